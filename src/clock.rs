@@ -1,0 +1,85 @@
+//! The only place that reads a clock: one monotonic origin per run, tied once to the wall clock.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Nanoseconds in a second.
+pub const SECOND: u64 = 1_000_000_000;
+
+/// A clock whose instants are nanoseconds since its origin.
+///
+/// Cheap to copy; every thread of a run has the same one, so that their instants compare. Wall time
+/// is derived from the monotonic clock, so a step of the wall clock can't bend a measurement:
+/// [`Clock::wall_step`] tells by how much it moved meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    origin: Instant,
+    /// Nanoseconds from 1970-01-01T00:00:00Z to the origin.
+    wall_at_origin: i128,
+}
+
+impl Clock {
+    /// Starts a clock whose origin is now.
+    pub fn start() -> Self {
+        Self { origin: Instant::now(), wall_at_origin: wall_now() }
+    }
+
+    /// Nanoseconds since the origin.
+    pub fn now(&self) -> u64 {
+        self.origin.elapsed().as_nanos() as u64
+    }
+
+    /// Nanoseconds since 1970-01-01T00:00:00Z at an instant of this clock.
+    pub fn wall(&self, at: u64) -> i64 {
+        (self.wall_at_origin + i128::from(at)) as i64
+    }
+
+    /// The instant of this clock at a wall time; negative before the origin.
+    pub fn at_wall(&self, wall: i64) -> i64 {
+        (i128::from(wall) - self.wall_at_origin) as i64
+    }
+
+    /// An instant of this clock as RFC 3339, in UTC.
+    pub fn rfc3339(&self, at: u64) -> String {
+        jiff::Timestamp::from_nanosecond(i128::from(self.wall(at)))
+            .map_or_else(|_| String::new(), |time| format!("{time:.3}"))
+    }
+
+    /// An instant of this clock as `yyyymmddThhmmssZ`, as in the names of run folders.
+    pub fn compact(&self, at: u64) -> String {
+        jiff::Timestamp::from_nanosecond(i128::from(self.wall(at)))
+            .map_or_else(|_| String::new(), |time| time.strftime("%Y%m%dT%H%M%SZ").to_string())
+    }
+
+    /// By how many nanoseconds the wall clock has been stepped (or slewed) since the origin.
+    pub fn wall_step(&self) -> i64 {
+        (wall_now() - i128::from(self.wall(self.now()))) as i64
+    }
+}
+
+/// Whole nanoseconds of a duration; durations of a scenario are far below the 584 years that fit.
+pub fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn wall_now() -> i128 {
+    #[expect(clippy::disallowed_methods, reason = "this is the place that all others ask")]
+    let now = SystemTime::now();
+    match now.duration_since(UNIX_EPOCH) {
+        Ok(since) => since.as_nanos() as i128,
+        Err(before) => -(before.duration().as_nanos() as i128),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wall_time_and_instants_convert_into_each_other() {
+        let clock = Clock::start();
+        for at in [0, 1, 77 * SECOND] {
+            assert_eq!(clock.at_wall(clock.wall(at)), at as i64);
+        }
+        assert!(clock.wall(0) > 1_700_000_000 * SECOND as i64, "the wall clock is after 2023");
+    }
+}

@@ -1,0 +1,14 @@
+//! Storms MQTT brokers with tokens, judges every answer, and measures it honestly.
+//!
+//! Data flows one way, and the modules stand in the order in which it passes through them:
+//!
+//! ```text
+//! scenario -> plan -> token -> client -> measure -> results -> report
+//! ```
+//!
+//! ARCHITECTURE.md says what is where; `tests/architecture.rs` keeps it so.
+
+pub mod clock;
+pub mod error;
+pub mod scenario;
+pub mod policy;

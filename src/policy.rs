@@ -1,0 +1,176 @@
+//! What the broker promises, resolved: a profile with the scenario's `[policy]` over it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result, suggestion},
+    scenario::{
+        Algorithm, Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, Protocol, SilentClose, UnknownKid,
+    },
+};
+
+/// The profiles that are built in, by name.
+const PROFILES: [(&str, &str); 2] =
+    [("rmqtt", include_str!("../profiles/rmqtt.toml")), ("strict", include_str!("../profiles/strict.toml"))];
+
+/// What a broker promises to check, and how it promises to refuse.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Policy {
+    /// The profile it started from.
+    pub profile: String,
+    /// Algorithms that are accepted.
+    pub algorithms: Vec<Algorithm>,
+    /// Claims whose value is checked.
+    pub checks: Vec<Check>,
+    /// Claims whose absence must be refused.
+    pub requires: Vec<String>,
+    /// Claims compared with the connection.
+    pub binds: Vec<String>,
+    /// What becomes of a token whose `kid` names no key.
+    pub unknown_kid: UnknownKid,
+    /// How exactly base64url is demanded.
+    pub encoding: Encoding,
+    /// Inside it both answers are right.
+    pub leeway: Duration,
+    /// Codes of a refusal, where a group has none of its own.
+    pub refuses_with: CodeSet,
+    /// Codes of the groups that have their own.
+    pub refuses_group_with: BTreeMap<Group, CodeSet>,
+    /// What closing without CONNACK is worth.
+    pub silent_close: SilentClose,
+    /// What becomes of a CONNECT without credentials.
+    pub anonymous: OnAnonymous,
+}
+
+/// The CONNACK codes of a refusal in both protocol versions.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct CodeSet {
+    /// Return codes of MQTT 3.1.1.
+    pub v4: Vec<u8>,
+    /// Reason codes of MQTT 5.0.
+    pub v5: Vec<u8>,
+}
+
+impl CodeSet {
+    fn of(&self, protocol: Protocol) -> &[u8] {
+        match protocol {
+            Protocol::V4 => &self.v4,
+            Protocol::V5 => &self.v5,
+        }
+    }
+
+    fn over(&self, codes: &Codes) -> Self {
+        Self {
+            v4: codes.v4.clone().unwrap_or_else(|| self.v4.clone()),
+            v5: codes.v5.clone().unwrap_or_else(|| self.v5.clone()),
+        }
+    }
+}
+
+impl Policy {
+    /// The profile of that name with `settings` over it; `algorithms` are those of the keys.
+    ///
+    /// # Errors
+    /// When there is no such profile, or no code is left to refuse with.
+    pub fn resolve(profile: &str, settings: &PolicySettings, algorithms: Vec<Algorithm>) -> Result<Self> {
+        let (_, text) = PROFILES.iter().find(|(name, _)| *name == profile).ok_or_else(|| {
+            Error::usage(format!("`target.profile` is `{profile}`, but there is no such profile"))
+                .hint(suggestion(profile, PROFILES.iter().map(|(name, _)| *name)))
+        })?;
+        let base: PolicySettings = toml::from_str(text)
+            .map_err(|error| Error::usage(format!("profile `{profile}` is broken: {error}")))?;
+        let policy = Self {
+            profile: profile.to_owned(),
+            algorithms: settings.algorithms.clone().or(base.algorithms).unwrap_or(algorithms),
+            checks: settings.checks.clone().or(base.checks).unwrap_or_default(),
+            requires: settings.requires.clone().or(base.requires).unwrap_or_default(),
+            binds: settings.binds.clone().or(base.binds).unwrap_or_default(),
+            unknown_kid: settings.unknown_kid.or(base.unknown_kid).unwrap_or_default(),
+            encoding: settings.encoding.or(base.encoding).unwrap_or_default(),
+            leeway: settings.leeway.or(base.leeway).unwrap_or_default(),
+            refuses_with: CodeSet::default(),
+            refuses_group_with: BTreeMap::new(),
+            silent_close: settings.silent_close.or(base.silent_close).unwrap_or_default(),
+            anonymous: settings.anonymous.or(base.anonymous).unwrap_or_default(),
+        };
+        policy.with_codes(base.refuses_with.as_ref())?.with_codes(settings.refuses_with.as_ref())
+    }
+
+    fn with_codes(mut self, codes: Option<&crate::scenario::RefusesWith>) -> Result<Self> {
+        let Some(codes) = codes else { return Ok(self) };
+        self.refuses_with = self.refuses_with.over(&Codes { v4: codes.v4.clone(), v5: codes.v5.clone() });
+        for (group, codes) in codes.by_group() {
+            let own = self.refuses_group_with.get(&group).unwrap_or(&self.refuses_with).over(codes);
+            self.refuses_group_with.insert(group, own);
+        }
+        let all = self.refuses_group_with.values().chain([&self.refuses_with]);
+        for code in all.flat_map(|codes| codes.v4.iter().chain(&codes.v5)) {
+            if *code == 0 {
+                return Err(Error::usage("`policy.refuses_with` holds 0, which is the code of an accepted CONNECT"));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Whether the value of a claim is checked.
+    pub fn checks(&self, check: Check) -> bool {
+        self.checks.contains(&check)
+    }
+
+    /// Whether the absence of a claim must be refused.
+    pub fn requires(&self, claim: &str) -> bool {
+        self.requires.iter().any(|required| required == claim)
+    }
+
+    /// The codes with which a defect of the group is promised to be refused.
+    pub fn codes(&self, group: Group, protocol: Protocol) -> &[u8] {
+        self.refuses_group_with.get(&group).unwrap_or(&self.refuses_with).of(protocol)
+    }
+
+    /// Whether the policy refuses anything at all with this code.
+    pub fn names_code(&self, code: u8, protocol: Protocol) -> bool {
+        let all = self.refuses_group_with.values().chain([&self.refuses_with]);
+        all.into_iter().any(|codes| codes.of(protocol).contains(&code))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> PolicySettings {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn every_profile_that_is_built_in_resolves() {
+        for (name, _) in PROFILES {
+            let policy = Policy::resolve(name, &PolicySettings::default(), vec![Algorithm::HS256]).unwrap();
+            assert!(!policy.codes(Group::Time, Protocol::V4).is_empty(), "{name}");
+            assert!(!policy.codes(Group::Time, Protocol::V5).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_scenario_overrides_the_profile_and_a_group_overrides_both() {
+        let policy = Policy::resolve(
+            "rmqtt",
+            &settings("leeway = \"5s\"\nrefuses_with = { v5 = [0x86], signature = { v4 = [4] } }"),
+            vec![Algorithm::HS256],
+        )
+        .unwrap();
+        assert_eq!(policy.leeway, Duration::from_secs(5));
+        assert_eq!(policy.codes(Group::Time, Protocol::V5), [0x86]);
+        assert_eq!(policy.codes(Group::Time, Protocol::V4), [5]);
+        assert_eq!(policy.codes(Group::Signature, Protocol::V4), [4]);
+        assert_eq!(policy.codes(Group::Signature, Protocol::V5), [0x86]);
+    }
+
+    #[test]
+    fn an_unknown_profile_lists_the_known_ones() {
+        let error = Policy::resolve("strickt", &PolicySettings::default(), vec![]).unwrap_err();
+        assert_eq!(error.way_out().unwrap(), "did you mean `strict`? There are: `rmqtt`, `strict`");
+    }
+}

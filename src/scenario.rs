@@ -1,0 +1,192 @@
+//! The scenario as its author wrote it: TOML in, types out; nothing is resolved here.
+//!
+//! A [`Scenario`] may still ask for the impossible; the plan refuses that. What is checked here is
+//! what TOML and the types can know: unknown keys, wrong types, values outside a closed set.
+
+pub mod credentials;
+pub mod load;
+pub mod overrides;
+pub mod promise;
+pub mod target;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+pub use credentials::{Algorithm, Identity, Key, Mix, Token, TokenSource};
+pub use load::{Arrivals, Load, LoadMode, Stage, ValidityRule};
+pub use overrides::Overrides;
+pub use promise::{Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, RefusesWith, SilentClose, UnknownKid};
+pub use target::{Protocol, Target, TokenIn};
+
+/// One scenario file.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// The name of the scenario; run folders are named after it. Letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// Every random choice follows from it: the same seed gives the same arrivals and the same mix.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// Which brokers are stormed, and what they promise.
+    pub target: Target,
+    /// How many clients come, how fast, and how long they stay.
+    pub load: Load,
+    /// What the clients call themselves.
+    #[serde(default)]
+    pub identity: Identity,
+    /// The keys that tokens are signed with, by name.
+    #[serde(default)]
+    pub keys: BTreeMap<String, Key>,
+    /// What is in the tokens.
+    #[serde(default)]
+    pub token: Token,
+    /// Which tokens the clients bring, in which share.
+    pub mix: Vec<Mix>,
+    /// What the broker promises to check; overrides the profile where given.
+    #[serde(default)]
+    pub policy: PolicySettings,
+    /// Metric to conditions, such as `"connack{token:fresh}" = ["p99 < 250ms"]`.
+    #[serde(default)]
+    pub thresholds: BTreeMap<String, Vec<String>>,
+}
+
+fn default_seed() -> u64 {
+    42
+}
+
+/// A scenario together with the file it came from, which errors name and relative paths start from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The file as the user named it.
+    pub path: PathBuf,
+    /// What is in it, with the overrides of the command line applied.
+    pub scenario: Scenario,
+}
+
+/// Reads a scenario file and applies the overrides of the command line.
+///
+/// # Errors
+/// When the file can't be read, is not TOML, has unknown keys or values outside their set: with
+/// line, column, the value found and the values allowed. A line that holds a secret is not shown.
+pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded> {
+    let place = format!("scenario `{}`", path.display());
+    let text = fs::read_to_string(path).map_err(|error| {
+        Error::usage(format!("can't read {place}: {error}"))
+            .hint("the scenarios that come with tokenstorm are in `scenarios/`")
+    })?;
+    let scenario = parse(&text, overrides).map_err(|error| error.within(&place))?;
+    Ok(Loaded { path: path.to_owned(), scenario })
+}
+
+/// Reads a scenario from text and applies the overrides of the command line.
+///
+/// # Errors
+/// As [`load`], without the file's name.
+pub fn parse(text: &str, overrides: &Overrides) -> Result<Scenario> {
+    let scenario: Scenario = toml::from_str(text).map_err(|error| shown(text, &error))?;
+    if overrides.is_empty() {
+        return Ok(scenario);
+    }
+    let table: toml::Table = toml::from_str(text).map_err(|error| shown(text, &error))?;
+    overrides.apply(table)
+}
+
+/// TOML's own message has line, column, the line itself and what is allowed; the line is left out
+/// where it may hold a secret.
+fn shown(text: &str, error: &toml::de::Error) -> Error {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let before = text.get(..at).unwrap_or_default();
+    let (line, column) =
+        (before.matches('\n').count() + 1, before.chars().rev().take_while(|c| *c != '\n').count() + 1);
+    let source = text.lines().nth(line - 1).unwrap_or_default();
+    if holds_secret(source) {
+        let key = source.split('=').next().unwrap_or_default().trim();
+        let what = format!("`{key}` is wrong (its value is not shown)");
+        return Error::usage(format!("TOML parse error at line {line}, column {column}: {what}"))
+            .hint("a secret is a string: `secret = \"...\"`, `secret_file = \"path\"` or `secret_env = \"NAME\"`");
+    }
+    Error::usage(format!("\n{}", error.to_string().trim_end()))
+}
+
+/// Whether a line or key of a scenario may hold what must never be shown.
+pub(crate) fn holds_secret(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains("secret") || text.contains("password =") || text.contains("private")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = r#"
+name = "smallest"
+[target]
+brokers = ["embedded"]
+[load]
+clients = 1
+concurrency = 1
+[[mix]]
+token = "fresh"
+share = 1
+"#;
+
+    fn error_of(text: &str) -> String {
+        parse(text, &Overrides::default()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_smallest_scenario_has_the_defaults_of_the_contract() {
+        let scenario = parse(SMALLEST, &Overrides::default()).unwrap();
+        assert_eq!(scenario.seed, 42);
+        assert_eq!(scenario.load.connect_timeout.as_secs(), 10);
+        assert_eq!(scenario.identity.client_id, "storm-{n}");
+        assert_eq!(scenario.target.protocol, Protocol::V5);
+        assert!(matches!(scenario.token.source, TokenSource::Mint));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place_and_the_keys_allowed() {
+        insta::assert_snapshot!(error_of(&SMALLEST.replace("clients = 1", "client = 1")), @"
+        TOML parse error at line 6, column 1
+          |
+        6 | client = 1
+          | ^^^^^^
+        unknown field `client`, expected one of `mode`, `arrivals`, `stages`, `clients`, `concurrency`, `warmup`, `hold`, `connect_timeout`, `keep_alive`, `clean_start`, `source_addresses`, `validity`, `workers`
+        ");
+    }
+
+    #[test]
+    fn a_value_outside_its_set_is_refused_with_the_values_allowed() {
+        let text = format!("{SMALLEST}\n[keys.main]\nalgorithm = \"RS265\"\ngenerate = true\n");
+        insta::assert_snapshot!(error_of(&text), @"
+        TOML parse error at line 14, column 13
+           |
+        14 | algorithm = \"RS265\"
+           |             ^^^^^^^
+        unknown variant `RS265`, expected one of `HS256`, `HS384`, `HS512`, `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA`
+        ");
+    }
+
+    #[test]
+    fn a_line_that_holds_a_secret_is_not_shown() {
+        let text = format!("{SMALLEST}\n[keys.main]\nalgorithm = \"HS256\"\nsecret = 73313\n");
+        let message = error_of(&text);
+        assert!(message.contains("line 15") && message.contains("`secret`"), "{message}");
+        assert!(!message.contains("73313"), "{message}");
+    }
+
+    #[test]
+    fn a_scenario_survives_being_written_and_read_again() {
+        let scenario = parse(SMALLEST, &Overrides::default()).unwrap();
+        let again = parse(&toml::to_string(&scenario).unwrap(), &Overrides::default()).unwrap();
+        assert_eq!(format!("{scenario:?}"), format!("{again:?}"));
+    }
+}

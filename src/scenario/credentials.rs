@@ -1,0 +1,173 @@
+//! `[identity]`, `[keys.*]`, `[token]` and `[[mix]]`: who the clients are and what they bring.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[identity]`: what the clients call themselves.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Identity {
+    /// Client id; `{n}` is the client's number and must be in it, or two clients would collide.
+    pub client_id: String,
+    /// User name; `{n}` and `{client_id}` may be in it.
+    pub username: String,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self { client_id: "storm-{n}".into(), username: "user-{n}".into() }
+    }
+}
+
+/// One key that tokens are signed with; exactly one source of it is given.
+#[derive(Clone, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    /// The JWS algorithm (RFC 7518).
+    pub algorithm: Algorithm,
+    /// HMAC secret as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// File whose bytes are the HMAC secret (one line break at its end is not part of it).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<PathBuf>,
+    /// Environment variable that holds the HMAC secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_env: Option<String>,
+    /// PEM file with the private key (PKCS#8; RSA also PKCS#1, EC also SEC1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_key: Option<PathBuf>,
+    /// File with a private JWK (RFC 7517).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwk: Option<PathBuf>,
+    /// Make a new key for each run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub generate: bool,
+    /// The `kid` header parameter; without it tokens carry none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
+}
+
+/// What stands in the place of a secret wherever a scenario is shown.
+pub const REDACTED: &str = "<redacted>";
+
+impl Key {
+    /// The same key with its secret replaced by `<redacted>`.
+    #[must_use]
+    pub fn redacted(&self) -> Self {
+        Self { secret: self.secret.as_ref().map(|_| REDACTED.into()), ..self.clone() }
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("algorithm", &self.algorithm).field("kid", &self.kid).finish_non_exhaustive()
+    }
+}
+
+/// A JWS algorithm (RFC 7518, RFC 8037) that tokens can be signed with.
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+#[expect(missing_docs, reason = "the names are those of RFC 7518")]
+pub enum Algorithm {
+    HS256,
+    HS384,
+    HS512,
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    EdDSA,
+}
+
+impl Algorithm {
+    /// Whether one secret both signs and verifies.
+    pub fn is_hmac(self) -> bool {
+        matches!(self, Self::HS256 | Self::HS384 | Self::HS512)
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// `[token]`: what is in a fresh token.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Token {
+    /// Where tokens come from.
+    pub source: TokenSource,
+    /// Name of the key under `[keys]`; may be left out where there is only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// `exp` - `iat`, at least 1s.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub ttl: Duration,
+    /// One token for so many connects; more than 1 is an error where claims bind it to one client.
+    pub reuse: u64,
+    /// Tokens kept ready ahead of their use. Default: as many as the schedule needs, within a
+    /// bound of memory (open model), or eight times the concurrency (closed model).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<u64>,
+    /// Claims; strings may hold `{n}`, `{client_id}` and `{username}`. `iat`, `exp` and `jti` come
+    /// by themselves.
+    pub claims: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Default for Token {
+    fn default() -> Self {
+        Self {
+            source: TokenSource::Mint,
+            key: None,
+            ttl: Duration::from_secs(3600),
+            reuse: 1,
+            ahead: None,
+            claims: serde_json::Map::new(),
+        }
+    }
+}
+
+/// Where tokens come from.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenSource {
+    /// Signed here, with a key of `[keys]`.
+    Mint,
+}
+
+/// One entry of `[[mix]]`: a kind of token and its share.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mix {
+    /// A name of `tokenstorm token defects`, such as `fresh` or `expired`.
+    pub token: String,
+    /// Its share of the clients, relative to the sum of all shares; above 0.
+    pub share: f64,
+    /// The kind's distance in time, such as `expired` by `"1h"`.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub by: Option<Duration>,
+    /// The key these tokens are signed with; default: that of `[token]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What the results call it; default: the token's name. Two entries can't share one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Mix {
+    /// What the results call this entry.
+    pub fn label(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.token)
+    }
+}

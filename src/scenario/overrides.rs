@@ -1,0 +1,142 @@
+//! `--set KEY=VALUE` and `--target URL`: what the command line changes in a scenario.
+
+use toml::{Table, Value};
+
+use super::{Scenario, holds_secret};
+use crate::error::{Error, Result};
+
+/// What the command line changes in a scenario.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--set`: dotted key and value, as typed.
+    pub set: Vec<String>,
+    /// `--target`: takes the place of `[target] brokers`.
+    pub targets: Vec<String>,
+    /// `--authorized`.
+    pub authorized: bool,
+}
+
+impl Overrides {
+    /// Whether the command line changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.targets.is_empty() && !self.authorized
+    }
+
+    /// The scenario of a table with the changes applied.
+    ///
+    /// # Errors
+    /// When a key can't be reached or the changed scenario is wrong: the error names `--set`.
+    pub fn apply(&self, mut table: Table) -> Result<Scenario> {
+        for assignment in &self.set {
+            let (key, value) = assignment.split_once('=').ok_or_else(|| {
+                Error::usage(format!("`--set {}` has no `=`", shown(assignment)))
+                    .hint("write `--set load.clients=1000`")
+            })?;
+            let path: Vec<&str> = key.trim().split('.').collect();
+            set(&mut table, &path, value_of(value.trim()))
+                .map_err(|why| Error::usage(format!("`--set {}`: {why}", shown(assignment))))?;
+        }
+        if !self.targets.is_empty() {
+            let brokers = self.targets.iter().cloned().map(Value::String).collect();
+            set(&mut table, &["target", "brokers"], Value::Array(brokers)).map_err(Error::usage)?;
+        }
+        if self.authorized {
+            set(&mut table, &["target", "authorized"], Value::Boolean(true)).map_err(Error::usage)?;
+        }
+        Scenario::deserialize_from(table).map_err(|message| {
+            let set = self.set.iter().map(|set| format!("`--set {}`", shown(set))).collect::<Vec<_>>();
+            Error::usage(format!("with {}: {message}", set.join(", ")))
+        })
+    }
+}
+
+impl Scenario {
+    fn deserialize_from(table: Table) -> std::result::Result<Self, String> {
+        table.try_into().map_err(|error: toml::de::Error| {
+            let message = error.to_string();
+            if holds_secret(&message) { "a secret is wrong (not shown)".into() } else { message.trim_end().to_owned() }
+        })
+    }
+}
+
+/// An assignment as it may be shown: without the value where that is a secret.
+fn shown(assignment: &str) -> String {
+    match assignment.split_once('=') {
+        Some((key, _)) if holds_secret(key) => format!("{key}=<redacted>"),
+        _ => assignment.to_owned(),
+    }
+}
+
+/// TOML where it is TOML, else the text itself, so that `--set load.hold=5s` needs no quotes.
+fn value_of(text: &str) -> Value {
+    toml::from_str::<Table>(&format!("value = {text}"))
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+fn set(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<(), String> {
+    let (first, rest) = path.split_first().ok_or("empty key")?;
+    if rest.is_empty() {
+        table.insert((*first).to_owned(), value);
+        return Ok(());
+    }
+    let child = table.entry((*first).to_owned()).or_insert_with(|| Value::Table(Table::new()));
+    set_in(child, first, rest, value)
+}
+
+fn set_in(within: &mut Value, name: &str, path: &[&str], value: Value) -> std::result::Result<(), String> {
+    match within {
+        Value::Table(table) => set(table, path, value),
+        Value::Array(items) => {
+            let count = items.len();
+            let (index, rest) = path.split_first().ok_or("empty key")?;
+            let item = index
+                .parse::<usize>()
+                .ok()
+                .and_then(|index| items.get_mut(index))
+                .ok_or_else(|| format!("`{name}` has {count} entries: `{index}` is not the number of one (0 is the first)"))?;
+            if rest.is_empty() {
+                *item = value;
+                return Ok(());
+            }
+            set_in(item, index, rest, value)
+        }
+        _ => Err(format!("`{name}` is a value, not a table")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse;
+
+    const TEXT: &str = "name = \"a\"\n[target]\nbrokers = [\"embedded\"]\n[load]\nclients = 1\nconcurrency = 1\n\
+                        [[mix]]\ntoken = \"fresh\"\nshare = 1\n[keys.main]\nalgorithm = \"HS256\"\n";
+
+    fn with(set: &[&str]) -> Result<Scenario> {
+        parse(TEXT, &Overrides { set: set.iter().map(ToString::to_string).collect(), ..Overrides::default() })
+    }
+
+    #[test]
+    fn dotted_keys_reach_tables_and_array_entries() {
+        let scenario = with(&["load.clients=500", "mix.0.share=3", "load.hold=5s", "name=b"]).unwrap();
+        assert_eq!(scenario.load.clients, Some(500));
+        assert!((scenario.mix[0].share - 3.0).abs() < f64::EPSILON);
+        assert_eq!(scenario.load.hold.as_secs(), 5);
+        assert_eq!(scenario.name, "b");
+    }
+
+    #[test]
+    fn a_set_that_goes_nowhere_says_why() {
+        assert!(with(&["mix.7.share=1"]).unwrap_err().to_string().contains("has 1 entries"));
+        assert!(with(&["load.clinets=1"]).unwrap_err().to_string().contains("unknown field `clinets`"));
+        assert!(with(&["load.clients"]).unwrap_err().to_string().contains("no `=`"));
+    }
+
+    #[test]
+    fn a_secret_given_by_set_is_never_shown() {
+        let message = with(&["keys.main.secret=42", "load.clients=none"]).unwrap_err().to_string();
+        assert!(!message.contains("42"), "{message}");
+    }
+}

@@ -1,0 +1,187 @@
+//! `[policy]`: what a broker promises to check, and how it promises to refuse. Profiles are the
+//! same table in a file.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[policy]` of a scenario, or a profile; what is not given comes from the profile.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicySettings {
+    /// Algorithms that the broker accepts. Default: those of the keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub algorithms: Option<Vec<super::Algorithm>>,
+    /// Claims whose value is checked. For `iss` and `aud` the values of `[token.claims]` are right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Vec<Check>>,
+    /// Claims whose absence must be refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requires: Option<Vec<String>>,
+    /// Claims compared with the connection's client id or user name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub binds: Option<Vec<String>>,
+    /// What becomes of a token whose `kid` names no key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_kid: Option<UnknownKid>,
+    /// Whether padding and loose base64 may be accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<Encoding>,
+    /// Permission, not duty: inside it both answers are right.
+    #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub leeway: Option<Duration>,
+    /// CONNACK codes of a refusal, for all defects or by group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refuses_with: Option<RefusesWith>,
+    /// What closing without CONNACK is worth as a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silent_close: Option<SilentClose>,
+    /// What becomes of a CONNECT without user name and password; `accept` makes a broker without
+    /// authentication the promise, as a control needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anonymous: Option<OnAnonymous>,
+}
+
+/// A claim whose value a broker can check by itself.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// Audience (RFC 7519, 4.1.3).
+    Aud,
+    /// Expiration time (4.1.4).
+    Exp,
+    /// Issuer (4.1.1).
+    Iss,
+    /// Not before (4.1.5).
+    Nbf,
+}
+
+/// What becomes of a token whose `kid` names no key.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownKid {
+    /// The `kid` does not choose the key.
+    Ignore,
+    /// It must be refused.
+    #[default]
+    Refuse,
+}
+
+/// How exactly base64url (RFC 7515, 2) is demanded.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// Padding and loose base64 may be accepted.
+    Lenient,
+    /// They must be refused.
+    #[default]
+    Strict,
+}
+
+/// What closing the connection without CONNACK is worth as a refusal.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SilentClose {
+    /// A promised way to refuse.
+    Correct,
+    /// A refusal without its reason.
+    #[default]
+    WrongReason,
+}
+
+/// What becomes of a CONNECT that brings no credentials.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnAnonymous {
+    /// It is let in: a broker without authentication.
+    Accept,
+    /// It must be refused.
+    #[default]
+    Refuse,
+}
+
+/// A group of defects; brokers may refuse each with codes of its own.
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// The signature is not that of these bytes by the key.
+    Signature,
+    /// The `alg` is none, another, or used with a key of another kind.
+    Algorithm,
+    /// Another header parameter misleads.
+    Header,
+    /// Expired, not yet valid, or without the claim that says so.
+    Time,
+    /// Another client's, issuer's or audience's token.
+    Identity,
+    /// Not a JWT, or one that is not encoded as it must be.
+    Structure,
+    /// Encrypted or compressed.
+    Encrypted,
+    /// No token, or not where the broker looks for it.
+    Placement,
+}
+
+/// CONNACK codes of a refusal: for all groups of defects, and by group where a group has its own.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "one field a group of defects, as in `Group`")]
+pub struct RefusesWith {
+    /// Return codes of MQTT 3.1.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub v4: Option<Vec<u8>>,
+    /// Reason codes of MQTT 5.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub v5: Option<Vec<u8>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Codes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<Codes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<Codes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<Codes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Codes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub structure: Option<Codes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<Codes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Codes>,
+}
+
+/// CONNACK codes of both protocol versions.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Codes {
+    /// Return codes of MQTT 3.1.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub v4: Option<Vec<u8>>,
+    /// Reason codes of MQTT 5.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub v5: Option<Vec<u8>>,
+}
+
+impl RefusesWith {
+    /// The codes that single groups have for themselves.
+    pub fn by_group(&self) -> BTreeMap<Group, &Codes> {
+        [
+            (Group::Signature, &self.signature),
+            (Group::Algorithm, &self.algorithm),
+            (Group::Header, &self.header),
+            (Group::Time, &self.time),
+            (Group::Identity, &self.identity),
+            (Group::Structure, &self.structure),
+            (Group::Encrypted, &self.encrypted),
+            (Group::Placement, &self.placement),
+        ]
+        .into_iter()
+        .filter_map(|(group, codes)| Some((group, codes.as_ref()?)))
+        .collect()
+    }
+}
