@@ -10,5 +10,9 @@
 
 pub mod clock;
 pub mod error;
+pub mod host;
 pub mod scenario;
 pub mod policy;
+pub mod key;
+pub mod token;
+pub mod plan;

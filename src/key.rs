@@ -1,0 +1,292 @@
+//! The keys that tokens are signed with: from PEM, JWK, a secret, or made for this run.
+
+pub mod material;
+
+use std::{env, fmt, fs, path::Path};
+
+use jsonwebtoken::{
+    DecodingKey, EncodingKey,
+    crypto::{JwtSigner, JwtVerifier, aws_lc::DEFAULT_PROVIDER},
+};
+
+use self::material::PrivateKey;
+use crate::{
+    error::{Error, Result},
+    scenario::{self, Algorithm},
+};
+
+/// A key with its algorithm and `kid`, ready to sign.
+pub struct SigningKey {
+    /// Its name under `[keys]`.
+    pub name: String,
+    /// The algorithm it signs with.
+    pub algorithm: Algorithm,
+    /// The `kid` header parameter, where one was given.
+    pub kid: Option<String>,
+    material: Material,
+}
+
+enum Material {
+    Secret(Vec<u8>),
+    Private(PrivateKey),
+}
+
+/// What a verifier needs of a key.
+#[derive(Clone)]
+pub enum VerifyingKey {
+    /// The HMAC secret itself.
+    Secret(Vec<u8>),
+    /// A public key as PEM (SPKI).
+    PublicPem(String),
+}
+
+impl SigningKey {
+    /// Loads or makes the key of `[keys.NAME]`; relative paths start at `base`.
+    ///
+    /// # Errors
+    /// When not exactly one source is given, the source can't be read, or does not fit the algorithm.
+    pub fn load(name: &str, key: &scenario::Key, base: &Path) -> Result<Self> {
+        let place = format!("`keys.{name}`");
+        let material = Self::material(key, base).map_err(|error| error.within(place))?;
+        Ok(Self { name: name.to_owned(), algorithm: key.algorithm, kid: key.kid.clone(), material })
+    }
+
+    fn material(key: &scenario::Key, base: &Path) -> Result<Material> {
+        let sources = [
+            ("secret", key.secret.is_some()),
+            ("secret_file", key.secret_file.is_some()),
+            ("secret_env", key.secret_env.is_some()),
+            ("private_key", key.private_key.is_some()),
+            ("jwk", key.jwk.is_some()),
+            ("generate", key.generate),
+        ];
+        let given: Vec<&str> = sources.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+        let [source] = given[..] else {
+            let found = if given.is_empty() { "none".to_owned() } else { given.join(" and ") };
+            return Err(Error::usage(format!("exactly one source of the key is needed, found {found}")).hint(
+                "give one of `secret`, `secret_file`, `secret_env` (HMAC), `private_key` (PEM), `jwk`, or `generate = true`",
+            ));
+        };
+        let hmac = key.algorithm.is_hmac();
+        if source.starts_with("secret") && !hmac || source == "private_key" && hmac {
+            return Err(Error::usage(format!("`{source}` does not fit the algorithm `{}`", key.algorithm))
+                .hint("HS256, HS384 and HS512 take a secret, all others a private key"));
+        }
+        let algorithm = key.algorithm;
+        if let Some(text) = &key.secret {
+            return secret(text.clone().into_bytes());
+        }
+        if let Some(file) = &key.secret_file {
+            let mut bytes = read(&base.join(file), source)?;
+            while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+                bytes.pop();
+            }
+            return secret(bytes);
+        }
+        if let Some(variable) = &key.secret_env {
+            let value = env::var_os(variable).ok_or_else(|| {
+                Error::usage(format!("`secret_env` names `{variable}`, which is not set"))
+                    .hint(format!("run `export {variable}=...` first"))
+            })?;
+            return secret(value.into_encoded_bytes());
+        }
+        if let Some(file) = &key.private_key {
+            return PrivateKey::from_pem(&read(&base.join(file), source)?, algorithm).map(Material::Private);
+        }
+        if let Some(file) = &key.jwk {
+            let jwk = material::Jwk::parse(&read(&base.join(file), source)?)?;
+            return if hmac {
+                jwk.secret().and_then(secret)
+            } else {
+                PrivateKey::from_jwk(&jwk, algorithm).map(Material::Private)
+            };
+        }
+        if hmac {
+            return secret(material::random_secret()?);
+        }
+        PrivateKey::generate(algorithm).map(Material::Private)
+    }
+
+    /// A new key of the same algorithm and `kid`: the key of an attacker who knows all but the key.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn stranger(&self) -> Result<Self> {
+        let material = match &self.material {
+            Material::Secret(_) => Material::Secret(material::random_secret()?),
+            Material::Private(_) => Material::Private(PrivateKey::generate(self.algorithm)?),
+        };
+        Ok(Self { name: format!("{} of a stranger", self.name), algorithm: self.algorithm, kid: self.kid.clone(), material })
+    }
+
+    /// The HMAC key that a confused verifier would use: this key's public PEM as a secret
+    /// (CVE-2015-9235). `None` for a key that is HMAC already.
+    pub fn confused(&self) -> Option<Self> {
+        let VerifyingKey::PublicPem(pem) = self.verifying() else { return None };
+        Some(Self {
+            name: format!("{} as a secret", self.name),
+            algorithm: Algorithm::HS256,
+            kid: self.kid.clone(),
+            material: Material::Secret(pem.into_bytes()),
+        })
+    }
+
+    /// What a verifier needs of it.
+    pub fn verifying(&self) -> VerifyingKey {
+        match &self.material {
+            Material::Secret(secret) => VerifyingKey::Secret(secret.clone()),
+            Material::Private(key) => VerifyingKey::PublicPem(key.public_pem.clone()),
+        }
+    }
+
+    /// A signer that has parsed the key; each thread makes its own.
+    ///
+    /// # Errors
+    /// When the key does not fit the algorithm.
+    pub fn signer(&self) -> Result<Box<dyn JwtSigner>> {
+        let algorithm = jwt_algorithm(self.algorithm);
+        let made = match &self.material {
+            Material::Secret(secret) => {
+                (DEFAULT_PROVIDER.signer_factory)(&algorithm, &EncodingKey::from_secret(secret))
+            }
+            Material::Private(key) => (DEFAULT_PROVIDER.signer_factory)(&algorithm, &key.encoding),
+        };
+        made.map_err(|error| Error::usage(format!("`keys.{}` can't sign {algorithm:?}: {error}", self.name)))
+    }
+
+    /// A verifier of this key's signatures.
+    ///
+    /// # Errors
+    /// When the public key can't be used.
+    pub fn verifier(&self) -> Result<Box<dyn JwtVerifier>> {
+        let algorithm = jwt_algorithm(self.algorithm);
+        decoding(&self.verifying(), self.algorithm)
+            .and_then(|key| (DEFAULT_PROVIDER.verifier_factory)(&algorithm, &key))
+            .map_err(|error| Error::usage(format!("`keys.{}` can't verify {algorithm:?}: {error}", self.name)))
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, algorithm, kid, material: _ } = self;
+        f.debug_struct("SigningKey")
+            .field("name", name)
+            .field("algorithm", algorithm)
+            .field("kid", kid)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Secret(_) => "VerifyingKey::Secret",
+            Self::PublicPem(_) => "VerifyingKey::PublicPem",
+        })
+    }
+}
+
+/// The library's name of an algorithm.
+pub fn jwt_algorithm(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+    use jsonwebtoken::Algorithm as Jwt;
+    match algorithm {
+        Algorithm::HS256 => Jwt::HS256,
+        Algorithm::HS384 => Jwt::HS384,
+        Algorithm::HS512 => Jwt::HS512,
+        Algorithm::RS256 => Jwt::RS256,
+        Algorithm::RS384 => Jwt::RS384,
+        Algorithm::RS512 => Jwt::RS512,
+        Algorithm::PS256 => Jwt::PS256,
+        Algorithm::PS384 => Jwt::PS384,
+        Algorithm::PS512 => Jwt::PS512,
+        Algorithm::ES256 => Jwt::ES256,
+        Algorithm::ES384 => Jwt::ES384,
+        Algorithm::EdDSA => Jwt::EdDSA,
+    }
+}
+
+fn decoding(key: &VerifyingKey, algorithm: Algorithm) -> jsonwebtoken::errors::Result<DecodingKey> {
+    match key {
+        VerifyingKey::Secret(secret) => Ok(DecodingKey::from_secret(secret)),
+        VerifyingKey::PublicPem(pem) => match algorithm {
+            Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(pem.as_bytes()),
+            Algorithm::EdDSA => DecodingKey::from_ed_pem(pem.as_bytes()),
+            _ => DecodingKey::from_rsa_pem(pem.as_bytes()),
+        },
+    }
+}
+
+fn secret(bytes: Vec<u8>) -> Result<Material> {
+    if bytes.is_empty() {
+        return Err(Error::usage("the secret is empty").hint("HS256 wants at least 32 bytes (RFC 7518, 3.2)"));
+    }
+    Ok(Material::Secret(bytes))
+}
+
+fn read(path: &Path, key: &str) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| {
+        Error::usage(format!("`{key}` names `{}`, which can't be read: {error}", path.display()))
+            .hint("relative paths start at the folder of the scenario file")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Algorithm; 12] = [
+        Algorithm::HS256,
+        Algorithm::HS384,
+        Algorithm::HS512,
+        Algorithm::RS256,
+        Algorithm::RS384,
+        Algorithm::RS512,
+        Algorithm::PS256,
+        Algorithm::PS384,
+        Algorithm::PS512,
+        Algorithm::ES256,
+        Algorithm::ES384,
+        Algorithm::EdDSA,
+    ];
+
+    fn key(toml: &str) -> scenario::Key {
+        toml::from_str(toml).unwrap()
+    }
+
+    fn load(toml: &str) -> Result<SigningKey> {
+        SigningKey::load("main", &key(toml), Path::new("."))
+    }
+
+    #[test]
+    fn a_generated_key_of_every_algorithm_verifies_what_it_signed_and_nothing_else() {
+        for algorithm in ALL {
+            let key = load(&format!("algorithm = \"{algorithm}\"\ngenerate = true")).unwrap();
+            let signature = key.signer().unwrap().try_sign(b"storm").unwrap();
+            let verifier = key.verifier().unwrap();
+            assert!(verifier.verify(b"storm", &signature).is_ok(), "{algorithm}");
+            assert!(verifier.verify(b"calm", &signature).is_err(), "{algorithm}");
+            let stranger = key.stranger().unwrap().signer().unwrap().try_sign(b"storm").unwrap();
+            assert!(verifier.verify(b"storm", &stranger).is_err(), "{algorithm}");
+        }
+    }
+
+    #[test]
+    fn a_key_has_exactly_one_source() {
+        let none = load("algorithm = \"HS256\"").unwrap_err().to_string();
+        assert_eq!(none, "`keys.main`: exactly one source of the key is needed, found none");
+        let two = load("algorithm = \"HS256\"\nsecret = \"a\"\ngenerate = true").unwrap_err().to_string();
+        assert_eq!(two, "`keys.main`: exactly one source of the key is needed, found secret and generate");
+    }
+
+    #[test]
+    fn a_source_that_does_not_fit_the_algorithm_is_refused_without_showing_it() {
+        let error = load("algorithm = \"RS256\"\nsecret = \"hunter2\"").unwrap_err().to_string();
+        assert!(error.contains("does not fit the algorithm `RS256`") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn debug_output_shows_no_key() {
+        let key = load("algorithm = \"HS256\"\nsecret = \"hunter2\"").unwrap();
+        assert!(!format!("{key:?} {:?}", key.verifying()).contains("hunter2"));
+    }
+}

@@ -1,0 +1,285 @@
+//! The plan: every default resolved, every conflict refused. A [`Plan`] can be run; a scenario
+//! that could not be does not become one.
+
+pub mod broker;
+pub mod budget;
+pub mod kinds;
+pub mod schedule;
+pub mod threshold;
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use self::{
+    broker::Broker,
+    budget::Budget,
+    schedule::{Rates, Schedule},
+    threshold::Threshold,
+};
+use crate::{
+    error::{Error, Result},
+    host::Limits,
+    key::SigningKey,
+    policy::Policy,
+    scenario::{Arrivals, Load, LoadMode, Loaded, OnAnonymous, Protocol, Scenario, TokenIn, ValidityRule},
+    token::{fraction, mint::Mould, template::Names},
+};
+
+/// Parts the random numbers that choose a kind from those that choose arrivals.
+const KIND_STREAM: u64 = 0x6b69_6e64;
+
+/// What a run will do.
+#[derive(Debug)]
+pub struct Plan {
+    /// The scenario's file, for commands that repeat a part of it.
+    pub path: PathBuf,
+    /// The scenario as written, with the overrides of the command line.
+    pub scenario: Scenario,
+    /// What the brokers promise.
+    pub policy: Policy,
+    /// The brokers; client `n` goes to number `n` modulo their count.
+    pub brokers: Vec<Broker>,
+    /// Protocol version of CONNECT.
+    pub protocol: Protocol,
+    /// The field of CONNECT that carries the token.
+    pub token_in: TokenIn,
+    /// How attempts come about.
+    pub model: Model,
+    /// Attempts in all.
+    pub attempts: u64,
+    /// Threads that drive clients.
+    pub workers: usize,
+    /// What all tokens are made from, kinds and keys included.
+    pub mould: Mould,
+    /// One token for so many clients in a row.
+    pub reuse: u64,
+    /// Tokens kept ready ahead of their use, where the scenario says so.
+    pub ahead: Option<u64>,
+    /// What must hold at the end.
+    pub thresholds: Vec<Threshold>,
+    /// Sockets, descriptors and ports it needs.
+    pub budget: Budget,
+    /// What the user should know before it runs.
+    pub warnings: Vec<String>,
+}
+
+/// How attempts come about.
+#[derive(Clone, Debug)]
+pub enum Model {
+    /// Arrivals on a schedule.
+    Open {
+        /// Rates over time.
+        rates: Rates,
+        /// How arrivals are spread.
+        arrivals: Arrivals,
+    },
+    /// So many attempts under way at one time.
+    Closed {
+        /// How many.
+        concurrency: u32,
+    },
+}
+
+impl Plan {
+    /// Resolves a scenario for this host.
+    ///
+    /// # Errors
+    /// When the scenario can't be run as written: with key, value and a way out.
+    pub fn new(loaded: &Loaded, limits: &Limits) -> Result<Self> {
+        let place = format!("scenario `{}`", loaded.path.display());
+        Self::resolve(loaded, limits).map_err(|error| error.within(place))
+    }
+
+    fn resolve(loaded: &Loaded, limits: &Limits) -> Result<Self> {
+        let scenario = &loaded.scenario;
+        check_name(&scenario.name)?;
+        check_times(scenario)?;
+        let base = loaded.path.parent().unwrap_or_else(|| std::path::Path::new("."));
+        let keys =
+            scenario.keys.iter().map(|(name, key)| SigningKey::load(name, key, base)).collect::<Result<Vec<_>>>()?;
+        let mut warnings = Vec::new();
+        let brokers = broker::resolve(&scenario.target, &mut warnings)?;
+        let embedded = brokers.iter().any(Broker::is_embedded);
+        let profile = scenario.target.profile.as_deref().unwrap_or(if embedded { "rmqtt" } else { "strict" });
+        let mut algorithms: Vec<_> = keys.iter().map(|key| key.algorithm).collect();
+        algorithms.sort_unstable();
+        algorithms.dedup();
+        let policy = Policy::resolve(profile, &scenario.policy, algorithms)?;
+        let names = Names::compile(&scenario.identity)?;
+        let kinds = kinds::resolve(scenario, &policy, &keys, &mut warnings)?;
+        kinds::check_claims(scenario, &policy, embedded)?;
+        let model = model(&scenario.load, &mut warnings)?;
+        let attempts = attempts(&scenario.load, &model, scenario.seed)?;
+        let workers = scenario.load.workers.map_or((limits.cpus / 2).clamp(1, 16), usize::from).max(1);
+        let labels: Vec<&str> = kinds.iter().map(|kind| kind.label.as_str()).collect();
+        let urls: Vec<&str> = brokers.iter().map(|broker| broker.label.as_str()).collect();
+        let mut thresholds = Vec::new();
+        for (metric, conditions) in &scenario.thresholds {
+            for condition in conditions {
+                thresholds.push(Threshold::parse(metric, condition, &labels, &urls)?);
+            }
+        }
+        let strangers = keys.iter().map(|key| Ok((key.stranger()?, key.confused()))).collect::<Result<_>>()?;
+        let held = kinds::held_share(&kinds, &policy);
+        let budget = Budget::resolve(scenario, &model, attempts, held, brokers.len(), limits)?;
+        Ok(Self {
+            path: loaded.path.clone(),
+            protocol: scenario.target.protocol,
+            token_in: scenario.target.token_in,
+            reuse: scenario.token.reuse.max(1),
+            ahead: scenario.token.ahead,
+            mould: Mould {
+                seed: scenario.seed,
+                keys,
+                strangers,
+                kinds,
+                claims: scenario.token.claims.clone(),
+                names,
+                ttl: scenario.token.ttl,
+            },
+            scenario: scenario.clone(),
+            policy,
+            brokers,
+            model,
+            attempts,
+            workers,
+            thresholds,
+            budget,
+            warnings,
+        })
+    }
+
+    /// `[load]` as written, for its durations and switches.
+    pub fn load(&self) -> &Load {
+        &self.scenario.load
+    }
+
+    /// Index of the kind of token that client `n` brings.
+    pub fn kind_of(&self, n: u64) -> usize {
+        let drawn = fraction(self.mould.seed ^ KIND_STREAM, n / self.reuse);
+        let mut sum = 0.0;
+        let last = self.mould.kinds.len() - 1;
+        self.mould.kinds.iter().position(|kind| {
+            sum += kind.share;
+            drawn < sum
+        }).unwrap_or(last)
+    }
+
+    /// Index of the broker that client `n` connects to.
+    pub fn broker_of(&self, n: u64) -> usize {
+        (n % self.brokers.len() as u64) as usize
+    }
+
+    /// The due times of the open model; `None` in the closed one.
+    pub fn schedule(&self) -> Option<Schedule> {
+        match &self.model {
+            Model::Open { rates, arrivals } => {
+                Some(Schedule::new(rates, *arrivals, self.mould.seed, self.attempts))
+            }
+            Model::Closed { .. } => None,
+        }
+    }
+
+    /// Whether a run that the generator limited counts as not measured.
+    pub fn is_strict(&self) -> bool {
+        self.load().validity == ValidityRule::Strict
+    }
+
+    /// Whether everybody is let in, by promise.
+    pub fn is_anonymous(&self) -> bool {
+        self.policy.anonymous == OnAnonymous::Accept
+    }
+
+    /// Addresses to connect from; empty for the one that the kernel chooses.
+    pub fn sources(&self) -> &[IpAddr] {
+        &self.scenario.load.source_addresses
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(allowed) {
+        return Err(Error::usage(format!("`name` is `{name}`, which can't name a run folder"))
+            .hint("use letters, digits, `-`, `_` and `.`"));
+    }
+    Ok(())
+}
+
+fn check_times(scenario: &Scenario) -> Result<()> {
+    let load = &scenario.load;
+    let year = Duration::from_secs(366 * 86_400);
+    let in_range = [
+        ("load.connect_timeout", load.connect_timeout, Duration::from_millis(1), Duration::from_secs(3600)),
+        ("load.hold", load.hold, Duration::ZERO, year),
+        ("load.warmup", load.warmup, Duration::ZERO, year),
+        ("load.keep_alive", load.keep_alive, Duration::ZERO, Duration::from_secs(65_535)),
+        ("token.ttl", scenario.token.ttl, Duration::from_secs(1), year * 100),
+        ("target.clock_uncertainty", scenario.target.clock_uncertainty, Duration::ZERO, year),
+    ];
+    for (key, value, least, most) in in_range {
+        if value < least || value > most {
+            let shown = humantime::format_duration;
+            return Err(Error::usage(format!(
+                "`{key}` is {}, but must be {} to {}",
+                shown(value),
+                shown(least),
+                shown(most)
+            )));
+        }
+    }
+    if load.keep_alive.subsec_nanos() != 0 {
+        return Err(Error::usage("`load.keep_alive` must be whole seconds, as CONNECT carries it"));
+    }
+    if scenario.token.reuse == 0 {
+        return Err(Error::usage("`token.reuse` is 0, but a token serves at least 1 connect"));
+    }
+    if load.workers == Some(0) || load.workers.is_some_and(|workers| workers > 256) {
+        return Err(Error::usage("`load.workers` must be 1 to 256"));
+    }
+    Ok(())
+}
+
+fn model(load: &Load, warnings: &mut Vec<String>) -> Result<Model> {
+    match load.model() {
+        LoadMode::Open => {
+            if load.concurrency.is_some() {
+                return Err(Error::usage("`load.concurrency` belongs to the closed model, but `load.mode` is open")
+                    .hint("leave `stages` out, or write `mode = \"closed\"` without them"));
+            }
+            Ok(Model::Open { rates: Rates::resolve(&load.stages)?, arrivals: load.arrivals })
+        }
+        LoadMode::Closed => {
+            if !load.stages.is_empty() {
+                return Err(Error::usage("`load.stages` belongs to the open model, but `load.mode` is closed")
+                    .hint("leave `stages` out, or write `mode = \"open\"` without `concurrency`"));
+            }
+            let concurrency = load.concurrency.filter(|concurrency| *concurrency > 0).ok_or_else(|| {
+                Error::usage("`load.concurrency` is missing or 0: the closed model needs to know how many at one time")
+                    .hint("write `concurrency = 64`")
+            })?;
+            if load.warmup > Duration::ZERO {
+                warnings.push("`load.warmup` counts from the start of the run in the closed model too".into());
+            }
+            Ok(Model::Closed { concurrency })
+        }
+    }
+}
+
+fn attempts(load: &Load, model: &Model, seed: u64) -> Result<u64> {
+    let clients = match (model, load.clients) {
+        (_, Some(0)) => return Err(Error::usage("`load.clients` is 0: nobody would come")),
+        (Model::Closed { .. }, None) => {
+            return Err(Error::usage("`load.clients` is missing: the closed model needs to know how many in all")
+                .hint("write `clients = 20000`"));
+        }
+        (_, clients) => clients.unwrap_or(u64::MAX),
+    };
+    let Model::Open { rates, arrivals } = model else { return Ok(clients) };
+    if rates.expected() > 1e9 {
+        return Err(Error::usage(format!("`load.stages` ask for {:.0} attempts in all", rates.expected()))
+            .hint("at most 1 000 000 000 attempts fit into a run"));
+    }
+    match Schedule::new(rates, *arrivals, seed, clients).count() as u64 {
+        0 => Err(Error::usage("`load.stages` are so short that nobody would come").hint("raise a rate, or its `for`")),
+        attempts => Ok(attempts),
+    }
+}

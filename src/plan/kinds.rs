@@ -1,0 +1,183 @@
+//! Which kinds of token the clients bring, and whether the scenario's claims serve the policy.
+
+use std::time::Duration;
+
+use crate::{
+    error::{Error, Result, suggestion},
+    key::SigningKey,
+    policy::Policy,
+    scenario::{Check, Mix, Scenario},
+    token::{
+        Kind, Must, Situation,
+        catalogue::{DEFECTS, defect},
+        recipe::Exp,
+    },
+};
+
+/// Claims that come by themselves.
+const OWN_CLAIMS: [&str; 4] = ["iat", "exp", "nbf", "jti"];
+
+/// Resolves `[[mix]]`.
+///
+/// # Errors
+/// When a name is unknown or taken, a share is not positive, a parameter or key is missing or
+/// superfluous, or a defect does not apply under the policy.
+pub fn resolve(
+    scenario: &Scenario,
+    policy: &Policy,
+    keys: &[SigningKey],
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Kind>> {
+    let mut kinds: Vec<Kind> = Vec::new();
+    for (index, entry) in scenario.mix.iter().enumerate() {
+        let place = format!("`mix[{index}]`");
+        let kind = kind(entry, scenario, policy, keys, warnings).map_err(|error| error.within(&place))?;
+        if kinds.iter().any(|earlier| earlier.label == kind.label) {
+            return Err(Error::usage(format!("{place}: there is another entry named `{}`", kind.label))
+                .hint("give each a `name` of its own, such as `name = \"expired-1s\"`"));
+        }
+        kinds.push(kind);
+    }
+    let sum: f64 = kinds.iter().map(|kind| kind.share).sum();
+    if kinds.is_empty() {
+        return Err(Error::usage("`mix` is empty: the clients need something to bring")
+            .hint("write `[[mix]]` with `token = \"fresh\"` and `share = 1`"));
+    }
+    for kind in &mut kinds {
+        kind.share /= sum;
+    }
+    Ok(kinds)
+}
+
+fn kind(
+    entry: &Mix,
+    scenario: &Scenario,
+    policy: &Policy,
+    keys: &[SigningKey],
+    warnings: &mut Vec<String>,
+) -> Result<Kind> {
+    let name = entry.token.as_str();
+    let defect = defect(name).ok_or_else(|| {
+        Error::usage(format!("there is no token kind `{name}`"))
+            .hint(suggestion(name, DEFECTS.iter().map(|defect| defect.name)))
+    })?;
+    if !(entry.share.is_finite() && entry.share > 0.0) {
+        return Err(Error::usage(format!("`share` is {}, but must be above 0", entry.share))
+            .hint("leave the entry out, or give it a share such as 20"));
+    }
+    let by = match (entry.by, defect.default_by()) {
+        (Some(_), None) => return Err(Error::usage(format!("`{name}` takes no `by`"))),
+        (Some(Duration::ZERO), Some(_)) => {
+            return Err(Error::usage(format!("`by` is 0s, which is no `{name}` token")).hint("write `by = \"1h\"`"));
+        }
+        (by, default) => by.or(default).unwrap_or_default(),
+    };
+    let key = if defect.needs_key() { Some(key_of(entry, scenario, keys)?) } else { None };
+    let situation = Situation {
+        policy,
+        algorithm: key.map(|index| keys[index].algorithm),
+        token_in: scenario.target.token_in,
+    };
+    if let Some(why) = (defect.inapplicable)(&situation) {
+        return Err(Error::usage(format!("`{name}` does not apply: {why}"))
+            .hint("leave it out of the mix, or let `[policy]` promise what it breaks"));
+    }
+    if !entry.label().chars().all(|c| c.is_ascii_alphanumeric() || "-_.()=".contains(c)) {
+        return Err(Error::usage(format!("`name` is `{}`", entry.label())).hint("use letters, digits, `-`, `_` and `.`"));
+    }
+    let recipe = (defect.build)(by);
+    let is_timed = matches!(recipe.exp, Exp::Ago(_)) || recipe.nbf_after.is_some();
+    if is_timed && by <= policy.leeway {
+        warnings.push(format!(
+            "`{}` is wrong by {}, which lies inside the policy's leeway of {}: both answers are right",
+            entry.label(),
+            humantime::format_duration(by),
+            humantime::format_duration(policy.leeway)
+        ));
+    }
+    Ok(Kind {
+        label: entry.label().to_owned(),
+        defect,
+        recipe,
+        must: (defect.must)(policy),
+        key,
+        share: entry.share,
+    })
+}
+
+fn key_of(entry: &Mix, scenario: &Scenario, keys: &[SigningKey]) -> Result<usize> {
+    let names = || keys.iter().map(|key| key.name.as_str());
+    let Some(name) = entry.key.as_deref().or(scenario.token.key.as_deref()) else {
+        return match keys.len() {
+            1 => Ok(0),
+            0 => Err(Error::usage(format!("`{}` needs a key, but `[keys]` is empty", entry.token)).hint(
+                "add `[keys.main]` with `algorithm = \"HS256\"` and `generate = true`, or a `secret`",
+            )),
+            _ => Err(Error::usage("there are several keys, and neither `key` nor `token.key` says which")
+                .hint(suggestion("", names()))),
+        };
+    };
+    names().position(|known| known == name).ok_or_else(|| {
+        Error::usage(format!("there is no key `{name}` under `[keys]`")).hint(suggestion(name, names()))
+    })
+}
+
+/// Checks that the claims can serve what the policy promises.
+///
+/// # Errors
+/// When a claim comes by itself, a checked claim has no right value, a bound claim is the same for
+/// all, or a token that is reused is bound to one client.
+pub fn check_claims(scenario: &Scenario, policy: &Policy, embedded: bool) -> Result<()> {
+    let claims = &scenario.token.claims;
+    if let Some(claim) = OWN_CLAIMS.iter().find(|claim| claims.contains_key(**claim)) {
+        return Err(Error::usage(format!("`token.claims.{claim}` is given, but comes by itself"))
+            .hint("`ttl` sets `exp`; the kinds `expired`, `not_yet_valid` and `no_exp` make the others wrong"));
+    }
+    for (check, name) in [(Check::Iss, "iss"), (Check::Aud, "aud")] {
+        if policy.checks(check) && !claims.contains_key(name) {
+            return Err(Error::usage(format!("the policy checks `{name}`, but `token.claims.{name}` has no right value"))
+                .hint(format!("add `{name} = \"...\"` under `[token.claims]`, or take it out of `policy.checks`")));
+        }
+    }
+    for name in &policy.binds {
+        let value = claims.get(name).and_then(serde_json::Value::as_str);
+        let bound = match value {
+            None => false,
+            Some(text) if embedded => matches!(text, "{client_id}" | "{username}"),
+            Some(text) => ["{client_id}", "{username}", "{n}"].iter().any(|placeholder| text.contains(placeholder)),
+        };
+        if !bound {
+            return Err(Error::usage(format!("the policy binds `{name}`, but `token.claims.{name}` is not the client's"))
+                .hint(format!("write `{name} = \"{{client_id}}\"` or `\"{{username}}\"` under `[token.claims]`")));
+        }
+    }
+    let missing = policy.requires.iter().find(|name| !claims.contains_key(*name) && !matches!(name.as_str(), "iat" | "exp" | "jti"));
+    if let Some(name) = missing {
+        return Err(Error::usage(format!("the policy requires `{name}`, but `token.claims` has none"))
+            .hint("a fresh token would have to be refused: add the claim, or drop it from `policy.requires`"));
+    }
+    if scenario.token.reuse > 1 {
+        let per_client = |value: &serde_json::Value| {
+            let text = value.to_string();
+            ["{client_id}", "{username}", "{n}"].iter().any(|placeholder| text.contains(placeholder))
+        };
+        if let Some((name, _)) = claims.iter().find(|(_, value)| per_client(value)) {
+            return Err(Error::usage(format!(
+                "`token.reuse` is {}, but `token.claims.{name}` binds each token to one client",
+                scenario.token.reuse
+            ))
+            .hint("drop the placeholder, or `reuse`"));
+        }
+    }
+    Ok(())
+}
+
+/// Share of the clients that are to be accepted, and then hold.
+pub fn held_share(kinds: &[Kind], policy: &Policy) -> f64 {
+    let held = |kind: &&Kind| {
+        let expired = matches!(kind.recipe.exp, Exp::Ago(by) if by > policy.leeway);
+        let early = kind.recipe.nbf_after.is_some_and(|by| by > policy.leeway);
+        matches!(kind.must, Must::AcceptInTime) && !expired && !early
+    };
+    kinds.iter().filter(held).map(|kind| kind.share).sum()
+}

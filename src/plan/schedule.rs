@@ -1,0 +1,228 @@
+//! When each attempt of the open model is due.
+
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use rand_distr::{Distribution, Exp1};
+
+use crate::{
+    clock::{SECOND, nanoseconds},
+    error::{Error, Result},
+    scenario::{Arrivals, Stage},
+};
+
+/// A stretch of the schedule with its rates resolved.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    /// Seconds from the start of the storm to its own.
+    start: f64,
+    seconds: f64,
+    rate: f64,
+    end_rate: f64,
+    /// Arrivals expected before it.
+    before: f64,
+}
+
+impl Segment {
+    fn arrivals(&self) -> f64 {
+        (self.rate + self.end_rate) / 2.0 * self.seconds
+    }
+
+    /// Seconds from the start of the storm until `count` arrivals are expected, counted from the
+    /// start of the segment: the inverse of a quadratic, in the form that is stable for flat rates.
+    fn when(&self, count: f64) -> f64 {
+        let slope = (self.end_rate - self.rate) / self.seconds;
+        let root = (self.rate * self.rate + 2.0 * slope * count).max(0.0).sqrt();
+        self.start + (2.0 * count / (self.rate + root)).clamp(0.0, self.seconds)
+    }
+}
+
+/// The rates of the open model over time.
+#[derive(Clone, Debug)]
+pub struct Rates {
+    segments: Vec<Segment>,
+}
+
+impl Rates {
+    /// Resolves the stages.
+    ///
+    /// # Errors
+    /// When there is none, or one has not exactly one of `rate` and `ramp_to`, or values out of range.
+    pub fn resolve(stages: &[Stage]) -> Result<Self> {
+        let mut rates = Self { segments: Vec::with_capacity(stages.len()) };
+        let (mut at, mut before, mut rate) = (0.0, 0.0, 0.0);
+        for (index, stage) in stages.iter().enumerate() {
+            let (from, to) = match (stage.rate, stage.ramp_to) {
+                (Some(steady), None) => (steady, steady),
+                (None, Some(end)) => (rate, end),
+                _ => {
+                    return Err(Error::usage(format!("`load.stages[{index}]` needs exactly one of `rate` and `ramp_to`"))
+                        .hint("write `{ rate = 500, for = \"5s\" }` or `{ ramp_to = 2000, for = \"10s\" }`"));
+                }
+            };
+            let seconds = stage.r#for.as_secs_f64();
+            if !(to.is_finite() && to >= 0.0 && from + to > 0.0) || to > 10_000_000.0 || seconds <= 0.0 {
+                return Err(Error::usage(format!(
+                    "`load.stages[{index}]` goes from {from}/s to {to}/s in {seconds} s: nothing would arrive"
+                ))
+                .hint("rates are above 0 and at most 10 000 000 a second, `for` is above 0s"));
+            }
+            let segment = Segment { start: at, seconds, rate: from, end_rate: to, before };
+            at += seconds;
+            before += segment.arrivals();
+            rate = to;
+            rates.segments.push(segment);
+        }
+        if rates.segments.is_empty() {
+            return Err(Error::usage("`load.stages` is missing: the open model needs rates")
+                .hint("write `stages = [{ rate = 500, for = \"5s\" }]`, or `concurrency = 64` for the closed model"));
+        }
+        Ok(rates)
+    }
+
+    /// The highest rate, in arrivals a second.
+    pub fn peak(&self) -> f64 {
+        self.segments.iter().fold(0.0, |peak, segment| peak.max(segment.rate).max(segment.end_rate))
+    }
+
+    /// Arrivals expected in all.
+    pub fn expected(&self) -> f64 {
+        self.segments.last().map_or(0.0, |last| last.before + last.arrivals())
+    }
+
+    fn when(&self, count: f64) -> Option<f64> {
+        let after = self.segments.partition_point(|segment| segment.before <= count);
+        let segment = self.segments.get(after.checked_sub(1)?)?;
+        let within = count - segment.before;
+        (within < segment.arrivals()).then(|| segment.when(within))
+    }
+}
+
+/// The due times of all attempts, in order, in nanoseconds from the start of the storm.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    rates: Rates,
+    arrivals: Arrivals,
+    random: ChaCha8Rng,
+    /// Arrivals expected until the next one: the schedule in a time in which the rate is 1.
+    count: f64,
+    left: u64,
+}
+
+impl Schedule {
+    /// At most `clients` arrivals; the same seed gives the same due times.
+    pub fn new(rates: &Rates, arrivals: Arrivals, seed: u64, clients: u64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let count = match arrivals {
+            Arrivals::Constant => 0.0,
+            Arrivals::Poisson => Exp1.sample(&mut random),
+        };
+        Self { rates: rates.clone(), arrivals, random, count, left: clients }
+    }
+}
+
+impl Iterator for Schedule {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.left = self.left.checked_sub(1)?;
+        let seconds = self.rates.when(self.count)?;
+        self.count += match self.arrivals {
+            Arrivals::Constant => 1.0,
+            Arrivals::Poisson => Exp1.sample(&mut self.random),
+        };
+        Some((seconds * SECOND as f64) as u64)
+    }
+}
+
+/// The most arrivals that fall into any window of that length.
+pub fn most_within(schedule: Schedule, window: std::time::Duration) -> u64 {
+    let window = nanoseconds(window);
+    let mut recent = std::collections::VecDeque::new();
+    let mut most = 0;
+    for due in schedule {
+        while recent.front().is_some_and(|first| first + window < due) {
+            recent.pop_front();
+        }
+        recent.push_back(due);
+        most = most.max(recent.len() as u64);
+    }
+    most
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn stage(rate: Option<f64>, ramp_to: Option<f64>, seconds: u64) -> Stage {
+        Stage { rate, ramp_to, r#for: Duration::from_secs(seconds) }
+    }
+
+    fn constant(stages: &[Stage]) -> Vec<u64> {
+        let rates = Rates::resolve(stages).unwrap();
+        Schedule::new(&rates, Arrivals::Constant, 1, u64::MAX).collect()
+    }
+
+    #[test]
+    fn a_steady_rate_is_evenly_spaced_and_as_long_as_asked() {
+        let due = constant(&[stage(Some(1000.0), None, 2)]);
+        assert_eq!(due.len(), 2000);
+        assert!(due.windows(2).all(|pair| (pair[1] - pair[0]).abs_diff(1_000_000) <= 1));
+    }
+
+    #[test]
+    fn a_ramp_has_the_arrivals_under_its_line() {
+        let due = constant(&[stage(None, Some(1000.0), 10)]);
+        assert_eq!(due.len(), 5000);
+        let half = due.iter().filter(|due| **due < 5 * SECOND).count();
+        assert!((1240..=1260).contains(&half), "a quarter of the arrivals in the first half: {half}");
+    }
+
+    #[test]
+    fn poisson_arrivals_have_the_mean_and_the_spread_of_their_name() {
+        let rates = Rates::resolve(&[stage(Some(1000.0), None, 20)]).unwrap();
+        let due: Vec<u64> = Schedule::new(&rates, Arrivals::Poisson, 7, u64::MAX).collect();
+        assert!((19_400..20_600).contains(&due.len()), "{}", due.len());
+        let gaps: Vec<f64> = due.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect();
+        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+        let deviation = (gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt();
+        assert!((deviation / mean - 1.0).abs() < 0.05, "an exponential's deviation is its mean: {}", deviation / mean);
+    }
+
+    #[test]
+    fn a_stage_without_a_rate_is_refused() {
+        let error = Rates::resolve(&[stage(None, None, 1)]).unwrap_err().to_string();
+        assert!(error.contains("load.stages[0]"), "{error}");
+        assert!(Rates::resolve(&[stage(Some(0.0), None, 1)]).is_err());
+        assert!(Rates::resolve(&[stage(Some(-5.0), None, 1)]).is_err());
+        assert!(Rates::resolve(&[]).is_err());
+    }
+
+    proptest! {
+        // For all stages: due times are sorted, end with the last stage, and stop at `clients`.
+        #[test]
+        fn every_schedule_is_sorted_and_bounded(
+            rates in prop::collection::vec((1.0..500.0_f64, any::<bool>(), 1..4_u64), 1..5),
+            seed: u64,
+            clients in 0..400_u64,
+        ) {
+            let stages: Vec<Stage> = rates.iter().map(|(rate, ramp, seconds)| if *ramp {
+                stage(None, Some(*rate), *seconds)
+            } else {
+                stage(Some(*rate), None, *seconds)
+            }).collect();
+            let length: u64 = stages.iter().map(|stage| stage.r#for.as_secs()).sum();
+            let rates = Rates::resolve(&stages).unwrap();
+            for arrivals in [Arrivals::Constant, Arrivals::Poisson] {
+                let due: Vec<u64> = Schedule::new(&rates, arrivals, seed, clients).collect();
+                prop_assert!(due.len() as u64 <= clients);
+                prop_assert!(due.is_sorted());
+                prop_assert!(due.last().is_none_or(|last| *last <= length * SECOND));
+                let again: Vec<u64> = Schedule::new(&rates, arrivals, seed, clients).collect();
+                prop_assert_eq!(due, again);
+            }
+        }
+    }
+}

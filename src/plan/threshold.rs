@@ -1,0 +1,295 @@
+//! Thresholds: a metric, with token kind and broker in braces, and the conditions it must hold.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result, suggestion};
+
+/// The phases of an attempt that have a histogram, in order.
+pub const PHASES: [&str; 9] =
+    ["start_delay", "token", "dns", "tcp_connect", "tls_handshake", "ws_upgrade", "connack", "connect", "response"];
+
+/// The outcomes of an attempt.
+pub const OUTCOMES: [&str; 10] = [
+    "accepted",
+    "refused",
+    "closed",
+    "timeout",
+    "tcp_failed",
+    "tls_failed",
+    "ws_failed",
+    "token_failed",
+    "protocol_error",
+    "local_error",
+];
+
+/// The verdicts on an attempt.
+pub const VERDICTS: [&str; 6] =
+    ["correct", "false_accept", "false_reject", "wrong_reason", "not_judged", "indeterminate"];
+
+/// Other numbers of the summary that can be bounded.
+pub const VALUES: [&str; 8] = [
+    "attempts",
+    "throughput.verdicts_per_s",
+    "throughput.offered_per_s",
+    "sessions.held",
+    "sessions.dropped",
+    "generator.cpu_us_per_attempt",
+    "generator.cpu_s",
+    "generator.tokens_minted_per_s",
+];
+
+/// One condition on one metric.
+#[derive(Clone, Debug)]
+pub struct Threshold {
+    /// The metric as written, braces included.
+    pub metric: String,
+    /// The condition as written.
+    pub condition: String,
+    /// Which number.
+    pub subject: Subject,
+    /// Only attempts with this kind of token.
+    pub token: Option<String>,
+    /// Only attempts at this broker.
+    pub broker: Option<String>,
+    /// How the number is made.
+    pub aggregate: Aggregate,
+    /// How it is compared.
+    pub comparison: Comparison,
+    /// With what; microseconds for the times of a phase.
+    pub bound: f64,
+}
+
+/// Which number a threshold bounds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Subject {
+    /// The times of a phase.
+    Phase(String),
+    /// How many attempts had an outcome.
+    Outcome(String),
+    /// How many attempts had a verdict.
+    Verdict(String),
+    /// Another number of the summary.
+    Value(String),
+}
+
+/// How a number is made of what was measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Aggregate {
+    /// How many.
+    Count,
+    /// Share of all attempts, as a fraction of 1.
+    Rate,
+    /// Least time.
+    Min,
+    /// Mean time.
+    Mean,
+    /// Greatest time.
+    Max,
+    /// A percentile, 0 to 100.
+    Percentile(f64),
+    /// The number itself.
+    Value,
+}
+
+/// How a number is compared with its bound.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(missing_docs, reason = "the operators speak for themselves")]
+pub enum Comparison {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Equal,
+    NotEqual,
+}
+
+impl Comparison {
+    /// Whether `observed` holds against `bound`.
+    #[expect(clippy::float_cmp, reason = "`==` is for counts, which f64 holds exactly")]
+    pub fn holds(self, observed: f64, bound: f64) -> bool {
+        match self {
+            Self::Less => observed < bound,
+            Self::LessOrEqual => observed <= bound,
+            Self::Greater => observed > bound,
+            Self::GreaterOrEqual => observed >= bound,
+            Self::Equal => observed == bound,
+            Self::NotEqual => observed != bound,
+        }
+    }
+}
+
+impl Threshold {
+    /// Reads one entry of `[thresholds]`; `tokens` and `brokers` are those there are.
+    ///
+    /// # Errors
+    /// When the metric, the token kind, the broker or the condition is unknown: with what there is.
+    pub fn parse(metric: &str, condition: &str, tokens: &[&str], brokers: &[&str]) -> Result<Self> {
+        let place = format!("`thresholds.\"{metric}\"`");
+        Self::parts(metric, condition, tokens, brokers).map_err(|error| error.within(place))
+    }
+
+    fn parts(metric: &str, condition: &str, tokens: &[&str], brokers: &[&str]) -> Result<Self> {
+        let (name, braces) = match metric.split_once('{') {
+            Some((name, rest)) => (name, rest.strip_suffix('}').ok_or_else(|| Error::usage("the brace is not closed"))?),
+            None => (metric, ""),
+        };
+        let (mut token, mut broker) = (None, None);
+        for tag in braces.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
+            // A broker's URL has colons of its own: only the first one parts tag and value.
+            match tag.split_once(':') {
+                Some(("token", kind)) => token = Some(one_of(kind, tokens, "token kind")?),
+                Some(("broker", url)) => broker = Some(one_of(url, brokers, "broker")?),
+                _ => {
+                    return Err(Error::usage(format!("`{tag}` is no tag"))
+                        .hint("the tags are `token:KIND` and `broker:URL`, as in `connack{token:fresh}`"));
+                }
+            }
+        }
+        let subject = subject(name.trim())?;
+        let (aggregate, comparison, bound) = parse_condition(condition, &subject)?;
+        Ok(Self {
+            metric: metric.to_owned(),
+            condition: condition.to_owned(),
+            subject,
+            token,
+            broker,
+            aggregate,
+            comparison,
+            bound,
+        })
+    }
+}
+
+fn one_of(found: &str, known: &[&str], what: &str) -> Result<String> {
+    let found = found.trim();
+    if known.contains(&found) {
+        return Ok(found.to_owned());
+    }
+    Err(Error::usage(format!("there is no {what} `{found}` in this scenario"))
+        .hint(suggestion(found, known.iter().copied())))
+}
+
+fn subject(name: &str) -> Result<Subject> {
+    let known = |prefix: &str, set: &[&str]| {
+        name.strip_prefix(prefix).filter(|rest| set.contains(rest)).map(str::to_owned)
+    };
+    known("", &PHASES)
+        .map(Subject::Phase)
+        .or_else(|| known("verdict.", &VERDICTS).map(Subject::Verdict))
+        .or_else(|| known("outcome.", &OUTCOMES).map(Subject::Outcome))
+        .or_else(|| known("", &VALUES).map(Subject::Value))
+        .ok_or_else(|| {
+            let prefixed = |prefix: &str, set: &[&str]| -> Vec<String> {
+                set.iter().map(|name| format!("{prefix}{name}")).collect()
+            };
+            let all = [
+                prefixed("", &PHASES),
+                prefixed("verdict.", &VERDICTS),
+                prefixed("outcome.", &OUTCOMES),
+                prefixed("", &VALUES),
+            ]
+            .concat();
+            Error::usage(format!("there is no metric `{name}`"))
+                .hint(suggestion(name, all.iter().map(String::as_str)))
+        })
+}
+
+fn parse_condition(condition: &str, subject: &Subject) -> Result<(Aggregate, Comparison, f64)> {
+    const OPERATORS: [(&str, Comparison); 6] = [
+        ("<=", Comparison::LessOrEqual),
+        (">=", Comparison::GreaterOrEqual),
+        ("==", Comparison::Equal),
+        ("!=", Comparison::NotEqual),
+        ("<", Comparison::Less),
+        (">", Comparison::Greater),
+    ];
+    let example = match subject {
+        Subject::Phase(_) => "p99 < 250ms",
+        Subject::Value(_) => "value < 100",
+        _ => "count == 0",
+    };
+    let wrong = |why: String| {
+        Error::usage(format!("condition `{condition}`: {why}")).hint(format!("write it like `{example}`"))
+    };
+    let (aggregate, comparison, bound) = OPERATORS
+        .iter()
+        .find_map(|(sign, comparison)| {
+            let (left, right) = condition.split_once(sign)?;
+            Some((left.trim(), *comparison, right.trim()))
+        })
+        .ok_or_else(|| wrong("there is no operator (`<`, `<=`, `>`, `>=`, `==`, `!=`) in it".into()))?;
+    let aggregate = parse_aggregate(aggregate, subject).map_err(&wrong)?;
+    let is_time = matches!(subject, Subject::Phase(_)) && !matches!(aggregate, Aggregate::Count | Aggregate::Rate);
+    let bound = if is_time {
+        let time: Duration = humantime::parse_duration(bound).map_err(|error| wrong(format!("`{bound}`: {error}")))?;
+        time.as_secs_f64() * 1e6
+    } else {
+        bound.parse().ok().filter(|bound: &f64| bound.is_finite()).ok_or_else(|| wrong(format!("`{bound}` is no number")))?
+    };
+    Ok((aggregate, comparison, bound))
+}
+
+fn parse_aggregate(name: &str, subject: &Subject) -> std::result::Result<Aggregate, String> {
+    let is_phase = matches!(subject, Subject::Phase(_));
+    let is_value = matches!(subject, Subject::Value(_));
+    match name {
+        "count" if !is_value => return Ok(Aggregate::Count),
+        "rate" if !is_value && !is_phase => return Ok(Aggregate::Rate),
+        "value" if is_value => return Ok(Aggregate::Value),
+        "min" if is_phase => return Ok(Aggregate::Min),
+        "max" if is_phase => return Ok(Aggregate::Max),
+        "mean" | "avg" if is_phase => return Ok(Aggregate::Mean),
+        _ => {}
+    }
+    let percentile = name.strip_prefix('p').map(|rest| rest.trim_start_matches('(').trim_end_matches(')'));
+    match percentile.and_then(|percent| percent.parse::<f64>().ok()) {
+        Some(percent) if is_phase && (0.0..=100.0).contains(&percent) => Ok(Aggregate::Percentile(percent)),
+        _ => Err(format!(
+            "`{name}` is none of {}",
+            if is_phase {
+                "`p50`, `p99`, `p99.9` ..., `min`, `mean`, `max`, `count`"
+            } else if is_value {
+                "`value`"
+            } else {
+                "`count`, `rate`"
+            }
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(metric: &str, condition: &str) -> Result<Threshold> {
+        Threshold::parse(metric, condition, &["fresh", "expired"], &["mqtt://127.0.0.1:1883"])
+    }
+
+    #[test]
+    fn a_percentile_of_a_phase_is_bounded_in_microseconds() {
+        let threshold = parse("connack{token:fresh, broker:mqtt://127.0.0.1:1883}", "p99.9 <= 250ms").unwrap();
+        assert_eq!(threshold.aggregate, Aggregate::Percentile(99.9));
+        assert_eq!(threshold.comparison, Comparison::LessOrEqual);
+        assert!((threshold.bound - 250_000.0).abs() < 1e-9);
+        assert_eq!(threshold.token.as_deref(), Some("fresh"));
+        assert_eq!(threshold.broker.as_deref(), Some("mqtt://127.0.0.1:1883"));
+    }
+
+    #[test]
+    fn counts_and_rates_are_plain_numbers() {
+        assert!((parse("verdict.not_judged", "rate < 0.001").unwrap().bound - 0.001).abs() < 1e-12);
+        assert_eq!(parse("verdict.false_accept", "count == 0").unwrap().aggregate, Aggregate::Count);
+        assert_eq!(parse("throughput.verdicts_per_s", "value > 100").unwrap().aggregate, Aggregate::Value);
+    }
+
+    #[test]
+    fn a_typo_lists_what_there_is() {
+        let hint = |metric, condition| parse(metric, condition).unwrap_err().way_out().unwrap().to_owned();
+        assert!(hint("conack", "p99 < 1s").starts_with("did you mean `connack`?"));
+        assert!(hint("connack{token:frsh}", "p99 < 1s").starts_with("did you mean `fresh`?"));
+        assert_eq!(hint("connack", "p99 < fast"), "write it like `p99 < 250ms`");
+        assert_eq!(hint("connack", "rate < 1"), "write it like `p99 < 250ms`");
+        assert_eq!(hint("connack", "p101 < 1s"), "write it like `p99 < 250ms`");
+        assert_eq!(hint("verdict.correct", "count 5"), "write it like `count == 0`");
+    }
+}

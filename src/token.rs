@@ -1,0 +1,44 @@
+//! One token: what kinds there are, what is in it, and how it is signed.
+
+pub mod catalogue;
+pub mod mint;
+pub mod recipe;
+pub mod template;
+
+pub use catalogue::{Defect, Severity, Situation};
+pub use mint::{Minter, Password, Times};
+pub use recipe::{Must, Recipe};
+
+/// A kind of token in a run: a defect with its parameters, and the key it is signed with.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    /// What the results call it.
+    pub label: String,
+    /// What is wrong with it (nothing, for `fresh`).
+    pub defect: &'static Defect,
+    /// How it is built.
+    pub recipe: Recipe,
+    /// What a verifier that keeps its promise must do, time apart.
+    pub must: Must,
+    /// Index of the key in the plan; `None` where nothing is signed.
+    pub key: Option<usize>,
+    /// Its share of the clients, as a fraction of 1.
+    pub share: f64,
+}
+
+/// A number that looks random and follows from `seed` and `n` alone.
+///
+/// The finalizer of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
+/// OOPSLA 2014): a bijection of `n` for each seed, so two clients never share one. Kinds and token
+/// ids must follow from a client's number without a generator that is stepped from the first client.
+pub fn mixed(seed: u64, n: u64) -> u64 {
+    let mut z = seed.rotate_left(32) ^ n.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// `mixed` as a fraction in `0.0..1.0`.
+pub fn fraction(seed: u64, n: u64) -> f64 {
+    (mixed(seed, n) >> 11) as f64 / (1_u64 << 53) as f64
+}

@@ -1,0 +1,279 @@
+//! Texts with `{n}`, `{client_id}` and `{username}` in them, compiled so that rendering only copies.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    error::{Error, Result},
+    scenario::Identity,
+};
+
+/// A piece of a compiled text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Piece {
+    /// Bytes as they are.
+    Literal(Vec<u8>),
+    /// The client's number, in decimal.
+    Number,
+    /// `iat`, seconds since 1970.
+    IssuedAt,
+    /// `exp`, seconds since 1970.
+    Expires,
+    /// `nbf`, seconds since 1970.
+    NotBefore,
+    /// `jti`, the token's id.
+    TokenId,
+}
+
+/// A text with placeholders. Every placeholder comes down to the client's number, so a compiled
+/// text is literals and numbers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Template {
+    pieces: Vec<Piece>,
+}
+
+impl Template {
+    /// Compiles a text; `names` are the placeholders it may use besides `{n}`.
+    ///
+    /// # Errors
+    /// When it has a placeholder that there is not, or a brace that is not closed.
+    pub fn compile(text: &str, names: &[(&str, &Self)]) -> Result<Self> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            literal(&mut pieces, before.as_bytes());
+            let (name, behind) = after.split_once('}').ok_or_else(|| {
+                Error::usage(format!("`{text}` has a `{{` that is not closed"))
+            })?;
+            match names.iter().find(|(known, _)| *known == name) {
+                _ if name == "n" => pieces.push(Piece::Number),
+                Some((_, template)) => {
+                    for piece in &template.pieces {
+                        match piece {
+                            Piece::Literal(bytes) => literal(&mut pieces, bytes),
+                            other => pieces.push(other.clone()),
+                        }
+                    }
+                }
+                None => {
+                    let known: Vec<String> =
+                        ["n"].iter().chain(names.iter().map(|(name, _)| name)).map(|name| format!("`{{{name}}}`")).collect();
+                    return Err(Error::usage(format!("`{text}` holds `{{{name}}}`"))
+                        .hint(format!("the placeholders here are {}", known.join(", "))));
+                }
+            }
+            rest = behind;
+        }
+        literal(&mut pieces, rest.as_bytes());
+        Ok(Self { pieces })
+    }
+
+    /// The same text as it stands inside a JSON string.
+    fn escaped(&self) -> Self {
+        let escape = |piece: &Piece| match piece {
+            Piece::Literal(bytes) => {
+                let quoted = json(&Value::String(String::from_utf8_lossy(bytes).into_owned()));
+                Piece::Literal(quoted[1..quoted.len() - 1].as_bytes().to_vec())
+            }
+            other => other.clone(),
+        };
+        Self { pieces: self.pieces.iter().map(escape).collect() }
+    }
+
+    /// Whether the client's number is in it.
+    pub fn is_per_client(&self) -> bool {
+        self.pieces.contains(&Piece::Number)
+    }
+
+    /// Appends the text of one client.
+    pub fn render(&self, n: u64, out: &mut Vec<u8>) {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(bytes) => out.extend_from_slice(bytes),
+                _ => decimal(n, out),
+            }
+        }
+    }
+
+    /// The text of one client.
+    pub fn text(&self, n: u64) -> String {
+        let mut out = Vec::new();
+        self.render(n, &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+}
+
+/// Client id and user name, compiled.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// Client id.
+    pub client_id: Template,
+    /// User name.
+    pub username: Template,
+}
+
+impl Names {
+    /// Compiles `[identity]`.
+    ///
+    /// # Errors
+    /// When a placeholder is unknown, or `{n}` is not in the client id.
+    pub fn compile(identity: &Identity) -> Result<Self> {
+        let within = |key: &'static str| move |error: Error| error.within(format!("`identity.{key}`"));
+        let client_id = Template::compile(&identity.client_id, &[]).map_err(within("client_id"))?;
+        if !client_id.is_per_client() {
+            return Err(Error::usage(format!(
+                "`identity.client_id` is `{}`: without `{{n}}` in it the clients would share one id and throw each other out",
+                identity.client_id
+            ))
+            .hint(format!("write `client_id = \"{}-{{n}}\"`", identity.client_id)));
+        }
+        let username =
+            Template::compile(&identity.username, &[("client_id", &client_id)]).map_err(within("username"))?;
+        Ok(Self { client_id, username })
+    }
+
+}
+
+/// Compiles claims into the pieces of a JSON object; `times` are the members that come by themselves.
+///
+/// # Errors
+/// When a string holds an unknown placeholder.
+pub fn compile_claims(claims: &Map<String, Value>, names: &Names, times: &[(&str, Piece)]) -> Result<Vec<Piece>> {
+    let (client_id, username) = (names.client_id.escaped(), names.username.escaped());
+    let placeholders = [("client_id", &client_id), ("username", &username)];
+    let mut pieces = Vec::new();
+    let mut separator = "{";
+    for (name, value) in claims {
+        literal(&mut pieces, separator.as_bytes());
+        literal(&mut pieces, json(&Value::String(name.clone())).as_bytes());
+        literal(&mut pieces, b":");
+        value_pieces(value, &placeholders, &mut pieces).map_err(|error| error.within(format!("`token.claims.{name}`")))?;
+        separator = ",";
+    }
+    for (name, piece) in times {
+        let quote = if *piece == Piece::TokenId { "\"" } else { "" };
+        literal(&mut pieces, format!("{separator}\"{name}\":{quote}").as_bytes());
+        pieces.push(piece.clone());
+        literal(&mut pieces, quote.as_bytes());
+        separator = ",";
+    }
+    literal(&mut pieces, if separator == "{" { b"{}" } else { b"}" });
+    Ok(pieces)
+}
+
+fn value_pieces(value: &Value, names: &[(&str, &Template)], pieces: &mut Vec<Piece>) -> Result<()> {
+    match value {
+        // Escaped first, compiled then: the placeholders survive escaping, and numbers need none.
+        Value::String(text) => {
+            let template = Template::compile(&json(&Value::String(text.clone())), names)?;
+            for piece in template.pieces {
+                match piece {
+                    Piece::Literal(bytes) => literal(pieces, &bytes),
+                    other => pieces.push(other),
+                }
+            }
+        }
+        Value::Array(items) => {
+            literal(pieces, b"[");
+            for (index, item) in items.iter().enumerate() {
+                literal(pieces, if index == 0 { b"" } else { b"," });
+                value_pieces(item, names, pieces)?;
+            }
+            literal(pieces, b"]");
+        }
+        Value::Object(members) => {
+            for (index, (name, member)) in members.iter().enumerate() {
+                literal(pieces, if index == 0 { b"{" } else { b"," });
+                literal(pieces, json(&Value::String(name.clone())).as_bytes());
+                literal(pieces, b":");
+                value_pieces(member, names, pieces)?;
+            }
+            literal(pieces, if members.is_empty() { b"{}" } else { b"}" });
+        }
+        other => literal(pieces, json(other).as_bytes()),
+    }
+    Ok(())
+}
+
+/// Appends to the literal at the end, so that pieces stay few.
+fn literal(pieces: &mut Vec<Piece>, bytes: &[u8]) {
+    match pieces.last_mut() {
+        _ if bytes.is_empty() => {}
+        Some(Piece::Literal(last)) => last.extend_from_slice(bytes),
+        _ => pieces.push(Piece::Literal(bytes.to_vec())),
+    }
+}
+
+fn json(value: &Value) -> String {
+    value.to_string()
+}
+
+/// Appends a number in decimal, without allocating.
+pub fn decimal(number: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn names() -> Names {
+        Names::compile(&Identity { client_id: "c-{n}".into(), username: "u \"{client_id}\"".into() }).unwrap()
+    }
+
+    fn rendered(claims: &Value, n: u64) -> Value {
+        let pieces = compile_claims(claims.as_object().unwrap(), &names(), &[]).unwrap();
+        let mut out = Vec::new();
+        Template { pieces }.render(n, &mut out);
+        serde_json::from_slice(&out).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&out)))
+    }
+
+    #[test]
+    fn placeholders_reach_into_arrays_and_objects() {
+        let claims = serde_json::json!({ "a": ["{n}", 1, null], "b": { "c": "{client_id}/x" }, "d": {}, "e": "{username}" });
+        let expected = serde_json::json!({ "a": ["7", 1, null], "b": { "c": "c-7/x" }, "d": {}, "e": "u \"c-7\"" });
+        assert_eq!(rendered(&claims, 7), expected);
+    }
+
+    #[test]
+    fn an_unknown_placeholder_lists_the_known_ones() {
+        let claims = serde_json::json!({ "sub": "{clientid}" });
+        let error = compile_claims(claims.as_object().unwrap(), &names(), &[]).unwrap_err();
+        assert!(error.to_string().starts_with("`token.claims.sub`:"), "{error}");
+        assert_eq!(error.way_out().unwrap(), "the placeholders here are `{n}`, `{client_id}`, `{username}`");
+    }
+
+    #[test]
+    fn a_client_id_without_a_number_is_refused() {
+        let error = Names::compile(&Identity { client_id: "storm".into(), username: String::new() }).unwrap_err();
+        assert_eq!(error.way_out().unwrap(), "write `client_id = \"storm-{n}\"`");
+    }
+
+    proptest! {
+        // For all texts without braces: what is rendered is JSON with that very text in it.
+        #[test]
+        fn any_text_survives_compiling_and_rendering(text in "[^{}]*", n: u64) {
+            let value = rendered(&serde_json::json!({ (text.clone()): text.clone() }), n);
+            prop_assert_eq!(value[&text].as_str(), Some(text.as_str()));
+        }
+
+        #[test]
+        fn decimal_writes_what_display_writes(n: u64) {
+            let mut out = Vec::new();
+            decimal(n, &mut out);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), n.to_string());
+        }
+    }
+}
