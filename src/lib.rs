@@ -16,3 +16,8 @@ pub mod policy;
 pub mod key;
 pub mod token;
 pub mod plan;
+pub mod supply;
+pub mod attempt;
+pub mod verdict;
+pub mod client;
+pub mod measure;

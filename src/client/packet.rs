@@ -1,0 +1,294 @@
+//! The packets of a connection: CONNECT written, CONNACK and what follows it read.
+//!
+//! The codec is `rumqttc`'s, with two exceptions that its types can't hold. CONNECT is encoded
+//! here: its `Login` is two `String`s, so an empty password drops the flag and one that is not
+//! UTF-8 can't be sent. The code of CONNACK is taken as the raw byte: an unknown code is an error
+//! to its enums, and to us a finding.
+
+use bytes::{Bytes, BytesMut};
+use rumqttc::{
+    mqttbytes::{self, v4},
+    v5::mqttbytes::v5,
+};
+
+use crate::scenario::Protocol;
+
+/// The longest packet that is read: nothing that a client here asks for is longer.
+const MAX_PACKET: usize = 1 << 20;
+
+/// DISCONNECT with reason 0, the same in both versions.
+pub const DISCONNECT: [u8; 2] = [0xE0, 0];
+/// PINGREQ.
+pub const PINGREQ: [u8; 2] = [0xC0, 0];
+const PINGRESP: [u8; 2] = [0xD0, 0];
+const CONNACK: u8 = 0x20;
+/// Stands in for the raw code while the codec checks the rest: a code that it knows.
+const KNOWN_CODE: u8 = 0x80;
+
+/// What goes into a CONNECT.
+#[derive(Clone, Copy, Debug)]
+pub struct Connect<'a> {
+    /// Protocol version.
+    pub protocol: Protocol,
+    /// Clean Start or Clean Session.
+    pub clean_start: bool,
+    /// Keep alive in seconds.
+    pub keep_alive: u16,
+    /// Client id.
+    pub client_id: &'a [u8],
+    /// User name, where there is one.
+    pub username: Option<&'a [u8]>,
+    /// Password, where there is one; empty is not absent.
+    pub password: Option<&'a [u8]>,
+}
+
+impl Connect<'_> {
+    /// Appends the packet; `false`, and nothing appended, where a field is longer than the 65 535
+    /// bytes that its length prefix can say.
+    pub fn encode(&self, out: &mut Vec<u8>) -> bool {
+        let fields = [Some(self.client_id), self.username, self.password];
+        if fields.iter().flatten().any(|field| field.len() > usize::from(u16::MAX)) {
+            return false;
+        }
+        let is_v5 = self.protocol == Protocol::V5;
+        // Name, level, flags, keep alive, and in 5.0 the length of no properties.
+        let head = 6 + 1 + 1 + 2 + usize::from(is_v5);
+        let length = head + fields.iter().flatten().map(|field| 2 + field.len()).sum::<usize>();
+        out.push(0x10);
+        remaining_length(length, out);
+        out.extend_from_slice(&[0, 4, b'M', b'Q', b'T', b'T', if is_v5 { 5 } else { 4 }]);
+        let flag = |set: bool, bit: u8| u8::from(set) << bit;
+        out.push(flag(self.username.is_some(), 7) | flag(self.password.is_some(), 6) | flag(self.clean_start, 1));
+        out.extend_from_slice(&self.keep_alive.to_be_bytes());
+        if is_v5 {
+            out.push(0);
+        }
+        for field in fields.into_iter().flatten() {
+            out.extend_from_slice(&(field.len() as u16).to_be_bytes());
+            out.extend_from_slice(field);
+        }
+        true
+    }
+}
+
+fn remaining_length(mut length: usize, out: &mut Vec<u8>) {
+    loop {
+        let byte = (length % 128) as u8;
+        length /= 128;
+        out.push(if length > 0 { byte | 128 } else { byte });
+        if length == 0 {
+            return;
+        }
+    }
+}
+
+/// What the bytes read so far say about CONNACK.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Connack {
+    /// It is there.
+    Complete {
+        /// The code, as sent.
+        code: u8,
+        /// Server Keep Alive (MQTT 5.0, 3.2.2.3.14), which takes the place of ours.
+        keep_alive: Option<u16>,
+        /// Its length; what follows belongs to the session.
+        length: usize,
+    },
+    /// More bytes are needed.
+    Incomplete,
+    /// This is no CONNACK; what it is instead.
+    Wrong(&'static str),
+}
+
+impl Connack {
+    /// Reads the first packet of a broker.
+    pub fn read(bytes: &[u8], protocol: Protocol) -> Self {
+        // What nearly every broker sends, taken at a glance.
+        match (protocol, bytes) {
+            (_, []) => return Self::Incomplete,
+            (Protocol::V4, [CONNACK, 2, 0 | 1, code, ..]) => return Self::complete(*code, None, 4),
+            (Protocol::V5, [CONNACK, 3, 0 | 1, code, 0, ..]) => return Self::complete(*code, None, 5),
+            // A broker without 5.0 may answer in the format of 3.1.1 (MQTT 5.0, 3.1.2.2), but not accept.
+            (Protocol::V5, [CONNACK, 2, 0, code, ..]) if *code != 0 => return Self::complete(*code, None, 4),
+            _ => {}
+        }
+        if bytes[0] != CONNACK {
+            return Self::Wrong(if matches!(bytes[0] >> 4, 1..=15) { "another_packet" } else { "garbage" });
+        }
+        let length = match mqttbytes::check(bytes.iter(), MAX_PACKET) {
+            Ok(header) => header.frame_length(),
+            Err(mqttbytes::Error::InsufficientBytes(_)) => return Self::Incomplete,
+            Err(_) => return Self::Wrong("malformed_connack"),
+        };
+        Self::whole(&bytes[..length], protocol)
+    }
+
+    fn complete(code: u8, keep_alive: Option<u16>, length: usize) -> Self {
+        Self::Complete { code, keep_alive, length }
+    }
+
+    fn whole(packet: &[u8], protocol: Protocol) -> Self {
+        let header = packet.iter().skip(1).take_while(|byte| **byte & 128 != 0).count() + 2;
+        let Some([0 | 1, code, ..]) = packet.get(header..) else { return Self::Wrong("malformed_connack") };
+        let mut copy = BytesMut::from(packet);
+        copy[header + 1] = KNOWN_CODE;
+        match (protocol, v5::Packet::read(&mut copy, None)) {
+            (Protocol::V5, Ok(v5::Packet::ConnAck(connack))) => {
+                let keep_alive = connack.properties.and_then(|properties| properties.server_keep_alive);
+                Self::complete(*code, keep_alive, packet.len())
+            }
+            // 3.1.1 knows only packets of two bytes, which were taken above.
+            _ => Self::Wrong("malformed_connack"),
+        }
+    }
+}
+
+/// What a broker sent on a connection that stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Session {
+    /// The answer to a ping.
+    Pong,
+    /// The broker disconnects, with this reason code (MQTT 5.0).
+    Disconnect(u8),
+    /// Something that does not matter here.
+    Other,
+    /// What must not come on a connection that stands.
+    Wrong,
+}
+
+/// Takes the first whole packet off `bytes`; `None` while there is none.
+pub fn read_session(bytes: &mut BytesMut, protocol: Protocol) -> Option<Session> {
+    if bytes.starts_with(&PINGRESP) {
+        drop(bytes.split_to(PINGRESP.len()));
+        return Some(Session::Pong);
+    }
+    let length = match mqttbytes::check(bytes.iter(), MAX_PACKET) {
+        Ok(header) => header.frame_length(),
+        Err(mqttbytes::Error::InsufficientBytes(_)) => return None,
+        Err(_) => return Some(Session::Wrong),
+    };
+    let packet = bytes.split_to(length).freeze();
+    Some(match packet[0] >> 4 {
+        14 if protocol == Protocol::V5 => Session::Disconnect(if length > 2 { packet[2] } else { 0 }),
+        _ => known(&packet, protocol),
+    })
+}
+
+/// CONNACK comes once; a server sends no CONNECT, PINGREQ or DISCONNECT of 3.1.1.
+fn known(packet: &Bytes, protocol: Protocol) -> Session {
+    let mut copy = BytesMut::from(&packet[..]);
+    let is_known = match protocol {
+        Protocol::V4 => v4::Packet::read(&mut copy, MAX_PACKET).is_ok(),
+        Protocol::V5 => v5::Packet::read(&mut copy, None).is_ok(),
+    };
+    if is_known && !matches!(packet[0] >> 4, 1 | 2 | 8 | 10 | 12 | 14) { Session::Other } else { Session::Wrong }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn connect<'a>(protocol: Protocol, username: Option<&'a [u8]>, password: Option<&'a [u8]>) -> Connect<'a> {
+        Connect { protocol, clean_start: true, keep_alive: 60, client_id: b"storm-1", username, password }
+    }
+
+    #[test]
+    fn the_codec_reads_back_what_was_encoded() {
+        for (username, password) in [(Some("user"), Some("token")), (Some("user"), None), (None, None)] {
+            let mut out = Vec::new();
+            let login = (username.map(str::as_bytes), password.map(str::as_bytes));
+            assert!(connect(Protocol::V4, login.0, login.1).encode(&mut out));
+            let v4::Packet::Connect(read) = v4::Packet::read(&mut BytesMut::from(&out[..]), MAX_PACKET).unwrap() else {
+                panic!("not a CONNECT")
+            };
+            assert_eq!(read.client_id, "storm-1");
+            assert_eq!(read.keep_alive, 60);
+            let expected = username.map(|user| (user.to_owned(), password.unwrap_or_default().to_owned()));
+            assert_eq!(read.login.map(|login| (login.username, login.password)), expected);
+
+            out.clear();
+            assert!(connect(Protocol::V5, login.0, login.1).encode(&mut out));
+            let v5::Packet::Connect(read, _, login) = v5::Packet::read(&mut BytesMut::from(&out[..]), None).unwrap() else {
+                panic!("not a CONNECT")
+            };
+            assert_eq!((read.client_id.as_str(), read.clean_start), ("storm-1", true));
+            assert_eq!(login.map(|login| (login.username, login.password)), expected);
+        }
+    }
+
+    #[test]
+    fn an_empty_password_is_sent_with_its_flag_and_a_binary_one_as_it_is() {
+        let mut out = Vec::new();
+        assert!(connect(Protocol::V4, Some(b"u"), Some(b"")).encode(&mut out));
+        assert_eq!(out[9], 0b1100_0010, "user name, password, clean session");
+        assert!(out.ends_with(&[0, 1, b'u', 0, 0]));
+        out.clear();
+        assert!(connect(Protocol::V5, Some(b"u"), Some(&[0xFF, 0x00])).encode(&mut out));
+        assert!(out.ends_with(&[0, 2, 0xFF, 0x00]));
+    }
+
+    #[test]
+    fn a_field_that_is_too_long_is_refused_and_the_longest_is_not() {
+        let longest = vec![b'x'; 65_535];
+        let mut out = Vec::new();
+        assert!(connect(Protocol::V5, Some(b"u"), Some(&longest)).encode(&mut out));
+        out.clear();
+        let too_long = vec![b'x'; 65_536];
+        assert!(!connect(Protocol::V5, Some(b"u"), Some(&too_long)).encode(&mut out));
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn codes_come_through_as_they_were_sent() {
+        for code in 0..=255 {
+            let complete = |length, keep_alive| Connack::Complete { code, keep_alive, length };
+            assert_eq!(Connack::read(&[0x20, 2, 0, code], Protocol::V4), complete(4, None));
+            assert_eq!(Connack::read(&[0x20, 3, 0, code, 0], Protocol::V5), complete(5, None));
+            // Server Keep Alive 300, then a byte of the session.
+            let long = [0x20, 6, 0, code, 3, 0x13, 1, 44, 0xD0];
+            assert_eq!(Connack::read(&long, Protocol::V5), complete(8, Some(300)));
+        }
+    }
+
+    #[test]
+    fn every_beginning_of_a_connack_asks_for_more() {
+        let whole = [0x20, 6, 0, 0, 3, 0x13, 1, 44];
+        for end in 0..whole.len() {
+            assert_eq!(Connack::read(&whole[..end], Protocol::V5), Connack::Incomplete, "{end}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_connack_is_named() {
+        assert_eq!(Connack::read(b"HTTP/1.1 400", Protocol::V5), Connack::Wrong("another_packet"));
+        assert_eq!(Connack::read(&[0, 0, 0, 0], Protocol::V4), Connack::Wrong("garbage"));
+        assert_eq!(Connack::read(&[0x20, 2, 7, 0], Protocol::V4), Connack::Wrong("malformed_connack"));
+        assert_eq!(Connack::read(&[0x20, 255, 255, 255, 255, 1], Protocol::V4), Connack::Wrong("malformed_connack"));
+        assert_eq!(Connack::read(&[0x20, 2, 0, 0], Protocol::V5), Connack::Wrong("malformed_connack"), "accepts in 3.1.1");
+        assert_eq!(Connack::read(&[0x20, 2, 0, 1], Protocol::V5), Connack::Complete { code: 1, keep_alive: None, length: 4 });
+    }
+
+    #[test]
+    fn a_session_takes_pongs_disconnects_and_nothing_twice() {
+        let mut bytes = BytesMut::from(&[0xD0, 0, 0xE0, 1, 0x8E, 0x20, 3, 0, 0, 0, 0xD0][..]);
+        assert_eq!(read_session(&mut bytes, Protocol::V5), Some(Session::Pong));
+        assert_eq!(read_session(&mut bytes, Protocol::V5), Some(Session::Disconnect(0x8E)));
+        assert_eq!(read_session(&mut bytes, Protocol::V5), Some(Session::Wrong), "a second CONNACK");
+        assert_eq!(read_session(&mut bytes, Protocol::V5), None, "half a PINGRESP");
+    }
+
+    proptest! {
+        // For all bytes: nothing that a broker sends makes the reader panic.
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..64), starts: bool) {
+            let bytes = if starts { [&[0x20][..], &bytes].concat() } else { bytes };
+            for protocol in [Protocol::V4, Protocol::V5] {
+                let _ = Connack::read(&bytes, protocol);
+                let mut session = BytesMut::from(&bytes[..]);
+                while !session.is_empty() && read_session(&mut session, protocol).is_some_and(|read| read != Session::Wrong) {}
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Which local address and port a socket is bound to.
+//!
+//! The kernel's own search for a free port costs several connects once many ports are in TIME_WAIT,
+//! and would land in what is called TCP connect latency. So the ports are walked here, in order: the
+//! next one is the one that was used longest ago.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    ops::RangeInclusive,
+};
+
+/// Walks the local ports of each source address in turn.
+///
+/// Workers walk ranges of their own, so that no two try the same port; each starts at a place that
+/// is random per process, so that a run does not begin with the ports the one before left behind.
+#[derive(Clone, Debug)]
+pub struct PortWalk {
+    sources: Vec<IpAddr>,
+    first: u16,
+    count: u32,
+    /// Sockets handed out; source and port follow from it.
+    steps: u64,
+    offset: u32,
+}
+
+impl PortWalk {
+    /// Ports of worker `worker` of `workers`; `random` chooses where it starts.
+    pub fn new(sources: &[IpAddr], ports: &RangeInclusive<u16>, worker: usize, workers: usize, random: u32) -> Self {
+        let all = u32::from(ports.end() - ports.start()) + 1;
+        let (worker, workers) = (worker as u32, (workers as u32).max(1));
+        let share = (all / workers).max(1);
+        let first = u32::from(*ports.start()) + (share * worker).min(all - share);
+        Self { sources: sources.to_vec(), first: first as u16, count: share, steps: 0, offset: random % share }
+    }
+
+    /// How many ports there are to try for one address.
+    pub fn ports(&self) -> u32 {
+        self.count
+    }
+
+    /// The next address and port for a connection to `target`.
+    ///
+    /// The target's own port is left out: a socket that connects from it to itself succeeds.
+    pub fn next(&mut self, target: SocketAddr) -> SocketAddr {
+        loop {
+            let sources = self.sources.len().max(1) as u64;
+            let (turn, source) = (self.steps / sources, (self.steps % sources) as usize);
+            self.steps += 1;
+            let at = (turn + u64::from(self.offset)) % u64::from(self.count);
+            let port = self.first + at as u16;
+            if port != target.port() {
+                let any: IpAddr = match target {
+                    SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                    SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+                };
+                return SocketAddr::new(self.sources.get(source).copied().unwrap_or(any), port);
+            }
+            if self.count == 1 {
+                // Nothing else is left to this worker; the kernel chooses.
+                return SocketAddr::new(self.sources.get(source).copied().unwrap_or(Ipv4Addr::UNSPECIFIED.into()), 0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    const TARGET: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000);
+
+    #[test]
+    fn a_walk_uses_every_port_once_before_it_uses_one_again_and_never_the_target() {
+        let mut walk = PortWalk::new(&[], &(39_000..=41_000), 0, 1, 12_345);
+        let seen: Vec<u16> = (0..2000).map(|_| walk.next(TARGET).port()).collect();
+        assert_eq!(seen.iter().collect::<HashSet<_>>().len(), 2000);
+        assert!(!seen.contains(&40_000));
+        assert_eq!(walk.next(TARGET).port(), seen[0]);
+    }
+
+    #[test]
+    fn workers_walk_ports_of_their_own() {
+        let mut all = HashSet::new();
+        for worker in 0..3 {
+            let mut walk = PortWalk::new(&[], &(32_768..=60_999), worker, 3, 99);
+            for _ in 0..9000 {
+                assert!(all.insert(walk.next(TARGET)), "two workers share a port");
+            }
+        }
+    }
+
+    #[test]
+    fn sources_take_turns() {
+        let sources: Vec<IpAddr> = vec!["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap()];
+        let mut walk = PortWalk::new(&sources, &(32_768..=60_999), 0, 1, 0);
+        let seen: Vec<SocketAddr> = (0..4).map(|_| walk.next(TARGET)).collect();
+        assert_eq!(seen[0].port(), seen[1].port());
+        assert_eq!([seen[0].ip(), seen[1].ip(), seen[2].ip()], [sources[0], sources[1], sources[0]]);
+    }
+}

@@ -1,0 +1,391 @@
+//! What was seen: histograms, counts and findings. One recorder a worker, merged afterwards.
+//!
+//! Merging is exact: for all attempts, recording them in two recorders and merging these is the
+//! same as recording all in one. Nothing here takes a lock, and nothing allocates after its first
+//! use of a histogram, but the list of findings.
+
+pub mod latency;
+
+use hdrhistogram::Histogram;
+
+use crate::{
+    attempt::{Attempt, Code, Outcome, Phase},
+    clock::SECOND,
+    verdict::{Expectation, Verdict},
+};
+
+/// The longest time that a histogram tells apart, in nanoseconds; what is longer counts as this.
+const LONGEST: u64 = 3600 * SECOND;
+/// Significant digits of every histogram.
+const DIGITS: u8 = 3;
+/// Findings that are kept of a run.
+pub const MOST_FINDINGS: usize = 10_000;
+/// Length of the slots in which verdicts are counted, in nanoseconds.
+pub const SLOT: u64 = SECOND / 10;
+
+/// A histogram of times in nanoseconds.
+pub type Times = Histogram<u32>;
+
+/// An empty histogram with the bounds of all others.
+pub fn empty_times() -> Times {
+    match Histogram::new_with_bounds(1, LONGEST, DIGITS) {
+        Ok(histogram) => histogram,
+        // The bounds are constants that the library allows; a test holds it.
+        Err(_) => unreachable!("the bounds of the histograms are allowed"),
+    }
+}
+
+/// How the broker answered, as far as latencies are parted by it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// CONNACK with code 0.
+    Accepted,
+    /// CONNACK with another code.
+    Refused,
+    /// None.
+    None,
+}
+
+impl Answer {
+    /// All, in the order of the recorder.
+    pub const ALL: [Self; 3] = [Self::Accepted, Self::Refused, Self::None];
+
+    fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Accepted => Self::Accepted,
+            Outcome::Refused(_) => Self::Refused,
+            _ => Self::None,
+        }
+    }
+}
+
+/// What is counted together in `verdicts.csv`.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Tally {
+    /// Index of the kind of token.
+    pub kind: usize,
+    /// Index of the broker.
+    pub broker: usize,
+    /// What had to happen.
+    pub expected: Expectation,
+    /// What happened.
+    pub outcome: Outcome,
+    /// What that is worth.
+    pub verdict: Verdict,
+}
+
+/// An attempt whose verdict is not `correct`.
+#[derive(Clone, Copy, Debug)]
+pub struct Finding {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// Its verdict.
+    pub verdict: Verdict,
+}
+
+/// What became of accepted clients.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Sessions {
+    /// Clients that were accepted and held their connection.
+    pub held: u64,
+    /// Connections that ended before the client wanted, by what ended them.
+    pub dropped: Vec<(Code, u64)>,
+}
+
+/// Everything that a recorder has seen.
+#[derive(Clone, Debug)]
+pub struct Measurements {
+    kinds: usize,
+    brokers: usize,
+    /// By kind, broker, answer and phase; made on first use.
+    times: Vec<Option<Box<Times>>>,
+    /// Attempts that entered a phase and did not complete it, by kind, broker and phase.
+    unfinished: Vec<u64>,
+    tallies: Vec<(Tally, u64)>,
+    /// Attempts started, with or without an outcome so far.
+    pub started: u64,
+    /// Attempts given up because the run was interrupted.
+    pub abandoned: u64,
+    /// Connections open when this was handed over.
+    pub open: u64,
+    /// Judged verdicts by slot since the start of the storm: first slot, then counts.
+    slots: Vec<u32>,
+    first_slot: u64,
+    /// When the first attempt started.
+    pub first_start: Option<u64>,
+    /// When the last verdict came.
+    pub last_verdict: Option<u64>,
+    /// The first findings.
+    pub findings: Vec<Finding>,
+    /// Accepted clients.
+    pub sessions: Sessions,
+    /// CPU time that driving the clients took, in nanoseconds.
+    pub cpu_ns: u64,
+}
+
+impl Measurements {
+    /// An empty recorder for so many kinds of token and brokers.
+    pub fn new(kinds: usize, brokers: usize) -> Self {
+        let cells = kinds * brokers * Phase::ALL.len();
+        Self {
+            kinds,
+            brokers,
+            times: vec![None; cells * Answer::ALL.len()],
+            unfinished: vec![0; cells],
+            tallies: Vec::with_capacity(64),
+            started: 0,
+            abandoned: 0,
+            open: 0,
+            slots: Vec::with_capacity(64),
+            first_slot: 0,
+            first_start: None,
+            last_verdict: None,
+            findings: Vec::new(),
+            sessions: Sessions::default(),
+            cpu_ns: 0,
+        }
+    }
+
+    /// Empties it, keeping its memory for the next use.
+    pub fn clear(&mut self) {
+        for times in self.times.iter_mut().flatten() {
+            if !times.is_empty() {
+                times.reset();
+            }
+        }
+        self.unfinished.fill(0);
+        self.tallies.clear();
+        self.slots.clear();
+        self.findings.clear();
+        self.sessions = Sessions::default();
+        (self.started, self.abandoned, self.open, self.cpu_ns) = (0, 0, 0, 0);
+        (self.first_start, self.last_verdict) = (None, None);
+    }
+
+    fn cell(&self, kind: usize, broker: usize, phase: Phase) -> usize {
+        (kind * self.brokers + broker) * Phase::ALL.len() + phase as usize
+    }
+
+    /// Counts an attempt that starts.
+    pub fn start(&mut self, at: u64) {
+        self.started += 1;
+        self.first_start = Some(self.first_start.map_or(at, |first| first.min(at)));
+    }
+
+    /// Records an attempt that has its outcome; `storm` is when the storm started, and latencies of
+    /// attempts that were scheduled before `warm` are left out.
+    pub fn record(&mut self, attempt: &Attempt, expected: Expectation, verdict: Verdict, storm: u64, warm: u64) {
+        let &Attempt { kind, broker, outcome, .. } = attempt;
+        self.tally(Tally { kind, broker, expected, outcome, verdict }, 1);
+        if verdict != Verdict::NotJudged {
+            self.count_verdict(attempt.ended.saturating_sub(storm) / SLOT, 1);
+            self.last_verdict = Some(self.last_verdict.map_or(attempt.ended, |last| last.max(attempt.ended)));
+        }
+        if verdict != Verdict::Correct && self.findings.len() < MOST_FINDINGS {
+            self.findings.push(Finding { attempt: *attempt, verdict });
+        }
+        if attempt.scheduled < warm {
+            return;
+        }
+        let answer = Answer::of(outcome) as usize;
+        for (phase, length) in attempt.phases() {
+            let cell = self.cell(kind, broker, phase);
+            match length {
+                Some(length) => {
+                    let times = self.times[cell * Answer::ALL.len() + answer]
+                        .get_or_insert_with(|| Box::new(empty_times()));
+                    times.saturating_record(length.max(1));
+                }
+                None => self.unfinished[cell] += 1,
+            }
+        }
+    }
+
+    fn tally(&mut self, tally: Tally, count: u64) {
+        match self.tallies.iter_mut().find(|(known, _)| *known == tally) {
+            Some((_, sum)) => *sum += count,
+            None => self.tallies.push((tally, count)),
+        }
+    }
+
+    fn count_verdict(&mut self, slot: u64, count: u32) {
+        if self.slots.is_empty() {
+            self.first_slot = slot;
+        }
+        if slot < self.first_slot {
+            let missing = (self.first_slot - slot) as usize;
+            self.slots.splice(0..0, std::iter::repeat_n(0, missing));
+            self.first_slot = slot;
+        }
+        let at = (slot - self.first_slot) as usize;
+        if at >= self.slots.len() {
+            self.slots.resize(at + 1, 0);
+        }
+        self.slots[at] += count;
+    }
+
+    /// Counts a connection that ended before its client wanted.
+    pub fn dropped(&mut self, code: Code, count: u64) {
+        match self.sessions.dropped.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, sum)) => *sum += count,
+            None => self.sessions.dropped.push((code, count)),
+        }
+    }
+
+    /// Adds what another recorder has seen.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.times.iter_mut().zip(&other.times) {
+            let Some(theirs) = theirs.as_deref().filter(|theirs| !theirs.is_empty()) else { continue };
+            match mine {
+                // Both have the same bounds, so adding can't fail.
+                Some(mine) => drop(mine.add(theirs)),
+                None => *mine = Some(Box::new(theirs.clone())),
+            }
+        }
+        for (mine, theirs) in self.unfinished.iter_mut().zip(&other.unfinished) {
+            *mine += theirs;
+        }
+        for (tally, count) in &other.tallies {
+            self.tally(*tally, *count);
+        }
+        for (offset, count) in other.slots.iter().enumerate().filter(|(_, count)| **count > 0) {
+            self.count_verdict(other.first_slot + offset as u64, *count);
+        }
+        for (code, count) in &other.sessions.dropped {
+            self.dropped(*code, *count);
+        }
+        let room = MOST_FINDINGS - self.findings.len().min(MOST_FINDINGS);
+        self.findings.extend(other.findings.iter().take(room));
+        self.started += other.started;
+        self.abandoned += other.abandoned;
+        self.open += other.open;
+        self.sessions.held += other.sessions.held;
+        self.cpu_ns += other.cpu_ns;
+        self.first_start = [self.first_start, other.first_start].into_iter().flatten().min();
+        self.last_verdict = [self.last_verdict, other.last_verdict].into_iter().flatten().max();
+    }
+
+    /// What was counted, in the order of the mix, with outcomes and verdicts apart.
+    pub fn tallies(&self) -> Vec<(Tally, u64)> {
+        let mut tallies = self.tallies.clone();
+        tallies.sort_unstable();
+        tallies
+    }
+
+    /// Judged verdicts in each slot, from the first to the last that had any.
+    pub fn verdict_slots(&self) -> &[u32] {
+        &self.slots
+    }
+
+    /// Attempts that have an outcome.
+    pub fn attempts(&self) -> u64 {
+        self.tallies.iter().map(|(_, count)| count).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::attempt::{Close, Step};
+
+    fn attempts() -> impl Strategy<Value = (Attempt, Expectation, Verdict)> {
+        let outcomes = prop_oneof![
+            Just(Outcome::Accepted),
+            any::<u8>().prop_map(Outcome::Refused),
+            Just(Outcome::Closed(Close::Fin)),
+            Just(Outcome::Timeout(Phase::Connack)),
+            Just(Outcome::TcpFailed("ECONNREFUSED")),
+            Just(Outcome::LocalError("EMFILE")),
+        ];
+        let expected = prop_oneof![Just(Expectation::Accept), Just(Expectation::Either)];
+        let verdicts = prop::sample::select(Verdict::ALL.to_vec());
+        let numbers = (0..3_usize, 0..2_usize, 0..10 * SECOND, 0..SECOND, 0..SECOND);
+        (outcomes, expected, verdicts, numbers).prop_map(|(outcome, expected, verdict, numbers)| {
+            let (kind, broker, scheduled, late, took) = numbers;
+            let started = scheduled + late;
+            let ended = started + took;
+            let answered = outcome.is_answer();
+            let tcp = match outcome {
+                Outcome::LocalError(_) => Step::NotEntered,
+                Outcome::TcpFailed(_) => Step::Unfinished,
+                _ => Step::At(started + took / 2),
+            };
+            let connack = match tcp {
+                Step::At(_) if answered => Step::At(ended),
+                Step::At(_) => Step::Unfinished,
+                _ => Step::NotEntered,
+            };
+            let token = Step::NotEntered;
+            let attempt =
+                Attempt { client: 0, kind, broker, scheduled, started, token, tcp, connack, ended, outcome };
+            (attempt, expected, verdict)
+        })
+    }
+
+    fn recorded(attempts: &[(Attempt, Expectation, Verdict)]) -> Measurements {
+        let mut all = Measurements::new(3, 2);
+        for (attempt, expected, verdict) in attempts {
+            all.start(attempt.started);
+            all.record(attempt, *expected, *verdict, 0, SECOND);
+        }
+        all
+    }
+
+    fn seen(all: &Measurements) -> impl PartialEq + std::fmt::Debug {
+        let times: Vec<Option<(u64, u64, u64)>> = all
+            .times
+            .iter()
+            .map(|times| times.as_ref().map(|times| (times.len(), times.max(), times.value_at_quantile(0.5))))
+            .collect();
+        let sums = (all.started, all.first_start, all.last_verdict, all.findings.len());
+        (times, all.unfinished.clone(), all.tallies(), all.slots.clone(), sums)
+    }
+
+    proptest! {
+        // For all attempts: merge(a, b) = recording all.
+        #[test]
+        fn merging_two_recorders_is_recording_all_in_one(
+            a in prop::collection::vec(attempts(), 0..40),
+            b in prop::collection::vec(attempts(), 0..40),
+        ) {
+            let mut merged = recorded(&a);
+            merged.merge(&recorded(&b));
+            let all = recorded(&[a, b].concat());
+            prop_assert_eq!(seen(&merged), seen(&all));
+        }
+
+        // For all attempts: nothing is lost on the way from attempts to outcomes, verdicts and phases.
+        #[test]
+        fn attempts_outcomes_verdicts_and_phases_are_conserved(all in prop::collection::vec(attempts(), 0..60)) {
+            let measured = recorded(&all);
+            prop_assert_eq!(measured.attempts(), all.len() as u64);
+            for phase in Phase::ALL {
+                let entered = all.iter().filter(|(attempt, ..)| {
+                    attempt.scheduled >= SECOND && attempt.phases().any(|(entered, _)| entered == phase)
+                }).count() as u64;
+                let latency = measured.latency(phase, None, None, None);
+                prop_assert_eq!(latency.times.map_or(0, |times| times.len()) + latency.unfinished, entered);
+            }
+        }
+
+        // For all recorders: one that was cleared records as a new one does.
+        #[test]
+        fn a_cleared_recorder_is_as_new(
+            a in prop::collection::vec(attempts(), 0..20),
+            b in prop::collection::vec(attempts(), 1..20),
+        ) {
+            let mut used = recorded(&a);
+            used.clear();
+            for (attempt, expected, verdict) in &b {
+                used.start(attempt.started);
+                used.record(attempt, *expected, *verdict, 0, SECOND);
+            }
+            let fresh = recorded(&b);
+            prop_assert_eq!(used.attempts(), fresh.attempts());
+            prop_assert_eq!(used.tallies(), fresh.tallies());
+            prop_assert_eq!(used.verdict_slots(), fresh.verdict_slots());
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Latencies out of the recorder: summed over what is not asked for, with the unfinished counted in.
+
+use super::{Answer, Measurements, Times, empty_times};
+use crate::attempt::Phase;
+
+/// The times of one phase, and how many attempts entered it without completing it.
+#[derive(Clone, Debug)]
+pub struct Latency {
+    /// Times of those that completed it; `None` where nobody did.
+    pub times: Option<Times>,
+    /// Those that did not.
+    pub unfinished: u64,
+}
+
+/// A percentile of a phase.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Quantile {
+    /// In nanoseconds.
+    Time(u64),
+    /// It falls among those that never completed the phase: longer than any time there is.
+    Beyond,
+}
+
+impl Latency {
+    /// Whether nobody entered the phase.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_none() && self.unfinished == 0
+    }
+
+    /// Attempts that completed the phase.
+    pub fn count(&self) -> u64 {
+        self.times.as_ref().map_or(0, Times::len)
+    }
+
+    /// The `percent`th percentile over all that entered the phase, finished or not.
+    ///
+    /// The nearest-rank definition: the least time that `percent` % of them did not exceed.
+    pub fn percentile(&self, percent: f64) -> Quantile {
+        let all = self.count() + self.unfinished;
+        let rank = ((percent / 100.0 * all as f64).ceil() as u64).clamp(1, all.max(1));
+        match &self.times {
+            Some(times) if rank <= times.len() => {
+                // Half a rank below, so that rounding can't push the quantile to the next rank.
+                let quantile = (rank as f64 - 0.5) / times.len() as f64;
+                Quantile::Time(times.value_at_quantile(quantile))
+            }
+            _ => Quantile::Beyond,
+        }
+    }
+
+    /// The least time, where somebody completed the phase.
+    pub fn least(&self) -> Option<u64> {
+        self.times.as_ref().map(|times| times.min())
+    }
+
+    /// The mean time of those that completed the phase.
+    pub fn mean(&self) -> Option<f64> {
+        self.times.as_ref().map(Times::mean)
+    }
+}
+
+impl Measurements {
+    /// The latency of a phase for one kind of token, broker and answer, or for all of each.
+    ///
+    /// Attempts that did not complete a phase have no answer by which to part them: they are in
+    /// `unfinished` only where all answers are asked for.
+    pub fn latency(
+        &self,
+        phase: Phase,
+        kind: Option<usize>,
+        broker: Option<usize>,
+        answer: Option<Answer>,
+    ) -> Latency {
+        let mut sum: Option<Times> = None;
+        let mut unfinished = 0;
+        for kind in only(kind, self.kinds) {
+            for broker in only(broker, self.brokers) {
+                let cell = self.cell(kind, broker, phase);
+                if answer.is_none() {
+                    unfinished += self.unfinished[cell];
+                }
+                for answer in only(answer.map(|answer| answer as usize), Answer::ALL.len()) {
+                    let Some(times) = &self.times[cell * Answer::ALL.len() + answer] else { continue };
+                    if !times.is_empty() {
+                        // All have the same bounds, so adding can't fail.
+                        drop(sum.get_or_insert_with(empty_times).add(&**times));
+                    }
+                }
+            }
+        }
+        Latency { times: sum, unfinished }
+    }
+}
+
+fn only(one: Option<usize>, count: usize) -> std::ops::Range<usize> {
+    one.map_or(0..count, |one| one..one + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn latency(times: &[u64], unfinished: u64) -> Latency {
+        let mut histogram = empty_times();
+        for time in times {
+            histogram.saturating_record(*time);
+        }
+        Latency { times: (!times.is_empty()).then_some(histogram), unfinished }
+    }
+
+    #[test]
+    fn a_percentile_is_the_nearest_rank() {
+        let latency = latency(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 0);
+        for (percent, expected) in [(0.0, 1), (10.0, 1), (10.1, 2), (50.0, 5), (90.0, 9), (99.0, 10), (100.0, 10)] {
+            assert_eq!(latency.percentile(percent), Quantile::Time(expected), "{percent}");
+        }
+    }
+
+    #[test]
+    fn a_percentile_among_the_unfinished_has_no_time() {
+        let latency = latency(&[1; 98], 2);
+        assert_eq!(latency.percentile(98.0), Quantile::Time(1));
+        assert_eq!(latency.percentile(98.5), Quantile::Beyond);
+        assert_eq!(self::latency(&[], 1).percentile(50.0), Quantile::Beyond);
+    }
+
+    #[test]
+    fn times_are_kept_to_three_digits_up_to_an_hour() {
+        for nanoseconds in [999, 1_234_567, 59 * 60 * 1_000_000_000] {
+            let Quantile::Time(kept) = latency(&[nanoseconds], 0).percentile(50.0) else { panic!("no time") };
+            assert!(kept.abs_diff(nanoseconds) as f64 <= nanoseconds as f64 / 1000.0, "{nanoseconds} {kept}");
+        }
+    }
+}

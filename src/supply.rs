@@ -1,0 +1,353 @@
+//! The supply of tokens: minted on all CPUs, ahead of the schedule, in bounded batches.
+//!
+//! Attempt `n` belongs to worker `n` modulo their count. A worker's tokens come in the order of its
+//! attempts: batch `b` is minted by thread `b` modulo their count, and each pair of thread and
+//! worker has a bounded channel of its own. So memory stays bounded at any number of clients, no
+//! lock is shared, and a worker that takes a token copies nothing and allocates nothing.
+
+pub mod estimate;
+pub mod signal;
+
+use std::{
+    collections::HashMap,
+    num::NonZeroUsize,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+
+use self::signal::Signal;
+use crate::{
+    clock::Clock,
+    error::{Error, Result},
+    plan::Plan,
+    token::{Minter, Password, Times},
+};
+
+/// Tokens in a batch: enough that a channel's cost vanishes, few enough that a slow signer
+/// delivers several batches a second.
+const BATCH: u64 = 16;
+
+/// A token, ready for use.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready {
+    /// The client that brings it.
+    pub client: u64,
+    /// Index of its kind.
+    pub kind: usize,
+    /// Whether the field it goes into is there at all.
+    pub password: Password,
+    /// Its `exp` and `nbf`.
+    pub times: Times,
+    start: usize,
+    end: usize,
+}
+
+/// Tokens of one worker in the order of its attempts, in one buffer.
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    tokens: Vec<Ready>,
+}
+
+/// What all minting threads share.
+#[derive(Debug)]
+struct Shared {
+    plan: Arc<Plan>,
+    clock: Clock,
+    /// When the storm starts, in nanoseconds of the run's clock; may be put off while tokens are
+    /// minted ahead.
+    start: AtomicI64,
+    minted: AtomicU64,
+    busy_ns: AtomicU64,
+    running: AtomicU64,
+    stop: AtomicBool,
+    failure: Mutex<Option<Error>>,
+    /// Tokens of `reuse` above 1 that are not handed out to all yet.
+    reused: Mutex<HashMap<u64, Reused>>,
+}
+
+#[derive(Debug)]
+struct Reused {
+    bytes: Vec<u8>,
+    password: Password,
+    times: Times,
+    left: u64,
+}
+
+/// The minting threads of a run.
+#[derive(Debug)]
+pub struct Supply {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    ahead: u64,
+}
+
+/// One worker's end of the supply.
+#[derive(Debug)]
+pub struct Outlet {
+    tokens: Vec<Receiver<Batch>>,
+    empties: Vec<Sender<Batch>>,
+    /// Number of the next batch to take.
+    next: usize,
+    current: Option<(usize, Batch)>,
+    at: usize,
+}
+
+/// Whether the next token is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stock {
+    /// It is.
+    Ready,
+    /// It is being minted.
+    Pending,
+    /// There are no more, or minting failed.
+    Exhausted,
+}
+
+impl Supply {
+    /// Starts minting for a storm that begins at `start`; `ahead` tokens are kept ready.
+    ///
+    /// # Errors
+    /// When a thread can't be started.
+    pub fn start(
+        plan: &Arc<Plan>,
+        clock: Clock,
+        start: u64,
+        ahead: u64,
+        signals: &[Arc<Signal>],
+    ) -> Result<(Self, Vec<Outlet>)> {
+        let minters = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let workers = signals.len();
+        let shared = Arc::new(Shared {
+            plan: Arc::clone(plan),
+            clock,
+            start: AtomicI64::new(start as i64),
+            minted: AtomicU64::new(0),
+            busy_ns: AtomicU64::new(0),
+            running: AtomicU64::new(minters as u64),
+            stop: AtomicBool::new(false),
+            failure: Mutex::new(None),
+            reused: Mutex::new(HashMap::new()),
+        });
+        // One batch more a channel than asked: the one that is being taken from.
+        let depth = (ahead.div_ceil(BATCH * (minters * workers) as u64) + 1) as usize;
+        let mut outlets: Vec<Outlet> = (0..workers).map(|_| Outlet::new()).collect();
+        let mut threads = Vec::with_capacity(minters);
+        for number in 0..minters {
+            let mut lanes = Vec::with_capacity(workers);
+            for (outlet, signal) in outlets.iter_mut().zip(signals) {
+                let (tokens, to_worker) = bounded(depth);
+                let (empties, from_worker) = bounded(depth + 2);
+                outlet.tokens.push(to_worker);
+                outlet.empties.push(empties);
+                lanes.push(Lane { tokens, empties: from_worker, signal: Arc::clone(signal), batch: Batch::default() });
+            }
+            let line = Line { shared: Arc::clone(&shared), number, minters, lanes };
+            let thread = thread::Builder::new()
+                .name(format!("mint-{number}"))
+                .spawn(move || line.run())
+                .map_err(|error| Error::not_measured(format!("can't start a minting thread: {error}")))?;
+            threads.push(thread);
+        }
+        Ok((Self { shared, threads, ahead: ahead.min(plan.attempts) }, outlets))
+    }
+
+    /// Tokens minted so far.
+    pub fn minted(&self) -> u64 {
+        self.shared.minted.load(Ordering::Relaxed)
+    }
+
+    /// Tokens that are to be ready before the storm starts.
+    pub fn ahead(&self) -> u64 {
+        self.ahead
+    }
+
+    /// Whether they are ready, or never will be.
+    pub fn is_ready(&self) -> bool {
+        self.minted() >= self.ahead || self.shared.running.load(Ordering::Acquire) == 0
+    }
+
+    /// Puts the start of the storm off: tokens minted from here on are for the new one.
+    pub fn put_off(&self, start: u64) {
+        self.shared.start.store(start as i64, Ordering::Release);
+    }
+
+    /// Tokens a second that all threads together could mint, from the time they spent on it.
+    pub fn rate(&self) -> f64 {
+        let busy = self.shared.busy_ns.load(Ordering::Relaxed) as f64 / 1e9;
+        if busy > 0.0 { self.minted() as f64 / busy * self.threads.len() as f64 } else { 0.0 }
+    }
+
+    /// Why minting failed, if it did.
+    pub fn failure(&self) -> Option<Error> {
+        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Ends minting; the outlets must be gone, or threads that wait for room would wait for ever.
+    pub fn stop(self) {
+        self.shared.stop.store(true, Ordering::Release);
+        for thread in self.threads {
+            // A thread that panicked has nothing to give any more.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Outlet {
+    fn new() -> Self {
+        Self { tokens: Vec::new(), empties: Vec::new(), next: 0, current: None, at: 0 }
+    }
+
+    /// Whether the next token is there; if it is, [`Outlet::take`] gives it.
+    pub fn stock(&mut self) -> Stock {
+        loop {
+            match &self.current {
+                Some((_, batch)) if self.at < batch.tokens.len() => return Stock::Ready,
+                _ => {}
+            }
+            if let Some((lane, batch)) = self.current.take() {
+                // Room is never lacking; if it were, the buffer would be freed.
+                drop(self.empties[lane].try_send(batch));
+            }
+            let lane = self.next % self.tokens.len();
+            match self.tokens[lane].try_recv() {
+                Ok(batch) => {
+                    self.current = Some((lane, batch));
+                    self.at = 0;
+                    self.next += 1;
+                }
+                Err(TryRecvError::Empty) => return Stock::Pending,
+                Err(TryRecvError::Disconnected) => return Stock::Exhausted,
+            }
+        }
+    }
+
+    /// The next token and its bytes, after [`Stock::Ready`].
+    pub fn take(&mut self) -> Option<(Ready, &[u8])> {
+        let (_, batch) = self.current.as_ref()?;
+        let ready = *batch.tokens.get(self.at)?;
+        self.at += 1;
+        Some((ready, &batch.bytes[ready.start..ready.end]))
+    }
+}
+
+/// A minting thread's way to one worker.
+struct Lane {
+    tokens: Sender<Batch>,
+    empties: Receiver<Batch>,
+    signal: Arc<Signal>,
+    batch: Batch,
+}
+
+/// A minting thread.
+struct Line {
+    shared: Arc<Shared>,
+    number: usize,
+    minters: usize,
+    lanes: Vec<Lane>,
+}
+
+impl Line {
+    fn run(mut self) {
+        // Clients come first: a thread that drives them must not wait for one that mints.
+        let _ = rustix::process::setpriority_process(None, 10);
+        if let Err(error) = self.mint_all() {
+            *self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
+        self.shared.running.fetch_sub(1, Ordering::AcqRel);
+        for lane in &self.lanes {
+            lane.signal.wake_waiting();
+        }
+    }
+
+    fn mint_all(&mut self) -> Result<()> {
+        let plan = Arc::clone(&self.shared.plan);
+        // Made here: a parsed key belongs to one thread.
+        let mut minter = Minter::new(&plan.mould)?;
+        let workers = self.lanes.len() as u64;
+        let mut schedule = plan.schedule();
+        for client in 0..plan.attempts {
+            let due = schedule.as_mut().map(Iterator::next);
+            let (worker, turn) = ((client % workers) as usize, client / workers);
+            if turn / BATCH % self.minters as u64 != self.number as u64 {
+                continue;
+            }
+            if due == Some(None) || self.shared.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let at = match due.flatten() {
+                Some(due) => self.shared.start.load(Ordering::Acquire) as u64 + due,
+                None => self.shared.clock.now(),
+            };
+            let before = self.shared.clock.now();
+            self.mint(&plan, &mut minter, (worker, client), self.shared.clock.wall(at))?;
+            self.shared.busy_ns.fetch_add(self.shared.clock.now() - before, Ordering::Relaxed);
+            let is_last = client + workers >= plan.attempts;
+            if (turn % BATCH == BATCH - 1 || is_last) && !self.lanes[worker].deliver(&self.shared) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn mint(&mut self, plan: &Plan, minter: &mut Minter, (worker, client): (usize, u64), at: i64) -> Result<()> {
+        let batch = &mut self.lanes[worker].batch;
+        let kind = plan.kind_of(client);
+        let start = batch.bytes.len();
+        let (password, times) = if plan.reuse == 1 {
+            minter.mint(kind, client, at, &mut batch.bytes)?
+        } else {
+            reuse(&self.shared, minter, plan, (kind, client, at), &mut batch.bytes)?
+        };
+        batch.tokens.push(Ready { client, kind, password, times, start, end: batch.bytes.len() });
+        Ok(())
+    }
+}
+
+/// The token of the client's group: minted for its first, kept until the last has it.
+fn reuse(
+    shared: &Shared,
+    minter: &mut Minter,
+    plan: &Plan,
+    (kind, client, at): (usize, u64, i64),
+    out: &mut Vec<u8>,
+) -> Result<(Password, Times)> {
+    let group = client / plan.reuse;
+    let mut reused = shared.reused.lock().unwrap_or_else(PoisonError::into_inner);
+    if !reused.contains_key(&group) {
+        let mut bytes = Vec::new();
+        let (password, times) = minter.mint(kind, group * plan.reuse, at, &mut bytes)?;
+        let left = plan.reuse.min(plan.attempts - group * plan.reuse);
+        reused.insert(group, Reused { bytes, password, times, left });
+    }
+    let Some(token) = reused.get_mut(&group) else { return Ok((Password::Absent, Times::default())) };
+    token.left -= 1;
+    out.extend_from_slice(&token.bytes);
+    let given = (token.password, token.times);
+    if token.left == 0 {
+        reused.remove(&group);
+    }
+    Ok(given)
+}
+
+impl Lane {
+    /// Hands the batch over, waiting for room; `false` when nobody takes it any more.
+    fn deliver(&mut self, shared: &Shared) -> bool {
+        let mut next = self.empties.try_recv().unwrap_or_default();
+        next.bytes.clear();
+        next.tokens.clear();
+        let batch = std::mem::replace(&mut self.batch, next);
+        let count = batch.tokens.len() as u64;
+        if self.tokens.send(batch).is_err() {
+            return false;
+        }
+        shared.minted.fetch_add(count, Ordering::AcqRel);
+        self.signal.wake_waiting();
+        true
+    }
+}

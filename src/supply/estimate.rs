@@ -1,0 +1,107 @@
+//! How long minting takes on this host, measured on a few tokens before the storm.
+
+use std::time::Duration;
+
+use crate::{
+    clock::Clock,
+    error::{Error, Result},
+    plan::{Model, Plan},
+    token::Minter,
+};
+
+/// Time spent on trying each kind of token.
+const TRIAL_NS: u64 = 10_000_000;
+/// Memory that tokens kept ready may take.
+const READY_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
+/// Share of the CPUs that minting is expected to get beside the clients and a broker on this host.
+const SHARE: f64 = 0.5;
+/// Descriptor of a token beside its bytes.
+const OVERHEAD: f64 = 80.0;
+
+/// What minting costs here.
+#[derive(Clone, Copy, Debug)]
+pub struct Estimate {
+    /// CPU seconds a token, over the mix.
+    pub token_s: f64,
+    /// Bytes of a token, over the mix.
+    pub token_bytes: f64,
+    /// The longest token seen, in bytes.
+    pub longest: usize,
+    /// Tokens that should be ready before the storm starts.
+    pub ahead: u64,
+    /// Time to mint those, on all CPUs.
+    pub ahead_time: Duration,
+    /// Time to mint all, on all CPUs.
+    pub all_time: Duration,
+    /// Whether the schedule has to wait for signatures all the same: tokens can't be minted fast
+    /// enough, and those that memory allows to keep ready do not last.
+    pub waits: bool,
+}
+
+impl Estimate {
+    /// Mints a few tokens of each kind.
+    ///
+    /// # Errors
+    /// When a token can't be signed, or is longer than CONNECT can carry.
+    pub fn measure(plan: &Plan, clock: Clock, cpus: usize) -> Result<Self> {
+        let mut minter = Minter::new(&plan.mould)?;
+        let mut bytes = Vec::new();
+        let (mut token_s, mut token_bytes, mut longest) = (0.0, 0.0, 0);
+        for (index, kind) in plan.mould.kinds.iter().enumerate() {
+            let start = clock.now();
+            let mut count = 0_u64;
+            while count < 2 || (clock.now() - start < TRIAL_NS && count < 20_000) {
+                bytes.clear();
+                minter.mint(index, plan.attempts.saturating_sub(1), clock.wall(start), &mut bytes)?;
+                count += 1;
+            }
+            if bytes.len() > usize::from(u16::MAX) {
+                return Err(Error::usage(format!(
+                    "`{}` tokens have {} bytes, but CONNECT carries 65 535 at most",
+                    kind.label,
+                    bytes.len()
+                ))
+                .hint("shorten `[token.claims]`"));
+            }
+            longest = longest.max(bytes.len());
+            token_s += kind.share * (clock.now() - start) as f64 / 1e9 / count as f64;
+            token_bytes += kind.share * bytes.len() as f64;
+        }
+        let (ahead, waits) = ahead(plan, token_s / (cpus as f64 * SHARE), token_bytes);
+        let time = |tokens: u64| Duration::from_secs_f64(tokens as f64 * token_s / cpus as f64);
+        Ok(Self {
+            token_s,
+            token_bytes,
+            longest,
+            ahead,
+            ahead_time: time(ahead),
+            all_time: time(plan.attempts),
+            waits,
+        })
+    }
+}
+
+/// Tokens to keep ready, where one takes `token_s` seconds in the steady state: the largest lead
+/// that the schedule ever has over minting, and half a second of the peak rate on top.
+fn ahead(plan: &Plan, token_s: f64, token_bytes: f64) -> (u64, bool) {
+    let room = (READY_BYTES / (token_bytes + OVERHEAD)) as u64;
+    if let Some(ahead) = plan.ahead {
+        return (ahead.clamp(1, room).min(plan.attempts), false);
+    }
+    let wanted = match (&plan.model, plan.schedule()) {
+        (Model::Open { rates, .. }, Some(schedule)) => {
+            let lead = schedule
+                .enumerate()
+                .map(|(count, due)| count as f64 - due as f64 / 1e9 / token_s)
+                .fold(0.0, f64::max);
+            (lead * 1.2 + rates.peak() * 0.5) as u64 + 64
+        }
+        // A token waits here until a slot is free: few, so that it is still young when it is used.
+        (Model::Closed { concurrency }, _) => {
+            let few = u64::from(*concurrency) * 2;
+            if plan.mould.ttl < Duration::from_secs(60) { few } else { (few * 4).clamp(512, 4096) }
+        }
+        (Model::Open { .. }, None) => 0,
+    };
+    (wanted.min(room).min(plan.attempts), wanted.min(plan.attempts) > room)
+}

@@ -1,0 +1,71 @@
+//! How other threads wake a worker that sleeps in epoll.
+
+use std::{
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::error::{Error, Result};
+
+/// A worker's bell: an eventfd that stands in its epoll set.
+#[derive(Debug)]
+pub struct Signal {
+    bell: OwnedFd,
+    /// The worker waits for a token.
+    waiting: AtomicBool,
+    /// The run is over, or interrupted.
+    stop: AtomicBool,
+}
+
+impl Signal {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub fn new() -> Result<Self> {
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|error| Error::not_measured(format!("can't make an eventfd: {error}")))?;
+        Ok(Self { bell, waiting: AtomicBool::new(false), stop: AtomicBool::new(false) })
+    }
+
+    /// Says that the worker waits for a token; it must look again after this before it sleeps.
+    pub fn wait(&self) {
+        self.waiting.store(true, Ordering::SeqCst);
+    }
+
+    /// Wakes the worker if it waits for a token.
+    pub fn wake_waiting(&self) {
+        if self.waiting.swap(false, Ordering::SeqCst) {
+            self.ring();
+        }
+    }
+
+    /// Tells the worker to stop.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.ring();
+    }
+
+    /// Whether the worker is to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// What the worker watches.
+    pub fn bell(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+
+    /// Takes the ringing back, after the worker heard it.
+    pub fn hush(&self) {
+        let mut count = [0; 8];
+        let _ = rustix::io::read(&self.bell, &mut count);
+    }
+
+    fn ring(&self) {
+        // Fails only where it rings already.
+        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+    }
+}

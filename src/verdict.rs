@@ -1,0 +1,307 @@
+//! The verdict: what had to happen to a token, against what did.
+
+use std::time::Duration;
+
+use crate::{
+    attempt::{Close, Outcome},
+    clock::nanoseconds,
+    policy::Policy,
+    scenario::{Check, Group, Protocol, SilentClose},
+    token::Must,
+};
+
+/// Codes that say "your credentials are not good", whatever the policy names: 4 and 5 of MQTT
+/// 3.1.1; 0x86, 0x87 and 0x8C of MQTT 5.0.
+const AUTHENTICATION_CODES: [u8; 5] = [4, 5, 0x86, 0x87, 0x8C];
+
+/// What an answer is worth.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[repr(u8)]
+pub enum Verdict {
+    /// As promised, code included.
+    Correct,
+    /// A token that must be refused was accepted: a security failure.
+    FalseAccept,
+    /// A good token was refused as if it were bad.
+    FalseReject,
+    /// Refused as it must be, but not with the promised code.
+    WrongReason,
+    /// The answer says nothing about the token.
+    NotJudged,
+    /// The token's time boundary fell within the attempt: both answers could be right.
+    Indeterminate,
+}
+
+impl Verdict {
+    /// All verdicts, in the order of the contract.
+    pub const ALL: [Self; 6] = [
+        Self::Correct,
+        Self::FalseAccept,
+        Self::FalseReject,
+        Self::WrongReason,
+        Self::NotJudged,
+        Self::Indeterminate,
+    ];
+
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        crate::plan::threshold::VERDICTS[self as usize]
+    }
+
+    /// Whether it is one that a run fails by.
+    pub fn is_wrong(self) -> bool {
+        matches!(self, Self::FalseAccept | Self::FalseReject | Self::WrongReason)
+    }
+}
+
+/// What must happen to a token.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Expectation {
+    /// It must be accepted.
+    Accept,
+    /// It must be refused, as its group of defects is.
+    Refuse(Group),
+    /// Inside the leeway: both answers are right.
+    Either,
+    /// Its boundary falls within the attempt.
+    Indeterminate,
+}
+
+impl Expectation {
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Refuse(_) => "refuse",
+            Self::Either => "either",
+            Self::Indeterminate => "indeterminate",
+        }
+    }
+}
+
+/// When a token is good, in nanoseconds of the run's clock, without leeway; the bounds that the
+/// policy does not check are infinite.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Validity {
+    /// `nbf`: from here on.
+    pub from: i64,
+    /// `exp`: until before here.
+    pub until: i64,
+}
+
+impl Validity {
+    /// A token without time.
+    pub const ALWAYS: Self = Self { from: i64::MIN, until: i64::MAX };
+}
+
+/// Judges answers by a policy.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    leeway: i64,
+    uncertainty: i64,
+    checks_exp: bool,
+    checks_nbf: bool,
+    silent_close: SilentClose,
+    /// Is a code one of the policy's for a group? Indexed by group, then code.
+    codes: Vec<[bool; 256]>,
+    /// Is a code an authentication code at all?
+    authentication: [bool; 256],
+}
+
+const GROUPS: [Group; 8] = [
+    Group::Signature,
+    Group::Algorithm,
+    Group::Header,
+    Group::Time,
+    Group::Identity,
+    Group::Structure,
+    Group::Encrypted,
+    Group::Placement,
+];
+
+impl Judge {
+    /// A judge of this policy; `uncertainty` is how far the broker's clock may be from ours.
+    pub fn new(policy: &Policy, protocol: Protocol, uncertainty: Duration) -> Self {
+        let table = |holds: &dyn Fn(u8) -> bool| -> [bool; 256] { std::array::from_fn(|code| holds(code as u8)) };
+        Self {
+            leeway: nanoseconds(policy.leeway) as i64,
+            uncertainty: nanoseconds(uncertainty) as i64,
+            checks_exp: policy.checks(Check::Exp),
+            checks_nbf: policy.checks(Check::Nbf),
+            silent_close: policy.silent_close,
+            codes: GROUPS
+                .iter()
+                .map(|group| table(&|code| policy.codes(*group, protocol).contains(&code)))
+                .collect(),
+            authentication: table(&|code| {
+                AUTHENTICATION_CODES.contains(&code) || policy.names_code(code, protocol)
+            }),
+        }
+    }
+
+    /// What had to happen to a token whose CONNECT was sent and answered at these instants.
+    pub fn expectation(&self, must: Must, validity: Validity, sent: u64, answered: u64) -> Expectation {
+        if let Must::Refuse(group) = must {
+            return Expectation::Refuse(group);
+        }
+        let (earliest, latest) = (sent as i64 - self.uncertainty, answered as i64 + self.uncertainty);
+        let until = if self.checks_exp { validity.until } else { i64::MAX };
+        let from = if self.checks_nbf { validity.from } else { i64::MIN };
+        let (last, first) = (until.saturating_add(self.leeway), from.saturating_sub(self.leeway));
+        // A boundary at `b` parts "before b" from "at b or after": it falls within when both can be.
+        let within = |boundary: i64| earliest < boundary && boundary <= latest;
+        if earliest >= last || latest < first {
+            Expectation::Refuse(Group::Time)
+        } else if [until, last, from, first].into_iter().any(within) {
+            Expectation::Indeterminate
+        } else if earliest >= from && latest < until {
+            Expectation::Accept
+        } else {
+            Expectation::Either
+        }
+    }
+
+    /// The verdict on an outcome.
+    pub fn verdict(&self, expected: Expectation, outcome: Outcome) -> Verdict {
+        match outcome {
+            Outcome::Accepted => match expected {
+                Expectation::Accept | Expectation::Either => Verdict::Correct,
+                Expectation::Refuse(_) => Verdict::FalseAccept,
+                Expectation::Indeterminate => Verdict::Indeterminate,
+            },
+            Outcome::Refused(code) if self.authentication[usize::from(code)] => match expected {
+                Expectation::Accept => Verdict::FalseReject,
+                Expectation::Refuse(group) => self.by_code(group, code),
+                Expectation::Either => self.by_code(Group::Time, code),
+                Expectation::Indeterminate => Verdict::Indeterminate,
+            },
+            Outcome::Closed(Close::Fin) => match (expected, self.silent_close) {
+                (Expectation::Refuse(_) | Expectation::Either, SilentClose::Correct) => Verdict::Correct,
+                (Expectation::Accept, SilentClose::Correct) => Verdict::FalseReject,
+                (Expectation::Indeterminate, SilentClose::Correct) => Verdict::Indeterminate,
+                (Expectation::Refuse(_), SilentClose::WrongReason) => Verdict::WrongReason,
+                (_, SilentClose::WrongReason) => Verdict::NotJudged,
+            },
+            _ => Verdict::NotJudged,
+        }
+    }
+
+    fn by_code(&self, group: Group, code: u8) -> Verdict {
+        let at = GROUPS.iter().position(|known| *known == group).unwrap_or_default();
+        if self.codes[at][usize::from(code)] { Verdict::Correct } else { Verdict::WrongReason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{attempt::Phase, clock::SECOND, scenario::PolicySettings};
+
+    fn judge(settings: &str) -> Judge {
+        let settings: PolicySettings = toml::from_str(settings).unwrap();
+        Judge::new(&Policy::resolve("strict", &settings, vec![]).unwrap(), Protocol::V5, Duration::from_millis(100))
+    }
+
+    const SIGNATURE: Expectation = Expectation::Refuse(Group::Signature);
+
+    #[test]
+    fn each_row_of_the_verdict_table_holds() {
+        let judge = judge("");
+        let verdict = |expected, outcome| judge.verdict(expected, outcome);
+        assert_eq!(verdict(Expectation::Accept, Outcome::Accepted), Verdict::Correct);
+        assert_eq!(verdict(SIGNATURE, Outcome::Refused(0x87)), Verdict::Correct);
+        assert_eq!(verdict(SIGNATURE, Outcome::Accepted), Verdict::FalseAccept);
+        for code in [4, 5, 0x86, 0x87, 0x8C] {
+            assert_eq!(verdict(Expectation::Accept, Outcome::Refused(code)), Verdict::FalseReject, "{code}");
+        }
+        assert_eq!(verdict(SIGNATURE, Outcome::Refused(0x8C)), Verdict::WrongReason);
+        assert_eq!(verdict(SIGNATURE, Outcome::Closed(Close::Fin)), Verdict::WrongReason);
+        assert_eq!(verdict(Expectation::Indeterminate, Outcome::Accepted), Verdict::Indeterminate);
+        assert_eq!(verdict(Expectation::Either, Outcome::Accepted), Verdict::Correct);
+        assert_eq!(verdict(Expectation::Either, Outcome::Refused(0x86)), Verdict::Correct);
+    }
+
+    #[test]
+    fn overload_and_failures_are_never_a_correct_refusal() {
+        let judge = judge("");
+        for outcome in [
+            Outcome::Refused(3),
+            Outcome::Refused(0x88),
+            Outcome::Refused(0x89),
+            Outcome::Refused(0x97),
+            Outcome::Refused(0x9F),
+            Outcome::Refused(0xFF),
+            Outcome::Closed(Close::Rst),
+            Outcome::Closed(Close::FinInPacket),
+            Outcome::Timeout(Phase::Connack),
+            Outcome::TcpFailed("ECONNREFUSED"),
+            Outcome::ProtocolError("garbage"),
+            Outcome::LocalError("EMFILE"),
+        ] {
+            for expected in [Expectation::Accept, SIGNATURE, Expectation::Either, Expectation::Indeterminate] {
+                assert_eq!(judge.verdict(expected, outcome), Verdict::NotJudged, "{expected:?} {outcome:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn closing_silently_is_a_refusal_where_it_is_promised() {
+        let judge = judge("silent_close = \"correct\"");
+        assert_eq!(judge.verdict(SIGNATURE, Outcome::Closed(Close::Fin)), Verdict::Correct);
+        assert_eq!(judge.verdict(Expectation::Accept, Outcome::Closed(Close::Fin)), Verdict::FalseReject);
+        assert_eq!(judge.verdict(SIGNATURE, Outcome::Closed(Close::Rst)), Verdict::NotJudged);
+    }
+
+    #[test]
+    fn a_group_with_codes_of_its_own_is_judged_by_them() {
+        let judge = judge("refuses_with = { time = { v5 = [0x8A] } }");
+        let time = Expectation::Refuse(Group::Time);
+        assert_eq!(judge.verdict(time, Outcome::Refused(0x8A)), Verdict::Correct);
+        assert_eq!(judge.verdict(time, Outcome::Refused(0x87)), Verdict::WrongReason);
+        assert_eq!(judge.verdict(SIGNATURE, Outcome::Refused(0x8A)), Verdict::WrongReason);
+    }
+
+    #[test]
+    fn time_decides_by_the_boundary_the_leeway_and_the_uncertainty() {
+        let judge = judge("leeway = \"10s\"");
+        let second = SECOND as i64;
+        let until = |seconds: i64| Validity { from: i64::MIN, until: seconds * second };
+        let at = |validity, sent: f64| {
+            let sent = (sent * SECOND as f64) as u64;
+            judge.expectation(Must::AcceptInTime, validity, sent, sent + 1_000_000)
+        };
+        assert_eq!(at(until(100), 50.0), Expectation::Accept);
+        assert_eq!(at(until(100), 99.95), Expectation::Indeterminate, "within the clock's uncertainty");
+        assert_eq!(at(until(100), 105.0), Expectation::Either, "inside the leeway");
+        assert_eq!(at(until(100), 110.0), Expectation::Indeterminate);
+        assert_eq!(at(until(100), 110.2), Expectation::Refuse(Group::Time));
+        let from = Validity { from: 100 * second, until: i64::MAX };
+        assert_eq!(at(from, 80.0), Expectation::Refuse(Group::Time));
+        assert_eq!(at(from, 95.0), Expectation::Either);
+        assert_eq!(at(from, 101.0), Expectation::Accept);
+        assert_eq!(judge.expectation(Must::Refuse(Group::Header), until(100), 0, 1), Expectation::Refuse(Group::Header));
+    }
+
+    #[test]
+    fn a_slow_answer_across_the_boundary_is_indeterminate() {
+        let judge = judge("");
+        let validity = Validity { from: i64::MIN, until: 10 * SECOND as i64 };
+        let expected = judge.expectation(Must::AcceptInTime, validity, 9 * SECOND, 11 * SECOND);
+        assert_eq!(expected, Expectation::Indeterminate);
+    }
+
+    proptest! {
+        // For all instants: without leeway and uncertainty of clocks an instant answer is either
+        // before `exp`, and must be accepted, or at or after it, and must be refused.
+        #[test]
+        fn an_instant_answer_is_always_on_one_side(until in 0..1_000_000_i64, sent in 0..1_000_000_u64) {
+            let policy = Policy::resolve("strict", &PolicySettings::default(), vec![]).unwrap();
+            let judge = Judge::new(&policy, Protocol::V4, Duration::ZERO);
+            let expected = judge.expectation(Must::AcceptInTime, Validity { from: i64::MIN, until }, sent, sent);
+            let right = if (sent as i64) < until { Expectation::Accept } else { Expectation::Refuse(Group::Time) };
+            prop_assert_eq!(expected, right);
+        }
+    }
+}
