@@ -21,3 +21,4 @@ pub mod attempt;
 pub mod verdict;
 pub mod client;
 pub mod measure;
+pub mod results;

@@ -238,7 +238,9 @@ impl Measurements {
             let Some(theirs) = theirs.as_deref().filter(|theirs| !theirs.is_empty()) else { continue };
             match mine {
                 // Both have the same bounds, so adding can't fail.
-                Some(mine) => drop(mine.add(theirs)),
+                Some(mine) => {
+                    let _ = mine.add(theirs);
+                }
                 None => *mine = Some(Box::new(theirs.clone())),
             }
         }
@@ -275,6 +277,11 @@ impl Measurements {
     /// Judged verdicts in each slot, from the first to the last that had any.
     pub fn verdict_slots(&self) -> &[u32] {
         &self.slots
+    }
+
+    /// Number of the slot of the first verdict, counted from the start of the storm.
+    pub fn first_verdict_slot(&self) -> u64 {
+        self.first_slot
     }
 
     /// Attempts that have an outcome.

@@ -74,7 +74,7 @@ static int packet_complete(int fd) { // 0: the connection is over
         queue[queue_tail++ % QUEUE].fd = fd;
         return 1;
     }
-    if (c->type == CONNECT || c->type == DISCONNECT || !c->connected) return 0;
+    if (c->type == CONNECT || c->type == DISCONNECT) return 0;
     if (c->type == PINGREQ) send(fd, "\xd0\0", 2, MSG_NOSIGNAL);
     return 1;
 }
@@ -85,6 +85,7 @@ static int feed(int fd, const uint8_t *p, size_t n) { // 0: the connection is ov
         size_t taken = 1;
         if (c->stage == HEADER) {
             c->type = *p >> 4;
+            if (!c->connected && c->type != CONNECT) return 0;
             c->length = c->at = c->shift = 0;
             c->stage = LENGTH;
         } else if (c->stage == LENGTH) {

@@ -83,7 +83,7 @@ impl Measurements {
                     let Some(times) = &self.times[cell * Answer::ALL.len() + answer] else { continue };
                     if !times.is_empty() {
                         // All have the same bounds, so adding can't fail.
-                        drop(sum.get_or_insert_with(empty_times).add(&**times));
+                        let _ = sum.get_or_insert_with(empty_times).add(&**times);
                     }
                 }
             }

@@ -1,0 +1,117 @@
+//! One connection of a worker: its state, and the attempt it stands for.
+
+use std::os::fd::OwnedFd;
+
+use bytes::BytesMut;
+
+use crate::{
+    attempt::{Attempt, Outcome, Phase, Step},
+    verdict::Validity,
+};
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum State {
+    /// The TCP handshake is under way.
+    Connecting,
+    /// CONNECT is handed over, not all of it taken yet.
+    Sending,
+    /// CONNECT is sent, CONNACK awaited.
+    Awaiting,
+    /// Accepted, and staying.
+    Holding,
+    /// Refused, or DISCONNECT sent: the broker is given the time to close first, so that TIME_WAIT
+    /// does not take up a local port.
+    Leaving,
+}
+
+/// A connection. Small: there is one for every client that is connected.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) socket: OwnedFd,
+    /// Tells it from others that had its place before.
+    pub(super) generation: u32,
+    pub(super) state: State,
+    /// A ping has not been answered yet.
+    pub(super) pinged: bool,
+    pub(super) kind: u16,
+    pub(super) broker: u16,
+    /// Seconds between packets that the broker wants to see at least.
+    pub(super) keep_alive: u16,
+    pub(super) client: u64,
+    pub(super) scheduled: u64,
+    pub(super) started: u64,
+    pub(super) token: Step,
+    /// When CONNECT was handed over.
+    pub(super) tcp_at: u64,
+    pub(super) validity: Validity,
+    /// When an accepted client leaves.
+    pub(super) until: u64,
+    /// CONNECT, while it is not sent.
+    pub(super) packet: Vec<u8>,
+    pub(super) sent: usize,
+    /// What was read of a packet that is not whole.
+    pub(super) partial: Option<Box<BytesMut>>,
+}
+
+impl Connection {
+    /// Whether its attempt has no outcome yet.
+    pub(super) fn in_flight(&self) -> bool {
+        matches!(self.state, State::Connecting | State::Sending | State::Awaiting)
+    }
+
+    /// The phase that a deadline would find it in.
+    pub(super) fn phase(&self) -> Phase {
+        if self.state == State::Connecting { Phase::TcpConnect } else { Phase::Connack }
+    }
+
+    /// Its attempt, ended like this.
+    pub(super) fn attempt(&self, outcome: Outcome, ended: u64) -> Attempt {
+        let (tcp, connack) = match (self.state, outcome.is_answer()) {
+            (State::Connecting, _) => (Step::Unfinished, Step::NotEntered),
+            (_, true) => (Step::At(self.tcp_at), Step::At(ended)),
+            (_, false) => (Step::At(self.tcp_at), Step::Unfinished),
+        };
+        Attempt {
+            client: self.client,
+            kind: usize::from(self.kind),
+            broker: usize::from(self.broker),
+            scheduled: self.scheduled,
+            started: self.started,
+            token: self.token,
+            tcp,
+            connack,
+            ended,
+            outcome,
+        }
+    }
+}
+
+/// What epoll gives back for a connection: its place, and which one in that place.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Key(u64);
+
+impl Key {
+    /// The worker's bell.
+    pub(super) const BELL: Self = Self(u64::MAX);
+
+    pub(super) fn new(place: usize, generation: u32) -> Self {
+        Self(u64::from(generation) << 32 | place as u64)
+    }
+
+    pub(super) fn from_data(data: u64) -> Self {
+        Self(data)
+    }
+
+    pub(super) fn data(self) -> u64 {
+        self.0
+    }
+
+    pub(super) fn place(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    pub(super) fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}

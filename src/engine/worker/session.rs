@@ -1,0 +1,139 @@
+//! What happens on a connection after its verdict: it holds, pings, notices its end, and leaves.
+
+use std::{cmp::Reverse, os::fd::AsFd};
+
+use super::{Connection, Key, State, Worker};
+use crate::{
+    attempt::{Code, Outcome},
+    client::{
+        packet::{DISCONNECT, PINGREQ, Session, read_session},
+        socket::{self, Sent},
+    },
+    clock::SECOND,
+    token::fraction,
+};
+
+/// How long a broker may take to close a connection that is over.
+const LINGER: u64 = SECOND;
+/// Parts the random numbers of pings from all others.
+const PING_STREAM: u64 = 0x7069_6e67;
+
+impl Worker {
+    /// The broker accepted: records it, and keeps the connection for as long as clients hold.
+    pub(super) fn accept(&mut self, place: usize, (keep_alive, length): (Option<u16>, usize), count: usize, now: u64) {
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        let (attempt, validity) = (connection.attempt(Outcome::Accepted, now), connection.validity);
+        connection.state = State::Holding;
+        connection.keep_alive = keep_alive.unwrap_or(connection.keep_alive);
+        connection.until = now + self.storm.hold;
+        // What follows CONNACK belongs to the session.
+        match connection.partial.take() {
+            Some(mut whole) if whole.len() > length => {
+                connection.partial = Some(Box::new(whole.split_off(length)));
+            }
+            None if count > length => connection.partial = Some(Box::new(self.inbox[length..count].into())),
+            _ => {}
+        }
+        let has_more = connection.partial.is_some();
+        self.in_flight -= 1;
+        self.record(&attempt, validity);
+        if self.storm.hold == 0 {
+            self.leave(place, now);
+            return;
+        }
+        self.recorder.sessions.held += 1;
+        self.set_alarm(place, now);
+        if has_more {
+            self.on_session_bytes(place, 0);
+        }
+    }
+
+    /// Rings at the next ping, or at the departure if that comes first.
+    fn set_alarm(&mut self, place: usize, now: u64) {
+        let Some(connection) = self.connections.get(place) else { return };
+        let mut at = connection.until;
+        if connection.keep_alive > 0 {
+            // Between 0.5 and 0.9 of the keep alive, so that clients that came together do not ping together.
+            let drawn = fraction(self.storm.plan.mould.seed ^ PING_STREAM, connection.client ^ now);
+            at = at.min(now + ((0.5 + 0.4 * drawn) * f64::from(connection.keep_alive) * SECOND as f64) as u64);
+        }
+        self.alarms.push(Reverse((at, Key::new(place, connection.generation))));
+    }
+
+    /// Pings, departures, and connections that lingered long enough.
+    pub(super) fn ring_alarms(&mut self, now: u64) {
+        while let Some(Reverse((at, key))) = self.alarms.peek().copied() {
+            if at > now {
+                return;
+            }
+            self.alarms.pop();
+            let place = key.place();
+            let Some(connection) = self.connections.get_mut(place) else { continue };
+            if connection.generation != key.generation() {
+                continue;
+            }
+            match connection.state {
+                State::Leaving => self.close(place),
+                State::Holding if connection.until <= now => self.leave(place, now),
+                State::Holding if connection.pinged => self.drop_session(place, Code::Word("ping_timeout")),
+                State::Holding => {
+                    connection.pinged = true;
+                    match socket::send_some(connection.socket.as_fd(), &PINGREQ) {
+                        Sent::Failed(_) => self.drop_session(place, Code::Word("rst")),
+                        _ => self.set_alarm(place, now),
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The broker sent something on a connection that holds; `count` bytes of it are in the inbox.
+    pub(super) fn on_session_bytes(&mut self, place: usize, count: usize) {
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        if connection.partial.is_none() && self.inbox[..count] == [0xD0, 0] {
+            connection.pinged = false;
+            return;
+        }
+        let mut bytes = connection.partial.take().unwrap_or_default();
+        bytes.extend_from_slice(&self.inbox[..count]);
+        while let Some(packet) = read_session(&mut bytes, self.storm.plan.protocol) {
+            match packet {
+                Session::Pong => connection.pinged = false,
+                Session::Other => {}
+                Session::Disconnect(code) => return self.drop_session(place, Code::Byte(code)),
+                Session::Wrong => return self.drop_session(place, Code::Word("protocol_error")),
+            }
+        }
+        if !bytes.is_empty() {
+            connection.partial = Some(bytes);
+        }
+    }
+
+    /// A session ended before its client wanted.
+    pub(super) fn drop_session(&mut self, place: usize, code: Code) {
+        self.recorder.dropped(code, 1);
+        self.close(place);
+    }
+
+    /// The client leaves.
+    fn leave(&mut self, place: usize, now: u64) {
+        if let Some(connection) = self.connections.get(place) {
+            say_goodbye(connection);
+            self.linger(place, now);
+        }
+    }
+
+    /// Lets the broker close first.
+    pub(super) fn linger(&mut self, place: usize, now: u64) {
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        connection.state = State::Leaving;
+        connection.partial = None;
+        self.alarms.push(Reverse((now + LINGER, Key::new(place, connection.generation))));
+    }
+}
+
+/// Sends DISCONNECT; a broker that does not take it will see the connection close.
+pub(super) fn say_goodbye(connection: &Connection) {
+    let _ = socket::send_some(connection.socket.as_fd(), &DISCONNECT);
+}

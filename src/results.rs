@@ -1,0 +1,11 @@
+//! The run folder: what is written of a run, and how it is read again.
+
+pub mod environment;
+pub mod folder;
+pub mod summary;
+pub mod tables;
+pub mod threshold;
+
+pub use environment::Environment;
+pub use folder::Folder;
+pub use summary::{Percentile, PhaseStats, Summary};

@@ -1,0 +1,73 @@
+//! `environment.json`: on what a run was made.
+
+use serde::{Deserialize, Serialize};
+
+use super::summary::Tool;
+use crate::host::{self, Limits, TcpTrouble};
+
+/// The host, the program and the clock of a run.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Environment {
+    pub format: u32,
+    pub tool: Tool,
+    pub compiler: String,
+    pub profile: String,
+    pub features: Vec<String>,
+    pub host: String,
+    pub kernel: String,
+    pub cpu: String,
+    pub cpus: usize,
+    pub descriptors: u64,
+    pub ports: (u16, u16),
+    pub clock_source: String,
+    /// By how much the wall clock was stepped or slewed during the run.
+    pub wall_clock_step_us: Option<f64>,
+    /// Connections that listen backlogs of this host dropped during the run.
+    pub listen_overflows: Option<u64>,
+    /// SYN segments that this host sent again during the run.
+    pub syn_retransmits: Option<u64>,
+    /// Least share of the host's CPU that was idle in any 5 s of the storm, as a fraction of 1.
+    pub host_idle_least: Option<f64>,
+}
+
+/// Who writes the results.
+pub fn tool() -> Tool {
+    Tool {
+        name: env!("CARGO_PKG_NAME").into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        commit: env!("TOKENSTORM_COMMIT").into(),
+    }
+}
+
+impl Environment {
+    /// Reads what can be known at the start.
+    pub fn read(limits: &Limits) -> Self {
+        Self {
+            format: super::summary::FORMAT,
+            tool: tool(),
+            compiler: env!("TOKENSTORM_COMPILER").into(),
+            profile: if cfg!(debug_assertions) { "debug" } else { "release" }.into(),
+            features: if cfg!(feature = "embedded") { vec!["embedded".into()] } else { Vec::new() },
+            host: host::name(),
+            kernel: host::kernel(),
+            cpu: host::cpu_model(),
+            cpus: limits.cpus,
+            descriptors: limits.descriptors,
+            ports: (*limits.ports.start(), *limits.ports.end()),
+            clock_source: host::clock_source(),
+            wall_clock_step_us: None,
+            listen_overflows: None,
+            syn_retransmits: None,
+            host_idle_least: None,
+        }
+    }
+
+    /// Adds what the run has changed.
+    pub fn conclude(&mut self, before: &TcpTrouble, after: &TcpTrouble, wall_step_ns: i64, idle: Option<f64>) {
+        self.listen_overflows = Some(after.listen_overflows.saturating_sub(before.listen_overflows));
+        self.syn_retransmits = Some(after.syn_retransmits.saturating_sub(before.syn_retransmits));
+        self.wall_clock_step_us = Some(wall_step_ns as f64 / 1000.0);
+        self.host_idle_least = idle;
+    }
+}

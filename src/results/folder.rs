@@ -1,0 +1,299 @@
+//! The files of a run, written as it goes: what was measured two seconds ago can be read, whatever
+//! happens to the program.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use hdrhistogram::serialization::{V2DeflateSerializer, interval_log::{IntervalLogWriterBuilder, Tag}};
+use serde::Serialize;
+
+use super::{PhaseStats, summary::{Percentile, microseconds}};
+use crate::{
+    attempt::Phase,
+    clock::{Clock, SECOND},
+    error::{Error, Result},
+    measure::{Answer, Finding, MOST_FINDINGS, Measurements, latency::Quantile},
+    plan::Plan,
+    scenario::Scenario,
+};
+
+/// A run folder that is being written.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    timeline: csv::Writer<File>,
+    findings: csv::Writer<File>,
+    histograms: File,
+    found: usize,
+}
+
+#[derive(Serialize)]
+struct TimelineRow {
+    second: u64,
+    started: u64,
+    accepted: u64,
+    refused: u64,
+    failed: u64,
+    open: u64,
+    connack_p50_us: Option<Percentile>,
+    connack_p99_us: Option<Percentile>,
+    start_delay_p99_us: Option<Percentile>,
+}
+
+impl Folder {
+    /// Makes the folder; it must not be there already, or be empty.
+    ///
+    /// # Errors
+    /// When it can't be made or holds something.
+    pub fn create(path: &Path, scenario: &Scenario, clock: Clock) -> Result<Self> {
+        let fail = |error: io::Error| unwritable(path, &error);
+        fs::create_dir_all(path).map_err(fail)?;
+        if fs::read_dir(path).map_err(fail)?.next().is_some() {
+            return Err(Error::not_measured(format!("`{}` holds something already", path.display()))
+                .hint("give `--out` a folder that is empty or does not exist"));
+        }
+        let mut histograms = File::create(path.join("latency.hlog")).map_err(fail)?;
+        let start = Duration::from_nanos(clock.wall(0).max(0) as u64).as_secs_f64();
+        write!(
+            histograms,
+            "#[Histogram log format version 1.3]\n#unit: nanoseconds; time stamps and interval lengths: seconds\n\
+             #[StartTime: {start:.3} (seconds since epoch)]\n\
+             \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n"
+        )
+        .map_err(fail)?;
+        let folder = Self {
+            timeline: csv::Writer::from_path(path.join("timeline.csv")).map_err(|error| unwritable(path, &error))?,
+            findings: csv::Writer::from_path(path.join("findings.csv")).map_err(|error| unwritable(path, &error))?,
+            histograms,
+            path: path.to_owned(),
+            found: 0,
+        };
+        folder.with_heads(scenario)
+    }
+
+    fn with_heads(mut self, scenario: &Scenario) -> Result<Self> {
+        let heads = "client,token,broker,scheduled_us,started_us,ended_us,outcome,code,verdict,replay";
+        self.findings.write_record(heads.split(',')).map_err(|error| unwritable(&self.path, &error))?;
+        self.findings.flush().map_err(|error| unwritable(&self.path, &error))?;
+        let mut shown = scenario.clone();
+        for key in shown.keys.values_mut() {
+            *key = key.redacted();
+        }
+        let text = toml::to_string_pretty(&shown).map_err(|error| unwritable(&self.path, &error))?;
+        self.replace("scenario.toml", text.as_bytes())?;
+        Ok(self)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a file in the place of the one before, so that a reader sees one or the other.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let write = || -> io::Result<()> {
+            let mut file = tempfile::Builder::new().prefix(".").suffix(".partial").tempfile_in(&self.path)?;
+            file.write_all(bytes)?;
+            fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+            file.persist(self.path.join(name))?;
+            Ok(())
+        };
+        write().map_err(|error| unwritable(&self.path, &error))
+    }
+
+    /// Writes a file of JSON.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_vec_pretty(value).map_err(|error| unwritable(&self.path, &error))?;
+        text.push(b'\n');
+        self.replace(name, &text)
+    }
+
+    /// Appends a second: its row of the time line, its histograms, its findings.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn second(&mut self, plan: &Plan, clock: Clock, storm: u64, second: u64, seen: &Measurements) -> Result<()> {
+        let row = timeline_row(second, seen, plan.load().connect_timeout);
+        self.timeline.serialize(row).map_err(|error| unwritable(&self.path, &error))?;
+        self.timeline.flush().map_err(|error| unwritable(&self.path, &error))?;
+        self.interval(second, storm, seen).map_err(|error| unwritable(&self.path, &error))?;
+        for finding in &seen.findings {
+            if self.found < MOST_FINDINGS {
+                self.found += 1;
+                self.finding(plan, clock, storm, finding)?;
+            }
+        }
+        self.findings.flush().map_err(|error| unwritable(&self.path, &error))
+    }
+
+    fn interval(&mut self, second: u64, storm: u64, seen: &Measurements) -> io::Result<()> {
+        let mut text = Vec::new();
+        let mut serializer = V2DeflateSerializer::new();
+        let mut log = IntervalLogWriterBuilder::new().begin_log_with(&mut text, &mut serializer)?;
+        for phase in Phase::ALL {
+            let Some(times) = seen.latency(phase, None, None, None).times else { continue };
+            let start = Duration::from_nanos(storm + second * SECOND);
+            log.write_histogram(&times, start, Duration::from_secs(1), Tag::new(phase.name()))
+                .map_err(|error| io::Error::other(error.to_string()))?;
+        }
+        self.histograms.write_all(&text)?;
+        self.histograms.flush()
+    }
+
+    fn finding(&mut self, plan: &Plan, clock: Clock, storm: u64, finding: &Finding) -> Result<()> {
+        let attempt = &finding.attempt;
+        // Times of day are for people, offsets from the start of the storm for programs.
+        let offset = |at: u64| format!("{:.3}", microseconds(at as f64 - storm as f64));
+        let kind = &plan.mould.kinds[attempt.kind];
+        let row = [
+            attempt.client.to_string(),
+            kind.label.clone(),
+            plan.brokers[attempt.broker].label.clone(),
+            offset(attempt.scheduled),
+            offset(attempt.started),
+            offset(attempt.ended),
+            attempt.outcome.name().to_owned(),
+            attempt.outcome.code().to_string(),
+            finding.verdict.name().to_owned(),
+            replay(plan, &kind.label, attempt.client, clock.wall(attempt.scheduled)),
+        ];
+        self.findings.write_record(&row).map_err(|error| unwritable(&self.path, &error))
+    }
+
+    /// Writes `verdicts.csv`.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn verdicts(&self, plan: &Plan, all: &Measurements) -> Result<()> {
+        let mut rows = csv::Writer::from_writer(Vec::new());
+        let mut write = |row: &[&str]| rows.write_record(row).map_err(|error| unwritable(&self.path, &error));
+        write(&["token", "broker", "expected", "outcome", "code", "verdict", "count"])?;
+        for (tally, count) in all.tallies() {
+            write(&[
+                &plan.mould.kinds[tally.kind].label,
+                &plan.brokers[tally.broker].label,
+                tally.expected.name(),
+                tally.outcome.name(),
+                &tally.outcome.code().to_string(),
+                tally.verdict.name(),
+                &count.to_string(),
+            ])?;
+        }
+        self.replace("verdicts.csv", &rows.into_inner().map_err(|error| unwritable(&self.path, &error))?)
+    }
+
+    /// Writes `latency.csv`.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn latencies(&self, plan: &Plan, all: &Measurements, timeout: u64) -> Result<()> {
+        let mut rows = csv::Writer::from_writer(Vec::new());
+        let mut write = |row: &[String]| rows.write_record(row).map_err(|error| unwritable(&self.path, &error));
+        let head = "phase,token,broker,outcome,count,unfinished,min_us,mean_us,p50_us,p90_us,p95_us,p99_us,p999_us,p9999_us,max_us";
+        write(&head.split(',').map(str::to_owned).collect::<Vec<_>>())?;
+        let kinds = with_all(plan.mould.kinds.iter().map(|kind| kind.label.clone()));
+        let brokers = with_all(plan.brokers.iter().map(|broker| broker.label.clone()));
+        let answers = [("all", None), ("accepted", Some(Answer::Accepted)), ("refused", Some(Answer::Refused))];
+        for phase in Phase::ALL {
+            for (kind, token) in &kinds {
+                for (broker, url) in &brokers {
+                    for (outcome, answer) in answers {
+                        let latency = all.latency(phase, *kind, *broker, answer);
+                        if let Some(stats) = PhaseStats::new(&latency, timeout) {
+                            let place = [phase.name(), token.as_str(), url.as_str(), outcome].map(str::to_owned);
+                            write(&[&place[..], &columns(&stats)].concat())?;
+                        }
+                    }
+                }
+            }
+        }
+        self.replace("latency.csv", &rows.into_inner().map_err(|error| unwritable(&self.path, &error))?)
+    }
+}
+
+/// The command that mints a token of a run again.
+///
+/// Secrets that were given with `--set` are not in it, nor is a key that the run made for itself.
+pub fn replay(plan: &Plan, label: &str, client: u64, at: i64) -> String {
+    let scenario = plan.path.display().to_string();
+    format!("tokenstorm token mint {} --token {label} --client {client} --at {}", quoted(&scenario), at / 1_000_000_000)
+}
+
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+fn with_all(labels: impl Iterator<Item = String>) -> Vec<(Option<usize>, String)> {
+    std::iter::once((None, "all".to_owned()))
+        .chain(labels.enumerate().map(|(index, label)| (Some(index), label)))
+        .collect()
+}
+
+fn columns(stats: &PhaseStats) -> Vec<String> {
+    let optional = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let PhaseStats { count, unfinished, min_us, mean_us, p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us } = stats;
+    let mut columns = vec![count.to_string(), unfinished.to_string(), optional(*min_us), optional(*mean_us)];
+    columns.extend([p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us].map(ToString::to_string));
+    columns
+}
+
+fn timeline_row(second: u64, seen: &Measurements, timeout: Duration) -> TimelineRow {
+    let count = |name: &str| -> u64 {
+        let of_name = |tally: &crate::measure::Tally| tally.outcome.name() == name;
+        seen.tallies().iter().filter(|(tally, _)| of_name(tally)).map(|(_, count)| count).sum()
+    };
+    let percentile = |phase, percent| {
+        let latency = seen.latency(phase, None, None, None);
+        (!latency.is_empty()).then(|| match latency.percentile(percent) {
+            Quantile::Time(time) => Percentile::Number(microseconds(time as f64)),
+            Quantile::Beyond => Percentile::Beyond(format!(">{}", timeout.as_micros())),
+        })
+    };
+    let (accepted, refused) = (count("accepted"), count("refused"));
+    TimelineRow {
+        second,
+        started: seen.started,
+        accepted,
+        refused,
+        failed: seen.attempts() - accepted - refused,
+        open: seen.open,
+        connack_p50_us: percentile(Phase::Connack, 50.0),
+        connack_p99_us: percentile(Phase::Connack, 99.0),
+        start_delay_p99_us: percentile(Phase::StartDelay, 99.0),
+    }
+}
+
+fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::not_measured(format!("can't write the results to `{}`: {error}", path.display()))
+        .hint("`--out DIR` puts them elsewhere")
+}
+
+/// Whether a folder can be made and written, told before anything is measured.
+///
+/// # Errors
+/// When it can't.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let parent = path.ancestors().find(|ancestor| ancestor.is_dir()).unwrap_or_else(|| Path::new("."));
+    let probe = tempfile::Builder::new().prefix(".tokenstorm").tempfile_in(parent);
+    probe.map(drop).map_err(|error| unwritable(path, &error))?;
+    if path.is_file() {
+        return Err(unwritable(path, &"it is a file"));
+    }
+    let holds_something = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
+    if holds_something {
+        return Err(Error::not_measured(format!("`{}` holds something already", path.display()))
+            .hint("give `--out` a folder that is empty or does not exist"));
+    }
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! `summary.json`: the whole result. Times leave the program in microseconds.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    measure::latency::{Latency, Quantile},
+};
+
+/// The version of the format that this program writes.
+pub const FORMAT: u32 = 1;
+
+/// A map that keeps its order, as outcomes and phases have one.
+pub type Counts = serde_json::Map<String, serde_json::Value>;
+
+/// The whole result of a run.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
+pub struct Summary {
+    pub format: u32,
+    pub partial: bool,
+    pub tool: Tool,
+    pub scenario: String,
+    pub question: Option<String>,
+    pub started_at: String,
+    pub duration_s: f64,
+    pub interrupted: bool,
+    pub validity: Validity,
+    /// `open` or `closed`.
+    pub model: String,
+    pub protocol: u8,
+    pub profile: String,
+    /// Brokers that the run started, and what verifies tokens in them.
+    pub embedded: BTreeMap<String, String>,
+    pub clients: u64,
+    pub attempts: u64,
+    pub abandoned: u64,
+    pub outcomes: Counts,
+    pub verdicts: Counts,
+    pub phases: Phases,
+    pub by_token: BTreeMap<String, Part>,
+    pub by_broker: BTreeMap<String, Part>,
+    pub sessions: Sessions,
+    pub throughput: Throughput,
+    pub generator: Generator,
+    pub thresholds: Vec<Judged>,
+}
+
+/// Phases by name, in their order.
+pub type Phases = BTreeMap<String, PhaseStats>;
+
+/// Who wrote it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Tool {
+    pub name: String,
+    pub version: String,
+    pub commit: String,
+}
+
+/// Whether the numbers can be trusted.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Validity {
+    /// `valid`, `generator_limited`, `degraded` or `interrupted`.
+    pub verdict: String,
+    /// Why, and what else to know, in sentences.
+    pub reasons: Vec<String>,
+}
+
+/// The result of one kind of token, or of one broker.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Part {
+    pub attempts: u64,
+    pub outcomes: Counts,
+    pub verdicts: Counts,
+    pub phases: Phases,
+}
+
+/// What became of accepted clients.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Sessions {
+    pub held: u64,
+    pub dropped: u64,
+    pub dropped_by_code: BTreeMap<String, u64>,
+}
+
+/// Attempts and verdicts a second.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Throughput {
+    /// `None` in the closed model.
+    pub offered_per_s: Option<f64>,
+    pub verdicts_per_s: f64,
+    pub per_100ms: Per100Ms,
+}
+
+/// Verdicts in each 100 ms.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Per100Ms {
+    pub p1: u64,
+    pub p50: u64,
+    pub p99: u64,
+    pub max: u64,
+}
+
+/// What the harness itself used.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Generator {
+    pub cpu_s: f64,
+    pub cpu_us_per_attempt: f64,
+    pub total_cpu_s: f64,
+    pub rss_start_bytes: u64,
+    pub rss_peak_open_bytes: u64,
+    pub open_peak: u64,
+    pub tokens_minted_per_s: f64,
+    pub workers: usize,
+}
+
+/// A threshold and what became of it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Judged {
+    pub metric: String,
+    pub condition: String,
+    /// `None` where the run has no such number.
+    pub observed: Option<Percentile>,
+    /// `None` where the run can't tell.
+    pub passed: Option<bool>,
+}
+
+/// A time in microseconds, or `">timeout"` where it falls among attempts that never completed the
+/// phase.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Percentile {
+    /// Microseconds, or the number that a threshold bounds.
+    Number(f64),
+    /// `>` and the timeout in microseconds.
+    Beyond(String),
+}
+
+impl std::fmt::Display for Percentile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Beyond(text) => f.write_str(text),
+        }
+    }
+}
+
+/// The distribution of a phase, in microseconds.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are the columns of latency.csv")]
+pub struct PhaseStats {
+    pub count: u64,
+    pub unfinished: u64,
+    pub min_us: Option<f64>,
+    pub mean_us: Option<f64>,
+    pub p50_us: Percentile,
+    pub p90_us: Percentile,
+    pub p95_us: Percentile,
+    pub p99_us: Percentile,
+    pub p999_us: Percentile,
+    pub p9999_us: Percentile,
+    pub max_us: Percentile,
+}
+
+/// Nanoseconds as microseconds, to the nanosecond.
+pub fn microseconds(nanoseconds: f64) -> f64 {
+    nanoseconds.round() / 1000.0
+}
+
+impl PhaseStats {
+    /// The statistics of a phase, where anybody entered it; `timeout` in nanoseconds.
+    pub fn new(latency: &Latency, timeout: u64) -> Option<Self> {
+        if latency.is_empty() {
+            return None;
+        }
+        let at = |percent| percentile(latency, percent, timeout);
+        Some(Self {
+            count: latency.count(),
+            unfinished: latency.unfinished,
+            min_us: latency.least().map(|least| microseconds(least as f64)),
+            mean_us: latency.mean().map(microseconds),
+            p50_us: at(50.0),
+            p90_us: at(90.0),
+            p95_us: at(95.0),
+            p99_us: at(99.0),
+            p999_us: at(99.9),
+            p9999_us: at(99.99),
+            max_us: at(100.0),
+        })
+    }
+}
+
+/// A percentile as files have it.
+pub fn percentile(latency: &Latency, percent: f64, timeout: u64) -> Percentile {
+    match latency.percentile(percent) {
+        Quantile::Time(time) => Percentile::Number(microseconds(time as f64)),
+        Quantile::Beyond => Percentile::Beyond(format!(">{}", timeout / 1000)),
+    }
+}
+
+impl Summary {
+    /// Reads the summary of a run folder.
+    ///
+    /// # Errors
+    /// When there is none, or it is of a newer format.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join("summary.json");
+        let text = fs::read(&path).map_err(|error| {
+            Error::usage(format!("`{}` is no run folder: can't read `summary.json`: {error}", folder.display()))
+                .hint("`tokenstorm run` prints where it put its results, `results/<name>-<time>` unless told otherwise")
+        })?;
+        let wrong = |why: String| Error::usage(format!("`{}`: {why}", path.display()));
+        let value: serde_json::Value = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+        match value.get("format").and_then(serde_json::Value::as_u64) {
+            Some(format) if format <= u64::from(FORMAT) => {}
+            Some(format) => {
+                return Err(wrong(format!("format {format} is newer than this program, which reads up to {FORMAT}"))
+                    .hint("use a newer tokenstorm"));
+            }
+            None => return Err(wrong("there is no `format` in it".into())),
+        }
+        serde_json::from_value(value).map_err(|error| wrong(error.to_string()))
+    }
+
+    /// A number of `outcomes` or `verdicts`.
+    pub fn count(counts: &Counts, name: &str) -> u64 {
+        counts.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default()
+    }
+
+    /// Sum of `outcomes` or `verdicts`.
+    pub fn sum(counts: &Counts) -> u64 {
+        counts.values().filter_map(serde_json::Value::as_u64).sum()
+    }
+}

@@ -1,0 +1,94 @@
+//! Thresholds against what was measured.
+
+use super::summary::{Judged, Percentile, Summary, microseconds, percentile};
+use crate::{
+    attempt::Phase,
+    measure::{Measurements, Tally},
+    plan::{
+        Plan,
+        threshold::{Aggregate, Subject, Threshold},
+    },
+};
+
+/// Judges all thresholds of a plan.
+///
+/// A percentile among the unfinished fails its threshold, whatever that is: nobody knows how long
+/// they would have taken. Where nothing was measured that a threshold speaks of, it can't tell.
+pub fn judge(plan: &Plan, all: &Measurements, summary: &Summary, timeout: u64) -> Vec<Judged> {
+    let tallies = all.tallies();
+    plan.thresholds
+        .iter()
+        .map(|threshold| {
+            let observed = observed(plan, all, &tallies, summary, threshold, timeout);
+            let passed = observed.as_ref().map(|observed| match observed {
+                Percentile::Number(number) => threshold.comparison.holds(*number, threshold.bound),
+                Percentile::Beyond(_) => false,
+            });
+            Judged { metric: threshold.metric.clone(), condition: threshold.condition.clone(), observed, passed }
+        })
+        .collect()
+}
+
+fn observed(
+    plan: &Plan,
+    all: &Measurements,
+    tallies: &[(Tally, u64)],
+    summary: &Summary,
+    threshold: &Threshold,
+    timeout: u64,
+) -> Option<Percentile> {
+    let kind = threshold.token.as_ref().and_then(|name| plan.mould.kinds.iter().position(|kind| kind.label == *name));
+    let broker =
+        threshold.broker.as_ref().and_then(|name| plan.brokers.iter().position(|broker| broker.label == *name));
+    let chosen = |tally: &Tally| {
+        kind.is_none_or(|kind| kind == tally.kind) && broker.is_none_or(|broker| broker == tally.broker)
+    };
+    let attempts: u64 = tallies.iter().filter(|(tally, _)| chosen(tally)).map(|(_, count)| count).sum();
+    let counted = |is_it: &dyn Fn(&Tally) -> bool| {
+        let count: u64 = tallies.iter().filter(|(tally, _)| chosen(tally) && is_it(tally)).map(|(_, count)| count).sum();
+        match threshold.aggregate {
+            _ if attempts == 0 => None,
+            Aggregate::Rate => Some(Percentile::Number(count as f64 / attempts as f64)),
+            _ => Some(Percentile::Number(count as f64)),
+        }
+    };
+    match &threshold.subject {
+        Subject::Verdict(name) => counted(&|tally| tally.verdict.name() == name),
+        Subject::Outcome(name) => counted(&|tally| tally.outcome.name() == name),
+        Subject::Value(name) => value(summary, name).map(Percentile::Number),
+        Subject::Phase(name) => {
+            let phase = Phase::ALL.into_iter().find(|phase| phase.name() == name)?;
+            let latency = all.latency(phase, kind, broker, None);
+            if threshold.aggregate == Aggregate::Count {
+                return Some(Percentile::Number(latency.count() as f64));
+            }
+            if latency.is_empty() {
+                return None;
+            }
+            Some(match threshold.aggregate {
+                Aggregate::Min => latency.least().map_or_else(
+                    || percentile(&latency, 0.0, timeout),
+                    |least| Percentile::Number(microseconds(least as f64)),
+                ),
+                // A mean without those that never came back would flatter: it is beyond as soon as one is missing.
+                Aggregate::Mean if latency.unfinished == 0 => Percentile::Number(microseconds(latency.mean()?)),
+                Aggregate::Percentile(percent) => percentile(&latency, percent, timeout),
+                _ => percentile(&latency, 100.0, timeout),
+            })
+        }
+    }
+}
+
+fn value(summary: &Summary, name: &str) -> Option<f64> {
+    Some(match name {
+        "attempts" => summary.attempts as f64,
+        "throughput.verdicts_per_s" => summary.throughput.verdicts_per_s,
+        "throughput.offered_per_s" => summary.throughput.offered_per_s?,
+        "sessions.held" => summary.sessions.held as f64,
+        "sessions.dropped" => summary.sessions.dropped as f64,
+        "generator.cpu_us_per_attempt" => summary.generator.cpu_us_per_attempt,
+        "generator.cpu_s" => summary.generator.cpu_s,
+        "generator.tokens_minted_per_s" => summary.generator.tokens_minted_per_s,
+        _ => return None,
+    })
+}
