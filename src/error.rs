@@ -43,6 +43,11 @@ impl Error {
         Self { exit: Exit::NotMeasured, message: message.into(), hint: None }
     }
 
+    /// Interrupted before anything was measured: exit code 130.
+    pub fn interrupted(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Interrupted, message: message.into(), hint: None }
+    }
+
     /// Adds the way out.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

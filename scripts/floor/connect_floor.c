@@ -116,11 +116,12 @@ static void build_template(const char *user, const char *pass) {
 }
 
 // We walk the ephemeral range ourselves. The kernel's own search gets many times dearer once ports
-// are taken or in TIME_WAIT, and that would be charged to every connect of a long run.
-// SO_REUSEADDR lets us have ports that are busy with other peers; the truly busy ones are skipped.
+// are in TIME_WAIT on our side, as they are when a client closes first, and that would be charged
+// to every connect. SO_REUSEADDR lets us have ports that are busy with other peers only; those busy
+// with this one are skipped.
 static int open_next(void) {
     static const int one = 1;
-    for (unsigned tries = 0; tries <= port_count; tries++) {
+    for (unsigned tries = 0; tries < port_count; tries++) {
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;
         if (fd < 0) return -1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); // as every MQTT client does

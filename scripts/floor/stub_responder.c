@@ -121,10 +121,22 @@ static void accept_all(int listener, int epoll_fd) {
     }
 }
 
-int main(int argc, char **argv) {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+static int listen_on(int port) {
     static const int one = 1;
-    if (argc > 1) at.sin_port = htons(atoi(argv[1]));
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, (void *)&at, sizeof at) == 0 && listen(fd, 4096) == 0) return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+int main(int argc, char **argv) {
+    int port = 0;
+    if (argc > 1) port = atoi(argv[1]);
     if (argc > 2) delay_ns = strtoull(argv[2], NULL, 10) * 1000;
 
     struct rlimit files = {MAX_FDS, MAX_FDS}; // more than the hard limit only works for root
@@ -134,13 +146,16 @@ int main(int argc, char **argv) {
         setrlimit(RLIMIT_NOFILE, &files);
     }
     prctl(PR_SET_TIMERSLACK, 1); // the default lets a sleep end 50 us late on purpose
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (listener < 0 || epoll_fd < 0) die("setup");
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    socklen_t size = sizeof at;
-    if (bind(listener, (void *)&at, size) || listen(listener, 4096) || getsockname(listener, (void *)&at, &size)) die("listen");
+    int epoll_fd = epoll_create1(EPOLL_CLOEXEC), listener = listen_on(port);
+    // The kernel has no free port to give while a client's TIME_WAIT covers the ephemeral range, which
+    // a storm from one address does. Below the range there is one.
+    for (int low = 10000; listener < 0 && port == 0 && errno == EADDRINUSE && low < 32768; low++) listener = listen_on(low);
+    if (listener < 0 || epoll_fd < 0) die("listen");
     struct epoll_event e = {.events = EPOLLIN, .data.fd = listener}, events[256];
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &e);
+    struct sockaddr_in at;
+    socklen_t size = sizeof at;
+    if (getsockname(listener, (void *)&at, &size)) die("getsockname");
     printf("ready %d\n", ntohs(at.sin_port));
     fflush(stdout);
 

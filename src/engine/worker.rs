@@ -61,8 +61,10 @@ const SPARE_PACKETS: usize = 256;
 /// What a worker has seen since it last handed over.
 #[derive(Debug)]
 pub(super) struct Report {
-    /// Seconds of the storm that it covers the end of.
-    pub(super) second: u64,
+    /// The second of the storm that it covers.
+    pub(super) covers: u64,
+    /// The second that the next one will cover.
+    pub(super) next: u64,
     /// What was seen.
     pub(super) seen: Box<Measurements>,
     /// Nothing follows.
@@ -545,9 +547,10 @@ impl Worker {
         let spare = self.spares.try_recv().unwrap_or_else(|_| Box::new(self.storm.recorder()));
         let mut seen = std::mem::replace(&mut self.recorder, spare);
         seen.open = if is_last { 0 } else { self.connections.len() as u64 };
+        let covers = self.second;
         self.second = now.saturating_sub(self.storm.start) / SECOND;
         // Nobody listens any more only where the run has failed already.
-        let _ = self.reports.send(Report { second: self.second, seen, is_last });
+        let _ = self.reports.send(Report { covers, next: self.second, seen, is_last });
     }
 
     /// Adds the CPU time since it was last counted; nothing more once the storm is over.

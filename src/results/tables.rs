@@ -94,7 +94,8 @@ fn per_100ms(all: &Measurements, storm: u64) -> Per100Ms {
     }
     let Ok(mut histogram) = hdrhistogram::Histogram::<u32>::new(3) else { return Per100Ms::default() };
     for count in counts {
-        histogram.saturating_record(count);
+        // Grows as needed, so that it can't fail below 2^62.
+        let _ = histogram.record(count);
     }
     Per100Ms {
         p1: histogram.value_at_quantile(0.01),

@@ -1,0 +1,147 @@
+//! The command line: types only.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::{engine::progress::Mode, report::Format, scenario::Overrides};
+
+/// Load-tests the token authentication of MQTT brokers and judges every answer.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = "\
+Examples:
+  tokenstorm run scenarios/quickstart.toml
+  tokenstorm plan scenarios/*.toml
+  tokenstorm run scenarios/connect-storm.toml --target mqtt://127.0.0.1:1883 --set load.hold=30s
+
+Exit codes: 0 done; 1 a threshold or a verdict failed; 2 usage or scenario wrong;
+3 could not measure; 130 interrupted.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Plan, mint, storm, judge, write the run folder, print the summary
+    Run(Run),
+    /// Validate scenarios and show what a run would do, without traffic
+    Plan {
+        /// Scenario files
+        #[arg(required = true)]
+        scenarios: Vec<PathBuf>,
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
+        change: Change,
+    },
+    /// Mint one token, take one apart, list the catalogue of defects
+    #[command(subcommand)]
+    Token(Token),
+    /// The embedded broker on its own, with the keys and the policy of a scenario
+    Broker(Broker),
+    /// Render a run folder again
+    Report {
+        /// The run folder
+        run: PathBuf,
+        /// How
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// JSON Schema of the scenario file
+    Schema,
+    /// Completions for a shell, on stdout
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// What the command line changes in a scenario.
+#[derive(Args, Debug)]
+pub struct Change {
+    /// Storm this broker instead; repeat for a cluster
+    #[arg(long, value_name = "URL", help_heading = "Scenario")]
+    pub target: Vec<String>,
+    /// Change a dotted key of the scenario, such as load.clients=500
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Scenario")]
+    pub set: Vec<String>,
+    /// You may load a target that is not on this host
+    #[arg(long, help_heading = "Scenario")]
+    pub authorized: bool,
+}
+
+impl Change {
+    /// As the scenario wants it.
+    pub fn overrides(&self) -> Overrides {
+        Overrides { set: self.set.clone(), targets: self.target.clone(), authorized: self.authorized }
+    }
+}
+
+/// `tokenstorm run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// Scenario file
+    pub scenario: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
+    pub change: Change,
+    /// Where the results go [default: results/<name>-<time>]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// What is shown while it runs
+    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
+    pub progress: Mode,
+}
+
+/// `tokenstorm token`.
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Mint the token of one client, on stdout
+    Mint {
+        /// Scenario file
+        scenario: PathBuf,
+        /// An entry of the mix by its name, or a kind of `token defects` [default: the first of the mix]
+        #[arg(long, alias = "defect", alias = "kind")]
+        token: Option<String>,
+        /// The client's number
+        #[arg(long, default_value_t = 0)]
+        client: u64,
+        /// The moment of use, in seconds since 1970 [default: now]
+        #[arg(long)]
+        at: Option<i64>,
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
+        change: Change,
+    },
+    /// Take a token apart: header, claims and times; nothing is verified
+    Inspect {
+        /// The token; - or nothing reads it from stdin
+        token: Option<String>,
+    },
+    /// List the catalogue of defects
+    Defects {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `tokenstorm broker`.
+#[derive(Args, Debug)]
+pub struct Broker {
+    /// Scenario file with the keys and the policy
+    #[arg(required_unless_present = "settings")]
+    pub scenario: Option<PathBuf>,
+    /// Where it listens; loopback unless told otherwise
+    #[arg(long, default_value = "127.0.0.1:1883")]
+    pub listen: SocketAddr,
+    /// Settings as a line of JSON on stdin, as `run` gives them to the brokers that it starts
+    #[arg(long, hide = true, value_parser = ["-"])]
+    pub settings: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
+    pub change: Change,
+}

@@ -1,0 +1,130 @@
+//! One function a subcommand. Data goes to stdout, all else to stderr.
+
+mod broker;
+mod plan;
+mod token;
+
+use std::{
+    io::Write,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use clap::CommandFactory;
+
+use crate::{
+    cli::{self, Cli, Command},
+    engine::{self, Options, progress::Screen},
+    error::{Error, Exit, Result},
+    host::Limits,
+    plan::Plan,
+    report,
+    results::Summary,
+    scenario::{self, Scenario},
+};
+
+/// Does what the command line says.
+///
+/// # Errors
+/// When it is wrong, or could not be done.
+pub fn dispatch(cli: Cli) -> Result<Exit> {
+    match cli.command {
+        Command::Run(arguments) => run(&arguments),
+        Command::Plan { scenarios, change } => plan::plan(&scenarios, &change.overrides()),
+        Command::Token(cli::Token::Mint { scenario, token, client, at, change }) => {
+            token::mint(&scenario, &change.overrides(), token.as_deref(), client, at)
+        }
+        Command::Token(cli::Token::Inspect { token }) => token::inspect(token.as_deref()),
+        Command::Token(cli::Token::Defects { json }) => token::defects(json),
+        Command::Broker(arguments) => broker::broker(&arguments),
+        Command::Report { run, format } => say(&report::render(&run, format)?),
+        Command::Schema => schema(),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "tokenstorm", &mut text);
+            say(&String::from_utf8_lossy(&text))
+        }
+    }
+}
+
+fn run(arguments: &cli::Run) -> Result<Exit> {
+    let plan = resolve(&arguments.scenario, &arguments.change)?;
+    for warning in &plan.warnings {
+        anstream::eprintln!("warning: {warning}");
+    }
+    let is_strict = plan.is_strict();
+    let options = Options {
+        out: arguments.out.clone(),
+        screen: Screen::new(arguments.progress, plan.attempts),
+        stop: stop_flag()?,
+    };
+    let finished = engine::run(plan, options)?;
+    say(&report::terminal::render(&finished.summary, &finished.folder.display().to_string()))?;
+    Ok(exit_of(&finished.summary, is_strict))
+}
+
+/// Loads and plans a scenario for this host.
+fn resolve(path: &Path, change: &cli::Change) -> Result<Plan> {
+    let loaded = scenario::load(path, &change.overrides())?;
+    Plan::new(&loaded, &Limits::read())
+}
+
+/// Raised by Ctrl-C and SIGTERM; the second time they end the program at once.
+fn stop_flag() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // In this order: the first signal finds the flag down, the second finds it up.
+        signal_hook::flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .map_err(|error| Error::not_measured(format!("can't watch for Ctrl-C: {error}")))?;
+    }
+    Ok(stop)
+}
+
+/// The exit code of a run: 130, then 1 for a false accept, then 3, 1, 0.
+fn exit_of(summary: &Summary, is_strict: bool) -> Exit {
+    let verdict = |name: &str| Summary::count(&summary.verdicts, name);
+    let judged = Summary::sum(&summary.verdicts) - verdict("not_judged");
+    let is_limited = summary.validity.verdict == "generator_limited";
+    let has_failed = summary.thresholds.iter().any(|threshold| threshold.passed == Some(false))
+        || verdict("false_reject") + verdict("wrong_reason") > 0;
+    if summary.interrupted {
+        Exit::Interrupted
+    } else if verdict("false_accept") > 0 {
+        Exit::Failed
+    } else if judged == 0 || (is_limited && is_strict) {
+        Exit::NotMeasured
+    } else if has_failed {
+        Exit::Failed
+    } else {
+        Exit::Fine
+    }
+}
+
+fn schema() -> Result<Exit> {
+    let schema = schemars::schema_for!(Scenario);
+    let text = serde_json::to_string_pretty(&schema)
+        .map_err(|error| Error::usage(format!("the schema can't be written: {error}")))?;
+    say(&(text + "\n"))
+}
+
+/// Writes data to stdout. A reader that has seen enough and closed the pipe is no error.
+fn say(text: &str) -> Result<Exit> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::not_measured(format!("can't write to stdout: {error}")))
+        }
+        _ => Ok(Exit::Fine),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,43 @@
+//! `tokenstorm broker`: the embedded broker on its own.
+
+use std::{io::BufRead, net::SocketAddr};
+
+use super::{resolve, say};
+use crate::{
+    broker::{Settings, serve},
+    cli,
+    engine,
+    error::{Error, Exit, Result},
+};
+
+/// Serves until stdin closes (where the settings came from there) or a signal ends it.
+pub(super) fn broker(arguments: &cli::Broker) -> Result<Exit> {
+    let settings = match &arguments.scenario {
+        Some(scenario) => {
+            let plan = resolve(scenario, &arguments.change)?;
+            if plan.scenario.keys.values().any(|key| key.generate) {
+                return Err(Error::usage("a key of this scenario is made for each run, so nobody could sign for this broker")
+                    .hint("give the key a `secret_env`, a `secret_file` or a `private_key`"));
+            }
+            Settings { listen: arguments.listen, ..engine::broker_settings(&plan)? }
+        }
+        None => from_stdin()?,
+    };
+    let follows_stdin = arguments.settings.is_some();
+    serve(&settings, follows_stdin, |address: SocketAddr| {
+        // The line that the starter waits for.
+        let _ = say(&format!("ready {address}\n"));
+    })?;
+    Ok(Exit::Fine)
+}
+
+fn from_stdin() -> Result<Settings> {
+    let mut line = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(|error| Error::usage(format!("can't read the settings from stdin: {error}")))?;
+    // What is wrong is said by its place only: the line holds keys.
+    serde_json::from_str(&line)
+        .map_err(|error| Error::usage(format!("the settings on stdin are wrong at column {}", error.column())))
+}

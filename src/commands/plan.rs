@@ -1,0 +1,144 @@
+//! `tokenstorm plan`: what a run would do.
+
+use std::{fmt::Write, path::PathBuf};
+
+use super::say;
+use crate::{
+    clock::{Clock, SECOND, nanoseconds},
+    error::{Exit, Result},
+    host::Limits,
+    plan::{Model, Plan},
+    report::style::{count, number, table},
+    scenario::{self, Overrides},
+    supply::estimate::Estimate,
+    token::recipe::Exp,
+};
+
+/// Plans scenarios and prints the plans.
+pub(super) fn plan(scenarios: &[PathBuf], overrides: &Overrides) -> Result<Exit> {
+    let limits = Limits::read();
+    let clock = Clock::start();
+    for path in scenarios {
+        let plan = Plan::new(&scenario::load(path, overrides)?, &limits)?;
+        let estimate = Estimate::measure(&plan, clock, limits.cpus)?;
+        say(&render(&plan, &estimate))?;
+    }
+    Ok(Exit::Fine)
+}
+
+fn render(plan: &Plan, estimate: &Estimate) -> String {
+    let mut out = String::new();
+    // Writing to a `String` can't fail.
+    let _ = write_all(&mut out, plan, estimate);
+    out
+}
+
+fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Result {
+    let brokers: Vec<&str> = plan.brokers.iter().map(|broker| broker.label.as_str()).collect();
+    writeln!(out, "{} ({})", plan.scenario.name, plan.path.display())?;
+    writeln!(out, "  brokers      {}, MQTT {}", brokers.join(", "), if u8::from(plan.protocol) == 5 { "5.0" } else { "3.1.1" })?;
+    writeln!(out, "  promises     {}", promises(plan))?;
+    writeln!(out, "  attempts     {}", attempts(plan))?;
+    writeln!(out, "  hold         {}, connect timeout {}", shown(plan.load().hold), shown(plan.load().connect_timeout))?;
+    let budget = &plan.budget;
+    writeln!(
+        out,
+        "  sockets      up to {} at one time; {} descriptors and {} ports are there",
+        count(budget.sockets),
+        count(budget.descriptors),
+        count(budget.ports)
+    )?;
+    writeln!(
+        out,
+        "  minting      {} a token, {} bytes; {} ahead in {}, all in {}{}",
+        shown_s(estimate.token_s),
+        number(estimate.token_bytes),
+        count(estimate.ahead),
+        shown_s(estimate.ahead_time.as_secs_f64()),
+        shown_s(estimate.all_time.as_secs_f64()),
+        if estimate.waits { "; the schedule WILL WAIT for signatures: see phase `token`" } else { "" },
+    )?;
+    writeln!(out, "  token end    {}", ends(plan))?;
+    writeln!(out, "  workers      {}", plan.workers)?;
+    let mut counts = vec![0_u64; plan.mould.kinds.len()];
+    for client in 0..plan.attempts {
+        counts[plan.kind_of(client)] += 1;
+    }
+    let rows: Vec<Vec<String>> = plan
+        .mould
+        .kinds
+        .iter()
+        .zip(counts)
+        .map(|(kind, number)| {
+            let key = kind.key.map_or_else(|| "-".into(), |index| {
+                let key = &plan.mould.keys[index];
+                format!("{} ({})", key.name, key.algorithm)
+            });
+            vec![format!("  {}", kind.label), count(number), key, kind.defect.summary.into()]
+        })
+        .collect();
+    writeln!(out, "{}", table(&["  tokens", "attempts", "key", "what it is"], &rows))?;
+    for warning in &plan.warnings {
+        writeln!(out, "  warning: {warning}")?;
+    }
+    Ok(())
+}
+
+fn promises(plan: &Plan) -> String {
+    let policy = &plan.policy;
+    let checks: Vec<String> = policy.checks.iter().map(|check| format!("{check:?}").to_lowercase()).collect();
+    let list = |names: &[String]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+    format!(
+        "profile `{}`: checks {}, requires {}, binds {}, leeway {}",
+        policy.profile,
+        list(&checks),
+        list(&policy.requires),
+        list(&policy.binds),
+        shown(policy.leeway)
+    )
+}
+
+fn attempts(plan: &Plan) -> String {
+    match &plan.model {
+        Model::Open { rates, .. } => {
+            let last = plan.schedule().and_then(Iterator::last).unwrap_or_default();
+            format!(
+                "{} in {}, peak rate {}/s (open model, {} arrivals)",
+                count(plan.attempts),
+                shown_s(last as f64 / SECOND as f64),
+                number(rates.peak()),
+                format!("{:?}", plan.load().arrivals).to_lowercase()
+            )
+        }
+        Model::Closed { concurrency } => {
+            format!("{}, {concurrency} under way at one time (closed model)", count(plan.attempts))
+        }
+    }
+}
+
+/// When tokens end inside the run.
+fn ends(plan: &Plan) -> String {
+    let (ttl, hold) = (plan.mould.ttl, plan.load().hold);
+    let last = plan.schedule().and_then(Iterator::last);
+    let has_lasting = plan.mould.kinds.iter().any(|kind| kind.key.is_some() && kind.recipe.exp == Exp::Ttl);
+    if !has_lasting {
+        return "no token of this mix ends during the run".into();
+    }
+    if ttl < hold {
+        return format!("{} after each connect, while its client still holds", shown(ttl));
+    }
+    match last {
+        Some(last) if nanoseconds(ttl) < last && plan.reuse > 1 => {
+            format!("{} after its first use, while others still bring it", shown(ttl))
+        }
+        _ => format!("after the run: each lasts {}", shown(ttl)),
+    }
+}
+
+fn shown(duration: std::time::Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}
+
+fn shown_s(seconds: f64) -> String {
+    crate::report::style::time(seconds * 1e6)
+}

@@ -1,0 +1,158 @@
+//! `tokenstorm token`: one token on stdout, a token taken apart, the catalogue of defects.
+
+use std::{fmt::Write, io::Read, path::Path};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use super::say;
+use crate::{
+    clock::{Clock, SECOND},
+    error::{Error, Exit, Result, suggestion},
+    host::Limits,
+    plan::Plan,
+    report::style::table,
+    scenario::{self, Mix, Overrides},
+    token::{Minter, Password, catalogue::DEFECTS},
+};
+
+/// Mints the token of one client.
+pub(super) fn mint(
+    path: &Path,
+    overrides: &Overrides,
+    token: Option<&str>,
+    client: u64,
+    at: Option<i64>,
+) -> Result<Exit> {
+    let mut loaded = scenario::load(path, overrides)?;
+    let mix = &mut loaded.scenario.mix;
+    let wanted = token.or_else(|| mix.first().map(Mix::label)).unwrap_or("fresh").to_owned();
+    if !mix.iter().any(|entry| entry.label() == wanted) {
+        // A kind that the mix does not have is minted with its defaults.
+        if !DEFECTS.iter().any(|defect| defect.name == wanted) {
+            let known: Vec<&str> = mix.iter().map(Mix::label).chain(DEFECTS.iter().map(|defect| defect.name)).collect();
+            return Err(Error::usage(format!("there is no token `{wanted}`")).hint(suggestion(&wanted, known)));
+        }
+        mix.push(Mix { token: wanted.clone(), share: 1.0, by: None, key: None, name: None });
+    }
+    let plan = Plan::new(&loaded, &Limits::read())?;
+    let kind = plan.mould.kinds.iter().position(|kind| kind.label == wanted).unwrap_or_default();
+    let clock = Clock::start();
+    let at = at.map_or_else(|| clock.wall(0), |at| at.saturating_mul(SECOND as i64));
+    let mut bytes = Vec::new();
+    let (password, _) = Minter::new(&plan.mould)?.mint(kind, client, at, &mut bytes)?;
+    if password == Password::Absent {
+        anstream::eprintln!("`{wanted}` brings neither user name nor password: there is nothing to print");
+        return Ok(Exit::Fine);
+    }
+    say(&(String::from_utf8_lossy(&bytes).into_owned() + "\n"))
+}
+
+/// Takes a token apart.
+pub(super) fn inspect(token: Option<&str>) -> Result<Exit> {
+    let mut text = String::new();
+    let token = match token {
+        Some(token) if token != "-" => token,
+        _ => {
+            let unreadable = |error: std::io::Error| Error::usage(format!("can't read a token from stdin: {error}"));
+            std::io::stdin().take(1 << 20).read_to_string(&mut text).map_err(unreadable)?;
+            text.trim()
+        }
+    };
+    say(&taken_apart(token, Clock::start().wall(0) / SECOND as i64)?)
+}
+
+/// A token, taken apart; `now` in seconds since 1970. The signature itself is not shown: with it
+/// the output would be the token again.
+fn taken_apart(token: &str, now: i64) -> Result<String> {
+    let segments: Vec<&str> = token.split('.').collect();
+    let [header, payload, signature] = segments[..] else {
+        return Err(Error::usage(format!("a JWT has 3 segments, this has {}", segments.len()))
+            .hint("give it as `header.payload.signature`, without `Bearer`"));
+    };
+    let decode = |name: &str, segment: &str| -> Result<Value> {
+        let bytes = URL_SAFE_NO_PAD
+            .decode(segment)
+            .map_err(|error| Error::usage(format!("the {name} is not base64url: {error}")))?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Error::usage(format!("the {name} is not JSON (line {}, column {})", error.line(), error.column()))
+        })
+    };
+    let (header, payload) = (decode("header", header)?, decode("payload", payload)?);
+    let mut out = String::new();
+    let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default();
+    let bytes = URL_SAFE_NO_PAD.decode(signature).map_or_else(|_| "not base64url".into(), |bytes| format!("{} bytes", bytes.len()));
+    // Writing to a `String` can't fail.
+    let _ = writeln!(out, "header {}\nclaims {}\nsignature {bytes}, not verified", pretty(&header), pretty(&payload));
+    for (claim, word) in [("iat", "issued"), ("nbf", "valid from"), ("exp", "expires")] {
+        if let Some(at) = payload.get(claim).and_then(Value::as_f64) {
+            let date = jiff::Timestamp::from_second(at as i64).map_or_else(|_| "no date".into(), |date| date.to_string());
+            let distance = at as i64 - now;
+            let relative = if distance < 0 { format!("{} s ago", -distance) } else { format!("in {distance} s") };
+            let _ = writeln!(out, "{word} {date}, {relative}");
+        }
+    }
+    Ok(out)
+}
+
+/// Lists the catalogue.
+pub(super) fn defects(as_json: bool) -> Result<Exit> {
+    if as_json {
+        let list: Vec<Value> = DEFECTS
+            .iter()
+            .map(|defect| {
+                json!({
+                    "name": defect.name,
+                    "group": defect.group.map_or_else(|| json!("control"), |group| json!(group)),
+                    "summary": defect.summary,
+                    "severity": defect.severity,
+                    "source": defect.source,
+                    "control": defect.group.is_none(),
+                    "parameters": defect.parameters,
+                })
+            })
+            .collect();
+        return say(&(Value::Array(list).to_string() + "\n"));
+    }
+    let rows: Vec<Vec<String>> = DEFECTS
+        .iter()
+        .map(|defect| {
+            let group = defect.group.map_or_else(|| "control".into(), |group| format!("{group:?}").to_lowercase());
+            let parameters: Vec<String> = defect
+                .parameters
+                .iter()
+                .map(|parameter| format!("{} ({}, {})", parameter.name, parameter.summary, parameter.default))
+                .collect();
+            let severity = format!("{:?}", defect.severity).to_lowercase();
+            [defect.name.into(), group, severity, parameters.join(", "), defect.summary.into(), defect.source.into()].to_vec()
+        })
+        .collect();
+    say(&table(&["name", "group", "if accepted", "parameters", "what it is", "source"], &rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_taken_apart_without_its_signature() {
+        let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let token = format!("{}.{}.{}", encode(r#"{"alg":"HS256"}"#), encode(r#"{"exp":1000}"#), encode("secret"));
+        insta::assert_snapshot!(taken_apart(&token, 1010).unwrap(), @r#"
+        header {
+          "alg": "HS256"
+        }
+        claims {
+          "exp": 1000
+        }
+        signature 6 bytes, not verified
+        expires 1970-01-01T00:16:40Z, 10 s ago
+        "#);
+    }
+
+    #[test]
+    fn what_is_no_token_says_why() {
+        assert_eq!(taken_apart("a.b", 0).unwrap_err().to_string(), "a JWT has 3 segments, this has 2");
+        assert!(taken_apart("!.e30.e30", 0).unwrap_err().to_string().starts_with("the header is not base64url"));
+    }
+}

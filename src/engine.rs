@@ -1,0 +1,178 @@
+//! A run from its plan to its folder: the only place that knows tokens, clients and measurements at
+//! once.
+
+mod collector;
+mod connection;
+mod pace;
+pub mod progress;
+mod storm;
+mod target;
+mod worker;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use crossbeam_channel::bounded;
+
+use self::{
+    collector::Collector,
+    progress::Screen,
+    storm::Storm,
+    target::Targets,
+    worker::{Wiring, Worker},
+};
+use crate::{
+    clock::{Clock, nanoseconds},
+    error::{Error, Result},
+    host::{Limits, cpus},
+    plan::{Model, Plan},
+    results::{Summary, folder::check_writable},
+    supply::{Supply, estimate::Estimate, signal::Signal},
+};
+
+/// How long the storm starts after everything is ready: the workers' threads have to be there.
+const HEAD_START: u64 = 5_000_000;
+/// Reports that a worker may be ahead of the collector.
+const REPORTS: usize = 4;
+
+/// What an embedded broker is told for a plan.
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn broker_settings(plan: &Plan) -> Result<crate::broker::Settings> {
+    target::settings(plan)
+}
+
+/// How a run is run.
+#[derive(Debug)]
+pub struct Options {
+    /// The run folder; `None` for one under `results/`, named after the scenario and the time.
+    pub out: Option<PathBuf>,
+    /// What is shown while it runs.
+    pub screen: Screen,
+    /// Set when the user wants it to end.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its result.
+    pub summary: Summary,
+    /// Where the rest is.
+    pub folder: PathBuf,
+}
+
+/// Runs a plan.
+///
+/// # Errors
+/// When nothing could be measured: no broker, a key that can't sign, results that can't be written.
+pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
+    let clock = Clock::start();
+    let plan = Arc::new(plan);
+    let limits = Limits::read();
+    Limits::raise_descriptors();
+    let folder = options.out.clone().unwrap_or_else(|| {
+        Path::new("results").join(format!("{}-{}", plan.scenario.name, clock.compact(clock.now())))
+    });
+    check_writable(&folder)?;
+    let targets = Targets::start(&plan)?;
+    let estimate = Estimate::measure(&plan, clock, cpus())?;
+    let workers = workers(&plan);
+    let signals = (0..workers).map(|_| Signal::new().map(Arc::new)).collect::<Result<Vec<_>>>()?;
+    let planned = clock.now() + nanoseconds(estimate.ahead_time.mul_f64(1.25)) + HEAD_START;
+    let (supply, outlets) = Supply::start(&plan, clock, planned, estimate.ahead, &signals)?;
+    let ready = wait_for_tokens(&supply, &mut options);
+    if let Some(error) = supply.failure() {
+        return Err(error);
+    }
+    if !ready {
+        drop(outlets);
+        supply.stop();
+        return Err(Error::interrupted("interrupted before the storm: nothing was measured"));
+    }
+    let start = start_of_storm(&plan, clock, planned, &supply);
+    let storm = Arc::new(Storm::new(&plan, clock, start, &targets, limits.ports.clone()));
+    let mut collector = Collector::new(&storm, folder, &limits, &targets);
+    let threads = spawn(&storm, &signals, outlets, &mut collector)?;
+    let collected = collector.collect(&supply, &signals, &mut options);
+    for signal in &signals {
+        signal.stop();
+    }
+    collector.hang_up();
+    let panicked = threads.into_iter().filter_map(|thread| thread.join().err()).count();
+    let rate = supply.rate();
+    supply.stop();
+    collected?;
+    if panicked > 0 {
+        return Err(Error::not_measured(format!("{panicked} worker threads died: this is a bug of tokenstorm"))
+            .hint("please report it, with the scenario"));
+    }
+    collector.finish(rate, options.stop.load(Ordering::Relaxed))
+}
+
+/// As many workers as asked for, but none without a share of the load.
+fn workers(plan: &Plan) -> usize {
+    let most = match &plan.model {
+        Model::Open { .. } => plan.attempts,
+        Model::Closed { concurrency } => plan.attempts.min(u64::from(*concurrency)),
+    };
+    plan.workers.min(most as usize).max(1)
+}
+
+/// Waits until enough tokens are ready; `false` when the user wants it to end.
+fn wait_for_tokens(supply: &Supply, options: &mut Options) -> bool {
+    options.screen.minting(supply.ahead());
+    while !supply.is_ready() {
+        if options.stop.load(Ordering::Relaxed) {
+            return false;
+        }
+        options.screen.minted(supply.minted());
+        thread::sleep(Duration::from_millis(2));
+    }
+    options.screen.minted(supply.minted());
+    true
+}
+
+/// The planned instant, for which tokens were minted; later only if minting took longer.
+fn start_of_storm(plan: &Plan, clock: Clock, planned: u64, supply: &Supply) -> u64 {
+    let soonest = clock.now() + HEAD_START;
+    match plan.model {
+        // Tokens of the closed model are minted for the moment of minting: no reason to wait.
+        Model::Closed { .. } => soonest,
+        Model::Open { .. } if planned >= soonest => planned,
+        Model::Open { .. } => {
+            supply.put_off(soonest);
+            soonest
+        }
+    }
+}
+
+fn spawn(
+    storm: &Arc<Storm>,
+    signals: &[Arc<Signal>],
+    outlets: Vec<crate::supply::Outlet>,
+    collector: &mut Collector,
+) -> Result<Vec<thread::JoinHandle<()>>> {
+    let mut threads = Vec::with_capacity(signals.len());
+    for (number, (signal, outlet)) in signals.iter().zip(outlets).enumerate() {
+        let (reports, from_worker) = bounded(REPORTS);
+        let (to_worker, spares) = bounded(REPORTS);
+        collector.connect(from_worker, to_worker);
+        let wiring = Wiring { signal: Arc::clone(signal), outlet, reports, spares };
+        let worker = Worker::new(storm, number, signals.len(), wiring)?;
+        let thread = thread::Builder::new()
+            .name(format!("clients-{number}"))
+            .spawn(move || worker.run())
+            .map_err(|error| Error::not_measured(format!("can't start a worker thread: {error}")))?;
+        threads.push(thread);
+    }
+    Ok(threads)
+}

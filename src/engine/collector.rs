@@ -1,0 +1,312 @@
+//! Collects what the workers have seen, second by second, and writes the run folder as the run goes.
+
+mod validity;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, Select, Sender};
+
+use self::validity::Watch;
+use super::{Finished, Options, progress::Snapshot, storm::Storm, target::Targets, worker::Report};
+use crate::{
+    attempt::{Outcome, Phase},
+    clock::SECOND,
+    error::{Error, Result},
+    host::{Limits, resident},
+    measure::{Measurements, latency::Quantile},
+    plan::Model,
+    results::{
+        Environment, Folder, Summary,
+        environment::tool,
+        summary::{FORMAT, Generator},
+        tables, threshold,
+    },
+    supply::{Supply, signal::Signal},
+};
+
+/// How often the collector looks whether the user wants the run to end.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// Collects one run.
+#[derive(Debug)]
+pub(super) struct Collector {
+    storm: Arc<Storm>,
+    workers: Vec<Lane>,
+    /// Seconds that not all workers have left behind yet.
+    seconds: BTreeMap<u64, Measurements>,
+    next_second: u64,
+    all: Measurements,
+    path: PathBuf,
+    folder: Option<Folder>,
+    environment: Environment,
+    watch: Watch,
+    verifiers: BTreeMap<String, String>,
+    generator: Generator,
+    ended: u64,
+}
+
+/// One worker, as the collector sees it.
+#[derive(Debug)]
+struct Lane {
+    reports: Receiver<Report>,
+    spares: Sender<Box<Measurements>>,
+    /// The first second that it has not left behind.
+    second: u64,
+    open: u64,
+    is_done: bool,
+}
+
+impl Collector {
+    pub(super) fn new(storm: &Arc<Storm>, path: PathBuf, limits: &Limits, targets: &Targets) -> Self {
+        let rss = resident();
+        Self {
+            workers: Vec::new(),
+            seconds: BTreeMap::new(),
+            next_second: 0,
+            all: storm.recorder(),
+            path,
+            folder: None,
+            environment: Environment::read(limits),
+            watch: Watch::new(limits.cpus, targets.shares_host),
+            verifiers: targets.verifiers.clone(),
+            generator: Generator { rss_start_bytes: rss, rss_peak_open_bytes: rss, ..Generator::default() },
+            ended: storm.start,
+            storm: Arc::clone(storm),
+        }
+    }
+
+    /// Adds a worker: where its reports come from, where empty recorders go to.
+    pub(super) fn connect(&mut self, reports: Receiver<Report>, spares: Sender<Box<Measurements>>) {
+        self.workers.push(Lane { reports, spares, second: 0, open: 0, is_done: false });
+    }
+
+    /// Collects until all workers are done, or nothing can be measured.
+    pub(super) fn collect(&mut self, supply: &Supply, signals: &[Arc<Signal>], options: &mut Options) -> Result<()> {
+        options.screen.storm();
+        let mut is_stopping = false;
+        while self.workers.iter().any(|worker| !worker.is_done) {
+            if let Some((worker, report)) = self.next_report() {
+                self.take(worker, report);
+                self.write_seconds(options)?;
+            }
+            if let Some(error) = supply.failure() {
+                return Err(error);
+            }
+            if !is_stopping && options.stop.load(Ordering::Relaxed) {
+                is_stopping = true;
+                for signal in signals {
+                    signal.stop();
+                }
+            }
+            self.check_reached()?;
+        }
+        options.screen.done();
+        self.ended = self.storm.clock.now();
+        Ok(())
+    }
+
+    /// Lets workers that still report find that nobody listens.
+    pub(super) fn hang_up(&mut self) {
+        self.workers.clear();
+    }
+
+    fn next_report(&self) -> Option<(usize, Report)> {
+        let mut select = Select::new();
+        let mut numbers = Vec::with_capacity(self.workers.len());
+        for (number, worker) in self.workers.iter().enumerate().filter(|(_, worker)| !worker.is_done) {
+            select.recv(&worker.reports);
+            numbers.push(number);
+        }
+        let ready = select.select_timeout(GLANCE).ok()?;
+        let number = *numbers.get(ready.index())?;
+        // A worker that died without a last report is found out when its thread is joined.
+        let report = ready.recv(&self.workers[number].reports).unwrap_or_else(|_| Report {
+            covers: self.workers[number].second,
+            next: u64::MAX,
+            seen: Box::new(self.storm.recorder()),
+            is_last: true,
+        });
+        Some((number, report))
+    }
+
+    fn take(&mut self, worker: usize, report: Report) {
+        let lane = &mut self.workers[worker];
+        lane.open = report.seen.open;
+        lane.second = if report.is_last { u64::MAX } else { report.next };
+        lane.is_done = report.is_last;
+        let mut seen = report.seen;
+        self.all.merge(&seen);
+        let storm = &self.storm;
+        self.seconds.entry(report.covers).or_insert_with(|| storm.recorder()).merge(&seen);
+        seen.clear();
+        // Where the worker has spares enough, its memory is freed.
+        let _ = lane.spares.try_send(seen);
+    }
+
+    /// Writes the seconds that all workers have left behind.
+    fn write_seconds(&mut self, options: &mut Options) -> Result<()> {
+        let behind = self.workers.iter().map(|worker| worker.second).min().unwrap_or(u64::MAX);
+        let last = self.seconds.keys().next_back().copied().unwrap_or_default();
+        let mut is_new = false;
+        while self.next_second < behind && self.next_second <= last {
+            let second = self.next_second;
+            self.next_second += 1;
+            is_new = true;
+            let mut seen = self.seconds.remove(&second).unwrap_or_else(|| self.storm.recorder());
+            seen.open = self.workers.iter().map(|worker| worker.open).sum();
+            self.generator.open_peak = self.generator.open_peak.max(seen.open);
+            if seen.open >= self.generator.open_peak {
+                self.generator.rss_peak_open_bytes = self.generator.rss_peak_open_bytes.max(resident());
+            }
+            let is_storm = self.all.attempts() + self.all.abandoned < self.storm.plan.attempts;
+            self.watch.look(self.storm.clock.now(), is_storm);
+            self.open_folder()?;
+            if let Some(folder) = &mut self.folder {
+                folder.second(&self.storm.plan, self.storm.clock, self.storm.start, second, &seen)?;
+            }
+            options.screen.second(&self.snapshot(second, &seen, !is_storm));
+        }
+        if is_new && let Some(folder) = &self.folder {
+            folder.json("summary.json", &self.summary(true, false))?;
+            folder.verdicts(&self.storm.plan, &self.all)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the run folder once there is something to put into it: a run that reached no broker
+    /// leaves none.
+    fn open_folder(&mut self) -> Result<()> {
+        if self.folder.is_none() && self.has_reached() {
+            let folder = Folder::create(&self.path, &self.storm.plan.scenario, self.storm.clock)?;
+            folder.json("environment.json", &self.environment)?;
+            self.folder = Some(folder);
+        }
+        Ok(())
+    }
+
+    /// Whether any attempt got further than the TCP handshake, or failed for a reason of ours.
+    fn has_reached(&self) -> bool {
+        self.all.tallies().iter().any(|(tally, _)| {
+            !matches!(tally.outcome, Outcome::TcpFailed(_) | Outcome::Timeout(Phase::TcpConnect | Phase::Token))
+        })
+    }
+
+    fn check_reached(&self) -> Result<()> {
+        let first = self.all.first_start.unwrap_or(u64::MAX);
+        let is_late = self.storm.clock.now().saturating_sub(self.storm.timeout) >= first;
+        let is_over = self.workers.iter().all(|worker| worker.is_done) && self.all.attempts() > 0;
+        if self.folder.is_some() || !(is_late || is_over) || self.all.attempts() == 0 || self.has_reached() {
+            return Ok(());
+        }
+        let mut reasons: Vec<String> =
+            self.all.tallies().iter().map(|(tally, count)| format!("{count} x {}", tally.outcome.code())).collect();
+        reasons.dedup();
+        let brokers: Vec<String> = self.storm.targets.iter().map(|target| format!("`{target}`")).collect();
+        Err(Error::not_measured(format!("no broker answers at {}: {}", brokers.join(", "), reasons.join(", ")))
+            .hint("start the broker, or check `[target] brokers`; `--target embedded` brings one along"))
+    }
+
+    fn snapshot(&self, second: u64, seen: &Measurements, is_holding: bool) -> Snapshot {
+        let count = |wanted: fn(Outcome) -> bool| -> u64 {
+            self.all.tallies().iter().filter(|(tally, _)| wanted(tally.outcome)).map(|(_, count)| count).sum()
+        };
+        let connack = self.all.latency(Phase::Connack, None, None, None);
+        Snapshot {
+            second,
+            rate: seen.started,
+            attempts: self.all.attempts(),
+            open: seen.open,
+            accepted: count(|outcome| outcome == Outcome::Accepted),
+            refused: count(|outcome| matches!(outcome, Outcome::Refused(_))),
+            failed: count(|outcome| !outcome.is_answer()),
+            p99: match connack.percentile(99.0) {
+                Quantile::Time(time) => Some(time),
+                Quantile::Beyond => None,
+            },
+            is_holding,
+        }
+    }
+
+    /// Writes what is written at the end.
+    pub(super) fn finish(mut self, minted_per_s: f64, interrupted: bool) -> Result<Finished> {
+        self.check_reached()?;
+        self.generator.tokens_minted_per_s = minted_per_s;
+        self.generator.total_cpu_s = crate::host::process_cpu() as f64 / 1e9;
+        let idle = self.watch.least_idle();
+        let wall_step = self.storm.clock.wall_step();
+        self.watch.conclude(&mut self.environment, wall_step, idle);
+        if self.folder.is_none() {
+            let folder = Folder::create(&self.path, &self.storm.plan.scenario, self.storm.clock)?;
+            self.folder = Some(folder);
+        }
+        let summary = self.summary(false, interrupted);
+        check_conserved(&summary)?;
+        if let Some(folder) = &self.folder {
+            folder.latencies(&self.storm.plan, &self.all, self.storm.timeout)?;
+            folder.verdicts(&self.storm.plan, &self.all)?;
+            folder.json("environment.json", &self.environment)?;
+            folder.json("summary.json", &summary)?;
+        }
+        Ok(Finished { summary, folder: self.path })
+    }
+
+    fn summary(&self, partial: bool, interrupted: bool) -> Summary {
+        let (plan, all, timeout) = (&self.storm.plan, &self.all, self.storm.timeout);
+        let tallies = all.tallies();
+        let (outcomes, verdicts) = tables::counts(&tallies, |_| true);
+        let end = if partial { self.storm.clock.now() } else { self.ended };
+        let start = all.first_start.unwrap_or(self.storm.start);
+        let kinds = plan.mould.kinds.iter().enumerate();
+        let brokers = plan.brokers.iter().enumerate();
+        let generator = Generator { workers: self.generator.workers, ..tables::generator(all, &self.generator) };
+        let mut summary = Summary {
+            format: FORMAT,
+            partial,
+            tool: tool(),
+            scenario: plan.scenario.name.clone(),
+            question: None,
+            started_at: self.storm.clock.rfc3339(self.storm.start),
+            duration_s: end.saturating_sub(start) as f64 / SECOND as f64,
+            interrupted,
+            validity: self.watch.validity(plan, all, interrupted, self.storm.clock.wall_step()),
+            model: if matches!(plan.model, Model::Open { .. }) { "open" } else { "closed" }.into(),
+            protocol: plan.protocol.into(),
+            profile: plan.policy.profile.clone(),
+            embedded: self.verifiers.clone(),
+            clients: all.attempts() + all.abandoned,
+            attempts: all.attempts(),
+            abandoned: all.abandoned,
+            outcomes,
+            verdicts,
+            phases: tables::phases(|phase| all.latency(phase, None, None, None), timeout),
+            by_token: kinds.map(|(at, kind)| (kind.label.clone(), tables::token(all, &tallies, at, timeout))).collect(),
+            by_broker: brokers
+                .map(|(at, broker)| (broker.label.clone(), tables::broker(all, &tallies, at, timeout)))
+                .collect(),
+            sessions: tables::sessions(all),
+            throughput: tables::throughput(plan, all, self.storm.start),
+            generator,
+            thresholds: Vec::new(),
+        };
+        summary.thresholds = threshold::judge(plan, all, &summary, timeout);
+        summary
+    }
+}
+
+/// attempts = sum of outcomes = sum of verdicts, or the numbers are not written.
+fn check_conserved(summary: &Summary) -> Result<()> {
+    let (outcomes, verdicts) = (Summary::sum(&summary.outcomes), Summary::sum(&summary.verdicts));
+    if summary.attempts == outcomes && summary.attempts == verdicts {
+        return Ok(());
+    }
+    Err(Error::not_measured(format!(
+        "{} attempts, but {outcomes} outcomes and {verdicts} verdicts: this is a bug of tokenstorm",
+        summary.attempts
+    ))
+    .hint("please report it, with the scenario"))
+}

@@ -1,0 +1,129 @@
+//! Was the harness itself the limit? CPU of the process and of the host over 5 s windows, and the
+//! lateness of starts.
+
+use std::collections::VecDeque;
+
+use crate::{
+    attempt::Phase,
+    clock::SECOND,
+    host::{HostCpu, TcpTrouble, process_cpu},
+    measure::{Measurements, latency::Quantile},
+    plan::{Model, Plan},
+    results::{Environment, summary::Validity},
+};
+
+/// Length of a window.
+const WINDOW: u64 = 5 * SECOND;
+/// Share of the CPUs that this process may use, above which it was the limit.
+const BUSY: f64 = 0.9;
+/// Share of the host's CPU that must be idle for a broker on it to be unaffected.
+const IDLE: f64 = 0.05;
+/// p99 of `start_delay` above which arrivals were not those of the schedule.
+const LATE: u64 = 10_000_000;
+/// A step of the wall clock that can turn a verdict.
+const WALL_STEP: i64 = 100_000_000;
+
+/// Watches the CPU during the storm.
+#[derive(Debug)]
+pub(super) struct Watch {
+    cpus: usize,
+    shares_host: bool,
+    tcp: TcpTrouble,
+    looks: VecDeque<Look>,
+    busiest: Option<f64>,
+    least_idle: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    at: u64,
+    cpu: u64,
+    host: HostCpu,
+}
+
+impl Watch {
+    pub(super) fn new(cpus: usize, shares_host: bool) -> Self {
+        Self {
+            cpus,
+            shares_host,
+            tcp: TcpTrouble::read(),
+            looks: VecDeque::new(),
+            busiest: None,
+            least_idle: None,
+        }
+    }
+
+    /// Looks at the clocks; windows that reach out of the storm do not count.
+    pub(super) fn look(&mut self, now: u64, is_storm: bool) {
+        if !is_storm {
+            self.looks.clear();
+            return;
+        }
+        let look = Look { at: now, cpu: process_cpu(), host: HostCpu::read() };
+        self.looks.push_back(look);
+        while self.looks.len() > 1 && now - self.looks[1].at >= WINDOW {
+            self.looks.pop_front();
+        }
+        let first = self.looks[0];
+        let elapsed = now - first.at;
+        if elapsed < WINDOW {
+            return;
+        }
+        let busy = (look.cpu - first.cpu) as f64 / elapsed as f64 / self.cpus as f64;
+        self.busiest = Some(self.busiest.map_or(busy, |most| most.max(busy)));
+        if let Some(idle) = look.host.idle_since(&first.host) {
+            self.least_idle = Some(self.least_idle.map_or(idle, |least| least.min(idle)));
+        }
+    }
+
+    pub(super) fn least_idle(&self) -> Option<f64> {
+        self.least_idle
+    }
+
+    /// Adds what the run changed on this host to the environment.
+    pub(super) fn conclude(&self, environment: &mut Environment, wall_step: i64, idle: Option<f64>) {
+        environment.conclude(&self.tcp, &TcpTrouble::read(), wall_step, idle);
+    }
+
+    /// Whether the numbers can be trusted, in words.
+    pub(super) fn validity(&self, plan: &Plan, all: &Measurements, interrupted: bool, wall_step: i64) -> Validity {
+        let mut reasons = Vec::new();
+        let delay = all.latency(Phase::StartDelay, None, None, None);
+        if let (Model::Open { .. }, Quantile::Time(p99)) = (&plan.model, delay.percentile(99.0))
+            && p99 > LATE
+        {
+            reasons.push(format!(
+                "arrivals started late: p99 of start_delay is {:.1} ms, so the load was not the one of the schedule",
+                p99 as f64 / 1e6
+            ));
+        }
+        if let Some(busy) = self.busiest.filter(|busy| *busy > BUSY) {
+            reasons.push(format!(
+                "tokenstorm used {:.0} % of the CPU it may use over 5 s: the latencies may be its own",
+                busy * 100.0
+            ));
+        }
+        let is_limited = !reasons.is_empty();
+        if let Some(idle) = self.least_idle.filter(|idle| self.shares_host && *idle < IDLE) {
+            reasons.push(format!(
+                "this host, which tokenstorm and the broker share, was only {:.0} % idle over 5 s: each slowed the other down",
+                idle * 100.0
+            ));
+        }
+        if wall_step.abs() > WALL_STEP {
+            reasons.push(format!(
+                "the wall clock moved by {:.0} ms during the run: verdicts that hang on time may be wrong",
+                wall_step as f64 / 1e6
+            ));
+        }
+        if interrupted {
+            reasons.push("interrupted: attempts under way were abandoned".into());
+        }
+        let verdict = match (interrupted, is_limited) {
+            (true, _) => "interrupted",
+            (false, true) => "generator_limited",
+            (false, false) => "valid",
+        };
+        Validity { verdict: verdict.into(), reasons }
+    }
+}

@@ -1,0 +1,112 @@
+//! What a person sees while a run goes on: bars on a terminal, plain lines elsewhere. On stderr.
+
+use std::{io::IsTerminal, time::Duration};
+
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Seconds between two plain lines.
+const PLAIN_EVERY: u64 = 5;
+
+/// What is shown while a run goes on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(clap::ValueEnum)]
+pub enum Mode {
+    /// Bars on a terminal, plain lines elsewhere.
+    #[default]
+    Auto,
+    /// Plain lines.
+    Plain,
+    /// Nothing.
+    None,
+}
+
+/// What is known of a storm so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Snapshot {
+    pub(super) second: u64,
+    pub(super) rate: u64,
+    pub(super) attempts: u64,
+    pub(super) open: u64,
+    pub(super) accepted: u64,
+    pub(super) refused: u64,
+    pub(super) failed: u64,
+    /// p99 of `connack` so far, in nanoseconds; `None` before the first, or where it is a timeout.
+    pub(super) p99: Option<u64>,
+    /// All attempts have their outcome: clients only hold.
+    pub(super) is_holding: bool,
+}
+
+/// Shows the progress of one run.
+#[derive(Debug)]
+pub struct Screen {
+    mode: Mode,
+    bar: ProgressBar,
+    attempts: u64,
+}
+
+impl Screen {
+    /// Shows the progress of a run of so many attempts.
+    pub fn new(mode: Mode, attempts: u64) -> Self {
+        let mode = match mode {
+            Mode::Auto if !std::io::stderr().is_terminal() => Mode::Plain,
+            mode => mode,
+        };
+        Self { mode, bar: ProgressBar::hidden(), attempts }
+    }
+
+    /// Shows nothing.
+    pub fn silent() -> Self {
+        Self::new(Mode::None, 0)
+    }
+
+    fn show(&mut self, length: u64, template: &str) {
+        self.bar.finish_and_clear();
+        if self.mode == Mode::Auto {
+            self.bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                self.bar.set_style(style);
+            }
+            self.bar.enable_steady_tick(Duration::from_millis(200));
+        }
+    }
+
+    pub(super) fn minting(&mut self, tokens: u64) {
+        self.show(tokens, "{spinner} minting {pos}/{len} tokens ahead  {wide_bar} {elapsed}");
+        if self.mode == Mode::Plain {
+            anstream::eprintln!("minting {} tokens ahead", HumanCount(tokens));
+        }
+    }
+
+    pub(super) fn minted(&mut self, tokens: u64) {
+        self.bar.set_position(tokens.min(self.bar.length().unwrap_or(tokens)));
+    }
+
+    pub(super) fn storm(&mut self) {
+        self.show(self.attempts, "{spinner} {pos}/{len} {wide_bar} {elapsed}\n  {msg}");
+        if self.mode == Mode::Plain {
+            anstream::eprintln!("storm: {} attempts", HumanCount(self.attempts));
+        }
+    }
+
+    pub(super) fn second(&mut self, now: &Snapshot) {
+        let p99 = now.p99.map_or_else(|| "-".into(), |p99| format!("{:.1} ms", p99 as f64 / 1e6));
+        let holding = if now.is_holding { "  (holding)" } else { "" };
+        let line = format!(
+            "{}/s  open {}  accepted {}  refused {}  failed {}  p99 so far {p99}{holding}",
+            HumanCount(now.rate),
+            HumanCount(now.open),
+            HumanCount(now.accepted),
+            HumanCount(now.refused),
+            HumanCount(now.failed),
+        );
+        if self.mode == Mode::Plain && now.second % PLAIN_EVERY == PLAIN_EVERY - 1 {
+            anstream::eprintln!("{:>5} s  {line}", now.second + 1);
+        }
+        self.bar.set_position(now.attempts);
+        self.bar.set_message(line);
+    }
+
+    pub(super) fn done(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,68 @@
+//! What all workers of a run share, and never change.
+
+use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc};
+
+use super::{target::Targets, worker::keep_alive};
+use crate::{
+    clock::{Clock, nanoseconds},
+    measure::Measurements,
+    plan::Plan,
+    token::mixed,
+    verdict::Judge,
+};
+
+/// The storm: the plan with its instants and addresses.
+#[derive(Debug)]
+pub(super) struct Storm {
+    pub(super) plan: Arc<Plan>,
+    pub(super) clock: Clock,
+    /// When it starts.
+    pub(super) start: u64,
+    /// Latencies of attempts scheduled before this are left out.
+    pub(super) warm: u64,
+    /// Nanoseconds from started to CONNACK at most.
+    pub(super) timeout: u64,
+    /// Nanoseconds that an accepted client stays.
+    pub(super) hold: u64,
+    /// Keep alive in seconds.
+    pub(super) keep_alive: u16,
+    /// Where the brokers are.
+    pub(super) targets: Vec<SocketAddr>,
+    /// Whether they are on this host.
+    pub(super) is_loopback: Vec<bool>,
+    pub(super) judge: Judge,
+    pub(super) ports: RangeInclusive<u16>,
+    /// Where the walk over the ports starts: another place in every process.
+    pub(super) random: u32,
+}
+
+impl Storm {
+    pub(super) fn new(
+        plan: &Arc<Plan>,
+        clock: Clock,
+        start: u64,
+        targets: &Targets,
+        ports: RangeInclusive<u16>,
+    ) -> Self {
+        let load = plan.load();
+        Self {
+            clock,
+            start,
+            warm: start + nanoseconds(load.warmup),
+            timeout: nanoseconds(load.connect_timeout),
+            hold: nanoseconds(load.hold),
+            keep_alive: keep_alive(load.keep_alive),
+            is_loopback: targets.addresses.iter().map(|address| address.ip().is_loopback()).collect(),
+            targets: targets.addresses.clone(),
+            judge: Judge::new(&plan.policy, plan.protocol, plan.scenario.target.clock_uncertainty),
+            ports,
+            random: mixed(u64::from(std::process::id()), clock.wall(start) as u64) as u32,
+            plan: Arc::clone(plan),
+        }
+    }
+
+    /// An empty recorder of its shape.
+    pub(super) fn recorder(&self) -> Measurements {
+        Measurements::new(self.plan.mould.kinds.len(), self.plan.brokers.len())
+    }
+}

@@ -1,0 +1,79 @@
+//! Numbers as people read them.
+
+use comfy_table::{CellAlignment, Table, presets::NOTHING};
+
+use crate::results::Percentile;
+
+/// A count with thin groups: `12 345`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            grouped.push(' ');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A rate or another number: three digits that matter, groups above 1000.
+pub fn number(number: f64) -> String {
+    match number.abs() {
+        large if large >= 100.0 => count(number.round().max(0.0) as u64),
+        middle if middle >= 10.0 => format!("{number:.1}"),
+        _ => format!("{number:.2}"),
+    }
+}
+
+/// A time in microseconds with the unit that suits it.
+pub fn time(us: f64) -> String {
+    match us {
+        us if us >= 999_500.0 => format!("{:.2} s", us / 1e6),
+        us if us >= 99_950.0 => format!("{:.0} ms", us / 1e3),
+        us if us >= 9_995.0 => format!("{:.1} ms", us / 1e3),
+        us if us >= 999.5 => format!("{:.2} ms", us / 1e3),
+        us => format!("{us:.0} us"),
+    }
+}
+
+/// A percentile: a time, or `> timeout`.
+pub fn percentile(percentile: &Percentile) -> String {
+    match percentile {
+        Percentile::Number(us) => time(*us),
+        Percentile::Beyond(text) => {
+            let timeout = text.trim_start_matches('>').parse().map_or_else(|_| text.clone(), time);
+            format!("> {timeout}")
+        }
+    }
+}
+
+/// A table without lines, numbers to the right.
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(head.to_vec());
+    for row in rows {
+        table.add_row(row.clone());
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if index > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_times_have_units() {
+        assert_eq!(count(1_234_567), "1 234 567");
+        assert_eq!(count(999), "999");
+        let times: Vec<String> = [0.4, 12.0, 999.6, 1234.0, 12_340.0, 123_400.0, 2_000_000.0].into_iter().map(time).collect();
+        assert_eq!(times, ["0 us", "12 us", "1.00 ms", "1.23 ms", "12.3 ms", "123 ms", "2.00 s"]);
+        assert_eq!(percentile(&Percentile::Beyond(">10000000".into())), "> 10.00 s");
+    }
+}

@@ -1,0 +1,205 @@
+//! The summary that a person reads in ten seconds.
+
+use std::fmt::Write;
+
+use owo_colors::OwoColorize;
+
+use super::style::{count, number, percentile, table, time};
+use crate::results::{
+    PhaseStats, Summary,
+    summary::{Counts, Part},
+};
+
+/// Renders a summary; `folder` is where the rest is. Colours are taken off where nobody sees them.
+pub fn render(summary: &Summary, folder: &str) -> String {
+    let mut text = String::new();
+    // Writing to a `String` can't fail.
+    let _ = write_all(&mut text, summary, folder);
+    text
+}
+
+fn write_all(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Result {
+    let brokers: Vec<String> = summary
+        .by_broker
+        .keys()
+        .map(|label| summary.embedded.get(label).map_or_else(|| label.clone(), |what| format!("{label} ({what})")))
+        .collect();
+    let protocol = if summary.protocol == 5 { "MQTT 5.0" } else { "MQTT 3.1.1" };
+    writeln!(
+        out,
+        "{}: {} attempts in {} at {}\n{protocol}, {} model, promises of profile `{}`{}\n",
+        summary.scenario.bold(),
+        count(summary.attempts),
+        time(summary.duration_s * 1e6),
+        brokers.join(", "),
+        summary.model,
+        summary.profile,
+        if summary.partial { ", still running or killed" } else { "" },
+    )?;
+    verdicts(out, summary)?;
+    latencies(out, summary)?;
+    facts(out, summary)?;
+    thresholds(out, summary)?;
+    conclusion(out, summary, folder)
+}
+
+fn verdicts(out: &mut String, summary: &Summary) -> std::fmt::Result {
+    let mut rows: Vec<Vec<String>> = summary.by_token.iter().map(|(name, part)| verdict_row(name, part)).collect();
+    if rows.len() > 1 {
+        let all = Part {
+            attempts: summary.attempts,
+            outcomes: summary.outcomes.clone(),
+            verdicts: summary.verdicts.clone(),
+            phases: summary.phases.clone(),
+        };
+        rows.push(verdict_row("all", &all));
+    }
+    let head =
+        ["verdicts", "attempts", "accepted", "refused", "failed", "correct", "false accept", "false reject", "wrong reason", "not judged", "indeterminate"];
+    // Columns of verdicts that nobody got say nothing.
+    let kept: Vec<usize> = (0..head.len())
+        .filter(|column| *column < 6 || rows.iter().any(|row| row[*column] != "-"))
+        .collect();
+    let keep = |row: &[String]| -> Vec<String> { kept.iter().map(|column| row[*column].clone()).collect() };
+    let head: Vec<&str> = kept.iter().map(|column| head[*column]).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| keep(row)).collect();
+    writeln!(out, "{}", table(&head, &rows))
+}
+
+fn verdict_row(name: &str, part: &Part) -> Vec<String> {
+    let dashed = |number: u64| if number == 0 { "-".into() } else { count(number) };
+    let outcome = |name: &str| Summary::count(&part.outcomes, name);
+    let verdict = |name: &str| Summary::count(&part.verdicts, name);
+    let (accepted, refused) = (outcome("accepted"), outcome("refused"));
+    let mut row = vec![
+        name.to_owned(),
+        count(part.attempts),
+        dashed(accepted),
+        dashed(refused),
+        dashed(part.attempts - accepted - refused),
+    ];
+    let names = ["correct", "false_accept", "false_reject", "wrong_reason", "not_judged", "indeterminate"];
+    row.extend(names.map(|name| dashed(verdict(name))));
+    row
+}
+
+fn latencies(out: &mut String, summary: &Summary) -> std::fmt::Result {
+    let row = |name: String, stats: &PhaseStats| {
+        let PhaseStats { p50_us, p90_us, p99_us, p999_us, max_us, .. } = stats;
+        let mut row = vec![name, count(stats.count), count(stats.unfinished)];
+        row.extend([p50_us, p90_us, p99_us, p999_us, max_us].map(percentile));
+        row
+    };
+    let mut rows = Vec::new();
+    for (name, label) in [
+        ("start_delay", "start_delay (ours)"),
+        ("token", "token"),
+        ("dns", "dns"),
+        ("tcp_connect", "tcp_connect"),
+        ("tls_handshake", "tls_handshake"),
+        ("ws_upgrade", "ws_upgrade"),
+        ("connack", "connack (the verdict)"),
+    ] {
+        if let Some(stats) = summary.phases.get(name) {
+            rows.push(row(label.to_owned(), stats));
+        }
+    }
+    if summary.by_token.len() > 1 {
+        for (token, part) in &summary.by_token {
+            if let Some(stats) = part.phases.get("connack") {
+                rows.push(row(format!("  connack of {token}"), stats));
+            }
+        }
+    }
+    for (name, label) in [("connect", "connect (service time)"), ("response", "response (from schedule)")] {
+        if let Some(stats) = summary.phases.get(name) {
+            rows.push(row(label.to_owned(), stats));
+        }
+    }
+    let head = ["latency", "done", "unfinished", "p50", "p90", "p99", "p99.9", "max"];
+    writeln!(out, "{}", table(&head, &rows))
+}
+
+fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
+    let throughput = &summary.throughput;
+    let offered = throughput.offered_per_s.map_or_else(
+        || "closed model: responses are not free of coordinated omission".to_owned(),
+        |offered| format!("offered {}/s", number(offered)),
+    );
+    let per = &throughput.per_100ms;
+    writeln!(
+        out,
+        "throughput  {} verdicts/s, {offered}; in 100 ms: p1 {}, p50 {}, max {}",
+        number(throughput.verdicts_per_s),
+        count(per.p1),
+        count(per.p50),
+        count(per.max)
+    )?;
+    let sessions = &summary.sessions;
+    if sessions.held > 0 {
+        let codes: Vec<String> =
+            sessions.dropped_by_code.iter().map(|(code, number)| format!("{} by {code}", count(*number))).collect();
+        let by = if codes.is_empty() { String::new() } else { format!(" ({})", codes.join(", ")) };
+        writeln!(out, "sessions    {} held, {} dropped by the broker{by}", count(sessions.held), count(sessions.dropped))?;
+    }
+    let generator = &summary.generator;
+    writeln!(
+        out,
+        "generator   {} us CPU an attempt, {} tokens/s could be minted, {} MiB resident",
+        number(generator.cpu_us_per_attempt),
+        number(generator.tokens_minted_per_s),
+        number(generator.rss_peak_open_bytes as f64 / 1_048_576.0)
+    )
+}
+
+fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
+    for (index, threshold) in summary.thresholds.iter().enumerate() {
+        let label = if index == 0 { "thresholds" } else { "" };
+        let observed = match (&threshold.observed, threshold.metric.contains('.') || threshold.condition.starts_with("count")) {
+            (None, _) => "nothing measured".to_owned(),
+            (Some(observed), true) => observed.to_string(),
+            (Some(observed), false) => percentile(observed),
+        };
+        let word = match threshold.passed {
+            Some(true) => "held".green().to_string(),
+            Some(false) => "FAILED".red().bold().to_string(),
+            None => "can't tell".yellow().to_string(),
+        };
+        writeln!(out, "{label:<12}{word}  {} {} ({observed})", threshold.metric, threshold.condition)?;
+    }
+    Ok(())
+}
+
+fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Result {
+    let validity = &summary.validity;
+    let word = if validity.verdict == "valid" {
+        validity.verdict.green().to_string()
+    } else {
+        validity.verdict.yellow().bold().to_string()
+    };
+    writeln!(out, "validity    {word}")?;
+    for reason in &validity.reasons {
+        writeln!(out, "            {reason}")?;
+    }
+    writeln!(out, "findings    {}", findings(&summary.verdicts))?;
+    writeln!(out, "results     {}", folder.cyan())
+}
+
+fn findings(verdicts: &Counts) -> String {
+    let all = [
+        ("false_accept", "tokens that must be refused were ACCEPTED"),
+        ("false_reject", "good tokens were refused"),
+        ("wrong_reason", "refusals gave another reason than promised"),
+        ("not_judged", "answers say nothing about the token"),
+        ("indeterminate", "fell on a boundary of time"),
+    ];
+    let found: Vec<String> = all
+        .iter()
+        .filter_map(|(name, what)| match Summary::count(verdicts, name) {
+            0 => None,
+            number if *name == "false_accept" => Some(format!("{} {what}", count(number)).red().bold().to_string()),
+            number => Some(format!("{} {what}", count(number))),
+        })
+        .collect();
+    if found.is_empty() { "none: every answer was as promised".into() } else { format!("{}: see findings.csv", found.join("; ")) }
+}
