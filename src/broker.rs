@@ -1,22 +1,266 @@
-//! stub until the real one is here
-#![allow(missing_docs)]
-use std::{collections::BTreeMap, net::SocketAddr};
+//! The embedded broker: `rmqtt`, as a process of its own.
+//!
+//! A real broker with a real verifier, started by a run and stopped with it. It gets its settings as
+//! one line of JSON on its standard input, and ends when that closes: no run leaves one behind,
+//! however the run ends.
+
+#[cfg(feature = "embedded")]
+mod hook;
+#[cfg(feature = "embedded")]
+mod server;
+
+use std::{
+    collections::BTreeMap,
+    env, fmt,
+    io::{BufRead, BufReader, Read, Write},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
 use serde::{Deserialize, Serialize};
-use crate::{error::{Error, Result}, policy::Policy, scenario::{Algorithm, TokenIn}};
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Settings { pub listen: SocketAddr, pub token_in: TokenIn, pub verifier: Verifier }
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub enum Verifier { Anonymous,
- Plugin { key: VerifyingKey, exp: bool, nbf: bool, iss: Option<String>, aud: Vec<String>, bound: BTreeMap<String, Bound> },
- Hook { keys: Vec<HookKey>, policy: Policy, iss: Option<String>, aud: Vec<String>, bound: BTreeMap<String, Bound> } }
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub enum VerifyingKey { Secret(String), PublicPem(String) }
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct HookKey { pub algorithm: Algorithm, pub kid: Option<String>, pub key: VerifyingKey }
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub enum Bound { ClientId, Username }
+
+use crate::{
+    error::{Error, Result},
+    policy::Policy,
+    scenario::{Algorithm, TokenIn},
+};
+
+/// How long a broker may take to listen: far longer than it ever took, on a host at its limit.
+const START_TIME: Duration = Duration::from_secs(20);
+
+/// What the embedded broker is told.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct Settings {
+    /// Where it listens; port 0 for a free one.
+    pub listen: SocketAddr,
+    /// The field of CONNECT that it looks for the token in.
+    pub token_in: TokenIn,
+    /// What verifies tokens.
+    pub verifier: Verifier,
+}
+
+/// What verifies tokens in the embedded broker.
+#[derive(Clone, Deserialize, Serialize)]
+pub enum Verifier {
+    /// Nothing: everybody is let in, as a control needs it.
+    Anonymous,
+    /// rmqtt's own plugin `rmqtt-auth-jwt`, which knows one key.
+    Plugin {
+        /// The key.
+        key: VerifyingKey,
+        /// Whether `exp` is checked.
+        exp: bool,
+        /// Whether `nbf` is checked.
+        nbf: bool,
+        /// The right `iss`, where that is checked.
+        iss: Option<String>,
+        /// The right values of `aud`, where that is checked.
+        aud: Vec<String>,
+        /// Claims that are compared with the connection.
+        bound: BTreeMap<String, Bound>,
+    },
+    /// An authentication hook of our own, which knows several keys and keeps to a policy.
+    Hook {
+        /// The keys.
+        keys: Vec<HookKey>,
+        /// What it checks and how it refuses.
+        policy: Box<Policy>,
+        /// The right `iss`, where that is checked.
+        iss: Option<String>,
+        /// The right values of `aud`, where that is checked.
+        aud: Vec<String>,
+        /// Claims that are compared with the connection.
+        bound: BTreeMap<String, Bound>,
+    },
+}
+
+impl Verifier {
+    /// What it is, in words.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Anonymous => "rmqtt 0.24 without authentication",
+            Self::Plugin { .. } => "rmqtt 0.24 with its plugin rmqtt-auth-jwt",
+            Self::Hook { .. } => "rmqtt 0.24 with tokenstorm's authentication hook",
+        }
+    }
+}
+
+/// What a verifier needs of a key.
+#[derive(Clone, Deserialize, Serialize)]
+pub enum VerifyingKey {
+    /// An HMAC secret, in base64.
+    Secret(String),
+    /// A public key as PEM.
+    PublicPem(String),
+}
+
+/// A key of the hook.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct HookKey {
+    /// The only algorithm that it verifies.
+    pub algorithm: Algorithm,
+    /// Its `kid`.
+    pub kid: Option<String>,
+    /// The key.
+    pub key: VerifyingKey,
+}
+
+/// What a bound claim is compared with.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Bound {
+    /// The client id of CONNECT.
+    ClientId,
+    /// The user name of CONNECT.
+    Username,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("listen", &self.listen)
+            .field("token_in", &self.token_in)
+            .field("verifier", &self.verifier)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VerifyingKey")
+    }
+}
+
+impl fmt::Debug for HookKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HookKey").field("algorithm", &self.algorithm).field("kid", &self.kid).finish_non_exhaustive()
+    }
+}
+
+/// A broker that this process started. It is stopped when this is dropped.
 #[derive(Debug)]
-pub struct Embedded {}
-impl Embedded { pub fn start(_: &Settings) -> Result<Self> { Err(Error::usage("no embedded broker yet")) }
- pub fn address(&self) -> SocketAddr { SocketAddr::from(([127,0,0,1],0)) } pub fn verifier(&self) -> &'static str { "" } }
-pub fn serve(_: &Settings, _: bool, _: impl FnOnce(SocketAddr)) -> Result<()> { Err(Error::usage("no embedded broker yet")) }
+pub struct Embedded {
+    child: Child,
+    /// Its closing tells the broker to end.
+    stdin: Option<ChildStdin>,
+    address: SocketAddr,
+    words: &'static str,
+}
+
+impl Embedded {
+    /// Starts a broker from this program's own file.
+    ///
+    /// # Errors
+    /// When this program was built without it, or it does not come up.
+    pub fn start(settings: &Settings) -> Result<Self> {
+        if cfg!(not(feature = "embedded")) {
+            return Err(without());
+        }
+        let program = env::current_exe()
+            .map_err(|error| Error::not_measured(format!("can't find this program's own file: {error}")))?;
+        Self::start_from(&program, settings)
+    }
+
+    /// Starts a broker from the program at `program`.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start_from(program: &Path, settings: &Settings) -> Result<Self> {
+        let failed = |what: &str| Error::not_measured(format!("the embedded broker did not start: {what}"));
+        let mut child = Command::new(program)
+            .args(["broker", "--settings", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| failed(&error.to_string()))?;
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let mut started = Self { child, stdin, address: settings.listen, words: settings.verifier.words() };
+        let mut line = serde_json::to_string(settings).map_err(|error| failed(&error.to_string()))?;
+        line.push('\n');
+        if let Some(stdin) = &mut started.stdin {
+            stdin.write_all(line.as_bytes()).map_err(|error| failed(&error.to_string()))?;
+        }
+        let (said, hears) = mpsc::channel();
+        thread::spawn(move || {
+            let mut answer = String::new();
+            if let Some(stdout) = stdout {
+                let _ = BufReader::new(stdout).read_line(&mut answer);
+            }
+            // Nobody listens any more when it took too long.
+            let _ = said.send(answer);
+        });
+        let answer = hears.recv_timeout(START_TIME).map_err(|_| failed("it took more than 20 s"))?;
+        let address = answer.strip_prefix("ready ").and_then(|address| address.trim().parse().ok());
+        let Some(address) = address else {
+            let mut why = String::new();
+            if let Some(stderr) = stderr {
+                let _ = stderr.take(4096).read_to_string(&mut why);
+            }
+            return Err(failed(why.trim()));
+        };
+        started.address = address;
+        // What it says later must not fill a pipe that nobody reads.
+        if let Some(mut stderr) = stderr {
+            thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        }
+        Ok(started)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What verifies tokens in it, in words.
+    pub fn verifier(&self) -> &'static str {
+        self.words
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        // It has nothing to save: what it would do on its own until it ends can be cut short.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the broker in this process until a signal ends it, or until standard input closes where
+/// `follows_stdin`; tells `ready` where it listens.
+///
+/// # Errors
+/// When it can't listen, or a key can't be used.
+#[cfg(feature = "embedded")]
+pub fn serve(settings: &Settings, follows_stdin: bool, ready: impl FnOnce(SocketAddr)) -> Result<()> {
+    server::serve(settings, follows_stdin, ready)
+}
+
+/// This program was built without the broker.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "embedded"))]
+pub fn serve(_: &Settings, _: bool, _: impl FnOnce(SocketAddr)) -> Result<()> {
+    Err(without())
+}
+
+fn without() -> Error {
+    Error::usage("this tokenstorm was built without the embedded broker")
+        .hint("build it with its default features, or name a broker: `--target mqtt://host:port`")
+}

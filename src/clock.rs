@@ -61,6 +61,11 @@ pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Seconds since 1970 by the wall clock, for a verifier that has no run of its own.
+pub fn wall_seconds() -> f64 {
+    wall_now() as f64 / SECOND as f64
+}
+
 fn wall_now() -> i128 {
     #[expect(clippy::disallowed_methods, reason = "this is the place that all others ask")]
     let now = SystemTime::now();

@@ -110,7 +110,7 @@ fn verifier(plan: &Plan) -> Result<Verifier> {
         .iter()
         .map(|key| HookKey { algorithm: key.algorithm, kid: key.kid.clone(), key: verifying(&key.verifying()) })
         .collect();
-    Ok(Verifier::Hook { keys, policy: policy.clone(), iss, aud, bound })
+    Ok(Verifier::Hook { keys, policy: Box::new(policy.clone()), iss, aud, bound })
 }
 
 fn audience(claim: Option<&Value>) -> Vec<String> {

@@ -1,0 +1,187 @@
+//! rmqtt, set up so that a storm meets its verifier and nothing else.
+
+use std::{collections::BTreeMap, io::Write, net::SocketAddr, sync::Arc};
+
+use rmqtt::{
+    context::ServerContext,
+    net::{Builder, Listener},
+    server::MqttServer,
+};
+use tempfile::NamedTempFile;
+use tokio::io::AsyncReadExt;
+use toml::{Table, Value};
+
+use super::{
+    Bound, Settings, Verifier, VerifyingKey,
+    hook::{self, Checker},
+};
+use crate::{
+    error::{Error, Result},
+    host::Limits,
+    scenario::TokenIn,
+};
+
+/// Handshakes at one time, and queued: above what one host's load can reach, so that no client is
+/// told "unavailable" before its token was looked at.
+const HANDSHAKES: usize = 20_000;
+/// Connections waiting to be accepted.
+const BACKLOG: i32 = 4096;
+/// Longest packet: a CONNECT whose fields are all at their longest fits.
+const MAX_PACKET: u32 = 512 * 1024;
+
+pub(super) fn serve(settings: &Settings, follows_stdin: bool, ready: impl FnOnce(SocketAddr)) -> Result<()> {
+    Limits::raise_descriptors();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failed(&error))?;
+    let ended = runtime.block_on(async {
+        // The file with the public key must be there as long as the broker is.
+        let (server, address, _key_file) = build(settings).await?;
+        let running = tokio::spawn(server.run());
+        ready(address);
+        tokio::select! {
+            ended = running => ended.map_err(|error| failed(&error)).and_then(|ended| ended.map_err(|error| failed(&error))),
+            () = told_to_end(follows_stdin) => Ok(()),
+        }
+    });
+    // Tasks of sessions may still run; nothing of theirs is worth waiting for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn build(settings: &Settings) -> Result<(MqttServer, SocketAddr, Option<NamedTempFile>)> {
+    // Without the check for load: it answers "unavailable" before it has read CONNECT.
+    let mut builder = ServerContext::new().busy_check_enable(false).task_exec_workers(HANDSHAKES);
+    let mut key_file = None;
+    if let Verifier::Plugin { key, exp, nbf, iss, aud, bound } = &settings.verifier {
+        let (key, file) = plugin_key(key)?;
+        key_file = file;
+        let checks = plugin_checks(*exp, *nbf, iss.as_deref(), aud, bound);
+        let config = plugin_config(settings.token_in, key, checks);
+        builder = builder.plugins_config_map_add("rmqtt-auth-jwt", config);
+    }
+    let context = builder.build().await;
+    match &settings.verifier {
+        Verifier::Anonymous => {}
+        Verifier::Plugin { .. } => {
+            rmqtt_auth_jwt::register(&context, true, true).await.map_err(|error| failed(&error))?;
+        }
+        Verifier::Hook { keys, policy, iss, aud, bound } => {
+            let checker = Checker::new(keys, policy, iss.clone(), aud.clone(), bound.clone())?;
+            hook::register(&context, settings.token_in, Arc::new(checker)).await;
+        }
+    }
+    let listener = listen(settings)?;
+    let address = listener.local_addr().map_err(|error| failed(&error))?;
+    let server = MqttServer::new(context).listener_by_id(listener, address.port()).build();
+    Ok((server, address, key_file))
+}
+
+fn listen(settings: &Settings) -> Result<Listener> {
+    Builder::new()
+        .name("tokenstorm")
+        .laddr(settings.listen)
+        .backlog(BACKLOG)
+        .nodelay(true)
+        .reuseaddr(Some(true))
+        .max_handshaking_limit(HANDSHAKES)
+        .max_packet_size(MAX_PACKET)
+        // A CONNECT without a user name would otherwise skip the verifier.
+        .allow_anonymous(matches!(settings.verifier, Verifier::Anonymous))
+        .bind()
+        .and_then(Listener::tcp)
+        .map_err(|error| {
+            Error::not_measured(format!("the embedded broker can't listen on `{}`: {error}", settings.listen))
+                .hint("`--listen 127.0.0.1:0` takes a free port")
+        })
+}
+
+/// The plugin's settings of the key: a secret as it is, a public key in a file.
+fn plugin_key(key: &VerifyingKey) -> Result<(Vec<(&'static str, Value)>, Option<NamedTempFile>)> {
+    match key {
+        VerifyingKey::Secret(base64) => {
+            let key = vec![
+                ("encrypt", Value::from("hmac-based")),
+                ("hmac_secret", Value::from(base64.as_str())),
+                ("hmac_base64", Value::from(true)),
+            ];
+            Ok((key, None))
+        }
+        VerifyingKey::PublicPem(pem) => {
+            let mut file = NamedTempFile::with_suffix(".pem").map_err(|error| failed(&error))?;
+            file.write_all(pem.as_bytes()).map_err(|error| failed(&error))?;
+            let path = file.path().to_string_lossy().into_owned();
+            let key = vec![
+                ("encrypt", Value::from("public-key")),
+                ("hmac_base64", Value::from(false)),
+                ("public_key", Value::from(path)),
+            ];
+            Ok((key, Some(file)))
+        }
+    }
+}
+
+fn plugin_checks(exp: bool, nbf: bool, iss: Option<&str>, aud: &[String], bound: &BTreeMap<String, Bound>) -> Table {
+    let mut checks = Table::new();
+    for (name, is_checked) in [("exp", exp), ("nbf", nbf)] {
+        if is_checked {
+            checks.insert(name.into(), Value::from(true));
+        }
+    }
+    if let Some(iss) = iss {
+        checks.insert("iss".into(), Value::from(vec![iss]));
+    }
+    if !aud.is_empty() {
+        checks.insert("aud".into(), Value::from(aud.to_vec()));
+    }
+    for (claim, bound) in bound {
+        let placeholder = match bound {
+            Bound::ClientId => "${clientid}",
+            Bound::Username => "${username}",
+        };
+        checks.insert(claim.clone(), Value::from(placeholder));
+    }
+    checks
+}
+
+fn plugin_config(token_in: TokenIn, key: Vec<(&'static str, Value)>, checks: Table) -> String {
+    let mut config = Table::new();
+    let from = match token_in {
+        TokenIn::Password => "password",
+        TokenIn::Username => "username",
+    };
+    config.insert("from".into(), Value::from(from));
+    config.extend(key.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    config.insert("validate_claims".into(), Value::Table(checks));
+    config.to_string()
+}
+
+/// Resolves when a signal comes, or standard input closes.
+async fn told_to_end(follows_stdin: bool) {
+    let closed = async {
+        if !follows_stdin {
+            return std::future::pending().await;
+        }
+        let mut rest = [0; 64];
+        while matches!(tokio::io::stdin().read(&mut rest).await, Ok(1..)) {}
+    };
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    // Ctrl-C at the terminal reaches the whole group: the run ends its brokers by itself, after its
+    // clients have left.
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() || follows_stdin {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! { () = closed => {}, () = terminated => {}, () = interrupted => {} }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Error {
+    Error::not_measured(format!("the embedded broker failed: {error}"))
+}
