@@ -48,7 +48,8 @@ pub fn percentile(percentile: &Percentile) -> String {
     }
 }
 
-/// A table without lines, numbers to the right.
+/// A table without lines: names to the left, numbers to the right. A column is one of numbers when
+/// every cell of it starts like one.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(head.to_vec());
@@ -57,7 +58,8 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
-        if index > 0 {
+        let is_number = |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit() || "->".contains(c));
+        if rows.iter().filter_map(|row| row.get(index)).all(is_number) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
