@@ -104,7 +104,9 @@ impl Outcome {
             Self::Closed(Close::Fin | Close::FinInPacket) => Code::Word("fin"),
             Self::Closed(Close::Rst) => Code::Word("rst"),
             Self::Timeout(phase) => Code::Word(phase.name()),
-            Self::TcpFailed(why) | Self::ProtocolError(why) | Self::LocalError(why) => Code::Word(why),
+            Self::TcpFailed(why) | Self::ProtocolError(why) | Self::LocalError(why) => {
+                Code::Word(why)
+            }
         }
     }
 }

@@ -142,7 +142,10 @@ impl fmt::Debug for VerifyingKey {
 
 impl fmt::Debug for HookKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HookKey").field("algorithm", &self.algorithm).field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("HookKey")
+            .field("algorithm", &self.algorithm)
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -165,8 +168,9 @@ impl Embedded {
         if cfg!(not(feature = "embedded")) {
             return Err(without());
         }
-        let program = env::current_exe()
-            .map_err(|error| Error::not_measured(format!("can't find this program's own file: {error}")))?;
+        let program = env::current_exe().map_err(|error| {
+            Error::not_measured(format!("can't find this program's own file: {error}"))
+        })?;
         Self::start_from(&program, settings)
     }
 
@@ -175,7 +179,8 @@ impl Embedded {
     /// # Errors
     /// When it does not come up.
     pub fn start_from(program: &Path, settings: &Settings) -> Result<Self> {
-        let failed = |what: &str| Error::not_measured(format!("the embedded broker did not start: {what}"));
+        let failed =
+            |what: &str| Error::not_measured(format!("the embedded broker did not start: {what}"));
         let mut child = Command::new(program)
             .args(["broker", "--settings", "-"])
             .stdin(Stdio::piped())
@@ -183,9 +188,12 @@ impl Embedded {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| failed(&error.to_string()))?;
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let mut started = Self { child, stdin, address: settings.listen, words: settings.verifier.words() };
-        let mut line = serde_json::to_string(settings).map_err(|error| failed(&error.to_string()))?;
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let mut started =
+            Self { child, stdin, address: settings.listen, words: settings.verifier.words() };
+        let mut line =
+            serde_json::to_string(settings).map_err(|error| failed(&error.to_string()))?;
         line.push('\n');
         if let Some(stdin) = &mut started.stdin {
             stdin.write_all(line.as_bytes()).map_err(|error| failed(&error.to_string()))?;
@@ -199,7 +207,8 @@ impl Embedded {
             // Nobody listens any more when it took too long.
             let _ = said.send(answer);
         });
-        let answer = hears.recv_timeout(START_TIME).map_err(|_| failed("it took more than 20 s"))?;
+        let answer =
+            hears.recv_timeout(START_TIME).map_err(|_| failed("it took more than 20 s"))?;
         let address = answer.strip_prefix("ready ").and_then(|address| address.trim().parse().ok());
         let Some(address) = address else {
             let mut why = String::new();
@@ -247,7 +256,11 @@ impl Drop for Embedded {
 /// # Errors
 /// When it can't listen, or a key can't be used.
 #[cfg(feature = "embedded")]
-pub fn serve(settings: &Settings, follows_stdin: bool, ready: impl FnOnce(SocketAddr)) -> Result<()> {
+pub fn serve(
+    settings: &Settings,
+    follows_stdin: bool,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<()> {
     server::serve(settings, follows_stdin, ready)
 }
 

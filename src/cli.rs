@@ -9,14 +9,18 @@ use crate::{engine::progress::Mode, report::Format, scenario::Overrides};
 
 /// Load-tests the token authentication of MQTT brokers and judges every answer.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_help = "\
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "\
 Examples:
   tokenstorm run scenarios/quickstart.toml
   tokenstorm plan scenarios/*.toml
   tokenstorm run scenarios/connect-storm.toml --target mqtt://127.0.0.1:1883 --set load.hold=30s
 
 Exit codes: 0 done; 1 a threshold or a verdict failed; 2 usage or scenario wrong;
-3 could not measure; 130 interrupted.")]
+3 could not measure; 130 interrupted."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -34,7 +38,10 @@ pub enum Command {
         #[arg(required = true)]
         scenarios: Vec<PathBuf>,
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
+        #[expect(
+            missing_docs,
+            reason = "clap would take it for the help of the flattened arguments"
+        )]
         change: Change,
     },
     /// Mint one token, take one apart, list the catalogue of defects
@@ -76,7 +83,11 @@ pub struct Change {
 impl Change {
     /// As the scenario wants it.
     pub fn overrides(&self) -> Overrides {
-        Overrides { set: self.set.clone(), targets: self.target.clone(), authorized: self.authorized }
+        Overrides {
+            set: self.set.clone(),
+            targets: self.target.clone(),
+            authorized: self.authorized,
+        }
     }
 }
 
@@ -113,7 +124,10 @@ pub enum Token {
         #[arg(long)]
         at: Option<i64>,
         #[command(flatten)]
-        #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
+        #[expect(
+            missing_docs,
+            reason = "clap would take it for the help of the flattened arguments"
+        )]
         change: Change,
     },
     /// Take a token apart: header, claims and times; nothing is verified

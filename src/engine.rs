@@ -112,8 +112,10 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     supply.stop();
     collected?;
     if panicked > 0 {
-        return Err(Error::not_measured(format!("{panicked} worker threads died: this is a bug of tokenstorm"))
-            .hint("please report it, with the scenario"));
+        return Err(Error::not_measured(format!(
+            "{panicked} worker threads died: this is a bug of tokenstorm"
+        ))
+        .hint("please report it, with the scenario"));
     }
     collector.finish(rate, options.stop.load(Ordering::Relaxed))
 }
@@ -171,7 +173,9 @@ fn spawn(
         let thread = thread::Builder::new()
             .name(format!("clients-{number}"))
             .spawn(move || worker.run())
-            .map_err(|error| Error::not_measured(format!("can't start a worker thread: {error}")))?;
+            .map_err(|error| {
+                Error::not_measured(format!("can't start a worker thread: {error}"))
+            })?;
         threads.push(thread);
     }
     Ok(threads)

@@ -25,7 +25,11 @@ pub struct Limits {
 impl Limits {
     /// Reads the limits of this process and host.
     pub fn read() -> Self {
-        Self { descriptors: getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX), ports: ports(), cpus: cpus() }
+        Self {
+            descriptors: getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX),
+            ports: ports(),
+            cpus: cpus(),
+        }
     }
 
     /// Raises the soft limit of open descriptors to the hard one; true where it stands there now.
@@ -67,7 +71,9 @@ fn nanoseconds(id: ClockId) -> u64 {
 
 /// Resident memory of this process in bytes; 0 where it can't be read.
 pub fn resident() -> u64 {
-    let pages = procfs::process::Process::myself().and_then(|process| process.statm()).map_or(0, |memory| memory.resident);
+    let pages = procfs::process::Process::myself()
+        .and_then(|process| process.statm())
+        .map_or(0, |memory| memory.resident);
     pages * procfs::page_size()
 }
 
@@ -84,7 +90,11 @@ impl HostCpu {
         let Ok(stat) = procfs::KernelStats::current() else { return Self::default() };
         let cpu = stat.total;
         let idle = cpu.idle + cpu.iowait.unwrap_or_default();
-        let busy = cpu.user + cpu.nice + cpu.system + cpu.irq.unwrap_or_default() + cpu.softirq.unwrap_or_default();
+        let busy = cpu.user
+            + cpu.nice
+            + cpu.system
+            + cpu.irq.unwrap_or_default()
+            + cpu.softirq.unwrap_or_default();
         Self { idle, all: idle + busy + cpu.steal.unwrap_or_default() }
     }
 
@@ -115,7 +125,10 @@ impl TcpTrouble {
             let at = names.split_whitespace().position(|column| column == name);
             at.and_then(|at| values.split_whitespace().nth(at)?.parse().ok()).unwrap_or_default()
         };
-        Self { listen_overflows: counter("ListenOverflows"), syn_retransmits: counter("TCPSynRetrans") }
+        Self {
+            listen_overflows: counter("ListenOverflows"),
+            syn_retransmits: counter("TCPSynRetrans"),
+        }
     }
 }
 
@@ -135,8 +148,10 @@ pub fn kernel() -> String {
 
 /// The clock source of the kernel.
 pub fn clock_source() -> String {
-    fs::read_to_string(Path::new("/sys/devices/system/clocksource/clocksource0/current_clocksource"))
-        .map_or_else(|_| "unknown".into(), |text| text.trim().to_owned())
+    fs::read_to_string(Path::new(
+        "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+    ))
+    .map_or_else(|_| "unknown".into(), |text| text.trim().to_owned())
 }
 
 /// The host's name.
@@ -151,7 +166,9 @@ mod tests {
     #[test]
     fn this_host_can_be_read() {
         let limits = Limits::read();
-        assert!(limits.descriptors > 64 && limits.cpus > 0 && limits.ports.end() > limits.ports.start());
+        assert!(
+            limits.descriptors > 64 && limits.cpus > 0 && limits.ports.end() > limits.ports.start()
+        );
         assert!(resident() > 0 && process_cpu() > 0);
         let start = HostCpu::read();
         assert!(start.all > start.idle);

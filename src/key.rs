@@ -60,7 +60,8 @@ impl SigningKey {
             ("jwk", key.jwk.is_some()),
             ("generate", key.generate),
         ];
-        let given: Vec<&str> = sources.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+        let given: Vec<&str> =
+            sources.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
         let [source] = given[..] else {
             let found = if given.is_empty() { "none".to_owned() } else { given.join(" and ") };
             return Err(Error::usage(format!("exactly one source of the key is needed, found {found}")).hint(
@@ -69,8 +70,11 @@ impl SigningKey {
         };
         let hmac = key.algorithm.is_hmac();
         if source.starts_with("secret") && !hmac || source == "private_key" && hmac {
-            return Err(Error::usage(format!("`{source}` does not fit the algorithm `{}`", key.algorithm))
-                .hint("HS256, HS384 and HS512 take a secret, all others a private key"));
+            return Err(Error::usage(format!(
+                "`{source}` does not fit the algorithm `{}`",
+                key.algorithm
+            ))
+            .hint("HS256, HS384 and HS512 take a secret, all others a private key"));
         }
         let algorithm = key.algorithm;
         if let Some(text) = &key.secret {
@@ -91,7 +95,8 @@ impl SigningKey {
             return secret(value.into_encoded_bytes());
         }
         if let Some(file) = &key.private_key {
-            return PrivateKey::from_pem(&read(&base.join(file), source)?, algorithm).map(Material::Private);
+            return PrivateKey::from_pem(&read(&base.join(file), source)?, algorithm)
+                .map(Material::Private);
         }
         if let Some(file) = &key.jwk {
             let jwk = material::Jwk::parse(&read(&base.join(file), source)?)?;
@@ -116,7 +121,12 @@ impl SigningKey {
             Material::Secret(_) => Material::Secret(material::random_secret()?),
             Material::Private(_) => Material::Private(PrivateKey::generate(self.algorithm)?),
         };
-        Ok(Self { name: format!("{} of a stranger", self.name), algorithm: self.algorithm, kid: self.kid.clone(), material })
+        Ok(Self {
+            name: format!("{} of a stranger", self.name),
+            algorithm: self.algorithm,
+            kid: self.kid.clone(),
+            material,
+        })
     }
 
     /// The HMAC key that a confused verifier would use: this key's public PEM as a secret
@@ -151,7 +161,9 @@ impl SigningKey {
             }
             Material::Private(key) => (DEFAULT_PROVIDER.signer_factory)(&algorithm, &key.encoding),
         };
-        made.map_err(|error| Error::usage(format!("`keys.{}` can't sign {algorithm:?}: {error}", self.name)))
+        made.map_err(|error| {
+            Error::usage(format!("`keys.{}` can't sign {algorithm:?}: {error}", self.name))
+        })
     }
 
     /// A verifier of this key's signatures.
@@ -162,7 +174,9 @@ impl SigningKey {
         let algorithm = jwt_algorithm(self.algorithm);
         decoding(&self.verifying(), self.algorithm)
             .and_then(|key| (DEFAULT_PROVIDER.verifier_factory)(&algorithm, &key))
-            .map_err(|error| Error::usage(format!("`keys.{}` can't verify {algorithm:?}: {error}", self.name)))
+            .map_err(|error| {
+                Error::usage(format!("`keys.{}` can't verify {algorithm:?}: {error}", self.name))
+            })
     }
 }
 
@@ -218,7 +232,8 @@ fn decoding(key: &VerifyingKey, algorithm: Algorithm) -> jsonwebtoken::errors::R
 
 fn secret(bytes: Vec<u8>) -> Result<Material> {
     if bytes.is_empty() {
-        return Err(Error::usage("the secret is empty").hint("HS256 wants at least 32 bytes (RFC 7518, 3.2)"));
+        return Err(Error::usage("the secret is empty")
+            .hint("HS256 wants at least 32 bytes (RFC 7518, 3.2)"));
     }
     Ok(Material::Secret(bytes))
 }
@@ -274,14 +289,21 @@ mod tests {
     fn a_key_has_exactly_one_source() {
         let none = load("algorithm = \"HS256\"").unwrap_err().to_string();
         assert_eq!(none, "`keys.main`: exactly one source of the key is needed, found none");
-        let two = load("algorithm = \"HS256\"\nsecret = \"a\"\ngenerate = true").unwrap_err().to_string();
-        assert_eq!(two, "`keys.main`: exactly one source of the key is needed, found secret and generate");
+        let two =
+            load("algorithm = \"HS256\"\nsecret = \"a\"\ngenerate = true").unwrap_err().to_string();
+        assert_eq!(
+            two,
+            "`keys.main`: exactly one source of the key is needed, found secret and generate"
+        );
     }
 
     #[test]
     fn a_source_that_does_not_fit_the_algorithm_is_refused_without_showing_it() {
         let error = load("algorithm = \"RS256\"\nsecret = \"hunter2\"").unwrap_err().to_string();
-        assert!(error.contains("does not fit the algorithm `RS256`") && !error.contains("hunter2"), "{error}");
+        assert!(
+            error.contains("does not fit the algorithm `RS256`") && !error.contains("hunter2"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -8,22 +8,22 @@
 //!
 //! ARCHITECTURE.md says what is where; `tests/architecture.rs` keeps it so.
 
+pub mod attempt;
+pub mod broker;
+pub mod cli;
+pub mod client;
 pub mod clock;
+pub mod commands;
+pub mod engine;
 pub mod error;
 pub mod host;
-pub mod scenario;
-pub mod policy;
-pub mod broker;
 pub mod key;
-pub mod token;
-pub mod plan;
-pub mod supply;
-pub mod attempt;
-pub mod verdict;
-pub mod client;
 pub mod measure;
-pub mod results;
+pub mod plan;
+pub mod policy;
 pub mod report;
-pub mod engine;
-pub mod cli;
-pub mod commands;
+pub mod results;
+pub mod scenario;
+pub mod supply;
+pub mod token;
+pub mod verdict;

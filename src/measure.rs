@@ -174,12 +174,20 @@ impl Measurements {
 
     /// Records an attempt that has its outcome; `storm` is when the storm started, and latencies of
     /// attempts that were scheduled before `warm` are left out.
-    pub fn record(&mut self, attempt: &Attempt, expected: Expectation, verdict: Verdict, storm: u64, warm: u64) {
+    pub fn record(
+        &mut self,
+        attempt: &Attempt,
+        expected: Expectation,
+        verdict: Verdict,
+        storm: u64,
+        warm: u64,
+    ) {
         let &Attempt { kind, broker, outcome, .. } = attempt;
         self.tally(Tally { kind, broker, expected, outcome, verdict }, 1);
         if verdict != Verdict::NotJudged {
             self.count_verdict(attempt.ended.saturating_sub(storm) / SLOT, 1);
-            self.last_verdict = Some(self.last_verdict.map_or(attempt.ended, |last| last.max(attempt.ended)));
+            self.last_verdict =
+                Some(self.last_verdict.map_or(attempt.ended, |last| last.max(attempt.ended)));
         }
         if verdict != Verdict::Correct && self.findings.len() < MOST_FINDINGS {
             self.findings.push(Finding { attempt: *attempt, verdict });
@@ -235,7 +243,9 @@ impl Measurements {
     /// Adds what another recorder has seen.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.times.iter_mut().zip(&other.times) {
-            let Some(theirs) = theirs.as_deref().filter(|theirs| !theirs.is_empty()) else { continue };
+            let Some(theirs) = theirs.as_deref().filter(|theirs| !theirs.is_empty()) else {
+                continue;
+            };
             match mine {
                 // Both have the same bounds, so adding can't fail.
                 Some(mine) => {
@@ -325,8 +335,18 @@ mod tests {
                 _ => Step::NotEntered,
             };
             let token = Step::NotEntered;
-            let attempt =
-                Attempt { client: 0, kind, broker, scheduled, started, token, tcp, connack, ended, outcome };
+            let attempt = Attempt {
+                client: 0,
+                kind,
+                broker,
+                scheduled,
+                started,
+                token,
+                tcp,
+                connack,
+                ended,
+                outcome,
+            };
             (attempt, expected, verdict)
         })
     }
@@ -344,7 +364,9 @@ mod tests {
         let times: Vec<Option<(u64, u64, u64)>> = all
             .times
             .iter()
-            .map(|times| times.as_ref().map(|times| (times.len(), times.max(), times.value_at_quantile(0.5))))
+            .map(|times| {
+                times.as_ref().map(|times| (times.len(), times.max(), times.value_at_quantile(0.5)))
+            })
             .collect();
         let sums = (all.started, all.first_start, all.last_verdict, all.findings.len());
         (times, all.unfinished.clone(), all.tallies(), all.slots.clone(), sums)

@@ -20,7 +20,9 @@ use crate::{
     host::Limits,
     key::SigningKey,
     policy::Policy,
-    scenario::{Arrivals, Load, LoadMode, Loaded, OnAnonymous, Protocol, Scenario, TokenIn, ValidityRule},
+    scenario::{
+        Arrivals, Load, LoadMode, Loaded, OnAnonymous, Protocol, Scenario, TokenIn, ValidityRule,
+    },
     token::{fraction, mint::Mould, template::Names},
 };
 
@@ -94,12 +96,16 @@ impl Plan {
         check_name(&scenario.name)?;
         check_times(scenario)?;
         let base = loaded.path.parent().unwrap_or_else(|| std::path::Path::new("."));
-        let keys =
-            scenario.keys.iter().map(|(name, key)| SigningKey::load(name, key, base)).collect::<Result<Vec<_>>>()?;
+        let keys = scenario
+            .keys
+            .iter()
+            .map(|(name, key)| SigningKey::load(name, key, base))
+            .collect::<Result<Vec<_>>>()?;
         let mut warnings = Vec::new();
         let brokers = broker::resolve(&scenario.target, &mut warnings)?;
         let embedded = brokers.iter().any(Broker::is_embedded);
-        let profile = scenario.target.profile.as_deref().unwrap_or(if embedded { "rmqtt" } else { "strict" });
+        let profile =
+            scenario.target.profile.as_deref().unwrap_or(if embedded { "rmqtt" } else { "strict" });
         let mut algorithms: Vec<_> = keys.iter().map(|key| key.algorithm).collect();
         algorithms.sort_unstable();
         algorithms.dedup();
@@ -109,7 +115,8 @@ impl Plan {
         kinds::check_claims(scenario, &policy, embedded)?;
         let model = model(&scenario.load, &mut warnings)?;
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
-        let workers = scenario.load.workers.map_or((limits.cpus / 2).clamp(1, 16), usize::from).max(1);
+        let workers =
+            scenario.load.workers.map_or((limits.cpus / 2).clamp(1, 16), usize::from).max(1);
         let labels: Vec<&str> = kinds.iter().map(|kind| kind.label.as_str()).collect();
         let urls: Vec<&str> = brokers.iter().map(|broker| broker.label.as_str()).collect();
         let mut thresholds = Vec::new();
@@ -118,7 +125,8 @@ impl Plan {
                 thresholds.push(Threshold::parse(metric, condition, &labels, &urls)?);
             }
         }
-        let strangers = keys.iter().map(|key| Ok((key.stranger()?, key.confused()))).collect::<Result<_>>()?;
+        let strangers =
+            keys.iter().map(|key| Ok((key.stranger()?, key.confused()))).collect::<Result<_>>()?;
         let held = kinds::held_share(&kinds, &policy);
         let budget = Budget::resolve(scenario, &model, attempts, held, brokers.len(), limits)?;
         Ok(Self {
@@ -158,10 +166,14 @@ impl Plan {
         let drawn = fraction(self.mould.seed ^ KIND_STREAM, n / self.reuse);
         let mut sum = 0.0;
         let last = self.mould.kinds.len() - 1;
-        self.mould.kinds.iter().position(|kind| {
-            sum += kind.share;
-            drawn < sum
-        }).unwrap_or(last)
+        self.mould
+            .kinds
+            .iter()
+            .position(|kind| {
+                sum += kind.share;
+                drawn < sum
+            })
+            .unwrap_or(last)
     }
 
     /// Index of the broker that client `n` connects to.
@@ -206,9 +218,14 @@ fn check_name(name: &str) -> Result<()> {
 
 fn check_times(scenario: &Scenario) -> Result<()> {
     let load = &scenario.load;
-    let year = Duration::from_secs(366 * 86_400);
+    let year = Duration::from_hours(8784);
     let in_range = [
-        ("load.connect_timeout", load.connect_timeout, Duration::from_millis(1), Duration::from_secs(3600)),
+        (
+            "load.connect_timeout",
+            load.connect_timeout,
+            Duration::from_millis(1),
+            Duration::from_hours(1),
+        ),
         ("load.hold", load.hold, Duration::ZERO, year),
         ("load.warmup", load.warmup, Duration::ZERO, year),
         ("load.keep_alive", load.keep_alive, Duration::ZERO, Duration::from_secs(65_535)),
@@ -242,22 +259,28 @@ fn model(load: &Load, warnings: &mut Vec<String>) -> Result<Model> {
     match load.model() {
         LoadMode::Open => {
             if load.concurrency.is_some() {
-                return Err(Error::usage("`load.concurrency` belongs to the closed model, but `load.mode` is open")
-                    .hint("leave `stages` out, or write `mode = \"closed\"` without them"));
+                return Err(Error::usage(
+                    "`load.concurrency` belongs to the closed model, but `load.mode` is open",
+                )
+                .hint("leave `stages` out, or write `mode = \"closed\"` without them"));
             }
             Ok(Model::Open { rates: Rates::resolve(&load.stages)?, arrivals: load.arrivals })
         }
         LoadMode::Closed => {
             if !load.stages.is_empty() {
-                return Err(Error::usage("`load.stages` belongs to the open model, but `load.mode` is closed")
-                    .hint("leave `stages` out, or write `mode = \"open\"` without `concurrency`"));
+                return Err(Error::usage(
+                    "`load.stages` belongs to the open model, but `load.mode` is closed",
+                )
+                .hint("leave `stages` out, or write `mode = \"open\"` without `concurrency`"));
             }
             let concurrency = load.concurrency.filter(|concurrency| *concurrency > 0).ok_or_else(|| {
                 Error::usage("`load.concurrency` is missing or 0: the closed model needs to know how many at one time")
                     .hint("write `concurrency = 64`")
             })?;
             if load.warmup > Duration::ZERO {
-                warnings.push("`load.warmup` counts from the start of the run in the closed model too".into());
+                warnings.push(
+                    "`load.warmup` counts from the start of the run in the closed model too".into(),
+                );
             }
             Ok(Model::Closed { concurrency })
         }
@@ -268,18 +291,24 @@ fn attempts(load: &Load, model: &Model, seed: u64) -> Result<u64> {
     let clients = match (model, load.clients) {
         (_, Some(0)) => return Err(Error::usage("`load.clients` is 0: nobody would come")),
         (Model::Closed { .. }, None) => {
-            return Err(Error::usage("`load.clients` is missing: the closed model needs to know how many in all")
-                .hint("write `clients = 20000`"));
+            return Err(Error::usage(
+                "`load.clients` is missing: the closed model needs to know how many in all",
+            )
+            .hint("write `clients = 20000`"));
         }
         (_, clients) => clients.unwrap_or(u64::MAX),
     };
     let Model::Open { rates, arrivals } = model else { return Ok(clients) };
     if rates.expected() > 1e9 {
-        return Err(Error::usage(format!("`load.stages` ask for {:.0} attempts in all", rates.expected()))
-            .hint("at most 1 000 000 000 attempts fit into a run"));
+        return Err(Error::usage(format!(
+            "`load.stages` ask for {:.0} attempts in all",
+            rates.expected()
+        ))
+        .hint("at most 1 000 000 000 attempts fit into a run"));
     }
     match Schedule::new(rates, *arrivals, seed, clients).count() as u64 {
-        0 => Err(Error::usage("`load.stages` are so short that nobody would come").hint("raise a rate, or its `for`")),
+        0 => Err(Error::usage("`load.stages` are so short that nobody would come")
+            .hint("raise a rate, or its `for`")),
         attempts => Ok(attempts),
     }
 }

@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result, suggestion},
     scenario::{
-        Algorithm, Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, Protocol, SilentClose, UnknownKid,
+        Algorithm, Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, Protocol,
+        SilentClose, UnknownKid,
     },
 };
 
 /// The profiles that are built in, by name.
-const PROFILES: [(&str, &str); 2] =
-    [("rmqtt", include_str!("../profiles/rmqtt.toml")), ("strict", include_str!("../profiles/strict.toml"))];
+const PROFILES: [(&str, &str); 2] = [
+    ("rmqtt", include_str!("../profiles/rmqtt.toml")),
+    ("strict", include_str!("../profiles/strict.toml")),
+];
 
 /// What a broker promises to check, and how it promises to refuse.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -74,7 +77,11 @@ impl Policy {
     ///
     /// # Errors
     /// When there is no such profile, or no code is left to refuse with.
-    pub fn resolve(profile: &str, settings: &PolicySettings, algorithms: Vec<Algorithm>) -> Result<Self> {
+    pub fn resolve(
+        profile: &str,
+        settings: &PolicySettings,
+        algorithms: Vec<Algorithm>,
+    ) -> Result<Self> {
         let (_, text) = PROFILES.iter().find(|(name, _)| *name == profile).ok_or_else(|| {
             Error::usage(format!("`target.profile` is `{profile}`, but there is no such profile"))
                 .hint(suggestion(profile, PROFILES.iter().map(|(name, _)| *name)))
@@ -100,7 +107,8 @@ impl Policy {
 
     fn with_codes(mut self, codes: Option<&crate::scenario::RefusesWith>) -> Result<Self> {
         let Some(codes) = codes else { return Ok(self) };
-        self.refuses_with = self.refuses_with.over(&Codes { v4: codes.v4.clone(), v5: codes.v5.clone() });
+        self.refuses_with =
+            self.refuses_with.over(&Codes { v4: codes.v4.clone(), v5: codes.v5.clone() });
         for (group, codes) in codes.by_group() {
             let own = self.refuses_group_with.get(&group).unwrap_or(&self.refuses_with).over(codes);
             self.refuses_group_with.insert(group, own);
@@ -108,7 +116,9 @@ impl Policy {
         let all = self.refuses_group_with.values().chain([&self.refuses_with]);
         for code in all.flat_map(|codes| codes.v4.iter().chain(&codes.v5)) {
             if *code == 0 {
-                return Err(Error::usage("`policy.refuses_with` holds 0, which is the code of an accepted CONNECT"));
+                return Err(Error::usage(
+                    "`policy.refuses_with` holds 0, which is the code of an accepted CONNECT",
+                ));
             }
         }
         Ok(self)
@@ -147,7 +157,8 @@ mod tests {
     #[test]
     fn every_profile_that_is_built_in_resolves() {
         for (name, _) in PROFILES {
-            let policy = Policy::resolve(name, &PolicySettings::default(), vec![Algorithm::HS256]).unwrap();
+            let policy =
+                Policy::resolve(name, &PolicySettings::default(), vec![Algorithm::HS256]).unwrap();
             assert!(!policy.codes(Group::Time, Protocol::V4).is_empty(), "{name}");
             assert!(!policy.codes(Group::Time, Protocol::V5).is_empty(), "{name}");
         }

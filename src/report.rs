@@ -30,8 +30,9 @@ pub fn render(folder: &Path, format: Format) -> Result<String> {
     let summary = Summary::read(folder)?;
     let file = |name: &str| {
         fs::read_to_string(folder.join(name)).map_err(|error| {
-            Error::usage(format!("can't read `{}`: {error}", folder.join(name).display()))
-                .hint("a run that was killed has no `latency.csv`: what it has is in `summary.json`")
+            Error::usage(format!("can't read `{}`: {error}", folder.join(name).display())).hint(
+                "a run that was killed has no `latency.csv`: what it has is in `summary.json`",
+            )
         })
     };
     match format {

@@ -23,7 +23,10 @@ use crate::error::{Error, Result};
 pub use credentials::{Algorithm, Identity, Key, Mix, Token, TokenSource};
 pub use load::{Arrivals, Load, LoadMode, Stage, ValidityRule};
 pub use overrides::Overrides;
-pub use promise::{Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, RefusesWith, SilentClose, UnknownKid};
+pub use promise::{
+    Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, RefusesWith, SilentClose,
+    UnknownKid,
+};
 pub use target::{Protocol, Target, TokenIn};
 
 /// One scenario file.
@@ -104,8 +107,10 @@ pub fn parse(text: &str, overrides: &Overrides) -> Result<Scenario> {
 fn shown(text: &str, error: &toml::de::Error) -> Error {
     let at = error.span().map_or(0, |span| span.start.min(text.len()));
     let before = text.get(..at).unwrap_or_default();
-    let (line, column) =
-        (before.matches('\n').count() + 1, before.chars().rev().take_while(|c| *c != '\n').count() + 1);
+    let (line, column) = (
+        before.matches('\n').count() + 1,
+        before.chars().rev().take_while(|c| *c != '\n').count() + 1,
+    );
     let source = text.lines().nth(line - 1).unwrap_or_default();
     if holds_secret(source) {
         let key = source.split('=').next().unwrap_or_default().trim();

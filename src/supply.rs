@@ -145,13 +145,20 @@ impl Supply {
                 let (empties, from_worker) = bounded(depth + 2);
                 outlet.tokens.push(to_worker);
                 outlet.empties.push(empties);
-                lanes.push(Lane { tokens, empties: from_worker, signal: Arc::clone(signal), batch: Batch::default() });
+                lanes.push(Lane {
+                    tokens,
+                    empties: from_worker,
+                    signal: Arc::clone(signal),
+                    batch: Batch::default(),
+                });
             }
             let line = Line { shared: Arc::clone(&shared), number, minters, lanes };
             let thread = thread::Builder::new()
                 .name(format!("mint-{number}"))
                 .spawn(move || line.run())
-                .map_err(|error| Error::not_measured(format!("can't start a minting thread: {error}")))?;
+                .map_err(|error| {
+                    Error::not_measured(format!("can't start a minting thread: {error}"))
+                })?;
             threads.push(thread);
         }
         Ok((Self { shared, threads, ahead: ahead.min(plan.attempts) }, outlets))
@@ -295,7 +302,13 @@ impl Line {
         Ok(())
     }
 
-    fn mint(&mut self, plan: &Plan, minter: &mut Minter, (worker, client): (usize, u64), at: i64) -> Result<()> {
+    fn mint(
+        &mut self,
+        plan: &Plan,
+        minter: &mut Minter,
+        (worker, client): (usize, u64),
+        at: i64,
+    ) -> Result<()> {
         let batch = &mut self.lanes[worker].batch;
         let kind = plan.kind_of(client);
         let start = batch.bytes.len();
@@ -319,13 +332,15 @@ fn reuse(
 ) -> Result<(Password, Times)> {
     let group = client / plan.reuse;
     let mut reused = shared.reused.lock().unwrap_or_else(PoisonError::into_inner);
-    if !reused.contains_key(&group) {
+    if let std::collections::hash_map::Entry::Vacant(e) = reused.entry(group) {
         let mut bytes = Vec::new();
         let (password, times) = minter.mint(kind, group * plan.reuse, at, &mut bytes)?;
         let left = plan.reuse.min(plan.attempts - group * plan.reuse);
-        reused.insert(group, Reused { bytes, password, times, left });
+        e.insert(Reused { bytes, password, times, left });
     }
-    let Some(token) = reused.get_mut(&group) else { return Ok((Password::Absent, Times::default())) };
+    let Some(token) = reused.get_mut(&group) else {
+        return Ok((Password::Absent, Times::default()));
+    };
     token.left -= 1;
     out.extend_from_slice(&token.bytes);
     let given = (token.password, token.times);

@@ -28,7 +28,7 @@ pub struct Kind {
 
 /// A number that looks random and follows from `seed` and `n` alone.
 ///
-/// The finalizer of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
+/// The finalizer of `SplitMix64` (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
 /// OOPSLA 2014): a bijection of `n` for each seed, so two clients never share one. Kinds and token
 /// ids must follow from a client's number without a generator that is stepped from the first client.
 pub fn mixed(seed: u64, n: u64) -> u64 {

@@ -122,7 +122,9 @@ const GROUPS: [Group; 8] = [
 impl Judge {
     /// A judge of this policy; `uncertainty` is how far the broker's clock may be from ours.
     pub fn new(policy: &Policy, protocol: Protocol, uncertainty: Duration) -> Self {
-        let table = |holds: &dyn Fn(u8) -> bool| -> [bool; 256] { std::array::from_fn(|code| holds(code as u8)) };
+        let table = |holds: &dyn Fn(u8) -> bool| -> [bool; 256] {
+            std::array::from_fn(|code| holds(code as u8))
+        };
         Self {
             leeway: nanoseconds(policy.leeway) as i64,
             uncertainty: nanoseconds(uncertainty) as i64,
@@ -140,11 +142,18 @@ impl Judge {
     }
 
     /// What had to happen to a token whose CONNECT was sent and answered at these instants.
-    pub fn expectation(&self, must: Must, validity: Validity, sent: u64, answered: u64) -> Expectation {
+    pub fn expectation(
+        &self,
+        must: Must,
+        validity: Validity,
+        sent: u64,
+        answered: u64,
+    ) -> Expectation {
         if let Must::Refuse(group) = must {
             return Expectation::Refuse(group);
         }
-        let (earliest, latest) = (sent as i64 - self.uncertainty, answered as i64 + self.uncertainty);
+        let (earliest, latest) =
+            (sent as i64 - self.uncertainty, answered as i64 + self.uncertainty);
         let until = if self.checks_exp { validity.until } else { i64::MAX };
         let from = if self.checks_nbf { validity.from } else { i64::MIN };
         let (last, first) = (until.saturating_add(self.leeway), from.saturating_sub(self.leeway));
@@ -176,7 +185,9 @@ impl Judge {
                 Expectation::Indeterminate => Verdict::Indeterminate,
             },
             Outcome::Closed(Close::Fin) => match (expected, self.silent_close) {
-                (Expectation::Refuse(_) | Expectation::Either, SilentClose::Correct) => Verdict::Correct,
+                (Expectation::Refuse(_) | Expectation::Either, SilentClose::Correct) => {
+                    Verdict::Correct
+                }
                 (Expectation::Accept, SilentClose::Correct) => Verdict::FalseReject,
                 (Expectation::Indeterminate, SilentClose::Correct) => Verdict::Indeterminate,
                 (Expectation::Refuse(_), SilentClose::WrongReason) => Verdict::WrongReason,
@@ -201,7 +212,11 @@ mod tests {
 
     fn judge(settings: &str) -> Judge {
         let settings: PolicySettings = toml::from_str(settings).unwrap();
-        Judge::new(&Policy::resolve("strict", &settings, vec![]).unwrap(), Protocol::V5, Duration::from_millis(100))
+        Judge::new(
+            &Policy::resolve("strict", &settings, vec![]).unwrap(),
+            Protocol::V5,
+            Duration::from_millis(100),
+        )
     }
 
     const SIGNATURE: Expectation = Expectation::Refuse(Group::Signature);
@@ -214,7 +229,11 @@ mod tests {
         assert_eq!(verdict(SIGNATURE, Outcome::Refused(0x87)), Verdict::Correct);
         assert_eq!(verdict(SIGNATURE, Outcome::Accepted), Verdict::FalseAccept);
         for code in [4, 5, 0x86, 0x87, 0x8C] {
-            assert_eq!(verdict(Expectation::Accept, Outcome::Refused(code)), Verdict::FalseReject, "{code}");
+            assert_eq!(
+                verdict(Expectation::Accept, Outcome::Refused(code)),
+                Verdict::FalseReject,
+                "{code}"
+            );
         }
         assert_eq!(verdict(SIGNATURE, Outcome::Refused(0x8C)), Verdict::WrongReason);
         assert_eq!(verdict(SIGNATURE, Outcome::Closed(Close::Fin)), Verdict::WrongReason);
@@ -240,8 +259,14 @@ mod tests {
             Outcome::ProtocolError("garbage"),
             Outcome::LocalError("EMFILE"),
         ] {
-            for expected in [Expectation::Accept, SIGNATURE, Expectation::Either, Expectation::Indeterminate] {
-                assert_eq!(judge.verdict(expected, outcome), Verdict::NotJudged, "{expected:?} {outcome:?}");
+            for expected in
+                [Expectation::Accept, SIGNATURE, Expectation::Either, Expectation::Indeterminate]
+            {
+                assert_eq!(
+                    judge.verdict(expected, outcome),
+                    Verdict::NotJudged,
+                    "{expected:?} {outcome:?}"
+                );
             }
         }
     }
@@ -250,7 +275,10 @@ mod tests {
     fn closing_silently_is_a_refusal_where_it_is_promised() {
         let judge = judge("silent_close = \"correct\"");
         assert_eq!(judge.verdict(SIGNATURE, Outcome::Closed(Close::Fin)), Verdict::Correct);
-        assert_eq!(judge.verdict(Expectation::Accept, Outcome::Closed(Close::Fin)), Verdict::FalseReject);
+        assert_eq!(
+            judge.verdict(Expectation::Accept, Outcome::Closed(Close::Fin)),
+            Verdict::FalseReject
+        );
         assert_eq!(judge.verdict(SIGNATURE, Outcome::Closed(Close::Rst)), Verdict::NotJudged);
     }
 
@@ -273,7 +301,11 @@ mod tests {
             judge.expectation(Must::AcceptInTime, validity, sent, sent + 1_000_000)
         };
         assert_eq!(at(until(100), 50.0), Expectation::Accept);
-        assert_eq!(at(until(100), 99.95), Expectation::Indeterminate, "within the clock's uncertainty");
+        assert_eq!(
+            at(until(100), 99.95),
+            Expectation::Indeterminate,
+            "within the clock's uncertainty"
+        );
         assert_eq!(at(until(100), 105.0), Expectation::Either, "inside the leeway");
         assert_eq!(at(until(100), 110.0), Expectation::Indeterminate);
         assert_eq!(at(until(100), 110.2), Expectation::Refuse(Group::Time));
@@ -281,7 +313,10 @@ mod tests {
         assert_eq!(at(from, 80.0), Expectation::Refuse(Group::Time));
         assert_eq!(at(from, 95.0), Expectation::Either);
         assert_eq!(at(from, 101.0), Expectation::Accept);
-        assert_eq!(judge.expectation(Must::Refuse(Group::Header), until(100), 0, 1), Expectation::Refuse(Group::Header));
+        assert_eq!(
+            judge.expectation(Must::Refuse(Group::Header), until(100), 0, 1),
+            Expectation::Refuse(Group::Header)
+        );
     }
 
     #[test]

@@ -64,22 +64,38 @@ impl Checker {
     ///
     /// # Errors
     /// With the group of the defect that was found first.
-    pub(super) fn check(&self, token: &str, bearer: Bearer<'_>, now: f64) -> std::result::Result<(), Group> {
+    pub(super) fn check(
+        &self,
+        token: &str,
+        bearer: Bearer<'_>,
+        now: f64,
+    ) -> std::result::Result<(), Group> {
         let header = decode_header(token).map_err(|_| Group::Structure)?;
         let claims = self.verified(token, &header)?;
-        if let Some(missing) = self.policy.requires.iter().find(|name| !claims.contains_key(*name)) {
-            return Err(if matches!(missing.as_str(), "exp" | "nbf" | "iat") { Group::Time } else { Group::Identity });
+        if let Some(missing) = self.policy.requires.iter().find(|name| !claims.contains_key(*name))
+        {
+            return Err(if matches!(missing.as_str(), "exp" | "nbf" | "iat") {
+                Group::Time
+            } else {
+                Group::Identity
+            });
         }
         let leeway = self.policy.leeway.as_secs_f64();
         // "On or after" (RFC 7519, 4.1.4): a token ends at the very instant of its `exp`.
-        if self.policy.checks(Check::Exp) && self.time(&claims, "exp")?.is_some_and(|exp| now >= exp + leeway) {
+        if self.policy.checks(Check::Exp)
+            && time(&claims, "exp")?.is_some_and(|exp| now >= exp + leeway)
+        {
             return Err(Group::Time);
         }
-        if self.policy.checks(Check::Nbf) && self.time(&claims, "nbf")?.is_some_and(|nbf| now < nbf - leeway) {
+        if self.policy.checks(Check::Nbf)
+            && time(&claims, "nbf")?.is_some_and(|nbf| now < nbf - leeway)
+        {
             return Err(Group::Time);
         }
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        if self.policy.checks(Check::Iss) && (self.iss.is_none() || text("iss") != self.iss.as_deref()) {
+        if self.policy.checks(Check::Iss)
+            && (self.iss.is_none() || text("iss") != self.iss.as_deref())
+        {
             return Err(Group::Identity);
         }
         if self.policy.checks(Check::Aud) && !self.is_for_us(claims.get("aud")) {
@@ -96,7 +112,11 @@ impl Checker {
     }
 
     /// The claims, once a key has verified the signature over them.
-    fn verified(&self, token: &str, header: &Header) -> std::result::Result<Map<String, Value>, Group> {
+    fn verified(
+        &self,
+        token: &str,
+        header: &Header,
+    ) -> std::result::Result<Map<String, Value>, Group> {
         let usable = |key: &&Key| {
             let is_chosen = match (&self.policy.unknown_kid, &header.kid) {
                 (UnknownKid::Refuse, Some(kid)) => key.kid.as_deref() == Some(kid),
@@ -108,13 +128,15 @@ impl Checker {
         if named.is_empty() {
             return Err(Group::Header);
         }
-        let fitting = named.iter().filter(|key| crate::key::jwt_algorithm(key.algorithm) == header.alg);
+        let fitting =
+            named.iter().filter(|key| crate::key::jwt_algorithm(key.algorithm) == header.alg);
         let mut group = Group::Algorithm;
         for key in fitting {
             let mut validation = Validation::new(header.alg);
             // Time and identity are checked by the policy, not by the library's defaults.
             validation.required_spec_claims.clear();
-            (validation.validate_exp, validation.validate_nbf, validation.validate_aud) = (false, false, false);
+            (validation.validate_exp, validation.validate_nbf, validation.validate_aud) =
+                (false, false, false);
             if let Ok(token) = decode::<Map<String, Value>>(token, &key.decoding, &validation) {
                 return Ok(token.claims);
             }
@@ -123,16 +145,10 @@ impl Checker {
         Err(group)
     }
 
-    /// A time claim: a JSON number or nothing (RFC 7519, 2, `NumericDate`).
-    fn time(&self, claims: &Map<String, Value>, name: &str) -> std::result::Result<Option<f64>, Group> {
-        match claims.get(name) {
-            None => Ok(None),
-            Some(value) => value.as_f64().map(Some).ok_or(Group::Time),
-        }
-    }
-
     fn is_for_us(&self, aud: Option<&Value>) -> bool {
-        let ours = |value: &Value| value.as_str().is_some_and(|aud| self.aud.iter().any(|ours| ours == aud));
+        let ours = |value: &Value| {
+            value.as_str().is_some_and(|aud| self.aud.iter().any(|ours| ours == aud))
+        };
         match aud {
             Some(Value::Array(several)) => several.iter().any(ours),
             Some(one) => ours(one),
@@ -142,20 +158,35 @@ impl Checker {
 
     /// The answer of the broker to a defect, as near to the policy's as rmqtt can say it.
     fn refusal(&self, group: Group, protocol: Protocol) -> AuthResult {
-        match self.policy.codes(group, protocol).iter().find(|code| matches!(code, 4 | 5 | 0x86 | 0x87)) {
+        match self
+            .policy
+            .codes(group, protocol)
+            .iter()
+            .find(|code| matches!(code, 4 | 5 | 0x86 | 0x87))
+        {
             Some(4 | 0x86) => AuthResult::BadUsernameOrPassword,
             _ => AuthResult::NotAuthorized,
         }
     }
 }
 
+/// A time claim: a JSON number or nothing (RFC 7519, 2, `NumericDate`).
+fn time(claims: &Map<String, Value>, name: &str) -> std::result::Result<Option<f64>, Group> {
+    match claims.get(name) {
+        None => Ok(None),
+        Some(value) => value.as_f64().map(Some).ok_or(Group::Time),
+    }
+}
+
 impl Key {
     fn new(key: &HookKey) -> Result<Self> {
-        let wrong = |error: &dyn std::fmt::Display| Error::usage(format!("the broker can't use a key: {error}"));
+        let wrong = |error: &dyn std::fmt::Display| {
+            Error::usage(format!("the broker can't use a key: {error}"))
+        };
         let decoding = match &key.key {
-            VerifyingKey::Secret(base64) => {
-                DecodingKey::from_secret(&STANDARD.decode(base64).map_err(|_| wrong(&"it is not base64"))?)
-            }
+            VerifyingKey::Secret(base64) => DecodingKey::from_secret(
+                &STANDARD.decode(base64).map_err(|_| wrong(&"it is not base64"))?,
+            ),
             VerifyingKey::PublicPem(pem) => match key.algorithm {
                 Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(pem.as_bytes()),
                 Algorithm::EdDSA => DecodingKey::from_ed_pem(pem.as_bytes()),
@@ -164,9 +195,11 @@ impl Key {
             .map_err(|error| wrong(&error))?,
         };
         // Found out now that it does not fit, and not at the first client.
-        let _: Box<dyn JwtVerifier> =
-            (DEFAULT_PROVIDER.verifier_factory)(&crate::key::jwt_algorithm(key.algorithm), &decoding)
-                .map_err(|error| wrong(&error))?;
+        let _: Box<dyn JwtVerifier> = (DEFAULT_PROVIDER.verifier_factory)(
+            &crate::key::jwt_algorithm(key.algorithm),
+            &decoding,
+        )
+        .map_err(|error| wrong(&error))?;
         Ok(Self { algorithm: key.algorithm, kid: key.kid.clone(), decoding })
     }
 }
@@ -179,7 +212,9 @@ struct AuthHook {
 /// Puts the hook into a broker.
 pub(super) async fn register(context: &ServerContext, token_in: TokenIn, checker: Arc<Checker>) {
     let register: Box<dyn Register> = context.extends.hook_mgr().register();
-    register.add_priority(Type::ClientAuthenticate, PRIORITY, Box::new(AuthHook { token_in, checker })).await;
+    register
+        .add_priority(Type::ClientAuthenticate, PRIORITY, Box::new(AuthHook { token_in, checker }))
+        .await;
     register.start().await;
     // Dropping the register would take its hooks out again.
     Box::leak(Box::new(register));
@@ -194,8 +229,7 @@ impl AuthHook {
             TokenIn::Username => username.map(Ok),
         };
         let checked = match token {
-            None => Err(Group::Placement),
-            Some(Ok("")) => Err(Group::Placement),
+            None | Some(Ok("")) => Err(Group::Placement),
             Some(Err(_)) => Err(Group::Structure),
             Some(Ok(token)) => {
                 let bearer = Bearer { client_id: connect.client_id().as_ref(), username };
@@ -213,7 +247,9 @@ impl AuthHook {
 impl Handler for AuthHook {
     async fn hook(&self, parameter: &Parameter, accumulated: Option<HookResult>) -> ReturnType {
         match parameter {
-            Parameter::ClientAuthenticate(connect) => (false, Some(HookResult::AuthResult(self.decide(connect)))),
+            Parameter::ClientAuthenticate(connect) => {
+                (false, Some(HookResult::AuthResult(self.decide(connect))))
+            }
             _ => (true, accumulated),
         }
     }
@@ -232,19 +268,22 @@ mod tests {
 
     fn checker(settings: &str) -> Checker {
         let settings: PolicySettings = toml::from_str(settings).unwrap();
-        let policy = Policy::resolve("strict", &settings, vec![Algorithm::HS256, Algorithm::HS512]).unwrap();
+        let policy =
+            Policy::resolve("strict", &settings, vec![Algorithm::HS256, Algorithm::HS512]).unwrap();
         let key = |algorithm, kid: &str, secret: &str| HookKey {
             algorithm,
             kid: Some(kid.into()),
             key: VerifyingKey::Secret(STANDARD.encode(secret)),
         };
-        let keys = [key(Algorithm::HS256, "a", "secret of a"), key(Algorithm::HS512, "b", "secret of b")];
+        let keys =
+            [key(Algorithm::HS256, "a", "secret of a"), key(Algorithm::HS512, "b", "secret of b")];
         let bound = [("clientid".to_owned(), Bound::ClientId)].into();
         Checker::new(&keys, &policy, Some("us".into()), vec!["mqtt".into()], bound).unwrap()
     }
 
-    fn token(kid: Option<&str>, secret: &str, change: Value) -> String {
-        let mut claims = json!({ "iss": "us", "aud": "mqtt", "clientid": "storm-1", "exp": 2000, "nbf": 500 });
+    fn token(kid: Option<&str>, secret: &str, change: &Value) -> String {
+        let mut claims =
+            json!({ "iss": "us", "aud": "mqtt", "clientid": "storm-1", "exp": 2000, "nbf": 500 });
         for (name, value) in change.as_object().unwrap() {
             match value {
                 Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
@@ -257,7 +296,7 @@ mod tests {
     }
 
     fn good(change: Value) -> String {
-        token(Some("a"), "secret of a", change)
+        token(Some("a"), "secret of a", &change)
     }
 
     const ALL: &str = "checks = [\"exp\", \"nbf\", \"iss\", \"aud\"]\nbinds = [\"clientid\"]";
@@ -289,17 +328,20 @@ mod tests {
     fn the_key_is_chosen_by_kid_and_algorithm() {
         let checker = checker(ALL);
         let check = |token: &str| checker.check(token, BEARER, NOW);
-        assert_eq!(check(&token(None, "secret of a", json!({}))), Ok(()));
-        assert_eq!(check(&token(Some("c"), "secret of a", json!({}))), Err(Group::Header));
-        assert_eq!(check(&token(Some("a"), "secret of b", json!({}))), Err(Group::Signature));
-        assert_eq!(check(&token(Some("b"), "secret of b", json!({}))), Err(Group::Algorithm));
+        assert_eq!(check(&token(None, "secret of a", &json!({}))), Ok(()));
+        assert_eq!(check(&token(Some("c"), "secret of a", &json!({}))), Err(Group::Header));
+        assert_eq!(check(&token(Some("a"), "secret of b", &json!({}))), Err(Group::Signature));
+        assert_eq!(check(&token(Some("b"), "secret of b", &json!({}))), Err(Group::Algorithm));
         assert_eq!(check("hunter2"), Err(Group::Structure));
     }
 
     #[test]
     fn a_kid_that_is_ignored_chooses_no_key() {
         let checker = checker(&format!("{ALL}\nunknown_kid = \"ignore\""));
-        assert_eq!(checker.check(&token(Some("c"), "secret of a", json!({})), BEARER, NOW), Ok(()));
+        assert_eq!(
+            checker.check(&token(Some("c"), "secret of a", &json!({})), BEARER, NOW),
+            Ok(())
+        );
     }
 
     #[test]

@@ -29,7 +29,11 @@ const BACKLOG: i32 = 4096;
 /// Longest packet: a CONNECT whose fields are all at their longest fits.
 const MAX_PACKET: u32 = 512 * 1024;
 
-pub(super) fn serve(settings: &Settings, follows_stdin: bool, ready: impl FnOnce(SocketAddr)) -> Result<()> {
+pub(super) fn serve(
+    settings: &Settings,
+    follows_stdin: bool,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<()> {
     Limits::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -92,13 +96,19 @@ fn listen(settings: &Settings) -> Result<Listener> {
         .bind()
         .and_then(Listener::tcp)
         .map_err(|error| {
-            Error::not_measured(format!("the embedded broker can't listen on `{}`: {error}", settings.listen))
-                .hint("`--listen 127.0.0.1:0` takes a free port")
+            Error::not_measured(format!(
+                "the embedded broker can't listen on `{}`: {error}",
+                settings.listen
+            ))
+            .hint("`--listen 127.0.0.1:0` takes a free port")
         })
 }
 
+/// The keys and values with which the plugin is told its key.
+type PluginKey = Vec<(&'static str, Value)>;
+
 /// The plugin's settings of the key: a secret as it is, a public key in a file.
-fn plugin_key(key: &VerifyingKey) -> Result<(Vec<(&'static str, Value)>, Option<NamedTempFile>)> {
+fn plugin_key(key: &VerifyingKey) -> Result<(PluginKey, Option<NamedTempFile>)> {
     match key {
         VerifyingKey::Secret(base64) => {
             let key = vec![
@@ -122,7 +132,13 @@ fn plugin_key(key: &VerifyingKey) -> Result<(Vec<(&'static str, Value)>, Option<
     }
 }
 
-fn plugin_checks(exp: bool, nbf: bool, iss: Option<&str>, aud: &[String], bound: &BTreeMap<String, Bound>) -> Table {
+fn plugin_checks(
+    exp: bool,
+    nbf: bool,
+    iss: Option<&str>,
+    aud: &[String],
+    bound: &BTreeMap<String, Bound>,
+) -> Table {
     let mut checks = Table::new();
     for (name, is_checked) in [("exp", exp), ("nbf", nbf)] {
         if is_checked {
@@ -145,7 +161,7 @@ fn plugin_checks(exp: bool, nbf: bool, iss: Option<&str>, aud: &[String], bound:
     checks
 }
 
-fn plugin_config(token_in: TokenIn, key: Vec<(&'static str, Value)>, checks: Table) -> String {
+fn plugin_config(token_in: TokenIn, key: PluginKey, checks: Table) -> String {
     let mut config = Table::new();
     let from = match token_in {
         TokenIn::Password => "password",

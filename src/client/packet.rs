@@ -58,7 +58,11 @@ impl Connect<'_> {
         remaining_length(length, out);
         out.extend_from_slice(&[0, 4, b'M', b'Q', b'T', b'T', if is_v5 { 5 } else { 4 }]);
         let flag = |set: bool, bit: u8| u8::from(set) << bit;
-        out.push(flag(self.username.is_some(), 7) | flag(self.password.is_some(), 6) | flag(self.clean_start, 1));
+        out.push(
+            flag(self.username.is_some(), 7)
+                | flag(self.password.is_some(), 6)
+                | flag(self.clean_start, 1),
+        );
         out.extend_from_slice(&self.keep_alive.to_be_bytes());
         if is_v5 {
             out.push(0);
@@ -107,13 +111,21 @@ impl Connack {
         match (protocol, bytes) {
             (_, []) => return Self::Incomplete,
             (Protocol::V4, [CONNACK, 2, 0 | 1, code, ..]) => return Self::complete(*code, None, 4),
-            (Protocol::V5, [CONNACK, 3, 0 | 1, code, 0, ..]) => return Self::complete(*code, None, 5),
+            (Protocol::V5, [CONNACK, 3, 0 | 1, code, 0, ..]) => {
+                return Self::complete(*code, None, 5);
+            }
             // A broker without 5.0 may answer in the format of 3.1.1 (MQTT 5.0, 3.1.2.2), but not accept.
-            (Protocol::V5, [CONNACK, 2, 0, code, ..]) if *code != 0 => return Self::complete(*code, None, 4),
+            (Protocol::V5, [CONNACK, 2, 0, code, ..]) if *code != 0 => {
+                return Self::complete(*code, None, 4);
+            }
             _ => {}
         }
         if bytes[0] != CONNACK {
-            return Self::Wrong(if matches!(bytes[0] >> 4, 1..=15) { "another_packet" } else { "garbage" });
+            return Self::Wrong(if matches!(bytes[0] >> 4, 1..=15) {
+                "another_packet"
+            } else {
+                "garbage"
+            });
         }
         let length = match mqttbytes::check(bytes.iter(), MAX_PACKET) {
             Ok(header) => header.frame_length(),
@@ -129,12 +141,15 @@ impl Connack {
 
     fn whole(packet: &[u8], protocol: Protocol) -> Self {
         let header = packet.iter().skip(1).take_while(|byte| **byte & 128 != 0).count() + 2;
-        let Some([0 | 1, code, ..]) = packet.get(header..) else { return Self::Wrong("malformed_connack") };
+        let Some([0 | 1, code, ..]) = packet.get(header..) else {
+            return Self::Wrong("malformed_connack");
+        };
         let mut copy = BytesMut::from(packet);
         copy[header + 1] = KNOWN_CODE;
         match (protocol, v5::Packet::read(&mut copy, None)) {
             (Protocol::V5, Ok(v5::Packet::ConnAck(connack))) => {
-                let keep_alive = connack.properties.and_then(|properties| properties.server_keep_alive);
+                let keep_alive =
+                    connack.properties.and_then(|properties| properties.server_keep_alive);
                 Self::complete(*code, keep_alive, packet.len())
             }
             // 3.1.1 knows only packets of two bytes, which were taken above.
@@ -169,7 +184,9 @@ pub fn read_session(bytes: &mut BytesMut, protocol: Protocol) -> Option<Session>
     };
     let packet = bytes.split_to(length).freeze();
     Some(match packet[0] >> 4 {
-        14 if protocol == Protocol::V5 => Session::Disconnect(if length > 2 { packet[2] } else { 0 }),
+        14 if protocol == Protocol::V5 => {
+            Session::Disconnect(if length > 2 { packet[2] } else { 0 })
+        }
         _ => known(&packet, protocol),
     })
 }
@@ -181,7 +198,11 @@ fn known(packet: &Bytes, protocol: Protocol) -> Session {
         Protocol::V4 => v4::Packet::read(&mut copy, MAX_PACKET).is_ok(),
         Protocol::V5 => v5::Packet::read(&mut copy, None).is_ok(),
     };
-    if is_known && !matches!(packet[0] >> 4, 1 | 2 | 8 | 10 | 12 | 14) { Session::Other } else { Session::Wrong }
+    if is_known && !matches!(packet[0] >> 4, 1 | 2 | 8 | 10 | 12 | 14) {
+        Session::Other
+    } else {
+        Session::Wrong
+    }
 }
 
 #[cfg(test)]
@@ -190,27 +211,45 @@ mod tests {
 
     use super::*;
 
-    fn connect<'a>(protocol: Protocol, username: Option<&'a [u8]>, password: Option<&'a [u8]>) -> Connect<'a> {
-        Connect { protocol, clean_start: true, keep_alive: 60, client_id: b"storm-1", username, password }
+    fn connect<'a>(
+        protocol: Protocol,
+        username: Option<&'a [u8]>,
+        password: Option<&'a [u8]>,
+    ) -> Connect<'a> {
+        Connect {
+            protocol,
+            clean_start: true,
+            keep_alive: 60,
+            client_id: b"storm-1",
+            username,
+            password,
+        }
     }
 
     #[test]
     fn the_codec_reads_back_what_was_encoded() {
-        for (username, password) in [(Some("user"), Some("token")), (Some("user"), None), (None, None)] {
+        for (username, password) in
+            [(Some("user"), Some("token")), (Some("user"), None), (None, None)]
+        {
             let mut out = Vec::new();
             let login = (username.map(str::as_bytes), password.map(str::as_bytes));
             assert!(connect(Protocol::V4, login.0, login.1).encode(&mut out));
-            let v4::Packet::Connect(read) = v4::Packet::read(&mut BytesMut::from(&out[..]), MAX_PACKET).unwrap() else {
+            let v4::Packet::Connect(read) =
+                v4::Packet::read(&mut BytesMut::from(&out[..]), MAX_PACKET).unwrap()
+            else {
                 panic!("not a CONNECT")
             };
             assert_eq!(read.client_id, "storm-1");
             assert_eq!(read.keep_alive, 60);
-            let expected = username.map(|user| (user.to_owned(), password.unwrap_or_default().to_owned()));
+            let expected =
+                username.map(|user| (user.to_owned(), password.unwrap_or_default().to_owned()));
             assert_eq!(read.login.map(|login| (login.username, login.password)), expected);
 
             out.clear();
             assert!(connect(Protocol::V5, login.0, login.1).encode(&mut out));
-            let v5::Packet::Connect(read, _, login) = v5::Packet::read(&mut BytesMut::from(&out[..]), None).unwrap() else {
+            let v5::Packet::Connect(read, _, login) =
+                v5::Packet::read(&mut BytesMut::from(&out[..]), None).unwrap()
+            else {
                 panic!("not a CONNECT")
             };
             assert_eq!((read.client_id.as_str(), read.clean_start), ("storm-1", true));
@@ -264,10 +303,23 @@ mod tests {
     fn what_is_no_connack_is_named() {
         assert_eq!(Connack::read(b"HTTP/1.1 400", Protocol::V5), Connack::Wrong("another_packet"));
         assert_eq!(Connack::read(&[0, 0, 0, 0], Protocol::V4), Connack::Wrong("garbage"));
-        assert_eq!(Connack::read(&[0x20, 2, 7, 0], Protocol::V4), Connack::Wrong("malformed_connack"));
-        assert_eq!(Connack::read(&[0x20, 255, 255, 255, 255, 1], Protocol::V4), Connack::Wrong("malformed_connack"));
-        assert_eq!(Connack::read(&[0x20, 2, 0, 0], Protocol::V5), Connack::Wrong("malformed_connack"), "accepts in 3.1.1");
-        assert_eq!(Connack::read(&[0x20, 2, 0, 1], Protocol::V5), Connack::Complete { code: 1, keep_alive: None, length: 4 });
+        assert_eq!(
+            Connack::read(&[0x20, 2, 7, 0], Protocol::V4),
+            Connack::Wrong("malformed_connack")
+        );
+        assert_eq!(
+            Connack::read(&[0x20, 255, 255, 255, 255, 1], Protocol::V4),
+            Connack::Wrong("malformed_connack")
+        );
+        assert_eq!(
+            Connack::read(&[0x20, 2, 0, 0], Protocol::V5),
+            Connack::Wrong("malformed_connack"),
+            "accepts in 3.1.1"
+        );
+        assert_eq!(
+            Connack::read(&[0x20, 2, 0, 1], Protocol::V5),
+            Connack::Complete { code: 1, keep_alive: None, length: 4 }
+        );
     }
 
     #[test]
@@ -275,7 +327,11 @@ mod tests {
         let mut bytes = BytesMut::from(&[0xD0, 0, 0xE0, 1, 0x8E, 0x20, 3, 0, 0, 0, 0xD0][..]);
         assert_eq!(read_session(&mut bytes, Protocol::V5), Some(Session::Pong));
         assert_eq!(read_session(&mut bytes, Protocol::V5), Some(Session::Disconnect(0x8E)));
-        assert_eq!(read_session(&mut bytes, Protocol::V5), Some(Session::Wrong), "a second CONNACK");
+        assert_eq!(
+            read_session(&mut bytes, Protocol::V5),
+            Some(Session::Wrong),
+            "a second CONNACK"
+        );
         assert_eq!(read_session(&mut bytes, Protocol::V5), None, "half a PINGRESP");
     }
 

@@ -1,6 +1,6 @@
 //! Which local address and port a socket is bound to.
 //!
-//! The kernel's own search for a free port costs several connects once many ports are in TIME_WAIT,
+//! The kernel's own search for a free port costs several connects once many ports are in `TIME_WAIT`,
 //! and would land in what is called TCP connect latency. So the ports are walked here, in order: the
 //! next one is the one that was used longest ago.
 
@@ -25,12 +25,24 @@ pub struct PortWalk {
 
 impl PortWalk {
     /// Ports of worker `worker` of `workers`; `random` chooses where it starts.
-    pub fn new(sources: &[IpAddr], ports: &RangeInclusive<u16>, worker: usize, workers: usize, random: u32) -> Self {
+    pub fn new(
+        sources: &[IpAddr],
+        ports: &RangeInclusive<u16>,
+        worker: usize,
+        workers: usize,
+        random: u32,
+    ) -> Self {
         let all = u32::from(ports.end() - ports.start()) + 1;
         let (worker, workers) = (worker as u32, (workers as u32).max(1));
         let share = (all / workers).max(1);
         let first = u32::from(*ports.start()) + (share * worker).min(all - share);
-        Self { sources: sources.to_vec(), first: first as u16, count: share, steps: 0, offset: random % share }
+        Self {
+            sources: sources.to_vec(),
+            first: first as u16,
+            count: share,
+            steps: 0,
+            offset: random % share,
+        }
     }
 
     /// How many ports there are to try for one address.
@@ -57,7 +69,10 @@ impl PortWalk {
             }
             if self.count == 1 {
                 // Nothing else is left to this worker; the kernel chooses.
-                return SocketAddr::new(self.sources.get(source).copied().unwrap_or(Ipv4Addr::UNSPECIFIED.into()), 0);
+                return SocketAddr::new(
+                    self.sources.get(source).copied().unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
+                    0,
+                );
             }
         }
     }
@@ -97,6 +112,9 @@ mod tests {
         let mut walk = PortWalk::new(&sources, &(32_768..=60_999), 0, 1, 0);
         let seen: Vec<SocketAddr> = (0..4).map(|_| walk.next(TARGET)).collect();
         assert_eq!(seen[0].port(), seen[1].port());
-        assert_eq!([seen[0].ip(), seen[1].ip(), seen[2].ip()], [sources[0], sources[1], sources[0]]);
+        assert_eq!(
+            [seen[0].ip(), seen[1].ip(), seen[2].ip()],
+            [sources[0], sources[1], sources[0]]
+        );
     }
 }

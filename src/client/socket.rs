@@ -8,7 +8,8 @@ use std::{
 use rustix::{
     io::Errno,
     net::{
-        AddressFamily, SendFlags, SocketFlags, SocketType, bind, connect, ipproto, send, socket_with, sockopt,
+        AddressFamily, SendFlags, SocketFlags, SocketType, bind, connect, ipproto, send,
+        socket_with, sockopt,
     },
 };
 
@@ -91,8 +92,15 @@ pub fn failed(error: Errno) -> Outcome {
         Errno::HOSTUNREACH => Outcome::TcpFailed("EHOSTUNREACH"),
         Errno::NETUNREACH => Outcome::TcpFailed("ENETUNREACH"),
         Errno::PIPE => Outcome::TcpFailed("EPIPE"),
-        Errno::ADDRNOTAVAIL | Errno::ADDRINUSE | Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM
-        | Errno::ACCESS | Errno::PERM | Errno::INVAL => local(error),
+        Errno::ADDRNOTAVAIL
+        | Errno::ADDRINUSE
+        | Errno::MFILE
+        | Errno::NFILE
+        | Errno::NOBUFS
+        | Errno::NOMEM
+        | Errno::ACCESS
+        | Errno::PERM
+        | Errno::INVAL => local(error),
         _ => Outcome::TcpFailed("other"),
     }
 }

@@ -5,8 +5,7 @@ use std::{io::BufRead, net::SocketAddr};
 use super::{resolve, say};
 use crate::{
     broker::{Settings, serve},
-    cli,
-    engine,
+    cli, engine,
     error::{Error, Exit, Result},
 };
 
@@ -38,6 +37,7 @@ fn from_stdin() -> Result<Settings> {
         .read_line(&mut line)
         .map_err(|error| Error::usage(format!("can't read the settings from stdin: {error}")))?;
     // What is wrong is said by its place only: the line holds keys.
-    serde_json::from_str(&line)
-        .map_err(|error| Error::usage(format!("the settings on stdin are wrong at column {}", error.column())))
+    serde_json::from_str(&line).map_err(|error| {
+        Error::usage(format!("the settings on stdin are wrong at column {}", error.column()))
+    })
 }

@@ -36,10 +36,20 @@ fn render(plan: &Plan, estimate: &Estimate) -> String {
 fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Result {
     let brokers: Vec<&str> = plan.brokers.iter().map(|broker| broker.label.as_str()).collect();
     writeln!(out, "{} ({})", plan.scenario.name, plan.path.display())?;
-    writeln!(out, "  brokers      {}, MQTT {}", brokers.join(", "), if u8::from(plan.protocol) == 5 { "5.0" } else { "3.1.1" })?;
+    writeln!(
+        out,
+        "  brokers      {}, MQTT {}",
+        brokers.join(", "),
+        if u8::from(plan.protocol) == 5 { "5.0" } else { "3.1.1" }
+    )?;
     writeln!(out, "  promises     {}", promises(plan))?;
     writeln!(out, "  attempts     {}", attempts(plan))?;
-    writeln!(out, "  hold         {}, connect timeout {}", shown(plan.load().hold), shown(plan.load().connect_timeout))?;
+    writeln!(
+        out,
+        "  hold         {}, connect timeout {}",
+        shown(plan.load().hold),
+        shown(plan.load().connect_timeout)
+    )?;
     let budget = &plan.budget;
     writeln!(
         out,
@@ -56,7 +66,11 @@ fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Re
         count(estimate.ahead),
         shown_s(estimate.ahead_time.as_secs_f64()),
         shown_s(estimate.all_time.as_secs_f64()),
-        if estimate.waits { "; the schedule WILL WAIT for signatures: see phase `token`" } else { "" },
+        if estimate.waits {
+            "; the schedule WILL WAIT for signatures: see phase `token`"
+        } else {
+            ""
+        },
     )?;
     writeln!(out, "  token end    {}", ends(plan))?;
     writeln!(out, "  workers      {}", plan.workers)?;
@@ -70,10 +84,13 @@ fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Re
         .iter()
         .zip(counts)
         .map(|(kind, number)| {
-            let key = kind.key.map_or_else(|| "-".into(), |index| {
-                let key = &plan.mould.keys[index];
-                format!("{} ({})", key.name, key.algorithm)
-            });
+            let key = kind.key.map_or_else(
+                || "-".into(),
+                |index| {
+                    let key = &plan.mould.keys[index];
+                    format!("{} ({})", key.name, key.algorithm)
+                },
+            );
             vec![format!("  {}", kind.label), count(number), key, kind.defect.summary.into()]
         })
         .collect();
@@ -86,8 +103,10 @@ fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Re
 
 fn promises(plan: &Plan) -> String {
     let policy = &plan.policy;
-    let checks: Vec<String> = policy.checks.iter().map(|check| format!("{check:?}").to_lowercase()).collect();
-    let list = |names: &[String]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+    let checks: Vec<String> =
+        policy.checks.iter().map(|check| format!("{check:?}").to_lowercase()).collect();
+    let list =
+        |names: &[String]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
     format!(
         "profile `{}`: checks {}, requires {}, binds {}, leeway {}",
         policy.profile,
@@ -120,7 +139,8 @@ fn attempts(plan: &Plan) -> String {
 fn ends(plan: &Plan) -> String {
     let (ttl, hold) = (plan.mould.ttl, plan.load().hold);
     let last = plan.schedule().and_then(Iterator::last);
-    let has_lasting = plan.mould.kinds.iter().any(|kind| kind.key.is_some() && kind.recipe.exp == Exp::Ttl);
+    let has_lasting =
+        plan.mould.kinds.iter().any(|kind| kind.key.is_some() && kind.recipe.exp == Exp::Ttl);
     if !has_lasting {
         return "no token of this mix ends during the run".into();
     }

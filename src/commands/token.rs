@@ -30,8 +30,13 @@ pub(super) fn mint(
     if !mix.iter().any(|entry| entry.label() == wanted) {
         // A kind that the mix does not have is minted with its defaults.
         if !DEFECTS.iter().any(|defect| defect.name == wanted) {
-            let known: Vec<&str> = mix.iter().map(Mix::label).chain(DEFECTS.iter().map(|defect| defect.name)).collect();
-            return Err(Error::usage(format!("there is no token `{wanted}`")).hint(suggestion(&wanted, known)));
+            let known: Vec<&str> = mix
+                .iter()
+                .map(Mix::label)
+                .chain(DEFECTS.iter().map(|defect| defect.name))
+                .collect();
+            return Err(Error::usage(format!("there is no token `{wanted}`"))
+                .hint(suggestion(&wanted, known)));
         }
         mix.push(Mix { token: wanted.clone(), share: 1.0, by: None, key: None, name: None });
     }
@@ -42,7 +47,9 @@ pub(super) fn mint(
     let mut bytes = Vec::new();
     let (password, _) = Minter::new(&plan.mould)?.mint(kind, client, at, &mut bytes)?;
     if password == Password::Absent {
-        anstream::eprintln!("`{wanted}` brings neither user name nor password: there is nothing to print");
+        anstream::eprintln!(
+            "`{wanted}` brings neither user name nor password: there is nothing to print"
+        );
         return Ok(Exit::Fine);
     }
     say(&(String::from_utf8_lossy(&bytes).into_owned() + "\n"))
@@ -54,7 +61,9 @@ pub(super) fn inspect(token: Option<&str>) -> Result<Exit> {
     let token = match token {
         Some(token) if token != "-" => token,
         _ => {
-            let unreadable = |error: std::io::Error| Error::usage(format!("can't read a token from stdin: {error}"));
+            let unreadable = |error: std::io::Error| {
+                Error::usage(format!("can't read a token from stdin: {error}"))
+            };
             std::io::stdin().take(1 << 20).read_to_string(&mut text).map_err(unreadable)?;
             text.trim()
         }
@@ -75,20 +84,36 @@ fn taken_apart(token: &str, now: i64) -> Result<String> {
             .decode(segment)
             .map_err(|error| Error::usage(format!("the {name} is not base64url: {error}")))?;
         serde_json::from_slice(&bytes).map_err(|error| {
-            Error::usage(format!("the {name} is not JSON (line {}, column {})", error.line(), error.column()))
+            Error::usage(format!(
+                "the {name} is not JSON (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
         })
     };
     let (header, payload) = (decode("header", header)?, decode("payload", payload)?);
     let mut out = String::new();
     let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default();
-    let bytes = URL_SAFE_NO_PAD.decode(signature).map_or_else(|_| "not base64url".into(), |bytes| format!("{} bytes", bytes.len()));
+    let bytes = URL_SAFE_NO_PAD
+        .decode(signature)
+        .map_or_else(|_| "not base64url".into(), |bytes| format!("{} bytes", bytes.len()));
     // Writing to a `String` can't fail.
-    let _ = writeln!(out, "header {}\nclaims {}\nsignature {bytes}, not verified", pretty(&header), pretty(&payload));
+    let _ = writeln!(
+        out,
+        "header {}\nclaims {}\nsignature {bytes}, not verified",
+        pretty(&header),
+        pretty(&payload)
+    );
     for (claim, word) in [("iat", "issued"), ("nbf", "valid from"), ("exp", "expires")] {
         if let Some(at) = payload.get(claim).and_then(Value::as_f64) {
-            let date = jiff::Timestamp::from_second(at as i64).map_or_else(|_| "no date".into(), |date| date.to_string());
+            let date = jiff::Timestamp::from_second(at as i64)
+                .map_or_else(|_| "no date".into(), |date| date.to_string());
             let distance = at as i64 - now;
-            let relative = if distance < 0 { format!("{} s ago", -distance) } else { format!("in {distance} s") };
+            let relative = if distance < 0 {
+                format!("{} s ago", -distance)
+            } else {
+                format!("in {distance} s")
+            };
             let _ = writeln!(out, "{word} {date}, {relative}");
         }
     }
@@ -117,14 +142,26 @@ pub(super) fn defects(as_json: bool) -> Result<Exit> {
     let rows: Vec<Vec<String>> = DEFECTS
         .iter()
         .map(|defect| {
-            let group = defect.group.map_or_else(|| "control".into(), |group| format!("{group:?}").to_lowercase());
+            let group = defect
+                .group
+                .map_or_else(|| "control".into(), |group| format!("{group:?}").to_lowercase());
             let parameters: Vec<String> = defect
                 .parameters
                 .iter()
-                .map(|parameter| format!("{} ({}, {})", parameter.name, parameter.summary, parameter.default))
+                .map(|parameter| {
+                    format!("{} ({}, {})", parameter.name, parameter.summary, parameter.default)
+                })
                 .collect();
             let severity = format!("{:?}", defect.severity).to_lowercase();
-            [defect.name.into(), group, severity, parameters.join(", "), defect.summary.into(), defect.source.into()].to_vec()
+            [
+                defect.name.into(),
+                group,
+                severity,
+                parameters.join(", "),
+                defect.summary.into(),
+                defect.source.into(),
+            ]
+            .to_vec()
         })
         .collect();
     say(&table(&["name", "group", "if accepted", "parameters", "what it is", "source"], &rows))
@@ -137,7 +174,12 @@ mod tests {
     #[test]
     fn a_token_is_taken_apart_without_its_signature() {
         let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
-        let token = format!("{}.{}.{}", encode(r#"{"alg":"HS256"}"#), encode(r#"{"exp":1000}"#), encode("secret"));
+        let token = format!(
+            "{}.{}.{}",
+            encode(r#"{"alg":"HS256"}"#),
+            encode(r#"{"exp":1000}"#),
+            encode("secret")
+        );
         insta::assert_snapshot!(taken_apart(&token, 1010).unwrap(), @r#"
         header {
           "alg": "HS256"
@@ -152,7 +194,15 @@ mod tests {
 
     #[test]
     fn what_is_no_token_says_why() {
-        assert_eq!(taken_apart("a.b", 0).unwrap_err().to_string(), "a JWT has 3 segments, this has 2");
-        assert!(taken_apart("!.e30.e30", 0).unwrap_err().to_string().starts_with("the header is not base64url"));
+        assert_eq!(
+            taken_apart("a.b", 0).unwrap_err().to_string(),
+            "a JWT has 3 segments, this has 2"
+        );
+        assert!(
+            taken_apart("!.e30.e30", 0)
+                .unwrap_err()
+                .to_string()
+                .starts_with("the header is not base64url")
+        );
     }
 }

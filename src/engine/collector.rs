@@ -62,7 +62,12 @@ struct Lane {
 }
 
 impl Collector {
-    pub(super) fn new(storm: &Arc<Storm>, path: PathBuf, limits: &Limits, targets: &Targets) -> Self {
+    pub(super) fn new(
+        storm: &Arc<Storm>,
+        path: PathBuf,
+        limits: &Limits,
+        targets: &Targets,
+    ) -> Self {
         let rss = resident();
         Self {
             workers: Vec::new(),
@@ -74,7 +79,11 @@ impl Collector {
             environment: Environment::read(limits),
             watch: Watch::new(limits.cpus, targets.shares_host),
             verifiers: targets.verifiers.clone(),
-            generator: Generator { rss_start_bytes: rss, rss_peak_open_bytes: rss, ..Generator::default() },
+            generator: Generator {
+                rss_start_bytes: rss,
+                rss_peak_open_bytes: rss,
+                ..Generator::default()
+            },
             ended: storm.start,
             storm: Arc::clone(storm),
         }
@@ -86,7 +95,12 @@ impl Collector {
     }
 
     /// Collects until all workers are done, or nothing can be measured.
-    pub(super) fn collect(&mut self, supply: &Supply, signals: &[Arc<Signal>], options: &mut Options) -> Result<()> {
+    pub(super) fn collect(
+        &mut self,
+        supply: &Supply,
+        signals: &[Arc<Signal>],
+        options: &mut Options,
+    ) -> Result<()> {
         options.screen.storm();
         let mut is_stopping = false;
         while self.workers.iter().any(|worker| !worker.is_done) {
@@ -118,7 +132,9 @@ impl Collector {
     fn next_report(&self) -> Option<(usize, Report)> {
         let mut select = Select::new();
         let mut numbers = Vec::with_capacity(self.workers.len());
-        for (number, worker) in self.workers.iter().enumerate().filter(|(_, worker)| !worker.is_done) {
+        for (number, worker) in
+            self.workers.iter().enumerate().filter(|(_, worker)| !worker.is_done)
+        {
             select.recv(&worker.reports);
             numbers.push(number);
         }
@@ -161,13 +177,20 @@ impl Collector {
             seen.open = self.workers.iter().map(|worker| worker.open).sum();
             self.generator.open_peak = self.generator.open_peak.max(seen.open);
             if seen.open >= self.generator.open_peak {
-                self.generator.rss_peak_open_bytes = self.generator.rss_peak_open_bytes.max(resident());
+                self.generator.rss_peak_open_bytes =
+                    self.generator.rss_peak_open_bytes.max(resident());
             }
             let is_storm = self.all.attempts() + self.all.abandoned < self.storm.plan.attempts;
             self.watch.look(self.storm.clock.now(), is_storm);
             self.open_folder()?;
             if let Some(folder) = &mut self.folder {
-                folder.second(&self.storm.plan, self.storm.clock, self.storm.start, second, &seen)?;
+                folder.second(
+                    &self.storm.plan,
+                    self.storm.clock,
+                    self.storm.start,
+                    second,
+                    &seen,
+                )?;
             }
             options.screen.second(&self.snapshot(second, &seen, !is_storm));
         }
@@ -192,7 +215,10 @@ impl Collector {
     /// Whether any attempt got further than the TCP handshake, or failed for a reason of ours.
     fn has_reached(&self) -> bool {
         self.all.tallies().iter().any(|(tally, _)| {
-            !matches!(tally.outcome, Outcome::TcpFailed(_) | Outcome::Timeout(Phase::TcpConnect | Phase::Token))
+            !matches!(
+                tally.outcome,
+                Outcome::TcpFailed(_) | Outcome::Timeout(Phase::TcpConnect | Phase::Token)
+            )
         })
     }
 
@@ -200,20 +226,40 @@ impl Collector {
         let first = self.all.first_start.unwrap_or(u64::MAX);
         let is_late = self.storm.clock.now().saturating_sub(self.storm.timeout) >= first;
         let is_over = self.workers.iter().all(|worker| worker.is_done) && self.all.attempts() > 0;
-        if self.folder.is_some() || !(is_late || is_over) || self.all.attempts() == 0 || self.has_reached() {
+        if self.folder.is_some()
+            || !(is_late || is_over)
+            || self.all.attempts() == 0
+            || self.has_reached()
+        {
             return Ok(());
         }
-        let mut reasons: Vec<String> =
-            self.all.tallies().iter().map(|(tally, count)| format!("{count} x {}", tally.outcome.code())).collect();
+        let mut reasons: Vec<String> = self
+            .all
+            .tallies()
+            .iter()
+            .map(|(tally, count)| format!("{count} x {}", tally.outcome.code()))
+            .collect();
         reasons.dedup();
-        let brokers: Vec<String> = self.storm.targets.iter().map(|target| format!("`{target}`")).collect();
-        Err(Error::not_measured(format!("no broker answers at {}: {}", brokers.join(", "), reasons.join(", ")))
-            .hint("start the broker, or check `[target] brokers`; `--target embedded` brings one along"))
+        let brokers: Vec<String> =
+            self.storm.targets.iter().map(|target| format!("`{target}`")).collect();
+        Err(Error::not_measured(format!(
+            "no broker answers at {}: {}",
+            brokers.join(", "),
+            reasons.join(", ")
+        ))
+        .hint(
+            "start the broker, or check `[target] brokers`; `--target embedded` brings one along",
+        ))
     }
 
     fn snapshot(&self, second: u64, seen: &Measurements, is_holding: bool) -> Snapshot {
         let count = |wanted: fn(Outcome) -> bool| -> u64 {
-            self.all.tallies().iter().filter(|(tally, _)| wanted(tally.outcome)).map(|(_, count)| count).sum()
+            self.all
+                .tallies()
+                .iter()
+                .filter(|(tally, _)| wanted(tally.outcome))
+                .map(|(_, count)| count)
+                .sum()
         };
         let connack = self.all.latency(Phase::Connack, None, None, None);
         Snapshot {
@@ -263,7 +309,10 @@ impl Collector {
         let start = all.first_start.unwrap_or(self.storm.start);
         let kinds = plan.mould.kinds.iter().enumerate();
         let brokers = plan.brokers.iter().enumerate();
-        let generator = Generator { workers: self.generator.workers, ..tables::generator(all, &self.generator) };
+        let generator = Generator {
+            workers: self.generator.workers,
+            ..tables::generator(all, &self.generator)
+        };
         let mut summary = Summary {
             format: FORMAT,
             partial,
@@ -284,9 +333,13 @@ impl Collector {
             outcomes,
             verdicts,
             phases: tables::phases(|phase| all.latency(phase, None, None, None), timeout),
-            by_token: kinds.map(|(at, kind)| (kind.label.clone(), tables::token(all, &tallies, at, timeout))).collect(),
+            by_token: kinds
+                .map(|(at, kind)| (kind.label.clone(), tables::token(all, &tallies, at, timeout)))
+                .collect(),
             by_broker: brokers
-                .map(|(at, broker)| (broker.label.clone(), tables::broker(all, &tallies, at, timeout)))
+                .map(|(at, broker)| {
+                    (broker.label.clone(), tables::broker(all, &tallies, at, timeout))
+                })
                 .collect(),
             sessions: tables::sessions(all),
             throughput: tables::throughput(plan, all, self.storm.start),

@@ -20,7 +20,7 @@ pub(super) enum State {
     Awaiting,
     /// Accepted, and staying.
     Holding,
-    /// Refused, or DISCONNECT sent: the broker is given the time to close first, so that TIME_WAIT
+    /// Refused, or DISCONNECT sent: the broker is given the time to close first, so that `TIME_WAIT`
     /// does not take up a local port.
     Leaving,
 }

@@ -1,6 +1,6 @@
 //! When a worker's next attempt is due.
 
-use std::{collections::VecDeque, iter::StepBy, iter::Skip};
+use std::{collections::VecDeque, iter::Skip, iter::StepBy};
 
 use crate::plan::{Model, Plan, schedule::Schedule};
 
@@ -10,7 +10,7 @@ pub(super) enum Pace {
     /// Due times that do not wait for answers.
     Open {
         /// Its share of the schedule.
-        schedule: StepBy<Skip<Schedule>>,
+        schedule: Box<StepBy<Skip<Schedule>>>,
         /// When the storm starts.
         storm: u64,
         /// The next due time.
@@ -30,14 +30,19 @@ impl Pace {
     pub(super) fn new(plan: &Plan, worker: usize, workers: usize, storm: u64) -> Self {
         match (&plan.model, plan.schedule()) {
             (Model::Open { .. }, Some(schedule)) => {
-                let mut schedule = schedule.skip(worker).step_by(workers);
+                let mut schedule = Box::new(schedule.skip(worker).step_by(workers));
                 let next = schedule.next().map(|due| storm + due);
                 Self::Open { schedule, storm, next }
             }
             (Model::Closed { concurrency }, _) => {
-                let share = |all: u64| all / workers as u64 + u64::from((worker as u64) < all % workers as u64);
+                let share = |all: u64| {
+                    all / workers as u64 + u64::from((worker as u64) < all % workers as u64)
+                };
                 let slots = share(u64::from(*concurrency)) as usize;
-                Self::Closed { free: std::iter::repeat_n(storm, slots).collect(), left: share(plan.attempts) }
+                Self::Closed {
+                    free: std::iter::repeat_n(storm, slots).collect(),
+                    left: share(plan.attempts),
+                }
             }
             (Model::Open { .. }, None) => Self::Closed { free: VecDeque::new(), left: 0 },
         }

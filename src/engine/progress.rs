@@ -8,8 +8,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 const PLAIN_EVERY: u64 = 5;
 
 /// What is shown while a run goes on.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[derive(clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
 pub enum Mode {
     /// Bars on a terminal, plain lines elsewhere.
     #[default]

@@ -1,8 +1,8 @@
 //! What all workers of a run share, and never change.
 
-use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc};
+use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 
-use super::{target::Targets, worker::keep_alive};
+use super::target::Targets;
 use crate::{
     clock::{Clock, nanoseconds},
     measure::Measurements,
@@ -52,7 +52,11 @@ impl Storm {
             timeout: nanoseconds(load.connect_timeout),
             hold: nanoseconds(load.hold),
             keep_alive: keep_alive(load.keep_alive),
-            is_loopback: targets.addresses.iter().map(|address| address.ip().is_loopback()).collect(),
+            is_loopback: targets
+                .addresses
+                .iter()
+                .map(|address| address.ip().is_loopback())
+                .collect(),
             targets: targets.addresses.clone(),
             judge: Judge::new(&plan.policy, plan.protocol, plan.scenario.target.clock_uncertainty),
             ports,
@@ -65,4 +69,9 @@ impl Storm {
     pub(super) fn recorder(&self) -> Measurements {
         Measurements::new(self.plan.mould.kinds.len(), self.plan.brokers.len())
     }
+}
+
+/// Whole seconds of a keep alive, which the plan has checked to fit.
+pub(super) fn keep_alive(duration: Duration) -> u16 {
+    u16::try_from(duration.as_secs()).unwrap_or(u16::MAX)
 }

@@ -30,7 +30,8 @@ pub(super) struct Targets {
 impl Targets {
     /// Starts the embedded brokers and resolves the names of the others.
     pub(super) fn start(plan: &Plan) -> Result<Self> {
-        let (mut addresses, mut verifiers, mut embedded) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let (mut addresses, mut verifiers, mut embedded) =
+            (Vec::new(), BTreeMap::new(), Vec::new());
         for broker in &plan.brokers {
             let address = match &broker.place {
                 Place::Embedded => {
@@ -53,20 +54,28 @@ impl Targets {
 fn resolve(plan: &Plan, host: &str, port: u16) -> Result<SocketAddr> {
     let found: Vec<SocketAddr> = (host, port)
         .to_socket_addrs()
-        .map_err(|error| Error::not_measured(format!("the broker's name `{host}` can't be resolved: {error}")))?
+        .map_err(|error| {
+            Error::not_measured(format!("the broker's name `{host}` can't be resolved: {error}"))
+        })?
         .collect();
     let sources = plan.sources();
-    let fits = |address: &&SocketAddr| sources.iter().all(|source| source.is_ipv4() == address.is_ipv4());
+    let fits =
+        |address: &&SocketAddr| sources.iter().all(|source| source.is_ipv4() == address.is_ipv4());
     // IPv4 first: where a broker listens on one family only, it is mostly that.
     let mut usable: Vec<&SocketAddr> = found.iter().filter(fits).collect();
     usable.sort_by_key(|address| !address.is_ipv4());
     let address = usable.first().copied().copied().ok_or_else(|| {
-        Error::usage(format!("`load.source_addresses` can't reach `{host}`: no address of the same family"))
-            .hint("IPv4 sources reach IPv4 brokers, IPv6 sources IPv6 brokers")
+        Error::usage(format!(
+            "`load.source_addresses` can't reach `{host}`: no address of the same family"
+        ))
+        .hint("IPv4 sources reach IPv4 brokers, IPv6 sources IPv6 brokers")
     })?;
     if !address.ip().is_loopback() && !plan.scenario.target.authorized {
-        return Err(Error::usage(format!("`{host}` is {}, which is not on this host", address.ip()))
-            .hint("if you may load it, say so: `--authorized`"));
+        return Err(Error::usage(format!(
+            "`{host}` is {}, which is not on this host",
+            address.ip()
+        ))
+        .hint("if you may load it, say so: `--authorized`"));
     }
     Ok(address)
 }
@@ -86,7 +95,11 @@ fn verifier(plan: &Plan) -> Result<Verifier> {
     }
     let policy = &plan.policy;
     let claims = &plan.mould.claims;
-    let iss = claims.get("iss").and_then(Value::as_str).filter(|_| policy.checks(Check::Iss)).map(str::to_owned);
+    let iss = claims
+        .get("iss")
+        .and_then(Value::as_str)
+        .filter(|_| policy.checks(Check::Iss))
+        .map(str::to_owned);
     let aud = if policy.checks(Check::Aud) { audience(claims.get("aud")) } else { Vec::new() };
     let bound = policy
         .binds
@@ -108,7 +121,11 @@ fn verifier(plan: &Plan) -> Result<Verifier> {
     }
     let keys = keys
         .iter()
-        .map(|key| HookKey { algorithm: key.algorithm, kid: key.kid.clone(), key: verifying(&key.verifying()) })
+        .map(|key| HookKey {
+            algorithm: key.algorithm,
+            kid: key.kid.clone(),
+            key: verifying(&key.verifying()),
+        })
         .collect();
     Ok(Verifier::Hook { keys, policy: Box::new(policy.clone()), iss, aud, bound })
 }
@@ -116,7 +133,9 @@ fn verifier(plan: &Plan) -> Result<Verifier> {
 fn audience(claim: Option<&Value>) -> Vec<String> {
     match claim {
         Some(Value::String(one)) => vec![one.clone()],
-        Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Some(Value::Array(several)) => {
+            several.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        }
         _ => Vec::new(),
     }
 }

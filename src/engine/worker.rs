@@ -3,15 +3,16 @@
 //! The hot path takes no lock and, after its buffers have grown, allocates nothing. Waiting is done
 //! in `epoll_pwait2` with a timeout in nanoseconds, so that pacing needs no timer of its own.
 
+mod answer;
+mod launch;
 mod session;
 
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
     num::NonZeroU64,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::OwnedFd,
     sync::Arc,
-    time::Duration,
 };
 
 use crossbeam_channel::{Receiver, Sender};
@@ -22,7 +23,6 @@ use rustix::{
         epoll::{self, CreateFlags, Event, EventData, EventFlags},
     },
     io::Errno,
-    net::{RecvFlags, recv},
 };
 use slab::Slab;
 
@@ -32,20 +32,13 @@ use super::{
     storm::Storm,
 };
 use crate::{
-    attempt::{Attempt, Close, Outcome, Phase, Step},
-    client::{
-        packet::{Connack, Connect},
-        port::PortWalk,
-        socket::{self, Sent},
-    },
+    attempt::{Attempt, Outcome, Phase, Step},
+    client::{port::PortWalk, socket},
     clock::SECOND,
     error::{Error, Result},
     host::thread_cpu,
     measure::Measurements,
-    plan::Plan,
-    scenario::TokenIn,
-    supply::{Outlet, Ready, Stock, signal::Signal},
-    token::Password,
+    supply::{Outlet, signal::Signal},
     verdict::Validity,
 };
 
@@ -126,9 +119,15 @@ impl Worker {
     ///
     /// # Errors
     /// When there is no descriptor for its epoll set.
-    pub(super) fn new(storm: &Arc<Storm>, number: usize, workers: usize, wiring: Wiring) -> Result<Self> {
+    pub(super) fn new(
+        storm: &Arc<Storm>,
+        number: usize,
+        workers: usize,
+        wiring: Wiring,
+    ) -> Result<Self> {
         let plan = &storm.plan;
-        let no_epoll = |error: Errno| Error::not_measured(format!("can't make an epoll set: {error}"));
+        let no_epoll =
+            |error: Errno| Error::not_measured(format!("can't make an epoll set: {error}"));
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(no_epoll)?;
         let bell = EventData::new_u64(Key::BELL.data());
         epoll::add(&epoll, wiring.signal.bell(), bell, EventFlags::IN).map_err(no_epoll)?;
@@ -214,142 +213,6 @@ impl Worker {
         let _ = epoll::wait(&self.epoll, spare_capacity(events), Some(&timeout));
     }
 
-    /// Starts the attempts that are due.
-    fn start_due(&mut self, mut now: u64) {
-        for _ in 0..STARTS_IN_A_ROW {
-            let Some(scheduled) = self.pace.take(now) else { return };
-            let client = self.next_client;
-            self.next_client += self.workers;
-            now = self.storm.clock.now();
-            self.recorder.start(now);
-            if self.cpu_at.is_none() {
-                self.cpu_at = Some(thread_cpu());
-            }
-            if self.waiting.is_empty() && self.stock() == Stock::Ready {
-                self.launch(client, scheduled, now, Step::NotEntered);
-            } else {
-                self.waiting.push_back(Waiting { client, scheduled, started: now });
-            }
-        }
-    }
-
-    /// Whether the next token is there; makes sure that its coming is heard.
-    fn stock(&mut self) -> Stock {
-        while self.unwanted > 0 && self.outlet.stock() == Stock::Ready {
-            self.outlet.take();
-            self.unwanted -= 1;
-        }
-        match self.outlet.stock() {
-            Stock::Pending => {
-                // Said first, looked again after: a token that comes in between is not missed.
-                self.signal.wait();
-                self.outlet.stock()
-            }
-            stock => stock,
-        }
-    }
-
-    /// Launches attempts whose tokens have come.
-    fn serve_waiting(&mut self) {
-        while !self.waiting.is_empty() {
-            match self.stock() {
-                Stock::Ready => {}
-                Stock::Pending => return,
-                Stock::Exhausted => {
-                    // Minting failed: the engine says why, and ends the run.
-                    self.recorder.abandoned += self.waiting.len() as u64;
-                    self.waiting.clear();
-                    return;
-                }
-            }
-            let now = self.storm.clock.now();
-            let Some(waiting) = self.waiting.pop_front() else { return };
-            self.launch(waiting.client, waiting.scheduled, waiting.started, Step::At(now));
-        }
-    }
-
-    /// Opens the connection of an attempt that has its token, and sends CONNECT if it can.
-    fn launch(&mut self, client: u64, scheduled: u64, started: u64, token: Step) {
-        let storm = Arc::clone(&self.storm);
-        let broker = storm.plan.broker_of(client);
-        let mut packet = self.packets.pop().unwrap_or_default();
-        packet.clear();
-        let Some((ready, bytes)) = self.outlet.take() else { return };
-        debug_assert_eq!(ready.client, client, "tokens come in the order of attempts");
-        let fits = encode(&storm.plan, &ready, bytes, (&mut self.name, &mut self.user), &mut packet);
-        let target = storm.targets[broker];
-        let opened = if fits {
-            socket::open(target, &mut self.walks[broker])
-        } else {
-            Err(Outcome::LocalError("token_too_long"))
-        };
-        let validity = Validity {
-            from: ready.times.nbf.map_or(i64::MIN, |nbf| storm.clock.at_wall(nbf)),
-            until: ready.times.exp.map_or(i64::MAX, |exp| storm.clock.at_wall(exp)),
-        };
-        let socket = match opened {
-            Ok(socket) => socket,
-            Err(outcome) => {
-                let tcp = if matches!(outcome, Outcome::TcpFailed(_)) { Step::Unfinished } else { Step::NotEntered };
-                let attempt = Attempt {
-                    client,
-                    kind: ready.kind,
-                    broker,
-                    scheduled,
-                    started,
-                    token,
-                    tcp,
-                    connack: Step::NotEntered,
-                    ended: storm.clock.now(),
-                    outcome,
-                };
-                self.record(&attempt, validity);
-                return;
-            }
-        };
-        self.generation = self.generation.wrapping_add(1);
-        let place = self.connections.insert(Connection {
-            socket,
-            generation: self.generation,
-            state: State::Connecting,
-            pinged: false,
-            kind: ready.kind as u16,
-            broker: broker as u16,
-            keep_alive: storm.keep_alive,
-            client,
-            scheduled,
-            started,
-            token,
-            tcp_at: started,
-            validity,
-            until: 0,
-            packet,
-            sent: 0,
-            partial: None,
-        });
-        self.in_flight += 1;
-        self.deadlines.push_back((started + storm.timeout, Key::new(place, self.generation)));
-        if storm.is_loopback[broker] {
-            // On loopback the handshake is over when `connect` returns: CONNECT goes out at once,
-            // and one wake-up an attempt is saved.
-            self.send_connect(place);
-        }
-        self.watch(place);
-    }
-
-    /// Puts a new connection under epoll.
-    fn watch(&mut self, place: usize) {
-        let Some(connection) = self.connections.get(place) else { return };
-        let mut flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
-        if connection.state != State::Awaiting {
-            flags |= EventFlags::OUT;
-        }
-        let data = EventData::new_u64(Key::new(place, connection.generation).data());
-        if epoll::add(&self.epoll, &connection.socket, data, flags).is_err() {
-            self.conclude(place, Outcome::LocalError("epoll"), self.storm.clock.now());
-        }
-    }
-
     fn on_event(&mut self, key: Key, flags: EventFlags) {
         if key == Key::BELL {
             self.signal.hush();
@@ -357,11 +220,14 @@ impl Worker {
         }
         let place = key.place();
         let is_current = |connection: &Connection| connection.generation == key.generation();
-        let Some(connection) = self.connections.get(place).filter(|found| is_current(found)) else { return };
+        let Some(connection) = self.connections.get(place).filter(|found| is_current(found)) else {
+            return;
+        };
         let ends = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
         match connection.state {
             State::Connecting if flags.intersects(EventFlags::ERR | EventFlags::HUP) => {
-                let outcome = socket::pending_error(&connection.socket).map_or(Outcome::TcpFailed("other"), socket::failed);
+                let outcome = socket::pending_error(&connection.socket)
+                    .map_or(Outcome::TcpFailed("other"), socket::failed);
                 self.conclude(place, outcome, self.storm.clock.now());
             }
             State::Connecting | State::Sending if flags.contains(EventFlags::OUT) => {
@@ -378,104 +244,6 @@ impl Worker {
         let now = self.storm.clock.now();
         if self.pace.due().is_some_and(|due| due <= now) {
             self.start_due(now);
-        }
-    }
-
-    /// Sends what is left of CONNECT.
-    fn send_connect(&mut self, place: usize) {
-        let now = self.storm.clock.now();
-        let Some(connection) = self.connections.get_mut(place) else { return };
-        loop {
-            match socket::send_some(connection.socket.as_fd(), &connection.packet[connection.sent..]) {
-                Sent::Bytes(count) => {
-                    if connection.state == State::Connecting {
-                        connection.state = State::Sending;
-                        connection.tcp_at = now;
-                    }
-                    connection.sent += count;
-                    if connection.sent == connection.packet.len() {
-                        connection.state = State::Awaiting;
-                        let packet = std::mem::take(&mut connection.packet);
-                        if self.packets.len() < SPARE_PACKETS {
-                            self.packets.push(packet);
-                        }
-                        return;
-                    }
-                }
-                Sent::Later => return,
-                Sent::Failed(error) => {
-                    let outcome = match connection.state {
-                        State::Connecting => socket::failed(error),
-                        _ => Outcome::Closed(Close::Rst),
-                    };
-                    self.conclude(place, outcome, now);
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Reads what is there. `ends`: the broker has closed, so all must be read until that is seen;
-    /// otherwise a short read says that nothing is left, and an edge will tell of more.
-    fn read(&mut self, place: usize, key: Key, ends: bool) {
-        loop {
-            let Some(connection) = self.connections.get(place) else { return };
-            if connection.generation != key.generation() {
-                return;
-            }
-            match recv(&connection.socket, &mut *self.inbox, RecvFlags::empty()) {
-                Ok((0, _)) => return self.on_end(place, Close::Fin),
-                Ok((count, _)) => {
-                    self.on_bytes(place, count);
-                    if !ends && count < INBOX {
-                        return;
-                    }
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return,
-                Err(_) => return self.on_end(place, Close::Rst),
-            }
-        }
-    }
-
-    fn on_end(&mut self, place: usize, close: Close) {
-        let now = self.storm.clock.now();
-        let Some(connection) = self.connections.get(place) else { return };
-        let close = match (close, &connection.partial) {
-            (Close::Fin, Some(_)) => Close::FinInPacket,
-            _ => close,
-        };
-        match connection.state {
-            State::Holding => self.drop_session(place, Outcome::Closed(close).code()),
-            State::Leaving => self.close(place),
-            _ => self.conclude(place, Outcome::Closed(close), now),
-        }
-    }
-
-    fn on_bytes(&mut self, place: usize, count: usize) {
-        let now = self.storm.clock.now();
-        let Some(connection) = self.connections.get_mut(place) else { return };
-        match connection.state {
-            State::Leaving => {}
-            State::Holding => self.on_session_bytes(place, count),
-            _ => {
-                let answer = match &mut connection.partial {
-                    None => Connack::read(&self.inbox[..count], self.storm.plan.protocol),
-                    Some(partial) => {
-                        partial.extend_from_slice(&self.inbox[..count]);
-                        Connack::read(partial, self.storm.plan.protocol)
-                    }
-                };
-                match answer {
-                    Connack::Complete { code: 0, keep_alive, length } => self.accept(place, (keep_alive, length), count, now),
-                    Connack::Complete { code, .. } => self.conclude(place, Outcome::Refused(code), now),
-                    Connack::Wrong(what) => self.conclude(place, Outcome::ProtocolError(what), now),
-                    Connack::Incomplete => {
-                        let inbox = &self.inbox[..count];
-                        connection.partial.get_or_insert_with(|| Box::new(inbox.into()));
-                    }
-                }
-            }
         }
     }
 
@@ -509,18 +277,23 @@ impl Worker {
     /// Ends the attempts whose time is up.
     fn expire(&mut self, now: u64) {
         while let Some((at, key)) = self.deadlines.front().copied() {
-            let stands = self
-                .connections
-                .get(key.place())
-                .filter(|connection| connection.generation == key.generation() && connection.in_flight());
+            let stands = self.connections.get(key.place()).filter(|connection| {
+                connection.generation == key.generation() && connection.in_flight()
+            });
             match stands.map(Connection::phase) {
-                Some(phase) if at <= now => self.conclude(key.place(), Outcome::Timeout(phase), now),
+                Some(phase) if at <= now => {
+                    self.conclude(key.place(), Outcome::Timeout(phase), now);
+                }
                 Some(_) => break,
                 None => {}
             }
             self.deadlines.pop_front();
         }
-        while self.waiting.front().is_some_and(|waiting| waiting.started + self.storm.timeout <= now) {
+        while self
+            .waiting
+            .front()
+            .is_some_and(|waiting| waiting.started + self.storm.timeout <= now)
+        {
             let Some(waiting) = self.waiting.pop_front() else { return };
             self.unwanted += 1;
             let attempt = Attempt {
@@ -579,37 +352,4 @@ impl Worker {
         // Closing the socket takes it out of the epoll set.
         self.connections.try_remove(place);
     }
-}
-
-/// Encodes CONNECT; `false` where a field is too long for it.
-fn encode(
-    plan: &Plan,
-    ready: &Ready,
-    token: &[u8],
-    (name, user): (&mut Vec<u8>, &mut Vec<u8>),
-    out: &mut Vec<u8>,
-) -> bool {
-    name.clear();
-    user.clear();
-    plan.mould.names.client_id.render(ready.client, name);
-    plan.mould.names.username.render(ready.client, user);
-    let (username, password) = match (ready.password, plan.token_in) {
-        (Password::Absent, _) => (None, None),
-        (Password::Given, TokenIn::Password) => (Some(user.as_slice()), Some(token)),
-        (Password::Given, TokenIn::Username) => (Some(token), None),
-    };
-    Connect {
-        protocol: plan.protocol,
-        clean_start: plan.load().clean_start,
-        keep_alive: keep_alive(plan.load().keep_alive),
-        client_id: name,
-        username,
-        password,
-    }
-    .encode(out)
-}
-
-/// Whole seconds of a keep alive, which the plan has checked to fit.
-pub(super) fn keep_alive(duration: Duration) -> u16 {
-    u16::try_from(duration.as_secs()).unwrap_or(u16::MAX)
 }

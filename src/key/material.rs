@@ -5,8 +5,8 @@ use aws_lc_rs::{
     rand,
     rsa::{self, KeySize},
     signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
-        Ed25519KeyPair, KeyPair, RsaKeyPair,
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+        EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaKeyPair,
     },
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -22,7 +22,7 @@ use crate::{
 pub struct PrivateKey {
     /// As the signer wants it.
     pub encoding: EncodingKey,
-    /// SubjectPublicKeyInfo as PEM.
+    /// `SubjectPublicKeyInfo` as PEM.
     pub public_pem: String,
 }
 
@@ -40,7 +40,9 @@ impl PrivateKey {
     pub fn generate(algorithm: Algorithm) -> Result<Self> {
         match curve(algorithm) {
             Some(curve) => of_ec(&EcdsaKeyPair::generate(curve).map_err(no_randomness)?),
-            None if algorithm == Algorithm::EdDSA => of_ed(&Ed25519KeyPair::generate().map_err(no_randomness)?),
+            None if algorithm == Algorithm::EdDSA => {
+                of_ed(&Ed25519KeyPair::generate().map_err(no_randomness)?)
+            }
             None => of_rsa(&RsaKeyPair::generate(KeySize::Rsa2048).map_err(no_randomness)?),
         }
     }
@@ -52,7 +54,10 @@ impl PrivateKey {
     pub fn from_pem(text: &[u8], algorithm: Algorithm) -> Result<Self> {
         let pem = pem::parse(text).map_err(|_| unfit("the file holds no PEM block", algorithm))?;
         if !pem.tag().ends_with("PRIVATE KEY") || pem.tag().starts_with("ENCRYPTED") {
-            return Err(unfit(&format!("the file holds `{}`, not a plain private key", pem.tag()), algorithm));
+            return Err(unfit(
+                &format!("the file holds `{}`, not a plain private key", pem.tag()),
+                algorithm,
+            ));
         }
         Self::from_der(pem.contents(), algorithm)
     }
@@ -60,11 +65,17 @@ impl PrivateKey {
     fn from_der(der: &[u8], algorithm: Algorithm) -> Result<Self> {
         let rejected = |error: aws_lc_rs::error::KeyRejected| unfit(&error.to_string(), algorithm);
         match curve(algorithm) {
-            Some(curve) => of_ec(&EcdsaKeyPair::from_private_key_der(curve, der).map_err(rejected)?),
+            Some(curve) => {
+                of_ec(&EcdsaKeyPair::from_private_key_der(curve, der).map_err(rejected)?)
+            }
             None if algorithm == Algorithm::EdDSA => {
                 of_ed(&Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(rejected)?)
             }
-            None => of_rsa(&RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der)).map_err(rejected)?),
+            None => of_rsa(
+                &RsaKeyPair::from_pkcs8(der)
+                    .or_else(|_| RsaKeyPair::from_der(der))
+                    .map_err(rejected)?,
+            ),
         }
     }
 
@@ -76,12 +87,18 @@ impl PrivateKey {
         let rejected = |error: aws_lc_rs::error::KeyRejected| unfit(&error.to_string(), algorithm);
         match (curve(algorithm), jwk.kty.as_str()) {
             (Some(curve), "EC") => {
-                let point = [vec![4], jwk.member("x", jwk.x.as_ref())?, jwk.member("y", jwk.y.as_ref())?].concat();
+                let point =
+                    [vec![4], jwk.member("x", jwk.x.as_ref())?, jwk.member("y", jwk.y.as_ref())?]
+                        .concat();
                 let scalar = jwk.member("d", jwk.d.as_ref())?;
-                of_ec(&EcdsaKeyPair::from_private_key_and_public_key(curve, &scalar, &point).map_err(rejected)?)
+                of_ec(
+                    &EcdsaKeyPair::from_private_key_and_public_key(curve, &scalar, &point)
+                        .map_err(rejected)?,
+                )
             }
             (None, "OKP") if algorithm == Algorithm::EdDSA => {
-                let (seed, public) = (jwk.member("d", jwk.d.as_ref())?, jwk.member("x", jwk.x.as_ref())?);
+                let (seed, public) =
+                    (jwk.member("d", jwk.d.as_ref())?, jwk.member("x", jwk.x.as_ref())?);
                 of_ed(&Ed25519KeyPair::from_seed_and_public_key(&seed, &public).map_err(rejected)?)
             }
             (None, "RSA") if algorithm != Algorithm::EdDSA => {
@@ -135,8 +152,12 @@ impl Jwk {
     /// When it is not one; the text is not shown.
     pub fn parse(json: &[u8]) -> Result<Self> {
         serde_json::from_slice(json).map_err(|error| {
-            Error::usage(format!("`jwk` names a file that is no JWK (line {}, column {})", error.line(), error.column()))
-                .hint("a key set has `keys`: take one key out of it")
+            Error::usage(format!(
+                "`jwk` names a file that is no JWK (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
+            .hint("a key set has `keys`: take one key out of it")
         })
     }
 
@@ -177,7 +198,8 @@ fn curve(algorithm: Algorithm) -> Option<&'static EcdsaSigningAlgorithm> {
 fn of_rsa(pair: &RsaKeyPair) -> Result<PrivateKey> {
     let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(pair).map_err(no_encoding)?;
     // The signer wants PKCS#1, which the library takes out of a PKCS#8 PEM.
-    let encoding = EncodingKey::from_rsa_pem(to_pem("PRIVATE KEY", pkcs8.as_ref()).as_bytes()).map_err(no_encoding)?;
+    let encoding = EncodingKey::from_rsa_pem(to_pem("PRIVATE KEY", pkcs8.as_ref()).as_bytes())
+        .map_err(no_encoding)?;
     public(pair.public_key(), encoding)
 }
 
@@ -203,10 +225,18 @@ fn to_pem(tag: &str, der: &[u8]) -> String {
 
 fn unfit(what: &str, algorithm: Algorithm) -> Error {
     let hint = match curve(algorithm) {
-        Some(_) if algorithm == Algorithm::ES256 => "make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem`",
-        Some(_) => "make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out key.pem`",
-        None if algorithm == Algorithm::EdDSA => "make one with `openssl genpkey -algorithm ed25519 -out key.pem`",
-        None => "make one with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem`",
+        Some(_) if algorithm == Algorithm::ES256 => {
+            "make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem`"
+        }
+        Some(_) => {
+            "make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out key.pem`"
+        }
+        None if algorithm == Algorithm::EdDSA => {
+            "make one with `openssl genpkey -algorithm ed25519 -out key.pem`"
+        }
+        None => {
+            "make one with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem`"
+        }
     };
     Error::usage(format!("no key for {algorithm}: {what}")).hint(hint)
 }

@@ -50,7 +50,7 @@ impl Latency {
 
     /// The least time, where somebody completed the phase.
     pub fn least(&self) -> Option<u64> {
-        self.times.as_ref().map(|times| times.min())
+        self.times.as_ref().map(hdrhistogram::Histogram::min)
     }
 
     /// The mean time of those that completed the phase.
@@ -80,7 +80,9 @@ impl Measurements {
                     unfinished += self.unfinished[cell];
                 }
                 for answer in only(answer.map(|answer| answer as usize), Answer::ALL.len()) {
-                    let Some(times) = &self.times[cell * Answer::ALL.len() + answer] else { continue };
+                    let Some(times) = &self.times[cell * Answer::ALL.len() + answer] else {
+                        continue;
+                    };
                     if !times.is_empty() {
                         // All have the same bounds, so adding can't fail.
                         let _ = sum.get_or_insert_with(empty_times).add(&**times);
@@ -111,7 +113,9 @@ mod tests {
     #[test]
     fn a_percentile_is_the_nearest_rank() {
         let latency = latency(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 0);
-        for (percent, expected) in [(0.0, 1), (10.0, 1), (10.1, 2), (50.0, 5), (90.0, 9), (99.0, 10), (100.0, 10)] {
+        for (percent, expected) in
+            [(0.0, 1), (10.0, 1), (10.1, 2), (50.0, 5), (90.0, 9), (99.0, 10), (100.0, 10)]
+        {
             assert_eq!(latency.percentile(percent), Quantile::Time(expected), "{percent}");
         }
     }
@@ -127,8 +131,13 @@ mod tests {
     #[test]
     fn times_are_kept_to_three_digits_up_to_an_hour() {
         for nanoseconds in [999, 1_234_567, 59 * 60 * 1_000_000_000] {
-            let Quantile::Time(kept) = latency(&[nanoseconds], 0).percentile(50.0) else { panic!("no time") };
-            assert!(kept.abs_diff(nanoseconds) as f64 <= nanoseconds as f64 / 1000.0, "{nanoseconds} {kept}");
+            let Quantile::Time(kept) = latency(&[nanoseconds], 0).percentile(50.0) else {
+                panic!("no time")
+            };
+            assert!(
+                kept.abs_diff(nanoseconds) as f64 <= nanoseconds as f64 / 1000.0,
+                "{nanoseconds} {kept}"
+            );
         }
     }
 }

@@ -46,7 +46,8 @@ impl Broker {
         match &self.place {
             Place::Embedded => true,
             Place::Tcp { host, .. } => {
-                host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+                host == "localhost"
+                    || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
             }
         }
     }
@@ -74,12 +75,15 @@ pub fn resolve(target: &Target, warnings: &mut Vec<String>) -> Result<Vec<Broker
                 return Err(Error::usage(format!("`{written}` is not on this host, and loading it is not authorized"))
                     .hint("if you may load it, say so: `--authorized`, or `authorized = true` under `[target]`"));
             }
-            warnings.push(format!("tokens go to `{written}` unencrypted: whoever is on the way can read and use them"));
+            warnings.push(format!(
+                "tokens go to `{written}` unencrypted: whoever is on the way can read and use them"
+            ));
         }
         brokers.push(broker);
     }
     if brokers.is_empty() {
-        return Err(Error::usage("`target.brokers` is empty").hint("write `brokers = [\"mqtt://127.0.0.1:1883\"]`"));
+        return Err(Error::usage("`target.brokers` is empty")
+            .hint("write `brokers = [\"mqtt://127.0.0.1:1883\"]`"));
     }
     Ok(brokers)
 }
@@ -92,16 +96,23 @@ fn parse(written: &str) -> Result<Broker> {
     }
     let scheme = written.split(':').next().unwrap_or_default();
     if ["mqtts", "ws", "wss"].contains(&scheme) || written.starts_with("embedded+") {
-        return Err(Error::usage(format!("`{written}`: this version speaks MQTT over TCP only")).hint(hint));
+        return Err(
+            Error::usage(format!("`{written}`: this version speaks MQTT over TCP only")).hint(hint)
+        );
     }
     // The URL itself is not shown where it may hold a password.
-    let url = Url::parse(written).map_err(|error| Error::usage(format!("a broker's URL is wrong: {error}")).hint(hint))?;
+    let url = Url::parse(written)
+        .map_err(|error| Error::usage(format!("a broker's URL is wrong: {error}")).hint(hint))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Error::usage("a broker's URL holds a user name or password").hint(
             "who the clients are is said by `[identity]` and `[token]`; leave the URL at `mqtt://host:port`",
         ));
     }
-    if url.scheme() != "mqtt" || !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+    if url.scheme() != "mqtt"
+        || !matches!(url.path(), "" | "/")
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
         return Err(Error::usage(format!("`{written}` is no broker")).hint(hint));
     }
     let host = match url.host() {
@@ -149,8 +160,16 @@ mod tests {
 
     #[test]
     fn what_is_no_broker_is_refused() {
-        for url in ["http://127.0.0.1", "mqtt://", "mqtt://127.0.0.1:0", "mqtt://127.0.0.1/path", "127.0.0.1:1883",
-                    "mqtts://127.0.0.1", "embedded+tls", "mqtt://127.0.0.1:99999"] {
+        for url in [
+            "http://127.0.0.1",
+            "mqtt://",
+            "mqtt://127.0.0.1:0",
+            "mqtt://127.0.0.1/path",
+            "127.0.0.1:1883",
+            "mqtts://127.0.0.1",
+            "embedded+tls",
+            "mqtt://127.0.0.1:99999",
+        ] {
             assert!(place(url).is_err(), "{url}");
         }
         let error = place("mqtt://user:hunter2@127.0.0.1").unwrap_err().to_string();
@@ -159,7 +178,9 @@ mod tests {
 
     #[test]
     fn a_target_off_this_host_needs_authorization_and_gets_a_warning() {
-        assert!(place("mqtt://broker.example").unwrap_err().way_out().unwrap().contains("--authorized"));
+        assert!(
+            place("mqtt://broker.example").unwrap_err().way_out().unwrap().contains("--authorized")
+        );
         let mut warnings = Vec::new();
         resolve(&target(&["mqtt://broker.example"], true), &mut warnings).unwrap();
         assert!(warnings[0].contains("unencrypted"), "{warnings:?}");
@@ -169,6 +190,9 @@ mod tests {
     fn several_embedded_brokers_have_names_of_their_own_and_a_url_stands_there_once() {
         let brokers = resolve(&target(&["embedded", "embedded"], false), &mut Vec::new()).unwrap();
         assert_eq!(brokers[1].label, "embedded-2");
-        assert!(resolve(&target(&["mqtt://localhost", "mqtt://localhost"], false), &mut Vec::new()).is_err());
+        assert!(
+            resolve(&target(&["mqtt://localhost", "mqtt://localhost"], false), &mut Vec::new())
+                .is_err()
+        );
     }
 }

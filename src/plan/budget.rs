@@ -48,7 +48,8 @@ impl Budget {
             Model::Open { rates, arrivals } => {
                 let schedule = Schedule::new(rates, *arrivals, scenario.seed, attempts);
                 let holding = most_within(schedule.clone(), load.hold);
-                let connecting = most_within(schedule, Duration::from_millis(200).min(load.connect_timeout));
+                let connecting =
+                    most_within(schedule, Duration::from_millis(200).min(load.connect_timeout));
                 ((holding as f64 * held) as u64).max(connecting)
             }
             Model::Closed { concurrency } => {
@@ -58,7 +59,11 @@ impl Budget {
         };
         let sources = load.source_addresses.len().max(1) as u64;
         let each = u64::from(limits.ports.end() - limits.ports.start()) + 1;
-        let budget = Self { sockets, descriptors: limits.descriptors, ports: each * sources * brokers as u64 };
+        let budget = Self {
+            sockets,
+            descriptors: limits.descriptors,
+            ports: each * sources * brokers as u64,
+        };
         budget.check(scenario, each)?;
         Ok(budget)
     }

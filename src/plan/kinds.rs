@@ -31,10 +31,14 @@ pub fn resolve(
     let mut kinds: Vec<Kind> = Vec::new();
     for (index, entry) in scenario.mix.iter().enumerate() {
         let place = format!("`mix[{index}]`");
-        let kind = kind(entry, scenario, policy, keys, warnings).map_err(|error| error.within(&place))?;
+        let kind =
+            kind(entry, scenario, policy, keys, warnings).map_err(|error| error.within(&place))?;
         if kinds.iter().any(|earlier| earlier.label == kind.label) {
-            return Err(Error::usage(format!("{place}: there is another entry named `{}`", kind.label))
-                .hint("give each a `name` of its own, such as `name = \"expired-1s\"`"));
+            return Err(Error::usage(format!(
+                "{place}: there is another entry named `{}`",
+                kind.label
+            ))
+            .hint("give each a `name` of its own, such as `name = \"expired-1s\"`"));
         }
         kinds.push(kind);
     }
@@ -68,7 +72,8 @@ fn kind(
     let by = match (entry.by, defect.default_by()) {
         (Some(_), None) => return Err(Error::usage(format!("`{name}` takes no `by`"))),
         (Some(Duration::ZERO), Some(_)) => {
-            return Err(Error::usage(format!("`by` is 0s, which is no `{name}` token")).hint("write `by = \"1h\"`"));
+            return Err(Error::usage(format!("`by` is 0s, which is no `{name}` token"))
+                .hint("write `by = \"1h\"`"));
         }
         (by, default) => by.or(default).unwrap_or_default(),
     };
@@ -83,7 +88,8 @@ fn kind(
             .hint("leave it out of the mix, or let `[policy]` promise what it breaks"));
     }
     if !entry.label().chars().all(|c| c.is_ascii_alphanumeric() || "-_.()=".contains(c)) {
-        return Err(Error::usage(format!("`name` is `{}`", entry.label())).hint("use letters, digits, `-`, `_` and `.`"));
+        return Err(Error::usage(format!("`name` is `{}`", entry.label()))
+            .hint("use letters, digits, `-`, `_` and `.`"));
     }
     let recipe = (defect.build)(by);
     let is_timed = matches!(recipe.exp, Exp::Ago(_)) || recipe.nbf_after.is_some();
@@ -118,7 +124,8 @@ fn key_of(entry: &Mix, scenario: &Scenario, keys: &[SigningKey]) -> Result<usize
         };
     };
     names().position(|known| known == name).ok_or_else(|| {
-        Error::usage(format!("there is no key `{name}` under `[keys]`")).hint(suggestion(name, names()))
+        Error::usage(format!("there is no key `{name}` under `[keys]`"))
+            .hint(suggestion(name, names()))
     })
 }
 
@@ -135,8 +142,12 @@ pub fn check_claims(scenario: &Scenario, policy: &Policy, embedded: bool) -> Res
     }
     for (check, name) in [(Check::Iss, "iss"), (Check::Aud, "aud")] {
         if policy.checks(check) && !claims.contains_key(name) {
-            return Err(Error::usage(format!("the policy checks `{name}`, but `token.claims.{name}` has no right value"))
-                .hint(format!("add `{name} = \"...\"` under `[token.claims]`, or take it out of `policy.checks`")));
+            return Err(Error::usage(format!(
+                "the policy checks `{name}`, but `token.claims.{name}` has no right value"
+            ))
+            .hint(format!(
+                "add `{name} = \"...\"` under `[token.claims]`, or take it out of `policy.checks`"
+            )));
         }
     }
     for name in &policy.binds {
@@ -144,14 +155,22 @@ pub fn check_claims(scenario: &Scenario, policy: &Policy, embedded: bool) -> Res
         let bound = match value {
             None => false,
             Some(text) if embedded => matches!(text, "{client_id}" | "{username}"),
-            Some(text) => ["{client_id}", "{username}", "{n}"].iter().any(|placeholder| text.contains(placeholder)),
+            Some(text) => ["{client_id}", "{username}", "{n}"]
+                .iter()
+                .any(|placeholder| text.contains(placeholder)),
         };
         if !bound {
-            return Err(Error::usage(format!("the policy binds `{name}`, but `token.claims.{name}` is not the client's"))
-                .hint(format!("write `{name} = \"{{client_id}}\"` or `\"{{username}}\"` under `[token.claims]`")));
+            return Err(Error::usage(format!(
+                "the policy binds `{name}`, but `token.claims.{name}` is not the client's"
+            ))
+            .hint(format!(
+                "write `{name} = \"{{client_id}}\"` or `\"{{username}}\"` under `[token.claims]`"
+            )));
         }
     }
-    let missing = policy.requires.iter().find(|name| !claims.contains_key(*name) && !matches!(name.as_str(), "iat" | "exp" | "jti"));
+    let missing = policy.requires.iter().find(|name| {
+        !claims.contains_key(*name) && !matches!(name.as_str(), "iat" | "exp" | "jti")
+    });
     if let Some(name) = missing {
         return Err(Error::usage(format!("the policy requires `{name}`, but `token.claims` has none"))
             .hint("a fresh token would have to be refused: add the claim, or drop it from `policy.requires`"));
@@ -159,7 +178,9 @@ pub fn check_claims(scenario: &Scenario, policy: &Policy, embedded: bool) -> Res
     if scenario.token.reuse > 1 {
         let per_client = |value: &serde_json::Value| {
             let text = value.to_string();
-            ["{client_id}", "{username}", "{n}"].iter().any(|placeholder| text.contains(placeholder))
+            ["{client_id}", "{username}", "{n}"]
+                .iter()
+                .any(|placeholder| text.contains(placeholder))
         };
         if let Some((name, _)) = claims.iter().find(|(_, value)| per_client(value)) {
             return Err(Error::usage(format!(

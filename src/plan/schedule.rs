@@ -23,7 +23,7 @@ struct Segment {
 
 impl Segment {
     fn arrivals(&self) -> f64 {
-        (self.rate + self.end_rate) / 2.0 * self.seconds
+        f64::midpoint(self.rate, self.end_rate) * self.seconds
     }
 
     /// Seconds from the start of the storm until `count` arrivals are expected, counted from the
@@ -59,7 +59,10 @@ impl Rates {
                 }
             };
             let seconds = stage.r#for.as_secs_f64();
-            if !(to.is_finite() && to >= 0.0 && from + to > 0.0) || to > 10_000_000.0 || seconds <= 0.0 {
+            if !(to.is_finite() && to >= 0.0 && from + to > 0.0)
+                || to > 10_000_000.0
+                || seconds <= 0.0
+            {
                 return Err(Error::usage(format!(
                     "`load.stages[{index}]` goes from {from}/s to {to}/s in {seconds} s: nothing would arrive"
                 ))
@@ -177,7 +180,10 @@ mod tests {
         let due = constant(&[stage(None, Some(1000.0), 10)]);
         assert_eq!(due.len(), 5000);
         let half = due.iter().filter(|due| **due < 5 * SECOND).count();
-        assert!((1240..=1260).contains(&half), "a quarter of the arrivals in the first half: {half}");
+        assert!(
+            (1240..=1260).contains(&half),
+            "a quarter of the arrivals in the first half: {half}"
+        );
     }
 
     #[test]
@@ -187,8 +193,13 @@ mod tests {
         assert!((19_400..20_600).contains(&due.len()), "{}", due.len());
         let gaps: Vec<f64> = due.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect();
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
-        let deviation = (gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt();
-        assert!((deviation / mean - 1.0).abs() < 0.05, "an exponential's deviation is its mean: {}", deviation / mean);
+        let deviation =
+            (gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt();
+        assert!(
+            (deviation / mean - 1.0).abs() < 0.05,
+            "an exponential's deviation is its mean: {}",
+            deviation / mean
+        );
     }
 
     #[test]

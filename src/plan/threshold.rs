@@ -5,8 +5,17 @@ use std::time::Duration;
 use crate::error::{Error, Result, suggestion};
 
 /// The phases of an attempt that have a histogram, in order.
-pub const PHASES: [&str; 9] =
-    ["start_delay", "token", "dns", "tcp_connect", "tls_handshake", "ws_upgrade", "connack", "connect", "response"];
+pub const PHASES: [&str; 9] = [
+    "start_delay",
+    "token",
+    "dns",
+    "tcp_connect",
+    "tls_handshake",
+    "ws_upgrade",
+    "connack",
+    "connect",
+    "response",
+];
 
 /// The outcomes of an attempt.
 pub const OUTCOMES: [&str; 10] = [
@@ -130,7 +139,10 @@ impl Threshold {
 
     fn parts(metric: &str, condition: &str, tokens: &[&str], brokers: &[&str]) -> Result<Self> {
         let (name, braces) = match metric.split_once('{') {
-            Some((name, rest)) => (name, rest.strip_suffix('}').ok_or_else(|| Error::usage("the brace is not closed"))?),
+            Some((name, rest)) => (
+                name,
+                rest.strip_suffix('}').ok_or_else(|| Error::usage("the brace is not closed"))?,
+            ),
             None => (metric, ""),
         };
         let (mut token, mut broker) = (None, None);
@@ -140,8 +152,9 @@ impl Threshold {
                 Some(("token", kind)) => token = Some(one_of(kind, tokens, "token kind")?),
                 Some(("broker", url)) => broker = Some(one_of(url, brokers, "broker")?),
                 _ => {
-                    return Err(Error::usage(format!("`{tag}` is no tag"))
-                        .hint("the tags are `token:KIND` and `broker:URL`, as in `connack{token:fresh}`"));
+                    return Err(Error::usage(format!("`{tag}` is no tag")).hint(
+                        "the tags are `token:KIND` and `broker:URL`, as in `connack{token:fresh}`",
+                    ));
                 }
             }
         }
@@ -209,7 +222,8 @@ fn parse_condition(condition: &str, subject: &Subject) -> Result<(Aggregate, Com
         _ => "count == 0",
     };
     let wrong = |why: String| {
-        Error::usage(format!("condition `{condition}`: {why}")).hint(format!("write it like `{example}`"))
+        Error::usage(format!("condition `{condition}`: {why}"))
+            .hint(format!("write it like `{example}`"))
     };
     let (aggregate, comparison, bound) = OPERATORS
         .iter()
@@ -217,14 +231,22 @@ fn parse_condition(condition: &str, subject: &Subject) -> Result<(Aggregate, Com
             let (left, right) = condition.split_once(sign)?;
             Some((left.trim(), *comparison, right.trim()))
         })
-        .ok_or_else(|| wrong("there is no operator (`<`, `<=`, `>`, `>=`, `==`, `!=`) in it".into()))?;
+        .ok_or_else(|| {
+            wrong("there is no operator (`<`, `<=`, `>`, `>=`, `==`, `!=`) in it".into())
+        })?;
     let aggregate = parse_aggregate(aggregate, subject).map_err(&wrong)?;
-    let is_time = matches!(subject, Subject::Phase(_)) && !matches!(aggregate, Aggregate::Count | Aggregate::Rate);
+    let is_time = matches!(subject, Subject::Phase(_))
+        && !matches!(aggregate, Aggregate::Count | Aggregate::Rate);
     let bound = if is_time {
-        let time: Duration = humantime::parse_duration(bound).map_err(|error| wrong(format!("`{bound}`: {error}")))?;
+        let time: Duration = humantime::parse_duration(bound)
+            .map_err(|error| wrong(format!("`{bound}`: {error}")))?;
         time.as_secs_f64() * 1e6
     } else {
-        bound.parse().ok().filter(|bound: &f64| bound.is_finite()).ok_or_else(|| wrong(format!("`{bound}` is no number")))?
+        bound
+            .parse()
+            .ok()
+            .filter(|bound: &f64| bound.is_finite())
+            .ok_or_else(|| wrong(format!("`{bound}` is no number")))?
     };
     Ok((aggregate, comparison, bound))
 }
@@ -241,9 +263,12 @@ fn parse_aggregate(name: &str, subject: &Subject) -> std::result::Result<Aggrega
         "mean" | "avg" if is_phase => return Ok(Aggregate::Mean),
         _ => {}
     }
-    let percentile = name.strip_prefix('p').map(|rest| rest.trim_start_matches('(').trim_end_matches(')'));
+    let percentile =
+        name.strip_prefix('p').map(|rest| rest.trim_start_matches('(').trim_end_matches(')'));
     match percentile.and_then(|percent| percent.parse::<f64>().ok()) {
-        Some(percent) if is_phase && (0.0..=100.0).contains(&percent) => Ok(Aggregate::Percentile(percent)),
+        Some(percent) if is_phase && (0.0..=100.0).contains(&percent) => {
+            Ok(Aggregate::Percentile(percent))
+        }
         _ => Err(format!(
             "`{name}` is none of {}",
             if is_phase {
@@ -267,7 +292,8 @@ mod tests {
 
     #[test]
     fn a_percentile_of_a_phase_is_bounded_in_microseconds() {
-        let threshold = parse("connack{token:fresh, broker:mqtt://127.0.0.1:1883}", "p99.9 <= 250ms").unwrap();
+        let threshold =
+            parse("connack{token:fresh, broker:mqtt://127.0.0.1:1883}", "p99.9 <= 250ms").unwrap();
         assert_eq!(threshold.aggregate, Aggregate::Percentile(99.9));
         assert_eq!(threshold.comparison, Comparison::LessOrEqual);
         assert!((threshold.bound - 250_000.0).abs() < 1e-9);
@@ -278,13 +304,20 @@ mod tests {
     #[test]
     fn counts_and_rates_are_plain_numbers() {
         assert!((parse("verdict.not_judged", "rate < 0.001").unwrap().bound - 0.001).abs() < 1e-12);
-        assert_eq!(parse("verdict.false_accept", "count == 0").unwrap().aggregate, Aggregate::Count);
-        assert_eq!(parse("throughput.verdicts_per_s", "value > 100").unwrap().aggregate, Aggregate::Value);
+        assert_eq!(
+            parse("verdict.false_accept", "count == 0").unwrap().aggregate,
+            Aggregate::Count
+        );
+        assert_eq!(
+            parse("throughput.verdicts_per_s", "value > 100").unwrap().aggregate,
+            Aggregate::Value
+        );
     }
 
     #[test]
     fn a_typo_lists_what_there_is() {
-        let hint = |metric, condition| parse(metric, condition).unwrap_err().way_out().unwrap().to_owned();
+        let hint =
+            |metric, condition| parse(metric, condition).unwrap_err().way_out().unwrap().to_owned();
         assert!(hint("conack", "p99 < 1s").starts_with("did you mean `connack`?"));
         assert!(hint("connack{token:frsh}", "p99 < 1s").starts_with("did you mean `fresh`?"));
         assert_eq!(hint("connack", "p99 < fast"), "write it like `p99 < 250ms`");

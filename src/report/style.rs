@@ -9,7 +9,7 @@ pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push(' ');
         }
         grouped.push(digit);
@@ -58,7 +58,8 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
-        let is_number = |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit() || "->".contains(c));
+        let is_number =
+            |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit() || "->".contains(c));
         if rows.iter().filter_map(|row| row.get(index)).all(is_number) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -74,7 +75,10 @@ mod tests {
     fn numbers_are_grouped_and_times_have_units() {
         assert_eq!(count(1_234_567), "1 234 567");
         assert_eq!(count(999), "999");
-        let times: Vec<String> = [0.4, 12.0, 999.6, 1234.0, 12_340.0, 123_400.0, 2_000_000.0].into_iter().map(time).collect();
+        let times: Vec<String> = [0.4, 12.0, 999.6, 1234.0, 12_340.0, 123_400.0, 2_000_000.0]
+            .into_iter()
+            .map(time)
+            .collect();
         assert_eq!(times, ["0 us", "12 us", "1.00 ms", "1.23 ms", "12.3 ms", "123 ms", "2.00 s"]);
         assert_eq!(percentile(&Percentile::Beyond(">10000000".into())), "> 10.00 s");
     }

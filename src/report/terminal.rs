@@ -22,7 +22,12 @@ fn write_all(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Res
     let brokers: Vec<String> = summary
         .by_broker
         .keys()
-        .map(|label| summary.embedded.get(label).map_or_else(|| label.clone(), |what| format!("{label} ({what})")))
+        .map(|label| {
+            summary
+                .embedded
+                .get(label)
+                .map_or_else(|| label.clone(), |what| format!("{label} ({what})"))
+        })
         .collect();
     let protocol = if summary.protocol == 5 { "MQTT 5.0" } else { "MQTT 3.1.1" };
     writeln!(
@@ -44,7 +49,8 @@ fn write_all(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Res
 }
 
 fn verdicts(out: &mut String, summary: &Summary) -> std::fmt::Result {
-    let mut rows: Vec<Vec<String>> = summary.by_token.iter().map(|(name, part)| verdict_row(name, part)).collect();
+    let mut rows: Vec<Vec<String>> =
+        summary.by_token.iter().map(|(name, part)| verdict_row(name, part)).collect();
     if rows.len() > 1 {
         let all = Part {
             attempts: summary.attempts,
@@ -54,13 +60,26 @@ fn verdicts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         };
         rows.push(verdict_row("all", &all));
     }
-    let head =
-        ["verdicts", "attempts", "accepted", "refused", "failed", "correct", "false accept", "false reject", "wrong reason", "not judged", "indeterminate"];
+    let head = [
+        "verdicts",
+        "attempts",
+        "accepted",
+        "refused",
+        "failed",
+        "correct",
+        "false accept",
+        "false reject",
+        "wrong reason",
+        "not judged",
+        "indeterminate",
+    ];
     // Columns of verdicts that nobody got say nothing.
     let kept: Vec<usize> = (0..head.len())
         .filter(|column| *column < 6 || rows.iter().any(|row| row[*column] != "-"))
         .collect();
-    let keep = |row: &[String]| -> Vec<String> { kept.iter().map(|column| row[*column].clone()).collect() };
+    let keep = |row: &[String]| -> Vec<String> {
+        kept.iter().map(|column| row[*column].clone()).collect()
+    };
     let head: Vec<&str> = kept.iter().map(|column| head[*column]).collect();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| keep(row)).collect();
     writeln!(out, "{}", table(&head, &rows))
@@ -78,7 +97,8 @@ fn verdict_row(name: &str, part: &Part) -> Vec<String> {
         dashed(refused),
         dashed(part.attempts - accepted - refused),
     ];
-    let names = ["correct", "false_accept", "false_reject", "wrong_reason", "not_judged", "indeterminate"];
+    let names =
+        ["correct", "false_accept", "false_reject", "wrong_reason", "not_judged", "indeterminate"];
     row.extend(names.map(|name| dashed(verdict(name))));
     row
 }
@@ -111,7 +131,9 @@ fn latencies(out: &mut String, summary: &Summary) -> std::fmt::Result {
             }
         }
     }
-    for (name, label) in [("connect", "connect (service time)"), ("response", "response (from schedule)")] {
+    for (name, label) in
+        [("connect", "connect (service time)"), ("response", "response (from schedule)")]
+    {
         if let Some(stats) = summary.phases.get(name) {
             rows.push(row(label.to_owned(), stats));
         }
@@ -137,10 +159,18 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
     )?;
     let sessions = &summary.sessions;
     if sessions.held > 0 {
-        let codes: Vec<String> =
-            sessions.dropped_by_code.iter().map(|(code, number)| format!("{} by {code}", count(*number))).collect();
+        let codes: Vec<String> = sessions
+            .dropped_by_code
+            .iter()
+            .map(|(code, number)| format!("{} by {code}", count(*number)))
+            .collect();
         let by = if codes.is_empty() { String::new() } else { format!(" ({})", codes.join(", ")) };
-        writeln!(out, "sessions    {} held, {} dropped by the broker{by}", count(sessions.held), count(sessions.dropped))?;
+        writeln!(
+            out,
+            "sessions    {} held, {} dropped by the broker{by}",
+            count(sessions.held),
+            count(sessions.dropped)
+        )?;
     }
     let generator = &summary.generator;
     writeln!(
@@ -155,7 +185,10 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
 fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
     for (index, threshold) in summary.thresholds.iter().enumerate() {
         let label = if index == 0 { "thresholds" } else { "" };
-        let observed = match (&threshold.observed, threshold.metric.contains('.') || threshold.condition.starts_with("count")) {
+        let observed = match (
+            &threshold.observed,
+            threshold.metric.contains('.') || threshold.condition.starts_with("count"),
+        ) {
             (None, _) => "nothing measured".to_owned(),
             (Some(observed), true) => observed.to_string(),
             (Some(observed), false) => percentile(observed),
@@ -165,7 +198,11 @@ fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
             Some(false) => "FAILED".red().bold().to_string(),
             None => "can't tell".yellow().to_string(),
         };
-        writeln!(out, "{label:<12}{word}  {} {} ({observed})", threshold.metric, threshold.condition)?;
+        writeln!(
+            out,
+            "{label:<12}{word}  {} {} ({observed})",
+            threshold.metric, threshold.condition
+        )?;
     }
     Ok(())
 }
@@ -197,9 +234,15 @@ fn findings(verdicts: &Counts) -> String {
         .iter()
         .filter_map(|(name, what)| match Summary::count(verdicts, name) {
             0 => None,
-            number if *name == "false_accept" => Some(format!("{} {what}", count(number)).red().bold().to_string()),
+            number if *name == "false_accept" => {
+                Some(format!("{} {what}", count(number)).red().bold().to_string())
+            }
             number => Some(format!("{} {what}", count(number))),
         })
         .collect();
-    if found.is_empty() { "none: every answer was as promised".into() } else { format!("{}: see findings.csv", found.join("; ")) }
+    if found.is_empty() {
+        "none: every answer was as promised".into()
+    } else {
+        format!("{}: see findings.csv", found.join("; "))
+    }
 }

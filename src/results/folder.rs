@@ -8,10 +8,16 @@ use std::{
     time::Duration,
 };
 
-use hdrhistogram::serialization::{V2DeflateSerializer, interval_log::{IntervalLogWriterBuilder, Tag}};
+use hdrhistogram::serialization::{
+    V2DeflateSerializer,
+    interval_log::{IntervalLogWriterBuilder, Tag},
+};
 use serde::Serialize;
 
-use super::{PhaseStats, summary::{Percentile, microseconds}};
+use super::{
+    PhaseStats,
+    summary::{Percentile, microseconds},
+};
 use crate::{
     attempt::Phase,
     clock::{Clock, SECOND},
@@ -53,8 +59,11 @@ impl Folder {
         let fail = |error: io::Error| unwritable(path, &error);
         fs::create_dir_all(path).map_err(fail)?;
         if fs::read_dir(path).map_err(fail)?.next().is_some() {
-            return Err(Error::not_measured(format!("`{}` holds something already", path.display()))
-                .hint("give `--out` a folder that is empty or does not exist"));
+            return Err(Error::not_measured(format!(
+                "`{}` holds something already",
+                path.display()
+            ))
+            .hint("give `--out` a folder that is empty or does not exist"));
         }
         let mut histograms = File::create(path.join("latency.hlog")).map_err(fail)?;
         let start = Duration::from_nanos(clock.wall(0).max(0) as u64).as_secs_f64();
@@ -66,8 +75,10 @@ impl Folder {
         )
         .map_err(fail)?;
         let folder = Self {
-            timeline: csv::Writer::from_path(path.join("timeline.csv")).map_err(|error| unwritable(path, &error))?,
-            findings: csv::Writer::from_path(path.join("findings.csv")).map_err(|error| unwritable(path, &error))?,
+            timeline: csv::Writer::from_path(path.join("timeline.csv"))
+                .map_err(|error| unwritable(path, &error))?,
+            findings: csv::Writer::from_path(path.join("findings.csv"))
+                .map_err(|error| unwritable(path, &error))?,
             histograms,
             path: path.to_owned(),
             found: 0,
@@ -76,14 +87,18 @@ impl Folder {
     }
 
     fn with_heads(mut self, scenario: &Scenario) -> Result<Self> {
-        let heads = "client,token,broker,scheduled_us,started_us,ended_us,outcome,code,verdict,replay";
-        self.findings.write_record(heads.split(',')).map_err(|error| unwritable(&self.path, &error))?;
+        let heads =
+            "client,token,broker,scheduled_us,started_us,ended_us,outcome,code,verdict,replay";
+        self.findings
+            .write_record(heads.split(','))
+            .map_err(|error| unwritable(&self.path, &error))?;
         self.findings.flush().map_err(|error| unwritable(&self.path, &error))?;
         let mut shown = scenario.clone();
         for key in shown.keys.values_mut() {
             *key = key.redacted();
         }
-        let text = toml::to_string_pretty(&shown).map_err(|error| unwritable(&self.path, &error))?;
+        let text =
+            toml::to_string_pretty(&shown).map_err(|error| unwritable(&self.path, &error))?;
         self.replace("scenario.toml", text.as_bytes())?;
         Ok(self)
     }
@@ -99,7 +114,8 @@ impl Folder {
     /// When it can't be written.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let write = || -> io::Result<()> {
-            let mut file = tempfile::Builder::new().prefix(".").suffix(".partial").tempfile_in(&self.path)?;
+            let mut file =
+                tempfile::Builder::new().prefix(".").suffix(".partial").tempfile_in(&self.path)?;
             file.write_all(bytes)?;
             fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
             file.persist(self.path.join(name))?;
@@ -113,7 +129,8 @@ impl Folder {
     /// # Errors
     /// When it can't be written.
     pub fn json(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        let mut text = serde_json::to_vec_pretty(value).map_err(|error| unwritable(&self.path, &error))?;
+        let mut text =
+            serde_json::to_vec_pretty(value).map_err(|error| unwritable(&self.path, &error))?;
         text.push(b'\n');
         self.replace(name, &text)
     }
@@ -122,7 +139,14 @@ impl Folder {
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn second(&mut self, plan: &Plan, clock: Clock, storm: u64, second: u64, seen: &Measurements) -> Result<()> {
+    pub fn second(
+        &mut self,
+        plan: &Plan,
+        clock: Clock,
+        storm: u64,
+        second: u64,
+        seen: &Measurements,
+    ) -> Result<()> {
         let row = timeline_row(second, seen, plan.load().connect_timeout);
         self.timeline.serialize(row).map_err(|error| unwritable(&self.path, &error))?;
         self.timeline.flush().map_err(|error| unwritable(&self.path, &error))?;
@@ -176,7 +200,8 @@ impl Folder {
     /// When it can't be written.
     pub fn verdicts(&self, plan: &Plan, all: &Measurements) -> Result<()> {
         let mut rows = csv::Writer::from_writer(Vec::new());
-        let mut write = |row: &[&str]| rows.write_record(row).map_err(|error| unwritable(&self.path, &error));
+        let mut write =
+            |row: &[&str]| rows.write_record(row).map_err(|error| unwritable(&self.path, &error));
         write(&["token", "broker", "expected", "outcome", "code", "verdict", "count"])?;
         for (tally, count) in all.tallies() {
             write(&[
@@ -189,7 +214,10 @@ impl Folder {
                 &count.to_string(),
             ])?;
         }
-        self.replace("verdicts.csv", &rows.into_inner().map_err(|error| unwritable(&self.path, &error))?)
+        self.replace(
+            "verdicts.csv",
+            &rows.into_inner().map_err(|error| unwritable(&self.path, &error))?,
+        )
     }
 
     /// Writes `latency.csv`.
@@ -198,26 +226,35 @@ impl Folder {
     /// When it can't be written.
     pub fn latencies(&self, plan: &Plan, all: &Measurements, timeout: u64) -> Result<()> {
         let mut rows = csv::Writer::from_writer(Vec::new());
-        let mut write = |row: &[String]| rows.write_record(row).map_err(|error| unwritable(&self.path, &error));
+        let mut write =
+            |row: &[String]| rows.write_record(row).map_err(|error| unwritable(&self.path, &error));
         let head = "phase,token,broker,outcome,count,unfinished,min_us,mean_us,p50_us,p90_us,p95_us,p99_us,p999_us,p9999_us,max_us";
         write(&head.split(',').map(str::to_owned).collect::<Vec<_>>())?;
         let kinds = with_all(plan.mould.kinds.iter().map(|kind| kind.label.clone()));
         let brokers = with_all(plan.brokers.iter().map(|broker| broker.label.clone()));
-        let answers = [("all", None), ("accepted", Some(Answer::Accepted)), ("refused", Some(Answer::Refused))];
+        let answers = [
+            ("all", None),
+            ("accepted", Some(Answer::Accepted)),
+            ("refused", Some(Answer::Refused)),
+        ];
         for phase in Phase::ALL {
             for (kind, token) in &kinds {
                 for (broker, url) in &brokers {
                     for (outcome, answer) in answers {
                         let latency = all.latency(phase, *kind, *broker, answer);
                         if let Some(stats) = PhaseStats::new(&latency, timeout) {
-                            let place = [phase.name(), token.as_str(), url.as_str(), outcome].map(str::to_owned);
+                            let place = [phase.name(), token.as_str(), url.as_str(), outcome]
+                                .map(str::to_owned);
                             write(&[&place[..], &columns(&stats)].concat())?;
                         }
                     }
                 }
             }
         }
-        self.replace("latency.csv", &rows.into_inner().map_err(|error| unwritable(&self.path, &error))?)
+        self.replace(
+            "latency.csv",
+            &rows.into_inner().map_err(|error| unwritable(&self.path, &error))?,
+        )
     }
 }
 
@@ -226,12 +263,20 @@ impl Folder {
 /// Secrets that were given with `--set` are not in it, nor is a key that the run made for itself.
 pub fn replay(plan: &Plan, label: &str, client: u64, at: i64) -> String {
     let scenario = plan.path.display().to_string();
-    format!("tokenstorm token mint {} --token {label} --client {client} --at {}", quoted(&scenario), at / 1_000_000_000)
+    format!(
+        "tokenstorm token mint {} --token {label} --client {client} --at {}",
+        quoted(&scenario),
+        at / 1_000_000_000
+    )
 }
 
 fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 fn with_all(labels: impl Iterator<Item = String>) -> Vec<(Option<usize>, String)> {
@@ -242,9 +287,24 @@ fn with_all(labels: impl Iterator<Item = String>) -> Vec<(Option<usize>, String)
 
 fn columns(stats: &PhaseStats) -> Vec<String> {
     let optional = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
-    let PhaseStats { count, unfinished, min_us, mean_us, p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us } = stats;
-    let mut columns = vec![count.to_string(), unfinished.to_string(), optional(*min_us), optional(*mean_us)];
-    columns.extend([p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us].map(ToString::to_string));
+    let PhaseStats {
+        count,
+        unfinished,
+        min_us,
+        mean_us,
+        p50_us,
+        p90_us,
+        p95_us,
+        p99_us,
+        p999_us,
+        p9999_us,
+        max_us,
+    } = stats;
+    let mut columns =
+        vec![count.to_string(), unfinished.to_string(), optional(*min_us), optional(*mean_us)];
+    columns.extend(
+        [p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us].map(ToString::to_string),
+    );
     columns
 }
 
@@ -284,7 +344,8 @@ fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Error {
 /// # Errors
 /// When it can't.
 pub fn check_writable(path: &Path) -> Result<()> {
-    let parent = path.ancestors().find(|ancestor| ancestor.is_dir()).unwrap_or_else(|| Path::new("."));
+    let parent =
+        path.ancestors().find(|ancestor| ancestor.is_dir()).unwrap_or_else(|| Path::new("."));
     let probe = tempfile::Builder::new().prefix(".tokenstorm").tempfile_in(parent);
     probe.map(drop).map_err(|error| unwritable(path, &error))?;
     if path.is_file() {

@@ -219,12 +219,15 @@ impl Summary {
                 .hint("`tokenstorm run` prints where it put its results, `results/<name>-<time>` unless told otherwise")
         })?;
         let wrong = |why: String| Error::usage(format!("`{}`: {why}", path.display()));
-        let value: serde_json::Value = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+        let value: serde_json::Value =
+            serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         match value.get("format").and_then(serde_json::Value::as_u64) {
             Some(format) if format <= u64::from(FORMAT) => {}
             Some(format) => {
-                return Err(wrong(format!("format {format} is newer than this program, which reads up to {FORMAT}"))
-                    .hint("use a newer tokenstorm"));
+                return Err(wrong(format!(
+                    "format {format} is newer than this program, which reads up to {FORMAT}"
+                ))
+                .hint("use a newer tokenstorm"));
             }
             None => return Err(wrong("there is no `format` in it".into())),
         }

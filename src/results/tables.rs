@@ -13,11 +13,16 @@ use crate::{
 
 /// Counts of outcomes and verdicts over the tallies that `select` keeps: every name is there.
 pub fn counts(tallies: &[(Tally, u64)], select: impl Fn(&Tally) -> bool) -> (Counts, Counts) {
-    let zeros = |names: &[&str]| -> Counts { names.iter().map(|name| ((*name).to_owned(), 0_u64.into())).collect() };
+    let zeros = |names: &[&str]| -> Counts {
+        names.iter().map(|name| ((*name).to_owned(), 0_u64.into())).collect()
+    };
     let (mut outcomes, mut verdicts) = (zeros(&OUTCOMES), zeros(&VERDICTS));
     for (tally, count) in tallies.iter().filter(|(tally, _)| select(tally)) {
-        for (counts, name) in [(&mut outcomes, tally.outcome.name()), (&mut verdicts, tally.verdict.name())] {
-            let sum = counts.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default() + count;
+        for (counts, name) in
+            [(&mut outcomes, tally.outcome.name()), (&mut verdicts, tally.verdict.name())]
+        {
+            let sum =
+                counts.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default() + count;
             counts.insert(name.to_owned(), sum.into());
         }
     }
@@ -28,7 +33,9 @@ pub fn counts(tallies: &[(Tally, u64)], select: impl Fn(&Tally) -> bool) -> (Cou
 pub fn phases(latency: impl Fn(Phase) -> Latency, timeout: u64) -> Phases {
     Phase::ALL
         .into_iter()
-        .filter_map(|phase| Some((phase.name().to_owned(), PhaseStats::new(&latency(phase), timeout)?)))
+        .filter_map(|phase| {
+            Some((phase.name().to_owned(), PhaseStats::new(&latency(phase), timeout)?))
+        })
         .collect()
 }
 
@@ -55,7 +62,12 @@ pub fn sessions(all: &Measurements) -> Sessions {
     Sessions {
         held: all.sessions.held,
         dropped: all.sessions.dropped.iter().map(|(_, count)| count).sum(),
-        dropped_by_code: all.sessions.dropped.iter().map(|(code, count)| (code.to_string(), *count)).collect(),
+        dropped_by_code: all
+            .sessions
+            .dropped
+            .iter()
+            .map(|(code, count)| (code.to_string(), *count))
+            .collect(),
     }
 }
 
@@ -84,7 +96,9 @@ pub fn throughput(plan: &Plan, all: &Measurements, storm: u64) -> Throughput {
 /// The distribution of verdicts over the slots that lie whole between the first start and the last
 /// verdict; a run shorter than that has its one slot.
 fn per_100ms(all: &Measurements, storm: u64) -> Per100Ms {
-    let (Some(first), Some(last)) = (all.first_start, all.last_verdict) else { return Per100Ms::default() };
+    let (Some(first), Some(last)) = (all.first_start, all.last_verdict) else {
+        return Per100Ms::default();
+    };
     let mut counts: Vec<u64> = all.verdict_slots().iter().map(|count| u64::from(*count)).collect();
     // Slots between the first start and the first verdict had none.
     let idle = all.first_verdict_slot().saturating_sub(first.saturating_sub(storm) / SLOT);
@@ -92,7 +106,9 @@ fn per_100ms(all: &Measurements, storm: u64) -> Per100Ms {
     if counts.len() > 1 && last.saturating_sub(storm) % SLOT != SLOT - 1 {
         counts.pop();
     }
-    let Ok(mut histogram) = hdrhistogram::Histogram::<u32>::new(3) else { return Per100Ms::default() };
+    let Ok(mut histogram) = hdrhistogram::Histogram::<u32>::new(3) else {
+        return Per100Ms::default();
+    };
     for count in counts {
         // Grows as needed, so that it can't fail below 2^62.
         let _ = histogram.record(count);

@@ -24,7 +24,12 @@ pub fn judge(plan: &Plan, all: &Measurements, summary: &Summary, timeout: u64) -
                 Percentile::Number(number) => threshold.comparison.holds(*number, threshold.bound),
                 Percentile::Beyond(_) => false,
             });
-            Judged { metric: threshold.metric.clone(), condition: threshold.condition.clone(), observed, passed }
+            Judged {
+                metric: threshold.metric.clone(),
+                condition: threshold.condition.clone(),
+                observed,
+                passed,
+            }
         })
         .collect()
 }
@@ -37,15 +42,26 @@ fn observed(
     threshold: &Threshold,
     timeout: u64,
 ) -> Option<Percentile> {
-    let kind = threshold.token.as_ref().and_then(|name| plan.mould.kinds.iter().position(|kind| kind.label == *name));
-    let broker =
-        threshold.broker.as_ref().and_then(|name| plan.brokers.iter().position(|broker| broker.label == *name));
+    let kind = threshold
+        .token
+        .as_ref()
+        .and_then(|name| plan.mould.kinds.iter().position(|kind| kind.label == *name));
+    let broker = threshold
+        .broker
+        .as_ref()
+        .and_then(|name| plan.brokers.iter().position(|broker| broker.label == *name));
     let chosen = |tally: &Tally| {
-        kind.is_none_or(|kind| kind == tally.kind) && broker.is_none_or(|broker| broker == tally.broker)
+        kind.is_none_or(|kind| kind == tally.kind)
+            && broker.is_none_or(|broker| broker == tally.broker)
     };
-    let attempts: u64 = tallies.iter().filter(|(tally, _)| chosen(tally)).map(|(_, count)| count).sum();
+    let attempts: u64 =
+        tallies.iter().filter(|(tally, _)| chosen(tally)).map(|(_, count)| count).sum();
     let counted = |is_it: &dyn Fn(&Tally) -> bool| {
-        let count: u64 = tallies.iter().filter(|(tally, _)| chosen(tally) && is_it(tally)).map(|(_, count)| count).sum();
+        let count: u64 = tallies
+            .iter()
+            .filter(|(tally, _)| chosen(tally) && is_it(tally))
+            .map(|(_, count)| count)
+            .sum();
         match threshold.aggregate {
             _ if attempts == 0 => None,
             Aggregate::Rate => Some(Percentile::Number(count as f64 / attempts as f64)),
@@ -71,7 +87,9 @@ fn observed(
                     |least| Percentile::Number(microseconds(least as f64)),
                 ),
                 // A mean without those that never came back would flatter: it is beyond as soon as one is missing.
-                Aggregate::Mean if latency.unfinished == 0 => Percentile::Number(microseconds(latency.mean()?)),
+                Aggregate::Mean if latency.unfinished == 0 => {
+                    Percentile::Number(microseconds(latency.mean()?))
+                }
                 Aggregate::Percentile(percent) => percentile(&latency, percent, timeout),
                 _ => percentile(&latency, 100.0, timeout),
             })

@@ -63,7 +63,10 @@ impl Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key").field("algorithm", &self.algorithm).field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("Key")
+            .field("algorithm", &self.algorithm)
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -129,7 +132,7 @@ impl Default for Token {
         Self {
             source: TokenSource::Mint,
             key: None,
-            ttl: Duration::from_secs(3600),
+            ttl: Duration::from_hours(1),
             reuse: 1,
             ahead: None,
             claims: serde_json::Map::new(),

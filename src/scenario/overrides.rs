@@ -41,10 +41,12 @@ impl Overrides {
             set(&mut table, &["target", "brokers"], Value::Array(brokers)).map_err(Error::usage)?;
         }
         if self.authorized {
-            set(&mut table, &["target", "authorized"], Value::Boolean(true)).map_err(Error::usage)?;
+            set(&mut table, &["target", "authorized"], Value::Boolean(true))
+                .map_err(Error::usage)?;
         }
         Scenario::deserialize_from(table).map_err(|message| {
-            let set = self.set.iter().map(|set| format!("`--set {}`", shown(set))).collect::<Vec<_>>();
+            let set =
+                self.set.iter().map(|set| format!("`--set {}`", shown(set))).collect::<Vec<_>>();
             Error::usage(format!("with {}: {message}", set.join(", ")))
         })
     }
@@ -54,7 +56,11 @@ impl Scenario {
     fn deserialize_from(table: Table) -> std::result::Result<Self, String> {
         table.try_into().map_err(|error: toml::de::Error| {
             let message = error.to_string();
-            if holds_secret(&message) { "a secret is wrong (not shown)".into() } else { message.trim_end().to_owned() }
+            if holds_secret(&message) {
+                "a secret is wrong (not shown)".into()
+            } else {
+                message.trim_end().to_owned()
+            }
         })
     }
 }
@@ -85,7 +91,12 @@ fn set(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<()
     set_in(child, first, rest, value)
 }
 
-fn set_in(within: &mut Value, name: &str, path: &[&str], value: Value) -> std::result::Result<(), String> {
+fn set_in(
+    within: &mut Value,
+    name: &str,
+    path: &[&str],
+    value: Value,
+) -> std::result::Result<(), String> {
     match within {
         Value::Table(table) => set(table, path, value),
         Value::Array(items) => {
@@ -115,12 +126,19 @@ mod tests {
                         [[mix]]\ntoken = \"fresh\"\nshare = 1\n[keys.main]\nalgorithm = \"HS256\"\n";
 
     fn with(set: &[&str]) -> Result<Scenario> {
-        parse(TEXT, &Overrides { set: set.iter().map(ToString::to_string).collect(), ..Overrides::default() })
+        parse(
+            TEXT,
+            &Overrides {
+                set: set.iter().map(ToString::to_string).collect(),
+                ..Overrides::default()
+            },
+        )
     }
 
     #[test]
     fn dotted_keys_reach_tables_and_array_entries() {
-        let scenario = with(&["load.clients=500", "mix.0.share=3", "load.hold=5s", "name=b"]).unwrap();
+        let scenario =
+            with(&["load.clients=500", "mix.0.share=3", "load.hold=5s", "name=b"]).unwrap();
         assert_eq!(scenario.load.clients, Some(500));
         assert!((scenario.mix[0].share - 3.0).abs() < f64::EPSILON);
         assert_eq!(scenario.load.hold.as_secs(), 5);
@@ -130,7 +148,9 @@ mod tests {
     #[test]
     fn a_set_that_goes_nowhere_says_why() {
         assert!(with(&["mix.7.share=1"]).unwrap_err().to_string().contains("has 1 entries"));
-        assert!(with(&["load.clinets=1"]).unwrap_err().to_string().contains("unknown field `clinets`"));
+        assert!(
+            with(&["load.clinets=1"]).unwrap_err().to_string().contains("unknown field `clinets`")
+        );
         assert!(with(&["load.clients"]).unwrap_err().to_string().contains("no `=`"));
     }
 

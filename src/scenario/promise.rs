@@ -45,7 +45,9 @@ pub struct PolicySettings {
 }
 
 /// A claim whose value a broker can check by itself.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
     /// Audience (RFC 7519, 4.1.3).

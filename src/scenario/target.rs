@@ -49,7 +49,9 @@ impl TryFrom<u8> for Protocol {
         match level {
             4 => Ok(Self::V4),
             5 => Ok(Self::V5),
-            other => Err(format!("unknown protocol `{other}`, expected 5 (MQTT 5.0) or 4 (MQTT 3.1.1)")),
+            other => {
+                Err(format!("unknown protocol `{other}`, expected 5 (MQTT 5.0) or 4 (MQTT 3.1.1)"))
+            }
         }
     }
 }

@@ -52,7 +52,12 @@ impl Estimate {
             let mut count = 0_u64;
             while count < 2 || (clock.now() - start < TRIAL_NS && count < 20_000) {
                 bytes.clear();
-                minter.mint(index, plan.attempts.saturating_sub(1), clock.wall(start), &mut bytes)?;
+                minter.mint(
+                    index,
+                    plan.attempts.saturating_sub(1),
+                    clock.wall(start),
+                    &mut bytes,
+                )?;
                 count += 1;
             }
             if bytes.len() > usize::from(u16::MAX) {
@@ -99,7 +104,7 @@ fn ahead(plan: &Plan, token_s: f64, token_bytes: f64) -> (u64, bool) {
         // A token waits here until a slot is free: few, so that it is still young when it is used.
         (Model::Closed { concurrency }, _) => {
             let few = u64::from(*concurrency) * 2;
-            if plan.mould.ttl < Duration::from_secs(60) { few } else { (few * 4).clamp(512, 4096) }
+            if plan.mould.ttl < Duration::from_mins(1) { few } else { (few * 4).clamp(512, 4096) }
         }
         (Model::Open { .. }, None) => 0,
     };

@@ -125,7 +125,9 @@ pub static DEFECTS: [Defect; 16] = [
         parameters: &[Parameter { name: "by", default: "1h", summary: "how long ago" }],
         build: |by| Recipe { exp: Exp::Ago(by), ..Recipe::default() },
         must: accept,
-        inapplicable: |at| (!at.policy.checks(Check::Exp)).then_some("the policy does not check `exp`"),
+        inapplicable: |at| {
+            (!at.policy.checks(Check::Exp)).then_some("the policy does not check `exp`")
+        },
     },
     Defect {
         name: "not_yet_valid",
@@ -136,7 +138,9 @@ pub static DEFECTS: [Defect; 16] = [
         parameters: &[Parameter { name: "by", default: "1h", summary: "how far ahead" }],
         build: |by| Recipe { nbf_after: Some(by), ..Recipe::default() },
         must: accept,
-        inapplicable: |at| (!at.policy.checks(Check::Nbf)).then_some("the policy does not check `nbf`"),
+        inapplicable: |at| {
+            (!at.policy.checks(Check::Nbf)).then_some("the policy does not check `nbf`")
+        },
     },
     Defect {
         name: "no_exp",
@@ -147,7 +151,9 @@ pub static DEFECTS: [Defect; 16] = [
         parameters: &[],
         build: |_| Recipe { exp: Exp::Absent, ..Recipe::default() },
         must: |_| Must::Refuse(Group::Time),
-        inapplicable: |at| (!at.policy.requires("exp")).then_some("the policy does not require `exp`"),
+        inapplicable: |at| {
+            (!at.policy.requires("exp")).then_some("the policy does not require `exp`")
+        },
     },
     Defect {
         name: "wrong_key",
@@ -203,7 +209,9 @@ pub static DEFECTS: [Defect; 16] = [
         build: |_| Recipe { signer: Signer::Confused, ..Recipe::default() },
         must: |_| Must::Refuse(Group::Algorithm),
         inapplicable: |at| {
-            at.algorithm.is_some_and(Algorithm::is_hmac).then_some("the key is an HMAC secret: it has no public half")
+            at.algorithm
+                .is_some_and(Algorithm::is_hmac)
+                .then_some("the key is an HMAC secret: it has no public half")
         },
     },
     Defect {
@@ -216,7 +224,8 @@ pub static DEFECTS: [Defect; 16] = [
         build: |_| Recipe { kid: Kid::Unknown, ..Recipe::default() },
         must: |_| Must::Refuse(Group::Header),
         inapplicable: |at| {
-            (at.policy.unknown_kid == UnknownKid::Ignore).then_some("the policy says `unknown_kid = \"ignore\"`")
+            (at.policy.unknown_kid == UnknownKid::Ignore)
+                .then_some("the policy says `unknown_kid = \"ignore\"`")
         },
     },
     Defect {
@@ -226,9 +235,14 @@ pub static DEFECTS: [Defect; 16] = [
         severity: Severity::High,
         source: "RFC 7519, 4.1.1; RFC 8725, 3.8",
         parameters: &[],
-        build: |_| Recipe { claims: &[("iss", "https://other-issuer.example")], ..Recipe::default() },
+        build: |_| Recipe {
+            claims: &[("iss", "https://other-issuer.example")],
+            ..Recipe::default()
+        },
         must: |_| Must::Refuse(Group::Identity),
-        inapplicable: |at| (!at.policy.checks(Check::Iss)).then_some("the policy does not check `iss`"),
+        inapplicable: |at| {
+            (!at.policy.checks(Check::Iss)).then_some("the policy does not check `iss`")
+        },
     },
     Defect {
         name: "wrong_audience",
@@ -239,7 +253,9 @@ pub static DEFECTS: [Defect; 16] = [
         parameters: &[],
         build: |_| Recipe { claims: &[("aud", "other-service")], ..Recipe::default() },
         must: |_| Must::Refuse(Group::Identity),
-        inapplicable: |at| (!at.policy.checks(Check::Aud)).then_some("the policy does not check `aud`"),
+        inapplicable: |at| {
+            (!at.policy.checks(Check::Aud)).then_some("the policy does not check `aud`")
+        },
     },
     Defect {
         name: "stolen",
@@ -250,7 +266,9 @@ pub static DEFECTS: [Defect; 16] = [
         parameters: &[],
         build: |_| Recipe { owner: Owner::Another, ..Recipe::default() },
         must: |_| Must::Refuse(Group::Identity),
-        inapplicable: |at| at.policy.binds.is_empty().then_some("the policy binds no claim to the connection"),
+        inapplicable: |at| {
+            at.policy.binds.is_empty().then_some("the policy binds no claim to the connection")
+        },
     },
     Defect {
         name: "not_a_jwt",
@@ -272,7 +290,10 @@ pub static DEFECTS: [Defect; 16] = [
         parameters: &[],
         build: |_| Recipe { form: Form::Bytes(b""), ..Recipe::default() },
         must: |_| Must::Refuse(Group::Placement),
-        inapplicable: |at| (at.token_in == TokenIn::Username).then_some("the token is the user name: there is no password"),
+        inapplicable: |at| {
+            (at.token_in == TokenIn::Username)
+                .then_some("the token is the user name: there is no password")
+        },
     },
     Defect {
         name: "no_credentials",
@@ -297,8 +318,17 @@ mod tests {
     #[test]
     fn names_are_unique_and_only_controls_are_harmless() {
         for (index, defect) in DEFECTS.iter().enumerate() {
-            assert!(DEFECTS[..index].iter().all(|other| other.name != defect.name), "{}", defect.name);
-            assert_eq!(defect.group.is_none(), defect.severity == Severity::None, "{}", defect.name);
+            assert!(
+                DEFECTS[..index].iter().all(|other| other.name != defect.name),
+                "{}",
+                defect.name
+            );
+            assert_eq!(
+                defect.group.is_none(),
+                defect.severity == Severity::None,
+                "{}",
+                defect.name
+            );
             assert!(!defect.summary.ends_with('.') && !defect.source.is_empty(), "{}", defect.name);
         }
     }

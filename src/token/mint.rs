@@ -88,15 +88,27 @@ impl Minter {
     /// # Errors
     /// When a key can't sign, or a claim can't be compiled.
     pub fn new(mould: &Mould) -> Result<Self> {
-        let kinds = mould.kinds.iter().map(|kind| Press::new(kind, mould)).collect::<Result<_>>()?;
-        Ok(Self { seed: mould.seed, ttl: span(mould.ttl), kinds, payload: Vec::with_capacity(1024) })
+        let kinds =
+            mould.kinds.iter().map(|kind| Press::new(kind, mould)).collect::<Result<_>>()?;
+        Ok(Self {
+            seed: mould.seed,
+            ttl: span(mould.ttl),
+            kinds,
+            payload: Vec::with_capacity(1024),
+        })
     }
 
     /// Appends what client `n` brings to `out`, for use at the wall time `at` (nanoseconds since 1970).
     ///
     /// # Errors
     /// When the key can't sign.
-    pub fn mint(&mut self, kind: usize, n: u64, at: i64, out: &mut Vec<u8>) -> Result<(Password, Times)> {
+    pub fn mint(
+        &mut self,
+        kind: usize,
+        n: u64,
+        at: i64,
+        out: &mut Vec<u8>,
+    ) -> Result<(Password, Times)> {
         let press = &self.kinds[kind];
         match press.form {
             Form::Nothing => return Ok((Password::Absent, Times::default())),
@@ -114,9 +126,9 @@ impl Minter {
         press.render(&mut self.payload, times, owner, mixed(self.seed, n));
         append_base64(&self.payload, out);
         let signature = match &press.signer {
-            Some(signer) => signer
-                .try_sign(&out[start..])
-                .map_err(|error| Error::not_measured(format!("a token can't be signed: {error}")))?,
+            Some(signer) => signer.try_sign(&out[start..]).map_err(|error| {
+                Error::not_measured(format!("a token can't be signed: {error}"))
+            })?,
             None => Vec::new(),
         };
         if press.after == After::TamperPayload {
@@ -129,7 +141,10 @@ impl Minter {
             append_base64(&signature, out);
         }
         let nanoseconds = |seconds: i64| seconds.saturating_mul(SECOND as i64);
-        Ok((Password::Given, Times { exp: times.exp.map(nanoseconds), nbf: times.nbf.map(nanoseconds) }))
+        Ok((
+            Password::Given,
+            Times { exp: times.exp.map(nanoseconds), nbf: times.nbf.map(nanoseconds) },
+        ))
     }
 }
 
@@ -157,7 +172,12 @@ impl Press {
             nbf_after: recipe.nbf_after.map(span),
             owner: recipe.owner,
             after: recipe.after,
-            header: header(signer, recipe.kid, key.and_then(|(key, _)| key.kid.as_deref()), mould.seed),
+            header: header(
+                signer,
+                recipe.kid,
+                key.and_then(|(key, _)| key.kid.as_deref()),
+                mould.seed,
+            ),
             payload: payload(kind, mould)?,
             signer: signer.map(SigningKey::signer).transpose()?,
         })
@@ -167,7 +187,9 @@ impl Press {
     /// long expired, one not yet valid at least so far from valid.
     fn times(&self, at: i64, ttl: i64) -> Seconds {
         let second = SECOND as i64;
-        let nbf = self.nbf_after.map(|after| at.saturating_add(after).saturating_add(second - 1).div_euclid(second));
+        let nbf = self
+            .nbf_after
+            .map(|after| at.saturating_add(after).saturating_add(second - 1).div_euclid(second));
         let iat = at.div_euclid(second);
         match self.exp {
             Exp::Absent => Seconds { iat, exp: None, nbf },
@@ -204,7 +226,9 @@ fn header(signer: Option<&SigningKey>, kid: Kid, own_kid: Option<&str>, seed: u6
     match (kid, own_kid) {
         (Kid::Own, Some(kid)) => drop(header.insert("kid".into(), kid.into())),
         (Kid::Own, None) => {}
-        (Kid::Unknown, _) => drop(header.insert("kid".into(), format!("unknown-{:08x}", mixed(seed, 0) as u32).into())),
+        (Kid::Unknown, _) => drop(
+            header.insert("kid".into(), format!("unknown-{:08x}", mixed(seed, 0) as u32).into()),
+        ),
     }
     let mut encoded = URL_SAFE_NO_PAD.encode(Value::Object(header).to_string()).into_bytes();
     encoded.push(b'.');

@@ -41,9 +41,9 @@ impl Template {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
             literal(&mut pieces, before.as_bytes());
-            let (name, behind) = after.split_once('}').ok_or_else(|| {
-                Error::usage(format!("`{text}` has a `{{` that is not closed"))
-            })?;
+            let (name, behind) = after
+                .split_once('}')
+                .ok_or_else(|| Error::usage(format!("`{text}` has a `{{` that is not closed")))?;
             match names.iter().find(|(known, _)| *known == name) {
                 _ if name == "n" => pieces.push(Piece::Number),
                 Some((_, template)) => {
@@ -55,8 +55,11 @@ impl Template {
                     }
                 }
                 None => {
-                    let known: Vec<String> =
-                        ["n"].iter().chain(names.iter().map(|(name, _)| name)).map(|name| format!("`{{{name}}}`")).collect();
+                    let known: Vec<String> = ["n"]
+                        .iter()
+                        .chain(names.iter().map(|(name, _)| name))
+                        .map(|name| format!("`{{{name}}}`"))
+                        .collect();
                     return Err(Error::usage(format!("`{text}` holds `{{{name}}}`"))
                         .hint(format!("the placeholders here are {}", known.join(", "))));
                 }
@@ -72,7 +75,7 @@ impl Template {
         let escape = |piece: &Piece| match piece {
             Piece::Literal(bytes) => {
                 let quoted = json(&Value::String(String::from_utf8_lossy(bytes).into_owned()));
-                Piece::Literal(quoted[1..quoted.len() - 1].as_bytes().to_vec())
+                Piece::Literal(quoted.as_bytes()[1..quoted.len() - 1].to_vec())
             }
             other => other.clone(),
         };
@@ -117,7 +120,8 @@ impl Names {
     /// # Errors
     /// When a placeholder is unknown, or `{n}` is not in the client id.
     pub fn compile(identity: &Identity) -> Result<Self> {
-        let within = |key: &'static str| move |error: Error| error.within(format!("`identity.{key}`"));
+        let within =
+            |key: &'static str| move |error: Error| error.within(format!("`identity.{key}`"));
         let client_id = Template::compile(&identity.client_id, &[]).map_err(within("client_id"))?;
         if !client_id.is_per_client() {
             return Err(Error::usage(format!(
@@ -126,18 +130,21 @@ impl Names {
             ))
             .hint(format!("write `client_id = \"{}-{{n}}\"`", identity.client_id)));
         }
-        let username =
-            Template::compile(&identity.username, &[("client_id", &client_id)]).map_err(within("username"))?;
+        let username = Template::compile(&identity.username, &[("client_id", &client_id)])
+            .map_err(within("username"))?;
         Ok(Self { client_id, username })
     }
-
 }
 
 /// Compiles claims into the pieces of a JSON object; `times` are the members that come by themselves.
 ///
 /// # Errors
 /// When a string holds an unknown placeholder.
-pub fn compile_claims(claims: &Map<String, Value>, names: &Names, times: &[(&str, Piece)]) -> Result<Vec<Piece>> {
+pub fn compile_claims(
+    claims: &Map<String, Value>,
+    names: &Names,
+    times: &[(&str, Piece)],
+) -> Result<Vec<Piece>> {
     let (client_id, username) = (names.client_id.escaped(), names.username.escaped());
     let placeholders = [("client_id", &client_id), ("username", &username)];
     let mut pieces = Vec::new();
@@ -146,7 +153,8 @@ pub fn compile_claims(claims: &Map<String, Value>, names: &Names, times: &[(&str
         literal(&mut pieces, separator.as_bytes());
         literal(&mut pieces, json(&Value::String(name.clone())).as_bytes());
         literal(&mut pieces, b":");
-        value_pieces(value, &placeholders, &mut pieces).map_err(|error| error.within(format!("`token.claims.{name}`")))?;
+        value_pieces(value, &placeholders, &mut pieces)
+            .map_err(|error| error.within(format!("`token.claims.{name}`")))?;
         separator = ",";
     }
     for (name, piece) in times {
@@ -230,14 +238,19 @@ mod tests {
     use super::*;
 
     fn names() -> Names {
-        Names::compile(&Identity { client_id: "c-{n}".into(), username: "u \"{client_id}\"".into() }).unwrap()
+        Names::compile(&Identity {
+            client_id: "c-{n}".into(),
+            username: "u \"{client_id}\"".into(),
+        })
+        .unwrap()
     }
 
     fn rendered(claims: &Value, n: u64) -> Value {
         let pieces = compile_claims(claims.as_object().unwrap(), &names(), &[]).unwrap();
         let mut out = Vec::new();
         Template { pieces }.render(n, &mut out);
-        serde_json::from_slice(&out).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&out)))
+        serde_json::from_slice(&out)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&out)))
     }
 
     #[test]
@@ -252,12 +265,17 @@ mod tests {
         let claims = serde_json::json!({ "sub": "{clientid}" });
         let error = compile_claims(claims.as_object().unwrap(), &names(), &[]).unwrap_err();
         assert!(error.to_string().starts_with("`token.claims.sub`:"), "{error}");
-        assert_eq!(error.way_out().unwrap(), "the placeholders here are `{n}`, `{client_id}`, `{username}`");
+        assert_eq!(
+            error.way_out().unwrap(),
+            "the placeholders here are `{n}`, `{client_id}`, `{username}`"
+        );
     }
 
     #[test]
     fn a_client_id_without_a_number_is_refused() {
-        let error = Names::compile(&Identity { client_id: "storm".into(), username: String::new() }).unwrap_err();
+        let error =
+            Names::compile(&Identity { client_id: "storm".into(), username: String::new() })
+                .unwrap_err();
         assert_eq!(error.way_out().unwrap(), "write `client_id = \"storm-{n}\"`");
     }
 

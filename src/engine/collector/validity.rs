@@ -81,12 +81,23 @@ impl Watch {
     }
 
     /// Adds what the run changed on this host to the environment.
-    pub(super) fn conclude(&self, environment: &mut Environment, wall_step: i64, idle: Option<f64>) {
+    pub(super) fn conclude(
+        &self,
+        environment: &mut Environment,
+        wall_step: i64,
+        idle: Option<f64>,
+    ) {
         environment.conclude(&self.tcp, &TcpTrouble::read(), wall_step, idle);
     }
 
     /// Whether the numbers can be trusted, in words.
-    pub(super) fn validity(&self, plan: &Plan, all: &Measurements, interrupted: bool, wall_step: i64) -> Validity {
+    pub(super) fn validity(
+        &self,
+        plan: &Plan,
+        all: &Measurements,
+        interrupted: bool,
+        wall_step: i64,
+    ) -> Validity {
         let mut reasons = Vec::new();
         let delay = all.latency(Phase::StartDelay, None, None, None);
         if let (Model::Open { .. }, Quantile::Time(p99)) = (&plan.model, delay.percentile(99.0))

@@ -20,7 +20,13 @@ const PING_STREAM: u64 = 0x7069_6e67;
 
 impl Worker {
     /// The broker accepted: records it, and keeps the connection for as long as clients hold.
-    pub(super) fn accept(&mut self, place: usize, (keep_alive, length): (Option<u16>, usize), count: usize, now: u64) {
+    pub(super) fn accept(
+        &mut self,
+        place: usize,
+        (keep_alive, length): (Option<u16>, usize),
+        count: usize,
+        now: u64,
+    ) {
         let Some(connection) = self.connections.get_mut(place) else { return };
         let (attempt, validity) = (connection.attempt(Outcome::Accepted, now), connection.validity);
         connection.state = State::Holding;
@@ -31,7 +37,9 @@ impl Worker {
             Some(mut whole) if whole.len() > length => {
                 connection.partial = Some(Box::new(whole.split_off(length)));
             }
-            None if count > length => connection.partial = Some(Box::new(self.inbox[length..count].into())),
+            None if count > length => {
+                connection.partial = Some(Box::new(self.inbox[length..count].into()));
+            }
             _ => {}
         }
         let has_more = connection.partial.is_some();
@@ -55,7 +63,10 @@ impl Worker {
         if connection.keep_alive > 0 {
             // Between 0.5 and 0.9 of the keep alive, so that clients that came together do not ping together.
             let drawn = fraction(self.storm.plan.mould.seed ^ PING_STREAM, connection.client ^ now);
-            at = at.min(now + ((0.5 + 0.4 * drawn) * f64::from(connection.keep_alive) * SECOND as f64) as u64);
+            at = at.min(
+                now + ((0.5 + 0.4 * drawn) * f64::from(connection.keep_alive) * SECOND as f64)
+                    as u64,
+            );
         }
         self.alarms.push(Reverse((at, Key::new(place, connection.generation))));
     }
@@ -75,7 +86,9 @@ impl Worker {
             match connection.state {
                 State::Leaving => self.close(place),
                 State::Holding if connection.until <= now => self.leave(place, now),
-                State::Holding if connection.pinged => self.drop_session(place, Code::Word("ping_timeout")),
+                State::Holding if connection.pinged => {
+                    self.drop_session(place, Code::Word("ping_timeout"));
+                }
                 State::Holding => {
                     connection.pinged = true;
                     match socket::send_some(connection.socket.as_fd(), &PINGREQ) {

@@ -1,0 +1,229 @@
+//! How an attempt starts: it is due, has its token, gets its socket, and sends CONNECT.
+
+use std::{os::fd::AsFd, sync::Arc};
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+
+use super::{Connection, Key, SPARE_PACKETS, STARTS_IN_A_ROW, State, Waiting, Worker};
+use crate::{
+    attempt::{Attempt, Close, Outcome, Step},
+    client::{
+        packet::Connect,
+        socket::{self, Sent},
+    },
+    engine::storm::keep_alive,
+    host::thread_cpu,
+    plan::Plan,
+    scenario::TokenIn,
+    supply::{Ready, Stock},
+    token::Password,
+    verdict::Validity,
+};
+
+impl Worker {
+    /// Starts the attempts that are due.
+    pub(super) fn start_due(&mut self, mut now: u64) {
+        for _ in 0..STARTS_IN_A_ROW {
+            let Some(scheduled) = self.pace.take(now) else { return };
+            let client = self.next_client;
+            self.next_client += self.workers;
+            now = self.storm.clock.now();
+            self.recorder.start(now);
+            if self.cpu_at.is_none() {
+                self.cpu_at = Some(thread_cpu());
+            }
+            if self.waiting.is_empty() && self.stock() == Stock::Ready {
+                self.launch(client, scheduled, now, Step::NotEntered);
+            } else {
+                self.waiting.push_back(Waiting { client, scheduled, started: now });
+            }
+        }
+    }
+
+    /// Whether the next token is there; makes sure that its coming is heard.
+    fn stock(&mut self) -> Stock {
+        while self.unwanted > 0 && self.outlet.stock() == Stock::Ready {
+            self.outlet.take();
+            self.unwanted -= 1;
+        }
+        match self.outlet.stock() {
+            Stock::Pending => {
+                // Said first, looked again after: a token that comes in between is not missed.
+                self.signal.wait();
+                self.outlet.stock()
+            }
+            stock => stock,
+        }
+    }
+
+    /// Launches attempts whose tokens have come.
+    pub(super) fn serve_waiting(&mut self) {
+        while !self.waiting.is_empty() {
+            match self.stock() {
+                Stock::Ready => {}
+                Stock::Pending => return,
+                Stock::Exhausted => {
+                    // Minting failed: the engine says why, and ends the run.
+                    self.recorder.abandoned += self.waiting.len() as u64;
+                    self.waiting.clear();
+                    return;
+                }
+            }
+            let now = self.storm.clock.now();
+            let Some(waiting) = self.waiting.pop_front() else { return };
+            self.launch(waiting.client, waiting.scheduled, waiting.started, Step::At(now));
+        }
+    }
+
+    /// Opens the connection of an attempt that has its token, and sends CONNECT if it can.
+    fn launch(&mut self, client: u64, scheduled: u64, started: u64, token: Step) {
+        let storm = Arc::clone(&self.storm);
+        let broker = storm.plan.broker_of(client);
+        let mut packet = self.packets.pop().unwrap_or_default();
+        packet.clear();
+        let Some((ready, bytes)) = self.outlet.take() else { return };
+        debug_assert_eq!(ready.client, client, "tokens come in the order of attempts");
+        let fits =
+            encode(&storm.plan, &ready, bytes, (&mut self.name, &mut self.user), &mut packet);
+        let target = storm.targets[broker];
+        let opened = if fits {
+            socket::open(target, &mut self.walks[broker])
+        } else {
+            Err(Outcome::LocalError("token_too_long"))
+        };
+        let validity = Validity {
+            from: ready.times.nbf.map_or(i64::MIN, |nbf| storm.clock.at_wall(nbf)),
+            until: ready.times.exp.map_or(i64::MAX, |exp| storm.clock.at_wall(exp)),
+        };
+        let socket = match opened {
+            Ok(socket) => socket,
+            Err(outcome) => {
+                let tcp = if matches!(outcome, Outcome::TcpFailed(_)) {
+                    Step::Unfinished
+                } else {
+                    Step::NotEntered
+                };
+                let attempt = Attempt {
+                    client,
+                    kind: ready.kind,
+                    broker,
+                    scheduled,
+                    started,
+                    token,
+                    tcp,
+                    connack: Step::NotEntered,
+                    ended: storm.clock.now(),
+                    outcome,
+                };
+                self.record(&attempt, validity);
+                return;
+            }
+        };
+        self.generation = self.generation.wrapping_add(1);
+        let place = self.connections.insert(Connection {
+            socket,
+            generation: self.generation,
+            state: State::Connecting,
+            pinged: false,
+            kind: ready.kind as u16,
+            broker: broker as u16,
+            keep_alive: storm.keep_alive,
+            client,
+            scheduled,
+            started,
+            token,
+            tcp_at: started,
+            validity,
+            until: 0,
+            packet,
+            sent: 0,
+            partial: None,
+        });
+        self.in_flight += 1;
+        self.deadlines.push_back((started + storm.timeout, Key::new(place, self.generation)));
+        if storm.is_loopback[broker] {
+            // On loopback the handshake is over when `connect` returns: CONNECT goes out at once,
+            // and one wake-up an attempt is saved.
+            self.send_connect(place);
+        }
+        self.watch(place);
+    }
+
+    /// Puts a new connection under epoll.
+    fn watch(&mut self, place: usize) {
+        let Some(connection) = self.connections.get(place) else { return };
+        let mut flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
+        if connection.state != State::Awaiting {
+            flags |= EventFlags::OUT;
+        }
+        let data = EventData::new_u64(Key::new(place, connection.generation).data());
+        if epoll::add(&self.epoll, &connection.socket, data, flags).is_err() {
+            self.conclude(place, Outcome::LocalError("epoll"), self.storm.clock.now());
+        }
+    }
+
+    /// Sends what is left of CONNECT.
+    pub(super) fn send_connect(&mut self, place: usize) {
+        let now = self.storm.clock.now();
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        loop {
+            match socket::send_some(
+                connection.socket.as_fd(),
+                &connection.packet[connection.sent..],
+            ) {
+                Sent::Bytes(count) => {
+                    if connection.state == State::Connecting {
+                        connection.state = State::Sending;
+                        connection.tcp_at = now;
+                    }
+                    connection.sent += count;
+                    if connection.sent == connection.packet.len() {
+                        connection.state = State::Awaiting;
+                        let packet = std::mem::take(&mut connection.packet);
+                        if self.packets.len() < SPARE_PACKETS {
+                            self.packets.push(packet);
+                        }
+                        return;
+                    }
+                }
+                Sent::Later => return,
+                Sent::Failed(error) => {
+                    let outcome = match connection.state {
+                        State::Connecting => socket::failed(error),
+                        _ => Outcome::Closed(Close::Rst),
+                    };
+                    self.conclude(place, outcome, now);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Encodes CONNECT; `false` where a field is too long for it.
+fn encode(
+    plan: &Plan,
+    ready: &Ready,
+    token: &[u8],
+    (name, user): (&mut Vec<u8>, &mut Vec<u8>),
+    out: &mut Vec<u8>,
+) -> bool {
+    name.clear();
+    user.clear();
+    plan.mould.names.client_id.render(ready.client, name);
+    plan.mould.names.username.render(ready.client, user);
+    let (username, password) = match (ready.password, plan.token_in) {
+        (Password::Absent, _) => (None, None),
+        (Password::Given, TokenIn::Password) => (Some(user.as_slice()), Some(token)),
+        (Password::Given, TokenIn::Username) => (Some(token), None),
+    };
+    Connect {
+        protocol: plan.protocol,
+        clean_start: plan.load().clean_start,
+        keep_alive: keep_alive(plan.load().keep_alive),
+        client_id: name,
+        username,
+        password,
+    }
+    .encode(out)
+}

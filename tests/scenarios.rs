@@ -1,0 +1,67 @@
+//! Every scenario that comes with tokenstorm loads, plans, and says which question it answers.
+
+use std::{fs, path::PathBuf};
+
+use tokenstorm::{
+    host::Limits,
+    plan::Plan,
+    scenario::{self, Overrides},
+};
+
+fn shipped() -> Vec<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut all: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    all.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    all.sort();
+    all
+}
+
+#[test]
+fn every_scenario_can_be_planned_without_a_warning() {
+    assert!(shipped().len() >= 7, "{:?}", shipped());
+    for path in shipped() {
+        let loaded = scenario::load(&path, &Overrides::default()).unwrap();
+        let plan = Plan::new(&loaded, &Limits::read()).unwrap_or_else(|error| panic!("{error}"));
+        assert!(plan.warnings.is_empty(), "{}: {:?}", path.display(), plan.warnings);
+        assert!(plan.attempts > 0, "{}", path.display());
+    }
+}
+
+#[test]
+fn every_scenario_is_named_after_its_file_and_begins_with_its_question() {
+    for path in shipped() {
+        let text = fs::read_to_string(&path).unwrap();
+        let loaded = scenario::load(&path, &Overrides::default()).unwrap();
+        assert_eq!(
+            Some(loaded.scenario.name.as_str()),
+            path.file_stem().and_then(|stem| stem.to_str())
+        );
+        assert!(text.starts_with("# Question: "), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_scenario_survives_being_written_and_read_again() {
+    for path in shipped() {
+        let scenario = scenario::load(&path, &Overrides::default()).unwrap().scenario;
+        let again =
+            scenario::parse(&toml::to_string(&scenario).unwrap(), &Overrides::default()).unwrap();
+        assert_eq!(
+            toml::to_string(&scenario).unwrap(),
+            toml::to_string(&again).unwrap(),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn every_scenario_stands_in_the_table_of_the_readme() {
+    let readme =
+        fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    for path in shipped() {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(readme.contains(&format!("`{name}`")), "README.md does not speak of `{name}`");
+    }
+}
