@@ -1,5 +1,4 @@
 //! What a token costs: minting per algorithm as a run does it, and verifying as a broker would.
-#![expect(missing_docs, reason = "criterion's macros make public items")]
 #![expect(clippy::unwrap_used, reason = "a bench that can't be set up has nothing to measure")]
 
 use std::path::Path;

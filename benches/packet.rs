@@ -1,5 +1,4 @@
 //! What a CONNECT costs to encode, and a CONNACK to read.
-#![expect(missing_docs, reason = "criterion's macros make public items")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokenstorm::{

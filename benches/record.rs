@@ -1,5 +1,4 @@
 //! What it costs to record an attempt, and to judge it before.
-#![expect(missing_docs, reason = "criterion's macros make public items")]
 #![expect(clippy::unwrap_used, reason = "a bench that can't be set up has nothing to measure")]
 
 use std::time::Duration;

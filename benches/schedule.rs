@@ -1,5 +1,4 @@
 //! What it costs to know when the next attempt is due, and where it is bound to.
-#![expect(missing_docs, reason = "criterion's macros make public items")]
 #![expect(clippy::unwrap_used, reason = "a bench that can't be set up has nothing to measure")]
 
 use std::{net::SocketAddr, time::Duration};

@@ -91,6 +91,7 @@ impl Collector {
 
     /// Adds a worker: where its reports come from, where empty recorders go to.
     pub(super) fn connect(&mut self, reports: Receiver<Report>, spares: Sender<Box<Measurements>>) {
+        self.generator.workers += 1;
         self.workers.push(Lane { reports, spares, second: 0, open: 0, is_done: false });
     }
 
@@ -101,6 +102,8 @@ impl Collector {
         signals: &[Arc<Signal>],
         options: &mut Options,
     ) -> Result<()> {
+        // This thread, which writes files once a second, must not take a CPU from one that drives clients.
+        let _ = rustix::process::setpriority_process(None, 10);
         options.screen.storm();
         let mut is_stopping = false;
         while self.workers.iter().any(|worker| !worker.is_done) {
@@ -318,7 +321,6 @@ impl Collector {
             partial,
             tool: tool(),
             scenario: plan.scenario.name.clone(),
-            question: None,
             started_at: self.storm.clock.rfc3339(self.storm.start),
             duration_s: end.saturating_sub(start) as f64 / SECOND as f64,
             interrupted,

@@ -23,7 +23,6 @@ pub struct Summary {
     pub partial: bool,
     pub tool: Tool,
     pub scenario: String,
-    pub question: Option<String>,
     pub started_at: String,
     pub duration_s: f64,
     pub interrupted: bool,
