@@ -286,6 +286,74 @@ mod tests {
     }
 
     #[test]
+    fn every_encoding_of_a_key_gives_the_same_key() {
+        for (algorithm, sources) in [
+            (
+                "RS256",
+                vec![
+                    "private_key = \"rsa.pkcs8.pem\"",
+                    "private_key = \"rsa.pkcs1.pem\"",
+                    "jwk = \"rsa.jwk.json\"",
+                ],
+            ),
+            ("PS384", vec!["private_key = \"rsa.pkcs8.pem\"", "jwk = \"rsa.jwk.json\""]),
+            (
+                "ES256",
+                vec![
+                    "private_key = \"ec256.pkcs8.pem\"",
+                    "private_key = \"ec256.sec1.pem\"",
+                    "jwk = \"ec256.jwk.json\"",
+                ],
+            ),
+            ("ES384", vec!["private_key = \"ec384.pkcs8.pem\"", "jwk = \"ec384.jwk.json\""]),
+            ("EdDSA", vec!["private_key = \"ed25519.pkcs8.pem\"", "jwk = \"ed25519.jwk.json\""]),
+            (
+                "HS256",
+                vec![
+                    "secret = \"0123456789abcdef0123456789abcdef\"",
+                    "secret_file = \"hmac.txt\"",
+                    "jwk = \"hmac.jwk.json\"",
+                ],
+            ),
+        ] {
+            let keys: Vec<SigningKey> = sources
+                .iter()
+                .map(|source| {
+                    let toml = format!("algorithm = \"{algorithm}\"\n{source}");
+                    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys");
+                    SigningKey::load("main", &key(&toml), &base)
+                        .unwrap_or_else(|error| panic!("{toml}: {error}"))
+                })
+                .collect();
+            for (source, signing) in sources.iter().zip(&keys) {
+                let signature = signing.signer().unwrap().try_sign(b"storm").unwrap();
+                for verifying in &keys {
+                    assert!(
+                        verifying.verifier().unwrap().verify(b"storm", &signature).is_ok(),
+                        "{algorithm} {source}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_kind_is_refused_with_the_command_that_makes_one() {
+        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys");
+        for (algorithm, source) in [
+            ("ES256", "private_key = \"rsa.pkcs8.pem\""),
+            ("ES256", "private_key = \"ec384.pkcs8.pem\""),
+            ("RS256", "private_key = \"ed25519.pkcs8.pem\""),
+            ("EdDSA", "private_key = \"README.md\""),
+            ("RS256", "jwk = \"ec256.jwk.json\""),
+        ] {
+            let toml = format!("algorithm = \"{algorithm}\"\n{source}");
+            let error = SigningKey::load("main", &key(&toml), &base).unwrap_err();
+            assert!(error.way_out().unwrap().contains("openssl genpkey"), "{toml}: {error}");
+        }
+    }
+
+    #[test]
     fn a_key_has_exactly_one_source() {
         let none = load("algorithm = \"HS256\"").unwrap_err().to_string();
         assert_eq!(none, "`keys.main`: exactly one source of the key is needed, found none");

@@ -29,6 +29,9 @@ use crate::{
 /// Parts the random numbers that choose a kind from those that choose arrivals.
 const KIND_STREAM: u64 = 0x6b69_6e64;
 
+/// The leeway of rmqtt's plugin, which is that of the library it verifies with.
+const PLUGIN_LEEWAY: Duration = Duration::from_secs(60);
+
 /// What a run will do.
 #[derive(Debug)]
 pub struct Plan {
@@ -127,6 +130,9 @@ impl Plan {
         }
         let strangers =
             keys.iter().map(|key| Ok((key.stranger()?, key.confused()))).collect::<Result<_>>()?;
+        if embedded {
+            warn_of_plugin(&policy, keys.len(), &mut warnings);
+        }
         let held = kinds::held_share(&kinds, &policy);
         let budget = Budget::resolve(scenario, &model, attempts, held, brokers.len(), limits)?;
         Ok(Self {
@@ -204,6 +210,24 @@ impl Plan {
     /// Addresses to connect from; empty for the one that the kernel chooses.
     pub fn sources(&self) -> &[IpAddr] {
         &self.scenario.load.source_addresses
+    }
+}
+
+/// What the embedded broker's own plugin can't be told: its answers are judged all the same.
+fn warn_of_plugin(policy: &Policy, keys: usize, warnings: &mut Vec<String>) {
+    if keys > 1 || policy.anonymous == OnAnonymous::Accept {
+        return;
+    }
+    let ours = "; with several keys a hook of tokenstorm's verifies, which does";
+    if !policy.requires.is_empty() {
+        warnings.push(format!(
+            "the embedded broker's own plugin can't be told to require claims{ours}"
+        ));
+    }
+    if policy.leeway != PLUGIN_LEEWAY {
+        warnings.push(format!(
+            "the embedded broker's own plugin has 60s of leeway and can't be told another{ours}"
+        ));
     }
 }
 

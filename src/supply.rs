@@ -366,3 +366,6 @@ impl Lane {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;
