@@ -30,7 +30,7 @@ use crate::{
 const KIND_STREAM: u64 = 0x6b69_6e64;
 
 /// The leeway of rmqtt's plugin, which is that of the library it verifies with.
-const PLUGIN_LEEWAY: Duration = Duration::from_secs(60);
+const PLUGIN_LEEWAY: Duration = Duration::from_mins(1);
 
 /// What a run will do.
 #[derive(Debug)]

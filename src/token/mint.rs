@@ -315,7 +315,7 @@ binds = ["sub"]
 "#,
         );
         for defect in &DEFECTS {
-            text += &format!("[[mix]]\ntoken = \"{}\"\nshare = 1\n", defect.name);
+            text.extend(["[[mix]]\ntoken = \"", defect.name, "\"\nshare = 1\n"]);
         }
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys/all.toml");
         let scenario = parse(&text, &Overrides::default()).unwrap();
