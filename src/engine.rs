@@ -31,7 +31,7 @@ use self::{
 use crate::{
     clock::{Clock, nanoseconds},
     error::{Error, Result},
-    host::{Limits, cpus},
+    host::{Limits, cpus, resident},
     plan::{Model, Plan},
     results::{Summary, folder::check_writable},
     supply::{Supply, estimate::Estimate, signal::Signal},
@@ -84,6 +84,7 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     });
     check_writable(&folder)?;
     let targets = Targets::start(&plan)?;
+    let memory = resident();
     let estimate = Estimate::measure(&plan, clock, cpus())?;
     let workers = workers(&plan);
     let signals = (0..workers).map(|_| Signal::new().map(Arc::new)).collect::<Result<Vec<_>>>()?;
@@ -100,7 +101,7 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     }
     let start = start_of_storm(&plan, clock, planned, &supply);
     let storm = Arc::new(Storm::new(&plan, clock, start, &targets, limits.ports.clone()));
-    let mut collector = Collector::new(&storm, folder, &limits, &targets);
+    let mut collector = Collector::new(&storm, folder, &limits, &targets, memory);
     let threads = spawn(&storm, &signals, outlets, &mut collector)?;
     let collected = collector.collect(&supply, &signals, &mut options);
     for signal in &signals {

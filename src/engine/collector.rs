@@ -62,13 +62,14 @@ struct Lane {
 }
 
 impl Collector {
+    /// A collector for a run that used `rss` bytes of memory before it minted its first token.
     pub(super) fn new(
         storm: &Arc<Storm>,
         path: PathBuf,
         limits: &Limits,
         targets: &Targets,
+        rss: u64,
     ) -> Self {
-        let rss = resident();
         Self {
             workers: Vec::new(),
             seconds: BTreeMap::new(),

@@ -1,0 +1,192 @@
+//! The command line as its user meets it: help, errors with a way out, plans.
+
+use std::fs;
+
+use crate::run::{SECRET, Storm, scenario, tokenstorm};
+
+/// The error of `tokenstorm plan` on a scenario: its text, with the folder taken out.
+fn refused(text: &str) -> String {
+    let storm = Storm::new(text);
+    let path = storm.scenario();
+    let ended = tokenstorm(&["plan", path.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(2), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(ended.stdout, "");
+    assert!(!ended.stderr.contains(SECRET), "{}", ended.stderr);
+    assert!(!ended.stderr.contains('\u{1b}'), "no colours where nobody sees them");
+    ended.stderr.replace(path.to_str().unwrap(), "test.toml")
+}
+
+fn mix(entry: &str) -> String {
+    scenario("embedded", "", &format!("[[mix]]\n{entry}\n"))
+}
+
+#[test]
+fn what_is_wrong_is_said_with_file_key_value_and_a_way_out() {
+    insta::assert_snapshot!(refused(&mix("token = \"expird\"\nshare = 1")), @"
+    error: scenario `test.toml`: `mix[0]`: there is no token kind `expird`
+
+    hint: did you mean `expired`? There are: `fresh`, `expired`, `not_yet_valid`, `no_exp`, `wrong_key`, `tampered_payload`, `signature_stripped`, `alg_none`, `alg_confusion`, `unknown_kid`, `wrong_issuer`, `wrong_audience`, `stolen`, `not_a_jwt`, `empty_password`, `no_credentials`
+    ");
+    insta::assert_snapshot!(refused(&mix("token = \"fresh\"\nshare = 0")), @"
+    error: scenario `test.toml`: `mix[0]`: `share` is 0, but must be above 0
+
+    hint: leave the entry out, or give it a share such as 20
+    ");
+    insta::assert_snapshot!(refused(&mix("token = \"fresh\"\nshare = 1\nkey = \"mian\"")), @"
+    error: scenario `test.toml`: `mix[0]`: there is no key `mian` under `[keys]`
+
+    hint: did you mean `main`? There are: `main`
+    ");
+    insta::assert_snapshot!(refused(&mix("token = \"wrong_issuer\"\nshare = 1")), @"
+    error: scenario `test.toml`: `mix[0]`: `wrong_issuer` does not apply: the policy does not check `iss`
+
+    hint: leave it out of the mix, or let `[policy]` promise what it breaks
+    ");
+    insta::assert_snapshot!(refused(&mix("token = \"alg_confusion\"\nshare = 1")), @"
+    error: scenario `test.toml`: `mix[0]`: `alg_confusion` does not apply: the key is an HMAC secret: it has no public half
+
+    hint: leave it out of the mix, or let `[policy]` promise what it breaks
+    ");
+}
+
+#[test]
+fn what_can_not_be_run_is_refused_by_the_plan() {
+    let wrong = |load: &str, more: &str| refused(&scenario("embedded", load, more));
+    let has = |error: String, words: &[&str]| {
+        for word in words {
+            assert!(error.contains(word), "`{word}` is not in: {error}");
+        }
+    };
+    has(
+        wrong("", "[identity]\nclient_id = \"storm\"\n"),
+        &["identity.client_id", "`{n}`", "storm-{n}"],
+    );
+    has(wrong("clients = 0", ""), &["load.clients"]);
+    has(wrong("concurrency = 0", ""), &["load.concurrency"]);
+    has(wrong("mode = \"open\"", ""), &["load.concurrency", "open"]);
+    has(wrong("stages = [{ for = \"1s\" }]", ""), &["load.stages[0]", "rate"]);
+    has(wrong("connect_timeout = \"0s\"", ""), &["load.connect_timeout"]);
+    has(wrong("keep_alive = \"20h\"", ""), &["load.keep_alive"]);
+    has(wrong("", "[token]\nttl = \"500ms\"\n"), &["token.ttl"]);
+    has(
+        wrong("", "[token]\nreuse = 5\n[token.claims]\nsub = \"{client_id}\"\n"),
+        &["token.reuse", "token.claims.sub"],
+    );
+    has(wrong("", "[token.claims]\nexp = 5\n"), &["token.claims.exp", "by itself"]);
+    has(wrong("", "[policy]\nchecks = [\"aud\"]\n"), &["token.claims.aud"]);
+    has(wrong("", "[policy]\nbinds = [\"clientid\"]\n"), &["token.claims.clientid"]);
+    has(
+        wrong("", "[thresholds]\n\"conack\" = [\"p99 < 1s\"]\n"),
+        &["conack", "did you mean `connack`"],
+    );
+    has(wrong("", "[policy]\nrefuses_with = { v5 = [0] }\n"), &["refuses_with"]);
+    let twice = "[[mix]]\ntoken = \"fresh\"\nshare = 1\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n";
+    has(wrong("", twice), &["another entry named `fresh`", "name"]);
+    let crowd = "stages = [{ rate = 40000, for = \"30s\" }]\nhold = \"20s\"";
+    has(wrong(crowd, ""), &["descriptors", "load.hold"]);
+}
+
+#[test]
+fn more_clients_than_ports_are_refused_with_addresses_as_the_way_out() {
+    // So many descriptors are only there on hosts that allow them: the ports are counted per source.
+    let crowd =
+        scenario("embedded", "stages = [{ rate = 40000, for = \"30s\" }]\nhold = \"20s\"", "");
+    let loaded = tokenstorm::scenario::Loaded {
+        path: "test.toml".into(),
+        scenario: tokenstorm::scenario::parse(&crowd, &tokenstorm::scenario::Overrides::default())
+            .unwrap(),
+    };
+    let limits =
+        tokenstorm::host::Limits { descriptors: 10_000_000, ports: 32_768..=60_999, cpus: 2 };
+    let error = tokenstorm::plan::Plan::new(&loaded, &limits).unwrap_err();
+    assert!(error.to_string().contains("28232 a source address"), "{error}");
+    assert!(error.way_out().unwrap().contains("load.source_addresses"));
+}
+
+#[test]
+fn a_target_off_this_host_needs_a_word_and_a_password_in_its_url_is_never_shown() {
+    let error = refused(&scenario("mqtt://broker.example", "", ""));
+    assert!(error.contains("not authorized") && error.contains("--authorized"), "{error}");
+    let error = refused(&scenario("mqtt://user:hunter2@127.0.0.1", "", ""));
+    assert!(!error.contains("hunter2"), "{error}");
+    let error = refused(&scenario("mqtts://127.0.0.1", "", ""));
+    assert!(error.contains("MQTT over TCP only"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_not_there_and_one_that_is_no_toml_are_told_apart() {
+    let missing = tokenstorm(&["run", "no-such.toml"]);
+    assert_eq!(missing.code, Some(2));
+    assert!(missing.stderr.contains("can't read scenario `no-such.toml`"), "{}", missing.stderr);
+    let broken = refused("name = \"x\nload = 5");
+    assert!(broken.contains("TOML parse error at line 1, column"), "{broken}");
+}
+
+#[test]
+fn set_changes_a_scenario_and_says_what_it_can_not() {
+    let storm = Storm::new(&scenario("embedded", "", ""));
+    let path = storm.scenario();
+    let plan = |set: &str| tokenstorm(&["plan", path.to_str().unwrap(), "--set", set]);
+    let changed = plan("load.clients=1234");
+    assert!(changed.stdout.contains("attempts     1 234"), "{}", changed.stdout);
+    let typo = plan("load.clinets=5");
+    assert_eq!(typo.code, Some(2));
+    assert!(
+        typo.stderr.contains("`--set load.clinets=5`") && typo.stderr.contains("`clients`"),
+        "{}",
+        typo.stderr
+    );
+}
+
+#[test]
+fn a_plan_shows_what_a_run_would_do() {
+    let text = tokenstorm(&["plan", "scenarios/quickstart.toml"]).stdout;
+    for part in [
+        "attempts     5 002 in",
+        "peak rate 1 000/s",
+        "up to ",
+        " descriptors",
+        " a token, ",
+        "expired",
+        "lasts 1h",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+    let ending = tokenstorm(&["plan", "scenarios/quickstart.toml", "--set", "token.ttl=1s"]).stdout;
+    assert!(ending.contains("1s after each connect, while its client still holds"), "{ending}");
+}
+
+#[test]
+fn schema_and_completions_are_data_on_stdout() {
+    let schema: serde_json::Value = serde_json::from_str(&tokenstorm(&["schema"]).stdout).unwrap();
+    for key in
+        ["name", "target", "load", "identity", "keys", "token", "mix", "policy", "thresholds"]
+    {
+        assert!(schema["properties"].get(key).is_some(), "{key}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(tokenstorm(&["completions", shell]).stdout.contains("tokenstorm"), "{shell}");
+    }
+}
+
+#[test]
+fn help_names_every_command_and_the_exit_codes() {
+    let help = tokenstorm(&["--help"]).stdout;
+    for word in
+        ["run", "plan", "token", "broker", "report", "schema", "completions", "130 interrupted"]
+    {
+        assert!(help.contains(word), "{help}");
+    }
+    assert_eq!(tokenstorm(&["storm"]).code, Some(2));
+}
+
+#[test]
+fn a_folder_that_holds_no_run_is_told_so() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let ended = tokenstorm(&["report", folder.path().to_str().unwrap()]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("no run folder"), "{}", ended.stderr);
+    fs::write(folder.path().join("summary.json"), "{\"format\": 99}").unwrap();
+    let newer = tokenstorm(&["report", folder.path().to_str().unwrap()]);
+    assert!(newer.stderr.contains("format 99 is newer"), "{}", newer.stderr);
+}

@@ -1,0 +1,13 @@
+//! Whole runs of the program, as its user starts it: against the embedded broker, which is a real
+//! one, and against servers that misbehave on demand, which no real one does.
+#![expect(clippy::unwrap_used, reason = "a test that can't set up has failed")]
+
+mod answers;
+mod command_line;
+mod faults;
+mod folder;
+mod judged;
+mod run;
+mod server;
+mod sessions;
+mod tokens;

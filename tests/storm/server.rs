@@ -1,0 +1,118 @@
+//! A server that does what a test wants it to do with a CONNECT. No real broker misbehaves on demand.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+/// The CONNECT of a client, as far as tests ask.
+#[derive(Clone, Debug)]
+pub(crate) struct Connect {
+    /// How many came before it.
+    pub(crate) number: usize,
+    pub(crate) client_id: String,
+    pub(crate) username: Option<Vec<u8>>,
+    pub(crate) password: Option<Vec<u8>>,
+}
+
+/// A server on a free loopback port; it ends with the test's process.
+pub(crate) struct Server {
+    address: SocketAddr,
+    received: Arc<Mutex<Vec<Connect>>>,
+}
+
+impl Server {
+    /// Reads the CONNECT of each connection, then lets `behave` do as it likes; the connection is
+    /// closed when that returns.
+    pub(crate) fn start(behave: impl Fn(&mut TcpStream, &Connect) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(listener, behave)
+    }
+
+    pub(crate) fn on(
+        listener: TcpListener,
+        behave: impl Fn(&mut TcpStream, &Connect) + Send + Sync + 'static,
+    ) -> Self {
+        let address = listener.local_addr().unwrap();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let (behave, all) = (Arc::new(behave), Arc::clone(&received));
+        thread::spawn(move || {
+            // Ends when the listener is shut down.
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let (behave, all) = (Arc::clone(&behave), Arc::clone(&all));
+                thread::spawn(move || {
+                    let Some(mut connect) = read_connect(&mut stream) else { return };
+                    {
+                        let mut all = all.lock().unwrap();
+                        connect.number = all.len();
+                        all.push(connect.clone());
+                    }
+                    behave(&mut stream, &connect);
+                });
+            }
+        });
+        Self { address, received }
+    }
+
+    /// A server that answers every CONNECT with these bytes and closes once the client has.
+    pub(crate) fn answering(bytes: &'static [u8]) -> Self {
+        Self::start(move |stream, _| {
+            stream.write_all(bytes).unwrap();
+            until_closed(stream);
+        })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("mqtt://{}", self.address)
+    }
+
+    /// What came so far.
+    pub(crate) fn received(&self) -> Vec<Connect> {
+        self.received.lock().unwrap().clone()
+    }
+}
+
+/// Reads until the client says DISCONNECT or closes.
+pub(crate) fn until_closed(stream: &mut TcpStream) {
+    let mut byte = [0; 64];
+    while let Ok(1..) = stream.read(&mut byte) {
+        if byte[0] == 0xE0 {
+            return;
+        }
+    }
+}
+
+fn read_connect(stream: &mut TcpStream) -> Option<Connect> {
+    assert_eq!(byte(stream)?, 0x10, "the first packet of a client is CONNECT");
+    let (mut length, mut shift) = (0, 0);
+    loop {
+        let next = byte(stream)?;
+        length |= usize::from(next & 127) << shift;
+        shift += 7;
+        if next & 128 == 0 {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    let (level, flags) = (body[6], body[7]);
+    let mut rest = &body[if level == 5 { 11 } else { 10 }..];
+    let mut field = || {
+        let length = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+        let field = rest[2..2 + length].to_vec();
+        rest = &rest[2 + length..];
+        field
+    };
+    let client_id = String::from_utf8(field()).unwrap();
+    let username = (flags & 0x80 != 0).then(&mut field);
+    let password = (flags & 0x40 != 0).then(&mut field);
+    Some(Connect { number: 0, client_id, username, password })
+}
+
+fn byte(stream: &mut TcpStream) -> Option<u8> {
+    let mut byte = [0];
+    stream.read_exact(&mut byte).ok()?;
+    Some(byte[0])
+}

@@ -1,0 +1,104 @@
+//! What happens to clients that were accepted and stay.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use serde_json::json;
+
+use crate::{
+    run::{Storm, scenario},
+    server::{Server, until_closed},
+};
+
+const ACCEPT_V5: [u8; 5] = [0x20, 3, 0, 0, 0];
+const V4: &str = "protocol = 4\n---\n";
+
+/// A run whose clients hold, at a server that accepts and then does this: what became of them.
+fn sessions(
+    load: &str,
+    more: &str,
+    then: impl Fn(&mut TcpStream) + Send + Sync + 'static,
+) -> serde_json::Value {
+    let is_v4 = more.starts_with("protocol = 4");
+    let server = Server::start(move |stream, _| {
+        stream.write_all(if is_v4 { &[0x20, 2, 0, 0] } else { &ACCEPT_V5 }).unwrap();
+        then(stream);
+    });
+    let ended = Storm::new(&scenario(&server.url(), load, more)).run();
+    let summary = ended.expect(0);
+    assert_eq!(
+        ended.verdicts(),
+        [("fresh accepted 0 correct".into(), 8)].into(),
+        "the verdict stands"
+    );
+    summary["sessions"].clone()
+}
+
+const LONG: &str = "hold = \"30s\"";
+
+#[test]
+fn a_second_connack_ends_the_session_and_leaves_the_verdict() {
+    let dropped = json!({ "held": 8, "dropped": 8, "dropped_by_code": { "protocol_error": 8 } });
+    let at_once = sessions(LONG, "", |stream| {
+        stream.write_all(&ACCEPT_V5).unwrap();
+        until_closed(stream);
+    });
+    assert_eq!(at_once, dropped);
+    // In one segment with the first.
+    let server = Server::answering(&[0x20, 3, 0, 0, 0, 0x20, 3, 0, 0, 0]);
+    let ended = Storm::new(&scenario(&server.url(), LONG, "")).run();
+    assert_eq!(ended.expect(0)["sessions"], dropped);
+}
+
+#[test]
+fn a_disconnect_of_the_broker_is_counted_by_its_code() {
+    let seen = sessions(LONG, "", |stream| {
+        stream.write_all(&[0xE0, 2, 0x8E, 0]).unwrap();
+        until_closed(stream);
+    });
+    assert_eq!(seen, json!({ "held": 8, "dropped": 8, "dropped_by_code": { "142": 8 } }));
+}
+
+#[test]
+fn a_connection_that_the_broker_closes_is_noticed() {
+    for more in [V4, ""] {
+        let seen = sessions(LONG, more, |_| {});
+        assert_eq!(seen, json!({ "held": 8, "dropped": 8, "dropped_by_code": { "fin": 8 } }));
+    }
+}
+
+#[test]
+fn a_broker_that_answers_no_ping_loses_its_clients() {
+    let load = "hold = \"30s\"\nkeep_alive = \"1s\"";
+    let seen = sessions(load, "", until_closed);
+    assert_eq!(seen, json!({ "held": 8, "dropped": 8, "dropped_by_code": { "ping_timeout": 8 } }));
+}
+
+#[test]
+fn a_broker_that_answers_pings_keeps_its_clients_to_the_end() {
+    for more in [V4, ""] {
+        let seen = sessions("hold = \"3s\"\nkeep_alive = \"1s\"", more, answer_pings);
+        assert_eq!(seen, json!({ "held": 8, "dropped": 0, "dropped_by_code": {} }));
+    }
+}
+
+#[test]
+fn the_keep_alive_of_the_server_takes_the_place_of_ours() {
+    let server = Server::start(|stream, _| {
+        // Server Keep Alive 1 s: a client that kept to its own 60 s would not ping while it holds.
+        stream.write_all(&[0x20, 6, 0, 0, 3, 0x13, 0, 1]).unwrap();
+        until_closed(stream);
+    });
+    let ended = Storm::new(&scenario(&server.url(), LONG, "")).run();
+    assert_eq!(ended.expect(0)["sessions"]["dropped_by_code"], json!({ "ping_timeout": 8 }));
+}
+
+fn answer_pings(stream: &mut TcpStream) {
+    let mut packet = [0; 2];
+    while stream.read_exact(&mut packet).is_ok() && packet == [0xC0, 0] {
+        stream.write_all(&[0xD0, 0]).unwrap();
+    }
+    assert_eq!(packet, [0xE0, 0], "a client pings, and leaves with DISCONNECT");
+}
