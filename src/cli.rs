@@ -99,7 +99,7 @@ pub struct Run {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub change: Change,
-    /// Where the results go [default: results/<name>-<time>]
+    /// Where the results go [default: results/NAME-TIME]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
     /// What is shown while it runs

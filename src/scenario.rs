@@ -92,7 +92,7 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded> {
 /// Reads a scenario from text and applies the overrides of the command line.
 ///
 /// # Errors
-/// As [`load`], without the file's name.
+/// As [`load()`], without the file's name.
 pub fn parse(text: &str, overrides: &Overrides) -> Result<Scenario> {
     let scenario: Scenario = toml::from_str(text).map_err(|error| shown(text, &error))?;
     if overrides.is_empty() {

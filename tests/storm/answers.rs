@@ -68,7 +68,7 @@ fn a_broker_that_never_answers_runs_into_the_timeout_and_the_percentiles_say_so(
 #[test]
 fn a_reset_is_a_close_that_judges_nothing() {
     let server = Server::start(|stream, _| {
-        set_socket_linger(stream, Some(std::time::Duration::ZERO)).unwrap()
+        set_socket_linger(stream, Some(std::time::Duration::ZERO)).unwrap();
     });
     let ended = Storm::new(&scenario(&server.url(), "", BAD)).run();
     ended.expect(3);

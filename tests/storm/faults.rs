@@ -37,7 +37,7 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(start.elapsed() < Duration::from_secs(60), "{what} did not come");
+        assert!(start.elapsed() < Duration::from_mins(1), "{what} did not come");
         thread::sleep(Duration::from_millis(5));
     }
 }

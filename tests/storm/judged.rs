@@ -11,7 +11,7 @@ fn shipped(name: &str, set: &[&str]) -> (tempfile::TempDir, Ended) {
     for assignment in set {
         arguments.extend(["--set", assignment]);
     }
-    let ended = Ended { out: out.clone(), ..tokenstorm(&arguments) };
+    let ended = tokenstorm(&arguments).with_out(out.clone());
     (folder, ended)
 }
 

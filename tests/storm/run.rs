@@ -26,7 +26,7 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
     pub(crate) out: PathBuf,
     /// Where it wrote to, kept as long as somebody may read it.
-    pub(crate) folder: Option<Arc<TempDir>>,
+    _folder: Option<Arc<TempDir>>,
 }
 
 /// A scenario for a broker at `target`: eight clients, one after the other, an HMAC key, and
@@ -45,11 +45,12 @@ pub(crate) fn scenario(target: &str, load: &str, more: &str) -> String {
             keys.remove("clients");
         }
     }
-    let load: String = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    let load: Vec<String> = keys.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    let load = load.join("\n");
     let (target_keys, more) = more.split_once("---\n").unwrap_or(("", more));
     let mix = if more.contains("[[mix]]") { "" } else { "[[mix]]\ntoken = \"fresh\"\nshare = 1\n" };
     format!(
-        "name = \"test\"\n[target]\nbrokers = [\"{target}\"]\n{target_keys}\n[load]\n{load}\
+        "name = \"test\"\n[target]\nbrokers = [\"{target}\"]\n{target_keys}\n[load]\n{load}\n\
          [keys.main]\nalgorithm = \"HS256\"\nsecret = \"{SECRET}\"\n{mix}{more}\n"
     )
 }
@@ -99,7 +100,7 @@ impl Storm {
     }
 
     fn ended(&self, output: Output) -> Ended {
-        Ended { folder: Some(Arc::clone(&self.folder)), ..ended(output, self.out()) }
+        Ended { _folder: Some(Arc::clone(&self.folder)), ..ended(output, self.out()) }
     }
 
     /// Starts it, and lets the test end it.
@@ -126,11 +127,16 @@ pub(crate) fn ended(output: Output, out: PathBuf) -> Ended {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
         out,
-        folder: None,
+        _folder: None,
     }
 }
 
 impl Ended {
+    /// The same run with its results in another folder.
+    pub(crate) fn with_out(self, out: PathBuf) -> Self {
+        Self { out, ..self }
+    }
+
     pub(crate) fn summary(&self) -> Value {
         read_json(&self.out.join("summary.json"))
             .unwrap_or_else(|| panic!("no summary: {}", self.stderr))
