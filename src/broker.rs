@@ -15,7 +15,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
     path::Path,
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStderr, ChildStdin, Command, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
@@ -196,7 +196,8 @@ impl Embedded {
             serde_json::to_string(settings).map_err(|error| failed(&error.to_string()))?;
         line.push('\n');
         if let Some(stdin) = &mut started.stdin {
-            stdin.write_all(line.as_bytes()).map_err(|error| failed(&error.to_string()))?;
+            // One that has ended can't be told anything: what it said last tells more than this error.
+            let _ = stdin.write_all(line.as_bytes());
         }
         let (said, hears) = mpsc::channel();
         thread::spawn(move || {
@@ -207,15 +208,16 @@ impl Embedded {
             // Nobody listens any more when it took too long.
             let _ = said.send(answer);
         });
-        let answer =
-            hears.recv_timeout(START_TIME).map_err(|_| failed("it took more than 20 s"))?;
-        let address = answer.strip_prefix("ready ").and_then(|address| address.trim().parse().ok());
-        let Some(address) = address else {
-            let mut why = String::new();
-            if let Some(stderr) = stderr {
-                let _ = stderr.take(4096).read_to_string(&mut why);
-            }
-            return Err(failed(why.trim()));
+        let answer = hears.recv_timeout(START_TIME);
+        let address = answer.as_ref().ok().and_then(|answer| answer.strip_prefix("ready "));
+        let Some(address) = address.and_then(|address| address.trim().parse().ok()) else {
+            started.stop();
+            let why = last_words(stderr);
+            return Err(match (answer, why.as_str()) {
+                (Err(_), "") => failed("it took more than 20 s"),
+                (Ok(_), "") => failed("it does not say why"),
+                (_, why) => failed(why),
+            });
         };
         started.address = address;
         // What it says later must not fill a pipe that nobody reads.
@@ -239,15 +241,29 @@ impl Embedded {
     pub fn verifier(&self) -> &'static str {
         self.words
     }
-}
 
-impl Drop for Embedded {
-    fn drop(&mut self) {
+    /// Ends it, and waits until it has ended.
+    pub fn stop(&mut self) {
         drop(self.stdin.take());
         // It has nothing to save: what it would do on its own until it ends can be cut short.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// What a process that has ended left in its stderr.
+fn last_words(stderr: Option<ChildStderr>) -> String {
+    let mut words = Vec::new();
+    if let Some(stderr) = stderr {
+        let _ = stderr.take(4096).read_to_end(&mut words);
+    }
+    String::from_utf8_lossy(&words).trim().to_owned()
 }
 
 /// Runs the broker in this process until a signal ends it, or until standard input closes where
@@ -276,4 +292,47 @@ pub fn serve(_: &Settings, _: bool, _: impl FnOnce(SocketAddr)) -> Result<()> {
 fn without() -> Error {
     Error::usage("this tokenstorm was built without the embedded broker")
         .hint("build it with its default features, or name a broker: `--target mqtt://host:port`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(verifier: Verifier) -> Settings {
+        Settings { listen: ([127, 0, 0, 1], 0).into(), token_in: TokenIn::Password, verifier }
+    }
+
+    fn plugin(key: VerifyingKey) -> Verifier {
+        Verifier::Plugin {
+            key,
+            exp: true,
+            nbf: false,
+            iss: None,
+            aud: Vec::new(),
+            bound: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_no_broker_is_told_by_what_it_said() {
+        let start = |program: &str| {
+            Embedded::start_from(Path::new(program), &settings(Verifier::Anonymous)).unwrap_err()
+        };
+        // `cat` knows no `--settings`, `echo` says something else, `true` says nothing.
+        assert!(start("/bin/cat").to_string().contains("--settings"), "{}", start("/bin/cat"));
+        for silent in ["/bin/echo", "/bin/true"] {
+            assert!(start(silent).to_string().ends_with("it does not say why"), "{silent}");
+        }
+        assert!(start("/no/such/file").to_string().contains("did not start"));
+    }
+
+    #[test]
+    fn settings_survive_their_way_and_are_never_shown() {
+        let told = settings(plugin(VerifyingKey::Secret("aHVudGVyMg==".into())));
+        let line = serde_json::to_string(&told).unwrap();
+        assert!(!line.contains('\n'));
+        let heard: Settings = serde_json::from_str(&line).unwrap();
+        assert_eq!(serde_json::to_string(&heard).unwrap(), line);
+        assert!(!format!("{told:?}").contains("aHVudGVyMg"), "{told:?}");
+    }
 }

@@ -1,13 +1,14 @@
 //! rmqtt, set up so that a storm meets its verifier and nothing else.
 
-use std::{collections::BTreeMap, io::Write, net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeMap, fs::File, io::Write, net::SocketAddr, os::fd::AsRawFd, sync::Arc,
+};
 
 use rmqtt::{
     context::ServerContext,
     net::{Builder, Listener},
     server::MqttServer,
 };
-use tempfile::NamedTempFile;
 use tokio::io::AsyncReadExt;
 use toml::{Table, Value};
 
@@ -40,8 +41,7 @@ pub(super) fn serve(
         .build()
         .map_err(|error| failed(&error))?;
     let ended = runtime.block_on(async {
-        // The file with the public key must be there as long as the broker is.
-        let (server, address, _key_file) = build(settings).await?;
+        let (server, address) = build(settings).await?;
         let running = tokio::spawn(server.run());
         ready(address);
         tokio::select! {
@@ -54,13 +54,14 @@ pub(super) fn serve(
     ended
 }
 
-async fn build(settings: &Settings) -> Result<(MqttServer, SocketAddr, Option<NamedTempFile>)> {
+async fn build(settings: &Settings) -> Result<(MqttServer, SocketAddr)> {
     // Without the check for load: it answers "unavailable" before it has read CONNECT.
     let mut builder = ServerContext::new().busy_check_enable(false).task_exec_workers(HANDSHAKES);
-    let mut key_file = None;
+    // Open until the plugin has read it, which it does when it is registered.
+    let mut _key_file = None;
     if let Verifier::Plugin { key, exp, nbf, iss, aud, bound } = &settings.verifier {
         let (key, file) = plugin_key(key)?;
-        key_file = file;
+        _key_file = file;
         let checks = plugin_checks(*exp, *nbf, iss.as_deref(), aud, bound);
         let config = plugin_config(settings.token_in, key, checks);
         builder = builder.plugins_config_map_add("rmqtt-auth-jwt", config);
@@ -79,7 +80,7 @@ async fn build(settings: &Settings) -> Result<(MqttServer, SocketAddr, Option<Na
     let listener = listen(settings)?;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
     let server = MqttServer::new(context).listener_by_id(listener, address.port()).build();
-    Ok((server, address, key_file))
+    Ok((server, address))
 }
 
 fn listen(settings: &Settings) -> Result<Listener> {
@@ -108,7 +109,10 @@ fn listen(settings: &Settings) -> Result<Listener> {
 type PluginKey = Vec<(&'static str, Value)>;
 
 /// The plugin's settings of the key: a secret as it is, a public key in a file.
-fn plugin_key(key: &VerifyingKey) -> Result<(PluginKey, Option<NamedTempFile>)> {
+///
+/// The file has no name, and is reached through its descriptor: a run kills its brokers, and nobody
+/// would be left to remove it.
+fn plugin_key(key: &VerifyingKey) -> Result<(PluginKey, Option<File>)> {
     match key {
         VerifyingKey::Secret(base64) => {
             let key = vec![
@@ -119,9 +123,9 @@ fn plugin_key(key: &VerifyingKey) -> Result<(PluginKey, Option<NamedTempFile>)> 
             Ok((key, None))
         }
         VerifyingKey::PublicPem(pem) => {
-            let mut file = NamedTempFile::with_suffix(".pem").map_err(|error| failed(&error))?;
+            let mut file = tempfile::tempfile().map_err(|error| failed(&error))?;
             file.write_all(pem.as_bytes()).map_err(|error| failed(&error))?;
-            let path = file.path().to_string_lossy().into_owned();
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
             let key = vec![
                 ("encrypt", Value::from("public-key")),
                 ("hmac_base64", Value::from(false)),
