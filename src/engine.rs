@@ -86,6 +86,11 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     let targets = Targets::start(&plan)?;
     let memory = resident();
     let estimate = Estimate::measure(&plan, clock, cpus())?;
+    if estimate.waits {
+        options.screen.warn(
+            "signing is slower than the schedule: clients will wait for tokens (phase `token`)",
+        );
+    }
     let workers = workers(&plan);
     let signals = (0..workers).map(|_| Signal::new().map(Arc::new)).collect::<Result<Vec<_>>>()?;
     let planned = clock.now() + nanoseconds(estimate.ahead_time.mul_f64(1.25)) + HEAD_START;

@@ -37,7 +37,8 @@ const PLUGIN_LEEWAY: Duration = Duration::from_mins(1);
 pub struct Plan {
     /// The scenario's file, for commands that repeat a part of it.
     pub path: PathBuf,
-    /// The scenario as written, with the overrides of the command line.
+    /// The scenario with the overrides of the command line, and with the defaults that depend on
+    /// others written out.
     pub scenario: Scenario,
     /// What the brokers promise.
     pub policy: Policy,
@@ -133,6 +134,7 @@ impl Plan {
         if embedded {
             warn_of_plugin(&policy, keys.len(), &mut warnings);
         }
+        let resolved = written_out(scenario, &policy, &model, workers);
         let held = kinds::held_share(&kinds, &policy);
         let budget = Budget::resolve(scenario, &model, attempts, held, brokers.len(), limits)?;
         Ok(Self {
@@ -150,7 +152,7 @@ impl Plan {
                 names,
                 ttl: scenario.token.ttl,
             },
-            scenario: scenario.clone(),
+            scenario: resolved,
             policy,
             brokers,
             model,
@@ -211,6 +213,19 @@ impl Plan {
     pub fn sources(&self) -> &[IpAddr] {
         &self.scenario.load.source_addresses
     }
+}
+
+/// The scenario with what was left open decided: run again on another host, it is the same run.
+fn written_out(scenario: &Scenario, policy: &Policy, model: &Model, workers: usize) -> Scenario {
+    let mut resolved = scenario.clone();
+    resolved.target.profile = Some(policy.profile.clone());
+    resolved.policy = policy.settings();
+    resolved.load.mode = Some(match model {
+        Model::Open { .. } => LoadMode::Open,
+        Model::Closed { .. } => LoadMode::Closed,
+    });
+    resolved.load.workers = u16::try_from(workers).ok();
+    resolved
 }
 
 /// What the embedded broker's own plugin can't be told: its answers are judged all the same.

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result, suggestion},
     scenario::{
         Algorithm, Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, Protocol,
-        SilentClose, UnknownKid,
+        RefusesWith, SilentClose, UnknownKid,
     },
 };
 
@@ -105,7 +105,7 @@ impl Policy {
         policy.with_codes(base.refuses_with.as_ref())?.with_codes(settings.refuses_with.as_ref())
     }
 
-    fn with_codes(mut self, codes: Option<&crate::scenario::RefusesWith>) -> Result<Self> {
+    fn with_codes(mut self, codes: Option<&RefusesWith>) -> Result<Self> {
         let Some(codes) = codes else { return Ok(self) };
         self.refuses_with =
             self.refuses_with.over(&Codes { v4: codes.v4.clone(), v5: codes.v5.clone() });
@@ -122,6 +122,36 @@ impl Policy {
             }
         }
         Ok(self)
+    }
+
+    /// The same promise as a scenario writes it, with nothing left to a profile.
+    pub fn settings(&self) -> PolicySettings {
+        let codes =
+            |codes: &CodeSet| Codes { v4: Some(codes.v4.clone()), v5: Some(codes.v5.clone()) };
+        let group = |group| self.refuses_group_with.get(&group).map(codes);
+        PolicySettings {
+            algorithms: Some(self.algorithms.clone()),
+            checks: Some(self.checks.clone()),
+            requires: Some(self.requires.clone()),
+            binds: Some(self.binds.clone()),
+            unknown_kid: Some(self.unknown_kid),
+            encoding: Some(self.encoding),
+            leeway: Some(self.leeway),
+            refuses_with: Some(RefusesWith {
+                v4: Some(self.refuses_with.v4.clone()),
+                v5: Some(self.refuses_with.v5.clone()),
+                signature: group(Group::Signature),
+                algorithm: group(Group::Algorithm),
+                header: group(Group::Header),
+                time: group(Group::Time),
+                identity: group(Group::Identity),
+                structure: group(Group::Structure),
+                encrypted: group(Group::Encrypted),
+                placement: group(Group::Placement),
+            }),
+            silent_close: Some(self.silent_close),
+            anonymous: Some(self.anonymous),
+        }
     }
 
     /// Whether the value of a claim is checked.
@@ -177,6 +207,16 @@ mod tests {
         assert_eq!(policy.codes(Group::Time, Protocol::V4), [5]);
         assert_eq!(policy.codes(Group::Signature, Protocol::V4), [4]);
         assert_eq!(policy.codes(Group::Signature, Protocol::V5), [0x86]);
+    }
+
+    #[test]
+    fn a_policy_that_was_written_out_resolves_to_itself() {
+        let written =
+            settings("refuses_with = { v5 = [0x86], signature = { v4 = [4] } }\nleeway = \"3s\"");
+        let policy = Policy::resolve("rmqtt", &written, vec![Algorithm::ES256]).unwrap();
+        let text = toml::to_string(&policy.settings()).unwrap();
+        let again = Policy::resolve("rmqtt", &settings(&text), vec![]).unwrap();
+        assert_eq!(format!("{policy:?}"), format!("{again:?}"));
     }
 
     #[test]

@@ -241,7 +241,9 @@ impl Collector {
             .all
             .tallies()
             .iter()
-            .map(|(tally, count)| format!("{count} x {}", tally.outcome.code()))
+            .map(|(tally, count)| {
+                format!("{count} x {} ({})", tally.outcome.name(), tally.outcome.code())
+            })
             .collect();
         reasons.dedup();
         let brokers: Vec<String> =

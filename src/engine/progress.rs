@@ -69,6 +69,11 @@ impl Screen {
         }
     }
 
+    /// Something that the user should know, whatever is shown otherwise.
+    pub(super) fn warn(&self, what: &str) {
+        self.bar.suspend(|| anstream::eprintln!("warning: {what}"));
+    }
+
     pub(super) fn minting(&mut self, tokens: u64) {
         self.show(tokens, "{spinner} minting {pos}/{len} tokens ahead  {wide_bar} {elapsed}");
         if self.mode == Mode::Plain {

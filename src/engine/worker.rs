@@ -315,6 +315,11 @@ impl Worker {
 
     /// Hands over what was seen, and goes on with an empty recorder.
     fn hand_over(&mut self, now: u64, is_last: bool) {
+        if !is_last && self.reports.is_full() {
+            // The collector is behind, on a slow disk perhaps: what was seen goes with the next report.
+            self.second = now.saturating_sub(self.storm.start) / SECOND;
+            return;
+        }
         let over = self.is_storm_over();
         self.count_cpu(over);
         let spare = self.spares.try_recv().unwrap_or_else(|_| Box::new(self.storm.recorder()));
