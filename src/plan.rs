@@ -338,12 +338,12 @@ fn attempts(load: &Load, model: &Model, seed: u64) -> Result<u64> {
         (_, clients) => clients.unwrap_or(u64::MAX),
     };
     let Model::Open { rates, arrivals } = model else { return Ok(clients) };
-    if rates.expected() > 1e9 {
+    if rates.expected() > 1e8 {
         return Err(Error::usage(format!(
             "`load.stages` ask for {:.0} attempts in all",
             rates.expected()
         ))
-        .hint("at most 1 000 000 000 attempts fit into a run"));
+        .hint("at most 100 000 000 attempts fit into a run"));
     }
     match Schedule::new(rates, *arrivals, seed, clients).count() as u64 {
         0 => Err(Error::usage("`load.stages` are so short that nobody would come")

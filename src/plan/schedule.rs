@@ -139,14 +139,17 @@ impl Iterator for Schedule {
 /// The most arrivals that fall into any window of that length.
 pub fn most_within(schedule: Schedule, window: std::time::Duration) -> u64 {
     let window = nanoseconds(window);
-    let mut recent = std::collections::VecDeque::new();
-    let mut most = 0;
+    // A second walk over the same schedule trails by the window, so that none is kept.
+    let mut trailing = schedule.clone();
+    let mut first = trailing.next();
+    let (mut within, mut most) = (0, 0);
     for due in schedule {
-        while recent.front().is_some_and(|first| first + window < due) {
-            recent.pop_front();
+        within += 1;
+        while first.is_some_and(|first| first.saturating_add(window) < due) {
+            first = trailing.next();
+            within -= 1;
         }
-        recent.push_back(due);
-        most = most.max(recent.len() as u64);
+        most = most.max(within);
     }
     most
 }
@@ -200,6 +203,16 @@ mod tests {
             "an exponential's deviation is its mean: {}",
             deviation / mean
         );
+    }
+
+    #[test]
+    fn the_fullest_window_is_found() {
+        let rates =
+            Rates::resolve(&[stage(Some(10.0), None, 10), stage(Some(100.0), None, 1)]).unwrap();
+        let schedule = Schedule::new(&rates, Arrivals::Constant, 1, u64::MAX);
+        assert_eq!(most_within(schedule.clone(), Duration::ZERO), 1);
+        assert!((100..=102).contains(&most_within(schedule.clone(), Duration::from_secs(1))));
+        assert_eq!(most_within(schedule, Duration::from_hours(1)), 200);
     }
 
     #[test]
