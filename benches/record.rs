@@ -20,6 +20,7 @@ fn attempt(n: u64) -> Attempt {
     let ended = tcp + 200_000 + n % 54_321;
     Attempt {
         client: n,
+        minted_for: 0,
         kind: (n % 4) as usize,
         broker: 0,
         scheduled,

@@ -138,6 +138,8 @@ pub struct Attempt {
     pub kind: usize,
     /// Index of its broker.
     pub broker: usize,
+    /// The moment of use its token was minted for, in nanoseconds since 1970.
+    pub minted_for: i64,
     /// When the plan wanted it to start.
     pub scheduled: u64,
     /// When it started.

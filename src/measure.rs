@@ -337,6 +337,7 @@ mod tests {
             let token = Step::NotEntered;
             let attempt = Attempt {
                 client: 0,
+                minted_for: 0,
                 kind,
                 broker,
                 scheduled,

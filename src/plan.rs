@@ -184,6 +184,11 @@ impl Plan {
             .unwrap_or(last)
     }
 
+    /// The client whose token client `n` brings: itself, or the first of its group where tokens are reused.
+    pub fn minted_as(&self, n: u64) -> u64 {
+        n / self.reuse * self.reuse
+    }
+
     /// Index of the broker that client `n` connects to.
     pub fn broker_of(&self, n: u64) -> usize {
         (n % self.brokers.len() as u64) as usize

@@ -43,6 +43,8 @@ pub struct Ready {
     pub password: Password,
     /// Its `exp` and `nbf`.
     pub times: Times,
+    /// The moment of use it was minted for, in nanoseconds since 1970.
+    pub minted_for: i64,
     start: usize,
     end: usize,
 }
@@ -76,6 +78,7 @@ struct Reused {
     bytes: Vec<u8>,
     password: Password,
     times: Times,
+    minted_for: i64,
     left: u64,
 }
 
@@ -312,12 +315,14 @@ impl Line {
         let batch = &mut self.lanes[worker].batch;
         let kind = plan.kind_of(client);
         let start = batch.bytes.len();
-        let (password, times) = if plan.reuse == 1 {
-            minter.mint(kind, client, at, &mut batch.bytes)?
+        let (password, times, minted_for) = if plan.reuse == 1 {
+            let (password, times) = minter.mint(kind, client, at, &mut batch.bytes)?;
+            (password, times, at)
         } else {
             reuse(&self.shared, minter, plan, (kind, client, at), &mut batch.bytes)?
         };
-        batch.tokens.push(Ready { client, kind, password, times, start, end: batch.bytes.len() });
+        let end = batch.bytes.len();
+        batch.tokens.push(Ready { client, kind, password, times, minted_for, start, end });
         Ok(())
     }
 }
@@ -329,21 +334,21 @@ fn reuse(
     plan: &Plan,
     (kind, client, at): (usize, u64, i64),
     out: &mut Vec<u8>,
-) -> Result<(Password, Times)> {
+) -> Result<(Password, Times, i64)> {
     let group = client / plan.reuse;
     let mut reused = shared.reused.lock().unwrap_or_else(PoisonError::into_inner);
     if let std::collections::hash_map::Entry::Vacant(e) = reused.entry(group) {
         let mut bytes = Vec::new();
-        let (password, times) = minter.mint(kind, group * plan.reuse, at, &mut bytes)?;
+        let (password, times) = minter.mint(kind, plan.minted_as(client), at, &mut bytes)?;
         let left = plan.reuse.min(plan.attempts - group * plan.reuse);
-        e.insert(Reused { bytes, password, times, left });
+        e.insert(Reused { bytes, password, times, minted_for: at, left });
     }
     let Some(token) = reused.get_mut(&group) else {
-        return Ok((Password::Absent, Times::default()));
+        return Ok((Password::Absent, Times::default(), at));
     };
     token.left -= 1;
     out.extend_from_slice(&token.bytes);
-    let given = (token.password, token.times);
+    let given = (token.password, token.times, token.minted_for);
     if token.left == 0 {
         reused.remove(&group);
     }

@@ -45,7 +45,8 @@ pub(super) fn mint(
     let clock = Clock::start();
     let at = at.map_or_else(|| clock.wall(0), |at| at.saturating_mul(SECOND as i64));
     let mut bytes = Vec::new();
-    let (password, _) = Minter::new(&plan.mould)?.mint(kind, client, at, &mut bytes)?;
+    let (password, _) =
+        Minter::new(&plan.mould)?.mint(kind, plan.minted_as(client), at, &mut bytes)?;
     if password == Password::Absent {
         anstream::eprintln!(
             "`{wanted}` brings neither user name nor password: there is nothing to print"

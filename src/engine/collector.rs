@@ -188,13 +188,7 @@ impl Collector {
             self.watch.look(self.storm.clock.now(), is_storm);
             self.open_folder()?;
             if let Some(folder) = &mut self.folder {
-                folder.second(
-                    &self.storm.plan,
-                    self.storm.clock,
-                    self.storm.start,
-                    second,
-                    &seen,
-                )?;
+                folder.second(&self.storm.plan, self.storm.start, second, &seen)?;
             }
             options.screen.second(&self.snapshot(second, &seen, !is_storm));
         }

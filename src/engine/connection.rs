@@ -39,6 +39,7 @@ pub(super) struct Connection {
     /// Seconds between packets that the broker wants to see at least.
     pub(super) keep_alive: u16,
     pub(super) client: u64,
+    pub(super) minted_for: i64,
     pub(super) scheduled: u64,
     pub(super) started: u64,
     pub(super) token: Step,
@@ -74,6 +75,7 @@ impl Connection {
         };
         Attempt {
             client: self.client,
+            minted_for: self.minted_for,
             kind: usize::from(self.kind),
             broker: usize::from(self.broker),
             scheduled: self.scheduled,

@@ -298,6 +298,7 @@ impl Worker {
             self.unwanted += 1;
             let attempt = Attempt {
                 client: waiting.client,
+                minted_for: self.storm.clock.wall(waiting.scheduled),
                 kind: self.storm.plan.kind_of(waiting.client),
                 broker: self.storm.plan.broker_of(waiting.client),
                 scheduled: waiting.scheduled,

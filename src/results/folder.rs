@@ -142,7 +142,6 @@ impl Folder {
     pub fn second(
         &mut self,
         plan: &Plan,
-        clock: Clock,
         storm: u64,
         second: u64,
         seen: &Measurements,
@@ -154,7 +153,7 @@ impl Folder {
         for finding in &seen.findings {
             if self.found < MOST_FINDINGS {
                 self.found += 1;
-                self.finding(plan, clock, storm, finding)?;
+                self.finding(plan, storm, finding)?;
             }
         }
         self.findings.flush().map_err(|error| unwritable(&self.path, &error))
@@ -174,7 +173,7 @@ impl Folder {
         self.histograms.flush()
     }
 
-    fn finding(&mut self, plan: &Plan, clock: Clock, storm: u64, finding: &Finding) -> Result<()> {
+    fn finding(&mut self, plan: &Plan, storm: u64, finding: &Finding) -> Result<()> {
         let attempt = &finding.attempt;
         // Times of day are for people, offsets from the start of the storm for programs.
         let offset = |at: u64| format!("{:.3}", microseconds(at as f64 - storm as f64));
@@ -189,7 +188,7 @@ impl Folder {
             attempt.outcome.name().to_owned(),
             attempt.outcome.code().to_string(),
             finding.verdict.name().to_owned(),
-            replay(plan, &kind.label, attempt.client, clock.wall(attempt.scheduled)),
+            replay(plan, &kind.label, attempt.client, attempt.minted_for),
         ];
         self.findings.write_record(&row).map_err(|error| unwritable(&self.path, &error))
     }

@@ -9,38 +9,39 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use crate::{
-    run::{Storm, ended, program, rows, scenario, tokenstorm},
-    server::{Server, until_closed},
+    run::{Storm, check_conserved, ended, program, read_json, rows, scenario, tokenstorm},
+    server::{Connect, Server, until_closed},
 };
 
 #[test]
 fn the_replay_of_a_finding_mints_the_very_token_that_the_broker_got() {
-    let server = Server::start(|stream, _| {
-        stream.write_all(&[0x20, 3, 0, 0, 0]).unwrap();
-        until_closed(stream);
-    });
-    let more = "[token.claims]\nsub = \"{client_id}\"\n[[mix]]\ntoken = \"expired\"\nshare = 1\n";
-    let load = "arrivals = \"constant\"\nstages = [{ rate = 20, for = \"1s\" }]";
-    let storm = Storm::new(&scenario(&server.url(), load, more));
-    let run = storm.run();
-    run.expect(1);
-    let findings = rows(&run.out.join("findings.csv"));
-    assert_eq!(findings.len(), 20);
-    for finding in findings {
-        assert_eq!(finding["verdict"], "false_accept");
-        let client_id = format!("storm-{}", finding["client"]);
-        let connect =
-            server.received().into_iter().find(|connect| connect.client_id == client_id).unwrap();
-        assert_eq!(connect.username.unwrap(), format!("user-{}", finding["client"]).into_bytes());
-        let words: Vec<&str> = finding["replay"].split(' ').collect();
-        assert_eq!(words[0], "tokenstorm");
-        let minted = tokenstorm(&words[1..]).stdout;
-        assert_eq!(
-            minted.trim_end().as_bytes(),
-            connect.password.unwrap(),
-            "{}",
-            finding["replay"]
-        );
+    let open = "arrivals = \"constant\"\nstages = [{ rate = 20, for = \"1s\" }]";
+    let own = "[token.claims]\nsub = \"{client_id}\"\n";
+    for (load, token, count) in [(open, own, 20), ("", own, 8), ("", "[token]\nreuse = 3\n", 8)] {
+        let server = Server::start(|stream, _| {
+            stream.write_all(&[0x20, 3, 0, 0, 0]).unwrap();
+            until_closed(stream);
+        });
+        let more = format!("{token}[[mix]]\ntoken = \"expired\"\nshare = 1\n");
+        let run = Storm::new(&scenario(&server.url(), load, &more)).run();
+        run.expect(1);
+        let findings = rows(&run.out.join("findings.csv"));
+        assert_eq!(findings.len(), count);
+        for finding in findings {
+            assert_eq!(finding["verdict"], "false_accept");
+            let client_id = format!("storm-{}", finding["client"]);
+            let is_its = |connect: &Connect| connect.client_id == client_id;
+            let connect = server.received().into_iter().find(is_its).unwrap();
+            assert_eq!(
+                connect.username.unwrap(),
+                format!("user-{}", finding["client"]).into_bytes()
+            );
+            let words: Vec<&str> = finding["replay"].split(' ').collect();
+            assert_eq!(words[0], "tokenstorm");
+            let minted = tokenstorm(&words[1..]).stdout;
+            let sent = String::from_utf8(connect.password.unwrap()).unwrap();
+            assert_eq!(minted.trim_end(), sent, "{}", finding["replay"]);
+        }
     }
 }
 
@@ -79,6 +80,33 @@ fn every_client_has_a_token_of_its_own() {
     let tokens: std::collections::HashSet<Vec<u8>> =
         server.received().into_iter().map(|connect| connect.password.unwrap()).collect();
     assert_eq!(tokens.len(), 60);
+}
+
+#[test]
+fn clients_that_wait_too_long_for_a_token_leave_the_next_ones_theirs() {
+    let server = Server::answering(&[0x20, 3, 0, 0, 0]);
+    // Far more a second than any host signs with RSA, and hardly any ready before.
+    let load = "arrivals = \"constant\"\nstages = [{ rate = 400000, for = \"1s\" }]\nclients = 15000\n\
+                connect_timeout = \"100ms\"";
+    let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys/rsa.pkcs8.pem");
+    let more = format!(
+        "[keys.rsa]\nalgorithm = \"RS256\"\nprivate_key = \"{keys}\"\n[token]\nkey = \"rsa\"\nahead = 1\n\
+         [token.claims]\nsub = \"{{client_id}}\"\n"
+    );
+    let run = Storm::new(&scenario(&server.url(), load, &more)).run();
+    let summary = read_json(&run.out.join("summary.json")).unwrap();
+    check_conserved(&summary);
+    assert_eq!(summary["attempts"], 15_000);
+    assert!(run.verdicts()["fresh timeout token not_judged"] > 0, "{:?}", run.verdicts());
+    let token = &summary["phases"]["token"];
+    assert!(token["count"].as_u64() > Some(0) && token["unfinished"].as_u64() > Some(0), "{token}");
+    assert!(!server.received().is_empty());
+    for connect in server.received() {
+        let token = String::from_utf8(connect.password.unwrap()).unwrap();
+        let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        let claims: Value = serde_json::from_slice(&payload).unwrap();
+        assert_eq!(claims["sub"], connect.client_id.as_str(), "another client's token");
+    }
 }
 
 #[test]

@@ -42,17 +42,21 @@ impl Worker {
 
     /// Whether the next token is there; makes sure that its coming is heard.
     fn stock(&mut self) -> Stock {
-        while self.unwanted > 0 && self.outlet.stock() == Stock::Ready {
-            self.outlet.take();
-            self.unwanted -= 1;
-        }
-        match self.outlet.stock() {
-            Stock::Pending => {
-                // Said first, looked again after: a token that comes in between is not missed.
-                self.signal.wait();
-                self.outlet.stock()
+        let mut is_said = false;
+        loop {
+            match self.outlet.stock() {
+                // Its attempt did not wait for it long enough.
+                Stock::Ready if self.unwanted > 0 => {
+                    self.outlet.take();
+                    self.unwanted -= 1;
+                }
+                Stock::Pending if !is_said => {
+                    // Said first, looked again after: a token that comes in between is not missed.
+                    self.signal.wait();
+                    is_said = true;
+                }
+                stock => return stock,
             }
-            stock => stock,
         }
     }
 
@@ -105,6 +109,7 @@ impl Worker {
                 };
                 let attempt = Attempt {
                     client,
+                    minted_for: ready.minted_for,
                     kind: ready.kind,
                     broker,
                     scheduled,
@@ -129,6 +134,7 @@ impl Worker {
             broker: broker as u16,
             keep_alive: storm.keep_alive,
             client,
+            minted_for: ready.minted_for,
             scheduled,
             started,
             token,
