@@ -42,7 +42,11 @@ share = 1
 "#
     );
     let scenario = parse(&text, &Overrides::default()).unwrap();
-    Plan::new(&Loaded { path: Path::new("bench.toml").into(), scenario }, &Limits::read()).unwrap()
+    Plan::new(
+        &Loaded { path: Path::new("bench.toml").into(), scenario, overrides: Vec::new() },
+        &Limits::read(),
+    )
+    .unwrap()
 }
 
 fn mint(criterion: &mut Criterion) {

@@ -27,6 +27,7 @@ fn attempt(n: u64) -> Attempt {
         started,
         token: Step::NotEntered,
         tcp: Step::At(tcp),
+        sent: tcp,
         connack: Step::At(ended),
         ended,
         outcome: if n.is_multiple_of(4) { Outcome::Refused(0x87) } else { Outcome::Accepted },

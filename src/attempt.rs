@@ -146,8 +146,10 @@ pub struct Attempt {
     pub started: u64,
     /// When it held its token, where it had to wait.
     pub token: Step,
-    /// When the TCP connection stood and CONNECT was handed over.
+    /// When the TCP connection stood and the first of CONNECT was handed over.
     pub tcp: Step,
+    /// When the last of CONNECT was handed over: the same instant, where it went in one piece.
+    pub sent: u64,
     /// When CONNACK was read.
     pub connack: Step,
     /// When the outcome was known.
@@ -175,10 +177,6 @@ impl Attempt {
             Step::At(at) => at,
             _ => self.started,
         };
-        let tcp_at = match self.tcp {
-            Step::At(at) => at,
-            _ => token_at,
-        };
         let step = |phase, step: Step, from: u64| match step {
             Step::NotEntered => None,
             Step::Unfinished => Some((phase, None)),
@@ -190,7 +188,7 @@ impl Attempt {
             Some((Phase::StartDelay, Some(self.started.saturating_sub(self.scheduled)))),
             step(Phase::Token, self.token, self.started),
             step(Phase::TcpConnect, self.tcp, token_at),
-            step(Phase::Connack, self.connack, tcp_at),
+            step(Phase::Connack, self.connack, self.sent),
             step(Phase::Connect, whole, self.started),
             step(Phase::Response, whole, self.scheduled),
         ]

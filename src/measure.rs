@@ -113,8 +113,8 @@ pub struct Measurements {
     first_slot: u64,
     /// When the first attempt started.
     pub first_start: Option<u64>,
-    /// When the last verdict came.
-    pub last_verdict: Option<u64>,
+    /// When the last CONNACK came, or another end that was judged.
+    pub last_answer: Option<u64>,
     /// The first findings.
     pub findings: Vec<Finding>,
     /// Accepted clients.
@@ -139,7 +139,7 @@ impl Measurements {
             slots: Vec::with_capacity(64),
             first_slot: 0,
             first_start: None,
-            last_verdict: None,
+            last_answer: None,
             findings: Vec::new(),
             sessions: Sessions::default(),
             cpu_ns: 0,
@@ -159,7 +159,7 @@ impl Measurements {
         self.findings.clear();
         self.sessions = Sessions::default();
         (self.started, self.abandoned, self.open, self.cpu_ns) = (0, 0, 0, 0);
-        (self.first_start, self.last_verdict) = (None, None);
+        (self.first_start, self.last_answer) = (None, None);
     }
 
     fn cell(&self, kind: usize, broker: usize, phase: Phase) -> usize {
@@ -186,8 +186,9 @@ impl Measurements {
         self.tally(Tally { kind, broker, expected, outcome, verdict }, 1);
         if verdict != Verdict::NotJudged {
             self.count_verdict(attempt.ended.saturating_sub(storm) / SLOT, 1);
-            self.last_verdict =
-                Some(self.last_verdict.map_or(attempt.ended, |last| last.max(attempt.ended)));
+        }
+        if verdict != Verdict::NotJudged || outcome.is_answer() {
+            self.last_answer = self.last_answer.max(Some(attempt.ended));
         }
         if verdict != Verdict::Correct && self.findings.len() < MOST_FINDINGS {
             self.findings.push(Finding { attempt: *attempt, verdict });
@@ -274,7 +275,7 @@ impl Measurements {
         self.sessions.held += other.sessions.held;
         self.cpu_ns += other.cpu_ns;
         self.first_start = [self.first_start, other.first_start].into_iter().flatten().min();
-        self.last_verdict = [self.last_verdict, other.last_verdict].into_iter().flatten().max();
+        self.last_answer = self.last_answer.max(other.last_answer);
     }
 
     /// What was counted, in the order of the mix, with outcomes and verdicts apart.
@@ -344,6 +345,7 @@ mod tests {
                 started,
                 token,
                 tcp,
+                sent: started + took / 2,
                 connack,
                 ended,
                 outcome,
@@ -369,7 +371,7 @@ mod tests {
                 times.as_ref().map(|times| (times.len(), times.max(), times.value_at_quantile(0.5)))
             })
             .collect();
-        let sums = (all.started, all.first_start, all.last_verdict, all.findings.len());
+        let sums = (all.started, all.first_start, all.last_answer, all.findings.len());
         (times, all.unfinished.clone(), all.tallies(), all.slots.clone(), sums)
     }
 

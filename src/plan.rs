@@ -37,6 +37,8 @@ const PLUGIN_LEEWAY: Duration = Duration::from_mins(1);
 pub struct Plan {
     /// The scenario's file, for commands that repeat a part of it.
     pub path: PathBuf,
+    /// What the command line changed in it, as arguments, secrets left out.
+    pub overrides: Vec<String>,
     /// The scenario with the overrides of the command line, and with the defaults that depend on
     /// others written out.
     pub scenario: Scenario,
@@ -139,6 +141,7 @@ impl Plan {
         let budget = Budget::resolve(scenario, &model, attempts, held, brokers.len(), limits)?;
         Ok(Self {
             path: loaded.path.clone(),
+            overrides: loaded.overrides.clone(),
             protocol: scenario.target.protocol,
             token_in: scenario.target.token_in,
             reuse: scenario.token.reuse.max(1),

@@ -72,6 +72,8 @@ pub struct Loaded {
     pub path: PathBuf,
     /// What is in it, with the overrides of the command line applied.
     pub scenario: Scenario,
+    /// Those overrides as arguments, secrets left out.
+    pub overrides: Vec<String>,
 }
 
 /// Reads a scenario file and applies the overrides of the command line.
@@ -86,7 +88,7 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded> {
             .hint("the scenarios that come with tokenstorm are in `scenarios/`")
     })?;
     let scenario = parse(&text, overrides).map_err(|error| error.within(&place))?;
-    Ok(Loaded { path: path.to_owned(), scenario })
+    Ok(Loaded { path: path.to_owned(), scenario, overrides: overrides.arguments() })
 }
 
 /// Reads a scenario from text and applies the overrides of the command line.

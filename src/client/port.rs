@@ -24,17 +24,22 @@ pub struct PortWalk {
 }
 
 impl PortWalk {
-    /// Ports of worker `worker` of `workers`; `random` chooses where it starts.
+    /// Ports of worker `worker` of `workers` to any of `brokers`; `random` chooses where it starts.
+    ///
+    /// Client `n` belongs to worker `n` modulo `workers` and goes to broker `n` modulo `brokers`, so
+    /// workers whose numbers differ modulo the greatest common divisor of both never meet at a broker:
+    /// they may share a range, and all ports of each broker are used.
     pub fn new(
         sources: &[IpAddr],
         ports: &RangeInclusive<u16>,
-        worker: usize,
-        workers: usize,
+        (worker, workers): (usize, usize),
+        brokers: usize,
         random: u32,
     ) -> Self {
         let all = u32::from(ports.end() - ports.start()) + 1;
-        let (worker, workers) = (worker as u32, (workers as u32).max(1));
-        let share = (all / workers).max(1);
+        let apart = greatest_common_divisor(workers, brokers).max(1);
+        let (worker, workers) = ((worker / apart) as u32, (workers / apart) as u32);
+        let share = (all / workers.max(1)).max(1);
         let first = u32::from(*ports.start()) + (share * worker).min(all - share);
         Self {
             sources: sources.to_vec(),
@@ -78,6 +83,11 @@ impl PortWalk {
     }
 }
 
+/// Euclid's algorithm.
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -88,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_walk_uses_every_port_once_before_it_uses_one_again_and_never_the_target() {
-        let mut walk = PortWalk::new(&[], &(39_000..=41_000), 0, 1, 12_345);
+        let mut walk = PortWalk::new(&[], &(39_000..=41_000), (0, 1), 1, 12_345);
         let seen: Vec<u16> = (0..2000).map(|_| walk.next(TARGET).port()).collect();
         assert_eq!(seen.iter().collect::<HashSet<_>>().len(), 2000);
         assert!(!seen.contains(&40_000));
@@ -99,7 +109,7 @@ mod tests {
     fn workers_walk_ports_of_their_own() {
         let mut all = HashSet::new();
         for worker in 0..3 {
-            let mut walk = PortWalk::new(&[], &(32_768..=60_999), worker, 3, 99);
+            let mut walk = PortWalk::new(&[], &(32_768..=60_999), (worker, 3), 1, 99);
             for _ in 0..9000 {
                 assert!(all.insert(walk.next(TARGET)), "two workers share a port");
             }
@@ -107,9 +117,26 @@ mod tests {
     }
 
     #[test]
+    fn every_broker_is_reached_from_all_ports_however_clients_fall_on_workers() {
+        for (workers, brokers) in [(1, 3), (2, 2), (4, 2), (2, 4), (3, 2), (6, 4), (4, 6)] {
+            let walk =
+                |worker| PortWalk::new(&[], &(50_000..=50_119), (worker, workers), brokers, 7);
+            let mut walks: Vec<Vec<PortWalk>> =
+                (0..workers).map(|worker| vec![walk(worker); brokers]).collect();
+            let mut ports = vec![HashSet::new(); brokers];
+            for client in 0..120 * brokers {
+                let (worker, broker) = (client % workers, client % brokers);
+                let port = walks[worker][broker].next(TARGET).port();
+                assert!(ports[broker].insert(port), "{workers} workers, {brokers} brokers: {port}");
+            }
+            assert!(ports.iter().all(|ports| ports.len() == 120), "{workers} {brokers}");
+        }
+    }
+
+    #[test]
     fn sources_take_turns() {
         let sources: Vec<IpAddr> = vec!["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap()];
-        let mut walk = PortWalk::new(&sources, &(32_768..=60_999), 0, 1, 0);
+        let mut walk = PortWalk::new(&sources, &(32_768..=60_999), (0, 1), 1, 0);
         let seen: Vec<SocketAddr> = (0..4).map(|_| walk.next(TARGET)).collect();
         assert_eq!(seen[0].port(), seen[1].port());
         assert_eq!(

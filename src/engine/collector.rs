@@ -231,15 +231,14 @@ impl Collector {
         {
             return Ok(());
         }
-        let mut reasons: Vec<String> = self
-            .all
-            .tallies()
+        let mut counts: BTreeMap<Outcome, u64> = BTreeMap::new();
+        for (tally, count) in self.all.tallies() {
+            *counts.entry(tally.outcome).or_default() += count;
+        }
+        let reasons: Vec<String> = counts
             .iter()
-            .map(|(tally, count)| {
-                format!("{count} x {} ({})", tally.outcome.name(), tally.outcome.code())
-            })
+            .map(|(outcome, count)| format!("{count} x {} ({})", outcome.name(), outcome.code()))
             .collect();
-        reasons.dedup();
         let brokers: Vec<String> =
             self.storm.targets.iter().map(|target| format!("`{target}`")).collect();
         Err(Error::not_measured(format!(

@@ -43,8 +43,10 @@ pub(super) struct Connection {
     pub(super) scheduled: u64,
     pub(super) started: u64,
     pub(super) token: Step,
-    /// When CONNECT was handed over.
+    /// When the first of CONNECT was handed over.
     pub(super) tcp_at: u64,
+    /// When the last of it was.
+    pub(super) sent_at: u64,
     pub(super) validity: Validity,
     /// When an accepted client leaves.
     pub(super) until: u64,
@@ -82,6 +84,7 @@ impl Connection {
             started: self.started,
             token: self.token,
             tcp,
+            sent: self.sent_at,
             connack,
             ended,
             outcome,

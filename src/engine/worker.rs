@@ -131,7 +131,9 @@ impl Worker {
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(no_epoll)?;
         let bell = EventData::new_u64(Key::BELL.data());
         epoll::add(&epoll, wiring.signal.bell(), bell, EventFlags::IN).map_err(no_epoll)?;
-        let walk = PortWalk::new(plan.sources(), &storm.ports, number, workers, storm.random);
+        let brokers = plan.brokers.len();
+        let walk =
+            PortWalk::new(plan.sources(), &storm.ports, (number, workers), brokers, storm.random);
         let sockets = (plan.budget.sockets as usize / workers).min(1 << 20);
         Ok(Self {
             pace: Pace::new(plan, number, workers, storm.start),
@@ -139,7 +141,7 @@ impl Worker {
             connections: Slab::with_capacity(sockets),
             generation: 0,
             in_flight: 0,
-            walks: vec![walk; plan.brokers.len()],
+            walks: vec![walk; brokers],
             deadlines: VecDeque::new(),
             alarms: BinaryHeap::new(),
             waiting: VecDeque::new(),
@@ -264,11 +266,7 @@ impl Worker {
     fn record(&mut self, attempt: &Attempt, validity: Validity) {
         let storm = &self.storm;
         let must = storm.plan.mould.kinds[attempt.kind].must;
-        let sent = match attempt.tcp {
-            Step::At(at) => at,
-            _ => attempt.started,
-        };
-        let expected = storm.judge.expectation(must, validity, sent, attempt.ended);
+        let expected = storm.judge.expectation(must, validity, attempt.sent, attempt.ended);
         let verdict = storm.judge.verdict(expected, attempt.outcome);
         self.recorder.record(attempt, expected, verdict, storm.start, storm.warm);
         self.pace.outcome(attempt.ended);
@@ -305,6 +303,7 @@ impl Worker {
                 started: waiting.started,
                 token: Step::Unfinished,
                 tcp: Step::NotEntered,
+                sent: waiting.started,
                 connack: Step::NotEntered,
                 ended: now,
                 outcome: Outcome::Timeout(Phase::Token),

@@ -262,15 +262,17 @@ impl Folder {
 /// Secrets that were given with `--set` are not in it, nor is a key that the run made for itself.
 pub fn replay(plan: &Plan, label: &str, client: u64, at: i64) -> String {
     let scenario = plan.path.display().to_string();
+    let changes: String = plan.overrides.iter().map(|word| format!(" {}", quoted(word))).collect();
     format!(
-        "tokenstorm token mint {} --token {label} --client {client} --at {}",
+        "tokenstorm token mint {} --token {} --client {client} --at {}{changes}",
         quoted(&scenario),
+        quoted(label),
         at / 1_000_000_000
     )
 }
 
 fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,".contains(c);
     if text.chars().all(is_plain) {
         text.to_owned()
     } else {

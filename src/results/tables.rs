@@ -71,9 +71,9 @@ pub fn sessions(all: &Measurements) -> Sessions {
     }
 }
 
-/// Verdicts a second from the first start to the last verdict, never over the hold.
+/// Verdicts a second from the first start to the last answer, never over the hold.
 pub fn throughput(plan: &Plan, all: &Measurements, storm: u64) -> Throughput {
-    let span = match (all.first_start, all.last_verdict) {
+    let span = match (all.first_start, all.last_answer) {
         (Some(first), Some(last)) if last > first => (last - first) as f64 / SECOND as f64,
         _ => 0.0,
     };
@@ -93,16 +93,18 @@ pub fn throughput(plan: &Plan, all: &Measurements, storm: u64) -> Throughput {
     }
 }
 
-/// The distribution of verdicts over the slots that lie whole between the first start and the last
-/// verdict; a run shorter than that has its one slot.
+/// The distribution of verdicts over the slots from that of the first start to the last one that
+/// ended before the last answer came; a run shorter than that has its one slot.
 fn per_100ms(all: &Measurements, storm: u64) -> Per100Ms {
-    let (Some(first), Some(last)) = (all.first_start, all.last_verdict) else {
+    let (Some(first), Some(last)) = (all.first_start, all.last_answer) else {
         return Per100Ms::default();
     };
     let mut counts: Vec<u64> = all.verdict_slots().iter().map(|count| u64::from(*count)).collect();
-    // Slots between the first start and the first verdict had none.
-    let idle = all.first_verdict_slot().saturating_sub(first.saturating_sub(storm) / SLOT);
+    // Slots before the first verdict had none, nor had those in which nothing but overload was said.
+    let slot = |at: u64| at.saturating_sub(storm) / SLOT;
+    let idle = all.first_verdict_slot().saturating_sub(slot(first));
     counts.splice(0..0, std::iter::repeat_n(0, idle as usize));
+    counts.resize((slot(last) - slot(first)) as usize + 1, 0);
     if counts.len() > 1 && last.saturating_sub(storm) % SLOT != SLOT - 1 {
         counts.pop();
     }

@@ -22,6 +22,22 @@ impl Overrides {
         self.set.is_empty() && self.targets.is_empty() && !self.authorized
     }
 
+    /// The same changes as arguments of another command. Secrets are left out.
+    pub fn arguments(&self) -> Vec<String> {
+        let named = |name: &'static str| move |value: &String| [name.to_owned(), value.clone()];
+        // Names of files and variables are no secrets, and without them nothing could be signed.
+        let names = ["secret_env", "secret_file", "private_key"];
+        let is_shown = |assignment: &&String| {
+            !holds_secret(
+                &names.iter().fold((*assignment).clone(), |text, name| text.replace(name, "")),
+            )
+        };
+        let set = self.set.iter().filter(is_shown).flat_map(named("--set"));
+        set.chain(self.targets.iter().flat_map(named("--target")))
+            .chain(self.authorized.then(|| "--authorized".to_owned()))
+            .collect()
+    }
+
     /// The scenario of a table with the changes applied.
     ///
     /// # Errors
@@ -152,6 +168,26 @@ mod tests {
             with(&["load.clinets=1"]).unwrap_err().to_string().contains("unknown field `clinets`")
         );
         assert!(with(&["load.clients"]).unwrap_err().to_string().contains("no `=`"));
+    }
+
+    #[test]
+    fn the_changes_are_handed_on_as_arguments_without_their_secrets() {
+        let overrides = Overrides {
+            set: [
+                "keys.a.secret=hunter2",
+                "keys.b={ algorithm = \"HS256\", secret = \"hunter2\" }",
+                "keys.c.secret_env=NAME",
+                "load.hold=5s",
+            ]
+            .map(str::to_owned)
+            .into(),
+            targets: vec!["mqtt://127.0.0.1".into()],
+            authorized: true,
+        };
+        assert_eq!(
+            overrides.arguments().join(" "),
+            "--set keys.c.secret_env=NAME --set load.hold=5s --target mqtt://127.0.0.1 --authorized"
+        );
     }
 
     #[test]

@@ -33,8 +33,11 @@ share = 1
     );
     let scenario = parse(&text, &Overrides::default()).unwrap();
     Arc::new(
-        Plan::new(&Loaded { path: Path::new("supply.toml").into(), scenario }, &Limits::read())
-            .unwrap(),
+        Plan::new(
+            &Loaded { path: Path::new("supply.toml").into(), scenario, overrides: Vec::new() },
+            &Limits::read(),
+        )
+        .unwrap(),
     )
 }
 

@@ -95,6 +95,7 @@ fn more_clients_than_ports_are_refused_with_addresses_as_the_way_out() {
         path: "test.toml".into(),
         scenario: tokenstorm::scenario::parse(&crowd, &tokenstorm::scenario::Overrides::default())
             .unwrap(),
+        overrides: Vec::new(),
     };
     let limits =
         tokenstorm::host::Limits { descriptors: 10_000_000, ports: 32_768..=60_999, cpus: 2 };

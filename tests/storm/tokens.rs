@@ -23,7 +23,9 @@ fn the_replay_of_a_finding_mints_the_very_token_that_the_broker_got() {
             until_closed(stream);
         });
         let more = format!("{token}[[mix]]\ntoken = \"expired\"\nshare = 1\n");
-        let run = Storm::new(&scenario(&server.url(), load, &more)).run();
+        // What the command line changes is part of the token too.
+        let run =
+            Storm::new(&scenario(&server.url(), load, &more)).run_with(&["--set", "token.ttl=77s"]);
         run.expect(1);
         let findings = rows(&run.out.join("findings.csv"));
         assert_eq!(findings.len(), count);

@@ -130,10 +130,11 @@ impl Watch {
         if interrupted {
             reasons.push("interrupted: attempts under way were abandoned".into());
         }
-        let verdict = match (interrupted, is_limited) {
-            (true, _) => "interrupted",
-            (false, true) => "generator_limited",
-            (false, false) => "valid",
+        let verdict = match (interrupted, is_limited, reasons.is_empty()) {
+            (true, ..) => "interrupted",
+            (false, true, _) => "generator_limited",
+            (false, false, false) => "degraded",
+            (false, false, true) => "valid",
         };
         Validity { verdict: verdict.into(), reasons }
     }

@@ -116,6 +116,7 @@ impl Worker {
                     started,
                     token,
                     tcp,
+                    sent: started,
                     connack: Step::NotEntered,
                     ended: storm.clock.now(),
                     outcome,
@@ -139,6 +140,7 @@ impl Worker {
             started,
             token,
             tcp_at: started,
+            sent_at: started,
             validity,
             until: 0,
             packet,
@@ -182,6 +184,7 @@ impl Worker {
                         connection.state = State::Sending;
                         connection.tcp_at = now;
                     }
+                    connection.sent_at = now;
                     connection.sent += count;
                     if connection.sent == connection.packet.len() {
                         connection.state = State::Awaiting;
