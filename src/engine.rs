@@ -33,12 +33,12 @@ use crate::{
     error::{Error, Result},
     host::{Limits, cpus, resident},
     plan::{Model, Plan},
-    results::{Summary, folder::check_writable},
+    results::{Environment, Place, Summary, folder::check_writable},
     supply::{Supply, estimate::Estimate, signal::Signal},
 };
 
 /// How long the storm starts after everything is ready: the workers' threads have to be there.
-const HEAD_START: u64 = 5_000_000;
+const HEAD_START: u64 = 10_000_000;
 /// Reports that a worker may be ahead of the collector.
 const REPORTS: usize = 4;
 
@@ -79,10 +79,15 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     let plan = Arc::new(plan);
     let limits = Limits::read();
     Limits::raise_descriptors();
-    let folder = options.out.clone().unwrap_or_else(|| {
-        Path::new("results").join(format!("{}-{}", plan.scenario.name, clock.compact(clock.now())))
-    });
-    check_writable(&folder)?;
+    let place = match &options.out {
+        Some(path) => Place::Named(path.clone()),
+        None => {
+            let name = format!("{}-{}", plan.scenario.name, clock.compact(clock.now()));
+            Place::Fresh(Path::new("results").join(name))
+        }
+    };
+    check_writable(&place)?;
+    let environment = Environment::read(&limits);
     let targets = Targets::start(&plan)?;
     let memory = resident();
     let estimate = Estimate::measure(&plan, clock, cpus())?;
@@ -106,16 +111,18 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     }
     let start = start_of_storm(&plan, clock, planned, &supply);
     let storm = Arc::new(Storm::new(&plan, clock, start, &targets, limits.ports.clone()));
-    let mut collector = Collector::new(&storm, folder, &limits, &targets, memory);
+    let mut collector = Collector::new(&storm, place, environment, &limits, &targets, memory);
     let threads = spawn(&storm, &signals, outlets, &mut collector)?;
     let collected = collector.collect(&supply, &signals, &mut options);
     for signal in &signals {
         signal.stop();
     }
     collector.hang_up();
-    let panicked = threads.into_iter().filter_map(|thread| thread.join().err()).count();
+    let ends: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
+    let panicked = ends.iter().filter(|end| end.is_err()).count();
     let rate = supply.rate();
     supply.stop();
+    ends.into_iter().flatten().collect::<Result<()>>()?;
     collected?;
     if panicked > 0 {
         return Err(Error::not_measured(format!(
@@ -168,17 +175,18 @@ fn spawn(
     signals: &[Arc<Signal>],
     outlets: Vec<crate::supply::Outlet>,
     collector: &mut Collector,
-) -> Result<Vec<thread::JoinHandle<()>>> {
+) -> Result<Vec<thread::JoinHandle<Result<()>>>> {
     let mut threads = Vec::with_capacity(signals.len());
     for (number, (signal, outlet)) in signals.iter().zip(outlets).enumerate() {
         let (reports, from_worker) = bounded(REPORTS);
         let (to_worker, spares) = bounded(REPORTS);
         collector.connect(from_worker, to_worker);
         let wiring = Wiring { signal: Arc::clone(signal), outlet, reports, spares };
-        let worker = Worker::new(storm, number, signals.len(), wiring)?;
+        let (storm, workers) = (Arc::clone(storm), signals.len());
         let thread = thread::Builder::new()
             .name(format!("clients-{number}"))
-            .spawn(move || worker.run())
+            // Made there: what it mints with belongs to one thread.
+            .spawn(move || Worker::new(&storm, number, workers, wiring).map(Worker::run))
             .map_err(|error| {
                 Error::not_measured(format!("can't start a worker thread: {error}"))
             })?;

@@ -104,6 +104,8 @@ pub struct Measurements {
     tallies: Vec<(Tally, u64)>,
     /// Attempts started, with or without an outcome so far.
     pub started: u64,
+    /// Attempts that have an outcome and are left out of the latencies: those of the warm-up.
+    pub untimed: u64,
     /// Attempts given up because the run was interrupted.
     pub abandoned: u64,
     /// Connections open when this was handed over.
@@ -134,6 +136,7 @@ impl Measurements {
             unfinished: vec![0; cells],
             tallies: Vec::with_capacity(64),
             started: 0,
+            untimed: 0,
             abandoned: 0,
             open: 0,
             slots: Vec::with_capacity(64),
@@ -158,7 +161,8 @@ impl Measurements {
         self.slots.clear();
         self.findings.clear();
         self.sessions = Sessions::default();
-        (self.started, self.abandoned, self.open, self.cpu_ns) = (0, 0, 0, 0);
+        (self.started, self.untimed, self.abandoned) = (0, 0, 0);
+        (self.open, self.cpu_ns) = (0, 0);
         (self.first_start, self.last_answer) = (None, None);
     }
 
@@ -194,6 +198,7 @@ impl Measurements {
             self.findings.push(Finding { attempt: *attempt, verdict });
         }
         if attempt.scheduled < warm {
+            self.untimed += 1;
             return;
         }
         let answer = Answer::of(outcome) as usize;
@@ -270,6 +275,7 @@ impl Measurements {
         let room = MOST_FINDINGS - self.findings.len().min(MOST_FINDINGS);
         self.findings.extend(other.findings.iter().take(room));
         self.started += other.started;
+        self.untimed += other.untimed;
         self.abandoned += other.abandoned;
         self.open += other.open;
         self.sessions.held += other.sessions.held;

@@ -7,5 +7,5 @@ pub mod tables;
 pub mod threshold;
 
 pub use environment::Environment;
-pub use folder::Folder;
+pub use folder::{Folder, Place};
 pub use summary::{Percentile, PhaseStats, Summary};

@@ -113,7 +113,7 @@ fn shown(text: &str, error: &toml::de::Error) -> Error {
         before.matches('\n').count() + 1,
         before.chars().rev().take_while(|c| *c != '\n').count() + 1,
     );
-    let source = text.lines().nth(line - 1).unwrap_or_default();
+    let source = statement(text, line);
     if holds_secret(source) {
         let key = source.split('=').next().unwrap_or_default().trim();
         let what = format!("`{key}` is wrong (its value is not shown)");
@@ -121,6 +121,31 @@ fn shown(text: &str, error: &toml::de::Error) -> Error {
             .hint("a secret is a string: `secret = \"...\"`, `secret_file = \"path\"` or `secret_env = \"NAME\"`");
     }
     Error::usage(format!("\n{}", error.to_string().trim_end()))
+}
+
+/// The line on which what stands in a line begins: further up, where a string goes over several.
+fn statement(text: &str, line: usize) -> &str {
+    let mut begun: Option<(&str, &str)> = None;
+    for (index, source) in text.lines().enumerate().take(line) {
+        let is_wanted = index + 1 == line;
+        for quotes in ["\"\"\"", "'''"] {
+            let count = source.matches(quotes).count();
+            match begun {
+                Some((open, start)) if open == quotes => {
+                    if is_wanted {
+                        return start;
+                    }
+                    begun = (count % 2 == 0).then_some((open, start));
+                }
+                None if count % 2 == 1 => begun = Some((quotes, source)),
+                _ => {}
+            }
+        }
+        if is_wanted {
+            return begun.map_or(source, |(_, start)| start);
+        }
+    }
+    ""
 }
 
 /// Whether a line or key of a scenario may hold what must never be shown.
@@ -188,6 +213,21 @@ share = 1
         let message = error_of(&text);
         assert!(message.contains("line 14") && message.contains("`secret`"), "{message}");
         assert!(!message.contains("73313"), "{message}");
+    }
+
+    #[test]
+    fn no_line_of_a_secret_over_several_lines_is_shown() {
+        for quotes in ["\"\"\"", "'''"] {
+            let text = format!(
+                "{SMALLEST}\n[keys.main]\nalgorithm = \"HS256\"\nsecret = {quotes}\nhun\\qter2\u{1}{quotes}\n"
+            );
+            let message = error_of(&text);
+            assert!(message.contains("`secret` is wrong"), "{message}");
+            assert!(!message.contains("qter2"), "{message}");
+            // What comes after such a string is shown as ever.
+            let text = format!("{SMALLEST}\n[keys.main]\nsecret = {quotes}\nx{quotes}\nkdi = 4\n");
+            assert!(error_of(&text).contains("kdi = 4"), "{}", error_of(&text));
+        }
     }
 
     #[test]

@@ -4,8 +4,13 @@
 //! attempts: batch `b` is minted by thread `b` modulo their count, and each pair of thread and
 //! worker has a bounded channel of its own. So memory stays bounded at any number of clients, no
 //! lock is shared, and a worker that takes a token copies nothing and allocates nothing.
+//!
+//! A token is minted for the moment of its use: in the open model the schedule says when that is. In
+//! the closed model nobody knows, and in both it may come later than thought; a token that has lain
+//! too long by then is minted again by its worker.
 
 pub mod estimate;
+mod line;
 pub mod signal;
 
 use std::{
@@ -20,12 +25,15 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
-use self::signal::Signal;
+use self::{
+    line::{Lane, Line},
+    signal::Signal,
+};
 use crate::{
     clock::Clock,
     error::{Error, Result},
     plan::Plan,
-    token::{Minter, Password, Times},
+    token::{Password, Times},
 };
 
 /// Tokens in a batch: enough that a channel's cost vanishes, few enough that a slow signer
@@ -47,6 +55,14 @@ pub struct Ready {
     pub minted_for: i64,
     start: usize,
     end: usize,
+}
+
+impl Ready {
+    /// The same client's token, minted again for another moment; its bytes are elsewhere.
+    #[must_use]
+    pub fn renewed(self, times: Times, minted_for: i64) -> Self {
+        Self { times, minted_for, ..self }
+    }
 }
 
 /// Tokens of one worker in the order of its attempts, in one buffer.
@@ -148,14 +164,9 @@ impl Supply {
                 let (empties, from_worker) = bounded(depth + 2);
                 outlet.tokens.push(to_worker);
                 outlet.empties.push(empties);
-                lanes.push(Lane {
-                    tokens,
-                    empties: from_worker,
-                    signal: Arc::clone(signal),
-                    batch: Batch::default(),
-                });
+                lanes.push(Lane::new(tokens, from_worker, Arc::clone(signal)));
             }
-            let line = Line { shared: Arc::clone(&shared), number, minters, lanes };
+            let line = Line::new(&shared, (number, minters), lanes);
             let thread = thread::Builder::new()
                 .name(format!("mint-{number}"))
                 .spawn(move || line.run())
@@ -243,132 +254,6 @@ impl Outlet {
         let ready = *batch.tokens.get(self.at)?;
         self.at += 1;
         Some((ready, &batch.bytes[ready.start..ready.end]))
-    }
-}
-
-/// A minting thread's way to one worker.
-struct Lane {
-    tokens: Sender<Batch>,
-    empties: Receiver<Batch>,
-    signal: Arc<Signal>,
-    batch: Batch,
-}
-
-/// A minting thread.
-struct Line {
-    shared: Arc<Shared>,
-    number: usize,
-    minters: usize,
-    lanes: Vec<Lane>,
-}
-
-impl Line {
-    fn run(mut self) {
-        // Clients come first: a thread that drives them must not wait for one that mints.
-        let _ = rustix::process::setpriority_process(None, 10);
-        if let Err(error) = self.mint_all() {
-            *self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-        }
-        self.shared.running.fetch_sub(1, Ordering::AcqRel);
-        for lane in &self.lanes {
-            lane.signal.wake_waiting();
-        }
-    }
-
-    fn mint_all(&mut self) -> Result<()> {
-        let plan = Arc::clone(&self.shared.plan);
-        // Made here: a parsed key belongs to one thread.
-        let mut minter = Minter::new(&plan.mould)?;
-        let workers = self.lanes.len() as u64;
-        let mut schedule = plan.schedule();
-        for client in 0..plan.attempts {
-            let due = schedule.as_mut().map(Iterator::next);
-            let (worker, turn) = ((client % workers) as usize, client / workers);
-            if turn / BATCH % self.minters as u64 != self.number as u64 {
-                continue;
-            }
-            if due == Some(None) || self.shared.stop.load(Ordering::Relaxed) {
-                break;
-            }
-            let at = match due.flatten() {
-                Some(due) => self.shared.start.load(Ordering::Acquire) as u64 + due,
-                None => self.shared.clock.now(),
-            };
-            let before = self.shared.clock.now();
-            self.mint(&plan, &mut minter, (worker, client), self.shared.clock.wall(at))?;
-            self.shared.busy_ns.fetch_add(self.shared.clock.now() - before, Ordering::Relaxed);
-            let is_last = client + workers >= plan.attempts;
-            if (turn % BATCH == BATCH - 1 || is_last) && !self.lanes[worker].deliver(&self.shared) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn mint(
-        &mut self,
-        plan: &Plan,
-        minter: &mut Minter,
-        (worker, client): (usize, u64),
-        at: i64,
-    ) -> Result<()> {
-        let batch = &mut self.lanes[worker].batch;
-        let kind = plan.kind_of(client);
-        let start = batch.bytes.len();
-        let (password, times, minted_for) = if plan.reuse == 1 {
-            let (password, times) = minter.mint(kind, client, at, &mut batch.bytes)?;
-            (password, times, at)
-        } else {
-            reuse(&self.shared, minter, plan, (kind, client, at), &mut batch.bytes)?
-        };
-        let end = batch.bytes.len();
-        batch.tokens.push(Ready { client, kind, password, times, minted_for, start, end });
-        Ok(())
-    }
-}
-
-/// The token of the client's group: minted for its first, kept until the last has it.
-fn reuse(
-    shared: &Shared,
-    minter: &mut Minter,
-    plan: &Plan,
-    (kind, client, at): (usize, u64, i64),
-    out: &mut Vec<u8>,
-) -> Result<(Password, Times, i64)> {
-    let group = client / plan.reuse;
-    let mut reused = shared.reused.lock().unwrap_or_else(PoisonError::into_inner);
-    if let std::collections::hash_map::Entry::Vacant(e) = reused.entry(group) {
-        let mut bytes = Vec::new();
-        let (password, times) = minter.mint(kind, plan.minted_as(client), at, &mut bytes)?;
-        let left = plan.reuse.min(plan.attempts - group * plan.reuse);
-        e.insert(Reused { bytes, password, times, minted_for: at, left });
-    }
-    let Some(token) = reused.get_mut(&group) else {
-        return Ok((Password::Absent, Times::default(), at));
-    };
-    token.left -= 1;
-    out.extend_from_slice(&token.bytes);
-    let given = (token.password, token.times, token.minted_for);
-    if token.left == 0 {
-        reused.remove(&group);
-    }
-    Ok(given)
-}
-
-impl Lane {
-    /// Hands the batch over, waiting for room; `false` when nobody takes it any more.
-    fn deliver(&mut self, shared: &Shared) -> bool {
-        let mut next = self.empties.try_recv().unwrap_or_default();
-        next.bytes.clear();
-        next.tokens.clear();
-        let batch = std::mem::replace(&mut self.batch, next);
-        let count = batch.tokens.len() as u64;
-        if self.tokens.send(batch).is_err() {
-            return false;
-        }
-        shared.minted.fetch_add(count, Ordering::AcqRel);
-        self.signal.wake_waiting();
-        true
     }
 }
 

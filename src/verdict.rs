@@ -79,8 +79,8 @@ impl Expectation {
     }
 }
 
-/// When a token is good, in nanoseconds of the run's clock, without leeway; the bounds that the
-/// policy does not check are infinite.
+/// When a token is good by its own claims, in nanoseconds of the run's clock; a bound that it does
+/// not have is infinite. Which of them count, and the leeway, are the judge's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Validity {
     /// `nbf`: from here on.

@@ -109,11 +109,10 @@ fn taken_apart(token: &str, now: i64) -> Result<String> {
         if let Some(at) = payload.get(claim).and_then(Value::as_f64) {
             let date = jiff::Timestamp::from_second(at as i64)
                 .map_or_else(|_| "no date".into(), |date| date.to_string());
-            let distance = at as i64 - now;
-            let relative = if distance < 0 {
-                format!("{} s ago", -distance)
-            } else {
-                format!("in {distance} s")
+            let distance = (at as i64).saturating_sub(now);
+            let relative = match distance {
+                ..0 => format!("{} s ago", distance.unsigned_abs()),
+                _ => format!("in {distance} s"),
             };
             let _ = writeln!(out, "{word} {date}, {relative}");
         }
@@ -191,6 +190,12 @@ mod tests {
         signature 6 bytes, not verified
         expires 1970-01-01T00:16:40Z, 10 s ago
         "#);
+        let absurd = format!("{}.{}.", encode("{}"), encode(r#"{"exp":-1e19}"#));
+        assert!(
+            taken_apart(&absurd, 1010)
+                .unwrap()
+                .contains("expires no date, 9223372036854775808 s ago")
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{
     measure::{Measurements, latency::Quantile},
     plan::Model,
     results::{
-        Environment, Folder, Summary,
+        Environment, Folder, Place, Summary,
         environment::tool,
         summary::{FORMAT, Generator},
         tables, threshold,
@@ -40,8 +40,10 @@ pub(super) struct Collector {
     /// Seconds that not all workers have left behind yet.
     seconds: BTreeMap<u64, Measurements>,
     next_second: u64,
+    /// Seconds that all have left behind, and that are not in the folder yet.
+    unwritten: Vec<(u64, Measurements)>,
     all: Measurements,
-    path: PathBuf,
+    place: Place,
     folder: Option<Folder>,
     environment: Environment,
     watch: Watch,
@@ -57,15 +59,29 @@ struct Lane {
     spares: Sender<Box<Measurements>>,
     /// The first second that it has not left behind.
     second: u64,
-    open: u64,
+    /// Connections that were open at the end of a second, from the last one written on.
+    open: BTreeMap<u64, u64>,
     is_done: bool,
+}
+
+impl Lane {
+    /// Connections open at the end of a second, and of no second before it again.
+    fn open_at(&mut self, second: u64) -> u64 {
+        let later = self.open.split_off(&(second + 1));
+        let last = std::mem::replace(&mut self.open, later).pop_last();
+        let Some((_, open)) = last else { return 0 };
+        // A second that a worker says nothing of ends as the one before.
+        self.open.entry(second).or_insert(open);
+        open
+    }
 }
 
 impl Collector {
     /// A collector for a run that used `rss` bytes of memory before it minted its first token.
     pub(super) fn new(
         storm: &Arc<Storm>,
-        path: PathBuf,
+        place: Place,
+        environment: Environment,
         limits: &Limits,
         targets: &Targets,
         rss: u64,
@@ -74,10 +90,11 @@ impl Collector {
             workers: Vec::new(),
             seconds: BTreeMap::new(),
             next_second: 0,
+            unwritten: Vec::new(),
             all: storm.recorder(),
-            path,
+            place,
             folder: None,
-            environment: Environment::read(limits),
+            environment,
             watch: Watch::new(limits.cpus, targets.shares_host),
             verifiers: targets.verifiers.clone(),
             generator: Generator {
@@ -93,7 +110,8 @@ impl Collector {
     /// Adds a worker: where its reports come from, where empty recorders go to.
     pub(super) fn connect(&mut self, reports: Receiver<Report>, spares: Sender<Box<Measurements>>) {
         self.generator.workers += 1;
-        self.workers.push(Lane { reports, spares, second: 0, open: 0, is_done: false });
+        let open = BTreeMap::new();
+        self.workers.push(Lane { reports, spares, second: 0, open, is_done: false });
     }
 
     /// Collects until all workers are done, or nothing can be measured.
@@ -106,6 +124,7 @@ impl Collector {
         // This thread, which writes files once a second, must not take a CPU from one that drives clients.
         let _ = rustix::process::setpriority_process(None, 10);
         options.screen.storm();
+        self.watch.look(self.storm.clock.now(), true);
         let mut is_stopping = false;
         while self.workers.iter().any(|worker| !worker.is_done) {
             if let Some((worker, report)) = self.next_report() {
@@ -121,7 +140,9 @@ impl Collector {
                     signal.stop();
                 }
             }
-            self.check_reached()?;
+            if !is_stopping {
+                self.check_reached()?;
+            }
         }
         options.screen.done();
         self.ended = self.storm.clock.now();
@@ -156,7 +177,7 @@ impl Collector {
 
     fn take(&mut self, worker: usize, report: Report) {
         let lane = &mut self.workers[worker];
-        lane.open = report.seen.open;
+        lane.open.insert(report.covers, report.seen.open);
         lane.second = if report.is_last { u64::MAX } else { report.next };
         lane.is_done = report.is_last;
         let mut seen = report.seen;
@@ -168,17 +189,15 @@ impl Collector {
         let _ = lane.spares.try_send(seen);
     }
 
-    /// Writes the seconds that all workers have left behind.
+    /// Closes the seconds that all workers have left behind, and writes them once there is a folder.
     fn write_seconds(&mut self, options: &mut Options) -> Result<()> {
         let behind = self.workers.iter().map(|worker| worker.second).min().unwrap_or(u64::MAX);
         let last = self.seconds.keys().next_back().copied().unwrap_or_default();
-        let mut is_new = false;
         while self.next_second < behind && self.next_second <= last {
             let second = self.next_second;
             self.next_second += 1;
-            is_new = true;
             let mut seen = self.seconds.remove(&second).unwrap_or_else(|| self.storm.recorder());
-            seen.open = self.workers.iter().map(|worker| worker.open).sum();
+            seen.open = self.workers.iter_mut().map(|worker| worker.open_at(second)).sum();
             self.generator.open_peak = self.generator.open_peak.max(seen.open);
             if seen.open >= self.generator.open_peak {
                 self.generator.rss_peak_open_bytes =
@@ -186,24 +205,37 @@ impl Collector {
             }
             let is_storm = self.all.attempts() + self.all.abandoned < self.storm.plan.attempts;
             self.watch.look(self.storm.clock.now(), is_storm);
-            self.open_folder()?;
-            if let Some(folder) = &mut self.folder {
-                folder.second(&self.storm.plan, self.storm.start, second, &seen)?;
-            }
             options.screen.second(&self.snapshot(second, &seen, !is_storm));
+            self.unwritten.push((second, seen));
         }
-        if is_new && let Some(folder) = &self.folder {
+        if self.has_reached() {
+            self.write_closed()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is closed and not written, and what is known of the whole so far.
+    fn write_closed(&mut self) -> Result<()> {
+        self.open_folder()?;
+        let unwritten = std::mem::take(&mut self.unwritten);
+        if let Some(folder) = &mut self.folder {
+            for (second, seen) in &unwritten {
+                folder.second(&self.storm.plan, self.storm.start, *second, seen)?;
+            }
+        }
+        if let Some(folder) = self.folder.as_ref().filter(|_| !unwritten.is_empty()) {
             folder.json("summary.json", &self.summary(true, false))?;
             folder.verdicts(&self.storm.plan, &self.all)?;
         }
         Ok(())
     }
 
-    /// Makes the run folder once there is something to put into it: a run that reached no broker
+    /// Makes the run folder when there is something to put into it: a run that reached no broker
     /// leaves none.
     fn open_folder(&mut self) -> Result<()> {
-        if self.folder.is_none() && self.has_reached() {
-            let folder = Folder::create(&self.path, &self.storm.plan.scenario, self.storm.clock)?;
+        if self.folder.is_none() {
+            let (scenario, clock) = (&self.storm.plan.scenario, self.storm.clock);
+            let folder = Folder::create(&self.place, scenario, clock)?;
             folder.json("environment.json", &self.environment)?;
             self.folder = Some(folder);
         }
@@ -220,19 +252,24 @@ impl Collector {
         })
     }
 
+    /// Refuses to go on where no broker can be reached: each had an attempt that failed, and the time
+    /// for a first answer is over.
     fn check_reached(&self) -> Result<()> {
         let first = self.all.first_start.unwrap_or(u64::MAX);
         let is_late = self.storm.clock.now().saturating_sub(self.storm.timeout) >= first;
-        let is_over = self.workers.iter().all(|worker| worker.is_done) && self.all.attempts() > 0;
+        let is_over = self.workers.iter().all(|worker| worker.is_done);
+        let tallies = self.all.tallies();
+        let was_tried = |broker| tallies.iter().any(|(tally, _)| tally.broker == broker);
+        let all_tried = (0..self.storm.targets.len()).all(was_tried);
         if self.folder.is_some()
-            || !(is_late || is_over)
-            || self.all.attempts() == 0
+            || !(is_over || is_late && all_tried)
+            || tallies.is_empty()
             || self.has_reached()
         {
             return Ok(());
         }
         let mut counts: BTreeMap<Outcome, u64> = BTreeMap::new();
-        for (tally, count) in self.all.tallies() {
+        for (tally, count) in tallies {
             *counts.entry(tally.outcome).or_default() += count;
         }
         let reasons: Vec<String> = counts
@@ -279,25 +316,26 @@ impl Collector {
 
     /// Writes what is written at the end.
     pub(super) fn finish(mut self, minted_per_s: f64, interrupted: bool) -> Result<Finished> {
-        self.check_reached()?;
+        if !interrupted {
+            self.check_reached()?;
+        }
         self.generator.tokens_minted_per_s = minted_per_s;
         self.generator.total_cpu_s = crate::host::process_cpu() as f64 / 1e9;
         let idle = self.watch.least_idle();
         let wall_step = self.storm.clock.wall_step();
         self.watch.conclude(&mut self.environment, wall_step, idle);
-        if self.folder.is_none() {
-            let folder = Folder::create(&self.path, &self.storm.plan.scenario, self.storm.clock)?;
-            self.folder = Some(folder);
-        }
+        self.write_closed()?;
         let summary = self.summary(false, interrupted);
-        check_conserved(&summary)?;
+        check_conserved(&self.all, &summary)?;
+        let mut path = PathBuf::new();
         if let Some(folder) = &self.folder {
             folder.latencies(&self.storm.plan, &self.all, self.storm.timeout)?;
             folder.verdicts(&self.storm.plan, &self.all)?;
             folder.json("environment.json", &self.environment)?;
             folder.json("summary.json", &summary)?;
+            folder.path().clone_into(&mut path);
         }
-        Ok(Finished { summary, folder: self.path })
+        Ok(Finished { summary, folder: path })
     }
 
     fn summary(&self, partial: bool, interrupted: bool) -> Summary {
@@ -349,15 +387,27 @@ impl Collector {
     }
 }
 
-/// attempts = sum of outcomes = sum of verdicts, or the numbers are not written.
-fn check_conserved(summary: &Summary) -> Result<()> {
-    let (outcomes, verdicts) = (Summary::sum(&summary.outcomes), Summary::sum(&summary.verdicts));
-    if summary.attempts == outcomes && summary.attempts == verdicts {
-        return Ok(());
+/// started = attempts + abandoned, attempts = sum of outcomes = sum of verdicts, and each attempt that
+/// was timed entered the phases that all enter; or the numbers are not written.
+fn check_conserved(all: &Measurements, summary: &Summary) -> Result<()> {
+    let attempts = summary.attempts;
+    let entered = |phase| {
+        let latency = all.latency(phase, None, None, None);
+        latency.count() + latency.unfinished + all.untimed
+    };
+    for (what, count) in [
+        ("outcomes", Summary::sum(&summary.outcomes)),
+        ("verdicts", Summary::sum(&summary.verdicts)),
+        ("starts that were not abandoned", all.started.saturating_sub(all.abandoned)),
+        ("start delays", entered(Phase::StartDelay)),
+        ("responses, finished or not", entered(Phase::Response)),
+    ] {
+        if count != attempts {
+            return Err(Error::not_measured(format!(
+                "{attempts} attempts, but {count} {what}: this is a bug of tokenstorm"
+            ))
+            .hint("please report it, with the scenario"));
+        }
     }
-    Err(Error::not_measured(format!(
-        "{} attempts, but {outcomes} outcomes and {verdicts} verdicts: this is a bug of tokenstorm",
-        summary.attempts
-    ))
-    .hint("please report it, with the scenario"))
+    Ok(())
 }

@@ -24,6 +24,9 @@ pub(super) struct Storm {
     pub(super) timeout: u64,
     /// Nanoseconds that an accepted client stays.
     pub(super) hold: u64,
+    /// Nanoseconds that a token of each kind may lie before it is minted again; `None` where tokens are
+    /// reused, and so used at another moment than their own by design.
+    pub(super) shelf_lives: Option<Vec<u64>>,
     /// Keep alive in seconds.
     pub(super) keep_alive: u16,
     /// Where the brokers are.
@@ -51,6 +54,11 @@ impl Storm {
             warm: start + nanoseconds(load.warmup),
             timeout: nanoseconds(load.connect_timeout),
             hold: nanoseconds(load.hold),
+            shelf_lives: (plan.reuse == 1).then(|| {
+                let mould = &plan.mould;
+                let lives = mould.kinds.iter().map(|kind| kind.recipe.shelf_life(mould.ttl));
+                lives.map(nanoseconds).collect()
+            }),
             keep_alive: keep_alive(load.keep_alive),
             is_loopback: targets
                 .addresses

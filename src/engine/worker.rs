@@ -39,6 +39,7 @@ use crate::{
     host::thread_cpu,
     measure::Measurements,
     supply::{Outlet, signal::Signal},
+    token::Minter,
     verdict::Validity,
 };
 
@@ -94,6 +95,9 @@ pub(super) struct Worker {
     unwanted: u64,
     next_client: u64,
     workers: u64,
+    /// Mints again what has lain too long; made on first use.
+    minter: Option<Minter>,
+    renewed: Vec<u8>,
     recorder: Box<Measurements>,
     reports: Sender<Report>,
     spares: Receiver<Box<Measurements>>,
@@ -131,6 +135,10 @@ impl Worker {
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(no_epoll)?;
         let bell = EventData::new_u64(Key::BELL.data());
         epoll::add(&epoll, wiring.signal.bell(), bell, EventFlags::IN).map_err(no_epoll)?;
+        // A kernel or a sandbox without `epoll_pwait2` is found out now: later nothing would wait.
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        epoll::wait(&epoll, spare_capacity(&mut Vec::<Event>::with_capacity(1)), Some(&at_once))
+            .map_err(no_epoll)?;
         let brokers = plan.brokers.len();
         let walk =
             PortWalk::new(plan.sources(), &storm.ports, (number, workers), brokers, storm.random);
@@ -148,6 +156,8 @@ impl Worker {
             unwanted: 0,
             next_client: number as u64,
             workers: workers as u64,
+            minter: None,
+            renewed: Vec::new(),
             recorder: Box::new(storm.recorder()),
             reports: wiring.reports,
             spares: wiring.spares,
@@ -294,10 +304,14 @@ impl Worker {
         {
             let Some(waiting) = self.waiting.pop_front() else { return };
             self.unwanted += 1;
+            let mould = &self.storm.plan.mould;
+            let kind = self.storm.plan.kind_of(waiting.client);
+            let (from, until) =
+                mould.kinds[kind].recipe.good_in(waiting.scheduled as i64, mould.ttl);
             let attempt = Attempt {
                 client: waiting.client,
                 minted_for: self.storm.clock.wall(waiting.scheduled),
-                kind: self.storm.plan.kind_of(waiting.client),
+                kind,
                 broker: self.storm.plan.broker_of(waiting.client),
                 scheduled: waiting.scheduled,
                 started: waiting.started,
@@ -308,7 +322,7 @@ impl Worker {
                 ended: now,
                 outcome: Outcome::Timeout(Phase::Token),
             };
-            self.record(&attempt, Validity::ALWAYS);
+            self.record(&attempt, Validity { from, until });
         }
         self.ring_alarms(now);
     }

@@ -37,7 +37,7 @@ impl Latency {
     /// The nearest-rank definition: the least time that `percent` % of them did not exceed.
     pub fn percentile(&self, percent: f64) -> Quantile {
         let all = self.count() + self.unfinished;
-        let rank = ((percent / 100.0 * all as f64).ceil() as u64).clamp(1, all.max(1));
+        let rank = rank(percent, all).clamp(1, all.max(1));
         match &self.times {
             Some(times) if rank <= times.len() => {
                 // Half a rank below, so that rounding can't push the quantile to the next rank.
@@ -94,6 +94,17 @@ impl Measurements {
     }
 }
 
+/// How many of `all` a percentile must not be exceeded by, at least.
+///
+/// 99.9 % of 1000 are 999, though the product of the two floats is a little more: what is within
+/// their rounding of a whole number is that number. 10^-7 is above the rounding error up to 10^8
+/// attempts, and below the least fraction that percentiles of four decimals make.
+fn rank(percent: f64, all: u64) -> u64 {
+    let exact = percent * all as f64 / 100.0;
+    let whole = exact.round();
+    (if (exact - whole).abs() < 1e-7 { whole } else { exact.ceil() }) as u64
+}
+
 fn only(one: Option<usize>, count: usize) -> std::ops::Range<usize> {
     one.map_or(0..count, |one| one..one + 1)
 }
@@ -126,6 +137,17 @@ mod tests {
         assert_eq!(latency.percentile(98.0), Quantile::Time(1));
         assert_eq!(latency.percentile(98.5), Quantile::Beyond);
         assert_eq!(self::latency(&[], 1).percentile(50.0), Quantile::Beyond);
+    }
+
+    #[test]
+    fn no_rank_is_one_too_high_by_rounding() {
+        // 999 of 1000 came back: the 99.9th percentile is the time of the slowest of them.
+        assert_eq!(latency(&[1; 999], 1).percentile(99.9), Quantile::Time(1));
+        for (tenths, percent) in [(500, 50.0), (990, 99.0), (999, 99.9)] {
+            for all in (1..=200_000_u64).chain([99_999_999, 100_000_000]) {
+                assert_eq!(rank(percent, all), (tenths * all).div_ceil(1000), "{percent} of {all}");
+            }
+        }
     }
 
     #[test]

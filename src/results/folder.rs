@@ -27,6 +27,52 @@ use crate::{
     scenario::Scenario,
 };
 
+/// Columns of `timeline.csv`: the fields of a [`TimelineRow`].
+const TIMELINE: &str =
+    "second,started,accepted,refused,failed,open,connack_p50_us,connack_p99_us,start_delay_p99_us";
+/// Columns of `findings.csv`.
+const FINDINGS: &str =
+    "client,token,broker,scheduled_us,started_us,ended_us,outcome,code,verdict,replay";
+
+/// Where a run folder is to be.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// Where the user wants it: it must not be there already, or be empty.
+    Named(PathBuf),
+    /// Wherever it has a name of its own: one that is taken gets a number.
+    Fresh(PathBuf),
+}
+
+impl Place {
+    /// The path, if nobody takes it first.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Named(path) | Self::Fresh(path) => path,
+        }
+    }
+
+    /// Makes the folder, and says where it is.
+    fn make(&self) -> io::Result<PathBuf> {
+        let path = match self {
+            Self::Named(path) => return fs::create_dir_all(path).map(|()| path.clone()),
+            Self::Fresh(path) => path,
+        };
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let mut made = path.clone();
+        for number in 2_u32.. {
+            match fs::create_dir(&made) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    made = PathBuf::from(format!("{}-{number}", path.display()));
+                }
+                other => return other.map(|()| made),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+}
+
 /// A run folder that is being written.
 #[derive(Debug)]
 pub struct Folder {
@@ -51,13 +97,13 @@ struct TimelineRow {
 }
 
 impl Folder {
-    /// Makes the folder; it must not be there already, or be empty.
+    /// Makes the folder.
     ///
     /// # Errors
-    /// When it can't be made or holds something.
-    pub fn create(path: &Path, scenario: &Scenario, clock: Clock) -> Result<Self> {
+    /// When it can't be made, or one that the user named holds something.
+    pub fn create(place: &Place, scenario: &Scenario, clock: Clock) -> Result<Self> {
+        let path = &place.make().map_err(|error| unwritable(place.path(), &error))?;
         let fail = |error: io::Error| unwritable(path, &error);
-        fs::create_dir_all(path).map_err(fail)?;
         if fs::read_dir(path).map_err(fail)?.next().is_some() {
             return Err(Error::not_measured(format!(
                 "`{}` holds something already",
@@ -74,25 +120,27 @@ impl Folder {
              \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n"
         )
         .map_err(fail)?;
+        let rows = |name: &str, head: &str| -> Result<csv::Writer<File>> {
+            let fail = |error: csv::Error| unwritable(path, &error);
+            let mut rows = csv::WriterBuilder::new()
+                .has_headers(false)
+                .from_path(path.join(name))
+                .map_err(fail)?;
+            rows.write_record(head.split(',')).map_err(fail)?;
+            rows.flush().map_err(|error| unwritable(path, &error))?;
+            Ok(rows)
+        };
         let folder = Self {
-            timeline: csv::Writer::from_path(path.join("timeline.csv"))
-                .map_err(|error| unwritable(path, &error))?,
-            findings: csv::Writer::from_path(path.join("findings.csv"))
-                .map_err(|error| unwritable(path, &error))?,
+            timeline: rows("timeline.csv", TIMELINE)?,
+            findings: rows("findings.csv", FINDINGS)?,
             histograms,
             path: path.to_owned(),
             found: 0,
         };
-        folder.with_heads(scenario)
+        folder.with_scenario(scenario)
     }
 
-    fn with_heads(mut self, scenario: &Scenario) -> Result<Self> {
-        let heads =
-            "client,token,broker,scheduled_us,started_us,ended_us,outcome,code,verdict,replay";
-        self.findings
-            .write_record(heads.split(','))
-            .map_err(|error| unwritable(&self.path, &error))?;
-        self.findings.flush().map_err(|error| unwritable(&self.path, &error))?;
+    fn with_scenario(self, scenario: &Scenario) -> Result<Self> {
         let mut shown = scenario.clone();
         for key in shown.keys.values_mut() {
             *key = key.redacted();
@@ -202,16 +250,28 @@ impl Folder {
         let mut write =
             |row: &[&str]| rows.write_record(row).map_err(|error| unwritable(&self.path, &error));
         write(&["token", "broker", "expected", "outcome", "code", "verdict", "count"])?;
+        let mut counted: Vec<([String; 6], u64)> = Vec::new();
         for (tally, count) in all.tallies() {
-            write(&[
-                &plan.mould.kinds[tally.kind].label,
-                &plan.brokers[tally.broker].label,
+            let row = [
+                plan.mould.kinds[tally.kind].label.as_str(),
+                plan.brokers[tally.broker].label.as_str(),
                 tally.expected.name(),
                 tally.outcome.name(),
                 &tally.outcome.code().to_string(),
                 tally.verdict.name(),
-                &count.to_string(),
-            ])?;
+            ]
+            .map(str::to_owned);
+            match counted.last_mut() {
+                // Ends that differ here and not in words: by FIN, within a packet or before.
+                Some((last, sum)) if *last == row => *sum += count,
+                _ => counted.push((row, count)),
+            }
+        }
+        for (row, count) in counted {
+            let mut row: Vec<&str> = row.iter().map(String::as_str).collect();
+            let count = count.to_string();
+            row.push(&count);
+            write(&row)?;
         }
         self.replace(
             "verdicts.csv",
@@ -344,11 +404,15 @@ fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Error {
 ///
 /// # Errors
 /// When it can't.
-pub fn check_writable(path: &Path) -> Result<()> {
+pub fn check_writable(place: &Place) -> Result<()> {
+    let path = place.path();
     let parent =
         path.ancestors().find(|ancestor| ancestor.is_dir()).unwrap_or_else(|| Path::new("."));
     let probe = tempfile::Builder::new().prefix(".tokenstorm").tempfile_in(parent);
     probe.map(drop).map_err(|error| unwritable(path, &error))?;
+    if matches!(place, Place::Fresh(_)) {
+        return Ok(());
+    }
     if path.is_file() {
         return Err(unwritable(path, &"it is a file"));
     }

@@ -84,7 +84,7 @@ impl Scenario {
 /// An assignment as it may be shown: without the value where that is a secret.
 fn shown(assignment: &str) -> String {
     match assignment.split_once('=') {
-        Some((key, _)) if holds_secret(key) => format!("{key}=<redacted>"),
+        Some((key, _)) if holds_secret(assignment) => format!("{key}=<redacted>"),
         _ => assignment.to_owned(),
     }
 }
@@ -192,7 +192,10 @@ mod tests {
 
     #[test]
     fn a_secret_given_by_set_is_never_shown() {
-        let message = with(&["keys.main.secret=42", "load.clients=none"]).unwrap_err().to_string();
-        assert!(!message.contains("42"), "{message}");
+        let inline = "keys.main={ algorithm = \"HS256\", secret = \"4242\" }";
+        for set in ["keys.main.secret=4242", inline] {
+            let message = with(&[set, "load.clients=none"]).unwrap_err().to_string();
+            assert!(message.contains("<redacted>") && !message.contains("4242"), "{message}");
+        }
     }
 }

@@ -25,6 +25,35 @@ pub struct Recipe {
     pub after: After,
 }
 
+impl Recipe {
+    /// How far the moment of use may be from the one that a token was minted for, before what its
+    /// kind says of time is blurred: a tenth of the time that it speaks of, 10 s at most.
+    pub fn shelf_life(&self, ttl: Duration) -> Duration {
+        let span = match (self.exp, self.nbf_after) {
+            (Exp::Ttl, Some(after)) => after.min(ttl),
+            (Exp::Ttl, None) => ttl,
+            (_, after) => after.unwrap_or(LONGEST_SHELF_LIFE * 10),
+        };
+        (span / 10).min(LONGEST_SHELF_LIFE)
+    }
+
+    /// From when to when a token for the moment `at` is good by its time, in the unit of `at`
+    /// (nanoseconds), without the rounding to seconds.
+    pub fn good_in(&self, at: i64, ttl: Duration) -> (i64, i64) {
+        let span = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        let from = self.nbf_after.map_or(i64::MIN, |after| at.saturating_add(span(after)));
+        let until = match self.exp {
+            Exp::Absent => i64::MAX,
+            Exp::Ago(ago) => at.saturating_sub(span(ago)),
+            Exp::Ttl => from.max(at).saturating_add(span(ttl)),
+        };
+        (from, until)
+    }
+}
+
+/// Tokens that wait for their use for longer are minted again, however long they last.
+const LONGEST_SHELF_LIFE: Duration = Duration::from_secs(10);
+
 /// What CONNECT carries.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Form {

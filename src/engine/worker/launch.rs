@@ -12,11 +12,12 @@ use crate::{
         socket::{self, Sent},
     },
     engine::storm::keep_alive,
+    error::Result,
     host::thread_cpu,
     plan::Plan,
     scenario::TokenIn,
     supply::{Ready, Stock},
-    token::Password,
+    token::{Minter, Password},
     verdict::Validity,
 };
 
@@ -85,7 +86,17 @@ impl Worker {
         let broker = storm.plan.broker_of(client);
         let mut packet = self.packets.pop().unwrap_or_default();
         packet.clear();
-        let Some((ready, bytes)) = self.outlet.take() else { return };
+        let Some((mut ready, mut bytes)) = self.outlet.take() else { return };
+        let use_at = storm.clock.wall(if let Step::At(at) = token { at } else { started });
+        let lain = ready.minted_for.abs_diff(use_at);
+        if storm.shelf_lives.as_ref().is_some_and(|lives| lain > lives[ready.kind]) {
+            self.renewed.clear();
+            match renew(&storm.plan, &mut self.minter, &ready, use_at, &mut self.renewed) {
+                Ok(renewed) => (ready, bytes) = (renewed, &self.renewed),
+                // What was signed once can be signed again; if not, the token is judged as it is.
+                Err(_) => self.renewed.clear(),
+            }
+        }
         debug_assert_eq!(ready.client, client, "tokens come in the order of attempts");
         let fits =
             encode(&storm.plan, &ready, bytes, (&mut self.name, &mut self.user), &mut packet);
@@ -207,6 +218,22 @@ impl Worker {
             }
         }
     }
+}
+
+/// Mints a token again, for another moment.
+fn renew(
+    plan: &Plan,
+    minter: &mut Option<Minter>,
+    ready: &Ready,
+    at: i64,
+    out: &mut Vec<u8>,
+) -> Result<Ready> {
+    let minter = match minter {
+        Some(minter) => minter,
+        none => none.insert(Minter::new(&plan.mould)?),
+    };
+    let (_, times) = minter.mint(ready.kind, ready.client, at, out)?;
+    Ok(ready.renewed(times, at))
 }
 
 /// Encodes CONNECT; `false` where a field is too long for it.
