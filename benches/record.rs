@@ -56,7 +56,7 @@ fn record(criterion: &mut Criterion) {
             let expected =
                 judge.expectation(Must::AcceptInTime, validity, attempt.started, attempt.ended);
             let verdict = judge.verdict(expected, attempt.outcome);
-            recorder.start(attempt.started);
+            recorder.start(attempt.started, attempt.scheduled);
             recorder.record(&attempt, expected, verdict, attempt.scheduled, 0);
         });
     });

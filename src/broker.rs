@@ -242,6 +242,11 @@ impl Embedded {
         self.words
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     /// Ends it, and waits until it has ended.
     pub fn stop(&mut self) {
         drop(self.stdin.take());

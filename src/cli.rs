@@ -16,7 +16,7 @@ use crate::{engine::progress::Mode, report::Format, scenario::Overrides};
 Examples:
   tokenstorm run scenarios/quickstart.toml
   tokenstorm plan scenarios/*.toml
-  tokenstorm run scenarios/connect-storm.toml --target mqtt://127.0.0.1:1883 --set load.hold=30s
+  tokenstorm run my-broker.toml --target mqtt://127.0.0.1:1883 --set load.hold=30s
 
 Exit codes: 0 done; 1 a threshold or a verdict failed; 2 usage or scenario wrong;
 3 could not measure; 130 interrupted."
@@ -91,6 +91,18 @@ impl Change {
     }
 }
 
+/// Decimal seconds since 1970 as nanoseconds; up to the year 2262, where those end.
+fn nanoseconds(text: &str) -> Result<i64, String> {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
+    let at = (digits(seconds) && digits(fraction) && fraction.len() <= 9)
+        .then(|| format!("{seconds}{fraction:0<9}").parse::<i64>().ok())
+        .flatten();
+    at.ok_or_else(|| {
+        "must be seconds from 0 to 9223372036, such as 1800000000 or 1800000000.25".into()
+    })
+}
+
 /// `tokenstorm run`.
 #[derive(Args, Debug)]
 pub struct Run {
@@ -120,8 +132,8 @@ pub enum Token {
         /// The client's number
         #[arg(long, default_value_t = 0)]
         client: u64,
-        /// The moment of use, in seconds since 1970 [default: now]
-        #[arg(long)]
+        /// The moment of use, in seconds since 1970, decimals allowed [default: now]
+        #[arg(long, value_name = "SECONDS", value_parser = nanoseconds)]
         at: Option<i64>,
         #[command(flatten)]
         #[expect(

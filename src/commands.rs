@@ -88,7 +88,7 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
 /// The exit code of a run: 130, then 1 for a false accept, then 3, 1, 0.
 fn exit_of(summary: &Summary, is_strict: bool) -> Exit {
     let verdict = |name: &str| Summary::count(&summary.verdicts, name);
-    let judged = Summary::sum(&summary.verdicts) - verdict("not_judged");
+    let judged = Summary::sum(&summary.verdicts) - verdict("not_judged") - verdict("indeterminate");
     let is_limited = summary.validity.verdict == "generator_limited";
     let has_failed = summary.thresholds.iter().any(|threshold| threshold.passed == Some(false))
         || verdict("false_reject") + verdict("wrong_reason") > 0;

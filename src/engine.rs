@@ -88,7 +88,7 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     };
     check_writable(&place)?;
     let environment = Environment::read(&limits);
-    let targets = Targets::start(&plan)?;
+    let mut targets = Targets::start(&plan)?;
     let memory = resident();
     let estimate = Estimate::measure(&plan, clock, cpus())?;
     if estimate.waits {
@@ -130,7 +130,7 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
         ))
         .hint("please report it, with the scenario"));
     }
-    collector.finish(rate, options.stop.load(Ordering::Relaxed))
+    collector.finish(rate, options.stop.load(Ordering::Relaxed), targets.lost())
 }
 
 /// As many workers as asked for, but none without a share of the load.

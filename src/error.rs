@@ -81,17 +81,22 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// The one of `known` that is nearest to what was typed, where any is near.
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(typed, name), name))
+        .min()
+        .filter(|(distance, name)| *distance <= name.len() / 2)
+        .map(|(_, name)| name)
+}
+
 /// The nearest of `known` to what was typed, and the whole list: for "did you mean".
 pub fn suggestion<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let nearest = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(typed, name), *name))
-        .min()
-        .filter(|(distance, name)| *distance <= name.len() / 2);
     let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    match nearest {
-        Some((_, name)) => format!("did you mean `{name}`? There are: {list}"),
+    match nearest(typed, known) {
+        Some(name) => format!("did you mean `{name}`? There are: {list}"),
         None => format!("there are: {list}"),
     }
 }

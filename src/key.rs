@@ -77,6 +77,13 @@ impl SigningKey {
             .hint("HS256, HS384 and HS512 take a secret, all others a private key"));
         }
         let algorithm = key.algorithm;
+        if key.secret.as_deref() == Some(scenario::credentials::REDACTED) {
+            return Err(Error::usage(format!(
+                "`secret` is `{}`: it was taken out of this file",
+                scenario::credentials::REDACTED
+            ))
+            .hint("put the secret back, or name where it is: `secret_env = \"NAME\"`"));
+        }
         if let Some(text) = &key.secret {
             return secret(text.clone().into_bytes());
         }

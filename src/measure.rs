@@ -115,6 +115,8 @@ pub struct Measurements {
     first_slot: u64,
     /// When the first attempt started.
     pub first_start: Option<u64>,
+    /// When the last attempt that started was to start.
+    pub last_scheduled: Option<u64>,
     /// When the last CONNACK came, or another end that was judged.
     pub last_answer: Option<u64>,
     /// The first findings.
@@ -142,6 +144,7 @@ impl Measurements {
             slots: Vec::with_capacity(64),
             first_slot: 0,
             first_start: None,
+            last_scheduled: None,
             last_answer: None,
             findings: Vec::new(),
             sessions: Sessions::default(),
@@ -163,16 +166,17 @@ impl Measurements {
         self.sessions = Sessions::default();
         (self.started, self.untimed, self.abandoned) = (0, 0, 0);
         (self.open, self.cpu_ns) = (0, 0);
-        (self.first_start, self.last_answer) = (None, None);
+        (self.first_start, self.last_scheduled, self.last_answer) = (None, None, None);
     }
 
     fn cell(&self, kind: usize, broker: usize, phase: Phase) -> usize {
         (kind * self.brokers + broker) * Phase::ALL.len() + phase as usize
     }
 
-    /// Counts an attempt that starts.
-    pub fn start(&mut self, at: u64) {
+    /// Counts an attempt that starts, and was to start when `scheduled`.
+    pub fn start(&mut self, at: u64, scheduled: u64) {
         self.started += 1;
+        self.last_scheduled = self.last_scheduled.max(Some(scheduled));
         self.first_start = Some(self.first_start.map_or(at, |first| first.min(at)));
     }
 
@@ -281,6 +285,7 @@ impl Measurements {
         self.sessions.held += other.sessions.held;
         self.cpu_ns += other.cpu_ns;
         self.first_start = [self.first_start, other.first_start].into_iter().flatten().min();
+        self.last_scheduled = self.last_scheduled.max(other.last_scheduled);
         self.last_answer = self.last_answer.max(other.last_answer);
     }
 
@@ -363,7 +368,7 @@ mod tests {
     fn recorded(attempts: &[(Attempt, Expectation, Verdict)]) -> Measurements {
         let mut all = Measurements::new(3, 2);
         for (attempt, expected, verdict) in attempts {
-            all.start(attempt.started);
+            all.start(attempt.started, attempt.scheduled);
             all.record(attempt, *expected, *verdict, 0, SECOND);
         }
         all
@@ -377,7 +382,8 @@ mod tests {
                 times.as_ref().map(|times| (times.len(), times.max(), times.value_at_quantile(0.5)))
             })
             .collect();
-        let sums = (all.started, all.first_start, all.last_answer, all.findings.len());
+        let instants = (all.first_start, all.last_scheduled, all.last_answer);
+        let sums = (all.started, all.untimed, instants, all.findings.len());
         (times, all.unfinished.clone(), all.tallies(), all.slots.clone(), sums)
     }
 
@@ -417,7 +423,7 @@ mod tests {
             let mut used = recorded(&a);
             used.clear();
             for (attempt, expected, verdict) in &b {
-                used.start(attempt.started);
+                used.start(attempt.started, attempt.scheduled);
                 used.record(attempt, *expected, *verdict, 0, SECOND);
             }
             let fresh = recorded(&b);

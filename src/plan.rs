@@ -29,8 +29,9 @@ use crate::{
 /// Parts the random numbers that choose a kind from those that choose arrivals.
 const KIND_STREAM: u64 = 0x6b69_6e64;
 
-/// The leeway of rmqtt's plugin, which is that of the library it verifies with.
-const PLUGIN_LEEWAY: Duration = Duration::from_mins(1);
+/// The leeway of rmqtt's plugin: that of the library it verifies with, and up to a second more, since
+/// it compares whole seconds.
+const PLUGIN_LEEWAY: Duration = Duration::from_secs(61);
 
 /// What a run will do.
 #[derive(Debug)]
@@ -118,7 +119,7 @@ impl Plan {
         let policy = Policy::resolve(profile, &scenario.policy, algorithms)?;
         let names = Names::compile(&scenario.identity)?;
         let kinds = kinds::resolve(scenario, &policy, &keys, &mut warnings)?;
-        kinds::check_claims(scenario, &policy, embedded)?;
+        kinds::check_claims(scenario, &policy, &names, embedded)?;
         let model = model(&scenario.load, &mut warnings)?;
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
         let workers =
@@ -127,15 +128,19 @@ impl Plan {
         let urls: Vec<&str> = brokers.iter().map(|broker| broker.label.as_str()).collect();
         let mut thresholds = Vec::new();
         for (metric, conditions) in &scenario.thresholds {
+            if conditions.is_empty() {
+                return Err(Error::usage(format!("`thresholds.\"{metric}\"` holds no condition"))
+                    .hint("write `[\"p99 < 250ms\"]` or `[\"count == 0\"]`, or leave it out"));
+            }
             for condition in conditions {
                 thresholds.push(Threshold::parse(metric, condition, &labels, &urls)?);
             }
         }
-        let strangers =
-            keys.iter().map(|key| Ok((key.stranger()?, key.confused()))).collect::<Result<_>>()?;
+        let strangers = kinds::strangers(&kinds, &keys)?;
         if embedded {
             warn_of_plugin(&policy, keys.len(), &mut warnings);
         }
+        warn_of_generated(scenario, &brokers, &mut warnings);
         let resolved = written_out(scenario, &policy, &model, workers);
         let held = kinds::held_share(&kinds, &policy);
         let budget = Budget::resolve(scenario, &model, attempts, held, brokers.len(), limits)?;
@@ -249,23 +254,36 @@ fn warn_of_plugin(policy: &Policy, keys: usize, warnings: &mut Vec<String>) {
     }
     if policy.leeway != PLUGIN_LEEWAY {
         warnings.push(format!(
-            "the embedded broker's own plugin has 60s of leeway and can't be told another{ours}"
+            "the embedded broker's own plugin has 60s of leeway (61s by whole seconds) and can't be told another{ours}"
+        ));
+    }
+}
+
+/// A key that is made for the run is told to embedded brokers only.
+fn warn_of_generated(scenario: &Scenario, brokers: &[Broker], warnings: &mut Vec<String>) {
+    let made = scenario.keys.iter().find(|(_, key)| key.generate);
+    let foreign = brokers.iter().find(|broker| !broker.is_embedded());
+    if let (Some((name, _)), Some(broker)) = (made, foreign) {
+        warnings.push(format!(
+            "key `{name}` is made for this run, and `{}` can't know it: give `keys.{name}` the `secret_env`, `secret_file`, `private_key` or `jwk` that belongs to what the broker was given",
+            broker.label
         ));
     }
 }
 
 fn check_name(name: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.starts_with('.') || !name.chars().all(allowed) {
+    if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(allowed) {
         return Err(Error::usage(format!("`name` is `{name}`, which can't name a run folder"))
-            .hint("use letters, digits, `-`, `_` and `.`"));
+            .hint("use up to 100 letters, digits, `-`, `_` and `.`, not a `.` first"));
     }
     Ok(())
 }
 
 fn check_times(scenario: &Scenario) -> Result<()> {
     let load = &scenario.load;
-    let year = Duration::from_hours(8784);
+    // The mean Gregorian year, as `humantime` has it: bounds read as `1year`.
+    let year = Duration::from_secs(31_557_600);
     let in_range = [
         (
             "load.connect_timeout",
@@ -278,6 +296,7 @@ fn check_times(scenario: &Scenario) -> Result<()> {
         ("load.keep_alive", load.keep_alive, Duration::ZERO, Duration::from_secs(65_535)),
         ("token.ttl", scenario.token.ttl, Duration::from_secs(1), year * 100),
         ("target.clock_uncertainty", scenario.target.clock_uncertainty, Duration::ZERO, year),
+        ("policy.leeway", scenario.policy.leeway.unwrap_or_default(), Duration::ZERO, year),
     ];
     for (key, value, least, most) in in_range {
         if value < least || value > most {
@@ -346,6 +365,14 @@ fn attempts(load: &Load, model: &Model, seed: u64) -> Result<u64> {
         (_, clients) => clients.unwrap_or(u64::MAX),
     };
     let Model::Open { rates, arrivals } = model else { return Ok(clients) };
+    if load.warmup >= rates.length() {
+        return Err(Error::usage(format!(
+            "`load.warmup` is {}, and `load.stages` last {}: nothing would be timed",
+            humantime::format_duration(load.warmup),
+            humantime::format_duration(rates.length())
+        ))
+        .hint("shorten `load.warmup`, or lengthen a stage"));
+    }
     if rates.expected() > 1e8 {
         return Err(Error::usage(format!(
             "`load.stages` ask for {:.0} attempts in all",

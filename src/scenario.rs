@@ -18,7 +18,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, nearest};
 
 pub use credentials::{Algorithm, Identity, Key, Mix, Token, TokenSource};
 pub use load::{Arrivals, Load, LoadMode, Stage, ValidityRule};
@@ -120,7 +120,25 @@ fn shown(text: &str, error: &toml::de::Error) -> Error {
         return Error::usage(format!("TOML parse error at line {line}, column {column}: {what}"))
             .hint("a secret is a string: `secret = \"...\"`, `secret_file = \"path\"` or `secret_env = \"NAME\"`");
     }
-    Error::usage(format!("\n{}", error.to_string().trim_end()))
+    let shown = Error::usage(format!("\n{}", error.to_string().trim_end()));
+    match way_out(error.message()) {
+        Some(hint) => shown.hint(hint),
+        None => shown,
+    }
+}
+
+/// What TOML's own message leaves to be guessed.
+fn way_out(message: &str) -> Option<String> {
+    if message.contains("expected a duration") {
+        return Some("a duration is a string: `\"500ms\"`, `\"10s\"`, `\"1h 30m\"`".into());
+    }
+    if message.starts_with("missing field") {
+        return Some("docs/scenarios.md has every key, `tokenstorm schema` the JSON Schema".into());
+    }
+    // unknown field `x`, expected one of `a`, `b`
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let typed = quoted.next().filter(|_| message.starts_with("unknown "))?;
+    nearest(typed, quoted).map(|name| format!("did you mean `{name}`?"))
 }
 
 /// The line on which what stands in a line begins: further up, where a string goes over several.

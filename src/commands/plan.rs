@@ -138,7 +138,6 @@ fn attempts(plan: &Plan) -> String {
 /// When tokens end inside the run.
 fn ends(plan: &Plan) -> String {
     let (ttl, hold) = (plan.mould.ttl, plan.load().hold);
-    let last = plan.schedule().and_then(Iterator::last);
     let has_lasting =
         plan.mould.kinds.iter().any(|kind| kind.key.is_some() && kind.recipe.exp == Exp::Ttl);
     if !has_lasting {
@@ -147,12 +146,25 @@ fn ends(plan: &Plan) -> String {
     if ttl < hold {
         return format!("{} after each connect, while its client still holds", shown(ttl));
     }
-    match last {
-        Some(last) if nanoseconds(ttl) < last && plan.reuse > 1 => {
+    match longest_use(plan) {
+        Some(longest) if nanoseconds(ttl) < longest => {
             format!("{} after its first use, while others still bring it", shown(ttl))
         }
         _ => format!("after the run: each lasts {}", shown(ttl)),
     }
+}
+
+/// The longest time from the first use of a token to its last, in nanoseconds, as far as a schedule
+/// tells.
+fn longest_use(plan: &Plan) -> Option<u64> {
+    let (mut first, mut longest) = (0, None);
+    for (client, due) in (0..).zip(plan.schedule().filter(|_| plan.reuse > 1)?) {
+        if client % plan.reuse == 0 {
+            first = due;
+        }
+        longest = longest.max(Some(due - first));
+    }
+    longest
 }
 
 fn shown(duration: std::time::Duration) -> String {

@@ -28,22 +28,22 @@ pub(super) fn mint(
     let mix = &mut loaded.scenario.mix;
     let wanted = token.or_else(|| mix.first().map(Mix::label)).unwrap_or("fresh").to_owned();
     if !mix.iter().any(|entry| entry.label() == wanted) {
-        // A kind that the mix does not have is minted with its defaults.
-        if !DEFECTS.iter().any(|defect| defect.name == wanted) {
-            let known: Vec<&str> = mix
-                .iter()
-                .map(Mix::label)
-                .chain(DEFECTS.iter().map(|defect| defect.name))
-                .collect();
+        // A kind that the mix does not have is minted with its defaults, and alone: the mix is as it was.
+        let named = || DEFECTS.iter().map(|defect| defect.name);
+        if !named().any(|name| name == wanted) {
+            let others =
+                mix.iter().map(Mix::label).filter(|label| named().all(|name| name != *label));
             return Err(Error::usage(format!("there is no token `{wanted}`"))
-                .hint(suggestion(&wanted, known)));
+                .hint(suggestion(&wanted, others.chain(named()))));
         }
-        mix.push(Mix { token: wanted.clone(), share: 1.0, by: None, key: None, name: None });
+        *mix = vec![Mix { token: wanted.clone(), share: 1.0, by: None, key: None, name: None }];
+        // They speak of the kinds of the mix.
+        loaded.scenario.thresholds.clear();
     }
     let plan = Plan::new(&loaded, &Limits::read())?;
     let kind = plan.mould.kinds.iter().position(|kind| kind.label == wanted).unwrap_or_default();
     let clock = Clock::start();
-    let at = at.map_or_else(|| clock.wall(0), |at| at.saturating_mul(SECOND as i64));
+    let at = at.unwrap_or_else(|| clock.wall(0));
     let mut bytes = Vec::new();
     let (password, _) =
         Minter::new(&plan.mould)?.mint(kind, plan.minted_as(client), at, &mut bytes)?;
@@ -60,7 +60,7 @@ pub(super) fn mint(
 pub(super) fn inspect(token: Option<&str>) -> Result<Exit> {
     let mut text = String::new();
     let token = match token {
-        Some(token) if token != "-" => token,
+        Some(token) if token != "-" => token.trim(),
         _ => {
             let unreadable = |error: std::io::Error| {
                 Error::usage(format!("can't read a token from stdin: {error}"))
@@ -75,10 +75,12 @@ pub(super) fn inspect(token: Option<&str>) -> Result<Exit> {
 /// A token, taken apart; `now` in seconds since 1970. The signature itself is not shown: with it
 /// the output would be the token again.
 fn taken_apart(token: &str, now: i64) -> Result<String> {
+    // As it stands in an HTTP header (RFC 6750, 2.1).
+    let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
     let segments: Vec<&str> = token.split('.').collect();
     let [header, payload, signature] = segments[..] else {
         return Err(Error::usage(format!("a JWT has 3 segments, this has {}", segments.len()))
-            .hint("give it as `header.payload.signature`, without `Bearer`"));
+            .hint("give it as `header.payload.signature`"));
     };
     let decode = |name: &str, segment: &str| -> Result<Value> {
         let bytes = URL_SAFE_NO_PAD
@@ -112,6 +114,7 @@ fn taken_apart(token: &str, now: i64) -> Result<String> {
             let distance = (at as i64).saturating_sub(now);
             let relative = match distance {
                 ..0 => format!("{} s ago", distance.unsigned_abs()),
+                0 => "now".to_owned(),
                 _ => format!("in {distance} s"),
             };
             let _ = writeln!(out, "{word} {date}, {relative}");

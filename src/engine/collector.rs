@@ -17,7 +17,7 @@ use crate::{
     attempt::{Outcome, Phase},
     clock::SECOND,
     error::{Error, Result},
-    host::{Limits, resident},
+    host::{Limits, process_cpu, resident},
     measure::{Measurements, latency::Quantile},
     plan::Model,
     results::{
@@ -129,6 +129,8 @@ impl Collector {
         while self.workers.iter().any(|worker| !worker.is_done) {
             if let Some((worker, report)) = self.next_report() {
                 self.take(worker, report);
+                self.generator.tokens_minted_per_s = supply.rate();
+                self.generator.total_cpu_s = process_cpu() as f64 / 1e9;
                 self.write_seconds(options)?;
             }
             if let Some(error) = supply.failure() {
@@ -315,12 +317,19 @@ impl Collector {
     }
 
     /// Writes what is written at the end.
-    pub(super) fn finish(mut self, minted_per_s: f64, interrupted: bool) -> Result<Finished> {
+    /// `lost` are the embedded brokers that ended by themselves.
+    pub(super) fn finish(
+        mut self,
+        minted_per_s: f64,
+        interrupted: bool,
+        lost: Vec<String>,
+    ) -> Result<Finished> {
         if !interrupted {
             self.check_reached()?;
         }
         self.generator.tokens_minted_per_s = minted_per_s;
-        self.generator.total_cpu_s = crate::host::process_cpu() as f64 / 1e9;
+        self.generator.total_cpu_s = process_cpu() as f64 / 1e9;
+        self.watch.lost = lost;
         let idle = self.watch.least_idle();
         let wall_step = self.storm.clock.wall_step();
         self.watch.conclude(&mut self.environment, wall_step, idle);
@@ -367,6 +376,7 @@ impl Collector {
             attempts: all.attempts(),
             abandoned: all.abandoned,
             outcomes,
+            codes: tables::codes(&tallies),
             verdicts,
             phases: tables::phases(|phase| all.latency(phase, None, None, None), timeout),
             by_token: kinds

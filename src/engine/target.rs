@@ -14,6 +14,7 @@ use crate::{
     key::{self, material::random_secret},
     plan::{Plan, broker::Place},
     scenario::Check,
+    token::{Kind, recipe::Form},
 };
 
 /// The brokers of a run. Embedded ones end when this is dropped.
@@ -24,7 +25,7 @@ pub(super) struct Targets {
     pub(super) verifiers: BTreeMap<String, String>,
     /// Whether a broker may share this host's CPU with the harness.
     pub(super) shares_host: bool,
-    _embedded: Vec<Embedded>,
+    embedded: Vec<(String, Embedded)>,
 }
 
 impl Targets {
@@ -38,7 +39,7 @@ impl Targets {
                     let started = Embedded::start(&settings(plan)?)?;
                     verifiers.insert(broker.label.clone(), started.verifier().to_owned());
                     let address = started.address();
-                    embedded.push(started);
+                    embedded.push((broker.label.clone(), started));
                     address
                 }
                 Place::Tcp { host, port } => resolve(plan, host, *port)?,
@@ -46,7 +47,16 @@ impl Targets {
             addresses.push(address);
         }
         let shares_host = addresses.iter().any(|address| address.ip().is_loopback());
-        Ok(Self { addresses, verifiers, shares_host, _embedded: embedded })
+        Ok(Self { addresses, verifiers, shares_host, embedded })
+    }
+
+    /// Labels of embedded brokers that have ended by themselves.
+    pub(super) fn lost(&mut self) -> Vec<String> {
+        let ended = self
+            .embedded
+            .iter_mut()
+            .filter_map(|(label, broker)| broker.has_ended().then(|| label.clone()));
+        ended.collect()
     }
 }
 
@@ -90,7 +100,8 @@ pub(crate) fn settings(plan: &Plan) -> Result<Settings> {
 }
 
 fn verifier(plan: &Plan) -> Result<Verifier> {
-    if plan.is_anonymous() {
+    let brings_nothing = |kind: &Kind| kind.recipe.form == Form::Nothing;
+    if plan.is_anonymous() && plan.mould.kinds.iter().all(brings_nothing) {
         return Ok(Verifier::Anonymous);
     }
     let policy = &plan.policy;
@@ -110,7 +121,8 @@ fn verifier(plan: &Plan) -> Result<Verifier> {
         })
         .collect();
     let keys = &plan.mould.keys;
-    if let [] | [_] = keys[..] {
+    // The plugin is never asked about a CONNECT without a user name, so it can't promise to let it in.
+    if let ([] | [_], false) = (&keys[..], plan.is_anonymous()) {
         let key = match keys.first() {
             Some(key) => verifying(&key.verifying()),
             // Nobody brings a token, so any key refuses them all.

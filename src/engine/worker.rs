@@ -90,6 +90,12 @@ pub(super) struct Worker {
     deadlines: VecDeque<(u64, Key)>,
     /// Pings and departures.
     alarms: BinaryHeap<Reverse<(u64, Key)>>,
+    /// Connections that are over, and how long the broker may take to close them.
+    leaving: VecDeque<(u64, Key)>,
+    /// How many of them it has not closed yet.
+    left_open: usize,
+    /// Connections that the descriptors of this process allow.
+    room: usize,
     waiting: VecDeque<Waiting>,
     /// Tokens whose attempts did not wait for them long enough.
     unwanted: u64,
@@ -152,6 +158,9 @@ impl Worker {
             walks: vec![walk; brokers],
             deadlines: VecDeque::new(),
             alarms: BinaryHeap::new(),
+            leaving: VecDeque::new(),
+            left_open: 0,
+            room: (plan.budget.room() / workers as u64).max(1) as usize,
             waiting: VecDeque::new(),
             unwanted: 0,
             next_client: number as u64,
@@ -216,6 +225,7 @@ impl Worker {
             Some(self.storm.start + (self.second + 1) * SECOND),
             self.deadlines.front().map(|(at, _)| *at),
             self.alarms.peek().map(|Reverse((at, _))| *at),
+            self.leaving.front().map(|(at, _)| *at),
             self.waiting.front().map(|waiting| waiting.started + self.storm.timeout),
         ];
         let now = self.storm.clock.now();
@@ -325,6 +335,9 @@ impl Worker {
             self.record(&attempt, Validity { from, until });
         }
         self.ring_alarms(now);
+        while self.leaving.front().is_some_and(|(at, _)| *at <= now) {
+            self.close_one_that_leaves();
+        }
     }
 
     /// Hands over what was seen, and goes on with an empty recorder.
@@ -338,7 +351,7 @@ impl Worker {
         self.count_cpu(over);
         let spare = self.spares.try_recv().unwrap_or_else(|_| Box::new(self.storm.recorder()));
         let mut seen = std::mem::replace(&mut self.recorder, spare);
-        seen.open = if is_last { 0 } else { self.connections.len() as u64 };
+        seen.open = (self.connections.len() - self.left_open) as u64;
         let covers = self.second;
         self.second = now.saturating_sub(self.storm.start) / SECOND;
         // Nobody listens any more only where the run has failed already.
@@ -364,11 +377,13 @@ impl Worker {
             }
         }
         self.connections.clear();
-        self.in_flight = 0;
+        self.leaving.clear();
+        (self.in_flight, self.left_open) = (0, 0);
     }
 
     fn close(&mut self, place: usize) {
         // Closing the socket takes it out of the epoll set.
-        self.connections.try_remove(place);
+        let closed = self.connections.try_remove(place);
+        self.left_open -= usize::from(closed.is_some_and(|one| one.state == State::Leaving));
     }
 }

@@ -101,8 +101,17 @@ fn parse(written: &str) -> Result<Broker> {
         );
     }
     // The URL itself is not shown where it may hold a password.
+    let shown =
+        if written.contains('@') { "a broker's URL".into() } else { format!("`{written}`") };
+    if !written.contains("://") {
+        let way_out = match shown.starts_with('`') {
+            true => format!("{hint}: write `mqtt://{written}`"),
+            false => hint.to_owned(),
+        };
+        return Err(Error::usage(format!("{shown} has no scheme")).hint(way_out));
+    }
     let url = Url::parse(written)
-        .map_err(|error| Error::usage(format!("a broker's URL is wrong: {error}")).hint(hint))?;
+        .map_err(|error| Error::usage(format!("{shown} is wrong: {error}")).hint(hint))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Error::usage("a broker's URL holds a user name or password").hint(
             "who the clients are is said by `[identity]` and `[token]`; leave the URL at `mqtt://host:port`",

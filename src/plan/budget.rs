@@ -1,6 +1,9 @@
 //! Whether a run fits this host: sockets open at one time, descriptors, local ports.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, UdpSocket},
+    time::Duration,
+};
 
 use super::{
     Model,
@@ -30,6 +33,22 @@ pub struct Budget {
     pub ports: u64,
 }
 
+/// Refuses addresses that are not this host's: no socket could be bound to them.
+fn check_sources(addresses: &[IpAddr]) -> Result<()> {
+    for address in addresses {
+        // A UDP socket is bound and sends nothing.
+        UdpSocket::bind((*address, 0)).map_err(|error| {
+            Error::usage(format!(
+                "`load.source_addresses` names `{address}`, which this host can't connect from: {error}"
+            ))
+            .hint(format!(
+                "all of 127.0.0.0/8 is there for brokers on loopback; `ip address add {address} dev ...` adds one to an interface"
+            ))
+        })?;
+    }
+    Ok(())
+}
+
 impl Budget {
     /// Counts; `held` is the share of the clients that are accepted and stay.
     ///
@@ -57,6 +76,7 @@ impl Budget {
                 holding as u64 + u64::from(*concurrency).min(attempts)
             }
         };
+        check_sources(&load.source_addresses)?;
         let sources = load.source_addresses.len().max(1) as u64;
         let each = u64::from(limits.ports.end() - limits.ports.start()) + 1;
         let budget = Self {
@@ -66,6 +86,11 @@ impl Budget {
         };
         budget.check(scenario, each)?;
         Ok(budget)
+    }
+
+    /// Sockets for which there are descriptors, those of the program itself left out.
+    pub fn room(&self) -> u64 {
+        self.descriptors.saturating_sub(OWN_DESCRIPTORS)
     }
 
     fn check(&self, scenario: &Scenario, each: u64) -> Result<()> {

@@ -10,7 +10,8 @@ use crate::{
     token::{
         Kind, Must, Situation,
         catalogue::{DEFECTS, defect},
-        recipe::Exp,
+        recipe::{Exp, Signer},
+        template::Names,
     },
 };
 
@@ -83,6 +84,15 @@ fn kind(
         algorithm: key.map(|index| keys[index].algorithm),
         token_in: scenario.target.token_in,
     };
+    if let Some(key) = key.map(|index| &keys[index])
+        && !policy.algorithms.contains(&key.algorithm)
+    {
+        return Err(Error::usage(format!(
+            "key `{}` signs with {}, which `policy.algorithms` does not allow: none of its tokens is good",
+            key.name, key.algorithm
+        ))
+        .hint("name the algorithm under `policy.algorithms`, or leave that out: then those of the keys are allowed"));
+    }
     if let Some(why) = (defect.inapplicable)(&situation) {
         return Err(Error::usage(format!("`{name}` does not apply: {why}"))
             .hint("leave it out of the mix, or let `[policy]` promise what it breaks"));
@@ -93,9 +103,10 @@ fn kind(
     }
     let recipe = (defect.build)(by);
     let is_timed = matches!(recipe.exp, Exp::Ago(_)) || recipe.nbf_after.is_some();
-    if is_timed && by <= policy.leeway {
+    // Claims are whole seconds: a token is wrong by up to a second more than asked for.
+    if is_timed && by < policy.leeway + Duration::from_secs(1) {
         warnings.push(format!(
-            "`{}` is wrong by {}, which lies inside the policy's leeway of {}: both answers are right",
+            "`{}` is wrong by {} to a second more, which reaches into the policy's leeway of {}: there both answers are right",
             entry.label(),
             humantime::format_duration(by),
             humantime::format_duration(policy.leeway)
@@ -129,12 +140,36 @@ fn key_of(entry: &Mix, scenario: &Scenario, keys: &[SigningKey]) -> Result<usize
     })
 }
 
+/// For each key the one that is not it, and its public half as a secret, where a kind needs them.
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn strangers(
+    kinds: &[Kind],
+    keys: &[SigningKey],
+) -> Result<Vec<(Option<SigningKey>, Option<SigningKey>)>> {
+    let is_wanted = |index: usize, signer: Signer| {
+        kinds.iter().any(|kind| kind.key == Some(index) && kind.recipe.signer == signer)
+    };
+    let of = |(index, key): (usize, &SigningKey)| {
+        let stranger =
+            if is_wanted(index, Signer::Stranger) { Some(key.stranger()?) } else { None };
+        Ok((stranger, is_wanted(index, Signer::Confused).then(|| key.confused()).flatten()))
+    };
+    keys.iter().enumerate().map(of).collect()
+}
+
 /// Checks that the claims can serve what the policy promises.
 ///
 /// # Errors
 /// When a claim comes by itself, a checked claim has no right value, a bound claim is the same for
 /// all, or a token that is reused is bound to one client.
-pub fn check_claims(scenario: &Scenario, policy: &Policy, embedded: bool) -> Result<()> {
+pub fn check_claims(
+    scenario: &Scenario,
+    policy: &Policy,
+    names: &Names,
+    embedded: bool,
+) -> Result<()> {
     let claims = &scenario.token.claims;
     if let Some(claim) = OWN_CLAIMS.iter().find(|claim| claims.contains_key(**claim)) {
         return Err(Error::usage(format!("`token.claims.{claim}` is given, but comes by itself"))
@@ -149,28 +184,39 @@ pub fn check_claims(scenario: &Scenario, policy: &Policy, embedded: bool) -> Res
                 "add `{name} = \"...\"` under `[token.claims]`, or take it out of `policy.checks`"
             )));
         }
+        if embedded && policy.checks(check) && !is_same_for_all(&claims[name]) {
+            return Err(Error::usage(format!(
+                "the embedded broker checks `{name}` against one right value, but `token.claims.{name}` is not the same text for all clients"
+            ))
+            .hint(format!("write it without `{{n}}` and the like, or take `{name}` out of `policy.checks`")));
+        }
     }
     for name in &policy.binds {
         let value = claims.get(name).and_then(serde_json::Value::as_str);
         let bound = match value {
             None => false,
-            Some(text) if embedded => matches!(text, "{client_id}" | "{username}"),
-            Some(text) => ["{client_id}", "{username}", "{n}"]
-                .iter()
-                .any(|placeholder| text.contains(placeholder)),
+            Some(text) if embedded && !matches!(text, "{client_id}" | "{username}") => false,
+            // A user name that all share is no client's own: somebody else's token would be as good.
+            Some(text) => names.text(text).is_ok_and(|text| text.is_per_client()),
         };
         if !bound {
             return Err(Error::usage(format!(
                 "the policy binds `{name}`, but `token.claims.{name}` is not the client's"
             ))
             .hint(format!(
-                "write `{name} = \"{{client_id}}\"` or `\"{{username}}\"` under `[token.claims]`"
+                "write `{name} = \"{{client_id}}\"` or `\"{{username}}\"` under `[token.claims]`; a user name needs `{{n}}` or `{{client_id}}` in it for that"
             )));
         }
     }
     let missing = policy.requires.iter().find(|name| {
         !claims.contains_key(*name) && !matches!(name.as_str(), "iat" | "exp" | "jti")
     });
+    if let Some(name) = missing.filter(|name| *name == "nbf") {
+        return Err(Error::usage(format!(
+            "the policy requires `{name}`, but fresh tokens have none"
+        ))
+        .hint("drop it from `policy.requires`: only `not_yet_valid` tokens carry it"));
+    }
     if let Some(name) = missing {
         return Err(Error::usage(format!("the policy requires `{name}`, but `token.claims` has none"))
             .hint("a fresh token would have to be refused: add the claim, or drop it from `policy.requires`"));
@@ -191,6 +237,17 @@ pub fn check_claims(scenario: &Scenario, policy: &Policy, embedded: bool) -> Res
         }
     }
     Ok(())
+}
+
+/// Whether a claim's value is a text, or texts, without placeholders.
+fn is_same_for_all(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::String(text) => !text.contains('{'),
+        serde_json::Value::Array(several) => {
+            several.iter().all(|one| one.is_string() && is_same_for_all(one))
+        }
+        _ => false,
+    }
 }
 
 /// Share of the clients that are to be accepted, and then hold.

@@ -1,5 +1,7 @@
 //! When each attempt of the open model is due.
 
+use std::time::Duration;
+
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use rand_distr::{Distribution, Exp1};
 
@@ -8,6 +10,9 @@ use crate::{
     error::{Error, Result},
     scenario::{Arrivals, Stage},
 };
+
+/// The highest rate that can be asked for: above what any host can send.
+const MOST_A_SECOND: f64 = 10_000_000.0;
 
 /// A stretch of the schedule with its rates resolved.
 #[derive(Clone, Copy, Debug)]
@@ -59,12 +64,9 @@ impl Rates {
                 }
             };
             let seconds = stage.r#for.as_secs_f64();
-            if !(to.is_finite() && to >= 0.0 && from + to > 0.0)
-                || to > 10_000_000.0
-                || seconds <= 0.0
-            {
+            if !(0.0..=MOST_A_SECOND).contains(&to) || from + to <= 0.0 || seconds <= 0.0 {
                 return Err(Error::usage(format!(
-                    "`load.stages[{index}]` goes from {from}/s to {to}/s in {seconds} s: nothing would arrive"
+                    "`load.stages[{index}]` goes from {from:?}/s to {to:?}/s in {seconds} s"
                 ))
                 .hint("rates are above 0 and at most 10 000 000 a second, `for` is above 0s"));
             }
@@ -89,6 +91,13 @@ impl Rates {
     /// Arrivals expected in all.
     pub fn expected(&self) -> f64 {
         self.segments.last().map_or(0.0, |last| last.before + last.arrivals())
+    }
+
+    /// How long the stages last.
+    pub fn length(&self) -> Duration {
+        self.segments.last().map_or(Duration::ZERO, |last| {
+            Duration::try_from_secs_f64(last.start + last.seconds).unwrap_or(Duration::MAX)
+        })
     }
 
     fn when(&self, count: f64) -> Option<f64> {
@@ -137,7 +146,7 @@ impl Iterator for Schedule {
 }
 
 /// The most arrivals that fall into any window of that length.
-pub fn most_within(schedule: Schedule, window: std::time::Duration) -> u64 {
+pub fn most_within(schedule: Schedule, window: Duration) -> u64 {
     let window = nanoseconds(window);
     // A second walk over the same schedule trails by the window, so that none is kept.
     let mut trailing = schedule.clone();

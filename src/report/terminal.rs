@@ -1,6 +1,6 @@
 //! The summary that a person reads in ten seconds.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use owo_colors::OwoColorize;
 
@@ -157,17 +157,25 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         count(per.p50),
         count(per.max)
     )?;
+    if let Some(refused) = summary.codes.get("refused") {
+        writeln!(out, "refusals    {}", by_code(refused, summary.protocol))?;
+    }
+    let failures: Vec<String> = summary
+        .codes
+        .iter()
+        .filter(|(outcome, _)| !matches!(outcome.as_str(), "accepted" | "refused"))
+        .map(|(outcome, codes)| format!("{outcome}: {}", by_code(codes, summary.protocol)))
+        .collect();
+    if !failures.is_empty() {
+        writeln!(out, "failures    {}", failures.join("; "))?;
+    }
     let sessions = &summary.sessions;
     if sessions.held > 0 {
-        let codes: Vec<String> = sessions
-            .dropped_by_code
-            .iter()
-            .map(|(code, number)| format!("{} by {code}", count(*number)))
-            .collect();
-        let by = if codes.is_empty() { String::new() } else { format!(" ({})", codes.join(", ")) };
+        let codes = by_code(&sessions.dropped_by_code, summary.protocol);
+        let by = if codes.is_empty() { String::new() } else { format!(" ({codes})") };
         writeln!(
             out,
-            "sessions    {} held, {} dropped by the broker{by}",
+            "sessions    {} begun to hold, {} of them dropped by the broker{by}",
             count(sessions.held),
             count(sessions.dropped)
         )?;
@@ -180,6 +188,19 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         number(generator.tokens_minted_per_s),
         number(generator.rss_peak_open_bytes as f64 / 1_048_576.0)
     )
+}
+
+/// Counts by code; the reason codes of MQTT 5.0 as its text writes them, in hexadecimal.
+fn by_code(codes: &BTreeMap<String, u64>, protocol: u8) -> String {
+    let name = |code: &str| match code.parse::<u8>() {
+        Ok(byte) if protocol == 5 => format!("0x{byte:02X}"),
+        _ => code.to_owned(),
+    };
+    let parts: Vec<String> = codes
+        .iter()
+        .map(|(code, number)| format!("{} by {}", count(*number), name(code)))
+        .collect();
+    parts.join(", ")
 }
 
 fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
@@ -227,7 +248,7 @@ fn findings(verdicts: &Counts) -> String {
         ("false_accept", "tokens that must be refused were ACCEPTED"),
         ("false_reject", "good tokens were refused"),
         ("wrong_reason", "refusals gave another reason than promised"),
-        ("not_judged", "answers say nothing about the token"),
+        ("not_judged", "attempts say nothing about their token"),
         ("indeterminate", "fell on a boundary of time"),
     ];
     let found: Vec<String> = all

@@ -327,8 +327,16 @@ pub fn replay(plan: &Plan, label: &str, client: u64, at: i64) -> String {
         "tokenstorm token mint {} --token {} --client {client} --at {}{changes}",
         quoted(&scenario),
         quoted(label),
-        at / 1_000_000_000
+        // To the nanosecond: claims are rounded up or down from it.
+        seconds(at)
     )
+}
+
+/// Nanoseconds as a decimal number of seconds, without zeros that say nothing.
+fn seconds(nanoseconds: i64) -> String {
+    let second = SECOND as i64;
+    let text = format!("{}.{:09}", nanoseconds.div_euclid(second), nanoseconds.rem_euclid(second));
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn quoted(text: &str) -> String {

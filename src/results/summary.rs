@@ -37,6 +37,9 @@ pub struct Summary {
     pub attempts: u64,
     pub abandoned: u64,
     pub outcomes: Counts,
+    /// Attempts by outcome and code, such as `tcp_failed` by `ECONNREFUSED`.
+    #[serde(default)]
+    pub codes: BTreeMap<String, BTreeMap<String, u64>>,
     pub verdicts: Counts,
     pub phases: Phases,
     pub by_token: BTreeMap<String, Part>,

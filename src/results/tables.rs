@@ -1,5 +1,7 @@
 //! From measurements to what the files say: counts by name, phases by part, throughput.
 
+use std::collections::BTreeMap;
+
 use super::summary::{Counts, Generator, Part, Per100Ms, PhaseStats, Phases, Sessions, Throughput};
 use crate::{
     attempt::Phase,
@@ -27,6 +29,16 @@ pub fn counts(tallies: &[(Tally, u64)], select: impl Fn(&Tally) -> bool) -> (Cou
         }
     }
     (outcomes, verdicts)
+}
+
+/// Attempts by outcome and code, as files have them.
+pub fn codes(tallies: &[(Tally, u64)]) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let mut codes: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for (tally, count) in tallies {
+        let outcome = codes.entry(tally.outcome.name().to_owned()).or_default();
+        *outcome.entry(tally.outcome.code().to_string()).or_default() += count;
+    }
+    codes
 }
 
 /// Statistics of all phases that somebody entered.
@@ -80,9 +92,9 @@ pub fn throughput(plan: &Plan, all: &Measurements, storm: u64) -> Throughput {
     let slots = all.verdict_slots();
     let judged: u64 = slots.iter().map(|count| u64::from(*count)).sum();
     let offered = match &plan.model {
-        Model::Open { .. } => plan.schedule().and_then(Iterator::last).map(|last| {
-            // `n` arrivals part `n - 1` gaps; a single one has no rate.
-            if last > 0 { (plan.attempts - 1) as f64 / (last as f64 / SECOND as f64) } else { 0.0 }
+        // `n` arrivals part `n - 1` gaps; a single one has no rate.
+        Model::Open { .. } => all.last_scheduled.filter(|last| *last > storm).map(|last| {
+            all.started.saturating_sub(1) as f64 / ((last - storm) as f64 / SECOND as f64)
         }),
         Model::Closed { .. } => None,
     };

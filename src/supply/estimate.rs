@@ -25,8 +25,6 @@ pub struct Estimate {
     pub token_s: f64,
     /// Bytes of a token, over the mix.
     pub token_bytes: f64,
-    /// The longest token seen, in bytes.
-    pub longest: usize,
     /// Tokens that should be ready before the storm starts.
     pub ahead: u64,
     /// Time to mint those, on all CPUs.
@@ -46,7 +44,7 @@ impl Estimate {
     pub fn measure(plan: &Plan, clock: Clock, cpus: usize) -> Result<Self> {
         let mut minter = Minter::new(&plan.mould)?;
         let mut bytes = Vec::new();
-        let (mut token_s, mut token_bytes, mut longest) = (0.0, 0.0, 0);
+        let (mut token_s, mut token_bytes) = (0.0, 0.0);
         for (index, kind) in plan.mould.kinds.iter().enumerate() {
             let start = clock.now();
             let mut count = 0_u64;
@@ -68,7 +66,6 @@ impl Estimate {
                 ))
                 .hint("shorten `[token.claims]`"));
             }
-            longest = longest.max(bytes.len());
             token_s += kind.share * (clock.now() - start) as f64 / 1e9 / count as f64;
             token_bytes += kind.share * bytes.len() as f64;
         }
@@ -77,7 +74,6 @@ impl Estimate {
         Ok(Self {
             token_s,
             token_bytes,
-            longest,
             ahead,
             ahead_time: time(ahead),
             all_time: time(plan.attempts),

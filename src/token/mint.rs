@@ -25,8 +25,8 @@ pub struct Mould {
     /// Keys, in the order that [`Kind::key`] counts.
     pub keys: Vec<SigningKey>,
     /// For each key one that is not it (`wrong_key`), and its public half as a secret
-    /// (`alg_confusion`); made once, so that all threads sign with the same.
-    pub strangers: Vec<(SigningKey, Option<SigningKey>)>,
+    /// (`alg_confusion`), where a kind needs them; made once, so that all threads sign with the same.
+    pub strangers: Vec<(Option<SigningKey>, Option<SigningKey>)>,
     /// Kinds, in the order of the mix.
     pub kinds: Vec<Kind>,
     /// `[token.claims]`.
@@ -163,7 +163,7 @@ impl Press {
         let signer = match (recipe.signer, key) {
             (Signer::None, _) | (_, None) => None,
             (Signer::Own, Some((key, _))) => Some(key),
-            (Signer::Stranger, Some((_, (stranger, _)))) => Some(stranger),
+            (Signer::Stranger, Some((_, (stranger, _)))) => stranger.as_ref(),
             (Signer::Confused, Some((_, (_, confused)))) => confused.as_ref(),
         };
         Ok(Self {

@@ -134,6 +134,14 @@ impl Names {
             .map_err(within("username"))?;
         Ok(Self { client_id, username })
     }
+
+    /// Compiles a text that may hold both.
+    ///
+    /// # Errors
+    /// When a placeholder is unknown.
+    pub fn text(&self, text: &str) -> Result<Template> {
+        Template::compile(text, &[("client_id", &self.client_id), ("username", &self.username)])
+    }
 }
 
 /// Compiles claims into the pieces of a JSON object; `times` are the members that come by themselves.

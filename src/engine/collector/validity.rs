@@ -4,12 +4,13 @@
 use std::collections::VecDeque;
 
 use crate::{
-    attempt::Phase,
+    attempt::{Outcome, Phase},
     clock::SECOND,
     host::{HostCpu, TcpTrouble, process_cpu},
-    measure::{Measurements, latency::Quantile},
+    measure::{Measurements, Tally, latency::Quantile},
     plan::{Model, Plan},
     results::{Environment, summary::Validity},
+    verdict::Verdict,
 };
 
 /// Length of a window.
@@ -32,6 +33,8 @@ pub(super) struct Watch {
     looks: VecDeque<Look>,
     busiest: Option<f64>,
     least_idle: Option<f64>,
+    /// Embedded brokers that ended by themselves.
+    pub(super) lost: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +53,7 @@ impl Watch {
             looks: VecDeque::new(),
             busiest: None,
             least_idle: None,
+            lost: Vec::new(),
         }
     }
 
@@ -98,6 +102,30 @@ impl Watch {
         interrupted: bool,
         wall_step: i64,
     ) -> Validity {
+        let limits = self.limits(plan, all);
+        let is_limited = !limits.is_empty();
+        let reasons: Vec<String> = limits
+            .into_iter()
+            .chain(self.damage(all, wall_step))
+            .chain(interrupted.then(|| {
+                format!(
+                    "interrupted: {} attempts under way were abandoned, {} of {} were not started",
+                    all.abandoned,
+                    plan.attempts.saturating_sub(all.started),
+                    plan.attempts
+                )
+            }))
+            .collect();
+        let verdict = match (interrupted, is_limited, reasons.is_empty()) {
+            (true, ..) => "interrupted",
+            (false, true, _) => "generator_limited",
+            (false, false, false) => "degraded",
+            (false, false, true) => "valid",
+        };
+        Validity { verdict: verdict.into(), reasons }
+    }
+    /// What says that the generator was the limit.
+    fn limits(&self, plan: &Plan, all: &Measurements) -> Vec<String> {
         let mut reasons = Vec::new();
         let delay = all.latency(Phase::StartDelay, None, None, None);
         if let (Model::Open { .. }, Quantile::Time(p99)) = (&plan.model, delay.percentile(99.0))
@@ -108,13 +136,49 @@ impl Watch {
                 p99 as f64 / 1e6
             ));
         }
+        let token = all.latency(Phase::Token, None, None, None);
+        let waited = token.unfinished
+            + token.times.as_ref().map_or(0, |times| times.count_between(LATE, u64::MAX));
+        if waited * 100 > all.attempts() {
+            reasons.push(format!(
+                "{waited} of {} clients waited over {} ms for their token: signing was slower than the load, and `connect` and `response` contain it",
+                all.attempts(),
+                LATE / 1_000_000
+            ));
+        }
         if let Some(busy) = self.busiest.filter(|busy| *busy > BUSY) {
             reasons.push(format!(
                 "tokenstorm used {:.0} % of the CPU it may use over 5 s: the latencies may be its own",
                 busy * 100.0
             ));
         }
-        let is_limited = !reasons.is_empty();
+        reasons
+    }
+
+    /// What else keeps the numbers from being taken at their face value.
+    fn damage(&self, all: &Measurements, wall_step: i64) -> Vec<String> {
+        let count = |wanted: &dyn Fn(&Tally) -> bool| -> u64 {
+            let tallies = all.tallies();
+            tallies.iter().filter(|(tally, _)| wanted(tally)).map(|(_, count)| count).sum()
+        };
+        let mut reasons: Vec<String> = self
+            .lost
+            .iter()
+            .map(|label| format!("the broker `{label}` ended during the run, by itself"))
+            .collect();
+        let local = count(&|tally| matches!(tally.outcome, Outcome::LocalError(_)));
+        if local > 0 {
+            reasons.push(format!(
+                "{local} attempts met a limit of this host, and say nothing of the broker"
+            ));
+        }
+        let unjudged = count(&|tally| tally.verdict == Verdict::NotJudged);
+        if unjudged * 100 > all.attempts() {
+            reasons.push(format!(
+                "{unjudged} of {} attempts could not be judged: verdicts are those of the others",
+                all.attempts()
+            ));
+        }
         if let Some(idle) = self.least_idle.filter(|idle| self.shares_host && *idle < IDLE) {
             reasons.push(format!(
                 "this host, which tokenstorm and the broker share, was only {:.0} % idle over 5 s: each slowed the other down",
@@ -127,15 +191,6 @@ impl Watch {
                 wall_step as f64 / 1e6
             ));
         }
-        if interrupted {
-            reasons.push("interrupted: attempts under way were abandoned".into());
-        }
-        let verdict = match (interrupted, is_limited, reasons.is_empty()) {
-            (true, ..) => "interrupted",
-            (false, true, _) => "generator_limited",
-            (false, false, false) => "degraded",
-            (false, false, true) => "valid",
-        };
-        Validity { verdict: verdict.into(), reasons }
+        reasons
     }
 }

@@ -29,7 +29,7 @@ impl Worker {
             let client = self.next_client;
             self.next_client += self.workers;
             now = self.storm.clock.now();
-            self.recorder.start(now);
+            self.recorder.start(now, scheduled);
             if self.cpu_at.is_none() {
                 self.cpu_at = Some(thread_cpu());
             }
@@ -101,10 +101,12 @@ impl Worker {
         let fits =
             encode(&storm.plan, &ready, bytes, (&mut self.name, &mut self.user), &mut packet);
         let target = storm.targets[broker];
-        let opened = if fits {
-            socket::open(target, &mut self.walks[broker])
-        } else {
-            Err(Outcome::LocalError("token_too_long"))
+        // Short of descriptors, a connection that is over gives its own; the last ones are for the results.
+        let has_room = self.connections.len() < self.room || self.close_one_that_leaves();
+        let opened = match (fits, has_room) {
+            (false, _) => Err(Outcome::LocalError("token_too_long")),
+            (true, false) => Err(Outcome::LocalError("no_descriptor")),
+            (true, true) => socket::open(target, &mut self.walks[broker]),
         };
         let validity = Validity {
             from: ready.times.nbf.map_or(i64::MIN, |nbf| storm.clock.at_wall(nbf)),

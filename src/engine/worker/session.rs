@@ -13,8 +13,9 @@ use crate::{
     token::fraction,
 };
 
-/// How long a broker may take to close a connection that is over.
-const LINGER: u64 = SECOND;
+/// How long a broker may take to close a connection that is over. Brokers that do so at all do it at
+/// once, or as soon as they get to it.
+const LINGER: u64 = SECOND / 4;
 /// Parts the random numbers of pings from all others.
 const PING_STREAM: u64 = 0x7069_6e67;
 
@@ -71,7 +72,7 @@ impl Worker {
         self.alarms.push(Reverse((at, Key::new(place, connection.generation))));
     }
 
-    /// Pings, departures, and connections that lingered long enough.
+    /// Pings and departures.
     pub(super) fn ring_alarms(&mut self, now: u64) {
         while let Some(Reverse((at, key))) = self.alarms.peek().copied() {
             if at > now {
@@ -84,7 +85,6 @@ impl Worker {
                 continue;
             }
             match connection.state {
-                State::Leaving => self.close(place),
                 State::Holding if connection.until <= now => self.leave(place, now),
                 State::Holding if connection.pinged => {
                     self.drop_session(place, Code::Word("ping_timeout"));
@@ -142,7 +142,22 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(place) else { return };
         connection.state = State::Leaving;
         connection.partial = None;
-        self.alarms.push(Reverse((now + LINGER, Key::new(place, connection.generation))));
+        self.leaving.push_back((now + LINGER, Key::new(place, connection.generation)));
+        self.left_open += 1;
+    }
+
+    /// Closes the connection that has been over for longest; `false` where there is none.
+    pub(super) fn close_one_that_leaves(&mut self) -> bool {
+        while let Some((_, key)) = self.leaving.pop_front() {
+            let is_it = |found: &Connection| {
+                found.generation == key.generation() && found.state == State::Leaving
+            };
+            if self.connections.get(key.place()).is_some_and(is_it) {
+                self.close(key.place());
+                return true;
+            }
+        }
+        false
     }
 }
 
