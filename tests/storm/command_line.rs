@@ -84,6 +84,40 @@ fn what_can_not_be_run_is_refused_by_the_plan() {
     has(wrong("", twice), &["another entry named `fresh`", "name"]);
     let crowd = "stages = [{ rate = 40000, for = \"30s\" }]\nhold = \"20s\"";
     has(wrong(crowd, ""), &["descriptors", "load.hold"]);
+    let long = "stages = [{ rate = 10, for = \"3s\" }]\nwarmup = \"3s\"";
+    has(wrong(long, ""), &["load.warmup", "3s", "nothing would be timed"]);
+    has(wrong("stages = [{ rate = 1e9, for = \"1s\" }]", ""), &["load.stages[0]", "10 000 000"]);
+    has(wrong("hold = 10", ""), &["expected a duration", "`\"500ms\"`"]);
+    has(wrong("holt = \"1s\"", ""), &["unknown field `holt`", "did you mean `hold`?"]);
+    has(wrong("", "[thresholds]\n\"connack\" = []\n"), &["connack", "no condition"]);
+}
+
+#[test]
+fn a_promise_that_no_good_token_could_meet_is_refused_by_the_plan() {
+    let wrong = |more: &str| refused(&scenario("embedded", "", more));
+    let has = |error: String, words: &[&str]| {
+        for word in words {
+            assert!(error.contains(word), "`{word}` is not in: {error}");
+        }
+    };
+    has(
+        wrong("[policy]\nalgorithms = [\"RS256\"]\n"),
+        &["key `main` signs with HS256", "policy.algorithms"],
+    );
+    has(
+        wrong(
+            "[identity]\nusername = \"device\"\n[token.claims]\nusername = \"{username}\"\n[policy]\nbinds = [\"username\"]\n",
+        ),
+        &["`token.claims.username` is not the client's", "`{n}`"],
+    );
+    has(
+        wrong("[token.claims]\niss = \"https://{n}.example\"\n[policy]\nchecks = [\"iss\"]\n"),
+        &["`token.claims.iss` is not the same text for all clients"],
+    );
+    has(wrong("[policy]\nrequires = [\"nbf\"]\n"), &["requires `nbf`", "drop it"]);
+    has(wrong("[policy]\nleeway = \"300years\"\n"), &["policy.leeway", "1year"]);
+    let taken_out = scenario("embedded", "", "").replace(SECRET, "<redacted>");
+    has(refused(&taken_out), &["keys.main", "was taken out of this file"]);
 }
 
 #[test]
@@ -110,6 +144,10 @@ fn a_target_off_this_host_needs_a_word_and_a_password_in_its_url_is_never_shown(
     assert!(error.contains("not authorized") && error.contains("--authorized"), "{error}");
     let error = refused(&scenario("mqtt://user:hunter2@127.0.0.1", "", ""));
     assert!(!error.contains("hunter2"), "{error}");
+    let error = refused(&scenario("127.0.0.1:1883", "", ""));
+    assert!(error.contains("write `mqtt://127.0.0.1:1883`"), "{error}");
+    let error = refused(&scenario("user:hunter2@127.0.0.1", "", ""));
+    assert!(error.contains("no scheme") && !error.contains("hunter2"), "{error}");
     let error = refused(&scenario("mqtts://127.0.0.1", "", ""));
     assert!(error.contains("MQTT over TCP only"), "{error}");
 }

@@ -237,6 +237,10 @@ fn a_threshold_that_fails_fails_the_run() {
     let passed: Vec<&Value> =
         summary["thresholds"].as_array().unwrap().iter().map(|one| &one["passed"]).collect();
     assert_eq!(passed, [false, true]);
+    let (_storm, ended) = run("", "[thresholds]\n\"tls_handshake\" = [\"p50 < 1s\"]\n");
+    assert_eq!(ended.expect(0)["thresholds"][0]["passed"], Value::Null, "nothing was measured");
+    let (_storm, ended) = run("", "[thresholds]\n\"connack\" = [\"p50 < 1ns\"]\n");
+    ended.expect(1);
     assert!(ended.stdout.contains("FAILED"), "{}", ended.stdout);
 }
 

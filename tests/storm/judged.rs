@@ -61,6 +61,19 @@ fn the_control_is_accepted_without_credentials() {
 }
 
 #[test]
+fn only_clients_without_credentials_are_let_in_where_that_is_all_that_is_promised() {
+    let set = [
+        "load={ clients = 60, concurrency = 8, hold = \"0s\" }",
+        "policy.anonymous=accept",
+        "mix=[{ token = \"fresh\", share = 1 }, { token = \"expired\", share = 1 }, { token = \"no_credentials\", share = 1 }]",
+    ];
+    let (_folder, ended) = shipped("quickstart", &set);
+    let summary = ended.expect(0);
+    assert_eq!(summary["verdicts"]["correct"], 60, "{:?}", ended.verdicts());
+    assert_eq!(summary["by_token"].as_object().unwrap().len(), 3);
+}
+
+#[test]
 fn a_promise_that_the_broker_does_not_keep_is_a_false_accept() {
     let set = [
         "load.stages=[{ rate = 100, for = \"1s\" }]",

@@ -7,6 +7,7 @@ mod command_line;
 mod faults;
 mod folder;
 mod judged;
+mod load;
 mod run;
 mod server;
 mod sessions;

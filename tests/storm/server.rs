@@ -3,7 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
     thread,
 };
 
@@ -12,6 +12,7 @@ use std::{
 pub(crate) struct Connect {
     /// How many came before it.
     pub(crate) number: usize,
+    pub(crate) peer: SocketAddr,
     pub(crate) client_id: String,
     pub(crate) username: Option<Vec<u8>>,
     pub(crate) password: Option<Vec<u8>>,
@@ -74,6 +75,27 @@ impl Server {
     }
 }
 
+/// Holds whoever comes until so many have come.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    come: Arc<(Mutex<usize>, Condvar)>,
+    opens_at: usize,
+}
+
+impl Gate {
+    pub(crate) fn new(opens_at: usize) -> Self {
+        Self { come: Arc::new((Mutex::new(0), Condvar::new())), opens_at }
+    }
+
+    pub(crate) fn pass(&self) {
+        let (come, changed) = &*self.come;
+        let mut come = come.lock().unwrap();
+        *come += 1;
+        changed.notify_all();
+        drop(changed.wait_while(come, |come| *come < self.opens_at).unwrap());
+    }
+}
+
 /// Reads until the client says DISCONNECT or closes.
 pub(crate) fn until_closed(stream: &mut TcpStream) {
     let mut byte = [0; 64];
@@ -108,7 +130,8 @@ fn read_connect(stream: &mut TcpStream) -> Option<Connect> {
     let client_id = String::from_utf8(field()).unwrap();
     let username = (flags & 0x80 != 0).then(&mut field);
     let password = (flags & 0x40 != 0).then(&mut field);
-    Some(Connect { number: 0, client_id, username, password })
+    let peer = stream.peer_addr().ok()?;
+    Some(Connect { number: 0, peer, client_id, username, password })
 }
 
 fn byte(stream: &mut TcpStream) -> Option<u8> {

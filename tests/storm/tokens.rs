@@ -22,7 +22,9 @@ fn the_replay_of_a_finding_mints_the_very_token_that_the_broker_got() {
             stream.write_all(&[0x20, 3, 0, 0, 0]).unwrap();
             until_closed(stream);
         });
-        let more = format!("{token}[[mix]]\ntoken = \"expired\"\nshare = 1\n");
+        let more = format!(
+            "{token}[[mix]]\ntoken = \"expired\"\nshare = 1\n[[mix]]\ntoken = \"not_yet_valid\"\nshare = 1\n"
+        );
         // What the command line changes is part of the token too.
         let run =
             Storm::new(&scenario(&server.url(), load, &more)).run_with(&["--set", "token.ttl=77s"]);
