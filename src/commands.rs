@@ -19,7 +19,7 @@ use crate::{
     host::Limits,
     plan::Plan,
     report,
-    results::Summary,
+    results::{Summary, summary::Counts},
     scenario::{self, Scenario},
 };
 
@@ -87,18 +87,22 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
 
 /// The exit code of a run: 130, then 1 for a false accept, then 3, 1, 0.
 fn exit_of(summary: &Summary, is_strict: bool) -> Exit {
-    let verdict = |name: &str| Summary::count(&summary.verdicts, name);
-    let judged = Summary::sum(&summary.verdicts) - verdict("not_judged") - verdict("indeterminate");
     let is_limited = summary.validity.verdict == "generator_limited";
-    let has_failed = summary.thresholds.iter().any(|threshold| threshold.passed == Some(false))
-        || verdict("false_reject") + verdict("wrong_reason") > 0;
-    if summary.interrupted {
+    let has_failed = summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
+    exit_after(&summary.verdicts, summary.interrupted, is_limited && is_strict, has_failed)
+}
+
+fn exit_after(verdicts: &Counts, interrupted: bool, is_limited: bool, has_failed: bool) -> Exit {
+    let verdict = |name: &str| Summary::count(verdicts, name);
+    let judged = Summary::sum(verdicts) - verdict("not_judged") - verdict("indeterminate");
+    let is_wrong = verdict("false_reject") + verdict("wrong_reason") > 0;
+    if interrupted {
         Exit::Interrupted
     } else if verdict("false_accept") > 0 {
         Exit::Failed
-    } else if judged == 0 || (is_limited && is_strict) {
+    } else if judged == 0 || is_limited {
         Exit::NotMeasured
-    } else if has_failed {
+    } else if has_failed || is_wrong {
         Exit::Failed
     } else {
         Exit::Fine
@@ -126,6 +130,29 @@ fn say(text: &str) -> Result<Exit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_heaviest_of_several_reasons_decides_the_exit_code() {
+        let verdicts = |counts: &[(&str, u64)]| -> Counts {
+            counts.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect()
+        };
+        let (correct, accepted) = (("correct", 5), ("false_accept", 1));
+        let mute = verdicts(&[("not_judged", 5), ("indeterminate", 1)]);
+        for (counts, interrupted, limited, failed, exit) in [
+            (verdicts(&[correct]), false, false, false, Exit::Fine),
+            (verdicts(&[correct]), false, false, true, Exit::Failed),
+            (verdicts(&[correct, ("false_reject", 1)]), false, false, false, Exit::Failed),
+            (verdicts(&[correct, ("wrong_reason", 1)]), false, false, false, Exit::Failed),
+            (verdicts(&[correct, ("not_judged", 9)]), false, false, false, Exit::Fine),
+            (verdicts(&[correct]), false, true, true, Exit::NotMeasured),
+            (mute.clone(), false, false, true, Exit::NotMeasured),
+            (verdicts(&[accepted]), false, true, true, Exit::Failed),
+            (verdicts(&[accepted]), true, true, true, Exit::Interrupted),
+            (mute, true, false, false, Exit::Interrupted),
+        ] {
+            assert_eq!(exit_after(&counts, interrupted, limited, failed), exit, "{counts:?}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -379,7 +379,8 @@ mod tests {
             .times
             .iter()
             .map(|times| {
-                times.as_ref().map(|times| (times.len(), times.max(), times.value_at_quantile(0.5)))
+                let times = times.as_ref().filter(|times| !times.is_empty())?;
+                Some((times.len(), times.max(), times.value_at_quantile(0.5)))
             })
             .collect();
         let instants = (all.first_start, all.last_scheduled, all.last_answer);
@@ -404,7 +405,19 @@ mod tests {
         #[test]
         fn attempts_outcomes_verdicts_and_phases_are_conserved(all in prop::collection::vec(attempts(), 0..60)) {
             let measured = recorded(&all);
-            prop_assert_eq!(measured.attempts(), all.len() as u64);
+            let started = all.len() as u64;
+            prop_assert_eq!((measured.attempts(), measured.started), (started, started));
+            let counted = |is_it: &dyn Fn(&Tally) -> bool| -> usize {
+                let tallies = measured.tallies();
+                tallies.iter().filter(|(tally, _)| is_it(tally)).map(|(_, count)| *count as usize).sum()
+            };
+            for (attempt, _, verdict) in &all {
+                let is_outcome = |tally: &Tally| tally.outcome == attempt.outcome;
+                let outcomes = all.iter().filter(|(other, ..)| other.outcome == attempt.outcome).count();
+                prop_assert_eq!(counted(&is_outcome), outcomes);
+                let verdicts = all.iter().filter(|(.., other)| other == verdict).count();
+                prop_assert_eq!(counted(&|tally| tally.verdict == *verdict), verdicts);
+            }
             for phase in Phase::ALL {
                 let entered = all.iter().filter(|(attempt, ..)| {
                     attempt.scheduled >= SECOND && attempt.phases().any(|(entered, _)| entered == phase)
@@ -421,15 +434,16 @@ mod tests {
             b in prop::collection::vec(attempts(), 1..20),
         ) {
             let mut used = recorded(&a);
+            used.sessions.held = 3;
+            used.dropped(Code::Word("fin"), 2);
             used.clear();
             for (attempt, expected, verdict) in &b {
                 used.start(attempt.started, attempt.scheduled);
                 used.record(attempt, *expected, *verdict, 0, SECOND);
             }
             let fresh = recorded(&b);
-            prop_assert_eq!(used.attempts(), fresh.attempts());
-            prop_assert_eq!(used.tallies(), fresh.tallies());
-            prop_assert_eq!(used.verdict_slots(), fresh.verdict_slots());
+            prop_assert_eq!(seen(&used), seen(&fresh));
+            prop_assert_eq!(&used.sessions, &fresh.sessions);
         }
     }
 }

@@ -9,6 +9,9 @@ use crate::{
     scenario::{Loaded, Overrides, parse},
 };
 
+/// When the storms of these tests start: so late that every token is minted before.
+const START: u64 = 1000 * SECOND;
+
 fn plan(load: &str, token: &str) -> Arc<Plan> {
     let text = format!(
         r#"
@@ -45,7 +48,7 @@ fn start(plan: &Arc<Plan>, ahead: u64, workers: usize) -> (Supply, Vec<Outlet>, 
     let clock = Clock::start();
     let signals: Vec<Arc<Signal>> =
         (0..workers).map(|_| Arc::new(Signal::new().unwrap())).collect();
-    let (supply, outlets) = Supply::start(plan, clock, SECOND, ahead, &signals).unwrap();
+    let (supply, outlets) = Supply::start(plan, clock, START, ahead, &signals).unwrap();
     (supply, outlets, clock)
 }
 
@@ -116,7 +119,7 @@ fn tokens_of_the_open_model_are_minted_for_the_moment_the_schedule_says() {
         plan("arrivals = \"constant\"\nstages = [{ rate = 10, for = \"100s\" }]", "ttl = \"10s\"");
     let (supply, mut outlets, clock) = start(&plan, 2000, 1);
     for ((ready, _), due) in all(&mut outlets[0]).into_iter().zip(plan.schedule().unwrap()) {
-        let use_at = clock.wall(SECOND + due);
+        let use_at = clock.wall(START + due);
         let ttl = 10 * SECOND as i64;
         if plan.mould.kinds[ready.kind].label == "fresh" {
             let exp = ready.times.exp.unwrap();
@@ -125,6 +128,57 @@ fn tokens_of_the_open_model_are_minted_for_the_moment_the_schedule_says() {
                 "minted long before its use"
             );
         }
+    }
+    drop(outlets);
+    supply.stop();
+}
+
+#[test]
+fn a_reused_token_is_minted_for_the_first_of_its_group_whoever_mints_it() {
+    // Groups of ten and batches of sixteen: the first to come to a group is often not its first client.
+    let plan =
+        plan("arrivals = \"constant\"\nstages = [{ rate = 10, for = \"100s\" }]", "reuse = 10");
+    let (supply, mut outlets, clock) = start(&plan, 2000, 1);
+    let dues: Vec<u64> = plan.schedule().unwrap().collect();
+    for (ready, _) in all(&mut outlets[0]) {
+        let first = dues[(ready.client / 10 * 10) as usize];
+        assert_eq!(ready.minted_for, clock.wall(START + first), "client {}", ready.client);
+    }
+    drop(outlets);
+    supply.stop();
+}
+
+#[test]
+fn a_worker_that_takes_nothing_does_not_keep_another_from_its_tokens() {
+    let plan = plan("clients = 4000\nconcurrency = 4", "");
+    let (supply, mut outlets, _) = start(&plan, 64, 2);
+    let mut taken = 0;
+    while taken < 2000 {
+        match outlets[1].stock() {
+            Stock::Ready => taken += outlets[1].take().iter().len(),
+            Stock::Pending => thread::yield_now(),
+            Stock::Exhausted => panic!("{taken} tokens only"),
+        }
+    }
+    drop(outlets);
+    supply.stop();
+}
+
+#[test]
+fn a_token_that_comes_late_is_minted_for_now_and_not_for_the_past() {
+    let plan = plan("arrivals = \"constant\"\nstages = [{ rate = 10, for = \"10s\" }]", "");
+    let clock = Clock::start();
+    let signal = Arc::new(Signal::new().unwrap());
+    while clock.now() < SECOND / 2 {
+        thread::yield_now();
+    }
+    // The storm began half a second ago.
+    let (supply, mut outlets) = Supply::start(&plan, clock, 0, 100, &[signal]).unwrap();
+    let dues: Vec<u64> = plan.schedule().unwrap().collect();
+    for (ready, _) in all(&mut outlets[0]) {
+        let due = dues[ready.client as usize];
+        let earliest = clock.wall(due.max(SECOND / 2));
+        assert!(ready.minted_for >= earliest, "client {}", ready.client);
     }
     drop(outlets);
     supply.stop();
