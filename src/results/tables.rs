@@ -225,6 +225,10 @@ mod tests {
         assert_eq!((per.p1, per.p50, per.p99, per.max), (0, 0, 2, 2));
         let per = throughput(&plan, &measured(&attempts[..2]), STORM).per_100ms;
         assert_eq!((per.p1, per.max), (0, 0), "the slot of both is not over: {per:?}");
+        let overload = (900, 1100, 0x97, Verdict::NotJudged);
+        let busy = [0, 100, 200].map(|start| (start, start + 50, 0x87, Verdict::Correct));
+        let per = throughput(&plan, &measured(&[&busy[..], &[overload]].concat()), STORM).per_100ms;
+        assert_eq!((per.p50, per.max), (0, 1), "a second of overload has no verdicts: {per:?}");
         let none = throughput(&plan, &measured(&[]), STORM);
         assert_eq!((none.per_100ms.max, none.offered_per_s), (0, None));
     }

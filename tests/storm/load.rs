@@ -74,8 +74,9 @@ fn the_closed_model_has_as_many_under_way_as_asked_for_and_no_more() {
     let seen = Arc::clone(&most);
     let server = Server::start(move |stream, _| {
         seen.fetch_max(under_way.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        // Nobody is answered before four have come.
+        // Nobody is answered before four have come, and a fifth would have the time to be seen.
         gate.pass();
+        thread::sleep(Duration::from_millis(20));
         under_way.fetch_sub(1, Ordering::SeqCst);
         accept(stream);
     });
