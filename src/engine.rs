@@ -79,13 +79,9 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     let plan = Arc::new(plan);
     let limits = Limits::read();
     Limits::raise_descriptors();
-    let place = match &options.out {
-        Some(path) => Place::Named(path.clone()),
-        None => {
-            let name = format!("{}-{}", plan.scenario.name, clock.compact(clock.now()));
-            Place::Fresh(Path::new("results").join(name))
-        }
-    };
+    let name = format!("{}-{}", plan.scenario.name, clock.compact(clock.now()));
+    let fresh = || Place::Fresh(Path::new("results").join(name));
+    let place = options.out.clone().map_or_else(fresh, Place::Named);
     check_writable(&place)?;
     let environment = Environment::read(&limits);
     let mut targets = Targets::start(&plan)?;

@@ -322,14 +322,13 @@ impl Folder {
 /// Secrets that were given with `--set` are not in it, nor is a key that the run made for itself.
 pub fn replay(plan: &Plan, label: &str, client: u64, at: i64) -> String {
     let scenario = plan.path.display().to_string();
-    let changes: String = plan.overrides.iter().map(|word| format!(" {}", quoted(word))).collect();
-    format!(
-        "tokenstorm token mint {} --token {} --client {client} --at {}{changes}",
-        quoted(&scenario),
-        quoted(label),
-        // To the nanosecond: claims are rounded up or down from it.
-        seconds(at)
-    )
+    let (client, at) = (client.to_string(), seconds(at));
+    let words = ["tokenstorm", "token", "mint", &scenario, "--token", label, "--client", &client];
+    // To the nanosecond: claims are rounded up or down from it.
+    let words = words.into_iter().chain(["--at", at.as_str()]);
+    let words: Vec<String> =
+        words.chain(plan.overrides.iter().map(String::as_str)).map(quoted).collect();
+    words.join(" ")
 }
 
 /// Nanoseconds as a decimal number of seconds, without zeros that say nothing.
