@@ -101,14 +101,12 @@ fn parse(written: &str) -> Result<Broker> {
         );
     }
     // The URL itself is not shown where it may hold a password.
-    let shown =
-        if written.contains('@') { "a broker's URL".into() } else { format!("`{written}`") };
+    let may_hold_secret = written.contains('@');
+    let shown = if may_hold_secret { "a broker's URL".into() } else { format!("`{written}`") };
     if !written.contains("://") {
-        let way_out = match shown.starts_with('`') {
-            true => format!("{hint}: write `mqtt://{written}`"),
-            false => hint.to_owned(),
-        };
-        return Err(Error::usage(format!("{shown} has no scheme")).hint(way_out));
+        let example = if may_hold_secret { "host:port" } else { written };
+        return Err(Error::usage(format!("{shown} has no scheme"))
+            .hint(format!("{hint}: write `mqtt://{example}`")));
     }
     let url = Url::parse(written)
         .map_err(|error| Error::usage(format!("{shown} is wrong: {error}")).hint(hint))?;
