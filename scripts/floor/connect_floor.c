@@ -18,6 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51
+#endif
+
 static const char USAGE[] =
     "connect_floor -p PORT [options]\n"
     "  -a ADDRESS  loopback address to connect to (127.0.0.1)\n"
@@ -117,8 +121,9 @@ static void build_template(const char *user, const char *pass) {
 
 // We walk the ephemeral range ourselves. The kernel's own search gets many times dearer once ports
 // are in TIME_WAIT on our side, as they are when a client closes first, and that would be charged
-// to every connect. SO_REUSEADDR lets us have ports that are busy with other peers only; those busy
-// with this one are skipped.
+// to every connect. The port is named as a range of one, from which the kernel takes it while it
+// connects: that costs a third less than binding to it (Linux 6.3). Before that we bind; SO_REUSEADDR
+// lets us have ports that are busy with other peers only. Those busy with this one are skipped.
 static int open_next(void) {
     static const int one = 1;
     for (unsigned tries = 0; tries < port_count; tries++) {
@@ -130,8 +135,11 @@ static int open_next(void) {
             struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
             do from.sin_port = htons(port_low + port_next++ % port_count);
             while (from.sin_port == target.sin_port); // would connect to itself
-            setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-            ok = bind(fd, (void *)&from, sizeof from) == 0;
+            uint32_t range = ntohs(from.sin_port) * 0x10001u;
+            if (setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range, sizeof range)) {
+                setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+                ok = bind(fd, (void *)&from, sizeof from) == 0;
+            }
         }
         if (ok && (connect(fd, (void *)&target, sizeof target) == 0 || errno == EINPROGRESS)) return fd;
         error = errno;

@@ -5,6 +5,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
+use nix::{setsockopt_impl, sockopt_impl, sys::socket::setsockopt};
 use rustix::{
     io::Errno,
     net::{
@@ -20,23 +21,97 @@ use crate::attempt::Outcome;
 /// run of ports in use that a storm leaves, and short enough not to hold up the others.
 const TRIES: u32 = 4096;
 
+/// How a socket gets the port that was chosen for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PortChoice {
+    /// As the only one of a range from which the kernel takes one while it connects (Linux 6.3): a
+    /// third cheaper than binding, and a port that is busy costs no new socket.
+    AtConnect,
+    /// By binding the socket to it first.
+    ByBinding,
+}
+
+sockopt_impl!(
+    /// Lowest and highest local port, in the low and high half (`IP_LOCAL_PORT_RANGE`; for IPv6 too).
+    LocalPortRange,
+    SetOnly,
+    libc::IPPROTO_IP,
+    IP_LOCAL_PORT_RANGE,
+    u32
+);
+
+/// Of `linux/in.h`; `libc` does not have it yet.
+const IP_LOCAL_PORT_RANGE: i32 = 51;
+
+impl PortChoice {
+    /// The best that this kernel has; tried on a socket, as a version number says little of one that
+    /// somebody else has patched.
+    pub fn of_this_kernel() -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 1));
+        let is_known = new_socket(any).is_ok_and(|socket| narrow(&socket, 40_000).is_ok());
+        if is_known { Self::AtConnect } else { Self::ByBinding }
+    }
+
+    /// Prepares a socket to connect from this address and port.
+    fn prepare(self, socket: &OwnedFd, from: SocketAddr) -> rustix::io::Result<()> {
+        match self {
+            Self::AtConnect => {
+                if !from.ip().is_unspecified() {
+                    let without_port = nix::sys::socket::sockopt::IpBindAddressNoPort;
+                    setsockopt(socket, without_port, &true).map_err(errno)?;
+                    bind(socket, &SocketAddr::new(from.ip(), 0))?;
+                }
+                // Port 0 leaves it to the kernel.
+                narrow(socket, from.port())
+            }
+            Self::ByBinding => {
+                // A port whose last connection is in TIME_WAIT may be bound again.
+                sockopt::set_socket_reuseaddr(socket, true)?;
+                bind(socket, &from)
+            }
+        }
+    }
+}
+
+/// Leaves one port to choose from.
+fn narrow(socket: &OwnedFd, port: u16) -> rustix::io::Result<()> {
+    setsockopt(socket, LocalPortRange, &(u32::from(port) << 16 | u32::from(port))).map_err(errno)
+}
+
+fn errno(error: nix::errno::Errno) -> Errno {
+    Errno::from_raw_os_error(error as i32)
+}
+
 /// Opens a socket and begins to connect it.
 ///
 /// # Errors
 /// With the outcome of the attempt: `local_error` where the host has no descriptor, port or memory
 /// left, `tcp_failed` where the network says no at once.
-pub fn open(target: SocketAddr, walk: &mut PortWalk) -> Result<OwnedFd, Outcome> {
+pub fn open(
+    target: SocketAddr,
+    walk: &mut PortWalk,
+    choice: PortChoice,
+) -> Result<OwnedFd, Outcome> {
+    let mut spare = None;
     for _ in 0..TRIES.min(walk.ports()) {
-        let socket = new_socket(target).map_err(local)?;
-        match bind(&socket, &walk.next(target)) {
+        let from = walk.next(target);
+        let socket = match spare.take() {
+            Some(socket) => socket,
+            None => new_socket(target).map_err(local)?,
+        };
+        match choice.prepare(&socket, from) {
             Ok(()) => {}
             Err(Errno::ADDRINUSE) => continue,
             Err(error) => return Err(local(error)),
         }
         match connect(&socket, &target) {
             Ok(()) | Err(Errno::INPROGRESS) => return Ok(socket),
-            // The four-tuple is taken, or too young in TIME_WAIT: the next port.
-            Err(Errno::ADDRNOTAVAIL | Errno::ADDRINUSE) => {}
+            // The four-tuple is taken, or too young in TIME_WAIT: the next port. A socket that is bound
+            // to nothing can try again.
+            Err(Errno::ADDRNOTAVAIL | Errno::ADDRINUSE) => {
+                let is_unbound = choice == PortChoice::AtConnect && from.ip().is_unspecified();
+                spare = is_unbound.then_some(socket);
+            }
             Err(error) => return Err(failed(error)),
         }
     }
@@ -47,8 +122,6 @@ fn new_socket(target: SocketAddr) -> rustix::io::Result<OwnedFd> {
     let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
-    // A port whose last connection is in TIME_WAIT may be bound again.
-    sockopt::set_socket_reuseaddr(&socket, true)?;
     // A CONNECT longer than a segment must not wait for an acknowledgement (Nagle).
     sockopt::set_tcp_nodelay(&socket, true)?;
     Ok(socket)
@@ -118,4 +191,88 @@ fn local(error: Errno) -> Outcome {
         Errno::AFNOSUPPORT => "EAFNOSUPPORT",
         _ => "other",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::HashSet,
+        net::{IpAddr, TcpListener, TcpStream},
+        os::fd::AsRawFd,
+    };
+
+    use super::*;
+
+    const PORTS: std::ops::RangeInclusive<u16> = 45_000..=45_399;
+
+    /// Local addresses of connections to a listener, all held open.
+    fn connected(
+        listener: &TcpListener,
+        walk: &mut PortWalk,
+        choice: PortChoice,
+        count: usize,
+    ) -> Vec<(OwnedFd, TcpStream, SocketAddr)> {
+        let target = listener.local_addr().unwrap();
+        let open = |_| {
+            let socket = open(target, walk, choice).unwrap_or_else(|error| panic!("{error:?}"));
+            let (accepted, from) = listener.accept().unwrap();
+            (socket, accepted, from)
+        };
+        (0..count).map(open).collect()
+    }
+
+    #[test]
+    fn connections_come_from_the_ports_that_were_chosen_either_way_and_busy_ones_are_skipped() {
+        assert_eq!(
+            PortChoice::of_this_kernel(),
+            PortChoice::AtConnect,
+            "tested on Linux 6.3 or newer"
+        );
+        for (address, sources) in [
+            ("127.0.0.1:0", vec![]),
+            ("127.0.0.1:0", vec!["127.0.0.7".parse::<IpAddr>().unwrap()]),
+            ("[::1]:0", vec![]),
+        ] {
+            let listener = TcpListener::bind(address).unwrap();
+            let mut seen = HashSet::new();
+            let mut all = Vec::new();
+            for choice in [PortChoice::AtConnect, PortChoice::ByBinding] {
+                // Both walk the same ports, so the second meets those that the first has taken.
+                let mut walk = PortWalk::new(&sources, &PORTS, (0, 1), 1, 0);
+                for (socket, accepted, from) in connected(&listener, &mut walk, choice, 100) {
+                    assert!(PORTS.contains(&from.port()), "{choice:?} {from}");
+                    assert!(
+                        sources.is_empty() || sources.contains(&from.ip()),
+                        "{choice:?} {from}"
+                    );
+                    assert!(seen.insert(from), "{choice:?} {from} twice");
+                    assert!(socket.as_raw_fd() != accepted.as_raw_fd());
+                    all.push((socket, accepted));
+                }
+            }
+            assert_eq!(all.len(), 200);
+        }
+    }
+
+    #[test]
+    fn a_walk_without_a_free_port_is_a_local_error() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        let first = (45_500..45_800)
+            .step_by(3)
+            .find(|first| (*first..first + 3).all(|port| is_free(&port)))
+            .unwrap();
+        let few = first..=first + 2;
+        for choice in [PortChoice::AtConnect, PortChoice::ByBinding] {
+            let mut walk = PortWalk::new(&[], &few, (0, 1), 1, 0);
+            let held = connected(&listener, &mut walk, choice, 3);
+            let target = listener.local_addr().unwrap();
+            let fourth = open(target, &mut walk, choice).unwrap_err();
+            assert_eq!(fourth, Outcome::LocalError("no_port"), "{choice:?}");
+            // Reset, so that no port stays in TIME_WAIT for the second choice.
+            for (socket, _, _) in &held {
+                sockopt::set_socket_linger(socket, Some(std::time::Duration::ZERO)).unwrap();
+            }
+        }
+    }
 }

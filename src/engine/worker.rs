@@ -33,7 +33,10 @@ use super::{
 };
 use crate::{
     attempt::{Attempt, Outcome, Phase, Step},
-    client::{port::PortWalk, socket},
+    client::{
+        port::PortWalk,
+        socket::{self, PortChoice},
+    },
     clock::SECOND,
     error::{Error, Result},
     host::thread_cpu,
@@ -86,6 +89,7 @@ pub(super) struct Worker {
     /// Attempts without an outcome that have a connection.
     in_flight: u64,
     walks: Vec<PortWalk>,
+    choice: PortChoice,
     /// Deadlines of attempts, in the order in which they started.
     deadlines: VecDeque<(u64, Key)>,
     /// Pings and departures.
@@ -156,6 +160,7 @@ impl Worker {
             generation: 0,
             in_flight: 0,
             walks: vec![walk; brokers],
+            choice: PortChoice::of_this_kernel(),
             deadlines: VecDeque::new(),
             alarms: BinaryHeap::new(),
             leaving: VecDeque::new(),
