@@ -115,6 +115,8 @@ pub struct Outlet {
     next: usize,
     current: Option<(usize, Batch)>,
     at: usize,
+    /// Tells the minting threads that somebody takes the tokens.
+    taker: Arc<()>,
 }
 
 /// Whether the next token is there.
@@ -164,7 +166,8 @@ impl Supply {
                 let (empties, from_worker) = bounded(depth + 2);
                 outlet.tokens.push(to_worker);
                 outlet.empties.push(empties);
-                lanes.push(Lane::new(tokens, from_worker, Arc::clone(signal)));
+                let taker = Arc::downgrade(&outlet.taker);
+                lanes.push(Lane::new(tokens, from_worker, Arc::clone(signal), taker));
             }
             let line = Line::new(&shared, (number, minters), lanes);
             let thread = thread::Builder::new()
@@ -221,7 +224,14 @@ impl Supply {
 
 impl Outlet {
     fn new() -> Self {
-        Self { tokens: Vec::new(), empties: Vec::new(), next: 0, current: None, at: 0 }
+        Self {
+            tokens: Vec::new(),
+            empties: Vec::new(),
+            next: 0,
+            current: None,
+            at: 0,
+            taker: Arc::new(()),
+        }
     }
 
     /// Whether the next token is there; if it is, [`Outlet::take`] gives it.

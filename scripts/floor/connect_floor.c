@@ -129,7 +129,8 @@ static int open_next(void) {
     for (unsigned tries = 0; tries < port_count; tries++) {
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;
         if (fd < 0) return -1;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); // as every MQTT client does
+        // Only what is longer than a segment can be held back (RFC 9293, 3.7.1: 536 bytes fit everywhere).
+        if (packet_len > 536) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         int ok = 1;
         if (!kernel_ports) {
             struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

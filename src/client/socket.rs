@@ -21,6 +21,9 @@ use crate::attempt::Outcome;
 /// run of ports in use that a storm leaves, and short enough not to hold up the others.
 const TRIES: u32 = 4096;
 
+/// Bytes that one TCP segment can carry everywhere (RFC 9293, 3.7.1).
+const LEAST_SEGMENT: usize = 536;
+
 /// How a socket gets the port that was chosen for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PortChoice {
@@ -48,7 +51,7 @@ impl PortChoice {
     /// somebody else has patched.
     pub fn of_this_kernel() -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 1));
-        let is_known = new_socket(any).is_ok_and(|socket| narrow(&socket, 40_000).is_ok());
+        let is_known = new_socket(any, 0).is_ok_and(|socket| narrow(&socket, 40_000).is_ok());
         if is_known { Self::AtConnect } else { Self::ByBinding }
     }
 
@@ -82,7 +85,7 @@ fn errno(error: nix::errno::Errno) -> Errno {
     Errno::from_raw_os_error(error as i32)
 }
 
-/// Opens a socket and begins to connect it.
+/// Opens a socket for a CONNECT of so many bytes, and begins to connect it.
 ///
 /// # Errors
 /// With the outcome of the attempt: `local_error` where the host has no descriptor, port or memory
@@ -91,13 +94,14 @@ pub fn open(
     target: SocketAddr,
     walk: &mut PortWalk,
     choice: PortChoice,
+    length: usize,
 ) -> Result<OwnedFd, Outcome> {
     let mut spare = None;
     for _ in 0..TRIES.min(walk.ports()) {
         let from = walk.next(target);
         let socket = match spare.take() {
             Some(socket) => socket,
-            None => new_socket(target).map_err(local)?,
+            None => new_socket(target, length).map_err(local)?,
         };
         match choice.prepare(&socket, from) {
             Ok(()) => {}
@@ -118,12 +122,15 @@ pub fn open(
     Err(Outcome::LocalError("no_port"))
 }
 
-fn new_socket(target: SocketAddr) -> rustix::io::Result<OwnedFd> {
+fn new_socket(target: SocketAddr, length: usize) -> rustix::io::Result<OwnedFd> {
     let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
-    // A CONNECT longer than a segment must not wait for an acknowledgement (Nagle).
-    sockopt::set_tcp_nodelay(&socket, true)?;
+    // A CONNECT longer than a segment must not wait for an acknowledgement (Nagle). A shorter one, which
+    // is the first on its connection, never does.
+    if length > LEAST_SEGMENT {
+        sockopt::set_tcp_nodelay(&socket, true)?;
+    }
     Ok(socket)
 }
 
@@ -214,7 +221,8 @@ mod tests {
     ) -> Vec<(OwnedFd, TcpStream, SocketAddr)> {
         let target = listener.local_addr().unwrap();
         let open = |_| {
-            let socket = open(target, walk, choice).unwrap_or_else(|error| panic!("{error:?}"));
+            let socket =
+                open(target, walk, choice, 400).unwrap_or_else(|error| panic!("{error:?}"));
             let (accepted, from) = listener.accept().unwrap();
             (socket, accepted, from)
         };
@@ -267,7 +275,7 @@ mod tests {
             let mut walk = PortWalk::new(&[], &few, (0, 1), 1, 0);
             let held = connected(&listener, &mut walk, choice, 3);
             let target = listener.local_addr().unwrap();
-            let fourth = open(target, &mut walk, choice).unwrap_err();
+            let fourth = open(target, &mut walk, choice, 400).unwrap_err();
             assert_eq!(fourth, Outcome::LocalError("no_port"), "{choice:?}");
             // Reset, so that no port stays in TIME_WAIT for the second choice.
             for (socket, _, _) in &held {

@@ -3,7 +3,7 @@
 use std::{
     collections::hash_map::Entry,
     mem,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError, Weak, atomic::Ordering},
 };
 
 use crossbeam_channel::{Receiver, Select, Sender};
@@ -20,6 +20,9 @@ pub(super) struct Lane {
     tokens: Sender<Batch>,
     empties: Receiver<Batch>,
     signal: Arc<Signal>,
+    /// There while the worker takes tokens. It may end with some of its share untaken: those of
+    /// attempts that did not wait for them long enough.
+    taker: Weak<()>,
     batch: Batch,
 }
 
@@ -90,17 +93,20 @@ impl Line {
             if turn / BATCH % self.minters != self.number {
                 continue;
             }
-            if self.is_stopped() {
+            let worker = (client % workers) as usize;
+            if self.is_stopped() || !self.lanes.iter().any(Lane::is_taken) {
                 break;
+            }
+            if !self.lanes[worker].is_taken() {
+                continue;
             }
             let start = self.shared.start.load(Ordering::Acquire) as u64;
             // Minted after its moment, it can only be used after it too.
             let at = (start + first_due).max(self.shared.clock.now());
-            let worker = (client % workers) as usize;
             self.mint(plan, minter, Turn { worker, client }, at)?;
             let is_last = client + workers >= plan.attempts;
-            if (turn % BATCH == BATCH - 1 || is_last) && !self.lanes[worker].deliver(&self.shared) {
-                break;
+            if turn % BATCH == BATCH - 1 || is_last {
+                self.lanes[worker].deliver(&self.shared);
             }
         }
         Ok(())
@@ -113,9 +119,10 @@ impl Line {
         let client = |worker: usize, turn: u64| turn * workers as u64 + worker as u64;
         let mut batches = vec![self.number; workers];
         loop {
-            let is_left =
-                |worker: &usize| client(*worker, batches[*worker] * BATCH) < plan.attempts;
-            let left: Vec<usize> = (0..workers).filter(is_left).collect();
+            let left: Vec<usize> = (0..workers)
+                .filter(|worker| client(*worker, batches[*worker] * BATCH) < plan.attempts)
+                .filter(|worker| self.lanes[*worker].is_taken())
+                .collect();
             if left.is_empty() || self.is_stopped() {
                 return Ok(());
             }
@@ -127,9 +134,7 @@ impl Line {
                         self.mint(plan, minter, Turn { worker, client }, self.shared.clock.now())?;
                     }
                 }
-                if !self.lanes[worker].deliver(&self.shared) {
-                    return Ok(());
-                }
+                self.lanes[worker].deliver(&self.shared);
             }
         }
     }
@@ -205,22 +210,27 @@ impl Lane {
         tokens: Sender<Batch>,
         empties: Receiver<Batch>,
         signal: Arc<Signal>,
+        taker: Weak<()>,
     ) -> Self {
-        Self { tokens, empties, signal, batch: Batch::default() }
+        Self { tokens, empties, signal, taker, batch: Batch::default() }
     }
 
-    /// Hands the batch over, waiting for room; `false` when nobody takes it any more.
-    fn deliver(&mut self, shared: &Shared) -> bool {
+    /// Whether its worker still takes tokens.
+    fn is_taken(&self) -> bool {
+        self.taker.strong_count() > 0
+    }
+
+    /// Hands the batch over, waiting for room.
+    fn deliver(&mut self, shared: &Shared) {
         let mut next = self.empties.try_recv().unwrap_or_default();
         next.bytes.clear();
         next.tokens.clear();
         let batch = mem::replace(&mut self.batch, next);
         let count = batch.tokens.len() as u64;
-        if self.tokens.send(batch).is_err() {
-            return false;
+        // A worker that has gone meanwhile is noticed by what it held.
+        if self.tokens.send(batch).is_ok() {
+            shared.minted.fetch_add(count, Ordering::AcqRel);
+            self.signal.wake_waiting();
         }
-        shared.minted.fetch_add(count, Ordering::AcqRel);
-        self.signal.wake_waiting();
-        true
     }
 }

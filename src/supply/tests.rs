@@ -165,6 +165,22 @@ fn a_worker_that_takes_nothing_does_not_keep_another_from_its_tokens() {
 }
 
 #[test]
+fn a_worker_that_ends_early_does_not_end_the_minting_for_another() {
+    let open = "arrivals = \"constant\"\nstages = [{ rate = 100, for = \"40s\" }]";
+    for load in [open, "clients = 4000\nconcurrency = 4"] {
+        let plan = plan(load, "");
+        let (supply, mut outlets, _) = start(&plan, 64, 2);
+        let mut second = outlets.pop().unwrap();
+        drop(outlets);
+        let clients: Vec<u64> =
+            all(&mut second).into_iter().map(|(ready, _)| ready.client).collect();
+        assert_eq!(clients, (0..4000).filter(|client| client % 2 == 1).collect::<Vec<_>>());
+        drop(second);
+        supply.stop();
+    }
+}
+
+#[test]
 fn a_token_that_comes_late_is_minted_for_now_and_not_for_the_past() {
     let plan = plan("arrivals = \"constant\"\nstages = [{ rate = 10, for = \"10s\" }]", "");
     let clock = Clock::start();

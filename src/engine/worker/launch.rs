@@ -106,7 +106,9 @@ impl Worker {
         let opened = match (fits, has_room) {
             (false, _) => Err(Outcome::LocalError("token_too_long")),
             (true, false) => Err(Outcome::LocalError("no_descriptor")),
-            (true, true) => socket::open(target, &mut self.walks[broker], self.choice),
+            (true, true) => {
+                socket::open(target, &mut self.walks[broker], self.choice, packet.len())
+            }
         };
         let validity = Validity {
             from: ready.times.nbf.map_or(i64::MIN, |nbf| storm.clock.at_wall(nbf)),
