@@ -340,9 +340,7 @@ impl Worker {
             self.record(&attempt, Validity { from, until });
         }
         self.ring_alarms(now);
-        while self.leaving.front().is_some_and(|(at, _)| *at <= now) {
-            self.close_one_that_leaves();
-        }
+        self.close_lingering(now);
     }
 
     /// Hands over what was seen, and goes on with an empty recorder.

@@ -3,6 +3,8 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
@@ -101,4 +103,31 @@ fn answer_pings(stream: &mut TcpStream) {
         stream.write_all(&[0xD0, 0]).unwrap();
     }
     assert_eq!(packet, [0xE0, 0], "a client pings, and leaves with DISCONNECT");
+}
+
+#[test]
+fn every_connection_that_is_over_waits_for_its_own_broker_to_close_first() {
+    // One closes at once, the next leaves it to the client, and so on, five a second: the waiting time
+    // of each first one ends while the second's has just begun.
+    let waits = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&waits);
+    let server = Server::start(move |stream, connect| {
+        let refused = Instant::now();
+        stream.write_all(&[0x20, 3, 0, 0x87, 0]).unwrap();
+        if connect.number % 2 == 1 {
+            until_closed(stream);
+            seen.lock().unwrap().push(refused.elapsed());
+        }
+    });
+    let load = "arrivals = \"constant\"\nstages = [{ rate = 5, for = \"2s\" }]";
+    let bad = "[[mix]]\ntoken = \"not_a_jwt\"\nshare = 1\n";
+    Storm::new(&scenario(&server.url(), load, bad)).run().expect(0);
+    // The server may notice the last one's end after the run has.
+    let start = Instant::now();
+    while waits.lock().unwrap().len() < 5 {
+        assert!(start.elapsed().as_secs() < 60, "not all five were left to the client");
+        std::thread::yield_now();
+    }
+    let waits = waits.lock().unwrap();
+    assert!(waits.iter().all(|wait| *wait >= Duration::from_millis(250)), "{waits:?}");
 }

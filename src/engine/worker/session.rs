@@ -146,18 +146,33 @@ impl Worker {
         self.left_open += 1;
     }
 
+    /// Closes the connections that have been over for as long as a broker is given.
+    pub(super) fn close_lingering(&mut self, now: u64) {
+        while let Some((_, key)) = self.leaving.pop_front_if(|(at, _)| *at <= now) {
+            self.close_if_leaving(key);
+        }
+    }
+
     /// Closes the connection that has been over for longest; `false` where there is none.
     pub(super) fn close_one_that_leaves(&mut self) -> bool {
         while let Some((_, key)) = self.leaving.pop_front() {
-            let is_it = |found: &Connection| {
-                found.generation == key.generation() && found.state == State::Leaving
-            };
-            if self.connections.get(key.place()).is_some_and(is_it) {
-                self.close(key.place());
+            if self.close_if_leaving(key) {
                 return true;
             }
         }
         false
+    }
+
+    /// Closes a connection if it is over, and its broker has not closed it yet.
+    fn close_if_leaving(&mut self, key: Key) -> bool {
+        let is_it = |found: &Connection| {
+            found.generation == key.generation() && found.state == State::Leaving
+        };
+        let stands = self.connections.get(key.place()).is_some_and(is_it);
+        if stands {
+            self.close(key.place());
+        }
+        stands
     }
 }
 
