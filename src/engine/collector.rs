@@ -247,10 +247,7 @@ impl Collector {
     /// Whether any attempt got further than the TCP handshake, or failed for a reason of ours.
     fn has_reached(&self) -> bool {
         self.all.tallies().iter().any(|(tally, _)| {
-            !matches!(
-                tally.outcome,
-                Outcome::TcpFailed(_) | Outcome::Timeout(Phase::TcpConnect | Phase::Token)
-            )
+            !matches!(tally.outcome, Outcome::TcpFailed(_) | Outcome::Timeout(Phase::TcpConnect))
         })
     }
 

@@ -104,7 +104,7 @@ fn clients_that_wait_too_long_for_a_token_leave_the_next_ones_theirs() {
     assert_eq!(summary["attempts"], 8250);
     assert!(run.verdicts()["fresh timeout token not_judged"] > 0, "{:?}", run.verdicts());
     let token = &summary["phases"]["token"];
-    assert!(token["count"].as_u64() > Some(0) && token["unfinished"].as_u64() > Some(0), "{token}");
+    assert!(token["unfinished"].as_u64() > Some(0), "{token}");
     assert!(!server.received().is_empty());
     for connect in server.received() {
         let token = String::from_utf8(connect.password.unwrap()).unwrap();
