@@ -119,13 +119,13 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     let rate = supply.rate();
     supply.stop();
     ends.into_iter().flatten().collect::<Result<()>>()?;
-    collected?;
     if panicked > 0 {
         return Err(Error::not_measured(format!(
             "{panicked} worker threads died: this is a bug of tokenstorm"
         ))
         .hint("please report it, with the scenario"));
     }
+    collected?;
     collector.finish(rate, options.stop.load(Ordering::Relaxed), targets.lost())
 }
 

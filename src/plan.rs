@@ -143,7 +143,8 @@ impl Plan {
         warn_of_generated(scenario, &brokers, &mut warnings);
         let resolved = written_out(scenario, &policy, &model, workers);
         let held = kinds::held_share(&kinds, &policy);
-        let budget = Budget::resolve(scenario, &model, attempts, held, brokers.len(), limits)?;
+        let budget =
+            Budget::resolve(scenario, &model, attempts, held, (brokers.len(), workers), limits)?;
         Ok(Self {
             path: loaded.path.clone(),
             overrides: loaded.overrides.clone(),

@@ -127,7 +127,7 @@ impl Collector {
         self.watch.look(self.storm.clock.now(), true);
         let mut is_stopping = false;
         while self.workers.iter().any(|worker| !worker.is_done) {
-            if let Some((worker, report)) = self.next_report() {
+            if let Some((worker, report)) = self.next_report()? {
                 self.take(worker, report);
                 self.generator.tokens_minted_per_s = supply.rate();
                 self.generator.total_cpu_s = process_cpu() as f64 / 1e9;
@@ -156,7 +156,7 @@ impl Collector {
         self.workers.clear();
     }
 
-    fn next_report(&self) -> Option<(usize, Report)> {
+    fn next_report(&self) -> Result<Option<(usize, Report)>> {
         let mut select = Select::new();
         let mut numbers = Vec::with_capacity(self.workers.len());
         for (number, worker) in
@@ -165,16 +165,13 @@ impl Collector {
             select.recv(&worker.reports);
             numbers.push(number);
         }
-        let ready = select.select_timeout(GLANCE).ok()?;
-        let number = *numbers.get(ready.index())?;
-        // A worker that died without a last report is found out when its thread is joined.
-        let report = ready.recv(&self.workers[number].reports).unwrap_or_else(|_| Report {
-            covers: self.workers[number].second,
-            next: u64::MAX,
-            seen: Box::new(self.storm.recorder()),
-            is_last: true,
-        });
-        Some((number, report))
+        let Ok(ready) = select.select_timeout(GLANCE) else { return Ok(None) };
+        let number = numbers[ready.index()];
+        // What it died of is found out when its thread is joined.
+        let report = ready
+            .recv(&self.workers[number].reports)
+            .map_err(|_| Error::not_measured("a worker thread ended without its last report"))?;
+        Ok(Some((number, report)))
     }
 
     fn take(&mut self, worker: usize, report: Report) {

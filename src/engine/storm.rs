@@ -1,6 +1,11 @@
 //! What all workers of a run share, and never change.
 
-use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    ops::RangeInclusive,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use super::target::Targets;
 use crate::{
@@ -27,6 +32,10 @@ pub(super) struct Storm {
     /// Nanoseconds that a token of each kind may lie before it is minted again; `None` where tokens are
     /// reused, and so used at another moment than their own by design.
     pub(super) shelf_lives: Option<Vec<u64>>,
+    /// Connections that are open, of all workers: descriptors are the process', not a worker's.
+    pub(super) sockets: AtomicU64,
+    /// How many of them the descriptors allow.
+    pub(super) room: u64,
     /// Keep alive in seconds.
     pub(super) keep_alive: u16,
     /// Where the brokers are.
@@ -59,6 +68,8 @@ impl Storm {
                 let lives = mould.kinds.iter().map(|kind| kind.recipe.shelf_life(mould.ttl));
                 lives.map(nanoseconds).collect()
             }),
+            sockets: AtomicU64::new(0),
+            room: plan.budget.room(),
             keep_alive: keep_alive(load.keep_alive),
             is_loopback: targets
                 .addresses

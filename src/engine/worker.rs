@@ -12,7 +12,7 @@ use std::{
     collections::{BinaryHeap, VecDeque},
     num::NonZeroU64,
     os::fd::OwnedFd,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use crossbeam_channel::{Receiver, Sender};
@@ -98,8 +98,6 @@ pub(super) struct Worker {
     leaving: VecDeque<(u64, Key)>,
     /// How many of them it has not closed yet.
     left_open: usize,
-    /// Connections that the descriptors of this process allow.
-    room: usize,
     waiting: VecDeque<Waiting>,
     /// Tokens whose attempts did not wait for them long enough.
     unwanted: u64,
@@ -165,7 +163,6 @@ impl Worker {
             alarms: BinaryHeap::new(),
             leaving: VecDeque::new(),
             left_open: 0,
-            room: (plan.budget.room() / workers as u64).max(1) as usize,
             waiting: VecDeque::new(),
             unwanted: 0,
             next_client: number as u64,
@@ -386,7 +383,8 @@ impl Worker {
 
     fn close(&mut self, place: usize) {
         // Closing the socket takes it out of the epoll set.
-        let closed = self.connections.try_remove(place);
-        self.left_open -= usize::from(closed.is_some_and(|one| one.state == State::Leaving));
+        let Some(closed) = self.connections.try_remove(place) else { return };
+        self.storm.sockets.fetch_sub(1, Ordering::Relaxed);
+        self.left_open -= usize::from(closed.state == State::Leaving);
     }
 }

@@ -15,8 +15,10 @@ use crate::{
     scenario::Scenario,
 };
 
-/// Descriptors that are not sockets of clients: standard streams, files of the run folder, epoll.
+/// Descriptors that are not sockets of clients: standard streams, files of the run folder, brokers.
 const OWN_DESCRIPTORS: u64 = 48;
+/// Descriptors of each worker: its epoll set and its bell.
+const WORKER_DESCRIPTORS: u64 = 2;
 
 /// Connects a second up to which the closed model is budgeted: no broker seen answers faster
 /// from one host's load.
@@ -29,6 +31,8 @@ pub struct Budget {
     pub sockets: u64,
     /// Descriptors that the host allows.
     pub descriptors: u64,
+    /// Those that the program itself needs.
+    pub own: u64,
     /// Connections that the ports and source addresses allow at one time.
     pub ports: u64,
 }
@@ -59,7 +63,7 @@ impl Budget {
         model: &Model,
         attempts: u64,
         held: f64,
-        brokers: usize,
+        (brokers, workers): (usize, usize),
         limits: &Limits,
     ) -> Result<Self> {
         let load = &scenario.load;
@@ -82,6 +86,7 @@ impl Budget {
         let budget = Self {
             sockets,
             descriptors: limits.descriptors,
+            own: OWN_DESCRIPTORS + WORKER_DESCRIPTORS * workers as u64,
             ports: each * sources * brokers as u64,
         };
         budget.check(scenario, each)?;
@@ -90,11 +95,11 @@ impl Budget {
 
     /// Sockets for which there are descriptors, those of the program itself left out.
     pub fn room(&self) -> u64 {
-        self.descriptors.saturating_sub(OWN_DESCRIPTORS)
+        self.descriptors.saturating_sub(self.own)
     }
 
     fn check(&self, scenario: &Scenario, each: u64) -> Result<()> {
-        let needed = self.sockets + OWN_DESCRIPTORS;
+        let needed = self.sockets + self.own;
         let hold = humantime::format_duration(scenario.load.hold);
         if needed > self.descriptors {
             return Err(Error::usage(format!(

@@ -104,7 +104,7 @@ fn kind(
     let recipe = (defect.build)(by);
     let is_timed = matches!(recipe.exp, Exp::Ago(_)) || recipe.nbf_after.is_some();
     // Claims are whole seconds: a token is wrong by up to a second more than asked for.
-    if is_timed && by < policy.leeway + Duration::from_secs(1) {
+    if is_timed && by < policy.leeway {
         warnings.push(format!(
             "`{}` is wrong by {} to a second more, which reaches into the policy's leeway of {}: there both answers are right",
             entry.label(),

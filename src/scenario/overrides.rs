@@ -26,11 +26,11 @@ impl Overrides {
     pub fn arguments(&self) -> Vec<String> {
         let named = |name: &'static str| move |value: &String| [name.to_owned(), value.clone()];
         // Names of files and variables are no secrets, and without them nothing could be signed.
-        let names = ["secret_env", "secret_file", "private_key"];
         let is_shown = |assignment: &&String| {
-            !holds_secret(
-                &names.iter().fold((*assignment).clone(), |text, name| text.replace(name, "")),
-            )
+            let key = assignment.split('=').next().unwrap_or_default().trim();
+            let name = key.rsplit('.').next().unwrap_or_default();
+            matches!(name, "secret_env" | "secret_file" | "private_key" | "jwk")
+                || !holds_secret(assignment)
         };
         let set = self.set.iter().filter(is_shown).flat_map(named("--set"));
         set.chain(self.targets.iter().flat_map(named("--target")))
@@ -176,7 +176,7 @@ mod tests {
             set: [
                 "keys.a.secret=hunter2",
                 "keys.b={ algorithm = \"HS256\", secret = \"hunter2\" }",
-                "keys.c.secret_env=NAME",
+                "keys.c.secret_env=BROKER_JWT_SECRET",
                 "load.hold=5s",
             ]
             .map(str::to_owned)
@@ -186,7 +186,7 @@ mod tests {
         };
         assert_eq!(
             overrides.arguments().join(" "),
-            "--set keys.c.secret_env=NAME --set load.hold=5s --target mqtt://127.0.0.1 --authorized"
+            "--set keys.c.secret_env=BROKER_JWT_SECRET --set load.hold=5s --target mqtt://127.0.0.1 --authorized"
         );
     }
 

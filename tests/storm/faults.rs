@@ -158,7 +158,8 @@ fn one_broker_of_two_that_is_down_does_not_end_the_run() {
     let of = |url: &str| &summary["by_broker"][url]["outcomes"];
     assert!(of(&up.url())["accepted"].as_u64() > Some(30), "{}", of(&up.url()));
     assert_eq!(of(&format!("mqtt://{down}"))["tcp_failed"], 75);
-    assert_eq!(summary["validity"]["verdict"], "degraded");
+    let reasons = summary["validity"]["reasons"].to_string();
+    assert!(reasons.contains("could not be judged"), "{reasons}");
 }
 
 #[test]
@@ -261,7 +262,7 @@ fn an_address_that_is_not_ours_is_refused_by_the_plan() {
 #[test]
 fn source_addresses_take_turns() {
     let server = accepting();
-    let load = "source_addresses = [\"127.0.0.2\", \"127.0.0.3\"]";
+    let load = "workers = 1\nsource_addresses = [\"127.0.0.2\", \"127.0.0.3\"]";
     Storm::new(&scenario(&server.url(), load, "")).run().expect(0);
     let mut sources: Vec<String> =
         server.received().iter().map(|connect| connect.peer.ip().to_string()).collect();

@@ -39,10 +39,10 @@ fn arrivals_of_the_open_model_do_not_wait_for_a_broker_that_stalls_and_response_
     let summary = ended.expect(0);
     assert_eq!(summary["outcomes"]["accepted"], 200, "the hundredth came while 99 waited");
     // The first waited for the hundredth, which is due 990 ms after it.
-    for phase in ["response", "connack"] {
-        let slowest = summary["phases"][phase]["max_us"].as_f64().unwrap();
-        assert!(slowest > 980_000.0, "{phase}: {slowest}");
-    }
+    let slowest = |phase: &str| summary["phases"][phase]["max_us"].as_f64().unwrap();
+    assert!(slowest("response") > 980_000.0, "{}", slowest("response"));
+    // By as much shorter as the first was late.
+    assert!(slowest("connack") > 500_000.0, "{}", slowest("connack"));
 }
 
 #[test]
@@ -110,6 +110,8 @@ fn tokens_of_the_closed_model_are_young_when_they_are_used_however_slow_the_brok
         claims["iat"].as_i64().unwrap()
     };
     assert!(issued(39) >= issued(0) + 2, "{} {}", issued(0), issued(39));
+    // To sign one again is a wait for a token, and no part of the TCP connection.
+    assert!(summary["phases"]["token"]["count"].as_u64() > Some(0), "{}", summary["phases"]);
     assert_eq!(summary["verdicts"]["correct"], 40);
 }
 
@@ -151,7 +153,7 @@ fn an_embedded_broker_that_ends_by_itself_is_told() {
     kill_process(Pid::from_raw(broker).unwrap(), Signal::KILL).unwrap();
     child.wait().unwrap();
     let summary = read_json(&storm.out().join("summary.json")).unwrap();
-    assert_eq!(summary["validity"]["verdict"], "degraded", "{summary}");
+    assert_ne!(summary["validity"]["verdict"], "valid", "{summary}");
     let reasons = summary["validity"]["reasons"].to_string();
     assert!(reasons.contains("the broker `embedded` ended during the run"), "{reasons}");
 }

@@ -1,6 +1,9 @@
 //! How an attempt starts: it is due, has its token, gets its socket, and sends CONNECT.
 
-use std::{os::fd::AsFd, sync::Arc};
+use std::{
+    os::fd::AsFd,
+    sync::{Arc, atomic::Ordering},
+};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 
@@ -81,7 +84,7 @@ impl Worker {
     }
 
     /// Opens the connection of an attempt that has its token, and sends CONNECT if it can.
-    fn launch(&mut self, client: u64, scheduled: u64, started: u64, token: Step) {
+    fn launch(&mut self, client: u64, scheduled: u64, started: u64, mut token: Step) {
         let storm = Arc::clone(&self.storm);
         let broker = storm.plan.broker_of(client);
         let mut packet = self.packets.pop().unwrap_or_default();
@@ -92,7 +95,11 @@ impl Worker {
         if storm.shelf_lives.as_ref().is_some_and(|lives| lain > lives[ready.kind]) {
             self.renewed.clear();
             match renew(&storm.plan, &mut self.minter, &ready, use_at, &mut self.renewed) {
-                Ok(renewed) => (ready, bytes) = (renewed, &self.renewed),
+                Ok(renewed) => {
+                    (ready, bytes) = (renewed, &self.renewed);
+                    // Signing it was a wait for a token, and no part of what follows.
+                    token = Step::At(storm.clock.now());
+                }
                 // What was signed once can be signed again; if not, the token is judged as it is.
                 Err(_) => self.renewed.clear(),
             }
@@ -102,7 +109,8 @@ impl Worker {
             encode(&storm.plan, &ready, bytes, (&mut self.name, &mut self.user), &mut packet);
         let target = storm.targets[broker];
         // Short of descriptors, a connection that is over gives its own; the last ones are for the results.
-        let has_room = self.connections.len() < self.room || self.close_one_that_leaves();
+        let has_room =
+            storm.sockets.load(Ordering::Relaxed) < storm.room || self.close_one_that_leaves();
         let opened = match (fits, has_room) {
             (false, _) => Err(Outcome::LocalError("token_too_long")),
             (true, false) => Err(Outcome::LocalError("no_descriptor")),
@@ -163,6 +171,7 @@ impl Worker {
             partial: None,
         });
         self.in_flight += 1;
+        storm.sockets.fetch_add(1, Ordering::Relaxed);
         self.deadlines.push_back((started + storm.timeout, Key::new(place, self.generation)));
         if storm.is_loopback[broker] {
             // On loopback the handshake is over when `connect` returns: CONNECT goes out at once,
