@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Kind, mixed,
-    recipe::{After, Exp, Form, Kid, Owner, Signer},
+    recipe::{After, Exp, Form, Kid, Owner, Signer, span},
     template::{Names, Piece, compile_claims, decimal},
 };
 use crate::{
@@ -269,8 +269,4 @@ fn append_base64(bytes: &[u8], out: &mut Vec<u8>) {
 fn hexadecimal(number: u64, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend((0..16).rev().map(|digit| DIGITS[(number >> (digit * 4)) as usize & 15]));
-}
-
-fn span(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

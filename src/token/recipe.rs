@@ -40,7 +40,6 @@ impl Recipe {
     /// From when to when a token for the moment `at` is good by its time, in the unit of `at`
     /// (nanoseconds), without the rounding to seconds.
     pub fn good_in(&self, at: i64, ttl: Duration) -> (i64, i64) {
-        let span = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
         let from = self.nbf_after.map_or(i64::MIN, |after| at.saturating_add(span(after)));
         let until = match self.exp {
             Exp::Absent => i64::MAX,
@@ -49,6 +48,11 @@ impl Recipe {
         };
         (from, until)
     }
+}
+
+/// A duration in nanoseconds; what is longer than 292 years is that long.
+pub(super) fn span(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Tokens that wait for their use for longer are minted again, however long they last.

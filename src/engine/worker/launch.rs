@@ -94,14 +94,13 @@ impl Worker {
         let lain = ready.minted_for.abs_diff(use_at);
         if storm.shelf_lives.as_ref().is_some_and(|lives| lain > lives[ready.kind]) {
             self.renewed.clear();
-            match renew(&storm.plan, &mut self.minter, &ready, use_at, &mut self.renewed) {
-                Ok(renewed) => {
-                    (ready, bytes) = (renewed, &self.renewed);
-                    // Signing it was a wait for a token, and no part of what follows.
-                    token = Step::At(storm.clock.now());
-                }
-                // What was signed once can be signed again; if not, the token is judged as it is.
-                Err(_) => self.renewed.clear(),
+            // What was signed once can be signed again; if not, the token is judged as it is.
+            if let Ok(renewed) =
+                renew(&storm.plan, &mut self.minter, &ready, use_at, &mut self.renewed)
+            {
+                (ready, bytes) = (renewed, &self.renewed);
+                // Signing it was a wait for a token, and no part of what follows.
+                token = Step::At(storm.clock.now());
             }
         }
         debug_assert_eq!(ready.client, client, "tokens come in the order of attempts");
