@@ -3,7 +3,8 @@
 use std::{
     fs,
     io::Write,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
+    os::fd::OwnedFd,
     process::Child,
     sync::{
         Arc,
@@ -13,7 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    net::{AddressFamily, SocketType, bind, getsockname, socket},
+    process::{Pid, Signal, kill_process},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -28,6 +32,15 @@ fn accepting() -> Server {
         stream.write_all(&ACCEPT).unwrap();
         until_closed(stream);
     })
+}
+
+/// An address that refuses: bound as long as the socket is kept, so that no other test gets it, and
+/// nobody listens there.
+fn refusing() -> (OwnedFd, SocketAddr) {
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = getsockname(&socket).unwrap().try_into().unwrap();
+    (socket, address)
 }
 
 /// Waits until something is there; a host that is slow is no fault of the program.
@@ -49,8 +62,7 @@ fn attempts_in(storm: &Storm) -> Option<Value> {
 
 #[test]
 fn without_a_broker_there_is_one_line_and_no_folder() {
-    // Bound and dropped: nobody listens there.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_bound, address) = refusing();
     for load in ["", "stages = [{ rate = 100, for = \"60s\" }]\nconnect_timeout = \"1s\""] {
         let storm = Storm::new(&scenario(&format!("mqtt://{address}"), load, ""));
         let ended = storm.run();
@@ -120,7 +132,7 @@ fn an_interrupted_run_writes_what_it_measured_and_exits_130() {
 #[test]
 fn a_run_that_is_interrupted_before_any_answer_exits_130_too() {
     let silent = Server::start(|stream, _| until_closed(stream));
-    let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_bound, refusing) = refusing();
     let load = "arrivals = \"constant\"\nstages = [{ rate = 100, for = \"60s\" }]\nconnect_timeout = \"60s\"";
     let text = scenario(&silent.url(), load, "");
     let two = text.replace("brokers = [", &format!("brokers = [\"mqtt://{refusing}\", "));
@@ -140,7 +152,7 @@ fn a_run_that_is_interrupted_before_any_answer_exits_130_too() {
 
 #[test]
 fn one_broker_of_two_that_is_down_does_not_end_the_run() {
-    let down = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_bound, down) = refusing();
     // Each worker meets one of the two brokers. The good one says nothing for longer than the timeout,
     // and so for as long as it takes to give the other up.
     let gate = Gate::new(30);
