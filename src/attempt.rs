@@ -1,6 +1,10 @@
 //! One attempt: a CONNECT of one client, its instants, and how it ended.
 
+mod advice;
+
 use std::fmt;
+
+pub use advice::advice;
 
 /// A stretch of an attempt whose length is measured, in the order of the contract.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -58,8 +62,13 @@ pub enum Outcome {
     Closed(Close),
     /// The deadline passed in this phase.
     Timeout(Phase),
-    /// The TCP connection did not come about; the system's name of the reason.
+    /// The name could not be resolved, or the TCP connection did not come about; the system's name of the
+    /// reason.
     TcpFailed(&'static str),
+    /// The TLS handshake failed, or the broker took it back by an alert; why (`tls::failure::word`).
+    TlsFailed(&'static str),
+    /// The upgrade to WebSocket failed: the HTTP status, or why.
+    WsFailed(Code),
     /// The broker sent what is no CONNACK; what it was.
     ProtocolError(&'static str),
     /// Ours: no port, no descriptor.
@@ -86,6 +95,8 @@ impl Outcome {
             Self::Closed(_) => "closed",
             Self::Timeout(_) => "timeout",
             Self::TcpFailed(_) => "tcp_failed",
+            Self::TlsFailed(_) => "tls_failed",
+            Self::WsFailed(_) => "ws_failed",
             Self::ProtocolError(_) => "protocol_error",
             Self::LocalError(_) => "local_error",
         }
@@ -104,18 +115,22 @@ impl Outcome {
             Self::Closed(Close::Fin | Close::FinInPacket) => Code::Word("fin"),
             Self::Closed(Close::Rst) => Code::Word("rst"),
             Self::Timeout(phase) => Code::Word(phase.name()),
-            Self::TcpFailed(why) | Self::ProtocolError(why) | Self::LocalError(why) => {
-                Code::Word(why)
-            }
+            Self::WsFailed(code) => code,
+            Self::TcpFailed(why)
+            | Self::TlsFailed(why)
+            | Self::ProtocolError(why)
+            | Self::LocalError(why) => Code::Word(why),
         }
     }
 }
 
 /// The code of an outcome, as files have it.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Code {
     /// A byte that was sent.
     Byte(u8),
+    /// The status of an HTTP response.
+    Status(u16),
     /// A word.
     Word(&'static str),
 }
@@ -124,6 +139,7 @@ impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Byte(byte) => write!(f, "{byte}"),
+            Self::Status(status) => write!(f, "{status}"),
             Self::Word(word) => f.write_str(word),
         }
     }
@@ -144,18 +160,31 @@ pub struct Attempt {
     pub scheduled: u64,
     /// When it started.
     pub started: u64,
-    /// When it held its token, where it had to wait.
-    pub token: Step,
-    /// When the TCP connection stood and the first of CONNECT was handed over.
-    pub tcp: Step,
-    /// When the last of CONNECT was handed over: the same instant, where it went in one piece.
+    /// How far it came.
+    pub steps: Steps,
+    /// When the last of CONNECT was handed over.
     pub sent: u64,
-    /// When CONNACK was read.
-    pub connack: Step,
     /// When the outcome was known.
     pub ended: u64,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+/// The phases of an attempt that follow one another.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Steps {
+    /// It held its token, where it had to wait.
+    pub token: Step,
+    /// The name was resolved, where that was part of the attempt.
+    pub dns: Step,
+    /// The TCP connection stood, and the first byte was handed over.
+    pub tcp: Step,
+    /// The TLS handshake was over.
+    pub tls: Step,
+    /// The connection was upgraded to WebSocket.
+    pub ws: Step,
+    /// CONNACK was read.
+    pub connack: Step,
 }
 
 /// One phase of an attempt.
@@ -173,26 +202,95 @@ pub enum Step {
 impl Attempt {
     /// Every phase that was entered, with its length in nanoseconds; `None` where it was not completed.
     pub fn phases(&self) -> impl Iterator<Item = (Phase, Option<u64>)> {
-        let token_at = match self.token {
-            Step::At(at) => at,
-            _ => self.started,
-        };
         let step = |phase, step: Step, from: u64| match step {
             Step::NotEntered => None,
             Step::Unfinished => Some((phase, None)),
             Step::At(at) => Some((phase, Some(at.saturating_sub(from)))),
         };
-        // Every attempt enters these two; only an answer completes them.
-        let whole = if self.connack == Step::NotEntered { Step::Unfinished } else { self.connack };
+        // A phase begins where the one before it ended, and that was left out where it was not used.
+        let mut from = self.started;
+        let mut next = |phase, it: Step| {
+            let entered = step(phase, it, from);
+            if let Step::At(at) = it {
+                from = at;
+            }
+            entered
+        };
+        let steps = &self.steps;
+        // Every attempt enters the last two; only an answer completes them.
+        let whole =
+            if steps.connack == Step::NotEntered { Step::Unfinished } else { steps.connack };
         [
             Some((Phase::StartDelay, Some(self.started.saturating_sub(self.scheduled)))),
-            step(Phase::Token, self.token, self.started),
-            step(Phase::TcpConnect, self.tcp, token_at),
-            step(Phase::Connack, self.connack, self.sent),
+            next(Phase::Token, steps.token),
+            next(Phase::Dns, steps.dns),
+            next(Phase::TcpConnect, steps.tcp),
+            next(Phase::TlsHandshake, steps.tls),
+            next(Phase::WsUpgrade, steps.ws),
+            step(Phase::Connack, steps.connack, self.sent),
             step(Phase::Connect, whole, self.started),
             step(Phase::Response, whole, self.scheduled),
         ]
         .into_iter()
         .flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_phase_runs_from_the_end_of_the_one_before_and_connack_from_the_last_of_connect() {
+        let steps = Steps {
+            dns: Step::At(20),
+            tcp: Step::At(50),
+            tls: Step::At(110),
+            ws: Step::At(210),
+            connack: Step::At(1000),
+            ..Steps::default()
+        };
+        let attempt = Attempt {
+            client: 0,
+            kind: 0,
+            broker: 0,
+            minted_for: 0,
+            scheduled: 3,
+            started: 10,
+            steps,
+            sent: 300,
+            ended: 1000,
+            outcome: Outcome::Accepted,
+        };
+        let lengths: Vec<_> = attempt.phases().collect();
+        assert_eq!(
+            lengths,
+            [
+                (Phase::StartDelay, Some(7)),
+                (Phase::Dns, Some(10)),
+                (Phase::TcpConnect, Some(30)),
+                (Phase::TlsHandshake, Some(60)),
+                (Phase::WsUpgrade, Some(100)),
+                (Phase::Connack, Some(700)),
+                (Phase::Connect, Some(990)),
+                (Phase::Response, Some(997)),
+            ]
+        );
+        let failed = Attempt {
+            steps: Steps {
+                tls: Step::Unfinished,
+                ws: Step::NotEntered,
+                connack: Step::NotEntered,
+                ..steps
+            },
+            outcome: Outcome::TlsFailed("wrong_name"),
+            ..attempt
+        };
+        let unfinished: Vec<_> = failed
+            .phases()
+            .filter(|(_, length)| length.is_none())
+            .map(|(phase, _)| phase)
+            .collect();
+        assert_eq!(unfinished, [Phase::TlsHandshake, Phase::Connect, Phase::Response]);
     }
 }

@@ -5,6 +5,8 @@
 //! however the run ends.
 
 #[cfg(feature = "embedded")]
+pub mod certificates;
+#[cfg(feature = "embedded")]
 mod hook;
 #[cfg(feature = "embedded")]
 mod server;
@@ -37,10 +39,25 @@ const START_TIME: Duration = Duration::from_secs(20);
 pub struct Settings {
     /// Where it listens; port 0 for a free one.
     pub listen: SocketAddr,
+    /// What it shows of itself, where it speaks TLS.
+    pub tls: Option<ServerTls>,
+    /// Whether MQTT travels in a WebSocket.
+    pub ws: bool,
     /// The field of CONNECT that it looks for the token in.
     pub token_in: TokenIn,
     /// What verifies tokens.
     pub verifier: Verifier,
+}
+
+/// The TLS of an embedded broker, as PEM.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct ServerTls {
+    /// Its certificate.
+    pub certificate: String,
+    /// The private key of that.
+    pub private_key: String,
+    /// The authority of the client certificates that it asks for, where it does.
+    pub client_authority: Option<String>,
 }
 
 /// What verifies tokens in the embedded broker.
@@ -122,6 +139,8 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("listen", &self.listen)
+            .field("tls", &self.tls.is_some())
+            .field("ws", &self.ws)
             .field("token_in", &self.token_in)
             .field("verifier", &self.verifier)
             .finish()
@@ -131,6 +150,12 @@ impl fmt::Debug for Settings {
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.words())
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTls").field("certificate", &self.certificate).finish_non_exhaustive()
     }
 }
 
@@ -304,7 +329,13 @@ mod tests {
     use super::*;
 
     fn settings(verifier: Verifier) -> Settings {
-        Settings { listen: ([127, 0, 0, 1], 0).into(), token_in: TokenIn::Password, verifier }
+        Settings {
+            listen: ([127, 0, 0, 1], 0).into(),
+            tls: None,
+            ws: false,
+            token_in: TokenIn::Password,
+            verifier,
+        }
     }
 
     fn plugin(key: VerifyingKey) -> Verifier {

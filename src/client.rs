@@ -1,5 +1,12 @@
-//! The client's side of one connection: packets, sockets and local ports. It knows no statistics.
+//! The client's side of one connection: packets, sockets, local ports, and the layers between TCP and
+//! MQTT. It knows no statistics.
 
+mod layers;
+pub mod link;
 pub mod packet;
 pub mod port;
 pub mod socket;
+pub mod transport;
+mod upgrade;
+
+pub use layers::Handshake;

@@ -5,6 +5,7 @@ mod collector;
 mod connection;
 mod pace;
 pub mod progress;
+mod resolver;
 mod storm;
 mod target;
 mod worker;
@@ -85,6 +86,9 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     check_writable(&place)?;
     let environment = Environment::read(&limits);
     let mut targets = Targets::start(&plan)?;
+    for warning in &targets.warnings {
+        options.screen.warn(warning);
+    }
     let memory = resident();
     let estimate = Estimate::measure(&plan, clock, cpus())?;
     if estimate.waits {
@@ -106,7 +110,7 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
         return Err(Error::interrupted("interrupted before the storm: nothing was measured"));
     }
     let start = start_of_storm(&plan, clock, planned, &supply);
-    let storm = Arc::new(Storm::new(&plan, clock, start, &targets, limits.ports.clone()));
+    let storm = Arc::new(Storm::new(&plan, clock, start, &targets, limits.ports.clone())?);
     let mut collector = Collector::new(&storm, place, environment, &limits, &targets, memory);
     let threads = spawn(&storm, &signals, outlets, &mut collector)?;
     let collected = collector.collect(&supply, &signals, &mut options);

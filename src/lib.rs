@@ -25,5 +25,6 @@ pub mod report;
 pub mod results;
 pub mod scenario;
 pub mod supply;
+pub mod tls;
 pub mod token;
 pub mod verdict;

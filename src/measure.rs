@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 
 use crate::{
     attempt::{Attempt, Code, Outcome, Phase},
+    client::Handshake,
     clock::SECOND,
     verdict::{Expectation, Verdict},
 };
@@ -123,6 +124,8 @@ pub struct Measurements {
     pub findings: Vec<Finding>,
     /// Accepted clients.
     pub sessions: Sessions,
+    /// TLS handshakes that came to an end, by broker and by what they agreed on.
+    handshakes: Vec<(usize, Handshake, u64)>,
     /// CPU time that driving the clients took, in nanoseconds.
     pub cpu_ns: u64,
 }
@@ -148,6 +151,7 @@ impl Measurements {
             last_answer: None,
             findings: Vec::new(),
             sessions: Sessions::default(),
+            handshakes: Vec::new(),
             cpu_ns: 0,
         }
     }
@@ -163,6 +167,7 @@ impl Measurements {
         self.tallies.clear();
         self.slots.clear();
         self.findings.clear();
+        self.handshakes.clear();
         self.sessions = Sessions::default();
         (self.started, self.untimed, self.abandoned) = (0, 0, 0);
         (self.open, self.cpu_ns) = (0, 0);
@@ -250,6 +255,22 @@ impl Measurements {
         }
     }
 
+    /// Counts TLS handshakes with a broker.
+    pub fn shook_hands(&mut self, broker: usize, handshake: Handshake, count: u64) {
+        let is_it =
+            |known: &&mut (usize, Handshake, u64)| (known.0, known.1) == (broker, handshake);
+        match self.handshakes.iter_mut().find(is_it) {
+            Some((.., sum)) => *sum += count,
+            None => self.handshakes.push((broker, handshake, count)),
+        }
+    }
+
+    /// TLS handshakes with one broker or all, by what they agreed on.
+    pub fn handshakes(&self, broker: Option<usize>) -> impl Iterator<Item = (Handshake, u64)> {
+        let is_it = move |of: &&(usize, Handshake, u64)| broker.is_none_or(|broker| of.0 == broker);
+        self.handshakes.iter().filter(is_it).map(|(_, handshake, count)| (*handshake, *count))
+    }
+
     /// Adds what another recorder has seen.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.times.iter_mut().zip(&other.times) {
@@ -275,6 +296,9 @@ impl Measurements {
         }
         for (code, count) in &other.sessions.dropped {
             self.dropped(*code, *count);
+        }
+        for (broker, handshake, count) in &other.handshakes {
+            self.shook_hands(*broker, *handshake, *count);
         }
         let room = MOST_FINDINGS - self.findings.len().min(MOST_FINDINGS);
         self.findings.extend(other.findings.iter().take(room));
@@ -317,7 +341,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::attempt::{Close, Step};
+    use crate::attempt::{Close, Step, Steps};
 
     fn attempts() -> impl Strategy<Value = (Attempt, Expectation, Verdict)> {
         let outcomes = prop_oneof![
@@ -346,7 +370,6 @@ mod tests {
                 Step::At(_) => Step::Unfinished,
                 _ => Step::NotEntered,
             };
-            let token = Step::NotEntered;
             let attempt = Attempt {
                 client: 0,
                 minted_for: 0,
@@ -354,10 +377,8 @@ mod tests {
                 broker,
                 scheduled,
                 started,
-                token,
-                tcp,
+                steps: Steps { tcp, connack, ..Steps::default() },
                 sent: started + took / 2,
-                connack,
                 ended,
                 outcome,
             };

@@ -19,10 +19,11 @@ use crate::{
     error::{Error, Result},
     host::Limits,
     key::SigningKey,
-    policy::Policy,
+    policy::{self, Policy},
     scenario::{
         Arrivals, Load, LoadMode, Loaded, OnAnonymous, Protocol, Scenario, TokenIn, ValidityRule,
     },
+    tls::Tls,
     token::{fraction, mint::Mould, template::Names},
 };
 
@@ -63,6 +64,8 @@ pub struct Plan {
     pub reuse: u64,
     /// Tokens kept ready ahead of their use, where the scenario says so.
     pub ahead: Option<u64>,
+    /// How TLS is spoken, where a broker is behind it.
+    pub tls: Option<Tls>,
     /// What must hold at the end.
     pub thresholds: Vec<Threshold>,
     /// Sockets, descriptors and ports it needs.
@@ -110,13 +113,15 @@ impl Plan {
             .collect::<Result<Vec<_>>>()?;
         let mut warnings = Vec::new();
         let brokers = broker::resolve(&scenario.target, &mut warnings)?;
+        let tls = broker::tls(&scenario.target, &brokers, base, &mut warnings)?;
         let embedded = brokers.iter().any(Broker::is_embedded);
         let profile =
             scenario.target.profile.as_deref().unwrap_or(if embedded { "rmqtt" } else { "strict" });
         let mut algorithms: Vec<_> = keys.iter().map(|key| key.algorithm).collect();
         algorithms.sort_unstable();
         algorithms.dedup();
-        let policy = Policy::resolve(profile, &scenario.policy, algorithms)?;
+        let policy = Policy::resolve(profile, base, &scenario.policy, algorithms)?;
+        check_protocol(scenario.target.protocol, &policy)?;
         let names = Names::compile(&scenario.identity)?;
         let kinds = kinds::resolve(scenario, &policy, &keys, &mut warnings)?;
         kinds::check_claims(scenario, &policy, &names, embedded)?;
@@ -141,7 +146,7 @@ impl Plan {
             warn_of_plugin(&policy, keys.len(), &mut warnings);
         }
         warn_of_generated(scenario, &brokers, &mut warnings);
-        let resolved = written_out(scenario, &policy, &model, workers);
+        let resolved = written_out(loaded, &policy, &model, workers);
         let held = kinds::held_share(&kinds, &policy);
         let budget =
             Budget::resolve(scenario, &model, attempts, held, (brokers.len(), workers), limits)?;
@@ -167,6 +172,7 @@ impl Plan {
             model,
             attempts,
             workers,
+            tls,
             thresholds,
             budget,
             warnings,
@@ -230,8 +236,14 @@ impl Plan {
 }
 
 /// The scenario with what was left open decided: run again on another host, it is the same run.
-fn written_out(scenario: &Scenario, policy: &Policy, model: &Model, workers: usize) -> Scenario {
-    let mut resolved = scenario.clone();
+fn written_out(loaded: &Loaded, policy: &Policy, model: &Model, workers: usize) -> Scenario {
+    let mut resolved = loaded.scenario.clone();
+    if let Some(tls) = &mut resolved.target.tls {
+        let base = loaded.path.parent().unwrap_or_else(|| std::path::Path::new("."));
+        for file in [&mut tls.ca, &mut tls.crl, &mut tls.cert, &mut tls.key].into_iter().flatten() {
+            *file = policy::whole(&base.join(&*file));
+        }
+    }
     resolved.target.profile = Some(policy.profile.clone());
     resolved.policy = policy.settings();
     resolved.load.mode = Some(match model {
@@ -270,6 +282,22 @@ fn warn_of_generated(scenario: &Scenario, brokers: &[Broker], warnings: &mut Vec
             broker.label
         ));
     }
+}
+
+/// Refuses a version that the broker does not speak: it would say nothing about tokens, and RabbitMQ 3.10
+/// writes those of 5.0 into its log.
+fn check_protocol(protocol: Protocol, policy: &Policy) -> Result<()> {
+    if policy.protocols.contains(&protocol) {
+        return Ok(());
+    }
+    let shown = |protocol: &Protocol| u8::from(*protocol).to_string();
+    let spoken = policy.protocols.iter().map(shown).collect::<Vec<_>>().join(", ");
+    Err(Error::usage(format!(
+        "`target.protocol` is {}, but by the profile `{}` the broker speaks {spoken}",
+        shown(&protocol),
+        policy.profile
+    ))
+    .hint("`--set target.protocol=4` is MQTT 3.1.1; where the broker speaks more, say so: `policy.protocols = [4, 5]`"))
 }
 
 fn check_name(name: &str) -> Result<()> {

@@ -1,6 +1,11 @@
 //! What the broker promises, resolved: a profile with the scenario's `[policy]` over it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{self, Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +18,12 @@ use crate::{
 };
 
 /// The profiles that are built in, by name.
-const PROFILES: [(&str, &str); 2] = [
+const PROFILES: [(&str, &str); 7] = [
+    ("emqx", include_str!("../profiles/emqx.toml")),
+    ("ejabberd", include_str!("../profiles/ejabberd.toml")),
+    ("mosquitto-jwt", include_str!("../profiles/mosquitto-jwt.toml")),
+    ("rabbitmq-3.10", include_str!("../profiles/rabbitmq-3.10.toml")),
+    ("rabbitmq-4", include_str!("../profiles/rabbitmq-4.toml")),
     ("rmqtt", include_str!("../profiles/rmqtt.toml")),
     ("strict", include_str!("../profiles/strict.toml")),
 ];
@@ -23,6 +33,8 @@ const PROFILES: [(&str, &str); 2] = [
 pub struct Policy {
     /// The profile it started from.
     pub profile: String,
+    /// Versions of MQTT that are spoken.
+    pub protocols: Vec<Protocol>,
     /// Algorithms that are accepted.
     pub algorithms: Vec<Algorithm>,
     /// Claims whose value is checked.
@@ -41,6 +53,8 @@ pub struct Policy {
     pub refuses_with: CodeSet,
     /// Codes of the groups that have their own.
     pub refuses_group_with: BTreeMap<Group, CodeSet>,
+    /// By how much a refusal is delayed, on purpose.
+    pub refusal_delay: Duration,
     /// What closing without CONNACK is worth.
     pub silent_close: SilentClose,
     /// What becomes of a CONNECT without credentials.
@@ -73,23 +87,22 @@ impl CodeSet {
 }
 
 impl Policy {
-    /// The profile of that name with `settings` over it; `algorithms` are those of the keys.
+    /// The profile of that name, or in that file, with `settings` over it; `algorithms` are those of the
+    /// keys, and relative paths start from `folder`.
     ///
     /// # Errors
     /// When there is no such profile, or no code is left to refuse with.
     pub fn resolve(
         profile: &str,
+        folder: &Path,
         settings: &PolicySettings,
         algorithms: Vec<Algorithm>,
     ) -> Result<Self> {
-        let (_, text) = PROFILES.iter().find(|(name, _)| *name == profile).ok_or_else(|| {
-            Error::usage(format!("`target.profile` is `{profile}`, but there is no such profile"))
-                .hint(suggestion(profile, PROFILES.iter().map(|(name, _)| *name)))
-        })?;
-        let base: PolicySettings = toml::from_str(text)
-            .map_err(|error| Error::usage(format!("profile `{profile}` is broken: {error}")))?;
+        let (profile, base) = profile_settings(profile, folder)?;
+        let both = || vec![Protocol::V4, Protocol::V5];
         let policy = Self {
-            profile: profile.to_owned(),
+            profile,
+            protocols: settings.protocols.clone().or(base.protocols).unwrap_or_else(both),
             algorithms: settings.algorithms.clone().or(base.algorithms).unwrap_or(algorithms),
             checks: settings.checks.clone().or(base.checks).unwrap_or_default(),
             requires: settings.requires.clone().or(base.requires).unwrap_or_default(),
@@ -99,6 +112,7 @@ impl Policy {
             leeway: settings.leeway.or(base.leeway).unwrap_or_default(),
             refuses_with: CodeSet::default(),
             refuses_group_with: BTreeMap::new(),
+            refusal_delay: settings.refusal_delay.or(base.refusal_delay).unwrap_or_default(),
             silent_close: settings.silent_close.or(base.silent_close).unwrap_or_default(),
             anonymous: settings.anonymous.or(base.anonymous).unwrap_or_default(),
         };
@@ -130,6 +144,7 @@ impl Policy {
             |codes: &CodeSet| Codes { v4: Some(codes.v4.clone()), v5: Some(codes.v5.clone()) };
         let group = |group| self.refuses_group_with.get(&group).map(codes);
         PolicySettings {
+            protocols: Some(self.protocols.clone()),
             algorithms: Some(self.algorithms.clone()),
             checks: Some(self.checks.clone()),
             requires: Some(self.requires.clone()),
@@ -149,6 +164,7 @@ impl Policy {
                 encrypted: group(Group::Encrypted),
                 placement: group(Group::Placement),
             }),
+            refusal_delay: Some(self.refusal_delay),
             silent_close: Some(self.silent_close),
             anonymous: Some(self.anonymous),
         }
@@ -176,9 +192,69 @@ impl Policy {
     }
 }
 
+/// A path that means the same from everywhere.
+pub(crate) fn whole(path: &Path) -> PathBuf {
+    path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A profile that is built in, or read from a file; with its name, or its whole path.
+fn profile_settings(profile: &str, folder: &Path) -> Result<(String, PolicySettings)> {
+    if let Some((_, text)) = PROFILES.iter().find(|(name, _)| *name == profile) {
+        let settings = toml::from_str(text)
+            .map_err(|error| Error::usage(format!("profile `{profile}` is broken: {error}")))?;
+        return Ok((profile.to_owned(), settings));
+    }
+    if !profile.contains('/') && !profile.ends_with(".toml") {
+        return Err(Error::usage(format!(
+            "`target.profile` is `{profile}`, but there is no such profile"
+        ))
+        .hint(format!(
+            "{}; or give the path of your own, such as `my-broker.toml`",
+            suggestion(profile, PROFILES.iter().map(|(name, _)| *name))
+        )));
+    }
+    let path = folder.join(profile);
+    let within = |what: &str| Error::usage(format!("profile `{}`{what}", path.display()));
+    let text = fs::read_to_string(&path).map_err(|error| {
+        within(&format!(" can't be read: {error}"))
+            .hint("the path of a profile starts from the scenario's folder")
+    })?;
+    let settings = toml::from_str(&text)
+        .map_err(|error| within(&format!(": {}", error.to_string().trim_end())))?;
+    Ok((whole(&path).display().to_string(), settings))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn resolve(
+        profile: &str,
+        settings: &PolicySettings,
+        algorithms: Vec<Algorithm>,
+    ) -> Result<Policy> {
+        Policy::resolve(profile, Path::new("."), settings, algorithms)
+    }
+
+    #[test]
+    fn a_profile_is_read_from_a_file_and_a_broken_one_says_where() {
+        let policy = resolve("profiles/strict.toml", &PolicySettings::default(), vec![]).unwrap();
+        assert!(
+            policy.profile.starts_with('/') && policy.profile.ends_with("profiles/strict.toml")
+        );
+        assert!(policy.requires("exp"));
+        let folder = tempfile::tempdir().unwrap();
+        let mine = folder.path().join("mine.toml");
+        fs::write(&mine, "check = [\"exp\"]\n").unwrap();
+        let mine = Policy::resolve("mine.toml", folder.path(), &PolicySettings::default(), vec![]);
+        let message = mine.unwrap_err().to_string();
+        assert!(
+            message.contains("mine.toml") && message.contains("unknown field `check`"),
+            "{message}"
+        );
+        let missing = resolve("no/such.toml", &PolicySettings::default(), vec![]).unwrap_err();
+        assert!(missing.to_string().contains("can't be read"), "{missing}");
+    }
 
     fn settings(text: &str) -> PolicySettings {
         toml::from_str(text).unwrap()
@@ -187,16 +263,16 @@ mod tests {
     #[test]
     fn every_profile_that_is_built_in_resolves() {
         for (name, _) in PROFILES {
-            let policy =
-                Policy::resolve(name, &PolicySettings::default(), vec![Algorithm::HS256]).unwrap();
-            assert!(!policy.codes(Group::Time, Protocol::V4).is_empty(), "{name}");
-            assert!(!policy.codes(Group::Time, Protocol::V5).is_empty(), "{name}");
+            let policy = resolve(name, &PolicySettings::default(), vec![Algorithm::HS256]).unwrap();
+            for protocol in policy.protocols.clone() {
+                assert!(!policy.codes(Group::Time, protocol).is_empty(), "{name} {protocol:?}");
+            }
         }
     }
 
     #[test]
     fn the_scenario_overrides_the_profile_and_a_group_overrides_both() {
-        let policy = Policy::resolve(
+        let policy = resolve(
             "rmqtt",
             &settings("leeway = \"5s\"\nrefuses_with = { v5 = [0x86], signature = { v4 = [4] } }"),
             vec![Algorithm::HS256],
@@ -213,15 +289,17 @@ mod tests {
     fn a_policy_that_was_written_out_resolves_to_itself() {
         let written =
             settings("refuses_with = { v5 = [0x86], signature = { v4 = [4] } }\nleeway = \"3s\"");
-        let policy = Policy::resolve("rmqtt", &written, vec![Algorithm::ES256]).unwrap();
+        let policy = resolve("rmqtt", &written, vec![Algorithm::ES256]).unwrap();
         let text = toml::to_string(&policy.settings()).unwrap();
-        let again = Policy::resolve("rmqtt", &settings(&text), vec![]).unwrap();
+        let again = resolve("rmqtt", &settings(&text), vec![]).unwrap();
         assert_eq!(format!("{policy:?}"), format!("{again:?}"));
     }
 
     #[test]
     fn an_unknown_profile_lists_the_known_ones() {
-        let error = Policy::resolve("strickt", &PolicySettings::default(), vec![]).unwrap_err();
-        assert_eq!(error.way_out().unwrap(), "did you mean `strict`? There are: `rmqtt`, `strict`");
+        let error = resolve("strickt", &PolicySettings::default(), vec![]).unwrap_err();
+        let hint = error.way_out().unwrap();
+        assert!(hint.starts_with("did you mean `strict`? There are: `emqx`,"), "{hint}");
+        assert!(hint.contains("`rmqtt`") && hint.contains("path"), "{hint}");
     }
 }

@@ -27,7 +27,7 @@ pub use promise::{
     Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, RefusesWith, SilentClose,
     UnknownKid,
 };
-pub use target::{Protocol, Target, TokenIn};
+pub use target::{Protocol, Resolve, Target, Tls, TlsVersion, TokenIn};
 
 /// One scenario file.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]

@@ -213,7 +213,7 @@ mod tests {
     fn judge(settings: &str) -> Judge {
         let settings: PolicySettings = toml::from_str(settings).unwrap();
         Judge::new(
-            &Policy::resolve("strict", &settings, vec![]).unwrap(),
+            &Policy::resolve("strict", std::path::Path::new("."), &settings, vec![]).unwrap(),
             Protocol::V5,
             Duration::from_millis(100),
         )
@@ -332,7 +332,7 @@ mod tests {
         // before `exp`, and must be accepted, or at or after it, and must be refused.
         #[test]
         fn an_instant_answer_is_always_on_one_side(until in 0..1_000_000_i64, sent in 0..1_000_000_u64) {
-            let policy = Policy::resolve("strict", &PolicySettings::default(), vec![]).unwrap();
+            let policy = Policy::resolve("strict", std::path::Path::new("."), &PolicySettings::default(), vec![]).unwrap();
             let judge = Judge::new(&policy, Protocol::V4, Duration::ZERO);
             let expected = judge.expectation(Must::AcceptInTime, Validity { from: i64::MIN, until }, sent, sent);
             let right = if (sent as i64) < until { Expectation::Accept } else { Expectation::Refuse(Group::Time) };

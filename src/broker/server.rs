@@ -84,7 +84,7 @@ async fn build(settings: &Settings) -> Result<(MqttServer, SocketAddr)> {
 }
 
 fn listen(settings: &Settings) -> Result<Listener> {
-    Builder::new()
+    let mut builder = Builder::new()
         .name("tokenstorm")
         .laddr(settings.listen)
         .backlog(BACKLOG)
@@ -93,25 +93,49 @@ fn listen(settings: &Settings) -> Result<Listener> {
         .max_handshaking_limit(HANDSHAKES)
         .max_packet_size(MAX_PACKET)
         // A CONNECT without a user name would otherwise skip the verifier.
-        .allow_anonymous(matches!(settings.verifier, Verifier::Anonymous))
-        .bind()
-        .and_then(Listener::tcp)
-        .map_err(|error| {
-            Error::not_measured(format!(
-                "the embedded broker can't listen on `{}`: {error}",
-                settings.listen
-            ))
-            .hint("`--listen 127.0.0.1:0` takes a free port")
-        })
+        .allow_anonymous(matches!(settings.verifier, Verifier::Anonymous));
+    // Open until they are read, which is before this returns.
+    let mut _files = Vec::new();
+    if let Some(tls) = &settings.tls {
+        let mut path = |pem: &str| -> Result<String> {
+            let (path, file) = nameless(pem)?;
+            _files.push(file);
+            Ok(path)
+        };
+        builder =
+            builder.tls_cert(Some(path(&tls.certificate)?)).tls_key(Some(path(&tls.private_key)?));
+        if let Some(authority) = &tls.client_authority {
+            builder =
+                builder.tls_cross_certificate(true).tls_client_ca_certs(Some(path(authority)?));
+        }
+    }
+    let listener = builder.bind().and_then(|listener| match (&settings.tls, settings.ws) {
+        (None, false) => listener.tcp(),
+        (None, true) => listener.ws(),
+        (Some(_), false) => listener.tls(),
+        (Some(_), true) => listener.wss(),
+    });
+    listener.map_err(|error| {
+        Error::not_measured(format!(
+            "the embedded broker can't listen on `{}`: {error}",
+            settings.listen
+        ))
+        .hint("`--listen 127.0.0.1:0` takes a free port")
+    })
+}
+
+/// A file without a name, and the path by which its descriptor reaches it: a run kills its brokers, and
+/// nobody would be left to remove one that has a name.
+fn nameless(text: &str) -> Result<(String, File)> {
+    let mut file = tempfile::tempfile().map_err(|error| failed(&error))?;
+    file.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
+    Ok((format!("/proc/self/fd/{}", file.as_raw_fd()), file))
 }
 
 /// The keys and values with which the plugin is told its key.
 type PluginKey = Vec<(&'static str, Value)>;
 
 /// The plugin's settings of the key: a secret as it is, a public key in a file.
-///
-/// The file has no name, and is reached through its descriptor: a run kills its brokers, and nobody
-/// would be left to remove it.
 fn plugin_key(key: &VerifyingKey) -> Result<(PluginKey, Option<File>)> {
     match key {
         VerifyingKey::Secret(base64) => {
@@ -123,9 +147,7 @@ fn plugin_key(key: &VerifyingKey) -> Result<(PluginKey, Option<File>)> {
             Ok((key, None))
         }
         VerifyingKey::PublicPem(pem) => {
-            let mut file = tempfile::tempfile().map_err(|error| failed(&error))?;
-            file.write_all(pem.as_bytes()).map_err(|error| failed(&error))?;
-            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            let (path, file) = nameless(pem)?;
             let key = vec![
                 ("encrypt", Value::from("public-key")),
                 ("hmac_base64", Value::from(false)),

@@ -121,11 +121,14 @@ impl Connack {
             _ => {}
         }
         if bytes[0] != CONNACK {
-            return Self::Wrong(if matches!(bytes[0] >> 4, 1..=15) {
-                "another_packet"
-            } else {
-                "garbage"
-            });
+            return match bytes {
+                [21] | b"H" | b"HT" | b"HTT" => Self::Incomplete,
+                // An alert of TLS (RFC 8446, 5.1), which is how its servers answer to what is none.
+                [21, 3, ..] => Self::Wrong("tls"),
+                [b'H', b'T', b'T', b'P', ..] => Self::Wrong("http"),
+                [first, ..] if matches!(first >> 4, 1..=15) => Self::Wrong("another_packet"),
+                _ => Self::Wrong("garbage"),
+            };
         }
         let length = match mqttbytes::check(bytes.iter(), MAX_PACKET) {
             Ok(header) => header.frame_length(),
@@ -301,7 +304,9 @@ mod tests {
 
     #[test]
     fn what_is_no_connack_is_named() {
-        assert_eq!(Connack::read(b"HTTP/1.1 400", Protocol::V5), Connack::Wrong("another_packet"));
+        assert_eq!(Connack::read(b"HTTP/1.1 400", Protocol::V5), Connack::Wrong("http"));
+        assert_eq!(Connack::read(&[21, 3, 1, 0, 2, 2, 10], Protocol::V5), Connack::Wrong("tls"));
+        assert_eq!(Connack::read(&[0xD0, 0], Protocol::V5), Connack::Wrong("another_packet"));
         assert_eq!(Connack::read(&[0, 0, 0, 0], Protocol::V4), Connack::Wrong("garbage"));
         assert_eq!(
             Connack::read(&[0x20, 2, 7, 0], Protocol::V4),

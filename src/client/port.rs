@@ -24,13 +24,15 @@ pub struct PortWalk {
 }
 
 impl PortWalk {
-    /// Ports of worker `worker` of `workers` to any of `brokers`; `random` chooses where it starts.
+    /// Ports of worker `worker` of `workers` to the broker at `target`, one of `brokers`, from those of the
+    /// sources that are of its family; `random` chooses where it starts.
     ///
     /// Client `n` belongs to worker `n` modulo `workers` and goes to broker `n` modulo `brokers`, so
     /// workers whose numbers differ modulo the greatest common divisor of both never meet at a broker:
     /// they may share a range, and all ports of each broker are used.
     pub fn new(
         sources: &[IpAddr],
+        target: SocketAddr,
         ports: &RangeInclusive<u16>,
         (worker, workers): (usize, usize),
         brokers: usize,
@@ -42,7 +44,11 @@ impl PortWalk {
         let share = (all / workers.max(1)).max(1);
         let first = u32::from(*ports.start()) + (share * worker).min(all - share);
         Self {
-            sources: sources.to_vec(),
+            sources: sources
+                .iter()
+                .filter(|source| source.is_ipv4() == target.is_ipv4())
+                .copied()
+                .collect(),
             first: first as u16,
             count: share,
             steps: 0,
@@ -98,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_walk_uses_every_port_once_before_it_uses_one_again_and_never_the_target() {
-        let mut walk = PortWalk::new(&[], &(39_000..=41_000), (0, 1), 1, 12_345);
+        let mut walk = PortWalk::new(&[], TARGET, &(39_000..=41_000), (0, 1), 1, 12_345);
         let seen: Vec<u16> = (0..2000).map(|_| walk.next(TARGET).port()).collect();
         assert_eq!(seen.iter().collect::<HashSet<_>>().len(), 2000);
         assert!(!seen.contains(&40_000));
@@ -109,7 +115,7 @@ mod tests {
     fn workers_walk_ports_of_their_own() {
         let mut all = HashSet::new();
         for worker in 0..3 {
-            let mut walk = PortWalk::new(&[], &(32_768..=60_999), (worker, 3), 1, 99);
+            let mut walk = PortWalk::new(&[], TARGET, &(32_768..=60_999), (worker, 3), 1, 99);
             for _ in 0..9000 {
                 assert!(all.insert(walk.next(TARGET)), "two workers share a port");
             }
@@ -119,8 +125,9 @@ mod tests {
     #[test]
     fn every_broker_is_reached_from_all_ports_however_clients_fall_on_workers() {
         for (workers, brokers) in [(1, 3), (2, 2), (4, 2), (2, 4), (3, 2), (6, 4), (4, 6)] {
-            let walk =
-                |worker| PortWalk::new(&[], &(50_000..=50_119), (worker, workers), brokers, 7);
+            let walk = |worker| {
+                PortWalk::new(&[], TARGET, &(50_000..=50_119), (worker, workers), brokers, 7)
+            };
             let mut walks: Vec<Vec<PortWalk>> =
                 (0..workers).map(|worker| vec![walk(worker); brokers]).collect();
             let mut ports = vec![HashSet::new(); brokers];
@@ -136,7 +143,7 @@ mod tests {
     #[test]
     fn sources_take_turns() {
         let sources: Vec<IpAddr> = vec!["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap()];
-        let mut walk = PortWalk::new(&sources, &(32_768..=60_999), (0, 1), 1, 0);
+        let mut walk = PortWalk::new(&sources, TARGET, &(32_768..=60_999), (0, 1), 1, 0);
         let seen: Vec<SocketAddr> = (0..4).map(|_| walk.next(TARGET)).collect();
         assert_eq!(seen[0].port(), seen[1].port());
         assert_eq!(

@@ -1,7 +1,7 @@
 //! Non-blocking TCP sockets, opened from ports of our own choice.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
@@ -85,7 +85,24 @@ fn errno(error: nix::errno::Errno) -> Errno {
     Errno::from_raw_os_error(error as i32)
 }
 
-/// Opens a socket for a CONNECT of so many bytes, and begins to connect it.
+/// Whether this host has a route to an address: asked of the kernel, with nothing sent.
+///
+/// # Errors
+/// With the system's name of the reason.
+pub fn route(target: SocketAddr) -> Result<(), &'static str> {
+    let any: IpAddr = match target {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let connected = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(target));
+    connected.map_err(|error| match Errno::from_io_error(&error).map(failed) {
+        Some(Outcome::TcpFailed(why) | Outcome::LocalError(why)) => why,
+        _ => "other",
+    })
+}
+
+/// Opens a socket for a first packet of so many bytes, and begins to connect it; `usize::MAX` where several
+/// go to and fro.
 ///
 /// # Errors
 /// With the outcome of the attempt: `local_error` where the host has no descriptor, port or memory
@@ -250,7 +267,14 @@ mod tests {
             let mut all = Vec::new();
             for choice in choices() {
                 // Both walk the same ports, so the second meets those that the first has taken.
-                let mut walk = PortWalk::new(&sources, &some_ports(), (0, 1), 1, 0);
+                let mut walk = PortWalk::new(
+                    &sources,
+                    listener.local_addr().unwrap(),
+                    &some_ports(),
+                    (0, 1),
+                    1,
+                    0,
+                );
                 for (socket, accepted, from) in connected(&listener, &mut walk, choice, 100) {
                     assert!(some_ports().contains(&from.port()), "{choice:?} {from}");
                     assert!(
@@ -276,7 +300,7 @@ mod tests {
             .unwrap();
         let few = first..=first + 2;
         for choice in choices() {
-            let mut walk = PortWalk::new(&[], &few, (0, 1), 1, 0);
+            let mut walk = PortWalk::new(&[], listener.local_addr().unwrap(), &few, (0, 1), 1, 0);
             let held = connected(&listener, &mut walk, choice, 3);
             let target = listener.local_addr().unwrap();
             let fourth = open(target, &mut walk, choice, 400).unwrap_err();

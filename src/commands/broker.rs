@@ -18,7 +18,12 @@ pub(super) fn broker(arguments: &cli::Broker) -> Result<Exit> {
                 return Err(Error::usage("a key of this scenario is made for each run, so nobody could sign for this broker")
                     .hint("give the key a `secret_env`, a `secret_file` or a `private_key`"));
             }
-            Settings { listen: arguments.listen, ..engine::broker_settings(&plan)? }
+            if plan.brokers.iter().any(|broker| broker.is_embedded() && broker.tls) {
+                return Err(Error::usage("the certificate of `embedded+tls` is made for each run, so nobody could check this broker's")
+                    .hint("`--target embedded` serves the same without TLS"));
+            }
+            let ws = plan.brokers.iter().any(|broker| broker.is_embedded() && broker.ws.is_some());
+            Settings { listen: arguments.listen, ws, ..engine::broker_settings(&plan)? }
         }
         None => from_stdin()?,
     };

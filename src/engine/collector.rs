@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, Select, Sender};
 use self::validity::Watch;
 use super::{Finished, Options, progress::Snapshot, storm::Storm, target::Targets, worker::Report};
 use crate::{
-    attempt::{Outcome, Phase},
+    attempt::{Outcome, Phase, advice},
     clock::SECOND,
     error::{Error, Result},
     host::{Limits, process_cpu, resident},
@@ -244,7 +244,10 @@ impl Collector {
     /// Whether any attempt got further than the TCP handshake, or failed for a reason of ours.
     fn has_reached(&self) -> bool {
         self.all.tallies().iter().any(|(tally, _)| {
-            !matches!(tally.outcome, Outcome::TcpFailed(_) | Outcome::Timeout(Phase::TcpConnect))
+            !matches!(
+                tally.outcome,
+                Outcome::TcpFailed(_) | Outcome::Timeout(Phase::Dns | Phase::TcpConnect)
+            )
         })
     }
 
@@ -274,14 +277,17 @@ impl Collector {
             .collect();
         let brokers: Vec<String> =
             self.storm.targets.iter().map(|target| format!("`{target}`")).collect();
+        let usual =
+            "start the broker, or check `[target] brokers`; `--target embedded` brings one along";
+        let most = counts.iter().max_by_key(|(_, count)| **count);
+        let told =
+            most.and_then(|(outcome, _)| advice(outcome.name(), &outcome.code().to_string()));
         Err(Error::not_measured(format!(
             "no broker answers at {}: {}",
             brokers.join(", "),
             reasons.join(", ")
         ))
-        .hint(
-            "start the broker, or check `[target] brokers`; `--target embedded` brings one along",
-        ))
+        .hint(told.map_or_else(|| usual.to_owned(), |told| format!("{told}; {usual}"))))
     }
 
     fn snapshot(&self, second: u64, seen: &Measurements, is_holding: bool) -> Snapshot {
@@ -382,6 +388,7 @@ impl Collector {
                 })
                 .collect(),
             sessions: tables::sessions(all),
+            tls: tables::tls(all, None),
             throughput: tables::throughput(plan, all, self.storm.start),
             generator,
             thresholds: Vec::new(),

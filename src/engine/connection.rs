@@ -1,19 +1,26 @@
 //! One connection of a worker: its state, and the attempt it stands for.
 
-use std::os::fd::OwnedFd;
-
 use bytes::BytesMut;
 
 use crate::{
-    attempt::{Attempt, Outcome, Phase, Step},
+    attempt::{Attempt, Outcome, Phase, Step, Steps},
+    client::link::Link,
     verdict::Validity,
 };
 
-/// Where a connection stands.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Where a connection stands; in the order in which an attempt passes through them.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum State {
+    /// It has its token, and nothing else.
+    Starting,
+    /// The broker's name is being looked up.
+    Resolving,
     /// The TCP handshake is under way.
     Connecting,
+    /// The TLS handshake is.
+    Securing,
+    /// The upgrade to WebSocket is.
+    Upgrading,
     /// CONNECT is handed over, not all of it taken yet.
     Sending,
     /// CONNECT is sent, CONNACK awaited.
@@ -28,7 +35,8 @@ pub(super) enum State {
 /// A connection. Small: there is one for every client that is connected.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) socket: OwnedFd,
+    /// None before there is a socket.
+    pub(super) link: Option<Link>,
     /// Tells it from others that had its place before.
     pub(super) generation: u32,
     pub(super) state: State,
@@ -43,9 +51,15 @@ pub(super) struct Connection {
     pub(super) scheduled: u64,
     pub(super) started: u64,
     pub(super) token: Step,
-    /// When the first of CONNECT was handed over.
+    /// When the name was resolved; 0 here and below where the phase is not part of the attempt.
+    pub(super) dns_at: u64,
+    /// When the TCP connection stood and the first byte was handed over.
     pub(super) tcp_at: u64,
-    /// When the last of it was.
+    /// When the TLS handshake was over.
+    pub(super) tls_at: u64,
+    /// When the connection was upgraded to WebSocket.
+    pub(super) ws_at: u64,
+    /// When the last of CONNECT was handed over.
     pub(super) sent_at: u64,
     pub(super) validity: Validity,
     /// When an accepted client leaves.
@@ -60,20 +74,33 @@ pub(super) struct Connection {
 impl Connection {
     /// Whether its attempt has no outcome yet.
     pub(super) fn in_flight(&self) -> bool {
-        matches!(self.state, State::Connecting | State::Sending | State::Awaiting)
+        self.state < State::Holding
     }
 
     /// The phase that a deadline would find it in.
     pub(super) fn phase(&self) -> Phase {
-        if self.state == State::Connecting { Phase::TcpConnect } else { Phase::Connack }
+        match self.state {
+            State::Resolving => Phase::Dns,
+            State::Connecting => Phase::TcpConnect,
+            State::Securing => Phase::TlsHandshake,
+            State::Upgrading => Phase::WsUpgrade,
+            _ => Phase::Connack,
+        }
     }
 
     /// Its attempt, ended like this.
     pub(super) fn attempt(&self, outcome: Outcome, ended: u64) -> Attempt {
-        let (tcp, connack) = match (self.state, outcome.is_answer()) {
-            (State::Connecting, _) => (Step::Unfinished, Step::NotEntered),
-            (_, true) => (Step::At(self.tcp_at), Step::At(ended)),
-            (_, false) => (Step::At(self.tcp_at), Step::Unfinished),
+        let step = |in_state, at| match at {
+            0 if self.state == in_state => Step::Unfinished,
+            0 => Step::NotEntered,
+            at => Step::At(at),
+        };
+        let connack = if outcome.is_answer() {
+            Step::At(ended)
+        } else if self.state >= State::Sending {
+            Step::Unfinished
+        } else {
+            Step::NotEntered
         };
         Attempt {
             client: self.client,
@@ -82,10 +109,15 @@ impl Connection {
             broker: usize::from(self.broker),
             scheduled: self.scheduled,
             started: self.started,
-            token: self.token,
-            tcp,
+            steps: Steps {
+                token: self.token,
+                dns: step(State::Resolving, self.dns_at),
+                tcp: step(State::Connecting, self.tcp_at),
+                tls: step(State::Securing, self.tls_at),
+                ws: step(State::Upgrading, self.ws_at),
+                connack,
+            },
             sent: self.sent_at,
-            connack,
             ended,
             outcome,
         }

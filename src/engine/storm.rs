@@ -1,15 +1,21 @@
 //! What all workers of a run share, and never change.
 
 use std::{
-    net::SocketAddr,
     ops::RangeInclusive,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
-use super::target::Targets;
+use crossbeam_channel::Sender;
+
+use super::{
+    resolver::{self, Ask},
+    target::{Spot, Target, Targets},
+};
 use crate::{
+    client::transport::Transport,
     clock::{Clock, nanoseconds},
+    error::Result,
     measure::Measurements,
     plan::Plan,
     token::mixed,
@@ -38,10 +44,10 @@ pub(super) struct Storm {
     pub(super) room: u64,
     /// Keep alive in seconds.
     pub(super) keep_alive: u16,
-    /// Where the brokers are.
-    pub(super) targets: Vec<SocketAddr>,
-    /// Whether they are on this host.
-    pub(super) is_loopback: Vec<bool>,
+    /// Where the brokers are, and how they are spoken to.
+    pub(super) targets: Vec<Target>,
+    /// What names are looked up by, where attempts do that.
+    pub(super) resolver: Option<Sender<Ask>>,
     pub(super) judge: Judge,
     pub(super) ports: RangeInclusive<u16>,
     /// Where the walk over the ports starts: another place in every process.
@@ -49,15 +55,19 @@ pub(super) struct Storm {
 }
 
 impl Storm {
+    ///
+    /// # Errors
+    /// When names are to be looked up, and no thread can be started for that.
     pub(super) fn new(
         plan: &Arc<Plan>,
         clock: Clock,
         start: u64,
         targets: &Targets,
         ports: RangeInclusive<u16>,
-    ) -> Self {
+    ) -> Result<Self> {
         let load = plan.load();
-        Self {
+        let has_names = targets.all.iter().any(|target| matches!(target.spot, Spot::Named(..)));
+        Ok(Self {
             clock,
             start,
             warm: start + nanoseconds(load.warmup),
@@ -71,16 +81,21 @@ impl Storm {
             sockets: AtomicU64::new(0),
             room: plan.budget.room(),
             keep_alive: keep_alive(load.keep_alive),
-            is_loopback: targets
-                .addresses
-                .iter()
-                .map(|address| address.ip().is_loopback())
-                .collect(),
-            targets: targets.addresses.clone(),
+            targets: targets.all.clone(),
+            resolver: if has_names { Some(resolver::start()?) } else { None },
             judge: Judge::new(&plan.policy, plan.protocol, plan.scenario.target.clock_uncertainty),
             ports,
             random: mixed(u64::from(std::process::id()), clock.wall(start) as u64) as u32,
             plan: Arc::clone(plan),
+        })
+    }
+
+    /// How a worker speaks to a broker: with TLS settings of its own, where there are any.
+    pub(super) fn transport(&self, target: &Target) -> Transport {
+        let tls = target.tls.as_ref().zip(self.plan.tls.as_ref());
+        Transport {
+            tls: tls.map(|((config, name), how)| (how.apart(config), name.clone())),
+            ws: target.ws.clone(),
         }
     }
 

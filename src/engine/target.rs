@@ -2,52 +2,171 @@
 
 use std::{
     collections::BTreeMap,
-    net::{SocketAddr, ToSocketAddrs},
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use rustls::{ClientConfig, pki_types::ServerName};
 use serde_json::Value;
 
+use super::resolver::{lookup, usable};
 use crate::{
-    broker::{Bound, Embedded, HookKey, Settings, Verifier, VerifyingKey},
+    attempt::Phase,
+    broker::{Bound, Embedded, HookKey, ServerTls, Settings, Verifier, VerifyingKey},
+    client::{socket, transport::Endpoint},
     error::{Error, Result},
     key::{self, material::random_secret},
-    plan::{Plan, broker::Place},
-    scenario::Check,
+    plan::{
+        Plan,
+        broker::{Broker, Place},
+    },
+    scenario::{Check, Resolve},
+    tls::Made,
     token::{Kind, recipe::Form},
 };
 
 /// The brokers of a run. Embedded ones end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Targets {
-    pub(super) addresses: Vec<SocketAddr>,
+    /// In the order of the plan.
+    pub(super) all: Vec<Target>,
     /// Embedded brokers by label: what verifies tokens in them.
     pub(super) verifiers: BTreeMap<String, String>,
     /// Whether a broker may share this host's CPU with the harness.
     pub(super) shares_host: bool,
+    /// What the user should know before the storm.
+    pub(super) warnings: Vec<String>,
     embedded: Vec<(String, Embedded)>,
+}
+
+/// One broker of a run.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    /// Where it is.
+    pub(super) spot: Spot,
+    /// What its clients are set up with and the name its certificate must have, where it is behind TLS.
+    pub(super) tls: Option<(ClientConfig, ServerName<'static>)>,
+    /// Where its WebSocket is.
+    pub(super) ws: Option<Arc<Endpoint>>,
+}
+
+/// Where a broker is.
+#[derive(Clone, Debug)]
+pub(super) enum Spot {
+    /// At these addresses; clients take turns.
+    At(Vec<SocketAddr>),
+    /// At what each attempt finds this name to be.
+    Named(Arc<str>, u16),
+    /// Nowhere that this host could reach: what was to be reached, how the attempts fail, and in which phase.
+    Nowhere(String, &'static str, Phase),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.spot {
+            Spot::At(addresses) => {
+                let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                f.write_str(&shown.join(" and "))
+            }
+            Spot::Named(host, port) => write!(f, "{host}:{port}"),
+            Spot::Nowhere(host, ..) => f.write_str(host),
+        }
+    }
 }
 
 impl Targets {
     /// Starts the embedded brokers and resolves the names of the others.
     pub(super) fn start(plan: &Plan) -> Result<Self> {
-        let (mut addresses, mut verifiers, mut embedded) =
-            (Vec::new(), BTreeMap::new(), Vec::new());
+        let mut targets = Self {
+            all: Vec::new(),
+            verifiers: BTreeMap::new(),
+            shares_host: false,
+            warnings: Vec::new(),
+            embedded: Vec::new(),
+        };
         for broker in &plan.brokers {
-            let address = match &broker.place {
-                Place::Embedded => {
-                    let started = Embedded::start(&settings(plan)?)?;
-                    verifiers.insert(broker.label.clone(), started.verifier().to_owned());
-                    let address = started.address();
-                    embedded.push((broker.label.clone(), started));
-                    address
+            let target = match &broker.place {
+                Place::Embedded => targets.start_embedded(plan, broker)?,
+                Place::Remote { host, port } => {
+                    let spot = targets.spot(plan, host, *port)?;
+                    remote(plan, broker, host, *port, spot)?
                 }
-                Place::Tcp { host, port } => resolve(plan, host, *port)?,
             };
-            addresses.push(address);
+            targets.all.push(target);
         }
-        let shares_host = addresses.iter().any(|address| address.ip().is_loopback());
-        Ok(Self { addresses, verifiers, shares_host, embedded })
+        targets.shares_host = targets.all.iter().any(|target| match &target.spot {
+            Spot::At(addresses) => addresses.iter().any(|address| address.ip().is_loopback()),
+            Spot::Named(host, _) => &**host == "localhost",
+            Spot::Nowhere(..) => false,
+        });
+        Ok(targets)
+    }
+
+    fn start_embedded(&mut self, plan: &Plan, broker: &Broker) -> Result<Target> {
+        let mut settings = settings(plan)?;
+        settings.ws = broker.ws.is_some();
+        let mut tls = None;
+        if broker.tls
+            && let Some(how) = &plan.tls
+        {
+            let (server, made) = certificates(plan)?;
+            settings.tls = Some(server);
+            tls = Some((how.config(Some(&made))?, how.server_name("localhost")?));
+        }
+        let started = Embedded::start(&settings)?;
+        self.verifiers.insert(broker.label.clone(), started.verifier().to_owned());
+        let address = started.address();
+        self.embedded.push((broker.label.clone(), started));
+        let endpoint = |path: &String| endpoint(&address.to_string(), path);
+        Ok(Target { spot: Spot::At(vec![address]), tls, ws: broker.ws.as_ref().map(endpoint) })
+    }
+
+    /// Where a broker is, as far as that is looked for before the storm.
+    fn spot(&mut self, plan: &Plan, host: &str, port: u16) -> Result<Spot> {
+        let is_name = host.parse::<IpAddr>().is_err();
+        if is_name && plan.scenario.target.resolve == Resolve::Each {
+            return Ok(Spot::Named(host.into(), port));
+        }
+        let found = match lookup(host, port) {
+            Ok(found) => found,
+            Err(why) => {
+                self.warnings.push(format!("the name `{host}` can't be resolved: {why}"));
+                return Ok(Spot::Nowhere(format!("{host}:{port}"), "dns", Phase::Dns));
+            }
+        };
+        let mut addresses = usable(&found, plan.sources());
+        if addresses.is_empty() {
+            return Err(Error::usage(format!(
+                "`load.source_addresses` can't reach `{host}`: no address of the same family"
+            ))
+            .hint("IPv4 sources reach IPv4 brokers, IPv6 sources IPv6 brokers"));
+        }
+        if let Some(address) = addresses.iter().find(|address| !address.ip().is_loopback())
+            && !plan.scenario.target.authorized
+        {
+            return Err(Error::usage(format!(
+                "`{host}` is {}, which is not on this host",
+                address.ip()
+            ))
+            .hint("if you may load it, say so: `--authorized`"));
+        }
+        let mut no_route = None;
+        addresses.retain(|address| match socket::route(*address) {
+            Ok(()) => true,
+            Err(why) => {
+                self.warnings.push(format!("this host can't reach {address}: {why}"));
+                no_route = Some(why);
+                false
+            }
+        });
+        Ok(match no_route {
+            Some(why) if addresses.is_empty() => {
+                Spot::Nowhere(format!("{host}:{port}"), why, Phase::TcpConnect)
+            }
+            _ => Spot::At(addresses),
+        })
     }
 
     /// Labels of embedded brokers that have ended by themselves.
@@ -60,40 +179,37 @@ impl Targets {
     }
 }
 
-/// The first address of a name that the source addresses can reach.
-fn resolve(plan: &Plan, host: &str, port: u16) -> Result<SocketAddr> {
-    let found: Vec<SocketAddr> = (host, port)
-        .to_socket_addrs()
-        .map_err(|error| {
-            Error::not_measured(format!("the broker's name `{host}` can't be resolved: {error}"))
-        })?
-        .collect();
-    let sources = plan.sources();
-    let fits =
-        |address: &&SocketAddr| sources.iter().all(|source| source.is_ipv4() == address.is_ipv4());
-    // IPv4 first: where a broker listens on one family only, it is mostly that.
-    let mut usable: Vec<&SocketAddr> = found.iter().filter(fits).collect();
-    usable.sort_by_key(|address| !address.is_ipv4());
-    let address = usable.first().copied().copied().ok_or_else(|| {
-        Error::usage(format!(
-            "`load.source_addresses` can't reach `{host}`: no address of the same family"
-        ))
-        .hint("IPv4 sources reach IPv4 brokers, IPv6 sources IPv6 brokers")
-    })?;
-    if !address.ip().is_loopback() && !plan.scenario.target.authorized {
-        return Err(Error::usage(format!(
-            "`{host}` is {}, which is not on this host",
-            address.ip()
-        ))
-        .hint("if you may load it, say so: `--authorized`"));
-    }
-    Ok(address)
+fn remote(plan: &Plan, broker: &Broker, host: &str, port: u16, spot: Spot) -> Result<Target> {
+    let tls = match &plan.tls {
+        Some(how) if broker.tls => Some((how.config(None)?, how.server_name(host)?)),
+        _ => None,
+    };
+    let shown =
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    Ok(Target { spot, tls, ws: broker.ws.as_ref().map(|path| endpoint(&shown, path)) })
+}
+
+fn endpoint(host: &str, path: &str) -> Arc<Endpoint> {
+    Arc::new(Endpoint { host: host.to_owned(), path: path.to_owned() })
+}
+
+#[cfg(feature = "embedded")]
+fn certificates(plan: &Plan) -> Result<(ServerTls, Made)> {
+    let is_mutual = plan.scenario.target.tls.as_ref().is_some_and(|tls| tls.generate);
+    crate::broker::certificates::make(is_mutual)
+}
+
+#[cfg(not(feature = "embedded"))]
+fn certificates(_: &Plan) -> Result<(ServerTls, Made)> {
+    Err(crate::broker::without())
 }
 
 /// What an embedded broker is told: keys and checks follow from the plan.
 pub(crate) fn settings(plan: &Plan) -> Result<Settings> {
     Ok(Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        tls: None,
+        ws: false,
         token_in: plan.token_in,
         verifier: verifier(plan)?,
     })

@@ -4,18 +4,20 @@
 //! in `epoll_pwait2` with a timeout in nanoseconds, so that pacing needs no timer of its own.
 
 mod answer;
+mod connect;
 mod launch;
 mod session;
 
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
+    net::SocketAddr,
     num::NonZeroU64,
     os::fd::OwnedFd,
     sync::{Arc, atomic::Ordering},
 };
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::{
     buffer::spare_capacity,
     event::{
@@ -29,13 +31,15 @@ use slab::Slab;
 use super::{
     connection::{Connection, Key, State},
     pace::Pace,
+    resolver::Answer,
     storm::Storm,
 };
 use crate::{
-    attempt::{Attempt, Outcome, Phase, Step},
+    attempt::{Attempt, Outcome, Phase, Step, Steps},
     client::{
         port::PortWalk,
         socket::{self, PortChoice},
+        transport::Transport,
     },
     clock::SECOND,
     error::{Error, Result},
@@ -88,7 +92,12 @@ pub(super) struct Worker {
     generation: u32,
     /// Attempts without an outcome that have a connection.
     in_flight: u64,
-    walks: Vec<PortWalk>,
+    /// How each broker is spoken to.
+    transports: Vec<Transport>,
+    /// Local ports for each broker, by its address: few of these, so a list is searched faster than a map.
+    walks: Vec<Vec<(SocketAddr, PortWalk)>>,
+    answers: Receiver<Answer>,
+    reply: Sender<Answer>,
     choice: PortChoice,
     /// Deadlines of attempts, in the order in which they started.
     deadlines: VecDeque<(u64, Key)>,
@@ -102,6 +111,7 @@ pub(super) struct Worker {
     /// Tokens whose attempts did not wait for them long enough.
     unwanted: u64,
     next_client: u64,
+    number: usize,
     workers: u64,
     /// Mints again what has lain too long; made on first use.
     minter: Option<Minter>,
@@ -148,8 +158,7 @@ impl Worker {
         epoll::wait(&epoll, spare_capacity(&mut Vec::<Event>::with_capacity(1)), Some(&at_once))
             .map_err(no_epoll)?;
         let brokers = plan.brokers.len();
-        let walk =
-            PortWalk::new(plan.sources(), &storm.ports, (number, workers), brokers, storm.random);
+        let (reply, answers) = unbounded();
         let sockets = (plan.budget.sockets as usize / workers).min(1 << 20);
         Ok(Self {
             pace: Pace::new(plan, number, workers, storm.start),
@@ -157,7 +166,10 @@ impl Worker {
             connections: Slab::with_capacity(sockets),
             generation: 0,
             in_flight: 0,
-            walks: vec![walk; brokers],
+            transports: storm.targets.iter().map(|target| storm.transport(target)).collect(),
+            walks: vec![Vec::new(); brokers],
+            answers,
+            reply,
             choice: PortChoice::of_this_kernel(),
             deadlines: VecDeque::new(),
             alarms: BinaryHeap::new(),
@@ -166,6 +178,7 @@ impl Worker {
             waiting: VecDeque::new(),
             unwanted: 0,
             next_client: number as u64,
+            number,
             workers: workers as u64,
             minter: None,
             renewed: Vec::new(),
@@ -240,28 +253,36 @@ impl Worker {
     fn on_event(&mut self, key: Key, flags: EventFlags) {
         if key == Key::BELL {
             self.signal.hush();
+            self.on_names();
             return;
         }
         let place = key.place();
-        let is_current = |connection: &Connection| connection.generation == key.generation();
-        let Some(connection) = self.connections.get(place).filter(|found| is_current(found)) else {
-            return;
-        };
+        let is_current = |connection: &&mut Connection| connection.generation == key.generation();
+        let Some(connection) = self.connections.get_mut(place).filter(is_current) else { return };
         let ends = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+        let has_input = flags.contains(EventFlags::IN) || ends;
+        let is_layered = connection.link.as_mut().is_some_and(|link| {
+            link.wake(ends);
+            link.is_layered()
+        });
         match connection.state {
             State::Connecting if flags.intersects(EventFlags::ERR | EventFlags::HUP) => {
-                let outcome = socket::pending_error(&connection.socket)
-                    .map_or(Outcome::TcpFailed("other"), socket::failed);
+                let error =
+                    connection.link.as_ref().and_then(|link| socket::pending_error(link.socket()));
+                let outcome = error.map_or(Outcome::TcpFailed("other"), socket::failed);
                 self.conclude(place, outcome, self.storm.clock.now());
             }
-            State::Connecting | State::Sending if flags.contains(EventFlags::OUT) => {
-                self.send_connect(place);
-                if flags.contains(EventFlags::IN) || ends {
+            State::Connecting | State::Securing | State::Upgrading | State::Sending
+                if flags.contains(EventFlags::OUT) || is_layered =>
+            {
+                self.advance(place);
+                if has_input {
                     self.read(place, key, ends);
                 }
             }
             State::Connecting => {}
-            _ if flags.contains(EventFlags::IN) || ends => self.read(place, key, ends),
+            _ if has_input => self.read(place, key, ends),
+            _ if is_layered => self.flush(place),
             _ => {}
         }
         // Arrivals do not wait for the rest of the events.
@@ -327,10 +348,8 @@ impl Worker {
                 broker: self.storm.plan.broker_of(waiting.client),
                 scheduled: waiting.scheduled,
                 started: waiting.started,
-                token: Step::Unfinished,
-                tcp: Step::NotEntered,
+                steps: Steps { token: Step::Unfinished, ..Steps::default() },
                 sent: waiting.started,
-                connack: Step::NotEntered,
                 ended: now,
                 outcome: Outcome::Timeout(Phase::Token),
             };
@@ -371,7 +390,7 @@ impl Worker {
     fn give_up(&mut self) {
         self.recorder.abandoned += self.in_flight + self.waiting.len() as u64;
         self.waiting.clear();
-        for (_, connection) in &self.connections {
+        for (_, connection) in &mut self.connections {
             if connection.state == State::Holding {
                 session::say_goodbye(connection);
             }
@@ -384,7 +403,9 @@ impl Worker {
     fn close(&mut self, place: usize) {
         // Closing the socket takes it out of the epoll set.
         let Some(closed) = self.connections.try_remove(place) else { return };
-        self.storm.sockets.fetch_sub(1, Ordering::Relaxed);
+        if closed.link.is_some() {
+            self.storm.sockets.fetch_sub(1, Ordering::Relaxed);
+        }
         self.left_open -= usize::from(closed.state == State::Leaving);
     }
 }

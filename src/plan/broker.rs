@@ -1,24 +1,32 @@
 //! Where the brokers are: URLs taken apart, and what may be loaded without asking.
 
-use std::net::IpAddr;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+};
 
 use url::{Host, Url};
 
 use crate::{
     error::{Error, Result},
     scenario::Target,
+    tls::Tls,
 };
 
-/// The port of MQTT over TCP (IANA).
-const MQTT_PORT: u16 = 1883;
+/// The path of a WebSocket where the URL has none: what most brokers listen on.
+const WS_PATH: &str = "/mqtt";
 
 /// One broker of the target.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Broker {
-    /// What the results call it: its URL as written, or `embedded`.
+    /// What the results call it: its URL as written, or `embedded` and the like.
     pub label: String,
     /// Where it is.
     pub place: Place,
+    /// Whether it is behind TLS.
+    pub tls: bool,
+    /// The path of its WebSocket, where MQTT travels in one.
+    pub ws: Option<String>,
 }
 
 /// Where a broker is.
@@ -26,8 +34,8 @@ pub struct Broker {
 pub enum Place {
     /// Started and stopped by the run, on a free loopback port.
     Embedded,
-    /// Reached over TCP.
-    Tcp {
+    /// Reached over the network.
+    Remote {
         /// A name or an address.
         host: String,
         /// The TCP port.
@@ -45,13 +53,39 @@ impl Broker {
     pub fn is_loopback(&self) -> bool {
         match &self.place {
             Place::Embedded => true,
-            Place::Tcp { host, .. } => {
-                host == "localhost"
-                    || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+            Place::Remote { host, .. } => {
+                host == "localhost" || self.address().is_some_and(|address| address.is_loopback())
             }
         }
     }
+
+    /// Its address, where that is written and no name.
+    pub fn address(&self) -> Option<IpAddr> {
+        match &self.place {
+            Place::Embedded => Some(Ipv4Addr::LOCALHOST.into()),
+            Place::Remote { host, .. } => host.parse().ok(),
+        }
+    }
 }
+
+/// The schemes of brokers' URLs, with the port that each has by default (IANA), and whether there is TLS
+/// and WebSocket.
+const SCHEMES: [(&str, u16, bool, bool); 4] = [
+    ("mqtt", 1883, false, false),
+    ("mqtts", 8883, true, false),
+    ("ws", 80, false, true),
+    ("wss", 443, true, true),
+];
+
+/// The brokers that a run starts.
+const EMBEDDED: [(&str, bool, bool); 4] = [
+    ("embedded", false, false),
+    ("embedded+tls", true, false),
+    ("embedded+ws", false, true),
+    ("embedded+wss", true, true),
+];
+
+const HINT: &str = "a broker is `mqtt://host:port`, `mqtts://host:port`, `ws://host:port/path`, `wss://host:port/path`, `embedded`, `embedded+tls`, `embedded+ws` or `embedded+wss`";
 
 /// Takes the brokers of `[target]` apart.
 ///
@@ -62,9 +96,12 @@ pub fn resolve(target: &Target, warnings: &mut Vec<String>) -> Result<Vec<Broker
     for written in &target.brokers {
         let mut broker = parse(written).map_err(|error| error.within("`target.brokers`"))?;
         if broker.is_embedded() {
-            let earlier = brokers.iter().filter(|earlier| earlier.is_embedded()).count();
+            let is_alike = |earlier: &&Broker| {
+                earlier.is_embedded() && (earlier.tls, &earlier.ws) == (broker.tls, &broker.ws)
+            };
+            let earlier = brokers.iter().filter(is_alike).count();
             if earlier > 0 {
-                broker.label = format!("embedded-{}", earlier + 1);
+                broker.label = format!("{written}-{}", earlier + 1);
             }
         } else if brokers.contains(&broker) {
             return Err(Error::usage(format!("`target.brokers` names `{written}` twice"))
@@ -75,9 +112,11 @@ pub fn resolve(target: &Target, warnings: &mut Vec<String>) -> Result<Vec<Broker
                 return Err(Error::usage(format!("`{written}` is not on this host, and loading it is not authorized"))
                     .hint("if you may load it, say so: `--authorized`, or `authorized = true` under `[target]`"));
             }
-            warnings.push(format!(
-                "tokens go to `{written}` unencrypted: whoever is on the way can read and use them"
-            ));
+            if !broker.tls {
+                warnings.push(format!(
+                    "tokens go to `{written}` unencrypted: whoever is on the way can read and use them"
+                ));
+            }
         }
         brokers.push(broker);
     }
@@ -88,17 +127,64 @@ pub fn resolve(target: &Target, warnings: &mut Vec<String>) -> Result<Vec<Broker
     Ok(brokers)
 }
 
+/// Resolves `[target.tls]`; `None` where no broker is behind TLS.
+///
+/// # Errors
+/// When it can't be used, or would say nothing.
+pub fn tls(
+    target: &Target,
+    brokers: &[Broker],
+    base: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Tls>> {
+    if !brokers.iter().any(|broker| broker.tls) {
+        return match &target.tls {
+            Some(_) => Err(Error::usage("`[target.tls]` is given, but no broker is behind TLS")
+                .hint("write `mqtts://` or `wss://`, or leave it out")),
+            None => Ok(None),
+        };
+    }
+    let settings = target.tls.clone().unwrap_or_default();
+    let tls = Tls::load(&settings, base)?;
+    let is_foreign = |broker: &&Broker| broker.tls && !broker.is_embedded();
+    let embedded = brokers.iter().any(|broker| broker.tls && broker.is_embedded());
+    let only_own = "an embedded broker and its certificates are made for each run";
+    if settings.generate && brokers.iter().any(|broker| is_foreign(&broker)) {
+        return Err(Error::usage(
+            "`target.tls.generate` makes a certificate that no broker but an embedded one knows",
+        )
+        .hint("give `target.tls.cert` and `target.tls.key`"));
+    }
+    if embedded
+        && (settings.cert.is_some() || settings.server_name.is_some() || settings.crl.is_some())
+    {
+        return Err(Error::usage(format!(
+            "`target.tls` has `cert`, `crl` or `server_name`, but {only_own}"
+        ))
+        .hint("leave them out; `generate = true` makes a client certificate too"));
+    }
+    for broker in brokers.iter().filter(is_foreign) {
+        if let Place::Remote { host, .. } = &broker.place {
+            tls.server_name(host)?;
+        }
+        if !tls.verifies() {
+            warnings.push(format!(
+                "`target.tls.verify` is off: whoever answers for `{}` gets the tokens",
+                broker.label
+            ));
+        }
+    }
+    if brokers.iter().any(|broker| is_foreign(&broker)) {
+        tls.config(None)?;
+    }
+    Ok(Some(tls))
+}
+
 fn parse(written: &str) -> Result<Broker> {
     let label = written.to_owned();
-    let hint = "a broker is `mqtt://host:port` or `embedded`";
-    if written == "embedded" {
-        return Ok(Broker { label, place: Place::Embedded });
-    }
-    let scheme = written.split(':').next().unwrap_or_default();
-    if ["mqtts", "ws", "wss"].contains(&scheme) || written.starts_with("embedded+") {
-        return Err(
-            Error::usage(format!("`{written}`: this version speaks MQTT over TCP only")).hint(hint)
-        );
+    let path = |is_ws: bool, path: &str| is_ws.then(|| path.to_owned());
+    if let Some((_, tls, ws)) = EMBEDDED.iter().find(|(name, ..)| *name == written) {
+        return Ok(Broker { label, place: Place::Embedded, tls: *tls, ws: path(*ws, WS_PATH) });
     }
     // The URL itself is not shown where it may hold a password.
     let may_hold_secret = written.contains('@');
@@ -106,21 +192,26 @@ fn parse(written: &str) -> Result<Broker> {
     if !written.contains("://") {
         let example = if may_hold_secret { "host:port" } else { written };
         return Err(Error::usage(format!("{shown} has no scheme"))
-            .hint(format!("{hint}: write `mqtt://{example}`")));
+            .hint(format!("{HINT}: write `mqtt://{example}`")));
     }
     let url = Url::parse(written)
-        .map_err(|error| Error::usage(format!("{shown} is wrong: {error}")).hint(hint))?;
+        .map_err(|error| Error::usage(format!("{shown} is wrong: {error}")).hint(HINT))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Error::usage("a broker's URL holds a user name or password").hint(
             "who the clients are is said by `[identity]` and `[token]`; leave the URL at `mqtt://host:port`",
         ));
     }
-    if url.scheme() != "mqtt"
-        || !matches!(url.path(), "" | "/")
-        || url.query().is_some()
-        || url.fragment().is_some()
-    {
-        return Err(Error::usage(format!("`{written}` is no broker")).hint(hint));
+    let Some((scheme, port, tls, ws)) =
+        SCHEMES.iter().find(|(scheme, ..)| *scheme == url.scheme()).copied()
+    else {
+        return Err(
+            Error::usage(format!("{shown}: no broker is reached by `{}`", url.scheme())).hint(HINT)
+        );
+    };
+    let has_path = !matches!(url.path(), "" | "/");
+    if url.fragment().is_some() || (!ws && (has_path || url.query().is_some())) {
+        return Err(Error::usage(format!("`{written}` is no broker"))
+            .hint(format!("only `ws://` and `wss://` have a path: write `{scheme}://host:port`")));
     }
     let host = match url.host() {
         Some(Host::Domain(name)) if !name.is_empty() => {
@@ -129,12 +220,19 @@ fn parse(written: &str) -> Result<Broker> {
         }
         Some(Host::Ipv4(address)) => address.to_string(),
         Some(Host::Ipv6(address)) => address.to_string(),
-        _ => return Err(Error::usage(format!("`{written}` names no host")).hint(hint)),
+        _ => return Err(Error::usage(format!("`{written}` names no host")).hint(HINT)),
     };
-    match url.port() {
-        Some(0) => Err(Error::usage(format!("`{written}` names port 0")).hint(hint)),
-        port => Ok(Broker { label, place: Place::Tcp { host, port: port.unwrap_or(MQTT_PORT) } }),
+    if url.port() == Some(0) {
+        return Err(Error::usage(format!("`{written}` names port 0")).hint(HINT));
     }
+    let after_host = written.split_once("://").map_or("", |(_, rest)| rest);
+    let asked = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None if after_host.contains('/') => url.path().to_owned(),
+        None => WS_PATH.to_owned(),
+    };
+    let place = Place::Remote { host, port: url.port().unwrap_or(port) };
+    Ok(Broker { label, place, tls, ws: path(ws, &asked) })
 }
 
 #[cfg(test)]
@@ -149,20 +247,47 @@ mod tests {
             profile: None,
             clock_uncertainty: std::time::Duration::ZERO,
             authorized,
+            resolve: crate::scenario::Resolve::Once,
+            tls: None,
         }
     }
 
+    fn broker(url: &str) -> Result<Broker> {
+        resolve(&target(&[url], false), &mut Vec::new()).map(|mut brokers| brokers.remove(0))
+    }
+
     fn place(url: &str) -> Result<Place> {
-        resolve(&target(&[url], false), &mut Vec::new()).map(|mut brokers| brokers.remove(0).place)
+        broker(url).map(|broker| broker.place)
     }
 
     #[test]
-    fn urls_are_taken_apart_and_the_port_defaults_to_1883() {
-        let tcp = |host: &str, port| Place::Tcp { host: host.into(), port };
-        assert_eq!(place("mqtt://127.0.0.1:1884").unwrap(), tcp("127.0.0.1", 1884));
-        assert_eq!(place("mqtt://localhost").unwrap(), tcp("localhost", 1883));
-        assert_eq!(place("mqtt://[::1]:1885").unwrap(), tcp("::1", 1885));
-        assert_eq!(place("embedded").unwrap(), Place::Embedded);
+    fn urls_are_taken_apart_and_each_scheme_has_its_port_and_layers() {
+        let at = |host: &str, port| Place::Remote { host: host.into(), port };
+        assert_eq!(place("mqtt://127.0.0.1:1884").unwrap(), at("127.0.0.1", 1884));
+        assert_eq!(place("mqtt://[::1]:1885").unwrap(), at("::1", 1885));
+        assert_eq!(place("wss://[::1]/mqtt").unwrap(), at("::1", 443));
+        for (url, port, tls, path) in [
+            ("mqtt://localhost", 1883, false, None),
+            ("mqtts://localhost", 8883, true, None),
+            ("ws://localhost", 80, false, Some("/mqtt")),
+            ("ws://localhost:80/", 80, false, Some("/")),
+            ("wss://localhost/a/b?c=d", 443, true, Some("/a/b?c=d")),
+            ("wss://localhost:8084", 8084, true, Some("/mqtt")),
+        ] {
+            let broker = broker(url).unwrap();
+            assert_eq!(broker.place, at("localhost", port), "{url}");
+            assert_eq!((broker.tls, broker.ws.as_deref()), (tls, path), "{url}");
+        }
+        for (name, tls, path) in [
+            ("embedded", false, None),
+            ("embedded+tls", true, None),
+            ("embedded+ws", false, Some("/mqtt")),
+            ("embedded+wss", true, Some("/mqtt")),
+        ] {
+            let broker = broker(name).unwrap();
+            assert!(broker.is_embedded(), "{name}");
+            assert_eq!((broker.tls, broker.ws.as_deref()), (tls, path), "{name}");
+        }
     }
 
     #[test]
@@ -173,8 +298,9 @@ mod tests {
             "mqtt://127.0.0.1:0",
             "mqtt://127.0.0.1/path",
             "127.0.0.1:1883",
-            "mqtts://127.0.0.1",
-            "embedded+tls",
+            "mqtts://127.0.0.1/path",
+            "ws://127.0.0.1/mqtt#part",
+            "embedded+quic",
             "mqtt://127.0.0.1:99999",
         ] {
             assert!(place(url).is_err(), "{url}");
@@ -191,12 +317,17 @@ mod tests {
         let mut warnings = Vec::new();
         resolve(&target(&["mqtt://broker.example"], true), &mut warnings).unwrap();
         assert!(warnings[0].contains("unencrypted"), "{warnings:?}");
+        warnings.clear();
+        resolve(&target(&["wss://broker.example"], true), &mut warnings).unwrap();
+        assert_eq!(warnings, Vec::<String>::new());
     }
 
     #[test]
     fn several_embedded_brokers_have_names_of_their_own_and_a_url_stands_there_once() {
-        let brokers = resolve(&target(&["embedded", "embedded"], false), &mut Vec::new()).unwrap();
-        assert_eq!(brokers[1].label, "embedded-2");
+        let several = target(&["embedded", "embedded+tls", "embedded", "embedded+tls"], false);
+        let brokers = resolve(&several, &mut Vec::new()).unwrap();
+        let labels: Vec<&str> = brokers.iter().map(|broker| broker.label.as_str()).collect();
+        assert_eq!(labels, ["embedded", "embedded+tls", "embedded-2", "embedded+tls-2"]);
         assert!(
             resolve(&target(&["mqtt://localhost", "mqtt://localhost"], false), &mut Vec::new())
                 .is_err()

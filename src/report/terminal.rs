@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use owo_colors::OwoColorize;
 
 use super::style::{count, number, percentile, table, time};
+use crate::attempt::advice;
 use crate::results::{
     PhaseStats, Summary,
     summary::{Counts, Part},
@@ -57,6 +58,7 @@ fn verdicts(out: &mut String, summary: &Summary) -> std::fmt::Result {
             outcomes: summary.outcomes.clone(),
             verdicts: summary.verdicts.clone(),
             phases: summary.phases.clone(),
+            tls: None,
         };
         rows.push(verdict_row("all", &all));
     }
@@ -158,20 +160,40 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         count(per.max)
     )?;
     if let Some(refused) = summary.codes.get("refused") {
-        writeln!(out, "refusals    {}", by_code(refused, summary.protocol))?;
+        writeln!(out, "refusals    {}", by_code(refused, summary.protocol == 5))?;
     }
     let failures: Vec<String> = summary
         .codes
         .iter()
         .filter(|(outcome, _)| !matches!(outcome.as_str(), "accepted" | "refused"))
-        .map(|(outcome, codes)| format!("{outcome}: {}", by_code(codes, summary.protocol)))
+        .map(|(outcome, codes)| format!("{outcome}: {}", by_code(codes, false)))
         .collect();
     if !failures.is_empty() {
         writeln!(out, "failures    {}", failures.join("; "))?;
     }
+    for (outcome, codes) in &summary.codes {
+        for told in codes.keys().filter_map(|code| advice(outcome, code)) {
+            writeln!(out, "            {told}")?;
+        }
+    }
+    if let Some(tls) = &summary.tls {
+        let suites: Vec<String> = tls
+            .suites
+            .iter()
+            .map(|(suite, number)| format!("{suite} {}", count(*number)))
+            .collect();
+        writeln!(
+            out,
+            "tls         {} handshakes, {} of them resumed ({} %): {}",
+            count(tls.handshakes),
+            count(tls.resumed),
+            number(100.0 * tls.resumed_share),
+            suites.join(", ")
+        )?;
+    }
     let sessions = &summary.sessions;
     if sessions.held > 0 {
-        let codes = by_code(&sessions.dropped_by_code, summary.protocol);
+        let codes = by_code(&sessions.dropped_by_code, summary.protocol == 5);
         let by = if codes.is_empty() { String::new() } else { format!(" ({codes})") };
         writeln!(
             out,
@@ -191,9 +213,9 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
 }
 
 /// Counts by code; the reason codes of MQTT 5.0 as its text writes them, in hexadecimal.
-fn by_code(codes: &BTreeMap<String, u64>, protocol: u8) -> String {
+fn by_code(codes: &BTreeMap<String, u64>, are_reasons: bool) -> String {
     let name = |code: &str| match code.parse::<u8>() {
-        Ok(byte) if protocol == 5 => format!("0x{byte:02X}"),
+        Ok(byte) if are_reasons => format!("0x{byte:02X}"),
         _ => code.to_owned(),
     };
     let parts: Vec<String> = codes

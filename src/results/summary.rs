@@ -45,6 +45,9 @@ pub struct Summary {
     pub by_token: BTreeMap<String, Part>,
     pub by_broker: BTreeMap<String, Part>,
     pub sessions: Sessions,
+    /// Where a broker is behind TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsStats>,
     pub throughput: Throughput,
     pub generator: Generator,
     pub thresholds: Vec<Judged>,
@@ -79,6 +82,21 @@ pub struct Part {
     pub outcomes: Counts,
     pub verdicts: Counts,
     pub phases: Phases,
+    /// Of a broker that is behind TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsStats>,
+}
+
+/// TLS handshakes that came to an end.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct TlsStats {
+    pub handshakes: u64,
+    /// Those that resumed an earlier session.
+    pub resumed: u64,
+    pub resumed_share: f64,
+    /// Handshakes by version and cipher suite.
+    pub suites: BTreeMap<String, u64>,
 }
 
 /// What became of accepted clients.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::summary::{Counts, Generator, Part, Per100Ms, PhaseStats, Phases, Sessions, Throughput};
+use super::summary::{
+    Counts, Generator, Part, Per100Ms, PhaseStats, Phases, Sessions, Throughput, TlsStats,
+};
 use crate::{
     attempt::Phase,
     clock::SECOND,
@@ -60,13 +62,26 @@ pub fn token(all: &Measurements, tallies: &[(Tally, u64)], kind: usize, timeout:
 /// The result of one broker.
 pub fn broker(all: &Measurements, tallies: &[(Tally, u64)], broker: usize, timeout: u64) -> Part {
     let of_broker = |tally: &Tally| tally.broker == broker;
-    part(tallies, of_broker, phases(|phase| all.latency(phase, None, Some(broker), None), timeout))
+    let phases = phases(|phase| all.latency(phase, None, Some(broker), None), timeout);
+    Part { tls: tls(all, Some(broker)), ..part(tallies, of_broker, phases) }
+}
+
+/// TLS handshakes with one broker or all; `None` where there was none.
+pub fn tls(all: &Measurements, broker: Option<usize>) -> Option<TlsStats> {
+    let mut stats = TlsStats::default();
+    for (handshake, count) in all.handshakes(broker) {
+        stats.handshakes += count;
+        stats.resumed += if handshake.is_resumed { count } else { 0 };
+        *stats.suites.entry(handshake.words()).or_default() += count;
+    }
+    stats.resumed_share = stats.resumed as f64 / stats.handshakes as f64;
+    (stats.handshakes > 0).then_some(stats)
 }
 
 fn part(tallies: &[(Tally, u64)], select: impl Fn(&Tally) -> bool + Copy, phases: Phases) -> Part {
     let (outcomes, verdicts) = counts(tallies, select);
     let attempts = tallies.iter().filter(|(tally, _)| select(tally)).map(|(_, count)| count).sum();
-    Part { attempts, outcomes, verdicts, phases }
+    Part { attempts, outcomes, verdicts, phases, tls: None }
 }
 
 /// What became of accepted clients.
@@ -146,7 +161,7 @@ pub fn generator(all: &Measurements, used: &Generator) -> Generator {
 mod tests {
     use super::*;
     use crate::{
-        attempt::{Attempt, Outcome, Step},
+        attempt::{Attempt, Outcome, Step, Steps},
         host::Limits,
         scenario::{Loaded, Overrides, parse},
         verdict::{Expectation, Verdict},
@@ -177,10 +192,12 @@ mod tests {
                 minted_for: 0,
                 scheduled: started,
                 started,
-                token: Step::NotEntered,
-                tcp: Step::At(started),
+                steps: Steps {
+                    tcp: Step::At(started),
+                    connack: Step::At(ended),
+                    ..Steps::default()
+                },
                 sent: started,
-                connack: Step::At(ended),
                 ended,
                 outcome: Outcome::Refused(*code),
             };

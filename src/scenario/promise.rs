@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicySettings {
+    /// Versions of MQTT that the broker speaks: 4 for 3.1.1, 5 for 5.0. Default: both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocols: Option<Vec<super::Protocol>>,
     /// Algorithms that the broker accepts. Default: those of the keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Vec<super::Algorithm>>,
@@ -35,6 +38,10 @@ pub struct PolicySettings {
     /// CONNACK codes of a refusal, for all defects or by group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refuses_with: Option<RefusesWith>,
+    /// By how much the broker delays a refusal, on purpose.
+    #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub refusal_delay: Option<Duration>,
     /// What closing without CONNACK is worth as a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_close: Option<SilentClose>,

@@ -1,6 +1,6 @@
 //! `[target]`: which brokers are stormed, how they are spoken to, and what they promise.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
-    /// `mqtt://host:port`, several for a cluster, or `"embedded"`: a broker that the run starts and stops.
+    /// `mqtt://host:port`, `mqtts://`, `ws://` or `wss://host:port/path`, several for a cluster; or `"embedded"`,
+    /// `"embedded+tls"`, `"embedded+ws"`, `"embedded+wss"`: a broker that the run starts and stops.
     pub brokers: Vec<String>,
     /// 5 for MQTT 5.0, 4 for MQTT 3.1.1.
     #[serde(default)]
@@ -17,8 +18,8 @@ pub struct Target {
     /// The field of CONNECT that carries the token.
     #[serde(default)]
     pub token_in: TokenIn,
-    /// What this broker promises to check: `strict` or `rmqtt`. Default: `rmqtt` where a broker is
-    /// `embedded`, else `strict`.
+    /// What this broker promises to check: the name of a profile that is built in, or the path of a file
+    /// such as `profiles/strict.toml`. Default: `rmqtt` where a broker is `embedded`, else `strict`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// How far the broker's clock may be from ours.
@@ -28,6 +29,69 @@ pub struct Target {
     /// You may load this target; needed for every target that is not loopback.
     #[serde(default)]
     pub authorized: bool,
+    /// When names of brokers are looked up.
+    #[serde(default)]
+    pub resolve: Resolve,
+    /// How TLS is spoken, where a broker is behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+}
+
+/// When names of brokers are looked up.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolve {
+    /// Before the storm: the attempts have no phase `dns`.
+    #[default]
+    Once,
+    /// By each attempt, as a client that starts would: phase `dns`.
+    Each,
+}
+
+/// `[target.tls]` of a scenario. Paths start from the scenario's folder.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file of the authorities that the brokers' certificates are checked by. Default: those that this host trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// PEM file of revoked certificates (CRL), one list an authority that has revoked any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crl: Option<PathBuf>,
+    /// PEM file of the clients' own certificate, with the authorities between: mutual TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    /// PEM file of its private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// Embedded brokers only: they ask for a client certificate, and one is made for the run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub generate: bool,
+    /// The name that the broker's certificate must have, and that is sent (SNI). Default: the host of the URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    /// Protocols to offer (ALPN), such as `["mqtt"]`. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alpn: Vec<String>,
+    /// `"1.2"` or `"1.3"`: the only version to speak. Default: both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<TlsVersion>,
+    /// `false`: any certificate will do. Whoever is on the way can then read and use the tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<bool>,
+    /// Whether clients resume sessions of those before them, as devices that come back do.
+    pub resumption: bool,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    #[serde(rename = "1.2")]
+    V12,
+    /// TLS 1.3 (RFC 8446).
+    #[serde(rename = "1.3")]
+    V13,
 }
 
 /// The protocol level of CONNECT.

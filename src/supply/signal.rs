@@ -64,7 +64,8 @@ impl Signal {
         let _ = rustix::io::read(&self.bell, &mut count);
     }
 
-    fn ring(&self) {
+    /// Wakes the worker.
+    pub fn ring(&self) {
         // Fails only where it rings already.
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }

@@ -10,8 +10,13 @@ const BEARER: Bearer<'static> =
 
 fn checker(settings: &str) -> Checker {
     let settings: PolicySettings = toml::from_str(settings).unwrap();
-    let policy =
-        Policy::resolve("strict", &settings, vec![Algorithm::HS256, Algorithm::HS512]).unwrap();
+    let policy = Policy::resolve(
+        "strict",
+        std::path::Path::new("."),
+        &settings,
+        vec![Algorithm::HS256, Algorithm::HS512],
+    )
+    .unwrap();
     let key = |algorithm, kid: &str, secret: &str| HookKey {
         algorithm,
         kid: Some(kid.into()),

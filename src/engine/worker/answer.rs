@@ -1,14 +1,9 @@
 //! What comes back: bytes, an end, or nothing more.
 
-use rustix::{
-    io::Errno,
-    net::{RecvFlags, recv},
-};
-
-use super::{INBOX, Key, State, Worker};
+use super::{Connection, Key, State, Worker};
 use crate::{
     attempt::{Close, Outcome},
-    client::packet::Connack,
+    client::{link::Received, packet::Connack},
 };
 
 impl Worker {
@@ -16,22 +11,41 @@ impl Worker {
     /// otherwise a short read says that nothing is left, and an edge will tell of more.
     pub(super) fn read(&mut self, place: usize, key: Key, ends: bool) {
         loop {
-            let Some(connection) = self.connections.get(place) else { return };
-            if connection.generation != key.generation() {
+            let Some(connection) = self.connections.get_mut(place) else { return };
+            // While layers come about, what comes is theirs.
+            if connection.generation != key.generation() || connection.state < State::Sending {
                 return;
             }
-            match recv(&connection.socket, &mut *self.inbox, RecvFlags::empty()) {
-                Ok((0, _)) => return self.on_end(place, Close::Fin),
-                Ok((count, _)) => {
+            let Some(link) = &mut connection.link else { return };
+            match link.receive(&mut self.inbox) {
+                Received::Bytes(count, has_more) => {
                     self.on_bytes(place, count);
-                    if !ends && count < INBOX {
+                    if !ends && !has_more {
                         return;
                     }
                 }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return,
-                Err(_) => return self.on_end(place, Close::Rst),
+                Received::Later => return self.flush(place),
+                Received::Closed(close) => return self.on_end(place, close),
+                Received::Failed(outcome) => return self.on_failure(place, outcome),
             }
+        }
+    }
+
+    /// Sends what layers had to answer.
+    pub(super) fn flush(&mut self, place: usize) {
+        if let Some(Connection { link: Some(link), .. }) = self.connections.get_mut(place) {
+            // One that can't take it is found closed by the next read.
+            let _ = link.flush();
+        }
+    }
+
+    /// A layer broke.
+    fn on_failure(&mut self, place: usize, outcome: Outcome) {
+        let Some(connection) = self.connections.get(place) else { return };
+        match connection.state {
+            State::Holding => self.drop_session(place, outcome.code()),
+            State::Leaving => self.close(place),
+            _ => self.conclude(place, outcome, self.storm.clock.now()),
         }
     }
 

@@ -1,20 +1,12 @@
-//! How an attempt starts: it is due, has its token, gets its socket, and sends CONNECT.
+//! How an attempt starts: it is due, and has its token.
 
-use std::{
-    os::fd::AsFd,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::Arc;
 
-use rustix::event::epoll::{self, EventData, EventFlags};
-
-use super::{Connection, Key, SPARE_PACKETS, STARTS_IN_A_ROW, State, Waiting, Worker};
+use super::{Connection, Key, STARTS_IN_A_ROW, State, Waiting, Worker};
 use crate::{
-    attempt::{Attempt, Close, Outcome, Step},
-    client::{
-        packet::Connect,
-        socket::{self, Sent},
-    },
-    engine::storm::keep_alive,
+    attempt::{Outcome, Phase, Step},
+    client::packet::Connect,
+    engine::{storm::keep_alive, target::Spot},
     error::Result,
     host::thread_cpu,
     plan::Plan,
@@ -106,52 +98,15 @@ impl Worker {
         debug_assert_eq!(ready.client, client, "tokens come in the order of attempts");
         let fits =
             encode(&storm.plan, &ready, bytes, (&mut self.name, &mut self.user), &mut packet);
-        let target = storm.targets[broker];
-        // Short of descriptors, a connection that is over gives its own; the last ones are for the results.
-        let has_room =
-            storm.sockets.load(Ordering::Relaxed) < storm.room || self.close_one_that_leaves();
-        let opened = match (fits, has_room) {
-            (false, _) => Err(Outcome::LocalError("token_too_long")),
-            (true, false) => Err(Outcome::LocalError("no_descriptor")),
-            (true, true) => {
-                socket::open(target, &mut self.walks[broker], self.choice, packet.len())
-            }
-        };
         let validity = Validity {
             from: ready.times.nbf.map_or(i64::MIN, |nbf| storm.clock.at_wall(nbf)),
             until: ready.times.exp.map_or(i64::MAX, |exp| storm.clock.at_wall(exp)),
         };
-        let socket = match opened {
-            Ok(socket) => socket,
-            Err(outcome) => {
-                let tcp = if matches!(outcome, Outcome::TcpFailed(_)) {
-                    Step::Unfinished
-                } else {
-                    Step::NotEntered
-                };
-                let attempt = Attempt {
-                    client,
-                    minted_for: ready.minted_for,
-                    kind: ready.kind,
-                    broker,
-                    scheduled,
-                    started,
-                    token,
-                    tcp,
-                    sent: started,
-                    connack: Step::NotEntered,
-                    ended: storm.clock.now(),
-                    outcome,
-                };
-                self.record(&attempt, validity);
-                return;
-            }
-        };
         self.generation = self.generation.wrapping_add(1);
         let place = self.connections.insert(Connection {
-            socket,
+            link: None,
             generation: self.generation,
-            state: State::Connecting,
+            state: State::Starting,
             pinged: false,
             kind: ready.kind as u16,
             broker: broker as u16,
@@ -161,7 +116,10 @@ impl Worker {
             scheduled,
             started,
             token,
-            tcp_at: started,
+            dns_at: 0,
+            tcp_at: 0,
+            tls_at: 0,
+            ws_at: 0,
             sent_at: started,
             validity,
             until: 0,
@@ -170,63 +128,20 @@ impl Worker {
             partial: None,
         });
         self.in_flight += 1;
-        storm.sockets.fetch_add(1, Ordering::Relaxed);
-        self.deadlines.push_back((started + storm.timeout, Key::new(place, self.generation)));
-        if storm.is_loopback[broker] {
-            // On loopback the handshake is over when `connect` returns: CONNECT goes out at once,
-            // and one wake-up an attempt is saved.
-            self.send_connect(place);
-        }
-        self.watch(place);
-    }
-
-    /// Puts a new connection under epoll.
-    fn watch(&mut self, place: usize) {
-        let Some(connection) = self.connections.get(place) else { return };
-        let mut flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
-        if connection.state != State::Awaiting {
-            flags |= EventFlags::OUT;
-        }
-        let data = EventData::new_u64(Key::new(place, connection.generation).data());
-        if epoll::add(&self.epoll, &connection.socket, data, flags).is_err() {
-            self.conclude(place, Outcome::LocalError("epoll"), self.storm.clock.now());
-        }
-    }
-
-    /// Sends what is left of CONNECT.
-    pub(super) fn send_connect(&mut self, place: usize) {
-        let now = self.storm.clock.now();
-        let Some(connection) = self.connections.get_mut(place) else { return };
-        loop {
-            match socket::send_some(
-                connection.socket.as_fd(),
-                &connection.packet[connection.sent..],
-            ) {
-                Sent::Bytes(count) => {
-                    if connection.state == State::Connecting {
-                        connection.state = State::Sending;
-                        connection.tcp_at = now;
-                    }
-                    connection.sent_at = now;
-                    connection.sent += count;
-                    if connection.sent == connection.packet.len() {
-                        connection.state = State::Awaiting;
-                        let packet = std::mem::take(&mut connection.packet);
-                        if self.packets.len() < SPARE_PACKETS {
-                            self.packets.push(packet);
-                        }
-                        return;
-                    }
-                }
-                Sent::Later => return,
-                Sent::Failed(error) => {
-                    let outcome = match connection.state {
-                        State::Connecting => socket::failed(error),
-                        _ => Outcome::Closed(Close::Rst),
-                    };
-                    self.conclude(place, outcome, now);
-                    return;
-                }
+        let key = Key::new(place, self.generation);
+        self.deadlines.push_back((started + storm.timeout, key));
+        match &storm.targets[broker].spot {
+            _ if !fits => self.fail(place, State::Starting, Outcome::LocalError("token_too_long")),
+            Spot::At(addresses) => {
+                let turn = client / storm.targets.len() as u64;
+                self.open(place, addresses[(turn % addresses.len() as u64) as usize]);
+            }
+            Spot::Named(host, port) => self.look_up(key, host, *port),
+            Spot::Nowhere(_, why, Phase::Dns) => {
+                self.fail(place, State::Resolving, Outcome::TcpFailed(why));
+            }
+            Spot::Nowhere(_, why, _) => {
+                self.fail(place, State::Connecting, Outcome::TcpFailed(why))
             }
         }
     }

@@ -1,13 +1,13 @@
 //! What happens on a connection after its verdict: it holds, pings, notices its end, and leaves.
 
-use std::{cmp::Reverse, os::fd::AsFd};
+use std::cmp::Reverse;
 
 use super::{Connection, Key, State, Worker};
 use crate::{
     attempt::{Code, Outcome},
     client::{
         packet::{DISCONNECT, PINGREQ, Session, read_session},
-        socket::{self, Sent},
+        socket::Sent,
     },
     clock::SECOND,
     token::fraction,
@@ -91,8 +91,8 @@ impl Worker {
                 }
                 State::Holding => {
                     connection.pinged = true;
-                    match socket::send_some(connection.socket.as_fd(), &PINGREQ) {
-                        Sent::Failed(_) => self.drop_session(place, Code::Word("rst")),
+                    match connection.link.as_mut().map(|link| link.send(&PINGREQ)) {
+                        Some(Sent::Failed(_)) => self.drop_session(place, Code::Word("rst")),
                         _ => self.set_alarm(place, now),
                     }
                 }
@@ -131,7 +131,7 @@ impl Worker {
 
     /// The client leaves.
     fn leave(&mut self, place: usize, now: u64) {
-        if let Some(connection) = self.connections.get(place) {
+        if let Some(connection) = self.connections.get_mut(place) {
             say_goodbye(connection);
             self.linger(place, now);
         }
@@ -177,6 +177,8 @@ impl Worker {
 }
 
 /// Sends DISCONNECT; a broker that does not take it will see the connection close.
-pub(super) fn say_goodbye(connection: &Connection) {
-    let _ = socket::send_some(connection.socket.as_fd(), &DISCONNECT);
+pub(super) fn say_goodbye(connection: &mut Connection) {
+    if let Some(link) = &mut connection.link {
+        let _ = link.send(&DISCONNECT);
+    }
 }

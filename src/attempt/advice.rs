@@ -1,0 +1,119 @@
+//! What to look at when attempts fail: a line for each outcome and code that has a usual cause.
+
+/// The line for an outcome and its code, by their names in files.
+pub fn advice(outcome: &str, code: &str) -> Option<&'static str> {
+    Some(match (outcome, code) {
+        ("tcp_failed", "dns") => {
+            "the broker's name has no address: check its spelling, and the resolver (`getent hosts NAME`)"
+        }
+        ("tcp_failed", "ECONNREFUSED") => {
+            "nothing listens at that port: is the broker up, and is the port the right one?"
+        }
+        ("tcp_failed", "ENETUNREACH" | "EAFNOSUPPORT" | "EADDRNOTAVAIL") => {
+            "this host has no route there; for an IPv6 address: it has no IPv6. Use an address of the family that it has"
+        }
+        ("tls_failed", "not_tls") => {
+            "what answers speaks no TLS: is this the port of plain MQTT? Then write `mqtt://` or `ws://`"
+        }
+        ("tls_failed", "fin" | "rst") => {
+            "closed during the handshake: the port of plain MQTT (then write `mqtt://`), or a broker at its limit"
+        }
+        ("tls_failed", "certificate_expired") => {
+            "the broker's certificate has expired: renew it, or set this host's clock right"
+        }
+        ("tls_failed", "certificate_not_yet_valid") => {
+            "the broker's certificate is not valid yet: set the clock of this host or of the authority right"
+        }
+        ("tls_failed", "certificate_revoked") => {
+            "the broker's certificate stands in `target.tls.crl`: give the broker a new one"
+        }
+        ("tls_failed", "unknown_issuer") => {
+            "the broker's certificate is not signed by whom `target.tls.ca` names (for a self-signed one: by itself)"
+        }
+        ("tls_failed", "authority_as_server") => {
+            "the broker shows a certificate of an authority as its own: sign one for the broker with it, and give the authority as `target.tls.ca`"
+        }
+        ("tls_failed", "wrong_name") => {
+            "the broker's certificate is for another name: connect by that name, or give it as `target.tls.server_name`"
+        }
+        ("tls_failed", "revocation_list_expired") => {
+            "the list in `target.tls.crl` is out of date: get a new one"
+        }
+        (
+            "tls_failed",
+            "alert_certificate_required"
+            | "alert_handshake_failure"
+            | "alert_bad_certificate"
+            | "alert_no_certificate",
+        ) => {
+            "the broker refused the client's certificate or wants one: give `target.tls.cert` and `target.tls.key`; or no version or cipher is common"
+        }
+        (
+            "tls_failed",
+            "alert_unknown_ca"
+            | "alert_certificate_unknown"
+            | "alert_certificate_expired"
+            | "alert_certificate_revoked"
+            | "alert_access_denied",
+        ) => {
+            "the broker does not trust the certificate in `target.tls.cert`: have it signed by an authority that the broker knows"
+        }
+        ("tls_failed", "alert_protocol_version" | "incompatible") => {
+            "no version or cipher of TLS is common: see `target.tls.version`"
+        }
+        ("tls_failed", "no_application_protocol" | "alert_no_application_protocol") => {
+            "the broker knows none of the protocols in `target.tls.alpn`"
+        }
+        ("ws_failed", "401" | "403" | "407") => {
+            "the web server in front wants a login that MQTT does not carry: exempt the WebSocket's path from it"
+        }
+        ("ws_failed", "301" | "302" | "307" | "308") => {
+            "the web server sends elsewhere: write that URL as the broker's"
+        }
+        ("ws_failed", "404" | "200") => {
+            "no WebSocket at this path: check it, `ws://host:port/mqtt` is usual (`/ws` with RabbitMQ)"
+        }
+        ("ws_failed", "400" | "426") => {
+            "the server does not take this upgrade: is it a WebSocket listener for MQTT?"
+        }
+        ("ws_failed", "502" | "503" | "504") => "the proxy in front has no broker behind it",
+        ("ws_failed", "no_subprotocol") => {
+            "the server does not speak the sub-protocol `mqtt`: is it another WebSocket service?"
+        }
+        ("ws_failed", _) => {
+            "what answers is no WebSocket server: check scheme, port and path of the broker's URL"
+        }
+        ("protocol_error", "tls") => {
+            "the broker speaks TLS at this port: write `mqtts://` or `wss://`"
+        }
+        ("protocol_error", "http") => {
+            "a web server listens at this port: write `ws://host:port/path`"
+        }
+        ("local_error", "no_port") => {
+            "all local ports to the broker are taken: add addresses to `load.source_addresses`"
+        }
+        ("local_error", "no_descriptor" | "EMFILE" | "ENFILE") => {
+            "out of descriptors: `tokenstorm doctor` says how many there are and how to get more"
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_causes_have_a_line_and_answers_about_tokens_have_none() {
+        for (outcome, code) in [
+            ("tls_failed", "wrong_name"),
+            ("ws_failed", "301"),
+            ("ws_failed", "bad_accept"),
+            ("tcp_failed", "dns"),
+        ] {
+            assert!(advice(outcome, code).is_some(), "{outcome} {code}");
+        }
+        assert_eq!(advice("refused", "5"), None);
+        assert_eq!(advice("accepted", "0"), None);
+    }
+}

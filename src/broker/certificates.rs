@@ -1,0 +1,48 @@
+//! Certificates for an embedded broker and its clients, made for the run and forgotten with it.
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::PrivateKeyDer;
+
+use super::ServerTls;
+use crate::{
+    error::{Error, Result},
+    tls::{Made, OwnCertificate},
+};
+
+/// The names of an embedded broker.
+const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// Makes an authority and a certificate for the broker, and one for its clients where `mutual`.
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn make(mutual: bool) -> Result<(ServerTls, Made)> {
+    made(mutual).map_err(|error| {
+        Error::not_measured(format!("can't make certificates for the embedded broker: {error}"))
+    })
+}
+
+fn made(mutual: bool) -> std::result::Result<(ServerTls, Made), rcgen::Error> {
+    let mut authority = CertificateParams::new(Vec::new())?;
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+    let names = NAMES.map(str::to_owned).to_vec();
+    let server_key = KeyPair::generate()?;
+    let server = CertificateParams::new(names)?.signed_by(&server_key, &authority)?;
+    let own = if mutual {
+        let key = KeyPair::generate()?;
+        let client = vec!["tokenstorm-client".to_owned()];
+        let client = CertificateParams::new(client)?.signed_by(&key, &authority)?;
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        Some(OwnCertificate { chain: vec![client.der().clone()], key })
+    } else {
+        None
+    };
+    let tls = ServerTls {
+        certificate: server.pem(),
+        private_key: server_key.serialize_pem(),
+        client_authority: mutual.then(|| authority.pem()),
+    };
+    Ok((tls, Made { authority: authority.der().clone(), own }))
+}

@@ -1,0 +1,413 @@
+//! TLS and WebSocket over a socket that does not block.
+//!
+//! `rustls` and `tungstenite` see a stream that says `WouldBlock`; nothing here waits. A short read tells
+//! that the socket is empty, so that no system call is spent on hearing it again: the next edge of epoll
+//! tells of more.
+
+use std::{
+    io::{self, ErrorKind, IoSlice, Read, Write},
+    os::fd::BorrowedFd,
+};
+
+use rustix::{
+    io::{Errno, writev},
+    net::{RecvFlags, recv},
+};
+use rustls::{CipherSuite, ClientConnection, HandshakeKind, ProtocolVersion};
+use tungstenite::{
+    Bytes, Message,
+    error::{Error as WsError, ProtocolError},
+    protocol::{Role, WebSocketConfig, WebSocketContext},
+};
+
+use super::{
+    link::{Progress, Received},
+    socket::{Sent, send_some},
+    transport::Transport,
+    upgrade::Upgrade,
+};
+use crate::{
+    attempt::{Close, Code, Outcome},
+    tls::failure,
+};
+
+/// What a WebSocket reads at one time: a CONNACK is far shorter, and thousands of clients hold such a buffer.
+const WS_BUFFER: usize = 512;
+/// The longest message that is read: nothing that a client here asks for is longer.
+const LONGEST_MESSAGE: usize = 1 << 20;
+
+/// What a TLS handshake agreed on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Handshake {
+    /// The session is an earlier one, resumed.
+    pub is_resumed: bool,
+    /// The version of TLS.
+    pub version: ProtocolVersion,
+    /// The cipher suite.
+    pub suite: CipherSuite,
+}
+
+impl Handshake {
+    /// Version and cipher suite, as `rustls` writes them.
+    pub fn words(&self) -> String {
+        format!("{:?} {:?}", self.version, self.suite)
+    }
+}
+
+/// The layers of one connection.
+#[derive(Debug)]
+pub(super) struct Layers {
+    tls: Option<ClientConnection>,
+    ws: Ws,
+    /// Bytes that no layer holds: a request for an upgrade without TLS.
+    out: Vec<u8>,
+    /// Of a message, what did not fit into the inbox.
+    rest: Bytes,
+    /// MQTT was handed over, and has not left yet.
+    is_queued: bool,
+    state: SocketState,
+}
+
+/// What is known of the socket since the last event.
+#[derive(Clone, Copy, Debug, Default)]
+struct SocketState {
+    /// Nothing is left to read.
+    is_drained: bool,
+    /// The broker has closed it, so that nothing but its end says that nothing is left.
+    ends: bool,
+}
+
+#[derive(Debug)]
+enum Ws {
+    None,
+    Asked(Upgrade),
+    Open(Box<WebSocketContext>),
+}
+
+impl Layers {
+    /// Those of a transport, with their first flight ready to be sent.
+    ///
+    /// # Errors
+    /// For settings of TLS that no connection can be made with.
+    pub(super) fn new(transport: &Transport) -> Result<Self, rustls::Error> {
+        let tls = match &transport.tls {
+            Some((config, name)) => {
+                let mut tls = ClientConnection::new(config.clone(), name.clone())?;
+                // A CONNECT may be longer than the limit, and is all that is ever written.
+                tls.set_buffer_limit(None);
+                Some(tls)
+            }
+            None => None,
+        };
+        let mut layers = Self {
+            tls,
+            ws: Ws::None,
+            out: Vec::new(),
+            rest: Bytes::new(),
+            is_queued: false,
+            state: SocketState::default(),
+        };
+        if let Some(endpoint) = &transport.ws {
+            let (request, upgrade) = Upgrade::ask(endpoint);
+            layers.ws = Ws::Asked(upgrade);
+            match &mut layers.tls {
+                // Held back until the handshake is over.
+                Some(tls) => drop(tls.writer().write_all(&request)),
+                None => layers.out = request,
+            }
+        }
+        Ok(layers)
+    }
+
+    pub(super) fn wake(&mut self, ends: bool) {
+        self.state.is_drained = false;
+        self.state.ends |= ends;
+    }
+
+    pub(super) fn handshake(&self) -> Option<Handshake> {
+        let tls = self.tls.as_ref()?;
+        Some(Handshake {
+            is_resumed: tls.handshake_kind()? == HandshakeKind::Resumed,
+            version: tls.protocol_version()?,
+            suite: tls.negotiated_cipher_suite()?.suite(),
+        })
+    }
+
+    pub(super) fn secure(&mut self, socket: BorrowedFd<'_>) -> Progress {
+        let Some(tls) = &mut self.tls else { return Progress::Done };
+        let failed = |trouble| match trouble {
+            Trouble::Later => Progress::Later,
+            Trouble::Fin => Progress::Failed(Outcome::TlsFailed("fin")),
+            Trouble::Rst => Progress::Failed(Outcome::TlsFailed("rst")),
+            Trouble::Tls(word) => Progress::Failed(Outcome::TlsFailed(word)),
+        };
+        while tls.is_handshaking() {
+            if let Err(error) = write_out(tls, socket)
+                && trouble(&error) != Trouble::Rst
+            {
+                return failed(trouble(&error));
+            }
+            // A broker that has closed may have said why before.
+            match fill(tls, socket, &mut self.state) {
+                Ok(true) => {}
+                Ok(false) => return failed(Trouble::Fin),
+                Err(error) => return failed(trouble(&error)),
+            }
+        }
+        Progress::Done
+    }
+
+    pub(super) fn upgrade(&mut self, socket: BorrowedFd<'_>) -> Progress {
+        let failed = |code| Progress::Failed(Outcome::WsFailed(code));
+        match self.flush(socket) {
+            Sent::Later => return Progress::Later,
+            // As above.
+            Sent::Bytes(_) | Sent::Failed(_) => {}
+        }
+        let Ws::Asked(upgrade) = &mut self.ws else { return Progress::Done };
+        let mut below = Below { socket, tls: self.tls.as_mut(), state: &mut self.state };
+        let mut bytes = [0; 1024];
+        loop {
+            match below.read(&mut bytes) {
+                Ok(0) => return failed(Code::Word("fin")),
+                Ok(count) => match upgrade.read(&bytes[..count]) {
+                    Ok(Some(tail)) => {
+                        let open = WebSocketContext::from_partially_read(
+                            tail,
+                            Role::Client,
+                            Some(config()),
+                        );
+                        self.ws = Ws::Open(Box::new(open));
+                        return Progress::Done;
+                    }
+                    Ok(None) => {}
+                    Err(code) => return failed(code),
+                },
+                Err(error) => match trouble(&error) {
+                    Trouble::Later => return Progress::Later,
+                    Trouble::Fin => return failed(Code::Word("fin")),
+                    Trouble::Rst => return failed(Code::Word("rst")),
+                    Trouble::Tls(word) => return Progress::Failed(Outcome::TlsFailed(word)),
+                },
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self, socket: BorrowedFd<'_>, bytes: &[u8]) -> Sent {
+        if !self.is_queued {
+            let mut below = Below { socket, tls: self.tls.as_mut(), state: &mut self.state };
+            let queued = match &mut self.ws {
+                Ws::Open(ws) => {
+                    let message = Message::Binary(Bytes::copy_from_slice(bytes));
+                    ws.write(&mut below, message).is_ok()
+                }
+                _ => below.write_all(bytes).is_ok(),
+            };
+            if !queued {
+                return Sent::Failed(Errno::PIPE);
+            }
+            self.is_queued = true;
+        }
+        let sent = self.flush(socket);
+        if let Sent::Bytes(_) = sent {
+            self.is_queued = false;
+            return Sent::Bytes(bytes.len());
+        }
+        sent
+    }
+
+    /// Sends all that the layers hold back; how many bytes were taken, where all were.
+    pub(super) fn flush(&mut self, socket: BorrowedFd<'_>) -> Sent {
+        if let Ws::Open(ws) = &mut self.ws {
+            let mut below = Below { socket, tls: self.tls.as_mut(), state: &mut self.state };
+            match ws.flush(&mut below) {
+                Ok(()) => {}
+                Err(WsError::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+                    return Sent::Later;
+                }
+                Err(_) => return Sent::Failed(Errno::PIPE),
+            }
+        }
+        let mut count = 0;
+        while !self.out.is_empty() {
+            match send_some(socket, &self.out) {
+                Sent::Bytes(sent) => {
+                    drop(self.out.drain(..sent));
+                    count += sent;
+                }
+                other => return other,
+            }
+        }
+        match self.tls.as_mut().map_or(Ok(0), |tls| write_out(tls, socket)) {
+            Ok(sent) => Sent::Bytes(count + sent),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Sent::Later,
+            Err(error) => Sent::Failed(Errno::from_io_error(&error).unwrap_or(Errno::PIPE)),
+        }
+    }
+
+    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, inbox: &mut [u8]) -> Received {
+        let mut below = Below { socket, tls: self.tls.as_mut(), state: &mut self.state };
+        let Ws::Open(ws) = &mut self.ws else {
+            return match below.read(inbox) {
+                Ok(0) => Received::Closed(Close::Fin),
+                Ok(count) => Received::Bytes(count, true),
+                Err(error) => ended(&error),
+            };
+        };
+        while self.rest.is_empty() {
+            match ws.read(&mut below) {
+                Ok(Message::Binary(bytes)) => self.rest = bytes,
+                // MQTT travels in binary frames only [MQTT-6.0.0-1].
+                Ok(Message::Text(_)) => return Received::Failed(Outcome::ProtocolError("ws_text")),
+                Ok(Message::Close(_)) => return Received::Closed(Close::Fin),
+                // A ping is answered by the layer, with the next that is sent or read.
+                Ok(_) => {}
+                Err(
+                    WsError::ConnectionClosed
+                    | WsError::AlreadyClosed
+                    | WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake),
+                ) => return Received::Closed(Close::Fin),
+                Err(WsError::Io(error)) => return ended(&error),
+                Err(_) => return Received::Failed(Outcome::ProtocolError("ws_frame")),
+            }
+        }
+        let count = self.rest.len().min(inbox.len());
+        inbox[..count].copy_from_slice(&self.rest[..count]);
+        self.rest = self.rest.slice(count..);
+        Received::Bytes(count, true)
+    }
+}
+
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(WS_BUFFER)
+        .max_message_size(Some(LONGEST_MESSAGE))
+        .max_frame_size(Some(LONGEST_MESSAGE))
+}
+
+/// How a connection that stood ended.
+fn ended(error: &io::Error) -> Received {
+    match trouble(error) {
+        Trouble::Later => Received::Later,
+        Trouble::Fin => Received::Closed(Close::Fin),
+        Trouble::Rst => Received::Closed(Close::Rst),
+        Trouble::Tls(word) => Received::Failed(Outcome::TlsFailed(word)),
+    }
+}
+
+/// What an error of a stream means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Trouble {
+    Later,
+    Fin,
+    Rst,
+    Tls(&'static str),
+}
+
+fn trouble(error: &io::Error) -> Trouble {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match (tls, error.kind()) {
+        (Some(tls), _) => Trouble::Tls(failure::word(tls)),
+        (None, ErrorKind::WouldBlock) => Trouble::Later,
+        (None, ErrorKind::UnexpectedEof) => Trouble::Fin,
+        _ => Trouble::Rst,
+    }
+}
+
+/// What is below MQTT or WebSocket: TLS, or the socket.
+struct Below<'a> {
+    socket: BorrowedFd<'a>,
+    tls: Option<&'a mut ClientConnection>,
+    state: &'a mut SocketState,
+}
+
+impl Read for Below<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else {
+            return Raw { socket: self.socket, state: self.state }.read(buffer);
+        };
+        loop {
+            match tls.reader().read(buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            // At the end of what comes the reader says whether it was announced.
+            fill(tls, self.socket, self.state)?;
+        }
+    }
+}
+
+impl Write for Below<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            // Kept there until all of it goes out at once.
+            Some(tls) => tls.writer().write(bytes),
+            None => Raw { socket: self.socket, state: self.state }.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes what the socket has into TLS; `false` at its end.
+fn fill(
+    tls: &mut ClientConnection,
+    socket: BorrowedFd<'_>,
+    state: &mut SocketState,
+) -> io::Result<bool> {
+    let count = tls.read_tls(&mut Raw { socket, state })?;
+    if let Err(error) = tls.process_new_packets() {
+        // The broker is told why; whether it listens is not our concern.
+        let _ = write_out(tls, socket);
+        return Err(io::Error::new(ErrorKind::InvalidData, error));
+    }
+    Ok(count > 0)
+}
+
+/// Sends all that TLS has to send.
+fn write_out(tls: &mut ClientConnection, socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count = 0;
+    while tls.wants_write() {
+        count += tls.write_tls(&mut Raw { socket, state: &mut SocketState::default() })?;
+    }
+    Ok(count)
+}
+
+/// The socket itself.
+struct Raw<'a> {
+    socket: BorrowedFd<'a>,
+    state: &'a mut SocketState,
+}
+
+impl Read for Raw<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.state.is_drained {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let room = buffer.len();
+        let (count, _) = recv(self.socket, &mut *buffer, RecvFlags::empty())?;
+        self.state.is_drained = count < room && !self.state.ends;
+        Ok(count)
+    }
+}
+
+impl Write for Raw<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match send_some(self.socket, bytes) {
+            Sent::Bytes(count) => Ok(count),
+            Sent::Later => Err(ErrorKind::WouldBlock.into()),
+            Sent::Failed(error) => Err(error.into()),
+        }
+    }
+
+    /// All records of a flight in one system call.
+    fn write_vectored(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(writev(self.socket, bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

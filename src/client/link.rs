@@ -1,0 +1,141 @@
+//! A client's connection to its broker, whatever lies between TCP and MQTT.
+//!
+//! Over plain TCP each call is one system call. TLS and WebSocket are layers in a box that only those
+//! connections have.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, recv},
+};
+
+use super::{
+    layers::{Handshake, Layers},
+    socket::{self, Sent},
+    transport::Transport,
+};
+use crate::attempt::{Close, Outcome};
+
+/// What came of a handshake.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Progress {
+    /// It is over.
+    Done,
+    /// It goes on when the socket has or takes more.
+    Later,
+    /// It failed.
+    Failed(Outcome),
+}
+
+/// What was received.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Received {
+    /// So many bytes of MQTT; whether there may be more of them already.
+    Bytes(usize, bool),
+    /// Nothing now.
+    Later,
+    /// The broker closed the connection.
+    Closed(Close),
+    /// A layer broke; how that ends an attempt.
+    Failed(Outcome),
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Link {
+    socket: OwnedFd,
+    layers: Option<Box<Layers>>,
+}
+
+impl Link {
+    /// Of a socket that is connected, or about to be.
+    pub fn new(socket: OwnedFd) -> Self {
+        Self { socket, layers: None }
+    }
+
+    /// The socket.
+    pub fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    /// Whether layers have been begun.
+    pub fn is_layered(&self) -> bool {
+        self.layers.is_some()
+    }
+
+    /// Begins the layers of a transport that is not plain, and sends the first of their first flight.
+    pub fn begin(&mut self, transport: &Transport) -> Sent {
+        let layers = match &mut self.layers {
+            Some(layers) => layers,
+            none => match Layers::new(transport) {
+                Ok(layers) => none.insert(Box::new(layers)),
+                // Nothing is ever sent in the clear instead.
+                Err(_) => return Sent::Failed(Errno::INVAL),
+            },
+        };
+        layers.flush(self.socket.as_fd())
+    }
+
+    /// Says that an event has come: there may be something to read. `ends`: the broker has closed, so
+    /// all must be read until that is seen.
+    pub fn wake(&mut self, ends: bool) {
+        if let Some(layers) = &mut self.layers {
+            layers.wake(ends);
+        }
+    }
+
+    /// Goes on with the TLS handshake. Over, it leaves its last flight to be sent with what follows.
+    pub fn secure(&mut self) -> Progress {
+        match &mut self.layers {
+            Some(layers) => layers.secure(self.socket.as_fd()),
+            None => Progress::Done,
+        }
+    }
+
+    /// Goes on with the upgrade to WebSocket.
+    pub fn upgrade(&mut self) -> Progress {
+        match &mut self.layers {
+            Some(layers) => layers.upgrade(self.socket.as_fd()),
+            None => Progress::Done,
+        }
+    }
+
+    /// What the TLS handshake agreed on, once it is over.
+    pub fn handshake(&self) -> Option<Handshake> {
+        self.layers.as_ref().and_then(|layers| layers.handshake())
+    }
+
+    /// Sends what the socket takes. After [`Sent::Later`] the same bytes must come again, or none: layers
+    /// have them already.
+    pub fn send(&mut self, bytes: &[u8]) -> Sent {
+        match &mut self.layers {
+            None => socket::send_some(self.socket.as_fd(), bytes),
+            Some(layers) => layers.send(self.socket.as_fd(), bytes),
+        }
+    }
+
+    /// Sends what layers still hold back.
+    pub fn flush(&mut self) -> Sent {
+        match &mut self.layers {
+            None => Sent::Bytes(0),
+            Some(layers) => layers.flush(self.socket.as_fd()),
+        }
+    }
+
+    /// Receives MQTT into `inbox`.
+    pub fn receive(&mut self, inbox: &mut [u8]) -> Received {
+        if let Some(layers) = &mut self.layers {
+            return layers.receive(self.socket.as_fd(), inbox);
+        }
+        loop {
+            return match recv(&self.socket, &mut *inbox, RecvFlags::empty()) {
+                Ok((0, _)) => Received::Closed(Close::Fin),
+                Ok((count, _)) => Received::Bytes(count, count == inbox.len()),
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => Received::Later,
+                Err(_) => Received::Closed(Close::Rst),
+            };
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The upgrade of HTTP to WebSocket (RFC 6455, 4) with the sub-protocol `mqtt` (MQTT 5.0, 6).
+//!
+//! The request and the check of the answer are ours: `tungstenite`'s own handshake owns the socket, and
+//! says of a refusal less than its status.
+
+use tungstenite::{
+    handshake::{
+        client::{Response, generate_key},
+        derive_accept_key,
+        machine::TryParse,
+    },
+    http::{HeaderMap, StatusCode},
+};
+
+use super::transport::Endpoint;
+use crate::attempt::Code;
+
+/// The longest answer that is read before it is taken for something else.
+const LONGEST_ANSWER: usize = 16 * 1024;
+
+/// An upgrade that was asked for.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    accept: String,
+    answer: Vec<u8>,
+}
+
+impl Upgrade {
+    /// The request, and what waits for its answer.
+    pub(super) fn ask(endpoint: &Endpoint) -> (Vec<u8>, Self) {
+        let key = generate_key();
+        let request = format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n",
+            endpoint.path, endpoint.host
+        );
+        let accept = derive_accept_key(key.as_bytes());
+        (request.into_bytes(), Self { accept, answer: Vec::new() })
+    }
+
+    /// Takes more of the answer. Whole and right, it gives what followed it; `None` while it is not whole.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, Code> {
+        self.answer.extend_from_slice(bytes);
+        match Response::try_parse(&self.answer) {
+            Ok(Some((length, response))) => {
+                if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    return Err(Code::Status(response.status().as_u16()));
+                }
+                self.check(response.headers()).map_err(Code::Word)?;
+                Ok(Some(self.answer.split_off(length)))
+            }
+            Ok(None) if self.answer.len() > LONGEST_ANSWER => Err(Code::Word("too_long")),
+            Ok(None) => Ok(None),
+            Err(_) => Err(Code::Word("not_http")),
+        }
+    }
+
+    fn check(&self, headers: &HeaderMap) -> Result<(), &'static str> {
+        let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let names = |name: &str, token: &str| {
+            let tokens = value(name).unwrap_or_default().split(',');
+            tokens.map(str::trim).any(|found| found.eq_ignore_ascii_case(token))
+        };
+        if !names("upgrade", "websocket") || !names("connection", "upgrade") {
+            Err("no_upgrade")
+        } else if value("sec-websocket-accept") != Some(&self.accept) {
+            Err("bad_accept")
+        } else if value("sec-websocket-protocol") != Some("mqtt") {
+            Err("no_subprotocol")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked() -> Upgrade {
+        let endpoint = Endpoint { host: "127.0.0.1:9001".into(), path: "/mqtt".into() };
+        let (request, mut upgrade) = Upgrade::ask(&endpoint);
+        let request = String::from_utf8(request).unwrap();
+        assert!(request.starts_with("GET /mqtt HTTP/1.1\r\nHost: 127.0.0.1:9001\r\n"), "{request}");
+        // The pair of RFC 6455, 1.3.
+        upgrade.accept = derive_accept_key(b"dGhlIHNhbXBsZSBub25jZQ==");
+        upgrade
+    }
+
+    fn answer(headers: &str) -> Result<Option<Vec<u8>>, Code> {
+        asked().read(format!("HTTP/1.1 101 Switching Protocols\r\n{headers}\r\n").as_bytes())
+    }
+
+    const GOOD: &str = "Upgrade: WebSocket\r\nConnection: keep-alive, upgrade\r\n\
+                        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: mqtt\r\n";
+
+    #[test]
+    fn a_good_answer_in_any_pieces_upgrades_and_gives_what_follows_it() {
+        let whole = format!("HTTP/1.1 101 Switching Protocols\r\n{GOOD}\r\n\u{1}\u{2}");
+        for at in 1..whole.len() - 2 {
+            let mut upgrade = asked();
+            assert_eq!(upgrade.read(&whole.as_bytes()[..at]), Ok(None), "{at}");
+            assert_eq!(upgrade.read(&whole.as_bytes()[at..]), Ok(Some(vec![1, 2])), "{at}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_answer_has_its_word_or_status() {
+        assert_eq!(answer(GOOD), Ok(Some(Vec::new())));
+        for (found, instead, word) in [
+            ("WebSocket", "h2c", "no_upgrade"),
+            ("upgrade\r", "close\r", "no_upgrade"),
+            ("s3pP", "S3pP", "bad_accept"),
+            ("Protocol: mqtt", "Protocol: chat", "no_subprotocol"),
+        ] {
+            assert_eq!(answer(&GOOD.replace(found, instead)), Err(Code::Word(word)), "{instead}");
+        }
+        for status in [200, 301, 401] {
+            let refusal =
+                format!("HTTP/1.1 {status} Whatever\r\nContent-Type: text/html\r\n\r\n<html>");
+            assert_eq!(asked().read(refusal.as_bytes()), Err(Code::Status(status)));
+        }
+        assert_eq!(asked().read(&[0x20, 2, 0, 5]), Err(Code::Word("not_http")));
+        let endless = format!("HTTP/1.1 101 OK\r\nX: {}", "x".repeat(LONGEST_ANSWER));
+        assert_eq!(asked().read(endless.as_bytes()), Err(Code::Word("too_long")));
+    }
+}

@@ -1,0 +1,214 @@
+//! How an attempt gets to its broker: the name looked up, the socket opened, the layers brought about,
+//! CONNECT sent.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+
+use super::{Connection, Key, SPARE_PACKETS, State, Worker};
+use crate::{
+    attempt::{Close, Outcome},
+    client::{
+        link::{Link, Progress, Received},
+        port::PortWalk,
+        socket::{self, Sent},
+    },
+    engine::resolver::{Ask, usable},
+};
+
+impl Worker {
+    /// Ends an attempt that never got a socket, in this state.
+    pub(super) fn fail(&mut self, place: usize, state: State, outcome: Outcome) {
+        if let Some(connection) = self.connections.get_mut(place) {
+            connection.state = state;
+        }
+        self.conclude(place, outcome, self.storm.clock.now());
+    }
+
+    /// Asks for the addresses of the broker's name.
+    pub(super) fn look_up(&mut self, key: Key, host: &Arc<str>, port: u16) {
+        if let Some(connection) = self.connections.get_mut(key.place()) {
+            connection.state = State::Resolving;
+        }
+        let (reply, signal) = (self.reply.clone(), Arc::clone(&self.signal));
+        let ask = Ask { host: Arc::clone(host), port, key, reply, signal };
+        if !self.storm.resolver.as_ref().is_some_and(|resolver| resolver.send(ask).is_ok()) {
+            self.fail(key.place(), State::Resolving, Outcome::LocalError("resolver"));
+        }
+    }
+
+    /// Goes on with the attempts whose names have been looked up.
+    pub(super) fn on_names(&mut self) {
+        while let Ok(answer) = self.answers.try_recv() {
+            let place = answer.key.place();
+            let is_it = |found: &&mut Connection| {
+                found.generation == answer.key.generation() && found.state == State::Resolving
+            };
+            let Some(connection) = self.connections.get_mut(place).filter(is_it) else { continue };
+            match usable(&answer.addresses, self.storm.plan.sources()).first() {
+                Some(address) => {
+                    connection.dns_at = self.storm.clock.now();
+                    self.open(place, *address);
+                }
+                None => self.fail(place, State::Resolving, Outcome::TcpFailed("dns")),
+            }
+        }
+    }
+
+    /// Opens the socket of an attempt, and sends what it can.
+    pub(super) fn open(&mut self, place: usize, address: SocketAddr) {
+        // Short of descriptors, a connection that is over gives its own; the last ones are for the results.
+        let has_room = self.storm.sockets.load(Ordering::Relaxed) < self.storm.room
+            || self.close_one_that_leaves();
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        connection.state = State::Connecting;
+        let broker = usize::from(connection.broker);
+        let walks = &mut self.walks[broker];
+        let known = walks.iter().position(|(known, _)| *known == address);
+        let at = known.unwrap_or_else(|| {
+            let (storm, workers) = (&self.storm, (self.number, self.workers as usize));
+            let (sources, brokers) = (storm.plan.sources(), storm.targets.len());
+            let walk =
+                PortWalk::new(sources, address, &storm.ports, workers, brokers, storm.random);
+            walks.push((address, walk));
+            walks.len() - 1
+        });
+        let is_plain = self.transports[broker].is_plain();
+        let first_packet = if is_plain { connection.packet.len() } else { usize::MAX };
+        let opened = if has_room {
+            socket::open(address, &mut walks[at].1, self.choice, first_packet)
+        } else {
+            Err(Outcome::LocalError("no_descriptor"))
+        };
+        match opened {
+            Ok(socket) => connection.link = Some(Link::new(socket)),
+            // What is ours to blame never got as far as the network.
+            Err(outcome @ Outcome::LocalError(_)) => {
+                return self.fail(place, State::Starting, outcome);
+            }
+            Err(outcome) => return self.fail(place, State::Connecting, outcome),
+        }
+        self.storm.sockets.fetch_add(1, Ordering::Relaxed);
+        if address.ip().is_loopback() {
+            // On loopback the handshake is over when `connect` returns: the first packet goes out at once,
+            // and one wake-up an attempt is saved.
+            self.advance(place);
+        }
+        self.watch(place);
+    }
+
+    /// Puts a new connection under epoll.
+    fn watch(&mut self, place: usize) {
+        let Some(connection) = self.connections.get(place) else { return };
+        let Some(link) = &connection.link else { return };
+        let mut flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
+        // Layers may have something to send at any time.
+        if connection.state != State::Awaiting || link.is_layered() {
+            flags |= EventFlags::OUT;
+        }
+        let data = EventData::new_u64(Key::new(place, connection.generation).data());
+        if epoll::add(&self.epoll, link.socket(), data, flags).is_err() {
+            self.conclude(place, Outcome::LocalError("epoll"), self.storm.clock.now());
+        }
+    }
+
+    /// Takes an attempt as far as it gets: through the layers, to CONNECT sent.
+    pub(super) fn advance(&mut self, place: usize) {
+        loop {
+            let Some(connection) = self.connections.get_mut(place) else { return };
+            let transport = &self.transports[usize::from(connection.broker)];
+            let Some(link) = &mut connection.link else { return };
+            let progress = match connection.state {
+                State::Connecting if !transport.is_plain() => {
+                    let now = self.storm.clock.now();
+                    match link.begin(transport) {
+                        Sent::Bytes(_) => connection.tcp_at = now,
+                        Sent::Later => return,
+                        Sent::Failed(error) => {
+                            return self.conclude(place, socket::failed(error), now);
+                        }
+                    }
+                    Progress::Done
+                }
+                State::Securing => link.secure(),
+                State::Upgrading => link.upgrade(),
+                State::Connecting | State::Sending => return self.send_connect(place),
+                _ => return,
+            };
+            match progress {
+                Progress::Done => self.enter_next(place),
+                Progress::Later => return,
+                Progress::Failed(outcome) => {
+                    return self.conclude(place, outcome, self.storm.clock.now());
+                }
+            }
+        }
+    }
+
+    /// Enters the state after a layer, or after the TCP handshake, is over.
+    fn enter_next(&mut self, place: usize) {
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        let transport = &self.transports[usize::from(connection.broker)];
+        let (tls, ws) = (transport.tls.is_some(), transport.ws.is_some());
+        let now = self.storm.clock.now();
+        connection.state = match connection.state {
+            State::Connecting if tls => State::Securing,
+            State::Securing => {
+                connection.tls_at = now;
+                if let Some(handshake) = connection.link.as_ref().and_then(Link::handshake) {
+                    self.recorder.shook_hands(usize::from(connection.broker), handshake, 1);
+                }
+                if ws { State::Upgrading } else { State::Sending }
+            }
+            State::Upgrading => {
+                connection.ws_at = now;
+                State::Sending
+            }
+            _ if ws => State::Upgrading,
+            _ => State::Sending,
+        };
+    }
+
+    /// Sends what is left of CONNECT.
+    fn send_connect(&mut self, place: usize) {
+        let now = self.storm.clock.now();
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        let Some(link) = &mut connection.link else { return };
+        loop {
+            match link.send(&connection.packet[connection.sent..]) {
+                Sent::Bytes(count) => {
+                    if connection.state == State::Connecting {
+                        connection.state = State::Sending;
+                        connection.tcp_at = now;
+                    }
+                    connection.sent_at = now;
+                    connection.sent += count;
+                    if connection.sent == connection.packet.len() {
+                        connection.state = State::Awaiting;
+                        let packet = std::mem::take(&mut connection.packet);
+                        if self.packets.len() < SPARE_PACKETS {
+                            self.packets.push(packet);
+                        }
+                        return;
+                    }
+                }
+                Sent::Later => return,
+                Sent::Failed(error) => {
+                    let outcome = match connection.state {
+                        State::Connecting => socket::failed(error),
+                        // A broker that refuses the client's certificate says so before it resets.
+                        _ => match link.receive(&mut self.inbox) {
+                            Received::Failed(outcome) => outcome,
+                            _ => Outcome::Closed(Close::Rst),
+                        },
+                    };
+                    self.conclude(place, outcome, now);
+                    return;
+                }
+            }
+        }
+    }
+}
