@@ -44,6 +44,17 @@ pub enum Command {
         )]
         change: Change,
     },
+    /// Look at what on this host would limit a run, and what changes it
+    Doctor {
+        /// Scenario file [default: none, the limits alone]
+        scenario: Option<PathBuf>,
+        #[command(flatten)]
+        #[expect(
+            missing_docs,
+            reason = "clap would take it for the help of the flattened arguments"
+        )]
+        change: Change,
+    },
     /// Mint one token, take one apart, list the catalogue of defects
     #[command(subcommand)]
     Token(Token),

@@ -1,6 +1,7 @@
 //! One function a subcommand. Data goes to stdout, all else to stderr.
 
 mod broker;
+mod doctor;
 mod plan;
 mod token;
 
@@ -31,6 +32,7 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
         Command::Run(arguments) => run(&arguments),
         Command::Plan { scenarios, change } => plan::plan(&scenarios, &change.overrides()),
+        Command::Doctor { scenario, change } => doctor::doctor(scenario.as_deref(), &change),
         Command::Token(cli::Token::Mint { scenario, token, client, at, change }) => {
             token::mint(&scenario, &change.overrides(), token.as_deref(), client, at)
         }

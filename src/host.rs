@@ -1,5 +1,8 @@
 //! What the host allows and how busy it is: limits, ports, CPU time, memory, TCP trouble.
 
+pub mod network;
+pub mod settings;
+
 use std::{fs, ops::RangeInclusive, path::Path, thread};
 
 use procfs::{Current, CurrentSI};

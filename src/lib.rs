@@ -14,6 +14,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod commands;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod host;

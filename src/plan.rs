@@ -97,8 +97,17 @@ impl Plan {
     /// # Errors
     /// When the scenario can't be run as written: with key, value and a way out.
     pub fn new(loaded: &Loaded, limits: &Limits) -> Result<Self> {
-        let place = format!("scenario `{}`", loaded.path.display());
-        Self::resolve(loaded, limits).map_err(|error| error.within(place))
+        let plan = Self::unchecked(loaded, limits)?;
+        plan.budget.check(plan.load()).map_err(|error| error.within(place_of(loaded)))?;
+        Ok(plan)
+    }
+
+    /// Resolves a scenario, whether or not it fits this host.
+    ///
+    /// # Errors
+    /// When the scenario can't be run as written anywhere.
+    pub fn unchecked(loaded: &Loaded, limits: &Limits) -> Result<Self> {
+        Self::resolve(loaded, limits).map_err(|error| error.within(place_of(loaded)))
     }
 
     fn resolve(loaded: &Loaded, limits: &Limits) -> Result<Self> {
@@ -122,6 +131,7 @@ impl Plan {
         algorithms.dedup();
         let policy = Policy::resolve(profile, base, &scenario.policy, algorithms)?;
         check_protocol(scenario.target.protocol, &policy)?;
+        check_delay(&scenario.load, &policy)?;
         let names = Names::compile(&scenario.identity)?;
         let kinds = kinds::resolve(scenario, &policy, &keys, &mut warnings)?;
         kinds::check_claims(scenario, &policy, &names, embedded)?;
@@ -148,8 +158,15 @@ impl Plan {
         warn_of_generated(scenario, &brokers, &mut warnings);
         let resolved = written_out(loaded, &policy, &model, workers);
         let held = kinds::held_share(&kinds, &policy);
-        let budget =
-            Budget::resolve(scenario, &model, attempts, held, (brokers.len(), workers), limits)?;
+        let budget = Budget::resolve(
+            scenario,
+            &model,
+            &policy,
+            attempts,
+            held,
+            (&brokers, workers),
+            limits,
+        )?;
         Ok(Self {
             path: loaded.path.clone(),
             overrides: loaded.overrides.clone(),
@@ -235,6 +252,10 @@ impl Plan {
     }
 }
 
+fn place_of(loaded: &Loaded) -> String {
+    format!("scenario `{}`", loaded.path.display())
+}
+
 /// The scenario with what was left open decided: run again on another host, it is the same run.
 fn written_out(loaded: &Loaded, policy: &Policy, model: &Model, workers: usize) -> Scenario {
     let mut resolved = loaded.scenario.clone();
@@ -284,6 +305,21 @@ fn warn_of_generated(scenario: &Scenario, brokers: &[Broker], warnings: &mut Vec
     }
 }
 
+/// Refuses to give up on a broker before it answers.
+fn check_delay(load: &Load, policy: &Policy) -> Result<()> {
+    if load.connect_timeout > policy.refusal_delay {
+        return Ok(());
+    }
+    let shown = humantime::format_duration;
+    Err(Error::usage(format!(
+        "`load.connect_timeout` is {}, but by the profile `{}` the broker delays a refusal by {}: no refusal would be seen",
+        shown(load.connect_timeout),
+        policy.profile,
+        shown(policy.refusal_delay)
+    ))
+    .hint("raise `load.connect_timeout` above it"))
+}
+
 /// Refuses a version that the broker does not speak: it would say nothing about tokens, and RabbitMQ 3.10
 /// writes those of 5.0 into its log.
 fn check_protocol(protocol: Protocol, policy: &Policy) -> Result<()> {
@@ -326,6 +362,12 @@ fn check_times(scenario: &Scenario) -> Result<()> {
         ("token.ttl", scenario.token.ttl, Duration::from_secs(1), year * 100),
         ("target.clock_uncertainty", scenario.target.clock_uncertainty, Duration::ZERO, year),
         ("policy.leeway", scenario.policy.leeway.unwrap_or_default(), Duration::ZERO, year),
+        (
+            "policy.refusal_delay",
+            scenario.policy.refusal_delay.unwrap_or_default(),
+            Duration::ZERO,
+            Duration::from_hours(1),
+        ),
     ];
     for (key, value, least, most) in in_range {
         if value < least || value > most {

@@ -53,10 +53,17 @@ fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Re
     let budget = &plan.budget;
     writeln!(
         out,
-        "  sockets      up to {} at one time; {} descriptors and {} ports are there",
+        "  sockets      up to {} at one time; {} descriptors are there",
         count(budget.sockets),
         count(budget.descriptors),
-        count(budget.ports)
+    )?;
+    writeln!(
+        out,
+        "  ports        {} = {} for each of {} {} of a source address and a broker",
+        count(budget.ports()),
+        count(budget.each),
+        count(budget.pairs),
+        if budget.pairs == 1 { "pair" } else { "pairs" }
     )?;
     writeln!(
         out,
@@ -107,8 +114,13 @@ fn promises(plan: &Plan) -> String {
         policy.checks.iter().map(|check| format!("{check:?}").to_lowercase()).collect();
     let list =
         |names: &[String]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+    let delay = if policy.refusal_delay.is_zero() {
+        String::new()
+    } else {
+        format!(", refuses after {}", shown(policy.refusal_delay))
+    };
     format!(
-        "profile `{}`: checks {}, requires {}, binds {}, leeway {}",
+        "profile `{}`: checks {}, requires {}, binds {}, leeway {}{delay}",
         policy.profile,
         list(&checks),
         list(&policy.requires),

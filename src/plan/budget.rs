@@ -7,12 +7,14 @@ use std::{
 
 use super::{
     Model,
+    broker::Broker,
     schedule::{Schedule, most_within},
 };
 use crate::{
     error::{Error, Result},
     host::Limits,
-    scenario::Scenario,
+    policy::Policy,
+    scenario::{Load, Scenario},
 };
 
 /// Descriptors that are not sockets of clients: standard streams, files of the run folder, brokers.
@@ -24,22 +26,33 @@ const WORKER_DESCRIPTORS: u64 = 2;
 /// from one host's load.
 const CLOSED_RATE: f64 = 10_000.0;
 
+/// How long an attempt is budgeted to take, the delay of a refusal left out.
+const ATTEMPT_TIME: Duration = Duration::from_millis(200);
+
 /// What a run needs of its host at most, as far as it can be known before.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     /// Sockets open at one time.
     pub sockets: u64,
+    /// Connects that may come within 100 ms.
+    pub burst: u64,
     /// Descriptors that the host allows.
     pub descriptors: u64,
     /// Those that the program itself needs.
     pub own: u64,
-    /// Connections that the ports and source addresses allow at one time.
-    pub ports: u64,
+    /// Local ports for one source address and one broker.
+    pub each: u64,
+    /// Pairs of a source address and a broker that it can reach; a broker that is a name counts as one
+    /// address.
+    pub pairs: u64,
 }
 
 /// Refuses addresses that are not this host's: no socket could be bound to them.
-fn check_sources(addresses: &[IpAddr]) -> Result<()> {
-    for address in addresses {
+///
+/// # Errors
+/// For the first of them.
+pub fn check_sources(load: &Load) -> Result<()> {
+    for address in &load.source_addresses {
         // A UDP socket is bound and sends nothing.
         UdpSocket::bind((*address, 0)).map_err(|error| {
             Error::usage(format!(
@@ -53,44 +66,71 @@ fn check_sources(addresses: &[IpAddr]) -> Result<()> {
     Ok(())
 }
 
+/// Source addresses that can reach a broker.
+fn sources_of(broker: &Broker, sources: &[IpAddr]) -> u64 {
+    // A name is taken for one of the family that the sources, and the lookup, prefer.
+    let is_ipv4 = broker.address().map_or_else(
+        || sources.is_empty() || sources.iter().any(IpAddr::is_ipv4),
+        |address| address.is_ipv4(),
+    );
+    match sources {
+        [] => 1,
+        _ => sources.iter().filter(|source| source.is_ipv4() == is_ipv4).count() as u64,
+    }
+}
+
 impl Budget {
     /// Counts; `held` is the share of the clients that are accepted and stay.
     ///
     /// # Errors
-    /// When more sockets would be open than there are descriptors or ports.
+    /// When no source address can reach a broker.
     pub fn resolve(
         scenario: &Scenario,
         model: &Model,
+        policy: &Policy,
         attempts: u64,
         held: f64,
-        (brokers, workers): (usize, usize),
+        (brokers, workers): (&[Broker], usize),
         limits: &Limits,
     ) -> Result<Self> {
         let load = &scenario.load;
-        let sockets = match model {
+        let (sockets, burst) = match model {
             Model::Open { rates, arrivals } => {
                 let schedule = Schedule::new(rates, *arrivals, scenario.seed, attempts);
-                let holding = most_within(schedule.clone(), load.hold);
-                let connecting =
-                    most_within(schedule, Duration::from_millis(200).min(load.connect_timeout));
-                ((holding as f64 * held) as u64).max(connecting)
+                let within = |time: Duration| most_within(schedule.clone(), time) as f64;
+                let holding = within(load.hold) * held;
+                let connecting = within(ATTEMPT_TIME.min(load.connect_timeout));
+                let refused = within(policy.refusal_delay) * (1.0 - held);
+                let burst = within(Duration::from_millis(100));
+                ((holding.max(connecting) + refused) as u64, burst as u64)
             }
             Model::Closed { concurrency } => {
                 let holding = (load.hold.as_secs_f64() * CLOSED_RATE).min(attempts as f64) * held;
-                holding as u64 + u64::from(*concurrency).min(attempts)
+                let concurrency = u64::from(*concurrency).min(attempts);
+                (holding as u64 + concurrency, concurrency)
             }
         };
-        check_sources(&load.source_addresses)?;
-        let sources = load.source_addresses.len().max(1) as u64;
-        let each = u64::from(limits.ports.end() - limits.ports.start()) + 1;
-        let budget = Self {
+        let mut pairs = 0;
+        for broker in brokers {
+            match sources_of(broker, &load.source_addresses) {
+                0 => {
+                    return Err(Error::usage(format!(
+                        "no address of `load.source_addresses` can reach `{}`",
+                        broker.label
+                    ))
+                    .hint("IPv4 sources reach IPv4 brokers, IPv6 sources IPv6 brokers: add one of its family"));
+                }
+                sources => pairs += sources,
+            }
+        }
+        Ok(Self {
             sockets,
+            burst,
             descriptors: limits.descriptors,
             own: OWN_DESCRIPTORS + WORKER_DESCRIPTORS * workers as u64,
-            ports: each * sources * brokers as u64,
-        };
-        budget.check(scenario, each)?;
-        Ok(budget)
+            each: u64::from(limits.ports.end() - limits.ports.start()) + 1,
+            pairs,
+        })
     }
 
     /// Sockets for which there are descriptors, those of the program itself left out.
@@ -98,25 +138,86 @@ impl Budget {
         self.descriptors.saturating_sub(self.own)
     }
 
-    fn check(&self, scenario: &Scenario, each: u64) -> Result<()> {
+    /// Connections that the ports and source addresses allow at one time.
+    pub fn ports(&self) -> u64 {
+        self.each * self.pairs
+    }
+
+    /// Refuses a run that does not fit this host.
+    ///
+    /// # Errors
+    /// When a source address is not this host's, or more sockets would be open than there are descriptors
+    /// or ports.
+    pub fn check(&self, load: &Load) -> Result<()> {
+        check_sources(load)?;
         let needed = self.sockets + self.own;
-        let hold = humantime::format_duration(scenario.load.hold);
+        let hold = humantime::format_duration(load.hold);
         if needed > self.descriptors {
             return Err(Error::usage(format!(
                 "about {} clients are connected at one time (`load.hold` is {hold}), which needs {needed} descriptors, but this process may have {}",
                 self.sockets, self.descriptors
             ))
             .hint(format!(
-                "lower `load.clients`, the rate or `load.hold`, or raise the hard limit: `ulimit -Hn {needed}` as root"
+                "lower `load.clients`, the rate or `load.hold`, or raise the hard limit: `ulimit -Hn {needed}` as root; `tokenstorm doctor` shows all limits"
             )));
         }
-        if self.sockets > self.ports {
+        if self.sockets > self.ports() {
             return Err(Error::usage(format!(
-                "about {} clients are connected at one time, but there are {} local ports for them ({each} a source address and broker)",
-                self.sockets, self.ports
+                "about {} clients are connected at one time, but there are {} local ports for them ({} a source address and broker)",
+                self.sockets,
+                self.ports(),
+                self.each
             ))
             .hint("add addresses to `load.source_addresses`, such as \"127.0.0.2\" for a broker on loopback"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        plan::Plan,
+        scenario::{Loaded, Overrides, parse},
+    };
+
+    /// The budget of 2 000 arrivals a second for 10 s, of clients that hold for 5 s; one in five is expired.
+    fn budget(target: &str, load: &str, policy: &str) -> Result<Budget> {
+        let text = format!(
+            "name = \"a\"\n[target]\n{target}\n[load]\narrivals = \"constant\"\nhold = \"5s\"\n\
+             stages = [{{ rate = 2000, for = \"10s\" }}]\n{load}\n[policy]\n{policy}\n[keys.main]\nalgorithm = \"HS256\"\n\
+             generate = true\n[[mix]]\ntoken = \"fresh\"\nshare = 4\n[[mix]]\ntoken = \"expired\"\nshare = 1\n"
+        );
+        let scenario = parse(&text, &Overrides::default()).unwrap();
+        let loaded = Loaded { path: "a.toml".into(), scenario, overrides: Vec::new() };
+        let limits = Limits { descriptors: 100_000, ports: 30_000..=39_999, cpus: 2 };
+        Plan::unchecked(&loaded, &limits).map(|plan| plan.budget)
+    }
+
+    #[test]
+    fn ports_are_counted_for_each_pair_of_a_source_and_a_broker_of_its_family() {
+        let pairs = |target: &str, sources: &str| {
+            budget(&format!("brokers = [{target}]"), &format!("source_addresses = [{sources}]"), "")
+                .map(|budget| (budget.pairs, budget.ports()))
+        };
+        let (v4, v6) = ("\"mqtt://127.0.0.1\"", "\"mqtt://[::1]\"");
+        assert_eq!(pairs(v4, "").unwrap(), (1, 10_000));
+        assert_eq!(pairs(&format!("{v4}, {v6}"), "").unwrap(), (2, 20_000));
+        let sources = "\"127.0.0.2\", \"127.0.0.3\", \"::1\"";
+        assert_eq!(pairs(v4, sources).unwrap(), (2, 20_000));
+        assert_eq!(pairs(&format!("{v4}, {v6}"), sources).unwrap(), (3, 30_000));
+        let error = pairs(v6, "\"127.0.0.2\"").unwrap_err();
+        assert!(error.to_string().contains("can reach `mqtt://[::1]`"), "{error}");
+    }
+
+    #[test]
+    fn clients_that_a_broker_keeps_waiting_for_their_refusal_hold_a_socket_too() {
+        let target = "brokers = [\"mqtt://127.0.0.1\"]";
+        let quick = budget(target, "", "").unwrap();
+        // 2 000 a second for 5 s, four in five of them.
+        assert_eq!((quick.sockets, quick.burst), (8_000, 200));
+        let slow = budget(target, "", "refusal_delay = \"3s\"").unwrap();
+        assert_eq!(slow.sockets, 8_000 + 1_200);
     }
 }

@@ -1,0 +1,102 @@
+# shellcheck shell=bash
+# RabbitMQ with its MQTT and OAuth 2 plugins. Sourced by scripts/broker.
+
+NAMES+=(rabbitmq)
+
+ABOUT[rabbitmq]="RabbitMQ (MQTT 3.1.1) that checks tokens; kid hs256, rs256 or es256, without one it takes rs256"
+NEEDS[rabbitmq]="rabbitmq-server:rabbitmq-server epmd:erlang-base openssl:openssl"
+PORTS[rabbitmq]="EPMD=925 DISTRIBUTION=924 MQTT=923"
+
+# Where RabbitMQ keeps its files when it can't enter the state folder.
+ELSEWHERE=/var/tmp/tokenstorm-rabbitmq
+
+lines_rabbitmq() {
+    echo "MQTT=mqtt://127.0.0.1:$(port rabbitmq MQTT)"
+    token_key_lines
+}
+
+start_rabbitmq() {
+    local home as=()
+    token_keys
+    ((EUID)) || as=(setpriv --reuid rabbitmq --regid rabbitmq --clear-groups)
+    home=$(rabbitmq_home "$1" "${as[@]}")
+    rabbitmq_files "$home"
+    cd "$home" || exit
+
+    # A port mapper of our own, started first: RabbitMQ would start one that stays for ever.
+    launch "$1" epmd "${as[@]}" epmd -address 127.0.0.1 -port "$(port rabbitmq EPMD)"
+    until listening "$(port rabbitmq EPMD)"; do
+        check_start rabbitmq "$1" $((SECONDS + 10))
+    done
+    rabbitmq_environment "$home"
+    launch "$1" broker "${as[@]}" "$(rabbitmq_program)"
+}
+
+# The port is open before the plugin that checks tokens is up.
+ready_rabbitmq() {
+    grep -q 'Server startup complete' "$1/log"
+}
+
+# Queues and sessions are not for the next one to find.
+clean_rabbitmq() {
+    local home
+    rm -rf "$1/data"
+    if home=$(cat "$1/elsewhere" 2>/dev/null) && [[ $home == "$ELSEWHERE".?* ]]; then
+        rm -rf "$home"
+    fi
+    rm -f "$1/elsewhere"
+}
+
+# rabbitmq_home FOLDER [COMMAND PREFIX...]: a folder that the user of the broker can write. The state folder is not if
+# it lies in somebody's home.
+rabbitmq_home() {
+    local home=$1/data elsewhere=$1/elsewhere
+    [[ ! -e $elsewhere ]] || home=$(<"$elsewhere")
+    mkdir -p "$home"
+    if (($# > 1)); then
+        chown rabbitmq:rabbitmq "$home"
+        if ! "${@:2}" test -w "$home"; then
+            rmdir "$home"
+            home=$(mktemp -d "$ELSEWHERE.XXXXXX")
+            echo "$home" >"$elsewhere"
+            chown rabbitmq:rabbitmq "$home"
+        fi
+    fi
+    chmod 700 "$home"
+    echo "$home"
+}
+
+rabbitmq_files() {
+    local secret
+    secret=$(base64 -w0 "$TOKEN_KEYS/hs256.secret" | tr '+/' '-_' | tr -d '=')
+    cp "$TOKEN_KEYS/rs256.pub.pem" "$TOKEN_KEYS/es256.pub.pem" "$1/"
+    render rabbitmq.conf "MQTT=$(port rabbitmq MQTT)" >"$1/rabbitmq.conf"
+    render rabbitmq-advanced.config "HOME=$1" "SECRET=$secret" >"$1/advanced.config"
+    echo '[rabbitmq_mqtt,rabbitmq_auth_backend_oauth2].' >"$1/enabled_plugins"
+    ((EUID)) || chown -R rabbitmq:rabbitmq "$1"
+}
+
+rabbitmq_environment() {
+    export HOME=$1
+    export ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT
+    ERL_EPMD_PORT=$(port rabbitmq EPMD)
+    # The machine's own settings are for another broker.
+    export RABBITMQ_CONF_ENV_FILE=/dev/null
+    # An address for a host name, since not every container knows what localhost is.
+    export RABBITMQ_NODENAME=tokenstorm@127.0.0.1 RABBITMQ_USE_LONGNAME=true RABBITMQ_DIST_PORT
+    RABBITMQ_DIST_PORT=$(port rabbitmq DISTRIBUTION)
+    export RABBITMQ_CONFIG_FILE=$1/rabbitmq.conf RABBITMQ_ADVANCED_CONFIG_FILE=$1/advanced.config
+    export RABBITMQ_ENABLED_PLUGINS_FILE=$1/enabled_plugins
+    export RABBITMQ_MNESIA_BASE=$1/mnesia RABBITMQ_LOG_BASE=$1/log RABBITMQ_LOGS=- RABBITMQ_PID_FILE=$1/pid
+    # Schedulers that spin while they wait would take the processor from the load generator.
+    local idle="+sbwt none +sbwtdcpu none +sbwtdio none"
+    export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1} $idle"
+    # The script then becomes the broker, in place of waiting for it: one process, and its pid is the one we know.
+    export RABBITMQ_ALLOW_INPUT=1 RABBITMQ_SERVER_START_ARGS=-noinput
+}
+
+# Debian's rabbitmq-server in the PATH wants to change the user itself, and only from root.
+rabbitmq_program() {
+    local program=/usr/lib/rabbitmq/bin/rabbitmq-server
+    if [[ -x $program ]]; then echo "$program"; else command -v rabbitmq-server; fi
+}

@@ -1,0 +1,50 @@
+//! `tokenstorm doctor`: what on this host would limit a run.
+
+use std::path::Path;
+
+use owo_colors::OwoColorize;
+
+use super::say;
+use crate::{
+    cli,
+    doctor::{Finding, Row, examine},
+    error::{Exit, Result},
+    host::Limits,
+    plan::Plan,
+    report::style::table,
+    scenario,
+};
+
+/// Examines this host, for a scenario where one is given.
+pub(super) fn doctor(scenario: Option<&Path>, change: &cli::Change) -> Result<Exit> {
+    let limits = Limits::read();
+    let plan = match scenario {
+        Some(path) => {
+            let loaded = scenario::load(path, &change.overrides())?;
+            Some(Plan::unchecked(&loaded, &limits)?)
+        }
+        None => None,
+    };
+    let rows = examine(plan.as_ref(), &limits);
+    let lines: Vec<Vec<String>> = rows.iter().map(line).collect();
+    say(&format!("{}\n", table(&["limit", "value", "need", "", "what changes it"], &lines)))?;
+    let worst = rows.iter().map(|row| row.finding).max().unwrap_or(Finding::Fine);
+    let name = plan.as_ref().map_or("a run", |plan| plan.scenario.name.as_str());
+    let verdict = match worst {
+        Finding::Stops => format!("{name} can't be run on this host as it is"),
+        Finding::Beware => format!("{name} can be run; what it measures may be of this host"),
+        _ => format!("nothing here limits {name}"),
+    };
+    say(&format!("\n{verdict}\n"))?;
+    Ok(if worst == Finding::Stops { Exit::Failed } else { Exit::Fine })
+}
+
+fn line(row: &Row) -> Vec<String> {
+    let word = match row.finding {
+        Finding::Fine => "ok".green().to_string(),
+        Finding::Unknown => "?".to_owned(),
+        Finding::Beware => "beware".yellow().to_string(),
+        Finding::Stops => "STOPS".red().bold().to_string(),
+    };
+    vec![row.what.into(), row.value.clone(), row.need.clone(), word, row.advice.clone()]
+}

@@ -1,0 +1,73 @@
+//! Settings of this host that bound a run, as `tokenstorm doctor` shows them; `None` where this kernel or
+//! container does not tell.
+
+use std::{fs, path::Path};
+
+use procfs::{Current, Meminfo};
+use rtime_clock::adjtime::{Timex, adjtimex};
+use rustix::process::{Resource, getrlimit};
+
+/// What `adjtimex` answers when nothing keeps the clock right (`TIME_ERROR`).
+const CLOCK_NOT_KEPT: i32 = 5;
+
+/// Open files of this process: the soft and the hard limit; `None` without one.
+pub fn open_files() -> (Option<u64>, Option<u64>) {
+    let limit = getrlimit(Resource::Nofile);
+    (limit.current, limit.maximum)
+}
+
+/// A number under `/proc/sys`, such as `net/core/somaxconn`.
+pub fn sysctl(name: &str) -> Option<u64> {
+    number(&format!("/proc/sys/{name}"))
+}
+
+/// The first number in a file.
+fn number(path: &str) -> Option<u64> {
+    fs::read_to_string(path).ok()?.split_whitespace().next()?.parse().ok()
+}
+
+/// Files open on the whole host.
+pub fn files_open() -> Option<u64> {
+    sysctl("fs/file-nr")
+}
+
+/// How the first CPU chooses its frequency; virtual machines mostly don't tell.
+pub fn governor() -> Option<String> {
+    let path = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+}
+
+/// How far the clock may be from true time by the kernel's own estimate, in microseconds, where
+/// something keeps it right; the error where nothing does.
+///
+/// # Errors
+/// When the clock is not kept by NTP or the like, or the kernel does not say.
+pub fn clock_error() -> Result<u64, ()> {
+    let mut timex = Timex::new();
+    match adjtimex(&mut timex) {
+        Ok(state) if state != CLOCK_NOT_KEPT => Ok(timex.0.maxerror.unsigned_abs()),
+        _ => Err(()),
+    }
+}
+
+/// Memory that a process may still take, in bytes: what the host has, or the control group leaves.
+pub fn memory_available() -> Option<u64> {
+    let host = Meminfo::current().ok()?.mem_available?;
+    let group = |name: &str| number(Path::new("/sys/fs/cgroup").join(name).to_str()?);
+    let left = group("memory.max").zip(group("memory.current"));
+    Some(left.map_or(host, |(most, used)| host.min(most.saturating_sub(used))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_this_host_can_be_read() {
+        let (soft, hard) = open_files();
+        assert!(soft.unwrap_or(u64::MAX) <= hard.unwrap_or(u64::MAX));
+        assert!(sysctl("net/core/somaxconn").is_some_and(|backlog| backlog > 0));
+        assert!(memory_available().is_some_and(|bytes| bytes > 1 << 20));
+        assert_eq!(sysctl("no/such/setting"), None);
+    }
+}
