@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokenstorm::{
-    attempt::{Attempt, Outcome, Step},
+    attempt::{Attempt, Outcome, Step, Steps},
     measure::Measurements,
     policy::Policy,
     scenario::{PolicySettings, Protocol},
@@ -25,17 +25,17 @@ fn attempt(n: u64) -> Attempt {
         broker: 0,
         scheduled,
         started,
-        token: Step::NotEntered,
-        tcp: Step::At(tcp),
         sent: tcp,
-        connack: Step::At(ended),
+        steps: Steps { tcp: Step::At(tcp), connack: Step::At(ended), ..Steps::default() },
         ended,
         outcome: if n.is_multiple_of(4) { Outcome::Refused(0x87) } else { Outcome::Accepted },
     }
 }
 
 fn record(criterion: &mut Criterion) {
-    let policy = Policy::resolve("strict", &PolicySettings::default(), vec![]).unwrap();
+    let policy =
+        Policy::resolve("strict", std::path::Path::new("."), &PolicySettings::default(), vec![])
+            .unwrap();
     let judge = Judge::new(&policy, Protocol::V5, Duration::ZERO);
     let validity = Validity { from: i64::MIN, until: i64::MAX };
     let mut n = 0;

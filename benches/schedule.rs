@@ -23,7 +23,7 @@ fn schedule(criterion: &mut Criterion) {
         });
     }
     let target = SocketAddr::from(([127, 0, 0, 1], 1883));
-    let mut walk = PortWalk::new(&[], &(32_768..=60_999), (0, 2), 1, 12_345);
+    let mut walk = PortWalk::new(&[], target, &(32_768..=60_999), (0, 2), 1, 12_345);
     criterion.bench_function("next local port", |bencher| bencher.iter(|| walk.next(target)));
 }
 

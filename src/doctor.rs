@@ -278,12 +278,12 @@ fn clock(plan: Option<&Plan>) -> Row {
     let error = settings::clock_error();
     Row {
         what: "clock kept right",
-        value: error.map_or_else(|()| "no".into(), |error| format!("to {error} us")),
+        value: error.map_or_else(|| "no".into(), |error| format!("to {error} us")),
         need: if is_shared { "no matter: the broker has the same".into() } else { "yes".into() },
-        finding: if error.is_err() && !is_shared { Finding::Beware } else { Finding::Fine },
+        finding: if error.is_none() && !is_shared { Finding::Beware } else { Finding::Fine },
         advice: if is_shared {
             String::new()
-        } else if error.is_err() {
+        } else if error.is_none() {
             "`exp` and `nbf` are judged by two clocks: run `chronyd` or `systemd-timesyncd` on both hosts, or give `target.clock_uncertainty`".into()
         } else {
             "`target.clock_uncertainty` should be above this and the broker's".into()

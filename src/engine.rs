@@ -40,6 +40,9 @@ use crate::{
 
 /// How long the storm starts after everything is ready: the workers' threads have to be there.
 const HEAD_START: u64 = 10_000_000;
+/// The same where TLS is spoken: the first random numbers of a thread take aws-lc some 50 ms, as it gathers
+/// entropy for them.
+const TLS_HEAD_START: u64 = 250_000_000;
 /// Reports that a worker may be ahead of the collector.
 const REPORTS: usize = 4;
 
@@ -98,7 +101,8 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     }
     let workers = workers(&plan);
     let signals = (0..workers).map(|_| Signal::new().map(Arc::new)).collect::<Result<Vec<_>>>()?;
-    let planned = clock.now() + nanoseconds(estimate.ahead_time.mul_f64(1.25)) + HEAD_START;
+    let head_start = if plan.tls.is_some() { TLS_HEAD_START } else { HEAD_START };
+    let planned = clock.now() + nanoseconds(estimate.ahead_time.mul_f64(1.25)) + head_start;
     let (supply, outlets) = Supply::start(&plan, clock, planned, estimate.ahead, &signals)?;
     let ready = wait_for_tokens(&supply, &mut options);
     if let Some(error) = supply.failure() {
@@ -109,7 +113,7 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
         supply.stop();
         return Err(Error::interrupted("interrupted before the storm: nothing was measured"));
     }
-    let start = start_of_storm(&plan, clock, planned, &supply);
+    let start = start_of_storm(&plan, clock, (planned, head_start), &supply);
     let storm = Arc::new(Storm::new(&plan, clock, start, &targets, limits.ports.clone())?);
     let mut collector = Collector::new(&storm, place, environment, &limits, &targets, memory);
     let threads = spawn(&storm, &signals, outlets, &mut collector)?;
@@ -157,8 +161,13 @@ fn wait_for_tokens(supply: &Supply, options: &mut Options) -> bool {
 }
 
 /// The planned instant, for which tokens were minted; later only if minting took longer.
-fn start_of_storm(plan: &Plan, clock: Clock, planned: u64, supply: &Supply) -> u64 {
-    let soonest = clock.now() + HEAD_START;
+fn start_of_storm(
+    plan: &Plan,
+    clock: Clock,
+    (planned, head_start): (u64, u64),
+    supply: &Supply,
+) -> u64 {
+    let soonest = clock.now() + head_start;
     match plan.model {
         // Tokens of the closed model are minted for the moment of minting: no reason to wait.
         Model::Closed { .. } => soonest,

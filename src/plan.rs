@@ -320,7 +320,7 @@ fn check_delay(load: &Load, policy: &Policy) -> Result<()> {
     .hint("raise `load.connect_timeout` above it"))
 }
 
-/// Refuses a version that the broker does not speak: it would say nothing about tokens, and RabbitMQ 3.10
+/// Refuses a version that the broker does not speak: it would say nothing about tokens, and `RabbitMQ` 3.10
 /// writes those of 5.0 into its log.
 fn check_protocol(protocol: Protocol, policy: &Policy) -> Result<()> {
     if policy.protocols.contains(&protocol) {

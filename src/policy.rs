@@ -204,7 +204,8 @@ fn profile_settings(profile: &str, folder: &Path) -> Result<(String, PolicySetti
             .map_err(|error| Error::usage(format!("profile `{profile}` is broken: {error}")))?;
         return Ok((profile.to_owned(), settings));
     }
-    if !profile.contains('/') && !profile.ends_with(".toml") {
+    let is_file = Path::new(profile).extension().is_some_and(|extension| extension == "toml");
+    if !profile.contains('/') && !is_file {
         return Err(Error::usage(format!(
             "`target.profile` is `{profile}`, but there is no such profile"
         ))

@@ -140,7 +140,7 @@ impl Tls {
         };
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions)
-            .map_err(unusable)?;
+            .map_err(|error| unusable(&error))?;
         let builder = if self.verifies() {
             let roots = Arc::new(self.roots(made)?);
             let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
@@ -165,7 +165,7 @@ impl Tls {
                         "`target.tls.key` is not the private key of the certificate in `target.tls.cert`",
                     )
                     .hint("`openssl x509 -in CERT -noout -pubkey` and `openssl pkey -in KEY -pubout` must print the same"),
-                    other => unusable(other),
+                    other => unusable(&other),
                 })?,
             None => builder.with_no_client_auth(),
         };
@@ -190,7 +190,7 @@ impl Tls {
     fn roots(&self, made: Option<&Made>) -> Result<RootCertStore> {
         let mut roots = RootCertStore::empty();
         if let Some(made) = made {
-            roots.add(made.authority.clone()).map_err(unusable)?;
+            roots.add(made.authority.clone()).map_err(|error| unusable(&error))?;
             return Ok(roots);
         }
         for authority in &self.authorities {
@@ -231,6 +231,6 @@ fn all_of<T: PemObject>(text: &[u8], key: &str, what: &str) -> Result<Vec<T>> {
     }
 }
 
-fn unusable(error: rustls::Error) -> Error {
+fn unusable(error: &rustls::Error) -> Error {
     Error::usage(format!("`target.tls` can't be used: {error}"))
 }

@@ -9,7 +9,7 @@ pub fn advice(outcome: &str, code: &str) -> Option<&'static str> {
         ("tcp_failed", "ECONNREFUSED") => {
             "nothing listens at that port: is the broker up, and is the port the right one?"
         }
-        ("tcp_failed", "ENETUNREACH" | "EAFNOSUPPORT" | "EADDRNOTAVAIL") => {
+        ("tcp_failed", "ENETUNREACH" | "EHOSTUNREACH" | "EAFNOSUPPORT" | "EADDRNOTAVAIL") => {
             "this host has no route there; for an IPv6 address: it has no IPv6. Use an address of the family that it has"
         }
         ("tls_failed", "not_tls") => {
@@ -28,7 +28,7 @@ pub fn advice(outcome: &str, code: &str) -> Option<&'static str> {
             "the broker's certificate stands in `target.tls.crl`: give the broker a new one"
         }
         ("tls_failed", "unknown_issuer") => {
-            "the broker's certificate is not signed by whom `target.tls.ca` names (for a self-signed one: by itself)"
+            "the broker's certificate is not signed by an authority of `target.tls.ca` (a self-signed one is its own), or of this host where that is not given"
         }
         ("tls_failed", "authority_as_server") => {
             "the broker shows a certificate of an authority as its own: sign one for the broker with it, and give the authority as `target.tls.ca`"
@@ -82,6 +82,9 @@ pub fn advice(outcome: &str, code: &str) -> Option<&'static str> {
         }
         ("ws_failed", _) => {
             "what answers is no WebSocket server: check scheme, port and path of the broker's URL"
+        }
+        ("closed", _) => {
+            "closed before CONNACK: a port that wants TLS (then write `mqtts://`), a version of MQTT that the broker does not speak, a broker at its limit, or one that crashes"
         }
         ("protocol_error", "tls") => {
             "the broker speaks TLS at this port: write `mqtts://` or `wss://`"

@@ -94,12 +94,12 @@ fn listen(settings: &Settings) -> Result<Listener> {
         .max_packet_size(MAX_PACKET)
         // A CONNECT without a user name would otherwise skip the verifier.
         .allow_anonymous(matches!(settings.verifier, Verifier::Anonymous));
-    // Open until they are read, which is before this returns.
-    let mut _files = Vec::new();
+    // Open until they are read, which building the listener does.
+    let mut files = Vec::new();
     if let Some(tls) = &settings.tls {
         let mut path = |pem: &str| -> Result<String> {
             let (path, file) = nameless(pem)?;
-            _files.push(file);
+            files.push(file);
             Ok(path)
         };
         builder =
@@ -115,6 +115,7 @@ fn listen(settings: &Settings) -> Result<Listener> {
         (Some(_), false) => listener.tls(),
         (Some(_), true) => listener.wss(),
     });
+    drop(files);
     listener.map_err(|error| {
         Error::not_measured(format!(
             "the embedded broker can't listen on `{}`: {error}",

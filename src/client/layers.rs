@@ -259,14 +259,14 @@ impl Layers {
                 Ok(Message::Binary(bytes)) => self.rest = bytes,
                 // MQTT travels in binary frames only [MQTT-6.0.0-1].
                 Ok(Message::Text(_)) => return Received::Failed(Outcome::ProtocolError("ws_text")),
-                Ok(Message::Close(_)) => return Received::Closed(Close::Fin),
-                // A ping is answered by the layer, with the next that is sent or read.
-                Ok(_) => {}
-                Err(
+                Ok(Message::Close(_))
+                | Err(
                     WsError::ConnectionClosed
                     | WsError::AlreadyClosed
                     | WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake),
                 ) => return Received::Closed(Close::Fin),
+                // A ping is answered by the layer, with the next that is sent or read.
+                Ok(_) => {}
                 Err(WsError::Io(error)) => return ended(&error),
                 Err(_) => return Received::Failed(Outcome::ProtocolError("ws_frame")),
             }

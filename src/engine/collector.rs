@@ -287,7 +287,7 @@ impl Collector {
             brokers.join(", "),
             reasons.join(", ")
         ))
-        .hint(told.map_or_else(|| usual.to_owned(), |told| format!("{told}; {usual}"))))
+        .hint(told.unwrap_or(usual)))
     }
 
     fn snapshot(&self, second: u64, seen: &Measurements, is_holding: bool) -> Snapshot {

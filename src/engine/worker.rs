@@ -158,6 +158,9 @@ impl Worker {
         epoll::wait(&epoll, spare_capacity(&mut Vec::<Event>::with_capacity(1)), Some(&at_once))
             .map_err(no_epoll)?;
         let brokers = plan.brokers.len();
+        let transports: Vec<Transport> =
+            storm.targets.iter().map(|target| storm.transport(target)).collect();
+        transports.iter().for_each(Transport::warm_up);
         let (reply, answers) = unbounded();
         let sockets = (plan.budget.sockets as usize / workers).min(1 << 20);
         Ok(Self {
@@ -166,7 +169,7 @@ impl Worker {
             connections: Slab::with_capacity(sockets),
             generation: 0,
             in_flight: 0,
-            transports: storm.targets.iter().map(|target| storm.transport(target)).collect(),
+            transports,
             walks: vec![Vec::new(); brokers],
             answers,
             reply,

@@ -113,12 +113,10 @@ fn signal(child: &Child, signal: Signal) {
 fn an_interrupted_run_writes_what_it_measured_and_exits_130() {
     for wanted in [Signal::INT, Signal::TERM] {
         let (_server, storm) = long_run();
-        let mut child = storm.start();
+        let child = storm.start();
         until("the first second", || attempts_in(&storm));
         signal(&child, wanted);
-        assert_eq!(child.wait().unwrap().code(), Some(130));
-        let summary = read_json(&storm.out().join("summary.json")).unwrap();
-        check_conserved(&summary);
+        let summary = storm.wait(child).expect(130);
         assert_eq!(summary["interrupted"], true);
         assert_eq!(summary["partial"], false);
         assert_eq!(summary["validity"]["verdict"], "interrupted");
@@ -139,12 +137,10 @@ fn a_run_that_is_interrupted_before_any_answer_exits_130_too() {
     for text in [text, two] {
         let storm = Storm::new(&text);
         let before = silent.received().len();
-        let mut child = storm.start();
+        let child = storm.start();
         until("the fifth client", || (silent.received().len() >= before + 5).then_some(()));
         signal(&child, Signal::INT);
-        assert_eq!(child.wait().unwrap().code(), Some(130));
-        let summary = read_json(&storm.out().join("summary.json")).unwrap();
-        check_conserved(&summary);
+        let summary = storm.wait(child).expect(130);
         assert_eq!(summary["validity"]["verdict"], "interrupted");
         assert!(summary["abandoned"].as_u64().unwrap() >= 5, "{summary}");
     }

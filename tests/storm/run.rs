@@ -103,6 +103,11 @@ impl Storm {
         Ended { _folder: Some(Arc::clone(&self.folder)), ..ended(output, self.out()) }
     }
 
+    /// Waits for the end of one that was started, and reads what it left.
+    pub(crate) fn wait(&self, child: Child) -> Ended {
+        self.ended(child.wait_with_output().unwrap())
+    }
+
     /// Starts it, and lets the test end it.
     pub(crate) fn start(&self) -> Child {
         self.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()

@@ -35,7 +35,7 @@ impl Worker {
         }
         let (reply, signal) = (self.reply.clone(), Arc::clone(&self.signal));
         let ask = Ask { host: Arc::clone(host), port, key, reply, signal };
-        if !self.storm.resolver.as_ref().is_some_and(|resolver| resolver.send(ask).is_ok()) {
+        if self.storm.resolver.as_ref().is_none_or(|resolver| resolver.send(ask).is_err()) {
             self.fail(key.place(), State::Resolving, Outcome::LocalError("resolver"));
         }
     }

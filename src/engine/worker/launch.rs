@@ -141,7 +141,7 @@ impl Worker {
                 self.fail(place, State::Resolving, Outcome::TcpFailed(why));
             }
             Spot::Nowhere(_, why, _) => {
-                self.fail(place, State::Connecting, Outcome::TcpFailed(why))
+                self.fail(place, State::Connecting, Outcome::TcpFailed(why));
             }
         }
     }

@@ -1,0 +1,14 @@
+//! Whole runs against brokers that others made, started by `scripts/broker`. They need root (or `sudo`) for
+//! packages, and one another's brokers: `scripts/test-live` runs them, one after the other.
+#![expect(clippy::unwrap_used, reason = "a test that can't set up has failed")]
+
+mod broker;
+mod cluster;
+mod dying;
+mod names;
+#[path = "../storm/run.rs"]
+#[allow(dead_code, reason = "shared with tests that need other parts of it")]
+mod run;
+mod tls;
+mod verdicts;
+mod websocket;
