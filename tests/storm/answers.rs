@@ -19,7 +19,7 @@ fn bad_v4() -> String {
 #[test]
 fn garbage_instead_of_connack_is_a_protocol_error_and_judges_nothing() {
     for (bytes, code) in
-        [(&b"\0\0\0\0\0"[..], "garbage"), (b"HTTP/1.1 400 Bad Request\r\n\r\n", "another_packet")]
+        [(&b"\0\0\0\0\0"[..], "garbage"), (b"HTTP/1.1 400 Bad Request\r\n\r\n", "http")]
     {
         let server = Server::answering(bytes);
         let ended = Storm::new(&scenario(&server.url(), "", "")).run();

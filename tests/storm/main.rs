@@ -7,6 +7,8 @@ mod command_line;
 mod faults;
 mod folder;
 mod judged;
+#[cfg(feature = "embedded")]
+mod layers;
 mod load;
 mod run;
 mod server;
