@@ -11,10 +11,12 @@ use crate::{
     },
 };
 
-/// Bytes of this program for a connection that is held; measured, see `results/README.md`.
+/// Bytes of this program for a connection that is held, measured (`results/README.md`) and rounded up.
 const TCP_BYTES: u64 = 1_000;
-/// The same behind TLS.
-const TLS_BYTES: u64 = 20_000;
+/// What TLS adds.
+const TLS_BYTES: u64 = 11_000;
+/// What a WebSocket adds.
+const WS_BYTES: u64 = 4_000;
 /// Bytes of the kernel for a TCP socket with empty buffers, its file included: the sizes of `TCP`, `sock_inode_cache`,
 /// `filp` and `dentry` in `/proc/slabinfo`, rounded up.
 const KERNEL_BYTES: u64 = 4_500;
@@ -332,7 +334,12 @@ fn cpus(plan: Option<&Plan>, limits: &Limits) -> Row {
 
 fn memory(plan: Option<&Plan>) -> Row {
     let need = plan.map(|plan| {
-        let own = if plan.tls.is_some() { TLS_BYTES } else { TCP_BYTES };
+        let has = |layer: fn(&Broker) -> bool, bytes| {
+            if plan.brokers.iter().any(layer) { bytes } else { 0 }
+        };
+        let own = TCP_BYTES
+            + has(|broker| broker.tls, TLS_BYTES)
+            + has(|broker| broker.ws.is_some(), WS_BYTES);
         // A broker on this host has its end of each connection too; what it takes itself is not known.
         let ends = if plan.brokers.iter().any(Broker::is_loopback) { 2 } else { 1 };
         let cells = (plan.mould.kinds.len() * plan.brokers.len()) as u64;
