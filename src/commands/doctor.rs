@@ -27,13 +27,19 @@ pub(super) fn doctor(scenario: Option<&Path>, change: &cli::Change) -> Result<Ex
     };
     let rows = examine(plan.as_ref(), &limits);
     let lines: Vec<Vec<String>> = rows.iter().map(line).collect();
-    say(&format!("{}\n", table(&["limit", "value", "need", "", "what changes it"], &lines)))?;
+    say(&table(&["limit", "value", "need", "", "what changes it"], &lines))?;
     let worst = rows.iter().map(|row| row.finding).max().unwrap_or(Finding::Fine);
-    let name = plan.as_ref().map_or("a run", |plan| plan.scenario.name.as_str());
-    let verdict = match worst {
-        Finding::Stops => format!("{name} can't be run on this host as it is"),
-        Finding::Beware => format!("{name} can be run; what it measures may be of this host"),
-        _ => format!("nothing here limits {name}"),
+    let verdict = match (&plan, worst) {
+        (None, _) => {
+            "these are the limits; `tokenstorm doctor SCENARIO` sets them against a need".into()
+        }
+        (Some(plan), Finding::Stops) => {
+            format!("{} can't be run on this host as it is", plan.scenario.name)
+        }
+        (Some(plan), Finding::Beware) => {
+            format!("{} can be run; what it measures may be of this host", plan.scenario.name)
+        }
+        (Some(plan), _) => format!("nothing here limits {}", plan.scenario.name),
     };
     say(&format!("\n{verdict}\n"))?;
     Ok(if worst == Finding::Stops { Exit::Failed } else { Exit::Fine })

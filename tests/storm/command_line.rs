@@ -148,8 +148,10 @@ fn a_target_off_this_host_needs_a_word_and_a_password_in_its_url_is_never_shown(
     assert!(error.contains("write `mqtt://127.0.0.1:1883`"), "{error}");
     let error = refused(&scenario("user:hunter2@127.0.0.1", "", ""));
     assert!(error.contains("no scheme") && !error.contains("hunter2"), "{error}");
-    let error = refused(&scenario("mqtts://127.0.0.1", "", ""));
-    assert!(error.contains("MQTT over TCP only"), "{error}");
+    let error = refused(&scenario("quic://127.0.0.1", "", ""));
+    assert!(error.contains("reached by `quic`") && error.contains("`wss://"), "{error}");
+    let error = refused(&scenario("mqtts://127.0.0.1/path", "", ""));
+    assert!(error.contains("only `ws://` and `wss://` have a path"), "{error}");
 }
 
 #[test]
@@ -212,7 +214,7 @@ fn schema_and_completions_are_data_on_stdout() {
 fn help_names_every_command_and_the_exit_codes() {
     let help = tokenstorm(&["--help"]).stdout;
     for word in
-        ["run", "plan", "token", "broker", "report", "schema", "completions", "130 interrupted"]
+        ["run", "plan", "doctor", "token", "broker", "report", "schema", "completions", "130 inter"]
     {
         assert!(help.contains(word), "{help}");
     }
@@ -228,4 +230,46 @@ fn a_folder_that_holds_no_run_is_told_so() {
     fs::write(folder.path().join("summary.json"), "{\"format\": 99}").unwrap();
     let newer = tokenstorm(&["report", folder.path().to_str().unwrap()]);
     assert!(newer.stderr.contains("format 99 is newer"), "{}", newer.stderr);
+}
+
+#[test]
+fn doctor_says_what_would_stop_a_scenario_and_exits_1_then() {
+    let fits = tokenstorm(&["doctor", "scenarios/quickstart.toml"]);
+    assert_eq!(fits.code, Some(0), "{}{}", fits.stdout, fits.stderr);
+    for limit in [
+        "hard limit",
+        "local ports",
+        "somaxconn",
+        "tcp_tw_reuse",
+        "conntrack",
+        "clock",
+        "governor",
+        "memory",
+    ] {
+        assert!(fits.stdout.contains(limit), "{limit}: {}", fits.stdout);
+    }
+    // More than the plan of a run would let pass: the doctor looks at it all the same.
+    let huge = ["--set", "load.hold=1h", "--set", "load.stages=[{ rate = 50000, for = \"60s\" }]"];
+    let stopped = tokenstorm(&[&["doctor", "scenarios/quickstart.toml"], &huge[..]].concat());
+    assert_eq!(stopped.code, Some(1), "{}", stopped.stdout);
+    assert!(stopped.stdout.contains("STOPS") && stopped.stdout.contains("`load.source_addresses`"));
+    assert!(stopped.stdout.contains("quickstart can't be run on this host"), "{}", stopped.stdout);
+    assert_eq!(tokenstorm(&["doctor"]).code, Some(0));
+    assert_eq!(tokenstorm(&["doctor", "no-such.toml"]).code, Some(2));
+}
+
+#[test]
+fn doctor_names_a_source_address_that_is_not_this_hosts() {
+    let set = "load.source_addresses=[\"127.0.0.5\", \"192.0.2.1\"]";
+    let run = tokenstorm(&["doctor", "scenarios/quickstart.toml", "--set", set]);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains("names `192.0.2.1`"), "{}", run.stdout);
+}
+
+#[test]
+fn a_broker_that_keeps_refusals_back_for_longer_than_clients_wait_is_refused_by_the_plan() {
+    let sets = ["--set", "target.profile=rabbitmq-4", "--set", "load.connect_timeout=3s"];
+    let run = tokenstorm(&[&["plan", "scenarios/rabbitmq.toml"], &sets[..]].concat());
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("delays a refusal by 3s"), "{}", run.stderr);
 }
