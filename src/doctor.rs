@@ -145,16 +145,16 @@ fn ports(plan: Option<&Plan>, limits: &Limits) -> Row {
         );
     };
     let budget = &plan.budget;
-    let more = budget.sockets.div_ceil(each).saturating_sub(budget.pairs);
     Row {
-        value: format!("{} = {each} x {}", budget.ports(), budget.pairs),
+        value: format!("{} = {each} x {} x {}", budget.ports(), budget.sources, budget.brokers),
         ..limit(
-            "local ports x source addresses",
+            "local ports x source addresses x brokers",
             Some(budget.ports()),
             Some(budget.sockets),
             Finding::Stops,
             format!(
-                "{more} more in `load.source_addresses`, or as root `sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"`"
+                "{} addresses in `load.source_addresses` for each family of brokers, or as root `sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"`",
+                budget.sources_needed()
             ),
         )
     }

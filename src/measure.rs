@@ -24,6 +24,9 @@ pub const MOST_FINDINGS: usize = 10_000;
 /// Length of the slots in which verdicts are counted, in nanoseconds.
 pub const SLOT: u64 = SECOND / 10;
 
+/// A delay of ours from which on the generator, not the broker, is what was measured, in nanoseconds.
+pub const LATE: u64 = SECOND / 100;
+
 /// A histogram of times in nanoseconds.
 pub type Times = Histogram<u32>;
 
@@ -126,6 +129,8 @@ pub struct Measurements {
     pub sessions: Sessions,
     /// TLS handshakes that came to an end, by broker and by what they agreed on.
     handshakes: Vec<(usize, Handshake, u64)>,
+    /// Name lookups that waited too long for a thread of ours.
+    pub late_lookups: u64,
     /// CPU time that driving the clients took, in nanoseconds.
     pub cpu_ns: u64,
 }
@@ -152,6 +157,7 @@ impl Measurements {
             findings: Vec::new(),
             sessions: Sessions::default(),
             handshakes: Vec::new(),
+            late_lookups: 0,
             cpu_ns: 0,
         }
     }
@@ -170,7 +176,7 @@ impl Measurements {
         self.handshakes.clear();
         self.sessions = Sessions::default();
         (self.started, self.untimed, self.abandoned) = (0, 0, 0);
-        (self.open, self.cpu_ns) = (0, 0);
+        (self.open, self.cpu_ns, self.late_lookups) = (0, 0, 0);
         (self.first_start, self.last_scheduled, self.last_answer) = (None, None, None);
     }
 
@@ -255,6 +261,11 @@ impl Measurements {
         }
     }
 
+    /// Counts a name lookup that waited so long for a thread of ours.
+    pub fn looked_up(&mut self, waited: u64) {
+        self.late_lookups += u64::from(waited > LATE);
+    }
+
     /// Counts TLS handshakes with a broker.
     pub fn shook_hands(&mut self, broker: usize, handshake: Handshake, count: u64) {
         let is_it =
@@ -308,6 +319,7 @@ impl Measurements {
         self.open += other.open;
         self.sessions.held += other.sessions.held;
         self.cpu_ns += other.cpu_ns;
+        self.late_lookups += other.late_lookups;
         self.first_start = [self.first_start, other.first_start].into_iter().flatten().min();
         self.last_scheduled = self.last_scheduled.max(other.last_scheduled);
         self.last_answer = self.last_answer.max(other.last_answer);

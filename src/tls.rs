@@ -178,7 +178,8 @@ impl Tls {
     }
 
     /// The same for one worker and one broker: with a session store of their own, so that no lock is fought
-    /// for, and no broker is offered the session of another.
+    /// for, and no broker is offered the session of another. Addresses of one name share a store, as the nodes
+    /// of a cluster may share their tickets.
     pub fn apart(&self, config: &ClientConfig) -> Arc<ClientConfig> {
         let mut config = config.clone();
         if self.settings.resumption {

@@ -194,26 +194,29 @@ impl Layers {
     }
 
     pub(super) fn send(&mut self, socket: BorrowedFd<'_>, bytes: &[u8]) -> Sent {
-        if !self.is_queued {
-            let mut below = Below { socket, tls: self.tls.as_mut(), state: &mut self.state };
-            let queued = match &mut self.ws {
-                Ws::Open(ws) => {
-                    let message = Message::Binary(Bytes::copy_from_slice(bytes));
-                    ws.write(&mut below, message).is_ok()
+        let sent = if self.is_queued { self.flush(socket) } else { self.post(socket, bytes) };
+        self.is_queued = sent == Sent::Later;
+        match sent {
+            Sent::Bytes(_) => Sent::Bytes(bytes.len()),
+            other => other,
+        }
+    }
+
+    /// Takes bytes in any case, and sends what the socket takes.
+    pub(super) fn post(&mut self, socket: BorrowedFd<'_>, bytes: &[u8]) -> Sent {
+        let mut below = Below { socket, tls: self.tls.as_mut(), state: &mut self.state };
+        let queued = match &mut self.ws {
+            Ws::Open(ws) => {
+                let message = Message::Binary(Bytes::copy_from_slice(bytes));
+                match ws.write(&mut below, message) {
+                    // The frame is kept, whatever of it or of an answer to a ping can't go yet.
+                    Err(WsError::Io(error)) => error.kind() == ErrorKind::WouldBlock,
+                    written => written.is_ok(),
                 }
-                _ => below.write_all(bytes).is_ok(),
-            };
-            if !queued {
-                return Sent::Failed(Errno::PIPE);
             }
-            self.is_queued = true;
-        }
-        let sent = self.flush(socket);
-        if let Sent::Bytes(_) = sent {
-            self.is_queued = false;
-            return Sent::Bytes(bytes.len());
-        }
-        sent
+            _ => below.write_all(bytes).is_ok(),
+        };
+        if queued { self.flush(socket) } else { Sent::Failed(Errno::PIPE) }
     }
 
     /// Sends all that the layers hold back; how many bytes were taken, where all were.
@@ -281,6 +284,8 @@ impl Layers {
 fn config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(WS_BUFFER)
+        // Nothing is written but by `flush`; the largest that the library allows.
+        .write_buffer_size(usize::MAX - 1)
         .max_message_size(Some(LONGEST_MESSAGE))
         .max_frame_size(Some(LONGEST_MESSAGE))
 }
@@ -387,7 +392,12 @@ impl Read for Raw<'_> {
             return Err(ErrorKind::WouldBlock.into());
         }
         let room = buffer.len();
-        let (count, _) = recv(self.socket, &mut *buffer, RecvFlags::empty())?;
+        let (count, _) = loop {
+            match recv(self.socket, &mut *buffer, RecvFlags::empty()) {
+                Err(Errno::INTR) => {}
+                received => break received?,
+            }
+        };
         self.state.is_drained = count < room && !self.state.ends;
         Ok(count)
     }

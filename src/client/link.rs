@@ -106,12 +106,21 @@ impl Link {
         self.layers.as_ref().and_then(|layers| layers.handshake())
     }
 
-    /// Sends what the socket takes. After [`Sent::Later`] the same bytes must come again, or none: layers
-    /// have them already.
+    /// Sends what the socket takes. After [`Sent::Later`] the same bytes must come again: layers have
+    /// them already, and only go on.
     pub fn send(&mut self, bytes: &[u8]) -> Sent {
         match &mut self.layers {
             None => socket::send_some(self.socket.as_fd(), bytes),
             Some(layers) => layers.send(self.socket.as_fd(), bytes),
+        }
+    }
+
+    /// Sends a packet that is not worth waiting for: layers keep what the socket does not take, plain TCP
+    /// drops it.
+    pub fn post(&mut self, bytes: &[u8]) -> Sent {
+        match &mut self.layers {
+            None => socket::send_some(self.socket.as_fd(), bytes),
+            Some(layers) => layers.post(self.socket.as_fd(), bytes),
         }
     }
 

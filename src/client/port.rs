@@ -71,19 +71,17 @@ impl PortWalk {
             self.steps += 1;
             let at = (turn + u64::from(self.offset)) % u64::from(self.count);
             let port = self.first + at as u16;
+            let any: IpAddr = match target {
+                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            };
+            let from = self.sources.get(source).copied().unwrap_or(any);
             if port != target.port() {
-                let any: IpAddr = match target {
-                    SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-                    SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-                };
-                return SocketAddr::new(self.sources.get(source).copied().unwrap_or(any), port);
+                return SocketAddr::new(from, port);
             }
             if self.count == 1 {
                 // Nothing else is left to this worker; the kernel chooses.
-                return SocketAddr::new(
-                    self.sources.get(source).copied().unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
-                    0,
-                );
+                return SocketAddr::new(from, 0);
             }
         }
     }

@@ -57,9 +57,11 @@ impl Upgrade {
 
     fn check(&self, headers: &HeaderMap) -> Result<(), &'static str> {
         let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        // A list may stand in one line or in several (RFC 9110, 5.3).
         let names = |name: &str, token: &str| {
-            let tokens = value(name).unwrap_or_default().split(',');
-            tokens.map(str::trim).any(|found| found.eq_ignore_ascii_case(token))
+            let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
+            let mut tokens = lines.flat_map(|line| line.split(',')).map(str::trim);
+            tokens.any(|found| found.eq_ignore_ascii_case(token))
         };
         if !names("upgrade", "websocket") || !names("connection", "upgrade") {
             Err("no_upgrade")
@@ -107,6 +109,8 @@ mod tests {
     #[test]
     fn every_wrong_answer_has_its_word_or_status() {
         assert_eq!(answer(GOOD), Ok(Some(Vec::new())));
+        let two_lines = GOOD.replace("keep-alive, upgrade", "keep-alive\r\nConnection: Upgrade");
+        assert_eq!(answer(&two_lines), Ok(Some(Vec::new())));
         for (found, instead, word) in [
             ("WebSocket", "h2c", "no_upgrade"),
             ("upgrade\r", "close\r", "no_upgrade"),

@@ -59,11 +59,11 @@ fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Re
     )?;
     writeln!(
         out,
-        "  ports        {} = {} for each of {} {} of a source address and a broker",
+        "  ports        {} = {} x {} source x {} broker",
         count(budget.ports()),
         count(budget.each),
-        count(budget.pairs),
-        if budget.pairs == 1 { "pair" } else { "pairs" }
+        count(budget.sources),
+        count(budget.brokers),
     )?;
     writeln!(
         out,

@@ -55,6 +55,7 @@ pub(super) struct Storm {
 }
 
 impl Storm {
+    /// The storm of a plan that starts at `start`, at these targets, from these local ports.
     ///
     /// # Errors
     /// When names are to be looked up, and no thread can be started for that.
@@ -82,7 +83,7 @@ impl Storm {
             room: plan.budget.room(),
             keep_alive: keep_alive(load.keep_alive),
             targets: targets.all.clone(),
-            resolver: if has_names { Some(resolver::start()?) } else { None },
+            resolver: if has_names { Some(resolver::start(clock, plan.sources())?) } else { None },
             judge: Judge::new(&plan.policy, plan.protocol, plan.scenario.target.clock_uncertainty),
             ports,
             random: mixed(u64::from(std::process::id()), clock.wall(start) as u64) as u32,

@@ -11,7 +11,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::{ClientConfig, pki_types::ServerName};
 use serde_json::Value;
 
-use super::resolver::{lookup, usable};
+use super::resolver::{lookup, reachable};
 use crate::{
     attempt::Phase,
     broker::{Bound, Embedded, HookKey, ServerTls, Settings, Verifier, VerifyingKey},
@@ -136,7 +136,7 @@ impl Targets {
                 return Ok(Spot::Nowhere(format!("{host}:{port}"), "dns", Phase::Dns));
             }
         };
-        let mut addresses = usable(&found, plan.sources());
+        let mut addresses = reachable(&found, plan.sources());
         if addresses.is_empty() {
             return Err(Error::usage(format!(
                 "`load.source_addresses` can't reach `{host}`: no address of the same family"

@@ -265,7 +265,9 @@ impl Worker {
         let ends = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
         let has_input = flags.contains(EventFlags::IN) || ends;
         let is_layered = connection.link.as_mut().is_some_and(|link| {
-            link.wake(ends);
+            if has_input {
+                link.wake(ends);
+            }
             link.is_layered()
         });
         match connection.state {
@@ -279,13 +281,13 @@ impl Worker {
                 if flags.contains(EventFlags::OUT) || is_layered =>
             {
                 self.advance(place);
-                if has_input {
+                // Layers may hold what came with their last flight, and no event will tell of it.
+                if has_input || is_layered {
                     self.read(place, key, ends);
                 }
             }
             State::Connecting => {}
-            _ if has_input => self.read(place, key, ends),
-            _ if is_layered => self.flush(place),
+            _ if has_input || is_layered => self.read(place, key, ends),
             _ => {}
         }
         // Arrivals do not wait for the rest of the events.

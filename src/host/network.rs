@@ -16,7 +16,7 @@ use netlink_packet_sock_diag::{
 use netlink_sys::{Socket, protocols::NETLINK_SOCK_DIAG};
 
 /// Connections that may wait to be accepted at an address, where a socket of this host and network
-/// namespace listens there.
+/// namespace listens there. A listener on all of IPv6 is taken to listen on IPv4 too, as is the default.
 pub fn backlog(address: SocketAddr) -> Option<u32> {
     let family = if address.is_ipv4() { AF_INET } else { AF_INET6 };
     let mut listeners = listening(family).ok()?;

@@ -50,9 +50,22 @@ pub fn clock_error() -> Option<u64> {
 /// Memory that a process may still take, in bytes: what the host has, or the control group leaves.
 pub fn memory_available() -> Option<u64> {
     let host = Meminfo::current().ok()?.mem_available?;
-    let group = |name: &str| number(Path::new("/sys/fs/cgroup").join(name).to_str()?);
-    let left = group("memory.max").zip(group("memory.current"));
-    Some(left.map_or(host, |(most, used)| host.min(most.saturating_sub(used))))
+    Some(group_memory().map_or(host, |left| host.min(left)))
+}
+
+/// What the control group of this process (version 2) leaves, in bytes; `None` where it has no limit.
+fn group_memory() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let folder = Path::new("/sys/fs/cgroup").join(own);
+    let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
+    let most: u64 = read("memory.max")?.trim().parse().ok()?;
+    let used: u64 = read("memory.current")?.trim().parse().ok()?;
+    // Files that were read once are given back when memory runs short.
+    let stat = read("memory.stat").unwrap_or_default();
+    let cached = stat.lines().find_map(|line| line.strip_prefix("inactive_file "));
+    let cached: u64 = cached.and_then(|bytes| bytes.parse().ok()).unwrap_or_default();
+    Some(most.saturating_sub(used.saturating_sub(cached)))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ const WS_PATH: &str = "/mqtt";
 /// One broker of the target.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Broker {
-    /// What the results call it: its URL as written, or `embedded` and the like.
+    /// What the results call it: its URL as written, but for a query, or `embedded` and the like.
     pub label: String,
     /// Where it is.
     pub place: Place,
@@ -103,18 +103,19 @@ pub fn resolve(target: &Target, warnings: &mut Vec<String>) -> Result<Vec<Broker
             if earlier > 0 {
                 broker.label = format!("{written}-{}", earlier + 1);
             }
-        } else if brokers.contains(&broker) {
-            return Err(Error::usage(format!("`target.brokers` names `{written}` twice"))
+        } else if brokers.iter().any(|earlier| earlier.label == broker.label) {
+            return Err(Error::usage(format!("`target.brokers` names `{}` twice", broker.label))
                 .hint("a broker that stands there twice would get twice the share: give it once"));
         }
+        let label = &broker.label;
         if !broker.is_loopback() {
             if !target.authorized {
-                return Err(Error::usage(format!("`{written}` is not on this host, and loading it is not authorized"))
+                return Err(Error::usage(format!("`{label}` is not on this host, and loading it is not authorized"))
                     .hint("if you may load it, say so: `--authorized`, or `authorized = true` under `[target]`"));
             }
             if !broker.tls {
                 warnings.push(format!(
-                    "tokens go to `{written}` unencrypted: whoever is on the way can read and use them"
+                    "tokens go to `{label}` unencrypted: whoever is on the way can read and use them"
                 ));
             }
         }
@@ -181,16 +182,17 @@ pub fn tls(
 }
 
 fn parse(written: &str) -> Result<Broker> {
-    let label = written.to_owned();
+    // A query may hold a token: it goes to the broker and nowhere else.
+    let label = written.split('?').next().unwrap_or_default().to_owned();
     let path = |is_ws: bool, path: &str| is_ws.then(|| path.to_owned());
     if let Some((_, tls, ws)) = EMBEDDED.iter().find(|(name, ..)| *name == written) {
         return Ok(Broker { label, place: Place::Embedded, tls: *tls, ws: path(*ws, WS_PATH) });
     }
     // The URL itself is not shown where it may hold a password.
     let may_hold_secret = written.contains('@');
-    let shown = if may_hold_secret { "a broker's URL".into() } else { format!("`{written}`") };
+    let shown = if may_hold_secret { "a broker's URL".into() } else { format!("`{label}`") };
     if !written.contains("://") {
-        let example = if may_hold_secret { "host:port" } else { written };
+        let example = if may_hold_secret { "host:port" } else { &label };
         return Err(Error::usage(format!("{shown} has no scheme"))
             .hint(format!("{HINT}: write `mqtt://{example}`")));
     }
@@ -210,7 +212,7 @@ fn parse(written: &str) -> Result<Broker> {
     };
     let has_path = !matches!(url.path(), "" | "/");
     if url.fragment().is_some() || (!ws && (has_path || url.query().is_some())) {
-        return Err(Error::usage(format!("`{written}` is no broker"))
+        return Err(Error::usage(format!("{shown} is no broker"))
             .hint(format!("only `ws://` and `wss://` have a path: write `{scheme}://host:port`")));
     }
     let host = match url.host() {
@@ -220,10 +222,10 @@ fn parse(written: &str) -> Result<Broker> {
         }
         Some(Host::Ipv4(address)) => address.to_string(),
         Some(Host::Ipv6(address)) => address.to_string(),
-        _ => return Err(Error::usage(format!("`{written}` names no host")).hint(HINT)),
+        _ => return Err(Error::usage(format!("{shown} names no host")).hint(HINT)),
     };
     if url.port() == Some(0) {
-        return Err(Error::usage(format!("`{written}` names port 0")).hint(HINT));
+        return Err(Error::usage(format!("{shown} names port 0")).hint(HINT));
     }
     let after_host = written.split_once("://").map_or("", |(_, rest)| rest);
     let asked = match url.query() {
@@ -277,6 +279,11 @@ mod tests {
             let broker = broker(url).unwrap();
             assert_eq!(broker.place, at("localhost", port), "{url}");
             assert_eq!((broker.tls, broker.ws.as_deref()), (tls, path), "{url}");
+            assert_eq!(
+                Some(broker.label.as_str()),
+                url.split('?').next(),
+                "a query is shown nowhere"
+            );
         }
         for (name, tls, path) in [
             ("embedded", false, None),
@@ -305,8 +312,15 @@ mod tests {
         ] {
             assert!(place(url).is_err(), "{url}");
         }
-        let error = place("mqtt://user:hunter2@127.0.0.1").unwrap_err().to_string();
-        assert!(!error.contains("hunter2"), "{error}");
+        for url in [
+            "mqtt://user:hunter2@127.0.0.1",
+            "mqtt://127.0.0.1?hunter2",
+            "ws://127.0.0.1:0?hunter2",
+        ] {
+            let error = place(url).unwrap_err();
+            let told = format!("{error} {:?}", error.way_out());
+            assert!(!told.contains("hunter2"), "{told}");
+        }
     }
 
     #[test]

@@ -42,9 +42,11 @@ pub struct Budget {
     pub own: u64,
     /// Local ports for one source address and one broker.
     pub each: u64,
-    /// Pairs of a source address and a broker that it can reach; a broker that is a name counts as one
-    /// address.
-    pub pairs: u64,
+    /// Source addresses for each broker: those of the broker that has the fewest, since clients take turns at
+    /// the brokers.
+    pub sources: u64,
+    /// Brokers; one that is a name counts as one address.
+    pub brokers: u64,
 }
 
 /// Refuses addresses that are not this host's: no socket could be bound to them.
@@ -113,18 +115,15 @@ impl Budget {
                 (holding as u64 + concurrency, concurrency)
             }
         };
-        let mut pairs = 0;
-        for broker in brokers {
-            match sources_of(broker, &load.source_addresses) {
-                0 => {
-                    return Err(Error::usage(format!(
-                        "no address of `load.source_addresses` can reach `{}`",
-                        broker.label
-                    ))
-                    .hint("IPv4 sources reach IPv4 brokers, IPv6 sources IPv6 brokers: add one of its family"));
-                }
-                sources => pairs += sources,
-            }
+        let each_has = |broker: &Broker| sources_of(broker, &load.source_addresses);
+        if let Some(broker) = brokers.iter().find(|broker| each_has(broker) == 0) {
+            return Err(Error::usage(format!(
+                "no address of `load.source_addresses` can reach `{}`",
+                broker.label
+            ))
+            .hint(
+                "IPv4 sources reach IPv4 brokers, IPv6 sources IPv6 brokers: add one of its family",
+            ));
         }
         Ok(Self {
             sockets,
@@ -132,7 +131,8 @@ impl Budget {
             descriptors: limits.descriptors,
             own: OWN_DESCRIPTORS + WORKER_DESCRIPTORS * workers as u64,
             each: u64::from(limits.ports.end() - limits.ports.start()) + 1,
-            pairs,
+            sources: brokers.iter().map(each_has).min().unwrap_or(1),
+            brokers: brokers.len() as u64,
         })
     }
 
@@ -143,7 +143,12 @@ impl Budget {
 
     /// Connections that the ports and source addresses allow at one time.
     pub fn ports(&self) -> u64 {
-        self.each * self.pairs
+        self.each * self.sources * self.brokers
+    }
+
+    /// Source addresses that each broker's share of the clients needs.
+    pub fn sources_needed(&self) -> u64 {
+        self.sockets.div_ceil(self.brokers).div_ceil(self.each)
     }
 
     /// Refuses a run that does not fit this host.
@@ -171,7 +176,10 @@ impl Budget {
                 self.ports(),
                 self.each
             ))
-            .hint("add addresses to `load.source_addresses`, such as \"127.0.0.2\" for a broker on loopback"));
+            .hint(format!(
+                "give {} addresses as `load.source_addresses`, such as \"127.0.0.2\" and \"127.0.0.3\" for a broker on loopback",
+                self.sources_needed()
+            )));
         }
         Ok(())
     }
@@ -199,18 +207,19 @@ mod tests {
     }
 
     #[test]
-    fn ports_are_counted_for_each_pair_of_a_source_and_a_broker_of_its_family() {
-        let pairs = |target: &str, sources: &str| {
+    fn ports_are_counted_by_the_broker_that_the_fewest_sources_reach() {
+        let ports = |target: &str, sources: &str| {
             budget(&format!("brokers = [{target}]"), &format!("source_addresses = [{sources}]"), "")
-                .map(|budget| (budget.pairs, budget.ports()))
+                .map(|budget| budget.ports())
         };
         let (v4, v6) = ("\"mqtt://127.0.0.1\"", "\"mqtt://[::1]\"");
-        assert_eq!(pairs(v4, "").unwrap(), (1, 10_000));
-        assert_eq!(pairs(&format!("{v4}, {v6}"), "").unwrap(), (2, 20_000));
+        assert_eq!(ports(v4, "").unwrap(), 10_000);
+        assert_eq!(ports(&format!("{v4}, {v6}"), "").unwrap(), 20_000);
         let sources = "\"127.0.0.2\", \"127.0.0.3\", \"::1\"";
-        assert_eq!(pairs(v4, sources).unwrap(), (2, 20_000));
-        assert_eq!(pairs(&format!("{v4}, {v6}"), sources).unwrap(), (3, 30_000));
-        let error = pairs(v6, "\"127.0.0.2\"").unwrap_err();
+        assert_eq!(ports(v4, sources).unwrap(), 20_000);
+        // Every other client goes to the IPv6 broker, and one source reaches that.
+        assert_eq!(ports(&format!("{v4}, {v6}"), sources).unwrap(), 20_000);
+        let error = ports(v6, "\"127.0.0.2\"").unwrap_err();
         assert!(error.to_string().contains("can reach `mqtt://[::1]`"), "{error}");
     }
 

@@ -1,6 +1,9 @@
 //! The summary that a person reads in ten seconds.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use owo_colors::OwoColorize;
 
@@ -171,10 +174,16 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
     if !failures.is_empty() {
         writeln!(out, "failures    {}", failures.join("; "))?;
     }
-    for (outcome, codes) in &summary.codes {
-        for told in codes.keys().filter_map(|code| advice(outcome, code)) {
-            writeln!(out, "            {told}")?;
-        }
+    // Closing may be how a broker promises to refuse: then there is nothing to look at.
+    let is_failure = Summary::count(&summary.verdicts, "not_judged") > 0;
+    let told: BTreeSet<&str> = summary
+        .codes
+        .iter()
+        .filter(|_| is_failure)
+        .flat_map(|(outcome, codes)| codes.keys().filter_map(|code| advice(outcome, code)))
+        .collect();
+    for line in told {
+        writeln!(out, "            {line}")?;
     }
     if let Some(tls) = &summary.tls {
         let suites: Vec<String> = tls

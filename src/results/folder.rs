@@ -145,6 +145,12 @@ impl Folder {
         for key in shown.keys.values_mut() {
             *key = key.redacted();
         }
+        // What stands in the query of a URL may be a token.
+        for broker in &mut shown.target.brokers {
+            if let Some((url, _)) = broker.split_once('?') {
+                *broker = format!("{url}?<redacted>");
+            }
+        }
         let text =
             toml::to_string_pretty(&shown).map_err(|error| unwritable(&self.path, &error))?;
         self.replace("scenario.toml", text.as_bytes())?;

@@ -33,7 +33,8 @@ impl Overrides {
                 || !holds_secret(assignment)
         };
         let set = self.set.iter().filter(is_shown).flat_map(named("--set"));
-        set.chain(self.targets.iter().flat_map(named("--target")))
+        let targets = self.targets.iter().filter(|target| !holds_secret(target));
+        set.chain(targets.flat_map(named("--target")))
             .chain(self.authorized.then(|| "--authorized".to_owned()))
             .collect()
     }
@@ -181,7 +182,7 @@ mod tests {
             ]
             .map(str::to_owned)
             .into(),
-            targets: vec!["mqtt://127.0.0.1".into()],
+            targets: vec!["mqtt://127.0.0.1".into(), "ws://127.0.0.1/mqtt?token=hunter2".into()],
             authorized: true,
         };
         assert_eq!(

@@ -5,10 +5,15 @@
 mod broker;
 mod cluster;
 mod dying;
+#[path = "../storm/layered.rs"]
+#[cfg(feature = "embedded")]
+mod layered;
 mod names;
 #[path = "../storm/run.rs"]
 #[allow(dead_code, reason = "shared with tests that need other parts of it")]
 mod run;
+#[cfg(feature = "embedded")]
+mod small_buffers;
 mod tls;
 mod verdicts;
 mod websocket;

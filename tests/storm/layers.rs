@@ -3,76 +3,17 @@
 use std::{
     fs,
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::TcpStream,
     sync::{Arc, Mutex},
-    thread,
 };
 
-use rustls::{
-    ServerConfig, ServerConnection, StreamOwned,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
 use tempfile::TempDir;
-use tokenstorm::broker::certificates;
-use tungstenite::{
-    Message, WebSocket, accept_hdr,
-    handshake::server::{Request, Response},
+use tungstenite::Message;
+
+use crate::{
+    layered::{Asks, Tls, listen, tls_server, upgraded},
+    run::{Ended, Storm, scenario},
 };
-
-use crate::run::{Ended, Storm, scenario};
-
-type Tls = StreamOwned<ServerConnection, TcpStream>;
-
-/// A listener on a free port, each of whose connections is handed to `behave`.
-fn listen(behave: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let behave = Arc::new(behave);
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let behave = Arc::clone(&behave);
-            thread::spawn(move || behave(stream));
-        }
-    });
-    address
-}
-
-/// A TLS server, with the `[target.tls]` that trusts it.
-fn tls_server(behave: impl Fn(Tls) + Send + Sync + 'static) -> (SocketAddr, String, TempDir) {
-    let (tls, made) = certificates::make(false).unwrap();
-    let folder = TempDir::new().unwrap();
-    let authority = pem::encode(&pem::Pem::new("CERTIFICATE", made.authority.to_vec()));
-    fs::write(folder.path().join("ca.pem"), authority).unwrap();
-    let chain = vec![CertificateDer::from_pem_slice(tls.certificate.as_bytes()).unwrap()];
-    let key = PrivateKeyDer::from_pem_slice(tls.private_key.as_bytes()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .unwrap();
-    let config = Arc::new(config);
-    let address = listen(move |stream| {
-        let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-        behave(StreamOwned::new(connection, stream));
-    });
-    let ca = folder.path().join("ca.pem");
-    (address, format!("[target.tls]\nca = \"{}\"\n---\n", ca.display()), folder)
-}
-
-/// Upgrades a connection as a broker does.
-#[expect(clippy::result_large_err, reason = "the type of the library's callback")]
-fn upgraded<S: Read + Write>(stream: S) -> WebSocket<S> {
-    let choose = |request: &Request, mut response: Response| {
-        let asked = request.headers()["sec-websocket-protocol"].clone();
-        assert_eq!(asked, "mqtt");
-        assert_eq!(request.uri().path(), "/mqtt");
-        response.headers_mut().insert("sec-websocket-protocol", asked);
-        Ok(response)
-    };
-    accept_hdr(stream, choose).unwrap_or_else(|_| panic!("no upgrade"))
-}
 
 fn run(url: &str, load: &str, more: &str) -> Ended {
     Storm::new(&scenario(url, load, more)).run()
@@ -122,7 +63,7 @@ fn a_server_that_closes_or_answers_nonsense_fails_the_layer_that_it_does_it_in()
 
 #[test]
 fn a_broker_behind_tls_that_closes_before_connack_has_closed_and_not_failed_in_tls() {
-    let (address, tls, _folder) = tls_server(|mut stream| {
+    let (address, tls, _folder) = tls_server(Asks::Nothing, |mut stream| {
         stream.read_exact(&mut [0; 2]).unwrap();
         stream.conn.send_close_notify();
         stream.flush().unwrap();
@@ -137,8 +78,19 @@ fn a_broker_behind_tls_that_closes_before_connack_has_closed_and_not_failed_in_t
 }
 
 #[test]
+fn a_client_certificate_that_is_missing_fails_in_tls_though_the_handshake_was_over() {
+    let refuse = |mut stream: Tls| assert!(stream.read(&mut [0; 1000]).is_err());
+    let (address, tls, _folder) = tls_server(Asks::Certificate, refuse);
+    let run = run(&format!("mqtts://{address}"), "", &tls);
+    let summary = run.expect(3);
+    only(&run, "fresh tls_failed alert_certificate_required not_judged");
+    assert_eq!(summary["phases"]["tls_handshake"]["count"], 8);
+    assert_eq!(summary["phases"]["connack"]["unfinished"], 8);
+}
+
+#[test]
 fn a_connack_in_pieces_of_records_and_frames_is_a_connack() {
-    let (address, tls, _folder) = tls_server(|mut stream| {
+    let (address, tls, _folder) = tls_server(Asks::Nothing, |mut stream| {
         stream.read_exact(&mut [0; 2]).unwrap();
         for byte in ACCEPTED {
             stream.write_all(&[byte]).unwrap();
@@ -150,19 +102,24 @@ fn a_connack_in_pieces_of_records_and_frames_is_a_connack() {
     run_tls.expect(0);
     only(&run_tls, "fresh accepted 0 correct");
 
-    let ws = listen(|stream| {
+    let pongs = Arc::new(Mutex::new(0));
+    let seen = Arc::clone(&pongs);
+    let ws = listen(move |stream| {
         let mut ws = upgraded(stream);
         assert!(ws.read().unwrap().is_binary(), "CONNECT comes in a binary frame");
         ws.send(Message::Ping("are you there".into())).unwrap();
+        // Not accepted by a client that does not answer.
+        assert!(ws.read().unwrap().is_pong());
+        *seen.lock().unwrap() += 1;
         for byte in ACCEPTED {
             ws.send(Message::Binary(vec![byte].into())).unwrap();
         }
-        let answers: Vec<Message> = std::iter::from_fn(|| ws.read().ok()).collect();
-        assert!(answers.iter().any(Message::is_pong), "{answers:?}");
+        while ws.read().is_ok() {}
     });
-    let run_ws = run(&format!("ws://{ws}"), "hold = \"200ms\"", "");
+    let run_ws = run(&format!("ws://{ws}"), "", "");
     run_ws.expect(0);
     only(&run_ws, "fresh accepted 0 correct");
+    assert_eq!(*pongs.lock().unwrap(), 8);
 }
 
 #[test]
@@ -182,36 +139,6 @@ fn frames_that_mqtt_does_not_travel_in_are_protocol_errors_and_a_close_frame_is_
         run.expect(3);
         only(&run, &format!("fresh {row} not_judged"));
     }
-}
-
-#[test]
-fn a_long_connect_arrives_whole_however_slowly_the_broker_takes_it() {
-    let lengths = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&lengths);
-    let long = format!("[token.claims]\npad = \"{}\"\n", "x".repeat(48_000));
-    let (address, tls, _folder) = tls_server(move |mut stream| {
-        rustix::net::sockopt::set_socket_recv_buffer_size(&stream.sock, 4096).unwrap();
-        let mut head = [0; 4];
-        stream.read_exact(&mut head).unwrap();
-        let length = head[1..].iter().rev().fold(0, |sum, byte| sum << 7 | usize::from(byte & 127));
-        let mut rest = vec![0; length];
-        for piece in rest.chunks_mut(1000) {
-            stream.read_exact(piece).unwrap();
-            thread::yield_now();
-        }
-        seen.lock().unwrap().push((length, rest.windows(4).any(|bytes| bytes == b"test")));
-        stream.write_all(&ACCEPTED).unwrap();
-        stream.flush().unwrap();
-        drop(stream.read_to_end(&mut Vec::new()));
-    });
-    let run = run(&format!("mqtts://{address}"), "", &format!("{tls}{long}"));
-    run.expect(0);
-    only(&run, "fresh accepted 0 correct");
-    let lengths = lengths.lock().unwrap();
-    assert!(
-        lengths.len() == 8 && lengths.iter().all(|(length, _)| *length > 64_000),
-        "{lengths:?}"
-    );
 }
 
 #[test]

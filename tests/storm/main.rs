@@ -8,6 +8,8 @@ mod faults;
 mod folder;
 mod judged;
 #[cfg(feature = "embedded")]
+mod layered;
+#[cfg(feature = "embedded")]
 mod layers;
 mod load;
 mod run;

@@ -7,7 +7,7 @@ use crate::{
     attempt::{Outcome, Phase},
     clock::SECOND,
     host::{HostCpu, TcpTrouble, process_cpu},
-    measure::{Measurements, Tally, latency::Quantile},
+    measure::{LATE, Measurements, Tally, latency::Quantile},
     plan::{Model, Plan},
     results::{Environment, summary::Validity},
     verdict::Verdict,
@@ -19,8 +19,6 @@ const WINDOW: u64 = 5 * SECOND;
 const BUSY: f64 = 0.9;
 /// Share of the host's CPU that must be idle for a broker on it to be unaffected.
 const IDLE: f64 = 0.05;
-/// p99 of `start_delay` above which arrivals were not those of the schedule.
-const LATE: u64 = 10_000_000;
 /// A step of the wall clock that can turn a verdict.
 const WALL_STEP: i64 = 100_000_000;
 
@@ -143,6 +141,13 @@ impl Watch {
             reasons.push(format!(
                 "{waited} of {} clients waited over {} ms for their token: signing was slower than the load, and `connect` and `response` contain it",
                 all.attempts(),
+                LATE / 1_000_000
+            ));
+        }
+        let late = all.late_lookups;
+        if late * 100 > all.attempts() {
+            reasons.push(format!(
+                "{late} name lookups waited over {} ms for a thread to do them: `dns` contains our limit",
                 LATE / 1_000_000
             ));
         }

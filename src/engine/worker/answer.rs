@@ -32,7 +32,7 @@ impl Worker {
     }
 
     /// Sends what layers had to answer.
-    pub(super) fn flush(&mut self, place: usize) {
+    fn flush(&mut self, place: usize) {
         if let Some(Connection { link: Some(link), .. }) = self.connections.get_mut(place) {
             // One that can't take it is found closed by the next read.
             let _ = link.flush();

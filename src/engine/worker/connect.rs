@@ -16,7 +16,7 @@ use crate::{
         port::PortWalk,
         socket::{self, Sent},
     },
-    engine::resolver::{Ask, usable},
+    engine::resolver::Ask,
 };
 
 impl Worker {
@@ -30,11 +30,17 @@ impl Worker {
 
     /// Asks for the addresses of the broker's name.
     pub(super) fn look_up(&mut self, key: Key, host: &Arc<str>, port: u16) {
-        if let Some(connection) = self.connections.get_mut(key.place()) {
-            connection.state = State::Resolving;
-        }
-        let (reply, signal) = (self.reply.clone(), Arc::clone(&self.signal));
-        let ask = Ask { host: Arc::clone(host), port, key, reply, signal };
+        let Some(connection) = self.connections.get_mut(key.place()) else { return };
+        connection.state = State::Resolving;
+        let ask = Ask {
+            host: Arc::clone(host),
+            port,
+            key,
+            asked: self.storm.clock.now(),
+            deadline: connection.started + self.storm.timeout,
+            reply: self.reply.clone(),
+            signal: Arc::clone(&self.signal),
+        };
         if self.storm.resolver.as_ref().is_none_or(|resolver| resolver.send(ask).is_err()) {
             self.fail(key.place(), State::Resolving, Outcome::LocalError("resolver"));
         }
@@ -43,17 +49,19 @@ impl Worker {
     /// Goes on with the attempts whose names have been looked up.
     pub(super) fn on_names(&mut self) {
         while let Ok(answer) = self.answers.try_recv() {
+            self.recorder.looked_up(answer.waited);
             let place = answer.key.place();
             let is_it = |found: &&mut Connection| {
                 found.generation == answer.key.generation() && found.state == State::Resolving
             };
             let Some(connection) = self.connections.get_mut(place).filter(is_it) else { continue };
-            match usable(&answer.addresses, self.storm.plan.sources()).first() {
-                Some(address) => {
+            let turn = connection.client / self.storm.targets.len() as u64;
+            match answer.addresses.len() as u64 {
+                0 => self.fail(place, State::Resolving, Outcome::TcpFailed("dns")),
+                count => {
                     connection.dns_at = self.storm.clock.now();
-                    self.open(place, *address);
+                    self.open(place, answer.addresses[(turn % count) as usize]);
                 }
-                None => self.fail(place, State::Resolving, Outcome::TcpFailed("dns")),
             }
         }
     }
@@ -199,16 +207,25 @@ impl Worker {
                 Sent::Failed(error) => {
                     let outcome = match connection.state {
                         State::Connecting => socket::failed(error),
-                        // A broker that refuses the client's certificate says so before it resets.
-                        _ => match link.receive(&mut self.inbox) {
-                            Received::Failed(outcome) => outcome,
-                            _ => Outcome::Closed(Close::Rst),
-                        },
+                        _ => last_words(link, &mut self.inbox),
                     };
                     self.conclude(place, outcome, now);
                     return;
                 }
             }
+        }
+    }
+}
+
+/// How an attempt ended whose CONNECT could not be sent: a broker that refuses the client's certificate says so
+/// before it resets.
+fn last_words(link: &mut Link, inbox: &mut [u8]) -> Outcome {
+    link.wake(true);
+    loop {
+        match link.receive(inbox) {
+            Received::Bytes(..) => {}
+            Received::Failed(outcome) => return outcome,
+            Received::Later | Received::Closed(_) => return Outcome::Closed(Close::Rst),
         }
     }
 }

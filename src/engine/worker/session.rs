@@ -91,7 +91,7 @@ impl Worker {
                 }
                 State::Holding => {
                     connection.pinged = true;
-                    match connection.link.as_mut().map(|link| link.send(&PINGREQ)) {
+                    match connection.link.as_mut().map(|link| link.post(&PINGREQ)) {
                         Some(Sent::Failed(_)) => self.drop_session(place, Code::Word("rst")),
                         _ => self.set_alarm(place, now),
                     }
@@ -179,6 +179,6 @@ impl Worker {
 /// Sends DISCONNECT; a broker that does not take it will see the connection close.
 pub(super) fn say_goodbye(connection: &mut Connection) {
     if let Some(link) = &mut connection.link {
-        let _ = link.send(&DISCONNECT);
+        let _ = link.post(&DISCONNECT);
     }
 }
