@@ -319,7 +319,7 @@ pub fn serve(_: &Settings, _: bool, _: impl FnOnce(SocketAddr)) -> Result<()> {
     Err(without())
 }
 
-fn without() -> Error {
+pub(crate) fn without() -> Error {
     Error::usage("this tokenstorm was built without the embedded broker")
         .hint("build it with its default features, or name a broker: `--target mqtt://host:port`")
 }

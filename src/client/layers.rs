@@ -284,8 +284,6 @@ impl Layers {
 fn config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(WS_BUFFER)
-        // Nothing is written but by `flush`; the largest that the library allows.
-        .write_buffer_size(usize::MAX - 1)
         .max_message_size(Some(LONGEST_MESSAGE))
         .max_frame_size(Some(LONGEST_MESSAGE))
 }

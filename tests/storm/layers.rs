@@ -12,7 +12,7 @@ use tungstenite::Message;
 
 use crate::{
     layered::{Asks, Tls, listen, tls_server, upgraded},
-    run::{Ended, Storm, scenario},
+    run::{Ended, Storm, everything, scenario},
 };
 
 fn run(url: &str, load: &str, more: &str) -> Ended {
@@ -163,6 +163,32 @@ fn the_embedded_broker_is_reached_through_every_layer_with_and_without_client_ce
             }
         }
     }
+}
+
+#[test]
+fn what_stands_in_the_query_of_a_url_goes_to_the_broker_and_nowhere_else() {
+    let queries = Arc::new(Mutex::new(0));
+    let seen = Arc::clone(&queries);
+    let server = listen(move |mut stream| {
+        let mut request = [0; 1024];
+        let count = stream.peek(&mut request).unwrap();
+        let asked = String::from_utf8_lossy(&request[..count]).into_owned();
+        *seen.lock().unwrap() += usize::from(asked.starts_with("GET /mqtt?access_token=hunter2 "));
+        // Refused, so that there are findings.
+        stream.write_all(b"HTTP/1.1 401 Unauthorized\r\n\r\n").unwrap();
+        drop(stream.read_to_end(&mut Vec::new()));
+    });
+    let url = format!("ws://{server}/mqtt?access_token=hunter2");
+    let in_file = run(&url, "", "");
+    let storm = || Storm::new(&scenario("mqtt://127.0.0.1", "", ""));
+    let by_argument = storm().run_with(&["--target", &url]);
+    let by_set = storm().run_with(&["--set", &format!("target.brokers=[\"{url}\"]")]);
+    for run in [in_file, by_argument, by_set] {
+        only(&run, "fresh ws_failed 401 not_judged");
+        let all = everything(&run);
+        assert!(all.contains("/mqtt") && !all.contains("hunter2"), "{all}");
+    }
+    assert_eq!(*queries.lock().unwrap(), 24);
 }
 
 #[test]
