@@ -6,7 +6,8 @@ pub mod link;
 pub mod packet;
 pub mod port;
 pub mod socket;
+mod stream;
 pub mod transport;
 mod upgrade;
 
-pub use layers::Handshake;
+pub use layers::{Handshake, Progress, Received};

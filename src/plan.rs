@@ -3,6 +3,7 @@
 
 pub mod broker;
 pub mod budget;
+mod checks;
 pub mod kinds;
 pub mod schedule;
 pub mod threshold;
@@ -29,10 +30,6 @@ use crate::{
 
 /// Parts the random numbers that choose a kind from those that choose arrivals.
 const KIND_STREAM: u64 = 0x6b69_6e64;
-
-/// The leeway of rmqtt's plugin: that of the library it verifies with, and up to a second more, since
-/// it compares whole seconds.
-const PLUGIN_LEEWAY: Duration = Duration::from_secs(61);
 
 /// What a run will do.
 #[derive(Debug)]
@@ -112,8 +109,8 @@ impl Plan {
 
     fn resolve(loaded: &Loaded, limits: &Limits) -> Result<Self> {
         let scenario = &loaded.scenario;
-        check_name(&scenario.name)?;
-        check_times(scenario)?;
+        checks::check_name(&scenario.name)?;
+        checks::check_times(scenario)?;
         let base = loaded.path.parent().unwrap_or_else(|| std::path::Path::new("."));
         let keys = scenario
             .keys
@@ -130,8 +127,8 @@ impl Plan {
         algorithms.sort_unstable();
         algorithms.dedup();
         let policy = Policy::resolve(profile, base, &scenario.policy, algorithms)?;
-        check_protocol(scenario.target.protocol, &policy)?;
-        check_delay(&scenario.load, &policy)?;
+        checks::check_protocol(scenario.target.protocol, &policy)?;
+        checks::check_delay(&scenario.load, &policy)?;
         let names = Names::compile(&scenario.identity)?;
         let kinds = kinds::resolve(scenario, &policy, &keys, &mut warnings)?;
         kinds::check_claims(scenario, &policy, &names, embedded)?;
@@ -153,9 +150,9 @@ impl Plan {
         }
         let strangers = kinds::strangers(&kinds, &keys)?;
         if embedded {
-            warn_of_plugin(&policy, keys.len(), &mut warnings);
+            checks::warn_of_plugin(&policy, keys.len(), &mut warnings);
         }
-        warn_of_generated(scenario, &brokers, &mut warnings);
+        checks::warn_of_generated(scenario, &brokers, &mut warnings);
         let resolved = written_out(loaded, &policy, &model, workers);
         let held = kinds::held_share(&kinds, &policy);
         let budget = Budget::resolve(
@@ -273,123 +270,6 @@ fn written_out(loaded: &Loaded, policy: &Policy, model: &Model, workers: usize) 
     });
     resolved.load.workers = u16::try_from(workers).ok();
     resolved
-}
-
-/// What the embedded broker's own plugin can't be told: its answers are judged all the same.
-fn warn_of_plugin(policy: &Policy, keys: usize, warnings: &mut Vec<String>) {
-    if keys > 1 || policy.anonymous == OnAnonymous::Accept {
-        return;
-    }
-    let ours = "; with several keys a hook of tokenstorm's verifies, which does";
-    if !policy.requires.is_empty() {
-        warnings.push(format!(
-            "the embedded broker's own plugin can't be told to require claims{ours}"
-        ));
-    }
-    if policy.leeway != PLUGIN_LEEWAY {
-        warnings.push(format!(
-            "the embedded broker's own plugin has 60s of leeway (61s by whole seconds) and can't be told another{ours}"
-        ));
-    }
-}
-
-/// A key that is made for the run is told to embedded brokers only.
-fn warn_of_generated(scenario: &Scenario, brokers: &[Broker], warnings: &mut Vec<String>) {
-    let made = scenario.keys.iter().find(|(_, key)| key.generate);
-    let foreign = brokers.iter().find(|broker| !broker.is_embedded());
-    if let (Some((name, _)), Some(broker)) = (made, foreign) {
-        warnings.push(format!(
-            "key `{name}` is made for this run, and `{}` can't know it: give `keys.{name}` the `secret_env`, `secret_file`, `private_key` or `jwk` that belongs to what the broker was given",
-            broker.label
-        ));
-    }
-}
-
-/// Refuses to give up on a broker before it answers.
-fn check_delay(load: &Load, policy: &Policy) -> Result<()> {
-    if load.connect_timeout > policy.refusal_delay {
-        return Ok(());
-    }
-    let shown = humantime::format_duration;
-    Err(Error::usage(format!(
-        "`load.connect_timeout` is {}, but by the profile `{}` the broker delays a refusal by {}: no refusal would be seen",
-        shown(load.connect_timeout),
-        policy.profile,
-        shown(policy.refusal_delay)
-    ))
-    .hint("raise `load.connect_timeout` above it"))
-}
-
-/// Refuses a version that the broker does not speak: it would say nothing about tokens, and `RabbitMQ` 3.10
-/// writes those of 5.0 into its log.
-fn check_protocol(protocol: Protocol, policy: &Policy) -> Result<()> {
-    if policy.protocols.contains(&protocol) {
-        return Ok(());
-    }
-    let shown = |protocol: &Protocol| u8::from(*protocol).to_string();
-    let spoken = policy.protocols.iter().map(shown).collect::<Vec<_>>().join(", ");
-    Err(Error::usage(format!(
-        "`target.protocol` is {}, but by the profile `{}` the broker speaks {spoken}",
-        shown(&protocol),
-        policy.profile
-    ))
-    .hint("`--set target.protocol=4` is MQTT 3.1.1; where the broker speaks more, say so: `policy.protocols = [4, 5]`"))
-}
-
-fn check_name(name: &str) -> Result<()> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(allowed) {
-        return Err(Error::usage(format!("`name` is `{name}`, which can't name a run folder"))
-            .hint("use up to 100 letters, digits, `-`, `_` and `.`, not a `.` first"));
-    }
-    Ok(())
-}
-
-fn check_times(scenario: &Scenario) -> Result<()> {
-    let load = &scenario.load;
-    // The mean Gregorian year, as `humantime` has it: bounds read as `1year`.
-    let year = Duration::from_hours(8766);
-    let in_range = [
-        (
-            "load.connect_timeout",
-            load.connect_timeout,
-            Duration::from_millis(1),
-            Duration::from_hours(1),
-        ),
-        ("load.hold", load.hold, Duration::ZERO, year),
-        ("load.warmup", load.warmup, Duration::ZERO, year),
-        ("load.keep_alive", load.keep_alive, Duration::ZERO, Duration::from_secs(65_535)),
-        ("token.ttl", scenario.token.ttl, Duration::from_secs(1), year * 100),
-        ("target.clock_uncertainty", scenario.target.clock_uncertainty, Duration::ZERO, year),
-        ("policy.leeway", scenario.policy.leeway.unwrap_or_default(), Duration::ZERO, year),
-        (
-            "policy.refusal_delay",
-            scenario.policy.refusal_delay.unwrap_or_default(),
-            Duration::ZERO,
-            Duration::from_hours(1),
-        ),
-    ];
-    for (key, value, least, most) in in_range {
-        if value < least || value > most {
-            let shown = humantime::format_duration;
-            return Err(Error::usage(format!(
-                "`{key}` is {}, but must be {} to {}",
-                shown(value),
-                shown(least),
-                shown(most)
-            )));
-        }
-    }
-    if load.keep_alive.subsec_nanos() != 0 {
-        return Err(Error::usage("`load.keep_alive` must be whole seconds, as CONNECT carries it"));
-    }
-    if scenario.token.reuse == 0 {
-        return Err(Error::usage("`token.reuse` is 0, but a token serves at least 1 connect"));
-    }
-    if load.workers == Some(0) || load.workers.is_some_and(|workers| workers > 256) {
-        return Err(Error::usage("`load.workers` must be 1 to 256"));
-    }
-    Ok(())
 }
 
 fn model(load: &Load, warnings: &mut Vec<String>) -> Result<Model> {

@@ -1,18 +1,12 @@
-//! TLS and WebSocket over a socket that does not block.
-//!
-//! `rustls` and `tungstenite` see a stream that says `WouldBlock`; nothing here waits. A short read tells
-//! that the socket is empty, so that no system call is spent on hearing it again: the next edge of epoll
-//! tells of more.
+//! TLS and WebSocket over a socket that does not block: `rustls` and `tungstenite` see a stream that says
+//! `WouldBlock`, and nothing here waits.
 
 use std::{
-    io::{self, ErrorKind, IoSlice, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     os::fd::BorrowedFd,
 };
 
-use rustix::{
-    io::{Errno, writev},
-    net::{RecvFlags, recv},
-};
+use rustix::io::Errno;
 use rustls::{CipherSuite, ClientConnection, HandshakeKind, ProtocolVersion};
 use tungstenite::{
     Bytes, Message,
@@ -21,15 +15,12 @@ use tungstenite::{
 };
 
 use super::{
-    link::{Progress, Received},
     socket::{Sent, send_some},
+    stream::{Below, SocketState, Trouble, fill, trouble, write_out},
     transport::Transport,
     upgrade::Upgrade,
 };
-use crate::{
-    attempt::{Close, Code, Outcome},
-    tls::failure,
-};
+use crate::attempt::{Close, Code, Outcome};
 
 /// What a WebSocket reads at one time: a CONNACK is far shorter, and thousands of clients hold such a buffer.
 const WS_BUFFER: usize = 512;
@@ -54,6 +45,30 @@ impl Handshake {
     }
 }
 
+/// What came of a handshake.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Progress {
+    /// It is over.
+    Done,
+    /// It goes on when the socket has or takes more.
+    Later,
+    /// It failed.
+    Failed(Outcome),
+}
+
+/// What was received.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Received {
+    /// So many bytes of MQTT; whether there may be more of them already.
+    Bytes(usize, bool),
+    /// Nothing now.
+    Later,
+    /// The broker closed the connection.
+    Closed(Close),
+    /// A layer broke; how that ends an attempt.
+    Failed(Outcome),
+}
+
 /// The layers of one connection.
 #[derive(Debug)]
 pub(super) struct Layers {
@@ -66,15 +81,6 @@ pub(super) struct Layers {
     /// MQTT was handed over, and has not left yet.
     is_queued: bool,
     state: SocketState,
-}
-
-/// What is known of the socket since the last event.
-#[derive(Clone, Copy, Debug, Default)]
-struct SocketState {
-    /// Nothing is left to read.
-    is_drained: bool,
-    /// The broker has closed it, so that nothing but its end says that nothing is left.
-    ends: bool,
 }
 
 #[derive(Debug)]
@@ -295,127 +301,5 @@ fn ended(error: &io::Error) -> Received {
         Trouble::Fin => Received::Closed(Close::Fin),
         Trouble::Rst => Received::Closed(Close::Rst),
         Trouble::Tls(word) => Received::Failed(Outcome::TlsFailed(word)),
-    }
-}
-
-/// What an error of a stream means.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Trouble {
-    Later,
-    Fin,
-    Rst,
-    Tls(&'static str),
-}
-
-fn trouble(error: &io::Error) -> Trouble {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match (tls, error.kind()) {
-        (Some(tls), _) => Trouble::Tls(failure::word(tls)),
-        (None, ErrorKind::WouldBlock) => Trouble::Later,
-        (None, ErrorKind::UnexpectedEof) => Trouble::Fin,
-        _ => Trouble::Rst,
-    }
-}
-
-/// What is below MQTT or WebSocket: TLS, or the socket.
-struct Below<'a> {
-    socket: BorrowedFd<'a>,
-    tls: Option<&'a mut ClientConnection>,
-    state: &'a mut SocketState,
-}
-
-impl Read for Below<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(tls) = &mut self.tls else {
-            return Raw { socket: self.socket, state: self.state }.read(buffer);
-        };
-        loop {
-            match tls.reader().read(buffer) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                read => return read,
-            }
-            // At the end of what comes the reader says whether it was announced.
-            fill(tls, self.socket, self.state)?;
-        }
-    }
-}
-
-impl Write for Below<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.tls {
-            // Kept there until all of it goes out at once.
-            Some(tls) => tls.writer().write(bytes),
-            None => Raw { socket: self.socket, state: self.state }.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Takes what the socket has into TLS; `false` at its end.
-fn fill(
-    tls: &mut ClientConnection,
-    socket: BorrowedFd<'_>,
-    state: &mut SocketState,
-) -> io::Result<bool> {
-    let count = tls.read_tls(&mut Raw { socket, state })?;
-    if let Err(error) = tls.process_new_packets() {
-        // The broker is told why; whether it listens is not our concern.
-        let _ = write_out(tls, socket);
-        return Err(io::Error::new(ErrorKind::InvalidData, error));
-    }
-    Ok(count > 0)
-}
-
-/// Sends all that TLS has to send.
-fn write_out(tls: &mut ClientConnection, socket: BorrowedFd<'_>) -> io::Result<usize> {
-    let mut count = 0;
-    while tls.wants_write() {
-        count += tls.write_tls(&mut Raw { socket, state: &mut SocketState::default() })?;
-    }
-    Ok(count)
-}
-
-/// The socket itself.
-struct Raw<'a> {
-    socket: BorrowedFd<'a>,
-    state: &'a mut SocketState,
-}
-
-impl Read for Raw<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.state.is_drained {
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        let room = buffer.len();
-        let (count, _) = loop {
-            match recv(self.socket, &mut *buffer, RecvFlags::empty()) {
-                Err(Errno::INTR) => {}
-                received => break received?,
-            }
-        };
-        self.state.is_drained = count < room && !self.state.ends;
-        Ok(count)
-    }
-}
-
-impl Write for Raw<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match send_some(self.socket, bytes) {
-            Sent::Bytes(count) => Ok(count),
-            Sent::Later => Err(ErrorKind::WouldBlock.into()),
-            Sent::Failed(error) => Err(error.into()),
-        }
-    }
-
-    /// All records of a flight in one system call.
-    fn write_vectored(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(writev(self.socket, bytes)?)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -11,35 +11,11 @@ use rustix::{
 };
 
 use super::{
-    layers::{Handshake, Layers},
+    layers::{Handshake, Layers, Progress, Received},
     socket::{self, Sent},
     transport::Transport,
 };
-use crate::attempt::{Close, Outcome};
-
-/// What came of a handshake.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Progress {
-    /// It is over.
-    Done,
-    /// It goes on when the socket has or takes more.
-    Later,
-    /// It failed.
-    Failed(Outcome),
-}
-
-/// What was received.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Received {
-    /// So many bytes of MQTT; whether there may be more of them already.
-    Bytes(usize, bool),
-    /// Nothing now.
-    Later,
-    /// The broker closed the connection.
-    Closed(Close),
-    /// A layer broke; how that ends an attempt.
-    Failed(Outcome),
-}
+use crate::attempt::Close;
 
 /// A connection.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use super::{Connection, Key, State, Worker};
 use crate::{
     attempt::{Close, Outcome},
-    client::{link::Received, packet::Connack},
+    client::{Received, packet::Connack},
 };
 
 impl Worker {

@@ -12,7 +12,8 @@ use super::{Connection, Key, SPARE_PACKETS, State, Worker};
 use crate::{
     attempt::{Close, Outcome},
     client::{
-        link::{Link, Progress, Received},
+        Progress, Received,
+        link::Link,
         port::PortWalk,
         socket::{self, Sent},
     },
