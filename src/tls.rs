@@ -107,6 +107,19 @@ impl Tls {
         Ok(Self { settings: settings.clone(), authorities, revoked, own })
     }
 
+    /// What is done, in words.
+    pub fn words(&self) -> String {
+        let settings = &self.settings;
+        let checked = match (self.verifies(), &settings.ca) {
+            (false, _) => "certificates NOT checked".to_owned(),
+            (true, Some(ca)) => format!("certificates checked by {}", ca.display()),
+            (true, None) => "certificates checked".to_owned(),
+        };
+        let own = if self.own.is_some() || settings.generate { "with" } else { "without" };
+        let sessions = if settings.resumption { "resumed" } else { "not resumed" };
+        format!("{checked}, clients {own} one of their own, sessions {sessions}")
+    }
+
     /// The name that the certificate of the broker at `host` must have.
     ///
     /// # Errors

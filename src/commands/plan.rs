@@ -42,6 +42,9 @@ fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Re
         brokers.join(", "),
         if u8::from(plan.protocol) == 5 { "5.0" } else { "3.1.1" }
     )?;
+    if let Some(tls) = &plan.tls {
+        writeln!(out, "  tls          {}", tls.words())?;
+    }
     writeln!(out, "  promises     {}", promises(plan))?;
     writeln!(out, "  attempts     {}", attempts(plan))?;
     writeln!(

@@ -371,6 +371,7 @@ impl Collector {
             model: if matches!(plan.model, Model::Open { .. }) { "open" } else { "closed" }.into(),
             protocol: plan.protocol.into(),
             profile: plan.policy.profile.clone(),
+            refusal_delay_s: plan.policy.refusal_delay.as_secs_f64(),
             embedded: self.verifiers.clone(),
             clients: all.attempts() + all.abandoned,
             attempts: all.attempts(),

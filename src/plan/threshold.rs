@@ -36,12 +36,13 @@ pub const VERDICTS: [&str; 6] =
     ["correct", "false_accept", "false_reject", "wrong_reason", "not_judged", "indeterminate"];
 
 /// Other numbers of the summary that can be bounded.
-pub const VALUES: [&str; 8] = [
+pub const VALUES: [&str; 9] = [
     "attempts",
     "throughput.verdicts_per_s",
     "throughput.offered_per_s",
     "sessions.held",
     "sessions.dropped",
+    "tls.resumed_share",
     "generator.cpu_us_per_attempt",
     "generator.cpu_s",
     "generator.tokens_minted_per_s",

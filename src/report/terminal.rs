@@ -163,7 +163,13 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         count(per.max)
     )?;
     if let Some(refused) = summary.codes.get("refused") {
-        writeln!(out, "refusals    {}", by_code(refused, summary.protocol == 5))?;
+        let delayed = match summary.refusal_delay_s {
+            0.0 => String::new(),
+            seconds => {
+                format!(" (delayed by {} on purpose, as the profile says)", time(seconds * 1e6))
+            }
+        };
+        writeln!(out, "refusals    {}{delayed}", by_code(refused, summary.protocol == 5))?;
     }
     let failures: Vec<String> = summary
         .codes

@@ -31,6 +31,9 @@ pub struct Summary {
     pub model: String,
     pub protocol: u8,
     pub profile: String,
+    /// By how much the broker delays a refusal on purpose, by its profile.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refusal_delay_s: f64,
     /// Brokers that the run started, and what verifies tokens in them.
     pub embedded: BTreeMap<String, String>,
     pub clients: u64,
@@ -51,6 +54,11 @@ pub struct Summary {
     pub throughput: Throughput,
     pub generator: Generator,
     pub thresholds: Vec<Judged>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 /// Phases by name, in their order.

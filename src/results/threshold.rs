@@ -103,6 +103,7 @@ fn value(summary: &Summary, name: &str) -> Option<f64> {
         "throughput.verdicts_per_s" => summary.throughput.verdicts_per_s,
         "throughput.offered_per_s" => summary.throughput.offered_per_s?,
         "sessions.held" => summary.sessions.held as f64,
+        "tls.resumed_share" => summary.tls.as_ref()?.resumed_share,
         "sessions.dropped" => summary.sessions.dropped as f64,
         "generator.cpu_us_per_attempt" => summary.generator.cpu_us_per_attempt,
         "generator.cpu_s" => summary.generator.cpu_s,
