@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     path::PathBuf,
     process::{Child, Command},
     thread,
@@ -46,6 +47,17 @@ fn script(arguments: &[&str]) -> Command {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scripts/broker");
     let mut command = Command::new(path);
     command.args(arguments);
+    command
+}
+
+/// Runs a shell script in namespaces of its own (`--net`, `--mount`), as their root; `$0` and on are `arguments`.
+pub(crate) fn apart(namespaces: &str, script: &str, arguments: &[&OsStr]) -> Command {
+    let mut command = Command::new("unshare");
+    command.arg(namespaces);
+    if !rustix::process::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    command.args(["sh", "-ec", script]).args(arguments);
     command
 }
 

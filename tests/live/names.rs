@@ -1,22 +1,24 @@
 //! Names, families and several addresses, with a real broker behind them.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    path::Path,
+};
 
 use crate::{
-    broker::{Broker, anonymous, expect_all},
+    broker::{Broker, anonymous, apart, expect_all},
     run::{Ended, Storm, ended},
 };
 
-/// Runs a storm where `setup` was done before, in namespaces of its own (`unshare`'s options).
-fn apart(storm: &Storm, unshare: &[&str], setup: &str) -> Ended {
-    let (scenario, out) = (storm.scenario(), storm.out());
-    let script = format!(
-        "{setup}\nexec {} run {} --out {} --progress none",
-        env!("CARGO_BIN_EXE_tokenstorm"),
-        scenario.display(),
-        out.display()
-    );
-    ended(Command::new("unshare").args(unshare).args(["sh", "-ec", &script]).output().unwrap(), out)
+/// Runs a storm where `setup` was done before, in a namespace of its own.
+fn run_apart(storm: &Storm, namespace: &str, setup: &str) -> Ended {
+    let out = storm.out();
+    let script = format!("{setup}\nexec \"$0\" run \"$1\" --out \"$2\" --progress none");
+    let program = OsStr::new(env!("CARGO_BIN_EXE_tokenstorm"));
+    let arguments = [program, storm.scenario().as_os_str(), out.as_os_str()].map(OsStr::to_owned);
+    let arguments: Vec<&OsStr> = arguments.iter().map(OsString::as_os_str).collect();
+    ended(apart(namespace, &script, &arguments).output().unwrap(), out)
 }
 
 /// What makes a hosts file the system's, for those who see it.
@@ -79,7 +81,7 @@ fn clients_take_turns_at_the_addresses_of_a_name() {
     // At the second address nobody listens.
     let setup = hosts(folder.path(), "127.0.0.1 cluster.example\n127.0.0.9 cluster.example\n");
     let storm = anonymous(&format!("mqtt://cluster.example:{port}"), "", "authorized = true");
-    let run = apart(&storm, &["--mount"], &setup);
+    let run = run_apart(&storm, "--mount", &setup);
     let summary = run.expect(0);
     assert_eq!(summary["outcomes"]["accepted"], 4, "{}", run.stdout);
     assert_eq!(summary["codes"]["tcp_failed"]["ECONNREFUSED"], 4);
@@ -102,9 +104,9 @@ fn ipv6_reaches_a_broker_from_its_own_source_addresses() {
 fn ipv6_where_there_is_none_fails_at_once_and_says_so() {
     let storm = anonymous("mqtt://[2001:db8::1]", "", "authorized = true");
     // A network of its own that has loopback only, without IPv6.
-    let run = apart(
+    let run = run_apart(
         &storm,
-        &["--net"],
+        "--net",
         "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; ip link set lo up",
     );
     assert_eq!(run.code, Some(3), "{}", run.stderr);

@@ -3,15 +3,16 @@
 
 use std::{
     env,
+    ffi::OsStr,
     io::{Read, Write},
     net::TcpStream,
-    process::Command,
     sync::{Arc, Mutex},
 };
 
 use tungstenite::Message;
 
 use crate::{
+    broker::apart,
     layered::{Asks, Tls, listen, tls_server, upgraded},
     run::{Ended, SECRET, Storm},
 };
@@ -29,13 +30,11 @@ fn moves_out(test: &str) -> bool {
                   echo 4096 4096 4096 > /proc/sys/net/ipv4/tcp_wmem\n\
                   echo 4096 4096 4096 > /proc/sys/net/ipv4/tcp_rmem\n\
                   exec \"$0\" --exact \"$1\" --ignored --nocapture";
-    let status = Command::new("unshare")
-        .args(["--net", "sh", "-ec", script])
-        .arg(env::current_exe().unwrap())
-        .arg(format!("small_buffers::{test}"))
-        .env(INSIDE, "1")
-        .status();
-    assert!(status.unwrap().success(), "{test} in a network of its own");
+    let itself = env::current_exe().unwrap();
+    let name = format!("small_buffers::{test}");
+    let mut command = apart("--net", script, &[itself.as_os_str(), OsStr::new(&name)]);
+    let status = command.env(INSIDE, "1").status().unwrap();
+    assert!(status.success(), "{test} in a network of its own");
     true
 }
 

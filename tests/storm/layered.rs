@@ -67,12 +67,14 @@ pub(crate) fn tls_server(
                 .unwrap()
         }
     };
-    let config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
         .unwrap();
+    // Of clients that offer protocols, those that offer this one.
+    config.alpn_protocols = vec![b"mqtt".to_vec()];
     let config = Arc::new(config);
     let address = listen(move |stream| {
         let connection = ServerConnection::new(Arc::clone(&config)).unwrap();

@@ -78,6 +78,27 @@ fn a_broker_behind_tls_that_closes_before_connack_has_closed_and_not_failed_in_t
 }
 
 #[test]
+fn protocols_are_offered_where_they_are_named() {
+    let (address, tls, _folder) = tls_server(Asks::Nothing, |mut stream| {
+        // Fails where the handshake does.
+        if stream.read_exact(&mut [0; 2]).is_ok() {
+            stream.write_all(&ACCEPTED).unwrap();
+            stream.flush().unwrap();
+            drop(stream.read_to_end(&mut Vec::new()));
+        }
+    });
+    let url = format!("mqtts://{address}");
+    for (offered, row) in [
+        ("\"h2\", \"mqtt\"", "accepted 0 correct"),
+        ("\"h2\"", "tls_failed alert_no_application_protocol not_judged"),
+        ("", "accepted 0 correct"),
+    ] {
+        let keys = tls.replace("\n---", &format!("\nalpn = [{offered}]\n---"));
+        only(&run(&url, "", &keys), &format!("fresh {row}"));
+    }
+}
+
+#[test]
 fn a_client_certificate_that_is_missing_fails_in_tls_though_the_handshake_was_over() {
     let refuse = |mut stream: Tls| assert!(stream.read(&mut [0; 1000]).is_err());
     let (address, tls, _folder) = tls_server(Asks::Certificate, refuse);
