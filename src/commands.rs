@@ -62,7 +62,13 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
     };
     let finished = engine::run(plan, options)?;
     say(&report::terminal::render(&finished.summary, &finished.folder.display().to_string()))?;
-    Ok(exit_of(&finished.summary, is_strict))
+    let exit = exit_of(&finished.summary, is_strict);
+    if exit == Exit::NotMeasured {
+        anstream::eprintln!(
+            "nothing that counts could be measured: see validity and failures above"
+        );
+    }
+    Ok(exit)
 }
 
 /// Loads and plans a scenario for this host.

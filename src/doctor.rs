@@ -1,8 +1,9 @@
 //! What on this host would limit a run, and what to change.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 use crate::{
+    client::socket,
     host::{Limits, network, settings},
     plan::{
         Model, Plan,
@@ -17,6 +18,8 @@ const TCP_BYTES: u64 = 1_000;
 const TLS_BYTES: u64 = 11_000;
 /// What a WebSocket adds.
 const WS_BYTES: u64 = 4_000;
+/// What an embedded broker takes for a connection: it is a process beside this one.
+const EMBEDDED_BYTES: u64 = 20_000;
 /// Bytes of the kernel for a TCP socket with empty buffers, its file included: the sizes of `TCP`, `sock_inode_cache`,
 /// `filp` and `dentry` in `/proc/slabinfo`, rounded up.
 const KERNEL_BYTES: u64 = 4_500;
@@ -58,6 +61,7 @@ pub fn examine(plan: Option<&Plan>, limits: &Limits) -> Vec<Row> {
     let mut rows = open_files(plan);
     rows.push(ports(plan, limits));
     rows.extend(sources(plan));
+    rows.extend(names(plan));
     rows.extend(backlogs(plan));
     rows.push(reuse(plan));
     rows.push(conntrack(plan));
@@ -89,6 +93,9 @@ fn limit(
 
 fn open_files(plan: Option<&Plan>) -> Vec<Row> {
     let need = plan.map(|plan| plan.budget.sockets + plan.budget.own);
+    let most = plan.map(|plan| plan.budget.most_sockets + plan.budget.own);
+    // A broker on this host has its end of each connection.
+    let both_ends = plan.map(|plan| plan.budget.own + plan.budget.sockets * ends(plan));
     let (soft, hard) = settings::open_files();
     let asked = need.unwrap_or_default();
     let soft = Row {
@@ -112,6 +119,11 @@ fn open_files(plan: Option<&Plan>) -> Vec<Row> {
             need,
             Finding::Stops,
             format!("as root: `ulimit -Hn {asked}`; for a service `LimitNOFILE={asked}`"),
+        )
+        .or_beware(
+            hard,
+            most,
+            "a broker that lets in what it should refuse would need so many: ",
         ),
         limit(
             "open files, most a process can have",
@@ -123,7 +135,7 @@ fn open_files(plan: Option<&Plan>) -> Vec<Row> {
         limit(
             "open files, left on this host",
             all.map(|(most, open)| most.saturating_sub(open)),
-            need,
+            both_ends,
             Finding::Stops,
             format!(
                 "as root: `sysctl -w fs.file-max={}`",
@@ -131,6 +143,23 @@ fn open_files(plan: Option<&Plan>) -> Vec<Row> {
             ),
         ),
     ]
+}
+
+impl Row {
+    /// The same, but to beware of where the value is below this need, which need not come up.
+    fn or_beware(self, value: Option<u64>, most: Option<u64>, why: &str) -> Self {
+        match (value, most) {
+            (Some(value), Some(most)) if self.finding == Finding::Fine && value < most => {
+                Self { finding: Finding::Beware, advice: format!("{why}{most}"), ..self }
+            }
+            _ => self,
+        }
+    }
+}
+
+/// Ends of a connection that this host has: one, or two where a broker is on it too.
+fn ends(plan: &Plan) -> u64 {
+    if plan.brokers.iter().any(Broker::is_loopback) { 2 } else { 1 }
 }
 
 fn ports(plan: Option<&Plan>, limits: &Limits) -> Row {
@@ -172,6 +201,35 @@ fn sources(plan: Option<&Plan>) -> Option<Row> {
     })
 }
 
+/// Whether the brokers' names have addresses, and this host a way to them; nothing is sent to the brokers.
+fn names(plan: Option<&Plan>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for broker in plan.map(|plan| &plan.brokers[..]).unwrap_or_default() {
+        let Place::Remote { host, port } = &broker.place else { continue };
+        let found = (host.as_str(), *port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+        let (finding, advice) = match &found {
+            Err(error) => (Finding::Stops, format!("{host}: {error}")),
+            Ok(addresses) => match addresses.iter().map(|address| socket::route(*address)).min() {
+                Some(Err(why)) => {
+                    (Finding::Stops, format!("this host has no way to {host}: {why}"))
+                }
+                _ => (Finding::Fine, String::new()),
+            },
+        };
+        let value = found.map_or_else(
+            |_| "no address".into(),
+            |addresses| {
+                let mut shown: Vec<String> =
+                    addresses.iter().map(|address| address.ip().to_string()).collect();
+                shown.dedup();
+                shown.join(", ")
+            },
+        );
+        rows.push(Row { what: "a broker's address", value, need: host.clone(), finding, advice });
+    }
+    rows
+}
+
 /// The address of a broker that certainly is on this host.
 fn local(broker: &Broker) -> Option<SocketAddr> {
     match &broker.place {
@@ -190,16 +248,21 @@ fn local(broker: &Broker) -> Option<SocketAddr> {
 fn backlogs(plan: Option<&Plan>) -> Vec<Row> {
     let need = plan.map(|plan| plan.budget.burst);
     let asked = need.unwrap_or_default();
-    let late = "connects beyond it wait 1 s and more in `tcp_connect`";
-    let mut rows = vec![limit(
-        "somaxconn, the longest backlog here",
-        settings::sysctl("net/core/somaxconn"),
-        need,
-        Finding::Beware,
-        format!(
-            "{late}. As root, before the broker starts: `sysctl -w net.core.somaxconn={asked}`"
-        ),
-    )];
+    let late =
+        "so many may come within 100 ms, and those beyond it wait 1 s and more in `tcp_connect`";
+    let is_local = plan.is_none_or(|plan| plan.brokers.iter().any(Broker::is_loopback));
+    let mut rows = Vec::new();
+    if is_local {
+        rows.push(limit(
+            "somaxconn, the longest backlog here",
+            settings::sysctl("net/core/somaxconn"),
+            need,
+            Finding::Beware,
+            format!(
+                "{late}. As root, before the broker starts: `sysctl -w net.core.somaxconn={asked}`"
+            ),
+        ));
+    }
     for broker in plan.map(|plan| &plan.brokers[..]).unwrap_or_default() {
         let Some(address) = local(broker) else { continue };
         let advice = format!("{late}. A longer one is a setting of the broker at {address}");
@@ -266,7 +329,8 @@ fn conntrack(plan: Option<&Plan>) -> Row {
             advice,
         };
     };
-    let need = plan.map(|plan| plan.budget.sockets + within(plan, 2 * TIME_WAIT));
+    // A connection is open or rests, and has one entry.
+    let need = plan.map(|plan| plan.budget.sockets.max(within(plan, 2 * TIME_WAIT)));
     let advice = format!(
         "beyond it the firewall drops SYNs. As root: `sysctl -w net.netfilter.nf_conntrack_max={}`",
         need.unwrap_or_default() + used.unwrap_or_default()
@@ -300,6 +364,7 @@ fn clock(plan: Option<&Plan>) -> Row {
 
 fn governor() -> Row {
     let governor = settings::governor();
+    let governor_is_hidden = governor.is_none();
     let is_slow = governor.as_deref().is_some_and(|governor| governor != "performance");
     Row {
         what: "CPU governor",
@@ -310,7 +375,9 @@ fn governor() -> Row {
             Some(_) if is_slow => Finding::Beware,
             Some(_) => Finding::Fine,
         },
-        advice: if is_slow {
+        advice: if governor_is_hidden {
+            "a virtual machine does not see it: its host must not save power".into()
+        } else if is_slow {
             "clocks that change make latencies differ from run to run. As root: `cpupower frequency-set -g performance`".into()
         } else {
             String::new()
@@ -328,7 +395,7 @@ fn cpus(plan: Option<&Plan>, limits: &Limits) -> Row {
             Some(_) => format!("{workers} for clients, more for signing"),
             None => "-".into(),
         },
-        finding: if shares { Finding::Beware } else { Finding::Fine },
+        finding: Finding::Fine,
         advice: if shares {
             "the broker is on this host and takes its share of them: good for tests, not for capacity".into()
         } else {
@@ -345,12 +412,12 @@ fn memory(plan: Option<&Plan>) -> Row {
         let own = TCP_BYTES
             + has(|broker| broker.tls, TLS_BYTES)
             + has(|broker| broker.ws.is_some(), WS_BYTES);
-        // A broker on this host has its end of each connection too; what it takes itself is not known.
-        let ends = if plan.brokers.iter().any(Broker::is_loopback) { 2 } else { 1 };
+        // What a broker of another make takes itself is not known.
+        let broker = has(Broker::is_embedded, EMBEDDED_BYTES);
         let cells = (plan.mould.kinds.len() * plan.brokers.len()) as u64;
         // Some eight phases, accepted and refused; each worker's, its spare one, and the sum.
         let histograms = cells * 16 * HISTOGRAM_BYTES * (2 * plan.workers as u64 + 1);
-        plan.budget.sockets * (own + ends * KERNEL_BYTES) + histograms
+        plan.budget.sockets * (own + broker + ends(plan) * KERNEL_BYTES) + histograms
     });
     let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
     limit(

@@ -238,6 +238,13 @@ impl Plan {
         self.load().validity == ValidityRule::Strict
     }
 
+    /// What an embedded broker can't be told of this policy.
+    pub fn plugin_warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        checks::warn_of_plugin(&self.policy, self.mould.keys.len(), &mut warnings);
+        warnings
+    }
+
     /// Whether everybody is let in, by promise.
     pub fn is_anonymous(&self) -> bool {
         self.policy.anonymous == OnAnonymous::Accept

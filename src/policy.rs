@@ -220,8 +220,19 @@ fn profile_settings(profile: &str, folder: &Path) -> Result<(String, PolicySetti
         within(&format!(" can't be read: {error}"))
             .hint("the path of a profile starts from the scenario's folder")
     })?;
-    let settings = toml::from_str(&text)
-        .map_err(|error| within(&format!(": {}", error.to_string().trim_end())))?;
+    let settings: PolicySettings = toml::from_str(&text).map_err(|error| {
+        let wrong = within(&format!(": {}", error.to_string().trim_end()));
+        if error.message().starts_with("unknown field `policy`") {
+            wrong.hint("a profile is the table `[policy]` without its heading")
+        } else {
+            wrong
+        }
+    })?;
+    if settings.refuses_with.is_none() {
+        return Err(within(" does not say with which codes the broker refuses").hint(
+            "write `refuses_with = { v4 = [5], v5 = [0x87] }`; what else is missing is not promised",
+        ));
+    }
     Ok((whole(&path).display().to_string(), settings))
 }
 
@@ -253,6 +264,9 @@ mod tests {
             message.contains("mine.toml") && message.contains("unknown field `check`"),
             "{message}"
         );
+        fs::write(folder.path().join("mine.toml"), "checks = [\"exp\"]\n").unwrap();
+        let mine = Policy::resolve("mine.toml", folder.path(), &PolicySettings::default(), vec![]);
+        assert!(mine.unwrap_err().way_out().unwrap().contains("`refuses_with"));
         let missing = resolve("no/such.toml", &PolicySettings::default(), vec![]).unwrap_err();
         assert!(missing.to_string().contains("can't be read"), "{missing}");
     }

@@ -115,9 +115,10 @@ impl Tls {
             (true, Some(ca)) => format!("certificates checked by {}", ca.display()),
             (true, None) => "certificates checked".to_owned(),
         };
-        let own = if self.own.is_some() || settings.generate { "with" } else { "without" };
-        let sessions = if settings.resumption { "resumed" } else { "not resumed" };
-        format!("{checked}, clients {own} one of their own, sessions {sessions}")
+        let own = self.own.is_some() || settings.generate;
+        let own = if own { "clients have a certificate too" } else { "no client certificate" };
+        let sessions = if settings.resumption { "sessions resumed" } else { "no session resumed" };
+        format!("{checked}; {own}; {sessions}")
     }
 
     /// The name that the certificate of the broker at `host` must have.

@@ -12,8 +12,8 @@ const FLOW: [&str; 23] = [
     "clock", "error", "host", // What is asked, and what the broker promises.
     "scenario", "policy", // With which keys and tokens.
     "key", "tls", "broker", "token", // What will be done.
-    "plan", "doctor", "supply", // What clients do, and what that is worth.
-    "attempt", "verdict", "client", // What was seen, written and read again.
+    "plan", "supply", // What clients do, and what that is worth.
+    "attempt", "verdict", "client", "doctor", // What was seen, written and read again.
     "measure", "results", "report", // What drives it all.
     "engine", "cli", "commands", "lib", "main",
 ];

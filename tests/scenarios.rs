@@ -66,3 +66,16 @@ fn every_scenario_stands_in_the_table_of_the_readme() {
         assert!(readme.contains(&format!("`{name}`")), "README.md does not speak of `{name}`");
     }
 }
+
+#[test]
+fn every_link_of_the_documents_leads_to_a_file() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    for document in ["README.md", "CONTRIBUTING.md", "results/README.md", "scenarios/README.md"] {
+        let path = root.join(document);
+        let text = fs::read_to_string(&path).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
+            assert!(path.parent().unwrap().join(link).exists(), "{document} leads to `{link}`");
+        }
+    }
+}

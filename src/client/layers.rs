@@ -39,9 +39,11 @@ pub struct Handshake {
 }
 
 impl Handshake {
-    /// Version and cipher suite, as `rustls` writes them.
+    /// Version and cipher suite, such as `TLS 1.3 TLS_AES_256_GCM_SHA384` (IANA).
     pub fn words(&self) -> String {
-        format!("{:?} {:?}", self.version, self.suite)
+        let version = format!("{:?}", self.version).replace("TLSv1_", "TLS 1.");
+        let suite = format!("{:?}", self.suite).replace("TLS13_", "TLS_");
+        format!("{version} {suite}")
     }
 }
 

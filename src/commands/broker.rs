@@ -22,6 +22,9 @@ pub(super) fn broker(arguments: &cli::Broker) -> Result<Exit> {
                 return Err(Error::usage("the certificate of `embedded+tls` is made for each run, so nobody could check this broker's")
                     .hint("`--target embedded` serves the same without TLS"));
             }
+            for warning in plan.plugin_warnings() {
+                anstream::eprintln!("warning: {warning}");
+            }
             let ws = plan.brokers.iter().any(|broker| broker.is_embedded() && broker.ws.is_some());
             Settings { listen: arguments.listen, ws, ..engine::broker_settings(&plan)? }
         }

@@ -56,8 +56,9 @@ fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Re
     let budget = &plan.budget;
     writeln!(
         out,
-        "  sockets      up to {} at one time; {} descriptors are there",
+        "  sockets      about {} at one time, {} if all tokens are let in; {} descriptors are there",
         count(budget.sockets),
+        count(budget.most_sockets),
         count(budget.descriptors),
     )?;
     writeln!(
@@ -120,10 +121,10 @@ fn promises(plan: &Plan) -> String {
     let delay = if policy.refusal_delay.is_zero() {
         String::new()
     } else {
-        format!(", refuses after {}", shown(policy.refusal_delay))
+        format!("; refuses after {}", shown(policy.refusal_delay))
     };
     format!(
-        "profile `{}`: checks {}, requires {}, binds {}, leeway {}{delay}",
+        "profile `{}`: checks {}; requires {}; binds {}; leeway {}{delay}",
         policy.profile,
         list(&checks),
         list(&policy.requires),

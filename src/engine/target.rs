@@ -139,7 +139,8 @@ impl Targets {
         let mut addresses = reachable(&found, plan.sources());
         if addresses.is_empty() {
             return Err(Error::usage(format!(
-                "`load.source_addresses` can't reach `{host}`: no address of the same family"
+                "`load.source_addresses` can't reach `{host}`, which is {}: no address of the same family",
+                found.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(" and ")
             ))
             .hint("IPv4 sources reach IPv4 brokers, IPv6 sources IPv6 brokers"));
         }

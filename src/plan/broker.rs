@@ -154,7 +154,7 @@ pub fn tls(
         return Err(Error::usage(
             "`target.tls.generate` makes a certificate that no broker but an embedded one knows",
         )
-        .hint("give `target.tls.cert` and `target.tls.key`"));
+        .hint("give `target.tls.cert` and `target.tls.key`, and leave it out (`--set target.tls.generate=false`)"));
     }
     if embedded
         && (settings.cert.is_some() || settings.server_name.is_some() || settings.crl.is_some())

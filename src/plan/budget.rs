@@ -32,8 +32,10 @@ const ATTEMPT_TIME: Duration = Duration::from_millis(200);
 /// What a run needs of its host at most, as far as it can be known before.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// Sockets open at one time.
+    /// Sockets open at one time, where the broker keeps its promise.
     pub sockets: u64,
+    /// Sockets open at one time, where it lets everybody in.
+    pub most_sockets: u64,
     /// Connects that may come within 100 ms.
     pub burst: u64,
     /// Descriptors that the host allows.
@@ -96,23 +98,25 @@ impl Budget {
         limits: &Limits,
     ) -> Result<Self> {
         let load = &scenario.load;
-        let (sockets, burst) = match model {
+        let (sockets, most_sockets, burst) = match model {
             Model::Open { rates, arrivals } => {
                 let schedule = Schedule::new(rates, *arrivals, scenario.seed, attempts);
                 let within = |time: Duration| most_within(schedule.clone(), time) as f64;
-                let holding = within(load.hold) * held;
+                let all_holding = within(load.hold);
                 let connecting = within(ATTEMPT_TIME.min(load.connect_timeout));
                 let refused = match policy.refusal_delay {
                     Duration::ZERO => 0.0,
                     delay => within(delay) * (1.0 - held),
                 };
                 let burst = within(Duration::from_millis(100));
-                ((holding.max(connecting) + refused) as u64, burst as u64)
+                let busy = connecting + refused;
+                ((all_holding * held + busy) as u64, (all_holding + busy) as u64, burst as u64)
             }
             Model::Closed { concurrency } => {
-                let holding = (load.hold.as_secs_f64() * CLOSED_RATE).min(attempts as f64) * held;
+                let holding = (load.hold.as_secs_f64() * CLOSED_RATE).min(attempts as f64);
                 let concurrency = u64::from(*concurrency).min(attempts);
-                (holding as u64 + concurrency, concurrency)
+                let sockets = |holding: f64| (holding as u64 + concurrency).min(attempts);
+                (sockets(holding * held), sockets(holding), concurrency)
             }
         };
         let each_has = |broker: &Broker| sources_of(broker, &load.source_addresses);
@@ -126,7 +130,8 @@ impl Budget {
             ));
         }
         Ok(Self {
-            sockets,
+            sockets: sockets.min(attempts),
+            most_sockets: most_sockets.min(attempts),
             burst,
             descriptors: limits.descriptors,
             own: OWN_DESCRIPTORS + WORKER_DESCRIPTORS * workers as u64,
@@ -227,9 +232,10 @@ mod tests {
     fn clients_that_a_broker_keeps_waiting_for_their_refusal_hold_a_socket_too() {
         let target = "brokers = [\"mqtt://127.0.0.1\"]";
         let quick = budget(target, "", "").unwrap();
-        // 2 000 a second for 5 s, four in five of them; with the one at the end of each stretch.
-        assert_eq!((quick.sockets, quick.burst), (8_000, 201));
+        // 2 000 a second, four in five for 5 s, all for 200 ms; with the one at the end of each stretch.
+        assert_eq!((quick.sockets, quick.burst), (8_401, 201));
+        assert_eq!(quick.most_sockets, 10_001 + 401);
         let slow = budget(target, "", "refusal_delay = \"3s\"").unwrap();
-        assert_eq!(slow.sockets, 8_000 + 1_201);
+        assert_eq!(slow.sockets, 8_401 + 1_201);
     }
 }

@@ -11,7 +11,7 @@ use super::style::{count, number, percentile, table, time};
 use crate::attempt::advice;
 use crate::results::{
     PhaseStats, Summary,
-    summary::{Counts, Part},
+    summary::{Counts, Part, Percentile},
 };
 
 /// Renders a summary; `folder` is where the rest is. Colours are taken off where nobody sees them.
@@ -112,7 +112,9 @@ fn latencies(out: &mut String, summary: &Summary) -> std::fmt::Result {
     let row = |name: String, stats: &PhaseStats| {
         let PhaseStats { p50_us, p90_us, p99_us, p999_us, max_us, .. } = stats;
         let mut row = vec![name, count(stats.count), count(stats.unfinished)];
-        row.extend([p50_us, p90_us, p99_us, p999_us, max_us].map(percentile));
+        let times = [p50_us, p90_us, p99_us, p999_us, max_us];
+        // Where nobody got through there is no time, and "longer than any" would read like a wait.
+        row.extend(times.map(|time| if stats.count == 0 { "-".into() } else { percentile(time) }));
         row
     };
     let mut rows = Vec::new();
@@ -133,6 +135,13 @@ fn latencies(out: &mut String, summary: &Summary) -> std::fmt::Result {
         for (token, part) in &summary.by_token {
             if let Some(stats) = part.phases.get("connack") {
                 rows.push(row(format!("  connack of {token}"), stats));
+            }
+        }
+    }
+    if summary.by_broker.len() > 1 {
+        for (broker, part) in &summary.by_broker {
+            if let Some(stats) = part.phases.get("connack") {
+                rows.push(row(format!("  connack at {broker}"), stats));
             }
         }
     }
@@ -166,7 +175,7 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         let delayed = match summary.refusal_delay_s {
             0.0 => String::new(),
             seconds => {
-                format!(" (delayed by {} on purpose, as the profile says)", time(seconds * 1e6))
+                format!(" (the profile says that each is delayed by {})", time(seconds * 1e6))
             }
         };
         writeln!(out, "refusals    {}{delayed}", by_code(refused, summary.protocol == 5))?;
@@ -186,6 +195,8 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         .codes
         .iter()
         .filter(|_| is_failure)
+        // Where others were let in, it is not the set-up that closes.
+        .filter(|(outcome, _)| *outcome != "closed" || !summary.codes.contains_key("accepted"))
         .flat_map(|(outcome, codes)| codes.keys().filter_map(|code| advice(outcome, code)))
         .collect();
     for line in told {
@@ -248,6 +259,7 @@ fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
             threshold.metric.contains('.') || threshold.condition.starts_with("count"),
         ) {
             (None, _) => "nothing measured".to_owned(),
+            (Some(Percentile::Number(value)), true) => format!("{}", (value * 1e4).round() / 1e4),
             (Some(observed), true) => observed.to_string(),
             (Some(observed), false) => percentile(observed),
         };
@@ -277,6 +289,14 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
         writeln!(out, "            {reason}")?;
     }
     writeln!(out, "findings    {}", findings(&summary.verdicts))?;
+    if Summary::count(&summary.verdicts, "false_reject") > 0
+        && Summary::count(&summary.outcomes, "accepted") == 0
+    {
+        writeln!(
+            out,
+            "            nobody was let in: were key, `kid`, `iss`, `aud` and `sub` those that the broker was given? `tokenstorm token mint SCENARIO | tokenstorm token inspect` shows a token"
+        )?;
+    }
     writeln!(out, "results     {}", folder.cyan())
 }
 

@@ -8,6 +8,7 @@ use crate::{
         Plan,
         threshold::{Aggregate, Subject, Threshold},
     },
+    verdict::Verdict,
 };
 
 /// Judges all thresholds of a plan.
@@ -69,6 +70,15 @@ fn observed(
         }
     };
     match &threshold.subject {
+        // Where nothing was judged, nothing was judged wrongly either: that tells nothing.
+        Subject::Verdict(name)
+            if *name != Verdict::NotJudged.name()
+                && !tallies
+                    .iter()
+                    .any(|(tally, _)| chosen(tally) && tally.verdict != Verdict::NotJudged) =>
+        {
+            None
+        }
         Subject::Verdict(name) => counted(&|tally| tally.verdict.name() == name),
         Subject::Outcome(name) => counted(&|tally| tally.outcome.name() == name),
         Subject::Value(name) => value(summary, name).map(Percentile::Number),

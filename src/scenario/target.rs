@@ -83,15 +83,48 @@ pub struct Tls {
     pub resumption: bool,
 }
 
-/// A version of TLS.
+/// A version of TLS; `1.3` without quotes is read as well, as `--set` makes it a number.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(try_from = "Written", into = "String")]
+#[schemars(with = "String")]
 pub enum TlsVersion {
     /// TLS 1.2 (RFC 5246).
-    #[serde(rename = "1.2")]
     V12,
     /// TLS 1.3 (RFC 8446).
-    #[serde(rename = "1.3")]
     V13,
+}
+
+/// A version as it is written.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    Number(f64),
+}
+
+impl TryFrom<Written> for TlsVersion {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let text = match written {
+            Written::Text(text) => text,
+            Written::Number(number) => number.to_string(),
+        };
+        match text.as_str() {
+            "1.2" => Ok(Self::V12),
+            "1.3" => Ok(Self::V13),
+            other => Err(format!("unknown version of TLS `{other}`, expected \"1.2\" or \"1.3\"")),
+        }
+    }
+}
+
+impl From<TlsVersion> for String {
+    fn from(version: TlsVersion) -> Self {
+        match version {
+            TlsVersion::V12 => "1.2".into(),
+            TlsVersion::V13 => "1.3".into(),
+        }
+    }
 }
 
 /// The protocol level of CONNECT.

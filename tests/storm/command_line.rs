@@ -185,7 +185,7 @@ fn a_plan_shows_what_a_run_would_do() {
     for part in [
         "attempts     5 002 in",
         "peak rate 1 000/s",
-        "up to ",
+        "if all tokens are let in",
         " descriptors",
         " a token, ",
         "expired",

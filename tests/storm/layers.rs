@@ -235,7 +235,7 @@ fn settings_of_tls_that_can_not_be_meant_are_refused_with_a_way_out() {
         ("mqtts://127.0.0.1", "generate = true".into(), "no broker but an embedded one knows"),
         ("embedded+tls", "server_name = \"a.example\"".into(), "made for each run"),
         ("mqtts://127.0.0.1", "server_name = \"a b\"".into(), "no certificate can be made out to"),
-        ("mqtts://127.0.0.1", "version = \"1.1\"".into(), "unknown variant `1.1`"),
+        ("mqtts://127.0.0.1", "version = \"1.1\"".into(), "unknown version of TLS `1.1`"),
         ("mqtts://127.0.0.1", "crl = \"x\"\nverify = false".into(), "can't be read"),
     ] {
         let run = run(url, "", &format!("[target.tls]\n{tls}\n---\n"));

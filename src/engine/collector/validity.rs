@@ -186,8 +186,9 @@ impl Watch {
         }
         if let Some(idle) = self.least_idle.filter(|idle| self.shares_host && *idle < IDLE) {
             reasons.push(format!(
-                "this host, which tokenstorm and the broker share, was only {:.0} % idle over 5 s: each slowed the other down",
-                idle * 100.0
+                "this host, which tokenstorm and the broker share, was only {:.0} % idle over 5 s: all on it slowed each other down (tokenstorm itself used {:.0} % at most)",
+                idle * 100.0,
+                self.busiest.unwrap_or_default() * 100.0
             ));
         }
         if wall_step.abs() > WALL_STEP {
