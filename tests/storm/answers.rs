@@ -22,8 +22,21 @@ fn garbage_instead_of_connack_is_a_protocol_error_and_judges_nothing() {
         [(&b"\0\0\0\0\0"[..], "garbage"), (b"HTTP/1.1 400 Bad Request\r\n\r\n", "http")]
     {
         let server = Server::answering(bytes);
-        let ended = Storm::new(&scenario(&server.url(), "", "")).run();
+        let thresholds = "[thresholds]\n\"verdict.false_accept\" = [\"count == 0\"]\n\"verdict.not_judged\" = [\"count == 0\"]\n";
+        let ended = Storm::new(&scenario(&server.url(), "", thresholds)).run();
         let summary = ended.expect(3);
+        let passed: Vec<_> = summary["thresholds"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|judged| judged["passed"].as_bool())
+            .collect();
+        assert_eq!(
+            passed,
+            [None, Some(false)],
+            "nothing was judged, and so nothing judged wrongly"
+        );
+        assert!(ended.stderr.contains("nothing that counts could be measured"), "{}", ended.stderr);
         assert_eq!(
             ended.verdicts(),
             [(format!("fresh protocol_error {code} not_judged"), 8)].into()

@@ -273,3 +273,41 @@ fn a_broker_that_keeps_refusals_back_for_longer_than_clients_wait_is_refused_by_
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("delays a refusal by 3s"), "{}", run.stderr);
 }
+
+#[test]
+fn doctor_looks_for_the_address_of_each_broker() {
+    let run = tokenstorm(&[
+        "doctor",
+        "scenarios/quickstart.toml",
+        "--target",
+        "mqtt://localhost:1",
+        "--set",
+        "load.hold=0s",
+    ]);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("a broker's address") && run.stdout.contains("127.0.0.1"),
+        "{}",
+        run.stdout
+    );
+    let nowhere = [
+        "doctor",
+        "scenarios/quickstart.toml",
+        "--target",
+        "mqtt://no-such.invalid",
+        "--authorized",
+    ];
+    let run = tokenstorm(&nowhere);
+    assert_eq!(run.code, Some(1), "{}", run.stdout);
+    assert!(run.stdout.contains("no address"), "{}", run.stdout);
+}
+
+#[test]
+fn a_version_of_tls_is_read_with_and_without_quotes() {
+    for version in ["1.2", "1.3", "\"1.3\""] {
+        let set = format!("target.tls.version={version}");
+        let run = tokenstorm(&["plan", "scenarios/tls.toml", "--set", &set]);
+        assert_eq!(run.code, Some(0), "{version}: {}", run.stderr);
+        assert!(run.stdout.contains("  tls          certificates checked"), "{}", run.stdout);
+    }
+}
