@@ -3,6 +3,7 @@
 
 mod layers;
 pub mod link;
+pub mod names;
 pub mod packet;
 pub mod port;
 pub mod socket;

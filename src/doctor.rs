@@ -1,9 +1,9 @@
 //! What on this host would limit a run, and what to change.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::{
-    client::socket,
+    client::{names::lookup, socket},
     host::{Limits, network, settings},
     plan::{
         Model, Plan,
@@ -157,9 +157,14 @@ impl Row {
     }
 }
 
+/// Whether a broker is on this host.
+fn has_local(plan: &Plan) -> bool {
+    plan.brokers.iter().any(Broker::is_loopback)
+}
+
 /// Ends of a connection that this host has: one, or two where a broker is on it too.
 fn ends(plan: &Plan) -> u64 {
-    if plan.brokers.iter().any(Broker::is_loopback) { 2 } else { 1 }
+    if has_local(plan) { 2 } else { 1 }
 }
 
 fn ports(plan: Option<&Plan>, limits: &Limits) -> Row {
@@ -206,7 +211,7 @@ fn names(plan: Option<&Plan>) -> Vec<Row> {
     let mut rows = Vec::new();
     for broker in plan.map(|plan| &plan.brokers[..]).unwrap_or_default() {
         let Place::Remote { host, port } = &broker.place else { continue };
-        let found = (host.as_str(), *port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+        let found = lookup(host, *port);
         let (finding, advice) = match &found {
             Err(error) => (Finding::Stops, format!("{host}: {error}")),
             Ok(addresses) => match addresses.iter().map(|address| socket::route(*address)).min() {
@@ -233,15 +238,11 @@ fn names(plan: Option<&Plan>) -> Vec<Row> {
 /// The address of a broker that certainly is on this host.
 fn local(broker: &Broker) -> Option<SocketAddr> {
     match &broker.place {
-        Place::Remote { host, port } => {
-            let address = if host == "localhost" {
-                Some(IpAddr::V4(Ipv4Addr::LOCALHOST))
-            } else {
-                broker.address()
-            };
-            address.filter(IpAddr::is_loopback).map(|address| SocketAddr::new(address, *port))
+        Place::Remote { port, .. } if broker.is_loopback() => {
+            // One that is no address is `localhost`.
+            Some(SocketAddr::new(broker.address().unwrap_or(Ipv4Addr::LOCALHOST.into()), *port))
         }
-        Place::Embedded => None,
+        _ => None,
     }
 }
 
@@ -250,7 +251,7 @@ fn backlogs(plan: Option<&Plan>) -> Vec<Row> {
     let asked = need.unwrap_or_default();
     let late =
         "so many may come within 100 ms, and those beyond it wait 1 s and more in `tcp_connect`";
-    let is_local = plan.is_none_or(|plan| plan.brokers.iter().any(Broker::is_loopback));
+    let is_local = plan.is_none_or(has_local);
     let mut rows = Vec::new();
     if is_local {
         rows.push(limit(
@@ -339,54 +340,56 @@ fn conntrack(plan: Option<&Plan>) -> Row {
 }
 
 fn clock(plan: Option<&Plan>) -> Row {
-    // A broker on this host has the same clock: then it need not be right.
     let error = settings::clock_error();
-    let Some(plan) = plan else {
-        let value = error.map_or_else(|| "no".into(), |error| format!("to {error} us"));
-        let (need, advice) = ("-".into(), String::new());
-        return Row { what: "clock kept right", value, need, finding: Finding::Fine, advice };
-    };
-    let is_shared = plan.brokers.iter().all(Broker::is_loopback);
-    Row {
+    let row = |need: &str, finding, advice: &str| Row {
         what: "clock kept right",
         value: error.map_or_else(|| "no".into(), |error| format!("to {error} us")),
-        need: if is_shared { "no matter: the broker has the same".into() } else { "yes".into() },
-        finding: if error.is_none() && !is_shared { Finding::Beware } else { Finding::Fine },
-        advice: if is_shared {
-            String::new()
-        } else if error.is_none() {
-            "`exp` and `nbf` are judged by two clocks: run `chronyd` or `systemd-timesyncd` on both hosts, or give `target.clock_uncertainty`".into()
-        } else {
-            "`target.clock_uncertainty` should be above this and the broker's".into()
-        },
+        need: need.into(),
+        finding,
+        advice: advice.into(),
+    };
+    match (plan, error) {
+        (None, _) => row("-", Finding::Fine, ""),
+        // Then it need not be right.
+        (Some(plan), _) if plan.brokers.iter().all(Broker::is_loopback) => {
+            row("no matter: the broker has the same", Finding::Fine, "")
+        }
+        (_, None) => row(
+            "yes",
+            Finding::Beware,
+            "`exp` and `nbf` are judged by two clocks: run `chronyd` or `systemd-timesyncd` on both hosts, or give `target.clock_uncertainty`",
+        ),
+        (_, Some(_)) => row(
+            "yes",
+            Finding::Fine,
+            "`target.clock_uncertainty` should be above this and the broker's",
+        ),
     }
 }
 
 fn governor() -> Row {
     let governor = settings::governor();
-    let governor_is_hidden = governor.is_none();
-    let is_slow = governor.as_deref().is_some_and(|governor| governor != "performance");
+    let (finding, advice) = match governor.as_deref() {
+        None => {
+            (Finding::Unknown, "a virtual machine does not see it: its host must not save power")
+        }
+        Some("performance") => (Finding::Fine, ""),
+        Some(_) => (
+            Finding::Beware,
+            "clocks that change make latencies differ from run to run. As root: `cpupower frequency-set -g performance`",
+        ),
+    };
     Row {
         what: "CPU governor",
-        value: governor.clone().unwrap_or_else(|| "not told".into()),
+        value: governor.unwrap_or_else(|| "not told".into()),
         need: "performance".into(),
-        finding: match governor {
-            None => Finding::Unknown,
-            Some(_) if is_slow => Finding::Beware,
-            Some(_) => Finding::Fine,
-        },
-        advice: if governor_is_hidden {
-            "a virtual machine does not see it: its host must not save power".into()
-        } else if is_slow {
-            "clocks that change make latencies differ from run to run. As root: `cpupower frequency-set -g performance`".into()
-        } else {
-            String::new()
-        },
+        finding,
+        advice: advice.into(),
     }
 }
 
 fn cpus(plan: Option<&Plan>, limits: &Limits) -> Row {
-    let shares = plan.is_some_and(|plan| plan.brokers.iter().any(Broker::is_loopback));
+    let shares = plan.is_some_and(has_local);
     let workers = plan.map_or(0, |plan| plan.workers);
     Row {
         what: "CPUs",

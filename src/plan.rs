@@ -111,7 +111,7 @@ impl Plan {
         let scenario = &loaded.scenario;
         checks::check_name(&scenario.name)?;
         checks::check_times(scenario)?;
-        let base = loaded.path.parent().unwrap_or_else(|| std::path::Path::new("."));
+        let base = loaded.folder();
         let keys = scenario
             .keys
             .iter()
@@ -264,9 +264,8 @@ fn place_of(loaded: &Loaded) -> String {
 fn written_out(loaded: &Loaded, policy: &Policy, model: &Model, workers: usize) -> Scenario {
     let mut resolved = loaded.scenario.clone();
     if let Some(tls) = &mut resolved.target.tls {
-        let base = loaded.path.parent().unwrap_or_else(|| std::path::Path::new("."));
         for file in [&mut tls.ca, &mut tls.crl, &mut tls.cert, &mut tls.key].into_iter().flatten() {
-            *file = policy::whole(&base.join(&*file));
+            *file = policy::whole(&loaded.folder().join(&*file));
         }
     }
     resolved.target.profile = Some(policy.profile.clone());

@@ -76,6 +76,13 @@ pub struct Loaded {
     pub overrides: Vec<String>,
 }
 
+impl Loaded {
+    /// The folder of the file.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or_else(|| Path::new("."))
+    }
+}
+
 /// Reads a scenario file and applies the overrides of the command line.
 ///
 /// # Errors

@@ -33,6 +33,8 @@ pub struct Tls {
     authorities: Vec<CertificateDer<'static>>,
     revoked: Vec<CertificateRevocationListDer<'static>>,
     own: Option<OwnCertificate>,
+    /// What clients of brokers that the run does not start are set up with, where there are any.
+    foreign: Option<ClientConfig>,
 }
 
 /// A certificate to come with, and its private key.
@@ -104,7 +106,7 @@ impl Tls {
                 "`target.tls.crl` is given, but `target.tls.verify` is off: nothing would look at it",
             ));
         }
-        Ok(Self { settings: settings.clone(), authorities, revoked, own })
+        Ok(Self { settings: settings.clone(), authorities, revoked, own, foreign: None })
     }
 
     /// What is done, in words.
@@ -141,11 +143,29 @@ impl Tls {
         self.settings.verify != Some(false)
     }
 
-    /// What clients are set up with.
+    /// Prepares for brokers that the run does not start: once, for all of them.
     ///
     /// # Errors
     /// When the host trusts nobody, or own certificate and key do not belong together.
-    pub fn config(&self, made: Option<&Made>) -> Result<ClientConfig> {
+    pub fn prepare(&mut self) -> Result<()> {
+        self.foreign = Some(self.config(None)?);
+        Ok(())
+    }
+
+    /// What clients of such a broker are set up with.
+    pub fn foreign(&self) -> Option<ClientConfig> {
+        self.foreign.clone()
+    }
+
+    /// What clients of an embedded broker are set up with.
+    ///
+    /// # Errors
+    /// When the settings can't be used together.
+    pub fn embedded(&self, made: &Made) -> Result<ClientConfig> {
+        self.config(Some(made))
+    }
+
+    fn config(&self, made: Option<&Made>) -> Result<ClientConfig> {
         let provider = Arc::new(provider());
         let versions: &[&SupportedProtocolVersion] = match self.settings.version {
             Some(TlsVersion::V12) => &[&TLS12],

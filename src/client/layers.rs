@@ -143,30 +143,25 @@ impl Layers {
 
     pub(super) fn secure(&mut self, socket: BorrowedFd<'_>) -> Progress {
         let Some(tls) = &mut self.tls else { return Progress::Done };
-        let failed = |trouble| match trouble {
-            Trouble::Later => Progress::Later,
-            Trouble::Fin => Progress::Failed(Outcome::TlsFailed("fin")),
-            Trouble::Rst => Progress::Failed(Outcome::TlsFailed("rst")),
-            Trouble::Tls(word) => Progress::Failed(Outcome::TlsFailed(word)),
-        };
+        let stopped = |trouble| stopped(trouble, Outcome::TlsFailed);
         while tls.is_handshaking() {
             if let Err(error) = write_out(tls, socket)
                 && trouble(&error) != Trouble::Rst
             {
-                return failed(trouble(&error));
+                return stopped(trouble(&error));
             }
             // A broker that has closed may have said why before.
             match fill(tls, socket, &mut self.state) {
                 Ok(true) => {}
-                Ok(false) => return failed(Trouble::Fin),
-                Err(error) => return failed(trouble(&error)),
+                Ok(false) => return stopped(Trouble::Fin),
+                Err(error) => return stopped(trouble(&error)),
             }
         }
         Progress::Done
     }
 
     pub(super) fn upgrade(&mut self, socket: BorrowedFd<'_>) -> Progress {
-        let failed = |code| Progress::Failed(Outcome::WsFailed(code));
+        let stopped = |trouble| stopped(trouble, |word| Outcome::WsFailed(Code::Word(word)));
         match self.flush(socket) {
             Sent::Later => return Progress::Later,
             // As above.
@@ -177,7 +172,7 @@ impl Layers {
         let mut bytes = [0; 1024];
         loop {
             match below.read(&mut bytes) {
-                Ok(0) => return failed(Code::Word("fin")),
+                Ok(0) => return stopped(Trouble::Fin),
                 Ok(count) => match upgrade.read(&bytes[..count]) {
                     Ok(Some(tail)) => {
                         let open = WebSocketContext::from_partially_read(
@@ -189,14 +184,9 @@ impl Layers {
                         return Progress::Done;
                     }
                     Ok(None) => {}
-                    Err(code) => return failed(code),
+                    Err(code) => return Progress::Failed(Outcome::WsFailed(code)),
                 },
-                Err(error) => match trouble(&error) {
-                    Trouble::Later => return Progress::Later,
-                    Trouble::Fin => return failed(Code::Word("fin")),
-                    Trouble::Rst => return failed(Code::Word("rst")),
-                    Trouble::Tls(word) => return Progress::Failed(Outcome::TlsFailed(word)),
-                },
+                Err(error) => return stopped(trouble(&error)),
             }
         }
     }
@@ -294,6 +284,17 @@ fn config() -> WebSocketConfig {
         .read_buffer_size(WS_BUFFER)
         .max_message_size(Some(LONGEST_MESSAGE))
         .max_frame_size(Some(LONGEST_MESSAGE))
+}
+
+/// What stops a handshake for now, or for good; the end of the connection is a failure of the layer that is
+/// coming about.
+fn stopped(trouble: Trouble, of_layer: impl Fn(&'static str) -> Outcome) -> Progress {
+    match trouble {
+        Trouble::Later => Progress::Later,
+        Trouble::Fin => Progress::Failed(of_layer("fin")),
+        Trouble::Rst => Progress::Failed(of_layer("rst")),
+        Trouble::Tls(word) => Progress::Failed(Outcome::TlsFailed(word)),
+    }
 }
 
 /// How a connection that stood ended.

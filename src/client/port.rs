@@ -71,11 +71,7 @@ impl PortWalk {
             self.steps += 1;
             let at = (turn + u64::from(self.offset)) % u64::from(self.count);
             let port = self.first + at as u16;
-            let any: IpAddr = match target {
-                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-            };
-            let from = self.sources.get(source).copied().unwrap_or(any);
+            let from = self.sources.get(source).copied().unwrap_or_else(|| any_towards(target));
             if port != target.port() {
                 return SocketAddr::new(from, port);
             }
@@ -84,6 +80,14 @@ impl PortWalk {
                 return SocketAddr::new(from, 0);
             }
         }
+    }
+}
+
+/// The address that leaves the choice to the kernel, of the target's family.
+pub(super) fn any_towards(target: SocketAddr) -> IpAddr {
+    match target {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 

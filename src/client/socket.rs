@@ -1,7 +1,7 @@
 //! Non-blocking TCP sockets, opened from ports of our own choice.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{SocketAddr, UdpSocket},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
@@ -14,7 +14,7 @@ use rustix::{
     },
 };
 
-use super::port::PortWalk;
+use super::port::{PortWalk, any_towards};
 use crate::attempt::Outcome;
 
 /// Ports that are tried for one socket before we say that there is none: enough to step over any
@@ -90,11 +90,8 @@ fn errno(error: nix::errno::Errno) -> Errno {
 /// # Errors
 /// With the system's name of the reason.
 pub fn route(target: SocketAddr) -> Result<(), &'static str> {
-    let any: IpAddr = match target {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let connected = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(target));
+    let connected =
+        UdpSocket::bind((any_towards(target), 0)).and_then(|socket| socket.connect(target));
     connected.map_err(|error| match Errno::from_io_error(&error).map(failed) {
         Some(Outcome::TcpFailed(why) | Outcome::LocalError(why)) => why,
         _ => "other",

@@ -11,11 +11,14 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::{ClientConfig, pki_types::ServerName};
 use serde_json::Value;
 
-use super::resolver::{lookup, reachable};
 use crate::{
     attempt::Phase,
     broker::{Bound, Embedded, HookKey, ServerTls, Settings, Verifier, VerifyingKey},
-    client::{socket, transport::Endpoint},
+    client::{
+        names::{lookup, reachable},
+        socket,
+        transport::Endpoint,
+    },
     error::{Error, Result},
     key::{self, material::random_secret},
     plan::{
@@ -113,7 +116,7 @@ impl Targets {
         {
             let (server, made) = certificates(plan)?;
             settings.tls = Some(server);
-            tls = Some((how.config(Some(&made))?, how.server_name("localhost")?));
+            tls = Some((how.embedded(&made)?, how.server_name("localhost")?));
         }
         let started = Embedded::start(&settings)?;
         self.verifiers.insert(broker.label.clone(), started.verifier().to_owned());
@@ -133,10 +136,10 @@ impl Targets {
             Ok(found) => found,
             Err(why) => {
                 self.warnings.push(format!("the name `{host}` can't be resolved: {why}"));
-                return Ok(Spot::Nowhere(format!("{host}:{port}"), "dns", Phase::Dns));
+                return Ok(Spot::Nowhere(shown(host, port), "dns", Phase::Dns));
             }
         };
-        let mut addresses = reachable(&found, plan.sources());
+        let addresses = reachable(&found, plan.sources());
         if addresses.is_empty() {
             return Err(Error::usage(format!(
                 "`load.source_addresses` can't reach `{host}`, which is {}: no address of the same family",
@@ -153,21 +156,14 @@ impl Targets {
             ))
             .hint("if you may load it, say so: `--authorized`"));
         }
-        let mut no_route = None;
-        addresses.retain(|address| match socket::route(*address) {
-            Ok(()) => true,
-            Err(why) => {
-                self.warnings.push(format!("this host can't reach {address}: {why}"));
-                no_route = Some(why);
-                false
-            }
-        });
-        Ok(match no_route {
-            Some(why) if addresses.is_empty() => {
-                Spot::Nowhere(format!("{host}:{port}"), why, Phase::TcpConnect)
-            }
-            _ => Spot::At(addresses),
-        })
+        // Those without a route are left out where there are others: one without is all without.
+        if let Some(why) = addresses.iter().find_map(|address| socket::route(*address).err()) {
+            let unreached = addresses.iter();
+            self.warnings
+                .extend(unreached.map(|address| format!("this host can't reach {address}: {why}")));
+            return Ok(Spot::Nowhere(shown(host, port), why, Phase::TcpConnect));
+        }
+        Ok(Spot::At(addresses))
     }
 
     /// Labels of embedded brokers that have ended by themselves.
@@ -182,12 +178,16 @@ impl Targets {
 
 fn remote(plan: &Plan, broker: &Broker, host: &str, port: u16, spot: Spot) -> Result<Target> {
     let tls = match &plan.tls {
-        Some(how) if broker.tls => Some((how.config(None)?, how.server_name(host)?)),
+        Some(how) if broker.tls => how.foreign().zip(Some(how.server_name(host)?)),
         _ => None,
     };
-    let shown =
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    Ok(Target { spot, tls, ws: broker.ws.as_ref().map(|path| endpoint(&shown, path)) })
+    let ws = broker.ws.as_ref().map(|path| endpoint(&shown(host, port), path));
+    Ok(Target { spot, tls, ws })
+}
+
+/// A host and port as a URL has them.
+fn shown(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 fn endpoint(host: &str, path: &str) -> Arc<Endpoint> {

@@ -146,11 +146,11 @@ pub fn tls(
         };
     }
     let settings = target.tls.clone().unwrap_or_default();
-    let tls = Tls::load(&settings, base)?;
     let is_foreign = |broker: &&Broker| broker.tls && !broker.is_embedded();
+    let has_foreign = brokers.iter().any(|broker| is_foreign(&broker));
+    let mut tls = Tls::load(&settings, base)?;
     let embedded = brokers.iter().any(|broker| broker.tls && broker.is_embedded());
-    let only_own = "an embedded broker and its certificates are made for each run";
-    if settings.generate && brokers.iter().any(|broker| is_foreign(&broker)) {
+    if settings.generate && has_foreign {
         return Err(Error::usage(
             "`target.tls.generate` makes a certificate that no broker but an embedded one knows",
         )
@@ -159,9 +159,9 @@ pub fn tls(
     if embedded
         && (settings.cert.is_some() || settings.server_name.is_some() || settings.crl.is_some())
     {
-        return Err(Error::usage(format!(
-            "`target.tls` has `cert`, `crl` or `server_name`, but {only_own}"
-        ))
+        return Err(Error::usage(
+            "`target.tls` has `cert`, `crl` or `server_name`, but an embedded broker and its certificates are made for each run",
+        )
         .hint("leave them out; `generate = true` makes a client certificate too"));
     }
     for broker in brokers.iter().filter(is_foreign) {
@@ -175,8 +175,8 @@ pub fn tls(
             ));
         }
     }
-    if brokers.iter().any(|broker| is_foreign(&broker)) {
-        tls.config(None)?;
+    if has_foreign {
+        tls.prepare()?;
     }
     Ok(Some(tls))
 }

@@ -1,13 +1,21 @@
 //! Brokers that die in mid-run, and come back.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, process::Child};
 
 use crate::{
     broker::{Broker, anonymous, end, timeline, wait_until},
-    run::number,
+    run::{Storm, number},
 };
 
 type Row = BTreeMap<String, String>;
+
+/// Clients that hold for longer than anybody waits, and the run that brings them.
+fn started(broker: &Broker) -> (Storm, Child) {
+    let load = "stages = [{ rate = 100, for = \"10s\" }]\nhold = \"30s\"\nclients = 900";
+    let storm = anonymous(broker.get("MQTT"), load, "");
+    let child = storm.start();
+    (storm, child)
+}
 
 fn seen(rows: &[Row], column: &str) -> u64 {
     rows.iter().map(|row| number(row, column)).sum()
@@ -17,9 +25,7 @@ fn seen(rows: &[Row], column: &str) -> u64 {
 #[ignore = "needs Mosquitto: scripts/test-live"]
 fn a_broker_that_is_killed_and_started_again_is_seen_to_be_away_and_the_run_goes_on() {
     let broker = Broker::start("mosquitto");
-    let load = "stages = [{ rate = 100, for = \"10s\" }]\nhold = \"30s\"\nclients = 900";
-    let storm = anonymous(broker.get("MQTT"), load, "");
-    let mut child = storm.start();
+    let (storm, mut child) = started(&broker);
     wait_until(&storm, &mut child, "the first clients", |rows| seen(rows, "accepted") > 50);
     end("kill", "mosquitto");
     wait_until(&storm, &mut child, "the first failures", |rows| seen(rows, "failed") > 20);
@@ -44,9 +50,7 @@ fn a_broker_that_is_killed_and_started_again_is_seen_to_be_away_and_the_run_goes
 #[ignore = "needs haproxy and Mosquitto: scripts/test-live"]
 fn a_balancer_that_loses_one_of_two_brokers_drops_its_sessions_and_goes_on_with_the_other() {
     let broker = Broker::start("haproxy");
-    let load = "stages = [{ rate = 100, for = \"10s\" }]\nhold = \"30s\"\nclients = 900";
-    let storm = anonymous(broker.get("MQTT"), load, "");
-    let mut child = storm.start();
+    let (storm, mut child) = started(&broker);
     wait_until(&storm, &mut child, "the first clients", |rows| seen(rows, "accepted") > 100);
     end("kill", "haproxy-a");
     let before = seen(&timeline(&storm), "accepted");
@@ -67,7 +71,7 @@ fn a_balancer_that_loses_one_of_two_brokers_drops_its_sessions_and_goes_on_with_
 }
 
 /// Ctrl-C.
-fn interrupt(child: &std::process::Child) {
+fn interrupt(child: &Child) {
     let pid = rustix::process::Pid::from_child(child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
 }

@@ -1,10 +1,6 @@
 //! Names, families and several addresses, with a real broker behind them.
 
-use std::{
-    ffi::{OsStr, OsString},
-    fs,
-    path::Path,
-};
+use std::{ffi::OsStr, fs, path::Path};
 
 use crate::{
     broker::{Broker, anonymous, apart, expect_all},
@@ -16,8 +12,8 @@ fn run_apart(storm: &Storm, namespace: &str, setup: &str) -> Ended {
     let out = storm.out();
     let script = format!("{setup}\nexec \"$0\" run \"$1\" --out \"$2\" --progress none");
     let program = OsStr::new(env!("CARGO_BIN_EXE_tokenstorm"));
-    let arguments = [program, storm.scenario().as_os_str(), out.as_os_str()].map(OsStr::to_owned);
-    let arguments: Vec<&OsStr> = arguments.iter().map(OsString::as_os_str).collect();
+    let scenario = storm.scenario();
+    let arguments = [program, scenario.as_os_str(), out.as_os_str()];
     ended(apart(namespace, &script, &arguments).output().unwrap(), out)
 }
 
