@@ -8,11 +8,13 @@
 pub mod certificates;
 #[cfg(feature = "embedded")]
 mod hook;
+pub mod mutant;
+#[cfg(feature = "embedded")]
+mod peer;
 #[cfg(feature = "embedded")]
 mod server;
 
 use std::{
-    collections::BTreeMap,
     env, fmt,
     io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
@@ -25,8 +27,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use self::mutant::Mutant;
 use crate::{
     error::{Error, Result},
+    oracle::Expected,
     policy::Policy,
     scenario::{Algorithm, TokenIn},
 };
@@ -73,12 +77,8 @@ pub enum Verifier {
         exp: bool,
         /// Whether `nbf` is checked.
         nbf: bool,
-        /// The right `iss`, where that is checked.
-        iss: Option<String>,
-        /// The right values of `aud`, where that is checked.
-        aud: Vec<String>,
-        /// Claims that are compared with the connection.
-        bound: BTreeMap<String, Bound>,
+        /// What it compares claims with.
+        expected: Expected,
     },
     /// An authentication hook of our own, which knows several keys and keeps to a policy.
     Hook {
@@ -86,12 +86,10 @@ pub enum Verifier {
         keys: Vec<HookKey>,
         /// What it checks and how it refuses.
         policy: Box<Policy>,
-        /// The right `iss`, where that is checked.
-        iss: Option<String>,
-        /// The right values of `aud`, where that is checked.
-        aud: Vec<String>,
-        /// Claims that are compared with the connection.
-        bound: BTreeMap<String, Bound>,
+        /// What it compares claims with.
+        expected: Expected,
+        /// What is broken about it, on purpose.
+        mutant: Option<&'static Mutant>,
     },
 }
 
@@ -101,7 +99,10 @@ impl Verifier {
         match self {
             Self::Anonymous => "rmqtt 0.24 without authentication",
             Self::Plugin { .. } => "rmqtt 0.24 with its plugin rmqtt-auth-jwt",
-            Self::Hook { .. } => "rmqtt 0.24 with tokenstorm's authentication hook",
+            Self::Hook { mutant: None, .. } => "rmqtt 0.24 with tokenstorm's authentication hook",
+            Self::Hook { mutant: Some(_), .. } => {
+                "rmqtt 0.24 with tokenstorm's authentication hook, broken on purpose"
+            }
         }
     }
 }
@@ -124,15 +125,6 @@ pub struct HookKey {
     pub kid: Option<String>,
     /// The key.
     pub key: VerifyingKey,
-}
-
-/// What a bound claim is compared with.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub enum Bound {
-    /// The client id of CONNECT.
-    ClientId,
-    /// The user name of CONNECT.
-    Username,
 }
 
 impl fmt::Debug for Settings {
@@ -339,14 +331,7 @@ mod tests {
     }
 
     fn plugin(key: VerifyingKey) -> Verifier {
-        Verifier::Plugin {
-            key,
-            exp: true,
-            nbf: false,
-            iss: None,
-            aud: Vec::new(),
-            bound: BTreeMap::new(),
-        }
+        Verifier::Plugin { key, exp: true, nbf: false, expected: Expected::default() }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::{engine::progress::Mode, report::Format, scenario::Overrides};
     after_help = "\
 Examples:
   tokenstorm run scenarios/quickstart.toml
+  tokenstorm matrix --target mqtt://127.0.0.1:1883 my-broker.toml
   tokenstorm plan scenarios/*.toml
   tokenstorm run my-broker.toml --target mqtt://127.0.0.1:1883 --set load.hold=30s
 
@@ -32,6 +33,8 @@ pub struct Cli {
 pub enum Command {
     /// Plan, mint, storm, judge, write the run folder, print the summary
     Run(Run),
+    /// Send every kind of token that the catalogue has, bad and good, and judge every answer
+    Matrix(Matrix),
     /// Validate scenarios and show what a run would do, without traffic
     Plan {
         /// Scenario files
@@ -130,6 +133,44 @@ pub struct Run {
     pub progress: Mode,
 }
 
+/// `tokenstorm matrix`.
+#[derive(Args, Debug)]
+pub struct Matrix {
+    /// Scenario with target, keys, claims and policy; its load and mix are not looked at [default: the embedded broker
+    /// with a key of its own]
+    pub scenario: Option<PathBuf>,
+    /// What the broker promises: a profile, or the path of your own
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Only these entries of the catalogue, such as `expired*`; repeat for more
+    #[arg(long, value_name = "GLOB")]
+    pub only: Vec<String>,
+    /// How often each cell is sent
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub repeat: u64,
+    /// So many good clients a second come meanwhile
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub background: Option<f64>,
+    /// Where the canary listens, which headers of tokens name; of a broker on another host an address that it can reach
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub canary: SocketAddr,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
+    pub change: Change,
+    /// Where the results go [default: results/NAME-TIME]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// What is shown while it runs
+    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
+    pub progress: Mode,
+}
+
+/// Arrivals a second.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| (1.0..=1_000_000.0).contains(rate));
+    rate.ok_or_else(|| "must be 1 to 1000000 a second".into())
+}
+
 /// `tokenstorm token`.
 #[derive(Debug, Subcommand)]
 pub enum Token {
@@ -175,6 +216,9 @@ pub struct Broker {
     /// Where it listens; loopback unless told otherwise
     #[arg(long, default_value = "127.0.0.1:1883")]
     pub listen: SocketAddr,
+    /// Break its verifier in this way, to see that a matrix finds it; `healthy` breaks nothing
+    #[arg(long, value_name = "NAME")]
+    pub mutant: Option<String>,
     /// Settings as a line of JSON on stdin, as `run` gives them to the brokers that it starts
     #[arg(long, hide = true, value_parser = ["-"])]
     pub settings: Option<String>,

@@ -2,6 +2,7 @@
 
 mod broker;
 mod doctor;
+mod matrix;
 mod plan;
 mod token;
 
@@ -31,6 +32,7 @@ use crate::{
 pub fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
         Command::Run(arguments) => run(&arguments),
+        Command::Matrix(arguments) => matrix::matrix(&arguments),
         Command::Plan { scenarios, change } => plan::plan(&scenarios, &change.overrides()),
         Command::Doctor { scenario, change } => doctor::doctor(scenario.as_deref(), &change),
         Command::Token(cli::Token::Mint { scenario, token, client, at, change }) => {
@@ -59,6 +61,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         out: arguments.out.clone(),
         screen: Screen::new(arguments.progress, plan.attempts),
         stop: stop_flag()?,
+        canary: None,
     };
     let finished = engine::run(plan, options)?;
     say(&report::terminal::render(&finished.summary, &finished.folder.display().to_string()))?;

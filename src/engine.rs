@@ -30,6 +30,7 @@ use self::{
     worker::{Wiring, Worker},
 };
 use crate::{
+    canary::Canary,
     clock::{Clock, nanoseconds},
     error::{Error, Result},
     host::{Limits, cpus, resident},
@@ -46,12 +47,15 @@ const TLS_HEAD_START: u64 = 250_000_000;
 /// Reports that a worker may be ahead of the collector.
 const REPORTS: usize = 4;
 
-/// What an embedded broker is told for a plan.
+/// What an embedded broker is told for a plan; `mutant` is what is to be broken about its verifier.
 ///
 /// # Errors
 /// When the system has no randomness.
-pub fn broker_settings(plan: &Plan) -> Result<crate::broker::Settings> {
-    target::settings(plan)
+pub fn broker_settings(
+    plan: &Plan,
+    mutant: Option<&'static crate::broker::mutant::Mutant>,
+) -> Result<crate::broker::Settings> {
+    target::settings(plan, mutant)
 }
 
 /// How a run is run.
@@ -63,6 +67,8 @@ pub struct Options {
     pub screen: Screen,
     /// Set when the user wants it to end.
     pub stop: Arc<AtomicBool>,
+    /// What headers of a matrix' tokens name.
+    pub canary: Option<Canary>,
 }
 
 /// A run that has ended.
@@ -116,6 +122,7 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     let start = start_of_storm(&plan, clock, (planned, head_start), &supply);
     let storm = Arc::new(Storm::new(&plan, clock, start, &targets, limits.ports.clone())?);
     let mut collector = Collector::new(&storm, place, environment, &limits, &targets, memory);
+    collector.canary = options.canary.take();
     let threads = spawn(&storm, &signals, outlets, &mut collector)?;
     let collected = collector.collect(&supply, &signals, &mut options);
     for signal in &signals {

@@ -1,15 +1,20 @@
 //! The keys that tokens are signed with: from PEM, JWK, a secret, or made for this run.
 
 pub mod material;
+pub mod public;
 
-use std::{env, fmt, fs, path::Path};
+use std::{env, fmt, fs, path::Path, sync::Arc};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{
     DecodingKey, EncodingKey,
     crypto::{JwtSigner, JwtVerifier, aws_lc::DEFAULT_PROVIDER},
 };
 
-use self::material::PrivateKey;
+use self::{
+    material::{PrivateKey, RawRsa},
+    public::PublicForm,
+};
 use crate::{
     error::{Error, Result},
     scenario::{self, Algorithm},
@@ -26,9 +31,10 @@ pub struct SigningKey {
     material: Material,
 }
 
+#[derive(Clone)]
 enum Material {
     Secret(Vec<u8>),
-    Private(PrivateKey),
+    Private(Arc<PrivateKey>),
 }
 
 /// What a verifier needs of a key.
@@ -103,20 +109,20 @@ impl SigningKey {
         }
         if let Some(file) = &key.private_key {
             return PrivateKey::from_pem(&read(&base.join(file), source)?, algorithm)
-                .map(Material::Private);
+                .map(|key| Material::Private(Arc::new(key)));
         }
         if let Some(file) = &key.jwk {
             let jwk = material::Jwk::parse(&read(&base.join(file), source)?)?;
             return if hmac {
                 jwk.secret().and_then(secret)
             } else {
-                PrivateKey::from_jwk(&jwk, algorithm).map(Material::Private)
+                PrivateKey::from_jwk(&jwk, algorithm).map(|key| Material::Private(Arc::new(key)))
             };
         }
         if hmac {
             return secret(material::random_secret()?);
         }
-        PrivateKey::generate(algorithm).map(Material::Private)
+        PrivateKey::generate(algorithm).map(|key| Material::Private(Arc::new(key)))
     }
 
     /// A new key of the same algorithm and `kid`: the key of an attacker who knows all but the key.
@@ -126,7 +132,9 @@ impl SigningKey {
     pub fn stranger(&self) -> Result<Self> {
         let material = match &self.material {
             Material::Secret(_) => Material::Secret(material::random_secret()?),
-            Material::Private(_) => Material::Private(PrivateKey::generate(self.algorithm)?),
+            Material::Private(_) => {
+                Material::Private(Arc::new(PrivateKey::generate(self.algorithm)?))
+            }
         };
         Ok(Self {
             name: format!("{} of a stranger", self.name),
@@ -136,16 +144,117 @@ impl SigningKey {
         })
     }
 
-    /// The HMAC key that a confused verifier would use: this key's public PEM as a secret
-    /// (CVE-2015-9235). `None` for a key that is HMAC already.
-    pub fn confused(&self) -> Option<Self> {
+    /// An HMAC key with a form of this key's public half as its secret, as a confused verifier would use it
+    /// (CVE-2015-9235). `None` for a key that is HMAC already, or has no such form.
+    pub fn confused(&self, form: PublicForm) -> Option<Self> {
         let VerifyingKey::PublicPem(pem) = self.verifying() else { return None };
-        Some(Self {
-            name: format!("{} as a secret", self.name),
-            algorithm: Algorithm::HS256,
-            kid: self.kid.clone(),
-            material: Material::Secret(pem.into_bytes()),
+        let secret = public::form(&pem, form)?;
+        Some(Self { algorithm: Algorithm::HS256, ..self.with(Material::Secret(secret)) })
+    }
+
+    /// An HMAC key with this secret: by the same algorithm where this is one.
+    pub fn with_secret(&self, secret: &[u8]) -> Self {
+        let algorithm = if self.algorithm.is_hmac() { self.algorithm } else { Algorithm::HS256 };
+        Self { algorithm, ..self.with(Material::Secret(secret.to_vec())) }
+    }
+
+    /// This key with another algorithm of its family.
+    pub fn with_algorithm(&self, algorithm: Algorithm) -> Self {
+        Self { algorithm, ..self.with(self.material.clone()) }
+    }
+
+    /// An algorithm of the same family and padding with another hash.
+    pub fn other_hash(algorithm: Algorithm) -> Option<Algorithm> {
+        Some(match algorithm {
+            Algorithm::HS256 => Algorithm::HS512,
+            Algorithm::HS384 | Algorithm::HS512 => Algorithm::HS256,
+            Algorithm::RS256 => Algorithm::RS512,
+            Algorithm::RS384 | Algorithm::RS512 => Algorithm::RS256,
+            Algorithm::PS256 => Algorithm::PS512,
+            Algorithm::PS384 | Algorithm::PS512 => Algorithm::PS256,
+            _ => return None,
         })
+    }
+
+    /// The algorithm with the other padding of RSA and the same hash.
+    pub fn other_padding(algorithm: Algorithm) -> Option<Algorithm> {
+        Some(match algorithm {
+            Algorithm::RS256 => Algorithm::PS256,
+            Algorithm::RS384 => Algorithm::PS384,
+            Algorithm::RS512 => Algorithm::PS512,
+            Algorithm::PS256 => Algorithm::RS256,
+            Algorithm::PS384 => Algorithm::RS384,
+            Algorithm::PS512 => Algorithm::RS512,
+            _ => return None,
+        })
+    }
+
+    /// A new key of the other curve, under this key's `kid`. `None` where it is no EC key.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn of_other_curve(&self) -> Result<Option<Self>> {
+        let algorithm = match self.algorithm {
+            Algorithm::ES256 => Algorithm::ES384,
+            Algorithm::ES384 => Algorithm::ES256,
+            _ => return Ok(None),
+        };
+        let material = Material::Private(Arc::new(PrivateKey::generate(algorithm)?));
+        Ok(Some(Self { algorithm, ..self.with(material) }))
+    }
+
+    fn with(&self, material: Material) -> Self {
+        Self { name: self.name.clone(), algorithm: self.algorithm, kid: self.kid.clone(), material }
+    }
+
+    /// The key as a header can carry it: a JWK of its public half, or of the secret itself.
+    pub fn public_jwk(&self) -> serde_json::Value {
+        match self.verifying() {
+            VerifyingKey::Secret(secret) => {
+                serde_json::json!({ "kty": "oct", "k": URL_SAFE_NO_PAD.encode(secret) })
+            }
+            VerifyingKey::PublicPem(pem) => public::jwk(&pem).unwrap_or_default(),
+        }
+    }
+
+    /// DER of the public half. `None` for a secret.
+    pub fn public_der(&self) -> Option<Vec<u8>> {
+        match self.verifying() {
+            VerifyingKey::Secret(_) => None,
+            VerifyingKey::PublicPem(pem) => Some(pem::parse(pem).ok()?.into_contents()),
+        }
+    }
+
+    /// A certificate of the key, signed by itself, in DER. For a secret, that of a key made for it.
+    ///
+    /// # Errors
+    /// When the key can't sign a certificate.
+    pub fn self_signed(&self) -> Result<Vec<u8>> {
+        let failed = |error: rcgen::Error| {
+            Error::not_measured(format!("no certificate can be made of a key: {error}"))
+        };
+        let pair = match &self.material {
+            Material::Private(key) => key.pair().map_err(failed)?,
+            Material::Secret(_) => rcgen::KeyPair::generate().map_err(failed)?,
+        };
+        let parameters = rcgen::CertificateParams::new(Vec::new()).map_err(failed)?;
+        Ok(parameters.self_signed(&pair).map_err(failed)?.der().to_vec())
+    }
+
+    /// The key as numbers, where it is an RSA key of PKCS #1's signatures.
+    pub fn raw_rsa(&self) -> Option<RawRsa> {
+        match &self.material {
+            Material::Private(key) => key.raw_rsa(self.algorithm),
+            Material::Secret(_) => None,
+        }
+    }
+
+    /// The secret, where it is one.
+    pub fn secret(&self) -> Option<&[u8]> {
+        match &self.material {
+            Material::Secret(secret) => Some(secret),
+            Material::Private(_) => None,
+        }
     }
 
     /// What a verifier needs of it.

@@ -10,6 +10,7 @@
 
 pub mod attempt;
 pub mod broker;
+pub mod canary;
 pub mod cli;
 pub mod client;
 pub mod clock;
@@ -20,6 +21,7 @@ pub mod error;
 pub mod host;
 pub mod key;
 pub mod measure;
+pub mod oracle;
 pub mod plan;
 pub mod policy;
 pub mod report;

@@ -3,16 +3,25 @@
 
 pub mod broker;
 pub mod budget;
+pub mod cells;
 mod checks;
+mod examine;
 pub mod kinds;
 pub mod schedule;
+pub mod strict;
 pub mod threshold;
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use self::{
     broker::Broker,
     budget::Budget,
+    cells::{Ask, Cells},
+    kinds::Context,
     schedule::{Rates, Schedule},
     threshold::Threshold,
 };
@@ -20,6 +29,7 @@ use crate::{
     error::{Error, Result},
     host::Limits,
     key::SigningKey,
+    oracle::{Expected, Oracle},
     policy::{self, Policy},
     scenario::{
         Arrivals, Load, LoadMode, Loaded, OnAnonymous, Protocol, Scenario, TokenIn, ValidityRule,
@@ -30,6 +40,9 @@ use crate::{
 
 /// Parts the random numbers that choose a kind from those that choose arrivals.
 const KIND_STREAM: u64 = 0x6b69_6e64;
+
+/// Where the canary is, where there is none: the port that discards (RFC 863).
+const NOWHERE: &str = "127.0.0.1:9";
 
 /// What a run will do.
 #[derive(Debug)]
@@ -43,6 +56,12 @@ pub struct Plan {
     pub scenario: Scenario,
     /// What the brokers promise.
     pub policy: Policy,
+    /// What they compare claims with.
+    pub expected: Expected,
+    /// The cells, where this is a matrix.
+    pub cells: Option<Cells>,
+    /// What looks at tokens before they are sent, where that is wanted.
+    examiner: Option<Oracle>,
     /// The brokers; client `n` goes to number `n` modulo their count.
     pub brokers: Vec<Broker>,
     /// Protocol version of CONNECT.
@@ -94,7 +113,22 @@ impl Plan {
     /// # Errors
     /// When the scenario can't be run as written: with key, value and a way out.
     pub fn new(loaded: &Loaded, limits: &Limits) -> Result<Self> {
-        let plan = Self::unchecked(loaded, limits)?;
+        Self::checked(loaded, limits, None)
+    }
+
+    /// Resolves a matrix for this host: target, keys, claims and policy are the scenario's; load and mix are not.
+    ///
+    /// # Errors
+    /// When it can't be run as asked: with key, value and a way out.
+    pub fn matrix(loaded: &Loaded, limits: &Limits, ask: &Ask) -> Result<Self> {
+        let mut loaded = loaded.clone();
+        cells::prepare(&mut loaded.scenario);
+        Self::checked(&loaded, limits, Some(ask))
+    }
+
+    fn checked(loaded: &Loaded, limits: &Limits, ask: Option<&Ask>) -> Result<Self> {
+        let plan =
+            Self::resolve(loaded, limits, ask).map_err(|error| error.within(place_of(loaded)))?;
         plan.budget.check(plan.load()).map_err(|error| error.within(place_of(loaded)))?;
         Ok(plan)
     }
@@ -104,13 +138,13 @@ impl Plan {
     /// # Errors
     /// When the scenario can't be run as written anywhere.
     pub fn unchecked(loaded: &Loaded, limits: &Limits) -> Result<Self> {
-        Self::resolve(loaded, limits).map_err(|error| error.within(place_of(loaded)))
+        Self::resolve(loaded, limits, None).map_err(|error| error.within(place_of(loaded)))
     }
 
-    fn resolve(loaded: &Loaded, limits: &Limits) -> Result<Self> {
-        let scenario = &loaded.scenario;
+    fn resolve(loaded: &Loaded, limits: &Limits, ask: Option<&Ask>) -> Result<Self> {
+        let mut scenario = loaded.scenario.clone();
         checks::check_name(&scenario.name)?;
-        checks::check_times(scenario)?;
+        checks::check_times(&scenario)?;
         let base = loaded.folder();
         let keys = scenario
             .keys
@@ -126,12 +160,37 @@ impl Plan {
         let mut algorithms: Vec<_> = keys.iter().map(|key| key.algorithm).collect();
         algorithms.sort_unstable();
         algorithms.dedup();
-        let policy = Policy::resolve(profile, base, &scenario.policy, algorithms)?;
-        checks::check_protocol(scenario.target.protocol, &policy)?;
+        let policy = Policy::resolve(profile, base, &scenario.policy, algorithms.clone())?;
         checks::check_delay(&scenario.load, &policy)?;
         let names = Names::compile(&scenario.identity)?;
-        let kinds = kinds::resolve(scenario, &policy, &keys, &mut warnings)?;
-        kinds::check_claims(scenario, &policy, &names, embedded)?;
+        let expected = strict::expected(&policy, &scenario.token.claims);
+        let (strict, strictly) = strict::strict(&scenario, &names, algorithms)?;
+        let context = Context {
+            scenario: &scenario,
+            policy: &policy,
+            expected: &expected,
+            strict: &strictly,
+            keys: &keys,
+        };
+        let (kinds, cells) = match ask {
+            None => {
+                checks::check_protocol(scenario.target.protocol, &policy)?;
+                (kinds::resolve(context, &mut warnings)?, None)
+            }
+            Some(ask) => {
+                let (kinds, cells) = cells::resolve(context, &strict, ask, scenario.seed)?;
+                (kinds, Some(cells))
+            }
+        };
+        kinds::check_claims(&scenario, &policy, &names, embedded)?;
+        let examiner = match &cells {
+            None => None,
+            Some(_) => Some(examine::examiner(&scenario, &names, &keys)?),
+        };
+        if let (Some(ask), Some(cells)) = (ask, &cells) {
+            cells::load(&mut scenario, ask, cells);
+        }
+        let scenario = &scenario;
         let model = model(&scenario.load, &mut warnings)?;
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
         let workers =
@@ -148,12 +207,12 @@ impl Plan {
                 thresholds.push(Threshold::parse(metric, condition, &labels, &urls)?);
             }
         }
-        let strangers = kinds::strangers(&kinds, &keys)?;
+        let derived = kinds::derived(&kinds, &keys)?;
         if embedded {
             checks::warn_of_plugin(&policy, keys.len(), &mut warnings);
         }
         checks::warn_of_generated(scenario, &brokers, &mut warnings);
-        let resolved = written_out(loaded, &policy, &model, workers);
+        let resolved = written_out(scenario, base, &policy, &model, workers);
         let held = kinds::held_share(&kinds, &policy);
         let budget = Budget::resolve(
             scenario,
@@ -174,14 +233,19 @@ impl Plan {
             mould: Mould {
                 seed: scenario.seed,
                 keys,
-                strangers,
+                derived,
                 kinds,
                 claims: scenario.token.claims.clone(),
+                bound: strictly.bound.into_keys().collect(),
                 names,
+                canary: ask.map_or_else(|| NOWHERE.to_owned(), |ask| ask.canary.clone()),
                 ttl: scenario.token.ttl,
             },
             scenario: resolved,
             policy,
+            expected,
+            cells,
+            examiner,
             brokers,
             model,
             attempts,
@@ -200,6 +264,9 @@ impl Plan {
 
     /// Index of the kind of token that client `n` brings.
     pub fn kind_of(&self, n: u64) -> usize {
+        if let Some(cells) = &self.cells {
+            return cells.kind_of(n, self.attempts);
+        }
         let drawn = fraction(self.mould.seed ^ KIND_STREAM, n / self.reuse);
         let mut sum = 0.0;
         let last = self.mould.kinds.len() - 1;
@@ -261,11 +328,17 @@ fn place_of(loaded: &Loaded) -> String {
 }
 
 /// The scenario with what was left open decided: run again on another host, it is the same run.
-fn written_out(loaded: &Loaded, policy: &Policy, model: &Model, workers: usize) -> Scenario {
-    let mut resolved = loaded.scenario.clone();
+fn written_out(
+    scenario: &Scenario,
+    base: &Path,
+    policy: &Policy,
+    model: &Model,
+    workers: usize,
+) -> Scenario {
+    let mut resolved = scenario.clone();
     if let Some(tls) = &mut resolved.target.tls {
         for file in [&mut tls.ca, &mut tls.crl, &mut tls.cert, &mut tls.key].into_iter().flatten() {
-            *file = policy::whole(&loaded.folder().join(&*file));
+            *file = policy::whole(&base.join(&*file));
         }
     }
     resolved.target.profile = Some(policy.profile.clone());

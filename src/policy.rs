@@ -28,6 +28,9 @@ const PROFILES: [(&str, &str); 7] = [
     ("strict", include_str!("../profiles/strict.toml")),
 ];
 
+/// Good tokens up to here are taken by every broker that does not say otherwise: 8 KiB and its encoding.
+const LONGEST_CUSTOMARY_TOKEN: u16 = 12_288;
+
 /// What a broker promises to check, and how it promises to refuse.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Policy {
@@ -49,6 +52,14 @@ pub struct Policy {
     pub encoding: Encoding,
     /// Inside it both answers are right.
     pub leeway: Duration,
+    /// The longest that `exp` may be after `iat`.
+    pub max_lifetime: Option<Duration>,
+    /// The longest token in bytes that is promised to be taken.
+    pub longest_token: u16,
+    /// Defects that are documented to be accepted: both answers are right.
+    pub accepts: Vec<String>,
+    /// Controls that are documented to be refused: both answers are right.
+    pub refuses: Vec<String>,
     /// Codes of a refusal, where a group has none of its own.
     pub refuses_with: CodeSet,
     /// Codes of the groups that have their own.
@@ -110,6 +121,13 @@ impl Policy {
             unknown_kid: settings.unknown_kid.or(base.unknown_kid).unwrap_or_default(),
             encoding: settings.encoding.or(base.encoding).unwrap_or_default(),
             leeway: settings.leeway.or(base.leeway).unwrap_or_default(),
+            max_lifetime: settings.max_lifetime.or(base.max_lifetime),
+            longest_token: settings
+                .longest_token
+                .or(base.longest_token)
+                .unwrap_or(LONGEST_CUSTOMARY_TOKEN),
+            accepts: settings.accepts.clone().or(base.accepts).unwrap_or_default(),
+            refuses: settings.refuses.clone().or(base.refuses).unwrap_or_default(),
             refuses_with: CodeSet::default(),
             refuses_group_with: BTreeMap::new(),
             refusal_delay: settings.refusal_delay.or(base.refusal_delay).unwrap_or_default(),
@@ -152,6 +170,10 @@ impl Policy {
             unknown_kid: Some(self.unknown_kid),
             encoding: Some(self.encoding),
             leeway: Some(self.leeway),
+            max_lifetime: self.max_lifetime,
+            longest_token: Some(self.longest_token),
+            accepts: Some(self.accepts.clone()),
+            refuses: Some(self.refuses.clone()),
             refuses_with: Some(RefusesWith {
                 v4: Some(self.refuses_with.v4.clone()),
                 v5: Some(self.refuses_with.v5.clone()),

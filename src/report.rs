@@ -1,5 +1,7 @@
 //! Renders a run folder again: pure functions from what was written to text.
 
+pub mod junit;
+pub mod matrix;
 pub mod style;
 pub mod terminal;
 
@@ -7,7 +9,7 @@ use std::{fs, path::Path};
 
 use crate::{
     error::{Error, Result},
-    results::Summary,
+    results::{Matrix, Summary},
 };
 
 /// How a run is rendered.
@@ -18,8 +20,10 @@ pub enum Format {
     Terminal,
     /// `summary.json` as it is.
     Json,
-    /// `latency.csv` as it is.
+    /// `latency.csv` as it is, of a matrix `matrix.csv`.
     Csv,
+    /// A test case for every cell of a matrix, as CI servers read them.
+    Junit,
 }
 
 /// Renders the run in a folder.
@@ -35,7 +39,14 @@ pub fn render(folder: &Path, format: Format) -> Result<String> {
             )
         })
     };
+    let is_matrix = folder.join("matrix.json").is_file();
     match format {
+        Format::Junit => junit::render(&Matrix::read(folder)?, &summary),
+        Format::Terminal if is_matrix => {
+            Ok(matrix::render(&Matrix::read(folder)?, &summary, &matrix::Place::of(folder)))
+        }
+        Format::Json if is_matrix => file("matrix.json"),
+        Format::Csv if is_matrix => file("matrix.csv"),
         Format::Terminal => Ok(terminal::render(&summary, &folder.display().to_string())),
         Format::Json => file("summary.json"),
         Format::Csv => file("latency.csv"),

@@ -2,10 +2,12 @@
 
 pub mod environment;
 pub mod folder;
+pub mod matrix;
 pub mod summary;
 pub mod tables;
 pub mod threshold;
 
 pub use environment::Environment;
 pub use folder::{Folder, Place};
+pub use matrix::Matrix;
 pub use summary::{Percentile, PhaseStats, Summary};

@@ -1,13 +1,18 @@
 //! One token: what kinds there are, what is in it, and how it is signed.
 
 pub mod catalogue;
+mod jwe;
 pub mod mint;
+pub mod placing;
+mod press;
 pub mod recipe;
 pub mod template;
 
 pub use catalogue::{Defect, Severity, Situation};
 pub use mint::{Minter, Password, Times};
 pub use recipe::{Must, Recipe};
+
+use crate::scenario::Protocol;
 
 /// A kind of token in a run: a defect with its parameters, and the key it is signed with.
 #[derive(Clone, Debug)]
@@ -22,8 +27,20 @@ pub struct Kind {
     pub must: Must,
     /// Index of the key in the plan; `None` where nothing is signed.
     pub key: Option<usize>,
+    /// The version of MQTT that its clients speak.
+    pub protocol: Protocol,
     /// Its share of the clients, as a fraction of 1.
     pub share: f64,
+}
+
+impl Kind {
+    /// What `token mint` knows it by: of a cell, whose label says the version of MQTT too, the defect.
+    pub fn named(&self) -> &str {
+        let is_cell = self.label.strip_prefix(self.defect.name).is_some_and(|rest| {
+            rest.strip_prefix("-v").is_some_and(|protocol| protocol == "4" || protocol == "5")
+        });
+        if is_cell { self.defect.name } else { &self.label }
+    }
 }
 
 /// A number that looks random and follows from `seed` and `n` alone.

@@ -7,7 +7,10 @@ use crate::{
     clock::nanoseconds,
     policy::Policy,
     scenario::{Check, Group, Protocol, SilentClose},
-    token::Must,
+    token::{
+        Must,
+        recipe::{Also, Refusal},
+    },
 };
 
 /// Codes that say "your credentials are not good", whatever the policy names: 4 and 5 of MQTT
@@ -59,10 +62,10 @@ impl Verdict {
 pub enum Expectation {
     /// It must be accepted.
     Accept,
-    /// It must be refused, as its group of defects is.
-    Refuse(Group),
-    /// Inside the leeway: both answers are right.
-    Either,
+    /// It must be refused, and the refusal look so.
+    Refuse(Refusal),
+    /// Both answers are right, by the leeway or since nothing is promised; a refusal has to look so.
+    Either(Refusal),
     /// Its boundary falls within the attempt.
     Indeterminate,
 }
@@ -73,7 +76,7 @@ impl Expectation {
         match self {
             Self::Accept => "accept",
             Self::Refuse(_) => "refuse",
-            Self::Either => "either",
+            Self::Either(_) => "either",
             Self::Indeterminate => "indeterminate",
         }
     }
@@ -102,22 +105,12 @@ pub struct Judge {
     checks_exp: bool,
     checks_nbf: bool,
     silent_close: SilentClose,
+    protocol: Protocol,
     /// Is a code one of the policy's for a group? Indexed by group, then code.
     codes: Vec<[bool; 256]>,
     /// Is a code an authentication code at all?
     authentication: [bool; 256],
 }
-
-const GROUPS: [Group; 8] = [
-    Group::Signature,
-    Group::Algorithm,
-    Group::Header,
-    Group::Time,
-    Group::Identity,
-    Group::Structure,
-    Group::Encrypted,
-    Group::Placement,
-];
 
 impl Judge {
     /// A judge of this policy; `uncertainty` is how far the broker's clock may be from ours.
@@ -131,7 +124,8 @@ impl Judge {
             checks_exp: policy.checks(Check::Exp),
             checks_nbf: policy.checks(Check::Nbf),
             silent_close: policy.silent_close,
-            codes: GROUPS
+            protocol,
+            codes: Group::ALL
                 .iter()
                 .map(|group| table(&|code| policy.codes(*group, protocol).contains(&code)))
                 .collect(),
@@ -149,8 +143,10 @@ impl Judge {
         sent: u64,
         answered: u64,
     ) -> Expectation {
-        if let Must::Refuse(group) = must {
-            return Expectation::Refuse(group);
+        match must {
+            Must::Refuse(refusal) => return Expectation::Refuse(refusal),
+            Must::Unpromised(refusal, _) => return Expectation::Either(refusal),
+            Must::AcceptInTime => {}
         }
         let (earliest, latest) =
             (sent as i64 - self.uncertainty, answered as i64 + self.uncertainty);
@@ -160,46 +156,70 @@ impl Judge {
         // A boundary at `b` parts "before b" from "at b or after": it falls within when both can be.
         let within = |boundary: i64| earliest < boundary && boundary <= latest;
         if earliest >= last || latest < first {
-            Expectation::Refuse(Group::Time)
+            Expectation::Refuse(Group::Time.into())
         } else if [until, last, from, first].into_iter().any(within) {
             Expectation::Indeterminate
         } else if earliest >= from && latest < until {
             Expectation::Accept
         } else {
-            Expectation::Either
+            Expectation::Either(Group::Time.into())
         }
     }
 
     /// The verdict on an outcome.
     pub fn verdict(&self, expected: Expectation, outcome: Outcome) -> Verdict {
-        match outcome {
-            Outcome::Accepted => match expected {
-                Expectation::Accept | Expectation::Either => Verdict::Correct,
-                Expectation::Refuse(_) => Verdict::FalseAccept,
-                Expectation::Indeterminate => Verdict::Indeterminate,
-            },
-            Outcome::Refused(code) if self.authentication[usize::from(code)] => match expected {
-                Expectation::Accept => Verdict::FalseReject,
-                Expectation::Refuse(group) => self.by_code(group, code),
-                Expectation::Either => self.by_code(Group::Time, code),
-                Expectation::Indeterminate => Verdict::Indeterminate,
-            },
-            Outcome::Closed(Close::Fin) => match (expected, self.silent_close) {
-                (Expectation::Refuse(_) | Expectation::Either, SilentClose::Correct) => {
-                    Verdict::Correct
-                }
-                (Expectation::Accept, SilentClose::Correct) => Verdict::FalseReject,
-                (Expectation::Indeterminate, SilentClose::Correct) => Verdict::Indeterminate,
-                (Expectation::Refuse(_), SilentClose::WrongReason) => Verdict::WrongReason,
-                (_, SilentClose::WrongReason) => Verdict::NotJudged,
-            },
+        match (outcome, expected) {
+            (Outcome::Accepted, Expectation::Accept | Expectation::Either(_)) => Verdict::Correct,
+            (Outcome::Accepted, Expectation::Refuse(_)) => Verdict::FalseAccept,
+            (
+                Outcome::Refused(code),
+                Expectation::Refuse(refusal) | Expectation::Either(refusal),
+            ) if self.is_also(refusal.also, code) => Verdict::Correct,
+            (Outcome::Refused(code), _) if !self.authentication[usize::from(code)] => {
+                Verdict::NotJudged
+            }
+            (Outcome::Refused(_), Expectation::Accept) => Verdict::FalseReject,
+            (
+                Outcome::Refused(code),
+                Expectation::Refuse(refusal) | Expectation::Either(refusal),
+            ) => {
+                let is_promised = self.codes[refusal.group as usize][usize::from(code)];
+                if is_promised { Verdict::Correct } else { Verdict::WrongReason }
+            }
+            (
+                Outcome::Closed(Close::Fin),
+                Expectation::Refuse(Refusal { also: Also::Close, .. })
+                | Expectation::Either(Refusal { also: Also::Close, .. }),
+            ) => Verdict::Correct,
+            (Outcome::Closed(Close::Fin), _) => self.silent(expected),
+            (Outcome::Accepted | Outcome::Refused(_), Expectation::Indeterminate) => {
+                Verdict::Indeterminate
+            }
             _ => Verdict::NotJudged,
         }
     }
 
-    fn by_code(&self, group: Group, code: u8) -> Verdict {
-        let at = GROUPS.iter().position(|known| *known == group).unwrap_or_default();
-        if self.codes[at][usize::from(code)] { Verdict::Correct } else { Verdict::WrongReason }
+    /// The verdict on an orderly end without CONNACK.
+    fn silent(&self, expected: Expectation) -> Verdict {
+        match (expected, self.silent_close) {
+            (Expectation::Refuse(_) | Expectation::Either(_), SilentClose::Correct) => {
+                Verdict::Correct
+            }
+            (Expectation::Accept, SilentClose::Correct) => Verdict::FalseReject,
+            (Expectation::Indeterminate, SilentClose::Correct) => Verdict::Indeterminate,
+            (Expectation::Refuse(_), SilentClose::WrongReason) => Verdict::WrongReason,
+            (_, SilentClose::WrongReason) => Verdict::NotJudged,
+        }
+    }
+
+    /// Whether MQTT itself asks for this code.
+    fn is_also(&self, also: Also, code: u8) -> bool {
+        match (also, self.protocol) {
+            (Also::BadMethod, Protocol::V5) => code == 0x8C,
+            (Also::ClientId, Protocol::V4) => code == 2,
+            (Also::ClientId, Protocol::V5) => code == 0x85,
+            _ => false,
+        }
     }
 }
 
@@ -219,7 +239,14 @@ mod tests {
         )
     }
 
-    const SIGNATURE: Expectation = Expectation::Refuse(Group::Signature);
+    const SIGNATURE: Expectation = refuse(Group::Signature);
+
+    const fn refuse(group: Group) -> Expectation {
+        Expectation::Refuse(Refusal { group, also: Also::Nothing })
+    }
+
+    const EITHER: Expectation =
+        Expectation::Either(Refusal { group: Group::Time, also: Also::Nothing });
 
     #[test]
     fn each_row_of_the_verdict_table_holds() {
@@ -238,8 +265,8 @@ mod tests {
         assert_eq!(verdict(SIGNATURE, Outcome::Refused(0x8C)), Verdict::WrongReason);
         assert_eq!(verdict(SIGNATURE, Outcome::Closed(Close::Fin)), Verdict::WrongReason);
         assert_eq!(verdict(Expectation::Indeterminate, Outcome::Accepted), Verdict::Indeterminate);
-        assert_eq!(verdict(Expectation::Either, Outcome::Accepted), Verdict::Correct);
-        assert_eq!(verdict(Expectation::Either, Outcome::Refused(0x86)), Verdict::Correct);
+        assert_eq!(verdict(EITHER, Outcome::Accepted), Verdict::Correct);
+        assert_eq!(verdict(EITHER, Outcome::Refused(0x86)), Verdict::Correct);
     }
 
     #[test]
@@ -259,9 +286,7 @@ mod tests {
             Outcome::ProtocolError("garbage"),
             Outcome::LocalError("EMFILE"),
         ] {
-            for expected in
-                [Expectation::Accept, SIGNATURE, Expectation::Either, Expectation::Indeterminate]
-            {
+            for expected in [Expectation::Accept, SIGNATURE, EITHER, Expectation::Indeterminate] {
                 assert_eq!(
                     judge.verdict(expected, outcome),
                     Verdict::NotJudged,
@@ -283,9 +308,23 @@ mod tests {
     }
 
     #[test]
+    fn what_mqtt_asks_for_is_right_as_well() {
+        let judge = judge("");
+        let refuse = |also| Expectation::Refuse(Refusal { group: Group::Placement, also });
+        let (method, close) = (refuse(Also::BadMethod), refuse(Also::Close));
+        assert_eq!(judge.verdict(method, Outcome::Refused(0x8C)), Verdict::Correct);
+        assert_eq!(judge.verdict(close, Outcome::Refused(0x8C)), Verdict::WrongReason);
+        assert_eq!(judge.verdict(close, Outcome::Closed(Close::Fin)), Verdict::Correct);
+        assert_eq!(judge.verdict(method, Outcome::Closed(Close::Fin)), Verdict::WrongReason);
+        let id = refuse(Also::ClientId);
+        assert_eq!(judge.verdict(id, Outcome::Refused(0x85)), Verdict::Correct);
+        assert_eq!(judge.verdict(method, Outcome::Refused(0x85)), Verdict::NotJudged);
+    }
+
+    #[test]
     fn a_group_with_codes_of_its_own_is_judged_by_them() {
         let judge = judge("refuses_with = { time = { v5 = [0x8A] } }");
-        let time = Expectation::Refuse(Group::Time);
+        let time = refuse(Group::Time);
         assert_eq!(judge.verdict(time, Outcome::Refused(0x8A)), Verdict::Correct);
         assert_eq!(judge.verdict(time, Outcome::Refused(0x87)), Verdict::WrongReason);
         assert_eq!(judge.verdict(SIGNATURE, Outcome::Refused(0x8A)), Verdict::WrongReason);
@@ -306,16 +345,16 @@ mod tests {
             Expectation::Indeterminate,
             "within the clock's uncertainty"
         );
-        assert_eq!(at(until(100), 105.0), Expectation::Either, "inside the leeway");
+        assert_eq!(at(until(100), 105.0), EITHER, "inside the leeway");
         assert_eq!(at(until(100), 110.0), Expectation::Indeterminate);
-        assert_eq!(at(until(100), 110.2), Expectation::Refuse(Group::Time));
+        assert_eq!(at(until(100), 110.2), refuse(Group::Time));
         let from = Validity { from: 100 * second, until: i64::MAX };
-        assert_eq!(at(from, 80.0), Expectation::Refuse(Group::Time));
-        assert_eq!(at(from, 95.0), Expectation::Either);
+        assert_eq!(at(from, 80.0), refuse(Group::Time));
+        assert_eq!(at(from, 95.0), EITHER);
         assert_eq!(at(from, 101.0), Expectation::Accept);
         assert_eq!(
-            judge.expectation(Must::Refuse(Group::Header), until(100), 0, 1),
-            Expectation::Refuse(Group::Header)
+            judge.expectation(Must::Refuse(Group::Header.into()), until(100), 0, 1),
+            refuse(Group::Header)
         );
     }
 
@@ -335,7 +374,7 @@ mod tests {
             let policy = Policy::resolve("strict", std::path::Path::new("."), &PolicySettings::default(), vec![]).unwrap();
             let judge = Judge::new(&policy, Protocol::V4, Duration::ZERO);
             let expected = judge.expectation(Must::AcceptInTime, Validity { from: i64::MIN, until }, sent, sent);
-            let right = if (sent as i64) < until { Expectation::Accept } else { Expectation::Refuse(Group::Time) };
+            let right = if (sent as i64) < until { Expectation::Accept } else { refuse(Group::Time) };
             prop_assert_eq!(expected, right);
         }
     }

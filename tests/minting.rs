@@ -9,12 +9,29 @@ use serde_json::Value;
 use tokenstorm::{
     clock::SECOND,
     host::Limits,
+    key::public::PublicForm,
     plan::Plan,
     scenario::{Loaded, Overrides, parse},
-    token::{Minter, Password, Times, catalogue::DEFECTS},
+    token::{Minter, Password, Times},
 };
 
-/// A plan whose mix has every kind that an RSA key allows, in the order of the catalogue.
+/// Kinds that a mix may hold under the policy below, each wrong in a way that can be told from its JSON.
+const KINDS: [&str; 12] = [
+    "fresh",
+    "expired",
+    "not_yet_valid",
+    "no_exp",
+    "wrong_key",
+    "tampered_payload",
+    "signature_stripped",
+    "alg_none",
+    "alg_confusion",
+    "unknown_kid",
+    "wrong_issuer",
+    "stolen",
+];
+
+/// A plan whose mix has all of them.
 fn plan() -> Plan {
     let mut text = String::from(
         r#"
@@ -39,8 +56,8 @@ checks = ["exp", "nbf", "iss", "aud"]
 binds = ["sub"]
 "#,
     );
-    for defect in &DEFECTS {
-        text.extend(["[[mix]]\ntoken = \"", defect.name, "\"\nshare = 1\n"]);
+    for kind in KINDS {
+        text.extend(["[[mix]]\ntoken = \"", kind, "\"\nshare = 1\n"]);
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys/all.toml");
     let scenario = parse(&text, &Overrides::default()).unwrap();
@@ -79,7 +96,7 @@ fn every_kind_is_wrong_in_its_own_way_and_in_no_other() {
     let good = mint(&plan, "fresh", 3, NOW);
     assert!(good.is_signed);
     assert_eq!(good.claims["sub"], "storm-3");
-    for name in DEFECTS.iter().filter(|defect| defect.needs_key()).map(|defect| defect.name) {
+    for name in KINDS {
         let token = mint(&plan, name, 3, NOW);
         let differs = |claim: &str| token.claims.get(claim) != good.claims.get(claim);
         let changed: Vec<&str> = ["iss", "aud", "sub", "iat", "exp", "nbf", "jti"]
@@ -92,7 +109,6 @@ fn every_kind_is_wrong_in_its_own_way_and_in_no_other() {
             "not_yet_valid" => (&["exp", "nbf"], true),
             "no_exp" => (&["exp"], true),
             "wrong_issuer" => (&["iss"], true),
-            "wrong_audience" => (&["aud"], true),
             "stolen" => (&["sub"], true),
             "tampered_payload" => (&["jti"], false),
             "wrong_key" | "signature_stripped" | "alg_none" | "alg_confusion" => (&[], false),
@@ -118,7 +134,7 @@ fn a_confused_token_verifies_under_the_public_key_as_a_secret() {
     Minter::new(&plan.mould).unwrap().mint(kind, 0, NOW, &mut out).unwrap();
     let at = out.iter().rposition(|byte| *byte == b'.').unwrap();
     let signature = URL_SAFE_NO_PAD.decode(&out[at + 1..]).unwrap();
-    let confused = plan.mould.keys[0].confused().unwrap();
+    let confused = plan.mould.keys[0].confused(PublicForm::Pem).unwrap();
     assert!(confused.verifier().unwrap().verify(&out[..at], &signature).is_ok());
 }
 

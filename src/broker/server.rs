@@ -1,8 +1,6 @@
 //! rmqtt, set up so that a storm meets its verifier and nothing else.
 
-use std::{
-    collections::BTreeMap, fs::File, io::Write, net::SocketAddr, os::fd::AsRawFd, sync::Arc,
-};
+use std::{fs::File, io::Write, net::SocketAddr, os::fd::AsRawFd, sync::Arc};
 
 use rmqtt::{
     context::ServerContext,
@@ -13,12 +11,13 @@ use tokio::io::AsyncReadExt;
 use toml::{Table, Value};
 
 use super::{
-    Bound, Settings, Verifier, VerifyingKey,
+    Settings, Verifier, VerifyingKey,
     hook::{self, Checker},
 };
 use crate::{
     error::{Error, Result},
     host::Limits,
+    oracle::{Bound, Expected},
     scenario::TokenIn,
 };
 
@@ -59,10 +58,10 @@ async fn build(settings: &Settings) -> Result<(MqttServer, SocketAddr)> {
     let mut builder = ServerContext::new().busy_check_enable(false).task_exec_workers(HANDSHAKES);
     // Open until the plugin has read it, which it does when it is registered.
     let mut _key_file = None;
-    if let Verifier::Plugin { key, exp, nbf, iss, aud, bound } = &settings.verifier {
+    if let Verifier::Plugin { key, exp, nbf, expected } = &settings.verifier {
         let (key, file) = plugin_key(key)?;
         _key_file = file;
-        let checks = plugin_checks(*exp, *nbf, iss.as_deref(), aud, bound);
+        let checks = plugin_checks(*exp, *nbf, expected);
         let config = plugin_config(settings.token_in, key, checks);
         builder = builder.plugins_config_map_add("rmqtt-auth-jwt", config);
     }
@@ -72,9 +71,10 @@ async fn build(settings: &Settings) -> Result<(MqttServer, SocketAddr)> {
         Verifier::Plugin { .. } => {
             rmqtt_auth_jwt::register(&context, true, true).await.map_err(|error| failed(&error))?;
         }
-        Verifier::Hook { keys, policy, iss, aud, bound } => {
-            let checker = Checker::new(keys, policy, iss.clone(), aud.clone(), bound.clone())?;
-            hook::register(&context, settings.token_in, Arc::new(checker)).await;
+        Verifier::Hook { keys, policy, expected, mutant } => {
+            let (expected, token_in) = (expected.clone(), settings.token_in);
+            let checker = Checker::new(keys, policy, expected, token_in, *mutant)?;
+            hook::register(&context, Arc::new(checker)).await;
         }
     }
     let listener = listen(settings)?;
@@ -159,13 +159,8 @@ fn plugin_key(key: &VerifyingKey) -> Result<(PluginKey, Option<File>)> {
     }
 }
 
-fn plugin_checks(
-    exp: bool,
-    nbf: bool,
-    iss: Option<&str>,
-    aud: &[String],
-    bound: &BTreeMap<String, Bound>,
-) -> Table {
+fn plugin_checks(exp: bool, nbf: bool, expected: &Expected) -> Table {
+    let Expected { iss, aud, bound } = expected;
     let mut checks = Table::new();
     for (name, is_checked) in [("exp", exp), ("nbf", nbf)] {
         if is_checked {
@@ -173,10 +168,10 @@ fn plugin_checks(
         }
     }
     if let Some(iss) = iss {
-        checks.insert("iss".into(), Value::from(vec![iss]));
+        checks.insert("iss".into(), Value::from(vec![iss.as_str()]));
     }
     if !aud.is_empty() {
-        checks.insert("aud".into(), Value::from(aud.to_vec()));
+        checks.insert("aud".into(), Value::from(aud.clone()));
     }
     for (claim, bound) in bound {
         let placeholder = match bound {

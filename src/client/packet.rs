@@ -40,20 +40,50 @@ pub struct Connect<'a> {
     pub username: Option<&'a [u8]>,
     /// Password, where there is one; empty is not absent.
     pub password: Option<&'a [u8]>,
+    /// Authentication Method (MQTT 5.0, 3.1.2.11.9), where there is one.
+    pub method: Option<&'a [u8]>,
+    /// Value of the user property `token` (MQTT 5.0, 3.1.2.11.8), where there is one.
+    pub property: Option<&'a [u8]>,
+    /// Payload of a will to the topic `tokenstorm/will`, where there is one.
+    pub will: Option<&'a [u8]>,
 }
+
+/// The topic of wills.
+const WILL_TOPIC: &[u8] = b"tokenstorm/will";
+/// The name of the user property.
+const PROPERTY: &[u8] = b"token";
 
 impl Connect<'_> {
     /// Appends the packet; `false`, and nothing appended, where a field is longer than the 65 535
     /// bytes that its length prefix can say.
     pub fn encode(&self, out: &mut Vec<u8>) -> bool {
-        let fields = [Some(self.client_id), self.username, self.password];
-        if fields.iter().flatten().any(|field| field.len() > usize::from(u16::MAX)) {
+        let is_v5 = self.protocol == Protocol::V5;
+        let will = self.will.map(|payload| [WILL_TOPIC, payload]);
+        let fields = [
+            Some(self.client_id),
+            will.map(|will| will[0]),
+            will.map(|will| will[1]),
+            self.username,
+            self.password,
+        ];
+        let properties = [self.method, self.property];
+        if fields
+            .iter()
+            .chain(&properties)
+            .flatten()
+            .any(|field| field.len() > usize::from(u16::MAX))
+        {
             return false;
         }
-        let is_v5 = self.protocol == Protocol::V5;
-        // Name, level, flags, keep alive, and in 5.0 the length of no properties.
-        let head = 6 + 1 + 1 + 2 + usize::from(is_v5);
-        let length = head + fields.iter().flatten().map(|field| 2 + field.len()).sum::<usize>();
+        let in_properties = self.method.map_or(0, |method| 3 + method.len())
+            + self.property.map_or(0, |value| 5 + PROPERTY.len() + value.len());
+        // Name, level, flags, keep alive.
+        let mut length = 6 + 1 + 1 + 2;
+        length += fields.iter().flatten().map(|field| 2 + field.len()).sum::<usize>();
+        if is_v5 {
+            // Those of the will have a length of their own: no properties.
+            length += length_bytes(in_properties) + in_properties + usize::from(will.is_some());
+        }
         out.push(0x10);
         remaining_length(length, out);
         out.extend_from_slice(&[0, 4, b'M', b'Q', b'T', b'T', if is_v5 { 5 } else { 4 }]);
@@ -61,17 +91,50 @@ impl Connect<'_> {
         out.push(
             flag(self.username.is_some(), 7)
                 | flag(self.password.is_some(), 6)
+                | flag(will.is_some(), 2)
                 | flag(self.clean_start, 1),
         );
         out.extend_from_slice(&self.keep_alive.to_be_bytes());
         if is_v5 {
-            out.push(0);
+            remaining_length(in_properties, out);
+            if let Some(method) = self.method {
+                out.push(0x15);
+                field(method, out);
+            }
+            if let Some(value) = self.property {
+                out.push(0x26);
+                field(PROPERTY, out);
+                field(value, out);
+            }
         }
-        for field in fields.into_iter().flatten() {
-            out.extend_from_slice(&(field.len() as u16).to_be_bytes());
-            out.extend_from_slice(field);
+        field(self.client_id, out);
+        if let Some([topic, payload]) = will {
+            if is_v5 {
+                out.push(0);
+            }
+            field(topic, out);
+            field(payload, out);
+        }
+        for login in [self.username, self.password].into_iter().flatten() {
+            field(login, out);
         }
         true
+    }
+}
+
+/// Appends bytes after their length.
+fn field(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// How many bytes a length takes (MQTT 5.0, 1.5.5).
+fn length_bytes(length: usize) -> usize {
+    match length {
+        0..128 => 1,
+        128..16_384 => 2,
+        16_384..2_097_152 => 3,
+        _ => 4,
     }
 }
 
@@ -226,6 +289,9 @@ mod tests {
             client_id: b"storm-1",
             username,
             password,
+            method: None,
+            property: None,
+            will: None,
         }
     }
 
@@ -269,6 +335,39 @@ mod tests {
         out.clear();
         assert!(connect(Protocol::V5, Some(b"u"), Some(&[0xFF, 0x00])).encode(&mut out));
         assert!(out.ends_with(&[0, 2, 0xFF, 0x00]));
+    }
+
+    #[test]
+    fn the_codec_reads_back_properties_and_a_will() {
+        for length in [3, 200, 20_000] {
+            let token = vec![b'x'; length];
+            let odd = Connect {
+                method: Some(b"M"),
+                property: Some(&token),
+                will: Some(&token),
+                ..connect(Protocol::V5, Some(b"u"), Some(b"p"))
+            };
+            let mut out = Vec::new();
+            assert!(odd.encode(&mut out));
+            let v5::Packet::Connect(read, Some(will), login) =
+                v5::Packet::read(&mut BytesMut::from(&out[..]), None).unwrap()
+            else {
+                panic!("not a CONNECT with a will")
+            };
+            assert_eq!(will.message, token);
+            assert_eq!(login.unwrap().password, "p");
+            let properties = read.properties.unwrap();
+            assert_eq!(properties.authentication_method.as_deref(), Some("M"));
+            assert_eq!(properties.user_properties[0].1.as_bytes(), token);
+            out.clear();
+            assert!(Connect { protocol: Protocol::V4, ..odd }.encode(&mut out));
+            let v4::Packet::Connect(read) =
+                v4::Packet::read(&mut BytesMut::from(&out[..]), MAX_PACKET).unwrap()
+            else {
+                panic!("not a CONNECT")
+            };
+            assert_eq!(read.last_will.unwrap().message, token);
+        }
     }
 
     #[test]

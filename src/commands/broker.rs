@@ -4,13 +4,26 @@ use std::{io::BufRead, net::SocketAddr};
 
 use super::{resolve, say};
 use crate::{
-    broker::{Settings, serve},
+    broker::{
+        Settings,
+        mutant::{MUTANTS, Mutant, mutant},
+        serve,
+    },
     cli, engine,
-    error::{Error, Exit, Result},
+    error::{Error, Exit, Result, suggestion},
 };
+
+/// The mutant of that name.
+fn named(name: &str) -> Result<&'static Mutant> {
+    mutant(name).ok_or_else(|| {
+        Error::usage(format!("there is no mutant `{name}`"))
+            .hint(suggestion(name, MUTANTS.iter().map(|mutant| mutant.name)))
+    })
+}
 
 /// Serves until stdin closes (where the settings came from there) or a signal ends it.
 pub(super) fn broker(arguments: &cli::Broker) -> Result<Exit> {
+    let mutant = arguments.mutant.as_deref().map(named).transpose()?;
     let settings = match &arguments.scenario {
         Some(scenario) => {
             let plan = resolve(scenario, &arguments.change)?;
@@ -22,11 +35,11 @@ pub(super) fn broker(arguments: &cli::Broker) -> Result<Exit> {
                 return Err(Error::usage("the certificate of `embedded+tls` is made for each run, so nobody could check this broker's")
                     .hint("`--target embedded` serves the same without TLS"));
             }
-            for warning in plan.plugin_warnings() {
+            for warning in plan.plugin_warnings().iter().filter(|_| mutant.is_none()) {
                 anstream::eprintln!("warning: {warning}");
             }
             let ws = plan.brokers.iter().any(|broker| broker.is_embedded() && broker.ws.is_some());
-            Settings { listen: arguments.listen, ws, ..engine::broker_settings(&plan)? }
+            Settings { listen: arguments.listen, ws, ..engine::broker_settings(&plan, mutant)? }
         }
         None => from_stdin()?,
     };

@@ -10,10 +10,13 @@ use crate::{
     clock::{Clock, SECOND},
     error::{Error, Exit, Result, suggestion},
     host::Limits,
-    plan::Plan,
+    plan::{Plan, cells::Ask},
     report::style::table,
     scenario::{self, Mix, Overrides},
-    token::{Minter, Password, catalogue::DEFECTS},
+    token::{
+        Kind, Minter, Password,
+        catalogue::{all, defect, names},
+    },
 };
 
 /// Mints the token of one client.
@@ -24,24 +27,41 @@ pub(super) fn mint(
     client: u64,
     at: Option<i64>,
 ) -> Result<Exit> {
-    let mut loaded = scenario::load(path, overrides)?;
-    let mix = &mut loaded.scenario.mix;
+    let loaded = scenario::load(path, overrides)?;
+    let mix = &loaded.scenario.mix;
     let wanted = token.or_else(|| mix.first().map(Mix::label)).unwrap_or("fresh").to_owned();
-    if !mix.iter().any(|entry| entry.label() == wanted) {
-        // A kind that the mix does not have is minted with its defaults, and alone: the mix is as it was.
-        let named = || DEFECTS.iter().map(|defect| defect.name);
-        if !named().any(|name| name == wanted) {
-            let others =
-                mix.iter().map(Mix::label).filter(|label| named().all(|name| name != *label));
+    let limits = Limits::read();
+    let (plan, kind) = if mix.iter().any(|entry| entry.label() == wanted) {
+        let plan = Plan::new(&loaded, &limits)?;
+        let kind = plan.mould.kinds.iter().position(|kind| kind.label == wanted);
+        (plan, kind)
+    } else {
+        // A kind that the mix does not have is minted as a matrix has it, promised or not.
+        let others = mix.iter().map(Mix::label);
+        if defect(&wanted).is_none() {
+            let named: Vec<&str> = names().collect();
+            let others = others.filter(|label| defect(label).is_none());
+            let known = others.chain(named.iter().copied());
             return Err(Error::usage(format!("there is no token `{wanted}`"))
-                .hint(suggestion(&wanted, others.chain(named()))));
+                .hint(suggestion(&wanted, known)));
         }
-        *mix = vec![Mix { token: wanted.clone(), share: 1.0, by: None, key: None, name: None }];
-        // They speak of the kinds of the mix.
-        loaded.scenario.thresholds.clear();
-    }
-    let plan = Plan::new(&loaded, &Limits::read())?;
-    let kind = plan.mould.kinds.iter().position(|kind| kind.label == wanted).unwrap_or_default();
+        let ask = Ask { only: vec![wanted.clone()], ..Ask::default() };
+        let plan = Plan::matrix(&loaded, &limits, &ask)?;
+        // The version of MQTT of the scenario, where it makes a difference.
+        let protocol = plan.protocol;
+        let is_it = |kind: &Kind, protocol| kind.defect.name == wanted && kind.protocol == protocol;
+        let kinds = &plan.mould.kinds;
+        let kind = kinds
+            .iter()
+            .position(|kind| is_it(kind, protocol))
+            .or_else(|| kinds.iter().position(|kind| kind.defect.name == wanted));
+        (plan, kind)
+    };
+    let Some(kind) = kind else {
+        let skipped = plan.cells.iter().flat_map(|cells| &cells.skipped);
+        let why = skipped.map(|skipped| skipped.reason.as_str()).next().unwrap_or("it has no cell");
+        return Err(Error::usage(format!("`{wanted}` does not apply: {why}")));
+    };
     let clock = Clock::start();
     let at = at.unwrap_or_else(|| clock.wall(0));
     let mut bytes = Vec::new();
@@ -126,12 +146,11 @@ fn taken_apart(token: &str, now: i64) -> Result<String> {
 /// Lists the catalogue.
 pub(super) fn defects(as_json: bool) -> Result<Exit> {
     if as_json {
-        let list: Vec<Value> = DEFECTS
-            .iter()
+        let list: Vec<Value> = all()
             .map(|defect| {
                 json!({
                     "name": defect.name,
-                    "group": defect.group.map_or_else(|| json!("control"), |group| json!(group)),
+                    "group": defect.group_name(),
                     "summary": defect.summary,
                     "severity": defect.severity,
                     "source": defect.source,
@@ -142,12 +161,8 @@ pub(super) fn defects(as_json: bool) -> Result<Exit> {
             .collect();
         return say(&(Value::Array(list).to_string() + "\n"));
     }
-    let rows: Vec<Vec<String>> = DEFECTS
-        .iter()
+    let rows: Vec<Vec<String>> = all()
         .map(|defect| {
-            let group = defect
-                .group
-                .map_or_else(|| "control".into(), |group| format!("{group:?}").to_lowercase());
             let parameters: Vec<String> = defect
                 .parameters
                 .iter()
@@ -155,11 +170,10 @@ pub(super) fn defects(as_json: bool) -> Result<Exit> {
                     format!("{} ({}, {})", parameter.name, parameter.summary, parameter.default)
                 })
                 .collect();
-            let severity = format!("{:?}", defect.severity).to_lowercase();
             [
                 defect.name.into(),
-                group,
-                severity,
+                defect.group_name().into(),
+                defect.severity.name().into(),
                 parameters.join(", "),
                 defect.summary.into(),
                 defect.source.into(),

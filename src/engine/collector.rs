@@ -15,13 +15,14 @@ use self::validity::Watch;
 use super::{Finished, Options, progress::Snapshot, storm::Storm, target::Targets, worker::Report};
 use crate::{
     attempt::{Outcome, Phase, advice},
+    canary::Canary,
     clock::SECOND,
     error::{Error, Result},
     host::{Limits, process_cpu, resident},
     measure::{Measurements, latency::Quantile},
     plan::Model,
     results::{
-        Environment, Folder, Place, Summary,
+        Environment, Folder, Matrix, Place, Summary,
         environment::tool,
         summary::{FORMAT, Generator},
         tables, threshold,
@@ -50,6 +51,8 @@ pub(super) struct Collector {
     verifiers: BTreeMap<String, String>,
     generator: Generator,
     ended: u64,
+    /// What headers of a matrix' tokens name.
+    pub(super) canary: Option<Canary>,
 }
 
 /// One worker, as the collector sees it.
@@ -103,6 +106,7 @@ impl Collector {
                 ..Generator::default()
             },
             ended: storm.start,
+            canary: None,
             storm: Arc::clone(storm),
         }
     }
@@ -225,8 +229,17 @@ impl Collector {
         if let Some(folder) = self.folder.as_ref().filter(|_| !unwritten.is_empty()) {
             folder.json("summary.json", &self.summary(true, false))?;
             folder.verdicts(&self.storm.plan, &self.all)?;
+            self.write_matrix(folder, true)?;
         }
         Ok(())
+    }
+
+    /// Writes the cells, where the plan has any.
+    fn write_matrix(&self, folder: &Folder, partial: bool) -> Result<()> {
+        let Some(cells) = &self.storm.plan.cells else { return Ok(()) };
+        let fetches = self.canary.as_ref().map(Canary::fetches).unwrap_or_default();
+        let matrix = Matrix::new(&self.storm.plan, cells, &self.all, fetches);
+        Matrix { partial, ..matrix }.write(folder)
     }
 
     /// Makes the run folder when there is something to put into it: a run that reached no broker
@@ -341,6 +354,7 @@ impl Collector {
             folder.latencies(&self.storm.plan, &self.all, self.storm.timeout)?;
             folder.verdicts(&self.storm.plan, &self.all)?;
             folder.json("environment.json", &self.environment)?;
+            self.write_matrix(folder, false)?;
             folder.json("summary.json", &summary)?;
             folder.path().clone_into(&mut path);
         }

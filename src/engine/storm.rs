@@ -18,6 +18,7 @@ use crate::{
     error::Result,
     measure::Measurements,
     plan::Plan,
+    scenario::Protocol,
     token::mixed,
     verdict::Judge,
 };
@@ -48,7 +49,8 @@ pub(super) struct Storm {
     pub(super) targets: Vec<Target>,
     /// What names are looked up by, where attempts do that.
     pub(super) resolver: Option<Sender<Ask>>,
-    pub(super) judge: Judge,
+    /// One a version of MQTT.
+    judges: [Judge; 2],
     pub(super) ports: RangeInclusive<u16>,
     /// Where the walk over the ports starts: another place in every process.
     pub(super) random: u32,
@@ -84,7 +86,9 @@ impl Storm {
             keep_alive: keep_alive(load.keep_alive),
             targets: targets.all.clone(),
             resolver: if has_names { Some(resolver::start(clock, plan.sources())?) } else { None },
-            judge: Judge::new(&plan.policy, plan.protocol, plan.scenario.target.clock_uncertainty),
+            judges: [Protocol::V4, Protocol::V5].map(|protocol| {
+                Judge::new(&plan.policy, protocol, plan.scenario.target.clock_uncertainty)
+            }),
             ports,
             random: mixed(u64::from(std::process::id()), clock.wall(start) as u64) as u32,
             plan: Arc::clone(plan),
@@ -98,6 +102,11 @@ impl Storm {
             tls: tls.map(|((config, name), how)| (how.apart(config), name.clone())),
             ws: target.ws.clone(),
         }
+    }
+
+    /// Who judges answers in this version of MQTT.
+    pub(super) fn judge(&self, protocol: Protocol) -> &Judge {
+        &self.judges[usize::from(protocol == Protocol::V5)]
     }
 
     /// An empty recorder of its shape.

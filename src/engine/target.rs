@@ -9,11 +9,10 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::{ClientConfig, pki_types::ServerName};
-use serde_json::Value;
 
 use crate::{
     attempt::Phase,
-    broker::{Bound, Embedded, HookKey, ServerTls, Settings, Verifier, VerifyingKey},
+    broker::{Embedded, HookKey, ServerTls, Settings, Verifier, VerifyingKey, mutant::Mutant},
     client::{
         names::{lookup, reachable},
         socket,
@@ -108,7 +107,7 @@ impl Targets {
     }
 
     fn start_embedded(&mut self, plan: &Plan, broker: &Broker) -> Result<Target> {
-        let mut settings = settings(plan)?;
+        let mut settings = settings(plan, None)?;
         settings.ws = broker.ws.is_some();
         let mut tls = None;
         if broker.tls
@@ -206,47 +205,33 @@ fn certificates(_: &Plan) -> Result<(ServerTls, Made)> {
 }
 
 /// What an embedded broker is told: keys and checks follow from the plan.
-pub(crate) fn settings(plan: &Plan) -> Result<Settings> {
+pub(crate) fn settings(plan: &Plan, mutant: Option<&'static Mutant>) -> Result<Settings> {
     Ok(Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         tls: None,
         ws: false,
         token_in: plan.token_in,
-        verifier: verifier(plan)?,
+        verifier: verifier(plan, mutant)?,
     })
 }
 
-fn verifier(plan: &Plan) -> Result<Verifier> {
+fn verifier(plan: &Plan, mutant: Option<&'static Mutant>) -> Result<Verifier> {
     let brings_nothing = |kind: &Kind| kind.recipe.form == Form::Nothing;
     if plan.is_anonymous() && plan.mould.kinds.iter().all(brings_nothing) {
         return Ok(Verifier::Anonymous);
     }
     let policy = &plan.policy;
-    let claims = &plan.mould.claims;
-    let iss = claims
-        .get("iss")
-        .and_then(Value::as_str)
-        .filter(|_| policy.checks(Check::Iss))
-        .map(str::to_owned);
-    let aud = if policy.checks(Check::Aud) { audience(claims.get("aud")) } else { Vec::new() };
-    let bound = policy
-        .binds
-        .iter()
-        .map(|name| {
-            let is_user = claims.get(name).and_then(Value::as_str) == Some("{username}");
-            (name.clone(), if is_user { Bound::Username } else { Bound::ClientId })
-        })
-        .collect();
+    let expected = plan.expected.clone();
     let keys = &plan.mould.keys;
     // The plugin is never asked about a CONNECT without a user name, so it can't promise to let it in.
-    if let ([] | [_], false) = (&keys[..], plan.is_anonymous()) {
+    if let ([] | [_], false, None) = (&keys[..], plan.is_anonymous(), mutant) {
         let key = match keys.first() {
             Some(key) => verifying(&key.verifying()),
             // Nobody brings a token, so any key refuses them all.
             None => VerifyingKey::Secret(STANDARD.encode(random_secret()?)),
         };
         let (exp, nbf) = (policy.checks(Check::Exp), policy.checks(Check::Nbf));
-        return Ok(Verifier::Plugin { key, exp, nbf, iss, aud, bound });
+        return Ok(Verifier::Plugin { key, exp, nbf, expected });
     }
     let keys = keys
         .iter()
@@ -256,17 +241,7 @@ fn verifier(plan: &Plan) -> Result<Verifier> {
             key: verifying(&key.verifying()),
         })
         .collect();
-    Ok(Verifier::Hook { keys, policy: Box::new(policy.clone()), iss, aud, bound })
-}
-
-fn audience(claim: Option<&Value>) -> Vec<String> {
-    match claim {
-        Some(Value::String(one)) => vec![one.clone()],
-        Some(Value::Array(several)) => {
-            several.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-        }
-        _ => Vec::new(),
-    }
+    Ok(Verifier::Hook { keys, policy: Box::new(policy.clone()), expected, mutant })
 }
 
 fn verifying(key: &key::VerifyingKey) -> VerifyingKey {

@@ -46,7 +46,7 @@ use crate::{
     host::thread_cpu,
     measure::Measurements,
     supply::{Outlet, signal::Signal},
-    token::Minter,
+    token::{Minter, placing::Scratch},
     verdict::Validity,
 };
 
@@ -123,8 +123,7 @@ pub(super) struct Worker {
     cpu_at: Option<u64>,
     packets: Vec<Vec<u8>>,
     inbox: Box<[u8]>,
-    name: Vec<u8>,
-    user: Vec<u8>,
+    scratch: Scratch,
 }
 
 /// What connects a worker with the rest of the run.
@@ -192,8 +191,7 @@ impl Worker {
             cpu_at: None,
             packets: Vec::with_capacity(SPARE_PACKETS),
             inbox: vec![0; INBOX].into_boxed_slice(),
-            name: Vec::with_capacity(64),
-            user: Vec::with_capacity(64),
+            scratch: Scratch::default(),
             signal: wiring.signal,
             outlet: wiring.outlet,
             storm: Arc::clone(storm),
@@ -313,9 +311,10 @@ impl Worker {
 
     fn record(&mut self, attempt: &Attempt, validity: Validity) {
         let storm = &self.storm;
-        let must = storm.plan.mould.kinds[attempt.kind].must;
-        let expected = storm.judge.expectation(must, validity, attempt.sent, attempt.ended);
-        let verdict = storm.judge.verdict(expected, attempt.outcome);
+        let kind = &storm.plan.mould.kinds[attempt.kind];
+        let judge = storm.judge(kind.protocol);
+        let expected = judge.expectation(kind.must, validity, attempt.sent, attempt.ended);
+        let verdict = judge.verdict(expected, attempt.outcome);
         self.recorder.record(attempt, expected, verdict, storm.start, storm.warm);
         self.pace.outcome(attempt.ended);
     }

@@ -1,6 +1,7 @@
 //! Private keys in their encodings: PKCS#8, PKCS#1, SEC1 and JWK in; PKCS#8 and public PEM out.
 
 use aws_lc_rs::{
+    digest,
     encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
     rand,
     rsa::{self, KeySize},
@@ -11,6 +12,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::EncodingKey;
+use num_bigint::BigUint;
 use serde::Deserialize;
 
 use crate::{
@@ -24,6 +26,39 @@ pub struct PrivateKey {
     pub encoding: EncodingKey,
     /// `SubjectPublicKeyInfo` as PEM.
     pub public_pem: String,
+    /// PKCS #8, in DER.
+    pkcs8: Vec<u8>,
+}
+
+/// An RSA key as numbers, to sign what no library signs.
+#[derive(Clone)]
+pub struct RawRsa {
+    modulus: BigUint,
+    exponent: BigUint,
+    hash: &'static digest::Algorithm,
+    /// What PKCS #1 puts before the hash (RFC 8017, 9.2).
+    prefix: &'static [u8],
+}
+
+impl RawRsa {
+    /// Signs a block that `change` makes of the one that PKCS #1 wants for the message: without the leading 0 byte.
+    pub fn sign(&self, message: &[u8], change: fn(&mut Vec<u8>)) -> Vec<u8> {
+        let length = self.modulus.bits().div_ceil(8) as usize;
+        let tail = [&[0], self.prefix, digest::digest(self.hash, message).as_ref()].concat();
+        let mut block = vec![1];
+        block.resize(length - 1 - tail.len(), 0xFF);
+        block.extend_from_slice(&tail);
+        change(&mut block);
+        let signed = BigUint::from_bytes_be(&block).modpow(&self.exponent, &self.modulus);
+        let bytes = signed.to_bytes_be();
+        [vec![0; length - bytes.len()], bytes].concat()
+    }
+}
+
+impl std::fmt::Debug for RawRsa {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawRsa").field("modulus", &self.modulus).finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for PrivateKey {
@@ -60,6 +95,37 @@ impl PrivateKey {
             ));
         }
         Self::from_der(pem.contents(), algorithm)
+    }
+
+    /// The key as certificates are made with.
+    ///
+    /// # Errors
+    /// When that library does not know its kind.
+    pub fn pair(&self) -> std::result::Result<rcgen::KeyPair, rcgen::Error> {
+        rcgen::KeyPair::try_from(&self.pkcs8[..])
+    }
+
+    /// The key as numbers, where it is an RSA key of PKCS #1's signatures.
+    pub fn raw_rsa(&self, algorithm: Algorithm) -> Option<RawRsa> {
+        let (hash, prefix): (_, &[u8]) = match algorithm {
+            Algorithm::RS256 => (
+                &digest::SHA256,
+                b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20",
+            ),
+            Algorithm::RS384 => (
+                &digest::SHA384,
+                b"\x30\x41\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\x04\x30",
+            ),
+            Algorithm::RS512 => (
+                &digest::SHA512,
+                b"\x30\x51\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x03\x05\x00\x04\x40",
+            ),
+            _ => return None,
+        };
+        // Version, modulus, public exponent, private exponent (RFC 8017, A.1.2).
+        let numbers = super::public::integers(&super::public::octets(&self.pkcs8)?)?;
+        let number = |at: usize| numbers.get(at).map(|bytes| BigUint::from_bytes_be(bytes));
+        Some(RawRsa { modulus: number(1)?, exponent: number(3)?, hash, prefix })
     }
 
     fn from_der(der: &[u8], algorithm: Algorithm) -> Result<Self> {
@@ -200,22 +266,27 @@ fn of_rsa(pair: &RsaKeyPair) -> Result<PrivateKey> {
     // The signer wants PKCS#1, which the library takes out of a PKCS#8 PEM.
     let encoding = EncodingKey::from_rsa_pem(to_pem("PRIVATE KEY", pkcs8.as_ref()).as_bytes())
         .map_err(no_encoding)?;
-    public(pair.public_key(), encoding)
+    public(pair.public_key(), encoding, pkcs8.as_ref())
 }
 
 fn of_ec(pair: &EcdsaKeyPair) -> Result<PrivateKey> {
     let pkcs8 = pair.to_pkcs8v1().map_err(no_encoding)?;
-    public(pair.public_key(), EncodingKey::from_ec_der(pkcs8.as_ref()))
+    public(pair.public_key(), EncodingKey::from_ec_der(pkcs8.as_ref()), pkcs8.as_ref())
 }
 
 fn of_ed(pair: &Ed25519KeyPair) -> Result<PrivateKey> {
-    let pkcs8 = pair.to_pkcs8().map_err(no_encoding)?;
-    public(pair.public_key(), EncodingKey::from_ed_der(pkcs8.as_ref()))
+    let pkcs8 = pair.to_pkcs8v1().map_err(no_encoding)?;
+    public(pair.public_key(), EncodingKey::from_ed_der(pkcs8.as_ref()), pkcs8.as_ref())
 }
 
-fn public<'a>(key: &impl AsDer<PublicKeyX509Der<'a>>, encoding: EncodingKey) -> Result<PrivateKey> {
+fn public<'a>(
+    key: &impl AsDer<PublicKeyX509Der<'a>>,
+    encoding: EncodingKey,
+    pkcs8: &[u8],
+) -> Result<PrivateKey> {
     let spki = key.as_der().map_err(no_encoding)?;
-    Ok(PrivateKey { encoding, public_pem: to_pem("PUBLIC KEY", spki.as_ref()) })
+    let public_pem = to_pem("PUBLIC KEY", spki.as_ref());
+    Ok(PrivateKey { encoding, public_pem, pkcs8: pkcs8.to_vec() })
 }
 
 fn to_pem(tag: &str, der: &[u8]) -> String {

@@ -85,7 +85,7 @@ impl Measurements {
                     };
                     if !times.is_empty() {
                         // All have the same bounds, so adding can't fail.
-                        let _ = sum.get_or_insert_with(empty_times).add(&**times);
+                        let _ = sum.get_or_insert_with(|| empty_times(self.digits)).add(&**times);
                     }
                 }
             }
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     fn latency(times: &[u64], unfinished: u64) -> Latency {
-        let mut histogram = empty_times();
+        let mut histogram = empty_times(3);
         for time in times {
             histogram.saturating_record(*time);
         }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use crate::{
     error::{Error, Result, suggestion},
     key::SigningKey,
+    oracle::Expected,
     policy::Policy,
-    scenario::{Check, Mix, Scenario},
+    scenario::{Algorithm, Check, Group, Mix, Protocol, Scenario},
     token::{
-        Kind, Must, Situation,
-        catalogue::{DEFECTS, defect},
+        Defect, Kind, Must, Situation,
+        catalogue::{defect, matching, names},
         recipe::{Exp, Signer},
         template::Names,
     },
@@ -18,22 +19,86 @@ use crate::{
 /// Claims that come by themselves.
 const OWN_CLAIMS: [&str; 4] = ["iat", "exp", "nbf", "jti"];
 
+/// What kinds are resolved against.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// What the brokers promise.
+    pub policy: &'a Policy,
+    /// What they compare claims with.
+    pub expected: &'a Expected,
+    /// What a strict broker would compare them with.
+    pub strict: &'a Expected,
+    /// The keys of the scenario.
+    pub keys: &'a [SigningKey],
+}
+
+impl Context<'_> {
+    /// What decides whether an entry of the catalogue applies, for a key and a version of MQTT.
+    pub fn situation(&self, key: Option<usize>, protocol: Protocol) -> Situation<'_> {
+        let own = key.map(|index| &self.keys[index]);
+        let is_other = |key: &SigningKey| {
+            key.kid.is_some()
+                && own.is_some_and(|own| family(own.algorithm) != family(key.algorithm))
+        };
+        Situation {
+            policy: self.policy,
+            expected: self.expected,
+            strict: self.strict,
+            claims: &self.scenario.token.claims,
+            algorithm: own.map(|key| key.algorithm),
+            has_kid: own.is_some_and(|key| key.kid.is_some()),
+            has_other_kid: self.keys.iter().any(is_other),
+            token_in: self.scenario.target.token_in,
+            protocol,
+            client_id: &self.scenario.identity.client_id,
+            secret: own.and_then(SigningKey::secret),
+        }
+    }
+
+    /// What is promised of an entry: the policy's exceptions come first.
+    ///
+    /// # Errors
+    /// When an exception names no entry of the catalogue.
+    pub fn must(&self, defect: &Defect, situation: &Situation<'_>) -> Result<Must> {
+        let must = (defect.must)(situation);
+        let names = |patterns: &[String], key| -> Result<bool> {
+            Ok(matching(patterns, key)?.contains(&defect.name))
+        };
+        let group = defect.group.unwrap_or(Group::Structure);
+        Ok(match must {
+            Must::Refuse(refusal) if names(&self.policy.accepts, "policy.accepts")? => {
+                Must::Unpromised(refusal, "the policy says that it is accepted")
+            }
+            Must::AcceptInTime
+                if defect.group.is_some() && names(&self.policy.accepts, "policy.accepts")? =>
+            {
+                Must::Unpromised(group.into(), "the policy says that it is accepted")
+            }
+            Must::AcceptInTime if names(&self.policy.refuses, "policy.refuses")? => {
+                Must::Unpromised(group.into(), "the policy says that it is refused")
+            }
+            must => must,
+        })
+    }
+}
+
+/// The family of keys that an algorithm is of.
+fn family(algorithm: Algorithm) -> u8 {
+    algorithm.to_string().bytes().next().map_or(0, |first| if first == b'P' { b'R' } else { first })
+}
+
 /// Resolves `[[mix]]`.
 ///
 /// # Errors
 /// When a name is unknown or taken, a share is not positive, a parameter or key is missing or
 /// superfluous, or a defect does not apply under the policy.
-pub fn resolve(
-    scenario: &Scenario,
-    policy: &Policy,
-    keys: &[SigningKey],
-    warnings: &mut Vec<String>,
-) -> Result<Vec<Kind>> {
+pub fn resolve(context: Context<'_>, warnings: &mut Vec<String>) -> Result<Vec<Kind>> {
     let mut kinds: Vec<Kind> = Vec::new();
-    for (index, entry) in scenario.mix.iter().enumerate() {
+    for (index, entry) in context.scenario.mix.iter().enumerate() {
         let place = format!("`mix[{index}]`");
-        let kind =
-            kind(entry, scenario, policy, keys, warnings).map_err(|error| error.within(&place))?;
+        let kind = kind(entry, context, warnings).map_err(|error| error.within(&place))?;
         if kinds.iter().any(|earlier| earlier.label == kind.label) {
             return Err(Error::usage(format!(
                 "{place}: there is another entry named `{}`",
@@ -54,17 +119,11 @@ pub fn resolve(
     Ok(kinds)
 }
 
-fn kind(
-    entry: &Mix,
-    scenario: &Scenario,
-    policy: &Policy,
-    keys: &[SigningKey],
-    warnings: &mut Vec<String>,
-) -> Result<Kind> {
+fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result<Kind> {
+    let Context { scenario, policy, keys, .. } = context;
     let name = entry.token.as_str();
     let defect = defect(name).ok_or_else(|| {
-        Error::usage(format!("there is no token kind `{name}`"))
-            .hint(suggestion(name, DEFECTS.iter().map(|defect| defect.name)))
+        Error::usage(format!("there is no token kind `{name}`")).hint(suggestion(name, names()))
     })?;
     if !(entry.share.is_finite() && entry.share > 0.0) {
         return Err(Error::usage(format!("`share` is {}, but must be above 0", entry.share))
@@ -79,21 +138,16 @@ fn kind(
         (by, default) => by.or(default).unwrap_or_default(),
     };
     let key = if defect.needs_key() { Some(key_of(entry, scenario, keys)?) } else { None };
-    let situation = Situation {
-        policy,
-        algorithm: key.map(|index| keys[index].algorithm),
-        token_in: scenario.target.token_in,
-    };
-    if let Some(key) = key.map(|index| &keys[index])
-        && !policy.algorithms.contains(&key.algorithm)
-    {
-        return Err(Error::usage(format!(
-            "key `{}` signs with {}, which `policy.algorithms` does not allow: none of its tokens is good",
-            key.name, key.algorithm
-        ))
-        .hint("name the algorithm under `policy.algorithms`, or leave that out: then those of the keys are allowed"));
+    let situation = context.situation(key, scenario.target.protocol);
+    if let Some(key) = key.map(|index| &keys[index]) {
+        check_allowed(key, policy)?;
     }
-    if let Some(why) = (defect.inapplicable)(&situation) {
+    let must = context.must(defect, &situation)?;
+    let unpromised = match must {
+        Must::Unpromised(_, why) => Some(why),
+        _ => None,
+    };
+    if let Some(why) = (defect.inapplicable)(&situation).or(unpromised) {
         return Err(Error::usage(format!("`{name}` does not apply: {why}"))
             .hint("leave it out of the mix, or let `[policy]` promise what it breaks"));
     }
@@ -104,7 +158,7 @@ fn kind(
     let recipe = (defect.build)(by);
     let is_timed = matches!(recipe.exp, Exp::Ago(_)) || recipe.nbf_after.is_some();
     // Claims are whole seconds: a token is wrong by up to a second more than asked for.
-    if is_timed && by < policy.leeway {
+    if defect.group.is_some() && is_timed && by < policy.leeway {
         warnings.push(format!(
             "`{}` is wrong by {} to a second more, which reaches into the policy's leeway of {}: there both answers are right",
             entry.label(),
@@ -116,13 +170,26 @@ fn kind(
         label: entry.label().to_owned(),
         defect,
         recipe,
-        must: (defect.must)(policy),
+        must,
         key,
+        protocol: scenario.target.protocol,
         share: entry.share,
     })
 }
 
-fn key_of(entry: &Mix, scenario: &Scenario, keys: &[SigningKey]) -> Result<usize> {
+/// Refuses a key whose good tokens would have to be refused.
+pub(super) fn check_allowed(key: &SigningKey, policy: &Policy) -> Result<()> {
+    if policy.algorithms.contains(&key.algorithm) {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "key `{}` signs with {}, which `policy.algorithms` does not allow: none of its tokens is good",
+        key.name, key.algorithm
+    ))
+    .hint("name the algorithm under `policy.algorithms`, or leave that out: then those of the keys are allowed"))
+}
+
+pub(super) fn key_of(entry: &Mix, scenario: &Scenario, keys: &[SigningKey]) -> Result<usize> {
     let names = || keys.iter().map(|key| key.name.as_str());
     let Some(name) = entry.key.as_deref().or(scenario.token.key.as_deref()) else {
         return match keys.len() {
@@ -140,23 +207,34 @@ fn key_of(entry: &Mix, scenario: &Scenario, keys: &[SigningKey]) -> Result<usize
     })
 }
 
-/// For each key the one that is not it, and its public half as a secret, where a kind needs them.
+/// Keys that are made of the scenario's, for kinds that another signs.
 ///
 /// # Errors
 /// When the system has no randomness.
-pub fn strangers(
-    kinds: &[Kind],
-    keys: &[SigningKey],
-) -> Result<Vec<(Option<SigningKey>, Option<SigningKey>)>> {
-    let is_wanted = |index: usize, signer: Signer| {
-        kinds.iter().any(|kind| kind.key == Some(index) && kind.recipe.signer == signer)
-    };
-    let of = |(index, key): (usize, &SigningKey)| {
-        let stranger =
-            if is_wanted(index, Signer::Stranger) { Some(key.stranger()?) } else { None };
-        Ok((stranger, is_wanted(index, Signer::Confused).then(|| key.confused()).flatten()))
-    };
-    keys.iter().enumerate().map(of).collect()
+pub fn derived(kinds: &[Kind], keys: &[SigningKey]) -> Result<Vec<(usize, Signer, SigningKey)>> {
+    let mut made: Vec<(usize, Signer, SigningKey)> = Vec::new();
+    for kind in kinds {
+        let (Some(index), signer) = (kind.key, kind.recipe.signer) else { continue };
+        if made.iter().any(|(key, made, _)| *key == index && *made == signer) {
+            continue;
+        }
+        let key = &keys[index];
+        let new = match signer {
+            Signer::Own | Signer::None => None,
+            Signer::Stranger => Some(key.stranger()?),
+            Signer::Confused(form) => key.confused(form),
+            Signer::Secret(secret) => Some(key.with_secret(secret)),
+            Signer::OtherHash => {
+                SigningKey::other_hash(key.algorithm).map(|other| key.with_algorithm(other))
+            }
+            Signer::OtherPadding => {
+                SigningKey::other_padding(key.algorithm).map(|other| key.with_algorithm(other))
+            }
+            Signer::OtherCurve => key.of_other_curve()?,
+        };
+        made.extend(new.map(|new| (index, signer, new)));
+    }
+    Ok(made)
 }
 
 /// Checks that the claims can serve what the policy promises.

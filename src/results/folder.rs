@@ -242,7 +242,7 @@ impl Folder {
             attempt.outcome.name().to_owned(),
             attempt.outcome.code().to_string(),
             finding.verdict.name().to_owned(),
-            replay(plan, &kind.label, attempt.client, attempt.minted_for),
+            replay(plan, kind.named(), attempt.client, attempt.minted_for),
         ];
         self.findings.write_record(&row).map_err(|error| unwritable(&self.path, &error))
     }

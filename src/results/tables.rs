@@ -202,7 +202,7 @@ mod tests {
                 outcome: Outcome::Refused(*code),
             };
             all.start(started, started);
-            all.record(&attempt, Expectation::Either, *verdict, STORM, 0);
+            all.record(&attempt, Expectation::Accept, *verdict, STORM, 0);
         }
         all
     }

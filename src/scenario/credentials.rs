@@ -91,6 +91,27 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// All algorithms, in order.
+    pub const ALL: [Self; 12] = [
+        Self::HS256,
+        Self::HS384,
+        Self::HS512,
+        Self::RS256,
+        Self::RS384,
+        Self::RS512,
+        Self::PS256,
+        Self::PS384,
+        Self::PS512,
+        Self::ES256,
+        Self::ES384,
+        Self::EdDSA,
+    ];
+
+    /// The algorithm of that name, as `alg` has it (RFC 7518, 3.1; RFC 8037, 3.1).
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.to_string() == name)
+    }
+
     /// Whether one secret both signs and verifies.
     pub fn is_hmac(self) -> bool {
         matches!(self, Self::HS256 | Self::HS384 | Self::HS512)

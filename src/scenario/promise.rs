@@ -35,6 +35,20 @@ pub struct PolicySettings {
     #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
     #[schemars(with = "Option<String>")]
     pub leeway: Option<Duration>,
+    /// The longest that the broker lets `exp` be after `iat`.
+    #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub max_lifetime: Option<Duration>,
+    /// The longest token in bytes that the broker promises to take; good ones above it may be refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longest_token: Option<u16>,
+    /// Entries of the catalogue of defects that the broker is documented to accept, `*` stands for any text: both
+    /// answers are right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepts: Option<Vec<String>>,
+    /// Controls of the catalogue that the broker is documented to refuse: both answers are right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refuses: Option<Vec<String>>,
     /// CONNACK codes of a refusal, for all defects or by group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refuses_with: Option<RefusesWith>,
@@ -61,10 +75,14 @@ pub enum Check {
     Aud,
     /// Expiration time (4.1.4).
     Exp,
+    /// Issued at (4.1.6): not in the future.
+    Iat,
     /// Issuer (4.1.1).
     Iss,
     /// Not before (4.1.5).
     Nbf,
+    /// The header's type (RFC 8725, 3.11): `JWT`, `at+jwt` (RFC 9068) or none.
+    Typ,
 }
 
 /// What becomes of a token whose `kid` names no key.
@@ -133,6 +151,34 @@ pub enum Group {
     Encrypted,
     /// No token, or not where the broker looks for it.
     Placement,
+}
+
+impl Group {
+    /// All groups, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Signature,
+        Self::Algorithm,
+        Self::Header,
+        Self::Time,
+        Self::Identity,
+        Self::Structure,
+        Self::Encrypted,
+        Self::Placement,
+    ];
+
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Signature => "signature",
+            Self::Algorithm => "algorithm",
+            Self::Header => "header",
+            Self::Time => "time",
+            Self::Identity => "identity",
+            Self::Structure => "structure",
+            Self::Encrypted => "encrypted",
+            Self::Placement => "placement",
+        }
+    }
 }
 
 /// CONNACK codes of a refusal: for all groups of defects, and by group where a group has its own.

@@ -170,6 +170,7 @@ impl Line {
             reuse(&self.shared, minter, plan, (kind, client, at), &mut batch.bytes)?
         };
         let end = batch.bytes.len();
+        plan.examine((kind, client), minted_for, (password, &batch.bytes[start..]))?;
         batch.tokens.push(Ready { client, kind, password, times, minted_for, start, end });
         self.shared.busy_ns.fetch_add(self.shared.clock.now() - before, Ordering::Relaxed);
         Ok(())

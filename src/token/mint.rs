@@ -7,14 +7,16 @@ use jsonwebtoken::crypto::JwtSigner;
 use serde_json::{Map, Value};
 
 use super::{
-    Kind, mixed,
-    recipe::{After, Exp, Form, Kid, Owner, Signer, span},
-    template::{Names, Piece, compile_claims, decimal},
+    Kind,
+    jwe::Envelope,
+    mixed, press,
+    recipe::{Exp, Form, Recipe, Signer, Twist, span},
+    template::{Names, Piece, decimal},
 };
 use crate::{
     clock::SECOND,
     error::{Error, Result},
-    key::SigningKey,
+    key::{SigningKey, material::RawRsa},
 };
 
 /// What every token of a run is made from.
@@ -24,17 +26,21 @@ pub struct Mould {
     pub seed: u64,
     /// Keys, in the order that [`Kind::key`] counts.
     pub keys: Vec<SigningKey>,
-    /// For each key one that is not it (`wrong_key`), and its public half as a secret
-    /// (`alg_confusion`), where a kind needs them; made once, so that all threads sign with the same.
-    pub strangers: Vec<(Option<SigningKey>, Option<SigningKey>)>,
+    /// Keys that are made from them for kinds that another signs: index of the key, who signs, the key. Made once, so
+    /// that all threads sign with the same.
+    pub derived: Vec<(usize, Signer, SigningKey)>,
     /// Kinds, in the order of the mix.
     pub kinds: Vec<Kind>,
     /// `[token.claims]`.
     pub claims: Map<String, Value>,
+    /// Claims among them that are the client's own.
+    pub bound: Vec<String>,
     /// Client ids and user names.
     pub names: Names,
     /// `exp` - `iat`.
     pub ttl: Duration,
+    /// Where the canary listens: `host:port`.
+    pub canary: String,
 }
 
 /// What a token's password field is.
@@ -64,16 +70,17 @@ pub struct Minter {
 }
 
 /// What is ready made of a kind of token.
-struct Press {
-    form: Form,
-    exp: Exp,
-    nbf_after: Option<i64>,
-    owner: Owner,
-    after: After,
+pub(super) struct Press {
+    pub(super) recipe: Recipe,
+    /// The JSON of the header.
+    pub(super) header: Vec<u8>,
     /// `base64url(header).`
-    header: Vec<u8>,
-    payload: Vec<Piece>,
-    signer: Option<Box<dyn JwtSigner>>,
+    pub(super) prefix: Vec<u8>,
+    pub(super) payload: Vec<Piece>,
+    pub(super) signer: Option<Box<dyn JwtSigner>>,
+    /// The key as numbers, for blocks of our own.
+    pub(super) raw: Option<RawRsa>,
+    pub(super) envelope: Option<Envelope>,
 }
 
 impl std::fmt::Debug for Minter {
@@ -89,7 +96,7 @@ impl Minter {
     /// When a key can't sign, or a claim can't be compiled.
     pub fn new(mould: &Mould) -> Result<Self> {
         let kinds =
-            mould.kinds.iter().map(|kind| Press::new(kind, mould)).collect::<Result<_>>()?;
+            mould.kinds.iter().map(|kind| press::press(kind, mould)).collect::<Result<_>>()?;
         Ok(Self {
             seed: mould.seed,
             ttl: span(mould.ttl),
@@ -110,35 +117,21 @@ impl Minter {
         out: &mut Vec<u8>,
     ) -> Result<(Password, Times)> {
         let press = &self.kinds[kind];
-        match press.form {
+        match press.recipe.form {
             Form::Nothing => return Ok((Password::Absent, Times::default())),
             Form::Bytes(bytes) => {
                 out.extend_from_slice(bytes);
                 return Ok((Password::Given, Times::default()));
             }
-            Form::Jwt => {}
+            Form::Jwt | Form::Jwe(_) => {}
         }
         let times = press.times(at, self.ttl);
-        let owner = if press.owner == Owner::Another { n.wrapping_add(1) } else { n };
-        let start = out.len();
-        out.extend_from_slice(&press.header);
+        let id = mixed(self.seed, n);
         self.payload.clear();
-        press.render(&mut self.payload, times, owner, mixed(self.seed, n));
-        append_base64(&self.payload, out);
-        let signature = match &press.signer {
-            Some(signer) => signer.try_sign(&out[start..]).map_err(|error| {
-                Error::not_measured(format!("a token can't be signed: {error}"))
-            })?,
-            None => Vec::new(),
-        };
-        if press.after == After::TamperPayload {
-            tamper(&mut self.payload);
-            out.truncate(start + press.header.len());
-            append_base64(&self.payload, out);
-        }
-        out.push(b'.');
-        if press.after != After::StripSignature {
-            append_base64(&signature, out);
+        press.render(&mut self.payload, times, n, id);
+        match &press.envelope {
+            Some(envelope) => envelope.seal(&self.payload, out)?,
+            None => press.sign(&mut self.payload, times, (n, id), out)?,
         }
         let nanoseconds = |seconds: i64| seconds.saturating_mul(SECOND as i64);
         Ok((
@@ -150,116 +143,157 @@ impl Minter {
 
 /// The time claims of one token, in seconds since 1970.
 #[derive(Clone, Copy)]
-struct Seconds {
+pub(super) struct Seconds {
+    /// The second of the moment of use.
+    now: i64,
     iat: i64,
     exp: Option<i64>,
     nbf: Option<i64>,
 }
 
 impl Press {
-    fn new(kind: &Kind, mould: &Mould) -> Result<Self> {
-        let recipe = &kind.recipe;
-        let key = kind.key.map(|index| (&mould.keys[index], &mould.strangers[index]));
-        let signer = match (recipe.signer, key) {
-            (Signer::None, _) | (_, None) => None,
-            (Signer::Own, Some((key, _))) => Some(key),
-            (Signer::Stranger, Some((_, (stranger, _)))) => stranger.as_ref(),
-            (Signer::Confused, Some((_, (_, confused)))) => confused.as_ref(),
-        };
-        Ok(Self {
-            form: recipe.form,
-            exp: recipe.exp,
-            nbf_after: recipe.nbf_after.map(span),
-            owner: recipe.owner,
-            after: recipe.after,
-            header: header(
-                signer,
-                recipe.kid,
-                key.and_then(|(key, _)| key.kid.as_deref()),
-                mould.seed,
-            ),
-            payload: payload(kind, mould)?,
-            signer: signer.map(SigningKey::signer).transpose()?,
-        })
-    }
-
     /// Rounded so that what is claimed holds at the moment of use: an expired token is at least so
     /// long expired, one not yet valid at least so far from valid.
     fn times(&self, at: i64, ttl: i64) -> Seconds {
         let second = SECOND as i64;
-        let nbf = self
-            .nbf_after
-            .map(|after| at.saturating_add(after).saturating_add(second - 1).div_euclid(second));
-        let iat = at.div_euclid(second);
-        match self.exp {
-            Exp::Absent => Seconds { iat, exp: None, nbf },
+        let now = at.div_euclid(second);
+        let nbf = self.recipe.nbf_after.map(|after| match span(after) {
+            // The second that it is: valid from its beginning.
+            0 => now,
+            after => at.saturating_add(after).saturating_add(second - 1).div_euclid(second),
+        });
+        let (iat, exp) = match self.recipe.exp {
+            Exp::Absent => (now, None),
             Exp::Ago(ago) => {
                 let exp = at.saturating_sub(span(ago)).div_euclid(second);
-                Seconds { iat: exp.saturating_sub(ttl / second), exp: Some(exp), nbf }
+                (exp.saturating_sub(ttl / second), Some(exp))
             }
             Exp::Ttl => {
-                let from = nbf.map_or(at, |nbf| nbf.saturating_mul(second));
-                Seconds { iat, exp: Some(from.saturating_add(ttl).div_euclid(second)), nbf }
+                let from = nbf.map_or(at, |nbf| nbf.saturating_mul(second).max(at));
+                (now, Some(from.saturating_add(ttl).div_euclid(second)))
             }
-        }
+        };
+        Seconds { now, iat, exp, nbf }
     }
 
-    fn render(&self, out: &mut Vec<u8>, times: Seconds, owner: u64, id: u64) {
+    fn render(&self, out: &mut Vec<u8>, times: Seconds, n: u64, id: u64) {
         for piece in &self.payload {
             match piece {
                 Piece::Literal(bytes) => out.extend_from_slice(bytes),
-                Piece::Number => decimal(owner, out),
+                Piece::Number => decimal(n, out),
+                Piece::Another => decimal(n.wrapping_add(1), out),
                 Piece::IssuedAt => decimal(times.iat.max(0) as u64, out),
                 Piece::Expires => decimal(times.exp.unwrap_or_default().max(0) as u64, out),
                 Piece::NotBefore => decimal(times.nbf.unwrap_or_default().max(0) as u64, out),
+                Piece::At(offset) => decimal((times.now + offset).max(0) as u64, out),
                 Piece::TokenId => hexadecimal(id, out),
             }
         }
     }
+
+    /// Appends the token whose claims are in `payload`.
+    fn sign(
+        &self,
+        payload: &mut Vec<u8>,
+        times: Seconds,
+        (n, id): (u64, u64),
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let start = out.len();
+        let twist = self.recipe.twist;
+        match twist {
+            Twist::Payload(change) => change(payload),
+            Twist::Length(length) => self.lengthen(payload, length)?,
+            Twist::Nested => {
+                let inner = self.compact(payload)?;
+                *payload = inner;
+            }
+            _ => {}
+        }
+        out.extend_from_slice(&self.prefix);
+        let text = out.len();
+        append_base64(payload, out);
+        if let Twist::PayloadText(change) = twist {
+            change_tail(out, text, change);
+        }
+        let mut signature = match twist {
+            Twist::Spliced => {
+                let mut other = Vec::new();
+                self.render(&mut other, times, n, id ^ 1);
+                let mut message = self.prefix.clone();
+                append_base64(&other, &mut message);
+                self.signature(&message)?
+            }
+            Twist::Block(change) => {
+                self.raw.as_ref().map(|raw| raw.sign(&out[start..], change)).unwrap_or_default()
+            }
+            _ => self.signature(&out[start..])?,
+        };
+        match twist {
+            Twist::TamperPayload(change) => {
+                change(payload);
+                out.truncate(text);
+                append_base64(payload, out);
+            }
+            Twist::TamperHeader(change) => {
+                let mut header = self.header.clone();
+                change(&mut header);
+                let payload = out.split_off(text);
+                out.truncate(start);
+                append_base64(&header, out);
+                out.push(b'.');
+                out.extend_from_slice(&payload);
+            }
+            Twist::Signature(change) => change(&mut signature),
+            _ => {}
+        }
+        out.push(b'.');
+        let text = out.len();
+        append_base64(&signature, out);
+        match twist {
+            Twist::SignatureText(change) => change_tail(out, text, change),
+            Twist::Token(change) => change_tail(out, start, change),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>> {
+        let Some(signer) = &self.signer else { return Ok(Vec::new()) };
+        signer
+            .try_sign(message)
+            .map_err(|error| Error::not_measured(format!("a token can't be signed: {error}")))
+    }
+
+    /// A token with these claims and nothing done to it.
+    fn compact(&self, payload: &[u8]) -> Result<Vec<u8>> {
+        let mut token = self.prefix.clone();
+        append_base64(payload, &mut token);
+        let signature = self.signature(&token)?;
+        token.push(b'.');
+        append_base64(&signature, &mut token);
+        Ok(token)
+    }
+
+    /// Adds a claim that makes the token so long.
+    fn lengthen(&self, payload: &mut Vec<u8>, length: usize) -> Result<()> {
+        let now = self.compact(payload)?.len();
+        // What the claim takes besides its value: `,"pad":""`.
+        let room = length.saturating_sub(now) / 4 * 3;
+        let filler = "x".repeat(room.saturating_sub(9));
+        press::add_member(payload, format!("\"pad\":\"{filler}\"").as_bytes());
+        Ok(())
+    }
 }
 
-fn header(signer: Option<&SigningKey>, kid: Kid, own_kid: Option<&str>, seed: u64) -> Vec<u8> {
-    let mut header = Map::new();
-    let algorithm = signer.map_or_else(|| "none".to_owned(), |key| key.algorithm.to_string());
-    header.insert("alg".into(), algorithm.into());
-    header.insert("typ".into(), "JWT".into());
-    match (kid, own_kid) {
-        (Kid::Own, Some(kid)) => drop(header.insert("kid".into(), kid.into())),
-        (Kid::Own, None) => {}
-        (Kid::Unknown, _) => drop(
-            header.insert("kid".into(), format!("unknown-{:08x}", mixed(seed, 0) as u32).into()),
-        ),
-    }
-    let mut encoded = URL_SAFE_NO_PAD.encode(Value::Object(header).to_string()).into_bytes();
-    encoded.push(b'.');
-    encoded
+/// Changes what stands in `out` from `start` on.
+fn change_tail(out: &mut Vec<u8>, start: usize, change: fn(&mut Vec<u8>)) {
+    let mut tail = out.split_off(start);
+    change(&mut tail);
+    out.extend_from_slice(&tail);
 }
 
-fn payload(kind: &Kind, mould: &Mould) -> Result<Vec<Piece>> {
-    let mut claims = mould.claims.clone();
-    for (name, value) in kind.recipe.claims {
-        claims.insert((*name).to_owned(), (*value).into());
-    }
-    let mut times = vec![("iat", Piece::IssuedAt)];
-    if kind.recipe.exp != Exp::Absent {
-        times.push(("exp", Piece::Expires));
-    }
-    if kind.recipe.nbf_after.is_some() {
-        times.push(("nbf", Piece::NotBefore));
-    }
-    times.push(("jti", Piece::TokenId));
-    compile_claims(&claims, &mould.names, &times)
-}
-
-/// Changes the last digit of the token id, the claim that stands last: still JSON, of the same
-/// length, and no other check of a verifier can notice it.
-fn tamper(payload: &mut [u8]) {
-    if let Some(digit) = payload.len().checked_sub(3).and_then(|at| payload.get_mut(at)) {
-        *digit = if *digit == b'0' { b'1' } else { b'0' };
-    }
-}
-
-fn append_base64(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn append_base64(bytes: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + bytes.len() * 4 / 3 + 4, 0);
     let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut out[start..]).unwrap_or_default();

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::scenario::Group;
+use crate::{key::public::PublicForm, scenario::Group};
 
-/// How a kind of token differs from a good one. [`Recipe::default`] is the good one.
-#[derive(Clone, Debug, Default)]
+/// How a kind of token, and the CONNECT that carries it, differ from good ones. [`GOOD`] is the good one.
+#[derive(Clone, Copy, Debug)]
 pub struct Recipe {
     /// What CONNECT carries.
     pub form: Form,
@@ -17,21 +17,46 @@ pub struct Recipe {
     pub signer: Signer,
     /// Its `kid`.
     pub kid: Kid,
-    /// Claims that take the place of those of the scenario.
+    /// Header parameters as JSON texts, in place of those of the same name; an empty text takes one out. `$jwk`, `$x5c`
+    /// and `$canary` stand for the stranger's key, its certificate, and the address of the canary.
+    pub header: &'static [(&'static str, &'static str)],
+    /// Claims as JSON texts, in place of those of the same name; an empty text takes one out. `$iss` and `$aud` stand for
+    /// the right ones, `$ISS` for the former in capitals, `$now+60` for a second a minute after the moment of use.
     pub claims: &'static [(&'static str, &'static str)],
+    /// A JSON text in place of every claim that is the client's own.
+    pub bound: Option<&'static str>,
     /// Whose claims are in it.
-    pub owner: Owner,
-    /// What is done to it after it was signed.
-    pub after: After,
+    pub bearer: Bearer,
+    /// What else is done to it.
+    pub twist: Twist,
+    /// Where CONNECT has it.
+    pub placing: Placing,
 }
+
+/// A good token where it belongs.
+pub const GOOD: Recipe = Recipe {
+    form: Form::Jwt,
+    exp: Exp::Ttl,
+    nbf_after: None,
+    signer: Signer::Own,
+    kid: Kid::Own,
+    header: &[],
+    claims: &[],
+    bound: None,
+    bearer: Bearer::Own,
+    twist: Twist::None,
+    placing: Placing::Own,
+};
 
 impl Recipe {
     /// How far the moment of use may be from the one that a token was minted for, before what its
     /// kind says of time is blurred: a tenth of the time that it speaks of, 10 s at most.
     pub fn shelf_life(&self, ttl: Duration) -> Duration {
         let span = match (self.exp, self.nbf_after) {
-            (Exp::Ttl, Some(after)) => after.min(ttl),
-            (Exp::Ttl, None) => ttl,
+            // What it says of time is true at one moment only.
+            (Exp::Ago(Duration::ZERO), _) => return LONGEST_SHELF_LIFE,
+            (Exp::Ttl, Some(after)) if after > Duration::ZERO => after.min(ttl),
+            (Exp::Ttl, _) => ttl,
             (_, after) => after.unwrap_or(LONGEST_SHELF_LIFE * 10),
         };
         (span / 10).min(LONGEST_SHELF_LIFE)
@@ -59,73 +84,161 @@ pub(super) fn span(duration: Duration) -> i64 {
 const LONGEST_SHELF_LIFE: Duration = Duration::from_secs(10);
 
 /// What CONNECT carries.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Form {
     /// A token of three segments.
-    #[default]
     Jwt,
+    /// An encrypted one (RFC 7516), with the claims of a good one inside.
+    Jwe(Jwe),
     /// Other bytes.
     Bytes(&'static [u8]),
     /// Neither user name nor password.
     Nothing,
 }
 
+/// How a token is encrypted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Jwe {
+    /// With a key that all can know: zeros.
+    Direct,
+    /// To the broker's public key: RSA-OAEP-256 or ECDH-ES.
+    ToPublicKey,
+    /// The same, with a token of `alg: none` inside.
+    PlainInside,
+    /// Compressed: little on the way, much when it is unpacked.
+    Bomb,
+    /// With a password that takes 2^31 - 1 rounds to derive a key from.
+    ManyRounds,
+}
+
 /// The `exp` of a token.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Exp {
     /// The scenario's `ttl` after `iat`.
-    #[default]
     Ttl,
     /// So long before the moment of use.
     Ago(Duration),
-    /// No `exp`.
+    /// No `exp`, or one among `claims`.
     Absent,
 }
 
 /// Who signs a token.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Signer {
     /// The key of the scenario.
-    #[default]
     Own,
     /// A new key under the same `kid`.
     Stranger,
-    /// HMAC keyed with the public key's PEM.
-    Confused,
+    /// HMAC keyed with a form of the public key.
+    Confused(PublicForm),
+    /// HMAC keyed with these bytes.
+    Secret(&'static [u8]),
+    /// The key of the scenario by an algorithm with another hash.
+    OtherHash,
+    /// The key of the scenario by the other padding of RSA.
+    OtherPadding,
+    /// A new key of the other curve.
+    OtherCurve,
     /// Nobody: `alg` is `none` and the signature empty.
     None,
 }
 
 /// The `kid` of a token.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kid {
     /// The key's own.
-    #[default]
     Own,
     /// One that names no key.
     Unknown,
+    /// This one.
+    Text(&'static str),
+    /// One of so many bytes.
+    Long(usize),
+    /// That of another key of the scenario.
+    OfAnother,
+    /// None.
+    Absent,
 }
 
 /// Whose claims are in a token.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Owner {
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Bearer {
     /// The client that brings it.
-    #[default]
-    Bearer,
+    Own,
     /// Another client.
     Another,
+    /// Another client by its client id.
+    AnotherClientId,
+    /// Another client by its user name.
+    AnotherUsername,
+    /// The client, in capitals.
+    Capitals,
+    /// The client, with this after its client id.
+    With(&'static str),
+    /// The client, with its client id for a user name.
+    UsernameIsClientId,
+    /// The client, with its user name for a client id.
+    ClientIdIsUsername,
 }
 
-/// What is done to a token after it was signed.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum After {
+/// What is done to a token besides.
+#[derive(Clone, Copy, Debug)]
+pub enum Twist {
     /// Nothing.
-    #[default]
-    Nothing,
-    /// A claim is changed, the signature kept.
-    TamperPayload,
-    /// The signature is cut off, its dot kept.
-    StripSignature,
+    None,
+    /// The JSON of the header is changed before it is signed.
+    Header(fn(&mut Vec<u8>)),
+    /// The JSON of the payload is.
+    Payload(fn(&mut Vec<u8>)),
+    /// The payload becomes as long as makes a token of this length, or a byte or two less.
+    Length(usize),
+    /// The payload becomes a token of its own.
+    Nested,
+    /// The segment of the header is changed before it is signed.
+    HeaderText(fn(&mut Vec<u8>)),
+    /// The segment of the payload is.
+    PayloadText(fn(&mut Vec<u8>)),
+    /// The JSON of the header is changed after it was signed.
+    TamperHeader(fn(&mut Vec<u8>)),
+    /// The JSON of the payload is.
+    TamperPayload(fn(&mut Vec<u8>)),
+    /// The signature is another one's of the same key.
+    Spliced,
+    /// The signature is changed.
+    Signature(fn(&mut Vec<u8>)),
+    /// The segment of the signature is.
+    SignatureText(fn(&mut Vec<u8>)),
+    /// The RSA signature is over a block that this makes of the block it should be over.
+    Block(fn(&mut Vec<u8>)),
+    /// The whole token is changed.
+    Token(fn(&mut Vec<u8>)),
+}
+
+/// Where CONNECT has the token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Placing {
+    /// In the field of the scenario.
+    Own,
+    /// In the password, without a user name.
+    NoUsername,
+    /// In the password instead of the user name, or the other way round.
+    OtherField,
+    /// In the client id.
+    ClientId,
+    /// In a user property (MQTT 5.0).
+    UserProperty,
+    /// In the payload of the will.
+    Will,
+    /// Where it belongs, but there is no client id.
+    NoClientId,
+    /// Where it belongs, with this after the client id.
+    ClientIdWith(&'static str),
+    /// Where it belongs, with this client id.
+    ClientIdIs(&'static str),
+    /// Where it belongs, with this user name.
+    UsernameIs(&'static str),
+    /// Where it belongs, with an authentication method that nobody knows (MQTT 5.0).
+    UnknownMethod,
 }
 
 /// What a verifier that keeps its promise must do with a kind of token, time apart.
@@ -134,5 +247,35 @@ pub enum Must {
     /// Accept it while `exp` and `nbf` allow.
     AcceptInTime,
     /// Refuse it, whatever the time.
-    Refuse(Group),
+    Refuse(Refusal),
+    /// Either: nothing is promised. Why, in words.
+    Unpromised(Refusal, &'static str),
+}
+
+/// How a refusal has to look.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Refusal {
+    /// The group of the defect, which has its codes.
+    pub group: Group,
+    /// What is right as well.
+    pub also: Also,
+}
+
+/// What is right besides the codes of the group, because MQTT itself asks for it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Also {
+    /// Nothing.
+    Nothing,
+    /// Closing without CONNACK: the packet breaks a rule of MQTT, or is too large.
+    Close,
+    /// 0x8C, bad authentication method (MQTT 5.0, 4.12).
+    BadMethod,
+    /// 2 and 0x85, client identifier not valid (MQTT 3.1.1, 3.2.2.3; MQTT 5.0, 3.2.2.2).
+    ClientId,
+}
+
+impl From<Group> for Refusal {
+    fn from(group: Group) -> Self {
+        Self { group, also: Also::Nothing }
+    }
 }

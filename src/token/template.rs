@@ -14,12 +14,16 @@ pub enum Piece {
     Literal(Vec<u8>),
     /// The client's number, in decimal.
     Number,
+    /// That of another client.
+    Another,
     /// `iat`, seconds since 1970.
     IssuedAt,
     /// `exp`, seconds since 1970.
     Expires,
     /// `nbf`, seconds since 1970.
     NotBefore,
+    /// So many seconds after the moment of use, in seconds since 1970.
+    At(i64),
     /// `jti`, the token's id.
     TokenId,
 }
@@ -82,6 +86,34 @@ impl Template {
         Self { pieces: self.pieces.iter().map(escape).collect() }
     }
 
+    /// The same text of another client.
+    #[must_use]
+    pub fn of_another(&self) -> Self {
+        let change = |piece: &Piece| match piece {
+            Piece::Number => Piece::Another,
+            other => other.clone(),
+        };
+        Self { pieces: self.pieces.iter().map(change).collect() }
+    }
+
+    /// The same text in capitals.
+    #[must_use]
+    pub fn in_capitals(&self) -> Self {
+        let change = |piece: &Piece| match piece {
+            Piece::Literal(bytes) => Piece::Literal(bytes.to_ascii_uppercase()),
+            other => other.clone(),
+        };
+        Self { pieces: self.pieces.iter().map(change).collect() }
+    }
+
+    /// The same text with more after it.
+    #[must_use]
+    pub fn with(&self, more: &str) -> Self {
+        let mut pieces = self.pieces.clone();
+        literal(&mut pieces, more.as_bytes());
+        Self { pieces }
+    }
+
     /// Whether the client's number is in it.
     pub fn is_per_client(&self) -> bool {
         self.pieces.contains(&Piece::Number)
@@ -92,6 +124,7 @@ impl Template {
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(bytes) => out.extend_from_slice(bytes),
+                Piece::Another => decimal(n.wrapping_add(1), out),
                 _ => decimal(n, out),
             }
         }
@@ -144,13 +177,15 @@ impl Names {
     }
 }
 
-/// Compiles claims into the pieces of a JSON object; `times` are the members that come by themselves.
+/// Compiles claims into the pieces of a JSON object; `texts` are members whose JSON is ready, `times` those that come
+/// by themselves.
 ///
 /// # Errors
 /// When a string holds an unknown placeholder.
 pub fn compile_claims(
     claims: &Map<String, Value>,
     names: &Names,
+    texts: &[(&str, Vec<Piece>)],
     times: &[(&str, Piece)],
 ) -> Result<Vec<Piece>> {
     let (client_id, username) = (names.client_id.escaped(), names.username.escaped());
@@ -163,6 +198,16 @@ pub fn compile_claims(
         literal(&mut pieces, b":");
         value_pieces(value, &placeholders, &mut pieces)
             .map_err(|error| error.within(format!("`token.claims.{name}`")))?;
+        separator = ",";
+    }
+    for (name, text) in texts {
+        literal(&mut pieces, format!("{separator}\"{name}\":").as_bytes());
+        for piece in text {
+            match piece {
+                Piece::Literal(bytes) => literal(&mut pieces, bytes),
+                other => pieces.push(other.clone()),
+            }
+        }
         separator = ",";
     }
     for (name, piece) in times {
@@ -254,7 +299,7 @@ mod tests {
     }
 
     fn rendered(claims: &Value, n: u64) -> Value {
-        let pieces = compile_claims(claims.as_object().unwrap(), &names(), &[]).unwrap();
+        let pieces = compile_claims(claims.as_object().unwrap(), &names(), &[], &[]).unwrap();
         let mut out = Vec::new();
         Template { pieces }.render(n, &mut out);
         serde_json::from_slice(&out)
@@ -271,7 +316,7 @@ mod tests {
     #[test]
     fn an_unknown_placeholder_lists_the_known_ones() {
         let claims = serde_json::json!({ "sub": "{clientid}" });
-        let error = compile_claims(claims.as_object().unwrap(), &names(), &[]).unwrap_err();
+        let error = compile_claims(claims.as_object().unwrap(), &names(), &[], &[]).unwrap_err();
         assert!(error.to_string().starts_with("`token.claims.sub`:"), "{error}");
         assert_eq!(
             error.way_out().unwrap(),

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use tokenstorm::{
     policy::Policy,
-    scenario::{Algorithm, PolicySettings, TokenIn},
-    token::{Situation, catalogue::DEFECTS},
+    scenario::{Algorithm, Check, PolicySettings, UnknownKid},
 };
 
 use crate::{
@@ -17,17 +16,48 @@ use crate::{
 const CLAIMS: &str = "[token.claims]\niss = \"https://issuer.example\"\naud = \"mqtt\"\nsub = \"{username}\"\n\
                       scope = \"mqtt.read:*/*/* mqtt.write:*/*/* mqtt.configure:*/*/*\"\n";
 
+/// Kinds that a storm has clients bring; a matrix sends them all.
+const KINDS: [&str; 16] = [
+    "fresh",
+    "expired",
+    "not_yet_valid",
+    "no_exp",
+    "wrong_key",
+    "tampered_payload",
+    "signature_stripped",
+    "alg_none",
+    "alg_confusion",
+    "unknown_kid",
+    "wrong_issuer",
+    "wrong_audience",
+    "stolen",
+    "not_a_jwt",
+    "empty_password",
+    "no_credentials",
+];
+
+/// Whether a mix may hold a kind: what a profile promises nothing about is an error there.
+fn is_promised(kind: &str, policy: &Policy, algorithm: Algorithm) -> bool {
+    match kind {
+        "not_yet_valid" => policy.checks(Check::Nbf),
+        "no_exp" => policy.requires("exp"),
+        "alg_confusion" => !algorithm.is_hmac(),
+        "unknown_kid" => policy.unknown_kid == UnknownKid::Refuse,
+        "wrong_issuer" => policy.checks(Check::Iss),
+        "stolen" => !policy.binds.is_empty(),
+        _ => true,
+    }
+}
+
 /// A storm of twelve tokens of each kind that the profile says something about.
 fn storm(broker: &Broker, profile: &str, algorithm: Algorithm, protocol: u8) -> Storm {
     let policy =
         Policy::resolve(profile, Path::new("."), &PolicySettings::default(), vec![algorithm])
             .unwrap();
-    let situation =
-        Situation { policy: &policy, algorithm: Some(algorithm), token_in: TokenIn::Password };
-    let kinds: Vec<String> = DEFECTS
+    let kinds: Vec<String> = KINDS
         .iter()
-        .filter(|defect| (defect.inapplicable)(&situation).is_none())
-        .map(|defect| format!("[[mix]]\ntoken = \"{}\"\nshare = 1\n", defect.name))
+        .filter(|kind| is_promised(kind, &policy, algorithm))
+        .map(|kind| format!("[[mix]]\ntoken = \"{kind}\"\nshare = 1\n"))
         .collect();
     let mix = kinds.concat();
     let kid = algorithm.to_string().to_lowercase();

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use tokenstorm::token::catalogue;
+
 use crate::run::{SECRET, Storm, scenario, tokenstorm};
 
 /// The error of `tokenstorm plan` on a scenario: its text, with the folder taken out.
@@ -22,11 +24,17 @@ fn mix(entry: &str) -> String {
 
 #[test]
 fn what_is_wrong_is_said_with_file_key_value_and_a_way_out() {
-    insta::assert_snapshot!(refused(&mix("token = \"expird\"\nshare = 1")), @"
-    error: scenario `test.toml`: `mix[0]`: there is no token kind `expird`
-
-    hint: did you mean `expired`? There are: `fresh`, `expired`, `not_yet_valid`, `no_exp`, `wrong_key`, `tampered_payload`, `signature_stripped`, `alg_none`, `alg_confusion`, `unknown_kid`, `wrong_issuer`, `wrong_audience`, `stolen`, `not_a_jwt`, `empty_password`, `no_credentials`
-    ");
+    let unknown = refused(&mix("token = \"expird\"\nshare = 1"));
+    assert!(
+        unknown.starts_with(
+            "error: scenario `test.toml`: `mix[0]`: there is no token kind `expird`\n\n\
+             hint: did you mean `expired`? There are: `fresh`, "
+        ),
+        "{unknown}"
+    );
+    for defect in catalogue::all() {
+        assert!(unknown.contains(&format!("`{}`", defect.name)), "{}", defect.name);
+    }
     insta::assert_snapshot!(refused(&mix("token = \"fresh\"\nshare = 0")), @"
     error: scenario `test.toml`: `mix[0]`: `share` is 0, but must be above 0
 

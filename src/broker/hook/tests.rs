@@ -1,191 +1,57 @@
-use jsonwebtoken::{EncodingKey, encode};
-use serde_json::json;
-
 use super::*;
-use crate::scenario::PolicySettings;
+use crate::{
+    broker::mutant::{MUTANTS, mutant},
+    scenario::{Algorithm, PolicySettings},
+};
 
-const NOW: f64 = 1_000.0;
-const BEARER: Bearer<'static> =
-    Bearer { client_id: "storm-1", username: Some("user-1"), password: None };
-
-fn checker(settings: &str) -> Checker {
+fn checker(settings: &str, mutant: Option<&'static Mutant>) -> Checker {
     let settings: PolicySettings = toml::from_str(settings).unwrap();
-    let policy = Policy::resolve(
-        "strict",
-        std::path::Path::new("."),
-        &settings,
-        vec![Algorithm::HS256, Algorithm::HS512],
-    )
-    .unwrap();
-    let key = |algorithm, kid: &str, secret: &str| HookKey {
-        algorithm,
-        kid: Some(kid.into()),
-        key: VerifyingKey::Secret(STANDARD.encode(secret)),
+    let policy = Policy::resolve("strict", std::path::Path::new("."), &settings, vec![]).unwrap();
+    let key = HookKey {
+        algorithm: Algorithm::HS256,
+        kid: None,
+        key: VerifyingKey::Secret(STANDARD.encode("secret")),
     };
-    let keys =
-        [key(Algorithm::HS256, "a", "secret of a"), key(Algorithm::HS512, "b", "secret of b")];
-    let bound = [("clientid".to_owned(), Bound::ClientId)].into();
-    Checker::new(&keys, &policy, Some("us".into()), vec!["mqtt".into()], bound).unwrap()
-}
-
-fn token(kid: Option<&str>, secret: &str, change: &Value) -> String {
-    let mut claims =
-        json!({ "iss": "us", "aud": "mqtt", "clientid": "storm-1", "exp": 2000, "nbf": 500 });
-    for (name, value) in change.as_object().unwrap() {
-        match value {
-            Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
-            value => claims[name] = value.clone(),
-        }
-    }
-    let mut header = Header::new(jsonwebtoken::Algorithm::HS256);
-    header.kid = kid.map(str::to_owned);
-    encode(&header, &claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
-}
-
-fn good(change: &Value) -> String {
-    token(Some("a"), "secret of a", change)
-}
-
-const ALL: &str = "checks = [\"exp\", \"nbf\", \"iss\", \"aud\"]\nbinds = [\"clientid\"]";
-
-#[test]
-fn each_check_refuses_what_it_is_for_and_lets_a_good_token_in() {
-    let checker = checker(ALL);
-    let check = |token: &str| checker.check(token, BEARER, NOW);
-    assert_eq!(check(&good(&json!({}))), Ok(()));
-    assert_eq!(check(&good(&json!({ "aud": ["x", "mqtt"] }))), Ok(()));
-    assert_eq!(check(&good(&json!({ "exp": 1000.5 }))), Ok(()));
-    for (change, group) in [
-        (json!({ "exp": 1000 }), Group::Time),
-        (json!({ "exp": null }), Group::Time),
-        (json!({ "exp": "2000" }), Group::Time),
-        (json!({ "nbf": 1001 }), Group::Time),
-        (json!({ "iss": "them" }), Group::Identity),
-        (json!({ "iss": null }), Group::Identity),
-        (json!({ "aud": "other" }), Group::Identity),
-        (json!({ "aud": [] }), Group::Identity),
-        (json!({ "clientid": "storm-2" }), Group::Identity),
-        (json!({ "clientid": null }), Group::Identity),
-    ] {
-        assert_eq!(check(&good(&change)), Err(group), "{change}");
-    }
-}
-
-#[test]
-fn the_key_is_chosen_by_kid_and_algorithm() {
-    let checker = checker(ALL);
-    let check = |token: &str| checker.check(token, BEARER, NOW);
-    assert_eq!(check(&token(None, "secret of a", &json!({}))), Ok(()));
-    assert_eq!(check(&token(Some("c"), "secret of a", &json!({}))), Err(Group::Header));
-    assert_eq!(check(&token(Some("a"), "secret of b", &json!({}))), Err(Group::Signature));
-    assert_eq!(check(&token(Some("b"), "secret of b", &json!({}))), Err(Group::Algorithm));
-    assert_eq!(check("hunter2"), Err(Group::Structure));
-}
-
-#[test]
-fn a_header_or_claims_that_mislead_are_told_apart_from_a_bad_signature() {
-    let checker = checker(ALL);
-    let check = |token: &str| checker.check(token, BEARER, NOW);
-    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
-    let signed = |header: &str, claims: &str| {
-        let message = format!("{}.{}", part(header), part(claims));
-        let key = EncodingKey::from_secret(b"secret of a");
-        let algorithm = jsonwebtoken::Algorithm::HS256;
-        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, algorithm).unwrap();
-        format!("{message}.{signature}")
-    };
-    let claims = r#"{"iss":"us","aud":"mqtt","clientid":"storm-1","exp":2000}"#;
-    assert_eq!(check(&signed(r#"{"alg":"HS256"}"#, claims)), Ok(()));
-    for (token, group) in [
-        (signed(r#"{"alg":"none"}"#, claims), Group::Algorithm),
-        (signed(r#"{"alg":"HS384"}"#, claims), Group::Algorithm),
-        (signed(r#"{"typ":"JWT"}"#, claims), Group::Structure),
-        (signed(r#"{"alg":"HS256","crit":["b64"],"b64":true}"#, claims), Group::Header),
-        (signed(r#"{"alg":"HS256"}"#, "[]"), Group::Structure),
-        (format!("{}=", signed(r#"{"alg":"HS256"}"#, claims)), Group::Structure),
-    ] {
-        assert_eq!(check(&token), Err(group), "{token}");
-    }
-    let good = good(&json!({}));
-    let stripped = &good[..=good.rfind('.').unwrap()];
-    assert_eq!(check(stripped), Err(Group::Signature));
-}
-
-#[test]
-fn an_algorithm_that_the_policy_does_not_name_is_refused() {
-    let checker = checker(&format!("{ALL}\nalgorithms = [\"HS512\"]"));
-    assert_eq!(checker.check(&good(&json!({})), BEARER, NOW), Err(Group::Header));
-    let unnamed = token(None, "secret of a", &json!({}));
-    assert_eq!(checker.check(&unnamed, BEARER, NOW), Err(Group::Algorithm));
-}
-
-#[test]
-fn a_required_claim_must_be_there_and_an_unchecked_one_may_be_anything() {
-    let checker = checker("requires = [\"sub\"]\nchecks = []");
-    let check = |change| checker.check(&good(&change), BEARER, NOW);
-    assert_eq!(check(json!({})), Err(Group::Identity));
-    assert_eq!(check(json!({ "sub": "x", "exp": 1, "nbf": 9e9, "iss": 1, "aud": 1 })), Ok(()));
-}
-
-#[test]
-fn the_token_is_looked_for_where_it_belongs_and_nothing_else_will_do() {
-    let checker = checker(ALL);
-    let token = good(&json!({}));
-    let admit = |token_in, username, password| {
-        checker.admit(token_in, Bearer { username, password, ..BEARER }, NOW)
-    };
-    let (user, bytes) = (Some("user-1"), Some(token.as_bytes()));
-    assert_eq!(admit(TokenIn::Password, user, bytes), Ok(()));
-    assert_eq!(admit(TokenIn::Password, None, bytes), Ok(()));
-    assert_eq!(admit(TokenIn::Username, Some(token.as_str()), None), Ok(()));
-    for (token_in, username, password, group) in [
-        (TokenIn::Username, user, bytes, Group::Structure),
-        (TokenIn::Username, None, bytes, Group::Placement),
-        (TokenIn::Password, Some(token.as_str()), None, Group::Placement),
-        (TokenIn::Password, user, Some(&b""[..]), Group::Placement),
-        (TokenIn::Password, user, Some(&b"\xff\xfe"[..]), Group::Structure),
-        (TokenIn::Password, None, None, Group::Placement),
-    ] {
-        assert_eq!(admit(token_in, username, password), Err(group), "{username:?} {password:?}");
-    }
-}
-
-#[test]
-fn only_a_connect_without_credentials_is_anonymous() {
-    let checker = checker(&format!("{ALL}\nanonymous = \"accept\""));
-    let admit = |username, password| {
-        checker.admit(TokenIn::Password, Bearer { username, password, ..BEARER }, NOW)
-    };
-    assert_eq!(admit(None, None), Ok(()));
-    assert_eq!(admit(Some("user-1"), None), Err(Group::Placement));
-    assert_eq!(admit(None, Some(&b"hunter2"[..])), Err(Group::Structure));
+    Checker::new(&[key], &policy, Expected::default(), TokenIn::Password, mutant).unwrap()
 }
 
 #[test]
 fn a_refusal_is_the_first_code_of_the_group_that_the_broker_can_send() {
-    let checker = checker(
-        "refuses_with = { v4 = [3, 5, 4], v5 = [0x8C, 0x86], time = { v4 = [4], v5 = [0x87] } }",
-    );
+    const CODES: &str =
+        "refuses_with = { v4 = [3, 5, 4], v5 = [0x8C, 0x86], time = { v4 = [4], v5 = [0x87] } }";
+    let healthy = checker(CODES, None);
     let is_bad_password = |group, protocol| {
-        matches!(checker.refusal(group, protocol), AuthResult::BadUsernameOrPassword)
+        matches!(healthy.refusal(group, protocol), AuthResult::BadUsernameOrPassword)
     };
     assert!(!is_bad_password(Group::Signature, Protocol::V4));
     assert!(is_bad_password(Group::Signature, Protocol::V5));
     assert!(is_bad_password(Group::Time, Protocol::V4));
     assert!(!is_bad_password(Group::Time, Protocol::V5));
+    let other = checker(CODES, mutant("wrong_code"));
+    let refusal = |group| other.refusal(group, Protocol::V4);
+    assert!(matches!(refusal(Group::Time), AuthResult::NotAuthorized), "the other one");
+    assert!(matches!(refusal(Group::Signature), AuthResult::NotAuthorized), "as healthy");
 }
 
 #[test]
-fn a_kid_that_is_ignored_chooses_no_key() {
-    let checker = checker(&format!("{ALL}\nunknown_kid = \"ignore\""));
-    assert_eq!(checker.check(&token(Some("c"), "secret of a", &json!({})), BEARER, NOW), Ok(()));
+fn a_mutant_that_overlooks_something_now_and_then_refuses_the_rest() {
+    let checker = checker("", mutant("one_in_a_thousand"));
+    let unsigned = b"eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjk5OTl9.AAAA";
+    let connect = Presented {
+        protocol: Protocol::V5,
+        client_id: b"x",
+        username: Some(b"u"),
+        password: Some(unsigned),
+        method: None,
+    };
+    let accepted = (0..5000).filter(|_| checker.decide(connect, 0.0) == Decision::Accept).count();
+    assert_eq!(accepted, 5);
 }
 
 #[test]
-fn leeway_reaches_as_far_as_the_policy_says() {
-    let checker = checker(&format!("{ALL}\nleeway = \"10s\""));
-    assert_eq!(checker.check(&good(&json!({ "exp": 991 })), BEARER, NOW), Ok(()));
-    assert_eq!(checker.check(&good(&json!({ "exp": 990 })), BEARER, NOW), Err(Group::Time));
-    assert_eq!(checker.check(&good(&json!({ "nbf": 1010 })), BEARER, NOW), Ok(()));
-    assert_eq!(checker.check(&good(&json!({ "nbf": 1011 })), BEARER, NOW), Err(Group::Time));
+fn mutants_have_names_of_their_own_and_each_but_the_healthy_one_is_caught_by_something() {
+    for (at, mutant) in MUTANTS.iter().enumerate() {
+        assert!(MUTANTS[..at].iter().all(|other| other.name != mutant.name), "{}", mutant.name);
+        assert_eq!(mutant.caught_by.is_empty(), mutant.name == "healthy");
+    }
 }

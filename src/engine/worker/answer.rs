@@ -70,11 +70,12 @@ impl Worker {
             State::Leaving => {}
             State::Holding => self.on_session_bytes(place, count),
             _ => {
+                let protocol = self.storm.plan.mould.kinds[usize::from(connection.kind)].protocol;
                 let answer = match &mut connection.partial {
-                    None => Connack::read(&self.inbox[..count], self.storm.plan.protocol),
+                    None => Connack::read(&self.inbox[..count], protocol),
                     Some(partial) => {
                         partial.extend_from_slice(&self.inbox[..count]);
-                        Connack::read(partial, self.storm.plan.protocol)
+                        Connack::read(partial, protocol)
                     }
                 };
                 match answer {

@@ -10,9 +10,8 @@ use crate::{
     error::Result,
     host::thread_cpu,
     plan::Plan,
-    scenario::TokenIn,
     supply::{Ready, Stock},
-    token::{Minter, Password},
+    token::{Minter, placing::Scratch},
     verdict::Validity,
 };
 
@@ -96,8 +95,7 @@ impl Worker {
             }
         }
         debug_assert_eq!(ready.client, client, "tokens come in the order of attempts");
-        let fits =
-            encode(&storm.plan, &ready, bytes, (&mut self.name, &mut self.user), &mut packet);
+        let fits = encode(&storm.plan, &ready, bytes, &mut self.scratch, &mut packet);
         let validity = Validity {
             from: ready.times.nbf.map_or(i64::MIN, |nbf| storm.clock.at_wall(nbf)),
             until: ready.times.exp.map_or(i64::MAX, |exp| storm.clock.at_wall(exp)),
@@ -159,7 +157,8 @@ fn renew(
         Some(minter) => minter,
         none => none.insert(Minter::new(&plan.mould)?),
     };
-    let (_, times) = minter.mint(ready.kind, ready.client, at, out)?;
+    let (password, times) = minter.mint(ready.kind, ready.client, at, out)?;
+    plan.examine((ready.kind, ready.client), at, (password, out))?;
     Ok(ready.renewed(times, at))
 }
 
@@ -168,25 +167,24 @@ fn encode(
     plan: &Plan,
     ready: &Ready,
     token: &[u8],
-    (name, user): (&mut Vec<u8>, &mut Vec<u8>),
+    scratch: &mut Scratch,
     out: &mut Vec<u8>,
 ) -> bool {
-    name.clear();
-    user.clear();
-    plan.mould.names.client_id.render(ready.client, name);
-    plan.mould.names.username.render(ready.client, user);
-    let (username, password) = match (ready.password, plan.token_in) {
-        (Password::Absent, _) => (None, None),
-        (Password::Given, TokenIn::Password) => (Some(user.as_slice()), Some(token)),
-        (Password::Given, TokenIn::Username) => (Some(token), None),
-    };
+    let kind = &plan.mould.kinds[ready.kind];
+    let given = (ready.password, token);
+    let names = &plan.mould.names;
+    let brought =
+        scratch.fields(names, &kind.recipe, plan.token_in, plan.named(ready.client), given);
     Connect {
-        protocol: plan.protocol,
+        protocol: kind.protocol,
         clean_start: plan.load().clean_start,
         keep_alive: keep_alive(plan.load().keep_alive),
-        client_id: name,
-        username,
-        password,
+        client_id: brought.client_id,
+        username: brought.username,
+        password: brought.password,
+        method: brought.method,
+        property: brought.property,
+        will: brought.will,
     }
     .encode(out)
 }

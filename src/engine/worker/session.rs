@@ -110,7 +110,8 @@ impl Worker {
         }
         let mut bytes = connection.partial.take().unwrap_or_default();
         bytes.extend_from_slice(&self.inbox[..count]);
-        while let Some(packet) = read_session(&mut bytes, self.storm.plan.protocol) {
+        let protocol = self.storm.plan.mould.kinds[usize::from(connection.kind)].protocol;
+        while let Some(packet) = read_session(&mut bytes, protocol) {
             match packet {
                 Session::Pong => connection.pinged = false,
                 Session::Other => {}

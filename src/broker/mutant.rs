@@ -1,0 +1,263 @@
+//! Verifiers that are broken on purpose, to see that a matrix finds them: one table.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, de::Error as _};
+
+use crate::{
+    oracle::Fault,
+    scenario::{Group, Protocol},
+};
+
+/// A verifier that is broken in one way.
+#[derive(Debug)]
+pub struct Mutant {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What is wrong with it, in one sentence.
+    pub summary: &'static str,
+    /// How it differs from a healthy one.
+    pub is: Trait,
+    /// Cells of a matrix that turn red by it, `*` stands for any text.
+    pub caught_by: &'static [&'static str],
+}
+
+/// How a mutant differs from a healthy verifier.
+#[derive(Debug)]
+pub enum Trait {
+    /// In nothing.
+    Nothing,
+    /// It does not see these faults.
+    Blind(&'static [Fault]),
+    /// It does not see them under one version of MQTT.
+    BlindIn(Protocol, &'static [Fault]),
+    /// It overlooks these faults once in so many refusals.
+    OneIn(u64, &'static [Fault]),
+    /// It has so much more leeway than it promises.
+    Leeway(Duration),
+    /// It compares client ids without regard to case.
+    CaseBlind,
+    /// It refuses good tokens of which this is true.
+    Refuses(fn(&[u8]) -> bool),
+    /// It refuses with the code of another reason: one group, or all.
+    OtherCode(Option<Group>),
+    /// It closes the connection instead of refusing.
+    Silent,
+    /// It never refuses: the client hears in the end that the broker is unavailable.
+    Overloaded,
+    /// It answers its first refusal so late.
+    Stalls(Duration),
+}
+
+const SIGNATURE_FAULTS: &[Fault] = &[
+    Fault::Signature,
+    Fault::SignatureLength,
+    Fault::SignatureMissing,
+    Fault::ZeroSignature,
+    Fault::EcdsaRange,
+    Fault::DerSignature,
+    Fault::RsaPadding,
+    Fault::EmptySecret,
+    Fault::WeakSecret,
+    Fault::OwnKey,
+    Fault::CurveMismatch,
+];
+
+const fn blind(
+    name: &'static str,
+    summary: &'static str,
+    to: &'static [Fault],
+    caught_by: &'static [&'static str],
+) -> Mutant {
+    Mutant { name, summary, is: Trait::Blind(to), caught_by }
+}
+
+/// All mutants, in the order in which they are listed.
+pub static MUTANTS: [Mutant; 31] = [
+    Mutant { name: "healthy", summary: "nothing: the control", is: Trait::Nothing, caught_by: &[] },
+    blind("accepts_none", "takes `alg: none` for signed", &[Fault::AlgNone], &["alg_none*"]),
+    blind(
+        "skips_signature",
+        "decodes and does not verify",
+        SIGNATURE_FAULTS,
+        &["wrong_key", "tampered_*"],
+    ),
+    blind(
+        "accepts_unsigned",
+        "takes an empty signature for a good one",
+        &[Fault::SignatureMissing],
+        &["signature_stripped"],
+    ),
+    blind(
+        "accepts_zeros",
+        "takes a signature of zeros for a good one (CVE-2022-21449)",
+        &[Fault::ZeroSignature],
+        &["signature_zero"],
+    ),
+    blind(
+        "accepts_empty_secret",
+        "its secret is lost on a reload: also verifies with none",
+        &[Fault::EmptySecret],
+        &["secret_empty"],
+    ),
+    blind(
+        "accepts_weak_secret",
+        "verifies with the secrets of examples, too",
+        &[Fault::WeakSecret],
+        &["secret_weak_*"],
+    ),
+    blind(
+        "hmac_confusion",
+        "takes its public key for an HMAC secret",
+        &[Fault::PublicKeyAsSecret],
+        &["alg_confusion*"],
+    ),
+    blind(
+        "any_algorithm",
+        "lets the header choose the algorithm",
+        &[Fault::AlgOther],
+        &["alg_other_*"],
+    ),
+    blind(
+        "trusts_own_key",
+        "verifies with the key that the token brings",
+        &[Fault::OwnKey],
+        &["jwk_embedded", "jku_*", "x5*"],
+    ),
+    blind("ignores_kid", "does not look at `kid`", &[Fault::Kid], &["unknown_kid", "kid_*"]),
+    blind("ignores_crit", "passes over `crit`", &[Fault::Crit], &["crit_*"]),
+    blind("ignores_typ", "takes any kind of token for an access token", &[Fault::Typ], &["typ_*"]),
+    blind("skips_exp", "does not look at `exp`", &[Fault::Expired], &["expired*", "exp_now"]),
+    blind("accepts_no_exp", "takes tokens that never end", &[Fault::NoExp], &["no_exp"]),
+    blind(
+        "exp_of_any_type",
+        "passes over an `exp` that is no number (CVE-2026-25537)",
+        &[Fault::ExpType],
+        &["exp_word", "exp_null"],
+    ),
+    blind(
+        "ignores_nbf",
+        "does not look at `nbf`",
+        &[Fault::NotYetValid, Fault::ExpBeforeNbf],
+        &["not_yet_valid*"],
+    ),
+    Mutant {
+        name: "more_leeway",
+        summary: "lets tokens live 60 s longer than it promises",
+        is: Trait::Leeway(Duration::from_mins(1)),
+        caught_by: &["expired_5s", "expired_59s"],
+    },
+    blind(
+        "ignores_issuer",
+        "does not compare `iss`",
+        &[Fault::Issuer],
+        &["wrong_issuer", "issuer_*"],
+    ),
+    blind(
+        "ignores_audience",
+        "does not compare `aud`",
+        &[Fault::Audience],
+        &["wrong_audience", "audience_*"],
+    ),
+    blind(
+        "ignores_client_id",
+        "does not compare the client id",
+        &[Fault::ClientId],
+        &["stolen_client_id", "client_id_*"],
+    ),
+    blind(
+        "ignores_username",
+        "does not compare the user name",
+        &[Fault::Username],
+        &["stolen_username"],
+    ),
+    Mutant {
+        name: "case_blind",
+        summary: "compares client ids without regard to case",
+        is: Trait::CaseBlind,
+        caught_by: &["client_id_case"],
+    },
+    blind(
+        "empty_password",
+        "takes an empty password for no authentication asked",
+        &[Fault::NoToken],
+        &["empty_password"],
+    ),
+    blind(
+        "loose_base64",
+        "skips what is not base64url",
+        &[
+            Fault::Padding,
+            Fault::Alphabet,
+            Fault::Space,
+            Fault::Character,
+            Fault::LooseBits,
+            Fault::OuterSpace,
+        ],
+        &["padded_*", "space_inside"],
+    ),
+    Mutant {
+        name: "skips_signature_in_v4",
+        summary: "does not verify under MQTT 3.1.1",
+        is: Trait::BlindIn(Protocol::V4, SIGNATURE_FAULTS),
+        caught_by: &["wrong_key"],
+    },
+    Mutant {
+        name: "one_in_a_thousand",
+        summary: "lets a bad signature in once in a thousand refusals",
+        is: Trait::OneIn(1000, SIGNATURE_FAULTS),
+        caught_by: &[
+            "wrong_key",
+            "tampered_*",
+            "signature_*",
+            "secret_*",
+            "rsa_*",
+            "jwk_*",
+            "jku_*",
+            "x5*",
+        ],
+    },
+    Mutant {
+        name: "refuses_long_tokens",
+        summary: "refuses good tokens of more than 4 KiB",
+        is: Trait::Refuses(|token| token.len() > 4096),
+        caught_by: &["token_8k"],
+    },
+    Mutant {
+        name: "wrong_code",
+        summary: "refuses expired tokens with the code of another reason",
+        is: Trait::OtherCode(Some(Group::Time)),
+        caught_by: &["expired*"],
+    },
+    Mutant {
+        name: "closes_silently",
+        summary: "closes the connection instead of refusing",
+        is: Trait::Silent,
+        caught_by: &["wrong_key", "expired"],
+    },
+    Mutant {
+        name: "answers_overload",
+        summary: "says that it is unavailable instead of refusing",
+        is: Trait::Overloaded,
+        caught_by: &["wrong_key", "expired"],
+    },
+];
+
+/// The mutant of that name.
+pub fn mutant(name: &str) -> Option<&'static Mutant> {
+    MUTANTS.iter().find(|mutant| mutant.name == name)
+}
+
+/// On its way to the broker's process it is a name.
+impl Serialize for &'static Mutant {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
+    }
+}
+
+impl<'de> Deserialize<'de> for &'static Mutant {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        mutant(&name).ok_or_else(|| D::Error::custom(format!("there is no mutant `{name}`")))
+    }
+}

@@ -1,0 +1,114 @@
+//! `tokenstorm matrix`: every kind of token against a target, judged.
+
+use std::path::{Path, PathBuf};
+
+use super::{say, stop_flag};
+use crate::{
+    canary::Canary,
+    cli,
+    engine::{self, Options, progress::Screen},
+    error::{Error, Exit, Result},
+    host::Limits,
+    plan::{Plan, cells::Ask},
+    report::matrix::{Place, render},
+    results::{Matrix, matrix::State},
+    scenario::{self, Loaded, Overrides},
+};
+
+/// The scenario where none is given.
+const BUILT_IN: &str = include_str!("../../scenarios/matrix.toml");
+
+/// Sends every cell and prints what came of it.
+pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
+    let loaded = load(arguments)?;
+    let canary = Canary::listen(arguments.canary)?;
+    let ask = Ask {
+        only: arguments.only.clone(),
+        repeat: arguments.repeat,
+        background: arguments.background,
+        canary: canary.address().to_string(),
+    };
+    let plan = Plan::matrix(&loaded, &Limits::read(), &ask)?;
+    canary.serve(&plan)?;
+    for warning in &plan.warnings {
+        anstream::eprintln!("warning: {warning}");
+    }
+    let place = Place { replay: replay(arguments), ..Place::default() };
+    let options = Options {
+        out: arguments.out.clone(),
+        screen: Screen::new(arguments.progress, plan.attempts),
+        stop: stop_flag()?,
+        canary: Some(canary),
+    };
+    let finished = engine::run(plan, options)?;
+    let matrix = Matrix::read(&finished.folder)?;
+    let place = Place { folder: finished.folder.display().to_string(), ..place };
+    say(&render(&matrix, &finished.summary, &place))?;
+    Ok(exit_of(&matrix, finished.summary.interrupted))
+}
+
+fn load(arguments: &cli::Matrix) -> Result<Loaded> {
+    let mut overrides = arguments.change.overrides();
+    if let Some(profile) = &arguments.profile {
+        // A path is meant from here, and not from the scenario's folder.
+        let path = Path::new(profile);
+        let profile = if path.is_file() { whole(path) } else { profile.clone() };
+        overrides.set.push(format!("target.profile={}", toml::Value::from(profile)));
+    }
+    match &arguments.scenario {
+        Some(path) => scenario::load(path, &overrides),
+        None => built_in(&overrides),
+    }
+}
+
+fn whole(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+fn built_in(overrides: &Overrides) -> Result<Loaded> {
+    if !overrides.targets.is_empty()
+        && !overrides.targets.iter().any(|url| url.starts_with("embedded"))
+    {
+        return Err(Error::usage(
+            "`--target` is given, but no scenario with the keys that the broker knows",
+        )
+        .hint(
+            "`tokenstorm matrix SCENARIO --target URL`; scenarios/matrix.toml is one to begin with",
+        ));
+    }
+    let scenario = scenario::parse(BUILT_IN, overrides)?;
+    let path = PathBuf::from("scenarios/matrix.toml");
+    Ok(Loaded { path, scenario, overrides: overrides.arguments() })
+}
+
+/// The command that sends one cell again, without its `--only`.
+fn replay(arguments: &cli::Matrix) -> String {
+    let mut words = vec!["tokenstorm".to_owned(), "matrix".to_owned()];
+    words.extend(arguments.scenario.iter().map(|path| path.display().to_string()));
+    words.extend(arguments.change.overrides().arguments());
+    if let Some(profile) = &arguments.profile {
+        words.extend(["--profile".to_owned(), profile.clone()]);
+    }
+    words.join(" ")
+}
+
+/// 130, then 1 for a false accept, then 3 where nothing was judged, then 1 for other wrong verdicts.
+fn exit_of(matrix: &Matrix, interrupted: bool) -> Exit {
+    let has = |verdict: &str| matrix.cells.iter().any(|cell| cell.verdict == verdict);
+    let is_judged = matrix.state != State::Silent
+        && matrix
+            .cells
+            .iter()
+            .any(|cell| !["not_judged", "indeterminate"].contains(&cell.verdict.as_str()));
+    if interrupted {
+        Exit::Interrupted
+    } else if has("false_accept") || !matrix.fetches.is_empty() {
+        Exit::Failed
+    } else if !is_judged {
+        Exit::NotMeasured
+    } else if has("false_reject") || has("wrong_reason") {
+        Exit::Failed
+    } else {
+        Exit::Fine
+    }
+}

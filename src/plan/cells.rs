@@ -1,0 +1,257 @@
+//! The matrix: which entry of the catalogue is sent in which version of MQTT, in which order, and what a strict broker
+//! would do with it.
+
+use std::time::Duration;
+
+use super::kinds::{Context, check_allowed, key_of};
+use crate::{
+    error::{Error, Result},
+    policy::Policy,
+    scenario::{Arrivals, Mix, Protocol, Scenario, Stage},
+    token::{
+        Kind, Must, Recipe,
+        catalogue::{all, defect, matching},
+        mixed,
+        recipe::Form,
+    },
+};
+
+/// One good token follows so many cells: a broker that begins to refuse everybody is found out.
+const BETWEEN_SENTINELS: usize = 16;
+/// The mix entry of the good clients that storm meanwhile.
+pub const BACKGROUND: &str = "background";
+
+/// What a user wants of a matrix.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Entries of the catalogue, `*` stands for any text; none means all.
+    pub only: Vec<String>,
+    /// How often each cell is sent.
+    pub repeat: u64,
+    /// Good clients a second that come meanwhile.
+    pub background: Option<f64>,
+    /// Where the canary listens: `host:port`.
+    pub canary: String,
+}
+
+impl Default for Ask {
+    fn default() -> Self {
+        let canary = super::NOWHERE.to_owned();
+        Self { only: Vec::new(), repeat: 1, background: None, canary }
+    }
+}
+
+/// The cells of a matrix, as indices of the plan's kinds.
+#[derive(Clone, Debug)]
+pub struct Cells {
+    /// The kinds of a round, in the order in which they are sent.
+    pub round: Vec<usize>,
+    /// How often the round is sent.
+    pub repeat: u64,
+    /// The kind of the good clients that come meanwhile.
+    pub background: Option<usize>,
+    /// What a strict broker would do with each kind.
+    pub strict: Vec<Must>,
+    /// What is not sent, and why.
+    pub skipped: Vec<Skipped>,
+    /// Versions of MQTT that are not spoken.
+    pub unspoken: Vec<Protocol>,
+}
+
+/// An entry that is not sent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Skipped {
+    /// Its name.
+    pub defect: &'static str,
+    /// In which version of MQTT.
+    pub protocol: Protocol,
+    /// Why.
+    pub reason: String,
+}
+
+impl Cells {
+    /// Attempts that are cells.
+    pub fn attempts(&self) -> u64 {
+        self.round.len() as u64 * self.repeat
+    }
+
+    /// The kind of attempt `n` of `attempts`: cells are spread evenly among the others.
+    pub fn kind_of(&self, n: u64, attempts: u64) -> usize {
+        let before = |n: u64| {
+            (u128::from(n) * u128::from(self.attempts()) / u128::from(attempts.max(1))) as u64
+        };
+        let turn = before(n);
+        match self.background {
+            Some(background) if before(n + 1) == turn => background,
+            _ => self.round[(turn % self.round.len() as u64) as usize],
+        }
+    }
+}
+
+/// Attempts under way at one time where no background is asked for: all cells of a round, so that the whole takes as
+/// long as the slowest.
+const MOST_AT_ONCE: usize = 1024;
+/// How long a matrix in a background lasts at least.
+const BACKGROUND_TIME: Duration = Duration::from_secs(5);
+
+/// Leaves out of a scenario what a matrix does not look at.
+pub(super) fn prepare(scenario: &mut Scenario) {
+    scenario.thresholds.clear();
+    scenario.token.reuse = 1;
+    scenario.token.ahead = None;
+    let load = &mut scenario.load;
+    (load.mode, load.concurrency, load.clients) = (None, None, None);
+    load.stages.clear();
+    (load.warmup, load.hold, load.clean_start) = (Duration::ZERO, Duration::ZERO, true);
+}
+
+/// The load that sends all cells.
+pub(super) fn load(scenario: &mut Scenario, ask: &Ask, cells: &Cells) {
+    let load = &mut scenario.load;
+    match ask.background {
+        None => {
+            load.concurrency = u32::try_from(cells.round.len().min(MOST_AT_ONCE)).ok();
+            load.clients = Some(cells.attempts());
+        }
+        Some(rate) => {
+            // As many cells a second as good clients, but no fewer seconds than a storm needs to be one.
+            let time = BACKGROUND_TIME.as_secs_f64().max(cells.attempts() as f64 / rate);
+            let total = rate * time + cells.attempts() as f64;
+            load.arrivals = Arrivals::Poisson;
+            load.clients = Some(total.ceil() as u64);
+            load.stages = vec![Stage {
+                rate: Some(total / time),
+                ramp_to: None,
+                // Poisson arrivals may take longer than expected: the count ends it.
+                r#for: Duration::from_secs_f64(time * 2.0 + 1.0),
+            }];
+        }
+    }
+}
+
+/// The kinds of a matrix, and their order.
+///
+/// # Errors
+/// When a pattern names nothing, or no key signs good tokens.
+pub fn resolve(
+    context: Context<'_>,
+    strict: &Policy,
+    ask: &Ask,
+    seed: u64,
+) -> Result<(Vec<Kind>, Cells)> {
+    let scenario = context.scenario;
+    let wanted = matching(&ask.only, "--only")?;
+    let is_wanted = |name: &str| ask.only.is_empty() || name == "fresh" || wanted.contains(&name);
+    let mix =
+        |name: &str| Mix { token: name.to_owned(), share: 1.0, by: None, key: None, name: None };
+    let key = key_of(&mix("fresh"), scenario, context.keys)?;
+    check_allowed(&context.keys[key], context.policy)?;
+    let strictly = Context { policy: strict, expected: context.strict, ..context };
+    let mut kinds = Vec::new();
+    let mut cells = Cells {
+        round: Vec::new(),
+        repeat: ask.repeat,
+        background: None,
+        strict: Vec::new(),
+        skipped: Vec::new(),
+        unspoken: Vec::new(),
+    };
+    for protocol in [Protocol::V4, Protocol::V5] {
+        if !context.policy.protocols.contains(&protocol) {
+            cells.unspoken.push(protocol);
+            continue;
+        }
+        for defect in all().filter(|defect| is_wanted(defect.name)) {
+            let situation = context.situation(Some(key), protocol);
+            let recipe: Recipe = (defect.build)(defect.default_by().unwrap_or_default());
+            if let Some(reason) = (defect.inapplicable)(&situation) {
+                let (defect, reason) = (defect.name, reason.to_owned());
+                cells.skipped.push(Skipped { defect, protocol, reason });
+                continue;
+            }
+            kinds.push(Kind {
+                label: format!("{}-v{}", defect.name, u8::from(protocol)),
+                defect,
+                recipe,
+                must: context.must(defect, &situation)?,
+                key: matches!(recipe.form, Form::Jwt | Form::Jwe(_)).then_some(key),
+                protocol,
+                share: 0.0,
+            });
+            cells.strict.push(strictly.must(defect, &strictly.situation(Some(key), protocol))?);
+        }
+    }
+    if kinds.is_empty() {
+        return Err(Error::usage(
+            "`policy.protocols` is empty: the broker would speak no version of MQTT",
+        )
+        .hint("write `protocols = [4, 5]`, or leave it out"));
+    }
+    cells.round = round(&kinds, seed);
+    if ask.background.is_some()
+        && let Some(fresh) = defect("fresh")
+    {
+        cells.background = Some(kinds.len());
+        let must = Must::AcceptInTime;
+        cells.strict.push(must);
+        kinds.push(Kind {
+            label: BACKGROUND.to_owned(),
+            defect: fresh,
+            recipe: (fresh.build)(Duration::ZERO),
+            must,
+            key: Some(key),
+            protocol: context.policy.protocols.last().copied().unwrap_or(scenario.target.protocol),
+            share: 0.0,
+        });
+    }
+    let share = 1.0 / kinds.len() as f64;
+    kinds.iter_mut().for_each(|kind| kind.share = share);
+    Ok((kinds, cells))
+}
+
+/// All kinds once, in an order that follows from the seed, with good tokens in between, at the beginning and at the end.
+fn round(kinds: &[Kind], seed: u64) -> Vec<usize> {
+    let is_fresh = |index: &usize| kinds[*index].defect.name == "fresh";
+    let (fresh, mut others): (Vec<usize>, Vec<usize>) = (0..kinds.len()).partition(is_fresh);
+    others.sort_by_key(|index| mixed(seed, *index as u64));
+    let mut round = fresh.clone();
+    for (turn, some) in others.chunks(BETWEEN_SENTINELS).enumerate() {
+        round.extend_from_slice(some);
+        round.push(fresh[turn % fresh.len()]);
+    }
+    round
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(round: usize, repeat: u64, background: bool) -> Cells {
+        Cells {
+            round: (0..round).collect(),
+            repeat,
+            background: background.then_some(99),
+            strict: Vec::new(),
+            skipped: Vec::new(),
+            unspoken: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn without_a_background_every_attempt_is_a_cell_in_turn() {
+        let cells = cells(3, 2, false);
+        let kinds: Vec<usize> = (0..6).map(|n| cells.kind_of(n, 6)).collect();
+        assert_eq!(kinds, [0, 1, 2, 0, 1, 2]);
+    }
+
+    #[test]
+    fn in_a_background_every_cell_comes_as_often_as_asked_and_evenly_spread() {
+        let cells = cells(3, 4, true);
+        let kinds: Vec<usize> = (0..100).map(|n| cells.kind_of(n, 100)).collect();
+        for cell in 0..3 {
+            assert_eq!(kinds.iter().filter(|kind| **kind == cell).count(), 4);
+        }
+        let gaps = kinds.split(|kind| *kind != 99).map(<[usize]>::len);
+        assert!(gaps.max().unwrap() <= 9, "{kinds:?}");
+    }
+}

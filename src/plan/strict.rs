@@ -1,0 +1,105 @@
+//! What a broker compares claims with, by its policy and at the strictest.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    error::Result,
+    oracle::{Bound, Expected},
+    policy::Policy,
+    scenario::{Algorithm, Check, PolicySettings, Scenario},
+    token::template::Names,
+};
+
+/// Longer than any token that a scenario gives its clients by chance, and shorter than the catalogue's.
+const LONG_LIFE: Duration = Duration::from_hours(24 * 365 * 5);
+
+/// What a broker of this policy compares claims with.
+pub fn expected(policy: &Policy, claims: &Map<String, Value>) -> Expected {
+    let bound = policy.binds.iter().map(|name| {
+        let is_user = claims.get(name).and_then(Value::as_str) == Some("{username}");
+        (name.clone(), if is_user { Bound::Username } else { Bound::ClientId })
+    });
+    let text = claims.get("iss").and_then(Value::as_str);
+    Expected {
+        iss: text.filter(|_| policy.checks(Check::Iss)).map(str::to_owned),
+        aud: if policy.checks(Check::Aud) { audience(claims.get("aud")) } else { Vec::new() },
+        bound: bound.collect(),
+    }
+}
+
+/// What a broker would compare if it compared all that can be: every claim that is the client's own, too.
+fn all(claims: &Map<String, Value>, names: &Names) -> Expected {
+    let own = |(name, value): (&String, &Value)| {
+        let bound = match value.as_str()? {
+            "{client_id}" => Bound::ClientId,
+            // A user name that all share is no client's own.
+            "{username}" if names.username.is_per_client() => Bound::Username,
+            _ => return None,
+        };
+        Some((name.clone(), bound))
+    };
+    Expected {
+        iss: claims.get("iss").and_then(Value::as_str).map(str::to_owned),
+        aud: audience(claims.get("aud")),
+        bound: claims.iter().filter_map(own).collect(),
+    }
+}
+
+/// The profile `strict` for the tokens of a scenario, and what it compares their claims with: whether what a broker
+/// promises is safe is judged by this.
+///
+/// # Errors
+/// When the profile is broken, which a test rules out.
+pub fn strict(
+    scenario: &Scenario,
+    names: &Names,
+    algorithms: Vec<Algorithm>,
+) -> Result<(Policy, Expected)> {
+    let expected = all(&scenario.token.claims, names);
+    let mut policy = Policy::resolve(
+        "strict",
+        std::path::Path::new("."),
+        &PolicySettings::default(),
+        algorithms,
+    )?;
+    for (check, is_there) in
+        [(Check::Iss, expected.iss.is_some()), (Check::Aud, !expected.aud.is_empty())]
+    {
+        if is_there && !policy.checks(check) {
+            policy.checks.push(check);
+        }
+    }
+    policy.binds = expected.bound.keys().cloned().collect();
+    Ok((policy, expected))
+}
+
+/// A policy that looks at everything, for the oracle that examines tokens before they are sent.
+///
+/// # Errors
+/// As [`strict`].
+pub fn examiner(
+    scenario: &Scenario,
+    names: &Names,
+    algorithms: Vec<Algorithm>,
+) -> Result<(Policy, Expected)> {
+    let (mut policy, expected) = strict(scenario, names, algorithms)?;
+    for check in [Check::Iat, Check::Typ] {
+        if !policy.checks(check) {
+            policy.checks.push(check);
+        }
+    }
+    policy.max_lifetime = Some(LONG_LIFE.max(scenario.token.ttl + Duration::from_secs(2)));
+    Ok((policy, expected))
+}
+
+fn audience(claim: Option<&Value>) -> Vec<String> {
+    match claim {
+        Some(Value::String(one)) => vec![one.clone()],
+        Some(Value::Array(several)) => {
+            several.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,88 @@
+//! A matrix as CI servers read it: a test case a cell, a suite a group and version of MQTT.
+
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use crate::{
+    error::{Error, Result},
+    results::{
+        Matrix, Percentile, Summary,
+        matrix::{Cell, version},
+    },
+    token::catalogue::defect,
+};
+
+/// Renders a matrix as JUnit XML.
+///
+/// # Errors
+/// When it can't be written as XML.
+pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
+    let mut report = Report::new(format!("tokenstorm matrix {}", summary.scenario));
+    report.set_time(Duration::from_secs_f64(summary.duration_s.max(0.0)));
+    let mut suites: Vec<(String, TestSuite)> = Vec::new();
+    let mut add = |group: &str, protocol: u8, case: TestCase| {
+        let name = format!("{group} MQTT {}", version(protocol));
+        match suites.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, suite)) => drop(suite.add_test_case(case)),
+            None => {
+                let mut suite = TestSuite::new(name.clone());
+                suite.add_test_case(case);
+                suites.push((name, suite));
+            }
+        }
+    };
+    for cell in &matrix.cells {
+        add(&cell.group, cell.protocol, case(cell));
+    }
+    for skipped in &matrix.skipped {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message(skipped.reason.clone());
+        let group = defect(&skipped.defect).map_or("control", |defect| defect.group_name());
+        add(group, skipped.protocol, TestCase::new(skipped.defect.clone(), status));
+    }
+    for fetch in &matrix.fetches {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        status.set_message(format!("{} asked for {}", fetch.from, fetch.path)).set_type("fetch");
+        add("canary", 5, TestCase::new(fetch.defect.clone(), status));
+    }
+    for (_, suite) in suites {
+        report.add_test_suite(suite);
+    }
+    report.to_string().map_err(|error| Error::usage(format!("no JUnit can be made: {error}")))
+}
+
+fn case(cell: &Cell) -> TestCase {
+    let entry = defect(&cell.defect);
+    let said = format!(
+        "expected {}, {} {}: {} [{}]",
+        cell.expected,
+        cell.outcome,
+        cell.code.to_string().trim_matches('"'),
+        entry.map_or("", |defect| defect.summary),
+        entry.map_or("", |defect| defect.source),
+    );
+    let status = match cell.verdict.as_str() {
+        "correct" => TestCaseStatus::success(),
+        // It says nothing, and must not pass for a success.
+        "not_judged" | "indeterminate" => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(format!("{}: {said}", cell.verdict));
+            status
+        }
+        verdict => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_message(said).set_type(verdict);
+            status
+        }
+    };
+    let mut case = TestCase::new(cell.defect.clone(), status);
+    case.set_classname(format!("matrix.{}", cell.group));
+    if let Some(Percentile::Number(us)) = &cell.latency_p50_us {
+        case.set_time(Duration::from_secs_f64(us / 1e6));
+    }
+    if cell.is_weak() {
+        case.set_system_out("weak by configuration: a strict broker refuses it");
+    }
+    case
+}

@@ -1,0 +1,331 @@
+//! A matrix as a person reads it: groups by version of MQTT, then what was found, by severity.
+
+use std::{collections::BTreeMap, fmt::Write, path::Path};
+
+use owo_colors::OwoColorize;
+
+use super::style::{count, percentile, table};
+use crate::{
+    results::{
+        Matrix, Summary,
+        matrix::{Cell, SEVERITIES, State, version},
+    },
+    scenario::Group,
+    token::catalogue::defect,
+};
+
+/// What the text names besides the matrix.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// The run folder.
+    pub folder: String,
+    /// The command that made it, without `--only`.
+    pub replay: String,
+}
+
+impl Place {
+    /// Of a folder that is rendered again: the command is not known.
+    pub fn of(folder: &Path) -> Self {
+        Self { folder: folder.display().to_string(), replay: "tokenstorm matrix SCENARIO".into() }
+    }
+}
+
+/// Renders a matrix. Colours are taken off where nobody sees them.
+pub fn render(matrix: &Matrix, summary: &Summary, place: &Place) -> String {
+    let mut text = String::new();
+    // Writing to a `String` can't fail.
+    let _ = write_all(&mut text, matrix, summary, place);
+    text
+}
+
+fn write_all(
+    out: &mut String,
+    matrix: &Matrix,
+    summary: &Summary,
+    place: &Place,
+) -> std::fmt::Result {
+    let verifier: Vec<&str> = summary.embedded.values().map(String::as_str).collect();
+    let verifier =
+        if verifier.is_empty() { String::new() } else { format!(" ({})", verifier.join(", ")) };
+    writeln!(
+        out,
+        "{}: {} cells, {} attempts in {} at {}{verifier}\npromises of profile `{}`{}\n",
+        summary.scenario.bold(),
+        matrix.cells.len(),
+        count(summary.attempts),
+        super::style::time(summary.duration_s * 1e6),
+        matrix.target,
+        matrix.profile,
+        if matrix.partial { ", still running or killed" } else { "" },
+    )?;
+    if let Some(line) = state(matrix) {
+        writeln!(out, "{}\n", line.red().bold())?;
+    }
+    groups(out, matrix)?;
+    for protocol in &matrix.unspoken {
+        writeln!(out, "MQTT {}: not spoken, by the policy", version(*protocol))?;
+    }
+    if matrix.state != State::AcceptsAll && matrix.state != State::RefusesAll {
+        findings(out, matrix, place)?;
+    }
+    not_judged(out, matrix)?;
+    background(out, matrix)?;
+    bound(out, matrix)?;
+    skipped(out, matrix)?;
+    conclusion(out, matrix, summary, place)
+}
+
+/// What is to be known before any cell.
+fn state(matrix: &Matrix) -> Option<String> {
+    Some(match matrix.state {
+        State::Judged => return None,
+        State::AcceptsAll => "This broker lets everybody in: nothing verifies tokens here. Single findings are left out; \
+                              look for `allow_anonymous`, an authenticator that is not in use, or a second one that \
+                              lets in what the first passes on."
+            .to_owned(),
+        State::RefusesAll => "This broker lets nobody in, with good tokens neither: its refusals say nothing. Likely \
+                              causes: another key, `kid` or algorithm than the scenario's; another `iss` or `aud`; a claim \
+                              that it requires (`scope`); the token in the other field; a clock that is off."
+            .to_owned(),
+        State::Unsteady => "Good tokens were accepted at one time and refused at another: the broker bans or limits \
+                            clients meanwhile. Its refusals say nothing and are not judged."
+            .to_owned(),
+        State::Silent => "No cell was answered by an accept, a refusal or a close: nothing was measured.".to_owned(),
+    })
+}
+
+/// The table of groups: for each version of MQTT what became of its cells, in a word.
+fn groups(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
+    let mut protocols: Vec<u8> = matrix.cells.iter().map(|cell| cell.protocol).collect();
+    protocols.sort_unstable();
+    protocols.dedup();
+    let names = ["control"].into_iter().chain(Group::ALL.iter().map(|group| group.name()));
+    let mut rows = Vec::new();
+    for name in names {
+        let of = |protocol: u8| {
+            let own = matrix.cells.iter().filter(move |cell| cell.protocol == protocol);
+            own.filter(|cell| cell.group == name).collect::<Vec<_>>()
+        };
+        if protocols.iter().all(|protocol| of(*protocol).is_empty()) {
+            continue;
+        }
+        let mut row = vec![name.to_owned()];
+        row.extend(protocols.iter().map(|protocol| words(&of(*protocol))));
+        rows.push(row);
+    }
+    let mut head = vec!["group".to_owned()];
+    head.extend(protocols.iter().map(|protocol| format!("MQTT {}", version(*protocol))));
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    writeln!(out, "{}", table(&head, &rows))
+}
+
+/// What became of the cells of a group: the worst first, each with its number.
+fn words(cells: &[&Cell]) -> String {
+    let count = |wanted: &dyn Fn(&Cell) -> bool| cells.iter().filter(|cell| wanted(cell)).count();
+    let verdict = |name: &'static str| count(&|cell| cell.verdict == name);
+    let weak = count(&Cell::is_weak);
+    let fine = verdict("correct") - weak;
+    let mut parts = Vec::new();
+    for (number, word) in [
+        (verdict("false_accept"), "FALSE ACCEPT"),
+        (verdict("false_reject"), "FALSE REJECT"),
+        (verdict("wrong_reason"), "wrong reason"),
+    ] {
+        if number > 0 {
+            parts.push(format!("{}", format!("{number} {word}").red().bold()));
+        }
+    }
+    for (number, word) in [
+        (weak, "weak by configuration"),
+        (verdict("not_judged"), "not judged"),
+        (verdict("indeterminate"), "indeterminate"),
+    ] {
+        if number > 0 {
+            parts.push(format!("{}", format!("{number} {word}").yellow()));
+        }
+    }
+    if fine > 0 {
+        parts.push(format!("{}", format!("{fine} correct").green()));
+    }
+    parts.join(", ")
+}
+
+/// One line a finding, the versions of MQTT together.
+fn findings(out: &mut String, matrix: &Matrix, place: &Place) -> std::fmt::Result {
+    for fetch in matrix.fetches.iter().take(5) {
+        writeln!(
+            out,
+            "{} the verifier followed a header of the token: {} asked for {}",
+            "FETCH".red().bold(),
+            fetch.from,
+            fetch.path
+        )?;
+    }
+    for severity in SEVERITIES.map(crate::token::Severity::name) {
+        let of = |wanted: &dyn Fn(&Cell) -> bool| -> BTreeMap<String, Vec<&Cell>> {
+            let mut found: BTreeMap<String, Vec<&Cell>> = BTreeMap::new();
+            for cell in matrix.cells.iter().filter(|cell| cell.severity == severity && wanted(cell))
+            {
+                found.entry(cell.defect.clone()).or_default().push(cell);
+            }
+            found
+        };
+        let wrong = of(&Cell::is_wrong);
+        let weak = of(&Cell::is_weak);
+        let title = if severity == "none" { "good tokens" } else { severity };
+        if wrong.is_empty() && weak.is_empty() {
+            continue;
+        }
+        writeln!(out, "{}", title.bold())?;
+        for (name, cells) in &wrong {
+            line(out, name, cells, "")?;
+            writeln!(out, "      {} --only {name}", place.replay)?;
+        }
+        for (name, cells) in &weak {
+            line(out, name, cells, "weak by configuration, ")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut String, name: &str, cells: &[&Cell], prefix: &str) -> std::fmt::Result {
+    let (summary, source) = defect(name).map_or(("", ""), |defect| (defect.summary, defect.source));
+    // Versions whose answers are the same stand together.
+    let mut answers: Vec<(String, Vec<&str>)> = Vec::new();
+    for cell in cells {
+        let times = match (cell.attempts, cell.false_accepts) {
+            (2.., accepted @ 1..) => format!(", {accepted} of {}", count(cell.attempts)),
+            _ => String::new(),
+        };
+        let verdict =
+            if prefix.is_empty() { cell.verdict.replace('_', " ") } else { String::new() };
+        let answer = match (cell.outcome.as_str(), cell.code.as_u64()) {
+            ("accepted", _) => "accepted".to_owned(),
+            (outcome, Some(code)) if cell.protocol == 5 => format!("{outcome} 0x{code:02X}"),
+            (outcome, _) => format!("{outcome} {}", cell.code.to_string().trim_matches('"')),
+        };
+        let said =
+            [verdict, format!("{answer}{times}")].into_iter().filter(|part| !part.is_empty());
+        let said = said.collect::<Vec<_>>().join(": ");
+        match answers.iter_mut().find(|(known, _)| *known == said) {
+            Some((_, versions)) => versions.push(cell.version()),
+            None => answers.push((said, vec![cell.version()])),
+        }
+    }
+    let answers: Vec<String> = answers
+        .iter()
+        .map(|(said, versions)| format!("{said} (MQTT {})", versions.join(", ")))
+        .collect();
+    let answers = format!("{prefix}{}", answers.join("; "));
+    let answers =
+        if prefix.is_empty() { answers.red().to_string() } else { answers.yellow().to_string() };
+    writeln!(out, "  {name}: {answers}\n      {summary} [{source}]")
+}
+
+/// What says nothing, by outcome and code.
+fn not_judged(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
+    if matrix.state == State::RefusesAll || matrix.state == State::Unsteady {
+        return Ok(());
+    }
+    let mut by_answer: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for cell in matrix.cells.iter().filter(|cell| cell.verdict == "not_judged") {
+        let code = cell.code.to_string();
+        let answer = format!("{} {}", cell.outcome, code.trim_matches('"'));
+        by_answer.entry(answer).or_default().push(format!("{} ({})", cell.defect, cell.version()));
+    }
+    for (answer, cells) in by_answer {
+        let shown = if cells.len() > 6 {
+            format!("{} and {} more", cells[..6].join(", "), cells.len() - 6)
+        } else {
+            cells.join(", ")
+        };
+        writeln!(out, "not judged, {answer}: {shown}")?;
+        if answer.contains("138") || answer.contains("151") || answer.contains("159") {
+            writeln!(
+                out,
+                "  the broker bans or limits clients (0x8A, 0x97, 0x9F): cells after that say nothing"
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn background(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
+    let Some(background) = &matrix.background else { return Ok(()) };
+    let time = |of: &Option<crate::results::Percentile>| {
+        of.as_ref().map_or_else(|| "-".into(), percentile)
+    };
+    writeln!(
+        out,
+        "good clients meanwhile: {} of {} accepted, connack p50 {}, p99 {}",
+        count(background.accepted),
+        count(background.attempts),
+        time(&background.connack_p50_us),
+        time(&background.connack_p99_us)
+    )
+}
+
+/// How sure nothing is: a rate, never a bare zero.
+fn bound(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
+    match matrix.upper_bound_95 {
+        Some(bound) => writeln!(
+            out,
+            "bad tokens accepted: none of {} that must be refused; at 95 % confidence at most {} of them",
+            count(matrix.bad_judged),
+            share(bound)
+        ),
+        None if matrix.false_accepts > 0 => writeln!(
+            out,
+            "bad tokens accepted: {} of {} that must be refused",
+            count(matrix.false_accepts),
+            count(matrix.bad_judged)
+        ),
+        None => Ok(()),
+    }
+}
+
+/// A share as people say it: `1 in 1 234`.
+fn share(rate: f64) -> String {
+    format!("1 in {}", count((1.0 / rate).floor().max(1.0) as u64))
+}
+
+/// What was not sent, by reason.
+fn skipped(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for skipped in &matrix.skipped {
+        let names = by_reason.entry(&skipped.reason).or_default();
+        if !names.contains(&skipped.defect.as_str()) {
+            names.push(&skipped.defect);
+        }
+    }
+    for (reason, names) in by_reason {
+        writeln!(out, "{}", format!("skipped, {reason}: {}", names.join(", ")).dimmed())?;
+    }
+    Ok(())
+}
+
+fn conclusion(
+    out: &mut String,
+    matrix: &Matrix,
+    summary: &Summary,
+    place: &Place,
+) -> std::fmt::Result {
+    let verdict = |name: &str| matrix.cells.iter().filter(|cell| cell.verdict == name).count();
+    let weak = matrix.cells.iter().filter(|cell| cell.is_weak()).count();
+    let words = format!(
+        "{} correct, {} false accepts, {} false rejects, {} wrong reasons, {weak} weak by configuration, {} not judged",
+        verdict("correct") - weak,
+        verdict("false_accept"),
+        verdict("false_reject"),
+        verdict("wrong_reason"),
+        verdict("not_judged"),
+    );
+    let is_red = matrix.cells.iter().any(Cell::is_wrong) || !matrix.fetches.is_empty();
+    let words = if is_red { words.red().to_string() } else { words.green().to_string() };
+    writeln!(out, "\n{}", words.bold())?;
+    for reason in summary.validity.reasons.iter().filter(|_| summary.validity.verdict != "valid") {
+        writeln!(out, "{}: {reason}", summary.validity.verdict)?;
+    }
+    writeln!(out, "matrix.csv, matrix.json and the rest: {}", place.folder)
+}

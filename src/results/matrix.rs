@@ -1,0 +1,441 @@
+//! `matrix.json` and `matrix.csv`: every cell of a matrix, judged by the broker's promises and strictly.
+
+use std::{fs, path::Path, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Folder, Percentile, PhaseStats, summary::FORMAT};
+use crate::{
+    attempt::{Code, Outcome, Phase},
+    canary::Fetch,
+    error::{Error, Result},
+    measure::{Measurements, Tally},
+    plan::{Plan, cells::Cells},
+    policy::Policy,
+    token::{Kind, Severity},
+    verdict::{Expectation, Judge, Validity, Verdict},
+};
+
+/// Columns of `matrix.csv`.
+const COLUMNS: [&str; 14] = [
+    "defect",
+    "group",
+    "protocol",
+    "expected",
+    "strict_expected",
+    "outcome",
+    "code",
+    "verdict",
+    "severity",
+    "attempts",
+    "false_accepts",
+    "latency_p50_us",
+    "strict_verdict",
+    "upper_bound_95",
+];
+
+/// The result of a matrix.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
+pub struct Matrix {
+    pub format: u32,
+    pub partial: bool,
+    pub target: String,
+    pub profile: String,
+    /// What is to be known before any cell: `judged`, `accepts_all`, `refuses_all`, `unsteady` or `silent`.
+    pub state: State,
+    pub cells: Vec<Cell>,
+    pub skipped: Vec<Skipped>,
+    /// Versions of MQTT that the broker does not speak, by its policy.
+    pub unspoken: Vec<u8>,
+    /// Requests to the canary: headers that were followed.
+    pub fetches: Vec<Fetch>,
+    /// The good clients that came meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<Background>,
+    /// Bad tokens that were judged, and how many of them were accepted.
+    pub bad_judged: u64,
+    pub false_accepts: u64,
+    /// The share of bad tokens that may be accepted, at 95 % confidence, where none was.
+    pub upper_bound_95: Option<f64>,
+}
+
+/// What is to be known of a broker before any cell.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Its cells say what they say.
+    Judged,
+    /// It lets everybody in.
+    AcceptsAll,
+    /// It lets nobody in, with good tokens neither.
+    RefusesAll,
+    /// It let good tokens in at first, and not later, or the other way round.
+    Unsteady,
+    /// It judged no token at all.
+    Silent,
+}
+
+/// One cell: an entry of the catalogue in one version of MQTT.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
+pub struct Cell {
+    pub defect: String,
+    pub group: String,
+    pub protocol: u8,
+    pub expected: String,
+    pub strict_expected: String,
+    pub outcome: String,
+    /// A number that was sent, or a word.
+    pub code: Value,
+    pub verdict: String,
+    pub severity: String,
+    pub attempts: u64,
+    pub false_accepts: u64,
+    pub latency_p50_us: Option<Percentile>,
+    pub strict_verdict: String,
+    /// The share of such tokens that may be accepted, at 95 % confidence, where none was.
+    pub upper_bound_95: Option<f64>,
+}
+
+/// An entry that was not sent.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Skipped {
+    pub defect: String,
+    pub protocol: u8,
+    pub reason: String,
+}
+
+/// The good clients of a background.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Background {
+    pub attempts: u64,
+    pub accepted: u64,
+    pub connack_p50_us: Option<Percentile>,
+    pub connack_p99_us: Option<Percentile>,
+}
+
+impl Cell {
+    /// Whether the broker keeps a promise by letting in what no broker should.
+    pub fn is_weak(&self) -> bool {
+        self.verdict == "correct" && self.strict_verdict == "false_accept"
+    }
+
+    /// Whether the broker breaks its promise.
+    pub fn is_wrong(&self) -> bool {
+        ["false_accept", "false_reject", "wrong_reason"].contains(&self.verdict.as_str())
+    }
+
+    /// Whether it is a good token.
+    pub fn is_control(&self) -> bool {
+        self.group == "control"
+    }
+
+    /// The version of MQTT in words.
+    pub fn version(&self) -> &'static str {
+        version(self.protocol)
+    }
+}
+
+/// A version of MQTT in words.
+pub fn version(protocol: u8) -> &'static str {
+    if protocol == 5 { "5.0" } else { "3.1.1" }
+}
+
+/// The largest rate of an event that `tries` without one leave at 95 % confidence: about 3 / tries.
+///
+/// Hanley, Lippman-Hand: If nothing goes wrong, is everything all right? JAMA 249 (1983). The exact form, which is also
+/// right for few tries: 1 - 0.05^(1 / tries).
+pub fn upper_bound(tries: u64) -> Option<f64> {
+    (tries > 0).then(|| 1.0 - 0.05_f64.powf(1.0 / tries as f64))
+}
+
+/// How bad a verdict is: of several, the worst is the cell's.
+fn rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::FalseAccept => 5,
+        Verdict::FalseReject => 4,
+        Verdict::WrongReason => 3,
+        Verdict::NotJudged => 2,
+        Verdict::Indeterminate => 1,
+        Verdict::Correct => 0,
+    }
+}
+
+impl Matrix {
+    /// What the measurements say of a plan's cells.
+    pub fn new(plan: &Plan, cells: &Cells, all: &Measurements, fetches: Vec<Fetch>) -> Self {
+        let tallies = all.tallies();
+        let timeout = plan.load().connect_timeout;
+        let labels: Vec<&str> = plan.brokers.iter().map(|broker| broker.label.as_str()).collect();
+        let mut matrix = Self {
+            format: FORMAT,
+            partial: true,
+            target: labels.join(", "),
+            profile: plan.policy.profile.clone(),
+            state: State::Judged,
+            cells: Vec::new(),
+            skipped: cells
+                .skipped
+                .iter()
+                .map(|skipped| Skipped {
+                    defect: skipped.defect.to_owned(),
+                    protocol: skipped.protocol.into(),
+                    reason: skipped.reason.clone(),
+                })
+                .collect(),
+            unspoken: cells.unspoken.iter().map(|protocol| (*protocol).into()).collect(),
+            fetches,
+            background: None,
+            bad_judged: 0,
+            false_accepts: 0,
+            upper_bound_95: None,
+        };
+        for (at, kind) in plan.mould.kinds.iter().enumerate() {
+            let own: Vec<(Tally, u64)> =
+                tallies.iter().filter(|(tally, _)| tally.kind == at).copied().collect();
+            if cells.background == Some(at) {
+                matrix.background = Some(background(&own, all, at, timeout));
+                continue;
+            }
+            match cell(kind, &own, &strict_judge(plan, kind), strictly(cells, at, kind)) {
+                Some(mut cell) => {
+                    let latency = all.latency(Phase::Connack, Some(at), None, None);
+                    cell.latency_p50_us = PhaseStats::new(&latency, timeout.as_nanos() as u64)
+                        .map(|stats| stats.p50_us);
+                    matrix.cells.push(cell);
+                }
+                None => matrix.skipped.push(Skipped {
+                    defect: kind.defect.name.to_owned(),
+                    protocol: kind.protocol.into(),
+                    reason: "the run ended before it was answered".to_owned(),
+                }),
+            }
+        }
+        let tried = matrix.cells.iter().filter(|cell| cell.expected == "refuse");
+        let judged = tried.clone().filter(|cell| cell.verdict != "not_judged");
+        matrix.bad_judged = judged.map(|cell| cell.attempts).sum();
+        matrix.false_accepts = tried.map(|cell| cell.false_accepts).sum();
+        matrix.state = state(&matrix.cells, &tallies, plan);
+        matrix.withdraw();
+        matrix.upper_bound_95 =
+            if matrix.false_accepts == 0 { upper_bound(matrix.bad_judged) } else { None };
+        matrix
+    }
+
+    /// Refusals of a broker that refuses good tokens too say nothing about bad ones.
+    fn withdraw(&mut self) {
+        if !matches!(self.state, State::RefusesAll | State::Unsteady) {
+            return;
+        }
+        for cell in &mut self.cells {
+            if !cell.is_control() && cell.outcome != "accepted" && cell.verdict != "not_judged" {
+                "not_judged".clone_into(&mut cell.verdict);
+                "not_judged".clone_into(&mut cell.strict_verdict);
+                self.bad_judged -= if cell.expected == "refuse" { cell.attempts } else { 0 };
+                cell.upper_bound_95 = None;
+            }
+        }
+    }
+
+    /// Reads the matrix of a run folder.
+    ///
+    /// # Errors
+    /// When there is none, or one of another format.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join("matrix.json");
+        let wrong = |what: String| Error::usage(format!("`{}` {what}", path.display()));
+        let text = fs::read_to_string(&path).map_err(|error| {
+            wrong(format!("can't be read: {error}")).hint("`tokenstorm matrix` writes one")
+        })?;
+        let matrix: Self =
+            serde_json::from_str(&text).map_err(|error| wrong(format!("is no matrix: {error}")))?;
+        if matrix.format > FORMAT {
+            return Err(wrong(format!(
+                "has format {}, and this program reads up to {FORMAT}",
+                matrix.format
+            )));
+        }
+        Ok(matrix)
+    }
+
+    /// Writes both files.
+    ///
+    /// # Errors
+    /// When they can't be written.
+    pub fn write(&self, folder: &Folder) -> Result<()> {
+        folder.json("matrix.json", self)?;
+        let failed = |error: csv::Error| Error::not_measured(format!("matrix.csv: {error}"));
+        let mut rows = csv::Writer::from_writer(Vec::new());
+        rows.write_record(COLUMNS).map_err(failed)?;
+        for cell in &self.cells {
+            let code = cell.code.as_str().map_or_else(|| cell.code.to_string(), str::to_owned);
+            let p50 = cell.latency_p50_us.as_ref().map(ToString::to_string).unwrap_or_default();
+            let bound = cell.upper_bound_95.map(|bound| format!("{bound:.3e}")).unwrap_or_default();
+            let row = [
+                cell.defect.as_str(),
+                &cell.group,
+                &cell.protocol.to_string(),
+                &cell.expected,
+                &cell.strict_expected,
+                &cell.outcome,
+                &code,
+                &cell.verdict,
+                &cell.severity,
+                &cell.attempts.to_string(),
+                &cell.false_accepts.to_string(),
+                &p50,
+                &cell.strict_verdict,
+                &bound,
+            ];
+            rows.write_record(row).map_err(failed)?;
+        }
+        let bytes = rows
+            .into_inner()
+            .map_err(|error| Error::not_measured(format!("matrix.csv: {error}")))?;
+        folder.replace("matrix.csv", &bytes)
+    }
+}
+
+/// What a strict broker must do with a kind, in its own time.
+fn strictly(cells: &Cells, at: usize, kind: &Kind) -> impl Fn(&Judge) -> Expectation {
+    let must = cells.strict[at];
+    // Any length of life that is no moment.
+    let (from, until) = kind.recipe.good_in(0, Duration::from_hours(1));
+    move |judge| judge.expectation(must, Validity { from, until }, 0, 0)
+}
+
+fn strict_judge(plan: &Plan, kind: &Kind) -> Judge {
+    // Its leeway and checks are what matters: codes are the broker's own to choose.
+    let strict = Policy { leeway: Duration::ZERO, checks: all_checks(), ..plan.policy.clone() };
+    Judge::new(&strict, kind.protocol, Duration::ZERO)
+}
+
+/// Both time claims count.
+fn all_checks() -> Vec<crate::scenario::Check> {
+    vec![crate::scenario::Check::Exp, crate::scenario::Check::Nbf]
+}
+
+/// The worst that was seen of a kind; `None` where nothing was.
+fn cell(
+    kind: &Kind,
+    tallies: &[(Tally, u64)],
+    strict: &Judge,
+    strictly: impl Fn(&Judge) -> Expectation,
+) -> Option<Cell> {
+    let (worst, _) = tallies.iter().max_by_key(|(tally, count)| (rank(tally.verdict), *count))?;
+    let count = |wanted: &dyn Fn(&Tally) -> bool| -> u64 {
+        tallies.iter().filter(|(tally, _)| wanted(tally)).map(|(_, count)| count).sum()
+    };
+    let attempts = count(&|_| true);
+    let false_accepts = count(&|tally| tally.verdict == Verdict::FalseAccept);
+    let judged = count(&|tally| tally.verdict != Verdict::NotJudged);
+    let is_bad = matches!(worst.expected, Expectation::Refuse(_));
+    let strict_expected = strictly(strict);
+    let strict_verdict = match strict.verdict(strict_expected, worst.outcome) {
+        // Which code a refusal has is judged once, by the broker's own promise.
+        Verdict::WrongReason => Verdict::Correct,
+        verdict => verdict,
+    };
+    Some(Cell {
+        defect: kind.defect.name.to_owned(),
+        group: kind.defect.group_name().to_owned(),
+        protocol: kind.protocol.into(),
+        expected: worst.expected.name().to_owned(),
+        strict_expected: strict_expected.name().to_owned(),
+        outcome: worst.outcome.name().to_owned(),
+        code: match worst.outcome.code() {
+            Code::Byte(byte) => byte.into(),
+            Code::Status(status) => status.into(),
+            Code::Word(word) => word.into(),
+        },
+        verdict: worst.verdict.name().to_owned(),
+        severity: kind.defect.severity.name().to_owned(),
+        attempts,
+        false_accepts,
+        latency_p50_us: None,
+        strict_verdict: strict_verdict.name().to_owned(),
+        upper_bound_95: if is_bad && false_accepts == 0 { upper_bound(judged) } else { None },
+    })
+}
+
+fn background(
+    tallies: &[(Tally, u64)],
+    all: &Measurements,
+    kind: usize,
+    timeout: Duration,
+) -> Background {
+    let stats = PhaseStats::new(
+        &all.latency(Phase::Connack, Some(kind), None, None),
+        timeout.as_nanos() as u64,
+    );
+    let accepted = tallies.iter().filter(|(tally, _)| tally.outcome == Outcome::Accepted);
+    Background {
+        attempts: tallies.iter().map(|(_, count)| count).sum(),
+        accepted: accepted.map(|(_, count)| count).sum(),
+        connack_p50_us: stats.as_ref().map(|stats| stats.p50_us.clone()),
+        connack_p99_us: stats.map(|stats| stats.p99_us),
+    }
+}
+
+/// The share of bad tokens from which on a broker counts as one that lets all in: a few may break a rule of MQTT.
+const NEARLY_ALL: f64 = 0.9;
+
+/// What is to be known before any cell.
+fn state(cells: &[Cell], tallies: &[(Tally, u64)], plan: &Plan) -> State {
+    let is_answer =
+        |cell: &&Cell| matches!(cell.outcome.as_str(), "accepted" | "refused" | "closed");
+    if !cells.iter().any(|cell| is_answer(&cell)) {
+        return State::Silent;
+    }
+    let fresh = |wanted: fn(Verdict) -> bool| -> u64 {
+        let own =
+            tallies.iter().filter(|(tally, _)| plan.mould.kinds[tally.kind].defect.name == "fresh");
+        own.filter(|(tally, _)| wanted(tally.verdict)).map(|(_, count)| count).sum()
+    };
+    let good = fresh(|verdict| verdict == Verdict::Correct);
+    let bad = fresh(|verdict| verdict == Verdict::FalseReject);
+    let controls = cells.iter().filter(|cell| cell.is_control());
+    let has_accepted = controls.clone().any(|cell| cell.outcome == "accepted");
+    if good == 0 && bad > 0 && !has_accepted {
+        return State::RefusesAll;
+    }
+    let wrong = cells.iter().filter(|cell| cell.strict_expected == "refuse");
+    let accepted = wrong.clone().filter(|cell| cell.outcome == "accepted").count();
+    let wrong = wrong.count();
+    if wrong >= 3 && accepted as f64 >= wrong as f64 * NEARLY_ALL {
+        return State::AcceptsAll;
+    }
+    if good > 0 && bad > 0 {
+        return State::Unsteady;
+    }
+    State::Judged
+}
+
+/// Severities from the worst down.
+pub const SEVERITIES: [Severity; 6] = [
+    Severity::Critical,
+    Severity::High,
+    Severity::Medium,
+    Severity::Low,
+    Severity::Info,
+    Severity::None,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::upper_bound;
+
+    #[test]
+    fn the_upper_bound_is_the_rule_of_three_where_that_holds() {
+        for tries in [100, 1000, 30_000] {
+            let bound = upper_bound(tries).unwrap();
+            assert!((bound * tries as f64 - 3.0).abs() < 0.05, "{tries}: {bound}");
+        }
+        assert!((upper_bound(1).unwrap() - 0.95).abs() < 1e-9, "one try says next to nothing");
+        assert_eq!(upper_bound(0), None);
+    }
+}

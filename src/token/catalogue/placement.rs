@@ -1,0 +1,149 @@
+//! No token, or not where the broker looks for it, or not as it should stand there.
+
+use super::{
+    Severity::{Critical, Info, Low, Medium},
+    Situation,
+    entry::Defect,
+    when::refused_if,
+};
+use crate::{
+    oracle::{Bound, Fault},
+    scenario::{Group, OnAnonymous, Protocol, TokenIn},
+    token::recipe::{Also, Form, GOOD, Must, Placing, Recipe, Refusal, Twist},
+};
+
+const PLACEMENT: Defect = Defect {
+    group: Some(Group::Placement),
+    severity: Medium,
+    must: |_| Must::Refuse(Group::Placement.into()),
+    ..Defect::BASE
+};
+
+/// The token is elsewhere, and what stands in its place is no token.
+macro_rules! elsewhere {
+    ($name:literal, $placing:ident, $also:ident, $inapplicable:expr, $summary:literal) => {
+        Defect {
+            name: $name,
+            summary: $summary,
+            source: "mosquitto-go-auth: user name; EMQX: password",
+            build: |_| Recipe { placing: Placing::$placing, ..GOOD },
+            faults: &[Fault::Segments],
+            must: |_| Must::Refuse(Refusal { group: Group::Placement, also: Also::$also }),
+            inapplicable: $inapplicable,
+            ..PLACEMENT
+        }
+    };
+}
+
+/// Something stands around or in a good token that HTTP or a shell would have there.
+macro_rules! dressed {
+    ($name:literal, $change:expr, $fault:ident, $summary:literal, $source:literal) => {
+        Defect {
+            name: $name,
+            summary: $summary,
+            severity: Info,
+            source: $source,
+            build: |_| Recipe { twist: Twist::Token($change), ..GOOD },
+            faults: &[Fault::$fault],
+            ..PLACEMENT
+        }
+    };
+}
+
+fn only_in_password(at: &Situation<'_>) -> Option<&'static str> {
+    (at.token_in == TokenIn::Username).then_some("the token is the user name: there is no password")
+}
+
+fn only_v5(at: &Situation<'_>) -> Option<&'static str> {
+    (at.protocol == Protocol::V4).then_some("MQTT 3.1.1 has no properties")
+}
+
+pub(super) static DEFECTS: [Defect; 11] = [
+    Defect {
+        name: "no_credentials",
+        summary: "neither user name nor password",
+        severity: Critical,
+        source: "MQTT 3.1.1, 3.1.2.8",
+        build: |_| Recipe { form: Form::Nothing, ..GOOD },
+        faults: &[Fault::NoToken],
+        must: |at| match at.policy.anonymous {
+            OnAnonymous::Accept => Must::AcceptInTime,
+            OnAnonymous::Refuse => Must::Refuse(Group::Placement.into()),
+        },
+        ..PLACEMENT
+    },
+    Defect {
+        name: "empty_password",
+        summary: "a user name and a password of length 0",
+        severity: Critical,
+        source: "MQTT 3.1.1, 3.1.3.5",
+        build: |_| Recipe { form: Form::Bytes(b""), ..GOOD },
+        faults: &[Fault::NoToken],
+        inapplicable: only_in_password,
+        ..PLACEMENT
+    },
+    Defect {
+        name: "no_username",
+        summary: "a good token in the password, without a user name",
+        severity: Low,
+        source: "MQTT 3.1.1, 3.1.2-22; MQTT 5.0, 3.1.2.9",
+        build: |_| Recipe { placing: Placing::NoUsername, ..GOOD },
+        faults: &[Fault::NoUsername, Fault::Username],
+        must: |at| match at.protocol {
+            Protocol::V4 => Must::Refuse(Refusal { group: Group::Placement, also: Also::Close }),
+            Protocol::V5 => {
+                let is_bound = at.expected.bound.values().any(|bound| *bound == Bound::Username);
+                refused_if(is_bound, Group::Placement, "MQTT 5.0 allows a password alone")
+            }
+        },
+        inapplicable: only_in_password,
+        ..PLACEMENT
+    },
+    elsewhere!(
+        "in_other_field",
+        OtherField,
+        Nothing,
+        |_| None,
+        "the token is in the user name where it belongs into the password, or the other way round"
+    ),
+    elsewhere!("in_client_id", ClientId, ClientId, |_| None, "the token is in the client id"),
+    elsewhere!(
+        "in_user_property",
+        UserProperty,
+        Nothing,
+        only_v5,
+        "the token is in a user property"
+    ),
+    elsewhere!("in_will", Will, Nothing, |_| None, "the token is in the payload of the will"),
+    Defect {
+        name: "unknown_method",
+        summary: "a good token, and an authentication method that nobody knows",
+        source: "MQTT 5.0, 4.12.0-1",
+        build: |_| Recipe { placing: Placing::UnknownMethod, ..GOOD },
+        faults: &[Fault::Method],
+        must: |_| Must::Refuse(Refusal { group: Group::Placement, also: Also::BadMethod }),
+        inapplicable: only_v5,
+        ..PLACEMENT
+    },
+    dressed!(
+        "bearer_prefix",
+        |token| *token = [&b"Bearer "[..], token].concat(),
+        Prefix,
+        "`Bearer ` stands before a good token",
+        "RFC 6750, 2.1, which is of HTTP"
+    ),
+    dressed!(
+        "quoted",
+        |token| *token = [&b"\""[..], token, b"\""].concat(),
+        Quoted,
+        "a good token stands between quotation marks",
+        "field practice"
+    ),
+    dressed!(
+        "percent_encoded",
+        |token| *token = String::from_utf8_lossy(token).replace('.', "%2E").into_bytes(),
+        PercentEncoded,
+        "the dots of a good token are percent-encoded",
+        "RFC 3986, 2.1"
+    ),
+];

@@ -1,0 +1,92 @@
+//! Where CONNECT has a token: the fields of one client.
+
+use super::{
+    mint::Password,
+    recipe::{Placing, Recipe},
+    template::Names,
+};
+use crate::scenario::TokenIn;
+
+/// The authentication method that nobody knows.
+pub const UNKNOWN_METHOD: &[u8] = b"TOKENSTORM-UNKNOWN";
+
+/// Buffers for the names of a client, kept from one to the next.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    name: Vec<u8>,
+    user: Vec<u8>,
+}
+
+/// What a client brings in its CONNECT.
+#[derive(Clone, Copy, Debug)]
+pub struct Brought<'a> {
+    /// Client id.
+    pub client_id: &'a [u8],
+    /// User name, where there is one.
+    pub username: Option<&'a [u8]>,
+    /// Password, where there is one.
+    pub password: Option<&'a [u8]>,
+    /// Authentication Method, where there is one.
+    pub method: Option<&'static [u8]>,
+    /// The value of the user property `token`, where there is one.
+    pub property: Option<&'a [u8]>,
+    /// The payload of the will, where there is one.
+    pub will: Option<&'a [u8]>,
+}
+
+impl Scratch {
+    /// What client `n` brings; `token` is what was minted for it.
+    pub fn fields<'a>(
+        &'a mut self,
+        names: &Names,
+        recipe: &Recipe,
+        token_in: TokenIn,
+        n: u64,
+        (password, token): (Password, &'a [u8]),
+    ) -> Brought<'a> {
+        let Self { name, user } = self;
+        name.clear();
+        user.clear();
+        names.client_id.render(n, name);
+        names.username.render(n, user);
+        match recipe.placing {
+            Placing::ClientIdWith(more) => name.extend_from_slice(more.as_bytes()),
+            Placing::ClientIdIs(other) => other.as_bytes().clone_into(name),
+            Placing::UsernameIs(other) => other.as_bytes().clone_into(user),
+            Placing::NoClientId => name.clear(),
+            _ => {}
+        }
+        let own = match (password, token_in) {
+            (Password::Absent, _) => (None, None),
+            (Password::Given, TokenIn::Password) => (Some(user.as_slice()), Some(token)),
+            (Password::Given, TokenIn::Username) => (Some(token), None),
+        };
+        let (client_id, (username, password)) = match (recipe.placing, token_in) {
+            (Placing::NoUsername, _) => (name.as_slice(), (None, Some(token))),
+            (Placing::OtherField, TokenIn::Username) => {
+                (name.as_slice(), (Some(user.as_slice()), Some(token)))
+            }
+            // Some password has to be there: one that is missing is another defect.
+            (Placing::OtherField, TokenIn::Password) => {
+                (name.as_slice(), (Some(token), Some(OTHER_PASSWORD)))
+            }
+            (Placing::ClientId, _) => (token, (Some(user.as_slice()), Some(OTHER_PASSWORD))),
+            (Placing::UserProperty | Placing::Will, _) => {
+                (name.as_slice(), (Some(user.as_slice()), Some(OTHER_PASSWORD)))
+            }
+            _ => (name.as_slice(), own),
+        };
+        let when = |placing| (recipe.placing == placing).then_some(token);
+        Brought {
+            client_id,
+            username,
+            password,
+            method: (recipe.placing == Placing::UnknownMethod).then_some(UNKNOWN_METHOD),
+            property: when(Placing::UserProperty),
+            will: when(Placing::Will),
+        }
+    }
+}
+
+/// What is in the password where the token is elsewhere.
+const OTHER_PASSWORD: &[u8] = b"see-elsewhere";

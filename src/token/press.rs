@@ -1,0 +1,207 @@
+//! What is made ready of a kind of token, once a thread: header, claims compiled into pieces, signer.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Map, Value};
+
+use super::{
+    Kind,
+    jwe::Envelope,
+    mint::{Mould, Press, append_base64},
+    mixed,
+    recipe::{Bearer, Exp, Form, Kid, Signer, Twist},
+    template::{Names, Piece, compile_claims},
+};
+use crate::{
+    error::{Error, Result},
+    key::SigningKey,
+};
+
+/// Makes a kind ready.
+pub(super) fn press(kind: &Kind, mould: &Mould) -> Result<Press> {
+    let recipe = kind.recipe;
+    let own = kind.key.map(|index| &mould.keys[index]);
+    let signer = match recipe.signer {
+        Signer::None => None,
+        Signer::Own => own,
+        other => mould
+            .derived
+            .iter()
+            .find(|(key, signer, _)| Some(*key) == kind.key && *signer == other)
+            .map(|(.., key)| key),
+    };
+    if recipe.signer != Signer::None && kind.key.is_some() && signer.is_none() {
+        return Err(Error::not_measured(format!("nobody can sign `{}`", kind.label)));
+    }
+    let mut header = header(kind, mould, own, signer)?;
+    if let Twist::Header(change) = recipe.twist {
+        change(&mut header);
+    }
+    let mut prefix = Vec::new();
+    append_base64(&header, &mut prefix);
+    if let Twist::HeaderText(change) = recipe.twist {
+        change(&mut prefix);
+    }
+    prefix.push(b'.');
+    Ok(Press {
+        recipe,
+        header,
+        prefix,
+        payload: payload(kind, mould)?,
+        signer: signer.map(SigningKey::signer).transpose()?,
+        raw: match recipe.twist {
+            Twist::Block(_) => own.and_then(SigningKey::raw_rsa),
+            _ => None,
+        },
+        envelope: match (recipe.form, own) {
+            (Form::Jwe(how), Some(key)) => Some(Envelope::new(how, key)?),
+            _ => None,
+        },
+    })
+}
+
+/// The JSON of a header.
+fn header(
+    kind: &Kind,
+    mould: &Mould,
+    own: Option<&SigningKey>,
+    signer: Option<&SigningKey>,
+) -> Result<Vec<u8>> {
+    let recipe = &kind.recipe;
+    let mut header = Map::new();
+    // A key of another curve signs under the name of the right algorithm.
+    let named = if recipe.signer == Signer::OtherCurve { own } else { signer };
+    let algorithm = named.map_or_else(|| "none".to_owned(), |key| key.algorithm.to_string());
+    header.insert("alg".into(), algorithm.into());
+    header.insert("typ".into(), "JWT".into());
+    let kid = match recipe.kid {
+        Kid::Own => own.and_then(|key| key.kid.clone()),
+        Kid::Unknown => Some(format!("unknown-{:08x}", mixed(mould.seed, 0) as u32)),
+        Kid::Text(text) => Some(text.to_owned()),
+        Kid::Long(length) => Some("k".repeat(length)),
+        Kid::OfAnother => {
+            let others = mould.keys.iter().enumerate().filter(|(at, _)| Some(*at) != kind.key);
+            others.filter_map(|(_, key)| key.kid.clone()).next()
+        }
+        Kid::Absent => None,
+    };
+    if let Some(kid) = kid {
+        header.insert("kid".into(), kid.into());
+    }
+    for (name, text) in recipe.header {
+        let mut text = text.replace("$canary", &mould.canary);
+        if let (true, Some(key)) = (text.contains("$jwk"), signer) {
+            text = text.replace("$jwk", &key.public_jwk().to_string());
+        }
+        if let (true, Some(key)) = (text.contains("$x5c"), signer) {
+            text = text.replace("$x5c", &STANDARD.encode(key.self_signed()?));
+        }
+        set(&mut header, name, &text)?;
+    }
+    Ok(Value::Object(header).to_string().into_bytes())
+}
+
+/// Sets a member to a JSON text; an empty one takes it out.
+fn set(object: &mut Map<String, Value>, name: &str, text: &str) -> Result<()> {
+    if text.is_empty() {
+        // Not `remove`, which would put the last member in its place.
+        object.shift_remove(name);
+        return Ok(());
+    }
+    let value = serde_json::from_str(text)
+        .map_err(|error| Error::usage(format!("the catalogue's `{name}` is no JSON: {error}")))?;
+    object.insert(name.to_owned(), value);
+    Ok(())
+}
+
+/// The claims of a kind, compiled.
+fn payload(kind: &Kind, mould: &Mould) -> Result<Vec<Piece>> {
+    let recipe = &kind.recipe;
+    let mut claims = mould.claims.clone();
+    let edited = |name: &str| recipe.claims.iter().any(|(edited, _)| *edited == name);
+    if let Some(text) = recipe.bound {
+        for name in &mould.bound {
+            set(&mut claims, name, text)?;
+        }
+    }
+    claims.retain(|name, _| !edited(name));
+    let mut times = vec![("iat", Piece::IssuedAt)];
+    if recipe.exp != Exp::Absent {
+        times.push(("exp", Piece::Expires));
+    }
+    if recipe.nbf_after.is_some() {
+        times.push(("nbf", Piece::NotBefore));
+    }
+    times.push(("jti", Piece::TokenId));
+    times.retain(|(name, _)| !edited(name));
+    let mut texts = Vec::new();
+    for (name, text) in recipe.claims.iter().filter(|(_, text)| !text.is_empty()) {
+        texts.push((*name, timed(&filled(text, mould))));
+    }
+    compile_claims(&claims, &names_of(recipe.bearer, &mould.names), &texts, &times)
+}
+
+/// A text with the right values of claims put in.
+fn filled(text: &str, mould: &Mould) -> String {
+    let own = |name: &str| match mould.claims.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(several)) => {
+            several.first().and_then(Value::as_str).unwrap_or_default().to_owned()
+        }
+        _ => String::new(),
+    };
+    let escaped = |text: &str| {
+        let quoted = Value::from(text).to_string();
+        quoted[1..quoted.len() - 1].to_owned()
+    };
+    text.replace("$iss", &escaped(&own("iss")))
+        .replace("$ISS", &escaped(&own("iss").to_ascii_uppercase()))
+        .replace("$aud", &escaped(&own("aud")))
+}
+
+/// A text whose `$now+N` and `$now-N` are instants.
+fn timed(text: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    for (index, part) in text.split("$now").enumerate() {
+        let mut rest = part;
+        if index > 0 {
+            let sign = usize::from(part.starts_with(['+', '-']));
+            let digits =
+                part[sign..].bytes().take_while(|c| sign == 1 && c.is_ascii_digit()).count();
+            pieces.push(Piece::At(part[..sign + digits].parse().unwrap_or_default()));
+            rest = &part[sign + digits..];
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Literal(rest.as_bytes().to_vec()));
+        }
+    }
+    pieces
+}
+
+/// What the client is called in its claims.
+fn names_of(bearer: Bearer, own: &Names) -> Names {
+    let mut names = own.clone();
+    match bearer {
+        Bearer::Own => {}
+        Bearer::Another => {
+            names.client_id = own.client_id.of_another();
+            names.username = own.username.of_another();
+        }
+        Bearer::AnotherClientId => names.client_id = own.client_id.of_another(),
+        Bearer::AnotherUsername => names.username = own.username.of_another(),
+        Bearer::Capitals => names.client_id = own.client_id.in_capitals(),
+        Bearer::With(more) => names.client_id = own.client_id.with(more),
+        Bearer::UsernameIsClientId => names.username = own.client_id.clone(),
+        Bearer::ClientIdIsUsername => names.client_id = own.username.clone(),
+    }
+    names
+}
+
+/// Adds a member to the end of a JSON object.
+pub(super) fn add_member(object: &mut Vec<u8>, member: &[u8]) {
+    object.pop();
+    if object.last() != Some(&b'{') {
+        object.push(b',');
+    }
+    object.extend_from_slice(member);
+    object.push(b'}');
+}

@@ -1,0 +1,87 @@
+//! The whole catalogue, by every algorithm, as the oracle sees it: each token is wrong in the way it claims and in no other.
+#![expect(clippy::unwrap_used, reason = "a test that can't mint has failed")]
+
+use std::{collections::BTreeSet, path::Path};
+
+use tokenstorm::{
+    clock::SECOND,
+    host::Limits,
+    plan::{Plan, cells::Ask},
+    scenario::{Algorithm, Loaded, Overrides, parse},
+    token::{Minter, catalogue::all},
+};
+
+const NOW: i64 = 1_800_000_000 * SECOND as i64 + 123_456_789;
+
+fn scenario(algorithm: Algorithm, more: &str) -> Loaded {
+    let text = format!(
+        r#"
+name = "catalogue"
+[target]
+brokers = ["mqtt://127.0.0.1"]
+profile = "strict"
+[load]
+concurrency = 1
+clients = 1
+[identity]
+client_id = "storm-{{n}}"
+username = "user-{{n}}"
+[keys.main]
+algorithm = "{algorithm}"
+generate = true
+kid = "main"
+[token.claims]
+iss = "https://issuer.example"
+aud = "mqtt"
+sub = "{{client_id}}"
+clientid = "{{client_id}}"
+username = "{{username}}"
+[[mix]]
+token = "fresh"
+share = 1
+[policy]
+checks = ["exp", "nbf", "iss", "aud", "typ", "iat"]
+requires = ["exp"]
+binds = ["clientid", "username"]
+{more}
+"#
+    );
+    let scenario = parse(&text, &Overrides::default()).unwrap();
+    Loaded { path: Path::new("catalogue.toml").into(), scenario, overrides: Vec::new() }
+}
+
+fn plan(loaded: &Loaded) -> Plan {
+    Plan::matrix(loaded, &Limits::read(), &Ask::default()).unwrap()
+}
+
+#[test]
+fn every_token_of_every_algorithm_is_wrong_as_it_claims_and_in_no_other_way() {
+    let mut wrong = Vec::new();
+    let mut minted = BTreeSet::new();
+    for algorithm in Algorithm::ALL {
+        let second = if algorithm.is_hmac() { "ES256" } else { "HS256" };
+        let more =
+            format!("[keys.other]\nalgorithm = \"{second}\"\ngenerate = true\nkid = \"other\"\n");
+        let mut loaded = scenario(algorithm, &more);
+        loaded.scenario.token.key = Some("main".into());
+        let plan = plan(&loaded);
+        let mut minter = Minter::new(&plan.mould).unwrap();
+        for kind in 0..plan.mould.kinds.len() {
+            minted.insert(plan.mould.kinds[kind].defect.name);
+            // Of several lengths, so that each segment ends in all the ways that base64url knows.
+            for n in [0, 7, 42, 123_456] {
+                let mut token = Vec::new();
+                let (password, _) = minter.mint(kind, n, NOW, &mut token).unwrap();
+                assert!(token.len() <= 65_535, "{}", plan.mould.kinds[kind].label);
+                if let Err(error) = plan.examine((kind, n), NOW, (password, &token)) {
+                    wrong.push(format!("{algorithm}: {error}"));
+                }
+            }
+        }
+    }
+    wrong.dedup();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // What no single key shows: each entry is minted by some algorithm.
+    let all: BTreeSet<&str> = all().map(|defect| defect.name).collect();
+    assert_eq!(minted, all);
+}
