@@ -16,6 +16,9 @@ fn packets(criterion: &mut Criterion) {
             client_id: b"storm-12345",
             username: Some(b"user-12345"),
             password: Some(&token),
+            method: None,
+            property: None,
+            will: None,
         };
         let mut out = Vec::with_capacity(1024);
         criterion.bench_function(&format!("encode CONNECT {name}"), |bencher| {

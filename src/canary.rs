@@ -143,7 +143,7 @@ fn answer(request: Request, bait: &Bait) {
         (405, None, "")
     } else if let Some(start) = path.strip_suffix("/redirect") {
         (302, Header::from_bytes("Location", format!("{start}/jwks.json")).ok(), "")
-    } else if path.ends_with(".pem") {
+    } else if path.contains("/chain") {
         (
             200,
             Header::from_bytes("Content-Type", "application/pem-certificate-chain").ok(),

@@ -153,12 +153,14 @@ impl SigningKey {
     }
 
     /// An HMAC key with this secret: by the same algorithm where this is one.
+    #[must_use]
     pub fn with_secret(&self, secret: &[u8]) -> Self {
         let algorithm = if self.algorithm.is_hmac() { self.algorithm } else { Algorithm::HS256 };
         Self { algorithm, ..self.with(Material::Secret(secret.to_vec())) }
     }
 
     /// This key with another algorithm of its family.
+    #[must_use]
     pub fn with_algorithm(&self, algorithm: Algorithm) -> Self {
         Self { algorithm, ..self.with(self.material.clone()) }
     }

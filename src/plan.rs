@@ -35,7 +35,7 @@ use crate::{
         Arrivals, Load, LoadMode, Loaded, OnAnonymous, Protocol, Scenario, TokenIn, ValidityRule,
     },
     tls::Tls,
-    token::{fraction, mint::Mould, template::Names},
+    token::{Kind, fraction, mint::Mould, template::Names},
 };
 
 /// Parts the random numbers that choose a kind from those that choose arrivals.
@@ -195,18 +195,7 @@ impl Plan {
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
         let workers =
             scenario.load.workers.map_or((limits.cpus / 2).clamp(1, 16), usize::from).max(1);
-        let labels: Vec<&str> = kinds.iter().map(|kind| kind.label.as_str()).collect();
-        let urls: Vec<&str> = brokers.iter().map(|broker| broker.label.as_str()).collect();
-        let mut thresholds = Vec::new();
-        for (metric, conditions) in &scenario.thresholds {
-            if conditions.is_empty() {
-                return Err(Error::usage(format!("`thresholds.\"{metric}\"` holds no condition"))
-                    .hint("write `[\"p99 < 250ms\"]` or `[\"count == 0\"]`, or leave it out"));
-            }
-            for condition in conditions {
-                thresholds.push(Threshold::parse(metric, condition, &labels, &urls)?);
-            }
-        }
+        let thresholds = thresholds(scenario, &kinds, &brokers)?;
         let derived = kinds::derived(&kinds, &keys)?;
         if embedded {
             checks::warn_of_plugin(&policy, keys.len(), &mut warnings);
@@ -321,6 +310,23 @@ impl Plan {
     pub fn sources(&self) -> &[IpAddr] {
         &self.scenario.load.source_addresses
     }
+}
+
+/// Parses `[thresholds]`.
+fn thresholds(scenario: &Scenario, kinds: &[Kind], brokers: &[Broker]) -> Result<Vec<Threshold>> {
+    let labels: Vec<&str> = kinds.iter().map(|kind| kind.label.as_str()).collect();
+    let urls: Vec<&str> = brokers.iter().map(|broker| broker.label.as_str()).collect();
+    let mut thresholds = Vec::new();
+    for (metric, conditions) in &scenario.thresholds {
+        if conditions.is_empty() {
+            return Err(Error::usage(format!("`thresholds.\"{metric}\"` holds no condition"))
+                .hint("write `[\"p99 < 250ms\"]` or `[\"count == 0\"]`, or leave it out"));
+        }
+        for condition in conditions {
+            thresholds.push(Threshold::parse(metric, condition, &labels, &urls)?);
+        }
+    }
+    Ok(thresholds)
 }
 
 fn place_of(loaded: &Loaded) -> String {

@@ -169,7 +169,12 @@ impl Judge {
     /// The verdict on an outcome.
     pub fn verdict(&self, expected: Expectation, outcome: Outcome) -> Verdict {
         match (outcome, expected) {
-            (Outcome::Accepted, Expectation::Accept | Expectation::Either(_)) => Verdict::Correct,
+            (Outcome::Accepted, Expectation::Accept | Expectation::Either(_))
+            | (
+                Outcome::Closed(Close::Fin),
+                Expectation::Refuse(Refusal { also: Also::Close, .. })
+                | Expectation::Either(Refusal { also: Also::Close, .. }),
+            ) => Verdict::Correct,
             (Outcome::Accepted, Expectation::Refuse(_)) => Verdict::FalseAccept,
             (
                 Outcome::Refused(code),
@@ -186,11 +191,6 @@ impl Judge {
                 let is_promised = self.codes[refusal.group as usize][usize::from(code)];
                 if is_promised { Verdict::Correct } else { Verdict::WrongReason }
             }
-            (
-                Outcome::Closed(Close::Fin),
-                Expectation::Refuse(Refusal { also: Also::Close, .. })
-                | Expectation::Either(Refusal { also: Also::Close, .. }),
-            ) => Verdict::Correct,
             (Outcome::Closed(Close::Fin), _) => self.silent(expected),
             (Outcome::Accepted | Outcome::Refused(_), Expectation::Indeterminate) => {
                 Verdict::Indeterminate

@@ -106,7 +106,8 @@ impl Checker {
         let policy = self.oracle.policy();
         let mut faults = Faults::of(&[Fault::ExpTooFar]);
         if policy.encoding == crate::scenario::Encoding::Lenient {
-            [Fault::Padding, Fault::LooseBits].into_iter().for_each(|fault| faults.add(fault));
+            faults.add(Fault::Padding);
+            faults.add(Fault::LooseBits);
         }
         if !policy.checks(Check::Exp) {
             faults.add(Fault::ExpType);
@@ -177,12 +178,12 @@ impl AuthHook {
         };
         match self.checker.mutant.map(|mutant| &mutant.is) {
             // The broker gives up on a handshake that takes too long, and says "unavailable".
-            Some(Trait::Overloaded) => std::future::pending().await,
+            Some(Trait::Overloaded) => std::future::pending::<()>().await,
             Some(Trait::Silent) => {
                 if let Some(address) = connect.id().remote_addr {
                     peer::hang_up(address);
                 }
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             Some(Trait::Stalls(time)) if self.checker.refused.load(Ordering::Relaxed) == 1 => {
                 tokio::time::sleep(*time).await;

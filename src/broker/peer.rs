@@ -3,7 +3,7 @@
 use std::{fs, net::SocketAddr};
 
 use rustix::{
-    net::{Shutdown, SocketAddrAny, getpeername, shutdown},
+    net::{Shutdown, getpeername, shutdown},
     process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open},
 };
 
@@ -16,9 +16,8 @@ pub(super) fn hang_up(address: SocketAddr) {
         // A descriptor of the same socket: numbers alone can't be used without `unsafe`.
         let Ok(socket) = pidfd_getfd(&own, number, PidfdGetfdFlags::empty()) else { continue };
         let peer = getpeername(&socket).ok().flatten();
-        let is_it = peer.is_some_and(|peer| {
-            SocketAddr::try_from(SocketAddrAny::from(peer)).is_ok_and(|peer| peer == address)
-        });
+        let is_it =
+            peer.is_some_and(|peer| SocketAddr::try_from(peer).is_ok_and(|peer| peer == address));
         if is_it {
             let _ = shutdown(&socket, Shutdown::Both);
             return;

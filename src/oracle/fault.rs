@@ -185,7 +185,7 @@ impl Fault {
     pub fn group(self) -> Group {
         match self {
             Self::NoToken | Self::NoUsername | Self::Method => Group::Placement,
-            fault if fault == Self::Encrypted => Group::Encrypted,
+            Self::Encrypted => Group::Encrypted,
             fault if fault <= Self::Duplicate => Group::Structure,
             fault if fault <= Self::PublicKeyAsSecret => Group::Algorithm,
             Self::EmptySecret | Self::WeakSecret => Group::Signature,
@@ -205,7 +205,9 @@ impl Faults {
     /// These.
     pub fn of(faults: &[Fault]) -> Self {
         let mut set = Self::default();
-        faults.iter().for_each(|fault| set.add(*fault));
+        for fault in faults {
+            set.add(*fault);
+        }
         set
     }
 

@@ -41,13 +41,10 @@ impl<'de> Deserialize<'de> for Members {
 
 /// Reads an object; `None` where it can't be read, with the fault that says why.
 pub(super) fn object(bytes: &[u8], faults: &mut Faults) -> Option<Object> {
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text.into(),
-        Err(_) => {
-            faults.add(Fault::Utf8);
-            String::from_utf8_lossy(bytes)
-        }
-    };
+    if std::str::from_utf8(bytes).is_err() {
+        faults.add(Fault::Utf8);
+    }
+    let text = String::from_utf8_lossy(bytes);
     if depth(&text) > DEEPEST {
         faults.add(Fault::TooDeep);
     }

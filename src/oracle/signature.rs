@@ -121,15 +121,12 @@ impl Oracle {
             keys.iter()
                 .any(|key| key.material.verifies(key.algorithm, signed.message, signed.signature))
         };
-        let named = match header.get("alg") {
-            Some(Value::String(name)) => name.as_str(),
-            _ => {
-                faults.add(Fault::AlgMissing);
-                if !by_own(&all) {
-                    faults.add(Fault::Signature);
-                }
-                return;
+        let Some(Value::String(named)) = header.get("alg") else {
+            faults.add(Fault::AlgMissing);
+            if !by_own(&all) {
+                faults.add(Fault::Signature);
             }
+            return;
         };
         if named.trim().eq_ignore_ascii_case("none") {
             faults.add(Fault::AlgNone);
@@ -204,14 +201,13 @@ impl Oracle {
             _ if signature.iter().all(|byte| *byte == 0) => return Fault::ZeroSignature,
             _ => {}
         }
-        let tricks = publics().filter(|(own, _)| *own == algorithm);
+        let mut tricks = publics().filter(|(own, _)| *own == algorithm);
         tricks
-            .filter_map(|(_, key)| match &key.parts {
+            .find_map(|(_, key)| match &key.parts {
                 Parts::Ec(_) => ecdsa_trick(key, algorithm, signed),
                 Parts::Rsa(n, e) => rsa_trick(n, e, algorithm, signed),
                 Parts::Ed(_) => (signature.len() != 64).then_some(Fault::SignatureLength),
             })
-            .next()
             .unwrap_or_else(|| match hmac_length(algorithm) {
                 Some(length) if length != signature.len() => Fault::SignatureLength,
                 _ => Fault::Signature,

@@ -205,7 +205,9 @@ pub fn resolve(
         });
     }
     let share = 1.0 / kinds.len() as f64;
-    kinds.iter_mut().for_each(|kind| kind.share = share);
+    for kind in &mut kinds {
+        kind.share = share;
+    }
     Ok((kinds, cells))
 }
 

@@ -147,7 +147,7 @@ fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result
         Must::Unpromised(_, why) => Some(why),
         _ => None,
     };
-    if let Some(why) = (defect.inapplicable)(&situation).or(unpromised) {
+    if let Some(why) = unpromised.or_else(|| (defect.inapplicable)(&situation)) {
         return Err(Error::usage(format!("`{name}` does not apply: {why}"))
             .hint("leave it out of the mix, or let `[policy]` promise what it breaks"));
     }

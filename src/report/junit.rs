@@ -13,7 +13,7 @@ use crate::{
     token::catalogue::defect,
 };
 
-/// Renders a matrix as JUnit XML.
+/// Renders a matrix as XML of `JUnit`.
 ///
 /// # Errors
 /// When it can't be written as XML.
@@ -23,14 +23,12 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
     let mut suites: Vec<(String, TestSuite)> = Vec::new();
     let mut add = |group: &str, protocol: u8, case: TestCase| {
         let name = format!("{group} MQTT {}", version(protocol));
-        match suites.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, suite)) => drop(suite.add_test_case(case)),
-            None => {
-                let mut suite = TestSuite::new(name.clone());
-                suite.add_test_case(case);
-                suites.push((name, suite));
-            }
-        }
+        let known = suites.iter().position(|(known, _)| *known == name);
+        let at = known.unwrap_or_else(|| {
+            suites.push((name.clone(), TestSuite::new(name)));
+            suites.len() - 1
+        });
+        suites[at].1.add_test_case(case);
     };
     for cell in &matrix.cells {
         add(&cell.group, cell.protocol, case(cell));

@@ -115,7 +115,7 @@ fn to_der(signature: &mut Vec<u8>) {
 
 /// Changes the last digit of the token id, the claim that stands last: still JSON, of the same
 /// length, and no other check of a verifier can notice it.
-fn other_token_id(payload: &mut Vec<u8>) {
+fn other_token_id(payload: &mut [u8]) {
     if let Some(digit) = payload.len().checked_sub(3).and_then(|at| payload.get_mut(at)) {
         *digit = if *digit == b'0' { b'1' } else { b'0' };
     }
@@ -145,7 +145,10 @@ pub(super) static DEFECTS: [Defect; 26] = [
         name: "tampered_payload",
         summary: "a claim was changed after signing",
         source: "RFC 7515, 5.2; Wycheproof rejectsModifiedPayload",
-        build: |_| Recipe { twist: Twist::TamperPayload(other_token_id), ..GOOD },
+        build: |_| Recipe {
+            twist: Twist::TamperPayload(|payload| other_token_id(payload)),
+            ..GOOD
+        },
         ..SIGNATURE
     },
     Defect {

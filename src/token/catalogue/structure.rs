@@ -96,7 +96,7 @@ macro_rules! long {
 
 fn pad(segment: &mut Vec<u8>) {
     segment.push(b'=');
-    while segment.len() % 4 != 0 {
+    while !segment.len().is_multiple_of(4) {
         segment.push(b'=');
     }
 }
