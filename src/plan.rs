@@ -172,16 +172,7 @@ impl Plan {
             strict: &strictly,
             keys: &keys,
         };
-        let (kinds, cells) = match ask {
-            None => {
-                checks::check_protocol(scenario.target.protocol, &policy)?;
-                (kinds::resolve(context, &mut warnings)?, None)
-            }
-            Some(ask) => {
-                let (kinds, cells) = cells::resolve(context, &strict, ask, scenario.seed)?;
-                (kinds, Some(cells))
-            }
-        };
+        let (kinds, cells) = kinds_of(context, &strict, ask, &mut warnings)?;
         kinds::check_claims(&scenario, &policy, &names, embedded)?;
         let examiner = match &cells {
             None => None,
@@ -309,6 +300,26 @@ impl Plan {
     /// Addresses to connect from; empty for the one that the kernel chooses.
     pub fn sources(&self) -> &[IpAddr] {
         &self.scenario.load.source_addresses
+    }
+}
+
+/// The kinds of token: those of `[[mix]]`, or those of the catalogue where a matrix is asked for.
+fn kinds_of(
+    context: Context<'_>,
+    strict: &Policy,
+    ask: Option<&Ask>,
+    warnings: &mut Vec<String>,
+) -> Result<(Vec<Kind>, Option<Cells>)> {
+    let scenario = context.scenario;
+    match ask {
+        None => {
+            checks::check_protocol(scenario.target.protocol, context.policy)?;
+            Ok((kinds::resolve(context, warnings)?, None))
+        }
+        Some(ask) => {
+            let (kinds, cells) = cells::resolve(context, strict, ask, scenario.seed)?;
+            Ok((kinds, Some(cells)))
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod algorithm;
 mod control;
+mod encoding;
 mod encrypted;
 mod entry;
 mod header;
@@ -60,6 +61,7 @@ pub fn all() -> impl Iterator<Item = &'static Defect> {
         &header::DEFECTS,
         &time::DEFECTS,
         &identity::DEFECTS,
+        &encoding::DEFECTS,
         &structure::DEFECTS,
         &encrypted::DEFECTS,
         &placement::DEFECTS,

@@ -131,7 +131,7 @@ fn deflate(plain: &[u8]) -> std::io::Result<Vec<u8>> {
 /// A content key, encrypted to an RSA key (RFC 7518, 4.3).
 fn oaep(der: &[u8], key: &[u8]) -> Result<Vec<u8>> {
     let public = PublicEncryptingKey::from_der(der)
-        .map_err(|error| failed(error))
+        .map_err(failed)
         .and_then(|public| OaepPublicEncryptingKey::new(public).map_err(failed))?;
     let mut wrapped = vec![0; public.ciphertext_size()];
     let length =

@@ -79,8 +79,8 @@ fn header(
         Kid::Text(text) => Some(text.to_owned()),
         Kid::Long(length) => Some("k".repeat(length)),
         Kid::OfAnother => {
-            let others = mould.keys.iter().enumerate().filter(|(at, _)| Some(*at) != kind.key);
-            others.filter_map(|(_, key)| key.kid.clone()).next()
+            let mut others = mould.keys.iter().enumerate().filter(|(at, _)| Some(*at) != kind.key);
+            others.find_map(|(_, key)| key.kid.clone())
         }
         Kid::Absent => None,
     };

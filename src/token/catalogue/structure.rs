@@ -1,12 +1,10 @@
 //! Tokens that are no JWT, or not encoded as one.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-
 use super::{
     Severity::{Critical, High, Info, Medium},
     Situation,
     entry::Defect,
-    when::{client_id, encoding, exp, only_with_loose_bits},
+    when::{client_id, exp},
 };
 use crate::{
     oracle::Fault,
@@ -23,22 +21,6 @@ const STRUCTURE: Defect = Defect {
     must: |_| Must::Refuse(Group::Structure.into()),
     ..Defect::BASE
 };
-
-/// base64url that is not as RFC 7515 has it; the signature is over it as it is sent.
-macro_rules! encoded {
-    ($name:literal, $step:ident, $change:expr, $fault:ident, $summary:literal) => {
-        Defect {
-            name: $name,
-            summary: $summary,
-            severity: Info,
-            source: "RFC 7515, 2; Wycheproof base64",
-            build: |_| Recipe { twist: Twist::$step($change), ..GOOD },
-            faults: &[Fault::$fault],
-            must: encoding,
-            ..STRUCTURE
-        }
-    };
-}
 
 /// A change that makes it no JWT.
 macro_rules! broken {
@@ -94,50 +76,6 @@ macro_rules! long {
     };
 }
 
-fn pad(segment: &mut Vec<u8>) {
-    segment.push(b'=');
-    while !segment.len().is_multiple_of(4) {
-        segment.push(b'=');
-    }
-}
-
-/// Puts bytes into the middle.
-fn put(segment: &mut Vec<u8>, bytes: &[u8]) {
-    let middle = segment.len() / 2;
-    segment.splice(middle..middle, bytes.iter().copied());
-}
-
-/// The same in the alphabet of RFC 4648, 4.
-fn to_standard(segment: &mut Vec<u8>) {
-    for byte in segment {
-        match byte {
-            b'-' => *byte = b'+',
-            b'_' => *byte = b'/',
-            _ => {}
-        }
-    }
-}
-
-/// Sets a bit at the end that carries nothing.
-fn loosen(segment: &mut [u8]) {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    if let Some(last) = segment.last_mut()
-        && let Some(at) = ALPHABET.iter().position(|letter| letter == last)
-    {
-        *last = ALPHABET[at | 1];
-    }
-}
-
-/// The same for JSON, after as much white space as leaves such bits.
-fn loosen_json(segment: &mut Vec<u8>) {
-    let mut json = URL_SAFE_NO_PAD.decode(&*segment).unwrap_or_default();
-    while json.len() % 3 == 0 {
-        json.push(b' ');
-    }
-    *segment = URL_SAFE_NO_PAD.encode(json).into_bytes();
-    loosen(segment);
-}
-
 /// Changes a token by its segments.
 fn resegment(token: &mut Vec<u8>, change: fn(&[&str]) -> String) {
     let text = String::from_utf8_lossy(token).into_owned();
@@ -184,7 +122,7 @@ fn only_with_clientid(at: &Situation<'_>) -> Option<&'static str> {
     (!at.strict.bound.contains_key("clientid")).then_some("the tokens have no `clientid`")
 }
 
-pub(super) static DEFECTS: [Defect; 57] = [
+pub(super) static DEFECTS: [Defect; 42] = [
     Defect {
         name: "not_a_jwt",
         summary: "an ordinary password",
@@ -220,104 +158,6 @@ pub(super) static DEFECTS: [Defect; 57] = [
         },
         faults: &[Fault::NotAscii],
         inapplicable: only_in_password,
-        ..STRUCTURE
-    },
-    encoded!("padded_header", HeaderText, pad, Padding, "the header has `=` at its end"),
-    encoded!("padded_payload", PayloadText, pad, Padding, "the payload has `=` at its end"),
-    encoded!("padded_signature", SignatureText, pad, Padding, "the signature has `=` at its end"),
-    Defect {
-        name: "standard_alphabet",
-        summary: "the payload has `+` or `/` for `-` or `_`",
-        severity: Info,
-        source: "RFC 7515, 2; Wycheproof base64",
-        build: |_| Recipe {
-            claims: &[("note", "\"????????\"")],
-            twist: Twist::PayloadText(to_standard),
-            ..GOOD
-        },
-        faults: &[Fault::Alphabet],
-        must: encoding,
-        ..STRUCTURE
-    },
-    encoded!(
-        "space_inside",
-        PayloadText,
-        |text| put(text, b" "),
-        Space,
-        "there is a space in the payload"
-    ),
-    encoded!(
-        "line_break_inside",
-        PayloadText,
-        |text| put(text, b"\r\n"),
-        Space,
-        "there is a line break in the payload"
-    ),
-    encoded!(
-        "tab_inside",
-        PayloadText,
-        |text| put(text, b"\t"),
-        Space,
-        "there is a tab in the payload"
-    ),
-    encoded!(
-        "character_inside",
-        PayloadText,
-        |text| put(text, b"!"),
-        Character,
-        "there is a `!` in the payload"
-    ),
-    encoded!(
-        "character_in_signature",
-        SignatureText,
-        |text| put(text, b"!"),
-        Character,
-        "there is a `!` in the signature"
-    ),
-    encoded!(
-        "space_before",
-        Token,
-        |token| token.insert(0, b' '),
-        OuterSpace,
-        "there is a space before the token"
-    ),
-    encoded!(
-        "space_after",
-        Token,
-        |token| token.push(b' '),
-        OuterSpace,
-        "there is a space after the token"
-    ),
-    encoded!(
-        "line_break_after",
-        Token,
-        |token| token.push(b'\n'),
-        OuterSpace,
-        "there is a line break after the token"
-    ),
-    encoded!(
-        "loose_bits_header",
-        HeaderText,
-        loosen_json,
-        LooseBits,
-        "bits that carry nothing are set at the end of the header"
-    ),
-    encoded!(
-        "loose_bits_payload",
-        PayloadText,
-        loosen_json,
-        LooseBits,
-        "bits that carry nothing are set at the end of the payload"
-    ),
-    Defect {
-        name: "loose_bits_signature",
-        summary: "bits that carry nothing are set at the end of the signature",
-        severity: Info,
-        source: "RFC 7515, 2; Wycheproof ModifiedUnusedBits",
-        build: |_| Recipe { twist: Twist::SignatureText(|text| loosen(text)), ..GOOD },
-        faults: &[Fault::LooseBits],
-        must: encoding,
-        inapplicable: only_with_loose_bits,
         ..STRUCTURE
     },
     broken!(

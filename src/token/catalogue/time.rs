@@ -206,7 +206,7 @@ pub(super) static DEFECTS: [Defect; 36] = [
         faults: &[Fault::Lifetime],
         must: |at| {
             let is_bounded =
-                at.policy.max_lifetime.is_some_and(|most| most < Duration::from_secs(315_576_000));
+                at.policy.max_lifetime.is_some_and(|most| most < Duration::from_hours(87_660));
             refused_if(is_bounded, Group::Time, "the policy has no shorter `max_lifetime`")
         },
         ..TIME

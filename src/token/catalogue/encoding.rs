@@ -1,0 +1,172 @@
+//! base64url that is not as RFC 7515 has it.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::{
+    Severity::Info,
+    entry::Defect,
+    when::{encoding, only_with_loose_bits},
+};
+use crate::{
+    oracle::Fault,
+    scenario::Group,
+    token::recipe::{GOOD, Recipe, Twist},
+};
+
+const STRUCTURE: Defect =
+    Defect { group: Some(Group::Structure), severity: Info, must: encoding, ..Defect::BASE };
+
+/// base64url that is not as RFC 7515 has it; the signature is over it as it is sent.
+macro_rules! encoded {
+    ($name:literal, $step:ident, $change:expr, $fault:ident, $summary:literal) => {
+        Defect {
+            name: $name,
+            summary: $summary,
+            source: "RFC 7515, 2; Wycheproof base64",
+            build: |_| Recipe { twist: Twist::$step($change), ..GOOD },
+            faults: &[Fault::$fault],
+            ..STRUCTURE
+        }
+    };
+}
+
+fn pad(segment: &mut Vec<u8>) {
+    segment.push(b'=');
+    while !segment.len().is_multiple_of(4) {
+        segment.push(b'=');
+    }
+}
+
+/// Puts bytes into the middle.
+fn put(segment: &mut Vec<u8>, bytes: &[u8]) {
+    let middle = segment.len() / 2;
+    segment.splice(middle..middle, bytes.iter().copied());
+}
+
+/// The same in the alphabet of RFC 4648, 4.
+fn to_standard(segment: &mut Vec<u8>) {
+    for byte in segment {
+        match byte {
+            b'-' => *byte = b'+',
+            b'_' => *byte = b'/',
+            _ => {}
+        }
+    }
+}
+
+/// Sets a bit at the end that carries nothing.
+fn loosen(segment: &mut [u8]) {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    if let Some(last) = segment.last_mut()
+        && let Some(at) = ALPHABET.iter().position(|letter| letter == last)
+    {
+        *last = ALPHABET[at | 1];
+    }
+}
+
+/// The same for JSON, after as much white space as leaves such bits.
+fn loosen_json(segment: &mut Vec<u8>) {
+    let mut json = URL_SAFE_NO_PAD.decode(&*segment).unwrap_or_default();
+    while json.len().is_multiple_of(3) {
+        json.push(b' ');
+    }
+    *segment = URL_SAFE_NO_PAD.encode(json).into_bytes();
+    loosen(segment);
+}
+
+pub(super) static DEFECTS: [Defect; 15] = [
+    encoded!("padded_header", HeaderText, pad, Padding, "the header has `=` at its end"),
+    encoded!("padded_payload", PayloadText, pad, Padding, "the payload has `=` at its end"),
+    encoded!("padded_signature", SignatureText, pad, Padding, "the signature has `=` at its end"),
+    Defect {
+        name: "standard_alphabet",
+        summary: "the payload has `+` or `/` for `-` or `_`",
+        source: "RFC 7515, 2; Wycheproof base64",
+        build: |_| Recipe {
+            claims: &[("note", "\"????????\"")],
+            twist: Twist::PayloadText(to_standard),
+            ..GOOD
+        },
+        faults: &[Fault::Alphabet],
+        ..STRUCTURE
+    },
+    encoded!(
+        "space_inside",
+        PayloadText,
+        |text| put(text, b" "),
+        Space,
+        "there is a space in the payload"
+    ),
+    encoded!(
+        "line_break_inside",
+        PayloadText,
+        |text| put(text, b"\r\n"),
+        Space,
+        "there is a line break in the payload"
+    ),
+    encoded!(
+        "tab_inside",
+        PayloadText,
+        |text| put(text, b"\t"),
+        Space,
+        "there is a tab in the payload"
+    ),
+    encoded!(
+        "character_inside",
+        PayloadText,
+        |text| put(text, b"!"),
+        Character,
+        "there is a `!` in the payload"
+    ),
+    encoded!(
+        "character_in_signature",
+        SignatureText,
+        |text| put(text, b"!"),
+        Character,
+        "there is a `!` in the signature"
+    ),
+    encoded!(
+        "space_before",
+        Token,
+        |token| token.insert(0, b' '),
+        OuterSpace,
+        "there is a space before the token"
+    ),
+    encoded!(
+        "space_after",
+        Token,
+        |token| token.push(b' '),
+        OuterSpace,
+        "there is a space after the token"
+    ),
+    encoded!(
+        "line_break_after",
+        Token,
+        |token| token.push(b'\n'),
+        OuterSpace,
+        "there is a line break after the token"
+    ),
+    encoded!(
+        "loose_bits_header",
+        HeaderText,
+        loosen_json,
+        LooseBits,
+        "bits that carry nothing are set at the end of the header"
+    ),
+    encoded!(
+        "loose_bits_payload",
+        PayloadText,
+        loosen_json,
+        LooseBits,
+        "bits that carry nothing are set at the end of the payload"
+    ),
+    Defect {
+        name: "loose_bits_signature",
+        summary: "bits that carry nothing are set at the end of the signature",
+        source: "RFC 7515, 2; Wycheproof ModifiedUnusedBits",
+        build: |_| Recipe { twist: Twist::SignatureText(|text| loosen(text)), ..GOOD },
+        faults: &[Fault::LooseBits],
+        inapplicable: only_with_loose_bits,
+        ..STRUCTURE
+    },
+];
