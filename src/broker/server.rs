@@ -1,6 +1,6 @@
 //! rmqtt, set up so that a storm meets its verifier and nothing else.
 
-use std::{fs::File, io::Write, net::SocketAddr, os::fd::AsRawFd, sync::Arc};
+use std::{fs::File, io::Write, net::SocketAddr, os::fd::AsRawFd, sync::Arc, time::Duration};
 
 use rmqtt::{
     context::ServerContext,
@@ -13,6 +13,7 @@ use toml::{Table, Value};
 use super::{
     Settings, Verifier, VerifyingKey,
     hook::{self, Checker},
+    mutant::Trait,
 };
 use crate::{
     error::{Error, Result},
@@ -24,6 +25,8 @@ use crate::{
 /// Handshakes at one time, and queued: above what one host's load can reach, so that no client is
 /// told "unavailable" before its token was looked at.
 const HANDSHAKES: usize = 20_000;
+/// How long a mutant that never answers keeps a client waiting.
+const GIVE_UP: Duration = Duration::from_secs(1);
 /// Connections waiting to be accepted.
 const BACKLOG: i32 = 4096;
 /// Longest packet: a CONNECT whose fields are all at their longest fits.
@@ -94,6 +97,12 @@ fn listen(settings: &Settings) -> Result<Listener> {
         .max_packet_size(MAX_PACKET)
         // A CONNECT without a user name would otherwise skip the verifier.
         .allow_anonymous(matches!(settings.verifier, Verifier::Anonymous));
+    if let Verifier::Hook { mutant: Some(mutant), .. } = &settings.verifier
+        && matches!(mutant.is, Trait::Silent | Trait::Overloaded)
+    {
+        // What never answers is given up on soon.
+        builder = builder.handshake_timeout(GIVE_UP);
+    }
     // Open until they are read, which building the listener does.
     let mut files = Vec::new();
     if let Some(tls) = &settings.tls {

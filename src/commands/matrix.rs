@@ -11,7 +11,10 @@ use crate::{
     host::Limits,
     plan::{Plan, cells::Ask},
     report::matrix::{Place, render},
-    results::{Matrix, matrix::State},
+    results::{
+        Matrix,
+        matrix::{Cell, State},
+    },
     scenario::{self, Loaded, Overrides},
 };
 
@@ -95,11 +98,13 @@ fn replay(arguments: &cli::Matrix) -> String {
 /// 130, then 1 for a false accept, then 3 where nothing was judged, then 1 for other wrong verdicts.
 fn exit_of(matrix: &Matrix, interrupted: bool) -> Exit {
     let has = |verdict: &str| matrix.cells.iter().any(|cell| cell.verdict == verdict);
+    let is_mute = |cell: &Cell| ["not_judged", "indeterminate"].contains(&cell.verdict.as_str());
+    let must_refuse: Vec<&Cell> =
+        matrix.cells.iter().filter(|cell| cell.expected == "refuse").collect();
+    // Good tokens alone say nothing about bad ones.
     let is_judged = matrix.state != State::Silent
-        && matrix
-            .cells
-            .iter()
-            .any(|cell| !["not_judged", "indeterminate"].contains(&cell.verdict.as_str()));
+        && !matrix.cells.iter().all(is_mute)
+        && (must_refuse.is_empty() || !must_refuse.into_iter().all(is_mute));
     if interrupted {
         Exit::Interrupted
     } else if has("false_accept") || !matrix.fetches.is_empty() {

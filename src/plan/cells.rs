@@ -204,9 +204,11 @@ pub fn resolve(
             share: 0.0,
         });
     }
-    let share = 1.0 / kinds.len() as f64;
-    for kind in &mut kinds {
-        kind.share = share;
+    // As many good clients as cells, about: see `load`.
+    let cells_share = if cells.background.is_some() { 0.5 } else { 1.0 };
+    let count = kinds.len() - usize::from(cells.background.is_some());
+    for (at, kind) in kinds.iter_mut().enumerate() {
+        kind.share = if cells.background == Some(at) { 0.5 } else { cells_share / count as f64 };
     }
     Ok((kinds, cells))
 }

@@ -69,6 +69,15 @@ fn write_all(
         findings(out, matrix, place)?;
     }
     not_judged(out, matrix)?;
+    for slow in &matrix.slow {
+        writeln!(
+            out,
+            "slow: {} (MQTT {}) was answered after {}",
+            slow.defect,
+            version(slow.protocol),
+            super::style::time(slow.latency_max_us)
+        )?;
+    }
     background(out, matrix)?;
     bound(out, matrix)?;
     skipped(out, matrix)?;

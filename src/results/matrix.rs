@@ -5,12 +5,16 @@ use std::{fs, path::Path, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Folder, Percentile, PhaseStats, summary::FORMAT};
+use super::{
+    Folder, Percentile, PhaseStats,
+    summary::{FORMAT, microseconds},
+};
 use crate::{
     attempt::{Code, Outcome, Phase},
     canary::Fetch,
+    clock::{SECOND, nanoseconds},
     error::{Error, Result},
-    measure::{Measurements, Tally},
+    measure::{Measurements, Tally, Times, latency::Quantile},
     plan::{Plan, cells::Cells},
     policy::Policy,
     token::{Kind, Severity},
@@ -49,6 +53,8 @@ pub struct Matrix {
     pub skipped: Vec<Skipped>,
     /// Versions of MQTT that the broker does not speak, by its policy.
     pub unspoken: Vec<u8>,
+    /// Cells that were answered much later than the others and than the policy promises.
+    pub slow: Vec<Slow>,
     /// Requests to the canary: headers that were followed.
     pub fetches: Vec<Fetch>,
     /// The good clients that came meanwhile.
@@ -106,6 +112,16 @@ pub struct Skipped {
     pub defect: String,
     pub protocol: u8,
     pub reason: String,
+}
+
+/// A cell that was answered late.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Slow {
+    pub defect: String,
+    pub protocol: u8,
+    /// How long its slowest answer took.
+    pub latency_max_us: f64,
 }
 
 /// The good clients of a background.
@@ -188,12 +204,14 @@ impl Matrix {
                 })
                 .collect(),
             unspoken: cells.unspoken.iter().map(|protocol| (*protocol).into()).collect(),
+            slow: Vec::new(),
             fetches,
             background: None,
             bad_judged: 0,
             false_accepts: 0,
             upper_bound_95: None,
         };
+        let slow = slow(plan, all);
         for (at, kind) in plan.mould.kinds.iter().enumerate() {
             let own: Vec<(Tally, u64)> =
                 tallies.iter().filter(|(tally, _)| tally.kind == at).copied().collect();
@@ -204,6 +222,12 @@ impl Matrix {
             match cell(kind, &own, &strict_judge(plan, kind), strictly(cells, at, kind)) {
                 Some(mut cell) => {
                     let latency = all.latency(Phase::Connack, Some(at), None, None);
+                    let slowest = latency.times.as_ref().map_or(0, Times::max);
+                    if slowest > slow {
+                        let (defect, protocol) = (cell.defect.clone(), cell.protocol);
+                        let latency_max_us = microseconds(slowest as f64);
+                        matrix.slow.push(Slow { defect, protocol, latency_max_us });
+                    }
                     cell.latency_p50_us = PhaseStats::new(&latency, timeout.as_nanos() as u64)
                         .map(|stats| stats.p50_us);
                     matrix.cells.push(cell);
@@ -298,6 +322,15 @@ impl Matrix {
             .map_err(|error| Error::not_measured(format!("matrix.csv: {error}")))?;
         folder.replace("matrix.csv", &bytes)
     }
+}
+
+/// From how many nanoseconds on an answer is late: a second more than the policy promises, and ten times the usual.
+fn slow(plan: &Plan, all: &Measurements) -> u64 {
+    let usual = match all.latency(Phase::Connack, None, None, None).percentile(50.0) {
+        Quantile::Time(time) => time,
+        Quantile::Beyond => u64::MAX / 10,
+    };
+    (nanoseconds(plan.policy.refusal_delay) + SECOND).max(usual * 10)
 }
 
 /// What a strict broker must do with a kind, in its own time.

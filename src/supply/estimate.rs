@@ -9,8 +9,9 @@ use crate::{
     token::Minter,
 };
 
-/// Time spent on trying each kind of token.
+/// Time spent on trying each kind of token, and all of them.
 const TRIAL_NS: u64 = 10_000_000;
+const TRIALS_NS: u64 = 300_000_000;
 /// Memory that tokens kept ready may take.
 const READY_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
 /// Share of the CPUs that minting is expected to get beside the clients and a broker on this host.
@@ -45,10 +46,11 @@ impl Estimate {
         let mut minter = Minter::new(&plan.mould)?;
         let mut bytes = Vec::new();
         let (mut token_s, mut token_bytes) = (0.0, 0.0);
+        let trial = TRIAL_NS.min(TRIALS_NS / plan.mould.kinds.len().max(1) as u64);
         for (index, kind) in plan.mould.kinds.iter().enumerate() {
             let start = clock.now();
             let mut count = 0_u64;
-            while count < 2 || (clock.now() - start < TRIAL_NS && count < 20_000) {
+            while count < 2 || (clock.now() - start < trial && count < 20_000) {
                 bytes.clear();
                 minter.mint(
                     index,

@@ -1,6 +1,6 @@
 //! Encrypted tokens (RFC 7516): anybody can make one, so a verifier must not take one for signed.
 
-use std::io::Write;
+use std::{io::Write, sync::LazyLock};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
@@ -12,6 +12,7 @@ use aws_lc_rs::{
     rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use flate2::{Compression, write::DeflateEncoder};
 use serde_json::{Value, json};
 
 use super::{mint::append_base64, recipe::Jwe};
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// What a bomb unpacks to.
-const BOMB: usize = 32 << 20;
+const BOMB_MEBIBYTES: usize = 32;
 
 /// Encrypts the claims of a kind of token.
 pub(super) struct Envelope {
@@ -32,18 +33,18 @@ pub(super) struct Envelope {
     /// The public half of the key, where it is encrypted to that.
     to: Option<(Parts, Vec<u8>)>,
     kid: Option<String>,
-    /// A bomb, compressed once.
-    bomb: Vec<u8>,
 }
 
+/// A bomb, compressed once.
+static BOMB: LazyLock<Vec<u8>> =
+    LazyLock::new(|| bomb(BOMB_MEBIBYTES).unwrap_or_default());
+
 impl Envelope {
-    pub(super) fn new(how: Jwe, key: &SigningKey) -> Result<Self> {
+    pub(super) fn new(how: Jwe, key: &SigningKey) -> Self {
         let parts = key.public_der().and_then(|der| Some((public::parts(&der)?, der)));
         // Nothing can be encrypted to a key that only signs.
         let to = parts.filter(|(parts, _)| !matches!(parts, Parts::Ed(_)));
-        let bomb =
-            if how == Jwe::Bomb { deflate(&vec![b' '; BOMB]).map_err(failed)? } else { Vec::new() };
-        Ok(Self { how, to, kid: key.kid.clone(), bomb })
+        Self { how, to, kid: key.kid.clone() }
     }
 
     /// Appends the token with these claims.
@@ -55,7 +56,7 @@ impl Envelope {
         let plain = match self.how {
             Jwe::Bomb => {
                 header["zip"] = "DEF".into();
-                self.bomb.clone()
+                BOMB.clone()
             }
             Jwe::PlainInside => {
                 header["cty"] = "JWT".into();
@@ -122,10 +123,16 @@ fn failed(error: impl std::fmt::Display) -> Error {
     Error::not_measured(format!("a token can't be encrypted: {error}"))
 }
 
-fn deflate(plain: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(plain)?;
-    encoder.finish()
+/// So many MiB of spaces, compressed. Each is compressed like the one before it, so that the first is enough.
+fn bomb(mebibytes: usize) -> std::io::Result<Vec<u8>> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&vec![b' '; 1 << 20])?;
+    // To the next whole byte, where the next may begin (RFC 1951, 3.2.4).
+    encoder.flush()?;
+    let mut packed = encoder.get_ref().repeat(mebibytes);
+    // The last block, which is empty.
+    packed.extend_from_slice(&[3, 0]);
+    Ok(packed)
 }
 
 /// A content key, encrypted to an RSA key (RFC 7518, 4.3).
@@ -171,4 +178,21 @@ fn concat_kdf(secret: &[u8]) -> [u8; 32] {
     let mut key = [0; 32];
     key.copy_from_slice(digest::digest(&digest::SHA256, &message).as_ref());
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn a_bomb_is_small_on_the_way_and_unpacks_to_what_it_promises() {
+        let packed = bomb(3).unwrap();
+        assert!(packed.len() < 6000, "{}", packed.len());
+        let mut plain = Vec::new();
+        flate2::read::DeflateDecoder::new(&packed[..]).read_to_end(&mut plain).unwrap();
+        assert_eq!(plain.len(), 3 << 20);
+        assert!(plain.iter().all(|byte| *byte == b' '));
+    }
 }

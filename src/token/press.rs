@@ -53,7 +53,7 @@ pub(super) fn press(kind: &Kind, mould: &Mould) -> Result<Press> {
             _ => None,
         },
         envelope: match (recipe.form, own) {
-            (Form::Jwe(how), Some(key)) => Some(Envelope::new(how, key)?),
+            (Form::Jwe(how), Some(key)) => Some(Envelope::new(how, key)),
             _ => None,
         },
     })

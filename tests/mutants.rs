@@ -1,0 +1,173 @@
+//! Verifiers that are broken on purpose, each against the matrix: every one is found, by the tokens that are meant to
+//! find it, and no other cell turns red.
+#![expect(clippy::unwrap_used, reason = "a test that can't start a broker has failed")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::Value;
+use tokenstorm::{
+    broker::mutant::{MUTANTS, Mutant, Trait},
+    oracle::{Fault, Faults},
+    token::catalogue::defect,
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_tokenstorm");
+
+/// A broker of this program, ended when dropped.
+struct Broker(Child);
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// A policy with one code a version, so that another one is seen, and keys that have what a mutant is blind to.
+fn scenario(folder: &Path, mutant: &Mutant) -> String {
+    let hmac = ["accepts_empty_secret", "accepts_weak_secret", "any_algorithm"];
+    let key = if hmac.contains(&mutant.name) {
+        "algorithm = \"HS256\"\nsecret_file = \"hmac.txt\""
+    } else {
+        "algorithm = \"ES256\"\nprivate_key = \"ec256.pkcs8.pem\""
+    };
+    for name in ["hmac.txt", "ec256.pkcs8.pem"] {
+        let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys");
+        fs::copy(keys.join(name), folder.join(name)).unwrap();
+    }
+    let text = format!(
+        r#"
+name = "mutant"
+[target]
+brokers = ["embedded"]
+profile = "strict"
+[load]
+clients = 1
+concurrency = 1
+[identity]
+client_id = "storm-{{n}}"
+username = "user-{{n}}"
+[keys.main]
+{key}
+kid = "main"
+[token.claims]
+iss = "https://issuer.example"
+aud = "mqtt"
+sub = "{{client_id}}"
+clientid = "{{client_id}}"
+username = "{{username}}"
+[[mix]]
+token = "fresh"
+share = 1
+[policy]
+checks = ["exp", "nbf", "iss", "aud", "typ"]
+requires = ["exp"]
+binds = ["clientid", "username"]
+refuses_with = {{ v4 = [5], v5 = [0x87] }}
+longest_token = 65535
+"#
+    );
+    let path = folder.join("mutant.toml");
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+fn broker(scenario: &str, mutant: &str) -> (Broker, String) {
+    let mut child = Command::new(PROGRAM)
+        .args(["broker", scenario, "--mutant", mutant, "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("ready ").unwrap();
+    (Broker(child), format!("mqtt://{address}"))
+}
+
+/// The matrix of a mutant.
+fn matrix(mutant: &Mutant) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = scenario(folder.path(), mutant);
+    let (_broker, url) = broker(&scenario, mutant.name);
+    let out = folder.path().join("out");
+    let mut command = Command::new(PROGRAM);
+    command.args(["matrix", &scenario, "--target", &url, "--progress", "none", "--out"]).arg(&out);
+    if mutant.name == "one_in_a_thousand" {
+        // Its one chance in a thousand comes several times.
+        command.args(["--repeat", "1000", "--only", "wrong_key", "--only", "tampered_*"]);
+    }
+    let ended = command.output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let file = fs::read_to_string(out.join("matrix.json"));
+    serde_json::from_str(&file.unwrap_or_else(|_| panic!("{}: {said}", mutant.name))).unwrap()
+}
+
+/// Entries of which some cell is red: wrong, not judged though it must be refused, late, or fetched for.
+fn red(matrix: &Value) -> BTreeSet<String> {
+    let cells = matrix["cells"].as_array().unwrap().iter();
+    let is_red = |cell: &&Value| match cell["verdict"].as_str().unwrap() {
+        "false_accept" | "false_reject" | "wrong_reason" => true,
+        "not_judged" => cell["expected"] == "refuse",
+        _ => false,
+    };
+    let others = matrix["slow"].as_array().unwrap().iter();
+    let others = others.chain(matrix["fetches"].as_array().unwrap());
+    cells
+        .filter(is_red)
+        .chain(others)
+        .map(|row| row["defect"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Whether an entry must turn red by what a mutant is, named by it or not.
+fn follows(mutant: &Mutant, name: &str) -> bool {
+    let entry = defect(name).unwrap();
+    match &mutant.is {
+        Trait::Blind(to) | Trait::BlindIn(_, to) | Trait::OneIn(_, to) => {
+            // Of MQTT 5.0 a missing user name is none.
+            let mut unseen = Faults::of(to);
+            unseen.add(Fault::NoUsername);
+            Faults::of(entry.faults).without(unseen).is_empty()
+        }
+        Trait::OtherCode(Some(group)) => entry.group == Some(*group),
+        _ => false,
+    }
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    globset::Glob::new(pattern).unwrap().compile_matcher().is_match(name)
+}
+
+#[test]
+fn every_mutant_is_caught_by_what_is_meant_to_catch_it_and_by_nothing_else() {
+    let mut wrong = Vec::new();
+    println!("| mutant | what is wrong with it | red cells |\n|---|---|---|");
+    for mutant in &MUTANTS {
+        let red = red(&matrix(mutant));
+        let names = red.iter().map(String::as_str).collect::<Vec<_>>();
+        let shown = match names.len() {
+            0 => "none".to_owned(),
+            1..=6 => names.join(", "),
+            count => format!("{} and {} more", names[..5].join(", "), count - 5),
+        };
+        println!("| `{}` | {} | {shown} |", mutant.name, mutant.summary);
+        for pattern in mutant.caught_by {
+            if !names.iter().any(|name| matches(pattern, name)) {
+                wrong.push(format!("`{}` is not caught by `{pattern}`", mutant.name));
+            }
+        }
+        for name in names {
+            let is_meant = mutant.caught_by.iter().any(|pattern| matches(pattern, name));
+            if !is_meant && !follows(mutant, name) {
+                wrong.push(format!("`{}` turns `{name}` red, which is healthy", mutant.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
