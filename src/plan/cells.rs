@@ -88,9 +88,9 @@ impl Cells {
     }
 }
 
-/// Attempts under way at one time where no background is asked for: all cells of a round, so that the whole takes as
-/// long as the slowest.
-const MOST_AT_ONCE: usize = 1024;
+/// Cells a second where no background is asked for. They do not wait for one another, so that the whole takes little
+/// longer than the slowest; and no broker is idle when hundreds come at once: Mosquitto lets 100 wait to be accepted.
+const CELLS_A_SECOND: f64 = 400.0;
 /// How long a matrix in a background lasts at least.
 const BACKGROUND_TIME: Duration = Duration::from_secs(5);
 
@@ -107,26 +107,22 @@ pub(super) fn prepare(scenario: &mut Scenario) {
 
 /// The load that sends all cells.
 pub(super) fn load(scenario: &mut Scenario, ask: &Ask, cells: &Cells) {
-    let load = &mut scenario.load;
-    match ask.background {
-        None => {
-            load.concurrency = u32::try_from(cells.round.len().min(MOST_AT_ONCE)).ok();
-            load.clients = Some(cells.attempts());
-        }
-        Some(rate) => {
+    let cells = cells.attempts() as f64;
+    let (rate, total) = match ask.background {
+        None => (CELLS_A_SECOND, cells),
+        Some(background) => {
             // As many cells a second as good clients, but no fewer seconds than a storm needs to be one.
-            let time = BACKGROUND_TIME.as_secs_f64().max(cells.attempts() as f64 / rate);
-            let total = rate * time + cells.attempts() as f64;
-            load.arrivals = Arrivals::Poisson;
-            load.clients = Some(total.ceil() as u64);
-            load.stages = vec![Stage {
-                rate: Some(total / time),
-                ramp_to: None,
-                // Poisson arrivals may take longer than expected: the count ends it.
-                r#for: Duration::from_secs_f64(time * 2.0 + 1.0),
-            }];
+            let time = BACKGROUND_TIME.as_secs_f64().max(cells / background);
+            let total = background * time + cells;
+            (total / time, total)
         }
-    }
+    };
+    let load = &mut scenario.load;
+    load.arrivals = if ask.background.is_some() { Arrivals::Poisson } else { Arrivals::Constant };
+    load.clients = Some(total.ceil() as u64);
+    // Poisson arrivals may take longer than expected: the count ends it.
+    let most = Duration::from_secs_f64(total / rate * 2.0 + 1.0);
+    load.stages = vec![Stage { rate: Some(rate), ramp_to: None, r#for: most }];
 }
 
 /// The kinds of a matrix, and their order.

@@ -11,7 +11,7 @@ use crate::{
         matrix::{Cell, SEVERITIES, State, version},
     },
     scenario::Group,
-    token::catalogue::defect,
+    token::{Severity, catalogue::defect},
 };
 
 /// What the text names besides the matrix.
@@ -67,6 +67,7 @@ fn write_all(
     }
     if matrix.state != State::AcceptsAll && matrix.state != State::RefusesAll {
         findings(out, matrix, place)?;
+        weak(out, matrix)?;
     }
     not_judged(out, matrix)?;
     for slow in &matrix.slow {
@@ -170,53 +171,64 @@ fn findings(out: &mut String, matrix: &Matrix, place: &Place) -> std::fmt::Resul
             fetch.path
         )?;
     }
-    for severity in SEVERITIES.map(crate::token::Severity::name) {
-        let of = |wanted: &dyn Fn(&Cell) -> bool| -> BTreeMap<String, Vec<&Cell>> {
-            let mut found: BTreeMap<String, Vec<&Cell>> = BTreeMap::new();
-            for cell in matrix.cells.iter().filter(|cell| cell.severity == severity && wanted(cell))
-            {
-                found.entry(cell.defect.clone()).or_default().push(cell);
-            }
-            found
-        };
-        let wrong = of(&Cell::is_wrong);
-        let weak = of(&Cell::is_weak);
-        let title = if severity == "none" { "good tokens" } else { severity };
-        if wrong.is_empty() && weak.is_empty() {
+    for severity in SEVERITIES.map(Severity::name) {
+        let mut found: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
+        for cell in matrix.cells.iter().filter(|cell| cell.severity == severity && cell.is_wrong())
+        {
+            found.entry(&cell.defect).or_default().push(cell);
+        }
+        if found.is_empty() {
             continue;
         }
+        let title = if severity == "none" { "good tokens" } else { severity };
         writeln!(out, "{}", title.bold())?;
-        for (name, cells) in &wrong {
-            line(out, name, cells, "")?;
+        for (name, cells) in found {
+            line(out, name, &cells)?;
             writeln!(out, "      {} --only {name}", place.replay)?;
-        }
-        for (name, cells) in &weak {
-            line(out, name, cells, "weak by configuration, ")?;
         }
         writeln!(out)?;
     }
     Ok(())
 }
 
-fn line(out: &mut String, name: &str, cells: &[&Cell], prefix: &str) -> std::fmt::Result {
+/// What is not promised and was let in, by the reason that nothing is promised, the worst first.
+fn weak(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
+    let mut reasons: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
+    for cell in matrix.cells.iter().filter(|cell| cell.is_weak()) {
+        reasons.entry(cell.unpromised.as_deref().unwrap_or_default()).or_default().push(cell);
+    }
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{}", "weak by configuration: not promised, and let in".yellow().bold())?;
+    for (reason, cells) in reasons {
+        writeln!(out, "  {reason}")?;
+        for severity in SEVERITIES.map(Severity::name) {
+            let mut names: Vec<&str> = cells
+                .iter()
+                .filter(|cell| cell.severity == severity)
+                .map(|cell| cell.defect.as_str())
+                .collect();
+            names.sort_unstable();
+            names.dedup();
+            if !names.is_empty() {
+                writeln!(out, "      {severity}: {}", names.join(", "))?;
+            }
+        }
+    }
+    writeln!(out)
+}
+
+/// One finding: versions of MQTT whose answers are the same stand together.
+fn line(out: &mut String, name: &str, cells: &[&Cell]) -> std::fmt::Result {
     let (summary, source) = defect(name).map_or(("", ""), |defect| (defect.summary, defect.source));
-    // Versions whose answers are the same stand together.
     let mut answers: Vec<(String, Vec<&str>)> = Vec::new();
     for cell in cells {
         let times = match (cell.attempts, cell.false_accepts) {
             (2.., accepted @ 1..) => format!(", {accepted} of {}", count(cell.attempts)),
             _ => String::new(),
         };
-        let verdict =
-            if prefix.is_empty() { cell.verdict.replace('_', " ") } else { String::new() };
-        let answer = match (cell.outcome.as_str(), cell.code.as_u64()) {
-            ("accepted", _) => "accepted".to_owned(),
-            (outcome, Some(code)) if cell.protocol == 5 => format!("{outcome} 0x{code:02X}"),
-            (outcome, _) => format!("{outcome} {}", cell.code.to_string().trim_matches('"')),
-        };
-        let said =
-            [verdict, format!("{answer}{times}")].into_iter().filter(|part| !part.is_empty());
-        let said = said.collect::<Vec<_>>().join(": ");
+        let said = format!("{}: {}{times}", cell.verdict.replace('_', " "), answer(cell));
         match answers.iter_mut().find(|(known, _)| *known == said) {
             Some((_, versions)) => versions.push(cell.version()),
             None => answers.push((said, vec![cell.version()])),
@@ -226,10 +238,16 @@ fn line(out: &mut String, name: &str, cells: &[&Cell], prefix: &str) -> std::fmt
         .iter()
         .map(|(said, versions)| format!("{said} (MQTT {})", versions.join(", ")))
         .collect();
-    let answers = format!("{prefix}{}", answers.join("; "));
-    let answers =
-        if prefix.is_empty() { answers.red().to_string() } else { answers.yellow().to_string() };
-    writeln!(out, "  {name}: {answers}\n      {summary} [{source}]")
+    writeln!(out, "  {name}: {}\n      {summary} [{source}]", answers.join("; ").red())
+}
+
+/// What the broker answered, with its code as people know it.
+fn answer(cell: &Cell) -> String {
+    match (cell.outcome.as_str(), cell.code.as_u64()) {
+        ("accepted", _) => "accepted".to_owned(),
+        (outcome, Some(code)) if cell.protocol == 5 => format!("{outcome} 0x{code:02X}"),
+        (outcome, _) => format!("{outcome} {}", cell.code.to_string().trim_matches('"')),
+    }
 }
 
 /// What says nothing, by outcome and code.
@@ -239,9 +257,11 @@ fn not_judged(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     }
     let mut by_answer: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for cell in matrix.cells.iter().filter(|cell| cell.verdict == "not_judged") {
-        let code = cell.code.to_string();
-        let answer = format!("{} {}", cell.outcome, code.trim_matches('"'));
-        by_answer.entry(answer).or_default().push(format!("{} ({})", cell.defect, cell.version()));
+        by_answer.entry(answer(cell)).or_default().push(format!(
+            "{} ({})",
+            cell.defect,
+            cell.version()
+        ));
     }
     for (answer, cells) in by_answer {
         let shown = if cells.len() > 6 {
@@ -250,7 +270,7 @@ fn not_judged(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
             cells.join(", ")
         };
         writeln!(out, "not judged, {answer}: {shown}")?;
-        if answer.contains("138") || answer.contains("151") || answer.contains("159") {
+        if ["0x8A", "0x97", "0x9F"].iter().any(|code| answer.ends_with(code)) {
             writeln!(
                 out,
                 "  the broker bans or limits clients (0x8A, 0x97, 0x9F): cells after that say nothing"

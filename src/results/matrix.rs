@@ -17,7 +17,7 @@ use crate::{
     measure::{Measurements, Tally, Times, latency::Quantile},
     plan::{Plan, cells::Cells},
     policy::Policy,
-    token::{Kind, Severity},
+    token::{Kind, Must, Severity},
     verdict::{Expectation, Judge, Validity, Verdict},
 };
 
@@ -103,6 +103,9 @@ pub struct Cell {
     pub strict_verdict: String,
     /// The share of such tokens that may be accepted, at 95 % confidence, where none was.
     pub upper_bound_95: Option<f64>,
+    /// Why nothing is promised of it, where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpromised: Option<String>,
 }
 
 /// An entry that was not sent.
@@ -392,6 +395,11 @@ fn cell(
         latency_p50_us: None,
         strict_verdict: strict_verdict.name().to_owned(),
         upper_bound_95: if is_bad && false_accepts == 0 { upper_bound(judged) } else { None },
+        unpromised: match (kind.must, worst.expected) {
+            (Must::Unpromised(_, why), _) => Some(why.to_owned()),
+            (_, Expectation::Either(_)) => Some("it is inside the leeway".to_owned()),
+            _ => None,
+        },
     })
 }
 

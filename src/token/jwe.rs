@@ -36,8 +36,7 @@ pub(super) struct Envelope {
 }
 
 /// A bomb, compressed once.
-static BOMB: LazyLock<Vec<u8>> =
-    LazyLock::new(|| bomb(BOMB_MEBIBYTES).unwrap_or_default());
+static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| bomb(BOMB_MEBIBYTES).unwrap_or_default());
 
 impl Envelope {
     pub(super) fn new(how: Jwe, key: &SigningKey) -> Self {

@@ -8,6 +8,7 @@ mod dying;
 #[path = "../storm/layered.rs"]
 #[cfg(feature = "embedded")]
 mod layered;
+mod matrix;
 mod names;
 #[path = "../storm/run.rs"]
 #[allow(dead_code, reason = "shared with tests that need other parts of it")]
