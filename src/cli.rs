@@ -151,6 +151,9 @@ pub struct Matrix {
     /// So many good clients a second come meanwhile
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub background: Option<f64>,
+    /// Find the edges as well: leeway, longest token, the second in which a token turns, what times tell
+    #[arg(long)]
+    pub probe: bool,
     /// Where the canary listens, which headers of tokens name; of a broker on another host an address that it can reach
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub canary: SocketAddr,

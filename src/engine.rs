@@ -4,6 +4,7 @@
 mod collector;
 mod connection;
 mod pace;
+pub mod probe;
 pub mod progress;
 mod resolver;
 mod storm;
@@ -20,20 +21,21 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use self::{
     collector::Collector,
     progress::Screen,
     storm::Storm,
     target::Targets,
-    worker::{Wiring, Worker},
+    worker::{Report, Wiring, Worker},
 };
 use crate::{
     canary::Canary,
     clock::{Clock, nanoseconds},
     error::{Error, Result},
     host::{Limits, cpus, resident},
+    measure::Measurements,
     plan::{Model, Plan},
     results::{Environment, Place, Summary, folder::check_writable},
     supply::{Supply, estimate::Estimate, signal::Signal},
@@ -123,7 +125,10 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     let storm = Arc::new(Storm::new(&plan, clock, start, &targets, limits.ports.clone())?);
     let mut collector = Collector::new(&storm, place, environment, &limits, &targets, memory);
     collector.canary = options.canary.take();
-    let threads = spawn(&storm, &signals, outlets, &mut collector)?;
+    let (threads, lines) = spawn(&storm, &signals, outlets)?;
+    for (from_worker, to_worker) in lines {
+        collector.connect(from_worker, to_worker);
+    }
     let collected = collector.collect(&supply, &signals, &mut options);
     for signal in &signals {
         signal.stop();
@@ -186,17 +191,23 @@ fn start_of_storm(
     }
 }
 
+/// A worker's thread.
+type Thread = thread::JoinHandle<Result<()>>;
+/// Where a worker's reports come from, and where its empty recorders go to.
+type Line = (Receiver<Report>, Sender<Box<Measurements>>);
+
+/// Starts the workers.
 fn spawn(
     storm: &Arc<Storm>,
     signals: &[Arc<Signal>],
     outlets: Vec<crate::supply::Outlet>,
-    collector: &mut Collector,
-) -> Result<Vec<thread::JoinHandle<Result<()>>>> {
+) -> Result<(Vec<Thread>, Vec<Line>)> {
     let mut threads = Vec::with_capacity(signals.len());
+    let mut lines = Vec::with_capacity(signals.len());
     for (number, (signal, outlet)) in signals.iter().zip(outlets).enumerate() {
         let (reports, from_worker) = bounded(REPORTS);
         let (to_worker, spares) = bounded(REPORTS);
-        collector.connect(from_worker, to_worker);
+        lines.push((from_worker, to_worker));
         let wiring = Wiring { signal: Arc::clone(signal), outlet, reports, spares };
         let (storm, workers) = (Arc::clone(storm), signals.len());
         let thread = thread::Builder::new()
@@ -208,5 +219,5 @@ fn spawn(
             })?;
         threads.push(thread);
     }
-    Ok(threads)
+    Ok((threads, lines))
 }

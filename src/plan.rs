@@ -32,7 +32,8 @@ use crate::{
     oracle::{Expected, Oracle},
     policy::{self, Policy},
     scenario::{
-        Arrivals, Load, LoadMode, Loaded, OnAnonymous, Protocol, Scenario, TokenIn, ValidityRule,
+        Arrivals, Load, LoadMode, Loaded, OnAnonymous, Protocol, Scenario, Stage, TokenIn,
+        ValidityRule,
     },
     tls::Tls,
     token::{Kind, fraction, mint::Mould, template::Names},
@@ -78,6 +79,8 @@ pub struct Plan {
     pub mould: Mould,
     /// One token for so many clients in a row.
     pub reuse: u64,
+    /// Whether all go by the names of the client whose token they bring.
+    pub shares_names: bool,
     /// Tokens kept ready ahead of their use, where the scenario says so.
     pub ahead: Option<u64>,
     /// How TLS is spoken, where a broker is behind it.
@@ -209,6 +212,7 @@ impl Plan {
             protocol: scenario.target.protocol,
             token_in: scenario.target.token_in,
             reuse: scenario.token.reuse.max(1),
+            shares_names: false,
             ahead: scenario.token.ahead,
             mould: Mould {
                 seed: scenario.seed,
@@ -258,6 +262,44 @@ impl Plan {
                 drawn < sum
             })
             .unwrap_or(last)
+    }
+
+    /// The same plan for a few attempts: of these kinds, in this order, at this rate. Where they share a token, they go
+    /// by one client's names too. Nothing examines the tokens.
+    ///
+    /// # Errors
+    /// When a key that they need can't be made.
+    pub fn volley(
+        mut self,
+        kinds: Vec<Kind>,
+        round: Vec<usize>,
+        rate: f64,
+        shares_token: bool,
+    ) -> Result<Self> {
+        let attempts = round.len() as u64;
+        let more = kinds::derived(&kinds, &self.mould.keys)?;
+        let is_new = |signer| !self.mould.derived.iter().any(|(_, known, _)| *known == signer);
+        let new: Vec<_> = more.into_iter().filter(|(_, signer, _)| is_new(*signer)).collect();
+        self.mould.derived.extend(new);
+        self.mould.kinds = kinds;
+        let stage = Stage {
+            rate: Some(rate),
+            ramp_to: None,
+            r#for: Duration::from_secs_f64(attempts as f64 / rate + 1.0),
+        };
+        let rates = Rates::resolve(&[stage])?;
+        self.model = Model::Open { rates, arrivals: Arrivals::Constant };
+        self.attempts = attempts;
+        self.reuse = if shares_token { attempts.max(1) } else { 1 };
+        self.shares_names = shares_token;
+        self.examiner = None;
+        self.cells = Some(Cells::of(round));
+        Ok(self)
+    }
+
+    /// The key that signs the good tokens of a matrix.
+    pub fn signing_key(&self) -> Option<usize> {
+        self.mould.kinds.iter().find_map(|kind| kind.key)
     }
 
     /// The client whose token client `n` brings: itself, or the first of its group where tokens are reused.

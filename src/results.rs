@@ -1,5 +1,6 @@
 //! The run folder: what is written of a run, and how it is read again.
 
+pub mod edges;
 pub mod environment;
 pub mod folder;
 pub mod matrix;
@@ -7,6 +8,7 @@ pub mod summary;
 pub mod tables;
 pub mod threshold;
 
+pub use edges::Edges;
 pub use environment::Environment;
 pub use folder::{Folder, Place};
 pub use matrix::Matrix;

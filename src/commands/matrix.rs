@@ -1,6 +1,9 @@
 //! `tokenstorm matrix`: every kind of token against a target, judged.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use super::{say, stop_flag};
 use crate::{
@@ -37,17 +40,32 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         anstream::eprintln!("warning: {warning}");
     }
     let place = Place { replay: replay(arguments), ..Place::default() };
+    let stop = stop_flag()?;
     let options = Options {
         out: arguments.out.clone(),
         screen: Screen::new(arguments.progress, plan.attempts),
-        stop: stop_flag()?,
+        stop: Arc::clone(&stop),
         canary: Some(canary),
     };
     let finished = engine::run(plan, options)?;
     let matrix = Matrix::read(&finished.folder)?;
-    let place = Place { folder: finished.folder.display().to_string(), ..place };
+    if arguments.probe && !finished.summary.interrupted {
+        probe(&loaded, &ask, &finished.folder, &stop);
+    }
+    let place = Place { replay: place.replay, ..Place::of(&finished.folder) };
     say(&render(&matrix, &finished.summary, &place))?;
     Ok(exit_of(&matrix, finished.summary.interrupted))
+}
+
+/// Finds the edges and puts them into the run folder. What can't be found takes nothing away from the matrix.
+fn probe(loaded: &Loaded, ask: &Ask, folder: &Path, stop: &Arc<AtomicBool>) {
+    let only = Ask { only: vec!["fresh".to_owned()], ..ask.clone() };
+    let found = Plan::matrix(loaded, &Limits::read(), &only)
+        .and_then(|plan| engine::probe::probe(plan, stop))
+        .and_then(|edges| edges.write(folder));
+    if let Err(error) = found {
+        anstream::eprintln!("warning: no edges were found: {error}");
+    }
 }
 
 fn load(arguments: &cli::Matrix) -> Result<Loaded> {

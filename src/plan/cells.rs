@@ -70,6 +70,18 @@ pub struct Skipped {
 }
 
 impl Cells {
+    /// Kinds in this order, once, and nothing to compare with.
+    pub(super) fn of(round: Vec<usize>) -> Self {
+        Self {
+            round,
+            repeat: 1,
+            background: None,
+            strict: Vec::new(),
+            skipped: Vec::new(),
+            unspoken: Vec::new(),
+        }
+    }
+
     /// Attempts that are cells.
     pub fn attempts(&self) -> u64 {
         self.round.len() as u64 * self.repeat
@@ -227,14 +239,7 @@ mod tests {
     use super::*;
 
     fn cells(round: usize, repeat: u64, background: bool) -> Cells {
-        Cells {
-            round: (0..round).collect(),
-            repeat,
-            background: background.then_some(99),
-            strict: Vec::new(),
-            skipped: Vec::new(),
-            unspoken: Vec::new(),
-        }
+        Cells { repeat, background: background.then_some(99), ..Cells::of((0..round).collect()) }
     }
 
     #[test]

@@ -74,8 +74,8 @@ impl Plan {
         .hint("please report it, with the scenario"))
     }
 
-    /// The client by whose names client `n` goes: itself.
+    /// The client by whose names client `n` goes: itself, but where all share one's token and names.
     pub fn named(&self, n: u64) -> u64 {
-        n
+        if self.shares_names { self.minted_as(n) } else { n }
     }
 }

@@ -7,7 +7,8 @@ use owo_colors::OwoColorize;
 use super::style::{count, percentile, table};
 use crate::{
     results::{
-        Matrix, Summary,
+        Edges, Matrix, Summary,
+        edges::{Edge, Tell},
         matrix::{Cell, SEVERITIES, State, version},
     },
     scenario::Group,
@@ -21,12 +22,18 @@ pub struct Place {
     pub folder: String,
     /// The command that made it, without `--only`.
     pub replay: String,
+    /// What was probed.
+    pub edges: Option<Edges>,
 }
 
 impl Place {
     /// Of a folder that is rendered again: the command is not known.
     pub fn of(folder: &Path) -> Self {
-        Self { folder: folder.display().to_string(), replay: "tokenstorm matrix SCENARIO".into() }
+        Self {
+            folder: folder.display().to_string(),
+            replay: "tokenstorm matrix SCENARIO".into(),
+            edges: Edges::read(folder),
+        }
     }
 }
 
@@ -78,6 +85,10 @@ fn write_all(
             version(slow.protocol),
             super::style::time(slow.latency_max_us)
         )?;
+    }
+    alike(out, matrix)?;
+    if let Some(found) = &place.edges {
+        edges(out, found)?;
     }
     background(out, matrix)?;
     bound(out, matrix)?;
@@ -276,6 +287,73 @@ fn not_judged(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
                 "  the broker bans or limits clients (0x8A, 0x97, 0x9F): cells after that say nothing"
             )?;
         }
+    }
+    Ok(())
+}
+
+/// Whether both versions of MQTT judge alike.
+fn alike(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
+    let of = |protocol: u8| matrix.cells.iter().filter(move |cell| cell.protocol == protocol);
+    let mut differ = Vec::new();
+    for old in of(4) {
+        let new = of(5).find(|cell| cell.defect == old.defect);
+        if new.is_some_and(|new| (new.outcome == "accepted") != (old.outcome == "accepted")) {
+            differ.push(old.defect.as_str());
+        }
+    }
+    if of(4).next().is_none() || of(5).next().is_none() {
+        return Ok(());
+    }
+    match differ.len() {
+        0 => writeln!(out, "MQTT 3.1.1 and 5.0 judge alike"),
+        _ => writeln!(out, "{} {}", "MQTT 3.1.1 and 5.0 differ:".yellow(), differ.join(", ")),
+    }
+}
+
+/// What was probed.
+fn edges(out: &mut String, edges: &Edges) -> std::fmt::Result {
+    let edge = |edge: &Edge, unit: &str| match (edge.accepted, edge.refused) {
+        (Some(yes), Some(no)) => format!("accepted at {yes} {unit}, refused at {no} {unit}"),
+        (Some(yes), None) => format!("still accepted at {yes} {unit}: not checked"),
+        (None, Some(no)) => format!("refused at {no} {unit} already: none"),
+        (None, None) => "not found".to_owned(),
+    };
+    writeln!(out, "probed, MQTT {}", version(edges.protocol))?;
+    writeln!(out, "  leeway after exp: {}", edge(&edges.leeway_exp_s, "s"))?;
+    writeln!(out, "  leeway before nbf: {}", edge(&edges.leeway_nbf_s, "s"))?;
+    match edges.longest_token {
+        Edge { accepted: Some(bytes), refused: None } => {
+            writeln!(out, "  longest token: {bytes} bytes, all that CONNECT can carry")?;
+        }
+        other => writeln!(out, "  longest token: {}", edge(&other, "bytes"))?,
+    }
+    let turn = |seconds: Option<f64>, from: &str| {
+        seconds.map_or_else(
+            || "not seen".to_owned(),
+            |seconds| format!("{seconds:+.2} s from its {from}"),
+        )
+    };
+    writeln!(
+        out,
+        "  one and the same token: turns good {}, bad {}",
+        turn(edges.turns_good_s, "nbf"),
+        turn(edges.turns_bad_s, "exp")
+    )?;
+    if let Some(us) = edges.refusal_delay_us {
+        writeln!(out, "  a refusal takes {us:+.0} us against an accept")?;
+    }
+    let (telling, silent): (Vec<_>, Vec<_>) =
+        edges.tells.iter().partition(|tell| tell.shift.tells());
+    for Tell { defect, shift } in telling {
+        writeln!(
+            out,
+            "  times tell `{defect}` from a bad signature: {:+.0} us ({:+.0} to {:+.0})",
+            shift.us, shift.low_us, shift.high_us
+        )?;
+    }
+    let silent: Vec<&str> = silent.iter().map(|tell| tell.defect.as_str()).collect();
+    if !silent.is_empty() {
+        writeln!(out, "  times do not tell from a bad signature: {}", silent.join(", "))?;
     }
     Ok(())
 }
