@@ -12,6 +12,7 @@ mod layered;
 #[cfg(feature = "embedded")]
 mod layers;
 mod load;
+mod matrix;
 mod run;
 mod server;
 mod sessions;

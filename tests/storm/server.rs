@@ -13,6 +13,8 @@ pub(crate) struct Connect {
     /// How many came before it.
     pub(crate) number: usize,
     pub(crate) peer: SocketAddr,
+    /// 4 for MQTT 3.1.1, 5 for 5.0.
+    pub(crate) level: u8,
     pub(crate) client_id: String,
     pub(crate) username: Option<Vec<u8>>,
     pub(crate) password: Option<Vec<u8>>,
@@ -120,18 +122,37 @@ fn read_connect(stream: &mut TcpStream) -> Option<Connect> {
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
     let (level, flags) = (body[6], body[7]);
-    let mut rest = &body[if level == 5 { 11 } else { 10 }..];
-    let mut field = || {
-        let length = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
-        let field = rest[2..2 + length].to_vec();
-        rest = &rest[2 + length..];
-        field
-    };
-    let client_id = String::from_utf8(field()).unwrap();
-    let username = (flags & 0x80 != 0).then(&mut field);
-    let password = (flags & 0x40 != 0).then(&mut field);
+    let mut rest = &body[10..];
+    if level == 5 {
+        rest = after_properties(rest);
+    }
+    let client_id = String::from_utf8(field(&mut rest)).unwrap();
+    if flags & 0x04 != 0 {
+        if level == 5 {
+            rest = after_properties(rest);
+        }
+        drop((field(&mut rest), field(&mut rest)));
+    }
+    let username = (flags & 0x80 != 0).then(|| field(&mut rest));
+    let password = (flags & 0x40 != 0).then(|| field(&mut rest));
     let peer = stream.peer_addr().ok()?;
-    Some(Connect { number: 0, peer, client_id, username, password })
+    Some(Connect { number: 0, peer, level, client_id, username, password })
+}
+
+/// Takes a field off: its length in two bytes, and itself.
+fn field(rest: &mut &[u8]) -> Vec<u8> {
+    let length = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+    let field = rest[2..2 + length].to_vec();
+    *rest = &rest[2 + length..];
+    field
+}
+
+/// What stands after properties: their length, in up to four bytes, and they.
+fn after_properties(bytes: &[u8]) -> &[u8] {
+    let taken = bytes.iter().take_while(|byte| **byte & 128 != 0).count() + 1;
+    let digits = bytes[..taken].iter().rev();
+    let length = digits.fold(0, |length, byte| length << 7 | usize::from(byte & 127));
+    &bytes[taken + length..]
 }
 
 fn byte(stream: &mut TcpStream) -> Option<u8> {
