@@ -15,7 +15,10 @@ use crate::{
     clock::{SECOND, nanoseconds},
     error::{Error, Result},
     measure::{Measurements, Tally, Times, latency::Quantile},
-    plan::{Plan, cells::Cells},
+    plan::{
+        Plan,
+        cells::{Cells, SENTINELS},
+    },
     policy::Policy,
     token::{Kind, Must, Severity},
     verdict::{Expectation, Judge, Validity, Verdict},
@@ -447,7 +450,10 @@ fn state(cells: &[Cell], tallies: &[(Tally, u64)], plan: &Plan) -> State {
     let wrong = cells.iter().filter(|cell| cell.strict_expected == "refuse");
     let accepted = wrong.clone().filter(|cell| cell.outcome == "accepted").count();
     let wrong = wrong.count();
-    if wrong >= 3 && accepted as f64 >= wrong as f64 * NEARLY_ALL {
+    // One that verifies no signature and takes any password verifies nothing.
+    let sentinels = cells.iter().filter(|cell| SENTINELS.contains(&cell.defect.as_str()));
+    let lets_in = sentinels.clone().all(|cell| cell.outcome == "accepted");
+    if lets_in && accepted as f64 >= wrong as f64 * NEARLY_ALL {
         return State::AcceptsAll;
     }
     if good > 0 && bad > 0 {

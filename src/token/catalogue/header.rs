@@ -2,6 +2,7 @@
 
 use super::{
     Severity::{Critical, High, Low, Medium},
+    Situation,
     entry::Defect,
     when::{audience, kid, only_with_audience, refused_if},
 };
@@ -50,7 +51,7 @@ macro_rules! injected {
 
 /// `crit` as RFC 7515 forbids it.
 macro_rules! critical {
-    ($name:literal, $header:expr, $severity:ident, $summary:literal) => {
+    ($name:literal, $header:expr, $severity:ident, $must:expr, $summary:literal) => {
         Defect {
             name: $name,
             summary: $summary,
@@ -58,9 +59,21 @@ macro_rules! critical {
             source: "RFC 7515, 4.1.11; CVE-2025-59420",
             build: |_| Recipe { header: $header, ..GOOD },
             faults: &[Fault::Crit],
+            must: $must,
             ..HEADER
         }
     };
+}
+
+/// What it names is not understood, so that the token is invalid.
+fn not_understood(_: &Situation<'_>) -> Must {
+    Must::Refuse(Group::Header.into())
+}
+
+/// It breaks a rule for those who write it; those who read it may take offence.
+fn ill_formed(_: &Situation<'_>) -> Must {
+    let why = "RFC 7515, 4.1.11 leaves it to the recipient (MAY)";
+    Must::Unpromised(Group::Header.into(), why)
 }
 
 /// Another kind of token by the same key.
@@ -179,16 +192,18 @@ pub(super) static DEFECTS: [Defect; 27] = [
         "crit_unknown",
         &[("crit", "[\"storm\"]"), ("storm", "1")],
         High,
+        not_understood,
         "`crit` names an extension that nobody knows"
     ),
-    critical!("crit_empty", &[("crit", "[]")], Medium, "`crit` is an empty list"),
+    critical!("crit_empty", &[("crit", "[]")], Medium, ill_formed, "`crit` is an empty list"),
     critical!(
         "crit_absent",
         &[("crit", "[\"storm\"]")],
         Medium,
+        not_understood,
         "`crit` names a parameter that is not there"
     ),
-    critical!("crit_standard", &[("crit", "[\"alg\"]")], Medium, "`crit` names `alg`"),
+    critical!("crit_standard", &[("crit", "[\"alg\"]")], Medium, ill_formed, "`crit` names `alg`"),
     Defect {
         name: "b64_false",
         summary: "`b64` is false: the payload is said to be unencoded",
@@ -196,6 +211,10 @@ pub(super) static DEFECTS: [Defect; 27] = [
         source: "RFC 7797, 7",
         build: |_| Recipe { header: &[("b64", "false")], ..GOOD },
         faults: &[Fault::Unencoded],
+        must: |_| {
+            let why = "who does not know `b64` must ignore it (RFC 7515, 4)";
+            Must::Unpromised(Group::Header.into(), why)
+        },
         ..HEADER
     },
     Defect {

@@ -313,15 +313,21 @@ pub(super) static DEFECTS: [Defect; 42] = [
         "there is an `x` after the claims",
         "RFC 8259, 2"
     ),
-    broken!(
-        "payload_bom",
-        Payload,
-        |json| *json = [&b"\xEF\xBB\xBF"[..], json].concat(),
-        NotJson,
-        Medium,
-        "there is a byte order mark before the claims",
-        "RFC 8259, 8.1"
-    ),
+    Defect {
+        name: "payload_bom",
+        summary: "there is a byte order mark before the claims",
+        source: "RFC 8259, 8.1",
+        build: |_| Recipe {
+            twist: Twist::Payload(|json| *json = [&b"\xEF\xBB\xBF"[..], json].concat()),
+            ..GOOD
+        },
+        faults: &[Fault::NotJson],
+        must: |_| {
+            let why = "RFC 8259, 8.1 lets a parser ignore it";
+            Must::Unpromised(Group::Structure.into(), why)
+        },
+        ..STRUCTURE
+    },
     broken!(
         "payload_comment",
         Payload,
@@ -434,15 +440,21 @@ pub(super) static DEFECTS: [Defect; 42] = [
         "a claim has an overlong character",
         "RFC 3629, 3"
     ),
-    broken!(
-        "utf8_surrogate",
-        Payload,
-        |json| add_member(json, b"\"note\":\"\\ud800\""),
-        Utf8,
-        Medium,
-        "a claim is half a surrogate pair",
-        "RFC 8259, 8.2"
-    ),
+    Defect {
+        name: "utf8_surrogate",
+        summary: "a claim is half a surrogate pair",
+        source: "RFC 8259, 8.2",
+        build: |_| Recipe {
+            twist: Twist::Payload(|json| add_member(json, b"\"note\":\"\\ud800\"")),
+            ..GOOD
+        },
+        faults: &[Fault::Utf8],
+        must: |_| {
+            let why = "RFC 8259, 8.2 leaves open what becomes of it";
+            Must::Unpromised(Group::Structure.into(), why)
+        },
+        ..STRUCTURE
+    },
     heavy!("deep_100", |json| nest(json, 100), &[Fault::TooDeep], "a claim is nested 100 deep"),
     heavy!("deep_1000", |json| nest(json, 1000), &[Fault::TooDeep], "a claim is nested 1 000 deep"),
     heavy!(
