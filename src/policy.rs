@@ -18,10 +18,14 @@ use crate::{
 };
 
 /// The profiles that are built in, by name.
-const PROFILES: [(&str, &str); 7] = [
+const PROFILES: [(&str, &str); 11] = [
     ("emqx", include_str!("../profiles/emqx.toml")),
+    ("emqx-hardened", include_str!("../profiles/emqx-hardened.toml")),
     ("ejabberd", include_str!("../profiles/ejabberd.toml")),
+    ("hivemq-ese", include_str!("../profiles/hivemq-ese.toml")),
+    ("mosquitto-go-auth", include_str!("../profiles/mosquitto-go-auth.toml")),
     ("mosquitto-jwt", include_str!("../profiles/mosquitto-jwt.toml")),
+    ("nats", include_str!("../profiles/nats.toml")),
     ("rabbitmq-3.10", include_str!("../profiles/rabbitmq-3.10.toml")),
     ("rabbitmq-4", include_str!("../profiles/rabbitmq-4.toml")),
     ("rmqtt", include_str!("../profiles/rmqtt.toml")),
