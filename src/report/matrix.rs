@@ -75,6 +75,7 @@ fn write_all(
     if matrix.state != State::AcceptsAll && matrix.state != State::RefusesAll {
         findings(out, matrix, place)?;
         weak(out, matrix)?;
+        strange(out, matrix)?;
     }
     not_judged(out, matrix)?;
     for slow in &matrix.slow {
@@ -228,6 +229,19 @@ fn weak(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
         }
     }
     writeln!(out)
+}
+
+/// Good tokens that are refused, as the policy says.
+fn strange(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
+    let is_it = |cell: &&Cell| cell.verdict == "correct" && cell.strict_verdict == "false_reject";
+    let mut names: Vec<&str> =
+        matrix.cells.iter().filter(is_it).map(|cell| cell.defect.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{} {}\n", "good tokens refused by configuration:".yellow(), names.join(", "))
 }
 
 /// One finding: versions of MQTT whose answers are the same stand together.

@@ -59,7 +59,8 @@ impl Scratch {
         let own = match (password, token_in) {
             (Password::Absent, _) => (None, None),
             (Password::Given, TokenIn::Password) => (Some(user.as_slice()), Some(token)),
-            (Password::Given, TokenIn::Username) => (Some(token), None),
+            // Verifiers that look at the user name want some password all the same: mosquitto-go-auth.
+            (Password::Given, TokenIn::Username) => (Some(token), Some(OTHER_PASSWORD)),
         };
         let (client_id, (username, password)) = match (recipe.placing, token_in) {
             (Placing::NoUsername, _) => (name.as_slice(), (None, Some(token))),

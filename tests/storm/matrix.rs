@@ -174,7 +174,9 @@ fn a_verifier_that_follows_a_header_of_the_token_is_a_finding_of_its_own() {
     let expected = ["jku_canary", "jku_redirect", "jku_userinfo"].map(str::to_owned);
     assert_eq!(fetched, expected.into());
     assert!(run.stdout.contains("FETCH"), "{}", run.stdout);
-    assert!(cells(&run).iter().all(|cell| cell["verdict"] == "correct"), "the answers were right");
+    // It looks at headers alone, and so lets a wrong key in; the tokens that it asked for were refused all the same.
+    let of_header = |cell: &&Value| cell["group"] == "header";
+    assert!(cells(&run).iter().filter(of_header).all(|cell| cell["verdict"] == "correct"));
 }
 
 #[test]
