@@ -23,6 +23,10 @@ use crate::{
     verdict::Judge,
 };
 
+/// What a broker on this very host may still be late by: `time(2)` reads a clock that moves with the kernel's tick, 10 ms
+/// at most (`CLOCK_REALTIME_COARSE`, clock_gettime(2)). Seen with Mosquitto: a token was let in just after its `exp`.
+const TICK: Duration = Duration::from_millis(10);
+
 /// The storm: the plan with its instants and addresses.
 #[derive(Debug)]
 pub(super) struct Storm {
@@ -87,7 +91,8 @@ impl Storm {
             targets: targets.all.clone(),
             resolver: if has_names { Some(resolver::start(clock, plan.sources())?) } else { None },
             judges: [Protocol::V4, Protocol::V5].map(|protocol| {
-                Judge::new(&plan.policy, protocol, plan.scenario.target.clock_uncertainty)
+                let uncertainty = plan.scenario.target.clock_uncertainty + TICK;
+                Judge::new(&plan.policy, protocol, uncertainty)
             }),
             ports,
             random: mixed(u64::from(std::process::id()), clock.wall(start) as u64) as u32,
