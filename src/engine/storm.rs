@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// What a broker on this very host may still be late by: `time(2)` reads a clock that moves with the kernel's tick, 10 ms
-/// at most (`CLOCK_REALTIME_COARSE`, clock_gettime(2)). Seen with Mosquitto: a token was let in just after its `exp`.
+/// at most (`CLOCK_REALTIME_COARSE`, `clock_gettime(2)`). Seen with Mosquitto: a token was let in just after its `exp`.
 const TICK: Duration = Duration::from_millis(10);
 
 /// The storm: the plan with its instants and addresses.

@@ -1,17 +1,15 @@
 //! Matrices, as their user starts them: of the embedded broker, and of servers that lie about tokens.
 
 use std::{
-    fs,
     io::{Read, Write},
     net::TcpStream,
-    path::PathBuf,
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use crate::{
-    run::{Ended, SECRET, Storm, everything, read_json, rows, scenario, tokenstorm},
+    run::{Ended, SECRET, Storm, everything, read_json, scenario, tokenstorm},
     server::{Connect, Server, until_closed},
 };
 
@@ -80,7 +78,7 @@ fn without_a_scenario_the_embedded_broker_is_judged_in_both_versions_and_every_f
         run.stdout.contains("--only exp_word"),
         "a finding names the command that sends it again"
     );
-    let table = rows(&out.join("matrix.csv"));
+    let table = crate::run::rows(&out.join("matrix.csv"));
     assert_eq!(table.len(), cells.len());
     for file in ["summary.json", "verdicts.csv", "findings.csv", "scenario.toml"] {
         assert!(out.join(file).is_file(), "{file}");
@@ -229,7 +227,7 @@ fn what_is_not_known_is_refused_with_the_nearest_name() {
 #[cfg(feature = "embedded")]
 fn an_interrupted_matrix_keeps_the_cells_that_it_had() {
     let storm = asked("embedded");
-    let out: PathBuf = storm.out();
+    let out = storm.out();
     let child = crate::run::program()
         .args([
             "matrix",
@@ -245,8 +243,10 @@ fn an_interrupted_matrix_keeps_the_cells_that_it_had() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let is_there =
-        || fs::read_to_string(out.join("matrix.json")).is_ok_and(|text| text.contains("wrong_key"));
+    let is_there = || {
+        std::fs::read_to_string(out.join("matrix.json"))
+            .is_ok_and(|text| text.contains("wrong_key"))
+    };
     while !is_there() {
         std::thread::yield_now();
     }
