@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     key::SigningKey,
     plan::Plan,
-    token::recipe::Signer,
+    token::{catalogue::defect, recipe::Signer},
 };
 
 /// Fetches that are kept: one is a finding already.
@@ -126,9 +126,11 @@ fn bait<'a>(strangers: impl Iterator<Item = &'a SigningKey>) -> Result<Bait> {
 
 fn note(request: &Request, fetches: &Mutex<Vec<Fetch>>) {
     let path = request.url().split('?').next().unwrap_or_default().to_owned();
+    // Whoever looks around on this host asks for something else.
+    let Some(defect) = path.split('/').nth(1).and_then(defect) else { return };
     let fetch = Fetch {
-        defect: path.split('/').nth(1).unwrap_or_default().to_owned(),
-        path,
+        defect: defect.name.to_owned(),
+        path: path.chars().filter(char::is_ascii_graphic).collect(),
         from: request.remote_addr().map(ToString::to_string).unwrap_or_default(),
     };
     let mut fetches = fetches.lock().unwrap_or_else(PoisonError::into_inner);
@@ -208,6 +210,7 @@ mod tests {
             moved.starts_with("HTTP/1.1 302") && moved.contains("/jku_redirect/jwks.json"),
             "{moved}"
         );
+        get(canary.address(), "/robots.txt");
         assert!(get(canary.address(), "/x5u_canary/chain.pem").contains("BEGIN CERTIFICATE"));
         let asked: Vec<String> = canary.fetches().into_iter().map(|fetch| fetch.defect).collect();
         assert_eq!(asked, ["jku_canary", "jku_redirect", "x5u_canary"]);

@@ -133,7 +133,9 @@ impl SigningKey {
         let material = match &self.material {
             Material::Secret(_) => Material::Secret(material::random_secret()?),
             Material::Private(_) => {
-                Material::Private(Arc::new(PrivateKey::generate(self.algorithm)?))
+                // Of the same size, so that nothing but the key is another.
+                let bits = self.signature_length() * 8;
+                Material::Private(Arc::new(PrivateKey::of_size(self.algorithm, bits)?))
             }
         };
         Ok(Self {
@@ -248,6 +250,20 @@ impl SigningKey {
         match &self.material {
             Material::Private(key) => key.raw_rsa(self.algorithm),
             Material::Secret(_) => None,
+        }
+    }
+
+    /// How many bytes its signatures have.
+    pub fn signature_length(&self) -> usize {
+        match self.algorithm {
+            Algorithm::HS256 => 32,
+            Algorithm::HS384 => 48,
+            Algorithm::HS512 | Algorithm::ES256 | Algorithm::EdDSA => 64,
+            Algorithm::ES384 => 96,
+            _ => match self.public_der().and_then(|der| public::parts(&der)) {
+                Some(public::Parts::Rsa(modulus, _)) => modulus.len(),
+                _ => 0,
+            },
         }
     }
 

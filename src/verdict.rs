@@ -172,8 +172,8 @@ impl Judge {
             (Outcome::Accepted, Expectation::Accept | Expectation::Either(_))
             | (
                 Outcome::Closed(Close::Fin),
-                Expectation::Refuse(Refusal { also: Also::Close, .. })
-                | Expectation::Either(Refusal { also: Also::Close, .. }),
+                Expectation::Refuse(Refusal { also: Also::Close | Also::BadMethod, .. })
+                | Expectation::Either(Refusal { also: Also::Close | Also::BadMethod, .. }),
             ) => Verdict::Correct,
             (Outcome::Accepted, Expectation::Refuse(_)) => Verdict::FalseAccept,
             (
@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(judge.verdict(method, Outcome::Refused(0x8C)), Verdict::Correct);
         assert_eq!(judge.verdict(close, Outcome::Refused(0x8C)), Verdict::WrongReason);
         assert_eq!(judge.verdict(close, Outcome::Closed(Close::Fin)), Verdict::Correct);
-        assert_eq!(judge.verdict(method, Outcome::Closed(Close::Fin)), Verdict::WrongReason);
+        assert_eq!(judge.verdict(method, Outcome::Closed(Close::Fin)), Verdict::Correct, "4.12");
         let id = refuse(Also::ClientId);
         assert_eq!(judge.verdict(id, Outcome::Refused(0x85)), Verdict::Correct);
         assert_eq!(judge.verdict(method, Outcome::Refused(0x85)), Verdict::NotJudged);

@@ -7,7 +7,7 @@ use tokenstorm::{
     clock::SECOND,
     host::Limits,
     plan::{Plan, cells::Ask},
-    scenario::{Algorithm, Loaded, Overrides, parse},
+    scenario::{Algorithm, Check, Loaded, Overrides, parse},
     token::{Minter, catalogue::all},
 };
 
@@ -52,6 +52,34 @@ binds = ["clientid", "username"]
 
 fn plan(loaded: &Loaded) -> Plan {
     Plan::matrix(loaded, &Limits::read(), &Ask::default()).unwrap()
+}
+
+#[test]
+fn tokens_of_a_longer_rsa_key_and_claims_that_differ_from_client_to_client_are_wrong_as_they_claim()
+{
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("long.pem");
+    let made = std::process::Command::new("openssl")
+        .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072", "-out"])
+        .arg(&key)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut loaded = scenario(Algorithm::RS256, "");
+    let own = loaded.scenario.keys.get_mut("main").unwrap();
+    (own.generate, own.private_key) = (false, Some(key));
+    loaded.scenario.token.claims.insert("aud".into(), "{client_id}".into());
+    loaded.scenario.policy.checks.as_mut().unwrap().retain(|check| *check != Check::Aud);
+    let plan = plan(&loaded);
+    let mut minter = Minter::new(&plan.mould).unwrap();
+    for kind in 0..plan.mould.kinds.len() {
+        let mut token = Vec::new();
+        let (password, _) = minter.mint(kind, 7, NOW, &mut token).unwrap();
+        plan.examine((kind, 7), NOW, (password, &token)).unwrap();
+    }
+    let has = |name: &str| plan.mould.kinds.iter().any(|kind| kind.defect.name == name);
+    assert!(!has("loose_bits_signature"), "384 bytes leave no bits");
+    assert!(!has("wrong_audience") && has("rsa_block_type"));
 }
 
 #[test]

@@ -11,9 +11,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokenstorm::{
-    broker::mutant::{MUTANTS, Mutant, Trait},
+    broker::mutant::{MUTANTS, Mutant, Trait, mutant},
     oracle::{Fault, Faults},
     token::catalogue::defect,
 };
@@ -109,6 +109,23 @@ fn matrix(mutant: &Mutant) -> Value {
     serde_json::from_str(&file.unwrap_or_else(|_| panic!("{}: {said}", mutant.name))).unwrap()
 }
 
+/// What a probe finds of a mutant.
+fn edges(name: &str) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = scenario(folder.path(), mutant(name).unwrap());
+    let (_broker, url) = broker(&scenario, name);
+    let out = folder.path().join("out");
+    let ended = Command::new(PROGRAM)
+        .args(["matrix", &scenario, "--target", &url, "--only", "fresh", "--probe"])
+        .args(["--progress", "none", "--out"])
+        .arg(&out)
+        .output()
+        .unwrap();
+    let file = fs::read_to_string(out.join("probe.json"));
+    let said = String::from_utf8_lossy(&ended.stderr);
+    serde_json::from_str(&file.unwrap_or_else(|_| panic!("{name}: {said}"))).unwrap()
+}
+
 /// Entries of which some cell is red: wrong, not judged though it must be refused, late, or fetched for.
 fn red(matrix: &Value) -> BTreeSet<String> {
     let cells = matrix["cells"].as_array().unwrap().iter();
@@ -150,7 +167,8 @@ fn every_mutant_is_caught_by_what_is_meant_to_catch_it_and_by_nothing_else() {
     let mut wrong = Vec::new();
     println!("| mutant | what is wrong with it | red cells |\n|---|---|---|");
     for mutant in &MUTANTS {
-        let red = red(&matrix(mutant));
+        let matrix = matrix(mutant);
+        let red = red(&matrix);
         let names = red.iter().map(String::as_str).collect::<Vec<_>>();
         let shown = match names.len() {
             0 => "none".to_owned(),
@@ -158,6 +176,9 @@ fn every_mutant_is_caught_by_what_is_meant_to_catch_it_and_by_nothing_else() {
             count => format!("{} and {} more", names[..5].join(", "), count - 5),
         };
         println!("| `{}` | {} | {shown} |", mutant.name, mutant.summary);
+        if matches!(mutant.is, Trait::Stalls(_)) && matrix["slow"].as_array().unwrap().is_empty() {
+            wrong.push(format!("`{}` is not seen to be slow", mutant.name));
+        }
         for pattern in mutant.caught_by {
             if !names.iter().any(|name| matches(pattern, name)) {
                 wrong.push(format!("`{}` is not caught by `{pattern}`", mutant.name));
@@ -171,4 +192,27 @@ fn every_mutant_is_caught_by_what_is_meant_to_catch_it_and_by_nothing_else() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_probe_finds_the_leeway_to_a_second_and_the_second_in_which_a_token_turns() {
+    let found = edges("more_leeway");
+    // A token is as old as it says and up to a second more: at 59 s it has not had its minute.
+    assert_eq!(found["leeway_exp_s"], json!({ "accepted": 59, "refused": 60 }));
+    assert_eq!(found["leeway_nbf_s"], json!({ "accepted": 60, "refused": 61 }));
+    // Within a slot, and the time that an answer takes.
+    let is_at = |found: &Value, name: &str, seconds: f64| {
+        let at = found[name].as_f64().unwrap_or(f64::NAN);
+        assert!((at - seconds).abs() < 0.5, "{name}: {found}");
+    };
+    is_at(&found, "turns_good_s", -60.0);
+    is_at(&found, "turns_bad_s", 60.0);
+    let found = edges("refuses_long_tokens");
+    is_at(&found, "turns_good_s", 0.0);
+    is_at(&found, "turns_bad_s", 0.0);
+    assert_eq!(found["leeway_exp_s"], json!({ "accepted": null, "refused": 0 }));
+    assert_eq!(found["leeway_nbf_s"], json!({ "accepted": null, "refused": 1 }));
+    let bytes = |side: &str| found["longest_token"][side].as_u64().unwrap();
+    assert!((4090..=4096).contains(&bytes("accepted")), "{found}");
+    assert!((4096..=4100).contains(&bytes("refused")), "{found}");
 }

@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{say, stop_flag};
@@ -16,6 +19,7 @@ use crate::{
     report::matrix::{Place, render},
     results::{
         Matrix,
+        folder::quoted,
         matrix::{Cell, State},
     },
     scenario::{self, Loaded, Overrides},
@@ -52,19 +56,19 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
     if arguments.probe && !finished.summary.interrupted {
         probe(&loaded, &ask, &finished.folder, &stop);
     }
+    let interrupted = finished.summary.interrupted || stop.load(Ordering::Relaxed);
     let place = Place { replay: place.replay, ..Place::of(&finished.folder) };
     say(&render(&matrix, &finished.summary, &place))?;
-    Ok(exit_of(&matrix, finished.summary.interrupted))
+    Ok(exit_of(&matrix, interrupted))
 }
 
 /// Finds the edges and puts them into the run folder. What can't be found takes nothing away from the matrix.
 fn probe(loaded: &Loaded, ask: &Ask, folder: &Path, stop: &Arc<AtomicBool>) {
     let only = Ask { only: vec!["fresh".to_owned()], ..ask.clone() };
     let found = Plan::matrix(loaded, &Limits::read(), &only)
-        .and_then(|plan| engine::probe::probe(plan, stop))
-        .and_then(|edges| edges.write(folder));
+        .and_then(|plan| engine::probe::probe(plan, stop, |edges| edges.write(folder)));
     if let Err(error) = found {
-        anstream::eprintln!("warning: no edges were found: {error}");
+        anstream::eprintln!("warning: not all edges were found: {error}");
     }
 }
 
@@ -110,7 +114,10 @@ fn replay(arguments: &cli::Matrix) -> String {
     if let Some(profile) = &arguments.profile {
         words.extend(["--profile".to_owned(), profile.clone()]);
     }
-    words.join(" ")
+    if !arguments.canary.ip().is_loopback() {
+        words.extend(["--canary".to_owned(), arguments.canary.to_string()]);
+    }
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// 130, then 1 for a false accept, then 3 where nothing was judged, then 1 for other wrong verdicts.

@@ -7,12 +7,15 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
+
+use crossbeam_channel::RecvTimeoutError;
 
 use super::{HEAD_START, TLS_HEAD_START, spawn, storm::Storm, target::Targets};
 use crate::{
-    attempt::{Outcome, Phase},
-    clock::Clock,
+    attempt::{Close, Outcome, Phase},
+    clock::{Clock, SECOND},
     error::{Error, Result},
     host::Limits,
     measure::{Answer, Measurements},
@@ -36,6 +39,8 @@ const AT_ONCE: u64 = 20;
 const TIMED: usize = 60;
 /// Slots a second in which one token is brought again and again.
 const SLOTS_A_SECOND: usize = 20;
+/// How often is looked whether the user wants it to end.
+const GLANCE: Duration = Duration::from_millis(50);
 /// A day, which no leeway is.
 const LONGEST: u64 = 86_400;
 
@@ -55,38 +60,35 @@ const CHECKS: [&str; 12] = [
     "payload_not_json",
 ];
 
-/// Finds the edges of the first broker of a matrix' plan.
+/// Finds the edges of a matrix' broker; `found` is told after each part, so that no part is lost.
 ///
 /// # Errors
-/// When no broker can be started or reached, or good tokens are refused: then there is no edge to be found.
-pub fn probe(plan: Plan, stop: &Arc<AtomicBool>) -> Result<Edges> {
+/// When no broker can be started or reached, or good tokens are refused: then there is no edge to be found. When it is
+/// interrupted.
+pub fn probe(
+    plan: Plan,
+    stop: &Arc<AtomicBool>,
+    found: impl Fn(&Edges) -> Result<()>,
+) -> Result<()> {
     let targets = Targets::start(&plan)?;
     let protocol = plan.policy.protocols.last().copied().unwrap_or(plan.protocol);
     let mut prober = Prober { plan: Some(plan), targets, stop: Arc::clone(stop), protocol };
-    let [good] = prober.accepted(&[GOOD])?[..] else { return Err(no_answer()) };
-    if !good {
-        return Err(Error::not_measured("good tokens are refused: there is no edge to be found")
-            .hint("look at the cells of group `control` first"));
-    }
+    let mut edges = Edges { protocol: protocol.into(), ..Edges::default() };
     let expired =
         |seconds: u64| Recipe { exp: Exp::Absent, claims: claim("exp", -(seconds as i64)), ..GOOD };
+    edges.leeway_exp_s = prober.search((0, LONGEST), 1, expired)?;
+    found(&edges)?;
     let early = |seconds: u64| Recipe { claims: claim("nbf", seconds as i64), ..GOOD };
+    edges.leeway_nbf_s = prober.search((1, LONGEST), 1, early)?;
+    found(&edges)?;
     let long = |bytes: u64| Recipe { twist: Twist::Length(bytes as usize), ..GOOD };
-    let leeway_exp = prober.search((0, LONGEST), 1, expired)?;
-    let leeway_nbf = prober.search((1, LONGEST), 1, early)?;
-    let password = prober.search((1024, 65_535), 4, long)?;
-    let turns = prober.turns(leeway_exp, leeway_nbf)?;
-    let (refusal_delay_us, tells) = prober.times()?;
-    Ok(Edges {
-        protocol: protocol.into(),
-        leeway_exp_s: leeway_exp,
-        leeway_nbf_s: leeway_nbf,
-        longest_token: password,
-        turns_good_s: turns.0,
-        turns_bad_s: turns.1,
-        refusal_delay_us,
-        tells,
-    })
+    edges.longest_token = prober.search((1024, 65_535), 4, long)?;
+    found(&edges)?;
+    (edges.turns_good_s, edges.turns_bad_s) =
+        prober.turns(edges.leeway_exp_s, edges.leeway_nbf_s)?;
+    found(&edges)?;
+    (edges.refusal_delay_us, edges.tells) = prober.times()?;
+    found(&edges)
 }
 
 fn no_answer() -> Error {
@@ -94,11 +96,36 @@ fn no_answer() -> Error {
         .hint("`tokenstorm doctor` looks at names and brokers")
 }
 
-/// A claim so many seconds from the moment of use. Leaked: a recipe's texts live as long as the catalogue.
+/// A second so far from the moment of use, as recipes write it. Leaked: their texts live as long as the catalogue.
+fn now_and(seconds: i64) -> &'static str {
+    Box::leak(format!("$now{seconds:+}").into_boxed_str())
+}
+
+/// A claim so many seconds from the moment of use.
 fn claim(name: &'static str, seconds: i64) -> &'static [(&'static str, &'static str)] {
-    let text: &'static str = Box::leak(format!("$now{seconds:+}").into_boxed_str());
     // An `iat` after `exp` would be another defect.
-    Box::leak(vec![("iat", ""), (name, text)].into_boxed_slice())
+    Box::leak(vec![("iat", ""), (name, now_and(seconds))].into_boxed_slice())
+}
+
+/// What became of one token that was brought again and again.
+struct Watched {
+    answers: Vec<Option<bool>>,
+    offset_s: f64,
+}
+
+impl Watched {
+    /// The first slot, not before `after`, whose answer is another than the one before it.
+    fn turn(&self, from: bool, to: bool, after: usize) -> Option<usize> {
+        let mut pairs = self.answers.windows(2).enumerate().skip(after);
+        pairs
+            .find(|(_, pair)| pair[0] == Some(from) && pair[1] == Some(to))
+            .map(|(slot, _)| slot + 1)
+    }
+
+    /// When a slot was, in seconds after a claim that lies so far from the token's moment of use.
+    fn since(&self, slot: Option<usize>, claim: i64) -> Option<f64> {
+        slot.map(|slot| slot as f64 / SLOTS_A_SECOND as f64 + self.offset_s - claim as f64)
+    }
 }
 
 struct Prober {
@@ -117,13 +144,10 @@ impl Prober {
         round: Vec<usize>,
         rate: f64,
         shares_token: bool,
-    ) -> Result<Measurements> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(Error::interrupted("interrupted while probing: no edges were found"));
-        }
+    ) -> Result<Seen> {
         let plan = self.plan.take().ok_or_else(no_answer)?;
         let plan = Arc::new(plan.volley(kinds, round, rate, shares_token)?);
-        let seen = volley(&plan, &self.targets);
+        let seen = volley(&plan, &self.targets, &self.stop);
         // All threads that had it have ended.
         self.plan = Arc::try_unwrap(plan).ok();
         seen
@@ -142,47 +166,52 @@ impl Prober {
         })
     }
 
-    /// Which of these the broker accepts.
+    /// Which of these the broker accepts. A good token comes along: where that is refused, or one is not answered, a
+    /// second try decides whether anything can be said.
     fn accepted(&mut self, recipes: &[Recipe]) -> Result<Vec<bool>> {
-        let kinds = recipes.iter().map(|recipe| self.kind(*recipe)).collect::<Result<Vec<_>>>()?;
-        let round: Vec<usize> = (0..kinds.len()).collect();
-        let seen = self.volley(kinds, round, RATE, false)?;
-        Ok((0..recipes.len()).map(|kind| is_accepted(&seen, kind) == Some(true)).collect())
+        for _ in 0..2 {
+            let all = recipes.iter().chain([&GOOD]);
+            let kinds = all.map(|recipe| self.kind(*recipe)).collect::<Result<Vec<_>>>()?;
+            let round: Vec<usize> = (0..kinds.len()).collect();
+            let seen = self.volley(kinds, round, RATE, false)?;
+            let answers: Option<Vec<bool>> =
+                (0..=recipes.len()).map(|kind| is_accepted(&seen.all, kind)).collect();
+            if let Some(mut answers) = answers
+                && answers.pop() == Some(true)
+            {
+                return Ok(answers);
+            }
+        }
+        Err(no_answer())
     }
 
-    /// The largest value that is accepted and the smallest that is not, between these bounds and so near to each other;
-    /// `None` on a side that there is not.
+    /// The largest value that is accepted and the smallest that is not, between these bounds and so near to each other; a
+    /// side that there is not is empty, and both where answers contradict one another.
     fn search(
         &mut self,
         (least, most): (u64, u64),
         step: u64,
         recipe: impl Fn(u64) -> Recipe,
     ) -> Result<Edge> {
-        let mut edge = Edge { accepted: None, refused: None };
         let (mut low, mut high) = (least, most);
+        let mut is_first = true;
         loop {
             let candidates = spread(low, high, step);
             let recipes: Vec<Recipe> = candidates.iter().map(|value| recipe(*value)).collect();
             let answers = self.accepted(&recipes)?;
             // The first that is refused: what lies beyond it is of no matter.
             let first = answers.iter().position(|accepted| !accepted);
-            match first {
-                None => {
-                    edge.accepted = candidates.last().copied().or(edge.accepted);
-                    return Ok(edge);
-                }
-                Some(0) => {
-                    edge.refused = Some(candidates[0]);
-                    return Ok(edge);
-                }
-                Some(first) => {
-                    (low, high) = (candidates[first - 1], candidates[first]);
-                    edge = Edge { accepted: Some(low), refused: Some(high) };
-                    if high - low <= step {
-                        return Ok(edge);
-                    }
-                }
+            match (first, is_first) {
+                (None, true) => return Ok(Edge { accepted: Some(high), refused: None }),
+                (Some(0), true) => return Ok(Edge { accepted: None, refused: Some(low) }),
+                // What was accepted before is refused now, or the other way round.
+                (None | Some(0), false) => return Ok(Edge::default()),
+                (Some(first), _) => (low, high) = (candidates[first - 1], candidates[first]),
             }
+            if high - low <= step {
+                return Ok(Edge { accepted: Some(low), refused: Some(high) });
+            }
+            is_first = false;
         }
     }
 
@@ -195,31 +224,30 @@ impl Prober {
             return Ok((None, None));
         }
         let (begins, ends) = (before as i64 + 2, 5 - after as i64);
-        let text = |seconds: i64| -> &'static str {
-            Box::leak(format!("$now{seconds:+}").into_boxed_str())
-        };
-        let claims: &'static [_] = Box::leak(
-            vec![("iat", ""), ("nbf", text(begins)), ("exp", text(ends))].into_boxed_slice(),
-        );
-        let recipe = Recipe { exp: Exp::Absent, claims, ..GOOD };
-        let slots = 8 * SLOTS_A_SECOND;
+        if begins <= ends {
+            let watched = self.watch(&[("nbf", begins), ("exp", ends)], 8)?;
+            let good = watched.turn(false, true, 0);
+            let bad = good.and_then(|good| watched.turn(true, false, good));
+            return Ok((watched.since(good, begins), watched.since(bad, ends)));
+        }
+        // With much leeway one token would have to end before it begins: a token for each turn.
+        let young = self.watch(&[("nbf", begins), ("exp", begins + 3600)], 5)?;
+        let old = self.watch(&[("exp", ends)], 8)?;
+        let good = young.since(young.turn(false, true, 0), begins);
+        Ok((good, old.since(old.turn(true, false, 0), ends)))
+    }
+
+    /// Brings a token with these claims, in seconds from its moment of use, again and again for so many seconds.
+    fn watch(&mut self, claims: &[(&'static str, i64)], seconds: usize) -> Result<Watched> {
+        let texts = claims.iter().map(|(name, seconds)| (*name, now_and(*seconds)));
+        let claims: Vec<_> = [("iat", "")].into_iter().chain(texts).collect();
+        let recipe =
+            Recipe { exp: Exp::Absent, claims: Box::leak(claims.into_boxed_slice()), ..GOOD };
+        let slots = seconds * SLOTS_A_SECOND;
         let kinds = (0..slots).map(|_| self.kind(recipe)).collect::<Result<Vec<_>>>()?;
         let seen = self.volley(kinds, (0..slots).collect(), SLOTS_A_SECOND as f64, true)?;
-        let answers: Vec<Option<bool>> = (0..slots).map(|slot| is_accepted(&seen, slot)).collect();
-        let Some(begun) = seen.first_start else { return Ok((None, None)) };
-        let clock = Clock::start();
-        // `$now` is the second in which the first was due: what of it had passed by then shifts all.
-        let offset = clock.wall(begun).rem_euclid(1_000_000_000) as f64 / 1e9;
-        let at = |slot: usize| slot as f64 / SLOTS_A_SECOND as f64 + offset;
-        let turned = |from: bool, to: bool, after: usize| {
-            let mut pairs = answers.windows(2).enumerate().skip(after);
-            pairs
-                .find(|(_, pair)| pair[0] == Some(from) && pair[1] == Some(to))
-                .map(|(slot, _)| slot + 1)
-        };
-        let good = turned(false, true, 0);
-        let bad = turned(true, false, good.unwrap_or(0));
-        Ok((good.map(|slot| at(slot) - begins as f64), bad.map(|slot| at(slot) - ends as f64)))
+        let answers = (0..slots).map(|slot| is_accepted(&seen.all, slot)).collect();
+        Ok(Watched { answers, offset_s: seen.offset_s })
     }
 
     /// How much longer a refusal takes than an accept, in microseconds, and which checks its times tell apart.
@@ -241,7 +269,7 @@ impl Prober {
             .collect();
         let seen = self.volley(kinds, round, RATE, false)?;
         let samples = |kind: usize, answer: Answer| -> Vec<f64> {
-            let latency = seen.latency(Phase::Connack, Some(kind), None, Some(answer));
+            let latency = seen.all.latency(Phase::Connack, Some(kind), None, Some(answer));
             let times = latency.times.iter().flat_map(|times| times.iter_recorded());
             times
                 .flat_map(|value| {
@@ -279,26 +307,35 @@ fn spread(low: u64, high: u64, step: u64) -> Vec<u64> {
     values
 }
 
-/// Whether a kind was accepted; `None` where it was not answered.
-fn is_accepted(seen: &Measurements, kind: usize) -> Option<bool> {
-    let tallies = seen.tallies();
+/// Whether a kind was accepted; `None` where the answer says nothing about the token.
+fn is_accepted(all: &Measurements, kind: usize) -> Option<bool> {
+    let tallies = all.tallies();
     let mut own = tallies.iter().filter(|(tally, _)| tally.kind == kind);
     own.next().and_then(|(tally, _)| match tally.outcome {
         Outcome::Accepted => Some(true),
-        Outcome::Refused(_) | Outcome::Closed(_) => Some(false),
+        // Overload, limits and bans.
+        Outcome::Refused(3 | 0x88 | 0x89 | 0x8A | 0x97 | 0x9F) => None,
+        Outcome::Refused(_) | Outcome::Closed(Close::Fin) => Some(false),
         _ => None,
     })
 }
 
+/// What a volley has seen.
+struct Seen {
+    all: Measurements,
+    /// How long the second in which the first token was to be used had lasted when the volley began, in seconds.
+    offset_s: f64,
+}
+
 /// A storm of a few attempts that leaves no folder.
-fn volley(plan: &Arc<Plan>, targets: &Targets) -> Result<Measurements> {
+fn volley(plan: &Arc<Plan>, targets: &Targets, stop: &AtomicBool) -> Result<Seen> {
     let clock = Clock::start();
     let signals = vec![Signal::new().map(Arc::new)?];
     let head_start = if plan.tls.is_some() { TLS_HEAD_START } else { HEAD_START };
-    let (supply, outlets) =
-        Supply::start(plan, clock, clock.now() + head_start, plan.attempts, &signals)?;
+    let planned = clock.now() + head_start;
+    let (supply, outlets) = Supply::start(plan, clock, planned, plan.attempts, &signals)?;
     while !supply.is_ready() {
-        thread::sleep(std::time::Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1));
     }
     if let Some(error) = supply.failure() {
         return Err(error);
@@ -310,11 +347,22 @@ fn volley(plan: &Arc<Plan>, targets: &Targets) -> Result<Measurements> {
     let mut all = storm.recorder();
     let (threads, lines) = spawn(&storm, &signals, outlets)?;
     for (reports, _spares) in &lines {
-        // A worker that fails hangs up: why is known when it is joined.
-        while let Ok(report) = reports.recv() {
-            all.merge(&report.seen);
-            if report.is_last {
-                break;
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                for signal in &signals {
+                    signal.stop();
+                }
+            }
+            match reports.recv_timeout(GLANCE) {
+                Ok(report) => {
+                    all.merge(&report.seen);
+                    if report.is_last {
+                        break;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                // A worker that fails hangs up: why is known when it is joined.
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
     }
@@ -323,7 +371,13 @@ fn volley(plan: &Arc<Plan>, targets: &Targets) -> Result<Measurements> {
         thread.join().map_err(|_| no_answer())??;
     }
     supply.stop();
-    Ok(all)
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::interrupted("interrupted while probing"));
+    }
+    // The first token was minted for the planned instant, in whole seconds.
+    let second = clock.wall(planned).div_euclid(SECOND as i64) * SECOND as i64;
+    let offset_s = (clock.wall(start) - second) as f64 / SECOND as f64;
+    Ok(Seen { all, offset_s })
 }
 
 #[cfg(test)]

@@ -73,12 +73,26 @@ impl PrivateKey {
     /// # Errors
     /// When the system has no randomness.
     pub fn generate(algorithm: Algorithm) -> Result<Self> {
+        Self::of_size(algorithm, 2048)
+    }
+
+    /// Makes a key for the algorithm; an RSA key with so many bits, or the next size that there is.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn of_size(algorithm: Algorithm, bits: usize) -> Result<Self> {
+        let size = match bits {
+            0..=2048 => KeySize::Rsa2048,
+            2049..=3072 => KeySize::Rsa3072,
+            3073..=4096 => KeySize::Rsa4096,
+            _ => KeySize::Rsa8192,
+        };
         match curve(algorithm) {
             Some(curve) => of_ec(&EcdsaKeyPair::generate(curve).map_err(no_randomness)?),
             None if algorithm == Algorithm::EdDSA => {
                 of_ed(&Ed25519KeyPair::generate().map_err(no_randomness)?)
             }
-            None => of_rsa(&RsaKeyPair::generate(KeySize::Rsa2048).map_err(no_randomness)?),
+            None => of_rsa(&RsaKeyPair::generate(size).map_err(no_randomness)?),
         }
     }
 

@@ -155,6 +155,7 @@ pub fn resolve(
         |name: &str| ask.only.is_empty() || SENTINELS.contains(&name) || wanted.contains(&name);
     let mix =
         |name: &str| Mix { token: name.to_owned(), share: 1.0, by: None, key: None, name: None };
+    check_target(context)?;
     let key = key_of(&mix("fresh"), scenario, context.keys)?;
     check_allowed(&context.keys[key], context.policy)?;
     let strictly = Context { policy: strict, expected: context.strict, ..context };
@@ -192,6 +193,16 @@ pub fn resolve(
             cells.strict.push(strictly.must(defect, &strictly.situation(Some(key), protocol))?);
         }
     }
+    if !ask.only.is_empty() && !kinds.iter().any(|kind| wanted.contains(&kind.defect.name)) {
+        let reasons: Vec<String> = cells
+            .skipped
+            .iter()
+            .map(|skipped| format!("`{}`: {}", skipped.defect, skipped.reason))
+            .collect();
+        return Err(
+            Error::usage("nothing that `--only` names applies here").hint(reasons.join("; "))
+        );
+    }
     if kinds.is_empty() {
         return Err(Error::usage(
             "`policy.protocols` is empty: the broker would speak no version of MQTT",
@@ -222,6 +233,26 @@ pub fn resolve(
         kind.share = if cells.background == Some(at) { 0.5 } else { cells_share / count as f64 };
     }
     Ok((kinds, cells))
+}
+
+/// A matrix speaks of one broker, and of claims that it can make wrong.
+fn check_target(context: Context<'_>) -> Result<()> {
+    let brokers = context.scenario.target.brokers.len();
+    if brokers > 1 {
+        return Err(Error::usage(format!(
+            "a matrix judges one broker, but the target has {brokers}"
+        ))
+        .hint("`--target URL` names one of them"));
+    }
+    for name in &context.policy.binds {
+        if !context.strict.bound.contains_key(name) {
+            return Err(Error::usage(format!(
+                "the policy binds `{name}`, but a matrix can only make a claim wrong that is the client id or user name itself"
+            ))
+            .hint(format!("write `{name} = \"{{client_id}}\"` or `\"{{username}}\"` under `[token.claims]`")));
+        }
+    }
+    Ok(())
 }
 
 /// All kinds once, in an order that follows from the seed, with good tokens in between, at the beginning and at the end.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::strict;
 use crate::{
     error::{Error, Result, suggestion},
     key::SigningKey,
     oracle::Expected,
     policy::Policy,
-    scenario::{Algorithm, Check, Group, Mix, Protocol, Scenario},
+    scenario::{Check, Group, Mix, Protocol, Scenario},
     token::{
         Defect, Kind, Must, Situation,
         catalogue::{defect, matching, names},
@@ -40,7 +41,7 @@ impl Context<'_> {
         let own = key.map(|index| &self.keys[index]);
         let is_other = |key: &SigningKey| {
             key.kid.is_some()
-                && own.is_some_and(|own| family(own.algorithm) != family(key.algorithm))
+                && own.is_some_and(|own| own.algorithm.family() != key.algorithm.family())
         };
         Situation {
             policy: self.policy,
@@ -48,6 +49,7 @@ impl Context<'_> {
             strict: self.strict,
             claims: &self.scenario.token.claims,
             algorithm: own.map(|key| key.algorithm),
+            signature_length: own.map_or(0, SigningKey::signature_length),
             has_kid: own.is_some_and(|key| key.kid.is_some()),
             has_other_kid: self.keys.iter().any(is_other),
             token_in: self.scenario.target.token_in,
@@ -82,11 +84,6 @@ impl Context<'_> {
             must => must,
         })
     }
-}
-
-/// The family of keys that an algorithm is of.
-fn family(algorithm: Algorithm) -> u8 {
-    algorithm.to_string().bytes().next().map_or(0, |first| if first == b'P' { b'R' } else { first })
 }
 
 /// Resolves `[[mix]]`.
@@ -262,7 +259,7 @@ pub fn check_claims(
                 "add `{name} = \"...\"` under `[token.claims]`, or take it out of `policy.checks`"
             )));
         }
-        if embedded && policy.checks(check) && !is_same_for_all(&claims[name]) {
+        if embedded && policy.checks(check) && !strict::is_same_for_all(&claims[name]) {
             return Err(Error::usage(format!(
                 "the embedded broker checks `{name}` against one right value, but `token.claims.{name}` is not the same text for all clients"
             ))
@@ -315,17 +312,6 @@ pub fn check_claims(
         }
     }
     Ok(())
-}
-
-/// Whether a claim's value is a text, or texts, without placeholders.
-fn is_same_for_all(value: &serde_json::Value) -> bool {
-    match value {
-        serde_json::Value::String(text) => !text.contains('{'),
-        serde_json::Value::Array(several) => {
-            several.iter().all(|one| one.is_string() && is_same_for_all(one))
-        }
-        _ => false,
-    }
 }
 
 /// Share of the clients that are to be accepted, and then hold.

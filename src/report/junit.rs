@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     results::{
         Matrix, Percentile, Summary,
-        matrix::{Cell, version},
+        matrix::{Cell, State, version},
     },
     token::catalogue::defect,
 };
@@ -38,6 +38,12 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
         status.set_message(skipped.reason.clone());
         let group = defect(&skipped.defect).map_or("control", |defect| defect.group_name());
         add(group, skipped.protocol, TestCase::new(skipped.defect.clone(), status));
+    }
+    if matrix.state != State::Judged {
+        // What is to be known before any cell must not pass for a success where cells are skipped.
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        status.set_message(super::matrix::state(matrix).unwrap_or_default()).set_type("state");
+        add("broker", 5, TestCase::new("answers say something", status));
     }
     for fetch in &matrix.fetches {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);

@@ -72,6 +72,7 @@ fn write_all(
     for protocol in &matrix.unspoken {
         writeln!(out, "MQTT {}: not spoken, by the policy", version(*protocol))?;
     }
+    fetches(out, matrix)?;
     if matrix.state != State::AcceptsAll && matrix.state != State::RefusesAll {
         findings(out, matrix, place)?;
         weak(out, matrix)?;
@@ -98,7 +99,7 @@ fn write_all(
 }
 
 /// What is to be known before any cell.
-fn state(matrix: &Matrix) -> Option<String> {
+pub(super) fn state(matrix: &Matrix) -> Option<String> {
     Some(match matrix.state {
         State::Judged => return None,
         State::AcceptsAll => "This broker lets everybody in: nothing verifies tokens here. Single findings are left out; \
@@ -109,9 +110,14 @@ fn state(matrix: &Matrix) -> Option<String> {
                               causes: another key, `kid` or algorithm than the scenario's; another `iss` or `aud`; a claim \
                               that it requires (`scope`); the token in the other field; a clock that is off."
             .to_owned(),
-        State::Unsteady => "Good tokens were accepted at one time and refused at another: the broker bans or limits \
-                            clients meanwhile. Its refusals say nothing and are not judged."
-            .to_owned(),
+        State::Unsteady => {
+            let versions: Vec<&str> = matrix.unheard.iter().map(|at| version(*at)).collect();
+            format!(
+                "Under MQTT {} good tokens are refused, at times or always: the broker bans or limits clients, or wants \
+                 other tokens there. Its refusals say nothing and are not judged.",
+                versions.join(" and ")
+            )
+        }
         State::Silent => "No cell was answered by an accept, a refusal or a close: nothing was measured.".to_owned(),
     })
 }
@@ -172,8 +178,8 @@ fn words(cells: &[&Cell]) -> String {
     parts.join(", ")
 }
 
-/// One line a finding, the versions of MQTT together.
-fn findings(out: &mut String, matrix: &Matrix, place: &Place) -> std::fmt::Result {
+/// Headers that were followed.
+fn fetches(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     for fetch in matrix.fetches.iter().take(5) {
         writeln!(
             out,
@@ -183,6 +189,11 @@ fn findings(out: &mut String, matrix: &Matrix, place: &Place) -> std::fmt::Resul
             fetch.path
         )?;
     }
+    Ok(())
+}
+
+/// One line a finding, the versions of MQTT together.
+fn findings(out: &mut String, matrix: &Matrix, place: &Place) -> std::fmt::Result {
     for severity in SEVERITIES.map(Severity::name) {
         let mut found: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
         for cell in matrix.cells.iter().filter(|cell| cell.severity == severity && cell.is_wrong())
@@ -277,11 +288,15 @@ fn answer(cell: &Cell) -> String {
 
 /// What says nothing, by outcome and code.
 fn not_judged(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
-    if matrix.state == State::RefusesAll || matrix.state == State::Unsteady {
+    if matrix.state == State::RefusesAll {
         return Ok(());
     }
     let mut by_answer: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for cell in matrix.cells.iter().filter(|cell| cell.verdict == "not_judged") {
+    for cell in matrix
+        .cells
+        .iter()
+        .filter(|cell| cell.verdict == "not_judged" && !matrix.unheard.contains(&cell.protocol))
+    {
         by_answer.entry(answer(cell)).or_default().push(format!(
             "{} ({})",
             cell.defect,
@@ -307,15 +322,20 @@ fn not_judged(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
 
 /// Whether both versions of MQTT judge alike.
 fn alike(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
-    let of = |protocol: u8| matrix.cells.iter().filter(move |cell| cell.protocol == protocol);
-    let mut differ = Vec::new();
+    // What was not judged, or could be either, is no answer to compare.
+    let is_told = |cell: &&Cell| !["not_judged", "indeterminate"].contains(&cell.verdict.as_str());
+    let of = |protocol: u8| {
+        matrix.cells.iter().filter(is_told).filter(move |cell| cell.protocol == protocol)
+    };
+    let (mut differ, mut compared) = (Vec::new(), 0);
     for old in of(4) {
-        let new = of(5).find(|cell| cell.defect == old.defect);
-        if new.is_some_and(|new| (new.outcome == "accepted") != (old.outcome == "accepted")) {
+        let Some(new) = of(5).find(|cell| cell.defect == old.defect) else { continue };
+        compared += 1;
+        if (new.outcome == "accepted") != (old.outcome == "accepted") {
             differ.push(old.defect.as_str());
         }
     }
-    if of(4).next().is_none() || of(5).next().is_none() {
+    if compared == 0 {
         return Ok(());
     }
     match differ.len() {

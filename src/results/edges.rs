@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The edges of a verifier.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+/// The edges of a verifier, as far as they were found.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Edges {
     /// The version of MQTT that was spoken.
     pub protocol: u8,

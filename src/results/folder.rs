@@ -344,7 +344,8 @@ fn seconds(nanoseconds: i64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn quoted(text: &str) -> String {
+/// A word as a shell takes it.
+pub fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,".contains(c);
     if text.chars().all(is_plain) {
         text.to_owned()

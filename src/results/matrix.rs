@@ -1,9 +1,13 @@
 //! `matrix.json` and `matrix.csv`: every cell of a matrix, judged by the broker's promises and strictly.
 
+mod state;
+
 use std::{fs, path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use state::State;
 
 use super::{
     Folder, Percentile, PhaseStats,
@@ -15,10 +19,7 @@ use crate::{
     clock::{SECOND, nanoseconds},
     error::{Error, Result},
     measure::{Measurements, Tally, Times, latency::Quantile},
-    plan::{
-        Plan,
-        cells::{Cells, SENTINELS},
-    },
+    plan::{Plan, cells::Cells},
     policy::Policy,
     token::{Kind, Must, Severity},
     verdict::{Expectation, Judge, Validity, Verdict},
@@ -52,6 +53,8 @@ pub struct Matrix {
     pub profile: String,
     /// What is to be known before any cell: `judged`, `accepts_all`, `refuses_all`, `unsteady` or `silent`.
     pub state: State,
+    /// Versions of MQTT under which refusals say nothing, since good tokens are refused too.
+    pub unheard: Vec<u8>,
     pub cells: Vec<Cell>,
     pub skipped: Vec<Skipped>,
     /// Versions of MQTT that the broker does not speak, by its policy.
@@ -70,22 +73,6 @@ pub struct Matrix {
     pub upper_bound_95: Option<f64>,
 }
 
-/// What is to be known of a broker before any cell.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Its cells say what they say.
-    Judged,
-    /// It lets everybody in.
-    AcceptsAll,
-    /// It lets nobody in, with good tokens neither.
-    RefusesAll,
-    /// It let good tokens in at first, and not later, or the other way round.
-    Unsteady,
-    /// It judged no token at all.
-    Silent,
-}
-
 /// One cell: an entry of the catalogue in one version of MQTT.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
@@ -101,6 +88,8 @@ pub struct Cell {
     pub verdict: String,
     pub severity: String,
     pub attempts: u64,
+    /// Attempts that had to be refused, and whose answer says whether they were.
+    pub judged: u64,
     pub false_accepts: u64,
     pub latency_p50_us: Option<Percentile>,
     pub strict_verdict: String,
@@ -199,6 +188,7 @@ impl Matrix {
             target: labels.join(", "),
             profile: plan.policy.profile.clone(),
             state: State::Judged,
+            unheard: state::unheard(plan, cells, &tallies),
             cells: Vec::new(),
             skipped: cells
                 .skipped
@@ -245,12 +235,10 @@ impl Matrix {
                 }),
             }
         }
-        let tried = matrix.cells.iter().filter(|cell| cell.expected == "refuse");
-        let judged = tried.clone().filter(|cell| cell.verdict != "not_judged");
-        matrix.bad_judged = judged.map(|cell| cell.attempts).sum();
-        matrix.false_accepts = tried.map(|cell| cell.false_accepts).sum();
-        matrix.state = state(&matrix.cells, &tallies, plan);
+        matrix.state = state::state(&matrix.cells, &matrix.unheard);
         matrix.withdraw();
+        matrix.bad_judged = matrix.cells.iter().map(|cell| cell.judged).sum();
+        matrix.false_accepts = matrix.cells.iter().map(|cell| cell.false_accepts).sum();
         matrix.upper_bound_95 =
             if matrix.false_accepts == 0 { upper_bound(matrix.bad_judged) } else { None };
         matrix
@@ -258,15 +246,12 @@ impl Matrix {
 
     /// Refusals of a broker that refuses good tokens too say nothing about bad ones.
     fn withdraw(&mut self) {
-        if !matches!(self.state, State::RefusesAll | State::Unsteady) {
-            return;
-        }
-        for cell in &mut self.cells {
-            if !cell.is_control() && cell.outcome != "accepted" && cell.verdict != "not_judged" {
+        let unheard = &self.unheard;
+        for cell in self.cells.iter_mut().filter(|cell| unheard.contains(&cell.protocol)) {
+            if !cell.is_control() && cell.outcome != "accepted" {
                 "not_judged".clone_into(&mut cell.verdict);
                 "not_judged".clone_into(&mut cell.strict_verdict);
-                self.bad_judged -= if cell.expected == "refuse" { cell.attempts } else { 0 };
-                cell.upper_bound_95 = None;
+                (cell.judged, cell.upper_bound_95) = (0, None);
             }
         }
     }
@@ -371,14 +356,17 @@ fn cell(
     };
     let attempts = count(&|_| true);
     let false_accepts = count(&|tally| tally.verdict == Verdict::FalseAccept);
-    let judged = count(&|tally| tally.verdict != Verdict::NotJudged);
-    let is_bad = matches!(worst.expected, Expectation::Refuse(_));
+    let is_bad = |tally: &Tally| matches!(tally.expected, Expectation::Refuse(_));
+    let judged = count(&|tally| is_bad(tally) && tally.verdict != Verdict::NotJudged);
     let strict_expected = strictly(strict);
-    let strict_verdict = match strict.verdict(strict_expected, worst.outcome) {
+    let strict_verdict = |outcome| match strict.verdict(strict_expected, outcome) {
         // Which code a refusal has is judged once, by the broker's own promise.
         Verdict::WrongReason => Verdict::Correct,
         verdict => verdict,
     };
+    // The worst by itself: where both answers are right, they may take turns.
+    let all = tallies.iter().map(|(tally, _)| strict_verdict(tally.outcome));
+    let strict_verdict = all.max_by_key(|verdict| rank(*verdict))?;
     Some(Cell {
         defect: kind.defect.name.to_owned(),
         group: kind.defect.group_name().to_owned(),
@@ -394,10 +382,11 @@ fn cell(
         verdict: worst.verdict.name().to_owned(),
         severity: kind.defect.severity.name().to_owned(),
         attempts,
+        judged,
         false_accepts,
         latency_p50_us: None,
         strict_verdict: strict_verdict.name().to_owned(),
-        upper_bound_95: if is_bad && false_accepts == 0 { upper_bound(judged) } else { None },
+        upper_bound_95: if false_accepts == 0 { upper_bound(judged) } else { None },
         unpromised: match (kind.must, worst.expected) {
             (Must::Unpromised(_, why), _) => Some(why.to_owned()),
             (_, Expectation::Either(_)) => Some("it is inside the leeway".to_owned()),
@@ -423,43 +412,6 @@ fn background(
         connack_p50_us: stats.as_ref().map(|stats| stats.p50_us.clone()),
         connack_p99_us: stats.map(|stats| stats.p99_us),
     }
-}
-
-/// The share of bad tokens from which on a broker counts as one that lets all in: a few may break a rule of MQTT.
-const NEARLY_ALL: f64 = 0.9;
-
-/// What is to be known before any cell.
-fn state(cells: &[Cell], tallies: &[(Tally, u64)], plan: &Plan) -> State {
-    let is_answer =
-        |cell: &&Cell| matches!(cell.outcome.as_str(), "accepted" | "refused" | "closed");
-    if !cells.iter().any(|cell| is_answer(&cell)) {
-        return State::Silent;
-    }
-    let fresh = |wanted: fn(Verdict) -> bool| -> u64 {
-        let own =
-            tallies.iter().filter(|(tally, _)| plan.mould.kinds[tally.kind].defect.name == "fresh");
-        own.filter(|(tally, _)| wanted(tally.verdict)).map(|(_, count)| count).sum()
-    };
-    let good = fresh(|verdict| verdict == Verdict::Correct);
-    let bad = fresh(|verdict| verdict == Verdict::FalseReject);
-    let controls = cells.iter().filter(|cell| cell.is_control());
-    let has_accepted = controls.clone().any(|cell| cell.outcome == "accepted");
-    if good == 0 && bad > 0 && !has_accepted {
-        return State::RefusesAll;
-    }
-    let wrong = cells.iter().filter(|cell| cell.strict_expected == "refuse");
-    let accepted = wrong.clone().filter(|cell| cell.outcome == "accepted").count();
-    let wrong = wrong.count();
-    // One that verifies no signature and takes any password verifies nothing.
-    let sentinels = cells.iter().filter(|cell| SENTINELS.contains(&cell.defect.as_str()));
-    let lets_in = sentinels.clone().all(|cell| cell.outcome == "accepted");
-    if lets_in && accepted as f64 >= wrong as f64 * NEARLY_ALL {
-        return State::AcceptsAll;
-    }
-    if good > 0 && bad > 0 {
-        return State::Unsteady;
-    }
-    State::Judged
 }
 
 /// Severities from the worst down.

@@ -112,6 +112,18 @@ impl Algorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.to_string() == name)
     }
 
+    /// The family of keys that it takes: those of RSA serve both paddings.
+    pub fn family(self) -> &'static str {
+        match self {
+            Self::HS256 | Self::HS384 | Self::HS512 => "HMAC",
+            Self::RS256 | Self::RS384 | Self::RS512 | Self::PS256 | Self::PS384 | Self::PS512 => {
+                "RSA"
+            }
+            Self::ES256 | Self::ES384 => "EC",
+            Self::EdDSA => "Ed25519",
+        }
+    }
+
     /// Whether one secret both signs and verifies.
     pub fn is_hmac(self) -> bool {
         matches!(self, Self::HS256 | Self::HS384 | Self::HS512)

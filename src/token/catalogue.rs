@@ -38,6 +38,8 @@ pub struct Situation<'a> {
     pub claims: &'a Map<String, Value>,
     /// The algorithm of the key that signs; `None` without a key.
     pub algorithm: Option<Algorithm>,
+    /// How many bytes its signatures have.
+    pub signature_length: usize,
     /// Whether the key has a `kid`.
     pub has_kid: bool,
     /// Whether there is another key, of another family, that has one.

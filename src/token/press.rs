@@ -79,8 +79,10 @@ fn header(
         Kid::Text(text) => Some(text.to_owned()),
         Kid::Long(length) => Some("k".repeat(length)),
         Kid::OfAnother => {
-            let mut others = mould.keys.iter().enumerate().filter(|(at, _)| Some(*at) != kind.key);
-            others.find_map(|(_, key)| key.kid.clone())
+            let is_other = |key: &&SigningKey| {
+                own.is_some_and(|own| own.algorithm.family() != key.algorithm.family())
+            };
+            mould.keys.iter().filter(is_other).find_map(|key| key.kid.clone())
         }
         Kid::Absent => None,
     };

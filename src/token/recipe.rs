@@ -268,7 +268,7 @@ pub enum Also {
     Nothing,
     /// Closing without CONNACK: the packet breaks a rule of MQTT, or is too large.
     Close,
-    /// 0x8C, bad authentication method (MQTT 5.0, 4.12).
+    /// 0x8C, bad authentication method, or closing without CONNACK (MQTT 5.0, 4.12.0-1).
     BadMethod,
     /// 2 and 0x85, client identifier not valid (MQTT 3.1.1, 3.2.2.3; MQTT 5.0, 3.2.2.2).
     ClientId,

@@ -131,6 +131,8 @@ fn a_broker_that_bans_in_mid_matrix_turns_refusals_into_cells_that_are_not_judge
     let run = matrix(&storm, &[]);
     assert_eq!(result(&run)["state"], "unsteady", "{}", run.stdout);
     assert!(run.stdout.contains("bans or limits"), "{}", run.stdout);
+    // With the code of a ban nothing is left to withdraw.
+    assert_eq!(result(&run)["unheard"], serde_json::json!([4]));
     let refused: Vec<Value> =
         cells(&run).into_iter().filter(|cell| cell["outcome"] == "refused").collect();
     assert!(!refused.is_empty());
@@ -209,6 +211,11 @@ fn what_is_not_known_is_refused_with_the_nearest_name() {
         assert_eq!(run.code, Some(2), "{}", run.stdout);
         assert!(run.stderr.contains(hint), "{}", run.stderr);
     }
+    let run = matrix(&storm, &["--only", "ecdsa_*"]);
+    assert!(run.code == Some(2) && run.stderr.contains("no EC key"), "{}", run.stderr);
+    let two = ["--target", "mqtt://127.0.0.1:1", "--target", "mqtt://127.0.0.1:2"];
+    let run = matrix(&storm, &two);
+    assert!(run.code == Some(2) && run.stderr.contains("judges one broker"), "{}", run.stderr);
     let run = tokenstorm(&["matrix", "--target", "mqtt://127.0.0.1:1"]);
     assert!(
         run.code == Some(2) && run.stderr.contains("no scenario with the keys"),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{entry::Defect, when::only_with_audience};
+use super::{
+    entry::Defect,
+    when::{long, only_with_audience},
+};
 use crate::{
     scenario::Group,
     token::recipe::{Exp, GOOD, Must, Recipe, Twist},
@@ -155,7 +158,8 @@ pub(super) static CONTROLS: [Defect; 18] = [
             if at.policy.longest_token >= 8192 {
                 Must::AcceptInTime
             } else {
-                Must::Unpromised(Group::Structure.into(), "it is longer than `longest_token`")
+                let refusal = long(Group::Structure, 8192, at);
+                Must::Unpromised(refusal, "it is longer than `longest_token`")
             }
         },
         ..CONTROL

@@ -4,7 +4,7 @@ use super::{
     Severity::{Critical, High},
     Situation,
     entry::Defect,
-    when::only_public,
+    when::{long, only_public},
 };
 use crate::{
     oracle::Fault,
@@ -57,6 +57,7 @@ pub(super) static DEFECTS: [Defect; 5] = [
         severity: High,
         source: "RFC 8725, 3.6; CVE-2024-28180; CVE-2024-33664",
         build: |_| Recipe { form: Form::Jwe(Jwe::Bomb), ..GOOD },
+        must: |at| Must::Refuse(long(Group::Encrypted, 44_000, at)),
         ..ENCRYPTED
     },
     Defect {

@@ -4,7 +4,7 @@ use super::{
     Severity::{Critical, High, Low, Medium},
     Situation,
     entry::Defect,
-    when::{audience, kid, only_with_audience, refused_if},
+    when::{audience, kid, long, only_with_audience, refused_if},
 };
 use crate::{
     oracle::Fault,
@@ -175,7 +175,19 @@ pub(super) static DEFECTS: [Defect; 27] = [
     injected!("kid_command", Kid::Text("key.pem; true #"), "`kid` is a piece of a shell command"),
     injected!("kid_line_break", Kid::Text("main\r\nX-Key: main"), "`kid` holds a line break"),
     injected!("kid_nul", Kid::Text("main\0.pem"), "`kid` holds a NUL"),
-    injected!("kid_long", Kid::Long(20_000), "`kid` has 20 000 bytes"),
+    Defect {
+        name: "kid_long",
+        summary: "`kid` has 20 000 bytes",
+        source: "RFC 8725, 3.10; jwt_tool",
+        build: |_| Recipe { kid: Kid::Long(20_000), ..GOOD },
+        faults: &[Fault::Kid],
+        must: |at| match kid(at) {
+            Must::Refuse(_) => Must::Refuse(long(Group::Header, 27_000, at)),
+            Must::Unpromised(_, why) => Must::Unpromised(long(Group::Header, 27_000, at), why),
+            must @ Must::AcceptInTime => must,
+        },
+        ..HEADER
+    },
     Defect {
         name: "kid_of_another",
         summary: "`kid` names another key, of another family than the one that signed",
@@ -249,6 +261,10 @@ pub(super) static DEFECTS: [Defect; 27] = [
         source: "RFC 7519, 5.2",
         build: |_| Recipe { header: &[("cty", "\"JWT\"")], twist: Twist::Nested, ..GOOD },
         faults: &[Fault::NotJson],
+        must: |_| {
+            let why = "RFC 7519, 7.2 lets a verifier open it";
+            Must::Unpromised(Group::Header.into(), why)
+        },
         ..HEADER
     },
 ];

@@ -4,14 +4,14 @@ use super::{
     Severity::{Critical, High, Info, Medium},
     Situation,
     entry::Defect,
-    when::{client_id, exp},
+    when::{client_id, exp, long},
 };
 use crate::{
     oracle::Fault,
     scenario::Group,
     token::{
         press::add_member,
-        recipe::{Also, Form, GOOD, Must, Recipe, Refusal, Twist},
+        recipe::{Form, GOOD, Must, Recipe, Twist},
     },
 };
 
@@ -46,9 +46,9 @@ macro_rules! heavy {
             source: "RFC 8259, 9; CVE-2025-27144",
             build: |_| Recipe { twist: Twist::Payload($change), ..GOOD },
             faults: $faults,
-            must: |_| {
+            must: |at| {
                 let why = "no standard bounds it";
-                Must::Unpromised(Group::Structure.into(), why)
+                Must::Unpromised(long(Group::Structure, 35_000, at), why)
             },
             ..STRUCTURE
         }
@@ -68,7 +68,7 @@ macro_rules! long {
                 if $length <= usize::from(at.policy.longest_token) {
                     return Must::AcceptInTime;
                 }
-                let refusal = Refusal { group: Group::Structure, also: Also::Close };
+                let refusal = long(Group::Structure, $length, at);
                 Must::Unpromised(refusal, "it is longer than `longest_token`")
             },
             ..STRUCTURE
@@ -232,15 +232,16 @@ pub(super) static DEFECTS: [Defect; 42] = [
         "1 000 dots",
         "CVE-2025-30204; CVE-2025-27144"
     ),
-    broken!(
-        "dots_65535",
-        Token,
-        |token| *token = vec![b'.'; 65_535],
-        Segments,
-        High,
-        "65 535 dots",
-        "CVE-2025-30204; CVE-2025-27144"
-    ),
+    Defect {
+        name: "dots_65535",
+        summary: "65 535 dots",
+        severity: High,
+        source: "CVE-2025-30204; CVE-2025-27144",
+        build: |_| Recipe { twist: Twist::Token(|token| *token = vec![b'.'; 65_535]), ..GOOD },
+        faults: &[Fault::Segments],
+        must: |at| Must::Refuse(long(Group::Structure, 65_535, at)),
+        ..STRUCTURE
+    },
     broken!(
         "header_not_json",
         Header,

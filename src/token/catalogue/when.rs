@@ -1,18 +1,22 @@
 //! When an entry applies, and when its refusal is promised: what several tables ask for.
 
-use serde_json::Value;
-
 use super::Situation;
 use crate::{
     oracle::Bound,
     scenario::{Algorithm, Check, Encoding, Group, UnknownKid},
-    token::recipe::{Must, Refusal},
+    token::recipe::{Also, Must, Refusal},
 };
 
 /// Refused where the policy promises it; why it does not, otherwise.
 pub(super) fn refused_if(is_promised: bool, group: impl Into<Refusal>, why: &'static str) -> Must {
     let refusal = group.into();
     if is_promised { Must::Refuse(refusal) } else { Must::Unpromised(refusal, why) }
+}
+
+/// The refusal of a token of about so many bytes: one that is longer than the broker takes may be closed upon.
+pub(super) fn long(group: Group, bytes: usize, at: &Situation<'_>) -> Refusal {
+    let is_too_long = bytes > usize::from(at.policy.longest_token);
+    Refusal { group, also: if is_too_long { Also::Close } else { Also::Nothing } }
 }
 
 /// Only for keys of EC.
@@ -56,20 +60,21 @@ pub(super) fn only_public(at: &Situation<'_>) -> Option<&'static str> {
         .then_some("the key is an HMAC secret: it has no public half")
 }
 
-/// Only where base64url leaves bits at the end of the signature: those of 48 and 96 bytes have none.
+/// Only where base64url leaves bits at the end of the signature: those of a multiple of three bytes have none.
 pub(super) fn only_with_loose_bits(at: &Situation<'_>) -> Option<&'static str> {
-    matches!(at.algorithm, Some(Algorithm::HS384 | Algorithm::ES384))
-        .then_some("base64url leaves no bits at the end of this algorithm's signatures")
+    at.signature_length
+        .is_multiple_of(3)
+        .then_some("base64url leaves no bits at the end of this key's signatures")
 }
 
 /// Only where a claim is a text.
 pub(super) fn only_with_issuer(at: &Situation<'_>) -> Option<&'static str> {
-    (!at.claims.get("iss").is_some_and(Value::is_string)).then_some("the tokens have no `iss`")
+    at.strict.iss.is_none().then_some("the tokens have no `iss` that is the same for all")
 }
 
 /// Only where there is an audience.
 pub(super) fn only_with_audience(at: &Situation<'_>) -> Option<&'static str> {
-    (!at.claims.contains_key("aud")).then_some("the tokens have no `aud`")
+    at.strict.aud.is_empty().then_some("the tokens have no `aud` that is the same for all")
 }
 
 /// Only where a claim is the client's id.
@@ -111,6 +116,16 @@ pub(super) fn client_id(at: &Situation<'_>) -> Must {
     refused_if(is_bound, Group::Identity, "the policy binds no claim to the client id")
 }
 
+/// The same where the client id itself is one that a broker may not serve (MQTT 3.1.1, 3.1.3-5 and 3.1.3-9).
+pub(super) fn odd_client_id(at: &Situation<'_>) -> Must {
+    let odd = |refusal: Refusal| Refusal { also: Also::ClientId, ..refusal };
+    match client_id(at) {
+        Must::Refuse(refusal) => Must::Refuse(odd(refusal)),
+        Must::Unpromised(refusal, why) => Must::Unpromised(odd(refusal), why),
+        must @ Must::AcceptInTime => must,
+    }
+}
+
 /// Refused where a claim is bound to the user name.
 pub(super) fn username(at: &Situation<'_>) -> Must {
     let is_bound = has_bound(at.expected.bound.values(), Bound::Username);
@@ -125,8 +140,12 @@ pub(super) fn bound(at: &Situation<'_>) -> Must {
 
 /// Refused where the keys are told apart by `kid`.
 pub(super) fn kid(at: &Situation<'_>) -> Must {
+    let refusal = Refusal::from(Group::Header);
+    if !at.has_kid {
+        return Must::Unpromised(refusal, "the key has no `kid` to compare it with");
+    }
     let is_promised = at.policy.unknown_kid == UnknownKid::Refuse;
-    refused_if(is_promised, Group::Header, "the policy says `unknown_kid = \"ignore\"`")
+    refused_if(is_promised, refusal, "the policy says `unknown_kid = \"ignore\"`")
 }
 
 /// Refused where `exp` is checked.
