@@ -117,6 +117,17 @@ fn nanoseconds(text: &str) -> Result<i64, String> {
     })
 }
 
+/// Where results go, and what is shown meanwhile.
+#[derive(Args, Debug)]
+pub struct Output {
+    /// Where the results go [default: results/NAME-TIME]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// What is shown while it runs
+    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
+    pub progress: Mode,
+}
+
 /// `tokenstorm run`.
 #[derive(Args, Debug)]
 pub struct Run {
@@ -125,12 +136,9 @@ pub struct Run {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub change: Change,
-    /// Where the results go [default: results/NAME-TIME]
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    pub out: Option<PathBuf>,
-    /// What is shown while it runs
-    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
-    pub progress: Mode,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
+    pub output: Output,
 }
 
 /// `tokenstorm matrix`.
@@ -160,12 +168,9 @@ pub struct Matrix {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub change: Change,
-    /// Where the results go [default: results/NAME-TIME]
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    pub out: Option<PathBuf>,
-    /// What is shown while it runs
-    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
-    pub progress: Mode,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
+    pub output: Output,
 }
 
 /// Arrivals a second.

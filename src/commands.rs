@@ -58,8 +58,8 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
     }
     let is_strict = plan.is_strict();
     let options = Options {
-        out: arguments.out.clone(),
-        screen: Screen::new(arguments.progress, plan.attempts),
+        out: arguments.output.out.clone(),
+        screen: Screen::new(arguments.output.progress, plan.attempts),
         stop: stop_flag()?,
         canary: None,
     };

@@ -46,8 +46,8 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
     let place = Place { replay: replay(arguments), ..Place::default() };
     let stop = stop_flag()?;
     let options = Options {
-        out: arguments.out.clone(),
-        screen: Screen::new(arguments.progress, plan.attempts),
+        out: arguments.output.out.clone(),
+        screen: Screen::new(arguments.output.progress, plan.attempts),
         stop: Arc::clone(&stop),
         canary: Some(canary),
     };
