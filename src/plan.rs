@@ -57,6 +57,8 @@ pub struct Plan {
     pub scenario: Scenario,
     /// What the brokers promise.
     pub policy: Policy,
+    /// Keys of the scenario's `[policy]` that go over the profile.
+    pub overridden: Vec<String>,
     /// What they compare claims with.
     pub expected: Expected,
     /// The cells, where this is a matrix.
@@ -195,6 +197,10 @@ impl Plan {
             checks::warn_of_plugin(&policy, keys.len(), &mut warnings);
         }
         checks::warn_of_generated(scenario, &brokers, &mut warnings);
+        // What is written in `[policy]`, by its keys.
+        let overridden = toml::Table::try_from(&loaded.scenario.policy)
+            .map(|policy| policy.keys().cloned().collect())
+            .unwrap_or_default();
         let resolved = written_out(scenario, base, &policy, &model, workers);
         let held = kinds::held_share(&kinds, &policy);
         let budget = Budget::resolve(
@@ -227,6 +233,7 @@ impl Plan {
             },
             scenario: resolved,
             policy,
+            overridden,
             expected,
             cells,
             examiner,

@@ -138,7 +138,24 @@ impl Policy {
             silent_close: settings.silent_close.or(base.silent_close).unwrap_or_default(),
             anonymous: settings.anonymous.or(base.anonymous).unwrap_or_default(),
         };
-        policy.with_codes(base.refuses_with.as_ref())?.with_codes(settings.refuses_with.as_ref())
+        let policy = policy
+            .with_codes(base.refuses_with.as_ref())?
+            .with_codes(settings.refuses_with.as_ref())?;
+        for (protocol, key) in [(Protocol::V4, "v4"), (Protocol::V5, "v5")] {
+            if policy.protocols.contains(&protocol) && policy.codes_of_all(protocol).is_empty() {
+                return Err(Error::usage(format!(
+                    "the policy has no code to refuse with under `{key}`: every refusal would be a wrong reason"
+                ))
+                .hint(format!("write `refuses_with = {{ {key} = [...] }}`, or leave the version out of `protocols`")));
+            }
+        }
+        Ok(policy)
+    }
+
+    /// The codes of all groups together.
+    fn codes_of_all(&self, protocol: Protocol) -> Vec<u8> {
+        let all = self.refuses_group_with.values().chain([&self.refuses_with]);
+        all.flat_map(|codes| codes.of(protocol).to_vec()).collect()
     }
 
     fn with_codes(mut self, codes: Option<&RefusesWith>) -> Result<Self> {

@@ -152,14 +152,23 @@ struct AuthHook {
 /// Puts the hook into a broker.
 pub(super) async fn register(context: &ServerContext, checker: Arc<Checker>) {
     let register: Box<dyn Register> = context.extends.hook_mgr().register();
-    register.add_priority(Type::ClientAuthenticate, PRIORITY, Box::new(AuthHook { checker })).await;
+    let hook = AuthHook { checker: Arc::clone(&checker) };
+    if hook.is_overloaded() {
+        register.add_priority(Type::ClientConnect, PRIORITY, Box::new(AuthHook { checker })).await;
+    }
+    register.add_priority(Type::ClientAuthenticate, PRIORITY, Box::new(hook)).await;
     register.start().await;
     // Dropping the register would take its hooks out again.
     Box::leak(Box::new(register));
 }
 
 impl AuthHook {
-    async fn answer(&self, connect: &ConnectInfo) -> AuthResult {
+    fn is_overloaded(&self) -> bool {
+        matches!(self.checker.mutant.map(|mutant| &mutant.is), Some(Trait::Overloaded))
+    }
+
+    /// The group of what is wrong with a CONNECT, where it is refused.
+    fn refused(&self, connect: &ConnectInfo) -> Option<Group> {
         let protocol = if connect.proto_ver() == 5 { Protocol::V5 } else { Protocol::V4 };
         let method = match connect {
             ConnectInfo::V5(_, connect) => connect.auth_method.as_ref(),
@@ -172,13 +181,15 @@ impl AuthHook {
             password: connect.password().map(AsRef::as_ref),
             method: method.map(|method| method.as_bytes().as_ref()),
         };
-        let group = match self.checker.decide(presented, crate::clock::wall_seconds()) {
-            Decision::Accept => return AuthResult::Allow(false, None),
-            Decision::Refuse(group) => group,
-        };
+        match self.checker.decide(presented, crate::clock::wall_seconds()) {
+            Decision::Accept => None,
+            Decision::Refuse(group) => Some(group),
+        }
+    }
+
+    async fn answer(&self, connect: &ConnectInfo) -> AuthResult {
+        let Some(group) = self.refused(connect) else { return AuthResult::Allow(false, None) };
         match self.checker.mutant.map(|mutant| &mutant.is) {
-            // The broker gives up on a handshake that takes too long, and says "unavailable".
-            Some(Trait::Overloaded) => std::future::pending::<()>().await,
             Some(Trait::Silent) => {
                 if let Some(address) = connect.id().remote_addr {
                     peer::hang_up(address);
@@ -190,6 +201,7 @@ impl AuthHook {
             }
             _ => {}
         }
+        let protocol = if connect.proto_ver() == 5 { Protocol::V5 } else { Protocol::V4 };
         self.checker.refusal(group, protocol)
     }
 }
@@ -198,6 +210,14 @@ impl AuthHook {
 impl Handler for AuthHook {
     async fn hook(&self, parameter: &Parameter, accumulated: Option<HookResult>) -> ReturnType {
         match parameter {
+            // The broker says "unavailable" where this hook has taken longer than a handshake may.
+            Parameter::ClientConnect(connect) => {
+                let group = self.refused(connect);
+                if self.is_overloaded() && group.is_some() {
+                    tokio::time::sleep(super::server::GIVE_UP * 2).await;
+                }
+                (true, accumulated)
+            }
             Parameter::ClientAuthenticate(connect) => {
                 (false, Some(HookResult::AuthResult(self.answer(connect).await)))
             }

@@ -26,7 +26,7 @@ use crate::{
 /// told "unavailable" before its token was looked at.
 const HANDSHAKES: usize = 20_000;
 /// How long a mutant that never answers keeps a client waiting.
-const GIVE_UP: Duration = Duration::from_secs(1);
+pub(super) const GIVE_UP: Duration = Duration::from_millis(500);
 /// Connections waiting to be accepted.
 const BACKLOG: i32 = 4096;
 /// Longest packet: a CONNECT whose fields are all at their longest fits.

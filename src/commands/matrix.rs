@@ -37,13 +37,13 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         repeat: arguments.repeat,
         background: arguments.background,
         canary: canary.address().to_string(),
+        command: replay(arguments),
     };
     let plan = Plan::matrix(&loaded, &Limits::read(), &ask)?;
     canary.serve(&plan)?;
     for warning in &plan.warnings {
         anstream::eprintln!("warning: {warning}");
     }
-    let place = Place { replay: replay(arguments), ..Place::default() };
     let stop = stop_flag()?;
     let options = Options {
         out: arguments.output.out.clone(),
@@ -57,7 +57,7 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         probe(&loaded, &ask, &finished.folder, &stop);
     }
     let interrupted = finished.summary.interrupted || stop.load(Ordering::Relaxed);
-    let place = Place { replay: place.replay, ..Place::of(&finished.folder) };
+    let place = Place::of(&finished.folder);
     say(&render(&matrix, &finished.summary, &place))?;
     Ok(exit_of(&matrix, interrupted))
 }
@@ -114,6 +114,12 @@ fn replay(arguments: &cli::Matrix) -> String {
     if let Some(profile) = &arguments.profile {
         words.extend(["--profile".to_owned(), profile.clone()]);
     }
+    if arguments.repeat > 1 {
+        words.extend(["--repeat".to_owned(), arguments.repeat.to_string()]);
+    }
+    if let Some(rate) = arguments.background {
+        words.extend(["--background".to_owned(), rate.to_string()]);
+    }
     if !arguments.canary.ip().is_loopback() {
         words.extend(["--canary".to_owned(), arguments.canary.to_string()]);
     }
@@ -129,7 +135,7 @@ fn exit_of(matrix: &Matrix, interrupted: bool) -> Exit {
     // Good tokens alone say nothing about bad ones.
     let is_judged = matrix.state != State::Silent
         && !matrix.cells.iter().all(is_mute)
-        && (must_refuse.is_empty() || !must_refuse.into_iter().all(is_mute));
+        && (must_refuse.is_empty() || !matrix.is_mostly_mute());
     if interrupted {
         Exit::Interrupted
     } else if has("false_accept") || !matrix.fetches.is_empty() {

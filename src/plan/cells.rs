@@ -34,12 +34,14 @@ pub struct Ask {
     pub background: Option<f64>,
     /// Where the canary listens: `host:port`.
     pub canary: String,
+    /// The command that asks, without `--only`.
+    pub command: String,
 }
 
 impl Default for Ask {
     fn default() -> Self {
         let canary = super::NOWHERE.to_owned();
-        Self { only: Vec::new(), repeat: 1, background: None, canary }
+        Self { only: Vec::new(), repeat: 1, background: None, canary, command: String::new() }
     }
 }
 
@@ -58,6 +60,8 @@ pub struct Cells {
     pub skipped: Vec<Skipped>,
     /// Versions of MQTT that are not spoken.
     pub unspoken: Vec<Protocol>,
+    /// The command that asked, without `--only`.
+    pub command: String,
 }
 
 /// An entry that is not sent.
@@ -81,6 +85,7 @@ impl Cells {
             strict: Vec::new(),
             skipped: Vec::new(),
             unspoken: Vec::new(),
+            command: String::new(),
         }
     }
 
@@ -95,9 +100,15 @@ impl Cells {
             (u128::from(n) * u128::from(self.attempts()) / u128::from(attempts.max(1))) as u64
         };
         let turn = before(n);
+        let length = self.round.len() as u64;
         match self.background {
             Some(background) if before(n + 1) == turn => background,
-            _ => self.round[(turn % self.round.len() as u64) as usize],
+            _ => {
+                // Each round begins elsewhere: what a broker does every so many answers must not fall on one kind always.
+                let (round, place) = (turn / length, turn % length);
+                let shift = if round == 0 { 0 } else { mixed(round, length) % length };
+                self.round[((place + shift) % length) as usize]
+            }
         }
     }
 }
@@ -167,6 +178,7 @@ pub fn resolve(
         strict: Vec::new(),
         skipped: Vec::new(),
         unspoken: Vec::new(),
+        command: ask.command.clone(),
     };
     for protocol in [Protocol::V4, Protocol::V5] {
         if !context.policy.protocols.contains(&protocol) {
@@ -194,14 +206,14 @@ pub fn resolve(
         }
     }
     if !ask.only.is_empty() && !kinds.iter().any(|kind| wanted.contains(&kind.defect.name)) {
-        let reasons: Vec<String> = cells
+        let mut reasons: Vec<String> = cells
             .skipped
             .iter()
             .map(|skipped| format!("`{}`: {}", skipped.defect, skipped.reason))
             .collect();
-        return Err(
-            Error::usage("nothing that `--only` names applies here").hint(reasons.join("; "))
-        );
+        reasons.dedup();
+        return Err(Error::usage(format!("`{}` does not apply here", ask.only.join("`, `")))
+            .hint(reasons.join("; ")));
     }
     if kinds.is_empty() {
         return Err(Error::usage(
@@ -280,7 +292,10 @@ mod tests {
     fn without_a_background_every_attempt_is_a_cell_in_turn() {
         let cells = cells(3, 2, false);
         let kinds: Vec<usize> = (0..6).map(|n| cells.kind_of(n, 6)).collect();
-        assert_eq!(kinds, [0, 1, 2, 0, 1, 2]);
+        assert_eq!(kinds[..3], [0, 1, 2]);
+        let mut second = kinds[3..].to_vec();
+        second.sort_unstable();
+        assert_eq!(second, [0, 1, 2], "each once, wherever it begins");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     results::{
         Matrix, Percentile, Summary,
-        matrix::{Cell, State, version},
+        matrix::{Cell, version},
     },
     token::catalogue::defect,
 };
@@ -39,10 +39,10 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
         let group = defect(&skipped.defect).map_or("control", |defect| defect.group_name());
         add(group, skipped.protocol, TestCase::new(skipped.defect.clone(), status));
     }
-    if matrix.state != State::Judged {
+    if let Some(words) = super::matrix::state(matrix) {
         // What is to be known before any cell must not pass for a success where cells are skipped.
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        status.set_message(super::matrix::state(matrix).unwrap_or_default()).set_type("state");
+        status.set_message(words).set_type("state");
         add("broker", 5, TestCase::new("answers say something", status));
     }
     for fetch in &matrix.fetches {
@@ -59,7 +59,7 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
 fn case(cell: &Cell) -> TestCase {
     let entry = defect(&cell.defect);
     let said = format!(
-        "expected {}, {} {}: {} [{}]",
+        "expected {}, {} (code {}): {} [{}]",
         cell.expected,
         cell.outcome,
         cell.code.to_string().trim_matches('"'),

@@ -20,8 +20,6 @@ use crate::{
 pub struct Place {
     /// The run folder.
     pub folder: String,
-    /// The command that made it, without `--only`.
-    pub replay: String,
     /// What was probed.
     pub edges: Option<Edges>,
 }
@@ -29,11 +27,7 @@ pub struct Place {
 impl Place {
     /// Of a folder that is rendered again: the command is not known.
     pub fn of(folder: &Path) -> Self {
-        Self {
-            folder: folder.display().to_string(),
-            replay: "tokenstorm matrix SCENARIO".into(),
-            edges: Edges::read(folder),
-        }
+        Self { folder: folder.display().to_string(), edges: Edges::read(folder) }
     }
 }
 
@@ -56,13 +50,17 @@ fn write_all(
         if verifier.is_empty() { String::new() } else { format!(" ({})", verifier.join(", ")) };
     writeln!(
         out,
-        "{}: {} cells, {} attempts in {} at {}{verifier}\npromises of profile `{}`{}\n",
+        "{}: {} cells, {} attempts in {} at {}{verifier}\npromises of profile `{}`{}{}\n",
         summary.scenario.bold(),
         matrix.cells.len(),
         count(summary.attempts),
         super::style::time(summary.duration_s * 1e6),
         matrix.target,
         matrix.profile,
+        match &matrix.overridden[..] {
+            [] => String::new(),
+            keys => format!(", with `{}` of the scenario's [policy]", keys.join("`, `")),
+        },
         if matrix.partial { ", still running or killed" } else { "" },
     )?;
     if let Some(line) = state(matrix) {
@@ -74,7 +72,7 @@ fn write_all(
     }
     fetches(out, matrix)?;
     if matrix.state != State::AcceptsAll && matrix.state != State::RefusesAll {
-        findings(out, matrix, place)?;
+        findings(out, matrix)?;
         weak(out, matrix)?;
         strange(out, matrix)?;
     }
@@ -101,6 +99,10 @@ fn write_all(
 /// What is to be known before any cell.
 pub(super) fn state(matrix: &Matrix) -> Option<String> {
     Some(match matrix.state {
+        State::Judged if matrix.is_mostly_mute() => "More than half of the tokens that must be refused were not judged: the \
+                                                     broker was overloaded, limits clients, or did not answer. What is \
+                                                     left says little."
+            .to_owned(),
         State::Judged => return None,
         State::AcceptsAll => "This broker lets everybody in: nothing verifies tokens here. Single findings are left out; \
                               look for `allow_anonymous`, an authenticator that is not in use, or a second one that \
@@ -193,10 +195,29 @@ fn fetches(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
 }
 
 /// One line a finding, the versions of MQTT together.
-fn findings(out: &mut String, matrix: &Matrix, place: &Place) -> std::fmt::Result {
+fn findings(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    for cell in matrix.cells.iter().filter(|cell| cell.verdict == "wrong_reason") {
+        *reasons.entry(answer(cell)).or_default() += 1;
+    }
+    reasons.retain(|_, count| *count >= COMMON);
+    for (said, count) in &reasons {
+        let way_out = if said.starts_with("closed") {
+            "`silent_close = \"correct\"` in the profile, where the broker promises to refuse so"
+        } else {
+            "`refuses_with` in the profile, where the broker promises this code"
+        };
+        let found = format!("wrong reason: {count} cells were {said}, refused as they must be");
+        writeln!(out, "{}\n  {way_out}\n", found.red().bold())?;
+    }
+    let is_common =
+        |cell: &Cell| cell.verdict == "wrong_reason" && reasons.contains_key(&answer(cell));
     for severity in SEVERITIES.map(Severity::name) {
         let mut found: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
-        for cell in matrix.cells.iter().filter(|cell| cell.severity == severity && cell.is_wrong())
+        for cell in matrix
+            .cells
+            .iter()
+            .filter(|cell| cell.severity == severity && cell.is_wrong() && !is_common(cell))
         {
             found.entry(&cell.defect).or_default().push(cell);
         }
@@ -207,7 +228,7 @@ fn findings(out: &mut String, matrix: &Matrix, place: &Place) -> std::fmt::Resul
         writeln!(out, "{}", title.bold())?;
         for (name, cells) in found {
             line(out, name, &cells)?;
-            writeln!(out, "      {} --only {name}", place.replay)?;
+            writeln!(out, "      {} --only {name}", matrix.command)?;
         }
         writeln!(out)?;
     }
@@ -254,6 +275,9 @@ fn strange(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     }
     writeln!(out, "{} {}\n", "good tokens refused by configuration:".yellow(), names.join(", "))
 }
+
+/// So many wrong reasons of one kind have one cause, and are said in one line.
+const COMMON: usize = 20;
 
 /// One finding: versions of MQTT whose answers are the same stand together.
 fn line(out: &mut String, name: &str, cells: &[&Cell]) -> std::fmt::Result {
@@ -428,6 +452,9 @@ fn bound(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
 
 /// A share as people say it: `1 in 1 234`.
 fn share(rate: f64) -> String {
+    if rate > 0.5 {
+        return "all (too few to conclude anything)".to_owned();
+    }
     format!("1 in {}", count((1.0 / rate).floor().max(1.0) as u64))
 }
 
@@ -455,12 +482,13 @@ fn conclusion(
     let verdict = |name: &str| matrix.cells.iter().filter(|cell| cell.verdict == name).count();
     let weak = matrix.cells.iter().filter(|cell| cell.is_weak()).count();
     let words = format!(
-        "{} correct, {} false accepts, {} false rejects, {} wrong reasons, {weak} weak by configuration, {} not judged",
+        "{} correct, {} false accepts, {} false rejects, {} wrong reasons, {weak} weak by configuration, {} not judged, {} indeterminate",
         verdict("correct") - weak,
         verdict("false_accept"),
         verdict("false_reject"),
         verdict("wrong_reason"),
         verdict("not_judged"),
+        verdict("indeterminate"),
     );
     let is_red = matrix.cells.iter().any(Cell::is_wrong) || !matrix.fetches.is_empty();
     let words = if is_red { words.red().to_string() } else { words.green().to_string() };

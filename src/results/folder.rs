@@ -327,6 +327,10 @@ impl Folder {
 ///
 /// Secrets that were given with `--set` are not in it, nor is a key that the run made for itself.
 pub fn replay(plan: &Plan, label: &str, client: u64, at: i64) -> String {
+    // A scenario that is built in is no file that `token mint` could read.
+    if !plan.path.is_file() && plan.cells.is_some() {
+        return format!("tokenstorm matrix --only {label}");
+    }
     let scenario = plan.path.display().to_string();
     let (client, at) = (client.to_string(), seconds(at));
     let words = ["tokenstorm", "token", "mint", &scenario, "--token", label, "--client", &client];

@@ -51,6 +51,10 @@ pub struct Matrix {
     pub partial: bool,
     pub target: String,
     pub profile: String,
+    /// Keys of `[policy]` in the scenario that go over the profile.
+    pub overridden: Vec<String>,
+    /// The command that made it, without `--only`.
+    pub command: String,
     /// What is to be known before any cell: `judged`, `accepts_all`, `refuses_all`, `unsteady` or `silent`.
     pub state: State,
     /// Versions of MQTT under which refusals say nothing, since good tokens are refused too.
@@ -171,8 +175,9 @@ fn rank(verdict: Verdict) -> u8 {
         Verdict::FalseReject => 4,
         Verdict::WrongReason => 3,
         Verdict::NotJudged => 2,
-        Verdict::Indeterminate => 1,
-        Verdict::Correct => 0,
+        // Both answers could be right: of several attempts another one decides.
+        Verdict::Correct => 1,
+        Verdict::Indeterminate => 0,
     }
 }
 
@@ -187,6 +192,8 @@ impl Matrix {
             partial: true,
             target: labels.join(", "),
             profile: plan.policy.profile.clone(),
+            overridden: plan.overridden.clone(),
+            command: cells.command.clone(),
             state: State::Judged,
             unheard: state::unheard(plan, cells, &tallies),
             cells: Vec::new(),
@@ -254,6 +261,13 @@ impl Matrix {
                 (cell.judged, cell.upper_bound_95) = (0, None);
             }
         }
+    }
+
+    /// Whether more than half of what must be refused was not judged: the rest says little of the broker.
+    pub fn is_mostly_mute(&self) -> bool {
+        let must = self.cells.iter().filter(|cell| cell.expected == "refuse");
+        let mute = must.clone().filter(|cell| cell.verdict == "not_judged").count();
+        mute * 2 > must.count()
     }
 
     /// Reads the matrix of a run folder.
