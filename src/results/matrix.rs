@@ -21,6 +21,7 @@ use crate::{
     measure::{Measurements, Tally, Times, latency::Quantile},
     plan::{Plan, cells::Cells},
     policy::Policy,
+    scenario::{Check, Protocol},
     token::{Kind, Must, Severity},
     verdict::{Expectation, Judge, Validity, Verdict},
 };
@@ -215,6 +216,7 @@ impl Matrix {
             upper_bound_95: None,
         };
         let slow = slow(plan, all);
+        let strict = [Protocol::V4, Protocol::V5].map(|protocol| strict_judge(plan, protocol));
         for (at, kind) in plan.mould.kinds.iter().enumerate() {
             let own: Vec<(Tally, u64)> =
                 tallies.iter().filter(|(tally, _)| tally.kind == at).copied().collect();
@@ -222,7 +224,12 @@ impl Matrix {
                 matrix.background = Some(background(&own, all, at, timeout));
                 continue;
             }
-            match cell(kind, &own, &strict_judge(plan, kind), strictly(cells, at, kind)) {
+            match cell(
+                kind,
+                &own,
+                &strict[usize::from(kind.protocol == Protocol::V5)],
+                strictly(cells, at, kind),
+            ) {
                 Some(mut cell) => {
                     let latency = all.latency(Phase::Connack, Some(at), None, None);
                     let slowest = latency.times.as_ref().map_or(0, Times::max);
@@ -346,15 +353,11 @@ fn strictly(cells: &Cells, at: usize, kind: &Kind) -> impl Fn(&Judge) -> Expecta
     move |judge| judge.expectation(must, Validity { from, until }, 0, 0)
 }
 
-fn strict_judge(plan: &Plan, kind: &Kind) -> Judge {
+fn strict_judge(plan: &Plan, protocol: Protocol) -> Judge {
     // Its leeway and checks are what matters: codes are the broker's own to choose.
-    let strict = Policy { leeway: Duration::ZERO, checks: all_checks(), ..plan.policy.clone() };
-    Judge::new(&strict, kind.protocol, Duration::ZERO)
-}
-
-/// Both time claims count.
-fn all_checks() -> Vec<crate::scenario::Check> {
-    vec![crate::scenario::Check::Exp, crate::scenario::Check::Nbf]
+    let checks = vec![Check::Exp, Check::Nbf];
+    let strict = Policy { leeway: Duration::ZERO, checks, ..plan.policy.clone() };
+    Judge::new(&strict, protocol, Duration::ZERO)
 }
 
 /// The worst that was seen of a kind; `None` where nothing was.
