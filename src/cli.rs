@@ -63,6 +63,8 @@ pub enum Command {
     Token(Token),
     /// The embedded broker on its own, with the keys and the policy of a scenario
     Broker(Broker),
+    /// The built-in authorization server on its own: discovery, key set, tokens, introspection and revocation
+    Issuer(Issuer),
     /// Render a run folder again
     Report {
         /// The run folder
@@ -213,6 +215,25 @@ pub enum Token {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// `tokenstorm issuer`.
+#[derive(Args, Debug)]
+pub struct Issuer {
+    /// Scenario file with `[issuer]`, keys and events
+    pub scenario: PathBuf,
+    /// Where it listens [default: `issuer.listen` of the scenario]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Where its key set is [default: `issuer.jwks_listen` of the scenario]
+    #[arg(long, value_name = "ADDRESS")]
+    pub jwks_listen: Option<SocketAddr>,
+    /// Where `issuer.csv` and `events.csv` go, written every second [default: nowhere]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
+    pub change: Change,
 }
 
 /// `tokenstorm broker`.

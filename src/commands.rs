@@ -2,6 +2,7 @@
 
 mod broker;
 mod doctor;
+mod issuer;
 mod matrix;
 mod plan;
 mod token;
@@ -41,6 +42,7 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Token(cli::Token::Inspect { token }) => token::inspect(token.as_deref()),
         Command::Token(cli::Token::Defects { json }) => token::defects(json),
         Command::Broker(arguments) => broker::broker(&arguments),
+        Command::Issuer(arguments) => issuer::issuer(&arguments),
         Command::Report { run, format } => say(&report::render(&run, format)?),
         Command::Schema => schema(),
         Command::Completions { shell } => {

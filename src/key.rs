@@ -83,6 +83,12 @@ impl SigningKey {
             .hint("HS256, HS384 and HS512 take a secret, all others a private key"));
         }
         let algorithm = key.algorithm;
+        if let Some(bits) = key.bits
+            && !(key.generate && algorithm.family() == "RSA" && matches!(bits, 2048 | 3072 | 4096))
+        {
+            return Err(Error::usage(format!("`bits` is {bits}"))
+                .hint("2048, 3072 or 4096, for an RSA key with `generate = true`"));
+        }
         if key.secret.as_deref() == Some(scenario::credentials::REDACTED) {
             return Err(Error::usage(format!(
                 "`secret` is `{}`: it was taken out of this file",
@@ -122,7 +128,8 @@ impl SigningKey {
         if hmac {
             return secret(material::random_secret()?);
         }
-        PrivateKey::generate(algorithm).map(|key| Material::Private(Arc::new(key)))
+        let bits = key.bits.map_or(2048, usize::from);
+        PrivateKey::of_size(algorithm, bits).map(|key| Material::Private(Arc::new(key)))
     }
 
     /// A new key of the same algorithm and `kid`: the key of an attacker who knows all but the key.

@@ -19,6 +19,7 @@ pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod host;
+pub mod issuer;
 pub mod key;
 pub mod measure;
 pub mod oracle;

@@ -70,6 +70,10 @@ pub struct Policy {
     pub refuses_group_with: BTreeMap<Group, CodeSet>,
     /// By how much a refusal is delayed, on purpose.
     pub refusal_delay: Duration,
+    /// How long after its publication a new key may be unknown; `None` for ever.
+    pub new_key_within: Option<Duration>,
+    /// How long after its removal a key may be accepted; `None` for ever.
+    pub old_key_within: Option<Duration>,
     /// What closing without CONNACK is worth.
     pub silent_close: SilentClose,
     /// What becomes of a CONNECT without credentials.
@@ -135,6 +139,8 @@ impl Policy {
             refuses_with: CodeSet::default(),
             refuses_group_with: BTreeMap::new(),
             refusal_delay: settings.refusal_delay.or(base.refusal_delay).unwrap_or_default(),
+            new_key_within: settings.new_key_within.or(base.new_key_within),
+            old_key_within: settings.old_key_within.or(base.old_key_within),
             silent_close: settings.silent_close.or(base.silent_close).unwrap_or_default(),
             anonymous: settings.anonymous.or(base.anonymous).unwrap_or_default(),
         };
@@ -208,6 +214,8 @@ impl Policy {
                 placement: group(Group::Placement),
             }),
             refusal_delay: Some(self.refusal_delay),
+            new_key_within: self.new_key_within,
+            old_key_within: self.old_key_within,
             silent_close: Some(self.silent_close),
             anonymous: Some(self.anonymous),
         }

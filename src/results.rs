@@ -1,5 +1,6 @@
 //! The run folder: what is written of a run, and how it is read again.
 
+pub mod authority;
 pub mod edges;
 pub mod environment;
 pub mod folder;

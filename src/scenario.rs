@@ -4,7 +4,10 @@
 //! what TOML and the types can know: unknown keys, wrong types, values outside a closed set.
 
 pub mod credentials;
+pub mod events;
+pub mod issuer;
 pub mod load;
+pub mod oauth;
 pub mod overrides;
 pub mod promise;
 pub mod target;
@@ -21,7 +24,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result, nearest};
 
 pub use credentials::{Algorithm, Identity, Key, Mix, Token, TokenSource};
+pub use events::{Deed, Event, Order, Outage};
+pub use issuer::{Issuer, IssuerTls, Jwks, WhenAway};
 pub use load::{Arrivals, Load, LoadMode, Stage, ValidityRule};
+pub use oauth::{ClientAuth, Grant, OAuth, Send};
 pub use overrides::Overrides;
 pub use promise::{
     Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, RefusesWith, SilentClose,
@@ -51,6 +57,15 @@ pub struct Scenario {
     /// What is in the tokens.
     #[serde(default)]
     pub token: Token,
+    /// How clients fetch their tokens, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<OAuth>,
+    /// The authorization server that the run brings along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Issuer>,
+    /// What happens to it meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Event>,
     /// Which tokens the clients bring, in which share.
     pub mix: Vec<Mix>,
     /// What the broker promises to check; overrides the profile where given.
@@ -180,7 +195,10 @@ pub(crate) fn holds_secret(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     // The query of a broker's URL may hold a token.
     let has_query = text.split_once("://").is_some_and(|(_, rest)| rest.contains('?'));
-    has_query || ["secret", "password =", "private"].iter().any(|word| text.contains(word))
+    has_query
+        || ["secret", "password =", "password=", "refresh_token =", "private"]
+            .iter()
+            .any(|word| text.contains(word))
 }
 
 #[cfg(test)]

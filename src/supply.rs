@@ -49,6 +49,8 @@ pub struct Ready {
     pub kind: usize,
     /// Whether the field it goes into is there at all.
     pub password: Password,
+    /// Index of the key that signed it, where one did.
+    pub key: Option<u16>,
     /// Its `exp` and `nbf`.
     pub times: Times,
     /// The moment of use it was minted for, in nanoseconds since 1970.
@@ -60,8 +62,8 @@ pub struct Ready {
 impl Ready {
     /// The same client's token, minted again for another moment; its bytes are elsewhere.
     #[must_use]
-    pub fn renewed(self, times: Times, minted_for: i64) -> Self {
-        Self { times, minted_for, ..self }
+    pub fn renewed(self, key: Option<u16>, times: Times, minted_for: i64) -> Self {
+        Self { key, times, minted_for, ..self }
     }
 }
 
@@ -93,6 +95,7 @@ struct Shared {
 struct Reused {
     bytes: Vec<u8>,
     password: Password,
+    key: Option<u16>,
     times: Times,
     minted_for: i64,
     left: u64,

@@ -25,8 +25,10 @@ pub struct Kind {
     pub recipe: Recipe,
     /// What a verifier that keeps its promise must do, time apart.
     pub must: Must,
-    /// Index of the key in the plan; `None` where nothing is signed.
+    /// Index of the key in the plan; `None` where nothing is signed here.
     pub key: Option<usize>,
+    /// Keys that sign after it, in the order of rotations that it follows.
+    pub later: Vec<usize>,
     /// The version of MQTT that its clients speak.
     pub protocol: Protocol,
     /// Its share of the clients, as a fraction of 1.
@@ -34,6 +36,16 @@ pub struct Kind {
 }
 
 impl Kind {
+    /// The keys that sign it, in the order of rotations.
+    pub fn keys(&self) -> impl Iterator<Item = usize> {
+        self.key.into_iter().chain(self.later.iter().copied())
+    }
+
+    /// The key that signs it at a turn of the rotations; the last one where there is no such turn.
+    pub fn key_at(&self, turn: usize) -> Option<usize> {
+        self.keys().nth(turn).or_else(|| self.keys().last())
+    }
+
     /// What `token mint` knows it by: of a cell, whose label says the version of MQTT too, the defect.
     pub fn named(&self) -> &str {
         let is_cell = self.label.strip_prefix(self.defect.name).is_some_and(|rest| {

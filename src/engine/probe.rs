@@ -161,6 +161,7 @@ impl Prober {
             recipe,
             must: Must::AcceptInTime,
             key: self.plan.as_ref().and_then(Plan::signing_key),
+            later: Vec::new(),
             protocol: self.protocol,
             share: 1.0,
         })

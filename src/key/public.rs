@@ -5,8 +5,9 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
+use num_bigint::{BigInt, Sign};
 use serde_json::{Value, json};
-use simple_asn1::{ASN1Block, from_der};
+use simple_asn1::{ASN1Block, from_der, oid, to_der};
 
 /// A form of a public key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -93,6 +94,46 @@ pub fn jwk(pem: &str) -> Option<Value> {
     })
 }
 
+/// A public JWK (RFC 7518, 6; RFC 8037, 2) as PEM of `SubjectPublicKeyInfo`; `None` where it is none that is known.
+pub fn pem_of_jwk(jwk: &Value) -> Option<String> {
+    let member = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str()?).ok();
+    let key = |algorithm: Vec<ASN1Block>, bits: Vec<u8>| {
+        let length = bits.len() * 8;
+        ASN1Block::Sequence(
+            0,
+            vec![ASN1Block::Sequence(0, algorithm), ASN1Block::BitString(0, length, bits)],
+        )
+    };
+    let named = |oid| ASN1Block::ObjectIdentifier(0, oid);
+    let spki = match (jwk["kty"].as_str()?, jwk["crv"].as_str()) {
+        ("EC", Some(curve)) => {
+            let (curve, length) = match curve {
+                "P-256" => (oid!(1, 2, 840, 10045, 3, 1, 7), 32),
+                "P-384" => (oid!(1, 3, 132, 0, 34), 48),
+                _ => return None,
+            };
+            let (x, y) = (member("x")?, member("y")?);
+            if x.len() != length || y.len() != length {
+                return None;
+            }
+            let ec = oid!(1, 2, 840, 10045, 2, 1);
+            key(vec![named(ec), named(curve)], [vec![4], x, y].concat())
+        }
+        ("OKP", Some("Ed25519")) => key(vec![named(oid!(1, 3, 101, 112))], member("x")?),
+        ("RSA", _) => {
+            let number = |name: &str| {
+                Some(ASN1Block::Integer(0, BigInt::from_bytes_be(Sign::Plus, &member(name)?)))
+            };
+            let pkcs1 = ASN1Block::Sequence(0, vec![number("n")?, number("e")?]);
+            let rsa = named(oid!(1, 2, 840, 113549, 1, 1, 1));
+            key(vec![rsa, ASN1Block::Null(0)], to_der(&pkcs1).ok()?)
+        }
+        _ => return None,
+    };
+    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+    Some(pem::encode_config(&pem::Pem::new("PUBLIC KEY", to_der(&spki).ok()?), config))
+}
+
 /// Takes a `SubjectPublicKeyInfo` apart.
 pub fn parts(spki: &[u8]) -> Option<Parts> {
     let bits = bits(spki)?;
@@ -176,6 +217,7 @@ mod tests {
                 &std::fs::read(folder.join(format!("{name}.jwk.json"))).unwrap(),
             )
             .unwrap();
+            assert_eq!(pem_of_jwk(&told).as_ref(), Some(pem), "{name}");
             for (member, value) in jwk(pem).unwrap().as_object().unwrap() {
                 assert_eq!(told[member], *value, "{name} {member}");
             }

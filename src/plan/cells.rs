@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::kinds::{Context, check_allowed, key_of};
+use super::kinds::{Context, check_allowed};
 use crate::{
     error::{Error, Result},
     policy::Policy,
-    scenario::{Arrivals, Mix, Protocol, Scenario, Stage},
+    scenario::{Arrivals, Mix, Protocol, Scenario, Stage, TokenSource},
     token::{
         Kind, Must, Recipe,
         catalogue::{all, defect, matching},
@@ -122,6 +122,9 @@ const BACKGROUND_TIME: Duration = Duration::from_secs(5);
 /// Leaves out of a scenario what a matrix does not look at.
 pub(super) fn prepare(scenario: &mut Scenario) {
     scenario.thresholds.clear();
+    scenario.events.clear();
+    scenario.oauth = None;
+    scenario.token.source = TokenSource::Mint;
     scenario.token.reuse = 1;
     scenario.token.ahead = None;
     let load = &mut scenario.load;
@@ -167,7 +170,7 @@ pub fn resolve(
     let mix =
         |name: &str| Mix { token: name.to_owned(), share: 1.0, by: None, key: None, name: None };
     check_target(context)?;
-    let key = key_of(&mix("fresh"), scenario, context.keys)?;
+    let key = context.key_of(&mix("fresh"))?;
     check_allowed(&context.keys[key], context.policy)?;
     let strictly = Context { policy: strict, expected: context.strict, ..context };
     let mut kinds = Vec::new();
@@ -199,6 +202,7 @@ pub fn resolve(
                 recipe,
                 must: context.must(defect, &situation)?,
                 key: matches!(recipe.form, Form::Jwt | Form::Jwe(_)).then_some(key),
+                later: Vec::new(),
                 protocol,
                 share: 0.0,
             });
@@ -234,6 +238,7 @@ pub fn resolve(
             recipe: (fresh.build)(Duration::ZERO),
             must,
             key: Some(key),
+            later: Vec::new(),
             protocol: context.policy.protocols.last().copied().unwrap_or(scenario.target.protocol),
             share: 0.0,
         });

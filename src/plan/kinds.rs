@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::strict;
+use super::{strict, timeline::Timeline};
 use crate::{
     error::{Error, Result, suggestion},
     key::SigningKey,
@@ -33,6 +33,12 @@ pub struct Context<'a> {
     pub strict: &'a Expected,
     /// The keys of the scenario.
     pub keys: &'a [SigningKey],
+    /// The key that the issuer signs with at the start, where there is one.
+    pub signs: Option<usize>,
+    /// What happens to the issuer.
+    pub timeline: &'a Timeline,
+    /// Whether good tokens are fetched.
+    pub is_fetched: bool,
 }
 
 impl Context<'_> {
@@ -56,6 +62,17 @@ impl Context<'_> {
             protocol,
             client_id: &self.scenario.identity.client_id,
             secret: own.and_then(SigningKey::secret),
+        }
+    }
+
+    /// The key that signs an entry of the mix: its own, that of `[token]`, the issuer's, or the only one.
+    ///
+    /// # Errors
+    /// When that is not said, or there is no such key.
+    pub fn key_of(&self, entry: &Mix) -> Result<usize> {
+        match self.signs {
+            Some(key) if entry.key.is_none() && self.scenario.token.key.is_none() => Ok(key),
+            _ => key_of(entry, self.scenario, self.keys),
         }
     }
 
@@ -134,7 +151,20 @@ fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result
         }
         (by, default) => by.or(default).unwrap_or_default(),
     };
-    let key = if defect.needs_key() { Some(key_of(entry, scenario, keys)?) } else { None };
+    let is_fetched = context.is_fetched && defect.name == "fresh";
+    if context.is_fetched && !is_fetched && defect.needs_key() {
+        return Err(Error::usage(format!(
+            "`{name}` needs the signing key, but `token.source` is `oauth`"
+        ))
+        .hint(
+            "the server signs: bring `fresh` and kinds without a signature, such as `not_a_jwt`",
+        ));
+    }
+    let is_signed = defect.needs_key() && !is_fetched;
+    let key = if is_signed { Some(context.key_of(entry)?) } else { None };
+    // Only tokens of no key in particular follow a rotation.
+    let follows = entry.key.is_none() && key.is_some() && key == context.signs;
+    let later = if follows { context.timeline.later_signers() } else { Vec::new() };
     let situation = context.situation(key, scenario.target.protocol);
     if let Some(key) = key.map(|index| &keys[index]) {
         check_allowed(key, policy)?;
@@ -169,6 +199,7 @@ fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result
         recipe,
         must,
         key,
+        later,
         protocol: scenario.target.protocol,
         share: entry.share,
     })
@@ -186,7 +217,7 @@ pub(super) fn check_allowed(key: &SigningKey, policy: &Policy) -> Result<()> {
     .hint("name the algorithm under `policy.algorithms`, or leave that out: then those of the keys are allowed"))
 }
 
-pub(super) fn key_of(entry: &Mix, scenario: &Scenario, keys: &[SigningKey]) -> Result<usize> {
+fn key_of(entry: &Mix, scenario: &Scenario, keys: &[SigningKey]) -> Result<usize> {
     let names = || keys.iter().map(|key| key.name.as_str());
     let Some(name) = entry.key.as_deref().or(scenario.token.key.as_deref()) else {
         return match keys.len() {
@@ -210,8 +241,8 @@ pub(super) fn key_of(entry: &Mix, scenario: &Scenario, keys: &[SigningKey]) -> R
 /// When the system has no randomness.
 pub fn derived(kinds: &[Kind], keys: &[SigningKey]) -> Result<Vec<(usize, Signer, SigningKey)>> {
     let mut made: Vec<(usize, Signer, SigningKey)> = Vec::new();
-    for kind in kinds {
-        let (Some(index), signer) = (kind.key, kind.recipe.signer) else { continue };
+    let signed = |kind: &Kind| kind.keys().map(|key| (key, kind.recipe.signer)).collect::<Vec<_>>();
+    for (index, signer) in kinds.iter().flat_map(signed) {
         if made.iter().any(|(key, made, _)| *key == index && *made == signer) {
             continue;
         }

@@ -145,6 +145,8 @@ impl Folder {
         for key in shown.keys.values_mut() {
             *key = key.redacted();
         }
+        shown.oauth = shown.oauth.map(|oauth| oauth.redacted());
+        shown.issuer = shown.issuer.map(|issuer| issuer.redacted());
         // What stands in the query of a URL may be a token.
         for broker in &mut shown.target.brokers {
             if let Some((url, _)) = broker.split_once('?') {
@@ -167,15 +169,7 @@ impl Folder {
     /// # Errors
     /// When it can't be written.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let write = || -> io::Result<()> {
-            let mut file =
-                tempfile::Builder::new().prefix(".").suffix(".partial").tempfile_in(&self.path)?;
-            file.write_all(bytes)?;
-            fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-            file.persist(self.path.join(name))?;
-            Ok(())
-        };
-        write().map_err(|error| unwritable(&self.path, &error))
+        replace_in(&self.path, name, bytes)
     }
 
     /// Writes a file of JSON.
@@ -323,6 +317,22 @@ impl Folder {
     }
 }
 
+/// Writes a file of a folder in the place of the one before, so that a reader sees one or the other.
+///
+/// # Errors
+/// When it can't be written.
+pub fn replace_in(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let write = || -> io::Result<()> {
+        let mut file =
+            tempfile::Builder::new().prefix(".").suffix(".partial").tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+        file.persist(folder.join(name))?;
+        Ok(())
+    };
+    write().map_err(|error| unwritable(folder, &error))
+}
+
 /// The command that mints a token of a run again.
 ///
 /// Secrets that were given with `--set` are not in it, nor is a key that the run made for itself.
@@ -413,7 +423,7 @@ fn timeline_row(second: u64, seen: &Measurements, timeout: Duration) -> Timeline
     }
 }
 
-fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Error {
+pub(super) fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Error {
     Error::not_measured(format!("can't write the results to `{}`: {error}", path.display()))
         .hint("`--out DIR` puts them elsewhere")
 }

@@ -45,6 +45,9 @@ pub struct Key {
     /// Make a new key for each run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub generate: bool,
+    /// Bits of an RSA key that is made: 2048, 3072 or 4096. Default: 2048.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits: Option<u16>,
     /// The `kid` header parameter; without it tokens carry none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
@@ -179,6 +182,9 @@ impl Default for Token {
 pub enum TokenSource {
     /// Signed here, with a key of `[keys]`.
     Mint,
+    /// Fetched by the clients from an authorization server, as `[oauth]` says.
+    #[serde(rename = "oauth")]
+    OAuth,
 }
 
 /// One entry of `[[mix]]`: a kind of token and its share.

@@ -56,6 +56,15 @@ pub struct PolicySettings {
     #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
     #[schemars(with = "Option<String>")]
     pub refusal_delay: Option<Duration>,
+    /// How long after its publication a new key of the issuer may still be unknown; both answers are right until then.
+    /// Default: for ever.
+    #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub new_key_within: Option<Duration>,
+    /// How long after a key was taken out of the key set its tokens may still be accepted. Default: for ever.
+    #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub old_key_within: Option<Duration>,
     /// What closing without CONNACK is worth as a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_close: Option<SilentClose>,

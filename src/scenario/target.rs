@@ -35,6 +35,9 @@ pub struct Target {
     /// How TLS is spoken, where a broker is behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// How embedded brokers take their keys from a key set. Default, where there is an `[issuer]`: from that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<super::Jwks>,
 }
 
 /// When names of brokers are looked up.

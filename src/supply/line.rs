@@ -159,22 +159,37 @@ impl Line {
     fn mint(&mut self, plan: &Plan, minter: &mut Minter, turn: Turn, at: u64) -> Result<()> {
         let Turn { worker, client } = turn;
         let before = self.shared.clock.now();
+        let offset = at as i64 - self.shared.start.load(Ordering::Acquire);
         let at = self.shared.clock.wall(at);
         let batch = &mut self.lanes[worker].batch;
         let kind = plan.kind_of(client);
         let start = batch.bytes.len();
-        let (password, times, minted_for) = if plan.reuse == 1 {
-            let (password, times) = minter.mint(kind, client, at, &mut batch.bytes)?;
-            (password, times, at)
+        let turn = plan.turn(kind, offset);
+        let key = plan.mould.kinds[kind].key_at(turn).map(|key| key as u16);
+        let (password, key, times, minted_for) = if plan.reuse == 1 {
+            let (password, times) =
+                minter.mint_in_turn((kind, turn), client, at, &mut batch.bytes)?;
+            (password, key, times, at)
         } else {
-            reuse(&self.shared, minter, plan, (kind, client, at), &mut batch.bytes)?
+            let wanted = Wanted { kind, turn, key, client, at };
+            reuse(&self.shared, minter, plan, wanted, &mut batch.bytes)?
         };
         let end = batch.bytes.len();
         plan.examine((kind, client), minted_for, (password, &batch.bytes[start..]))?;
-        batch.tokens.push(Ready { client, kind, password, times, minted_for, start, end });
+        batch.tokens.push(Ready { client, kind, password, key, times, minted_for, start, end });
         self.shared.busy_ns.fetch_add(self.shared.clock.now() - before, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// A token that a client wants.
+#[derive(Clone, Copy)]
+struct Wanted {
+    kind: usize,
+    turn: usize,
+    key: Option<u16>,
+    client: u64,
+    at: i64,
 }
 
 /// The token of the client's group: minted for its first, kept until the last has it.
@@ -182,23 +197,24 @@ fn reuse(
     shared: &Shared,
     minter: &mut Minter,
     plan: &Plan,
-    (kind, client, at): (usize, u64, i64),
+    Wanted { kind, turn, key, client, at }: Wanted,
     out: &mut Vec<u8>,
-) -> Result<(Password, Times, i64)> {
+) -> Result<(Password, Option<u16>, Times, i64)> {
     let group = client / plan.reuse;
     let mut reused = shared.reused.lock().unwrap_or_else(PoisonError::into_inner);
     if let Entry::Vacant(e) = reused.entry(group) {
         let mut bytes = Vec::new();
-        let (password, times) = minter.mint(kind, plan.minted_as(client), at, &mut bytes)?;
+        let (password, times) =
+            minter.mint_in_turn((kind, turn), plan.minted_as(client), at, &mut bytes)?;
         let left = plan.reuse.min(plan.attempts - group * plan.reuse);
-        e.insert(Reused { bytes, password, times, minted_for: at, left });
+        e.insert(Reused { bytes, password, key, times, minted_for: at, left });
     }
     let Some(token) = reused.get_mut(&group) else {
-        return Ok((Password::Absent, Times::default(), at));
+        return Ok((Password::Absent, None, Times::default(), at));
     };
     token.left -= 1;
     out.extend_from_slice(&token.bytes);
-    let given = (token.password, token.times, token.minted_for);
+    let given = (token.password, token.key, token.times, token.minted_for);
     if token.left == 0 {
         reused.remove(&group);
     }

@@ -65,7 +65,8 @@ pub struct Times {
 pub struct Minter {
     seed: u64,
     ttl: i64,
-    kinds: Vec<Press>,
+    /// By kind, then by turn of the rotations that it follows.
+    kinds: Vec<Vec<Press>>,
     payload: Vec<u8>,
 }
 
@@ -95,8 +96,12 @@ impl Minter {
     /// # Errors
     /// When a key can't sign, or a claim can't be compiled.
     pub fn new(mould: &Mould) -> Result<Self> {
-        let kinds =
-            mould.kinds.iter().map(|kind| press::press(kind, mould)).collect::<Result<_>>()?;
+        let presses = |kind: &Kind| -> Result<Vec<Press>> {
+            (0..=kind.later.len())
+                .map(|turn| press::press(&Kind { key: kind.key_at(turn), ..kind.clone() }, mould))
+                .collect()
+        };
+        let kinds = mould.kinds.iter().map(presses).collect::<Result<_>>()?;
         Ok(Self {
             seed: mould.seed,
             ttl: span(mould.ttl),
@@ -116,7 +121,22 @@ impl Minter {
         at: i64,
         out: &mut Vec<u8>,
     ) -> Result<(Password, Times)> {
-        let press = &self.kinds[kind];
+        self.mint_in_turn((kind, 0), n, at, out)
+    }
+
+    /// The same with the key that signs a kind at a turn of the rotations.
+    ///
+    /// # Errors
+    /// When the key can't sign.
+    pub fn mint_in_turn(
+        &mut self,
+        (kind, turn): (usize, usize),
+        n: u64,
+        at: i64,
+        out: &mut Vec<u8>,
+    ) -> Result<(Password, Times)> {
+        let presses = &self.kinds[kind];
+        let press = &presses[turn.min(presses.len() - 1)];
         match press.recipe.form {
             Form::Nothing => return Ok((Password::Absent, Times::default())),
             Form::Bytes(bytes) => {

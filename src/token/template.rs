@@ -114,6 +114,20 @@ impl Template {
         Self { pieces }
     }
 
+    /// The client's number in a text that this template made; `None` where it did not, or holds the number twice.
+    pub fn number_in(&self, text: &str) -> Option<u64> {
+        let at = self.pieces.iter().position(|piece| *piece == Piece::Number)?;
+        let literal = |pieces: &[Piece]| -> Option<String> {
+            let [Piece::Literal(bytes)] = pieces else {
+                return pieces.is_empty().then(String::new);
+            };
+            String::from_utf8(bytes.clone()).ok()
+        };
+        let (before, after) = (literal(&self.pieces[..at])?, literal(&self.pieces[at + 1..])?);
+        let digits = text.strip_prefix(&before)?.strip_suffix(&after)?;
+        digits.parse().ok().filter(|number: &u64| number.to_string() == digits)
+    }
+
     /// Whether the client's number is in it.
     pub fn is_per_client(&self) -> bool {
         self.pieces.contains(&Piece::Number)

@@ -85,9 +85,11 @@ impl Worker {
         let lain = ready.minted_for.abs_diff(use_at);
         if storm.shelf_lives.as_ref().is_some_and(|lives| lain > lives[ready.kind]) {
             self.renewed.clear();
+            let offset = storm.clock.at_wall(use_at) - storm.start as i64;
+            let moment = (storm.plan.turn(ready.kind, offset), use_at);
             // What was signed once can be signed again; if not, the token is judged as it is.
             if let Ok(renewed) =
-                renew(&storm.plan, &mut self.minter, &ready, use_at, &mut self.renewed)
+                renew(&storm.plan, &mut self.minter, &ready, moment, &mut self.renewed)
             {
                 (ready, bytes) = (renewed, &self.renewed);
                 // Signing it was a wait for a token, and no part of what follows.
@@ -150,16 +152,17 @@ fn renew(
     plan: &Plan,
     minter: &mut Option<Minter>,
     ready: &Ready,
-    at: i64,
+    (turn, at): (usize, i64),
     out: &mut Vec<u8>,
 ) -> Result<Ready> {
     let minter = match minter {
         Some(minter) => minter,
         none => none.insert(Minter::new(&plan.mould)?),
     };
-    let (password, times) = minter.mint(ready.kind, ready.client, at, out)?;
+    let (password, times) = minter.mint_in_turn((ready.kind, turn), ready.client, at, out)?;
     plan.examine((ready.kind, ready.client), at, (password, out))?;
-    Ok(ready.renewed(times, at))
+    let key = plan.mould.kinds[ready.kind].key_at(turn).map(|key| key as u16);
+    Ok(ready.renewed(key, times, at))
 }
 
 /// Encodes CONNECT; `false` where a field is too long for it.

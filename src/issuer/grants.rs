@@ -1,0 +1,105 @@
+//! What an issuer remembers: refresh tokens, device codes, revoked tokens.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use super::claims::Subject;
+use crate::error::{Error, Result};
+
+/// What is remembered.
+pub(super) struct Grants {
+    known: Mutex<Known>,
+    /// Tokens issued before this instant (nanoseconds since 1970) are revoked.
+    revoked_before: AtomicI64,
+}
+
+impl Default for Grants {
+    fn default() -> Self {
+        Self { known: Mutex::default(), revoked_before: AtomicI64::new(i64::MIN) }
+    }
+}
+
+#[derive(Default)]
+struct Known {
+    refresh: HashMap<String, Subject>,
+    devices: HashMap<String, Device>,
+    revoked: HashSet<String>,
+}
+
+/// A device that waits for its approval.
+#[derive(Clone)]
+pub(super) struct Device {
+    pub(super) subject: Subject,
+    /// When it is approved, by the run's clock.
+    pub(super) approved: u64,
+}
+
+impl Grants {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new refresh token.
+    pub(super) fn refresh_token(&self, subject: Subject) -> Result<String> {
+        let token = random_id()?;
+        self.known().refresh.insert(token.clone(), subject);
+        Ok(token)
+    }
+
+    /// Whose a refresh token is; it is used up (RFC 9700, 4.14.2).
+    pub(super) fn use_refresh_token(&self, token: &str, client_id: &str) -> Option<Subject> {
+        let mut known = self.known();
+        let is_own = known.refresh.get(token).is_some_and(|subject| subject.client_id == client_id);
+        is_own.then(|| known.refresh.remove(token)).flatten()
+    }
+
+    pub(super) fn add_device(&self, device: Device) -> Result<String> {
+        let code = random_id()?;
+        self.known().devices.insert(code.clone(), device);
+        Ok(code)
+    }
+
+    pub(super) fn device(&self, code: &str) -> Option<Device> {
+        self.known().devices.get(code).cloned()
+    }
+
+    pub(super) fn forget_device(&self, code: &str) {
+        self.known().devices.remove(code);
+    }
+
+    /// Revokes an access token by its id.
+    pub(super) fn revoke(&self, id: &str) {
+        self.known().revoked.insert(id.to_owned());
+    }
+
+    /// Revokes a refresh token.
+    pub(super) fn revoke_refresh_token(&self, token: &str) {
+        self.known().refresh.remove(token);
+    }
+
+    /// Revokes all that was issued before an instant, in nanoseconds since 1970.
+    pub(super) fn revoke_all(&self, before: i64) {
+        self.revoked_before.store(before, Ordering::Release);
+        self.known().refresh.clear();
+    }
+
+    /// Whether a token is revoked, by its id and the second in which it was issued.
+    pub(super) fn is_revoked(&self, id: &str, issued_at: i64) -> bool {
+        let before = self.revoked_before.load(Ordering::Acquire);
+        issued_at.saturating_mul(crate::clock::SECOND as i64) < before
+            || self.known().revoked.contains(id)
+    }
+}
+
+/// 128 random bits, in hexadecimal.
+pub(super) fn random_id() -> Result<String> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| Error::not_measured("the system gave no randomness for a token's id"))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}

@@ -1,0 +1,93 @@
+//! The certificates that an issuer shows: a good one, and one that has expired.
+
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    error::{Error, Result},
+    plan::authority::Identity,
+};
+
+/// The names of an issuer whose certificate is made for it.
+const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// What it shows itself with.
+pub(super) struct Identities {
+    pub(super) good: TlsAcceptor,
+    pub(super) expired: Option<TlsAcceptor>,
+    /// The authority of certificates that were made, as PEM.
+    pub(super) authority: Option<String>,
+}
+
+impl Identities {
+    pub(super) fn load(identity: &Identity) -> Result<Self> {
+        match identity {
+            Identity::Generated => generated().map_err(|error| {
+                Error::not_measured(format!("can't make certificates for the issuer: {error}"))
+            })?,
+            Identity::Given { good, expired } => Ok(Self {
+                good: acceptor(&good.0, &good.1, "cert")?,
+                expired: match expired {
+                    Some((cert, key)) => Some(acceptor(cert, key, "expired_cert")?),
+                    None => None,
+                },
+                authority: None,
+            }),
+        }
+    }
+}
+
+fn generated() -> std::result::Result<Result<Identities>, rcgen::Error> {
+    let mut authority = CertificateParams::new(Vec::new())?;
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+    let signed = |expired: bool| -> std::result::Result<(String, String), rcgen::Error> {
+        let key = KeyPair::generate()?;
+        let mut server = CertificateParams::new(NAMES.map(str::to_owned).to_vec())?;
+        if expired {
+            server.not_before = date_time_ymd(2020, 1, 1);
+            server.not_after = date_time_ymd(2021, 1, 1);
+        }
+        let issuer: &Issuer<'_, KeyPair> = &authority;
+        Ok((server.signed_by(&key, issuer)?.pem(), key.serialize_pem()))
+    };
+    let (good, expired) = (signed(false)?, signed(true)?);
+    let pem = authority.pem();
+    let load = || {
+        Ok(Identities {
+            good: acceptor(good.0.as_bytes(), good.1.as_bytes(), "cert")?,
+            expired: Some(acceptor(expired.0.as_bytes(), expired.1.as_bytes(), "expired_cert")?),
+            authority: Some(pem),
+        })
+    };
+    Ok(load())
+}
+
+fn acceptor(cert: &[u8], key: &[u8], name: &str) -> Result<TlsAcceptor> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        Error::usage(format!("`issuer.tls.{name}` and its key can't be used: {why}"))
+            .hint("both are PEM files; the key is PKCS#8, PKCS#1 or SEC1, not encrypted")
+    };
+    let chain = CertificateDer::pem_slice_iter(cert)
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(|error| wrong(&error))?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| wrong(&"no private key"))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| wrong(&error))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| wrong(&error))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

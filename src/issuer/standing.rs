@@ -1,0 +1,91 @@
+//! Since when and until when the keys of an issuer can be known, and when its key set was away.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// Never, or not yet.
+const NEVER: i64 = i64::MAX;
+/// From the start.
+const ALWAYS: i64 = i64::MIN;
+
+/// The times of all keys, in nanoseconds of the run's clock. Written by events, read by every verdict, without a lock.
+#[derive(Debug)]
+pub struct KeyTimes {
+    keys: Vec<Times>,
+    away_since: AtomicI64,
+    away_until: AtomicI64,
+}
+
+#[derive(Debug)]
+struct Times {
+    published: AtomicI64,
+    removed: AtomicI64,
+}
+
+/// What can be known of a key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Standing {
+    /// When it entered the key set; `i64::MAX` for not yet.
+    pub published: i64,
+    /// When it left; `i64::MAX` for not yet.
+    pub removed: i64,
+    /// When the key set was last away, and until when; nothing where it never was.
+    pub away: Option<(i64, i64)>,
+}
+
+impl KeyTimes {
+    /// So many keys, of which these are published from the start.
+    pub fn new(keys: usize, published: &[usize]) -> Self {
+        let times = |key| Times {
+            published: AtomicI64::new(if published.contains(&key) { ALWAYS } else { NEVER }),
+            removed: AtomicI64::new(NEVER),
+        };
+        Self {
+            keys: (0..keys).map(times).collect(),
+            away_since: AtomicI64::new(NEVER),
+            away_until: AtomicI64::new(NEVER),
+        }
+    }
+
+    /// A key enters the key set.
+    pub fn published(&self, key: usize, at: u64) {
+        let times = &self.keys[key];
+        let was_removed = times.removed.swap(NEVER, Ordering::AcqRel) != NEVER;
+        if was_removed || times.published.load(Ordering::Acquire) == NEVER {
+            times.published.store(at as i64, Ordering::Release);
+        }
+    }
+
+    /// A key leaves the key set.
+    pub fn removed(&self, key: usize, at: u64) {
+        self.keys[key].removed.store(at as i64, Ordering::Release);
+    }
+
+    /// The key set is away.
+    pub fn away(&self, at: u64) {
+        self.away_until.store(NEVER, Ordering::Release);
+        self.away_since.store(at as i64, Ordering::Release);
+    }
+
+    /// It is back.
+    pub fn back(&self, at: u64) {
+        if self.away_since.load(Ordering::Acquire) != NEVER
+            && self.away_until.load(Ordering::Acquire) == NEVER
+        {
+            self.away_until.store(at as i64, Ordering::Release);
+        }
+    }
+
+    /// What can be known of a key now.
+    pub fn of(&self, key: usize) -> Standing {
+        let since = self.away_since.load(Ordering::Acquire);
+        let away = (since != NEVER).then(|| (since, self.away_until.load(Ordering::Acquire)));
+        let Some(times) = self.keys.get(key) else {
+            return Standing { published: NEVER, removed: NEVER, away };
+        };
+        Standing {
+            published: times.published.load(Ordering::Acquire),
+            removed: times.removed.load(Ordering::Acquire),
+            away,
+        }
+    }
+}

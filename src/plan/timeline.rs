@@ -1,0 +1,326 @@
+//! What happens to the issuer, and when: `[[events]]`, taken apart into single steps.
+
+use std::time::Duration;
+
+use crate::{
+    error::{Error, Result, suggestion},
+    key::SigningKey,
+    scenario::{Deed, Event, Order, Outage},
+};
+
+/// Between the steps of a rotation, where the scenario does not say.
+const STEP: Duration = Duration::from_secs(2);
+
+/// One thing that is done to the issuer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// A key enters the key set.
+    Publish(usize),
+    /// A key signs from now on.
+    SignWith(usize),
+    /// A key leaves the key set.
+    Remove(usize),
+    /// The key set is away from now on.
+    Away(Outage),
+    /// It is back.
+    Back,
+    /// Every answer of the token endpoint is late by so much.
+    Slow(Duration),
+    /// A key and its tokens are revoked, or all tokens issued so far.
+    Revoke(Option<usize>),
+}
+
+/// An action with its time.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// When, after the start of the storm.
+    pub at: Duration,
+    /// What.
+    pub action: Action,
+    /// The event that it belongs to, as `events.csv` has it.
+    pub event: &'static str,
+    /// What is done, in words.
+    pub detail: String,
+}
+
+/// A change of keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rotation {
+    /// The key that signed before.
+    pub from: usize,
+    /// The one that signs afterwards.
+    pub to: usize,
+    /// In which order.
+    pub order: Order,
+}
+
+/// All that happens, in its order.
+#[derive(Clone, Debug, Default)]
+pub struct Timeline {
+    /// The steps, by time.
+    pub moments: Vec<Moment>,
+    /// Keys that sign one after the other, each from its moment on; the first from the start.
+    signers: Vec<(Duration, usize)>,
+    /// Changes of keys, in their order.
+    pub rotations: Vec<Rotation>,
+}
+
+impl Timeline {
+    /// Takes events apart; `published` are the keys of the issuer at the start, of which the first one signs.
+    ///
+    /// # Errors
+    /// When a key is unknown or can't be published, or a parameter does not belong to its event.
+    pub fn resolve(events: &[Event], keys: &[SigningKey], published: &[usize]) -> Result<Self> {
+        let first = published.first().copied().unwrap_or_default();
+        let mut line = Self { signers: vec![(Duration::ZERO, first)], ..Self::default() };
+        let mut sorted: Vec<(usize, &Event)> = events.iter().enumerate().collect();
+        sorted.sort_by_key(|(_, event)| event.at);
+        for (index, event) in sorted {
+            line.add(event, keys).map_err(|error| error.within(format!("`events[{index}]`")))?;
+        }
+        line.moments.sort_by_key(|moment| moment.at);
+        line.signers.sort_by_key(|(at, _)| *at);
+        Ok(line)
+    }
+
+    fn add(&mut self, event: &Event, keys: &[SigningKey]) -> Result<()> {
+        check_parameters(event)?;
+        let at = event.at;
+        let named = |index: usize| keys[index].name.as_str();
+        match event.r#do {
+            Deed::RotateKeys => {
+                let to = key_named(event.to.as_deref().unwrap_or_default(), "to", keys)?;
+                self.rotate(event, to, keys)?;
+            }
+            Deed::JwksOutage => {
+                let how = event.how.unwrap_or_default();
+                let detail = format!("the key set is away: {}", how.name());
+                self.push(at, Action::Away(how), Deed::JwksOutage, detail);
+                if let Some(length) = event.r#for {
+                    self.push(
+                        at + length,
+                        Action::Back,
+                        Deed::Restore,
+                        "the key set is back".into(),
+                    );
+                }
+            }
+            Deed::IssuerSlow => {
+                let by = event.by.unwrap_or(STEP);
+                let detail = format!("tokens take {} longer", humantime::format_duration(by));
+                self.push(at, Action::Slow(by), Deed::IssuerSlow, detail);
+                if let Some(length) = event.r#for {
+                    let detail = "tokens take as long as ever".into();
+                    self.push(at + length, Action::Slow(Duration::ZERO), Deed::Restore, detail);
+                }
+            }
+            Deed::Revoke => {
+                let key =
+                    event.key.as_deref().map(|name| key_named(name, "key", keys)).transpose()?;
+                let detail = match key {
+                    Some(key) => format!("key `{}` and its tokens are revoked", named(key)),
+                    None => "all tokens issued so far are revoked".into(),
+                };
+                self.push(at, Action::Revoke(key), Deed::Revoke, detail);
+            }
+            Deed::Restore => {
+                let key =
+                    event.key.as_deref().map(|name| key_named(name, "key", keys)).transpose()?;
+                match key {
+                    Some(key) => {
+                        let detail = format!("key `{}` is published again", named(key));
+                        self.push(at, Action::Publish(key), Deed::Restore, detail);
+                    }
+                    None => {
+                        self.push(at, Action::Back, Deed::Restore, "the key set is back".into());
+                        let detail = "tokens take as long as ever".into();
+                        self.push(at, Action::Slow(Duration::ZERO), Deed::Restore, detail);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rotate(&mut self, event: &Event, to: usize, keys: &[SigningKey]) -> Result<()> {
+        let from = self.signers.last().map_or(to, |(_, key)| *key);
+        if from == to {
+            return Err(Error::usage(format!("`to` is `{}`, which signs already", keys[to].name)));
+        }
+        let order = event.order.unwrap_or_default();
+        let step = event.step.unwrap_or(STEP);
+        let at = event.at;
+        let (published, signs) = match order {
+            Order::PublishThenSign => (at, at + step),
+            Order::SignBeforePublish => (at + step, at),
+            Order::RemoveOld => (at, at),
+        };
+        let mut push = |at, action, detail| self.push(at, action, Deed::RotateKeys, detail);
+        let (new, old) = (&keys[to].name, &keys[from].name);
+        push(published, Action::Publish(to), format!("key `{new}` is published"));
+        push(signs, Action::SignWith(to), format!("key `{new}` signs"));
+        let keep = match (event.keep_old, order) {
+            (None, Order::RemoveOld) => Some(Duration::ZERO),
+            (keep, _) => keep,
+        };
+        if let Some(keep) = keep {
+            push(signs + keep, Action::Remove(from), format!("key `{old}` is removed"));
+        }
+        self.signers.push((signs, to));
+        self.rotations.push(Rotation { from, to, order });
+        Ok(())
+    }
+
+    fn push(&mut self, at: Duration, action: Action, deed: Deed, detail: String) {
+        self.moments.push(Moment { at, action, event: deed.name(), detail });
+    }
+
+    /// The key that signs so long after the start of the storm, counted among those that ever sign: 0 is the first.
+    pub fn turn_at(&self, offset: Duration) -> usize {
+        self.signers.iter().rposition(|(from, _)| *from <= offset).unwrap_or_default()
+    }
+
+    /// The keys that sign after the first one, in their order.
+    pub fn later_signers(&self) -> Vec<usize> {
+        self.signers.iter().skip(1).map(|(_, key)| *key).collect()
+    }
+
+    /// Whether anything happens.
+    pub fn is_empty(&self) -> bool {
+        self.moments.is_empty()
+    }
+
+    /// Keys that enter the key set after the start.
+    pub fn published_later(&self) -> impl Iterator<Item = usize> {
+        self.moments.iter().filter_map(|moment| match moment.action {
+            Action::Publish(key) => Some(key),
+            _ => None,
+        })
+    }
+}
+
+/// Refuses a parameter that its event does not look at.
+fn check_parameters(event: &Event) -> Result<()> {
+    let deed = event.r#do;
+    let rotates = deed == Deed::RotateKeys;
+    if rotates && event.to.is_none() {
+        return Err(Error::usage("`rotate_keys` needs `to`, the key that signs afterwards")
+            .hint("write `to = \"new\"`, and `[keys.new]` with `generate = true`"));
+    }
+    let lasts = matches!(deed, Deed::JwksOutage | Deed::IssuerSlow);
+    for (key, is_given, belongs) in [
+        ("to", event.to.is_some(), rotates),
+        ("order", event.order.is_some(), rotates),
+        ("step", event.step.is_some(), rotates && event.order != Some(Order::RemoveOld)),
+        ("keep_old", event.keep_old.is_some(), rotates),
+        ("how", event.how.is_some(), deed == Deed::JwksOutage),
+        ("by", event.by.is_some(), deed == Deed::IssuerSlow),
+        ("key", event.key.is_some(), matches!(deed, Deed::Revoke | Deed::Restore)),
+        ("for", event.r#for.is_some(), lasts),
+    ] {
+        if is_given && !belongs {
+            return Err(Error::usage(format!("`{key}` says nothing to `{}` here", deed.name()))
+                .hint("docs/scenarios.md has the parameters of each event"));
+        }
+    }
+    Ok(())
+}
+
+/// The key of that name, where it can stand in a key set.
+pub(super) fn key_named(name: &str, place: &str, keys: &[SigningKey]) -> Result<usize> {
+    let names = || keys.iter().map(|key| key.name.as_str());
+    let index = names().position(|known| known == name).ok_or_else(|| {
+        Error::usage(format!("`{place}` is `{name}`, which is no key under `[keys]`"))
+            .hint(suggestion(name, names()))
+    })?;
+    if keys[index].algorithm.is_hmac() {
+        return Err(Error::usage(format!(
+            "`{place}` is `{name}`, whose secret a key set would publish"
+        ))
+        .hint("give the key an algorithm with a public half, such as ES256"));
+    }
+    Ok(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Overrides, parse};
+
+    fn line(events: &str) -> Result<Timeline> {
+        let key = |name: &str| {
+            format!("[keys.{name}]\nalgorithm = \"ES256\"\ngenerate = true\nkid = \"{name}\"\n")
+        };
+        let text = format!(
+            "name = \"x\"\n[target]\nbrokers = [\"embedded\"]\n[load]\nclients = 1\nconcurrency = 1\n{}{}{}{events}\n\
+             [[mix]]\ntoken = \"fresh\"\nshare = 1\n",
+            key("a"),
+            key("b"),
+            key("c")
+        );
+        let scenario = parse(&text, &Overrides::default()).unwrap();
+        let load = |(name, key)| SigningKey::load(name, key, std::path::Path::new("."));
+        let keys: Vec<_> =
+            scenario.keys.iter().map(load).collect::<Result<Vec<SigningKey>>>().unwrap();
+        Timeline::resolve(&scenario.events, &keys, &[0])
+    }
+
+    fn steps(line: &Timeline) -> Vec<(u64, Action)> {
+        line.moments.iter().map(|moment| (moment.at.as_secs(), moment.action)).collect()
+    }
+
+    #[test]
+    fn each_order_of_a_rotation_has_its_steps_in_that_order() {
+        let rotate = |more: &str| {
+            line(&format!("[[events]]\nat = \"10s\"\ndo = \"rotate_keys\"\nto = \"b\"\n{more}"))
+                .unwrap()
+        };
+        let (publish, sign, remove) = (Action::Publish(1), Action::SignWith(1), Action::Remove(0));
+        let first = rotate("step = \"3s\"\nkeep_old = \"5s\"");
+        assert_eq!(steps(&first), [(10, publish), (13, sign), (18, remove)]);
+        let second = rotate("order = \"sign_before_publish\"");
+        assert_eq!(steps(&second), [(10, sign), (12, publish)]);
+        let third = rotate("order = \"remove_old\"");
+        assert_eq!(steps(&third), [(10, publish), (10, sign), (10, remove)]);
+        let turns = [0, 12, 13, 60].map(|at| first.turn_at(Duration::from_secs(at)));
+        assert_eq!(turns, [0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn rotations_follow_one_another_whatever_their_place_in_the_file() {
+        let line = line(
+            "[[events]]\nat = \"20s\"\ndo = \"rotate_keys\"\nto = \"c\"\n[[events]]\nat = \"5s\"\ndo = \"rotate_keys\"\nto = \"b\"\n",
+        )
+        .unwrap();
+        let changes: Vec<_> =
+            line.rotations.iter().map(|change| (change.from, change.to)).collect();
+        assert_eq!(changes, [(0, 1), (1, 2)]);
+        assert_eq!(line.later_signers(), [1, 2]);
+    }
+
+    #[test]
+    fn an_outage_ends_by_itself_or_by_restore() {
+        let line = line(
+            "[[events]]\nat = \"1s\"\ndo = \"jwks_outage\"\nhow = \"500\"\nfor = \"2s\"\n[[events]]\nat = \"9s\"\ndo = \"restore\"\n",
+        )
+        .unwrap();
+        let away = Action::Away(Outage::Status500);
+        let slow = Action::Slow(Duration::ZERO);
+        assert_eq!(steps(&line), [(1, away), (3, Action::Back), (9, Action::Back), (9, slow)]);
+    }
+
+    #[test]
+    fn what_does_not_belong_to_an_event_is_refused_by_name() {
+        let error = |events: &str| line(&format!("[[events]]\nat = \"1s\"\n{events}")).unwrap_err();
+        for (events, part) in [
+            ("do = \"rotate_keys\"", "needs `to`"),
+            ("do = \"rotate_keys\"\nto = \"d\"", "no key under `[keys]`"),
+            ("do = \"rotate_keys\"\nto = \"a\"", "signs already"),
+            ("do = \"jwks_outage\"\nby = \"1s\"", "`by` says nothing to `jwks_outage`"),
+            ("do = \"revoke\"\nfor = \"1s\"", "`for` says nothing to `revoke`"),
+        ] {
+            let message = error(events).to_string();
+            assert!(message.starts_with("`events[0]`") && message.contains(part), "{message}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! `[[events]]`: what happens to the issuer while the storm goes on.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One entry of `[[events]]`.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// When, after the start of the storm. What is at `"0s"` is so before the brokers start.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub at: Duration,
+    /// What.
+    pub r#do: Deed,
+    /// How long it lasts. Default: until `restore`, or the end.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub r#for: Option<Duration>,
+    /// `rotate_keys`: the key under `[keys]` that signs afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// `rotate_keys`: what comes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
+    /// `rotate_keys`: time between publishing the new key and signing with it, or the other way round. Default: 2s.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub step: Option<Duration>,
+    /// `rotate_keys`: how long the old key stays published after the new one signs. Default: for ever; 0s by the order
+    /// `remove_old`.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub keep_old: Option<Duration>,
+    /// `jwks_outage`: how the key set is away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub how: Option<Outage>,
+    /// `issuer_slow`: by how much every answer of the token endpoint is late.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub by: Option<Duration>,
+    /// `revoke`: the key whose tokens are revoked, which is taken out of the key set. Default: every token issued so
+    /// far, as introspection and refreshing see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// What an event does.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deed {
+    /// Another key signs.
+    RotateKeys,
+    /// The key set is away, or wrong.
+    JwksOutage,
+    /// The token endpoint takes its time.
+    IssuerSlow,
+    /// Tokens are revoked.
+    Revoke,
+    /// Outage and slowness are over; a key that was revoked is published again.
+    Restore,
+}
+
+impl Deed {
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RotateKeys => "rotate_keys",
+            Self::JwksOutage => "jwks_outage",
+            Self::IssuerSlow => "issuer_slow",
+            Self::Revoke => "revoke",
+            Self::Restore => "restore",
+        }
+    }
+}
+
+/// The order of a rotation's steps.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// The new key is published, and signs after `step`: what RFC 7517 readers can follow.
+    #[default]
+    PublishThenSign,
+    /// The new key signs, and is published after `step`.
+    SignBeforePublish,
+    /// In one moment the new key is published and signs, and the old one is gone.
+    RemoveOld,
+}
+
+/// How a key set is away.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outage {
+    /// Nobody listens.
+    #[default]
+    Refuse,
+    /// Nobody answers.
+    Hang,
+    /// Status 500.
+    #[serde(rename = "500")]
+    Status500,
+    /// Status 200 with a page of HTML.
+    Html,
+    /// A key set without keys.
+    EmptySet,
+    /// Two keys under each `kid`, the wrong one first.
+    DuplicateKid,
+    /// A set of 10 MB.
+    Huge,
+    /// A certificate that has expired.
+    ExpiredCertificate,
+}
+
+impl Outage {
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Hang => "hang",
+            Self::Status500 => "500",
+            Self::Html => "html",
+            Self::EmptySet => "empty_set",
+            Self::DuplicateKid => "duplicate_kid",
+            Self::Huge => "huge",
+            Self::ExpiredCertificate => "expired_certificate",
+        }
+    }
+}

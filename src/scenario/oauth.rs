@@ -1,0 +1,188 @@
+//! `[oauth]`: how clients fetch their tokens from an authorization server.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::credentials::REDACTED;
+
+/// `[oauth]`, where `token.source = "oauth"`. Texts may hold `{n}`, `{client_id}` and `{username}`, which are those of
+/// `[identity]`.
+#[derive(Clone, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OAuth {
+    /// URL of the authorization server, found out by its discovery document. Default: the run's own `[issuer]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// URL of the token endpoint, where there is no discovery.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint: Option<String>,
+    /// How a token is asked for.
+    pub grant: Grant,
+    /// Client id at the authorization server.
+    pub client_id: String,
+    /// Client secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
+    /// Environment variable that holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret_env: Option<String>,
+    /// File that holds it (one line break at its end is not part of it).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret_file: Option<PathBuf>,
+    /// Key under `[keys]` that signs an assertion in place of a secret (RFC 7523, 2.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_key_jwt: Option<String>,
+    /// How the secret is sent.
+    pub client_auth: ClientAuth,
+    /// Resource owner of the grant `password`.
+    pub username: String,
+    /// Password of the resource owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// Environment variable that holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_env: Option<String>,
+    /// Environment variable with the refresh token that all clients start from. Without it each fetches its own by
+    /// the grant `password` before the storm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token_env: Option<String>,
+    /// Environment variable with the token that is exchanged. Without it each client exchanges one that it fetches by
+    /// `client_credentials`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_token_env: Option<String>,
+    /// Scopes, parted by spaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// `audience`, as some servers want it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// `resource` (RFC 8707).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// Which token CONNECT carries.
+    pub send: Send,
+    /// All tokens are fetched before the storm.
+    pub prefetch: bool,
+    /// A failed fetch is tried again so often.
+    pub retries: u32,
+    /// Wait before the first retry; each further one doubles it.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub backoff: Duration,
+    /// Longest wait before a retry, a `Retry-After` of the server's included.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub max_backoff: Duration,
+    /// Whether each wait is stretched at random, up to twice.
+    pub jitter: bool,
+    /// Requests a second at most. Default: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// Connections to the server, and so requests at one time, at most.
+    pub connections: u32,
+    /// How long one request may take.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+    /// PEM file of the authorities that the server's certificate is checked by. Default: those that this host trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+}
+
+impl Default for OAuth {
+    fn default() -> Self {
+        Self {
+            issuer: None,
+            token_endpoint: None,
+            grant: Grant::default(),
+            client_id: "{client_id}".into(),
+            client_secret: None,
+            client_secret_env: None,
+            client_secret_file: None,
+            private_key_jwt: None,
+            client_auth: ClientAuth::default(),
+            username: "{username}".into(),
+            password: None,
+            password_env: None,
+            refresh_token_env: None,
+            subject_token_env: None,
+            scope: None,
+            audience: None,
+            resource: None,
+            send: Send::default(),
+            prefetch: false,
+            retries: 0,
+            backoff: Duration::from_millis(200),
+            max_backoff: Duration::from_secs(10),
+            jitter: true,
+            rate: None,
+            connections: 64,
+            timeout: Duration::from_secs(10),
+            ca: None,
+        }
+    }
+}
+
+impl OAuth {
+    /// The same with its secrets replaced by `<redacted>`.
+    #[must_use]
+    pub fn redacted(&self) -> Self {
+        let hide = |secret: &Option<String>| secret.as_ref().map(|_| REDACTED.into());
+        Self {
+            client_secret: hide(&self.client_secret),
+            password: hide(&self.password),
+            ..self.clone()
+        }
+    }
+}
+
+impl fmt::Debug for OAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OAuth")
+            .field("issuer", &self.issuer)
+            .field("grant", &self.grant)
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a token is asked for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grant {
+    /// RFC 6749, 4.4.
+    #[default]
+    ClientCredentials,
+    /// RFC 6749, 4.3.
+    Password,
+    /// RFC 6749, 6.
+    RefreshToken,
+    /// RFC 8628; only the built-in issuer approves by itself.
+    DeviceCode,
+    /// RFC 8693.
+    TokenExchange,
+}
+
+/// How a client shows its secret (RFC 6749, 2.3.1).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// In the header `Authorization`.
+    #[default]
+    Basic,
+    /// In the body of the request.
+    Post,
+}
+
+/// Which token of the answer CONNECT carries.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Send {
+    /// The access token (RFC 6749, 1.4).
+    #[default]
+    AccessToken,
+    /// The ID token (OpenID Connect Core 1.0, 2).
+    IdToken,
+}
