@@ -154,6 +154,8 @@ pub struct Attempt {
     pub kind: usize,
     /// Index of its broker.
     pub broker: usize,
+    /// Index of the key that signed its token, where that is known.
+    pub key: Option<u16>,
     /// The moment of use its token was minted for, in nanoseconds since 1970.
     pub minted_for: i64,
     /// When the plan wanted it to start.
@@ -254,6 +256,7 @@ mod tests {
             client: 0,
             kind: 0,
             broker: 0,
+            key: None,
             minted_for: 0,
             scheduled: 3,
             started: 10,

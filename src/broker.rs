@@ -8,6 +8,8 @@
 pub mod certificates;
 #[cfg(feature = "embedded")]
 mod hook;
+#[cfg(feature = "embedded")]
+mod key_source;
 pub mod mutant;
 #[cfg(feature = "embedded")]
 mod peer;
@@ -32,7 +34,7 @@ use crate::{
     error::{Error, Result},
     oracle::Expected,
     policy::Policy,
-    scenario::{Algorithm, TokenIn},
+    scenario::{Algorithm, TokenIn, WhenAway},
 };
 
 /// How long a broker may take to listen: far longer than it ever took, on a host at its limit.
@@ -90,6 +92,8 @@ pub enum Verifier {
         expected: Expected,
         /// What is broken about it, on purpose.
         mutant: Option<&'static Mutant>,
+        /// Where it takes its keys from instead, where it does.
+        jwks: Option<JwksSource>,
     },
 }
 
@@ -99,6 +103,9 @@ impl Verifier {
         match self {
             Self::Anonymous => "rmqtt 0.24 without authentication",
             Self::Plugin { .. } => "rmqtt 0.24 with its plugin rmqtt-auth-jwt",
+            Self::Hook { mutant: None, jwks: Some(_), .. } => {
+                "rmqtt 0.24 with tokenstorm's authentication hook and a key set"
+            }
             Self::Hook { mutant: None, .. } => "rmqtt 0.24 with tokenstorm's authentication hook",
             Self::Hook { mutant: Some(_), .. } => {
                 "rmqtt 0.24 with tokenstorm's authentication hook, broken on purpose"
@@ -114,6 +121,25 @@ pub enum VerifyingKey {
     Secret(String),
     /// A public key as PEM.
     PublicPem(String),
+}
+
+/// A key set, and how it is fetched.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct JwksSource {
+    /// Where it is.
+    pub url: String,
+    /// The authority of its server's certificate, as PEM. Default: those that this host trusts.
+    pub authority: Option<String>,
+    /// How long it is used before it is fetched again.
+    pub cache: Duration,
+    /// Whether a `kid` that is not in it has it fetched again.
+    pub refetch: bool,
+    /// The least time between two fetches.
+    pub min_interval: Duration,
+    /// How long a fetch may take.
+    pub timeout: Duration,
+    /// What becomes of tokens when it is not to be had.
+    pub when_away: WhenAway,
 }
 
 /// A key of the hook.

@@ -3,6 +3,7 @@
 
 mod collector;
 mod connection;
+mod events;
 mod pace;
 pub mod probe;
 pub mod progress;
@@ -25,6 +26,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use self::{
     collector::Collector,
+    events::Events,
     progress::Screen,
     storm::Storm,
     target::Targets,
@@ -35,6 +37,7 @@ use crate::{
     clock::{Clock, nanoseconds},
     error::{Error, Result},
     host::{Limits, cpus, resident},
+    issuer::{Issuer, happenings::Happenings},
     measure::Measurements,
     plan::{Model, Plan},
     results::{Environment, Place, Summary, folder::check_writable},
@@ -57,7 +60,7 @@ pub fn broker_settings(
     plan: &Plan,
     mutant: Option<&'static crate::broker::mutant::Mutant>,
 ) -> Result<crate::broker::Settings> {
-    target::settings(plan, mutant)
+    target::settings(plan, mutant, None)
 }
 
 /// How a run is run.
@@ -96,7 +99,12 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     let place = options.out.clone().map_or_else(fresh, Place::Named);
     check_writable(&place)?;
     let environment = Environment::read(&limits);
-    let mut targets = Targets::start(&plan)?;
+    let issuer = Issuer::of(&plan, clock)?.map(Arc::new);
+    let mut happenings = Happenings::new(&plan.timeline, clock.now());
+    if let Some(issuer) = &issuer {
+        happenings.before_storm(issuer);
+    }
+    let mut targets = Targets::start(&plan, issuer)?;
     for warning in &targets.warnings {
         options.screen.warn(warning);
     }
@@ -125,6 +133,11 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     let storm = Arc::new(Storm::new(&plan, clock, start, &targets, limits.ports.clone())?);
     let mut collector = Collector::new(&storm, place, environment, &limits, &targets, memory);
     collector.canary = options.canary.take();
+    if let Some(issuer) = &targets.issuer {
+        issuer.storm_starts(start);
+        happenings.storm_starts(start);
+        collector.events = Some(Events::start(issuer, happenings, clock)?);
+    }
     let (threads, lines) = spawn(&storm, &signals, outlets)?;
     for (from_worker, to_worker) in lines {
         collector.connect(from_worker, to_worker);

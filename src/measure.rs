@@ -90,6 +90,28 @@ pub struct Finding {
     pub verdict: Verdict,
 }
 
+/// An answer to a token, kept one by one where keys come and go: what happened when is told from the order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyAnswer {
+    /// When CONNECT was sent.
+    pub sent: u64,
+    /// When the answer came.
+    pub ended: u64,
+    /// Index of the kind of token.
+    pub kind: u16,
+    /// Index of the broker.
+    pub broker: u16,
+    /// Index of the key that signed it, where one did.
+    pub key: Option<u16>,
+    /// Whether it was accepted.
+    pub accepted: bool,
+    /// Whether its own time claims did not forbid it.
+    pub in_time: bool,
+}
+
+/// Answers that are kept of a run: 32 bytes each.
+pub const MOST_ANSWERS: usize = 4_000_000;
+
 /// What became of accepted clients.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Sessions {
@@ -134,6 +156,10 @@ pub struct Measurements {
     pub sessions: Sessions,
     /// TLS handshakes that came to an end, by broker and by what they agreed on.
     handshakes: Vec<(usize, Handshake, u64)>,
+    /// Whether answers are kept one by one.
+    keeps_answers: bool,
+    /// They.
+    pub answers: Vec<KeyAnswer>,
     /// Name lookups that waited too long for a thread of ours.
     pub late_lookups: u64,
     /// CPU time that driving the clients took, in nanoseconds.
@@ -163,8 +189,26 @@ impl Measurements {
             findings: Vec::new(),
             sessions: Sessions::default(),
             handshakes: Vec::new(),
+            keeps_answers: false,
+            answers: Vec::new(),
             late_lookups: 0,
             cpu_ns: 0,
+        }
+    }
+
+    /// The same recorder, which keeps answers one by one where `keeps`.
+    #[must_use]
+    pub fn keeping_answers(self, keeps: bool) -> Self {
+        Self { keeps_answers: keeps, ..self }
+    }
+
+    /// Keeps an answer, where they are kept.
+    pub fn answered(&mut self, attempt: &Attempt, in_time: bool) {
+        let &Attempt { sent, ended, kind, broker, key, outcome, .. } = attempt;
+        if self.keeps_answers && outcome.is_answer() && self.answers.len() < MOST_ANSWERS {
+            let (kind, broker) = (kind as u16, broker as u16);
+            let accepted = outcome == Outcome::Accepted;
+            self.answers.push(KeyAnswer { sent, ended, kind, broker, key, accepted, in_time });
         }
     }
 
@@ -180,6 +224,7 @@ impl Measurements {
         self.slots.clear();
         self.findings.clear();
         self.handshakes.clear();
+        self.answers.clear();
         self.sessions = Sessions::default();
         (self.started, self.untimed, self.abandoned) = (0, 0, 0);
         (self.open, self.cpu_ns, self.late_lookups) = (0, 0, 0);
@@ -319,6 +364,8 @@ impl Measurements {
         }
         let room = MOST_FINDINGS - self.findings.len().min(MOST_FINDINGS);
         self.findings.extend(other.findings.iter().take(room));
+        let room = MOST_ANSWERS - self.answers.len().min(MOST_ANSWERS);
+        self.answers.extend(other.answers.iter().take(room));
         self.started += other.started;
         self.untimed += other.untimed;
         self.abandoned += other.abandoned;
@@ -393,6 +440,7 @@ mod tests {
                 minted_for: 0,
                 kind,
                 broker,
+                key: None,
                 scheduled,
                 started,
                 steps: Steps { tcp, connack, ..Steps::default() },

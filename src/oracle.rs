@@ -69,6 +69,12 @@ struct Key {
     material: Material,
 }
 
+impl Key {
+    fn parse(algorithm: Algorithm, kid: Option<String>, key: &VerifyingKey) -> Option<Self> {
+        Some(Self { algorithm, kid, material: Material::parse(key, algorithm)? })
+    }
+}
+
 /// Verifies by a policy.
 pub struct Oracle {
     keys: Vec<Key>,
@@ -95,13 +101,27 @@ impl Oracle {
         token_in: TokenIn,
     ) -> Result<Self> {
         let parsed = |(algorithm, kid, key): (Algorithm, Option<String>, &VerifyingKey)| {
-            let material = Material::parse(key, algorithm).ok_or_else(|| {
+            Key::parse(algorithm, kid, key).ok_or_else(|| {
                 Error::usage(format!("a verifying key can't be used for {algorithm}"))
-            })?;
-            Ok(Key { algorithm, kid, material })
+            })
         };
         let keys = keys.into_iter().map(parsed).collect::<Result<_>>()?;
         Ok(Self { keys, policy, expected, token_in })
+    }
+
+    /// The same verifier with other keys; those that can't be used are passed over.
+    pub fn rekeyed<'a>(
+        &self,
+        keys: impl IntoIterator<Item = (Algorithm, Option<String>, &'a VerifyingKey)>,
+    ) -> Self {
+        let keys =
+            keys.into_iter().filter_map(|(algorithm, kid, key)| Key::parse(algorithm, kid, key));
+        Self {
+            keys: keys.collect(),
+            policy: self.policy.clone(),
+            expected: self.expected.clone(),
+            token_in: self.token_in,
+        }
     }
 
     /// The policy that it verifies by.

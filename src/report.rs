@@ -1,6 +1,7 @@
 //! Renders a run folder again: pure functions from what was written to text.
 
 pub mod junit;
+mod keys;
 pub mod matrix;
 pub mod style;
 pub mod terminal;

@@ -247,6 +247,30 @@ impl Tls {
     }
 }
 
+/// What a client of a web server is set up with: the server's certificate is checked by these authorities, in PEM, or by
+/// those that this host trusts.
+///
+/// # Errors
+/// When there is none of them.
+pub fn client_of(authorities: Option<&[u8]>) -> Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    match authorities {
+        Some(text) => {
+            for authority in all_of::<CertificateDer<'_>>(text, "ca", "a certificate")? {
+                roots.add(authority).map_err(|error| unusable(&error))?;
+            }
+        }
+        None => {
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
+        }
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable(&error))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
 /// The cryptography: aws-lc-rs, with the groups that most clients have.
 fn provider() -> CryptoProvider {
     use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     attempt::{Close, Outcome},
     clock::nanoseconds,
+    issuer::standing::Standing,
     policy::Policy,
     scenario::{Check, Group, Protocol, SilentClose},
     token::{
@@ -105,6 +106,8 @@ pub struct Judge {
     checks_exp: bool,
     checks_nbf: bool,
     silent_close: SilentClose,
+    new_key_within: Option<i64>,
+    old_key_within: Option<i64>,
     protocol: Protocol,
     /// Is a code one of the policy's for a group? Indexed by group, then code.
     codes: Vec<[bool; 256]>,
@@ -124,6 +127,8 @@ impl Judge {
             checks_exp: policy.checks(Check::Exp),
             checks_nbf: policy.checks(Check::Nbf),
             silent_close: policy.silent_close,
+            new_key_within: policy.new_key_within.map(|within| nanoseconds(within) as i64),
+            old_key_within: policy.old_key_within.map(|within| nanoseconds(within) as i64),
             protocol,
             codes: Group::ALL
                 .iter()
@@ -132,6 +137,52 @@ impl Judge {
             authentication: table(&|code| {
                 AUTHENTICATION_CODES.contains(&code) || policy.names_code(code, protocol)
             }),
+        }
+    }
+
+    /// The same for a token whose key came or went meanwhile: one that the issuer had not published can't be known, and
+    /// one that it has just published or removed may be known or not, as long as the policy allows.
+    pub fn by_key(
+        &self,
+        expected: Expectation,
+        key: Standing,
+        sent: u64,
+        answered: u64,
+    ) -> Expectation {
+        if matches!(expected, Expectation::Refuse(_)) {
+            return expected;
+        }
+        let refusal = Refusal::from(Group::Signature);
+        let (earliest, latest) =
+            (sent as i64 - self.uncertainty, answered as i64 + self.uncertainty);
+        if latest < key.published {
+            return Expectation::Refuse(refusal);
+        }
+        let after = |at: i64, within: Option<i64>| within.map(|within| at.saturating_add(within));
+        let is_over = |end: Option<i64>| end.is_some_and(|end| earliest >= end);
+        if earliest < key.published {
+            return Expectation::Indeterminate;
+        }
+        if earliest >= key.removed {
+            let is_gone = is_over(after(key.removed, self.old_key_within));
+            return if is_gone {
+                Expectation::Refuse(refusal)
+            } else {
+                Expectation::Either(refusal)
+            };
+        }
+        if latest >= key.removed {
+            return Expectation::Indeterminate;
+        }
+        let is_known = is_over(after(key.published, self.new_key_within));
+        let was_away = key.away.is_some_and(|(since, until)| {
+            latest >= since && !is_over(after(until, self.new_key_within))
+        });
+        match expected {
+            Expectation::Accept if !is_known && key.published != i64::MIN || was_away => {
+                Expectation::Either(refusal)
+            }
+            expected => expected,
         }
     }
 

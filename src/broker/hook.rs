@@ -1,7 +1,7 @@
 //! An authentication hook of our own: several keys, exactly the checks of a policy, and mutants of it.
 
 use std::sync::{
-    Arc,
+    Arc, PoisonError, RwLock,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -14,7 +14,8 @@ use rmqtt::{
 };
 
 use super::{
-    HookKey, VerifyingKey,
+    HookKey, JwksSource, VerifyingKey,
+    key_source::{KeySource, Keys, usable},
     mutant::{Mutant, Trait},
     peer,
 };
@@ -31,7 +32,10 @@ const PRIORITY: u32 = 1000;
 
 /// A verifier by a policy, and what is broken about it.
 pub(super) struct Checker {
-    oracle: Oracle,
+    oracle: RwLock<Arc<Oracle>>,
+    /// Where its keys come from, where they come and go.
+    source: Option<KeySource>,
+    token_in: TokenIn,
     mutant: Option<&'static Mutant>,
     /// Refusals so far.
     refused: AtomicU64,
@@ -66,12 +70,50 @@ impl Checker {
             expected,
             token_in,
         )?;
-        Ok(Self { oracle, mutant, refused: AtomicU64::new(0), chances: AtomicU64::new(0) })
+        Ok(Self {
+            oracle: RwLock::new(Arc::new(oracle)),
+            source: None,
+            token_in,
+            mutant,
+            refused: AtomicU64::new(0),
+            chances: AtomicU64::new(0),
+        })
+    }
+
+    /// The same with keys from there.
+    pub(super) fn with_source(self, source: Option<JwksSource>) -> Result<Self> {
+        Ok(Self { source: source.map(KeySource::new).transpose()?, ..self })
+    }
+
+    fn oracle(&self) -> Arc<Oracle> {
+        Arc::clone(&self.oracle.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Has the keys fetched where the token that a CONNECT brings asks for it; what that decides already.
+    async fn prepare(&self, connect: Presented<'_>) -> Option<Decision> {
+        let source = self.source.as_ref()?;
+        let token = match self.token_in {
+            TokenIn::Password => connect.password,
+            TokenIn::Username => connect.username,
+        };
+        let replace = |keys: Vec<serde_json::Value>| {
+            let known = self.oracle();
+            let keys = usable(&keys, known.policy());
+            let keys = keys.iter().map(|(algorithm, kid, key)| (*algorithm, kid.clone(), key));
+            let rekeyed = Arc::new(known.rekeyed(keys));
+            *self.oracle.write().unwrap_or_else(PoisonError::into_inner) = rekeyed;
+        };
+        match source.prepare(token.unwrap_or_default(), replace).await {
+            Keys::Usable => None,
+            Keys::Closed => Some(Decision::Refuse(Group::Signature)),
+            Keys::Open => Some(Decision::Accept),
+        }
     }
 
     /// What becomes of a CONNECT at `now` (seconds since 1970).
     fn decide(&self, connect: Presented<'_>, now: f64) -> Decision {
-        let faults = self.oracle.faults(connect, now).without(self.unpromised());
+        let oracle = self.oracle();
+        let faults = oracle.faults(connect, now).without(unpromised(oracle.policy()));
         let is_good = match self.mutant.map(|mutant| &mutant.is) {
             Some(Trait::Blind(to)) => faults.without(Faults::of(to)).is_empty(),
             Some(Trait::BlindIn(protocol, to)) if *protocol == connect.protocol => {
@@ -86,7 +128,7 @@ impl Checker {
             Some(Trait::CaseBlind) => {
                 let upper = connect.client_id.to_ascii_uppercase();
                 let other = Presented { client_id: &upper, ..connect };
-                faults.is_empty() || self.oracle.faults(other, now).is_empty()
+                faults.is_empty() || oracle.faults(other, now).is_empty()
             }
             Some(Trait::Refuses(is_refused)) => {
                 faults.is_empty() && !is_refused(connect.password.unwrap_or_default())
@@ -101,23 +143,10 @@ impl Checker {
         Decision::Refuse(faults.iter().next().map_or(Group::Signature, Fault::group))
     }
 
-    /// Faults that the policy does not make it look for.
-    fn unpromised(&self) -> Faults {
-        let policy = self.oracle.policy();
-        let mut faults = Faults::of(&[Fault::ExpTooFar]);
-        if policy.encoding == crate::scenario::Encoding::Lenient {
-            faults.add(Fault::Padding);
-            faults.add(Fault::LooseBits);
-        }
-        if !policy.checks(Check::Exp) {
-            faults.add(Fault::ExpType);
-        }
-        faults
-    }
-
     /// The answer of the broker to a defect, as near to the policy's as rmqtt can say it.
     fn refusal(&self, group: Group, protocol: Protocol) -> AuthResult {
-        let codes = self.oracle.policy().codes(group, protocol);
+        let oracle = self.oracle();
+        let codes = oracle.policy().codes(group, protocol);
         let is_password = match codes.iter().find(|code| matches!(code, 4 | 5 | 0x86 | 0x87)) {
             Some(code) => matches!(code, 4 | 0x86),
             None => false,
@@ -132,6 +161,19 @@ impl Checker {
             AuthResult::BadUsernameOrPassword
         }
     }
+}
+
+/// Faults that the policy does not make it look for.
+fn unpromised(policy: &Policy) -> Faults {
+    let mut faults = Faults::of(&[Fault::ExpTooFar]);
+    if policy.encoding == crate::scenario::Encoding::Lenient {
+        faults.add(Fault::Padding);
+        faults.add(Fault::LooseBits);
+    }
+    if !policy.checks(Check::Exp) {
+        faults.add(Fault::ExpType);
+    }
+    faults
 }
 
 fn verifying(key: &HookKey) -> Result<key::VerifyingKey> {
@@ -168,7 +210,7 @@ impl AuthHook {
     }
 
     /// The group of what is wrong with a CONNECT, where it is refused.
-    fn refused(&self, connect: &ConnectInfo) -> Option<Group> {
+    async fn refused(&self, connect: &ConnectInfo) -> Option<Group> {
         let protocol = if connect.proto_ver() == 5 { Protocol::V5 } else { Protocol::V4 };
         let method = match connect {
             ConnectInfo::V5(_, connect) => connect.auth_method.as_ref(),
@@ -181,14 +223,18 @@ impl AuthHook {
             password: connect.password().map(AsRef::as_ref),
             method: method.map(|method| method.as_bytes().as_ref()),
         };
-        match self.checker.decide(presented, crate::clock::wall_seconds()) {
+        let decided = self.checker.prepare(presented).await;
+        let decide = || self.checker.decide(presented, crate::clock::wall_seconds());
+        match decided.unwrap_or_else(decide) {
             Decision::Accept => None,
             Decision::Refuse(group) => Some(group),
         }
     }
 
     async fn answer(&self, connect: &ConnectInfo) -> AuthResult {
-        let Some(group) = self.refused(connect) else { return AuthResult::Allow(false, None) };
+        let Some(group) = self.refused(connect).await else {
+            return AuthResult::Allow(false, None);
+        };
         match self.checker.mutant.map(|mutant| &mutant.is) {
             Some(Trait::Silent) => {
                 if let Some(address) = connect.id().remote_addr {
@@ -212,8 +258,7 @@ impl Handler for AuthHook {
         match parameter {
             // The broker says "unavailable" where this hook has taken longer than a handshake may.
             Parameter::ClientConnect(connect) => {
-                let group = self.refused(connect);
-                if self.is_overloaded() && group.is_some() {
+                if self.is_overloaded() && self.refused(connect).await.is_some() {
                     tokio::time::sleep(super::server::GIVE_UP * 2).await;
                 }
                 (true, accumulated)

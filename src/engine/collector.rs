@@ -12,7 +12,10 @@ use std::{
 use crossbeam_channel::{Receiver, Select, Sender};
 
 use self::validity::Watch;
-use super::{Finished, Options, progress::Snapshot, storm::Storm, target::Targets, worker::Report};
+use super::{
+    Finished, Options, events::Events, progress::Snapshot, storm::Storm, target::Targets,
+    worker::Report,
+};
 use crate::{
     attempt::{Outcome, Phase, advice},
     canary::Canary,
@@ -22,8 +25,9 @@ use crate::{
     measure::{Measurements, latency::Quantile},
     plan::Model,
     results::{
-        Environment, Folder, Matrix, Place, Summary,
+        Environment, Folder, Jwks, Matrix, Place, Summary, authority,
         environment::tool,
+        keys::Seen,
         summary::{FORMAT, Generator},
         tables, threshold,
     },
@@ -53,6 +57,8 @@ pub(super) struct Collector {
     ended: u64,
     /// What headers of a matrix' tokens name.
     pub(super) canary: Option<Canary>,
+    /// What happens to the issuer.
+    pub(super) events: Option<Events>,
 }
 
 /// One worker, as the collector sees it.
@@ -107,6 +113,7 @@ impl Collector {
             },
             ended: storm.start,
             canary: None,
+            events: None,
             storm: Arc::clone(storm),
         }
     }
@@ -230,6 +237,7 @@ impl Collector {
             folder.json("summary.json", &self.summary(true, false))?;
             folder.verdicts(&self.storm.plan, &self.all)?;
             self.write_matrix(folder, true)?;
+            self.write_authority(folder)?;
         }
         Ok(())
     }
@@ -240,6 +248,28 @@ impl Collector {
         let fetches = self.canary.as_ref().map(Canary::fetches).unwrap_or_default();
         let matrix = Matrix::new(&self.storm.plan, cells, &self.all, fetches);
         Matrix { partial, ..matrix }.write(folder)
+    }
+
+    /// Writes who asked the issuer for what, what happened to it, and what became of its keys' tokens.
+    fn write_authority(&self, folder: &Folder) -> Result<()> {
+        let Some(events) = &self.events else { return Ok(()) };
+        authority::write(folder.path(), &events.issuer.visits(), &events.done())?;
+        let (plan, start) = (&self.storm.plan, self.storm.start);
+        authority::write_keys(folder.path(), plan, &self.all.answers, start)
+    }
+
+    /// What is told of keys that came and went.
+    fn jwks(&self, end: u64) -> Option<Jwks> {
+        let events = self.events.as_ref()?;
+        let (happened, visits) = (events.done(), events.issuer.visits());
+        Some(Jwks::of(Seen {
+            plan: &self.storm.plan,
+            answers: &self.all.answers,
+            happened: &happened,
+            visits: &visits,
+            start: self.storm.start,
+            end,
+        }))
     }
 
     /// Makes the run folder when there is something to put into it: a run that reached no broker
@@ -355,6 +385,7 @@ impl Collector {
             folder.verdicts(&self.storm.plan, &self.all)?;
             folder.json("environment.json", &self.environment)?;
             self.write_matrix(folder, false)?;
+            self.write_authority(folder)?;
             folder.json("summary.json", &summary)?;
             folder.path().clone_into(&mut path);
         }
@@ -404,6 +435,7 @@ impl Collector {
                 .collect(),
             sessions: tables::sessions(all),
             tls: tables::tls(all, None),
+            jwks: self.jwks(end),
             throughput: tables::throughput(plan, all, self.storm.start),
             generator,
             thresholds: Vec::new(),

@@ -44,6 +44,8 @@ pub(super) struct Connection {
     pub(super) pinged: bool,
     pub(super) kind: u16,
     pub(super) broker: u16,
+    /// Index of the key that signed its token, where that is known.
+    pub(super) key: Option<u16>,
     /// Seconds between packets that the broker wants to see at least.
     pub(super) keep_alive: u16,
     pub(super) client: u64,
@@ -107,6 +109,7 @@ impl Connection {
             minted_for: self.minted_for,
             kind: usize::from(self.kind),
             broker: usize::from(self.broker),
+            key: self.key,
             scheduled: self.scheduled,
             started: self.started,
             steps: Steps {

@@ -18,6 +18,7 @@ use crate::{
     clock::{Clock, SECOND},
     error::{Error, Result},
     host::Limits,
+    issuer::Issuer,
     measure::{Answer, Measurements},
     plan::Plan,
     results::edges::{Edge, Edges, Tell, shift},
@@ -70,7 +71,8 @@ pub fn probe(
     stop: &Arc<AtomicBool>,
     found: impl Fn(&Edges) -> Result<()>,
 ) -> Result<()> {
-    let targets = Targets::start(&plan)?;
+    let issuer = Issuer::of(&plan, Clock::start())?.map(Arc::new);
+    let targets = Targets::start(&plan, issuer)?;
     let protocol = plan.policy.protocols.last().copied().unwrap_or(plan.protocol);
     let mut prober = Prober { plan: Some(plan), targets, stop: Arc::clone(stop), protocol };
     let mut edges = Edges { protocol: protocol.into(), ..Edges::default() };

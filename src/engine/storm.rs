@@ -16,6 +16,7 @@ use crate::{
     client::transport::Transport,
     clock::{Clock, nanoseconds},
     error::Result,
+    issuer::standing::KeyTimes,
     measure::Measurements,
     plan::Plan,
     scenario::Protocol,
@@ -53,6 +54,8 @@ pub(super) struct Storm {
     pub(super) targets: Vec<Target>,
     /// What names are looked up by, where attempts do that.
     pub(super) resolver: Option<Sender<Ask>>,
+    /// Which keys the brokers can know, where that changes.
+    pub(super) standing: Option<Arc<KeyTimes>>,
     /// One a version of MQTT.
     judges: [Judge; 2],
     pub(super) ports: RangeInclusive<u16>,
@@ -94,6 +97,7 @@ impl Storm {
                 let uncertainty = plan.scenario.target.clock_uncertainty + TICK;
                 Judge::new(&plan.policy, protocol, uncertainty)
             }),
+            standing: targets.issuer.as_ref().map(|issuer| issuer.standing()),
             ports,
             random: mixed(u64::from(std::process::id()), clock.wall(start) as u64) as u32,
             plan: Arc::clone(plan),
@@ -117,6 +121,7 @@ impl Storm {
     /// An empty recorder of its shape.
     pub(super) fn recorder(&self) -> Measurements {
         Measurements::new(self.plan.mould.kinds.len(), self.plan.brokers.len())
+            .keeping_answers(self.plan.watches_keys())
     }
 }
 

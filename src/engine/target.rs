@@ -12,13 +12,16 @@ use rustls::{ClientConfig, pki_types::ServerName};
 
 use crate::{
     attempt::Phase,
-    broker::{Embedded, HookKey, ServerTls, Settings, Verifier, VerifyingKey, mutant::Mutant},
+    broker::{
+        Embedded, HookKey, JwksSource, ServerTls, Settings, Verifier, VerifyingKey, mutant::Mutant,
+    },
     client::{
         names::{lookup, reachable},
         socket,
         transport::Endpoint,
     },
     error::{Error, Result},
+    issuer::Issuer,
     key::{self, material::random_secret},
     plan::{
         Plan,
@@ -41,6 +44,8 @@ pub(super) struct Targets {
     /// What the user should know before the storm.
     pub(super) warnings: Vec<String>,
     embedded: Vec<(String, Embedded)>,
+    /// The run's own authorization server, which outlives the brokers.
+    pub(super) issuer: Option<Arc<Issuer>>,
 }
 
 /// One broker of a run.
@@ -79,14 +84,15 @@ impl fmt::Display for Target {
 }
 
 impl Targets {
-    /// Starts the embedded brokers and resolves the names of the others.
-    pub(super) fn start(plan: &Plan) -> Result<Self> {
+    /// Starts the embedded brokers and resolves the names of the others; `issuer` is where they may have keys from.
+    pub(super) fn start(plan: &Plan, issuer: Option<Arc<Issuer>>) -> Result<Self> {
         let mut targets = Self {
             all: Vec::new(),
             verifiers: BTreeMap::new(),
             shares_host: false,
             warnings: Vec::new(),
             embedded: Vec::new(),
+            issuer,
         };
         for broker in &plan.brokers {
             let target = match &broker.place {
@@ -107,7 +113,7 @@ impl Targets {
     }
 
     fn start_embedded(&mut self, plan: &Plan, broker: &Broker) -> Result<Target> {
-        let mut settings = settings(plan, None)?;
+        let mut settings = settings(plan, None, self.issuer.as_deref())?;
         settings.ws = broker.ws.is_some();
         let mut tls = None;
         if broker.tls
@@ -205,17 +211,25 @@ fn certificates(_: &Plan) -> Result<(ServerTls, Made)> {
 }
 
 /// What an embedded broker is told: keys and checks follow from the plan.
-pub(crate) fn settings(plan: &Plan, mutant: Option<&'static Mutant>) -> Result<Settings> {
+pub(crate) fn settings(
+    plan: &Plan,
+    mutant: Option<&'static Mutant>,
+    issuer: Option<&Issuer>,
+) -> Result<Settings> {
     Ok(Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         tls: None,
         ws: false,
         token_in: plan.token_in,
-        verifier: verifier(plan, mutant)?,
+        verifier: verifier(plan, mutant, issuer)?,
     })
 }
 
-fn verifier(plan: &Plan, mutant: Option<&'static Mutant>) -> Result<Verifier> {
+fn verifier(
+    plan: &Plan,
+    mutant: Option<&'static Mutant>,
+    issuer: Option<&Issuer>,
+) -> Result<Verifier> {
     let brings_nothing = |kind: &Kind| kind.recipe.form == Form::Nothing;
     if plan.is_anonymous() && plan.mould.kinds.iter().all(brings_nothing) {
         return Ok(Verifier::Anonymous);
@@ -223,6 +237,10 @@ fn verifier(plan: &Plan, mutant: Option<&'static Mutant>) -> Result<Verifier> {
     let policy = &plan.policy;
     let expected = plan.expected.clone();
     let keys = &plan.mould.keys;
+    if let Some(jwks) = source(plan, issuer)? {
+        let policy = Box::new(policy.clone());
+        return Ok(Verifier::Hook { keys: Vec::new(), policy, expected, mutant, jwks: Some(jwks) });
+    }
     // The plugin is never asked about a CONNECT without a user name, so it can't promise to let it in.
     if let ([] | [_], false, None) = (&keys[..], plan.is_anonymous(), mutant) {
         let key = match keys.first() {
@@ -241,7 +259,25 @@ fn verifier(plan: &Plan, mutant: Option<&'static Mutant>) -> Result<Verifier> {
             key: verifying(&key.verifying()),
         })
         .collect();
-    Ok(Verifier::Hook { keys, policy: Box::new(policy.clone()), expected, mutant })
+    Ok(Verifier::Hook { keys, policy: Box::new(policy.clone()), expected, mutant, jwks: None })
+}
+
+/// Where it takes its keys from, where that is a key set.
+fn source(plan: &Plan, issuer: Option<&Issuer>) -> Result<Option<JwksSource>> {
+    let Some(jwks) = &plan.jwks else { return Ok(None) };
+    let url = jwks.url.as_deref().or(issuer.map(Issuer::jwks_url)).ok_or_else(|| {
+        Error::usage("`target.jwks.url` is missing, and the run's own issuer does not run here")
+            .hint("`tokenstorm issuer SCENARIO --jwks-listen ADDRESS` runs it; its key set is at `/jwks`")
+    })?;
+    Ok(Some(JwksSource {
+        url: url.to_owned(),
+        authority: issuer.and_then(Issuer::authority_pem).map(str::to_owned),
+        cache: jwks.cache,
+        refetch: jwks.refetch,
+        min_interval: jwks.min_interval,
+        timeout: jwks.timeout,
+        when_away: jwks.when_away,
+    }))
 }
 
 fn verifying(key: &key::VerifyingKey) -> VerifyingKey {

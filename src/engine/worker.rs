@@ -47,7 +47,7 @@ use crate::{
     measure::Measurements,
     supply::{Outlet, signal::Signal},
     token::{Minter, placing::Scratch},
-    verdict::Validity,
+    verdict::{Expectation, Validity},
 };
 
 /// Attempts that are started in a row before events are looked at again, when the schedule is behind.
@@ -313,7 +313,13 @@ impl Worker {
         let storm = &self.storm;
         let kind = &storm.plan.mould.kinds[attempt.kind];
         let judge = storm.judge(kind.protocol);
-        let expected = judge.expectation(kind.must, validity, attempt.sent, attempt.ended);
+        let mut expected = judge.expectation(kind.must, validity, attempt.sent, attempt.ended);
+        let in_time = matches!(expected, Expectation::Accept);
+        if let (Some(standing), Some(key)) = (&storm.standing, attempt.key) {
+            let standing = standing.of(usize::from(key));
+            expected = judge.by_key(expected, standing, attempt.sent, attempt.ended);
+        }
+        self.recorder.answered(attempt, in_time);
         let verdict = judge.verdict(expected, attempt.outcome);
         self.recorder.record(attempt, expected, verdict, storm.start, storm.warm);
         self.pace.outcome(attempt.ended);
@@ -350,6 +356,7 @@ impl Worker {
                 minted_for: self.storm.clock.wall(waiting.scheduled),
                 kind,
                 broker: self.storm.plan.broker_of(waiting.client),
+                key: None,
                 scheduled: waiting.scheduled,
                 started: waiting.started,
                 steps: Steps { token: Step::Unfinished, ..Steps::default() },

@@ -36,7 +36,7 @@ pub const VERDICTS: [&str; 6] =
     ["correct", "false_accept", "false_reject", "wrong_reason", "not_judged", "indeterminate"];
 
 /// Other numbers of the summary that can be bounded.
-pub const VALUES: [&str; 9] = [
+pub const VALUES: [&str; 19] = [
     "attempts",
     "throughput.verdicts_per_s",
     "throughput.offered_per_s",
@@ -46,7 +46,21 @@ pub const VALUES: [&str; 9] = [
     "generator.cpu_us_per_attempt",
     "generator.cpu_s",
     "generator.tokens_minted_per_s",
+    "jwks.time_to_accept_new_key",
+    "jwks.time_to_refuse_old_key",
+    "jwks.brokers_apart",
+    "jwks.good_tokens_refused",
+    "jwks.good_tokens_refused_share",
+    "jwks.fetches",
+    "jwks.fetches_per_1000_connects",
+    "jwks.flips",
+    "jwks.accepted_while_away",
+    "jwks.refused_while_away_share",
 ];
+
+/// Those of them that are times.
+pub const TIMES: [&str; 3] =
+    ["jwks.time_to_accept_new_key", "jwks.time_to_refuse_old_key", "jwks.brokers_apart"];
 
 /// One condition on one metric.
 #[derive(Clone, Debug)]
@@ -219,6 +233,7 @@ fn parse_condition(condition: &str, subject: &Subject) -> Result<(Aggregate, Com
     ];
     let example = match subject {
         Subject::Phase(_) => "p99 < 250ms",
+        Subject::Value(name) if TIMES.contains(&name.as_str()) => "value < 5s",
         Subject::Value(_) => "value < 100",
         _ => "count == 0",
     };
@@ -236,8 +251,11 @@ fn parse_condition(condition: &str, subject: &Subject) -> Result<(Aggregate, Com
             wrong("there is no operator (`<`, `<=`, `>`, `>=`, `==`, `!=`) in it".into())
         })?;
     let aggregate = parse_aggregate(aggregate, subject).map_err(&wrong)?;
-    let is_time = matches!(subject, Subject::Phase(_))
-        && !matches!(aggregate, Aggregate::Count | Aggregate::Rate);
+    let is_time = match subject {
+        Subject::Phase(_) => !matches!(aggregate, Aggregate::Count | Aggregate::Rate),
+        Subject::Value(name) => TIMES.contains(&name.as_str()),
+        _ => false,
+    };
     let bound = if is_time {
         let time: Duration = humantime::parse_duration(bound)
             .map_err(|error| wrong(format!("`{bound}`: {error}")))?;

@@ -7,8 +7,10 @@ use std::{
 
 use owo_colors::OwoColorize;
 
+use super::keys;
 use super::style::{count, number, percentile, table, time};
 use crate::attempt::advice;
+use crate::plan::threshold::TIMES;
 use crate::results::{
     PhaseStats, Summary,
     summary::{Counts, Part, Percentile},
@@ -217,6 +219,9 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
             suites.join(", ")
         )?;
     }
+    if let Some(jwks) = &summary.jwks {
+        keys::write(out, jwks)?;
+    }
     let sessions = &summary.sessions;
     if sessions.held > 0 {
         let codes = by_code(&sessions.dropped_by_code, summary.protocol == 5);
@@ -259,6 +264,9 @@ fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
             threshold.metric.contains('.') || threshold.condition.starts_with("count"),
         ) {
             (None, _) => "nothing measured".to_owned(),
+            (Some(observed), _) if TIMES.contains(&threshold.metric.as_str()) => {
+                percentile(observed)
+            }
             (Some(Percentile::Number(value)), true) => format!("{}", (value * 1e4).round() / 1e4),
             (Some(observed), true) => observed.to_string(),
             (Some(observed), false) => percentile(observed),

@@ -2,10 +2,15 @@
 
 use std::{fs, path::Path};
 
-use super::folder::{replace_in, unwritable};
+use super::{
+    folder::{replace_in, unwritable},
+    keys::by_second,
+};
 use crate::{
     error::Result,
     issuer::{Visit, happenings::Happened},
+    measure::KeyAnswer,
+    plan::Plan,
 };
 
 /// Writes both into a folder, which is made where it is missing.
@@ -29,6 +34,29 @@ pub fn write(folder: &Path, visits: &[Visit], happened: &[Happened]) -> Result<(
         [format!("{:.3}", happened.second), happened.event.to_owned(), happened.detail.clone()]
     });
     replace_in(folder, "events.csv", &table(folder, ["second", "event", "detail"], rows)?)
+}
+
+/// Writes `keys.csv`: what became of the tokens of each key, second by second.
+///
+/// # Errors
+/// When it can't be written.
+pub fn write_keys(folder: &Path, plan: &Plan, answers: &[KeyAnswer], start: u64) -> Result<()> {
+    let rows = by_second(answers, start).into_iter().map(
+        |((second, key, broker), (accepted, refused))| {
+            [
+                second.to_string(),
+                plan.mould
+                    .keys
+                    .get(usize::from(key))
+                    .map_or_else(String::new, |key| key.name.clone()),
+                plan.brokers[usize::from(broker)].label.clone(),
+                accepted.to_string(),
+                refused.to_string(),
+            ]
+        },
+    );
+    let head = ["second", "key", "broker", "accepted", "refused"];
+    replace_in(folder, "keys.csv", &table(folder, head, rows)?)
 }
 
 /// Rows of CSV.

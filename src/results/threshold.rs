@@ -1,6 +1,9 @@
 //! Thresholds against what was measured.
 
-use super::summary::{Judged, Percentile, Summary, microseconds, percentile};
+use super::{
+    Jwks,
+    summary::{Judged, Percentile, Summary, microseconds, percentile},
+};
 use crate::{
     attempt::Phase,
     measure::{Measurements, Tally},
@@ -81,7 +84,7 @@ fn observed(
         }
         Subject::Verdict(name) => counted(&|tally| tally.verdict.name() == name),
         Subject::Outcome(name) => counted(&|tally| tally.outcome.name() == name),
-        Subject::Value(name) => value(summary, name).map(Percentile::Number),
+        Subject::Value(name) => value(summary, name),
         Subject::Phase(name) => {
             let phase = Phase::ALL.into_iter().find(|phase| phase.name() == name)?;
             let latency = all.latency(phase, kind, broker, None);
@@ -107,8 +110,11 @@ fn observed(
     }
 }
 
-fn value(summary: &Summary, name: &str) -> Option<f64> {
-    Some(match name {
+fn value(summary: &Summary, name: &str) -> Option<Percentile> {
+    if let Some(name) = name.strip_prefix("jwks.") {
+        return of_keys(summary.jwks.as_ref()?, name);
+    }
+    Some(Percentile::Number(match name {
         "attempts" => summary.attempts as f64,
         "throughput.verdicts_per_s" => summary.throughput.verdicts_per_s,
         "throughput.offered_per_s" => summary.throughput.offered_per_s?,
@@ -119,5 +125,21 @@ fn value(summary: &Summary, name: &str) -> Option<f64> {
         "generator.cpu_s" => summary.generator.cpu_s,
         "generator.tokens_minted_per_s" => summary.generator.tokens_minted_per_s,
         _ => return None,
-    })
+    }))
+}
+
+fn of_keys(jwks: &Jwks, name: &str) -> Option<Percentile> {
+    Some(Percentile::Number(match name {
+        "time_to_accept_new_key" => return jwks.time_to_accept_new_key_us.clone(),
+        "time_to_refuse_old_key" => return jwks.time_to_refuse_old_key_us.clone(),
+        "brokers_apart" => jwks.brokers_apart_us?,
+        "good_tokens_refused" => jwks.good_tokens_refused as f64,
+        "good_tokens_refused_share" => jwks.good_tokens_refused_share,
+        "fetches" => jwks.fetches as f64,
+        "fetches_per_1000_connects" => jwks.fetches_per_1000_connects,
+        "flips" => jwks.flips as f64,
+        "accepted_while_away" if !jwks.outages.is_empty() => jwks.accepted_while_away as f64,
+        "refused_while_away_share" => jwks.refused_while_away_share?,
+        _ => return None,
+    }))
 }

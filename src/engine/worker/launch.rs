@@ -110,6 +110,7 @@ impl Worker {
             pinged: false,
             kind: ready.kind as u16,
             broker: broker as u16,
+            key: ready.key,
             keep_alive: storm.keep_alive,
             client,
             minted_for: ready.minted_for,
