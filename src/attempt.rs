@@ -69,6 +69,8 @@ pub enum Outcome {
     TlsFailed(&'static str),
     /// The upgrade to WebSocket failed: the HTTP status, or why.
     WsFailed(Code),
+    /// The authorization server gave no token: the HTTP status, or why.
+    TokenFailed(Code),
     /// The broker sent what is no CONNACK; what it was.
     ProtocolError(&'static str),
     /// Ours: no port, no descriptor.
@@ -97,6 +99,7 @@ impl Outcome {
             Self::TcpFailed(_) => "tcp_failed",
             Self::TlsFailed(_) => "tls_failed",
             Self::WsFailed(_) => "ws_failed",
+            Self::TokenFailed(_) => "token_failed",
             Self::ProtocolError(_) => "protocol_error",
             Self::LocalError(_) => "local_error",
         }
@@ -115,7 +118,7 @@ impl Outcome {
             Self::Closed(Close::Fin | Close::FinInPacket) => Code::Word("fin"),
             Self::Closed(Close::Rst) => Code::Word("rst"),
             Self::Timeout(phase) => Code::Word(phase.name()),
-            Self::WsFailed(code) => code,
+            Self::WsFailed(code) | Self::TokenFailed(code) => code,
             Self::TcpFailed(why)
             | Self::TlsFailed(why)
             | Self::ProtocolError(why)

@@ -39,7 +39,8 @@ use crate::{
     host::{Limits, cpus, resident},
     issuer::{Issuer, happenings::Happenings},
     measure::Measurements,
-    plan::{Model, Plan},
+    oauth::Fetcher,
+    plan::{Model, Plan, fetching::Fetching},
     results::{Environment, Place, Summary, folder::check_writable},
     supply::{Supply, estimate::Estimate, signal::Signal},
 };
@@ -109,7 +110,11 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
         options.screen.warn(warning);
     }
     let memory = resident();
-    let estimate = Estimate::measure(&plan, clock, cpus())?;
+    let fetcher = Fetcher::of(&plan, clock, targets.issuer.as_deref())?.map(Arc::new);
+    let estimate = match fetcher {
+        Some(_) => Estimate::default(),
+        None => Estimate::measure(&plan, clock, cpus())?,
+    };
     if estimate.waits {
         options.screen.warn(
             "signing is slower than the schedule: clients will wait for tokens (phase `token`)",
@@ -119,8 +124,14 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     let signals = (0..workers).map(|_| Signal::new().map(Arc::new)).collect::<Result<Vec<_>>>()?;
     let head_start = if plan.tls.is_some() { TLS_HEAD_START } else { HEAD_START };
     let planned = clock.now() + nanoseconds(estimate.ahead_time.mul_f64(1.25)) + head_start;
-    let (supply, outlets) = Supply::start(&plan, clock, planned, estimate.ahead, &signals)?;
-    let ready = wait_for_tokens(&supply, &mut options);
+    let (supply, outlets) = match fetcher {
+        Some(_) => Supply::none(&plan, clock, workers),
+        None => Supply::start(&plan, clock, planned, estimate.ahead, &signals)?,
+    };
+    let ready = match &fetcher {
+        Some(fetcher) => fetch_ahead(fetcher, &plan, &mut options),
+        None => wait_for_tokens(&supply, &mut options),
+    };
     if let Some(error) = supply.failure() {
         return Err(error);
     }
@@ -130,7 +141,9 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
         return Err(Error::interrupted("interrupted before the storm: nothing was measured"));
     }
     let start = start_of_storm(&plan, clock, (planned, head_start), &supply);
-    let storm = Arc::new(Storm::new(&plan, clock, start, &targets, limits.ports.clone())?);
+    let mut storm = Storm::new(&plan, clock, start, &targets, limits.ports.clone())?;
+    storm.fetcher = fetcher;
+    let storm = Arc::new(storm);
     let mut collector = Collector::new(&storm, place, environment, &limits, &targets, memory);
     collector.canary = options.canary.take();
     if let Some(issuer) = &targets.issuer {
@@ -183,6 +196,15 @@ fn wait_for_tokens(supply: &Supply, options: &mut Options) -> bool {
     }
     options.screen.minted(supply.minted());
     true
+}
+
+/// Fetches what is wanted before the storm; `false` when the user wants it to end.
+fn fetch_ahead(fetcher: &Fetcher, plan: &Plan, options: &mut Options) -> bool {
+    if plan.fetching.as_ref().is_some_and(Fetching::has_prelude) {
+        options.screen.minting(plan.attempts);
+    }
+    let screen = &mut options.screen;
+    fetcher.prelude(&options.stop, |count| screen.minted(count))
 }
 
 /// The planned instant, for which tokens were minted; later only if minting took longer.

@@ -307,6 +307,27 @@ impl SigningKey {
         })
     }
 
+    /// A token of these claims and nothing else.
+    ///
+    /// # Errors
+    /// When the key does not fit the algorithm, or can't sign.
+    pub fn compact(&self, claims: &serde_json::Map<String, serde_json::Value>) -> Result<String> {
+        let mut header = serde_json::json!({ "alg": self.algorithm.to_string(), "typ": "JWT" });
+        if let Some(kid) = &self.kid {
+            header["kid"] = kid.as_str().into();
+        }
+        let mut token = URL_SAFE_NO_PAD.encode(header.to_string());
+        token.push('.');
+        let claims = serde_json::Value::Object(claims.clone()).to_string();
+        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
+        let signature = self.signer()?.try_sign(token.as_bytes()).map_err(|error| {
+            Error::not_measured(format!("`keys.{}` can't sign: {error}", self.name))
+        })?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(token)
+    }
+
     /// A verifier of this key's signatures.
     ///
     /// # Errors

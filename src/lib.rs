@@ -22,6 +22,7 @@ pub mod host;
 pub mod issuer;
 pub mod key;
 pub mod measure;
+pub mod oauth;
 pub mod oracle;
 pub mod plan;
 pub mod policy;

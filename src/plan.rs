@@ -366,6 +366,11 @@ impl Plan {
         self.timeline.turn_at(Duration::from_nanos(offset.max(0) as u64))
     }
 
+    /// Whether the tokens of a kind are fetched.
+    pub fn is_fetched(&self, kind: usize) -> bool {
+        self.fetching.is_some() && self.mould.kinds[kind].defect.name == "fresh"
+    }
+
     /// Whether it is known which keys the brokers can know.
     pub fn watches_keys(&self) -> bool {
         self.authority.is_some()

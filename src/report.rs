@@ -1,5 +1,6 @@
 //! Renders a run folder again: pure functions from what was written to text.
 
+mod fetches;
 pub mod junit;
 mod keys;
 pub mod matrix;

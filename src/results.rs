@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod edges;
 pub mod environment;
+pub mod fetches;
 pub mod folder;
 pub mod keys;
 pub mod matrix;

@@ -60,6 +60,18 @@ pub struct Ready {
 }
 
 impl Ready {
+    /// A token that was not minted ahead; its bytes are elsewhere.
+    pub fn elsewhere(
+        client: u64,
+        kind: usize,
+        password: Password,
+        key: Option<u16>,
+        times: Times,
+        at: i64,
+    ) -> Self {
+        Self { client, kind, password, key, times, minted_for: at, start: 0, end: 0 }
+    }
+
     /// The same client's token, minted again for another moment; its bytes are elsewhere.
     #[must_use]
     pub fn renewed(self, key: Option<u16>, times: Times, minted_for: i64) -> Self {
@@ -182,6 +194,23 @@ impl Supply {
             threads.push(thread);
         }
         Ok((Self { shared, threads, ahead: ahead.min(plan.attempts) }, outlets))
+    }
+
+    /// No supply at all: tokens come from elsewhere.
+    pub fn none(plan: &Arc<Plan>, clock: Clock, workers: usize) -> (Self, Vec<Outlet>) {
+        let shared = Arc::new(Shared {
+            plan: Arc::clone(plan),
+            clock,
+            start: AtomicI64::new(0),
+            minted: AtomicU64::new(0),
+            busy_ns: AtomicU64::new(0),
+            running: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            failure: Mutex::new(None),
+            reused: Mutex::new(HashMap::new()),
+        });
+        let outlets = (0..workers).map(|_| Outlet::new()).collect();
+        (Self { shared, threads: Vec::new(), ahead: 0 }, outlets)
     }
 
     /// Tokens minted so far.

@@ -12,6 +12,24 @@ pub fn advice(outcome: &str, code: &str) -> Option<&'static str> {
         ("tcp_failed", "ENETUNREACH" | "EHOSTUNREACH" | "EAFNOSUPPORT" | "EADDRNOTAVAIL") => {
             "this host has no route there; for an IPv6 address: it has no IPv6. Use an address of the family that it has"
         }
+        ("token_failed", "401") => {
+            "the authorization server does not know the client or its secret: check `oauth.client_id` and `oauth.client_secret`"
+        }
+        ("token_failed", "400") => {
+            "the authorization server refuses the grant; summary.json `oauth.errors` has its word for it"
+        }
+        ("token_failed", "429" | "503") => {
+            "the authorization server has enough: `oauth.rate` asks less often, `oauth.retries` again later"
+        }
+        ("token_failed", "connect") => {
+            "nothing listens at the token endpoint, or its certificate is not trusted: `oauth.ca` is the authority"
+        }
+        ("token_failed", "no_json") => {
+            "the token endpoint answers 200 with something else than a token: is it the right URL, and no login page?"
+        }
+        ("token_failed", "no_token") => {
+            "the answer has no ID token: ask for `scope = \"openid\"`, by a grant that gives one"
+        }
         ("tls_failed", "not_tls") => {
             "what answers speaks no TLS: is this the port of plain MQTT? Then write `mqtt://` or `ws://`"
         }

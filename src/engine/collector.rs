@@ -435,6 +435,7 @@ impl Collector {
                 .collect(),
             sessions: tables::sessions(all),
             tls: tables::tls(all, None),
+            oauth: self.storm.fetcher.as_ref().map(|fetcher| (&fetcher.stats()).into()),
             jwks: self.jwks(end),
             throughput: tables::throughput(plan, all, self.storm.start),
             generator,

@@ -13,6 +13,8 @@ use crate::{
 pub(super) enum State {
     /// It has its token, and nothing else.
     Starting,
+    /// Its token is being fetched.
+    Fetching,
     /// The broker's name is being looked up.
     Resolving,
     /// The TCP handshake is under way.
@@ -82,6 +84,7 @@ impl Connection {
     /// The phase that a deadline would find it in.
     pub(super) fn phase(&self) -> Phase {
         match self.state {
+            State::Fetching => Phase::Token,
             State::Resolving => Phase::Dns,
             State::Connecting => Phase::TcpConnect,
             State::Securing => Phase::TlsHandshake,

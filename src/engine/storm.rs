@@ -18,6 +18,7 @@ use crate::{
     error::Result,
     issuer::standing::KeyTimes,
     measure::Measurements,
+    oauth::Fetcher,
     plan::Plan,
     scenario::Protocol,
     token::mixed,
@@ -54,6 +55,8 @@ pub(super) struct Storm {
     pub(super) targets: Vec<Target>,
     /// What names are looked up by, where attempts do that.
     pub(super) resolver: Option<Sender<Ask>>,
+    /// What tokens are fetched by, where they are.
+    pub(super) fetcher: Option<Arc<Fetcher>>,
     /// Which keys the brokers can know, where that changes.
     pub(super) standing: Option<Arc<KeyTimes>>,
     /// One a version of MQTT.
@@ -97,6 +100,7 @@ impl Storm {
                 let uncertainty = plan.scenario.target.clock_uncertainty + TICK;
                 Judge::new(&plan.policy, protocol, uncertainty)
             }),
+            fetcher: None,
             standing: targets.issuer.as_ref().map(|issuer| issuer.standing()),
             ports,
             random: mixed(u64::from(std::process::id()), clock.wall(start) as u64) as u32,

@@ -5,6 +5,7 @@
 
 mod answer;
 mod connect;
+mod fetch;
 mod launch;
 mod session;
 
@@ -98,6 +99,8 @@ pub(super) struct Worker {
     walks: Vec<Vec<(SocketAddr, PortWalk)>>,
     answers: Receiver<Answer>,
     reply: Sender<Answer>,
+    /// Tokens that were fetched, and who waits for them.
+    fetched: (Sender<fetch::Arrival>, Receiver<fetch::Arrival>),
     choice: PortChoice,
     /// Deadlines of attempts, in the order in which they started.
     deadlines: VecDeque<(u64, Key)>,
@@ -172,6 +175,7 @@ impl Worker {
             walks: vec![Vec::new(); brokers],
             answers,
             reply,
+            fetched: unbounded(),
             choice: PortChoice::of_this_kernel(),
             deadlines: VecDeque::new(),
             alarms: BinaryHeap::new(),
@@ -255,6 +259,7 @@ impl Worker {
         if key == Key::BELL {
             self.signal.hush();
             self.on_names();
+            self.on_tokens();
             return;
         }
         let place = key.place();

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Result},
     host::Limits,
     policy::Policy,
-    scenario::{Load, Scenario},
+    scenario::{Load, Scenario, TokenSource},
 };
 
 /// Descriptors that are not sockets of clients: standard streams, files of the run folder, brokers.
@@ -49,6 +49,15 @@ pub struct Budget {
     pub sources: u64,
     /// Brokers; one that is a name counts as one address.
     pub brokers: u64,
+}
+
+/// Descriptors that fetching takes: connections to the server, and, where that runs here too, their other ends.
+fn of_fetching(scenario: &Scenario) -> u64 {
+    if scenario.token.source != TokenSource::OAuth {
+        return 0;
+    }
+    let connections = scenario.oauth.as_ref().map_or(64, |oauth| u64::from(oauth.connections));
+    if scenario.issuer.is_some() { connections * 2 } else { connections }
 }
 
 /// Refuses addresses that are not this host's: no socket could be bound to them.
@@ -134,7 +143,7 @@ impl Budget {
             most_sockets: most_sockets.min(attempts),
             burst,
             descriptors: limits.descriptors,
-            own: OWN_DESCRIPTORS + WORKER_DESCRIPTORS * workers as u64,
+            own: OWN_DESCRIPTORS + WORKER_DESCRIPTORS * workers as u64 + of_fetching(scenario),
             each: u64::from(limits.ports.end() - limits.ports.start()) + 1,
             sources: brokers.iter().map(each_has).min().unwrap_or(1),
             brokers: brokers.len() as u64,

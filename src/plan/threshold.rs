@@ -36,7 +36,7 @@ pub const VERDICTS: [&str; 6] =
     ["correct", "false_accept", "false_reject", "wrong_reason", "not_judged", "indeterminate"];
 
 /// Other numbers of the summary that can be bounded.
-pub const VALUES: [&str; 19] = [
+pub const VALUES: [&str; 23] = [
     "attempts",
     "throughput.verdicts_per_s",
     "throughput.offered_per_s",
@@ -46,6 +46,10 @@ pub const VALUES: [&str; 19] = [
     "generator.cpu_us_per_attempt",
     "generator.cpu_s",
     "generator.tokens_minted_per_s",
+    "oauth.requests",
+    "oauth.retries",
+    "oauth.failed",
+    "oauth.without_expiry",
     "jwks.time_to_accept_new_key",
     "jwks.time_to_refuse_old_key",
     "jwks.brokers_apart",

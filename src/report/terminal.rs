@@ -7,8 +7,8 @@ use std::{
 
 use owo_colors::OwoColorize;
 
-use super::keys;
 use super::style::{count, number, percentile, table, time};
+use super::{fetches, keys};
 use crate::attempt::advice;
 use crate::plan::threshold::TIMES;
 use crate::results::{
@@ -218,6 +218,9 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
             number(100.0 * tls.resumed_share),
             suites.join(", ")
         )?;
+    }
+    if let Some(oauth) = &summary.oauth {
+        fetches::write(out, oauth)?;
     }
     if let Some(jwks) = &summary.jwks {
         keys::write(out, jwks)?;

@@ -51,6 +51,9 @@ pub struct Summary {
     /// Where a broker is behind TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsStats>,
+    /// Where tokens were fetched: what came of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<super::fetches::OAuth>,
     /// Where the run brought an issuer along: what became of tokens while its keys came and went.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<super::Jwks>,

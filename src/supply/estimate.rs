@@ -20,7 +20,7 @@ const SHARE: f64 = 0.5;
 const OVERHEAD: f64 = 80.0;
 
 /// What minting costs here.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Estimate {
     /// CPU seconds a token, over the mix.
     pub token_s: f64,

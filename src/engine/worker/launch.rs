@@ -6,12 +6,13 @@ use super::{Connection, Key, STARTS_IN_A_ROW, State, Waiting, Worker};
 use crate::{
     attempt::{Outcome, Phase, Step},
     client::packet::Connect,
+    clock::Clock,
     engine::{storm::keep_alive, target::Spot},
     error::Result,
     host::thread_cpu,
     plan::Plan,
     supply::{Ready, Stock},
-    token::{Minter, placing::Scratch},
+    token::{Minter, Times, placing::Scratch},
     verdict::Validity,
 };
 
@@ -27,7 +28,9 @@ impl Worker {
             if self.cpu_at.is_none() {
                 self.cpu_at = Some(thread_cpu());
             }
-            if self.waiting.is_empty() && self.stock() == Stock::Ready {
+            if self.storm.fetcher.is_some() {
+                self.launch_without_supply(client, scheduled, now);
+            } else if self.waiting.is_empty() && self.stock() == Stock::Ready {
                 self.launch(client, scheduled, now, Step::NotEntered);
             } else {
                 self.waiting.push_back(Waiting { client, scheduled, started: now });
@@ -77,7 +80,6 @@ impl Worker {
     /// Opens the connection of an attempt that has its token, and sends CONNECT if it can.
     fn launch(&mut self, client: u64, scheduled: u64, started: u64, mut token: Step) {
         let storm = Arc::clone(&self.storm);
-        let broker = storm.plan.broker_of(client);
         let mut packet = self.packets.pop().unwrap_or_default();
         packet.clear();
         let Some((mut ready, mut bytes)) = self.outlet.take() else { return };
@@ -98,10 +100,19 @@ impl Worker {
         }
         debug_assert_eq!(ready.client, client, "tokens come in the order of attempts");
         let fits = encode(&storm.plan, &ready, bytes, &mut self.scratch, &mut packet);
-        let validity = Validity {
-            from: ready.times.nbf.map_or(i64::MIN, |nbf| storm.clock.at_wall(nbf)),
-            until: ready.times.exp.map_or(i64::MAX, |exp| storm.clock.at_wall(exp)),
-        };
+        let place = self.enter(&ready, (scheduled, started), token, packet);
+        self.set_out(place, fits);
+    }
+
+    /// A connection for an attempt, in the state in which it has its token.
+    pub(super) fn enter(
+        &mut self,
+        ready: &Ready,
+        (scheduled, started): (u64, u64),
+        token: Step,
+        packet: Vec<u8>,
+    ) -> usize {
+        let storm = &self.storm;
         self.generation = self.generation.wrapping_add(1);
         let place = self.connections.insert(Connection {
             link: None,
@@ -109,10 +120,10 @@ impl Worker {
             state: State::Starting,
             pinged: false,
             kind: ready.kind as u16,
-            broker: broker as u16,
+            broker: storm.plan.broker_of(ready.client) as u16,
             key: ready.key,
             keep_alive: storm.keep_alive,
-            client,
+            client: ready.client,
             minted_for: ready.minted_for,
             scheduled,
             started,
@@ -122,15 +133,23 @@ impl Worker {
             tls_at: 0,
             ws_at: 0,
             sent_at: started,
-            validity,
+            validity: validity(storm.clock, ready.times),
             until: 0,
             packet,
             sent: 0,
             partial: None,
         });
         self.in_flight += 1;
-        let key = Key::new(place, self.generation);
-        self.deadlines.push_back((started + storm.timeout, key));
+        self.deadlines.push_back((started + storm.timeout, Key::new(place, self.generation)));
+        place
+    }
+
+    /// Sends an attempt that has its CONNECT on its way to the broker.
+    pub(super) fn set_out(&mut self, place: usize, fits: bool) {
+        let storm = Arc::clone(&self.storm);
+        let Some(connection) = self.connections.get(place) else { return };
+        let key = Key::new(place, connection.generation);
+        let (client, broker) = (connection.client, usize::from(connection.broker));
         match &storm.targets[broker].spot {
             _ if !fits => self.fail(place, State::Starting, Outcome::LocalError("token_too_long")),
             Spot::At(addresses) => {
@@ -145,6 +164,14 @@ impl Worker {
                 self.fail(place, State::Connecting, Outcome::TcpFailed(why));
             }
         }
+    }
+}
+
+/// When a token is good by its own claims.
+pub(super) fn validity(clock: Clock, times: Times) -> Validity {
+    Validity {
+        from: times.nbf.map_or(i64::MIN, |nbf| clock.at_wall(nbf)),
+        until: times.exp.map_or(i64::MAX, |exp| clock.at_wall(exp)),
     }
 }
 
@@ -167,7 +194,7 @@ fn renew(
 }
 
 /// Encodes CONNECT; `false` where a field is too long for it.
-fn encode(
+pub(super) fn encode(
     plan: &Plan,
     ready: &Ready,
     token: &[u8],

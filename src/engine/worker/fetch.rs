@@ -1,0 +1,116 @@
+//! How an attempt gets a token that nobody minted ahead: fetched from an authorization server, or made at once where its
+//! kind has no signature.
+
+use std::sync::Arc;
+
+use super::{
+    Connection, Key, State, Worker,
+    launch::{encode, validity},
+};
+use crate::{
+    attempt::{Outcome, Step},
+    oauth::{Fetched, Token},
+    supply::Ready,
+    token::{Minter, Password, Times},
+    verdict::Validity,
+};
+
+/// A fetch that has come to its end.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    key: Key,
+    fetched: Fetched,
+}
+
+impl Worker {
+    /// Starts an attempt that has no token yet.
+    pub(super) fn launch_without_supply(&mut self, client: u64, scheduled: u64, started: u64) {
+        let storm = Arc::clone(&self.storm);
+        let kind = storm.plan.kind_of(client);
+        let at = storm.clock.wall(started);
+        let mut packet = self.packets.pop().unwrap_or_default();
+        packet.clear();
+        if let (true, Some(fetcher)) = (storm.plan.is_fetched(kind), &storm.fetcher) {
+            let ready = Ready::elsewhere(client, kind, Password::Given, None, Times::default(), at);
+            if let Some(fetched) = fetcher.at_hand(client) {
+                let place = self.enter(&ready, (scheduled, started), Step::NotEntered, packet);
+                return match fetched {
+                    Err(failure) => {
+                        self.fail(place, State::Starting, Outcome::TokenFailed(failure.code));
+                    }
+                    Ok(token) => self.bring(place, &token),
+                };
+            }
+            let place = self.enter(&ready, (scheduled, started), Step::Unfinished, packet);
+            let Some(connection) = self.connections.get_mut(place) else { return };
+            connection.state = State::Fetching;
+            let key = Key::new(place, connection.generation);
+            let (reply, signal) = (self.fetched.0.clone(), Arc::clone(&self.signal));
+            return fetcher.ask(client, started + storm.timeout, move |fetched| {
+                // Nobody waits any more when the run is over.
+                if reply.send(Arrival { key, fetched }).is_ok() {
+                    signal.ring();
+                }
+            });
+        }
+        self.renewed.clear();
+        let minter = match &mut self.minter {
+            Some(minter) => Ok(minter),
+            none => Minter::new(&storm.plan.mould).map(|minter| none.insert(minter)),
+        };
+        let minted = minter.and_then(|minter| {
+            minter.mint(kind, storm.plan.minted_as(client), at, &mut self.renewed)
+        });
+        let (password, times) = minted.unwrap_or((Password::Absent, Times::default()));
+        let ready = Ready::elsewhere(client, kind, password, None, times, at);
+        let fits = encode(&storm.plan, &ready, &self.renewed, &mut self.scratch, &mut packet);
+        let place = self.enter(&ready, (scheduled, started), Step::NotEntered, packet);
+        self.set_out(place, fits);
+    }
+
+    /// Goes on with the attempts whose fetches have come to an end.
+    pub(super) fn on_tokens(&mut self) {
+        while let Ok(Arrival { key, fetched }) = self.fetched.1.try_recv() {
+            let place = key.place();
+            let is_it = |found: &&mut Connection| {
+                found.generation == key.generation() && found.state == State::Fetching
+            };
+            let Some(connection) = self.connections.get_mut(place).filter(is_it) else { continue };
+            match fetched {
+                Err(failure) => {
+                    self.fail(place, State::Fetching, Outcome::TokenFailed(failure.code));
+                }
+                Ok(token) => {
+                    connection.token = Step::At(self.storm.clock.now());
+                    self.bring(place, &token);
+                }
+            }
+        }
+    }
+
+    /// Sends an attempt on its way with the token that it fetched.
+    fn bring(&mut self, place: usize, token: &Token) {
+        let storm = Arc::clone(&self.storm);
+        let requires_exp = storm.plan.policy.requires.iter().any(|claim| claim == "exp");
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        connection.state = State::Starting;
+        connection.key = token.key;
+        connection.validity = match token.times.exp {
+            // What never ends has to be refused as if it had ended.
+            None if requires_exp => Validity { from: i64::MIN, until: i64::MIN },
+            _ => validity(storm.clock, token.times),
+        };
+        let Connection { client, kind, minted_for, .. } = *connection;
+        let ready = Ready::elsewhere(
+            client,
+            usize::from(kind),
+            Password::Given,
+            token.key,
+            token.times,
+            minted_for,
+        );
+        let packet = &mut connection.packet;
+        let fits = encode(&storm.plan, &ready, &token.bytes, &mut self.scratch, packet);
+        self.set_out(place, fits);
+    }
+}

@@ -1,0 +1,311 @@
+//! The clients' way to an authorization server: discovery, one token a client or a group, retries, limits.
+//!
+//! Fetches run in threads of their own and never hold up a worker: it asks, goes on, and hears of the token by its bell.
+
+mod discovery;
+mod request;
+mod stats;
+mod token;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use backon::{ExponentialBuilder, Retryable};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::{
+    runtime::Runtime,
+    sync::{OnceCell, Semaphore},
+};
+
+pub use stats::Stats;
+pub use token::Token;
+
+use self::discovery::Endpoints;
+use crate::{
+    attempt::Code,
+    clock::Clock,
+    error::{Error, Result},
+    issuer::Issuer,
+    plan::{Plan, fetching::Fetching},
+    tls,
+};
+
+/// Threads that fetch.
+const THREADS: usize = 2;
+/// How clients name themselves to the server.
+const AGENT: &str = concat!("tokenstorm/", env!("CARGO_PKG_VERSION"));
+
+/// Why a client has no token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failure {
+    /// The HTTP status, or a word for what happened.
+    pub code: Code,
+    /// The OAuth error (RFC 6749, 5.2), where the server named one.
+    pub error: Option<String>,
+    /// What the server said of when to come back.
+    retry_after: Option<Duration>,
+}
+
+impl Failure {
+    /// A failure that is no answer.
+    const fn word(word: &'static str) -> Self {
+        Self { code: Code::Word(word), error: None, retry_after: None }
+    }
+
+    /// Whether the same request may succeed later: other refusals are final.
+    fn is_passing(&self) -> bool {
+        match self.code {
+            Code::Status(status) => status == 429 || status >= 500,
+            Code::Word(word) => matches!(word, "connect" | "timeout" | "broken"),
+            Code::Byte(_) => false,
+        }
+    }
+}
+
+/// What came of a fetch.
+pub type Fetched = std::result::Result<Arc<Token>, Failure>;
+
+/// Fetches tokens. It ends when this is dropped.
+pub struct Fetcher {
+    inner: Arc<Inner>,
+    runtime: Option<Runtime>,
+}
+
+struct Inner {
+    plan: Arc<Plan>,
+    clock: Clock,
+    http: reqwest::Client,
+    endpoints: Endpoints,
+    /// `kid` of each key of the run's own issuer.
+    kids: Vec<Option<String>>,
+    limiter: Option<DefaultDirectRateLimiter>,
+    /// Connections that are free.
+    connections: Semaphore,
+    /// Tokens that several clients share, or that were fetched before the storm, by their first client.
+    shared: Mutex<HashMap<u64, Share>>,
+    /// Refresh tokens of clients, by their number.
+    refresh: Mutex<HashMap<u64, String>>,
+    stats: Mutex<Stats>,
+}
+
+/// A token that several clients bring.
+#[derive(Clone)]
+struct Share {
+    cell: Arc<OnceCell<Fetched>>,
+    /// Clients that have not asked for it yet.
+    left: u64,
+}
+
+impl std::fmt::Debug for Fetcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fetcher").field("endpoints", &self.inner.endpoints).finish_non_exhaustive()
+    }
+}
+
+impl Fetcher {
+    /// Finds out whom to ask, where tokens are fetched; `issuer` is the run's own.
+    ///
+    /// # Errors
+    /// When the server is not to be found, or says that it is another one.
+    pub fn of(plan: &Arc<Plan>, clock: Clock, issuer: Option<&Issuer>) -> Result<Option<Self>> {
+        let start = |fetching| Self::start(fetching, plan, clock, issuer);
+        plan.fetching.as_ref().map(start).transpose()
+    }
+
+    fn start(
+        fetching: &Fetching,
+        plan: &Arc<Plan>,
+        clock: Clock,
+        issuer: Option<&Issuer>,
+    ) -> Result<Self> {
+        let settings = &fetching.settings;
+        let made = issuer.and_then(Issuer::authority_pem).map(str::as_bytes);
+        let http = reqwest::Client::builder()
+            .use_preconfigured_tls(tls::client_of(fetching.ca.as_deref().or(made))?)
+            .user_agent(AGENT)
+            .timeout(settings.timeout)
+            .pool_max_idle_per_host(settings.connections as usize)
+            // A secret must not be carried to where nobody meant it to go.
+            .redirect(reqwest::redirect::Policy::none())
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|error| Error::not_measured(format!("no client for tokens: {error}")))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("fetch")
+            .enable_all()
+            .build()
+            .map_err(|error| Error::not_measured(format!("no threads to fetch with: {error}")))?;
+        let endpoints = runtime.block_on(discovery::endpoints(&http, fetching, issuer))?;
+        let limiter = settings.rate.map(|rate| {
+            let quota = Quota::with_period(Duration::from_secs_f64(1.0 / rate));
+            RateLimiter::direct(quota.unwrap_or(Quota::per_second(std::num::NonZeroU32::MIN)))
+        });
+        let inner = Inner {
+            plan: Arc::clone(plan),
+            clock,
+            http,
+            endpoints,
+            kids: issuer.map(Issuer::kids).unwrap_or_default(),
+            limiter,
+            connections: Semaphore::new(settings.connections as usize),
+            shared: Mutex::default(),
+            refresh: Mutex::default(),
+            stats: Mutex::new(Stats::new()),
+        };
+        Ok(Self { inner: Arc::new(inner), runtime: Some(runtime) })
+    }
+
+    /// Has the token of client `n` fetched, and hands over what came of it; nobody waits for it after `deadline`.
+    pub fn ask(&self, n: u64, deadline: u64, hand_over: impl FnOnce(Fetched) + Send + 'static) {
+        let inner = Arc::clone(&self.inner);
+        let Some(runtime) = &self.runtime else { return };
+        runtime.spawn(async move {
+            let left = Duration::from_nanos(deadline.saturating_sub(inner.clock.now()));
+            // Whoever gave up must not go on asking: the server would melt under clients that are gone.
+            if let Ok(fetched) = tokio::time::timeout(left, inner.token_of(n)).await {
+                hand_over(fetched);
+            }
+        });
+    }
+
+    /// What came of the fetch of client `n`, where all were fetched before the storm.
+    pub fn at_hand(&self, n: u64) -> Option<Fetched> {
+        let fetching = self.inner.fetching().filter(|fetching| fetching.settings.prefetch);
+        let first = self.inner.plan.minted_as(n);
+        let fetched = fetching.and_then(|_| self.inner.share(first).cell.get().cloned())?;
+        self.inner.gave(first);
+        Some(fetched)
+    }
+
+    /// Fetches what is wanted before the storm: all tokens, or those that refreshing starts from. `progress` hears how
+    /// many are there; `false` when `stop` was set meanwhile.
+    pub fn prelude(&self, stop: &AtomicBool, mut progress: impl FnMut(u64)) -> bool {
+        let plan = &self.inner.plan;
+        let (Some(runtime), Some(fetching)) = (&self.runtime, &plan.fetching) else { return true };
+        if !fetching.has_prelude() {
+            return true;
+        }
+        let firsts: Vec<u64> = (0..plan.attempts)
+            .filter(|n| plan.minted_as(*n) == *n && plan.is_fetched(plan.kind_of(*n)))
+            .collect();
+        let done = Arc::new(AtomicU64::new(0));
+        for n in &firsts {
+            let (inner, done, n) = (Arc::clone(&self.inner), Arc::clone(&done), *n);
+            runtime.spawn(async move {
+                inner.before_storm(n).await;
+                done.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        loop {
+            let count = done.load(Ordering::Relaxed);
+            progress(count);
+            if count == firsts.len() as u64 {
+                return true;
+            }
+            if stop.load(Ordering::Relaxed) {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// How many fetches there were, and what came of them.
+    pub fn stats(&self) -> Stats {
+        self.inner.stats().clone()
+    }
+}
+
+impl Drop for Fetcher {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Inner {
+    fn stats(&self) -> std::sync::MutexGuard<'_, Stats> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fetching(&self) -> Option<&Fetching> {
+        self.plan.fetching.as_ref()
+    }
+
+    /// What a client does before the storm.
+    async fn before_storm(&self, n: u64) {
+        let Some(fetching) = self.fetching() else { return };
+        if fetching.starts_from_password() {
+            // Its failure shows when the client has nothing to refresh.
+            let _ = self.with_retries(n, true).await;
+        }
+        if fetching.settings.prefetch {
+            let cell = self.share(n).cell;
+            cell.get_or_init(|| self.with_retries(n, false)).await;
+        }
+    }
+
+    /// The token of a client: its own, or the one that its group shares.
+    async fn token_of(&self, n: u64) -> Fetched {
+        let Some(fetching) = self.fetching() else { return Err(Failure::word("nobody_to_ask")) };
+        if fetching.shared_by == 1 && !fetching.settings.prefetch {
+            return self.with_retries(n, false).await;
+        }
+        let first = self.plan.minted_as(n);
+        let cell = self.share(first).cell;
+        let fetched = cell.get_or_init(|| self.with_retries(first, false)).await.clone();
+        self.gave(first);
+        fetched
+    }
+
+    fn share(&self, first: u64) -> Share {
+        let clients = self.plan.reuse.min(self.plan.attempts.saturating_sub(first));
+        let new = || Share { cell: Arc::default(), left: clients };
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.entry(first).or_insert_with(new).clone()
+    }
+
+    /// One more client has it: the last one takes it out.
+    fn gave(&self, first: u64) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(share) = shared.get_mut(&first) {
+            share.left = share.left.saturating_sub(1);
+            if share.left == 0 {
+                shared.remove(&first);
+            }
+        }
+    }
+
+    /// Fetches, and tries again as often as the scenario allows; `by_password` is for the first refresh token.
+    async fn with_retries(&self, n: u64, by_password: bool) -> Fetched {
+        let Some(fetching) = self.fetching() else { return Err(Failure::word("nobody_to_ask")) };
+        let settings = &fetching.settings;
+        let longest = settings.max_backoff;
+        let backoff = ExponentialBuilder::new()
+            .with_min_delay(settings.backoff)
+            .with_max_delay(longest)
+            .with_factor(2.0)
+            .with_max_times(settings.retries as usize);
+        let backoff = if settings.jitter { backoff.with_jitter() } else { backoff };
+        let fetched = (|| self.fetch(n, by_password))
+            .retry(backoff)
+            .when(Failure::is_passing)
+            .notify(|_, _| self.stats().retries += 1)
+            .adjust(|failure: &Failure, delay| {
+                Some(delay?.max(failure.retry_after.unwrap_or_default()).min(longest))
+            })
+            .await;
+        self.stats().count(&fetched);
+        fetched.map(Arc::new)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,362 @@
+//! One fetch: the request of a grant, and what its answer is worth.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use oauth2::{
+    AsyncHttpClient, AuthType, ClientId, ClientSecret, DeviceAuthorizationUrl, EndpointNotSet,
+    EndpointSet, HttpRequest, HttpResponse, RefreshToken, RequestTokenError, ResourceOwnerPassword,
+    ResourceOwnerUsername, Scope, StandardDeviceAuthorizationResponse, StandardRevocableToken,
+    TokenResponse, TokenUrl,
+    basic::{
+        BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
+        BasicTokenType,
+    },
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use url::form_urlencoded;
+
+use super::{Failure, Inner, token::Token};
+use crate::{
+    attempt::Code,
+    clock::SECOND,
+    plan::fetching::Fetching,
+    scenario::{ClientAuth, Grant, Send as Sent},
+    token::template::Template,
+};
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+/// How long an assertion is good, in seconds: as long as a request may take, and clocks may differ.
+const ASSERTION_TTL: i64 = 60;
+
+/// What an answer may have beside the access token.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(super) struct Extra {
+    id_token: Option<String>,
+}
+
+impl oauth2::ExtraTokenFields for Extra {}
+
+type Answer = oauth2::StandardTokenResponse<Extra, BasicTokenType>;
+type Client = oauth2::Client<
+    BasicErrorResponse,
+    Answer,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+type Failed = RequestTokenError<Broken, BasicErrorResponse>;
+
+/// A request without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Broken(&'static str);
+
+/// The way to the server for one fetch: through the rate limit and the pool of connections.
+struct Way<'a> {
+    inner: &'a Inner,
+    /// Status and `Retry-After` of the last answer.
+    last: Mutex<(u16, Option<Duration>)>,
+}
+
+impl<'c> AsyncHttpClient<'c> for Way<'_> {
+    type Error = Broken;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Broken>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            let inner = self.inner;
+            let asked = inner.clock.now();
+            if let Some(limiter) = &inner.limiter {
+                limiter.until_ready().await;
+            }
+            let _connection = inner.connections.acquire().await.map_err(|_| Broken("closed"))?;
+            let sent = inner.clock.now();
+            let answer = send(&inner.http, request).await;
+            let done = inner.clock.now();
+            let code = match &answer {
+                Ok(answer) => Code::Status(answer.status().as_u16()),
+                Err(Broken(word)) => Code::Word(word),
+            };
+            inner.stats().requested(code, sent - asked, done - sent);
+            let answer = answer?;
+            let after = answer.headers().get("retry-after").and_then(|after| after.to_str().ok());
+            let after = after.and_then(|after| after.trim().parse().ok()).map(Duration::from_secs);
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
+                (answer.status().as_u16(), after);
+            Ok(answer)
+        })
+    }
+}
+
+async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Broken> {
+    let word = |error: &reqwest::Error| {
+        if error.is_timeout() {
+            Broken("timeout")
+        } else if error.is_connect() {
+            Broken("connect")
+        } else {
+            Broken("broken")
+        }
+    };
+    let request = reqwest::Request::try_from(request).map_err(|_| Broken("request"))?;
+    let answer = http.execute(request).await.map_err(|error| word(&error))?;
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let body = answer.bytes().await.map_err(|error| word(&error))?;
+    let mut response = HttpResponse::new(body.to_vec());
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+/// Scopes and other parameters, put onto a request of any grant.
+macro_rules! with_parameters {
+    ($request:expr, $parameters:expr) => {{
+        let mut request = $request;
+        for scope in &$parameters.scopes {
+            request = request.add_scope(Scope::new(scope.clone()));
+        }
+        for (name, value) in &$parameters.more {
+            request = request.add_extra_param(*name, value.clone());
+        }
+        request
+    }};
+}
+
+/// What every request of a client carries beside its grant.
+struct Parameters {
+    scopes: Vec<String>,
+    more: Vec<(&'static str, String)>,
+}
+
+fn text(template: &Template, n: u64) -> String {
+    let mut bytes = Vec::new();
+    template.render(n, &mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+impl Inner {
+    /// Fetches the token of client `n`, once; `by_password` is for the first refresh token.
+    pub(super) async fn fetch(&self, n: u64, by_password: bool) -> Result<Token, Failure> {
+        let fetching = self.fetching().ok_or(Failure::word("nobody_to_ask"))?;
+        let way = Way { inner: self, last: Mutex::default() };
+        let grant = if by_password { Grant::Password } else { fetching.settings.grant };
+        let answer = match self.asked(fetching, grant, n, &way).await {
+            Ok(answer) => answer,
+            Err(failed) => return Err(failure(&failed, &way)),
+        };
+        if let Some(refresh) = answer.refresh_token() {
+            let mut known = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(n, refresh.secret().clone());
+        }
+        let sent = match fetching.settings.send {
+            Sent::AccessToken => Some(answer.access_token().secret()),
+            Sent::IdToken => answer.extra_fields().id_token.as_ref(),
+        };
+        let sent = sent.ok_or(Failure::word("no_token"))?;
+        let lifetime = answer.expires_in().map(|lifetime| lifetime.as_secs());
+        Ok(Token::read(sent, lifetime, self.clock.wall(self.clock.now()), &self.kids))
+    }
+
+    async fn asked(
+        &self,
+        fetching: &Fetching,
+        grant: Grant,
+        n: u64,
+        way: &Way<'_>,
+    ) -> Result<Answer, Failed> {
+        let client = self.client(fetching, n);
+        let parameters = self.parameters(fetching, n)?;
+        match grant {
+            Grant::ClientCredentials => {
+                let request = client.exchange_client_credentials();
+                with_parameters!(request, parameters).request_async(way).await
+            }
+            Grant::Password => {
+                let user = ResourceOwnerUsername::new(text(&fetching.username, n));
+                let secret = fetching.password.as_ref().map(|password| text(password, n));
+                let secret = ResourceOwnerPassword::new(secret.unwrap_or_default());
+                let request = client.exchange_password(&user, &secret);
+                with_parameters!(request, parameters).request_async(way).await
+            }
+            Grant::RefreshToken => {
+                let known = self.refresh.lock().unwrap_or_else(PoisonError::into_inner).remove(&n);
+                let token = known.or_else(|| fetching.refresh_token.clone());
+                let token = token.ok_or_else(|| Failed::Request(Broken("no_refresh_token")))?;
+                let token = RefreshToken::new(token);
+                let request = client.exchange_refresh_token(&token);
+                with_parameters!(request, parameters).request_async(way).await
+            }
+            Grant::DeviceCode => {
+                let device =
+                    self.endpoints.device.clone().ok_or(Failed::Request(Broken("request")))?;
+                let client =
+                    client.set_device_authorization_url(DeviceAuthorizationUrl::from_url(device));
+                let request = client.exchange_device_code();
+                let details: StandardDeviceAuthorizationResponse =
+                    with_parameters!(request, parameters).request_async(way).await?;
+                let assertion =
+                    parameters.more.iter().filter(|(name, _)| name.starts_with("client_"));
+                let mut request = client.exchange_device_access_token(&details);
+                for (name, value) in assertion {
+                    request = request.add_extra_param(*name, value.clone());
+                }
+                let answer = request.request_async(way, tokio::time::sleep, None).await;
+                answer.map_err(|failed| by_device(&failed))
+            }
+            Grant::TokenExchange => {
+                let subject = match &fetching.subject_token {
+                    Some(token) => token.clone(),
+                    None => {
+                        let request = client.exchange_client_credentials();
+                        let answer =
+                            with_parameters!(request, parameters).request_async(way).await?;
+                        answer.access_token().secret().clone()
+                    }
+                };
+                self.exchanged(fetching, n, &subject, &parameters, way).await
+            }
+        }
+    }
+
+    fn client(&self, fetching: &Fetching, n: u64) -> Client {
+        let client = oauth2::Client::new(ClientId::new(text(&fetching.client_id, n)))
+            .set_token_uri(TokenUrl::from_url(self.endpoints.token.clone()));
+        let client = match &fetching.client_secret {
+            Some(secret) => client.set_client_secret(ClientSecret::new(text(secret, n))),
+            None => client,
+        };
+        client.set_auth_type(match fetching.settings.client_auth {
+            ClientAuth::Basic => AuthType::BasicAuth,
+            ClientAuth::Post => AuthType::RequestBody,
+        })
+    }
+
+    fn parameters(&self, fetching: &Fetching, n: u64) -> Result<Parameters, Failed> {
+        let scopes = fetching.scope.as_ref().map(|scope| text(scope, n)).unwrap_or_default();
+        let mut more = Vec::new();
+        for (name, template) in [("audience", &fetching.audience), ("resource", &fetching.resource)]
+        {
+            if let Some(template) = template {
+                more.push((name, text(template, n)));
+            }
+        }
+        if fetching.assertion_key.is_some() {
+            more.push(("client_assertion_type", JWT_BEARER.to_owned()));
+            more.push(("client_assertion", self.assertion(fetching, n)?));
+        }
+        Ok(Parameters { scopes: scopes.split_whitespace().map(str::to_owned).collect(), more })
+    }
+
+    /// A token by which a client shows who it is (RFC 7523, 3).
+    fn assertion(&self, fetching: &Fetching, n: u64) -> Result<String, Failed> {
+        let unsigned = || Failed::Request(Broken("no_assertion"));
+        let key = fetching.assertion_key.and_then(|key| self.plan.mould.keys.get(key));
+        let key = key.ok_or_else(unsigned)?;
+        let now = self.clock.wall(self.clock.now()).div_euclid(SECOND as i64);
+        let mut claims = Map::new();
+        let client_id = text(&fetching.client_id, n);
+        claims.insert("iss".into(), client_id.as_str().into());
+        claims.insert("sub".into(), client_id.into());
+        claims.insert("aud".into(), self.endpoints.token.as_str().into());
+        claims.insert("iat".into(), now.into());
+        claims.insert("exp".into(), (now + ASSERTION_TTL).into());
+        let mut id = [0; 16];
+        aws_lc_rs::rand::fill(&mut id).map_err(|_| unsigned())?;
+        claims.insert("jti".into(), format!("{:032x}", u128::from_be_bytes(id)).into());
+        key.compact(&claims).map_err(|_| unsigned())
+    }
+
+    /// RFC 8693, which the library does not know.
+    async fn exchanged(
+        &self,
+        fetching: &Fetching,
+        n: u64,
+        subject: &str,
+        parameters: &Parameters,
+        way: &Way<'_>,
+    ) -> Result<Answer, Failed> {
+        let body = exchange_form(fetching, n, subject, parameters);
+        let mut request = HttpRequest::new(body.into_bytes());
+        *request.method_mut() = reqwest::Method::POST;
+        let place = self.endpoints.token.as_str().parse();
+        *request.uri_mut() = place.map_err(|_| Failed::Request(Broken("request")))?;
+        let kind = reqwest::header::HeaderValue::from_static("application/x-www-form-urlencoded");
+        request.headers_mut().insert("content-type", kind);
+        let answer = way.call(request).await.map_err(Failed::Request)?;
+        if answer.status() == reqwest::StatusCode::OK {
+            return serde_json::from_slice(answer.body())
+                .map_err(|_| Failed::Other("no token".into()));
+        }
+        Err(match serde_json::from_slice::<BasicErrorResponse>(answer.body()) {
+            Ok(error) => Failed::ServerResponse(error),
+            Err(_) => Failed::Other("no error".into()),
+        })
+    }
+}
+
+/// The body of a request to exchange a token (RFC 8693, 2.1).
+fn exchange_form(fetching: &Fetching, n: u64, subject: &str, parameters: &Parameters) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", TOKEN_EXCHANGE)
+        .append_pair("subject_token", subject)
+        .append_pair("subject_token_type", ACCESS_TOKEN)
+        .append_pair("client_id", &text(&fetching.client_id, n));
+    if let Some(secret) = &fetching.client_secret {
+        form.append_pair("client_secret", &text(secret, n));
+    }
+    if !parameters.scopes.is_empty() {
+        form.append_pair("scope", &parameters.scopes.join(" "));
+    }
+    for (name, value) in &parameters.more {
+        form.append_pair(name, value);
+    }
+    form.finish()
+}
+
+/// The errors of polling for a device are another type with the same words.
+fn by_device(failed: &RequestTokenError<Broken, oauth2::DeviceCodeErrorResponse>) -> Failed {
+    match failed {
+        RequestTokenError::ServerResponse(error) => {
+            let said = json!({ "error": error.error().to_string() });
+            serde_json::from_value(said).map_or_else(
+                |_: serde_json::Error| Failed::Other("no error".into()),
+                Failed::ServerResponse,
+            )
+        }
+        RequestTokenError::Request(Broken(word)) => Failed::Request(Broken(word)),
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            Failed::Other("no token".into())
+        }
+    }
+}
+
+/// What a failed request is called in the results. Nothing of what the server wrote but its OAuth error is kept: it may
+/// repeat what it was told.
+fn failure(failed: &Failed, way: &Way<'_>) -> Failure {
+    let (status, retry_after) = *way.last.lock().unwrap_or_else(PoisonError::into_inner);
+    match failed {
+        RequestTokenError::Request(Broken(word)) => Failure::word(word),
+        RequestTokenError::ServerResponse(error) => Failure {
+            code: Code::Status(status),
+            error: serde_json::to_value(error.error())
+                .ok()
+                .and_then(|name: Value| name.as_str().map(str::to_owned)),
+            retry_after,
+        },
+        _ if status == 200 => Failure::word("no_json"),
+        _ => Failure { code: Code::Status(status), error: None, retry_after },
+    }
+}
