@@ -34,6 +34,7 @@ use crate::{
     issuer::Issuer,
     plan::{Plan, fetching::Fetching},
     tls,
+    token::fraction,
 };
 
 /// Threads that fetch.
@@ -293,13 +294,19 @@ impl Inner {
             .with_max_delay(longest)
             .with_factor(2.0)
             .with_max_times(settings.retries as usize);
-        let backoff = if settings.jitter { backoff.with_jitter() } else { backoff };
+        let tries = AtomicU64::new(0);
+        let stretched = |delay: Duration| {
+            let turn = tries.fetch_add(1, Ordering::Relaxed);
+            let part = fraction(self.plan.mould.seed ^ turn, n);
+            if settings.jitter { delay.mul_f64(1.0 + part) } else { delay }
+        };
         let fetched = (|| self.fetch(n, by_password))
             .retry(backoff)
             .when(Failure::is_passing)
             .notify(|_, _| self.stats().retries += 1)
             .adjust(|failure: &Failure, delay| {
-                Some(delay?.max(failure.retry_after.unwrap_or_default()).min(longest))
+                let asked_for = failure.retry_after.unwrap_or_default();
+                Some(stretched(delay?.max(asked_for).min(longest)))
             })
             .await;
         self.stats().count(&fetched);

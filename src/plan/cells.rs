@@ -167,8 +167,14 @@ pub fn resolve(
     let wanted = matching(&ask.only, "--only")?;
     let is_wanted =
         |name: &str| ask.only.is_empty() || SENTINELS.contains(&name) || wanted.contains(&name);
-    let mix =
-        |name: &str| Mix { token: name.to_owned(), share: 1.0, by: None, key: None, name: None };
+    let mix = |name: &str| Mix {
+        token: name.to_owned(),
+        share: 1.0,
+        by: None,
+        key: None,
+        judged: true,
+        name: None,
+    };
     check_target(context)?;
     let key = context.key_of(&mix("fresh"))?;
     check_allowed(&context.keys[key], context.policy)?;

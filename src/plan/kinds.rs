@@ -12,10 +12,13 @@ use crate::{
     token::{
         Defect, Kind, Must, Situation,
         catalogue::{defect, matching, names},
-        recipe::{Exp, Signer},
+        recipe::{Exp, Refusal, Signer},
         template::Names,
     },
 };
+
+/// Why nothing is promised of an entry that is not judged.
+const UNJUDGED: &str = "the mix says that it is not judged";
 
 /// Claims that come by themselves.
 const OWN_CLAIMS: [&str; 4] = ["iat", "exp", "nbf", "jti"];
@@ -170,13 +173,19 @@ fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result
         check_allowed(key, policy)?;
     }
     let must = context.must(defect, &situation)?;
+    let group = Refusal::from(defect.group.unwrap_or(Group::Structure));
+    let must = match must {
+        _ if entry.judged => must,
+        Must::Unpromised(refusal, _) | Must::Refuse(refusal) => Must::Unpromised(refusal, UNJUDGED),
+        Must::AcceptInTime => Must::Unpromised(group, UNJUDGED),
+    };
     let unpromised = match must {
-        Must::Unpromised(_, why) => Some(why),
+        Must::Unpromised(_, why) if entry.judged => Some(why),
         _ => None,
     };
     if let Some(why) = unpromised.or_else(|| (defect.inapplicable)(&situation)) {
         return Err(Error::usage(format!("`{name}` does not apply: {why}"))
-            .hint("leave it out of the mix, or let `[policy]` promise what it breaks"));
+            .hint("leave it out of the mix, let `[policy]` promise what it breaks, or write `judged = false`: then both answers are right"));
     }
     if !entry.label().chars().all(|c| c.is_ascii_alphanumeric() || "-_.()=".contains(c)) {
         return Err(Error::usage(format!("`name` is `{}`", entry.label()))

@@ -237,11 +237,14 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         )?;
     }
     let generator = &summary.generator;
+    let minted = match summary.oauth {
+        Some(_) => String::new(),
+        None => format!(" {} tokens/s could be minted,", number(generator.tokens_minted_per_s)),
+    };
     writeln!(
         out,
-        "generator   {} us CPU an attempt, {} tokens/s could be minted, {} MiB resident",
+        "generator   {} us CPU an attempt,{minted} {} MiB resident",
         number(generator.cpu_us_per_attempt),
-        number(generator.tokens_minted_per_s),
         number(generator.rss_peak_open_bytes as f64 / 1_048_576.0)
     )
 }

@@ -202,9 +202,16 @@ pub struct Mix {
     /// The key these tokens are signed with; default: that of `[token]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// `false`: both answers are right, as for a token of which the policy promises nothing.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub judged: bool,
     /// What the results call it; default: the token's name. Two entries can't share one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Mix {

@@ -10,7 +10,7 @@ use super::{
     Kind,
     jwe::Envelope,
     mixed, press,
-    recipe::{Exp, Form, Recipe, Signer, Twist, span},
+    recipe::{Exp, Form, Kid, Recipe, Signer, Twist, span},
     template::{Names, Piece, decimal},
 };
 use crate::{
@@ -230,7 +230,10 @@ impl Press {
             }
             _ => {}
         }
-        out.extend_from_slice(&self.prefix);
+        match self.recipe.kid {
+            Kid::Unknown => self.append_header_of(id, out),
+            _ => out.extend_from_slice(&self.prefix),
+        }
         let text = out.len();
         append_base64(payload, out);
         if let Twist::PayloadText(change) = twist {
@@ -276,6 +279,20 @@ impl Press {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Appends the header whose `kid` names no key, with digits of the token's own.
+    fn append_header_of(&self, id: u64, out: &mut Vec<u8>) {
+        let mut header = self.header.clone();
+        let kid = press::UNKNOWN_KID.as_bytes();
+        if let Some(at) = header.windows(kid.len()).position(|window| window == kid) {
+            let mut digits = Vec::with_capacity(16);
+            hexadecimal(id, &mut digits);
+            let end = at + kid.len();
+            header[end - digits.len()..end].copy_from_slice(&digits);
+        }
+        append_base64(&header, out);
+        out.push(b'.');
     }
 
     fn signature(&self, message: &[u8]) -> Result<Vec<u8>> {

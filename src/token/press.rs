@@ -7,7 +7,6 @@ use super::{
     Kind,
     jwe::Envelope,
     mint::{Mould, Press, append_base64},
-    mixed,
     recipe::{Bearer, Exp, Form, Kid, Signer, Twist},
     template::{Names, Piece, compile_claims},
 };
@@ -15,6 +14,10 @@ use crate::{
     error::{Error, Result},
     key::SigningKey,
 };
+
+/// The `kid` that names no key, before each token gets digits of its own: a broker that remembers an unknown one has to
+/// be asked about others.
+pub(super) const UNKNOWN_KID: &str = "unknown-0000000000000000";
 
 /// Makes a kind ready.
 pub(super) fn press(kind: &Kind, mould: &Mould) -> Result<Press> {
@@ -75,7 +78,8 @@ fn header(
     header.insert("typ".into(), "JWT".into());
     let kid = match recipe.kid {
         Kid::Own => own.and_then(|key| key.kid.clone()),
-        Kid::Unknown => Some(format!("unknown-{:08x}", mixed(mould.seed, 0) as u32)),
+        // Each token has its own digits.
+        Kid::Unknown => Some(UNKNOWN_KID.to_owned()),
         Kid::Text(text) => Some(text.to_owned()),
         Kid::Long(length) => Some("k".repeat(length)),
         Kid::OfAnother => {
