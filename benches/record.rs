@@ -22,6 +22,7 @@ fn attempt(n: u64) -> Attempt {
         client: n,
         minted_for: 0,
         kind: (n % 4) as usize,
+        key: None,
         broker: 0,
         scheduled,
         started,

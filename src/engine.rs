@@ -101,7 +101,7 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     check_writable(&place)?;
     let environment = Environment::read(&limits);
     let issuer = Issuer::of(&plan, clock)?.map(Arc::new);
-    let mut happenings = Happenings::new(&plan.timeline, clock.now());
+    let mut happenings = Happenings::new(&plan.issuance.timeline, clock.now());
     if let Some(issuer) = &issuer {
         happenings.before_storm(issuer);
     }
@@ -200,7 +200,7 @@ fn wait_for_tokens(supply: &Supply, options: &mut Options) -> bool {
 
 /// Fetches what is wanted before the storm; `false` when the user wants it to end.
 fn fetch_ahead(fetcher: &Fetcher, plan: &Plan, options: &mut Options) -> bool {
-    if plan.fetching.as_ref().is_some_and(Fetching::has_prelude) {
+    if plan.issuance.fetching.as_ref().is_some_and(Fetching::has_prelude) {
         options.screen.minting(plan.attempts);
     }
     let screen = &mut options.screen;

@@ -1,4 +1,4 @@
-//! The built-in authorization server: OAuth 2.0 and OpenID Connect, as far as clients of a broker and the broker itself
+//! The built-in authorization server: OAuth 2.0 and `OpenID` Connect, as far as clients of a broker and the broker itself
 //! need them, with faults on demand.
 //!
 //! It runs in threads of this process, on listeners of its own: one for discovery, tokens, introspection and
@@ -93,7 +93,7 @@ impl Issuer {
     /// When it can't listen, a key can't be made, or its certificates can't be used.
     pub fn of(plan: &Plan, clock: Clock) -> Result<Option<Self>> {
         let start = |authority| Self::start(authority, plan, clock);
-        plan.authority.as_ref().map(start).transpose()
+        plan.issuance.authority.as_ref().map(start).transpose()
     }
 
     fn start(authority: &Authority, plan: &Plan, clock: Clock) -> Result<Self> {

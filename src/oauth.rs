@@ -116,7 +116,7 @@ impl Fetcher {
     /// When the server is not to be found, or says that it is another one.
     pub fn of(plan: &Arc<Plan>, clock: Clock, issuer: Option<&Issuer>) -> Result<Option<Self>> {
         let start = |fetching| Self::start(fetching, plan, clock, issuer);
-        plan.fetching.as_ref().map(start).transpose()
+        plan.issuance.fetching.as_ref().map(start).transpose()
     }
 
     fn start(
@@ -189,7 +189,9 @@ impl Fetcher {
     /// many are there; `false` when `stop` was set meanwhile.
     pub fn prelude(&self, stop: &AtomicBool, mut progress: impl FnMut(u64)) -> bool {
         let plan = &self.inner.plan;
-        let (Some(runtime), Some(fetching)) = (&self.runtime, &plan.fetching) else { return true };
+        let (Some(runtime), Some(fetching)) = (&self.runtime, &plan.issuance.fetching) else {
+            return true;
+        };
         if !fetching.has_prelude() {
             return true;
         }
@@ -237,7 +239,7 @@ impl Inner {
     }
 
     fn fetching(&self) -> Option<&Fetching> {
-        self.plan.fetching.as_ref()
+        self.plan.issuance.fetching.as_ref()
     }
 
     /// What a client does before the storm.

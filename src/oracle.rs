@@ -110,6 +110,7 @@ impl Oracle {
     }
 
     /// The same verifier with other keys; those that can't be used are passed over.
+    #[must_use]
     pub fn rekeyed<'a>(
         &self,
         keys: impl IntoIterator<Item = (Algorithm, Option<String>, &'a VerifyingKey)>,

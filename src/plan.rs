@@ -8,6 +8,7 @@ pub mod cells;
 mod checks;
 mod examine;
 pub mod fetching;
+pub mod issuance;
 pub mod kinds;
 pub mod schedule;
 pub mod strict;
@@ -21,15 +22,13 @@ use std::{
 };
 
 use self::{
-    authority::Authority,
     broker::Broker,
     budget::Budget,
     cells::{Ask, Cells},
-    fetching::Fetching,
+    issuance::Issuance,
     kinds::Context,
     schedule::{Rates, Schedule},
     threshold::Threshold,
-    timeline::Timeline,
 };
 use crate::{
     error::{Error, Result},
@@ -38,8 +37,8 @@ use crate::{
     oracle::{Expected, Oracle},
     policy::{self, Policy},
     scenario::{
-        Arrivals, Jwks, Load, LoadMode, Loaded, OnAnonymous, Protocol, Scenario, Stage, TokenIn,
-        ValidityRule,
+        Algorithm, Arrivals, Jwks, Load, LoadMode, Loaded, OnAnonymous, Protocol, Scenario, Stage,
+        TokenIn, ValidityRule,
     },
     tls::Tls,
     token::{Kind, fraction, mint::Mould, template::Names},
@@ -89,14 +88,8 @@ pub struct Plan {
     pub reuse: u64,
     /// Whether all go by the names of the client whose token they bring.
     pub shares_names: bool,
-    /// The run's own authorization server, where there is one.
-    pub authority: Option<Authority>,
-    /// What happens to it meanwhile.
-    pub timeline: Timeline,
-    /// How clients fetch their tokens, where they do.
-    pub fetching: Option<Fetching>,
-    /// How embedded brokers take their keys from a key set, where they do.
-    pub jwks: Option<Jwks>,
+    /// Who issues tokens and keys, where that is not the run itself.
+    pub issuance: Issuance,
     /// Tokens kept ready ahead of their use, where the scenario says so.
     pub ahead: Option<u64>,
     /// How TLS is spoken, where a broker is behind it.
@@ -174,21 +167,14 @@ impl Plan {
         let brokers = broker::resolve(&scenario.target, &mut warnings)?;
         let tls = broker::tls(&scenario.target, &brokers, base, &mut warnings)?;
         let embedded = brokers.iter().any(Broker::is_embedded);
-        let jwks = jwks(&scenario, embedded, &mut warnings)?;
-        let default = if embedded && jwks.is_none() { "rmqtt" } else { "strict" };
-        let profile = scenario.target.profile.as_deref().unwrap_or(default);
+        let jwks = issuance::jwks(&scenario, embedded, &mut warnings)?;
         let mut algorithms: Vec<_> = keys.iter().map(|key| key.algorithm).collect();
         algorithms.sort_unstable();
         algorithms.dedup();
-        let mut policy = Policy::resolve(profile, base, &scenario.policy, algorithms.clone())?;
-        if let Some(jwks) = &jwks {
-            keys_within(&mut policy, jwks);
-        }
+        let policy = policy_of(&scenario, base, embedded, jwks.as_ref(), algorithms.clone())?;
         checks::check_delay(&scenario.load, &policy)?;
         let names = Names::compile(&scenario.identity)?;
-        let authority = Authority::resolve(&scenario, &keys, &names, base)?;
-        let timeline = timeline(&scenario, authority.as_ref(), &keys)?;
-        let fetching = Fetching::resolve(&scenario, authority.as_ref(), &keys, &names, base)?;
+        let issuance = Issuance::resolve(&scenario, jwks, &keys, &names, base)?;
         let expected = strict::expected(&policy, &scenario.token.claims);
         let (strict, strictly) = strict::strict(&scenario, &names, algorithms)?;
         let context = Context {
@@ -197,9 +183,7 @@ impl Plan {
             expected: &expected,
             strict: &strictly,
             keys: &keys,
-            signs: authority.as_ref().map(|authority| authority.published[0]),
-            timeline: &timeline,
-            is_fetched: fetching.is_some(),
+            issuance: &issuance,
         };
         let (kinds, cells) = kinds_of(context, &strict, ask, &mut warnings)?;
         kinds::check_claims(&scenario, &policy, &names, embedded)?;
@@ -218,10 +202,9 @@ impl Plan {
         let thresholds = thresholds(scenario, &kinds, &brokers)?;
         let derived = kinds::derived(&kinds, &keys)?;
         if embedded {
-            let keys = if jwks.is_some() { 2 } else { keys.len() };
-            checks::warn_of_plugin(&policy, keys, &mut warnings);
+            checks::warn_of_plugin(&policy, issuance.known_keys(keys.len()), &mut warnings);
         }
-        checks::warn_of_generated(scenario, &brokers, &mut warnings);
+        checks::warn_of_generated(scenario, &brokers, &issuance.published(), &mut warnings);
         // What is written in `[policy]`, by its keys.
         let overridden = toml::Table::try_from(&loaded.scenario.policy)
             .map(|policy| policy.keys().cloned().collect())
@@ -262,10 +245,7 @@ impl Plan {
             expected,
             cells,
             examiner,
-            authority,
-            timeline,
-            fetching,
-            jwks,
+            issuance,
             brokers,
             model,
             attempts,
@@ -363,17 +343,17 @@ impl Plan {
         if self.mould.kinds[kind].later.is_empty() {
             return 0;
         }
-        self.timeline.turn_at(Duration::from_nanos(offset.max(0) as u64))
+        self.issuance.timeline.turn_at(Duration::from_nanos(offset.max(0) as u64))
     }
 
     /// Whether the tokens of a kind are fetched.
     pub fn is_fetched(&self, kind: usize) -> bool {
-        self.fetching.is_some() && self.mould.kinds[kind].defect.name == "fresh"
+        self.issuance.fetching.is_some() && self.mould.kinds[kind].defect.name == "fresh"
     }
 
     /// Whether it is known which keys the brokers can know.
     pub fn watches_keys(&self) -> bool {
-        self.authority.is_some()
+        self.issuance.authority.is_some()
     }
 
     /// Whether a run that the generator limited counts as not measured.
@@ -384,7 +364,7 @@ impl Plan {
     /// What an embedded broker can't be told of this policy.
     pub fn plugin_warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        let keys = if self.jwks.is_some() { 2 } else { self.mould.keys.len() };
+        let keys = self.issuance.known_keys(self.mould.keys.len());
         checks::warn_of_plugin(&self.policy, keys, &mut warnings);
         warnings
     }
@@ -420,56 +400,21 @@ fn kinds_of(
     }
 }
 
-/// How embedded brokers take their keys from a key set, where they do.
-fn jwks(scenario: &Scenario, embedded: bool, warnings: &mut Vec<String>) -> Result<Option<Jwks>> {
-    let jwks = scenario.target.jwks.clone().or(scenario.issuer.as_ref().map(|_| Jwks::default()));
-    if !embedded {
-        if scenario.target.jwks.is_some() {
-            warnings.push("`[target.jwks]` is for embedded brokers, and there is none here".into());
-        }
-        return Ok(None);
-    }
-    let Some(jwks) = jwks else { return Ok(None) };
-    if jwks.url.is_none() && scenario.issuer.is_none() {
-        return Err(Error::usage("`target.jwks.url` is missing: where is the key set?")
-            .hint("write `url = \"https://...\"`, or bring an issuer along: `[issuer]`"));
-    }
-    Ok(Some(jwks))
-}
-
-/// What an embedded broker promises of keys that come and go follows from how it fetches them; a second for the fetch.
-fn keys_within(policy: &mut Policy, jwks: &Jwks) {
-    let fetch = Duration::from_secs(1);
-    let least = if jwks.refetch { jwks.min_interval } else { jwks.cache.max(jwks.min_interval) };
-    policy.new_key_within = policy.new_key_within.or(Some(least + fetch));
-    policy.old_key_within =
-        policy.old_key_within.or(Some(jwks.cache.max(jwks.min_interval) + fetch));
-}
-
-/// What happens to the issuer meanwhile.
-fn timeline(
+/// What the brokers promise: by the profile that is named, or that suits them.
+fn policy_of(
     scenario: &Scenario,
-    authority: Option<&Authority>,
-    keys: &[SigningKey],
-) -> Result<Timeline> {
-    match authority {
-        Some(authority) => {
-            let expires = |moment: &timeline::Moment| {
-                moment.action == timeline::Action::Away(crate::scenario::Outage::ExpiredCertificate)
-            };
-            let line = Timeline::resolve(&scenario.events, keys, &authority.published)?;
-            if line.moments.iter().any(expires) && !authority.can_expire() {
-                return Err(Error::usage("an event lets a certificate expire, but the issuer has none that has expired")
-                    .hint("write `[issuer.tls]` with `generate = true`, or with `expired_cert` and `expired_key`"));
-            }
-            Ok(line)
-        }
-        None if scenario.events.is_empty() => Ok(Timeline::default()),
-        None => Err(Error::usage(
-            "`[[events]]` are of the run's own issuer, and there is no `[issuer]`",
-        )
-        .hint("write `[issuer]`, or leave the events out")),
+    base: &Path,
+    embedded: bool,
+    jwks: Option<&Jwks>,
+    algorithms: Vec<Algorithm>,
+) -> Result<Policy> {
+    let default = if embedded && jwks.is_none() { "rmqtt" } else { "strict" };
+    let profile = scenario.target.profile.as_deref().unwrap_or(default);
+    let mut policy = Policy::resolve(profile, base, &scenario.policy, algorithms)?;
+    if let Some(jwks) = jwks {
+        issuance::keys_within(&mut policy, jwks);
     }
+    Ok(policy)
 }
 
 /// Parses `[thresholds]`.

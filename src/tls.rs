@@ -254,16 +254,13 @@ impl Tls {
 /// When there is none of them.
 pub fn client_of(authorities: Option<&[u8]>) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    match authorities {
-        Some(text) => {
-            for authority in all_of::<CertificateDer<'_>>(text, "ca", "a certificate")? {
-                roots.add(authority).map_err(|error| unusable(&error))?;
-            }
+    if let Some(text) = authorities {
+        for authority in all_of::<CertificateDer<'_>>(text, "ca", "a certificate")? {
+            roots.add(authority).map_err(|error| unusable(&error))?;
         }
-        None => {
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
-        }
+    } else {
+        let found = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(found.certs);
     }
     let config = ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_safe_default_protocol_versions()

@@ -3,7 +3,7 @@
 
 NAMES+=(rabbitmq)
 
-ABOUT[rabbitmq]="RabbitMQ (MQTT 3.1.1) that checks tokens; kid hs256, rs256 or es256, without one it takes rs256"
+ABOUT[rabbitmq]="RabbitMQ (MQTT 3.1.1) that checks tokens; kid hs256, rs256 or es256, without one rs256; or JWKS_URL"
 NEEDS[rabbitmq]="rabbitmq-server:rabbitmq-server epmd:erlang-base openssl:openssl"
 PORTS[rabbitmq]="EPMD=925 DISTRIBUTION=924 MQTT=923"
 
@@ -21,6 +21,7 @@ start_rabbitmq() {
     ((EUID)) || as=(setpriv --reuid rabbitmq --regid rabbitmq --clear-groups)
     home=$(rabbitmq_home "$1" "${as[@]}")
     rabbitmq_files "$home"
+    echo "${JWKS_URL:-}" >"$1/jwks_url"
     cd "$home" || exit
 
     # A port mapper of our own, started first: RabbitMQ would start one that stays for ever.
@@ -71,9 +72,28 @@ rabbitmq_files() {
     secret=$(base64 -w0 "$TOKEN_KEYS/hs256.secret" | tr '+/' '-_' | tr -d '=')
     cp "$TOKEN_KEYS/rs256.pub.pem" "$TOKEN_KEYS/es256.pub.pem" "$1/"
     render rabbitmq.conf "MQTT=$(port rabbitmq MQTT)" >"$1/rabbitmq.conf"
-    render rabbitmq-advanced.config "HOME=$1" "SECRET=$secret" >"$1/advanced.config"
+    if [[ -n ${JWKS_URL:-} ]]; then
+        [[ -z ${JWKS_CA:-} ]] || cp "$JWKS_CA" "$1/jwks-ca.pem"
+        render rabbitmq-jwks.config "URL=$JWKS_URL" "TRUST=$(rabbitmq_trust "$1")" >"$1/advanced.config"
+    else
+        render rabbitmq-advanced.config "HOME=$1" "SECRET=$secret" >"$1/advanced.config"
+    fi
     echo '[rabbitmq_mqtt,rabbitmq_auth_backend_oauth2].' >"$1/enabled_plugins"
     ((EUID)) || chown -R rabbitmq:rabbitmq "$1"
+}
+
+# How the server of the key set is checked; nothing for plain HTTP.
+rabbitmq_trust() {
+    [[ -n ${JWKS_CA:-} ]] || return 0
+    echo "{peer_verification, verify_peer}, {cacertfile, \"$1/jwks-ca.pem\"}, {hostname_verification, wildcard},"
+}
+
+# One that runs with other keys is not the one that was asked for.
+reuse_rabbitmq() {
+    local before now=${JWKS_URL:-}
+    before=$(cat "$1/jwks_url" 2>/dev/null || true)
+    [[ $now == "$before" ]] ||
+        die "rabbitmq runs with JWKS_URL=\"$before\", not \"$now\": stop it before you start it anew"
 }
 
 rabbitmq_environment() {

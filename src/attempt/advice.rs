@@ -2,6 +2,10 @@
 
 /// The line for an outcome and its code, by their names in files.
 pub fn advice(outcome: &str, code: &str) -> Option<&'static str> {
+    if outcome == "token_failed" { of_token(code) } else { of_broker(outcome, code) }
+}
+
+fn of_broker(outcome: &str, code: &str) -> Option<&'static str> {
     Some(match (outcome, code) {
         ("tcp_failed", "dns") => {
             "the broker's name has no address: check its spelling, and the resolver (`getent hosts NAME`)"
@@ -11,24 +15,6 @@ pub fn advice(outcome: &str, code: &str) -> Option<&'static str> {
         }
         ("tcp_failed", "ENETUNREACH" | "EHOSTUNREACH" | "EAFNOSUPPORT" | "EADDRNOTAVAIL") => {
             "this host has no route there; for an IPv6 address: it has no IPv6. Use an address of the family that it has"
-        }
-        ("token_failed", "401") => {
-            "the authorization server does not know the client or its secret: check `oauth.client_id` and `oauth.client_secret`"
-        }
-        ("token_failed", "400") => {
-            "the authorization server refuses the grant; summary.json `oauth.errors` has its word for it"
-        }
-        ("token_failed", "429" | "503") => {
-            "the authorization server has enough: `oauth.rate` asks less often, `oauth.retries` again later"
-        }
-        ("token_failed", "connect") => {
-            "nothing listens at the token endpoint, or its certificate is not trusted: `oauth.ca` is the authority"
-        }
-        ("token_failed", "no_json") => {
-            "the token endpoint answers 200 with something else than a token: is it the right URL, and no login page?"
-        }
-        ("token_failed", "no_token") => {
-            "the answer has no ID token: ask for `scope = \"openid\"`, by a grant that gives one"
         }
         ("tls_failed", "not_tls") => {
             "what answers speaks no TLS: is this the port of plain MQTT? Then write `mqtt://` or `ws://`"
@@ -115,6 +101,31 @@ pub fn advice(outcome: &str, code: &str) -> Option<&'static str> {
         }
         ("local_error", "no_descriptor" | "EMFILE" | "ENFILE") => {
             "out of descriptors: `tokenstorm doctor` says how many there are and how to get more"
+        }
+        _ => return None,
+    })
+}
+
+/// The line for a token that was not given.
+fn of_token(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "401" => {
+            "the authorization server does not know the client or its secret: check `oauth.client_id` and `oauth.client_secret`"
+        }
+        "400" => {
+            "the authorization server refuses the grant; summary.json `oauth.errors` has its word for it"
+        }
+        "429" | "503" => {
+            "the authorization server has enough: `oauth.rate` asks less often, `oauth.retries` again later"
+        }
+        "connect" => {
+            "nothing listens at the token endpoint, or its certificate is not trusted: `oauth.ca` is the authority"
+        }
+        "no_json" => {
+            "the token endpoint answers 200 with something else than a token: is it the right URL, and no login page?"
+        }
+        "no_token" => {
+            "the answer has no ID token: ask for `scope = \"openid\"`, by a grant that gives one"
         }
         _ => return None,
     })

@@ -29,7 +29,7 @@ pub(super) fn issuer(arguments: &cli::Issuer) -> Result<Exit> {
     settings.listen = arguments.listen.unwrap_or(settings.listen);
     settings.jwks_listen = arguments.jwks_listen.unwrap_or(settings.jwks_listen);
     let plan = Plan::new(&loaded, &Limits::read())?;
-    let authority = plan.authority.as_ref();
+    let authority = plan.issuance.authority.as_ref();
     if authority.is_some_and(|own| own.client_secret.is_none() && own.client_key.is_none()) {
         anstream::eprintln!(
             "warning: there is no `issuer.client_secret` and no `issuer.client_key`: nobody will get a token"
@@ -40,7 +40,7 @@ pub(super) fn issuer(arguments: &cli::Issuer) -> Result<Exit> {
     let Some(issuer) = Issuer::of(&plan, clock)? else { return Ok(Exit::Fine) };
     let start = clock.now();
     issuer.storm_starts(start);
-    let mut happenings = Happenings::new(&plan.timeline, start);
+    let mut happenings = Happenings::new(&plan.issuance.timeline, start);
     happenings.before_storm(&issuer);
     if let Some(pem) = issuer.authority_pem() {
         anstream::eprintln!("its certificates are signed by\n{pem}");

@@ -264,7 +264,7 @@ fn verifier(
 
 /// Where it takes its keys from, where that is a key set.
 fn source(plan: &Plan, issuer: Option<&Issuer>) -> Result<Option<JwksSource>> {
-    let Some(jwks) = &plan.jwks else { return Ok(None) };
+    let Some(jwks) = &plan.issuance.jwks else { return Ok(None) };
     let url = jwks.url.as_deref().or(issuer.map(Issuer::jwks_url)).ok_or_else(|| {
         Error::usage("`target.jwks.url` is missing, and the run's own issuer does not run here")
             .hint("`tokenstorm issuer SCENARIO --jwks-listen ADDRESS` runs it; its key set is at `/jwks`")

@@ -81,7 +81,7 @@ impl Press {
         self.timed(claims, now, id)
     }
 
-    /// The claims of an ID token (OpenID Connect Core 1.0, 2).
+    /// The claims of an ID token (`OpenID` Connect Core 1.0, 2).
     pub(super) fn identity(&self, subject: &Subject, now: i64, id: &str) -> Map<String, Value> {
         let sub = subject.username.as_ref().unwrap_or(&subject.client_id);
         let mut claims = Map::new();

@@ -81,7 +81,7 @@ impl Drop for Unanswered {
     }
 }
 
-/// OpenID Connect Discovery 1.0, 3; RFC 8414, 2.
+/// `OpenID` Connect Discovery 1.0, 3; RFC 8414, 2.
 async fn discovery(State(shared): Own) -> Json<Value> {
     let url = &shared.url;
     let algorithms = shared.keys.read().unwrap_or_else(PoisonError::into_inner).algorithms();

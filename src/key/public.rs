@@ -125,7 +125,7 @@ pub fn pem_of_jwk(jwk: &Value) -> Option<String> {
                 Some(ASN1Block::Integer(0, BigInt::from_bytes_be(Sign::Plus, &member(name)?)))
             };
             let pkcs1 = ASN1Block::Sequence(0, vec![number("n")?, number("e")?]);
-            let rsa = named(oid!(1, 2, 840, 113549, 1, 1, 1));
+            let rsa = named(oid!(1, 2, 840, 113_549, 1, 1, 1));
             key(vec![rsa, ASN1Block::Null(0)], to_der(&pkcs1).ok()?)
         }
         _ => return None,

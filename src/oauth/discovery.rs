@@ -1,4 +1,4 @@
-//! Where the endpoints of a server are: OpenID Connect Discovery 1.0, then RFC 8414.
+//! Where the endpoints of a server are: `OpenID` Connect Discovery 1.0, then RFC 8414.
 
 use serde::Deserialize;
 use url::Url;

@@ -194,7 +194,7 @@ impl Inner {
             Grant::RefreshToken => {
                 let known = self.refresh.lock().unwrap_or_else(PoisonError::into_inner).remove(&n);
                 let token = known.or_else(|| fetching.refresh_token.clone());
-                let token = token.ok_or_else(|| Failed::Request(Broken("no_refresh_token")))?;
+                let token = token.ok_or(Failed::Request(Broken("no_refresh_token")))?;
                 let token = RefreshToken::new(token);
                 let request = client.exchange_refresh_token(&token);
                 with_parameters!(request, parameters).request_async(way).await
@@ -217,9 +217,10 @@ impl Inner {
                 answer.map_err(|failed| by_device(&failed))
             }
             Grant::TokenExchange => {
-                let subject = match &fetching.subject_token {
-                    Some(token) => token.clone(),
-                    None => {
+                let subject = if let Some(token) = &fetching.subject_token {
+                    token.clone()
+                } else {
+                    {
                         let request = client.exchange_client_credentials();
                         let answer =
                             with_parameters!(request, parameters).request_async(way).await?;

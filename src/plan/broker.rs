@@ -251,6 +251,7 @@ mod tests {
             authorized,
             resolve: crate::scenario::Resolve::Once,
             tls: None,
+            jwks: None,
         }
     }
 

@@ -122,9 +122,13 @@ pub(super) fn warn_of_plugin(policy: &Policy, keys: usize, warnings: &mut Vec<St
 pub(super) fn warn_of_generated(
     scenario: &Scenario,
     brokers: &[Broker],
+    published: &[usize],
     warnings: &mut Vec<String>,
 ) {
-    let made = scenario.keys.iter().find(|(_, key)| key.generate);
+    // The run's own issuer tells everybody.
+    let is_told = |index: &usize| published.contains(index);
+    let mut keys = scenario.keys.iter().enumerate();
+    let made = keys.find(|(index, (_, key))| key.generate && !is_told(index)).map(|(_, key)| key);
     let foreign = brokers.iter().find(|broker| !broker.is_embedded());
     if let (Some((name, _)), Some(broker)) = (made, foreign) {
         warnings.push(format!(

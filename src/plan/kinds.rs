@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{strict, timeline::Timeline};
+use super::{issuance::Issuance, strict};
 use crate::{
     error::{Error, Result, suggestion},
     key::SigningKey,
@@ -36,12 +36,8 @@ pub struct Context<'a> {
     pub strict: &'a Expected,
     /// The keys of the scenario.
     pub keys: &'a [SigningKey],
-    /// The key that the issuer signs with at the start, where there is one.
-    pub signs: Option<usize>,
-    /// What happens to the issuer.
-    pub timeline: &'a Timeline,
-    /// Whether good tokens are fetched.
-    pub is_fetched: bool,
+    /// Who else issues tokens and keys.
+    pub issuance: &'a Issuance,
 }
 
 impl Context<'_> {
@@ -73,7 +69,7 @@ impl Context<'_> {
     /// # Errors
     /// When that is not said, or there is no such key.
     pub fn key_of(&self, entry: &Mix) -> Result<usize> {
-        match self.signs {
+        match self.issuance.signs() {
             Some(key) if entry.key.is_none() && self.scenario.token.key.is_none() => Ok(key),
             _ => key_of(entry, self.scenario, self.keys),
         }
@@ -154,8 +150,9 @@ fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result
         }
         (by, default) => by.or(default).unwrap_or_default(),
     };
-    let is_fetched = context.is_fetched && defect.name == "fresh";
-    if context.is_fetched && !is_fetched && defect.needs_key() {
+    let fetches = context.issuance.fetching.is_some();
+    let is_fetched = fetches && defect.name == "fresh";
+    if fetches && !is_fetched && defect.needs_key() {
         return Err(Error::usage(format!(
             "`{name}` needs the signing key, but `token.source` is `oauth`"
         ))
@@ -166,8 +163,8 @@ fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result
     let is_signed = defect.needs_key() && !is_fetched;
     let key = if is_signed { Some(context.key_of(entry)?) } else { None };
     // Only tokens of no key in particular follow a rotation.
-    let follows = entry.key.is_none() && key.is_some() && key == context.signs;
-    let later = if follows { context.timeline.later_signers() } else { Vec::new() };
+    let follows = entry.key.is_none() && key.is_some() && key == context.issuance.signs();
+    let later = if follows { context.issuance.timeline.later_signers() } else { Vec::new() };
     let situation = context.situation(key, scenario.target.protocol);
     if let Some(key) = key.map(|index| &keys[index]) {
         check_allowed(key, policy)?;

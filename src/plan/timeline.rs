@@ -126,16 +126,13 @@ impl Timeline {
             Deed::Restore => {
                 let key =
                     event.key.as_deref().map(|name| key_named(name, "key", keys)).transpose()?;
-                match key {
-                    Some(key) => {
-                        let detail = format!("key `{}` is published again", named(key));
-                        self.push(at, Action::Publish(key), Deed::Restore, detail);
-                    }
-                    None => {
-                        self.push(at, Action::Back, Deed::Restore, "the key set is back".into());
-                        let detail = "tokens take as long as ever".into();
-                        self.push(at, Action::Slow(Duration::ZERO), Deed::Restore, detail);
-                    }
+                if let Some(key) = key {
+                    let detail = format!("key `{}` is published again", named(key));
+                    self.push(at, Action::Publish(key), Deed::Restore, detail);
+                } else {
+                    self.push(at, Action::Back, Deed::Restore, "the key set is back".into());
+                    let detail = "tokens take as long as ever".into();
+                    self.push(at, Action::Slow(Duration::ZERO), Deed::Restore, detail);
                 }
             }
         }
@@ -259,9 +256,10 @@ mod tests {
             key("c")
         );
         let scenario = parse(&text, &Overrides::default()).unwrap();
-        let load = |(name, key)| SigningKey::load(name, key, std::path::Path::new("."));
-        let keys: Vec<_> =
-            scenario.keys.iter().map(load).collect::<Result<Vec<SigningKey>>>().unwrap();
+        let load = |(name, key): (&String, &crate::scenario::Key)| {
+            SigningKey::load(name, key, std::path::Path::new("."))
+        };
+        let keys: Vec<_> = scenario.keys.iter().map(load).collect::<Result<_>>().unwrap();
         Timeline::resolve(&scenario.events, &keys, &[0])
     }
 

@@ -21,7 +21,8 @@ use crate::{
 /// had not come about by the end.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Jwks {
-    /// From the publication of a new key to when all its tokens were accepted; the longest of several.
+    /// From the publication of a new key, or its first use where that came later, to when all its tokens were accepted;
+    /// the longest of several.
     pub time_to_accept_new_key_us: Option<Percentile>,
     /// From the removal of an old key to when all its tokens were refused; the longest of several.
     pub time_to_refuse_old_key_us: Option<Percentile>,
@@ -56,7 +57,7 @@ pub struct Change {
     pub to: String,
     /// The order of its steps.
     pub order: String,
-    /// From the publication of the new key to when all its tokens were accepted.
+    /// From the publication of the new key, or its first use, to when all its tokens were accepted.
     pub accept_us: Option<Percentile>,
     /// By how much that may be less: the time since the token before.
     pub accept_uncertainty_us: Option<f64>,
@@ -197,7 +198,7 @@ impl Teller<'_> {
     }
 
     fn rotations(&self) -> Vec<Change> {
-        let changes = &self.seen.plan.timeline.rotations;
+        let changes = &self.seen.plan.issuance.timeline.rotations;
         let change = |(index, rotation): (usize, &Rotation)| {
             let ended = changes.get(index + 1).and_then(|next| self.begun(next.to));
             self.rotation(*rotation, ended.unwrap_or(self.seen.end))
@@ -216,7 +217,7 @@ impl Teller<'_> {
         let (new, old) = (self.lives[rotation.to], self.lives[rotation.from]);
         let until = new.removed.unwrap_or(self.seen.end);
         let accepted = |broker: Option<u16>| {
-            let since = new.published?;
+            let since = self.presented_since(rotation.to)?;
             self.turned(rotation.to, true, broker, (since, until)).map(|turned| (turned, since))
         };
         let refused = old.removed.and_then(|since| {
@@ -266,6 +267,17 @@ impl Teller<'_> {
                 .filter(|_| plan.brokers.len() > 1)
                 .map(|(last, first)| microseconds((last - first) as f64)),
         }
+    }
+
+    /// When a new key could first be accepted: when it was published, or, where it signed nothing before, when it signed.
+    fn presented_since(&self, key: usize) -> Option<u64> {
+        let life = self.lives[key];
+        let published = life.published?;
+        let signs = life.signs.filter(|signs| *signs > published).unwrap_or(published);
+        let is_early = |answer: &KeyAnswer| {
+            answer.key.map(usize::from) == Some(key) && (published..signs).contains(&answer.sent)
+        };
+        Some(if self.answers.iter().any(is_early) { published } else { signs })
     }
 
     /// When all tokens of a key were accepted (or refused), after `since`; nothing where none was sent.
@@ -371,7 +383,7 @@ fn lives(seen: &Seen<'_>) -> Vec<Life> {
     let always = Some(0);
     let none = Life { published: None, signs: None, removed: None };
     let mut lives = vec![none; seen.plan.mould.keys.len()];
-    let published = seen.plan.authority.as_ref().map(|authority| &authority.published);
+    let published = seen.plan.issuance.authority.as_ref().map(|authority| &authority.published);
     for (turn, key) in published.into_iter().flatten().enumerate() {
         lives[*key].published = always;
         if turn == 0 {

@@ -188,6 +188,7 @@ mod tests {
             let attempt = Attempt {
                 client: 0,
                 kind: 0,
+                key: None,
                 broker: 0,
                 minted_for: 0,
                 scheduled: started,

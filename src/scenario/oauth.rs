@@ -183,6 +183,6 @@ pub enum Send {
     /// The access token (RFC 6749, 1.4).
     #[default]
     AccessToken,
-    /// The ID token (OpenID Connect Core 1.0, 2).
+    /// The ID token (`OpenID` Connect Core 1.0, 2).
     IdToken,
 }

@@ -1,0 +1,123 @@
+//! Who issues tokens and keys where that is not the run itself: its authorization server, what happens to that, how clients
+//! fetch from one, and how embedded brokers take their keys from a key set.
+
+use std::{path::Path, time::Duration};
+
+use super::{
+    authority::Authority,
+    fetching::Fetching,
+    timeline::{Action, Moment, Timeline},
+};
+use crate::{
+    error::{Error, Result},
+    key::SigningKey,
+    policy::Policy,
+    scenario::{Jwks, Outage, Scenario},
+    token::template::Names,
+};
+
+/// Who issues tokens and keys.
+#[derive(Debug)]
+pub struct Issuance {
+    /// The run's own authorization server, where there is one.
+    pub authority: Option<Authority>,
+    /// What happens to it meanwhile.
+    pub timeline: Timeline,
+    /// How clients fetch their tokens, where they do.
+    pub fetching: Option<Fetching>,
+    /// How embedded brokers take their keys from a key set, where they do.
+    pub jwks: Option<Jwks>,
+}
+
+impl Issuance {
+    /// Resolves `[issuer]`, `[[events]]` and `[oauth]`; relative paths start at `base`.
+    ///
+    /// # Errors
+    /// When one of them can't be as it is written.
+    pub fn resolve(
+        scenario: &Scenario,
+        jwks: Option<Jwks>,
+        keys: &[SigningKey],
+        names: &Names,
+        base: &Path,
+    ) -> Result<Self> {
+        let authority = Authority::resolve(scenario, keys, names, base)?;
+        let timeline = timeline(scenario, authority.as_ref(), keys)?;
+        let fetching = Fetching::resolve(scenario, authority.as_ref(), keys, names, base)?;
+        Ok(Self { authority, timeline, fetching, jwks })
+    }
+
+    /// The key that the issuer signs with at the start, where there is one.
+    pub fn signs(&self) -> Option<usize> {
+        self.authority.as_ref().map(|authority| authority.published[0])
+    }
+
+    /// Keys that brokers can find in the issuer's key set at some time.
+    pub fn published(&self) -> Vec<usize> {
+        let first = self.authority.iter().flat_map(|authority| authority.published.iter().copied());
+        first.chain(self.timeline.published_later()).collect()
+    }
+
+    /// How many keys an embedded broker verifies with, of so many there are: one with a key set may come to know several.
+    pub fn known_keys(&self, keys: usize) -> usize {
+        if self.jwks.is_some() { keys.max(2) } else { keys }
+    }
+}
+
+/// How embedded brokers take their keys from a key set, where they do.
+///
+/// # Errors
+/// When nobody says where that is.
+pub(super) fn jwks(
+    scenario: &Scenario,
+    embedded: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Jwks>> {
+    let jwks = scenario.target.jwks.clone().or(scenario.issuer.as_ref().map(|_| Jwks::default()));
+    if !embedded {
+        if scenario.target.jwks.is_some() {
+            warnings.push("`[target.jwks]` is for embedded brokers, and there is none here".into());
+        }
+        return Ok(None);
+    }
+    let Some(jwks) = jwks else { return Ok(None) };
+    if jwks.url.is_none() && scenario.issuer.is_none() {
+        return Err(Error::usage("`target.jwks.url` is missing: where is the key set?")
+            .hint("write `url = \"https://...\"`, or bring an issuer along: `[issuer]`"));
+    }
+    Ok(Some(jwks))
+}
+
+/// What an embedded broker promises of keys that come and go follows from how it fetches them; a second for the fetch.
+pub(super) fn keys_within(policy: &mut Policy, jwks: &Jwks) {
+    let fetch = Duration::from_secs(1);
+    let least = if jwks.refetch { jwks.min_interval } else { jwks.cache.max(jwks.min_interval) };
+    policy.new_key_within = policy.new_key_within.or(Some(least + fetch));
+    policy.old_key_within =
+        policy.old_key_within.or(Some(jwks.cache.max(jwks.min_interval) + fetch));
+}
+
+/// What happens to the issuer meanwhile.
+fn timeline(
+    scenario: &Scenario,
+    authority: Option<&Authority>,
+    keys: &[SigningKey],
+) -> Result<Timeline> {
+    match authority {
+        Some(authority) => {
+            let expires =
+                |moment: &Moment| moment.action == Action::Away(Outage::ExpiredCertificate);
+            let line = Timeline::resolve(&scenario.events, keys, &authority.published)?;
+            if line.moments.iter().any(expires) && !authority.can_expire() {
+                return Err(Error::usage("an event lets a certificate expire, but the issuer has none that has expired")
+                    .hint("write `[issuer.tls]` with `generate = true`, or with `expired_cert` and `expired_key`"));
+            }
+            Ok(line)
+        }
+        None if scenario.events.is_empty() => Ok(Timeline::default()),
+        None => Err(Error::usage(
+            "`[[events]]` are of the run's own issuer, and there is no `[issuer]`",
+        )
+        .hint("write `[issuer]`, or leave the events out")),
+    }
+}
