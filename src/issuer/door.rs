@@ -70,6 +70,8 @@ impl Listening {
         loop {
             let how = *door.borrow_and_update();
             if how == Door::Closed {
+                // As long as it is there, the kernel takes connections for it.
+                first = None;
                 if door.changed().await.is_err() {
                     return;
                 }

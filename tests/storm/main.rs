@@ -13,6 +13,9 @@ mod layered;
 mod layers;
 mod load;
 mod matrix;
+mod oauth;
+#[cfg(feature = "embedded")]
+mod rotation;
 mod run;
 mod server;
 mod sessions;

@@ -90,6 +90,26 @@ impl Storm {
         self.ended(self.command().args(arguments).output().unwrap())
     }
 
+    /// Runs it once more, into another folder.
+    pub(crate) fn run_again(&self, arguments: &[&str]) -> Ended {
+        let out = self.folder.path().join("again");
+        let mut command = program();
+        command.arg("run").arg(self.scenario()).arg("--out").arg(&out);
+        command.args(["--progress", "none"]).args(arguments);
+        let ended = self.ended(command.output().unwrap());
+        ended.with_out(out)
+    }
+
+    /// Runs it with every log that a library may write, into a folder of its own.
+    pub(crate) fn run_traced(&self, arguments: &[&str]) -> Ended {
+        let out = TempDir::new_in(self.folder.path()).unwrap().keep();
+        let mut command = program();
+        command.env("RUST_LOG", "trace").arg("run").arg(self.scenario()).arg("--out").arg(&out);
+        command.args(["--progress", "plain"]).args(arguments);
+        let ended = self.ended(command.output().unwrap());
+        ended.with_out(out)
+    }
+
     /// Runs it under `ulimit`.
     pub(crate) fn run_limited(&self, limits: &str) -> Ended {
         let script = format!("ulimit {limits} && exec \"$@\"");

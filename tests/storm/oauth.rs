@@ -1,0 +1,423 @@
+//! Clients that fetch their tokens: from the built-in issuer, and from servers that misbehave on demand.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use crate::{
+    run::{Ended, Storm, number, rows},
+    server::{Connect, Server},
+};
+
+const SECRET: &str = "client-secret-that-must-not-leak";
+const PASSWORD: &str = "password-that-must-not-leak";
+
+/// A storm of eight clients whose tokens are fetched; `oauth` and `more` are further lines.
+fn storm(target: &str, oauth: &str, more: &str) -> Storm {
+    Storm::new(&format!(
+        "name = \"fetched\"\n[target]\nbrokers = [\"{target}\"]\n[load]\nclients = 8\nconcurrency = 4\nhold = \"0s\"\n\
+         connect_timeout = \"8s\"\n[keys.main]\nalgorithm = \"ES256\"\ngenerate = true\nkid = \"main\"\n\
+         [token]\nsource = \"oauth\"\n[token.claims]\nclientid = \"{{client_id}}\"\n[oauth]\n{oauth}\n{more}\n\
+         [[mix]]\ntoken = \"fresh\"\nshare = 1\n"
+    ))
+}
+
+fn own_issuer(oauth: &str, more: &str) -> (Server, Storm) {
+    let server = Server::answering(&[0x20, 3, 0, 0, 0]);
+    let oauth = format!("client_secret = \"{SECRET}-{{client_id}}\"\n{oauth}");
+    let storm = storm(&server.url(), &oauth, &format!("[issuer]\nkeys = [\"main\"]\n{more}"));
+    (server, storm)
+}
+
+fn claims(connect: &Connect) -> Value {
+    let token = String::from_utf8(connect.password.clone().unwrap()).unwrap();
+    let payload = token.split('.').nth(1).unwrap_or_else(|| panic!("no token: {token}"));
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
+
+/// Requests by path and status.
+fn visits(run: &Ended) -> BTreeMap<(String, String), u64> {
+    let mut visits = BTreeMap::new();
+    for row in rows(&run.out.join("issuer.csv")) {
+        *visits.entry((row["path"].clone(), row["status"].clone())).or_default() +=
+            number(&row, "count");
+    }
+    visits
+}
+
+#[test]
+fn every_grant_brings_each_client_a_token_of_its_own() {
+    let password = format!("password = \"{PASSWORD}-{{username}}\"");
+    let grants = [
+        "grant = \"client_credentials\"".to_owned(),
+        "grant = \"client_credentials\"\nclient_auth = \"post\"".to_owned(),
+        format!("grant = \"password\"\n{password}"),
+        format!("grant = \"refresh_token\"\n{password}"),
+        "grant = \"device_code\"".to_owned(),
+        "grant = \"token_exchange\"".to_owned(),
+        format!("grant = \"password\"\n{password}\nsend = \"id_token\"\nscope = \"openid\""),
+    ];
+    for grant in grants {
+        let (server, storm) = own_issuer(&grant, "");
+        let run = storm.run();
+        let summary = run.expect(0);
+        assert_eq!(summary["outcomes"]["accepted"], 8, "{grant}: {}", run.stderr);
+        assert_eq!(summary["oauth"]["failed"], 0, "{grant}");
+        assert_eq!(summary["phases"]["token"]["count"], 8, "{grant}");
+        let ids: BTreeSet<String> = server
+            .received()
+            .iter()
+            .map(|connect| {
+                let claims = claims(connect);
+                // The resource owner or the client, by whichever name the token has it.
+                let is_own = match claims["clientid"].as_str() {
+                    Some(client) => client == connect.client_id,
+                    None => claims["aud"] == connect.client_id.as_str(),
+                };
+                assert!(is_own, "{grant}: {claims} of {}", connect.client_id);
+                claims["jti"].as_str().unwrap().to_owned()
+            })
+            .collect();
+        assert_eq!(ids.len(), 8, "{grant}: tokens must differ");
+    }
+}
+
+#[test]
+fn a_client_can_show_an_assertion_in_place_of_a_secret() {
+    let server = Server::answering(&[0x20, 3, 0, 0, 0]);
+    let key = "[keys.client]\nalgorithm = \"RS256\"\ngenerate = true\nbits = 3072\n";
+    let issuer = format!("{key}[issuer]\nkeys = [\"main\"]\n");
+    let storm = storm(&server.url(), "private_key_jwt = \"client\"", &issuer);
+    assert_eq!(storm.run().expect(0)["oauth"]["fetched"], 8);
+    // The key that signs tokens is not the one that clients are known by.
+    let refused = storm.run_again(&[
+        "--set",
+        "oauth.private_key_jwt=main",
+        "--set",
+        "issuer.client_key=client",
+    ]);
+    assert_eq!(refused.expect(3)["oauth"]["statuses"]["401"], 8);
+}
+
+#[test]
+fn a_token_can_be_shared_and_fetched_before_the_storm() {
+    let (server, shared) = own_issuer("", "");
+    let run = shared.run_with(&["--set", "token.reuse=4", "--set", "token.claims.clientid=all"]);
+    run.expect(0);
+    assert_eq!(visits(&run)[&("/token".into(), "200".into())], 2);
+    let tokens: BTreeSet<_> =
+        server.received().into_iter().map(|connect| connect.password).collect();
+    assert_eq!(tokens.len(), 2);
+
+    let (_, ahead) = own_issuer("prefetch = true", "");
+    let run = ahead.run();
+    let summary = run.expect(0);
+    assert!(summary["phases"].get("token").is_none(), "nobody waited: {}", summary["phases"]);
+    let early = rows(&run.out.join("issuer.csv"));
+    let early = early.iter().filter(|row| row["path"] == "/token");
+    assert!(early.map(|row| row["second"].as_str()).all(|second| second == "-1"));
+}
+
+#[test]
+fn padding_and_lifetime_are_as_the_issuer_is_told() {
+    let (server, storm) = own_issuer("", "token_bytes = 3000\nttl = \"1s\"");
+    storm.run().expect(0);
+    for connect in server.received() {
+        let length = connect.password.as_ref().unwrap().len();
+        assert!((2990..=3000).contains(&length), "{length}");
+        let claims = claims(&connect);
+        assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 1);
+    }
+}
+
+#[test]
+fn no_secret_is_in_the_run_folder_or_in_what_is_said() {
+    let grant = format!("grant = \"refresh_token\"\npassword = \"{PASSWORD}-{{username}}\"");
+    let (server, storm) = own_issuer(&grant, "");
+    // The second run is refused by a server whose secret is another one.
+    for arguments in [&[][..], &["--set", "issuer.client_secret=another-secret-that-must-not-leak"]]
+    {
+        let run = storm.run_traced(arguments);
+        let mut said = format!("{}{}", run.stdout, run.stderr);
+        for entry in std::fs::read_dir(&run.out).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            said.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        for secret in [SECRET, PASSWORD, "another-secret", "PRIVATE KEY"] {
+            assert!(!said.contains(secret), "`{secret}` leaks");
+        }
+        for connect in server.received() {
+            let token = String::from_utf8(connect.password.unwrap()).unwrap();
+            assert!(!said.contains(&token), "a token leaks");
+        }
+    }
+    assert_eq!(server.received().len(), 8, "the first run got tokens");
+}
+
+/// A web server on a free port: `answer` has the path and how many requests came before, and gives a whole response.
+struct Web {
+    url: String,
+    paths: Arc<Mutex<Vec<String>>>,
+}
+
+impl Web {
+    fn start(answer: impl Fn(&str, &str) -> String + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let paths: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (answer, seen, own) = (Arc::new(answer), Arc::clone(&paths), url.clone());
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (answer, seen, own) = (Arc::clone(&answer), Arc::clone(&seen), own.clone());
+                thread::spawn(move || {
+                    let mut reader = BufReader::new(stream);
+                    let (mut first, mut length) = (String::new(), 0);
+                    reader.read_line(&mut first).unwrap();
+                    loop {
+                        let mut line = String::new();
+                        reader.read_line(&mut line).unwrap();
+                        if let Some(count) =
+                            line.to_ascii_lowercase().strip_prefix("content-length:")
+                        {
+                            length = count.trim().parse().unwrap();
+                        }
+                        if line.trim().is_empty() {
+                            break;
+                        }
+                    }
+                    reader.read_exact(&mut vec![0; length]).unwrap();
+                    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+                    let response = answer(&path, &own);
+                    seen.lock().unwrap().push(path);
+                    let _ = reader.get_mut().write_all(response.as_bytes());
+                });
+            }
+        });
+        Self { url, paths }
+    }
+
+    fn requests(&self, path: &str) -> usize {
+        self.paths.lock().unwrap().iter().filter(|seen| *seen == path).count()
+    }
+}
+
+fn response(status: &str, headers: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    )
+}
+
+const JSON: &str = "Content-Type: application/json\r\n";
+
+fn discovery(own: &str) -> String {
+    response(
+        "200 OK",
+        JSON,
+        &json!({ "issuer": own, "token_endpoint": format!("{own}/token") }).to_string(),
+    )
+}
+
+/// A server that answers every token request like this.
+fn tokens(answer: String) -> Web {
+    Web::start(move |path, own| match path {
+        "/.well-known/openid-configuration" => discovery(own),
+        _ => answer.clone(),
+    })
+}
+
+fn from(web: &Web, oauth: &str) -> (Server, Ended) {
+    let server = Server::answering(&[0x20, 3, 0, 0, 0]);
+    let oauth = format!("issuer = \"{}\"\nclient_secret = \"{SECRET}\"\n{oauth}", web.url);
+    let run = storm(&server.url(), &oauth, "").run();
+    (server, run)
+}
+
+#[test]
+fn each_way_in_which_a_server_gives_no_token_is_an_outcome_with_its_code() {
+    let refused = |error: &str| json!({ "error": error, "error_description": SECRET }).to_string();
+    for (answer, code, error) in [
+        (response("200 OK", "Content-Type: text/html\r\n", "<p>Sign in"), "no_json", None),
+        (response("200 OK", JSON, "{\"token_type\":\"Bearer\"}"), "no_json", None),
+        (
+            response("401 Unauthorized", JSON, &refused("invalid_client")),
+            "401",
+            Some("invalid_client"),
+        ),
+        (
+            response("400 Bad Request", JSON, &refused("invalid_scope")),
+            "400",
+            Some("invalid_scope"),
+        ),
+        (response("500 Oops", "", ""), "500", None),
+        (response("302 Found", "Location: http://127.0.0.1:9/\r\n", ""), "302", None),
+        ("HTTP/1.1 ???\r\n\r\n".into(), "broken", None),
+    ] {
+        let web = tokens(answer);
+        let (server, run) = from(&web, "");
+        let summary = run.expect(3);
+        assert_eq!(
+            run.verdicts()[&format!("fresh token_failed {code} not_judged")],
+            8,
+            "{:?}",
+            run.verdicts()
+        );
+        assert_eq!(server.received().len(), 0, "no CONNECT without a token");
+        assert_eq!(web.requests("/token"), 8, "nothing is tried again unless told");
+        match error {
+            Some(error) => assert_eq!(summary["oauth"]["errors"][error], 8),
+            None => assert_eq!(summary["oauth"]["errors"], json!({})),
+        }
+        assert_eq!(summary["phases"]["token"]["unfinished"], 8);
+        assert!(!run.stdout.contains(SECRET) && !run.stderr.contains(SECRET));
+    }
+}
+
+#[test]
+fn retries_are_as_many_as_allowed_and_never_of_a_final_refusal() {
+    let busy = response(
+        "429 Too Many Requests",
+        &format!("{JSON}Retry-After: 1\r\n"),
+        "{\"error\":\"busy\"}",
+    );
+    let web = tokens(busy);
+    let (_, run) = from(&web, "retries = 2\nbackoff = \"1ms\"\nmax_backoff = \"20ms\"");
+    let summary = run.expect(3);
+    assert_eq!((web.requests("/token"), &summary["oauth"]["retries"]), (24, &json!(16)));
+    assert_eq!(summary["oauth"]["statuses"]["429"], 24);
+    // The server asks for a second; the scenario allows 20 ms, and up to twice that by jitter.
+    assert!(summary["duration_s"].as_f64().unwrap() < 3.0, "{}", summary["duration_s"]);
+
+    let web = tokens(response("400 Bad Request", JSON, "{\"error\":\"invalid_grant\"}"));
+    let (_, run) = from(&web, "retries = 5\nbackoff = \"1ms\"");
+    run.expect(3);
+    assert_eq!(web.requests("/token"), 8, "a grant that is refused stays refused");
+}
+
+#[test]
+fn retry_after_is_waited_for_where_that_is_allowed() {
+    let busy = response("429 Too Many Requests", "Retry-After: 1\r\n", "");
+    let web = tokens(busy);
+    let (_, run) =
+        from(&web, "retries = 1\nbackoff = \"1ms\"\nmax_backoff = \"5s\"\njitter = false");
+    let duration = run.expect(3)["duration_s"].as_f64().unwrap();
+    // Four at a time, two rounds, each with a wait of a second.
+    assert!(duration >= 2.0, "{duration}");
+}
+
+#[test]
+fn a_token_without_an_end_is_counted_and_has_to_be_refused_where_exp_is_required() {
+    let payload = URL_SAFE_NO_PAD.encode("{\"sub\":\"x\"}");
+    let token = format!("eyJhbGciOiJub25lIn0.{payload}.c2ln");
+    let answer =
+        json!({ "access_token": token, "token_type": "bearer", "expires_in": 60 }).to_string();
+    let web = tokens(response("200 OK", JSON, &answer));
+    let (_, run) = from(&web, "");
+    // The profile `strict` requires `exp`, and this broker lets everybody in.
+    let summary = run.expect(1);
+    assert_eq!(summary["oauth"]["without_expiry"], 8);
+    assert_eq!(summary["verdicts"]["false_accept"], 8);
+    let replays = rows(&run.out.join("findings.csv"));
+    assert!(replays.iter().all(|row| row["replay"].is_empty()), "nobody can mint it again");
+}
+
+#[test]
+fn a_refresh_token_that_is_refused_is_an_outcome() {
+    let first =
+        json!({ "access_token": "a", "token_type": "bearer", "refresh_token": "r" }).to_string();
+    let seen = Mutex::new(0);
+    let web = Web::start(move |path, own| {
+        if path != "/token" {
+            return discovery(own);
+        }
+        let mut seen = seen.lock().unwrap();
+        *seen += 1;
+        // Eight clients log in, then none can refresh.
+        if *seen <= 8 {
+            response("200 OK", JSON, &first)
+        } else {
+            response("400 Bad Request", JSON, "{\"error\":\"invalid_grant\"}")
+        }
+    });
+    let (_, run) = from(&web, "grant = \"refresh_token\"\npassword = \"p\"");
+    let summary = run.expect(3);
+    assert_eq!(summary["outcomes"]["token_failed"], 8);
+    assert_eq!(summary["oauth"]["errors"]["invalid_grant"], 8);
+}
+
+#[test]
+fn a_server_that_is_not_the_one_that_was_named_is_refused_before_the_storm() {
+    let other = Web::start(|_, _| discovery("https://another.example"));
+    let none = Web::start(|_, _| response("404 Not Found", "", ""));
+    let html = Web::start(|_, _| response("200 OK", "Content-Type: text/html\r\n", "<p>hello"));
+    for (web, part) in [
+        (&other, "is that of `https://another.example`"),
+        (&none, "has no discovery document"),
+        (&html, "no discovery document (expected"),
+    ] {
+        let (server, run) = from(web, "");
+        assert_eq!(run.code, Some(3), "{}", run.stderr);
+        assert!(run.stderr.contains(part), "{}", run.stderr);
+        assert!(server.received().is_empty() && !run.out.exists(), "nothing was measured");
+    }
+    // RFC 8414 is tried where OpenID has nothing.
+    let fallback = Web::start(|path, own| match path {
+        "/.well-known/oauth-authorization-server" => discovery(own),
+        "/token" => response("500 Oops", "", ""),
+        _ => response("404 Not Found", "", ""),
+    });
+    let (_, run) = from(&fallback, "");
+    assert_eq!(run.expect(3)["outcomes"]["token_failed"], 8);
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_a_timeout_of_the_phase_token() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}/token", listener.local_addr().unwrap());
+    let server = Server::answering(&[0x20, 3, 0, 0, 0]);
+    let silent = storm(
+        &server.url(),
+        &format!("token_endpoint = \"{endpoint}\"\nclient_secret = \"x\""),
+        "",
+    );
+    let run = silent.run_with(&["--set", "load.connect_timeout=300ms"]);
+    run.expect(3);
+    assert_eq!(run.verdicts()["fresh timeout token not_judged"], 8);
+    // Its own deadline comes first where it is shorter.
+    let run = silent.run_again(&["--set", "oauth.timeout=100ms"]);
+    assert_eq!(run.verdicts()["fresh token_failed timeout not_judged"], 8);
+}
+
+#[test]
+fn what_can_not_be_fetched_is_said_before_anything_is_done() {
+    let server = Server::answering(&[0x20, 3, 0, 0, 0]);
+    for (oauth, more, part) in [
+        ("", "", "`issuer` is missing"),
+        ("issuer = \"ftp://x\"", "", "no URL of a server"),
+        ("grant = \"password\"", "[issuer]\nkeys = [\"main\"]", "`password` is missing"),
+        ("connections = 0", "[issuer]\nkeys = [\"main\"]", "`connections` is out of range"),
+        ("client_secret = \"{nobody}\"", "[issuer]\nkeys = [\"main\"]", "its value is not shown"),
+        ("", "[issuer]\nkeys = [\"man\"]", "no key under `[keys]`"),
+        (
+            "",
+            "[issuer]\nkeys = [\"main\"]\n[[mix]]\ntoken = \"expired\"\nshare = 1",
+            "needs the signing key",
+        ),
+        (
+            "",
+            "[[events]]\nat = \"1s\"\ndo = \"restore\"\n[keys.b]\nalgorithm = \"ES256\"\ngenerate = true",
+            "there is no `[issuer]`",
+        ),
+    ] {
+        let run = storm(&server.url(), oauth, more).run();
+        assert_eq!(run.code, Some(2), "{oauth} {more}: {}", run.stderr);
+        assert!(run.stderr.contains(part), "{oauth} {more}: {}", run.stderr);
+    }
+}

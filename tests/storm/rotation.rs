@@ -1,0 +1,151 @@
+//! Keys that come and go, against the embedded broker with a key set: what is told of it, and what is written.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::run::{Ended, Storm, rows};
+
+/// A storm of 6 s at 200/s with two published keys' worth of tokens; `jwks` are keys of `[target.jwks]`.
+fn storm(jwks: &str, issuer: &str, mix: &str, events: &str) -> Storm {
+    Storm::new(&format!(
+        "name = \"rotation\"\n[target]\nbrokers = [\"embedded\"]\n[target.jwks]\n{jwks}\n[load]\n\
+         stages = [{{ rate = 200, for = \"6s\" }}]\nhold = \"0s\"\n\
+         [keys.a]\nalgorithm = \"ES256\"\ngenerate = true\nkid = \"a\"\n\
+         [keys.b]\nalgorithm = \"EdDSA\"\ngenerate = true\nkid = \"b\"\n\
+         [issuer]\nkeys = [\"a\"]\n{issuer}\n\
+         [[mix]]\ntoken = \"fresh\"\nshare = 3\n{mix}\n{events}"
+    ))
+}
+
+const HELD: &str = "[[mix]]\ntoken = \"fresh\"\nname = \"held\"\nkey = \"a\"\nshare = 1\n";
+
+fn rotate(order: &str) -> String {
+    format!(
+        "[[events]]\nat = \"1s\"\ndo = \"rotate_keys\"\nto = \"b\"\norder = \"{order}\"\nkeep_old = \"1s\"\n"
+    )
+}
+
+fn microseconds(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no time"))
+}
+
+#[test]
+fn each_order_of_a_rotation_costs_what_it_must() {
+    const JWKS: &str = "cache = \"500ms\"\nmin_interval = \"100ms\"";
+    let run = |order: &str| -> Ended { storm(JWKS, "", HELD, &rotate(order)).run() };
+    let published_first = run("publish_then_sign");
+    let summary = published_first.expect(0);
+    let change = &summary["jwks"]["rotations"][0];
+    assert_eq!((&change["from"], &change["to"]), (&"a".into(), &"b".into()));
+    // The cache is over after half a second, the first tokens of the new key come after two.
+    assert!(microseconds(&change["accept_us"]) < 1e6, "{change}");
+    assert!(microseconds(&change["refuse_us"]) < 2e6, "{change}");
+    assert_eq!(summary["jwks"]["flips"], 0);
+    let after_signing = microseconds(&summary["jwks"]["good_tokens_refused"]);
+
+    let signed_first = run("sign_before_publish");
+    let summary = signed_first.expect(0);
+    let refused = microseconds(&summary["jwks"]["good_tokens_refused"]);
+    // Two seconds at 150/s in which nobody can know the key.
+    assert!((200.0..420.0).contains(&refused), "{}", summary["jwks"]);
+    assert!(refused > after_signing + 100.0, "the order is the point: {refused} {after_signing}");
+    // Refusing what can't be known is right.
+    assert_eq!(summary["verdicts"]["false_reject"], 0);
+
+    let events: Vec<_> = rows(&signed_first.out.join("events.csv"))
+        .iter()
+        .map(|row| (row["event"].clone(), row["detail"].clone()))
+        .collect();
+    let step = |detail: &str| ("rotate_keys".to_owned(), detail.to_owned());
+    let expected =
+        [step("key `b` signs"), step("key `a` is removed"), step("key `b` is published")];
+    assert_eq!(events, expected);
+    let keys: BTreeSet<String> =
+        rows(&signed_first.out.join("keys.csv")).iter().map(|row| row["key"].clone()).collect();
+    assert_eq!(keys, ["a".to_owned(), "b".to_owned()].into());
+}
+
+#[test]
+fn a_broker_that_never_looks_again_is_found_out() {
+    let never = "cache = \"1h\"\nrefetch = false\n";
+    let more = "[policy]\nnew_key_within = \"1s\"\nold_key_within = \"1s\"\n[thresholds]\n\
+                \"jwks.time_to_accept_new_key\" = [\"value < 2s\"]\n";
+    let run = storm(never, "", HELD, &(rotate("remove_old") + more)).run();
+    let summary = run.expect(1);
+    let change = &summary["jwks"]["rotations"][0];
+    for time in ["accept_us", "refuse_us"] {
+        assert!(change[time].as_str().is_some_and(|time| time.starts_with('>')), "{change}");
+    }
+    let threshold = &summary["thresholds"][0];
+    assert_eq!(threshold["passed"], false, "what never came about is no short time: {threshold}");
+    let verdicts = &summary["verdicts"];
+    assert!(verdicts["false_reject"].as_u64().unwrap() > 100, "{verdicts}");
+    assert!(verdicts["false_accept"].as_u64().unwrap() > 50, "{verdicts}");
+}
+
+#[test]
+fn an_outage_tells_whether_the_broker_fails_open() {
+    let forged = "[[mix]]\ntoken = \"unknown_kid\"\nshare = 1\n";
+    let away = |how: &str| {
+        format!("[[events]]\nat = \"0s\"\ndo = \"jwks_outage\"\nhow = \"{how}\"\nfor = \"3s\"\n")
+    };
+    for (when_away, how, verdict, code) in [
+        ("stale", "500", "closed", 0),
+        ("closed", "html", "closed", 0),
+        ("open", "refuse", "open", 1),
+    ] {
+        let jwks = format!("cache = \"1s\"\nmin_interval = \"100ms\"\nwhen_away = \"{when_away}\"");
+        let run = storm(&jwks, "", forged, &away(how)).run();
+        let summary = run.expect(code);
+        let outage = &summary["jwks"]["outages"][0];
+        assert_eq!(outage["verdict"], verdict, "{when_away}: {outage}");
+        assert_eq!((&outage["how"], &outage["at_start"]), (&how.into(), &true.into()));
+        let let_in = summary["jwks"]["accepted_while_away"].as_u64().unwrap();
+        assert_eq!(let_in > 0, when_away == "open", "{outage}");
+    }
+}
+
+#[test]
+fn fetches_are_counted_and_a_limit_keeps_a_flood_from_the_server() {
+    let flood = "[[mix]]\ntoken = \"unknown_kid\"\nshare = 3\n";
+    let fetches = |jwks: &str| {
+        let summary = storm(jwks, "", flood, "").run().expect(0);
+        let unknown = summary["by_token"]["unknown_kid"]["attempts"].as_u64().unwrap();
+        (summary["jwks"]["fetches"].as_u64().unwrap(), unknown)
+    };
+    let (limited, _) = fetches("min_interval = \"1s\"");
+    assert!((1..=8).contains(&limited), "{limited}");
+    let (unlimited, unknown) = fetches("min_interval = \"0s\"");
+    // One a token, and one for the first good one.
+    assert!(unlimited + 5 >= unknown && unlimited <= unknown + 5, "{unlimited} for {unknown}");
+    let (none, _) = fetches("min_interval = \"0s\"\nrefetch = false");
+    assert_eq!(none, 1);
+}
+
+#[test]
+fn a_key_set_behind_https_is_fetched_and_an_expired_certificate_is_not_trusted() {
+    let event = "[[events]]\nat = \"0s\"\ndo = \"jwks_outage\"\nhow = \"expired_certificate\"\nfor = \"2s\"\n";
+    let run = storm("min_interval = \"100ms\"", "[issuer.tls]\ngenerate = true\n", "", event).run();
+    let summary = run.expect(0);
+    let outage = &summary["jwks"]["outages"][0];
+    assert_eq!((&outage["good_accepted"], &outage["verdict"]), (&0.into(), &"closed".into()));
+    assert!(summary["outcomes"]["accepted"].as_u64().unwrap() > 500, "after it: {summary}");
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_what_happened() {
+    let storm = storm("", "", "", &rotate("publish_then_sign"));
+    let mut child = storm.start();
+    let events = storm.out().join("events.csv");
+    let start = std::time::Instant::now();
+    while !events.exists() || rows(&events).len() < 2 {
+        assert!(start.elapsed().as_secs() < 60 && child.try_wait().unwrap().is_none());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    let run = storm.wait(child);
+    let summary = run.summary();
+    assert_eq!(summary["partial"], true);
+    assert!(summary["jwks"]["rotations"][0]["to"] == "b" && run.out.join("issuer.csv").exists());
+}
