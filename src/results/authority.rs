@@ -41,7 +41,7 @@ pub fn write(folder: &Path, visits: &[Visit], happened: &[Happened]) -> Result<(
 /// # Errors
 /// When it can't be written.
 pub fn write_keys(folder: &Path, plan: &Plan, answers: &[KeyAnswer], start: u64) -> Result<()> {
-    let rows = by_second(answers, start).into_iter().map(
+    let rows = by_second(plan, answers, start).into_iter().map(
         |((second, key, broker), (accepted, refused))| {
             [
                 second.to_string(),

@@ -413,11 +413,19 @@ fn longest<'a>(times: impl Iterator<Item = &'a Option<Percentile>>) -> Option<Pe
     })
 }
 
-/// What became of the tokens of a key in a second: second, key, broker, accepted, refused.
-pub fn by_second(answers: &[KeyAnswer], start: u64) -> BTreeMap<(u64, u16, u16), (u64, u64)> {
+/// What became of the tokens of a key in a second: second, key, broker, accepted, refused. Those that something else is
+/// wrong with say nothing about their key.
+pub fn by_second(
+    plan: &Plan,
+    answers: &[KeyAnswer],
+    start: u64,
+) -> BTreeMap<(u64, u16, u16), (u64, u64)> {
     let mut seconds: BTreeMap<(u64, u16, u16), (u64, u64)> = BTreeMap::new();
     for answer in answers {
         let Some(key) = answer.key else { continue };
+        if plan.mould.kinds[usize::from(answer.kind)].must != Must::AcceptInTime {
+            continue;
+        }
         let second = answer.ended.saturating_sub(start) / SECOND;
         let (accepted, refused) = seconds.entry((second, key, answer.broker)).or_default();
         *(if answer.accepted { accepted } else { refused }) += 1;

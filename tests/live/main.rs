@@ -5,6 +5,7 @@
 mod broker;
 mod cluster;
 mod dying;
+mod keys;
 #[path = "../storm/layered.rs"]
 #[cfg(feature = "embedded")]
 mod layered;
