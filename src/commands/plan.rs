@@ -20,7 +20,10 @@ pub(super) fn plan(scenarios: &[PathBuf], overrides: &Overrides) -> Result<Exit>
     let clock = Clock::start();
     for path in scenarios {
         let plan = Plan::new(&scenario::load(path, overrides)?, &limits)?;
-        let estimate = Estimate::measure(&plan, clock, limits.cpus)?;
+        let estimate = match plan.issuance.fetching {
+            Some(_) => Estimate::default(),
+            None => Estimate::measure(&plan, clock, limits.cpus)?,
+        };
         say(&render(&plan, &estimate))?;
     }
     Ok(Exit::Fine)
@@ -69,20 +72,10 @@ fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Re
         count(budget.sources),
         count(budget.brokers),
     )?;
-    writeln!(
-        out,
-        "  minting      {} a token, {} bytes; {} ahead in {}, all in {}{}",
-        shown_s(estimate.token_s),
-        number(estimate.token_bytes),
-        count(estimate.ahead),
-        shown_s(estimate.ahead_time.as_secs_f64()),
-        shown_s(estimate.all_time.as_secs_f64()),
-        if estimate.waits {
-            "; the schedule WILL WAIT for signatures: see phase `token`"
-        } else {
-            ""
-        },
-    )?;
+    issuance(out, plan)?;
+    if plan.issuance.fetching.is_none() {
+        minting(out, estimate)?;
+    }
     writeln!(out, "  token end    {}", ends(plan))?;
     writeln!(out, "  workers      {}", plan.workers)?;
     let mut counts = vec![0_u64; plan.mould.kinds.len()];
@@ -99,7 +92,10 @@ fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Re
                 || "-".into(),
                 |index| {
                     let key = &plan.mould.keys[index];
-                    format!("{} ({})", key.name, key.algorithm)
+                    let later = kind.later.iter().map(|key| plan.mould.keys[*key].name.as_str());
+                    let names: Vec<&str> =
+                        std::iter::once(key.name.as_str()).chain(later).collect();
+                    format!("{} ({})", names.join(", then "), key.algorithm)
                 },
             );
             vec![format!("  {}", kind.label), count(number), key, kind.defect.summary.into()]
@@ -108,6 +104,62 @@ fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Re
     writeln!(out, "{}", table(&["  tokens", "attempts", "key", "what it is"], &rows))?;
     for warning in &plan.warnings {
         writeln!(out, "  warning: {warning}")?;
+    }
+    Ok(())
+}
+
+fn minting(out: &mut String, estimate: &Estimate) -> std::fmt::Result {
+    writeln!(
+        out,
+        "  minting      {} a token, {} bytes; {} ahead in {}, all in {}{}",
+        shown_s(estimate.token_s),
+        number(estimate.token_bytes),
+        count(estimate.ahead),
+        shown_s(estimate.ahead_time.as_secs_f64()),
+        shown_s(estimate.all_time.as_secs_f64()),
+        if estimate.waits {
+            "; the schedule WILL WAIT for signatures: see phase `token`"
+        } else {
+            ""
+        },
+    )
+}
+
+/// Who issues tokens and keys, and what happens meanwhile.
+fn issuance(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    let issuance = &plan.issuance;
+    let named = |key: &usize| plan.mould.keys[*key].name.as_str();
+    if let Some(authority) = &issuance.authority {
+        let published: Vec<&str> = authority.published.iter().map(named).collect();
+        let extra = authority.settings.extra_keys;
+        writeln!(
+            out,
+            "  issuer       publishes {} and {extra} more keys; the first one signs",
+            published.join(", ")
+        )?;
+    }
+    if let Some(fetching) = &issuance.fetching {
+        let settings = &fetching.settings;
+        let grant = serde_json::to_value(settings.grant).unwrap_or_default();
+        let grant = grant.as_str().unwrap_or_default();
+        let when = if settings.prefetch { "before the storm" } else { "when it starts" };
+        writeln!(
+            out,
+            "  fetching     each client {when}, by {grant}, {} at one time, {} retries",
+            settings.connections, settings.retries
+        )?;
+    }
+    if let Some(jwks) = &issuance.jwks {
+        writeln!(
+            out,
+            "  key set      kept for {}, fetched every {} at most{}",
+            shown(jwks.cache),
+            shown(jwks.min_interval),
+            if jwks.refetch { ", again for an unknown `kid`" } else { "" }
+        )?;
+    }
+    for moment in &issuance.timeline.moments {
+        writeln!(out, "  event        {:>6}  {}", shown(moment.at), moment.detail)?;
     }
     Ok(())
 }
