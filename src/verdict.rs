@@ -410,6 +410,44 @@ mod tests {
     }
 
     #[test]
+    fn a_key_decides_by_what_could_be_known_of_it() {
+        let lax = judge("");
+        let judge = judge("new_key_within = \"10s\"\nold_key_within = \"20s\"");
+        let second = SECOND as i64;
+        let standing = |published: i64, removed: i64, away: Option<(i64, i64)>| Standing {
+            published: if published == 0 { i64::MIN } else { published * second },
+            removed: if removed == 0 { i64::MAX } else { removed * second },
+            away: away.map(|(since, until)| (since * second, until * second)),
+        };
+        let at = |judge: &Judge, standing, seconds: u64| {
+            let sent = seconds * SECOND;
+            judge.by_key(Expectation::Accept, standing, sent, sent + SECOND / 1000)
+        };
+        let either = Expectation::Either(Group::Signature.into());
+        let gone = refuse(Group::Signature);
+        let new = standing(100, 0, None);
+        assert_eq!(at(&judge, new, 50), gone, "nobody can know it");
+        assert_eq!(at(&judge, new, 100), Expectation::Indeterminate, "published in this moment");
+        assert_eq!(at(&judge, new, 105), either);
+        assert_eq!(at(&judge, new, 111), Expectation::Accept);
+        assert_eq!(at(&lax, new, 5000), either, "nothing is promised");
+        let old = standing(0, 100, None);
+        assert_eq!(at(&judge, old, 50), Expectation::Accept, "known from the start");
+        assert_eq!(at(&judge, old, 110), either);
+        assert_eq!(at(&judge, old, 121), gone);
+        assert_eq!(at(&lax, old, 5000), either);
+        let away = standing(0, 0, Some((100, 120)));
+        assert_eq!(at(&judge, away, 50), Expectation::Accept);
+        for seconds in [101, 119, 129] {
+            assert_eq!(at(&judge, away, seconds), either, "away, or just back");
+        }
+        assert_eq!(at(&judge, away, 131), Expectation::Accept);
+        // What is wrong for another reason stays wrong.
+        let bad = refuse(Group::Time);
+        assert_eq!(judge.by_key(bad, new, 50 * SECOND, 50 * SECOND), bad);
+    }
+
+    #[test]
     fn a_slow_answer_across_the_boundary_is_indeterminate() {
         let judge = judge("");
         let validity = Validity { from: i64::MIN, until: 10 * SECOND as i64 };

@@ -432,3 +432,6 @@ pub fn by_second(
     }
     seconds
 }
+
+#[cfg(test)]
+mod tests;
