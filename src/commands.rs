@@ -22,7 +22,7 @@ use crate::{
     host::Limits,
     plan::Plan,
     report,
-    results::{Summary, summary::Counts},
+    results::{Summary, folder::replace_in, summary::Counts},
     scenario::{self, Scenario},
 };
 
@@ -66,6 +66,8 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         canary: None,
     };
     let finished = engine::run(plan, options)?;
+    let page = report::html::render(&finished.folder, &finished.summary)?;
+    replace_in(&finished.folder, "report.html", page.as_bytes())?;
     say(&report::terminal::render(&finished.summary, &finished.folder.display().to_string()))?;
     let exit = exit_of(&finished.summary, is_strict);
     if exit == Exit::NotMeasured {

@@ -1,6 +1,8 @@
 //! Renders a run folder again: pure functions from what was written to text.
 
+mod charts;
 mod fetches;
+pub mod html;
 pub mod junit;
 mod keys;
 pub mod matrix;
@@ -24,6 +26,8 @@ pub enum Format {
     Json,
     /// `latency.csv` as it is, of a matrix `matrix.csv`.
     Csv,
+    /// One page with the summary and charts over its seconds, events marked in each; needs nothing else.
+    Html,
     /// A test case for every cell of a matrix, as CI servers read them.
     Junit,
 }
@@ -43,6 +47,7 @@ pub fn render(folder: &Path, format: Format) -> Result<String> {
     };
     let is_matrix = folder.join("matrix.json").is_file();
     match format {
+        Format::Html => html::render(folder, &summary),
         Format::Junit => junit::render(&Matrix::read(folder)?, &summary),
         Format::Terminal if is_matrix => {
             Ok(matrix::render(&Matrix::read(folder)?, &summary, &matrix::Place::of(folder)))

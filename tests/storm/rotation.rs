@@ -61,6 +61,15 @@ fn each_order_of_a_rotation_costs_what_it_must() {
     let expected =
         [step("key `b` signs"), step("key `a` is removed"), step("key `b` is published")];
     assert_eq!(events, expected);
+    let page = std::fs::read_to_string(signed_first.out.join("report.html")).unwrap();
+    // Attempts, times, keys, requests: in each a line for each of the three moments, and a list of what happened.
+    assert_eq!(page.matches("<svg").count(), 4);
+    for mark in ["1", "2", "3"] {
+        assert_eq!(page.matches(&format!("\n{mark}\n</text>")).count(), 4, "mark {mark}");
+    }
+    assert!(page.contains("key `b` is published"));
+    let links = page.replace("http://www.w3.org/2000/svg", "");
+    assert!(!links.contains("http://www") && !links.contains("src=") && !links.contains("href="));
     let keys: BTreeSet<String> =
         rows(&signed_first.out.join("keys.csv")).iter().map(|row| row["key"].clone()).collect();
     assert_eq!(keys, ["a".to_owned(), "b".to_owned()].into());
