@@ -216,10 +216,9 @@ fn start_of_storm(
 ) -> u64 {
     let soonest = clock.now() + head_start;
     match plan.model {
-        // Tokens of the closed model are minted for the moment of minting: no reason to wait.
-        Model::Closed { .. } => soonest,
         Model::Open { .. } if planned >= soonest => planned,
-        Model::Open { .. } => {
+        // Tokens of the closed model are minted for the moment of minting: no reason to wait. Events count from here.
+        Model::Open { .. } | Model::Closed { .. } => {
             supply.put_off(soonest);
             soonest
         }

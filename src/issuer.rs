@@ -61,6 +61,8 @@ pub struct Issuer {
 struct Shared {
     clock: Clock,
     url: String,
+    /// Where it listens, as a URL.
+    root: String,
     jwks_url: String,
     keys: RwLock<KeySet>,
     standing: Arc<KeyTimes>,
@@ -77,6 +79,8 @@ struct Shared {
     /// By how much every answer of the token endpoint is late, in nanoseconds.
     slow: AtomicU64,
     outage: RwLock<Option<Outage>>,
+    /// The key set of an outage that serves another one.
+    wrong_set: RwLock<Option<String>>,
     visits: Visits,
 }
 
@@ -104,7 +108,9 @@ impl Issuer {
         let scheme = if identities.is_some() { "https" } else { "http" };
         // The generated certificate has these names; for others there is `url`.
         let root = |address: SocketAddr| format!("{scheme}://{address}");
-        let url = settings.url.clone().unwrap_or_else(|| root(main.address()));
+        let own_root = root(main.address());
+        let url = settings.url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+        let url = url.unwrap_or_else(|| own_root.clone());
         let own: Vec<SigningKey> =
             plan.mould.keys.iter().map(|key| key.with_algorithm(key.algorithm)).collect();
         let standing = Arc::new(KeyTimes::new(own.len(), &authority.published));
@@ -121,6 +127,7 @@ impl Issuer {
             grants: Grants::default(),
             press: Press::new(authority, &url),
             url,
+            root: own_root,
             client_secret: authority.client_secret.clone(),
             client_key: authority
                 .client_key
@@ -134,6 +141,7 @@ impl Issuer {
             max_age: settings.max_age,
             slow: AtomicU64::new(0),
             outage: RwLock::new(None),
+            wrong_set: RwLock::new(None),
             visits: Visits::new(clock),
         });
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -157,6 +165,11 @@ impl Issuer {
     /// Its identifier.
     pub fn url(&self) -> &str {
         &self.shared.url
+    }
+
+    /// Where it listens, as a URL.
+    pub fn root(&self) -> &str {
+        &self.shared.root
     }
 
     /// Where its key set is.
@@ -201,11 +214,16 @@ impl Issuer {
             }
             Action::SignWith(key) => self.keys_mut(|keys| keys.sign_with(key)),
             Action::Remove(key) => {
+                // Told first: a broker may see at once that it is gone.
+                shared.standing.removed(key, before);
                 self.keys_mut(|keys| keys.remove(key));
-                shared.standing.removed(key, shared.clock.now());
             }
             Action::Away(how) => {
                 shared.standing.away(before);
+                let keys = shared.keys.read().unwrap_or_else(PoisonError::into_inner).published();
+                // Made once: wrong keys take their time.
+                let wrong = key_set::wrong_set(&keys, how).ok().flatten();
+                *shared.wrong_set.write().unwrap_or_else(PoisonError::into_inner) = wrong;
                 *shared.outage.write().unwrap_or_else(PoisonError::into_inner) = Some(how);
                 self.door.send_replace(match how {
                     Outage::Refuse => Door::Closed,
@@ -223,10 +241,13 @@ impl Issuer {
                 shared.slow.store(crate::clock::nanoseconds(by), Ordering::Relaxed);
             }
             Action::Revoke(Some(key)) => {
+                shared.standing.removed(key, before);
                 self.keys_mut(|keys| keys.revoke(key));
-                shared.standing.removed(key, shared.clock.now());
             }
-            Action::Revoke(None) => shared.grants.revoke_all(shared.clock.wall(before)),
+            Action::Revoke(None) => {
+                shared.standing.revoked(before);
+                shared.grants.revoke_all();
+            }
         }
         shared.clock.now()
     }

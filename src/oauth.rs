@@ -32,7 +32,10 @@ use crate::{
     clock::Clock,
     error::{Error, Result},
     issuer::Issuer,
-    plan::{Plan, fetching::Fetching},
+    plan::{
+        Plan,
+        fetching::{Fetching, Server},
+    },
     tls,
     token::fraction,
 };
@@ -126,7 +129,9 @@ impl Fetcher {
         issuer: Option<&Issuer>,
     ) -> Result<Self> {
         let settings = &fetching.settings;
-        let made = issuer.and_then(Issuer::authority_pem).map(str::as_bytes);
+        // Only the run's own server shows a certificate that was made for the run.
+        let own = issuer.filter(|_| fetching.server == Server::Own);
+        let made = own.and_then(Issuer::authority_pem).map(str::as_bytes);
         let http = reqwest::Client::builder()
             .use_preconfigured_tls(tls::client_of(fetching.ca.as_deref().or(made))?)
             .user_agent(AGENT)
@@ -153,7 +158,7 @@ impl Fetcher {
             clock,
             http,
             endpoints,
-            kids: issuer.map(Issuer::kids).unwrap_or_default(),
+            kids: own.map(Issuer::kids).unwrap_or_default(),
             limiter,
             connections: Semaphore::new(settings.connections as usize),
             shared: Mutex::default(),
@@ -170,8 +175,9 @@ impl Fetcher {
         runtime.spawn(async move {
             let left = Duration::from_nanos(deadline.saturating_sub(inner.clock.now()));
             // Whoever gave up must not go on asking: the server would melt under clients that are gone.
-            if let Ok(fetched) = tokio::time::timeout(left, inner.token_of(n)).await {
-                hand_over(fetched);
+            match tokio::time::timeout(left, inner.token_of(n)).await {
+                Ok(fetched) => hand_over(fetched),
+                Err(_) => inner.stats().failed += 1,
             }
         });
     }
@@ -302,15 +308,19 @@ impl Inner {
             let part = fraction(self.plan.mould.seed ^ turn, n);
             if settings.jitter { delay.mul_f64(1.0 + part) } else { delay }
         };
-        let fetched = (|| self.fetch(n, by_password))
-            .retry(backoff)
-            .when(Failure::is_passing)
-            .notify(|_, _| self.stats().retries += 1)
-            .adjust(|failure: &Failure, delay| {
-                let asked_for = failure.retry_after.unwrap_or_default();
-                Some(stretched(delay?.max(asked_for).min(longest)))
-            })
-            .await;
+        let sent = AtomicU64::new(0);
+        let fetched = (|| {
+            // Counted when it is tried again, not when it waits to be.
+            self.stats().retries += u64::from(sent.fetch_add(1, Ordering::Relaxed) > 0);
+            self.fetch(n, by_password)
+        })
+        .retry(backoff)
+        .when(Failure::is_passing)
+        .adjust(|failure: &Failure, delay| {
+            let asked_for = failure.retry_after.unwrap_or_default();
+            Some(stretched(delay?.max(asked_for).min(longest)))
+        })
+        .await;
         self.stats().count(&fetched);
         fetched.map(Arc::new)
     }

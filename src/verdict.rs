@@ -164,7 +164,12 @@ impl Judge {
             return Expectation::Indeterminate;
         }
         if earliest >= key.removed {
-            let is_gone = is_over(after(key.removed, self.old_key_within));
+            // While the key set is away nobody can see that it is gone.
+            let seen = match key.away {
+                Some((since, until)) if until > key.removed && earliest >= since => until,
+                _ => key.removed,
+            };
+            let is_gone = is_over(after(seen, self.old_key_within));
             return if is_gone {
                 Expectation::Refuse(refusal)
             } else {
@@ -178,8 +183,11 @@ impl Judge {
         let was_away = key.away.is_some_and(|(since, until)| {
             latest >= since && !is_over(after(until, self.new_key_within))
         });
+        let was_revoked = latest >= key.revoked;
         match expected {
-            Expectation::Accept if !is_known && key.published != i64::MIN || was_away => {
+            Expectation::Accept
+                if !is_known && key.published != i64::MIN || was_away || was_revoked =>
+            {
                 Expectation::Either(refusal)
             }
             expected => expected,
@@ -417,6 +425,7 @@ mod tests {
         let standing = |published: i64, removed: i64, away: Option<(i64, i64)>| Standing {
             published: if published == 0 { i64::MIN } else { published * second },
             removed: if removed == 0 { i64::MAX } else { removed * second },
+            revoked: i64::MAX,
             away: away.map(|(since, until)| (since * second, until * second)),
         };
         let at = |judge: &Judge, standing, seconds: u64| {
@@ -442,6 +451,13 @@ mod tests {
             assert_eq!(at(&judge, away, seconds), either, "away, or just back");
         }
         assert_eq!(at(&judge, away, 131), Expectation::Accept);
+        let unseen = standing(0, 110, Some((100, 200)));
+        assert_eq!(at(&judge, unseen, 150), either, "gone while nobody could see it");
+        assert_eq!(at(&judge, unseen, 215), either);
+        assert_eq!(at(&judge, unseen, 221), gone);
+        let revoked = Standing { revoked: 100 * second, ..standing(0, 0, None) };
+        assert_eq!(at(&judge, revoked, 50), Expectation::Accept);
+        assert_eq!(at(&judge, revoked, 150), either, "a broker may ask");
         // What is wrong for another reason stays wrong.
         let bad = refuse(Group::Time);
         assert_eq!(judge.by_key(bad, new, 50 * SECOND, 50 * SECOND), bad);

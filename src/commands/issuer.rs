@@ -22,9 +22,8 @@ pub(super) fn issuer(arguments: &cli::Issuer) -> Result<Exit> {
     let mut loaded = scenario::load(&arguments.scenario, &arguments.change.overrides())?;
     let place = format!("scenario `{}`", arguments.scenario.display());
     let Some(settings) = &mut loaded.scenario.issuer else {
-        return Err(Error::usage(format!("{place} has no `[issuer]`")).hint(
-            "write `[issuer]` with `keys = [\"main\"]`; docs/scenarios.md has all its keys",
-        ));
+        return Err(Error::usage(format!("{place} has no `[issuer]`"))
+            .hint("write `[issuer]` with `keys = [\"main\"]`; docs/issuer.md has all its keys"));
     };
     settings.listen = arguments.listen.unwrap_or(settings.listen);
     settings.jwks_listen = arguments.jwks_listen.unwrap_or(settings.jwks_listen);

@@ -37,6 +37,9 @@ use crate::{
 /// How often the collector looks whether the user wants the run to end.
 const GLANCE: Duration = Duration::from_millis(50);
 
+/// Answers up to which it is told each second what became of keys; of more only at the end.
+const MOST_TOLD: usize = 100_000;
+
 /// Collects one run.
 #[derive(Debug)]
 pub(super) struct Collector {
@@ -237,7 +240,7 @@ impl Collector {
             folder.json("summary.json", &self.summary(true, false))?;
             folder.verdicts(&self.storm.plan, &self.all)?;
             self.write_matrix(folder, true)?;
-            self.write_authority(folder)?;
+            self.write_authority(folder, true)?;
         }
         Ok(())
     }
@@ -251,16 +254,24 @@ impl Collector {
     }
 
     /// Writes who asked the issuer for what, what happened to it, and what became of its keys' tokens.
-    fn write_authority(&self, folder: &Folder) -> Result<()> {
+    fn write_authority(&self, folder: &Folder, partial: bool) -> Result<()> {
         let Some(events) = &self.events else { return Ok(()) };
         authority::write(folder.path(), &events.issuer.visits(), &events.done())?;
+        if partial && self.all.answers.len() > MOST_TOLD {
+            return Ok(());
+        }
         let (plan, start) = (&self.storm.plan, self.storm.start);
         authority::write_keys(folder.path(), plan, &self.all.answers, start)
     }
 
     /// What is told of keys that came and went.
-    fn jwks(&self, end: u64) -> Option<Jwks> {
+    fn jwks(&self, partial: bool, end: u64) -> Option<Jwks> {
         let events = self.events.as_ref()?;
+        // While the storm goes on, telling must not take the CPU that it needs.
+        if partial && self.all.answers.len() > MOST_TOLD {
+            return None;
+        }
+        let tallies = self.all.tallies();
         let (happened, visits) = (events.done(), events.issuer.visits());
         Some(Jwks::of(Seen {
             plan: &self.storm.plan,
@@ -269,6 +280,11 @@ impl Collector {
             visits: &visits,
             start: self.storm.start,
             end,
+            answered: tallies
+                .iter()
+                .filter(|(tally, _)| tally.outcome.is_answer())
+                .map(|(_, count)| count)
+                .sum(),
         }))
     }
 
@@ -385,7 +401,7 @@ impl Collector {
             folder.verdicts(&self.storm.plan, &self.all)?;
             folder.json("environment.json", &self.environment)?;
             self.write_matrix(folder, false)?;
-            self.write_authority(folder)?;
+            self.write_authority(folder, false)?;
             folder.json("summary.json", &summary)?;
             folder.path().clone_into(&mut path);
         }
@@ -436,7 +452,7 @@ impl Collector {
             sessions: tables::sessions(all),
             tls: tables::tls(all, None),
             oauth: self.storm.fetcher.as_ref().map(|fetcher| (&fetcher.stats()).into()),
-            jwks: self.jwks(end),
+            jwks: self.jwks(partial, end),
             throughput: tables::throughput(plan, all, self.storm.start),
             generator,
             thresholds: Vec::new(),

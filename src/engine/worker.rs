@@ -47,8 +47,8 @@ use crate::{
     host::thread_cpu,
     measure::Measurements,
     supply::{Outlet, signal::Signal},
-    token::{Minter, placing::Scratch},
-    verdict::{Expectation, Validity},
+    token::{Minter, Must, placing::Scratch},
+    verdict::{Expectation, Validity, Verdict},
 };
 
 /// Attempts that are started in a row before events are looked at again, when the schedule is behind.
@@ -320,12 +320,18 @@ impl Worker {
         let judge = storm.judge(kind.protocol);
         let mut expected = judge.expectation(kind.must, validity, attempt.sent, attempt.ended);
         let in_time = matches!(expected, Expectation::Accept);
-        if let (Some(standing), Some(key)) = (&storm.standing, attempt.key) {
+        // Of other kinds, something else decides, or nothing is promised.
+        if let (Some(standing), Some(key), Must::AcceptInTime) =
+            (&storm.standing, attempt.key, kind.must)
+        {
             let standing = standing.of(usize::from(key));
             expected = judge.by_key(expected, standing, attempt.sent, attempt.ended);
         }
-        self.recorder.answered(attempt, in_time);
         let verdict = judge.verdict(expected, attempt.outcome);
+        // Overload and the like say nothing about a key.
+        if verdict != Verdict::NotJudged {
+            self.recorder.answered(attempt, in_time);
+        }
         self.recorder.record(attempt, expected, verdict, storm.start, storm.warm);
         self.pace.outcome(attempt.ended);
     }

@@ -71,16 +71,22 @@ impl Listening {
             let how = *door.borrow_and_update();
             if how == Door::Closed {
                 // As long as it is there, the kernel takes connections for it.
-                first = None;
+                drop(first.take());
+                // The port is kept: bound and not listening it refuses as well, and nobody else gets it.
+                let kept = keep(self.address).await;
                 if door.changed().await.is_err() {
                     return;
                 }
+                first =
+                    if *door.borrow() == Door::Closed { None } else { kept.listen(BACKLOG).ok() };
                 continue;
             }
-            let bound = first.take().map_or_else(|| bind(self.address), Ok);
-            let Ok(listener) = bound else {
-                tokio::time::sleep(AGAIN).await;
-                continue;
+            let listener = match first.take() {
+                Some(listener) => listener,
+                None => match keep(self.address).await.listen(BACKLOG) {
+                    Ok(listener) => listener,
+                    Err(_) => continue,
+                },
             };
             loop {
                 let accepted = tokio::select! {
@@ -116,11 +122,21 @@ async fn until_changed(door: &mut watch::Receiver<Door>) {
     }
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+/// A socket that has the port, and does not listen; asked for again until there is one.
+async fn keep(address: SocketAddr) -> TcpSocket {
+    loop {
+        match bind(address) {
+            Ok(socket) => return socket,
+            Err(_) => tokio::time::sleep(AGAIN).await,
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(socket)
 }
 
 async fn receive(

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -14,13 +14,13 @@ use crate::error::{Error, Result};
 /// What is remembered.
 pub(super) struct Grants {
     known: Mutex<Known>,
-    /// Tokens issued before this instant (nanoseconds since 1970) are revoked.
-    revoked_before: AtomicI64,
+    /// How often all tokens were revoked: each id begins with how often that was before it was issued.
+    generation: AtomicU64,
 }
 
 impl Default for Grants {
     fn default() -> Self {
-        Self { known: Mutex::default(), revoked_before: AtomicI64::new(i64::MIN) }
+        Self { known: Mutex::default(), generation: AtomicU64::new(0) }
     }
 }
 
@@ -37,6 +37,8 @@ pub(super) struct Device {
     pub(super) subject: Subject,
     /// When it is approved, by the run's clock.
     pub(super) approved: u64,
+    /// When its code ends.
+    pub(super) ends: u64,
 }
 
 impl Grants {
@@ -82,22 +84,28 @@ impl Grants {
         self.known().refresh.remove(token);
     }
 
-    /// Revokes all that was issued before an instant, in nanoseconds since 1970.
-    pub(super) fn revoke_all(&self, before: i64) {
-        self.revoked_before.store(before, Ordering::Release);
+    /// Revokes all that was issued so far.
+    pub(super) fn revoke_all(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
         self.known().refresh.clear();
     }
 
-    /// Whether a token is revoked, by its id and the second in which it was issued.
-    pub(super) fn is_revoked(&self, id: &str, issued_at: i64) -> bool {
-        let before = self.revoked_before.load(Ordering::Acquire);
-        issued_at.saturating_mul(crate::clock::SECOND as i64) < before
-            || self.known().revoked.contains(id)
+    /// An id for a token.
+    pub(super) fn token_id(&self) -> Result<String> {
+        Ok(format!("{:x}-{}", self.generation.load(Ordering::Acquire), random_id()?))
+    }
+
+    /// Whether a token is revoked, by its id.
+    pub(super) fn is_revoked(&self, id: &str) -> bool {
+        let issued =
+            id.split_once('-').and_then(|(issued, _)| u64::from_str_radix(issued, 16).ok());
+        let is_old = issued.is_none_or(|issued| issued < self.generation.load(Ordering::Acquire));
+        is_old || self.known().revoked.contains(id)
     }
 }
 
 /// 128 random bits, in hexadecimal.
-pub(super) fn random_id() -> Result<String> {
+fn random_id() -> Result<String> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes)
         .map_err(|_| Error::not_measured("the system gave no randomness for a token's id"))?;

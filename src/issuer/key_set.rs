@@ -106,25 +106,10 @@ impl KeySet {
         &self.text
     }
 
-    /// As it is served in an outage that changes what is in it.
-    pub(super) fn text_in(&self, outage: Outage) -> Result<String> {
-        Ok(match outage {
-            Outage::EmptySet => json!({ "keys": [] }).to_string(),
-            Outage::DuplicateKid => {
-                let mut keys = Vec::new();
-                for key in self.published.iter().map(|key| &self.keys[*key]) {
-                    keys.push(jwk(&key.stranger()?));
-                    keys.push(jwk(key));
-                }
-                json!({ "keys": keys }).to_string()
-            }
-            Outage::Huge => {
-                let mut set = json!({ "keys": self.jwks() });
-                set["padding"] = "x".repeat(HUGE).into();
-                set.to_string()
-            }
-            _ => self.text.clone(),
-        })
+    /// Copies of the keys that are published.
+    pub(super) fn published(&self) -> Vec<SigningKey> {
+        let keys = self.published.iter().map(|key| &self.keys[*key]);
+        keys.map(|key| key.with_algorithm(key.algorithm)).collect()
     }
 
     fn jwks(&self) -> Vec<Value> {
@@ -134,6 +119,26 @@ impl KeySet {
     fn write(&mut self) {
         self.text = json!({ "keys": self.jwks() }).to_string();
     }
+}
+
+/// What is served in place of a key set with these keys, in an outage that changes what is in it.
+pub(super) fn wrong_set(keys: &[SigningKey], outage: Outage) -> Result<Option<String>> {
+    Ok(Some(match outage {
+        Outage::EmptySet => json!({ "keys": [] }).to_string(),
+        Outage::DuplicateKid => {
+            let mut all = Vec::new();
+            for key in keys {
+                all.push(jwk(&key.stranger()?));
+                all.push(jwk(key));
+            }
+            json!({ "keys": all }).to_string()
+        }
+        Outage::Huge => {
+            let keys: Vec<Value> = keys.iter().map(jwk).collect();
+            json!({ "keys": keys, "padding": "x".repeat(HUGE) }).to_string()
+        }
+        _ => return Ok(None),
+    }))
 }
 
 /// A key as a key set has it (RFC 7517, 4).

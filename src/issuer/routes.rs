@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     Form as Body, Json, Router,
-    extract::{Request, State},
+    extract::{Request, State, rejection::FormRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{Html, IntoResponse, Response},
@@ -126,11 +126,19 @@ fn answer(given: Result<Value, Refused>) -> Response {
     }
 }
 
-async fn token(State(shared): Own, headers: HeaderMap, Body(form): Body<Form>) -> Response {
+/// The parameters of a request; what is no form is refused as RFC 6749, 5.2 has it.
+fn read(form: Sent) -> Result<Form, Refused> {
+    form.map(|Body(form)| form).map_err(|_| Refused("invalid_request", "the body is no form"))
+}
+
+type Sent = Result<Body<Form>, FormRejection>;
+
+async fn token(State(shared): Own, headers: HeaderMap, form: Sent) -> Response {
     if shared.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
         let error =
             json!({ "error": "temporarily_unavailable", "error_description": "too many requests" });
-        let after = shared.retry_after.as_secs().to_string();
+        // Whole seconds, and never sooner than meant.
+        let after = shared.retry_after.as_secs_f64().ceil().to_string();
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, after)], Json(error))
             .into_response();
     }
@@ -138,19 +146,19 @@ async fn token(State(shared): Own, headers: HeaderMap, Body(form): Body<Form>) -
     if slow > 0 {
         tokio::time::sleep(Duration::from_nanos(slow)).await;
     }
-    answer(shared.grant(authorization(&headers), &form))
+    answer(read(form).and_then(|form| shared.grant(authorization(&headers), &form)))
 }
 
-async fn device(State(shared): Own, headers: HeaderMap, Body(form): Body<Form>) -> Response {
-    answer(shared.device(authorization(&headers), &form))
+async fn device(State(shared): Own, headers: HeaderMap, form: Sent) -> Response {
+    answer(read(form).and_then(|form| shared.device(authorization(&headers), &form)))
 }
 
-async fn introspect(State(shared): Own, headers: HeaderMap, Body(form): Body<Form>) -> Response {
-    answer(shared.introspect(authorization(&headers), &form))
+async fn introspect(State(shared): Own, headers: HeaderMap, form: Sent) -> Response {
+    answer(read(form).and_then(|form| shared.introspect(authorization(&headers), &form)))
 }
 
-async fn revoke(State(shared): Own, headers: HeaderMap, Body(form): Body<Form>) -> Response {
-    match shared.revoke(authorization(&headers), &form) {
+async fn revoke(State(shared): Own, headers: HeaderMap, form: Sent) -> Response {
+    match read(form).and_then(|form| shared.revoke(authorization(&headers), &form)) {
         Ok(()) => StatusCode::OK.into_response(),
         Err(refused) => answer(Err(refused)),
     }
@@ -164,8 +172,12 @@ async fn jwks(State(shared): Own) -> Response {
         Some(Outage::Html) => {
             return Html("<!doctype html><title>Maintenance</title><p>Back soon.").into_response();
         }
-        Some(how) => shared.keys.read().unwrap_or_else(PoisonError::into_inner).text_in(how).ok(),
-        None => Some(shared.keys.read().unwrap_or_else(PoisonError::into_inner).text().to_owned()),
+        Some(Outage::EmptySet | Outage::DuplicateKid | Outage::Huge) => {
+            shared.wrong_set.read().unwrap_or_else(PoisonError::into_inner).clone()
+        }
+        Some(_) | None => {
+            Some(shared.keys.read().unwrap_or_else(PoisonError::into_inner).text().to_owned())
+        }
     };
     let Some(text) = text else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     // RFC 7517, 8.5.2; most servers say the latter, and some clients want it.

@@ -13,6 +13,8 @@ pub struct KeyTimes {
     keys: Vec<Times>,
     away_since: AtomicI64,
     away_until: AtomicI64,
+    /// When all tokens issued so far were revoked.
+    revoked: AtomicI64,
 }
 
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub struct Standing {
     pub removed: i64,
     /// When the key set was last away, and until when; nothing where it never was.
     pub away: Option<(i64, i64)>,
+    /// When all tokens issued so far were revoked, which a broker that asks the issuer knows; `i64::MAX` for never.
+    pub revoked: i64,
 }
 
 impl KeyTimes {
@@ -43,6 +47,7 @@ impl KeyTimes {
             keys: (0..keys).map(times).collect(),
             away_since: AtomicI64::new(NEVER),
             away_until: AtomicI64::new(NEVER),
+            revoked: AtomicI64::new(NEVER),
         }
     }
 
@@ -58,6 +63,11 @@ impl KeyTimes {
     /// A key leaves the key set.
     pub fn removed(&self, key: usize, at: u64) {
         self.keys[key].removed.store(at as i64, Ordering::Release);
+    }
+
+    /// All tokens issued so far are revoked.
+    pub fn revoked(&self, at: u64) {
+        self.revoked.store(at as i64, Ordering::Release);
     }
 
     /// The key set is away.
@@ -80,12 +90,13 @@ impl KeyTimes {
         let since = self.away_since.load(Ordering::Acquire);
         let away = (since != NEVER).then(|| (since, self.away_until.load(Ordering::Acquire)));
         let Some(times) = self.keys.get(key) else {
-            return Standing { published: NEVER, removed: NEVER, away };
+            return Standing { published: NEVER, removed: NEVER, away, revoked: NEVER };
         };
         Standing {
             published: times.published.load(Ordering::Acquire),
             removed: times.removed.load(Ordering::Acquire),
             away,
+            revoked: self.revoked.load(Ordering::Acquire),
         }
     }
 }

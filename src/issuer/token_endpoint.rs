@@ -10,11 +10,7 @@ use base64::{
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use super::{
-    Shared,
-    claims::Subject,
-    grants::{Device, random_id},
-};
+use super::{Shared, claims::Subject, grants::Device};
 use crate::{
     clock::{SECOND, nanoseconds},
     error::Result,
@@ -93,6 +89,10 @@ impl Shared {
                 let device = self.grants.device(code);
                 let device = device.filter(|device| device.subject.client_id == client_id);
                 let device = device.ok_or(Refused("invalid_grant", "no such device code"))?;
+                if self.clock.now() > device.ends {
+                    self.grants.forget_device(code);
+                    return Err(Refused("expired_token", "the device code has ended"));
+                }
                 if self.clock.now() < device.approved {
                     return Err(Refused("authorization_pending", "not approved yet"));
                 }
@@ -123,7 +123,8 @@ impl Shared {
             client_id,
         };
         let approved = self.clock.now() + nanoseconds(self.device_approval);
-        let code = self.grants.add_device(Device { subject, approved }).map_err(broken)?;
+        let ends = self.clock.now() + DEVICE_CODE_TTL * SECOND;
+        let code = self.grants.add_device(Device { subject, approved, ends }).map_err(broken)?;
         let user_code = &code[..8];
         Ok(json!({
             "device_code": code, "user_code": user_code, "interval": 1, "expires_in": DEVICE_CODE_TTL,
@@ -155,7 +156,7 @@ impl Shared {
     }
 
     fn issue(&self, subject: &Subject, refreshes: bool, more: Map<String, Value>) -> Given<Value> {
-        let (now, id) = (self.now(), random_id().map_err(broken)?);
+        let (now, id) = (self.now(), self.grants.token_id().map_err(broken)?);
         let claims = self.press.access(subject, &self.names, now, &id);
         let keys = self.keys.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let token = self.press.sign(keys.signing(), "at+jwt", claims).map_err(broken)?;
@@ -203,10 +204,16 @@ impl Shared {
         let claims = verified_by(self.client_key.as_ref()?, assertion)?;
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let is_for_us = |audience: &str| {
-            audience == self.url || audience.strip_prefix(&self.url) == Some("/token")
+            [&self.url, &self.root]
+                .into_iter()
+                .any(|own| audience == own || audience.strip_prefix(own.as_str()) == Some("/token"))
         };
         let is_current = claims.get("exp").and_then(Value::as_i64)? > self.now();
-        let is_own = text("iss") == text("sub") && text("aud").is_some_and(is_for_us);
+        let audience = match claims.get("aud")? {
+            Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+            one => vec![one.as_str().unwrap_or_default()],
+        };
+        let is_own = text("iss") == text("sub") && audience.into_iter().any(is_for_us);
         (is_current && is_own).then(|| text("sub").map(str::to_owned)).flatten()
     }
 
@@ -253,14 +260,18 @@ impl Shared {
         let claims = verified_by(keys.named(kid.as_deref())?, token)?;
         let number = |name: &str| claims.get(name).and_then(Value::as_i64);
         let id = claims.get("jti").and_then(Value::as_str)?;
-        let is_good = number("exp")? > self.now() && !self.grants.is_revoked(id, number("iat")?);
+        let is_good = number("exp")? > self.now() && !self.grants.is_revoked(id);
         is_good.then_some(claims)
     }
 }
 
 /// Client id and secret of the header `Authorization`, each form-encoded (RFC 6749, 2.3.1).
 fn basic(header: &str) -> Option<(String, String)> {
-    let decoded = STANDARD.decode(header.strip_prefix("Basic ")?.trim()).ok()?;
+    let (scheme, shown) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = STANDARD.decode(shown.trim()).ok()?;
     let text = String::from_utf8(decoded).ok()?;
     let (id, secret) = text.split_once(':')?;
     let decode = |text: &str| {

@@ -10,6 +10,9 @@ use crate::{
     scenario::Grant,
 };
 
+/// Longest document that is read.
+const LONGEST: usize = 1024 * 1024;
+
 /// Where tokens are asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Endpoints {
@@ -36,7 +39,8 @@ pub(super) async fn endpoints(
             return Ok(Endpoints { token: token.clone(), device: None });
         }
         (Server::Discovered(url), _) => url.to_string(),
-        (Server::Own, Some(own)) => own.url().to_owned(),
+        // Whatever name it goes by elsewhere: secrets of this run go to where it listens.
+        (Server::Own, Some(own)) => return own_endpoints(own.root()),
         (Server::Own, None) => return Err(Error::usage("the run's own issuer does not run")),
     };
     let issuer = issuer.trim_end_matches('/');
@@ -56,6 +60,15 @@ pub(super) async fn endpoints(
     }
     Err(Error::not_measured(format!("`oauth.issuer` has no discovery document: {}", tried.join("; ")))
         .hint("is the URL that of the issuer, and does it run? `token_endpoint = \"...\"` does without discovery"))
+}
+
+/// Those of the run's own issuer.
+fn own_endpoints(root: &str) -> Result<Endpoints> {
+    let url = |path: &str| {
+        Url::parse(&format!("{root}{path}"))
+            .map_err(|error| Error::usage(format!("`issuer.listen` makes no URL: {error}")))
+    };
+    Ok(Endpoints { token: url("/token")?, device: Some(url("/device_authorization")?) })
 }
 
 fn checked(found: Document, issuer: &str, fetching: &Fetching) -> Result<Endpoints> {
@@ -83,7 +96,14 @@ async fn document(http: &reqwest::Client, place: &str) -> std::result::Result<Do
     if !status.is_success() {
         return Err(format!("status {}", status.as_u16()));
     }
-    let body = response.bytes().await.map_err(|error| why(&error))?;
+    let mut response = response;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| why(&error))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST {
+            return Err("a document of over 1 MB".into());
+        }
+    }
     serde_json::from_slice(&body).map_err(|error| format!("no discovery document ({error})"))
 }
 

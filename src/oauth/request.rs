@@ -4,9 +4,10 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use oauth2::{
     AsyncHttpClient, AuthType, ClientId, ClientSecret, DeviceAuthorizationUrl, EndpointNotSet,
     EndpointSet, HttpRequest, HttpResponse, RefreshToken, RequestTokenError, ResourceOwnerPassword,
@@ -24,7 +25,7 @@ use url::form_urlencoded;
 use super::{Failure, Inner, token::Token};
 use crate::{
     attempt::Code,
-    clock::SECOND,
+    clock::{Clock, SECOND},
     plan::fetching::Fetching,
     scenario::{ClientAuth, Grant, Send as Sent},
     token::template::Template,
@@ -33,6 +34,8 @@ use crate::{
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+/// Longest answer that is read.
+const LONGEST: usize = 1024 * 1024;
 /// How long an assertion is good, in seconds: as long as a request may take, and clocks may differ.
 const ASSERTION_TTL: i64 = 60;
 
@@ -83,22 +86,51 @@ impl<'c> AsyncHttpClient<'c> for Way<'_> {
                 limiter.until_ready().await;
             }
             let _connection = inner.connections.acquire().await.map_err(|_| Broken("closed"))?;
-            let sent = inner.clock.now();
+            let mut request_sent =
+                Underway { inner, asked, sent: inner.clock.now(), code: GAVE_UP };
             let answer = send(&inner.http, request).await;
-            let done = inner.clock.now();
-            let code = match &answer {
+            request_sent.code = match &answer {
                 Ok(answer) => Code::Status(answer.status().as_u16()),
                 Err(Broken(word)) => Code::Word(word),
             };
-            inner.stats().requested(code, sent - asked, done - sent);
+            drop(request_sent);
             let answer = answer?;
             let after = answer.headers().get("retry-after").and_then(|after| after.to_str().ok());
-            let after = after.and_then(|after| after.trim().parse().ok()).map(Duration::from_secs);
+            let after = after.and_then(|after| retry_after(after, inner.clock));
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
                 (answer.status().as_u16(), after);
             Ok(answer)
         })
     }
+}
+
+/// What a request comes to whose client gives up on it.
+const GAVE_UP: Code = Code::Word("gave_up");
+
+/// A request that is counted when it is over, however that is: also one that nobody waits for any more.
+struct Underway<'a> {
+    inner: &'a Inner,
+    asked: u64,
+    sent: u64,
+    code: Code,
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        let took = self.inner.clock.now() - self.sent;
+        self.inner.stats().requested(self.code, self.sent - self.asked, took);
+    }
+}
+
+/// When the server wants to be asked again: seconds, or a date (RFC 9110, 10.2.3).
+fn retry_after(text: &str, clock: Clock) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    let now = Duration::from_nanos(clock.wall(clock.now()).max(0) as u64);
+    Some(date.saturating_sub(now))
 }
 
 async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Broken> {
@@ -112,10 +144,16 @@ async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpRespon
         }
     };
     let request = reqwest::Request::try_from(request).map_err(|_| Broken("request"))?;
-    let answer = http.execute(request).await.map_err(|error| word(&error))?;
+    let mut answer = http.execute(request).await.map_err(|error| word(&error))?;
     let (status, headers) = (answer.status(), answer.headers().clone());
-    let body = answer.bytes().await.map_err(|error| word(&error))?;
-    let mut response = HttpResponse::new(body.to_vec());
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| word(&error))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST {
+            return Err(Broken("too_long"));
+        }
+    }
+    let mut response = HttpResponse::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)
@@ -192,7 +230,9 @@ impl Inner {
                 with_parameters!(request, parameters).request_async(way).await
             }
             Grant::RefreshToken => {
-                let known = self.refresh.lock().unwrap_or_else(PoisonError::into_inner).remove(&n);
+                // Kept until an answer brings another: what failed for a passing reason is tried again with it.
+                let known =
+                    self.refresh.lock().unwrap_or_else(PoisonError::into_inner).get(&n).cloned();
                 let token = known.or_else(|| fetching.refresh_token.clone());
                 let token = token.ok_or(Failed::Request(Broken("no_refresh_token")))?;
                 let token = RefreshToken::new(token);
@@ -227,6 +267,8 @@ impl Inner {
                         answer.access_token().secret().clone()
                     }
                 };
+                // With an assertion of its own: each serves once (RFC 7523, 3).
+                let parameters = self.parameters(fetching, n)?;
                 self.exchanged(fetching, n, &subject, &parameters, way).await
             }
         }
@@ -296,6 +338,9 @@ impl Inner {
         *request.uri_mut() = place.map_err(|_| Failed::Request(Broken("request")))?;
         let kind = reqwest::header::HeaderValue::from_static("application/x-www-form-urlencoded");
         request.headers_mut().insert("content-type", kind);
+        if let Some(basic) = basic(fetching, n).and_then(|basic| basic.parse().ok()) {
+            request.headers_mut().insert("authorization", basic);
+        }
         let answer = way.call(request).await.map_err(Failed::Request)?;
         if answer.status() == reqwest::StatusCode::OK {
             return serde_json::from_slice(answer.body())
@@ -308,15 +353,29 @@ impl Inner {
     }
 }
 
+/// The header `Authorization`, where the client shows its secret there: both parts form-encoded (RFC 6749, 2.3.1).
+fn basic(fetching: &Fetching, n: u64) -> Option<String> {
+    let secret = fetching.client_secret.as_ref()?;
+    if fetching.settings.client_auth == ClientAuth::Post {
+        return None;
+    }
+    let encoded =
+        |text: String| -> String { form_urlencoded::byte_serialize(text.as_bytes()).collect() };
+    let shown = format!("{}:{}", encoded(text(&fetching.client_id, n)), encoded(text(secret, n)));
+    Some(format!("Basic {}", STANDARD.encode(shown)))
+}
+
 /// The body of a request to exchange a token (RFC 8693, 2.1).
 fn exchange_form(fetching: &Fetching, n: u64, subject: &str, parameters: &Parameters) -> String {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", TOKEN_EXCHANGE)
         .append_pair("subject_token", subject)
-        .append_pair("subject_token_type", ACCESS_TOKEN)
-        .append_pair("client_id", &text(&fetching.client_id, n));
-    if let Some(secret) = &fetching.client_secret {
-        form.append_pair("client_secret", &text(secret, n));
+        .append_pair("subject_token_type", ACCESS_TOKEN);
+    if basic(fetching, n).is_none() {
+        form.append_pair("client_id", &text(&fetching.client_id, n));
+        if let Some(secret) = &fetching.client_secret {
+            form.append_pair("client_secret", &text(secret, n));
+        }
     }
     if !parameters.scopes.is_empty() {
         form.append_pair("scope", &parameters.scopes.join(" "));

@@ -10,15 +10,34 @@ use crate::{
 
 /// Significant digits of its histograms.
 const DIGITS: u8 = 3;
-/// OAuth errors that are told apart; a server that makes up new ones has the rest counted as `other`.
-const MOST_ERRORS: usize = 32;
+/// The errors that standards know (RFC 6749, 5.2; RFC 8628, 3.5; RFC 8707, 2; RFC 6750, 3.1 and those for servers at their
+/// limit). Another may repeat what the server was told: it counts as `other`.
+const ERRORS: [&str; 17] = [
+    "access_denied",
+    "authorization_pending",
+    "consent_required",
+    "expired_token",
+    "insufficient_scope",
+    "interaction_required",
+    "invalid_client",
+    "invalid_grant",
+    "invalid_request",
+    "invalid_scope",
+    "invalid_target",
+    "invalid_token",
+    "server_error",
+    "slow_down",
+    "temporarily_unavailable",
+    "unauthorized_client",
+    "unsupported_grant_type",
+];
 
 /// Counts and times of requests to the authorization server.
 #[derive(Clone, Debug)]
 pub struct Stats {
     /// Tokens that were fetched.
     pub fetched: u64,
-    /// Fetches that failed in the end.
+    /// Fetches that failed in the end, and those that their client did not wait for.
     pub failed: u64,
     /// Requests that were sent.
     pub requests: u64,
@@ -66,17 +85,13 @@ impl Stats {
         match fetched {
             Ok(token) => {
                 self.fetched += 1;
-                self.without_expiry += u64::from(token.times.exp.is_none());
+                self.without_expiry += u64::from(token.never_ends);
             }
             Err(failure) => {
                 self.failed += 1;
                 let Some(error) = &failure.error else { return };
-                let is_kept = |c: &char| c.is_ascii_alphanumeric() || "_-.:/".contains(*c);
-                let mut name: String = error.chars().filter(is_kept).take(60).collect();
-                if self.errors.len() >= MOST_ERRORS && !self.errors.contains_key(&name) {
-                    "other".clone_into(&mut name);
-                }
-                *self.errors.entry(name).or_default() += 1;
+                let name = ERRORS.into_iter().find(|known| known == error).unwrap_or("other");
+                *self.errors.entry(name.to_owned()).or_default() += 1;
             }
         }
     }

@@ -11,6 +11,8 @@ pub struct Token {
     pub bytes: Vec<u8>,
     /// Index of the key of the run's own issuer that signed it, where that is known.
     pub key: Option<u16>,
+    /// Whether it is a JWT without `exp`. A token that can't be read may have an end that nobody told us.
+    pub never_ends: bool,
     /// Its `exp` and `nbf`; of one that can't be read, what the server said of its lifetime.
     pub times: Times,
 }
@@ -51,6 +53,7 @@ impl Token {
         let key = kids.iter().position(|known| known.is_some() && *known == kid);
         Self {
             bytes: text.as_bytes().to_vec(),
+            never_ends: claims.is_some() && exp.is_none(),
             key: key.map(|key| key as u16),
             times: Times { exp, nbf: time("nbf") },
         }

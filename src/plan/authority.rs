@@ -4,7 +4,9 @@ use std::{env, fmt, fs, path::Path, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::timeline::key_named;
+use url::Url;
+
+use super::{fetching::check_plain, timeline::key_named};
 use crate::{
     error::{Error, Result},
     key::SigningKey,
@@ -96,6 +98,16 @@ impl Authority {
         let ttl = settings.ttl.unwrap_or(scenario.token.ttl);
         if ttl < Duration::from_secs(1) {
             return Err(Error::usage("`ttl` is below 1s, the unit of `exp`"));
+        }
+        if settings.limit == Some(0) {
+            return Err(Error::usage("`limit` is 0: nobody would get a token")
+                .hint("leave it out for no limit"));
+        }
+        if let Some(url) = &settings.url {
+            let url = Url::parse(url).map_err(|error| {
+                Error::usage(format!("`url` is no URL: {error}")).hint("write `https://host:port`")
+            })?;
+            check_plain("url", &url)?;
         }
         if settings.token_bytes.is_some_and(|bytes| bytes > 60_000) {
             return Err(Error::usage(

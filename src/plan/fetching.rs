@@ -192,10 +192,12 @@ fn server(settings: &OAuth, authority: Option<&Authority>) -> Result<Server> {
         let url = Url::parse(text)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        url.ok_or_else(|| {
-            Error::usage(format!("`{key}` is `{text}`, which is no URL of a server"))
+        let url = url.ok_or_else(|| {
+            Error::usage(format!("`{key}` is no URL of a server"))
                 .hint("write `https://host:port/path`")
-        })
+        })?;
+        check_plain(key, &url)?;
+        Ok(url)
     };
     match (&settings.issuer, &settings.token_endpoint) {
         (Some(_), Some(_)) => Err(Error::usage("`issuer` and `token_endpoint` are both given")
@@ -209,6 +211,15 @@ fn server(settings: &OAuth, authority: Option<&Authority>) -> Result<Server> {
         (None, None) => Err(Error::usage("`issuer` is missing: whom do the clients ask?")
             .hint("write `issuer = \"https://...\"`, or bring one along: `[issuer]`")),
     }
+}
+
+/// Refuses what in a URL may be a secret, and would stand in results and errors.
+pub(super) fn check_plain(key: &str, url: &Url) -> Result<()> {
+    if url.username().is_empty() && url.password().is_none() && url.query().is_none() {
+        return Ok(());
+    }
+    Err(Error::usage(format!("`{key}` has a user, a password or a query in it (not shown)"))
+        .hint("secrets have keys of their own, such as `client_secret_env`"))
 }
 
 fn check_numbers(settings: &OAuth) -> Result<()> {

@@ -1,11 +1,13 @@
 //! Who issues tokens and keys where that is not the run itself: its authorization server, what happens to that, how clients
 //! fetch from one, and how embedded brokers take their keys from a key set.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
+
+use url::Url;
 
 use super::{
     authority::Authority,
-    fetching::Fetching,
+    fetching::{Fetching, check_plain},
     timeline::{Action, Moment, Timeline},
 };
 use crate::{
@@ -81,6 +83,13 @@ pub(super) fn jwks(
         return Ok(None);
     }
     let Some(jwks) = jwks else { return Ok(None) };
+    if let Some(text) = &jwks.url {
+        let url = Url::parse(text).map_err(|error| {
+            Error::usage(format!("`target.jwks.url` is no URL: {error}"))
+                .hint("write `https://host:port/path`")
+        })?;
+        check_plain("target.jwks.url", &url)?;
+    }
     if jwks.url.is_none() && scenario.issuer.is_none() {
         return Err(Error::usage("`target.jwks.url` is missing: where is the key set?")
             .hint("write `url = \"https://...\"`, or bring an issuer along: `[issuer]`"));
@@ -88,9 +97,9 @@ pub(super) fn jwks(
     Ok(Some(jwks))
 }
 
-/// What an embedded broker promises of keys that come and go follows from how it fetches them; a second for the fetch.
+/// What an embedded broker promises of keys that come and go follows from how it fetches them, and how long that may take.
 pub(super) fn keys_within(policy: &mut Policy, jwks: &Jwks) {
-    let fetch = Duration::from_secs(1);
+    let fetch = jwks.timeout;
     let least = if jwks.refetch { jwks.min_interval } else { jwks.cache.max(jwks.min_interval) };
     policy.new_key_within = policy.new_key_within.or(Some(least + fetch));
     policy.old_key_within =

@@ -80,7 +80,29 @@ impl Timeline {
         }
         line.moments.sort_by_key(|moment| moment.at);
         line.signers.sort_by_key(|(at, _)| *at);
+        line.check_outages()?;
         Ok(line)
+    }
+
+    /// One outage at a time: the end of the first would end the second.
+    fn check_outages(&self) -> Result<()> {
+        let changes = self.moments.iter().filter_map(|moment| match moment.action {
+            Action::Away(_) => Some((moment.at, true)),
+            Action::Back => Some((moment.at, false)),
+            _ => None,
+        });
+        let mut is_away = false;
+        for (at, away) in changes {
+            if is_away && away {
+                return Err(Error::usage(format!(
+                    "`[[events]]` has the key set away at {} while it is away already",
+                    humantime::format_duration(at)
+                ))
+                .hint("let the first outage end before, by `for` or by `restore`"));
+            }
+            is_away = away;
+        }
+        Ok(())
     }
 
     fn add(&mut self, event: &Event, keys: &[SigningKey]) -> Result<()> {
@@ -143,6 +165,26 @@ impl Timeline {
         let from = self.signers.last().map_or(to, |(_, key)| *key);
         if from == to {
             return Err(Error::usage(format!("`to` is `{}`, which signs already", keys[to].name)));
+        }
+        if self.signers.iter().any(|(_, key)| *key == to) {
+            return Err(Error::usage(format!("`to` is `{}`, which has signed before", keys[to].name))
+                .hint("a key that comes back could not be told from the one that went: give the rotation a new one"));
+        }
+        let same = self.signers.iter().find(|(_, key)| keys[*key].kid == keys[to].kid);
+        if let Some((_, other)) = same {
+            return Err(Error::usage(format!(
+                "`to` is `{}`, which has the same `kid` as `{}`",
+                keys[to].name, keys[*other].name
+            ))
+            .hint("give each key a `kid` of its own"));
+        }
+        let begins = self
+            .moments
+            .iter()
+            .filter(|moment| matches!(moment.action, Action::SignWith(_)) && moment.at > event.at);
+        if begins.count() > 0 {
+            return Err(Error::usage("a rotation begins before the one before it has signed")
+                .hint("let `at` be later, or the `step` of the one before shorter"));
         }
         let order = event.order.unwrap_or_default();
         let step = event.step.unwrap_or(STEP);
@@ -217,7 +259,7 @@ fn check_parameters(event: &Event) -> Result<()> {
     ] {
         if is_given && !belongs {
             return Err(Error::usage(format!("`{key}` says nothing to `{}` here", deed.name()))
-                .hint("docs/scenarios.md has the parameters of each event"));
+                .hint("docs/issuer.md has the parameters of each event"));
         }
     }
     Ok(())
@@ -314,11 +356,23 @@ mod tests {
             ("do = \"rotate_keys\"", "needs `to`"),
             ("do = \"rotate_keys\"\nto = \"d\"", "no key under `[keys]`"),
             ("do = \"rotate_keys\"\nto = \"a\"", "signs already"),
+            (
+                "do = \"rotate_keys\"\nto = \"b\"\n[[events]]\nat = \"9s\"\ndo = \"rotate_keys\"\nto = \"a\"",
+                "has signed before",
+            ),
+            (
+                "do = \"rotate_keys\"\nto = \"b\"\n[[events]]\nat = \"2s\"\ndo = \"rotate_keys\"\nto = \"c\"",
+                "before the one before it",
+            ),
+            (
+                "do = \"jwks_outage\"\nfor = \"9s\"\n[[events]]\nat = \"2s\"\ndo = \"jwks_outage\"",
+                "away already",
+            ),
             ("do = \"jwks_outage\"\nby = \"1s\"", "`by` says nothing to `jwks_outage`"),
             ("do = \"revoke\"\nfor = \"1s\"", "`for` says nothing to `revoke`"),
         ] {
             let message = error(events).to_string();
-            assert!(message.starts_with("`events[0]`") && message.contains(part), "{message}");
+            assert!(message.contains("events") && message.contains(part), "{message}");
         }
     }
 }

@@ -22,6 +22,9 @@ pub(super) fn write(out: &mut String, jwks: &Jwks) -> std::fmt::Result {
     for change in &jwks.rotations {
         writeln!(out, "rotation    {}", rotation(change))?;
     }
+    if jwks.truncated {
+        writeln!(out, "            more answers than are kept: told from the first ones")?;
+    }
     for absence in &jwks.outages {
         writeln!(out, "outage      {}", outage(absence))?;
     }
@@ -46,8 +49,8 @@ fn rotation(change: &Change) -> String {
         parts.push(format!("old key refused after {}", within(time, change.refuse_uncertainty_us)));
     }
     parts.push(format!("{} good tokens refused meanwhile", count(change.good_tokens_refused)));
-    if let Some(apart) = change.brokers_apart_us {
-        parts.push(format!("brokers {} apart", time_of(apart)));
+    if let Some(apart) = &change.brokers_apart_us {
+        parts.push(format!("brokers {} apart", percentile(apart)));
     }
     parts.join("; ")
 }

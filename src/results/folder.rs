@@ -19,7 +19,7 @@ use super::{
     summary::{Percentile, microseconds},
 };
 use crate::{
-    attempt::Phase,
+    attempt::{Attempt, Phase},
     clock::{Clock, SECOND},
     error::{Error, Result},
     measure::{Answer, Finding, MOST_FINDINGS, Measurements, latency::Quantile},
@@ -236,12 +236,7 @@ impl Folder {
             attempt.outcome.name().to_owned(),
             attempt.outcome.code().to_string(),
             finding.verdict.name().to_owned(),
-            // A token that was fetched can't be made again.
-            if plan.is_fetched(attempt.kind) {
-                String::new()
-            } else {
-                replay(plan, kind.named(), attempt.client, attempt.minted_for)
-            },
+            replay_of(plan, attempt),
         ];
         self.findings.write_record(&row).map_err(|error| unwritable(&self.path, &error))
     }
@@ -336,6 +331,23 @@ pub fn replace_in(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
         Ok(())
     };
     write().map_err(|error| unwritable(folder, &error))
+}
+
+/// The command that mints the token of an attempt again; none of one that was fetched.
+fn replay_of(plan: &Plan, attempt: &Attempt) -> String {
+    let kind = &plan.mould.kinds[attempt.kind];
+    if plan.is_fetched(attempt.kind) {
+        return String::new();
+    }
+    let command = replay(plan, kind.named(), attempt.client, attempt.minted_for);
+    match attempt.key.filter(|_| !kind.later.is_empty()) {
+        // Which key signed follows from the moment in the run, which the command does not know.
+        Some(key) => {
+            let name = &plan.mould.keys[usize::from(key)].name;
+            format!("{command} --set {}", quoted(&format!("mix.{}.key={name}", attempt.kind)))
+        }
+        None => command,
+    }
 }
 
 /// The command that mints a token of a run again.

@@ -1,7 +1,7 @@
 //! What became of tokens while keys came and went: how long a new key took to be accepted and an old one to be refused,
 //! what that cost good tokens, and how often the key set was fetched for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use super::summary::{Percentile, microseconds};
 use crate::{
     clock::SECOND,
     issuer::{Visit, happenings::Happened},
-    measure::KeyAnswer,
+    measure::{KeyAnswer, MOST_ANSWERS},
     plan::{
         Plan,
         timeline::{Action, Rotation},
@@ -37,7 +37,7 @@ pub struct Jwks {
     /// Answers to tokens of one key that went back on the one before, at the same broker.
     pub flips: u64,
     /// How long brokers of a cluster disagreed about a key; the longest of several.
-    pub brokers_apart_us: Option<f64>,
+    pub brokers_apart_us: Option<Percentile>,
     /// Bad tokens that were accepted while the key set was away.
     pub accepted_while_away: u64,
     /// Good tokens that were refused while the key set was away, as a share of those sent meanwhile.
@@ -46,6 +46,8 @@ pub struct Jwks {
     pub rotations: Vec<Change>,
     /// Times in which the key set was away.
     pub outages: Vec<Absence>,
+    /// Whether there were more answers than are kept: then all but `fetches` is told from the first ones.
+    pub truncated: bool,
 }
 
 /// A change of keys.
@@ -68,7 +70,7 @@ pub struct Change {
     /// Good tokens of either key that were refused from its first step to the next change.
     pub good_tokens_refused: u64,
     /// How far apart the brokers of a cluster accepted the new key.
-    pub brokers_apart_us: Option<f64>,
+    pub brokers_apart_us: Option<Percentile>,
 }
 
 /// A time in which the key set was away.
@@ -105,18 +107,40 @@ pub struct Seen<'a> {
     pub happened: &'a [Happened],
     /// All requests.
     pub visits: &'a [Visit],
+    /// Connects that were answered, whether kept or not.
+    pub answered: u64,
     /// When the storm started.
     pub start: u64,
     /// When it ended, or now.
     pub end: u64,
 }
 
-/// When a key was published and removed; the last of several times.
-#[derive(Clone, Copy, Debug)]
+/// When a key was in the key set, from and until, and when it signed.
+#[derive(Clone, Debug, Default)]
 struct Life {
-    published: Option<u64>,
-    signs: Option<u64>,
-    removed: Option<u64>,
+    published: Vec<(u64, Option<u64>)>,
+    signs: Option<(u64, Option<u64>)>,
+}
+
+impl Life {
+    /// Whether it was in the key set at an instant.
+    fn is_published(&self, at: u64) -> bool {
+        self.published.iter().any(|span| is_within(*span, at))
+    }
+
+    /// When it first entered the key set.
+    fn first_published(&self) -> Option<u64> {
+        self.published.first().map(|(from, _)| *from)
+    }
+
+    /// When it left the key set for good.
+    fn removed(&self) -> Option<u64> {
+        self.published.last().and_then(|(_, until)| *until)
+    }
+}
+
+fn is_within((from, until): (u64, Option<u64>), at: u64) -> bool {
+    from <= at && until.is_none_or(|until| at < until)
 }
 
 impl Jwks {
@@ -124,6 +148,10 @@ impl Jwks {
     pub fn of(seen: Seen<'_>) -> Self {
         let mut answers: Vec<KeyAnswer> = seen.answers.to_vec();
         answers.sort_unstable_by_key(|answer| answer.sent);
+        let truncated = answers.len() >= MOST_ANSWERS;
+        // Of what came after the last one that was kept nothing is known.
+        let last = answers.last().map_or(seen.end, |answer| answer.sent);
+        let seen = if truncated { Seen { end: last, ..seen } } else { seen };
         let teller = Teller { seen, answers, lives: lives(&seen) };
         let rotations = teller.rotations();
         let outages = teller.outages();
@@ -142,17 +170,15 @@ impl Jwks {
             good_tokens_refused: refused,
             good_tokens_refused_share: share(refused, all),
             fetches,
-            fetches_per_1000_connects: share(fetches * 1000, teller.answers.len() as u64),
+            fetches_per_1000_connects: share(fetches * 1000, seen.answered),
             flips: teller.flips(),
-            brokers_apart_us: rotations
-                .iter()
-                .filter_map(|change| change.brokers_apart_us)
-                .max_by(f64::total_cmp),
+            brokers_apart_us: longest(rotations.iter().map(|change| &change.brokers_apart_us)),
             accepted_while_away: sum(|outage| outage.bad_accepted),
             refused_while_away_share: (meanwhile > 0)
                 .then(|| share(sum(|outage| outage.good_refused), meanwhile)),
             rotations,
             outages,
+            truncated,
         }
     }
 }
@@ -176,25 +202,38 @@ impl Teller<'_> {
         self.seen.plan.mould.kinds[usize::from(answer.kind)].must
     }
 
-    fn life(&self, answer: &KeyAnswer) -> Option<Life> {
-        self.lives.get(usize::from(answer.key?)).copied()
+    fn life(&self, answer: &KeyAnswer) -> Option<&Life> {
+        self.lives.get(usize::from(answer.key?))
     }
 
-    /// Whether its token was good when it was sent: its key could be known, or signs just then.
+    /// Whether nothing but its key can be wrong with a token.
+    fn tells_of_key(&self, answer: &KeyAnswer) -> bool {
+        answer.in_time && self.must(answer) == Must::AcceptInTime
+    }
+
+    /// Whether its token was good when it was sent: its key was published, or signs just then and was never taken back.
     fn is_good(&self, answer: &KeyAnswer) -> bool {
-        let is_since = |at: Option<u64>| at.is_some_and(|at| at <= answer.sent);
-        answer.in_time
-            && self.must(answer) == Must::AcceptInTime
+        self.tells_of_key(answer)
             && self.life(answer).is_some_and(|life| {
-                (is_since(life.published) || is_since(life.signs)) && !is_since(life.removed)
+                let signs = life.signs.is_some_and(|span| is_within(span, answer.sent));
+                let was_removed = life.removed().is_some_and(|at| at <= answer.sent);
+                life.is_published(answer.sent) || signs && !was_removed
             })
     }
 
-    /// Whether its token is none that any key set makes good.
+    /// Whether its token was good for somebody who can't see the key set just now.
+    fn is_known(&self, answer: &KeyAnswer) -> bool {
+        self.tells_of_key(answer)
+            && self.life(answer).is_some_and(|life| life.is_published(answer.sent))
+    }
+
+    /// Whether its token is none that the key set makes good.
     fn is_bad(&self, answer: &KeyAnswer) -> bool {
-        let is_unknown = |life: Life| life.published.is_none() && life.signs.is_none();
+        let is_unknown = |life: &Life| !life.published.iter().any(|(from, _)| *from <= answer.sent);
         matches!(self.must(answer), Must::Refuse(_))
-            || answer.key.is_some() && self.life(answer).is_none_or(is_unknown)
+            || answer.key.is_some()
+                && self.must(answer) == Must::AcceptInTime
+                && self.life(answer).is_none_or(is_unknown)
     }
 
     fn rotations(&self) -> Vec<Change> {
@@ -208,19 +247,19 @@ impl Teller<'_> {
 
     /// When the first step was done of making this key the one that signs.
     fn begun(&self, key: usize) -> Option<u64> {
-        let life = self.lives[key];
-        life.published.into_iter().chain(life.signs).min()
+        let life = &self.lives[key];
+        life.first_published().into_iter().chain(life.signs.map(|(from, _)| from)).min()
     }
 
     fn rotation(&self, rotation: Rotation, ended: u64) -> Change {
         let plan = self.seen.plan;
-        let (new, old) = (self.lives[rotation.to], self.lives[rotation.from]);
-        let until = new.removed.unwrap_or(self.seen.end);
+        let (new, old) = (&self.lives[rotation.to], &self.lives[rotation.from]);
+        let until = new.removed().unwrap_or(self.seen.end);
         let accepted = |broker: Option<u16>| {
             let since = self.presented_since(rotation.to)?;
             self.turned(rotation.to, true, broker, (since, until)).map(|turned| (turned, since))
         };
-        let refused = old.removed.and_then(|since| {
+        let refused = old.removed().and_then(|since| {
             let turned = self.turned(rotation.from, false, None, (since, self.seen.end))?;
             Some((turned, since))
         });
@@ -235,13 +274,8 @@ impl Teller<'_> {
             (Turned::At(_, uncertainty), _) => Some(microseconds(uncertainty as f64)),
             (Turned::NotYet, _) => None,
         };
-        let by_broker: Vec<u64> = (0..plan.brokers.len())
-            .filter_map(|broker| match accepted(Some(broker as u16))?.0 {
-                Turned::At(after, _) => Some(after),
-                Turned::NotYet => None,
-            })
-            .collect();
-        let apart = by_broker.iter().max().zip(by_broker.iter().min());
+        let by_broker: Vec<(Turned, u64)> =
+            (0..plan.brokers.len()).filter_map(|broker| accepted(Some(broker as u16))).collect();
         let begun = self.begun(rotation.to).unwrap_or(ended);
         let is_its = |answer: &&KeyAnswer| {
             (begun..ended).contains(&answer.sent)
@@ -263,21 +297,25 @@ impl Teller<'_> {
             refuse_us: shown(refused),
             refuse_uncertainty_us: uncertainty(refused),
             good_tokens_refused: cost as u64,
-            brokers_apart_us: apart
-                .filter(|_| plan.brokers.len() > 1)
-                .map(|(last, first)| microseconds((last - first) as f64)),
+            brokers_apart_us: if by_broker.len() > 1 { apart(&by_broker, end) } else { None },
         }
     }
 
     /// When a new key could first be accepted: when it was published, or, where it signed nothing before, when it signed.
     fn presented_since(&self, key: usize) -> Option<u64> {
-        let life = self.lives[key];
-        let published = life.published?;
-        let signs = life.signs.filter(|signs| *signs > published).unwrap_or(published);
+        let life = &self.lives[key];
+        let published = life.first_published()?;
+        let signs = life.signs.map(|(from, _)| from).filter(|signs| *signs > published);
+        let signs = signs.unwrap_or(published);
         let is_early = |answer: &KeyAnswer| {
-            answer.key.map(usize::from) == Some(key) && (published..signs).contains(&answer.sent)
+            self.is_of(answer, key) && (published..signs).contains(&answer.sent)
         };
         Some(if self.answers.iter().any(is_early) { published } else { signs })
+    }
+
+    /// Whether an answer tells of this key.
+    fn is_of(&self, answer: &KeyAnswer, key: usize) -> bool {
+        answer.key.map(usize::from) == Some(key) && self.tells_of_key(answer)
     }
 
     /// When all tokens of a key were accepted (or refused), after `since`; nothing where none was sent.
@@ -289,11 +327,9 @@ impl Teller<'_> {
         (since, until): (u64, u64),
     ) -> Option<Turned> {
         let is_its = |answer: &&KeyAnswer| {
-            answer.key.map(usize::from) == Some(key)
+            self.is_of(answer, key)
                 && (since..until).contains(&answer.sent)
                 && broker.is_none_or(|broker| broker == answer.broker)
-                && answer.in_time
-                && self.must(answer) == Must::AcceptInTime
         };
         let its: Vec<&KeyAnswer> = self.answers.iter().filter(is_its).collect();
         let last_other = its.iter().rposition(|answer| answer.accepted != accepted);
@@ -302,34 +338,45 @@ impl Teller<'_> {
             (_, true) => None,
             (None, false) => Some(Turned::NotYet),
             (Some(first), false) => {
-                let after = first.ended.saturating_sub(since);
+                // One that was sent before it may have been answered later.
+                let other = last_other.map_or(since, |at| its[at].ended);
+                let turned = first.ended.max(other);
                 let before = last_other.map_or(since, |at| its[at].sent);
-                Some(Turned::At(after, first.ended.saturating_sub(before)))
+                Some(Turned::At(turned.saturating_sub(since), turned.saturating_sub(before)))
             }
         }
     }
 
     /// Answers that went back on the one before, of the same key at the same broker, though the key neither came nor went
-    /// between them.
+    /// between them. The one before is the last that had ended when the token was sent.
     fn flips(&self) -> u64 {
-        let mut last: BTreeMap<(u16, u16), (KeyAnswer, bool)> = BTreeMap::new();
-        let mut flips = 0;
-        for answer in &self.answers {
-            let Some(key) = answer.key else { continue };
-            if self.must(answer) != Must::AcceptInTime || !answer.in_time {
-                continue;
+        let mut by_place: BTreeMap<(u16, u16), Vec<&KeyAnswer>> = BTreeMap::new();
+        for answer in self.answers.iter().filter(|answer| self.tells_of_key(answer)) {
+            if let Some(key) = answer.key {
+                by_place.entry((key, answer.broker)).or_default().push(answer);
             }
-            let Some(life) = self.life(answer) else { continue };
-            let was_removed = life.removed.is_some_and(|at| at <= answer.sent);
-            // Before its removal a key may turn good once, after it bad once.
-            let place = last.entry((key, answer.broker)).or_insert((*answer, was_removed));
-            let (before, before_removed) = *place;
-            let is_after = before.ended <= answer.sent && before_removed == was_removed;
-            let goes_back = if was_removed { answer.accepted } else { !answer.accepted };
-            if is_after && before.accepted != answer.accepted && goes_back {
-                flips += 1;
+        }
+        by_place.values().map(|answers| self.flips_of(answers)).sum()
+    }
+
+    /// Of one key at one broker, in the order in which they were sent.
+    fn flips_of(&self, answers: &[&KeyAnswer]) -> u64 {
+        let mut by_end = answers.to_vec();
+        by_end.sort_unstable_by_key(|answer| answer.ended);
+        let (mut ended, mut flips) = (0, 0);
+        for answer in answers {
+            while by_end.get(ended).is_some_and(|before| before.ended <= answer.sent) {
+                ended += 1;
             }
-            *place = (*answer, was_removed);
+            let Some(before) = ended.checked_sub(1).map(|at| by_end[at]) else { continue };
+            let is_published = |answer: &KeyAnswer| {
+                self.life(answer).is_some_and(|life| life.is_published(answer.sent))
+            };
+            let (was, is) = (is_published(before), is_published(answer));
+            // A key that is there turns good once, one that is gone bad once: the other way is back.
+            let goes_back =
+                was == is && before.accepted != answer.accepted && answer.accepted != is;
+            flips += u64::from(goes_back);
         }
         flips
     }
@@ -337,6 +384,7 @@ impl Teller<'_> {
     fn outages(&self) -> Vec<Absence> {
         let happened = self.seen.happened;
         let start = self.seen.start;
+        let let_in_anyway = self.let_in_anyway();
         let mut all = Vec::new();
         for (index, event) in happened.iter().enumerate() {
             let Action::Away(how) = event.action else { continue };
@@ -350,53 +398,102 @@ impl Teller<'_> {
                 to_s: end.map(|end| end.second),
                 ..Absence::default()
             };
-            for answer in &self.answers {
-                if !(event.at..until).contains(&answer.sent) || answer.ended > until {
-                    continue;
-                }
-                let counter = match (self.is_good(answer), self.is_bad(answer), answer.accepted) {
-                    (true, _, true) => &mut absence.good_accepted,
-                    (true, _, false) => &mut absence.good_refused,
+            let meanwhile = |answer: &&KeyAnswer| {
+                (event.at..until).contains(&answer.sent) && answer.ended <= until
+            };
+            let (mut last_good, mut last_refused) = (0, 0);
+            for answer in self.answers.iter().filter(meanwhile) {
+                let is_bad = self.is_bad(answer) && !let_in_anyway.contains(&answer.kind);
+                let counter = match (self.is_known(answer), is_bad, answer.accepted) {
+                    (true, _, true) => {
+                        last_good = answer.sent;
+                        &mut absence.good_accepted
+                    }
+                    (true, _, false) => {
+                        last_refused = answer.sent;
+                        &mut absence.good_refused
+                    }
                     (_, true, true) => &mut absence.bad_accepted,
                     (_, true, false) => &mut absence.bad_refused,
                     _ => continue,
                 };
                 *counter += 1;
             }
-            absence.verdict = verdict(&absence).map(str::to_owned);
+            // A cache may last for a while: what counts is how it ended.
+            let is_closed = last_refused > last_good;
+            absence.verdict = verdict(&absence, is_closed).map(str::to_owned);
             all.push(absence);
         }
         all
     }
+
+    /// Kinds of bad tokens that were accepted while the key set was there: that the broker lets them in says nothing of
+    /// outages.
+    fn let_in_anyway(&self) -> BTreeSet<u16> {
+        let happened = self.seen.happened;
+        let is_away = |answer: &KeyAnswer| {
+            let mut changes = happened.iter().filter(|event| event.at <= answer.ended);
+            let last =
+                changes.rfind(|event| matches!(event.action, Action::Away(_) | Action::Back));
+            last.is_some_and(|event| matches!(event.action, Action::Away(_)))
+        };
+        let is_one =
+            |answer: &&KeyAnswer| answer.accepted && self.is_bad(answer) && !is_away(answer);
+        self.answers.iter().filter(is_one).map(|answer| answer.kind).collect()
+    }
 }
 
-fn verdict(absence: &Absence) -> Option<&'static str> {
+fn verdict(absence: &Absence, is_closed: bool) -> Option<&'static str> {
     match absence {
         Absence { bad_accepted: 1.., .. } => Some("open"),
+        Absence { good_refused: 1.., .. } if is_closed => Some("closed"),
         Absence { good_accepted: 1.., .. } => Some("keeps known keys"),
-        Absence { good_refused: 1.., .. } => Some("closed"),
         _ => None,
     }
 }
 
-fn lives(seen: &Seen<'_>) -> Vec<Life> {
-    let always = Some(0);
-    let none = Life { published: None, signs: None, removed: None };
-    let mut lives = vec![none; seen.plan.mould.keys.len()];
-    let published = seen.plan.issuance.authority.as_ref().map(|authority| &authority.published);
-    for (turn, key) in published.into_iter().flatten().enumerate() {
-        lives[*key].published = always;
-        if turn == 0 {
-            lives[*key].signs = always;
+/// How far apart brokers are; one that had not turned by the end is further than any.
+fn apart(turned: &[(Turned, u64)], end: u64) -> Option<Percentile> {
+    let first = turned.iter().filter_map(|(turned, _)| match turned {
+        Turned::At(after, _) => Some(*after),
+        Turned::NotYet => None,
+    });
+    let (least, most) = (first.clone().min()?, first.max()?);
+    let late = turned.iter().find(|(turned, _)| matches!(turned, Turned::NotYet));
+    Some(match late {
+        Some((_, since)) => {
+            Percentile::Beyond(format!(">{}", (end.saturating_sub(since + least)) / 1000))
         }
+        None => Percentile::Number(microseconds((most - least) as f64)),
+    })
+}
+
+fn lives(seen: &Seen<'_>) -> Vec<Life> {
+    let mut lives = vec![Life::default(); seen.plan.mould.keys.len()];
+    let authority = seen.plan.issuance.authority.as_ref();
+    for key in authority.iter().flat_map(|authority| &authority.published) {
+        lives[*key].published.push((0, None));
+    }
+    if let Some(key) = seen.plan.issuance.signs() {
+        lives[key].signs = Some((0, None));
     }
     for event in seen.happened {
+        let at = event.at;
         match event.action {
-            Action::Publish(key) => {
-                lives[key] = Life { published: Some(event.at), removed: None, ..lives[key] };
+            Action::Publish(key) if !lives[key].is_published(at) => {
+                lives[key].published.push((at, None));
             }
-            Action::SignWith(key) => lives[key].signs = Some(event.at),
-            Action::Remove(key) | Action::Revoke(Some(key)) => lives[key].removed = Some(event.at),
+            Action::SignWith(key) => {
+                for life in &mut lives {
+                    life.signs = life.signs.map(|(from, until)| (from, until.or(Some(at))));
+                }
+                lives[key].signs = Some((at, None));
+            }
+            Action::Remove(key) | Action::Revoke(Some(key)) => {
+                if let Some((_, until)) = lives[key].published.last_mut() {
+                    *until = until.or(Some(at));
+                }
+            }
             _ => {}
         }
     }

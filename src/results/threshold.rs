@@ -136,7 +136,7 @@ fn of_keys(jwks: &Jwks, name: &str) -> Option<Percentile> {
     Some(Percentile::Number(match name {
         "time_to_accept_new_key" => return jwks.time_to_accept_new_key_us.clone(),
         "time_to_refuse_old_key" => return jwks.time_to_refuse_old_key_us.clone(),
-        "brokers_apart" => jwks.brokers_apart_us?,
+        "brokers_apart" => return jwks.brokers_apart_us.clone(),
         "good_tokens_refused" => jwks.good_tokens_refused as f64,
         "good_tokens_refused_share" => jwks.good_tokens_refused_share,
         "fetches" => jwks.fetches as f64,

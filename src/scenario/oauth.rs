@@ -71,7 +71,7 @@ pub struct OAuth {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub backoff: Duration,
-    /// Longest wait before a retry, a `Retry-After` of the server's included.
+    /// Longest wait before a retry, a `Retry-After` of the server's included, jitter not.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub max_backoff: Duration,

@@ -61,11 +61,16 @@ impl Worker {
         let minted = minter.and_then(|minter| {
             minter.mint(kind, storm.plan.minted_as(client), at, &mut self.renewed)
         });
+        let is_minted = minted.is_ok();
         let (password, times) = minted.unwrap_or((Password::Absent, Times::default()));
         let ready = Ready::elsewhere(client, kind, password, None, times, at);
         let fits = encode(&storm.plan, &ready, &self.renewed, &mut self.scratch, &mut packet);
         let place = self.enter(&ready, (scheduled, started), Step::NotEntered, packet);
-        self.set_out(place, fits);
+        if is_minted {
+            self.set_out(place, fits);
+        } else {
+            self.fail(place, State::Starting, Outcome::LocalError("no_token"));
+        }
     }
 
     /// Goes on with the attempts whose fetches have come to an end.
@@ -95,10 +100,11 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(place) else { return };
         connection.state = State::Starting;
         connection.key = token.key;
-        connection.validity = match token.times.exp {
+        connection.validity = if token.never_ends && requires_exp {
             // What never ends has to be refused as if it had ended.
-            None if requires_exp => Validity { from: i64::MIN, until: i64::MIN },
-            _ => validity(storm.clock, token.times),
+            Validity { from: i64::MIN, until: i64::MIN }
+        } else {
+            validity(storm.clock, token.times)
         };
         let Connection { client, kind, minted_for, .. } = *connection;
         let ready = Ready::elsewhere(
