@@ -216,7 +216,8 @@ impl Teller<'_> {
         self.tells_of_key(answer)
             && self.life(answer).is_some_and(|life| {
                 let signs = life.signs.is_some_and(|span| is_within(span, answer.sent));
-                let was_removed = life.removed().is_some_and(|at| at <= answer.sent);
+                let mut ends = life.published.iter().filter_map(|(_, until)| *until);
+                let was_removed = ends.any(|end| end <= answer.sent);
                 life.is_published(answer.sent) || signs && !was_removed
             })
     }
@@ -427,18 +428,14 @@ impl Teller<'_> {
         all
     }
 
-    /// Kinds of bad tokens that were accepted while the key set was there: that the broker lets them in says nothing of
-    /// outages.
+    /// Kinds of bad tokens that were accepted before the key set was ever away: that the broker lets them in says nothing
+    /// of outages.
     fn let_in_anyway(&self) -> BTreeSet<u16> {
-        let happened = self.seen.happened;
-        let is_away = |answer: &KeyAnswer| {
-            let mut changes = happened.iter().filter(|event| event.at <= answer.ended);
-            let last =
-                changes.rfind(|event| matches!(event.action, Action::Away(_) | Action::Back));
-            last.is_some_and(|event| matches!(event.action, Action::Away(_)))
-        };
+        let mut away =
+            self.seen.happened.iter().filter(|event| matches!(event.action, Action::Away(_)));
+        let first = away.next().map_or(u64::MAX, |event| event.at);
         let is_one =
-            |answer: &&KeyAnswer| answer.accepted && self.is_bad(answer) && !is_away(answer);
+            |answer: &&KeyAnswer| answer.accepted && answer.ended < first && self.is_bad(answer);
         self.answers.iter().filter(is_one).map(|answer| answer.kind).collect()
     }
 }

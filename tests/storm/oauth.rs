@@ -3,7 +3,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
+    process::Stdio,
     sync::{Arc, Mutex},
     thread,
 };
@@ -12,7 +13,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::{
-    run::{Ended, Storm, number, rows},
+    run::{Ended, Storm, number, program, rows},
     server::{Connect, Server},
 };
 
@@ -471,4 +472,62 @@ fn what_can_not_be_fetched_is_said_before_anything_is_done() {
         assert_eq!(run.code, Some(2), "{oauth} {more}: {}", run.stderr);
         assert!(run.stderr.contains(part), "{oauth} {more}: {}", run.stderr);
     }
+}
+
+#[test]
+fn tokens_are_fetched_over_https_from_an_issuer_whose_certificate_was_made_for_the_run() {
+    let (server, storm) = own_issuer("", "[issuer.tls]\ngenerate = true");
+    let summary = storm.run().expect(0);
+    assert_eq!(summary["oauth"]["fetched"], 8);
+    let issuers: BTreeSet<String> = server
+        .received()
+        .iter()
+        .map(|connect| claims(connect)["iss"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(issuers.iter().all(|issuer| issuer.starts_with("https://127.0.0.1:")), "{issuers:?}");
+}
+
+#[test]
+fn an_issuer_of_its_own_says_where_it_is_and_leaves_what_was_asked() {
+    let (_, storm) = own_issuer("", "");
+    let out = storm.out();
+    let mut child = program()
+        .arg("issuer")
+        .arg(storm.scenario())
+        .args(["--listen", "127.0.0.1:0", "--out"])
+        .arg(&out)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let address = |line: String, word: &str| {
+        let rest = line.strip_prefix(word).unwrap_or_else(|| panic!("{line}")).to_owned();
+        rest.trim().trim_start_matches("http://").to_owned()
+    };
+    let main = address(lines.next().unwrap().unwrap(), "ready");
+    let jwks = address(lines.next().unwrap().unwrap(), "jwks");
+    let get = |host: &str, path: &str| {
+        let mut stream = TcpStream::connect(host).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: a-test/1\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    };
+    let found = get(&main, "/.well-known/openid-configuration");
+    assert!(found.contains(&format!("\"issuer\":\"http://{main}\"")), "{found}");
+    let (host, path) = jwks.split_once('/').unwrap();
+    assert!(get(host, &format!("/{path}")).contains("\"kid\":\"main\""));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert!(child.wait().unwrap().success());
+    let asked: BTreeSet<(String, String)> = rows(&out.join("issuer.csv"))
+        .iter()
+        .map(|row| (row["path"].clone(), row["caller"].clone()))
+        .collect();
+    let by_test = |path: &str| (path.to_owned(), "a-test".to_owned());
+    assert_eq!(asked, [by_test("/.well-known/openid-configuration"), by_test("/jwks")].into());
 }

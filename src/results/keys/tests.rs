@@ -118,10 +118,10 @@ fn an_answer_that_comes_late_is_no_sooner_for_that() {
 #[test]
 fn workers_that_disagree_are_found_among_answers_that_overlap() {
     let plan = plan(ONE);
-    // A token a millisecond, 10 ms to each answer, every other one refused.
+    // A token a millisecond, 10 ms to each answer, every third one refused.
     let slow = |at: u64| KeyAnswer {
         ended: (at + 10) * MILLISECOND,
-        ..answer(at, 0, 0, at.is_multiple_of(2))
+        ..answer(at, 0, 0, !at.is_multiple_of(3))
     };
     let answers: Vec<KeyAnswer> = (0..40).map(slow).collect();
     let flips = told(&plan, &answers, &[]).flips;
