@@ -307,6 +307,40 @@ fn retries_are_as_many_as_allowed_and_never_of_a_final_refusal() {
 }
 
 #[test]
+fn requests_at_one_time_are_as_many_as_connections_are_allowed() {
+    let (now, most) = (Arc::new(Mutex::new(0_u32)), Arc::new(Mutex::new(0_u32)));
+    let (counted, seen) = (Arc::clone(&now), Arc::clone(&most));
+    let web = Web::start(move |path, own| {
+        if path != "/token" {
+            return discovery(own);
+        }
+        let here = {
+            let mut now = counted.lock().unwrap();
+            *now += 1;
+            *now
+        };
+        let mut most = seen.lock().unwrap();
+        *most = (*most).max(here);
+        drop(most);
+        // Long enough that the others of the four that are under way would be here too, if they might.
+        thread::sleep(std::time::Duration::from_millis(100));
+        *counted.lock().unwrap() -= 1;
+        response("500 Oops", "", "")
+    });
+    let (_, run) = from(&web, "connections = 1");
+    let summary = run.expect(3);
+    assert_eq!((*most.lock().unwrap(), web.requests("/token")), (1, 8));
+    // Three wait for the one that is served: that is our queue, and no time of the server's.
+    let queued = summary["oauth"]["queued"]["max_us"].as_f64().unwrap();
+    assert!(queued >= 100_000.0, "{queued}");
+    *most.lock().unwrap() = 0;
+    let (_, run) = from(&web, "connections = 64\nrate = 20");
+    let duration = run.expect(3)["duration_s"].as_f64().unwrap();
+    // The first at once, the others every 50 ms.
+    assert!(duration >= 0.35, "{duration}");
+}
+
+#[test]
 fn retry_after_is_waited_for_where_that_is_allowed() {
     let busy = response("429 Too Many Requests", "Retry-After: 1\r\n", "");
     let web = tokens(busy);

@@ -95,6 +95,25 @@ fn a_broker_that_never_looks_again_is_found_out() {
 }
 
 #[test]
+fn brokers_of_a_cluster_are_told_apart_by_when_they_accept_a_new_key() {
+    let storm = storm(
+        "cache = \"1s\"\nrefetch = false\nmin_interval = \"100ms\"",
+        "",
+        HELD,
+        &rotate("publish_then_sign"),
+    );
+    let two = "target.brokers=[\"embedded\", \"embedded\"]";
+    let run = storm.run_with(&["--set", two, "--set", "policy.new_key_within=1m"]);
+    let summary = run.expect(0);
+    let change = &summary["jwks"]["rotations"][0];
+    // Each has a cache of its own, filled when its first client came; both came to know the key.
+    assert!(microseconds(&change["brokers_apart_us"]) >= 0.0, "{change}");
+    let brokers: BTreeSet<String> =
+        rows(&run.out.join("keys.csv")).iter().map(|row| row["broker"].clone()).collect();
+    assert_eq!(brokers.len(), 2, "{brokers:?}");
+}
+
+#[test]
 fn an_outage_tells_whether_the_broker_fails_open() {
     let forged = "[[mix]]\ntoken = \"unknown_kid\"\nshare = 1\n";
     let away = |how: &str| {
