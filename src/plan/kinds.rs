@@ -181,8 +181,14 @@ fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result
         _ => None,
     };
     if let Some(why) = unpromised.or_else(|| (defect.inapplicable)(&situation)) {
-        return Err(Error::usage(format!("`{name}` does not apply: {why}"))
-            .hint("leave it out of the mix, let `[policy]` promise what it breaks, or write `judged = false`: then both answers are right"));
+        // What can't be built is no more to be had unjudged.
+        let unjudged = match unpromised {
+            Some(_) => ", or write `judged = false`: then both answers are right",
+            None => "",
+        };
+        return Err(Error::usage(format!("`{name}` does not apply: {why}")).hint(format!(
+            "leave it out of the mix, or let `[policy]` promise what it breaks{unjudged}"
+        )));
     }
     if !entry.label().chars().all(|c| c.is_ascii_alphanumeric() || "-_.()=".contains(c)) {
         return Err(Error::usage(format!("`name` is `{}`", entry.label()))

@@ -48,7 +48,7 @@ fn what_is_wrong_is_said_with_file_key_value_and_a_way_out() {
     insta::assert_snapshot!(refused(&mix("token = \"wrong_issuer\"\nshare = 1")), @"
     error: scenario `test.toml`: `mix[0]`: `wrong_issuer` does not apply: the policy does not check `iss`
 
-    hint: leave it out of the mix, let `[policy]` promise what it breaks, or write `judged = false`: then both answers are right
+    hint: leave it out of the mix, or let `[policy]` promise what it breaks, or write `judged = false`: then both answers are right
     ");
     insta::assert_snapshot!(refused(&mix("token = \"alg_confusion\"\nshare = 1")), @"
     error: scenario `test.toml`: `mix[0]`: `alg_confusion` does not apply: the key is an HMAC secret: it has no public half
