@@ -43,6 +43,16 @@ pub(crate) fn end(how: &str, name: &str) {
     assert!(script(&[how, name]).status().unwrap().success(), "{how} {name}");
 }
 
+/// Ends a broker when a test ends, however it does: one with other settings than most tests want.
+pub(crate) struct Stopped(pub(crate) &'static str);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // A test that fails has said why already.
+        let _ = script(&["stop", self.0]).status();
+    }
+}
+
 fn script(arguments: &[&str]) -> Command {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scripts/broker");
     let mut command = Command::new(path);

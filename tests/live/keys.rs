@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    broker::{Broker, end},
+    broker::{Broker, Stopped, end},
     run::{Storm, number, rows},
 };
 
@@ -22,12 +22,12 @@ fn free_port(offset: u16) -> u16 {
     base.unwrap_or(21_000) + offset
 }
 
-fn rabbitmq(url: &str, ca: Option<&Path>) -> Broker {
+fn rabbitmq(url: &str, ca: Option<&Path>) -> (Stopped, Broker) {
     // One that runs has other keys.
     end("stop", "rabbitmq");
     let mut variables = vec![("JWKS_URL", url)];
     variables.extend(ca.map(|ca| ("JWKS_CA", ca.to_str().unwrap())));
-    Broker::start_with("rabbitmq", &variables)
+    (Stopped("rabbitmq"), Broker::start_with("rabbitmq", &variables))
 }
 
 /// A storm of 8 s at 60/s; `issuer` is `[issuer]` and below, `more` mix and events.
@@ -53,7 +53,7 @@ fn microseconds(value: &Value) -> f64 {
 #[ignore = "needs RabbitMQ: scripts/test-live"]
 fn rabbitmq_follows_a_rotation_and_fetches_the_key_set_for_every_kid_that_it_does_not_know() {
     let port = free_port(940);
-    let broker = rabbitmq(&format!("http://127.0.0.1:{port}/jwks"), None);
+    let (_end, broker) = rabbitmq(&format!("http://127.0.0.1:{port}/jwks"), None);
     let more = "[[mix]]\ntoken = \"fresh\"\nname = \"held\"\nkey = \"a\"\nshare = 2\n\
                 [[events]]\nat = \"2s\"\ndo = \"rotate_keys\"\nto = \"b\"\nstep = \"1s\"\nkeep_old = \"1s\"\n";
     let run = storm(&broker, &format!("jwks_listen = \"127.0.0.1:{port}\""), more).run();
@@ -105,7 +105,7 @@ fn rabbitmq_takes_keys_over_https_and_goes_on_with_them_when_the_certificate_exp
     let port = free_port(941);
     let certificates = certificates();
     let path = |name: &str| certificates.path().join(name);
-    let broker = rabbitmq(&format!("https://localhost:{port}/jwks"), Some(&path("ca.pem")));
+    let (_end, broker) = rabbitmq(&format!("https://localhost:{port}/jwks"), Some(&path("ca.pem")));
     let issuer = format!(
         "jwks_listen = \"127.0.0.1:{port}\"\n[issuer.tls]\ncert = {:?}\nkey = {:?}\nexpired_cert = {:?}\nexpired_key = {:?}",
         path("good.pem"),
@@ -127,8 +127,8 @@ fn rabbitmq_takes_keys_over_https_and_goes_on_with_them_when_the_certificate_exp
 #[test]
 #[ignore = "needs RabbitMQ and oidc-provider: scripts/test-live"]
 fn tokens_of_another_makers_provider_are_fetched_by_discovery_and_let_in_by_rabbitmq() {
-    let provider = Broker::start("oidc-provider");
-    let broker = rabbitmq(provider.get("JWKS"), None);
+    let (_ends, provider) = (Stopped("oidc-provider"), Broker::start("oidc-provider"));
+    let (_end, broker) = rabbitmq(provider.get("JWKS"), None);
     let storm = |secret: &str| {
         Storm::new(&format!(
             "name = \"provider\"\n[target]\nbrokers = [\"{}\"]\nprotocol = 4\nprofile = \"rabbitmq-3.10\"\n[load]\n\
@@ -151,5 +151,4 @@ fn tokens_of_another_makers_provider_are_fetched_by_discovery_and_let_in_by_rabb
     let refused = summary["by_token"]["fresh"]["attempts"].as_u64().unwrap();
     assert_eq!(run.verdicts()["fresh token_failed 401 not_judged"], refused);
     assert_eq!(summary["oauth"]["errors"]["invalid_client"], refused);
-    end("stop", "oidc-provider");
 }
