@@ -23,6 +23,8 @@ use tokio::{
     sync::{OnceCell, Semaphore},
 };
 
+use url::Url;
+
 pub use stats::Stats;
 pub use token::Token;
 
@@ -93,6 +95,8 @@ struct Inner {
     connections: Semaphore,
     /// Tokens that several clients share, or that were fetched before the storm, by their first client.
     shared: Mutex<HashMap<u64, Share>>,
+    /// Why clients have no refresh token, by their number.
+    not_logged_in: Mutex<HashMap<u64, Failure>>,
     /// Refresh tokens of clients, by their number.
     refresh: Mutex<HashMap<u64, String>>,
     stats: Mutex<Stats>,
@@ -148,7 +152,13 @@ impl Fetcher {
             .enable_all()
             .build()
             .map_err(|error| Error::not_measured(format!("no threads to fetch with: {error}")))?;
+        if let Server::Discovered(url) | Server::Endpoint(url) = &fetching.server {
+            allowed(url, plan)?;
+        }
         let endpoints = runtime.block_on(discovery::endpoints(&http, fetching, issuer))?;
+        if fetching.server != Server::Own {
+            allowed(&endpoints.token, plan)?;
+        }
         let limiter = settings.rate.map(|rate| {
             let quota = Quota::with_period(Duration::from_secs_f64(1.0 / rate));
             RateLimiter::direct(quota.unwrap_or(Quota::per_second(std::num::NonZeroU32::MIN)))
@@ -162,6 +172,7 @@ impl Fetcher {
             limiter,
             connections: Semaphore::new(settings.connections as usize),
             shared: Mutex::default(),
+            not_logged_in: Mutex::default(),
             refresh: Mutex::default(),
             stats: Mutex::new(Stats::new()),
         };
@@ -180,6 +191,14 @@ impl Fetcher {
                 Err(_) => inner.stats().failed += 1,
             }
         });
+    }
+
+    /// The host of a token endpoint that is asked over plain HTTP and is not on this host.
+    pub fn plain_host(&self) -> Option<String> {
+        let url = &self.inner.endpoints.token;
+        let addresses = url.socket_addrs(|| None).unwrap_or_default();
+        let is_away = addresses.iter().any(|address| !address.ip().is_loopback());
+        (url.scheme() == "http" && is_away).then(|| url.host_str().map(str::to_owned)).flatten()
     }
 
     /// What came of the fetch of client `n`, where all were fetched before the storm.
@@ -231,6 +250,20 @@ impl Fetcher {
     }
 }
 
+/// Refuses a server that is not on this host, where nobody said that it may be loaded.
+fn allowed(url: &Url, plan: &Plan) -> Result<()> {
+    let addresses = url.socket_addrs(|| None).unwrap_or_default();
+    let is_here = addresses.iter().all(|address| address.ip().is_loopback());
+    if is_here || plan.scenario.target.authorized {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "the authorization server `{}` is not on this host",
+        url.host_str().unwrap_or_default()
+    ))
+    .hint("if you may load it, say so: `--authorized`"))
+}
+
 impl Drop for Fetcher {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
@@ -252,8 +285,11 @@ impl Inner {
     async fn before_storm(&self, n: u64) {
         let Some(fetching) = self.fetching() else { return };
         if fetching.starts_from_password() {
-            // Its failure shows when the client has nothing to refresh.
-            let _ = self.with_retries(n, true).await;
+            // A client that could not log in has nothing to refresh, for that reason.
+            if let Err(failure) = self.with_retries(n, true).await {
+                let mut failed = self.not_logged_in.lock().unwrap_or_else(PoisonError::into_inner);
+                failed.insert(n, failure);
+            }
         }
         if fetching.settings.prefetch {
             let cell = self.share(n).cell;
@@ -272,6 +308,12 @@ impl Inner {
         let fetched = cell.get_or_init(|| self.with_retries(first, false)).await.clone();
         self.gave(first);
         fetched
+    }
+
+    /// Why a client could not log in before the storm.
+    fn login_failure(&self, n: u64) -> Option<Failure> {
+        let failed = self.not_logged_in.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.get(&n).cloned()
     }
 
     fn share(&self, first: u64) -> Share {
@@ -295,6 +337,9 @@ impl Inner {
     /// Fetches, and tries again as often as the scenario allows; `by_password` is for the first refresh token.
     async fn with_retries(&self, n: u64, by_password: bool) -> Fetched {
         let Some(fetching) = self.fetching() else { return Err(Failure::word("nobody_to_ask")) };
+        if let Some(failure) = self.login_failure(n).filter(|_| !by_password) {
+            return Err(failure);
+        }
         let settings = &fetching.settings;
         let longest = settings.max_backoff;
         let backoff = ExponentialBuilder::new()

@@ -168,9 +168,7 @@ impl Plan {
         let tls = broker::tls(&scenario.target, &brokers, base, &mut warnings)?;
         let embedded = brokers.iter().any(Broker::is_embedded);
         let jwks = issuance::jwks(&scenario, embedded, &mut warnings)?;
-        let mut algorithms: Vec<_> = keys.iter().map(|key| key.algorithm).collect();
-        algorithms.sort_unstable();
-        algorithms.dedup();
+        let algorithms = algorithms(&scenario, &keys);
         let policy = policy_of(&scenario, base, embedded, jwks.as_ref(), algorithms.clone())?;
         checks::check_delay(&scenario.load, &policy)?;
         let names = Names::compile(&scenario.identity)?;
@@ -211,6 +209,7 @@ impl Plan {
             .unwrap_or_default();
         let resolved = written_out(scenario, base, &policy, &model, workers);
         let held = kinds::held_share(&kinds, &policy);
+        issuance.warn_of_events(&model, &scenario.load, &mut warnings);
         let budget = Budget::resolve(
             scenario,
             &model,
@@ -398,6 +397,18 @@ fn kinds_of(
             Ok((kinds, Some(cells)))
         }
     }
+}
+
+/// Algorithms of good tokens, where the policy does not name them: those of the keys, or whatever another server may sign
+/// with.
+fn algorithms(scenario: &Scenario, keys: &[SigningKey]) -> Vec<Algorithm> {
+    if issuance::is_foreign(scenario) {
+        return Algorithm::ALL.into_iter().filter(|known| !known.is_hmac()).collect();
+    }
+    let mut algorithms: Vec<_> = keys.iter().map(|key| key.algorithm).collect();
+    algorithms.sort_unstable();
+    algorithms.dedup();
+    algorithms
 }
 
 /// What the brokers promise: by the profile that is named, or that suits them.

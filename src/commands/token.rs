@@ -62,6 +62,10 @@ pub(super) fn mint(
         let why = skipped.map(|skipped| skipped.reason.as_str()).next().unwrap_or("it has no cell");
         return Err(Error::usage(format!("`{wanted}` does not apply: {why}")));
     };
+    if plan.is_fetched(kind) {
+        return Err(Error::usage(format!("`{wanted}` is fetched from an authorization server: it can't be minted here"))
+            .hint("ask the server for one; `--set token.source=mint` mints with a key of `[keys]` instead"));
+    }
     let clock = Clock::start();
     let at = at.unwrap_or_else(|| clock.wall(0));
     let mut bytes = Vec::new();

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use crate::{clock::SECOND, token::Times};
+use crate::{clock::SECOND, scenario::Algorithm, token::Times};
 
 /// A token.
 pub struct Token {
@@ -13,6 +13,8 @@ pub struct Token {
     pub key: Option<u16>,
     /// Whether it is a JWT without `exp`. A token that can't be read may have an end that nobody told us.
     pub never_ends: bool,
+    /// The `alg` of its header, where it can be read and is one that is known.
+    pub algorithm: Option<Algorithm>,
     /// Its `exp` and `nbf`; of one that can't be read, what the server said of its lifetime.
     pub times: Times,
 }
@@ -49,10 +51,12 @@ impl Token {
         };
         // A JWT without `exp` has no end, whatever the server says of it: the broker sees the token only.
         let exp = if claims.is_some() { time("exp") } else { said() };
+        let algorithm = segment(0).and_then(|header| Algorithm::named(header["alg"].as_str()?));
         let kid = segment(0).and_then(|header| header["kid"].as_str().map(str::to_owned));
         let key = kids.iter().position(|known| known.is_some() && *known == kid);
         Self {
             bytes: text.as_bytes().to_vec(),
+            algorithm,
             never_ends: claims.is_some() && exp.is_none(),
             key: key.map(|key| key as u16),
             times: Times { exp, nbf: time("nbf") },

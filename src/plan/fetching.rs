@@ -109,6 +109,13 @@ impl Fetching {
         shared_by: u64,
     ) -> Result<Self> {
         let server = server(settings, authority)?;
+        let gives = |own: &Authority| own.client_secret.is_some() || own.client_key.is_some();
+        if server == Server::Own && !authority.is_some_and(gives) {
+            return Err(Error::usage(
+                "`client_secret` is missing: the run's own issuer gives nobody a token without one",
+            )
+            .hint("write `client_secret = \"of-no-value-{client_id}\"`, or `private_key_jwt`"));
+        }
         check_numbers(settings)?;
         let file = settings.client_secret_file.as_ref().map(|file| base.join(file));
         let client_secret = secret(

@@ -6,6 +6,7 @@ use std::path::Path;
 use url::Url;
 
 use super::{
+    Model,
     authority::Authority,
     fetching::{Fetching, check_plain},
     timeline::{Action, Moment, Timeline},
@@ -14,7 +15,7 @@ use crate::{
     error::{Error, Result},
     key::SigningKey,
     policy::Policy,
-    scenario::{Jwks, Outage, Scenario},
+    scenario::{Jwks, Load, Outage, Scenario, TokenSource},
     token::template::Names,
 };
 
@@ -49,6 +50,28 @@ impl Issuance {
         Ok(Self { authority, timeline, fetching, jwks })
     }
 
+    /// Warns of events that can't happen within the storm, or do not reach the brokers.
+    pub(super) fn warn_of_events(&self, model: &Model, load: &Load, warnings: &mut Vec<String>) {
+        if let Model::Open { rates, .. } = model {
+            let end = rates.length() + load.hold;
+            for moment in self.timeline.moments.iter().filter(|moment| moment.at > end) {
+                warnings.push(format!(
+                    "an event comes after the storm: {} ({} after its start, which lasts {})",
+                    moment.detail,
+                    humantime::format_duration(moment.at),
+                    humantime::format_duration(end)
+                ));
+            }
+        }
+        let is_elsewhere = self.jwks.as_ref().is_some_and(|jwks| jwks.url.is_some());
+        if is_elsewhere && self.authority.is_some() && !self.timeline.is_empty() {
+            warnings.push(
+                "`target.jwks.url` is given: what `[[events]]` do to the run's own key set does not reach the embedded brokers"
+                    .into(),
+            );
+        }
+    }
+
     /// The key that the issuer signs with at the start, where there is one.
     pub fn signs(&self) -> Option<usize> {
         self.authority.as_ref().map(|authority| authority.published[0])
@@ -66,6 +89,13 @@ impl Issuance {
     }
 }
 
+/// Whether clients fetch from a server that is not the run's own.
+pub(super) fn is_foreign(scenario: &Scenario) -> bool {
+    let oauth = scenario.oauth.as_ref();
+    scenario.token.source == TokenSource::OAuth
+        && oauth.is_some_and(|oauth| oauth.issuer.is_some() || oauth.token_endpoint.is_some())
+}
+
 /// How embedded brokers take their keys from a key set, where they do.
 ///
 /// # Errors
@@ -81,6 +111,10 @@ pub(super) fn jwks(
             warnings.push("`[target.jwks]` is for embedded brokers, and there is none here".into());
         }
         return Ok(None);
+    }
+    if is_foreign(scenario) && jwks.as_ref().is_none_or(|jwks| jwks.url.is_none()) {
+        return Err(Error::usage("`target.jwks.url` is missing: an embedded broker has to know the keys of the server that `[oauth]` names")
+            .hint("write its `jwks_uri` from the discovery document: `[target.jwks]` with `url = \"https://...\"`"));
     }
     let Some(jwks) = jwks else { return Ok(None) };
     if let Some(text) = &jwks.url {

@@ -306,6 +306,13 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
     if Summary::count(&summary.verdicts, "false_reject") > 0
         && Summary::count(&summary.outcomes, "accepted") == 0
     {
+        if summary.oauth.is_some() {
+            return writeln!(
+                out,
+                "            nobody was let in: does the broker take its keys from the server that issued the tokens, and does it allow their algorithm, `iss` and `aud`?\nresults     {}",
+                folder.cyan()
+            );
+        }
         writeln!(
             out,
             "            nobody was let in: were key, `kid`, `iss`, `aud` and `sub` those that the broker was given? `tokenstorm token mint SCENARIO | tokenstorm token inspect` shows a token"

@@ -243,7 +243,8 @@ impl Teller<'_> {
             let ended = changes.get(index + 1).and_then(|next| self.begun(next.to));
             self.rotation(*rotation, ended.unwrap_or(self.seen.end))
         };
-        changes.iter().enumerate().map(change).collect()
+        let has_begun = |(_, rotation): &(usize, &Rotation)| self.begun(rotation.to).is_some();
+        changes.iter().enumerate().filter(has_begun).map(change).collect()
     }
 
     /// When the first step was done of making this key the one that signs.

@@ -402,6 +402,19 @@ fn a_refresh_token_that_is_refused_is_an_outcome() {
 }
 
 #[test]
+fn a_token_by_an_algorithm_that_the_policy_does_not_allow_has_to_be_refused() {
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let token = format!("{}.{}.c2ln", part("{\"alg\":\"ES256\"}"), part("{\"exp\":4000000000}"));
+    let answer = json!({ "access_token": token, "token_type": "bearer" }).to_string();
+    let web = tokens(response("200 OK", JSON, &answer));
+    assert_eq!(from(&web, "").1.expect(0)["verdicts"]["correct"], 8);
+    let server = Server::answering(&[0x20, 3, 0, 0, 0]);
+    let oauth = format!("issuer = \"{}\"\nclient_secret = \"x\"", web.url);
+    let strict = storm(&server.url(), &oauth, "[policy]\nalgorithms = [\"RS256\"]\n");
+    assert_eq!(strict.run().expect(1)["verdicts"]["false_accept"], 8);
+}
+
+#[test]
 fn a_token_that_nobody_but_the_server_can_read_is_as_good_as_it_says() {
     let answer = json!({ "access_token": "opaque", "token_type": "bearer" }).to_string();
     let (_, run) = from(&tokens(response("200 OK", JSON, &answer)), "");
@@ -487,12 +500,22 @@ fn what_can_not_be_fetched_is_said_before_anything_is_done() {
     for (oauth, more, part) in [
         ("", "", "`issuer` is missing"),
         ("issuer = \"ftp://x\"", "", "no URL of a server"),
-        ("grant = \"password\"", "[issuer]\nkeys = [\"main\"]", "`password` is missing"),
-        ("connections = 0", "[issuer]\nkeys = [\"main\"]", "`connections` is out of range"),
+        ("", "[issuer]\nkeys = [\"main\"]", "gives nobody a token"),
+        (
+            "grant = \"password\"\nclient_secret = \"x\"",
+            "[issuer]\nkeys = [\"main\"]",
+            "`password` is missing",
+        ),
+        (
+            "client_secret = \"x\"\nconnections = 0",
+            "[issuer]\nkeys = [\"main\"]",
+            "`connections` is out of range",
+        ),
         ("client_secret = \"{nobody}\"", "[issuer]\nkeys = [\"main\"]", "its value is not shown"),
         ("", "[issuer]\nkeys = [\"man\"]", "no key under `[keys]`"),
+        ("token_endpoint = \"http://192.0.2.1/token\"", "", "is not on this host"),
         (
-            "",
+            "client_secret = \"x\"",
             "[issuer]\nkeys = [\"main\"]\n[[mix]]\ntoken = \"expired\"\nshare = 1",
             "needs the signing key",
         ),

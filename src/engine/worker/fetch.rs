@@ -96,12 +96,14 @@ impl Worker {
     /// Sends an attempt on its way with the token that it fetched.
     fn bring(&mut self, place: usize, token: &Token) {
         let storm = Arc::clone(&self.storm);
-        let requires_exp = storm.plan.policy.requires.iter().any(|claim| claim == "exp");
+        let policy = &storm.plan.policy;
+        let requires_exp = policy.requires.iter().any(|claim| claim == "exp");
+        let is_allowed = token.algorithm.is_none_or(|named| policy.algorithms.contains(&named));
         let Some(connection) = self.connections.get_mut(place) else { return };
         connection.state = State::Starting;
         connection.key = token.key;
-        connection.validity = if token.never_ends && requires_exp {
-            // What never ends has to be refused as if it had ended.
+        connection.validity = if token.never_ends && requires_exp || !is_allowed {
+            // What never ends, or is signed as the policy does not allow, has to be refused as if it had ended.
             Validity { from: i64::MIN, until: i64::MIN }
         } else {
             validity(storm.clock, token.times)
