@@ -33,3 +33,4 @@ pub mod supply;
 pub mod tls;
 pub mod token;
 pub mod verdict;
+pub mod web;

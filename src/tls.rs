@@ -7,6 +7,7 @@
 
 mod anyone;
 pub mod failure;
+pub mod made;
 
 use std::{fs, path::Path, sync::Arc};
 

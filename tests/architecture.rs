@@ -7,11 +7,11 @@ use std::{
 };
 
 /// The modules of `src/`, in the order in which data passes through them.
-const FLOW: [&str; 27] = [
+const FLOW: [&str; 28] = [
     // Ground: used by all, uses none above it.
     "clock", "error", "host", // What is asked, and what the broker promises.
     "scenario", "policy", // With which keys and tokens.
-    "key", "tls", "oracle", "broker", "token", // What will be done.
+    "key", "tls", "web", "oracle", "broker", "token", // What will be done.
     "plan", "canary", "issuer", "supply", // What clients do, and what that is worth.
     "attempt", "verdict", "client", "doctor", // What was seen, written and read again.
     "measure", "oauth", "results", "report", // What drives it all.

@@ -1,16 +1,13 @@
 //! Certificates for an embedded broker and its clients, made for the run and forgotten with it.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 
 use super::ServerTls;
 use crate::{
     error::{Error, Result},
-    tls::{Made, OwnCertificate},
+    tls::{Made, OwnCertificate, made},
 };
-
-/// The names of an embedded broker.
-const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Makes an authority and a certificate for the broker, and one for its clients where `mutual`.
 ///
@@ -23,13 +20,9 @@ pub fn make(mutual: bool) -> Result<(ServerTls, Made)> {
 }
 
 fn made(mutual: bool) -> std::result::Result<(ServerTls, Made), rcgen::Error> {
-    let mut authority = CertificateParams::new(Vec::new())?;
-    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
-    let names = NAMES.map(str::to_owned).to_vec();
+    let authority = made::authority()?;
     let server_key = KeyPair::generate()?;
-    let server = CertificateParams::new(names)?.signed_by(&server_key, &authority)?;
+    let server = made::server()?.signed_by(&server_key, &authority)?;
     let own = if mutual {
         let key = KeyPair::generate()?;
         let client = vec!["tokenstorm-client".to_owned()];

@@ -14,11 +14,9 @@ use crate::{
     key::{VerifyingKey, public::pem_of_jwk},
     policy::Policy,
     scenario::{Algorithm, WhenAway},
-    tls,
+    tls, web,
 };
 
-/// Longest key set that is read.
-const LONGEST: usize = 1024 * 1024;
 /// How the broker names itself to the server.
 const AGENT: &str = concat!("tokenstorm-broker/", env!("CARGO_PKG_VERSION"));
 
@@ -124,17 +122,11 @@ impl KeySource {
 
     /// The keys of the set; nothing where it is not to be had, no key set, or empty.
     async fn fetch(&self) -> Option<Vec<Value>> {
-        let mut response = self.client.get(&self.settings.url).send().await.ok()?;
+        let response = self.client.get(&self.settings.url).send().await.ok()?;
         if response.status() != reqwest::StatusCode::OK {
             return None;
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.ok()? {
-            body.extend_from_slice(&chunk);
-            if body.len() > LONGEST {
-                return None;
-            }
-        }
+        let body = web::body(response).await.ok()??;
         let set: Value = serde_json::from_slice(&body).ok()?;
         set["keys"].as_array().filter(|keys| !keys.is_empty()).cloned()
     }

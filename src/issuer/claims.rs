@@ -146,12 +146,8 @@ impl Placeholders {
     /// The client's number is told from its client id, where that is one of the scenario's clients.
     fn of(subject: &Subject, names: &Names) -> Self {
         let number = names.client_id.number_in(&subject.client_id);
-        let named = |number: u64| {
-            let mut name = Vec::new();
-            names.username.render(number, &mut name);
-            String::from_utf8_lossy(&name).into_owned()
-        };
-        let username = subject.username.clone().or_else(|| number.map(named));
+        let username =
+            subject.username.clone().or_else(|| number.map(|number| names.username.text(number)));
         Self {
             username: username.unwrap_or_else(|| subject.client_id.clone()),
             client_id: subject.client_id.clone(),

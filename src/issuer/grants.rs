@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::claims::Subject;
-use crate::error::{Error, Result};
+use crate::{error::Result, key::material::random_id};
 
 /// What is remembered.
 pub(super) struct Grants {
@@ -102,12 +102,4 @@ impl Grants {
         let is_old = issued.is_none_or(|issued| issued < self.generation.load(Ordering::Acquire));
         is_old || self.known().revoked.contains(id)
     }
-}
-
-/// 128 random bits, in hexadecimal.
-fn random_id() -> Result<String> {
-    let mut bytes = [0; 16];
-    aws_lc_rs::rand::fill(&mut bytes)
-        .map_err(|_| Error::not_measured("the system gave no randomness for a token's id"))?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }

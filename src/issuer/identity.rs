@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    date_time_ymd,
-};
+use rcgen::{Issuer, KeyPair, date_time_ymd};
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
@@ -15,10 +12,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     error::{Error, Result},
     plan::authority::Identity,
+    tls::made,
 };
-
-/// The names of an issuer whose certificate is made for it.
-const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// What it shows itself with.
 pub(super) struct Identities {
@@ -47,13 +42,10 @@ impl Identities {
 }
 
 fn generated() -> std::result::Result<Result<Identities>, rcgen::Error> {
-    let mut authority = CertificateParams::new(Vec::new())?;
-    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+    let authority = made::authority()?;
     let signed = |expired: bool| -> std::result::Result<(String, String), rcgen::Error> {
         let key = KeyPair::generate()?;
-        let mut server = CertificateParams::new(NAMES.map(str::to_owned).to_vec())?;
+        let mut server = made::server()?;
         if expired {
             server.not_before = date_time_ymd(2020, 1, 1);
             server.not_after = date_time_ymd(2021, 1, 1);

@@ -15,12 +15,8 @@ use crate::{
     clock::{SECOND, nanoseconds},
     error::Result,
     key::SigningKey,
+    scenario::oauth::{ACCESS_TOKEN, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE},
 };
-
-const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
-const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// The grants that are served, as discovery has them.
 pub(super) const GRANTS: [&str; 5] =
@@ -236,17 +232,12 @@ impl Shared {
         };
         let mut filled = secret.to_owned();
         if let Some(number) = number {
-            let text = |template: &crate::token::template::Template| {
-                let mut bytes = Vec::new();
-                template.render(number, &mut bytes);
-                String::from_utf8_lossy(&bytes).into_owned()
-            };
             filled = filled.replace("{n}", &number.to_string());
             if client_id.is_empty() {
-                filled = filled.replace("{client_id}", &text(&self.names.client_id));
+                filled = filled.replace("{client_id}", &self.names.client_id.text(number));
             }
             if username.is_none() {
-                filled = filled.replace("{username}", &text(&self.names.username));
+                filled = filled.replace("{username}", &self.names.username.text(number));
             }
         }
         filled = filled.replace("{client_id}", client_id);

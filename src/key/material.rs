@@ -267,6 +267,16 @@ pub fn random_secret() -> Result<Vec<u8>> {
     Ok(secret)
 }
 
+/// 128 random bits, in hexadecimal.
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn random_id() -> Result<String> {
+    let mut bytes = [0; 16];
+    rand::fill(&mut bytes).map_err(no_randomness)?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
 fn curve(algorithm: Algorithm) -> Option<&'static EcdsaSigningAlgorithm> {
     match algorithm {
         Algorithm::ES256 => Some(&ECDSA_P256_SHA256_FIXED_SIGNING),

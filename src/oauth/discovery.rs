@@ -8,10 +8,8 @@ use crate::{
     issuer::Issuer,
     plan::fetching::{Fetching, Server},
     scenario::Grant,
+    web,
 };
-
-/// Longest document that is read.
-const LONGEST: usize = 1024 * 1024;
 
 /// Where tokens are asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -96,14 +94,8 @@ async fn document(http: &reqwest::Client, place: &str) -> std::result::Result<Do
     if !status.is_success() {
         return Err(format!("status {}", status.as_u16()));
     }
-    let mut response = response;
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| why(&error))? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LONGEST {
-            return Err("a document of over 1 MB".into());
-        }
-    }
+    let body = web::body(response).await.map_err(|error| why(&error))?;
+    let body = body.ok_or("a document of over 1 MB")?;
     serde_json::from_slice(&body).map_err(|error| format!("no discovery document ({error})"))
 }
 

@@ -26,16 +26,15 @@ use super::{Failure, Inner, token::Token};
 use crate::{
     attempt::Code,
     clock::{Clock, SECOND},
+    key::material::random_id,
     plan::fetching::Fetching,
-    scenario::{ClientAuth, Grant, Send as Sent},
-    token::template::Template,
+    scenario::{
+        ClientAuth, Grant, Send as Sent,
+        oauth::{ACCESS_TOKEN, JWT_BEARER, TOKEN_EXCHANGE},
+    },
+    web,
 };
 
-const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
-/// Longest answer that is read.
-const LONGEST: usize = 1024 * 1024;
 /// How long an assertion is good, in seconds: as long as a request may take, and clocks may differ.
 const ASSERTION_TTL: i64 = 60;
 
@@ -144,15 +143,9 @@ async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpRespon
         }
     };
     let request = reqwest::Request::try_from(request).map_err(|_| Broken("request"))?;
-    let mut answer = http.execute(request).await.map_err(|error| word(&error))?;
+    let answer = http.execute(request).await.map_err(|error| word(&error))?;
     let (status, headers) = (answer.status(), answer.headers().clone());
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| word(&error))? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LONGEST {
-            return Err(Broken("too_long"));
-        }
-    }
+    let body = web::body(answer).await.map_err(|error| word(&error))?.ok_or(Broken("too_long"))?;
     let mut response = HttpResponse::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
@@ -177,12 +170,6 @@ macro_rules! with_parameters {
 struct Parameters {
     scopes: Vec<String>,
     more: Vec<(&'static str, String)>,
-}
-
-fn text(template: &Template, n: u64) -> String {
-    let mut bytes = Vec::new();
-    template.render(n, &mut bytes);
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl Inner {
@@ -223,8 +210,8 @@ impl Inner {
                 with_parameters!(request, parameters).request_async(way).await
             }
             Grant::Password => {
-                let user = ResourceOwnerUsername::new(text(&fetching.username, n));
-                let secret = fetching.password.as_ref().map(|password| text(password, n));
+                let user = ResourceOwnerUsername::new(fetching.username.text(n));
+                let secret = fetching.password.as_ref().map(|password| password.text(n));
                 let secret = ResourceOwnerPassword::new(secret.unwrap_or_default());
                 let request = client.exchange_password(&user, &secret);
                 with_parameters!(request, parameters).request_async(way).await
@@ -260,12 +247,9 @@ impl Inner {
                 let subject = if let Some(token) = &fetching.subject_token {
                     token.clone()
                 } else {
-                    {
-                        let request = client.exchange_client_credentials();
-                        let answer =
-                            with_parameters!(request, parameters).request_async(way).await?;
-                        answer.access_token().secret().clone()
-                    }
+                    let request = client.exchange_client_credentials();
+                    let answer = with_parameters!(request, parameters).request_async(way).await?;
+                    answer.access_token().secret().clone()
                 };
                 // With an assertion of its own: each serves once (RFC 7523, 3).
                 let parameters = self.parameters(fetching, n)?;
@@ -275,10 +259,10 @@ impl Inner {
     }
 
     fn client(&self, fetching: &Fetching, n: u64) -> Client {
-        let client = oauth2::Client::new(ClientId::new(text(&fetching.client_id, n)))
+        let client = oauth2::Client::new(ClientId::new(fetching.client_id.text(n)))
             .set_token_uri(TokenUrl::from_url(self.endpoints.token.clone()));
         let client = match &fetching.client_secret {
-            Some(secret) => client.set_client_secret(ClientSecret::new(text(secret, n))),
+            Some(secret) => client.set_client_secret(ClientSecret::new(secret.text(n))),
             None => client,
         };
         client.set_auth_type(match fetching.settings.client_auth {
@@ -288,12 +272,12 @@ impl Inner {
     }
 
     fn parameters(&self, fetching: &Fetching, n: u64) -> Result<Parameters, Failed> {
-        let scopes = fetching.scope.as_ref().map(|scope| text(scope, n)).unwrap_or_default();
+        let scopes = fetching.scope.as_ref().map(|scope| scope.text(n)).unwrap_or_default();
         let mut more = Vec::new();
         for (name, template) in [("audience", &fetching.audience), ("resource", &fetching.resource)]
         {
             if let Some(template) = template {
-                more.push((name, text(template, n)));
+                more.push((name, template.text(n)));
             }
         }
         if fetching.assertion_key.is_some() {
@@ -310,15 +294,13 @@ impl Inner {
         let key = key.ok_or_else(unsigned)?;
         let now = self.clock.wall(self.clock.now()).div_euclid(SECOND as i64);
         let mut claims = Map::new();
-        let client_id = text(&fetching.client_id, n);
+        let client_id = fetching.client_id.text(n);
         claims.insert("iss".into(), client_id.as_str().into());
         claims.insert("sub".into(), client_id.into());
         claims.insert("aud".into(), self.endpoints.token.as_str().into());
         claims.insert("iat".into(), now.into());
         claims.insert("exp".into(), (now + ASSERTION_TTL).into());
-        let mut id = [0; 16];
-        aws_lc_rs::rand::fill(&mut id).map_err(|_| unsigned())?;
-        claims.insert("jti".into(), format!("{:032x}", u128::from_be_bytes(id)).into());
+        claims.insert("jti".into(), random_id().map_err(|_| unsigned())?.into());
         key.compact(&claims).map_err(|_| unsigned())
     }
 
@@ -361,7 +343,7 @@ fn basic(fetching: &Fetching, n: u64) -> Option<String> {
     }
     let encoded =
         |text: String| -> String { form_urlencoded::byte_serialize(text.as_bytes()).collect() };
-    let shown = format!("{}:{}", encoded(text(&fetching.client_id, n)), encoded(text(secret, n)));
+    let shown = format!("{}:{}", encoded(fetching.client_id.text(n)), encoded(secret.text(n)));
     Some(format!("Basic {}", STANDARD.encode(shown)))
 }
 
@@ -372,9 +354,9 @@ fn exchange_form(fetching: &Fetching, n: u64, subject: &str, parameters: &Parame
         .append_pair("subject_token", subject)
         .append_pair("subject_token_type", ACCESS_TOKEN);
     if basic(fetching, n).is_none() {
-        form.append_pair("client_id", &text(&fetching.client_id, n));
+        form.append_pair("client_id", &fetching.client_id.text(n));
         if let Some(secret) = &fetching.client_secret {
-            form.append_pair("client_secret", &text(secret, n));
+            form.append_pair("client_secret", &secret.text(n));
         }
     }
     if !parameters.scopes.is_empty() {

@@ -7,6 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::credentials::REDACTED;
 
+/// Kind of a signed assertion (RFC 7523, 2.2).
+pub const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// The grant of a device (RFC 8628, 3.4).
+pub const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// The grant that exchanges a token (RFC 8693, 2.1).
+pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// Kind of an access token (RFC 8693, 3).
+pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
 /// `[oauth]`, where `token.source = "oauth"`. Texts may hold `{n}`, `{client_id}` and `{username}`, which are those of
 /// `[identity]`.
 #[derive(Clone, Deserialize, JsonSchema, Serialize)]

@@ -1,0 +1,25 @@
+//! An authority and certificates of servers on this host, made for a run and forgotten with it.
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
+
+/// The names of a server on this host.
+const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// A new authority.
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn authority() -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
+    let mut authority = CertificateParams::new(Vec::new())?;
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    CertifiedIssuer::self_signed(authority, KeyPair::generate()?)
+}
+
+/// What the certificate of a server on this host says, before it is signed.
+///
+/// # Errors
+/// When a name is none, which the names are not.
+pub fn server() -> Result<CertificateParams, rcgen::Error> {
+    CertificateParams::new(NAMES.map(str::to_owned).to_vec())
+}

@@ -1,0 +1,19 @@
+//! Answers of web servers, read within bounds: whoever answers may be anybody.
+
+/// Longest body that is read.
+const LONGEST: usize = 1024 * 1024;
+
+/// The body of an answer; nothing where it is longer than 1 MB.
+///
+/// # Errors
+/// When it does not come whole.
+pub async fn body(mut response: reqwest::Response) -> reqwest::Result<Option<Vec<u8>>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST {
+            return Ok(None);
+        }
+    }
+    Ok(Some(body))
+}
