@@ -26,6 +26,8 @@ fn attempt(n: u64) -> Attempt {
         broker: 0,
         scheduled,
         started,
+        opened: started,
+        read: None,
         sent: tcp,
         steps: Steps { tcp: Step::At(tcp), connack: Step::At(ended), ..Steps::default() },
         ended,

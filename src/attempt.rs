@@ -29,11 +29,14 @@ pub enum Phase {
     /// Scheduled to CONNACK: response time, which a stall of the broker can't hide from
     /// (coordinated omission).
     Response,
+    /// CONNACK's arrival in the kernel to its being read, where the kernel says when that was: the generator's own delay,
+    /// which `connack` is then free of.
+    ReceiveDelay,
 }
 
 impl Phase {
     /// All phases, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::StartDelay,
         Self::Token,
         Self::Dns,
@@ -43,6 +46,7 @@ impl Phase {
         Self::Connack,
         Self::Connect,
         Self::Response,
+        Self::ReceiveDelay,
     ];
 
     /// Its name in files.
@@ -165,12 +169,16 @@ pub struct Attempt {
     pub scheduled: u64,
     /// When it started.
     pub started: u64,
+    /// When its connection began to be opened: with the start, or before (`preconnect`).
+    pub opened: u64,
     /// How far it came.
     pub steps: Steps,
     /// When the last of CONNECT was handed over.
     pub sent: u64,
-    /// When the outcome was known.
+    /// When the outcome was known; of a CONNACK, when it came.
     pub ended: u64,
+    /// When it was read, where the kernel said when it came.
+    pub read: Option<u64>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -213,7 +221,7 @@ impl Attempt {
             Step::At(at) => Some((phase, Some(at.saturating_sub(from)))),
         };
         // A phase begins where the one before it ended, and that was left out where it was not used.
-        let mut from = self.started;
+        let mut from = self.opened;
         let mut next = |phase, it: Step| {
             let entered = step(phase, it, from);
             if let Step::At(at) = it {
@@ -235,6 +243,7 @@ impl Attempt {
             step(Phase::Connack, steps.connack, self.sent),
             step(Phase::Connect, whole, self.started),
             step(Phase::Response, whole, self.scheduled),
+            self.read.map(|read| (Phase::ReceiveDelay, Some(read.saturating_sub(self.ended)))),
         ]
         .into_iter()
         .flatten()
@@ -263,6 +272,8 @@ mod tests {
             minted_for: 0,
             scheduled: 3,
             started: 10,
+            opened: 10,
+            read: None,
             steps,
             sent: 300,
             ended: 1000,

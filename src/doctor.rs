@@ -308,11 +308,15 @@ fn reuse(plan: Option<&Plan>) -> Row {
     }
 }
 
+/// Connects a second that `churn` is expected to stay below on a host of few cores.
+const CHURN_RATE: u64 = 10_000;
+
 /// Attempts that may start within so many seconds.
 fn within(plan: &Plan, seconds: u64) -> u64 {
     match &plan.model {
         Model::Open { rates, .. } => ((rates.peak() * seconds as f64) as u64).min(plan.attempts),
-        Model::Closed { .. } => plan.attempts,
+        Model::Closed { length: Some(_), .. } => (CHURN_RATE * seconds).min(plan.attempts),
+        Model::Closed { .. } | Model::Preconnect(_) => plan.attempts,
     }
 }
 

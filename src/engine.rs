@@ -4,6 +4,7 @@
 mod collector;
 mod connection;
 mod events;
+mod gate;
 mod pace;
 pub mod probe;
 pub mod progress;
@@ -146,7 +147,7 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
         return Err(Error::interrupted("interrupted before the storm: nothing was measured"));
     }
     let start = start_of_storm(&plan, clock, (planned, head_start), &supply);
-    let mut storm = Storm::new(&plan, clock, start, &targets, limits.ports.clone())?;
+    let mut storm = Storm::new(&plan, clock, start, &targets, limits.ports.clone(), &signals)?;
     storm.fetcher = fetcher;
     let storm = Arc::new(storm);
     let mut collector = Collector::new(&storm, place, environment, &limits, &targets, memory);
@@ -183,8 +184,8 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
 /// As many workers as asked for, but none without a share of the load.
 fn workers(plan: &Plan) -> usize {
     let most = match &plan.model {
-        Model::Open { .. } => plan.attempts,
-        Model::Closed { concurrency } => plan.attempts.min(u64::from(*concurrency)),
+        Model::Open { .. } | Model::Preconnect(_) => plan.attempts,
+        Model::Closed { concurrency, .. } => plan.attempts.min(u64::from(*concurrency)),
     };
     plan.workers.min(most as usize).max(1)
 }
@@ -223,7 +224,7 @@ fn start_of_storm(
     match plan.model {
         Model::Open { .. } if planned >= soonest => planned,
         // Tokens of the closed model are minted for the moment of minting: no reason to wait. Events count from here.
-        Model::Open { .. } | Model::Closed { .. } => {
+        _ => {
             supply.put_off(soonest);
             soonest
         }

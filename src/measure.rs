@@ -443,6 +443,8 @@ mod tests {
                 key: None,
                 scheduled,
                 started,
+                opened: started,
+                read: None,
                 steps: Steps { tcp, connack, ..Steps::default() },
                 sent: started + took / 2,
                 ended,

@@ -10,6 +10,7 @@ mod examine;
 pub mod fetching;
 pub mod issuance;
 pub mod kinds;
+mod model;
 pub mod schedule;
 pub mod strict;
 pub mod threshold;
@@ -27,6 +28,7 @@ use self::{
     cells::{Ask, Cells},
     issuance::Issuance,
     kinds::Context,
+    model::attempts,
     schedule::{Rates, Schedule},
     threshold::Threshold,
 };
@@ -37,12 +39,14 @@ use crate::{
     oracle::{Expected, Oracle},
     policy::{self, Policy},
     scenario::{
-        Algorithm, Arrivals, Jwks, Load, LoadMode, Loaded, OnAnonymous, Protocol, Scenario, Stage,
+        Algorithm, Arrivals, Jwks, Load, Loaded, OnAnonymous, Protocol, Scenario, Stage,
         TokenIn, ValidityRule,
     },
     tls::Tls,
     token::{Kind, fraction, mint::Mould, template::Names},
 };
+
+pub use self::model::{BATCH, Model, Waves};
 
 /// Parts the random numbers that choose a kind from those that choose arrivals.
 const KIND_STREAM: u64 = 0x6b69_6e64;
@@ -102,23 +106,6 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
-/// How attempts come about.
-#[derive(Clone, Debug)]
-pub enum Model {
-    /// Arrivals on a schedule.
-    Open {
-        /// Rates over time.
-        rates: Rates,
-        /// How arrivals are spread.
-        arrivals: Arrivals,
-    },
-    /// So many attempts under way at one time.
-    Closed {
-        /// How many.
-        concurrency: u32,
-    },
-}
-
 impl Plan {
     /// Resolves a scenario for this host.
     ///
@@ -171,6 +158,8 @@ impl Plan {
         let algorithms = algorithms(&scenario, &keys);
         let policy = policy_of(&scenario, base, embedded, jwks.as_ref(), algorithms.clone())?;
         checks::check_delay(&scenario.load, &policy)?;
+        let has_layers = brokers.iter().any(|broker| broker.tls || broker.ws.is_some());
+        model::check_receive_time(&scenario.load, has_layers)?;
         let names = Names::compile(&scenario.identity)?;
         let issuance = Issuance::resolve(&scenario, jwks, &keys, &names, base)?;
         let expected = strict::expected(&policy, &scenario.token.claims);
@@ -193,10 +182,10 @@ impl Plan {
             cells::load(&mut scenario, ask, cells);
         }
         let scenario = &scenario;
-        let model = model(&scenario.load, &mut warnings)?;
-        let attempts = attempts(&scenario.load, &model, scenario.seed)?;
         let workers =
             scenario.load.workers.map_or((limits.cpus / 2).clamp(1, 16), usize::from).max(1);
+        let model = Model::resolve(&scenario.load, workers, &mut warnings)?;
+        let attempts = attempts(&scenario.load, &model, scenario.seed)?;
         let thresholds = thresholds(scenario, &kinds, &brokers)?;
         let derived = kinds::derived(&kinds, &keys)?;
         if embedded {
@@ -333,7 +322,7 @@ impl Plan {
             Model::Open { rates, arrivals } => {
                 Some(Schedule::new(rates, *arrivals, self.mould.seed, self.attempts))
             }
-            Model::Closed { .. } => None,
+            _ => None,
         }
     }
 
@@ -465,76 +454,8 @@ fn written_out(
     }
     resolved.target.profile = Some(policy.profile.clone());
     resolved.policy = policy.settings();
-    resolved.load.mode = Some(match model {
-        Model::Open { .. } => LoadMode::Open,
-        Model::Closed { .. } => LoadMode::Closed,
-    });
+    resolved.load.mode = Some(model.mode());
+    resolved.load.hold = Some(scenario.load.hold());
     resolved.load.workers = u16::try_from(workers).ok();
     resolved
-}
-
-fn model(load: &Load, warnings: &mut Vec<String>) -> Result<Model> {
-    match load.model() {
-        LoadMode::Open => {
-            if load.concurrency.is_some() {
-                return Err(Error::usage(
-                    "`load.concurrency` belongs to the closed model, but `load.mode` is open",
-                )
-                .hint("leave `stages` out, or write `mode = \"closed\"` without them"));
-            }
-            Ok(Model::Open { rates: Rates::resolve(&load.stages)?, arrivals: load.arrivals })
-        }
-        LoadMode::Closed => {
-            if !load.stages.is_empty() {
-                return Err(Error::usage(
-                    "`load.stages` belongs to the open model, but `load.mode` is closed",
-                )
-                .hint("leave `stages` out, or write `mode = \"open\"` without `concurrency`"));
-            }
-            let concurrency = load.concurrency.filter(|concurrency| *concurrency > 0).ok_or_else(|| {
-                Error::usage("`load.concurrency` is missing or 0: the closed model needs to know how many at one time")
-                    .hint("write `concurrency = 64`")
-            })?;
-            if load.warmup > Duration::ZERO {
-                warnings.push(
-                    "`load.warmup` counts from the start of the run in the closed model too".into(),
-                );
-            }
-            Ok(Model::Closed { concurrency })
-        }
-    }
-}
-
-fn attempts(load: &Load, model: &Model, seed: u64) -> Result<u64> {
-    let clients = match (model, load.clients) {
-        (_, Some(0)) => return Err(Error::usage("`load.clients` is 0: nobody would come")),
-        (Model::Closed { .. }, None) => {
-            return Err(Error::usage(
-                "`load.clients` is missing: the closed model needs to know how many in all",
-            )
-            .hint("write `clients = 20000`"));
-        }
-        (_, clients) => clients.unwrap_or(u64::MAX),
-    };
-    let Model::Open { rates, arrivals } = model else { return Ok(clients) };
-    if load.warmup >= rates.length() {
-        return Err(Error::usage(format!(
-            "`load.warmup` is {}, and `load.stages` last {}: nothing would be timed",
-            humantime::format_duration(load.warmup),
-            humantime::format_duration(rates.length())
-        ))
-        .hint("shorten `load.warmup`, or lengthen a stage"));
-    }
-    if rates.expected() > 1e8 {
-        return Err(Error::usage(format!(
-            "`load.stages` ask for {:.0} attempts in all",
-            rates.expected()
-        ))
-        .hint("at most 100 000 000 attempts fit into a run"));
-    }
-    match Schedule::new(rates, *arrivals, seed, clients).count() as u64 {
-        0 => Err(Error::usage("`load.stages` are so short that nobody would come")
-            .hint("raise a rate, or its `for`")),
-        attempts => Ok(attempts),
-    }
 }

@@ -7,9 +7,11 @@ pub mod credentials;
 pub mod events;
 pub mod issuer;
 pub mod load;
+pub mod monitor;
 pub mod oauth;
 pub mod overrides;
 pub mod promise;
+pub mod series;
 pub mod target;
 
 use std::{
@@ -26,13 +28,15 @@ use crate::error::{Error, Result, nearest};
 pub use credentials::{Algorithm, Identity, Key, Mix, Token, TokenSource};
 pub use events::{Deed, Event, Order, Outage};
 pub use issuer::{Issuer, IssuerTls, Jwks, WhenAway};
-pub use load::{Arrivals, Load, LoadMode, Stage, ValidityRule};
+pub use load::{Arrivals, Closing, Load, LoadMode, ReceiveTime, Stage, ValidityRule};
+pub use monitor::Monitor;
 pub use oauth::{ClientAuth, Grant, OAuth, Send};
 pub use overrides::Overrides;
 pub use promise::{
     Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, RefusesWith, SilentClose,
     UnknownKid,
 };
+pub use series::{Arm, Capacity, Control, Sweep, Without};
 pub use target::{Protocol, Resolve, Target, Tls, TlsVersion, TokenIn};
 
 /// One scenario file.
@@ -71,6 +75,18 @@ pub struct Scenario {
     /// What the broker promises to check; overrides the profile where given.
     #[serde(default)]
     pub policy: PolicySettings,
+    /// Whose CPU and memory are watched beside those of the harness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Monitor>,
+    /// The highest rate at which objectives hold is searched for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
+    /// The same load with and without tokens to verify is compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
+    /// The same scenario at all combinations of some values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<Sweep>,
     /// Metric to conditions, such as `"connack{token:fresh}" = ["p99 < 250ms"]`.
     #[serde(default)]
     pub thresholds: BTreeMap<String, Vec<String>>,
@@ -238,7 +254,7 @@ share = 1
           |
         6 | client = 1
           | ^^^^^^
-        unknown field `client`, expected one of `mode`, `arrivals`, `stages`, `clients`, `concurrency`, `warmup`, `hold`, `connect_timeout`, `keep_alive`, `clean_start`, `source_addresses`, `validity`, `workers`
+        unknown field `client`, expected one of `mode`, `arrivals`, `stages`, `clients`, `concurrency`, `warmup`, `hold`, `connect_timeout`, `keep_alive`, `clean_start`, `source_addresses`, `for`, `wave`, `release`, `login_timeout`, `close`, `receive_time`, `validity`, `workers`
         ");
     }
 

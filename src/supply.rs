@@ -17,7 +17,7 @@ use std::{
     collections::HashMap,
     num::NonZeroUsize,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
@@ -32,13 +32,9 @@ use self::{
 use crate::{
     clock::Clock,
     error::{Error, Result},
-    plan::Plan,
+    plan::{BATCH, Model, Plan},
     token::{Password, Times},
 };
-
-/// Tokens in a batch: enough that a channel's cost vanishes, few enough that a slow signer
-/// delivers several batches a second.
-const BATCH: u64 = 16;
 
 /// A token, ready for use.
 #[derive(Clone, Copy, Debug)]
@@ -99,8 +95,42 @@ struct Shared {
     running: AtomicU64,
     stop: AtomicBool,
     failure: Mutex<Option<Error>>,
+    /// Clients whose tokens may be minted: a wave must not be disturbed by those of the next.
+    permit: Permit,
     /// Tokens of `reuse` above 1 that are not handed out to all yet.
     reused: Mutex<HashMap<u64, Reused>>,
+}
+
+/// How far minting may go on.
+#[derive(Debug)]
+struct Permit {
+    clients: Mutex<u64>,
+    more: Condvar,
+}
+
+impl Permit {
+    fn new(clients: u64) -> Self {
+        Self { clients: Mutex::new(clients), more: Condvar::new() }
+    }
+
+    /// Lets it go on up to so many clients.
+    fn raise(&self, to: u64) {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        *clients = to.max(*clients);
+        self.more.notify_all();
+    }
+
+    fn clients(&self) -> u64 {
+        *self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until it may go on beyond so many clients.
+    fn wait_beyond(&self, done: u64) {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        while *clients <= done {
+            clients = self.more.wait(clients).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -132,6 +162,7 @@ pub struct Outlet {
     at: usize,
     /// Tells the minting threads that somebody takes the tokens.
     taker: Arc<()>,
+    shared: Arc<Shared>,
 }
 
 /// Whether the next token is there.
@@ -159,20 +190,10 @@ impl Supply {
     ) -> Result<(Self, Vec<Outlet>)> {
         let minters = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let workers = signals.len();
-        let shared = Arc::new(Shared {
-            plan: Arc::clone(plan),
-            clock,
-            start: AtomicI64::new(start as i64),
-            minted: AtomicU64::new(0),
-            busy_ns: AtomicU64::new(0),
-            running: AtomicU64::new(minters as u64),
-            stop: AtomicBool::new(false),
-            failure: Mutex::new(None),
-            reused: Mutex::new(HashMap::new()),
-        });
+        let shared = Arc::new(Shared::new(plan, clock, start, minters));
         // One batch more a channel than asked: the one that is being taken from.
         let depth = (ahead.div_ceil(BATCH * (minters * workers) as u64) + 1) as usize;
-        let mut outlets: Vec<Outlet> = (0..workers).map(|_| Outlet::new()).collect();
+        let mut outlets: Vec<Outlet> = (0..workers).map(|_| Outlet::new(&shared)).collect();
         let mut threads = Vec::with_capacity(minters);
         for number in 0..minters {
             let mut lanes = Vec::with_capacity(workers);
@@ -198,18 +219,8 @@ impl Supply {
 
     /// No supply at all: tokens come from elsewhere.
     pub fn none(plan: &Arc<Plan>, clock: Clock, workers: usize) -> (Self, Vec<Outlet>) {
-        let shared = Arc::new(Shared {
-            plan: Arc::clone(plan),
-            clock,
-            start: AtomicI64::new(0),
-            minted: AtomicU64::new(0),
-            busy_ns: AtomicU64::new(0),
-            running: AtomicU64::new(0),
-            stop: AtomicBool::new(false),
-            failure: Mutex::new(None),
-            reused: Mutex::new(HashMap::new()),
-        });
-        let outlets = (0..workers).map(|_| Outlet::new()).collect();
+        let shared = Arc::new(Shared::new(plan, clock, 0, 0));
+        let outlets = (0..workers).map(|_| Outlet::new(&shared)).collect();
         (Self { shared, threads: Vec::new(), ahead: 0 }, outlets)
     }
 
@@ -247,6 +258,7 @@ impl Supply {
     /// Ends minting; the outlets must be gone, or threads that wait for room would wait for ever.
     pub fn stop(self) {
         self.shared.stop.store(true, Ordering::Release);
+        self.shared.permit.raise(u64::MAX);
         for thread in self.threads {
             // A thread that panicked has nothing to give any more.
             drop(thread.join());
@@ -254,8 +266,29 @@ impl Supply {
     }
 }
 
+impl Shared {
+    fn new(plan: &Arc<Plan>, clock: Clock, start: u64, minters: usize) -> Self {
+        let permitted = match &plan.model {
+            Model::Preconnect(waves) => waves.size,
+            _ => u64::MAX,
+        };
+        Self {
+            plan: Arc::clone(plan),
+            clock,
+            start: AtomicI64::new(start as i64),
+            minted: AtomicU64::new(0),
+            busy_ns: AtomicU64::new(0),
+            running: AtomicU64::new(minters as u64),
+            stop: AtomicBool::new(false),
+            failure: Mutex::new(None),
+            permit: Permit::new(permitted),
+            reused: Mutex::new(HashMap::new()),
+        }
+    }
+}
+
 impl Outlet {
-    fn new() -> Self {
+    fn new(shared: &Arc<Shared>) -> Self {
         Self {
             tokens: Vec::new(),
             empties: Vec::new(),
@@ -263,7 +296,19 @@ impl Outlet {
             current: None,
             at: 0,
             taker: Arc::new(()),
+            shared: Arc::clone(shared),
         }
+    }
+
+    /// Lets the supply mint for all clients below this one.
+    pub fn permit(&self, clients: u64) {
+        self.shared.permit.raise(clients);
+    }
+
+    /// Whether the tokens of all clients below this one are minted, or never will be.
+    pub fn is_minted(&self, clients: u64) -> bool {
+        self.shared.minted.load(Ordering::Acquire) >= clients
+            || self.shared.running.load(Ordering::Acquire) == 0
     }
 
     /// Whether the next token is there; if it is, [`Outlet::take`] gives it.

@@ -108,6 +108,19 @@ impl Link {
         }
     }
 
+    /// Receives over plain TCP, and says when that arrived, in nanoseconds since 1970, if the kernel was asked.
+    pub fn receive_stamped(&mut self, inbox: &mut [u8]) -> (Received, Option<i64>) {
+        loop {
+            return match socket::receive_stamped(&self.socket, inbox) {
+                Ok((0, _)) => (Received::Closed(Close::Fin), None),
+                Ok((count, stamp)) => (Received::Bytes(count, count == inbox.len()), stamp),
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => (Received::Later, None),
+                Err(_) => (Received::Closed(Close::Rst), None),
+            };
+        }
+    }
+
     /// Receives MQTT into `inbox`.
     pub fn receive(&mut self, inbox: &mut [u8]) -> Received {
         if let Some(layers) = &mut self.layers {

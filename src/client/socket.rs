@@ -2,10 +2,13 @@
 
 use std::{
     net::{SocketAddr, UdpSocket},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
-use nix::{setsockopt_impl, sockopt_impl, sys::socket::setsockopt};
+use nix::{
+    setsockopt_impl, sockopt_impl,
+    sys::socket::{ControlMessageOwned, TimestampingFlag, recvmsg, setsockopt},
+};
 use rustix::{
     io::Errno,
     net::{
@@ -166,6 +169,46 @@ pub fn send_some(socket: BorrowedFd<'_>, bytes: &[u8]) -> Sent {
         Err(Errno::AGAIN | Errno::INTR) => Sent::Later,
         Err(error) => Sent::Failed(error),
     }
+}
+
+/// Asks the kernel to say when segments of this socket arrive, in software (`SO_TIMESTAMPING`,
+/// `Documentation/networking/timestamping.rst` of Linux).
+pub fn ask_for_stamps(socket: &OwnedFd) -> bool {
+    let wanted =
+        TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
+    setsockopt(socket, nix::sys::socket::sockopt::Timestamping, &wanted).is_ok()
+}
+
+/// Receives, and says when the last segment of it arrived, in nanoseconds since 1970, if the kernel does.
+///
+/// # Errors
+/// As `recvmsg(2)`.
+pub fn receive_stamped(
+    socket: &OwnedFd,
+    inbox: &mut [u8],
+) -> rustix::io::Result<(usize, Option<i64>)> {
+    let mut parts = [std::io::IoSliceMut::new(inbox)];
+    let mut control = nix::cmsg_space!(nix::sys::socket::Timestamps);
+    let received = recvmsg::<()>(
+        socket.as_raw_fd(),
+        &mut parts,
+        Some(&mut control),
+        nix::sys::socket::MsgFlags::empty(),
+    )
+    .map_err(errno)?;
+    let mut messages = received.cmsgs().map_err(errno)?;
+    let stamp = messages.find_map(|message| match message {
+        ControlMessageOwned::ScmTimestampsns(stamps) => Some(stamps.system),
+        _ => None,
+    });
+    let ns = stamp.map(|at| at.tv_sec() * 1_000_000_000 + at.tv_nsec());
+    // A segment that came before the kernel was asked has none.
+    Ok((received.bytes, ns.filter(|ns| *ns > 0)))
+}
+
+/// Whether the TCP handshake of a socket is over.
+pub fn is_connected(socket: &OwnedFd) -> bool {
+    rustix::net::getpeername(socket).is_ok_and(|peer| peer.is_some())
 }
 
 /// The error that a socket holds, if any.

@@ -53,7 +53,7 @@ fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Re
     writeln!(
         out,
         "  hold         {}, connect timeout {}",
-        shown(plan.load().hold),
+        shown(plan.load().hold()),
         shown(plan.load().connect_timeout)
     )?;
     let budget = &plan.budget;
@@ -197,7 +197,17 @@ fn attempts(plan: &Plan) -> String {
                 format!("{:?}", plan.load().arrivals).to_lowercase()
             )
         }
-        Model::Closed { concurrency } => {
+        Model::Preconnect(waves) => format!(
+            "{} in waves of {}, {} connections opened at one time, then CONNECTs {} (preconnect)",
+            count(plan.attempts),
+            count(waves.size),
+            waves.opening,
+            waves.rate.map_or_else(|| "all at once".into(), |rate| format!("{}/s", number(rate))),
+        ),
+        Model::Closed { concurrency, length: Some(length) } => {
+            format!("for {}, {concurrency} under way at one time (churn)", shown(*length))
+        }
+        Model::Closed { concurrency, length: None } => {
             format!("{}, {concurrency} under way at one time (closed model)", count(plan.attempts))
         }
     }
@@ -205,7 +215,7 @@ fn attempts(plan: &Plan) -> String {
 
 /// When tokens end inside the run.
 fn ends(plan: &Plan) -> String {
-    let (ttl, hold) = (plan.mould.ttl, plan.load().hold);
+    let (ttl, hold) = (plan.mould.ttl, plan.load().hold());
     let has_lasting =
         plan.mould.kinds.iter().any(|kind| kind.key.is_some() && kind.recipe.exp == Exp::Ttl);
     if !has_lasting {

@@ -23,7 +23,6 @@ use crate::{
     error::{Error, Result},
     host::{Limits, process_cpu, resident},
     measure::{Measurements, latency::Quantile},
-    plan::Model,
     results::{
         Environment, Folder, Jwks, Matrix, Place, Summary, authority,
         environment::tool,
@@ -389,6 +388,7 @@ impl Collector {
         self.generator.tokens_minted_per_s = minted_per_s;
         self.generator.total_cpu_s = process_cpu() as f64 / 1e9;
         self.watch.lost = lost;
+        self.watch.late = self.storm.gate.late();
         let idle = self.watch.least_idle();
         let wall_step = self.storm.clock.wall_step();
         self.watch.conclude(&mut self.environment, wall_step, idle);
@@ -429,7 +429,7 @@ impl Collector {
             duration_s: end.saturating_sub(start) as f64 / SECOND as f64,
             interrupted,
             validity: self.watch.validity(plan, all, interrupted, self.storm.clock.wall_step()),
-            model: if matches!(plan.model, Model::Open { .. }) { "open" } else { "closed" }.into(),
+            model: plan.model.name().into(),
             protocol: plan.protocol.into(),
             profile: plan.policy.profile.clone(),
             refusal_delay_s: plan.policy.refusal_delay.as_secs_f64(),
@@ -453,7 +453,7 @@ impl Collector {
             tls: tables::tls(all, None),
             oauth: self.storm.fetcher.as_ref().map(|fetcher| (&fetcher.stats()).into()),
             jwks: self.jwks(partial, end),
-            throughput: tables::throughput(plan, all, self.storm.start),
+            throughput: tables::throughput(plan, all, self.storm.start, self.storm.gate.busy()),
             generator,
             thresholds: Vec::new(),
         };

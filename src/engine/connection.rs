@@ -23,6 +23,8 @@ pub(super) enum State {
     Securing,
     /// The upgrade to WebSocket is.
     Upgrading,
+    /// All that CONNECT needs is there, and it is not due yet (`preconnect`).
+    Standing,
     /// CONNECT is handed over, not all of it taken yet.
     Sending,
     /// CONNECT is sent, CONNACK awaited.
@@ -54,6 +56,8 @@ pub(super) struct Connection {
     pub(super) minted_for: i64,
     pub(super) scheduled: u64,
     pub(super) started: u64,
+    /// When opening began: `started`, but in `preconnect`, where that is when CONNECT is sent.
+    pub(super) opened: u64,
     pub(super) token: Step,
     /// When the name was resolved; 0 here and below where the phase is not part of the attempt.
     pub(super) dns_at: u64,
@@ -65,6 +69,8 @@ pub(super) struct Connection {
     pub(super) ws_at: u64,
     /// When the last of CONNECT was handed over.
     pub(super) sent_at: u64,
+    /// When CONNACK came, where the kernel said so; else 0.
+    pub(super) arrived: u64,
     pub(super) validity: Validity,
     /// When an accepted client leaves.
     pub(super) until: u64,
@@ -93,8 +99,10 @@ impl Connection {
         }
     }
 
-    /// Its attempt, ended like this.
-    pub(super) fn attempt(&self, outcome: Outcome, ended: u64) -> Attempt {
+    /// Its attempt, ended like this; an answer ended it when it came, if the kernel said when that was.
+    pub(super) fn attempt(&self, outcome: Outcome, now: u64) -> Attempt {
+        let is_stamped = self.arrived > 0 && outcome.is_answer();
+        let (ended, read) = if is_stamped { (self.arrived, Some(now)) } else { (now, None) };
         let step = |in_state, at| match at {
             0 if self.state == in_state => Step::Unfinished,
             0 => Step::NotEntered,
@@ -115,6 +123,7 @@ impl Connection {
             key: self.key,
             scheduled: self.scheduled,
             started: self.started,
+            opened: self.opened,
             steps: Steps {
                 token: self.token,
                 dns: step(State::Resolving, self.dns_at),
@@ -125,6 +134,7 @@ impl Connection {
             },
             sent: self.sent_at,
             ended,
+            read,
             outcome,
         }
     }

@@ -2,7 +2,10 @@
 
 use std::{collections::VecDeque, iter::Skip, iter::StepBy};
 
-use crate::plan::{Model, Plan, schedule::Schedule};
+use crate::{
+    clock::nanoseconds,
+    plan::{Model, Plan, schedule::Schedule},
+};
 
 /// A worker's share of the load.
 #[derive(Debug)]
@@ -22,6 +25,13 @@ pub(super) enum Pace {
         free: VecDeque<u64>,
         /// Attempts that have not started.
         left: u64,
+        /// When no more are started.
+        until: Option<u64>,
+    },
+    /// Waves, whose connections are opened before their attempts are due.
+    Waves {
+        /// Whether the last one is over.
+        over: bool,
     },
 }
 
@@ -34,7 +44,8 @@ impl Pace {
                 let next = schedule.next().map(|due| storm + due);
                 Self::Open { schedule, storm, next }
             }
-            (Model::Closed { concurrency }, _) => {
+            (Model::Preconnect(_), _) => Self::Waves { over: false },
+            (Model::Closed { concurrency, length }, _) => {
                 let share = |all: u64| {
                     all / workers as u64 + u64::from((worker as u64) < all % workers as u64)
                 };
@@ -42,9 +53,10 @@ impl Pace {
                 Self::Closed {
                     free: std::iter::repeat_n(storm, slots).collect(),
                     left: share(plan.attempts),
+                    until: length.map(|length| storm + nanoseconds(length)),
                 }
             }
-            (Model::Open { .. }, None) => Self::Closed { free: VecDeque::new(), left: 0 },
+            (Model::Open { .. }, None) => Self::Waves { over: true },
         }
     }
 
@@ -52,7 +64,8 @@ impl Pace {
     pub(super) fn due(&self) -> Option<u64> {
         match self {
             Self::Open { next, .. } => *next,
-            Self::Closed { free, left } => free.front().copied().filter(|_| *left > 0),
+            Self::Closed { free, left, .. } => free.front().copied().filter(|_| *left > 0),
+            Self::Waves { .. } => None,
         }
     }
 
@@ -61,26 +74,41 @@ impl Pace {
         let due = self.due().filter(|due| *due <= now)?;
         match self {
             Self::Open { schedule, storm, next } => *next = schedule.next().map(|due| *storm + due),
-            Self::Closed { free, left } => {
+            Self::Closed { free, until: Some(until), .. } if now >= *until => {
+                free.clear();
+                return None;
+            }
+            Self::Closed { free, left, .. } => {
                 free.pop_front();
                 *left -= 1;
             }
+            Self::Waves { .. } => {}
         }
         Some(due)
     }
 
     /// An attempt has its outcome: its slot is free.
     pub(super) fn outcome(&mut self, at: u64) {
-        if let Self::Closed { free, .. } = self {
+        if let Self::Closed { free, until, .. } = self
+            && until.is_none_or(|until| at < until)
+        {
             free.push_back(at);
         }
+    }
+
+    /// The last wave is over.
+    pub(super) fn end(&mut self) {
+        *self = Self::Waves { over: true };
     }
 
     /// Whether no attempt is left to start.
     pub(super) fn is_done(&self) -> bool {
         match self {
             Self::Open { next, .. } => next.is_none(),
-            Self::Closed { left, .. } => *left == 0,
+            Self::Closed { left, until, free } => {
+                *left == 0 || until.is_some() && free.is_empty()
+            }
+            Self::Waves { over } => *over,
         }
     }
 }

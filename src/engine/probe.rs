@@ -346,7 +346,7 @@ fn volley(plan: &Arc<Plan>, targets: &Targets, stop: &AtomicBool) -> Result<Seen
     let start = clock.now() + head_start;
     supply.put_off(start);
     let ports = Limits::read().ports;
-    let storm = Arc::new(Storm::new(plan, clock, start, targets, ports)?);
+    let storm = Arc::new(Storm::new(plan, clock, start, targets, ports, &signals)?);
     let mut all = storm.recorder();
     let (threads, lines) = spawn(&storm, &signals, outlets)?;
     for (reports, _spares) in &lines {

@@ -9,6 +9,7 @@ use std::{
 use crossbeam_channel::Sender;
 
 use super::{
+    gate::Gate,
     resolver::{self, Ask},
     target::{Spot, Target, Targets},
 };
@@ -20,7 +21,8 @@ use crate::{
     measure::Measurements,
     oauth::Fetcher,
     plan::Plan,
-    scenario::Protocol,
+    scenario::{Closing, Protocol, ReceiveTime},
+    supply::signal::Signal,
     token::mixed,
     verdict::Judge,
 };
@@ -45,6 +47,12 @@ pub(super) struct Storm {
     /// Nanoseconds that a token of each kind may lie before it is minted again; `None` where tokens are
     /// reused, and so used at another moment than their own by design.
     pub(super) shelf_lives: Option<Vec<u64>>,
+    /// Where the workers of `preconnect` wait for each other.
+    pub(super) gate: Gate,
+    /// Whether clients leave with a reset.
+    pub(super) resets: bool,
+    /// Whether the kernel says when a CONNACK came.
+    pub(super) kernel_time: bool,
     /// Connections that are open, of all workers: descriptors are the process', not a worker's.
     pub(super) sockets: AtomicU64,
     /// How many of them the descriptors allow.
@@ -77,6 +85,7 @@ impl Storm {
         start: u64,
         targets: &Targets,
         ports: RangeInclusive<u16>,
+        signals: &[Arc<Signal>],
     ) -> Result<Self> {
         let load = plan.load();
         let has_names = targets.all.iter().any(|target| matches!(target.spot, Spot::Named(..)));
@@ -85,12 +94,15 @@ impl Storm {
             start,
             warm: start + nanoseconds(load.warmup),
             timeout: nanoseconds(load.connect_timeout),
-            hold: nanoseconds(load.hold),
+            hold: nanoseconds(load.hold()),
             shelf_lives: (plan.reuse == 1).then(|| {
                 let mould = &plan.mould;
                 let lives = mould.kinds.iter().map(|kind| kind.recipe.shelf_life(mould.ttl));
                 lives.map(nanoseconds).collect()
             }),
+            gate: Gate::new(signals),
+            resets: load.close == Closing::Reset,
+            kernel_time: load.receive_time == ReceiveTime::Kernel,
             sockets: AtomicU64::new(0),
             room: plan.budget.room(),
             keep_alive: keep_alive(load.keep_alive),

@@ -8,6 +8,7 @@ mod connect;
 mod fetch;
 mod launch;
 mod session;
+mod waves;
 
 use std::{
     cmp::Reverse,
@@ -46,6 +47,7 @@ use crate::{
     error::{Error, Result},
     host::thread_cpu,
     measure::Measurements,
+    plan::Model,
     supply::{Outlet, signal::Signal},
     token::{Minter, Must, placing::Scratch},
     verdict::{Expectation, Validity, Verdict},
@@ -88,6 +90,8 @@ pub(super) struct Worker {
     signal: Arc<Signal>,
     outlet: Outlet,
     pace: Pace,
+    /// The wave under way, in `preconnect`.
+    wave: Option<waves::Wave>,
     epoll: OwnedFd,
     connections: Slab<Connection>,
     generation: u32,
@@ -167,6 +171,10 @@ impl Worker {
         let sockets = (plan.budget.sockets as usize / workers).min(1 << 20);
         Ok(Self {
             pace: Pace::new(plan, number, workers, storm.start),
+            wave: match &plan.model {
+                Model::Preconnect(of) => Some(waves::Wave::new(*of)),
+                _ => None,
+            },
             epoll,
             connections: Slab::with_capacity(sockets),
             generation: 0,
@@ -218,6 +226,7 @@ impl Worker {
             }
             self.start_due(now);
             self.serve_waiting();
+            self.tend_wave();
             self.expire(self.storm.clock.now());
             if self.is_storm_over() {
                 self.count_cpu(true);
@@ -242,6 +251,7 @@ impl Worker {
     fn wait(&self, events: &mut Vec<Event>) {
         let next = [
             self.pace.due(),
+            self.wave_due(),
             Some(self.storm.start + (self.second + 1) * SECOND),
             self.deadlines.front().map(|(at, _)| *at),
             self.alarms.peek().map(|Reverse((at, _))| *at),
@@ -305,7 +315,9 @@ impl Worker {
     fn conclude(&mut self, place: usize, outcome: Outcome, now: u64) {
         let Some(connection) = self.connections.get_mut(place) else { return };
         let (attempt, validity) = (connection.attempt(outcome, now), connection.validity);
+        let state = connection.state;
         self.in_flight -= 1;
+        self.count_in_wave(state, outcome, (attempt.opened, now));
         self.record(&attempt, validity);
         if matches!(outcome, Outcome::Refused(_)) {
             self.linger(place, now);
@@ -340,7 +352,10 @@ impl Worker {
     fn expire(&mut self, now: u64) {
         while let Some((at, key)) = self.deadlines.front().copied() {
             let stands = self.connections.get(key.place()).filter(|connection| {
-                connection.generation == key.generation() && connection.in_flight()
+                connection.generation == key.generation()
+                    && connection.in_flight()
+                    // Not that of its opening, where CONNECT was sent later.
+                    && connection.started + self.storm.timeout == at
             });
             match stands.map(Connection::phase) {
                 Some(phase) if at <= now => {
@@ -370,9 +385,11 @@ impl Worker {
                 key: None,
                 scheduled: waiting.scheduled,
                 started: waiting.started,
+                opened: waiting.started,
                 steps: Steps { token: Step::Unfinished, ..Steps::default() },
                 sent: waiting.started,
                 ended: now,
+                read: None,
                 outcome: Outcome::Timeout(Phase::Token),
             };
             self.record(&attempt, Validity { from, until });

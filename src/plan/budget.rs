@@ -111,7 +111,7 @@ impl Budget {
             Model::Open { rates, arrivals } => {
                 let schedule = Schedule::new(rates, *arrivals, scenario.seed, attempts);
                 let within = |time: Duration| most_within(schedule.clone(), time) as f64;
-                let all_holding = within(load.hold);
+                let all_holding = within(load.hold());
                 let connecting = within(ATTEMPT_TIME.min(load.connect_timeout));
                 let refused = match policy.refusal_delay {
                     Duration::ZERO => 0.0,
@@ -121,8 +121,14 @@ impl Budget {
                 let busy = connecting + refused;
                 ((all_holding * held + busy) as u64, (all_holding + busy) as u64, burst as u64)
             }
-            Model::Closed { concurrency } => {
-                let holding = (load.hold.as_secs_f64() * CLOSED_RATE).min(attempts as f64);
+            Model::Preconnect(waves) => {
+                // All that a wave lets in may hold until the last has come.
+                let held_by = |share: f64| if load.hold().is_zero() { 0.0 } else { attempts as f64 * share };
+                let sockets = |holding: f64| (holding as u64 + waves.size).min(attempts);
+                (sockets(held_by(held)), sockets(held_by(1.0)), u64::from(waves.opening))
+            }
+            Model::Closed { concurrency, .. } => {
+                let holding = (load.hold().as_secs_f64() * CLOSED_RATE).min(attempts as f64);
                 let concurrency = u64::from(*concurrency).min(attempts);
                 let sockets = |holding: f64| (holding as u64 + concurrency).min(attempts);
                 (sockets(holding * held), sockets(holding), concurrency)
@@ -173,7 +179,7 @@ impl Budget {
     pub fn check(&self, load: &Load) -> Result<()> {
         check_sources(load)?;
         let needed = self.sockets + self.own;
-        let hold = humantime::format_duration(load.hold);
+        let hold = humantime::format_duration(load.hold());
         if needed > self.descriptors {
             return Err(Error::usage(format!(
                 "about {} clients are connected at one time (`load.hold` is {hold}), which needs {needed} descriptors, but this process may have {}",

@@ -7,7 +7,7 @@ use super::kinds::{Context, check_allowed};
 use crate::{
     error::{Error, Result},
     policy::Policy,
-    scenario::{Arrivals, Mix, Protocol, Scenario, Stage, TokenSource},
+    scenario::{Arrivals, Mix, Protocol, Scenario, ReceiveTime, Stage, TokenSource},
     token::{
         Kind, Must, Recipe,
         catalogue::{all, defect, matching},
@@ -127,10 +127,14 @@ pub(super) fn prepare(scenario: &mut Scenario) {
     scenario.token.source = TokenSource::Mint;
     scenario.token.reuse = 1;
     scenario.token.ahead = None;
+    scenario.monitor = None;
+    (scenario.capacity, scenario.control, scenario.sweep) = (None, None, None);
     let load = &mut scenario.load;
     (load.mode, load.concurrency, load.clients) = (None, None, None);
+    (load.r#for, load.wave, load.release) = (None, None, None);
+    load.receive_time = ReceiveTime::User;
     load.stages.clear();
-    (load.warmup, load.hold, load.clean_start) = (Duration::ZERO, Duration::ZERO, true);
+    (load.warmup, load.hold, load.clean_start) = (Duration::ZERO, Some(Duration::ZERO), true);
 }
 
 /// The load that sends all cells.

@@ -33,7 +33,7 @@ pub(super) fn check_times(scenario: &Scenario) -> Result<()> {
             Duration::from_millis(1),
             Duration::from_hours(1),
         ),
-        ("load.hold", load.hold, Duration::ZERO, year),
+        ("load.hold", load.hold(), Duration::ZERO, year),
         ("load.warmup", load.warmup, Duration::ZERO, year),
         ("load.keep_alive", load.keep_alive, Duration::ZERO, Duration::from_secs(65_535)),
         ("token.ttl", scenario.token.ttl, Duration::from_secs(1), year * 100),

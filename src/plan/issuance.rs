@@ -53,7 +53,7 @@ impl Issuance {
     /// Warns of events that can't happen within the storm, or do not reach the brokers.
     pub(super) fn warn_of_events(&self, model: &Model, load: &Load, warnings: &mut Vec<String>) {
         if let Model::Open { rates, .. } = model {
-            let end = rates.length() + load.hold;
+            let end = rates.length() + load.hold();
             for moment in self.timeline.moments.iter().filter(|moment| moment.at > end) {
                 warnings.push(format!(
                     "an event comes after the storm: {} ({} after its start, which lasts {})",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::{Error, Result, suggestion};
 
 /// The phases of an attempt that have a histogram, in order.
-pub const PHASES: [&str; 9] = [
+pub const PHASES: [&str; 10] = [
     "start_delay",
     "token",
     "dns",
@@ -15,6 +15,7 @@ pub const PHASES: [&str; 9] = [
     "connack",
     "connect",
     "response",
+    "receive_delay",
 ];
 
 /// The outcomes of an attempt.

@@ -98,9 +98,11 @@ pub fn sessions(all: &Measurements) -> Sessions {
     }
 }
 
-/// Verdicts a second from the first start to the last answer, never over the hold.
-pub fn throughput(plan: &Plan, all: &Measurements, storm: u64) -> Throughput {
+/// Verdicts a second from the first start to the last answer, never over the hold; of waves, over the `busy` nanoseconds
+/// from their releases to their last answers.
+pub fn throughput(plan: &Plan, all: &Measurements, storm: u64, busy: u64) -> Throughput {
     let span = match (all.first_start, all.last_answer) {
+        _ if matches!(plan.model, Model::Preconnect(_)) => busy as f64 / SECOND as f64,
         (Some(first), Some(last)) if last > first => (last - first) as f64 / SECOND as f64,
         _ => 0.0,
     };
@@ -111,18 +113,20 @@ pub fn throughput(plan: &Plan, all: &Measurements, storm: u64) -> Throughput {
         Model::Open { .. } => all.last_scheduled.filter(|last| *last > storm).map(|last| {
             all.started.saturating_sub(1) as f64 / ((last - storm) as f64 / SECOND as f64)
         }),
+        Model::Preconnect(waves) => waves.rate,
         Model::Closed { .. } => None,
     };
     Throughput {
         offered_per_s: offered,
         verdicts_per_s: if span > 0.0 { judged as f64 / span } else { 0.0 },
-        per_100ms: per_100ms(all, storm),
+        per_100ms: per_100ms(plan, all, storm),
     }
 }
 
 /// The distribution of verdicts over the slots from that of the first start to the last one that
-/// ended before the last answer came; a run shorter than that has its one slot.
-fn per_100ms(all: &Measurements, storm: u64) -> Per100Ms {
+/// ended before the last answer came; a run shorter than that has its one slot. Of waves, those slots in which there was
+/// a verdict.
+fn per_100ms(plan: &Plan, all: &Measurements, storm: u64) -> Per100Ms {
     let (Some(first), Some(last)) = (all.first_start, all.last_answer) else {
         return Per100Ms::default();
     };
@@ -134,6 +138,9 @@ fn per_100ms(all: &Measurements, storm: u64) -> Per100Ms {
     counts.resize((slot(last) - slot(first)) as usize + 1, 0);
     if counts.len() > 1 && last.saturating_sub(storm) % SLOT != SLOT - 1 {
         counts.pop();
+    }
+    if matches!(plan.model, Model::Preconnect(_)) {
+        counts.retain(|count| *count > 0);
     }
     let Ok(mut histogram) = hdrhistogram::Histogram::<u32>::new(3) else {
         return Per100Ms::default();
@@ -192,6 +199,8 @@ mod tests {
                 broker: 0,
                 minted_for: 0,
                 scheduled: started,
+ opened: started,
+ read: None,
                 started,
                 steps: Steps {
                     tcp: Step::At(started),
@@ -212,10 +221,10 @@ mod tests {
     fn verdicts_a_second_run_from_the_first_start_to_the_last_connack_overload_included() {
         let plan = plan("stages = [{ rate = 10, for = \"10s\" }]");
         let good = (100, 400, 0x87, Verdict::Correct);
-        let one = throughput(&plan, &measured(&[good, (300, 600, 0x87, Verdict::Correct)]), STORM);
+        let one = throughput(&plan, &measured(&[good, (300, 600, 0x87, Verdict::Correct)]), STORM, 0);
         assert!((one.verdicts_per_s - 2.0 / 0.5).abs() < 1e-9, "{one:?}");
         let overload = (300, 2100, 0x97, Verdict::NotJudged);
-        let two = throughput(&plan, &measured(&[good, overload]), STORM);
+        let two = throughput(&plan, &measured(&[good, overload]), STORM, 0);
         assert!((two.verdicts_per_s - 1.0 / 2.0).abs() < 1e-9, "{two:?}");
     }
 
@@ -223,10 +232,10 @@ mod tests {
     fn the_offered_rate_is_that_of_the_arrivals_so_far_and_the_closed_model_has_none() {
         let attempts = [0, 500, 1000].map(|start| (start, start + 1, 0x87, Verdict::Correct));
         let open = plan("stages = [{ rate = 10, for = \"10s\" }]");
-        let offered = throughput(&open, &measured(&attempts), STORM).offered_per_s.unwrap();
+        let offered = throughput(&open, &measured(&attempts), STORM, 0).offered_per_s.unwrap();
         assert!((offered - 2.0).abs() < 1e-9, "three arrivals part two gaps of 500 ms: {offered}");
         let closed = plan("clients = 3\nconcurrency = 1");
-        assert_eq!(throughput(&closed, &measured(&attempts), STORM).offered_per_s, None);
+        assert_eq!(throughput(&closed, &measured(&attempts), STORM, 0).offered_per_s, None);
     }
 
     #[test]
@@ -239,15 +248,15 @@ mod tests {
             (60, 300, 0x87, Verdict::Correct),
             (60, 450, 0x97, Verdict::NotJudged),
         ];
-        let per = throughput(&plan, &measured(&attempts), STORM).per_100ms;
+        let per = throughput(&plan, &measured(&attempts), STORM, 0).per_100ms;
         assert_eq!((per.p1, per.p50, per.p99, per.max), (0, 0, 2, 2));
-        let per = throughput(&plan, &measured(&attempts[..2]), STORM).per_100ms;
+        let per = throughput(&plan, &measured(&attempts[..2]), STORM, 0).per_100ms;
         assert_eq!((per.p1, per.max), (0, 0), "the slot of both is not over: {per:?}");
         let overload = (900, 1100, 0x97, Verdict::NotJudged);
         let busy = [0, 100, 200].map(|start| (start, start + 50, 0x87, Verdict::Correct));
-        let per = throughput(&plan, &measured(&[&busy[..], &[overload]].concat()), STORM).per_100ms;
+        let per = throughput(&plan, &measured(&[&busy[..], &[overload]].concat()), STORM, 0).per_100ms;
         assert_eq!((per.p50, per.max), (0, 1), "a second of overload has no verdicts: {per:?}");
-        let none = throughput(&plan, &measured(&[]), STORM);
+        let none = throughput(&plan, &measured(&[]), STORM, 0);
         assert_eq!((none.per_100ms.max, none.offered_per_s), (0, None));
     }
 }

@@ -22,17 +22,18 @@ pub struct Load {
     /// At most so many clients in all; in the closed model exactly so many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<u64>,
-    /// Attempts without an outcome at one time (closed model). A client that holds does not count.
+    /// Attempts without an outcome at one time (`closed`, `churn`). A client that holds does not count. In `preconnect`
+    /// connections that are being opened at one time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
     /// Attempts scheduled before it ends are judged, but left out of the latencies.
     #[serde(default, with = "humantime_serde")]
     #[schemars(with = "String")]
     pub warmup: Duration,
-    /// An accepted client stays this long, pings, then disconnects.
-    #[serde(default = "seconds::<10>", with = "humantime_serde")]
-    #[schemars(with = "String")]
-    pub hold: Duration,
+    /// An accepted client stays this long, pings, then disconnects. Default: 10 s; in `churn` and `preconnect` 0 s.
+    #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub hold: Option<Duration>,
     /// From started to CONNACK; a deadline in any phase is the outcome `timeout`.
     #[serde(default = "seconds::<10>", with = "humantime_serde")]
     #[schemars(with = "String")]
@@ -47,6 +48,26 @@ pub struct Load {
     /// Local addresses to connect from; each gives about 28 000 connections to one broker.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source_addresses: Vec<IpAddr>,
+    /// How long `churn` goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub r#for: Option<Duration>,
+    /// Connections that `preconnect` opens before it sends their CONNECTs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave: Option<u64>,
+    /// CONNECTs a second that a wave is released at. Default: all at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<f64>,
+    /// How long a connection of `preconnect` may stand before its CONNECT is due, below what the broker allows.
+    #[serde(default = "seconds::<5>", with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub login_timeout: Duration,
+    /// How a client closes its connection.
+    #[serde(default)]
+    pub close: Closing,
+    /// What says when a CONNACK has come.
+    #[serde(default)]
+    pub receive_time: ReceiveTime,
     /// `strict`: a run limited by the generator exits 3.
     #[serde(default)]
     pub validity: ValidityRule,
@@ -64,6 +85,33 @@ pub enum LoadMode {
     Open,
     /// A fixed number of attempts is under way.
     Closed,
+    /// The same for a set time, and a client leaves with its verdict.
+    Churn,
+    /// Connections are opened first; their CONNECTs are sent together, wave after wave.
+    Preconnect,
+}
+
+/// How a client closes its connection.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Closing {
+    /// DISCONNECT, then the broker is given time to close first, so that `TIME_WAIT` takes up no port of ours.
+    #[default]
+    Orderly,
+    /// DISCONNECT where it was accepted, and a reset at once (`SO_LINGER` 0): no side keeps the port.
+    Reset,
+}
+
+/// What says when a CONNACK has come.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiveTime {
+    /// This program, when it reads it.
+    #[default]
+    User,
+    /// The kernel, when its segment arrives (`SO_TIMESTAMPING`, software): a generator that is busy does not lengthen
+    /// what the broker took. Plain TCP only.
+    Kernel,
 }
 
 /// The arrival process of the open model.
@@ -105,6 +153,14 @@ pub enum ValidityRule {
 }
 
 impl Load {
+    /// How long an accepted client stays.
+    pub fn hold(&self) -> Duration {
+        self.hold.unwrap_or(match self.model() {
+            LoadMode::Open | LoadMode::Closed => Duration::from_secs(10),
+            LoadMode::Churn | LoadMode::Preconnect => Duration::ZERO,
+        })
+    }
+
     /// The model: as given, or `closed` where only `concurrency` is.
     pub fn model(&self) -> LoadMode {
         self.mode.unwrap_or(if self.concurrency.is_some() && self.stages.is_empty() {

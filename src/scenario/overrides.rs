@@ -158,7 +158,7 @@ mod tests {
             with(&["load.clients=500", "mix.0.share=3", "load.hold=5s", "name=b"]).unwrap();
         assert_eq!(scenario.load.clients, Some(500));
         assert!((scenario.mix[0].share - 3.0).abs() < f64::EPSILON);
-        assert_eq!(scenario.load.hold.as_secs(), 5);
+        assert_eq!(scenario.load.hold().as_secs(), 5);
         assert_eq!(scenario.name, "b");
     }
 

@@ -100,7 +100,8 @@ fn ahead(plan: &Plan, token_s: f64, token_bytes: f64) -> (u64, bool) {
             (lead * 1.2 + rates.peak() * 0.5) as u64 + 64
         }
         // A token waits here until a slot is free: few, so that it is still young when it is used.
-        (Model::Closed { concurrency }, _) => {
+        (Model::Preconnect(waves), _) => return (waves.size.min(plan.attempts), false),
+        (Model::Closed { concurrency, .. }, _) => {
             let few = u64::from(*concurrency) * 2;
             if plan.mould.ttl < Duration::from_mins(1) { few } else { (few * 4).clamp(512, 4096) }
         }

@@ -119,12 +119,20 @@ impl Line {
         let client = |worker: usize, turn: u64| turn * workers as u64 + worker as u64;
         let mut batches = vec![self.number; workers];
         loop {
-            let left: Vec<usize> = (0..workers)
-                .filter(|worker| client(*worker, batches[*worker] * BATCH) < plan.attempts)
+            let first = |worker: usize| client(worker, batches[worker] * BATCH);
+            let mut left: Vec<usize> = (0..workers)
+                .filter(|worker| first(*worker) < plan.attempts)
                 .filter(|worker| self.lanes[*worker].is_taken())
                 .collect();
             if left.is_empty() || self.is_stopped() {
                 return Ok(());
+            }
+            let permitted = self.shared.permit.clients();
+            left.retain(|worker| first(*worker) < permitted);
+            if left.is_empty() {
+                // The next wave begins when the one before is over.
+                self.shared.permit.wait_beyond(permitted);
+                continue;
             }
             for worker in self.with_room(&left) {
                 let first = batches[worker] * BATCH;

@@ -8,7 +8,7 @@ use crate::{
     clock::SECOND,
     host::{HostCpu, TcpTrouble, process_cpu},
     measure::{LATE, Measurements, Tally, latency::Quantile},
-    plan::{Model, Plan},
+    plan::Plan,
     results::{Environment, summary::Validity},
     verdict::Verdict,
 };
@@ -33,6 +33,8 @@ pub(super) struct Watch {
     least_idle: Option<f64>,
     /// Embedded brokers that ended by themselves.
     pub(super) lost: Vec<String>,
+    /// Connections that did not stand when their wave was released.
+    pub(super) late: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +54,7 @@ impl Watch {
             busiest: None,
             least_idle: None,
             lost: Vec::new(),
+            late: 0,
         }
     }
 
@@ -126,7 +129,7 @@ impl Watch {
     fn limits(&self, plan: &Plan, all: &Measurements) -> Vec<String> {
         let mut reasons = Vec::new();
         let delay = all.latency(Phase::StartDelay, None, None, None);
-        if let (Model::Open { .. }, Quantile::Time(p99)) = (&plan.model, delay.percentile(99.0))
+        if let (true, Quantile::Time(p99)) = (plan.model.is_paced(), delay.percentile(99.0))
             && p99 > LATE
         {
             reasons.push(format!(
@@ -172,6 +175,12 @@ impl Watch {
             .iter()
             .map(|label| format!("the broker `{label}` ended during the run, by itself"))
             .collect();
+        if self.late > 0 {
+            reasons.push(format!(
+                "{} connections did not stand when their wave was released: they came after it",
+                self.late
+            ));
+        }
         let local = count(&|tally| matches!(tally.outcome, Outcome::LocalError(_)));
         if local > 0 {
             reasons.push(format!(

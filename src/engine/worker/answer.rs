@@ -4,6 +4,7 @@ use super::{Connection, Key, State, Worker};
 use crate::{
     attempt::{Close, Outcome},
     client::{Received, packet::Connack},
+    clock::Clock,
 };
 
 impl Worker {
@@ -13,13 +14,19 @@ impl Worker {
         loop {
             let Some(connection) = self.connections.get_mut(place) else { return };
             // While layers come about, what comes is theirs.
-            if connection.generation != key.generation() || connection.state < State::Sending {
+            if connection.generation != key.generation() || connection.state < State::Standing {
                 return;
             }
+            let is_stamped = self.storm.kernel_time && connection.in_flight();
             let Some(link) = &mut connection.link else { return };
-            match link.receive(&mut self.inbox) {
+            let (received, stamp) = if is_stamped {
+                link.receive_stamped(&mut self.inbox)
+            } else {
+                (link.receive(&mut self.inbox), None)
+            };
+            match received {
                 Received::Bytes(count, has_more) => {
-                    self.on_bytes(place, count);
+                    self.on_bytes(place, count, stamp);
                     if !ends && !has_more {
                         return;
                     }
@@ -63,11 +70,15 @@ impl Worker {
         }
     }
 
-    fn on_bytes(&mut self, place: usize, count: usize) {
+    fn on_bytes(&mut self, place: usize, count: usize, stamp: Option<i64>) {
         let now = self.storm.clock.now();
         let Some(connection) = self.connections.get_mut(place) else { return };
         match connection.state {
             State::Leaving => {}
+            // Before CONNECT there is nothing to say.
+            State::Standing => {
+                self.conclude(place, Outcome::ProtocolError("before_connect"), now);
+            }
             State::Holding => self.on_session_bytes(place, count),
             _ => {
                 let protocol = self.storm.plan.mould.kinds[usize::from(connection.kind)].protocol;
@@ -80,9 +91,11 @@ impl Worker {
                 };
                 match answer {
                     Connack::Complete { code: 0, keep_alive, length } => {
+                        connection.arrived = arrival(self.storm.clock, connection.sent_at, stamp, now);
                         self.accept(place, (keep_alive, length), count, now);
                     }
                     Connack::Complete { code, .. } => {
+                        connection.arrived = arrival(self.storm.clock, connection.sent_at, stamp, now);
                         self.conclude(place, Outcome::Refused(code), now);
                     }
                     Connack::Wrong(what) => self.conclude(place, Outcome::ProtocolError(what), now),
@@ -94,4 +107,10 @@ impl Worker {
             }
         }
     }
+}
+
+/// When the kernel had what was read just now; 0 where it does not say, or the wall clock was stepped meanwhile.
+fn arrival(clock: Clock, sent: u64, stamp: Option<i64>, now: u64) -> u64 {
+    let at = stamp.and_then(|stamp| u64::try_from(clock.at_wall(stamp)).ok());
+    at.filter(|at| (sent..=now).contains(at)).unwrap_or_default()
 }

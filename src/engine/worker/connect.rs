@@ -93,7 +93,13 @@ impl Worker {
             Err(Outcome::LocalError("no_descriptor"))
         };
         match opened {
-            Ok(socket) => connection.link = Some(Link::new(socket)),
+            Ok(socket) => {
+                if self.storm.kernel_time {
+                    // Where it does not, times are those of this program, and `receive_delay` says so by its count.
+                    socket::ask_for_stamps(&socket);
+                }
+                connection.link = Some(Link::new(socket));
+            }
             // What is ours to blame never got as far as the network.
             Err(outcome @ Outcome::LocalError(_)) => {
                 return self.fail(place, State::Starting, outcome);
@@ -131,6 +137,15 @@ impl Worker {
             let transport = &self.transports[usize::from(connection.broker)];
             let Some(link) = &mut connection.link else { return };
             let progress = match connection.state {
+                State::Standing => return self.stand(place),
+                State::Connecting if transport.is_plain() && self.wave.is_some() => {
+                    if !socket::is_connected(link.socket()) {
+                        return;
+                    }
+                    connection.tcp_at = self.storm.clock.now();
+                    connection.state = State::Standing;
+                    Progress::Done
+                }
                 State::Connecting if !transport.is_plain() => {
                     let now = self.storm.clock.now();
                     match link.begin(transport) {
@@ -148,6 +163,7 @@ impl Worker {
                 _ => return,
             };
             match progress {
+                Progress::Done if transport.is_plain() => {}
                 Progress::Done => self.enter_next(place),
                 Progress::Later => return,
                 Progress::Failed(outcome) => {
@@ -162,6 +178,7 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(place) else { return };
         let transport = &self.transports[usize::from(connection.broker)];
         let (tls, ws) = (transport.tls.is_some(), transport.ws.is_some());
+        let ready = if self.wave.is_some() { State::Standing } else { State::Sending };
         let now = self.storm.clock.now();
         connection.state = match connection.state {
             State::Connecting if tls => State::Securing,
@@ -170,14 +187,14 @@ impl Worker {
                 if let Some(handshake) = connection.link.as_ref().and_then(Link::handshake) {
                     self.recorder.shook_hands(usize::from(connection.broker), handshake, 1);
                 }
-                if ws { State::Upgrading } else { State::Sending }
+                if ws { State::Upgrading } else { ready }
             }
             State::Upgrading => {
                 connection.ws_at = now;
-                State::Sending
+                ready
             }
             _ if ws => State::Upgrading,
-            _ => State::Sending,
+            _ => ready,
         };
     }
 

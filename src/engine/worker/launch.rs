@@ -78,7 +78,7 @@ impl Worker {
     }
 
     /// Opens the connection of an attempt that has its token, and sends CONNECT if it can.
-    fn launch(&mut self, client: u64, scheduled: u64, started: u64, mut token: Step) {
+    pub(super) fn launch(&mut self, client: u64, scheduled: u64, started: u64, mut token: Step) {
         let storm = Arc::clone(&self.storm);
         let mut packet = self.packets.pop().unwrap_or_default();
         packet.clear();
@@ -127,12 +127,14 @@ impl Worker {
             minted_for: ready.minted_for,
             scheduled,
             started,
+            opened: started,
             token,
             dns_at: 0,
             tcp_at: 0,
             tls_at: 0,
             ws_at: 0,
             sent_at: started,
+            arrived: 0,
             validity: validity(storm.clock, ready.times),
             until: 0,
             packet,

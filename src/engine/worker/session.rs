@@ -1,6 +1,8 @@
 //! What happens on a connection after its verdict: it holds, pings, notices its end, and leaves.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, time::Duration};
+
+use rustix::net::sockopt::set_socket_linger;
 
 use super::{Connection, Key, State, Worker};
 use crate::{
@@ -45,6 +47,7 @@ impl Worker {
         }
         let has_more = connection.partial.is_some();
         self.in_flight -= 1;
+        self.count_in_wave(State::Awaiting, Outcome::Accepted, (attempt.opened, now));
         self.record(&attempt, validity);
         if self.storm.hold == 0 {
             self.leave(place, now);
@@ -138,9 +141,17 @@ impl Worker {
         }
     }
 
-    /// Lets the broker close first.
+    /// Lets the broker close first, or resets the connection where the scenario says so.
     pub(super) fn linger(&mut self, place: usize, now: u64) {
         let Some(connection) = self.connections.get_mut(place) else { return };
+        if self.storm.resets {
+            if let Some(link) = &connection.link {
+                // One that the broker has closed already can't be reset any more.
+                let _ = set_socket_linger(link.socket(), Some(Duration::ZERO));
+            }
+            connection.state = State::Holding;
+            return self.close(place);
+        }
         connection.state = State::Leaving;
         connection.partial = None;
         self.leaving.push_back((now + LINGER, Key::new(place, connection.generation)));

@@ -1,0 +1,122 @@
+//! The gate of `preconnect`, which all workers pass together: no CONNECT is sent before all connections of a wave stand,
+//! and none is opened before the wave before is over.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use crate::{clock::Clock, supply::signal::Signal};
+
+/// From the last connection that stands to the release: the time that the workers take to hear of it.
+const LEAD: u64 = 2_000_000;
+
+/// The gate. Counts only grow: wave `k` is due when all workers have come `k + 1` times.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    workers: u64,
+    signals: Vec<Arc<Signal>>,
+    stood: AtomicU64,
+    released: AtomicU64,
+    release_at: AtomicU64,
+    done: AtomicU64,
+    open: AtomicU64,
+    last_answer: AtomicU64,
+    /// Nanoseconds from the releases to the last answers, of all waves that are over.
+    busy: AtomicU64,
+    /// Connections that did not stand when their wave was released.
+    late: AtomicU64,
+}
+
+impl Gate {
+    /// A gate for the workers that these signals wake.
+    pub(super) fn new(signals: &[Arc<Signal>]) -> Self {
+        Self { workers: signals.len() as u64, signals: signals.to_vec(), ..Self::default() }
+    }
+
+    /// A worker's share of wave `number` stands.
+    pub(super) fn stands(&self, number: u64, clock: Clock) {
+        if self.stood.fetch_add(1, Ordering::AcqRel) + 1 == (number + 1) * self.workers {
+            self.release_at.store(clock.now() + LEAD, Ordering::Release);
+            self.released.store(number + 1, Ordering::Release);
+            self.ring();
+        }
+    }
+
+    /// When wave `number` is released, once that is known.
+    pub(super) fn release_of(&self, number: u64) -> Option<u64> {
+        (self.released.load(Ordering::Acquire) > number)
+            .then(|| self.release_at.load(Ordering::Acquire))
+    }
+
+    /// A worker's share of wave `number` is over; its last answer came then. Returns whether it was the last one.
+    pub(super) fn ends(&self, number: u64, last_answer: u64) -> bool {
+        self.last_answer.fetch_max(last_answer, Ordering::AcqRel);
+        if self.done.fetch_add(1, Ordering::AcqRel) + 1 < (number + 1) * self.workers {
+            return false;
+        }
+        let (from, to) = (&self.release_at, &self.last_answer);
+        let span = to.load(Ordering::Acquire).saturating_sub(from.load(Ordering::Acquire));
+        self.busy.fetch_add(span, Ordering::AcqRel);
+        self.open.store(number + 1, Ordering::Release);
+        self.ring();
+        true
+    }
+
+    /// Whether connections of wave `number` may be opened.
+    pub(super) fn is_open(&self, number: u64) -> bool {
+        self.open.load(Ordering::Acquire) >= number
+    }
+
+    /// Nanoseconds from the releases to the last answers, of all waves so far.
+    pub(super) fn busy(&self) -> u64 {
+        let (done, released) =
+            (self.open.load(Ordering::Acquire), self.released.load(Ordering::Acquire));
+        let (from, to) = (&self.release_at, &self.last_answer);
+        let under_way = to.load(Ordering::Acquire).saturating_sub(from.load(Ordering::Acquire));
+        self.busy.load(Ordering::Acquire) + if released > done { under_way } else { 0 }
+    }
+
+    /// Says that an answer came, so that a wave under way counts as far as it has got.
+    pub(super) fn answered(&self, at: u64) {
+        self.last_answer.fetch_max(at, Ordering::Relaxed);
+    }
+
+    /// Counts connections that were not there in time.
+    pub(super) fn missed(&self, count: u64) {
+        self.late.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Connections that did not stand when their wave was released.
+    pub(super) fn late(&self) -> u64 {
+        self.late.load(Ordering::Relaxed)
+    }
+
+    fn ring(&self) {
+        for signal in &self.signals {
+            signal.ring();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wave_is_released_by_the_last_worker_and_the_next_one_opened_by_the_last_that_is_done() {
+        let signals: Vec<_> = (0..2).map(|_| Arc::new(Signal::new().unwrap())).collect();
+        let (gate, clock) = (Gate::new(&signals), Clock::start());
+        assert!(gate.is_open(0) && !gate.is_open(1));
+        gate.stands(0, clock);
+        assert_eq!(gate.release_of(0), None, "one worker is not there yet");
+        gate.stands(0, clock);
+        let release = gate.release_of(0).unwrap();
+        assert_eq!(gate.release_of(1), None);
+        assert!(!gate.ends(0, release + 10));
+        assert!(!gate.is_open(1));
+        assert!(gate.ends(0, release + 7));
+        assert!(gate.is_open(1));
+        assert_eq!(gate.busy(), 10, "from the release to the last answer of all");
+    }
+}

@@ -1,0 +1,187 @@
+//! `[capacity]`, `[control]` and `[sweep]`: scenarios that are many runs.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Algorithm;
+
+/// `[capacity]`: the highest rate of arrivals at which the objectives hold is searched for.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Capacity {
+    /// What must hold at a rate: metrics and conditions as in `[thresholds]`.
+    pub slo: BTreeMap<String, Vec<String>>,
+    /// Arrivals a second of the first step, and the lowest rate there is.
+    #[serde(default = "hundred")]
+    pub start: f64,
+    /// By what the rate is multiplied as long as the objectives hold, above 1.
+    #[serde(default = "step")]
+    pub step: f64,
+    /// How long a step is measured, after its warm-up; longer where its percentile needs more samples.
+    #[serde(default = "seconds::<10>", with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub hold: Duration,
+    /// How long a step goes on before it is measured.
+    #[serde(default = "seconds::<2>", with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub warmup: Duration,
+    /// How near the highest rate that held and the lowest that did not must come, as a share of the former.
+    #[serde(default = "precision")]
+    pub precision: f64,
+    /// How often the rate that was found is run again; each time it must hold.
+    #[serde(default = "three")]
+    pub confirm: u32,
+    /// The highest rate that is tried.
+    #[serde(default = "million")]
+    pub most: f64,
+    /// Steps after which the search ends with what is known.
+    #[serde(default = "forty")]
+    pub max_steps: u32,
+    /// How long the broker is left alone between two steps.
+    #[serde(default = "seconds::<1>", with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub rest: Duration,
+}
+
+/// `[control]`: what verifying costs, by the same load with and without tokens to verify.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Control {
+    /// Which runs are compared.
+    pub arms: Vec<Arm>,
+    /// How often each is run; at least 2, as an interval needs them.
+    pub repeat: u32,
+    /// What clients bring in the runs without tokens.
+    pub without: Without,
+    /// Where the broker lets them in like that. Default: the same brokers; embedded ones need not be named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub target: Vec<String>,
+    /// The user name of `without = "password"`, with templates as in `[identity]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Name of the environment variable that holds its password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_env: Option<String>,
+    /// How long the broker is left alone between two runs.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub rest: Duration,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            arms: vec![Arm::Without, Arm::Reused, Arm::Unique],
+            repeat: 5,
+            without: Without::Anonymous,
+            target: Vec::new(),
+            username: None,
+            password_env: None,
+            rest: Duration::from_secs(1),
+        }
+    }
+}
+
+/// One of the runs that are compared.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arm {
+    /// No token comes.
+    Without,
+    /// All bring the same token.
+    Reused,
+    /// Each brings its own.
+    Unique,
+}
+
+impl Arm {
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Without => "without",
+            Self::Reused => "reused",
+            Self::Unique => "unique",
+        }
+    }
+}
+
+/// What clients bring where no token is verified.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Without {
+    /// Neither user name nor password.
+    Anonymous,
+    /// A user name and a password that the broker compares.
+    Password,
+}
+
+/// `[sweep]`: the same scenario at all combinations of these values.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sweep {
+    /// `alg` of the good tokens. Default: that of the scenario.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub algorithm: Vec<Algorithm>,
+    /// Bits of RSA keys; other keys are run once, whatever stands here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rsa_bits: Vec<u16>,
+    /// Version of MQTT: 4 or 5.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub protocol: Vec<u8>,
+    /// Percent of the arrivals whose tokens must be refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bad_share: Vec<f64>,
+    /// Length of a good token in bytes, by a claim that pads it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub token_bytes: Vec<u32>,
+    /// How often each combination is run.
+    pub repeat: u32,
+    /// How long the broker is left alone between two runs.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub rest: Duration,
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Self {
+            algorithm: Vec::new(),
+            rsa_bits: Vec::new(),
+            protocol: Vec::new(),
+            bad_share: Vec::new(),
+            token_bytes: Vec::new(),
+            repeat: 1,
+            rest: Duration::from_secs(1),
+        }
+    }
+}
+
+fn seconds<const N: u64>() -> Duration {
+    Duration::from_secs(N)
+}
+
+fn hundred() -> f64 {
+    100.0
+}
+
+fn step() -> f64 {
+    1.5
+}
+
+fn precision() -> f64 {
+    0.05
+}
+
+fn three() -> u32 {
+    3
+}
+
+fn million() -> f64 {
+    1e6
+}
+
+fn forty() -> u32 {
+    40
+}
