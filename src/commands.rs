@@ -64,6 +64,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         screen: Screen::new(arguments.output.progress, plan.attempts),
         stop: stop_flag()?,
         canary: None,
+        clock: None,
     };
     let finished = engine::run(plan, options)?;
     let page = report::html::render(&finished.folder, &finished.summary)?;

@@ -5,6 +5,7 @@ mod collector;
 mod connection;
 mod events;
 mod gate;
+mod monitor;
 mod pace;
 pub mod probe;
 pub mod progress;
@@ -28,6 +29,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use self::{
     collector::Collector,
     events::Events,
+    monitor::Monitor,
     progress::Screen,
     storm::Storm,
     target::Targets,
@@ -76,6 +78,8 @@ pub struct Options {
     pub stop: Arc<AtomicBool>,
     /// What headers of a matrix' tokens name.
     pub canary: Option<Canary>,
+    /// The clock of a series that this run is a part of; `None` for one of its own.
+    pub clock: Option<Clock>,
 }
 
 /// A run that has ended.
@@ -85,6 +89,16 @@ pub struct Finished {
     pub summary: Summary,
     /// Where the rest is.
     pub folder: PathBuf,
+    /// All that was seen.
+    pub all: Measurements,
+    /// When the storm started, by the run's clock.
+    pub start: u64,
+    /// Nanoseconds of waves from their releases to their last answers.
+    pub busy: u64,
+    /// Medians of `response` of each second, in nanoseconds; `None` where there was none, or a timeout.
+    pub medians: Vec<Option<u64>>,
+    /// Embedded brokers that ended by themselves.
+    pub lost: Vec<String>,
 }
 
 /// Runs a plan.
@@ -92,7 +106,7 @@ pub struct Finished {
 /// # Errors
 /// When nothing could be measured: no broker, a key that can't sign, results that can't be written.
 pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
-    let clock = Clock::start();
+    let clock = options.clock.unwrap_or_else(Clock::start);
     let plan = Arc::new(plan);
     let limits = Limits::read();
     Limits::raise_descriptors();
@@ -156,6 +170,10 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
         issuer.storm_starts(start);
         happenings.storm_starts(start);
         collector.events = Some(Events::start(issuer, happenings, clock)?);
+    }
+    if let Some(settings) = &plan.scenario.monitor {
+        let monitor = Monitor::start(settings, targets.processes(), clock, start)?;
+        collector.monitor = Some(monitor);
     }
     let (threads, lines) = spawn(&storm, &signals, outlets)?;
     for (from_worker, to_worker) in lines {

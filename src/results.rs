@@ -7,9 +7,11 @@ pub mod fetches;
 pub mod folder;
 pub mod keys;
 pub mod matrix;
+pub mod monitor;
 pub mod summary;
 pub mod tables;
 pub mod threshold;
+pub mod trend;
 
 pub use edges::Edges;
 pub use environment::Environment;

@@ -17,3 +17,17 @@ pub async fn body(mut response: reqwest::Response) -> reqwest::Result<Option<Vec
     }
     Ok(Some(body))
 }
+
+/// What was wrong with a request, with what is behind it: the library's own text names the URL only.
+pub fn why(error: &reqwest::Error) -> String {
+    let mut text = if error.is_timeout() { "timeout".to_owned() } else { String::new() };
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    if text.is_empty() { error.to_string() } else { text }
+}

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The modules of `src/`, in the order in which data passes through them.
-const FLOW: [&str; 28] = [
+const FLOW: [&str; 30] = [
     // Ground: used by all, uses none above it.
     "clock", "error", "host", // What is asked, and what the broker promises.
     "scenario", "policy", // With which keys and tokens.
@@ -15,7 +15,7 @@ const FLOW: [&str; 28] = [
     "plan", "canary", "issuer", "supply", // What clients do, and what that is worth.
     "attempt", "verdict", "client", "doctor", // What was seen, written and read again.
     "measure", "oauth", "results", "report", // What drives it all.
-    "engine", "cli", "commands", "lib", "main",
+    "engine", "series", "calibrate", "cli", "commands", "lib", "main",
 ];
 
 #[test]

@@ -50,6 +50,7 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         screen: Screen::new(arguments.output.progress, plan.attempts),
         stop: Arc::clone(&stop),
         canary: Some(canary),
+        clock: None,
     };
     let finished = engine::run(plan, options)?;
     let matrix = Matrix::read(&finished.folder)?;

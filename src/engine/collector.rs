@@ -1,5 +1,6 @@
 //! Collects what the workers have seen, second by second, and writes the run folder as the run goes.
 
+mod monitored;
 mod validity;
 
 use std::{
@@ -13,7 +14,7 @@ use crossbeam_channel::{Receiver, Select, Sender};
 
 use self::validity::Watch;
 use super::{
-    Finished, Options, events::Events, progress::Snapshot, storm::Storm, target::Targets,
+    Finished, Options, events::Events, monitor::Monitor, progress::Snapshot, storm::Storm, target::Targets,
     worker::Report,
 };
 use crate::{
@@ -27,6 +28,7 @@ use crate::{
         Environment, Folder, Jwks, Matrix, Place, Summary, authority,
         environment::tool,
         keys::Seen,
+        monitor::{Reading, Rows},
         summary::{FORMAT, Generator},
         tables, threshold,
     },
@@ -61,6 +63,19 @@ pub(super) struct Collector {
     pub(super) canary: Option<Canary>,
     /// What happens to the issuer.
     pub(super) events: Option<Events>,
+    /// Who reads what both sides use.
+    pub(super) monitor: Option<Monitor>,
+    /// What it has read.
+    readings: Vec<Reading>,
+    rows: Option<Rows>,
+    /// Warnings of the monitor that have been said.
+    warned: usize,
+    /// Readings that are in the folder.
+    written: usize,
+    /// The second at whose end most connections were open.
+    peak_second: u64,
+    /// Medians of each second, of `response` and of `connack`.
+    medians: Vec<(Option<u64>, Option<u64>)>,
 }
 
 /// One worker, as the collector sees it.
@@ -116,6 +131,13 @@ impl Collector {
             ended: storm.start,
             canary: None,
             events: None,
+            monitor: None,
+            readings: Vec::new(),
+            rows: None,
+            warned: 0,
+            written: 0,
+            peak_second: 0,
+            medians: Vec::new(),
             storm: Arc::clone(storm),
         }
     }
@@ -161,6 +183,11 @@ impl Collector {
         }
         options.screen.done();
         self.ended = self.storm.clock.now();
+        self.warn(options);
+        if let Some(monitor) = &mut self.monitor {
+            monitor.look();
+            monitor.stop();
+        }
         Ok(())
     }
 
@@ -210,13 +237,17 @@ impl Collector {
             self.next_second += 1;
             let mut seen = self.seconds.remove(&second).unwrap_or_else(|| self.storm.recorder());
             seen.open = self.workers.iter_mut().map(|worker| worker.open_at(second)).sum();
-            self.generator.open_peak = self.generator.open_peak.max(seen.open);
+            if seen.open > self.generator.open_peak {
+                (self.generator.open_peak, self.peak_second) = (seen.open, second);
+            }
+            self.medians.push((median(&seen, Phase::Response), median(&seen, Phase::Connack)));
             if seen.open >= self.generator.open_peak {
                 self.generator.rss_peak_open_bytes =
                     self.generator.rss_peak_open_bytes.max(resident());
             }
             let is_storm = self.all.attempts() + self.all.abandoned < self.storm.plan.attempts;
             self.watch.look(self.storm.clock.now(), is_storm);
+            self.warn(options);
             options.screen.second(&self.snapshot(second, &seen, !is_storm));
             self.unwritten.push((second, seen));
         }
@@ -235,6 +266,7 @@ impl Collector {
                 folder.second(&self.storm.plan, self.storm.start, *second, seen)?;
             }
         }
+        self.write_readings()?;
         if let Some(folder) = self.folder.as_ref().filter(|_| !unwritten.is_empty()) {
             folder.json("summary.json", &self.summary(true, false))?;
             folder.verdicts(&self.storm.plan, &self.all)?;
@@ -387,7 +419,7 @@ impl Collector {
         }
         self.generator.tokens_minted_per_s = minted_per_s;
         self.generator.total_cpu_s = process_cpu() as f64 / 1e9;
-        self.watch.lost = lost;
+        self.watch.lost.clone_from(&lost);
         self.watch.late = self.storm.gate.late();
         let idle = self.watch.least_idle();
         let wall_step = self.storm.clock.wall_step();
@@ -405,7 +437,9 @@ impl Collector {
             folder.json("summary.json", &summary)?;
             folder.path().clone_into(&mut path);
         }
-        Ok(Finished { summary, folder: path })
+        let (start, busy) = (self.storm.start, self.storm.gate.busy());
+        let medians = self.medians.iter().map(|(response, _)| *response).collect();
+        Ok(Finished { summary, folder: path, all: self.all, start, busy, medians, lost })
     }
 
     fn summary(&self, partial: bool, interrupted: bool) -> Summary {
@@ -453,12 +487,23 @@ impl Collector {
             tls: tables::tls(all, None),
             oauth: self.storm.fetcher.as_ref().map(|fetcher| (&fetcher.stats()).into()),
             jwks: self.jwks(partial, end),
+            monitor: self.monitored(),
             throughput: tables::throughput(plan, all, self.storm.start, self.storm.gate.busy()),
             generator,
             thresholds: Vec::new(),
         };
         summary.thresholds = threshold::judge(plan, all, &summary, timeout);
         summary
+    }
+}
+
+/// The median of a phase, where it is a time.
+fn median(seen: &Measurements, phase: Phase) -> Option<u64> {
+    let latency = seen.latency(phase, None, None, None);
+    match latency.percentile(50.0) {
+        _ if latency.is_empty() => None,
+        Quantile::Time(time) => Some(time),
+        Quantile::Beyond => None,
     }
 }
 

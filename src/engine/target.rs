@@ -171,6 +171,12 @@ impl Targets {
         Ok(Spot::At(addresses))
     }
 
+    /// The embedded brokers: what they are called, and their process ids.
+    pub(super) fn processes(&self) -> Vec<(String, i32)> {
+        let shown = |(label, broker): &(String, Embedded)| (label.clone(), broker.pid() as i32);
+        self.embedded.iter().map(shown).collect()
+    }
+
     /// Labels of embedded brokers that have ended by themselves.
     pub(super) fn lost(&mut self) -> Vec<String> {
         let ended = self

@@ -89,26 +89,12 @@ fn checked(found: Document, issuer: &str, fetching: &Fetching) -> Result<Endpoin
 }
 
 async fn document(http: &reqwest::Client, place: &str) -> std::result::Result<Document, String> {
-    let response = http.get(place).send().await.map_err(|error| why(&error))?;
+    let response = http.get(place).send().await.map_err(|error| web::why(&error))?;
     let status = response.status();
     if !status.is_success() {
         return Err(format!("status {}", status.as_u16()));
     }
-    let body = web::body(response).await.map_err(|error| why(&error))?;
+    let body = web::body(response).await.map_err(|error| web::why(&error))?;
     let body = body.ok_or("a document of over 1 MB")?;
     serde_json::from_slice(&body).map_err(|error| format!("no discovery document ({error})"))
-}
-
-/// What was wrong with a request, with what is behind it: the library's own text names the URL only.
-pub(super) fn why(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() { "timeout".to_owned() } else { String::new() };
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    if text.is_empty() { error.to_string() } else { text }
 }

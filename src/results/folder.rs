@@ -440,7 +440,7 @@ fn timeline_row(second: u64, seen: &Measurements, timeout: Duration) -> Timeline
     }
 }
 
-pub(super) fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Error {
+pub(crate) fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Error {
     Error::not_measured(format!("can't write the results to `{}`: {error}", path.display()))
         .hint("`--out DIR` puts them elsewhere")
 }

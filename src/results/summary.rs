@@ -57,6 +57,9 @@ pub struct Summary {
     /// Where the run brought an issuer along: what became of tokens while its keys came and went.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<super::Jwks>,
+    /// Where `[monitor]` asks for it: what both sides used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<super::monitor::Monitored>,
     pub throughput: Throughput,
     pub generator: Generator,
     pub thresholds: Vec<Judged>,

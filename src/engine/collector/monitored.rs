@@ -1,0 +1,67 @@
+//! What the monitor has read: said, written, and told in the summary.
+
+use super::{Collector, Monitor, Options};
+use crate::{
+    attempt::Outcome,
+    error::Result,
+    results::monitor::{Monitored, Reading, Rows, Side, Span, Used, drift},
+};
+
+impl Collector {
+    /// Says what the monitor could not read, each once.
+    pub(super) fn warn(&mut self, options: &Options) {
+        let warnings = self.monitor.as_ref().map(Monitor::warnings).unwrap_or_default();
+        for warning in &warnings[self.warned.min(warnings.len())..] {
+            options.screen.warn(warning);
+        }
+        self.warned = warnings.len();
+    }
+
+    /// Writes what the monitor has read since.
+    pub(super) fn write_readings(&mut self) -> Result<()> {
+        let Some(monitor) = &self.monitor else { return Ok(()) };
+        self.readings.extend(monitor.take());
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let rows = match &mut self.rows {
+            Some(rows) => rows,
+            none => {
+                let settings = self.storm.plan.scenario.monitor.as_ref();
+                let named = settings.map(|settings| settings.metrics.clone()).unwrap_or_default();
+                none.insert(Rows::create(folder.path(), &named)?)
+            }
+        };
+        rows.append(folder.path(), &self.readings[self.written..], self.storm.start)?;
+        self.written = self.readings.len();
+        Ok(())
+    }
+
+    /// What both sides used.
+    pub(super) fn monitored(&self) -> Option<Monitored> {
+        let monitor = self.monitor.as_ref()?;
+        let count = |wanted: fn(Outcome) -> bool| -> u64 {
+            let tallies = self.all.tallies();
+            tallies.iter().filter(|(tally, _)| wanted(tally.outcome)).map(|(_, count)| count).sum()
+        };
+        let span = Span {
+            first_start: self.all.first_start.unwrap_or_default(),
+            last_answer: self.all.last_answer.unwrap_or_default(),
+            accepted: count(|outcome| outcome == Outcome::Accepted),
+            refused: count(|outcome| matches!(outcome, Outcome::Refused(_))),
+            peak: (self.generator.open_peak, self.peak_second),
+        };
+        let of = |side: Side, watched: Vec<String>| {
+            let own: Vec<&Reading> = self.readings.iter().filter(|it| it.side == side).collect();
+            Used::of(watched, &own, span)
+        };
+        let medians: Vec<f64> =
+            self.medians.iter().filter_map(|(_, connack)| Some((*connack)? as f64 / 1e3)).collect();
+        let (connack_drift_us_per_h, connack_drifts) = drift(&medians);
+        Some(Monitored {
+            broker: of(Side::Broker, monitor.watched.clone()),
+            harness: of(Side::Harness, vec!["tokenstorm".into()]),
+            connack_drift_us_per_h,
+            connack_drifts,
+            warnings: monitor.warnings(),
+        })
+    }
+}

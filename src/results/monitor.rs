@@ -1,0 +1,285 @@
+//! `monitor.csv` and `monitor` of the summary: what both sides of a run used of their hosts.
+
+use std::{collections::BTreeMap, fs::File, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use super::{folder::unwritable, trend::Trend};
+use crate::{clock::SECOND, error::Result};
+
+/// Columns of `monitor.csv` before those of named metrics.
+pub const COLUMNS: [&str; 6] =
+    ["second", "side", "cpu_s", "rss_bytes", "descriptors", "threads"];
+/// Seconds from which on a drift is told.
+const LEAST_SECONDS: usize = 60;
+/// Connections from which on memory a connection is told: of fewer it drowns in that of everything else.
+const LEAST_OPEN: u64 = 100;
+
+/// Which side of the run is meant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Side {
+    /// The brokers.
+    Broker,
+    /// This program.
+    Harness,
+}
+
+impl Side {
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Broker => "broker",
+            Self::Harness => "harness",
+        }
+    }
+}
+
+/// What one side had used at one instant; `None` where nobody knows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// CPU time since its processes began, in seconds.
+    pub cpu_s: Option<f64>,
+    /// Resident memory.
+    pub rss_bytes: Option<u64>,
+    /// Open descriptors.
+    pub descriptors: Option<u64>,
+    /// Threads.
+    pub threads: Option<u64>,
+    /// Named metrics, in the order of the scenario.
+    pub named: Vec<Option<f64>>,
+}
+
+/// A reading of one side.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// When it was taken, by the run's clock.
+    pub at: u64,
+    /// The second of the storm that began then; `None` of the last one, at its end.
+    pub second: Option<u64>,
+    /// Of whom.
+    pub side: Side,
+    /// What was read.
+    pub usage: Usage,
+}
+
+/// `monitor` of the summary.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
+pub struct Monitored {
+    pub broker: Used,
+    pub harness: Used,
+    /// What `connack` gained an hour (its median a second), where the run lasted a minute or more.
+    pub connack_drift_us_per_h: Option<f64>,
+    /// Whether that is more than chance.
+    pub connack_drifts: Option<bool>,
+    pub warnings: Vec<String>,
+}
+
+/// What one side used.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
+pub struct Used {
+    /// Who was watched.
+    pub watched: Vec<String>,
+    /// CPU time from the first start to the last verdict.
+    pub cpu_s: Option<f64>,
+    /// That, for each answer to a token.
+    pub cpu_us_per_verdict: Option<f64>,
+    /// The same, where all answers were alike.
+    pub cpu_us_per_accept: Option<f64>,
+    pub cpu_us_per_refusal: Option<f64>,
+    /// Memory before the storm, and at its most.
+    pub rss_start_bytes: Option<u64>,
+    pub rss_most_bytes: Option<u64>,
+    /// What the connections that were open at one time added, each.
+    pub bytes_per_connection: Option<f64>,
+    pub descriptors_most: Option<u64>,
+    pub threads_most: Option<u64>,
+    /// What memory gained an hour, where the run lasted a minute or more.
+    pub rss_drift_bytes_per_h: Option<f64>,
+    /// Whether that is more than chance.
+    pub rss_drifts: Option<bool>,
+}
+
+/// What is told of a run beside its readings.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Span {
+    /// When the first attempt started.
+    pub first_start: u64,
+    /// When the last answer came.
+    pub last_answer: u64,
+    /// Tokens that were let in.
+    pub accepted: u64,
+    /// Tokens that were refused.
+    pub refused: u64,
+    /// Most connections that were open at the end of a second, and that second.
+    pub peak: (u64, u64),
+}
+
+impl Used {
+    /// What a side used, by its readings in the order in which they were taken.
+    pub fn of(watched: Vec<String>, readings: &[&Reading], span: Span) -> Self {
+        let cpu_s = cpu_within(readings, span);
+        let per = |count: u64| {
+            cpu_s.filter(|_| count > 0).map(|cpu_s| (cpu_s * 1e8 / count as f64).round() / 100.0)
+        };
+        let rss = |reading: &&Reading| reading.usage.rss_bytes;
+        let start = readings.first().and_then(rss);
+        let most = readings.iter().filter_map(rss).max();
+        let (peak_open, peak_second) = span.peak;
+        let at_peak = readings
+            .iter()
+            .find(|reading| reading.second.is_none_or(|second| second > peak_second))
+            .and_then(rss);
+        let bytes_per_connection = start
+            .zip(at_peak)
+            .filter(|_| peak_open >= LEAST_OPEN)
+            .map(|(start, peak)| (peak as f64 - start as f64) / peak_open as f64);
+        let by_second: Vec<f64> = readings
+            .iter()
+            .filter(|reading| reading.second.is_some())
+            .filter_map(rss)
+            .map(|bytes| bytes as f64)
+            .collect();
+        let (rss_drift_bytes_per_h, rss_drifts) = drift(&by_second);
+        Self {
+            watched,
+            cpu_s,
+            cpu_us_per_verdict: per(span.accepted + span.refused),
+            cpu_us_per_accept: per(span.accepted).filter(|_| span.refused == 0),
+            cpu_us_per_refusal: per(span.refused).filter(|_| span.accepted == 0),
+            rss_start_bytes: start,
+            rss_most_bytes: most,
+            bytes_per_connection,
+            descriptors_most: readings.iter().filter_map(|it| it.usage.descriptors).max(),
+            threads_most: readings.iter().filter_map(|it| it.usage.threads).max(),
+            rss_drift_bytes_per_h,
+            rss_drifts,
+        }
+    }
+}
+
+/// CPU time between the last reading before the first start and the first one after the last answer.
+fn cpu_within(readings: &[&Reading], span: Span) -> Option<f64> {
+    let before = readings.iter().rev().find(|reading| reading.at <= span.first_start);
+    let after = readings.iter().find(|reading| reading.at >= span.last_answer);
+    let before = before.or(readings.first())?.usage.cpu_s?;
+    let after = after.or(readings.last())?.usage.cpu_s?;
+    (after >= before).then_some(after - before)
+}
+
+/// What values a second gain an hour, and whether that is more than chance; nothing of less than a minute.
+///
+/// The first tenth is left out: a program that has just begun takes what it needs.
+pub fn drift(by_second: &[f64]) -> (Option<f64>, Option<bool>) {
+    if by_second.len() < LEAST_SECONDS {
+        return (None, None);
+    }
+    // An hour of seconds would be six million pairs: their means over stretches say the same.
+    let settled = &by_second[by_second.len() / 10..];
+    let stretch = settled.len().div_ceil(LEAST_SECONDS * 2);
+    let means: Vec<f64> = settled
+        .chunks(stretch)
+        .map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64)
+        .collect();
+    let trend = Trend::of(&means);
+    let per_hour = trend.map(|trend| trend.slope / stretch as f64 * 3600.0);
+    (per_hour, trend.map(|trend| trend.is_clear()))
+}
+
+/// `monitor.csv` as the run goes.
+#[derive(Debug)]
+pub struct Rows(csv::Writer<File>);
+
+impl Rows {
+    /// Begins the file in a run folder.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn create(folder: &Path, named: &BTreeMap<String, String>) -> Result<Self> {
+        let fail = |error: csv::Error| unwritable(folder, &error);
+        let mut rows = csv::Writer::from_path(folder.join("monitor.csv")).map_err(fail)?;
+        rows.write_record(COLUMNS.into_iter().chain(named.keys().map(String::as_str)))
+            .map_err(fail)?;
+        rows.flush().map_err(|error| unwritable(folder, &error))?;
+        Ok(Self(rows))
+    }
+
+    /// Appends readings; what nobody knows is empty.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn append(&mut self, folder: &Path, readings: &[Reading], storm: u64) -> Result<()> {
+        for reading in readings {
+            let usage = &reading.usage;
+            let whole = |value: Option<u64>| value.map(|value| value.to_string());
+            let text = |value: Option<f64>| value.map(|value| format!("{value:.6}"));
+            let second = reading.second.map_or_else(
+                || format!("{:.3}", reading.at.saturating_sub(storm) as f64 / SECOND as f64),
+                |second| second.to_string(),
+            );
+            let row = [
+                Some(second),
+                Some(reading.side.name().to_owned()),
+                text(usage.cpu_s),
+                whole(usage.rss_bytes),
+                whole(usage.descriptors),
+                whole(usage.threads),
+            ];
+            let named = usage.named.iter().map(|value| value.map(|value| value.to_string()));
+            let row = row.into_iter().chain(named).map(Option::unwrap_or_default);
+            self.0.write_record(row).map_err(|error| unwritable(folder, &error))?;
+        }
+        self.0.flush().map_err(|error| unwritable(folder, &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(second: Option<u64>, at: u64, cpu_s: f64, rss_bytes: u64) -> Reading {
+        let usage = Usage {
+            cpu_s: Some(cpu_s),
+            rss_bytes: Some(rss_bytes),
+            ..Usage::default()
+        };
+        Reading { at, second, side: Side::Broker, usage }
+    }
+
+    #[test]
+    fn cpu_is_that_of_the_storm_alone_and_a_connection_costs_what_memory_grew_by_until_the_peak() {
+        let readings = [
+            reading(Some(0), 90, 10.0, 1_000_000),
+            reading(Some(1), 1090, 10.4, 1_500_000),
+            reading(Some(2), 2090, 10.9, 3_000_000),
+            reading(None, 2500, 11.0, 2_900_000),
+            reading(Some(3), 3090, 17.0, 1_000_000),
+        ];
+        let readings: Vec<&Reading> = readings.iter().collect();
+        let span = Span {
+            first_start: 100,
+            last_answer: 2400,
+            accepted: 600,
+            refused: 400,
+            peak: (1000, 1),
+        };
+        let used = Used::of(Vec::new(), &readings, span);
+        assert!((used.cpu_s.unwrap() - 1.0).abs() < 1e-9, "{used:?}");
+        assert!((used.cpu_us_per_verdict.unwrap() - 1000.0).abs() < 1e-9, "{used:?}");
+        assert_eq!((used.cpu_us_per_accept, used.cpu_us_per_refusal), (None, None), "mixed");
+        assert!((used.bytes_per_connection.unwrap() - 2000.0).abs() < 1e-9, "{used:?}");
+        let all_refused = Span { accepted: 0, refused: 1000, ..span };
+        assert!(Used::of(Vec::new(), &readings, all_refused).cpu_us_per_refusal.is_some());
+    }
+
+    #[test]
+    fn what_grows_every_second_drifts_and_what_only_trembles_does_not() {
+        let growing: Vec<f64> = (0..200).map(|at| 1e6 + f64::from(at) * 100.0).collect();
+        let (per_hour, drifts) = drift(&growing);
+        assert!((per_hour.unwrap() - 360_000.0).abs() < 1.0 && drifts == Some(true), "{per_hour:?}");
+        let trembling: Vec<f64> = (0..200).map(|at| 1e6 + f64::from(at * 7919 % 13)).collect();
+        assert_eq!(drift(&trembling).1, Some(false));
+        assert_eq!(drift(&growing[..59]), (None, None), "too short to tell");
+    }
+}
