@@ -12,11 +12,13 @@ pub mod issuance;
 pub mod kinds;
 mod model;
 pub mod schedule;
+pub mod series;
 pub mod strict;
 pub mod threshold;
 pub mod timeline;
 
 use std::{
+    collections::BTreeMap,
     net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -43,7 +45,7 @@ use crate::{
         TokenIn, ValidityRule,
     },
     tls::Tls,
-    token::{Kind, fraction, mint::Mould, template::Names},
+    token::{Kind, Minter, fraction, mint::Mould, template::Names},
 };
 
 pub use self::model::{BATCH, Model, Waves};
@@ -100,6 +102,8 @@ pub struct Plan {
     pub tls: Option<Tls>,
     /// What must hold at the end.
     pub thresholds: Vec<Threshold>,
+    /// What must hold in each step of a search.
+    pub slo: Vec<Threshold>,
     /// Sockets, descriptors and ports it needs.
     pub budget: Budget,
     /// What the user should know before it runs.
@@ -142,6 +146,8 @@ impl Plan {
 
     fn resolve(loaded: &Loaded, limits: &Limits, ask: Option<&Ask>) -> Result<Self> {
         let mut scenario = loaded.scenario.clone();
+        let objectives = scenario.capacity.as_ref().map(|capacity| capacity.slo.clone());
+        series::flatten(&mut scenario)?;
         checks::check_name(&scenario.name)?;
         checks::check_times(&scenario)?;
         let base = loaded.folder();
@@ -172,7 +178,14 @@ impl Plan {
             keys: &keys,
             issuance: &issuance,
         };
-        let (kinds, cells) = kinds_of(context, &strict, ask, &mut warnings)?;
+        let (mut kinds, cells) = kinds_of(context, &strict, ask, &mut warnings)?;
+        if let Some(name) = &scenario.token.password_env {
+            let password = std::env::var(name).map_err(|_| {
+                Error::usage(format!("`control.password_env` is `{name}`, which is not set"))
+                    .hint(format!("`export {name}=...` before the run"))
+            })?;
+            series::bring_password(&mut kinds, password.as_bytes());
+        }
         kinds::check_claims(&scenario, &policy, &names, embedded)?;
         let examiner = match &cells {
             None => None,
@@ -186,7 +199,10 @@ impl Plan {
             scenario.load.workers.map_or((limits.cpus / 2).clamp(1, 16), usize::from).max(1);
         let model = Model::resolve(&scenario.load, workers, &mut warnings)?;
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
-        let thresholds = thresholds(scenario, &kinds, &brokers)?;
+        let thresholds = thresholds(&scenario.thresholds, "thresholds", &kinds, &brokers)?;
+        let objectives = objectives.unwrap_or_default();
+        let slo = self::thresholds(&objectives, "capacity.slo", &kinds, &brokers)?;
+        series::check_slo(&slo)?;
         let derived = kinds::derived(&kinds, &keys)?;
         if embedded {
             checks::warn_of_plugin(&policy, issuance.known_keys(keys.len()), &mut warnings);
@@ -208,7 +224,7 @@ impl Plan {
             (&brokers, workers),
             limits,
         )?;
-        Ok(Self {
+        let plan = Self {
             path: loaded.path.clone(),
             overrides: loaded.overrides.clone(),
             protocol: scenario.target.protocol,
@@ -240,9 +256,36 @@ impl Plan {
             workers,
             tls,
             thresholds,
+            slo,
             budget,
             warnings,
-        })
+        };
+        plan.padded()
+    }
+
+    /// Gives good tokens the length that the scenario asks for, by a claim.
+    fn padded(mut self) -> Result<Self> {
+        let Some(wanted) = self.scenario.token.bytes.map(|bytes| bytes as usize) else {
+            return Ok(self);
+        };
+        let is_good = |kind: &Kind| kind.defect.name == "fresh" && kind.key.is_some();
+        let Some(kind) = self.mould.kinds.iter().position(is_good) else {
+            return Err(Error::usage("`token.bytes` is given, but the mix has no `fresh` tokens that the run signs")
+                .hint("add them to the mix, or leave `token.bytes` out"));
+        };
+        let mut token = Vec::new();
+        Minter::new(&self.mould)?.mint(kind, self.attempts - 1, 0, &mut token)?;
+        // What is in base64 takes four bytes for three; `,"pad":""` are nine.
+        let room = wanted.checked_sub(token.len()).map(|more| more * 3 / 4);
+        let Some(pad) = room.and_then(|room| room.checked_sub(9)).filter(|_| wanted <= 65_535) else {
+            return Err(Error::usage(format!(
+                "`token.bytes` is {wanted}, but must be {} to 65535: without padding, tokens have {}",
+                token.len() + 12,
+                token.len()
+            )));
+        };
+        self.mould.claims.insert("pad".into(), "x".repeat(pad).into());
+        Ok(self)
     }
 
     /// `[load]` as written, for its durations and switches.
@@ -417,18 +460,23 @@ fn policy_of(
     Ok(policy)
 }
 
-/// Parses `[thresholds]`.
-fn thresholds(scenario: &Scenario, kinds: &[Kind], brokers: &[Broker]) -> Result<Vec<Threshold>> {
+/// Parses `[thresholds]`, or objectives of the same form.
+fn thresholds(
+    written: &BTreeMap<String, Vec<String>>,
+    section: &str,
+    kinds: &[Kind],
+    brokers: &[Broker],
+) -> Result<Vec<Threshold>> {
     let labels: Vec<&str> = kinds.iter().map(|kind| kind.label.as_str()).collect();
     let urls: Vec<&str> = brokers.iter().map(|broker| broker.label.as_str()).collect();
     let mut thresholds = Vec::new();
-    for (metric, conditions) in &scenario.thresholds {
+    for (metric, conditions) in written {
         if conditions.is_empty() {
-            return Err(Error::usage(format!("`thresholds.\"{metric}\"` holds no condition"))
+            return Err(Error::usage(format!("`{section}.\"{metric}\"` holds no condition"))
                 .hint("write `[\"p99 < 250ms\"]` or `[\"count == 0\"]`, or leave it out"));
         }
         for condition in conditions {
-            thresholds.push(Threshold::parse(metric, condition, &labels, &urls)?);
+            thresholds.push(Threshold::parse(section, metric, condition, &labels, &urls)?);
         }
     }
     Ok(thresholds)

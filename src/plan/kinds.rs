@@ -126,6 +126,10 @@ pub fn resolve(context: Context<'_>, warnings: &mut Vec<String>) -> Result<Vec<K
         return Err(Error::usage("`mix` is empty: the clients need something to bring")
             .hint("write `[[mix]]` with `token = \"fresh\"` and `share = 1`"));
     }
+    if sum <= 0.0 {
+        return Err(Error::usage("all shares of the mix are 0: nobody would bring anything")
+            .hint("give one a share, such as 1"));
+    }
     for kind in &mut kinds {
         kind.share /= sum;
     }
@@ -138,8 +142,8 @@ fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result
     let defect = defect(name).ok_or_else(|| {
         Error::usage(format!("there is no token kind `{name}`")).hint(suggestion(name, names()))
     })?;
-    if !(entry.share.is_finite() && entry.share > 0.0) {
-        return Err(Error::usage(format!("`share` is {}, but must be above 0", entry.share))
+    if !(entry.share.is_finite() && entry.share >= 0.0) {
+        return Err(Error::usage(format!("`share` is {}, but must be 0 or more", entry.share))
             .hint("leave the entry out, or give it a share such as 20"));
     }
     let by = match (entry.by, defect.default_by()) {

@@ -148,12 +148,18 @@ impl Comparison {
 }
 
 impl Threshold {
-    /// Reads one entry of `[thresholds]`; `tokens` and `brokers` are those there are.
+    /// Reads one entry of a section such as `[thresholds]`; `tokens` and `brokers` are those there are.
     ///
     /// # Errors
     /// When the metric, the token kind, the broker or the condition is unknown: with what there is.
-    pub fn parse(metric: &str, condition: &str, tokens: &[&str], brokers: &[&str]) -> Result<Self> {
-        let place = format!("`thresholds.\"{metric}\"`");
+    pub fn parse(
+        section: &str,
+        metric: &str,
+        condition: &str,
+        tokens: &[&str],
+        brokers: &[&str],
+    ) -> Result<Self> {
+        let place = format!("`{section}.\"{metric}\"`");
         Self::parts(metric, condition, tokens, brokers).map_err(|error| error.within(place))
     }
 
@@ -311,7 +317,7 @@ mod tests {
     use super::*;
 
     fn parse(metric: &str, condition: &str) -> Result<Threshold> {
-        Threshold::parse(metric, condition, &["fresh", "expired"], &["mqtt://127.0.0.1:1883"])
+        Threshold::parse("thresholds", metric, condition, &["fresh", "expired"], &["mqtt://127.0.0.1:1883"])
     }
 
     #[test]

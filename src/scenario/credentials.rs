@@ -57,6 +57,21 @@ pub struct Key {
 pub const REDACTED: &str = "<redacted>";
 
 impl Key {
+    /// One that is made for the run.
+    pub fn made(algorithm: Algorithm, kid: &str) -> Self {
+        Self {
+            algorithm,
+            secret: None,
+            secret_file: None,
+            secret_env: None,
+            private_key: None,
+            jwk: None,
+            generate: true,
+            bits: None,
+            kid: Some(kid.to_owned()),
+        }
+    }
+
     /// The same key with its secret replaced by `<redacted>`.
     #[must_use]
     pub fn redacted(&self) -> Self {
@@ -158,6 +173,13 @@ pub struct Token {
     /// bound of memory (open model), or eight times the concurrency (closed model).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ahead: Option<u64>,
+    /// Length of a good token in bytes, within a few: a claim `pad` brings it there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u32>,
+    /// Name of the environment variable whose value comes in the place of a token; set by `[control]` alone.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub password_env: Option<String>,
     /// Claims; strings may hold `{n}`, `{client_id}` and `{username}`. `iat`, `exp` and `jti` come
     /// by themselves.
     pub claims: serde_json::Map<String, serde_json::Value>,
@@ -171,6 +193,8 @@ impl Default for Token {
             ttl: Duration::from_hours(1),
             reuse: 1,
             ahead: None,
+            bytes: None,
+            password_env: None,
             claims: serde_json::Map::new(),
         }
     }
@@ -215,6 +239,18 @@ fn yes() -> bool {
 }
 
 impl Mix {
+    /// The only entry of a mix.
+    pub fn only(token: &str, name: &str) -> Self {
+        Self {
+            token: token.to_owned(),
+            share: 1.0,
+            by: None,
+            key: None,
+            judged: true,
+            name: Some(name.to_owned()),
+        }
+    }
+
     /// What the results call this entry.
     pub fn label(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.token)

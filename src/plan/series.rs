@@ -1,0 +1,360 @@
+//! The first run of a series: the scenario that is left when a sweep, a control and a search are narrowed to one run.
+//!
+//! Every run of a series is the first of a series that has been narrowed: what a command line can say with `--set`, so
+//! that a run, or a token of it, can be had again on its own.
+
+use std::time::Duration;
+
+use super::threshold::{Aggregate, Threshold};
+use crate::{
+    error::{Error, Result, suggestion},
+    scenario::{
+        Arm, Capacity, Control, Key, LoadMode, Mix, OnAnonymous, Protocol, Scenario, Stage, Sweep,
+        TokenSource, Without,
+    },
+    token::{
+        Kind, Must,
+        catalogue::defect,
+        recipe::Form,
+    },
+};
+
+/// The name of a key that a sweep makes, and its `kid`.
+const SWEPT: &str = "swept";
+/// Samples above a percentile from which on it means something.
+const LEAST_ABOVE: f64 = 10.0;
+
+/// Narrows a series to its first run.
+///
+/// # Errors
+/// When a value is out of range, or the series can't be run with the rest of the scenario.
+pub(super) fn flatten(scenario: &mut Scenario) -> Result<()> {
+    if let Some(sweep) = scenario.sweep.take() {
+        check_sweep(&sweep).map_err(|error| error.within("`sweep`"))?;
+        narrow(scenario, &sweep).map_err(|error| error.within("`sweep`"))?;
+    }
+    if let Some(control) = scenario.control.take() {
+        check_control(&control, scenario).map_err(|error| error.within("`control`"))?;
+        arm(scenario, &control);
+    }
+    if let Some(capacity) = scenario.capacity.take() {
+        check_capacity(&capacity, scenario).map_err(|error| error.within("`capacity`"))?;
+        step(scenario, &capacity);
+    }
+    Ok(())
+}
+
+fn check_sweep(sweep: &Sweep) -> Result<()> {
+    let lengths = [
+        sweep.algorithm.len(),
+        sweep.rsa_bits.len(),
+        sweep.protocol.len(),
+        sweep.bad_share.len(),
+        sweep.token_bytes.len(),
+    ];
+    if lengths.iter().all(|length| *length == 0) {
+        return Err(Error::usage("there is nothing to sweep over")
+            .hint("name values, such as `algorithm = [\"HS256\", \"RS256\"]` or `bad_share = [0, 50, 100]`"));
+    }
+    if let Some(share) = sweep.bad_share.iter().find(|share| !(0.0..=100.0).contains(*share)) {
+        return Err(Error::usage(format!("`bad_share` holds {share}, but is a percentage: 0 to 100")));
+    }
+    if let Some(version) = sweep.protocol.iter().find(|version| !matches!(version, 4 | 5)) {
+        return Err(Error::usage(format!(
+            "`protocol` holds {version}, but must be 4 (MQTT 3.1.1) or 5 (MQTT 5.0)"
+        )));
+    }
+    if let Some(bits) = sweep.rsa_bits.iter().find(|bits| !matches!(bits, 2048 | 3072 | 4096)) {
+        return Err(Error::usage(format!("`rsa_bits` holds {bits}, but must be 2048, 3072 or 4096")));
+    }
+    check_repeat(sweep.repeat, 1)
+}
+
+fn check_repeat(repeat: u32, least: u32) -> Result<()> {
+    if (least..=1000).contains(&repeat) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("`repeat` is {repeat}, but must be {least} to 1000")))
+}
+
+/// Applies the first value of each axis.
+fn narrow(scenario: &mut Scenario, sweep: &Sweep) -> Result<()> {
+    if let Some(algorithm) = sweep.algorithm.first() {
+        if scenario.issuer.is_some() || scenario.token.source != TokenSource::Mint {
+            return Err(Error::usage(
+                "`algorithm` chooses the key that signs, but here an authorization server does",
+            )
+            .hint("leave `[issuer]` and `source = \"oauth\"` out of this scenario"));
+        }
+        let has = |key: &Key| key.algorithm == *algorithm;
+        let named = scenario.keys.iter().find(|(_, key)| has(key)).map(|(name, _)| name.clone());
+        let is_all_ours =
+            scenario.target.brokers.iter().all(|broker| broker.starts_with("embedded"));
+        let name = match named {
+            Some(name) => name,
+            None if is_all_ours => {
+                let made = Key::made(*algorithm, SWEPT);
+                scenario.keys.insert(SWEPT.to_owned(), made);
+                SWEPT.to_owned()
+            }
+            None => {
+                return Err(Error::usage(format!(
+                    "`algorithm` holds {algorithm}, but none of `[keys]` has it"
+                ))
+                .hint(format!("add a key that the broker knows, with `algorithm = \"{algorithm}\"`")));
+            }
+        };
+        let used = |key: &String| {
+            *key == name || scenario.mix.iter().any(|entry| entry.key.as_ref() == Some(key))
+        };
+        let unused: Vec<String> = scenario.keys.keys().filter(|key| !used(key)).cloned().collect();
+        for key in unused {
+            scenario.keys.remove(&key);
+        }
+        scenario.token.key = Some(name);
+    }
+    if let Some(bits) = sweep.rsa_bits.first() {
+        size(scenario, *bits)?;
+    }
+    if let Some(version) = sweep.protocol.first() {
+        scenario.target.protocol = if *version == 4 { Protocol::V4 } else { Protocol::V5 };
+    }
+    if let Some(share) = sweep.bad_share.first() {
+        let (bad, good): (Vec<_>, Vec<_>) = scenario.mix.iter_mut().partition(|entry| is_bad(entry));
+        rescale(bad, *share, "has to be refused")?;
+        rescale(good, 100.0 - share, "is good")?;
+    }
+    if let Some(bytes) = sweep.token_bytes.first() {
+        scenario.token.bytes = Some(*bytes);
+    }
+    Ok(())
+}
+
+/// Gives the key that signs so many bits, if it is an RSA key.
+fn size(scenario: &mut Scenario, bits: u16) -> Result<()> {
+    let names: Vec<String> = scenario.keys.keys().cloned().collect();
+    let name = match (&scenario.token.key, &names[..]) {
+        (Some(name), _) => name.clone(),
+        (None, [only]) => only.clone(),
+        (None, _) => {
+            return Err(Error::usage("`rsa_bits` needs to know which key signs")
+                .hint("write `key = \"main\"` under `[token]`"));
+        }
+    };
+    let key = scenario.keys.get_mut(&name).ok_or_else(|| {
+        Error::usage(format!("`token.key` is `{name}`, which is none of `[keys]`"))
+            .hint(suggestion(&name, names.iter().map(String::as_str)))
+    })?;
+    if key.algorithm.family() != "RSA" {
+        return Ok(());
+    }
+    if !key.generate {
+        return Err(Error::usage(format!("`rsa_bits` is given, but key `{name}` is not made for the run"))
+            .hint("write `generate = true` for it, or leave `rsa_bits` out"));
+    }
+    key.bits = Some(bits);
+    Ok(())
+}
+
+/// Whether an entry brings what has to be refused, by the catalogue.
+fn is_bad(entry: &Mix) -> bool {
+    defect(&entry.token).is_some_and(|defect| defect.group.is_some())
+}
+
+/// Gives these entries a share of all together, in the proportion that they have.
+fn rescale(entries: Vec<&mut Mix>, percent: f64, what: &str) -> Result<()> {
+    let sum: f64 = entries.iter().map(|entry| entry.share).sum();
+    if sum <= 0.0 && percent > 0.0 {
+        return Err(Error::usage(format!("`bad_share` leaves {percent} % to tokens of which none {what}"))
+            .hint("add such a token to the mix, such as `fresh` or `expired`"));
+    }
+    for entry in entries {
+        entry.share = if percent > 0.0 { entry.share / sum * percent } else { 0.0 };
+    }
+    Ok(())
+}
+
+fn check_control(control: &Control, scenario: &Scenario) -> Result<()> {
+    check_repeat(control.repeat, 2).map_err(|error| {
+        error.hint("an interval needs more than one difference")
+    })?;
+    if control.arms.is_empty() {
+        return Err(Error::usage("`arms` is empty")
+            .hint("write `arms = [\"without\", \"reused\", \"unique\"]`"));
+    }
+    let kinds = scenario.mix.iter().filter(|entry| entry.share > 0.0).count();
+    if kinds != 1 {
+        return Err(Error::usage(format!(
+            "the mix has {kinds} entries, but runs are compared by one kind of token"
+        ))
+        .hint("leave the one in whose cost is asked for, such as `fresh`"));
+    }
+    let brings = |arm| control.arms.contains(&arm);
+    if control.without == Without::Password && brings(Arm::Without) {
+        if control.target.is_empty() {
+            return Err(Error::usage("`without` is `password`, but `target` does not say where the broker compares passwords")
+                .hint("write `target = [\"mqtt://127.0.0.1:1884\"]`, or `without = \"anonymous\"`"));
+        }
+        if control.username.is_none() || control.password_env.is_none() {
+            return Err(Error::usage("`without` is `password`, but `username` or `password_env` is missing")
+                .hint("write `username = \"bench\"` and `password_env = \"BENCH_PASSWORD\"`"));
+        }
+    }
+    Ok(())
+}
+
+/// Applies an arm: the only one, or else the one that is the scenario itself.
+fn arm(scenario: &mut Scenario, control: &Control) {
+    let arm = match control.arms[..] {
+        [only] => only,
+        _ => Arm::Unique,
+    };
+    match arm {
+        Arm::Unique => {}
+        Arm::Reused => scenario.token.reuse = u64::MAX / 2,
+        Arm::Without => {
+            let token = match control.without {
+                Without::Anonymous => "no_credentials",
+                Without::Password => "fresh",
+            };
+            let name = match control.without {
+                Without::Anonymous => "anonymous",
+                Without::Password => "password",
+            };
+            scenario.mix = vec![Mix::only(token, name)];
+            if control.without == Without::Anonymous {
+                scenario.policy.anonymous = Some(OnAnonymous::Accept);
+            }
+            if let Some(username) = &control.username {
+                scenario.identity.username.clone_from(username);
+            }
+            if !control.target.is_empty() {
+                scenario.target.brokers.clone_from(&control.target);
+            }
+            // Nobody brings a token: nobody issues one.
+            (scenario.oauth, scenario.issuer) = (None, None);
+            scenario.events.clear();
+            scenario.token.source = TokenSource::Mint;
+            scenario.target.jwks = None;
+            if control.without == Without::Password {
+                scenario.token.password_env.clone_from(&control.password_env);
+            }
+            // They speak of tokens that do not come.
+            scenario.thresholds.clear();
+        }
+    }
+}
+
+fn check_capacity(capacity: &Capacity, scenario: &Scenario) -> Result<()> {
+    let rate = |key: &str, rate: f64| {
+        if rate.is_finite() && (1.0..=1e6).contains(&rate) {
+            return Ok(());
+        }
+        Err(Error::usage(format!("`{key}` is {rate}, but must be 1 to 1000000 a second")))
+    };
+    rate("start", capacity.start)?;
+    rate("most", capacity.most)?;
+    if capacity.most < capacity.start {
+        return Err(Error::usage(format!(
+            "`most` is {}, which is less than `start`, {}",
+            capacity.most, capacity.start
+        )));
+    }
+    if !(capacity.step > 1.0 && capacity.step <= 100.0) {
+        return Err(Error::usage(format!(
+            "`step` is {}, but must be above 1, and at most 100",
+            capacity.step
+        ))
+        .hint("it is a factor: `step = 1.5`"));
+    }
+    if !(0.001..=0.5).contains(&capacity.precision) {
+        return Err(Error::usage(format!(
+            "`precision` is {}, but must be 0.001 to 0.5",
+            capacity.precision
+        )));
+    }
+    if !(1..=20).contains(&capacity.confirm) {
+        return Err(Error::usage(format!("`confirm` is {}, but must be 1 to 20", capacity.confirm)));
+    }
+    if !(1..=1000).contains(&capacity.max_steps) {
+        return Err(Error::usage(format!(
+            "`max_steps` is {}, but must be 1 to 1000",
+            capacity.max_steps
+        )));
+    }
+    if capacity.hold < Duration::from_secs(4) {
+        return Err(Error::usage(format!(
+            "`hold` is {}, but a drift can't be told in less than 4s",
+            humantime::format_duration(capacity.hold)
+        )));
+    }
+    if capacity.slo.values().all(Vec::is_empty) {
+        return Err(Error::usage("`slo` is empty: nothing says when a rate is too high")
+            .hint("write `slo = { connack = [\"p99 < 100ms\"], \"verdict.not_judged\" = [\"rate < 0.001\"] }`"));
+    }
+    let load = &scenario.load;
+    let is_given = [
+        (!load.stages.is_empty(), "stages"),
+        (load.concurrency.is_some(), "concurrency"),
+        (load.clients.is_some(), "clients"),
+        (load.mode.is_some_and(|mode| mode != LoadMode::Open), "mode"),
+        (load.r#for.is_some(), "for"),
+        (load.wave.is_some(), "wave"),
+    ];
+    if let Some((_, key)) = is_given.iter().find(|(is_given, _)| *is_given) {
+        return Err(Error::usage(format!(
+            "`load.{key}` is given, but a search sets the rates itself"
+        ))
+        .hint("leave it out: `start`, `step` and `hold` say what is tried"));
+    }
+    Ok(())
+}
+
+/// The load of the first step.
+fn step(scenario: &mut Scenario, capacity: &Capacity) {
+    let load = &mut scenario.load;
+    let length = capacity.warmup + hold_at(capacity, capacity.start);
+    load.mode = Some(LoadMode::Open);
+    load.stages = vec![Stage { rate: Some(capacity.start), ramp_to: None, r#for: length }];
+    load.warmup = capacity.warmup;
+    load.hold.get_or_insert(Duration::ZERO);
+}
+
+/// How long a step at this rate is measured: as long as the scenario says, or until enough samples lie above the highest
+/// percentile of the objectives.
+pub fn hold_at(capacity: &Capacity, rate: f64) -> Duration {
+    let conditions = capacity.slo.values().flatten();
+    let percent = conditions.filter_map(|condition| percentile_of(condition)).fold(0.0, f64::max);
+    let needed = LEAST_ABOVE / (1.0 - percent / 100.0).max(1e-6) / rate;
+    capacity.hold.max(Duration::from_secs_f64(needed.min(3600.0).ceil()))
+}
+
+fn percentile_of(condition: &str) -> Option<f64> {
+    let name = condition.split(['<', '>', '=', '!']).next()?.trim().strip_prefix('p')?;
+    name.trim_start_matches('(').trim_end_matches(')').parse().ok()
+}
+
+/// Refuses objectives that a step can't have.
+pub(super) fn check_slo(slo: &[Threshold]) -> Result<()> {
+    for threshold in slo {
+        if threshold.aggregate == Aggregate::Max {
+            return Err(Error::usage(format!(
+                "`capacity.slo.\"{}\"`: `{}` hangs on a single attempt, and grows with the length of a step",
+                threshold.metric, threshold.condition
+            ))
+            .hint("bound a percentile, such as `p99 < 100ms`"));
+        }
+    }
+    Ok(())
+}
+
+/// What is brought where a broker compares passwords: these bytes, which are no token, and must be let in.
+pub(super) fn bring_password(kinds: &mut [Kind], password: &[u8]) {
+    // A recipe is a constant of the catalogue: the bytes live as long as it.
+    let bytes: &'static [u8] = Box::leak(password.into());
+    for kind in kinds {
+        kind.recipe.form = Form::Bytes(bytes);
+        (kind.must, kind.key) = (Must::AcceptInTime, None);
+        kind.later.clear();
+    }
+}
