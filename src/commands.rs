@@ -23,7 +23,8 @@ use crate::{
     plan::Plan,
     report,
     results::{Summary, folder::replace_in, summary::Counts},
-    scenario::{self, Scenario},
+    scenario::{self, Loaded, Scenario},
+    series,
 };
 
 /// Does what the command line says.
@@ -54,7 +55,11 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
 }
 
 fn run(arguments: &cli::Run) -> Result<Exit> {
-    let plan = resolve(&arguments.scenario, &arguments.change)?;
+    let loaded = scenario::load(&arguments.scenario, &arguments.change.overrides())?;
+    if series::is_series(&loaded.scenario) {
+        return run_series(&loaded, arguments);
+    }
+    let plan = Plan::new(&loaded, &Limits::read())?;
     for warning in &plan.warnings {
         anstream::eprintln!("warning: {warning}");
     }
@@ -77,6 +82,22 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         );
     }
     Ok(exit)
+}
+
+fn run_series(loaded: &Loaded, arguments: &cli::Run) -> Result<Exit> {
+    let plan = Plan::new(loaded, &Limits::read())?;
+    for warning in &plan.warnings {
+        anstream::eprintln!("warning: {warning}");
+    }
+    let options = series::Options {
+        out: arguments.output.out.clone(),
+        progress: arguments.output.progress,
+        stop: stop_flag()?,
+        clock: None,
+    };
+    let finished = series::run(loaded, &options)?;
+    say(&report::terminal::render(&finished.summary, &finished.folder.display().to_string()))?;
+    Ok(exit_of(&finished.summary, plan.is_strict()))
 }
 
 /// Loads and plans a scenario for this host.

@@ -44,8 +44,8 @@ use crate::{
     measure::Measurements,
     oauth::Fetcher,
     plan::{Model, Plan, fetching::Fetching},
-    results::{Environment, Place, Summary, folder::check_writable},
-    supply::{Supply, estimate::Estimate, signal::Signal},
+    results::{Environment, Place, Summary, folder::check_writable, summary::Yardstick},
+    supply::{Supply, estimate::Estimate, signal::Signal, yardstick::Measured},
 };
 
 /// How long the storm starts after everything is ready: the workers' threads have to be there.
@@ -188,6 +188,7 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     let panicked = ends.iter().filter(|end| end.is_err()).count();
     let rate = supply.rate();
     supply.stop();
+    collector.yardstick = yardstick(&plan, clock)?;
     ends.into_iter().flatten().collect::<Result<()>>()?;
     if panicked > 0 {
         return Err(Error::not_measured(format!(
@@ -197,6 +198,17 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     }
     collected?;
     collector.finish(rate, options.stop.load(Ordering::Relaxed), targets.lost())
+}
+
+/// What one core verifies, where the verifier is what the run is about.
+fn yardstick(plan: &Plan, clock: Clock) -> Result<Option<Yardstick>> {
+    let is_about_it = plan.scenario.monitor.is_some()
+        || matches!(plan.model, Model::Preconnect(_) | Model::Closed { length: Some(_), .. });
+    if !is_about_it || plan.issuance.fetching.is_some() {
+        return Ok(None);
+    }
+    // A token that the library does not take has no yardstick.
+    Ok(Measured::of(plan, clock).ok().and_then(|measured| Yardstick::of(&measured.0)))
 }
 
 /// As many workers as asked for, but none without a share of the load.

@@ -381,7 +381,11 @@ pub fn jwt_algorithm(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     }
 }
 
-fn decoding(key: &VerifyingKey, algorithm: Algorithm) -> jsonwebtoken::errors::Result<DecodingKey> {
+/// A key as `jsonwebtoken` verifies with it.
+///
+/// # Errors
+/// When it is none for the algorithm.
+pub fn decoding(key: &VerifyingKey, algorithm: Algorithm) -> jsonwebtoken::errors::Result<DecodingKey> {
     match key {
         VerifyingKey::Secret(secret) => Ok(DecodingKey::from_secret(secret)),
         VerifyingKey::PublicPem(pem) => match algorithm {

@@ -29,6 +29,7 @@ pub mod policy;
 pub mod report;
 pub mod results;
 pub mod scenario;
+pub mod series;
 pub mod supply;
 pub mod tls;
 pub mod token;

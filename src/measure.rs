@@ -378,6 +378,46 @@ impl Measurements {
         self.last_answer = self.last_answer.max(other.last_answer);
     }
 
+    /// Adds what a recorder of another run has seen, whose kinds and brokers have other numbers here. Its slots come after
+    /// those that are there.
+    pub fn absorb(&mut self, other: &Self, kinds: &[usize], brokers: &[usize]) {
+        let mut moved = Self::new(self.kinds, self.brokers).with_digits(self.digits);
+        let answers = Answer::ALL.len();
+        for (kind, to_kind) in kinds.iter().enumerate().take(other.kinds) {
+            for (broker, to_broker) in brokers.iter().enumerate().take(other.brokers) {
+                for phase in Phase::ALL {
+                    let from = other.cell(kind, broker, phase);
+                    let to = moved.cell(*to_kind, *to_broker, phase);
+                    moved.unfinished[to] += other.unfinished[from];
+                    for answer in 0..answers {
+                        moved.times[to * answers + answer]
+                            .clone_from(&other.times[from * answers + answer]);
+                    }
+                }
+            }
+        }
+        for (tally, count) in &other.tallies {
+            let (kind, broker) = (kinds[tally.kind], brokers[tally.broker]);
+            moved.tally(Tally { kind, broker, ..*tally }, *count);
+        }
+        for (broker, handshake, count) in &other.handshakes {
+            moved.shook_hands(brokers[*broker], *handshake, *count);
+        }
+        moved.slots.clone_from(&other.slots);
+        moved.first_slot = self.first_slot + self.slots.len() as u64;
+        moved.sessions.clone_from(&other.sessions);
+        (moved.started, moved.untimed) = (other.started, other.untimed);
+        (moved.abandoned, moved.cpu_ns) = (other.abandoned, other.cpu_ns);
+        moved.late_lookups = other.late_lookups;
+        (moved.first_start, moved.last_answer) = (other.first_start, other.last_answer);
+        moved.last_scheduled = other.last_scheduled;
+        self.merge(&moved);
+    }
+
+    fn with_digits(self, digits: u8) -> Self {
+        Self { digits, ..self }
+    }
+
     /// What was counted, in the order of the mix, with outcomes and verdicts apart.
     pub fn tallies(&self) -> Vec<(Tally, u64)> {
         let mut tallies = self.tallies.clone();

@@ -8,10 +8,12 @@ pub mod folder;
 pub mod keys;
 pub mod matrix;
 pub mod monitor;
+pub mod series;
 pub mod summary;
 pub mod tables;
 pub mod threshold;
 pub mod trend;
+pub mod whole;
 
 pub use edges::Edges;
 pub use environment::Environment;

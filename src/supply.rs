@@ -12,6 +12,7 @@
 pub mod estimate;
 mod line;
 pub mod signal;
+pub mod yardstick;
 
 use std::{
     collections::HashMap,

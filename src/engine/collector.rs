@@ -26,11 +26,11 @@ use crate::{
     measure::{Measurements, latency::Quantile},
     results::{
         Environment, Folder, Jwks, Matrix, Place, Summary, authority,
-        environment::tool,
         keys::Seen,
         monitor::{Reading, Rows},
-        summary::{FORMAT, Generator},
+        summary::{Generator, Yardstick},
         tables, threshold,
+        whole::Frame,
     },
     supply::{Supply, signal::Signal},
 };
@@ -72,6 +72,8 @@ pub(super) struct Collector {
     warned: usize,
     /// Readings that are in the folder.
     written: usize,
+    /// What one core verifies, where the verifier is what is measured.
+    pub(super) yardstick: Option<Yardstick>,
     /// The second at whose end most connections were open.
     peak_second: u64,
     /// Medians of each second, of `response` and of `connack`.
@@ -136,6 +138,7 @@ impl Collector {
             rows: None,
             warned: 0,
             written: 0,
+            yardstick: None,
             peak_second: 0,
             medians: Vec::new(),
             storm: Arc::clone(storm),
@@ -444,55 +447,33 @@ impl Collector {
 
     fn summary(&self, partial: bool, interrupted: bool) -> Summary {
         let (plan, all, timeout) = (&self.storm.plan, &self.all, self.storm.timeout);
-        let tallies = all.tallies();
-        let (outcomes, verdicts) = tables::counts(&tallies, |_| true);
-        let end = if partial { self.storm.clock.now() } else { self.ended };
+        let clock = self.storm.clock;
+        let end = if partial { clock.now() } else { self.ended };
         let start = all.first_start.unwrap_or(self.storm.start);
-        let kinds = plan.mould.kinds.iter().enumerate();
-        let brokers = plan.brokers.iter().enumerate();
-        let generator = Generator {
-            workers: self.generator.workers,
-            ..tables::generator(all, &self.generator)
-        };
-        let mut summary = Summary {
-            format: FORMAT,
+        let frame = Frame {
+            plan,
+            all,
+            timeout,
             partial,
-            tool: tool(),
-            scenario: plan.scenario.name.clone(),
-            started_at: self.storm.clock.rfc3339(self.storm.start),
-            duration_s: end.saturating_sub(start) as f64 / SECOND as f64,
             interrupted,
-            validity: self.watch.validity(plan, all, interrupted, self.storm.clock.wall_step()),
-            model: plan.model.name().into(),
-            protocol: plan.protocol.into(),
-            profile: plan.policy.profile.clone(),
-            refusal_delay_s: plan.policy.refusal_delay.as_secs_f64(),
-            embedded: self.verifiers.clone(),
-            clients: all.attempts() + all.abandoned,
-            attempts: all.attempts(),
-            abandoned: all.abandoned,
-            outcomes,
-            codes: tables::codes(&tallies),
-            verdicts,
-            phases: tables::phases(|phase| all.latency(phase, None, None, None), timeout),
-            by_token: kinds
-                .map(|(at, kind)| (kind.label.clone(), tables::token(all, &tallies, at, timeout)))
-                .collect(),
-            by_broker: brokers
-                .map(|(at, broker)| {
-                    (broker.label.clone(), tables::broker(all, &tallies, at, timeout))
-                })
-                .collect(),
-            sessions: tables::sessions(all),
-            tls: tables::tls(all, None),
+            started_at: clock.rfc3339(self.storm.start),
+            duration_s: end.saturating_sub(start) as f64 / SECOND as f64,
+            validity: self.watch.validity(plan, all, interrupted, clock.wall_step()),
+            embedded: &self.verifiers,
+            generator: Generator {
+                workers: self.generator.workers,
+                ..tables::generator(all, &self.generator)
+            },
+            throughput: tables::throughput(plan, all, self.storm.start, self.storm.gate.busy()),
             oauth: self.storm.fetcher.as_ref().map(|fetcher| (&fetcher.stats()).into()),
             jwks: self.jwks(partial, end),
             monitor: self.monitored(),
-            throughput: tables::throughput(plan, all, self.storm.start, self.storm.gate.busy()),
-            generator,
-            thresholds: Vec::new(),
         };
-        summary.thresholds = threshold::judge(plan, all, &summary, timeout);
+        let mut summary = frame.summary();
+        summary.yardstick = self.yardstick.as_ref().map(|yardstick| {
+            yardstick.against(summary.throughput.verdicts_per_s)
+        });
+        summary.thresholds = threshold::judge(&plan.thresholds, plan, all, &summary, timeout);
         summary
     }
 }

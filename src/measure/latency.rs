@@ -94,6 +94,25 @@ impl Measurements {
     }
 }
 
+impl Measurements {
+    /// The latency of a phase for these kinds of token together, at all brokers.
+    pub fn latency_of(&self, phase: Phase, kinds: &[usize]) -> Latency {
+        let mut sum = Latency { times: None, unfinished: 0 };
+        for kind in kinds {
+            let own = self.latency(phase, Some(*kind), None, None);
+            sum.unfinished += own.unfinished;
+            match (&mut sum.times, own.times) {
+                (Some(times), Some(own)) => {
+                    // Both have the same bounds, so adding can't fail.
+                    let _ = times.add(&own);
+                }
+                (none, own) => *none = none.take().or(own),
+            }
+        }
+        sum
+    }
+}
+
 /// How many of `all` a percentile must not be exceeded by, at least.
 ///
 /// 99.9 % of 1000 are 999, though the product of the two floats is a little more: what is within

@@ -37,7 +37,7 @@ pub const VERDICTS: [&str; 6] =
     ["correct", "false_accept", "false_reject", "wrong_reason", "not_judged", "indeterminate"];
 
 /// Other numbers of the summary that can be bounded.
-pub const VALUES: [&str; 23] = [
+pub const VALUES: [&str; 34] = [
     "attempts",
     "throughput.verdicts_per_s",
     "throughput.offered_per_s",
@@ -47,6 +47,17 @@ pub const VALUES: [&str; 23] = [
     "generator.cpu_us_per_attempt",
     "generator.cpu_s",
     "generator.tokens_minted_per_s",
+    "capacity.per_s",
+    "capacity.low_per_s",
+    "capacity.high_per_s",
+    "control.connack",
+    "control.cpu_us_per_verdict",
+    "monitor.cpu_us_per_verdict",
+    "monitor.bytes_per_connection",
+    "monitor.rss_drift_bytes_per_h",
+    "monitor.harness_rss_drift_bytes_per_h",
+    "monitor.connack_drift_per_h",
+    "yardstick.broker_share",
     "oauth.requests",
     "oauth.retries",
     "oauth.failed",
@@ -64,8 +75,13 @@ pub const VALUES: [&str; 23] = [
 ];
 
 /// Those of them that are times.
-pub const TIMES: [&str; 3] =
-    ["jwks.time_to_accept_new_key", "jwks.time_to_refuse_old_key", "jwks.brokers_apart"];
+pub const TIMES: [&str; 5] = [
+    "control.connack",
+    "monitor.connack_drift_per_h",
+    "jwks.time_to_accept_new_key",
+    "jwks.time_to_refuse_old_key",
+    "jwks.brokers_apart",
+];
 
 /// One condition on one metric.
 #[derive(Clone, Debug)]

@@ -60,6 +60,18 @@ pub struct Summary {
     /// Where `[monitor]` asks for it: what both sides used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitor: Option<super::monitor::Monitored>,
+    /// Where the verifier is what is measured: what one core of this host verifies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yardstick: Option<Yardstick>,
+    /// Of a search: what it found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<super::series::Capacity>,
+    /// Of a comparison with runs without tokens: what verifying costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<super::series::Control>,
+    /// Of a sweep: its runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sweep: Vec<super::series::SweepRun>,
     pub throughput: Throughput,
     pub generator: Generator,
     pub thresholds: Vec<Judged>,
@@ -114,6 +126,37 @@ pub struct TlsStats {
     pub resumed_share: f64,
     /// Handshakes by version and cipher suite.
     pub suites: BTreeMap<String, u64>,
+}
+
+/// What one core of this host verifies of the tokens of a run, by `jsonwebtoken`, and how far the broker is from that.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Yardstick {
+    /// Verifications a second of one core, by algorithm.
+    pub per_s: BTreeMap<String, f64>,
+    /// The same over the algorithms of the mix, by their shares.
+    pub mixed_per_s: f64,
+    /// Verdicts a second of the broker as a share of it.
+    pub broker_share: Option<f64>,
+}
+
+impl Yardstick {
+    /// By verifications a second of one core and the shares of the mix, of each algorithm; `None` of none.
+    pub fn of(measured: &BTreeMap<String, (f64, f64)>) -> Option<Self> {
+        let shares: f64 = measured.values().map(|(_, share)| share).sum();
+        // Times add up, rates do not.
+        let time: f64 = measured.values().map(|(per_s, share)| share / per_s).sum();
+        (time > 0.0).then(|| Self {
+            per_s: measured.iter().map(|(name, (per_s, _))| (name.clone(), per_s.round())).collect(),
+            mixed_per_s: (shares / time).round(),
+            broker_share: None,
+        })
+    }
+
+    /// The same, with what a broker gave beside it.
+    #[must_use]
+    pub fn against(&self, verdicts_per_s: f64) -> Self {
+        Self { broker_share: Some(verdicts_per_s / self.mixed_per_s), ..self.clone() }
+    }
 }
 
 /// What became of accepted clients.

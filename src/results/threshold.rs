@@ -2,6 +2,7 @@
 
 use super::{
     Jwks,
+    series::Difference,
     summary::{Judged, Percentile, Summary, microseconds, percentile},
 };
 use crate::{
@@ -14,13 +15,19 @@ use crate::{
     verdict::Verdict,
 };
 
-/// Judges all thresholds of a plan.
+/// Judges thresholds of a plan.
 ///
 /// A percentile among the unfinished fails its threshold, whatever that is: nobody knows how long
 /// they would have taken. Where nothing was measured that a threshold speaks of, it can't tell.
-pub fn judge(plan: &Plan, all: &Measurements, summary: &Summary, timeout: u64) -> Vec<Judged> {
+pub fn judge(
+    thresholds: &[Threshold],
+    plan: &Plan,
+    all: &Measurements,
+    summary: &Summary,
+    timeout: u64,
+) -> Vec<Judged> {
     let tallies = all.tallies();
-    plan.thresholds
+    thresholds
         .iter()
         .map(|threshold| {
             let observed = observed(plan, all, &tallies, summary, threshold, timeout);
@@ -125,11 +132,29 @@ fn value(summary: &Summary, name: &str) -> Option<Percentile> {
         "sessions.held" => summary.sessions.held as f64,
         "tls.resumed_share" => summary.tls.as_ref()?.resumed_share,
         "sessions.dropped" => summary.sessions.dropped as f64,
+        "capacity.per_s" => summary.capacity.as_ref()?.per_s?,
+        "capacity.low_per_s" => summary.capacity.as_ref()?.low_per_s?,
+        "capacity.high_per_s" => summary.capacity.as_ref()?.high_per_s?,
+        "control.connack" => cost(summary)?.connack_p50_us?.mean,
+        "control.cpu_us_per_verdict" => cost(summary)?.broker_cpu_us_per_verdict?.mean,
+        "monitor.cpu_us_per_verdict" => summary.monitor.as_ref()?.broker.cpu_us_per_verdict?,
+        "monitor.bytes_per_connection" => summary.monitor.as_ref()?.broker.bytes_per_connection?,
+        "monitor.rss_drift_bytes_per_h" => summary.monitor.as_ref()?.broker.rss_drift_bytes_per_h?,
+        "monitor.harness_rss_drift_bytes_per_h" => {
+            summary.monitor.as_ref()?.harness.rss_drift_bytes_per_h?
+        }
+        "monitor.connack_drift_per_h" => summary.monitor.as_ref()?.connack_drift_us_per_h?,
+        "yardstick.broker_share" => summary.yardstick.as_ref()?.broker_share?,
         "generator.cpu_us_per_attempt" => summary.generator.cpu_us_per_attempt,
         "generator.cpu_s" => summary.generator.cpu_s,
         "generator.tokens_minted_per_s" => summary.generator.tokens_minted_per_s,
         _ => return None,
     }))
+}
+
+/// What a token of one's own costs more than none.
+fn cost(summary: &Summary) -> Option<&Difference> {
+    summary.control.as_ref()?.differences.get("unique - without")
 }
 
 fn of_keys(jwks: &Jwks, name: &str) -> Option<Percentile> {

@@ -1,0 +1,349 @@
+//! Series of runs that answer one question: a search for capacity, a comparison with runs without tokens, a sweep.
+//!
+//! A series knows its runs by their plan's labels, their measurements and their summary. Each is whole and has a folder
+//! of its own under `runs/`; what they have seen together goes into the folder of the series after every run.
+
+mod capacity;
+mod control;
+mod sweep;
+mod trial;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    clock::{Clock, SECOND, nanoseconds},
+    engine::progress::Mode,
+    error::{Error, Exit, Result},
+    host::{Limits, process_cpu},
+    measure::Measurements,
+    plan::Plan,
+    results::{
+        Environment, Folder, Place, Summary,
+        folder::check_writable,
+        series::append,
+        summary::{Generator, Per100Ms, Throughput, Validity},
+        tables, threshold,
+        whole::Frame,
+    },
+    scenario::{Arm, Loaded, Mix, Scenario, Without},
+};
+
+pub use self::trial::Trial;
+
+/// How often is looked whether the user wants a series to end while a broker is left alone.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// How a series is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Its folder; `None` for one under `results/`, named after the scenario and the time.
+    pub out: Option<PathBuf>,
+    /// What is shown while it runs.
+    pub progress: Mode,
+    /// Set when the user wants it to end.
+    pub stop: Arc<AtomicBool>,
+    /// The clock of a series that this one is a part of.
+    pub clock: Option<Clock>,
+}
+
+/// Whether a scenario is many runs.
+pub fn is_series(scenario: &Scenario) -> bool {
+    scenario.sweep.is_some() || scenario.control.is_some() || scenario.capacity.is_some()
+}
+
+/// Runs a series to its end.
+///
+/// # Errors
+/// When its scenario is wrong, no run of it could measure anything, or its results can't be written.
+pub fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
+    let scenario = &loaded.scenario;
+    if scenario.sweep.is_some() {
+        sweep::run(loaded, options)
+    } else if scenario.control.is_some() {
+        control::run(loaded, options)
+    } else {
+        capacity::run(loaded, options)
+    }
+}
+
+/// What a series has come to, run after run.
+struct Series {
+    options: Options,
+    clock: Clock,
+    /// The plan whose labels all runs are told by; it is not run itself.
+    plan: Plan,
+    folder: Folder,
+    environment: Environment,
+    all: Measurements,
+    /// When its first run started to storm.
+    start: Option<u64>,
+    /// Nanoseconds in which runs gave verdicts.
+    busy: u64,
+    offered: f64,
+    generator: Generator,
+    embedded: std::collections::BTreeMap<String, String>,
+    /// What speaks against the numbers, by run.
+    limited: Vec<String>,
+    damage: Vec<String>,
+    /// Verdicts of 100 ms, of all runs.
+    slots: Vec<Per100Ms>,
+    runs: usize,
+}
+
+impl Series {
+    /// Makes the folder of a series.
+    fn open(loaded: &Loaded, options: &Options) -> Result<Self> {
+        let clock = options.clock.unwrap_or_else(Clock::start);
+        let limits = Limits::read();
+        let plan = Plan::new(&with_all_labels(loaded), &limits)?;
+        let name = format!("{}-{}", plan.scenario.name, clock.compact(clock.now()));
+        let fresh = || Place::Fresh(Path::new("results").join(name));
+        let place = options.out.clone().map_or_else(fresh, Place::Named);
+        check_writable(&place)?;
+        let environment = Environment::read(&limits);
+        // The series itself, not its first run.
+        let folder = Folder::create(&place, &loaded.scenario, clock)?;
+        folder.json("environment.json", &environment)?;
+        Ok(Self {
+            options: options.clone(),
+            clock,
+            all: Measurements::new(plan.mould.kinds.len(), plan.brokers.len()),
+            plan,
+            folder,
+            environment,
+            start: None,
+            busy: 0,
+            offered: 0.0,
+            generator: Generator::default(),
+            embedded: std::collections::BTreeMap::new(),
+            limited: Vec::new(),
+            damage: Vec::new(),
+            slots: Vec::new(),
+            runs: 0,
+        })
+    }
+
+    /// Where the series is written.
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Whether the user wants it to end.
+    fn is_stopped(&self) -> bool {
+        self.options.stop.load(Ordering::Relaxed)
+    }
+
+    /// Leaves the broker alone, but before the first run.
+    fn rest(&self, length: Duration) {
+        let end = self.clock.now() + nanoseconds(length);
+        while self.runs > 0 && self.clock.now() < end && !self.is_stopped() {
+            thread::sleep(GLANCE.min(length));
+        }
+    }
+
+    /// Runs a scenario that is narrowed from that of the series, after a rest; `words` say what it is.
+    ///
+    /// # Errors
+    /// When it can't be run, or reaches no broker.
+    fn run(&mut self, loaded: &Loaded, words: &str, rest: Duration) -> Result<Trial> {
+        self.rest(rest);
+        if self.is_stopped() {
+            return Err(Error::interrupted("interrupted between two runs"));
+        }
+        self.runs += 1;
+        let label: String = words.chars().map(|c| if c == ' ' { '-' } else { c }).collect();
+        let out = self.path().join("runs").join(format!("{:03}-{label}", self.runs));
+        if self.options.progress != Mode::None {
+            anstream::eprintln!("run {}: {words}", self.runs);
+        }
+        let options = Options { out: Some(out), clock: Some(self.clock), ..self.options.clone() };
+        let trial = if is_series(&loaded.scenario) && !is_narrowed(&loaded.scenario) {
+            run(loaded, &options)?
+        } else {
+            Trial::run(loaded, &options)?
+        };
+        self.take(&trial, words)?;
+        Ok(trial)
+    }
+
+    /// Adds what a run has seen to what the series has.
+    fn take(&mut self, trial: &Trial, words: &str) -> Result<()> {
+        let start = *self.start.get_or_insert(trial.start);
+        let place = |own: &[String], label: &String| own.iter().position(|known| known == label);
+        let kinds: Vec<String> =
+            self.plan.mould.kinds.iter().map(|kind| kind.label.clone()).collect();
+        let brokers: Vec<String> =
+            self.plan.brokers.iter().map(|broker| broker.label.clone()).collect();
+        let unknown = || Error::not_measured("a run of the series has a label that the series has not: this is a bug of tokenstorm");
+        let of = |own: &[String], labels: &[String]| -> Result<Vec<usize>> {
+            labels.iter().map(|label| place(own, label).ok_or_else(unknown)).collect()
+        };
+        self.all.absorb(&trial.all, &of(&kinds, &trial.kinds)?, &of(&brokers, &trial.brokers)?);
+        let summary = &trial.summary;
+        let judged = summary.throughput.verdicts_per_s;
+        if judged > 0.0 {
+            self.busy += trial.busy;
+        }
+        self.offered += summary.throughput.offered_per_s.unwrap_or_default()
+            * (trial.busy as f64 / SECOND as f64);
+        self.slots.push(summary.throughput.per_100ms);
+        self.embedded.extend(summary.embedded.clone());
+        let (sum, own) = (&mut self.generator, &summary.generator);
+        sum.cpu_s += own.cpu_s;
+        sum.workers = own.workers;
+        sum.tokens_minted_per_s = own.tokens_minted_per_s;
+        sum.open_peak = sum.open_peak.max(own.open_peak);
+        sum.rss_peak_open_bytes = sum.rss_peak_open_bytes.max(own.rss_peak_open_bytes);
+        if sum.rss_start_bytes == 0 {
+            sum.rss_start_bytes = own.rss_start_bytes;
+        }
+        let reasons = summary.validity.reasons.iter().map(|reason| format!("{words}: {reason}"));
+        match summary.validity.verdict.as_str() {
+            "generator_limited" => self.limited.extend(reasons),
+            _ => self.damage.extend(reasons),
+        }
+        let offset = trial.start.saturating_sub(start) as f64 / SECOND as f64;
+        append(self.path(), &trial.folder, offset)
+    }
+
+    /// The summary so far.
+    fn summary(&self, partial: bool, interrupted: bool) -> Summary {
+        let (plan, all) = (&self.plan, &self.all);
+        let start = self.start.unwrap_or(self.clock.now());
+        let tallies = all.tallies();
+        let (_, verdicts) = tables::counts(&tallies, |_| true);
+        let judged = Summary::sum(&verdicts) - Summary::count(&verdicts, "not_judged");
+        let busy_s = self.busy as f64 / SECOND as f64;
+        let over = |sum: f64| if busy_s > 0.0 { sum / busy_s } else { 0.0 };
+        let least = |of: fn(&Per100Ms) -> u64| self.slots.iter().map(of).min().unwrap_or_default();
+        let most = |of: fn(&Per100Ms) -> u64| self.slots.iter().map(of).max().unwrap_or_default();
+        let attempts = all.attempts().max(1) as f64;
+        Frame {
+            plan,
+            all,
+            timeout: nanoseconds(plan.load().connect_timeout),
+            partial,
+            interrupted,
+            started_at: self.clock.rfc3339(start),
+            duration_s: (self.clock.now() - start) as f64 / SECOND as f64,
+            validity: self.validity(interrupted),
+            embedded: &self.embedded,
+            generator: Generator {
+                total_cpu_s: process_cpu() as f64 / 1e9,
+                cpu_us_per_attempt: self.generator.cpu_s * 1e6 / attempts,
+                ..self.generator.clone()
+            },
+            throughput: Throughput {
+                offered_per_s: (self.offered > 0.0).then(|| over(self.offered)),
+                verdicts_per_s: over(judged as f64),
+                per_100ms: Per100Ms {
+                    p1: least(|slots| slots.p1),
+                    p50: least(|slots| slots.p50),
+                    p99: most(|slots| slots.p99),
+                    max: most(|slots| slots.max),
+                },
+            },
+            oauth: None,
+            jwks: None,
+            monitor: None,
+        }
+        .summary()
+    }
+
+    fn validity(&self, interrupted: bool) -> Validity {
+        let verdict = match (interrupted, self.limited.is_empty(), self.damage.is_empty()) {
+            (true, ..) => "interrupted",
+            (false, false, _) => "generator_limited",
+            (false, true, false) => "degraded",
+            (false, true, true) => "valid",
+        };
+        let reasons = self.limited.iter().chain(&self.damage).cloned().collect();
+        Validity { verdict: verdict.into(), reasons }
+    }
+
+    /// Writes what is known so far.
+    fn write(&self, summary: &Summary) -> Result<()> {
+        self.folder.json("summary.json", summary)?;
+        self.folder.verdicts(&self.plan, &self.all)
+    }
+
+    /// Judges the thresholds of the scenario by a summary.
+    fn judge(&self, summary: &mut Summary) {
+        let (plan, timeout) = (&self.plan, nanoseconds(self.plan.load().connect_timeout));
+        summary.thresholds =
+            threshold::judge(&plan.thresholds, plan, &self.all, summary, timeout);
+    }
+
+    /// Writes the end of a series.
+    fn finish(self, mut summary: Summary) -> Result<Trial> {
+        self.judge(&mut summary);
+        let timeout = nanoseconds(self.plan.load().connect_timeout);
+        self.folder.latencies(&self.plan, &self.all, timeout)?;
+        self.folder.json("environment.json", &self.environment)?;
+        self.write(&summary)?;
+        let labels = |labels: Vec<&String>| labels.into_iter().cloned().collect();
+        Ok(Trial {
+            kinds: labels(self.plan.mould.kinds.iter().map(|kind| &kind.label).collect()),
+            brokers: labels(self.plan.brokers.iter().map(|broker| &broker.label).collect()),
+            folder: self.path().to_owned(),
+            summary,
+            all: self.all,
+            start: self.start.unwrap_or_default(),
+            busy: self.busy,
+            medians: Vec::new(),
+            lost: Vec::new(),
+        })
+    }
+}
+
+/// Whether what is left of a series is one run: that of its first arm or step.
+fn is_narrowed(scenario: &Scenario) -> bool {
+    let one_arm = scenario.control.as_ref().is_none_or(|control| control.arms.len() == 1);
+    let one_step = scenario.capacity.as_ref().is_none_or(|capacity| capacity.max_steps == 1);
+    scenario.sweep.is_none() && one_arm && one_step
+}
+
+/// The scenario with the kinds and brokers of all its runs, so that each has its label.
+fn with_all_labels(loaded: &Loaded) -> Loaded {
+    let mut whole = loaded.clone();
+    let scenario = &mut whole.scenario;
+    if let Some(control) = &scenario.control
+        && control.arms.contains(&Arm::Without)
+    {
+        let (token, name) = match control.without {
+            Without::Anonymous => ("no_credentials", "anonymous"),
+            Without::Password => ("not_a_jwt", "password"),
+        };
+        scenario.mix.push(Mix { share: 0.0, ..Mix::only(token, name) });
+        for target in &control.target {
+            if !scenario.target.brokers.contains(target) {
+                scenario.target.brokers.push(target.clone());
+            }
+        }
+    }
+    whole
+}
+
+/// A scenario that is narrowed further, as a command line would.
+fn narrowed(loaded: &Loaded, arguments: &[String], change: impl FnOnce(&mut Scenario)) -> Loaded {
+    let mut narrowed = loaded.clone();
+    change(&mut narrowed.scenario);
+    for argument in arguments {
+        narrowed.overrides.extend(["--set".to_owned(), argument.clone()]);
+    }
+    narrowed
+}
+
+/// Whether an error ends a series of runs: what the user wants or has got wrong does, what one run could not measure is
+/// told with it.
+fn is_final(error: &Error) -> bool {
+    matches!(error.exit(), Exit::Interrupted | Exit::Usage)
+}

@@ -1,0 +1,146 @@
+//! What verifying costs: the same load without tokens, with one token, and with a token for each, in turn.
+
+use std::collections::BTreeMap;
+
+use super::{Options, Series, Trial, capacity::number, is_final, narrowed};
+use crate::{
+    error::{Error, Result},
+    report,
+    results::{
+        Summary,
+        folder::replace_in,
+        monitor::Used,
+        series::{ArmStats, Control as Compared, ControlRun, Difference, Interval, write},
+        trend::median,
+    },
+    scenario::{Arm, Control, Loaded, Monitor},
+    token::mixed,
+};
+
+/// Parts the random numbers of this order from others.
+const ORDER_STREAM: u64 = 0x636f_6e74;
+
+/// Runs all arms in each round, in another order each time.
+pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
+    let settings = loaded.scenario.control.clone().ok_or_else(|| {
+        Error::usage("there is no `[control]` in the scenario")
+    })?;
+    let mut series = Series::open(loaded, options)?;
+    let mut runs: Vec<ControlRun> = Vec::new();
+    for round in 0..settings.repeat {
+        for arm in in_order(&settings, loaded.scenario.seed, round) {
+            let one = narrow(loaded, arm);
+            let words = format!("{} {}", arm.name(), round + 1);
+            match series.run(&one, &words, settings.rest) {
+                Ok(trial) => runs.push(row(round, arm, &trial)),
+                Err(error) if series.is_stopped() => drop(error),
+                Err(error) if is_final(&error) || runs.is_empty() => return Err(error),
+                Err(error) => {
+                    series.damage.push(format!("{words}: {}", error.to_string().trim()));
+                }
+            }
+            write(series.path(), "control.csv", &runs)?;
+            series.write(&summary(&series, &runs, true))?;
+            if series.is_stopped() {
+                return finish(series, &runs);
+            }
+        }
+    }
+    finish(series, &runs)
+}
+
+fn finish(series: Series, runs: &[ControlRun]) -> Result<Trial> {
+    let summary = summary(&series, runs, false);
+    let trial = series.finish(summary)?;
+    let page = report::html::render(&trial.folder, &trial.summary)?;
+    replace_in(&trial.folder, "report.html", page.as_bytes())?;
+    Ok(trial)
+}
+
+/// The arms in the order of a round, which follows from the seed.
+fn in_order(settings: &Control, seed: u64, round: u32) -> Vec<Arm> {
+    let mut arms = settings.arms.clone();
+    arms.sort_unstable();
+    arms.dedup();
+    arms.sort_by_key(|arm| mixed(seed ^ ORDER_STREAM, u64::from(round) << 8 | *arm as u64));
+    arms
+}
+
+fn narrow(loaded: &Loaded, arm: Arm) -> Loaded {
+    narrowed(loaded, &[format!("control.arms=[\"{}\"]", arm.name())], |scenario| {
+        if let Some(control) = &mut scenario.control {
+            control.arms = vec![arm];
+        }
+        // CPU is half of the answer.
+        scenario.monitor.get_or_insert_with(Monitor::default);
+    })
+}
+
+fn row(round: u32, arm: Arm, trial: &Trial) -> ControlRun {
+    let summary = &trial.summary;
+    let connack = summary.phases.get("connack");
+    let cpu = |of: fn(&Summary) -> Option<&Used>| of(summary).and_then(|used| used.cpu_us_per_verdict);
+    ControlRun {
+        round: round + 1,
+        arm: arm.name().into(),
+        attempts: summary.attempts,
+        verdicts_per_s: summary.throughput.verdicts_per_s,
+        connack_p50_us: connack.and_then(|stats| number(&stats.p50_us)),
+        connack_p99_us: connack.and_then(|stats| number(&stats.p99_us)),
+        broker_cpu_us_per_verdict: cpu(|summary| Some(&summary.monitor.as_ref()?.broker)),
+        harness_cpu_us_per_verdict: cpu(|summary| Some(&summary.monitor.as_ref()?.harness)),
+        validity: summary.validity.verdict.clone(),
+        run: trial.folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into()),
+    }
+}
+
+fn summary(series: &Series, runs: &[ControlRun], partial: bool) -> Summary {
+    let mut summary = series.summary(partial, series.is_stopped());
+    summary.control = Some(compared(runs));
+    summary
+}
+
+/// What the arms have cost, and by how much they differ within a round.
+fn compared(runs: &[ControlRun]) -> Compared {
+    let of = |arm: Arm| runs.iter().filter(move |run| run.arm == arm.name());
+    let all = [Arm::Without, Arm::Reused, Arm::Unique];
+    let mut arms = BTreeMap::new();
+    for arm in all.into_iter().filter(|arm| of(*arm).next().is_some()) {
+        let middle = |value: fn(&ControlRun) -> Option<f64>| {
+            let mut values: Vec<f64> = of(arm).filter_map(value).collect();
+            (!values.is_empty()).then(|| median(&mut values))
+        };
+        arms.insert(
+            arm.name().to_owned(),
+            ArmStats {
+                runs: of(arm).count(),
+                connack_p50_us: middle(|run| run.connack_p50_us),
+                connack_p99_us: middle(|run| run.connack_p99_us),
+                verdicts_per_s: middle(|run| Some(run.verdicts_per_s)).unwrap_or_default(),
+                broker_cpu_us_per_verdict: middle(|run| run.broker_cpu_us_per_verdict),
+                harness_cpu_us_per_verdict: middle(|run| run.harness_cpu_us_per_verdict),
+            },
+        );
+    }
+    let mut differences = BTreeMap::new();
+    for (more, less) in
+        [(Arm::Unique, Arm::Without), (Arm::Unique, Arm::Reused), (Arm::Reused, Arm::Without)]
+    {
+        let pairs = |value: fn(&ControlRun) -> Option<f64>| -> Vec<f64> {
+            let pair = |run: &ControlRun| {
+                let other = of(less).find(|other| other.round == run.round)?;
+                Some(value(run)? - value(other)?)
+            };
+            of(more).filter_map(pair).collect()
+        };
+        let difference = Difference {
+            connack_p50_us: Interval::of(&pairs(|run| run.connack_p50_us)),
+            broker_cpu_us_per_verdict: Interval::of(&pairs(|run| run.broker_cpu_us_per_verdict)),
+        };
+        if difference.connack_p50_us.is_some() || difference.broker_cpu_us_per_verdict.is_some() {
+            differences.insert(format!("{} - {}", more.name(), less.name()), difference);
+        }
+    }
+    let rounds = runs.iter().map(|run| run.round).max().unwrap_or_default() as usize;
+    Compared { rounds, arms, differences }
+}

@@ -1,0 +1,81 @@
+//! One run of a series.
+
+use std::path::PathBuf;
+
+use super::Options;
+use crate::{
+    engine::{self, progress::Screen},
+    error::Result,
+    host::Limits,
+    measure::Measurements,
+    plan::Plan,
+    report,
+    results::{Summary, folder::replace_in},
+    scenario::Loaded,
+};
+
+/// A run that is over, or a series within a series.
+#[derive(Debug)]
+pub struct Trial {
+    /// Its summary.
+    pub summary: Summary,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// All that was seen.
+    pub(super) all: Measurements,
+    /// Labels of its kinds of token, in the order of its measurements.
+    pub(super) kinds: Vec<String>,
+    /// Labels of its brokers.
+    pub(super) brokers: Vec<String>,
+    /// When it started to storm, by the clock of the series.
+    pub(super) start: u64,
+    /// Nanoseconds in which it gave verdicts.
+    pub(super) busy: u64,
+    /// Medians of `response` of its seconds, in nanoseconds.
+    pub(super) medians: Vec<Option<u64>>,
+    /// Embedded brokers that ended by themselves.
+    pub(super) lost: Vec<String>,
+}
+
+impl Trial {
+    /// Plans and runs a scenario that is narrowed to one run.
+    ///
+    /// # Errors
+    /// As [`engine::run`].
+    pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Self> {
+        let plan = Plan::new(loaded, &Limits::read())?;
+        let labels = |labels: Vec<&String>| -> Vec<String> { labels.into_iter().cloned().collect() };
+        let kinds = labels(plan.mould.kinds.iter().map(|kind| &kind.label).collect());
+        let brokers = labels(plan.brokers.iter().map(|broker| &broker.label).collect());
+        let attempts = plan.attempts;
+        let finished = engine::run(
+            plan,
+            engine::Options {
+                out: options.out.clone(),
+                screen: Screen::new(options.progress, attempts),
+                stop: options.stop.clone(),
+                canary: None,
+                clock: options.clock,
+            },
+        )?;
+        let page = report::html::render(&finished.folder, &finished.summary)?;
+        replace_in(&finished.folder, "report.html", page.as_bytes())?;
+        let all = finished.all;
+        let span = match (all.first_start, all.last_answer) {
+            _ if finished.busy > 0 => finished.busy,
+            (Some(first), Some(last)) => last.saturating_sub(first),
+            _ => 0,
+        };
+        Ok(Self {
+            summary: finished.summary,
+            folder: finished.folder,
+            all,
+            kinds,
+            brokers,
+            start: finished.start,
+            busy: span,
+            medians: finished.medians,
+            lost: finished.lost,
+        })
+    }
+}
