@@ -65,6 +65,8 @@ pub enum Command {
     Broker(Broker),
     /// The built-in authorization server on its own: discovery, key set, tokens, introspection and revocation
     Issuer(Issuer),
+    /// Compare what this harness measures with a responder whose delays are known
+    Calibrate(Calibrate),
     /// Render a run folder again
     Report {
         /// The run folder
@@ -135,12 +137,59 @@ pub struct Output {
 pub struct Run {
     /// Scenario file
     pub scenario: PathBuf,
+    /// Calibrate the harness on this host first, and put the result into environment.json
+    #[arg(long)]
+    pub calibrate: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub change: Change,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub output: Output,
+}
+
+/// `tokenstorm calibrate`.
+#[derive(Args, Debug)]
+pub struct Calibrate {
+    /// Arrivals a second
+    #[arg(long, value_name = "RATE", default_value_t = 2000.0, value_parser = rate)]
+    pub rate: f64,
+    /// The result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Only answer, at this address, until interrupted; then print what was answered as JSON
+    #[arg(long, value_name = "ADDRESS", help_heading = "Responder")]
+    pub serve: Option<SocketAddr>,
+    /// From the arrival of CONNECT to its CONNACK
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "20ms",
+        requires = "serve",
+        help_heading = "Responder"
+    )]
+    pub delay: humantime::Duration,
+    /// Share of the CONNECTs that are answered later
+    #[arg(long, value_name = "SHARE", requires = "serve", value_parser = share, help_heading = "Responder")]
+    pub slow_share: Option<f64>,
+    /// How much later
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "200ms",
+        requires = "serve",
+        help_heading = "Responder"
+    )]
+    pub slow_delay: humantime::Duration,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
+    pub output: Output,
+}
+
+/// A share, as a fraction of 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "must be 0 to 1".into())
 }
 
 /// `tokenstorm matrix`.

@@ -1,6 +1,7 @@
 //! One function a subcommand. Data goes to stdout, all else to stderr.
 
 mod broker;
+mod calibrate;
 mod doctor;
 mod issuer;
 mod matrix;
@@ -22,10 +23,13 @@ use crate::{
     host::Limits,
     plan::Plan,
     report,
-    results::{Summary, folder::replace_in, summary::Counts},
+    results::{Summary, calibration::Calibration, folder::replace_in, summary::Counts},
     scenario::{self, Loaded, Scenario},
     series,
 };
+
+/// Arrivals a second of a calibration before a run.
+const CALIBRATION_RATE: f64 = 2000.0;
 
 /// Does what the command line says.
 ///
@@ -44,6 +48,7 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Token(cli::Token::Defects { json }) => token::defects(json),
         Command::Broker(arguments) => broker::broker(&arguments),
         Command::Issuer(arguments) => issuer::issuer(&arguments),
+        Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Report { run, format } => say(&report::render(&run, format)?),
         Command::Schema => schema(),
         Command::Completions { shell } => {
@@ -56,8 +61,9 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
 
 fn run(arguments: &cli::Run) -> Result<Exit> {
     let loaded = scenario::load(&arguments.scenario, &arguments.change.overrides())?;
+    let calibration = calibration(&loaded, arguments)?;
     if series::is_series(&loaded.scenario) {
-        return run_series(&loaded, arguments);
+        return run_series(&loaded, arguments, calibration);
     }
     let plan = Plan::new(&loaded, &Limits::read())?;
     for warning in &plan.warnings {
@@ -70,6 +76,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         stop: stop_flag()?,
         canary: None,
         clock: None,
+        calibration,
     };
     let finished = engine::run(plan, options)?;
     let page = report::html::render(&finished.folder, &finished.summary)?;
@@ -84,7 +91,28 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
     Ok(exit)
 }
 
-fn run_series(loaded: &Loaded, arguments: &cli::Run) -> Result<Exit> {
+/// Calibrates before the run, where that is asked for.
+fn calibration(loaded: &Loaded, arguments: &cli::Run) -> Result<Option<Calibration>> {
+    if !arguments.calibrate {
+        return Ok(None);
+    }
+    // A scenario that is wrong is said before half a minute has passed.
+    Plan::new(loaded, &Limits::read())?;
+    let output = cli::Output { out: None, progress: arguments.output.progress };
+    let calibration = calibrate::measure(CALIBRATION_RATE, &output)?;
+    if !calibration.passed {
+        anstream::eprintln!(
+            "warning: the harness is not calibrated on this host: see `calibration` in environment.json"
+        );
+    }
+    Ok(Some(calibration))
+}
+
+fn run_series(
+    loaded: &Loaded,
+    arguments: &cli::Run,
+    calibration: Option<Calibration>,
+) -> Result<Exit> {
     let plan = Plan::new(loaded, &Limits::read())?;
     for warning in &plan.warnings {
         anstream::eprintln!("warning: {warning}");
@@ -94,6 +122,7 @@ fn run_series(loaded: &Loaded, arguments: &cli::Run) -> Result<Exit> {
         progress: arguments.output.progress,
         stop: stop_flag()?,
         clock: None,
+        calibration,
     };
     let finished = series::run(loaded, &options)?;
     say(&report::terminal::render(&finished.summary, &finished.folder.display().to_string()))?;
@@ -124,6 +153,17 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
 
 /// The exit code of a run: 130, then 1 for a false accept, then 3, 1, 0.
 fn exit_of(summary: &Summary, is_strict: bool) -> Exit {
+    let exit = exit_of_run(summary, is_strict);
+    let capacity = summary.capacity.as_ref().filter(|_| exit == Exit::Fine);
+    match capacity {
+        // It ended with what is known, which is no answer.
+        Some(capacity) if capacity.ended.is_some() => Exit::NotMeasured,
+        Some(capacity) if capacity.per_s.is_none() => Exit::Failed,
+        _ => exit,
+    }
+}
+
+fn exit_of_run(summary: &Summary, is_strict: bool) -> Exit {
     let is_limited = summary.validity.verdict == "generator_limited";
     let has_failed = summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
     exit_after(&summary.verdicts, summary.interrupted, is_limited && is_strict, has_failed)

@@ -44,7 +44,10 @@ use crate::{
     measure::Measurements,
     oauth::Fetcher,
     plan::{Model, Plan, fetching::Fetching},
-    results::{Environment, Place, Summary, folder::check_writable, summary::Yardstick},
+    results::{
+        Environment, Place, Summary, calibration::Calibration, folder::check_writable,
+        summary::Yardstick,
+    },
     supply::{Supply, estimate::Estimate, signal::Signal, yardstick::Measured},
 };
 
@@ -80,6 +83,8 @@ pub struct Options {
     pub canary: Option<Canary>,
     /// The clock of a series that this run is a part of; `None` for one of its own.
     pub clock: Option<Clock>,
+    /// What a calibration on this host came to, just before.
+    pub calibration: Option<Calibration>,
 }
 
 /// A run that has ended.
@@ -114,7 +119,8 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     let fresh = || Place::Fresh(Path::new("results").join(name));
     let place = options.out.clone().map_or_else(fresh, Place::Named);
     check_writable(&place)?;
-    let environment = Environment::read(&limits);
+    let mut environment = Environment::read(&limits);
+    environment.calibration = options.calibration.take();
     let issuer = Issuer::of(&plan, clock)?.map(Arc::new);
     let mut happenings = Happenings::new(&plan.issuance.timeline, clock.now());
     if let Some(issuer) = &issuer {
@@ -173,6 +179,7 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     }
     if let Some(settings) = &plan.scenario.monitor {
         let monitor = Monitor::start(settings, targets.processes(), clock, start)?;
+        storm.gate.is_watched(monitor.asker());
         collector.monitor = Some(monitor);
     }
     let (threads, lines) = spawn(&storm, &signals, outlets)?;

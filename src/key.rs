@@ -385,7 +385,10 @@ pub fn jwt_algorithm(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
 ///
 /// # Errors
 /// When it is none for the algorithm.
-pub fn decoding(key: &VerifyingKey, algorithm: Algorithm) -> jsonwebtoken::errors::Result<DecodingKey> {
+pub fn decoding(
+    key: &VerifyingKey,
+    algorithm: Algorithm,
+) -> jsonwebtoken::errors::Result<DecodingKey> {
     match key {
         VerifyingKey::Secret(secret) => Ok(DecodingKey::from_secret(secret)),
         VerifyingKey::PublicPem(pem) => match algorithm {

@@ -10,6 +10,7 @@
 
 pub mod attempt;
 pub mod broker;
+pub mod calibrate;
 pub mod canary;
 pub mod cli;
 pub mod client;

@@ -41,8 +41,8 @@ use crate::{
     oracle::{Expected, Oracle},
     policy::{self, Policy},
     scenario::{
-        Algorithm, Arrivals, Jwks, Load, Loaded, OnAnonymous, Protocol, Scenario, Stage,
-        TokenIn, ValidityRule,
+        Algorithm, Arrivals, Jwks, Load, Loaded, OnAnonymous, Protocol, Scenario, Stage, TokenIn,
+        ValidityRule,
     },
     tls::Tls,
     token::{Kind, Minter, fraction, mint::Mould, template::Names},
@@ -270,14 +270,17 @@ impl Plan {
         };
         let is_good = |kind: &Kind| kind.defect.name == "fresh" && kind.key.is_some();
         let Some(kind) = self.mould.kinds.iter().position(is_good) else {
-            return Err(Error::usage("`token.bytes` is given, but the mix has no `fresh` tokens that the run signs")
-                .hint("add them to the mix, or leave `token.bytes` out"));
+            return Err(Error::usage(
+                "`token.bytes` is given, but the mix has no `fresh` tokens that the run signs",
+            )
+            .hint("add them to the mix, or leave `token.bytes` out"));
         };
         let mut token = Vec::new();
         Minter::new(&self.mould)?.mint(kind, self.attempts - 1, 0, &mut token)?;
         // What is in base64 takes four bytes for three; `,"pad":""` are nine.
         let room = wanted.checked_sub(token.len()).map(|more| more * 3 / 4);
-        let Some(pad) = room.and_then(|room| room.checked_sub(9)).filter(|_| wanted <= 65_535) else {
+        let Some(pad) = room.and_then(|room| room.checked_sub(9)).filter(|_| wanted <= 65_535)
+        else {
             return Err(Error::usage(format!(
                 "`token.bytes` is {wanted}, but must be {} to 65535: without padding, tokens have {}",
                 token.len() + 12,

@@ -1,11 +1,13 @@
 //! Renders a run folder again: pure functions from what was written to text.
 
+pub mod calibration;
 mod charts;
 mod fetches;
 pub mod html;
 pub mod junit;
 mod keys;
 pub mod matrix;
+mod series;
 pub mod style;
 pub mod terminal;
 

@@ -1,6 +1,7 @@
 //! The run folder: what is written of a run, and how it is read again.
 
 pub mod authority;
+pub mod calibration;
 pub mod edges;
 pub mod environment;
 pub mod fetches;

@@ -27,6 +27,7 @@ use crate::{
     plan::Plan,
     results::{
         Environment, Folder, Place, Summary,
+        calibration::Calibration,
         folder::check_writable,
         series::append,
         summary::{Generator, Per100Ms, Throughput, Validity},
@@ -52,6 +53,8 @@ pub struct Options {
     pub stop: Arc<AtomicBool>,
     /// The clock of a series that this one is a part of.
     pub clock: Option<Clock>,
+    /// What a calibration on this host came to, just before.
+    pub calibration: Option<Calibration>,
 }
 
 /// Whether a scenario is many runs.
@@ -64,15 +67,26 @@ pub fn is_series(scenario: &Scenario) -> bool {
 /// # Errors
 /// When its scenario is wrong, no run of it could measure anything, or its results can't be written.
 pub fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
-    let scenario = &loaded.scenario;
-    if scenario.sweep.is_some() {
+    if loaded.scenario.sweep.is_some() {
         sweep::run(loaded, options)
-    } else if scenario.control.is_some() {
-        control::run(loaded, options)
     } else {
-        capacity::run(loaded, options)
+        run_within(loaded, options)
     }
 }
+
+/// Runs one combination of a sweep, or a scenario without one: another series, or a single run.
+fn run_within(loaded: &Loaded, options: &Options) -> Result<Trial> {
+    if loaded.scenario.control.is_some() {
+        control::run(loaded, options)
+    } else if loaded.scenario.capacity.is_some() {
+        capacity::run(loaded, options)
+    } else {
+        Trial::run(loaded, options)
+    }
+}
+
+/// How a run of a series is run: as a run, or as a series within it.
+type How = fn(&Loaded, &Options) -> Result<Trial>;
 
 /// What a series has come to, run after run.
 struct Series {
@@ -108,7 +122,8 @@ impl Series {
         let fresh = || Place::Fresh(Path::new("results").join(name));
         let place = options.out.clone().map_or_else(fresh, Place::Named);
         check_writable(&place)?;
-        let environment = Environment::read(&limits);
+        let mut environment = Environment::read(&limits);
+        environment.calibration.clone_from(&options.calibration);
         // The series itself, not its first run.
         let folder = Folder::create(&place, &loaded.scenario, clock)?;
         folder.json("environment.json", &environment)?;
@@ -153,7 +168,7 @@ impl Series {
     ///
     /// # Errors
     /// When it can't be run, or reaches no broker.
-    fn run(&mut self, loaded: &Loaded, words: &str, rest: Duration) -> Result<Trial> {
+    fn run(&mut self, how: How, loaded: &Loaded, words: &str, rest: Duration) -> Result<Trial> {
         self.rest(rest);
         if self.is_stopped() {
             return Err(Error::interrupted("interrupted between two runs"));
@@ -164,12 +179,13 @@ impl Series {
         if self.options.progress != Mode::None {
             anstream::eprintln!("run {}: {words}", self.runs);
         }
-        let options = Options { out: Some(out), clock: Some(self.clock), ..self.options.clone() };
-        let trial = if is_series(&loaded.scenario) && !is_narrowed(&loaded.scenario) {
-            run(loaded, &options)?
-        } else {
-            Trial::run(loaded, &options)?
+        let options = Options {
+            out: Some(out),
+            clock: Some(self.clock),
+            calibration: None,
+            ..self.options.clone()
         };
+        let trial = how(loaded, &options)?;
         self.take(&trial, words)?;
         Ok(trial)
     }
@@ -182,7 +198,11 @@ impl Series {
             self.plan.mould.kinds.iter().map(|kind| kind.label.clone()).collect();
         let brokers: Vec<String> =
             self.plan.brokers.iter().map(|broker| broker.label.clone()).collect();
-        let unknown = || Error::not_measured("a run of the series has a label that the series has not: this is a bug of tokenstorm");
+        let unknown = || {
+            Error::not_measured(
+                "a run of the series has a label that the series has not: this is a bug of tokenstorm",
+            )
+        };
         let of = |own: &[String], labels: &[String]| -> Result<Vec<usize>> {
             labels.iter().map(|label| place(own, label).ok_or_else(unknown)).collect()
         };
@@ -278,8 +298,7 @@ impl Series {
     /// Judges the thresholds of the scenario by a summary.
     fn judge(&self, summary: &mut Summary) {
         let (plan, timeout) = (&self.plan, nanoseconds(self.plan.load().connect_timeout));
-        summary.thresholds =
-            threshold::judge(&plan.thresholds, plan, &self.all, summary, timeout);
+        summary.thresholds = threshold::judge(&plan.thresholds, plan, &self.all, summary, timeout);
     }
 
     /// Writes the end of a series.
@@ -302,13 +321,6 @@ impl Series {
             lost: Vec::new(),
         })
     }
-}
-
-/// Whether what is left of a series is one run: that of its first arm or step.
-fn is_narrowed(scenario: &Scenario) -> bool {
-    let one_arm = scenario.control.as_ref().is_none_or(|control| control.arms.len() == 1);
-    let one_step = scenario.capacity.as_ref().is_none_or(|capacity| capacity.max_steps == 1);
-    scenario.sweep.is_none() && one_arm && one_step
 }
 
 /// The scenario with the kinds and brokers of all its runs, so that each has its label.

@@ -9,13 +9,36 @@ use std::{
 /// The modules of `src/`, in the order in which data passes through them.
 const FLOW: [&str; 30] = [
     // Ground: used by all, uses none above it.
-    "clock", "error", "host", // What is asked, and what the broker promises.
-    "scenario", "policy", // With which keys and tokens.
-    "key", "tls", "web", "oracle", "broker", "token", // What will be done.
-    "plan", "canary", "issuer", "supply", // What clients do, and what that is worth.
-    "attempt", "verdict", "client", "doctor", // What was seen, written and read again.
-    "measure", "oauth", "results", "report", // What drives it all.
-    "engine", "series", "calibrate", "cli", "commands", "lib", "main",
+    "clock",
+    "error",
+    "host", // What is asked, and what the broker promises.
+    "scenario",
+    "policy", // With which keys and tokens.
+    "key",
+    "tls",
+    "web",
+    "oracle",
+    "broker",
+    "token", // What will be done.
+    "plan",
+    "canary",
+    "issuer",
+    "supply", // What clients do, and what that is worth.
+    "attempt",
+    "verdict",
+    "client",
+    "doctor", // What was seen, written and read again.
+    "measure",
+    "oauth",
+    "results",
+    "report", // What drives it all.
+    "engine",
+    "series",
+    "calibrate",
+    "cli",
+    "commands",
+    "lib",
+    "main",
 ];
 
 #[test]

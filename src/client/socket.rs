@@ -174,8 +174,8 @@ pub fn send_some(socket: BorrowedFd<'_>, bytes: &[u8]) -> Sent {
 /// Asks the kernel to say when segments of this socket arrive, in software (`SO_TIMESTAMPING`,
 /// `Documentation/networking/timestamping.rst` of Linux).
 pub fn ask_for_stamps(socket: &OwnedFd) -> bool {
-    let wanted =
-        TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
+    let wanted = TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE
+        | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
     setsockopt(socket, nix::sys::socket::sockopt::Timestamping, &wanted).is_ok()
 }
 

@@ -51,6 +51,7 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         stop: Arc::clone(&stop),
         canary: Some(canary),
         clock: None,
+        calibration: None,
     };
     let finished = engine::run(plan, options)?;
     let matrix = Matrix::read(&finished.folder)?;

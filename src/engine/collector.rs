@@ -14,8 +14,8 @@ use crossbeam_channel::{Receiver, Select, Sender};
 
 use self::validity::Watch;
 use super::{
-    Finished, Options, events::Events, monitor::Monitor, progress::Snapshot, storm::Storm, target::Targets,
-    worker::Report,
+    Finished, Options, events::Events, monitor::Monitor, progress::Snapshot, storm::Storm,
+    target::Targets, worker::Report,
 };
 use crate::{
     attempt::{Outcome, Phase, advice},
@@ -187,6 +187,7 @@ impl Collector {
         options.screen.done();
         self.ended = self.storm.clock.now();
         self.warn(options);
+        self.storm.gate.is_watched(None);
         if let Some(monitor) = &mut self.monitor {
             monitor.look();
             monitor.stop();
@@ -470,9 +471,10 @@ impl Collector {
             monitor: self.monitored(),
         };
         let mut summary = frame.summary();
-        summary.yardstick = self.yardstick.as_ref().map(|yardstick| {
-            yardstick.against(summary.throughput.verdicts_per_s)
-        });
+        summary.yardstick = self
+            .yardstick
+            .as_ref()
+            .map(|yardstick| yardstick.against(summary.throughput.verdicts_per_s));
         summary.thresholds = threshold::judge(&plan.thresholds, plan, all, &summary, timeout);
         summary
     }

@@ -2,14 +2,16 @@
 //! and none is opened before the wave before is over.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
+    mpsc::Sender,
 };
 
 use crate::{clock::Clock, supply::signal::Signal};
 
-/// From the last connection that stands to the release: the time that the workers take to hear of it.
-const LEAD: u64 = 2_000_000;
+/// From the last connection that stands to the release: the time that the workers take to hear of it, and that the
+/// monitor takes to read.
+const LEAD: u64 = 5_000_000;
 
 /// The gate. Counts only grow: wave `k` is due when all workers have come `k + 1` times.
 #[derive(Debug, Default)]
@@ -26,6 +28,10 @@ pub(super) struct Gate {
     busy: AtomicU64,
     /// Connections that did not stand when their wave was released.
     late: AtomicU64,
+    /// Releases and last answers of waves that are over.
+    stretches: Mutex<Vec<(u64, u64)>>,
+    /// Asks the monitor to read, before a release and after the last answer.
+    monitor: Mutex<Option<Sender<()>>>,
 }
 
 impl Gate {
@@ -37,6 +43,7 @@ impl Gate {
     /// A worker's share of wave `number` stands.
     pub(super) fn stands(&self, number: u64, clock: Clock) {
         if self.stood.fetch_add(1, Ordering::AcqRel) + 1 == (number + 1) * self.workers {
+            self.look();
             self.release_at.store(clock.now() + LEAD, Ordering::Release);
             self.released.store(number + 1, Ordering::Release);
             self.ring();
@@ -58,6 +65,12 @@ impl Gate {
         let (from, to) = (&self.release_at, &self.last_answer);
         let span = to.load(Ordering::Acquire).saturating_sub(from.load(Ordering::Acquire));
         self.busy.fetch_add(span, Ordering::AcqRel);
+        let release = from.load(Ordering::Acquire);
+        self.stretches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((release, release + span));
+        self.look();
         self.open.store(number + 1, Ordering::Release);
         self.ring();
         true
@@ -90,6 +103,23 @@ impl Gate {
     /// Connections that did not stand when their wave was released.
     pub(super) fn late(&self) -> u64 {
         self.late.load(Ordering::Relaxed)
+    }
+
+    /// Releases and last answers of the waves that are over.
+    pub(super) fn stretches(&self) -> Vec<(u64, u64)> {
+        self.stretches.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets the monitor read at the ends of waves.
+    pub(super) fn is_watched(&self, ask: Option<Sender<()>>) {
+        *self.monitor.lock().unwrap_or_else(PoisonError::into_inner) = ask;
+    }
+
+    fn look(&self) {
+        if let Some(ask) = &*self.monitor.lock().unwrap_or_else(PoisonError::into_inner) {
+            // It has ended where the run is over.
+            let _ = ask.send(());
+        }
     }
 
     fn ring(&self) {

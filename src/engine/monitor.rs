@@ -85,6 +85,11 @@ impl Monitor {
         }
     }
 
+    /// What asks for a reading; the monitor reads as long as there is one of these.
+    pub(super) fn asker(&self) -> Option<Sender<()>> {
+        self.ask.clone()
+    }
+
     /// What was read since this was last asked.
     pub(super) fn take(&self) -> Vec<Reading> {
         mem::take(&mut *self.shared.readings.lock().unwrap_or_else(PoisonError::into_inner))
@@ -104,13 +109,7 @@ impl Monitor {
     }
 }
 
-fn watch(
-    sources: &mut Sources,
-    shared: &Shared,
-    clock: Clock,
-    storm: u64,
-    asked: &Receiver<()>,
-) {
+fn watch(sources: &mut Sources, shared: &Shared, clock: Clock, storm: u64, asked: &Receiver<()>) {
     // What drives clients comes first.
     let _ = rustix::process::setpriority_process(None, 5);
     let mut second = 1;

@@ -105,9 +105,7 @@ impl Pace {
     pub(super) fn is_done(&self) -> bool {
         match self {
             Self::Open { next, .. } => next.is_none(),
-            Self::Closed { left, until, free } => {
-                *left == 0 || until.is_some() && free.is_empty()
-            }
+            Self::Closed { left, until, free } => *left == 0 || until.is_some() && free.is_empty(),
             Self::Waves { over } => *over,
         }
     }

@@ -123,7 +123,8 @@ impl Budget {
             }
             Model::Preconnect(waves) => {
                 // All that a wave lets in may hold until the last has come.
-                let held_by = |share: f64| if load.hold().is_zero() { 0.0 } else { attempts as f64 * share };
+                let held_by =
+                    |share: f64| if load.hold().is_zero() { 0.0 } else { attempts as f64 * share };
                 let sockets = |holding: f64| (holding as u64 + waves.size).min(attempts);
                 (sockets(held_by(held)), sockets(held_by(1.0)), u64::from(waves.opening))
             }

@@ -7,7 +7,7 @@ use super::kinds::{Context, check_allowed};
 use crate::{
     error::{Error, Result},
     policy::Policy,
-    scenario::{Arrivals, Mix, Protocol, Scenario, ReceiveTime, Stage, TokenSource},
+    scenario::{Arrivals, Mix, Protocol, ReceiveTime, Scenario, Stage, TokenSource},
     token::{
         Kind, Must, Recipe,
         catalogue::{all, defect, matching},

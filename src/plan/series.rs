@@ -12,11 +12,7 @@ use crate::{
         Arm, Capacity, Control, Key, LoadMode, Mix, OnAnonymous, Protocol, Scenario, Stage, Sweep,
         TokenSource, Without,
     },
-    token::{
-        Kind, Must,
-        catalogue::defect,
-        recipe::Form,
-    },
+    token::{Kind, Must, catalogue::defect, recipe::Form},
 };
 
 /// The name of a key that a sweep makes, and its `kid`.
@@ -57,7 +53,9 @@ fn check_sweep(sweep: &Sweep) -> Result<()> {
             .hint("name values, such as `algorithm = [\"HS256\", \"RS256\"]` or `bad_share = [0, 50, 100]`"));
     }
     if let Some(share) = sweep.bad_share.iter().find(|share| !(0.0..=100.0).contains(*share)) {
-        return Err(Error::usage(format!("`bad_share` holds {share}, but is a percentage: 0 to 100")));
+        return Err(Error::usage(format!(
+            "`bad_share` holds {share}, but is a percentage: 0 to 100"
+        )));
     }
     if let Some(version) = sweep.protocol.iter().find(|version| !matches!(version, 4 | 5)) {
         return Err(Error::usage(format!(
@@ -65,7 +63,9 @@ fn check_sweep(sweep: &Sweep) -> Result<()> {
         )));
     }
     if let Some(bits) = sweep.rsa_bits.iter().find(|bits| !matches!(bits, 2048 | 3072 | 4096)) {
-        return Err(Error::usage(format!("`rsa_bits` holds {bits}, but must be 2048, 3072 or 4096")));
+        return Err(Error::usage(format!(
+            "`rsa_bits` holds {bits}, but must be 2048, 3072 or 4096"
+        )));
     }
     check_repeat(sweep.repeat, 1)
 }
@@ -101,7 +101,9 @@ fn narrow(scenario: &mut Scenario, sweep: &Sweep) -> Result<()> {
                 return Err(Error::usage(format!(
                     "`algorithm` holds {algorithm}, but none of `[keys]` has it"
                 ))
-                .hint(format!("add a key that the broker knows, with `algorithm = \"{algorithm}\"`")));
+                .hint(format!(
+                    "add a key that the broker knows, with `algorithm = \"{algorithm}\"`"
+                )));
             }
         };
         let used = |key: &String| {
@@ -120,7 +122,8 @@ fn narrow(scenario: &mut Scenario, sweep: &Sweep) -> Result<()> {
         scenario.target.protocol = if *version == 4 { Protocol::V4 } else { Protocol::V5 };
     }
     if let Some(share) = sweep.bad_share.first() {
-        let (bad, good): (Vec<_>, Vec<_>) = scenario.mix.iter_mut().partition(|entry| is_bad(entry));
+        let (bad, good): (Vec<_>, Vec<_>) =
+            scenario.mix.iter_mut().partition(|entry| is_bad(entry));
         rescale(bad, *share, "has to be refused")?;
         rescale(good, 100.0 - share, "is good")?;
     }
@@ -149,8 +152,10 @@ fn size(scenario: &mut Scenario, bits: u16) -> Result<()> {
         return Ok(());
     }
     if !key.generate {
-        return Err(Error::usage(format!("`rsa_bits` is given, but key `{name}` is not made for the run"))
-            .hint("write `generate = true` for it, or leave `rsa_bits` out"));
+        return Err(Error::usage(format!(
+            "`rsa_bits` is given, but key `{name}` is not made for the run"
+        ))
+        .hint("write `generate = true` for it, or leave `rsa_bits` out"));
     }
     key.bits = Some(bits);
     Ok(())
@@ -165,8 +170,10 @@ fn is_bad(entry: &Mix) -> bool {
 fn rescale(entries: Vec<&mut Mix>, percent: f64, what: &str) -> Result<()> {
     let sum: f64 = entries.iter().map(|entry| entry.share).sum();
     if sum <= 0.0 && percent > 0.0 {
-        return Err(Error::usage(format!("`bad_share` leaves {percent} % to tokens of which none {what}"))
-            .hint("add such a token to the mix, such as `fresh` or `expired`"));
+        return Err(Error::usage(format!(
+            "`bad_share` leaves {percent} % to tokens of which none {what}"
+        ))
+        .hint("add such a token to the mix, such as `fresh` or `expired`"));
     }
     for entry in entries {
         entry.share = if percent > 0.0 { entry.share / sum * percent } else { 0.0 };
@@ -175,12 +182,15 @@ fn rescale(entries: Vec<&mut Mix>, percent: f64, what: &str) -> Result<()> {
 }
 
 fn check_control(control: &Control, scenario: &Scenario) -> Result<()> {
-    check_repeat(control.repeat, 2).map_err(|error| {
-        error.hint("an interval needs more than one difference")
-    })?;
+    check_repeat(control.repeat, 2)
+        .map_err(|error| error.hint("an interval needs more than one difference"))?;
     if control.arms.is_empty() {
         return Err(Error::usage("`arms` is empty")
             .hint("write `arms = [\"without\", \"reused\", \"unique\"]`"));
+    }
+    if scenario.capacity.is_some() {
+        return Err(Error::usage("the scenario has a `[capacity]` too, and both ask for the load")
+            .hint("leave one out: each has its own question"));
     }
     let kinds = scenario.mix.iter().filter(|entry| entry.share > 0.0).count();
     if kinds != 1 {
@@ -196,8 +206,10 @@ fn check_control(control: &Control, scenario: &Scenario) -> Result<()> {
                 .hint("write `target = [\"mqtt://127.0.0.1:1884\"]`, or `without = \"anonymous\"`"));
         }
         if control.username.is_none() || control.password_env.is_none() {
-            return Err(Error::usage("`without` is `password`, but `username` or `password_env` is missing")
-                .hint("write `username = \"bench\"` and `password_env = \"BENCH_PASSWORD\"`"));
+            return Err(Error::usage(
+                "`without` is `password`, but `username` or `password_env` is missing",
+            )
+            .hint("write `username = \"bench\"` and `password_env = \"BENCH_PASSWORD\"`"));
         }
     }
     Ok(())
@@ -274,7 +286,10 @@ fn check_capacity(capacity: &Capacity, scenario: &Scenario) -> Result<()> {
         )));
     }
     if !(1..=20).contains(&capacity.confirm) {
-        return Err(Error::usage(format!("`confirm` is {}, but must be 1 to 20", capacity.confirm)));
+        return Err(Error::usage(format!(
+            "`confirm` is {}, but must be 1 to 20",
+            capacity.confirm
+        )));
     }
     if !(1..=1000).contains(&capacity.max_steps) {
         return Err(Error::usage(format!(

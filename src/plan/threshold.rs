@@ -333,7 +333,13 @@ mod tests {
     use super::*;
 
     fn parse(metric: &str, condition: &str) -> Result<Threshold> {
-        Threshold::parse("thresholds", metric, condition, &["fresh", "expired"], &["mqtt://127.0.0.1:1883"])
+        Threshold::parse(
+            "thresholds",
+            metric,
+            condition,
+            &["fresh", "expired"],
+            &["mqtt://127.0.0.1:1883"],
+        )
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A run as one page: the summary, charts over its seconds, and what happened when. Nothing outside it is needed.
 
+mod series;
+
 use std::{collections::BTreeMap, fs, path::Path};
 
 use maud::{DOCTYPE, PreEscaped, html};
@@ -42,6 +44,13 @@ struct KeySecond {
 }
 
 #[derive(Deserialize)]
+struct Reading {
+    second: f64,
+    side: String,
+    rss_bytes: Option<f64>,
+}
+
+#[derive(Deserialize)]
 struct Event {
     second: f64,
     #[serde(rename = "event")]
@@ -65,12 +74,15 @@ pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
     let seconds: Vec<Second> = rows(folder, "timeline.csv")?;
     let events: Vec<Event> = rows(folder, "events.csv")?;
     let marks = marks(&events);
-    let charts = [
+    let mut charts = series::charts(folder, summary)?;
+    charts.extend([
         ("Attempts a second", draw("a second", &attempts(&seconds), &marks)?),
         ("Time to the verdict", draw("ms", &latencies(&seconds), &marks)?),
         ("Tokens by the key that signed them", draw("a second", &keys(folder)?, &marks)?),
         ("Requests to the issuer", draw("a second", &visits(folder)?, &marks)?),
-    ];
+        ("Memory of both sides", draw("MiB", &memory(folder)?, &marks)?),
+    ]);
+    let table = series::table(summary);
     let said = terminal::render(summary, &folder.display().to_string());
     let said = anstream::adapter::strip_str(&said).to_string();
     let page = html! {
@@ -88,6 +100,15 @@ pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
                     @if let Some(svg) = chart {
                         h2 { (title) }
                         (PreEscaped(svg))
+                    }
+                }
+                @if let Some((head, rows)) = &table {
+                    h2 { "The runs of the sweep" }
+                    table {
+                        tr { @for name in head { th { (name) } } }
+                        @for row in rows {
+                            tr { @for cell in row { td { (cell) } } }
+                        }
                     }
                 }
                 @if !events.is_empty() {
@@ -180,6 +201,16 @@ fn latencies(seconds: &[Second]) -> Vec<Line> {
         of("connack p50", |second| &second.connack_p50_us),
         of("connack p99", |second| &second.connack_p99_us),
     ])
+}
+
+/// Resident memory of both sides, where it was read.
+fn memory(folder: &Path) -> Result<Vec<Line>> {
+    let readings: Vec<Reading> = rows(folder, "monitor.csv")?;
+    let of = |side: &str| -> Vec<(f64, f64)> {
+        let own = readings.iter().filter(|reading| reading.side == side);
+        own.filter_map(|it| Some((it.second, it.rss_bytes? / 1_048_576.0))).collect()
+    };
+    Ok(lines(vec![("broker", of("broker")), ("harness", of("harness"))]))
 }
 
 /// Tokens of each key, accepted and refused, of all brokers.

@@ -8,7 +8,7 @@ use std::{
 use owo_colors::OwoColorize;
 
 use super::style::{count, number, percentile, table, time};
-use super::{fetches, keys};
+use super::{fetches, keys, series};
 use crate::attempt::advice;
 use crate::plan::threshold::TIMES;
 use crate::results::{
@@ -147,9 +147,11 @@ fn latencies(out: &mut String, summary: &Summary) -> std::fmt::Result {
             }
         }
     }
-    for (name, label) in
-        [("connect", "connect (service time)"), ("response", "response (from schedule)")]
-    {
+    for (name, label) in [
+        ("connect", "connect (service time)"),
+        ("response", "response (from schedule)"),
+        ("receive_delay", "receive_delay (ours)"),
+    ] {
         if let Some(stats) = summary.phases.get(name) {
             rows.push(row(label.to_owned(), stats));
         }
@@ -161,7 +163,13 @@ fn latencies(out: &mut String, summary: &Summary) -> std::fmt::Result {
 fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
     let throughput = &summary.throughput;
     let offered = throughput.offered_per_s.map_or_else(
-        || "closed model: responses are not free of coordinated omission".to_owned(),
+        || {
+            match summary.model.as_str() {
+                "preconnect" => "while waves were released, all at once",
+                _ => "closed model: responses are not free of coordinated omission",
+            }
+            .to_owned()
+        },
         |offered| format!("offered {}/s", number(offered)),
     );
     let per = &throughput.per_100ms;
@@ -225,6 +233,7 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
     if let Some(jwks) = &summary.jwks {
         keys::write(out, jwks)?;
     }
+    series::write(out, summary)?;
     let sessions = &summary.sessions;
     if sessions.held > 0 {
         let codes = by_code(&sessions.dropped_by_code, summary.protocol == 5);

@@ -29,6 +29,9 @@ pub struct Environment {
     pub syn_retransmits: Option<u64>,
     /// Least share of the host's CPU that was idle in any 5 s of the storm, as a fraction of 1.
     pub host_idle_least: Option<f64>,
+    /// What a calibration just before the run came to, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<super::calibration::Calibration>,
 }
 
 /// Who writes the results.
@@ -60,6 +63,7 @@ impl Environment {
             listen_overflows: None,
             syn_retransmits: None,
             host_idle_least: None,
+            calibration: None,
         }
     }
 

@@ -8,8 +8,7 @@ use super::{folder::unwritable, trend::Trend};
 use crate::{clock::SECOND, error::Result};
 
 /// Columns of `monitor.csv` before those of named metrics.
-pub const COLUMNS: [&str; 6] =
-    ["second", "side", "cpu_s", "rss_bytes", "descriptors", "threads"];
+pub const COLUMNS: [&str; 6] = ["second", "side", "cpu_s", "rss_bytes", "descriptors", "threads"];
 /// Seconds from which on a drift is told.
 const LEAST_SECONDS: usize = 60;
 /// Connections from which on memory a connection is told: of fewer it drowns in that of everything else.
@@ -102,12 +101,10 @@ pub struct Used {
 }
 
 /// What is told of a run beside its readings.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Span {
-    /// When the first attempt started.
-    pub first_start: u64,
-    /// When the last answer came.
-    pub last_answer: u64,
+    /// From the first start to the last answer; of waves, from each release to its last answer.
+    pub stretches: Vec<(u64, u64)>,
     /// Tokens that were let in.
     pub accepted: u64,
     /// Tokens that were refused.
@@ -118,7 +115,7 @@ pub struct Span {
 
 impl Used {
     /// What a side used, by its readings in the order in which they were taken.
-    pub fn of(watched: Vec<String>, readings: &[&Reading], span: Span) -> Self {
+    pub fn of(watched: Vec<String>, readings: &[&Reading], span: &Span) -> Self {
         let cpu_s = cpu_within(readings, span);
         let per = |count: u64| {
             cpu_s.filter(|_| count > 0).map(|cpu_s| (cpu_s * 1e8 / count as f64).round() / 100.0)
@@ -159,13 +156,17 @@ impl Used {
     }
 }
 
-/// CPU time between the last reading before the first start and the first one after the last answer.
-fn cpu_within(readings: &[&Reading], span: Span) -> Option<f64> {
-    let before = readings.iter().rev().find(|reading| reading.at <= span.first_start);
-    let after = readings.iter().find(|reading| reading.at >= span.last_answer);
-    let before = before.or(readings.first())?.usage.cpu_s?;
-    let after = after.or(readings.last())?.usage.cpu_s?;
-    (after >= before).then_some(after - before)
+/// CPU time between the last reading before each stretch and the first one after it.
+fn cpu_within(readings: &[&Reading], span: &Span) -> Option<f64> {
+    let mut sum = 0.0;
+    for (from, to) in &span.stretches {
+        let before = readings.iter().rev().find(|reading| reading.at <= *from);
+        let after = readings.iter().find(|reading| reading.at >= *to);
+        let before = before.or(readings.first())?.usage.cpu_s?;
+        let after = after.or(readings.last())?.usage.cpu_s?;
+        sum += after - before;
+    }
+    (sum >= 0.0 && !span.stretches.is_empty()).then_some(sum)
 }
 
 /// What values a second gain an hour, and whether that is more than chance; nothing of less than a minute.
@@ -239,11 +240,7 @@ mod tests {
     use super::*;
 
     fn reading(second: Option<u64>, at: u64, cpu_s: f64, rss_bytes: u64) -> Reading {
-        let usage = Usage {
-            cpu_s: Some(cpu_s),
-            rss_bytes: Some(rss_bytes),
-            ..Usage::default()
-        };
+        let usage = Usage { cpu_s: Some(cpu_s), rss_bytes: Some(rss_bytes), ..Usage::default() };
         Reading { at, second, side: Side::Broker, usage }
     }
 
@@ -257,27 +254,25 @@ mod tests {
             reading(Some(3), 3090, 17.0, 1_000_000),
         ];
         let readings: Vec<&Reading> = readings.iter().collect();
-        let span = Span {
-            first_start: 100,
-            last_answer: 2400,
-            accepted: 600,
-            refused: 400,
-            peak: (1000, 1),
-        };
-        let used = Used::of(Vec::new(), &readings, span);
+        let span =
+            Span { stretches: vec![(100, 2400)], accepted: 600, refused: 400, peak: (1000, 1) };
+        let used = Used::of(Vec::new(), &readings, &span);
         assert!((used.cpu_s.unwrap() - 1.0).abs() < 1e-9, "{used:?}");
         assert!((used.cpu_us_per_verdict.unwrap() - 1000.0).abs() < 1e-9, "{used:?}");
         assert_eq!((used.cpu_us_per_accept, used.cpu_us_per_refusal), (None, None), "mixed");
         assert!((used.bytes_per_connection.unwrap() - 2000.0).abs() < 1e-9, "{used:?}");
         let all_refused = Span { accepted: 0, refused: 1000, ..span };
-        assert!(Used::of(Vec::new(), &readings, all_refused).cpu_us_per_refusal.is_some());
+        assert!(Used::of(Vec::new(), &readings, &all_refused).cpu_us_per_refusal.is_some());
     }
 
     #[test]
     fn what_grows_every_second_drifts_and_what_only_trembles_does_not() {
         let growing: Vec<f64> = (0..200).map(|at| 1e6 + f64::from(at) * 100.0).collect();
         let (per_hour, drifts) = drift(&growing);
-        assert!((per_hour.unwrap() - 360_000.0).abs() < 1.0 && drifts == Some(true), "{per_hour:?}");
+        assert!(
+            (per_hour.unwrap() - 360_000.0).abs() < 1.0 && drifts == Some(true),
+            "{per_hour:?}"
+        );
         let trembling: Vec<f64> = (0..200).map(|at| 1e6 + f64::from(at * 7919 % 13)).collect();
         assert_eq!(drift(&trembling).1, Some(false));
         assert_eq!(drift(&growing[..59]), (None, None), "too short to tell");

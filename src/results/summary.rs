@@ -146,7 +146,10 @@ impl Yardstick {
         // Times add up, rates do not.
         let time: f64 = measured.values().map(|(per_s, share)| share / per_s).sum();
         (time > 0.0).then(|| Self {
-            per_s: measured.iter().map(|(name, (per_s, _))| (name.clone(), per_s.round())).collect(),
+            per_s: measured
+                .iter()
+                .map(|(name, (per_s, _))| (name.clone(), per_s.round()))
+                .collect(),
             mixed_per_s: (shares / time).round(),
             broker_share: None,
         })

@@ -199,8 +199,8 @@ mod tests {
                 broker: 0,
                 minted_for: 0,
                 scheduled: started,
- opened: started,
- read: None,
+                opened: started,
+                read: None,
                 started,
                 steps: Steps {
                     tcp: Step::At(started),
@@ -221,7 +221,8 @@ mod tests {
     fn verdicts_a_second_run_from_the_first_start_to_the_last_connack_overload_included() {
         let plan = plan("stages = [{ rate = 10, for = \"10s\" }]");
         let good = (100, 400, 0x87, Verdict::Correct);
-        let one = throughput(&plan, &measured(&[good, (300, 600, 0x87, Verdict::Correct)]), STORM, 0);
+        let one =
+            throughput(&plan, &measured(&[good, (300, 600, 0x87, Verdict::Correct)]), STORM, 0);
         assert!((one.verdicts_per_s - 2.0 / 0.5).abs() < 1e-9, "{one:?}");
         let overload = (300, 2100, 0x97, Verdict::NotJudged);
         let two = throughput(&plan, &measured(&[good, overload]), STORM, 0);
@@ -254,7 +255,8 @@ mod tests {
         assert_eq!((per.p1, per.max), (0, 0), "the slot of both is not over: {per:?}");
         let overload = (900, 1100, 0x97, Verdict::NotJudged);
         let busy = [0, 100, 200].map(|start| (start, start + 50, 0x87, Verdict::Correct));
-        let per = throughput(&plan, &measured(&[&busy[..], &[overload]].concat()), STORM, 0).per_100ms;
+        let per =
+            throughput(&plan, &measured(&[&busy[..], &[overload]].concat()), STORM, 0).per_100ms;
         assert_eq!((per.p50, per.max), (0, 1), "a second of overload has no verdicts: {per:?}");
         let none = throughput(&plan, &measured(&[]), STORM, 0);
         assert_eq!((none.per_100ms.max, none.offered_per_s), (0, None));

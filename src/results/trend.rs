@@ -76,8 +76,7 @@ pub fn mean_interval(values: &[f64]) -> Option<(f64, f64, f64)> {
     }
     let count = n as f64;
     let mean = values.iter().sum::<f64>() / count;
-    let variance =
-        values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
     let quantile = StudentsT::new(0.0, 1.0, count - 1.0).ok()?.inverse_cdf(0.975);
     let half = quantile * (variance / count).sqrt();
     Some((mean, mean - half, mean + half))
@@ -91,7 +90,8 @@ mod tests {
     fn a_rise_is_told_from_noise_and_has_its_slope() {
         let noise = [5.0, 3.0, 8.0, 1.0, 7.0, 2.0, 9.0, 4.0, 6.0, 5.5];
         assert!(!Trend::of(&noise).unwrap().is_clear());
-        let rising: Vec<f64> = noise.iter().zip(0..).map(|(value, at)| value / 10.0 + f64::from(at)).collect();
+        let rising: Vec<f64> =
+            noise.iter().zip(0..).map(|(value, at)| value / 10.0 + f64::from(at)).collect();
         let trend = Trend::of(&rising).unwrap();
         assert!(trend.is_clear() && (trend.slope - 1.0).abs() < 0.1, "{trend:?}");
         assert!(!Trend::of(&[7.0; 20]).unwrap().is_clear(), "nothing moves");

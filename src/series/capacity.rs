@@ -37,9 +37,11 @@ const RETREATS: usize = 4;
 
 /// Searches.
 pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
-    let settings = loaded.scenario.capacity.clone().ok_or_else(|| {
-        Error::usage("there is no `[capacity]` in the scenario")
-    })?;
+    let settings = loaded
+        .scenario
+        .capacity
+        .clone()
+        .ok_or_else(|| Error::usage("there is no `[capacity]` in the scenario"))?;
     let series = Series::open(loaded, options)?;
     let mut search = Search {
         loaded,
@@ -136,7 +138,10 @@ impl Search<'_> {
             }
         }
         self.passed.clear();
-        self.ended = Some(format!("no rate held {} times in a row, {RETREATS} rates were tried: the broker or this host is not the same from run to run", self.settings.confirm));
+        self.ended = Some(format!(
+            "no rate held {} times in a row, {RETREATS} rates were tried: the broker or this host is not the same from run to run",
+            self.settings.confirm
+        ));
         Ok(())
     }
 
@@ -169,8 +174,8 @@ impl Search<'_> {
 
     fn fails(&mut self, rate: f64) -> Verdict {
         let last = self.steps.last();
-        let (limited, why) =
-            last.map_or((false, String::new()), |step| (step.limited_by_generator, step.why.clone()));
+        let (limited, why) = last
+            .map_or((false, String::new()), |step| (step.limited_by_generator, step.why.clone()));
         if self.failed.as_ref().is_none_or(|(failed, ..)| rate <= *failed) {
             self.failed = Some((rate, limited, why));
         }
@@ -181,18 +186,17 @@ impl Search<'_> {
         let arguments = [
             format!("capacity.start={rate}"),
             format!("capacity.hold={}", humantime::format_duration(hold)),
-            "capacity.max_steps=1".to_owned(),
         ];
         let one = narrowed(self.loaded, &arguments, |scenario| {
             if let Some(capacity) = &mut scenario.capacity {
-                (capacity.start, capacity.hold, capacity.max_steps) = (rate, hold, 1);
+                (capacity.start, capacity.hold) = (rate, hold);
                 capacity.most = capacity.most.max(rate);
             }
         });
         let words = format!("{purpose} {rate:.0} a second");
         let label = format!("{purpose} {rate:.0}");
         let plan = Plan::new(&one, &Limits::read())?;
-        let trial = match self.series.run(&one, &label, self.settings.rest) {
+        let trial = match self.series.run(Trial::run, &one, &label, self.settings.rest) {
             Ok(trial) => trial,
             Err(error) if is_final(&error) && !self.series.is_stopped() => return Err(error),
             Err(error) => {
@@ -230,7 +234,8 @@ impl Search<'_> {
         let mut why = Vec::new();
         for judged in threshold::judge(&plan.slo, plan, all, summary, timeout) {
             if judged.passed != Some(true) {
-                let observed = judged.observed.map_or("nothing measured".into(), |it| it.to_string());
+                let observed =
+                    judged.observed.map_or("nothing measured".into(), |it| it.to_string());
                 why.push(format!("{} {} ({observed})", judged.metric, judged.condition));
             }
         }
@@ -262,7 +267,10 @@ impl Search<'_> {
             measured_s: hold.as_secs_f64(),
             limited_by_generator: is_limited,
             why: why.join("; "),
-            run: trial.folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into()),
+            run: trial
+                .folder
+                .file_name()
+                .map_or_else(String::new, |name| name.to_string_lossy().into()),
         };
         (self.outcome(trial, &step, holds && is_sustained && !is_limited), step)
     }
@@ -301,14 +309,12 @@ impl Search<'_> {
         let is_ours = self.failed.as_ref().is_none_or(|(_, limited, _)| *limited);
         let mut reasons = Vec::new();
         match &self.failed {
-            Some((rate, true, why)) => reasons.push(format!(
-                "at {rate:.0} a second the generator was the limit: {why}"
-            )),
+            Some((rate, true, why)) => {
+                reasons.push(format!("at {rate:.0} a second the generator was the limit: {why}"))
+            }
             Some((rate, false, why)) => reasons.push(format!("at {rate:.0} a second: {why}")),
-            None if is_done => reasons.push(format!(
-                "all held up to `capacity.most`, {} a second",
-                self.settings.most
-            )),
+            None if is_done => reasons
+                .push(format!("all held up to `capacity.most`, {} a second", self.settings.most)),
             None => {}
         }
         if self.passed.is_empty() && self.failed.is_some() && self.ended.is_none() {
@@ -317,7 +323,8 @@ impl Search<'_> {
                 self.settings.start
             ));
         }
-        let shared = |reason: &&String| reason.contains("this host, which tokenstorm and the broker share");
+        let shared =
+            |reason: &&String| reason.contains("this host, which tokenstorm and the broker share");
         if let Some(last) = &self.last {
             reasons.extend(last.validity.reasons.iter().filter(shared).cloned());
         }
@@ -339,7 +346,12 @@ impl Search<'_> {
         if !summary.interrupted {
             // Overload is what a search looks for: only the rate that is given must be free of it.
             summary.validity.verdict =
-                if found.per_s.is_some() && found.limited_by == "generator" { "generator_limited" } else { "valid" }.into();
+                if found.per_s.is_some() && found.limited_by == "generator" {
+                    "generator_limited"
+                } else {
+                    "valid"
+                }
+                .into();
             summary.validity.reasons.clear();
             if summary.validity.verdict == "generator_limited" {
                 summary.validity.reasons.clone_from(&found.reasons);

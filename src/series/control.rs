@@ -22,16 +22,18 @@ const ORDER_STREAM: u64 = 0x636f_6e74;
 
 /// Runs all arms in each round, in another order each time.
 pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
-    let settings = loaded.scenario.control.clone().ok_or_else(|| {
-        Error::usage("there is no `[control]` in the scenario")
-    })?;
+    let settings = loaded
+        .scenario
+        .control
+        .clone()
+        .ok_or_else(|| Error::usage("there is no `[control]` in the scenario"))?;
     let mut series = Series::open(loaded, options)?;
     let mut runs: Vec<ControlRun> = Vec::new();
     for round in 0..settings.repeat {
         for arm in in_order(&settings, loaded.scenario.seed, round) {
             let one = narrow(loaded, arm);
             let words = format!("{} {}", arm.name(), round + 1);
-            match series.run(&one, &words, settings.rest) {
+            match series.run(Trial::run, &one, &words, settings.rest) {
                 Ok(trial) => runs.push(row(round, arm, &trial)),
                 Err(error) if series.is_stopped() => drop(error),
                 Err(error) if is_final(&error) || runs.is_empty() => return Err(error),
@@ -79,7 +81,8 @@ fn narrow(loaded: &Loaded, arm: Arm) -> Loaded {
 fn row(round: u32, arm: Arm, trial: &Trial) -> ControlRun {
     let summary = &trial.summary;
     let connack = summary.phases.get("connack");
-    let cpu = |of: fn(&Summary) -> Option<&Used>| of(summary).and_then(|used| used.cpu_us_per_verdict);
+    let cpu =
+        |of: fn(&Summary) -> Option<&Used>| of(summary).and_then(|used| used.cpu_us_per_verdict);
     ControlRun {
         round: round + 1,
         arm: arm.name().into(),
@@ -90,7 +93,10 @@ fn row(round: u32, arm: Arm, trial: &Trial) -> ControlRun {
         broker_cpu_us_per_verdict: cpu(|summary| Some(&summary.monitor.as_ref()?.broker)),
         harness_cpu_us_per_verdict: cpu(|summary| Some(&summary.monitor.as_ref()?.harness)),
         validity: summary.validity.verdict.clone(),
-        run: trial.folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into()),
+        run: trial
+            .folder
+            .file_name()
+            .map_or_else(String::new, |name| name.to_string_lossy().into()),
     }
 }
 

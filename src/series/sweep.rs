@@ -1,6 +1,6 @@
 //! The same scenario at all combinations of some values, in an order that the seed shuffles.
 
-use super::{Options, Series, Trial, is_final, narrowed};
+use super::{Options, Series, Trial, is_final, narrowed, run_within};
 use crate::{
     attempt::Phase,
     clock::nanoseconds,
@@ -16,7 +16,7 @@ use crate::{
         summary::percentile,
     },
     scenario::{Algorithm, Loaded, Sweep},
-    token::{Must, mixed},
+    token::mixed,
 };
 
 /// Parts the random numbers of this order from others.
@@ -24,9 +24,11 @@ const ORDER_STREAM: u64 = 0x7377_6565;
 
 /// Runs all combinations, each as often as the scenario says; a repeat of all comes before the next repeat of any.
 pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
-    let settings = loaded.scenario.sweep.clone().ok_or_else(|| {
-        Error::usage("there is no `[sweep]` in the scenario")
-    })?;
+    let settings = loaded
+        .scenario
+        .sweep
+        .clone()
+        .ok_or_else(|| Error::usage("there is no `[sweep]` in the scenario"))?;
     let points = points(&settings, loaded);
     // Told now, and not after an hour.
     for point in &points {
@@ -43,7 +45,7 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
             };
             let one = point.narrow(loaded);
             let plan = Plan::new(&one, &Limits::read())?;
-            match series.run(&one, &words, settings.rest) {
+            match series.run(run_within, &one, &words, settings.rest) {
                 Ok(trial) => rows.push(point.row(rows.len() + 1, repeat + 1, &plan, &trial)),
                 Err(error) if series.is_stopped() => drop(error),
                 Err(error) if is_final(&error) => return Err(error),
@@ -75,7 +77,9 @@ fn finish(series: Series, rows: &[SweepRun]) -> Result<Trial> {
 fn summary(series: &Series, rows: &[SweepRun], partial: bool) -> Summary {
     let mut summary = series.summary(partial, series.is_stopped());
     let mut rows = rows.to_vec();
-    rows.sort_by(|one, other| key(one).partial_cmp(&key(other)).unwrap_or(std::cmp::Ordering::Equal));
+    rows.sort_by(|one, other| {
+        key(one).partial_cmp(&key(other)).unwrap_or(std::cmp::Ordering::Equal)
+    });
     summary.sweep = rows;
     summary
 }
@@ -172,7 +176,7 @@ impl Point {
             (!latency.is_empty()).then(|| percentile(latency, percent, timeout))
         };
         let whole = all.latency(Phase::Connack, None, None, None);
-        let is_good = |kind: &usize| plan.mould.kinds[*kind].must == Must::AcceptInTime;
+        let is_good = |kind: &usize| plan.mould.kinds[*kind].defect.group.is_none();
         let good: Vec<usize> = (0..plan.mould.kinds.len()).filter(is_good).collect();
         let good = all.latency_of(Phase::Connack, &good);
         let key = plan.signing_key().map(|key| &plan.mould.keys[key]);

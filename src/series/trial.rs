@@ -44,7 +44,8 @@ impl Trial {
     /// As [`engine::run`].
     pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Self> {
         let plan = Plan::new(loaded, &Limits::read())?;
-        let labels = |labels: Vec<&String>| -> Vec<String> { labels.into_iter().cloned().collect() };
+        let labels =
+            |labels: Vec<&String>| -> Vec<String> { labels.into_iter().cloned().collect() };
         let kinds = labels(plan.mould.kinds.iter().map(|kind| &kind.label).collect());
         let brokers = labels(plan.brokers.iter().map(|broker| &broker.label).collect());
         let attempts = plan.attempts;
@@ -56,6 +57,7 @@ impl Trial {
                 stop: options.stop.clone(),
                 canary: None,
                 clock: options.clock,
+                calibration: None,
             },
         )?;
         let page = report::html::render(&finished.folder, &finished.summary)?;

@@ -43,15 +43,17 @@ impl Collector {
             tallies.iter().filter(|(tally, _)| wanted(tally.outcome)).map(|(_, count)| count).sum()
         };
         let span = Span {
-            first_start: self.all.first_start.unwrap_or_default(),
-            last_answer: self.all.last_answer.unwrap_or_default(),
+            stretches: match self.storm.gate.stretches() {
+                waves if !waves.is_empty() => waves,
+                _ => self.all.first_start.zip(self.all.last_answer).into_iter().collect(),
+            },
             accepted: count(|outcome| outcome == Outcome::Accepted),
             refused: count(|outcome| matches!(outcome, Outcome::Refused(_))),
             peak: (self.generator.open_peak, self.peak_second),
         };
         let of = |side: Side, watched: Vec<String>| {
             let own: Vec<&Reading> = self.readings.iter().filter(|it| it.side == side).collect();
-            Used::of(watched, &own, span)
+            Used::of(watched, &own, &span)
         };
         let medians: Vec<f64> =
             self.medians.iter().filter_map(|(_, connack)| Some((*connack)? as f64 / 1e3)).collect();

@@ -88,7 +88,8 @@ fn find(name: &str) -> Vec<i32> {
     let Ok(all) = process::all_processes() else { return Vec::new() };
     let is_it = |process: &Process| {
         let of_kernel = process.stat().is_ok_and(|stat| {
-            stat.comm == name || name.len() > 15 && stat.comm == name[..name.floor_char_boundary(15)]
+            stat.comm == name
+                || name.len() > 15 && stat.comm == name[..name.floor_char_boundary(15)]
         });
         of_kernel
             || process.exe().is_ok_and(|program| {

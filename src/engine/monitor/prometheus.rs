@@ -39,7 +39,10 @@ impl Endpoint {
     /// What it tells now.
     pub(super) fn read(&mut self, warnings: &mut Vec<String>) -> Usage {
         let samples = self.samples().unwrap_or_else(|why| {
-            warnings.push(format!("`{}` tells no metrics ({why}): what they would say is left empty in monitor.csv", self.shown()));
+            warnings.push(format!(
+                "`{}` tells no metrics ({why}): what they would say is left empty in monitor.csv",
+                self.shown()
+            ));
             Vec::new()
         });
         let base = |column: &str, usual: &[&str]| match self.metrics.get(column) {
@@ -47,8 +50,15 @@ impl Endpoint {
             None => usual.iter().find_map(|metric| find(&samples, metric)),
         };
         let whole = |value: Option<f64>| value.filter(|value| *value >= 0.0).map(|v| v as u64);
-        for metric in self.metrics.values().filter(|metric| !samples.is_empty() && find(&samples, metric).is_none()) {
-            warnings.push(format!("`{}` has no metric `{metric}`: its column in monitor.csv is left empty", self.shown()));
+        for metric in self
+            .metrics
+            .values()
+            .filter(|metric| !samples.is_empty() && find(&samples, metric).is_none())
+        {
+            warnings.push(format!(
+                "`{}` has no metric `{metric}`: its column in monitor.csv is left empty",
+                self.shown()
+            ));
         }
         Usage {
             cpu_s: base("cpu_s", &CPU),
@@ -67,8 +77,7 @@ impl Endpoint {
     fn samples(&self) -> Result<Vec<Sample>, String> {
         let (runtime, http) = self.http.as_ref().ok_or("no HTTP client")?;
         let text = runtime.block_on(async {
-            let answer =
-                http.get(&self.url).send().await.map_err(|error| web::why(&error))?;
+            let answer = http.get(&self.url).send().await.map_err(|error| web::why(&error))?;
             if !answer.status().is_success() {
                 return Err(format!("HTTP {}", answer.status().as_u16()));
             }

@@ -91,11 +91,13 @@ impl Worker {
                 };
                 match answer {
                     Connack::Complete { code: 0, keep_alive, length } => {
-                        connection.arrived = arrival(self.storm.clock, connection.sent_at, stamp, now);
+                        connection.arrived =
+                            arrival(self.storm.clock, connection.sent_at, stamp, now);
                         self.accept(place, (keep_alive, length), count, now);
                     }
                     Connack::Complete { code, .. } => {
-                        connection.arrived = arrival(self.storm.clock, connection.sent_at, stamp, now);
+                        connection.arrived =
+                            arrival(self.storm.clock, connection.sent_at, stamp, now);
                         self.conclude(place, Outcome::Refused(code), now);
                     }
                     Connack::Wrong(what) => self.conclude(place, Outcome::ProtocolError(what), now),

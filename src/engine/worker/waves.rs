@@ -159,9 +159,8 @@ impl Worker {
 
     /// Looks whether all stand that will.
     fn judge_opening(&mut self, wave: &mut Wave) {
-        let is_late = wave
-            .first_stood
-            .is_some_and(|stood| self.storm.clock.now() >= stood + wave.patience());
+        let is_late =
+            wave.first_stood.is_some_and(|stood| self.storm.clock.now() >= stood + wave.patience());
         if wave.left == 0 && wave.opening == 0 || is_late {
             // Those that do not stand go on without a stop.
             self.storm.gate.missed(wave.left + u64::from(wave.opening));

@@ -1,0 +1,68 @@
+//! What a person reads of a calibration.
+
+use std::fmt::Write;
+
+use owo_colors::OwoColorize;
+
+use super::style::{number, table, time};
+use crate::results::calibration::Calibration;
+
+/// Renders a calibration.
+pub fn render(calibration: &Calibration) -> String {
+    let mut text = String::new();
+    // Writing to a `String` can't fail.
+    let _ = write_all(&mut text, calibration);
+    text
+}
+
+fn write_all(out: &mut String, calibration: &Calibration) -> std::fmt::Result {
+    writeln!(
+        out,
+        "connack against the responder's own log, {} arrivals a second\n",
+        number(calibration.rate_per_s)
+    )?;
+    let rows: Vec<Vec<String>> = calibration
+        .rows
+        .iter()
+        .map(|row| {
+            vec![
+                row.pattern.clone(),
+                format!("p{}", row.percentile),
+                time(row.responder_us),
+                time(row.measured_us),
+                format!("{:+.1} us", row.off_us),
+                format!("{:.1} us", row.allowed_us),
+                if row.within { "yes" } else { "NO" }.into(),
+            ]
+        })
+        .collect();
+    let head = ["delays", "percentile", "responder", "measured", "off", "allowed", "within"];
+    writeln!(out, "{}", table(&head, &rows))?;
+    let stall = &calibration.stall;
+    writeln!(
+        out,
+        "a stall of {} in the open model: response p90 {} (theory {}), p99 {} (theory {}): {}",
+        time(stall.length_us),
+        time(stall.response_p90_us),
+        time(stall.theory_p90_us),
+        time(stall.response_p99_us),
+        time(stall.theory_p99_us),
+        if stall.shows { "it shows" } else { "it does NOT show as it has to" }
+    )?;
+    writeln!(
+        out,
+        "the same stall in a closed loop, in service time alone: p99 {}: {}",
+        time(stall.closed_service_p99_us),
+        if stall.is_hidden_when_closed {
+            "it vanishes, which is why `response` counts"
+        } else {
+            "it does NOT vanish, so that this run says nothing of `response`"
+        }
+    )?;
+    let word = if calibration.passed {
+        "calibrated".green().bold().to_string()
+    } else {
+        "NOT calibrated".red().bold().to_string()
+    };
+    writeln!(out, "\n{word}")
+}

@@ -1,0 +1,220 @@
+//! What a person reads of the verifier: what a search found, what verifying costs, what a sweep shows, who used what.
+
+use std::fmt::Write;
+
+use super::style::{count, number, percentile, table, time};
+use crate::results::{
+    Percentile, Summary,
+    monitor::{Monitored, Used},
+    series::{Capacity, Control, Interval, SweepRun},
+    summary::Yardstick,
+};
+
+const MIB: f64 = 1_048_576.0;
+
+/// Writes what the summary has of it.
+pub(super) fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
+    if let Some(capacity) = &summary.capacity {
+        of_capacity(out, capacity)?;
+    }
+    if let Some(control) = &summary.control {
+        of_control(out, control)?;
+    }
+    if !summary.sweep.is_empty() {
+        of_sweep(out, &summary.sweep)?;
+    }
+    if let Some(monitor) = &summary.monitor {
+        of_monitor(out, monitor)?;
+    }
+    if let Some(yardstick) = &summary.yardstick {
+        of_yardstick(out, yardstick)?;
+    }
+    Ok(())
+}
+
+/// The answer of a search in one sentence.
+pub(super) fn sentence(capacity: &Capacity) -> String {
+    let range = |low: Option<f64>, high: Option<f64>| match (low, high) {
+        (Some(low), Some(high)) => format!(", between {} and {}", number(low), number(high)),
+        _ => String::new(),
+    };
+    match (capacity.per_s, capacity.limited_by.as_str()) {
+        (Some(per_s), "broker") => format!(
+            "{} verdicts/s{}; the broker was the limit",
+            number(per_s),
+            range(capacity.low_per_s, capacity.high_per_s)
+        ),
+        (Some(per_s), _) => {
+            let why = if capacity.reasons.iter().any(|reason| reason.starts_with("all held up to"))
+            {
+                "no higher rate was to be tried"
+            } else {
+                "the generator was the limit"
+            };
+            format!("at least {} verdicts/s ({why})", number(per_s))
+        }
+        (None, _) => "not found".to_owned(),
+    }
+}
+
+fn of_capacity(out: &mut String, capacity: &Capacity) -> std::fmt::Result {
+    writeln!(
+        out,
+        "capacity    {}; {} steps, confirmed {} times",
+        sentence(capacity),
+        capacity.steps,
+        capacity.confirmed
+    )?;
+    if let Some(ended) = &capacity.ended {
+        writeln!(out, "            the search ended before it was done: {ended}")?;
+    }
+    for reason in &capacity.reasons {
+        writeln!(out, "            {reason}")?;
+    }
+    Ok(())
+}
+
+fn of_control(out: &mut String, control: &Control) -> std::fmt::Result {
+    let optional =
+        |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |us| format!("{us:.1}"));
+    let rows: Vec<Vec<String>> = control
+        .arms
+        .iter()
+        .map(|(arm, stats)| {
+            vec![
+                arm.clone(),
+                stats.runs.to_string(),
+                stats.connack_p50_us.map_or_else(|| "-".into(), time),
+                stats.connack_p99_us.map_or_else(|| "-".into(), time),
+                optional(stats.broker_cpu_us_per_verdict),
+                optional(stats.harness_cpu_us_per_verdict),
+            ]
+        })
+        .collect();
+    let head = ["tokens", "runs", "connack p50", "connack p99", "broker us CPU", "harness us CPU"];
+    writeln!(out, "{}", table(&head, &rows))?;
+    for (index, (names, difference)) in control.differences.iter().enumerate() {
+        let label = if index == 0 { "cost" } else { "" };
+        let parts = [
+            ("connack p50", difference.connack_p50_us),
+            ("CPU of the broker", difference.broker_cpu_us_per_verdict),
+        ];
+        let parts: Vec<String> = parts
+            .into_iter()
+            .filter_map(|(what, interval)| Some(format!("{what} {}", within(interval?))))
+            .collect();
+        writeln!(out, "{label:<12}{names}: {}", parts.join("; "))?;
+    }
+    Ok(())
+}
+
+/// A difference with its interval, in microseconds.
+fn within(interval: Interval) -> String {
+    format!(
+        "{:+.1} us ({:+.1} to {:+.1} at 95 %, {} pairs)",
+        interval.mean, interval.low, interval.high, interval.pairs
+    )
+}
+
+/// Columns of a sweep that say something, and its rows: the first cells name the combination.
+pub(super) fn sweep_table(runs: &[SweepRun]) -> (Vec<&'static str>, Vec<Vec<String>>) {
+    type Cell = fn(&SweepRun) -> Option<String>;
+    let columns: [(&'static str, Cell); 14] = [
+        ("algorithm", |run| Some(run.algorithm.clone())),
+        ("bits", |run| run.rsa_bits.map(|bits| bits.to_string())),
+        ("MQTT", |run| Some(if run.protocol == 5 { "5.0" } else { "3.1.1" }.into())),
+        ("token bytes", |run| run.token_bytes.map(|bytes| bytes.to_string())),
+        ("bad %", |run| run.bad_share.map(|share| share.to_string())),
+        ("capacity/s", |run| {
+            run.capacity_limited_by.as_ref().map(|by| match (run.capacity_per_s, by.as_str()) {
+                (Some(per_s), "broker") => number(per_s),
+                (Some(per_s), _) => format!("{} at least", number(per_s)),
+                (None, _) => "none".into(),
+            })
+        }),
+        ("verdicts/s", |run| Some(number(run.verdicts_per_s))),
+        ("one core/s", |run| run.yardstick_per_s.map(number)),
+        ("good p50", |run| run.good_connack_p50_us.as_ref().map(percentile)),
+        ("good p99", |run| run.good_connack_p99_us.as_ref().map(percentile)),
+        ("all p99", |run| run.connack_p99_us.as_ref().map(percentile)),
+        ("broker us CPU", |run| run.broker_cpu_us_per_verdict.map(|us| format!("{us:.1}"))),
+        ("wrong", |run| Some(count(run.false_accepts + run.false_rejects))),
+        ("validity", |run| Some(run.validity.clone())),
+    ];
+    let says = |cell: &Cell| runs.iter().any(|run| cell(run).is_some());
+    let columns: Vec<_> = columns.into_iter().filter(|(_, cell)| says(cell)).collect();
+    let row = |run: &SweepRun| {
+        columns.iter().map(|(_, cell)| cell(run).unwrap_or_else(|| "-".into())).collect()
+    };
+    (columns.iter().map(|(name, _)| *name).collect(), runs.iter().map(row).collect())
+}
+
+fn of_sweep(out: &mut String, runs: &[SweepRun]) -> std::fmt::Result {
+    let (head, rows) = sweep_table(runs);
+    writeln!(out, "{}", table(&head, &rows))
+}
+
+fn of_monitor(out: &mut String, monitor: &Monitored) -> std::fmt::Result {
+    for (index, (name, used)) in
+        [("broker", &monitor.broker), ("harness", &monitor.harness)].into_iter().enumerate()
+    {
+        let label = if index == 0 { "monitor" } else { "" };
+        writeln!(out, "{label:<12}{name}: {}", used_words(used))?;
+    }
+    if let (Some(drift), Some(drifts)) = (monitor.connack_drift_us_per_h, monitor.connack_drifts) {
+        let word = if drifts { "" } else { ", which may be chance" };
+        writeln!(out, "            connack drifts by {drift:+.1} us an hour{word}")?;
+    }
+    for warning in &monitor.warnings {
+        writeln!(out, "            {warning}")?;
+    }
+    Ok(())
+}
+
+fn used_words(used: &Used) -> String {
+    let mut parts = Vec::new();
+    if let Some(us) = used.cpu_us_per_verdict {
+        let of = match (used.cpu_us_per_accept, used.cpu_us_per_refusal) {
+            (Some(_), _) => " (all accepted)",
+            (_, Some(_)) => " (all refused)",
+            _ => "",
+        };
+        parts.push(format!("{us:.1} us CPU a verdict{of}"));
+    }
+    if let (Some(start), Some(most)) = (used.rss_start_bytes, used.rss_most_bytes) {
+        let mib = |bytes: u64| number(bytes as f64 / MIB);
+        parts.push(format!("{} MiB before, {} MiB at most", mib(start), mib(most)));
+    }
+    if let Some(bytes) = used.bytes_per_connection {
+        parts.push(format!("{} KiB a connection", number(bytes / 1024.0)));
+    }
+    if let (Some(drift), Some(drifts)) = (used.rss_drift_bytes_per_h, used.rss_drifts) {
+        let word = if drifts { "" } else { ", which may be chance" };
+        parts.push(format!("memory drifts by {:+.2} MiB an hour{word}", drift / MIB));
+    }
+    if parts.is_empty() { "nothing could be read".into() } else { parts.join("; ") }
+}
+
+fn of_yardstick(out: &mut String, yardstick: &Yardstick) -> std::fmt::Result {
+    let rates: Vec<String> = yardstick
+        .per_s
+        .iter()
+        .map(|(algorithm, per_s)| format!("{} {algorithm}", number(*per_s)))
+        .collect();
+    let share = yardstick.broker_share.map_or_else(String::new, |share| {
+        format!("; the broker gave {} % of that", number(100.0 * share))
+    });
+    writeln!(
+        out,
+        "yardstick   one core of this host verifies {} tokens/s (jsonwebtoken){share}",
+        rates.join(", ")
+    )
+}
+
+/// A percentile in milliseconds, where it is one.
+pub(super) fn milliseconds(value: Option<&Percentile>) -> Option<f64> {
+    match value? {
+        Percentile::Number(us) => Some(us / 1e3),
+        Percentile::Beyond(_) => None,
+    }
+}
