@@ -1,4 +1,4 @@
-//! What a token costs: minting per algorithm as a run does it, and verifying as a broker would.
+//! What a token costs: minting per algorithm as a run does it.
 #![expect(clippy::unwrap_used, reason = "a bench that can't be set up has nothing to measure")]
 
 use std::path::Path;
@@ -66,20 +66,5 @@ fn mint(criterion: &mut Criterion) {
     }
 }
 
-fn verify(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("verify");
-    group.throughput(Throughput::Elements(1)).sample_size(20);
-    for algorithm in ALGORITHMS {
-        let plan = plan(algorithm);
-        let key = &plan.mould.keys[0];
-        let message = vec![b'x'; 300];
-        let signature = key.signer().unwrap().try_sign(&message).unwrap();
-        let verifier = key.verifier().unwrap();
-        group.bench_function(algorithm, |bencher| {
-            bencher.iter(|| verifier.verify(&message, &signature).unwrap());
-        });
-    }
-}
-
-criterion_group!(benches, mint, verify);
+criterion_group!(benches, mint);
 criterion_main!(benches);
