@@ -86,12 +86,15 @@ fn verify(criterion: &mut Criterion) {
             out
         };
         // `jsonwebtoken` compares with today: a token of 2000 has ended, one of 2100 has not.
-        let (good, ended, tampered) = (token(0, AT), token(0, AT - 100 * 365 * 86_400 * 1_000_000_000), token(2, AT));
+        let (good, ended, tampered) =
+            (token(0, AT), token(0, AT - 100 * 365 * 86_400 * 1_000_000_000), token(2, AT));
         let mut validation = Validation::new(jwt_algorithm(key.algorithm));
         validation.set_audience(&["mqtt"]);
         validation.set_issuer(&["https://issuer.example"]);
         let parsed = decoding(&key.verifying(), key.algorithm).unwrap();
-        let is_good = |token: &[u8]| decode::<serde_json::Value>(black_box(token), &parsed, &validation).is_ok();
+        let is_good = |token: &[u8]| {
+            decode::<serde_json::Value>(black_box(token), &parsed, &validation).is_ok()
+        };
         assert!(is_good(&good) && !is_good(&ended) && !is_good(&tampered), "{algorithm}");
         let name = bits.map_or_else(|| algorithm.to_owned(), |bits| format!("{algorithm}-{bits}"));
         for (what, token) in [("good", &good), ("ended", &ended), ("tampered", &tampered)] {

@@ -172,7 +172,7 @@ pub struct Calibrate {
     /// Share of the CONNECTs that are answered later
     #[arg(long, value_name = "SHARE", requires = "serve", value_parser = share, help_heading = "Responder")]
     pub slow_share: Option<f64>,
-    /// How much later
+    /// How long those take
     #[arg(
         long,
         value_name = "TIME",

@@ -195,7 +195,7 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     let panicked = ends.iter().filter(|end| end.is_err()).count();
     let rate = supply.rate();
     supply.stop();
-    collector.yardstick = yardstick(&plan, clock)?;
+    collector.yardstick = yardstick(&plan, clock);
     ends.into_iter().flatten().collect::<Result<()>>()?;
     if panicked > 0 {
         return Err(Error::not_measured(format!(
@@ -208,14 +208,14 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
 }
 
 /// What one core verifies, where the verifier is what the run is about.
-fn yardstick(plan: &Plan, clock: Clock) -> Result<Option<Yardstick>> {
+fn yardstick(plan: &Plan, clock: Clock) -> Option<Yardstick> {
     let is_about_it = plan.scenario.monitor.is_some()
         || matches!(plan.model, Model::Preconnect(_) | Model::Closed { length: Some(_), .. });
     if !is_about_it || plan.issuance.fetching.is_some() {
-        return Ok(None);
+        return None;
     }
     // A token that the library does not take has no yardstick.
-    Ok(Measured::of(plan, clock).ok().and_then(|measured| Yardstick::of(&measured.0)))
+    Measured::of(plan, clock).ok().and_then(|measured| Yardstick::of(&measured.0))
 }
 
 /// As many workers as asked for, but none without a share of the load.

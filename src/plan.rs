@@ -146,8 +146,7 @@ impl Plan {
 
     fn resolve(loaded: &Loaded, limits: &Limits, ask: Option<&Ask>) -> Result<Self> {
         let mut scenario = loaded.scenario.clone();
-        let objectives = scenario.capacity.as_ref().map(|capacity| capacity.slo.clone());
-        series::flatten(&mut scenario)?;
+        let objectives = series::flatten(&mut scenario)?;
         checks::check_name(&scenario.name)?;
         checks::check_times(&scenario)?;
         let base = loaded.folder();
@@ -164,8 +163,7 @@ impl Plan {
         let algorithms = algorithms(&scenario, &keys);
         let policy = policy_of(&scenario, base, embedded, jwks.as_ref(), algorithms.clone())?;
         checks::check_delay(&scenario.load, &policy)?;
-        let has_layers = brokers.iter().any(|broker| broker.tls || broker.ws.is_some());
-        model::check_receive_time(&scenario.load, has_layers)?;
+        model::check_receive_time(&scenario.load, &brokers)?;
         let names = Names::compile(&scenario.identity)?;
         let issuance = Issuance::resolve(&scenario, jwks, &keys, &names, base)?;
         let expected = strict::expected(&policy, &scenario.token.claims);
@@ -179,18 +177,10 @@ impl Plan {
             issuance: &issuance,
         };
         let (mut kinds, cells) = kinds_of(context, &strict, ask, &mut warnings)?;
-        if let Some(name) = &scenario.token.password_env {
-            let password = std::env::var(name).map_err(|_| {
-                Error::usage(format!("`control.password_env` is `{name}`, which is not set"))
-                    .hint(format!("`export {name}=...` before the run"))
-            })?;
-            series::bring_password(&mut kinds, password.as_bytes());
-        }
+        series::bring_password(&scenario, &mut kinds)?;
         kinds::check_claims(&scenario, &policy, &names, embedded)?;
-        let examiner = match &cells {
-            None => None,
-            Some(_) => Some(examine::examiner(&scenario, &names, &keys)?),
-        };
+        let examiner =
+            cells.as_ref().map(|_| examine::examiner(&scenario, &names, &keys)).transpose()?;
         if let (Some(ask), Some(cells)) = (ask, &cells) {
             cells::load(&mut scenario, ask, cells);
         }
@@ -199,19 +189,13 @@ impl Plan {
             scenario.load.workers.map_or((limits.cpus / 2).clamp(1, 16), usize::from).max(1);
         let model = Model::resolve(&scenario.load, workers, &mut warnings)?;
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
-        let thresholds = thresholds(&scenario.thresholds, "thresholds", &kinds, &brokers)?;
-        let objectives = objectives.unwrap_or_default();
-        let slo = self::thresholds(&objectives, "capacity.slo", &kinds, &brokers)?;
-        series::check_slo(&slo)?;
+        let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
         let derived = kinds::derived(&kinds, &keys)?;
         if embedded {
             checks::warn_of_plugin(&policy, issuance.known_keys(keys.len()), &mut warnings);
         }
         checks::warn_of_generated(scenario, &brokers, &issuance.published(), &mut warnings);
-        // What is written in `[policy]`, by its keys.
-        let overridden = toml::Table::try_from(&loaded.scenario.policy)
-            .map(|policy| policy.keys().cloned().collect())
-            .unwrap_or_default();
+        let overridden = overridden(&loaded.scenario);
         let resolved = written_out(scenario, base, &policy, &model, workers);
         let held = kinds::held_share(&kinds, &policy);
         issuance.warn_of_events(&model, &scenario.load, &mut warnings);
@@ -463,6 +447,18 @@ fn policy_of(
     Ok(policy)
 }
 
+/// What must hold at the end, and in each step of a search.
+fn bounds(
+    scenario: &Scenario,
+    objectives: &BTreeMap<String, Vec<String>>,
+    kinds: &[Kind],
+    brokers: &[Broker],
+) -> Result<(Vec<Threshold>, Vec<Threshold>)> {
+    let slo = thresholds(objectives, "capacity.slo", kinds, brokers)?;
+    series::check_slo(&slo)?;
+    Ok((thresholds(&scenario.thresholds, "thresholds", kinds, brokers)?, slo))
+}
+
 /// Parses `[thresholds]`, or objectives of the same form.
 fn thresholds(
     written: &BTreeMap<String, Vec<String>>,
@@ -483,6 +479,13 @@ fn thresholds(
         }
     }
     Ok(thresholds)
+}
+
+/// What is written in `[policy]`, by its keys.
+fn overridden(scenario: &Scenario) -> Vec<String> {
+    toml::Table::try_from(&scenario.policy)
+        .map(|policy| policy.keys().cloned().collect())
+        .unwrap_or_default()
 }
 
 fn place_of(loaded: &Loaded) -> String {

@@ -22,6 +22,7 @@ start_rabbitmq() {
     home=$(rabbitmq_home "$1" "${as[@]}")
     rabbitmq_files "$home"
     echo "${JWKS_URL:-}" >"$1/jwks_url"
+    echo "${ANONYMOUS:-}" >"$1/anonymous"
     cd "$home" || exit
 
     # A port mapper of our own, started first: RabbitMQ would start one that stays for ever.
@@ -71,7 +72,9 @@ rabbitmq_files() {
     local secret
     secret=$(base64 -w0 "$TOKEN_KEYS/hs256.secret" | tr '+/' '-_' | tr -d '=')
     cp "$TOKEN_KEYS/rs256.pub.pem" "$TOKEN_KEYS/es256.pub.pem" "$1/"
-    render rabbitmq.conf "MQTT=$(port rabbitmq MQTT)" >"$1/rabbitmq.conf"
+    local anonymous=false backend=rabbit_auth_backend_oauth2
+    [[ ${ANONYMOUS:-} != yes ]] || anonymous=true backend=internal
+    render rabbitmq.conf "MQTT=$(port rabbitmq MQTT)" "ANONYMOUS=$anonymous" "BACKEND=$backend" >"$1/rabbitmq.conf"
     if [[ -n ${JWKS_URL:-} ]]; then
         [[ -z ${JWKS_CA:-} ]] || cp "$JWKS_CA" "$1/jwks-ca.pem"
         render rabbitmq-jwks.config "URL=$JWKS_URL" "TRUST=$(rabbitmq_trust "$1")" >"$1/advanced.config"
@@ -94,6 +97,8 @@ reuse_rabbitmq() {
     before=$(cat "$1/jwks_url" 2>/dev/null || true)
     [[ $now == "$before" ]] ||
         die "rabbitmq runs with JWKS_URL=\"$before\", not \"$now\": stop it before you start it anew"
+    [[ ${ANONYMOUS:-} == "$(cat "$1/anonymous" 2>/dev/null || true)" ]] ||
+        die "rabbitmq runs with another ANONYMOUS: stop it before you start it anew"
 }
 
 rabbitmq_environment() {

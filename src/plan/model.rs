@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::schedule::{Rates, Schedule};
+use super::{
+    broker::Broker,
+    schedule::{Rates, Schedule},
+};
 use crate::{
     error::{Error, Result},
     scenario::{Arrivals, Load, LoadMode, ReceiveTime},
@@ -253,7 +256,8 @@ pub(super) fn attempts(load: &Load, model: &Model, seed: u64) -> Result<u64> {
 }
 
 /// Refuses a clock of the kernel where its segments are not the broker's packets.
-pub(super) fn check_receive_time(load: &Load, has_layers: bool) -> Result<()> {
+pub(super) fn check_receive_time(load: &Load, brokers: &[Broker]) -> Result<()> {
+    let has_layers = brokers.iter().any(|broker| broker.tls || broker.ws.is_some());
     if load.receive_time == ReceiveTime::Kernel && has_layers {
         return Err(Error::usage(
             "`load.receive_time` is `kernel`, but a broker is behind TLS or WebSocket: when a segment of those arrives, nobody knows what is in it",

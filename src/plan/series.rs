@@ -3,7 +3,7 @@
 //! Every run of a series is the first of a series that has been narrowed: what a command line can say with `--set`, so
 //! that a run, or a token of it, can be had again on its own.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::threshold::{Aggregate, Threshold};
 use crate::{
@@ -20,11 +20,11 @@ const SWEPT: &str = "swept";
 /// Samples above a percentile from which on it means something.
 const LEAST_ABOVE: f64 = 10.0;
 
-/// Narrows a series to its first run.
+/// Narrows a series to its first run, and gives the objectives of a search.
 ///
 /// # Errors
 /// When a value is out of range, or the series can't be run with the rest of the scenario.
-pub(super) fn flatten(scenario: &mut Scenario) -> Result<()> {
+pub(super) fn flatten(scenario: &mut Scenario) -> Result<BTreeMap<String, Vec<String>>> {
     if let Some(sweep) = scenario.sweep.take() {
         check_sweep(&sweep).map_err(|error| error.within("`sweep`"))?;
         narrow(scenario, &sweep).map_err(|error| error.within("`sweep`"))?;
@@ -36,8 +36,9 @@ pub(super) fn flatten(scenario: &mut Scenario) -> Result<()> {
     if let Some(capacity) = scenario.capacity.take() {
         check_capacity(&capacity, scenario).map_err(|error| error.within("`capacity`"))?;
         step(scenario, &capacity);
+        return Ok(capacity.slo);
     }
-    Ok(())
+    Ok(BTreeMap::new())
 }
 
 fn check_sweep(sweep: &Sweep) -> Result<()> {
@@ -363,13 +364,22 @@ pub(super) fn check_slo(slo: &[Threshold]) -> Result<()> {
     Ok(())
 }
 
-/// What is brought where a broker compares passwords: these bytes, which are no token, and must be let in.
-pub(super) fn bring_password(kinds: &mut [Kind], password: &[u8]) {
+/// Brings a password in place of tokens, where a control compares with that: bytes that are no token, and must be let in.
+///
+/// # Errors
+/// When the variable that holds it is not set.
+pub(super) fn bring_password(scenario: &Scenario, kinds: &mut [Kind]) -> Result<()> {
+    let Some(name) = &scenario.token.password_env else { return Ok(()) };
+    let password = std::env::var(name).map_err(|_| {
+        Error::usage(format!("`control.password_env` is `{name}`, which is not set"))
+            .hint(format!("`export {name}=...` before the run"))
+    })?;
     // A recipe is a constant of the catalogue: the bytes live as long as it.
-    let bytes: &'static [u8] = Box::leak(password.into());
+    let bytes: &'static [u8] = Box::leak(password.into_bytes().into());
     for kind in kinds {
         kind.recipe.form = Form::Bytes(bytes);
         (kind.must, kind.key) = (Must::AcceptInTime, None);
         kind.later.clear();
     }
+    Ok(())
 }

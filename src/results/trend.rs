@@ -38,7 +38,7 @@ impl Trend {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         let ties: f64 = sorted
-            .chunk_by(|a, b| a == b)
+            .chunk_by(|a, b| a.total_cmp(b).is_eq())
             .map(|tied| tied.len() as f64)
             .map(|t| t * (t - 1.0) * (2.0 * t + 5.0))
             .sum();

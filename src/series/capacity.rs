@@ -310,7 +310,7 @@ impl Search<'_> {
         let mut reasons = Vec::new();
         match &self.failed {
             Some((rate, true, why)) => {
-                reasons.push(format!("at {rate:.0} a second the generator was the limit: {why}"))
+                reasons.push(format!("at {rate:.0} a second the generator was the limit: {why}"));
             }
             Some((rate, false, why)) => reasons.push(format!("at {rate:.0} a second: {why}")),
             None if is_done => reasons

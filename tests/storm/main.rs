@@ -13,10 +13,13 @@ mod layered;
 mod layers;
 mod load;
 mod matrix;
+mod monitored;
 mod oauth;
 #[cfg(feature = "embedded")]
 mod rotation;
 mod run;
+mod series;
 mod server;
 mod sessions;
 mod tokens;
+mod waves;

@@ -43,12 +43,11 @@ impl Processes {
         }
         let mut all = Vec::new();
         for (name, pid) in &self.fixed {
-            match Process::new(*pid).ok().and_then(|process| usage(&process)) {
-                Some(usage) => all.push(usage),
-                None => {
-                    warnings.push(format!("{name} is not there, or can't be read: what it uses is left empty in monitor.csv"));
-                    return Usage::default();
-                }
+            if let Some(usage) = Process::new(*pid).ok().and_then(|process| usage(&process)) {
+                all.push(usage);
+            } else {
+                warnings.push(format!("{name} is not there, or can't be read: what it uses is left empty in monitor.csv"));
+                return Usage::default();
             }
         }
         for (name, pids) in &mut self.named {
@@ -63,7 +62,7 @@ impl Processes {
             }
             all.extend(usages);
         }
-        all.into_iter().reduce(sum).unwrap_or_default()
+        all.into_iter().reduce(|one, other| sum(&one, &other)).unwrap_or_default()
     }
 }
 
@@ -71,7 +70,7 @@ fn read_all(pids: &[i32]) -> Vec<Usage> {
     pids.iter().filter_map(|pid| usage(&Process::new(*pid).ok()?)).collect()
 }
 
-fn sum(one: Usage, other: Usage) -> Usage {
+fn sum(one: &Usage, other: &Usage) -> Usage {
     let add = |one: Option<u64>, other: Option<u64>| Some(one? + other?);
     Usage {
         cpu_s: one.cpu_s.zip(other.cpu_s).map(|(one, other)| one + other),

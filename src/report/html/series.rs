@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Result,
     results::{
-        Percentile, Summary,
+        Summary,
         series::{Step, SweepRun},
         trend::median,
     },
@@ -78,6 +78,9 @@ pub(super) fn table(summary: &Summary) -> Option<(Vec<&'static str>, Vec<Vec<Str
     (!summary.sweep.is_empty()).then(|| sweep_table(&summary.sweep))
 }
 
+/// A number of a run of a sweep, where it has one.
+type Value = fn(&SweepRun) -> Option<f64>;
+
 /// What a run of a sweep is on the axis, and what tells its line from others.
 fn placed(runs: &[SweepRun]) -> (&'static str, Vec<(f64, String)>, Vec<String>) {
     let varies = |value: &dyn Fn(&SweepRun) -> Option<f64>| {
@@ -86,7 +89,6 @@ fn placed(runs: &[SweepRun]) -> (&'static str, Vec<(f64, String)>, Vec<String>) 
         values.dedup();
         values.len() > 1
     };
-    type Value = fn(&SweepRun) -> Option<f64>;
     let numeric: [(&'static str, Value); 3] = [
         ("percent of bad tokens", |run| run.bad_share),
         ("bytes of a token", |run| run.token_bytes.map(f64::from)),
@@ -109,30 +111,27 @@ fn placed(runs: &[SweepRun]) -> (&'static str, Vec<(f64, String)>, Vec<String>) 
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
     };
-    match axis {
-        Some((name, value)) => {
-            let of = |run: &SweepRun| (value(run).unwrap_or_default(), words(run, name));
-            (name, runs.iter().map(of).collect(), Vec::new())
-        }
-        None => {
-            let mut names: Vec<String> = Vec::new();
-            let places = runs.iter().map(|run| {
-                let own = words(run, "");
-                let at = names.iter().position(|name| *name == own).unwrap_or_else(|| {
-                    names.push(own);
-                    names.len() - 1
-                });
-                (at as f64, String::new())
-            });
-            (("combination"), places.collect(), names)
-        }
+    if let Some((name, value)) = axis {
+        let of = |run: &SweepRun| (value(run).unwrap_or_default(), words(run, name));
+        return (name, runs.iter().map(of).collect(), Vec::new());
     }
+    let mut names: Vec<String> = Vec::new();
+    let mut places = Vec::new();
+    for run in runs {
+        let own = words(run, "");
+        let at = names.iter().position(|name| *name == own).unwrap_or_else(|| {
+            names.push(own);
+            names.len() - 1
+        });
+        places.push((at as f64, String::new()));
+    }
+    ("combination", places, names)
 }
 
 fn sweep(runs: &[SweepRun]) -> Result<Vec<Chart>> {
     let (x, places, names) = placed(runs);
     let has_capacity = runs.iter().any(|run| run.capacity_per_s.is_some());
-    let lines = |values: &[(&str, &dyn Fn(&SweepRun) -> Option<f64>)]| -> Vec<Line> {
+    let lines = |values: &[(&str, Value)]| -> Vec<Line> {
         let mut lines = Vec::new();
         for (index, (what, value)) in values.iter().enumerate() {
             // Repeats of one combination are one point: their median.
@@ -153,16 +152,15 @@ fn sweep(runs: &[SweepRun]) -> Result<Vec<Chart>> {
         }
         lines
     };
-    let us = |value: &Option<Percentile>| milliseconds(value.as_ref());
-    let rate: &dyn Fn(&SweepRun) -> Option<f64> =
-        if has_capacity { &|run| run.capacity_per_s } else { &|run| Some(run.verdicts_per_s) };
+    let rate: Value =
+        if has_capacity { |run| run.capacity_per_s } else { |run| Some(run.verdicts_per_s) };
     let title =
         if has_capacity { "Capacity of the sweep" } else { "Verdicts a second of the sweep" };
     let axes = Axes { x, unit: "a second", log: false, names: &names };
     let rates = draw_on(axes, &lines(&[("", rate)]), &[])?;
     let times = lines(&[
-        ("p50", &|run| us(&run.good_connack_p50_us)),
-        ("p99", &|run| us(&run.good_connack_p99_us)),
+        ("p50", |run| milliseconds(run.good_connack_p50_us.as_ref())),
+        ("p99", |run| milliseconds(run.good_connack_p99_us.as_ref())),
     ]);
     let times = draw_on(Axes { unit: "ms", log: true, ..axes }, &times, &[])?;
     Ok(vec![(title, rates), ("Time to the verdict of good tokens (logarithmic)", times)])
