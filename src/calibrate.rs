@@ -127,7 +127,7 @@ fn run(
     let label = name.replace(' ', "-");
     let loaded = Loaded { path: Path::new("calibrate").into(), scenario, overrides: Vec::new() };
     let plan = Plan::new(&loaded, &Limits::read())?;
-    let screen = Screen::new(options.progress, plan.attempts);
+    let screen = Screen::new(options.progress, plan.known_attempts());
     let finished = engine::run(
         plan,
         engine::Options {

@@ -72,7 +72,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
     let is_strict = plan.is_strict();
     let options = Options {
         out: arguments.output.out.clone(),
-        screen: Screen::new(arguments.output.progress, plan.attempts),
+        screen: Screen::new(arguments.output.progress, plan.known_attempts()),
         stop: stop_flag()?,
         canary: None,
         clock: None,

@@ -53,6 +53,9 @@ pub use self::model::{BATCH, Model, Waves};
 /// Parts the random numbers that choose a kind from those that choose arrivals.
 const KIND_STREAM: u64 = 0x6b69_6e64;
 
+/// The moment of use of a token whose length is measured, in nanoseconds since 1970: seconds of today's length.
+const MEASURED_AT: i64 = 1_800_000_000_000_000_000;
+
 /// Where the canary is, where there is none: the port that discards (RFC 863).
 const NOWHERE: &str = "127.0.0.1:9";
 
@@ -260,7 +263,7 @@ impl Plan {
             .hint("add them to the mix, or leave `token.bytes` out"));
         };
         let mut token = Vec::new();
-        Minter::new(&self.mould)?.mint(kind, self.attempts - 1, 0, &mut token)?;
+        Minter::new(&self.mould)?.mint(kind, self.attempts - 1, MEASURED_AT, &mut token)?;
         // What is in base64 takes four bytes for three; `,"pad":""` are nine.
         let room = wanted.checked_sub(token.len()).map(|more| more * 3 / 4);
         let Some(pad) = room.and_then(|room| room.checked_sub(9)).filter(|_| wanted <= 65_535)
@@ -362,6 +365,14 @@ impl Plan {
             return 0;
         }
         self.issuance.timeline.turn_at(Duration::from_nanos(offset.max(0) as u64))
+    }
+
+    /// Attempts in all; 0 where a time ends the run, and nobody knows how many there will be.
+    pub fn known_attempts(&self) -> u64 {
+        match self.model {
+            Model::Closed { length: Some(_), .. } => 0,
+            _ => self.attempts,
+        }
     }
 
     /// Whether the tokens of a kind are fetched.

@@ -62,6 +62,33 @@ pub fn is_series(scenario: &Scenario) -> bool {
     scenario.sweep.is_some() || scenario.control.is_some() || scenario.capacity.is_some()
 }
 
+/// What a series does, in words; `None` of a single run.
+pub fn words(scenario: &Scenario) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(sweep) = &scenario.sweep {
+        let lengths = [
+            sweep.algorithm.len(),
+            sweep.rsa_bits.len(),
+            sweep.protocol.len(),
+            sweep.bad_share.len(),
+            sweep.token_bytes.len(),
+        ];
+        let points: usize = lengths.iter().map(|length| (*length).max(1)).product();
+        parts.push(format!("a sweep over up to {points} combinations, {} times", sweep.repeat));
+    }
+    if let Some(control) = &scenario.control {
+        let arms: Vec<&str> = control.arms.iter().map(|arm| arm.name()).collect();
+        parts.push(format!("a comparison of {}, {} rounds", arms.join(", "), control.repeat));
+    }
+    if let Some(capacity) = &scenario.capacity {
+        parts.push(format!(
+            "a search from {} arrivals a second on, times {}, confirmed {} times, {} steps at most",
+            capacity.start, capacity.step, capacity.confirm, capacity.max_steps
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join(" of "))
+}
+
 /// Runs a series to its end.
 ///
 /// # Errors
@@ -352,6 +379,11 @@ fn narrowed(loaded: &Loaded, arguments: &[String], change: impl FnOnce(&mut Scen
         narrowed.overrides.extend(["--set".to_owned(), argument.clone()]);
     }
     narrowed
+}
+
+/// What a run could not do, in one line.
+fn first_line(error: &Error) -> String {
+    error.to_string().trim().lines().next().unwrap_or_default().to_owned()
 }
 
 /// Whether an error ends a series of runs: what the user wants or has got wrong does, what one run could not measure is

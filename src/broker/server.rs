@@ -1,6 +1,13 @@
 //! rmqtt, set up so that a storm meets its verifier and nothing else.
 
-use std::{fs::File, io::Write, net::SocketAddr, os::fd::AsRawFd, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io::Write,
+    net::{SocketAddr, TcpListener},
+    os::fd::AsRawFd,
+    sync::Arc,
+    time::Duration,
+};
 
 use rmqtt::{
     context::ServerContext,
@@ -29,6 +36,9 @@ const HANDSHAKES: usize = 20_000;
 pub(super) const GIVE_UP: Duration = Duration::from_millis(500);
 /// Connections waiting to be accepted.
 const BACKLOG: i32 = 4096;
+/// Ports that it takes where no other is free: below those that connections leave from.
+const FIRST_SPARE_PORT: u16 = 10_000;
+const SPARE_PORTS: u16 = 9_000;
 /// Longest packet: a CONNECT whose fields are all at their longest fits.
 const MAX_PACKET: u32 = 512 * 1024;
 
@@ -87,10 +97,24 @@ async fn build(settings: &Settings) -> Result<(MqttServer, SocketAddr)> {
     Ok((server, address))
 }
 
+/// Where to listen: where nobody cares for the port, one below those that connections leave from, if after a storm all of
+/// those rest.
+fn place(listen: SocketAddr) -> SocketAddr {
+    if listen.port() != 0 || TcpListener::bind(listen).is_ok() {
+        return listen;
+    }
+    let start = std::process::id() as u16 % SPARE_PORTS;
+    (0..SPARE_PORTS)
+        .map(|step| FIRST_SPARE_PORT + (start + step) % SPARE_PORTS)
+        .map(|port| SocketAddr::new(listen.ip(), port))
+        .find(|address| TcpListener::bind(address).is_ok())
+        .unwrap_or(listen)
+}
+
 fn listen(settings: &Settings) -> Result<Listener> {
     let mut builder = Builder::new()
         .name("tokenstorm")
-        .laddr(settings.listen)
+        .laddr(place(settings.listen))
         .backlog(BACKLOG)
         .nodelay(true)
         .reuseaddr(Some(true))

@@ -9,7 +9,7 @@ use crate::{
     host::Limits,
     plan::{Model, Plan},
     report::style::{count, number, table},
-    scenario::{self, Overrides},
+    scenario::{self, Overrides, Scenario},
     supply::estimate::Estimate,
     token::recipe::Exp,
 };
@@ -19,24 +19,30 @@ pub(super) fn plan(scenarios: &[PathBuf], overrides: &Overrides) -> Result<Exit>
     let limits = Limits::read();
     let clock = Clock::start();
     for path in scenarios {
-        let plan = Plan::new(&scenario::load(path, overrides)?, &limits)?;
+        let loaded = scenario::load(path, overrides)?;
+        let plan = Plan::new(&loaded, &limits)?;
         let estimate = match plan.issuance.fetching {
             Some(_) => Estimate::default(),
             None => Estimate::measure(&plan, clock, limits.cpus)?,
         };
-        say(&render(&plan, &estimate))?;
+        say(&render(&loaded.scenario, &plan, &estimate))?;
     }
     Ok(Exit::Fine)
 }
 
-fn render(plan: &Plan, estimate: &Estimate) -> String {
+fn render(written: &Scenario, plan: &Plan, estimate: &Estimate) -> String {
     let mut out = String::new();
     // Writing to a `String` can't fail.
-    let _ = write_all(&mut out, plan, estimate);
+    let _ = write_all(&mut out, written, plan, estimate);
     out
 }
 
-fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Result {
+fn write_all(
+    out: &mut String,
+    written: &Scenario,
+    plan: &Plan,
+    estimate: &Estimate,
+) -> std::fmt::Result {
     let brokers: Vec<&str> = plan.brokers.iter().map(|broker| broker.label.as_str()).collect();
     writeln!(out, "{} ({})", plan.scenario.name, plan.path.display())?;
     writeln!(
@@ -49,6 +55,9 @@ fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Re
         writeln!(out, "  tls          {}", tls.words())?;
     }
     writeln!(out, "  promises     {}", promises(plan))?;
+    if let Some(series) = crate::series::words(written) {
+        writeln!(out, "  series       {series}; what follows is its first run")?;
+    }
     writeln!(out, "  attempts     {}", attempts(plan))?;
     writeln!(
         out,
@@ -78,10 +87,7 @@ fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Re
     }
     writeln!(out, "  token end    {}", ends(plan))?;
     writeln!(out, "  workers      {}", plan.workers)?;
-    let mut counts = vec![0_u64; plan.mould.kinds.len()];
-    for client in 0..plan.attempts {
-        counts[plan.kind_of(client)] += 1;
-    }
+    let counts = counts(plan);
     let rows: Vec<Vec<String>> = plan
         .mould
         .kinds
@@ -98,7 +104,7 @@ fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Re
                     format!("{} ({})", names.join(", then "), key.algorithm)
                 },
             );
-            vec![format!("  {}", kind.label), count(number), key, kind.defect.summary.into()]
+            vec![format!("  {}", kind.label), number, key, kind.defect.summary.into()]
         })
         .collect();
     writeln!(out, "{}", table(&["  tokens", "attempts", "key", "what it is"], &rows))?;
@@ -106,6 +112,19 @@ fn write_all(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Re
         writeln!(out, "  warning: {warning}")?;
     }
     Ok(())
+}
+
+/// Attempts of each kind; of a run that a time ends, their shares.
+fn counts(plan: &Plan) -> Vec<String> {
+    if matches!(plan.model, Model::Closed { length: Some(_), .. }) {
+        let shares = plan.mould.kinds.iter().map(|kind| kind.share * 100.0);
+        return shares.map(|share| format!("{share:.1} %")).collect();
+    }
+    let mut counts = vec![0_u64; plan.mould.kinds.len()];
+    for client in 0..plan.attempts {
+        counts[plan.kind_of(client)] += 1;
+    }
+    counts.into_iter().map(count).collect()
 }
 
 fn minting(out: &mut String, estimate: &Estimate) -> std::fmt::Result {

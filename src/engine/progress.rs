@@ -44,7 +44,7 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Shows the progress of a run of so many attempts.
+    /// Shows the progress of a run of so many attempts; 0 where nobody knows how many.
     pub fn new(mode: Mode, attempts: u64) -> Self {
         let mode = match mode {
             Mode::Auto if !std::io::stderr().is_terminal() => Mode::Plain,
@@ -86,6 +86,13 @@ impl Screen {
     }
 
     pub(super) fn storm(&mut self) {
+        if self.attempts == 0 {
+            self.show(0, "{spinner} {pos} {elapsed}\n  {msg}");
+            if self.mode == Mode::Plain {
+                anstream::eprintln!("storm");
+            }
+            return;
+        }
         self.show(self.attempts, "{spinner} {pos}/{len} {wide_bar} {elapsed}\n  {msg}");
         if self.mode == Mode::Plain {
             anstream::eprintln!("storm: {} attempts", HumanCount(self.attempts));

@@ -89,6 +89,7 @@ fn drawn(
     let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     let mut chart = ChartBuilder::on(&area)
         .margin(8)
+        .margin_right(28)
         .x_label_area_size(32)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..last * LEGEND, least..most)?;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Options, Series, Trial, is_final, narrowed};
+use super::{Options, Series, Trial, first_line, is_final, narrowed};
 use crate::{
     attempt::Phase,
     clock::{SECOND, nanoseconds},
@@ -14,7 +14,7 @@ use crate::{
     host::Limits,
     measure::{Measurements, SLOT},
     plan::{Plan, series::hold_at},
-    report,
+    report::{self, style},
     results::{
         Summary,
         folder::replace_in,
@@ -200,7 +200,7 @@ impl Search<'_> {
             Ok(trial) => trial,
             Err(error) if is_final(&error) && !self.series.is_stopped() => return Err(error),
             Err(error) => {
-                self.ended = Some(format!("{words}: {}", error.to_string().trim()));
+                self.ended = Some(format!("{words}: {}", first_line(&error)));
                 return Ok(Once::Ended);
             }
         };
@@ -234,8 +234,17 @@ impl Search<'_> {
         let mut why = Vec::new();
         for judged in threshold::judge(&plan.slo, plan, all, summary, timeout) {
             if judged.passed != Some(true) {
-                let observed =
-                    judged.observed.map_or("nothing measured".into(), |it| it.to_string());
+                let observed = judged.observed.as_ref().map_or_else(
+                    || "nothing measured".to_owned(),
+                    // A count, a rate or a value; else a time.
+                    |observed| {
+                        if judged.condition.starts_with(['c', 'r', 'v']) {
+                            observed.to_string()
+                        } else {
+                            style::percentile(observed)
+                        }
+                    },
+                );
                 why.push(format!("{} {} ({observed})", judged.metric, judged.condition));
             }
         }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Options, Series, Trial, capacity::number, is_final, narrowed};
+use super::{Options, Series, Trial, capacity::number, first_line, is_final, narrowed};
 use crate::{
     error::{Error, Result},
+    host::Limits,
+    plan::Plan,
     report,
     results::{
         Summary,
@@ -27,6 +29,11 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
         .control
         .clone()
         .ok_or_else(|| Error::usage("there is no `[control]` in the scenario"))?;
+    // Told now, and not after half of the runs.
+    for arm in &settings.arms {
+        Plan::unchecked(&narrow(loaded, *arm), &Limits::read())
+            .map_err(|error| error.within(format!("control, arm `{}`", arm.name())))?;
+    }
     let mut series = Series::open(loaded, options)?;
     let mut runs: Vec<ControlRun> = Vec::new();
     for round in 0..settings.repeat {
@@ -38,7 +45,7 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
                 Err(error) if series.is_stopped() => drop(error),
                 Err(error) if is_final(&error) || runs.is_empty() => return Err(error),
                 Err(error) => {
-                    series.damage.push(format!("{words}: {}", error.to_string().trim()));
+                    series.damage.push(format!("{words}: {}", first_line(&error)));
                 }
             }
             write(series.path(), "control.csv", &runs)?;

@@ -1,6 +1,6 @@
 //! The same scenario at all combinations of some values, in an order that the seed shuffles.
 
-use super::{Options, Series, Trial, is_final, narrowed, run_within};
+use super::{Options, Series, Trial, first_line, is_final, narrowed, run_within};
 use crate::{
     attempt::Phase,
     clock::nanoseconds,
@@ -46,11 +46,17 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
             let one = point.narrow(loaded);
             let plan = Plan::new(&one, &Limits::read())?;
             match series.run(run_within, &one, &words, settings.rest) {
-                Ok(trial) => rows.push(point.row(rows.len() + 1, repeat + 1, &plan, &trial)),
+                Ok(trial) => {
+                    let capacity = trial.summary.capacity.as_ref();
+                    if let Some(ended) = capacity.and_then(|capacity| capacity.ended.as_ref()) {
+                        series.damage.push(format!("{words}: {ended}"));
+                    }
+                    rows.push(point.row(rows.len() + 1, repeat + 1, &plan, &trial));
+                }
                 Err(error) if series.is_stopped() => drop(error),
                 Err(error) if is_final(&error) => return Err(error),
                 Err(error) => {
-                    series.damage.push(format!("{words}: {}", error.to_string().trim()));
+                    series.damage.push(format!("{words}: {}", first_line(&error)));
                 }
             }
             write(series.path(), "sweep.csv", &rows)?;

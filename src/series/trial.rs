@@ -48,7 +48,7 @@ impl Trial {
             |labels: Vec<&String>| -> Vec<String> { labels.into_iter().cloned().collect() };
         let kinds = labels(plan.mould.kinds.iter().map(|kind| &kind.label).collect());
         let brokers = labels(plan.brokers.iter().map(|broker| &broker.label).collect());
-        let attempts = plan.attempts;
+        let attempts = plan.known_attempts();
         let finished = engine::run(
             plan,
             engine::Options {

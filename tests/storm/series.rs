@@ -252,7 +252,7 @@ fn tokens_have_the_length_that_a_sweep_asks_for() {
 fn a_token_of_a_sweep_can_be_minted_again_by_the_command_that_the_findings_name() {
     // It lets everybody in: what must be refused is found.
     let server = Server::start(|stream, _| accept(stream));
-    let sweep = "[[mix]]\ntoken = \"expired\"\nby = \"1h\"\nshare = 1\n[sweep]\nprotocol = [5]\ntoken_bytes = [700]\n";
+    let sweep = "[[mix]]\ntoken = \"fresh\"\nshare = 0\n[[mix]]\ntoken = \"expired\"\nby = \"1h\"\nshare = 1\n[sweep]\nprotocol = [5]\ntoken_bytes = [700]\n";
     let ended = Storm::new(&scenario(&server.url(), "", sweep)).run();
     ended.expect(1);
     let findings = rows(&ended.out.join("findings.csv"));

@@ -4,9 +4,13 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
-use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::{
+    event::epoll::{self, EventData, EventFlags},
+    net::sockopt::set_socket_linger,
+};
 
 use super::{Connection, Key, SPARE_PACKETS, State, Worker};
 use crate::{
@@ -97,6 +101,10 @@ impl Worker {
                 if self.storm.kernel_time {
                     // Where it does not, times are those of this program, and `receive_delay` says so by its count.
                     socket::ask_for_stamps(&socket);
+                }
+                if self.storm.resets {
+                    // However it is closed from now on, that is a reset.
+                    let _ = set_socket_linger(&socket, Some(Duration::ZERO));
                 }
                 connection.link = Some(Link::new(socket));
             }

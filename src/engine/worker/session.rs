@@ -1,8 +1,6 @@
 //! What happens on a connection after its verdict: it holds, pings, notices its end, and leaves.
 
-use std::{cmp::Reverse, time::Duration};
-
-use rustix::net::sockopt::set_socket_linger;
+use std::cmp::Reverse;
 
 use super::{Connection, Key, State, Worker};
 use crate::{
@@ -145,10 +143,6 @@ impl Worker {
     pub(super) fn linger(&mut self, place: usize, now: u64) {
         let Some(connection) = self.connections.get_mut(place) else { return };
         if self.storm.resets {
-            if let Some(link) = &connection.link {
-                // One that the broker has closed already can't be reset any more.
-                let _ = set_socket_linger(link.socket(), Some(Duration::ZERO));
-            }
             connection.state = State::Holding;
             return self.close(place);
         }

@@ -58,9 +58,10 @@ impl Wave {
         }
     }
 
-    /// When something is to be done whatever happens.
-    pub(super) fn due(&self, first_client: Option<u64>) -> Option<u64> {
+    /// When something is to be done whatever happens, in a storm that starts at `storm`.
+    fn due(&self, first_client: Option<u64>, storm: u64) -> Option<u64> {
         match self.stage {
+            Stage::Waiting if self.number == 0 => Some(storm),
             Stage::Opening => self.first_stood.map(|stood| stood + self.patience()),
             Stage::Released(at) => first_client.map(|client| self.release_of(client, at)),
             Stage::Waiting | Stage::Ready => None,
@@ -130,7 +131,8 @@ impl Worker {
     pub(super) fn wave_due(&self) -> Option<u64> {
         let wave = self.wave.as_ref()?;
         let first = wave.standing.front().map(|key| key.place());
-        wave.due(first.and_then(|place| Some(self.connections.get(place)?.client)))
+        let first = first.and_then(|place| Some(self.connections.get(place)?.client));
+        wave.due(first, self.storm.start)
     }
 
     fn await_wave(&mut self, wave: &mut Wave) {
@@ -141,7 +143,7 @@ impl Worker {
             return;
         }
         let end = (first + size).min(all);
-        if !self.storm.gate.is_open(wave.number) {
+        if !self.storm.gate.is_open(wave.number) || self.storm.clock.now() < self.storm.start {
             return;
         }
         if self.storm.fetcher.is_none() {
