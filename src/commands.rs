@@ -154,11 +154,22 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
 /// The exit code of a run: 130, then 1 for a false accept, then 3, 1, 0.
 fn exit_of(summary: &Summary, is_strict: bool) -> Exit {
     let exit = exit_of_run(summary, is_strict);
-    let capacity = summary.capacity.as_ref().filter(|_| exit == Exit::Fine);
-    match capacity {
+    let has_false_accept = Summary::count(&summary.verdicts, "false_accept") > 0;
+    if matches!(exit, Exit::Interrupted | Exit::NotMeasured) || has_false_accept {
+        return exit;
+    }
+    let searches = summary.sweep.iter().filter(|run| run.capacity_limited_by.is_some());
+    let found_nothing = searches.clone().count() > 0
+        && searches.clone().all(|search| search.capacity_per_s.is_none());
+    match &summary.capacity {
         // It ended with what is known, which is no answer.
         Some(capacity) if capacity.ended.is_some() => Exit::NotMeasured,
+        // What the generator could not do says nothing of the broker.
+        Some(capacity) if capacity.per_s.is_none() && capacity.limited_by == "generator" => {
+            Exit::NotMeasured
+        }
         Some(capacity) if capacity.per_s.is_none() => Exit::Failed,
+        None if found_nothing => Exit::Failed,
         _ => exit,
     }
 }

@@ -108,9 +108,22 @@ pub struct Finished {
 
 /// Runs a plan.
 ///
+/// In a thread of its own, which gives way to those that drive clients: a priority once given up can't be taken back, and
+/// whoever calls may have another run to make, whose threads and brokers would inherit it.
+///
 /// # Errors
 /// When nothing could be measured: no broker, a key that can't sign, results that can't be written.
-pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
+pub fn run(plan: Plan, options: Options) -> Result<Finished> {
+    let thread = thread::Builder::new().name("run".into()).spawn(move || run_here(plan, options));
+    let thread = thread
+        .map_err(|error| Error::not_measured(format!("can't start the run's thread: {error}")))?;
+    thread.join().unwrap_or_else(|_| {
+        Err(Error::not_measured("the run died: this is a bug of tokenstorm")
+            .hint("please report it, with the scenario"))
+    })
+}
+
+fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let clock = options.clock.unwrap_or_else(Clock::start);
     let plan = Arc::new(plan);
     let limits = Limits::read();
@@ -146,6 +159,8 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
             "signing is slower than the schedule: clients will wait for tokens (phase `token`)",
         );
     }
+    // Before the storm: what collects it runs at a lower priority.
+    let yardstick = yardstick(&plan, clock);
     let workers = workers(&plan);
     let signals = (0..workers).map(|_| Signal::new().map(Arc::new)).collect::<Result<Vec<_>>>()?;
     let head_start = if plan.tls.is_some() { TLS_HEAD_START } else { HEAD_START };
@@ -172,6 +187,7 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     let storm = Arc::new(storm);
     let mut collector = Collector::new(&storm, place, environment, &limits, &targets, memory);
     collector.canary = options.canary.take();
+    collector.yardstick = yardstick;
     if let Some(issuer) = &targets.issuer {
         issuer.storm_starts(start);
         happenings.storm_starts(start);
@@ -195,7 +211,6 @@ pub fn run(plan: Plan, mut options: Options) -> Result<Finished> {
     let panicked = ends.iter().filter(|end| end.is_err()).count();
     let rate = supply.rate();
     supply.stop();
-    collector.yardstick = yardstick(&plan, clock);
     ends.into_iter().flatten().collect::<Result<()>>()?;
     if panicked > 0 {
         return Err(Error::not_measured(format!(

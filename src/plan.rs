@@ -150,8 +150,7 @@ impl Plan {
     fn resolve(loaded: &Loaded, limits: &Limits, ask: Option<&Ask>) -> Result<Self> {
         let mut scenario = loaded.scenario.clone();
         let objectives = series::flatten(&mut scenario)?;
-        checks::check_name(&scenario.name)?;
-        checks::check_times(&scenario)?;
+        checks::check(&scenario)?;
         let base = loaded.folder();
         let keys = scenario
             .keys

@@ -32,7 +32,7 @@ use crate::{
         series::append,
         summary::{Generator, Per100Ms, Throughput, Validity},
         tables, threshold,
-        whole::Frame,
+        whole::{Frame, check_conserved},
     },
     scenario::{Arm, Loaded, Mix, Scenario, Without},
 };
@@ -154,7 +154,7 @@ impl Series {
         // The series itself, not its first run.
         let folder = Folder::create(&place, &loaded.scenario, clock)?;
         folder.json("environment.json", &environment)?;
-        Ok(Self {
+        let series = Self {
             options: options.clone(),
             clock,
             all: Measurements::new(plan.mould.kinds.len(), plan.brokers.len()),
@@ -170,7 +170,10 @@ impl Series {
             damage: Vec::new(),
             slots: Vec::new(),
             runs: 0,
-        })
+        };
+        // A series that is killed in its first run has a summary too.
+        series.write(&series.summary(true, false))?;
+        Ok(series)
     }
 
     /// Where the series is written.
@@ -331,6 +334,7 @@ impl Series {
     /// Writes the end of a series.
     fn finish(self, mut summary: Summary) -> Result<Trial> {
         self.judge(&mut summary);
+        check_conserved(&self.all, &summary)?;
         let timeout = nanoseconds(self.plan.load().connect_timeout);
         self.folder.latencies(&self.plan, &self.all, timeout)?;
         self.folder.json("environment.json", &self.environment)?;
@@ -346,6 +350,7 @@ impl Series {
             busy: self.busy,
             medians: Vec::new(),
             lost: Vec::new(),
+            held: None,
         })
     }
 }

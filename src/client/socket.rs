@@ -173,10 +173,17 @@ pub fn send_some(socket: BorrowedFd<'_>, bytes: &[u8]) -> Sent {
 
 /// Asks the kernel to say when segments of this socket arrive, in software (`SO_TIMESTAMPING`,
 /// `Documentation/networking/timestamping.rst` of Linux).
-pub fn ask_for_stamps(socket: &OwnedFd) -> bool {
+pub fn ask_for_stamps(socket: &impl AsFd) -> bool {
     let wanted = TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE
         | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
     setsockopt(socket, nix::sys::socket::sockopt::Timestamping, &wanted).is_ok()
+}
+
+/// A socket that receives nothing and asks for stamps: the kernel takes a moment until it stamps at all, and goes on as long
+/// as somebody asks.
+pub fn stamping() -> Option<UdpSocket> {
+    let socket = UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)).ok()?;
+    ask_for_stamps(&socket).then_some(socket)
 }
 
 /// Receives, and says when the last segment of it arrived, in nanoseconds since 1970, if the kernel does.

@@ -30,7 +30,7 @@ use crate::{
         monitor::{Reading, Rows},
         summary::{Generator, Yardstick},
         tables, threshold,
-        whole::Frame,
+        whole::{Frame, check_conserved},
     },
     supply::{Supply, signal::Signal},
 };
@@ -488,29 +488,4 @@ fn median(seen: &Measurements, phase: Phase) -> Option<u64> {
         Quantile::Time(time) => Some(time),
         Quantile::Beyond => None,
     }
-}
-
-/// started = attempts + abandoned, attempts = sum of outcomes = sum of verdicts, and each attempt that
-/// was timed entered the phases that all enter; or the numbers are not written.
-fn check_conserved(all: &Measurements, summary: &Summary) -> Result<()> {
-    let attempts = summary.attempts;
-    let entered = |phase| {
-        let latency = all.latency(phase, None, None, None);
-        latency.count() + latency.unfinished + all.untimed
-    };
-    for (what, count) in [
-        ("outcomes", Summary::sum(&summary.outcomes)),
-        ("verdicts", Summary::sum(&summary.verdicts)),
-        ("starts that were not abandoned", all.started.saturating_sub(all.abandoned)),
-        ("start delays", entered(Phase::StartDelay)),
-        ("responses, finished or not", entered(Phase::Response)),
-    ] {
-        if count != attempts {
-            return Err(Error::not_measured(format!(
-                "{attempts} attempts, but {count} {what}: this is a bug of tokenstorm"
-            ))
-            .hint("please report it, with the scenario"));
-        }
-    }
-    Ok(())
 }

@@ -19,6 +19,8 @@ pub(super) struct Gate {
     workers: u64,
     signals: Vec<Arc<Signal>>,
     stood: AtomicU64,
+    /// When the first connection of the wave under way stood; 0 before.
+    first_stood: AtomicU64,
     released: AtomicU64,
     release_at: AtomicU64,
     done: AtomicU64,
@@ -38,6 +40,20 @@ impl Gate {
     /// A gate for the workers that these signals wake.
     pub(super) fn new(signals: &[Arc<Signal>]) -> Self {
         Self { workers: signals.len() as u64, signals: signals.to_vec(), ..Self::default() }
+    }
+
+    /// A connection stands since this instant: the first one wakes the others, who have to keep its time as well.
+    pub(super) fn stood_at(&self, at: u64) {
+        let first =
+            self.first_stood.compare_exchange(0, at.max(1), Ordering::AcqRel, Ordering::Acquire);
+        if first.is_ok() {
+            self.ring();
+        }
+    }
+
+    /// When the first connection of the wave under way stood.
+    pub(super) fn first_stood(&self) -> Option<u64> {
+        Some(self.first_stood.load(Ordering::Acquire)).filter(|at| *at > 0)
     }
 
     /// A worker's share of wave `number` stands.
@@ -65,6 +81,7 @@ impl Gate {
         let (from, to) = (&self.release_at, &self.last_answer);
         let span = to.load(Ordering::Acquire).saturating_sub(from.load(Ordering::Acquire));
         self.busy.fetch_add(span, Ordering::AcqRel);
+        self.first_stood.store(0, Ordering::Release);
         let release = from.load(Ordering::Acquire);
         self.stretches
             .lock()
@@ -105,9 +122,15 @@ impl Gate {
         self.late.load(Ordering::Relaxed)
     }
 
-    /// Releases and last answers of the waves that are over.
+    /// Releases and last answers of the waves, also of one that goes on.
     pub(super) fn stretches(&self) -> Vec<(u64, u64)> {
-        self.stretches.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut all = self.stretches.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if self.released.load(Ordering::Acquire) > self.open.load(Ordering::Acquire) {
+            let (from, to) = (&self.release_at, &self.last_answer);
+            let from = from.load(Ordering::Acquire);
+            all.push((from, to.load(Ordering::Acquire).max(from)));
+        }
+        all
     }
 
     /// Lets the monitor read at the ends of waves.

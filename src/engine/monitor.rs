@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use self::{process::Processes, prometheus::Endpoint};
+use self::{process::Processes, prometheus::Scraper};
 use crate::{
     clock::{Clock, SECOND},
     error::{Error, Result},
@@ -42,7 +42,7 @@ struct Shared {
 #[derive(Debug)]
 struct Sources {
     brokers: Processes,
-    endpoint: Option<Endpoint>,
+    endpoint: Option<Scraper>,
     harness: Processes,
 }
 
@@ -60,9 +60,9 @@ impl Monitor {
         let shared = Arc::new(Shared::default());
         let brokers = Processes::new(settings, embedded);
         let endpoint =
-            settings.prometheus.as_ref().map(|url| Endpoint::new(url, &settings.metrics));
+            settings.prometheus.as_ref().map(|url| Scraper::start(url, &settings.metrics, clock));
         let mut watched = brokers.words();
-        watched.extend(settings.prometheus.clone());
+        watched.extend(settings.prometheus.as_deref().map(scenario::monitor::shown));
         let harness = Processes::own();
         let mut sources = Sources { brokers, endpoint, harness };
         // Before the storm, so that what it adds can be told.
@@ -132,7 +132,7 @@ impl Sources {
     fn read(&mut self, shared: &Shared, at: u64, second: Option<u64>) {
         let mut warnings = Vec::new();
         let mut broker = self.brokers.read(&mut warnings);
-        if let Some(endpoint) = &mut self.endpoint {
+        if let Some(endpoint) = &self.endpoint {
             let usage = endpoint.read(&mut warnings);
             // Processes come first: the kernel knows better than an exporter that samples now and then.
             broker = Usage {

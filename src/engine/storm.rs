@@ -1,6 +1,7 @@
 //! What all workers of a run share, and never change.
 
 use std::{
+    net::UdpSocket,
     ops::RangeInclusive,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
@@ -14,7 +15,7 @@ use super::{
     target::{Spot, Target, Targets},
 };
 use crate::{
-    client::transport::Transport,
+    client::{socket, transport::Transport},
     clock::{Clock, nanoseconds},
     error::Result,
     issuer::standing::KeyTimes,
@@ -53,6 +54,8 @@ pub(super) struct Storm {
     pub(super) resets: bool,
     /// Whether the kernel says when a CONNACK came.
     pub(super) kernel_time: bool,
+    /// Has the kernel stamp from the beginning on.
+    _stamping: Option<UdpSocket>,
     /// Connections that are open, of all workers: descriptors are the process', not a worker's.
     pub(super) sockets: AtomicU64,
     /// How many of them the descriptors allow.
@@ -103,6 +106,10 @@ impl Storm {
             gate: Gate::new(signals),
             resets: load.close == Closing::Reset,
             kernel_time: load.receive_time == ReceiveTime::Kernel,
+            _stamping: match load.receive_time {
+                ReceiveTime::Kernel => socket::stamping(),
+                ReceiveTime::User => None,
+            },
             sockets: AtomicU64::new(0),
             room: plan.budget.room(),
             keep_alive: keep_alive(load.keep_alive),

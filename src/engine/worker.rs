@@ -172,7 +172,7 @@ impl Worker {
         Ok(Self {
             pace: Pace::new(plan, number, workers, storm.start),
             wave: match &plan.model {
-                Model::Preconnect(of) => Some(waves::Wave::new(*of)),
+                Model::Preconnect(of) => Some(waves::Wave::new(*of, workers)),
                 _ => None,
             },
             epoll,
@@ -317,7 +317,7 @@ impl Worker {
         let (attempt, validity) = (connection.attempt(outcome, now), connection.validity);
         let state = connection.state;
         self.in_flight -= 1;
-        self.count_in_wave(state, outcome, (attempt.opened, now));
+        self.count_in_wave(state, attempt.opened);
         self.record(&attempt, validity);
         if matches!(outcome, Outcome::Refused(_)) {
             self.linger(place, now);
@@ -343,6 +343,12 @@ impl Worker {
         // Overload and the like say nothing about a key.
         if verdict != Verdict::NotJudged {
             self.recorder.answered(attempt, in_time);
+        }
+        if let Some(wave) = &mut self.wave
+            && (verdict != Verdict::NotJudged || attempt.outcome.is_answer())
+        {
+            wave.answered(attempt.ended);
+            storm.gate.answered(attempt.ended);
         }
         self.recorder.record(attempt, expected, verdict, storm.start, storm.warm);
         self.pace.outcome(attempt.ended);
@@ -428,6 +434,7 @@ impl Worker {
     /// The run is stopped: attempts under way are abandoned, clients that stay leave at once.
     fn give_up(&mut self) {
         self.recorder.abandoned += self.in_flight + self.waiting.len() as u64;
+        self.start_what_stands();
         self.waiting.clear();
         for (_, connection) in &mut self.connections {
             if connection.state == State::Holding {

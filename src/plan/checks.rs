@@ -13,7 +13,35 @@ use crate::{
 /// it compares whole seconds.
 const PLUGIN_LEEWAY: Duration = Duration::from_secs(61);
 
-pub(super) fn check_name(name: &str) -> Result<()> {
+/// Refuses what no broker has to be known for.
+pub(super) fn check(scenario: &Scenario) -> Result<()> {
+    check_name(&scenario.name)?;
+    check_times(scenario)?;
+    check_monitor(scenario)
+}
+
+/// Refuses a monitor that could not be asked.
+fn check_monitor(scenario: &Scenario) -> Result<()> {
+    let Some(monitor) = &scenario.monitor else { return Ok(()) };
+    if let Some(written) = &monitor.prometheus {
+        let is_web =
+            url::Url::parse(written).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if !is_web {
+            return Err(Error::usage(
+                "`monitor.prometheus` is no URL of a web server (its value is not shown)",
+            )
+            .hint("write `prometheus = \"http://127.0.0.1:15692/metrics\"`"));
+        }
+    } else if !monitor.metrics.is_empty() {
+        return Err(Error::usage(
+            "`monitor.metrics` names metrics, but `monitor.prometheus` does not say where they are",
+        )
+        .hint("write `prometheus = \"http://127.0.0.1:15692/metrics\"`"));
+    }
+    Ok(())
+}
+
+fn check_name(name: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(allowed) {
         return Err(Error::usage(format!("`name` is `{name}`, which can't name a run folder"))
@@ -22,7 +50,7 @@ pub(super) fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn check_times(scenario: &Scenario) -> Result<()> {
+fn check_times(scenario: &Scenario) -> Result<()> {
     let load = &scenario.load;
     // The mean Gregorian year, as `humantime` has it: bounds read as `1year`.
     let year = Duration::from_hours(8766);

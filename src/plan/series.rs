@@ -17,6 +17,8 @@ use crate::{
 
 /// The name of a key that a sweep makes, and its `kid`.
 const SWEPT: &str = "swept";
+/// In fewer seconds no order of their medians is unlikely enough for the trend test.
+const LEAST_HOLD: Duration = Duration::from_secs(8);
 /// Samples above a percentile from which on it means something.
 const LEAST_ABOVE: f64 = 10.0;
 
@@ -190,8 +192,8 @@ fn check_control(control: &Control, scenario: &Scenario) -> Result<()> {
             .hint("write `arms = [\"without\", \"reused\", \"unique\"]`"));
     }
     if scenario.capacity.is_some() {
-        return Err(Error::usage("the scenario has a `[capacity]` too, and both ask for the load")
-            .hint("leave one out: each has its own question"));
+        return Err(Error::usage("the scenario has a `[capacity]` too: these are two questions")
+            .hint("leave one out"));
     }
     let kinds = scenario.mix.iter().filter(|entry| entry.share > 0.0).count();
     if kinds != 1 {
@@ -298,9 +300,9 @@ fn check_capacity(capacity: &Capacity, scenario: &Scenario) -> Result<()> {
             capacity.max_steps
         )));
     }
-    if capacity.hold < Duration::from_secs(4) {
+    if capacity.hold < LEAST_HOLD {
         return Err(Error::usage(format!(
-            "`hold` is {}, but a drift can't be told in less than 4s",
+            "`hold` is {}, but a growth from second to second can't be told from chance in less than 8s",
             humantime::format_duration(capacity.hold)
         )));
     }

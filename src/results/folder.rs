@@ -147,8 +147,12 @@ impl Folder {
         }
         shown.oauth = shown.oauth.map(|oauth| oauth.redacted());
         shown.issuer = shown.issuer.map(|issuer| issuer.redacted());
+        if let Some(url) = shown.monitor.as_mut().and_then(|monitor| monitor.prometheus.as_mut()) {
+            *url = crate::scenario::monitor::shown(url);
+        }
         // What stands in the query of a URL may be a token.
-        for broker in &mut shown.target.brokers {
+        let of_control = shown.control.iter_mut().flat_map(|control| &mut control.target);
+        for broker in shown.target.brokers.iter_mut().chain(of_control) {
             if let Some((url, _)) = broker.split_once('?') {
                 *broker = format!("{url}?<redacted>");
             }

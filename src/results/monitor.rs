@@ -105,9 +105,11 @@ pub struct Used {
 pub struct Span {
     /// From the first start to the last answer; of waves, from each release to its last answer.
     pub stretches: Vec<(u64, u64)>,
+    /// When the storm started.
+    pub storm: u64,
     /// Tokens that were let in.
     pub accepted: u64,
-    /// Tokens that were refused.
+    /// Tokens that were refused, in silence too; overload is neither.
     pub refused: u64,
     /// Most connections that were open at the end of a second, and that second.
     pub peak: (u64, u64),
@@ -126,18 +128,14 @@ impl Used {
         let (peak_open, peak_second) = span.peak;
         let at_peak = readings
             .iter()
-            .find(|reading| reading.second.is_none_or(|second| second > peak_second))
+            .find(|reading| reading.at >= span.storm + (peak_second + 1) * SECOND)
             .and_then(rss);
         let bytes_per_connection = start
             .zip(at_peak)
             .filter(|_| peak_open >= LEAST_OPEN)
             .map(|(start, peak)| (peak as f64 - start as f64) / peak_open as f64);
-        let by_second: Vec<f64> = readings
-            .iter()
-            .filter(|reading| reading.second.is_some())
-            .filter_map(rss)
-            .map(|bytes| bytes as f64)
-            .collect();
+        let by_second: Vec<(f64, f64)> =
+            readings.iter().filter_map(|it| Some((it.second? as f64, rss(it)? as f64))).collect();
         let (rss_drift_bytes_per_h, rss_drifts) = drift(&by_second);
         Self {
             watched,
@@ -169,23 +167,27 @@ fn cpu_within(readings: &[&Reading], span: &Span) -> Option<f64> {
     (sum >= 0.0 && !span.stretches.is_empty()).then_some(sum)
 }
 
-/// What values a second gain an hour, and whether that is more than chance; nothing of less than a minute.
+/// What values gain an hour, each with its second, and whether that is more than chance; nothing of less than a minute.
 ///
 /// The first tenth is left out: a program that has just begun takes what it needs.
-pub fn drift(by_second: &[f64]) -> (Option<f64>, Option<bool>) {
+pub fn drift(by_second: &[(f64, f64)]) -> (Option<f64>, Option<bool>) {
     if by_second.len() < LEAST_SECONDS {
         return (None, None);
     }
-    // An hour of seconds would be six million pairs: their means over stretches say the same.
+    // An hour of seconds would be six million pairs: the means of stretches say the same.
     let settled = &by_second[by_second.len() / 10..];
     let stretch = settled.len().div_ceil(LEAST_SECONDS * 2);
-    let means: Vec<f64> = settled
+    let means: Vec<(f64, f64)> = settled
         .chunks(stretch)
-        .map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64)
+        .map(|chunk| {
+            let count = chunk.len() as f64;
+            let second: f64 = chunk.iter().map(|(second, _)| second).sum();
+            let value: f64 = chunk.iter().map(|(_, value)| value).sum();
+            (second / count, value / count)
+        })
         .collect();
-    let trend = Trend::of(&means);
-    let per_hour = trend.map(|trend| trend.slope / stretch as f64 * 3600.0);
-    (per_hour, trend.map(|trend| trend.is_clear()))
+    let trend = Trend::over(&means);
+    (trend.map(|trend| trend.slope * 3600.0), trend.map(|trend| trend.is_clear()))
 }
 
 /// `monitor.csv` as the run goes.
@@ -254,8 +256,13 @@ mod tests {
             reading(Some(3), 3090, 17.0, 1_000_000),
         ];
         let readings: Vec<&Reading> = readings.iter().collect();
-        let span =
-            Span { stretches: vec![(100, 2400)], accepted: 600, refused: 400, peak: (1000, 1) };
+        let span = Span {
+            stretches: vec![(100, 2400)],
+            storm: 0,
+            accepted: 600,
+            refused: 400,
+            peak: (1000, 1),
+        };
         let used = Used::of(Vec::new(), &readings, &span);
         assert!((used.cpu_s.unwrap() - 1.0).abs() < 1e-9, "{used:?}");
         assert!((used.cpu_us_per_verdict.unwrap() - 1000.0).abs() < 1e-9, "{used:?}");
@@ -267,13 +274,18 @@ mod tests {
 
     #[test]
     fn what_grows_every_second_drifts_and_what_only_trembles_does_not() {
-        let growing: Vec<f64> = (0..200).map(|at| 1e6 + f64::from(at) * 100.0).collect();
+        let growing: Vec<(f64, f64)> =
+            (0..200).map(|at| (f64::from(at), 1e6 + f64::from(at) * 100.0)).collect();
         let (per_hour, drifts) = drift(&growing);
         assert!(
             (per_hour.unwrap() - 360_000.0).abs() < 1.0 && drifts == Some(true),
             "{per_hour:?}"
         );
-        let trembling: Vec<f64> = (0..200).map(|at| 1e6 + f64::from(at * 7919 % 13)).collect();
+        let with_gaps: Vec<(f64, f64)> =
+            growing.iter().copied().filter(|(at, _)| at % 2.0 == 0.0).collect();
+        assert!((drift(&with_gaps).0.unwrap() - 360_000.0).abs() < 1.0, "seconds that are missing");
+        let trembling: Vec<(f64, f64)> =
+            (0..200).map(|at| (f64::from(at), 1e6 + f64::from(at * 7919 % 13))).collect();
         assert_eq!(drift(&trembling).1, Some(false));
         assert_eq!(drift(&growing[..59]), (None, None), "too short to tell");
     }

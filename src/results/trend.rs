@@ -17,25 +17,35 @@ pub struct Trend {
 
 impl Trend {
     /// The trend of values that are evenly spaced; `None` of fewer than four.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let points: Vec<(f64, f64)> =
+            values.iter().enumerate().map(|(at, value)| (at as f64, *value)).collect();
+        Self::over(&points)
+    }
+
+    /// The trend of values, each with its place, in the order of those; `None` of fewer than four.
     ///
     /// Kendall, Rank Correlation Methods (1975), in its normal approximation, ties taken into account; Sen, Estimates of the
     /// regression coefficient based on Kendall's tau, JASA 63 (1968).
-    pub fn of(values: &[f64]) -> Option<Self> {
-        let n = values.len();
+    pub fn over(points: &[(f64, f64)]) -> Option<Self> {
+        let n = points.len();
         if n < 4 {
             return None;
         }
         let (mut lean, mut slopes) = (0.0, Vec::with_capacity(n * (n - 1) / 2));
-        for (at, value) in values.iter().enumerate() {
-            for (gap, later) in values[at + 1..].iter().enumerate() {
+        for (at, (place, value)) in points.iter().enumerate() {
+            for (later_place, later) in &points[at + 1..] {
                 let rise = later - value;
                 if rise != 0.0 {
                     lean += rise.signum();
                 }
-                slopes.push(rise / (gap + 1) as f64);
+                if later_place > place {
+                    slopes.push(rise / (later_place - place));
+                }
             }
         }
-        let mut sorted = values.to_vec();
+        let values: Vec<f64> = points.iter().map(|(_, value)| *value).collect();
+        let mut sorted = values.clone();
         sorted.sort_by(f64::total_cmp);
         let ties: f64 = sorted
             .chunk_by(|a, b| a.total_cmp(b).is_eq())

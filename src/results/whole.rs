@@ -10,7 +10,12 @@ use super::{
     summary::{FORMAT, Generator, Throughput, Validity},
     tables,
 };
-use crate::{measure::Measurements, plan::Plan};
+use crate::{
+    attempt::Phase,
+    error::{Error, Result},
+    measure::Measurements,
+    plan::Plan,
+};
 
 /// What a summary needs beside the measurements.
 #[derive(Debug)]
@@ -96,4 +101,32 @@ impl Frame<'_> {
             thresholds: Vec::new(),
         }
     }
+}
+
+/// started = attempts + abandoned, attempts = sum of outcomes = sum of verdicts, and each attempt that
+/// was timed entered the phases that all enter; or the numbers are not written.
+///
+/// # Errors
+/// When they do not add up, which would be a bug.
+pub fn check_conserved(all: &Measurements, summary: &Summary) -> Result<()> {
+    let attempts = summary.attempts;
+    let entered = |phase| {
+        let latency = all.latency(phase, None, None, None);
+        latency.count() + latency.unfinished + all.untimed
+    };
+    for (what, count) in [
+        ("outcomes", Summary::sum(&summary.outcomes)),
+        ("verdicts", Summary::sum(&summary.verdicts)),
+        ("starts that were not abandoned", all.started.saturating_sub(all.abandoned)),
+        ("start delays", entered(Phase::StartDelay)),
+        ("responses, finished or not", entered(Phase::Response)),
+    ] {
+        if count != attempts {
+            return Err(Error::not_measured(format!(
+                "{attempts} attempts, but {count} {what}: this is a bug of tokenstorm"
+            ))
+            .hint("please report it, with the scenario"));
+        }
+    }
+    Ok(())
 }

@@ -25,3 +25,27 @@ pub struct Monitor {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, String>,
 }
+
+/// The URL of metrics without user, password and query, which may be secrets.
+pub fn shown(url: &str) -> String {
+    let Ok(mut parsed) = url::Url::parse(url) else { return "a URL that is none".to_owned() };
+    // Fails of URLs that have no host, and so no user.
+    let _ = parsed.set_username("");
+    let _ = parsed.set_password(None);
+    parsed.set_query(None);
+    parsed.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn neither_user_nor_password_nor_query_of_a_url_is_shown() {
+        assert_eq!(
+            shown("https://ann:hunter2@metrics.example:9090/metrics?token=hunter2"),
+            "https://metrics.example:9090/metrics"
+        );
+        assert!(!shown("hunter2").contains("hunter2"));
+    }
+}

@@ -25,6 +25,7 @@ use crate::{
     },
     scenario::{Capacity, Loaded},
     supply::yardstick::Measured,
+    token::mixed,
 };
 
 /// Share of the arrivals that must get a verdict while a step is measured, where chance alone does not explain less.
@@ -51,6 +52,7 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
         failed: None,
         passed: Vec::new(),
         ended: None,
+        is_gone: false,
         confirmations: Vec::new(),
         last: None,
     };
@@ -69,10 +71,12 @@ struct Search<'a> {
     passed: Vec<f64>,
     /// Why it ended before it was done.
     ended: Option<String>,
+    /// The broker is gone, or does not answer any more.
+    is_gone: bool,
     /// Verdicts a second of the runs that confirmed the rate.
     confirmations: Vec<f64>,
-    /// Summary of the last run that held.
-    last: Option<Summary>,
+    /// The last run that held.
+    last: Option<Trial>,
 }
 
 /// What one step came to.
@@ -114,7 +118,7 @@ impl Search<'_> {
     /// Runs the rate that was found again, and a lower one where it does not hold each time.
     fn confirm(&mut self) -> Result<()> {
         for _ in 0..RETREATS {
-            let Some(rate) = self.highest() else { return Ok(()) };
+            let Some(rate) = self.highest() else { break };
             self.confirmations.clear();
             let mut held = 0;
             while held < self.settings.confirm {
@@ -123,8 +127,9 @@ impl Search<'_> {
                     Verdict::Failed => break,
                     Verdict::Ended => return Ok(()),
                 }
+                // Chance may bring more than was asked for; what is claimed is not more.
                 let achieved = self.steps.last().map_or(0.0, |step| step.achieved_per_s);
-                self.confirmations.push(achieved);
+                self.confirmations.push(achieved.min(rate));
             }
             if held == self.settings.confirm {
                 return Ok(());
@@ -137,6 +142,9 @@ impl Search<'_> {
                 self.passed.push(lower);
             }
         }
+        if self.steps.iter().all(|step| step.purpose != "confirm") {
+            return Ok(());
+        }
         self.passed.clear();
         self.ended = Some(format!(
             "no rate held {} times in a row, {RETREATS} rates were tried: the broker or this host is not the same from run to run",
@@ -145,7 +153,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Runs a rate; once more, for longer, where only a drift speaks against it.
+    /// Runs a rate; once more, for longer, where only a drift or this host speaks against it.
     fn step(&mut self, rate: f64, purpose: &str) -> Result<Verdict> {
         if self.steps.len() >= self.settings.max_steps as usize {
             self.ended = Some(format!("`capacity.max_steps` is {}", self.settings.max_steps));
@@ -153,8 +161,8 @@ impl Search<'_> {
         }
         let hold = hold_at(&self.settings, rate);
         match self.run_once(rate, hold, purpose)? {
-            Once::Drifts => match self.run_once(rate, hold * 2, purpose)? {
-                Once::Drifts => Ok(self.fails(rate)),
+            Once::Again => match self.run_once(rate, hold * 2, purpose)? {
+                Once::Again => Ok(self.fails(rate)),
                 other => Ok(self.verdict(rate, &other)),
             },
             other => Ok(self.verdict(rate, &other)),
@@ -167,7 +175,8 @@ impl Search<'_> {
                 self.passed.push(rate);
                 Verdict::Held
             }
-            Once::Failed | Once::Drifts => self.fails(rate),
+            Once::Failed | Once::Again => self.fails(rate),
+            Once::Unfit => Verdict::Failed,
             Once::Ended => Verdict::Ended,
         }
     }
@@ -183,23 +192,36 @@ impl Search<'_> {
     }
 
     fn run_once(&mut self, rate: f64, hold: Duration, purpose: &str) -> Result<Once> {
+        let seed = mixed(self.loaded.scenario.seed, self.steps.len() as u64) >> 1;
         let arguments = [
             format!("capacity.start={rate}"),
             format!("capacity.hold={}", humantime::format_duration(hold)),
+            // Other arrivals in each step, or the confirming runs would be one run.
+            format!("seed={seed}"),
         ];
         let one = narrowed(self.loaded, &arguments, |scenario| {
             if let Some(capacity) = &mut scenario.capacity {
                 (capacity.start, capacity.hold) = (rate, hold);
                 capacity.most = capacity.most.max(rate);
             }
+            scenario.seed = seed;
         });
         let words = format!("{purpose} {rate:.0} a second");
         let label = format!("{purpose} {rate:.0}");
-        let plan = Plan::new(&one, &Limits::read())?;
+        let plan = match Plan::new(&one, &Limits::read()) {
+            Ok(plan) => plan,
+            // What was planned at lower rates does not fit this host any more.
+            Err(error) if !self.steps.is_empty() => {
+                self.failed = Some((rate, true, first_line(&error)));
+                return Ok(Once::Unfit);
+            }
+            Err(error) => return Err(error),
+        };
         let trial = match self.series.run(Trial::run, &one, &label, self.settings.rest) {
             Ok(trial) => trial,
             Err(error) if is_final(&error) && !self.series.is_stopped() => return Err(error),
             Err(error) => {
+                self.is_gone = !self.series.is_stopped();
                 self.ended = Some(format!("{words}: {}", first_line(&error)));
                 return Ok(Once::Ended);
             }
@@ -207,7 +229,7 @@ impl Search<'_> {
         let (once, step) = self.judge(&plan, &trial, rate, hold, purpose);
         self.steps.push(step);
         if matches!(once, Once::Held) {
-            self.last = Some(trial.summary);
+            self.last = Some(trial);
         }
         write(self.series.path(), "capacity.csv", &self.steps)?;
         self.series.write(&self.summary(true))?;
@@ -225,12 +247,14 @@ impl Search<'_> {
     ) -> (Once, Step) {
         let timeout = nanoseconds(plan.load().connect_timeout);
         let (summary, all) = (&trial.summary, &trial.all);
-        let window = Window::of(trial.start, self.settings.warmup, hold);
+        let window = Window::of(self.settings.warmup, hold);
         let achieved = window.verdicts(all) / hold.as_secs_f64();
         let attempts = summary.attempts.max(1) as f64;
         let not_judged = Summary::count(&summary.verdicts, "not_judged") as f64 / attempts;
         let drift = window.drift(&trial.medians);
-        let is_limited = summary.validity.verdict == "generator_limited";
+        // What this host could not do says nothing of the broker.
+        let local = Summary::count(&summary.outcomes, "local_error");
+        let is_limited = local > 0 || summary.validity.verdict == "generator_limited";
         let mut why = Vec::new();
         for judged in threshold::judge(&plan.slo, plan, all, summary, timeout) {
             if judged.passed != Some(true) {
@@ -261,6 +285,9 @@ impl Search<'_> {
         if is_limited {
             why.extend(summary.validity.reasons.iter().take(1).cloned());
         }
+        if local > 0 {
+            why.push(format!("{local} attempts met a limit of this host"));
+        }
         let latency = all.latency(Phase::Connack, None, None, None);
         let at = |percent| (!latency.is_empty()).then(|| percentile(&latency, percent, timeout));
         let step = Step {
@@ -281,20 +308,23 @@ impl Search<'_> {
                 .file_name()
                 .map_or_else(String::new, |name| name.to_string_lossy().into()),
         };
-        (self.outcome(trial, &step, holds && is_sustained && !is_limited), step)
+        // A hiccup of this host in one run is no limit of it.
+        (self.outcome(trial, &step, holds && is_sustained), step)
     }
 
-    fn outcome(&mut self, trial: &Trial, step: &Step, only_drifts: bool) -> Once {
+    fn outcome(&mut self, trial: &Trial, step: &Step, deserves_another: bool) -> Once {
         if self.series.is_stopped() {
             self.ended = Some("interrupted".into());
             Once::Ended
         } else if let Some(label) = trial.lost.first() {
+            self.is_gone = true;
             self.ended = Some(format!(
                 "the broker `{label}` ended by itself at {} a second",
                 step.offered_per_s
             ));
             Once::Ended
         } else if let Some(stall) = stall(&trial.all) {
+            self.is_gone = true;
             self.ended = Some(format!(
                 "the broker stalled at {} a second: no verdict came in the last {:.1} s of arrivals",
                 step.offered_per_s,
@@ -303,8 +333,8 @@ impl Search<'_> {
             Once::Ended
         } else if step.passed {
             Once::Held
-        } else if only_drifts {
-            Once::Drifts
+        } else if deserves_another {
+            Once::Again
         } else {
             Once::Failed
         }
@@ -315,7 +345,7 @@ impl Search<'_> {
         let is_done = self.ended.is_none() && confirmed.len() == self.settings.confirm as usize;
         let low = confirmed.iter().copied().reduce(f64::min);
         let per_s = is_done.then(|| rounded(median(&mut confirmed)));
-        let is_ours = self.failed.as_ref().is_none_or(|(_, limited, _)| *limited);
+        let is_ours = !self.is_gone && self.failed.as_ref().is_none_or(|(_, limited, _)| *limited);
         let mut reasons = Vec::new();
         match &self.failed {
             Some((rate, true, why)) => {
@@ -327,15 +357,17 @@ impl Search<'_> {
             None => {}
         }
         if self.passed.is_empty() && self.failed.is_some() && self.ended.is_none() {
-            reasons.push(format!(
-                "the objectives do not hold even at the lowest rate, {} a second",
-                self.settings.start
-            ));
+            let what = if is_ours {
+                "the generator was the limit even"
+            } else {
+                "the objectives do not hold even"
+            };
+            reasons.push(format!("{what} at the lowest rate, {} a second", self.settings.start));
         }
         let shared =
             |reason: &&String| reason.contains("this host, which tokenstorm and the broker share");
         if let Some(last) = &self.last {
-            reasons.extend(last.validity.reasons.iter().filter(shared).cloned());
+            reasons.extend(last.summary.validity.reasons.iter().filter(shared).cloned());
         }
         Found {
             per_s,
@@ -353,21 +385,14 @@ impl Search<'_> {
         let mut summary = self.series.summary(partial, self.series.is_stopped());
         let found = self.found();
         if !summary.interrupted {
-            // Overload is what a search looks for: only the rate that is given must be free of it.
-            summary.validity.verdict =
-                if found.per_s.is_some() && found.limited_by == "generator" {
-                    "generator_limited"
-                } else {
-                    "valid"
-                }
-                .into();
-            summary.validity.reasons.clear();
-            if summary.validity.verdict == "generator_limited" {
-                summary.validity.reasons.clone_from(&found.reasons);
-            }
+            // Overload is what a search looks for: only what ended it must not have been the generator.
+            let is_ours = self.failed.as_ref().is_some_and(|(_, limited, _)| *limited);
+            let verdict = if is_ours && !self.is_gone { "generator_limited" } else { "valid" };
+            summary.validity.verdict = verdict.into();
+            summary.validity.reasons = if is_ours { found.reasons.clone() } else { Vec::new() };
         }
         if let Some(last) = &self.last {
-            summary.monitor.clone_from(&last.monitor);
+            summary.monitor.clone_from(&last.summary.monitor);
         }
         summary.capacity = Some(found);
         summary
@@ -382,7 +407,7 @@ impl Search<'_> {
         if self.steps.is_empty() && !self.series.is_stopped() {
             return Err(Error::not_measured(self.ended.unwrap_or_default()));
         }
-        let trial = self.series.finish(summary)?;
+        let trial = Trial { held: self.last.map(Box::new), ..self.series.finish(summary)? };
         let page = report::html::render(&trial.folder, &trial.summary)?;
         replace_in(&trial.folder, "report.html", page.as_bytes())?;
         Ok(trial)
@@ -391,9 +416,11 @@ impl Search<'_> {
 
 enum Once {
     Held,
-    /// Nothing but a drift speaks against it.
-    Drifts,
+    /// Nothing but a drift, or this host, speaks against it.
+    Again,
     Failed,
+    /// This host can't make that rate.
+    Unfit,
     Ended,
 }
 
@@ -404,8 +431,8 @@ struct Window {
 }
 
 impl Window {
-    /// Of a run that started at `start`; in nanoseconds from there.
-    fn of(_: u64, warmup: Duration, hold: Duration) -> Self {
+    /// In nanoseconds from the start of a run.
+    fn of(warmup: Duration, hold: Duration) -> Self {
         Self { from: nanoseconds(warmup), to: nanoseconds(warmup + hold) }
     }
 
@@ -442,7 +469,7 @@ fn stall(all: &Measurements) -> Option<u64> {
     let (first, last) = (all.first_start?, all.last_scheduled?);
     let answer = all.last_answer.unwrap_or(first);
     let silent = last.saturating_sub(answer);
-    (silent > ((last - first) / 3).max(2 * SECOND)).then_some(silent)
+    (silent > (last.saturating_sub(first) / 3).max(2 * SECOND)).then_some(silent)
 }
 
 fn rounded(value: f64) -> f64 {
@@ -463,7 +490,7 @@ mod tests {
 
     #[test]
     fn a_response_that_grows_drifts_and_one_that_trembles_does_not() {
-        let window = Window::of(0, Duration::from_secs(2), Duration::from_secs(10));
+        let window = Window::of(Duration::from_secs(2), Duration::from_secs(10));
         let ms = |values: &[u64]| -> Vec<Option<u64>> {
             values.iter().map(|ms| Some(ms * 1_000_000)).collect()
         };

@@ -41,6 +41,8 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
             let one = narrow(loaded, arm);
             let words = format!("{} {}", arm.name(), round + 1);
             match series.run(Trial::run, &one, &words, settings.rest) {
+                // Half a run is no pair of a whole one.
+                Ok(_) if series.is_stopped() => {}
                 Ok(trial) => runs.push(row(round, arm, &trial)),
                 Err(error) if series.is_stopped() => drop(error),
                 Err(error) if is_final(&error) || runs.is_empty() => return Err(error),

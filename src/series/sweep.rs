@@ -176,10 +176,14 @@ impl Point {
     }
 
     fn row(&self, trial_number: usize, repeat: u32, plan: &Plan, trial: &Trial) -> SweepRun {
-        let (summary, all) = (&trial.summary, &trial.all);
+        // Of a search, the columns are those of its last run that held: the others were overload.
+        let capacity = trial.summary.capacity.as_ref();
+        let is_empty = capacity.is_some() && trial.held.is_none();
+        let one = trial.held.as_deref().unwrap_or(trial);
+        let (summary, all) = (&one.summary, &one.all);
         let timeout = nanoseconds(plan.load().connect_timeout);
         let at = |latency: &Latency, percent| {
-            (!latency.is_empty()).then(|| percentile(latency, percent, timeout))
+            (!latency.is_empty() && !is_empty).then(|| percentile(latency, percent, timeout))
         };
         let whole = all.latency(Phase::Connack, None, None, None);
         let is_good = |kind: &usize| plan.mould.kinds[*kind].defect.group.is_none();
@@ -187,7 +191,6 @@ impl Point {
         let good = all.latency_of(Phase::Connack, &good);
         let key = plan.signing_key().map(|key| &plan.mould.keys[key]);
         let monitor = summary.monitor.as_ref();
-        let capacity = summary.capacity.as_ref();
         let attempts = summary.attempts.max(1) as f64;
         SweepRun {
             trial: trial_number,
@@ -206,17 +209,17 @@ impl Point {
             good_connack_p50_us: at(&good, 50.0),
             good_connack_p99_us: at(&good, 99.0),
             not_judged_rate: Summary::count(&summary.verdicts, "not_judged") as f64 / attempts,
-            false_accepts: Summary::count(&summary.verdicts, "false_accept"),
-            false_rejects: Summary::count(&summary.verdicts, "false_reject"),
+            false_accepts: Summary::count(&trial.summary.verdicts, "false_accept"),
+            false_rejects: Summary::count(&trial.summary.verdicts, "false_reject"),
             broker_cpu_us_per_verdict: monitor.and_then(|it| it.broker.cpu_us_per_verdict),
             harness_cpu_us_per_verdict: monitor.and_then(|it| it.harness.cpu_us_per_verdict),
             bytes_per_connection: monitor.and_then(|it| it.broker.bytes_per_connection),
-            yardstick_per_s: summary.yardstick.as_ref().map(|it| it.mixed_per_s),
+            yardstick_per_s: trial.summary.yardstick.as_ref().map(|it| it.mixed_per_s),
             capacity_per_s: capacity.and_then(|it| it.per_s),
             capacity_low_per_s: capacity.and_then(|it| it.low_per_s),
             capacity_high_per_s: capacity.and_then(|it| it.high_per_s),
             capacity_limited_by: capacity.map(|it| it.limited_by.clone()),
-            validity: summary.validity.verdict.clone(),
+            validity: trial.summary.validity.verdict.clone(),
             run: trial
                 .folder
                 .file_name()

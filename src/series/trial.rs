@@ -35,6 +35,8 @@ pub struct Trial {
     pub(super) medians: Vec<Option<u64>>,
     /// Embedded brokers that ended by themselves.
     pub(super) lost: Vec<String>,
+    /// Of a search, its last run that held.
+    pub(super) held: Option<Box<Self>>,
 }
 
 impl Trial {
@@ -78,6 +80,7 @@ impl Trial {
             busy: span,
             medians: finished.medians,
             lost: finished.lost,
+            held: None,
         })
     }
 }

@@ -87,6 +87,10 @@ impl Estimate {
 /// Tokens to keep ready, where one takes `token_s` seconds in the steady state: the largest lead
 /// that the schedule ever has over minting, and half a second of the peak rate on top.
 fn ahead(plan: &Plan, token_s: f64, token_bytes: f64) -> (u64, bool) {
+    if let Model::Preconnect(waves) = &plan.model {
+        // A wave, no more and no less, whatever else is asked for: its tokens come before it.
+        return (waves.size.min(plan.attempts), false);
+    }
     let room = (READY_BYTES / (token_bytes + OVERHEAD)) as u64;
     if let Some(ahead) = plan.ahead {
         return (ahead.clamp(1, room).min(plan.attempts), false);
@@ -100,12 +104,11 @@ fn ahead(plan: &Plan, token_s: f64, token_bytes: f64) -> (u64, bool) {
             (lead * 1.2 + rates.peak() * 0.5) as u64 + 64
         }
         // A token waits here until a slot is free: few, so that it is still young when it is used.
-        (Model::Preconnect(waves), _) => return (waves.size.min(plan.attempts), false),
         (Model::Closed { concurrency, .. }, _) => {
             let few = u64::from(*concurrency) * 2;
             if plan.mould.ttl < Duration::from_mins(1) { few } else { (few * 4).clamp(512, 4096) }
         }
-        (Model::Open { .. }, None) => 0,
+        (Model::Open { .. } | Model::Preconnect(_), _) => 0,
     };
     (wanted.min(room).min(plan.attempts), wanted.min(plan.attempts) > room)
 }

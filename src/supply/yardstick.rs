@@ -28,15 +28,17 @@ impl Measured {
     /// When a token can't be signed, or its signature is not found good.
     pub fn of(plan: &Plan, clock: Clock) -> Result<Self> {
         let mut minter = Minter::new(&plan.mould)?;
+        let mut shares = BTreeMap::<String, f64>::new();
+        for kind in &plan.mould.kinds {
+            if let Some(key) = kind.key.map(|key| &plan.mould.keys[key]) {
+                *shares.entry(key.algorithm.to_string()).or_default() += kind.share;
+            }
+        }
         let mut measured = BTreeMap::<String, (f64, f64)>::new();
         for (index, kind) in plan.mould.kinds.iter().enumerate() {
             let Some(key) = kind.key.map(|key| &plan.mould.keys[key]) else { continue };
             let name = key.algorithm.to_string();
-            if let Some((_, share)) = measured.get_mut(&name) {
-                *share += kind.share;
-                continue;
-            }
-            if kind.defect.name != "fresh" {
+            if kind.defect.name != "fresh" || measured.contains_key(&name) {
                 continue;
             }
             let mut token = Vec::new();
@@ -64,7 +66,8 @@ impl Measured {
                 }
             };
             let per_s = count as f64 * SECOND as f64 / elapsed as f64;
-            measured.insert(name, (per_s, kind.share));
+            let share = shares.get(&name).copied().unwrap_or_default();
+            measured.insert(name, (per_s, share));
         }
         Ok(Self(measured))
     }

@@ -35,8 +35,8 @@ fn what_is_wrong_is_said_with_file_key_value_and_a_way_out() {
     for defect in catalogue::all() {
         assert!(unknown.contains(&format!("`{}`", defect.name)), "{}", defect.name);
     }
-    insta::assert_snapshot!(refused(&mix("token = \"fresh\"\nshare = 0")), @"
-    error: scenario `test.toml`: `mix[0]`: `share` is 0, but must be above 0
+    insta::assert_snapshot!(refused(&mix("token = \"fresh\"\nshare = -1")), @"
+    error: scenario `test.toml`: `mix[0]`: `share` is -1, but must be 0 or more
 
     hint: leave the entry out, or give it a share such as 20
     ");

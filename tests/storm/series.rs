@@ -5,7 +5,7 @@ use std::{fs, io::Write, net::TcpStream, path::Path, thread};
 use serde_json::Value;
 
 use crate::{
-    run::{Storm, check_conserved, everything, number, program, rows, scenario},
+    run::{Storm, check_conserved, everything, number, program, rows, scenario, tokenstorm},
     server::{Server, until_closed},
 };
 
@@ -19,7 +19,7 @@ fn search(target: &str, load: &str, capacity: &str) -> Storm {
     let text = scenario(
         target,
         load,
-        &format!("[capacity]\nwarmup = \"0s\"\nhold = \"4s\"\nrest = \"0s\"\n{capacity}"),
+        &format!("[capacity]\nwarmup = \"0s\"\nhold = \"8s\"\nrest = \"0s\"\n{capacity}"),
     );
     let own: Vec<&str> = text
         .lines()
@@ -54,8 +54,15 @@ fn a_search_that_no_rate_stops_says_at_least_and_has_a_row_and_a_run_for_each_st
         "step,offered_per_s,achieved_per_s,connack_p50_us,connack_p99_us,not_judged_rate,steady,passed",
     );
     let steps = rows(&csv);
-    let purposes: Vec<&str> = steps.iter().map(|step| step["purpose"].as_str()).collect();
-    assert_eq!(purposes, ["raise", "raise", "confirm", "confirm"]);
+    // A step in which this host had a hiccup is run again.
+    let mut held: Vec<(&str, &str)> = steps
+        .iter()
+        .filter(|step| step["passed"] == "true")
+        .map(|step| (step["purpose"].as_str(), step["offered_per_s"].as_str()))
+        .collect();
+    let raised: Vec<_> = held.drain(..2).collect();
+    assert_eq!(raised, [("raise", "20.0"), ("raise", "40.0")], "{steps:?}");
+    assert!(held.len() >= 2 && held.iter().all(|step| *step == ("confirm", "40.0")), "{steps:?}");
     let mut attempts = 0;
     for step in &steps {
         let run = ended.out.join("runs").join(&step["run"]);
@@ -90,7 +97,7 @@ fn objectives_that_do_not_hold_at_the_lowest_rate_are_told_and_the_code_is_1() {
 #[test]
 fn a_broker_that_stalls_in_a_step_ends_the_search_with_what_is_known() {
     let server = Server::start(|stream, connect| {
-        if connect.number < 100 {
+        if connect.number < 180 {
             accept(stream);
         } else {
             until_closed(stream);
@@ -101,11 +108,12 @@ fn a_broker_that_stalls_in_a_step_ends_the_search_with_what_is_known() {
         search(&server.url(), "connect_timeout = \"1s\"\narrivals = \"constant\"", capacity).run();
     let summary = ended.expect(3);
     let why = summary["capacity"]["ended"].as_str().unwrap();
-    assert!(why.contains("stalled at 40 a second"), "{why}");
+    assert!(why.contains("stalled at "), "{why}");
     assert!(ended.stdout.contains(why), "{}", ended.stdout);
     let steps = rows(&ended.out.join("capacity.csv"));
-    assert_eq!(steps.len(), 2, "{steps:?}");
-    assert_eq!((steps[0]["passed"].as_str(), steps[1]["passed"].as_str()), ("true", "false"));
+    let (last, before) = steps.split_last().unwrap();
+    assert_eq!(last["passed"], "false", "{steps:?}");
+    assert!(before.iter().any(|step| step["passed"] == "true"), "{steps:?}");
 }
 
 #[test]
@@ -113,8 +121,8 @@ fn a_broker_that_is_gone_at_the_next_step_ends_the_search_too() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("mqtt://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
-        // Those of the first step: 80 in 4 s.
-        for mut stream in listener.incoming().take(80).map_while(Result::ok) {
+        // Those of the first step: 160 in 8 s.
+        for mut stream in listener.incoming().take(160).map_while(Result::ok) {
             thread::spawn(move || {
                 let mut bytes = [0; 2048];
                 let _ = std::io::Read::read(&mut stream, &mut bytes);
@@ -127,7 +135,7 @@ fn a_broker_that_is_gone_at_the_next_step_ends_the_search_too() {
     let summary = ended.expect(3);
     let why = summary["capacity"]["ended"].as_str().unwrap();
     assert!(why.contains("no broker answers"), "{why}");
-    assert_eq!(rows(&ended.out.join("capacity.csv")).len(), 1);
+    assert!(!rows(&ended.out.join("capacity.csv")).is_empty());
 }
 
 #[test]
@@ -265,4 +273,72 @@ fn a_token_of_a_sweep_can_be_minted_again_by_the_command_that_the_findings_name(
     let name = format!("storm-{client}");
     let sent = server.received().into_iter().find(|connect| connect.client_id == name).unwrap();
     assert_eq!(token.trim().as_bytes(), sent.password.unwrap(), "{replay}");
+}
+
+#[test]
+fn what_can_not_be_run_as_a_series_is_refused_with_a_way_out() {
+    let refused = |load: &str, more: &str, words: &[&str]| {
+        let storm = Storm::new(&scenario("mqtt://127.0.0.1:9", load, more));
+        let ended = tokenstorm(&["plan", &storm.scenario().display().to_string()]);
+        assert_eq!(ended.code, Some(2), "{more}: {}", ended.stdout);
+        for word in words {
+            assert!(ended.stderr.contains(word), "`{word}` is not in: {}", ended.stderr);
+        }
+    };
+    let slo = "slo = { connack = [\"p99 < 1s\"] }";
+    let search = |keys: &str| format!("[capacity]\n{slo}\n{keys}\n");
+    refused("", &search(""), &["`load.c", "a search sets the rates itself"]);
+    let open = "stages = [{ rate = 10, for = \"1s\" }]";
+    refused(open, &search(""), &["load.stages", "`start`"]);
+    for (keys, word) in [
+        ("start = 0", "`start` is 0"),
+        ("step = 1", "`step` is 1"),
+        ("hold = \"1s\"", "`hold` is 1s"),
+        ("precision = 0.9", "`precision`"),
+        ("confirm = 0", "`confirm`"),
+        ("most = 10", "less than `start`"),
+        ("max_steps = 0", "`max_steps`"),
+        ("strat = 5", "unknown field `strat`"),
+    ] {
+        refused("", &search(keys), &["capacity", word]);
+    }
+    refused("", "[capacity]\nslo = {}\n", &["`slo` is empty", "p99 < 100ms"]);
+    refused("", "[sweep]\n", &["nothing to sweep over"]);
+    refused("", "[sweep]\nbad_share = [101]\n", &["bad_share", "0 to 100"]);
+    refused("", "[sweep]\nbad_share = [50]\n", &["has to be refused", "`expired`"]);
+    refused("", "[sweep]\nprotocol = [3]\n", &["`protocol` holds 3"]);
+    refused("", "[sweep]\nalgorithm = [\"ES256\"]\n", &["ES256", "none of `[keys]`"]);
+    refused("", "[sweep]\nrsa_bits = [1024]\n", &["2048, 3072 or 4096"]);
+    refused("", "[sweep]\ntoken_bytes = [10]\n", &["`token.bytes` is 10", "without padding"]);
+    let two = "[[mix]]\ntoken = \"fresh\"\nshare = 1\n[[mix]]\ntoken = \"expired\"\nshare = 1\n[control]\n";
+    refused("", two, &["control", "one kind of token"]);
+    refused("", "[control]\nrepeat = 1\n", &["`repeat` is 1", "more than one difference"]);
+    refused("", "[control]\narms = []\n", &["`arms` is empty"]);
+    refused("", "[control]\nwithout = \"password\"\n", &["`target`", "1884"]);
+    let both = format!("[control]\n{}", search(""));
+    refused("", &both, &["two questions", "leave one out"]);
+}
+
+#[test]
+fn a_search_that_is_interrupted_keeps_the_steps_that_are_over() {
+    let server = Server::start(|stream, _| accept(stream));
+    let storm = search(&server.url(), "", "slo = { connack = [\"p50 < 5s\"] }\nstart = 20\n");
+    let mut child = storm.start();
+    let begun = std::time::Instant::now();
+    // The second step is under way.
+    while rows_of(&storm.out().join("capacity.csv")) < 1 {
+        assert!(begun.elapsed().as_secs() < 120, "no step ends");
+        thread::yield_now();
+    }
+    let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let summary = crate::run::read_json(&storm.out().join("summary.json")).unwrap();
+    assert_eq!((&summary["interrupted"], &summary["partial"]), (&true.into(), &false.into()));
+    assert!(summary["attempts"].as_u64() > Some(0), "{summary}");
+    check_conserved(&summary);
+}
+
+fn rows_of(path: &Path) -> usize {
+    if path.is_file() { rows(path).len() } else { 0 }
 }

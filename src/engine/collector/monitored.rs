@@ -5,6 +5,7 @@ use crate::{
     attempt::Outcome,
     error::Result,
     results::monitor::{Monitored, Reading, Rows, Side, Span, Used, drift},
+    verdict::Verdict,
 };
 
 impl Collector {
@@ -38,25 +39,34 @@ impl Collector {
     /// What both sides used.
     pub(super) fn monitored(&self) -> Option<Monitored> {
         let monitor = self.monitor.as_ref()?;
-        let count = |wanted: fn(Outcome) -> bool| -> u64 {
+        let count = |accepted: bool| -> u64 {
             let tallies = self.all.tallies();
-            tallies.iter().filter(|(tally, _)| wanted(tally.outcome)).map(|(_, count)| count).sum()
+            let judged = tallies.iter().filter(|(tally, _)| tally.verdict != Verdict::NotJudged);
+            judged
+                .filter(|(tally, _)| (tally.outcome == Outcome::Accepted) == accepted)
+                .map(|(_, count)| count)
+                .sum()
         };
         let span = Span {
             stretches: match self.storm.gate.stretches() {
                 waves if !waves.is_empty() => waves,
                 _ => self.all.first_start.zip(self.all.last_answer).into_iter().collect(),
             },
-            accepted: count(|outcome| outcome == Outcome::Accepted),
-            refused: count(|outcome| matches!(outcome, Outcome::Refused(_))),
+            storm: self.storm.start,
+            accepted: count(true),
+            refused: count(false),
             peak: (self.generator.open_peak, self.peak_second),
         };
         let of = |side: Side, watched: Vec<String>| {
             let own: Vec<&Reading> = self.readings.iter().filter(|it| it.side == side).collect();
             Used::of(watched, &own, &span)
         };
-        let medians: Vec<f64> =
-            self.medians.iter().filter_map(|(_, connack)| Some((*connack)? as f64 / 1e3)).collect();
+        let medians: Vec<(f64, f64)> = (0_u32..)
+            .zip(&self.medians)
+            .filter_map(|(second, (_, connack))| {
+                Some((f64::from(second), (*connack)? as f64 / 1e3))
+            })
+            .collect();
         let (connack_drift_us_per_h, connack_drifts) = drift(&medians);
         Some(Monitored {
             broker: of(Side::Broker, monitor.watched.clone()),

@@ -108,14 +108,7 @@ impl Watch {
         let reasons: Vec<String> = limits
             .into_iter()
             .chain(self.damage(all, wall_step))
-            .chain(interrupted.then(|| {
-                format!(
-                    "interrupted: {} attempts under way were abandoned, {} of {} were not started",
-                    all.abandoned,
-                    plan.attempts.saturating_sub(all.started),
-                    plan.attempts
-                )
-            }))
+            .chain(interrupted.then(|| interruption(plan, all)))
             .collect();
         let verdict = match (interrupted, is_limited, reasons.is_empty()) {
             (true, ..) => "interrupted",
@@ -208,5 +201,19 @@ impl Watch {
             ));
         }
         reasons
+    }
+}
+
+/// What an interruption cost.
+fn interruption(plan: &Plan, all: &Measurements) -> String {
+    let abandoned = format!("interrupted: {} attempts under way were abandoned", all.abandoned);
+    match plan.known_attempts() {
+        0 => abandoned,
+        known => {
+            format!(
+                "{abandoned}, {} of {known} were not started",
+                known.saturating_sub(all.started)
+            )
+        }
     }
 }

@@ -51,13 +51,19 @@ impl Processes {
             }
         }
         for (name, pids) in &mut self.named {
-            let mut usages = read_all(pids);
-            if usages.is_empty() {
+            if pids.is_empty() {
                 *pids = find(name);
-                usages = read_all(pids);
             }
-            if usages.is_empty() {
-                warnings.push(format!("there is no process named `{name}`, or it can't be read: what it uses is left empty in monitor.csv"));
+            let usages = read_all(pids);
+            if usages.is_empty() || usages.len() < pids.len() {
+                let what = if usages.is_empty() {
+                    "there is no process"
+                } else {
+                    "one has ended of the processes"
+                };
+                warnings.push(format!("{what} named `{name}`, or it can't be read: what it uses is left empty in monitor.csv"));
+                // Who is there now is looked for the next time.
+                pids.clear();
                 return Usage::default();
             }
             all.extend(usages);

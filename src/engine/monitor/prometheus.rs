@@ -1,11 +1,23 @@
 //! What a broker tells of itself in the Prometheus text format.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{RecvTimeoutError, Sender, channel},
+    },
+    thread,
+    time::Duration,
+};
 
 use prometheus_parse::{Sample, Scrape, Value};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{results::monitor::Usage, tls, web};
+use crate::{
+    clock::{Clock, SECOND},
+    results::monitor::Usage,
+    scenario, tls, web,
+};
 
 /// How long an answer may take; a second is read anew when the next one begins.
 const PATIENCE: Duration = Duration::from_millis(900);
@@ -20,9 +32,55 @@ const RSS: [&str; 3] = [
 const DESCRIPTORS: [&str; 2] = ["process_open_fds", "rabbitmq_process_open_fds"];
 const THREADS: [&str; 3] = ["process_threads", "process_num_threads", "go_threads"];
 
+/// How old what it told may be, to count as told now.
+const FRESH: u64 = 3 * SECOND;
+
+/// An endpoint that is asked once a second by a thread of its own: readings of processes must not wait for it.
+#[derive(Debug)]
+pub(super) struct Scraper {
+    told: Arc<Mutex<(u64, Usage, Vec<String>)>>,
+    clock: Clock,
+    /// Its end tells the thread to end.
+    _stop: Sender<()>,
+}
+
+impl Scraper {
+    /// Asks once, and then every second.
+    pub(super) fn start(url: &str, metrics: &BTreeMap<String, String>, clock: Clock) -> Self {
+        let mut endpoint = Endpoint::new(url, metrics);
+        let mut warnings = Vec::new();
+        let usage = endpoint.read(&mut warnings);
+        let told = Arc::new(Mutex::new((clock.now(), usage, warnings)));
+        let (stop, stopped) = channel::<()>();
+        let of_thread = Arc::clone(&told);
+        // Without a thread what it told first grows old, and is left empty.
+        let _ = thread::Builder::new().name("scrape".into()).spawn(move || {
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(Duration::from_secs(1))
+            {
+                let mut warnings = Vec::new();
+                let usage = endpoint.read(&mut warnings);
+                *of_thread.lock().unwrap_or_else(PoisonError::into_inner) =
+                    (clock.now(), usage, warnings);
+            }
+        });
+        Self { told, clock, _stop: stop }
+    }
+
+    /// What it told last; nothing where that is old.
+    pub(super) fn read(&self, warnings: &mut Vec<String>) -> Usage {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, usage, said) = &*told;
+        warnings.extend(said.iter().cloned());
+        if self.clock.now() - at < FRESH {
+            return usage.clone();
+        }
+        Usage { named: vec![None; usage.named.len()], ..Usage::default() }
+    }
+}
+
 /// An endpoint.
 #[derive(Debug)]
-pub(super) struct Endpoint {
+struct Endpoint {
     url: String,
     metrics: BTreeMap<String, String>,
     http: Option<(Runtime, reqwest::Client)>,
@@ -30,14 +88,14 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     /// The endpoint at a URL; `metrics` are columns and the metrics that go there.
-    pub(super) fn new(url: &str, metrics: &BTreeMap<String, String>) -> Self {
+    fn new(url: &str, metrics: &BTreeMap<String, String>) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().ok();
         let http = runtime.zip(client());
         Self { url: url.to_owned(), metrics: metrics.clone(), http }
     }
 
     /// What it tells now.
-    pub(super) fn read(&mut self, warnings: &mut Vec<String>) -> Usage {
+    fn read(&mut self, warnings: &mut Vec<String>) -> Usage {
         let samples = self.samples().unwrap_or_else(|why| {
             warnings.push(format!(
                 "`{}` tells no metrics ({why}): what they would say is left empty in monitor.csv",
@@ -70,8 +128,8 @@ impl Endpoint {
     }
 
     /// Its URL, without what may be a secret in it.
-    fn shown(&self) -> &str {
-        self.url.split(['?', '@']).next().unwrap_or_default()
+    fn shown(&self) -> String {
+        scenario::monitor::shown(&self.url)
     }
 
     fn samples(&self) -> Result<Vec<Sample>, String> {

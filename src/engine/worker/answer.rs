@@ -66,6 +66,8 @@ impl Worker {
         match connection.state {
             State::Holding => self.drop_session(place, Outcome::Closed(close).code()),
             State::Leaving => self.close(place),
+            // It says nothing of a token that was not sent.
+            State::Standing => self.conclude(place, Outcome::ProtocolError("before_connect"), now),
             _ => self.conclude(place, Outcome::Closed(close), now),
         }
     }
@@ -111,8 +113,14 @@ impl Worker {
     }
 }
 
+/// A step of the wall clock, in nanoseconds, from which on the kernel's times say nothing about ours.
+const WALL_STEP: u64 = 50_000;
+
 /// When the kernel had what was read just now; 0 where it does not say, or the wall clock was stepped meanwhile.
 fn arrival(clock: Clock, sent: u64, stamp: Option<i64>, now: u64) -> u64 {
+    if stamp.is_some() && clock.wall_step().unsigned_abs() > WALL_STEP {
+        return 0;
+    }
     let at = stamp.and_then(|stamp| u64::try_from(clock.at_wall(stamp)).ok());
     at.filter(|at| (sent..=now).contains(at)).unwrap_or_default()
 }

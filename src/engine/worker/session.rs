@@ -45,7 +45,6 @@ impl Worker {
         }
         let has_more = connection.partial.is_some();
         self.in_flight -= 1;
-        self.count_in_wave(State::Awaiting, Outcome::Accepted, (attempt.opened, now));
         self.record(&attempt, validity);
         if self.storm.hold == 0 {
             self.leave(place, now);

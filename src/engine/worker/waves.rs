@@ -6,12 +6,7 @@
 use std::collections::VecDeque;
 
 use super::{Key, State, Worker};
-use crate::{
-    attempt::{Outcome, Step},
-    client::link::Link,
-    plan::Waves,
-    supply::Stock,
-};
+use crate::{attempt::Step, client::link::Link, plan::Waves, supply::Stock};
 
 /// CONNECTs that are sent in a row before events are looked at.
 const SENDS_IN_A_ROW: usize = 64;
@@ -28,7 +23,6 @@ pub(super) struct Wave {
     opening: u32,
     /// Those that stand, in the order in which they came about.
     standing: VecDeque<Key>,
-    first_stood: Option<u64>,
     last_answer: u64,
 }
 
@@ -45,24 +39,25 @@ enum Stage {
 }
 
 impl Wave {
-    pub(super) fn new(waves: Waves) -> Self {
+    /// The first wave of one of so many workers.
+    pub(super) fn new(waves: Waves, workers: usize) -> Self {
+        let opening = (waves.opening / workers as u32).max(1);
         Self {
-            waves,
+            waves: Waves { opening, ..waves },
             number: 0,
             stage: Stage::Waiting,
             left: 0,
             opening: 0,
             standing: VecDeque::new(),
-            first_stood: None,
             last_answer: 0,
         }
     }
 
     /// When something is to be done whatever happens, in a storm that starts at `storm`.
-    fn due(&self, first_client: Option<u64>, storm: u64) -> Option<u64> {
+    fn due(&self, first_client: Option<u64>, first_stood: Option<u64>, storm: u64) -> Option<u64> {
         match self.stage {
             Stage::Waiting if self.number == 0 => Some(storm),
-            Stage::Opening => self.first_stood.map(|stood| stood + self.patience()),
+            Stage::Opening => first_stood.map(|stood| stood + self.patience()),
             Stage::Released(at) => first_client.map(|client| self.release_of(client, at)),
             Stage::Waiting | Stage::Ready => None,
         }
@@ -78,14 +73,9 @@ impl Wave {
         at + self.waves.rate.map_or(0, |rate| (turn / rate * 1e9) as u64)
     }
 
-    /// An attempt of the wave has ended; where it was still being opened, another may be.
-    pub(super) fn ended(&mut self, state: State, outcome: Outcome, at: u64) {
-        if state < State::Standing {
-            self.opening = self.opening.saturating_sub(1);
-        }
-        if outcome.is_answer() {
-            self.last_answer = self.last_answer.max(at);
-        }
+    /// An attempt of the wave has its answer.
+    pub(super) fn answered(&mut self, at: u64) {
+        self.last_answer = self.last_answer.max(at);
     }
 }
 
@@ -132,7 +122,7 @@ impl Worker {
         let wave = self.wave.as_ref()?;
         let first = wave.standing.front().map(|key| key.place());
         let first = first.and_then(|place| Some(self.connections.get(place)?.client));
-        wave.due(first, self.storm.start)
+        wave.due(first, self.storm.gate.first_stood(), self.storm.start)
     }
 
     fn await_wave(&mut self, wave: &mut Wave) {
@@ -154,15 +144,15 @@ impl Worker {
             }
         }
         wave.left = (first..end).filter(|n| n % self.workers == self.number as u64).count() as u64;
-        (wave.opening, wave.first_stood) = (0, None);
+        wave.opening = 0;
         wave.standing.clear();
         wave.stage = Stage::Opening;
     }
 
     /// Looks whether all stand that will.
     fn judge_opening(&mut self, wave: &mut Wave) {
-        let is_late =
-            wave.first_stood.is_some_and(|stood| self.storm.clock.now() >= stood + wave.patience());
+        let first = self.storm.gate.first_stood();
+        let is_late = first.is_some_and(|stood| self.storm.clock.now() >= stood + wave.patience());
         if wave.left == 0 && wave.opening == 0 || is_late {
             // Those that do not stand go on without a stop.
             self.storm.gate.missed(wave.left + u64::from(wave.opening));
@@ -210,19 +200,25 @@ impl Worker {
 
     /// Counts an attempt that has ended with its wave, where there are waves; one that never sent CONNECT started when it
     /// was opened.
-    pub(super) fn count_in_wave(
-        &mut self,
-        state: State,
-        outcome: Outcome,
-        (opened, ended): (u64, u64),
-    ) {
+    pub(super) fn count_in_wave(&mut self, state: State, opened: u64) {
         let Some(wave) = &mut self.wave else { return };
-        wave.ended(state, outcome, ended);
-        if outcome.is_answer() {
-            self.storm.gate.answered(ended);
+        // Where it was still being opened, another may be.
+        if state < State::Standing {
+            wave.opening = wave.opening.saturating_sub(1);
         }
         if state <= State::Standing {
             self.recorder.start(opened, opened);
+        }
+    }
+
+    /// Counts the attempts that have a connection and no CONNECT as started: they are abandoned with the others.
+    pub(super) fn start_what_stands(&mut self) {
+        if self.wave.is_some() {
+            for (_, connection) in &self.connections {
+                if connection.state <= State::Standing {
+                    self.recorder.start(connection.opened, connection.opened);
+                }
+            }
         }
     }
 
@@ -233,14 +229,28 @@ impl Worker {
         connection.state = State::Standing;
         // The last flight of a handshake must not wait for CONNECT.
         let _ = connection.link.as_mut().map(Link::flush);
-        let key = Key::new(place, connection.generation);
+        let (key, client) = (Key::new(place, connection.generation), connection.client);
         let Some(wave) = &mut self.wave else { return };
         wave.opening = wave.opening.saturating_sub(1);
-        wave.first_stood.get_or_insert(now);
-        match wave.stage {
-            Stage::Released(_) => self.send_off(key, now),
-            _ => wave.standing.push_back(key),
+        let Stage::Released(at) = wave.stage else {
+            wave.standing.push_back(key);
+            return self.storm.gate.stood_at(now);
+        };
+        let due = wave.release_of(client, at);
+        if due <= now {
+            return self.send_off(key, due);
         }
+        // Its turn is still to come: those behind it are few.
+        wave.standing.push_back(key);
+        self.sort_standing();
+    }
+
+    /// Brings those that stand into the order in which they are due.
+    fn sort_standing(&mut self) {
+        let Some(wave) = &mut self.wave else { return };
+        let connections = &self.connections;
+        let client = |key: &Key| connections.get(key.place()).map(|connection| connection.client);
+        wave.standing.make_contiguous().sort_by_key(client);
     }
 
     /// Sends the CONNECTs that are due.
