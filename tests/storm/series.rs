@@ -300,7 +300,7 @@ fn what_can_not_be_run_as_a_series_is_refused_with_a_way_out() {
         ("max_steps = 0", "`max_steps`"),
         ("strat = 5", "unknown field `strat`"),
     ] {
-        refused("", &search(keys), &["capacity", word]);
+        refused("", &search(keys), &[word]);
     }
     refused("", "[capacity]\nslo = {}\n", &["`slo` is empty", "p99 < 100ms"]);
     refused("", "[sweep]\n", &["nothing to sweep over"]);
