@@ -18,4 +18,5 @@ mod run;
 mod small_buffers;
 mod tls;
 mod verdicts;
+mod verifier;
 mod websocket;
