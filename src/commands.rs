@@ -23,7 +23,9 @@ use crate::{
     host::Limits,
     plan::Plan,
     report,
-    results::{Summary, calibration::Calibration, folder::replace_in, summary::Counts},
+    results::{
+        Summary, calibration::Calibration, folder::replace_in, series::SweepRun, summary::Counts,
+    },
     scenario::{self, Loaded, Scenario},
     series,
 };
@@ -169,7 +171,14 @@ fn exit_of(summary: &Summary, is_strict: bool) -> Exit {
             Exit::NotMeasured
         }
         Some(capacity) if capacity.per_s.is_none() => Exit::Failed,
-        None if found_nothing => Exit::Failed,
+        // One search whose objectives do not hold at the lowest rate is an answer; one that ended is none.
+        None if found_nothing => {
+            let is_answer = |search: &SweepRun| {
+                search.capacity_ended.is_none()
+                    && search.capacity_limited_by.as_deref() == Some("broker")
+            };
+            if searches.clone().any(is_answer) { Exit::Failed } else { Exit::NotMeasured }
+        }
         _ => exit,
     }
 }

@@ -39,7 +39,7 @@ use crate::{
     canary::Canary,
     clock::{Clock, nanoseconds},
     error::{Error, Result},
-    host::{Limits, cpus, resident},
+    host::{Limits, cpus, process_cpu, resident},
     issuer::{Issuer, happenings::Happenings},
     measure::Measurements,
     oauth::Fetcher,
@@ -125,6 +125,7 @@ pub fn run(plan: Plan, options: Options) -> Result<Finished> {
 
 fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let clock = options.clock.unwrap_or_else(Clock::start);
+    let cpu_before = process_cpu();
     let plan = Arc::new(plan);
     let limits = Limits::read();
     Limits::raise_descriptors();
@@ -181,6 +182,8 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
         supply.stop();
         return Err(Error::interrupted("interrupted before the storm: nothing was measured"));
     }
+    let settings = plan.scenario.monitor.as_ref();
+    let monitor = settings.map(|settings| Monitor::new(settings, targets.processes(), clock));
     let start = start_of_storm(&plan, clock, (planned, head_start), &supply);
     let mut storm = Storm::new(&plan, clock, start, &targets, limits.ports.clone(), &signals)?;
     storm.fetcher = fetcher;
@@ -188,13 +191,14 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let mut collector = Collector::new(&storm, place, environment, &limits, &targets, memory);
     collector.canary = options.canary.take();
     collector.yardstick = yardstick;
+    collector.cpu_before = cpu_before;
     if let Some(issuer) = &targets.issuer {
         issuer.storm_starts(start);
         happenings.storm_starts(start);
         collector.events = Some(Events::start(issuer, happenings, clock)?);
     }
-    if let Some(settings) = &plan.scenario.monitor {
-        let monitor = Monitor::start(settings, targets.processes(), clock, start)?;
+    if let Some(mut monitor) = monitor {
+        monitor.start(start)?;
         storm.gate.is_watched(monitor.asker());
         collector.monitor = Some(monitor);
     }

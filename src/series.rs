@@ -137,6 +137,8 @@ struct Series {
     /// Verdicts of 100 ms, of all runs.
     slots: Vec<Per100Ms>,
     runs: usize,
+    /// CPU time that the process had used when the series began.
+    cpu_before: u64,
 }
 
 impl Series {
@@ -170,6 +172,7 @@ impl Series {
             damage: Vec::new(),
             slots: Vec::new(),
             runs: 0,
+            cpu_before: process_cpu(),
         };
         // A series that is killed in its first run has a summary too.
         series.write(&series.summary(true, false))?;
@@ -287,7 +290,7 @@ impl Series {
             validity: self.validity(interrupted),
             embedded: &self.embedded,
             generator: Generator {
-                total_cpu_s: process_cpu() as f64 / 1e9,
+                total_cpu_s: (process_cpu() - self.cpu_before) as f64 / 1e9,
                 cpu_us_per_attempt: self.generator.cpu_s * 1e6 / attempts,
                 ..self.generator.clone()
             },

@@ -72,6 +72,8 @@ pub(super) struct Collector {
     warned: usize,
     /// Readings that are in the folder.
     written: usize,
+    /// CPU time that the process had used when the run began.
+    pub(super) cpu_before: u64,
     /// What one core verifies, where the verifier is what is measured.
     pub(super) yardstick: Option<Yardstick>,
     /// The second at whose end most connections were open.
@@ -138,6 +140,7 @@ impl Collector {
             rows: None,
             warned: 0,
             written: 0,
+            cpu_before: 0,
             yardstick: None,
             peak_second: 0,
             medians: Vec::new(),
@@ -168,7 +171,7 @@ impl Collector {
             if let Some((worker, report)) = self.next_report()? {
                 self.take(worker, report);
                 self.generator.tokens_minted_per_s = supply.rate();
-                self.generator.total_cpu_s = process_cpu() as f64 / 1e9;
+                self.generator.total_cpu_s = (process_cpu() - self.cpu_before) as f64 / 1e9;
                 self.write_seconds(options)?;
             }
             if let Some(error) = supply.failure() {
@@ -422,7 +425,7 @@ impl Collector {
             self.check_reached()?;
         }
         self.generator.tokens_minted_per_s = minted_per_s;
-        self.generator.total_cpu_s = process_cpu() as f64 / 1e9;
+        self.generator.total_cpu_s = (process_cpu() - self.cpu_before) as f64 / 1e9;
         self.watch.lost.clone_from(&lost);
         self.watch.late = self.storm.gate.late();
         let idle = self.watch.least_idle();

@@ -17,7 +17,7 @@ use self::{process::Processes, prometheus::Scraper};
 use crate::{
     clock::{Clock, SECOND},
     error::{Error, Result},
-    results::monitor::{Reading, Side, Usage},
+    results::monitor::{Reading, Side},
     scenario,
 };
 
@@ -26,7 +26,12 @@ use crate::{
 pub(super) struct Monitor {
     /// Who is watched on the side of the brokers.
     pub(super) watched: Vec<String>,
+    /// Only an endpoint tells of the brokers, once a second at most.
+    pub(super) only_told: bool,
     shared: Arc<Shared>,
+    /// Until the thread has them.
+    sources: Option<Sources>,
+    clock: Clock,
     /// Asks for a reading now, or by its end for no more.
     ask: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -47,35 +52,42 @@ struct Sources {
 }
 
 impl Monitor {
-    /// Starts watching what the scenario names, and these processes, for a storm that starts at `storm`.
-    ///
-    /// # Errors
-    /// When no thread can be started.
-    pub(super) fn start(
+    /// Reads for the first time what the scenario names, and these processes: before the storm, so that what it adds can be
+    /// told, and before anybody waits for its start.
+    pub(super) fn new(
         settings: &scenario::Monitor,
         embedded: Vec<(String, i32)>,
         clock: Clock,
-        storm: u64,
-    ) -> Result<Self> {
+    ) -> Self {
         let shared = Arc::new(Shared::default());
         let brokers = Processes::new(settings, embedded);
-        let endpoint =
-            settings.prometheus.as_ref().map(|url| Scraper::start(url, &settings.metrics, clock));
         let mut watched = brokers.words();
         watched.extend(settings.prometheus.as_deref().map(scenario::monitor::shown));
-        let harness = Processes::own();
-        let mut sources = Sources { brokers, endpoint, harness };
-        // Before the storm, so that what it adds can be told.
+        let is_told = watched.len() > brokers.words().len();
+        let endpoint =
+            settings.prometheus.as_ref().map(|url| Scraper::start(url, &settings.metrics, clock));
+        let only_told = is_told && brokers.words().is_empty();
+        let mut sources = Sources { brokers, endpoint, harness: Processes::own() };
         sources.read(&shared, clock.now(), Some(0));
+        Self { watched, only_told, shared, sources: Some(sources), clock, ask: None, thread: None }
+    }
+
+    /// Goes on reading, once a second of a storm that starts at `storm`.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub(super) fn start(&mut self, storm: u64) -> Result<()> {
+        let Some(mut sources) = self.sources.take() else { return Ok(()) };
         let (ask, asked) = channel();
-        let (seen, of_thread) = (Arc::clone(&shared), clock);
+        let (seen, clock) = (Arc::clone(&self.shared), self.clock);
         let thread = thread::Builder::new()
             .name("monitor".into())
-            .spawn(move || watch(&mut sources, &seen, of_thread, storm, &asked))
+            .spawn(move || watch(&mut sources, &seen, clock, storm, &asked))
             .map_err(|error| {
                 Error::not_measured(format!("can't start the monitor's thread: {error}"))
             })?;
-        Ok(Self { watched, shared, ask: Some(ask), thread: Some(thread) })
+        (self.ask, self.thread) = (Some(ask), Some(thread));
+        Ok(())
     }
 
     /// Takes a reading now, beside those of the seconds.
@@ -123,7 +135,14 @@ fn watch(sources: &mut Sources, shared: &Shared, clock: Clock, storm: u64, asked
                 // A reading that took longer than a second leaves seconds out, and does not take them one after another.
                 second = second.max(clock.now().saturating_sub(storm) / SECOND) + 1;
             }
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Disconnected) => {
+                // What an endpoint told last may be from before the last answer.
+                if let Some(endpoint) = &mut sources.endpoint {
+                    endpoint.ask();
+                    sources.read(shared, clock.now(), None);
+                }
+                return;
+            }
         }
     }
 }
@@ -131,17 +150,16 @@ fn watch(sources: &mut Sources, shared: &Shared, clock: Clock, storm: u64, asked
 impl Sources {
     fn read(&mut self, shared: &Shared, at: u64, second: Option<u64>) {
         let mut warnings = Vec::new();
-        let mut broker = self.brokers.read(&mut warnings);
+        let has_processes = !self.brokers.words().is_empty();
+        let (mut cpu_at, mut broker) = (at, self.brokers.read(&mut warnings));
         if let Some(endpoint) = &self.endpoint {
-            let usage = endpoint.read(&mut warnings);
-            // Processes come first: the kernel knows better than an exporter that samples now and then.
-            broker = Usage {
-                cpu_s: broker.cpu_s.or(usage.cpu_s),
-                rss_bytes: broker.rss_bytes.or(usage.rss_bytes),
-                descriptors: broker.descriptors.or(usage.descriptors),
-                threads: broker.threads.or(usage.threads),
-                named: usage.named,
-            };
+            let (told_at, told) = endpoint.read(&mut warnings);
+            if has_processes {
+                // The kernel knows better than an exporter, and counts from another zero: never one for the other.
+                broker.named = told.named;
+            } else {
+                (cpu_at, broker) = (told_at, told);
+            }
         }
         let mut own = self.harness.read(&mut warnings);
         own.named = vec![None; broker.named.len()];
@@ -153,7 +171,7 @@ impl Sources {
         }
         drop(known);
         let mut readings = shared.readings.lock().unwrap_or_else(PoisonError::into_inner);
-        readings.push(Reading { at, second, side: Side::Broker, usage: broker });
-        readings.push(Reading { at, second, side: Side::Harness, usage: own });
+        readings.push(Reading { at, cpu_at, second, side: Side::Broker, usage: broker });
+        readings.push(Reading { at, cpu_at: at, second, side: Side::Harness, usage: own });
     }
 }

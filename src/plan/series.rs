@@ -202,6 +202,11 @@ fn check_control(control: &Control, scenario: &Scenario) -> Result<()> {
         ))
         .hint("leave the one in whose cost is asked for, such as `fresh`"));
     }
+    let is_told = scenario.monitor.as_ref().is_some_and(|monitor| monitor.prometheus.is_some());
+    if is_told && !control.target.is_empty() {
+        return Err(Error::usage("`target` names another broker for the runs without tokens, and `monitor.prometheus` tells of one only: their CPU would be compared with nothing")
+            .hint("watch both by their processes: `[monitor] process = [\"...\"]`, or `pid` with those of both"));
+    }
     let brings = |arm| control.arms.contains(&arm);
     if control.without == Without::Password && brings(Arm::Without) {
         if control.target.is_empty() {

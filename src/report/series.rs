@@ -129,7 +129,8 @@ pub(super) fn sweep_table(runs: &[SweepRun]) -> (Vec<&'static str>, Vec<Vec<Stri
             run.capacity_limited_by.as_ref().map(|by| match (run.capacity_per_s, by.as_str()) {
                 (Some(per_s), "broker") => number(per_s),
                 (Some(per_s), _) => format!("{} at least", number(per_s)),
-                (None, _) => "none".into(),
+                (None, _) if run.capacity_ended.is_some() => "ended".into(),
+                (None, by) => format!("none ({by})"),
             })
         }),
         ("verdicts/s", |run| Some(number(run.verdicts_per_s))),

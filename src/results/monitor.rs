@@ -53,6 +53,8 @@ pub struct Usage {
 pub struct Reading {
     /// When it was taken, by the run's clock.
     pub at: u64,
+    /// When its CPU time was true: before that, where an endpoint told it.
+    pub cpu_at: u64,
     /// The second of the storm that began then; `None` of the last one, at its end.
     pub second: Option<u64>,
     /// Of whom.
@@ -158,8 +160,8 @@ impl Used {
 fn cpu_within(readings: &[&Reading], span: &Span) -> Option<f64> {
     let mut sum = 0.0;
     for (from, to) in &span.stretches {
-        let before = readings.iter().rev().find(|reading| reading.at <= *from);
-        let after = readings.iter().find(|reading| reading.at >= *to);
+        let before = readings.iter().rev().find(|reading| reading.cpu_at <= *from);
+        let after = readings.iter().find(|reading| reading.cpu_at >= *to);
         let before = before.or(readings.first())?.usage.cpu_s?;
         let after = after.or(readings.last())?.usage.cpu_s?;
         sum += after - before;
@@ -243,7 +245,7 @@ mod tests {
 
     fn reading(second: Option<u64>, at: u64, cpu_s: f64, rss_bytes: u64) -> Reading {
         let usage = Usage { cpu_s: Some(cpu_s), rss_bytes: Some(rss_bytes), ..Usage::default() };
-        Reading { at, second, side: Side::Broker, usage }
+        Reading { at, cpu_at: at, second, side: Side::Broker, usage }
     }
 
     #[test]

@@ -153,6 +153,8 @@ pub struct SweepRun {
     pub capacity_low_per_s: Option<f64>,
     pub capacity_high_per_s: Option<f64>,
     pub capacity_limited_by: Option<String>,
+    /// Why its search ended before it was done.
+    pub capacity_ended: Option<String>,
     pub validity: String,
     pub run: String,
 }

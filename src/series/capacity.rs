@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     host::Limits,
     measure::{Measurements, SLOT},
-    plan::{Plan, series::hold_at},
+    plan::{Plan, series::hold_at, threshold::Threshold},
     report::{self, style},
     results::{
         Summary,
@@ -147,10 +147,27 @@ impl Search<'_> {
         }
         self.passed.clear();
         self.ended = Some(format!(
-            "no rate held {} times in a row, {RETREATS} rates were tried: the broker or this host is not the same from run to run",
+            "no rate held {} times in a row: the broker or this host is not the same from run to run",
             self.settings.confirm
         ));
         Ok(())
+    }
+
+    /// The least share of the arrivals that an objective looks at.
+    fn thinnest(&self) -> f64 {
+        let plan = &self.series.plan;
+        let share = |threshold: &Threshold| {
+            let kinds = plan.mould.kinds.iter();
+            let of_kind: f64 = kinds
+                .filter(|kind| threshold.token.as_ref().is_none_or(|name| *name == kind.label))
+                .map(|kind| kind.share)
+                .sum();
+            let of_broker =
+                if threshold.broker.is_some() { 1.0 / plan.brokers.len() as f64 } else { 1.0 };
+            of_kind * of_broker
+        };
+        // What nobody brings can't be waited for.
+        plan.slo.iter().map(share).filter(|share| *share > 0.0).fold(1.0, f64::min)
     }
 
     /// Runs a rate; once more, for longer, where only a drift or this host speaks against it.
@@ -159,10 +176,13 @@ impl Search<'_> {
             self.ended = Some(format!("`capacity.max_steps` is {}", self.settings.max_steps));
             return Ok(Verdict::Ended);
         }
-        let hold = hold_at(&self.settings, rate);
+        let hold = hold_at(&self.settings, rate * self.thinnest());
         match self.run_once(rate, hold, purpose)? {
+            Once::Again if self.steps.len() >= self.settings.max_steps as usize => {
+                Ok(self.fails(rate))
+            }
             Once::Again => match self.run_once(rate, hold * 2, purpose)? {
-                Once::Again => Ok(self.fails(rate)),
+                Once::Again | Once::Unfit => Ok(self.fails(rate)),
                 other => Ok(self.verdict(rate, &other)),
             },
             other => Ok(self.verdict(rate, &other)),
@@ -323,7 +343,7 @@ impl Search<'_> {
                 step.offered_per_s
             ));
             Once::Ended
-        } else if let Some(stall) = stall(&trial.all) {
+        } else if let Some(stall) = stall(&trial.all).filter(|_| !step.limited_by_generator) {
             self.is_gone = true;
             self.ended = Some(format!(
                 "the broker stalled at {} a second: no verdict came in the last {:.1} s of arrivals",

@@ -121,8 +121,9 @@ fn compared(runs: &[ControlRun]) -> Compared {
     let all = [Arm::Without, Arm::Reused, Arm::Unique];
     let mut arms = BTreeMap::new();
     for arm in all.into_iter().filter(|arm| of(*arm).next().is_some()) {
+        // A run whose percentile was a timeout has none: a median without it would flatter.
         let middle = |value: fn(&ControlRun) -> Option<f64>| {
-            let mut values: Vec<f64> = of(arm).filter_map(value).collect();
+            let mut values = of(arm).map(value).collect::<Option<Vec<f64>>>()?;
             (!values.is_empty()).then(|| median(&mut values))
         };
         arms.insert(
@@ -142,11 +143,11 @@ fn compared(runs: &[ControlRun]) -> Compared {
         [(Arm::Unique, Arm::Without), (Arm::Unique, Arm::Reused), (Arm::Reused, Arm::Without)]
     {
         let pairs = |value: fn(&ControlRun) -> Option<f64>| -> Vec<f64> {
-            let pair = |run: &ControlRun| {
-                let other = of(less).find(|other| other.round == run.round)?;
-                Some(value(run)? - value(other)?)
-            };
-            of(more).filter_map(pair).collect()
+            let both = of(more).filter_map(|run| {
+                of(less).find(|other| other.round == run.round).map(|other| (run, other))
+            });
+            let differences = both.map(|(run, other)| Some(value(run)? - value(other)?));
+            differences.collect::<Option<_>>().unwrap_or_default()
         };
         let difference = Difference {
             connack_p50_us: Interval::of(&pairs(|run| run.connack_p50_us)),

@@ -219,6 +219,7 @@ impl Point {
             capacity_low_per_s: capacity.and_then(|it| it.low_per_s),
             capacity_high_per_s: capacity.and_then(|it| it.high_per_s),
             capacity_limited_by: capacity.map(|it| it.limited_by.clone()),
+            capacity_ended: capacity.and_then(|it| it.ended.clone()),
             validity: trial.summary.validity.verdict.clone(),
             run: trial
                 .folder

@@ -59,7 +59,12 @@ impl Collector {
         };
         let of = |side: Side, watched: Vec<String>| {
             let own: Vec<&Reading> = self.readings.iter().filter(|it| it.side == side).collect();
-            Used::of(watched, &own, &span)
+            // Waves are shorter than the time between two answers of an endpoint.
+            let is_too_coarse = side == Side::Broker
+                && monitor.only_told
+                && !self.storm.gate.stretches().is_empty();
+            let stretches = if is_too_coarse { Vec::new() } else { span.stretches.clone() };
+            Used::of(watched, &own, &Span { stretches, ..span.clone() })
         };
         let medians: Vec<(f64, f64)> = (0_u32..)
             .zip(&self.medians)

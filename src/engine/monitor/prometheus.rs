@@ -38,7 +38,8 @@ const FRESH: u64 = 3 * SECOND;
 /// An endpoint that is asked once a second by a thread of its own: readings of processes must not wait for it.
 #[derive(Debug)]
 pub(super) struct Scraper {
-    told: Arc<Mutex<(u64, Usage, Vec<String>)>>,
+    endpoint: Arc<Mutex<Endpoint>>,
+    told: Arc<Mutex<Told>>,
     clock: Clock,
     /// Its end tells the thread to end.
     _stop: Sender<()>,
@@ -47,35 +48,47 @@ pub(super) struct Scraper {
 impl Scraper {
     /// Asks once, and then every second.
     pub(super) fn start(url: &str, metrics: &BTreeMap<String, String>, clock: Clock) -> Self {
-        let mut endpoint = Endpoint::new(url, metrics);
-        let mut warnings = Vec::new();
-        let usage = endpoint.read(&mut warnings);
-        let told = Arc::new(Mutex::new((clock.now(), usage, warnings)));
+        let endpoint = Arc::new(Mutex::new(Endpoint::new(url, metrics)));
         let (stop, stopped) = channel::<()>();
-        let of_thread = Arc::clone(&told);
+        let scraper = Self { endpoint, told: Arc::default(), clock, _stop: stop };
+        scraper.ask();
+        let (endpoint, told) = (Arc::clone(&scraper.endpoint), Arc::clone(&scraper.told));
         // Without a thread what it told first grows old, and is left empty.
         let _ = thread::Builder::new().name("scrape".into()).spawn(move || {
+            // What drives clients comes first.
+            let _ = rustix::process::setpriority_process(None, 5);
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(Duration::from_secs(1))
             {
-                let mut warnings = Vec::new();
-                let usage = endpoint.read(&mut warnings);
-                *of_thread.lock().unwrap_or_else(PoisonError::into_inner) =
-                    (clock.now(), usage, warnings);
+                ask(&endpoint, &told, clock);
             }
         });
-        Self { told, clock, _stop: stop }
+        scraper
     }
 
-    /// What it told last; nothing where that is old.
-    pub(super) fn read(&self, warnings: &mut Vec<String>) -> Usage {
+    /// Asks now, and waits for the answer.
+    pub(super) fn ask(&self) {
+        ask(&self.endpoint, &self.told, self.clock);
+    }
+
+    /// What it told last, and when; nothing where that is old.
+    pub(super) fn read(&self, warnings: &mut Vec<String>) -> (u64, Usage) {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, usage, said) = &*told;
         warnings.extend(said.iter().cloned());
         if self.clock.now() - at < FRESH {
-            return usage.clone();
+            return (*at, usage.clone());
         }
-        Usage { named: vec![None; usage.named.len()], ..Usage::default() }
+        (*at, Usage { named: vec![None; usage.named.len()], ..Usage::default() })
     }
+}
+
+/// What was told, when, and what could not be.
+type Told = (u64, Usage, Vec<String>);
+
+fn ask(endpoint: &Mutex<Endpoint>, told: &Mutex<Told>, clock: Clock) {
+    let mut warnings = Vec::new();
+    let usage = endpoint.lock().unwrap_or_else(PoisonError::into_inner).read(&mut warnings);
+    *told.lock().unwrap_or_else(PoisonError::into_inner) = (clock.now(), usage, warnings);
 }
 
 /// An endpoint.

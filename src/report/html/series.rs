@@ -86,8 +86,9 @@ fn placed(runs: &[SweepRun]) -> (&'static str, Vec<(f64, String)>, Vec<String>) 
     let varies = |value: &dyn Fn(&SweepRun) -> Option<f64>| {
         let mut values: Vec<f64> = runs.iter().filter_map(value).collect();
         values.sort_by(f64::total_cmp);
+        let is_whole = values.len() == runs.len();
         values.dedup();
-        values.len() > 1
+        is_whole && values.len() > 1
     };
     let numeric: [(&'static str, Value); 3] = [
         ("percent of bad tokens", |run| run.bad_share),
@@ -135,14 +136,16 @@ fn sweep(runs: &[SweepRun]) -> Result<Vec<Chart>> {
         let mut lines = Vec::new();
         for (index, (what, value)) in values.iter().enumerate() {
             // Repeats of one combination are one point: their median.
-            let mut points: BTreeMap<(String, u64), Vec<f64>> = BTreeMap::new();
+            let mut points: BTreeMap<(String, u64), Vec<Option<f64>>> = BTreeMap::new();
             for (run, (at, line)) in runs.iter().zip(&places) {
-                if let Some(value) = value(run) {
-                    points.entry((line.clone(), at.to_bits())).or_default().push(value);
-                }
+                points.entry((line.clone(), at.to_bits())).or_default().push(value(run));
             }
             let mut by_line: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-            for ((line, at), mut values) in points {
+            for ((line, at), values) in points {
+                // Where one of them has none, such as a timeout, the median of the others would flatter.
+                let Some(mut values) = values.into_iter().collect::<Option<Vec<f64>>>() else {
+                    continue;
+                };
                 by_line.entry(line).or_default().push((f64::from_bits(at), median(&mut values)));
             }
             for (colour, (line, points)) in by_line.into_iter().enumerate() {
