@@ -89,11 +89,23 @@ pub fn words(scenario: &Scenario) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" of "))
 }
 
+/// Plans all runs of a series that are known before it runs: what can't be run is told now, and not after an hour.
+///
+/// # Errors
+/// As those of the plan, with the run that can't be run.
+pub fn check(loaded: &Loaded) -> Result<()> {
+    if loaded.scenario.sweep.is_some() {
+        return sweep::check(loaded);
+    }
+    if loaded.scenario.control.is_some() { control::check(loaded) } else { Ok(()) }
+}
+
 /// Runs a series to its end.
 ///
 /// # Errors
 /// When its scenario is wrong, no run of it could measure anything, or its results can't be written.
 pub fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
+    check(loaded)?;
     if loaded.scenario.sweep.is_some() {
         sweep::run(loaded, options)
     } else {

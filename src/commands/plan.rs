@@ -20,6 +20,7 @@ pub(super) fn plan(scenarios: &[PathBuf], overrides: &Overrides) -> Result<Exit>
     let clock = Clock::start();
     for path in scenarios {
         let loaded = scenario::load(path, overrides)?;
+        crate::series::check(&loaded)?;
         let plan = Plan::new(&loaded, &limits)?;
         let estimate = match plan.issuance.fetching {
             Some(_) => Estimate::default(),

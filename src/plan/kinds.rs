@@ -355,7 +355,7 @@ pub fn check_claims(
                 "`token.reuse` is {}, but `token.claims.{name}` binds each token to one client",
                 scenario.token.reuse
             ))
-            .hint("drop the placeholder, or `reuse`"));
+            .hint("drop the placeholder, or `reuse`; of a `[control]`, the arm: `arms = [\"without\", \"unique\"]`"));
         }
     }
     Ok(())

@@ -28,10 +28,14 @@ const LEAST_ABOVE: f64 = 10.0;
 /// When a value is out of range, or the series can't be run with the rest of the scenario.
 pub(super) fn flatten(scenario: &mut Scenario) -> Result<BTreeMap<String, Vec<String>>> {
     if let Some(sweep) = scenario.sweep.take() {
+        check_thresholds(scenario)?;
         check_sweep(&sweep).map_err(|error| error.within("`sweep`"))?;
         narrow(scenario, &sweep).map_err(|error| error.within("`sweep`"))?;
     }
     if let Some(control) = scenario.control.take() {
+        if control.arms.len() > 1 {
+            check_thresholds(scenario)?;
+        }
         check_control(&control, scenario).map_err(|error| error.within("`control`"))?;
         arm(scenario, &control);
     }
@@ -207,6 +211,14 @@ fn check_control(control: &Control, scenario: &Scenario) -> Result<()> {
         return Err(Error::usage("`target` names another broker for the runs without tokens, and `monitor.prometheus` tells of one only: their CPU would be compared with nothing")
             .hint("watch both by their processes: `[monitor] process = [\"...\"]`, or `pid` with those of both"));
     }
+    let pids = scenario
+        .monitor
+        .as_ref()
+        .map_or(0, |monitor| if monitor.process.is_empty() { monitor.pid.len() } else { 0 });
+    if pids == 1 && !control.target.is_empty() {
+        return Err(Error::usage("`target` names another broker for the runs without tokens, and `monitor.pid` one process only: its CPU would be compared with nothing")
+            .hint("give the `pid`s of both brokers, or `process` with their names"));
+    }
     let brings = |arm| control.arms.contains(&arm);
     if control.without == Without::Password && brings(Arm::Without) {
         if control.target.is_empty() {
@@ -357,9 +369,33 @@ fn percentile_of(condition: &str) -> Option<f64> {
     name.trim_start_matches('(').trim_end_matches(')').parse().ok()
 }
 
+/// Refuses thresholds on what is told of each run, and not of a sweep or a control as a whole.
+fn check_thresholds(scenario: &Scenario) -> Result<()> {
+    let is_of_runs =
+        |metric: &&String| metric.starts_with("monitor.") || metric.starts_with("yardstick.");
+    match scenario.thresholds.keys().find(is_of_runs) {
+        Some(metric) => Err(Error::usage(format!(
+            "`thresholds.\"{metric}\"` is told of each run, and not of all together"
+        ))
+        .hint(
+            "`sweep.csv` and `control.csv` have it; in a scenario of one run it can be a threshold",
+        )),
+        None => Ok(()),
+    }
+}
+
 /// Refuses objectives that a step can't have.
 pub(super) fn check_slo(slo: &[Threshold]) -> Result<()> {
     for threshold in slo {
+        let is_of_series =
+            ["capacity.", "control."].iter().any(|of| threshold.metric.starts_with(of));
+        if is_of_series {
+            return Err(Error::usage(format!(
+                "`capacity.slo.\"{}\"` is told of a whole search, and not of a step",
+                threshold.metric
+            ))
+            .hint("it can be one of `[thresholds]`; bound a phase, such as `connack`"));
+        }
         if threshold.aggregate == Aggregate::Max {
             return Err(Error::usage(format!(
                 "`capacity.slo.\"{}\"`: `{}` hangs on a single attempt, and grows with the length of a step",

@@ -64,5 +64,12 @@ fn write_all(out: &mut String, calibration: &Calibration) -> std::fmt::Result {
     } else {
         "NOT calibrated".red().bold().to_string()
     };
-    writeln!(out, "\n{word}")
+    writeln!(out, "\n{word}")?;
+    if !calibration.passed {
+        writeln!(
+            out,
+            "A host that does other things as well makes waits of its own, as does a debug build: end them, and try once more."
+        )?;
+    }
+    Ok(())
 }

@@ -1,6 +1,9 @@
 //! Charts as SVG: lines over the seconds of a run, with a mark for each event.
 
-use plotters::prelude::*;
+use plotters::{
+    prelude::*,
+    style::text_anchor::{HPos, Pos, VPos},
+};
 
 use crate::error::{Error, Result};
 
@@ -99,6 +102,7 @@ fn drawn(
         format!("{value:.digits$}")
     };
     let named = |at: &f64| match axes.names {
+        [] if last * LEGEND < 6.0 => format!("{at:.2}"),
         [] => format!("{at:.0}"),
         names if at.fract().abs() < 1e-9 => names.get(*at as usize).cloned().unwrap_or_default(),
         _ => String::new(),
@@ -117,14 +121,19 @@ fn drawn(
         let grey = RGBColor(110, 110, 110);
         chart.draw_series([PathElement::new([(at, least), (at, most)], grey.stroke_width(1))])?;
         let place = (at, least + (most - least) * 0.985);
-        let label = Text::new(mark.label.clone(), place, ("sans-serif", 12).into_font());
+        // Beside the line, away from the legend.
+        let side = if at > last / 2.0 { HPos::Right } else { HPos::Left };
+        let style = TextStyle::from(("sans-serif", 12).into_font()).pos(Pos::new(side, VPos::Top));
+        let label = Text::new(mark.label.clone(), place, style);
         chart.draw_series([label])?;
     }
     for line in lines {
         let style = COLOURS[line.colour % COLOURS.len()].stroke_width(2);
         let points = line.points.iter().map(|(at, value)| (*at, height(*value)));
         if line.points.len() == 1 || !axes.names.is_empty() {
-            let dots = points.clone().map(|point| Circle::new(point, 4, style.filled()));
+            // Hollow where the line would be dashed.
+            let shape = if line.dashed { style } else { style.filled() };
+            let dots = points.clone().map(|point| Circle::new(point, 4, shape));
             chart.draw_series(dots)?;
         }
         let drawn = if line.dashed {

@@ -92,7 +92,7 @@ fn of_control(out: &mut String, control: &Control) -> std::fmt::Result {
         })
         .collect();
     let head = ["tokens", "runs", "connack p50", "connack p99", "broker us CPU", "harness us CPU"];
-    writeln!(out, "{}", table(&head, &rows))?;
+    writeln!(out, "\n{}", table(&head, &rows))?;
     for (index, (names, difference)) in control.differences.iter().enumerate() {
         let label = if index == 0 { "cost" } else { "" };
         let parts = [
@@ -128,7 +128,7 @@ pub(super) fn sweep_table(runs: &[SweepRun]) -> (Vec<&'static str>, Vec<Vec<Stri
         ("capacity/s", |run| {
             run.capacity_limited_by.as_ref().map(|by| match (run.capacity_per_s, by.as_str()) {
                 (Some(per_s), "broker") => number(per_s),
-                (Some(per_s), _) => format!("{} at least", number(per_s)),
+                (Some(per_s), _) => format!("at least {}", number(per_s)),
                 (None, _) if run.capacity_ended.is_some() => "ended".into(),
                 (None, by) => format!("none ({by})"),
             })
@@ -152,7 +152,7 @@ pub(super) fn sweep_table(runs: &[SweepRun]) -> (Vec<&'static str>, Vec<Vec<Stri
 
 fn of_sweep(out: &mut String, runs: &[SweepRun]) -> std::fmt::Result {
     let (head, rows) = sweep_table(runs);
-    writeln!(out, "{}", table(&head, &rows))
+    writeln!(out, "\n{}", table(&head, &rows))
 }
 
 fn of_monitor(out: &mut String, monitor: &Monitored) -> std::fmt::Result {

@@ -166,7 +166,7 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         || {
             match summary.model.as_str() {
                 "preconnect" => "while waves were released, all at once",
-                _ => "closed model: responses are not free of coordinated omission",
+                _ => "closed loop: responses are not free of coordinated omission",
             }
             .to_owned()
         },

@@ -10,7 +10,9 @@ use crate::{clock::SECOND, error::Result};
 /// Columns of `monitor.csv` before those of named metrics.
 pub const COLUMNS: [&str; 6] = ["second", "side", "cpu_s", "rss_bytes", "descriptors", "threads"];
 /// Seconds from which on a drift is told.
-const LEAST_SECONDS: usize = 60;
+const LEAST_SECONDS: usize = 300;
+/// Stretches at most whose means a drift is told by.
+const STRETCHES: usize = 120;
 /// Connections from which on memory a connection is told: of fewer it drowns in that of everything else.
 const LEAST_OPEN: u64 = 100;
 
@@ -69,7 +71,7 @@ pub struct Reading {
 pub struct Monitored {
     pub broker: Used,
     pub harness: Used,
-    /// What `connack` gained an hour (its median a second), where the run lasted a minute or more.
+    /// What `connack` gained an hour (its median a second), where the run lasted five minutes or more.
     pub connack_drift_us_per_h: Option<f64>,
     /// Whether that is more than chance.
     pub connack_drifts: Option<bool>,
@@ -96,7 +98,7 @@ pub struct Used {
     pub bytes_per_connection: Option<f64>,
     pub descriptors_most: Option<u64>,
     pub threads_most: Option<u64>,
-    /// What memory gained an hour, where the run lasted a minute or more.
+    /// What memory gained an hour, where the run lasted five minutes or more.
     pub rss_drift_bytes_per_h: Option<f64>,
     /// Whether that is more than chance.
     pub rss_drifts: Option<bool>,
@@ -178,7 +180,7 @@ pub fn drift(by_second: &[(f64, f64)]) -> (Option<f64>, Option<bool>) {
     }
     // An hour of seconds would be six million pairs: the means of stretches say the same.
     let settled = &by_second[by_second.len() / 10..];
-    let stretch = settled.len().div_ceil(LEAST_SECONDS * 2);
+    let stretch = settled.len().div_ceil(STRETCHES);
     let means: Vec<(f64, f64)> = settled
         .chunks(stretch)
         .map(|chunk| {
@@ -243,8 +245,9 @@ impl Rows {
 mod tests {
     use super::*;
 
-    fn reading(second: Option<u64>, at: u64, cpu_s: f64, rss_bytes: u64) -> Reading {
+    fn reading(second: Option<u64>, ms: u64, cpu_s: f64, rss_bytes: u64) -> Reading {
         let usage = Usage { cpu_s: Some(cpu_s), rss_bytes: Some(rss_bytes), ..Usage::default() };
+        let at = ms * SECOND / 1000;
         Reading { at, cpu_at: at, second, side: Side::Broker, usage }
     }
 
@@ -259,7 +262,7 @@ mod tests {
         ];
         let readings: Vec<&Reading> = readings.iter().collect();
         let span = Span {
-            stretches: vec![(100, 2400)],
+            stretches: vec![(SECOND / 10, SECOND * 24 / 10)],
             storm: 0,
             accepted: 600,
             refused: 400,
@@ -277,7 +280,7 @@ mod tests {
     #[test]
     fn what_grows_every_second_drifts_and_what_only_trembles_does_not() {
         let growing: Vec<(f64, f64)> =
-            (0..200).map(|at| (f64::from(at), 1e6 + f64::from(at) * 100.0)).collect();
+            (0..700).map(|at| (f64::from(at), 1e6 + f64::from(at) * 100.0)).collect();
         let (per_hour, drifts) = drift(&growing);
         assert!(
             (per_hour.unwrap() - 360_000.0).abs() < 1.0 && drifts == Some(true),
@@ -287,8 +290,8 @@ mod tests {
             growing.iter().copied().filter(|(at, _)| at % 2.0 == 0.0).collect();
         assert!((drift(&with_gaps).0.unwrap() - 360_000.0).abs() < 1.0, "seconds that are missing");
         let trembling: Vec<(f64, f64)> =
-            (0..200).map(|at| (f64::from(at), 1e6 + f64::from(at * 7919 % 13))).collect();
+            (0..700).map(|at| (f64::from(at), 1e6 + f64::from(at * 7919 % 13))).collect();
         assert_eq!(drift(&trembling).1, Some(false));
-        assert_eq!(drift(&growing[..59]), (None, None), "too short to tell");
+        assert_eq!(drift(&growing[..299]), (None, None), "too short to tell");
     }
 }

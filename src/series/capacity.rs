@@ -308,6 +308,9 @@ impl Search<'_> {
         if local > 0 {
             why.push(format!("{local} attempts met a limit of this host"));
         }
+        if self.series.is_stopped() {
+            why = vec!["interrupted".to_owned()];
+        }
         let latency = all.latency(Phase::Connack, None, None, None);
         let at = |percent| (!latency.is_empty()).then(|| percentile(&latency, percent, timeout));
         let step = Step {

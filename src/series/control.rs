@@ -29,11 +29,6 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
         .control
         .clone()
         .ok_or_else(|| Error::usage("there is no `[control]` in the scenario"))?;
-    // Told now, and not after half of the runs.
-    for arm in &settings.arms {
-        Plan::unchecked(&narrow(loaded, *arm), &Limits::read())
-            .map_err(|error| error.within(format!("control, arm `{}`", arm.name())))?;
-    }
     let mut series = Series::open(loaded, options)?;
     let mut runs: Vec<ControlRun> = Vec::new();
     for round in 0..settings.repeat {
@@ -43,7 +38,16 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
             match series.run(Trial::run, &one, &words, settings.rest) {
                 // Half a run is no pair of a whole one.
                 Ok(_) if series.is_stopped() => {}
-                Ok(trial) => runs.push(row(round, arm, &trial)),
+                Ok(trial) => {
+                    let accepted = Summary::count(&trial.summary.outcomes, "accepted");
+                    if arm == Arm::Without && accepted < trial.summary.attempts {
+                        series.damage.push(format!(
+                            "{words}: only {accepted} of {} were let in without a token, so that refusals are compared with accepts: `control.target` names a broker that lets them in",
+                            trial.summary.attempts
+                        ));
+                    }
+                    runs.push(row(round, arm, &trial));
+                }
                 Err(error) if series.is_stopped() => drop(error),
                 Err(error) if is_final(&error) || runs.is_empty() => return Err(error),
                 Err(error) => {
@@ -58,6 +62,16 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
         }
     }
     finish(series, &runs)
+}
+
+/// Plans each arm.
+pub(super) fn check(loaded: &Loaded) -> Result<()> {
+    let arms = loaded.scenario.control.as_ref().map(|control| control.arms.clone());
+    for arm in arms.unwrap_or_default() {
+        Plan::unchecked(&narrow(loaded, arm), &Limits::read())
+            .map_err(|error| error.within(format!("control, arm `{}`", arm.name())))?;
+    }
+    Ok(())
 }
 
 fn finish(series: Series, runs: &[ControlRun]) -> Result<Trial> {

@@ -1,6 +1,6 @@
 //! The same scenario at all combinations of some values, in an order that the seed shuffles.
 
-use super::{Options, Series, Trial, first_line, is_final, narrowed, run_within};
+use super::{Options, Series, Trial, control, first_line, is_final, narrowed, run_within};
 use crate::{
     attempt::Phase,
     clock::nanoseconds,
@@ -30,11 +30,6 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
         .clone()
         .ok_or_else(|| Error::usage("there is no `[sweep]` in the scenario"))?;
     let points = points(&settings, loaded);
-    // Told now, and not after an hour.
-    for point in &points {
-        Plan::unchecked(&point.narrow(loaded), &Limits::read())
-            .map_err(|error| error.within(format!("sweep at {}", point.words())))?;
-    }
     let mut series = Series::open(loaded, options)?;
     let mut rows: Vec<SweepRun> = Vec::new();
     for repeat in 0..settings.repeat {
@@ -70,6 +65,20 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
         return Err(Error::not_measured(series.damage.join("; ")));
     }
     finish(series, &rows)
+}
+
+/// Plans each combination, and of one that is a series again each run of that.
+pub(super) fn check(loaded: &Loaded) -> Result<()> {
+    let Some(settings) = &loaded.scenario.sweep else { return Ok(()) };
+    for point in points(settings, loaded) {
+        let one = point.narrow(loaded);
+        let plan = Plan::unchecked(&one, &Limits::read());
+        let all = if one.scenario.control.is_some() { control::check(&one) } else { Ok(()) };
+        plan.map(drop)
+            .and(all)
+            .map_err(|error| error.within(format!("sweep at {}", point.words())))?;
+    }
+    Ok(())
 }
 
 fn finish(series: Series, rows: &[SweepRun]) -> Result<Trial> {

@@ -12,8 +12,9 @@ use crate::{
     token::Minter,
 };
 
-/// Time spent on verifying tokens of one algorithm.
-const TRIAL_NS: u64 = 40_000_000;
+/// Time spent on verifying tokens of one algorithm: so many times so long.
+const SLICES: usize = 8;
+const SLICE_NS: u64 = 5_000_000;
 /// Verifications between two looks at the clock.
 const IN_A_ROW: u64 = 16;
 
@@ -54,18 +55,22 @@ impl Measured {
                 decode::<serde_json::Value>(black_box(&token), &verifier, &validation)
                     .map(|claims| drop(black_box(claims)))
             };
-            let (start, mut count) = (clock.now(), 0);
-            let elapsed = loop {
-                for _ in 0..IN_A_ROW {
-                    verify().map_err(|error| fails(&error))?;
-                }
-                count += IN_A_ROW;
-                let elapsed = clock.now() - start;
-                if elapsed >= TRIAL_NS {
-                    break elapsed;
-                }
-            };
-            let per_s = count as f64 * SECOND as f64 / elapsed as f64;
+            // The best of some slices: what else this host does can only take from it.
+            let mut per_s = 0.0_f64;
+            for _ in 0..SLICES {
+                let (start, mut count) = (clock.now(), 0);
+                let elapsed = loop {
+                    for _ in 0..IN_A_ROW {
+                        verify().map_err(|error| fails(&error))?;
+                    }
+                    count += IN_A_ROW;
+                    let elapsed = clock.now() - start;
+                    if elapsed >= SLICE_NS {
+                        break elapsed;
+                    }
+                };
+                per_s = per_s.max(count as f64 * SECOND as f64 / elapsed as f64);
+            }
             let share = shares.get(&name).copied().unwrap_or_default();
             measured.insert(name, (per_s, share));
         }

@@ -55,7 +55,12 @@ impl Collector {
             storm: self.storm.start,
             accepted: count(true),
             refused: count(false),
-            peak: (self.generator.open_peak, self.peak_second),
+            // Waves come and go within a second: what memory they take is not seen by it.
+            peak: if self.storm.gate.stretches().is_empty() {
+                (self.generator.open_peak, self.peak_second)
+            } else {
+                (0, 0)
+            },
         };
         let of = |side: Side, watched: Vec<String>| {
             let own: Vec<&Reading> = self.readings.iter().filter(|it| it.side == side).collect();

@@ -133,7 +133,9 @@ impl Worker {
             return;
         }
         let end = (first + size).min(all);
-        if !self.storm.gate.is_open(wave.number) || self.storm.clock.now() < self.storm.start {
+        // Connections of the wave before that the broker has not closed yet would count against those of this one.
+        let is_early = self.storm.clock.now() < self.storm.start || self.left_open > 0;
+        if is_early || !self.storm.gate.is_open(wave.number) {
             return;
         }
         if self.storm.fetcher.is_none() {
