@@ -105,6 +105,8 @@ pub fn check(loaded: &Loaded) -> Result<()> {
 /// # Errors
 /// When its scenario is wrong, no run of it could measure anything, or its results can't be written.
 pub fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
+    // What is out of its range is told before any combination is.
+    Plan::unchecked(loaded, &Limits::read())?;
     check(loaded)?;
     if loaded.scenario.sweep.is_some() {
         sweep::run(loaded, options)

@@ -20,8 +20,8 @@ pub(super) fn plan(scenarios: &[PathBuf], overrides: &Overrides) -> Result<Exit>
     let clock = Clock::start();
     for path in scenarios {
         let loaded = scenario::load(path, overrides)?;
-        crate::series::check(&loaded)?;
         let plan = Plan::new(&loaded, &limits)?;
+        crate::series::check(&loaded)?;
         let estimate = match plan.issuance.fetching {
             Some(_) => Estimate::default(),
             None => Estimate::measure(&plan, clock, limits.cpus)?,

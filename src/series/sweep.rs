@@ -71,6 +71,10 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
 pub(super) fn check(loaded: &Loaded) -> Result<()> {
     let Some(settings) = &loaded.scenario.sweep else { return Ok(()) };
     for point in points(settings, loaded) {
+        if point == Point::default() {
+            return Err(Error::usage("`sweep` has `rsa_bits` alone, and no RSA key signs: there is nothing to sweep over")
+                .hint("write `algorithm = [\"RS256\"]` beside it"));
+        }
         let one = point.narrow(loaded);
         let plan = Plan::unchecked(&one, &Limits::read());
         let all = if one.scenario.control.is_some() { control::check(&one) } else { Ok(()) };
