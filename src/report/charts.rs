@@ -103,6 +103,7 @@ fn drawn(
     };
     let named = |at: &f64| match axes.names {
         [] if last * LEGEND < 6.0 => format!("{at:.2}"),
+        [] if last * LEGEND < 100.0 => format!("{at:.1}"),
         [] => format!("{at:.0}"),
         names if at.fract().abs() < 1e-9 => names.get(*at as usize).cloned().unwrap_or_default(),
         _ => String::new(),

@@ -11,7 +11,7 @@ use hdrhistogram::{
 };
 use serde_json::Value;
 
-use crate::run::{Ended, Storm, number, rows, scenario, sum, tokenstorm};
+use crate::run::{Ended, Storm, children, number, rows, scenario, sum, tokenstorm};
 
 const MIX: &str =
     "[[mix]]\ntoken = \"fresh\"\nshare = 3\n[[mix]]\ntoken = \"expired\"\nshare = 1\n";
@@ -267,9 +267,8 @@ fn no_broker_is_left_behind_even_by_a_run_that_was_killed() {
             std::thread::yield_now();
         }
     };
-    let children = format!("/proc/{0}/task/{0}/children", child.id());
-    let broker =
-        || fs::read_to_string(&children).ok()?.split_whitespace().next().map(str::to_owned);
+    let id = child.id();
+    let broker = || children(id).first().copied();
     wait_for("no broker was started", &|| {
         broker().is_some() && storm.out().join("summary.json").exists()
     });

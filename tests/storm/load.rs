@@ -2,7 +2,6 @@
 //! it was not.
 
 use std::{
-    fs,
     io::Write,
     net::TcpStream,
     sync::{
@@ -18,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::{
-    run::{Storm, number, read_json, rows, scenario},
+    run::{Storm, children, number, read_json, rows, scenario},
     server::{Gate, Server, until_closed},
 };
 
@@ -139,13 +138,11 @@ fn a_run_whose_tokens_come_late_is_limited_by_the_generator_and_strict_ones_say_
 fn an_embedded_broker_that_ends_by_itself_is_told() {
     let storm = Storm::new(&scenario("embedded", "stages = [{ rate = 50, for = \"4s\" }]", ""));
     let mut child = storm.start();
-    let children = format!("/proc/{0}/task/{0}/children", child.id());
     let start = std::time::Instant::now();
     let broker = loop {
-        let pid = fs::read_to_string(&children).unwrap_or_default();
         let has_begun = storm.out().join("summary.json").exists();
-        if let (Some(pid), true) = (pid.split_whitespace().next(), has_begun) {
-            break pid.parse().unwrap();
+        if let (Some(pid), true) = (children(child.id()).first(), has_begun) {
+            break *pid;
         }
         assert!(start.elapsed().as_secs() < 60, "the run does not begin");
         thread::yield_now();

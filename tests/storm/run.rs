@@ -234,6 +234,18 @@ pub(crate) fn number(row: &BTreeMap<String, String>, column: &str) -> u64 {
     row[column].parse().unwrap_or_else(|_| panic!("`{column}` is `{}`", row[column]))
 }
 
+/// Ids of the processes that a process has started, by whichever of its threads.
+pub(crate) fn children(pid: u32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<i32>>()
+        })
+        .collect()
+}
+
 /// All that a run wrote and said, in one text.
 pub(crate) fn everything(run: &Ended) -> String {
     let mut all = format!("{}{}", run.stdout, run.stderr);
