@@ -2,10 +2,11 @@
 
 use std::{fs, io::Write, net::TcpStream, path::Path, thread};
 
+#[cfg(feature = "embedded")]
 use serde_json::Value;
 
 use crate::{
-    run::{Storm, check_conserved, everything, number, program, rows, scenario, tokenstorm},
+    run::{Storm, check_conserved, everything, program, rows, scenario, tokenstorm},
     server::{Server, until_closed},
 };
 
@@ -28,6 +29,7 @@ fn search(target: &str, load: &str, capacity: &str) -> Storm {
     Storm::new(&own.join("\n"))
 }
 
+#[cfg(feature = "embedded")]
 fn is_in_order(folder: &Path, columns: &str) {
     let text = fs::read_to_string(folder).unwrap();
     assert!(text.starts_with(columns), "{}", text.lines().next().unwrap());
@@ -71,8 +73,10 @@ fn a_search_that_no_rate_stops_says_at_least_and_has_a_row_and_a_run_for_each_st
         attempts += own["attempts"].as_u64().unwrap();
     }
     assert_eq!(summary["attempts"], attempts, "no attempt of a step is lost");
-    let started: u64 =
-        rows(&ended.out.join("timeline.csv")).iter().map(|row| number(row, "started")).sum();
+    let started: u64 = rows(&ended.out.join("timeline.csv"))
+        .iter()
+        .map(|row| crate::run::number(row, "started"))
+        .sum();
     assert_eq!(started, attempts);
     // CPU of both sides, of the last step that held.
     for side in ["broker", "harness"] {
