@@ -25,10 +25,11 @@ use crate::{
     host::{Limits, process_cpu},
     measure::Measurements,
     plan::Plan,
+    report,
     results::{
         Environment, Folder, Place, Summary,
         calibration::Calibration,
-        folder::check_writable,
+        folder::{check_writable, replace_in},
         series::append,
         summary::{Generator, Per100Ms, Throughput, Validity},
         tables, threshold,
@@ -66,14 +67,7 @@ pub fn is_series(scenario: &Scenario) -> bool {
 pub fn words(scenario: &Scenario) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(sweep) = &scenario.sweep {
-        let lengths = [
-            sweep.algorithm.len(),
-            sweep.rsa_bits.len(),
-            sweep.protocol.len(),
-            sweep.bad_share.len(),
-            sweep.token_bytes.len(),
-        ];
-        let points: usize = lengths.iter().map(|length| (*length).max(1)).product();
+        let points: usize = sweep.lengths().iter().map(|length| (*length).max(1)).product();
         parts.push(format!("a sweep over up to {points} combinations, {} times", sweep.repeat));
     }
     if let Some(control) = &scenario.control {
@@ -356,6 +350,8 @@ impl Series {
         self.folder.latencies(&self.plan, &self.all, timeout)?;
         self.folder.json("environment.json", &self.environment)?;
         self.write(&summary)?;
+        let page = report::html::render(self.path(), &summary)?;
+        replace_in(self.path(), "report.html", page.as_bytes())?;
         let labels = |labels: Vec<&String>| labels.into_iter().cloned().collect();
         Ok(Trial {
             kinds: labels(self.plan.mould.kinds.iter().map(|kind| &kind.label).collect()),

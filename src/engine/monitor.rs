@@ -63,10 +63,9 @@ impl Monitor {
         let brokers = Processes::new(settings, embedded);
         let mut watched = brokers.words();
         watched.extend(settings.prometheus.as_deref().map(scenario::monitor::shown));
-        let is_told = watched.len() > brokers.words().len();
         let endpoint =
             settings.prometheus.as_ref().map(|url| Scraper::start(url, &settings.metrics, clock));
-        let only_told = is_told && brokers.words().is_empty();
+        let only_told = settings.prometheus.is_some() && brokers.words().is_empty();
         let mut sources = Sources { brokers, endpoint, harness: Processes::own() };
         sources.read(&shared, clock.now(), Some(0));
         Self { watched, only_told, shared, sources: Some(sources), clock, ask: None, thread: None }

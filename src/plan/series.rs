@@ -48,14 +48,7 @@ pub(super) fn flatten(scenario: &mut Scenario) -> Result<BTreeMap<String, Vec<St
 }
 
 fn check_sweep(sweep: &Sweep) -> Result<()> {
-    let lengths = [
-        sweep.algorithm.len(),
-        sweep.rsa_bits.len(),
-        sweep.protocol.len(),
-        sweep.bad_share.len(),
-        sweep.token_bytes.len(),
-    ];
-    if lengths.iter().all(|length| *length == 0) {
+    if sweep.lengths().iter().all(|length| *length == 0) {
         return Err(Error::usage("there is nothing to sweep over")
             .hint("name values, such as `algorithm = [\"HS256\", \"RS256\"]` or `bad_share = [0, 50, 100]`"));
     }

@@ -146,6 +146,19 @@ pub struct Sweep {
     pub rest: Duration,
 }
 
+impl Sweep {
+    /// How many values each axis has.
+    pub fn lengths(&self) -> [usize; 5] {
+        [
+            self.algorithm.len(),
+            self.rsa_bits.len(),
+            self.protocol.len(),
+            self.bad_share.len(),
+            self.token_bytes.len(),
+        ]
+    }
+}
+
 impl Default for Sweep {
     fn default() -> Self {
         Self {

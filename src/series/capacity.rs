@@ -14,10 +14,9 @@ use crate::{
     host::Limits,
     measure::{Measurements, SLOT},
     plan::{Plan, series::hold_at, threshold::Threshold},
-    report::{self, style},
+    report::style,
     results::{
         Summary,
-        folder::replace_in,
         series::{Capacity as Found, Step, write},
         summary::{Percentile, Yardstick, percentile},
         threshold,
@@ -326,10 +325,7 @@ impl Search<'_> {
             measured_s: hold.as_secs_f64(),
             limited_by_generator: is_limited,
             why: why.join("; "),
-            run: trial
-                .folder
-                .file_name()
-                .map_or_else(String::new, |name| name.to_string_lossy().into()),
+            run: trial.name(),
         };
         // A hiccup of this host in one run is no limit of it.
         (self.outcome(trial, &step, holds && is_sustained), step)
@@ -430,10 +426,7 @@ impl Search<'_> {
         if self.steps.is_empty() && !self.series.is_stopped() {
             return Err(Error::not_measured(self.ended.unwrap_or_default()));
         }
-        let trial = Trial { held: self.last.map(Box::new), ..self.series.finish(summary)? };
-        let page = report::html::render(&trial.folder, &trial.summary)?;
-        replace_in(&trial.folder, "report.html", page.as_bytes())?;
-        Ok(trial)
+        Ok(Trial { held: self.last.map(Box::new), ..self.series.finish(summary)? })
     }
 }
 

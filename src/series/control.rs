@@ -7,10 +7,8 @@ use crate::{
     error::{Error, Result},
     host::Limits,
     plan::Plan,
-    report,
     results::{
         Summary,
-        folder::replace_in,
         monitor::Used,
         series::{ArmStats, Control as Compared, ControlRun, Difference, Interval, write},
         trend::median,
@@ -76,10 +74,7 @@ pub(super) fn check(loaded: &Loaded) -> Result<()> {
 
 fn finish(series: Series, runs: &[ControlRun]) -> Result<Trial> {
     let summary = summary(&series, runs, false);
-    let trial = series.finish(summary)?;
-    let page = report::html::render(&trial.folder, &trial.summary)?;
-    replace_in(&trial.folder, "report.html", page.as_bytes())?;
-    Ok(trial)
+    series.finish(summary)
 }
 
 /// The arms in the order of a round, which follows from the seed.
@@ -116,10 +111,7 @@ fn row(round: u32, arm: Arm, trial: &Trial) -> ControlRun {
         broker_cpu_us_per_verdict: cpu(|summary| Some(&summary.monitor.as_ref()?.broker)),
         harness_cpu_us_per_verdict: cpu(|summary| Some(&summary.monitor.as_ref()?.harness)),
         validity: summary.validity.verdict.clone(),
-        run: trial
-            .folder
-            .file_name()
-            .map_or_else(String::new, |name| name.to_string_lossy().into()),
+        run: trial.name(),
     }
 }
 

@@ -8,10 +8,8 @@ use crate::{
     host::Limits,
     measure::latency::Latency,
     plan::Plan,
-    report,
     results::{
         Summary,
-        folder::replace_in,
         series::{SweepRun, write},
         summary::percentile,
     },
@@ -87,10 +85,7 @@ pub(super) fn check(loaded: &Loaded) -> Result<()> {
 
 fn finish(series: Series, rows: &[SweepRun]) -> Result<Trial> {
     let summary = summary(&series, rows, false);
-    let trial = series.finish(summary)?;
-    let page = report::html::render(&trial.folder, &trial.summary)?;
-    replace_in(&trial.folder, "report.html", page.as_bytes())?;
-    Ok(trial)
+    series.finish(summary)
 }
 
 fn summary(series: &Series, rows: &[SweepRun], partial: bool) -> Summary {
@@ -234,10 +229,7 @@ impl Point {
             capacity_limited_by: capacity.map(|it| it.limited_by.clone()),
             capacity_ended: capacity.and_then(|it| it.ended.clone()),
             validity: trial.summary.validity.verdict.clone(),
-            run: trial
-                .folder
-                .file_name()
-                .map_or_else(String::new, |name| name.to_string_lossy().into()),
+            run: trial.name(),
         }
     }
 }

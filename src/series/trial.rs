@@ -40,6 +40,11 @@ pub struct Trial {
 }
 
 impl Trial {
+    /// The name of its folder.
+    pub(super) fn name(&self) -> String {
+        self.folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into())
+    }
+
     /// Plans and runs a scenario that is narrowed to one run.
     ///
     /// # Errors
