@@ -94,6 +94,9 @@ pub enum Verifier {
         mutant: Option<&'static Mutant>,
         /// Where it takes its keys from instead, where it does.
         jwks: Option<JwksSource>,
+        /// How much CPU it burns before every answer, as a slower verifier would.
+        #[serde(default)]
+        slowed_by: Duration,
     },
 }
 

@@ -1,10 +1,13 @@
 //! The command line: types only.
 
+mod compare;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub use self::compare::{Ab, Baseline, Compare, Deciding};
 use crate::{engine::progress::Mode, report::Format, scenario::Overrides};
 
 /// Load-tests the token authentication of MQTT brokers and judges every answer.
@@ -19,8 +22,8 @@ Examples:
   tokenstorm plan scenarios/*.toml
   tokenstorm run my-broker.toml --target mqtt://127.0.0.1:1883 --set load.hold=30s
 
-Exit codes: 0 done; 1 a threshold or a verdict failed; 2 usage or scenario wrong;
-3 could not measure; 130 interrupted."
+Exit codes: 0 done; 1 a threshold or a verdict failed, or a comparison is worse; 2 usage or
+scenario wrong; 3 could not measure; 4 compared, inconclusive; 130 interrupted."
 )]
 pub struct Cli {
     /// What to do.
@@ -65,6 +68,13 @@ pub enum Command {
     Broker(Broker),
     /// The built-in authorization server on its own: discovery, key set, tokens, introspection and revocation
     Issuer(Issuer),
+    /// Compare two runs, or two folders of repeated runs: a verdict a metric
+    Compare(Compare),
+    /// Run trials of two builds of a broker in turns, and compare them
+    Ab(Ab),
+    /// Named baselines to compare with
+    #[command(subcommand)]
+    Baseline(Baseline),
     /// Compare what this harness measures with a responder whose delays are known
     Calibrate(Calibrate),
     /// Render a run folder again
@@ -74,6 +84,16 @@ pub enum Command {
         /// How
         #[arg(long, value_enum, default_value_t)]
         format: Format,
+    },
+    /// Runs a command, and ends all that it has started when stdin closes: what `ab` starts brokers by
+    #[command(hide = true)]
+    Warden {
+        /// Where what it says goes
+        #[arg(long)]
+        log: PathBuf,
+        /// For `sh`
+        #[arg(last = true)]
+        command: String,
     },
     /// JSON Schema of the scenario file
     Schema,
@@ -297,6 +317,9 @@ pub struct Broker {
     /// Break its verifier in this way, to see that a matrix finds it; `healthy` breaks nothing
     #[arg(long, value_name = "NAME")]
     pub mutant: Option<String>,
+    /// Burn so much CPU before every answer, as a slower verifier would
+    #[arg(long, value_name = "TIME")]
+    pub slowed_by: Option<humantime::Duration>,
     /// Settings as a line of JSON on stdin, as `run` gives them to the brokers that it starts
     #[arg(long, hide = true, value_parser = ["-"])]
     pub settings: Option<String>,

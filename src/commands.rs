@@ -1,7 +1,9 @@
 //! One function a subcommand. Data goes to stdout, all else to stderr.
 
+mod baseline;
 mod broker;
 mod calibrate;
+mod compare;
 mod doctor;
 mod issuer;
 mod matrix;
@@ -21,6 +23,7 @@ use crate::{
     engine::{self, Options, progress::Screen},
     error::{Error, Exit, Result},
     host::Limits,
+    launch,
     plan::Plan,
     report,
     results::{
@@ -50,6 +53,10 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Token(cli::Token::Defects { json }) => token::defects(json),
         Command::Broker(arguments) => broker::broker(&arguments),
         Command::Issuer(arguments) => issuer::issuer(&arguments),
+        Command::Compare(arguments) => compare::compare(&arguments),
+        Command::Ab(arguments) => compare::ab(&arguments),
+        Command::Baseline(arguments) => baseline::baseline(&arguments),
+        Command::Warden { log, command } => warden(&command, &log),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Report { run, format } => say(&report::render(&run, format)?),
         Command::Schema => schema(),
@@ -58,6 +65,14 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
             clap_complete::generate(shell, &mut Cli::command(), "tokenstorm", &mut text);
             say(&String::from_utf8_lossy(&text))
         }
+    }
+}
+
+/// Guards a command; nobody reads this program's own exit code but `ab`, which wants that of the command.
+fn warden(command: &str, log: &Path) -> Result<Exit> {
+    match launch::warden::guard(command, log)? {
+        0 => Ok(Exit::Fine),
+        code => Ok(Exit::Other(code)),
     }
 }
 
@@ -144,7 +159,7 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
         // In this order: the first signal finds the flag down, the second finds it up.
         signal_hook::flag::register_conditional_shutdown(
             signal,
-            Exit::Interrupted as i32,
+            i32::from(Exit::Interrupted.code()),
             Arc::clone(&stop),
         )
         .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))

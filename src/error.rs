@@ -7,18 +7,36 @@ use std::fmt;
 
 /// The exit codes of the program, in words.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
 pub enum Exit {
     /// Done; every threshold and verdict held.
-    Fine = 0,
+    Fine,
     /// Measured, but a threshold failed or a verdict was wrong.
-    Failed = 1,
+    Failed,
     /// The command line or the scenario is wrong.
-    Usage = 2,
+    Usage,
     /// Nothing could be measured, or the results could not be written.
-    NotMeasured = 3,
+    NotMeasured,
+    /// Compared, and nothing is decided.
+    Inconclusive,
     /// Interrupted by a signal; what was measured is written.
-    Interrupted = 130,
+    Interrupted,
+    /// That of a command that was run for another.
+    Other(u8),
+}
+
+impl Exit {
+    /// The number that a shell sees.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NotMeasured => 3,
+            Self::Inconclusive => 4,
+            Self::Interrupted => 130,
+            Self::Other(code) => code,
+        }
+    }
 }
 
 /// A message for the person at the terminal, with a hint at the way out where there is one.
@@ -53,6 +71,12 @@ impl Error {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The same, where no way out is known yet.
+    #[must_use]
+    pub fn or_hint(self, hint: &str) -> Self {
+        if self.hint.is_some() { self } else { self.hint(hint) }
     }
 
     /// Puts the place (a file, a scenario) before the message.

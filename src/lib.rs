@@ -8,6 +8,7 @@
 //!
 //! ARCHITECTURE.md says what is where; `tests/architecture.rs` keeps it so.
 
+pub mod ab;
 pub mod attempt;
 pub mod broker;
 pub mod calibrate;
@@ -16,12 +17,14 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod commands;
+pub mod compare;
 pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod host;
 pub mod issuer;
 pub mod key;
+pub mod launch;
 pub mod measure;
 pub mod oauth;
 pub mod oracle;

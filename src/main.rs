@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use owo_colors::OwoColorize;
-use tokenstorm::{cli::Cli, commands, error::Exit};
+use tokenstorm::{cli::Cli, commands};
 
 fn main() -> ExitCode {
     let exit = commands::dispatch(Cli::parse()).unwrap_or_else(|error| {
@@ -14,11 +14,5 @@ fn main() -> ExitCode {
         }
         error.exit()
     });
-    ExitCode::from(match exit {
-        Exit::Fine => 0,
-        Exit::Failed => 1,
-        Exit::Usage => 2,
-        Exit::NotMeasured => 3,
-        Exit::Interrupted => 130,
-    })
+    ExitCode::from(exit.code())
 }

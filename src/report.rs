@@ -2,10 +2,12 @@
 
 pub mod calibration;
 mod charts;
+pub mod comparison;
 mod fetches;
 pub mod html;
 pub mod junit;
 mod keys;
+mod markdown;
 pub mod matrix;
 mod series;
 pub mod style;
@@ -14,6 +16,7 @@ pub mod terminal;
 use std::{fs, path::Path};
 
 use crate::{
+    compare::Comparison,
     error::{Error, Result},
     results::{Matrix, Summary},
 };
@@ -30,15 +33,33 @@ pub enum Format {
     Csv,
     /// One page with the summary and charts over its seconds, events marked in each; needs nothing else.
     Html,
-    /// A test case for every cell of a matrix, as CI servers read them.
+    /// A test case for every cell of a matrix, or every metric of a comparison, as CI servers read them.
     Junit,
+    /// Of a comparison or a run, for a pull request.
+    Markdown,
 }
 
-/// Renders the run in a folder.
+impl From<Format> for comparison::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Terminal => Self::Terminal,
+            Format::Json => Self::Json,
+            Format::Csv => Self::Csv,
+            Format::Html => Self::Html,
+            Format::Junit => Self::Junit,
+            Format::Markdown => Self::Markdown,
+        }
+    }
+}
+
+/// Renders the run, or the comparison, in a folder.
 ///
 /// # Errors
 /// When the folder holds no run, or one of a newer format.
 pub fn render(folder: &Path, format: Format) -> Result<String> {
+    if folder.join(crate::compare::FILE).is_file() {
+        return comparison::render(&Comparison::read(folder)?, format.into());
+    }
     let summary = Summary::read(folder)?;
     let file = |name: &str| {
         fs::read_to_string(folder.join(name)).map_err(|error| {
@@ -50,7 +71,9 @@ pub fn render(folder: &Path, format: Format) -> Result<String> {
     let is_matrix = folder.join("matrix.json").is_file();
     match format {
         Format::Html => html::render(folder, &summary),
-        Format::Junit => junit::render(&Matrix::read(folder)?, &summary),
+        Format::Junit if is_matrix => junit::render(&Matrix::read(folder)?, &summary),
+        Format::Junit => junit::of_run(&summary),
+        Format::Markdown => Ok(markdown::render(&summary)),
         Format::Terminal if is_matrix => {
             Ok(matrix::render(&Matrix::read(folder)?, &summary, &matrix::Place::of(folder)))
         }

@@ -1,6 +1,13 @@
 //! The run folder: what is written of a run, and how it is read again.
 
+use std::{fs, path::Path};
+
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+
 pub mod authority;
+pub mod baselines;
 pub mod calibration;
 pub mod edges;
 pub mod environment;
@@ -22,3 +29,26 @@ pub use folder::{Folder, Place};
 pub use keys::Jwks;
 pub use matrix::Matrix;
 pub use summary::{Percentile, PhaseStats, Summary};
+
+/// Reads a file of a run folder that says which format it has.
+///
+/// # Errors
+/// When it is not there, damaged, or of a newer format than this program reads.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let wrong = |why: String| Error::usage(format!("`{}`: {why}", path.display()));
+    let text = fs::read(path).map_err(|error| wrong(format!("can't be read: {error}")))?;
+    let value: serde_json::Value = serde_json::from_slice(&text)
+        .map_err(|error| wrong(format!("is damaged or half written: {error}")))?;
+    match value.get("format").and_then(serde_json::Value::as_u64) {
+        Some(format) if format <= u64::from(summary::FORMAT) => {}
+        Some(format) => {
+            return Err(wrong(format!(
+                "format {format} is newer than this program, which reads up to {}",
+                summary::FORMAT
+            ))
+            .hint("use a newer tokenstorm"));
+        }
+        None => return Err(wrong("there is no `format` in it".into())),
+    }
+    serde_json::from_value(value).map_err(|error| wrong(error.to_string()))
+}

@@ -7,11 +7,12 @@ use std::{
 };
 
 /// The modules of `src/`, in the order in which data passes through them.
-const FLOW: [&str; 30] = [
+const FLOW: [&str; 33] = [
     // Ground: used by all, uses none above it.
     "clock",
     "error",
-    "host", // What is asked, and what the broker promises.
+    "host",
+    "launch", // What is asked, and what the broker promises.
     "scenario",
     "policy", // With which keys and tokens.
     "key",
@@ -31,9 +32,11 @@ const FLOW: [&str; 30] = [
     "measure",
     "oauth",
     "results",
+    "compare",
     "report", // What drives it all.
     "engine",
     "series",
+    "ab",
     "calibrate",
     "cli",
     "commands",

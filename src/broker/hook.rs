@@ -1,8 +1,11 @@
 //! An authentication hook of our own: several keys, exactly the checks of a policy, and mutants of it.
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -20,6 +23,7 @@ use super::{
     peer,
 };
 use crate::{
+    clock::{Clock, nanoseconds},
     error::{Error, Result},
     key,
     oracle::{Expected, Fault, Faults, Oracle, Presented},
@@ -37,6 +41,8 @@ pub(super) struct Checker {
     source: Option<KeySource>,
     token_in: TokenIn,
     mutant: Option<&'static Mutant>,
+    /// How much CPU it burns before every answer.
+    slowed_by: Duration,
     /// Refusals so far.
     refused: AtomicU64,
     /// Faults so far that a mutant could have overlooked.
@@ -75,6 +81,7 @@ impl Checker {
             source: None,
             token_in,
             mutant,
+            slowed_by: Duration::ZERO,
             refused: AtomicU64::new(0),
             chances: AtomicU64::new(0),
         })
@@ -83,6 +90,22 @@ impl Checker {
     /// The same with keys from there.
     pub(super) fn with_source(self, source: Option<JwksSource>) -> Result<Self> {
         Ok(Self { source: source.map(KeySource::new).transpose()?, ..self })
+    }
+
+    /// The same, slower by so much.
+    pub(super) fn slowed_by(self, slowed_by: Duration) -> Self {
+        Self { slowed_by, ..self }
+    }
+
+    /// Does nothing for as long as it is to be slower, with a CPU, as a verification does.
+    fn burn(&self) {
+        if self.slowed_by > Duration::ZERO {
+            let clock = Clock::start();
+            let end = clock.now() + nanoseconds(self.slowed_by);
+            while clock.now() < end {
+                std::hint::spin_loop();
+            }
+        }
     }
 
     fn oracle(&self) -> Arc<Oracle> {
@@ -224,6 +247,7 @@ impl AuthHook {
             method: method.map(|method| method.as_bytes().as_ref()),
         };
         let decided = self.checker.prepare(presented).await;
+        self.checker.burn();
         let decide = || self.checker.decide(presented, crate::clock::wall_seconds());
         match decided.unwrap_or_else(decide) {
             Decision::Accept => None,

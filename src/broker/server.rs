@@ -84,10 +84,11 @@ async fn build(settings: &Settings) -> Result<(MqttServer, SocketAddr)> {
         Verifier::Plugin { .. } => {
             rmqtt_auth_jwt::register(&context, true, true).await.map_err(|error| failed(&error))?;
         }
-        Verifier::Hook { keys, policy, expected, mutant, jwks } => {
+        Verifier::Hook { keys, policy, expected, mutant, jwks, slowed_by } => {
             let (expected, token_in) = (expected.clone(), settings.token_in);
             let checker = Checker::new(keys, policy, expected, token_in, *mutant)?
-                .with_source(jwks.clone())?;
+                .with_source(jwks.clone())?
+                .slowed_by(*slowed_by);
             hook::register(&context, Arc::new(checker)).await;
         }
     }

@@ -1,11 +1,11 @@
 //! `tokenstorm broker`: the embedded broker on its own.
 
-use std::{io::BufRead, net::SocketAddr};
+use std::{io::BufRead, net::SocketAddr, time::Duration};
 
 use super::{resolve, say};
 use crate::{
     broker::{
-        Settings,
+        Settings, Verifier,
         mutant::{MUTANTS, Mutant, mutant},
         serve,
     },
@@ -23,8 +23,11 @@ fn named(name: &str) -> Result<&'static Mutant> {
 
 /// Serves until stdin closes (where the settings came from there) or a signal ends it.
 pub(super) fn broker(arguments: &cli::Broker) -> Result<Exit> {
-    let mutant = arguments.mutant.as_deref().map(named).transpose()?;
-    let settings = match &arguments.scenario {
+    let slowed_by = arguments.slowed_by.map(Duration::from);
+    // Only the hook can be slowed, and nothing else has to be wrong with it.
+    let mutant = arguments.mutant.as_deref().or(slowed_by.map(|_| "healthy"));
+    let mutant = mutant.map(named).transpose()?;
+    let mut settings = match &arguments.scenario {
         Some(scenario) => {
             let plan = resolve(scenario, &arguments.change)?;
             if plan.scenario.keys.values().any(|key| key.generate) {
@@ -43,6 +46,9 @@ pub(super) fn broker(arguments: &cli::Broker) -> Result<Exit> {
         }
         None => from_stdin()?,
     };
+    if let (Some(time), Verifier::Hook { slowed_by, .. }) = (slowed_by, &mut settings.verifier) {
+        *slowed_by = time;
+    }
     let follows_stdin = arguments.settings.is_some();
     serve(&settings, follows_stdin, |address: SocketAddr| {
         // The line that the starter waits for.

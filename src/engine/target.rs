@@ -5,6 +5,7 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -245,7 +246,14 @@ fn verifier(
     let keys = &plan.mould.keys;
     if let Some(jwks) = source(plan, issuer)? {
         let policy = Box::new(policy.clone());
-        return Ok(Verifier::Hook { keys: Vec::new(), policy, expected, mutant, jwks: Some(jwks) });
+        return Ok(Verifier::Hook {
+            keys: Vec::new(),
+            policy,
+            expected,
+            mutant,
+            jwks: Some(jwks),
+            slowed_by: Duration::ZERO,
+        });
     }
     // The plugin is never asked about a CONNECT without a user name, so it can't promise to let it in.
     if let ([] | [_], false, None) = (&keys[..], plan.is_anonymous(), mutant) {
@@ -265,7 +273,14 @@ fn verifier(
             key: verifying(&key.verifying()),
         })
         .collect();
-    Ok(Verifier::Hook { keys, policy: Box::new(policy.clone()), expected, mutant, jwks: None })
+    Ok(Verifier::Hook {
+        keys,
+        policy: Box::new(policy.clone()),
+        expected,
+        mutant,
+        jwks: None,
+        slowed_by: Duration::ZERO,
+    })
 }
 
 /// Where it takes its keys from, where that is a key set.

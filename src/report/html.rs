@@ -1,5 +1,6 @@
 //! A run as one page: the summary, charts over its seconds, and what happened when. Nothing outside it is needed.
 
+pub mod comparison;
 mod series;
 
 use std::{collections::BTreeMap, fs, path::Path};

@@ -1,4 +1,4 @@
-//! A matrix as CI servers read it: a test case a cell, a suite a group and version of MQTT.
+//! A matrix as CI servers read it: a test case a cell, a suite a group and version of MQTT; and a run.
 
 use std::time::Duration;
 
@@ -52,6 +52,45 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
     }
     for (_, suite) in suites {
         report.add_test_suite(suite);
+    }
+    report.to_string().map_err(|error| Error::usage(format!("no JUnit can be made: {error}")))
+}
+
+/// Renders a run: a test case a threshold, and one a kind of wrong verdict.
+///
+/// # Errors
+/// When it can't be written as XML.
+pub fn of_run(summary: &Summary) -> Result<String> {
+    let mut report = Report::new(format!("tokenstorm run {}", summary.scenario));
+    report.set_time(Duration::from_secs_f64(summary.duration_s.max(0.0)));
+    let failure = |kind: &str, said: String| {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        status.set_message(said).set_type(kind);
+        status
+    };
+    let mut verdicts = TestSuite::new("verdicts");
+    for name in ["false_accept", "false_reject", "wrong_reason"] {
+        let status = match Summary::count(&summary.verdicts, name) {
+            0 => TestCaseStatus::success(),
+            count => failure(name, format!("{count} of {} attempts", summary.attempts)),
+        };
+        verdicts.add_test_case(TestCase::new(format!("no {}", name.replace('_', " ")), status));
+    }
+    report.add_test_suite(verdicts);
+    let mut thresholds = TestSuite::new("thresholds");
+    for threshold in &summary.thresholds {
+        let observed =
+            threshold.observed.as_ref().map_or_else(|| "nothing".into(), ToString::to_string);
+        let status = match threshold.passed {
+            Some(true) => TestCaseStatus::success(),
+            Some(false) => failure("threshold", format!("observed {observed}")),
+            None => TestCaseStatus::skipped(),
+        };
+        let name = format!("{} {}", threshold.metric, threshold.condition);
+        thresholds.add_test_case(TestCase::new(name, status));
+    }
+    if !summary.thresholds.is_empty() {
+        report.add_test_suite(thresholds);
     }
     report.to_string().map_err(|error| Error::usage(format!("no JUnit can be made: {error}")))
 }

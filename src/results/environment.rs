@@ -1,9 +1,14 @@
 //! `environment.json`: on what a run was made.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::summary::Tool;
-use crate::host::{self, Limits, TcpTrouble};
+use crate::{
+    error::Result,
+    host::{self, Limits, TcpTrouble},
+};
 
 /// The host, the program and the clock of a run.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -44,6 +49,18 @@ pub fn tool() -> Tool {
 }
 
 impl Environment {
+    /// The environment of a run folder; `None` where it does not say.
+    ///
+    /// # Errors
+    /// When it can't be read, or is of a newer format.
+    pub fn of(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join("environment.json");
+        if !path.is_file() {
+            return Ok(None);
+        }
+        super::read_json(&path).map(Some)
+    }
+
     /// Reads what can be known at the start.
     pub fn read(limits: &Limits) -> Self {
         Self {

@@ -2,7 +2,7 @@
 
 mod state;
 
-use std::{fs, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -282,20 +282,8 @@ impl Matrix {
     /// # Errors
     /// When there is none, or one of another format.
     pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join("matrix.json");
-        let wrong = |what: String| Error::usage(format!("`{}` {what}", path.display()));
-        let text = fs::read_to_string(&path).map_err(|error| {
-            wrong(format!("can't be read: {error}")).hint("`tokenstorm matrix` writes one")
-        })?;
-        let matrix: Self =
-            serde_json::from_str(&text).map_err(|error| wrong(format!("is no matrix: {error}")))?;
-        if matrix.format > FORMAT {
-            return Err(wrong(format!(
-                "has format {}, and this program reads up to {FORMAT}",
-                matrix.format
-            )));
-        }
-        Ok(matrix)
+        super::read_json(&folder.join("matrix.json"))
+            .map_err(|error| error.or_hint("`tokenstorm matrix` writes one"))
     }
 
     /// Writes both files.

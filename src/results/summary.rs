@@ -1,11 +1,11 @@
 //! `summary.json`: the whole result. Times leave the program in microseconds.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     measure::latency::{Latency, Quantile},
 };
 
@@ -296,25 +296,9 @@ impl Summary {
     /// # Errors
     /// When there is none, or it is of a newer format.
     pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join("summary.json");
-        let text = fs::read(&path).map_err(|error| {
-            Error::usage(format!("`{}` is no run folder: can't read `summary.json`: {error}", folder.display()))
-                .hint("`tokenstorm run` prints where it put its results, `results/<name>-<time>` unless told otherwise")
-        })?;
-        let wrong = |why: String| Error::usage(format!("`{}`: {why}", path.display()));
-        let value: serde_json::Value =
-            serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
-        match value.get("format").and_then(serde_json::Value::as_u64) {
-            Some(format) if format <= u64::from(FORMAT) => {}
-            Some(format) => {
-                return Err(wrong(format!(
-                    "format {format} is newer than this program, which reads up to {FORMAT}"
-                ))
-                .hint("use a newer tokenstorm"));
-            }
-            None => return Err(wrong("there is no `format` in it".into())),
-        }
-        serde_json::from_value(value).map_err(|error| wrong(error.to_string()))
+        super::read_json(&folder.join("summary.json")).map_err(|error| {
+            error.or_hint("`tokenstorm run` prints where it put its results, `results/<name>-<time>` unless told otherwise")
+        })
     }
 
     /// A number of `outcomes` or `verdicts`.

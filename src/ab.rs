@@ -1,0 +1,274 @@
+//! Two builds of a broker against each other: trials that take turns, each with a fresh process, until what decides is
+//! decided.
+//!
+//! A trial is a run. It knows nothing of the others; what they came to together is compared pair by pair.
+
+pub mod build;
+mod ready;
+mod trials;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use self::{build::Build, trials::Trials};
+use crate::{
+    clock::Clock,
+    compare::{
+        Comparison, Design, FILE, Rule, compare,
+        looks::Looks,
+        metric,
+        record::{Record, Side},
+    },
+    engine::progress::Mode,
+    error::{Error, Result},
+    results::{
+        Place,
+        folder::{check_writable, replace_in, unwritable},
+    },
+    scenario::{self, Overrides},
+    token::mixed,
+};
+
+/// Parts the random numbers of the order from others.
+const ORDER_STREAM: u64 = 0x4142_4241;
+
+/// Which of both builds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Which {
+    /// What is known.
+    Baseline,
+    /// What is new.
+    Candidate,
+}
+
+impl Which {
+    /// As folders and tables have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Baseline => "baseline",
+            Self::Candidate => "candidate",
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::Baseline => Self::Candidate,
+            Self::Candidate => Self::Baseline,
+        }
+    }
+}
+
+/// When a broker that was started is ready.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum Ready {
+    /// When its port takes connections.
+    #[default]
+    Port,
+    /// When it has let in a good token; each try is a run of one attempt, with a folder of its own.
+    Connack,
+}
+
+/// What is to be compared, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The scenario file.
+    pub scenario: PathBuf,
+    /// What the command line changes in it.
+    pub overrides: Overrides,
+    /// What is known.
+    pub baseline: Build,
+    /// What is new.
+    pub candidate: Build,
+    /// When a broker is ready.
+    pub ready: Ready,
+    /// How long it may take to be.
+    pub patience: Duration,
+    /// Trials of both sides together at most.
+    pub most_trials: usize,
+    /// Between two trials.
+    pub rest: Duration,
+    /// By what is decided.
+    pub rule: Rule,
+    /// Where it all goes; `None` for a folder under `results/`.
+    pub out: Option<PathBuf>,
+    /// What is shown of each trial.
+    pub progress: Mode,
+    /// Set when the user wants it to end.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// What came of the trials.
+#[derive(Debug)]
+pub struct Finished {
+    /// The comparison; `None` where not one pair came to its end.
+    pub comparison: Option<Comparison>,
+    /// Where it is, with all trials.
+    pub folder: PathBuf,
+    /// What ended it before it was decided or all trials were done; the user's own wish is none.
+    pub trouble: Option<Error>,
+}
+
+/// Runs trials until every gated metric is decided, or there are enough.
+///
+/// # Errors
+/// When the scenario is wrong, or nothing can be written; what goes wrong in a trial is told in what it returns.
+pub fn run(options: &Options) -> Result<Finished> {
+    let most = options.most_trials / 2;
+    // The fewest that can decide anything, before an hour is spent on less.
+    Looks::plan(options.rule.gate.len(), options.rule.alpha, most)?;
+    let clock = Clock::start();
+    let loaded = scenario::load(&options.scenario, &options.overrides)?;
+    for build in [&options.baseline, &options.candidate] {
+        build.check(&loaded)?;
+    }
+    let name = format!("{}-ab-{}", loaded.scenario.name, clock.compact(clock.now()));
+    let fresh = || Place::Fresh(Path::new("results").join(name));
+    let place = options.out.clone().map_or_else(fresh, Place::Named);
+    check_writable(&place)?;
+    let folder = place.path().to_owned();
+    fs::create_dir_all(&folder).map_err(|error| unwritable(&folder, &error))?;
+    let mut contest = Contest {
+        options,
+        seed: loaded.scenario.seed,
+        trials: Trials::new(&folder, clock),
+        sides: [Vec::new(), Vec::new()],
+        looks: None,
+    };
+    let trouble = contest.run(most).err();
+    let mut comparison = contest.comparison()?;
+    if let Some(comparison) = &mut comparison {
+        let ended = trouble
+            .as_ref()
+            .map(ToString::to_string)
+            .or_else(|| options.stop.load(Ordering::Relaxed).then(|| "interrupted".to_owned()));
+        if let Some(why) = ended {
+            comparison.end_early(why.lines().next().unwrap_or_default());
+        }
+        write(&folder, comparison)?;
+    }
+    Ok(Finished { comparison, folder, trouble })
+}
+
+/// Writes a comparison into its folder.
+fn write(folder: &Path, comparison: &Comparison) -> Result<()> {
+    let mut text =
+        serde_json::to_vec_pretty(comparison).map_err(|error| unwritable(folder, &error))?;
+    text.push(b'\n');
+    replace_in(folder, FILE, &text)
+}
+
+/// Trials that go on.
+struct Contest<'a> {
+    options: &'a Options,
+    seed: u64,
+    trials: Trials,
+    /// Runs of the baseline and of the candidate, pair by pair.
+    sides: [Vec<Record>; 2],
+    /// Known when the first pair is over: what decides is what its runs have.
+    looks: Option<Looks>,
+}
+
+impl Contest<'_> {
+    fn run(&mut self, most: usize) -> Result<()> {
+        for pair in 0..most {
+            let mut records = Vec::new();
+            for which in order(self.seed, pair) {
+                let Some(record) = self.trials.run(self.options, which, pair)? else {
+                    return Ok(());
+                };
+                records.push((which, record));
+            }
+            records.sort_by_key(|(which, _)| *which == Which::Candidate);
+            for (side, (_, record)) in self.sides.iter_mut().zip(records) {
+                side.push(record);
+            }
+            if self.looks.is_none() {
+                self.looks = Some(self.plan(most)?);
+            }
+            let Some(mut comparison) = self.comparison()? else { continue };
+            if comparison.has_new_false_accept() {
+                // Whatever the times are, it is worse.
+                return Ok(());
+            }
+            let is_look = self.looks.as_ref().is_some_and(|looks| looks.is_at(pair + 1));
+            if is_look && comparison.is_decided() {
+                return Ok(());
+            }
+            comparison.partial = true;
+            write(self.trials.folder(), &comparison)?;
+        }
+        Ok(())
+    }
+
+    /// After how many pairs is looked.
+    fn plan(&self, most: usize) -> Result<Looks> {
+        let summaries: Vec<_> = self.sides.iter().flatten().map(|record| &record.summary).collect();
+        let gated = metric::gate(&summaries, &self.options.rule.gate)?.len();
+        Looks::plan(gated, self.options.rule.alpha, most)
+    }
+
+    /// What all pairs came to so far; `None` of none.
+    fn comparison(&self) -> Result<Option<Comparison>> {
+        let [before, after] = &self.sides;
+        if before.is_empty() {
+            return Ok(None);
+        }
+        let side = |build: &Build, which: Which, runs: &[Record]| Side {
+            name: format!("{}: {}", which.name(), build.words()),
+            runs: runs.to_vec(),
+        };
+        let mut rule = self.options.rule.clone();
+        if let Some(looks) = &self.looks {
+            rule.alpha = looks.alpha;
+        }
+        let baseline = side(&self.options.baseline, Which::Baseline, before);
+        let candidate = side(&self.options.candidate, Which::Candidate, after);
+        let mut comparison = compare(&baseline, &candidate, Design::Paired, &rule)?;
+        if let Some(looks) = &self.looks {
+            comparison.remarks.push(format!(
+                "{} pairs of trials; looked at after {} of them, at an error rate of {:.4} each, {} in all",
+                before.len(),
+                looks.at.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+                looks.alpha,
+                self.options.rule.alpha
+            ));
+        }
+        Ok(Some(comparison))
+    }
+}
+
+/// Who is first in a pair: A B, then B A, or the other way round for two pairs at a time, by the seed. What drifts over
+/// the trials, such as a host that gets warm, adds as much to one side as to the other.
+fn order(seed: u64, pair: usize) -> [Which; 2] {
+    let is_turned = mixed(seed ^ ORDER_STREAM, pair as u64 / 2) & 1 == 1;
+    let first =
+        if is_turned == pair.is_multiple_of(2) { Which::Candidate } else { Which::Baseline };
+    [first, first.other()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_pairs_each_build_is_first_once_and_the_seed_turns_them() {
+        let mut turned = 0;
+        for block in 0..64 {
+            let [one, other] = [order(7, 2 * block), order(7, 2 * block + 1)];
+            assert_eq!(one[0], other[1], "A B B A or B A A B");
+            assert_ne!(one[0], one[1]);
+            turned += u32::from(one[0] == Which::Candidate);
+        }
+        assert!((16..=48).contains(&turned), "{turned} of 64 blocks begin with the candidate");
+        let orders = |seed| (0..32).map(|pair| order(seed, pair)[0].name()).collect::<String>();
+        assert_eq!(orders(7), orders(7));
+        assert_ne!(orders(7), orders(8));
+    }
+}

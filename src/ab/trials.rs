@@ -1,0 +1,225 @@
+//! The trials of a contest: each starts its build, storms it, and ends it again.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+    thread,
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use super::{
+    Options, Ready, Which,
+    build::{Build, Spot},
+    ready,
+};
+use crate::{
+    clock::{Clock, SECOND, nanoseconds},
+    compare::record::Record,
+    error::{Error, Result},
+    launch::{Launched, is_taken},
+    results::series,
+    scenario::{self, Loaded},
+    series as runs,
+};
+
+/// How often is looked whether the user wants it to end, in a rest.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// A row of `trials.csv`.
+#[derive(Clone, Debug, Serialize)]
+struct Row {
+    trial: usize,
+    pair: usize,
+    side: &'static str,
+    started_at: String,
+    /// From the start of the command to its being ready.
+    ready_s: Option<f64>,
+    /// CONNECTs that asked whether it was ready.
+    ready_attempts: u64,
+    duration_s: f64,
+    /// `done`, `interrupted` or `failed`.
+    status: &'static str,
+    run: String,
+}
+
+/// The trials so far.
+pub(super) struct Trials {
+    folder: PathBuf,
+    clock: Clock,
+    rows: Vec<Row>,
+}
+
+impl Trials {
+    pub(super) fn new(folder: &Path, clock: Clock) -> Self {
+        Self { folder: folder.to_owned(), clock, rows: Vec::new() }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes one trial; `None` when the user wants it to end.
+    ///
+    /// # Errors
+    /// When its build does not get ready or dies, nothing could be measured, or results can't be written. The build's
+    /// processes are gone then.
+    pub(super) fn run(
+        &mut self,
+        options: &Options,
+        which: Which,
+        pair: usize,
+    ) -> Result<Option<Record>> {
+        self.rest(options);
+        let trial = self.rows.len() + 1;
+        if options.progress != crate::engine::progress::Mode::None {
+            anstream::eprintln!(
+                "trial {trial} of at most {}: {}",
+                options.most_trials / 2 * 2,
+                which.name()
+            );
+        }
+        let begun = self.clock.now();
+        let name = format!("{}/{:03}", which.name(), pair + 1);
+        self.rows.push(Row {
+            trial,
+            pair: pair + 1,
+            side: which.name(),
+            started_at: self.clock.rfc3339(begun),
+            ready_s: None,
+            ready_attempts: 0,
+            duration_s: 0.0,
+            status: "failed",
+            run: name.clone(),
+        });
+        let result = self
+            .storm(options, which, &name)
+            .map_err(|error| error.within(format!("trial {trial} ({})", which.name())));
+        let is_stopped = options.stop.load(Ordering::Relaxed);
+        let run = self.folder.join(&name);
+        let kept = match &result {
+            Ok(_) if !is_stopped => name,
+            // Half a trial must not be taken for one when this folder is compared later.
+            _ => self.put_aside(&run, trial, which),
+        };
+        if let Some(row) = self.rows.last_mut() {
+            row.duration_s = (self.clock.now() - begun) as f64 / SECOND as f64;
+            row.run = kept;
+            row.status = match &result {
+                _ if is_stopped => "interrupted",
+                Ok(_) => "done",
+                Err(_) => "failed",
+            };
+        }
+        let written = series::write(&self.folder, "trials.csv", &self.rows);
+        if is_stopped {
+            // What a trial says that was cut short is no trouble of its own.
+            return written.map(|()| None);
+        }
+        let record = result?;
+        written.map(|()| record)
+    }
+
+    fn rest(&self, options: &Options) {
+        let end = self.clock.now() + nanoseconds(options.rest);
+        while !self.rows.is_empty()
+            && self.clock.now() < end
+            && !options.stop.load(Ordering::Relaxed)
+        {
+            thread::sleep(GLANCE.min(options.rest));
+        }
+    }
+
+    /// Moves what a trial left that did not come to its end, and says where to.
+    fn put_aside(&self, run: &Path, trial: usize, which: Which) -> String {
+        let name = format!("failed/{trial:03}-{}", which.name());
+        let target = self.folder.join(&name);
+        let moved =
+            fs::create_dir_all(self.folder.join("failed")).and_then(|()| fs::rename(run, &target));
+        if moved.is_ok() { name } else { String::new() }
+    }
+
+    fn storm(&mut self, options: &Options, which: Which, name: &str) -> Result<Option<Record>> {
+        let build = match which {
+            Which::Baseline => &options.baseline,
+            Which::Candidate => &options.candidate,
+        };
+        let loaded = scenario::load(&options.scenario, &options.overrides)?;
+        let spot = build.spot(&loaded)?;
+        let log = self.folder.join("logs").join(format!("{}.log", name.replace('/', "-")));
+        let Some(mut launched) = self.start(options, build, &spot, &log, name)? else {
+            return Ok(None);
+        };
+        let loaded = aimed(options, &spot, launched.as_ref())?;
+        let run = runs::run(
+            &loaded,
+            &runs::Options {
+                out: Some(self.folder.join(name)),
+                progress: options.progress,
+                stop: options.stop.clone(),
+                clock: None,
+                calibration: None,
+            },
+        );
+        if let Some(launched) = &mut launched {
+            // Before what the run says: a broker that died explains it.
+            launched.check_alive("the broker died in it")?;
+        }
+        let trial = run?;
+        drop(launched);
+        Record::read(&trial.folder).map(Some)
+    }
+
+    /// Starts the build, where it is one to be started; the outer `None` when the user wants it to end.
+    #[expect(clippy::option_option, reason = "started, none to start, or stopped")]
+    fn start(
+        &mut self,
+        options: &Options,
+        build: &Build,
+        spot: &Spot,
+        log: &Path,
+        name: &str,
+    ) -> Result<Option<Option<Launched>>> {
+        let (Build::By { command, .. }, Some(address)) = (build, spot.address) else {
+            return Ok(Some(None));
+        };
+        if is_taken(address) {
+            return Err(Error::not_measured(format!(
+                "somebody listens at {address} already, and would be measured instead of `{command}`"
+            ))
+            .hint("end it, or let the command take its port as `{port}`"));
+        }
+        let begun = self.clock.now();
+        let mut launched = Launched::start(command, address.port(), log)?;
+        if !launched.wait_for_port(address, options.patience, &options.stop)? {
+            return Ok(None);
+        }
+        let mut attempts = 0;
+        let is_ready = match options.ready {
+            Ready::Port => true,
+            Ready::Connack => {
+                let place = self.folder.join("ready").join(name.replace('/', "-"));
+                let loaded = aimed(options, spot, None)?;
+                ready::wait(options, &loaded, &mut launched, &place, &mut attempts)?
+            }
+        };
+        if let Some(row) = self.rows.last_mut() {
+            row.ready_s = Some((self.clock.now() - begun) as f64 / SECOND as f64);
+            row.ready_attempts = attempts;
+        }
+        Ok(is_ready.then_some(Some(launched)))
+    }
+}
+
+/// The scenario of a trial: aimed at its build, whose processes are watched.
+fn aimed(options: &Options, spot: &Spot, launched: Option<&Launched>) -> Result<Loaded> {
+    let mut overrides = options.overrides.clone();
+    overrides.targets.clone_from(&spot.urls);
+    if let Some(launched) = launched {
+        let pids: Vec<String> = launched.processes().iter().map(ToString::to_string).collect();
+        overrides.set.push(format!("monitor.pid=[{}]", pids.join(",")));
+    }
+    scenario::load(&options.scenario, &overrides)
+}

@@ -1,0 +1,150 @@
+//! `tokenstorm compare` and `tokenstorm ab`.
+
+use std::path::Path;
+
+use super::{say, stop_flag};
+use crate::{
+    ab::{self, build::Build},
+    cli,
+    compare::{
+        Comparison, Design, RESAMPLES, Rule, Verdict, compare as compared, record::Side,
+        thresholds::Thresholds,
+    },
+    error::{Error, Exit, Result},
+    report::comparison::{render, write_all},
+    results::{Place, baselines::Baselines, folder::check_writable},
+};
+
+/// Compares two sides that were run.
+pub(super) fn compare(arguments: &cli::Compare) -> Result<Exit> {
+    let deciding = &arguments.deciding;
+    let baselines = Baselines::new(&deciding.baselines);
+    let (baseline, own_history) = side(&arguments.baseline, &baselines)?;
+    let (candidate, _) = side(&arguments.candidate, &baselines)?;
+    let history = deciding.history.clone().or(own_history);
+    let rule = rule(deciding, history.as_deref(), &baselines)?;
+    let comparison = compared(&baseline, &candidate, Design::Unpaired, &rule)?;
+    if let Some(out) = &arguments.out {
+        check_writable(&Place::Named(out.clone()))?;
+        std::fs::create_dir_all(out).map_err(|error| {
+            Error::not_measured(format!("can't make `{}`: {error}", out.display()))
+        })?;
+        write_all(&comparison, out)?;
+    }
+    say(&render(&comparison, arguments.format)?)?;
+    Ok(exit_of(&comparison))
+}
+
+/// A side by its path, or the newest result of a baseline by its name; of that also the name.
+fn side(named: &str, baselines: &Baselines) -> Result<(Side, Option<String>)> {
+    let path = Path::new(named);
+    if path.exists() {
+        return Ok((Side::read(path)?, None));
+    }
+    let names = baselines.names();
+    if !names.iter().any(|name| name == named) && named.contains('/') {
+        return Err(Error::usage(format!("there is no folder `{named}`")));
+    }
+    let results = baselines.results(named)?;
+    let newest = results.last().map_or(path, std::path::PathBuf::as_path);
+    Ok((Side::read(newest)?, Some(named.to_owned())))
+}
+
+fn rule(deciding: &cli::Deciding, history: Option<&str>, baselines: &Baselines) -> Result<Rule> {
+    let mut thresholds = Thresholds { asked: deciding.threshold, ..Thresholds::default() };
+    if let Some(name) = history {
+        thresholds = thresholds.with_history(&baselines.history(name)?);
+    }
+    Ok(Rule {
+        alpha: deciding.alpha,
+        thresholds,
+        gate: deciding.gate.clone(),
+        allow_different: deciding.allow_different,
+        resamples: RESAMPLES,
+    })
+}
+
+/// Runs trials of two builds, and compares them.
+pub(super) fn ab(arguments: &cli::Ab) -> Result<Exit> {
+    let (baseline, candidate) = builds(arguments)?;
+    let deciding = &arguments.deciding;
+    let baselines = Baselines::new(&deciding.baselines);
+    let mut overrides = arguments.change.overrides();
+    overrides.targets.clear();
+    let options = ab::Options {
+        scenario: arguments.scenario.clone(),
+        overrides,
+        baseline,
+        candidate,
+        ready: arguments.ready,
+        patience: arguments.ready_timeout.into(),
+        most_trials: arguments.max_trials as usize,
+        rest: arguments.rest.into(),
+        rule: rule(deciding, deciding.history.as_deref(), &baselines)?,
+        out: arguments.output.out.clone(),
+        progress: arguments.output.progress,
+        stop: stop_flag()?,
+    };
+    let finished = ab::run(&options)?;
+    let folder = finished.folder.display().to_string();
+    if let Some(comparison) = &finished.comparison {
+        say(&render(comparison, arguments.format)?)?;
+        write_all(comparison, &finished.folder)?;
+        anstream::eprintln!("trials and comparison: {folder}");
+    }
+    let is_stopped = options.stop.load(std::sync::atomic::Ordering::Relaxed);
+    match (finished.comparison, finished.trouble) {
+        _ if is_stopped => {
+            Err(Error::interrupted(format!("interrupted; what was measured is in `{folder}`")))
+        }
+        (Some(comparison), Some(trouble)) if comparison.has_new_false_accept() => {
+            anstream::eprintln!("{trouble}");
+            Ok(Exit::Failed)
+        }
+        (_, Some(trouble)) => Err(trouble),
+        (Some(comparison), None) => Ok(exit_of(&comparison)),
+        (None, None) => Err(Error::not_measured(format!(
+            "not one pair of trials came to its end: see `{folder}`"
+        ))),
+    }
+}
+
+fn builds(arguments: &cli::Ab) -> Result<(Build, Build)> {
+    let url = match &arguments.change.target[..] {
+        [] => None,
+        [url] => Some(url.clone()),
+        _ => return Err(Error::usage("`--target` is where a command listens: it is one URL")),
+    };
+    let build = |urls: &[String], command: &Option<String>| match command {
+        Some(command) => Some(Build::By { command: command.clone(), url: url.clone() }),
+        None if !urls.is_empty() => Some(Build::At(urls.to_vec())),
+        None => None,
+    };
+    let baseline = build(&arguments.baseline, &arguments.baseline_cmd);
+    let candidate = build(&arguments.candidate, &arguments.candidate_cmd);
+    let starts =
+        [&baseline, &candidate].into_iter().any(|build| matches!(build, Some(Build::By { .. })));
+    if url.is_some() && !starts {
+        return Err(Error::usage("`--target` is where a command listens, and there is none")
+            .hint("name both brokers: `--baseline URL --candidate URL`"));
+    }
+    match (baseline, candidate) {
+        (baseline, None) if arguments.aa => {
+            let baseline = baseline.unwrap_or(Build::Scenario);
+            Ok((baseline.clone(), baseline))
+        }
+        (Some(baseline), Some(candidate)) => Ok((baseline, candidate)),
+        _ => Err(Error::usage("two builds are needed: one of them is missing").hint(
+            "`--baseline URL --candidate URL`, `--baseline-cmd COMMAND --candidate-cmd COMMAND`, or `--aa` for the same on both sides",
+        )),
+    }
+}
+
+/// Worse is 1, undecided 4.
+fn exit_of(comparison: &Comparison) -> Exit {
+    match comparison.verdict {
+        Verdict::Worse => Exit::Failed,
+        Verdict::Inconclusive => Exit::Inconclusive,
+        Verdict::Better | Verdict::Equivalent => Exit::Fine,
+    }
+}

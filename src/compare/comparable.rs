@@ -1,0 +1,160 @@
+//! Whether two runs asked the same of the same host.
+
+use std::collections::BTreeMap;
+
+use super::record::{Record, Side};
+
+/// Keys of a scenario that say where the brokers are, and not what is asked of them.
+const MAY_DIFFER: [&str; 8] = [
+    "target.brokers",
+    "target.authorized",
+    "target.jwks.url",
+    "monitor.pid",
+    "monitor.process",
+    "monitor.prometheus",
+    "control.target",
+    "thresholds",
+];
+
+/// What is not the same in two runs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Difference {
+    /// The key of the scenario, or what of the host.
+    pub what: String,
+    /// On one side.
+    pub baseline: String,
+    /// On the other.
+    pub candidate: String,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} against {}", self.what, self.baseline, self.candidate)
+    }
+}
+
+/// What makes the runs of two sides incomparable, each difference once.
+pub fn differences(baseline: &Side, candidate: &Side) -> Vec<Difference> {
+    let mut all: Vec<Difference> = Vec::new();
+    let Some(first) = baseline.runs.first() else { return all };
+    let of_first = facts(first);
+    for run in baseline.runs.iter().skip(1).chain(&candidate.runs) {
+        for difference in between(&of_first, &facts(run)) {
+            if !all.contains(&difference) {
+                all.push(difference);
+            }
+        }
+    }
+    all
+}
+
+/// What differs and does not matter to the numbers, or may not: worth knowing.
+pub fn remarks(baseline: &Side, candidate: &Side) -> Vec<String> {
+    let tools = |side: &Side| -> Vec<String> {
+        let mut all: Vec<String> = side
+            .runs
+            .iter()
+            .map(|run| format!("{} ({})", run.summary.tool.version, run.summary.tool.commit))
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    };
+    let (one, other) = (tools(baseline), tools(candidate));
+    let mut remarks = Vec::new();
+    if one != other {
+        remarks.push(format!(
+            "measured by different versions of tokenstorm: {} against {}; CHANGELOG.md says where numbers stop being comparable",
+            one.join(", "),
+            other.join(", ")
+        ));
+    }
+    for run in baseline.runs.iter().chain(&candidate.runs) {
+        if run.summary.validity.verdict != "valid" {
+            remarks.push(format!(
+                "`{}` is {}: {}",
+                run.folder.display(),
+                run.summary.validity.verdict,
+                run.summary.validity.reasons.join("; ")
+            ));
+        }
+    }
+    remarks
+}
+
+fn between(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> Vec<Difference> {
+    let keys: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    let value = |of: &BTreeMap<String, String>, key: &String| {
+        of.get(key).cloned().unwrap_or_else(|| "nothing".to_owned())
+    };
+    keys.into_iter()
+        .map(|key| Difference {
+            what: key.clone(),
+            baseline: value(one, key),
+            candidate: value(other, key),
+        })
+        .filter(|difference| difference.baseline != difference.candidate)
+        .collect()
+}
+
+/// What has to be the same, by what it is.
+fn facts(run: &Record) -> BTreeMap<String, String> {
+    let mut facts = BTreeMap::new();
+    for (key, value) in &run.scenario {
+        flatten(key, value, &mut facts);
+    }
+    facts.insert("scenario".into(), run.summary.scenario.clone());
+    if let Some(environment) = &run.environment {
+        for (what, value) in [
+            ("host", environment.host.clone()),
+            ("CPU", format!("{} x {}", environment.cpus, environment.cpu)),
+            ("kernel", environment.kernel.clone()),
+            ("build of tokenstorm", environment.profile.clone()),
+        ] {
+            facts.insert(what.into(), value);
+        }
+    }
+    facts
+}
+
+fn flatten(key: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {
+    if MAY_DIFFER.contains(&key) {
+        return;
+    }
+    match value {
+        toml::Value::Table(table) => {
+            for (name, value) in table {
+                flatten(&format!("{key}.{name}"), value, into);
+            }
+        }
+        other => {
+            into.insert(key.to_owned(), other.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> BTreeMap<String, String> {
+        let table: toml::Table = toml::from_str(text).unwrap();
+        let mut facts = BTreeMap::new();
+        for (key, value) in &table {
+            flatten(key, value, &mut facts);
+        }
+        facts
+    }
+
+    #[test]
+    fn where_a_broker_is_may_differ_and_what_is_asked_of_it_may_not() {
+        let one =
+            of("seed = 1\n[target]\nbrokers = [\"mqtt://a\"]\nprotocol = 5\n[monitor]\npid = [1]");
+        let same =
+            of("seed = 1\n[target]\nbrokers = [\"mqtt://b\"]\nprotocol = 5\n[monitor]\npid = [2]");
+        assert_eq!(between(&one, &same), []);
+        let other = of("seed = 2\n[target]\nbrokers = [\"mqtt://a\"]");
+        let named: Vec<String> = between(&one, &other).iter().map(ToString::to_string).collect();
+        assert_eq!(named, ["seed: 1 against 2", "target.protocol: 5 against nothing"]);
+    }
+}

@@ -1,0 +1,204 @@
+//! What is counted, not timed: verdicts and the cells of a matrix. A new false accept needs no statistics.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Compared, Design, Role, Rule, Seen, Verdict,
+    record::Side,
+    statistics::{paired, unpaired},
+};
+use crate::{
+    plan::threshold::VERDICTS,
+    results::{Matrix, Summary, matrix::Cell},
+};
+
+/// Verdicts that say that the broker breaks a promise.
+const WRONG: [&str; 3] = ["false_accept", "false_reject", "wrong_reason"];
+
+/// Every count of verdicts, by token kind and in all, that is not 0 on both sides.
+pub(super) fn verdicts(
+    before: &[Summary],
+    after: &[Summary],
+    design: Design,
+    rule: &Rule,
+) -> Vec<Compared> {
+    let mut kinds: BTreeSet<Option<&String>> = [None].into();
+    kinds.extend(before.iter().chain(after).flat_map(|summary| summary.by_token.keys()).map(Some));
+    let mut all = Vec::new();
+    for kind in kinds {
+        for verdict in VERDICTS {
+            let count = |summary: &Summary| {
+                let counts = match kind {
+                    None => Some((&summary.verdicts, summary.attempts)),
+                    Some(kind) => {
+                        summary.by_token.get(kind).map(|part| (&part.verdicts, part.attempts))
+                    }
+                };
+                let (counts, attempts) = counts?;
+                Some((Summary::count(counts, verdict), attempts))
+            };
+            let tag = kind.map(|kind| format!("{{token:{kind}}}")).unwrap_or_default();
+            let counted = |runs: &[Summary]| -> Vec<(u64, u64)> {
+                runs.iter().map(|run| count(run).unwrap_or_default()).collect()
+            };
+            let metric = format!("verdict.{verdict}{tag}");
+            all.extend(compared(metric, verdict, &counted(before), &counted(after), design, rule));
+        }
+    }
+    all
+}
+
+fn compared(
+    metric: String,
+    verdict: &str,
+    before: &[(u64, u64)],
+    after: &[(u64, u64)],
+    design: Design,
+    rule: &Rule,
+) -> Option<Compared> {
+    let counts =
+        |runs: &[(u64, u64)]| -> Vec<f64> { runs.iter().map(|(count, _)| *count as f64).collect() };
+    let (baseline_runs, candidate_runs) = (counts(before), counts(after));
+    let sum = |counts: &[f64]| counts.iter().sum::<f64>();
+    if sum(&baseline_runs) + sum(&candidate_runs) == 0.0 {
+        return None;
+    }
+    let mean = |counts: &[f64]| sum(counts) / counts.len().max(1) as f64;
+    let (baseline, candidate) = (mean(&baseline_runs), mean(&candidate_runs));
+    let is_wrong = WRONG.contains(&verdict);
+    let (result, why) = if baseline_runs == candidate_runs || share(before) == share(after) {
+        (Verdict::Equivalent, String::new())
+    } else if is_wrong && sum(&baseline_runs) == 0.0 {
+        (Verdict::Worse, format!("new: the baseline has no {}", verdict.replace('_', " ")))
+    } else if is_wrong && sum(&candidate_runs) == 0.0 {
+        (Verdict::Better, "gone".to_owned())
+    } else {
+        by_runs(verdict, before, after, design, rule)
+    };
+    Some(Compared {
+        metric,
+        baseline: Some(Seen::Number(baseline)),
+        candidate: Some(Seen::Number(candidate)),
+        change: (baseline > 0.0).then(|| candidate / baseline - 1.0),
+        low: None,
+        high: None,
+        threshold: None,
+        threshold_source: if is_wrong { "none: counted".into() } else { String::new() },
+        verdict: result,
+        unit: "attempts".into(),
+        role: if is_wrong { Role::Count } else { Role::Reading },
+        p: None,
+        baseline_runs,
+        candidate_runs,
+        why,
+    })
+}
+
+/// The share of all attempts of a side, in parts of 10^12, so that it can be compared.
+fn share(runs: &[(u64, u64)]) -> u64 {
+    let (count, attempts) = runs.iter().fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
+    (count as f64 / attempts.max(1) as f64 * 1e12) as u64
+}
+
+/// Where both sides have some, their shares in each run decide: attempts of one run are no independent ones.
+fn by_runs(
+    verdict: &str,
+    before: &[(u64, u64)],
+    after: &[(u64, u64)],
+    design: Design,
+    rule: &Rule,
+) -> (Verdict, String) {
+    let shares = |runs: &[(u64, u64)]| -> Vec<f64> {
+        runs.iter().map(|(count, attempts)| *count as f64 / (*attempts).max(1) as f64).collect()
+    };
+    let (before, after) = (shares(before), shares(after));
+    let estimate = match design {
+        Design::Paired => {
+            let differences: Vec<f64> = before.iter().zip(&after).map(|(b, a)| a - b).collect();
+            paired(&differences, rule.alpha, rule.resamples)
+        }
+        Design::Unpaired => unpaired(&before, &after, rule.alpha),
+        Design::Single => None,
+    };
+    let is_sure = estimate.filter(|estimate| estimate.p <= rule.alpha);
+    let result = match (is_sure, verdict) {
+        (None, _) | (_, "indeterminate") => Verdict::Inconclusive,
+        (Some(estimate), "correct") if estimate.log_ratio > 0.0 => Verdict::Better,
+        (Some(estimate), "correct") if estimate.log_ratio < 0.0 => Verdict::Worse,
+        (Some(estimate), _) if estimate.log_ratio > 0.0 => Verdict::Worse,
+        (Some(estimate), _) if estimate.log_ratio < 0.0 => Verdict::Better,
+        _ => Verdict::Inconclusive,
+    };
+    (result, String::new())
+}
+
+/// The cells of a matrix, by what they came to; of several runs the worst.
+pub(super) fn cells(baseline: &Side, candidate: &Side) -> Vec<Compared> {
+    let (before, after) = (worst(baseline), worst(candidate));
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let mut all = Vec::new();
+    for name in names {
+        let (one, other) = (before.get(name), after.get(name));
+        let (verdict, why) = match (one, other) {
+            (Some(one), Some(other)) if one.verdict == other.verdict => {
+                (Verdict::Equivalent, String::new())
+            }
+            (Some(one), Some(other)) => (between(one, other), String::new()),
+            (None, Some(_)) => (Verdict::Inconclusive, "the baseline did not send it".to_owned()),
+            _ => (Verdict::Inconclusive, "the candidate was not sent it".to_owned()),
+        };
+        let word = |cell: Option<&Cell>| cell.map(|cell| Seen::Word(cell.verdict.clone()));
+        all.push(Compared {
+            metric: name.clone(),
+            baseline: word(one),
+            candidate: word(other),
+            change: None,
+            low: None,
+            high: None,
+            threshold: None,
+            threshold_source: "none: counted".into(),
+            verdict,
+            unit: "verdict".into(),
+            role: Role::Count,
+            p: None,
+            baseline_runs: Vec::new(),
+            candidate_runs: Vec::new(),
+            why,
+        });
+    }
+    all
+}
+
+/// How bad a verdict is; `None` of one that says nothing.
+fn rank(verdict: &str) -> Option<u8> {
+    match verdict {
+        "correct" => Some(0),
+        "wrong_reason" => Some(1),
+        "false_reject" => Some(2),
+        "false_accept" => Some(3),
+        _ => None,
+    }
+}
+
+fn between(one: &Cell, other: &Cell) -> Verdict {
+    match (rank(&one.verdict), rank(&other.verdict)) {
+        // A hole in the verifier is new, whatever was known of it before.
+        (_, Some(3)) => Verdict::Worse,
+        (Some(one), Some(other)) if other > one => Verdict::Worse,
+        (Some(one), Some(other)) if other < one => Verdict::Better,
+        _ => Verdict::Inconclusive,
+    }
+}
+
+fn worst(side: &Side) -> BTreeMap<String, Cell> {
+    let mut worst: BTreeMap<String, Cell> = BTreeMap::new();
+    let matrices = side.runs.iter().filter_map(|run| run.matrix.as_ref());
+    for cell in matrices.flat_map(|matrix: &Matrix| &matrix.cells) {
+        let name = format!("matrix.{}.v{}", cell.defect, cell.protocol);
+        let known = worst.get(&name).map(|known| rank(&known.verdict));
+        if known.is_none_or(|known| rank(&cell.verdict) > known) {
+            worst.insert(name, cell.clone());
+        }
+    }
+    worst
+}

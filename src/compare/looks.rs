@@ -1,0 +1,79 @@
+//! When paired trials are looked at, so that they may end early without more false alarms.
+//!
+//! Each look has an equal share of the error rate. By Bonferroni's inequality the chance that any of them raises a
+//! false alarm is then at most the whole of it, whatever the dependence between looks (the simplest of the group
+//! sequential rules: Jennison and Turnbull, Group Sequential Methods, 2000, chapter 2).
+
+use super::statistics::fewest_pairs;
+use crate::error::{Error, Result};
+
+/// Fewer pairs say too little of a host's moods, whatever a test could make of them.
+const FEWEST: usize = 6;
+/// Looks that are taken where there is room for them.
+const LOOKS: usize = 3;
+
+/// After how many pairs is looked, and with which error rate each time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Looks {
+    /// Pairs, growing; the last is the most that are run.
+    pub at: Vec<usize>,
+    /// The error rate of one look.
+    pub alpha: f64,
+}
+
+impl Looks {
+    /// For so many gated metrics and an error rate of `alpha` over all of them and all looks; `most` pairs can be run.
+    ///
+    /// # Errors
+    /// When so few pairs could not decide anything.
+    pub fn plan(gated: usize, alpha: f64, most: usize) -> Result<Self> {
+        let metrics = gated.max(1) as f64;
+        // The correction of the most significant metric is the strictest: it has to be within reach.
+        let least = |looks: usize| fewest_pairs(alpha / looks as f64 / metrics).max(FEWEST);
+        let first = least(LOOKS);
+        if most >= first + 2 {
+            let mut at = vec![first, usize::midpoint(first, most), most];
+            at.dedup();
+            return Ok(Self { alpha: alpha / LOOKS as f64, at });
+        }
+        if most < least(1) {
+            return Err(Error::usage(format!(
+                "`--max-trials {}` can't decide {gated} metrics at an error rate of {alpha}: that takes at least {} trials",
+                2 * most,
+                2 * least(1)
+            ))
+            .hint("allow more trials, or gate fewer metrics with `--gate METRIC`"));
+        }
+        Ok(Self { alpha, at: vec![most] })
+    }
+
+    /// Whether it is looked after so many pairs.
+    pub fn is_at(&self, pairs: usize) -> bool {
+        self.at.contains(&pairs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_look_can_decide_and_the_last_is_the_most_that_are_run() {
+        let looks = Looks::plan(4, 0.05, 20).unwrap();
+        assert_eq!(looks.at, [9, 14, 20]);
+        assert!((looks.alpha * 3.0 - 0.05).abs() < 1e-12);
+        assert!(2.0 / 2_f64.powi(9) <= looks.alpha / 4.0);
+        assert_eq!(Looks::plan(1, 0.05, 6).unwrap(), Looks { at: vec![6], alpha: 0.05 });
+        assert_eq!(Looks::plan(1, 0.05, 10).unwrap().at, [7, 8, 10]);
+    }
+
+    #[test]
+    fn too_few_trials_are_refused_with_the_number_it_takes() {
+        let error = Looks::plan(6, 0.05, 6).unwrap_err().to_string();
+        assert!(
+            error.contains("`--max-trials 12`") && error.contains("at least 16 trials"),
+            "{error}"
+        );
+        assert!(Looks::plan(1, 0.05, 5).is_err());
+    }
+}

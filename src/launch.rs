@@ -1,0 +1,182 @@
+//! Brokers that are started by a command: each with a log, a port of its own, and an end that takes all its children along.
+//!
+//! Between this program and the command stands a warden, which is this program again: it ends what the command has
+//! started when its standard input closes. So nothing is left behind, however this program ends.
+
+pub mod warden;
+
+use std::{
+    env, fs,
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    clock::{Clock, nanoseconds},
+    error::{Error, Result},
+    host::Limits,
+};
+
+/// How often is looked whether a broker listens.
+const GLANCE: Duration = Duration::from_millis(20);
+/// How long one connect of those looks may take.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long the warden may take to end everything: longer than it waits before it kills.
+const END: Duration = Duration::from_secs(20);
+/// What a command's text has in the place of its port.
+pub const PORT: &str = "{port}";
+/// The variable that tells a command its port.
+pub const PORT_VARIABLE: &str = "TOKENSTORM_PORT";
+/// Lines of a log that an error shows.
+const LAST_LINES: usize = 5;
+
+/// A broker that was started by a command. All its processes are gone when this is dropped.
+#[derive(Debug)]
+pub struct Launched {
+    warden: Child,
+    /// Its closing tells the warden to end what it guards.
+    stdin: Option<ChildStdin>,
+    /// What it says goes there.
+    log: PathBuf,
+}
+
+impl Launched {
+    /// Starts a command by `sh`, with `{port}` in it replaced; all it says goes to `log`.
+    ///
+    /// # Errors
+    /// When it can't be started, or the log not be written.
+    pub fn start(command: &str, port: u16, log: &Path) -> Result<Self> {
+        let failed = |why: &dyn std::fmt::Display| {
+            Error::not_measured(format!("can't start `{command}`: {why}"))
+        };
+        if let Some(parent) = log.parent() {
+            fs::create_dir_all(parent).map_err(|error| failed(&error))?;
+        }
+        let program = env::current_exe().map_err(|error| failed(&error))?;
+        let mut warden = Command::new(program)
+            .arg("warden")
+            .arg("--log")
+            .arg(log)
+            .arg("--")
+            .arg(command.replace(PORT, &port.to_string()))
+            .env(PORT_VARIABLE, port.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Ctrl-C is for this program, which ends its brokers when it is done with them.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| failed(&error))?;
+        let stdin = warden.stdin.take();
+        Ok(Self { warden, stdin, log: log.to_owned() })
+    }
+
+    /// Waits until it listens there; `false` when the user wants it all to end.
+    ///
+    /// # Errors
+    /// When it ends before, or takes longer than `patience`: with what it said last.
+    pub fn wait_for_port(
+        &mut self,
+        address: SocketAddr,
+        patience: Duration,
+        stop: &AtomicBool,
+    ) -> Result<bool> {
+        let clock = Clock::start();
+        let end = clock.now() + nanoseconds(patience);
+        loop {
+            if TcpStream::connect_timeout(&address, LOOK).is_ok() {
+                return Ok(true);
+            }
+            if stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            self.check_alive("it ended before it listened")?;
+            if clock.now() > end {
+                let patience = humantime::format_duration(patience);
+                return Err(self.trouble(&format!("it does not listen at {address} after {patience}"))
+                    .hint("`--ready-timeout` gives it longer; a command gets its port as `{port}` or in the variable TOKENSTORM_PORT"));
+            }
+            thread::sleep(GLANCE);
+        }
+    }
+
+    /// Whether all its processes are there no more.
+    ///
+    /// # Errors
+    /// When they are: with how it ended, and what it said last.
+    pub fn check_alive(&mut self, when: &str) -> Result<()> {
+        match self.warden.try_wait() {
+            Ok(Some(status)) => {
+                let code = status
+                    .code()
+                    .map_or_else(|| status.to_string(), |code| format!("exit code {code}"));
+                Err(self.trouble(&format!("{when} ({code})")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An error with what it said last.
+    pub fn trouble(&self, what: &str) -> Error {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.trim_end().lines().collect();
+        let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
+        let said = if last.is_empty() { "it said nothing".to_owned() } else { last.join("\n  ") };
+        Error::not_measured(format!("{what}; the end of `{}`:\n  {said}", self.log.display()))
+    }
+
+    /// The processes that the command has started and that are there now.
+    pub fn processes(&self) -> Vec<i32> {
+        warden::descendants(self.warden.id() as i32)
+    }
+
+    /// Ends all its processes, and waits until they have ended.
+    pub fn stop(&mut self) {
+        let known = warden::with_start(self.warden.id() as i32);
+        drop(self.stdin.take());
+        let clock = Clock::start();
+        let end = clock.now() + nanoseconds(END);
+        while matches!(self.warden.try_wait(), Ok(None)) {
+            if clock.now() > end {
+                let _ = self.warden.kill();
+                let _ = self.warden.wait();
+            }
+            thread::sleep(GLANCE);
+        }
+        // A warden that did its work has left none of them; one that was killed itself may have.
+        warden::kill_all(&known);
+    }
+}
+
+impl Drop for Launched {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A port of loopback that nobody listens at, below those that clients come from: one of these may be in use, or have
+/// been a moment ago.
+///
+/// # Errors
+/// When there is none.
+pub fn free_port() -> Result<u16> {
+    let first = *Limits::read().ports.start();
+    let below = (1024..first).rev();
+    // Two programs that look at once had better not look in the same order.
+    let start = std::process::id() as usize % 4096;
+    let mut ports = below.clone().skip(start).chain(below);
+    ports
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .ok_or_else(|| Error::not_measured("there is no free port on loopback"))
+}
+
+/// Whether somebody listens there.
+pub fn is_taken(address: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&address, LOOK).is_ok()
+}

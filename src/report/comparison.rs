@@ -1,0 +1,228 @@
+//! A comparison for each of its readers: pure functions from what was compared to text.
+
+mod ci;
+mod csv;
+mod junit;
+mod markdown;
+mod terminal;
+
+use std::path::Path;
+
+use super::style;
+use crate::{
+    compare::{Compared, Comparison, Design, Role, Seen, Verdict},
+    error::{Error, Result},
+    results::folder::replace_in,
+};
+
+/// How a comparison is rendered.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum Format {
+    /// For a person at a terminal.
+    #[default]
+    Terminal,
+    /// For a pull request: what decides first, all metrics folded.
+    Markdown,
+    /// A test case for every metric and every cell of a matrix, as CI servers read them.
+    Junit,
+    /// For a spreadsheet.
+    Csv,
+    /// Everything, as `comparison.json`.
+    Json,
+    /// One page that needs nothing else.
+    Html,
+    /// For github-action-benchmark, tool `customSmallerIsBetter`.
+    Benchmark,
+    /// For Bencher: its metric format.
+    Bencher,
+}
+
+impl Format {
+    /// The file that it has in a folder; `None` of what is for a terminal.
+    pub fn file(self) -> Option<&'static str> {
+        match self {
+            Self::Terminal => None,
+            Self::Markdown => Some("comparison.md"),
+            Self::Junit => Some("comparison.xml"),
+            Self::Csv => Some("comparison.csv"),
+            Self::Json => Some(crate::compare::FILE),
+            Self::Html => Some("report.html"),
+            Self::Benchmark => Some("benchmark.json"),
+            Self::Bencher => Some("bencher.json"),
+        }
+    }
+}
+
+/// All formats that have a file.
+pub const FILES: [Format; 7] = [
+    Format::Markdown,
+    Format::Junit,
+    Format::Csv,
+    Format::Json,
+    Format::Html,
+    Format::Benchmark,
+    Format::Bencher,
+];
+
+/// Renders a comparison.
+///
+/// # Errors
+/// When it can't be written in that format, which would be a bug.
+pub fn render(comparison: &Comparison, format: Format) -> Result<String> {
+    let wrong = |error: serde_json::Error| Error::usage(format!("no JSON can be made: {error}"));
+    match format {
+        Format::Terminal => Ok(terminal::render(comparison)),
+        Format::Markdown => Ok(markdown::render(comparison)),
+        Format::Junit => junit::render(comparison),
+        Format::Csv => csv::render(comparison),
+        Format::Json => {
+            serde_json::to_string_pretty(comparison).map(|text| text + "\n").map_err(wrong)
+        }
+        Format::Html => super::html::comparison::render(comparison),
+        Format::Benchmark => ci::benchmark(comparison).map_err(wrong),
+        Format::Bencher => ci::bencher(comparison).map_err(wrong),
+    }
+}
+
+/// Writes a comparison in all its formats.
+///
+/// # Errors
+/// When it can't be written.
+pub fn write_all(comparison: &Comparison, folder: &Path) -> Result<()> {
+    for format in FILES {
+        if let Some(name) = format.file() {
+            replace_in(folder, name, render(comparison, format)?.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// What it came to, in one sentence.
+pub fn sentence(comparison: &Comparison) -> String {
+    let named = |verdict: Verdict| -> Vec<&str> {
+        let deciding = comparison.metrics.iter().filter(|metric| metric.role != Role::Reading);
+        deciding
+            .filter(|metric| metric.verdict == verdict)
+            .map(|metric| metric.metric.as_str())
+            .collect()
+    };
+    let list = |names: &[&str]| match names {
+        [first, second, third, _, ..] => {
+            format!("{first}, {second}, {third} and {} more", names.len() - 3)
+        }
+        names => names.join(", "),
+    };
+    match comparison.verdict {
+        Verdict::Worse if comparison.has_new_false_accept() => {
+            "WORSE: the candidate lets in tokens that the baseline refuses".into()
+        }
+        Verdict::Worse => format!("WORSE: {}", list(&named(Verdict::Worse))),
+        Verdict::Better => format!("better: {}", list(&named(Verdict::Better))),
+        Verdict::Equivalent => {
+            format!(
+                "equivalent: {} differ by less than their thresholds",
+                list(&named_gate(comparison))
+            )
+        }
+        Verdict::Inconclusive if comparison.gate.is_empty() => {
+            "inconclusive: no metric could decide".into()
+        }
+        Verdict::Inconclusive if comparison.design == Design::Single => {
+            "inconclusive: what was counted is no worse, and one run says too little of times"
+                .into()
+        }
+        Verdict::Inconclusive => {
+            let gated = comparison.metrics.iter().filter(|metric| metric.role == Role::Gate);
+            let open: Vec<&str> = gated
+                .filter(|metric| metric.verdict == Verdict::Inconclusive)
+                .map(|metric| metric.metric.as_str())
+                .collect();
+            format!("inconclusive: {}", list(&open))
+        }
+    }
+}
+
+fn named_gate(comparison: &Comparison) -> Vec<&str> {
+    comparison.gate.iter().map(String::as_str).collect()
+}
+
+/// What a table shows first: what decides, counts only where they changed.
+fn is_shown(metric: &Compared) -> bool {
+    match metric.role {
+        Role::Gate => true,
+        Role::Count => metric.verdict != Verdict::Equivalent,
+        Role::Reading => false,
+    }
+}
+
+/// A value with its unit.
+fn value(seen: Option<&Seen>, unit: &str) -> String {
+    match seen {
+        None => "-".into(),
+        Some(Seen::Word(word)) => word.replace('_', " "),
+        Some(Seen::Number(number)) => match unit {
+            "us" => style::time(*number),
+            "per_s" => format!("{} /s", style::number(*number)),
+            "bytes" => format!("{} B", style::number(*number)),
+            _ if number.fract() == 0.0 => style::count(*number as u64),
+            _ => style::number(*number),
+        },
+    }
+}
+
+/// A relative change in percent, with its sign.
+fn percent(change: Option<f64>) -> String {
+    change.map_or_else(|| "-".into(), |change| format!("{:+.1} %", change * 100.0))
+}
+
+/// The interval of a change.
+fn interval(metric: &Compared) -> String {
+    match (metric.low, metric.high) {
+        (Some(low), Some(high)) => format!("{:+.1} to {:+.1} %", low * 100.0, high * 100.0),
+        _ => "-".into(),
+    }
+}
+
+/// The threshold and where it comes from.
+fn threshold(metric: &Compared) -> String {
+    match metric.threshold {
+        Some(threshold) => format!("{:.1} % ({})", threshold * 100.0, metric.threshold_source),
+        None => metric.threshold_source.clone(),
+    }
+}
+
+/// The verdict, and why where the numbers do not say.
+fn verdict(metric: &Compared) -> String {
+    if metric.why.is_empty() {
+        metric.verdict.name().into()
+    } else {
+        format!("{}: {}", metric.verdict.name(), metric.why)
+    }
+}
+
+/// How runs belong together, in words.
+fn design(comparison: &Comparison) -> String {
+    let (before, after) = comparison.runs;
+    match comparison.design {
+        Design::Paired => format!("{before} pairs of trials, in turns"),
+        Design::Unpaired => format!("{before} runs against {after}"),
+        Design::Single => format!("{before} against {after}: a single run a side tells little"),
+    }
+}
+
+/// The head of a table of metrics.
+const HEAD: [&str; 7] =
+    ["metric", "baseline", "candidate", "change", "interval", "threshold", "verdict"];
+
+/// A row of such a table.
+fn row(metric: &Compared) -> Vec<String> {
+    vec![
+        metric.metric.clone(),
+        value(metric.baseline.as_ref(), &metric.unit),
+        value(metric.candidate.as_ref(), &metric.unit),
+        percent(metric.change),
+        interval(metric),
+        threshold(metric),
+        verdict(metric),
+    ]
+}

@@ -1,0 +1,58 @@
+//! A comparison for a spreadsheet: the columns of the contract first.
+
+use crate::{
+    compare::{Comparison, Role, Seen},
+    error::{Error, Result},
+};
+
+const COLUMNS: [&str; 12] = [
+    "metric",
+    "baseline",
+    "candidate",
+    "change",
+    "low",
+    "high",
+    "threshold",
+    "threshold_source",
+    "verdict",
+    "unit",
+    "role",
+    "p",
+];
+
+pub(super) fn render(comparison: &Comparison) -> Result<String> {
+    let wrong =
+        |error: &dyn std::fmt::Display| Error::usage(format!("no CSV can be made: {error}"));
+    let mut rows = csv::Writer::from_writer(Vec::new());
+    rows.write_record(COLUMNS).map_err(|error| wrong(&error))?;
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    for metric in &comparison.metrics {
+        let seen = |seen: &Option<Seen>| match seen {
+            Some(Seen::Number(value)) => value.to_string(),
+            Some(Seen::Word(word)) => word.clone(),
+            None => String::new(),
+        };
+        let role = match metric.role {
+            Role::Gate => "gate",
+            Role::Count => "count",
+            Role::Reading => "reading",
+        };
+        rows.write_record([
+            metric.metric.as_str(),
+            &seen(&metric.baseline),
+            &seen(&metric.candidate),
+            &number(metric.change),
+            &number(metric.low),
+            &number(metric.high),
+            &number(metric.threshold),
+            &metric.threshold_source,
+            metric.verdict.name(),
+            &metric.unit,
+            role,
+            &number(metric.p),
+        ])
+        .map_err(|error| wrong(&error))?;
+    }
+    let bytes = rows.into_inner().map_err(|error| wrong(&error))?;
+    String::from_utf8(bytes).map_err(|error| wrong(&error))
+}

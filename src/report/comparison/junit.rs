@@ -1,0 +1,64 @@
+//! A comparison as CI servers read it: a test case a metric, and one a cell of a matrix.
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::{interval, percent, sentence, threshold, value};
+use crate::{
+    compare::{Compared, Comparison, Role, Verdict},
+    error::{Error, Result},
+};
+
+pub(super) fn render(comparison: &Comparison) -> Result<String> {
+    let mut report = Report::new(format!("tokenstorm compare {}", comparison.scenario));
+    let mut all = TestSuite::new("verdict");
+    let mut status = status(comparison.verdict);
+    status.set_message(sentence(comparison));
+    all.add_test_case(TestCase::new("all", status));
+    report.add_test_suite(all);
+    for (role, name) in
+        [(Role::Gate, "gated metrics"), (Role::Count, "counts"), (Role::Reading, "other metrics")]
+    {
+        let mut suite = TestSuite::new(name);
+        for metric in comparison.metrics.iter().filter(|metric| metric.role == role) {
+            suite.add_test_case(case(metric));
+        }
+        if !suite.test_cases.is_empty() {
+            report.add_test_suite(suite);
+        }
+    }
+    report.to_string().map_err(|error| Error::usage(format!("no JUnit can be made: {error}")))
+}
+
+fn case(metric: &Compared) -> TestCase {
+    let said = format!(
+        "{} against {} ({}, {}), threshold {} {}",
+        value(metric.candidate.as_ref(), &metric.unit),
+        value(metric.baseline.as_ref(), &metric.unit),
+        percent(metric.change),
+        interval(metric),
+        threshold(metric),
+        metric.why,
+    );
+    let mut status = match (metric.role, metric.verdict) {
+        // It decides nothing, and must not fail a build by itself.
+        (Role::Reading, Verdict::Worse) => TestCaseStatus::skipped(),
+        (_, verdict) => status(verdict),
+    };
+    status.set_message(format!("{}: {}", metric.verdict.name(), said.trim_end()));
+    let mut case = TestCase::new(metric.metric.clone(), status);
+    case.set_classname("compare");
+    case
+}
+
+/// What says nothing is skipped: it must not pass for a success.
+fn status(verdict: Verdict) -> TestCaseStatus {
+    match verdict {
+        Verdict::Better | Verdict::Equivalent => TestCaseStatus::success(),
+        Verdict::Inconclusive => TestCaseStatus::skipped(),
+        Verdict::Worse => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_type("worse");
+            status
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! A comparison for a person at a terminal.
+
+use std::fmt::Write;
+
+use owo_colors::OwoColorize;
+
+use super::{HEAD, design, is_shown, row, sentence};
+use crate::{
+    compare::{Comparison, Verdict},
+    report::style::table,
+};
+
+pub(super) fn render(comparison: &Comparison) -> String {
+    let mut out = String::new();
+    // Writing to a `String` can't fail.
+    let _ = write_all(&mut out, comparison);
+    out
+}
+
+fn write_all(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
+    writeln!(
+        out,
+        "{}: {} (candidate) against {} (baseline), {}{}\n",
+        comparison.scenario.bold(),
+        comparison.candidate,
+        comparison.baseline,
+        design(comparison),
+        if comparison.partial { ", partial" } else { "" },
+    )?;
+    let rows: Vec<Vec<String>> =
+        comparison.metrics.iter().filter(|metric| is_shown(metric)).map(row).collect();
+    if !rows.is_empty() {
+        writeln!(out, "{}", table(&HEAD, &rows))?;
+    }
+    for difference in &comparison.differences {
+        writeln!(out, "{} {difference}", "differs:".yellow())?;
+    }
+    for remark in &comparison.remarks {
+        writeln!(out, "{} {remark}", "note:".cyan())?;
+    }
+    let sentence = sentence(comparison);
+    match comparison.verdict {
+        Verdict::Worse => writeln!(out, "{}", sentence.red().bold()),
+        Verdict::Inconclusive => writeln!(out, "{}", sentence.yellow().bold()),
+        _ => writeln!(out, "{}", sentence.green().bold()),
+    }
+}
