@@ -193,12 +193,7 @@ impl Contest<'_> {
                 self.looks = Some(self.plan(most)?);
             }
             let Some(mut comparison) = self.comparison()? else { continue };
-            if comparison.has_new_false_accept() {
-                // Whatever the times are, it is worse.
-                return Ok(());
-            }
-            let is_look = self.looks.as_ref().is_some_and(|looks| looks.is_at(pair + 1));
-            if is_look && comparison.is_decided() {
+            if self.looks.as_ref().is_some_and(|looks| looks.is_over(pair + 1, &comparison)) {
                 return Ok(());
             }
             comparison.partial = true;

@@ -215,6 +215,12 @@ pub fn compare(
     let all: Vec<_> = before.iter().chain(&after).collect();
     let gate = metric::gate(&all, &rule.gate)?;
     let mut metrics = statistical(&before, &after, design, &gate, rule);
+    if comparable::is_limited(baseline) || comparable::is_limited(candidate) {
+        for metric in &mut metrics {
+            metric.verdict = Verdict::Inconclusive;
+            "the harness was the limit in most runs".clone_into(&mut metric.why);
+        }
+    }
     metrics.extend(counts::verdicts(&before, &after, design, rule));
     metrics.extend(counts::cells(baseline, candidate));
     metrics

@@ -69,17 +69,37 @@ pub fn remarks(baseline: &Side, candidate: &Side) -> Vec<String> {
             other.join(", ")
         ));
     }
-    for run in baseline.runs.iter().chain(&candidate.runs) {
-        if run.summary.validity.verdict != "valid" {
-            remarks.push(format!(
-                "`{}` is {}: {}",
-                run.folder.display(),
-                run.summary.validity.verdict,
-                run.summary.validity.reasons.join("; ")
-            ));
-        }
+    for (name, side) in [("baseline", baseline), ("candidate", candidate)] {
+        remarks.extend(doubts(name, side));
     }
     remarks
+}
+
+/// What speaks against the numbers of a side: how many of its runs, and what the first of them says.
+fn doubts(name: &str, side: &Side) -> Vec<String> {
+    let mut by_verdict: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
+    for run in &side.runs {
+        by_verdict.entry(&run.summary.validity.verdict).or_default().push(run);
+    }
+    by_verdict.remove("valid");
+    let words = |(verdict, runs): (&str, Vec<&Record>)| {
+        let first = runs.first()?;
+        Some(format!(
+            "{} of {} runs of the {name} are {}, such as `{}`: {}",
+            runs.len(),
+            side.runs.len(),
+            verdict.replace('_', " "),
+            first.folder.display(),
+            first.summary.validity.reasons.join("; ")
+        ))
+    };
+    by_verdict.into_iter().filter_map(words).collect()
+}
+
+/// Whether most runs of a side were slowed down by the harness itself: what they took says nothing of the broker.
+pub fn is_limited(side: &Side) -> bool {
+    let is_limited = |run: &&Record| run.summary.validity.verdict == "generator_limited";
+    side.runs.iter().filter(is_limited).count() * 2 > side.runs.len()
 }
 
 fn between(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> Vec<Difference> {

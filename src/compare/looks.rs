@@ -4,7 +4,7 @@
 //! false alarm is then at most the whole of it, whatever the dependence between looks (the simplest of the group
 //! sequential rules: Jennison and Turnbull, Group Sequential Methods, 2000, chapter 2).
 
-use super::statistics::fewest_pairs;
+use super::{Comparison, statistics::fewest_pairs};
 use crate::error::{Error, Result};
 
 /// Fewer pairs say too little of a host's moods, whatever a test could make of them.
@@ -47,9 +47,11 @@ impl Looks {
         Ok(Self { alpha, at: vec![most] })
     }
 
-    /// Whether it is looked after so many pairs.
-    pub fn is_at(&self, pairs: usize) -> bool {
-        self.at.contains(&pairs)
+    /// Whether trials end with what so many pairs came to: all that decides is decided at a look that was planned, or there
+    /// is nothing left to decide, as the candidate lets in what it must not.
+    pub fn is_over(&self, pairs: usize, comparison: &Comparison) -> bool {
+        let is_look = self.at.contains(&pairs);
+        comparison.has_new_false_accept() || is_look && comparison.is_decided()
     }
 }
 

@@ -4,6 +4,9 @@
 
 mod answers;
 mod command_line;
+mod compared;
+#[cfg(feature = "embedded")]
+mod contest;
 mod faults;
 mod folder;
 mod judged;
