@@ -78,7 +78,7 @@ fn single(loaded: &Loaded) -> Loaded {
     (load.mode, load.clients, load.concurrency) = (None, Some(1), Some(1));
     load.stages.clear();
     (load.r#for, load.wave, load.release) = (None, None, None);
-    (load.hold, load.warmup) = (None, Duration::ZERO);
+    (load.hold, load.warmup) = (Some(Duration::ZERO), Duration::ZERO);
     scenario.mix = vec![Mix::only("fresh", "fresh")];
     scenario.events.clear();
     scenario.thresholds.clear();
