@@ -185,7 +185,9 @@ fn exit_of(summary: &Summary, is_strict: bool) -> Exit {
 
 fn exit_of_run(summary: &Summary, is_strict: bool) -> Exit {
     let is_limited = summary.validity.verdict == "generator_limited";
-    let has_failed = summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
+    // One that ended the run has failed, also where what came after it made up for that.
+    let has_failed = summary.aborted.is_some()
+        || summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
     exit_after(&summary.verdicts, summary.interrupted, is_limited && is_strict, has_failed)
 }
 

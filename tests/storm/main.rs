@@ -4,6 +4,8 @@
 
 mod answers;
 mod command_line;
+#[cfg(feature = "embedded")]
+mod early;
 mod faults;
 mod folder;
 mod judged;
