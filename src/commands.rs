@@ -4,6 +4,7 @@ mod broker;
 mod calibrate;
 mod doctor;
 mod issuer;
+mod live;
 mod matrix;
 mod plan;
 mod token;
@@ -21,6 +22,7 @@ use crate::{
     engine::{self, Options, progress::Screen},
     error::{Error, Exit, Result},
     host::Limits,
+    live::Exporter,
     plan::Plan,
     report,
     results::{
@@ -63,9 +65,11 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
 
 fn run(arguments: &cli::Run) -> Result<Exit> {
     let loaded = scenario::load(&arguments.scenario, &arguments.change.overrides())?;
+    // A port that is taken is said before a calibration.
+    let live = live::exporter(&arguments.live)?;
     let calibration = calibration(&loaded, arguments)?;
     if series::is_series(&loaded.scenario) {
-        return run_series(&loaded, arguments, calibration);
+        return run_series(&loaded, arguments, calibration, live);
     }
     let plan = Plan::new(&loaded, &Limits::read())?;
     for warning in &plan.warnings {
@@ -79,6 +83,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         canary: None,
         clock: None,
         calibration,
+        live,
     };
     let finished = engine::run(plan, options)?;
     let page = report::html::render(&finished.folder, &finished.summary)?;
@@ -114,6 +119,7 @@ fn run_series(
     loaded: &Loaded,
     arguments: &cli::Run,
     calibration: Option<Calibration>,
+    live: Option<Arc<Exporter>>,
 ) -> Result<Exit> {
     let plan = Plan::new(loaded, &Limits::read())?;
     for warning in &plan.warnings {
@@ -125,6 +131,7 @@ fn run_series(
         stop: stop_flag()?,
         clock: None,
         calibration,
+        live,
     };
     let finished = series::run(loaded, &options)?;
     say(&report::terminal::render(&finished.summary, &finished.folder.display().to_string()))?;

@@ -22,6 +22,7 @@ pub mod error;
 pub mod host;
 pub mod issuer;
 pub mod key;
+pub mod live;
 pub mod measure;
 pub mod oauth;
 pub mod oracle;

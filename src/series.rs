@@ -23,6 +23,7 @@ use crate::{
     engine::progress::Mode,
     error::{Error, Exit, Result},
     host::{Limits, process_cpu},
+    live::Exporter,
     measure::Measurements,
     plan::Plan,
     report,
@@ -56,6 +57,8 @@ pub struct Options {
     pub clock: Option<Clock>,
     /// What a calibration on this host came to, just before.
     pub calibration: Option<Calibration>,
+    /// Whom each run hands over what is known, for whoever scrapes it.
+    pub live: Option<Arc<Exporter>>,
 }
 
 /// Whether a scenario is many runs.

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The modules of `src/`, in the order in which data passes through them.
-const FLOW: [&str; 30] = [
+const FLOW: [&str; 31] = [
     // Ground: used by all, uses none above it.
     "clock",
     "error",
@@ -31,6 +31,7 @@ const FLOW: [&str; 30] = [
     "measure",
     "oauth",
     "results",
+    "live",
     "report", // What drives it all.
     "engine",
     "series",

@@ -1,6 +1,7 @@
 //! Collects what the workers have seen, second by second, and writes the run folder as the run goes.
 
 mod early;
+mod live;
 mod monitored;
 mod validity;
 
@@ -83,6 +84,8 @@ pub(super) struct Collector {
     medians: Vec<(Option<u64>, Option<u64>)>,
     /// The threshold that ended the run before its time.
     aborted: Option<Aborted>,
+    /// Connections that were open at the end of the last closed second.
+    open: u64,
     /// Workers have been told to end.
     is_stopping: bool,
 }
@@ -150,6 +153,7 @@ impl Collector {
             peak_second: 0,
             medians: Vec::new(),
             aborted: None,
+            open: 0,
             is_stopping: false,
             storm: Arc::clone(storm),
         }
@@ -173,12 +177,17 @@ impl Collector {
         let _ = rustix::process::setpriority_process(None, 10);
         options.screen.storm();
         self.watch.look(self.storm.clock.now(), true);
+        self.publish(options);
         while self.workers.iter().any(|worker| !worker.is_done) {
             if let Some((worker, report)) = self.next_report()? {
                 self.take(worker, report);
                 self.generator.tokens_minted_per_s = supply.rate();
                 self.generator.total_cpu_s = (process_cpu() - self.cpu_before) as f64 / 1e9;
+                let closed = self.next_second;
                 self.write_seconds(options)?;
+                if self.next_second > closed {
+                    self.publish(options);
+                }
             }
             if let Some(error) = supply.failure() {
                 return Err(error);
@@ -251,6 +260,7 @@ impl Collector {
             self.next_second += 1;
             let mut seen = self.seconds.remove(&second).unwrap_or_else(|| self.storm.recorder());
             seen.open = self.workers.iter_mut().map(|worker| worker.open_at(second)).sum();
+            self.open = seen.open;
             if seen.open > self.generator.open_peak {
                 (self.generator.open_peak, self.peak_second) = (seen.open, second);
             }

@@ -17,6 +17,7 @@ mod load;
 mod matrix;
 mod monitored;
 mod oauth;
+mod prometheus;
 #[cfg(feature = "embedded")]
 mod rotation;
 mod run;
