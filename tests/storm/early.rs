@@ -64,13 +64,14 @@ fn within_its_grace_a_threshold_that_fails_ends_nothing() {
     assert_eq!(summary["attempts"], 150, "all that were planned");
     assert_eq!(summary.get("aborted"), None);
     assert!(!reasons(&summary).contains("ended early"), "{}", reasons(&summary));
-    // Without a grace the same one ends it.
-    let ended = run(
-        "embedded",
-        "arrivals = \"constant\"\nstages = [{ rate = 50, for = \"60s\" }]",
-        "attempts = [{ condition = \"value >= 3000\", abort_on_fail = true }]",
-    );
+    // Without a grace such a one ends it.
+    let load = "arrivals = \"constant\"\nstages = [{ rate = 50, for = \"60s\" }]";
+    let more =
+        "[thresholds]\nattempts = [{ condition = \"value >= 3000\", abort_on_fail = true }]\n";
+    let ended = Storm::new(&scenario("embedded", load, more)).run_traced(&[]);
     assert!(ended.expect(1)["attempts"].as_u64() < Some(1500));
+    let said = "`attempts` value >= 3000 did not hold";
+    assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
 }
 
 #[test]

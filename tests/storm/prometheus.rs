@@ -5,6 +5,8 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Stdio},
+    thread,
+    time::Duration,
 };
 
 use crate::{
@@ -52,17 +54,26 @@ impl Watched {
         Some((head.split(' ').nth(1)?.to_owned(), body.to_owned()))
     }
 
+    /// As long as the run goes, the body of one answer after another.
+    fn bodies(&self) -> impl Iterator<Item = String> {
+        std::iter::from_fn(|| {
+            // A pace and no hope: whoever scrapes leaves the run its CPU.
+            thread::sleep(Duration::from_millis(20));
+            let (status, body) = self.ask("GET /metrics")?;
+            assert_eq!(status, "200");
+            Some(body)
+        })
+    }
+
     /// Sums of all samples by the name of their metric.
-    fn scrape(&self) -> Option<BTreeMap<String, f64>> {
-        let (status, body) = self.ask("GET /metrics")?;
-        assert_eq!(status, "200");
+    fn sums(body: &str) -> BTreeMap<String, f64> {
         let mut sums = BTreeMap::new();
         for line in body.lines().filter(|line| !line.starts_with('#')) {
-            let (name, value) = line.rsplit_once(' ')?;
-            let name = name.split('{').next()?.to_owned();
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            let name = name.split('{').next().unwrap().to_owned();
             *sums.entry(name).or_default() += value.parse::<f64>().unwrap();
         }
-        Some(sums)
+        sums
     }
 }
 
@@ -78,8 +89,7 @@ fn what_is_scraped_grows_with_the_run_and_is_never_more_than_it_was_in_the_end()
     assert_eq!(status("GET /"), "404");
     assert_eq!(status("POST /metrics"), "405");
     let mut seen: Vec<(f64, BTreeMap<String, f64>)> = Vec::new();
-    // Ends with the run, which nobody but its last answer ends.
-    while let Some(scraped) = run.scrape() {
+    for scraped in run.bodies().map(|body| Watched::sums(&body)) {
         let Some(attempts) = scraped.get("tokenstorm_attempts_total").copied() else { continue };
         if seen.last().is_none_or(|(last, _)| *last as u64 != attempts as u64) {
             seen.push((attempts, scraped));
@@ -147,7 +157,7 @@ fn a_series_serves_its_runs_and_a_matrix_takes_the_argument_too() {
     let storm = Storm::new(&scenario(&server.url(), load, sweep));
     let run = Watched::start(&storm, "127.0.0.1:0");
     let mut names = std::collections::BTreeSet::new();
-    while let Some((_, body)) = run.ask("GET /metrics") {
+    for body in run.bodies() {
         names.extend(
             body.lines().filter(|line| line.starts_with("tokenstorm_run_info")).map(str::to_owned),
         );
