@@ -115,3 +115,19 @@ fn a_sweep_goes_on_with_the_next_run_after_one_that_a_threshold_ended() {
     assert!(summary["attempts"].as_u64() < Some(3000));
     assert_eq!(reasons(&summary).matches("ended early").count(), 2, "{}", reasons(&summary));
 }
+
+#[test]
+fn a_step_of_a_search_that_a_threshold_ended_did_not_hold() {
+    let more = "[capacity]\nslo = { connack = [\"p50 < 5s\"] }\nstart = 20\nwarmup = \"0s\"\nhold = \"8s\"\nrest = \"0s\"\n\
+                [thresholds]\nconnack = [{ condition = \"p50 < 1ns\", abort_on_fail = true }]\n";
+    let text = scenario("embedded", "", more);
+    // A search sets these itself.
+    let is_kept = |line: &&str| !line.starts_with("clients") && !line.starts_with("concurrency");
+    let ended = Storm::new(&text.lines().filter(is_kept).collect::<Vec<_>>().join("\n")).run();
+    let summary = ended.expect(1);
+    assert_eq!(summary["capacity"]["per_s"], Value::Null, "{}", summary["capacity"]);
+    let steps = crate::run::rows(&ended.out.join("capacity.csv"));
+    assert_eq!(steps.len(), 1, "{steps:?}");
+    assert_eq!(steps[0]["passed"], "false", "{steps:?}");
+    assert!(steps[0]["why"].contains("ended early in second"), "{steps:?}");
+}
