@@ -28,6 +28,7 @@ use crate::{
     },
     engine::progress::Mode,
     error::{Error, Result},
+    live::Exporter,
     results::{
         Place,
         folder::{check_writable, replace_in, unwritable},
@@ -102,6 +103,8 @@ pub struct Options {
     pub progress: Mode,
     /// Set when the user wants it to end.
     pub stop: Arc<AtomicBool>,
+    /// Who tells of the trials while they go on.
+    pub live: Option<Arc<Exporter>>,
 }
 
 /// What came of the trials.

@@ -137,6 +137,7 @@ fn run(
             canary: None,
             clock: Some(clock),
             calibration: None,
+            live: None,
         },
     )?;
     if finished.summary.interrupted {

@@ -152,6 +152,21 @@ pub struct Output {
     pub progress: Mode,
 }
 
+/// What is told of a run while it goes on.
+#[derive(Args, Debug)]
+pub struct Live {
+    /// Serve live metrics at this address, under /metrics, for Prometheus; a port alone means loopback
+    #[arg(long, value_name = "ADDRESS", value_parser = listener, help_heading = "Output")]
+    pub prometheus: Option<SocketAddr>,
+}
+
+/// An address, or a port of the loopback.
+fn listener(text: &str) -> Result<SocketAddr, String> {
+    let port = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    let address = text.parse().ok().or_else(|| text.parse().ok().map(port));
+    address.ok_or_else(|| "must be an address such as `127.0.0.1:9464`, or a port".into())
+}
+
 /// `tokenstorm run`.
 #[derive(Args, Debug)]
 pub struct Run {
@@ -166,6 +181,9 @@ pub struct Run {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub output: Output,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
+    pub live: Live,
 }
 
 /// `tokenstorm calibrate`.
@@ -242,6 +260,9 @@ pub struct Matrix {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub output: Output,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
+    pub live: Live,
 }
 
 /// Arrivals a second.

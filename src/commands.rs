@@ -6,6 +6,7 @@ mod calibrate;
 mod compare;
 mod doctor;
 mod issuer;
+mod live;
 mod matrix;
 mod plan;
 mod token;
@@ -24,6 +25,7 @@ use crate::{
     error::{Error, Exit, Result},
     host::Limits,
     launch,
+    live::Exporter,
     plan::Plan,
     report,
     results::{
@@ -78,9 +80,11 @@ fn warden(command: &str, log: &Path) -> Result<Exit> {
 
 fn run(arguments: &cli::Run) -> Result<Exit> {
     let loaded = scenario::load(&arguments.scenario, &arguments.change.overrides())?;
+    // A port that is taken is said before a calibration.
+    let live = live::exporter(&arguments.live)?;
     let calibration = calibration(&loaded, arguments)?;
     if series::is_series(&loaded.scenario) {
-        return run_series(&loaded, arguments, calibration);
+        return run_series(&loaded, arguments, calibration, live);
     }
     let plan = Plan::new(&loaded, &Limits::read())?;
     for warning in &plan.warnings {
@@ -94,6 +98,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         canary: None,
         clock: None,
         calibration,
+        live,
     };
     let finished = engine::run(plan, options)?;
     let page = report::html::render(&finished.folder, &finished.summary)?;
@@ -129,6 +134,7 @@ fn run_series(
     loaded: &Loaded,
     arguments: &cli::Run,
     calibration: Option<Calibration>,
+    live: Option<Arc<Exporter>>,
 ) -> Result<Exit> {
     let plan = Plan::new(loaded, &Limits::read())?;
     for warning in &plan.warnings {
@@ -140,6 +146,7 @@ fn run_series(
         stop: stop_flag()?,
         clock: None,
         calibration,
+        live,
     };
     let finished = series::run(loaded, &options)?;
     say(&report::terminal::render(&finished.summary, &finished.folder.display().to_string()))?;
@@ -200,7 +207,9 @@ fn exit_of(summary: &Summary, is_strict: bool) -> Exit {
 
 fn exit_of_run(summary: &Summary, is_strict: bool) -> Exit {
     let is_limited = summary.validity.verdict == "generator_limited";
-    let has_failed = summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
+    // One that ended the run has failed, also where what came after it made up for that.
+    let has_failed = summary.aborted.is_some()
+        || summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
     exit_after(&summary.verdicts, summary.interrupted, is_limited && is_strict, has_failed)
 }
 

@@ -41,6 +41,7 @@ use crate::{
     error::{Error, Result},
     host::{Limits, cpus, process_cpu, resident},
     issuer::{Issuer, happenings::Happenings},
+    live::Exporter,
     measure::Measurements,
     oauth::Fetcher,
     plan::{Model, Plan, fetching::Fetching},
@@ -85,6 +86,8 @@ pub struct Options {
     pub clock: Option<Clock>,
     /// What a calibration on this host came to, just before.
     pub calibration: Option<Calibration>,
+    /// Whom what is known is handed to once a second, for whoever scrapes it.
+    pub live: Option<Arc<Exporter>>,
 }
 
 /// A run that has ended.

@@ -25,6 +25,7 @@ pub mod host;
 pub mod issuer;
 pub mod key;
 pub mod launch;
+pub mod live;
 pub mod measure;
 pub mod oauth;
 pub mod oracle;

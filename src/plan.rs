@@ -41,8 +41,8 @@ use crate::{
     oracle::{Expected, Oracle},
     policy::{self, Policy},
     scenario::{
-        Algorithm, Arrivals, Jwks, Load, Loaded, OnAnonymous, Protocol, Scenario, Stage, TokenIn,
-        ValidityRule,
+        Algorithm, Arrivals, Condition, Jwks, Load, Loaded, OnAnonymous, Protocol, Scenario, Stage,
+        TokenIn, ValidityRule,
     },
     tls::Tls,
     token::{Kind, Minter, fraction, mint::Mould, template::Names},
@@ -464,14 +464,16 @@ fn bounds(
     kinds: &[Kind],
     brokers: &[Broker],
 ) -> Result<(Vec<Threshold>, Vec<Threshold>)> {
-    let slo = thresholds(objectives, "capacity.slo", kinds, brokers)?;
+    let plain = |of: &Vec<String>| of.iter().map(|text| text.as_str().into()).collect();
+    let objectives = objectives.iter().map(|(metric, of)| (metric.clone(), plain(of))).collect();
+    let slo = thresholds(&objectives, "capacity.slo", kinds, brokers)?;
     series::check_slo(&slo)?;
     Ok((thresholds(&scenario.thresholds, "thresholds", kinds, brokers)?, slo))
 }
 
 /// Parses `[thresholds]`, or objectives of the same form.
 fn thresholds(
-    written: &BTreeMap<String, Vec<String>>,
+    written: &BTreeMap<String, Vec<Condition>>,
     section: &str,
     kinds: &[Kind],
     brokers: &[Broker],
@@ -484,8 +486,9 @@ fn thresholds(
             return Err(Error::usage(format!("`{section}.\"{metric}\"` holds no condition"))
                 .hint("write `[\"p99 < 250ms\"]` or `[\"count == 0\"]`, or leave it out"));
         }
-        for condition in conditions {
-            thresholds.push(Threshold::parse(section, metric, condition, &labels, &urls)?);
+        for Condition { condition, abort_after } in conditions {
+            let threshold = Threshold::parse(section, metric, condition, &labels, &urls)?;
+            thresholds.push(threshold.aborting(*abort_after)?);
         }
     }
     Ok(thresholds)

@@ -13,6 +13,7 @@ pub mod overrides;
 pub mod promise;
 pub mod series;
 pub mod target;
+pub mod threshold;
 
 use std::{
     collections::BTreeMap,
@@ -38,6 +39,7 @@ pub use promise::{
 };
 pub use series::{Arm, Capacity, Control, Sweep, Without};
 pub use target::{Protocol, Resolve, Target, Tls, TlsVersion, TokenIn};
+pub use threshold::Condition;
 
 /// One scenario file.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
@@ -87,9 +89,10 @@ pub struct Scenario {
     /// The same scenario at all combinations of some values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<Sweep>,
-    /// Metric to conditions, such as `"connack{token:fresh}" = ["p99 < 250ms"]`.
+    /// Metric to conditions, such as `"connack{token:fresh}" = ["p99 < 250ms"]`; a table in place of the string may end
+    /// the run: `{ condition = "p99 < 250ms", abort_on_fail = true, grace = "10s" }`.
     #[serde(default)]
-    pub thresholds: BTreeMap<String, Vec<String>>,
+    pub thresholds: BTreeMap<String, Vec<Condition>>,
 }
 
 fn default_seed() -> u64 {

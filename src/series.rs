@@ -23,6 +23,7 @@ use crate::{
     engine::progress::Mode,
     error::{Error, Exit, Result},
     host::{Limits, process_cpu},
+    live::Exporter,
     measure::Measurements,
     plan::Plan,
     report,
@@ -56,6 +57,8 @@ pub struct Options {
     pub clock: Option<Clock>,
     /// What a calibration on this host came to, just before.
     pub calibration: Option<Calibration>,
+    /// Whom each run hands over what is known, for whoever scrapes it.
+    pub live: Option<Arc<Exporter>>,
 }
 
 /// Whether a scenario is many runs.
@@ -142,6 +145,8 @@ struct Series {
     /// What speaks against the numbers, by run.
     limited: Vec<String>,
     damage: Vec<String>,
+    /// What is to be known of runs whose numbers can be taken as they are.
+    notes: Vec<String>,
     /// Verdicts of 100 ms, of all runs.
     slots: Vec<Per100Ms>,
     runs: usize,
@@ -178,6 +183,7 @@ impl Series {
             embedded: std::collections::BTreeMap::new(),
             limited: Vec::new(),
             damage: Vec::new(),
+            notes: Vec::new(),
             slots: Vec::new(),
             runs: 0,
             cpu_before: process_cpu(),
@@ -269,6 +275,7 @@ impl Series {
         let reasons = summary.validity.reasons.iter().map(|reason| format!("{words}: {reason}"));
         match summary.validity.verdict.as_str() {
             "generator_limited" => self.limited.extend(reasons),
+            "valid" => self.notes.extend(reasons),
             _ => self.damage.extend(reasons),
         }
         let offset = trial.start.saturating_sub(start) as f64 / SECOND as f64;
@@ -326,7 +333,8 @@ impl Series {
             (false, true, false) => "degraded",
             (false, true, true) => "valid",
         };
-        let reasons = self.limited.iter().chain(&self.damage).cloned().collect();
+        let all = self.limited.iter().chain(&self.damage).chain(&self.notes);
+        let reasons = all.cloned().collect();
         Validity { verdict: verdict.into(), reasons }
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The modules of `src/`, in the order in which data passes through them.
-const FLOW: [&str; 33] = [
+const FLOW: [&str; 34] = [
     // Ground: used by all, uses none above it.
     "clock",
     "error",
@@ -33,6 +33,7 @@ const FLOW: [&str; 33] = [
     "oauth",
     "results",
     "compare",
+    "live",
     "report", // What drives it all.
     "engine",
     "series",

@@ -42,6 +42,7 @@ pub(super) fn wait(
                 stop: options.stop.clone(),
                 clock: None,
                 calibration: None,
+                live: None,
             },
         );
         match tried {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Change, Output};
+use super::{Change, Live, Output};
 use crate::{ab::Ready, report::comparison::Format, results::baselines::FOLDER};
 
 /// By what is decided.
@@ -92,6 +92,9 @@ pub struct Ab {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub output: Output,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
+    pub live: Live,
 }
 
 /// `tokenstorm baseline`.

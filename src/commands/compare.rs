@@ -84,6 +84,7 @@ pub(super) fn ab(arguments: &cli::Ab) -> Result<Exit> {
         out: arguments.output.out.clone(),
         progress: arguments.output.progress,
         stop: stop_flag()?,
+        live: super::live::exporter(&arguments.live)?,
     };
     let finished = ab::run(&options)?;
     let folder = finished.folder.display().to_string();

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::{say, stop_flag};
+use super::{live::exporter, say, stop_flag};
 use crate::{
     canary::Canary,
     cli,
@@ -44,6 +44,7 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
     for warning in &plan.warnings {
         anstream::eprintln!("warning: {warning}");
     }
+    let live = exporter(&arguments.live)?;
     let stop = stop_flag()?;
     let options = Options {
         out: arguments.output.out.clone(),
@@ -52,6 +53,7 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         canary: Some(canary),
         clock: None,
         calibration: None,
+        live,
     };
     let finished = engine::run(plan, options)?;
     let matrix = Matrix::read(&finished.folder)?;

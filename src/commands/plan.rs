@@ -86,6 +86,14 @@ fn write_all(
     if plan.issuance.fetching.is_none() {
         minting(out, estimate)?;
     }
+    for threshold in &plan.thresholds {
+        if let Some(grace) = threshold.abort_after {
+            let (metric, condition) = (&threshold.metric, &threshold.condition);
+            let after =
+                if grace.is_zero() { String::new() } else { format!(" after {}", shown(grace)) };
+            writeln!(out, "  ends early   where `{metric}` {condition} does not hold{after}")?;
+        }
+    }
     writeln!(out, "  token end    {}", ends(plan))?;
     writeln!(out, "  workers      {}", plan.workers)?;
     let counts = counts(plan);

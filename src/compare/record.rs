@@ -56,6 +56,9 @@ impl Record {
         if self.summary.partial {
             return Some("is half written: the run is still going on, or was killed");
         }
+        if self.summary.aborted.is_some() {
+            return Some("was ended early by one of its thresholds: its load is not the whole one");
+        }
         self.summary.interrupted.then_some("was interrupted: its load is not the whole one")
     }
 }

@@ -1,5 +1,7 @@
 //! Collects what the workers have seen, second by second, and writes the run folder as the run goes.
 
+mod early;
+mod live;
 mod monitored;
 mod validity;
 
@@ -28,7 +30,7 @@ use crate::{
         Environment, Folder, Jwks, Matrix, Place, Summary, authority,
         keys::Seen,
         monitor::{Reading, Rows},
-        summary::{Generator, Yardstick},
+        summary::{Aborted, Generator, Yardstick},
         tables, threshold,
         whole::{Frame, check_conserved},
     },
@@ -80,6 +82,12 @@ pub(super) struct Collector {
     peak_second: u64,
     /// Medians of each second, of `response` and of `connack`.
     medians: Vec<(Option<u64>, Option<u64>)>,
+    /// The threshold that ended the run before its time.
+    aborted: Option<Aborted>,
+    /// Connections that were open at the end of the last closed second.
+    open: u64,
+    /// Workers have been told to end.
+    is_stopping: bool,
 }
 
 /// One worker, as the collector sees it.
@@ -144,6 +152,9 @@ impl Collector {
             yardstick: None,
             peak_second: 0,
             medians: Vec::new(),
+            aborted: None,
+            open: 0,
+            is_stopping: false,
             storm: Arc::clone(storm),
         }
     }
@@ -166,24 +177,29 @@ impl Collector {
         let _ = rustix::process::setpriority_process(None, 10);
         options.screen.storm();
         self.watch.look(self.storm.clock.now(), true);
-        let mut is_stopping = false;
+        self.publish(options);
         while self.workers.iter().any(|worker| !worker.is_done) {
             if let Some((worker, report)) = self.next_report()? {
                 self.take(worker, report);
                 self.generator.tokens_minted_per_s = supply.rate();
                 self.generator.total_cpu_s = (process_cpu() - self.cpu_before) as f64 / 1e9;
+                let closed = self.next_second;
                 self.write_seconds(options)?;
+                if self.next_second > closed {
+                    self.publish(options);
+                }
             }
             if let Some(error) = supply.failure() {
                 return Err(error);
             }
-            if !is_stopping && options.stop.load(Ordering::Relaxed) {
-                is_stopping = true;
+            let is_to_stop = self.aborted.is_some() || options.stop.load(Ordering::Relaxed);
+            if !self.is_stopping && is_to_stop {
+                self.is_stopping = true;
                 for signal in signals {
                     signal.stop();
                 }
             }
-            if !is_stopping {
+            if !self.is_stopping {
                 self.check_reached()?;
             }
         }
@@ -244,6 +260,7 @@ impl Collector {
             self.next_second += 1;
             let mut seen = self.seconds.remove(&second).unwrap_or_else(|| self.storm.recorder());
             seen.open = self.workers.iter_mut().map(|worker| worker.open_at(second)).sum();
+            self.open = seen.open;
             if seen.open > self.generator.open_peak {
                 (self.generator.open_peak, self.peak_second) = (seen.open, second);
             }
@@ -258,14 +275,16 @@ impl Collector {
             options.screen.second(&self.snapshot(second, &seen, !is_storm));
             self.unwritten.push((second, seen));
         }
-        if self.has_reached() {
-            self.write_closed()?;
+        if self.has_reached()
+            && let Some(summary) = self.write_closed()?
+        {
+            self.judge_early(&summary, options);
         }
         Ok(())
     }
 
-    /// Writes what is closed and not written, and what is known of the whole so far.
-    fn write_closed(&mut self) -> Result<()> {
+    /// Writes what is closed and not written, and what is known of the whole so far, where that is news.
+    fn write_closed(&mut self) -> Result<Option<Summary>> {
         self.open_folder()?;
         let unwritten = std::mem::take(&mut self.unwritten);
         if let Some(folder) = &mut self.folder {
@@ -274,13 +293,15 @@ impl Collector {
             }
         }
         self.write_readings()?;
-        if let Some(folder) = self.folder.as_ref().filter(|_| !unwritten.is_empty()) {
-            folder.json("summary.json", &self.summary(true, false))?;
-            folder.verdicts(&self.storm.plan, &self.all)?;
-            self.write_matrix(folder, true)?;
-            self.write_authority(folder, true)?;
-        }
-        Ok(())
+        let Some(folder) = self.folder.as_ref().filter(|_| !unwritten.is_empty()) else {
+            return Ok(None);
+        };
+        let summary = self.summary(true, false);
+        folder.json("summary.json", &summary)?;
+        folder.verdicts(&self.storm.plan, &self.all)?;
+        self.write_matrix(folder, true)?;
+        self.write_authority(folder, true)?;
+        Ok(Some(summary))
     }
 
     /// Writes the cells, where the plan has any.
@@ -462,7 +483,7 @@ impl Collector {
             interrupted,
             started_at: clock.rfc3339(self.storm.start),
             duration_s: end.saturating_sub(start) as f64 / SECOND as f64,
-            validity: self.watch.validity(plan, all, interrupted, clock.wall_step()),
+            validity: self.validity(interrupted),
             embedded: &self.verifiers,
             generator: Generator {
                 workers: self.generator.workers,
@@ -478,6 +499,7 @@ impl Collector {
             .yardstick
             .as_ref()
             .map(|yardstick| yardstick.against(summary.throughput.verdicts_per_s));
+        summary.aborted.clone_from(&self.aborted);
         summary.thresholds = threshold::judge(&plan.thresholds, plan, all, &summary, timeout);
         summary
     }

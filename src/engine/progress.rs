@@ -74,6 +74,13 @@ impl Screen {
         self.bar.suspend(|| anstream::eprintln!("warning: {what}"));
     }
 
+    /// That the run ends before its time, and why.
+    pub(super) fn ends_early(&self, why: &str) {
+        if self.mode != Mode::None {
+            self.bar.suspend(|| anstream::eprintln!("{why}"));
+        }
+    }
+
     pub(super) fn minting(&mut self, tokens: u64) {
         self.show(tokens, "{spinner} minting {pos}/{len} tokens ahead  {wide_bar} {elapsed}");
         if self.mode == Mode::Plain {

@@ -95,6 +95,20 @@ impl Measurements {
 }
 
 impl Measurements {
+    /// The histograms of a phase for one kind of token and broker, an answer each, and how many did not complete it.
+    pub fn parts(
+        &self,
+        phase: Phase,
+        kind: usize,
+        broker: usize,
+    ) -> (impl Iterator<Item = &Times>, u64) {
+        let cell = self.cell(kind, broker, phase);
+        let answers = cell * Answer::ALL.len()..(cell + 1) * Answer::ALL.len();
+        (self.times[answers].iter().filter_map(Option::as_deref), self.unfinished[cell])
+    }
+}
+
+impl Measurements {
     /// The latency of a phase for these kinds of token together, at all brokers.
     pub fn latency_of(&self, phase: Phase, kinds: &[usize]) -> Latency {
         let mut sum = Latency { times: None, unfinished: 0 };

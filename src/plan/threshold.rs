@@ -102,6 +102,8 @@ pub struct Threshold {
     pub comparison: Comparison,
     /// With what; microseconds for the times of a phase.
     pub bound: f64,
+    /// Where its failure ends the run: the time from the start of the storm in which it does not yet.
+    pub abort_after: Option<Duration>,
 }
 
 /// Which number a threshold bounds.
@@ -179,6 +181,22 @@ impl Threshold {
         Self::parts(metric, condition, tokens, brokers).map_err(|error| error.within(place))
     }
 
+    /// The same, which ends the run where it fails after so long.
+    ///
+    /// # Errors
+    /// When no run can tell it while it goes.
+    pub fn aborting(self, after: Option<Duration>) -> Result<Self> {
+        let is_of_series = ["capacity.", "control."].iter().any(|of| self.metric.starts_with(of));
+        if after.is_some() && is_of_series {
+            return Err(Error::usage(format!(
+                "`thresholds.\"{}\"` has `abort_on_fail`, but is told of a whole series, and not while a run goes",
+                self.metric
+            ))
+            .hint(format!("write `[\"{}\"]`", self.condition)));
+        }
+        Ok(Self { abort_after: after, ..self })
+    }
+
     fn parts(metric: &str, condition: &str, tokens: &[&str], brokers: &[&str]) -> Result<Self> {
         let (name, braces) = match metric.split_once('{') {
             Some((name, rest)) => (
@@ -211,6 +229,7 @@ impl Threshold {
             aggregate,
             comparison,
             bound,
+            abort_after: None,
         })
     }
 }
@@ -364,6 +383,18 @@ mod tests {
             parse("throughput.verdicts_per_s", "value > 100").unwrap().aggregate,
             Aggregate::Value
         );
+    }
+
+    #[test]
+    fn what_is_told_of_a_series_ends_no_run_of_it() {
+        let aborting = |metric, condition| {
+            parse(metric, condition).unwrap().aborting(Some(Duration::from_secs(3)))
+        };
+        let after = aborting("connack", "p99 < 1s").unwrap().abort_after;
+        assert_eq!(after, Some(Duration::from_secs(3)));
+        let error = aborting("capacity.per_s", "value > 100").unwrap_err();
+        assert!(error.to_string().contains("told of a whole series"), "{error}");
+        assert_eq!(error.way_out(), Some("write `[\"value > 100\"]`"));
     }
 
     #[test]

@@ -45,7 +45,11 @@ fn write_all(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Res
         brokers.join(", "),
         summary.model,
         summary.profile,
-        if summary.partial { ", still running or killed" } else { "" },
+        match (summary.partial, &summary.aborted) {
+            (true, _) => ", still running or killed",
+            (false, Some(_)) => ", ended early by a threshold",
+            (false, None) => "",
+        },
     )?;
     verdicts(out, summary)?;
     latencies(out, summary)?;

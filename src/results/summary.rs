@@ -26,6 +26,9 @@ pub struct Summary {
     pub started_at: String,
     pub duration_s: f64,
     pub interrupted: bool,
+    /// Where a threshold ended the run before its time: which one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<Aborted>,
     pub validity: Validity,
     /// `open` or `closed`.
     pub model: String,
@@ -215,6 +218,26 @@ pub struct Judged {
     pub observed: Option<Percentile>,
     /// `None` where the run can't tell.
     pub passed: Option<bool>,
+}
+
+/// The threshold that ended a run before its time.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Aborted {
+    pub metric: String,
+    pub condition: String,
+    /// What had been observed by then; `thresholds` has what it was in the end.
+    pub observed: Option<Percentile>,
+    /// The second of the storm at whose end that was seen, as in `timeline.csv`.
+    pub second: u64,
+}
+
+impl Aborted {
+    /// That the run ended, and why.
+    pub fn words(&self) -> String {
+        let Self { metric, condition, second, .. } = self;
+        format!("ended early in second {second}: `{metric}` {condition} did not hold")
+    }
 }
 
 /// A time in microseconds, or `">timeout"` where it falls among attempts that never completed the

@@ -3,10 +3,11 @@
 use super::{
     Jwks,
     series::Difference,
-    summary::{Judged, Percentile, Summary, microseconds, percentile},
+    summary::{Aborted, Judged, Percentile, Summary, microseconds, percentile},
 };
 use crate::{
     attempt::Phase,
+    clock::{SECOND, nanoseconds},
     measure::{Measurements, Tally},
     plan::{
         Plan,
@@ -43,6 +44,24 @@ pub fn judge(
             }
         })
         .collect()
+}
+
+/// The first threshold that has failed after its grace and ends the run, by a summary as of the end of a second;
+/// `judged` are the thresholds of the plan, in their order.
+pub fn ends_run(thresholds: &[Threshold], judged: &[Judged], second: u64) -> Option<Aborted> {
+    let so_far = (second + 1) * SECOND;
+    let is_over = |threshold: &Threshold| {
+        threshold.abort_after.is_some_and(|grace| so_far >= nanoseconds(grace))
+    };
+    let mut failed =
+        thresholds.iter().zip(judged).filter(|(_, judged)| judged.passed == Some(false));
+    let (_, judged) = failed.find(|(threshold, _)| is_over(threshold))?;
+    Some(Aborted {
+        metric: judged.metric.clone(),
+        condition: judged.condition.clone(),
+        observed: judged.observed.clone(),
+        second,
+    })
 }
 
 fn observed(
@@ -171,4 +190,39 @@ fn of_keys(jwks: &Jwks, name: &str) -> Option<Percentile> {
         "refused_while_away_share" => jwks.refused_while_away_share?,
         _ => return None,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_ends_the_run_only_where_it_is_to_and_after_its_grace() {
+        let threshold = |condition: &str, after: Option<u64>| {
+            let parsed = Threshold::parse("thresholds", "connack", condition, &[], &[]).unwrap();
+            parsed.aborting(after.map(Duration::from_secs)).unwrap()
+        };
+        let judged = |condition: &str, passed| Judged {
+            metric: "connack".into(),
+            condition: condition.into(),
+            observed: Some(Percentile::Number(9.0)),
+            passed,
+        };
+        let (first, second, third) = ("p50 < 1us", "p90 < 1us", "p99 < 1us");
+        let thresholds =
+            [threshold(first, None), threshold(second, Some(3)), threshold(third, Some(0))];
+        let ended = |passed: [Option<bool>; 3], at| {
+            let all = [first, second, third].into_iter().zip(passed);
+            let all: Vec<Judged> = all.map(|(text, passed)| judged(text, passed)).collect();
+            ends_run(&thresholds, &all, at).map(|aborted| aborted.condition)
+        };
+        let (held, failed) = (Some(true), Some(false));
+        assert_eq!(ended([failed, held, held], 9), None, "it is not to end the run");
+        assert_eq!(ended([held, failed, held], 1), None, "two of three seconds are over");
+        assert_eq!(ended([held, failed, held], 2).as_deref(), Some(second));
+        assert_eq!(ended([held, held, failed], 0).as_deref(), Some(third));
+        assert_eq!(ended([held, None, None], 9), None, "what can't tell does not fail");
+    }
 }

@@ -66,6 +66,7 @@ impl Frame<'_> {
             started_at: self.started_at,
             duration_s: self.duration_s,
             interrupted: self.interrupted,
+            aborted: None,
             validity: self.validity,
             model: plan.model.name().into(),
             protocol: plan.protocol.into(),

@@ -12,6 +12,7 @@ use super::Algorithm;
 #[serde(deny_unknown_fields)]
 pub struct Capacity {
     /// What must hold at a rate: metrics and conditions as in `[thresholds]`.
+    #[serde(deserialize_with = "super::threshold::objectives")]
     pub slo: BTreeMap<String, Vec<String>>,
     /// Arrivals a second of the first step, and the lowest rate there is.
     #[serde(default = "hundred")]

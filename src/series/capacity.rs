@@ -18,7 +18,7 @@ use crate::{
     results::{
         Summary,
         series::{Capacity as Found, Step, write},
-        summary::{Percentile, Yardstick, percentile},
+        summary::{Aborted, Percentile, Yardstick, percentile},
         threshold,
         trend::{Trend, median},
     },
@@ -291,6 +291,7 @@ impl Search<'_> {
                 why.push(format!("{} {} ({observed})", judged.metric, judged.condition));
             }
         }
+        why.extend(summary.aborted.as_ref().map(Aborted::words));
         let holds = why.is_empty();
         // Chance of Poisson arrivals: four standard deviations.
         let least = rate * SUSTAINED.min(1.0 - 4.0 / (rate * hold.as_secs_f64()).sqrt());

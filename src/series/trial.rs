@@ -65,6 +65,7 @@ impl Trial {
                 canary: None,
                 clock: options.clock,
                 calibration: None,
+                live: options.live.clone(),
             },
         )?;
         let page = report::html::render(&finished.folder, &finished.summary)?;

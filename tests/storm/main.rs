@@ -7,6 +7,8 @@ mod command_line;
 mod compared;
 #[cfg(feature = "embedded")]
 mod contest;
+#[cfg(feature = "embedded")]
+mod early;
 mod faults;
 mod folder;
 mod judged;
@@ -18,6 +20,7 @@ mod load;
 mod matrix;
 mod monitored;
 mod oauth;
+mod prometheus;
 #[cfg(feature = "embedded")]
 mod rotation;
 mod run;

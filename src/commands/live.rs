@@ -1,0 +1,19 @@
+//! `--prometheus`, of every command that storms.
+
+use std::sync::Arc;
+
+use crate::{cli, error::Result, live::Exporter};
+
+/// Serves metrics where that is asked for, and says where.
+pub(super) fn exporter(arguments: &cli::Live) -> Result<Option<Arc<Exporter>>> {
+    let Some(address) = arguments.prometheus else { return Ok(None) };
+    let exporter = Exporter::listen(address)?;
+    if !address.ip().is_loopback() {
+        anstream::eprintln!(
+            "warning: whoever reaches `{}` can read the metrics: there is no password",
+            exporter.address()
+        );
+    }
+    anstream::eprintln!("metrics at {}", exporter.url());
+    Ok(Some(Arc::new(exporter)))
+}

@@ -1,0 +1,34 @@
+//! A threshold that ends the run before its time.
+
+use super::{Collector, Options};
+use crate::results::{
+    Summary,
+    summary::{Aborted, Validity},
+    threshold,
+};
+
+impl Collector {
+    /// Looks whether a threshold ends the run, by what is known of it at the end of the last closed second; a run whose
+    /// attempts and clients are all over ends by itself.
+    pub(super) fn judge_early(&mut self, summary: &Summary, options: &Options) {
+        let is_over = self.workers.iter().all(|worker| worker.is_done);
+        if is_over || self.aborted.is_some() || self.is_stopping {
+            return;
+        }
+        let second = self.next_second.saturating_sub(1);
+        let thresholds = &self.storm.plan.thresholds;
+        self.aborted = threshold::ends_run(thresholds, &summary.thresholds, second);
+        if let Some(aborted) = &self.aborted {
+            options.screen.ends_early(&aborted.words());
+        }
+    }
+
+    /// Whether the numbers can be trusted; that a threshold ended the run takes nothing from them, and is said with it.
+    pub(super) fn validity(&self, interrupted: bool) -> Validity {
+        let storm = &self.storm;
+        let wall_step = storm.clock.wall_step();
+        let mut validity = self.watch.validity(&storm.plan, &self.all, interrupted, wall_step);
+        validity.reasons.extend(self.aborted.as_ref().map(Aborted::words));
+        validity
+    }
+}

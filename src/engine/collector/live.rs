@@ -1,0 +1,32 @@
+//! What is told of the run while it goes, to whoever scrapes it.
+
+use super::{Collector, Options};
+use crate::{
+    clock::SECOND,
+    live::{Now, Snapshot, Usage},
+    results::monitor::Side,
+};
+
+impl Collector {
+    /// Hands over what was merged so far, where somebody may ask for it.
+    pub(super) fn publish(&self, options: &Options) {
+        let Some(live) = &options.live else { return };
+        let path = self.folder.as_ref().map_or_else(|| self.place.path(), |folder| folder.path());
+        let since = self.storm.clock.now().saturating_sub(self.storm.start);
+        let last = |side| self.readings.iter().rev().find(|reading| reading.side == side);
+        let usage =
+            [Side::Broker, Side::Harness].into_iter().filter_map(last).map(|reading| Usage {
+                side: reading.side,
+                cpu_s: reading.usage.cpu_s,
+                resident_bytes: reading.usage.rss_bytes,
+            });
+        let now = Now {
+            run: path.file_name().unwrap_or_default().to_string_lossy().into(),
+            storm_s: since as f64 / SECOND as f64,
+            open: self.open,
+            cpu_s: self.generator.total_cpu_s,
+            usage: usage.collect(),
+        };
+        live.publish(Snapshot::of(&self.storm.plan, &self.all, now));
+    }
+}

@@ -1,0 +1,133 @@
+//! Thresholds that end a run before its time.
+
+use serde_json::{Value, json};
+
+use crate::run::{Ended, Storm, scenario, tokenstorm};
+
+/// Attempts of a minute, which no run here goes on for.
+const MINUTE: u64 = 6000;
+const LOAD: &str =
+    "arrivals = \"constant\"\nstages = [{ rate = 100, for = \"60s\" }]\nhold = \"60s\"";
+
+fn run(target: &str, load: &str, thresholds: &str) -> Ended {
+    Storm::new(&scenario(target, load, &format!("[thresholds]\n{thresholds}\n"))).run()
+}
+
+fn reasons(summary: &Value) -> String {
+    summary["validity"]["reasons"].to_string()
+}
+
+#[test]
+fn a_threshold_that_fails_ends_the_run_and_what_was_under_way_is_abandoned_or_counted() {
+    let ended = run(
+        "embedded",
+        LOAD,
+        "connack = [{ condition = \"p50 < 1ns\", abort_on_fail = true }, \"p99 < 1s\"]",
+    );
+    let summary = ended.expect(1);
+    let attempts = summary["attempts"].as_u64().unwrap();
+    assert!((1..MINUTE / 2).contains(&attempts), "{attempts} of {MINUTE}: it went on");
+    assert_eq!(summary["interrupted"], false, "nobody pressed Ctrl-C");
+    let aborted = &summary["aborted"];
+    assert_eq!(
+        (&aborted["metric"], &aborted["condition"]),
+        (&json!("connack"), &json!("p50 < 1ns"))
+    );
+    assert!(aborted["observed"].as_f64() > Some(0.0), "{aborted}");
+    let second = aborted["second"].as_u64().unwrap();
+    let words = format!("ended early in second {second}: `connack` p50 < 1ns did not hold");
+    assert!(reasons(&summary).contains(&words), "{}", reasons(&summary));
+    assert_ne!(summary["validity"]["verdict"], "interrupted");
+    assert_eq!(summary["partial"], false);
+    assert_eq!(
+        summary["clients"].as_u64().unwrap(),
+        attempts + summary["abandoned"].as_u64().unwrap()
+    );
+    for file in ["latency.csv", "environment.json", "report.html", "timeline.csv"] {
+        assert!(ended.out.join(file).exists(), "{file} is not written");
+    }
+    assert!(ended.stdout.contains(&words), "{}", ended.stdout);
+    assert!(ended.stdout.contains("ended early by a threshold"), "{}", ended.stdout);
+    let written = std::fs::read_to_string(ended.out.join("scenario.toml")).unwrap();
+    assert!(written.contains("abort_on_fail = true"), "{written}");
+}
+
+#[test]
+fn within_its_grace_a_threshold_that_fails_ends_nothing() {
+    // Below its bound until the last attempt has come, and all of that within the grace.
+    let ended = run(
+        "embedded",
+        "arrivals = \"constant\"\nstages = [{ rate = 50, for = \"3s\" }]",
+        "attempts = [{ condition = \"value >= 150\", abort_on_fail = true, grace = \"1h\" }]",
+    );
+    let summary = ended.expect(0);
+    assert_eq!(summary["attempts"], 150, "all that were planned");
+    assert_eq!(summary.get("aborted"), None);
+    assert!(!reasons(&summary).contains("ended early"), "{}", reasons(&summary));
+    // Without a grace such a one ends it.
+    let load = "arrivals = \"constant\"\nstages = [{ rate = 50, for = \"60s\" }]";
+    let more =
+        "[thresholds]\nattempts = [{ condition = \"value >= 3000\", abort_on_fail = true }]\n";
+    let ended = Storm::new(&scenario("embedded", load, more)).run_traced(&[]);
+    assert!(ended.expect(1)["attempts"].as_u64() < Some(1500));
+    let said = "`attempts` value >= 3000 did not hold";
+    assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn a_plan_shows_what_would_end_the_run_and_a_typo_in_a_table_lists_what_there_is() {
+    let planned = |threshold: &str| {
+        let storm = Storm::new(&scenario("embedded", "", &format!("[thresholds]\n{threshold}\n")));
+        tokenstorm(&["plan", storm.scenario().to_str().unwrap()])
+    };
+    let table = |metric: &str| {
+        format!("{metric} = [{{ condition = \"p99 < 1s\", abort_on_fail = true, grace = \"3s\" }}]")
+    };
+    let plan = planned(&table("connack"));
+    let line = "  ends early   where `connack` p99 < 1s does not hold after 3s\n";
+    assert!(plan.stdout.contains(line), "{}", plan.stdout);
+    let typo = planned(&table("conack"));
+    assert_eq!(typo.code, Some(2));
+    assert!(typo.stderr.contains("did you mean `connack`?"), "{}", typo.stderr);
+}
+
+#[test]
+fn a_threshold_that_is_a_string_fails_at_the_end_and_ends_nothing() {
+    let load = "arrivals = \"constant\"\nstages = [{ rate = 50, for = \"3s\" }]";
+    let summary = run("embedded", load, "connack = [\"p50 < 1ns\"]").expect(1);
+    assert_eq!((&summary["attempts"], summary.get("aborted")), (&json!(150), None));
+}
+
+#[test]
+fn a_sweep_goes_on_with_the_next_run_after_one_that_a_threshold_ended() {
+    let more = "[sweep]\nprotocol = [4, 5]\nrest = \"0s\"\n\
+                [thresholds]\nconnack = [{ condition = \"p50 < 1ns\", abort_on_fail = true }]\n";
+    let load = "arrivals = \"constant\"\nstages = [{ rate = 50, for = \"60s\" }]";
+    let ended = Storm::new(&scenario("embedded", load, more)).run();
+    let summary = ended.expect(1);
+    let rows = crate::run::rows(&ended.out.join("sweep.csv"));
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    for row in &rows {
+        let own = ended.out.join("runs").join(&row["run"]).join("summary.json");
+        let own = crate::run::read_json(&own).unwrap();
+        assert_eq!(own["aborted"]["condition"], "p50 < 1ns", "{own}");
+    }
+    assert!(summary["attempts"].as_u64() < Some(3000));
+    assert_eq!(reasons(&summary).matches("ended early").count(), 2, "{}", reasons(&summary));
+}
+
+#[test]
+fn a_step_of_a_search_that_a_threshold_ended_did_not_hold() {
+    let more = "[capacity]\nslo = { connack = [\"p50 < 5s\"] }\nstart = 20\nwarmup = \"0s\"\nhold = \"8s\"\nrest = \"0s\"\n\
+                [thresholds]\nconnack = [{ condition = \"p50 < 1ns\", abort_on_fail = true }]\n";
+    let text = scenario("embedded", "", more);
+    // A search sets these itself.
+    let is_kept = |line: &&str| !line.starts_with("clients") && !line.starts_with("concurrency");
+    let ended = Storm::new(&text.lines().filter(is_kept).collect::<Vec<_>>().join("\n")).run();
+    let summary = ended.expect(1);
+    assert_eq!(summary["capacity"]["per_s"], Value::Null, "{}", summary["capacity"]);
+    let steps = crate::run::rows(&ended.out.join("capacity.csv"));
+    assert_eq!(steps.len(), 1, "{steps:?}");
+    assert_eq!(steps[0]["passed"], "false", "{steps:?}");
+    assert!(steps[0]["why"].contains("ended early in second"), "{steps:?}");
+}
