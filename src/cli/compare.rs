@@ -59,7 +59,7 @@ pub struct Ab {
     /// The broker to compare it with; repeat for a cluster
     #[arg(long, value_name = "URL", help_heading = "Builds")]
     pub candidate: Vec<String>,
-    /// A command that starts the baseline, for sh; it listens at {port}, which is also in TOKENSTORM_PORT
+    /// A command that starts the baseline, for sh; it listens at {port}
     #[arg(long, value_name = "COMMAND", conflicts_with = "baseline", help_heading = "Builds")]
     pub baseline_cmd: Option<String>,
     /// A command that starts the candidate

@@ -70,20 +70,17 @@ fn show(name: &str, baselines: &Baselines) -> Result<Exit> {
         }
         rows.push(row);
     }
-    let mut text = table(&head, &rows);
+    let mut lines = vec![table(&head, &rows)];
     let thresholds = Thresholds::default().with_history(&history);
     if thresholds.history.is_empty() {
-        text.push_str(&format!(
-            "\n{} of the {ENOUGH} results that it takes to say how much they spread\n",
-            history.len()
+        let count = history.len();
+        lines.push(format!(
+            "{count} of the {ENOUGH} results that it takes to say how much they spread"
         ));
     }
     for name in gate.iter().filter(|name| thresholds.history.contains_key(*name)) {
         let percent = thresholds.history[name] * 100.0;
-        text.push_str(&format!(
-            "\nthreshold of {name}: {percent:.1} %, from {} results",
-            history.len()
-        ));
+        lines.push(format!("threshold of {name}: {percent:.1} %, from {} results", history.len()));
     }
-    say(&(text.trim_end().to_owned() + "\n"))
+    say(&(lines.join("\n").trim_end().to_owned() + "\n"))
 }

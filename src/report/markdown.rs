@@ -1,38 +1,36 @@
 //! A run for a pull request: what it came to in a sentence and a table.
 
+use std::fmt::{Result, Write};
+
 use super::style::{count, percentile};
 use crate::results::{PhaseStats, Summary, summary::Part};
 
 /// Renders a summary.
 pub(super) fn render(summary: &Summary) -> String {
-    let verdict = |part: &Part, name: &str| count(Summary::count(&part.verdicts, name));
-    let mut out = format!(
-        "### tokenstorm: {}\n\n{} attempts, {} correct; validity: {}.\n\n",
-        escaped(&summary.scenario),
+    let mut out = String::new();
+    // Writing to a `String` can't fail.
+    let _ = write_all(&mut out, summary);
+    out
+}
+
+fn write_all(out: &mut String, summary: &Summary) -> Result {
+    writeln!(out, "### tokenstorm: {}\n", escaped(&summary.scenario))?;
+    writeln!(
+        out,
+        "{} attempts, {} correct; validity: {}.\n",
         count(summary.attempts),
         count(Summary::count(&summary.verdicts, "correct")),
         escaped(&summary.validity.verdict),
-    );
-    out.push_str(
+    )?;
+    writeln!(
+        out,
         "| token | attempts | correct | false accept | false reject | wrong reason | not judged | connack p50 | p99 |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
-    );
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|"
+    )?;
     for (name, part) in &summary.by_token {
-        let connack = part.phases.get("connack");
-        let time = |of: fn(&PhaseStats) -> String| connack.map_or_else(|| "-".into(), of);
-        let cells = [
-            escaped(name),
-            count(part.attempts),
-            verdict(part, "correct"),
-            verdict(part, "false_accept"),
-            verdict(part, "false_reject"),
-            verdict(part, "wrong_reason"),
-            verdict(part, "not_judged"),
-            time(|stats| percentile(&stats.p50_us)),
-            time(|stats| percentile(&stats.p99_us)),
-        ];
-        out.push_str(&format!("| {} |\n", cells.join(" | ")));
+        writeln!(out, "| {} |", row(name, part).join(" | "))?;
     }
+    writeln!(out)?;
     for threshold in &summary.thresholds {
         let passed = match threshold.passed {
             Some(true) => "held",
@@ -40,13 +38,23 @@ pub(super) fn render(summary: &Summary) -> String {
             None => "can't tell",
         };
         let what = format!("{} {}", threshold.metric, threshold.condition);
-        out.push_str(&format!("\n- {}: {passed}", escaped(&what)));
+        writeln!(out, "- {}: {passed}", escaped(&what))?;
     }
     for reason in &summary.validity.reasons {
-        out.push_str(&format!("\n- {}", escaped(reason)));
+        writeln!(out, "- {}", escaped(reason))?;
     }
-    out.truncate(out.trim_end().len());
-    out + "\n"
+    Ok(())
+}
+
+fn row(name: &str, part: &Part) -> Vec<String> {
+    let verdict = |name: &str| count(Summary::count(&part.verdicts, name));
+    let connack = part.phases.get("connack");
+    let time = |of: fn(&PhaseStats) -> String| connack.map_or_else(|| "-".into(), of);
+    let mut row = vec![escaped(name), count(part.attempts)];
+    let verdicts = ["correct", "false_accept", "false_reject", "wrong_reason", "not_judged"];
+    row.extend(verdicts.map(verdict));
+    row.extend([time(|stats| percentile(&stats.p50_us)), time(|stats| percentile(&stats.p99_us))]);
+    row
 }
 
 /// Text that Markdown takes for nothing else: what users name could be anything.

@@ -127,11 +127,8 @@ fn a_disk_that_fills_up_ends_the_trials_keeps_what_was_measured_and_leaves_no_br
         "0s".as_ref(),
     ]
     .into();
-    let output = apart("--mount", script, &words)
-        .env("OUT", &inner)
-        .env("KEPT", &kept)
-        .output()
-        .unwrap();
+    let output =
+        apart("--mount", script, &words).env("OUT", &inner).env("KEPT", &kept).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("No space left on device"), "{said}");

@@ -1,5 +1,7 @@
 //! A comparison for a pull request: what decides first, all metrics folded.
 
+use std::fmt::{Result, Write};
+
 use super::{HEAD, design, is_shown, row, sentence};
 use crate::{
     compare::{Compared, Comparison},
@@ -7,43 +9,51 @@ use crate::{
 };
 
 pub(super) fn render(comparison: &Comparison) -> String {
-    let mut out = format!(
-        "### tokenstorm: {}\n\n`{}`: {} against {}, {}.\n\n",
-        escaped(&sentence(comparison)),
+    let mut out = String::new();
+    // Writing to a `String` can't fail.
+    let _ = write_all(&mut out, comparison);
+    out
+}
+
+fn write_all(out: &mut String, comparison: &Comparison) -> Result {
+    writeln!(out, "### tokenstorm: {}\n", escaped(&sentence(comparison)))?;
+    writeln!(
+        out,
+        "`{}`: {} against {}, {}.\n",
         comparison.scenario.replace('`', "'"),
         escaped(&comparison.candidate),
         escaped(&comparison.baseline),
         design(comparison),
-    );
+    )?;
     let (shown, rest): (Vec<&Compared>, Vec<&Compared>) =
         comparison.metrics.iter().partition(|metric| is_shown(metric));
     if !shown.is_empty() {
-        out.push_str(&table(&shown));
-        out.push('\n');
+        table(out, &shown)?;
+        writeln!(out)?;
     }
-    for line in comparison
-        .differences
-        .iter()
-        .map(|it| format!("differs: {it}"))
-        .chain(comparison.remarks.clone())
-    {
-        out.push_str(&format!("- {}\n", escaped(&line)));
+    for difference in &comparison.differences {
+        writeln!(out, "- differs: {}", escaped(difference))?;
+    }
+    for remark in &comparison.remarks {
+        writeln!(out, "- {}", escaped(remark))?;
     }
     if !rest.is_empty() {
-        out.push_str(&format!(
-            "\n<details><summary>{} more metrics, which decide nothing</summary>\n\n{}\n</details>\n",
-            rest.len(),
-            table(&rest)
-        ));
+        let count = rest.len();
+        writeln!(
+            out,
+            "\n<details><summary>{count} more metrics, which decide nothing</summary>\n"
+        )?;
+        table(out, &rest)?;
+        writeln!(out, "\n</details>")?;
     }
-    out
+    Ok(())
 }
 
-fn table(metrics: &[&Compared]) -> String {
-    let mut out = format!("| {} |\n|---|--:|--:|--:|--:|---|---|\n", HEAD.join(" | "));
+fn table(out: &mut String, metrics: &[&Compared]) -> Result {
+    writeln!(out, "| {} |\n|---|--:|--:|--:|--:|---|---|", HEAD.join(" | "))?;
     for metric in metrics {
         let cells: Vec<String> = row(metric).iter().map(|cell| escaped(cell)).collect();
-        out.push_str(&format!("| {} |\n", cells.join(" | ")));
+        writeln!(out, "| {} |", cells.join(" | "))?;
     }
-    out
+    Ok(())
 }
