@@ -1,7 +1,6 @@
 //! Renders a run folder again: pure functions from what was written to text.
 
 pub mod calibration;
-mod charts;
 mod fetches;
 pub mod html;
 pub mod junit;
