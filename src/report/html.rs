@@ -8,6 +8,8 @@ mod chart;
 mod facts;
 pub(crate) mod figure;
 mod files;
+#[cfg(test)]
+mod fixture;
 mod heat;
 pub(crate) mod page;
 pub(crate) mod percentiles;
@@ -30,10 +32,8 @@ use crate::{
 /// # Errors
 /// When a file is there and can't be read, or a chart not be drawn.
 pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
-    let matrix = match folder.join("matrix.json").is_file() {
-        true => Some(Matrix::read(folder)?),
-        false => None,
-    };
+    let is_matrix = folder.join("matrix.json").is_file();
+    let matrix = is_matrix.then(|| Matrix::read(folder)).transpose()?;
     let matrix = matrix.as_ref();
     let verdicts = match matrix {
         Some(matrix) => Some(cells::map(matrix)),
@@ -50,7 +50,7 @@ pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
             (page::section("What was asked", Some(asked::section(folder, summary, matrix)?)))
             (series::section(folder, summary)?)
             (page::section("Verdicts", verdicts))
-            (page::section("Latency by percentile", page::grid(percentiles::figures(summary)?)))
+            (page::section("Latency by percentile", page::grid(percentiles::figures(summary, matrix.is_some())?)))
             (page::section("Over time", page::grid(timeline::figures(folder, summary)?)))
             (page::section("What happened", timeline::what_happened(folder)?))
             div.pair {
@@ -72,7 +72,7 @@ pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
 /// The verdict in one sentence.
 fn verdict(summary: &Summary, matrix: Option<&Matrix>) -> Markup {
     let sentence = sentence::of(summary, matrix);
-    html! { p class={ "verdict " (sentence.tone.class()) } { (sentence.words) } }
+    html! { p class={ "verdict " (sentence.tone.class()) } { (page::unbroken(&sentence.words)) } }
 }
 
 /// The text for the terminal, in which nothing is left out.
@@ -87,5 +87,66 @@ fn in_words(folder: &Path, summary: &Summary, matrix: Option<&Matrix>) -> Markup
             summary { "Everything in words, as the terminal has it" }
             pre { (said) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn page(files: &[(&str, &str)], change: impl FnOnce(&mut Summary)) -> Result<String> {
+        let folder = TempDir::new().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let mut summary = fixture::summary();
+        change(&mut summary);
+        render(folder.path(), &summary)
+    }
+
+    #[test]
+    fn a_folder_with_nothing_but_its_summary_gives_a_page_that_says_what_is_missing() {
+        let page = page(&[], |summary| summary.partial = true).unwrap();
+        assert!(page.contains("Not finished") && page.contains("no environment.json"), "{page}");
+        assert!(page.contains("no scenario.toml") && !page.contains("Over time"), "{page}");
+        // What the summary has is drawn: its phases, and its kinds of token.
+        assert_eq!(page.matches("<svg").count(), 2);
+        assert!(page.contains("correct, 100"), "{page}");
+    }
+
+    #[test]
+    fn a_file_that_is_there_and_not_what_it_should_be_is_an_error_with_its_name() {
+        for (name, text) in [
+            ("timeline.csv", "second,started\n0,many\n"),
+            ("environment.json", "{"),
+            ("matrix.json", "{}"),
+            ("verdicts.csv", "token\nfresh\n"),
+        ] {
+            let error = page(&[(name, text)], |_| {}).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_on_the_page_is_fetched_and_names_stay_names() {
+        let page = page(&[("scenario.toml", "name = \"<script>alert(1)</script>\"")], |summary| {
+            "<img src=x>".clone_into(&mut summary.scenario);
+            let part = summary.by_token["fresh"].clone();
+            summary.by_token.insert("</title><script>".into(), part);
+        })
+        .unwrap();
+        assert!(
+            !page.contains("<script") && !page.contains("<img") && !page.contains("src=x>"),
+            "{page}"
+        );
+        let links = page.replace("http://www.w3.org/2000/svg", "");
+        assert!(
+            !links.contains("http://") && !links.contains("https://") && !links.contains("url("),
+            "{page}"
+        );
     }
 }

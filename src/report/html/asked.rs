@@ -91,9 +91,9 @@ fn kinds_of(matrix: &Matrix) -> String {
 fn promises(summary: &Summary, matrix: Option<&Matrix>) -> String {
     let over = match matrix.map_or(&[][..], |matrix| &matrix.overridden) {
         [] => String::new(),
-        keys => format!(", with `{}` of the scenario's [policy]", keys.join("`, `")),
+        keys => format!(", with {} of the scenario's [policy]", keys.join(", ")),
     };
-    format!("those of profile `{}`{over}", summary.profile)
+    format!("those of profile {}{over}", summary.profile)
 }
 
 /// Kinds of token with their shares, the most frequent first.
@@ -171,6 +171,6 @@ pub(super) fn command(matrix: Option<&Matrix>) -> Markup {
     html! {
         pre.wrap { (command) }
         @if let Some(note) = note { p.note { (note) } }
-        p.note { "`tokenstorm report FOLDER --format html` makes this page again." }
+        p.note { code { "tokenstorm report FOLDER --format html" } " makes this page again." }
     }
 }

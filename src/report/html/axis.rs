@@ -106,7 +106,8 @@ impl Axis {
                 let shares = [0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999];
                 let tick = |share: f64| (self.place(share), self.words(share));
                 let ticks = shares.map(tick).into_iter().filter(|(at, _)| *at <= most + 1e-9);
-                Span { low: 0.0, high: most * 1.02, ticks: ticks.collect() }
+                // A little room on the left, where the labels of both axes meet.
+                Span { low: -0.06, high: most * 1.02, ticks: ticks.collect() }
             }
             Scale::Named(names) => Span {
                 low: -0.5,

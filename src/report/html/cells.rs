@@ -158,11 +158,11 @@ fn bound(matrix: &Matrix) -> Option<String> {
     let judged = count(matrix.bad_judged);
     match matrix.upper_bound_95 {
         Some(bound) => Some(format!(
-            "Of {judged} bad tokens that must be refused none was accepted; at 95 % confidence at most {} of them are.",
+            "Of {judged} bad tokens that must be refused, none was accepted; at 95 % confidence at most {} of them are.",
             matrix::share(bound)
         )),
         None if matrix.false_accepts > 0 => Some(format!(
-            "Of {judged} bad tokens that must be refused {} were accepted.",
+            "Of {judged} bad tokens that must be refused, {} were accepted.",
             count(matrix.false_accepts)
         )),
         None => None,

@@ -58,8 +58,10 @@ fn colour(line: &Line) -> RGBColor {
 /// When the library fails, which would be a bug.
 pub(super) fn draw(figure: &Figure) -> Result<Markup, Failed> {
     let points = || figure.lines.iter().flat_map(|line| &line.points);
+    // What is missing has its place too, so that charts of one run are as long as each other.
+    let missing = figure.lines.iter().flat_map(|line| &line.missing).map(|(x, _)| *x);
     let moments = figure.marks.iter().map(|mark| mark.at.max(0.0));
-    let x = figure.x.span(points().map(|(x, _)| *x).chain(moments), 0.02);
+    let x = figure.x.span(points().map(|(x, _)| *x).chain(missing).chain(moments), 0.02);
     let y = figure.y.span(points().map(|(_, y)| *y), 0.08);
     let mut svg = String::new();
     let spots = drawn(&mut svg, figure, &x, &y)?;
@@ -115,7 +117,10 @@ fn drawn(svg: &mut String, figure: &Figure, x: &Span, y: &Span) -> Result<Vec<Sp
         chart.draw_series([Text::new(text, (at, y.high), style)])?;
     }
     let mut spots = Vec::new();
-    for line in &figure.lines {
+    // Dashed lines come last: where one lies upon another, both are seen.
+    let (dashed, through): (Vec<&Line>, Vec<&Line>) =
+        figure.lines.iter().partition(|line| line.dashed);
+    for line in through.into_iter().chain(dashed) {
         let style = colour(line).stroke_width(4);
         let placed = |(at, value): &(f64, f64)| (figure.x.place(*at), figure.y.place(*value));
         let is_discrete = figure.x.is_named();

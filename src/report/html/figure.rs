@@ -128,7 +128,7 @@ impl Figure {
                     }
                 }
                 div.scroll.chart { (svg) }
-                @if let Some(note) = &self.note { p.note { (note) } }
+                @if let Some(note) = &self.note { p.note { (page::unbroken(note)) } }
                 details {
                     summary { "Values" }
                     (self.table())

@@ -127,8 +127,13 @@ fn expected(expected: &[String]) -> String {
         "refuse" => "refused".to_owned(),
         other => other.to_owned(),
     };
-    let words: Vec<String> = expected.iter().map(word).collect();
-    if words.is_empty() { "-".to_owned() } else { words.join(" or ") }
+    // On a boundary of time nobody can tell: what else the token had to be says more.
+    let told = || expected.iter().filter(|one| *one != "indeterminate");
+    match told().count() {
+        0 => "-".to_owned(),
+        1 => told().map(word).collect(),
+        _ => "by its moment".to_owned(),
+    }
 }
 
 fn of_file(judged: Vec<Judged>) -> Vec<Row> {

@@ -28,6 +28,23 @@ pub(crate) fn shell(title: &str, body: &Markup) -> String {
     .into_string()
 }
 
+/// A text whose numbers do not break over lines: between a digit and a digit, a unit or `%` after it.
+pub(crate) fn unbroken(text: &str) -> String {
+    const UNITS: [&str; 6] = ["%", "ms", "us", "s", "MiB", "KiB"];
+    let mut whole = String::new();
+    for word in text.split(' ') {
+        let bare = word.trim_end_matches([',', ';', '.', ')', ':']);
+        let belongs = UNITS.contains(&bare)
+            || (bare.len() == 3 && bare.bytes().all(|byte| byte.is_ascii_digit()));
+        let after_digit = whole.ends_with(|last: char| last.is_ascii_digit());
+        if !whole.is_empty() {
+            whole.push(if belongs && after_digit { '\u{a0}' } else { ' ' });
+        }
+        whole += word;
+    }
+    whole
+}
+
 /// A part of the page under its title; nothing where there is nothing in it.
 pub(crate) fn section(title: &str, body: Option<Markup>) -> Markup {
     html! {
@@ -85,9 +102,23 @@ pub(crate) fn facts(facts: &[(String, String)]) -> Option<Markup> {
             dl {
                 @for (name, value) in facts {
                     dt { (name) }
-                    dd { (value) }
+                    dd { (unbroken(value)) }
                 }
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unbroken;
+
+    #[test]
+    fn numbers_stay_with_their_groups_and_units() {
+        assert_eq!(
+            unbroken("All 5 002 of 10 came, 1 234 567 (20.0 %)."),
+            "All 5\u{a0}002 of 10 came, 1\u{a0}234\u{a0}567 (20.0\u{a0}%)."
+        );
+        assert_eq!(unbroken("1.4 ms, 10 s; 3 more"), "1.4\u{a0}ms, 10\u{a0}s; 3 more");
+    }
 }

@@ -1,5 +1,7 @@
 //! Latency by percentile: how long the slowest of ten, a hundred, a thousand waited, of several at once.
 
+use std::{cmp::Reverse, collections::BTreeMap};
+
 use maud::Markup;
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
 use crate::{
     error::Result,
     report::style,
-    results::{Percentile, PhaseStats, Summary},
+    results::{Percentile, PhaseStats, Summary, summary::Part},
 };
 
 /// Phases of a chart, in the order of an attempt. Those of the harness come last, dashed.
@@ -39,7 +41,7 @@ pub(crate) fn figure(title: &str, of: &[(String, &PhaseStats)]) -> Figure {
     let figure = Figure::new(title, Axis::nines(), y, lines.collect(), "latency.csv");
     let mut note = format!("The slowest: {}.", slowest.join(", "));
     if of.iter().any(|(_, stats)| stats.count + stats.unfinished < 10_000) {
-        note += " A percentile is left out where there are too few attempts for it: 99.9 % takes 1 000, 99.99 % takes 10 000.";
+        note += " A percentile is left out where there are too few attempts for it: 99.9 % takes a thousand, 99.99 % ten thousand.";
     }
     if figure.lines.iter().any(|line| !line.missing.is_empty()) {
         note += " What lies beyond the timeout, as attempts never finished the phase, is in the table only.";
@@ -79,54 +81,51 @@ fn line(name: &str, colour: usize, stats: &PhaseStats) -> Line {
 ///
 /// # Errors
 /// When one can't be drawn, which would be a bug.
-pub(super) fn figures(summary: &Summary) -> Result<Vec<Markup>> {
-    let mut figures = Vec::new();
+pub(super) fn figures(summary: &Summary, is_matrix: bool) -> Result<Vec<Markup>> {
+    let mut figures = vec![phases(summary)];
+    // Of a matrix there are hundreds, with an attempt or two each.
+    if summary.by_token.len() > 1 && !is_matrix {
+        figures.push(parts("Time to the verdict (connack) by kind of token", &summary.by_token));
+    }
+    if summary.by_broker.len() > 1 {
+        figures.push(parts("Time to the verdict (connack) by broker", &summary.by_broker));
+    }
+    figures.iter().filter_map(|figure| figure.render().transpose()).collect()
+}
+
+fn phases(summary: &Summary) -> Figure {
     let phases: Vec<(String, &PhaseStats)> = PHASES
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), summary.phases.get(*name)?)))
         .collect();
-    let mut phases = figure("Phases of an attempt", &phases);
-    for line in &mut phases.lines {
+    let mut figure = figure("Phases of an attempt", &phases);
+    for line in &mut figure.lines {
         line.dashed = ["start_delay", "receive_delay"].contains(&line.name.as_str());
         if line.dashed {
             line.name += " (the generator's own)";
         }
     }
-    figures.extend(phases.render()?);
-    let parts = |parts: &'_ std::collections::BTreeMap<String, crate::results::summary::Part>| {
-        let mut own: Vec<(String, u64)> = parts
-            .iter()
-            .filter_map(|(name, part)| Some((name.clone(), part.phases.get("connack")?.count)))
-            .collect();
-        own.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        own
-    };
-    for (title, all) in [
-        ("Time to the verdict (connack) by kind of token", &summary.by_token),
-        ("Time to the verdict (connack) by broker", &summary.by_broker),
-    ] {
-        if all.len() < 2 {
-            continue;
-        }
-        let order = parts(all);
-        let (shown, left_out) = order.split_at(order.len().min(COLOURS_COUNT));
-        let own: Vec<(String, &PhaseStats)> = shown
-            .iter()
-            .filter_map(|(name, _)| Some((name.clone(), all.get(name)?.phases.get("connack")?)))
-            .collect();
-        let mut figure = figure(title, &own);
-        if !left_out.is_empty() {
-            let note = figure.note.take().unwrap_or_default();
-            let names = named(left_out);
-            figure = figure.noted(format!("{note} With fewer answers and not drawn: {names}."));
-        }
-        figures.extend(figure.render()?);
+    figure
+}
+
+/// `connack` of the parts of a run: of those with the most answers, as many as there are colours.
+fn parts(title: &str, parts: &BTreeMap<String, Part>) -> Figure {
+    let mut order: Vec<(String, &PhaseStats)> = parts
+        .iter()
+        .filter_map(|(name, part)| Some((name.clone(), part.phases.get("connack")?)))
+        .collect();
+    order.sort_by_key(|(_, stats)| Reverse(stats.count));
+    let (shown, left_out) = order.split_at(order.len().min(COLOURS_COUNT));
+    let figure = figure(title, shown);
+    if left_out.is_empty() {
+        return figure;
     }
-    Ok(figures)
+    let note = figure.note.clone().unwrap_or_default();
+    figure.noted(format!("{note} With fewer answers and not drawn: {}.", named(left_out)))
 }
 
 /// The first of those that are left out, and how many more there are.
-fn named(left_out: &[(String, u64)]) -> String {
+fn named(left_out: &[(String, &PhaseStats)]) -> String {
     /// Names that a reader takes in.
     const MOST: usize = 12;
     let names: Vec<&str> = left_out.iter().take(MOST).map(|(name, _)| name.as_str()).collect();

@@ -57,8 +57,8 @@ pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
         .collect();
     let has_failed = !missed.is_empty() || failures.contains(SECURITY);
     if !missed.is_empty() {
-        let were = if missed.len() == 1 { "threshold was" } else { "thresholds were" };
-        let of = count(summary.thresholds.len() as u64);
+        let of = plural(summary.thresholds.len() as u64, "threshold", "thresholds");
+        let were = if missed.len() == 1 { "was" } else { "were" };
         let missed = format!("{} of {of} {were} missed ({})", missed.len(), named(&missed));
         failures = if tone == Tone::Bad {
             format!("{failures}; {missed}")
@@ -77,7 +77,7 @@ pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
         .as_ref()
         .map_or_else(String::new, |capacity| format!("Capacity: {}. ", series::sentence(capacity)));
     let unfinished =
-        if summary.partial { "Not finished, still running or killed. So far: " } else { "" };
+        if summary.partial { "Not finished (still running, or killed); so far: " } else { "" };
     let words = format!("{unfinished}{found}{failures}; {trust}.");
     Sentence { tone: tone.max(trust_tone), words }
 }
@@ -93,7 +93,7 @@ fn trust(summary: &Summary) -> (Tone, &'static str) {
         "generator_limited" => {
             (Tone::Warn, "the numbers are not the broker's: the generator was the limit")
         }
-        "degraded" => (Tone::Warn, "take its times with care, the run was degraded"),
+        "degraded" => (Tone::Warn, "take the times with care: the run was degraded"),
         _ => (Tone::Warn, "the numbers are not valid"),
     }
 }
@@ -157,7 +157,7 @@ fn answers(summary: &Summary) -> (Tone, String) {
 /// What the cells of a matrix say.
 fn cells(matrix: &Matrix) -> (Tone, String) {
     let state = match matrix.state {
-        State::Judged => None,
+        State::Judged | State::Unsteady => None,
         State::AcceptsAll => Some((
             Tone::Bad,
             format!("this broker lets everybody in, whatever the token: {SECURITY}"),
@@ -167,7 +167,6 @@ fn cells(matrix: &Matrix) -> (Tone, String) {
             "Nothing could be judged: this broker lets nobody in, with good tokens neither"
                 .to_owned(),
         )),
-        State::Unsteady => None,
         State::Silent => {
             Some((Tone::Warn, "Nothing could be judged: no cell was answered".to_owned()))
         }
@@ -263,4 +262,122 @@ fn named(names: &[String]) -> String {
 fn lower(sentence: &str) -> String {
     let mut letters = sentence.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{super::fixture, *};
+    use crate::results::{Percentile, summary::Judged};
+
+    fn said(change: impl FnOnce(&mut Summary)) -> (Tone, String) {
+        let mut summary = fixture::summary();
+        change(&mut summary);
+        let Sentence { tone, words } = of(&summary, None);
+        (tone, words)
+    }
+
+    /// Verdicts of the expired tokens; the fresh ones are all right.
+    fn judged(summary: &mut Summary, verdicts: &serde_json::Value) {
+        let counts = verdicts.as_object().unwrap();
+        let part = summary.by_token.get_mut("expired").unwrap();
+        part.verdicts.clone_from(counts);
+        summary.verdicts.clone_from(counts);
+        let correct = Summary::count(counts, "correct") + 5;
+        summary.verdicts.insert("correct".into(), correct.into());
+    }
+
+    fn threshold(passed: bool) -> Judged {
+        let observed = Some(Percentile::Number(1.0));
+        Judged {
+            metric: "connack".into(),
+            condition: "p99 < 2s".into(),
+            observed,
+            passed: Some(passed),
+        }
+    }
+
+    #[test]
+    fn a_run_as_promised_and_valid_is_good() {
+        let (tone, words) = said(|_| {});
+        assert_eq!(tone, Tone::Good);
+        assert_eq!(words, "All 10 answers were as promised; the numbers are valid.");
+    }
+
+    #[test]
+    fn a_bad_token_that_was_let_in_is_a_security_failure_with_its_name() {
+        let (tone, words) = said(|summary| {
+            judged(summary, &json!({"false_accept": 3, "wrong_reason": 1, "correct": 1}))
+        });
+        assert_eq!(tone, Tone::Bad);
+        assert_eq!(
+            words,
+            "FAILED: 3 tokens that must be refused were accepted (expired): a security failure; 1 refusal gave another \
+             reason than promised (expired); the numbers are valid."
+        );
+    }
+
+    #[test]
+    fn a_broken_promise_that_is_no_failure_of_security_is_told_as_one() {
+        let (tone, words) = said(|summary| judged(summary, &json!({"false_reject": 5})));
+        assert_eq!(tone, Tone::Bad);
+        assert!(
+            words.starts_with("NOT AS PROMISED: 5 good tokens were refused (expired)"),
+            "{words}"
+        );
+    }
+
+    #[test]
+    fn a_threshold_that_was_missed_fails_a_run_whose_answers_are_right() {
+        let (tone, words) =
+            said(|summary| summary.thresholds = vec![threshold(true), threshold(false)]);
+        assert_eq!(tone, Tone::Bad);
+        assert_eq!(
+            words,
+            "FAILED: 1 of 2 thresholds was missed (connack p99 < 2s); all 10 answers were as promised; the numbers are valid."
+        );
+    }
+
+    #[test]
+    fn what_was_not_judged_is_counted_and_never_called_right() {
+        let (tone, words) =
+            said(|summary| judged(summary, &json!({"not_judged": 4, "indeterminate": 1})));
+        assert_eq!(tone, Tone::Good);
+        assert_eq!(
+            words,
+            "All 5 answers that could be judged were as promised; 4 attempts say nothing about the token (40.0 %); 1 fell \
+             on a boundary of time; the numbers are valid."
+        );
+        let (tone, words) = said(|summary| {
+            judged(summary, &json!({"not_judged": 5}));
+            summary.verdicts = serde_json::from_value(json!({"not_judged": 10})).unwrap();
+        });
+        assert_eq!(tone, Tone::Warn);
+        assert!(words.starts_with("Nothing could be judged: no answer says"), "{words}");
+        let (_, words) = said(|summary| summary.verdicts.clear());
+        assert!(words.starts_with("Nothing could be judged: there was no attempt"), "{words}");
+    }
+
+    #[test]
+    fn numbers_that_are_not_to_be_trusted_are_no_good_news() {
+        for (verdict, word) in
+            [("degraded", "degraded"), ("generator_limited", "the generator was the limit")]
+        {
+            let (tone, words) = said(|summary| summary.validity.verdict = verdict.into());
+            assert_eq!(tone, Tone::Warn, "{words}");
+            assert!(words.contains(word), "{words}");
+        }
+        let (tone, words) = said(|summary| summary.interrupted = true);
+        assert!(tone == Tone::Warn && words.contains("interrupted"), "{words}");
+        let (tone, words) = said(|summary| summary.partial = true);
+        assert!(tone == Tone::Warn && words.starts_with("Not finished"), "{words}");
+    }
+
+    #[test]
+    fn many_names_are_cut_and_counted() {
+        let names: Vec<String> = (1..=6).map(|number| number.to_string()).collect();
+        assert_eq!(named(&names), "1, 2, 3, 4 and 2 more");
+        assert_eq!(named(&names[..4]), "1, 2, 3, 4");
+    }
 }
