@@ -83,7 +83,7 @@ fn summary(cells: &[&Cell], protocol: u8) -> Markup {
     html! {
         td class={ "t-" (worst) } style={ "--s:" (depth) "%" } {
             @for (at, (_, words, number)) in found.iter().enumerate() {
-                @if at == 0 { b { (number) " " (words) } } @else { span { (number) " " (words) " " } }
+                @if at == 0 { b { (number) " " (words) } } @else { @if at > 1 { ", " } span { (number) " " (words) } }
             }
         }
     }
@@ -131,7 +131,13 @@ fn group(name: &str, cells: &[&Cell], protocols: &[u8]) -> Markup {
                 tbody {
                     @for defect in defects {
                         tr {
-                            th scope="row" { (defect) }
+                            th scope="row" {
+                                // A long name breaks between its words.
+                                @for (at, word) in defect.split('_').enumerate() {
+                                    @if at > 0 { "_" wbr; }
+                                    (word)
+                                }
+                            }
                             @for protocol in protocols {
                                 @let cell = cells.iter().find(|cell| cell.protocol == *protocol && cell.defect == defect);
                                 (of(cell.copied()))

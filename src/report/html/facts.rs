@@ -95,7 +95,7 @@ pub(super) fn throughput(summary: &Summary) -> Option<Markup> {
     facts.push((
         "Generator".to_owned(),
         format!(
-            "{} us CPU an attempt, {} workers, {} MiB resident with {} connections open",
+            "{} us CPU an attempt, workers: {}, {} MiB resident with {} connections open",
             number(generator.cpu_us_per_attempt),
             generator.workers,
             number(generator.rss_peak_open_bytes as f64 / MIB),

@@ -33,7 +33,8 @@ pub(crate) fn unbroken(text: &str) -> String {
     const UNITS: [&str; 6] = ["%", "ms", "us", "s", "MiB", "KiB"];
     let mut whole = String::new();
     for word in text.split(' ') {
-        let bare = word.trim_end_matches([',', ';', '.', ')', ':']);
+        let bare = word.split('/').next().unwrap_or_default();
+        let bare = bare.trim_end_matches([',', ';', '.', ')', ':']);
         let belongs = UNITS.contains(&bare)
             || (bare.len() == 3 && bare.bytes().all(|byte| byte.is_ascii_digit()));
         let after_digit = whole.ends_with(|last: char| last.is_ascii_digit());

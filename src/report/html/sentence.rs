@@ -7,7 +7,7 @@ use crate::{
     },
     results::{
         Matrix, Summary,
-        matrix::{Cell, State},
+        matrix::{Cell, SEVERITIES, State},
     },
 };
 
@@ -174,16 +174,13 @@ fn cells(matrix: &Matrix) -> (Tone, String) {
     if let Some(state) = state {
         return state;
     }
+    let severity = |cell: &Cell| SEVERITIES.iter().position(|one| one.name() == cell.severity);
     let kinds = |wanted: &dyn Fn(&Cell) -> bool| -> Vec<String> {
-        let mut names: Vec<String> = matrix
-            .cells
-            .iter()
-            .filter(|cell| wanted(cell))
-            .map(|cell| cell.defect.clone())
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+        let mut found: Vec<&Cell> = matrix.cells.iter().filter(|cell| wanted(cell)).collect();
+        // The worst first, as only the first are named.
+        found.sort_by_key(|cell| (severity(cell), &cell.defect));
+        found.dedup_by_key(|cell| &cell.defect);
+        found.into_iter().map(|cell| cell.defect.clone()).collect()
     };
     let mut wrong = Vec::new();
     for (verdict, one, many, end) in [
