@@ -1,8 +1,9 @@
 //! `report.html` in a browser: Chromium without a window, asked over its debugging protocol.
 
 use std::{
+    mem,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -89,14 +90,14 @@ impl Page {
     }
 
     /// All that was heard up to now.
-    fn heard(&self) -> MutexGuard<'_, Heard> {
+    fn heard(&self) -> Heard {
         self.tab.evaluate(&format!("console.debug('{END}')"), false).unwrap();
         let start = Instant::now();
         while !self.heard.lock().unwrap().has_ended {
             assert!(start.elapsed() < Duration::from_secs(30), "the page said nothing");
             thread::yield_now();
         }
-        self.heard.lock().unwrap()
+        mem::take(&mut self.heard.lock().unwrap())
     }
 }
 

@@ -8,7 +8,7 @@ use super::{files, page};
 use crate::{
     error::Result,
     report::style::{count, number, time},
-    results::{Matrix, Summary},
+    results::{Matrix, Summary, matrix::Cell},
     scenario::{Load, Scenario},
 };
 
@@ -54,18 +54,15 @@ fn facts(
     let mut facts = Vec::new();
     let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
     fact(if summary.by_broker.len() == 1 { "Broker" } else { "Brokers" }, brokers(summary));
-    match matrix {
-        Some(matrix) => {
-            let mut versions: Vec<&str> = matrix.cells.iter().map(|cell| cell.version()).collect();
-            versions.sort_unstable();
-            versions.dedup();
-            fact("Protocol", format!("MQTT {}", versions.join(" and ")));
-            fact("Tokens", kinds_of(matrix));
-        }
-        None => {
-            fact("Protocol", if summary.protocol == 5 { "MQTT 5.0" } else { "MQTT 3.1.1" }.into());
-            fact("Tokens", mix(summary));
-        }
+    if let Some(matrix) = matrix {
+        let mut versions: Vec<&str> = matrix.cells.iter().map(Cell::version).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        fact("Protocol", format!("MQTT {}", versions.join(" and ")));
+        fact("Tokens", kinds_of(matrix));
+    } else {
+        fact("Protocol", if summary.protocol == 5 { "MQTT 5.0" } else { "MQTT 3.1.1" }.into());
+        fact("Tokens", mix(summary));
     }
     fact("Promises", promises(summary, matrix));
     fact("Load", load(summary, scenario));

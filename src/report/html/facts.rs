@@ -36,7 +36,8 @@ pub(super) fn tiles(summary: &Summary) -> Markup {
     html! {
         ul.tiles {
             @for (name, value) in tiles {
-                @if let Some(value) = value { li { b { (value) } span { (name) } } }
+                @let is_bad = name == "bad tokens accepted" && value.as_deref() != Some("0");
+                @if let Some(value) = value { li { b class=[is_bad.then_some("bad")] { (page::unbroken(&value)) } span { (name) } } }
             }
         }
     }

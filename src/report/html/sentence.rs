@@ -138,20 +138,20 @@ fn answers(summary: &Summary) -> (Tone, String) {
         };
         return (Tone::Warn, format!("Nothing could be judged: {why}"));
     }
-    let mut words = if mute + boundary == 0 {
+    let mut parts = vec![if mute + boundary == 0 {
         format!("All {} answers were as promised", count(all))
     } else {
         format!("All {} answers that could be judged were as promised", count(judged))
-    };
+    }];
     if mute > 0 {
         let share = 100.0 * mute as f64 / all as f64;
         let what = plural(mute, "attempt says", "attempts say");
-        words += &format!("; {what} nothing about the token ({} %)", number(share));
+        parts.push(format!("{what} nothing about the token ({} %)", number(share)));
     }
     if boundary > 0 {
-        words += &format!("; {} fell on a boundary of time", count(boundary));
+        parts.push(format!("{} fell on a boundary of time", count(boundary)));
     }
-    (Tone::Good, words)
+    (Tone::Good, parts.join("; "))
 }
 
 /// What the cells of a matrix say.
@@ -224,22 +224,21 @@ fn cells(matrix: &Matrix) -> (Tone, String) {
             "Nothing could be judged: no answer says anything about its token".to_owned(),
         );
     }
-    let mut words = format!(
-        "All {} kinds of token that could be judged were answered as promised",
-        judged.len()
-    );
+    let judged = judged.len();
+    let mut parts =
+        vec![format!("All {judged} kinds of token that could be judged were answered as promised")];
     if !mute.is_empty() {
-        words += &format!("; {} could not ({})", mute.len(), named(&mute));
+        parts.push(format!("{} could not ({})", mute.len(), named(&mute)));
     }
     if !weak.is_empty() {
-        words += &format!(
-            "; {} bad ones are let in by the broker's configuration ({})",
-            weak.len(),
-            named(&weak)
-        );
+        let names = named(&weak);
+        parts.push(format!(
+            "{} bad ones are let in by the broker's configuration ({names})",
+            weak.len()
+        ));
     }
     let is_fine = weak.is_empty() && !matrix.is_mostly_mute() && matrix.state == State::Judged;
-    (if is_fine { Tone::Good } else { Tone::Warn }, words)
+    (if is_fine { Tone::Good } else { Tone::Warn }, parts.join("; "))
 }
 
 /// A number and what it counts.
@@ -305,7 +304,7 @@ mod tests {
     #[test]
     fn a_bad_token_that_was_let_in_is_a_security_failure_with_its_name() {
         let (tone, words) = said(|summary| {
-            judged(summary, &json!({"false_accept": 3, "wrong_reason": 1, "correct": 1}))
+            judged(summary, &json!({"false_accept": 3, "wrong_reason": 1, "correct": 1}));
         });
         assert_eq!(tone, Tone::Bad);
         assert_eq!(
