@@ -52,7 +52,7 @@ impl Page {
         let heard = Arc::new(Mutex::new(Heard::default()));
         let own = Arc::clone(&heard);
         tab.add_event_listener(Arc::new(move |event: &Event| {
-            note(&mut own.lock().unwrap(), event)
+            note(&mut own.lock().unwrap(), event);
         }))
         .unwrap();
         tab.enable_log().unwrap().enable_runtime().unwrap();
@@ -76,9 +76,9 @@ impl Page {
         result.value.unwrap_or_else(|| panic!("{expression} has no value"))
     }
 
-    fn number(&self, expression: &str) -> f64 {
+    fn number(&self, expression: &str) -> u64 {
         let value = self.value(expression);
-        value.as_f64().unwrap_or_else(|| panic!("{expression}: {value}"))
+        value.as_u64().unwrap_or_else(|| panic!("{expression}: {value}"))
     }
 
     /// Shows it as somebody has it who wants light or dark pages.
@@ -146,20 +146,20 @@ const MUTE: &str = "[...document.querySelectorAll('svg')].filter(svg => \
                     ![...svg.querySelectorAll('circle > title')].some(title => title.textContent.includes(': '))).length";
 
 /// Opens a page narrow and wide, and checks what is true of every page.
-fn check(file: &Path, charts: f64) {
+fn check(file: &Path, charts: u64) {
     for width in [400, 1600] {
         let page = Page::open(file, width);
-        assert_eq!(page.number("window.innerWidth"), f64::from(width));
+        assert_eq!(page.number("window.innerWidth"), u64::from(width));
         let wide = page.number("document.documentElement.scrollWidth");
-        assert!(wide <= f64::from(width), "the page is {wide} wide in a window of {width}");
+        assert!(wide <= u64::from(width), "the page is {wide} wide in a window of {width}");
         assert!(page.number("document.querySelectorAll('svg').length") >= charts);
-        assert_eq!(page.number(MUTE), 0.0, "charts without values");
+        assert_eq!(page.number(MUTE), 0, "charts without values");
         let tables = page.number("document.querySelectorAll('figure details table').length");
         assert_eq!(tables, page.number("document.querySelectorAll('figure svg').length"));
         // As many beside each other as there is room for.
         let side_by_side = "new Set([...document.querySelectorAll('.grid figure')].map(figure => \
                             figure.getBoundingClientRect().left)).size";
-        assert_eq!(page.number(side_by_side), if width == 400 { 1.0 } else { 2.0 });
+        assert_eq!(page.number(side_by_side), if width == 400 { 1 } else { 2 });
         let colours = ["light", "dark"].map(|scheme| {
             page.prefer(scheme);
             ["backgroundColor", "color"]
@@ -183,7 +183,7 @@ fn the_page_of_a_run_is_whole_in_a_browser_narrow_and_wide_light_and_dark() {
     let storm = Storm::new(&scenario("embedded", load, mix));
     let ended = storm.run();
     ended.expect(0);
-    check(&ended.out.join("report.html"), 6.0);
+    check(&ended.out.join("report.html"), 6);
 }
 
 #[test]
@@ -196,5 +196,5 @@ fn the_page_of_a_matrix_is_whole_in_a_browser_narrow_and_wide_light_and_dark() {
     let page = tokenstorm(&["report", out.to_str().unwrap(), "--format", "html"]).stdout;
     let file = folder.path().join("report.html");
     std::fs::write(&file, page).unwrap();
-    check(&file, 2.0);
+    check(&file, 2);
 }
