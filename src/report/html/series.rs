@@ -153,10 +153,11 @@ fn lines(runs: &[SweepRun], places: &[(f64, String)], values: &[(&str, Value)]) 
             };
             by_line.entry(line).or_default().push((f64::from_bits(at), median(&mut values)));
         }
+        let is_alone = by_line.len() == 1;
         for (colour, (line, points)) in by_line.into_iter().enumerate() {
             let name = format!("{what} {line}").trim().to_owned();
-            // Of more lines than colours, names and values at the pointer tell them apart.
-            let colour = if values.len() > 1 && colour == 0 { index } else { colour };
+            // One colour a combination; where there is but one, one a number.
+            let colour = if is_alone { index } else { colour };
             lines.push(Line {
                 dashed: index > 0,
                 ..Line::new(name, colour % COLOURS_COUNT, points)
