@@ -5,6 +5,7 @@
 
 pub mod comparable;
 mod counts;
+pub mod curves;
 pub mod looks;
 pub mod metric;
 pub mod record;
@@ -167,6 +168,9 @@ pub struct Comparison {
     pub remarks: Vec<String>,
     /// All metrics: those that decide first.
     pub metrics: Vec<Compared>,
+    /// Distributions of both sides.
+    #[serde(default)]
+    pub latency: Vec<curves::Curve>,
 }
 
 /// By what is decided.
@@ -247,6 +251,7 @@ pub fn compare(
         differences: differences.iter().map(ToString::to_string).collect(),
         remarks,
         metrics,
+        latency: curves::of(&before, &after),
     })
 }
 

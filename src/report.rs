@@ -1,7 +1,6 @@
 //! Renders a run folder again: pure functions from what was written to text.
 
 pub mod calibration;
-mod charts;
 pub mod comparison;
 mod fetches;
 pub mod html;

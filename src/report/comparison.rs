@@ -147,7 +147,7 @@ fn named_gate(comparison: &Comparison) -> Vec<&str> {
 }
 
 /// What a table shows first: what decides, counts only where they changed.
-fn is_shown(metric: &Compared) -> bool {
+pub(super) fn is_shown(metric: &Compared) -> bool {
     match metric.role {
         Role::Gate => true,
         Role::Count => metric.verdict != Verdict::Equivalent,
@@ -201,7 +201,7 @@ fn verdict(metric: &Compared) -> String {
 }
 
 /// How runs belong together, in words.
-fn design(comparison: &Comparison) -> String {
+pub(super) fn design(comparison: &Comparison) -> String {
     let (before, after) = comparison.runs;
     match comparison.design {
         Design::Paired => format!("{before} pairs of trials, in turns"),
@@ -211,11 +211,11 @@ fn design(comparison: &Comparison) -> String {
 }
 
 /// The head of a table of metrics.
-const HEAD: [&str; 7] =
+pub(super) const HEAD: [&str; 7] =
     ["metric", "baseline", "candidate", "change", "interval", "threshold", "verdict"];
 
 /// A row of such a table.
-fn row(metric: &Compared) -> Vec<String> {
+pub(super) fn row(metric: &Compared) -> Vec<String> {
     vec![
         metric.metric.clone(),
         value(metric.baseline.as_ref(), &metric.unit),

@@ -302,7 +302,7 @@ fn line(out: &mut String, name: &str, cells: &[&Cell]) -> std::fmt::Result {
 }
 
 /// What the broker answered, with its code as people know it.
-fn answer(cell: &Cell) -> String {
+pub(super) fn answer(cell: &Cell) -> String {
     match (cell.outcome.as_str(), cell.code.as_u64()) {
         ("accepted", _) => "accepted".to_owned(),
         (outcome, Some(code)) if cell.protocol == 5 => format!("{outcome} 0x{code:02X}"),
@@ -451,7 +451,7 @@ fn bound(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
 }
 
 /// A share as people say it: `1 in 1 234`.
-fn share(rate: f64) -> String {
+pub(super) fn share(rate: f64) -> String {
     if rate > 0.5 {
         return "all (too few to conclude anything)".to_owned();
     }

@@ -6,7 +6,7 @@ use super::style::{count, number, percentile, table, time};
 use crate::results::{
     Percentile, Summary,
     monitor::{Monitored, Used},
-    series::{Capacity, Control, Interval, SweepRun},
+    series::{ArmStats, Capacity, Control, Difference, Interval, SweepRun},
     summary::Yardstick,
 };
 
@@ -74,36 +74,46 @@ fn of_capacity(out: &mut String, capacity: &Capacity) -> std::fmt::Result {
     Ok(())
 }
 
-fn of_control(out: &mut String, control: &Control) -> std::fmt::Result {
+/// Arms of a comparison: the head of their table and its rows.
+pub(super) fn control_table(control: &Control) -> (Vec<&'static str>, Vec<Vec<String>>) {
     let optional =
         |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |us| format!("{us:.1}"));
-    let rows: Vec<Vec<String>> = control
-        .arms
-        .iter()
-        .map(|(arm, stats)| {
-            vec![
-                arm.clone(),
-                stats.runs.to_string(),
-                stats.connack_p50_us.map_or_else(|| "-".into(), time),
-                stats.connack_p99_us.map_or_else(|| "-".into(), time),
-                optional(stats.broker_cpu_us_per_verdict),
-                optional(stats.harness_cpu_us_per_verdict),
-            ]
-        })
-        .collect();
+    let row = |(arm, stats): (&String, &ArmStats)| {
+        vec![
+            arm.clone(),
+            stats.runs.to_string(),
+            stats.connack_p50_us.map_or_else(|| "-".into(), time),
+            stats.connack_p99_us.map_or_else(|| "-".into(), time),
+            optional(stats.broker_cpu_us_per_verdict),
+            optional(stats.harness_cpu_us_per_verdict),
+        ]
+    };
     let head = ["tokens", "runs", "connack p50", "connack p99", "broker us CPU", "harness us CPU"];
-    writeln!(out, "\n{}", table(&head, &rows))?;
-    for (index, (names, difference)) in control.differences.iter().enumerate() {
-        let label = if index == 0 { "cost" } else { "" };
+    (head.to_vec(), control.arms.iter().map(row).collect())
+}
+
+/// What verifying costs: each pair of arms, and their differences in words.
+pub(super) fn costs(control: &Control) -> Vec<(String, String)> {
+    let words = |difference: &Difference| {
         let parts = [
             ("connack p50", difference.connack_p50_us),
             ("CPU of the broker", difference.broker_cpu_us_per_verdict),
         ];
-        let parts: Vec<String> = parts
-            .into_iter()
-            .filter_map(|(what, interval)| Some(format!("{what} {}", within(interval?))))
-            .collect();
-        writeln!(out, "{label:<12}{names}: {}", parts.join("; "))?;
+        let words = |(what, interval): (&str, Option<Interval>)| {
+            Some(format!("{what} {}", within(interval?)))
+        };
+        parts.into_iter().filter_map(words).collect::<Vec<_>>().join("; ")
+    };
+    let all = control.differences.iter();
+    all.map(|(names, difference)| (names.clone(), words(difference))).collect()
+}
+
+fn of_control(out: &mut String, control: &Control) -> std::fmt::Result {
+    let (head, rows) = control_table(control);
+    writeln!(out, "\n{}", table(&head, &rows))?;
+    for (index, (names, words)) in costs(control).iter().enumerate() {
+        let label = if index == 0 { "cost" } else { "" };
+        writeln!(out, "{label:<12}{names}: {words}")?;
     }
     Ok(())
 }
@@ -155,7 +165,7 @@ fn of_sweep(out: &mut String, runs: &[SweepRun]) -> std::fmt::Result {
     writeln!(out, "\n{}", table(&head, &rows))
 }
 
-fn of_monitor(out: &mut String, monitor: &Monitored) -> std::fmt::Result {
+pub(super) fn of_monitor(out: &mut String, monitor: &Monitored) -> std::fmt::Result {
     for (index, (name, used)) in
         [("broker", &monitor.broker), ("harness", &monitor.harness)].into_iter().enumerate()
     {
@@ -196,7 +206,7 @@ fn used_words(used: &Used) -> String {
     if parts.is_empty() { "nothing could be read".into() } else { parts.join("; ") }
 }
 
-fn of_yardstick(out: &mut String, yardstick: &Yardstick) -> std::fmt::Result {
+pub(super) fn of_yardstick(out: &mut String, yardstick: &Yardstick) -> std::fmt::Result {
     let rates: Vec<String> = yardstick
         .per_s
         .iter()

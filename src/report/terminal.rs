@@ -13,7 +13,7 @@ use crate::attempt::advice;
 use crate::plan::threshold::TIMES;
 use crate::results::{
     PhaseStats, Summary,
-    summary::{Counts, Part, Percentile},
+    summary::{Counts, Judged, Part, Percentile},
 };
 
 /// Renders a summary; `folder` is where the rest is. Colours are taken off where nobody sees them.
@@ -203,17 +203,7 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
     if !failures.is_empty() {
         writeln!(out, "failures    {}", failures.join("; "))?;
     }
-    // Closing may be how a broker promises to refuse: then there is nothing to look at.
-    let is_failure = Summary::count(&summary.verdicts, "not_judged") > 0;
-    let told: BTreeSet<&str> = summary
-        .codes
-        .iter()
-        .filter(|_| is_failure)
-        // Where others were let in, it is not the set-up that closes.
-        .filter(|(outcome, _)| *outcome != "closed" || !summary.codes.contains_key("accepted"))
-        .flat_map(|(outcome, codes)| codes.keys().filter_map(|code| advice(outcome, code)))
-        .collect();
-    for line in told {
+    for line in told(summary) {
         writeln!(out, "            {line}")?;
     }
     if let Some(tls) = &summary.tls {
@@ -262,8 +252,22 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
     )
 }
 
+/// What to look at where attempts came to nothing.
+pub(super) fn told(summary: &Summary) -> BTreeSet<&'static str> {
+    // Closing may be how a broker promises to refuse: then there is nothing to look at.
+    let is_failure = Summary::count(&summary.verdicts, "not_judged") > 0;
+    summary
+        .codes
+        .iter()
+        .filter(|_| is_failure)
+        // Where others were let in, it is not the set-up that closes.
+        .filter(|(outcome, _)| *outcome != "closed" || !summary.codes.contains_key("accepted"))
+        .flat_map(|(outcome, codes)| codes.keys().filter_map(|code| advice(outcome, code)))
+        .collect()
+}
+
 /// Counts by code; the reason codes of MQTT 5.0 as its text writes them, in hexadecimal.
-fn by_code(codes: &BTreeMap<String, u64>, are_reasons: bool) -> String {
+pub(super) fn by_code(codes: &BTreeMap<String, u64>, are_reasons: bool) -> String {
     let name = |code: &str| match code.parse::<u8>() {
         Ok(byte) if are_reasons => format!("0x{byte:02X}"),
         _ => code.to_owned(),
@@ -278,18 +282,7 @@ fn by_code(codes: &BTreeMap<String, u64>, are_reasons: bool) -> String {
 fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
     for (index, threshold) in summary.thresholds.iter().enumerate() {
         let label = if index == 0 { "thresholds" } else { "" };
-        let observed = match (
-            &threshold.observed,
-            threshold.metric.contains('.') || threshold.condition.starts_with("count"),
-        ) {
-            (None, _) => "nothing measured".to_owned(),
-            (Some(observed), _) if TIMES.contains(&threshold.metric.as_str()) => {
-                percentile(observed)
-            }
-            (Some(Percentile::Number(value)), true) => format!("{}", (value * 1e4).round() / 1e4),
-            (Some(observed), true) => observed.to_string(),
-            (Some(observed), false) => percentile(observed),
-        };
+        let observed = observed(threshold);
         let word = match threshold.passed {
             Some(true) => "held".green().to_string(),
             Some(false) => "FAILED".red().bold().to_string(),
@@ -302,6 +295,18 @@ fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// What a threshold was held against, in words.
+pub(super) fn observed(threshold: &Judged) -> String {
+    let is_value = threshold.metric.contains('.') || threshold.condition.starts_with("count");
+    match (&threshold.observed, is_value) {
+        (None, _) => "nothing measured".to_owned(),
+        (Some(observed), _) if TIMES.contains(&threshold.metric.as_str()) => percentile(observed),
+        (Some(Percentile::Number(value)), true) => format!("{}", (value * 1e4).round() / 1e4),
+        (Some(observed), true) => observed.to_string(),
+        (Some(observed), false) => percentile(observed),
+    }
 }
 
 fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Result {

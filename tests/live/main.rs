@@ -12,6 +12,8 @@ mod keys;
 mod layered;
 mod matrix;
 mod names;
+#[cfg(feature = "embedded")]
+mod report;
 #[path = "../storm/run.rs"]
 #[allow(dead_code, reason = "shared with tests that need other parts of it")]
 mod run;

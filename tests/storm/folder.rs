@@ -280,3 +280,22 @@ fn no_broker_is_left_behind_even_by_a_run_that_was_killed() {
         state.is_empty() || state.contains(") Z ")
     });
 }
+
+#[test]
+fn the_page_of_a_run_has_a_verdict_and_charts_and_every_value_that_they_show() {
+    let (_storm, ended) = run(OPEN, MIX);
+    ended.expect(0);
+    let page = fs::read_to_string(ended.out.join("report.html")).unwrap();
+    assert!(page.contains("All 200 answers were as promised"), "no sentence");
+    for title in ["Phases of an attempt", "Attempts a second", "Time to the verdict"] {
+        assert!(page.contains(&format!("<h3>{title}</h3>")), "no figure `{title}`");
+    }
+    // Each second of the time line is a spot on the line of what started, and says how many.
+    for row in rows(&ended.out.join("timeline.csv")) {
+        let spot = format!("<title>offered, at {} s: {}/s</title>", row["second"], row["started"]);
+        assert!(page.contains(&spot), "{spot}");
+    }
+    assert_eq!(page.matches("<figure>").count(), page.matches("<summary>Values</summary>").count());
+    let folder = ended.out.to_str().unwrap();
+    assert_eq!(tokenstorm(&["report", folder, "--format", "html"]).stdout, page);
+}

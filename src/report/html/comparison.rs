@@ -1,20 +1,162 @@
-//! A comparison as one page.
+//! A comparison as one page: the verdict, what decided, both sides by percentile and run by run.
 
-use maud::{DOCTYPE, html};
+use maud::{Markup, html};
 
-use crate::{compare::Comparison, error::Result, report::comparison::sentence};
+use super::{
+    axis::Axis,
+    figure::{Figure, Line},
+    page, percentiles,
+    sentence::Tone,
+};
+use crate::{
+    compare::{Compared, Comparison, Design, Role, Verdict, curves::Curve},
+    error::Result,
+    report::comparison::{HEAD, design, is_shown, row, sentence},
+};
 
 /// Renders a comparison.
 ///
 /// # Errors
 /// When a chart can't be drawn, which would be a bug.
 pub fn render(comparison: &Comparison) -> Result<String> {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head { meta charset="utf-8"; title { (comparison.scenario) " - tokenstorm" } }
-            body { h1 { (comparison.scenario) } p { (sentence(comparison)) } }
+    let (shown, rest): (Vec<&Compared>, Vec<&Compared>) =
+        comparison.metrics.iter().partition(|metric| is_shown(metric));
+    let body = html! {
+        header {
+            h1 { (comparison.scenario) }
+            p.soft { "Candidate against baseline, " (design(comparison)) }
+        }
+        p class={ "verdict " (tone(comparison.verdict).class()) } { (page::unbroken(&sentence(comparison))) }
+        main {
+            (page::section("What was compared", Some(sides(comparison))))
+            (page::section("What decides", (!shown.is_empty()).then(|| table(&shown))))
+            (page::section("Run by run", page::grid(figures(by_run(comparison))?)))
+            (page::section("Latency by percentile", page::grid(figures(by_percentile(comparison))?)))
+            (page::section("Worth knowing", remarks(comparison)))
+            @if !rest.is_empty() {
+                details {
+                    summary { (rest.len()) " more metrics, which decide nothing" }
+                    (table(&rest))
+                }
+            }
         }
     };
-    Ok(page.into_string())
+    Ok(page::shell(&format!("{}: {}", comparison.scenario, comparison.verdict.name()), &body))
+}
+
+fn tone(verdict: Verdict) -> Tone {
+    match verdict {
+        Verdict::Better | Verdict::Equivalent => Tone::Good,
+        Verdict::Inconclusive => Tone::Warn,
+        Verdict::Worse => Tone::Bad,
+    }
+}
+
+fn sides(comparison: &Comparison) -> Markup {
+    let facts = [
+        ("Baseline", comparison.baseline.clone()),
+        ("Candidate", comparison.candidate.clone()),
+        ("Made of", design(comparison)),
+        (
+            "Decided by",
+            if comparison.gate.is_empty() { "nothing".into() } else { comparison.gate.join(", ") },
+        ),
+        (
+            "Error rate",
+            format!("{:.2} % over all that decides, in this look", comparison.alpha * 100.0),
+        ),
+        ("State", if comparison.partial { "not finished".into() } else { "finished".into() }),
+    ];
+    let facts: Vec<(String, String)> =
+        facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    html! { @if let Some(facts) = page::facts(&facts) { (facts) } }
+}
+
+/// A table of metrics, their verdicts first and in colour.
+fn table(metrics: &[&Compared]) -> Markup {
+    html! {
+        div.scroll {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "verdict" }
+                        @for name in &HEAD[..HEAD.len() - 1] { th scope="col" { (name) } }
+                    }
+                }
+                tbody {
+                    @for metric in metrics {
+                        @let cells = row(metric);
+                        tr {
+                            td {
+                                b class=(tone(metric.verdict).class()) { (metric.verdict.name()) }
+                                @if !metric.why.is_empty() { div.soft { (metric.why) } }
+                            }
+                            @for (at, cell) in cells[..cells.len() - 1].iter().enumerate() {
+                                @if at == 0 { th scope="row" { (cell) } }
+                                @else { td.n { (cell) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn figures(all: Vec<Figure>) -> Result<Vec<Markup>> {
+    all.iter().filter_map(|figure| figure.render().transpose()).collect()
+}
+
+/// What each run came to, of the metrics that decide.
+fn by_run(comparison: &Comparison) -> Vec<Figure> {
+    let (x, note) = match comparison.design {
+        Design::Paired => ("pair of trials", "Both runs of a pair were made one after the other."),
+        _ => ("run", "Runs of both sides have nothing to do with each other."),
+    };
+    let of = |metric: &Compared| {
+        let (factor, title, unit) = match metric.unit.as_str() {
+            "us" => (1e-3, "ms", " ms"),
+            "per_s" => (1.0, "a second", " a second"),
+            _ => (1.0 / 1024.0, "KiB", " KiB"),
+        };
+        let line = |name: &str, colour, runs: &[f64]| {
+            let points = (1..).zip(runs).map(|(at, value)| (f64::from(at), value * factor));
+            Line::new(name, colour, points.collect())
+        };
+        let lines = vec![
+            line("baseline", 0, &metric.baseline_runs),
+            line("candidate", 1, &metric.candidate_runs),
+        ];
+        let y = Axis::log(title, unit);
+        Figure::new(&metric.metric, Axis::linear(x, ""), y, lines, "comparison.json").noted(note)
+    };
+    comparison.metrics.iter().filter(|metric| metric.role == Role::Gate).map(of).collect()
+}
+
+/// Both sides by percentile: what the broker takes first.
+fn by_percentile(comparison: &Comparison) -> Vec<Figure> {
+    let order = ["connack", "connect", "response"];
+    let place = |curve: &Curve| {
+        let phase = order.iter().position(|phase| *phase == curve.phase).unwrap_or(order.len());
+        (phase, curve.token.clone())
+    };
+    let mut curves: Vec<&Curve> = comparison.latency.iter().collect();
+    curves.sort_by_key(|curve| place(curve));
+    let figure = |curve: &&Curve| {
+        let title = match &curve.token {
+            Some(token) => format!("{} of {token}", curve.phase),
+            None => curve.phase.clone(),
+        };
+        let sides =
+            [("baseline".to_owned(), &curve.baseline), ("candidate".to_owned(), &curve.candidate)];
+        percentiles::figure(&title, &sides)
+    };
+    curves.iter().map(figure).collect()
+}
+
+fn remarks(comparison: &Comparison) -> Option<Markup> {
+    let differences = comparison.differences.iter().map(|it| format!("differs: {it}"));
+    let all: Vec<String> = differences.chain(comparison.remarks.iter().cloned()).collect();
+    (!all.is_empty())
+        .then(|| html! { ul { @for remark in &all { li { (page::unbroken(remark)) } } } })
 }

@@ -1,81 +1,88 @@
-//! Charts of a search and of a sweep.
+//! What a series found: figures and tables of a search, a comparison with runs without tokens, a sweep.
 
 use std::{collections::BTreeMap, path::Path};
 
+use maud::{Markup, html};
+
 use super::{
-    super::{
-        charts::{Axes, Line, Mark, draw_on},
-        series::{milliseconds, sentence, sweep_table},
-    },
-    rows,
+    axis::Axis,
+    chart::COLOURS_COUNT,
+    figure::{Figure, Line, Mark},
+    files::rows,
+    page,
 };
 use crate::{
     error::Result,
+    report::series::{control_table, costs, milliseconds, sentence, sweep_table},
     results::{
         Summary,
-        series::{Step, SweepRun},
+        series::{Capacity, Control, Step, SweepRun},
         trend::median,
     },
 };
 
-/// A chart under its title.
-pub(super) type Chart = (&'static str, Option<String>);
-
-/// Charts of what a series found; none of a single run.
-pub(super) fn charts(folder: &Path, summary: &Summary) -> Result<Vec<Chart>> {
-    let mut charts = Vec::new();
-    if let Some(capacity) = &summary.capacity {
-        let mut steps: Vec<Step> = rows(folder, "capacity.csv")?;
-        steps.sort_by(|one, other| one.offered_per_s.total_cmp(&other.offered_per_s));
-        let knee = capacity.per_s.map(|per_s| Mark { second: per_s, label: sentence(capacity) });
-        let marks: Vec<Mark> = knee.into_iter().collect();
-        let line = |name: &str, colour, dashed, value: &dyn Fn(&Step) -> Option<f64>| Line {
-            name: name.to_owned(),
-            points: steps
-                .iter()
-                .filter_map(|step| Some((step.offered_per_s, value(step)?)))
-                .collect(),
-            colour,
-            dashed,
-        };
-        let axes = Axes { x: "arrivals a second", unit: "ms", log: true, names: &[] };
-        charts.push((
-            "Time to the verdict by rate (logarithmic)",
-            draw_on(
-                axes,
-                &[
-                    line("connack p50", 0, false, &|step| {
-                        milliseconds(step.connack_p50_us.as_ref())
-                    }),
-                    line("connack p99", 1, false, &|step| {
-                        milliseconds(step.connack_p99_us.as_ref())
-                    }),
-                ],
-                &marks,
-            )?,
-        ));
-        let axes = Axes { unit: "a second", log: false, ..axes };
-        charts.push((
-            "Verdicts by rate",
-            draw_on(
-                axes,
-                &[
-                    line("verdicts", 2, false, &|step| Some(step.achieved_per_s)),
-                    line("arrivals", 4, true, &|step| Some(step.offered_per_s)),
-                ],
-                &marks,
-            )?,
-        ));
-    }
-    if !summary.sweep.is_empty() {
-        charts.extend(sweep(&summary.sweep)?);
-    }
-    Ok(charts)
+/// What a series of runs found; nothing of a single run.
+///
+/// # Errors
+/// When a file can't be read, or a figure not be drawn.
+pub(super) fn section(folder: &Path, summary: &Summary) -> Result<Markup> {
+    let found = match &summary.capacity {
+        Some(capacity) => Some(search(folder, capacity)?),
+        None => None,
+    };
+    let cost = summary.control.as_ref().map(comparison);
+    let runs = match &summary.sweep[..] {
+        [] => None,
+        runs => Some(sweep(runs)?),
+    };
+    Ok(html! {
+        (page::section("Capacity", found))
+        (page::section("What verifying costs", cost))
+        (page::section("Sweep", runs))
+    })
 }
 
-/// The table of a sweep: its head and its rows.
-pub(super) fn table(summary: &Summary) -> Option<(Vec<&'static str>, Vec<Vec<String>>)> {
-    (!summary.sweep.is_empty()).then(|| sweep_table(&summary.sweep))
+/// The answer of a search, and its steps by rate.
+fn search(folder: &Path, capacity: &Capacity) -> Result<Markup> {
+    let mut steps: Vec<Step> = rows(folder, "capacity.csv")?;
+    steps.sort_by(|one, other| one.offered_per_s.total_cmp(&other.offered_per_s));
+    let knee = capacity.per_s.map(|at| Mark { at, label: "capacity".to_owned() });
+    let marks: Vec<Mark> = knee.into_iter().collect();
+    let line = |name: &str, colour, value: &dyn Fn(&Step) -> Option<f64>| {
+        let point = |step: &Step| Some((step.offered_per_s, value(step)?));
+        Line::new(name, colour, steps.iter().filter_map(point).collect())
+    };
+    let x = || Axis::linear("arrivals a second", "/s");
+    let times = vec![
+        line("connack p50", 0, &|step| milliseconds(step.connack_p50_us.as_ref())),
+        line("connack p99", 1, &|step| milliseconds(step.connack_p99_us.as_ref())),
+    ];
+    let rates = vec![
+        line("verdicts", 2, &|step| Some(step.achieved_per_s)),
+        Line { dashed: true, ..line("arrivals", 7, &|step| Some(step.offered_per_s)) },
+    ];
+    let source = "capacity.csv";
+    let figures = [
+        Figure::new("Time to the verdict by rate", x(), Axis::log("ms", " ms"), times, source),
+        Figure::new("Verdicts by rate", x(), Axis::linear("a second", "/s"), rates, source),
+    ]
+    .map(|figure| figure.marked(&marks).render());
+    let figures = figures.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
+    Ok(html! {
+        p { b { (sentence(capacity)) } "; " (capacity.steps) " steps, confirmed " (capacity.confirmed) " times." }
+        @if let Some(ended) = &capacity.ended { p.warn { "The search ended before it was done: " (ended) } }
+        @if !capacity.reasons.is_empty() { ul { @for reason in &capacity.reasons { li { (reason) } } } }
+        @if let Some(grid) = page::grid(figures) { (grid) }
+    })
+}
+
+/// Runs with tokens against runs without.
+fn comparison(control: &Control) -> Markup {
+    let (head, rows) = control_table(control);
+    html! {
+        (page::table(&head, &rows))
+        @for (names, words) in costs(control) { p { b { (names) } ": " (words) } }
+    }
 }
 
 /// A number of a run of a sweep, where it has one.
@@ -129,42 +136,66 @@ fn placed(runs: &[SweepRun]) -> (&'static str, Vec<(f64, String)>, Vec<String>) 
     ("combination", places, names)
 }
 
-fn sweep(runs: &[SweepRun]) -> Result<Vec<Chart>> {
-    let (x, places, names) = placed(runs);
-    let has_capacity = runs.iter().any(|run| run.capacity_per_s.is_some());
-    let lines = |values: &[(&str, Value)]| -> Vec<Line> {
-        let mut lines = Vec::new();
-        for (index, (what, value)) in values.iter().enumerate() {
-            // Repeats of one combination are one point: their median.
-            let mut points: BTreeMap<(String, u64), Vec<Option<f64>>> = BTreeMap::new();
-            for (run, (at, line)) in runs.iter().zip(&places) {
-                points.entry((line.clone(), at.to_bits())).or_default().push(value(run));
-            }
-            let mut by_line: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-            for ((line, at), values) in points {
-                // Where one of them has none, such as a timeout, the median of the others would flatter.
-                let Some(mut values) = values.into_iter().collect::<Option<Vec<f64>>>() else {
-                    continue;
-                };
-                by_line.entry(line).or_default().push((f64::from_bits(at), median(&mut values)));
-            }
-            for (colour, (line, points)) in by_line.into_iter().enumerate() {
-                let name = format!("{what} {line}").trim().to_owned();
-                lines.push(Line { name, points, colour, dashed: index > 0 });
-            }
+/// Lines of a sweep: of each number one a combination, later numbers dashed.
+fn lines(runs: &[SweepRun], places: &[(f64, String)], values: &[(&str, Value)]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (index, (what, value)) in values.iter().enumerate() {
+        // Repeats of one combination are one point: their median.
+        let mut points: BTreeMap<(String, u64), Vec<Option<f64>>> = BTreeMap::new();
+        for (run, (at, line)) in runs.iter().zip(places) {
+            points.entry((line.clone(), at.to_bits())).or_default().push(value(run));
         }
-        lines
+        let mut by_line: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+        for ((line, at), values) in points {
+            // Where one of them has none, such as a timeout, the median of the others would flatter.
+            let Some(mut values) = values.into_iter().collect::<Option<Vec<f64>>>() else {
+                continue;
+            };
+            by_line.entry(line).or_default().push((f64::from_bits(at), median(&mut values)));
+        }
+        let is_alone = by_line.len() == 1;
+        for (colour, (line, points)) in by_line.into_iter().enumerate() {
+            let name = format!("{what} {line}").trim().to_owned();
+            // One colour a combination; where there is but one, one a number.
+            let colour = if is_alone { index } else { colour };
+            lines.push(Line {
+                dashed: index > 0,
+                ..Line::new(name, colour % COLOURS_COUNT, points)
+            });
+        }
+    }
+    lines
+}
+
+/// The runs of a sweep: two figures and a table.
+fn sweep(runs: &[SweepRun]) -> Result<Markup> {
+    let (title, places, names) = placed(runs);
+    let x = match &names[..] {
+        [] => Axis::linear(title, ""),
+        names => Axis::named(title, names),
     };
+    let has_capacity = runs.iter().any(|run| run.capacity_per_s.is_some());
     let rate: Value =
         if has_capacity { |run| run.capacity_per_s } else { |run| Some(run.verdicts_per_s) };
     let title =
         if has_capacity { "Capacity of the sweep" } else { "Verdicts a second of the sweep" };
-    let axes = Axes { x, unit: "a second", log: false, names: &names };
-    let rates = draw_on(axes, &lines(&[("", rate)]), &[])?;
-    let times = lines(&[
+    let rates = lines(runs, &places, &[(if has_capacity { "capacity" } else { "verdicts" }, rate)]);
+    let times: [(&str, Value); 2] = [
         ("p50", |run| milliseconds(run.good_connack_p50_us.as_ref())),
         ("p99", |run| milliseconds(run.good_connack_p99_us.as_ref())),
-    ]);
-    let times = draw_on(Axes { unit: "ms", log: true, ..axes }, &times, &[])?;
-    Ok(vec![(title, rates), ("Time to the verdict of good tokens (logarithmic)", times)])
+    ];
+    let times = lines(runs, &places, &times);
+    let source = "sweep.csv";
+    let figures = [
+        Figure::new(title, x.clone(), Axis::linear("a second", "/s"), rates, source),
+        Figure::new("Time to the verdict of good tokens", x, Axis::log("ms", " ms"), times, source),
+    ]
+    .map(|figure| figure.render());
+    let figures = figures.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
+    let (head, rows) = sweep_table(runs);
+    Ok(html! {
+        @if let Some(grid) = page::grid(figures) { (grid) }
+        h3 { "The runs of the sweep" }
+        (page::table(&head, &rows))
+    })
 }

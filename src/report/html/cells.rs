@@ -1,0 +1,176 @@
+//! The cells of a matrix as heat maps with words: groups by version of MQTT, then each kind of token.
+
+use maud::{Markup, html};
+
+use crate::{
+    report::{matrix, style::count},
+    results::{
+        Matrix,
+        matrix::{Cell, version},
+    },
+    scenario::Group,
+};
+
+/// Verdicts from the worst down, with their words; `weak` is a promise that no broker should make.
+const VERDICTS: [(&str, &str); 7] = [
+    ("false_accept", "FALSE ACCEPT"),
+    ("false_reject", "FALSE REJECT"),
+    ("wrong_reason", "wrong reason"),
+    ("weak", "weak by configuration"),
+    ("not_judged", "not judged"),
+    ("indeterminate", "indeterminate"),
+    ("correct", "correct"),
+];
+
+/// Both maps, with what is to be known before any cell.
+pub(super) fn map(matrix: &Matrix) -> Markup {
+    let mut protocols: Vec<u8> = matrix.cells.iter().map(|cell| cell.protocol).collect();
+    protocols.sort_unstable();
+    protocols.dedup();
+    let names = ["control"].into_iter().chain(Group::ALL.iter().map(|group| group.name()));
+    let groups: Vec<(&str, Vec<&Cell>)> = names
+        .map(|name| (name, matrix.cells.iter().filter(|cell| cell.group == name).collect()))
+        .filter(|(_, cells): &(_, Vec<_>)| !cells.is_empty())
+        .collect();
+    html! {
+        @if let Some(state) = matrix::state(matrix) { p.bad { (state) } }
+        @if let Some(bound) = bound(matrix) { p { (bound) } }
+        (overview(&groups, &protocols))
+        (legend(matrix))
+        h2 { "Every kind of token" }
+        div.cells { @for (name, cells) in &groups { (group(name, cells, &protocols)) } }
+    }
+}
+
+/// How a cell is called here.
+fn verdict(cell: &Cell) -> &str {
+    if cell.is_weak() { "weak" } else { &cell.verdict }
+}
+
+/// Groups by version of MQTT: how many cells came to what, coloured by the worst.
+fn overview(groups: &[(&str, Vec<&Cell>)], protocols: &[u8]) -> Markup {
+    html! {
+        div.scroll {
+            table.heat {
+                thead {
+                    tr {
+                        th scope="col" { "group" }
+                        @for protocol in protocols { th scope="col" { "MQTT " (version(*protocol)) } }
+                    }
+                }
+                tbody {
+                    @for (name, cells) in groups {
+                        tr {
+                            th scope="row" { (name) }
+                            @for protocol in protocols { (summary(cells, *protocol)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn summary(cells: &[&Cell], protocol: u8) -> Markup {
+    let own = || cells.iter().filter(|cell| cell.protocol == protocol);
+    let found: Vec<(&str, &str, usize)> = VERDICTS
+        .into_iter()
+        .map(|(name, words)| (name, words, own().filter(|cell| verdict(cell) == name).count()))
+        .filter(|(_, _, number)| *number > 0)
+        .collect();
+    let Some((worst, _, number)) = found.first() else { return html! { td.none { "not sent" } } };
+    let depth = 25 + 35 * number / own().count().max(1);
+    html! {
+        td class={ "t-" (worst) } style={ "--s:" (depth) "%" } {
+            @for (at, (_, words, number)) in found.iter().enumerate() {
+                @if at == 0 { b { (number) " " (words) } } @else { @if at > 1 { ", " } span { (number) " " (words) } }
+            }
+        }
+    }
+}
+
+/// What the colours mean, of those that are there.
+fn legend(matrix: &Matrix) -> Markup {
+    let means = |name: &str| match name {
+        "false_accept" => "must be refused and was accepted: a security failure",
+        "false_reject" => "a good token that was refused",
+        "wrong_reason" => "refused as it must be, with another code than promised",
+        "weak" => "not promised, and let in",
+        "not_judged" => "the answer says nothing about the token",
+        "indeterminate" => "fell on a boundary of time",
+        _ => "as promised",
+    };
+    let is_there = |name: &str| matrix.cells.iter().any(|cell| verdict(cell) == name);
+    html! {
+        ul.legend {
+            @for (name, words) in VERDICTS.into_iter().filter(|(name, _)| is_there(name)) {
+                li { span class={ "swatch t-" (name) } {} (words) ": " (means(name)) }
+            }
+        }
+    }
+}
+
+/// The kinds of a group: a row each, a column a version of MQTT.
+fn group(name: &str, cells: &[&Cell], protocols: &[u8]) -> Markup {
+    let mut defects: Vec<&str> = Vec::new();
+    for cell in cells {
+        if !defects.contains(&cell.defect.as_str()) {
+            defects.push(&cell.defect);
+        }
+    }
+    html! {
+        section {
+            h3 { (name) }
+            table.slim {
+                thead {
+                    tr {
+                        th scope="col" { "token" }
+                        @for protocol in protocols { th scope="col" { "MQTT " (version(*protocol)) } }
+                    }
+                }
+                tbody {
+                    @for defect in defects {
+                        tr {
+                            th scope="row" {
+                                // A long name breaks between its words.
+                                @for (at, word) in defect.split('_').enumerate() {
+                                    @if at > 0 { "_" wbr; }
+                                    (word)
+                                }
+                            }
+                            @for protocol in protocols {
+                                @let cell = cells.iter().find(|cell| cell.protocol == *protocol && cell.defect == defect);
+                                (of(cell.copied()))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One cell: its verdict in a word, and what the broker answered.
+fn of(cell: Option<&Cell>) -> Markup {
+    let Some(cell) = cell else { return html! { td.none { "not sent" } } };
+    let name = verdict(cell);
+    let word = VERDICTS.iter().find(|(known, _)| *known == name).map_or(name, |(_, word)| word);
+    let word = if name == "weak" { "weak" } else { word };
+    html! { td class={ "t-" (name) } { (word) ": " (matrix::answer(cell)) } }
+}
+
+/// How many bad tokens were accepted, or how sure none is.
+fn bound(matrix: &Matrix) -> Option<String> {
+    let judged = count(matrix.bad_judged);
+    match matrix.upper_bound_95 {
+        Some(bound) => Some(format!(
+            "Of {judged} bad tokens that must be refused, none was accepted; at 95 % confidence at most {} of them are.",
+            matrix::share(bound)
+        )),
+        None if matrix.false_accepts > 0 => Some(format!(
+            "Of {judged} bad tokens that must be refused, {} were accepted.",
+            count(matrix.false_accepts)
+        )),
+        None => None,
+    }
+}

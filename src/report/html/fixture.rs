@@ -1,0 +1,39 @@
+//! A summary for tests of the page.
+
+use serde_json::json;
+
+use crate::results::Summary;
+
+/// Ten clients, five with a good token and five with an expired one, all answered as promised.
+pub(super) fn summary() -> Summary {
+    let times = json!({
+        "count": 10, "unfinished": 0, "min_us": 100.0, "mean_us": 200.0, "p50_us": 150.0, "p90_us": 300.0,
+        "p95_us": 300.0, "p99_us": 300.0, "p999_us": 300.0, "p9999_us": 300.0, "max_us": 300.0
+    });
+    let part = |outcome: &str| {
+        json!({
+            "attempts": 5, "outcomes": {outcome: 5}, "verdicts": {"correct": 5},
+            "phases": {"connack": times}
+        })
+    };
+    serde_json::from_value(json!({
+        "format": 1, "partial": false, "tool": {"name": "tokenstorm", "version": "0", "commit": "0"},
+        "scenario": "test", "started_at": "2026-11-25T00:00:00Z", "duration_s": 1.0, "interrupted": false,
+        "validity": {"verdict": "valid", "reasons": []}, "model": "open", "protocol": 5, "profile": "strict",
+        "embedded": {}, "clients": 10, "attempts": 10, "abandoned": 0,
+        "outcomes": {"accepted": 5, "refused": 5}, "codes": {"accepted": {"0": 5}, "refused": {"135": 5}},
+        "verdicts": {"correct": 10}, "phases": {"connack": times, "response": times},
+        "by_token": {"fresh": part("accepted"), "expired": part("refused")},
+        "by_broker": {"mqtt://127.0.0.1:1883": part("accepted")},
+        "sessions": {"held": 0, "dropped": 0, "dropped_by_code": {}},
+        "throughput": {
+            "offered_per_s": 10.0, "verdicts_per_s": 10.0, "per_100ms": {"p1": 1, "p50": 1, "p99": 1, "max": 1}
+        },
+        "generator": {
+            "cpu_s": 0.1, "cpu_us_per_attempt": 10.0, "total_cpu_s": 0.1, "rss_start_bytes": 1, "rss_peak_open_bytes": 1,
+            "open_peak": 1, "tokens_minted_per_s": 1.0, "workers": 1
+        },
+        "thresholds": []
+    }))
+    .unwrap()
+}

@@ -1,0 +1,125 @@
+//! What every page has: its head, its style, sections and tables.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// Light and dark, wide, narrow and printed.
+const STYLE: &str = include_str!("style.css");
+/// Nothing is fetched and no script runs, whatever a name in the results may hold.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
+/// A whole page.
+pub(crate) fn shell(title: &str, body: &Markup) -> String {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                // An icon of nothing, so that no browser asks for one.
+                link rel="icon" href="data:,";
+                title { (title) " - tokenstorm" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { (body) }
+        }
+    }
+    .into_string()
+}
+
+/// A text whose numbers do not break over lines: between a digit and a digit, a unit or `%` after it.
+pub(crate) fn unbroken(text: &str) -> String {
+    const UNITS: [&str; 6] = ["%", "ms", "us", "s", "MiB", "KiB"];
+    let mut whole = String::new();
+    for word in text.split(' ') {
+        let bare = word.split('/').next().unwrap_or_default();
+        let bare = bare.trim_end_matches([',', ';', '.', ')', ':']);
+        let belongs = UNITS.contains(&bare)
+            || (bare.len() == 3 && bare.bytes().all(|byte| byte.is_ascii_digit()));
+        let after_digit = whole.ends_with(|last: char| last.is_ascii_digit());
+        if !whole.is_empty() {
+            whole.push(if belongs && after_digit { '\u{a0}' } else { ' ' });
+        }
+        whole += word;
+    }
+    whole
+}
+
+/// A part of the page under its title; nothing where there is nothing in it.
+pub(crate) fn section(title: &str, body: Option<Markup>) -> Markup {
+    html! {
+        @if let Some(body) = body {
+            section {
+                h2 { (title) }
+                (body)
+            }
+        }
+    }
+}
+
+/// Figures beside each other where there is room; nothing of none.
+pub(crate) fn grid(figures: Vec<Markup>) -> Option<Markup> {
+    (!figures.is_empty()).then(|| {
+        html! { div.grid { @for figure in figures { (figure) } } }
+    })
+}
+
+/// A table whose first column names its rows. Columns of numbers stand to the right.
+pub(crate) fn table<H: AsRef<str>>(head: &[H], rows: &[Vec<String>]) -> Markup {
+    let is_number = |cell: &str| cell.starts_with(|c: char| c.is_ascii_digit() || "->".contains(c));
+    let numeric: Vec<bool> = (0..head.len())
+        .map(|column| rows.iter().filter_map(|row| row.get(column)).all(|cell| is_number(cell)))
+        .collect();
+    let class = |column: usize| numeric[column].then_some("n");
+    html! {
+        div.scroll {
+            table {
+                thead {
+                    tr { @for (at, name) in head.iter().enumerate() { th scope="col" class=[class(at)] { (name.as_ref()) } } }
+                }
+                tbody {
+                    @for row in rows {
+                        tr {
+                            @for (at, cell) in row.iter().enumerate() {
+                                @if at == 0 {
+                                    th scope="row" class=[class(at)] { (cell) }
+                                } @else {
+                                    td class=[class(at)] { (cell) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Names and what is said of each.
+pub(crate) fn facts(facts: &[(String, String)]) -> Option<Markup> {
+    (!facts.is_empty()).then(|| {
+        html! {
+            dl {
+                @for (name, value) in facts {
+                    dt { (name) }
+                    dd { (unbroken(value)) }
+                }
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unbroken;
+
+    #[test]
+    fn numbers_stay_with_their_groups_and_units() {
+        assert_eq!(
+            unbroken("All 5 002 of 10 came, 1 234 567 (20.0 %)."),
+            "All 5\u{a0}002 of 10 came, 1\u{a0}234\u{a0}567 (20.0\u{a0}%)."
+        );
+        assert_eq!(unbroken("1.4 ms, 10 s; 3 more"), "1.4\u{a0}ms, 10\u{a0}s; 3 more");
+    }
+}

@@ -1,0 +1,175 @@
+//! Latency by percentile: how long the slowest of ten, a hundred, a thousand waited, of several at once.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use maud::Markup;
+
+use super::{
+    axis::Axis,
+    chart::COLOURS_COUNT,
+    figure::{Figure, Line},
+};
+use crate::{
+    error::Result,
+    report::style,
+    results::{Percentile, PhaseStats, Summary, summary::Part},
+};
+
+/// Phases of a chart, in the order of an attempt. Those of the harness come last, dashed.
+const PHASES: [&str; 10] = [
+    "token",
+    "dns",
+    "tcp_connect",
+    "tls_handshake",
+    "ws_upgrade",
+    "connack",
+    "connect",
+    "response",
+    "start_delay",
+    "receive_delay",
+];
+
+/// Distributions as lines of one figure, each with its name: phases, kinds of token, or a baseline and a candidate.
+pub(crate) fn figure(title: &str, of: &[(String, &PhaseStats)]) -> Figure {
+    let lines = of.iter().enumerate().map(|(colour, (name, stats))| line(name, colour, stats));
+    let y = Axis::log("ms", " ms");
+    let slowest: Vec<String> = of
+        .iter()
+        .filter(|(_, stats)| stats.count > 0)
+        .map(|(name, stats)| format!("{name} {}", style::percentile(&stats.max_us)))
+        .collect();
+    let figure = Figure::new(title, Axis::nines(), y, lines.collect(), "latency.csv");
+    let mut note = format!("The slowest: {}.", slowest.join(", "));
+    if of.iter().any(|(_, stats)| stats.count + stats.unfinished < 10_000) {
+        note += " A percentile is left out where there are too few attempts for it: 99.9 % takes a thousand, 99.99 % ten thousand.";
+    }
+    if figure.lines.iter().any(|line| !line.missing.is_empty()) {
+        note += " What lies beyond the timeout, as attempts never finished the phase, is in the table only.";
+    }
+    figure.noted(note)
+}
+
+/// The percentiles of a distribution that its number of attempts supports.
+fn line(name: &str, colour: usize, stats: &PhaseStats) -> Line {
+    let attempts = stats.count + stats.unfinished;
+    let fastest = stats.min_us.map(Percentile::Number);
+    let percentiles = [
+        (0.0, 1, fastest.as_ref()),
+        (0.5, 2, Some(&stats.p50_us)),
+        (0.9, 10, Some(&stats.p90_us)),
+        (0.95, 20, Some(&stats.p95_us)),
+        (0.99, 100, Some(&stats.p99_us)),
+        (0.999, 1_000, Some(&stats.p999_us)),
+        (0.9999, 10_000, Some(&stats.p9999_us)),
+    ];
+    let mut line = Line { name: name.to_owned(), colour, ..Line::default() };
+    for (share, least, percentile) in percentiles {
+        match percentile {
+            Some(Percentile::Number(us)) if attempts >= least => {
+                line.points.push((share, us / 1e3));
+            }
+            Some(beyond @ Percentile::Beyond(_)) if attempts >= least => {
+                line.missing.push((share, style::percentile(beyond)));
+            }
+            _ => {}
+        }
+    }
+    line
+}
+
+/// The figures of a run: its phases, its kinds of token, its brokers.
+///
+/// # Errors
+/// When one can't be drawn, which would be a bug.
+pub(super) fn figures(summary: &Summary, is_matrix: bool) -> Result<Vec<Markup>> {
+    let mut figures = vec![phases(summary)];
+    // Of a matrix there are hundreds, with an attempt or two each.
+    if summary.by_token.len() > 1 && !is_matrix {
+        figures.push(parts("Time to the verdict (connack) by kind of token", &summary.by_token));
+    }
+    if summary.by_broker.len() > 1 {
+        figures.push(parts("Time to the verdict (connack) by broker", &summary.by_broker));
+    }
+    figures.iter().filter_map(|figure| figure.render().transpose()).collect()
+}
+
+fn phases(summary: &Summary) -> Figure {
+    let phases: Vec<(String, &PhaseStats)> = PHASES
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), summary.phases.get(*name)?)))
+        .collect();
+    let mut figure = figure("Phases of an attempt", &phases);
+    for line in &mut figure.lines {
+        line.dashed = ["start_delay", "receive_delay"].contains(&line.name.as_str());
+        if line.dashed {
+            line.name += " (the generator's own)";
+        }
+    }
+    figure
+}
+
+/// `connack` of the parts of a run: of those with the most answers, as many as there are colours.
+fn parts(title: &str, parts: &BTreeMap<String, Part>) -> Figure {
+    let mut order: Vec<(String, &PhaseStats)> = parts
+        .iter()
+        .filter_map(|(name, part)| Some((name.clone(), part.phases.get("connack")?)))
+        .collect();
+    order.sort_by_key(|(_, stats)| Reverse(stats.count));
+    let (shown, left_out) = order.split_at(order.len().min(COLOURS_COUNT));
+    let figure = figure(title, shown);
+    if left_out.is_empty() {
+        return figure;
+    }
+    let note = figure.note.clone().unwrap_or_default();
+    figure.noted(format!("{note} With fewer answers and not drawn: {}.", named(left_out)))
+}
+
+/// The first of those that are left out, and how many more there are.
+fn named(left_out: &[(String, &PhaseStats)]) -> String {
+    /// Names that a reader takes in.
+    const MOST: usize = 12;
+    let names: Vec<&str> = left_out.iter().take(MOST).map(|(name, _)| name.as_str()).collect();
+    match left_out.len().saturating_sub(MOST) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stats(count: u64, unfinished: u64) -> PhaseStats {
+        let us = |us: f64| Percentile::Number(us);
+        PhaseStats {
+            count,
+            unfinished,
+            min_us: Some(50.0),
+            mean_us: Some(200.0),
+            p50_us: us(150.0),
+            p90_us: us(300.0),
+            p95_us: us(400.0),
+            p99_us: us(1000.0),
+            p999_us: Percentile::Beyond(">10000000".into()),
+            p9999_us: Percentile::Beyond(">10000000".into()),
+            max_us: Percentile::Beyond(">10000000".into()),
+        }
+    }
+
+    #[test]
+    fn a_percentile_needs_attempts_enough_and_one_beyond_the_timeout_is_told_and_not_drawn() {
+        for (count, points, missing) in
+            [(0, 0, 0), (5, 2, 0), (150, 5, 0), (999, 5, 0), (1000, 5, 1), (10_000, 5, 2)]
+        {
+            let line = line("one", 0, &stats(count, 0));
+            assert_eq!((line.points.len(), line.missing.len()), (points, missing), "{count}");
+        }
+        assert_eq!(line("one", 0, &stats(999, 1)).missing.len(), 1, "unfinished ones count");
+        let (one, two) = (stats(20_000, 50), stats(500, 0));
+        let figure = figure("Both", &[("baseline".into(), &one), ("candidate".into(), &two)]);
+        let page = figure.render().unwrap().unwrap().into_string();
+        assert_eq!(page.matches("<circle class=\"hover\"").count(), 10);
+        assert!(page.contains("&gt; 10.00 s") && page.contains("beyond the timeout"), "{page}");
+        assert!(page.contains("<title>candidate, 99 %: 1 ms</title>"), "{page}");
+    }
+}

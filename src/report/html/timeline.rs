@@ -1,0 +1,259 @@
+//! Charts over the seconds of a run, with a line for each event, and the list of events.
+
+use std::{collections::BTreeMap, path::Path};
+
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::{
+    axis::Axis,
+    chart::COLOURS_COUNT,
+    figure::{Figure, Line, Mark, lines},
+    files::rows,
+    page,
+};
+use crate::{
+    error::Result,
+    report::style::percentile,
+    results::{Percentile, Summary},
+};
+
+/// Events whose lines are closer than this share of a chart have one mark.
+const TOGETHER: f64 = 0.025;
+const MIB: f64 = 1_048_576.0;
+
+#[derive(Deserialize)]
+struct Second {
+    #[serde(rename = "second")]
+    number: f64,
+    started: f64,
+    accepted: f64,
+    refused: f64,
+    failed: f64,
+    open: f64,
+    connack_p50_us: Option<Percentile>,
+    connack_p99_us: Option<Percentile>,
+    start_delay_p99_us: Option<Percentile>,
+}
+
+#[derive(Deserialize)]
+struct KeySecond {
+    second: f64,
+    key: String,
+    accepted: f64,
+    refused: f64,
+}
+
+#[derive(Deserialize)]
+struct Reading {
+    second: f64,
+    side: String,
+    rss_bytes: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    second: f64,
+    #[serde(rename = "event")]
+    name: String,
+    detail: String,
+}
+
+#[derive(Deserialize)]
+struct Visit {
+    second: f64,
+    path: String,
+    status: u16,
+    count: f64,
+}
+
+/// The figures of a run over its seconds.
+///
+/// # Errors
+/// When a file can't be read, or a figure not be drawn.
+pub(super) fn figures(folder: &Path, summary: &Summary) -> Result<Vec<Markup>> {
+    let seconds: Vec<Second> = rows(folder, "timeline.csv")?;
+    let last = seconds.last().map_or(1.0, |second| second.number.max(1.0));
+    let marks = marks(&events(folder)?, last);
+    let figure = |title, y: Axis, lines, source| {
+        Figure::new(title, Axis::seconds(), y, lines, source).marked(&marks)
+    };
+    let rate = || Axis::linear("a second", "/s");
+    let timeline = "timeline.csv";
+    let all = [
+        figure("Attempts a second", rate(), attempts(&seconds, summary), timeline)
+            .noted("Offered is what started. Verdicts are answers of the broker: accepted and refused."),
+        figure("Time to the verdict", Axis::log("connack, ms", " ms"), times(&seconds), timeline),
+        figure("Open connections", Axis::linear("at the end of the second", ""), open(&seconds), timeline),
+        figure("Lateness of the generator", Axis::log("p99 of start_delay, ms", " ms"), lateness(&seconds), timeline)
+            .noted("How late attempts started against the schedule. From 10 ms on the generator is the limit, and not the broker."),
+        figure("Tokens by the key that signed them", rate(), keys(folder)?, "keys.csv"),
+        figure("Requests to the issuer", rate(), visits(folder)?, "issuer.csv"),
+        figure("Memory of both sides", Axis::linear("resident, MiB", " MiB"), memory(folder)?, "monitor.csv"),
+    ];
+    all.iter().filter_map(|figure| figure.render().transpose()).collect()
+}
+
+/// What happened, in a list; nothing where nothing did.
+///
+/// # Errors
+/// When the file can't be read.
+pub(super) fn what_happened(folder: &Path) -> Result<Option<Markup>> {
+    let events = events(folder)?;
+    let rows: Vec<Vec<String>> = (1..)
+        .zip(&events)
+        .map(|(number, event): (usize, _)| {
+            let second = format!("{:.3}", event.second);
+            vec![number.to_string(), second, event.name.clone(), event.detail.clone()]
+        })
+        .collect();
+    Ok((!rows.is_empty()).then(|| {
+        html! {
+            p.note { "The numbers are those of the marks in the charts." }
+            (page::table(&["mark", "second", "event", "what"], &rows))
+        }
+    }))
+}
+
+fn events(folder: &Path) -> Result<Vec<Event>> {
+    rows(folder, "events.csv")
+}
+
+/// A mark for each moment in which something happened, with the numbers of what it was.
+fn marks(events: &[Event], seconds: f64) -> Vec<Mark> {
+    let mut marks: Vec<Mark> = Vec::new();
+    for (number, event) in (1..).zip(events) {
+        match marks.last_mut().filter(|last| event.second - last.at < TOGETHER * seconds) {
+            Some(last) => {
+                let first = last.label.split('-').next().unwrap_or_default();
+                last.label = format!("{first}-{number}");
+            }
+            None => marks.push(Mark { at: event.second, label: number.to_string() }),
+        }
+    }
+    marks
+}
+
+fn attempts(seconds: &[Second], summary: &Summary) -> Vec<Line> {
+    let of = |value: fn(&Second) -> f64| -> Vec<(f64, f64)> {
+        seconds.iter().map(|second| (second.number, value(second))).collect()
+    };
+    let started = if summary.throughput.offered_per_s.is_some() { "offered" } else { "started" };
+    let mut lines = lines(vec![
+        (started, of(|second| second.started)),
+        ("verdicts", of(|second| second.accepted + second.refused)),
+        ("accepted", of(|second| second.accepted)),
+        ("refused", of(|second| second.refused)),
+        ("failed", of(|second| second.failed)),
+    ]);
+    for (line, (colour, dashed)) in
+        lines.iter_mut().zip([(7, true), (0, false), (2, false), (5, false), (1, false)])
+    {
+        (line.colour, line.dashed) = (colour, dashed);
+    }
+    lines
+}
+
+/// A percentile of each second, in milliseconds; a gap where there is none, or it lies beyond the timeout.
+fn percentiles(
+    seconds: &[Second],
+    name: &str,
+    colour: usize,
+    value: fn(&Second) -> Option<&Percentile>,
+) -> Line {
+    let mut line = Line::new(name, colour, Vec::new());
+    for second in seconds {
+        match value(second) {
+            Some(Percentile::Number(us)) => line.points.push((second.number, us / 1e3)),
+            Some(beyond) => line.missing.push((second.number, percentile(beyond))),
+            None => line.missing.push((second.number, "-".to_owned())),
+        }
+    }
+    line
+}
+
+fn times(seconds: &[Second]) -> Vec<Line> {
+    vec![
+        percentiles(seconds, "connack p50", 0, |second| second.connack_p50_us.as_ref()),
+        percentiles(seconds, "connack p99", 1, |second| second.connack_p99_us.as_ref()),
+    ]
+}
+
+fn lateness(seconds: &[Second]) -> Vec<Line> {
+    vec![percentiles(seconds, "start_delay p99", 6, |second| second.start_delay_p99_us.as_ref())]
+}
+
+fn open(seconds: &[Second]) -> Vec<Line> {
+    let points: Vec<(f64, f64)> = seconds.iter().map(|it| (it.number, it.open)).collect();
+    if points.iter().all(|(_, open)| *open == 0.0) {
+        return Vec::new();
+    }
+    vec![Line::new("open connections", 2, points)]
+}
+
+/// Resident memory of both sides, where it was read.
+fn memory(folder: &Path) -> Result<Vec<Line>> {
+    let readings: Vec<Reading> = rows(folder, "monitor.csv")?;
+    let of = |side: &str| -> Vec<(f64, f64)> {
+        let own = readings.iter().filter(|reading| reading.side == side);
+        own.filter_map(|it| Some((it.second, it.rss_bytes? / MIB))).collect()
+    };
+    Ok(lines(vec![("broker", of("broker")), ("harness", of("harness"))]))
+}
+
+/// Tokens of each key, accepted and refused, of all brokers.
+fn keys(folder: &Path) -> Result<Vec<Line>> {
+    let mut counts: BTreeMap<String, BTreeMap<u64, f64>> = BTreeMap::new();
+    for row in rows::<KeySecond>(folder, "keys.csv")? {
+        for (what, count) in [("accepted", row.accepted), ("refused", row.refused)] {
+            let line = counts.entry(format!("{} {what}", row.key)).or_default();
+            *line.entry(row.second as u64).or_default() += count;
+        }
+    }
+    // One colour a key: what was refused is dashed.
+    let line =
+        |(index, line): (usize, Line)| Line { colour: index / 2, dashed: index % 2 == 1, ..line };
+    Ok(by_second(counts).into_iter().enumerate().map(line).collect())
+}
+
+/// Requests for tokens and for the key set, from the start of the storm.
+fn visits(folder: &Path) -> Result<Vec<Line>> {
+    let mut lines: BTreeMap<String, BTreeMap<u64, f64>> = BTreeMap::new();
+    for row in rows::<Visit>(folder, "issuer.csv")?.into_iter().filter(|row| row.second >= 0.0) {
+        let line = lines.entry(format!("{} {}", row.path, row.status)).or_default();
+        *line.entry(row.second as u64).or_default() += row.count;
+    }
+    Ok(by_second(lines))
+}
+
+/// Lines whose missing seconds are 0.
+fn by_second(lines: BTreeMap<String, BTreeMap<u64, f64>>) -> Vec<Line> {
+    let last = lines.values().filter_map(|line| line.keys().next_back()).max().copied();
+    let Some(last) = last else { return Vec::new() };
+    lines
+        .into_iter()
+        .enumerate()
+        .map(|(colour, (name, counts))| {
+            let count = |second| counts.get(&second).copied().unwrap_or_default();
+            let points = (0..=last).map(|second| (second as f64, count(second))).collect();
+            Line::new(name, colour % COLOURS_COUNT, points)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_that_are_close_on_the_chart_have_one_mark() {
+        let event = |second| Event { second, name: String::new(), detail: String::new() };
+        let events = [event(3.0), event(3.1), event(5.0)];
+        let labels = |seconds: f64| -> Vec<String> {
+            marks(&events, seconds).into_iter().map(|mark| mark.label).collect()
+        };
+        assert_eq!(labels(10.0), ["1-2", "3"]);
+        assert_eq!(labels(2.0), ["1", "2", "3"]);
+        assert_eq!(labels(1000.0), ["1-3"]);
+    }
+}

@@ -1,0 +1,200 @@
+//! `report.html` in a browser: Chromium without a window, asked over its debugging protocol.
+
+use std::{
+    mem,
+    path::Path,
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use headless_chrome::{
+    Browser, LaunchOptions, Tab,
+    protocol::cdp::{
+        Emulation::{MediaFeature, SetDeviceMetricsOverride, SetEmulatedMedia},
+        Network,
+        types::Event,
+    },
+};
+use serde_json::Value;
+
+use crate::run::{Storm, scenario, tokenstorm};
+
+/// What the page says to itself at the end, so that everything before it is known to have been heard.
+const END: &str = "the end of the test";
+
+/// What a page did that its author may not want.
+#[derive(Debug, Default)]
+struct Heard {
+    requests: Vec<String>,
+    complaints: Vec<String>,
+    has_ended: bool,
+}
+
+/// A page that is open.
+struct Page {
+    tab: Arc<Tab>,
+    heard: Arc<Mutex<Heard>>,
+    // It ends with the page.
+    _browser: Browser,
+}
+
+impl Page {
+    /// Opens a file in a window of this size.
+    fn open(file: &Path, width: u32) -> Self {
+        let options = LaunchOptions::default_builder()
+            // Chromium refuses its sandbox to root.
+            .sandbox(!rustix::process::geteuid().is_root())
+            .build()
+            .unwrap();
+        let browser = Browser::new(options).expect("scripts/test-live installs Chromium");
+        let tab = browser.new_tab().unwrap();
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let own = Arc::clone(&heard);
+        tab.add_event_listener(Arc::new(move |event: &Event| {
+            note(&mut own.lock().unwrap(), event);
+        }))
+        .unwrap();
+        tab.enable_log().unwrap().enable_runtime().unwrap();
+        tab.call_method(Network::Enable {
+            max_total_buffer_size: None,
+            max_resource_buffer_size: None,
+            max_post_data_size: None,
+            report_direct_socket_traffic: None,
+            enable_durable_messages: None,
+        })
+        .unwrap();
+        tab.call_method(size(width)).unwrap();
+        let url = format!("file://{}", file.display());
+        tab.navigate_to(&url).unwrap().wait_until_navigated().unwrap();
+        Self { tab, heard, _browser: browser }
+    }
+
+    /// What an expression comes to.
+    fn value(&self, expression: &str) -> Value {
+        let result = self.tab.evaluate(expression, false).unwrap();
+        result.value.unwrap_or_else(|| panic!("{expression} has no value"))
+    }
+
+    fn number(&self, expression: &str) -> u64 {
+        let value = self.value(expression);
+        value.as_u64().unwrap_or_else(|| panic!("{expression}: {value}"))
+    }
+
+    /// Shows it as somebody has it who wants light or dark pages.
+    fn prefer(&self, scheme: &str) {
+        let feature =
+            MediaFeature { name: "prefers-color-scheme".into(), value: scheme.to_owned() };
+        let media = SetEmulatedMedia { media: None, features: Some(vec![feature]) };
+        self.tab.call_method(media).unwrap();
+    }
+
+    /// All that was heard up to now.
+    fn heard(&self) -> Heard {
+        self.tab.evaluate(&format!("console.debug('{END}')"), false).unwrap();
+        let start = Instant::now();
+        while !self.heard.lock().unwrap().has_ended {
+            assert!(start.elapsed() < Duration::from_secs(30), "the page said nothing");
+            thread::yield_now();
+        }
+        mem::take(&mut self.heard.lock().unwrap())
+    }
+}
+
+fn note(heard: &mut Heard, event: &Event) {
+    match event {
+        Event::NetworkRequestWillBeSent(event) => {
+            heard.requests.push(event.params.request.url.clone());
+        }
+        Event::RuntimeConsoleAPICalled(event) => {
+            let said = format!("{:?}", event.params.args);
+            if said.contains(END) {
+                heard.has_ended = true;
+            } else {
+                heard.complaints.push(said);
+            }
+        }
+        Event::LogEntryAdded(event) => heard.complaints.push(format!("{:?}", event.params.entry)),
+        Event::RuntimeExceptionThrown(event) => {
+            heard.complaints.push(format!("{:?}", event.params.exception_details));
+        }
+        _ => {}
+    }
+}
+
+fn size(width: u32) -> SetDeviceMetricsOverride {
+    SetDeviceMetricsOverride {
+        width,
+        height: 900,
+        device_scale_factor: 1.0,
+        mobile: false,
+        scale: None,
+        screen_width: None,
+        screen_height: None,
+        position_x: None,
+        position_y: None,
+        dont_set_visible_size: None,
+        screen_orientation: None,
+        viewport: None,
+        display_feature: None,
+        device_posture: None,
+    }
+}
+
+/// Charts without a single spot that says its values.
+const MUTE: &str = "[...document.querySelectorAll('svg')].filter(svg => \
+                    ![...svg.querySelectorAll('circle > title')].some(title => title.textContent.includes(': '))).length";
+
+/// Opens a page narrow and wide, and checks what is true of every page.
+fn check(file: &Path, charts: u64) {
+    for width in [400, 1600] {
+        let page = Page::open(file, width);
+        assert_eq!(page.number("window.innerWidth"), u64::from(width));
+        let wide = page.number("document.documentElement.scrollWidth");
+        assert!(wide <= u64::from(width), "the page is {wide} wide in a window of {width}");
+        assert!(page.number("document.querySelectorAll('svg').length") >= charts);
+        assert_eq!(page.number(MUTE), 0, "charts without values");
+        let tables = page.number("document.querySelectorAll('figure details table').length");
+        assert_eq!(tables, page.number("document.querySelectorAll('figure svg').length"));
+        // As many beside each other as there is room for.
+        let side_by_side = "new Set([...document.querySelectorAll('.grid figure')].map(figure => \
+                            figure.getBoundingClientRect().left)).size";
+        assert_eq!(page.number(side_by_side), if width == 400 { 1 } else { 2 });
+        let colours = ["light", "dark"].map(|scheme| {
+            page.prefer(scheme);
+            ["backgroundColor", "color"]
+                .map(|what| page.value(&format!("getComputedStyle(document.body).{what}")))
+        });
+        assert_ne!(colours[0][0], colours[1][0], "one background for light and dark");
+        assert_ne!(colours[0][1], colours[1][1], "one colour of letters for light and dark");
+        let heard = page.heard();
+        assert_eq!(heard.complaints, Vec::<String>::new());
+        let away = |url: &&String| !url.starts_with("data:");
+        let requests: Vec<&String> = heard.requests.iter().filter(away).collect();
+        assert_eq!(requests, [&format!("file://{}", file.display())]);
+    }
+}
+
+#[test]
+#[ignore = "needs Chromium: scripts/test-live"]
+fn the_page_of_a_run_is_whole_in_a_browser_narrow_and_wide_light_and_dark() {
+    let mix = "[[mix]]\ntoken = \"fresh\"\nshare = 4\n[[mix]]\ntoken = \"expired\"\nshare = 1\n";
+    let load = "stages = [{ rate = 100, for = \"3s\" }]\nhold = \"1s\"";
+    let storm = Storm::new(&scenario("embedded", load, mix));
+    let ended = storm.run();
+    ended.expect(0);
+    check(&ended.out.join("report.html"), 6);
+}
+
+#[test]
+#[ignore = "needs Chromium: scripts/test-live"]
+fn the_page_of_a_matrix_is_whole_in_a_browser_narrow_and_wide_light_and_dark() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let out = folder.path().join("out");
+    let made = tokenstorm(&["matrix", "--out", out.to_str().unwrap(), "--progress", "none"]);
+    assert!(made.stdout.contains("matrix.csv"), "{}", made.stderr);
+    let page = tokenstorm(&["report", out.to_str().unwrap(), "--format", "html"]).stdout;
+    let file = folder.path().join("report.html");
+    std::fs::write(&file, page).unwrap();
+    check(&file, 2);
+}
