@@ -14,7 +14,7 @@ pub struct Curve {
     pub phase: String,
     /// The kind of token; `None` for all.
     pub token: Option<String>,
-    /// Of the baseline: counts are those of all runs together.
+    /// Of the baseline: counts are those of the run that has the fewest, as percentiles are those of runs.
     pub baseline: PhaseStats,
     /// Of the candidate.
     pub candidate: PhaseStats,
@@ -47,7 +47,7 @@ pub(super) fn of(before: &[Summary], after: &[Summary]) -> Vec<Curve> {
 }
 
 fn middle(runs: &[PhaseStats]) -> Option<PhaseStats> {
-    let first = runs.first()?;
+    let least = runs.iter().min_by_key(|run| run.count + run.unfinished)?;
     // Where half of the runs have none, as it lies beyond the timeout, neither has their median.
     let percentile = |of: fn(&PhaseStats) -> &Percentile| -> Percentile {
         let beyond = runs.iter().find(|run| matches!(of(run), Percentile::Beyond(_))).map(of);
@@ -69,8 +69,8 @@ fn middle(runs: &[PhaseStats]) -> Option<PhaseStats> {
         (!values.is_empty()).then(|| median(&mut values))
     };
     Some(PhaseStats {
-        count: runs.iter().map(|run| run.count).sum(),
-        unfinished: runs.iter().map(|run| run.unfinished).sum(),
+        count: least.count,
+        unfinished: least.unfinished,
         min_us: optional(|run| run.min_us),
         mean_us: optional(|run| run.mean_us),
         p50_us: percentile(|run| &run.p50_us),
@@ -80,7 +80,6 @@ fn middle(runs: &[PhaseStats]) -> Option<PhaseStats> {
         p999_us: percentile(|run| &run.p999_us),
         p9999_us: percentile(|run| &run.p9999_us),
         max_us: percentile(|run| &run.max_us),
-        ..first.clone()
     })
 }
 
@@ -112,7 +111,7 @@ mod tests {
             middle(&all.iter().map(|p50| stats((*p50).clone())).collect::<Vec<_>>()).unwrap()
         };
         let one = of(&[&number(1.0), &number(3.0), &beyond]);
-        assert_eq!((one.p50_us, one.count, one.unfinished), (number(3.0), 30, 3));
+        assert_eq!((one.p50_us, one.count, one.unfinished), (number(3.0), 10, 1));
         assert_eq!(of(&[&number(1.0), &beyond, &beyond]).p50_us, beyond);
         assert!(middle(&[]).is_none());
     }

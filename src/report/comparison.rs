@@ -53,6 +53,9 @@ impl Format {
     }
 }
 
+/// Relative changes from which on a factor says more than percent.
+const MANY: f64 = 4.0;
+
 /// All formats that have a file.
 pub const FILES: [Format; 7] = [
     Format::Markdown,
@@ -172,12 +175,20 @@ fn value(seen: Option<&Seen>, unit: &str) -> String {
 
 /// A relative change in percent, with its sign.
 fn percent(change: Option<f64>) -> String {
-    change.map_or_else(|| "-".into(), |change| format!("{:+.1} %", change * 100.0))
+    match change {
+        None => "-".into(),
+        // Nobody reads hundreds of percent.
+        Some(change) if change >= MANY => format!("x {:.1}", change + 1.0),
+        Some(change) => format!("{:+.1} %", change * 100.0),
+    }
 }
 
 /// The interval of a change.
 fn interval(metric: &Compared) -> String {
     match (metric.low, metric.high) {
+        (Some(low), Some(high)) if high >= MANY => {
+            format!("x {:.1} to {:.1}", low + 1.0, high + 1.0)
+        }
         (Some(low), Some(high)) => format!("{:+.1} to {:+.1} %", low * 100.0, high * 100.0),
         _ => "-".into(),
     }
@@ -205,6 +216,9 @@ pub(super) fn design(comparison: &Comparison) -> String {
     let (before, after) = comparison.runs;
     match comparison.design {
         Design::Paired => format!("{before} pairs of trials, in turns"),
+        Design::Single if (before, after) == (1, 1) => {
+            "a single run a side, which tells little".into()
+        }
         Design::Unpaired => format!("{before} runs against {after}"),
         Design::Single => format!("{before} against {after}: a single run a side tells little"),
     }
