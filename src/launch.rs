@@ -20,6 +20,7 @@ use crate::{
     clock::{Clock, nanoseconds},
     error::{Error, Result},
     host::Limits,
+    scenario::holds_secret,
 };
 
 /// How often is looked whether a broker listens.
@@ -52,7 +53,7 @@ impl Launched {
     /// When it can't be started, or the log not be written.
     pub fn start(command: &str, port: u16, log: &Path) -> Result<Self> {
         let failed = |why: &dyn std::fmt::Display| {
-            Error::not_measured(format!("can't start `{command}`: {why}"))
+            Error::not_measured(format!("can't start `{}`: {why}", shown(command)))
         };
         if let Some(parent) = log.parent() {
             fs::create_dir_all(parent).map_err(|error| failed(&error))?;
@@ -127,6 +128,7 @@ impl Launched {
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.trim_end().lines().collect();
         let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
+        let last: Vec<String> = last.iter().map(|line| without_tokens(line)).collect();
         let said = if last.is_empty() { "it said nothing".to_owned() } else { last.join("\n  ") };
         Error::not_measured(format!("{what}; the end of `{}`:\n  {said}", self.log.display()))
     }
@@ -160,6 +162,24 @@ impl Drop for Launched {
     }
 }
 
+/// A command as it may be shown: one that may hold a secret is only said to be one.
+pub fn shown(command: &str) -> String {
+    if holds_secret(command) {
+        let program = command.split_whitespace().next().unwrap_or_default();
+        let program = if holds_secret(program) { "a command" } else { program };
+        return format!("{program} ... (the rest may hold a secret)");
+    }
+    command.to_owned()
+}
+
+/// A line without what looks like a token, which a broker may well have said.
+fn without_tokens(line: &str) -> String {
+    // `{"` in base64, with which the header of each token begins.
+    let word =
+        |word: &str| if word.contains("eyJ") { "<redacted>".to_owned() } else { word.to_owned() };
+    line.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
 /// A port of loopback that nobody listens at, below those that clients come from: one of these may be in use, or have
 /// been a moment ago.
 ///
@@ -179,4 +199,25 @@ pub fn free_port() -> Result<u16> {
 /// Whether somebody listens there.
 pub fn is_taken(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, LOOK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_the_secret_of_a_command_nor_a_token_that_a_broker_said_is_shown() {
+        assert_eq!(shown("mosquitto -c x.conf"), "mosquitto -c x.conf");
+        let hidden = shown("broker --jwt-secret hunter2 -p {port}");
+        assert_eq!(hidden, "broker ... (the rest may hold a secret)");
+        assert!(!shown("SECRET=hunter2 broker").contains("hunter2"));
+        let line = without_tokens("refused eyJhbGciOiJub25lIn0.e30. of storm-1");
+        assert_eq!(line, "refused <redacted> of storm-1");
+    }
+
+    #[test]
+    fn a_free_port_is_below_those_that_clients_come_from() {
+        let port = free_port().unwrap();
+        assert!(port >= 1024 && port < *Limits::read().ports.start());
+    }
 }

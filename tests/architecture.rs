@@ -11,9 +11,9 @@ const FLOW: [&str; 34] = [
     // Ground: used by all, uses none above it.
     "clock",
     "error",
-    "host",
-    "launch", // What is asked, and what the broker promises.
+    "host", // What is asked, and what the broker promises.
     "scenario",
+    "launch",
     "policy", // With which keys and tokens.
     "key",
     "tls",

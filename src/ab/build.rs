@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::{
     error::{Error, Result},
-    launch::{PORT, PORT_VARIABLE, free_port},
+    launch::{PORT, PORT_VARIABLE, free_port, shown},
     scenario::Loaded,
 };
 
@@ -42,7 +42,7 @@ impl Build {
                 .map(|url| url.split('?').next().unwrap_or_default())
                 .collect::<Vec<_>>()
                 .join(", "),
-            Self::By { command, .. } => command.clone(),
+            Self::By { command, .. } => shown(command),
             Self::Scenario => "the scenario's own target".into(),
         }
     }
@@ -86,7 +86,7 @@ impl Build {
         let parsed = url::Url::parse(&filled).ok();
         let port = parsed.as_ref().and_then(url::Url::port);
         let (Some(url), Some(port)) = (parsed, port) else {
-            return Err(Error::usage(format!("`{command}` is told no port, and `{template}` names none"))
+            return Err(Error::usage(format!("`{}` is told no port, and `{template}` names none", shown(command)))
                 .hint("write `{port}` where the command takes its port, or give the URL of its own port with `--target mqtt://127.0.0.1:PORT`"));
         };
         let host = url.host_str().unwrap_or("127.0.0.1");

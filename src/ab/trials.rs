@@ -19,7 +19,7 @@ use crate::{
     clock::{Clock, SECOND, nanoseconds},
     compare::record::Record,
     error::{Error, Result},
-    launch::{Launched, is_taken},
+    launch::{Launched, is_taken, shown},
     results::series,
     scenario::{self, Loaded},
     series as runs,
@@ -188,7 +188,8 @@ impl Trials {
         };
         if is_taken(address) {
             return Err(Error::not_measured(format!(
-                "somebody listens at {address} already, and would be measured instead of `{command}`"
+                "somebody listens at {address} already, and would be measured instead of `{}`",
+                shown(command)
             ))
             .hint("end it, or let the command take its port as `{port}`"));
         }

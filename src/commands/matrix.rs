@@ -16,10 +16,13 @@ use crate::{
     error::{Error, Exit, Result},
     host::Limits,
     plan::{Plan, cells::Ask},
-    report::matrix::{Place, render},
+    report::{
+        html,
+        matrix::{Place, render},
+    },
     results::{
         Matrix,
-        folder::quoted,
+        folder::{quoted, replace_in},
         matrix::{Cell, State},
     },
     scenario::{self, Loaded, Overrides},
@@ -61,6 +64,8 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         probe(&loaded, &ask, &finished.folder, &stop);
     }
     let interrupted = finished.summary.interrupted || stop.load(Ordering::Relaxed);
+    let page = html::render(&finished.folder, &finished.summary)?;
+    replace_in(&finished.folder, "report.html", page.as_bytes())?;
     let place = Place::of(&finished.folder);
     say(&render(&matrix, &finished.summary, &place))?;
     Ok(exit_of(&matrix, interrupted))

@@ -193,8 +193,17 @@ fn the_page_of_a_matrix_is_whole_in_a_browser_narrow_and_wide_light_and_dark() {
     let out = folder.path().join("out");
     let made = tokenstorm(&["matrix", "--out", out.to_str().unwrap(), "--progress", "none"]);
     assert!(made.stdout.contains("matrix.csv"), "{}", made.stderr);
-    let page = tokenstorm(&["report", out.to_str().unwrap(), "--format", "html"]).stdout;
-    let file = folder.path().join("report.html");
-    std::fs::write(&file, page).unwrap();
-    check(&file, 2);
+    check(&out.join("report.html"), 2);
+}
+
+#[test]
+#[ignore = "needs Chromium: scripts/test-live"]
+fn the_page_of_a_comparison_is_whole_in_a_browser_narrow_and_wide_light_and_dark() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let out = folder.path().join("out");
+    let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats/1-2026-11-25");
+    let sides = [run.to_str().unwrap(), run.to_str().unwrap()];
+    let made = tokenstorm(&["compare", sides[0], sides[1], "--out", out.to_str().unwrap()]);
+    assert_eq!(made.code, Some(4), "{}{}", made.stdout, made.stderr);
+    check(&out.join("report.html"), 4);
 }

@@ -225,8 +225,11 @@ fn cells(matrix: &Matrix) -> (Tone, String) {
         );
     }
     let judged = judged.len();
-    let mut parts =
-        vec![format!("All {judged} kinds of token that could be judged were answered as promised")];
+    let mut parts = vec![if judged == 1 {
+        "The one kind of token that could be judged was answered as promised".to_owned()
+    } else {
+        format!("All {judged} kinds of token that could be judged were answered as promised")
+    }];
     if !mute.is_empty() {
         parts.push(format!("{} could not ({})", mute.len(), named(&mute)));
     }
@@ -375,5 +378,53 @@ mod tests {
         let names: Vec<String> = (1..=6).map(|number| number.to_string()).collect();
         assert_eq!(named(&names), "1, 2, 3, 4 and 2 more");
         assert_eq!(named(&names[..4]), "1, 2, 3, 4");
+    }
+
+    fn matrix(state: &str, cells: &[(&str, &str, &str, &str)]) -> (Tone, String) {
+        let cell = |(defect, verdict, strict_verdict, severity): &(&str, &str, &str, &str)| {
+            json!({
+                "defect": defect, "group": "time", "protocol": 5, "expected": "refuse", "strict_expected": "refuse",
+                "outcome": "refused", "code": 135, "verdict": verdict, "severity": severity, "attempts": 1, "judged": 1,
+                "false_accepts": 0, "latency_p50_us": null, "strict_verdict": strict_verdict, "upper_bound_95": null
+            })
+        };
+        let cells: Vec<serde_json::Value> = cells.iter().map(cell).collect();
+        let matrix: Matrix = serde_json::from_value(json!({
+            "format": 1, "partial": false, "target": "embedded", "profile": "strict", "overridden": [],
+            "command": "tokenstorm matrix", "state": state, "unheard": [], "cells": cells, "skipped": [],
+            "unspoken": [], "slow": [], "fetches": [], "bad_judged": 1, "false_accepts": 0, "upper_bound_95": null
+        }))
+        .unwrap();
+        let Sentence { tone, words } = of(&fixture::summary(), Some(&matrix));
+        (tone, words)
+    }
+
+    #[test]
+    fn of_a_matrix_the_kinds_are_counted_and_the_worst_is_named_first() {
+        let correct = ("expired", "correct", "correct", "high");
+        let (tone, words) = matrix(
+            "judged",
+            &[
+                correct,
+                ("a_minor", "false_accept", "false_accept", "low"),
+                ("alg_none", "false_accept", "false_accept", "critical"),
+            ],
+        );
+        assert_eq!(tone, Tone::Bad);
+        let start =
+            "FAILED: 2 kinds of bad token were accepted (alg_none, a_minor): a security failure";
+        assert!(words.starts_with(start), "{words}");
+        let (tone, words) = matrix("judged", &[correct]);
+        assert!(tone == Tone::Good && words.starts_with("The one kind of token"), "{words}");
+        let (tone, words) =
+            matrix("judged", &[correct, ("no_exp", "correct", "false_accept", "high")]);
+        assert!(tone == Tone::Warn && words.contains("configuration (no_exp)"), "{words}");
+        let (tone, words) = matrix("accepts_all", &[correct]);
+        assert!(
+            tone == Tone::Bad && words.starts_with("FAILED: this broker lets everybody in"),
+            "{words}"
+        );
+        let (tone, words) = matrix("refuses_all", &[correct]);
+        assert!(tone == Tone::Warn && words.starts_with("Nothing could be judged"), "{words}");
     }
 }
