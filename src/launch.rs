@@ -58,6 +58,8 @@ impl Launched {
         if let Some(parent) = log.parent() {
             fs::create_dir_all(parent).map_err(|error| failed(&error))?;
         }
+        // Here, as the warden has nobody to tell why it can't.
+        fs::File::create(log).map_err(|error| failed(&error))?;
         let program = env::current_exe().map_err(|error| failed(&error))?;
         let mut warden = Command::new(program)
             .arg("warden")
