@@ -8,7 +8,6 @@ mod ready;
 mod trials;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -124,6 +123,7 @@ pub struct Finished {
 /// When the scenario is wrong, or nothing can be written; what goes wrong in a trial is told in what it returns.
 pub fn run(options: &Options) -> Result<Finished> {
     let most = options.most_trials / 2;
+    metric::check_names(&options.rule.gate)?;
     // The fewest that can decide anything, before an hour is spent on less.
     Looks::plan(options.rule.gate.len(), options.rule.alpha, most)?;
     let clock = Clock::start();
@@ -135,8 +135,7 @@ pub fn run(options: &Options) -> Result<Finished> {
     let fresh = || Place::Fresh(Path::new("results").join(name));
     let place = options.out.clone().map_or_else(fresh, Place::Named);
     check_writable(&place)?;
-    let folder = place.path().to_owned();
-    fs::create_dir_all(&folder).map_err(|error| unwritable(&folder, &error))?;
+    let folder = place.make().map_err(|error| unwritable(place.path(), &error))?;
     let mut contest = Contest {
         options,
         seed: loaded.scenario.seed,
@@ -199,7 +198,8 @@ impl Contest<'_> {
             if self.looks.as_ref().is_some_and(|looks| looks.is_over(pair + 1, &comparison)) {
                 return Ok(());
             }
-            comparison.partial = true;
+            // Whoever reads it before the next look must not take it for one.
+            comparison.end_early("trials go on, or were killed");
             write(self.trials.folder(), &comparison)?;
         }
         Ok(())
@@ -207,8 +207,9 @@ impl Contest<'_> {
 
     /// After how many pairs is looked.
     fn plan(&self, most: usize) -> Result<Looks> {
-        let summaries: Vec<_> = self.sides.iter().flatten().map(|record| &record.summary).collect();
-        let gated = metric::gate(&summaries, &self.options.rule.gate)?.len();
+        let first = self.sides[0].first();
+        let gate = first.map(|record| metric::gate(&record.summary, &self.options.rule.gate));
+        let gated = gate.transpose()?.unwrap_or_default().len();
         Looks::plan(gated, self.options.rule.alpha, most)
     }
 
@@ -244,7 +245,7 @@ impl Contest<'_> {
 
 /// Who is first in a pair: A B, then B A, or the other way round for two pairs at a time, by the seed. What drifts over
 /// the trials, such as a host that gets warm, adds as much to one side as to the other.
-fn order(seed: u64, pair: usize) -> [Which; 2] {
+pub fn order(seed: u64, pair: usize) -> [Which; 2] {
     let is_turned = mixed(seed ^ ORDER_STREAM, pair as u64 / 2) & 1 == 1;
     let first =
         if is_turned == pair.is_multiple_of(2) { Which::Candidate } else { Which::Baseline };

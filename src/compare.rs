@@ -64,7 +64,8 @@ impl Verdict {
 pub enum Role {
     /// It decides, by statistics.
     Gate,
-    /// It counts wrong verdicts: it decides where it goes up from nothing, whatever the statistics.
+    /// It is counted: it decides without statistics, where it goes up from nothing or down to nothing, or says nothing any
+    /// more.
     Count,
     /// It is shown, and decides nothing.
     Reading,
@@ -216,8 +217,8 @@ pub fn compare(
     let summaries =
         |side: &Side| side.runs.iter().map(|run| run.summary.clone()).collect::<Vec<_>>();
     let (before, after) = (summaries(baseline), summaries(candidate));
-    let all: Vec<_> = before.iter().chain(&after).collect();
-    let gate = metric::gate(&all, &rule.gate)?;
+    let gate =
+        before.first().map(|run| metric::gate(run, &rule.gate)).transpose()?.unwrap_or_default();
     let mut metrics = statistical(&before, &after, design, &gate, rule);
     if comparable::is_limited(baseline) || comparable::is_limited(candidate) {
         for metric in &mut metrics {
@@ -399,22 +400,18 @@ fn verdict_of(
     threshold: f64,
     alpha: f64,
 ) -> (Verdict, String) {
-    let is_missing = |all: &[Option<Measured>]| all.iter().any(Option::is_none);
-    if is_missing(&row.before) || is_missing(&row.after) {
-        return (Verdict::Inconclusive, "not every run has it".into());
+    let missing = |all: &[Option<Measured>]| all.iter().filter(|it| it.is_none()).count();
+    let (before, after) = (missing(&row.before), missing(&row.after));
+    if before == 0 && after == row.after.len() && after > 1 {
+        return (Verdict::Worse, "no run of the candidate gets so far".into());
     }
-    let is_beyond = |all: &[Option<Measured>]| all.iter().flatten().any(|it| it.is_beyond);
-    let beyond = (is_beyond(&row.before), is_beyond(&row.after));
-    if beyond == (true, true) {
-        return (Verdict::Inconclusive, "beyond the timeout on both sides".into());
+    if before + after > 0 {
+        let why =
+            format!("{before} runs of the baseline and {after} of the candidate do not have it");
+        return (Verdict::Inconclusive, why);
     }
-    let why = match beyond {
-        (true, _) => "the baseline lies beyond the timeout",
-        (_, true) => "the candidate lies beyond the timeout",
-        _ => "",
-    };
     let (Some(change), Some(p)) = (change, p) else {
-        return (Verdict::Inconclusive, why.to_owned());
+        return (Verdict::Inconclusive, String::new());
     };
     let is_worse = match row.like.better {
         Better::Lower => change > 0.0,
@@ -427,16 +424,41 @@ fn verdict_of(
     } else {
         Verdict::Inconclusive
     };
-    (verdict, why.to_owned())
+    beyond(row, verdict)
+}
+
+/// A timeout stands for what would have taken longer, nobody knows by how much: that leaves open whatever would need to
+/// know it.
+fn beyond(row: &Row, verdict: Verdict) -> (Verdict, String) {
+    let share = |all: &[Option<Measured>]| {
+        let beyond = all.iter().flatten().filter(|it| it.is_beyond).count();
+        beyond as f64 / all.len().max(1) as f64
+    };
+    let (before, after) = (share(&row.before), share(&row.after));
+    let allowed = match (before > 0.0, after > 0.0) {
+        (false, false) => return (verdict, String::new()),
+        _ if before > 0.5 && after > 0.5 => None,
+        (false, true) => Some(Verdict::Worse),
+        (true, false) => Some(Verdict::Better),
+        (true, true) if after > before => Some(Verdict::Worse),
+        (true, true) => Some(Verdict::Better),
+    };
+    let why = format!(
+        "beyond the timeout in {:.0} % of the baseline's runs and {:.0} % of the candidate's",
+        before * 100.0,
+        after * 100.0
+    );
+    (if Some(verdict) == allowed { verdict } else { Verdict::Inconclusive }, why)
 }
 
 /// The verdict on all: one metric that is worse makes it worse; else what decides has to be decided.
 fn overall(metrics: &[Compared]) -> Verdict {
     let deciding = || metrics.iter().filter(|metric| metric.role != Role::Reading);
-    let gated = || metrics.iter().filter(|metric| metric.role == Role::Gate);
     if deciding().any(|metric| metric.verdict == Verdict::Worse) {
         Verdict::Worse
-    } else if gated().next().is_none() || gated().any(|it| it.verdict == Verdict::Inconclusive) {
+    } else if !metrics.iter().any(|metric| metric.role == Role::Gate)
+        || deciding().any(|metric| metric.verdict == Verdict::Inconclusive)
+    {
         Verdict::Inconclusive
     } else if deciding().any(|metric| metric.verdict == Verdict::Better) {
         Verdict::Better

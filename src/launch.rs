@@ -11,7 +11,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU16, Ordering},
     thread,
     time::Duration,
 };
@@ -44,6 +44,10 @@ pub struct Launched {
     stdin: Option<ChildStdin>,
     /// What it says goes there.
     log: PathBuf,
+    /// Its processes as they were seen last, each with the moment of its start.
+    seen: Vec<(i32, u64)>,
+    /// The warden has ended and was waited for: its number may be anybody's.
+    is_over: bool,
 }
 
 impl Launched {
@@ -66,7 +70,7 @@ impl Launched {
             .arg("--log")
             .arg(log)
             .arg("--")
-            .arg(command.replace(PORT, &port.to_string()))
+            .arg(filled(command, port))
             .env(PORT_VARIABLE, port.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -76,7 +80,7 @@ impl Launched {
             .spawn()
             .map_err(|error| failed(&error))?;
         let stdin = warden.stdin.take();
-        Ok(Self { warden, stdin, log: log.to_owned() })
+        Ok(Self { warden, stdin, log: log.to_owned(), seen: Vec::new(), is_over: false })
     }
 
     /// Waits until it listens there; `false` when the user wants it all to end.
@@ -115,12 +119,26 @@ impl Launched {
     pub fn check_alive(&mut self, when: &str) -> Result<()> {
         match self.warden.try_wait() {
             Ok(Some(status)) => {
+                self.is_over = true;
                 let code = status
                     .code()
                     .map_or_else(|| status.to_string(), |code| format!("exit code {code}"));
                 Err(self.trouble(&format!("{when} ({code})")))
             }
-            _ => Ok(()),
+            _ => {
+                self.look();
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes which processes there are, as long as their warden can be asked.
+    fn look(&mut self) {
+        if !self.is_over {
+            let now = warden::with_start(self.warden.id() as i32);
+            if !now.is_empty() {
+                self.seen = now;
+            }
         }
     }
 
@@ -136,17 +154,18 @@ impl Launched {
     }
 
     /// The processes that the command has started and that are there now.
-    pub fn processes(&self) -> Vec<i32> {
-        warden::descendants(self.warden.id() as i32)
+    pub fn processes(&mut self) -> Vec<i32> {
+        self.look();
+        self.seen.iter().map(|(pid, _)| *pid).collect()
     }
 
     /// Ends all its processes, and waits until they have ended.
     pub fn stop(&mut self) {
-        let known = warden::with_start(self.warden.id() as i32);
+        self.look();
         drop(self.stdin.take());
         let clock = Clock::start();
         let end = clock.now() + nanoseconds(END);
-        while matches!(self.warden.try_wait(), Ok(None)) {
+        while !self.is_over && matches!(self.warden.try_wait(), Ok(None)) {
             if clock.now() > end {
                 let _ = self.warden.kill();
                 let _ = self.warden.wait();
@@ -154,7 +173,8 @@ impl Launched {
             thread::sleep(GLANCE);
         }
         // A warden that did its work has left none of them; one that was killed itself may have.
-        warden::kill_all(&known);
+        self.is_over = true;
+        warden::kill_all(&self.seen);
     }
 }
 
@@ -162,6 +182,21 @@ impl Drop for Launched {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// A command with its port; `${port}` is a variable of the shell's own.
+fn filled(command: &str, port: u16) -> String {
+    let mut parts = command.split(PORT);
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        if filled.ends_with('$') {
+            filled += PORT;
+        } else {
+            filled += &port.to_string();
+        }
+        filled += part;
+    }
+    filled
 }
 
 /// A command as it may be shown: one that may hold a secret is only said to be one.
@@ -182,20 +217,29 @@ fn without_tokens(line: &str) -> String {
     line.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// A port of loopback that nobody listens at, below those that clients come from: one of these may be in use, or have
-/// been a moment ago.
+/// A port of loopback that nobody listens at, below those that clients come from where there are any: one of these may be
+/// in use, or have been a moment ago. Another one each time, as connections to the last one may rest in `TIME_WAIT`.
 ///
 /// # Errors
 /// When there is none.
 pub fn free_port() -> Result<u16> {
+    static ASKED: AtomicU16 = AtomicU16::new(0);
     let first = *Limits::read().ports.start();
     let below = (1024..first).rev();
     // Two programs that look at once had better not look in the same order.
-    let start = std::process::id() as usize % 4096;
+    let skipped = std::process::id() % 4096 + u32::from(ASKED.fetch_add(1, Ordering::Relaxed)) * 7;
+    let start = skipped as usize % below.len().max(1);
     let mut ports = below.clone().skip(start).chain(below);
-    ports
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .ok_or_else(|| Error::not_measured("there is no free port on loopback"))
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    if let Some(port) = ports.find(is_free) {
+        return Ok(port);
+    }
+    // Hosts that have given all ports to their clients.
+    let any = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    any.map(|address| address.port()).map_err(|error| {
+        Error::not_measured(format!("there is no free port on loopback: {error}"))
+            .hint("give the command a port of its own: `--target mqtt://127.0.0.1:PORT`")
+    })
 }
 
 /// Whether somebody listens there.
@@ -215,6 +259,12 @@ mod tests {
         assert!(!shown("SECRET=hunter2 broker").contains("hunter2"));
         let line = without_tokens("refused eyJhbGciOiJub25lIn0.e30. of storm-1");
         assert_eq!(line, "refused <redacted> of storm-1");
+    }
+
+    #[test]
+    fn a_port_takes_the_place_of_its_word_and_not_of_a_variable() {
+        assert_eq!(filled("b -p {port} # {port}", 7), "b -p 7 # 7");
+        assert_eq!(filled("port=3; b -p ${port}", 7), "port=3; b -p ${port}");
     }
 
     #[test]

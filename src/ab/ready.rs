@@ -80,7 +80,9 @@ fn single(loaded: &Loaded) -> Loaded {
     load.stages.clear();
     (load.r#for, load.wave, load.release) = (None, None, None);
     (load.hold, load.warmup) = (Some(Duration::ZERO), Duration::ZERO);
-    scenario.mix = vec![Mix::only("fresh", "fresh")];
+    // A good token of the scenario's own, where it has one: it may be of another key, or have other claims.
+    let own = scenario.mix.iter().find(|mix| mix.token == "fresh").cloned();
+    scenario.mix = vec![Mix { share: 1.0, ..own.unwrap_or_else(|| Mix::only("fresh", "fresh")) }];
     scenario.events.clear();
     scenario.thresholds.clear();
     (scenario.monitor, scenario.capacity) = (None, None);

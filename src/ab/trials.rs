@@ -152,7 +152,7 @@ impl Trials {
         let Some(mut launched) = self.start(options, build, &spot, &log, name)? else {
             return Ok(None);
         };
-        let loaded = aimed(options, &spot, launched.as_ref())?;
+        let loaded = aimed(options, &spot, launched.as_mut())?;
         let run = runs::run(
             &loaded,
             &runs::Options {
@@ -167,6 +167,11 @@ impl Trials {
         if let Some(launched) = &mut launched {
             // Before what the run says: a broker that died explains it.
             launched.check_alive("the broker died in it")?;
+            if let Some(address) = spot.address.filter(|address| !is_taken(*address)) {
+                return Err(launched.trouble(&format!(
+                    "the broker died in it: nobody listens at {address} any more"
+                )));
+            }
         }
         let trial = run?;
         drop(launched);
@@ -200,28 +205,33 @@ impl Trials {
         }
         let mut attempts = 0;
         let is_ready = match options.ready {
-            Ready::Port => true,
+            Ready::Port => Ok(true),
             Ready::Connack => {
                 let place = self.folder.join("ready").join(name.replace('/', "-"));
                 let loaded = aimed(options, spot, None)?;
-                ready::wait(options, &loaded, &mut launched, &place, &mut attempts)?
+                ready::wait(options, &loaded, &mut launched, &place, &mut attempts)
             }
         };
         if let Some(row) = self.rows.last_mut() {
             row.ready_s = Some((self.clock.now() - begun) as f64 / SECOND as f64);
+            // Also those of a build that never let anybody in.
             row.ready_attempts = attempts;
         }
+        let is_ready = is_ready?;
         Ok(is_ready.then_some(Some(launched)))
     }
 }
 
 /// The scenario of a trial: aimed at its build, whose processes are watched.
-fn aimed(options: &Options, spot: &Spot, launched: Option<&Launched>) -> Result<Loaded> {
+fn aimed(options: &Options, spot: &Spot, launched: Option<&mut Launched>) -> Result<Loaded> {
     let mut overrides = options.overrides.clone();
     overrides.targets.clone_from(&spot.urls);
     if let Some(launched) = launched {
+        // One that has died meanwhile is told after its trial, with what it said.
         let pids: Vec<String> = launched.processes().iter().map(ToString::to_string).collect();
-        overrides.set.push(format!("monitor.pid=[{}]", pids.join(",")));
+        if !pids.is_empty() {
+            overrides.set.push(format!("monitor.pid=[{}]", pids.join(",")));
+        }
     }
     let mut loaded = scenario::load(&options.scenario, &overrides)?;
     // A trial that ends early is none: its load is not that of the others. Thresholds are judged at its end.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::say;
+use super::{compare::history_of, say};
 use crate::{
     cli,
     clock::Clock,
@@ -36,28 +36,32 @@ fn save(name: &str, run: &Path, baselines: &Baselines) -> Result<Exit> {
 fn list(baselines: &Baselines) -> Result<Exit> {
     let mut rows = Vec::new();
     for name in baselines.names() {
-        let history = baselines.history(&name)?;
-        let newest = history.last().and_then(|runs| runs.first());
-        rows.push(vec![
-            name,
-            history.len().to_string(),
-            newest.map(|run| run.started_at.clone()).unwrap_or_default(),
-            newest.map(|run| run.scenario.clone()).unwrap_or_default(),
-        ]);
+        // One that can't be read is no reason to hide the others.
+        rows.push(match baselines.results(&name).and_then(|results| described(&results)) {
+            Ok((count, newest)) => vec![name, count, newest.started_at, newest.scenario],
+            Err(error) => vec![name, "-".into(), error.to_string(), String::new()],
+        });
     }
     say(&table(&["baseline", "results", "newest", "scenario"], &rows))
 }
 
+/// How many results there are, and the newest run.
+fn described(results: &[PathBuf]) -> Result<(String, Summary)> {
+    let newest = results.last().map_or(Path::new(""), PathBuf::as_path);
+    let side = Side::read(newest)?;
+    Ok((results.len().to_string(), side.runs[0].summary.clone()))
+}
+
 fn show(name: &str, baselines: &Baselines) -> Result<Exit> {
-    let history = baselines.history(name)?;
-    let newest: Vec<&Summary> = history.last().into_iter().flatten().collect();
-    let gate = metric::gate(&newest, &[])?;
+    let (history, left_out) = history_of(name, baselines)?;
+    let newest = history.last().and_then(|runs| runs.first());
+    let gate = newest.map(|run| metric::gate(run, &[])).transpose()?.unwrap_or_default();
     let mut head = vec!["result", "started", "runs"];
     head.extend(gate.iter().map(String::as_str));
     let mut rows = Vec::new();
-    for (result, runs) in baselines.results(name)?.iter().zip(&history) {
+    for (place, runs) in (1..).zip(&history) {
         let mut row = vec![
-            result.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+            place.to_string(),
             runs.first().map(|run| run.started_at.clone()).unwrap_or_default(),
             runs.len().to_string(),
         ];
@@ -71,6 +75,9 @@ fn show(name: &str, baselines: &Baselines) -> Result<Exit> {
         rows.push(row);
     }
     let mut lines = vec![table(&head, &rows)];
+    if left_out > 0 {
+        lines.push(format!("{left_out} more did not do the same as the newest one"));
+    }
     let thresholds = Thresholds::default().with_history(&history);
     if thresholds.history.is_empty() {
         let count = history.len();

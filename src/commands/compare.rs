@@ -1,18 +1,21 @@
 //! `tokenstorm compare` and `tokenstorm ab`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{say, stop_flag};
 use crate::{
     ab::{self, build::Build},
     cli,
     compare::{
-        Comparison, Design, RESAMPLES, Rule, Verdict, compare as compared, record::Side,
+        Comparison, Design, RESAMPLES, Rule, Verdict,
+        comparable::differences,
+        compare as compared,
+        record::{Side, runs_in},
         thresholds::Thresholds,
     },
     error::{Error, Exit, Result},
     report::comparison::{render, write_all},
-    results::{Place, baselines::Baselines, folder::check_writable},
+    results::{Place, Summary, baselines::Baselines, folder::check_writable},
 };
 
 /// Compares two sides that were run.
@@ -38,22 +41,30 @@ pub(super) fn compare(arguments: &cli::Compare) -> Result<Exit> {
 /// A side by its path, or the newest result of a baseline by its name; of that also the name.
 fn side(named: &str, baselines: &Baselines) -> Result<(Side, Option<String>)> {
     let path = Path::new(named);
-    if path.exists() {
+    let is_name = baselines.names().iter().any(|name| name == named);
+    // A folder that happens to have the name of a baseline and has no runs is not meant.
+    if path.exists() && !(is_name && runs_in(path).is_err()) {
         return Ok((Side::read(path)?, None));
     }
-    let names = baselines.names();
-    if !names.iter().any(|name| name == named) && named.contains('/') {
-        return Err(Error::usage(format!("there is no folder `{named}`")));
+    if !is_name && named.contains('/') {
+        return Err(Error::usage(format!("there is no folder `{named}`"))
+            .hint("name a run folder, a folder of run folders, or a baseline of `tokenstorm baseline list`"));
     }
     let results = baselines.results(named)?;
-    let newest = results.last().map_or(path, std::path::PathBuf::as_path);
+    let newest = results.last().map_or(path, PathBuf::as_path);
     Ok((Side::read(newest)?, Some(named.to_owned())))
 }
 
 fn rule(deciding: &cli::Deciding, history: Option<&str>, baselines: &Baselines) -> Result<Rule> {
     let mut thresholds = Thresholds { asked: deciding.threshold, ..Thresholds::default() };
     if let Some(name) = history {
-        thresholds = thresholds.with_history(&baselines.history(name)?);
+        let (results, left_out) = history_of(name, baselines)?;
+        if left_out > 0 {
+            anstream::eprintln!(
+                "warning: {left_out} results of `{name}` did not do the same as its newest one, and are left out of its history"
+            );
+        }
+        thresholds = thresholds.with_history(&results);
     }
     Ok(Rule {
         alpha: deciding.alpha,
@@ -62,6 +73,18 @@ fn rule(deciding: &cli::Deciding, history: Option<&str>, baselines: &Baselines) 
         allow_different: deciding.allow_different,
         resamples: RESAMPLES,
     })
+}
+
+/// The results of a baseline that did the same as the newest one, from the oldest on, and how many others there are.
+pub(super) fn history_of(name: &str, baselines: &Baselines) -> Result<(Vec<Vec<Summary>>, usize)> {
+    let all: Vec<Side> =
+        baselines.results(name)?.iter().map(|path| Side::read(path)).collect::<Result<_>>()?;
+    let newest = all.last();
+    let is_same = |side: &&Side| newest.is_some_and(|newest| differences(newest, side).is_empty());
+    let summaries = |side: &Side| side.runs.iter().map(|run| run.summary.clone()).collect();
+    let same: Vec<Vec<Summary>> = all.iter().filter(is_same).map(summaries).collect();
+    let left_out = all.len() - same.len();
+    Ok((same, left_out))
 }
 
 /// Runs trials of two builds, and compares them.
@@ -86,11 +109,12 @@ pub(super) fn ab(arguments: &cli::Ab) -> Result<Exit> {
         stop: stop_flag()?,
         live: super::live::exporter(&arguments.live)?,
     };
-    let finished = ab::run(&options)?;
+    let mut finished = ab::run(&options)?;
     let folder = finished.folder.display().to_string();
     if let Some(comparison) = &finished.comparison {
         say(&render(comparison, arguments.format)?)?;
-        write_all(comparison, &finished.folder)?;
+        let written = write_all(comparison, &finished.folder);
+        finished.trouble = finished.trouble.or(written.err());
         anstream::eprintln!("trials and comparison: {folder}");
     }
     let is_stopped = options.stop.load(std::sync::atomic::Ordering::Relaxed);

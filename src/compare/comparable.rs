@@ -38,8 +38,10 @@ pub fn differences(baseline: &Side, candidate: &Side) -> Vec<Difference> {
     let mut all: Vec<Difference> = Vec::new();
     let Some(first) = baseline.runs.first() else { return all };
     let of_first = facts(first);
-    for run in baseline.runs.iter().skip(1).chain(&candidate.runs) {
-        for difference in between(&of_first, &facts(run)) {
+    let own = baseline.runs.iter().skip(1).map(|run| (run, " (within the baseline)"));
+    for (run, place) in own.chain(candidate.runs.iter().map(|run| (run, ""))) {
+        for mut difference in between(&of_first, &facts(run)) {
+            difference.what += place;
             if !all.contains(&difference) {
                 all.push(difference);
             }
@@ -124,6 +126,7 @@ fn facts(run: &Record) -> BTreeMap<String, String> {
         flatten(key, value, &mut facts);
     }
     facts.insert("scenario".into(), run.summary.scenario.clone());
+    facts.insert("kinds of target.brokers".into(), kinds(&run.scenario).join(", "));
     if let Some(environment) = &run.environment {
         for (what, value) in [
             ("host", environment.host.clone()),
@@ -135,6 +138,19 @@ fn facts(run: &Record) -> BTreeMap<String, String> {
         }
     }
     facts
+}
+
+/// What clients speak with each broker: where that is may differ, how they come there may not.
+fn kinds(scenario: &toml::Table) -> Vec<String> {
+    let brokers = scenario.get("target").and_then(|target| target.get("brokers"));
+    let urls = brokers.and_then(toml::Value::as_array).into_iter().flatten();
+    let kind = |url: &str| match (url.split_once("://"), url.strip_prefix("embedded+")) {
+        (Some((scheme, _)), _) => scheme.to_owned(),
+        (None, Some("tls")) => "mqtts".to_owned(),
+        (None, Some(other)) => other.to_owned(),
+        (None, None) => "mqtt".to_owned(),
+    };
+    urls.filter_map(toml::Value::as_str).map(kind).collect()
 }
 
 fn flatten(key: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {

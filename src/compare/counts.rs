@@ -12,6 +12,10 @@ use crate::{
     results::{Matrix, Summary, matrix::Cell},
 };
 
+/// By how much more of all attempts may be left unjudged before times are no longer compared.
+const LITTLE: f64 = 0.01;
+/// By how much more in every run is a finding of its own.
+const MUCH: f64 = 0.1;
 /// Verdicts that say that the broker breaks a promise.
 const WRONG: [&str; 3] = ["false_accept", "false_reject", "wrong_reason"];
 
@@ -60,20 +64,26 @@ fn compared(
         |runs: &[(u64, u64)]| -> Vec<f64> { runs.iter().map(|(count, _)| *count as f64).collect() };
     let (baseline_runs, candidate_runs) = (counts(before), counts(after));
     let sum = |counts: &[f64]| counts.iter().sum::<f64>();
-    if sum(&baseline_runs) + sum(&candidate_runs) == 0.0 {
+    let is_wrong = WRONG.contains(&verdict);
+    let is_total = !metric.contains('{');
+    // Services that keep a history can only tell of a count that they have known before it went up from 0.
+    if sum(&baseline_runs) + sum(&candidate_runs) == 0.0 && !(is_wrong && is_total) {
         return None;
     }
     let mean = |counts: &[f64]| sum(counts) / counts.len().max(1) as f64;
     let (baseline, candidate) = (mean(&baseline_runs), mean(&candidate_runs));
-    let is_wrong = WRONG.contains(&verdict);
-    let (result, why) = if baseline_runs == candidate_runs || share(before) == share(after) {
-        (Verdict::Equivalent, String::new())
+    let (role, result, why) = if share(before) == share(after) {
+        let role = if is_wrong { Role::Count } else { Role::Reading };
+        (role, Verdict::Equivalent, String::new())
     } else if is_wrong && sum(&baseline_runs) == 0.0 {
-        (Verdict::Worse, format!("new: the baseline has no {}", verdict.replace('_', " ")))
+        let what = verdict.replace('_', " ");
+        (Role::Count, Verdict::Worse, format!("new: the baseline has no {what}"))
     } else if is_wrong && sum(&candidate_runs) == 0.0 {
-        (Verdict::Better, "gone".to_owned())
+        (Role::Count, Verdict::Better, "gone".to_owned())
+    } else if verdict == "not_judged" && is_total {
+        unjudged(before, after, design)
     } else {
-        by_runs(verdict, before, after, design, rule)
+        (Role::Reading, by_runs(verdict, before, after, design, rule), String::new())
     };
     Some(Compared {
         metric,
@@ -83,15 +93,40 @@ fn compared(
         low: None,
         high: None,
         threshold: None,
-        threshold_source: if is_wrong { "none: counted".into() } else { String::new() },
+        threshold_source: if role == Role::Count { "none: counted".into() } else { String::new() },
         verdict: result,
         unit: "attempts".into(),
-        role: if is_wrong { Role::Count } else { Role::Reading },
+        role,
         p: None,
         baseline_runs,
         candidate_runs,
         why,
     })
+}
+
+/// Attempts that could not be judged say nothing of a verifier, and those that were judged are then others than before:
+/// times of a candidate that turns half of its clients away are no times of the same work.
+fn unjudged(
+    before: &[(u64, u64)],
+    after: &[(u64, u64)],
+    design: Design,
+) -> (Role, Verdict, String) {
+    let shares = |runs: &[(u64, u64)]| -> Vec<f64> {
+        runs.iter().map(|(count, attempts)| *count as f64 / (*attempts).max(1) as f64).collect()
+    };
+    let (before, after) = (shares(before), shares(after));
+    let mean = |shares: &[f64]| shares.iter().sum::<f64>() / shares.len().max(1) as f64;
+    let more = mean(&after) - mean(&before);
+    let most = before.iter().copied().fold(0.0, f64::max);
+    if design != Design::Single && after.iter().all(|share| *share > most + MUCH) {
+        let why = "every run of the candidate leaves far more unjudged than any of the baseline";
+        (Role::Count, Verdict::Worse, why.into())
+    } else if more > LITTLE {
+        let why = "more of the candidate's attempts could not be judged: its times are those of the others";
+        (Role::Count, Verdict::Inconclusive, why.into())
+    } else {
+        (Role::Reading, Verdict::Equivalent, String::new())
+    }
 }
 
 /// The share of all attempts of a side, in parts of 10^12, so that it can be compared.
@@ -100,14 +135,15 @@ fn share(runs: &[(u64, u64)]) -> u64 {
     (count as f64 / attempts.max(1) as f64 * 1e12) as u64
 }
 
-/// Where both sides have some, their shares in each run decide: attempts of one run are no independent ones.
+/// Where both sides have some, their shares in each run are compared, for reading: attempts of one run are no independent
+/// ones.
 fn by_runs(
     verdict: &str,
     before: &[(u64, u64)],
     after: &[(u64, u64)],
     design: Design,
     rule: &Rule,
-) -> (Verdict, String) {
+) -> Verdict {
     let shares = |runs: &[(u64, u64)]| -> Vec<f64> {
         runs.iter().map(|(count, attempts)| *count as f64 / (*attempts).max(1) as f64).collect()
     };
@@ -121,15 +157,14 @@ fn by_runs(
         Design::Single => None,
     };
     let is_sure = estimate.filter(|estimate| estimate.p <= rule.alpha);
-    let result = match (is_sure, verdict) {
+    match (is_sure, verdict) {
         (None, _) | (_, "indeterminate") => Verdict::Inconclusive,
         (Some(estimate), "correct") if estimate.log_ratio > 0.0 => Verdict::Better,
         (Some(estimate), "correct") if estimate.log_ratio < 0.0 => Verdict::Worse,
         (Some(estimate), _) if estimate.log_ratio > 0.0 => Verdict::Worse,
         (Some(estimate), _) if estimate.log_ratio < 0.0 => Verdict::Better,
         _ => Verdict::Inconclusive,
-    };
-    (result, String::new())
+    }
 }
 
 /// The cells of a matrix, by what they came to; of several runs the worst.
@@ -144,7 +179,7 @@ pub(super) fn cells(baseline: &Side, candidate: &Side) -> Vec<Compared> {
                 (Verdict::Equivalent, String::new())
             }
             (Some(one), Some(other)) => (between(one, other), String::new()),
-            (None, Some(_)) => (Verdict::Inconclusive, "the baseline did not send it".to_owned()),
+            (None, _) => (Verdict::Inconclusive, "the baseline was not sent it".to_owned()),
             _ => (Verdict::Inconclusive, "the candidate was not sent it".to_owned()),
         };
         let word = |cell: Option<&Cell>| cell.map(|cell| Seen::Word(cell.verdict.clone()));
@@ -159,7 +194,8 @@ pub(super) fn cells(baseline: &Side, candidate: &Side) -> Vec<Compared> {
             threshold_source: "none: counted".into(),
             verdict,
             unit: "verdict".into(),
-            role: Role::Count,
+            // What is new in the catalogue says nothing about a change.
+            role: if one.is_some() { Role::Count } else { Role::Reading },
             p: None,
             baseline_runs: Vec::new(),
             candidate_runs: Vec::new(),
@@ -195,8 +231,11 @@ fn worst(side: &Side) -> BTreeMap<String, Cell> {
     let matrices = side.runs.iter().filter_map(|run| run.matrix.as_ref());
     for cell in matrices.flat_map(|matrix: &Matrix| &matrix.cells) {
         let name = format!("matrix.{}.v{}", cell.defect, cell.protocol);
-        let known = worst.get(&name).map(|known| rank(&known.verdict));
-        if known.is_none_or(|known| rank(&cell.verdict) > known) {
+        // Of several runs one that says nothing leaves open what another says to be correct.
+        let weight = |cell: &Cell| {
+            rank(&cell.verdict).map_or(1, |rank| if rank == 0 { 0 } else { rank + 1 })
+        };
+        if worst.get(&name).is_none_or(|known| weight(cell) > weight(known)) {
             worst.insert(name, cell.clone());
         }
     }

@@ -38,7 +38,7 @@ impl Looks {
         }
         if most < least(1) {
             return Err(Error::usage(format!(
-                "`--max-trials {}` can't decide {gated} metrics at an error rate of {alpha}: that takes at least {} trials",
+                "`--max-trials {}` can't decide {metrics} metrics at an error rate of {alpha}: that takes at least {} trials",
                 2 * most,
                 2 * least(1)
             ))

@@ -11,6 +11,14 @@ pub const MOST_GATED: usize = 6;
 /// Open connections from which on memory a connection says something.
 const MANY_CONNECTIONS: u64 = 1000;
 
+/// Numbers that are no times of a phase.
+const VALUES: [&str; 4] = [
+    "throughput.verdicts_per_s",
+    "capacity.per_s",
+    "monitor.cpu_us_per_verdict",
+    "monitor.bytes_per_connection",
+];
+
 /// Which way a metric gets better.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Better {
@@ -51,12 +59,13 @@ pub fn of(summary: &Summary) -> Vec<Measured> {
     let per_verdict = broker.and_then(|used| used.cpu_us_per_verdict);
     let memory = broker.and_then(|used| used.bytes_per_connection);
     let rate = Some(summary.throughput.verdicts_per_s);
-    for (name, unit, better, value) in [
-        ("throughput.verdicts_per_s", "per_s", Better::Higher, rate),
-        ("capacity.per_s", "per_s", Better::Higher, capacity),
-        ("monitor.cpu_us_per_verdict", "us", Better::Lower, per_verdict),
-        ("monitor.bytes_per_connection", "bytes", Better::Lower, memory),
-    ] {
+    let values = [
+        ("per_s", Better::Higher, rate),
+        ("per_s", Better::Higher, capacity),
+        ("us", Better::Lower, per_verdict),
+        ("bytes", Better::Lower, memory),
+    ];
+    for (name, (unit, better, value)) in VALUES.into_iter().zip(values) {
         // What is 0 or less has no ratio: it was too little to be measured.
         if let Some(value) = value.filter(|value| *value > 0.0) {
             let metric = name.to_owned();
@@ -100,32 +109,31 @@ fn percentiles(stats: &PhaseStats) -> [(&'static str, &Percentile, u64, f64); 3]
     ]
 }
 
-/// The metrics that decide: those that are asked for, or at most six that all runs have.
+/// The metrics that decide: those that are asked for, or at most six that the first run of the baseline has. What a later
+/// run lacks of them is told there: a metric must not stop deciding because a candidate does not get so far.
 ///
 /// # Errors
-/// When one is asked for that some run has not: with those there are.
-pub fn gate(runs: &[&Summary], asked: &[String]) -> Result<Vec<String>> {
-    let mut common: Option<Vec<String>> = None;
-    for summary in runs {
-        let own: Vec<String> = of(summary).into_iter().map(|measured| measured.metric).collect();
-        common = Some(match common {
-            None => own,
-            Some(known) => known.into_iter().filter(|name| own.contains(name)).collect(),
-        });
-    }
-    let common = common.unwrap_or_default();
-    if let Some(unknown) = asked.iter().find(|name| !common.contains(name)) {
-        return Err(Error::usage(format!("`--gate {unknown}`: not all runs have this metric"))
-            .hint(suggestion(unknown, common.iter().map(String::as_str))));
+/// When one is asked for that the baseline has not: with those there are.
+pub fn gate(baseline: &Summary, asked: &[String]) -> Result<Vec<String>> {
+    let own: Vec<String> = of(baseline).into_iter().map(|measured| measured.metric).collect();
+    if let Some(unknown) = asked.iter().find(|name| !own.contains(name)) {
+        return Err(Error::usage(format!(
+            "`--gate {unknown}`: the baseline does not have this metric"
+        ))
+        .hint(suggestion(unknown, own.iter().map(String::as_str))));
     }
     if !asked.is_empty() {
-        let mut gate = asked.to_vec();
-        gate.dedup();
+        let mut gate: Vec<String> = Vec::new();
+        for name in asked {
+            if !gate.contains(name) {
+                gate.push(name.clone());
+            }
+        }
         return Ok(gate);
     }
-    let is_open = runs.iter().any(|summary| summary.model == "open");
-    let has_many = runs.iter().all(|summary| summary.generator.open_peak >= MANY_CONNECTIONS);
-    let has_capacity = common.iter().any(|name| name == "capacity.per_s");
+    let is_open = baseline.model == "open";
+    let has_many = baseline.generator.open_peak >= MANY_CONNECTIONS;
+    let has_capacity = own.iter().any(|name| name == "capacity.per_s");
     let wanted = [
         // Of a search, times are those of all its steps, and say nothing.
         ("connack.p50", !has_capacity),
@@ -138,5 +146,25 @@ pub fn gate(runs: &[&Summary], asked: &[String]) -> Result<Vec<String>> {
     ];
     let gate =
         wanted.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(name, _)| name.to_owned());
-    Ok(gate.filter(|name| common.contains(name)).take(MOST_GATED).collect())
+    Ok(gate.filter(|name| own.contains(name)).take(MOST_GATED).collect())
+}
+
+/// Looks whether names could be those of metrics, before anything is run.
+///
+/// # Errors
+/// When one could not: with the nearest.
+pub fn check_names(asked: &[String]) -> Result<()> {
+    let mut known: Vec<String> = Vec::new();
+    for phase in PHASES {
+        known.extend(["p50", "p99", "p99.9"].map(|percentile| format!("{phase}.{percentile}")));
+    }
+    known.extend(VALUES.map(str::to_owned));
+    for name in asked {
+        let bare = name.split('{').next().unwrap_or_default();
+        if !known.iter().any(|known| known == bare) {
+            return Err(Error::usage(format!("`--gate {name}`: there is no such metric"))
+                .hint(suggestion(bare, known.iter().map(String::as_str))));
+        }
+    }
+    Ok(())
 }

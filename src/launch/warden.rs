@@ -17,7 +17,10 @@ use std::{
 };
 
 use procfs::process::{self, Process};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, waitpid};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, waitpid},
+};
 
 use crate::{
     clock::{Clock, nanoseconds},
@@ -65,8 +68,11 @@ pub fn guard(command: &str, log: &Path) -> Result<u8> {
     let first = child.id() as i32;
     let mut code = None;
     while !stop.load(Ordering::Relaxed) {
-        code = code.or(reap(first));
-        if descendants(own).is_empty() {
+        // Whatever descends from the command is a child of this process in the end, so that none is left when there is no
+        // child. Nothing is looked for in /proc meanwhile: this host is being measured.
+        let (ended, is_alone) = reap(first);
+        code = code.or(ended);
+        if is_alone {
             return Ok(code.unwrap_or_default());
         }
         thread::sleep(GLANCE);
@@ -75,17 +81,23 @@ pub fn guard(command: &str, log: &Path) -> Result<u8> {
     Ok(0)
 }
 
-/// Takes leave of processes that have ended, whoever started them; the exit code of the first of all, where it is among
-/// them: a signal counts from 128 on, as shells do.
-fn reap(first: i32) -> Option<u8> {
+/// Takes leave of processes that have ended, whoever started them: the exit code of the first of all, where it is among
+/// them (a signal counts from 128 on, as shells do), and whether no process is left.
+fn reap(first: i32) -> (Option<u8>, bool) {
     let mut code = None;
-    while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
-        if pid.as_raw_nonzero().get() == first {
-            let signal = || status.terminating_signal().map(|signal| 128 + signal);
-            code = Some(status.exit_status().or_else(signal).unwrap_or(1) as u8);
+    loop {
+        match waitpid(None, WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == first => {
+                let signal = || status.terminating_signal().map(|signal| 128 + signal);
+                code = Some(status.exit_status().or_else(signal).unwrap_or(1) as u8);
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => return (code, false),
+            Err(Errno::INTR) => {}
+            // No child is left.
+            Err(_) => return (code, true),
         }
     }
-    code
 }
 
 /// Asks all that descend from a process to end, and kills what does not.
@@ -94,13 +106,11 @@ fn end_all(of: i32, first: i32) {
     let patience = clock.now() + nanoseconds(GRACE);
     let mut asked = BTreeSet::new();
     loop {
-        reap(first);
-        let left = descendants(of);
-        if left.is_empty() {
+        if reap(first).1 {
             return;
         }
         let is_over = clock.now() > patience;
-        for pid in left {
+        for (pid, _) in with_start(of) {
             // Each is asked once; one that is new is asked as well.
             if is_over {
                 signal(pid, Signal::KILL);
@@ -129,12 +139,8 @@ fn signal(pid: i32, signal: Signal) {
     }
 }
 
-/// All processes that descend from one, without those that have ended and are not waited for yet.
-pub fn descendants(of: i32) -> Vec<i32> {
-    with_start(of).into_iter().map(|(pid, _)| pid).collect()
-}
-
-/// The same, each with the moment of its start, which tells it from a later one of the same number.
+/// All processes that descend from one, each with the moment of its start, which tells it from a later one of the same
+/// number; without those that have ended and are not waited for yet.
 pub(super) fn with_start(of: i32) -> Vec<(i32, u64)> {
     let Ok(all) = process::all_processes() else { return Vec::new() };
     let mut children: BTreeMap<i32, Vec<(i32, u64)>> = BTreeMap::new();

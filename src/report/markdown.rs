@@ -65,6 +65,10 @@ pub(super) fn escaped(text: &str) -> String {
             out.push('\\');
         }
         out.push(if c.is_control() { ' ' } else { c });
+        if "@#".contains(c) {
+            // A backslash keeps neither a mention nor a link to an issue from being made; nothing between them does.
+            out.push('\u{200b}');
+        }
     }
     out
 }

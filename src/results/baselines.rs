@@ -5,7 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Summary;
 use crate::{
     clock::Clock,
     error::{Error, Result, suggestion},
@@ -44,7 +43,8 @@ impl Baselines {
 
     /// Their names.
     pub fn names(&self) -> Vec<String> {
-        folders(&self.folder).iter().filter_map(|path| name_of(path)).collect()
+        let names = folders(&self.folder).into_iter().filter_map(|path| name_of(&path));
+        names.filter(|name| check(name).is_ok()).collect()
     }
 
     /// The results of a baseline, from the oldest on.
@@ -67,17 +67,6 @@ impl Baselines {
         Ok(results)
     }
 
-    /// The summaries of the runs of each result, from the oldest result on.
-    ///
-    /// # Errors
-    /// When there is none, or one can't be read.
-    pub fn history(&self, name: &str) -> Result<Vec<Vec<Summary>>> {
-        let read = |result: &PathBuf| -> Result<Vec<Summary>> {
-            folders(result).iter().map(|run| Summary::read(run)).collect()
-        };
-        self.results(name)?.iter().map(read).collect()
-    }
-
     /// Adds these runs as one result, and says where it is.
     ///
     /// # Errors
@@ -85,17 +74,26 @@ impl Baselines {
     pub fn save(&self, name: &str, runs: &[PathBuf], clock: Clock) -> Result<PathBuf> {
         check(name)?;
         let place = self.folder.join(name);
+        let saved = Self::save_in(&place, runs, clock);
+        if saved.is_err() {
+            // Only where it is empty: a name without a result is none.
+            let _ = fs::remove_dir(&place);
+        }
+        saved
+    }
+
+    fn save_in(place: &Path, runs: &[PathBuf], clock: Clock) -> Result<PathBuf> {
         let failed = |path: &Path, error: &dyn std::fmt::Display| {
             Error::not_measured(format!("can't save to `{}`: {error}", path.display()))
                 .hint("`--baselines DIR` puts them elsewhere")
         };
-        fs::create_dir_all(&place).map_err(|error| failed(&place, &error))?;
+        fs::create_dir_all(place).map_err(|error| failed(place, &error))?;
         let stamp = clock.compact(clock.now());
         // Half a result must never be taken for a whole one: it gets its name when it is whole.
         let made = tempfile::Builder::new()
             .prefix(".")
-            .tempdir_in(&place)
-            .map_err(|error| failed(&place, &error))?;
+            .tempdir_in(place)
+            .map_err(|error| failed(place, &error))?;
         for (number, run) in (1..).zip(runs) {
             let target = made.path().join(format!("{number:03}"));
             copy(run, &target).map_err(|error| failed(&target, &error))?;
@@ -107,11 +105,12 @@ impl Baselines {
             }
             result = place.join(format!("{stamp}-{number}"));
         }
-        let made = made.keep();
         let public = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(&made, public)
-            .and_then(|()| fs::rename(&made, &result))
+        fs::set_permissions(made.path(), public)
+            .and_then(|()| fs::rename(made.path(), &result))
             .map_err(|error| failed(&result, &error))?;
+        // What it would remove is there under its own name now.
+        let _ = made.keep();
         Ok(result)
     }
 }

@@ -52,7 +52,10 @@ impl Place {
     }
 
     /// Makes the folder, and says where it is.
-    fn make(&self) -> io::Result<PathBuf> {
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn make(&self) -> io::Result<PathBuf> {
         let path = match self {
             Self::Named(path) => return fs::create_dir_all(path).map(|()| path.clone()),
             Self::Fresh(path) => path,

@@ -104,7 +104,7 @@ fn a_disk_that_fills_up_ends_the_trials_keeps_what_was_measured_and_leaves_no_br
     let storm = storm(&broker, "clients = 200\nconcurrency = 8");
     let command = mosquitto(&storm, "");
     // A disk of its own, which holds a few trials and no more.
-    let script = "mkdir -p \"$1\" && mount -t tmpfs -o size=600k none \"$1\" && shift\n\
+    let script = "mkdir -p \"$1\" && mount -t tmpfs -o size=1m none \"$1\" && shift\n\
                   \"$0\" \"$@\" && code=0 || code=$?\n\
                   cp \"${OUT}/trials.csv\" \"${OUT}/comparison.json\" \"$KEPT\"; exit $code";
     let (out, kept) = (storm.out(), storm.out().with_extension("kept"));

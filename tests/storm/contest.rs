@@ -172,7 +172,7 @@ fn a_build_that_never_gets_ready_is_told_with_what_it_said_and_is_gone() {
     assert!(ended.stderr.contains("is told no port"), "{}", ended.stderr);
     let silent = format!("{silent} # {{port}}");
     let arguments =
-        ["--baseline-cmd", &baseline, "--candidate-cmd", &silent, "--ready-timeout", "500ms"];
+        ["--baseline-cmd", &baseline, "--candidate-cmd", &silent, "--ready-timeout", "5s"];
     let ended = run(&storm, &arguments);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("does not listen at 127.0.0.1:"), "{}", ended.stderr);
@@ -185,11 +185,13 @@ fn a_build_that_never_gets_ready_is_told_with_what_it_said_and_is_gone() {
 fn a_build_that_dies_in_trial_7_leaves_what_came_before_named_as_partial() {
     let storm = storm("clients = 40\nconcurrency = 4\nhold = \"1s\"");
     let count = storm.out().with_extension("count");
-    // Of both builds together the seventh that is started ends by itself in the middle of its trial.
+    // Of both builds together the seventh that is started dies when its run has begun: the first of the fourth pair.
     let dying = format!(
-        "echo x >> {count}; {} & pid=$!; [ $(wc -l < {count}) -ne 7 ] || (sleep 0.7; kill -9 $pid) & wait $pid",
+        "echo x >> {count}; {} & pid=$!; [ $(wc -l < {count}) -ne 7 ] || \
+         (until [ -e {out}/baseline/004 -o -e {out}/candidate/004 ]; do sleep 0.02; done; kill -9 $pid) & wait $pid",
         build(&storm, "--mutant healthy"),
-        count = count.display()
+        count = count.display(),
+        out = storm.out().display()
     );
     let arguments =
         ["--baseline-cmd", &dying, "--aa", "--max-trials", "12", "--gate", "connack.p50"];
