@@ -12,7 +12,7 @@ pub mod record;
 pub mod statistics;
 pub mod thresholds;
 
-use std::path::Path;
+use std::{cmp::Ordering, path::Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -435,13 +435,14 @@ fn beyond(row: &Row, verdict: Verdict) -> (Verdict, String) {
         beyond as f64 / all.len().max(1) as f64
     };
     let (before, after) = (share(&row.before), share(&row.after));
-    let allowed = match (before > 0.0, after > 0.0) {
-        (false, false) => return (verdict, String::new()),
+    if before + after <= 0.0 {
+        return (verdict, String::new());
+    }
+    let allowed = match before.total_cmp(&after) {
         _ if before > 0.5 && after > 0.5 => None,
-        (false, true) => Some(Verdict::Worse),
-        (true, false) => Some(Verdict::Better),
-        (true, true) if after > before => Some(Verdict::Worse),
-        (true, true) => Some(Verdict::Better),
+        Ordering::Less => Some(Verdict::Worse),
+        Ordering::Greater => Some(Verdict::Better),
+        Ordering::Equal => None,
     };
     let why = format!(
         "beyond the timeout in {:.0} % of the baseline's runs and {:.0} % of the candidate's",

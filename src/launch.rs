@@ -117,19 +117,14 @@ impl Launched {
     /// # Errors
     /// When they are: with how it ended, and what it said last.
     pub fn check_alive(&mut self, when: &str) -> Result<()> {
-        match self.warden.try_wait() {
-            Ok(Some(status)) => {
-                self.is_over = true;
-                let code = status
-                    .code()
-                    .map_or_else(|| status.to_string(), |code| format!("exit code {code}"));
-                Err(self.trouble(&format!("{when} ({code})")))
-            }
-            _ => {
-                self.look();
-                Ok(())
-            }
-        }
+        let Ok(Some(status)) = self.warden.try_wait() else {
+            self.look();
+            return Ok(());
+        };
+        self.is_over = true;
+        let code =
+            status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"));
+        Err(self.trouble(&format!("{when} ({code})")))
     }
 
     /// Notes which processes there are, as long as their warden can be asked.

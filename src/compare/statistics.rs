@@ -102,7 +102,7 @@ fn outer_differences(baseline: usize, candidate: usize, alpha: f64) -> Option<us
 fn doubled_ranks(values: &[f64]) -> Vec<usize> {
     let rank = |value: &f64| {
         let below = values.iter().filter(|other| *other < value).count();
-        let tied = values.iter().filter(|other| *other == value).count();
+        let tied = values.iter().filter(|other| other.total_cmp(value).is_eq()).count();
         2 * below + tied + 1
     };
     values.iter().map(rank).collect()

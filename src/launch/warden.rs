@@ -19,7 +19,7 @@ use std::{
 use procfs::process::{self, Process};
 use rustix::{
     io::Errno,
-    process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, waitpid},
+    process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, wait},
 };
 
 use crate::{
@@ -86,14 +86,13 @@ pub fn guard(command: &str, log: &Path) -> Result<u8> {
 fn reap(first: i32) -> (Option<u8>, bool) {
     let mut code = None;
     loop {
-        match waitpid(None, WaitOptions::NOHANG) {
+        match wait(WaitOptions::NOHANG) {
             Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == first => {
                 let signal = || status.terminating_signal().map(|signal| 128 + signal);
                 code = Some(status.exit_status().or_else(signal).unwrap_or(1) as u8);
             }
-            Ok(Some(_)) => {}
+            Ok(Some(_)) | Err(Errno::INTR) => {}
             Ok(None) => return (code, false),
-            Err(Errno::INTR) => {}
             // No child is left.
             Err(_) => return (code, true),
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     measure::latency::{Latency, Quantile},
 };
 
@@ -319,9 +319,15 @@ impl Summary {
     /// # Errors
     /// When there is none, or it is of a newer format.
     pub fn read(folder: &Path) -> Result<Self> {
-        super::read_json(&folder.join("summary.json")).map_err(|error| {
-            error.or_hint("`tokenstorm run` prints where it put its results, `results/<name>-<time>` unless told otherwise")
-        })
+        let path = folder.join("summary.json");
+        if !path.exists() {
+            return Err(Error::usage(format!(
+                "`{}` is no run folder: there is no `summary.json` in it",
+                folder.display()
+            ))
+            .hint("`tokenstorm run` prints where it put its results, `results/<name>-<time>` unless told otherwise"));
+        }
+        super::read_json(&path)
     }
 
     /// A number of `outcomes` or `verdicts`.

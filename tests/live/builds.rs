@@ -70,6 +70,9 @@ fn mosquitto_is_no_worse_than_itself() {
         "connack.p50",
         "--ready",
         "connack",
+        // At 5 % one run in twenty would be a false alarm, as is promised: here it must not fail the test.
+        "--threshold",
+        "50%",
     ];
     let (ended, comparison) = ab(&storm, &arguments);
     assert!(matches!(ended.code, Some(0 | 4)), "{:?} {}{}", ended.code, ended.stdout, ended.stderr);

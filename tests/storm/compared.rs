@@ -141,7 +141,7 @@ fn what_is_half_written_damaged_of_a_later_format_or_no_run_is_named() {
     fs::write(bad.join("001/summary.json"), "{\"format\": 1, \"part").unwrap();
     refused(&bad, &["bad/001/summary.json", "damaged or half written"]);
     fs::remove_file(bad.join("001/summary.json")).unwrap();
-    refused(&bad, &["bad/001", "can't be read"]);
+    refused(&bad, &["bad/001", "there is no `summary.json` in it"]);
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
     refused(&empty, &["no run folder, and there is none in it"]);
