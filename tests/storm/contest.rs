@@ -11,7 +11,7 @@ use std::{
 
 use procfs::process::all_processes;
 
-use crate::run::{Ended, Storm, ended, program, read_json, rows, scenario};
+use crate::run::{Ended, Storm, children, ended, program, read_json, rows, scenario};
 
 /// A scenario that a command can start a broker for, short enough to be run again and again.
 fn storm(load: &str) -> Storm {
@@ -237,6 +237,25 @@ fn neither_a_kill_nor_ctrl_c_leaves_a_broker_behind_not_even_one_that_hides() {
         }
         wait_until_gone(&storm);
     }
+}
+
+#[test]
+fn a_warden_that_is_killed_takes_no_broker_out_of_sight() {
+    let storm = storm("clients = 40\nconcurrency = 4\nhold = \"600s\"");
+    let baseline = build(&storm, "--mutant healthy");
+    let mut child = ab(&storm, &["--baseline-cmd", &baseline, "--aa"]);
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for_broker(&storm, &mut child);
+    let is_warden = |pid: &i32| {
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split('\0').any(|word| word == "warden")
+    };
+    let warden = children(child.id()).into_iter().find(is_warden).unwrap();
+    for (signal, pid) in [("-KILL", warden.to_string()), ("-INT", child.id().to_string())] {
+        assert!(Command::new("kill").arg(signal).arg(pid).status().unwrap().success());
+    }
+    child.wait().unwrap();
+    wait_until_gone(&storm);
 }
 
 #[test]
