@@ -30,8 +30,8 @@ pub fn render(comparison: &Comparison) -> Result<String> {
         main {
             (page::section("What was compared", Some(sides(comparison))))
             (page::section("What decides", (!shown.is_empty()).then(|| table(&shown))))
-            (page::section("Run by run", page::grid(figures(by_run(comparison))?)))
-            (page::section("Latency by percentile", page::grid(figures(by_percentile(comparison))?)))
+            (page::section("Run by run", page::grid(figures(&by_run(comparison))?)))
+            (page::section("Latency by percentile", page::grid(figures(&by_percentile(comparison))?)))
             (page::section("Worth knowing", remarks(comparison)))
             @if !rest.is_empty() {
                 details {
@@ -103,7 +103,7 @@ fn table(metrics: &[&Compared]) -> Markup {
     }
 }
 
-fn figures(all: Vec<Figure>) -> Result<Vec<Markup>> {
+fn figures(all: &[Figure]) -> Result<Vec<Markup>> {
     all.iter().filter_map(|figure| figure.render().transpose()).collect()
 }
 
