@@ -251,6 +251,21 @@ fn say(text: &str) -> Result<Exit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{report::html::fixture, results::summary::Aborted};
+
+    #[test]
+    fn a_run_that_a_threshold_ended_has_failed_also_where_all_hold_in_the_end() {
+        let mut summary = fixture::summary();
+        assert_eq!(exit_of(&summary, false), Exit::Fine);
+        summary.aborted = Some(Aborted {
+            metric: "connack".into(),
+            condition: "p99 < 2s".into(),
+            observed: None,
+            second: 3,
+            run: None,
+        });
+        assert_eq!(exit_of(&summary, false), Exit::Failed);
+    }
 
     #[test]
     fn the_heaviest_of_several_reasons_decides_the_exit_code() {

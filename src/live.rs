@@ -5,6 +5,7 @@
 
 mod metrics;
 mod snapshot;
+mod text;
 
 use std::{
     fmt,
@@ -24,17 +25,50 @@ pub use self::snapshot::{Now, Snapshot, Usage};
 /// Where the metrics are.
 const PATH: &str = "/metrics";
 /// What `OpenMetrics` 1.0 calls its text.
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const OPEN_METRICS: &str = "application/openmetrics-text";
+const OPEN_METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// What is sent to those who do not ask for it.
+const PLAIN_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Threads that answer: one who asks and does not read holds up one of them.
+const ANSWERING: usize = 4;
 
 /// Serves what is told of runs. It ends when this is dropped.
 pub struct Exporter {
     server: Arc<Server>,
     address: SocketAddr,
     latest: Latest,
+    runs: Mutex<Runs>,
 }
 
-/// The last snapshot; `None` before the first storm.
+/// The last snapshot, with the counts of all runs; `None` before the first storm.
 type Latest = Arc<Mutex<Option<Arc<Snapshot>>>>;
+
+/// The runs of this program, one after another.
+#[derive(Debug, Default)]
+struct Runs {
+    /// The last snapshot of the one under way.
+    own: Option<Snapshot>,
+    /// What those before it came to together.
+    before: Option<Snapshot>,
+}
+
+impl Runs {
+    /// Takes a snapshot; returns it with the counts of the runs that are over, so that counters only grow.
+    fn take(&mut self, snapshot: Snapshot) -> Snapshot {
+        if let Some(over) = self.own.take_if(|own| !own.is_of(&snapshot)) {
+            match &mut self.before {
+                Some(before) => before.add(&over),
+                None => self.before = Some(over),
+            }
+        }
+        let mut whole = snapshot.clone();
+        if let Some(before) = &self.before {
+            whole.add(before);
+        }
+        self.own = Some(snapshot);
+        whole
+    }
+}
 
 impl fmt::Debug for Exporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,12 +91,16 @@ impl Exporter {
         let latest = Latest::default();
         let mut registry = Registry::with_prefix("tokenstorm");
         registry.register_collector(Box::new(Told(Arc::clone(&latest))));
-        let serving = Arc::clone(&server);
-        thread::Builder::new()
-            .name("metrics".into())
-            .spawn(move || serve(&serving, &registry))
-            .map_err(|error| failed(&error))?;
-        Ok(Self { server, address: own, latest })
+        let exporter = Self { server, address: own, latest, runs: Mutex::default() };
+        let registry = Arc::new(registry);
+        for _ in 0..ANSWERING {
+            let (serving, registry) = (Arc::clone(&exporter.server), Arc::clone(&registry));
+            thread::Builder::new()
+                .name("metrics".into())
+                .spawn(move || serve(&serving, &registry))
+                .map_err(|error| failed(&error))?;
+        }
+        Ok(exporter)
     }
 
     /// Where it listens.
@@ -77,13 +115,17 @@ impl Exporter {
 
     /// Takes what is told from now on.
     pub fn publish(&self, snapshot: Snapshot) {
+        let snapshot = self.runs.lock().unwrap_or_else(PoisonError::into_inner).take(snapshot);
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(snapshot));
     }
 }
 
 impl Drop for Exporter {
     fn drop(&mut self) {
-        self.server.unblock();
+        // Each call ends one thread.
+        for _ in 0..ANSWERING {
+            self.server.unblock();
+        }
     }
 }
 
@@ -105,14 +147,28 @@ fn answer(request: Request, registry: &Registry) {
         let mut text = String::new();
         // Writing to a `String` can't fail.
         let _ = encode(&mut text, registry);
-        (200, ("Content-Type", CONTENT_TYPE), text)
+        if accepts_open_metrics(&request) {
+            (200, ("Content-Type", OPEN_METRICS_TYPE), text)
+        } else {
+            (200, ("Content-Type", PLAIN_TYPE), text::plain(&text))
+        }
     };
-    let mut response = Response::from_string(body).with_status_code(status);
+    // Its length is known: some read no chunks.
+    let response = Response::from_string(body).with_chunked_threshold(usize::MAX);
+    let mut response = response.with_status_code(status);
     if let Ok(header) = Header::from_bytes(header.0, header.1) {
         response.add_header(header);
     }
     // Whoever asked and left does not want it any more.
     let _ = request.respond(response);
+}
+
+fn accepts_open_metrics(request: &Request) -> bool {
+    let accept = request.headers().iter().filter(|header| header.field.equiv("Accept"));
+    let types = accept.flat_map(|header| header.value.as_str().split(','));
+    types
+        .map(|kind| kind.split(';').next().unwrap_or_default().trim())
+        .any(|kind| kind.eq_ignore_ascii_case(OPEN_METRICS))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use crate::{
         calibration::Calibration,
         folder::{check_writable, replace_in},
         series::append,
-        summary::{Generator, Per100Ms, Throughput, Validity},
+        summary::{Aborted, Generator, Per100Ms, Throughput, Validity},
         tables, threshold,
         whole::{Frame, check_conserved},
     },
@@ -145,6 +145,8 @@ struct Series {
     /// What speaks against the numbers, by run.
     limited: Vec<String>,
     damage: Vec<String>,
+    /// The first run that a threshold ended, and the threshold.
+    aborted: Option<Aborted>,
     /// What is to be known of runs whose numbers can be taken as they are.
     notes: Vec<String>,
     /// Verdicts of 100 ms, of all runs.
@@ -183,6 +185,7 @@ impl Series {
             embedded: std::collections::BTreeMap::new(),
             limited: Vec::new(),
             damage: Vec::new(),
+            aborted: None,
             notes: Vec::new(),
             slots: Vec::new(),
             runs: 0,
@@ -271,6 +274,11 @@ impl Series {
         sum.rss_peak_open_bytes = sum.rss_peak_open_bytes.max(own.rss_peak_open_bytes);
         if sum.rss_start_bytes == 0 {
             sum.rss_start_bytes = own.rss_start_bytes;
+        }
+        if self.aborted.is_none() {
+            let run = |aborted: &Aborted| aborted.run.clone().or_else(|| Some(trial.name()));
+            self.aborted =
+                summary.aborted.as_ref().map(|it| Aborted { run: run(it), ..it.clone() });
         }
         let reasons = summary.validity.reasons.iter().map(|reason| format!("{words}: {reason}"));
         match summary.validity.verdict.as_str() {

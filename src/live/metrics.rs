@@ -71,7 +71,7 @@ fn run(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
     to.encode_descriptor("open_connections", help, None, MetricType::Gauge)?
         .encode_gauge(&now.open)?;
     let of_generator =
-        ("generator_cpu", Some(Unit::Seconds), "CPU time of tokenstorm since the run began.");
+        ("generator_cpu", Some(Unit::Seconds), "CPU time of tokenstorm in its runs.");
     counter(to, of_generator, |metric| {
         metric.encode_counter::<NoLabelSet, _, u64>(&now.cpu_s, None)
     })

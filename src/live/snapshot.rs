@@ -6,9 +6,11 @@ use crate::{
     measure::{Measurements, Times},
     plan::{
         Plan,
+        broker::Broker,
         threshold::{OUTCOMES, VERDICTS},
     },
     results::monitor::Side,
+    scenario::ReceiveTime,
 };
 
 /// Upper bounds of the buckets of times, in nanoseconds: 100 us to 10 s, which is the usual deadline of an attempt, each
@@ -40,6 +42,8 @@ pub(super) const BOUNDS: [u64; 16] = {
 pub struct Now {
     /// The name of the run's folder.
     pub run: String,
+    /// What tells it from other runs of this program, whose folders may have the same name.
+    pub number: u64,
     /// Since the start of the storm.
     pub storm_s: f64,
     /// Connections that are open.
@@ -82,7 +86,7 @@ pub(super) struct Part {
     pub(super) outcomes: [u64; OUTCOMES.len()],
     /// In the order of `VERDICTS`.
     pub(super) verdicts: [u64; VERDICTS.len()],
-    /// Of phases that somebody entered.
+    /// Of phases that somebody entered, or can enter.
     pub(super) phases: Vec<(Phase, Cumulated)>,
 }
 
@@ -103,7 +107,8 @@ impl Snapshot {
             for (broker, of_broker) in plan.brokers.iter().enumerate() {
                 let phases = Phase::ALL.into_iter().filter_map(|phase| {
                     let times = Cumulated::of(all, phase, kind, broker);
-                    (times.count() + times.unfinished > 0).then_some((phase, times))
+                    let is_known = can_enter(plan, of_broker, phase);
+                    (is_known || times.count() + times.unfinished > 0).then_some((phase, times))
                 });
                 parts.push(Part {
                     token: of_kind.label.clone(),
@@ -133,6 +138,59 @@ impl Snapshot {
             held: all.sessions.held,
             dropped: all.sessions.dropped.iter().map(|(_, count)| count).sum(),
             parts,
+        }
+    }
+
+    /// Whether this one is of the same run.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        self.now.run == other.now.run && self.now.number == other.now.number
+    }
+
+    /// Adds the counts of a run that is over, by their labels.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.started += other.started;
+        self.abandoned += other.abandoned;
+        self.held += other.held;
+        self.dropped += other.dropped;
+        self.now.cpu_s += other.now.cpu_s;
+        for part in &other.parts {
+            let is_same = |own: &&mut Part| own.token == part.token && own.broker == part.broker;
+            match self.parts.iter_mut().find(is_same) {
+                Some(own) => own.add(part),
+                None => self.parts.push(part.clone()),
+            }
+        }
+    }
+}
+
+/// Whether attempts of a plan enter a phase at a broker.
+fn can_enter(plan: &Plan, broker: &Broker, phase: Phase) -> bool {
+    match phase {
+        Phase::Token => plan.issuance.fetching.is_some(),
+        Phase::Dns => broker.address().is_none(),
+        Phase::TlsHandshake => broker.tls,
+        Phase::WsUpgrade => broker.ws.is_some(),
+        Phase::ReceiveDelay => plan.load().receive_time == ReceiveTime::Kernel,
+        _ => true,
+    }
+}
+
+impl Part {
+    fn add(&mut self, other: &Self) {
+        let add = |own: &mut [u64], more: &[u64]| {
+            own.iter_mut().zip(more).for_each(|(own, more)| *own += more);
+        };
+        add(&mut self.outcomes, &other.outcomes);
+        add(&mut self.verdicts, &other.verdicts);
+        for (phase, times) in &other.phases {
+            match self.phases.iter_mut().find(|(own, _)| own == phase) {
+                Some((_, own)) => {
+                    add(&mut own.counts, &times.counts);
+                    own.sum_ns += times.sum_ns;
+                    own.unfinished += times.unfinished;
+                }
+                None => self.phases.push((*phase, times.clone())),
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     io::{Read, Write},
     net::TcpStream,
+    time::Duration,
 };
 
 use prometheus_parse::{Scrape, Value};
@@ -71,6 +72,7 @@ fn now() -> Now {
     let usage = |side, resident_bytes| Usage { side, cpu_s: Some(1.5), resident_bytes };
     Now {
         run: "my \"own\" run".into(),
+        number: 1,
         storm_s: 2.5,
         open: 7,
         cpu_s: 0.25,
@@ -78,10 +80,23 @@ fn now() -> Now {
     }
 }
 
+/// Sends a request to whoever answers it.
+fn send(exporter: &Exporter, request: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(exporter.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    write!(stream, "{request}\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    stream
+}
+
 /// The answer to a request: its status line and headers, and its body.
 fn ask(exporter: &Exporter, request: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(exporter.address()).unwrap();
-    write!(stream, "{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    // As Prometheus asks.
+    let accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4";
+    ask_for(exporter, &format!("{request} HTTP/1.1\r\nAccept: {accept}"))
+}
+
+fn ask_for(exporter: &Exporter, request: &str) -> (String, String) {
+    let mut stream = send(exporter, request);
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -99,6 +114,17 @@ fn served(connack: &[u64]) -> String {
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert!(head.contains("application/openmetrics-text; version=1.0.0; charset=utf-8"), "{head}");
     assert!(body.ends_with("# EOF\n"), "{body}");
+    body
+}
+
+/// The same for somebody who does not know `OpenMetrics`.
+fn served_plainly(connack: &[u64]) -> String {
+    let exporter = exporter();
+    exporter.publish(Snapshot::of(&plan(), &measured(connack), now()));
+    let (head, body) = ask_for(&exporter, "GET /metrics HTTP/1.1\r\nAccept: text/plain, */*;q=0.1");
+    assert!(head.contains("Content-Type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
+    let (head, same) = ask_for(&exporter, "GET /metrics HTTP/1.1");
+    assert!(head.contains("text/plain; version=0.0.4") && same == body, "{head}");
     body
 }
 
@@ -165,6 +191,8 @@ fn buckets_are_cumulative_and_the_last_one_holds_all() {
     let connack = scrape.samples.iter().find(|sample| {
         sample.metric == "tokenstorm_phase_duration_seconds"
             && sample.labels.get("phase") == Some("connack")
+            && sample.labels.get("token") == Some("not_a_jwt")
+            && sample.labels.get("broker") == Some("mqtt://127.0.0.1")
     });
     let Some(Value::Histogram(buckets)) = connack.map(|sample| &sample.value) else {
         panic!("no histogram: {text}")
@@ -184,7 +212,7 @@ fn buckets_are_cumulative_and_the_last_one_holds_all() {
     let line = |name: &str| {
         let found = text.lines().find(|line| {
             line.starts_with(&format!("tokenstorm_phase_duration_seconds_{name}"))
-                && line.contains("phase=\"connack\"")
+                && line.contains("phase=\"connack\",token=\"not_a_jwt\",broker=\"mqtt:")
         });
         found.unwrap().rsplit(' ').next().unwrap().parse::<f64>().unwrap()
     };
@@ -210,6 +238,119 @@ fn names_have_their_units_and_labels_are_escaped_and_hold_no_secret() {
 }
 
 #[test]
+fn who_does_not_ask_for_openmetrics_gets_the_same_numbers_in_the_older_format() {
+    let (open, plain) = (served(&[100 * US]), served_plainly(&[100 * US]));
+    assert_eq!(samples(&open), samples(&plain));
+    for line in [
+        "# TYPE tokenstorm_attempts_total counter",
+        "# HELP tokenstorm_attempts_total Attempts that have an outcome.",
+        "# TYPE tokenstorm_build_info gauge",
+        "# TYPE tokenstorm_phase_duration_seconds histogram",
+        "# TYPE tokenstorm_open_connections gauge",
+        "# TYPE tokenstorm_generator_cpu_seconds_total counter",
+    ] {
+        assert!(
+            plain.lines().any(|own| own.trim_end_matches('.') == line.trim_end_matches('.')),
+            "`{line}`: {plain}"
+        );
+    }
+    assert!(!plain.contains("# EOF") && !plain.contains("# UNIT"), "{plain}");
+    let kinds = plain.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let told = ["counter", "gauge", "histogram"];
+    assert!(kinds.clone().all(|kind| told.contains(&kind.split(' ').nth(1).unwrap())), "{plain}");
+    // A sample has the name of its comment, which strict readers look for.
+    let names: Vec<&str> = kinds.map(|kind| kind.split(' ').next().unwrap()).collect();
+    for line in plain.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        let ends = ["_bucket", "_sum", "_count", ""];
+        let known = ends.iter().filter_map(|end| name.strip_suffix(end));
+        assert!(known.clone().any(|name| names.contains(&name)), "`{name}` has no type: {names:?}");
+    }
+    let scrape = Scrape::parse(plain.lines().map(|line| Ok(line.to_owned()))).unwrap();
+    for sample in scrape.samples.iter().filter(|it| matches!(it.value, Value::Untyped(_))) {
+        // This reader takes them for metrics of their own.
+        let of_histogram = ["_sum", "_count"].iter().any(|end| sample.metric.ends_with(end));
+        assert!(of_histogram, "{sample:?}");
+    }
+}
+
+#[test]
+fn counters_go_on_from_one_run_to_the_next_and_gauges_do_not() {
+    let exporter = exporter();
+    let plan = plan();
+    let run = |number: u64, connack: &[u64]| {
+        let now = Now { number, open: 10 * number, ..now() };
+        exporter.publish(Snapshot::of(&plan, &measured(connack), now));
+        let (_, body) = ask(&exporter, "GET /metrics");
+        let samples = samples(&body);
+        let of = |name: &str| -> u64 {
+            let own = samples.iter().filter(|(key, _)| key.split(' ').next() == Some(name));
+            own.map(|(_, value)| *value as u64).sum()
+        };
+        let timed = body.lines().find(|line| {
+            line.starts_with("tokenstorm_phase_duration_seconds_count")
+                && line.contains("phase=\"connack\"")
+                && !line.ends_with(" 0")
+        });
+        let timed: u64 = timed.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+        let cpu = samples["tokenstorm_generator_cpu_seconds_total"];
+        let counts = [
+            of("tokenstorm_attempts_total"),
+            of("tokenstorm_verdicts_total"),
+            of("tokenstorm_attempts_started_total"),
+            of("tokenstorm_phase_unfinished_total") / 3,
+            timed,
+            (cpu * 4.0) as u64,
+        ];
+        (counts, of("tokenstorm_open_connections"))
+    };
+    // Each run has one attempt more, which never was answered: it enters three phases that it does not complete.
+    assert_eq!(run(1, &[US]), ([2, 2, 5, 1, 1, 1], 10));
+    assert_eq!(run(1, &[US, US]), ([3, 3, 6, 1, 2, 1], 10), "the same run");
+    assert_eq!(run(2, &[US]), ([5, 5, 11, 2, 3, 2], 20), "the next one");
+    assert_eq!(run(2, &[US, US, US]), ([7, 7, 13, 2, 5, 2], 20));
+    assert_eq!(run(3, &[US]), ([9, 9, 18, 3, 6, 3], 30));
+}
+
+#[test]
+fn phases_that_attempts_can_enter_are_there_before_any_does() {
+    let exporter = exporter();
+    exporter.publish(Snapshot::of(&plan(), &Measurements::new(2, 2), now()));
+    let (_, body) = ask(&exporter, "GET /metrics");
+    let has = |phase: &str, broker: &str| {
+        body.lines().any(|line| {
+            line.starts_with("tokenstorm_phase_duration_seconds_count{")
+                && line.contains(&format!("phase=\"{phase}\""))
+                && line.contains(&format!("broker=\"{broker}\""))
+                && line.ends_with(" 0")
+        })
+    };
+    let (web, plain) = ("ws://127.0.0.1:9/mqtt", "mqtt://127.0.0.1");
+    for phase in ["start_delay", "tcp_connect", "connack", "connect", "response"] {
+        assert!(has(phase, web) && has(phase, plain), "{phase}: {body}");
+    }
+    assert!(has("ws_upgrade", web) && !has("ws_upgrade", plain), "{body}");
+    assert!(!has("dns", plain) && !has("tls_handshake", plain) && !has("token", plain), "{body}");
+}
+
+#[test]
+fn who_asks_and_does_not_read_holds_up_nobody_else() {
+    let exporter = exporter();
+    let mut snapshot = Snapshot::of(&plan(), &measured(&[US]), now());
+    // More than sockets take that nobody reads from.
+    snapshot.scenario = "x".repeat(16 << 20);
+    exporter.publish(snapshot);
+    let idle: Vec<TcpStream> =
+        (0..ANSWERING - 1).map(|_| send(&exporter, "GET /metrics HTTP/1.1")).collect();
+    for stream in &idle {
+        // The answer has begun.
+        assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
+    }
+    let (head, _) = ask(&exporter, "HEAD /metrics");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+}
+
+#[test]
 fn before_the_first_storm_and_at_other_paths_and_methods_there_is_little() {
     let exporter = exporter();
     let (head, body) = ask(&exporter, "GET /metrics?x=y");
@@ -232,6 +373,56 @@ fn names(text: &str) -> std::collections::BTreeSet<String> {
     words.filter(|word| word.starts_with("tokenstorm_")).map(str::to_owned).collect()
 }
 
+/// Labels of each metric, with all values that are served.
+type Labels = BTreeMap<String, BTreeMap<String, Vec<String>>>;
+
+fn labels(text: &str) -> Labels {
+    let scrape = Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).unwrap();
+    let mut all = Labels::new();
+    for sample in scrape.samples {
+        let own = all.entry(sample.metric.clone()).or_default();
+        for (key, value) in sample.labels.iter() {
+            own.entry(key.clone()).or_default().push(value.clone());
+        }
+    }
+    all
+}
+
+/// Checks that an expression asks for labels that its metrics have, and for values that there are.
+fn check_labels(expression: &str, served: &Labels) {
+    for (at, _) in expression.match_indices("tokenstorm_") {
+        let rest = &expression[at..];
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap();
+        let (name, rest) = rest.split_at(end);
+        let own = &served[name.trim_end_matches("_bucket")];
+        let Some((inner, _)) = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
+            continue;
+        };
+        for one in inner.split(',') {
+            let (key, value) = one.split_once('=').unwrap();
+            // What scrapes gives it.
+            if key == "job" {
+                continue;
+            }
+            let values = own.get(key).unwrap_or_else(|| panic!("`{name}` has no `{key}`"));
+            let value = value.trim_matches(['~', '"']);
+            let is_known = value.starts_with('$') || values.iter().any(|own| own == value);
+            assert!(is_known, "`{name}` has no `{key}` that is `{value}`: {values:?}");
+        }
+    }
+    let groups =
+        expression.match_indices(" by (").map(|(at, start)| &expression[at + start.len()..]);
+    for group in groups.map(|rest| rest.split(')').next().unwrap()) {
+        let is_known = |key: &str| {
+            key == "le"
+                || names(expression)
+                    .iter()
+                    .any(|name| served[name.trim_end_matches("_bucket")].contains_key(key))
+        };
+        assert!(group.split(", ").all(is_known), "`{group}` in {expression}");
+    }
+}
+
 #[test]
 fn the_dashboard_and_the_document_speak_of_metrics_that_are_served() {
     let text = served(&[100 * US]);
@@ -251,6 +442,10 @@ fn the_dashboard_and_the_document_speak_of_metrics_that_are_served() {
     assert!(expressions.len() > 8, "{expressions:?}");
     for name in expressions.iter().flat_map(|expression| names(expression)) {
         assert!(served.contains(&name), "the dashboard asks for `{name}`: {served:?}");
+    }
+    let labels = labels(&served_plainly(&[100 * US]));
+    for expression in &expressions {
+        check_labels(expression, &labels);
     }
     let document = names(include_str!("../../docs/live.md"));
     let families: std::collections::BTreeSet<String> = served

@@ -10,7 +10,7 @@ mod facts;
 pub(crate) mod figure;
 mod files;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod heat;
 pub(crate) mod page;
 pub(crate) mod percentiles;
@@ -52,7 +52,7 @@ pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
             (series::section(folder, summary)?)
             (page::section("Verdicts", verdicts))
             (page::section("Latency by percentile", page::grid(percentiles::figures(summary, matrix.is_some())?)))
-            (page::section("Over time", page::grid(timeline::figures(folder, summary)?)))
+            (page::section("Over time", page::grid(timeline::figures(folder)?)))
             (page::section("What happened", timeline::what_happened(folder)?))
             div.pair {
                 (page::section("Throughput", facts::throughput(summary)))
@@ -112,6 +112,7 @@ mod tests {
     #[test]
     fn a_folder_with_nothing_but_its_summary_gives_a_page_that_says_what_is_missing() {
         let page = page(&[], |summary| summary.partial = true).unwrap();
+        assert!(page.contains("not judged yet") && !page.contains("face value"), "{page}");
         assert!(page.contains("Not finished") && page.contains("no environment.json"), "{page}");
         assert!(page.contains("no scenario.toml") && !page.contains("Over time"), "{page}");
         // What the summary has is drawn: its phases, and its kinds of token.

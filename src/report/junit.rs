@@ -78,6 +78,10 @@ pub fn of_run(summary: &Summary) -> Result<String> {
     }
     report.add_test_suite(verdicts);
     let mut thresholds = TestSuite::new("thresholds");
+    if let Some(aborted) = &summary.aborted {
+        thresholds
+            .add_test_case(TestCase::new("not ended early", failure("aborted", aborted.words())));
+    }
     for threshold in &summary.thresholds {
         let observed =
             threshold.observed.as_ref().map_or_else(|| "nothing".into(), ToString::to_string);
@@ -89,7 +93,7 @@ pub fn of_run(summary: &Summary) -> Result<String> {
         let name = format!("{} {}", threshold.metric, threshold.condition);
         thresholds.add_test_case(TestCase::new(name, status));
     }
-    if !summary.thresholds.is_empty() {
+    if !summary.thresholds.is_empty() || summary.aborted.is_some() {
         report.add_test_suite(thresholds);
     }
     report.to_string().map_err(|error| Error::usage(format!("no JUnit can be made: {error}")))

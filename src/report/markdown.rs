@@ -6,7 +6,7 @@ use super::style::{count, percentile};
 use crate::results::{PhaseStats, Summary, summary::Part};
 
 /// Renders a summary.
-pub(super) fn render(summary: &Summary) -> String {
+pub(crate) fn render(summary: &Summary) -> String {
     let mut out = String::new();
     // Writing to a `String` can't fail.
     let _ = write_all(&mut out, summary);
@@ -22,6 +22,9 @@ fn write_all(out: &mut String, summary: &Summary) -> Result {
         count(Summary::count(&summary.verdicts, "correct")),
         escaped(&summary.validity.verdict),
     )?;
+    if let Some(aborted) = &summary.aborted {
+        writeln!(out, "**{}**\n", escaped(&aborted.words()))?;
+    }
     writeln!(
         out,
         "| token | attempts | correct | false accept | false reject | wrong reason | not judged | connack p50 | p99 |\n\
@@ -37,6 +40,9 @@ fn write_all(out: &mut String, summary: &Summary) -> Result {
             Some(false) => "**did not hold**",
             None => "can't tell",
         };
+        let passed = summary
+            .ended_by(threshold)
+            .map_or_else(|| passed.to_owned(), |ended| format!("**{ended}**"));
         let what = format!("{} {}", threshold.metric, threshold.condition);
         writeln!(out, "- {}: {passed}", escaped(&what))?;
     }

@@ -47,6 +47,7 @@ fn write_all(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Res
         summary.profile,
         match (summary.partial, &summary.aborted) {
             (true, _) => ", still running or killed",
+            (false, Some(aborted)) if aborted.run.is_some() => ", a run ended early by a threshold",
             (false, Some(_)) => ", ended early by a threshold",
             (false, None) => "",
         },
@@ -283,10 +284,11 @@ fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
     for (index, threshold) in summary.thresholds.iter().enumerate() {
         let label = if index == 0 { "thresholds" } else { "" };
         let observed = observed(threshold);
-        let word = match threshold.passed {
-            Some(true) => "held".green().to_string(),
-            Some(false) => "FAILED".red().bold().to_string(),
-            None => "can't tell".yellow().to_string(),
+        let word = match (summary.ended_by(threshold), threshold.passed) {
+            (Some(ended), _) => ended.red().bold().to_string(),
+            (None, Some(true)) => "held".green().to_string(),
+            (None, Some(false)) => "FAILED".red().bold().to_string(),
+            (None, None) => "can't tell".yellow().to_string(),
         };
         writeln!(
             out,
@@ -299,10 +301,12 @@ fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
 
 /// What a threshold was held against, in words.
 pub(super) fn observed(threshold: &Judged) -> String {
-    let is_value = threshold.metric.contains('.') || threshold.condition.starts_with("count");
+    // Labels may have dots, as brokers' addresses do.
+    let name = threshold.metric.split('{').next().unwrap_or_default();
+    let is_value = name.contains('.') || threshold.condition.starts_with("count");
     match (&threshold.observed, is_value) {
         (None, _) => "nothing measured".to_owned(),
-        (Some(observed), _) if TIMES.contains(&threshold.metric.as_str()) => percentile(observed),
+        (Some(observed), _) if TIMES.contains(&name) => percentile(observed),
         (Some(Percentile::Number(value)), true) => format!("{}", (value * 1e4).round() / 1e4),
         (Some(observed), true) => observed.to_string(),
         (Some(observed), false) => percentile(observed),
@@ -361,5 +365,27 @@ fn findings(verdicts: &Counts) -> String {
         "none: every answer was as promised".into()
     } else {
         format!("{}: see findings.csv", found.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_in_a_label_do_not_make_a_time_a_number() {
+        let said = |metric: &str, condition: &str, value: f64| {
+            observed(&Judged {
+                metric: metric.into(),
+                condition: condition.into(),
+                observed: Some(Percentile::Number(value)),
+                passed: Some(true),
+            })
+        };
+        let at_broker = "connack{broker:mqtt://127.0.0.1:1883}";
+        assert_eq!(said(at_broker, "p99 < 1s", 1500.0), said("connack", "p99 < 1s", 1500.0));
+        assert_ne!(said(at_broker, "p99 < 1s", 1500.0), "1500");
+        assert_eq!(said("outcome.refused{broker:mqtt://127.0.0.1:1883}", "rate < 1", 0.25), "0.25");
+        assert_eq!(said(at_broker, "count > 1", 1500.0), "1500");
     }
 }

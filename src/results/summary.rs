@@ -230,13 +230,17 @@ pub struct Aborted {
     pub observed: Option<Percentile>,
     /// The second of the storm at whose end that was seen, as in `timeline.csv`.
     pub second: u64,
+    /// Of a series: the run that was ended, by its folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
 }
 
 impl Aborted {
     /// That the run ended, and why.
     pub fn words(&self) -> String {
-        let Self { metric, condition, second, .. } = self;
-        format!("ended early in second {second}: `{metric}` {condition} did not hold")
+        let Self { metric, condition, second, run, .. } = self;
+        let run = run.as_ref().map_or_else(String::new, |run| format!("run {run} "));
+        format!("{run}ended early in second {second}: `{metric}` {condition} did not hold")
     }
 }
 
@@ -328,6 +332,16 @@ impl Summary {
             .hint("`tokenstorm run` prints where it put its results, `results/<name>-<time>` unless told otherwise"));
         }
         super::read_json(&path)
+    }
+
+    /// What a threshold ended, if it did: it has failed, whatever it came to after that.
+    pub fn ended_by(&self, threshold: &Judged) -> Option<&'static str> {
+        let aborted = self.aborted.as_ref()?;
+        let is_it = aborted.metric == threshold.metric && aborted.condition == threshold.condition;
+        is_it.then_some(match aborted.run {
+            None => "ended the run early",
+            Some(_) => "ended a run early",
+        })
     }
 
     /// A number of `outcomes` or `verdicts`.

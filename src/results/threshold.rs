@@ -61,6 +61,7 @@ pub fn ends_run(thresholds: &[Threshold], judged: &[Judged], second: u64) -> Opt
         condition: judged.condition.clone(),
         observed: judged.observed.clone(),
         second,
+        run: None,
     })
 }
 

@@ -18,7 +18,7 @@ use crate::{
     results::{
         Summary,
         series::{Capacity as Found, Step, write},
-        summary::{Aborted, Percentile, Yardstick, percentile},
+        summary::{Aborted, Judged, Percentile, Yardstick, percentile},
         threshold,
         trend::{Trend, median},
     },
@@ -54,6 +54,7 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
         is_gone: false,
         confirmations: Vec::new(),
         last: None,
+        was_aborted: false,
     };
     search.search()?;
     search.finish()
@@ -64,8 +65,8 @@ struct Search<'a> {
     settings: Capacity,
     series: Series,
     steps: Vec<Step>,
-    /// The lowest rate that did not hold: the rate, whether the generator was the limit there, and why.
-    failed: Option<(f64, bool, String)>,
+    /// The lowest rate that did not hold.
+    failed: Option<Failed>,
     /// Rates that held.
     passed: Vec<f64>,
     /// Why it ended before it was done.
@@ -76,6 +77,18 @@ struct Search<'a> {
     confirmations: Vec<f64>,
     /// The last run that held.
     last: Option<Trial>,
+    /// A threshold of the scenario ended the last run.
+    was_aborted: bool,
+}
+
+/// A rate that did not hold.
+struct Failed {
+    rate: f64,
+    /// The generator was the limit there.
+    is_limited: bool,
+    /// A threshold of the scenario ended its run.
+    is_aborted: bool,
+    why: String,
 }
 
 /// What one step came to.
@@ -97,7 +110,7 @@ impl Search<'_> {
                 Verdict::Ended => return Ok(()),
             }
         }
-        while let (Some(low), Some((high, ..))) = (self.highest(), &self.failed) {
+        while let (Some(low), Some(Failed { rate: high, .. })) = (self.highest(), &self.failed) {
             if *high <= low * (1.0 + self.settings.precision) {
                 break;
             }
@@ -110,7 +123,7 @@ impl Search<'_> {
 
     /// The highest rate that held, below those that did not.
     fn highest(&self) -> Option<f64> {
-        let bound = self.failed.as_ref().map_or(f64::INFINITY, |(rate, ..)| *rate);
+        let bound = self.failed.as_ref().map_or(f64::INFINITY, |failed| failed.rate);
         self.passed.iter().copied().filter(|rate| *rate < bound).max_by(f64::total_cmp)
     }
 
@@ -202,10 +215,11 @@ impl Search<'_> {
 
     fn fails(&mut self, rate: f64) -> Verdict {
         let last = self.steps.last();
-        let (limited, why) = last
+        let (is_limited, why) = last
             .map_or((false, String::new()), |step| (step.limited_by_generator, step.why.clone()));
-        if self.failed.as_ref().is_none_or(|(failed, ..)| rate <= *failed) {
-            self.failed = Some((rate, limited, why));
+        if self.failed.as_ref().is_none_or(|failed| rate <= failed.rate) {
+            let is_aborted = self.was_aborted;
+            self.failed = Some(Failed { rate, is_limited, is_aborted, why });
         }
         Verdict::Failed
     }
@@ -231,7 +245,8 @@ impl Search<'_> {
             Ok(plan) => plan,
             // What was planned at lower rates does not fit this host any more.
             Err(error) if !self.steps.is_empty() => {
-                self.failed = Some((rate, true, first_line(&error)));
+                let why = first_line(&error);
+                self.failed = Some(Failed { rate, is_limited: true, is_aborted: false, why });
                 return Ok(Once::Unfit);
             }
             Err(error) => return Err(error),
@@ -266,37 +281,26 @@ impl Search<'_> {
     ) -> (Once, Step) {
         let timeout = nanoseconds(plan.load().connect_timeout);
         let (summary, all) = (&trial.summary, &trial.all);
-        let window = Window::of(self.settings.warmup, hold);
-        let achieved = window.verdicts(all) / hold.as_secs_f64();
+        let window = Window::of(self.settings.warmup, hold, summary.aborted.as_ref());
+        let measured_s = window.seconds();
+        let achieved = if measured_s > 0.0 { window.verdicts(all) / measured_s } else { 0.0 };
         let attempts = summary.attempts.max(1) as f64;
         let not_judged = Summary::count(&summary.verdicts, "not_judged") as f64 / attempts;
-        let drift = window.drift(&trial.medians);
+        // How a step that was ended would have gone on nobody knows.
+        let is_whole = summary.aborted.is_none();
+        self.was_aborted = !is_whole;
+        let drift = window.drift(&trial.medians).filter(|_| is_whole);
         // What this host could not do says nothing of the broker.
         let local = Summary::count(&summary.outcomes, "local_error");
         let is_limited = local > 0 || summary.validity.verdict == "generator_limited";
-        let mut why = Vec::new();
-        for judged in threshold::judge(&plan.slo, plan, all, summary, timeout) {
-            if judged.passed != Some(true) {
-                let observed = judged.observed.as_ref().map_or_else(
-                    || "nothing measured".to_owned(),
-                    // A count, a rate or a value; else a time.
-                    |observed| {
-                        if judged.condition.starts_with(['c', 'r', 'v']) {
-                            observed.to_string()
-                        } else {
-                            style::percentile(observed)
-                        }
-                    },
-                );
-                why.push(format!("{} {} ({observed})", judged.metric, judged.condition));
-            }
-        }
-        why.extend(summary.aborted.as_ref().map(Aborted::words));
+        let mut why: Vec<String> = summary.aborted.iter().map(Aborted::words).collect();
+        let objectives = threshold::judge(&plan.slo, plan, all, summary, timeout);
+        why.extend(objectives.iter().filter(|judged| judged.passed != Some(true)).map(missed));
         let holds = why.is_empty();
         // Chance of Poisson arrivals: four standard deviations.
         let least = rate * SUSTAINED.min(1.0 - 4.0 / (rate * hold.as_secs_f64()).sqrt());
-        let is_sustained = achieved >= least;
-        if !is_sustained {
+        let is_sustained = is_whole && achieved >= least;
+        if is_whole && !is_sustained {
             why.push(format!("only {achieved:.0} verdicts a second"));
         }
         if let Some(total) = drift {
@@ -323,7 +327,7 @@ impl Search<'_> {
             steady: is_sustained && drift.is_none(),
             passed: holds && is_sustained && drift.is_none() && !is_limited,
             purpose: purpose.to_owned(),
-            measured_s: hold.as_secs_f64(),
+            measured_s,
             limited_by_generator: is_limited,
             why: why.join("; "),
             run: trial.name(),
@@ -365,20 +369,27 @@ impl Search<'_> {
         let is_done = self.ended.is_none() && confirmed.len() == self.settings.confirm as usize;
         let low = confirmed.iter().copied().reduce(f64::min);
         let per_s = is_done.then(|| rounded(median(&mut confirmed)));
-        let is_ours = !self.is_gone && self.failed.as_ref().is_none_or(|(_, limited, _)| *limited);
+        let is_ours = !self.is_gone && self.failed.as_ref().is_none_or(|failed| failed.is_limited);
         let mut reasons = Vec::new();
         match &self.failed {
-            Some((rate, true, why)) => {
+            Some(Failed { rate, is_limited: true, why, .. }) => {
                 reasons.push(format!("at {rate:.0} a second the generator was the limit: {why}"));
             }
-            Some((rate, false, why)) => reasons.push(format!("at {rate:.0} a second: {why}")),
+            Some(Failed { rate, why, .. }) => {
+                reasons.push(format!("at {rate:.0} a second: {why}"));
+            }
             None if is_done => reasons
                 .push(format!("all held up to `capacity.most`, {} a second", self.settings.most)),
             None => {}
         }
-        if self.passed.is_empty() && self.failed.is_some() && self.ended.is_none() {
+        if self.passed.is_empty()
+            && self.ended.is_none()
+            && let Some(failed) = &self.failed
+        {
             let what = if is_ours {
                 "the generator was the limit even"
+            } else if failed.is_aborted {
+                "a threshold ended the run even"
             } else {
                 "the objectives do not hold even"
             };
@@ -392,7 +403,11 @@ impl Search<'_> {
         Found {
             per_s,
             low_per_s: low.filter(|_| is_done).map(rounded),
-            high_per_s: self.failed.as_ref().filter(|_| !is_ours).map(|(rate, ..)| rounded(*rate)),
+            high_per_s: self
+                .failed
+                .as_ref()
+                .filter(|_| !is_ours)
+                .map(|failed| rounded(failed.rate)),
             limited_by: if is_ours { "generator" } else { "broker" }.into(),
             steps: self.steps.len(),
             confirmed: if is_done { self.settings.confirm } else { 0 },
@@ -406,7 +421,7 @@ impl Search<'_> {
         let found = self.found();
         if !summary.interrupted {
             // Overload is what a search looks for: only what ended it must not have been the generator.
-            let is_ours = self.failed.as_ref().is_some_and(|(_, limited, _)| *limited);
+            let is_ours = self.failed.as_ref().is_some_and(|failed| failed.is_limited);
             let verdict = if is_ours && !self.is_gone { "generator_limited" } else { "valid" };
             summary.validity.verdict = verdict.into();
             summary.validity.reasons = if is_ours { found.reasons.clone() } else { Vec::new() };
@@ -448,9 +463,15 @@ struct Window {
 }
 
 impl Window {
-    /// In nanoseconds from the start of a run.
-    fn of(warmup: Duration, hold: Duration) -> Self {
-        Self { from: nanoseconds(warmup), to: nanoseconds(warmup + hold) }
+    /// In nanoseconds from the start of a run; of one that was ended, the part that ran.
+    fn of(warmup: Duration, hold: Duration, aborted: Option<&Aborted>) -> Self {
+        let from = nanoseconds(warmup);
+        let end = aborted.map_or(u64::MAX, |aborted| (aborted.second + 1) * SECOND);
+        Self { from, to: nanoseconds(warmup + hold).min(end).max(from) }
+    }
+
+    fn seconds(&self) -> f64 {
+        (self.to - self.from) as f64 / SECOND as f64
     }
 
     /// Verdicts in it.
@@ -480,6 +501,17 @@ impl Window {
     }
 }
 
+/// An objective that did not hold, and what was observed.
+fn missed(judged: &Judged) -> String {
+    let observed = match &judged.observed {
+        None => "nothing measured".to_owned(),
+        // A count, a rate or a value; else a time.
+        Some(observed) if judged.condition.starts_with(['c', 'r', 'v']) => observed.to_string(),
+        Some(observed) => style::percentile(observed),
+    };
+    format!("{} {} ({observed})", judged.metric, judged.condition)
+}
+
 /// For how long before the last arrival no verdict came, where that is so long that a broker which is only slow does not
 /// explain it.
 fn stall(all: &Measurements) -> Option<u64> {
@@ -507,7 +539,7 @@ mod tests {
 
     #[test]
     fn a_response_that_grows_drifts_and_one_that_trembles_does_not() {
-        let window = Window::of(Duration::from_secs(2), Duration::from_secs(10));
+        let window = Window::of(Duration::from_secs(2), Duration::from_secs(10), None);
         let ms = |values: &[u64]| -> Vec<Option<u64>> {
             values.iter().map(|ms| Some(ms * 1_000_000)).collect()
         };
@@ -518,5 +550,21 @@ mod tests {
         assert_eq!(window.drift(&trembling), None);
         let trifle: Vec<_> = (0..13).map(|at| Some(1_000_000 + at * 10_000)).collect();
         assert_eq!(window.drift(&trifle), None, "surely, but by 0.1 ms");
+    }
+
+    #[test]
+    fn of_a_step_that_was_ended_the_part_that_ran_is_measured() {
+        let seconds = |second: Option<u64>| {
+            let aborted = second.map(|second| Aborted {
+                metric: "connack".into(),
+                condition: "p99 < 1s".into(),
+                observed: None,
+                second,
+                run: None,
+            });
+            let (warmup, hold) = (Duration::from_secs(2), Duration::from_secs(10));
+            Window::of(warmup, hold, aborted.as_ref()).seconds() as u64
+        };
+        assert_eq!([None, Some(0), Some(1), Some(4), Some(30)].map(seconds), [10, 0, 0, 3, 10]);
     }
 }

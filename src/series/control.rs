@@ -44,10 +44,16 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
                             trial.summary.attempts
                         ));
                     }
-                    runs.push(row(round, arm, &trial));
+                    if trial.summary.aborted.is_some() {
+                        series.notes.push(format!(
+                            "{words}: in no median and no difference, as a threshold ended it"
+                        ));
+                    } else {
+                        runs.push(row(round, arm, &trial));
+                    }
                 }
                 Err(error) if series.is_stopped() => drop(error),
-                Err(error) if is_final(&error) || runs.is_empty() => return Err(error),
+                Err(error) if is_final(&error) || series.start.is_none() => return Err(error),
                 Err(error) => {
                     series.damage.push(format!("{words}: {}", first_line(&error)));
                 }
@@ -118,6 +124,8 @@ fn row(round: u32, arm: Arm, trial: &Trial) -> ControlRun {
 fn summary(series: &Series, runs: &[ControlRun], partial: bool) -> Summary {
     let mut summary = series.summary(partial, series.is_stopped());
     summary.control = Some(compared(runs));
+    // What failed in one run has failed, whatever the others come to.
+    summary.aborted.clone_from(&series.aborted);
     summary
 }
 

@@ -95,6 +95,8 @@ fn summary(series: &Series, rows: &[SweepRun], partial: bool) -> Summary {
         key(one).partial_cmp(&key(other)).unwrap_or(std::cmp::Ordering::Equal)
     });
     summary.sweep = rows;
+    // What failed in one run has failed, whatever all of them come to together.
+    summary.aborted.clone_from(&series.aborted);
     summary
 }
 

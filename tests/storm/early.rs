@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::run::{Ended, Storm, scenario, tokenstorm};
+use crate::{
+    run::{Ended, Storm, scenario, tokenstorm},
+    server::Server,
+};
 
 /// Attempts of a minute, which no run here goes on for.
 const MINUTE: u64 = 6000;
@@ -114,6 +117,32 @@ fn a_sweep_goes_on_with_the_next_run_after_one_that_a_threshold_ended() {
     }
     assert!(summary["attempts"].as_u64() < Some(3000));
     assert_eq!(reasons(&summary).matches("ended early").count(), 2, "{}", reasons(&summary));
+    let aborted = &summary["aborted"];
+    assert!(aborted["run"].as_str().unwrap().starts_with("001-"), "{aborted}");
+    let page = std::fs::read_to_string(ended.out.join("report.html")).unwrap();
+    assert!(page.contains("FAILED: run 001-"), "the page says which run");
+}
+
+#[test]
+fn a_run_of_a_comparison_that_a_threshold_ended_is_in_no_difference_and_fails_it() {
+    // What is refused are the runs with tokens; thresholds do not speak of those without.
+    let accepting = Server::answering(&[0x20, 3, 0, 0, 0]);
+    let refusing = Server::answering(&[0x20, 3, 0, 0x87, 0]);
+    let more = format!(
+        "[control]\narms = [\"without\", \"unique\"]\nrepeat = 2\nrest = \"0s\"\ntarget = [\"{}\"]\n\
+         [thresholds]\n\"outcome.refused\" = [{{ condition = \"count < 1\", abort_on_fail = true }}]\n",
+        accepting.url()
+    );
+    let load = "arrivals = \"constant\"\nstages = [{ rate = 50, for = \"3s\" }]";
+    let ended = Storm::new(&scenario(&refusing.url(), load, &more)).run();
+    let summary = ended.expect(1);
+    assert!(summary["aborted"]["run"].as_str().unwrap().contains("unique"), "{summary}");
+    let arms = summary["control"]["arms"].as_object().unwrap();
+    assert_eq!(arms.keys().collect::<Vec<_>>(), ["without"], "{}", summary["control"]);
+    assert_eq!(summary["control"]["differences"], json!({}));
+    assert_eq!(crate::run::rows(&ended.out.join("control.csv")).len(), 2);
+    let said = "in no median and no difference, as a threshold ended it";
+    assert_eq!(reasons(&summary).matches(said).count(), 2, "{}", reasons(&summary));
 }
 
 #[test]
@@ -130,4 +159,14 @@ fn a_step_of_a_search_that_a_threshold_ended_did_not_hold() {
     assert_eq!(steps.len(), 1, "{steps:?}");
     assert_eq!(steps[0]["passed"], "false", "{steps:?}");
     assert!(steps[0]["why"].contains("ended early in second"), "{steps:?}");
+    assert!(!steps[0]["why"].contains("verdicts a second"), "what did not come did not have to");
+    let measured: f64 = steps[0]["measured_s"].parse().unwrap();
+    assert!((1.0..8.0).contains(&measured), "the part that ran: {steps:?}");
+    let achieved: f64 = steps[0]["achieved_per_s"].parse().unwrap();
+    assert!(achieved > 8.0, "of 20 that arrive, over what was measured: {steps:?}");
+    let why = summary["capacity"]["reasons"].to_string();
+    assert!(
+        why.contains("a threshold ended the run even at the lowest rate, 20 a second"),
+        "{why}"
+    );
 }

@@ -11,7 +11,9 @@ impl Collector {
     /// Looks whether a threshold ends the run, by what is known of it at the end of the last closed second; a run whose
     /// attempts and clients are all over ends by itself.
     pub(super) fn judge_early(&mut self, summary: &Summary, options: &Options) {
-        let is_over = self.workers.iter().all(|worker| worker.is_done);
+        let done = self.all.attempts() + self.all.abandoned;
+        let is_over = self.workers.iter().all(|worker| worker.is_done)
+            || !is_left(self.storm.plan.attempts, done, self.open);
         if is_over || self.aborted.is_some() || self.is_stopping {
             return;
         }
@@ -30,5 +32,22 @@ impl Collector {
         let mut validity = self.watch.validity(&storm.plan, &self.all, interrupted, wall_step);
         validity.reasons.extend(self.aborted.as_ref().map(Aborted::words));
         validity
+    }
+}
+
+/// Whether there is something that could be ended: workers that have nothing left to do may go on for a moment.
+fn is_left(planned: u64, done: u64, open: u64) -> bool {
+    done < planned || open > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_left;
+
+    #[test]
+    fn a_run_of_which_nothing_is_left_is_not_ended_early() {
+        assert!(is_left(50, 49, 0), "an attempt");
+        assert!(is_left(50, 50, 1), "a client that holds");
+        assert!(!is_left(50, 50, 0));
     }
 }

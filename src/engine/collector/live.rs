@@ -22,6 +22,7 @@ impl Collector {
             });
         let now = Now {
             run: path.file_name().unwrap_or_default().to_string_lossy().into(),
+            number: self.storm.start,
             storm_s: since as f64 / SECOND as f64,
             open: self.open,
             cpu_s: self.generator.total_cpu_s,

@@ -62,7 +62,7 @@ fn facts(
         fact("Tokens", kinds_of(matrix));
     } else {
         fact("Protocol", if summary.protocol == 5 { "MQTT 5.0" } else { "MQTT 3.1.1" }.into());
-        fact("Tokens", mix(summary));
+        fact("Tokens that came", mix(summary));
     }
     fact("Promises", promises(summary, matrix));
     fact("Load", load(summary, scenario));
@@ -161,7 +161,8 @@ pub(super) fn command(matrix: Option<&Matrix>) -> Markup {
             "tokenstorm run scenario.toml",
             Some(
                 "With the scenario.toml of this folder: the command line's changes are in it. Secrets are left out of it and \
-                 have to be filled in where it says <redacted>.",
+                 have to be filled in where it says <redacted>. Files that it names with relative paths, such as keys, are looked for \
+                 beside the scenario: put it where the first one was, or write whole paths.",
             ),
         ),
     };

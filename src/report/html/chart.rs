@@ -20,8 +20,11 @@ const SIZE: (u32, u32) = (1280, 600);
 const LETTERS: f64 = 26.0 * 1.24;
 /// Lines up to so many points show them.
 const SHOWN_POINTS: usize = 60;
-/// How far around a point the pointer finds it.
-const REACH: u32 = 16;
+/// How far around a point the pointer finds it, where the next one is far, and where it is near.
+const REACH: f64 = 16.0;
+const LEAST_REACH: f64 = 4.0;
+/// Points of a line that are drawn: there are about as many places beside each other.
+const MOST_DRAWN: usize = 1200;
 /// Colours that are told apart by people who see few (after Okabe and Ito, 2008). The style sheet knows them by their
 /// numbers, and has others for a dark page.
 const COLOURS: [RGBColor; 8] = [
@@ -43,8 +46,8 @@ const MARK: RGBColor = RGBColor(0x6E, 0x6E, 0x6E);
 /// What the library says when it can't draw.
 type Failed = Box<dyn std::error::Error>;
 
-/// A point of the drawing and what is said of it.
-type Spot = ((i32, i32), String);
+/// A point of the drawing, how far around it the pointer finds it, and what is said of it.
+type Spot = ((i32, i32), f64, String);
 
 /// The colour of a line; one that is dashed has its own number, as the library would make a path of each dash.
 fn colour(line: &Line) -> RGBColor {
@@ -74,12 +77,12 @@ pub(super) fn draw(figure: &Figure) -> Result<Markup, Failed> {
 
 fn hovers(spots: &[Spot]) -> String {
     let mut all = String::new();
-    for ((x, y), words) in spots {
+    for ((x, y), reach, words) in spots {
         let words = html! { (words) }.into_string();
         // Writing to a `String` can't fail.
         let _ = writeln!(
             all,
-            "<circle class=\"hover\" cx=\"{x}\" cy=\"{y}\" r=\"{REACH}\"><title>{words}</title></circle>"
+            "<circle class=\"hover\" cx=\"{x}\" cy=\"{y}\" r=\"{reach}\"><title>{words}</title></circle>"
         );
     }
     all
@@ -124,7 +127,7 @@ fn drawn(svg: &mut String, figure: &Figure, x: &Span, y: &Span) -> Result<Vec<Sp
         let style = colour(line).stroke_width(4);
         let placed = |(at, value): &(f64, f64)| (figure.x.place(*at), figure.y.place(*value));
         let is_discrete = figure.x.is_named();
-        for run in runs(line) {
+        for run in drawable(line) {
             if !is_discrete || run.len() > 1 {
                 chart.draw_series([PathElement::new(
                     run.iter().map(placed).collect::<Vec<_>>(),
@@ -136,9 +139,13 @@ fn drawn(svg: &mut String, figure: &Figure, x: &Span, y: &Span) -> Result<Vec<Sp
                 chart.draw_series(run.iter().map(placed).map(|at| Circle::new(at, 6, dot)))?;
             }
         }
-        for point in thinned(&line.points) {
-            let at = chart.plotting_area().map_coordinate(&placed(&point));
-            spots.push((at, figure.said(line, point)));
+        let points = thinned(&line.points);
+        let places: Vec<(i32, i32)> = points
+            .iter()
+            .map(|point| chart.plotting_area().map_coordinate(&placed(point)))
+            .collect();
+        for (index, point) in points.iter().enumerate() {
+            spots.push((places[index], reach(&places, index), figure.said(line, *point)));
         }
     }
     area.present()?;
@@ -174,6 +181,86 @@ impl ValueFormatter<f64> for Span {
 
 /// Stretches of a line without a gap: where a value is missing nothing is drawn.
 fn runs(line: &Line) -> Vec<&[(f64, f64)]> {
-    let is_gap = |from: f64, to: f64| line.missing.iter().any(|(at, _)| from < *at && *at < to);
-    line.points.chunk_by(|one, next| !is_gap(one.0, next.0)).collect()
+    let mut gaps: Vec<f64> = line.missing.iter().map(|(at, _)| *at).collect();
+    gaps.sort_by(f64::total_cmp);
+    let mut gaps = gaps.into_iter().peekable();
+    let is_through = |one: &(f64, f64), next: &(f64, f64)| {
+        while gaps.next_if(|at| *at <= one.0).is_some() {}
+        gaps.peek().is_none_or(|at| *at >= next.0)
+    };
+    line.points.chunk_by(is_through).collect()
+}
+
+/// The same stretches with no more points than can be seen beside each other: of many the least and the most.
+fn drawable(line: &Line) -> Vec<Vec<(f64, f64)>> {
+    let many = (2 * line.points.len()).div_ceil(MOST_DRAWN);
+    let ends = |some: &[(f64, f64)]| -> Vec<(f64, f64)> {
+        let places = 0..some.len();
+        let order = |a: &usize, b: &usize| some[*a].1.total_cmp(&some[*b].1);
+        let both = places.clone().min_by(order).zip(places.max_by(order));
+        let Some((least, most)) = both else { return Vec::new() };
+        let mut ends = vec![some[least.min(most)], some[least.max(most)]];
+        ends.dedup();
+        ends
+    };
+    let thin = |run: &[(f64, f64)]| {
+        if line.points.len() <= MOST_DRAWN {
+            run.to_vec()
+        } else {
+            run.chunks(many).flat_map(ends).collect()
+        }
+    };
+    runs(line).into_iter().map(thin).collect()
+}
+
+/// How far around a point the pointer finds it: not beyond the middle to the next one.
+fn reach(places: &[(i32, i32)], index: usize) -> f64 {
+    let (x, y) = places[index];
+    let neighbours = [index.checked_sub(1), Some(index + 1)];
+    let distances = neighbours
+        .into_iter()
+        .flatten()
+        .filter_map(|at| places.get(at))
+        .map(|(other_x, other_y)| f64::from(x - other_x).hypot(f64::from(y - other_y)));
+    let reach = distances.map(|distance| distance / 2.0).fold(REACH, f64::min);
+    reach.max(LEAST_REACH).round()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_line_as_much_is_drawn_as_can_be_seen_and_what_stands_out_stays() {
+        let points: Vec<(f64, f64)> = (0..100_000).map(|at| (f64::from(at), 5.0)).collect();
+        let mut line = Line::new("one", 0, points);
+        (line.points[777].1, line.points[60_001].1) = (99.0, 0.5);
+        let drawn = drawable(&line);
+        assert!(drawn[0].len() <= MOST_DRAWN, "{}", drawn[0].len());
+        assert!(drawn[0].contains(&(777.0, 99.0)) && drawn[0].contains(&(60_001.0, 0.5)));
+        assert!(drawn[0].is_sorted_by(|one, next| one.0 < next.0), "from left to right");
+        line.points.retain(|(at, _)| *at as u64 != 50_000);
+        line.missing = vec![(50_000.0, "-".into())];
+        let ends: Vec<f64> = drawable(&line).iter().map(|run| run[0].0).collect();
+        assert_eq!(ends.len(), 2);
+        assert!(ends[1] > 50_000.0, "{ends:?}");
+        line.points.truncate(100);
+        assert_eq!(drawable(&line)[0].len(), 100, "of a short line all");
+    }
+
+    #[test]
+    fn gaps_are_found_in_a_line_of_a_day_before_anybody_waits() {
+        // Each second second has no value: a search through all gaps for each point takes minutes.
+        let points = (0..100_000).map(|at| (f64::from(2 * at), 1.0)).collect();
+        let missing = (0..100_000).map(|at| (f64::from(2 * at + 1), "-".to_owned())).rev();
+        let line = Line { missing: missing.collect(), ..Line::new("one", 0, points) };
+        assert_eq!(runs(&line).len(), 100_000);
+    }
+
+    #[test]
+    fn the_pointer_finds_the_nearest_of_points_that_are_close() {
+        let places = [(0, 0), (100, 0), (120, 0), (122, 0)];
+        let all: Vec<f64> = (0..places.len()).map(|index| reach(&places, index)).collect();
+        assert_eq!(all, [16.0, 10.0, 4.0, 4.0]);
+    }
 }

@@ -154,10 +154,11 @@ pub(super) fn thresholds(summary: &Summary) -> Option<Markup> {
                     thead { tr { @for name in ["result", "metric", "condition", "observed"] { th scope="col" { (name) } } } }
                     tbody {
                         @for threshold in &summary.thresholds {
-                            @let (tone, word) = match threshold.passed {
-                                Some(true) => (Tone::Good, "passed"),
-                                Some(false) => (Tone::Bad, "FAILED"),
-                                None => (Tone::Warn, "can't tell"),
+                            @let (tone, word) = match (summary.ended_by(threshold), threshold.passed) {
+                                (Some(ended), _) => (Tone::Bad, ended),
+                                (None, Some(true)) => (Tone::Good, "passed"),
+                                (None, Some(false)) => (Tone::Bad, "FAILED"),
+                                (None, None) => (Tone::Warn, "can't tell"),
                             };
                             tr {
                                 td { b class=(tone.class()) { (word) } }
@@ -200,6 +201,15 @@ pub(super) fn codes(summary: &Summary) -> Option<Markup> {
 
 /// Whether the numbers can be trusted, and why.
 pub(super) fn validity(summary: &Summary) -> Markup {
+    if summary.partial {
+        return html! {
+            p { b class=(Tone::Warn.class()) { "not judged yet" } }
+            @if !summary.validity.reasons.is_empty() {
+                p { "So far:" }
+                ul { @for reason in &summary.validity.reasons { li { (reason) } } }
+            }
+        };
+    }
     let verdict = summary.validity.verdict.as_str();
     let tone = if verdict == "valid" { Tone::Good } else { Tone::Warn };
     html! {

@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 /// Points of a line that can be pointed at, and rows of a table: more help nobody.
 const MOST_ROWS: usize = 200;
 
+/// What a table says where nothing was measured.
+pub(super) const NOTHING: &str = "-";
+
 /// A chart and what belongs to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Figure {
@@ -167,14 +170,17 @@ impl Figure {
         }
     }
 
-    /// What a line has at these places: the highest value, or why there is none.
+    /// What a line has at these places: what lies beyond the axis, else the highest value.
     fn cell(&self, line: &Line, places: &[f64]) -> String {
         let is_here = |at: f64| places[0] <= at && at <= places[places.len() - 1];
-        if let Some((_, words)) = line.missing.iter().find(|(at, _)| is_here(*at)) {
+        // Longer than any time that is drawn.
+        let beyond =
+            line.missing.iter().find(|(at, words)| is_here(*at) && words.as_str() != NOTHING);
+        if let Some((_, words)) = beyond {
             return words.clone();
         }
         let here = line.points.iter().filter(|(at, _)| is_here(*at)).map(|(_, value)| *value);
-        here.reduce(f64::max).map_or_else(|| "-".to_owned(), |value| self.y.words(value))
+        here.reduce(f64::max).map_or_else(|| NOTHING.to_owned(), |value| self.y.words(value))
     }
 }
 
@@ -222,6 +228,21 @@ mod tests {
         let page = figure(vec![line]).render().unwrap().unwrap().into_string();
         assert_eq!(page.matches("<circle class=\"hover\"").count(), 200);
         assert!(page.contains("at 333 s: 99/s") && page.contains("timeline.csv"));
+    }
+
+    #[test]
+    fn a_row_of_many_places_has_their_highest_value_though_some_have_none() {
+        let points: Vec<(f64, f64)> = (0..1000).map(|at| (f64::from(at), f64::from(at))).collect();
+        let mut line = Line::new("one", 0, points);
+        // Five places a row: one without a value, one beyond the timeout, five without.
+        line.points.retain(|(at, _)| ![7.0, 13.0].contains(at) && !(20.0..25.0).contains(at));
+        line.missing = vec![(7.0, NOTHING.to_owned()), (13.0, "> 10 s".to_owned())];
+        line.missing.extend((20..25).map(|at| (f64::from(at), NOTHING.to_owned())));
+        let cell = |from: u32| {
+            let places: Vec<f64> = (from..from + 5).map(f64::from).collect();
+            figure(Vec::new()).cell(&line, &places)
+        };
+        assert_eq!([cell(5), cell(10), cell(20)], ["9/s", "> 10 s", "-"]);
     }
 
     #[test]

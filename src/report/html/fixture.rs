@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::results::Summary;
 
 /// Ten clients, five with a good token and five with an expired one, all answered as promised.
-pub(super) fn summary() -> Summary {
+pub(crate) fn summary() -> Summary {
     let times = json!({
         "count": 10, "unfinished": 0, "min_us": 100.0, "mean_us": 200.0, "p50_us": 150.0, "p90_us": 300.0,
         "p95_us": 300.0, "p99_us": 300.0, "p999_us": 300.0, "p9999_us": 300.0, "max_us": 300.0

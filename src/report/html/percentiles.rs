@@ -121,17 +121,19 @@ fn parts(title: &str, parts: &BTreeMap<String, Part>) -> Figure {
         return figure;
     }
     let note = figure.note.clone().unwrap_or_default();
-    figure.noted(format!("{note} With fewer answers and not drawn: {}.", named(left_out)))
+    figure.noted(format!(
+        "{note} With fewer answers and not drawn: {}.",
+        named(&left_out.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())
+    ))
 }
 
 /// The first of those that are left out, and how many more there are.
-fn named(left_out: &[(String, &PhaseStats)]) -> String {
+pub(super) fn named(left_out: &[&str]) -> String {
     /// Names that a reader takes in.
     const MOST: usize = 12;
-    let names: Vec<&str> = left_out.iter().take(MOST).map(|(name, _)| name.as_str()).collect();
     match left_out.len().saturating_sub(MOST) {
-        0 => names.join(", "),
-        more => format!("{} and {more} more", names.join(", ")),
+        0 => left_out.join(", "),
+        more => format!("{} and {more} more", left_out[..MOST].join(", ")),
     }
 }
 

@@ -8,6 +8,8 @@ use crate::{
     results::{
         Matrix, Summary,
         matrix::{Cell, SEVERITIES, State},
+        series::Capacity,
+        summary::Aborted,
     },
 };
 
@@ -49,37 +51,65 @@ const MOST_NAMES: usize = 4;
 pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
     let (mut tone, said) = matrix.map_or_else(|| answers(summary), cells);
     let mut failures = said;
+    let (found_tone, mut found) = summary
+        .capacity
+        .as_ref()
+        .map_or_else(|| (Tone::Good, String::new()), |capacity| searched(summary, capacity));
+    let misses = misses(summary);
+    let has_failed = !misses.is_empty() || failures.contains(SECURITY) || found_tone == Tone::Bad;
+    if !misses.is_empty() {
+        let misses = misses.join("; ");
+        failures = if tone == Tone::Bad {
+            format!("{failures}; {misses}")
+        } else {
+            format!("{misses}; {}", lower(&failures))
+        };
+        tone = Tone::Bad;
+    }
+    if found_tone == Tone::Bad {
+        failures = std::mem::take(&mut found) + &failures;
+    }
+    tone = tone.max(found_tone);
+    if tone == Tone::Bad {
+        let word = if has_failed { "FAILED" } else { "NOT AS PROMISED" };
+        failures = format!("{word}: {failures}");
+    }
+    let (trust_tone, trust) = trust(summary);
+    let unfinished =
+        if summary.partial { "Not finished (still running, or killed); so far: " } else { "" };
+    let words = format!("{unfinished}{found}{failures}; {trust}.");
+    Sentence { tone: tone.max(trust_tone), words }
+}
+
+/// What a search found; one that is over and found nothing has failed, unless it is not the broker that it speaks of.
+fn searched(summary: &Summary, capacity: &Capacity) -> (Tone, String) {
+    let why = capacity.ended.as_ref().or(capacity.reasons.first());
+    let (tone, why) = match why {
+        _ if capacity.per_s.is_some() => (Tone::Good, String::new()),
+        _ if summary.partial => (Tone::Good, " yet".to_owned()),
+        Some(why) => (Tone::Warn, format!(" ({why})")),
+        None => (Tone::Warn, String::new()),
+    };
+    let is_broker = capacity.ended.is_none() && capacity.limited_by == "broker";
+    let tone = if tone == Tone::Warn && is_broker { Tone::Bad } else { tone };
+    (tone, format!("Capacity: {}{why}. ", series::sentence(capacity)))
+}
+
+/// What ended the run, and thresholds that were missed.
+fn misses(summary: &Summary) -> Vec<String> {
+    let mut misses: Vec<String> = summary.aborted.iter().map(Aborted::words).collect();
     let missed: Vec<String> = summary
         .thresholds
         .iter()
         .filter(|threshold| threshold.passed == Some(false))
         .map(|threshold| format!("{} {}", threshold.metric, threshold.condition))
         .collect();
-    let has_failed = !missed.is_empty() || failures.contains(SECURITY);
     if !missed.is_empty() {
         let of = plural(summary.thresholds.len() as u64, "threshold", "thresholds");
         let were = if missed.len() == 1 { "was" } else { "were" };
-        let missed = format!("{} of {of} {were} missed ({})", missed.len(), named(&missed));
-        failures = if tone == Tone::Bad {
-            format!("{failures}; {missed}")
-        } else {
-            format!("{missed}; {}", lower(&failures))
-        };
-        tone = Tone::Bad;
+        misses.push(format!("{} of {of} {were} missed ({})", missed.len(), named(&missed)));
     }
-    if tone == Tone::Bad {
-        let word = if has_failed { "FAILED" } else { "NOT AS PROMISED" };
-        failures = format!("{word}: {failures}");
-    }
-    let (trust_tone, trust) = trust(summary);
-    let found = summary
-        .capacity
-        .as_ref()
-        .map_or_else(String::new, |capacity| format!("Capacity: {}. ", series::sentence(capacity)));
-    let unfinished =
-        if summary.partial { "Not finished (still running, or killed); so far: " } else { "" };
-    let words = format!("{unfinished}{found}{failures}; {trust}.");
-    Sentence { tone: tone.max(trust_tone), words }
+    misses
 }
 
 const SECURITY: &str = "a security failure";
@@ -216,8 +246,9 @@ fn cells(matrix: &Matrix) -> (Tone, String) {
     if !wrong.is_empty() {
         return (Tone::Bad, wrong.join("; "));
     }
-    let (mute, weak) = (kinds(&|cell| cell.verdict == "not_judged"), kinds(&Cell::is_weak));
-    let judged = kinds(&|cell| cell.verdict != "not_judged");
+    let is_mute = |cell: &Cell| ["not_judged", "indeterminate"].contains(&cell.verdict.as_str());
+    let (mute, weak) = (kinds(&is_mute), kinds(&Cell::is_weak));
+    let judged = kinds(&|cell| !is_mute(cell));
     if judged.is_empty() {
         return (
             Tone::Warn,
@@ -339,6 +370,72 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_a_threshold_ended_has_failed_also_where_all_hold_in_the_end() {
+        let aborted = Aborted {
+            metric: "connack".into(),
+            condition: "p99 < 2s".into(),
+            observed: None,
+            second: 3,
+            run: None,
+        };
+        let ended = |summary: &mut Summary| {
+            summary.thresholds = vec![threshold(true)];
+            summary.aborted = Some(aborted.clone());
+        };
+        let (tone, words) = said(ended);
+        assert_eq!(tone, Tone::Bad);
+        assert_eq!(
+            words,
+            "FAILED: ended early in second 3: `connack` p99 < 2s did not hold; all 10 answers were as promised; the numbers are valid."
+        );
+        let mut summary = fixture::summary();
+        ended(&mut summary);
+        let cases = crate::report::junit::of_run(&summary).unwrap();
+        assert!(cases.contains("failures=\"1\"") && cases.contains("ended early in second 3"));
+        let page = super::super::facts::thresholds(&summary).unwrap().into_string();
+        assert!(page.contains("ended the run early"), "{page}");
+        let text = crate::report::terminal::render(&summary, "folder");
+        assert!(text.contains("ended the run early"), "{text}");
+        let markdown = crate::report::markdown::render(&summary);
+        assert!(markdown.contains("**ended early in second 3"), "{markdown}");
+    }
+
+    #[test]
+    fn a_search_that_found_nothing_is_no_good_news_and_says_why() {
+        let found = |limited_by: &str, ended: Option<&str>| {
+            said(|summary| {
+                summary.capacity = Some(Capacity {
+                    limited_by: limited_by.into(),
+                    reasons: vec!["at 20 a second: too slow".into(), "more".into()],
+                    ended: ended.map(str::to_owned),
+                    ..Capacity::default()
+                });
+            })
+        };
+        let (tone, words) = found("broker", None);
+        assert_eq!(tone, Tone::Bad);
+        let start = "FAILED: Capacity: not found (at 20 a second: too slow). All 10 answers";
+        assert!(words.starts_with(start), "{words}");
+        let (tone, words) = found("generator", None);
+        assert!(tone == Tone::Warn && words.contains("(at 20 a second: too slow)"), "{words}");
+        let (tone, words) = found("broker", Some("the broker stalled"));
+        assert!(
+            tone == Tone::Warn && words.starts_with("Capacity: not found (the broker stalled). "),
+            "{words}"
+        );
+        let (tone, words) = said(|summary| {
+            summary.capacity = Some(Capacity { per_s: Some(50.0), ..Capacity::default() });
+        });
+        assert!(tone == Tone::Good && words.starts_with("Capacity: at least 50"), "{words}");
+        let (_, words) = said(|summary| {
+            summary.partial = true;
+            summary.capacity =
+                Some(Capacity { limited_by: "broker".into(), ..Capacity::default() });
+        });
+        assert!(words.contains("Capacity: not found yet. All 10"), "{words}");
+    }
+
+    #[test]
     fn what_was_not_judged_is_counted_and_never_called_right() {
         let (tone, words) =
             said(|summary| judged(summary, &json!({"not_judged": 4, "indeterminate": 1})));
@@ -419,6 +516,12 @@ mod tests {
         let (tone, words) =
             matrix("judged", &[correct, ("no_exp", "correct", "false_accept", "high")]);
         assert!(tone == Tone::Warn && words.contains("configuration (no_exp)"), "{words}");
+        let unsure = ("iat_future", "indeterminate", "indeterminate", "low");
+        let (_, words) = matrix("judged", &[correct, unsure]);
+        assert!(words.starts_with("The one kind of token"), "{words}");
+        assert!(words.contains("1 could not (iat_future)"), "{words}");
+        let (tone, words) = matrix("judged", &[unsure]);
+        assert!(tone == Tone::Warn && words.starts_with("Nothing could be judged"), "{words}");
         let (tone, words) = matrix("accepts_all", &[correct]);
         assert!(
             tone == Tone::Bad && words.starts_with("FAILED: this broker lets everybody in"),

@@ -7,15 +7,18 @@ use maud::{Markup, html};
 use super::{
     axis::Axis,
     chart::COLOURS_COUNT,
-    figure::{Figure, Line, Mark},
+    figure::{Figure, Line, Mark, NOTHING},
     files::rows,
     page,
 };
 use crate::{
     error::Result,
-    report::series::{control_table, costs, milliseconds, sentence, sweep_table},
+    report::{
+        series::{control_table, costs, milliseconds, sentence, sweep_table},
+        style::percentile,
+    },
     results::{
-        Summary,
+        Percentile, Summary,
         series::{Capacity, Control, Step, SweepRun},
         trend::median,
     },
@@ -48,25 +51,35 @@ fn search(folder: &Path, capacity: &Capacity) -> Result<Markup> {
     steps.sort_by(|one, other| one.offered_per_s.total_cmp(&other.offered_per_s));
     let knee = capacity.per_s.map(|at| Mark { at, label: "capacity".to_owned() });
     let marks: Vec<Mark> = knee.into_iter().collect();
-    let line = |name: &str, colour, value: &dyn Fn(&Step) -> Option<f64>| {
-        let point = |step: &Step| Some((step.offered_per_s, value(step)?));
-        Line::new(name, colour, steps.iter().filter_map(point).collect())
+    let line = |name: &str, colour, value: &dyn Fn(&Step) -> Option<Percentile>| {
+        let mut line = Line::new(name, colour, Vec::new());
+        // A rate is run again to confirm it.
+        for same in steps.chunk_by(same_rate) {
+            middle(&mut line, same[0].offered_per_s, &same.iter().map(value).collect::<Vec<_>>());
+        }
+        line
     };
+    let exactly = |value: f64| Some(Percentile::Number(value));
     let x = || Axis::linear("arrivals a second", "/s");
     let times = vec![
-        line("connack p50", 0, &|step| milliseconds(step.connack_p50_us.as_ref())),
-        line("connack p99", 1, &|step| milliseconds(step.connack_p99_us.as_ref())),
+        line("connack p50", 0, &|step| in_ms(step.connack_p50_us.as_ref())),
+        line("connack p99", 1, &|step| in_ms(step.connack_p99_us.as_ref())),
     ];
     let rates = vec![
-        line("verdicts", 2, &|step| Some(step.achieved_per_s)),
-        Line { dashed: true, ..line("arrivals", 7, &|step| Some(step.offered_per_s)) },
+        line("verdicts", 2, &|step| exactly(step.achieved_per_s)),
+        Line { dashed: true, ..line("arrivals", 7, &|step| exactly(step.offered_per_s)) },
     ];
     let source = "capacity.csv";
     let figures = [
         Figure::new("Time to the verdict by rate", x(), Axis::log("ms", " ms"), times, source),
         Figure::new("Verdicts by rate", x(), Axis::linear("a second", "/s"), rates, source),
     ]
-    .map(|figure| figure.marked(&marks).render());
+    .map(|figure| {
+        figure
+            .marked(&marks)
+            .noted("A rate that was run several times has the median of its runs.")
+            .render()
+    });
     let figures = figures.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
     Ok(html! {
         p { b { (sentence(capacity)) } "; " (capacity.steps) " steps, confirmed " (capacity.confirmed) " times." }
@@ -82,6 +95,32 @@ fn comparison(control: &Control) -> Markup {
     html! {
         (page::table(&head, &rows))
         @for (names, words) in costs(control) { p { b { (names) } ": " (words) } }
+    }
+}
+
+fn same_rate(one: &Step, next: &Step) -> bool {
+    one.offered_per_s.to_bits() == next.offered_per_s.to_bits()
+}
+
+/// A time in milliseconds.
+fn in_ms(value: Option<&Percentile>) -> Option<Percentile> {
+    let value = value?;
+    Some(milliseconds(Some(value)).map_or_else(|| value.clone(), Percentile::Number))
+}
+
+/// Adds what several runs have at one place: their median, where what lies beyond the timeout is longer than any. It is a
+/// gap where that is none, or one of them has no value: the median of the others would flatter.
+fn middle(line: &mut Line, at: f64, values: &[Option<Percentile>]) {
+    let place = |value: &Option<Percentile>| match value.as_ref()? {
+        Percentile::Number(number) => Some(*number),
+        Percentile::Beyond(_) => Some(f64::INFINITY),
+    };
+    let beyond = values.iter().flatten().find(|value| matches!(value, Percentile::Beyond(_)));
+    let places: Option<Vec<f64>> = values.iter().map(place).collect();
+    match (places.map(|mut places| median(&mut places)), beyond) {
+        (Some(middle), _) if middle.is_finite() => line.points.push((at, middle)),
+        (Some(_), Some(beyond)) => line.missing.push((at, percentile(beyond))),
+        _ => line.missing.push((at, NOTHING.to_owned())),
     }
 }
 
@@ -136,32 +175,28 @@ fn placed(runs: &[SweepRun]) -> (&'static str, Vec<(f64, String)>, Vec<String>) 
     ("combination", places, names)
 }
 
+/// A number of a run of a sweep, which may lie beyond the timeout.
+type Measured = fn(&SweepRun) -> Option<Percentile>;
+
 /// Lines of a sweep: of each number one a combination, later numbers dashed.
-fn lines(runs: &[SweepRun], places: &[(f64, String)], values: &[(&str, Value)]) -> Vec<Line> {
+fn lines(runs: &[SweepRun], places: &[(f64, String)], values: &[(&str, Measured)]) -> Vec<Line> {
     let mut lines = Vec::new();
     for (index, (what, value)) in values.iter().enumerate() {
         // Repeats of one combination are one point: their median.
-        let mut points: BTreeMap<(String, u64), Vec<Option<f64>>> = BTreeMap::new();
+        let mut points: BTreeMap<(String, u64), Vec<Option<Percentile>>> = BTreeMap::new();
         for (run, (at, line)) in runs.iter().zip(places) {
             points.entry((line.clone(), at.to_bits())).or_default().push(value(run));
         }
-        let mut by_line: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+        let mut by_line: BTreeMap<String, Line> = BTreeMap::new();
         for ((line, at), values) in points {
-            // Where one of them has none, such as a timeout, the median of the others would flatter.
-            let Some(mut values) = values.into_iter().collect::<Option<Vec<f64>>>() else {
-                continue;
-            };
-            by_line.entry(line).or_default().push((f64::from_bits(at), median(&mut values)));
+            middle(by_line.entry(line).or_default(), f64::from_bits(at), &values);
         }
         let is_alone = by_line.len() == 1;
-        for (colour, (line, points)) in by_line.into_iter().enumerate() {
-            let name = format!("{what} {line}").trim().to_owned();
+        for (colour, (name, line)) in by_line.into_iter().enumerate() {
             // One colour a combination; where there is but one, one a number.
-            let colour = if is_alone { index } else { colour };
-            lines.push(Line {
-                dashed: index > 0,
-                ..Line::new(name, colour % COLOURS_COUNT, points)
-            });
+            let colour = if is_alone { index } else { colour } % COLOURS_COUNT;
+            let name = format!("{what} {name}").trim().to_owned();
+            lines.push(Line { name, colour, dashed: index > 0, ..line });
         }
     }
     lines
@@ -175,14 +210,17 @@ fn sweep(runs: &[SweepRun]) -> Result<Markup> {
         names => Axis::named(title, names),
     };
     let has_capacity = runs.iter().any(|run| run.capacity_per_s.is_some());
-    let rate: Value =
-        if has_capacity { |run| run.capacity_per_s } else { |run| Some(run.verdicts_per_s) };
+    let rate: Measured = if has_capacity {
+        |run| run.capacity_per_s.map(Percentile::Number)
+    } else {
+        |run| Some(Percentile::Number(run.verdicts_per_s))
+    };
     let title =
         if has_capacity { "Capacity of the sweep" } else { "Verdicts a second of the sweep" };
     let rates = lines(runs, &places, &[(if has_capacity { "capacity" } else { "verdicts" }, rate)]);
-    let times: [(&str, Value); 2] = [
-        ("p50", |run| milliseconds(run.good_connack_p50_us.as_ref())),
-        ("p99", |run| milliseconds(run.good_connack_p99_us.as_ref())),
+    let times: [(&str, Measured); 2] = [
+        ("p50", |run| in_ms(run.good_connack_p50_us.as_ref())),
+        ("p99", |run| in_ms(run.good_connack_p99_us.as_ref())),
     ];
     let times = lines(runs, &places, &times);
     let source = "sweep.csv";
@@ -198,4 +236,50 @@ fn sweep(runs: &[SweepRun]) -> Result<Markup> {
         h3 { "The runs of the sweep" }
         (page::table(&head, &rows))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_beyond_the_timeout_is_a_gap_and_of_several_runs_the_middle_one_counts() {
+        let us = |us: f64| Some(Percentile::Number(us));
+        let beyond = || Some(Percentile::Beyond(">5000000".into()));
+        let mut line = Line::default();
+        for (at, values) in (0..).map(f64::from).zip([
+            vec![us(3.0)],
+            vec![beyond()],
+            vec![us(9.0), us(1.0), us(2.0)],
+            vec![us(9.0), beyond(), us(2.0)],
+            vec![us(9.0), beyond()],
+            vec![us(9.0), None, us(2.0)],
+        ]) {
+            middle(&mut line, at, &values);
+        }
+        assert_eq!(line.points, [(0.0, 3.0), (2.0, 2.0), (3.0, 9.0)]);
+        let missing: Vec<(f64, &str)> =
+            line.missing.iter().map(|(at, words)| (*at, words.as_str())).collect();
+        assert_eq!(missing, [(1.0, "> 5.00 s"), (4.0, "> 5.00 s"), (5.0, "-")]);
+    }
+
+    #[test]
+    fn a_combination_of_a_sweep_beyond_the_timeout_is_not_bridged() {
+        let run = |bytes: u32, p99: Percentile| SweepRun {
+            algorithm: "RS256".into(),
+            token_bytes: Some(bytes),
+            good_connack_p99_us: Some(p99),
+            ..SweepRun::default()
+        };
+        let runs = [
+            run(500, Percentile::Number(1e3)),
+            run(1000, Percentile::Beyond(">5000000".into())),
+            run(2000, Percentile::Number(3e3)),
+        ];
+        let (_, places, _) = placed(&runs);
+        let p99: Measured = |run| in_ms(run.good_connack_p99_us.as_ref());
+        let lines = lines(&runs, &places, &[("p99", p99)]);
+        assert_eq!(lines[0].points, [(500.0, 1.0), (2000.0, 3.0)]);
+        assert_eq!(lines[0].missing, [(1000.0, "> 5.00 s".to_owned())]);
+    }
 }

@@ -8,15 +8,11 @@ use serde::Deserialize;
 use super::{
     axis::Axis,
     chart::COLOURS_COUNT,
-    figure::{Figure, Line, Mark, lines},
+    figure::{Figure, Line, Mark, NOTHING, lines},
     files::rows,
-    page,
+    page, percentiles,
 };
-use crate::{
-    error::Result,
-    report::style::percentile,
-    results::{Percentile, Summary},
-};
+use crate::{error::Result, report::style::percentile, results::Percentile};
 
 /// Events whose lines are closer than this share of a chart have one mark.
 const TOGETHER: f64 = 0.025;
@@ -71,7 +67,7 @@ struct Visit {
 ///
 /// # Errors
 /// When a file can't be read, or a figure not be drawn.
-pub(super) fn figures(folder: &Path, summary: &Summary) -> Result<Vec<Markup>> {
+pub(super) fn figures(folder: &Path) -> Result<Vec<Markup>> {
     let seconds: Vec<Second> = rows(folder, "timeline.csv")?;
     let last = seconds.last().map_or(1.0, |second| second.number.max(1.0));
     let marks = marks(&events(folder)?, last);
@@ -80,14 +76,17 @@ pub(super) fn figures(folder: &Path, summary: &Summary) -> Result<Vec<Markup>> {
     };
     let rate = || Axis::linear("a second", "/s");
     let timeline = "timeline.csv";
+    let (keys, others) = keys(folder)?;
+    let mut of_keys = figure("Tokens by the key that signed them", rate(), keys, "keys.csv");
+    of_keys.note = others.map(|others| format!("With fewer answers and not drawn: {others}."));
     let all = [
-        figure("Attempts a second", rate(), attempts(&seconds, summary), timeline)
-            .noted("Offered is what started. Verdicts are answers of the broker: accepted and refused."),
+        figure("Attempts a second", rate(), attempts(&seconds), timeline)
+            .noted("Started is what began, which the generator may do later than the schedule says. Verdicts are answers of the broker: accepted and refused."),
         figure("Time to the verdict", Axis::log("connack, ms", " ms"), times(&seconds), timeline),
         figure("Open connections", Axis::linear("at the end of the second", ""), open(&seconds), timeline),
         figure("Lateness of the generator", Axis::log("p99 of start_delay, ms", " ms"), lateness(&seconds), timeline)
             .noted("How late attempts started against the schedule. From 10 ms on the generator is the limit, and not the broker."),
-        figure("Tokens by the key that signed them", rate(), keys(folder)?, "keys.csv"),
+        of_keys,
         figure("Requests to the issuer", rate(), visits(folder)?, "issuer.csv"),
         figure("Memory of both sides", Axis::linear("resident, MiB", " MiB"), memory(folder)?, "monitor.csv"),
     ];
@@ -134,13 +133,12 @@ fn marks(events: &[Event], seconds: f64) -> Vec<Mark> {
     marks
 }
 
-fn attempts(seconds: &[Second], summary: &Summary) -> Vec<Line> {
+fn attempts(seconds: &[Second]) -> Vec<Line> {
     let of = |value: fn(&Second) -> f64| -> Vec<(f64, f64)> {
         seconds.iter().map(|second| (second.number, value(second))).collect()
     };
-    let started = if summary.throughput.offered_per_s.is_some() { "offered" } else { "started" };
     let mut lines = lines(vec![
-        (started, of(|second| second.started)),
+        ("started", of(|second| second.started)),
         ("verdicts", of(|second| second.accepted + second.refused)),
         ("accepted", of(|second| second.accepted)),
         ("refused", of(|second| second.refused)),
@@ -166,7 +164,7 @@ fn percentiles(
         match value(second) {
             Some(Percentile::Number(us)) => line.points.push((second.number, us / 1e3)),
             Some(beyond) => line.missing.push((second.number, percentile(beyond))),
-            None => line.missing.push((second.number, "-".to_owned())),
+            None => line.missing.push((second.number, NOTHING.to_owned())),
         }
     }
     line
@@ -201,10 +199,19 @@ fn memory(folder: &Path) -> Result<Vec<Line>> {
     Ok(lines(vec![("broker", of("broker")), ("harness", of("harness"))]))
 }
 
-/// Tokens of each key, accepted and refused, of all brokers.
-fn keys(folder: &Path) -> Result<Vec<Line>> {
+/// Tokens of each key, accepted and refused, of all brokers: of the keys with the most answers, as many as there are
+/// colours; and the names of the others.
+fn keys(folder: &Path) -> Result<(Vec<Line>, Option<String>)> {
+    let rows = rows::<KeySecond>(folder, "keys.csv")?;
+    let mut answers: BTreeMap<&str, f64> = BTreeMap::new();
+    for row in &rows {
+        *answers.entry(&row.key).or_default() += row.accepted + row.refused;
+    }
+    let mut order: Vec<(&str, f64)> = answers.into_iter().collect();
+    order.sort_by(|one, other| other.1.total_cmp(&one.1));
+    let others: Vec<&str> = order.iter().skip(COLOURS_COUNT).map(|(name, _)| *name).collect();
     let mut counts: BTreeMap<String, BTreeMap<u64, f64>> = BTreeMap::new();
-    for row in rows::<KeySecond>(folder, "keys.csv")? {
+    for row in rows.iter().filter(|row| !others.contains(&row.key.as_str())) {
         for (what, count) in [("accepted", row.accepted), ("refused", row.refused)] {
             let line = counts.entry(format!("{} {what}", row.key)).or_default();
             *line.entry(row.second as u64).or_default() += count;
@@ -213,7 +220,8 @@ fn keys(folder: &Path) -> Result<Vec<Line>> {
     // One colour a key: what was refused is dashed.
     let line =
         |(index, line): (usize, Line)| Line { colour: index / 2, dashed: index % 2 == 1, ..line };
-    Ok(by_second(counts).into_iter().enumerate().map(line).collect())
+    let drawn = by_second(counts).into_iter().enumerate().map(line).collect();
+    Ok((drawn, (!others.is_empty()).then(|| percentiles::named(&others))))
 }
 
 /// Requests for tokens and for the key set, from the start of the storm.
@@ -244,6 +252,18 @@ fn by_second(lines: BTreeMap<String, BTreeMap<u64, f64>>) -> Vec<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_keys_those_with_the_most_answers_are_drawn_and_the_others_named() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let rows: Vec<String> = (0..10).map(|key| format!("0,key{key},{},1\n", 20 - key)).collect();
+        let text = format!("second,key,accepted,refused\n{}", rows.concat());
+        std::fs::write(folder.path().join("keys.csv"), text).unwrap();
+        let (lines, others) = keys(folder.path()).unwrap();
+        assert_eq!(lines.len(), 2 * COLOURS_COUNT);
+        assert_eq!(others.as_deref(), Some("key8, key9"));
+        assert!(lines.iter().all(|line| !line.name.starts_with("key8")));
+    }
 
     #[test]
     fn events_that_are_close_on_the_chart_have_one_mark() {
