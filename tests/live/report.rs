@@ -89,6 +89,12 @@ impl Page {
         self.tab.call_method(media).unwrap();
     }
 
+    /// Shows it as on paper.
+    fn print(&self) {
+        let media = SetEmulatedMedia { media: Some("print".into()), features: None };
+        self.tab.call_method(media).unwrap();
+    }
+
     /// All that was heard up to now.
     fn heard(&self) -> Heard {
         self.tab.evaluate(&format!("console.debug('{END}')"), false).unwrap();
@@ -145,7 +151,10 @@ fn size(width: u32) -> SetDeviceMetricsOverride {
 const MUTE: &str = "[...document.querySelectorAll('svg')].filter(svg => \
                     ![...svg.querySelectorAll('circle > title')].some(title => title.textContent.includes(': '))).length";
 
-/// Opens a page narrow and wide, and checks what is true of every page.
+/// What a sheet of A4 has between its margins.
+const PAPER: u32 = 718;
+
+/// Opens a page narrow and wide and as it is printed, and checks what is true of every page.
 fn check(file: &Path, charts: u64) {
     for width in [400, 1600] {
         let page = Page::open(file, width);
@@ -173,6 +182,10 @@ fn check(file: &Path, charts: u64) {
         let requests: Vec<&String> = heard.requests.iter().filter(away).collect();
         assert_eq!(requests, [&format!("file://{}", file.display())]);
     }
+    let page = Page::open(file, PAPER);
+    page.print();
+    let wide = page.number("document.documentElement.scrollWidth");
+    assert!(wide <= u64::from(PAPER), "printed, the page is {wide} wide on {PAPER}");
 }
 
 #[test]
@@ -184,6 +197,39 @@ fn the_page_of_a_run_is_whole_in_a_browser_narrow_and_wide_light_and_dark() {
     let ended = storm.run();
     ended.expect(0);
     check(&ended.out.join("report.html"), 6);
+}
+
+/// Whether a chart has letters that end so.
+fn has_letters(file: &Path, letters: &str) -> bool {
+    let page = Page::open(file, 1600);
+    let texts = "[...document.querySelectorAll('svg text')]";
+    page.value(&format!("{texts}.some(text => text.textContent.trim() === '{letters}')")) == true
+}
+
+#[test]
+#[ignore = "needs Chromium: scripts/test-live"]
+fn the_pages_of_a_rotation_and_a_sweep_have_their_marks_and_names_on_the_axis() {
+    let rotation = Storm::new(
+        "name = \"rotation\"\n[target]\nbrokers = [\"embedded\"]\n[target.jwks]\ncache = \"500ms\"\n\
+         [load]\nstages = [{ rate = 50, for = \"4s\" }]\nhold = \"1s\"\n\
+         [keys.a]\nalgorithm = \"ES256\"\ngenerate = true\nkid = \"a\"\n\
+         [keys.b]\nalgorithm = \"EdDSA\"\ngenerate = true\nkid = \"b\"\n[issuer]\nkeys = [\"a\"]\n\
+         [[mix]]\ntoken = \"fresh\"\nshare = 1\n\
+         [[events]]\nat = \"1s\"\ndo = \"rotate_keys\"\nto = \"b\"\nkeep_old = \"1s\"\n\
+         [policy]\nnew_key_within = \"1m\"\nold_key_within = \"1m\"\n",
+    );
+    let ended = rotation.run();
+    ended.expect(0);
+    let page = ended.out.join("report.html");
+    check(&page, 6);
+    assert!(has_letters(&page, "3"), "the third event has its mark");
+    let sweep = "[sweep]\nprotocol = [4, 5]\nrest = \"0s\"\n";
+    let ended =
+        Storm::new(&scenario("embedded", "stages = [{ rate = 50, for = \"2s\" }]", sweep)).run();
+    ended.expect(0);
+    let page = ended.out.join("report.html");
+    check(&page, 4);
+    assert!(has_letters(&page, "HS256 v4") && has_letters(&page, "HS256 v5"));
 }
 
 #[test]
