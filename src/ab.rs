@@ -27,12 +27,14 @@ use crate::{
     },
     engine::progress::Mode,
     error::{Error, Result},
+    host::Limits,
     live::Exporter,
+    plan::Plan,
     results::{
         Place,
         folder::{check_writable, replace_in, unwritable},
     },
-    scenario::{self, Overrides},
+    scenario::{self, Loaded, Overrides},
     token::mixed,
 };
 
@@ -71,7 +73,7 @@ pub enum Ready {
     /// When its port takes connections.
     #[default]
     Port,
-    /// When it has let in a good token; each try is a run of one attempt, with a folder of its own.
+    /// When it has let in a good token; each try is a run of one attempt, and counted.
     Connack,
 }
 
@@ -130,7 +132,11 @@ pub fn run(options: &Options) -> Result<Finished> {
     let loaded = scenario::load(&options.scenario, &options.overrides)?;
     for build in [&options.baseline, &options.candidate] {
         build.check(&loaded)?;
+        // What no trial could be made of is said before any folder is.
+        let spot = build.spot(&loaded)?;
+        Plan::unchecked(&trials::aimed(options, &spot, None)?, &Limits::read())?;
     }
+    Looks::plan(expected_gates(options, &loaded), options.rule.alpha, most)?;
     let name = format!("{}-ab-{}", loaded.scenario.name, clock.compact(clock.now()));
     let fresh = || Place::Fresh(Path::new("results").join(name));
     let place = options.out.clone().map_or_else(fresh, Place::Named);
@@ -156,6 +162,18 @@ pub fn run(options: &Options) -> Result<Finished> {
         write(&folder, comparison)?;
     }
     Ok(Finished { comparison, folder, trouble })
+}
+
+/// How many metrics will decide, as far as the scenario tells: those that are asked for, or that any run of it has.
+fn expected_gates(options: &Options, loaded: &Loaded) -> usize {
+    if !options.rule.gate.is_empty() {
+        return options.rule.gate.len();
+    }
+    let scenario = &loaded.scenario;
+    let is_command = matches!(options.baseline, Build::By { .. });
+    let cpu = usize::from(scenario.monitor.is_some() || is_command);
+    // Of a search its capacity, else the median: a tail takes attempts, and a rate a closed model.
+    1 + cpu
 }
 
 /// Writes a comparison into its folder.

@@ -29,6 +29,8 @@ use crate::{
 
 /// The name of the file of a comparison.
 pub const FILE: &str = "comparison.json";
+/// Thresholds from history that are wider have to be told.
+const WIDE: f64 = 0.25;
 /// How often pairs are drawn again for an interval.
 pub const RESAMPLES: usize = 10_000;
 
@@ -235,6 +237,7 @@ pub fn compare(
     {
         remarks.insert(0, few);
     }
+    remarks.extend(metrics.iter().filter_map(wide));
     if gate.is_empty() {
         remarks.push("no metric is there on both sides that could decide by statistics".into());
     }
@@ -253,6 +256,20 @@ pub fn compare(
         remarks,
         metrics,
         latency: curves::of(&before, &after),
+    })
+}
+
+/// What a threshold from history lets pass, where that is much.
+fn wide(metric: &Compared) -> Option<String> {
+    let threshold = metric.threshold.filter(|threshold| *threshold > WIDE)?;
+    let is_asked = metric.threshold_source.starts_with("--");
+    (metric.role == Role::Gate && !is_asked).then(|| {
+        format!(
+            "the threshold of {} is {:.0} % ({}): they differ so much among each other that little would be found; results of several runs each differ less",
+            metric.metric,
+            threshold * 100.0,
+            metric.threshold_source
+        )
     })
 }
 

@@ -86,6 +86,10 @@ impl Build {
         let parsed = url::Url::parse(&filled).ok();
         let port = parsed.as_ref().and_then(url::Url::port);
         let (Some(url), Some(port)) = (parsed, port) else {
+            if takes_port {
+                return Err(Error::usage(format!("`{template}` names no port"))
+                    .hint("write `{port}` where the command's own port belongs, such as `--target mqtt://127.0.0.1:{port}`"));
+            }
             return Err(Error::usage(format!("`{}` is told no port, and `{template}` names none", shown(command)))
                 .hint("write `{port}` where the command takes its port, or give the URL of its own port with `--target mqtt://127.0.0.1:PORT`"));
         };

@@ -1,6 +1,6 @@
 //! Whether a broker lets good tokens in: asked by runs of one attempt, as no CONNECT is sent that is not counted.
 
-use std::{fs, path::Path, sync::atomic::Ordering, thread, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, sync::atomic::Ordering, thread, time::Duration};
 
 use super::Options;
 use crate::{
@@ -65,7 +65,7 @@ pub(super) fn wait(
                 .trouble(&format!(
                     "it has not let in a good token after {patience} and {attempts} tries: {last}"
                 ))
-                .hint("`--ready-timeout` gives it longer, `--ready port` asks for less"));
+                .hint("is its key that of the scenario? `--ready-timeout` gives it longer, `--ready port` asks for less"));
         }
         thread::sleep(PAUSE);
     }
@@ -91,11 +91,14 @@ fn single(loaded: &Loaded) -> Loaded {
 }
 
 fn answer(summary: &Summary) -> String {
-    let answers = summary
-        .codes
-        .iter()
-        .flat_map(|(outcome, codes)| codes.keys().map(move |code| format!("{outcome} ({code})")));
-    answers.collect::<Vec<_>>().join(", ")
+    // Codes of MQTT are written as its standard has them.
+    let shown = |code: &String| {
+        code.parse::<u8>().map_or_else(|_| code.clone(), |byte| format!("0x{byte:02X}"))
+    };
+    let of = |(outcome, codes): (&String, &BTreeMap<String, u64>)| {
+        codes.keys().map(|code| format!("{outcome} ({})", shown(code))).collect::<Vec<_>>()
+    };
+    summary.codes.iter().flat_map(of).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

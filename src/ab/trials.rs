@@ -134,6 +134,9 @@ impl Trials {
 
     /// Moves what a trial left that did not come to its end, and says where to.
     fn put_aside(&self, run: &Path, trial: usize, which: Which) -> String {
+        if !run.exists() {
+            return String::new();
+        }
         let name = format!("failed/{trial:03}-{}", which.name());
         let target = self.folder.join(&name);
         let moved =
@@ -223,7 +226,11 @@ impl Trials {
 }
 
 /// The scenario of a trial: aimed at its build, whose processes are watched.
-fn aimed(options: &Options, spot: &Spot, launched: Option<&mut Launched>) -> Result<Loaded> {
+pub(super) fn aimed(
+    options: &Options,
+    spot: &Spot,
+    launched: Option<&mut Launched>,
+) -> Result<Loaded> {
     let mut overrides = options.overrides.clone();
     overrides.targets.clone_from(&spot.urls);
     if let Some(launched) = launched {

@@ -132,8 +132,12 @@ fn percent(text: &str) -> Result<f64, String> {
         Some(number) => number.trim().parse::<f64>().map(|percent| percent / 100.0),
         None => text.parse::<f64>(),
     };
-    let share = share.ok().filter(|share| (0.0..10.0).contains(share) && *share > 0.0);
-    share.ok_or_else(|| "must be more than 0 and less than 1000%, such as 5% or 0.05".into())
+    // A percent sign that was forgotten would let everything pass.
+    let is_told = text.ends_with('%') || share.as_ref().is_ok_and(|share| *share < 1.0);
+    let share = share.ok().filter(|share| is_told && *share > 0.0 && *share < 10.0);
+    share.ok_or_else(|| {
+        "must be more than 0 and less than 1000%, such as 5% or 0.05; from 1 on with a `%`".into()
+    })
 }
 
 /// An error rate.

@@ -11,7 +11,7 @@ use crate::{
         comparable::differences,
         compare as compared,
         record::{Side, runs_in},
-        thresholds::Thresholds,
+        thresholds::{ENOUGH, Thresholds},
     },
     error::{Error, Exit, Result},
     report::comparison::{render, write_all},
@@ -65,6 +65,12 @@ fn rule(deciding: &cli::Deciding, history: Option<&str>, baselines: &Baselines) 
             );
         }
         thresholds = thresholds.with_history(&results);
+        if results.len() < ENOUGH {
+            anstream::eprintln!(
+                "note: `{name}` has {} of the {ENOUGH} results that it takes for thresholds from their spread",
+                results.len()
+            );
+        }
     }
     Ok(Rule {
         alpha: deciding.alpha,
@@ -115,8 +121,8 @@ pub(super) fn ab(arguments: &cli::Ab) -> Result<Exit> {
         say(&render(comparison, arguments.format)?)?;
         let written = write_all(comparison, &finished.folder);
         finished.trouble = finished.trouble.or(written.err());
-        anstream::eprintln!("trials and comparison: {folder}");
     }
+    anstream::eprintln!("trials and comparison: {folder}");
     let is_stopped = options.stop.load(std::sync::atomic::Ordering::Relaxed);
     match (finished.comparison, finished.trouble) {
         _ if is_stopped => {

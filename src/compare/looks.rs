@@ -38,11 +38,12 @@ impl Looks {
         }
         if most < least(1) {
             return Err(Error::usage(format!(
-                "`--max-trials {}` can't decide {metrics} metrics at an error rate of {alpha}: that takes at least {} trials",
+                "{} trials can't decide {} at an error rate of {alpha}: that takes at least {} trials",
                 2 * most,
+                if gated > 1 { format!("{gated} metrics") } else { "a metric".to_owned() },
                 2 * least(1)
             ))
-            .hint("allow more trials, or gate fewer metrics with `--gate METRIC`"));
+            .hint("allow more with `--max-trials`, or gate fewer metrics with `--gate METRIC`"));
         }
         Ok(Self { alpha, at: vec![most] })
     }
@@ -73,7 +74,8 @@ mod tests {
     fn too_few_trials_are_refused_with_the_number_it_takes() {
         let error = Looks::plan(6, 0.05, 6).unwrap_err().to_string();
         assert!(
-            error.contains("`--max-trials 12`") && error.contains("at least 16 trials"),
+            error.starts_with("12 trials can't decide 6 metrics")
+                && error.contains("at least 16 trials"),
             "{error}"
         );
         assert!(Looks::plan(1, 0.05, 5).is_err());

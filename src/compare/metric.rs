@@ -118,7 +118,7 @@ pub fn gate(baseline: &Summary, asked: &[String]) -> Result<Vec<String>> {
     let own: Vec<String> = of(baseline).into_iter().map(|measured| measured.metric).collect();
     if let Some(unknown) = asked.iter().find(|name| !own.contains(name)) {
         return Err(Error::usage(format!(
-            "`--gate {unknown}`: the baseline does not have this metric"
+            "`--gate {unknown}`: the baseline does not have this metric, or too few attempts for it"
         ))
         .hint(suggestion(unknown, own.iter().map(String::as_str))));
     }
@@ -161,6 +161,10 @@ pub fn check_names(asked: &[String]) -> Result<()> {
     known.extend(VALUES.map(str::to_owned));
     for name in asked {
         let bare = name.split('{').next().unwrap_or_default();
+        if name.starts_with("verdict") || name.starts_with("matrix") {
+            return Err(Error::usage(format!("`--gate {name}`: this is counted"))
+                .hint("what is counted decides without a gate: see docs/compare.md"));
+        }
         if !known.iter().any(|known| known == bare) {
             return Err(Error::usage(format!("`--gate {name}`: there is no such metric"))
                 .hint(suggestion(bare, known.iter().map(String::as_str))));

@@ -102,6 +102,13 @@ pub fn runs_in(path: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     folders.sort();
+    if folders.is_empty() && path.join("trials.csv").is_file() {
+        let place = path.display();
+        return Err(Error::usage(format!(
+            "`{place}` is a folder of `tokenstorm ab`: it has two sides"
+        ))
+        .hint(format!("name one: `{place}/baseline` or `{place}/candidate`")));
+    }
     if folders.is_empty() {
         return Err(Error::usage(format!(
             "`{}` is no run folder, and there is none in it",

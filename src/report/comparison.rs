@@ -224,6 +224,19 @@ pub(super) fn design(comparison: &Comparison) -> String {
     }
 }
 
+/// What the columns of a table are, where they are no single runs.
+pub(super) fn columns(comparison: &Comparison) -> Option<&'static str> {
+    match comparison.design {
+        Design::Paired => Some(
+            "both columns are medians over the runs; the change is estimated from the ratios within each pair",
+        ),
+        Design::Unpaired => Some(
+            "both columns are medians over the runs; the change is estimated from all ratios between them",
+        ),
+        Design::Single => None,
+    }
+}
+
 /// The head of a table of metrics.
 pub(super) const HEAD: [&str; 7] =
     ["metric", "baseline", "candidate", "change", "interval", "threshold", "verdict"];

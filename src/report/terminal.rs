@@ -10,7 +10,7 @@ use owo_colors::OwoColorize;
 use super::style::{count, number, percentile, table, time};
 use super::{fetches, keys, series};
 use crate::attempt::advice;
-use crate::plan::threshold::TIMES;
+use crate::plan::threshold::{TIMES, VALUES};
 use crate::results::{
     PhaseStats, Summary,
     summary::{Counts, Judged, Part, Percentile},
@@ -303,7 +303,8 @@ fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
 pub(super) fn observed(threshold: &Judged) -> String {
     // Labels may have dots, as brokers' addresses do.
     let name = threshold.metric.split('{').next().unwrap_or_default();
-    let is_value = name.contains('.') || threshold.condition.starts_with("count");
+    let is_value =
+        VALUES.contains(&name) || name.contains('.') || threshold.condition.starts_with("count");
     match (&threshold.observed, is_value) {
         (None, _) => "nothing measured".to_owned(),
         (Some(observed), _) if TIMES.contains(&name) => percentile(observed),

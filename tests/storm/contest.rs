@@ -297,6 +297,7 @@ fn two_brokers_that_run_are_compared_and_nothing_is_started() {
     assert!(missing.stderr.contains("one of them is missing"), "{}", missing.stderr);
     let few = run(&storm, &["--aa", "--max-trials", "10"]);
     assert_eq!(few.code, Some(2));
+    assert!(few.stderr.contains("10 trials can't decide a metric"), "{}", few.stderr);
     assert!(few.stderr.contains("at least 12 trials"), "{}", few.stderr);
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{Result, Write};
 
-use super::{HEAD, design, is_shown, row, sentence};
+use super::{HEAD, columns, design, is_shown, row, sentence};
 use crate::{
     compare::{Compared, Comparison},
     report::markdown::escaped,
@@ -30,6 +30,9 @@ fn write_all(out: &mut String, comparison: &Comparison) -> Result {
     if !shown.is_empty() {
         table(out, &shown)?;
         writeln!(out)?;
+        if let Some(columns) = columns(comparison) {
+            writeln!(out, "- {columns}")?;
+        }
     }
     for difference in &comparison.differences {
         writeln!(out, "- differs: {}", escaped(difference))?;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use owo_colors::OwoColorize;
 
-use super::{HEAD, design, is_shown, row, sentence};
+use super::{HEAD, columns, design, is_shown, row, sentence};
 use crate::{
     compare::{Comparison, Verdict},
     report::style::table,
@@ -31,6 +31,9 @@ fn write_all(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
         comparison.metrics.iter().filter(|metric| is_shown(metric)).map(row).collect();
     if !rows.is_empty() {
         writeln!(out, "{}", table(&HEAD, &rows))?;
+        if let Some(columns) = columns(comparison) {
+            writeln!(out, "{columns}")?;
+        }
     }
     for difference in &comparison.differences {
         writeln!(out, "{} {difference}", "differs:".yellow())?;

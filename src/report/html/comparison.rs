@@ -11,7 +11,7 @@ use super::{
 use crate::{
     compare::{Compared, Comparison, Design, Role, Verdict, curves::Curve},
     error::Result,
-    report::comparison::{HEAD, design, is_shown, row, sentence},
+    report::comparison::{HEAD, columns, design, is_shown, row, sentence},
 };
 
 /// Renders a comparison.
@@ -29,7 +29,7 @@ pub fn render(comparison: &Comparison) -> Result<String> {
         p class={ "verdict " (tone(comparison.verdict).class()) } { (page::unbroken(&sentence(comparison))) }
         main {
             (page::section("What was compared", Some(sides(comparison))))
-            (page::section("What decides", (!shown.is_empty()).then(|| table(&shown))))
+            (page::section("What decides", (!shown.is_empty()).then(|| decided(&shown, comparison))))
             (page::section("Run by run", page::grid(figures(&by_run(comparison))?)))
             (page::section("Latency by percentile", page::grid(figures(&by_percentile(comparison))?)))
             (page::section("Worth knowing", remarks(comparison)))
@@ -70,6 +70,14 @@ fn sides(comparison: &Comparison) -> Markup {
     let facts: Vec<(String, String)> =
         facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     html! { @if let Some(facts) = page::facts(&facts) { (facts) } }
+}
+
+/// What decides, and what its columns are.
+fn decided(metrics: &[&Compared], comparison: &Comparison) -> Markup {
+    html! {
+        (table(metrics))
+        @if let Some(columns) = columns(comparison) { p.note { (columns) } }
+    }
 }
 
 /// A table of metrics, their verdicts first and in colour.
