@@ -292,7 +292,7 @@ fn the_page_of_a_run_has_a_verdict_and_charts_and_every_value_that_they_show() {
     }
     // Each second of the time line is a spot on the line of what started, and says how many.
     for row in rows(&ended.out.join("timeline.csv")) {
-        let spot = format!("<title>offered, at {} s: {}/s</title>", row["second"], row["started"]);
+        let spot = format!("<title>started, at {} s: {}/s</title>", row["second"], row["started"]);
         assert!(page.contains(&spot), "{spot}");
     }
     assert_eq!(page.matches("<figure>").count(), page.matches("<summary>Values</summary>").count());
