@@ -295,6 +295,8 @@ fn the_page_of_a_run_has_a_verdict_and_charts_and_every_value_that_they_show() {
         let spot = format!("<title>started, at {} s: {}/s</title>", row["second"], row["started"]);
         assert!(page.contains(&spot), "{spot}");
     }
+    // What the schedule wants in the first second of a constant rate.
+    assert!(page.contains("<title>offered, at 0 s: 100/s</title>"), "the schedule is not drawn");
     assert_eq!(page.matches("<figure>").count(), page.matches("<summary>Values</summary>").count());
     let folder = ended.out.to_str().unwrap();
     assert_eq!(tokenstorm(&["report", folder, "--format", "html"]).stdout, page);

@@ -9,14 +9,23 @@ use super::{
     axis::Axis,
     chart::COLOURS_COUNT,
     figure::{Figure, Line, Mark, NOTHING, lines},
-    files::rows,
+    files::{rows, text},
     page, percentiles,
 };
-use crate::{error::Result, report::style::percentile, results::Percentile};
+use crate::{
+    clock::SECOND,
+    error::Result,
+    plan::schedule::{Rates, Schedule},
+    report::style::percentile,
+    results::Percentile,
+    scenario::{LoadMode, Scenario},
+};
 
 /// Events whose lines are closer than this share of a chart have one mark.
 const TOGETHER: f64 = 0.025;
 const MIB: f64 = 1_048_576.0;
+/// Arrivals up to which the schedule is gone through again: of more it would take longer than the rest of the page.
+const MOST_ARRIVALS: f64 = 5e6;
 
 #[derive(Deserialize)]
 struct Second {
@@ -80,8 +89,8 @@ pub(super) fn figures(folder: &Path) -> Result<Vec<Markup>> {
     let mut of_keys = figure("Tokens by the key that signed them", rate(), keys, "keys.csv");
     of_keys.note = others.map(|others| format!("With fewer answers and not drawn: {others}."));
     let all = [
-        figure("Attempts a second", rate(), attempts(&seconds), timeline)
-            .noted("Started is what began, which the generator may do later than the schedule says. Verdicts are answers of the broker: accepted and refused."),
+        figure("Attempts a second", rate(), attempts(offered(folder, seconds.len())?, &seconds), timeline)
+            .noted("Offered is what the schedule wants, started what began: where they part, the generator was late. Verdicts are answers of the broker: accepted and refused."),
         figure("Time to the verdict", Axis::log("connack, ms", " ms"), times(&seconds), timeline),
         figure("Open connections", Axis::linear("at the end of the second", ""), open(&seconds), timeline),
         figure("Lateness of the generator", Axis::log("p99 of start_delay, ms", " ms"), lateness(&seconds), timeline)
@@ -133,10 +142,38 @@ fn marks(events: &[Event], seconds: f64) -> Vec<Mark> {
     marks
 }
 
-fn attempts(seconds: &[Second]) -> Vec<Line> {
+/// How many arrivals the schedule of a run in the open model has in each of so many seconds; nothing of other runs, as
+/// those of a series and of a matrix, whose schedules are not in their scenario.
+fn offered(folder: &Path, seconds: usize) -> Result<Vec<(f64, f64)>> {
+    let Some(text) = text(folder, "scenario.toml")? else { return Ok(Vec::new()) };
+    let is_matrix = folder.join("matrix.json").is_file();
+    let Some(scenario) = toml::from_str::<Scenario>(&text).ok().filter(|_| !is_matrix) else {
+        return Ok(Vec::new());
+    };
+    let load = &scenario.load;
+    let is_series =
+        scenario.capacity.is_some() || scenario.control.is_some() || scenario.sweep.is_some();
+    let rates = Rates::resolve(&load.stages).ok().filter(|rates| rates.expected() <= MOST_ARRIVALS);
+    let Some(rates) = rates.filter(|_| load.model() == LoadMode::Open && !is_series) else {
+        return Ok(Vec::new());
+    };
+    let mut counts = vec![0.0; seconds];
+    let clients = load.clients.unwrap_or(u64::MAX);
+    for due in Schedule::new(&rates, load.arrivals, scenario.seed, clients) {
+        match counts.get_mut((due / SECOND) as usize) {
+            Some(count) => *count += 1.0,
+            // The run ended before its schedule did.
+            None => break,
+        }
+    }
+    Ok((0..).zip(counts).map(|(second, count)| (f64::from(second), count)).collect())
+}
+
+fn attempts(offered: Vec<(f64, f64)>, seconds: &[Second]) -> Vec<Line> {
     let of = |value: fn(&Second) -> f64| -> Vec<(f64, f64)> {
         seconds.iter().map(|second| (second.number, value(second))).collect()
     };
+    let offered = Line { dashed: true, ..Line::new("offered", 7, offered) };
     let mut lines = lines(vec![
         ("started", of(|second| second.started)),
         ("verdicts", of(|second| second.accepted + second.refused)),
@@ -144,10 +181,11 @@ fn attempts(seconds: &[Second]) -> Vec<Line> {
         ("refused", of(|second| second.refused)),
         ("failed", of(|second| second.failed)),
     ]);
-    for (line, (colour, dashed)) in
-        lines.iter_mut().zip([(7, true), (0, false), (2, false), (5, false), (1, false)])
-    {
-        (line.colour, line.dashed) = (colour, dashed);
+    for (line, colour) in lines.iter_mut().zip([6, 0, 2, 5, 1]) {
+        line.colour = colour;
+    }
+    if !offered.points.is_empty() {
+        lines.insert(0, offered);
     }
     lines
 }
