@@ -149,8 +149,14 @@ pub fn run(options: &Options) -> Result<Finished> {
         sides: [Vec::new(), Vec::new()],
         looks: None,
     };
-    let trouble = contest.run(most).err();
-    let mut comparison = contest.comparison()?;
+    let mut trouble = contest.run(most).err();
+    let mut comparison = match contest.comparison() {
+        Ok(comparison) => comparison,
+        Err(error) => {
+            trouble = trouble.or(Some(error));
+            None
+        }
+    };
     if let Some(comparison) = &mut comparison {
         let ended = trouble
             .as_ref()
@@ -159,7 +165,8 @@ pub fn run(options: &Options) -> Result<Finished> {
         if let Some(why) = ended {
             comparison.end_early(why.lines().next().unwrap_or_default());
         }
-        write(&folder, comparison)?;
+        // What was found is told even where it can't be written.
+        trouble = trouble.or(write(&folder, comparison).err());
     }
     Ok(Finished { comparison, folder, trouble })
 }

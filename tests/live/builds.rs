@@ -135,7 +135,7 @@ fn a_disk_that_fills_up_ends_the_trials_keeps_what_was_measured_and_leaves_no_br
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("No space left on device"), "{said}");
-    assert!(said.contains("trial "), "{said}");
+    assert!(said.contains("trials and comparison: "), "{said}");
     let trials = rows(&kept.join("trials.csv"));
     assert!(trials.len() > 1 && trials[0]["status"] == "done", "{trials:?}");
     let comparison = read_json(&kept.join("comparison.json")).unwrap();
