@@ -92,10 +92,13 @@ fn find(name: &str) -> Vec<i32> {
     let own = std::process::id() as i32;
     let Ok(all) = process::all_processes() else { return Vec::new() };
     let is_it = |process: &Process| {
-        let of_kernel = process.stat().is_ok_and(|stat| {
-            stat.comm == name
-                || name.len() > 15 && stat.comm == name[..name.floor_char_boundary(15)]
-        });
+        let Ok(stat) = process.stat() else { return false };
+        // One that has ended and is not waited for yet is none: it would be missed as soon as it is.
+        if stat.state == 'Z' {
+            return false;
+        }
+        let of_kernel = stat.comm == name
+            || name.len() > 15 && stat.comm == name[..name.floor_char_boundary(15)];
         of_kernel
             || process.exe().is_ok_and(|program| {
                 program.file_name().is_some_and(|file| file.to_string_lossy() == name)
