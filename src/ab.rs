@@ -126,8 +126,6 @@ pub struct Finished {
 pub fn run(options: &Options) -> Result<Finished> {
     let most = options.most_trials / 2;
     metric::check_names(&options.rule.gate)?;
-    // The fewest that can decide anything, before an hour is spent on less.
-    Looks::plan(options.rule.gate.len(), options.rule.alpha, most)?;
     let clock = Clock::start();
     let loaded = scenario::load(&options.scenario, &options.overrides)?;
     for build in [&options.baseline, &options.candidate] {
@@ -136,6 +134,7 @@ pub fn run(options: &Options) -> Result<Finished> {
         let spot = build.spot(&loaded)?;
         Plan::unchecked(&trials::aimed(options, &spot, None)?, &Limits::read())?;
     }
+    // The fewest that can decide anything, before an hour is spent on less.
     Looks::plan(expected_gates(options, &loaded), options.rule.alpha, most)?;
     let name = format!("{}-ab-{}", loaded.scenario.name, clock.compact(clock.now()));
     let fresh = || Place::Fresh(Path::new("results").join(name));
@@ -171,7 +170,7 @@ pub fn run(options: &Options) -> Result<Finished> {
     Ok(Finished { comparison, folder, trouble })
 }
 
-/// How many metrics will decide, as far as the scenario tells: those that are asked for, or that any run of it has.
+/// How many metrics will decide at least: those that are asked for, or that every run of the scenario has.
 fn expected_gates(options: &Options, loaded: &Loaded) -> usize {
     if !options.rule.gate.is_empty() {
         return options.rule.gate.len();

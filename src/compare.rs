@@ -85,6 +85,27 @@ pub enum Design {
     Single,
 }
 
+impl Design {
+    /// By how much values of runs have changed, as they belong together; `None` where single ones can't say.
+    fn estimate(
+        self,
+        before: &[f64],
+        after: &[f64],
+        alpha: f64,
+        resamples: usize,
+    ) -> Option<Estimate> {
+        match self {
+            Self::Paired => {
+                let differences: Vec<f64> =
+                    before.iter().zip(after).map(|(before, after)| after - before).collect();
+                paired(&differences, alpha, resamples)
+            }
+            Self::Unpaired => unpaired(before, after, alpha),
+            Self::Single => None,
+        }
+    }
+}
+
 /// A number, or the word of a verdict in a matrix.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -357,16 +378,7 @@ fn estimate(row: &Row, design: Design, alpha: f64, resamples: usize) -> Option<E
     let logs = |values: &[Option<Measured>]| -> Option<Vec<f64>> {
         values.iter().map(|value| value.as_ref().map(|it| it.value.ln())).collect()
     };
-    let (before, after) = (logs(&row.before)?, logs(&row.after)?);
-    match design {
-        Design::Paired => {
-            let ratios: Vec<f64> =
-                before.iter().zip(&after).map(|(before, after)| after - before).collect();
-            paired(&ratios, alpha, resamples)
-        }
-        Design::Unpaired => unpaired(&before, &after, alpha),
-        Design::Single => None,
-    }
+    design.estimate(&logs(&row.before)?, &logs(&row.after)?, alpha, resamples)
 }
 
 fn judged(

@@ -2,11 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Compared, Design, Role, Rule, Seen, Verdict,
-    record::Side,
-    statistics::{paired, unpaired},
-};
+use super::{Compared, Design, Role, Rule, Seen, Verdict, record::Side};
 use crate::{
     plan::threshold::VERDICTS,
     results::{Matrix, Summary, matrix::Cell},
@@ -111,9 +107,6 @@ fn unjudged(
     after: &[(u64, u64)],
     design: Design,
 ) -> (Role, Verdict, String) {
-    let shares = |runs: &[(u64, u64)]| -> Vec<f64> {
-        runs.iter().map(|(count, attempts)| *count as f64 / (*attempts).max(1) as f64).collect()
-    };
     let (before, after) = (shares(before), shares(after));
     let mean = |shares: &[f64]| shares.iter().sum::<f64>() / shares.len().max(1) as f64;
     let more = mean(&after) - mean(&before);
@@ -127,6 +120,11 @@ fn unjudged(
     } else {
         (Role::Reading, Verdict::Equivalent, String::new())
     }
+}
+
+/// The share of the attempts of each run.
+fn shares(runs: &[(u64, u64)]) -> Vec<f64> {
+    runs.iter().map(|(count, attempts)| *count as f64 / (*attempts).max(1) as f64).collect()
 }
 
 /// The share of all attempts of a side, in parts of 10^12, so that it can be compared.
@@ -144,18 +142,7 @@ fn by_runs(
     design: Design,
     rule: &Rule,
 ) -> Verdict {
-    let shares = |runs: &[(u64, u64)]| -> Vec<f64> {
-        runs.iter().map(|(count, attempts)| *count as f64 / (*attempts).max(1) as f64).collect()
-    };
-    let (before, after) = (shares(before), shares(after));
-    let estimate = match design {
-        Design::Paired => {
-            let differences: Vec<f64> = before.iter().zip(&after).map(|(b, a)| a - b).collect();
-            paired(&differences, rule.alpha, rule.resamples)
-        }
-        Design::Unpaired => unpaired(&before, &after, rule.alpha),
-        Design::Single => None,
-    };
+    let estimate = design.estimate(&shares(before), &shares(after), rule.alpha, rule.resamples);
     let is_sure = estimate.filter(|estimate| estimate.p <= rule.alpha);
     match (is_sure, verdict) {
         (None, _) | (_, "indeterminate") => Verdict::Inconclusive,
