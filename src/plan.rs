@@ -12,6 +12,7 @@ pub mod issuance;
 pub mod kinds;
 mod model;
 pub mod schedule;
+pub mod segment;
 pub mod series;
 pub mod strict;
 pub mod threshold;
@@ -32,6 +33,7 @@ use self::{
     kinds::Context,
     model::attempts,
     schedule::{Rates, Schedule},
+    segment::Segment,
     threshold::Threshold,
 };
 use crate::{
@@ -87,8 +89,12 @@ pub struct Plan {
     pub token_in: TokenIn,
     /// How attempts come about.
     pub model: Model,
-    /// Attempts in all.
+    /// Attempts in all; of a segment, its own.
     pub attempts: u64,
+    /// Clients of the whole run.
+    pub clients: u64,
+    /// Where this is the share of one agent: which clients are its own.
+    pub segment: Option<Segment>,
     /// Threads that drive clients.
     pub workers: usize,
     /// What all tokens are made from, kinds and keys included.
@@ -205,7 +211,7 @@ impl Plan {
             scenario,
             &model,
             &policy,
-            attempts,
+            (attempts, model.schedule(scenario.seed, attempts)),
             held,
             (&brokers, workers),
             limits,
@@ -239,6 +245,8 @@ impl Plan {
             brokers,
             model,
             attempts,
+            clients: attempts,
+            segment: None,
             workers,
             tls,
             thresholds,
@@ -325,7 +333,7 @@ impl Plan {
         };
         let rates = Rates::resolve(&[stage])?;
         self.model = Model::Open { rates, arrivals: Arrivals::Constant };
-        self.attempts = attempts;
+        (self.attempts, self.clients) = (attempts, attempts);
         self.reuse = if shares_token { attempts.max(1) } else { 1 };
         self.shares_names = shares_token;
         self.examiner = None;
@@ -350,12 +358,11 @@ impl Plan {
 
     /// The due times of the open model; `None` in the closed one.
     pub fn schedule(&self) -> Option<Schedule> {
-        match &self.model {
-            Model::Open { rates, arrivals } => {
-                Some(Schedule::new(rates, *arrivals, self.mould.seed, self.attempts))
-            }
-            _ => None,
-        }
+        let whole = self.model.schedule(self.mould.seed, self.clients)?;
+        Some(match &self.segment {
+            Some(segment) => whole.of_segment(segment),
+            None => whole,
+        })
     }
 
     /// Which of the keys of its kind signs a token for use so many nanoseconds after the start of the storm.

@@ -117,6 +117,7 @@ pub(super) struct Worker {
     waiting: VecDeque<Waiting>,
     /// Tokens whose attempts did not wait for them long enough.
     unwanted: u64,
+    /// Its next attempt, counted over all workers.
     next_client: u64,
     number: usize,
     workers: u64,

@@ -93,7 +93,7 @@ fn sources_of(broker: &Broker, sources: &[IpAddr]) -> u64 {
 }
 
 impl Budget {
-    /// Counts; `held` is the share of the clients that are accepted and stay.
+    /// Counts, of so many attempts that are due then; `held` is the share of the clients that are accepted and stay.
     ///
     /// # Errors
     /// When no source address can reach a broker.
@@ -101,15 +101,15 @@ impl Budget {
         scenario: &Scenario,
         model: &Model,
         policy: &Policy,
-        attempts: u64,
+        (attempts, schedule): (u64, Option<Schedule>),
         held: f64,
         (brokers, workers): (&[Broker], usize),
         limits: &Limits,
     ) -> Result<Self> {
         let load = &scenario.load;
-        let (sockets, most_sockets, burst) = match model {
-            Model::Open { rates, arrivals } => {
-                let schedule = Schedule::new(rates, *arrivals, scenario.seed, attempts);
+        let (sockets, most_sockets, burst) = match (model, schedule) {
+            (Model::Open { .. }, schedule) => {
+                let schedule = schedule.into_iter().flatten();
                 let within = |time: Duration| most_within(schedule.clone(), time) as f64;
                 let all_holding = within(load.hold());
                 let connecting = within(ATTEMPT_TIME.min(load.connect_timeout));
@@ -121,14 +121,14 @@ impl Budget {
                 let busy = connecting + refused;
                 ((all_holding * held + busy) as u64, (all_holding + busy) as u64, burst as u64)
             }
-            Model::Preconnect(waves) => {
+            (Model::Preconnect(waves), _) => {
                 // All that a wave lets in may hold until the last has come.
                 let held_by =
                     |share: f64| if load.hold().is_zero() { 0.0 } else { attempts as f64 * share };
                 let sockets = |holding: f64| (holding as u64 + waves.size).min(attempts);
                 (sockets(held_by(held)), sockets(held_by(1.0)), u64::from(waves.opening))
             }
-            Model::Closed { concurrency, .. } => {
+            (Model::Closed { concurrency, .. }, _) => {
                 let holding = (load.hold().as_secs_f64() * CLOSED_RATE).min(attempts as f64);
                 let concurrency = u64::from(*concurrency).min(attempts);
                 let sockets = |holding: f64| (holding as u64 + concurrency).min(attempts);

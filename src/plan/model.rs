@@ -89,6 +89,14 @@ impl Model {
         }
     }
 
+    /// The due times of so many clients at most; `None` where they hang on answers.
+    pub fn schedule(&self, seed: u64, clients: u64) -> Option<Schedule> {
+        match self {
+            Self::Open { rates, arrivals } => Some(Schedule::new(rates, *arrivals, seed, clients)),
+            _ => None,
+        }
+    }
+
     /// Its name in scenarios.
     pub fn mode(&self) -> LoadMode {
         match self {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use rand_distr::{Distribution, Exp1};
 
+use super::segment::Segment;
 use crate::{
     clock::{SECOND, nanoseconds},
     error::{Error, Result},
@@ -16,7 +17,7 @@ const MOST_A_SECOND: f64 = 10_000_000.0;
 
 /// A stretch of the schedule with its rates resolved.
 #[derive(Clone, Copy, Debug)]
-struct Segment {
+struct Stretch {
     /// Seconds from the start of the storm to its own.
     start: f64,
     seconds: f64,
@@ -26,13 +27,13 @@ struct Segment {
     before: f64,
 }
 
-impl Segment {
+impl Stretch {
     fn arrivals(&self) -> f64 {
         f64::midpoint(self.rate, self.end_rate) * self.seconds
     }
 
     /// Seconds from the start of the storm until `count` arrivals are expected, counted from the
-    /// start of the segment: the inverse of a quadratic, in the form that is stable for flat rates.
+    /// start of the stretch: the inverse of a quadratic, in the form that is stable for flat rates.
     fn when(&self, count: f64) -> f64 {
         let slope = (self.end_rate - self.rate) / self.seconds;
         let root = (self.rate * self.rate + 2.0 * slope * count).max(0.0).sqrt();
@@ -43,7 +44,7 @@ impl Segment {
 /// The rates of the open model over time.
 #[derive(Clone, Debug)]
 pub struct Rates {
-    segments: Vec<Segment>,
+    stretches: Vec<Stretch>,
 }
 
 impl Rates {
@@ -52,7 +53,7 @@ impl Rates {
     /// # Errors
     /// When there is none, or one has not exactly one of `rate` and `ramp_to`, or values out of range.
     pub fn resolve(stages: &[Stage]) -> Result<Self> {
-        let mut rates = Self { segments: Vec::with_capacity(stages.len()) };
+        let mut rates = Self { stretches: Vec::with_capacity(stages.len()) };
         let (mut at, mut before, mut rate) = (0.0, 0.0, 0.0);
         for (index, stage) in stages.iter().enumerate() {
             let (from, to) = match (stage.rate, stage.ramp_to) {
@@ -70,13 +71,13 @@ impl Rates {
                 ))
                 .hint("rates are above 0 and at most 10 000 000 a second, `for` is above 0s"));
             }
-            let segment = Segment { start: at, seconds, rate: from, end_rate: to, before };
+            let stretch = Stretch { start: at, seconds, rate: from, end_rate: to, before };
             at += seconds;
-            before += segment.arrivals();
+            before += stretch.arrivals();
             rate = to;
-            rates.segments.push(segment);
+            rates.stretches.push(stretch);
         }
-        if rates.segments.is_empty() {
+        if rates.stretches.is_empty() {
             return Err(Error::usage("`load.stages` is missing: the open model needs rates")
                 .hint("write `stages = [{ rate = 500, for = \"5s\" }]`, or `concurrency = 64` for the closed model"));
         }
@@ -85,26 +86,26 @@ impl Rates {
 
     /// The highest rate, in arrivals a second.
     pub fn peak(&self) -> f64 {
-        self.segments.iter().fold(0.0, |peak, segment| peak.max(segment.rate).max(segment.end_rate))
+        self.stretches.iter().fold(0.0, |peak, stretch| peak.max(stretch.rate).max(stretch.end_rate))
     }
 
     /// Arrivals expected in all.
     pub fn expected(&self) -> f64 {
-        self.segments.last().map_or(0.0, |last| last.before + last.arrivals())
+        self.stretches.last().map_or(0.0, |last| last.before + last.arrivals())
     }
 
     /// How long the stages last.
     pub fn length(&self) -> Duration {
-        self.segments.last().map_or(Duration::ZERO, |last| {
+        self.stretches.last().map_or(Duration::ZERO, |last| {
             Duration::try_from_secs_f64(last.start + last.seconds).unwrap_or(Duration::MAX)
         })
     }
 
     fn when(&self, count: f64) -> Option<f64> {
-        let after = self.segments.partition_point(|segment| segment.before <= count);
-        let segment = self.segments.get(after.checked_sub(1)?)?;
-        let within = count - segment.before;
-        (within < segment.arrivals()).then(|| segment.when(within))
+        let after = self.stretches.partition_point(|stretch| stretch.before <= count);
+        let stretch = self.stretches.get(after.checked_sub(1)?)?;
+        let within = count - stretch.before;
+        (within < stretch.arrivals()).then(|| stretch.when(within))
     }
 }
 
@@ -117,6 +118,18 @@ pub struct Schedule {
     /// Arrivals expected until the next one: the schedule in a time in which the rate is 1.
     count: f64,
     left: u64,
+    /// Where only the clients of a segment are wanted.
+    thinning: Option<Thinning>,
+}
+
+/// Which of all arrivals are a segment's own.
+#[derive(Clone, Debug)]
+struct Thinning {
+    segment: Segment,
+    /// How many of its own have come.
+    own: u64,
+    /// How many of all have come.
+    passed: u64,
 }
 
 impl Schedule {
@@ -127,7 +140,33 @@ impl Schedule {
             Arrivals::Constant => 0.0,
             Arrivals::Poisson => Exp1.sample(&mut random),
         };
-        Self { rates: rates.clone(), arrivals, random, count, left: clients }
+        Self { rates: rates.clone(), arrivals, random, count, left: clients, thinning: None }
+    }
+
+    /// The arrivals of a segment's own clients only, each when it is due in the whole.
+    #[must_use]
+    pub fn of_segment(self, segment: &Segment) -> Self {
+        let thinning = Thinning { segment: segment.clone(), own: 0, passed: 0 };
+        Self { thinning: Some(thinning), ..self }
+    }
+
+    /// Goes on to the next arrival.
+    fn advance(&mut self) {
+        self.count += match self.arrivals {
+            Arrivals::Constant => 1.0,
+            Arrivals::Poisson => Exp1.sample(&mut self.random),
+        };
+    }
+
+    /// Leaves out the arrivals of others before the next one of its own; `None` where there is no such.
+    fn pass_others(&mut self) -> Option<()> {
+        let Some(thinning) = &mut self.thinning else { return Some(()) };
+        let others = thinning.segment.client(thinning.own) - thinning.passed;
+        thinning.own += 1;
+        thinning.passed += others + 1;
+        self.left = self.left.checked_sub(others)?;
+        (0..others).for_each(|_| self.advance());
+        Some(())
     }
 }
 
@@ -135,18 +174,16 @@ impl Iterator for Schedule {
     type Item = u64;
 
     fn next(&mut self) -> Option<u64> {
+        self.pass_others()?;
         self.left = self.left.checked_sub(1)?;
         let seconds = self.rates.when(self.count)?;
-        self.count += match self.arrivals {
-            Arrivals::Constant => 1.0,
-            Arrivals::Poisson => Exp1.sample(&mut self.random),
-        };
+        self.advance();
         Some((seconds * SECOND as f64) as u64)
     }
 }
 
 /// The most arrivals that fall into any window of that length.
-pub fn most_within(schedule: Schedule, window: Duration) -> u64 {
+pub fn most_within(schedule: impl Iterator<Item = u64> + Clone, window: Duration) -> u64 {
     let window = nanoseconds(window);
     // A second walk over the same schedule trails by the window, so that none is kept.
     let mut trailing = schedule.clone();
@@ -234,6 +271,26 @@ mod tests {
     }
 
     proptest! {
+        // For all splits: the segments' arrivals together are those of the whole, each at its time.
+        #[test]
+        fn segments_share_out_the_arrivals_of_the_whole(
+            weights in prop::collection::vec(1_u64..9, 1..5),
+            seed: u64,
+            clients in 0..900_u64,
+        ) {
+            let rates = Rates::resolve(&[stage(None, Some(300.0), 4)]).unwrap();
+            let whole = Schedule::new(&rates, Arrivals::Poisson, seed, clients);
+            let mut seen = Vec::new();
+            for index in 0..weights.len() {
+                let segment = Segment::new(index, &weights, seed, 1).unwrap();
+                let own = whole.clone().of_segment(&segment);
+                seen.extend(own.enumerate().map(|(own, due)| (segment.client(own as u64), due)));
+            }
+            seen.sort_unstable();
+            let wanted: Vec<(u64, u64)> = (0..).zip(whole).collect();
+            prop_assert_eq!(seen, wanted);
+        }
+
         // For all stages: due times are sorted, end with the last stage, and stop at `clients`.
         #[test]
         fn every_schedule_is_sorted_and_bounded(

@@ -85,15 +85,16 @@ impl Line {
         let workers = self.lanes.len() as u64;
         // A token that is reused is for the first of its group, whichever thread comes to it first.
         let mut first_due = 0;
-        for (client, due) in (0..plan.attempts).zip(schedule) {
+        for (own, due) in (0..plan.attempts).zip(schedule) {
+            let client = plan.client(own);
             if client % plan.reuse == 0 {
                 first_due = due;
             }
-            let turn = client / workers;
+            let turn = own / workers;
             if turn / BATCH % self.minters != self.number {
                 continue;
             }
-            let worker = (client % workers) as usize;
+            let worker = (own % workers) as usize;
             if self.is_stopped() || !self.lanes.iter().any(Lane::is_taken) {
                 break;
             }
@@ -104,7 +105,7 @@ impl Line {
             // Minted after its moment, it can only be used after it too.
             let at = (start + first_due).max(self.shared.clock.now());
             self.mint(plan, minter, Turn { worker, client }, at)?;
-            let is_last = client + workers >= plan.attempts;
+            let is_last = own + workers >= plan.attempts;
             if turn % BATCH == BATCH - 1 || is_last {
                 self.lanes[worker].deliver(&self.shared);
             }
@@ -116,10 +117,10 @@ impl Line {
     /// answers slowly takes few, and must not keep the others waiting.
     fn mint_wanted(&mut self, plan: &Plan, minter: &mut Minter) -> Result<()> {
         let workers = self.lanes.len();
-        let client = |worker: usize, turn: u64| turn * workers as u64 + worker as u64;
+        let own = |worker: usize, turn: u64| turn * workers as u64 + worker as u64;
         let mut batches = vec![self.number; workers];
         loop {
-            let first = |worker: usize| client(worker, batches[worker] * BATCH);
+            let first = |worker: usize| own(worker, batches[worker] * BATCH);
             let mut left: Vec<usize> = (0..workers)
                 .filter(|worker| first(*worker) < plan.attempts)
                 .filter(|worker| self.lanes[*worker].is_taken())
@@ -137,8 +138,9 @@ impl Line {
             for worker in self.with_room(&left) {
                 let first = batches[worker] * BATCH;
                 batches[worker] += self.minters;
-                for client in (first..first + BATCH).map(|turn| client(worker, turn)) {
-                    if client < plan.attempts {
+                for own in (first..first + BATCH).map(|turn| own(worker, turn)) {
+                    if own < plan.attempts {
+                        let client = plan.client(own);
                         self.mint(plan, minter, Turn { worker, client }, self.shared.clock.now())?;
                     }
                 }
@@ -214,7 +216,7 @@ fn reuse(
         let mut bytes = Vec::new();
         let (password, times) =
             minter.mint_in_turn((kind, turn), plan.minted_as(client), at, &mut bytes)?;
-        let left = plan.reuse.min(plan.attempts - group * plan.reuse);
+        let left = plan.reuse.min(plan.clients - group * plan.reuse);
         e.insert(Reused { bytes, password, key, times, minted_for: at, left });
     }
     let Some(token) = reused.get_mut(&group) else {

@@ -83,7 +83,9 @@ impl Worker {
         let known = walks.iter().position(|(known, _)| *known == address);
         let at = known.unwrap_or_else(|| {
             let (storm, workers) = (&self.storm, (self.number, self.workers as usize));
-            let (sources, brokers) = (storm.plan.sources(), storm.targets.len());
+            // Whom a client of a segment meets does not follow from its worker's number.
+            let brokers = if storm.plan.segment.is_some() { 1 } else { storm.targets.len() };
+            let sources = storm.plan.sources();
             let walk =
                 PortWalk::new(sources, address, &storm.ports, workers, brokers, storm.random);
             walks.push((address, walk));

@@ -21,7 +21,7 @@ impl Worker {
     pub(super) fn start_due(&mut self, mut now: u64) {
         for _ in 0..STARTS_IN_A_ROW {
             let Some(scheduled) = self.pace.take(now) else { return };
-            let client = self.next_client;
+            let client = self.storm.plan.client(self.next_client);
             self.next_client += self.workers;
             now = self.storm.clock.now();
             self.recorder.start(now, scheduled);

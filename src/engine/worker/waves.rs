@@ -186,7 +186,7 @@ impl Worker {
                 return;
             }
             (wave.left, wave.opening) = (wave.left - 1, wave.opening + 1);
-            let client = self.next_client;
+            let client = self.storm.plan.client(self.next_client);
             self.next_client += self.workers;
             let now = self.storm.clock.now();
             if self.cpu_at.is_none() {

@@ -1,0 +1,277 @@
+//! A segment: the share of a run that one agent takes.
+//!
+//! Clients are dealt out in cycles of a prime number of places, in an order that follows from the seed. So each agent meets every kind
+//! of token and every broker, whatever numbers those have, and the clients of each follow from seed, weights and index
+//! alone. Clients that share a token stay together.
+
+use std::sync::Arc;
+
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{RngCore, SeedableRng},
+};
+
+use super::{
+    Model, Plan,
+    budget::Budget, kinds,
+};
+use crate::{
+    error::{Error, Result},
+    host::Limits,
+};
+
+/// Places of a cycle: a prime, so that no number of brokers or workers divides it, and many, so that weights are kept to
+/// within a part in 65 521.
+const CYCLE: u64 = 65_521;
+/// Parts the random numbers that deal clients out from those of arrivals and kinds.
+const STREAM: u64 = 0x7365_676d;
+
+/// The share of one agent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Segment {
+    /// Its number, from 0.
+    pub index: usize,
+    /// The weights of all.
+    pub weights: Vec<u64>,
+    /// Its places of a cycle, in order.
+    places: Arc<[u32]>,
+    /// Clients in a place: those that share a token.
+    reuse: u64,
+}
+
+impl Segment {
+    /// Share `index` of a run that is split by these weights.
+    ///
+    /// # Errors
+    /// When a weight is 0, there is no such index, or there are more shares than a cycle has places.
+    pub fn new(index: usize, weights: &[u64], seed: u64, reuse: u64) -> Result<Self> {
+        if weights.contains(&0) || index >= weights.len() || weights.len() as u64 > CYCLE {
+            return Err(Error::usage(format!(
+                "segment {index} of weights {weights:?}: weights are above 0, at most {CYCLE} of them, and the first segment is 0"
+            )));
+        }
+        let shares = apportioned(CYCLE, weights);
+        let owners = shares.iter().enumerate();
+        let mut owners: Vec<usize> =
+            owners.flat_map(|(owner, share)| std::iter::repeat_n(owner, *share as usize)).collect();
+        // Fisher and Yates; the bias of a remainder of 64 bits is nothing.
+        let mut random = ChaCha8Rng::seed_from_u64(seed ^ STREAM);
+        for last in (1..owners.len()).rev() {
+            owners.swap(last, (random.next_u64() % (last as u64 + 1)) as usize);
+        }
+        let places = (0..).zip(&owners).filter(|(_, owner)| **owner == index);
+        Ok(Self {
+            index,
+            weights: weights.to_vec(),
+            places: places.map(|(place, _)| place).collect(),
+            reuse: reuse.max(1),
+        })
+    }
+
+    /// The number of its client `own`, counted from 0.
+    pub fn client(&self, own: u64) -> u64 {
+        let (group, within) = (own / self.reuse, own % self.reuse);
+        let count = self.places.len() as u64;
+        let place = u64::from(self.places[(group % count) as usize]);
+        (group / count * CYCLE + place) * self.reuse + within
+    }
+
+    /// How many of the first `clients` of the run are its own.
+    pub fn count(&self, clients: u64) -> u64 {
+        let (groups, rest) = (clients / self.reuse, clients % self.reuse);
+        let place = (groups % CYCLE) as u32;
+        let before = self.places.partition_point(|own| *own < place);
+        let own = groups / CYCLE * self.places.len() as u64 + before as u64;
+        let has_rest = self.places.get(before) == Some(&place);
+        own * self.reuse + if has_rest { rest } else { 0 }
+    }
+}
+
+/// A whole split by weights, to the nearest: what is left over goes to the largest remainders, and among equals to the first.
+pub fn apportioned(whole: u64, weights: &[u64]) -> Vec<u64> {
+    let sum: u128 = weights.iter().map(|weight| u128::from(*weight)).sum::<u128>().max(1);
+    let exact = |weight: &u64| u128::from(*weight) * u128::from(whole);
+    let mut shares: Vec<u64> = weights.iter().map(|weight| (exact(weight) / sum) as u64).collect();
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.sort_by_key(|index| std::cmp::Reverse(exact(&weights[*index]) % sum));
+    let left = whole.saturating_sub(shares.iter().sum());
+    for index in order.into_iter().take(left as usize) {
+        shares[index] += 1;
+    }
+    shares
+}
+
+impl Plan {
+    /// The part of this plan that an agent takes, whose host has these limits.
+    ///
+    /// # Errors
+    /// When its load can't be split so, or no source address of the agent reaches a broker.
+    pub fn segment(mut self, segment: Segment, limits: &Limits) -> Result<Self> {
+        check_splittable(&self)?;
+        let index = segment.index;
+        self.attempts = segment.count(self.clients);
+        if let Model::Closed { concurrency, .. } = &mut self.model {
+            let shares = apportioned(u64::from(*concurrency), &segment.weights);
+            if let Some(without) = shares.iter().position(|share| *share == 0) {
+                return Err(Error::usage(format!(
+                    "`load.concurrency` is {concurrency}, of which segment {without} of {} would get nothing",
+                    shares.len()
+                ))
+                .hint("raise `load.concurrency`, or take fewer agents"));
+            }
+            *concurrency = shares[index] as u32;
+        }
+        if self.attempts == 0 {
+            return Err(Error::usage(format!(
+                "segment {index} of {} has none of the {} clients",
+                segment.weights.len(),
+                self.clients
+            ))
+            .hint("raise `load.clients` or the rate, or take fewer agents"));
+        }
+        self.segment = Some(segment);
+        let held = kinds::held_share(&self.mould.kinds, &self.policy);
+        let schedule = self.schedule();
+        self.budget = Budget::resolve(
+            &self.scenario,
+            &self.model,
+            &self.policy,
+            (self.attempts, schedule),
+            held,
+            (&self.brokers, self.workers),
+            limits,
+        )?;
+        Ok(self)
+    }
+
+    /// The number of the client that attempt `own` of this plan is: another one only in a segment.
+    pub fn client(&self, own: u64) -> u64 {
+        self.segment.as_ref().map_or(own, |segment| segment.client(own))
+    }
+}
+
+/// Refuses what can't be split among agents.
+///
+/// # Errors
+/// For what works only within one process: says which key, and what works.
+pub fn check_splittable(plan: &Plan) -> Result<()> {
+    let scenario = &plan.scenario;
+    let is_series =
+        scenario.capacity.is_some() || scenario.control.is_some() || scenario.sweep.is_some();
+    for (is_given, what, why, way_out) in [
+        (
+            matches!(plan.model, Model::Preconnect(_)),
+            "`load.mode` is `preconnect`",
+            "a wave is released by one process",
+            "use the open model, or run it without `--agents`",
+        ),
+        (
+            is_series,
+            "`[capacity]`, `[control]` or `[sweep]` is given",
+            "a series is made of runs of one process",
+            "leave it out, and give `--agents` to each run of your own, or run it without `--agents`",
+        ),
+        (
+            scenario.issuer.is_some(),
+            "`[issuer]` is given",
+            "which keys brokers can know is known only where the issuer runs",
+            "let it run on its own (`tokenstorm issuer`) and leave `[issuer]` out, or run it without `--agents`",
+        ),
+        (
+            plan.issuance.fetching.is_some(),
+            "`token.source` is `oauth`",
+            "limits and retries of fetches are those of one process",
+            "mint tokens, or run it without `--agents`",
+        ),
+        (
+            plan.cells.is_some(),
+            "this is a matrix",
+            "its cells are few",
+            "run it without `--agents`",
+        ),
+    ] {
+        if is_given {
+            return Err(Error::usage(format!("{what}, which agents can't share: {why}"))
+                .hint(way_out));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn segments(weights: &[u64], seed: u64, reuse: u64) -> Vec<Segment> {
+        let of = |index| Segment::new(index, weights, seed, reuse).unwrap();
+        (0..weights.len()).map(of).collect()
+    }
+
+    proptest! {
+        // For all weights, seeds and numbers: every client belongs to exactly one segment, in its order.
+        #[test]
+        fn every_client_is_in_exactly_one_segment(
+            weights in prop::collection::vec(1_u64..1000, 1..9),
+            seed in any::<u64>(),
+            reuse in 1_u64..5,
+            clients in 0_u64..3000,
+        ) {
+            let mut seen = vec![0; clients as usize];
+            for segment in segments(&weights, seed, reuse) {
+                let own: Vec<u64> = (0..segment.count(clients)).map(|own| segment.client(own)).collect();
+                prop_assert!(own.is_sorted());
+                for client in own {
+                    seen[client as usize] += 1;
+                }
+                prop_assert!(segment.client(segment.count(clients)) >= clients);
+            }
+            prop_assert!(seen.iter().all(|count| *count == 1));
+        }
+
+        // For all wholes: nothing is lost, and nobody is further than one from the exact share.
+        #[test]
+        fn a_whole_is_apportioned_without_loss(whole in 0_u64..1_000_000, weights in prop::collection::vec(1_u64..1000, 1..20)) {
+            let shares = apportioned(whole, &weights);
+            prop_assert_eq!(shares.iter().sum::<u64>(), whole);
+            let sum: u64 = weights.iter().sum();
+            for (share, weight) in shares.iter().zip(&weights) {
+                let exact = whole as f64 * *weight as f64 / sum as f64;
+                prop_assert!((*share as f64 - exact).abs() < 1.0 + 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn weights_are_kept_over_many_clients_and_many_cycles() {
+        let counts: Vec<u64> =
+            segments(&[1, 2, 5], 7, 1).iter().map(|segment| segment.count(800_000)).collect();
+        for (count, wanted) in counts.iter().zip([100_000.0_f64, 200_000.0, 500_000.0]) {
+            assert!((*count as f64 - wanted).abs() < wanted * 0.01, "{counts:?}");
+        }
+    }
+
+    #[test]
+    fn each_segment_meets_every_broker_whatever_their_numbers() {
+        for brokers in 2..6_u64 {
+            for segment in segments(&[1; 4], 3, 1) {
+                let mut counts = vec![0_u64; brokers as usize];
+                let own = segment.count(4000);
+                (0..own).for_each(|own| counts[(segment.client(own) % brokers) as usize] += 1);
+                let even = own / brokers;
+                assert!(counts.iter().all(|count| count.abs_diff(even) < even / 2), "{counts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn another_seed_deals_otherwise_and_the_same_seed_the_same() {
+        let of = |seed| Segment::new(0, &[1, 1], seed, 1).unwrap();
+        assert_eq!(of(1), of(1));
+        assert_ne!(of(1), of(2));
+        for (index, weights) in [(0, vec![1, 0]), (2, vec![1, 1]), (0, vec![])] {
+            assert!(Segment::new(index, &weights, 1, 1).is_err(), "{index} {weights:?}");
+        }
+    }
+}
