@@ -1,13 +1,19 @@
 //! One attempt: a CONNECT of one client, its instants, and how it ended.
 
 mod advice;
+mod word;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 pub use advice::advice;
 
+/// The word for a failure. By another name than its own, as `serde` would read a reference as one into its input.
+pub type Word = &'static str;
+
 /// A stretch of an attempt whose length is measured, in the order of the contract.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[repr(u8)]
 pub enum Phase {
     /// Scheduled to started: the generator's own lateness.
@@ -56,7 +62,7 @@ impl Phase {
 }
 
 /// How an attempt ended. A closed set: a refusal is data, not an error.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Outcome {
     /// CONNACK with code 0.
     Accepted,
@@ -68,21 +74,21 @@ pub enum Outcome {
     Timeout(Phase),
     /// The name could not be resolved, or the TCP connection did not come about; the system's name of the
     /// reason.
-    TcpFailed(&'static str),
+    TcpFailed(#[serde(deserialize_with = "word::known")] Word),
     /// The TLS handshake failed, or the broker took it back by an alert; why (`tls::failure::word`).
-    TlsFailed(&'static str),
+    TlsFailed(#[serde(deserialize_with = "word::known")] Word),
     /// The upgrade to WebSocket failed: the HTTP status, or why.
     WsFailed(Code),
     /// The authorization server gave no token: the HTTP status, or why.
     TokenFailed(Code),
     /// The broker sent what is no CONNACK; what it was.
-    ProtocolError(&'static str),
+    ProtocolError(#[serde(deserialize_with = "word::known")] Word),
     /// Ours: no port, no descriptor.
-    LocalError(&'static str),
+    LocalError(#[serde(deserialize_with = "word::known")] Word),
 }
 
 /// How a broker closed a connection.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Close {
     /// In an orderly way, without a byte before.
     Fin,
@@ -132,14 +138,14 @@ impl Outcome {
 }
 
 /// The code of an outcome, as files have it.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Code {
     /// A byte that was sent.
     Byte(u8),
     /// The status of an HTTP response.
     Status(u16),
     /// A word.
-    Word(&'static str),
+    Word(#[serde(deserialize_with = "word::known")] Word),
 }
 
 impl fmt::Display for Code {
@@ -153,7 +159,7 @@ impl fmt::Display for Code {
 }
 
 /// How far an attempt came, with the instants (of the run's clock) at which its phases ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Attempt {
     /// The client's number.
     pub client: u64,
@@ -184,7 +190,7 @@ pub struct Attempt {
 }
 
 /// The phases of an attempt that follow one another.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Steps {
     /// It held its token, where it had to wait.
     pub token: Step,
@@ -201,7 +207,7 @@ pub struct Steps {
 }
 
 /// One phase of an attempt.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Step {
     /// It was not entered.
     #[default]

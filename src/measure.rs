@@ -5,8 +5,10 @@
 //! use of a histogram, but the list of findings.
 
 pub mod latency;
+pub mod wire;
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     attempt::{Attempt, Code, Outcome, Phase},
@@ -67,7 +69,7 @@ impl Answer {
 }
 
 /// What is counted together in `verdicts.csv`.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Tally {
     /// Index of the kind of token.
     pub kind: usize,
@@ -82,7 +84,7 @@ pub struct Tally {
 }
 
 /// An attempt whose verdict is not `correct`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Finding {
     /// The attempt.
     pub attempt: Attempt,
@@ -91,7 +93,7 @@ pub struct Finding {
 }
 
 /// An answer to a token, kept one by one where keys come and go: what happened when is told from the order.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct KeyAnswer {
     /// When CONNECT was sent.
     pub sent: u64,
@@ -113,7 +115,7 @@ pub struct KeyAnswer {
 pub const MOST_ANSWERS: usize = 1_000_000;
 
 /// What became of accepted clients.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Sessions {
     /// Clients that were accepted and held their connection.
     pub held: u64,
@@ -414,6 +416,12 @@ impl Measurements {
         self.merge(&moved);
     }
 
+    /// An empty recorder of the same shape.
+    #[must_use]
+    pub fn alike(&self) -> Self {
+        Self::new(self.kinds, self.brokers).keeping_answers(self.keeps_answers)
+    }
+
     fn with_digits(self, digits: u8) -> Self {
         Self { digits, ..self }
     }
@@ -528,6 +536,62 @@ mod tests {
             merged.merge(&recorded(&b));
             let all = recorded(&[a, b].concat());
             prop_assert_eq!(seen(&merged), seen(&all));
+        }
+
+        // For all attempts and all splits of them: recorded apart, sent, read and merged is recorded in one.
+        #[test]
+        fn recorders_that_were_sent_merge_as_if_all_were_recorded_in_one(
+            all in prop::collection::vec((attempts(), 0..5_usize), 0..60),
+            starts in prop::collection::vec(0..10 * SECOND, 5),
+        ) {
+            let (mut encoder, mut decoder) = (wire::Encoder::default(), wire::Decoder::default());
+            let of = |segment: Option<usize>| -> Vec<_> {
+                let own = all.iter().filter(|(_, of)| segment.is_none_or(|segment| segment == *of));
+                own.map(|(attempt, _)| *attempt).collect()
+            };
+            let whole = recorded(&of(None));
+            let mut merged = whole.alike();
+            for (segment, start) in starts.iter().enumerate() {
+                let mut sent = recorded(&of(Some(segment)));
+                // Each has another clock.
+                sent.moved(-(*start as i64));
+                let bytes = encoder.encode(&sent).unwrap();
+                let mut read = merged.alike();
+                decoder.decode(&bytes, &mut read).unwrap();
+                read.moved(*start as i64);
+                merged.merge(&read);
+            }
+            prop_assert_eq!(seen(&merged), seen(&whole));
+            let counts = |of: &Measurements| -> Vec<Vec<(u64, u32)>> {
+                let buckets = |times: &Times| times.iter_recorded().map(|at| (at.value_iterated_to(), at.count_at_value())).collect();
+                of.times.iter().map(|times| times.as_deref().map(buckets).unwrap_or_default()).collect()
+            };
+            prop_assert_eq!(counts(&merged), counts(&whole), "bucket for bucket");
+            let found = |of: &Measurements| {
+                let mut found: Vec<String> = of.findings.iter().map(|finding| format!("{finding:?}")).collect();
+                found.sort();
+                found
+            };
+            prop_assert_eq!(found(&merged), found(&whole));
+        }
+
+        // For all bytes: damage is noticed or harmless, and never more than that.
+        #[test]
+        fn damaged_bytes_are_refused_or_read_and_never_a_panic(
+            all in prop::collection::vec(attempts(), 1..20),
+            at in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = wire::Encoder::default().encode(&recorded(&all)).unwrap();
+            bytes.truncate(cut.index(bytes.len()) + 1);
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let mut read = Measurements::new(3, 2);
+            if wire::Decoder::default().decode(&bytes, &mut read).is_ok() {
+                let mut merged = Measurements::new(3, 2);
+                merged.merge(&read);
+            }
         }
 
         // For all attempts: nothing is lost on the way from attempts to outcomes, verdicts and phases.

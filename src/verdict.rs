@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     attempt::{Close, Outcome},
     clock::nanoseconds,
@@ -19,7 +21,7 @@ use crate::{
 const AUTHENTICATION_CODES: [u8; 5] = [4, 5, 0x86, 0x87, 0x8C];
 
 /// What an answer is worth.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[repr(u8)]
 pub enum Verdict {
     /// As promised, code included.
@@ -59,7 +61,7 @@ impl Verdict {
 }
 
 /// What must happen to a token.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Expectation {
     /// It must be accepted.
     Accept,

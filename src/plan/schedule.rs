@@ -86,7 +86,9 @@ impl Rates {
 
     /// The highest rate, in arrivals a second.
     pub fn peak(&self) -> f64 {
-        self.stretches.iter().fold(0.0, |peak, stretch| peak.max(stretch.rate).max(stretch.end_rate))
+        self.stretches
+            .iter()
+            .fold(0.0, |peak, stretch| peak.max(stretch.rate).max(stretch.end_rate))
     }
 
     /// Arrivals expected in all.

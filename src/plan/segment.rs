@@ -11,10 +11,7 @@ use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
 };
 
-use super::{
-    Model, Plan,
-    budget::Budget, kinds,
-};
+use super::{Model, Plan, budget::Budget, kinds};
 use crate::{
     error::{Error, Result},
     host::Limits,
@@ -191,8 +188,9 @@ pub fn check_splittable(plan: &Plan) -> Result<()> {
         ),
     ] {
         if is_given {
-            return Err(Error::usage(format!("{what}, which agents can't share: {why}"))
-                .hint(way_out));
+            return Err(
+                Error::usage(format!("{what}, which agents can't share: {why}")).hint(way_out)
+            );
         }
     }
     Ok(())

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{key::public::PublicForm, scenario::Group};
 
 /// How a kind of token, and the CONNECT that carries it, differ from good ones. [`GOOD`] is the good one.
@@ -253,7 +255,7 @@ pub enum Must {
 }
 
 /// How a refusal has to look.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Refusal {
     /// The group of the defect, which has its codes.
     pub group: Group,
@@ -262,7 +264,7 @@ pub struct Refusal {
 }
 
 /// What is right besides the codes of the group, because MQTT itself asks for it.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Also {
     /// Nothing.
     Nothing,

@@ -1,0 +1,245 @@
+//! What a recorder has seen, as bytes for another process: exact, count for count and bucket for bucket.
+//!
+//! Histograms are HDR V2, deflated, as every library of that name reads them; the rest is `postcard`. Instants travel as
+//! they are: who sends them takes the start of its storm off, who reads them puts its own on ([`Measurements::moved`]).
+
+use std::{fmt, io::Cursor};
+
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use rustls::{CipherSuite, ProtocolVersion};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::{
+    Answer, DIGITS, FEWER_DIGITS, Finding, KeyAnswer, LONGEST, MOST_ANSWERS, MOST_FINDINGS,
+    Measurements, Sessions, Tally, Times,
+};
+use crate::{
+    attempt::{Attempt, Phase, Step},
+    client::Handshake,
+};
+
+/// Slots of verdicts at most: those of four months.
+const MOST_SLOTS: u64 = 100_000_000;
+
+/// Why bytes are no measurements of a run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Unreadable(&'static str);
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// A recorder, flat.
+#[derive(Deserialize, Serialize)]
+struct Sheet {
+    kinds: usize,
+    brokers: usize,
+    digits: u8,
+    times: Vec<(usize, ByteBuf)>,
+    unfinished: Vec<(usize, u64)>,
+    tallies: Vec<(Tally, u64)>,
+    /// Started, untimed, abandoned, open, late lookups, nanoseconds of CPU.
+    sums: [u64; 6],
+    first_slot: u64,
+    slots: Vec<u32>,
+    first_start: Option<u64>,
+    last_scheduled: Option<u64>,
+    last_answer: Option<u64>,
+    findings: Vec<Finding>,
+    sessions: Sessions,
+    handshakes: Vec<(usize, bool, u16, u16, u64)>,
+    answers: Vec<KeyAnswer>,
+}
+
+/// Writes recorders, keeping what it needs for that.
+pub struct Encoder(V2DeflateSerializer);
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Encoder")
+    }
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self(V2DeflateSerializer::new())
+    }
+}
+
+impl Encoder {
+    /// The bytes of what a recorder has seen.
+    ///
+    /// # Errors
+    /// Never of a recorder that counts less than the histograms' serializer can: 2^63.
+    pub fn encode(&mut self, seen: &Measurements) -> Result<Vec<u8>, Unreadable> {
+        let mut times = Vec::new();
+        for (cell, of_cell) in seen.times.iter().enumerate() {
+            let Some(of_cell) = of_cell.as_deref().filter(|times| !times.is_empty()) else {
+                continue;
+            };
+            let mut bytes = Vec::new();
+            self.0.serialize(of_cell, &mut bytes).map_err(|_| Unreadable("too large a count"))?;
+            times.push((cell, ByteBuf::from(bytes)));
+        }
+        let unfinished = seen.unfinished.iter().copied().enumerate();
+        let of_hands = |(broker, hands, count): &(usize, Handshake, u64)| {
+            (*broker, hands.is_resumed, hands.version.into(), hands.suite.into(), *count)
+        };
+        let sheet = Sheet {
+            kinds: seen.kinds,
+            brokers: seen.brokers,
+            digits: seen.digits,
+            times,
+            unfinished: unfinished.filter(|(_, count)| *count > 0).collect(),
+            tallies: seen.tallies.clone(),
+            sums: [
+                seen.started,
+                seen.untimed,
+                seen.abandoned,
+                seen.open,
+                seen.late_lookups,
+                seen.cpu_ns,
+            ],
+            first_slot: seen.first_slot,
+            slots: seen.slots.clone(),
+            first_start: seen.first_start,
+            last_scheduled: seen.last_scheduled,
+            last_answer: seen.last_answer,
+            findings: seen.findings.clone(),
+            sessions: seen.sessions.clone(),
+            handshakes: seen.handshakes.iter().map(of_hands).collect(),
+            answers: seen.answers.clone(),
+        };
+        postcard::to_stdvec(&sheet).map_err(|_| Unreadable("can't be written"))
+    }
+}
+
+/// Reads what recorders have seen, keeping what it needs for that.
+#[derive(Default)]
+pub struct Decoder(Deserializer);
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Decoder")
+    }
+}
+
+impl Decoder {
+    /// Reads into an empty recorder of the same run.
+    ///
+    /// # Errors
+    /// When the bytes are damaged, or of a run of other kinds and brokers: then nothing of them may be used.
+    pub fn decode(&mut self, bytes: &[u8], into: &mut Measurements) -> Result<(), Unreadable> {
+        let sheet: Sheet =
+            postcard::from_bytes(bytes).map_err(|_| Unreadable("no measurements"))?;
+        if (sheet.kinds, sheet.brokers, sheet.digits) != (into.kinds, into.brokers, into.digits) {
+            return Err(Unreadable("of another run"));
+        }
+        sheet.check()?;
+        for (cell, bytes) in sheet.times {
+            let times = self.times(&bytes, into.digits)?;
+            let place = into.times.get_mut(cell).ok_or(Unreadable("of another run"))?;
+            *place = Some(Box::new(times));
+        }
+        for (cell, count) in sheet.unfinished {
+            *into.unfinished.get_mut(cell).ok_or(Unreadable("of another run"))? = count;
+        }
+        into.tallies = sheet.tallies;
+        let [started, untimed, abandoned, open, late_lookups, cpu_ns] = sheet.sums;
+        (into.started, into.untimed, into.abandoned) = (started, untimed, abandoned);
+        (into.open, into.late_lookups, into.cpu_ns) = (open, late_lookups, cpu_ns);
+        (into.first_slot, into.slots) = (sheet.first_slot, sheet.slots);
+        (into.first_start, into.last_scheduled) = (sheet.first_start, sheet.last_scheduled);
+        into.last_answer = sheet.last_answer;
+        into.findings = sheet.findings;
+        into.sessions = sheet.sessions;
+        into.handshakes = sheet
+            .handshakes
+            .into_iter()
+            .map(|(broker, is_resumed, version, suite, count)| {
+                let version = ProtocolVersion::from(version);
+                let suite = CipherSuite::from(suite);
+                (broker, Handshake { is_resumed, version, suite }, count)
+            })
+            .collect();
+        into.answers = sheet.answers;
+        Ok(())
+    }
+
+    /// A histogram with the bounds of all others.
+    fn times(&mut self, bytes: &[u8], digits: u8) -> Result<Times, Unreadable> {
+        let damaged = Unreadable("a damaged histogram");
+        let times: Times = self.0.deserialize(&mut Cursor::new(bytes)).map_err(|_| damaged)?;
+        let is_alike = (times.low(), times.high(), times.sigfig()) == (1, LONGEST, digits);
+        if is_alike && !times.is_empty() { Ok(times) } else { Err(damaged) }
+    }
+}
+
+impl Sheet {
+    /// Refuses numbers that would be no place in a recorder.
+    fn check(&self) -> Result<(), Unreadable> {
+        let is_known = |kind: usize, broker: usize| kind < self.kinds && broker < self.brokers;
+        let is_placed = self.tallies.iter().all(|(tally, _)| is_known(tally.kind, tally.broker))
+            && self.findings.iter().all(|of| is_known(of.attempt.kind, of.attempt.broker))
+            && self.handshakes.iter().all(|(broker, ..)| *broker < self.brokers)
+            && self.answers.iter().all(|of| is_known(of.kind.into(), of.broker.into()));
+        let is_bounded = self.first_slot.saturating_add(self.slots.len() as u64) <= MOST_SLOTS
+            && self.findings.len() <= MOST_FINDINGS
+            && self.answers.len() <= MOST_ANSWERS
+            && matches!(self.digits, DIGITS | FEWER_DIGITS);
+        if is_placed && is_bounded { Ok(()) } else { Err(Unreadable("numbers out of range")) }
+    }
+}
+
+impl Measurements {
+    /// Moves all instants by so many nanoseconds, back and forth without loss: they wrap.
+    pub fn moved(&mut self, by: i64) {
+        let move_one = |at: &mut u64| *at = at.wrapping_add_signed(by);
+        let instants = [&mut self.first_start, &mut self.last_scheduled, &mut self.last_answer];
+        instants.into_iter().flatten().for_each(move_one);
+        for finding in &mut self.findings {
+            finding.attempt.moved(by);
+        }
+        for answer in &mut self.answers {
+            move_one(&mut answer.sent);
+            move_one(&mut answer.ended);
+        }
+    }
+
+    /// The same for the histogram of one phase over everything: what one agent's lateness is told by.
+    pub fn add_phase(&self, phase: Phase, to: &mut Times) {
+        for kind in 0..self.kinds {
+            for broker in 0..self.brokers {
+                let cell = self.cell(kind, broker, phase) * Answer::ALL.len();
+                for times in self.times[cell..cell + Answer::ALL.len()].iter().flatten() {
+                    // Of the same bounds, so adding can't fail.
+                    let _ = to.add(times.as_ref());
+                }
+            }
+        }
+    }
+}
+
+impl Attempt {
+    /// Moves all its instants.
+    fn moved(&mut self, by: i64) {
+        let Self { scheduled, started, opened, sent, ended, read, steps, .. } = self;
+        let steps =
+            [&mut steps.token, &mut steps.dns, &mut steps.tcp, &mut steps.tls, &mut steps.ws]
+                .into_iter()
+                .chain([&mut steps.connack])
+                .filter_map(|step| match step {
+                    Step::At(at) => Some(at),
+                    _ => None,
+                });
+        let instants = [scheduled, started, opened, sent, ended];
+        for at in instants.into_iter().chain(read).chain(steps) {
+            *at = at.wrapping_add_signed(by);
+        }
+    }
+}
