@@ -15,12 +15,20 @@ pub struct Clock {
     origin: Instant,
     /// Nanoseconds from 1970-01-01T00:00:00Z to the origin.
     wall_at_origin: i128,
+    /// How far this host's wall clock is ahead of the one that is followed, in nanoseconds.
+    ahead: i64,
 }
 
 impl Clock {
     /// Starts a clock whose origin is now.
     pub fn start() -> Self {
-        Self { origin: Instant::now(), wall_at_origin: wall_now() }
+        Self { origin: Instant::now(), wall_at_origin: wall_now(), ahead: 0 }
+    }
+
+    /// The same clock with the wall time of another host, which this one's is so many nanoseconds ahead of.
+    #[must_use]
+    pub fn following(self, ahead: i64) -> Self {
+        Self { wall_at_origin: self.wall_at_origin - i128::from(ahead), ahead, ..self }
     }
 
     /// Nanoseconds since the origin.
@@ -52,7 +60,7 @@ impl Clock {
 
     /// By how many nanoseconds the wall clock has been stepped (or slewed) since the origin.
     pub fn wall_step(&self) -> i64 {
-        (wall_now() - i128::from(self.wall(self.now()))) as i64
+        (wall_now() - i128::from(self.ahead) - i128::from(self.wall(self.now()))) as i64
     }
 }
 
@@ -85,6 +93,9 @@ mod tests {
         for at in [0, 1, 77 * SECOND] {
             assert_eq!(clock.at_wall(clock.wall(at)), at as i64);
         }
+        let following = clock.following(-5);
+        assert_eq!(following.wall(0) - clock.wall(0), 5, "this host's is behind the other's");
+        assert!(following.wall_step().abs_diff(clock.wall_step()) < SECOND);
         assert!(clock.wall(0) > 1_700_000_000 * SECOND as i64, "the wall clock is after 2023");
     }
 }

@@ -5,11 +5,14 @@ mod collector;
 mod connection;
 mod events;
 mod gate;
+pub mod gather;
+mod hands;
 mod monitor;
 mod pace;
 pub mod probe;
 pub mod progress;
 mod resolver;
+pub mod segment;
 mod storm;
 mod target;
 mod worker;
@@ -29,12 +32,14 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use self::{
     collector::Collector,
     events::Events,
+    hands::Here,
     monitor::Monitor,
     progress::Screen,
     storm::Storm,
     target::Targets,
-    worker::{Report, Wiring, Worker},
+    worker::{Wiring, Worker},
 };
+pub use self::{hands::Hands, worker::Report};
 use crate::{
     canary::Canary,
     clock::{Clock, nanoseconds},
@@ -143,7 +148,7 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     if let Some(issuer) = &issuer {
         happenings.before_storm(issuer);
     }
-    let mut targets = Targets::start(&plan, issuer)?;
+    let mut targets = Targets::start(&plan, issuer, &[])?;
     for warning in &targets.warnings {
         options.screen.warn(warning);
     }
@@ -186,7 +191,8 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
         return Err(Error::interrupted("interrupted before the storm: nothing was measured"));
     }
     let settings = plan.scenario.monitor.as_ref();
-    let monitor = settings.map(|settings| Monitor::new(settings, targets.processes(), clock));
+    let monitor =
+        settings.map(|settings| Monitor::new(settings, targets.processes(), clock, false));
     let start = start_of_storm(&plan, clock, (planned, head_start), &supply);
     let mut storm = Storm::new(&plan, clock, start, &targets, limits.ports.clone(), &signals)?;
     storm.fetcher = fetcher;
@@ -194,7 +200,6 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let mut collector = Collector::new(&storm, place, environment, &limits, &targets, memory);
     collector.canary = options.canary.take();
     collector.yardstick = yardstick;
-    collector.cpu_before = cpu_before;
     if let Some(issuer) = &targets.issuer {
         issuer.storm_starts(start);
         happenings.storm_starts(start);
@@ -209,15 +214,15 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     for (from_worker, to_worker) in lines {
         collector.connect(from_worker, to_worker);
     }
-    let collected = collector.collect(&supply, &signals, &mut options);
+    let hands = Here { supply: &supply, signals: &signals, cpu_before };
+    let collected = collector.collect(&hands, &mut options);
     for signal in &signals {
         signal.stop();
     }
     collector.hang_up();
     let ends: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
     let panicked = ends.iter().filter(|end| end.is_err()).count();
-    let rate = supply.rate();
-    supply.stop();
+    supply.end();
     ends.into_iter().flatten().collect::<Result<()>>()?;
     if panicked > 0 {
         return Err(Error::not_measured(format!(
@@ -226,7 +231,9 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
         .hint("please report it, with the scenario"));
     }
     collected?;
-    collector.finish(rate, options.stop.load(Ordering::Relaxed), targets.lost())
+    let finished = collector.finish(&hands, options.stop.load(Ordering::Relaxed), targets.lost());
+    supply.stop();
+    finished
 }
 
 /// What one core verifies, where the verifier is what the run is about.

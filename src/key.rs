@@ -17,7 +17,7 @@ use self::{
 };
 use crate::{
     error::{Error, Result},
-    scenario::{self, Algorithm},
+    scenario::{self, Algorithm, Held},
 };
 
 /// A key with its algorithm and `kid`, ready to sign.
@@ -57,7 +57,23 @@ impl SigningKey {
         Ok(Self { name: name.to_owned(), algorithm: key.algorithm, kid: key.kid.clone(), material })
     }
 
+    /// The key as another process can be sent it.
+    pub fn held(&self) -> Held {
+        match &self.material {
+            Material::Secret(secret) => Held::Secret(secret.clone()),
+            Material::Private(key) => Held::Private(key.pkcs8().to_vec()),
+        }
+    }
+
     fn material(key: &scenario::Key, base: &Path) -> Result<Material> {
+        match &key.held {
+            Some(Held::Secret(bytes)) if key.algorithm.is_hmac() => return secret(bytes.clone()),
+            Some(Held::Private(der)) => {
+                return PrivateKey::from_der(der, key.algorithm)
+                    .map(|key| Material::Private(Arc::new(key)));
+            }
+            _ => {}
+        }
         let sources = [
             ("secret", key.secret.is_some()),
             ("secret_file", key.secret_file.is_some()),

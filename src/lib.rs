@@ -11,7 +11,9 @@
 pub mod ab;
 pub mod attempt;
 pub mod broker;
+pub mod bus;
 pub mod calibrate;
+
 pub mod canary;
 pub mod cli;
 pub mod client;
@@ -21,6 +23,7 @@ pub mod compare;
 pub mod doctor;
 pub mod engine;
 pub mod error;
+pub mod fleet;
 pub mod host;
 pub mod issuer;
 pub mod key;

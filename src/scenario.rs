@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, nearest};
 
-pub use credentials::{Algorithm, Identity, Key, Mix, Token, TokenSource};
+pub use credentials::{Algorithm, Held, Identity, Key, Mix, Token, TokenSource};
 pub use events::{Deed, Event, Order, Outage};
 pub use issuer::{Issuer, IssuerTls, Jwks, WhenAway};
 pub use load::{Arrivals, Closing, Load, LoadMode, ReceiveTime, Stage, ValidityRule};

@@ -256,10 +256,15 @@ impl Supply {
         self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Ends minting; the outlets must be gone, or threads that wait for room would wait for ever.
-    pub fn stop(self) {
+    /// Tells all threads to end.
+    pub fn end(&self) {
         self.shared.stop.store(true, Ordering::Release);
         self.shared.permit.raise(u64::MAX);
+    }
+
+    /// Ends minting; the outlets must be gone, or threads that wait for room would wait for ever.
+    pub fn stop(self) {
+        self.end();
         for thread in self.threads {
             // A thread that panicked has nothing to give any more.
             drop(thread.join());

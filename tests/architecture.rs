@@ -7,13 +7,14 @@ use std::{
 };
 
 /// The modules of `src/`, in the order in which data passes through them.
-const FLOW: [&str; 34] = [
+const FLOW: [&str; 36] = [
     // Ground: used by all, uses none above it.
     "clock",
     "error",
     "host", // What is asked, and what the broker promises.
     "scenario",
     "launch",
+    "bus",
     "policy", // With which keys and tokens.
     "key",
     "tls",
@@ -37,6 +38,7 @@ const FLOW: [&str; 34] = [
     "report", // What drives it all.
     "engine",
     "series",
+    "fleet",
     "ab",
     "calibrate",
     "cli",

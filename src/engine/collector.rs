@@ -1,9 +1,10 @@
 //! Collects what the workers have seen, second by second, and writes the run folder as the run goes.
 
+mod agents;
 mod early;
 mod live;
 mod monitored;
-mod validity;
+pub(super) mod validity;
 
 use std::{
     collections::BTreeMap,
@@ -12,11 +13,11 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, Select, Sender};
+use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
 
 use self::validity::Watch;
 use super::{
-    Finished, Options, events::Events, monitor::Monitor, progress::Snapshot, storm::Storm,
+    Finished, Hands, Options, events::Events, monitor::Monitor, progress::Snapshot, storm::Storm,
     target::Targets, worker::Report,
 };
 use crate::{
@@ -24,17 +25,18 @@ use crate::{
     canary::Canary,
     clock::SECOND,
     error::{Error, Result},
-    host::{Limits, process_cpu, resident},
+    host::Limits,
     measure::{Measurements, latency::Quantile},
     results::{
-        Environment, Folder, Jwks, Matrix, Place, Summary, authority,
+        Environment, Folder, Jwks, Matrix, Place, Summary,
+        agents::Agent,
+        authority,
         keys::Seen,
         monitor::{Reading, Rows},
         summary::{Aborted, Generator, Yardstick},
         tables, threshold,
         whole::{Frame, check_conserved},
     },
-    supply::{Supply, signal::Signal},
 };
 
 /// How often the collector looks whether the user wants the run to end.
@@ -74,8 +76,10 @@ pub(super) struct Collector {
     warned: usize,
     /// Readings that are in the folder.
     written: usize,
-    /// CPU time that the process had used when the run began.
-    pub(super) cpu_before: u64,
+    /// Resident memory of those that drive the clients.
+    resident: u64,
+    /// They, where they are agents.
+    agents: Option<Vec<Agent>>,
     /// What one core verifies, where the verifier is what is measured.
     pub(super) yardstick: Option<Yardstick>,
     /// The second at whose end most connections were open.
@@ -148,7 +152,8 @@ impl Collector {
             rows: None,
             warned: 0,
             written: 0,
-            cpu_before: 0,
+            resident: rss,
+            agents: None,
             yardstick: None,
             peak_second: 0,
             medians: Vec::new(),
@@ -166,13 +171,17 @@ impl Collector {
         self.workers.push(Lane { reports, spares, second: 0, open, is_done: false });
     }
 
+    /// Adds one that drives clients elsewhere: what it has seen goes there.
+    pub(super) fn lane(&mut self) -> Sender<Report> {
+        let (reports, from_worker) = unbounded();
+        // Nobody waits for empty recorders: those are dropped.
+        let (to_worker, _) = bounded(1);
+        self.connect(from_worker, to_worker);
+        reports
+    }
+
     /// Collects until all workers are done, or nothing can be measured.
-    pub(super) fn collect(
-        &mut self,
-        supply: &Supply,
-        signals: &[Arc<Signal>],
-        options: &mut Options,
-    ) -> Result<()> {
+    pub(super) fn collect(&mut self, hands: &dyn Hands, options: &mut Options) -> Result<()> {
         // This thread, which writes files once a second, must not take a CPU from one that drives clients.
         let _ = rustix::process::setpriority_process(None, 10);
         options.screen.storm();
@@ -181,23 +190,23 @@ impl Collector {
         while self.workers.iter().any(|worker| !worker.is_done) {
             if let Some((worker, report)) = self.next_report()? {
                 self.take(worker, report);
-                self.generator.tokens_minted_per_s = supply.rate();
-                self.generator.total_cpu_s = (process_cpu() - self.cpu_before) as f64 / 1e9;
+                self.ask_hands(hands);
                 let closed = self.next_second;
                 self.write_seconds(options)?;
                 if self.next_second > closed {
                     self.publish(options);
                 }
             }
-            if let Some(error) = supply.failure() {
+            for news in hands.news() {
+                options.screen.warn(&news);
+            }
+            if let Some(error) = hands.failure() {
                 return Err(error);
             }
             let is_to_stop = self.aborted.is_some() || options.stop.load(Ordering::Relaxed);
             if !self.is_stopping && is_to_stop {
                 self.is_stopping = true;
-                for signal in signals {
-                    signal.stop();
-                }
+                hands.stop();
             }
             if !self.is_stopping {
                 self.check_reached()?;
@@ -267,7 +276,7 @@ impl Collector {
             self.medians.push((median(&seen, Phase::Response), median(&seen, Phase::Connack)));
             if seen.open >= self.generator.open_peak {
                 self.generator.rss_peak_open_bytes =
-                    self.generator.rss_peak_open_bytes.max(resident());
+                    self.generator.rss_peak_open_bytes.max(self.resident);
             }
             let is_storm = self.all.attempts() + self.all.abandoned < self.storm.plan.attempts;
             self.watch.look(self.storm.clock.now(), is_storm);
@@ -301,6 +310,7 @@ impl Collector {
         folder.verdicts(&self.storm.plan, &self.all)?;
         self.write_matrix(folder, true)?;
         self.write_authority(folder, true)?;
+        self.write_agents()?;
         Ok(Some(summary))
     }
 
@@ -438,15 +448,14 @@ impl Collector {
     /// `lost` are the embedded brokers that ended by themselves.
     pub(super) fn finish(
         mut self,
-        minted_per_s: f64,
+        hands: &dyn Hands,
         interrupted: bool,
         lost: Vec<String>,
     ) -> Result<Finished> {
         if !interrupted {
             self.check_reached()?;
         }
-        self.generator.tokens_minted_per_s = minted_per_s;
-        self.generator.total_cpu_s = (process_cpu() - self.cpu_before) as f64 / 1e9;
+        self.ask_hands(hands);
         self.watch.lost.clone_from(&lost);
         self.watch.late = self.storm.gate.late();
         let idle = self.watch.least_idle();
@@ -462,6 +471,7 @@ impl Collector {
             folder.json("environment.json", &self.environment)?;
             self.write_matrix(folder, false)?;
             self.write_authority(folder, false)?;
+            self.write_agents()?;
             folder.json("summary.json", &summary)?;
             folder.path().clone_into(&mut path);
         }
@@ -501,6 +511,7 @@ impl Collector {
             .map(|yardstick| yardstick.against(summary.throughput.verdicts_per_s));
         summary.aborted.clone_from(&self.aborted);
         summary.thresholds = threshold::judge(&plan.thresholds, plan, all, &summary, timeout);
+        self.without_the_lost(&mut summary);
         summary
     }
 }

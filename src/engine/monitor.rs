@@ -53,11 +53,12 @@ struct Sources {
 
 impl Monitor {
     /// Reads for the first time what the scenario names, and these processes: before the storm, so that what it adds can be
-    /// told, and before anybody waits for its start.
+    /// told, and before anybody waits for its start; `is_elsewhere` where other processes drive the clients.
     pub(super) fn new(
         settings: &scenario::Monitor,
         embedded: Vec<(String, i32)>,
         clock: Clock,
+        is_elsewhere: bool,
     ) -> Self {
         let shared = Arc::new(Shared::default());
         let brokers = Processes::new(settings, embedded);
@@ -66,7 +67,9 @@ impl Monitor {
         let endpoint =
             settings.prometheus.as_ref().map(|url| Scraper::start(url, &settings.metrics, clock));
         let only_told = settings.prometheus.is_some() && brokers.words().is_empty();
-        let mut sources = Sources { brokers, endpoint, harness: Processes::own() };
+        // What agents use is not what this process uses: their own figures are in `agents.csv`.
+        let harness = if is_elsewhere { Processes::default() } else { Processes::own() };
+        let mut sources = Sources { brokers, endpoint, harness };
         sources.read(&shared, clock.now(), Some(0));
         Self { watched, only_told, shared, sources: Some(sources), clock, ask: None, thread: None }
     }

@@ -69,8 +69,15 @@ impl Screen {
         }
     }
 
+    /// What is being done, where anything is shown.
+    pub fn say(&self, what: &str) {
+        if self.mode != Mode::None {
+            self.bar.suspend(|| anstream::eprintln!("{what}"));
+        }
+    }
+
     /// Something that the user should know, whatever is shown otherwise.
-    pub(super) fn warn(&self, what: &str) {
+    pub fn warn(&self, what: &str) {
         self.bar.suspend(|| anstream::eprintln!("warning: {what}"));
     }
 

@@ -86,7 +86,12 @@ impl fmt::Display for Target {
 
 impl Targets {
     /// Starts the embedded brokers and resolves the names of the others; `issuer` is where they may have keys from.
-    pub(super) fn start(plan: &Plan, issuer: Option<Arc<Issuer>>) -> Result<Self> {
+    /// Embedded ones that have a place in `elsewhere` are running there already.
+    pub(super) fn start(
+        plan: &Plan,
+        issuer: Option<Arc<Issuer>>,
+        elsewhere: &[Option<SocketAddr>],
+    ) -> Result<Self> {
         let mut targets = Self {
             all: Vec::new(),
             verifiers: BTreeMap::new(),
@@ -95,10 +100,12 @@ impl Targets {
             embedded: Vec::new(),
             issuer,
         };
-        for broker in &plan.brokers {
-            let target = match &broker.place {
-                Place::Embedded => targets.start_embedded(plan, broker)?,
-                Place::Remote { host, port } => {
+        for (number, broker) in plan.brokers.iter().enumerate() {
+            let elsewhere = elsewhere.get(number).copied().flatten();
+            let target = match (&broker.place, elsewhere) {
+                (Place::Embedded, Some(address)) => started_elsewhere(broker, address)?,
+                (Place::Embedded, None) => targets.start_embedded(plan, broker)?,
+                (Place::Remote { host, port }, _) => {
                     let spot = targets.spot(plan, host, *port)?;
                     remote(plan, broker, host, *port, spot)?
                 }
@@ -172,6 +179,15 @@ impl Targets {
         Ok(Spot::At(addresses))
     }
 
+    /// Where the embedded brokers are, in the order of all brokers.
+    pub(super) fn embedded_at(&self, plan: &Plan) -> Vec<Option<SocketAddr>> {
+        let at = |(broker, target): (&Broker, &Target)| match &target.spot {
+            Spot::At(addresses) if broker.is_embedded() => addresses.first().copied(),
+            _ => None,
+        };
+        plan.brokers.iter().zip(&self.all).map(at).collect()
+    }
+
     /// The embedded brokers: what they are called, and their process ids.
     pub(super) fn processes(&self) -> Vec<(String, i32)> {
         let shown = |(label, broker): &(String, Embedded)| (label.clone(), broker.pid() as i32);
@@ -186,6 +202,19 @@ impl Targets {
             .filter_map(|(label, broker)| broker.has_ended().then(|| label.clone()));
         ended.collect()
     }
+}
+
+/// An embedded broker that another process has started.
+fn started_elsewhere(broker: &Broker, address: SocketAddr) -> Result<Target> {
+    if broker.tls {
+        return Err(Error::usage(format!(
+            "`{}` has a certificate that only the process knows which has started it",
+            broker.label
+        ))
+        .hint("agents storm `embedded` and `embedded+ws`, and brokers of your own behind TLS"));
+    }
+    let ws = broker.ws.as_ref().map(|path| endpoint(&address.to_string(), path));
+    Ok(Target { spot: Spot::At(vec![address]), tls: None, ws })
 }
 
 fn remote(plan: &Plan, broker: &Broker, host: &str, port: u16, spot: Spot) -> Result<Target> {

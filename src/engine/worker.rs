@@ -64,15 +64,15 @@ const SPARE_PACKETS: usize = 256;
 
 /// What a worker has seen since it last handed over.
 #[derive(Debug)]
-pub(super) struct Report {
+pub struct Report {
     /// The second of the storm that it covers.
-    pub(super) covers: u64,
+    pub covers: u64,
     /// The second that the next one will cover.
-    pub(super) next: u64,
+    pub next: u64,
     /// What was seen.
-    pub(super) seen: Box<Measurements>,
+    pub seen: Box<Measurements>,
     /// Nothing follows.
-    pub(super) is_last: bool,
+    pub is_last: bool,
 }
 
 /// An attempt that has started and waits for its token.

@@ -31,17 +31,7 @@ impl KeySet {
         let signing = published.first().copied().unwrap_or_default();
         let algorithm = keys[signing].algorithm;
         for number in 0..extra {
-            let made = scenario::Key {
-                algorithm,
-                secret: None,
-                secret_file: None,
-                secret_env: None,
-                private_key: None,
-                jwk: None,
-                generate: true,
-                bits: None,
-                kid: Some(format!("extra-{number}")),
-            };
+            let made = scenario::Key::made(algorithm, &format!("extra-{number}"));
             keys.push(SigningKey::load(&format!("extra-{number}"), &made, ".".as_ref())?);
         }
         // The one that is looked for stands last: a verifier that tries them in order tries them all.

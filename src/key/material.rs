@@ -142,7 +142,16 @@ impl PrivateKey {
         Some(RawRsa { modulus: number(1)?, exponent: number(3)?, hash, prefix })
     }
 
-    fn from_der(der: &[u8], algorithm: Algorithm) -> Result<Self> {
+    /// The key as PKCS #8 (RFC 5208).
+    pub(super) fn pkcs8(&self) -> &[u8] {
+        &self.pkcs8
+    }
+
+    /// Reads PKCS #8, or the older forms of RSA and EC.
+    ///
+    /// # Errors
+    /// When it is no key of the algorithm.
+    pub(super) fn from_der(der: &[u8], algorithm: Algorithm) -> Result<Self> {
         let rejected = |error: aws_lc_rs::error::KeyRejected| unfit(&error.to_string(), algorithm);
         match curve(algorithm) {
             Some(curve) => {

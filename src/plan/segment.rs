@@ -181,6 +181,12 @@ pub fn check_splittable(plan: &Plan) -> Result<()> {
             "mint tokens, or run it without `--agents`",
         ),
         (
+            plan.brokers.iter().any(|broker| broker.is_embedded() && broker.tls),
+            "`target.brokers` has an embedded broker behind TLS",
+            "its certificate is known only where it was started",
+            "use `embedded` or `embedded+ws`, or a broker of your own behind TLS",
+        ),
+        (
             plan.cells.is_some(),
             "this is a matrix",
             "its cells are few",

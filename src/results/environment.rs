@@ -37,6 +37,25 @@ pub struct Environment {
     /// What a calibration just before the run came to, where one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<super::calibration::Calibration>,
+    /// The hosts of the agents that drove the clients, where there were any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<AgentHost>,
+}
+
+/// What an agent said of itself and its host when it joined.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct AgentHost {
+    pub agent: String,
+    pub host: String,
+    pub kernel: String,
+    pub cpu: String,
+    pub cpus: usize,
+    pub memory_bytes: u64,
+    pub descriptors: u64,
+    /// The local ports that it was given.
+    pub ports: (u16, u16),
+    pub source_addresses: usize,
 }
 
 /// Who writes the results.
@@ -81,6 +100,7 @@ impl Environment {
             syn_retransmits: None,
             host_idle_least: None,
             calibration: None,
+            agents: Vec::new(),
         }
     }
 

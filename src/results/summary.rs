@@ -51,6 +51,9 @@ pub struct Summary {
     pub by_token: BTreeMap<String, Part>,
     pub by_broker: BTreeMap<String, Part>,
     pub sessions: Sessions,
+    /// Where agents drove the clients: how many, and which were lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agents: Option<super::agents::Crew>,
     /// Where a broker is behind TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsStats>,

@@ -11,7 +11,7 @@ use crate::{
     measure::{Measurements, Tally},
     plan::{
         Plan,
-        threshold::{Aggregate, Subject, Threshold},
+        threshold::{Aggregate, Comparison, Subject, Threshold},
     },
     verdict::Verdict,
 };
@@ -44,6 +44,22 @@ pub fn judge(
             }
         })
         .collect()
+}
+
+/// Takes back what a run can't tell that a part of was lost; a count that is too high already stays too high.
+pub fn without_a_share(thresholds: &[Threshold], judged: &mut [Judged]) {
+    for (threshold, judged) in thresholds.iter().zip(judged) {
+        let is_bounded = matches!(
+            threshold.comparison,
+            Comparison::Less | Comparison::LessOrEqual | Comparison::Equal
+        );
+        let is_above =
+            matches!(judged.observed, Some(Percentile::Number(seen)) if seen > threshold.bound);
+        let is_certain = threshold.aggregate == Aggregate::Count && is_bounded && is_above;
+        if !(is_certain && judged.passed == Some(false)) {
+            judged.passed = None;
+        }
+    }
 }
 
 /// The first threshold that has failed after its grace and ends the run, by a summary as of the end of a second;

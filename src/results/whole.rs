@@ -89,6 +89,7 @@ impl Frame<'_> {
                 })
                 .collect(),
             sessions: tables::sessions(all),
+            agents: None,
             tls: tables::tls(all, None),
             oauth: self.oauth,
             jwks: self.jwks,

@@ -51,6 +51,25 @@ pub struct Key {
     /// The `kid` header parameter; without it tokens carry none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
+    /// The key itself, where another process has sent it; nothing that is written anywhere.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub held: Option<Held>,
+}
+
+/// A key as one process sends it to another.
+#[derive(Clone, Deserialize, PartialEq, Serialize)]
+pub enum Held {
+    /// An HMAC secret.
+    Secret(Vec<u8>),
+    /// A private key: PKCS #8 (RFC 5208).
+    Private(Vec<u8>),
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
 }
 
 /// What stands in the place of a secret wherever a scenario is shown.
@@ -69,6 +88,18 @@ impl Key {
             generate: true,
             bits: None,
             kid: Some(kid.to_owned()),
+            held: None,
+        }
+    }
+
+    /// The same key as another process has sent it.
+    #[must_use]
+    pub fn holding(&self, held: Held) -> Self {
+        Self {
+            held: Some(held),
+            generate: false,
+            bits: None,
+            ..Self { kid: self.kid.clone(), ..Self::made(self.algorithm, "") }
         }
     }
 

@@ -24,7 +24,7 @@ const WALL_STEP: i64 = 100_000_000;
 
 /// Watches the CPU during the storm.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(in crate::engine) struct Watch {
     cpus: usize,
     shares_host: bool,
     tcp: TcpTrouble,
@@ -33,6 +33,10 @@ pub(super) struct Watch {
     least_idle: Option<f64>,
     /// Embedded brokers that ended by themselves.
     pub(super) lost: Vec<String>,
+    /// Agents that were lost, in words.
+    pub(super) left: Vec<String>,
+    /// Why agents were the limit, in words.
+    pub(super) limited: Vec<String>,
     /// Connections that did not stand when their wave was released.
     pub(super) late: u64,
 }
@@ -45,7 +49,7 @@ struct Look {
 }
 
 impl Watch {
-    pub(super) fn new(cpus: usize, shares_host: bool) -> Self {
+    pub(in crate::engine) fn new(cpus: usize, shares_host: bool) -> Self {
         Self {
             cpus,
             shares_host,
@@ -54,12 +58,14 @@ impl Watch {
             busiest: None,
             least_idle: None,
             lost: Vec::new(),
+            left: Vec::new(),
+            limited: Vec::new(),
             late: 0,
         }
     }
 
     /// Looks at the clocks; windows that reach out of the storm do not count.
-    pub(super) fn look(&mut self, now: u64, is_storm: bool) {
+    pub(in crate::engine) fn look(&mut self, now: u64, is_storm: bool) {
         if !is_storm {
             self.looks.clear();
             return;
@@ -79,6 +85,11 @@ impl Watch {
         if let Some(idle) = look.host.idle_since(&first.host) {
             self.least_idle = Some(self.least_idle.map_or(idle, |least| least.min(idle)));
         }
+    }
+
+    /// The largest share of the CPUs that this process used over 5 s.
+    pub(in crate::engine) fn busiest(&self) -> Option<f64> {
+        self.busiest
     }
 
     pub(super) fn least_idle(&self) -> Option<f64> {
@@ -105,11 +116,16 @@ impl Watch {
     ) -> Validity {
         let limits = self.limits(plan, all);
         let is_limited = !limits.is_empty();
-        let reasons: Vec<String> = limits
-            .into_iter()
+        let reasons: Vec<String> = self
+            .left
+            .iter()
+            .cloned()
+            .chain(limits)
             .chain(self.damage(all, wall_step))
             .chain(interrupted.then(|| interruption(plan, all)))
             .collect();
+        // A run that lacks a part is that first, whatever the rest of it is.
+        let is_limited = is_limited && self.left.is_empty();
         let verdict = match (interrupted, is_limited, reasons.is_empty()) {
             (true, ..) => "interrupted",
             (false, true, _) => "generator_limited",
@@ -120,7 +136,7 @@ impl Watch {
     }
     /// What says that the generator was the limit.
     fn limits(&self, plan: &Plan, all: &Measurements) -> Vec<String> {
-        let mut reasons = Vec::new();
+        let mut reasons = self.limited.clone();
         let delay = all.latency(Phase::StartDelay, None, None, None);
         if let (true, Quantile::Time(p99)) = (plan.model.is_paced(), delay.percentile(99.0))
             && p99 > LATE

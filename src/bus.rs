@@ -1,0 +1,250 @@
+//! The bus between a coordinator and its agents: NATS, with subjects and bytes; what they mean is not known here.
+//!
+//! `async-nats` reconnects by itself and keeps the order of one connection. It promises no delivery: who needs one
+//! acknowledges.
+
+pub mod server;
+
+use std::{env, fmt, net::IpAddr, path::PathBuf, time::Duration};
+
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, unbounded};
+use tokio::runtime::Runtime;
+
+use crate::error::{Error, Result};
+
+/// How long a first connection may take.
+const CONNECTING: Duration = Duration::from_secs(10);
+/// How often the server is asked whether it is there.
+const PING: Duration = Duration::from_secs(2);
+/// The environment's names for what must not stand on a command line.
+const USER: &str = "TOKENSTORM_NATS_USER";
+const PASSWORD: &str = "TOKENSTORM_NATS_PASSWORD";
+const TOKEN: &str = "TOKENSTORM_NATS_TOKEN";
+
+/// Where the bus is, and as whom it is joined.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// `nats://host:port` or `tls://host:port`; several, parted by commas, for a cluster.
+    pub url: String,
+    /// A file with the JWT and seed of a NATS user.
+    pub creds: Option<PathBuf>,
+    /// Whether nothing but TLS will do.
+    pub tls: bool,
+    /// PEM file with the authorities of the server's certificate, beside those that this host trusts.
+    pub ca: Option<PathBuf>,
+    /// PEM files of a certificate of one's own and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// A token that is known already, in place of the environment's.
+    pub token: Option<String>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // URL and token may be secrets.
+        f.debug_struct("Settings").field("creds", &self.creds).finish_non_exhaustive()
+    }
+}
+
+/// A message.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// What it is about.
+    pub subject: String,
+    /// What it says.
+    pub payload: Bytes,
+}
+
+/// A connection to the bus. It closes when this is dropped.
+#[derive(Debug)]
+pub struct Bus {
+    runtime: Runtime,
+    client: Client,
+    is_private: bool,
+    /// Whether the connection stands, as its changes are told.
+    changes: Receiver<bool>,
+}
+
+impl Settings {
+    /// The addresses of the URL.
+    ///
+    /// # Errors
+    /// When it is none of NATS.
+    fn addresses(&self) -> Result<Vec<ServerAddr>> {
+        let parsed = self.url.split(',').map(|url| {
+            let is_known = ["nats://", "tls://"].iter().any(|scheme| url.starts_with(scheme));
+            // The URL may hold a password.
+            let shown = url.rsplit('@').next().unwrap_or_default();
+            url.parse::<ServerAddr>().ok().filter(|_| is_known || !url.contains("://")).ok_or_else(
+                || {
+                    Error::usage(format!("`--nats` is `{shown}`, which is no address of NATS"))
+                        .hint("write `nats://host:4222`, or `tls://host:4222`")
+                },
+            )
+        });
+        parsed.collect()
+    }
+
+    /// Refuses what would let strangers control agents, or read keys that need not be read.
+    fn check(&self, addresses: &[ServerAddr]) -> Result<bool> {
+        let is_local = addresses.iter().all(|address| is_loopback(address.host()));
+        let is_tls = self.tls || addresses.iter().all(ServerAddr::tls_required);
+        let has_credentials = self.creds.is_some()
+            || self.identity.is_some()
+            || self.token.is_some()
+            || env::var_os(TOKEN).is_some()
+            || env::var_os(USER).is_some()
+            || addresses.iter().all(ServerAddr::has_user_pass);
+        if !is_local && !has_credentials {
+            let shown: Vec<String> =
+                addresses.iter().map(|address| format!("`{}`", address.host())).collect();
+            return Err(Error::usage(format!(
+                "NATS at {} is not on this host, and there are no credentials for it: whoever reaches it could start storms",
+                shown.join(", ")
+            ))
+            .hint(format!("give `--creds FILE`, or set {TOKEN}, or {USER} and {PASSWORD}, or bring a certificate by `--tls-cert` and `--tls-key`")));
+        }
+        Ok(is_local || is_tls)
+    }
+
+    async fn options(&self, name: &str) -> Result<ConnectOptions> {
+        let mut options = ConnectOptions::new()
+            .name(name)
+            .connection_timeout(CONNECTING)
+            .ping_interval(PING)
+            .require_tls(self.tls)
+            .subscription_capacity(1 << 16)
+            .client_capacity(1 << 12);
+        if let Some(file) = &self.creds {
+            options = options.credentials_file(file).await.map_err(|error| {
+                Error::usage(format!("`--creds {}`: {error}", file.display()))
+                    .hint("it is a file that `nsc generate creds` writes")
+            })?;
+        }
+        if let Some(token) = self.token.clone().or_else(|| env::var(TOKEN).ok()) {
+            options = options.token(token);
+        }
+        if let Ok(user) = env::var(USER) {
+            let password = env::var(PASSWORD).unwrap_or_default();
+            options = options.user_and_password(user, password);
+        }
+        for file in self.ca.iter().chain(self.identity.iter().flat_map(|(cert, key)| [cert, key])) {
+            if !file.is_file() {
+                return Err(Error::usage(format!("there is no file `{}`", file.display())));
+            }
+        }
+        if let Some(ca) = &self.ca {
+            options = options.add_root_certificates(ca.clone());
+        }
+        if let Some((cert, key)) = &self.identity {
+            options = options.add_client_certificate(cert.clone(), key.clone());
+        }
+        Ok(options)
+    }
+}
+
+impl Bus {
+    /// Joins the bus.
+    ///
+    /// # Errors
+    /// When the settings are wrong, credentials are missing, or no server answers.
+    pub fn connect(settings: &Settings, name: &str) -> Result<Self> {
+        let addresses = settings.addresses()?;
+        let is_private = settings.check(&addresses)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("bus")
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                Error::not_measured(format!("can't start the bus' thread: {error}"))
+            })?;
+        let (changed, changes) = unbounded();
+        let client = runtime.block_on(async {
+            let options = settings.options(name).await?.event_callback(move |event| {
+                let stands = match event {
+                    Event::Connected => Some(true),
+                    Event::Disconnected | Event::Closed => Some(false),
+                    _ => None,
+                };
+                if let Some(stands) = stands {
+                    let _ = changed.send(stands);
+                }
+                async {}
+            });
+            let hosts: Vec<String> = addresses.iter().map(|address| format!("{}:{}", address.host(), address.port())).collect();
+            options.connect(addresses).await.map_err(|error| {
+                Error::not_measured(format!("no NATS answers at {}: {error}", hosts.join(", ")))
+                    .hint("start it (`nats-server`, Debian: `apt install nats-server`), or check `--nats` and the credentials")
+            })
+        })?;
+        Ok(Self { runtime, client, is_private, changes })
+    }
+
+    /// Whether what is said can't be read on the way to the server: it is on this host, or behind TLS.
+    pub fn is_private(&self) -> bool {
+        self.is_private
+    }
+
+    /// The most bytes of a message.
+    pub fn most_bytes(&self) -> usize {
+        self.client.server_info().max_payload
+    }
+
+    /// Whether the connection stands.
+    pub fn stands(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// Changes of the connection since they were last asked for: whether it stands.
+    pub fn changes(&self) -> impl Iterator<Item = bool> {
+        self.changes.try_iter()
+    }
+
+    /// What is said about a subject from now on.
+    ///
+    /// # Errors
+    /// When the connection is gone for good.
+    pub fn subscribe(&self, subject: &str) -> Result<Receiver<Message>> {
+        let gone = |why: &dyn std::fmt::Display| {
+            Error::not_measured(format!("can't listen to `{subject}` on NATS: {why}"))
+        };
+        let (heard, messages) = unbounded();
+        let mut subscriber = self
+            .runtime
+            .block_on(self.client.subscribe(subject.to_owned()))
+            .map_err(|error| gone(&error))?;
+        // Only what the server knows of is heard.
+        self.runtime.block_on(self.client.flush()).map_err(|error| gone(&error))?;
+        self.runtime.spawn(async move {
+            use futures_util::StreamExt;
+            while let Some(message) = subscriber.next().await {
+                let message =
+                    Message { subject: message.subject.to_string(), payload: message.payload };
+                if heard.send(message).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(messages)
+    }
+
+    /// Says something about a subject; what can't be sent now is sent when the connection stands again.
+    pub fn publish(&self, subject: &str, payload: impl Into<Bytes>) {
+        // Refused only where the connection is closed for good, which whoever waits for an answer notices.
+        let _ = self.runtime.block_on(self.client.publish(subject.to_owned(), payload.into()));
+    }
+
+    /// Waits until what was said is with the server, for a moment at most.
+    pub fn flush(&self) {
+        let flush = tokio::time::timeout(Duration::from_secs(1), self.client.flush());
+        let _ = self.runtime.block_on(async { flush.await });
+    }
+}
+
+/// Whether a host is certainly this one.
+pub fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}

@@ -1,0 +1,84 @@
+//! A NATS server of one's own, on loopback, for agents of this host: `nats-server` from the path.
+
+use std::{
+    env, fs,
+    net::SocketAddr,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+    time::Duration,
+};
+
+use super::TOKEN;
+use crate::{
+    error::{Error, Result},
+    launch::{Launched, free_port},
+};
+
+/// The program.
+const PROGRAM: &str = "nats-server";
+/// How long it may take to listen.
+const STARTING: Duration = Duration::from_secs(10);
+
+/// A server that ends when this is dropped, or this program does.
+#[derive(Debug)]
+pub struct Server {
+    _launched: Launched,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What its clients have to know, in [`TOKEN`].
+    pub token: String,
+}
+
+impl Server {
+    /// Starts it, with its settings and its log in this folder.
+    ///
+    /// # Errors
+    /// When it is not installed, or does not start.
+    pub fn start(folder: &Path, token: String, stop: &AtomicBool) -> Result<Self> {
+        let program = find()?;
+        let port = free_port()?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let settings = folder.join("nats.conf");
+        let failed = |error: std::io::Error| {
+            Error::not_measured(format!("can't write `{}`: {error}", settings.display()))
+        };
+        // Others on this host must not read the token, or start storms.
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&settings)
+            .map_err(failed)?;
+        let text = format!(
+            "listen: \"{address}\"\nauthorization {{ token: \"{token}\" }}\nmax_payload: 8MB\nwrite_deadline: \"10s\"\n"
+        );
+        std::io::Write::write_all(&mut file, text.as_bytes()).map_err(failed)?;
+        let command = format!("exec '{}' -c '{}'", program.display(), settings.display());
+        let mut launched = Launched::start(&command, port, &folder.join("nats.log"))?;
+        if !launched.wait_for_port(address, STARTING, stop)? {
+            return Err(Error::interrupted("interrupted before the storm: nothing was measured"));
+        }
+        Ok(Self { _launched: launched, address, token })
+    }
+
+    /// The variable by which its clients are told the token.
+    pub fn variable() -> &'static str {
+        TOKEN
+    }
+}
+
+/// Where the program is.
+fn find() -> Result<PathBuf> {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    let is_program = |path: &PathBuf| {
+        fs::metadata(path)
+            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    env::split_paths(&folders).map(|folder| folder.join(PROGRAM)).find(is_program).ok_or_else(|| {
+        Error::not_measured(format!(
+            "`--agents` without `--nats` needs `{PROGRAM}`, which is not in PATH"
+        ))
+        .hint("install it (Debian and Ubuntu: `apt install nats-server`), or give `--nats URL` of one that runs")
+    })
+}

@@ -1,0 +1,271 @@
+//! A segment of a run: the same supply and the same workers, whose measurements go to whoever collects the whole.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    HEAD_START, TLS_HEAD_START, collector::validity::Watch, spawn, storm::Storm, target::Targets,
+    worker::Report, workers,
+};
+use crate::{
+    clock::{Clock, nanoseconds},
+    error::{Error, Result},
+    host::{Limits, process_cpu, resident},
+    measure::Measurements,
+    plan::Plan,
+    supply::{Supply, estimate::Estimate, signal::Signal},
+};
+
+/// How often is looked whether it is to end.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// What a second of a segment came to.
+#[derive(Debug)]
+pub struct Interval {
+    /// The second of the storm that it covers.
+    pub covers: u64,
+    /// The first second that is not told of yet.
+    pub next: u64,
+    /// Nothing follows.
+    pub is_last: bool,
+    /// What was seen; its instants count from the start of the storm.
+    pub seen: Box<Measurements>,
+    /// What it took.
+    pub used: Used,
+}
+
+/// What a segment has used of its host so far.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct Used {
+    /// CPU time of the process since it prepared, in nanoseconds.
+    pub cpu_ns: u64,
+    /// Resident memory in bytes.
+    pub resident: u64,
+    /// Tokens a second that it could mint.
+    pub minted_per_s: f64,
+    /// The largest share of its CPUs that it used over 5 s, as a fraction of 1.
+    pub busiest: Option<f64>,
+    /// By how much its wall clock was stepped since, in nanoseconds.
+    pub wall_step: i64,
+}
+
+/// A segment that is ready to start.
+#[derive(Debug)]
+pub struct Prepared {
+    plan: Arc<Plan>,
+    clock: Clock,
+    targets: Targets,
+    limits: Limits,
+    estimate: Estimate,
+    cpu_before: u64,
+}
+
+impl Prepared {
+    /// Prepares the segment that a plan is; `elsewhere` is where embedded brokers of the run are, in the order of its brokers.
+    ///
+    /// # Errors
+    /// When a broker can't be used, or a key can't sign.
+    pub fn new(
+        plan: Plan,
+        clock: Clock,
+        limits: Limits,
+        elsewhere: &[Option<SocketAddr>],
+    ) -> Result<Self> {
+        let cpu_before = process_cpu();
+        Limits::raise_descriptors();
+        let targets = Targets::start(&plan, None, elsewhere)?;
+        let estimate = Estimate::measure(&plan, clock, limits.cpus)?;
+        Ok(Self { plan: Arc::new(plan), clock, targets, limits, estimate, cpu_before })
+    }
+
+    /// How long before the start of the storm it has to know of it: tokens are minted ahead.
+    pub fn lead(&self) -> Duration {
+        let head_start = if self.plan.tls.is_some() { TLS_HEAD_START } else { HEAD_START };
+        self.estimate.ahead_time.mul_f64(1.25) + Duration::from_nanos(head_start)
+    }
+
+    /// What the user should know before it starts.
+    pub fn warnings(&self) -> Vec<String> {
+        let signing = self.estimate.waits.then(|| {
+            "signing is slower than the schedule: clients will wait for tokens (phase `token`)"
+                .into()
+        });
+        self.targets.warnings.iter().cloned().chain(signing).collect()
+    }
+
+    /// Drives its clients from `start` on, by its clock, and delivers what each second came to; ends with the last client, or
+    /// when `stop` is set.
+    ///
+    /// # Errors
+    /// When tokens can't be minted, or a thread has died.
+    pub fn drive(
+        self,
+        start: u64,
+        stop: &AtomicBool,
+        deliver: &mut dyn FnMut(Interval),
+    ) -> Result<()> {
+        let workers = workers(&self.plan);
+        let signals =
+            (0..workers).map(|_| Signal::new().map(Arc::new)).collect::<Result<Vec<_>>>()?;
+        let (supply, outlets) =
+            Supply::start(&self.plan, self.clock, start, self.estimate.ahead, &signals)?;
+        let head_start = nanoseconds(self.lead()).min(TLS_HEAD_START);
+        // Tokens that are not there in time are waited for by their clients, and that is told.
+        while !supply.is_ready()
+            && self.clock.now() + head_start < start
+            && !stop.load(Ordering::Relaxed)
+        {
+            thread::sleep(Duration::from_millis(2));
+        }
+        let ports = self.limits.ports.clone();
+        let storm =
+            Arc::new(Storm::new(&self.plan, self.clock, start, &self.targets, ports, &signals)?);
+        let (threads, lines) = spawn(&storm, &signals, outlets)?;
+        let mut relay = Relay::new(&storm, self.limits.cpus, lines, self.cpu_before);
+        let relayed = relay.run(&supply, &signals, stop, deliver);
+        for signal in &signals {
+            signal.stop();
+        }
+        drop(relay);
+        let ends: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
+        supply.stop();
+        if ends.iter().any(std::result::Result::is_err) {
+            return Err(Error::not_measured("a worker thread died: this is a bug of tokenstorm"));
+        }
+        ends.into_iter().flatten().collect::<Result<()>>()?;
+        relayed
+    }
+}
+
+/// Takes what workers have seen, and passes it on second by second.
+struct Relay<'a> {
+    storm: &'a Arc<Storm>,
+    lines: Vec<Line>,
+    /// Seconds that not all workers have left behind.
+    seconds: BTreeMap<u64, Box<Measurements>>,
+    watch: Watch,
+    cpu_before: u64,
+}
+
+/// A worker.
+struct Line {
+    reports: Receiver<Report>,
+    spares: Sender<Box<Measurements>>,
+    /// The first second that it has not left behind.
+    second: u64,
+    open: u64,
+}
+
+impl<'a> Relay<'a> {
+    fn new(storm: &'a Arc<Storm>, cpus: usize, lines: Vec<super::Line>, cpu_before: u64) -> Self {
+        let line = |(reports, spares)| Line { reports, spares, second: 0, open: 0 };
+        Self {
+            storm,
+            lines: lines.into_iter().map(line).collect(),
+            seconds: BTreeMap::new(),
+            watch: Watch::new(cpus, false),
+            cpu_before,
+        }
+    }
+
+    /// Until all workers are done.
+    fn run(
+        &mut self,
+        supply: &Supply,
+        signals: &[Arc<Signal>],
+        stop: &AtomicBool,
+        deliver: &mut dyn FnMut(Interval),
+    ) -> Result<()> {
+        let _ = rustix::process::setpriority_process(None, 5);
+        let mut is_stopping = false;
+        while self.lines.iter().any(|line| line.second < u64::MAX) {
+            if let Some((number, report)) = self.next()? {
+                self.take(number, report);
+                self.pass_on(supply, deliver);
+            }
+            if let Some(error) = supply.failure() {
+                return Err(error);
+            }
+            if !is_stopping && stop.load(Ordering::Relaxed) {
+                is_stopping = true;
+                signals.iter().for_each(|signal| signal.stop());
+            }
+        }
+        Ok(())
+    }
+
+    fn next(&self) -> Result<Option<(usize, Report)>> {
+        let gone = || Error::not_measured("a worker thread ended without its last report");
+        if let [line] = &self.lines[..] {
+            return match line.reports.recv_timeout(GLANCE) {
+                Ok(report) => Ok(Some((0, report))),
+                Err(RecvTimeoutError::Timeout) => Ok(None),
+                Err(RecvTimeoutError::Disconnected) => Err(gone()),
+            };
+        }
+        let mut select = Select::new();
+        let mut numbers = Vec::with_capacity(self.lines.len());
+        for (number, line) in
+            self.lines.iter().enumerate().filter(|(_, line)| line.second < u64::MAX)
+        {
+            select.recv(&line.reports);
+            numbers.push(number);
+        }
+        let Ok(ready) = select.select_timeout(GLANCE) else { return Ok(None) };
+        let number = numbers[ready.index()];
+        let report = ready.recv(&self.lines[number].reports).map_err(|_| gone())?;
+        Ok(Some((number, report)))
+    }
+
+    fn take(&mut self, number: usize, report: Report) {
+        let line = &mut self.lines[number];
+        line.second = if report.is_last { u64::MAX } else { report.next };
+        line.open = report.seen.open;
+        let mut seen = report.seen;
+        match self.seconds.get_mut(&report.covers) {
+            Some(known) => {
+                known.merge(&seen);
+                seen.clear();
+                let _ = line.spares.try_send(seen);
+            }
+            None => {
+                self.seconds.insert(report.covers, seen);
+            }
+        }
+    }
+
+    /// Passes on the seconds that all workers have left behind.
+    fn pass_on(&mut self, supply: &Supply, deliver: &mut dyn FnMut(Interval)) {
+        let behind = self.lines.iter().map(|line| line.second).min().unwrap_or(u64::MAX);
+        let is_over = behind == u64::MAX;
+        while let Some(first) = self.seconds.first_entry().filter(|entry| *entry.key() < behind) {
+            let covers = *first.key();
+            let mut seen = first.remove();
+            let is_last = is_over && self.seconds.is_empty();
+            seen.open = self.lines.iter().map(|line| line.open).sum();
+            seen.moved(-(self.storm.start as i64));
+            let now = self.storm.clock.now();
+            self.watch.look(now, true);
+            let next = if is_over { covers + 1 } else { behind };
+            let used = Used {
+                cpu_ns: process_cpu() - self.cpu_before,
+                resident: resident(),
+                minted_per_s: supply.rate(),
+                busiest: self.watch.busiest(),
+                wall_step: self.storm.clock.wall_step(),
+            };
+            deliver(Interval { covers, next, is_last, seen, used });
+        }
+    }
+}

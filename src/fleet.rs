@@ -1,0 +1,87 @@
+//! Runs that many processes share: a coordinator deals out the clients of a plan to agents, all start at one instant, and what
+//! they see comes back second by second over the bus and is merged without loss.
+//!
+//! ```text
+//! coordinator                         agent
+//!   Call          -->  all              who is there?
+//!   Here          <--                   what it has: descriptors, ports, cores, memory, version
+//!   Wall          <->                   its clock, by repeated round trips
+//!   Prepare       -->                   scenario, keys, weights and index of its segment
+//!   Ready         <--                   the barrier: it has planned, and knows how long it mints ahead
+//!   Start         -->                   one absolute instant
+//!   intervals     <--  Heard -->        acknowledged, sent again where no acknowledgement came
+//!   beats         <->                   both sides notice when the other is gone
+//!   Over          -->                   also to one that was lost and comes back
+//! ```
+//!
+//! Agents run no command that comes over the bus, and load nothing off their host unless they were started so.
+
+pub mod agent;
+pub mod capacity;
+pub mod coordinator;
+pub mod local;
+mod member;
+mod message;
+mod outbox;
+mod relay;
+mod task;
+
+use std::time::Duration;
+
+/// Between two beats.
+const BEAT: Duration = Duration::from_millis(500);
+/// An agent of which nothing was heard for so long is lost: noticed within 5 s.
+const LOST: Duration = Duration::from_secs(4);
+/// One that beats and tells of no second for so long is lost as well: its clients are not driven.
+const SILENT: Duration = Duration::from_secs(10);
+/// A coordinator of which nothing was heard for so long is gone: agents stop within 10 s.
+const ORPHANED: Duration = Duration::from_secs(8);
+
+/// The subjects of a group of agents.
+#[derive(Clone, Debug)]
+pub struct Subjects(String);
+
+impl Subjects {
+    /// Those of a group, whose name is of letters, digits, `-` and `_`.
+    pub fn of(group: &str) -> Self {
+        Self(group.to_owned())
+    }
+
+    /// Who is there?
+    fn call(&self) -> String {
+        format!("{}.call", self.0)
+    }
+
+    /// What an agent is told.
+    fn agent(&self, agent: &str) -> String {
+        format!("{}.agent.{agent}", self.0)
+    }
+
+    /// What agents say in a run.
+    fn said(&self, run: &str) -> String {
+        format!("{}.run.{run}.said", self.0)
+    }
+
+    /// What they have seen.
+    fn seen(&self, run: &str) -> String {
+        format!("{}.run.{run}.seen", self.0)
+    }
+
+    /// That its coordinator is there.
+    fn beat(&self, run: &str) -> String {
+        format!("{}.run.{run}.beat", self.0)
+    }
+}
+
+/// A group's name, as the command line has it.
+///
+/// # Errors
+/// When it is none.
+pub fn group(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !text.is_empty() && text.len() <= 64 && text.chars().all(is_plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 1 to 64 letters, digits, `-` and `_`".into())
+    }
+}

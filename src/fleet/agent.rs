@@ -1,0 +1,399 @@
+//! An agent: waits for work, drives its segment of a run, tells what it saw, and waits again.
+
+use std::{
+    net::IpAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
+use serde_bytes::ByteBuf;
+
+use super::{
+    BEAT, ORPHANED, Subjects,
+    capacity::Capacity,
+    message::{Call, FromAgent, Order, Ready, Said, Task, ToAgent, Told, bytes, read},
+    outbox::Outbox,
+    task::{Own, Taken, take},
+};
+use crate::{
+    bus::{self, Bus, Message},
+    clock::{Clock, nanoseconds},
+    engine::segment::Interval,
+    error::{Error, Exit, Result},
+    key::material::random_id,
+    measure::wire::Encoder,
+};
+
+/// Runs whose calls are remembered, with the clock that was shown to them.
+const REMEMBERED: usize = 16;
+
+/// How an agent is started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The bus.
+    pub bus: bus::Settings,
+    /// The group that it belongs to.
+    pub group: String,
+    /// Its place in a job, where a launcher gave one.
+    pub index: Option<u32>,
+    /// Where files that a scenario names are looked for.
+    pub files: PathBuf,
+    /// Whether it may load what is not on its host.
+    pub authorized: bool,
+    /// Addresses to connect from, in place of a scenario's.
+    pub source_addresses: Vec<IpAddr>,
+    /// Whether it ends after one run.
+    pub once: bool,
+}
+
+/// What its threads tell it.
+enum Event {
+    Prepared(Result<Box<Taken>>),
+    Ended(Result<()>),
+}
+
+/// How far a run has come here.
+enum Stage {
+    Preparing,
+    Ready(Box<Taken>),
+    Driving,
+    /// Its thread has ended; what it told may still be on its way.
+    Ended,
+}
+
+/// A run that it takes part in.
+struct Session {
+    run: String,
+    clock: Clock,
+    stage: Stage,
+    beats: Receiver<Message>,
+    /// When its coordinator was heard of last.
+    heard: u64,
+    index: usize,
+    outbox: Option<Outbox>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    /// Nobody waits for what is still to be told.
+    is_over: bool,
+    /// It did what was asked.
+    is_good: bool,
+}
+
+struct Agent {
+    options: Options,
+    id: String,
+    bus: Arc<Bus>,
+    subjects: Subjects,
+    calls: Vec<(String, Clock)>,
+    session: Option<Session>,
+    events: (Sender<Event>, Receiver<Event>),
+    stop: Arc<AtomicBool>,
+}
+
+/// Waits for work until `stop` is set, or one run is over where only one is wanted.
+///
+/// # Errors
+/// When the bus can't be joined.
+pub fn serve(options: Options, stop: Arc<AtomicBool>) -> Result<Exit> {
+    let host = crate::host::name();
+    let id = format!("{}-{}", plain(&host), &random_id()?[..8]);
+    let bus = Arc::new(Bus::connect(&options.bus, &format!("tokenstorm agent {id}"))?);
+    let subjects = Subjects::of(&options.group);
+    let (calls, orders) = (bus.subscribe(&subjects.call())?, bus.subscribe(&subjects.agent(&id))?);
+    anstream::eprintln!("agent {id} waits for work in group `{}`", options.group);
+    let agent = Agent {
+        options,
+        id,
+        bus,
+        subjects,
+        calls: Vec::new(),
+        session: None,
+        events: unbounded(),
+        stop,
+    };
+    agent.run(&calls, &orders)
+}
+
+/// A name as a subject has it.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect()
+}
+
+impl Agent {
+    fn run(mut self, calls: &Receiver<Message>, orders: &Receiver<Message>) -> Result<Exit> {
+        let clock = Clock::start();
+        let (mut beaten, mut stood) = (0, clock.now());
+        let events = self.events.1.clone();
+        loop {
+            let beats = self.session.as_ref().map_or_else(never, |session| session.beats.clone());
+            select! {
+                recv(calls) -> message => self.on_call(message.ok()),
+                recv(orders) -> message => self.on_order(message.ok())?,
+                recv(beats) -> _ => self.heard(),
+                recv(events) -> event => if let Ok(event) = event { self.on_event(event) },
+                default(BEAT / 5) => {}
+            }
+            let now = clock.now();
+            if now.saturating_sub(beaten) >= nanoseconds(BEAT) {
+                beaten = now;
+                self.beat();
+            }
+            if self.bus.stands() {
+                stood = now;
+            }
+            if self.stop.load(Ordering::Relaxed)
+                && let Some(session) = &self.session
+            {
+                session.stop.store(true, Ordering::Relaxed);
+            }
+            if let Some(exit) = self.is_done(now.saturating_sub(stood)) {
+                self.bus.flush();
+                return Ok(exit);
+            }
+        }
+    }
+
+    /// Ends a session that is over; the exit code where the agent is to end with it.
+    fn is_done(&mut self, without_bus: u64) -> Option<Exit> {
+        let is_stopped = self.stop.load(Ordering::Relaxed);
+        let Some(session) = &mut self.session else {
+            let is_alone = self.options.once && without_bus > nanoseconds(ORPHANED);
+            let exit = if is_stopped { Exit::Interrupted } else { Exit::NotMeasured };
+            return (is_stopped || is_alone).then_some(exit);
+        };
+        let is_told = session.is_over || session.outbox.as_ref().is_none_or(Outbox::is_empty);
+        let is_waited_for = matches!(session.stage, Stage::Preparing | Stage::Driving);
+        // One whose coordinator still runs waits for it to say so: it may be asked again.
+        if is_waited_for || !is_told || !(session.is_over || is_stopped) {
+            return None;
+        }
+        if let Some(thread) = session.thread.take() {
+            drop(thread.join());
+        }
+        let exit = if session.is_good { Exit::Fine } else { Exit::NotMeasured };
+        anstream::eprintln!("run {} is over", session.run);
+        self.session = None;
+        match (is_stopped, self.options.once) {
+            (true, _) => Some(Exit::Interrupted),
+            (false, true) => Some(exit),
+            (false, false) => None,
+        }
+    }
+
+    fn say(&self, run: &str, said: Said) {
+        let message = FromAgent { agent: self.id.clone(), said };
+        self.bus.publish(&self.subjects.said(run), bytes(&message));
+    }
+
+    fn fail(&self, run: &str, error: &Error) {
+        anstream::eprintln!("error: {error}");
+        let hint = error.way_out().map(str::to_owned);
+        self.say(run, Said::Failed { why: error.to_string(), hint });
+    }
+
+    fn on_call(&mut self, message: Option<Message>) {
+        let Some(call) = message.and_then(|message| read::<Call>(&message.payload)) else { return };
+        if self.session.is_some() || self.stop.load(Ordering::Relaxed) {
+            return;
+        }
+        if !self.calls.iter().any(|(run, _)| *run == call.run) {
+            if self.calls.len() == REMEMBERED {
+                self.calls.remove(0);
+            }
+            self.calls.push((call.run.clone(), Clock::start()));
+        }
+        let Options { index, source_addresses, .. } = &self.options;
+        let here = Capacity::here(&self.id, *index, source_addresses, self.bus.is_private());
+        self.say(&call.run, Said::Here(Box::new(here)));
+    }
+
+    fn on_order(&mut self, message: Option<Message>) -> Result<()> {
+        let Some(ToAgent { run, order }) = message.and_then(|message| read(&message.payload))
+        else {
+            return Ok(());
+        };
+        match order {
+            Order::Wall { round } => {
+                if let Some((_, clock)) = self.calls.iter().find(|(called, _)| *called == run) {
+                    let wall = clock.wall(clock.now());
+                    self.say(&run, Said::Wall { round, wall });
+                }
+            }
+            Order::Prepare(task) => self.prepare(run, task)?,
+            Order::Start { at } => self.start(&run, at),
+            Order::Heard { number } => {
+                if let Some(outbox) = self.of(&run).and_then(|session| session.outbox.as_ref()) {
+                    outbox.heard(number);
+                }
+            }
+            Order::Stop => {
+                if let Some(session) = self.of(&run) {
+                    session.stop.store(true, Ordering::Relaxed);
+                }
+            }
+            Order::Over => {
+                if let Some(session) = self.of(&run) {
+                    session.is_over = true;
+                    session.stop.store(true, Ordering::Relaxed);
+                    if matches!(session.stage, Stage::Ready(_)) {
+                        session.stage = Stage::Ended;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The session of a run, where it is the one under way.
+    fn of(&mut self, run: &str) -> Option<&mut Session> {
+        self.session.as_mut().filter(|session| session.run == run)
+    }
+
+    fn prepare(&mut self, run: String, task: Box<Task>) -> Result<()> {
+        if self.session.is_some() {
+            self.fail(&run, &Error::not_measured("the agent takes part in another run"));
+            return Ok(());
+        }
+        let called = self.calls.iter().find(|(called, _)| *called == run);
+        let clock = called.map_or_else(Clock::start, |(_, clock)| *clock);
+        let beats = self.bus.subscribe(&self.subjects.beat(&run))?;
+        let index = task.index;
+        anstream::eprintln!("run {run}: segment {index} of {}", task.weights.len());
+        let (options, told) = (self.options.clone(), self.events.0.clone());
+        let thread = thread::spawn(move || {
+            let own = Own {
+                files: &options.files,
+                authorized: options.authorized,
+                source_addresses: &options.source_addresses,
+                clock,
+            };
+            let _ = told.send(Event::Prepared(take(&task, &own).map(Box::new)));
+        });
+        self.session = Some(Session {
+            run,
+            clock,
+            stage: Stage::Preparing,
+            beats,
+            heard: clock.now(),
+            index,
+            outbox: None,
+            stop: Arc::default(),
+            thread: Some(thread),
+            is_over: false,
+            is_good: false,
+        });
+        Ok(())
+    }
+
+    fn start(&mut self, run: &str, at: i64) {
+        let (bus, subject) = (Arc::clone(&self.bus), self.subjects.seen(run));
+        let told = self.events.0.clone();
+        let Some(session) = self.of(run) else { return };
+        let taken = match std::mem::replace(&mut session.stage, Stage::Driving) {
+            Stage::Ready(taken) => taken,
+            other => {
+                session.stage = other;
+                return;
+            }
+        };
+        let start = taken.clock.at_wall(at).max(0) as u64;
+        let outbox = Outbox::new(&bus, &subject, session.index, taken.clock);
+        session.outbox = Some(outbox.clone());
+        let stop = Arc::clone(&session.stop);
+        let drive = move || {
+            let mut encoder = Encoder::default();
+            let mut deliver = |interval: Interval| {
+                let Interval { covers, next, is_last, seen, used } = interval;
+                if let Ok(seen) = encoder.encode(&seen) {
+                    let seen = ByteBuf::from(seen);
+                    outbox.send(&Told { covers, next, is_last, used, seen });
+                }
+            };
+            let ended = taken.prepared.drive(start, &stop, &mut deliver);
+            let _ = told.send(Event::Ended(ended));
+        };
+        match thread::Builder::new().name("segment".into()).spawn(drive) {
+            Ok(thread) => session.thread = Some(thread),
+            Err(error) => {
+                session.stage = Stage::Ended;
+                let error =
+                    Error::not_measured(format!("can't start the segment's thread: {error}"));
+                self.fail(run, &error);
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        let is_stopped = self.stop.load(Ordering::Relaxed);
+        let Some(session) = &mut self.session else { return };
+        let run = session.run.clone();
+        match event {
+            Event::Prepared(Ok(taken)) => {
+                let ready = Ready {
+                    lead: nanoseconds(taken.prepared.lead()),
+                    warnings: taken.warnings.clone(),
+                    kinds: taken.kinds.clone(),
+                    brokers: taken.brokers.clone(),
+                    clients: taken.clients,
+                    attempts: taken.attempts,
+                };
+                let is_over = session.is_over || session.stop.load(Ordering::Relaxed);
+                session.stage = if is_over { Stage::Ended } else { Stage::Ready(taken) };
+                self.say(&run, Said::Ready(ready));
+            }
+            Event::Prepared(Err(error)) => {
+                session.stage = Stage::Ended;
+                self.fail(&run, &error);
+            }
+            Event::Ended(ended) => {
+                session.stage = Stage::Ended;
+                session.is_good = ended.is_ok() && !is_stopped && !session.is_orphaned();
+                if let Err(error) = ended {
+                    self.fail(&run, &error);
+                } else if is_stopped {
+                    self.fail(&run, &Error::interrupted("the agent was stopped on its host"));
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.heard = session.clock.now();
+        }
+    }
+
+    /// Says that it is there, and looks whether its coordinator is.
+    fn beat(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        if let Some(outbox) = session.outbox.as_ref().filter(|_| !session.is_over) {
+            outbox.repeat();
+        }
+        if session.is_orphaned() && !session.is_over {
+            anstream::eprintln!(
+                "run {}: nothing was heard of its coordinator for {} s; the clients leave",
+                session.run,
+                ORPHANED.as_secs()
+            );
+            session.is_over = true;
+            session.stop.store(true, Ordering::Relaxed);
+            if matches!(session.stage, Stage::Ready(_)) {
+                session.stage = Stage::Ended;
+            }
+        }
+        let run = session.run.clone();
+        self.say(&run, Said::Beat);
+    }
+}
+
+impl Session {
+    /// Whether its coordinator was not heard of for so long that it must be gone.
+    fn is_orphaned(&self) -> bool {
+        self.clock.now().saturating_sub(self.heard) > nanoseconds(ORPHANED)
+    }
+}

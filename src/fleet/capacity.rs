@@ -1,0 +1,165 @@
+//! What an agent has, and how a run is split by it.
+
+use std::{collections::BTreeMap, fs, net::IpAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    host::{self, Limits, settings::memory_available},
+    results::environment::tool,
+};
+
+/// Descriptors of a process that are no sockets of clients.
+const OWN: u64 = 64;
+/// The sum of the weights of a run, but for rounding.
+const SCALE: f64 = 1000.0;
+
+/// What an agent says of itself and its host.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the fields are what their names say; docs/scale.md explains them")]
+pub struct Capacity {
+    pub agent: String,
+    pub host: String,
+    /// Its place among the agents of a job, where its launcher has given one.
+    pub index: Option<u32>,
+    /// Alike for all processes of one kernel.
+    pub boot: String,
+    /// Alike for all that share local ports.
+    pub network: String,
+    pub version: String,
+    pub commit: String,
+    pub kernel: String,
+    pub cpu: String,
+    pub cpus: usize,
+    pub memory_bytes: u64,
+    pub descriptors: u64,
+    pub ports: (u16, u16),
+    /// Addresses to connect from in place of the scenario's; none for those.
+    pub source_addresses: Vec<IpAddr>,
+    /// Whether keys may come over its connection to the bus.
+    pub is_private: bool,
+}
+
+impl Capacity {
+    /// That of this process.
+    pub fn here(
+        agent: &str,
+        index: Option<u32>,
+        source_addresses: &[IpAddr],
+        is_private: bool,
+    ) -> Self {
+        let limits = Limits::read();
+        let tool = tool();
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let network = fs::read_link("/proc/self/ns/net").unwrap_or_default();
+        Self {
+            agent: agent.to_owned(),
+            host: host::name(),
+            index,
+            boot: boot.trim().to_owned(),
+            network: network.to_string_lossy().into_owned(),
+            version: tool.version,
+            commit: tool.commit,
+            kernel: host::kernel(),
+            cpu: host::cpu_model(),
+            cpus: limits.cpus,
+            memory_bytes: memory_available().unwrap_or_default(),
+            descriptors: limits.descriptors,
+            ports: (*limits.ports.start(), *limits.ports.end()),
+            source_addresses: source_addresses.to_vec(),
+            is_private,
+        }
+    }
+
+    /// Local ports that it shares with others where this is alike.
+    fn place(&self) -> (&str, &str, (u16, u16)) {
+        (&self.boot, &self.network, self.ports)
+    }
+}
+
+/// The share of each agent: no more than its part of the cores, nor of the sockets, that all have together.
+///
+/// Agents of one host share its cores and its ports. `addresses` is how many the scenario connects from, and `brokers` how
+/// many it connects to.
+pub fn weights(agents: &[Capacity], addresses: usize, brokers: usize) -> Vec<u64> {
+    let on_host = |agent: &Capacity| agents.iter().filter(|other| other.boot == agent.boot).count();
+    let cores: Vec<f64> =
+        agents.iter().map(|agent| agent.cpus as f64 / on_host(agent) as f64).collect();
+    let ports = ports(agents);
+    let sockets = agents.iter().zip(&ports).map(|(agent, (first, last))| {
+        let addresses = match agent.source_addresses.len() {
+            0 => addresses.max(1),
+            own => own,
+        };
+        let ports = (u64::from(last - first) + 1) * addresses as u64 * brokers as u64;
+        agent.descriptors.saturating_sub(OWN).min(ports) as f64
+    });
+    let sockets: Vec<f64> = sockets.collect();
+    let part = |of: &[f64], index: usize| of[index] / of.iter().sum::<f64>().max(1e-9);
+    (0..agents.len())
+        .map(|index| part(&cores, index).min(part(&sockets, index)))
+        .map(|share| (share * SCALE).round().max(1.0) as u64)
+        .collect()
+}
+
+/// Local ports for each: those that share them get ranges of their own.
+pub fn ports(agents: &[Capacity]) -> Vec<(u16, u16)> {
+    let mut sharing: BTreeMap<_, u32> = BTreeMap::new();
+    for agent in agents {
+        *sharing.entry(agent.place()).or_default() += 1;
+    }
+    let mut given: BTreeMap<_, u32> = BTreeMap::new();
+    let mut all = Vec::with_capacity(agents.len());
+    for agent in agents {
+        let turn = given.entry(agent.place()).or_default();
+        let (first, last) = agent.ports;
+        let share = (u32::from(last.saturating_sub(first)) + 1) / sharing[&agent.place()];
+        let start = u32::from(first) + share * *turn;
+        *turn += 1;
+        all.push((start as u16, (start + share.max(1) - 1) as u16));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent(boot: &str, network: &str, cpus: usize, descriptors: u64) -> Capacity {
+        Capacity {
+            boot: boot.into(),
+            network: network.into(),
+            cpus,
+            descriptors,
+            ports: (32_768, 60_999),
+            ..Capacity::here("a", None, &[], true)
+        }
+    }
+
+    #[test]
+    fn agents_of_one_host_get_ports_that_do_not_overlap_and_others_get_all() {
+        let agents = [
+            agent("h", "n", 2, 100),
+            agent("h", "n", 2, 100),
+            agent("h", "m", 2, 100),
+            agent("g", "n", 2, 100),
+        ];
+        let ports = ports(&agents);
+        assert_eq!(ports, [(32_768, 46_883), (46_884, 60_999), (32_768, 60_999), (32_768, 60_999)]);
+    }
+
+    #[test]
+    fn agents_that_are_alike_weigh_the_same_and_the_scarcer_of_cores_and_sockets_counts() {
+        let alike = vec![agent("h", "n", 2, 20_000); 4];
+        assert_eq!(weights(&alike, 0, 3), [250; 4]);
+        // Twice the cores, and the same descriptors.
+        let agents = [agent("h", "n", 4, 20_000), agent("g", "n", 2, 20_000)];
+        assert_eq!(weights(&agents, 0, 3), [500, 333]);
+        // Two on one host share its cores.
+        let agents =
+            [agent("h", "n", 4, 20_000), agent("h", "n", 4, 20_000), agent("g", "n", 2, 20_000)];
+        assert_eq!(weights(&agents, 0, 3), [333; 3]);
+        let tiny = [agent("h", "n", 1, 65), agent("g", "n", 1, 1_000_000)];
+        assert_eq!(weights(&tiny, 0, 60)[0], 1, "nobody weighs nothing");
+    }
+}

@@ -1,0 +1,531 @@
+//! The coordinator: finds agents, deals a plan out to them, starts all at one instant, and is the crew of the run then.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::{
+    BEAT, Subjects,
+    capacity::{Capacity, ports, weights},
+    local::Local,
+    member::Member,
+    message::{Call, FromAgent, Order, Said, Task, ToAgent, bytes, read},
+    relay::{Relay, Shared},
+    task::{Script, labels},
+};
+use crate::{
+    bus::{self, Bus, Message},
+    clock::{Clock, nanoseconds},
+    engine::{
+        Hands, Options, Report,
+        gather::{Crew, Embedded},
+    },
+    error::{Error, Result},
+    key::material::random_id,
+    measure::{Measurements, wire::Decoder},
+    plan::{Plan, segment::check_splittable},
+    results::{
+        agents::Agent,
+        environment::{AgentHost, tool},
+    },
+    scenario::Scenario,
+};
+
+/// Round trips by which an agent's clock is compared.
+const ROUNDS: u32 = 12;
+/// How long one may take.
+const ROUND: Duration = Duration::from_secs(2);
+/// Between the order to start and the start, beside what agents need to mint ahead.
+const NOTICE: Duration = Duration::from_secs(1);
+/// How long the loops here listen before they look whether the user wants them to end.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// What the command line says of a fleet.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// How many agents.
+    pub agents: usize,
+    /// The bus; `None` for a server and agents of this host.
+    pub bus: Option<bus::Settings>,
+    /// The group of agents.
+    pub group: String,
+    /// How long agents may take to come, and to get ready.
+    pub timeout: Duration,
+}
+
+/// A coordinator.
+#[derive(Debug)]
+pub struct Coordinator {
+    wanted: Wanted,
+    written: Scenario,
+    run: String,
+    bus: Arc<Bus>,
+    subjects: Subjects,
+    said: Receiver<Message>,
+    seen: Receiver<Message>,
+    shared: Arc<Shared>,
+    /// When the storm starts.
+    start: u64,
+    /// CPU time of this process before.
+    cpu_before: u64,
+    beats: Option<JoinHandle<()>>,
+    relay: Option<JoinHandle<()>>,
+    /// Ends after the bus.
+    local: Option<Local>,
+}
+
+impl Coordinator {
+    /// Joins the bus, or starts one with agents, which look for files where the scenario is.
+    ///
+    /// # Errors
+    /// When the plan can't be split, or there is no bus.
+    pub fn new(
+        wanted: Wanted,
+        plan: &Plan,
+        written: &Scenario,
+        files: PathBuf,
+        stop: &AtomicBool,
+    ) -> Result<Self> {
+        check_splittable(plan)?;
+        if wanted.agents as u64 > plan.attempts {
+            return Err(Error::usage(format!(
+                "`--agents` is {}, but there are only {} clients",
+                wanted.agents, plan.attempts
+            ))
+            .hint("take fewer agents, or raise `load.clients` or the rate"));
+        }
+        let cpu_before = crate::host::process_cpu();
+        let run = random_id()?[..12].to_owned();
+        let local = match &wanted.bus {
+            Some(_) => None,
+            None => Some(Local::start(wanted.agents, &wanted.group, &files, stop)?),
+        };
+        let settings = local.as_ref().map(|local| &local.settings).or(wanted.bus.as_ref());
+        let settings = settings.ok_or_else(|| Error::usage("there is no `--nats`"))?;
+        let bus = Arc::new(Bus::connect(settings, "tokenstorm run")?);
+        let subjects = Subjects::of(&wanted.group);
+        let (said, seen) =
+            (bus.subscribe(&subjects.said(&run))?, bus.subscribe(&subjects.seen(&run))?);
+        let shared = Arc::new(Shared {
+            members: Vec::new().into(),
+            news: Vec::new().into(),
+            ending: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+        });
+        let mut written = written.clone();
+        written.target.authorized = plan.scenario.target.authorized;
+        Ok(Self {
+            wanted,
+            written,
+            run,
+            bus,
+            subjects,
+            said,
+            seen,
+            shared,
+            start: 0,
+            cpu_before,
+            beats: None,
+            relay: None,
+            local,
+        })
+    }
+
+    fn order(&self, agent: &str, order: Order) {
+        let message = ToAgent { run: self.run.clone(), order };
+        self.bus.publish(&self.subjects.agent(agent), bytes(&message));
+    }
+
+    fn order_all(&self, order: impl Fn(usize) -> Order) {
+        for (index, member) in self.shared.members().iter().enumerate() {
+            self.order(member.name(), order(index));
+        }
+    }
+
+    /// Whether the fleet is there still, and the user does not want it to end.
+    fn check(&mut self, options: &Options) -> Result<()> {
+        if options.stop.load(Ordering::Relaxed) {
+            return Err(Error::interrupted("interrupted before the storm: nothing was measured"));
+        }
+        self.local.as_mut().map_or(Ok(()), Local::check)
+    }
+
+    /// What an agent said, within a moment.
+    fn listen(&self) -> Option<FromAgent> {
+        read(&self.said.recv_timeout(GLANCE).ok()?.payload)
+    }
+
+    /// Waits until so many agents of this build have come.
+    fn call(&mut self, clock: Clock, options: &Options) -> Result<Vec<Capacity>> {
+        let own = tool();
+        let (mut came, mut others): (Vec<Capacity>, Vec<String>) = (Vec::new(), Vec::new());
+        let (begun, mut called) = (clock.now(), None);
+        options.screen.say(&format!("waiting for {} agents", self.wanted.agents));
+        while came.len() < self.wanted.agents {
+            self.check(options)?;
+            let now = clock.now();
+            if called.is_none_or(|called| now - called > nanoseconds(BEAT)) {
+                called = Some(now);
+                self.bus.publish(&self.subjects.call(), bytes(&Call { run: self.run.clone() }));
+            }
+            if now - begun > nanoseconds(self.wanted.timeout) {
+                return Err(self.too_few(&came, &others));
+            }
+            let Some(FromAgent { said: Said::Here(here), .. }) = self.listen() else { continue };
+            let is_known = came.iter().any(|known| known.agent == here.agent);
+            if (&here.version, &here.commit) != (&own.version, &own.commit) {
+                let other = format!(
+                    "`{}` on {} is {} ({})",
+                    here.agent, here.host, here.version, here.commit
+                );
+                if !others.contains(&other) {
+                    others.push(other);
+                }
+            } else if !is_known {
+                came.push(*here);
+            }
+        }
+        came.sort_by(|one, other| {
+            let key =
+                |of: &Capacity| (of.index.unwrap_or(u32::MAX), of.host.clone(), of.agent.clone());
+            key(one).cmp(&key(other))
+        });
+        Ok(came)
+    }
+
+    fn too_few(&self, came: &[Capacity], others: &[String]) -> Error {
+        let names: Vec<String> =
+            came.iter().map(|agent| format!("`{}` on {}", agent.agent, agent.host)).collect();
+        let came_in = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let own = tool();
+        let others = match others {
+            [] => String::new(),
+            others => format!(
+                "; of another build than {} ({}): {}",
+                own.version,
+                own.commit,
+                others.join(", ")
+            ),
+        };
+        Error::not_measured(format!(
+            "{} of {} agents came to group `{}` within {}: {came_in}{others}",
+            came.len(),
+            self.wanted.agents,
+            self.wanted.group,
+            humantime::format_duration(self.wanted.timeout),
+        ))
+        .hint("start `tokenstorm agent --nats URL` where clients are to come from, or give them longer: `--agents-timeout`")
+    }
+
+    /// Compares all clocks with this one.
+    fn compare_clocks(&mut self, clock: Clock, options: &Options) -> Result<()> {
+        for round in 0..ROUNDS {
+            let count = self.shared.members().len();
+            let mut began = vec![0_i64; count];
+            let names: Vec<String> =
+                self.shared.members().iter().map(|member| member.name().to_owned()).collect();
+            for (began, name) in began.iter_mut().zip(&names) {
+                *began = clock.wall(clock.now());
+                self.order(name, Order::Wall { round });
+            }
+            let (mut missing, sent) = (count, clock.now());
+            while missing > 0 && clock.now() - sent < nanoseconds(ROUND) {
+                self.check(options)?;
+                let heard = self.listen();
+                let now = clock.wall(clock.now());
+                let Some(FromAgent { agent, said: Said::Wall { round: of, wall } }) = heard else {
+                    continue;
+                };
+                let index = names.iter().position(|name| *name == agent);
+                if let Some(index) = index.filter(|_| of == round) {
+                    self.shared.members()[index].clock(began[index], now, wall);
+                    missing -= 1;
+                }
+            }
+        }
+        let members = self.shared.members();
+        match members.iter().find(|member| member.uncertainty == u64::MAX) {
+            None => Ok(()),
+            Some(mute) => Err(Error::not_measured(format!(
+                "agent {} does not say what its clock shows",
+                mute.shown()
+            ))),
+        }
+    }
+
+    /// Tells each its share.
+    fn deal(&mut self, plan: &Plan, embedded: &Embedded) -> Result<()> {
+        let is_private = self.bus.is_private()
+            && self.shared.members().iter().all(|member| member.capacity.is_private);
+        let script = Script::of(&self.written, plan, is_private)?;
+        let capacities: Vec<Capacity> =
+            self.shared.members().iter().map(|member| member.capacity.clone()).collect();
+        check_embedded(plan, &capacities)?;
+        let weights = weights(&capacities, plan.sources().len(), plan.brokers.len());
+        let ports = ports(&capacities);
+        for (index, member) in self.shared.members().iter_mut().enumerate() {
+            (member.weight, member.ports) = (weights[index], ports[index]);
+            let task = Task {
+                scenario: script.scenario.clone(),
+                keys: script.keys.clone(),
+                weights: weights.clone(),
+                index,
+                ports: ports[index],
+                ahead: member.ahead,
+                uncertainty: member.uncertainty,
+                embedded: embedded.clone(),
+            };
+            self.order(member.name(), Order::Prepare(Box::new(task)));
+        }
+        Ok(())
+    }
+
+    /// The barrier: waits until all are ready.
+    fn wait_for_all(&mut self, plan: &Plan, clock: Clock, options: &Options) -> Result<()> {
+        let begun = clock.now();
+        let own = labels(plan);
+        while self.shared.members().iter().any(|member| member.ready.is_none()) {
+            self.check(options)?;
+            if clock.now() - begun > nanoseconds(self.wanted.timeout) {
+                let members = self.shared.members();
+                let late = members.iter().filter(|member| member.ready.is_none());
+                let late: Vec<String> = late.map(Member::shown).collect();
+                return Err(Error::not_measured(format!(
+                    "not ready within {}: {}",
+                    humantime::format_duration(self.wanted.timeout),
+                    late.join(", ")
+                ))
+                .hint("give them longer: `--agents-timeout`"));
+            }
+            let Some(FromAgent { agent, said }) = self.listen() else { continue };
+            let mut members = self.shared.members();
+            let Some(member) = members.iter_mut().find(|member| member.name() == agent) else {
+                continue;
+            };
+            match said {
+                Said::Ready(ready) => {
+                    let is_same = (&ready.kinds, &ready.brokers) == (&own.0, &own.1)
+                        && ready.clients == plan.clients;
+                    if !is_same {
+                        return Err(Error::not_measured(format!(
+                            "agent {} makes another plan of the scenario: {} clients with {} at {}",
+                            member.shown(),
+                            ready.clients,
+                            ready.kinds.join(", "),
+                            ready.brokers.join(", ")
+                        ))
+                        .hint("coordinator and agents have to be of one build"));
+                    }
+                    for warning in &ready.warnings {
+                        let of = format!("agent {}: {warning}", member.shown());
+                        // All of one host say the same of it.
+                        if !plan.warnings.contains(warning) {
+                            options.screen.warn(&of);
+                        }
+                    }
+                    member.ready = Some(ready);
+                }
+                Said::Failed { why, hint } => {
+                    let error = Error::usage(format!("agent {}: {why}", member.shown()));
+                    return Err(match hint {
+                        Some(hint) => error.hint(hint),
+                        None => error,
+                    });
+                }
+                _ => {}
+            }
+        }
+        let planned: u64 = self
+            .shared
+            .members()
+            .iter()
+            .filter_map(|member| Some(member.ready.as_ref()?.attempts))
+            .sum();
+        let is_whole = plan.known_attempts() == 0 || planned == plan.attempts;
+        if !is_whole {
+            return Err(Error::not_measured(format!(
+                "the segments have {planned} attempts together, and the run {}: this is a bug of tokenstorm",
+                plan.attempts
+            )));
+        }
+        Ok(())
+    }
+
+    /// Beats until the run is over.
+    fn beat(&mut self) -> Result<()> {
+        let (bus, subject) = (Arc::clone(&self.bus), self.subjects.beat(&self.run));
+        let shared = Arc::clone(&self.shared);
+        let beats = thread::Builder::new().name("beat".into()).spawn(move || {
+            while !shared.over.load(Ordering::Acquire) {
+                bus.publish(&subject, "");
+                thread::sleep(BEAT);
+            }
+        });
+        self.beats = Some(beats.map_err(|error| {
+            Error::not_measured(format!("can't start the coordinator's thread: {error}"))
+        })?);
+        Ok(())
+    }
+
+    fn muster_all(
+        &mut self,
+        plan: &Plan,
+        embedded: &Embedded,
+        clock: Clock,
+        options: &Options,
+    ) -> Result<u64> {
+        let came = self.call(clock, options)?;
+        let now = clock.now();
+        *self.shared.members() = came.into_iter().map(|here| Member::new(here, now)).collect();
+        self.beat()?;
+        self.compare_clocks(clock, options)?;
+        self.deal(plan, embedded)?;
+        self.wait_for_all(plan, clock, options)?;
+        let lead = self
+            .shared
+            .members()
+            .iter()
+            .filter_map(|member| Some(member.ready.as_ref()?.lead))
+            .max();
+        let start = clock.now() + nanoseconds(NOTICE) + lead.unwrap_or_default();
+        let at = clock.wall(start);
+        self.order_all(|_| Order::Start { at });
+        self.bus.flush();
+        for member in self.shared.members().iter_mut() {
+            (member.heard, member.told) = (clock.now(), start);
+        }
+        self.start = start;
+        options.screen.say(&format!("{} agents are ready", self.wanted.agents));
+        Ok(start)
+    }
+}
+
+/// Embedded brokers listen on loopback: agents of other hosts would storm themselves.
+fn check_embedded(plan: &Plan, agents: &[Capacity]) -> Result<()> {
+    let here = Capacity::here("", None, &[], true);
+    let is_elsewhere =
+        |agent: &&Capacity| (&agent.boot, &agent.network) != (&here.boot, &here.network);
+    let embedded = plan.brokers.iter().find(|broker| broker.is_embedded());
+    match (embedded, agents.iter().find(is_elsewhere)) {
+        (Some(broker), Some(agent)) => Err(Error::usage(format!(
+            "`{}` listens on this host's loopback, and agent `{}` on {} is not on it",
+            broker.label, agent.agent, agent.host
+        ))
+        .hint("storm brokers that all agents reach: `--target mqtt://host:port`")),
+        _ => Ok(()),
+    }
+}
+
+impl Hands for Coordinator {
+    fn failure(&self) -> Option<Error> {
+        None
+    }
+
+    fn stop(&self) {
+        // Any instant after the start of the clock will do: what is later than this by too much did not end.
+        let now = self.shared.members().iter().map(|member| member.heard).max().unwrap_or(1);
+        self.shared.ending.store(now.max(1), Ordering::Release);
+        self.order_all(|_| Order::Stop);
+    }
+
+    fn minted_per_s(&self) -> f64 {
+        self.shared.members().iter().map(|member| member.used.minted_per_s).sum()
+    }
+
+    fn cpu_ns(&self) -> u64 {
+        let agents: u64 = self.shared.members().iter().map(|member| member.used.cpu_ns).sum();
+        agents + crate::host::process_cpu().saturating_sub(self.cpu_before)
+    }
+
+    fn resident(&self) -> u64 {
+        let agents: u64 = self.shared.members().iter().map(|member| member.used.resident).sum();
+        agents + crate::host::resident()
+    }
+
+    fn agents(&self) -> Option<Vec<Agent>> {
+        let members = self.shared.members();
+        Some(
+            members
+                .iter()
+                .enumerate()
+                .map(|(index, member)| member.row(index, self.start))
+                .collect(),
+        )
+    }
+
+    fn news(&self) -> Vec<String> {
+        std::mem::take(&mut *self.shared.news.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Crew for Coordinator {
+    fn count(&self) -> usize {
+        self.shared.members().len()
+    }
+
+    fn hosts(&self) -> Vec<AgentHost> {
+        self.shared.members().iter().map(Member::host).collect()
+    }
+
+    fn muster(
+        &mut self,
+        plan: &Plan,
+        embedded: &Embedded,
+        clock: Clock,
+        options: &Options,
+    ) -> Result<u64> {
+        self.muster_all(plan, embedded, clock, options).inspect_err(|_| self.dismiss())
+    }
+
+    fn relay(
+        &mut self,
+        lanes: Vec<Sender<Report>>,
+        empty: Measurements,
+        clock: Clock,
+    ) -> Result<()> {
+        let relay = Relay {
+            shared: Arc::clone(&self.shared),
+            bus: Arc::clone(&self.bus),
+            subjects: self.subjects.clone(),
+            run: self.run.clone(),
+            said: self.said.clone(),
+            seen: self.seen.clone(),
+            lanes: lanes.into_iter().map(Some).collect(),
+            empty,
+            clock,
+            start: self.start,
+            decoder: Decoder::default(),
+        };
+        let thread = thread::Builder::new().name("relay".into()).spawn(move || relay.run());
+        self.relay = Some(thread.map_err(|error| {
+            Error::not_measured(format!("can't start the coordinator's thread: {error}"))
+        })?);
+        Ok(())
+    }
+
+    fn dismiss(&mut self) {
+        self.shared.over.store(true, Ordering::Release);
+        self.order_all(|_| Order::Over);
+        self.bus.flush();
+        for thread in [self.relay.take(), self.beats.take()].into_iter().flatten() {
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        // Also where the run has failed: agents must not wait for what does not come.
+        if !self.shared.over.load(Ordering::Acquire) {
+            self.dismiss();
+        }
+    }
+}
