@@ -207,7 +207,7 @@ impl Bus {
     /// # Errors
     /// When the connection is gone for good.
     pub fn subscribe(&self, subject: &str) -> Result<Receiver<Message>> {
-        let gone = |why: &dyn std::fmt::Display| {
+        let gone = |why: &dyn fmt::Display| {
             Error::not_measured(format!("can't listen to `{subject}` on NATS: {why}"))
         };
         let (heard, messages) = unbounded();
@@ -238,8 +238,9 @@ impl Bus {
 
     /// Waits until what was said is with the server, for a moment at most.
     pub fn flush(&self) {
-        let flush = tokio::time::timeout(Duration::from_secs(1), self.client.flush());
-        let _ = self.runtime.block_on(async { flush.await });
+        let _ = self.runtime.block_on(async {
+            tokio::time::timeout(Duration::from_secs(1), self.client.flush()).await
+        });
     }
 }
 

@@ -1,13 +1,17 @@
 //! The command line: types only.
 
 mod compare;
+mod fleet;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub use self::compare::{Ab, Baseline, Compare, Deciding};
+pub use self::{
+    compare::{Ab, Baseline, Compare, Deciding},
+    fleet::{Agent, Agents, Nats},
+};
 use crate::{engine::progress::Mode, report::Format, scenario::Overrides};
 
 /// Load-tests the token authentication of MQTT brokers and judges every answer.
@@ -68,6 +72,8 @@ pub enum Command {
     Broker(Broker),
     /// The built-in authorization server on its own: discovery, key set, tokens, introspection and revocation
     Issuer(Issuer),
+    /// Wait for work: drive a share of the clients of runs that `run --agents` coordinates over NATS
+    Agent(Agent),
     /// Compare two runs, or two folders of repeated runs: a verdict a metric
     Compare(Compare),
     /// Run trials of two builds of a broker in turns, and compare them
@@ -173,8 +179,11 @@ pub struct Run {
     /// Scenario file
     pub scenario: PathBuf,
     /// Calibrate the harness on this host first, and put the result into environment.json
-    #[arg(long)]
+    #[arg(long, conflicts_with = "agents")]
     pub calibrate: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
+    pub agents: Agents,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub change: Change,

@@ -5,6 +5,7 @@ mod broker;
 mod calibrate;
 mod compare;
 mod doctor;
+mod fleet;
 mod issuer;
 mod live;
 mod matrix;
@@ -55,6 +56,7 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Token(cli::Token::Defects { json }) => token::defects(json),
         Command::Broker(arguments) => broker::broker(&arguments),
         Command::Issuer(arguments) => issuer::issuer(&arguments),
+        Command::Agent(arguments) => fleet::agent(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Ab(arguments) => compare::ab(&arguments),
         Command::Baseline(arguments) => baseline::baseline(&arguments),
@@ -83,10 +85,15 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
     // A port that is taken is said before a calibration.
     let live = live::exporter(&arguments.live)?;
     let calibration = calibration(&loaded, arguments)?;
-    if series::is_series(&loaded.scenario) {
+    let agents = arguments.agents.agents;
+    if series::is_series(&loaded.scenario) && agents.is_none() {
         return run_series(&loaded, arguments, calibration, live);
     }
-    let plan = Plan::new(&loaded, &Limits::read())?;
+    let plan = match agents {
+        None => Plan::new(&loaded, &Limits::read())?,
+        // Whether it fits is for each agent to say.
+        Some(_) => Plan::unchecked(&loaded, &Limits::read())?,
+    };
     for warning in &plan.warnings {
         anstream::eprintln!("warning: {warning}");
     }
@@ -100,17 +107,36 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         calibration,
         live,
     };
-    let finished = engine::run(plan, options)?;
+    let finished = match agents {
+        None => engine::run(plan, options)?,
+        Some(count) => fleet::run(plan, &loaded, &arguments.agents, count, options)?,
+    };
     let page = report::html::render(&finished.folder, &finished.summary)?;
     replace_in(&finished.folder, "report.html", page.as_bytes())?;
     say(&report::terminal::render(&finished.summary, &finished.folder.display().to_string()))?;
     let exit = exit_of(&finished.summary, is_strict);
-    if exit == Exit::NotMeasured {
+    let lost = finished.summary.agents.as_ref().map_or(0, |agents| agents.lost.len());
+    let exit = without_agents(exit, &finished.summary, lost, arguments.agents.allow_lost_agents);
+    if exit == Exit::NotMeasured && lost > 0 {
+        anstream::eprintln!(
+            "{lost} agents were lost: the run lacks their part (`--allow-lost-agents` judges what is there)"
+        );
+    } else if exit == Exit::NotMeasured {
         anstream::eprintln!(
             "nothing that counts could be measured: see validity and failures above"
         );
     }
     Ok(exit)
+}
+
+/// The exit code of a run that lacks the part of agents that were lost: an interruption and a false accept weigh more.
+fn without_agents(exit: Exit, summary: &Summary, lost: usize, is_allowed: bool) -> Exit {
+    let has_false_accept = Summary::count(&summary.verdicts, "false_accept") > 0;
+    match exit {
+        Exit::Interrupted => exit,
+        _ if lost == 0 || is_allowed || has_false_accept => exit,
+        _ => Exit::NotMeasured,
+    }
 }
 
 /// Calibrates before the run, where that is asked for.
