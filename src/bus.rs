@@ -160,6 +160,8 @@ impl Bus {
             .map_err(|error| {
                 Error::not_measured(format!("can't start the bus' thread: {error}"))
             })?;
+        // More than one is linked in, so the library can't tell by itself. Set already where this is not the first bus.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (changed, changes) = unbounded();
         let client = runtime.block_on(async {
             let options = settings.options(name).await?.event_callback(move |event| {

@@ -119,7 +119,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
     let exit = without_agents(exit, &finished.summary, lost, arguments.agents.allow_lost_agents);
     if exit == Exit::NotMeasured && lost > 0 {
         anstream::eprintln!(
-            "{lost} agents were lost: the run lacks their part (`--allow-lost-agents` judges what is there)"
+            "agents were lost: the run lacks their part (`--allow-lost-agents` judges what is there)"
         );
     } else if exit == Exit::NotMeasured {
         anstream::eprintln!(

@@ -29,6 +29,11 @@ pub trait Hands {
     /// What is known of each agent; `None` where there are none.
     fn agents(&self) -> Option<Vec<Agent>>;
 
+    /// The largest share of this host's CPUs that others drove clients with over 5 s, as a fraction of 1.
+    fn busiest(&self) -> Option<f64> {
+        None
+    }
+
     /// What the user should know that was not told yet.
     fn news(&self) -> Vec<String> {
         Vec::new()

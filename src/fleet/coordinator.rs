@@ -76,6 +76,8 @@ pub struct Coordinator {
     start: u64,
     /// CPU time of this process before.
     cpu_before: u64,
+    /// This kernel, as agents on it name it.
+    boot: String,
     beats: Option<JoinHandle<()>>,
     relay: Option<JoinHandle<()>>,
     /// Ends after the bus.
@@ -133,6 +135,7 @@ impl Coordinator {
             shared,
             start: 0,
             cpu_before,
+            boot: Capacity::here("", None, &[], true).boot,
             beats: None,
             relay: None,
             local,
@@ -459,6 +462,12 @@ impl Hands for Coordinator {
                 .map(|(index, member)| member.row(index, self.start))
                 .collect(),
         )
+    }
+
+    fn busiest(&self) -> Option<f64> {
+        let members = self.shared.members();
+        let here = members.iter().filter(|member| member.capacity.boot == self.boot);
+        here.filter_map(|member| member.used.busiest).reduce(|sum, share| sum + share)
     }
 
     fn news(&self) -> Vec<String> {

@@ -25,6 +25,9 @@ fn write_all(out: &mut String, summary: &Summary) -> Result {
     if let Some(aborted) = &summary.aborted {
         writeln!(out, "**{}**\n", escaped(&aborted.words()))?;
     }
+    if let Some(agents) = &summary.agents {
+        writeln!(out, "Agents: {}.\n", escaped(&agents.words()))?;
+    }
     writeln!(
         out,
         "| token | attempts | correct | false accept | false reject | wrong reason | not judged | connack p50 | p99 |\n\

@@ -240,6 +240,9 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
             count(sessions.dropped)
         )?;
     }
+    if let Some(agents) = &summary.agents {
+        writeln!(out, "agents      {}", agents.words())?;
+    }
     let generator = &summary.generator;
     let minted = match summary.oauth {
         Some(_) => String::new(),

@@ -54,6 +54,17 @@ impl Crew {
     }
 }
 
+impl Crew {
+    /// In words: how many there were, and who was lost.
+    pub fn words(&self) -> String {
+        let lost = match &self.lost[..] {
+            [] => "none lost".to_owned(),
+            lost => format!("{} lost: {}", lost.len(), lost.join(", ")),
+        };
+        format!("{}, {lost}", self.count)
+    }
+}
+
 impl Agent {
     /// That it was lost, when, and what share of the clients was its own; `None` of one that was not.
     pub fn loss(&self, all: &[Self]) -> Option<String> {

@@ -6,6 +6,8 @@ mod broker;
 mod builds;
 mod cluster;
 mod dying;
+#[cfg(feature = "embedded")]
+mod fleet;
 mod keys;
 #[path = "../storm/layered.rs"]
 #[cfg(feature = "embedded")]

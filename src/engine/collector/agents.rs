@@ -16,6 +16,7 @@ impl Collector {
         self.generator.tokens_minted_per_s = hands.minted_per_s();
         self.generator.total_cpu_s = hands.cpu_ns() as f64 / 1e9;
         self.resident = hands.resident();
+        self.watch.works_at(hands.busiest());
         if let Some(agents) = hands.agents() {
             self.watch.left = agents.iter().filter_map(|agent| agent.loss(&agents)).collect();
             self.watch.limited = agents.iter().flat_map(|agent| agent.limits.clone()).collect();

@@ -92,6 +92,11 @@ impl Watch {
         self.busiest
     }
 
+    /// Others on this host used that share of its CPUs for the run.
+    pub(super) fn works_at(&mut self, share: Option<f64>) {
+        self.busiest = [self.busiest, share].into_iter().flatten().reduce(f64::max);
+    }
+
     pub(super) fn least_idle(&self) -> Option<f64> {
         self.least_idle
     }

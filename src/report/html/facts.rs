@@ -92,6 +92,9 @@ pub(super) fn throughput(summary: &Summary) -> Option<Markup> {
         facts.push(("TLS".to_owned(), words));
     }
     facts.extend(said(summary));
+    if let Some(agents) = &summary.agents {
+        facts.push(("Agents".to_owned(), agents.words()));
+    }
     let generator = &summary.generator;
     facts.push((
         "Generator".to_owned(),

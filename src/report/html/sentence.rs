@@ -123,6 +123,9 @@ fn trust(summary: &Summary) -> (Tone, &'static str) {
         "generator_limited" => {
             (Tone::Warn, "the numbers are not the broker's: the generator was the limit")
         }
+        "degraded" if summary.agents.as_ref().is_some_and(|agents| !agents.lost.is_empty()) => {
+            (Tone::Warn, "a part of the run was lost with the agents that had it")
+        }
         "degraded" => (Tone::Warn, "take the times with care: the run was degraded"),
         _ => (Tone::Warn, "the numbers are not valid"),
     }
