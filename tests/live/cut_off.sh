@@ -18,13 +18,13 @@ done
 for number in 1 2; do
     # Until it is in its own namespace.
     until [[ $(readlink "/proc/${space[number]}/ns/net") != "$(readlink /proc/$$/ns/net)" ]]; do sleep 0.05; done
-    ip link add "agent$number" type veth peer name up netns "${space[number]}"
+    ip link add "agent$number" type veth peer name inner netns "${space[number]}"
     ip address add "10.77.$number.1/24" dev "agent$number"
     ip link set "agent$number" up
     inside=(nsenter --target "${space[number]}" --net)
     "${inside[@]}" ip link set lo up
-    "${inside[@]}" ip address add "10.77.$number.2/24" dev up
-    "${inside[@]}" ip link set up up
+    "${inside[@]}" ip address add "10.77.$number.2/24" dev inner
+    "${inside[@]}" ip link set inner up
     "${inside[@]}" ip route add default via "10.77.$number.1"
 done
 

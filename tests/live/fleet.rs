@@ -314,8 +314,9 @@ fn what_agents_can_t_share_is_refused_with_a_way_out() {
         assert!(!storm.out().exists());
     };
     refused("mode = \"preconnect\"\nwave = 8\nconcurrency = 8", "", "`load.mode` is `preconnect`");
-    let capacity = "[capacity]\nstart = 100\nslo = { connack = [\"p99 < 1s\"] }\n";
-    refused("stages = [{ rate = 100, for = \"1s\" }]", capacity, "agents can't share");
+    let series = tokenstorm(&["run", "scenarios/capacity.toml", "--agents", "2"]);
+    assert_eq!(series.code, Some(2), "{}", series.stderr);
+    assert!(series.stderr.contains("which agents can't share"), "{}", series.stderr);
     refused("clients = 1\nconcurrency = 1", "", "`--agents` is 2, but there are only 1 clients");
     for wrong in
         [&["--agents", "0"][..], &["--allow-lost-agents"], &["--agents", "2", "--group", "a.b"]]
