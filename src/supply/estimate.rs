@@ -71,7 +71,7 @@ impl Estimate {
             token_s += kind.share * (clock.now() - start) as f64 / 1e9 / count as f64;
             token_bytes += kind.share * bytes.len() as f64;
         }
-        let (ahead, waits) = ahead(plan, token_s / (cpus as f64 * SHARE), token_bytes);
+        let (ahead, waits) = ahead(plan, token_s / (cpus as f64 * SHARE), token_bytes, 1);
         let time = |tokens: u64| Duration::from_secs_f64(tokens as f64 * token_s / cpus as f64);
         Ok(Self {
             token_s,
@@ -82,16 +82,41 @@ impl Estimate {
             waits,
         })
     }
+
+    /// Tokens that a host with so many CPUs signs a second beside all else.
+    pub fn signs_per_s(&self, cpus: usize) -> f64 {
+        cpus as f64 * SHARE / self.token_s.max(1e-9)
+    }
+
+    /// Agents, on hosts like this one, that it takes so that no attempt waits for its signature.
+    pub fn agents(&self, plan: &Plan, cpus: usize) -> u64 {
+        let waits = |agents: u64| {
+            let token_s = 1.0 / self.signs_per_s(cpus) / agents as f64;
+            ahead(plan, token_s, self.token_bytes, agents).1
+        };
+        // So many sign as fast as attempts peak: nothing need be ahead.
+        let peak = match &plan.model {
+            Model::Open { rates, .. } => rates.peak(),
+            Model::Closed { .. } | Model::Preconnect(_) => 0.0,
+        };
+        let enough = (peak / self.signs_per_s(cpus)).ceil().max(1.0) as u64;
+        let (mut low, mut high) = (1, enough);
+        while low < high {
+            let middle = u64::midpoint(low, high);
+            if waits(middle) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
 }
 
 /// Tokens to keep ready, where one takes `token_s` seconds in the steady state: the largest lead
-/// that the schedule ever has over minting, and half a second of the peak rate on top.
-fn ahead(plan: &Plan, token_s: f64, token_bytes: f64) -> (u64, bool) {
+/// that the schedule ever has over minting, and half a second of the peak rate on top. `hosts` share them.
+fn ahead(plan: &Plan, token_s: f64, token_bytes: f64, hosts: u64) -> (u64, bool) {
     if let Model::Preconnect(waves) = &plan.model {
         // A wave, no more and no less, whatever else is asked for: its tokens come before it.
         return (waves.size.min(plan.attempts), false);
     }
-    let room = (READY_BYTES / (token_bytes + OVERHEAD)) as u64;
+    let room = (READY_BYTES / (token_bytes + OVERHEAD)) as u64 * hosts;
     if let Some(ahead) = plan.ahead {
         return (ahead.clamp(1, room).min(plan.attempts), false);
     }
