@@ -8,7 +8,7 @@ use self::agents::Shared;
 use super::say;
 use crate::{
     clock::{Clock, SECOND, nanoseconds},
-    error::{Exit, Result},
+    error::{Error, Exit, Result},
     host::Limits,
     plan::{Model, Plan},
     report::style::{count, number, table},
@@ -37,16 +37,14 @@ pub(super) fn plan(
             Some(_) => Estimate::default(),
             None => Estimate::measure(&plan, clock, limits.cpus)?,
         };
+        let place = |error: Error| error.within(format!("scenario `{}`", path.display()));
         let shared = agents
-            .map(|agents| Shared::new(&plan, &estimate, &limits, agents))
-            .transpose()
-            .map_err(|error| error.within(format!("scenario `{}`", path.display())))?;
+            .map(|agents| Shared::new(&plan, &estimate, &limits, agents).map_err(place))
+            .transpose()?;
         say(&render(&loaded.scenario, &plan, &estimate))?;
         if let Some(shared) = shared {
             say(&shared.render())?;
-            shared
-                .check()
-                .map_err(|error| error.within(format!("scenario `{}`", path.display())))?;
+            shared.check().map_err(place)?;
         }
     }
     Ok(Exit::Fine)

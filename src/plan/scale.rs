@@ -184,9 +184,7 @@ impl Whole {
                 takes: whole(sockets * self.connection_bytes + host.own_memory),
                 has: host.memory.map(whole),
                 agents: match host.memory {
-                    Some(has) => {
-                        least(has.saturating_sub(host.own_memory) / self.connection_bytes)
-                    }
+                    Some(has) => least(has.saturating_sub(host.own_memory) / self.connection_bytes),
                     None => Some(1),
                 },
             },
@@ -286,8 +284,8 @@ mod tests {
         let shares = million().shares(&host(), 36);
         let of = |resource| *shares.iter().find(|share| share.resource == resource).unwrap();
         assert_eq!(of(Resource::Ports).agents, Some(36));
-        assert_eq!(of(Resource::Ports).takes, 27_778.0);
-        assert_eq!(of(Resource::Descriptors).takes, 27_828.0);
+        assert_eq!(of(Resource::Ports).takes as u64, 27_778);
+        assert_eq!(of(Resource::Descriptors).takes as u64, 27_828);
         assert_eq!(of(Resource::Memory).agents, Some(1));
         // 1 CPU second a second for attempts and 0.95 for pings; 2.8 there are.
         assert_eq!(of(Resource::Cores).agents, Some(1));

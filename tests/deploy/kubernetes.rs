@@ -36,11 +36,11 @@ impl Document {
 
 /// The YAML files of the folder, Kustomize's own left out.
 pub(crate) fn files() -> Vec<String> {
-    let names = fs::read_dir(path("deploy/kubernetes")).unwrap();
-    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut files: Vec<String> = names
-        .filter(|name| name.ends_with(".yaml") && name != "kustomization.yaml")
-        .collect();
+    let entries =
+        fs::read_dir(path("deploy/kubernetes")).unwrap().map(|entry| entry.unwrap().path());
+    let manifests = entries.filter(|path| path.extension().is_some_and(|it| it == "yaml"));
+    let names = manifests.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+    let mut files: Vec<String> = names.filter(|name| name != "kustomization.yaml").collect();
     files.sort();
     files
 }
@@ -113,7 +113,8 @@ fn lost(at: &str, written: &Value, read: &Value, faults: &mut Vec<String>) {
 fn misspelled(value: &Value, at: &str, found: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(fields) => {
-            for (key, inner) in fields {
+            // No field has a `/` in its name: that is a label, as in the selector of a Service.
+            for (key, inner) in fields.iter().filter(|(key, _)| !key.contains('/')) {
                 let place = format!("{at}/{key}");
                 let mut wrong = fields.clone();
                 let kept = wrong.remove(key).unwrap();

@@ -27,8 +27,11 @@ use crate::{
 };
 
 /// Sysctls that Kubernetes takes for safe, of those that matter here: the Pod's own, allowed without a word to the kubelet.
-const SAFE_SYSCTLS: [&str; 3] =
-    ["net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports", "net.ipv4.tcp_fin_timeout"];
+const SAFE_SYSCTLS: [&str; 3] = [
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.tcp_fin_timeout",
+];
 
 fn typed<T: DeserializeOwned>(document: &Document) -> T {
     serde_json::from_value(document.value.clone()).unwrap()
@@ -93,7 +96,7 @@ fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool 
         })
 }
 
-/// The keys of Secrets and ConfigMaps, by their kind and name.
+/// The keys of Secrets and `ConfigMap`s, by their kind and name.
 fn kept() -> BTreeMap<(String, String), BTreeSet<String>> {
     let mut kept = BTreeMap::new();
     for document in documents().iter().filter(|document| document.kind() == "Secret") {
@@ -165,7 +168,8 @@ fn every_mount_is_of_a_volume_and_every_volume_is_mounted() {
 fn selectors_find_pods_and_the_service_leads_to_a_port_that_is_open() {
     let pods = pods();
     let found = |selector: &LabelSelector| -> Vec<String> {
-        let has = |(_, template): &(&String, &PodTemplateSpec)| selects(selector, &labels(template));
+        let has =
+            |(_, template): &(&String, &PodTemplateSpec)| selects(selector, &labels(template));
         pods.iter().filter(has).map(|(name, _)| name.clone()).collect()
     };
     for document in documents() {
@@ -177,7 +181,10 @@ fn selectors_find_pods_and_the_service_leads_to_a_port_that_is_open() {
                 let open = container(&pods["tokenstorm-nats"]).ports.unwrap();
                 let port = &spec.ports.unwrap()[0];
                 let target = IntOrString::String(open[0].name.clone().unwrap());
-                assert_eq!((port.target_port.as_ref(), open[0].container_port), (Some(&target), 4222));
+                assert_eq!(
+                    (port.target_port.as_ref(), open[0].container_port),
+                    (Some(&target), 4222)
+                );
                 assert!(text("deploy/kubernetes/nats.conf").contains("listen: 0.0.0.0:4222"));
             }
             "Deployment" => {

@@ -7,6 +7,7 @@ use crate::{
     host::{Limits, settings},
     plan::{
         Plan,
+        broker::Broker,
         scale::{Host, Resource, Share, Whole, decides},
     },
     report::style::{count, number, table},
@@ -44,7 +45,8 @@ impl Shared {
         let mut host = Host::like_this(plan, limits, settings::memory_available());
         // Tokens that are kept ready: all of one host's, also where more share them.
         host.own_memory += (estimate.ahead as f64 * estimate.token_bytes) as u64;
-        if plan.issuance.fetching.is_none() && plan.mould.kinds.iter().any(|kind| kind.key.is_some())
+        if plan.issuance.fetching.is_none()
+            && plan.mould.kinds.iter().any(|kind| kind.key.is_some())
         {
             host.signs_per_s = Some(estimate.signs_per_s(limits.cpus));
             host.signing_agents = Some(estimate.agents(plan, limits.cpus));
@@ -61,7 +63,7 @@ impl Shared {
                 count(budget.sources),
                 count(budget.brokers)
             ),
-            is_embedded: plan.brokers.iter().any(|broker| broker.is_embedded()),
+            is_embedded: plan.brokers.iter().any(Broker::is_embedded),
         })
     }
 
@@ -90,21 +92,15 @@ impl Shared {
         );
         out += &table(&["  one agent", "takes", "its host has", "agents at least"], &rows);
         if let Some(share) = decides(&self.shares) {
+            let words = share.resource.words();
             let _ = match share.agents {
-                Some(agents) => writeln!(
-                    out,
-                    "  at least {} agents{}",
-                    count(agents),
-                    if agents > 1 {
-                        format!(": {} decide", share.resource.words())
-                    } else {
-                        String::new()
-                    }
-                ),
+                Some(1) => writeln!(out, "  one agent is enough"),
+                Some(agents) => {
+                    writeln!(out, "  at least {} agents: {words} decide", count(agents))
+                }
                 None => writeln!(
                     out,
-                    "  no number of such agents is enough: this host leaves none of its {}",
-                    share.resource.words()
+                    "  no number of such agents is enough: this host leaves none of its {words}"
                 ),
             };
         }
