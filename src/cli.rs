@@ -44,7 +44,7 @@ pub enum Command {
         #[arg(required = true)]
         scenarios: Vec<PathBuf>,
         /// As so many agents share the run: what each takes, and how many it takes at least
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
         agents: Option<u64>,
         #[command(flatten)]
         #[expect(

@@ -20,14 +20,15 @@ pub const HISTOGRAM_BYTES: u64 = 180_000;
 /// CPU of an attempt over plain TCP, in microseconds: `scripts/bench-generator`, paced at 1 000/s, where it costs most
 /// (`results/README.md`, 2026-11-24: 96.5).
 const TCP_CPU_US: f64 = 100.0;
-/// What a full TLS handshake adds: `tokenstorm run scenarios/tls.toml`, 2026-11-24: 451 in all.
-const TLS_CPU_US: f64 = 351.0;
-/// CPU of a ping and its answer, in microseconds (`docs/scale.md`).
-const PING_CPU_US: f64 = 40.0;
+/// What a full TLS handshake adds, and what a WebSocket does (`docs/scale.md`, 2026-11-26: 296 and 45).
+const TLS_CPU_US: f64 = 300.0;
+const WS_CPU_US: f64 = 50.0;
+/// CPU of a ping and its answer, in microseconds (`docs/scale.md`, 2026-11-26: 25).
+const PING_CPU_US: f64 = 25.0;
 /// The middle of the part of the keep alive after which a client that is silent pings.
 const PING_AFTER: f64 = 0.7;
 /// Share of a worker's CPU that may be planned for: arrivals that find it busy wait, on average for
-/// `u / (2 (1 - u))` of an attempt's own time (queue M/D/1), which is 1.2 of it here and five of it at 0.9.
+/// `u / (2 (1 - u))` of an attempt's own time (queue M/D/1), 1.2 of it here and 4.5 at 0.9.
 const BUSY: f64 = 0.7;
 
 /// What can run out on an agent's host.
@@ -128,13 +129,17 @@ impl Whole {
         };
         let keep_alive = load.keep_alive.as_secs_f64() * PING_AFTER;
         let pings = keep_alive > 0.0 && load.hold().as_secs_f64() > keep_alive;
-        let has_tls = plan.brokers.iter().any(|broker| broker.tls);
+        let has = |layer: fn(&Broker) -> bool, us| {
+            if plan.brokers.iter().any(layer) { us } else { 0.0 }
+        };
         Self {
             attempts: plan.known_attempts(),
             sockets: plan.budget.sockets,
             peak_per_s,
             pings_per_s: if pings { plan.budget.sockets as f64 / keep_alive } else { 0.0 },
-            attempt_cpu_us: TCP_CPU_US + if has_tls { TLS_CPU_US } else { 0.0 },
+            attempt_cpu_us: TCP_CPU_US
+                + has(|broker| broker.tls, TLS_CPU_US)
+                + has(|broker| broker.ws.is_some(), WS_CPU_US),
             reuse: plan.reuse,
             connection_bytes: connection_bytes(plan) + KERNEL_BYTES,
         }
@@ -287,7 +292,7 @@ mod tests {
         assert_eq!(of(Resource::Ports).takes as u64, 27_778);
         assert_eq!(of(Resource::Descriptors).takes as u64, 27_828);
         assert_eq!(of(Resource::Memory).agents, Some(1));
-        // 1 CPU second a second for attempts and 0.95 for pings; 2.8 there are.
+        // 1 CPU second a second for attempts and 0.6 for pings; 2.8 there are.
         assert_eq!(of(Resource::Cores).agents, Some(1));
         assert_eq!(decides(&shares).unwrap().resource, Resource::Ports);
         let wide = Host { ports: 28_232 * 40, ..host() };

@@ -211,9 +211,9 @@ fn a_plan_for_several_agents_shows_the_share_of_one_and_what_decides_how_many_it
     assert_eq!(fits.code, Some(0), "{}", fits.stderr);
     for part in [
         "agents       4,",
-        "one agent ",
-        "  attempts                  1 251",
-        "  connects/s at the peak      250",
+        " one agent takes its host has agents at least ",
+        " attempts 1 251 - - ",
+        " connects/s at the peak 250 - - ",
         "descriptors",
         "local ports",
         "memory",
@@ -222,7 +222,8 @@ fn a_plan_for_several_agents_shows_the_share_of_one_and_what_decides_how_many_it
         "one agent is enough",
         "coordinator's loopback",
     ] {
-        assert!(fits.stdout.contains(part), "`{part}` is not in:\n{}", fits.stdout);
+        let text = fits.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(part), "`{part}` is not in:\n{}", fits.stdout);
     }
     // What no plan of one host lets pass is planned for several, and said where it does not fit them.
     let crowd = ["--set", "load.stages=[{ rate = 40000, for = \"30s\" }]", "--set", "load.hold=1h"];
