@@ -210,7 +210,7 @@ fn a_plan_for_several_agents_shows_the_share_of_one_and_what_decides_how_many_it
     let fits = tokenstorm(&["plan", "scenarios/quickstart.toml", "--agents", "4"]);
     assert_eq!(fits.code, Some(0), "{}", fits.stderr);
     for part in [
-        "agents       4,",
+        "agents 4, each with such a share",
         " one agent takes its host has agents at least ",
         " attempts 1 251 - - ",
         " connects/s at the peak 250 - - ",
