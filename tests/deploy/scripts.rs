@@ -34,6 +34,14 @@ while case $1 in --*) true ;; *) false ;; esac; do shift; done
 task=0
 while [ "$task" -lt "$SLURM_NTASKS" ]; do SLURM_PROCID=$task "$@"; task=$((task + 1)); done
 "#;
+/// Notes its arguments, and makes the files that they name.
+const OPENSSL: &str = r#"
+printf '%s\n' "$@" >>"$SEEN/openssl"
+while [ $# -gt 0 ]; do
+    case $1 in -keyout | -out) : >"$2" ;; esac
+    shift
+done
+"#;
 /// Says which port leads back where that is asked for, and gives the command to a shell, as the other side would.
 const SSH: &str = r#"
 printf '%s\n' "$@" >>"$SEEN/ssh"
@@ -82,9 +90,13 @@ fn run(script: &str, prepare: impl FnOnce(&Path, &mut Command)) -> Seen {
     let folder = TempDir::new().unwrap();
     let bin = folder.path().join("bin");
     fs::create_dir(&bin).unwrap();
-    for (name, script) in
-        [("tokenstorm", TOKENSTORM), ("nats-server", NATS_SERVER), ("srun", SRUN), ("ssh", SSH)]
-    {
+    for (name, script) in [
+        ("tokenstorm", TOKENSTORM),
+        ("nats-server", NATS_SERVER),
+        ("openssl", OPENSSL),
+        ("srun", SRUN),
+        ("ssh", SSH),
+    ] {
         stand_in(&bin, name, script);
     }
     let mut command = Command::new("bash");
@@ -174,6 +186,12 @@ fn the_nats_of_a_slurm_job_of_several_nodes_speaks_tls_and_asks_for_a_password()
     }
     let conf = seen.file("nats.conf");
     assert!(conf.contains("tls { cert_file:") && conf.contains("host: \"0.0.0.0\""), "{conf}");
+    // An authority's certificate is none that rustls takes for a server's.
+    let asked = seen.file("openssl");
+    assert!(
+        asked.contains("basicConstraints=critical,CA:FALSE") && asked.contains("=DNS:"),
+        "{asked}"
+    );
 }
 
 #[test]
