@@ -47,6 +47,9 @@ pub enum Command {
         /// Scenario files
         #[arg(required = true)]
         scenarios: Vec<PathBuf>,
+        /// As so many agents share the run: what each takes, and how many it takes at least
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+        agents: Option<u64>,
         #[command(flatten)]
         #[expect(
             missing_docs,

@@ -47,7 +47,9 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
         Command::Run(arguments) => run(&arguments),
         Command::Matrix(arguments) => matrix::matrix(&arguments),
-        Command::Plan { scenarios, change } => plan::plan(&scenarios, &change.overrides()),
+        Command::Plan { scenarios, agents, change } => {
+            plan::plan(&scenarios, &change.overrides(), agents)
+        }
         Command::Doctor { scenario, change } => doctor::doctor(scenario.as_deref(), &change),
         Command::Token(cli::Token::Mint { scenario, token, client, at, change }) => {
             token::mint(&scenario, &change.overrides(), token.as_deref(), client, at)

@@ -9,22 +9,12 @@ use crate::{
         Model, Plan,
         broker::{Broker, Place},
         budget::check_sources,
+        scale,
     },
 };
 
-/// Bytes of this program for a connection that is held, measured (`results/README.md`) and rounded up.
-const TCP_BYTES: u64 = 1_000;
-/// What TLS adds.
-const TLS_BYTES: u64 = 11_000;
-/// What a WebSocket adds.
-const WS_BYTES: u64 = 4_000;
 /// What an embedded broker takes for a connection: it is a process beside this one.
 const EMBEDDED_BYTES: u64 = 20_000;
-/// Bytes of the kernel for a TCP socket with empty buffers, its file included: the sizes of `TCP`, `sock_inode_cache`,
-/// `filp` and `dentry` in `/proc/slabinfo`, rounded up.
-const KERNEL_BYTES: u64 = 4_500;
-/// Bytes of one histogram (three digits, up to an hour).
-const HISTOGRAM_BYTES: u64 = 180_000;
 /// Seconds for which a connection that was closed keeps its port, and its place in conntrack.
 const TIME_WAIT: u64 = 60;
 
@@ -413,18 +403,10 @@ fn cpus(plan: Option<&Plan>, limits: &Limits) -> Row {
 
 fn memory(plan: Option<&Plan>) -> Row {
     let need = plan.map(|plan| {
-        let has = |layer: fn(&Broker) -> bool, bytes| {
-            if plan.brokers.iter().any(layer) { bytes } else { 0 }
-        };
-        let own = TCP_BYTES
-            + has(|broker| broker.tls, TLS_BYTES)
-            + has(|broker| broker.ws.is_some(), WS_BYTES);
         // What a broker of another make takes itself is not known.
-        let broker = has(Broker::is_embedded, EMBEDDED_BYTES);
-        let cells = (plan.mould.kinds.len() * plan.brokers.len()) as u64;
-        // Some eight phases, accepted and refused; each worker's, its spare one, and the sum.
-        let histograms = cells * 16 * HISTOGRAM_BYTES * (2 * plan.workers as u64 + 1);
-        plan.budget.sockets * (own + broker + ends(plan) * KERNEL_BYTES) + histograms
+        let broker = if plan.brokers.iter().any(Broker::is_embedded) { EMBEDDED_BYTES } else { 0 };
+        let each = scale::connection_bytes(plan) + broker + ends(plan) * scale::KERNEL_BYTES;
+        plan.budget.sockets * each + scale::own_bytes(plan)
     });
     let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
     limit(

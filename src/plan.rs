@@ -11,6 +11,7 @@ pub mod fetching;
 pub mod issuance;
 pub mod kinds;
 mod model;
+pub mod scale;
 pub mod schedule;
 pub mod segment;
 pub mod series;

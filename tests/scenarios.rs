@@ -70,7 +70,16 @@ fn every_scenario_stands_in_the_table_of_the_readme() {
 #[test]
 fn every_link_of_the_documents_leads_to_a_file() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    for document in ["README.md", "CONTRIBUTING.md", "results/README.md", "scenarios/README.md"] {
+    for document in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "results/README.md",
+        "scenarios/README.md",
+        "docs/scale.md",
+        "deploy/kubernetes/README.md",
+        "deploy/slurm/README.md",
+        "deploy/ssh/README.md",
+    ] {
         let path = root.join(document);
         let text = fs::read_to_string(&path).unwrap();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());

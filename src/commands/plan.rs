@@ -1,11 +1,14 @@
 //! `tokenstorm plan`: what a run would do.
 
+mod agents;
+
 use std::{fmt::Write, path::PathBuf};
 
+use self::agents::Shared;
 use super::say;
 use crate::{
     clock::{Clock, SECOND, nanoseconds},
-    error::{Exit, Result},
+    error::{Error, Exit, Result},
     host::Limits,
     plan::{Model, Plan},
     report::style::{count, number, table},
@@ -14,19 +17,35 @@ use crate::{
     token::recipe::Exp,
 };
 
-/// Plans scenarios and prints the plans.
-pub(super) fn plan(scenarios: &[PathBuf], overrides: &Overrides) -> Result<Exit> {
+/// Plans scenarios and prints the plans; for so many agents, where that is asked for.
+pub(super) fn plan(
+    scenarios: &[PathBuf],
+    overrides: &Overrides,
+    agents: Option<u64>,
+) -> Result<Exit> {
     let limits = Limits::read();
     let clock = Clock::start();
     for path in scenarios {
         let loaded = scenario::load(path, overrides)?;
-        let plan = Plan::new(&loaded, &limits)?;
+        // What does not fit one host may fit several.
+        let plan = match agents {
+            None => Plan::new(&loaded, &limits)?,
+            Some(_) => Plan::unchecked(&loaded, &limits)?,
+        };
         crate::series::check(&loaded)?;
         let estimate = match plan.issuance.fetching {
             Some(_) => Estimate::default(),
             None => Estimate::measure(&plan, clock, limits.cpus)?,
         };
+        let place = |error: Error| error.within(format!("scenario `{}`", path.display()));
+        let shared = agents
+            .map(|agents| Shared::new(&plan, &estimate, &limits, agents).map_err(place))
+            .transpose()?;
         say(&render(&loaded.scenario, &plan, &estimate))?;
+        if let Some(shared) = shared {
+            say(&shared.render())?;
+            shared.check().map_err(place)?;
+        }
     }
     Ok(Exit::Fine)
 }

@@ -47,17 +47,16 @@ impl Estimate {
         let mut bytes = Vec::new();
         let (mut token_s, mut token_bytes) = (0.0, 0.0);
         let trial = TRIAL_NS.min(TRIALS_NS / plan.mould.kinds.len().max(1) as u64);
+        let client = plan.attempts.saturating_sub(1);
         for (index, kind) in plan.mould.kinds.iter().enumerate() {
+            // The first signature of a thread may gather randomness, which takes as long as a thousand others: with keys from
+            // files some 30 ms, while those that were made for the run have done it.
+            minter.mint(index, client, clock.wall(clock.now()), &mut bytes)?;
             let start = clock.now();
             let mut count = 0_u64;
             while count < 2 || (clock.now() - start < trial && count < 20_000) {
                 bytes.clear();
-                minter.mint(
-                    index,
-                    plan.attempts.saturating_sub(1),
-                    clock.wall(start),
-                    &mut bytes,
-                )?;
+                minter.mint(index, client, clock.wall(start), &mut bytes)?;
                 count += 1;
             }
             if bytes.len() > usize::from(u16::MAX) {
@@ -71,7 +70,7 @@ impl Estimate {
             token_s += kind.share * (clock.now() - start) as f64 / 1e9 / count as f64;
             token_bytes += kind.share * bytes.len() as f64;
         }
-        let (ahead, waits) = ahead(plan, token_s / (cpus as f64 * SHARE), token_bytes);
+        let (ahead, waits) = ahead(plan, token_s / (cpus as f64 * SHARE), token_bytes, 1);
         let time = |tokens: u64| Duration::from_secs_f64(tokens as f64 * token_s / cpus as f64);
         Ok(Self {
             token_s,
@@ -82,16 +81,41 @@ impl Estimate {
             waits,
         })
     }
+
+    /// Tokens that a host with so many CPUs signs a second beside all else.
+    pub fn signs_per_s(&self, cpus: usize) -> f64 {
+        cpus as f64 * SHARE / self.token_s.max(1e-9)
+    }
+
+    /// Agents, on hosts like this one, that it takes so that no attempt waits for its signature.
+    pub fn agents(&self, plan: &Plan, cpus: usize) -> u64 {
+        let waits = |agents: u64| {
+            let token_s = 1.0 / self.signs_per_s(cpus) / agents as f64;
+            ahead(plan, token_s, self.token_bytes, agents).1
+        };
+        // So many sign as fast as attempts peak: nothing need be ahead.
+        let peak = match &plan.model {
+            Model::Open { rates, .. } => rates.peak(),
+            Model::Closed { .. } | Model::Preconnect(_) => 0.0,
+        };
+        let enough = (peak / self.signs_per_s(cpus)).ceil().max(1.0) as u64;
+        let (mut low, mut high) = (1, enough);
+        while low < high {
+            let middle = u64::midpoint(low, high);
+            if waits(middle) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
 }
 
 /// Tokens to keep ready, where one takes `token_s` seconds in the steady state: the largest lead
-/// that the schedule ever has over minting, and half a second of the peak rate on top.
-fn ahead(plan: &Plan, token_s: f64, token_bytes: f64) -> (u64, bool) {
+/// that the schedule ever has over minting, and half a second of the peak rate on top. `hosts` share them.
+fn ahead(plan: &Plan, token_s: f64, token_bytes: f64, hosts: u64) -> (u64, bool) {
     if let Model::Preconnect(waves) = &plan.model {
         // A wave, no more and no less, whatever else is asked for: its tokens come before it.
         return (waves.size.min(plan.attempts), false);
     }
-    let room = (READY_BYTES / (token_bytes + OVERHEAD)) as u64;
+    let room = (READY_BYTES / (token_bytes + OVERHEAD)) as u64 * hosts;
     if let Some(ahead) = plan.ahead {
         return (ahead.clamp(1, room).min(plan.attempts), false);
     }
@@ -111,4 +135,37 @@ fn ahead(plan: &Plan, token_s: f64, token_bytes: f64) -> (u64, bool) {
         (Model::Open { .. } | Model::Preconnect(_), _) => 0,
     };
     (wanted.min(room).min(plan.attempts), wanted.min(plan.attempts) > room)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        host::Limits,
+        scenario::{Loaded, Overrides, parse},
+    };
+
+    /// 4 000 a second for so long.
+    fn plan(length: &str) -> Plan {
+        let text = format!(
+            "name = \"a\"\n[target]\nbrokers = [\"mqtt://127.0.0.1\"]\n[load]\narrivals = \"constant\"\nhold = \"0s\"\n\
+             stages = [{{ rate = 4000, for = \"{length}\" }}]\n[keys.main]\nalgorithm = \"HS256\"\ngenerate = true\n\
+             [[mix]]\ntoken = \"fresh\"\nshare = 1\n"
+        );
+        let scenario = parse(&text, &Overrides::default()).unwrap();
+        let loaded = Loaded { path: "a.toml".into(), scenario, overrides: Vec::new() };
+        Plan::unchecked(&loaded, &Limits::read()).unwrap()
+    }
+
+    #[test]
+    fn agents_that_sign_slower_than_clients_come_are_enough_while_what_is_ready_lasts() {
+        // As RS256: 1 460 a second on two CPUs, which is a third of what comes.
+        let slow = Estimate { token_s: 685e-6, token_bytes: 500.0, ..Estimate::default() };
+        assert_eq!(slow.signs_per_s(2) as u64, 1_459);
+        // There is room for what of 160 000 is not signed meanwhile; of 1 600 000 there is not, on one host.
+        assert_eq!(slow.agents(&plan("40s"), 2), 1);
+        assert_eq!(slow.agents(&plan("400s"), 2), 2);
+        let quick = Estimate { token_s: 1e-6, ..slow };
+        assert_eq!(quick.agents(&plan("400s"), 2), 1);
+    }
 }

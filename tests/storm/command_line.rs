@@ -206,6 +206,53 @@ fn a_plan_shows_what_a_run_would_do() {
 }
 
 #[test]
+fn a_plan_for_several_agents_shows_the_share_of_one_and_what_decides_how_many_it_takes() {
+    let fits = tokenstorm(&["plan", "scenarios/quickstart.toml", "--agents", "4"]);
+    assert_eq!(fits.code, Some(0), "{}", fits.stderr);
+    for part in [
+        "agents 4, each with such a share",
+        " one agent takes its host has agents at least ",
+        " attempts 1 251 - - ",
+        " connects/s at the peak 250 - - ",
+        "descriptors",
+        "local ports",
+        "memory",
+        "cores for clients",
+        "tokens to sign",
+        "one agent is enough",
+        "coordinator's loopback",
+    ] {
+        let text = fits.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(part), "`{part}` is not in:\n{}", fits.stdout);
+    }
+    // What no plan of one host lets pass is planned for several, and said where it does not fit them.
+    let crowd = ["--set", "load.stages=[{ rate = 40000, for = \"30s\" }]", "--set", "load.hold=1h"];
+    let few =
+        tokenstorm(&[&["plan", "scenarios/quickstart.toml", "--agents", "2"], &crowd[..]].concat());
+    assert_eq!(few.code, Some(2), "{}", few.stdout);
+    assert!(few.stdout.contains("decide"), "{}", few.stdout);
+    assert!(
+        few.stderr.contains("does not fit 2 agents") && few.stderr.contains("--agents "),
+        "{}",
+        few.stderr
+    );
+    let many = tokenstorm(
+        &[&["plan", "scenarios/quickstart.toml", "--agents", "5000"], &crowd[..]].concat(),
+    );
+    assert_eq!(many.code, Some(0), "{}{}", many.stdout, many.stderr);
+    let none = tokenstorm(&["plan", "scenarios/quickstart.toml", "--agents", "0"]);
+    assert_eq!(
+        (none.code, none.stderr.contains("0 is not in 1..")),
+        (Some(2), true),
+        "{}",
+        none.stderr
+    );
+    let idle = tokenstorm(&["plan", "scenarios/quickstart.toml", "--agents", "6000"]);
+    assert_eq!(idle.code, Some(2));
+    assert!(idle.stderr.contains("6000, but there are 5002 clients"), "{}", idle.stderr);
+}
+
+#[test]
 fn schema_and_completions_are_data_on_stdout() {
     let schema: serde_json::Value = serde_json::from_str(&tokenstorm(&["schema"]).stdout).unwrap();
     for key in

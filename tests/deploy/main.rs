@@ -1,0 +1,21 @@
+//! What runs tokenstorm on many hosts is what it says: Kubernetes' types, the image, the scripts, and command lines that the
+//! program takes. Nothing here needs a cluster.
+#![expect(clippy::unwrap_used, reason = "a test that can't read its files has failed")]
+
+mod command_lines;
+mod image;
+mod kubernetes;
+mod pods;
+mod scripts;
+
+use std::{fs, path::PathBuf};
+
+/// A path of the package.
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// The text of a file of the package.
+fn text(name: &str) -> String {
+    fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
