@@ -73,9 +73,9 @@ fn merge(criterion: &mut Criterion) {
                             let mut read = all.alike();
                             decoder.decode(bytes, &mut read).unwrap();
                             read.moved(1_000_000_000);
-                            whole.merge(&read);
                             of_second.merge(&read);
                         }
+                        whole.merge(&of_second);
                         (whole, of_second)
                     },
                     BatchSize::PerIteration,

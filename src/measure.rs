@@ -341,13 +341,9 @@ impl Measurements {
             let Some(theirs) = theirs.as_deref().filter(|theirs| !theirs.is_empty()) else {
                 continue;
             };
-            match mine {
-                // Both have the same bounds, so adding can't fail.
-                Some(mine) => {
-                    let _ = mine.add(theirs);
-                }
-                None => *mine = Some(Box::new(theirs.clone())),
-            }
+            // Of the same bounds, or (from another process) of lower ones, so adding can't fail.
+            let mine = mine.get_or_insert_with(|| Box::new(empty_times(self.digits)));
+            let _ = mine.add(theirs);
         }
         for (mine, theirs) in self.unfinished.iter_mut().zip(&other.unfinished) {
             *mine += theirs;

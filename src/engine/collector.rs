@@ -252,7 +252,6 @@ impl Collector {
         lane.second = if report.is_last { u64::MAX } else { report.next };
         lane.is_done = report.is_last;
         let mut seen = report.seen;
-        self.all.merge(&seen);
         let storm = &self.storm;
         self.seconds.entry(report.covers).or_insert_with(|| storm.recorder()).merge(&seen);
         seen.clear();
@@ -268,6 +267,8 @@ impl Collector {
             let second = self.next_second;
             self.next_second += 1;
             let mut seen = self.seconds.remove(&second).unwrap_or_else(|| self.storm.recorder());
+            // Here, and not report by report: of many agents, a second is merged once into the whole.
+            self.all.merge(&seen);
             seen.open = self.workers.iter_mut().map(|worker| worker.open_at(second)).sum();
             self.open = seen.open;
             if seen.open > self.generator.open_peak {

@@ -83,7 +83,8 @@ impl Encoder {
                 continue;
             };
             let mut bytes = Vec::new();
-            self.0.serialize(of_cell, &mut bytes).map_err(|_| Unreadable("too large a count"))?;
+            let short = shortened(of_cell, seen.digits);
+            self.0.serialize(&short, &mut bytes).map_err(|_| Unreadable("too large a count"))?;
             times.push((cell, ByteBuf::from(bytes)));
         }
         let unfinished = seen.unfinished.iter().copied().enumerate();
@@ -130,7 +131,8 @@ impl fmt::Debug for Decoder {
 }
 
 impl Decoder {
-    /// Reads into an empty recorder of the same run.
+    /// Reads into an empty recorder of the same run, which is good for merging it into another: its histograms are no longer
+    /// than what is in them.
     ///
     /// # Errors
     /// When the bytes are damaged, or of a run of other kinds and brokers: then nothing of them may be used.
@@ -171,12 +173,22 @@ impl Decoder {
         Ok(())
     }
 
-    /// A histogram with the bounds of all others.
+    /// A histogram with the lower bound and the digits of all others.
     fn times(&mut self, bytes: &[u8], digits: u8) -> Result<Times, Unreadable> {
         let damaged = Unreadable("a damaged histogram");
         let times: Times = self.0.deserialize(&mut Cursor::new(bytes)).map_err(|_| damaged)?;
-        let is_alike = (times.low(), times.high(), times.sigfig()) == (1, LONGEST, digits);
+        let is_alike = (times.low(), times.sigfig()) == (1, digits) && times.high() <= LONGEST;
         if is_alike && !times.is_empty() { Ok(times) } else { Err(damaged) }
+    }
+}
+
+/// The same histogram, no longer than its longest time needs: half the work for whoever reads and merges it.
+fn shortened(times: &Times, digits: u8) -> Times {
+    let high = times.max().clamp(2, LONGEST);
+    let Ok(mut short) = Times::new_with_bounds(1, high, digits) else { return times.clone() };
+    match short.add(times) {
+        Ok(()) => short,
+        Err(_) => times.clone(),
     }
 }
 
