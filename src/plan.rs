@@ -11,8 +11,10 @@ pub mod fetching;
 pub mod issuance;
 pub mod kinds;
 mod model;
+pub mod nodes;
 pub mod schedule;
 pub mod series;
+pub mod spread;
 pub mod strict;
 pub mod threshold;
 pub mod timeline;
@@ -31,7 +33,9 @@ use self::{
     issuance::Issuance,
     kinds::Context,
     model::attempts,
+    nodes::NodeEvent,
     schedule::{Rates, Schedule},
+    spread::Spread,
     threshold::Threshold,
 };
 use crate::{
@@ -79,8 +83,10 @@ pub struct Plan {
     pub cells: Option<Cells>,
     /// What looks at tokens before they are sent, where that is wanted.
     examiner: Option<Oracle>,
-    /// The brokers; client `n` goes to number `n` modulo their count.
+    /// The brokers.
     pub brokers: Vec<Broker>,
+    /// Which client goes to which of them.
+    pub spread: Spread,
     /// Protocol version of CONNECT.
     pub protocol: Protocol,
     /// The field of CONNECT that carries the token.
@@ -99,6 +105,8 @@ pub struct Plan {
     pub shares_names: bool,
     /// Who issues tokens and keys, where that is not the run itself.
     pub issuance: Issuance,
+    /// What happens to the brokers meanwhile.
+    pub nodes: Vec<NodeEvent>,
     /// Tokens kept ready ahead of their use, where the scenario says so.
     pub ahead: Option<u64>,
     /// How TLS is spoken, where a broker is behind it.
@@ -159,6 +167,8 @@ impl Plan {
             .collect::<Result<Vec<_>>>()?;
         let mut warnings = Vec::new();
         let brokers = broker::resolve(&scenario.target, &mut warnings)?;
+        let spread = Spread::resolve(&scenario.target)?;
+        let nodes = nodes::resolve(&scenario.events, &brokers)?;
         let tls = broker::tls(&scenario.target, &brokers, base, &mut warnings)?;
         let embedded = brokers.iter().any(Broker::is_embedded);
         let jwks = issuance::jwks(&scenario, embedded, &mut warnings)?;
@@ -201,13 +211,14 @@ impl Plan {
         let resolved = written_out(scenario, base, &policy, &model, workers);
         let held = kinds::held_share(&kinds, &policy);
         issuance.warn_of_events(&model, &scenario.load, &mut warnings);
+        nodes::warn_of(&nodes, &brokers, &model, &scenario.load, &mut warnings);
         let budget = Budget::resolve(
             scenario,
             &model,
             &policy,
             attempts,
             held,
-            (&brokers, workers),
+            (&brokers, &spread, workers),
             limits,
         )?;
         let plan = Self {
@@ -236,7 +247,9 @@ impl Plan {
             cells,
             examiner,
             issuance,
+            nodes,
             brokers,
+            spread,
             model,
             attempts,
             workers,
@@ -345,7 +358,7 @@ impl Plan {
 
     /// Index of the broker that client `n` connects to.
     pub fn broker_of(&self, n: u64) -> usize {
-        (n % self.brokers.len() as u64) as usize
+        self.spread.broker_of(n)
     }
 
     /// The due times of the open model; `None` in the closed one.

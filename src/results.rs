@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 pub mod authority;
 pub mod baselines;
 pub mod calibration;
+pub mod divergent;
 pub mod edges;
 pub mod environment;
 pub mod fetches;

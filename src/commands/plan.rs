@@ -76,11 +76,11 @@ fn write_all(
     )?;
     writeln!(
         out,
-        "  ports        {} = {} x {} source x {} broker",
+        "  ports        {} = {} x {} source {}",
         count(budget.ports()),
         count(budget.each),
         count(budget.sources),
-        count(budget.brokers),
+        budget.by_brokers(),
     )?;
     issuance(out, plan)?;
     if plan.issuance.fetching.is_none() {

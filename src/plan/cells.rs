@@ -123,6 +123,7 @@ const BACKGROUND_TIME: Duration = Duration::from_secs(5);
 pub(super) fn prepare(scenario: &mut Scenario) {
     scenario.thresholds.clear();
     scenario.events.clear();
+    scenario.target.weights.clear();
     scenario.oauth = None;
     scenario.token.source = TokenSource::Mint;
     scenario.token.reuse = 1;

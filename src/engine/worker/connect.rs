@@ -60,7 +60,7 @@ impl Worker {
                 found.generation == answer.key.generation() && found.state == State::Resolving
             };
             let Some(connection) = self.connections.get_mut(place).filter(is_it) else { continue };
-            let turn = connection.client / self.storm.targets.len() as u64;
+            let turn = self.storm.plan.spread.turn_of(connection.client);
             match answer.addresses.len() as u64 {
                 0 => self.fail(place, State::Resolving, Outcome::TcpFailed("dns")),
                 count => {
@@ -83,7 +83,7 @@ impl Worker {
         let known = walks.iter().position(|(known, _)| *known == address);
         let at = known.unwrap_or_else(|| {
             let (storm, workers) = (&self.storm, (self.number, self.workers as usize));
-            let (sources, brokers) = (storm.plan.sources(), storm.targets.len());
+            let (sources, brokers) = (storm.plan.sources(), storm.plan.spread.in_turn());
             let walk =
                 PortWalk::new(sources, address, &storm.ports, workers, brokers, storm.random);
             walks.push((address, walk));
