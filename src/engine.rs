@@ -6,6 +6,7 @@ mod connection;
 mod events;
 mod gate;
 mod monitor;
+mod nodes;
 mod pace;
 pub mod probe;
 pub mod progress;
@@ -30,6 +31,7 @@ use self::{
     collector::Collector,
     events::Events,
     monitor::Monitor,
+    nodes::Nodes,
     progress::Screen,
     storm::Storm,
     target::Targets,
@@ -143,7 +145,7 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     if let Some(issuer) = &issuer {
         happenings.before_storm(issuer);
     }
-    let mut targets = Targets::start(&plan, issuer)?;
+    let targets = Targets::start(&plan, issuer)?;
     for warning in &targets.warnings {
         options.screen.warn(warning);
     }
@@ -200,6 +202,7 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
         happenings.storm_starts(start);
         collector.events = Some(Events::start(issuer, happenings, clock)?);
     }
+    collector.nodes = Nodes::start(&plan, targets.own.clone(), &storm.heard, start, clock)?;
     if let Some(mut monitor) = monitor {
         monitor.start(start)?;
         storm.gate.is_watched(monitor.asker());

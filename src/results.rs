@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 
 pub mod authority;
 pub mod baselines;
+pub mod brokers;
 pub mod calibration;
 pub mod divergent;
 pub mod edges;
@@ -17,6 +18,7 @@ pub mod folder;
 pub mod keys;
 pub mod matrix;
 pub mod monitor;
+pub mod outages;
 pub mod series;
 pub mod summary;
 pub mod tables;

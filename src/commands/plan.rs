@@ -189,6 +189,11 @@ fn issuance(out: &mut String, plan: &Plan) -> std::fmt::Result {
     for moment in &issuance.timeline.moments {
         writeln!(out, "  event        {:>6}  {}", shown(moment.at), moment.detail)?;
     }
+    for event in &plan.nodes {
+        let label = &plan.brokers[event.broker].label;
+        let by = if event.command.is_some() { ", by its command" } else { "" };
+        writeln!(out, "  event        {:>6}  {} {label}{by}", shown(event.at), event.name())?;
+    }
     Ok(())
 }
 

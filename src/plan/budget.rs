@@ -8,8 +8,8 @@ use std::{
 use super::{
     Model,
     broker::Broker,
-    spread::Spread,
     schedule::{Schedule, most_within},
+    spread::Spread,
 };
 use crate::{
     error::{Error, Result},

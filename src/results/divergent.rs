@@ -149,8 +149,9 @@ impl Divergences {
         let mut now: BTreeMap<(usize, Want), Vec<Counts>> = BTreeMap::new();
         for (tally, count) in seen.tallies() {
             if let Some(want) = wanted(&tally, plan.watches_keys()) {
-                let all =
-                    now.entry((tally.kind, want)).or_insert_with(|| vec![Counts::default(); brokers]);
+                let all = now
+                    .entry((tally.kind, want))
+                    .or_insert_with(|| vec![Counts::default(); brokers]);
                 let own = &mut all[tally.broker];
                 match tally.outcome {
                     Outcome::Accepted => own.accepted += count,
@@ -204,7 +205,8 @@ fn wanted(tally: &Tally, watches_keys: bool) -> Option<Want> {
 /// How brokers differ in the last second, who is on which side, and where the seconds begin by which that was told.
 fn differences(past: &VecDeque<Second>) -> Vec<(What, [BTreeSet<usize>; 2], u64)> {
     let Some((_, last)) = past.back() else { return Vec::new() };
-    let codes: BTreeSet<Code> = last.iter().flat_map(|counts| counts.codes.keys().copied()).collect();
+    let codes: BTreeSet<Code> =
+        last.iter().flat_map(|counts| counts.codes.keys().copied()).collect();
     // Where all refuse by one code there is nothing to compare.
     let codes = if codes.len() > 1 { codes } else { BTreeSet::new() };
     let all = std::iter::once(What::Verdict).chain(codes.into_iter().map(What::Code));
@@ -261,8 +263,7 @@ fn differ(one: (u64, u64), other: (u64, u64)) -> Option<bool> {
     let share = |(part, all): (u64, u64)| part as f64 / all as f64;
     let apart = share(one) - share(other);
     let pooled = share((one.0 + other.0, one.1 + other.1));
-    let error =
-        (pooled * (1.0 - pooled) * (1.0 / one.1 as f64 + 1.0 / other.1 as f64)).sqrt();
+    let error = (pooled * (1.0 - pooled) * (1.0 / one.1 as f64 + 1.0 / other.1 as f64)).sqrt();
     // Eight against eight are four errors apart but for rounding.
     let is_so = apart.abs() >= APART && apart.abs() >= (ERRORS - 1e-9) * error;
     is_so.then_some(apart > 0.0)
@@ -277,14 +278,14 @@ fn note(
     past: &VecDeque<Second>,
 ) {
     let Some(now) = past.back().map(|(second, _)| *second) else { return };
-    let is_it = |known: &&mut Found| {
+    let is_it = |known: &Found| {
         (known.kind, known.want, known.what) == (kind, want, what)
             && known.last + WINDOW >= now
             // Of the first seconds not all brokers may have had enough answers.
             && known.sides[0].is_disjoint(&sides[1])
             && known.sides[1].is_disjoint(&sides[0])
     };
-    let at = match found.iter_mut().rposition(|mut known| is_it(&&mut *known)) {
+    let at = match found.iter().rposition(is_it) {
         Some(at) => at,
         None if found.len() < MOST => {
             let (first, answers) = (u64::MAX, BTreeMap::new());
@@ -307,8 +308,11 @@ fn note(
             if side == 0 { part > 0 } else { part < all }
         })
     };
-    let told: Vec<u64> =
-        past.iter().filter(|(at, counts)| *at >= from && is_odd(counts)).map(|(at, _)| *at).collect();
+    let told: Vec<u64> = past
+        .iter()
+        .filter(|(at, counts)| *at >= from && is_odd(counts))
+        .map(|(at, _)| *at)
+        .collect();
     let (Some(first), Some(last)) = (told.first(), told.last()) else { return };
     entry.first = entry.first.min(*first);
     entry.last = entry.last.max(*last);
