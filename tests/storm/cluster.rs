@@ -126,7 +126,7 @@ fn the_node_that_lets_in_what_the_others_refuse_is_named_and_its_verdicts_are_ju
 
 #[test]
 fn a_refusal_by_another_code_is_a_weaker_difference() {
-    const MIX: &str = "[[mix]]\ntoken = \"wrong_key\"\nshare = 1\n";
+    const MIX: &str = "[[mix]]\ntoken = \"expired\"\nby = \"1h\"\nshare = 1\n";
     let keys = Storm::new(&scenario("embedded", "", &(MIX.to_owned() + CODES)));
     let brokers = ["healthy", "wrong_code"].map(|mutant| Broker::start(&keys, mutant));
     let storm = Storm::new(&scenario(&brokers[0].url, &stages(100, 2), &(MIX.to_owned() + CODES)));
