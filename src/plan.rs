@@ -298,7 +298,9 @@ impl Plan {
     /// Index of the kind of token that client `n` brings.
     pub fn kind_of(&self, n: u64) -> usize {
         if let Some(cells) = &self.cells {
-            return cells.kind_of(n, self.attempts);
+            // One after the other each broker gets the same cell.
+            let brokers = self.brokers.len() as u64;
+            return cells.kind_of(n / brokers, self.attempts / brokers);
         }
         let drawn = fraction(self.mould.seed ^ KIND_STREAM, n / self.reuse);
         let mut sum = 0.0;

@@ -323,3 +323,6 @@ impl Followed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

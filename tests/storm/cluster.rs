@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::run::{Ended, Storm, everything, number, program, rows, scenario};
+use crate::run::{Ended, Storm, ended, everything, number, program, read_json, rows, scenario};
 
 /// A broker of this program on its own, ended when dropped.
 struct Broker {
@@ -240,4 +240,46 @@ fn what_is_wrong_about_a_cluster_is_told_before_it_is_stormed() {
     refused("", &stop, "`events[0]`");
     refused("", &stop, "`embedded`, `embedded-2`");
     refused("", &event("1s", "jwks_outage", ""), "there is no `[issuer]`");
+}
+
+#[test]
+fn a_matrix_sends_every_cell_to_every_broker_and_says_who_differs() {
+    let keys = Storm::new(&scenario("embedded", "", CODES));
+    let brokers = ["healthy", "skips_exp"].map(|mutant| Broker::start(&keys, mutant));
+    let mut command = program();
+    command.arg("matrix").arg(keys.scenario()).arg("--out").arg(keys.out());
+    command.args(["--target", &brokers[0].url, "--target", &brokers[1].url]);
+    command.args([
+        "--only",
+        "expired",
+        "--repeat",
+        "3",
+        "--background",
+        "50",
+        "--progress",
+        "none",
+    ]);
+    let run = ended(command.output().unwrap(), keys.out());
+    assert_eq!(run.code, Some(1), "{}\n{}", run.stdout, run.stderr);
+    let matrix = read_json(&run.out.join("matrix.json")).unwrap();
+    let cells = matrix["cells"].as_array().unwrap();
+    for broker in &brokers {
+        let own: Vec<&Value> =
+            cells.iter().filter(|cell| cell["broker"] == broker.url.as_str()).collect();
+        // Two versions of MQTT, with the tokens by which a broker is recognised.
+        assert_eq!(own.len(), 2 * 4, "{own:?}");
+        let is_even = |cell: &&&Value| {
+            cell["attempts"].as_u64().unwrap() == own[0]["attempts"].as_u64().unwrap()
+                || cell["defect"] == "fresh"
+        };
+        assert!(own.iter().all(|cell| is_even(&cell)), "{own:?}");
+        let wrong = own.iter().filter(|cell| cell["verdict"] == "false_accept").count();
+        assert_eq!(wrong, if broker.url == brokers[1].url { 2 } else { 0 }, "{own:?}");
+    }
+    assert_eq!(matrix["brokers"][1]["state"], "judged");
+    let rows = rows(&run.out.join("matrix.csv"));
+    assert!(rows.iter().all(|row| brokers.iter().any(|broker| broker.url == row["broker"])));
+    assert!(run.stdout.contains("brokers differ: expired"), "{}", run.stdout);
+    let page = fs::read_to_string(run.out.join("report.html")).unwrap();
+    assert!(page.contains(&format!("Every kind of token at {}", brokers[1].url)));
 }
