@@ -193,6 +193,10 @@ fn wanted(tally: &Tally, watches_keys: bool) -> Option<Want> {
     if matches!(tally.verdict, Verdict::NotJudged | Verdict::Indeterminate) {
         return None;
     }
+    // An end of the connection is an answer only where brokers promise it: a node that dies closes too.
+    if matches!(tally.outcome, Outcome::Closed(_)) && tally.verdict == Verdict::WrongReason {
+        return None;
+    }
     match tally.expected {
         Expectation::Accept => Some(Want::Accept),
         Expectation::Refuse(_) => Some(Want::Refuse),

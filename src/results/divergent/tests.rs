@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    attempt::{Attempt, Steps},
+    attempt::{Attempt, Close, Steps},
     clock::SECOND,
     host::Limits,
     scenario::{Group, Loaded, Overrides, parse},
@@ -126,6 +126,7 @@ fn what_says_nothing_of_a_token_is_not_compared() {
         (Expectation::Accept, Verdict::NotJudged, Outcome::Refused(0x97)),
         (Expectation::Accept, Verdict::NotJudged, Outcome::TcpFailed("ECONNREFUSED")),
         (Expectation::Indeterminate, Verdict::Indeterminate, NO),
+        (Expectation::Accept, Verdict::WrongReason, Outcome::Closed(Close::Fin)),
     ] {
         let mut seen = second(2, expected, verdict, &[(1, outcome, 50)]);
         seen.merge(&good(2, &[(0, YES, 50)]));
