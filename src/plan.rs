@@ -168,7 +168,6 @@ impl Plan {
         let mut warnings = Vec::new();
         let brokers = broker::resolve(&scenario.target, &mut warnings)?;
         let spread = Spread::resolve(&scenario.target)?;
-        let nodes = nodes::resolve(&scenario.events, &brokers)?;
         let tls = broker::tls(&scenario.target, &brokers, base, &mut warnings)?;
         let embedded = brokers.iter().any(Broker::is_embedded);
         let jwks = issuance::jwks(&scenario, embedded, &mut warnings)?;
@@ -203,15 +202,12 @@ impl Plan {
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
         let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
         let derived = kinds::derived(&kinds, &keys)?;
-        if embedded {
-            checks::warn_of_plugin(&policy, issuance.known_keys(keys.len()), &mut warnings);
-        }
+        let known = issuance.known_keys(keys.len());
+        checks::warn_of_plugin(&policy, known, &mut warnings, embedded);
         checks::warn_of_generated(scenario, &brokers, &issuance.published(), &mut warnings);
-        let overridden = overridden(&loaded.scenario);
-        let resolved = written_out(scenario, base, &policy, &model, workers);
         let held = kinds::held_share(&kinds, &policy);
         issuance.warn_of_events(&model, &scenario.load, &mut warnings);
-        nodes::warn_of(&nodes, &brokers, &model, &scenario.load, &mut warnings);
+        let nodes = nodes::resolve(scenario, &brokers, &model, &mut warnings)?;
         let budget = Budget::resolve(
             scenario,
             &model,
@@ -221,7 +217,7 @@ impl Plan {
             (&brokers, &spread, workers),
             limits,
         )?;
-        let plan = Self {
+        Self {
             path: loaded.path.clone(),
             overrides: loaded.overrides.clone(),
             protocol: scenario.target.protocol,
@@ -240,9 +236,9 @@ impl Plan {
                 canary: ask.map_or_else(|| NOWHERE.to_owned(), |ask| ask.canary.clone()),
                 ttl: scenario.token.ttl,
             },
-            scenario: resolved,
+            scenario: written_out(scenario, base, &policy, &model, workers),
             policy,
-            overridden,
+            overridden: overridden(&loaded.scenario),
             expected,
             cells,
             examiner,
@@ -258,8 +254,8 @@ impl Plan {
             slo,
             budget,
             warnings,
-        };
-        plan.padded()
+        }
+        .padded()
     }
 
     /// Gives good tokens the length that the scenario asks for, by a claim.
@@ -408,7 +404,7 @@ impl Plan {
     pub fn plugin_warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let keys = self.issuance.known_keys(self.mould.keys.len());
-        checks::warn_of_plugin(&self.policy, keys, &mut warnings);
+        checks::warn_of_plugin(&self.policy, keys, &mut warnings, true);
         warnings
     }
 

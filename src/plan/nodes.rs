@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Model, broker::Broker, issuance::comes_late};
 use crate::{
     error::{Error, Result, suggestion},
-    scenario::{Deed, Event, Load},
+    scenario::{Deed, Event, Load, Scenario},
 };
 
 /// A broker is stopped, or started again.
@@ -28,11 +28,22 @@ impl NodeEvent {
     }
 }
 
-/// The events of brokers, by time.
+/// The events of brokers, by time; those that can't happen within the storm get a warning.
 ///
 /// # Errors
 /// When a broker is unknown, what does it is missing, or one is stopped that is stopped already.
-pub fn resolve(events: &[Event], brokers: &[Broker]) -> Result<Vec<NodeEvent>> {
+pub(super) fn resolve(
+    scenario: &Scenario,
+    brokers: &[Broker],
+    model: &Model,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<NodeEvent>> {
+    let events = resolve_all(&scenario.events, brokers)?;
+    warn_of(&events, brokers, model, &scenario.load, warnings);
+    Ok(events)
+}
+
+fn resolve_all(events: &[Event], brokers: &[Broker]) -> Result<Vec<NodeEvent>> {
     let mut own: Vec<(usize, &Event)> =
         events.iter().enumerate().filter(|(_, event)| event.r#do.is_of_broker()).collect();
     own.sort_by_key(|(_, event)| event.at);
@@ -117,7 +128,7 @@ fn check_order(event: &NodeEvent, before: Option<&NodeEvent>, brokers: &[Broker]
 }
 
 /// Warns of events that can't happen within the storm.
-pub(super) fn warn_of(
+fn warn_of(
     events: &[NodeEvent],
     brokers: &[Broker],
     model: &Model,
@@ -148,7 +159,7 @@ mod tests {
         );
         let scenario = parse(&text, &Overrides::default()).unwrap();
         let brokers = broker::resolve(&scenario.target, &mut Vec::new()).unwrap();
-        resolve(&scenario.events, &brokers)
+        resolve_all(&scenario.events, &brokers)
     }
 
     fn event(at: &str, deed: &str, more: &str) -> String {

@@ -45,7 +45,7 @@ fn clients_go_to_brokers_in_turn_whatever_lies_between_and_results_are_kept_apar
     assert_eq!(of("ws_upgrade", urls[0]), None);
 }
 
-/// A storm of good tokens and expired ones at the three nodes of RabbitMQ's cluster.
+/// A storm of good tokens and expired ones at the three nodes of `RabbitMQ`'s cluster.
 fn at_cluster(cluster: &Broker, rate: u32, seconds: u32, events: &str) -> Storm {
     let nodes = ["A", "B", "C"].map(|node| format!("\"{}\"", cluster.get(node)));
     Storm::new(&format!(

@@ -51,7 +51,7 @@ impl Collector {
 
     /// Writes what has happened, to the issuer and to brokers.
     pub(super) fn write_events(&self, folder: &Folder) -> Result<()> {
-        let of_issuer = self.events.as_ref().map(|events| events.done());
+        let of_issuer = self.events.as_ref().map(super::Events::done);
         let of_brokers = self.nodes.as_ref().map(super::Nodes::done);
         if of_issuer.is_none() && of_brokers.is_none() {
             return Ok(());
