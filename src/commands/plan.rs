@@ -44,7 +44,18 @@ fn write_all(
     plan: &Plan,
     estimate: &Estimate,
 ) -> std::fmt::Result {
-    let brokers: Vec<&str> = plan.brokers.iter().map(|broker| broker.label.as_str()).collect();
+    let is_even = plan.spread.in_turn() == plan.brokers.len();
+    let brokers: Vec<String> = plan
+        .brokers
+        .iter()
+        .enumerate()
+        .map(|(at, broker)| {
+            if is_even {
+                return broker.label.clone();
+            }
+            format!("{} ({:.1} %)", broker.label, 100.0 * plan.spread.share(at))
+        })
+        .collect();
     writeln!(out, "{} ({})", plan.scenario.name, plan.path.display())?;
     writeln!(
         out,

@@ -57,7 +57,8 @@ fn texts(value: &Value) -> Vec<&str> {
 
 #[test]
 fn by_weights_each_broker_gets_its_share_and_has_its_seconds_and_curves() {
-    let run = two_embedded("clients = 40", "weights = [3, 1]", "").run();
+    let storm = two_embedded("clients = 40", "weights = [3, 1]", "");
+    let run = storm.run();
     let summary = run.expect(0);
     assert_eq!(summary["by_broker"]["embedded"]["attempts"], 30);
     assert_eq!(summary["by_broker"]["embedded-2"]["attempts"], 10);
@@ -74,6 +75,9 @@ fn by_weights_each_broker_gets_its_share_and_has_its_seconds_and_curves() {
         assert!(page.contains(&format!("<h3>{title}</h3>")), "{title}");
     }
     assert!(run.stdout.contains("at embedded-2"), "{}", run.stdout);
+    let plan = program().arg("plan").arg(storm.scenario()).output().unwrap();
+    let plan = String::from_utf8(plan.stdout).unwrap();
+    assert!(plan.contains("embedded (75.0 %), embedded-2 (25.0 %)"), "{plan}");
 }
 
 #[test]
