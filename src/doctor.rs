@@ -170,7 +170,7 @@ fn ports(plan: Option<&Plan>, limits: &Limits) -> Row {
     };
     let budget = &plan.budget;
     Row {
-        value: format!("{} = {each} x {} x {}", budget.ports(), budget.sources, budget.brokers),
+        value: format!("{} = {each} x {} {}", budget.ports(), budget.sources, budget.by_brokers()),
         ..limit(
             "local ports x source addresses x brokers",
             Some(budget.ports()),

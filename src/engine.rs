@@ -8,6 +8,7 @@ mod gate;
 pub mod gather;
 mod hands;
 mod monitor;
+mod nodes;
 mod pace;
 pub mod probe;
 pub mod progress;
@@ -34,6 +35,7 @@ use self::{
     events::Events,
     hands::Here,
     monitor::Monitor,
+    nodes::Nodes,
     progress::Screen,
     storm::Storm,
     target::Targets,
@@ -148,7 +150,7 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     if let Some(issuer) = &issuer {
         happenings.before_storm(issuer);
     }
-    let mut targets = Targets::start(&plan, issuer, &[])?;
+    let targets = Targets::start(&plan, issuer, &[])?;
     for warning in &targets.warnings {
         options.screen.warn(warning);
     }
@@ -205,6 +207,7 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
         happenings.storm_starts(start);
         collector.events = Some(Events::start(issuer, happenings, clock)?);
     }
+    collector.nodes = Nodes::start(&plan, targets.own.clone(), &storm.heard, start, clock)?;
     if let Some(mut monitor) = monitor {
         monitor.start(start)?;
         storm.gate.is_watched(monitor.asker());

@@ -196,16 +196,43 @@ fn filled(command: &str, port: u16) -> String {
 
 /// A command as it may be shown: one that may hold a secret is only said to be one.
 pub fn shown(command: &str) -> String {
-    if holds_secret(command) {
+    if may_tell(command) {
         let program = command.split_whitespace().next().unwrap_or_default();
-        let program = if holds_secret(program) { "a command" } else { program };
+        let program = if may_tell(program) { "a command" } else { program };
         return format!("{program} ... (the rest may hold a secret)");
     }
     command.to_owned()
 }
 
+/// Whether a command may hold what must never be shown: by more words than a line of a scenario, as these are options and
+/// headers of any program.
+pub(crate) fn may_tell(command: &str) -> bool {
+    let text = command.to_ascii_lowercase();
+    let words = [
+        "passw",
+        "token=",
+        "token ",
+        "token:",
+        "bearer",
+        "authorization",
+        "credential",
+        "api-key",
+        "api_key",
+        "apikey",
+        "cookie",
+    ];
+    // `{"` in base64, with which a token begins; a user and a password before the host of a URL.
+    let in_url = text.split("://").skip(1).any(|rest| {
+        rest.split(['/', ' ', '"', '\'']).next().is_some_and(|host| host.contains('@'))
+    });
+    holds_secret(command)
+        || in_url
+        || command.contains("eyJ")
+        || words.iter().any(|word| text.contains(word))
+}
+
 /// A line without what looks like a token, which a broker may well have said.
-fn without_tokens(line: &str) -> String {
+pub(crate) fn without_tokens(line: &str) -> String {
     // `{"` in base64, with which the header of each token begins.
     let word =
         |word: &str| if word.contains("eyJ") { "<redacted>".to_owned() } else { word.to_owned() };
@@ -251,7 +278,14 @@ mod tests {
         assert_eq!(shown("mosquitto -c x.conf"), "mosquitto -c x.conf");
         let hidden = shown("broker --jwt-secret hunter2 -p {port}");
         assert_eq!(hidden, "broker ... (the rest may hold a secret)");
-        assert!(!shown("SECRET=hunter2 broker").contains("hunter2"));
+        for command in [
+            "SECRET=hunter2 broker",
+            "curl -H 'Authorization: Bearer hunter2' http://a",
+            "curl https://root:hunter2@node/stop",
+            "ctl --passwd hunter2 stop",
+        ] {
+            assert!(!shown(command).contains("hunter2"), "{command}");
+        }
         let line = without_tokens("refused eyJhbGciOiJub25lIn0.e30. of storm-1");
         assert_eq!(line, "refused <redacted> of storm-1");
     }

@@ -11,10 +11,12 @@ pub mod fetching;
 pub mod issuance;
 pub mod kinds;
 mod model;
+pub mod nodes;
 pub mod scale;
 pub mod schedule;
 pub mod segment;
 pub mod series;
+pub mod spread;
 pub mod strict;
 pub mod threshold;
 pub mod timeline;
@@ -33,8 +35,10 @@ use self::{
     issuance::Issuance,
     kinds::Context,
     model::attempts,
+    nodes::NodeEvent,
     schedule::{Rates, Schedule},
     segment::Segment,
+    spread::Spread,
     threshold::Threshold,
 };
 use crate::{
@@ -82,8 +86,10 @@ pub struct Plan {
     pub cells: Option<Cells>,
     /// What looks at tokens before they are sent, where that is wanted.
     examiner: Option<Oracle>,
-    /// The brokers; client `n` goes to number `n` modulo their count.
+    /// The brokers.
     pub brokers: Vec<Broker>,
+    /// Which client goes to which of them.
+    pub spread: Spread,
     /// Protocol version of CONNECT.
     pub protocol: Protocol,
     /// The field of CONNECT that carries the token.
@@ -106,6 +112,8 @@ pub struct Plan {
     pub shares_names: bool,
     /// Who issues tokens and keys, where that is not the run itself.
     pub issuance: Issuance,
+    /// What happens to the brokers meanwhile.
+    pub nodes: Vec<NodeEvent>,
     /// Tokens kept ready ahead of their use, where the scenario says so.
     pub ahead: Option<u64>,
     /// How TLS is spoken, where a broker is behind it.
@@ -166,6 +174,7 @@ impl Plan {
             .collect::<Result<Vec<_>>>()?;
         let mut warnings = Vec::new();
         let brokers = broker::resolve(&scenario.target, &mut warnings)?;
+        let spread = Spread::resolve(&scenario.target)?;
         let tls = broker::tls(&scenario.target, &brokers, base, &mut warnings)?;
         let embedded = brokers.iter().any(Broker::is_embedded);
         let jwks = issuance::jwks(&scenario, embedded, &mut warnings)?;
@@ -200,24 +209,22 @@ impl Plan {
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
         let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
         let derived = kinds::derived(&kinds, &keys)?;
-        if embedded {
-            checks::warn_of_plugin(&policy, issuance.known_keys(keys.len()), &mut warnings);
-        }
+        let known = issuance.known_keys(keys.len());
+        checks::warn_of_plugin(&policy, known, &mut warnings, embedded);
         checks::warn_of_generated(scenario, &brokers, &issuance.published(), &mut warnings);
-        let overridden = overridden(&loaded.scenario);
-        let resolved = written_out(scenario, base, &policy, &model, workers);
         let held = kinds::held_share(&kinds, &policy);
         issuance.warn_of_events(&model, &scenario.load, &mut warnings);
+        let nodes = nodes::resolve(scenario, &brokers, &model, &mut warnings)?;
         let budget = Budget::resolve(
             scenario,
             &model,
             &policy,
             (attempts, model.schedule(scenario.seed, attempts)),
             held,
-            (&brokers, workers),
+            (&brokers, &spread, workers),
             limits,
         )?;
-        let plan = Self {
+        Self {
             path: loaded.path.clone(),
             overrides: loaded.overrides.clone(),
             protocol: scenario.target.protocol,
@@ -236,14 +243,16 @@ impl Plan {
                 canary: ask.map_or_else(|| NOWHERE.to_owned(), |ask| ask.canary.clone()),
                 ttl: scenario.token.ttl,
             },
-            scenario: resolved,
+            scenario: written_out(scenario, base, &policy, &model, workers),
             policy,
-            overridden,
+            overridden: overridden(&loaded.scenario),
             expected,
             cells,
             examiner,
             issuance,
+            nodes,
             brokers,
+            spread,
             model,
             attempts,
             clients: attempts,
@@ -254,8 +263,8 @@ impl Plan {
             slo,
             budget,
             warnings,
-        };
-        plan.padded()
+        }
+        .padded()
     }
 
     /// Gives good tokens the length that the scenario asks for, by a claim.
@@ -294,7 +303,9 @@ impl Plan {
     /// Index of the kind of token that client `n` brings.
     pub fn kind_of(&self, n: u64) -> usize {
         if let Some(cells) = &self.cells {
-            return cells.kind_of(n, self.attempts);
+            // One after the other each broker gets the same cell.
+            let brokers = self.brokers.len() as u64;
+            return cells.kind_of(n / brokers, self.attempts / brokers);
         }
         let drawn = fraction(self.mould.seed ^ KIND_STREAM, n / self.reuse);
         let mut sum = 0.0;
@@ -354,7 +365,7 @@ impl Plan {
 
     /// Index of the broker that client `n` connects to.
     pub fn broker_of(&self, n: u64) -> usize {
-        (n % self.brokers.len() as u64) as usize
+        self.spread.broker_of(n)
     }
 
     /// The due times of the open model; `None` in the closed one.
@@ -401,7 +412,7 @@ impl Plan {
     pub fn plugin_warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let keys = self.issuance.known_keys(self.mould.keys.len());
-        checks::warn_of_plugin(&self.policy, keys, &mut warnings);
+        checks::warn_of_plugin(&self.policy, keys, &mut warnings, true);
         warnings
     }
 

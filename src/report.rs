@@ -1,6 +1,7 @@
 //! Renders a run folder again: pure functions from what was written to text.
 
 pub mod calibration;
+mod cluster;
 pub mod comparison;
 mod fetches;
 pub mod html;

@@ -399,6 +399,9 @@ fn with_all_labels(loaded: &Loaded) -> Loaded {
         for target in &control.target {
             if !scenario.target.brokers.contains(target) {
                 scenario.target.brokers.push(target.clone());
+                if !scenario.target.weights.is_empty() {
+                    scenario.target.weights.push(1.0);
+                }
             }
         }
     }

@@ -20,7 +20,7 @@ start_rabbitmq() {
     token_keys
     ((EUID)) || as=(setpriv --reuid rabbitmq --regid rabbitmq --clear-groups)
     home=$(rabbitmq_home "$1" "${as[@]}")
-    rabbitmq_files "$home"
+    rabbitmq_files "$home" rabbitmq ""
     echo "${JWKS_URL:-}" >"$1/jwks_url"
     echo "${ANONYMOUS:-}" >"$1/anonymous"
     cd "$home" || exit
@@ -30,7 +30,7 @@ start_rabbitmq() {
     until listening "$(port rabbitmq EPMD)"; do
         check_start rabbitmq "$1" $((SECONDS + 10))
     done
-    rabbitmq_environment "$home"
+    rabbitmq_environment "$home" tokenstorm "$(port rabbitmq EPMD)" "$(port rabbitmq DISTRIBUTION)"
     launch "$1" broker "${as[@]}" "$(rabbitmq_program)"
 }
 
@@ -68,13 +68,15 @@ rabbitmq_home() {
     echo "$home"
 }
 
+# rabbitmq_files HOME NAME SECRET: an empty secret is the one that tokens are signed with.
 rabbitmq_files() {
     local secret
-    secret=$(base64 -w0 "$TOKEN_KEYS/hs256.secret" | tr '+/' '-_' | tr -d '=')
+    secret=$(if [[ -n $3 ]]; then printf '%s' "$3"; else cat "$TOKEN_KEYS/hs256.secret"; fi | base64 -w0)
+    secret=$(tr '+/' '-_' <<<"$secret" | tr -d '=')
     cp "$TOKEN_KEYS/rs256.pub.pem" "$TOKEN_KEYS/es256.pub.pem" "$1/"
     local anonymous=false backend=rabbit_auth_backend_oauth2
     [[ ${ANONYMOUS:-} != yes ]] || anonymous=true backend=internal
-    render rabbitmq.conf "MQTT=$(port rabbitmq MQTT)" "ANONYMOUS=$anonymous" "BACKEND=$backend" >"$1/rabbitmq.conf"
+    render rabbitmq.conf "MQTT=$(port "$2" MQTT)" "ANONYMOUS=$anonymous" "BACKEND=$backend" >"$1/rabbitmq.conf"
     if [[ -n ${JWKS_URL:-} ]]; then
         [[ -z ${JWKS_CA:-} ]] || cp "$JWKS_CA" "$1/jwks-ca.pem"
         render rabbitmq-jwks.config "URL=$JWKS_URL" "TRUST=$(rabbitmq_trust "$1")" >"$1/advanced.config"
@@ -101,15 +103,14 @@ reuse_rabbitmq() {
         die "rabbitmq runs with another ANONYMOUS: stop it before you start it anew"
 }
 
+# rabbitmq_environment HOME NODE EPMD_PORT DISTRIBUTION_PORT
 rabbitmq_environment() {
     export HOME=$1
-    export ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT
-    ERL_EPMD_PORT=$(port rabbitmq EPMD)
+    export ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$3
     # The machine's own settings are for another broker.
     export RABBITMQ_CONF_ENV_FILE=/dev/null
     # An address for a host name, since not every container knows what localhost is.
-    export RABBITMQ_NODENAME=tokenstorm@127.0.0.1 RABBITMQ_USE_LONGNAME=true RABBITMQ_DIST_PORT
-    RABBITMQ_DIST_PORT=$(port rabbitmq DISTRIBUTION)
+    export RABBITMQ_NODENAME=$2@127.0.0.1 RABBITMQ_USE_LONGNAME=true RABBITMQ_DIST_PORT=$4
     export RABBITMQ_CONFIG_FILE=$1/rabbitmq.conf RABBITMQ_ADVANCED_CONFIG_FILE=$1/advanced.config
     export RABBITMQ_ENABLED_PLUGINS_FILE=$1/enabled_plugins
     export RABBITMQ_MNESIA_BASE=$1/mnesia RABBITMQ_LOG_BASE=$1/log RABBITMQ_LOGS=- RABBITMQ_PID_FILE=$1/pid

@@ -43,6 +43,13 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         command: replay(arguments),
     };
     let plan = Plan::matrix(&loaded, &Limits::read(), &ask)?;
+    if arguments.probe && plan.brokers.len() > 1 {
+        return Err(Error::usage(format!(
+            "`--probe` looks for the edges of one verifier, but the target has {} brokers",
+            plan.brokers.len()
+        ))
+        .hint("leave it out, or name one of them: `--target URL`"));
+    }
     canary.serve(&plan)?;
     for warning in &plan.warnings {
         anstream::eprintln!("warning: {warning}");

@@ -63,7 +63,18 @@ fn write_all(
     plan: &Plan,
     estimate: &Estimate,
 ) -> std::fmt::Result {
-    let brokers: Vec<&str> = plan.brokers.iter().map(|broker| broker.label.as_str()).collect();
+    let is_even = plan.spread.in_turn() == plan.brokers.len();
+    let brokers: Vec<String> = plan
+        .brokers
+        .iter()
+        .enumerate()
+        .map(|(at, broker)| {
+            if is_even {
+                return broker.label.clone();
+            }
+            format!("{} ({:.1} %)", broker.label, 100.0 * plan.spread.share(at))
+        })
+        .collect();
     writeln!(out, "{} ({})", plan.scenario.name, plan.path.display())?;
     writeln!(
         out,
@@ -95,11 +106,11 @@ fn write_all(
     )?;
     writeln!(
         out,
-        "  ports        {} = {} x {} source x {} broker",
+        "  ports        {} = {} x {} source {}",
         count(budget.ports()),
         count(budget.each),
         count(budget.sources),
-        count(budget.brokers),
+        budget.by_brokers(),
     )?;
     issuance(out, plan)?;
     if plan.issuance.fetching.is_none() {
@@ -207,6 +218,11 @@ fn issuance(out: &mut String, plan: &Plan) -> std::fmt::Result {
     }
     for moment in &issuance.timeline.moments {
         writeln!(out, "  event        {:>6}  {}", shown(moment.at), moment.detail)?;
+    }
+    for event in &plan.nodes {
+        let label = &plan.brokers[event.broker].label;
+        let by = if event.command.is_some() { ", by its command" } else { "" };
+        writeln!(out, "  event        {:>6}  {} {label}{by}", shown(event.at), event.name())?;
     }
     Ok(())
 }

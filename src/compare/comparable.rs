@@ -122,7 +122,7 @@ fn between(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> 
 /// What has to be the same, by what it is.
 fn facts(run: &Record) -> BTreeMap<String, String> {
     let mut facts = BTreeMap::new();
-    for (key, value) in &run.scenario {
+    for (key, value) in &placeless(&run.scenario) {
         flatten(key, value, &mut facts);
     }
     facts.insert("scenario".into(), run.summary.scenario.clone());
@@ -138,6 +138,23 @@ fn facts(run: &Record) -> BTreeMap<String, String> {
         }
     }
     facts
+}
+
+/// A scenario whose events name brokers by their places in the list, and not how they are stopped and started.
+fn placeless(scenario: &toml::Table) -> toml::Table {
+    let mut scenario = scenario.clone();
+    let brokers = scenario.get("target").and_then(|target| target.get("brokers")).cloned();
+    let brokers = brokers.as_ref().and_then(toml::Value::as_array);
+    let events = scenario.get_mut("events").and_then(toml::Value::as_array_mut);
+    for event in events.into_iter().flatten().filter_map(toml::Value::as_table_mut) {
+        event.remove("command");
+        if let Some(broker) = event.get_mut("broker")
+            && let Some(at) = brokers.and_then(|all| all.iter().position(|it| it == broker))
+        {
+            *broker = toml::Value::Integer(at as i64);
+        }
+    }
+    scenario
 }
 
 /// What clients speak with each broker: where that is may differ, how they come there may not.
@@ -176,7 +193,7 @@ mod tests {
     fn of(text: &str) -> BTreeMap<String, String> {
         let table: toml::Table = toml::from_str(text).unwrap();
         let mut facts = BTreeMap::new();
-        for (key, value) in &table {
+        for (key, value) in &placeless(&table) {
             flatten(key, value, &mut facts);
         }
         facts
@@ -189,6 +206,14 @@ mod tests {
         let same =
             of("seed = 1\n[target]\nbrokers = [\"mqtt://b\"]\nprotocol = 5\n[monitor]\npid = [2]");
         assert_eq!(between(&one, &same), []);
+        let stops = |url: &str, how: &str| {
+            let event = format!(
+                "at = \"1s\"\ndo = \"stop_broker\"\nbroker = \"{url}\"\ncommand = \"{how}\""
+            );
+            of(&format!("[target]\nbrokers = [\"mqtt://c\", \"{url}\"]\n[[events]]\n{event}"))
+        };
+        assert_eq!(between(&stops("mqtt://a", "x"), &stops("mqtt://b", "y")), []);
+        assert_ne!(between(&stops("mqtt://a", "x"), &stops("mqtt://c", "x")), []);
         let other = of("seed = 2\n[target]\nbrokers = [\"mqtt://a\"]");
         let named: Vec<String> = between(&one, &other).iter().map(ToString::to_string).collect();
         assert_eq!(named, ["seed: 1 against 2", "target.protocol: 5 against nothing"]);

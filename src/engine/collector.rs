@@ -1,6 +1,7 @@
 //! Collects what the workers have seen, second by second, and writes the run folder as the run goes.
 
 mod agents;
+mod cluster;
 mod early;
 mod live;
 mod monitored;
@@ -15,10 +16,10 @@ use std::{
 
 use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
 
-use self::validity::Watch;
+use self::{cluster::Cluster, validity::Watch};
 use super::{
-    Finished, Hands, Options, events::Events, monitor::Monitor, progress::Snapshot, storm::Storm,
-    target::Targets, worker::Report,
+    Finished, Hands, Options, events::Events, monitor::Monitor, nodes::Nodes, progress::Snapshot,
+    storm::Storm, target::Targets, worker::Report,
 };
 use crate::{
     attempt::{Outcome, Phase, advice},
@@ -67,6 +68,9 @@ pub(super) struct Collector {
     pub(super) canary: Option<Canary>,
     /// What happens to the issuer.
     pub(super) events: Option<Events>,
+    /// What happens to brokers.
+    pub(super) nodes: Option<Nodes>,
+    cluster: Cluster,
     /// Who reads what both sides use.
     pub(super) monitor: Option<Monitor>,
     /// What it has read.
@@ -147,6 +151,8 @@ impl Collector {
             ended: storm.start,
             canary: None,
             events: None,
+            nodes: None,
+            cluster: Cluster::default(),
             monitor: None,
             readings: Vec::new(),
             rows: None,
@@ -214,6 +220,9 @@ impl Collector {
         }
         options.screen.done();
         self.ended = self.storm.clock.now();
+        if let Some(nodes) = &mut self.nodes {
+            nodes.end();
+        }
         self.warn(options);
         self.storm.gate.is_watched(None);
         if let Some(monitor) = &mut self.monitor {
@@ -281,6 +290,7 @@ impl Collector {
             }
             let is_storm = self.all.attempts() + self.all.abandoned < self.storm.plan.attempts;
             self.watch.look(self.storm.clock.now(), is_storm);
+            self.look_at_brokers(second, &seen);
             self.warn(options);
             options.screen.second(&self.snapshot(second, &seen, !is_storm));
             self.unwritten.push((second, seen));
@@ -325,8 +335,9 @@ impl Collector {
 
     /// Writes who asked the issuer for what, what happened to it, and what became of its keys' tokens.
     fn write_authority(&self, folder: &Folder, partial: bool) -> Result<()> {
+        self.write_events(folder)?;
         let Some(events) = &self.events else { return Ok(()) };
-        authority::write(folder.path(), &events.issuer.visits(), &events.done())?;
+        authority::write(folder.path(), &events.issuer.visits())?;
         if partial && self.all.answers.len() > MOST_TOLD {
             return Ok(());
         }
@@ -511,6 +522,7 @@ impl Collector {
             .as_ref()
             .map(|yardstick| yardstick.against(summary.throughput.verdicts_per_s));
         summary.aborted.clone_from(&self.aborted);
+        self.tell_of_brokers(&mut summary);
         summary.thresholds = threshold::judge(&plan.thresholds, plan, all, &summary, timeout);
         self.without_the_lost(&mut summary);
         summary

@@ -9,7 +9,7 @@ use std::{
 use crossbeam_channel::Sender;
 
 use super::{
-    Finished, Hands, Options, collector::Collector, monitor::Monitor, storm::Storm,
+    Finished, Hands, Options, collector::Collector, monitor::Monitor, nodes::Nodes, storm::Storm,
     target::Targets, worker::Report,
 };
 use crate::{
@@ -74,7 +74,7 @@ pub fn gather(plan: Plan, mut options: Options, crew: &mut dyn Crew) -> Result<F
     let place = options.out.clone().map_or_else(fresh, Place::Named);
     check_writable(&place)?;
     let mut environment = Environment::read(&limits);
-    let mut targets = Targets::start(&plan, None, &[])?;
+    let targets = Targets::start(&plan, None, &[])?;
     for warning in &targets.warnings {
         options.screen.warn(warning);
     }
@@ -89,6 +89,7 @@ pub fn gather(plan: Plan, mut options: Options, crew: &mut dyn Crew) -> Result<F
         monitor.start(start)?;
         collector.monitor = Some(monitor);
     }
+    collector.nodes = Nodes::start(&plan, targets.own.clone(), &storm.heard, start, clock)?;
     let lanes = (0..crew.count()).map(|_| collector.lane()).collect();
     crew.relay(lanes, storm.recorder(), clock)?;
     let collected = collector.collect(crew, &mut options);

@@ -11,6 +11,7 @@ use crossbeam_channel::Sender;
 
 use super::{
     gate::Gate,
+    nodes::heard::Heard,
     resolver::{self, Ask},
     target::{Spot, Target, Targets},
 };
@@ -68,6 +69,8 @@ pub(super) struct Storm {
     pub(super) resolver: Option<Sender<Ask>>,
     /// What tokens are fetched by, where they are.
     pub(super) fetcher: Option<Arc<Fetcher>>,
+    /// When brokers that were stopped answered again.
+    pub(super) heard: Arc<Heard>,
     /// Which keys the brokers can know, where that changes.
     pub(super) standing: Option<Arc<KeyTimes>>,
     /// One a version of MQTT.
@@ -120,6 +123,7 @@ impl Storm {
                 Judge::new(&plan.policy, protocol, uncertainty)
             }),
             fetcher: None,
+            heard: Arc::new(Heard::new(plan.brokers.len())),
             standing: targets.issuer.as_ref().map(|issuer| issuer.standing()),
             ports,
             random: mixed(u64::from(std::process::id()), clock.wall(start) as u64) as u32,

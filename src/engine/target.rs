@@ -11,6 +11,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::{ClientConfig, pki_types::ServerName};
 
+use super::nodes::embedded::Own;
 use crate::{
     attempt::Phase,
     broker::{
@@ -24,6 +25,7 @@ use crate::{
     error::{Error, Result},
     issuer::Issuer,
     key::{self, material::random_secret},
+    launch::free_port,
     plan::{
         Plan,
         broker::{Broker, Place},
@@ -44,7 +46,8 @@ pub(super) struct Targets {
     pub(super) shares_host: bool,
     /// What the user should know before the storm.
     pub(super) warnings: Vec<String>,
-    embedded: Vec<(String, Embedded)>,
+    /// The embedded ones.
+    pub(super) own: Own,
     /// The run's own authorization server, which outlives the brokers.
     pub(super) issuer: Option<Arc<Issuer>>,
 }
@@ -97,14 +100,14 @@ impl Targets {
             verifiers: BTreeMap::new(),
             shares_host: false,
             warnings: Vec::new(),
-            embedded: Vec::new(),
+            own: Own::default(),
             issuer,
         };
         for (number, broker) in plan.brokers.iter().enumerate() {
             let elsewhere = elsewhere.get(number).copied().flatten();
             let target = match (&broker.place, elsewhere) {
                 (Place::Embedded, Some(address)) => started_elsewhere(broker, address)?,
-                (Place::Embedded, None) => targets.start_embedded(plan, broker)?,
+                (Place::Embedded, None) => targets.start_embedded(plan, number, broker)?,
                 (Place::Remote { host, port }, _) => {
                     let spot = targets.spot(plan, host, *port)?;
                     remote(plan, broker, host, *port, spot)?
@@ -120,9 +123,13 @@ impl Targets {
         Ok(targets)
     }
 
-    fn start_embedded(&mut self, plan: &Plan, broker: &Broker) -> Result<Target> {
+    fn start_embedded(&mut self, plan: &Plan, at: usize, broker: &Broker) -> Result<Target> {
         let mut settings = settings(plan, None, self.issuer.as_deref())?;
         settings.ws = broker.ws.is_some();
+        if plan.nodes.iter().any(|event| event.broker == at) {
+            // One that comes back must find its port free: not among those that clients come from.
+            settings.listen.set_port(free_port()?);
+        }
         let mut tls = None;
         if broker.tls
             && let Some(how) = &plan.tls
@@ -134,7 +141,7 @@ impl Targets {
         let started = Embedded::start(&settings)?;
         self.verifiers.insert(broker.label.clone(), started.verifier().to_owned());
         let address = started.address();
-        self.embedded.push((broker.label.clone(), started));
+        self.own.add(at, &broker.label, settings, started);
         let endpoint = |path: &String| endpoint(&address.to_string(), path);
         Ok(Target { spot: Spot::At(vec![address]), tls, ws: broker.ws.as_ref().map(endpoint) })
     }
@@ -190,17 +197,12 @@ impl Targets {
 
     /// The embedded brokers: what they are called, and their process ids.
     pub(super) fn processes(&self) -> Vec<(String, i32)> {
-        let shown = |(label, broker): &(String, Embedded)| (label.clone(), broker.pid() as i32);
-        self.embedded.iter().map(shown).collect()
+        self.own.processes()
     }
 
     /// Labels of embedded brokers that have ended by themselves.
-    pub(super) fn lost(&mut self) -> Vec<String> {
-        let ended = self
-            .embedded
-            .iter_mut()
-            .filter_map(|(label, broker)| broker.has_ended().then(|| label.clone()));
-        ended.collect()
+    pub(super) fn lost(&self) -> Vec<String> {
+        self.own.lost()
     }
 }
 

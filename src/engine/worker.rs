@@ -352,6 +352,7 @@ impl Worker {
             storm.gate.answered(attempt.ended);
         }
         self.recorder.record(attempt, expected, verdict, storm.start, storm.warm);
+        storm.heard.note(attempt, verdict);
         self.pace.outcome(attempt.ended);
     }
 

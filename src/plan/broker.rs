@@ -244,6 +244,7 @@ mod tests {
     fn target(brokers: &[&str], authorized: bool) -> Target {
         Target {
             brokers: brokers.iter().map(ToString::to_string).collect(),
+            weights: Vec::new(),
             protocol: crate::scenario::Protocol::V5,
             token_in: crate::scenario::TokenIn::Password,
             profile: None,

@@ -9,6 +9,7 @@ use super::{
     Model,
     broker::Broker,
     schedule::{Schedule, most_within},
+    spread::Spread,
 };
 use crate::{
     error::{Error, Result},
@@ -44,11 +45,12 @@ pub struct Budget {
     pub own: u64,
     /// Local ports for one source address and one broker.
     pub each: u64,
-    /// Source addresses for each broker: those of the broker that has the fewest, since clients take turns at
-    /// the brokers.
+    /// Source addresses for each broker: those of the broker that has the fewest.
     pub sources: u64,
     /// Brokers; one that is a name counts as one address.
     pub brokers: u64,
+    /// The largest share of the clients that a broker's ports have to be enough for.
+    pub share: f64,
 }
 
 /// Descriptors that fetching takes: connections to the server, and, where that runs here too, their other ends.
@@ -103,7 +105,7 @@ impl Budget {
         policy: &Policy,
         (attempts, schedule): (u64, Option<Schedule>),
         held: f64,
-        (brokers, workers): (&[Broker], usize),
+        (brokers, spread, workers): (&[Broker], &Spread, usize),
         limits: &Limits,
     ) -> Result<Self> {
         let load = &scenario.load;
@@ -154,6 +156,7 @@ impl Budget {
             each: u64::from(limits.ports.end() - limits.ports.start()) + 1,
             sources: brokers.iter().map(each_has).min().unwrap_or(1),
             brokers: brokers.len() as u64,
+            share: spread.largest(workers),
         })
     }
 
@@ -164,12 +167,20 @@ impl Budget {
 
     /// Connections that the ports and source addresses allow at one time.
     pub fn ports(&self) -> u64 {
-        self.each * self.sources * self.brokers
+        ((self.each * self.sources) as f64 / self.share).round() as u64
+    }
+
+    /// What the brokers make of the ports of one: so many times as many, or fewer where one has more clients than the others.
+    pub fn by_brokers(&self) -> String {
+        if (self.share * self.brokers as f64 - 1.0).abs() < 1e-9 {
+            return format!("x {} broker", self.brokers);
+        }
+        format!("/ {:.3} of the clients at most by weight", self.share)
     }
 
     /// Source addresses that each broker's share of the clients needs.
     pub fn sources_needed(&self) -> u64 {
-        self.sockets.div_ceil(self.brokers).div_ceil(self.each)
+        ((self.sockets as f64 * self.share).ceil() as u64).div_ceil(self.each)
     }
 
     /// Refuses a run that does not fit this host.

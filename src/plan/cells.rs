@@ -123,6 +123,7 @@ const BACKGROUND_TIME: Duration = Duration::from_secs(5);
 pub(super) fn prepare(scenario: &mut Scenario) {
     scenario.thresholds.clear();
     scenario.events.clear();
+    scenario.target.weights.clear();
     scenario.oauth = None;
     scenario.token.source = TokenSource::Mint;
     scenario.token.reuse = 1;
@@ -137,7 +138,7 @@ pub(super) fn prepare(scenario: &mut Scenario) {
     (load.warmup, load.hold, load.clean_start) = (Duration::ZERO, Some(Duration::ZERO), true);
 }
 
-/// The load that sends all cells.
+/// The load that sends all cells, to each broker.
 pub(super) fn load(scenario: &mut Scenario, ask: &Ask, cells: &Cells) {
     let cells = cells.attempts() as f64;
     let (rate, total) = match ask.background {
@@ -151,9 +152,11 @@ pub(super) fn load(scenario: &mut Scenario, ask: &Ask, cells: &Cells) {
     };
     let load = &mut scenario.load;
     load.arrivals = if ask.background.is_some() { Arrivals::Poisson } else { Arrivals::Constant };
-    load.clients = Some(total.ceil() as u64);
+    let brokers = scenario.target.brokers.len() as u64;
+    load.clients = Some(total.ceil() as u64 * brokers);
     // Poisson arrivals may take longer than expected: the count ends it.
     let most = Duration::from_secs_f64(total / rate * 2.0 + 1.0);
+    let rate = rate * brokers as f64;
     load.stages = vec![Stage { rate: Some(rate), ramp_to: None, r#for: most }];
 }
 
@@ -262,15 +265,8 @@ pub fn resolve(
     Ok((kinds, cells))
 }
 
-/// A matrix speaks of one broker, and of claims that it can make wrong.
+/// A matrix speaks of claims that it can make wrong.
 fn check_target(context: Context<'_>) -> Result<()> {
-    let brokers = context.scenario.target.brokers.len();
-    if brokers > 1 {
-        return Err(Error::usage(format!(
-            "a matrix judges one broker, but the target has {brokers}"
-        ))
-        .hint("`--target URL` names one of them"));
-    }
     for name in &context.policy.binds {
         if !context.strict.bound.contains_key(name) {
             return Err(Error::usage(format!(

@@ -128,9 +128,14 @@ pub(super) fn check_delay(load: &Load, policy: &Policy) -> Result<()> {
     .hint("raise `load.connect_timeout` above it"))
 }
 
-/// What the embedded broker's own plugin can't be told: its answers are judged all the same.
-pub(super) fn warn_of_plugin(policy: &Policy, keys: usize, warnings: &mut Vec<String>) {
-    if keys > 1 || policy.anonymous == OnAnonymous::Accept {
+/// What the embedded broker's own plugin, where there is one, can't be told: its answers are judged all the same.
+pub(super) fn warn_of_plugin(
+    policy: &Policy,
+    keys: usize,
+    warnings: &mut Vec<String>,
+    embedded: bool,
+) {
+    if !embedded || keys > 1 || policy.anonymous == OnAnonymous::Accept {
         return;
     }
     let ours = "; with several keys a hook of tokenstorm's verifies, which does";

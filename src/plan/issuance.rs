@@ -1,7 +1,7 @@
 //! Who issues tokens and keys where that is not the run itself: its authorization server, what happens to that, how clients
 //! fetch from one, and how embedded brokers take their keys from a key set.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use url::Url;
 
@@ -54,14 +54,8 @@ impl Issuance {
     pub(super) fn warn_of_events(&self, model: &Model, load: &Load, warnings: &mut Vec<String>) {
         if let Model::Open { rates, .. } = model {
             let end = rates.length() + load.hold();
-            for moment in self.timeline.moments.iter().filter(|moment| moment.at > end) {
-                warnings.push(format!(
-                    "an event comes after the storm: {} ({} after its start, which lasts {})",
-                    moment.detail,
-                    humantime::format_duration(moment.at),
-                    humantime::format_duration(end)
-                ));
-            }
+            let late = self.timeline.moments.iter().filter(|moment| moment.at > end);
+            warnings.extend(late.map(|moment| comes_late(&moment.detail, moment.at, end)));
         }
         let is_elsewhere = self.jwks.as_ref().is_some_and(|jwks| jwks.url.is_some());
         if is_elsewhere && self.authority.is_some() && !self.timeline.is_empty() {
@@ -87,6 +81,16 @@ impl Issuance {
     pub fn known_keys(&self, keys: usize) -> usize {
         if self.jwks.is_some() { keys.max(2) } else { keys }
     }
+}
+
+/// A warning of what comes after the storm.
+pub(super) fn comes_late(what: &str, at: Duration, end: Duration) -> String {
+    let shown = humantime::format_duration;
+    format!(
+        "an event comes after the storm: {what} ({} after its start, which lasts {})",
+        shown(at),
+        shown(end)
+    )
 }
 
 /// Whether clients fetch from a server that is not the run's own.
@@ -157,10 +161,13 @@ fn timeline(
             }
             Ok(line)
         }
-        None if scenario.events.is_empty() => Ok(Timeline::default()),
-        None => Err(Error::usage(
-            "`[[events]]` are of the run's own issuer, and there is no `[issuer]`",
-        )
-        .hint("write `[issuer]`, or leave the events out")),
+        None => match scenario.events.iter().find(|event| !event.r#do.is_of_broker()) {
+            None => Ok(Timeline::default()),
+            Some(event) => Err(Error::usage(format!(
+                "`{}` of `[[events]]` is done to the run's own issuer, and there is no `[issuer]`",
+                event.r#do.name()
+            ))
+            .hint("write `[issuer]`, or leave the event out; `stop_broker` and `start_broker` need none")),
+        },
     }
 }

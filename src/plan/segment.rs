@@ -135,7 +135,7 @@ impl Plan {
             &self.policy,
             (self.attempts, schedule),
             held,
-            (&self.brokers, self.workers),
+            (&self.brokers, &self.spread, self.workers),
             limits,
         )?;
         Ok(self)

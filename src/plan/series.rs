@@ -255,6 +255,8 @@ fn arm(scenario: &mut Scenario, control: &Control) {
             }
             if !control.target.is_empty() {
                 scenario.target.brokers.clone_from(&control.target);
+                // They were for the other ones.
+                scenario.target.weights.clear();
             }
             // Nobody brings a token: nobody issues one.
             (scenario.oauth, scenario.issuer) = (None, None);

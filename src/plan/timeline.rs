@@ -73,7 +73,8 @@ impl Timeline {
     pub fn resolve(events: &[Event], keys: &[SigningKey], published: &[usize]) -> Result<Self> {
         let first = published.first().copied().unwrap_or_default();
         let mut line = Self { signers: vec![(Duration::ZERO, first)], ..Self::default() };
-        let mut sorted: Vec<(usize, &Event)> = events.iter().enumerate().collect();
+        let own = events.iter().enumerate().filter(|(_, event)| !event.r#do.is_of_broker());
+        let mut sorted: Vec<(usize, &Event)> = own.collect();
         sorted.sort_by_key(|(_, event)| event.at);
         for (index, event) in sorted {
             line.add(event, keys).map_err(|error| error.within(format!("`events[{index}]`")))?;
@@ -145,6 +146,8 @@ impl Timeline {
                 };
                 self.push(at, Action::Revoke(key), Deed::Revoke, detail);
             }
+            // Those are not of the issuer: `plan/nodes` has them.
+            Deed::StopBroker | Deed::StartBroker => {}
             Deed::Restore => {
                 let key =
                     event.key.as_deref().map(|name| key_named(name, "key", keys)).transpose()?;
@@ -256,6 +259,8 @@ fn check_parameters(event: &Event) -> Result<()> {
         ("by", event.by.is_some(), deed == Deed::IssuerSlow),
         ("key", event.key.is_some(), matches!(deed, Deed::Revoke | Deed::Restore)),
         ("for", event.r#for.is_some(), lasts),
+        ("broker", event.broker.is_some(), false),
+        ("command", event.command.is_some(), false),
     ] {
         if is_given && !belongs {
             return Err(Error::usage(format!("`{key}` says nothing to `{}` here", deed.name()))

@@ -3,6 +3,7 @@
 
 mod asked;
 mod axis;
+mod brokers;
 mod cells;
 mod chart;
 pub mod comparison;
@@ -51,6 +52,9 @@ pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
             (page::section("What was asked", Some(asked::section(folder, summary, matrix)?)))
             (series::section(folder, summary)?)
             (page::section("Verdicts", verdicts))
+            (page::section("Brokers that differ", brokers::divergent(summary)))
+            (page::section("Verdicts by broker", brokers::verdicts_by_broker(summary).filter(|_| matrix.is_none())))
+            (page::section("What a lost broker cost", brokers::outages(summary)))
             (page::section("Latency by percentile", page::grid(percentiles::figures(summary, matrix.is_some())?)))
             (page::section("Over time", page::grid(timeline::figures(folder)?)))
             (page::section("What happened", timeline::what_happened(folder)?))

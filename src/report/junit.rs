@@ -21,8 +21,8 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
     let mut report = Report::new(format!("tokenstorm matrix {}", summary.scenario));
     report.set_time(Duration::from_secs_f64(summary.duration_s.max(0.0)));
     let mut suites: Vec<(String, TestSuite)> = Vec::new();
-    let mut add = |group: &str, protocol: u8, case: TestCase| {
-        let name = format!("{group} MQTT {}", version(protocol));
+    let mut add = |group: &str, place: &str, case: TestCase| {
+        let name = format!("{group} MQTT {place}");
         let known = suites.iter().position(|(known, _)| *known == name);
         let at = known.unwrap_or_else(|| {
             suites.push((name.clone(), TestSuite::new(name)));
@@ -31,24 +31,24 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
         suites[at].1.add_test_case(case);
     };
     for cell in &matrix.cells {
-        add(&cell.group, cell.protocol, case(cell));
+        add(&cell.group, &cell.place(), case(cell));
     }
     for skipped in &matrix.skipped {
         let mut status = TestCaseStatus::skipped();
         status.set_message(skipped.reason.clone());
         let group = defect(&skipped.defect).map_or("control", |defect| defect.group_name());
-        add(group, skipped.protocol, TestCase::new(skipped.defect.clone(), status));
+        add(group, version(skipped.protocol), TestCase::new(skipped.defect.clone(), status));
     }
     if let Some(words) = super::matrix::state(matrix) {
         // What is to be known before any cell must not pass for a success where cells are skipped.
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
         status.set_message(words).set_type("state");
-        add("broker", 5, TestCase::new("answers say something", status));
+        add("broker", version(5), TestCase::new("answers say something", status));
     }
     for fetch in &matrix.fetches {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
         status.set_message(format!("{} asked for {}", fetch.from, fetch.path)).set_type("fetch");
-        add("canary", 5, TestCase::new(fetch.defect.clone(), status));
+        add("canary", version(5), TestCase::new(fetch.defect.clone(), status));
     }
     for (_, suite) in suites {
         report.add_test_suite(suite);
@@ -124,7 +124,9 @@ fn case(cell: &Cell) -> TestCase {
         }
     };
     let mut case = TestCase::new(cell.defect.clone(), status);
-    case.set_classname(format!("matrix.{}", cell.group));
+    // Two cases of one name would be one to some CI servers.
+    let broker = cell.broker.as_ref().map_or_else(String::new, |broker| format!(" at {broker}"));
+    case.set_classname(format!("matrix.{}{broker}", cell.group));
     if let Some(Percentile::Number(us)) = &cell.latency_p50_us {
         case.set_time(Duration::from_secs_f64(us / 1e6));
     }

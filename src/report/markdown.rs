@@ -2,7 +2,10 @@
 
 use std::fmt::{Result, Write};
 
-use super::style::{count, percentile};
+use super::{
+    cluster,
+    style::{count, percentile},
+};
 use crate::results::{PhaseStats, Summary, summary::Part};
 
 /// Renders a summary.
@@ -36,6 +39,11 @@ fn write_all(out: &mut String, summary: &Summary) -> Result {
     for (name, part) in &summary.by_token {
         writeln!(out, "| {} |", row(name, part).join(" | "))?;
     }
+    if summary.by_broker.len() > 1 {
+        for (name, part) in &summary.by_broker {
+            writeln!(out, "| at {} |", row(name, part).join(" | "))?;
+        }
+    }
     writeln!(out)?;
     for threshold in &summary.thresholds {
         let passed = match threshold.passed {
@@ -48,6 +56,12 @@ fn write_all(out: &mut String, summary: &Summary) -> Result {
             .map_or_else(|| passed.to_owned(), |ended| format!("**{ended}**"));
         let what = format!("{} {}", threshold.metric, threshold.condition);
         writeln!(out, "- {}: {passed}", escaped(&what))?;
+    }
+    for divergent in &summary.divergent {
+        writeln!(out, "- **{}**", escaped(&cluster::difference(divergent)))?;
+    }
+    for lost in &summary.outages {
+        writeln!(out, "- {}", escaped(&cluster::outage(lost)))?;
     }
     for reason in &summary.validity.reasons {
         writeln!(out, "- {}", escaped(reason))?;

@@ -1,6 +1,10 @@
 //! A matrix as a person reads it: groups by version of MQTT, then what was found, by severity.
 
-use std::{collections::BTreeMap, fmt::Write, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    path::Path,
+};
 
 use owo_colors::OwoColorize;
 
@@ -9,7 +13,7 @@ use crate::{
     results::{
         Edges, Matrix, Summary,
         edges::{Edge, Tell},
-        matrix::{Cell, SEVERITIES, State, version},
+        matrix::{BrokerState, Cell, SEVERITIES, State, version},
     },
     scenario::Group,
     token::{Severity, catalogue::defect},
@@ -80,13 +84,15 @@ fn write_all(
     for slow in &matrix.slow {
         writeln!(
             out,
-            "slow: {} (MQTT {}) was answered after {}",
+            "slow: {} (MQTT {}{}) was answered after {}",
             slow.defect,
             version(slow.protocol),
+            slow.broker.as_ref().map_or_else(String::new, |broker| format!(" at {broker}")),
             super::style::time(slow.latency_max_us)
         )?;
     }
     alike(out, matrix)?;
+    nodes(out, matrix)?;
     if let Some(found) = &place.edges {
         edges(out, found)?;
     }
@@ -98,7 +104,20 @@ fn write_all(
 
 /// What is to be known before any cell.
 pub(super) fn state(matrix: &Matrix) -> Option<String> {
-    Some(match matrix.state {
+    let is_alike = |state| matrix.brokers.iter().all(|broker| broker.state == state);
+    if is_alike(matrix.state) {
+        return state_of(matrix, matrix.state, &matrix.unheard);
+    }
+    let of = |broker: &BrokerState| {
+        state_of(matrix, broker.state, &broker.unheard)
+            .map(|words| format!("{}: {words}", broker.broker))
+    };
+    let all: Vec<String> = matrix.brokers.iter().filter_map(of).collect();
+    (!all.is_empty()).then(|| all.join("\n"))
+}
+
+fn state_of(matrix: &Matrix, state: State, unheard: &[u8]) -> Option<String> {
+    Some(match state {
         State::Judged if matrix.is_mostly_mute() => "More than half of the tokens that must be refused were not judged: the \
                                                      broker was overloaded, limits clients, or did not answer. What is \
                                                      left says little."
@@ -113,7 +132,7 @@ pub(super) fn state(matrix: &Matrix) -> Option<String> {
                               that it requires (`scope`); the token in the other field; a clock that is off."
             .to_owned(),
         State::Unsteady => {
-            let versions: Vec<&str> = matrix.unheard.iter().map(|at| version(*at)).collect();
+            let versions: Vec<&str> = unheard.iter().map(|at| version(*at)).collect();
             format!(
                 "Under MQTT {} good tokens are refused, at times or always: the broker bans or limits clients, or wants \
                  other tokens there. Its refusals say nothing and are not judged.",
@@ -282,7 +301,7 @@ const COMMON: usize = 20;
 /// One finding: versions of MQTT whose answers are the same stand together.
 fn line(out: &mut String, name: &str, cells: &[&Cell]) -> std::fmt::Result {
     let (summary, source) = defect(name).map_or(("", ""), |defect| (defect.summary, defect.source));
-    let mut answers: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut answers: Vec<(String, Vec<String>)> = Vec::new();
     for cell in cells {
         let times = match (cell.attempts, cell.false_accepts) {
             (2.., accepted @ 1..) => format!(", {accepted} of {}", count(cell.attempts)),
@@ -290,8 +309,8 @@ fn line(out: &mut String, name: &str, cells: &[&Cell]) -> std::fmt::Result {
         };
         let said = format!("{}: {}{times}", cell.verdict.replace('_', " "), answer(cell));
         match answers.iter_mut().find(|(known, _)| *known == said) {
-            Some((_, versions)) => versions.push(cell.version()),
-            None => answers.push((said, vec![cell.version()])),
+            Some((_, versions)) => versions.push(cell.place()),
+            None => answers.push((said, vec![cell.place()])),
         }
     }
     let answers: Vec<String> = answers
@@ -324,7 +343,7 @@ fn not_judged(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
         by_answer.entry(answer(cell)).or_default().push(format!(
             "{} ({})",
             cell.defect,
-            cell.version()
+            cell.place()
         ));
     }
     for (answer, cells) in by_answer {
@@ -353,7 +372,8 @@ fn alike(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     };
     let (mut differ, mut compared) = (Vec::new(), 0);
     for old in of(4) {
-        let Some(new) = of(5).find(|cell| cell.defect == old.defect) else { continue };
+        let is_it = |cell: &&Cell| cell.defect == old.defect && cell.broker == old.broker;
+        let Some(new) = of(5).find(is_it) else { continue };
         compared += 1;
         if (new.outcome == "accepted") != (old.outcome == "accepted") {
             differ.push(old.defect.as_str());
@@ -362,9 +382,28 @@ fn alike(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     if compared == 0 {
         return Ok(());
     }
+    differ.dedup();
     match differ.len() {
         0 => writeln!(out, "MQTT 3.1.1 and 5.0 judge alike"),
         _ => writeln!(out, "{} {}", "MQTT 3.1.1 and 5.0 differ:".yellow(), differ.join(", ")),
+    }
+}
+
+/// Whether several brokers judge alike.
+fn nodes(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
+    let mut answers: BTreeMap<(&str, u8), BTreeSet<bool>> = BTreeMap::new();
+    let is_told = |cell: &&Cell| !["not_judged", "indeterminate"].contains(&cell.verdict.as_str());
+    for cell in matrix.cells.iter().filter(is_told) {
+        let all = answers.entry((&cell.defect, cell.protocol)).or_default();
+        all.insert(cell.outcome == "accepted");
+    }
+    let apart = answers.iter().filter(|(_, answers)| answers.len() > 1);
+    let differ: BTreeSet<&str> = apart.map(|((defect, _), _)| *defect).collect();
+    let differ: Vec<&str> = differ.into_iter().collect();
+    match (matrix.brokers.len(), differ.as_slice()) {
+        (0 | 1, _) => Ok(()),
+        (number, []) => writeln!(out, "{number} brokers judge alike"),
+        (_, names) => writeln!(out, "{} {}", "brokers differ:".red().bold(), names.join(", ")),
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use owo_colors::OwoColorize;
 
 use super::style::{count, number, percentile, table, time};
-use super::{fetches, keys, series};
+use super::{cluster, fetches, keys, series};
 use crate::attempt::advice;
 use crate::plan::threshold::{TIMES, VALUES};
 use crate::results::{
@@ -71,6 +71,10 @@ fn verdicts(out: &mut String, summary: &Summary) -> std::fmt::Result {
             tls: None,
         };
         rows.push(verdict_row("all", &all));
+    }
+    if summary.by_broker.len() > 1 {
+        let at = |(name, part): (&String, &Part)| verdict_row(&format!("  at {name}"), part);
+        rows.extend(summary.by_broker.iter().map(at));
     }
     let head = [
         "verdicts",
@@ -229,6 +233,7 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         keys::write(out, jwks)?;
     }
     series::write(out, summary)?;
+    cluster::write(out, summary)?;
     let sessions = &summary.sessions;
     if sessions.held > 0 {
         let codes = by_code(&sessions.dropped_by_code, summary.protocol == 5);

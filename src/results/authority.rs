@@ -2,22 +2,24 @@
 
 use std::{fs, path::Path};
 
+use super::outages::Deed;
 use super::{
     folder::{replace_in, unwritable},
     keys::by_second,
 };
 use crate::{
+    clock::SECOND,
     error::Result,
     issuer::{Visit, happenings::Happened},
     measure::KeyAnswer,
     plan::Plan,
 };
 
-/// Writes both into a folder, which is made where it is missing.
+/// Writes who asked the issuer for what into a folder, which is made where it is missing.
 ///
 /// # Errors
-/// When they can't be written.
-pub fn write(folder: &Path, visits: &[Visit], happened: &[Happened]) -> Result<()> {
+/// When it can't be written.
+pub fn write(folder: &Path, visits: &[Visit]) -> Result<()> {
     fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
     let head = ["second", "path", "status", "caller", "count"];
     let rows = visits.iter().map(|visit| {
@@ -29,9 +31,30 @@ pub fn write(folder: &Path, visits: &[Visit], happened: &[Happened]) -> Result<(
             visit.count.to_string(),
         ]
     });
-    replace_in(folder, "issuer.csv", &table(folder, head, rows)?)?;
-    let rows = happened.iter().map(|happened| {
-        [format!("{:.3}", happened.second), happened.event.to_owned(), happened.detail.clone()]
+    replace_in(folder, "issuer.csv", &table(folder, head, rows)?)
+}
+
+/// Writes what has happened, to the issuer and to brokers, each when it was done; the storm started at `start`.
+///
+/// # Errors
+/// When it can't be written.
+pub fn write_events(
+    folder: &Path,
+    happened: &[Happened],
+    deeds: &[Deed],
+    start: u64,
+) -> Result<()> {
+    let mut all: Vec<(f64, &str, &str)> = happened
+        .iter()
+        .map(|happened| (happened.second, happened.event, happened.detail.as_str()))
+        .collect();
+    all.extend(deeds.iter().filter_map(|deed| {
+        let second = (deed.ended? as f64 - start as f64) / SECOND as f64;
+        Some((second, deed.name(), deed.detail.as_str()))
+    }));
+    all.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let rows = all.into_iter().map(|(second, event, detail)| {
+        [format!("{second:.3}"), event.to_owned(), detail.to_owned()]
     });
     replace_in(folder, "events.csv", &table(folder, ["second", "event", "detail"], rows)?)
 }

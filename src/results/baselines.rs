@@ -13,7 +13,7 @@ use crate::{
 /// Where baselines are unless told otherwise.
 pub const FOLDER: &str = "results/baselines";
 /// The files of a run that are kept, where it has them: what is compared and shown.
-const KEPT: [&str; 13] = [
+const KEPT: [&str; 14] = [
     "summary.json",
     "environment.json",
     "scenario.toml",
@@ -22,6 +22,7 @@ const KEPT: [&str; 13] = [
     "latency.hlog",
     "timeline.csv",
     "events.csv",
+    "timeline_brokers.csv",
     "monitor.csv",
     "matrix.json",
     "matrix.csv",

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::{
     PhaseStats,
+    brokers::BrokerSeconds,
     summary::{Percentile, microseconds},
 };
 use crate::{
@@ -82,6 +83,8 @@ pub struct Folder {
     path: PathBuf,
     timeline: csv::Writer<File>,
     findings: csv::Writer<File>,
+    /// Where there are several brokers.
+    of_brokers: Option<BrokerSeconds>,
     histograms: File,
     found: usize,
 }
@@ -136,6 +139,7 @@ impl Folder {
         let folder = Self {
             timeline: rows("timeline.csv", TIMELINE)?,
             findings: rows("findings.csv", FINDINGS)?,
+            of_brokers: None,
             histograms,
             path: path.to_owned(),
             found: 0,
@@ -155,10 +159,14 @@ impl Folder {
         }
         // What stands in the query of a URL may be a token.
         let of_control = shown.control.iter_mut().flat_map(|control| &mut control.target);
-        for broker in shown.target.brokers.iter_mut().chain(of_control) {
+        let of_events = shown.events.iter_mut().filter_map(|event| event.broker.as_mut());
+        for broker in shown.target.brokers.iter_mut().chain(of_control).chain(of_events) {
             if let Some((url, _)) = broker.split_once('?') {
                 *broker = format!("{url}?<redacted>");
             }
+        }
+        for command in shown.events.iter_mut().filter_map(|event| event.command.as_mut()) {
+            *command = crate::launch::shown(command);
         }
         let text =
             toml::to_string_pretty(&shown).map_err(|error| unwritable(&self.path, &error))?;
@@ -204,6 +212,13 @@ impl Folder {
         let row = timeline_row(second, seen, plan.load().connect_timeout);
         self.timeline.serialize(row).map_err(|error| unwritable(&self.path, &error))?;
         self.timeline.flush().map_err(|error| unwritable(&self.path, &error))?;
+        if plan.brokers.len() > 1 {
+            let rows = match &mut self.of_brokers {
+                Some(rows) => rows,
+                none => none.insert(BrokerSeconds::create(&self.path)?),
+            };
+            rows.second(plan, second, seen)?;
+        }
         self.interval(second, storm, seen).map_err(|error| unwritable(&self.path, &error))?;
         for finding in &seen.findings {
             if self.found < MOST_FINDINGS {

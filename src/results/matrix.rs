@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Columns of `matrix.csv`.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "defect",
     "group",
     "protocol",
@@ -42,6 +42,7 @@ const COLUMNS: [&str; 14] = [
     "latency_p50_us",
     "strict_verdict",
     "upper_bound_95",
+    "broker",
 ];
 
 /// The result of a matrix.
@@ -60,6 +61,9 @@ pub struct Matrix {
     pub state: State,
     /// Versions of MQTT under which refusals say nothing, since good tokens are refused too.
     pub unheard: Vec<u8>,
+    /// Of several brokers, what is to be known of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brokers: Vec<BrokerState>,
     pub cells: Vec<Cell>,
     pub skipped: Vec<Skipped>,
     /// Versions of MQTT that the broker does not speak, by its policy.
@@ -78,7 +82,16 @@ pub struct Matrix {
     pub upper_bound_95: Option<f64>,
 }
 
-/// One cell: an entry of the catalogue in one version of MQTT.
+/// What is to be known of one of several brokers.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the matrix itself")]
+pub struct BrokerState {
+    pub broker: String,
+    pub state: State,
+    pub unheard: Vec<u8>,
+}
+
+/// One cell: an entry of the catalogue in one version of MQTT, at one broker.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct Cell {
@@ -103,6 +116,9 @@ pub struct Cell {
     /// Why nothing is promised of it, where nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unpromised: Option<String>,
+    /// Of several brokers, which one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broker: Option<String>,
 }
 
 /// An entry that was not sent.
@@ -122,6 +138,8 @@ pub struct Slow {
     pub protocol: u8,
     /// How long its slowest answer took.
     pub latency_max_us: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broker: Option<String>,
 }
 
 /// The good clients of a background.
@@ -153,6 +171,14 @@ impl Cell {
     /// The version of MQTT in words.
     pub fn version(&self) -> &'static str {
         version(self.protocol)
+    }
+
+    /// The version of MQTT, and of several brokers which one.
+    pub fn place(&self) -> String {
+        match &self.broker {
+            Some(broker) => format!("{} at {broker}", self.version()),
+            None => self.version().to_owned(),
+        }
     }
 }
 
@@ -196,7 +222,8 @@ impl Matrix {
             overridden: plan.overridden.clone(),
             command: cells.command.clone(),
             state: State::Judged,
-            unheard: state::unheard(plan, cells, &tallies),
+            unheard: Vec::new(),
+            brokers: Vec::new(),
             cells: Vec::new(),
             skipped: cells
                 .skipped
@@ -218,39 +245,36 @@ impl Matrix {
         let slow = slow(plan, all);
         let strict = [Protocol::V4, Protocol::V5].map(|protocol| strict_judge(plan, protocol));
         for (at, kind) in plan.mould.kinds.iter().enumerate() {
-            let own: Vec<(Tally, u64)> =
-                tallies.iter().filter(|(tally, _)| tally.kind == at).copied().collect();
+            let of_kind = || tallies.iter().filter(move |(tally, _)| tally.kind == at).copied();
             if cells.background == Some(at) {
+                let own: Vec<(Tally, u64)> = of_kind().collect();
                 matrix.background = Some(background(&own, all, at, timeout));
                 continue;
             }
-            match cell(
-                kind,
-                &own,
-                &strict[usize::from(kind.protocol == Protocol::V5)],
-                strictly(cells, at, kind),
-            ) {
-                Some(mut cell) => {
-                    let latency = all.latency(Phase::Connack, Some(at), None, None);
-                    let slowest = latency.times.as_ref().map_or(0, Times::max);
-                    if slowest > slow {
-                        let (defect, protocol) = (cell.defect.clone(), cell.protocol);
-                        let latency_max_us = microseconds(slowest as f64);
-                        matrix.slow.push(Slow { defect, protocol, latency_max_us });
-                    }
-                    cell.latency_p50_us = PhaseStats::new(&latency, timeout.as_nanos() as u64)
-                        .map(|stats| stats.p50_us);
-                    matrix.cells.push(cell);
+            for broker in 0..labels.len() {
+                let own: Vec<(Tally, u64)> =
+                    of_kind().filter(|(tally, _)| tally.broker == broker).collect();
+                let strict = &strict[usize::from(kind.protocol == Protocol::V5)];
+                let label = (labels.len() > 1).then(|| labels[broker].to_owned());
+                let Some(mut cell) = cell(kind, &own, strict, strictly(cells, at, kind)) else {
+                    matrix.left_out(kind);
+                    continue;
+                };
+                let latency = all.latency(Phase::Connack, Some(at), Some(broker), None);
+                let slowest = latency.times.as_ref().map_or(0, Times::max);
+                if slowest > slow {
+                    let (defect, protocol) = (cell.defect.clone(), cell.protocol);
+                    let latency_max_us = microseconds(slowest as f64);
+                    let broker = label.clone();
+                    matrix.slow.push(Slow { defect, protocol, latency_max_us, broker });
                 }
-                None => matrix.skipped.push(Skipped {
-                    defect: kind.defect.name.to_owned(),
-                    protocol: kind.protocol.into(),
-                    reason: "the run ended before it was answered".to_owned(),
-                }),
+                cell.latency_p50_us =
+                    PhaseStats::new(&latency, timeout.as_nanos() as u64).map(|stats| stats.p50_us);
+                cell.broker = label;
+                matrix.cells.push(cell);
             }
         }
-        matrix.state = state::state(&matrix.cells, &matrix.unheard);
-        matrix.withdraw();
+        matrix.judge(plan, cells, &tallies);
         matrix.bad_judged = matrix.cells.iter().map(|cell| cell.judged).sum();
         matrix.false_accepts = matrix.cells.iter().map(|cell| cell.false_accepts).sum();
         matrix.upper_bound_95 =
@@ -258,10 +282,50 @@ impl Matrix {
         matrix
     }
 
+    /// A kind that was not answered.
+    fn left_out(&mut self, kind: &Kind) {
+        let (defect, protocol) = (kind.defect.name, u8::from(kind.protocol));
+        let is_it = |known: &Skipped| known.defect == defect && known.protocol == protocol;
+        if !self.skipped.iter().any(is_it) {
+            let reason = "the run ended before it was answered".to_owned();
+            self.skipped.push(Skipped { defect: defect.to_owned(), protocol, reason });
+        }
+    }
+
+    /// Finds out what is to be known of the brokers, of each by itself.
+    fn judge(&mut self, plan: &Plan, cells: &Cells, tallies: &[(Tally, u64)]) {
+        let mut known: Vec<BrokerState> = Vec::new();
+        for (at, broker) in plan.brokers.iter().enumerate() {
+            let own: Vec<(Tally, u64)> =
+                tallies.iter().filter(|(tally, _)| tally.broker == at).copied().collect();
+            let unheard = state::unheard(plan, cells, &own);
+            let is_own = |cell: &&Cell| cell.broker.as_ref().is_none_or(|it| *it == broker.label);
+            let own: Vec<Cell> = self.cells.iter().filter(is_own).cloned().collect();
+            let state = state::state(&own, &unheard);
+            self.withdraw(&unheard, (plan.brokers.len() > 1).then_some(broker.label.as_str()));
+            known.push(BrokerState { broker: broker.label.clone(), state, unheard });
+        }
+        // What is said of all is true of each.
+        let all_are = |state: State| known.iter().all(|broker| broker.state == state);
+        self.state = known
+            .iter()
+            .map(|broker| broker.state)
+            .find(|state| all_are(*state))
+            .unwrap_or(State::Judged);
+        self.unheard = [4, 5]
+            .into_iter()
+            .filter(|protocol| known.iter().all(|broker| broker.unheard.contains(protocol)))
+            .collect();
+        if known.len() > 1 {
+            self.brokers = known;
+        }
+    }
+
     /// Refusals of a broker that refuses good tokens too say nothing about bad ones.
-    fn withdraw(&mut self) {
-        let unheard = &self.unheard;
-        for cell in self.cells.iter_mut().filter(|cell| unheard.contains(&cell.protocol)) {
+    fn withdraw(&mut self, unheard: &[u8], broker: Option<&str>) {
+        let is_own =
+            |cell: &&mut Cell| unheard.contains(&cell.protocol) && cell.broker.as_deref() == broker;
+        for cell in self.cells.iter_mut().filter(is_own) {
             if !cell.is_control() && cell.outcome != "accepted" {
                 "not_judged".clone_into(&mut cell.verdict);
                 "not_judged".clone_into(&mut cell.strict_verdict);
@@ -314,6 +378,7 @@ impl Matrix {
                 &p50,
                 &cell.strict_verdict,
                 &bound,
+                cell.broker.as_deref().unwrap_or(&self.target),
             ];
             rows.write_record(row).map_err(failed)?;
         }
@@ -397,6 +462,7 @@ fn cell(
             (_, Expectation::Either(_)) => Some("it is inside the leeway".to_owned()),
             _ => None,
         },
+        broker: None,
     })
 }
 

@@ -63,6 +63,12 @@ pub struct Summary {
     /// Where the run brought an issuer along: what became of tokens while its keys came and went.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<super::Jwks>,
+    /// Brokers that answered differently at the same time.
+    #[serde(default)]
+    pub divergent: Vec<super::divergent::Divergent>,
+    /// Where events stopped brokers: what that cost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outages: Vec<super::outages::Outage>,
     /// Where `[monitor]` asks for it: what both sides used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitor: Option<super::monitor::Monitored>,

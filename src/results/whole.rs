@@ -93,6 +93,8 @@ impl Frame<'_> {
             tls: tables::tls(all, None),
             oauth: self.oauth,
             jwks: self.jwks,
+            divergent: Vec::new(),
+            outages: Vec::new(),
             monitor: self.monitor,
             yardstick: None,
             capacity: None,

@@ -1,4 +1,4 @@
-//! `[[events]]`: what happens to the issuer while the storm goes on.
+//! `[[events]]`: what happens to the issuer and to the brokers while the storm goes on.
 
 use std::time::Duration;
 
@@ -45,6 +45,14 @@ pub struct Event {
     /// far, as introspection and refreshing see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// `stop_broker`, `start_broker`: which one, as it stands in `target.brokers`; the second of several that are `embedded`
+    /// is `embedded-2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broker: Option<String>,
+    /// `stop_broker`, `start_broker`: what `sh` runs to do it. An embedded broker needs none: the run kills it, and starts
+    /// it again at the same port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
 }
 
 /// What an event does.
@@ -61,6 +69,10 @@ pub enum Deed {
     Revoke,
     /// Outage and slowness are over; a key that was revoked is published again.
     Restore,
+    /// A broker ends.
+    StopBroker,
+    /// A broker that was stopped comes back.
+    StartBroker,
 }
 
 impl Deed {
@@ -72,7 +84,14 @@ impl Deed {
             Self::IssuerSlow => "issuer_slow",
             Self::Revoke => "revoke",
             Self::Restore => "restore",
+            Self::StopBroker => "stop_broker",
+            Self::StartBroker => "start_broker",
         }
+    }
+
+    /// Whether it is done to a broker, and not to the issuer.
+    pub fn is_of_broker(self) -> bool {
+        matches!(self, Self::StopBroker | Self::StartBroker)
     }
 }
 

@@ -29,8 +29,10 @@ impl Overrides {
         let is_shown = |assignment: &&String| {
             let key = assignment.split('=').next().unwrap_or_default().trim();
             let name = key.rsplit('.').next().unwrap_or_default();
+            // What a command of an event holds is nobody's to know, and a token does not hang on it.
+            let is_command = key.starts_with("events.") && name == "command";
             matches!(name, "secret_env" | "secret_file" | "private_key" | "jwk")
-                || !holds_secret(assignment)
+                || !is_command && !holds_secret(assignment)
         };
         let set = self.set.iter().filter(is_shown).flat_map(named("--set"));
         let targets = self.targets.iter().filter(|target| !holds_secret(target));

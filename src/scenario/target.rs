@@ -12,6 +12,10 @@ pub struct Target {
     /// `mqtt://host:port`, `mqtts://`, `ws://` or `wss://host:port/path`, several for a cluster; or `"embedded"`,
     /// `"embedded+tls"`, `"embedded+ws"`, `"embedded+wss"`: a broker that the run starts and stops.
     pub brokers: Vec<String>,
+    /// How many of the clients each broker gets beside the others: one positive number a broker, in their order. Default:
+    /// the same for all, in turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<f64>,
     /// 5 for MQTT 5.0, 4 for MQTT 3.1.1.
     #[serde(default)]
     pub protocol: Protocol,

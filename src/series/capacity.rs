@@ -174,8 +174,7 @@ impl Search<'_> {
                 .filter(|kind| threshold.token.as_ref().is_none_or(|name| *name == kind.label))
                 .map(|kind| kind.share)
                 .sum();
-            let of_broker =
-                if threshold.broker.is_some() { 1.0 / plan.brokers.len() as f64 } else { 1.0 };
+            let of_broker = threshold.broker.as_ref().map_or(1.0, |label| plan.share_of(label));
             of_kind * of_broker
         };
         // What nobody brings can't be waited for.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Claims that `RabbitMQ` and the plugin of Mosquitto both want.
-const CLAIMS: &str = "[token.claims]\niss = \"https://issuer.example\"\naud = \"mqtt\"\nsub = \"{username}\"\n\
+pub(crate) const CLAIMS: &str = "[token.claims]\niss = \"https://issuer.example\"\naud = \"mqtt\"\nsub = \"{username}\"\n\
                       scope = \"mqtt.read:*/*/* mqtt.write:*/*/* mqtt.configure:*/*/*\"\n";
 
 /// Kinds that a storm has clients bring; a matrix sends them all.

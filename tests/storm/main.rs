@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't set up has failed")]
 
 mod answers;
+#[cfg(feature = "embedded")]
+mod cluster;
 mod command_line;
 mod compared;
 #[cfg(feature = "embedded")]

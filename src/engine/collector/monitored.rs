@@ -9,13 +9,14 @@ use crate::{
 };
 
 impl Collector {
-    /// Says what the monitor could not read, each once.
+    /// Says what the monitor could not read and what could not be done to brokers, each once.
     pub(super) fn warn(&mut self, options: &Options) {
         let warnings = self.monitor.as_ref().map(Monitor::warnings).unwrap_or_default();
         for warning in &warnings[self.warned.min(warnings.len())..] {
             options.screen.warn(warning);
         }
         self.warned = warnings.len();
+        self.warn_of_brokers(options);
     }
 
     /// Writes what the monitor has read since.

@@ -60,7 +60,7 @@ impl Worker {
                 found.generation == answer.key.generation() && found.state == State::Resolving
             };
             let Some(connection) = self.connections.get_mut(place).filter(is_it) else { continue };
-            let turn = connection.client / self.storm.targets.len() as u64;
+            let turn = self.storm.plan.spread.turn_of(connection.client);
             match answer.addresses.len() as u64 {
                 0 => self.fail(place, State::Resolving, Outcome::TcpFailed("dns")),
                 count => {
@@ -84,7 +84,8 @@ impl Worker {
         let at = known.unwrap_or_else(|| {
             let (storm, workers) = (&self.storm, (self.number, self.workers as usize));
             // Whom a client of a segment meets does not follow from its worker's number.
-            let brokers = if storm.plan.segment.is_some() { 1 } else { storm.targets.len() };
+            let is_whole = storm.plan.segment.is_none();
+            let brokers = if is_whole { storm.plan.spread.in_turn() } else { 1 };
             let sources = storm.plan.sources();
             let walk =
                 PortWalk::new(sources, address, &storm.ports, workers, brokers, storm.random);

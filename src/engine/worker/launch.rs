@@ -155,7 +155,7 @@ impl Worker {
         match &storm.targets[broker].spot {
             _ if !fits => self.fail(place, State::Starting, Outcome::LocalError("token_too_long")),
             Spot::At(addresses) => {
-                let turn = client / storm.targets.len() as u64;
+                let turn = storm.plan.spread.turn_of(client);
                 self.open(place, addresses[(turn % addresses.len() as u64) as usize]);
             }
             Spot::Named(host, port) => self.look_up(key, host, *port),

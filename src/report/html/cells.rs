@@ -27,6 +27,7 @@ pub(super) fn map(matrix: &Matrix) -> Markup {
     let mut protocols: Vec<u8> = matrix.cells.iter().map(|cell| cell.protocol).collect();
     protocols.sort_unstable();
     protocols.dedup();
+    let brokers: Vec<&str> = matrix.brokers.iter().map(|broker| broker.broker.as_str()).collect();
     let names = ["control"].into_iter().chain(Group::ALL.iter().map(|group| group.name()));
     let groups: Vec<(&str, Vec<&Cell>)> = names
         .map(|name| (name, matrix.cells.iter().filter(|cell| cell.group == name).collect()))
@@ -35,11 +36,29 @@ pub(super) fn map(matrix: &Matrix) -> Markup {
     html! {
         @if let Some(state) = matrix::state(matrix) { p.bad { (state) } }
         @if let Some(bound) = bound(matrix) { p { (bound) } }
-        (overview(&groups, &protocols))
+        @for broker in &brokers {
+            h3 { (broker) }
+            (overview(&at(&groups, broker), &protocols))
+        }
+        @if brokers.is_empty() { (overview(&groups, &protocols)) }
         (legend(matrix))
-        h2 { "Every kind of token" }
-        div.cells { @for (name, cells) in &groups { (group(name, cells, &protocols)) } }
+        @for broker in &brokers {
+            h2 { "Every kind of token at " (broker) }
+            div.cells { @for (name, cells) in at(&groups, broker) { (group(name, &cells, &protocols)) } }
+        }
+        @if brokers.is_empty() {
+            h2 { "Every kind of token" }
+            div.cells { @for (name, cells) in &groups { (group(name, cells, &protocols)) } }
+        }
     }
+}
+
+/// The cells of groups at one broker.
+fn at<'a>(groups: &[(&'a str, Vec<&'a Cell>)], broker: &str) -> Vec<(&'a str, Vec<&'a Cell>)> {
+    let own = |cells: &[&'a Cell]| -> Vec<&'a Cell> {
+        cells.iter().filter(|cell| cell.broker.as_deref() == Some(broker)).copied().collect()
+    };
+    groups.iter().map(|(name, cells)| (*name, own(cells))).collect()
 }
 
 /// How a cell is called here.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{
     axis::Axis,
+    brokers,
     chart::COLOURS_COUNT,
     figure::{Figure, Line, Mark, NOTHING, lines},
     files::{rows, text},
@@ -99,7 +100,8 @@ pub(super) fn figures(folder: &Path) -> Result<Vec<Markup>> {
         figure("Requests to the issuer", rate(), visits(folder)?, "issuer.csv"),
         figure("Memory of both sides", Axis::linear("resident, MiB", " MiB"), memory(folder)?, "monitor.csv"),
     ];
-    all.iter().filter_map(|figure| figure.render().transpose()).collect()
+    let of_brokers = brokers::figures(folder, &marks)?;
+    all.iter().chain(&of_brokers).filter_map(|figure| figure.render().transpose()).collect()
 }
 
 /// What happened, in a list; nothing where nothing did.

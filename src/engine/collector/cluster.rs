@@ -1,0 +1,67 @@
+//! Several brokers: where they differ, and what it costs to lose one.
+
+use super::{Collector, Folder, Options};
+use crate::{
+    error::Result,
+    measure::Measurements,
+    results::{
+        Summary, authority,
+        divergent::Divergences,
+        outages::{Deed, Outages},
+    },
+};
+
+/// What is followed of several brokers, second by second.
+#[derive(Debug, Default)]
+pub(super) struct Cluster {
+    divergences: Divergences,
+    outages: Outages,
+    /// Deeds that failed and have been told.
+    told: usize,
+}
+
+impl Collector {
+    /// Looks at a second that all workers have left behind.
+    pub(super) fn look_at_brokers(&mut self, second: u64, seen: &Measurements) {
+        let (plan, start) = (&self.storm.plan, self.storm.start);
+        let deeds = self.nodes.as_ref().map(super::Nodes::done).unwrap_or_default();
+        self.cluster.divergences.second(plan, second, seen);
+        self.cluster.outages.second(plan, (start, second), seen, &deeds);
+    }
+
+    /// Puts into a summary what was seen of that.
+    pub(super) fn tell_of_brokers(&self, summary: &mut Summary) {
+        let (plan, start) = (&self.storm.plan, self.storm.start);
+        summary.divergent = self.cluster.divergences.told(plan);
+        if let Some(nodes) = &self.nodes {
+            let outages = &self.cluster.outages;
+            summary.outages = outages.told(plan, start, self.storm.timeout, &nodes.done());
+        }
+    }
+
+    /// Says what could not be done to a broker, once.
+    pub(super) fn warn_of_brokers(&mut self, options: &Options) {
+        let Some(nodes) = &self.nodes else { return };
+        let failed: Vec<Deed> = nodes.done().into_iter().filter(|deed| deed.failed).collect();
+        for deed in failed.iter().skip(self.cluster.told) {
+            options.screen.warn(&deed.detail);
+        }
+        self.cluster.told = failed.len();
+    }
+
+    /// Writes what has happened, to the issuer and to brokers.
+    pub(super) fn write_events(&self, folder: &Folder) -> Result<()> {
+        let of_issuer = self.events.as_ref().map(super::Events::done);
+        let of_brokers = self.nodes.as_ref().map(super::Nodes::done);
+        if of_issuer.is_none() && of_brokers.is_none() {
+            return Ok(());
+        }
+        let deeds = of_brokers.unwrap_or_default();
+        authority::write_events(
+            folder.path(),
+            of_issuer.as_deref().unwrap_or_default(),
+            &deeds,
+            self.storm.start,
+        )
+    }
+}

@@ -1,0 +1,189 @@
+//! The thread that stops and starts brokers while the storm goes on, each at its time.
+
+mod command;
+pub(super) mod embedded;
+pub(super) mod heard;
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use self::{command::Commands, embedded::Own, heard::Heard};
+use crate::{
+    clock::{Clock, SECOND, nanoseconds},
+    error::{Error, Result},
+    plan::{Plan, nodes::NodeEvent},
+    results::outages::Deed,
+};
+
+/// How often it looks whether the run is over.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// What happens to the brokers of a run. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Nodes {
+    deeds: Arc<Mutex<Vec<Deed>>>,
+    heard: Arc<Heard>,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread works with.
+struct Doer {
+    plan: Arc<Plan>,
+    own: Own,
+    commands: Commands,
+    deeds: Arc<Mutex<Vec<Deed>>>,
+    heard: Arc<Heard>,
+    over: Arc<AtomicBool>,
+    clock: Clock,
+}
+
+impl Nodes {
+    /// Lets the events of a plan happen to its brokers, in a storm that starts at `start`; `None` where there are none.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub(super) fn start(
+        plan: &Arc<Plan>,
+        own: Own,
+        heard: &Arc<Heard>,
+        start: u64,
+        clock: Clock,
+    ) -> Result<Option<Self>> {
+        if plan.nodes.is_empty() {
+            return Ok(None);
+        }
+        let deeds = Arc::new(Mutex::new(Vec::new()));
+        let over = Arc::new(AtomicBool::new(false));
+        let mut doer = Doer {
+            plan: Arc::clone(plan),
+            own,
+            commands: Commands::default(),
+            deeds: Arc::clone(&deeds),
+            heard: Arc::clone(heard),
+            over: Arc::clone(&over),
+            clock,
+        };
+        let thread = thread::Builder::new()
+            .name("nodes".into())
+            .spawn(move || doer.run(start))
+            .map_err(|error| {
+                Error::not_measured(format!("the events of brokers have no thread: {error}"))
+            })?;
+        Ok(Some(Self { deeds, heard: Arc::clone(heard), over, thread: Some(thread) }))
+    }
+
+    /// What was done so far, and what is being done.
+    pub(super) fn done(&self) -> Vec<Deed> {
+        let mut deeds = self.deeds.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut told = Vec::new();
+        // Of each broker the last start is the one that is still listened for.
+        for deed in deeds.iter_mut().rev().filter(|deed| deed.starts) {
+            if !told.contains(&deed.broker) {
+                told.push(deed.broker);
+                deed.back = deed.back.or_else(|| self.heard.first(deed.broker));
+            }
+        }
+        deeds
+    }
+
+    /// Lets nothing more happen, and ends what commands have left that is no daemon.
+    pub(super) fn end(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // What it would have died of can only be a bug, and then its events are missing.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Doer {
+    fn run(&mut self, start: u64) {
+        let plan = Arc::clone(&self.plan);
+        for event in &plan.nodes {
+            let due = start + nanoseconds(event.at);
+            if !self.waits_until(due) {
+                break;
+            }
+            self.happens(event);
+        }
+        while !self.over.load(Ordering::Relaxed) {
+            thread::sleep(GLANCE);
+        }
+        self.commands.end(self.clock);
+    }
+
+    /// Waits until an event is due; `false` when the run is over before.
+    fn waits_until(&self, due: u64) -> bool {
+        loop {
+            let left = Duration::from_nanos(due.saturating_sub(self.clock.now()));
+            if self.over.load(Ordering::Relaxed) {
+                return false;
+            }
+            if left.is_zero() {
+                return true;
+            }
+            thread::sleep(left.min(GLANCE));
+        }
+    }
+
+    fn happens(&mut self, event: &NodeEvent) {
+        let NodeEvent { broker, starts, .. } = *event;
+        let label = &self.plan.brokers[broker].label;
+        let began = self.clock.now();
+        let number = {
+            let mut deeds = self.deeds.lock().unwrap_or_else(PoisonError::into_inner);
+            if !starts {
+                // Whoever answers from now on says nothing of the start before.
+                let last = deeds.iter_mut().rev().find(|deed| deed.broker == broker && deed.starts);
+                if let Some(last) = last {
+                    last.back = last.back.or_else(|| self.heard.first(broker));
+                }
+                self.heard.stops(broker);
+            }
+            let detail = String::new();
+            let (ended, failed, back) = (None, false, None);
+            deeds.push(Deed { broker, starts, began, ended, failed, detail, back });
+            deeds.len() - 1
+        };
+        if starts {
+            self.heard.listen(broker, began);
+        }
+        let done = match &event.command {
+            Some(command) => self.commands.run(command, &self.over, self.clock),
+            None if starts => self
+                .own
+                .start(broker)
+                .map_err(|error| error.to_string().lines().next().unwrap_or_default().to_owned()),
+            None => {
+                self.own.stop(broker);
+                Ok(())
+            }
+        };
+        let ended = self.clock.now();
+        let took = (ended - began) as f64 / SECOND as f64;
+        let by = if event.command.is_some() { " by its command" } else { "" };
+        let detail = match (&done, starts) {
+            (Ok(()), true) => format!("`{label}` was started{by} in {took:.2} s"),
+            (Ok(()), false) => format!("`{label}` was stopped{by} in {took:.2} s"),
+            (Err(why), true) => format!("`{label}` could not be started: {why}"),
+            (Err(why), false) => format!("`{label}` could not be stopped: {why}"),
+        };
+        let mut deeds = self.deeds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(deed) = deeds.get_mut(number) {
+            (deed.ended, deed.failed, deed.detail) = (Some(ended), done.is_err(), detail);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Commands of a scenario's events: run by `sh`, within a time, and nothing of them is left but what is a daemon.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use procfs::process;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid,
+};
+
+use crate::{
+    clock::{Clock, nanoseconds},
+    launch::{may_tell, without_tokens},
+};
+
+/// How long a command may take: a node of a cluster takes a minute to join it, and no one looks at a run that hangs.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// How long one may still take when the run is over.
+const AFTER: Duration = Duration::from_secs(10);
+/// How long what is left at the end may take to end by itself.
+const GRACE: Duration = Duration::from_secs(5);
+/// How often is looked whether one has ended.
+const GLANCE: Duration = Duration::from_millis(20);
+/// Bytes of what a command said that are looked at.
+const LAST_BYTES: u64 = 2000;
+
+/// The commands of a run so far.
+#[derive(Debug, Default)]
+pub(super) struct Commands {
+    /// Each leads a process group. They are not waited for before the run's end, so that no other group gets the number.
+    leaders: Vec<Child>,
+}
+
+impl Commands {
+    /// Runs a command until it ends, or has taken too long: then its process group is killed. What it starts in a session
+    /// or group of its own, as daemons do, is left alone.
+    ///
+    /// # Errors
+    /// When it can't be started, fails, or takes too long: why, in words without the command.
+    pub(super) fn run(
+        &mut self,
+        command: &str,
+        over: &AtomicBool,
+        clock: Clock,
+    ) -> Result<(), String> {
+        let cant = |error: std::io::Error| format!("its command can't be run: {error}");
+        // A file, and no pipe: a daemon that keeps it open must not keep anybody waiting.
+        let said = tempfile::tempfile().map_err(cant)?;
+        let both = (said.try_clone().map_err(cant)?, said.try_clone().map_err(cant)?);
+        let child = Command::new("sh")
+            .args(["-c", command])
+            .stdin(Stdio::null())
+            .stdout(both.0)
+            .stderr(both.1)
+            // Ctrl-C is for this program.
+            .process_group(0)
+            .spawn()
+            .map_err(cant)?;
+        let pid = Pid::from_child(&child);
+        self.leaders.push(child);
+        let mut end = clock.now() + nanoseconds(PATIENCE);
+        let mut is_over = false;
+        loop {
+            if let Some(status) = ended(pid) {
+                return outcome(&status, &words(said, command));
+            }
+            if !is_over && over.load(Ordering::Relaxed) {
+                is_over = true;
+                end = end.min(clock.now() + nanoseconds(AFTER));
+            }
+            if clock.now() > end {
+                // One that has ended just now is what is wanted.
+                let _ = kill_process_group(pid, Signal::KILL);
+                let limit = if is_over { AFTER } else { PATIENCE };
+                let limit = humantime::format_duration(limit);
+                let since = if is_over { " after the end of the run" } else { "" };
+                return Err(format!(
+                    "its command did not end within {limit}{since}, and was killed"
+                ));
+            }
+            thread::sleep(GLANCE);
+        }
+    }
+
+    /// Ends what commands have left in their process groups.
+    pub(super) fn end(&mut self, clock: Clock) {
+        let end = clock.now() + nanoseconds(GRACE);
+        let groups: Vec<Pid> = self.leaders.iter().map(Pid::from_child).collect();
+        for group in groups.iter().filter(|group| is_alive(**group)) {
+            let _ = kill_process_group(*group, Signal::TERM);
+        }
+        while clock.now() < end && groups.iter().any(|group| is_alive(*group)) {
+            thread::sleep(GLANCE);
+        }
+        for group in groups.iter().filter(|group| is_alive(**group)) {
+            let _ = kill_process_group(*group, Signal::KILL);
+        }
+        for mut leader in self.leaders.drain(..) {
+            // It has ended, or was killed just now.
+            let _ = leader.wait();
+        }
+    }
+}
+
+/// How a process ended, which stays as it is: somebody may have to know that its number is taken.
+fn ended(pid: Pid) -> Option<WaitIdStatus> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    waitid(WaitId::Pid(pid), options).ok().flatten()
+}
+
+fn outcome(status: &WaitIdStatus, said: &str) -> Result<(), String> {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(0), _) => Ok(()),
+        (Some(code), _) => Err(format!("its command ended with exit code {code}{said}")),
+        (None, signal) => {
+            let signal = signal.map_or_else(String::new, |signal| format!(" {signal}"));
+            Err(format!("its command was ended by signal{signal}{said}"))
+        }
+    }
+}
+
+/// Whether a process of a group is there that has not ended.
+fn is_alive(group: Pid) -> bool {
+    let Ok(all) = process::all_processes() else { return false };
+    let group = group.as_raw_nonzero().get();
+    let mut stats = all.flatten().filter_map(|process| process.stat().ok());
+    stats.any(|stat| stat.pgrp == group && stat.state != 'Z')
+}
+
+/// What a command said last, where that can hold no secret.
+fn words(mut said: File, command: &str) -> String {
+    let mut bytes = Vec::new();
+    let length = said.metadata().map_or(0, |data| data.len());
+    let read = said
+        .seek(SeekFrom::Start(length.saturating_sub(LAST_BYTES)))
+        .and_then(|_| said.take(LAST_BYTES).read_to_end(&mut bytes));
+    let text = String::from_utf8_lossy(&bytes);
+    let last = text.trim_end().lines().next_back().unwrap_or_default();
+    if read.is_err() || last.is_empty() || [command, last].into_iter().any(may_tell) {
+        return String::new();
+    }
+    format!(": {}", without_tokens(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(command: &str) -> (Result<(), String>, Commands) {
+        let mut commands = Commands::default();
+        let done = commands.run(command, &AtomicBool::new(false), Clock::start());
+        (done, commands)
+    }
+
+    fn end(mut commands: Commands) {
+        commands.end(Clock::start());
+    }
+
+    #[test]
+    fn a_command_that_fails_says_how_and_what_it_said_last() {
+        let (done, commands) = run("echo fine; echo no such node >&2; exit 3");
+        assert_eq!(done.unwrap_err(), "its command ended with exit code 3: no such node");
+        end(commands);
+        let (done, commands) = run("kill -9 $$");
+        assert_eq!(done.unwrap_err(), "its command was ended by signal 9");
+        end(commands);
+        assert_eq!(run("true").0, Ok(()));
+    }
+
+    #[test]
+    fn nothing_is_said_where_it_might_be_a_secret() {
+        for command in ["PASSWORD=hunter2; echo hunter2; exit 1", "echo secret=hunter2; exit 1"] {
+            let (done, commands) = run(command);
+            assert_eq!(done.unwrap_err(), "its command ended with exit code 1");
+            end(commands);
+        }
+    }
+
+    #[test]
+    fn a_command_that_does_not_end_is_killed_with_all_that_it_started() {
+        let mut commands = Commands::default();
+        // The run is over: ten seconds are left.
+        let mut clock = Clock::start();
+        let over = AtomicBool::new(true);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let command = format!("sleep 300 & echo $! > {}; wait", file.path().display());
+        let done = commands.run(&command, &over, clock);
+        assert!(done.unwrap_err().contains("did not end within 10s after the end of the run"));
+        clock = Clock::start();
+        commands.end(clock);
+        let child = std::fs::read_to_string(file.path()).unwrap();
+        let state = process::Process::new(child.trim().parse().unwrap()).and_then(|it| it.stat());
+        assert!(state.is_err() || state.unwrap().state == 'Z');
+    }
+
+    #[test]
+    fn what_a_command_left_behind_ends_with_the_run_and_a_daemon_stays() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().display();
+        let (done, commands) =
+            run(&format!("sleep 300 & echo $! > {path}; setsid sleep 301 & echo $! >> {path}"));
+        assert_eq!(done, Ok(()));
+        let pids: Vec<i32> = std::fs::read_to_string(file.path())
+            .unwrap()
+            .lines()
+            .map(|pid| pid.parse().unwrap())
+            .collect();
+        let runs = |pid: i32| {
+            let stat = process::Process::new(pid).and_then(|process| process.stat());
+            stat.is_ok_and(|stat| stat.state != 'Z')
+        };
+        // The daemon has its own session once `setsid` has got so far.
+        let has_own = || {
+            let stat = process::Process::new(pids[1]).and_then(|process| process.stat());
+            stat.is_ok_and(|stat| stat.pgrp == pids[1])
+        };
+        while !has_own() {
+            thread::sleep(GLANCE);
+        }
+        end(commands);
+        assert!(!runs(pids[0]) && runs(pids[1]));
+        rustix::process::kill_process(Pid::from_raw(pids[1]).unwrap(), Signal::KILL).unwrap();
+    }
+}

@@ -1,0 +1,78 @@
+//! The embedded brokers of a run, which events may stop and start again.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::{
+    broker::{Embedded, Settings},
+    error::Result,
+};
+
+/// The embedded brokers of a run. They end when the last of these is dropped.
+#[derive(Clone, Debug, Default)]
+pub(in crate::engine) struct Own(Arc<Mutex<Vec<Member>>>);
+
+#[derive(Debug)]
+struct Member {
+    /// Index among the brokers of the plan.
+    broker: usize,
+    label: String,
+    /// With the address at which it listens: it is started again at the same one.
+    settings: Settings,
+    /// `None` while it is stopped.
+    running: Option<Embedded>,
+}
+
+impl Own {
+    /// Takes a broker that runs.
+    pub(in crate::engine) fn add(
+        &self,
+        broker: usize,
+        label: &str,
+        settings: Settings,
+        running: Embedded,
+    ) {
+        let settings = Settings { listen: running.address(), ..settings };
+        let label = label.to_owned();
+        self.all().push(Member { broker, label, settings, running: Some(running) });
+    }
+
+    /// What they are called, and their process ids.
+    pub(in crate::engine) fn processes(&self) -> Vec<(String, i32)> {
+        let all = self.all();
+        let shown =
+            |member: &Member| Some((member.label.clone(), member.running.as_ref()?.pid() as i32));
+        all.iter().filter_map(shown).collect()
+    }
+
+    /// Labels of those that have ended by themselves.
+    pub(in crate::engine) fn lost(&self) -> Vec<String> {
+        let mut all = self.all();
+        let ended = all.iter_mut().filter_map(|member| {
+            member.running.as_mut()?.has_ended().then(|| member.label.clone())
+        });
+        ended.collect()
+    }
+
+    /// Kills one.
+    pub(super) fn stop(&self, broker: usize) {
+        if let Some(member) = self.all().iter_mut().find(|member| member.broker == broker) {
+            drop(member.running.take());
+        }
+    }
+
+    /// Starts one again where it was.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub(super) fn start(&self, broker: usize) -> Result<()> {
+        let mut all = self.all();
+        if let Some(member) = all.iter_mut().find(|member| member.broker == broker) {
+            member.running = Some(Embedded::start(&member.settings)?);
+        }
+        Ok(())
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Member>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

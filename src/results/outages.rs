@@ -1,0 +1,328 @@
+//! What it costs that a broker is stopped while the others go on: told from closed seconds, and from what was done when.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Percentile,
+    summary::{microseconds, percentile},
+};
+use crate::{
+    attempt::{Outcome, Phase},
+    clock::SECOND,
+    measure::{Measurements, Times, latency::Latency},
+    plan::Plan,
+    verdict::Verdict,
+};
+
+/// Something that was done to a broker.
+#[derive(Clone, Debug)]
+pub struct Deed {
+    /// Index of the broker.
+    pub broker: usize,
+    /// Whether it was started, and not stopped.
+    pub starts: bool,
+    /// When that began, in nanoseconds of the run's clock.
+    pub began: u64,
+    /// When it was done; `None` while it goes on.
+    pub ended: Option<u64>,
+    /// Whether it could not be done.
+    pub failed: bool,
+    /// What was done, in words.
+    pub detail: String,
+    /// When the first attempt that began after a start had an answer that was judged, where somebody looked.
+    pub back: Option<u64>,
+}
+
+impl Deed {
+    /// Its event's name in files.
+    pub fn name(&self) -> &'static str {
+        if self.starts {
+            crate::scenario::Deed::StartBroker
+        } else {
+            crate::scenario::Deed::StopBroker
+        }
+        .name()
+    }
+}
+
+/// What it cost that a broker was stopped.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
+pub struct Outage {
+    pub broker: String,
+    pub stopped_s: f64,
+    pub started_s: Option<f64>,
+    /// Attempts at it that found nobody, that waited in vain, and that failed in another way.
+    pub refused: u64,
+    pub hanging: u64,
+    pub failed: u64,
+    /// From the start to the first answer; `None` where there was none.
+    pub time_until_back_us: Option<f64>,
+    /// From this second of the storm on all attempts at it were answered.
+    pub all_back_s: Option<u64>,
+    /// The brokers that stayed.
+    pub others: Others,
+}
+
+/// The brokers that stayed, before the outage, during it, and after.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Others {
+    pub before: Span,
+    pub during: Span,
+    pub after: Span,
+}
+
+/// What brokers did in some seconds.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Span {
+    pub seconds: u64,
+    pub attempts: u64,
+    /// Those whose verdict is neither `correct` nor `indeterminate`.
+    pub not_as_promised: u64,
+    pub connack_p99_us: Option<Percentile>,
+}
+
+/// Follows outages, second by second.
+#[derive(Debug, Default)]
+pub struct Outages {
+    /// Of each broker, what was seen since all of them ran.
+    calm: Vec<Sum>,
+    /// Outages, each with the number of the deed that began it.
+    all: Vec<Followed>,
+}
+
+#[derive(Clone, Debug)]
+struct Followed {
+    deed: usize,
+    broker: usize,
+    refused: u64,
+    hanging: u64,
+    failed: u64,
+    /// The first second after the start that had an answer of it.
+    answered: Option<u64>,
+    /// The first one of these in which nothing failed.
+    clear: Option<u64>,
+    /// The second after the last failure.
+    all_back: Option<u64>,
+    before: Sum,
+    during: Sum,
+    after: Sum,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Sum {
+    seconds: u64,
+    attempts: u64,
+    not_as_promised: u64,
+    times: Option<Times>,
+    unfinished: u64,
+}
+
+impl Sum {
+    /// Adds a second of one broker.
+    fn add(&mut self, seen: &Measurements, broker: usize) {
+        for (tally, count) in seen.tallies() {
+            if tally.broker == broker {
+                self.attempts += count;
+                let is_fine = matches!(tally.verdict, Verdict::Correct | Verdict::Indeterminate);
+                self.not_as_promised += if is_fine { 0 } else { count };
+            }
+        }
+        self.join(seen.latency(Phase::Connack, None, Some(broker), None));
+    }
+
+    fn join(&mut self, latency: Latency) {
+        self.unfinished += latency.unfinished;
+        match (&mut self.times, latency.times) {
+            (Some(mine), Some(theirs)) => {
+                // Both have the same bounds, so adding can't fail.
+                let _ = mine.add(theirs);
+            }
+            (mine @ None, theirs) => *mine = theirs,
+            (Some(_), None) => {}
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.seconds = self.seconds.max(other.seconds);
+        self.attempts += other.attempts;
+        self.not_as_promised += other.not_as_promised;
+        self.join(Latency { times: other.times.clone(), unfinished: other.unfinished });
+    }
+
+    fn told(&self, timeout: u64) -> Span {
+        let latency = Latency { times: self.times.clone(), unfinished: self.unfinished };
+        Span {
+            seconds: self.seconds,
+            attempts: self.attempts,
+            not_as_promised: self.not_as_promised,
+            connack_p99_us: (!latency.is_empty()).then(|| percentile(&latency, 99.0, timeout)),
+        }
+    }
+}
+
+impl Outages {
+    /// Looks at a second that is over; seconds come in their order. `start` is when the storm started, `deeds` are what has
+    /// been done so far, or is being done.
+    pub fn second(
+        &mut self,
+        plan: &Plan,
+        (start, second): (u64, u64),
+        seen: &Measurements,
+        deeds: &[Deed],
+    ) {
+        if plan.nodes.is_empty() {
+            return;
+        }
+        let brokers = plan.brokers.len();
+        self.calm.resize_with(brokers, Sum::default);
+        let end = start + (second + 1) * SECOND;
+        self.open(deeds, end);
+        let patience = plan.load().connect_timeout.as_secs() + 1;
+        for outage in &mut self.all {
+            outage.look(second, seen, deeds, (start, end), patience);
+        }
+        let down: Vec<usize> =
+            self.all.iter().filter(|outage| outage.clear.is_none()).map(|it| it.broker).collect();
+        let newest = self.all.iter().map(|outage| outage.deed).max();
+        for outage in &mut self.all {
+            // What comes after an outage ends where the next one begins.
+            let is_newest = newest == Some(outage.deed);
+            let sum = match outage.clear {
+                None => &mut outage.during,
+                Some(_) if is_newest => &mut outage.after,
+                Some(_) => continue,
+            };
+            sum.seconds += 1;
+            for broker in (0..brokers).filter(|at| *at != outage.broker && !down.contains(at)) {
+                sum.add(seen, broker);
+            }
+        }
+        if down.is_empty() {
+            for (broker, calm) in self.calm.iter_mut().enumerate() {
+                calm.seconds += 1;
+                calm.add(seen, broker);
+            }
+        }
+    }
+
+    /// Begins to follow outages that began before a second's end.
+    fn open(&mut self, deeds: &[Deed], end: u64) {
+        for (number, deed) in deeds.iter().enumerate() {
+            let is_known = self.all.iter().any(|outage| outage.deed == number);
+            if deed.starts || deed.failed || is_known || deed.began >= end {
+                continue;
+            }
+            let mut before = Sum::default();
+            let others = self.calm.iter().enumerate().filter(|(at, _)| *at != deed.broker);
+            others.for_each(|(_, calm)| before.merge(calm));
+            self.calm.fill(Sum::default());
+            self.all.push(Followed {
+                deed: number,
+                broker: deed.broker,
+                refused: 0,
+                hanging: 0,
+                failed: 0,
+                answered: None,
+                clear: None,
+                all_back: None,
+                before,
+                during: Sum::default(),
+                after: Sum::default(),
+            });
+        }
+    }
+
+    /// What they came to so far.
+    pub fn told(&self, plan: &Plan, start: u64, timeout: u64, deeds: &[Deed]) -> Vec<Outage> {
+        let since = |at: u64| (at as f64 - start as f64) / SECOND as f64;
+        let told = |outage: &Followed| {
+            let stop = deeds.get(outage.deed).filter(|deed| !deed.failed)?;
+            let begun = next_start(deeds, outage.deed);
+            let seen = |begun: &Deed| {
+                // Where nobody saw the answer itself: the end of its second.
+                let by_second = || outage.answered.map(|second| start + (second + 1) * SECOND);
+                begun.back.or_else(by_second).map(|back| back.saturating_sub(begun.began))
+            };
+            Some(Outage {
+                broker: plan.brokers[outage.broker].label.clone(),
+                stopped_s: since(stop.began),
+                started_s: begun.map(|begun| since(begun.began)),
+                refused: outage.refused,
+                hanging: outage.hanging,
+                failed: outage.failed,
+                time_until_back_us: begun.and_then(seen).map(|time| microseconds(time as f64)),
+                all_back_s: outage.all_back,
+                others: Others {
+                    before: outage.before.told(timeout),
+                    during: outage.during.told(timeout),
+                    after: outage.after.told(timeout),
+                },
+            })
+        };
+        self.all.iter().filter_map(told).collect()
+    }
+}
+
+/// What ended the outage that a deed began, where something did.
+fn next_start(deeds: &[Deed], stop: usize) -> Option<&Deed> {
+    let broker = deeds.get(stop)?.broker;
+    let later = deeds.iter().skip(stop + 1).filter(|deed| deed.broker == broker && !deed.failed);
+    later.take_while(|deed| deed.starts).next()
+}
+
+impl Followed {
+    /// Counts what failed at the broker, and notes when it is back.
+    fn look(
+        &mut self,
+        second: u64,
+        seen: &Measurements,
+        deeds: &[Deed],
+        (start, end): (u64, u64),
+        patience: u64,
+    ) {
+        let stops = |deed: &Deed| deed.broker == self.broker && !deed.starts && !deed.failed;
+        let is_next = deeds.iter().skip(self.deed + 1).any(|deed| stops(deed) && deed.began < end);
+        // Attempts that waited for their deadline may end so long after all others are answered.
+        if is_next || self.clear.is_some_and(|clear| second > clear + patience) {
+            return;
+        }
+        let (mut failures, mut answers) = (0, 0);
+        for (tally, count) in seen.tallies() {
+            if tally.broker != self.broker {
+                continue;
+            }
+            match tally.outcome {
+                _ if tally.verdict != Verdict::NotJudged => {
+                    answers += count;
+                    continue;
+                }
+                // Ours.
+                Outcome::LocalError(_) | Outcome::TokenFailed(_) => continue,
+                Outcome::TcpFailed(_) => self.refused += count,
+                Outcome::Timeout(_) => self.hanging += count,
+                _ => self.failed += count,
+            }
+            failures += count;
+        }
+        let begun = next_start(deeds, self.deed).map(|deed| deed.began);
+        let begun = begun.map(|at| at.saturating_sub(start) / SECOND);
+        // In the second of the start itself there may be answers from before the stop.
+        if begun.is_none_or(|begun| second <= begun) {
+            return;
+        }
+        if answers > 0 {
+            self.answered = self.answered.or(Some(second));
+        }
+        if self.clear.is_none() && answers > 0 && failures == 0 {
+            (self.clear, self.all_back) = (Some(second), Some(second));
+        } else if self.clear.is_some() && failures > 0 {
+            self.all_back = Some(second + 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+use super::*;
+use crate::{
+    attempt::{Attempt, Step, Steps},
+    host::Limits,
+    scenario::{Loaded, Overrides, parse},
+    verdict::Expectation,
+};
+
+const MS: u64 = SECOND / 1000;
+/// When the storm of these tests starts.
+const STORM: u64 = 5 * SECOND;
+
+fn plan() -> Plan {
+    let text = "name = \"x\"\n[target]\nbrokers = [\"mqtt://127.0.0.1:1\", \"mqtt://127.0.0.1:2\", \"mqtt://127.0.0.1:3\"]\n\
+         [load]\nclients = 9\nconcurrency = 1\nconnect_timeout = \"2s\"\n[[mix]]\ntoken = \"not_a_jwt\"\nshare = 1\n\
+         [[events]]\nat = \"2s\"\ndo = \"stop_broker\"\nbroker = \"mqtt://127.0.0.1:2\"\ncommand = \"x\"\n";
+    let scenario = parse(text, &Overrides::default()).unwrap();
+    let loaded = Loaded { path: "x.toml".into(), scenario, overrides: Vec::new() };
+    Plan::unchecked(&loaded, &Limits::read()).unwrap()
+}
+
+/// A second of attempts, each with its broker, its outcome, and how long CONNACK took in milliseconds.
+fn second(attempts: &[(usize, Outcome, u64)]) -> Measurements {
+    let mut seen = Measurements::new(1, 3);
+    for (broker, outcome, took) in attempts {
+        let connack =
+            if outcome.is_answer() { Step::At(STORM + took * MS) } else { Step::Unfinished };
+        let tcp = if outcome.is_answer() { Step::At(STORM) } else { Step::Unfinished };
+        let connack = if outcome.is_answer() { connack } else { Step::NotEntered };
+        let attempt = Attempt {
+            client: 0,
+            kind: 0,
+            key: None,
+            broker: *broker,
+            minted_for: 0,
+            scheduled: STORM,
+            opened: STORM,
+            read: None,
+            started: STORM,
+            steps: Steps { tcp, connack, ..Steps::default() },
+            sent: STORM,
+            ended: STORM + took * MS,
+            outcome: *outcome,
+        };
+        let verdict = if outcome.is_answer() { Verdict::Correct } else { Verdict::NotJudged };
+        seen.start(STORM, STORM);
+        seen.record(&attempt, Expectation::Accept, verdict, STORM, 0);
+    }
+    seen
+}
+
+fn deed(broker: usize, starts: bool, second: f64) -> Deed {
+    let began = STORM + (second * SECOND as f64) as u64;
+    let (ended, detail) = (Some(began), String::new());
+    Deed { broker, starts, began, ended, failed: false, detail, back: None }
+}
+
+const YES: Outcome = Outcome::Accepted;
+const NO: Outcome = Outcome::TcpFailed("ECONNREFUSED");
+const WAITS: Outcome = Outcome::Timeout(Phase::TcpConnect);
+const ENDS: Outcome = Outcome::Closed(crate::attempt::Close::Rst);
+
+fn told(seconds: &[Measurements], deeds: &[Deed]) -> Vec<Outage> {
+    let plan = plan();
+    let mut outages = Outages::default();
+    for (at, seen) in (0..).zip(seconds) {
+        // What has not begun at the end of a second is not known yet.
+        let end = STORM + (at + 1) * SECOND;
+        let known: Vec<Deed> = deeds.iter().filter(|deed| deed.began < end).cloned().collect();
+        outages.second(&plan, (STORM, at), seen, &known);
+    }
+    outages.told(&plan, STORM, 2 * SECOND, deeds)
+}
+
+/// All brokers answer: the first in `took` ms.
+fn calm(took: u64) -> Measurements {
+    second(&[(0, YES, took), (1, YES, 1), (2, YES, 1)])
+}
+
+#[test]
+fn an_outage_is_told_by_its_clients_and_by_those_of_the_others() {
+    let seconds = [
+        calm(10),
+        calm(10),
+        second(&[(0, YES, 20), (1, ENDS, 1), (1, NO, 1), (2, YES, 1)]),
+        second(&[(0, YES, 90), (1, NO, 1), (1, WAITS, 1), (2, NO, 1)]),
+        // Started in this second: what was answered in it may have been before.
+        second(&[(0, YES, 20), (1, NO, 1), (1, YES, 1)]),
+        second(&[(0, YES, 30), (1, YES, 1)]),
+        // One that waited for its deadline comes after all others.
+        second(&[(0, YES, 30), (1, YES, 1), (1, WAITS, 1)]),
+        calm(30),
+        calm(30),
+        calm(30),
+        second(&[(1, NO, 1)]),
+    ];
+    let mut deeds = [deed(1, false, 2.5), deed(1, true, 4.25)];
+    let outages = told(&seconds, &deeds);
+    assert_eq!(outages.len(), 1);
+    let one = &outages[0];
+    assert_eq!(one.broker, "mqtt://127.0.0.1:2");
+    assert_eq!(
+        (one.refused, one.hanging, one.failed),
+        (3, 2, 1),
+        "the last second is another story"
+    );
+    assert_eq!(one.all_back_s, Some(7));
+    // Nobody saw the answer itself: the end of the first whole second that had one.
+    assert_eq!(one.time_until_back_us, Some(1.75e6));
+    let p99 = |span: &Span| match span.connack_p99_us {
+        Some(Percentile::Number(us)) => (us / 1e4).round() as u64,
+        ref other => panic!("{other:?}"),
+    };
+    let others = &one.others;
+    assert_eq!([&others.before, &others.during, &others.after].map(p99), [1, 9, 3]);
+    assert_eq!(
+        (others.before.attempts, others.during.attempts, others.during.not_as_promised),
+        (4, 5, 1)
+    );
+    assert_eq!((others.before.seconds, others.during.seconds, others.after.seconds), (2, 3, 6));
+    deeds[1].back = Some(deeds[1].began + 7 * MS);
+    assert_eq!(told(&seconds, &deeds)[0].time_until_back_us, Some(7000.0));
+}
+
+#[test]
+fn a_broker_that_does_not_come_back_has_no_time_and_one_that_could_not_be_stopped_no_outage() {
+    let seconds = [calm(1), second(&[(0, YES, 1), (1, NO, 1)]), second(&[(0, YES, 1), (1, NO, 1)])];
+    let stop = deed(1, false, 1.0);
+    let one = &told(&seconds, std::slice::from_ref(&stop))[0];
+    assert_eq!((one.started_s, one.time_until_back_us, one.all_back_s), (None, None, None));
+    assert_eq!((one.refused, one.others.after.seconds), (2, 0));
+    let failed = Deed { failed: true, ..stop };
+    assert!(told(&seconds, &[failed]).is_empty());
+}
+
+#[test]
+fn of_two_outages_of_one_broker_each_has_its_own_failures() {
+    let lost = || second(&[(0, YES, 1), (1, NO, 1), (2, YES, 1)]);
+    let seconds = [calm(1), lost(), calm(1), calm(1), lost(), lost(), calm(1), calm(1)];
+    let deeds = [deed(1, false, 1.1), deed(1, true, 1.9), deed(1, false, 4.1), deed(1, true, 5.9)];
+    let outages = told(&seconds, &deeds);
+    let counts: Vec<_> = outages.iter().map(|one| (one.refused, one.all_back_s)).collect();
+    assert_eq!(counts, [(1, Some(2)), (2, Some(6))]);
+    // What came after the first was before the second.
+    assert_eq!(outages[1].others.before.attempts, 4);
+}
