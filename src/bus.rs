@@ -5,17 +5,29 @@
 
 pub mod server;
 
-use std::{env, fmt, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    env, fmt,
+    net::IpAddr,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
-use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, unbounded};
 use tokio::runtime::Runtime;
 
-use crate::error::{Error, Result};
+use crate::{
+    clock::{Clock, nanoseconds},
+    error::{Error, Result},
+};
 
 /// How long a first connection may take.
 const CONNECTING: Duration = Duration::from_secs(10);
+/// Between two looks whether a server has come.
+const RETRY: Duration = Duration::from_millis(500);
 /// How often the server is asked whether it is there.
 const PING: Duration = Duration::from_secs(2);
 /// The environment's names for what must not stand on a command line.
@@ -36,6 +48,8 @@ pub struct Settings {
     pub ca: Option<PathBuf>,
     /// PEM files of a certificate of one's own and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
+    /// How long a server that does not answer is waited for.
+    pub patience: Duration,
     /// A token that is known already, in place of the environment's.
     pub token: Option<String>,
 }
@@ -62,8 +76,6 @@ pub struct Bus {
     runtime: Runtime,
     client: Client,
     is_private: bool,
-    /// Whether the connection stands, as its changes are told.
-    changes: Receiver<bool>,
 }
 
 impl Settings {
@@ -74,14 +86,17 @@ impl Settings {
     fn addresses(&self) -> Result<Vec<ServerAddr>> {
         let parsed = self.url.split(',').map(|url| {
             let is_known = ["nats://", "tls://"].iter().any(|scheme| url.starts_with(scheme));
-            // The URL may hold a password.
-            let shown = url.rsplit('@').next().unwrap_or_default();
-            url.parse::<ServerAddr>().ok().filter(|_| is_known || !url.contains("://")).ok_or_else(
-                || {
-                    Error::usage(format!("`--nats` is `{shown}`, which is no address of NATS"))
-                        .hint("write `nats://host:4222`, or `tls://host:4222`")
-                },
-            )
+            if url.contains('@') {
+                return Err(Error::usage(
+                    "`--nats` has a user or a password in it, which others on this host can read",
+                )
+                .hint(format!("set {USER} and {PASSWORD}, or {TOKEN}, or give `--creds FILE`")));
+            }
+            let parsed = url.parse::<ServerAddr>().ok();
+            parsed.filter(|_| is_known || !url.contains("://")).ok_or_else(|| {
+                Error::usage(format!("`--nats` is `{url}`, which is no address of NATS"))
+                    .hint("write `nats://host:4222`, or `tls://host:4222`")
+            })
         });
         parsed.collect()
     }
@@ -93,9 +108,8 @@ impl Settings {
         let has_credentials = self.creds.is_some()
             || self.identity.is_some()
             || self.token.is_some()
-            || env::var_os(TOKEN).is_some()
-            || env::var_os(USER).is_some()
-            || addresses.iter().all(ServerAddr::has_user_pass);
+            || variable(TOKEN).is_some()
+            || variable(USER).is_some();
         if !is_local && !has_credentials {
             let shown: Vec<String> =
                 addresses.iter().map(|address| format!("`{}`", address.host())).collect();
@@ -108,12 +122,14 @@ impl Settings {
         Ok(is_local || is_tls)
     }
 
-    async fn options(&self, name: &str) -> Result<ConnectOptions> {
+    async fn options(&self, name: &str, is_tls: bool) -> Result<ConnectOptions> {
         let mut options = ConnectOptions::new()
             .name(name)
             .connection_timeout(CONNECTING)
             .ping_interval(PING)
-            .require_tls(self.tls)
+            .require_tls(self.tls || is_tls)
+            // A server that another names may be reached by a way that was not asked for.
+            .ignore_discovered_servers()
             .subscription_capacity(1 << 16)
             .client_capacity(1 << 12);
         if let Some(file) = &self.creds {
@@ -122,11 +138,11 @@ impl Settings {
                     .hint("it is a file that `nsc generate creds` writes")
             })?;
         }
-        if let Some(token) = self.token.clone().or_else(|| env::var(TOKEN).ok()) {
+        if let Some(token) = self.token.clone().or_else(|| variable(TOKEN)) {
             options = options.token(token);
         }
-        if let Ok(user) = env::var(USER) {
-            let password = env::var(PASSWORD).unwrap_or_default();
+        if let Some(user) = variable(USER) {
+            let password = variable(PASSWORD).unwrap_or_default();
             options = options.user_and_password(user, password);
         }
         for file in self.ca.iter().chain(self.identity.iter().flat_map(|(cert, key)| [cert, key])) {
@@ -144,12 +160,37 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Connects once; an error says whether the server may come yet.
+    async fn join(
+        &self,
+        addresses: &[ServerAddr],
+        name: &str,
+    ) -> std::result::Result<Client, (Error, bool)> {
+        let is_tls = addresses.iter().all(ServerAddr::tls_required);
+        let options = self.options(name, is_tls).await.map_err(|error| (error, false))?;
+        let hosts: Vec<String> = addresses
+            .iter()
+            .map(|address| format!("{}:{}", address.host(), address.port()))
+            .collect();
+        options.connect(addresses.to_vec()).await.map_err(|error| {
+            let may_come = matches!(
+                error.kind(),
+                ConnectErrorKind::Dns | ConnectErrorKind::TimedOut | ConnectErrorKind::Io
+            );
+            let told = Error::not_measured(format!("no NATS answers at {}: {error}", hosts.join(", ")))
+                .hint("start it (`nats-server`, Debian: `apt install nats-server`), or check `--nats` and the credentials");
+            (told, may_come)
+        })
+    }
+}
+
 impl Bus {
-    /// Joins the bus.
+    /// Joins the bus; a server that is not there yet is waited for.
     ///
     /// # Errors
-    /// When the settings are wrong, credentials are missing, or no server answers.
-    pub fn connect(settings: &Settings, name: &str) -> Result<Self> {
+    /// When the settings are wrong, credentials are missing, or no server answers in time.
+    pub fn connect(settings: &Settings, name: &str, stop: &AtomicBool) -> Result<Self> {
         let addresses = settings.addresses()?;
         let is_private = settings.check(&addresses)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -162,26 +203,27 @@ impl Bus {
             })?;
         // More than one is linked in, so the library can't tell by itself. Set already where this is not the first bus.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let (changed, changes) = unbounded();
-        let client = runtime.block_on(async {
-            let options = settings.options(name).await?.event_callback(move |event| {
-                let stands = match event {
-                    Event::Connected => Some(true),
-                    Event::Disconnected | Event::Closed => Some(false),
-                    _ => None,
-                };
-                if let Some(stands) = stands {
-                    let _ = changed.send(stands);
+        let clock = Clock::start();
+        let client = loop {
+            match runtime.block_on(settings.join(&addresses, name)) {
+                Ok(client) => break client,
+                Err((error, may_come)) => {
+                    let is_late = clock.now() > nanoseconds(settings.patience);
+                    if !may_come || is_late || stop.load(Ordering::Relaxed) {
+                        return Err(error);
+                    }
+                    thread::sleep(RETRY);
                 }
-                async {}
-            });
-            let hosts: Vec<String> = addresses.iter().map(|address| format!("{}:{}", address.host(), address.port())).collect();
-            options.connect(addresses).await.map_err(|error| {
-                Error::not_measured(format!("no NATS answers at {}: {error}", hosts.join(", ")))
-                    .hint("start it (`nats-server`, Debian: `apt install nats-server`), or check `--nats` and the credentials")
-            })
-        })?;
-        Ok(Self { runtime, client, is_private, changes })
+            }
+        };
+        let is_local = addresses.iter().all(|address| is_loopback(address.host()));
+        if !is_local && !client.server_info().auth_required && settings.identity.is_none() {
+            return Err(Error::usage(
+                "this NATS is not on this host and asks nobody for credentials: whoever reaches it could start storms",
+            )
+            .hint("give it an `authorization` block, or accounts"));
+        }
+        Ok(Self { runtime, client, is_private })
     }
 
     /// Whether what is said can't be read on the way to the server: it is on this host, or behind TLS.
@@ -197,11 +239,6 @@ impl Bus {
     /// Whether the connection stands.
     pub fn stands(&self) -> bool {
         self.client.connection_state() == async_nats::connection::State::Connected
-    }
-
-    /// Changes of the connection since they were last asked for: whether it stands.
-    pub fn changes(&self) -> impl Iterator<Item = bool> {
-        self.changes.try_iter()
     }
 
     /// What is said about a subject from now on.
@@ -233,9 +270,16 @@ impl Bus {
     }
 
     /// Says something about a subject; what can't be sent now is sent when the connection stands again.
-    pub fn publish(&self, subject: &str, payload: impl Into<Bytes>) {
-        // Refused only where the connection is closed for good, which whoever waits for an answer notices.
-        let _ = self.runtime.block_on(self.client.publish(subject.to_owned(), payload.into()));
+    ///
+    /// # Errors
+    /// When it is longer than the server takes, or the connection is closed for good.
+    pub fn publish(&self, subject: &str, payload: impl Into<Bytes>) -> Result<()> {
+        let payload = payload.into();
+        let size = payload.len();
+        self.runtime.block_on(self.client.publish(subject.to_owned(), payload)).map_err(|error| {
+            Error::not_measured(format!("NATS does not take a message of {size} bytes: {error}"))
+                .hint("raise `max_payload` of the server: 8MB will do")
+        })
     }
 
     /// Waits until what was said is with the server, for a moment at most.
@@ -244,6 +288,11 @@ impl Bus {
             tokio::time::timeout(Duration::from_secs(1), self.client.flush()).await
         });
     }
+}
+
+/// A variable of the environment that says something.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Whether a host is certainly this one.

@@ -54,7 +54,9 @@ impl Server {
             "listen: \"{address}\"\nauthorization {{ token: \"{token}\" }}\nmax_payload: 8MB\nwrite_deadline: \"10s\"\n"
         );
         std::io::Write::write_all(&mut file, text.as_bytes()).map_err(failed)?;
-        let command = format!("exec '{}' -c '{}'", program.display(), settings.display());
+        let quoted =
+            |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+        let command = format!("exec {} -c {}", quoted(&program), quoted(&settings));
         let mut launched = Launched::start(&command, port, &folder.join("nats.log"))?;
         if !launched.wait_for_port(address, STARTING, stop)? {
             return Err(Error::interrupted("interrupted before the storm: nothing was measured"));

@@ -33,6 +33,9 @@ pub struct Nats {
     /// PEM file with its private key
     #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "NATS")]
     pub tls_key: Option<PathBuf>,
+    /// How long a server that does not answer yet is waited for
+    #[arg(long, value_name = "TIME", default_value = "60s", help_heading = "NATS")]
+    pub nats_timeout: humantime::Duration,
     /// Group of agents: those of another group do not hear of the run
     #[arg(long, value_name = "NAME", default_value = "tokenstorm", value_parser = fleet::group, help_heading = "NATS")]
     pub group: String,
@@ -47,6 +50,7 @@ impl Nats {
             tls: self.tls,
             ca: self.tls_ca.clone(),
             identity: self.tls_cert.clone().zip(self.tls_key.clone()),
+            patience: self.nats_timeout.into(),
             token: None,
         })
     }
@@ -67,7 +71,7 @@ pub struct Agents {
         help_heading = "Agents"
     )]
     pub agents_timeout: humantime::Duration,
-    /// Judge the run by what is there where agents were lost: no exit code 3
+    /// Where agents were lost, let the verdicts of the others decide the exit code; thresholds stay undecided
     #[arg(long, requires = "agents", help_heading = "Agents")]
     pub allow_lost_agents: bool,
     #[command(flatten)]

@@ -29,7 +29,7 @@ pub trait Hands {
     /// What is known of each agent; `None` where there are none.
     fn agents(&self) -> Option<Vec<Agent>>;
 
-    /// The largest share of this host's CPUs that others drove clients with over 5 s, as a fraction of 1.
+    /// The largest share of a host's CPUs that agents on it used together over the last 5 s, as a fraction of 1.
     fn busiest(&self) -> Option<f64> {
         None
     }

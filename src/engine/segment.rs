@@ -39,6 +39,8 @@ pub struct Interval {
     pub next: u64,
     /// Nothing follows.
     pub is_last: bool,
+    /// It was told to end before its end.
+    pub is_cut: bool,
     /// What was seen; its instants count from the start of the storm.
     pub seen: Box<Measurements>,
     /// What it took.
@@ -48,14 +50,14 @@ pub struct Interval {
 /// What a segment has used of its host so far.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub struct Used {
-    /// CPU time of the process since it prepared, in nanoseconds.
+    /// CPU time of the process since it has planned, in nanoseconds.
     pub cpu_ns: u64,
     /// Resident memory in bytes.
     pub resident: u64,
     /// Tokens a second that it could mint.
     pub minted_per_s: f64,
-    /// The largest share of its CPUs that it used over 5 s, as a fraction of 1.
-    pub busiest: Option<f64>,
+    /// The share of its CPUs that it used over the last 5 s, as a fraction of 1.
+    pub busy: Option<f64>,
     /// By how much its wall clock was stepped since, in nanoseconds.
     pub wall_step: i64,
 }
@@ -192,7 +194,7 @@ impl<'a> Relay<'a> {
         while self.lines.iter().any(|line| line.second < u64::MAX) {
             if let Some((number, report)) = self.next()? {
                 self.take(number, report);
-                self.pass_on(supply, deliver);
+                self.pass_on(supply, is_stopping, deliver);
             }
             if let Some(error) = supply.failure() {
                 return Err(error);
@@ -246,7 +248,7 @@ impl<'a> Relay<'a> {
     }
 
     /// Passes on the seconds that all workers have left behind.
-    fn pass_on(&mut self, supply: &Supply, deliver: &mut dyn FnMut(Interval)) {
+    fn pass_on(&mut self, supply: &Supply, is_cut: bool, deliver: &mut dyn FnMut(Interval)) {
         let behind = self.lines.iter().map(|line| line.second).min().unwrap_or(u64::MAX);
         let is_over = behind == u64::MAX;
         while let Some(first) = self.seconds.first_entry().filter(|entry| *entry.key() < behind) {
@@ -257,15 +259,17 @@ impl<'a> Relay<'a> {
             seen.moved(-(self.storm.start as i64));
             let now = self.storm.clock.now();
             self.watch.look(now, true);
-            let next = if is_over { covers + 1 } else { behind };
+            // What waits behind this one is not told of yet.
+            let waiting = self.seconds.keys().next().copied().filter(|second| *second < behind);
+            let next = waiting.unwrap_or(if is_over { covers + 1 } else { behind });
             let used = Used {
                 cpu_ns: process_cpu() - self.cpu_before,
                 resident: resident(),
                 minted_per_s: supply.rate(),
-                busiest: self.watch.busiest(),
+                busy: self.watch.busy(),
                 wall_step: self.storm.clock.wall_step(),
             };
-            deliver(Interval { covers, next, is_last, seen, used });
+            deliver(Interval { covers, next, is_last, is_cut, seen, used });
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use serde_bytes::ByteBuf;
 
 use super::{
@@ -71,7 +71,6 @@ struct Session {
     run: String,
     clock: Clock,
     stage: Stage,
-    beats: Receiver<Message>,
     /// When its coordinator was heard of last.
     heard: u64,
     index: usize,
@@ -102,9 +101,10 @@ struct Agent {
 pub fn serve(options: Options, stop: Arc<AtomicBool>) -> Result<Exit> {
     let host = crate::host::name();
     let id = format!("{}-{}", plain(&host), &random_id()?[..8]);
-    let bus = Arc::new(Bus::connect(&options.bus, &format!("tokenstorm agent {id}"))?);
+    let bus = Arc::new(Bus::connect(&options.bus, &format!("tokenstorm agent {id}"), &stop)?);
     let subjects = Subjects::of(&options.group);
     let (calls, orders) = (bus.subscribe(&subjects.call())?, bus.subscribe(&subjects.agent(&id))?);
+    let beats = bus.subscribe(&subjects.beat("*"))?;
     anstream::eprintln!("agent {id} waits for work in group `{}`", options.group);
     let agent = Agent {
         options,
@@ -116,7 +116,17 @@ pub fn serve(options: Options, stop: Arc<AtomicBool>) -> Result<Exit> {
         events: unbounded(),
         stop,
     };
-    agent.run(&calls, &orders)
+    agent.run(&calls, &orders, &beats)
+}
+
+/// Why an agent does not go on that its host's user has stopped.
+fn stopped() -> Error {
+    Error::interrupted("the agent was stopped on its host")
+}
+
+/// The bus is closed for good.
+fn gone() -> Error {
+    Error::not_measured("the connection to NATS is closed")
 }
 
 /// A name as a subject has it.
@@ -125,16 +135,29 @@ fn plain(name: &str) -> String {
 }
 
 impl Agent {
-    fn run(mut self, calls: &Receiver<Message>, orders: &Receiver<Message>) -> Result<Exit> {
+    fn run(
+        mut self,
+        calls: &Receiver<Message>,
+        orders: &Receiver<Message>,
+        beats: &Receiver<Message>,
+    ) -> Result<Exit> {
         let clock = Clock::start();
         let (mut beaten, mut stood) = (0, clock.now());
         let events = self.events.1.clone();
         loop {
-            let beats = self.session.as_ref().map_or_else(never, |session| session.beats.clone());
             select! {
-                recv(calls) -> message => self.on_call(message.ok()),
-                recv(orders) -> message => self.on_order(message.ok())?,
-                recv(beats) -> _ => self.heard(),
+                recv(calls) -> message => match message {
+                    Ok(message) => self.on_call(&message),
+                    Err(_) => return Err(gone()),
+                },
+                recv(orders) -> message => match message {
+                    Ok(message) => self.on_order(&message),
+                    Err(_) => return Err(gone()),
+                },
+                recv(beats) -> message => match message {
+                    Ok(message) => self.heard(&message),
+                    Err(_) => return Err(gone()),
+                },
                 recv(events) -> event => if let Ok(event) = event { self.on_event(event) },
                 default(BEAT / 5) => {}
             }
@@ -146,15 +169,24 @@ impl Agent {
             if self.bus.stands() {
                 stood = now;
             }
-            if self.stop.load(Ordering::Relaxed)
-                && let Some(session) = &self.session
-            {
-                session.stop.store(true, Ordering::Relaxed);
+            if self.stop.load(Ordering::Relaxed) {
+                self.wind_up();
             }
             if let Some(exit) = self.is_done(now.saturating_sub(stood)) {
                 self.bus.flush();
                 return Ok(exit);
             }
+        }
+    }
+
+    /// It was told to end on its host: what is under way is given up, what has not begun is told to be off.
+    fn wind_up(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        session.stop.store(true, Ordering::Relaxed);
+        if matches!(session.stage, Stage::Ready(_)) {
+            session.stage = Stage::Ended;
+            let run = session.run.clone();
+            self.fail(&run, &stopped());
         }
     }
 
@@ -166,6 +198,16 @@ impl Agent {
             let exit = if is_stopped { Exit::Interrupted } else { Exit::NotMeasured };
             return (is_stopped || is_alone).then_some(exit);
         };
+        let is_dead = session.thread.as_ref().is_some_and(JoinHandle::is_finished)
+            && matches!(session.stage, Stage::Preparing | Stage::Driving)
+            && self.events.1.is_empty();
+        if is_dead {
+            // It would have said how it ended.
+            let died =
+                Error::not_measured("a thread of the agent died: this is a bug of tokenstorm");
+            let _ = self.events.0.send(Event::Ended(Err(died)));
+            return None;
+        }
         let is_told = session.is_over || session.outbox.as_ref().is_none_or(Outbox::is_empty);
         let is_waited_for = matches!(session.stage, Stage::Preparing | Stage::Driving);
         // One whose coordinator still runs waits for it to say so: it may be asked again.
@@ -187,17 +229,19 @@ impl Agent {
 
     fn say(&self, run: &str, said: Said) {
         let message = FromAgent { agent: self.id.clone(), said };
-        self.bus.publish(&self.subjects.said(run), bytes(&message));
+        // Where it does not come, its coordinator notices the silence.
+        let _ = self.bus.publish(&self.subjects.said(run), bytes(&message));
     }
 
     fn fail(&self, run: &str, error: &Error) {
         anstream::eprintln!("error: {error}");
         let hint = error.way_out().map(str::to_owned);
-        self.say(run, Said::Failed { why: error.to_string(), hint });
+        let is_usage = error.exit() == Exit::Usage;
+        self.say(run, Said::Failed { why: error.to_string(), hint, is_usage });
     }
 
-    fn on_call(&mut self, message: Option<Message>) {
-        let Some(call) = message.and_then(|message| read::<Call>(&message.payload)) else { return };
+    fn on_call(&mut self, message: &Message) {
+        let Some(call) = read::<Call>(&message.payload) else { return };
         if self.session.is_some() || self.stop.load(Ordering::Relaxed) {
             return;
         }
@@ -212,11 +256,8 @@ impl Agent {
         self.say(&call.run, Said::Here(Box::new(here)));
     }
 
-    fn on_order(&mut self, message: Option<Message>) -> Result<()> {
-        let Some(ToAgent { run, order }) = message.and_then(|message| read(&message.payload))
-        else {
-            return Ok(());
-        };
+    fn on_order(&mut self, message: &Message) {
+        let Some(ToAgent { run, order }) = read(&message.payload) else { return };
         match order {
             Order::Wall { round } => {
                 if let Some((_, clock)) = self.calls.iter().find(|(called, _)| *called == run) {
@@ -224,7 +265,7 @@ impl Agent {
                     self.say(&run, Said::Wall { round, wall });
                 }
             }
-            Order::Prepare(task) => self.prepare(run, task)?,
+            Order::Prepare(task) => self.prepare(run, task),
             Order::Start { at } => self.start(&run, at),
             Order::Heard { number } => {
                 if let Some(outbox) = self.of(&run).and_then(|session| session.outbox.as_ref()) {
@@ -246,7 +287,6 @@ impl Agent {
                 }
             }
         }
-        Ok(())
     }
 
     /// The session of a run, where it is the one under way.
@@ -254,14 +294,14 @@ impl Agent {
         self.session.as_mut().filter(|session| session.run == run)
     }
 
-    fn prepare(&mut self, run: String, task: Box<Task>) -> Result<()> {
+    fn prepare(&mut self, run: String, task: Box<Task>) {
         if self.session.is_some() {
-            self.fail(&run, &Error::not_measured("the agent takes part in another run"));
-            return Ok(());
+            let busy = Error::not_measured("the agent takes part in another run")
+                .hint("wait for its end, or part agents into groups: `--group NAME`");
+            return self.fail(&run, &busy);
         }
         let called = self.calls.iter().find(|(called, _)| *called == run);
         let clock = called.map_or_else(Clock::start, |(_, clock)| *clock);
-        let beats = self.bus.subscribe(&self.subjects.beat(&run))?;
         let index = task.index;
         anstream::eprintln!("run {run}: segment {index} of {}", task.weights.len());
         let (options, told) = (self.options.clone(), self.events.0.clone());
@@ -278,7 +318,6 @@ impl Agent {
             run,
             clock,
             stage: Stage::Preparing,
-            beats,
             heard: clock.now(),
             index,
             outbox: None,
@@ -287,7 +326,6 @@ impl Agent {
             is_over: false,
             is_good: false,
         });
-        Ok(())
     }
 
     fn start(&mut self, run: &str, at: i64) {
@@ -308,10 +346,10 @@ impl Agent {
         let drive = move || {
             let mut encoder = Encoder::default();
             let mut deliver = |interval: Interval| {
-                let Interval { covers, next, is_last, seen, used } = interval;
+                let Interval { covers, next, is_last, is_cut, seen, used } = interval;
                 if let Ok(seen) = encoder.encode(&seen) {
                     let seen = ByteBuf::from(seen);
-                    outbox.send(&Told { covers, next, is_last, used, seen });
+                    outbox.send(&Told { covers, next, is_last, is_cut, used, seen });
                 }
             };
             let ended = taken.prepared.drive(start, &stop, &mut deliver);
@@ -344,7 +382,10 @@ impl Agent {
                 };
                 let is_over = session.is_over || session.stop.load(Ordering::Relaxed);
                 session.stage = if is_over { Stage::Ended } else { Stage::Ready(taken) };
-                self.say(&run, Said::Ready(ready));
+                match is_over {
+                    true => self.fail(&run, &stopped()),
+                    false => self.say(&run, Said::Ready(ready)),
+                }
             }
             Event::Prepared(Err(error)) => {
                 session.stage = Stage::Ended;
@@ -356,14 +397,17 @@ impl Agent {
                 if let Err(error) = ended {
                     self.fail(&run, &error);
                 } else if is_stopped {
-                    self.fail(&run, &Error::interrupted("the agent was stopped on its host"));
+                    self.fail(&run, &stopped());
                 }
             }
         }
     }
 
-    fn heard(&mut self) {
-        if let Some(session) = &mut self.session {
+    fn heard(&mut self, beat: &Message) {
+        let subjects = self.subjects.clone();
+        if let Some(session) = &mut self.session
+            && beat.subject == subjects.beat(&session.run)
+        {
             session.heard = session.clock.now();
         }
     }
@@ -376,7 +420,7 @@ impl Agent {
         }
         if session.is_orphaned() && !session.is_over {
             anstream::eprintln!(
-                "run {}: nothing was heard of its coordinator for {} s; the clients leave",
+                "run {}: nothing was heard of its coordinator for {} s: it is over",
                 session.run,
                 ORPHANED.as_secs()
             );

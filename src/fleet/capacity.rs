@@ -11,7 +11,7 @@ use crate::{
 
 /// Descriptors of a process that are no sockets of clients.
 const OWN: u64 = 64;
-/// The sum of the weights of a run, but for rounding.
+/// What an agent that is like all others weighs.
 const SCALE: f64 = 1000.0;
 
 /// What an agent says of itself and its host.
@@ -98,7 +98,7 @@ pub fn weights(agents: &[Capacity], addresses: usize, brokers: usize) -> Vec<u64
     let part = |of: &[f64], index: usize| of[index] / of.iter().sum::<f64>().max(1e-9);
     (0..agents.len())
         .map(|index| part(&cores, index).min(part(&sockets, index)))
-        .map(|share| (share * SCALE).round().max(1.0) as u64)
+        .map(|share| (share * SCALE * agents.len() as f64).round().max(1.0) as u64)
         .collect()
 }
 
@@ -151,14 +151,14 @@ mod tests {
     #[test]
     fn agents_that_are_alike_weigh_the_same_and_the_scarcer_of_cores_and_sockets_counts() {
         let alike = vec![agent("h", "n", 2, 20_000); 4];
-        assert_eq!(weights(&alike, 0, 3), [250; 4]);
+        assert_eq!(weights(&alike, 0, 3), [1000; 4]);
         // Twice the cores, and the same descriptors.
         let agents = [agent("h", "n", 4, 20_000), agent("g", "n", 2, 20_000)];
-        assert_eq!(weights(&agents, 0, 3), [500, 333]);
+        assert_eq!(weights(&agents, 0, 3), [1000, 667]);
         // Two on one host share its cores.
         let agents =
             [agent("h", "n", 4, 20_000), agent("h", "n", 4, 20_000), agent("g", "n", 2, 20_000)];
-        assert_eq!(weights(&agents, 0, 3), [333; 3]);
+        assert_eq!(weights(&agents, 0, 3), [1000; 3]);
         let tiny = [agent("h", "n", 1, 65), agent("g", "n", 1, 1_000_000)];
         assert_eq!(weights(&tiny, 0, 60)[0], 1, "nobody weighs nothing");
     }

@@ -1,6 +1,7 @@
 //! The coordinator: finds agents, deals a plan out to them, starts all at one instant, and is the crew of the run then.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc, PoisonError,
@@ -13,7 +14,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender};
 
 use super::{
-    BEAT, Subjects,
+    BEAT, LOST, Subjects,
     capacity::{Capacity, ports, weights},
     local::Local,
     member::Member,
@@ -45,6 +46,8 @@ const ROUNDS: u32 = 12;
 const ROUND: Duration = Duration::from_secs(2);
 /// Between the order to start and the start, beside what agents need to mint ahead.
 const NOTICE: Duration = Duration::from_secs(1);
+/// How long before the start agents may have to know of it at most.
+const LONGEST_LEAD: Duration = Duration::from_hours(1);
 /// How long the loops here listen before they look whether the user wants them to end.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -76,8 +79,8 @@ pub struct Coordinator {
     start: u64,
     /// CPU time of this process before.
     cpu_before: u64,
-    /// This kernel, as agents on it name it.
-    boot: String,
+    /// That of the run, once agents are called.
+    clock: Option<Clock>,
     beats: Option<JoinHandle<()>>,
     relay: Option<JoinHandle<()>>,
     /// Ends after the bus.
@@ -112,7 +115,7 @@ impl Coordinator {
         };
         let settings = local.as_ref().map(|local| &local.settings).or(wanted.bus.as_ref());
         let settings = settings.ok_or_else(|| Error::usage("there is no `--nats`"))?;
-        let bus = Arc::new(Bus::connect(settings, "tokenstorm run")?);
+        let bus = Arc::new(Bus::connect(settings, "tokenstorm run", stop)?);
         let subjects = Subjects::of(&wanted.group);
         let (said, seen) =
             (bus.subscribe(&subjects.said(&run))?, bus.subscribe(&subjects.seen(&run))?);
@@ -135,21 +138,22 @@ impl Coordinator {
             shared,
             start: 0,
             cpu_before,
-            boot: Capacity::here("", None, &[], true).boot,
+            clock: None,
             beats: None,
             relay: None,
             local,
         })
     }
 
-    fn order(&self, agent: &str, order: Order) {
+    fn order(&self, agent: &str, order: Order) -> Result<()> {
         let message = ToAgent { run: self.run.clone(), order };
-        self.bus.publish(&self.subjects.agent(agent), bytes(&message));
+        self.bus.publish(&self.subjects.agent(agent), bytes(&message))
     }
 
-    fn order_all(&self, order: impl Fn(usize) -> Order) {
-        for (index, member) in self.shared.members().iter().enumerate() {
-            self.order(member.name(), order(index));
+    fn order_all(&self, order: impl Fn() -> Order) {
+        for member in self.shared.members().iter() {
+            // Said again where it matters, and noticed where it does not come.
+            let _ = self.order(member.name(), order());
         }
     }
 
@@ -177,7 +181,7 @@ impl Coordinator {
             let now = clock.now();
             if called.is_none_or(|called| now - called > nanoseconds(BEAT)) {
                 called = Some(now);
-                self.bus.publish(&self.subjects.call(), bytes(&Call { run: self.run.clone() }));
+                self.bus.publish(&self.subjects.call(), bytes(&Call { run: self.run.clone() }))?;
             }
             if now - begun > nanoseconds(self.wanted.timeout) {
                 return Err(self.too_few(&came, &others));
@@ -237,7 +241,7 @@ impl Coordinator {
                 self.shared.members().iter().map(|member| member.name().to_owned()).collect();
             for (began, name) in began.iter_mut().zip(&names) {
                 *began = clock.wall(clock.now());
-                self.order(name, Order::Wall { round });
+                self.order(name, Order::Wall { round })?;
             }
             let (mut missing, sent) = (count, clock.now());
             while missing > 0 && clock.now() - sent < nanoseconds(ROUND) {
@@ -265,7 +269,7 @@ impl Coordinator {
     }
 
     /// Tells each its share.
-    fn deal(&mut self, plan: &Plan, embedded: &Embedded) -> Result<()> {
+    fn deal(&mut self, plan: &Plan, embedded: &Embedded, clock: Clock) -> Result<()> {
         let is_private = self.bus.is_private()
             && self.shared.members().iter().all(|member| member.capacity.is_private);
         let script = Script::of(&self.written, plan, is_private)?;
@@ -274,7 +278,9 @@ impl Coordinator {
         check_embedded(plan, &capacities)?;
         let weights = weights(&capacities, plan.sources().len(), plan.brokers.len());
         let ports = ports(&capacities);
+        let now = clock.now();
         for (index, member) in self.shared.members().iter_mut().enumerate() {
+            member.heard = now;
             (member.weight, member.ports) = (weights[index], ports[index]);
             let task = Task {
                 scenario: script.scenario.clone(),
@@ -286,7 +292,7 @@ impl Coordinator {
                 uncertainty: member.uncertainty,
                 embedded: embedded.clone(),
             };
-            self.order(member.name(), Order::Prepare(Box::new(task)));
+            self.order(member.name(), Order::Prepare(Box::new(task)))?;
         }
         Ok(())
     }
@@ -297,6 +303,7 @@ impl Coordinator {
         let own = labels(plan);
         while self.shared.members().iter().any(|member| member.ready.is_none()) {
             self.check(options)?;
+            self.check_all_there(clock)?;
             if clock.now() - begun > nanoseconds(self.wanted.timeout) {
                 let members = self.shared.members();
                 let late = members.iter().filter(|member| member.ready.is_none());
@@ -313,6 +320,7 @@ impl Coordinator {
             let Some(member) = members.iter_mut().find(|member| member.name() == agent) else {
                 continue;
             };
+            member.heard = clock.now();
             match said {
                 Said::Ready(ready) => {
                     let is_same = (&ready.kinds, &ready.brokers) == (&own.0, &own.1)
@@ -336,8 +344,10 @@ impl Coordinator {
                     }
                     member.ready = Some(ready);
                 }
-                Said::Failed { why, hint } => {
-                    let error = Error::usage(format!("agent {}: {why}", member.shown()));
+                Said::Failed { why, hint, is_usage } => {
+                    let told = format!("agent {}: {why}", member.shown());
+                    let error =
+                        if is_usage { Error::usage(told) } else { Error::not_measured(told) };
                     return Err(match hint {
                         Some(hint) => error.hint(hint),
                         None => error,
@@ -362,13 +372,29 @@ impl Coordinator {
         Ok(())
     }
 
+    /// Refuses to start without one that is gone.
+    fn check_all_there(&self, clock: Clock) -> Result<()> {
+        let now = clock.now();
+        let members = self.shared.members();
+        let is_gone = |member: &&Member| now.saturating_sub(member.heard) > nanoseconds(LOST);
+        match members.iter().find(is_gone) {
+            None => Ok(()),
+            Some(gone) => Err(Error::not_measured(format!(
+                "agent {} was lost before the start: nothing was heard of it for {} s",
+                gone.shown(),
+                LOST.as_secs()
+            ))),
+        }
+    }
+
     /// Beats until the run is over.
     fn beat(&mut self) -> Result<()> {
         let (bus, subject) = (Arc::clone(&self.bus), self.subjects.beat(&self.run));
         let shared = Arc::clone(&self.shared);
         let beats = thread::Builder::new().name("beat".into()).spawn(move || {
             while !shared.over.load(Ordering::Acquire) {
-                bus.publish(&subject, "");
+                // The connection may be gone: agents notice that by its silence.
+                let _ = bus.publish(&subject, "");
                 thread::sleep(BEAT);
             }
         });
@@ -385,22 +411,26 @@ impl Coordinator {
         clock: Clock,
         options: &Options,
     ) -> Result<u64> {
+        self.clock = Some(clock);
         let came = self.call(clock, options)?;
         let now = clock.now();
         *self.shared.members() = came.into_iter().map(|here| Member::new(here, now)).collect();
         self.beat()?;
         self.compare_clocks(clock, options)?;
-        self.deal(plan, embedded)?;
+        self.deal(plan, embedded, clock)?;
         self.wait_for_all(plan, clock, options)?;
+        self.check_all_there(clock)?;
         let lead = self
             .shared
             .members()
             .iter()
             .filter_map(|member| Some(member.ready.as_ref()?.lead))
             .max();
-        let start = clock.now() + nanoseconds(NOTICE) + lead.unwrap_or_default();
+        let start = clock.now()
+            + nanoseconds(NOTICE)
+            + lead.unwrap_or_default().min(nanoseconds(LONGEST_LEAD));
         let at = clock.wall(start);
-        self.order_all(|_| Order::Start { at });
+        self.order_all(|| Order::Start { at });
         self.bus.flush();
         for member in self.shared.members().iter_mut() {
             (member.heard, member.told) = (clock.now(), start);
@@ -433,10 +463,9 @@ impl Hands for Coordinator {
     }
 
     fn stop(&self) {
-        // Any instant after the start of the clock will do: what is later than this by too much did not end.
-        let now = self.shared.members().iter().map(|member| member.heard).max().unwrap_or(1);
+        let now = self.clock.map_or(0, |clock| clock.now());
         self.shared.ending.store(now.max(1), Ordering::Release);
-        self.order_all(|_| Order::Stop);
+        self.order_all(|| Order::Stop);
     }
 
     fn minted_per_s(&self) -> f64 {
@@ -466,8 +495,13 @@ impl Hands for Coordinator {
 
     fn busiest(&self) -> Option<f64> {
         let members = self.shared.members();
-        let here = members.iter().filter(|member| member.capacity.boot == self.boot);
-        here.filter_map(|member| member.used.busiest).reduce(|sum, share| sum + share)
+        let mut hosts: BTreeMap<&str, f64> = BTreeMap::new();
+        for member in members.iter() {
+            // Shares of the last 5 s: those of one time may be added.
+            *hosts.entry(&member.capacity.boot).or_default() +=
+                member.used.busy.unwrap_or_default();
+        }
+        hosts.into_values().filter(|share| *share > 0.0).reduce(f64::max)
     }
 
     fn news(&self) -> Vec<String> {
@@ -522,7 +556,7 @@ impl Crew for Coordinator {
 
     fn dismiss(&mut self) {
         self.shared.over.store(true, Ordering::Release);
-        self.order_all(|_| Order::Over);
+        self.order_all(|| Order::Over);
         self.bus.flush();
         for thread in [self.relay.take(), self.beats.take()].into_iter().flatten() {
             drop(thread.join());

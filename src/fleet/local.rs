@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::{
@@ -67,6 +68,9 @@ impl Local {
                 .arg("--files")
                 .arg(files)
                 .env(Server::variable(), &local.server.token)
+                // Those of another server, which this one would not know.
+                .env_remove("TOKENSTORM_NATS_CREDS")
+                .env_remove("TOKENSTORM_NATS_USER")
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(log)
@@ -106,6 +110,10 @@ impl Drop for Local {
     fn drop(&mut self) {
         let clock = Clock::start();
         let end = clock.now() + nanoseconds(ENDING);
+        for agent in &self.agents {
+            // One that has no run has nobody to tell it that all is over.
+            let _ = kill_process(Pid::from_child(agent), Signal::TERM);
+        }
         for agent in &mut self.agents {
             while matches!(agent.try_wait(), Ok(None)) && clock.now() < end {
                 thread::sleep(Duration::from_millis(10));

@@ -20,6 +20,8 @@ use crate::{
 
 /// Share of its CPUs above which an agent was the limit.
 const BUSY: f64 = 0.9;
+/// A step of a wall clock that can turn a verdict, in nanoseconds.
+const WALL_STEP: i64 = 100_000_000;
 
 /// One agent.
 #[derive(Debug)]
@@ -48,6 +50,7 @@ pub(super) struct Member {
     pub(super) abandoned: u64,
     delays: Box<Times>,
     pub(super) used: Used,
+    busiest: Option<f64>,
     /// It has told all.
     pub(super) is_done: bool,
     /// When it was heard of last, and what became of it, where it was lost.
@@ -74,6 +77,7 @@ impl Member {
             abandoned: 0,
             delays: Box::new(empty_times(3)),
             used: Used::default(),
+            busiest: None,
             is_done: false,
             lost: None,
         }
@@ -121,12 +125,13 @@ impl Member {
                 (at.saturating_sub(start) as f64 / SECOND as f64 * 1e3).round() / 1e3
             }),
             limits: self.limits(late),
+            harm: self.harm().into_iter().collect(),
         }
     }
 
     /// Why its numbers may be its own doing.
     fn limits(&self, late: Option<u64>) -> Vec<String> {
-        let busy = self.used.busiest.filter(|busy| *busy > BUSY).map(|busy| {
+        let busy = self.busiest.filter(|busy| *busy > BUSY).map(|busy| {
             format!(
                 "agent {} used {:.0} % of the CPU it may use over 5 s: the latencies may be its own",
                 self.shown(),
@@ -141,6 +146,24 @@ impl Member {
             )
         });
         busy.into_iter().chain(late).collect()
+    }
+
+    /// What happened to its host that a run on one host would say of its own.
+    fn harm(&self) -> Option<String> {
+        let step = self.used.wall_step;
+        (step.abs() > WALL_STEP).then(|| {
+            format!(
+                "the wall clock of agent {} moved by {:.0} ms during the run: verdicts that hang on time may be wrong",
+                self.shown(),
+                step as f64 / 1e6
+            )
+        })
+    }
+
+    /// What it has used, as it says with an interval.
+    pub(super) fn uses(&mut self, used: Used) {
+        self.busiest = [self.busiest, used.busy].into_iter().flatten().reduce(f64::max);
+        self.used = used;
     }
 
     /// As `environment.json` has it.

@@ -78,7 +78,7 @@ pub(super) enum Said {
     /// It can start.
     Ready(Ready),
     /// It can't, or can't go on.
-    Failed { why: String, hint: Option<String> },
+    Failed { why: String, hint: Option<String>, is_usage: bool },
     /// It is there still.
     Beat,
 }
@@ -103,6 +103,8 @@ pub(super) struct Told {
     pub(super) covers: u64,
     pub(super) next: u64,
     pub(super) is_last: bool,
+    /// Its segment was ended before its end.
+    pub(super) is_cut: bool,
     pub(super) used: Used,
     /// As [`crate::measure::wire`] writes it.
     pub(super) seen: ByteBuf,

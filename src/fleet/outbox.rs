@@ -57,7 +57,7 @@ impl Outbox {
         let size = self.bus.most_bytes().saturating_sub(HEAD).clamp(1024, LARGEST);
         let parts: Vec<Vec<u8>> = parts(&bytes, self.index, number, size);
         for part in &parts {
-            self.bus.publish(&self.subject, part.clone());
+            let _ = self.bus.publish(&self.subject, part.clone());
         }
         waiting.unheard.push_back((number, self.clock.now(), parts));
     }
@@ -75,7 +75,9 @@ impl Outbox {
         for (_, sent, parts) in &mut waiting.unheard {
             if now.saturating_sub(*sent) > nanoseconds(PATIENCE) {
                 *sent = now;
-                parts.iter().for_each(|part| self.bus.publish(&self.subject, part.clone()));
+                for part in parts.iter() {
+                    let _ = self.bus.publish(&self.subject, part.clone());
+                }
             }
         }
     }
@@ -105,12 +107,16 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    /// Most parts of an interval: 512 MB.
+    /// Parts of an interval at most: 512 MB.
     const MOST: usize = 1024;
+    /// Intervals of which a part is there at most.
+    const BEGUN: usize = 64;
 
     /// Takes a part; returns the interval when it is whole.
     pub(super) fn take(&mut self, head: Part, bytes: &[u8]) -> Option<Vec<u8>> {
-        if head.parts == 0 || head.parts > Self::MOST || head.part >= head.parts {
+        let is_bounded = (1..=Self::MOST).contains(&head.parts) && bytes.len() <= LARGEST;
+        let has_room = self.begun.contains_key(&head.number) || self.begun.len() < Self::BEGUN;
+        if !is_bounded || !has_room || head.part >= head.parts {
             return None;
         }
         let parts = self.begun.entry(head.number).or_insert_with(|| vec![None; head.parts]);

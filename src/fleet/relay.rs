@@ -27,6 +27,10 @@ use crate::{
 const GLANCE: Duration = Duration::from_millis(100);
 /// How long agents may take to end when they are told to.
 const ENDING: u64 = 10 * SECOND;
+/// Intervals that may come before one that is missing.
+const MOST_EARLY: u64 = 1024;
+/// How far an agent's instants may be from this storm.
+const SLACK: u64 = 60 * SECOND;
 
 /// What coordinator and relay share.
 #[derive(Debug)]
@@ -74,7 +78,13 @@ impl Relay {
             let (said, seen) = (self.said.clone(), self.seen.clone());
             select! {
                 recv(seen) -> message => if let Ok(message) = message { self.on_seen(&message.payload) },
-                recv(said) -> message => if let Ok(message) = message { self.on_said(&message.payload) },
+                recv(said) -> message => if let Ok(message) = message {
+                    // What was seen before it was said comes first.
+                    while let Ok(message) = self.seen.try_recv() {
+                        self.on_seen(&message.payload);
+                    }
+                    self.on_said(&message.payload);
+                },
                 default(GLANCE) => {}
             }
             let now = self.clock.now();
@@ -88,7 +98,8 @@ impl Relay {
 
     fn order(&self, agent: &str, order: Order) {
         let message = ToAgent { run: self.run.clone(), order };
-        self.bus.publish(&self.subjects.agent(agent), bytes(&message));
+        // Short, and what it is about is noticed where it does not come.
+        let _ = self.bus.publish(&self.subjects.agent(agent), bytes(&message));
     }
 
     fn on_said(&mut self, payload: &[u8]) {
@@ -118,6 +129,9 @@ impl Relay {
             return;
         }
         member.heard = self.clock.now();
+        if head.number > member.next + MOST_EARLY {
+            return;
+        }
         let is_known = head.number < member.next || member.early.contains_key(&head.number);
         if is_known {
             self.order(member.name(), Order::Heard { number: head.number });
@@ -140,23 +154,27 @@ impl Relay {
     }
 
     /// Hands an interval to the collector.
-    fn pass_on(
-        &mut self,
-        index: usize,
-        member: &mut Member,
-        told: Told,
-    ) -> Result<(), crate::measure::wire::Unreadable> {
+    fn pass_on(&mut self, index: usize, member: &mut Member, told: Told) -> Result<(), String> {
         let mut seen = Box::new(self.empty.alike());
-        self.decoder.decode(&told.seen, &mut seen)?;
+        self.decoder.decode(&told.seen, &mut seen).map_err(|error| error.to_string())?;
         seen.moved(self.start as i64);
-        member.told = self.clock.now();
+        let now = self.clock.now();
+        // Clocks of agents are known to within a round trip; what is further off is no time of this storm.
+        let soonest = self.start.saturating_sub(SLACK);
+        let seconds = now.saturating_sub(self.start) / SECOND + SLACK / SECOND;
+        let is_in_order = (member.second..=seconds).contains(&told.covers)
+            && (told.covers + 1..=seconds + 1).contains(&told.next);
+        if !is_in_order || !seen.lies_within(soonest, now + SLACK, self.start) {
+            return Err("of another time".into());
+        }
+        member.told = now;
         member.second = told.next;
         member.started += seen.started;
         member.attempts += seen.attempts();
         member.abandoned += seen.abandoned;
         seen.add_phase(Phase::StartDelay, member.delays());
-        member.used = told.used;
-        let Told { covers, next, is_last, .. } = told;
+        member.uses(told.used);
+        let Told { covers, next, is_last, is_cut, .. } = told;
         if let Some(lane) = &self.lanes[index] {
             // Nobody collects any more only where the run has failed already.
             let _ = lane.send(Report { covers, next, seen, is_last });
@@ -164,6 +182,13 @@ impl Relay {
         if is_last {
             member.is_done = true;
             self.lanes[index] = None;
+            if is_cut && self.shared.ending.load(Ordering::Acquire) == 0 {
+                // Nobody here has told it to: what it did not start is missing.
+                self.miss(
+                    member,
+                    "it ended before its time: it was stopped, or took its coordinator for gone",
+                );
+            }
         }
         Ok(())
     }
@@ -179,6 +204,13 @@ impl Relay {
             }
             if was_deaf {
                 (member.heard, member.told) = (now, now);
+            }
+            // Said again, as NATS promises no delivery; one that has heard it does nothing new.
+            if now < self.start {
+                self.order(member.name(), Order::Start { at: self.clock.wall(self.start) });
+            }
+            if ending > 0 {
+                self.order(member.name(), Order::Stop);
             }
             let since = |at: u64| now.saturating_sub(at);
             let is_started = now > self.start;
@@ -204,14 +236,27 @@ impl Relay {
         }
     }
 
+    /// Notes that the run lacks a part, and tells the one that had it.
+    fn miss(&self, member: &mut Member, why: &str) {
+        member.lost = Some((member.heard.max(self.start), why.to_owned()));
+        self.order(member.name(), Order::Over);
+        self.shared.tell(format!("agent {} is lost: {why}", member.shown()));
+    }
+
     /// An agent is lost: what it sent is kept, what it had under way is given up.
     fn lose(&mut self, index: usize, member: &mut Member, why: &str) {
         if member.is_done || member.lost.is_some() {
             return;
         }
-        member.lost = Some((member.heard.max(self.start), why.to_owned()));
-        self.order(member.name(), Order::Over);
-        self.shared.tell(format!("agent {} is lost: {why}", member.shown()));
+        // What has come is told of, also where something before it is missing.
+        for (_, told) in std::mem::take(&mut member.early) {
+            if self.pass_on(index, member, told).is_err() || member.is_done {
+                break;
+            }
+        }
+        if member.lost.is_none() {
+            self.miss(member, why);
+        }
         let mut seen = Box::new(self.empty.alike());
         seen.abandoned = member.started.saturating_sub(member.attempts + member.abandoned);
         if let Some(lane) = self.lanes[index].take() {

@@ -1,6 +1,9 @@
 //! A run as an agent is told of it, and what it makes of that.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path},
+};
 
 use super::message::Task;
 use crate::{
@@ -8,7 +11,11 @@ use crate::{
     engine::segment::Prepared,
     error::{Error, Result},
     host::Limits,
-    plan::{Plan, broker::Broker, segment::Segment},
+    plan::{
+        Plan,
+        broker::{self, Broker},
+        segment::Segment,
+    },
     scenario::{Held, Loaded, Scenario},
 };
 
@@ -105,6 +112,40 @@ pub(super) fn labels(plan: &Plan) -> (Vec<String>, Vec<String>) {
     (kinds, plan.brokers.iter().map(|broker| broker.label.clone()).collect())
 }
 
+/// Refuses targets and files that a scenario from elsewhere has no business with, before anything is read.
+fn check_own(scenario: &Scenario, own: &Own<'_>) -> Result<()> {
+    let brokers = broker::resolve(&scenario.target, &mut Vec::new())?;
+    if let Some(broker) = brokers.iter().find(|broker| !broker.is_loopback())
+        && !own.authorized
+    {
+        return Err(Error::usage(format!(
+            "`{}` is not on the agent's host, and the agent was not started with `--authorized`",
+            broker.label
+        ))
+        .hint("start agents that may load other hosts by `tokenstorm agent --authorized`"));
+    }
+    for (name, key) in scenario.keys.iter().filter(|(_, key)| key.held.is_none()) {
+        let files = [&key.secret_file, &key.private_key, &key.jwk];
+        for file in files.into_iter().flatten() {
+            let is_inside = file.components().all(|part| matches!(part, Component::Normal(_)));
+            if !is_inside {
+                return Err(Error::usage(format!(
+                    "`keys.{name}` names `{}`, which leaves the folder of the agent's files",
+                    file.display()
+                ))
+                .hint("agents look for keys in `--files` and below: name them from there"));
+            }
+        }
+        if key.secret_env.as_ref().is_some_and(|variable| variable.starts_with("TOKENSTORM_")) {
+            return Err(Error::usage(format!(
+                "`keys.{name}` names a variable of the agent's own as its secret"
+            ))
+            .hint("give the secret a variable of its own"));
+        }
+    }
+    Ok(())
+}
+
 /// Plans the segment of a task, and gets it ready.
 ///
 /// # Errors
@@ -123,6 +164,10 @@ pub(super) fn take(task: &Task, own: &Own<'_>) -> Result<Taken> {
     if !own.source_addresses.is_empty() {
         scenario.load.source_addresses = own.source_addresses.to_vec();
     }
+    // A coordinator has taken these out already; that no command comes over the bus does not hang on it.
+    scenario.events.clear();
+    (scenario.monitor, scenario.thresholds) = (None, BTreeMap::new());
+    check_own(&scenario, own)?;
     // Its clock is that of the coordinator only to within that.
     scenario.target.clock_uncertainty += std::time::Duration::from_nanos(task.uncertainty);
     let loaded = Loaded { path: own.files.join("scenario.toml"), scenario, overrides: Vec::new() };
@@ -130,15 +175,6 @@ pub(super) fn take(task: &Task, own: &Own<'_>) -> Result<Taken> {
     limits.ports = task.ports.0..=task.ports.1;
     let plan = Plan::unchecked(&loaded, &limits)?;
     let mut warnings = plan.warnings.clone();
-    if let Some(broker) = plan.brokers.iter().find(|broker| !broker.is_loopback())
-        && !own.authorized
-    {
-        return Err(Error::usage(format!(
-            "`{}` is not on the agent's host, and the agent was not started with `--authorized`",
-            broker.label
-        ))
-        .hint("start agents that may load other hosts by `tokenstorm agent --authorized`"));
-    }
     if plan
         .brokers
         .iter()

@@ -12,15 +12,15 @@ use serde_bytes::ByteBuf;
 
 use super::{
     Answer, DIGITS, FEWER_DIGITS, Finding, KeyAnswer, LONGEST, MOST_ANSWERS, MOST_FINDINGS,
-    Measurements, Sessions, Tally, Times,
+    Measurements, SLOT, Sessions, Tally, Times,
 };
 use crate::{
     attempt::{Attempt, Phase, Step},
     client::Handshake,
 };
 
-/// Slots of verdicts at most: those of four months.
-const MOST_SLOTS: u64 = 100_000_000;
+/// A count that no second of any host comes to.
+const MOST_COUNT: u64 = 1 << 50;
 
 /// Why bytes are no measurements of a run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -200,7 +200,16 @@ impl Sheet {
             && self.findings.iter().all(|of| is_known(of.attempt.kind, of.attempt.broker))
             && self.handshakes.iter().all(|(broker, ..)| *broker < self.brokers)
             && self.answers.iter().all(|of| is_known(of.kind.into(), of.broker.into()));
-        let is_bounded = self.first_slot.saturating_add(self.slots.len() as u64) <= MOST_SLOTS
+        let counts = self
+            .tallies
+            .iter()
+            .map(|(_, count)| *count)
+            .chain(self.unfinished.iter().map(|(_, count)| *count))
+            .chain(self.handshakes.iter().map(|(.., count)| *count))
+            .chain(self.sessions.dropped.iter().map(|(_, count)| *count))
+            .chain(self.sums)
+            .chain([self.sessions.held]);
+        let is_bounded = counts.into_iter().all(|count| count <= MOST_COUNT)
             && self.findings.len() <= MOST_FINDINGS
             && self.answers.len() <= MOST_ANSWERS
             && matches!(self.digits, DIGITS | FEWER_DIGITS);
@@ -223,13 +232,21 @@ impl Measurements {
         }
     }
 
+    /// Whether all instants and slots lie between these instants; `storm` is when slots begin to count.
+    pub fn lies_within(&self, from: u64, to: u64, storm: u64) -> bool {
+        let instants = [self.first_start, self.last_scheduled, self.last_answer];
+        let last_slot = self.first_slot.saturating_add(self.slots.len() as u64);
+        instants.into_iter().flatten().all(|at| (from..=to).contains(&at))
+            && (self.slots.is_empty() || last_slot <= to.saturating_sub(storm) / SLOT + 1)
+    }
+
     /// The same for the histogram of one phase over everything: what one agent's lateness is told by.
     pub fn add_phase(&self, phase: Phase, to: &mut Times) {
         for kind in 0..self.kinds {
             for broker in 0..self.brokers {
                 let cell = self.cell(kind, broker, phase) * Answer::ALL.len();
                 for times in self.times[cell..cell + Answer::ALL.len()].iter().flatten() {
-                    // Of the same bounds, so adding can't fail.
+                    // Of bounds that are no higher, so adding can't fail.
                     let _ = to.add(times.as_ref());
                 }
             }

@@ -24,7 +24,7 @@ pub struct Agent {
     pub attempts: u64,
     /// `None` where it has started none.
     pub start_delay_p99_us: Option<Percentile>,
-    /// CPU time of its process since it joined.
+    /// CPU time of its process since it has planned its segment.
     pub cpu_s: f64,
     /// How far its clock was ahead of the coordinator's.
     pub clock_offset_us: f64,
@@ -35,6 +35,9 @@ pub struct Agent {
     /// Why its numbers may be its own doing, in words.
     #[serde(skip)]
     pub limits: Vec<String>,
+    /// What happened to its host, in words.
+    #[serde(skip)]
+    pub harm: Vec<String>,
 }
 
 /// What the summary says of the agents.

@@ -49,7 +49,9 @@ code=0
 grep -q 'neither TLS nor loopback' "$work/refused" || cat "$work/refused"
 echo "keys travel only where they can't be read: exit code $code"
 code=0
-TOKENSTORM_NATS_TOKEN='' "${run[@]}" --out "$out.refused" 2>"$work/refused" || code=$?
+TOKENSTORM_NATS_TOKEN='' "${run[@]}" --out "$out.refused" 2>/dev/null || code=$?
+echo "an empty token: exit code $code"
+code=0
 env -u TOKENSTORM_NATS_TOKEN "${run[@]}" --out "$out.refused" 2>/dev/null || code=$?
 echo "no credentials: exit code $code"
 

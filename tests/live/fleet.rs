@@ -162,6 +162,18 @@ fn a_run_that_loses_an_agent_is_degraded_and_keeps_what_it_sent() {
 
 #[test]
 #[ignore = "needs nats-server: scripts/test-live"]
+fn an_agent_that_is_stopped_on_its_host_is_lost_and_what_it_saw_until_then_is_kept() {
+    let storm = storm("stages = [{ rate = 300, for = \"6s\" }]\nhold = \"1s\"");
+    let (run, agent) = lose_one(&storm, &[]);
+    kill_process(agent, Signal::TERM).unwrap();
+    let run = storm.wait(run);
+    let summary = expect_lost(&run, 3);
+    assert!(run.stderr.contains("is lost: it ended before its time"), "{}", run.stderr);
+    assert!(summary["attempts"].as_u64().unwrap() > 1200, "the others go on: {summary}");
+}
+
+#[test]
+#[ignore = "needs nats-server: scripts/test-live"]
 fn an_agent_that_was_frozen_and_comes_back_is_told_that_the_run_is_over_for_it() {
     let storm = storm("stages = [{ rate = 300, for = \"14s\" }]\nhold = \"1s\"");
     let (mut run, agent) = lose_one(&storm, &["--allow-lost-agents"]);
@@ -271,6 +283,7 @@ fn agents_meet_behind_tls_and_nobody_without_the_authority() {
         let mut command = program();
         command.arg("run").arg(storm.scenario()).arg("--out").arg(storm.out());
         command.args(["--progress", "none", "--agents", "1", "--nats", url]).args(more);
+        command.args(["--nats-timeout", "2s"]);
         command.env("TOKENSTORM_NATS_TOKEN", nats.get("TOKEN"));
         crate::run::ended(command.output().unwrap(), storm.out())
     };
@@ -296,6 +309,7 @@ fn an_agent_that_is_cut_off_is_lost_and_keys_do_not_travel_where_they_can_be_rea
     let run = crate::run::ended(output, storm.out());
     let said = format!("{}{}", run.stdout, run.stderr);
     assert!(said.contains("keys travel only where they can't be read: exit code 2"), "{said}");
+    assert!(said.contains("an empty token: exit code 2"), "{said}");
     assert!(said.contains("no credentials: exit code 2"), "{said}");
     let summary = run.expect(3);
     assert_eq!(summary["validity"]["verdict"], "degraded", "{said}");
@@ -327,7 +341,10 @@ fn what_agents_can_t_share_is_refused_with_a_way_out() {
     let agent = tokenstorm(&["agent", "--nats", "nats://192.0.2.1:4222"]);
     assert_eq!(agent.code, Some(2), "{}", agent.stderr);
     assert!(agent.stderr.contains("there are no credentials for it"), "{}", agent.stderr);
-    let nobody = tokenstorm(&["agent", "--nats", "nats://127.0.0.1:1"]);
+    let named = tokenstorm(&["agent", "--nats", "nats://dev:hunter2@127.0.0.1:1"]);
+    assert_eq!(named.code, Some(2), "{}", named.stderr);
+    assert!(!named.stderr.contains("hunter2"), "{}", named.stderr);
+    let nobody = tokenstorm(&["agent", "--nats", "nats://127.0.0.1:1", "--nats-timeout", "1s"]);
     assert_eq!(nobody.code, Some(3), "{}", nobody.stderr);
     let mut command = Command::new(env!("CARGO_BIN_EXE_tokenstorm"));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).env("PATH", "/nowhere");

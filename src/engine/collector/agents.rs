@@ -20,6 +20,7 @@ impl Collector {
         if let Some(agents) = hands.agents() {
             self.watch.left = agents.iter().filter_map(|agent| agent.loss(&agents)).collect();
             self.watch.limited = agents.iter().flat_map(|agent| agent.limits.clone()).collect();
+            self.watch.harmed = agents.iter().flat_map(|agent| agent.harm.clone()).collect();
             self.agents = Some(agents);
         }
     }

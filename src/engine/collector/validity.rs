@@ -29,6 +29,7 @@ pub(in crate::engine) struct Watch {
     shares_host: bool,
     tcp: TcpTrouble,
     looks: VecDeque<Look>,
+    busy: Option<f64>,
     busiest: Option<f64>,
     least_idle: Option<f64>,
     /// Embedded brokers that ended by themselves.
@@ -37,6 +38,8 @@ pub(in crate::engine) struct Watch {
     pub(super) left: Vec<String>,
     /// Why agents were the limit, in words.
     pub(super) limited: Vec<String>,
+    /// What else happened to agents, in words.
+    pub(super) harmed: Vec<String>,
     /// Connections that did not stand when their wave was released.
     pub(super) late: u64,
 }
@@ -55,11 +58,13 @@ impl Watch {
             shares_host,
             tcp: TcpTrouble::read(),
             looks: VecDeque::new(),
+            busy: None,
             busiest: None,
             least_idle: None,
             lost: Vec::new(),
             left: Vec::new(),
             limited: Vec::new(),
+            harmed: Vec::new(),
             late: 0,
         }
     }
@@ -81,18 +86,19 @@ impl Watch {
             return;
         }
         let busy = (look.cpu - first.cpu) as f64 / elapsed as f64 / self.cpus as f64;
+        self.busy = Some(busy);
         self.busiest = Some(self.busiest.map_or(busy, |most| most.max(busy)));
         if let Some(idle) = look.host.idle_since(&first.host) {
             self.least_idle = Some(self.least_idle.map_or(idle, |least| least.min(idle)));
         }
     }
 
-    /// The largest share of the CPUs that this process used over 5 s.
-    pub(in crate::engine) fn busiest(&self) -> Option<f64> {
-        self.busiest
+    /// The share of the CPUs that this process used over the last 5 s.
+    pub(in crate::engine) fn busy(&self) -> Option<f64> {
+        self.busy
     }
 
-    /// Others on this host used that share of its CPUs for the run.
+    /// All agents of a host together used that share of its CPUs.
     pub(super) fn works_at(&mut self, share: Option<f64>) {
         self.busiest = [self.busiest, share].into_iter().flatten().reduce(f64::max);
     }
@@ -127,6 +133,7 @@ impl Watch {
             .cloned()
             .chain(limits)
             .chain(self.damage(all, wall_step))
+            .chain(self.harmed.iter().cloned())
             .chain(interrupted.then(|| interruption(plan, all)))
             .collect();
         // A run that lacks a part is that first, whatever the rest of it is.
