@@ -38,6 +38,7 @@ use crate::{
         environment::{AgentHost, tool},
     },
     scenario::Scenario,
+    series,
 };
 
 /// Round trips by which an agent's clock is compared.
@@ -99,6 +100,12 @@ impl Coordinator {
         files: PathBuf,
         stop: &AtomicBool,
     ) -> Result<Self> {
+        if series::is_series(written) {
+            return Err(Error::usage(
+                "`[capacity]`, `[control]` or `[sweep]` is given, which agents can't share: a series is made of runs of one process",
+            )
+            .hint("leave it out, and give `--agents` to each run of your own, or run it without `--agents`"));
+        }
         check_splittable(plan)?;
         if wanted.agents as u64 > plan.attempts {
             return Err(Error::usage(format!(

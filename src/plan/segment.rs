@@ -153,20 +153,12 @@ impl Plan {
 /// For what works only within one process: says which key, and what works.
 pub fn check_splittable(plan: &Plan) -> Result<()> {
     let scenario = &plan.scenario;
-    let is_series =
-        scenario.capacity.is_some() || scenario.control.is_some() || scenario.sweep.is_some();
     for (is_given, what, why, way_out) in [
         (
             matches!(plan.model, Model::Preconnect(_)),
             "`load.mode` is `preconnect`",
             "a wave is released by one process",
             "use the open model, or run it without `--agents`",
-        ),
-        (
-            is_series,
-            "`[capacity]`, `[control]` or `[sweep]` is given",
-            "a series is made of runs of one process",
-            "leave it out, and give `--agents` to each run of your own, or run it without `--agents`",
         ),
         (
             scenario.issuer.is_some(),
