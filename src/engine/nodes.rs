@@ -13,7 +13,11 @@ use std::{
     time::Duration,
 };
 
-use self::{command::Commands, embedded::Own, heard::Heard};
+use self::{
+    command::{Commands, secret_variables},
+    embedded::Own,
+    heard::Heard,
+};
 use crate::{
     clock::{Clock, SECOND, nanoseconds},
     error::{Error, Result},
@@ -28,6 +32,8 @@ const GLANCE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Nodes {
     deeds: Arc<Mutex<Vec<Deed>>>,
+    /// What never happened, as the run was over before.
+    left: Arc<Mutex<Vec<Deed>>>,
     heard: Arc<Heard>,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -39,6 +45,7 @@ struct Doer {
     own: Own,
     commands: Commands,
     deeds: Arc<Mutex<Vec<Deed>>>,
+    left: Arc<Mutex<Vec<Deed>>>,
     heard: Arc<Heard>,
     over: Arc<AtomicBool>,
     clock: Clock,
@@ -60,12 +67,14 @@ impl Nodes {
             return Ok(None);
         }
         let deeds = Arc::new(Mutex::new(Vec::new()));
+        let left = Arc::new(Mutex::new(Vec::new()));
         let over = Arc::new(AtomicBool::new(false));
         let mut doer = Doer {
             plan: Arc::clone(plan),
             own,
-            commands: Commands::default(),
+            commands: Commands::without(secret_variables(&plan.scenario)),
             deeds: Arc::clone(&deeds),
+            left: Arc::clone(&left),
             heard: Arc::clone(heard),
             over: Arc::clone(&over),
             clock,
@@ -76,10 +85,10 @@ impl Nodes {
             .map_err(|error| {
                 Error::not_measured(format!("the events of brokers have no thread: {error}"))
             })?;
-        Ok(Some(Self { deeds, heard: Arc::clone(heard), over, thread: Some(thread) }))
+        Ok(Some(Self { deeds, left, heard: Arc::clone(heard), over, thread: Some(thread) }))
     }
 
-    /// What was done so far, and what is being done.
+    /// What was done so far, and what is being done; at the end also what never happened.
     pub(super) fn done(&self) -> Vec<Deed> {
         let mut deeds = self.deeds.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut told = Vec::new();
@@ -90,7 +99,29 @@ impl Nodes {
                 deed.back = deed.back.or_else(|| self.heard.first(deed.broker));
             }
         }
+        deeds.extend(self.left.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
         deeds
+    }
+
+    /// Brokers that commands have stopped, and that no event was to start again; nothing before the end.
+    pub(super) fn left_stopped(&self, plan: &Plan) -> Vec<String> {
+        if self.thread.is_some() {
+            return Vec::new();
+        }
+        let deeds = self.done();
+        let is_stopped = |broker: &usize| {
+            let last = deeds.iter().rev().find(|deed| deed.broker == *broker);
+            last.is_some_and(|deed| !deed.starts && !deed.failed)
+        };
+        let brokers = (0..plan.brokers.len()).filter(is_stopped);
+        brokers
+            .map(|broker| &plan.brokers[broker])
+            // Those that the run brought along end with it.
+            .filter(|broker| !broker.is_embedded())
+            .map(|broker| {
+                format!("`{}` stays stopped: no `start_broker` was to start it again", broker.label)
+            })
+            .collect()
     }
 
     /// Lets nothing more happen, and ends what commands have left that is no daemon.
@@ -112,9 +143,10 @@ impl Drop for Nodes {
 impl Doer {
     fn run(&mut self, start: u64) {
         let plan = Arc::clone(&self.plan);
-        for event in &plan.nodes {
+        for (at, event) in plan.nodes.iter().enumerate() {
             let due = start + nanoseconds(event.at);
             if !self.waits_until(due) {
+                self.leaves(&plan.nodes[at..]);
                 break;
             }
             self.happens(event);
@@ -123,6 +155,33 @@ impl Doer {
             thread::sleep(GLANCE);
         }
         self.commands.end(self.clock);
+    }
+
+    /// Notes what never happens, as the run is over.
+    fn leaves(&self, events: &[NodeEvent]) {
+        let now = self.clock.now();
+        let deeds = self.deeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_stopped = |broker: usize| {
+            let mut own = deeds.iter().rev().filter(|deed| deed.broker == broker && !deed.failed);
+            own.next().is_some_and(|deed| !deed.starts)
+        };
+        let mut told: Vec<usize> = Vec::new();
+        let deed = |event: &NodeEvent| {
+            let NodeEvent { broker, starts, .. } = *event;
+            let label = &self.plan.brokers[broker].label;
+            let what = if starts { "started" } else { "stopped" };
+            let due = humantime::format_duration(event.at);
+            let mut detail = format!("`{label}` was not {what}: the run was over before ({due})");
+            // Its first event that is left says it.
+            let is_first = !told.contains(&broker);
+            told.push(broker);
+            if is_first && starts && event.command.is_some() && is_stopped(broker) {
+                detail += "; it stays stopped, and is yours to start";
+            }
+            Deed { broker, starts, began: now, ended: Some(now), failed: true, detail, back: None }
+        };
+        let left: Vec<Deed> = events.iter().map(deed).collect();
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = left;
     }
 
     /// Waits until an event is due; `false` when the run is over before.

@@ -27,6 +27,9 @@ const WORKER_DESCRIPTORS: u64 = 2;
 /// from one host's load.
 const CLOSED_RATE: f64 = 10_000.0;
 
+/// Standard deviations by which a broker may get more of a segment's clients than its share: one case in 30 000.
+const DEVIATIONS: f64 = 4.0;
+
 /// How long an attempt is budgeted to take, the delay of a refusal left out.
 const ATTEMPT_TIME: Duration = Duration::from_millis(200);
 
@@ -160,6 +163,15 @@ impl Budget {
         })
     }
 
+    /// The same in a segment: its clients meet workers in turn, and brokers at random.
+    #[must_use]
+    pub fn at_random(self, spread: &Spread, workers: usize) -> Self {
+        let each = self.sockets.max(1) as f64 / workers.max(1) as f64;
+        let most = |share: f64| share + DEVIATIONS * (share * (1.0 - share) / each).sqrt();
+        let share = (0..self.brokers as usize).map(|at| most(spread.share(at)));
+        Self { share: share.fold(0.0, f64::max).min(1.0), ..self }
+    }
+
     /// Sockets for which there are descriptors, those of the program itself left out.
     pub fn room(&self) -> u64 {
         self.descriptors.saturating_sub(self.own)
@@ -253,6 +265,29 @@ mod tests {
         assert_eq!(ports(&format!("{v4}, {v6}"), sources).unwrap(), 20_000);
         let error = ports(v6, "\"127.0.0.2\"").unwrap_err();
         assert!(error.to_string().contains("can reach `mqtt://[::1]`"), "{error}");
+    }
+
+    #[test]
+    fn in_a_segment_a_broker_may_get_more_than_its_share() {
+        let one = budget("brokers = [\"mqtt://127.0.0.1\"]", "", "").unwrap();
+        let spread = |brokers: &str| {
+            let text = format!(
+                "name = \"a\"\n[target]\nbrokers = [{brokers}]\n[load]\nclients = 1\nconcurrency = 1\n\
+                                [[mix]]\ntoken = \"not_a_jwt\"\nshare = 1\n"
+            );
+            Spread::resolve(&parse(&text, &Overrides::default()).unwrap().target).unwrap()
+        };
+        let alone = one.at_random(&spread("\"mqtt://127.0.0.1\""), 2);
+        assert_eq!((alone.share, alone.ports()), (1.0, 10_000), "there is nowhere else to go");
+        let two = spread("\"mqtt://127.0.0.1:1\", \"mqtt://127.0.0.1:2\"");
+        let budget = Budget { sockets: 20_000, brokers: 2, share: 0.5, ..one };
+        assert_eq!(budget.ports(), 20_000);
+        // Four deviations of 10 000 coins: 0.02.
+        let dealt = budget.at_random(&two, 2);
+        assert!((dealt.share - 0.52).abs() < 1e-9, "{}", dealt.share);
+        assert_eq!(dealt.ports(), 19_231);
+        let ports = Budget { sockets: 0, ..budget }.at_random(&two, 2).ports();
+        assert_eq!(ports, 10_000, "one client can go to either");
     }
 
     #[test]

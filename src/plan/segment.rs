@@ -137,7 +137,8 @@ impl Plan {
             held,
             (&self.brokers, &self.spread, self.workers),
             limits,
-        )?;
+        )?
+        .at_random(&self.spread, self.workers);
         Ok(self)
     }
 

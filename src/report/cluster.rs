@@ -73,8 +73,9 @@ pub(super) fn outage(lost: &Outage) -> String {
                 || "never all of them".to_owned(),
                 |second| format!("all from second {second} on"),
             );
+            let about = if lost.time_until_back_exact == Some(false) { "within" } else { "after" };
             format!(
-                "started at {at:.1} s: the first client was answered after {}, {whole}",
+                "started at {at:.1} s: the first client was answered {about} {}, {whole}",
                 time(us)
             )
         }

@@ -104,21 +104,28 @@ fn write_all(
 
 /// What is to be known before any cell.
 pub(super) fn state(matrix: &Matrix) -> Option<String> {
-    let is_alike = |state| matrix.brokers.iter().all(|broker| broker.state == state);
-    if is_alike(matrix.state) {
-        return state_of(matrix, matrix.state, &matrix.unheard);
+    let is_mute = |broker: &BrokerState| matrix.is_mute_at(&broker.broker);
+    let is_alike = match matrix.brokers.as_slice() {
+        [] | [_] => true,
+        [first, rest @ ..] => {
+            first.state == matrix.state
+                && rest.iter().all(|it| (it.state, is_mute(it)) == (first.state, is_mute(first)))
+        }
+    };
+    if is_alike {
+        return state_of(matrix.state, matrix.is_mostly_mute(), &matrix.unheard);
     }
     let of = |broker: &BrokerState| {
-        state_of(matrix, broker.state, &broker.unheard)
+        state_of(broker.state, is_mute(broker), &broker.unheard)
             .map(|words| format!("{}: {words}", broker.broker))
     };
     let all: Vec<String> = matrix.brokers.iter().filter_map(of).collect();
     (!all.is_empty()).then(|| all.join("\n"))
 }
 
-fn state_of(matrix: &Matrix, state: State, unheard: &[u8]) -> Option<String> {
+fn state_of(state: State, is_mute: bool, unheard: &[u8]) -> Option<String> {
     Some(match state {
-        State::Judged if matrix.is_mostly_mute() => "More than half of the tokens that must be refused were not judged: the \
+        State::Judged if is_mute => "More than half of the tokens that must be refused were not judged: the \
                                                      broker was overloaded, limits clients, or did not answer. What is \
                                                      left says little."
             .to_owned(),
@@ -475,9 +482,10 @@ fn bound(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     match matrix.upper_bound_95 {
         Some(bound) => writeln!(
             out,
-            "bad tokens accepted: none of {} that must be refused; at 95 % confidence at most {} of them",
+            "bad tokens accepted: none of {} that must be refused; at 95 % confidence at most {} of them{}",
             count(matrix.bad_judged),
-            share(bound)
+            share(bound),
+            if matrix.brokers.len() > 1 { " at each broker" } else { "" }
         ),
         None if matrix.false_accepts > 0 => writeln!(
             out,

@@ -34,7 +34,8 @@ pub fn write(folder: &Path, visits: &[Visit]) -> Result<()> {
     replace_in(folder, "issuer.csv", &table(folder, head, rows)?)
 }
 
-/// Writes what has happened, to the issuer and to brokers, each when it was done; the storm started at `start`.
+/// Writes what has happened, to the issuer and to brokers, each when it was done, and stops when they began; the storm
+/// started at `start`.
 ///
 /// # Errors
 /// When it can't be written.
@@ -49,7 +50,10 @@ pub fn write_events(
         .map(|happened| (happened.second, happened.event, happened.detail.as_str()))
         .collect();
     all.extend(deeds.iter().filter_map(|deed| {
-        let second = (deed.ended? as f64 - start as f64) / SECOND as f64;
+        // A broker goes down as its stop begins, and is there when its start is done.
+        let ended = deed.ended?;
+        let at = if deed.starts { ended } else { deed.began };
+        let second = (at as f64 - start as f64) / SECOND as f64;
         Some((second, deed.name(), deed.detail.as_str()))
     }));
     all.sort_by(|one, other| one.0.total_cmp(&other.0));
@@ -95,4 +99,23 @@ pub(super) fn table<const COLUMNS: usize>(
         csv.write_record(&row).map_err(fail)?;
     }
     csv.into_inner().map_err(|error| unwritable(folder, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_is_told_at_its_beginning_and_a_start_at_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let deed = |starts, began, ended| {
+            let (failed, back) = (false, None);
+            let (ended, detail) = (Some(ended * SECOND), "x".to_owned());
+            Deed { broker: 0, starts, began: began * SECOND, ended, failed, detail, back }
+        };
+        let deeds = [deed(false, 7, 9), deed(true, 11, 14)];
+        write_events(folder.path(), &[], &deeds, 5 * SECOND).unwrap();
+        let told = fs::read_to_string(folder.path().join("events.csv")).unwrap();
+        assert!(told.contains("2.000,stop_broker,x\n9.000,start_broker,x\n"), "{told}");
+    }
 }

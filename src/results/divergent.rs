@@ -163,8 +163,19 @@ impl Divergences {
             let past = self.past.entry((kind, want)).or_default();
             past.retain(|(earlier, _)| earlier + WINDOW > second);
             past.push_back((second, counts));
-            for (what, sides, from) in differences(past) {
-                note(&mut self.found, (kind, want, what), sides, from, past);
+            for (what, sides, begins) in differences(past) {
+                note(&mut self.found, (kind, want, what), sides, &begins, past);
+            }
+            // Where it ended within a second, that one alone may not tell it.
+            let own = self.found.iter_mut().filter(|found| {
+                (found.kind, found.want) == (kind, want) && found.last + WINDOW > second
+            });
+            for found in own {
+                let last = found.last;
+                if let Some(last) = found.stretch(past.iter().filter(|(at, _)| *at > last)) {
+                    found.last = last;
+                    found.count(past, last);
+                }
             }
         }
     }
@@ -206,8 +217,11 @@ fn wanted(tally: &Tally, watches_keys: bool) -> Option<Want> {
     }
 }
 
-/// How brokers differ in the last second, who is on which side, and where the seconds begin by which that was told.
-fn differences(past: &VecDeque<Second>) -> Vec<(What, [BTreeSet<usize>; 2], u64)> {
+/// Of each broker that differs, where the seconds begin by which that was told: the latest of its pairs.
+type Begins = BTreeMap<usize, u64>;
+
+/// How brokers differ in the last second, who is on which side, and by which seconds that was told.
+fn differences(past: &VecDeque<Second>) -> Vec<(What, [BTreeSet<usize>; 2], Begins)> {
     let Some((_, last)) = past.back() else { return Vec::new() };
     let codes: BTreeSet<Code> =
         last.iter().flat_map(|counts| counts.codes.keys().copied()).collect();
@@ -216,14 +230,17 @@ fn differences(past: &VecDeque<Second>) -> Vec<(What, [BTreeSet<usize>; 2], u64)
     let all = std::iter::once(What::Verdict).chain(codes.into_iter().map(What::Code));
     let mut found = Vec::new();
     for what in all {
-        let (mut sides, mut from) = ([BTreeSet::new(), BTreeSet::new()], u64::MAX);
+        let (mut sides, mut from) = ([BTreeSet::new(), BTreeSet::new()], Begins::new());
         for one in 0..last.len() {
             for other in one + 1..last.len() {
                 if let Some((one_has_more, begins)) = pair(past, what, one, other) {
                     let (more, less) = if one_has_more { (one, other) } else { (other, one) };
                     sides[0].insert(more);
                     sides[1].insert(less);
-                    from = from.min(begins);
+                    for broker in [one, other] {
+                        let latest = from.entry(broker).or_default();
+                        *latest = begins.max(*latest);
+                    }
                 }
             }
         }
@@ -278,7 +295,7 @@ fn note(
     found: &mut Vec<Found>,
     (kind, want, what): (usize, Want, What),
     sides: [BTreeSet<usize>; 2],
-    from: u64,
+    begins: &Begins,
     past: &VecDeque<Second>,
 ) {
     let Some(now) = past.back().map(|(second, _)| *second) else { return };
@@ -303,34 +320,63 @@ fn note(
     for (known, new) in entry.sides.iter_mut().zip(sides) {
         known.extend(new);
     }
-    // The seconds in which the odd ones did what makes them odd.
-    let odd = entry.odd().to_owned();
-    let is_odd = |counts: &Vec<Counts>| {
-        let (side, odd) = (usize::from(odd == entry.sides[1]), &odd);
-        odd.iter().any(|broker| {
-            let (part, all) = what.of(&counts[*broker]);
-            if side == 0 { part > 0 } else { part < all }
-        })
-    };
-    let told: Vec<u64> = past
-        .iter()
-        .filter(|(at, counts)| *at >= from && is_odd(counts))
-        .map(|(at, _)| *at)
-        .collect();
-    let (Some(first), Some(last)) = (told.first(), told.last()) else { return };
-    entry.first = entry.first.min(*first);
-    entry.last = entry.last.max(*last);
-    let begin = entry.counted.max(entry.first);
-    let new = past.iter().filter(|(at, _)| *at >= begin && *at <= now);
-    for (_, counts) in new {
-        for broker in entry.sides.iter().flatten() {
-            entry.answers.entry(*broker).or_default().add(&counts[*broker]);
-        }
-    }
-    entry.counted = now + 1;
+    // The seconds in which the odd ones did what makes them odd. A pair with a broker that has few answers goes further
+    // back than it takes to tell.
+    let of_odd = entry.odd().iter().filter_map(|broker| begins.get(broker)).max();
+    let from = of_odd.or_else(|| begins.values().max()).copied().unwrap_or(now);
+    let mut told =
+        past.iter().filter(|(at, counts)| *at >= from && entry.of_sides(counts).0 == Some(true));
+    let Some((first, _)) = told.next() else { return };
+    let last = told.next_back().map_or(*first, |(last, _)| *last);
+    // Where it began within a second, that one alone may not tell it.
+    let before = past.iter().rev().filter(|(at, _)| at < first);
+    let first = entry.stretch(before).unwrap_or(*first);
+    entry.first = entry.first.min(first);
+    entry.last = entry.last.max(last);
+    entry.count(past, now);
+}
+
+/// Whether some of these brokers did what those on the one side do, or on the other; `None` where none of them answered.
+fn did(what: What, is_first: bool, brokers: &BTreeSet<usize>, counts: &[Counts]) -> Option<bool> {
+    let all = brokers.iter().map(|broker| what.of(&counts[*broker])).filter(|(_, all)| *all > 0);
+    let does = |(part, all): (u64, u64)| if is_first { part > 0 } else { part < all };
+    all.map(does).reduce(|one, other| one || other)
 }
 
 impl Found {
+    /// Whether the odd ones did in a second what makes them odd, and whether the others did.
+    fn of_sides(&self, counts: &[Counts]) -> (Option<bool>, Option<bool>) {
+        let is_second = *self.odd() == self.sides[1];
+        let [odd, others] = if is_second { [1, 0] } else { [0, 1] };
+        let of = |side: usize| did(self.what, !is_second, &self.sides[side], counts);
+        (of(odd), of(others))
+    }
+
+    /// The furthest of seconds that adjoin each other in which the odd ones stand out. Those in which they did not answer
+    /// are passed over.
+    fn stretch<'a>(&self, seconds: impl Iterator<Item = &'a Second>) -> Option<u64> {
+        let mut furthest = None;
+        for (at, counts) in seconds {
+            match self.of_sides(counts) {
+                (None, _) => {}
+                (Some(true), Some(false) | None) => furthest = Some(*at),
+                _ => break,
+            }
+        }
+        furthest
+    }
+
+    /// Adds what was answered up to a second and is not counted yet.
+    fn count(&mut self, past: &VecDeque<Second>, until: u64) {
+        let begin = self.counted.max(self.first);
+        for (_, counts) in past.iter().filter(|(at, _)| *at >= begin && *at <= until) {
+            for broker in self.sides.iter().flatten() {
+                self.answers.entry(*broker).or_default().add(&counts[*broker]);
+            }
+        }
+        self.counted = self.counted.max(until + 1);
+    }
+
     /// The fewer; of as many those that broke the promise, or else those that accept.
     fn odd(&self) -> &BTreeSet<usize> {
         let [more, less] = &self.sides;

@@ -195,6 +195,16 @@ pub fn upper_bound(tries: u64) -> Option<f64> {
     (tries > 0).then(|| 1.0 - 0.05_f64.powf(1.0 / tries as f64))
 }
 
+/// Tokens that had to be refused and were judged: of several brokers those of the one with the fewest, as each is as sure as
+/// its own answers make it.
+fn fewest(cells: &[Cell], labels: &[&str]) -> u64 {
+    let of = |label: &&str| {
+        let own = |cell: &&Cell| cell.broker.as_deref().is_none_or(|broker| broker == *label);
+        cells.iter().filter(own).map(|cell| cell.judged).sum()
+    };
+    labels.iter().map(of).min().unwrap_or_default()
+}
+
 /// How bad a verdict is: of several, the worst is the cell's.
 fn rank(verdict: Verdict) -> u8 {
     match verdict {
@@ -277,8 +287,11 @@ impl Matrix {
         matrix.judge(plan, cells, &tallies);
         matrix.bad_judged = matrix.cells.iter().map(|cell| cell.judged).sum();
         matrix.false_accepts = matrix.cells.iter().map(|cell| cell.false_accepts).sum();
-        matrix.upper_bound_95 =
-            if matrix.false_accepts == 0 { upper_bound(matrix.bad_judged) } else { None };
+        matrix.upper_bound_95 = if matrix.false_accepts == 0 {
+            upper_bound(fewest(&matrix.cells, &labels))
+        } else {
+            None
+        };
         matrix
     }
 
@@ -336,7 +349,17 @@ impl Matrix {
 
     /// Whether more than half of what must be refused was not judged: the rest says little of the broker.
     pub fn is_mostly_mute(&self) -> bool {
-        let must = self.cells.iter().filter(|cell| cell.expected == "refuse");
+        self.is_mute(|_| true)
+    }
+
+    /// The same of one of several brokers.
+    pub fn is_mute_at(&self, broker: &str) -> bool {
+        self.is_mute(|cell| cell.broker.as_deref() == Some(broker))
+    }
+
+    fn is_mute(&self, of: impl Fn(&Cell) -> bool + Copy) -> bool {
+        let own = self.cells.iter().filter(|cell| of(cell));
+        let must = own.filter(|cell| cell.expected == "refuse");
         let mute = must.clone().filter(|cell| cell.verdict == "not_judged").count();
         mute * 2 > must.count()
     }
@@ -497,7 +520,24 @@ pub const SEVERITIES: [Severity; 6] = [
 
 #[cfg(test)]
 mod tests {
-    use super::upper_bound;
+    use super::{Cell, fewest, upper_bound};
+
+    #[test]
+    fn of_several_brokers_the_one_with_the_fewest_answers_bounds() {
+        let cell = |broker: Option<&str>, judged: u64| -> Cell {
+            serde_json::from_value(serde_json::json!({
+                "defect": "expired", "group": "time", "protocol": 5, "expected": "refuse", "strict_expected": "refuse",
+                "outcome": "refused", "code": 135, "verdict": "correct", "severity": "high", "attempts": 1, "judged": judged,
+                "false_accepts": 0, "latency_p50_us": null, "strict_verdict": "correct", "upper_bound_95": null, "broker": broker
+            }))
+            .unwrap()
+        };
+        let cells =
+            [cell(Some("a"), 9), cell(Some("b"), 2), cell(Some("a"), 9), cell(Some("b"), 3)];
+        assert_eq!(fewest(&cells, &["a", "b"]), 5);
+        assert_eq!(fewest(&cells, &["a", "b", "c"]), 0, "of one nothing is known");
+        assert_eq!(fewest(&[cell(None, 4), cell(None, 5)], &["a"]), 9);
+    }
 
     #[test]
     fn the_upper_bound_is_the_rule_of_three_where_that_holds() {

@@ -56,8 +56,11 @@ pub struct Outage {
     pub refused: u64,
     pub hanging: u64,
     pub failed: u64,
-    /// From the start to the first answer; `None` where there was none.
+    /// From the start to the first answer, or to the end of its second; `None` where there was none.
     pub time_until_back_us: Option<f64>,
+    /// Whether that is the answer's own instant, and not the end of its second.
+    #[serde(default)]
+    pub time_until_back_exact: Option<bool>,
     /// From this second of the storm on all attempts at it were answered.
     pub all_back_s: Option<u64>,
     /// The brokers that stayed.
@@ -100,12 +103,16 @@ struct Followed {
     refused: u64,
     hanging: u64,
     failed: u64,
-    /// The first second after the start that had an answer of it.
+    /// Whether it still answered in a whole second after the stop.
+    lingers: bool,
+    /// The first second that had an answer of it from after the start.
     answered: Option<u64>,
     /// The first one of these in which nothing failed.
     clear: Option<u64>,
     /// The second after the last failure.
     all_back: Option<u64>,
+    /// What was seen of each broker until the outage began, in case it turns out to be none.
+    calm: Vec<Sum>,
     before: Sum,
     during: Sum,
     after: Sum,
@@ -179,6 +186,7 @@ impl Outages {
         let brokers = plan.brokers.len();
         self.calm.resize_with(brokers, Sum::default);
         let end = start + (second + 1) * SECOND;
+        self.forget(deeds);
         self.open(deeds, end);
         let patience = plan.load().connect_timeout.as_secs() + 1;
         for outage in &mut self.all {
@@ -208,6 +216,18 @@ impl Outages {
         }
     }
 
+    /// Drops what has turned out to be no outage: the broker could not be stopped.
+    fn forget(&mut self, deeds: &[Deed]) {
+        let is_none = |outage: &mut Followed| deeds.get(outage.deed).is_some_and(|it| it.failed);
+        for outage in self.all.extract_if(.., is_none) {
+            for (calm, before) in self.calm.iter_mut().zip(&outage.calm) {
+                let seconds = calm.seconds + before.seconds;
+                calm.merge(before);
+                calm.seconds = seconds;
+            }
+        }
+    }
+
     /// Begins to follow outages that began before a second's end.
     fn open(&mut self, deeds: &[Deed], end: u64) {
         for (number, deed) in deeds.iter().enumerate() {
@@ -218,16 +238,19 @@ impl Outages {
             let mut before = Sum::default();
             let others = self.calm.iter().enumerate().filter(|(at, _)| *at != deed.broker);
             others.for_each(|(_, calm)| before.merge(calm));
-            self.calm.fill(Sum::default());
+            let calm = vec![Sum::default(); self.calm.len()];
+            let calm = std::mem::replace(&mut self.calm, calm);
             self.all.push(Followed {
                 deed: number,
                 broker: deed.broker,
                 refused: 0,
                 hanging: 0,
                 failed: 0,
+                lingers: false,
                 answered: None,
                 clear: None,
                 all_back: None,
+                calm,
                 before,
                 during: Sum::default(),
                 after: Sum::default(),
@@ -240,12 +263,17 @@ impl Outages {
         let since = |at: u64| (at as f64 - start as f64) / SECOND as f64;
         let told = |outage: &Followed| {
             let stop = deeds.get(outage.deed).filter(|deed| !deed.failed)?;
-            let begun = next_start(deeds, outage.deed);
+            let was_answered =
+                |begun: &&Deed| !begun.failed || begun.back.is_some() || outage.answered.is_some();
+            let begun = next_start(deeds, outage.deed).filter(was_answered);
             let seen = |begun: &Deed| {
                 // Where nobody saw the answer itself: the end of its second.
                 let by_second = || outage.answered.map(|second| start + (second + 1) * SECOND);
-                begun.back.or_else(by_second).map(|back| back.saturating_sub(begun.began))
+                let exact = begun.back.map(|back| (back, true));
+                let (back, is_exact) = exact.or_else(|| by_second().map(|back| (back, false)))?;
+                Some((microseconds(back.saturating_sub(begun.began) as f64), is_exact))
             };
+            let back = begun.and_then(seen);
             Some(Outage {
                 broker: plan.brokers[outage.broker].label.clone(),
                 stopped_s: since(stop.began),
@@ -253,7 +281,8 @@ impl Outages {
                 refused: outage.refused,
                 hanging: outage.hanging,
                 failed: outage.failed,
-                time_until_back_us: begun.and_then(seen).map(|time| microseconds(time as f64)),
+                time_until_back_us: back.map(|(time, _)| time),
+                time_until_back_exact: back.map(|(_, is_exact)| is_exact),
                 all_back_s: outage.all_back,
                 others: Others {
                     before: outage.before.told(timeout),
@@ -266,11 +295,16 @@ impl Outages {
     }
 }
 
-/// What ended the outage that a deed began, where something did.
+/// What ended the outage that a deed began, where something did. A start that failed may have done it all the same: a
+/// command can take too long, and the broker be there.
 fn next_start(deeds: &[Deed], stop: usize) -> Option<&Deed> {
     let broker = deeds.get(stop)?.broker;
-    let later = deeds.iter().skip(stop + 1).filter(|deed| deed.broker == broker && !deed.failed);
-    later.take_while(|deed| deed.starts).next()
+    let later = deeds.iter().skip(stop + 1).filter(|deed| deed.broker == broker);
+    let is_stop = |deed: &&Deed| !deed.starts && !deed.failed;
+    let starts: Vec<&Deed> =
+        later.take_while(|deed| !is_stop(deed)).filter(|deed| deed.starts).collect();
+    let did = starts.iter().find(|deed| !deed.failed || deed.back.is_some());
+    did.or(starts.first()).copied()
 }
 
 impl Followed {
@@ -290,13 +324,21 @@ impl Followed {
             return;
         }
         let (mut failures, mut answers) = (0, 0);
+        let is_back = self.clear.is_some();
         for (tally, count) in seen.tallies() {
             if tally.broker != self.broker {
                 continue;
             }
             match tally.outcome {
-                _ if tally.verdict != Verdict::NotJudged => {
+                _ if tally.verdict != Verdict::NotJudged && tally.outcome.is_answer() => {
                     answers += count;
+                    continue;
+                }
+                // A connection that is closed is no answer of a broker that is back. Some brokers refuse so, some by
+                // promise: that must not keep it from being back.
+                _ if tally.verdict == Verdict::Correct => continue,
+                _ if tally.verdict != Verdict::NotJudged => {
+                    self.failed += if is_back { 0 } else { count };
                     continue;
                 }
                 // Ours.
@@ -307,14 +349,21 @@ impl Followed {
             }
             failures += count;
         }
-        let begun = next_start(deeds, self.deed).map(|deed| deed.began);
-        let begun = begun.map(|at| at.saturating_sub(start) / SECOND);
-        // In the second of the start itself there may be answers from before the stop.
-        if begun.is_none_or(|begun| second <= begun) {
+        let whole = |at: u64| at.saturating_sub(start) / SECOND;
+        let begun = next_start(deeds, self.deed).map(|deed| whole(deed.began));
+        // In the second of the start there may be answers from before the stop, or from before it was done.
+        let stopped = deeds.get(self.deed).and_then(|deed| deed.ended).map(whole);
+        let is_after_stop = stopped.is_some_and(|stopped| second > stopped);
+        if begun.is_none_or(|begun| second < begun) {
+            self.lingers |= is_after_stop && answers > 0;
             return;
         }
-        if answers > 0 {
+        let is_whole = begun.is_some_and(|begun| second > begun);
+        if answers > 0 && (is_whole || is_after_stop && !self.lingers) {
             self.answered = self.answered.or(Some(second));
+        }
+        if !is_whole {
+            return;
         }
         if self.clear.is_none() && answers > 0 && failures == 0 {
             (self.clear, self.all_back) = (Some(second), Some(second));

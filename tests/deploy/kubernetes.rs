@@ -5,7 +5,7 @@ use std::fs;
 use k8s_openapi::api::{
     apps::v1::Deployment,
     batch::v1::Job,
-    core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret, Service},
+    core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Pod, Secret, Service},
     networking::v1::NetworkPolicy,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -70,6 +70,7 @@ fn kept<T: DeserializeOwned + Serialize>(value: &Value) -> Result<Value, String>
 /// All that is wrong with a document: what its type refuses, and what it does not know.
 fn faults(value: &Value) -> Vec<String> {
     let read = match value["kind"].as_str() {
+        Some("ConfigMap") => kept::<ConfigMap>(value),
         Some("Deployment") => kept::<Deployment>(value),
         Some("Job") => kept::<Job>(value),
         Some("Namespace") => kept::<Namespace>(value),

@@ -103,6 +103,10 @@ fn kept() -> BTreeMap<(String, String), BTreeSet<String>> {
         let keys = document.value["stringData"].as_object().unwrap().keys().cloned().collect();
         kept.insert(("Secret".to_owned(), document.name().to_owned()), keys);
     }
+    for document in documents().iter().filter(|document| document.kind() == "ConfigMap") {
+        let keys = document.value["data"].as_object().unwrap().keys().cloned().collect();
+        kept.insert(("ConfigMap".to_owned(), document.name().to_owned()), keys);
+    }
     for map in kustomization()["configMapGenerator"].as_array().unwrap() {
         let keys = map["files"].as_array().unwrap().iter().map(word).collect();
         kept.insert(("ConfigMap".to_owned(), word(&map["name"])), keys);
@@ -336,6 +340,8 @@ fn files_that_are_named_are_mounted() {
     };
     for (name, arguments) in arguments() {
         is_mounted(&name, value(&arguments, "--tls-ca"));
+        // Agents and coordinator read it from the same place.
+        is_mounted(&name, "/broker-ca/ca.crt");
         if arguments[0] == "run" {
             is_mounted(&name, &arguments[1]);
             is_mounted(&name, "/keys/signing.pem");
@@ -360,8 +366,15 @@ fn files_that_are_named_are_mounted() {
 #[test]
 fn the_scenario_can_be_planned_and_fits_the_agents() {
     let key = path("tests/keys/ec256.pkcs8.pem");
+    assert!(text("deploy/kubernetes/scenario.toml").contains("ca = \"/broker-ca/ca.crt\""));
+    let ca = tempfile::NamedTempFile::new().unwrap();
+    let made = rcgen::generate_simple_self_signed(["broker".to_owned()]).unwrap();
+    std::fs::write(ca.path(), made.cert.pem()).unwrap();
     let overrides = Overrides {
-        set: vec![format!("keys.main.private_key={}", key.display())],
+        set: vec![
+            format!("keys.main.private_key={}", key.display()),
+            format!("target.tls.ca={}", ca.path().display()),
+        ],
         authorized: true,
         ..Overrides::default()
     };

@@ -17,6 +17,7 @@ name=$SEEN/command.$$
 printf '%s\n' "$@" >"$name.new"
 printf '%s %s\n' "$TOKENSTORM_NATS_USER" "${#TOKENSTORM_NATS_PASSWORD}" >>"$SEEN/credentials"
 mv "$name.new" "$name"
+cut -d' ' -f1,5 "/proc/$$/stat" >"$SEEN/group-$1"
 [ "$1" = agent ] && exit 0
 exit 7
 "#;
@@ -30,6 +31,7 @@ exec sleep 60
 "#;
 /// Runs the command once for each task.
 const SRUN: &str = r#"
+printf '%s\n' "$@" >"$SEEN/srun"
 while case $1 in --*) true ;; *) false ;; esac; do shift; done
 task=0
 while [ "$task" -lt "$SLURM_NTASKS" ]; do SLURM_PROCID=$task "$@"; task=$((task + 1)); done
@@ -119,9 +121,12 @@ fn run(script: &str, prepare: impl FnOnce(&Path, &mut Command)) -> Seen {
 pub(crate) fn slurm(nodes: &str) -> Seen {
     run("deploy/slurm/tokenstorm.sbatch", |_, command| {
         command.args(["my scenario.toml", "--authorized", "--set", "name=\"it's\""]);
-        for (name, value) in
-            [("SLURM_JOB_ID", "31"), ("SLURM_NTASKS", "3"), ("SLURM_JOB_NUM_NODES", nodes)]
-        {
+        for (name, value) in [
+            ("SLURM_JOB_ID", "31"),
+            ("SLURM_NTASKS", "3"),
+            ("SLURM_CPUS_PER_TASK", "4"),
+            ("SLURM_JOB_NUM_NODES", nodes),
+        ] {
             command.env(name, value);
         }
     })
@@ -164,6 +169,10 @@ fn the_slurm_job_ends_as_its_coordinator_does_and_leaves_nothing() {
     let out = fs::read_dir(seen.folder.path().join("tokenstorm-31")).unwrap();
     assert_eq!(out.map(Result::unwrap).filter(private).count(), 0, "credentials are gone too");
     assert_eq!(seen.agents().len(), 3);
+    assert!(
+        seen.file("srun").lines().any(|it| it == "--cpus-per-task=4"),
+        "srun does not inherit it"
+    );
     let run = seen.coordinator();
     assert_eq!((run[1].as_str(), value(run, "--agents")), ("my scenario.toml", "3"));
     assert_eq!(value(run, "--set"), "name=\"it's\"");
@@ -173,6 +182,28 @@ fn the_slurm_job_ends_as_its_coordinator_does_and_leaves_nothing() {
         assert!(command.contains(&"--authorized".to_owned()));
         assert!(!command.contains(&"--tls".to_owned()), "it is loopback");
     }
+}
+
+#[test]
+fn a_slurm_job_that_is_ended_before_its_coordinator_runs_ends_at_once() {
+    let seen = run("deploy/slurm/tokenstorm.sbatch", |folder, command| {
+        let ends = "echo $$ >\"$SEEN/nats.pid\"\nkill -TERM $PPID\nexec sleep 60\n";
+        stand_in(&folder.join("bin"), "nats-server", ends);
+        command.arg("my.toml").env("SLURM_JOB_ID", "31").env("SLURM_NTASKS", "3");
+        command.env_remove("SLURM_JOB_NUM_NODES").env_remove("SLURM_NNODES");
+    });
+    let said = String::from_utf8_lossy(&seen.output.stderr);
+    assert_eq!(seen.output.status.code(), Some(130), "{said}");
+    assert!(is_gone(&seen) && seen.commands.is_empty(), "{said}");
+}
+
+#[test]
+fn the_coordinator_over_ssh_is_in_a_group_of_its_own() {
+    // Ctrl-C would reach it twice: from the terminal, and by the script. A second one ends it at once.
+    let seen = ssh();
+    let group = seen.file("group-run");
+    let (pid, group) = group.trim().split_once(' ').unwrap();
+    assert_eq!(pid, group);
 }
 
 #[test]

@@ -162,6 +162,7 @@ fn what_it_costs_to_lose_an_embedded_broker_is_told_and_the_others_go_on() {
     let cost = count("refused") + count("hanging") + count("failed");
     assert!(cost > 100, "{outage}");
     assert!(outage["time_until_back_us"].as_f64().unwrap() > 0.0);
+    assert_eq!(outage["time_until_back_exact"], true);
     assert!(outage["all_back_s"].as_u64().unwrap() >= 4, "{outage}");
     let stayed = &summary["by_broker"]["embedded"];
     assert_eq!(stayed["outcomes"]["accepted"], stayed["attempts"]);
@@ -209,6 +210,8 @@ fn a_broker_that_others_started_is_stopped_by_a_command() {
     assert!(outage["refused"].as_u64().unwrap() > 50, "{outage}");
     let event = &rows(&run.out.join("events.csv"))[0];
     assert!(event["detail"].contains("was stopped by its command"), "{event:?}");
+    let said = format!("`{}` stays stopped: no `start_broker`", broker.url);
+    assert_eq!(run.stderr.matches(&said).count(), 1, "{}", run.stderr);
 }
 
 #[test]
@@ -226,6 +229,19 @@ fn a_command_that_fails_is_told_and_its_secret_is_nowhere() {
     let event = &rows(&run.out.join("events.csv"))[0];
     assert!(event["detail"].contains("exit code 7"), "{event:?}");
     assert!(!everything(&run).contains("hunter2"), "a secret of the command");
+}
+
+#[test]
+fn what_never_happened_and_who_stays_stopped_is_told() {
+    let lost = "broker = \"embedded-2\"";
+    let events = event("500ms", "stop_broker", lost) + &event("1h", "start_broker", lost);
+    let run = two_embedded(&stages(100, 2), "", &events).run();
+    let said = "`embedded-2` was not started: the run was over before (1h)";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    assert!(run.expect(0)["outages"][0]["started_s"].is_null());
+    let rows = rows(&run.out.join("events.csv"));
+    assert_eq!(rows[1]["event"], "start_broker");
+    assert!(rows[1]["detail"].contains(said), "{rows:?}");
 }
 
 #[test]

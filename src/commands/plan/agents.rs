@@ -58,10 +58,10 @@ impl Shared {
             shares: whole.shares(&host, agents),
             whole,
             budget_words: format!(
-                "ports are {} x {} source x {} broker",
+                "ports are {} x {} source {}",
                 count(budget.each),
                 count(budget.sources),
-                count(budget.brokers)
+                budget.by_brokers()
             ),
             is_embedded: plan.brokers.iter().any(Broker::is_embedded),
         })

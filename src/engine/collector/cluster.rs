@@ -18,6 +18,8 @@ pub(super) struct Cluster {
     outages: Outages,
     /// Deeds that failed and have been told.
     told: usize,
+    /// Whether it was told which brokers stay stopped.
+    has_told_end: bool,
 }
 
 impl Collector {
@@ -39,7 +41,7 @@ impl Collector {
         }
     }
 
-    /// Says what could not be done to a broker, once.
+    /// Says what could not be done to a broker, and at the end who stays stopped, once.
     pub(super) fn warn_of_brokers(&mut self, options: &Options) {
         let Some(nodes) = &self.nodes else { return };
         let failed: Vec<Deed> = nodes.done().into_iter().filter(|deed| deed.failed).collect();
@@ -47,6 +49,13 @@ impl Collector {
             options.screen.warn(&deed.detail);
         }
         self.cluster.told = failed.len();
+        let stopped = nodes.left_stopped(&self.storm.plan);
+        if !self.cluster.has_told_end {
+            for stopped in &stopped {
+                options.screen.warn(stopped);
+            }
+            self.cluster.has_told_end = !stopped.is_empty();
+        }
     }
 
     /// Writes what has happened, to the issuer and to brokers.

@@ -18,6 +18,7 @@ use rustix::process::{
 use crate::{
     clock::{Clock, nanoseconds},
     launch::{may_tell, without_tokens},
+    scenario::Scenario,
 };
 
 /// How long a command may take: a node of a cluster takes a minute to join it, and no one looks at a run that hangs.
@@ -31,14 +32,48 @@ const GLANCE: Duration = Duration::from_millis(20);
 /// Bytes of what a command said that are looked at.
 const LAST_BYTES: u64 = 2000;
 
+/// What commands do not get: how to connect to the bus.
+const OF_BUS: [&str; 4] = [
+    "TOKENSTORM_NATS_USER",
+    "TOKENSTORM_NATS_PASSWORD",
+    "TOKENSTORM_NATS_TOKEN",
+    "TOKENSTORM_NATS_CREDS",
+];
+
+/// Names of environment variables that hold secrets of a run, which are nothing to its commands.
+pub(super) fn secret_variables(scenario: &Scenario) -> Vec<String> {
+    let keys = scenario.keys.values().map(|key| &key.secret_env);
+    let oauth = scenario.oauth.iter().flat_map(|oauth| {
+        [
+            &oauth.client_secret_env,
+            &oauth.password_env,
+            &oauth.refresh_token_env,
+            &oauth.subject_token_env,
+        ]
+    });
+    let issuer = scenario.issuer.iter();
+    let issuer = issuer.flat_map(|issuer| [&issuer.client_secret_env, &issuer.password_env]);
+    let control = scenario.control.iter().map(|control| &control.password_env);
+    let named =
+        keys.chain(oauth).chain(issuer).chain(control).chain([&scenario.token.password_env]);
+    OF_BUS.into_iter().map(str::to_owned).chain(named.flatten().cloned()).collect()
+}
+
 /// The commands of a run so far.
 #[derive(Debug, Default)]
 pub(super) struct Commands {
     /// Each leads a process group. They are not waited for before the run's end, so that no other group gets the number.
     leaders: Vec<Child>,
+    /// Environment variables that they do not get.
+    without: Vec<String>,
 }
 
 impl Commands {
+    /// None so far; they do not get these environment variables.
+    pub(super) fn without(without: Vec<String>) -> Self {
+        Self { leaders: Vec::new(), without }
+    }
+
     /// Runs a command until it ends, or has taken too long: then its process group is killed. What it starts in a session
     /// or group of its own, as daemons do, is left alone.
     ///
@@ -54,7 +89,11 @@ impl Commands {
         // A file, and no pipe: a daemon that keeps it open must not keep anybody waiting.
         let said = tempfile::tempfile().map_err(cant)?;
         let both = (said.try_clone().map_err(cant)?, said.try_clone().map_err(cant)?);
-        let child = Command::new("sh")
+        let mut shell = Command::new("sh");
+        for variable in &self.without {
+            shell.env_remove(variable);
+        }
+        let child = shell
             .args(["-c", command])
             .stdin(Stdio::null())
             .stdout(both.0)
@@ -82,7 +121,7 @@ impl Commands {
                 let limit = humantime::format_duration(limit);
                 let since = if is_over { " after the end of the run" } else { "" };
                 return Err(format!(
-                    "its command did not end within {limit}{since}, and was killed"
+                    "its command did not end within {limit}{since}, and was killed: let it return (`systemctl start ...`, or `setsid ... &`)"
                 ));
             }
             thread::sleep(GLANCE);
@@ -184,6 +223,24 @@ mod tests {
     }
 
     #[test]
+    fn secrets_in_the_environment_are_not_for_commands() {
+        // Cargo sets it.
+        let command = "test -z \"$CARGO_MANIFEST_DIR\"";
+        let (done, commands) = run(command);
+        assert!(done.is_err(), "it is there");
+        end(commands);
+        let mut commands = Commands::without(vec!["CARGO_MANIFEST_DIR".to_owned()]);
+        assert_eq!(commands.run(command, &AtomicBool::new(false), Clock::start()), Ok(()));
+        end(commands);
+        let text = "name = \"x\"\n[target]\nbrokers = [\"mqtt://127.0.0.1:1\"]\n[load]\nclients = 1\nconcurrency = 1\n\
+                    [keys.a]\nalgorithm = \"HS256\"\nsecret_env = \"MINE\"\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n";
+        let scenario =
+            crate::scenario::parse(text, &crate::scenario::Overrides::default()).unwrap();
+        let names = secret_variables(&scenario);
+        assert!(names.contains(&"MINE".to_owned()) && names.len() == 5, "{names:?}");
+    }
+
+    #[test]
     fn a_command_that_does_not_end_is_killed_with_all_that_it_started() {
         let mut commands = Commands::default();
         // The run is over: ten seconds are left.
@@ -191,8 +248,9 @@ mod tests {
         let over = AtomicBool::new(true);
         let file = tempfile::NamedTempFile::new().unwrap();
         let command = format!("sleep 300 & echo $! > {}; wait", file.path().display());
-        let done = commands.run(&command, &over, clock);
-        assert!(done.unwrap_err().contains("did not end within 10s after the end of the run"));
+        let why = commands.run(&command, &over, clock).unwrap_err();
+        assert!(why.contains("did not end within 10s after the end of the run"), "{why}");
+        assert!(why.contains("let it return"), "{why}");
         clock = Clock::start();
         commands.end(clock);
         let child = std::fs::read_to_string(file.path()).unwrap();

@@ -20,6 +20,8 @@ struct Member {
     settings: Settings,
     /// `None` while it is stopped.
     running: Option<Embedded>,
+    /// It had ended by itself before it was stopped.
+    has_crashed: bool,
 }
 
 impl Own {
@@ -33,7 +35,8 @@ impl Own {
     ) {
         let settings = Settings { listen: running.address(), ..settings };
         let label = label.to_owned();
-        self.all().push(Member { broker, label, settings, running: Some(running) });
+        let running = Some(running);
+        self.all().push(Member { broker, label, settings, running, has_crashed: false });
     }
 
     /// What they are called, and their process ids.
@@ -48,15 +51,18 @@ impl Own {
     pub(in crate::engine) fn lost(&self) -> Vec<String> {
         let mut all = self.all();
         let ended = all.iter_mut().filter_map(|member| {
-            member.running.as_mut()?.has_ended().then(|| member.label.clone())
+            let has_ended = member.running.as_mut().is_some_and(Embedded::has_ended);
+            (has_ended || member.has_crashed).then(|| member.label.clone())
         });
         ended.collect()
     }
 
     /// Kills one.
     pub(super) fn stop(&self, broker: usize) {
-        if let Some(member) = self.all().iter_mut().find(|member| member.broker == broker) {
-            drop(member.running.take());
+        if let Some(member) = self.all().iter_mut().find(|member| member.broker == broker)
+            && let Some(mut running) = member.running.take()
+        {
+            member.has_crashed |= running.has_ended();
         }
     }
 

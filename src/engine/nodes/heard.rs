@@ -47,6 +47,8 @@ impl Heard {
     pub(in crate::engine) fn note(&self, attempt: &Attempt, verdict: Verdict) {
         let ear = &self.0[attempt.broker];
         if attempt.started >= ear.since.load(Ordering::Relaxed)
+            // A broker that goes down, or comes up, may close connections: that is no answer of one that is back.
+            && attempt.outcome.is_answer()
             && verdict != Verdict::NotJudged
             && attempt.ended < ear.first.load(Ordering::Relaxed)
         {
@@ -58,7 +60,7 @@ impl Heard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attempt::{Outcome, Steps};
+    use crate::attempt::{Close, Outcome, Steps};
 
     fn attempt(started: u64, ended: u64) -> Attempt {
         Attempt {
@@ -86,7 +88,9 @@ mod tests {
         heard.listen(1, 10);
         heard.note(&attempt(9, 11), Verdict::Correct);
         heard.note(&attempt(10, 12), Verdict::NotJudged);
-        assert_eq!(heard.first(1), None);
+        let closed = Attempt { outcome: Outcome::Closed(Close::Fin), ..attempt(10, 12) };
+        heard.note(&closed, Verdict::WrongReason);
+        assert_eq!(heard.first(1), None, "an end of the connection is no CONNACK");
         heard.note(&attempt(12, 20), Verdict::Correct);
         heard.note(&attempt(13, 15), Verdict::FalseReject);
         heard.note(&attempt(14, 16), Verdict::Correct);

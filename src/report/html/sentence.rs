@@ -274,7 +274,9 @@ fn cells(matrix: &Matrix) -> (Tone, String) {
             weak.len()
         ));
     }
-    let is_fine = weak.is_empty() && !matrix.is_mostly_mute() && matrix.state == State::Judged;
+    let is_fine = weak.is_empty()
+        && crate::report::matrix::state(matrix).is_none()
+        && matrix.state == State::Judged;
     (if is_fine { Tone::Good } else { Tone::Warn }, parts.join("; "))
 }
 
@@ -497,6 +499,42 @@ mod tests {
         .unwrap();
         let Sentence { tone, words } = of(&fixture::summary(), Some(&matrix));
         (tone, words)
+    }
+
+    #[test]
+    fn of_several_brokers_the_one_that_judged_too_little_is_named() {
+        let cell = |broker: &str, verdict: &str| {
+            json!({
+                "defect": "expired", "group": "time", "protocol": 5, "expected": "refuse", "strict_expected": "refuse",
+                "outcome": "refused", "code": 135, "verdict": verdict, "severity": "high", "attempts": 1, "judged": 1,
+                "false_accepts": 0, "latency_p50_us": null, "strict_verdict": verdict, "upper_bound_95": null, "broker": broker
+            })
+        };
+        let of = |verdicts: [&str; 3]| -> Matrix {
+            let names = ["a", "b", "c"];
+            let cells: Vec<_> =
+                names.iter().zip(verdicts).map(|(name, verdict)| cell(name, verdict)).collect();
+            let brokers =
+                names.map(|name| json!({ "broker": name, "state": "judged", "unheard": [] }));
+            serde_json::from_value(json!({
+                "format": 1, "partial": false, "target": "a, b, c", "profile": "strict", "overridden": [],
+                "command": "tokenstorm matrix", "state": "judged", "unheard": [], "cells": cells, "skipped": [],
+                "unspoken": [], "slow": [], "fetches": [], "bad_judged": 1, "false_accepts": 0,
+                "upper_bound_95": null, "brokers": brokers
+            }))
+            .unwrap()
+        };
+        let one = of(["correct", "not_judged", "correct"]);
+        let told = crate::report::matrix::state(&one).unwrap();
+        assert!(told.starts_with("b: More than half") && told.lines().count() == 1, "{told}");
+        assert!(of_matrix_is_warned(&one), "one broker that said too little is no good news");
+        let told = crate::report::matrix::state(&of(["not_judged"; 3])).unwrap();
+        assert!(told.starts_with("More than half"), "{told}");
+        assert!(crate::report::matrix::state(&of(["correct"; 3])).is_none());
+    }
+
+    fn of_matrix_is_warned(matrix: &Matrix) -> bool {
+        of(&fixture::summary(), Some(matrix)).tone == Tone::Warn
     }
 
     #[test]

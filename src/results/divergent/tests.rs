@@ -155,6 +155,38 @@ fn a_difference_that_ends_and_comes_back_much_later_is_two() {
     assert_eq!(when, [(0, 0), (41, 41)]);
 }
 
+#[test]
+fn a_change_within_a_second_belongs_to_that_second() {
+    let calm = || good(3, &[(0, YES, 20), (1, YES, 20), (2, YES, 20)]);
+    let odd = || good(3, &[(0, YES, 20), (1, YES, 20), (2, NO, 20)]);
+    let half = || good(3, &[(0, YES, 20), (1, YES, 20), (2, YES, 10), (2, NO, 10)]);
+    let seconds = [calm(), half(), odd(), odd(), half(), calm(), half(), calm()];
+    let found = told(&[A, B, C], &seconds);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!((found[0].first_second, found[0].last_second), (1, 4));
+    assert_eq!((found[0].brokers[C].accepted, found[0].brokers[C].refused), (20, 60));
+    // Where the others do it too, it is no part of the difference.
+    let both = || good(3, &[(0, YES, 20), (1, NO, 3), (1, YES, 17), (2, YES, 10), (2, NO, 10)]);
+    let found = told(&[A, B, C], &[both(), odd(), both()]);
+    assert_eq!((found[0].first_second, found[0].last_second), (1, 1));
+}
+
+#[test]
+fn a_stray_answer_of_long_ago_does_not_move_the_first_second() {
+    let second = |at: u64| {
+        let (yes, no) = if at >= 25 { (0, 20) } else { (20, u64::from(at == 19)) };
+        good(
+            3,
+            &[(0, YES, 20), (1, YES, yes), (1, NO, no), (2, YES, u64::from(at.is_multiple_of(3)))],
+        )
+    };
+    // The third has few answers: to be compared with it takes more than 20 s.
+    let found = told(&[A, B, C], &(0..=40).map(second).collect::<Vec<_>>());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].brokers.contains_key(C), "{found:?}");
+    assert_eq!((found[0].first_second, found[0].last_second), (25, 40));
+}
+
 proptest! {
     #[test]
     fn a_single_stray_answer_in_a_window_is_never_a_difference(

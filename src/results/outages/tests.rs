@@ -42,7 +42,12 @@ fn second(attempts: &[(usize, Outcome, u64)]) -> Measurements {
             ended: STORM + took * MS,
             outcome: *outcome,
         };
-        let verdict = if outcome.is_answer() { Verdict::Correct } else { Verdict::NotJudged };
+        let verdict = match outcome {
+            outcome if outcome.is_answer() => Verdict::Correct,
+            // Of a bad token.
+            Outcome::Closed(crate::attempt::Close::Fin) => Verdict::WrongReason,
+            _ => Verdict::NotJudged,
+        };
         seen.start(STORM, STORM);
         seen.record(&attempt, Expectation::Accept, verdict, STORM, 0);
     }
@@ -58,6 +63,8 @@ fn deed(broker: usize, starts: bool, second: f64) -> Deed {
 const YES: Outcome = Outcome::Accepted;
 const NO: Outcome = Outcome::TcpFailed("ECONNREFUSED");
 const WAITS: Outcome = Outcome::Timeout(Phase::TcpConnect);
+/// An orderly end where CONNACK should have been.
+const FIN: Outcome = Outcome::Closed(crate::attempt::Close::Fin);
 const ENDS: Outcome = Outcome::Closed(crate::attempt::Close::Rst);
 
 fn told(seconds: &[Measurements], deeds: &[Deed]) -> Vec<Outage> {
@@ -84,7 +91,7 @@ fn an_outage_is_told_by_its_clients_and_by_those_of_the_others() {
         calm(10),
         second(&[(0, YES, 20), (1, ENDS, 1), (1, NO, 1), (2, YES, 1)]),
         second(&[(0, YES, 90), (1, NO, 1), (1, WAITS, 1), (2, NO, 1)]),
-        // Started in this second: what was answered in it may have been before.
+        // Started in this second. As the broker was gone before it, what was answered in it was so after the start.
         second(&[(0, YES, 20), (1, NO, 1), (1, YES, 1)]),
         second(&[(0, YES, 30), (1, YES, 1)]),
         // One that waited for its deadline comes after all others.
@@ -105,8 +112,8 @@ fn an_outage_is_told_by_its_clients_and_by_those_of_the_others() {
         "the last second is another story"
     );
     assert_eq!(one.all_back_s, Some(7));
-    // Nobody saw the answer itself: the end of the first whole second that had one.
-    assert_eq!(one.time_until_back_us, Some(1.75e6));
+    // Nobody saw the answer itself: the end of its second.
+    assert_eq!((one.time_until_back_us, one.time_until_back_exact), (Some(0.75e6), Some(false)));
     let p99 = |span: &Span| match span.connack_p99_us {
         Some(Percentile::Number(us)) => (us / 1e4).round() as u64,
         ref other => panic!("{other:?}"),
@@ -118,6 +125,84 @@ fn an_outage_is_told_by_its_clients_and_by_those_of_the_others() {
         (4, 5, 1)
     );
     assert_eq!((others.before.seconds, others.during.seconds, others.after.seconds), (2, 3, 6));
+    deeds[1].back = Some(deeds[1].began + 7 * MS);
+    let one = &told(&seconds, &deeds)[0];
+    assert_eq!((one.time_until_back_us, one.time_until_back_exact), (Some(7000.0), Some(true)));
+}
+
+#[test]
+fn an_answer_in_the_second_of_the_start_counts_only_where_it_can_not_be_from_before() {
+    let (lost, back) =
+        (second(&[(0, YES, 1), (1, NO, 1)]), second(&[(0, YES, 1), (1, NO, 1), (1, YES, 1)]));
+    let within = |seconds: &[Measurements], deeds: &[Deed]| {
+        let one = &told(seconds, deeds)[0];
+        assert_eq!(one.time_until_back_exact, one.time_until_back_us.map(|_| false));
+        one.time_until_back_us
+    };
+    // Stopped in that second too.
+    let deeds = [deed(1, false, 1.25), deed(1, true, 1.75)];
+    let seconds = [calm(1), back.clone(), calm(1)];
+    assert_eq!(within(&seconds, &deeds), Some(1.25e6));
+    // Its command was done only then.
+    let mut deeds = [deed(1, false, 1.25), deed(1, true, 3.5)];
+    let seconds = [calm(1), lost.clone(), lost.clone(), back.clone(), calm(1)];
+    assert_eq!(within(&seconds, &deeds), Some(0.5e6));
+    deeds[0].ended = Some(STORM + 3 * SECOND + 1);
+    assert_eq!(within(&seconds, &deeds), Some(1.5e6));
+    // It was stopped, and answers as if nothing were.
+    let deeds = [deed(1, false, 1.25), deed(1, true, 3.5)];
+    let seconds = [calm(1), lost, back.clone(), back, calm(1)];
+    assert_eq!(within(&seconds, &deeds), Some(1.5e6));
+}
+
+#[test]
+fn an_orderly_close_is_no_answer_and_what_closes_always_is_back_all_the_same() {
+    let closes = || second(&[(0, YES, 1), (1, FIN, 1)]);
+    let both = || second(&[(0, YES, 1), (1, FIN, 1), (1, YES, 1)]);
+    let seconds = [calm(1), closes(), closes(), closes(), both(), both()];
+    let one = &told(&seconds, &[deed(1, false, 1.5), deed(1, true, 2.0)])[0];
+    assert_eq!(one.time_until_back_us, Some(3e6));
+    assert_eq!((one.failed, one.all_back_s), (4, Some(4)));
+}
+
+#[test]
+fn a_stop_that_takes_its_time_and_fails_in_the_end_leaves_no_trace() {
+    let plan = plan();
+    let mut outages = Outages::default();
+    let mut deeds = vec![Deed { ended: None, ..deed(0, false, 1.5) }];
+    let mut look = |at: u64, seen: &Measurements, deeds: &[Deed]| {
+        outages.second(&plan, (STORM, at), seen, deeds);
+        outages.told(&plan, STORM, 2 * SECOND, deeds)
+    };
+    look(0, &calm(1), &deeds[..0]);
+    assert_eq!(look(1, &calm(1), &deeds).len(), 1, "it is under way");
+    look(2, &calm(1), &deeds);
+    (deeds[0].ended, deeds[0].failed) = (Some(STORM + 3 * SECOND), true);
+    assert!(look(3, &calm(1), &deeds).is_empty());
+    look(4, &calm(1), &deeds);
+    deeds.extend([deed(1, false, 5.0), deed(1, true, 6.0)]);
+    look(5, &second(&[(0, YES, 1), (1, NO, 1), (2, YES, 1)]), &deeds);
+    let told = look(6, &calm(1), &deeds);
+    assert_eq!(told.len(), 1);
+    let others = &told[0].others;
+    // Of the seconds in which it was not known yet, none is claimed.
+    assert_eq!((others.before.seconds, others.before.attempts), (3, 6));
+    assert_eq!((others.during.seconds, others.during.attempts), (2, 4));
+    let told = look(7, &calm(1), &deeds);
+    assert_eq!((told[0].others.after.seconds, told[0].others.after.attempts), (1, 2));
+}
+
+#[test]
+fn a_start_that_failed_keeps_its_figures_where_the_broker_was_answered_all_the_same() {
+    let lost = || second(&[(0, YES, 1), (1, NO, 1), (2, YES, 1)]);
+    let failed = Deed { failed: true, ..deed(1, true, 2.5) };
+    let mut deeds = [deed(1, false, 1.0), failed];
+    let one = &told(&[calm(1), lost(), lost(), lost()], &deeds)[0];
+    assert_eq!((one.started_s, one.time_until_back_us), (None, None));
+    let seconds = [calm(1), lost(), lost(), calm(1), calm(1)];
+    let one = &told(&seconds, &deeds)[0];
+    assert_eq!((one.started_s, one.time_until_back_us), (Some(2.5), Some(1.5e6)));
+    assert_eq!(one.all_back_s, Some(3));
     deeds[1].back = Some(deeds[1].began + 7 * MS);
     assert_eq!(told(&seconds, &deeds)[0].time_until_back_us, Some(7000.0));
 }
