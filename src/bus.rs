@@ -178,8 +178,17 @@ impl Settings {
                 error.kind(),
                 ConnectErrorKind::Dns | ConnectErrorKind::TimedOut | ConnectErrorKind::Io
             );
+            let is_refused = matches!(
+                error.kind(),
+                ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation
+            );
+            if is_refused {
+                let told = Error::usage(format!("NATS at {} refused the credentials", hosts.join(", ")))
+                    .hint(format!("set {TOKEN}, or {USER} and {PASSWORD}, or give `--creds FILE`"));
+                return (told, false);
+            }
             let told = Error::not_measured(format!("no NATS answers at {}: {error}", hosts.join(", ")))
-                .hint("start it (`nats-server`, Debian: `apt install nats-server`), or check `--nats` and the credentials");
+                .hint("start it (`nats-server`, Debian: `apt install nats-server`), or check `--nats` and `--tls`");
             (told, may_come)
         })
     }
@@ -203,14 +212,21 @@ impl Bus {
             })?;
         // More than one is linked in, so the library can't tell by itself. Set already where this is not the first bus.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let clock = Clock::start();
+        let (clock, mut is_said) = (Clock::start(), false);
         let client = loop {
             match runtime.block_on(settings.join(&addresses, name)) {
                 Ok(client) => break client,
                 Err((error, may_come)) => {
-                    let is_late = clock.now() > nanoseconds(settings.patience);
-                    if !may_come || is_late || stop.load(Ordering::Relaxed) {
+                    if stop.load(Ordering::Relaxed) {
+                        return Err(Error::interrupted("interrupted before NATS answered"));
+                    }
+                    if !may_come || clock.now() > nanoseconds(settings.patience) {
                         return Err(error);
+                    }
+                    if !is_said {
+                        is_said = true;
+                        let patience = humantime::format_duration(settings.patience);
+                        anstream::eprintln!("{error}; waiting for it, {patience} at most");
                     }
                     thread::sleep(RETRY);
                 }

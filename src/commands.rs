@@ -88,6 +88,14 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
     let live = live::exporter(&arguments.live)?;
     let calibration = calibration(&loaded, arguments)?;
     let agents = arguments.agents.agents;
+    if agents.is_none()
+        && arguments.agents.nats.nats.is_some()
+        && std::env::var_os("TOKENSTORM_NATS").is_none()
+    {
+        anstream::eprintln!(
+            "warning: `--nats` is for agents, and there is no `--agents N`: this process drives all clients"
+        );
+    }
     if series::is_series(&loaded.scenario) && agents.is_none() {
         return run_series(&loaded, arguments, calibration, live);
     }

@@ -139,10 +139,7 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let plan = Arc::new(plan);
     let limits = Limits::read();
     Limits::raise_descriptors();
-    let name = format!("{}-{}", plan.scenario.name, clock.compact(clock.now()));
-    let fresh = || Place::Fresh(Path::new("results").join(name));
-    let place = options.out.clone().map_or_else(fresh, Place::Named);
-    check_writable(&place)?;
+    let place = place(&plan, clock, &options)?;
     let mut environment = Environment::read(&limits);
     environment.calibration = options.calibration.take();
     let issuer = Issuer::of(&plan, clock)?.map(Arc::new);
@@ -237,6 +234,15 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let finished = collector.finish(&hands, options.stop.load(Ordering::Relaxed), targets.lost());
     supply.stop();
     finished
+}
+
+/// Where the run folder will be.
+fn place(plan: &Plan, clock: Clock, options: &Options) -> Result<Place> {
+    let name = format!("{}-{}", plan.scenario.name, clock.compact(clock.now()));
+    let fresh = || Place::Fresh(Path::new("results").join(name));
+    let place = options.out.clone().map_or_else(fresh, Place::Named);
+    check_writable(&place)?;
+    Ok(place)
 }
 
 /// What one core verifies, where the verifier is what the run is about.

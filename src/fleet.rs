@@ -23,6 +23,7 @@ pub mod local;
 mod member;
 mod message;
 mod outbox;
+pub mod possible;
 mod relay;
 mod task;
 

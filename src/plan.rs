@@ -167,11 +167,7 @@ impl Plan {
         let objectives = series::flatten(&mut scenario)?;
         checks::check(&scenario)?;
         let base = loaded.folder();
-        let keys = scenario
-            .keys
-            .iter()
-            .map(|(name, key)| SigningKey::load(name, key, base))
-            .collect::<Result<Vec<_>>>()?;
+        let keys = load_keys(&scenario, base)?;
         let mut warnings = Vec::new();
         let brokers = broker::resolve(&scenario.target, &mut warnings)?;
         let spread = Spread::resolve(&scenario.target)?;
@@ -212,7 +208,6 @@ impl Plan {
         let known = issuance.known_keys(keys.len());
         checks::warn_of_plugin(&policy, known, &mut warnings, embedded);
         checks::warn_of_generated(scenario, &brokers, &issuance.published(), &mut warnings);
-        let held = kinds::held_share(&kinds, &policy);
         issuance.warn_of_events(&model, &scenario.load, &mut warnings);
         let nodes = nodes::resolve(scenario, &brokers, &model, &mut warnings)?;
         let budget = Budget::resolve(
@@ -220,7 +215,7 @@ impl Plan {
             &model,
             &policy,
             (attempts, model.schedule(scenario.seed, attempts)),
-            held,
+            kinds::held_share(&kinds, &policy),
             (&brokers, &spread, workers),
             limits,
         )?;
@@ -240,7 +235,7 @@ impl Plan {
                 claims: scenario.token.claims.clone(),
                 bound: strictly.bound.into_keys().collect(),
                 names,
-                canary: ask.map_or_else(|| NOWHERE.to_owned(), |ask| ask.canary.clone()),
+                canary: ask.map_or(NOWHERE, |ask| &ask.canary).to_owned(),
                 ttl: scenario.token.ttl,
             },
             scenario: written_out(scenario, base, &policy, &model, workers),
@@ -425,6 +420,12 @@ impl Plan {
     pub fn sources(&self) -> &[IpAddr] {
         &self.scenario.load.source_addresses
     }
+}
+
+/// The keys of a scenario in the order of their names; relative paths start at `base`.
+fn load_keys(scenario: &Scenario, base: &Path) -> Result<Vec<SigningKey>> {
+    let keys = scenario.keys.iter();
+    keys.map(|(name, key)| SigningKey::load(name, key, base)).collect()
 }
 
 /// The kinds of token: those of `[[mix]]`, or those of the catalogue where a matrix is asked for.

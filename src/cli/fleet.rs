@@ -1,4 +1,8 @@
 //! Agents and their coordinator on the command line.
+#![expect(
+    clippy::doc_markdown,
+    reason = "doc comments of arguments are their help on the terminal"
+)]
 
 use std::{net::IpAddr, path::PathBuf};
 
@@ -9,7 +13,8 @@ use crate::{bus, fleet};
 /// Which bus agents and coordinator meet on.
 #[derive(Args, Debug)]
 pub struct Nats {
-    /// NATS: nats://host:4222 or tls://host:4222; several, parted by commas, for a cluster
+    /// NATS: nats://host:4222 or tls://host:4222; several, parted by commas, for a cluster. Who joins is said by --creds, or by
+    /// TOKENSTORM_NATS_TOKEN, or TOKENSTORM_NATS_USER and TOKENSTORM_NATS_PASSWORD in the environment
     #[arg(
         long,
         value_name = "URL",
@@ -22,10 +27,10 @@ pub struct Nats {
     #[arg(long, value_name = "FILE", env = "TOKENSTORM_NATS_CREDS", help_heading = "NATS")]
     pub creds: Option<PathBuf>,
     /// Refuse a connection that is not TLS
-    #[arg(long, help_heading = "NATS")]
+    #[arg(long, requires = "nats", help_heading = "NATS")]
     pub tls: bool,
     /// PEM file with the authorities of the server's certificate
-    #[arg(long, value_name = "FILE", help_heading = "NATS")]
+    #[arg(long, value_name = "FILE", requires = "nats", help_heading = "NATS")]
     pub tls_ca: Option<PathBuf>,
     /// PEM file with a certificate of your own
     #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "NATS")]

@@ -53,6 +53,6 @@ pub(super) fn run(
     };
     let files = loaded.folder().to_owned();
     let files = files.canonicalize().unwrap_or(files);
-    let mut coordinator = Coordinator::new(wanted, &plan, &loaded.scenario, files, &options.stop)?;
+    let mut coordinator = Coordinator::new(wanted, &plan, &loaded.scenario, &files, &options.stop)?;
     gather(plan, options, &mut coordinator)
 }

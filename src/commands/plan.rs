@@ -9,6 +9,7 @@ use super::say;
 use crate::{
     clock::{Clock, SECOND, nanoseconds},
     error::{Error, Exit, Result},
+    fleet::possible,
     host::Limits,
     plan::{Model, Plan},
     report::style::{count, number, table},
@@ -39,7 +40,11 @@ pub(super) fn plan(
         };
         let place = |error: Error| error.within(format!("scenario `{}`", path.display()));
         let shared = agents
-            .map(|agents| Shared::new(&plan, &estimate, &limits, agents).map_err(place))
+            .map(|agents| {
+                possible::check(&plan, &loaded.scenario, agents)
+                    .map_err(|error| error.within(format!("scenario `{}`", path.display())))?;
+                Shared::new(&plan, &estimate, &limits, agents).map_err(place)
+            })
             .transpose()?;
         say(&render(&loaded.scenario, &plan, &estimate))?;
         if let Some(shared) = shared {

@@ -2,7 +2,6 @@
 
 use std::{
     net::SocketAddr,
-    path::Path,
     sync::{Arc, atomic::Ordering},
 };
 
@@ -18,7 +17,7 @@ use crate::{
     host::{Limits, resident},
     measure::Measurements,
     plan::Plan,
-    results::{Environment, Place, environment::AgentHost, folder::check_writable},
+    results::{Environment, environment::AgentHost},
 };
 
 /// Where embedded brokers of a run are, in the order of its brokers.
@@ -69,10 +68,7 @@ pub fn gather(plan: Plan, mut options: Options, crew: &mut dyn Crew) -> Result<F
     let plan = Arc::new(plan);
     let limits = Limits::read();
     Limits::raise_descriptors();
-    let name = format!("{}-{}", plan.scenario.name, clock.compact(clock.now()));
-    let fresh = || Place::Fresh(Path::new("results").join(name));
-    let place = options.out.clone().map_or_else(fresh, Place::Named);
-    check_writable(&place)?;
+    let place = super::place(&plan, clock, &options)?;
     let mut environment = Environment::read(&limits);
     let targets = Targets::start(&plan, None, &[])?;
     for warning in &targets.warnings {

@@ -201,7 +201,9 @@ impl<'a> Relay<'a> {
             }
             if !is_stopping && stop.load(Ordering::Relaxed) {
                 is_stopping = true;
-                signals.iter().for_each(|signal| signal.stop());
+                for signal in signals {
+                    signal.stop();
+                }
             }
         }
         Ok(())

@@ -382,9 +382,10 @@ impl Agent {
                 };
                 let is_over = session.is_over || session.stop.load(Ordering::Relaxed);
                 session.stage = if is_over { Stage::Ended } else { Stage::Ready(taken) };
-                match is_over {
-                    true => self.fail(&run, &stopped()),
-                    false => self.say(&run, Said::Ready(ready)),
+                if is_over {
+                    self.fail(&run, &stopped());
+                } else {
+                    self.say(&run, Said::Ready(ready));
                 }
             }
             Event::Prepared(Err(error)) => {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::Path,
     sync::{
         Arc, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -19,6 +19,7 @@ use super::{
     local::Local,
     member::Member,
     message::{Call, FromAgent, Order, Said, Task, ToAgent, bytes, read},
+    possible::{self, check_embedded},
     relay::{Relay, Shared},
     task::{Script, labels},
 };
@@ -32,13 +33,12 @@ use crate::{
     error::{Error, Result},
     key::material::random_id,
     measure::{Measurements, wire::Decoder},
-    plan::{Plan, segment::check_splittable},
+    plan::Plan,
     results::{
         agents::Agent,
         environment::{AgentHost, tool},
     },
     scenario::Scenario,
-    series,
 };
 
 /// Round trips by which an agent's clock is compared.
@@ -97,28 +97,15 @@ impl Coordinator {
         wanted: Wanted,
         plan: &Plan,
         written: &Scenario,
-        files: PathBuf,
+        files: &Path,
         stop: &AtomicBool,
     ) -> Result<Self> {
-        if series::is_series(written) {
-            return Err(Error::usage(
-                "`[capacity]`, `[control]` or `[sweep]` is given, which agents can't share: a series is made of runs of one process",
-            )
-            .hint("leave it out, and give `--agents` to each run of your own, or run it without `--agents`"));
-        }
-        check_splittable(plan)?;
-        if wanted.agents as u64 > plan.attempts {
-            return Err(Error::usage(format!(
-                "`--agents` is {}, but there are only {} clients",
-                wanted.agents, plan.attempts
-            ))
-            .hint("take fewer agents, or raise `load.clients` or the rate"));
-        }
+        possible::check(plan, written, wanted.agents as u64)?;
         let cpu_before = crate::host::process_cpu();
         let run = random_id()?[..12].to_owned();
         let local = match &wanted.bus {
             Some(_) => None,
-            None => Some(Local::start(wanted.agents, &wanted.group, &files, stop)?),
+            None => Some(Local::start(wanted.agents, &wanted.group, files, stop)?),
         };
         let settings = local.as_ref().map(|local| &local.settings).or(wanted.bus.as_ref());
         let settings = settings.ok_or_else(|| Error::usage("there is no `--nats`"))?;
@@ -182,7 +169,7 @@ impl Coordinator {
         let own = tool();
         let (mut came, mut others): (Vec<Capacity>, Vec<String>) = (Vec::new(), Vec::new());
         let (begun, mut called) = (clock.now(), None);
-        options.screen.say(&format!("waiting for {} agents", self.wanted.agents));
+        options.screen.say(&format!("waiting for {}", agents(self.wanted.agents)));
         while came.len() < self.wanted.agents {
             self.check(options)?;
             let now = clock.now();
@@ -443,25 +430,14 @@ impl Coordinator {
             (member.heard, member.told) = (clock.now(), start);
         }
         self.start = start;
-        options.screen.say(&format!("{} agents are ready", self.wanted.agents));
+        options.screen.say(&format!("ready: {}", agents(self.wanted.agents)));
         Ok(start)
     }
 }
 
-/// Embedded brokers listen on loopback: agents of other hosts would storm themselves.
-fn check_embedded(plan: &Plan, agents: &[Capacity]) -> Result<()> {
-    let here = Capacity::here("", None, &[], true);
-    let is_elsewhere =
-        |agent: &&Capacity| (&agent.boot, &agent.network) != (&here.boot, &here.network);
-    let embedded = plan.brokers.iter().find(|broker| broker.is_embedded());
-    match (embedded, agents.iter().find(is_elsewhere)) {
-        (Some(broker), Some(agent)) => Err(Error::usage(format!(
-            "`{}` listens on this host's loopback, and agent `{}` on {} is not on it",
-            broker.label, agent.agent, agent.host
-        ))
-        .hint("storm brokers that all agents reach: `--target mqtt://host:port`")),
-        _ => Ok(()),
-    }
+/// So many agents, in words.
+fn agents(count: usize) -> String {
+    if count == 1 { "1 agent".into() } else { format!("{count} agents") }
 }
 
 impl Hands for Coordinator {

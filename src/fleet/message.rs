@@ -116,7 +116,7 @@ pub(super) struct Part {
     pub(super) index: usize,
     /// Of the interval: they count from 0.
     pub(super) number: u64,
-    pub(super) part: usize,
+    pub(super) at: usize,
     pub(super) parts: usize,
 }
 

@@ -93,7 +93,8 @@ fn parts(bytes: &[u8], index: usize, number: u64, size: usize) -> Vec<Vec<u8>> {
     let chunks = bytes.chunks(size);
     let parts = chunks.len();
     let message = |(part, chunk): (usize, &[u8])| {
-        let head = postcard::to_stdvec(&Part { index, number, part, parts }).unwrap_or_default();
+        let head =
+            postcard::to_stdvec(&Part { index, number, at: part, parts }).unwrap_or_default();
         [&head, chunk].concat()
     };
     chunks.enumerate().map(message).collect()
@@ -116,11 +117,11 @@ impl Inbox {
     pub(super) fn take(&mut self, head: Part, bytes: &[u8]) -> Option<Vec<u8>> {
         let is_bounded = (1..=Self::MOST).contains(&head.parts) && bytes.len() <= LARGEST;
         let has_room = self.begun.contains_key(&head.number) || self.begun.len() < Self::BEGUN;
-        if !is_bounded || !has_room || head.part >= head.parts {
+        if !is_bounded || !has_room || head.at >= head.parts {
             return None;
         }
         let parts = self.begun.entry(head.number).or_insert_with(|| vec![None; head.parts]);
-        *parts.get_mut(head.part)? = Some(bytes.to_vec());
+        *parts.get_mut(head.at)? = Some(bytes.to_vec());
         if parts.iter().any(Option::is_none) {
             return None;
         }
@@ -149,7 +150,7 @@ mod tests {
             let is_complete = order != [1, 1, 1];
             assert_eq!(whole.as_deref(), is_complete.then_some(&bytes[..]), "{order:?}");
         }
-        let wrong = Part { index: 0, number: 0, part: 2, parts: 2 };
+        let wrong = Part { index: 0, number: 0, at: 2, parts: 2 };
         assert_eq!(inbox.take(wrong, &[]), None);
     }
 }

@@ -147,14 +147,14 @@ impl Relay {
         }
         while let Some(told) = member.early.remove(&member.next) {
             member.next += 1;
-            if let Err(why) = self.pass_on(head.index, member, told) {
+            if let Err(why) = self.pass_on(head.index, member, &told) {
                 return self.lose(head.index, member, &format!("what it saw is {why}"));
             }
         }
     }
 
     /// Hands an interval to the collector.
-    fn pass_on(&mut self, index: usize, member: &mut Member, told: Told) -> Result<(), String> {
+    fn pass_on(&mut self, index: usize, member: &mut Member, told: &Told) -> Result<(), String> {
         let mut seen = Box::new(self.empty.alike());
         self.decoder.decode(&told.seen, &mut seen).map_err(|error| error.to_string())?;
         seen.moved(self.start as i64);
@@ -174,7 +174,7 @@ impl Relay {
         member.abandoned += seen.abandoned;
         seen.add_phase(Phase::StartDelay, member.delays());
         member.uses(told.used);
-        let Told { covers, next, is_last, is_cut, .. } = told;
+        let &Told { covers, next, is_last, is_cut, .. } = told;
         if let Some(lane) = &self.lanes[index] {
             // Nobody collects any more only where the run has failed already.
             let _ = lane.send(Report { covers, next, seen, is_last });
@@ -215,9 +215,10 @@ impl Relay {
             let since = |at: u64| now.saturating_sub(at);
             let is_started = now > self.start;
             if since(member.heard) > nanoseconds(LOST) {
-                let what = match self.bus.stands() {
-                    true => "nothing was heard of it",
-                    false => "the connection to NATS is gone",
+                let what = if self.bus.stands() {
+                    "nothing was heard of it"
+                } else {
+                    "the connection to NATS is gone"
                 };
                 self.lose(
                     index,
@@ -250,7 +251,7 @@ impl Relay {
         }
         // What has come is told of, also where something before it is missing.
         for (_, told) in std::mem::take(&mut member.early) {
-            if self.pass_on(index, member, told).is_err() || member.is_done {
+            if self.pass_on(index, member, &told).is_err() || member.is_done {
                 break;
             }
         }

@@ -1,10 +1,11 @@
 //! A segment: the share of a run that one agent takes.
 //!
-//! Clients are dealt out in cycles of a prime number of places, in an order that follows from the seed. So each agent meets every kind
+//! Clients are dealt out in rounds of as many places as there are agents, which keep the weights, in an order that follows from the
+//! seed; a cycle of rounds has a prime number of places. So each agent meets every kind
 //! of token and every broker, whatever numbers those have, and the clients of each follow from seed, weights and index
 //! alone. Clients that share a token stay together.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
 use rand_chacha::{
     ChaCha8Rng,
@@ -47,14 +48,13 @@ impl Segment {
                 "segment {index} of weights {weights:?}: weights are above 0, at most {CYCLE} of them, and the first segment is 0"
             )));
         }
-        let shares = apportioned(CYCLE, weights);
-        let owners = shares.iter().enumerate();
-        let mut owners: Vec<usize> =
-            owners.flat_map(|(owner, share)| std::iter::repeat_n(owner, *share as usize)).collect();
-        // Fisher and Yates; the bias of a remainder of 64 bits is nothing.
+        let mut owners = dealt(weights);
+        // Fisher and Yates within each round; the bias of a remainder of 64 bits is nothing.
         let mut random = ChaCha8Rng::seed_from_u64(seed ^ STREAM);
-        for last in (1..owners.len()).rev() {
-            owners.swap(last, (random.next_u64() % (last as u64 + 1)) as usize);
+        for round in owners.chunks_mut(weights.len()) {
+            for last in (1..round.len()).rev() {
+                round.swap(last, (random.next_u64() % (last as u64 + 1)) as usize);
+            }
         }
         let places = (0..).zip(&owners).filter(|(_, owner)| **owner == index);
         Ok(Self {
@@ -84,13 +84,31 @@ impl Segment {
     }
 }
 
+/// Who has each place of a cycle, in turns that keep the weights from the first place on: each goes to whom it brings closest
+/// to its share from below (the divisor method of Webster and Sainte-Lague).
+fn dealt(weights: &[u64]) -> Vec<usize> {
+    let turn = |count: u64, owner: usize| {
+        let due = (2 * count + 1) as f64 / weights[owner] as f64;
+        // Above zero, so that their bits are in their order.
+        Reverse((due.to_bits(), owner, count))
+    };
+    let mut turns: BinaryHeap<_> = (0..weights.len()).map(|owner| turn(0, owner)).collect();
+    let mut owners = Vec::with_capacity(CYCLE as usize);
+    while owners.len() < CYCLE as usize {
+        let Some(Reverse((_, owner, count))) = turns.pop() else { break };
+        owners.push(owner);
+        turns.push(turn(count + 1, owner));
+    }
+    owners
+}
+
 /// A whole split by weights, to the nearest: what is left over goes to the largest remainders, and among equals to the first.
 pub fn apportioned(whole: u64, weights: &[u64]) -> Vec<u64> {
     let sum: u128 = weights.iter().map(|weight| u128::from(*weight)).sum::<u128>().max(1);
     let exact = |weight: &u64| u128::from(*weight) * u128::from(whole);
     let mut shares: Vec<u64> = weights.iter().map(|weight| (exact(weight) / sum) as u64).collect();
     let mut order: Vec<usize> = (0..weights.len()).collect();
-    order.sort_by_key(|index| std::cmp::Reverse(exact(&weights[*index]) % sum));
+    order.sort_by_key(|index| Reverse(exact(&weights[*index]) % sum));
     let left = whole.saturating_sub(shares.iter().sum());
     for index in order.into_iter().take(left as usize) {
         shares[index] += 1;
@@ -260,6 +278,19 @@ mod tests {
                 assert!(counts.iter().all(|count| count.abs_diff(even) < even / 2), "{counts:?}");
             }
         }
+    }
+
+    #[test]
+    fn few_clients_are_dealt_out_evenly_too() {
+        for clients in [8, 50, 5002] {
+            for segment in segments(&[1000; 8], 42, 1) {
+                let (own, even) = (segment.count(clients), clients / 8);
+                assert!((even..=even + 1).contains(&own), "{own} of {clients}");
+            }
+        }
+        let counts: Vec<u64> =
+            segments(&[3, 1], 1, 1).iter().map(|segment| segment.count(40)).collect();
+        assert_eq!(counts, [30, 10]);
     }
 
     #[test]

@@ -28,6 +28,9 @@ fn write_all(out: &mut String, summary: &Summary) -> Result {
     if let Some(aborted) = &summary.aborted {
         writeln!(out, "**{}**\n", escaped(&aborted.words()))?;
     }
+    if summary.partial {
+        writeln!(out, "**Still running, or killed: this is what was known by then.**\n")?;
+    }
     if let Some(agents) = &summary.agents {
         writeln!(out, "Agents: {}.\n", escaped(&agents.words()))?;
     }
@@ -47,6 +50,7 @@ fn write_all(out: &mut String, summary: &Summary) -> Result {
     writeln!(out)?;
     for threshold in &summary.thresholds {
         let passed = match threshold.passed {
+            Some(true) if summary.partial => "held so far",
             Some(true) => "held",
             Some(false) => "**did not hold**",
             None => "can't tell",

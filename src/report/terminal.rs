@@ -294,6 +294,7 @@ fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
         let observed = observed(threshold);
         let word = match (summary.ended_by(threshold), threshold.passed) {
             (Some(ended), _) => ended.red().bold().to_string(),
+            (None, Some(true)) if summary.partial => "so far".yellow().to_string(),
             (None, Some(true)) => "held".green().to_string(),
             (None, Some(false)) => "FAILED".red().bold().to_string(),
             (None, None) => "can't tell".yellow().to_string(),
@@ -324,7 +325,10 @@ pub(super) fn observed(threshold: &Judged) -> String {
 
 fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Result {
     let validity = &summary.validity;
-    let word = if validity.verdict == "valid" {
+    let word = if summary.partial {
+        // Nobody has looked at the end of it.
+        "not judged yet: it is still running, or was killed".yellow().to_string()
+    } else if validity.verdict == "valid" {
         validity.verdict.green().to_string()
     } else {
         validity.verdict.yellow().bold().to_string()

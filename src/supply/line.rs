@@ -87,7 +87,7 @@ impl Line {
         let mut first_due = 0;
         for (own, due) in (0..plan.attempts).zip(schedule) {
             let client = plan.client(own);
-            if client % plan.reuse == 0 {
+            if client.is_multiple_of(plan.reuse) {
                 first_due = due;
             }
             let turn = own / workers;
