@@ -26,7 +26,7 @@ pub struct Server {
     _launched: Launched,
     /// Where it listens.
     pub address: SocketAddr,
-    /// What its clients have to know, in [`TOKEN`].
+    /// What its clients have to know, in the variable that [`Server::variable`] names.
     pub token: String,
 }
 
