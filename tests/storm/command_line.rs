@@ -249,7 +249,7 @@ fn a_plan_for_several_agents_shows_the_share_of_one_and_what_decides_how_many_it
     );
     let idle = tokenstorm(&["plan", "scenarios/quickstart.toml", "--agents", "6000"]);
     assert_eq!(idle.code, Some(2));
-    assert!(idle.stderr.contains("6000, but there are 5002 clients"), "{}", idle.stderr);
+    assert!(idle.stderr.contains("6000, but there are only 5002 clients"), "{}", idle.stderr);
 }
 
 #[test]
