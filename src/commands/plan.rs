@@ -34,18 +34,15 @@ pub(super) fn plan(
             Some(_) => Plan::unchecked(&loaded, &limits)?,
         };
         crate::series::check(&loaded)?;
+        let place = |error: Error| error.within(format!("scenario `{}`", path.display()));
+        if let Some(agents) = agents {
+            possible::check(&plan, &loaded.scenario, agents).map_err(place)?;
+        }
         let estimate = match plan.issuance.fetching {
             Some(_) => Estimate::default(),
             None => Estimate::measure(&plan, clock, limits.cpus)?,
         };
-        let place = |error: Error| error.within(format!("scenario `{}`", path.display()));
-        let shared = agents
-            .map(|agents| {
-                possible::check(&plan, &loaded.scenario, agents)
-                    .map_err(|error| error.within(format!("scenario `{}`", path.display())))?;
-                Shared::new(&plan, &estimate, &limits, agents).map_err(place)
-            })
-            .transpose()?;
+        let shared = agents.map(|agents| Shared::new(&plan, &estimate, &limits, agents));
         say(&render(&loaded.scenario, &plan, &estimate))?;
         if let Some(shared) = shared {
             say(&shared.render())?;

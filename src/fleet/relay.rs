@@ -172,7 +172,10 @@ impl Relay {
         member.started += seen.started;
         member.attempts += seen.attempts();
         member.abandoned += seen.abandoned;
-        seen.add_phase(Phase::StartDelay, member.delays());
+        if let Some(late) = seen.latency(Phase::StartDelay, None, None, None).times {
+            // Of bounds that are no higher, so adding can't fail.
+            let _ = member.delays().add(late);
+        }
         member.uses(told.used);
         let &Told { covers, next, is_last, is_cut, .. } = told;
         if let Some(lane) = &self.lanes[index] {

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::{
-    Answer, DIGITS, FEWER_DIGITS, Finding, KeyAnswer, LONGEST, MOST_ANSWERS, MOST_FINDINGS,
-    Measurements, SLOT, Sessions, Tally, Times,
+    DIGITS, FEWER_DIGITS, Finding, KeyAnswer, LONGEST, MOST_ANSWERS, MOST_FINDINGS, Measurements,
+    SLOT, Sessions, Tally, Times,
 };
 use crate::{
-    attempt::{Attempt, Phase, Step},
+    attempt::{Attempt, Step},
     client::Handshake,
 };
 
@@ -238,19 +238,6 @@ impl Measurements {
         let last_slot = self.first_slot.saturating_add(self.slots.len() as u64);
         instants.into_iter().flatten().all(|at| (from..=to).contains(&at))
             && (self.slots.is_empty() || last_slot <= to.saturating_sub(storm) / SLOT + 1)
-    }
-
-    /// The same for the histogram of one phase over everything: what one agent's lateness is told by.
-    pub fn add_phase(&self, phase: Phase, to: &mut Times) {
-        for kind in 0..self.kinds {
-            for broker in 0..self.brokers {
-                let cell = self.cell(kind, broker, phase) * Answer::ALL.len();
-                for times in self.times[cell..cell + Answer::ALL.len()].iter().flatten() {
-                    // Of bounds that are no higher, so adding can't fail.
-                    let _ = to.add(times.as_ref());
-                }
-            }
-        }
     }
 }
 

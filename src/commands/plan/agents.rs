@@ -25,23 +25,8 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Shares a plan.
-    ///
-    /// # Errors
-    /// When there are more agents than clients.
-    pub(super) fn new(
-        plan: &Plan,
-        estimate: &Estimate,
-        limits: &Limits,
-        agents: u64,
-    ) -> Result<Self> {
-        let clients = plan.known_attempts();
-        if clients > 0 && agents > clients {
-            return Err(Error::usage(format!(
-                "`--agents` is {agents}, but there are {clients} clients: some agents would have none"
-            ))
-            .hint("ask for fewer agents, or raise `load.clients` or the rates"));
-        }
+    /// Shares a plan that so many agents can share.
+    pub(super) fn new(plan: &Plan, estimate: &Estimate, limits: &Limits, agents: u64) -> Self {
         let mut host = Host::like_this(plan, limits, settings::memory_available());
         // Tokens that are kept ready: all of one host's, also where more share them.
         host.own_memory += (estimate.ahead as f64 * estimate.token_bytes) as u64;
@@ -53,7 +38,7 @@ impl Shared {
         }
         let whole = Whole::of(plan);
         let budget = &plan.budget;
-        Ok(Self {
+        Self {
             agents,
             shares: whole.shares(&host, agents),
             whole,
@@ -64,7 +49,7 @@ impl Shared {
                 budget.by_brokers()
             ),
             is_embedded: plan.brokers.iter().any(Broker::is_embedded),
-        })
+        }
     }
 
     /// The table, and which resource decides.
