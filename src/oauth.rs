@@ -2,6 +2,7 @@
 //!
 //! Fetches run in threads of their own and never hold up a worker: it asks, goes on, and hears of the token by its bell.
 
+mod answer;
 mod discovery;
 mod request;
 mod stats;
@@ -26,7 +27,7 @@ use tokio::{
 use url::Url;
 
 pub use stats::Stats;
-pub use token::Token;
+pub use token::{Exp, Shape, Token};
 
 use self::discovery::Endpoints;
 use crate::{

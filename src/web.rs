@@ -18,6 +18,12 @@ pub async fn body(mut response: reqwest::Response) -> reqwest::Result<Option<Vec
     Ok(Some(body))
 }
 
+/// A body as text, without the mark that some editors and servers put before it (a byte order mark, which RFC 8259, 8.1,
+/// forbids to write and allows to pass over), and without blanks around it.
+pub fn text(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).trim_start_matches('\u{feff}').trim().to_owned()
+}
+
 /// What was wrong with a request, with what is behind it: the library's own text names the URL only.
 pub fn why(error: &reqwest::Error) -> String {
     let mut text = if error.is_timeout() { "timeout".to_owned() } else { String::new() };

@@ -13,16 +13,16 @@ use oauth2::{
     EndpointSet, HttpRequest, HttpResponse, RefreshToken, RequestTokenError, ResourceOwnerPassword,
     ResourceOwnerUsername, Scope, StandardDeviceAuthorizationResponse, StandardRevocableToken,
     TokenResponse, TokenUrl,
-    basic::{
-        BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
-        BasicTokenType,
-    },
+    basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse},
 };
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use url::form_urlencoded;
 
-use super::{Failure, Inner, token::Token};
+use super::{
+    Failure, Inner,
+    answer::{Answer, in_plain_form},
+    token::Token,
+};
 use crate::{
     attempt::Code,
     clock::{Clock, SECOND},
@@ -35,18 +35,11 @@ use crate::{
     web,
 };
 
+/// The code of an answer without `access_token`.
+const NO_ACCESS_TOKEN: &str = "no_access_token";
 /// How long an assertion is good, in seconds: as long as a request may take, and clocks may differ.
 const ASSERTION_TTL: i64 = 60;
 
-/// What an answer may have beside the access token.
-#[derive(Debug, Default, Deserialize, Serialize)]
-pub(super) struct Extra {
-    id_token: Option<String>,
-}
-
-impl oauth2::ExtraTokenFields for Extra {}
-
-type Answer = oauth2::StandardTokenResponse<Extra, BasicTokenType>;
 type Client = oauth2::Client<
     BasicErrorResponse,
     Answer,
@@ -69,8 +62,16 @@ pub(super) struct Broken(&'static str);
 /// The way to the server for one fetch: through the rate limit and the pool of connections.
 struct Way<'a> {
     inner: &'a Inner,
-    /// Status and `Retry-After` of the last answer.
-    last: Mutex<(u16, Option<Duration>)>,
+    last: Mutex<Last>,
+}
+
+/// What is kept of the last answer.
+#[derive(Clone, Default)]
+struct Last {
+    status: u16,
+    retry_after: Option<Duration>,
+    /// The OAuth error in it.
+    error: Option<String>,
 }
 
 impl<'c> AsyncHttpClient<'c> for Way<'_> {
@@ -95,9 +96,11 @@ impl<'c> AsyncHttpClient<'c> for Way<'_> {
             drop(request_sent);
             let answer = answer?;
             let after = answer.headers().get("retry-after").and_then(|after| after.to_str().ok());
-            let after = after.and_then(|after| retry_after(after, inner.clock));
+            let retry_after = after.and_then(|after| retry_after(after, inner.clock));
+            let status = answer.status().as_u16();
+            let (answer, error) = in_plain_form(answer);
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
-                (answer.status().as_u16(), after);
+                Last { status, retry_after, error };
             Ok(answer)
         })
     }
@@ -187,10 +190,9 @@ impl Inner {
             known.insert(n, refresh.secret().clone());
         }
         let sent = match fetching.settings.send {
-            Sent::AccessToken => Some(answer.access_token().secret()),
-            Sent::IdToken => answer.extra_fields().id_token.as_ref(),
+            Sent::AccessToken => answer.access().ok_or(Failure::word(NO_ACCESS_TOKEN))?,
+            Sent::IdToken => answer.id().ok_or(Failure::word("no_token"))?,
         };
-        let sent = sent.ok_or(Failure::word("no_token"))?;
         let lifetime = answer.expires_in().map(|lifetime| lifetime.as_secs());
         Ok(Token::read(sent, lifetime, self.clock.wall(self.clock.now()), &self.kids))
     }
@@ -249,7 +251,8 @@ impl Inner {
                 } else {
                     let request = client.exchange_client_credentials();
                     let answer = with_parameters!(request, parameters).request_async(way).await?;
-                    answer.access_token().secret().clone()
+                    let subject = answer.access();
+                    subject.ok_or(Failed::Request(Broken(NO_ACCESS_TOKEN)))?.to_owned()
                 };
                 // With an assertion of its own: each serves once (RFC 7523, 3).
                 let parameters = self.parameters(fetching, n)?;
@@ -388,17 +391,11 @@ fn by_device(failed: &RequestTokenError<Broken, oauth2::DeviceCodeErrorResponse>
 /// What a failed request is called in the results. Nothing of what the server wrote but its OAuth error is kept: it may
 /// repeat what it was told.
 fn failure(failed: &Failed, way: &Way<'_>) -> Failure {
-    let (status, retry_after) = *way.last.lock().unwrap_or_else(PoisonError::into_inner);
+    let last = way.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let Last { status, retry_after, error } = last;
     match failed {
         RequestTokenError::Request(Broken(word)) => Failure::word(word),
-        RequestTokenError::ServerResponse(error) => Failure {
-            code: Code::Status(status),
-            error: serde_json::to_value(error.error())
-                .ok()
-                .and_then(|name: Value| name.as_str().map(str::to_owned)),
-            retry_after,
-        },
-        _ if status == 200 => Failure::word("no_json"),
-        _ => Failure { code: Code::Status(status), error: None, retry_after },
+        _ if (200..300).contains(&status) && error.is_none() => Failure::word("no_json"),
+        _ => Failure { code: Code::Status(status), error, retry_after },
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Failure, Token};
+use super::{Failure, Token, token::Shape};
 use crate::{
     attempt::Code,
     measure::{Times, empty_times},
@@ -43,8 +43,10 @@ pub struct Stats {
     pub requests: u64,
     /// Fetches that were tried again.
     pub retries: u64,
-    /// Tokens without a time at which they end.
+    /// JWTs without an `exp` that is a number: they never end.
     pub without_expiry: u64,
+    /// Tokens by what they are.
+    pub shapes: BTreeMap<Shape, u64>,
     /// Requests by HTTP status, or by the word for what happened instead of an answer.
     pub statuses: BTreeMap<String, u64>,
     /// Failed fetches by OAuth error.
@@ -63,6 +65,7 @@ impl Stats {
             requests: 0,
             retries: 0,
             without_expiry: 0,
+            shapes: BTreeMap::new(),
             statuses: BTreeMap::new(),
             errors: BTreeMap::new(),
             request: empty_times(DIGITS),
@@ -86,6 +89,7 @@ impl Stats {
             Ok(token) => {
                 self.fetched += 1;
                 self.without_expiry += u64::from(token.never_ends);
+                *self.shapes.entry(token.shape).or_default() += 1;
             }
             Err(failure) => {
                 self.failed += 1;

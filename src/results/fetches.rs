@@ -21,8 +21,12 @@ pub struct OAuth {
     pub requests: u64,
     /// Fetches that were tried again.
     pub retries: u64,
-    /// Tokens without a time at which they end.
+    /// JWTs without an `exp` that is a number: they never end.
     pub without_expiry: u64,
+    /// Tokens by what they are: `jwt` (with a whole number as `exp`), `opaque` (no JWT), `jwe` (encrypted), and JWTs with
+    /// another `exp`: `jwt_exp_missing`, `jwt_exp_text`, `jwt_exp_fraction`, `jwt_exp_milliseconds`, `jwt_exp_other`.
+    #[serde(default)]
+    pub tokens: BTreeMap<String, u64>,
     /// Requests by HTTP status, or by the word for what happened instead of an answer.
     pub statuses: BTreeMap<String, u64>,
     /// Failed fetches by OAuth error.
@@ -45,6 +49,7 @@ impl From<&Stats> for OAuth {
             requests: stats.requests,
             retries: stats.retries,
             without_expiry: stats.without_expiry,
+            tokens: stats.shapes.iter().map(|(shape, n)| (shape.name().to_owned(), *n)).collect(),
             statuses: stats.statuses.clone(),
             errors: stats.errors.clone(),
             request: phase(&stats.request),
