@@ -131,8 +131,13 @@ pub enum VerifyingKey {
 pub struct JwksSource {
     /// Where it is.
     pub url: String,
-    /// The authority of its server's certificate, as PEM. Default: those that this host trusts.
+    /// Whether its server is the run's own issuer, which no proxy stands before.
+    pub is_own: bool,
+    /// The authorities of its server's certificate, or that certificate itself, as PEM. Default: the authorities that
+    /// this host trusts.
     pub authority: Option<String>,
+    /// Whether its server's certificate is checked.
+    pub verify: bool,
     /// How long it is used before it is fetched again.
     pub cache: Duration,
     /// Whether a `kid` that is not in it has it fetched again.

@@ -153,10 +153,8 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     }
     let memory = resident();
     let fetcher = Fetcher::of(&plan, clock, targets.issuer.as_deref())?.map(Arc::new);
-    if let Some(host) = fetcher.as_ref().and_then(|fetcher| fetcher.plain_host()) {
-        options.screen.warn(&format!(
-            "`{host}` is asked for tokens over plain HTTP: secrets and tokens can be read on the way"
-        ));
+    for warning in fetcher.iter().flat_map(|fetcher| fetcher.warnings()) {
+        options.screen.warn(&warning);
     }
     let estimate = match fetcher {
         Some(_) => Estimate::default(),

@@ -39,8 +39,9 @@ use crate::{
         Plan,
         fetching::{Fetching, Server},
     },
-    tls,
+    tls::{self, Trust},
     token::fraction,
+    web::{self, Way},
 };
 
 /// Threads that fetch.
@@ -136,9 +137,16 @@ impl Fetcher {
         let settings = &fetching.settings;
         // Only the run's own server shows a certificate that was made for the run.
         let own = issuer.filter(|_| fetching.server == Server::Own);
-        let made = own.and_then(Issuer::authority_pem).map(str::as_bytes);
-        let http = reqwest::Client::builder()
-            .use_preconfigured_tls(tls::client_of(fetching.ca.as_deref().or(made))?)
+        let made = own.and_then(Issuer::authority_pem).map(Trust::in_made).transpose()?;
+        let trust = match made {
+            Some(made) if fetching.trust.authorities.is_none() => made,
+            _ => fetching.trust.clone(),
+        };
+        let way = match fetching.server {
+            Server::Own => Way::Direct,
+            _ => Way::AsEnvironmentSays,
+        };
+        let http = web::client(tls::client_of(&trust)?, way)
             .user_agent(AGENT)
             .timeout(settings.timeout)
             .pool_max_idle_per_host(settings.connections as usize)
@@ -194,12 +202,27 @@ impl Fetcher {
         });
     }
 
-    /// The host of a token endpoint that is asked over plain HTTP and is not on this host.
-    pub fn plain_host(&self) -> Option<String> {
+    /// What the user should know of the way to the server before the storm.
+    pub fn warnings(&self) -> Vec<String> {
         let url = &self.inner.endpoints.token;
-        let addresses = url.socket_addrs(|| None).unwrap_or_default();
-        let is_away = addresses.iter().any(|address| !address.ip().is_loopback());
-        (url.scheme() == "http" && is_away).then(|| url.host_str().map(str::to_owned)).flatten()
+        let host = url.host_str().unwrap_or_default();
+        let mut warnings = Vec::new();
+        if url.scheme() == "http" && !is_here(url) {
+            warnings.push(format!(
+                "`{host}` is asked for tokens over plain HTTP: secrets and tokens can be read on the way"
+            ));
+        }
+        let fetching = self.inner.fetching();
+        if url.scheme() == "https" && fetching.is_some_and(|fetching| !fetching.trust.verify) {
+            warnings.push(
+                "`oauth.verify` is off: whoever is on the way to the authorization server can read secrets and tokens"
+                    .into(),
+            );
+        }
+        if fetching.is_some_and(|fetching| fetching.server != Server::Own) {
+            warnings.extend(web::proxy_note(url));
+        }
+        warnings
     }
 
     /// What came of the fetch of client `n`, where all were fetched before the storm.
@@ -253,9 +276,7 @@ impl Fetcher {
 
 /// Refuses a server that is not on this host, where nobody said that it may be loaded.
 fn allowed(url: &Url, plan: &Plan) -> Result<()> {
-    let addresses = url.socket_addrs(|| None).unwrap_or_default();
-    let is_here = addresses.iter().all(|address| address.ip().is_loopback());
-    if is_here || plan.scenario.target.authorized {
+    if is_here(url) || plan.scenario.target.authorized {
         return Ok(());
     }
     Err(Error::usage(format!(
@@ -263,6 +284,12 @@ fn allowed(url: &Url, plan: &Plan) -> Result<()> {
         url.host_str().unwrap_or_default()
     ))
     .hint("if you may load it, say so: `--authorized`"))
+}
+
+/// Whether a server is on this host, or nowhere. What a proxy is asked for is not, whatever this host knows of its name.
+fn is_here(url: &Url) -> bool {
+    let addresses = url.socket_addrs(|| None).unwrap_or_default();
+    addresses.iter().all(|address| address.ip().is_loopback()) && !web::is_proxied(url)
 }
 
 impl Drop for Fetcher {

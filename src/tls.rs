@@ -6,19 +6,21 @@
 //! a key pair that few devices make.
 
 mod anyone;
+mod certificate;
 pub mod failure;
+mod files;
 pub mod made;
+mod pinned;
+mod trust;
 
-use std::{fs, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore, SupportedProtocolVersion,
-    client::{Resumption, WebPkiServerVerifier},
+    client::Resumption,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{
-        CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName,
-        pem::{self, PemObject},
-    },
+    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName},
+    sign::{CertifiedKey, SingleCertAndKey},
     version::{TLS12, TLS13},
 };
 
@@ -26,6 +28,10 @@ use crate::{
     error::{Error, Result},
     scenario::{self, TlsVersion},
 };
+
+use self::{files::File, pinned::Pinned};
+
+pub use trust::{Trust, client_of};
 
 /// `[target.tls]`, with its files read.
 #[derive(Debug)]
@@ -44,6 +50,8 @@ pub struct OwnCertificate {
     pub chain: Vec<CertificateDer<'static>>,
     /// Its private key.
     pub key: PrivateKeyDer<'static>,
+    /// The keys of the scenario that name certificate and private key, for errors.
+    names: [String; 2],
 }
 
 impl std::fmt::Debug for OwnCertificate {
@@ -68,40 +76,17 @@ impl Tls {
     /// # Errors
     /// When a file can't be read or holds something else, or keys contradict each other.
     pub fn load(settings: &scenario::Tls, base: &Path) -> Result<Self> {
-        let path = |key: &'static str, path: &Path| (key, base.join(path));
-        let read = |(key, path): (&'static str, std::path::PathBuf)| -> Result<Vec<u8>> {
-            fs::read(&path).map_err(|error| {
-                Error::usage(format!(
-                    "`target.tls.{key}` can't be read: {}: {error}",
-                    path.display()
-                ))
-                .hint("relative paths start from the scenario's folder")
-            })
-        };
+        let read =
+            |key: &str, path: &Path| File::read(&format!("target.tls.{key}"), &base.join(path));
         let authorities = match &settings.ca {
-            Some(ca) => all_of(&read(path("ca", ca))?, "ca", "a certificate")?,
+            Some(ca) => read("ca", ca)?.certificates()?,
             None => Vec::new(),
         };
         let revoked = match &settings.crl {
-            Some(crl) => all_of(&read(path("crl", crl))?, "crl", "a revocation list")?,
+            Some(crl) => read("crl", crl)?.revocation_lists()?,
             None => Vec::new(),
         };
-        let own = match (&settings.cert, &settings.key) {
-            (Some(cert), Some(key)) => Some(OwnCertificate {
-                chain: all_of(&read(path("cert", cert))?, "cert", "a certificate")?,
-                key: PrivateKeyDer::from_pem_slice(&read(path("key", key))?).map_err(|_| {
-                    Error::usage("`target.tls.key` holds no plain private key")
-                        .hint("write a PEM file with PKCS#8, PKCS#1 or SEC1, not encrypted")
-                })?,
-            }),
-            (None, None) => None,
-            _ => {
-                return Err(Error::usage(
-                    "of `target.tls.cert` and `target.tls.key` one is missing",
-                )
-                .hint("mutual TLS needs both: the certificate and its private key"));
-            }
-        };
+        let own = own_certificate(settings, read)?;
         if settings.crl.is_some() && settings.verify == Some(false) {
             return Err(Error::usage(
                 "`target.tls.crl` is given, but `target.tls.verify` is off: nothing would look at it",
@@ -177,31 +162,18 @@ impl Tls {
             .with_protocol_versions(versions)
             .map_err(|error| unusable(&error))?;
         let builder = if self.verifies() {
-            let roots = Arc::new(self.roots(made)?);
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
-                .with_crls(self.revoked.iter().cloned())
-                // A list says who is revoked; of authorities that have none, nobody is.
-                .allow_unknown_revocation_status()
-                .build()
-                .map_err(|error| {
-                    Error::usage(format!("`target.tls.crl` can't be used: {error}"))
-                })?;
-            builder.with_webpki_verifier(verifier)
+            let verifier = Arc::new(self.verifier(made, &provider)?);
+            builder.dangerous().with_custom_certificate_verifier(verifier)
         } else {
             let anyone = Arc::new(anyone::Anyone::new(&provider));
             builder.dangerous().with_custom_certificate_verifier(anyone)
         };
         let own = made.and_then(|made| made.own.as_ref()).or(self.own.as_ref());
         let mut config = match own {
-            Some(own) => builder
-                .with_client_auth_cert(own.chain.clone(), own.key.clone_key())
-                .map_err(|error| match error {
-                    rustls::Error::InconsistentKeys(_) => Error::usage(
-                        "`target.tls.key` is not the private key of the certificate in `target.tls.cert`",
-                    )
-                    .hint("`openssl x509 -in CERT -noout -pubkey` and `openssl pkey -in KEY -pubout` must print the same"),
-                    other => unusable(&other),
-                })?,
+            Some(own) => {
+                let certified = own.certified(&provider)?;
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
+            }
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols =
@@ -223,50 +195,99 @@ impl Tls {
         Arc::new(config)
     }
 
-    fn roots(&self, made: Option<&Made>) -> Result<RootCertStore> {
-        let mut roots = RootCertStore::empty();
+    fn verifier(&self, made: Option<&Made>, provider: &Arc<CryptoProvider>) -> Result<Pinned> {
         if let Some(made) = made {
-            roots.add(made.authority.clone()).map_err(|error| unusable(&error))?;
-            return Ok(roots);
+            return Pinned::new(std::slice::from_ref(&made.authority), &self.revoked, provider);
         }
-        for authority in &self.authorities {
-            roots.add(authority.clone()).map_err(|error| {
-                Error::usage(format!(
-                    "`target.tls.ca` holds a certificate that can't be used: {error}"
-                ))
-            })?;
+        if self.settings.ca.is_some() {
+            return Pinned::new(&self.authorities, &self.revoked, provider);
         }
-        if self.settings.ca.is_none() {
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
-        }
+        let roots = host_authorities();
         if roots.is_empty() {
             return Err(Error::usage("this host trusts no authority, so no broker's certificate can be checked")
                 .hint("give `target.tls.ca`, a PEM file, or install the system's (`apt-get install ca-certificates`)"));
         }
-        Ok(roots)
+        Pinned::of(roots, Vec::new(), &self.revoked, provider)
     }
 }
 
-/// What a client of a web server is set up with: the server's certificate is checked by these authorities, in PEM, or by
-/// those that this host trusts.
-///
-/// # Errors
-/// When there is none of them.
-pub fn client_of(authorities: Option<&[u8]>) -> Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    if let Some(text) = authorities {
-        for authority in all_of::<CertificateDer<'_>>(text, "ca", "a certificate")? {
-            roots.add(authority).map_err(|error| unusable(&error))?;
+/// What clients come with, where `[target.tls]` says it: two files, or one that has both.
+fn own_certificate(
+    settings: &scenario::Tls,
+    read: impl Fn(&str, &Path) -> Result<File>,
+) -> Result<Option<OwnCertificate>> {
+    let missing = || {
+        Error::usage("of `target.tls.cert` and `target.tls.key` one is missing")
+            .hint("mutual TLS needs both: the certificate and its private key")
+    };
+    let (cert, key) = match (&settings.cert, &settings.key) {
+        (Some(cert), Some(key)) => (read("cert", cert)?, read("key", key)?),
+        (Some(cert), None) => {
+            let both = read("cert", cert).map_err(|_| missing())?;
+            if !both.has_private_key() {
+                return Err(missing());
+            }
+            (both, read("cert", cert)?)
         }
-    } else {
-        let found = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(found.certs);
+        (None, Some(_)) => return Err(missing()),
+        (None, None) => return Ok(None),
+    };
+    OwnCertificate::of(&cert, &key).map(Some)
+}
+
+impl OwnCertificate {
+    /// Reads certificate and private key, each with the key of the scenario that names its file.
+    ///
+    /// # Errors
+    /// When there is none, or it can't be used.
+    pub fn read(cert: (&str, &[u8]), key: (&str, &[u8])) -> Result<Self> {
+        Self::of(&File::of_bytes(cert.0, cert.1), &File::of_bytes(key.0, key.1))
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(&error))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+
+    /// One that was made for the run.
+    pub fn made(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Self {
+        Self { chain, key, names: ["target.tls.cert".into(), "target.tls.key".into()] }
+    }
+
+    fn of(cert: &File, key: &File) -> Result<Self> {
+        let names = [cert.name().to_owned(), key.name().to_owned()];
+        Ok(Self { chain: cert.certificates()?, key: key.private_key()?, names })
+    }
+
+    /// The same, ready to sign. Certificate and key are compared here, since the library reads no certificate of version 1.
+    ///
+    /// # Errors
+    /// When the key is of a kind that can't be used, or another one's.
+    pub fn certified(&self, provider: &CryptoProvider) -> Result<CertifiedKey> {
+        let key = provider.key_provider.load_private_key(self.key.clone_key()).map_err(|_| {
+            Error::usage(format!(
+                "`{}` is a private key that TLS can't be spoken with here",
+                self.names[1]
+            ))
+            .hint("it may be RSA of 2048 bits or more, EC on P-256, P-384 or P-521, or Ed25519")
+        })?;
+        let mut chain = self.chain.clone();
+        if let Some(public) = key.public_key() {
+            let is_it = |certificate: &CertificateDer<'_>| {
+                certificate::public_key(certificate).is_some_and(|own| own == public)
+            };
+            let at = chain.iter().position(is_it).ok_or_else(|| {
+                let [cert, key] = &self.names;
+                Error::usage(format!("`{key}` is not the private key of the certificate in `{cert}`"))
+                .hint("`openssl x509 -in CERT -noout -pubkey` and `openssl pkey -in KEY -pubout` must print the same")
+            })?;
+            // The client's certificate comes first (RFC 8446, 4.4.2), wherever it stands in the file.
+            chain[..=at].rotate_right(1);
+        }
+        Ok(CertifiedKey::new(chain, key))
+    }
+}
+
+/// The authorities that this host trusts.
+fn host_authorities() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
 }
 
 /// The cryptography: aws-lc-rs, with the groups that most clients have.
@@ -275,16 +296,6 @@ fn provider() -> CryptoProvider {
     CryptoProvider {
         kx_groups: vec![X25519, SECP256R1, SECP384R1],
         ..aws_lc_rs::default_provider()
-    }
-}
-
-fn all_of<T: PemObject>(text: &[u8], key: &str, what: &str) -> Result<Vec<T>> {
-    let found: std::result::Result<Vec<T>, pem::Error> = T::pem_slice_iter(text).collect();
-    match found {
-        Ok(all) if !all.is_empty() => Ok(all),
-        _ => Err(Error::usage(format!("`target.tls.{key}` holds nothing that is {what}")).hint(
-            "a PEM file has `-----BEGIN ...-----` lines; `openssl` converts DER with `-inform DER`",
-        )),
     }
 }
 

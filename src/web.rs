@@ -1,7 +1,37 @@
-//! Answers of web servers, read within bounds: whoever answers may be anybody.
+//! Web servers that the program asks: the way there, and their answers, read within bounds, since whoever answers may be
+//! anybody.
+
+mod proxy;
+
+pub use proxy::{is_proxied, proxy_note};
+
+use std::io;
+
+use rustls::ClientConfig;
+
+use crate::tls::failure;
 
 /// Longest body that is read.
 const LONGEST: usize = 1024 * 1024;
+
+/// Which way requests go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Way {
+    /// By the proxy that the environment names for the host, if it names one; never so to this host itself.
+    AsEnvironmentSays,
+    /// Straight to the server: it is the run's own.
+    Direct,
+}
+
+/// A client of web servers. Every client of the program is built here, since the library would send requests for this
+/// host to a proxy, too.
+pub fn client(tls: ClientConfig, way: Way) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder().use_preconfigured_tls(tls).no_proxy();
+    match way {
+        Way::AsEnvironmentSays => builder.proxy(proxy::of_environment()),
+        Way::Direct => builder,
+    }
+}
 
 /// The body of an answer; nothing where it is longer than 1 MB.
 ///
@@ -26,6 +56,9 @@ pub fn text(body: &[u8]) -> String {
 
 /// What was wrong with a request, with what is behind it: the library's own text names the URL only.
 pub fn why(error: &reqwest::Error) -> String {
+    if let Some(refused) = tls_error(error) {
+        return format!("no TLS ({}): {refused}", failure::word(refused));
+    }
     let mut text = if error.is_timeout() { "timeout".to_owned() } else { String::new() };
     let mut cause = std::error::Error::source(error);
     while let Some(next) = cause {
@@ -36,4 +69,21 @@ pub fn why(error: &reqwest::Error) -> String {
         cause = next.source();
     }
     if text.is_empty() { error.to_string() } else { text }
+}
+
+/// The error of TLS that a request ended by: most often the server's certificate is not trusted.
+pub fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        // Errors of reading and writing hide what they are made of, sometimes twice.
+        let mut innermost = next;
+        while let Some(inner) = innermost.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            innermost = inner;
+        }
+        if let Some(found) = innermost.downcast_ref() {
+            return Some(found);
+        }
+        cause = next.source();
+    }
+    None
 }

@@ -2,7 +2,11 @@
 
 /// The line for an outcome and its code, by their names in files.
 pub fn advice(outcome: &str, code: &str) -> Option<&'static str> {
-    if outcome == "token_failed" { of_token(code) } else { of_broker(outcome, code) }
+    match outcome {
+        "token_failed" => of_token(code),
+        "tls_failed" => of_tls(code),
+        _ => of_broker(outcome, code),
+    }
 }
 
 fn of_broker(outcome: &str, code: &str) -> Option<&'static str> {
@@ -15,58 +19,6 @@ fn of_broker(outcome: &str, code: &str) -> Option<&'static str> {
         }
         ("tcp_failed", "ENETUNREACH" | "EHOSTUNREACH" | "EAFNOSUPPORT" | "EADDRNOTAVAIL") => {
             "this host has no route there; for an IPv6 address: it has no IPv6. Use an address of the family that it has"
-        }
-        ("tls_failed", "not_tls") => {
-            "what answers speaks no TLS: is this the port of plain MQTT? Then write `mqtt://` or `ws://`"
-        }
-        ("tls_failed", "fin" | "rst") => {
-            "closed during the handshake: the port of plain MQTT (then write `mqtt://`), or a broker at its limit"
-        }
-        ("tls_failed", "certificate_expired") => {
-            "the broker's certificate has expired: renew it, or set this host's clock right"
-        }
-        ("tls_failed", "certificate_not_yet_valid") => {
-            "the broker's certificate is not valid yet: set the clock of this host or of the authority right"
-        }
-        ("tls_failed", "certificate_revoked") => {
-            "the broker's certificate stands in `target.tls.crl`: give the broker a new one"
-        }
-        ("tls_failed", "unknown_issuer") => {
-            "the broker's certificate is not signed by an authority of `target.tls.ca` (a self-signed one is its own), or of this host where that is not given"
-        }
-        ("tls_failed", "authority_as_server") => {
-            "the broker shows a certificate of an authority as its own: sign one for the broker with it, and give the authority as `target.tls.ca`"
-        }
-        ("tls_failed", "wrong_name") => {
-            "the broker's certificate is for another name: connect by that name, or give it as `target.tls.server_name`"
-        }
-        ("tls_failed", "revocation_list_expired") => {
-            "the list in `target.tls.crl` is out of date: get a new one"
-        }
-        (
-            "tls_failed",
-            "alert_certificate_required"
-            | "alert_handshake_failure"
-            | "alert_bad_certificate"
-            | "alert_no_certificate",
-        ) => {
-            "the broker refused the client's certificate or wants one: give `target.tls.cert` and `target.tls.key`; or no version or cipher is common"
-        }
-        (
-            "tls_failed",
-            "alert_unknown_ca"
-            | "alert_certificate_unknown"
-            | "alert_certificate_expired"
-            | "alert_certificate_revoked"
-            | "alert_access_denied",
-        ) => {
-            "the broker does not trust the certificate in `target.tls.cert`: have it signed by an authority that the broker knows"
-        }
-        ("tls_failed", "alert_protocol_version" | "incompatible") => {
-            "no version or cipher of TLS is common: see `target.tls.version`"
-        }
-        ("tls_failed", "no_application_protocol" | "alert_no_application_protocol") => {
-            "the broker knows none of the protocols in `target.tls.alpn`"
         }
         ("ws_failed", "401" | "403" | "407") => {
             "the web server in front wants a login that MQTT does not carry: exempt the WebSocket's path from it"
@@ -106,6 +58,63 @@ fn of_broker(outcome: &str, code: &str) -> Option<&'static str> {
     })
 }
 
+/// The line for a TLS handshake that failed.
+fn of_tls(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "not_tls" => {
+            "what answers speaks no TLS: is this the port of plain MQTT? Then write `mqtt://` or `ws://`"
+        }
+        "fin" | "rst" => {
+            "closed during the handshake: the port of plain MQTT (then write `mqtt://`), or a broker at its limit"
+        }
+        "certificate_expired" => {
+            "the broker's certificate has expired: renew it, or set this host's clock right"
+        }
+        "certificate_not_yet_valid" => {
+            "the broker's certificate is not valid yet: set the clock of this host or of the authority right"
+        }
+        "certificate_revoked" => {
+            "the broker's certificate stands in `target.tls.crl`: give the broker a new one"
+        }
+        "unknown_issuer" => {
+            "the broker's certificate is not signed by an authority of `target.tls.ca`, or of this host where that is not given; a self-signed one is its own authority: give it as `target.tls.ca`"
+        }
+        "authority_as_server" => {
+            "the broker shows a certificate of an authority as its own: give that certificate itself as `target.tls.ca`, or sign one for the broker with it"
+        }
+        "wrong_name" => {
+            "the broker's certificate is for another name: connect by that name, or give it as `target.tls.server_name`; where none fits, give the broker's certificate itself as `target.tls.ca`"
+        }
+        "no_names" => {
+            "the broker's certificate has no name in subjectAltName, and its common name (CN) is not looked at, so no `server_name` fits: give the broker's certificate itself as `target.tls.ca`, or write `target.tls.verify = false`, or have one made with subjectAltName"
+        }
+        "certificate_version_1" => {
+            "the broker's certificate is of X.509 version 1, as `openssl x509 -req` without `-extfile` makes it, and has no names: give the broker's certificate itself as `target.tls.ca`, or write `target.tls.verify = false`, or have one made with subjectAltName"
+        }
+        "revocation_list_expired" => "the list in `target.tls.crl` is out of date: get a new one",
+        "alert_certificate_required"
+        | "alert_handshake_failure"
+        | "alert_bad_certificate"
+        | "alert_no_certificate" => {
+            "the broker refused the client's certificate or wants one: give `target.tls.cert` and `target.tls.key`; or no version or cipher is common"
+        }
+        "alert_unknown_ca"
+        | "alert_certificate_unknown"
+        | "alert_certificate_expired"
+        | "alert_certificate_revoked"
+        | "alert_access_denied" => {
+            "the broker does not trust the certificate in `target.tls.cert`: have it signed by an authority that the broker knows"
+        }
+        "alert_protocol_version" | "incompatible" => {
+            "no version or cipher of TLS is common: see `target.tls.version`"
+        }
+        "no_application_protocol" | "alert_no_application_protocol" => {
+            "the broker knows none of the protocols in `target.tls.alpn`"
+        }
+        _ => return None,
+    })
+}
+
 /// The line for a token that was not given.
 fn of_token(code: &str) -> Option<&'static str> {
     Some(match code {
@@ -119,13 +128,22 @@ fn of_token(code: &str) -> Option<&'static str> {
             "the authorization server has enough: `oauth.rate` asks less often, `oauth.retries` again later"
         }
         "connect" => {
-            "nothing listens at the token endpoint, or its certificate is not trusted: `oauth.ca` is the authority"
+            "nothing listens at the token endpoint, or its certificate is not trusted: `oauth.ca` is the authority or the certificate itself, `oauth.verify = false` takes any"
         }
         "no_json" => {
             "the token endpoint answers 200 with something else than a token: is it the right URL, and no login page?"
         }
+        "no_access_token" => {
+            "the authorization server answers with success and without the member `access_token`: is the URL that of the token endpoint? `oauth.send = \"id_token\"` sends the ID token instead"
+        }
         "no_token" => {
-            "the answer has no ID token: ask for `scope = \"openid\"`, by a grant that gives one"
+            "the answer has no `id_token`: ask for `scope = \"openid\"`, by a grant that gives one"
+        }
+        "200" => {
+            "the authorization server answers 200 with an error in it; summary.json `oauth.errors` has its word for it"
+        }
+        "301" | "302" | "303" | "307" | "308" => {
+            "the token endpoint sends elsewhere, and a secret is not taken along: give the URL that it sends to as `oauth.token_endpoint`, unless that is a login page"
         }
         _ => return None,
     })

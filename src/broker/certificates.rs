@@ -28,7 +28,7 @@ fn made(mutual: bool) -> std::result::Result<(ServerTls, Made), rcgen::Error> {
         let client = vec!["tokenstorm-client".to_owned()];
         let client = CertificateParams::new(client)?.signed_by(&key, &authority)?;
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-        Some(OwnCertificate { chain: vec![client.der().clone()], key })
+        Some(OwnCertificate::made(vec![client.der().clone()], key))
     } else {
         None
     };

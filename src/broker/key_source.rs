@@ -14,7 +14,8 @@ use crate::{
     key::{VerifyingKey, public::pem_of_jwk},
     policy::Policy,
     scenario::{Algorithm, WhenAway},
-    tls, web,
+    tls::{self, Trust},
+    web::{self, Way},
 };
 
 /// How the broker names itself to the server.
@@ -55,9 +56,13 @@ pub(super) type Parsed = (Algorithm, Option<String>, VerifyingKey);
 
 impl KeySource {
     pub(super) fn new(settings: JwksSource) -> Result<Self> {
-        let config = tls::client_of(settings.authority.as_deref().map(str::as_bytes))?;
-        let client = reqwest::Client::builder()
-            .use_preconfigured_tls(config)
+        let trust = match &settings.authority {
+            Some(pem) => Trust::in_made(pem)?,
+            None => Trust::default(),
+        };
+        let trust = Trust { verify: settings.verify, ..trust };
+        let way = if settings.is_own { Way::Direct } else { Way::AsEnvironmentSays };
+        let client = web::client(tls::client_of(&trust)?, way)
             .user_agent(AGENT)
             .timeout(settings.timeout)
             .build()
@@ -127,7 +132,7 @@ impl KeySource {
             return None;
         }
         let body = web::body(response).await.ok()??;
-        let set: Value = serde_json::from_slice(&body).ok()?;
+        let set: Value = serde_json::from_str(&web::text(&body)).ok()?;
         set["keys"].as_array().filter(|keys| !keys.is_empty()).cloned()
     }
 }

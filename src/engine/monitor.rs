@@ -13,12 +13,14 @@ use std::{
     time::Duration,
 };
 
+use url::Url;
+
 use self::{process::Processes, prometheus::Scraper};
 use crate::{
     clock::{Clock, SECOND},
     error::{Error, Result},
     results::monitor::{Reading, Side},
-    scenario,
+    scenario, web,
 };
 
 /// Watches both sides of a run.
@@ -72,6 +74,11 @@ impl Monitor {
         let mut sources = Sources { brokers, endpoint, harness };
         sources.read(&shared, clock.now(), Some(0));
         Self { watched, only_told, shared, sources: Some(sources), clock, ask: None, thread: None }
+    }
+
+    /// What the user should know of the way to what these settings have watched.
+    pub(super) fn proxy_note(settings: &scenario::Monitor) -> Option<String> {
+        web::proxy_note(&Url::parse(settings.prometheus.as_deref()?).ok()?)
     }
 
     /// Goes on reading, once a second of a storm that starts at `storm`.

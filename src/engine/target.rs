@@ -10,8 +10,9 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::{ClientConfig, pki_types::ServerName};
+use url::Url;
 
-use super::nodes::embedded::Own;
+use super::{monitor::Monitor, nodes::embedded::Own};
 use crate::{
     attempt::Phase,
     broker::{
@@ -31,8 +32,9 @@ use crate::{
         broker::{Broker, Place},
     },
     scenario::{Check, Resolve},
-    tls::Made,
+    tls::{Made, Trust},
     token::{Kind, recipe::Form},
+    web,
 };
 
 /// The brokers of a run. Embedded ones end when this is dropped.
@@ -115,6 +117,10 @@ impl Targets {
             };
             targets.all.push(target);
         }
+        if plan.brokers.iter().any(Broker::is_embedded) {
+            targets.warnings.extend(proxy_note(plan, targets.issuer.as_deref()));
+        }
+        targets.warnings.extend(plan.scenario.monitor.iter().filter_map(Monitor::proxy_note));
         targets.shares_host = targets.all.iter().any(|target| match &target.spot {
             Spot::At(addresses) => addresses.iter().any(|address| address.ip().is_loopback()),
             Spot::Named(host, _) => &**host == "localhost",
@@ -321,15 +327,28 @@ fn source(plan: &Plan, issuer: Option<&Issuer>) -> Result<Option<JwksSource>> {
         Error::usage("`target.jwks.url` is missing, and the run's own issuer does not run here")
             .hint("`tokenstorm issuer SCENARIO --jwks-listen ADDRESS` runs it; its key set is at `/jwks`")
     })?;
+    // Of another server: the one that clients fetch from, mostly, so what they trust the broker trusts.
+    let is_own = issuer.is_some_and(|issuer| url == issuer.jwks_url());
+    let trust = plan.issuance.fetching.as_ref().map(|fetching| &fetching.trust);
+    let trust = trust.filter(|_| !is_own);
+    let made = issuer.and_then(Issuer::authority_pem).map(str::to_owned);
     Ok(Some(JwksSource {
         url: url.to_owned(),
-        authority: issuer.and_then(Issuer::authority_pem).map(str::to_owned),
+        is_own,
+        authority: trust.and_then(Trust::pem).or(made),
+        verify: trust.is_none_or(|trust| trust.verify),
         cache: jwks.cache,
         refetch: jwks.refetch,
         min_interval: jwks.min_interval,
         timeout: jwks.timeout,
         when_away: jwks.when_away,
     }))
+}
+
+/// What the user should know of the way of embedded brokers to their keys.
+fn proxy_note(plan: &Plan, issuer: Option<&Issuer>) -> Option<String> {
+    let source = source(plan, issuer).ok().flatten().filter(|source| !source.is_own)?;
+    web::proxy_note(&Url::parse(&source.url).ok()?)
 }
 
 fn verifying(key: &key::VerifyingKey) -> VerifyingKey {

@@ -3,16 +3,13 @@
 use std::sync::Arc;
 
 use rcgen::{Issuer, KeyPair, date_time_ymd};
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
+use rustls::{ServerConfig, sign::SingleCertAndKey};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
     error::{Error, Result},
     plan::authority::Identity,
-    tls::made,
+    tls::{OwnCertificate, made},
 };
 
 /// What it shows itself with.
@@ -66,20 +63,17 @@ fn generated() -> std::result::Result<Result<Identities>, rcgen::Error> {
 }
 
 fn acceptor(cert: &[u8], key: &[u8], name: &str) -> Result<TlsAcceptor> {
-    let wrong = |why: &dyn std::fmt::Display| {
-        Error::usage(format!("`issuer.tls.{name}` and its key can't be used: {why}"))
-            .hint("both are PEM files; the key is PKCS#8, PKCS#1 or SEC1, not encrypted")
-    };
-    let chain = CertificateDer::pem_slice_iter(cert)
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(|error| wrong(&error))?;
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| wrong(&"no private key"))?;
+    let key_name = name.replace("cert", "key");
+    let own = OwnCertificate::read(
+        (&format!("issuer.tls.{name}"), cert),
+        (&format!("issuer.tls.{key_name}"), key),
+    )?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let certified = own.certified(&provider)?;
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| wrong(&error))?
+        .map_err(|error| Error::usage(format!("`issuer.tls` can't be used: {error}")))?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| wrong(&error))?;
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -1,5 +1,6 @@
 //! Where the endpoints of a server are: `OpenID` Connect Discovery 1.0, then RFC 8414.
 
+use reqwest::{Response, header::LOCATION};
 use serde::Deserialize;
 use url::Url;
 
@@ -7,23 +8,46 @@ use crate::{
     error::{Error, Result},
     issuer::Issuer,
     plan::fetching::{Fetching, Server},
-    scenario::Grant,
+    scenario::{self, Grant},
     web,
 };
 
+/// Where the document is, below the issuer's URL (`OpenID` Connect Discovery 1.0, 4).
+const OPENID: &str = "/.well-known/openid-configuration";
+/// Where it is by RFC 8414, 3: before the path of the issuer's URL.
+const BY_RFC: &str = "/.well-known/oauth-authorization-server";
+
 /// Where tokens are asked for.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub(super) struct Endpoints {
     pub(super) token: Url,
     pub(super) device: Option<Url>,
 }
 
+impl std::fmt::Debug for Endpoints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoints").field("token", &shown(&self.token)).finish_non_exhaustive()
+    }
+}
+
 /// What is needed of a discovery document.
 #[derive(Deserialize)]
 struct Document {
-    issuer: String,
-    token_endpoint: Url,
-    device_authorization_endpoint: Option<Url>,
+    issuer: Option<String>,
+    token_endpoint: Option<String>,
+    device_authorization_endpoint: Option<String>,
+}
+
+/// Why a place has no document.
+enum Missing {
+    /// What is wrong with its answer.
+    Wrong(String),
+    /// It sends to another place: the status, and where to.
+    Moved(u16, Option<Url>),
+    /// No request comes through, and why; it would be the same with any other place.
+    Unreachable(String),
+    /// The server's certificate is not trusted, and why.
+    Untrusted(String),
 }
 
 /// Finds them out.
@@ -41,23 +65,28 @@ pub(super) async fn endpoints(
         (Server::Own, Some(own)) => return own_endpoints(own.root()),
         (Server::Own, None) => return Err(Error::usage("the run's own issuer does not run")),
     };
-    let issuer = issuer.trim_end_matches('/');
+    // Who writes where the document is means the issuer that it is of.
+    let issuer = issuer.trim_end_matches('/').trim_end_matches(OPENID).trim_end_matches('/');
     let url = Url::parse(issuer)
         .map_err(|error| Error::usage(format!("`oauth.issuer` is `{issuer}`: {error}")))?;
-    // RFC 8414, 3: the well-known part stands before the path, OpenID has it behind.
     let mut by_rfc = url.clone();
     let path = url.path().trim_end_matches('/');
-    by_rfc.set_path(&format!("/.well-known/oauth-authorization-server{path}"));
-    let openid = format!("{issuer}/.well-known/openid-configuration");
+    by_rfc.set_path(&format!("{BY_RFC}{path}"));
+    let openid = format!("{issuer}{OPENID}");
     let mut tried = Vec::new();
     for place in [openid, by_rfc.to_string()] {
         match document(http, &place).await {
-            Ok(found) => return checked(found, issuer, fetching),
-            Err(why) => tried.push(format!("{place}: {why}")),
+            Ok(found) => return checked(&found, &url, fetching),
+            Err(why) => {
+                let is_final = matches!(why, Missing::Unreachable(_) | Missing::Untrusted(_));
+                tried.push((place, why));
+                if is_final {
+                    break;
+                }
+            }
         }
     }
-    Err(Error::not_measured(format!("`oauth.issuer` has no discovery document: {}", tried.join("; ")))
-        .hint("is the URL that of the issuer, and does it run? `token_endpoint = \"...\"` does without discovery"))
+    Err(no_document(&tried))
 }
 
 /// Those of the run's own issuer.
@@ -69,32 +98,161 @@ fn own_endpoints(root: &str) -> Result<Endpoints> {
     Ok(Endpoints { token: url("/token")?, device: Some(url("/device_authorization")?) })
 }
 
-fn checked(found: Document, issuer: &str, fetching: &Fetching) -> Result<Endpoints> {
-    // OpenID Connect Discovery 1.0, 4.3; RFC 8414, 3.3: it MUST be the same.
-    if found.issuer.trim_end_matches('/') != issuer {
-        return Err(Error::not_measured(format!(
-            "the discovery document of `{issuer}` is that of `{}`",
-            found.issuer
-        ))
-        .hint("write that URL as `oauth.issuer`, if it is the one that you mean"));
+/// The error of a server without a discovery document in these places.
+fn no_document(tried: &[(String, Missing)]) -> Error {
+    let told = tried.iter().map(|(place, why)| match why {
+        Missing::Wrong(why) | Missing::Unreachable(why) | Missing::Untrusted(why) => {
+            format!("{place}: {why}")
+        }
+        Missing::Moved(status, Some(to)) => {
+            format!("{place}: status {status}, a redirect to {}", shown(to))
+        }
+        Missing::Moved(status, None) => format!("{place}: status {status}, a redirect to nowhere"),
+    });
+    let message = format!(
+        "`oauth.issuer` has no discovery document: {}",
+        told.collect::<Vec<_>>().join("; ")
+    );
+    // Where a document was moved together with its issuer, the new one can be written down.
+    let moved_to = tried.iter().find_map(|(_, why)| match why {
+        Missing::Moved(_, Some(to)) => shown(to).strip_suffix(OPENID).map(str::to_owned),
+        _ => None,
+    });
+    if tried.iter().any(|(_, why)| matches!(why, Missing::Untrusted(_))) {
+        return Error::not_measured(message).hint(
+            "`oauth.ca` names a PEM file with the authority of the server's certificate, or with that certificate itself; \
+             `oauth.verify = false` takes any certificate",
+        );
     }
-    if fetching.settings.grant == Grant::DeviceCode && found.device_authorization_endpoint.is_none()
-    {
+    let is_moved = tried.iter().any(|(_, why)| matches!(why, Missing::Moved(..)));
+    Error::not_measured(message).hint(match (moved_to, is_moved) {
+        (Some(to), _) => format!(
+            "redirects are not followed, as a secret must not go where nobody meant it to: write `issuer = \"{to}\"`, if \
+             that is the server that you mean, or `token_endpoint = \"...\"` in place of `issuer`"
+        ),
+        (None, true) => "redirects are not followed, as a secret must not go where nobody meant it to: write \
+                         `token_endpoint = \"...\"` in place of `issuer`, with the URL of the token endpoint"
+            .into(),
+        (None, false) => "is the URL that of the issuer, and does it run? `token_endpoint = \"...\"` in place of `issuer` \
+                          does without discovery"
+            .into(),
+    })
+}
+
+fn checked(found: &Document, asked: &Url, fetching: &Fetching) -> Result<Endpoints> {
+    let endpoint = |name: &str, text: Option<&str>| -> Result<Option<Url>> {
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+        // Some documents have the path only.
+        let url = asked
+            .join(text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        url.map(Some).ok_or_else(|| {
+            Error::not_measured(format!(
+                "the discovery document of `{asked}` names a `{name}` that is no URL of a server"
+            ))
+            .hint("write `token_endpoint = \"...\"` in place of `issuer`")
+        })
+    };
+    let token = endpoint("token_endpoint", found.token_endpoint.as_deref())?;
+    let device =
+        endpoint("device_authorization_endpoint", found.device_authorization_endpoint.as_deref())?;
+    // OpenID Connect Discovery 1.0, 4.3; RFC 8414, 3.3: it MUST be the same.
+    if let Some(other) = found.issuer.as_deref().filter(|issuer| !is_same(issuer, asked)) {
+        return Err(another_issuer(asked, other, token.as_ref()));
+    }
+    let token = token.ok_or_else(|| {
+        Error::not_measured(format!("the discovery document of `{asked}` has no `token_endpoint`"))
+            .hint("write `token_endpoint = \"...\"` in place of `issuer`, if the server has one")
+    })?;
+    if fetching.settings.grant == Grant::DeviceCode && device.is_none() {
         return Err(Error::not_measured(format!(
-            "`{issuer}` has no `device_authorization_endpoint`"
+            "`{asked}` has no `device_authorization_endpoint`"
         ))
         .hint("it does not serve the grant `device_code`"));
     }
-    Ok(Endpoints { token: found.token_endpoint, device: found.device_authorization_endpoint })
+    Ok(Endpoints { token, device })
 }
 
-async fn document(http: &reqwest::Client, place: &str) -> std::result::Result<Document, String> {
-    let response = http.get(place).send().await.map_err(|error| web::why(&error))?;
-    let status = response.status();
-    if !status.is_success() {
-        return Err(format!("status {}", status.as_u16()));
+/// Whether an issuer is the one that was asked: scheme, host, port and path are compared as URLs are.
+fn is_same(issuer: &str, asked: &Url) -> bool {
+    let plain = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
+    Url::parse(issuer).is_ok_and(|url| plain(&url) == plain(asked))
+}
+
+/// The error of a document that is of another issuer than was asked, with a way out that can be gone.
+fn another_issuer(asked: &Url, other: &str, token: Option<&Url>) -> Error {
+    let message = format!("the discovery document of `{asked}` is that of `{other}`");
+    let by_endpoint = |url: Option<&Url>| {
+        let url = url.map_or("...".to_owned(), |url| {
+            // Its query is public, as the document is.
+            let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+            shown(url) + &query
+        });
+        format!("`token_endpoint = \"{url}\"` in place of `issuer`")
+    };
+    let is_url = !other.contains(['{', '}']);
+    let Some(its) = Url::parse(other).ok().filter(|url| is_url && url.has_host()) else {
+        // Servers of many tenants have a placeholder there.
+        return Error::not_measured(message).hint(format!(
+            "no URL can be that, so write {}; or, where a tenant is meant by it, the issuer of your tenant",
+            by_endpoint(token)
+        ));
+    };
+    if (its.host(), its.port_or_known_default()) == (asked.host(), asked.port_or_known_default())
+        && its.scheme() == asked.scheme()
+    {
+        return Error::not_measured(message).hint(format!(
+            "write `issuer = \"{other}\"`, if it is the one that you mean, or {}",
+            by_endpoint(token)
+        ));
     }
-    let body = web::body(response).await.map_err(|error| web::why(&error))?;
-    let body = body.ok_or("a document of over 1 MB")?;
-    serde_json::from_slice(&body).map_err(|error| format!("no discovery document ({error})"))
+    // The server knows itself by another name, as one in a container does: its endpoint by the name that was asked.
+    let here = token.map(|token| {
+        let mut here = asked.clone();
+        here.set_path(token.path());
+        here.set_query(token.query());
+        here
+    });
+    Error::not_measured(message).hint(format!(
+        "where that name is not known here, write {}; else `issuer = \"{other}\"`, if it is the one that you mean",
+        by_endpoint(here.as_ref())
+    ))
+}
+
+/// A URL without user, password and query, which may be secrets.
+fn shown(url: &Url) -> String {
+    scenario::monitor::shown(url.as_str())
+}
+
+async fn document(http: &reqwest::Client, place: &str) -> std::result::Result<Document, Missing> {
+    let broken = |error: reqwest::Error| {
+        let why = web::why(&error);
+        match web::tls_error(&error) {
+            Some(rustls::Error::InvalidCertificate(_)) => Missing::Untrusted(why),
+            _ if error.is_connect() => Missing::Unreachable(why),
+            _ => Missing::Wrong(why),
+        }
+    };
+    let response = http.get(place).send().await.map_err(broken)?;
+    let status = response.status();
+    if status.is_redirection() {
+        return Err(Missing::Moved(status.as_u16(), leads_to(&response)));
+    }
+    if !status.is_success() {
+        return Err(Missing::Wrong(format!("status {}", status.as_u16())));
+    }
+    let body = web::body(response).await.map_err(broken)?;
+    let body = body.ok_or_else(|| Missing::Wrong("a document of over 1 MB".into()))?;
+    let text = web::text(&body);
+    serde_json::from_str(&text).map_err(|error| {
+        let is_page = if text.starts_with('<') { ": HTML, a login page?" } else { "" };
+        Missing::Wrong(format!("no discovery document ({error}{is_page})"))
+    })
+}
+
+/// Where a redirect leads.
+fn leads_to(response: &Response) -> Option<Url> {
+    let place = response.headers().get(LOCATION)?.to_str().ok()?;
+    response.url().join(place).ok()
 }

@@ -1,6 +1,6 @@
 //! How clients fetch their tokens, resolved: `[oauth]` with its texts compiled and its secrets read.
 
-use std::{fmt, fs, path::Path, time::Duration};
+use std::{fmt, path::Path, time::Duration};
 
 use url::Url;
 
@@ -11,7 +11,8 @@ use super::{
 use crate::{
     error::{Error, Result},
     key::SigningKey,
-    scenario::{Grant, OAuth, Scenario, TokenSource},
+    scenario::{Grant, OAuth, Scenario, TokenSource, credentials::REDACTED},
+    tls::Trust,
     token::template::{Names, Template},
 };
 
@@ -41,8 +42,8 @@ pub struct Fetching {
     pub refresh_token: Option<String>,
     /// What all exchange, by the grant `token_exchange`.
     pub subject_token: Option<String>,
-    /// Authorities that the server's certificate is checked by, as PEM.
-    pub ca: Option<Vec<u8>>,
+    /// Whose certificates the server may show.
+    pub trust: Trust,
     /// One token for so many clients in a row.
     pub shared_by: u64,
 }
@@ -154,15 +155,7 @@ impl Fetching {
         let hidden = |key: &'static str, text: &Option<String>| {
             text.as_deref().map(|text| secret_template(key, text, names)).transpose()
         };
-        let ca = settings.ca.as_ref().map(|file| {
-            fs::read(base.join(file)).map_err(|error| {
-                Error::usage(format!(
-                    "`ca` names `{}`, which can't be read: {error}",
-                    file.display()
-                ))
-                .hint("relative paths start from the scenario's folder")
-            })
-        });
+        let trust = Trust::load("ca", settings.ca.as_deref(), settings.verify, base)?;
         Ok(Self {
             server,
             client_id: names
@@ -177,7 +170,7 @@ impl Fetching {
             resource: text("resource", &settings.resource)?,
             refresh_token,
             subject_token,
-            ca: ca.transpose()?,
+            trust,
             shared_by,
             settings: settings.clone(),
         })
@@ -203,7 +196,16 @@ fn server(settings: &OAuth, authority: Option<&Authority>) -> Result<Server> {
             Error::usage(format!("`{key}` is no URL of a server"))
                 .hint("write `https://host:port/path`")
         })?;
-        check_plain(key, &url)?;
+        // An endpoint may have a query (RFC 6749, 3.2), an issuer has none (OpenID Connect Discovery 1.0, 3).
+        let mut plain = url.clone();
+        if key == "token_endpoint" {
+            plain.set_query(None);
+        }
+        check_plain(key, &plain)?;
+        if text.contains(REDACTED) {
+            return Err(Error::usage(format!("the query of `{key}` was taken out of this file"))
+                .hint("write the URL as it was, `https://host/path?...`"));
+        }
         Ok(url)
     };
     match (&settings.issuer, &settings.token_endpoint) {

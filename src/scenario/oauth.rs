@@ -24,7 +24,7 @@ pub struct OAuth {
     /// URL of the authorization server, found out by its discovery document. Default: the run's own `[issuer]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// URL of the token endpoint, where there is no discovery.
+    /// URL of the token endpoint, where there is no discovery. It may have a query.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint: Option<String>,
     /// How a token is asked for.
@@ -95,9 +95,13 @@ pub struct OAuth {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub timeout: Duration,
-    /// PEM file of the authorities that the server's certificate is checked by. Default: those that this host trusts.
+    /// PEM file of the authorities that the server's certificate is checked by, or of that certificate itself. Default:
+    /// the authorities that this host trusts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
+    /// `false`: the server may show any certificate. Whoever is on the way can then read secrets and tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<bool>,
 }
 
 impl Default for OAuth {
@@ -130,6 +134,7 @@ impl Default for OAuth {
             connections: 64,
             timeout: Duration::from_secs(10),
             ca: None,
+            verify: None,
         }
     }
 }
@@ -139,7 +144,13 @@ impl OAuth {
     #[must_use]
     pub fn redacted(&self) -> Self {
         let hide = |secret: &Option<String>| secret.as_ref().map(|_| REDACTED.into());
+        // What stands in the query of a URL may be a secret.
+        let endpoint = self.token_endpoint.as_ref().map(|url| match url.split_once('?') {
+            Some((url, _)) => format!("{url}?{REDACTED}"),
+            None => url.clone(),
+        });
         Self {
+            token_endpoint: endpoint,
             client_secret: hide(&self.client_secret),
             password: hide(&self.password),
             ..self.clone()

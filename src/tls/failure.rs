@@ -2,6 +2,8 @@
 
 use rustls::{AlertDescription, CertificateError, Error};
 
+use super::certificate::Odd;
+
 /// The word for an error of `rustls`. Alerts of the broker begin with `alert_` and have the names of
 /// RFC 8446, 6; the others are ours.
 pub fn word(error: &Error) -> &'static str {
@@ -24,6 +26,11 @@ pub fn word(error: &Error) -> &'static str {
 
 fn certificate(why: &CertificateError) -> &'static str {
     use CertificateError as E;
+    if let E::Other(other) = why
+        && let Some(odd) = other.0.downcast_ref::<Odd>()
+    {
+        return odd.word();
+    }
     match why {
         E::Expired | E::ExpiredContext { .. } => "certificate_expired",
         E::NotValidYet | E::NotValidYetContext { .. } => "certificate_not_yet_valid",

@@ -16,7 +16,9 @@ use tokio::runtime::{Builder, Runtime};
 use crate::{
     clock::{Clock, SECOND},
     results::monitor::Usage,
-    scenario, tls, web,
+    scenario,
+    tls::{self, Trust},
+    web::{self, Way},
 };
 
 /// How long an answer may take; a second is read anew when the next one begins.
@@ -169,8 +171,7 @@ impl Endpoint {
 }
 
 fn client() -> Option<reqwest::Client> {
-    reqwest::Client::builder()
-        .use_preconfigured_tls(tls::client_of(None).ok()?)
+    web::client(tls::client_of(&Trust::default()).ok()?, Way::AsEnvironmentSays)
         .timeout(PATIENCE)
         .redirect(reqwest::redirect::Policy::none())
         .build()
