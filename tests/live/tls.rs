@@ -100,6 +100,12 @@ fn a_bad_certificate_fails_by_what_is_wrong_with_it() {
     }
     let found = run(broker.get("WRONG_NAME"), &format!("{ca}\nserver_name = \"other.example\""));
     found.expect(0);
+    // A certificate that is known itself needs neither authority nor name; its dates count all the same.
+    let known = |file: &str| format!("ca = \"{}\"", broker.get("CA").replace("ca.pem", file));
+    run(broker.get("SELF_SIGNED"), &known("self-signed.pem")).expect(0);
+    run(broker.get("WRONG_NAME"), &known("wrong-name.pem")).expect(0);
+    let expired = run(broker.get("EXPIRED"), &known("expired.pem"));
+    expect_failed(&expired, "certificate_expired", "has expired");
     // A list that names others says nothing of this one.
     run(broker.get("TLS12"), &crl).expect(0);
     let unchecked = run(broker.get("EXPIRED"), "verify = false");

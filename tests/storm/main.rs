@@ -12,6 +12,7 @@ mod contest;
 #[cfg(feature = "embedded")]
 mod early;
 mod faults;
+mod fetches;
 mod folder;
 mod judged;
 #[cfg(feature = "embedded")]
@@ -30,4 +31,6 @@ mod series;
 mod server;
 mod sessions;
 mod tokens;
+#[cfg(feature = "embedded")]
+mod trust;
 mod waves;

@@ -21,7 +21,7 @@ const SECRET: &str = "client-secret-that-must-not-leak";
 const PASSWORD: &str = "password-that-must-not-leak";
 
 /// A storm of eight clients whose tokens are fetched; `oauth` and `more` are further lines.
-fn storm(target: &str, oauth: &str, more: &str) -> Storm {
+pub(crate) fn storm(target: &str, oauth: &str, more: &str) -> Storm {
     Storm::new(&format!(
         "name = \"fetched\"\n[target]\nbrokers = [\"{target}\"]\n[load]\nclients = 8\nconcurrency = 4\nhold = \"0s\"\n\
          connect_timeout = \"8s\"\n[keys.main]\nalgorithm = \"ES256\"\ngenerate = true\nkid = \"main\"\n\
@@ -30,7 +30,7 @@ fn storm(target: &str, oauth: &str, more: &str) -> Storm {
     ))
 }
 
-fn own_issuer(oauth: &str, more: &str) -> (Server, Storm) {
+pub(crate) fn own_issuer(oauth: &str, more: &str) -> (Server, Storm) {
     let server = Server::answering(&[0x20, 3, 0, 0, 0]);
     let oauth = format!("client_secret = \"{SECRET}-{{client_id}}\"\n{oauth}");
     let storm = storm(&server.url(), &oauth, &format!("[issuer]\nkeys = [\"main\"]\n{more}"));
@@ -169,13 +169,13 @@ fn everything(run: &Ended) -> String {
 }
 
 /// A web server on a free port: `answer` has the path and how many requests came before, and gives a whole response.
-struct Web {
-    url: String,
+pub(crate) struct Web {
+    pub(crate) url: String,
     paths: Arc<Mutex<Vec<String>>>,
 }
 
 impl Web {
-    fn start(answer: impl Fn(&str, &str) -> String + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(answer: impl Fn(&str, &str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let paths: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -210,21 +210,21 @@ impl Web {
         Self { url, paths }
     }
 
-    fn requests(&self, path: &str) -> usize {
+    pub(crate) fn requests(&self, path: &str) -> usize {
         self.paths.lock().unwrap().iter().filter(|seen| *seen == path).count()
     }
 }
 
-fn response(status: &str, headers: &str, body: &str) -> String {
+pub(crate) fn response(status: &str, headers: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()
     )
 }
 
-const JSON: &str = "Content-Type: application/json\r\n";
+pub(crate) const JSON: &str = "Content-Type: application/json\r\n";
 
-fn discovery(own: &str) -> String {
+pub(crate) fn discovery(own: &str) -> String {
     response(
         "200 OK",
         JSON,
@@ -233,14 +233,14 @@ fn discovery(own: &str) -> String {
 }
 
 /// A server that answers every token request like this.
-fn tokens(answer: String) -> Web {
+pub(crate) fn tokens(answer: String) -> Web {
     Web::start(move |path, own| match path {
         "/.well-known/openid-configuration" => discovery(own),
         _ => answer.clone(),
     })
 }
 
-fn from(web: &Web, oauth: &str) -> (Server, Ended) {
+pub(crate) fn from(web: &Web, oauth: &str) -> (Server, Ended) {
     let server = Server::answering(&[0x20, 3, 0, 0, 0]);
     let oauth = format!("issuer = \"{}\"\nclient_secret = \"{SECRET}\"\n{oauth}", web.url);
     let run = storm(&server.url(), &oauth, "").run();
@@ -252,7 +252,7 @@ fn each_way_in_which_a_server_gives_no_token_is_an_outcome_with_its_code() {
     let refused = |error: &str| json!({ "error": error, "error_description": SECRET }).to_string();
     for (answer, code, error) in [
         (response("200 OK", "Content-Type: text/html\r\n", "<p>Sign in"), "no_json", None),
-        (response("200 OK", JSON, "{\"token_type\":\"Bearer\"}"), "no_json", None),
+        (response("200 OK", JSON, "{\"token_type\":\"Bearer\"}"), "no_access_token", None),
         (
             response("401 Unauthorized", JSON, &refused("invalid_client")),
             "401",

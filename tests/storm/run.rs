@@ -90,6 +90,16 @@ impl Storm {
         self.ended(self.command().args(arguments).output().unwrap())
     }
 
+    /// Runs it in an environment with these variables, into a folder of its own.
+    pub(crate) fn run_in(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ended {
+        let out = TempDir::new_in(self.folder.path()).unwrap().keep();
+        let mut command = program();
+        command.envs(variables.iter().copied()).arg("run").arg(self.scenario());
+        command.arg("--out").arg(&out).args(["--progress", "none"]).args(arguments);
+        let ended = self.ended(command.output().unwrap());
+        ended.with_out(out)
+    }
+
     /// Runs it once more, into another folder.
     pub(crate) fn run_again(&self, arguments: &[&str]) -> Ended {
         let out = self.folder.path().join("again");
