@@ -39,7 +39,7 @@ use self::{
     schedule::{Rates, Schedule},
     segment::Segment,
     spread::Spread,
-    threshold::Threshold,
+    threshold::{NOT_JUDGED, Threshold},
 };
 use crate::{
     error::{Error, Result},
@@ -488,7 +488,12 @@ fn bounds(
     let objectives = objectives.iter().map(|(metric, of)| (metric.clone(), plain(of))).collect();
     let slo = thresholds(&objectives, "capacity.slo", kinds, brokers)?;
     series::check_slo(&slo)?;
-    Ok((thresholds(&scenario.thresholds, "thresholds", kinds, brokers)?, slo))
+    let mut thresholds = thresholds(&scenario.thresholds, "thresholds", kinds, brokers)?;
+    // A search goes on until most attempts fail.
+    if scenario.capacity.is_none() && !scenario.thresholds.contains_key(NOT_JUDGED) {
+        thresholds.push(Threshold::of_every_run());
+    }
+    Ok((thresholds, slo))
 }
 
 /// Parses `[thresholds]`, or objectives of the same form.

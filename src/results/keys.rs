@@ -500,11 +500,10 @@ fn lives(seen: &Seen<'_>) -> Vec<Life> {
 
 /// The longest of times; one that has not ended is longer than any that has.
 fn longest<'a>(times: impl Iterator<Item = &'a Option<Percentile>>) -> Option<Percentile> {
-    times.flatten().cloned().max_by(|a, b| match (a, b) {
-        (Percentile::Number(a), Percentile::Number(b)) => a.total_cmp(b),
-        (Percentile::Beyond(_), Percentile::Number(_)) => std::cmp::Ordering::Greater,
-        (Percentile::Number(_), Percentile::Beyond(_)) => std::cmp::Ordering::Less,
-        (Percentile::Beyond(a), Percentile::Beyond(b)) => a.len().cmp(&b.len()).then(a.cmp(b)),
+    let length = |time: &Percentile| (time.number().is_none(), time.number().or(time.bound()));
+    times.flatten().cloned().max_by(|a, b| {
+        let ((a_is_open, a), (b_is_open, b)) = (length(a), length(b));
+        a_is_open.cmp(&b_is_open).then(a.unwrap_or_default().total_cmp(&b.unwrap_or_default()))
     })
 }
 

@@ -76,6 +76,8 @@ impl Frame<'_> {
             clients: all.attempts() + all.abandoned,
             attempts: all.attempts(),
             abandoned: all.abandoned,
+            excused: 0,
+            nothing_good: tables::nothing_good(plan, &tallies),
             outcomes,
             codes: tables::codes(&tallies),
             verdicts,

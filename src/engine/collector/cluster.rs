@@ -7,6 +7,7 @@ use crate::{
     results::{
         Summary, authority,
         divergent::Divergences,
+        gaps::Gaps,
         outages::{Deed, Outages},
     },
 };
@@ -16,6 +17,7 @@ use crate::{
 pub(super) struct Cluster {
     divergences: Divergences,
     outages: Outages,
+    gaps: Gaps,
     /// Deeds that failed and have been told.
     told: usize,
     /// Whether it was told which brokers stay stopped.
@@ -29,12 +31,19 @@ impl Collector {
         let deeds = self.nodes.as_ref().map(super::Nodes::done).unwrap_or_default();
         self.cluster.divergences.second(plan, second, seen);
         self.cluster.outages.second(plan, (start, second), seen, &deeds);
+        self.cluster.gaps.second((start, second), seen, &deeds);
+    }
+
+    /// Attempts that could not be judged because an event had stopped their broker.
+    pub(super) fn excused(&self) -> u64 {
+        self.cluster.gaps.excused()
     }
 
     /// Puts into a summary what was seen of that.
     pub(super) fn tell_of_brokers(&self, summary: &mut Summary) {
         let (plan, start) = (&self.storm.plan, self.storm.start);
         summary.divergent = self.cluster.divergences.told(plan);
+        summary.excused = self.excused();
         if let Some(nodes) = &self.nodes {
             let outages = &self.cluster.outages;
             summary.outages = outages.told(plan, start, self.storm.timeout, &nodes.done());
