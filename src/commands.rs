@@ -252,12 +252,7 @@ fn exit_of_run(summary: &Summary, is_strict: bool) -> Exit {
     exit_after(&summary.verdicts, summary.interrupted, is_unmeasured, has_failed)
 }
 
-fn exit_after(
-    verdicts: &Counts,
-    interrupted: bool,
-    is_unmeasured: bool,
-    has_failed: bool,
-) -> Exit {
+fn exit_after(verdicts: &Counts, interrupted: bool, is_unmeasured: bool, has_failed: bool) -> Exit {
     let verdict = |name: &str| Summary::count(verdicts, name);
     let judged = Summary::sum(verdicts) - verdict("not_judged") - verdict("indeterminate");
     let is_wrong = verdict("false_reject") + verdict("wrong_reason") > 0;
@@ -335,7 +330,8 @@ mod tests {
         };
         summary.thresholds = vec![judged(None, None)];
         assert_eq!(exit_of(&summary, false), Exit::Fine);
-        summary.thresholds = vec![judged(Some(true), None), judged(None, Some(Undecided::GeneratorLimited))];
+        summary.thresholds =
+            vec![judged(Some(true), None), judged(None, Some(Undecided::GeneratorLimited))];
         assert_eq!(exit_of(&summary, false), Exit::NotMeasured);
     }
 

@@ -51,10 +51,8 @@ fn middle(runs: &[PhaseStats]) -> Option<PhaseStats> {
     // Where half of the runs have none, as it lies beyond the timeout, neither has their median.
     let percentile = |of: fn(&PhaseStats) -> &Percentile| -> Percentile {
         let beyond = runs.iter().find(|run| of(run).number().is_none()).map(of);
-        let mut values: Vec<f64> = runs
-            .iter()
-            .map(|run| of(run).number().unwrap_or(f64::INFINITY))
-            .collect();
+        let mut values: Vec<f64> =
+            runs.iter().map(|run| of(run).number().unwrap_or(f64::INFINITY)).collect();
         let middle = median(&mut values);
         match beyond {
             Some(beyond) if middle.is_infinite() => beyond.clone(),

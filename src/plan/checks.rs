@@ -7,6 +7,7 @@ use crate::{
     error::{Error, Result},
     policy::Policy,
     scenario::{Load, OnAnonymous, Protocol, Scenario},
+    token::template::Names,
 };
 
 /// The leeway of rmqtt's plugin: that of the library it verifies with, and up to a second more, since
@@ -169,4 +170,22 @@ pub(super) fn warn_of_generated(
             broker.label
         ));
     }
+}
+
+/// Refuses names that no CONNECT can hold: those of the last client are the longest.
+///
+/// # Errors
+/// When one is longer than the 65 535 bytes of a field (MQTT 5.0, 1.5.4).
+pub(super) fn check_lengths(names: &Names, attempts: u64) -> Result<()> {
+    let last = attempts.saturating_sub(1);
+    for (key, template) in [("client_id", &names.client_id), ("username", &names.username)] {
+        let length = template.text(last).len();
+        if length > usize::from(u16::MAX) {
+            return Err(Error::usage(format!(
+                "`identity.{key}` is {length} bytes long for client {last}, but a field of CONNECT holds at most 65535"
+            ))
+            .hint("shorten it"));
+        }
+    }
+    Ok(())
 }

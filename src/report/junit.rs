@@ -76,6 +76,9 @@ pub fn of_run(summary: &Summary) -> Result<String> {
         };
         verdicts.add_test_case(TestCase::new(format!("no {}", name.replace('_', " ")), status));
     }
+    for (name, said) in unmeasured(summary) {
+        verdicts.add_test_case(TestCase::new(name, failure("not_measured", said)));
+    }
     report.add_test_suite(verdicts);
     let mut thresholds = TestSuite::new("thresholds");
     if let Some(aborted) = &summary.aborted {
@@ -88,7 +91,13 @@ pub fn of_run(summary: &Summary) -> Result<String> {
         let status = match threshold.passed {
             Some(true) => TestCaseStatus::success(),
             Some(false) => failure("threshold", format!("observed {observed}")),
-            None => TestCaseStatus::skipped(),
+            None => {
+                let mut status = TestCaseStatus::skipped();
+                let why =
+                    threshold.undecided.map_or("nothing was measured of it", |why| why.words());
+                status.set_message(format!("observed {observed}: {why}"));
+                status
+            }
         };
         let name = format!("{} {}", threshold.metric, threshold.condition);
         thresholds.add_test_case(TestCase::new(name, status));
@@ -97,6 +106,28 @@ pub fn of_run(summary: &Summary) -> Result<String> {
         report.add_test_suite(thresholds);
     }
     report.to_string().map_err(|error| Error::usage(format!("no JUnit can be made: {error}")))
+}
+
+/// Why a run says little or nothing, as the names of test cases and what they say.
+fn unmeasured(summary: &Summary) -> Vec<(&'static str, String)> {
+    let verdict = |name: &str| Summary::count(&summary.verdicts, name);
+    let judged = Summary::sum(&summary.verdicts) - verdict("not_judged") - verdict("indeterminate");
+    let mut all = Vec::new();
+    if judged == 0 {
+        all.push((
+            "tokens were judged",
+            format!("none of {} attempts says anything", summary.attempts),
+        ));
+    }
+    if !summary.nothing_good.is_empty() {
+        let groups = summary.nothing_good.join(", ");
+        let said = format!("each token that should be good had to be refused ({groups})");
+        all.push(("good tokens were measured", said));
+    }
+    if summary.interrupted {
+        all.push(("the run came to its end", "it was interrupted".to_owned()));
+    }
+    all
 }
 
 fn case(cell: &Cell) -> TestCase {

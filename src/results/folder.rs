@@ -30,8 +30,7 @@ use crate::{
 };
 
 /// Columns of `timeline.csv`: the fields of a [`TimelineRow`].
-const TIMELINE: &str =
-    "second,started,accepted,refused,failed,open,connack_p50_us,connack_p99_us,start_delay_p99_us,beyond";
+const TIMELINE: &str = "second,started,accepted,refused,failed,open,connack_p50_us,connack_p99_us,start_delay_p99_us,beyond";
 /// Columns of `findings.csv`.
 const FINDINGS: &str =
     "client,token,broker,scheduled_us,started_us,ended_us,outcome,code,verdict,replay";
@@ -174,6 +173,11 @@ impl Folder {
             toml::to_string_pretty(&shown).map_err(|error| unwritable(&self.path, &error))?;
         self.replace("scenario.toml", text.as_bytes())?;
         Ok(self)
+    }
+
+    /// Rows of `findings.csv` so far.
+    pub fn found(&self) -> u64 {
+        self.found as u64
     }
 
     /// Where it is.

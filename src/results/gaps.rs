@@ -36,9 +36,8 @@ impl Gaps {
             self.listen(begun, (begin, second), seen);
         }
         let tallies = seen.tallies();
-        let is_excused = |broker: usize, verdict| {
-            verdict == Verdict::NotJudged && brokers.contains(&broker)
-        };
+        let is_excused =
+            |broker: usize, verdict| verdict == Verdict::NotJudged && brokers.contains(&broker);
         let excused = tallies.iter().filter(|(tally, _)| is_excused(tally.broker, tally.verdict));
         self.excused += excused.map(|(_, count)| count).sum::<u64>();
     }
@@ -152,7 +151,13 @@ mod tests {
 
     #[test]
     fn where_nobody_knows_the_instant_the_first_whole_second_with_an_answer_ends_the_gap() {
-        let seconds = [[(5, 0), (5, 0)], [(0, 5), (5, 0)], [(1, 4), (5, 0)], [(4, 1), (5, 0)], [(3, 2), (5, 0)]];
+        let seconds = [
+            [(5, 0), (5, 0)],
+            [(0, 5), (5, 0)],
+            [(1, 4), (5, 0)],
+            [(4, 1), (5, 0)],
+            [(3, 2), (5, 0)],
+        ];
         let deeds = [deed(false, 1.0, None), deed(true, 2.5, None)];
         assert_eq!(excused(&deeds, &seconds), 5 + 4 + 1);
     }

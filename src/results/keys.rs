@@ -32,6 +32,9 @@ pub struct Jwks {
     pub good_tokens_refused_share: f64,
     /// Requests for the key set.
     pub fetches: u64,
+    /// Where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Requests for the key set for a thousand connects that were answered.
     pub fetches_per_1000_connects: f64,
     /// Answers to tokens of one key that went back on the one before, at the same broker.
@@ -165,6 +168,7 @@ impl Jwks {
         let meanwhile = sum(|outage| outage.good_accepted + outage.good_refused);
         let share = |part: u64, all: u64| if all == 0 { 0.0 } else { part as f64 / all as f64 };
         Self {
+            url: None,
             time_to_accept_new_key_us: longest(rotations.iter().map(|change| &change.accept_us)),
             time_to_refuse_old_key_us: longest(rotations.iter().map(|change| &change.refuse_us)),
             good_tokens_refused: refused,

@@ -158,11 +158,19 @@ impl Sum {
         self.seconds = self.seconds.max(other.seconds);
         self.attempts += other.attempts;
         self.not_as_promised += other.not_as_promised;
-        self.join(Latency { times: other.times.clone(), unfinished: other.unfinished, timed_out: other.timed_out });
+        self.join(Latency {
+            times: other.times.clone(),
+            unfinished: other.unfinished,
+            timed_out: other.timed_out,
+        });
     }
 
     fn told(&self, timeout: u64) -> Span {
-        let latency = Latency { times: self.times.clone(), unfinished: self.unfinished, timed_out: self.timed_out };
+        let latency = Latency {
+            times: self.times.clone(),
+            unfinished: self.unfinished,
+            timed_out: self.timed_out,
+        };
         Span {
             seconds: self.seconds,
             attempts: self.attempts,

@@ -45,6 +45,9 @@ pub struct Summary {
     /// Attempts that could not be judged because an event of the run had stopped their broker.
     #[serde(default, skip_serializing_if = "is_none_of_them")]
     pub excused: u64,
+    /// Findings that `findings.csv` has no row for: it holds the first ones.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub findings_left_out: u64,
     /// Where every token that should have been good had to be refused: what was wrong with them, by groups of defects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nothing_good: Vec<String>,

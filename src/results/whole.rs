@@ -77,6 +77,7 @@ impl Frame<'_> {
             attempts: all.attempts(),
             abandoned: all.abandoned,
             excused: 0,
+            findings_left_out: 0,
             nothing_good: tables::nothing_good(plan, &tallies),
             outcomes,
             codes: tables::codes(&tallies),

@@ -246,16 +246,13 @@ impl Unjudged {
         let tallies = all.tallies();
         let unjudged = tallies.iter().filter(|(tally, _)| tally.verdict == Verdict::NotJudged);
         let count: u64 = unjudged.map(|(_, count)| count).sum();
-        Self {
-            count: count.saturating_sub(excused),
-            of: all.attempts().saturating_sub(excused),
-        }
+        Self { count: count.saturating_sub(excused), of: all.attempts().saturating_sub(excused) }
     }
 }
 
 /// What an interruption cost.
 fn interruption(plan: &Plan, all: &Measurements) -> String {
-    let abandoned = format!("interrupted: {} attempts under way were abandoned", all.abandoned);
+    let abandoned = format!("{} attempts under way were abandoned", all.abandoned);
     match plan.known_attempts() {
         0 => abandoned,
         known => {

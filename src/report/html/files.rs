@@ -28,10 +28,7 @@ pub(super) fn rows<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec
 }
 
 /// Rows of a CSV of a series, with their times as they were measured; none where it is not there.
-pub(super) fn timed_rows<T: Timed + DeserializeOwned>(
-    folder: &Path,
-    name: &str,
-) -> Result<Vec<T>> {
+pub(super) fn timed_rows<T: Timed + DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>> {
     let Some(text) = text(folder, name)? else { return Ok(Vec::new()) };
     let failed = |error: csv::Error| unreadable(folder, name, &error);
     let mut reader = csv::Reader::from_reader(text.as_bytes());
