@@ -30,4 +30,5 @@ mod series;
 mod server;
 mod sessions;
 mod tokens;
+mod unmeasured;
 mod waves;
