@@ -161,7 +161,7 @@ fn one_broker_of_two_that_is_down_does_not_end_the_run() {
                 stages = [{ rate = 50, for = \"3s\" }]";
     let text = scenario(&up.url(), load, "")
         .replace("brokers = [", &format!("brokers = [\"mqtt://{down}\", "));
-    let summary = Storm::new(&text).run().expect(0);
+    let summary = Storm::new(&text).run().expect(1);
     assert_eq!(summary["attempts"], 150);
     let of = |url: &str| &summary["by_broker"][url]["outcomes"];
     assert!(of(&up.url())["accepted"].as_u64() > Some(30), "{}", of(&up.url()));
