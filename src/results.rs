@@ -11,6 +11,7 @@ pub mod authority;
 pub mod baselines;
 pub mod brokers;
 pub mod calibration;
+pub mod decided;
 pub mod divergent;
 pub mod edges;
 pub mod environment;
