@@ -210,6 +210,8 @@ impl Plan {
         checks::warn_of_plugin(&policy, known, &mut warnings, embedded);
         checks::warn_of_generated(scenario, &brokers, &issuance.published(), &mut warnings);
         issuance.warn_of_events(&model, &scenario.load, &mut warnings);
+        issuance.warn_of_first_keys(&policy, &brokers, (&model, &scenario.load), &mut warnings);
+        checks::warn_of_overridden(loaded, &policy, &mut warnings)?;
         let nodes = nodes::resolve(scenario, &brokers, &model, &mut warnings)?;
         let budget = Budget::resolve(
             scenario,

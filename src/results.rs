@@ -12,6 +12,7 @@ pub mod baselines;
 pub mod brokers;
 pub mod calibration;
 pub mod cells;
+pub mod decided;
 pub mod divergent;
 pub mod edges;
 pub mod environment;

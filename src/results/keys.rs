@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::summary::{Percentile, microseconds};
 use crate::{
-    clock::SECOND,
+    clock::{SECOND, nanoseconds},
     issuer::{Visit, happenings::Happened},
     measure::{KeyAnswer, MOST_ANSWERS},
     plan::{
         Plan,
         timeline::{Action, Rotation},
     },
+    policy::Policy,
     token::Must,
 };
 
@@ -95,6 +96,9 @@ pub struct Absence {
     pub bad_accepted: u64,
     /// Bad tokens that were refused.
     pub bad_refused: u64,
+    /// Tokens that were sent meanwhile and decided after its end: what the outage did to them is not known.
+    #[serde(default)]
+    pub decided_after: u64,
     /// `open`, `closed`, `keeps known keys`, or nothing where no token tells.
     pub verdict: Option<String>,
 }
@@ -146,10 +150,19 @@ fn is_within((from, until): (u64, Option<u64>), at: u64) -> bool {
     from <= at && until.is_none_or(|until| at < until)
 }
 
+/// An answer that ends when the broker decided: what the policy has it delay a refusal by is taken off.
+fn decided(answer: &KeyAnswer, policy: &Policy) -> KeyAnswer {
+    let delay = if answer.accepted { 0 } else { nanoseconds(policy.refusal_delay) };
+    // One that was not delayed after all was decided after it was asked, too.
+    KeyAnswer { ended: answer.sent.max(answer.ended.saturating_sub(delay)), ..*answer }
+}
+
 impl Jwks {
     /// Tells it from what was seen.
     pub fn of(seen: Seen<'_>) -> Self {
-        let mut answers: Vec<KeyAnswer> = seen.answers.to_vec();
+        let policy = &seen.plan.policy;
+        let mut answers: Vec<KeyAnswer> =
+            seen.answers.iter().map(|answer| decided(answer, policy)).collect();
         answers.sort_unstable_by_key(|answer| answer.sent);
         let truncated = answers.len() >= MOST_ANSWERS;
         // Of what came after the last one that was kept nothing is known.
@@ -404,11 +417,13 @@ impl Teller<'_> {
                 to_s: end.map(|end| end.second),
                 ..Absence::default()
             };
-            let meanwhile = |answer: &&KeyAnswer| {
-                (event.at..until).contains(&answer.sent) && answer.ended <= until
-            };
+            let meanwhile = |answer: &&KeyAnswer| (event.at..until).contains(&answer.sent);
             let (mut last_good, mut last_refused) = (0, 0);
             for answer in self.answers.iter().filter(meanwhile) {
+                if answer.ended > until {
+                    absence.decided_after += 1;
+                    continue;
+                }
                 let is_bad = self.is_bad(answer) && !let_in_anyway.contains(&answer.kind);
                 let counter = match (self.is_known(answer), is_bad, answer.accepted) {
                     (true, _, true) => {
@@ -511,15 +526,15 @@ fn longest<'a>(times: impl Iterator<Item = &'a Option<Percentile>>) -> Option<Pe
     })
 }
 
-/// What became of the tokens of a key in a second: second, key, broker, accepted, refused. Those that something else is
-/// wrong with say nothing about their key.
+/// What became of the tokens of a key in the second in which a broker decided: second, key, broker, accepted, refused. Those
+/// that something else is wrong with say nothing about their key.
 pub fn by_second(
     plan: &Plan,
     answers: &[KeyAnswer],
     start: u64,
 ) -> BTreeMap<(u64, u16, u16), (u64, u64)> {
     let mut seconds: BTreeMap<(u64, u16, u16), (u64, u64)> = BTreeMap::new();
-    for answer in answers {
+    for answer in answers.iter().map(|answer| decided(answer, &plan.policy)) {
         let Some(key) = answer.key else { continue };
         if plan.mould.kinds[usize::from(answer.kind)].must != Must::AcceptInTime {
             continue;

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Percentile,
+    decided::Decided,
     summary::{microseconds, percentile},
 };
 use crate::{
-    attempt::{Outcome, Phase},
+    attempt::Outcome,
     clock::SECOND,
-    measure::{Measurements, Times, latency::Latency},
+    measure::{Times, latency::Latency},
     plan::Plan,
     verdict::Verdict,
 };
@@ -88,7 +89,7 @@ pub struct Span {
 }
 
 /// Follows outages, second by second.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Outages {
     /// Of each broker, what was seen since all of them ran.
     calm: Vec<Sum>,
@@ -130,15 +131,15 @@ struct Sum {
 
 impl Sum {
     /// Adds a second of one broker.
-    fn add(&mut self, seen: &Measurements, broker: usize) {
-        for (tally, count) in seen.tallies() {
+    fn add(&mut self, seen: &Decided, broker: usize) {
+        for (tally, count) in &seen.tallies {
             if tally.broker == broker {
                 self.attempts += count;
                 let is_fine = matches!(tally.verdict, Verdict::Correct | Verdict::Indeterminate);
-                self.not_as_promised += if is_fine { 0 } else { count };
+                self.not_as_promised += if is_fine { 0 } else { *count };
             }
         }
-        self.join(seen.latency(Phase::Connack, None, Some(broker), None));
+        seen.connack(broker).cloned().for_each(|part| self.join(part));
     }
 
     fn join(&mut self, latency: Latency) {
@@ -181,13 +182,13 @@ impl Sum {
 }
 
 impl Outages {
-    /// Looks at a second that is over; seconds come in their order. `start` is when the storm started, `deeds` are what has
-    /// been done so far, or is being done.
+    /// Looks at what was decided in a second that is over; seconds come in their order. `start` is when the storm started,
+    /// `deeds` are what has been done so far, or is being done.
     pub fn second(
         &mut self,
         plan: &Plan,
         (start, second): (u64, u64),
-        seen: &Measurements,
+        seen: &Decided,
         deeds: &[Deed],
     ) {
         if plan.nodes.is_empty() {
@@ -323,7 +324,7 @@ impl Followed {
     fn look(
         &mut self,
         second: u64,
-        seen: &Measurements,
+        seen: &Decided,
         deeds: &[Deed],
         (start, end): (u64, u64),
         patience: u64,
@@ -336,7 +337,8 @@ impl Followed {
         }
         let (mut failures, mut answers) = (0, 0);
         let is_back = self.clear.is_some();
-        for (tally, count) in seen.tallies() {
+        for (tally, count) in &seen.tallies {
+            let count = *count;
             if tally.broker != self.broker {
                 continue;
             }

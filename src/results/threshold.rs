@@ -222,7 +222,12 @@ fn of_keys(jwks: &Jwks, name: &str) -> Option<Percentile> {
         "fetches" => jwks.fetches as f64,
         "fetches_per_1000_connects" => jwks.fetches_per_1000_connects,
         "flips" => jwks.flips as f64,
-        "accepted_while_away" if !jwks.outages.is_empty() => jwks.accepted_while_away as f64,
+        // Where no bad token was sent meanwhile nobody knows.
+        "accepted_while_away"
+            if jwks.outages.iter().any(|outage| outage.bad_accepted + outage.bad_refused > 0) =>
+        {
+            jwks.accepted_while_away as f64
+        }
         "refused_while_away_share" => jwks.refused_while_away_share?,
         _ => return None,
     }))
