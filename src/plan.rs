@@ -6,7 +6,7 @@ pub mod broker;
 pub mod budget;
 pub mod cells;
 mod checks;
-mod examine;
+pub mod examine;
 pub mod fetching;
 pub mod issuance;
 pub mod kinds;
@@ -32,6 +32,7 @@ use self::{
     broker::Broker,
     budget::Budget,
     cells::{Ask, Cells},
+    examine::Examiner,
     issuance::Issuance,
     kinds::Context,
     model::attempts,
@@ -45,14 +46,14 @@ use crate::{
     error::{Error, Result},
     host::Limits,
     key::SigningKey,
-    oracle::{Expected, Oracle},
+    oracle::Expected,
     policy::{self, Policy},
     scenario::{
         Algorithm, Arrivals, Condition, Jwks, Load, Loaded, OnAnonymous, Protocol, Scenario, Stage,
         TokenIn, ValidityRule,
     },
     tls::Tls,
-    token::{Kind, Minter, fraction, mint::Mould, template::Names},
+    token::{Kind, Minter, fraction, free_name, mint::Mould, template::Names},
 };
 
 pub use self::model::{BATCH, Model, Waves};
@@ -85,7 +86,7 @@ pub struct Plan {
     /// The cells, where this is a matrix.
     pub cells: Option<Cells>,
     /// What looks at tokens before they are sent, where that is wanted.
-    examiner: Option<Oracle>,
+    examiner: Option<Examiner>,
     /// The brokers.
     pub brokers: Vec<Broker>,
     /// Which client goes to which of them.
@@ -144,7 +145,15 @@ impl Plan {
     pub fn matrix(loaded: &Loaded, limits: &Limits, ask: &Ask) -> Result<Self> {
         let mut loaded = loaded.clone();
         cells::prepare(&mut loaded.scenario);
-        Self::checked(&loaded, limits, Some(ask))
+        let mut ask = ask.clone();
+        loop {
+            let mut plan = Self::checked(&loaded, limits, Some(&ask))?;
+            let unfit = plan.unfit()?;
+            if unfit.is_empty() {
+                return Ok(plan);
+            }
+            ask.unfit.extend(unfit);
+        }
     }
 
     fn checked(loaded: &Loaded, limits: &Limits, ask: Option<&Ask>) -> Result<Self> {
@@ -194,7 +203,7 @@ impl Plan {
         series::bring_password(&scenario, &mut kinds)?;
         kinds::check_claims(&scenario, &policy, &names, embedded)?;
         let examiner =
-            cells.as_ref().map(|_| examine::examiner(&scenario, &names, &keys)).transpose()?;
+            cells.as_ref().map(|_| Examiner::new(&scenario, &names, &keys)).transpose()?;
         if let (Some(ask), Some(cells)) = (ask, &cells) {
             cells::load(&mut scenario, ask, cells);
         }
@@ -279,17 +288,18 @@ impl Plan {
         };
         let mut token = Vec::new();
         Minter::new(&self.mould)?.mint(kind, self.attempts - 1, MEASURED_AT, &mut token)?;
-        // What is in base64 takes four bytes for three; `,"pad":""` are nine.
+        let name = free_name(&self.mould.claims, "pad");
+        // What is in base64 takes four bytes for three; `,"":""` are six.
         let room = wanted.checked_sub(token.len()).map(|more| more * 3 / 4);
-        let Some(pad) = room.and_then(|room| room.checked_sub(9)).filter(|_| wanted <= 65_535)
-        else {
+        let pad = room.and_then(|room| room.checked_sub(6 + name.len()));
+        let Some(pad) = pad.filter(|_| wanted <= 65_535) else {
             return Err(Error::usage(format!(
                 "`token.bytes` is {wanted}, but must be {} to 65535: without padding, tokens have {}",
-                token.len() + 12,
+                token.len() + (4 * (6 + name.len())).div_ceil(3),
                 token.len()
             )));
         };
-        self.mould.claims.insert("pad".into(), "x".repeat(pad).into());
+        self.mould.claims.insert(name, "x".repeat(pad).into());
         Ok(self)
     }
 

@@ -1,6 +1,6 @@
 //! A matrix as CI servers read it: a test case a cell, a suite a group and version of MQTT; and a run.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
@@ -30,25 +30,44 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
         });
         suites[at].1.add_test_case(case);
     };
+    // CI servers know a case by its name, or by name and class: both say where it was.
+    let named = |name: &str, group: &str, place: &str, status: TestCaseStatus| {
+        let mut case = TestCase::new(format!("{name} (MQTT {place})"), status);
+        case.set_classname(format!("matrix.{group}"));
+        case
+    };
     for cell in &matrix.cells {
-        add(&cell.group, &cell.place(), case(cell));
+        let place = cell.place();
+        let case = described(cell, named(&cell.defect, &cell.group, &place, status(cell)));
+        add(&cell.group, &place, case);
     }
     for skipped in &matrix.skipped {
         let mut status = TestCaseStatus::skipped();
         status.set_message(skipped.reason.clone());
         let group = defect(&skipped.defect).map_or("control", |defect| defect.group_name());
-        add(group, version(skipped.protocol), TestCase::new(skipped.defect.clone(), status));
+        let place = version(skipped.protocol);
+        add(group, place, named(&skipped.defect, group, place, status));
     }
     if let Some(words) = super::matrix::state(matrix) {
         // What is to be known before any cell must not pass for a success where cells are skipped.
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
         status.set_message(words).set_type("state");
-        add("broker", version(5), TestCase::new("answers say something", status));
+        let mut case = TestCase::new("answers say something", status);
+        case.set_classname("matrix.broker");
+        add("broker", version(5), case);
     }
+    // One entry may be fetched for several times.
+    let mut fetched: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for fetch in &matrix.fetches {
+        let said = format!("{} asked for {}", fetch.from, fetch.path);
+        fetched.entry(&fetch.defect).or_default().push(said);
+    }
+    for (name, said) in fetched {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        status.set_message(format!("{} asked for {}", fetch.from, fetch.path)).set_type("fetch");
-        add("canary", version(5), TestCase::new(fetch.defect.clone(), status));
+        status.set_message(said.join("; ")).set_type("fetch");
+        let mut case = TestCase::new(format!("{name} is not followed"), status);
+        case.set_classname("matrix.canary");
+        add("canary", version(5), case);
     }
     for (_, suite) in suites {
         report.add_test_suite(suite);
@@ -130,7 +149,8 @@ fn unmeasured(summary: &Summary) -> Vec<(&'static str, String)> {
     all
 }
 
-fn case(cell: &Cell) -> TestCase {
+/// What became of a cell, as CI servers count it.
+fn status(cell: &Cell) -> TestCaseStatus {
     let entry = defect(&cell.defect);
     let said = format!(
         "expected {}, {} (code {}): {} [{}]",
@@ -140,7 +160,7 @@ fn case(cell: &Cell) -> TestCase {
         entry.map_or("", |defect| defect.summary),
         entry.map_or("", |defect| defect.source),
     );
-    let status = match cell.verdict.as_str() {
+    match cell.verdict.as_str() {
         "correct" => TestCaseStatus::success(),
         // It says nothing, and must not pass for a success.
         "not_judged" | "indeterminate" => {
@@ -153,11 +173,11 @@ fn case(cell: &Cell) -> TestCase {
             status.set_message(said).set_type(verdict);
             status
         }
-    };
-    let mut case = TestCase::new(cell.defect.clone(), status);
-    // Two cases of one name would be one to some CI servers.
-    let broker = cell.broker.as_ref().map_or_else(String::new, |broker| format!(" at {broker}"));
-    case.set_classname(format!("matrix.{}{broker}", cell.group));
+    }
+}
+
+/// The case of a cell with its time, and what else is to be said of it.
+fn described(cell: &Cell, mut case: TestCase) -> TestCase {
     if let Some(Percentile::Number(us)) = &cell.latency_p50_us {
         case.set_time(Duration::from_secs_f64(us / 1e6));
     }

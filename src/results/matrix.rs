@@ -241,7 +241,7 @@ impl Matrix {
                 .map(|skipped| Skipped {
                     defect: skipped.defect.to_owned(),
                     protocol: skipped.protocol.into(),
-                    reason: skipped.reason.clone(),
+                    reason: skipped.reason.to_string(),
                 })
                 .collect(),
             unspoken: cells.unspoken.iter().map(|protocol| (*protocol).into()).collect(),
