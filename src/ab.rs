@@ -255,13 +255,7 @@ impl Contest<'_> {
         let candidate = side(&self.options.candidate, Which::Candidate, after);
         let mut comparison = compare(&baseline, &candidate, Design::Paired, &rule)?;
         if let Some(looks) = &self.looks {
-            comparison.remarks.push(format!(
-                "pairs of trials: {}, looked at after {} of them at an error rate of {:.4} each, {} in all",
-                before.len(),
-                looks.at.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-                looks.alpha,
-                self.options.rule.alpha
-            ));
+            comparison.remarks.push(looks.words(before.len(), self.options.rule.alpha));
         }
         Ok(Some(comparison))
     }

@@ -246,10 +246,13 @@ fn exit_of_run(summary: &Summary, is_strict: bool) -> Exit {
     // One that ended the run has failed, also where what came after it made up for that.
     let has_failed = summary.aborted.is_some()
         || summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
-    exit_after(&summary.verdicts, summary.interrupted, is_limited && is_strict, has_failed)
+    // A time that may be the generator's own decides nothing, and bad tokens alone say nothing about good ones.
+    let is_undecided = summary.thresholds.iter().any(|threshold| threshold.undecided.is_some());
+    let is_unmeasured = is_limited && is_strict || is_undecided || !summary.nothing_good.is_empty();
+    exit_after(&summary.verdicts, summary.interrupted, is_unmeasured, has_failed)
 }
 
-fn exit_after(verdicts: &Counts, interrupted: bool, is_limited: bool, has_failed: bool) -> Exit {
+fn exit_after(verdicts: &Counts, interrupted: bool, is_unmeasured: bool, has_failed: bool) -> Exit {
     let verdict = |name: &str| Summary::count(verdicts, name);
     let judged = Summary::sum(verdicts) - verdict("not_judged") - verdict("indeterminate");
     let is_wrong = verdict("false_reject") + verdict("wrong_reason") > 0;
@@ -257,7 +260,7 @@ fn exit_after(verdicts: &Counts, interrupted: bool, is_limited: bool, has_failed
         Exit::Interrupted
     } else if verdict("false_accept") > 0 {
         Exit::Failed
-    } else if judged == 0 || is_limited {
+    } else if judged == 0 || is_unmeasured {
         Exit::NotMeasured
     } else if has_failed || is_wrong {
         Exit::Failed
@@ -287,7 +290,10 @@ fn say(text: &str) -> Result<Exit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{report::html::fixture, results::summary::Aborted};
+    use crate::{
+        report::html::fixture,
+        results::summary::{Aborted, Judged, Undecided},
+    };
 
     #[test]
     fn a_run_that_a_threshold_ended_has_failed_also_where_all_hold_in_the_end() {
@@ -301,6 +307,32 @@ mod tests {
             run: None,
         });
         assert_eq!(exit_of(&summary, false), Exit::Failed);
+    }
+
+    #[test]
+    fn a_run_whose_good_tokens_all_had_to_be_refused_has_measured_nothing_good() {
+        let mut summary = fixture::summary();
+        summary.nothing_good = vec!["time".into()];
+        assert_eq!(exit_of(&summary, false), Exit::NotMeasured);
+        summary.verdicts.insert("false_accept".into(), 1.into());
+        assert_eq!(exit_of(&summary, false), Exit::Failed, "a false accept weighs more");
+    }
+
+    #[test]
+    fn a_time_that_may_be_the_generators_own_decides_nothing() {
+        let mut summary = fixture::summary();
+        let judged = |passed, undecided| Judged {
+            metric: "connack".into(),
+            condition: "p99 < 2s".into(),
+            observed: None,
+            passed,
+            undecided,
+        };
+        summary.thresholds = vec![judged(None, None)];
+        assert_eq!(exit_of(&summary, false), Exit::Fine);
+        summary.thresholds =
+            vec![judged(Some(true), None), judged(None, Some(Undecided::GeneratorLimited))];
+        assert_eq!(exit_of(&summary, false), Exit::NotMeasured);
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Issuer {
         let url = url.unwrap_or_else(|| own_root.clone());
         let own: Vec<SigningKey> =
             plan.mould.keys.iter().map(|key| key.with_algorithm(key.algorithm)).collect();
-        let standing = Arc::new(KeyTimes::new(own.len(), &authority.published));
+        let standing = Arc::new(KeyTimes::new(own.len(), &authority.published, clock.now()));
         let quota = settings.limit.and_then(std::num::NonZeroU32::new).map(|limit| {
             // A tenth of a second may come at once.
             let burst = std::num::NonZeroU32::new(limit.get().div_ceil(10)).unwrap_or(limit);

@@ -134,6 +134,8 @@ pub struct Measurements {
     times: Vec<Option<Box<Times>>>,
     /// Attempts that entered a phase and did not complete it, by kind, broker and phase.
     unfinished: Vec<u64>,
+    /// Of these, the ones that ran into their deadline; the others ended before it, without an answer.
+    timed_out: Vec<u64>,
     tallies: Vec<(Tally, u64)>,
     /// Attempts started, with or without an outcome so far.
     pub started: u64,
@@ -178,6 +180,7 @@ impl Measurements {
             digits: if kinds > MANY_KINDS { FEWER_DIGITS } else { DIGITS },
             times: vec![None; cells * Answer::ALL.len()],
             unfinished: vec![0; cells],
+            timed_out: vec![0; cells],
             tallies: Vec::with_capacity(64),
             started: 0,
             untimed: 0,
@@ -222,6 +225,7 @@ impl Measurements {
             }
         }
         self.unfinished.fill(0);
+        self.timed_out.fill(0);
         self.tallies.clear();
         self.slots.clear();
         self.findings.clear();
@@ -278,7 +282,10 @@ impl Measurements {
                         .get_or_insert_with(|| Box::new(empty_times(self.digits)));
                     times.saturating_record(length.max(1));
                 }
-                None => self.unfinished[cell] += 1,
+                None => {
+                    self.unfinished[cell] += 1;
+                    self.timed_out[cell] += u64::from(matches!(outcome, Outcome::Timeout(_)));
+                }
             }
         }
     }
@@ -348,6 +355,9 @@ impl Measurements {
         for (mine, theirs) in self.unfinished.iter_mut().zip(&other.unfinished) {
             *mine += theirs;
         }
+        for (mine, theirs) in self.timed_out.iter_mut().zip(&other.timed_out) {
+            *mine += theirs;
+        }
         for (tally, count) in &other.tallies {
             self.tally(*tally, *count);
         }
@@ -387,6 +397,7 @@ impl Measurements {
                     let from = other.cell(kind, broker, phase);
                     let to = moved.cell(*to_kind, *to_broker, phase);
                     moved.unfinished[to] += other.unfinished[from];
+                    moved.timed_out[to] += other.timed_out[from];
                     for answer in 0..answers {
                         moved.times[to * answers + answer]
                             .clone_from(&other.times[from * answers + answer]);

@@ -6,7 +6,7 @@ pub mod broker;
 pub mod budget;
 pub mod cells;
 mod checks;
-mod examine;
+pub mod examine;
 pub mod fetching;
 pub mod issuance;
 pub mod kinds;
@@ -32,6 +32,7 @@ use self::{
     broker::Broker,
     budget::Budget,
     cells::{Ask, Cells},
+    examine::Examiner,
     issuance::Issuance,
     kinds::Context,
     model::attempts,
@@ -39,20 +40,20 @@ use self::{
     schedule::{Rates, Schedule},
     segment::Segment,
     spread::Spread,
-    threshold::Threshold,
+    threshold::{NOT_JUDGED, Threshold},
 };
 use crate::{
     error::{Error, Result},
     host::Limits,
     key::SigningKey,
-    oracle::{Expected, Oracle},
+    oracle::Expected,
     policy::{self, Policy},
     scenario::{
         Algorithm, Arrivals, Condition, Jwks, Load, Loaded, OnAnonymous, Protocol, Scenario, Stage,
         TokenIn, ValidityRule,
     },
     tls::Tls,
-    token::{Kind, Minter, fraction, mint::Mould, template::Names},
+    token::{Kind, Minter, fraction, free_name, mint::Mould, template::Names},
 };
 
 pub use self::model::{BATCH, Model, Waves};
@@ -85,7 +86,7 @@ pub struct Plan {
     /// The cells, where this is a matrix.
     pub cells: Option<Cells>,
     /// What looks at tokens before they are sent, where that is wanted.
-    examiner: Option<Oracle>,
+    examiner: Option<Examiner>,
     /// The brokers.
     pub brokers: Vec<Broker>,
     /// Which client goes to which of them.
@@ -144,7 +145,15 @@ impl Plan {
     pub fn matrix(loaded: &Loaded, limits: &Limits, ask: &Ask) -> Result<Self> {
         let mut loaded = loaded.clone();
         cells::prepare(&mut loaded.scenario);
-        Self::checked(&loaded, limits, Some(ask))
+        let mut ask = ask.clone();
+        loop {
+            let mut plan = Self::checked(&loaded, limits, Some(&ask))?;
+            let unfit = plan.unfit()?;
+            if unfit.is_empty() {
+                return Ok(plan);
+            }
+            ask.unfit.extend(unfit);
+        }
     }
 
     fn checked(loaded: &Loaded, limits: &Limits, ask: Option<&Ask>) -> Result<Self> {
@@ -194,7 +203,7 @@ impl Plan {
         series::bring_password(&scenario, &mut kinds)?;
         kinds::check_claims(&scenario, &policy, &names, embedded)?;
         let examiner =
-            cells.as_ref().map(|_| examine::examiner(&scenario, &names, &keys)).transpose()?;
+            cells.as_ref().map(|_| Examiner::new(&scenario, &names, &keys)).transpose()?;
         if let (Some(ask), Some(cells)) = (ask, &cells) {
             cells::load(&mut scenario, ask, cells);
         }
@@ -203,12 +212,15 @@ impl Plan {
             scenario.load.workers.map_or((limits.cpus / 2).clamp(1, 16), usize::from).max(1);
         let model = Model::resolve(&scenario.load, workers, &mut warnings)?;
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
+        checks::check_lengths(&names, attempts)?;
         let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
         let derived = kinds::derived(&kinds, &keys)?;
         let known = issuance.known_keys(keys.len());
         checks::warn_of_plugin(&policy, known, &mut warnings, embedded);
         checks::warn_of_generated(scenario, &brokers, &issuance.published(), &mut warnings);
         issuance.warn_of_events(&model, &scenario.load, &mut warnings);
+        issuance.warn_of_first_keys(&policy, &brokers, (&model, &scenario.load), &mut warnings);
+        checks::warn_of_overridden(loaded, &policy, &mut warnings)?;
         let nodes = nodes::resolve(scenario, &brokers, &model, &mut warnings)?;
         let budget = Budget::resolve(
             scenario,
@@ -276,17 +288,18 @@ impl Plan {
         };
         let mut token = Vec::new();
         Minter::new(&self.mould)?.mint(kind, self.attempts - 1, MEASURED_AT, &mut token)?;
-        // What is in base64 takes four bytes for three; `,"pad":""` are nine.
+        let name = free_name(&self.mould.claims, "pad");
+        // What is in base64 takes four bytes for three; `,"":""` are six.
         let room = wanted.checked_sub(token.len()).map(|more| more * 3 / 4);
-        let Some(pad) = room.and_then(|room| room.checked_sub(9)).filter(|_| wanted <= 65_535)
-        else {
+        let pad = room.and_then(|room| room.checked_sub(6 + name.len()));
+        let Some(pad) = pad.filter(|_| wanted <= 65_535) else {
             return Err(Error::usage(format!(
                 "`token.bytes` is {wanted}, but must be {} to 65535: without padding, tokens have {}",
-                token.len() + 12,
+                token.len() + (4 * (6 + name.len())).div_ceil(3),
                 token.len()
             )));
         };
-        self.mould.claims.insert("pad".into(), "x".repeat(pad).into());
+        self.mould.claims.insert(name, "x".repeat(pad).into());
         Ok(self)
     }
 
@@ -488,7 +501,12 @@ fn bounds(
     let objectives = objectives.iter().map(|(metric, of)| (metric.clone(), plain(of))).collect();
     let slo = thresholds(&objectives, "capacity.slo", kinds, brokers)?;
     series::check_slo(&slo)?;
-    Ok((thresholds(&scenario.thresholds, "thresholds", kinds, brokers)?, slo))
+    let mut thresholds = thresholds(&scenario.thresholds, "thresholds", kinds, brokers)?;
+    // A search goes on until most attempts fail.
+    if scenario.capacity.is_none() && !scenario.thresholds.contains_key(NOT_JUDGED) {
+        thresholds.push(Threshold::of_every_run());
+    }
+    Ok((thresholds, slo))
 }
 
 /// Parses `[thresholds]`, or objectives of the same form.

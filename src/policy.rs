@@ -243,6 +243,29 @@ impl Policy {
     }
 }
 
+/// Every value of a policy by its dotted key, as it is written.
+pub(crate) fn leaves(settings: &PolicySettings) -> BTreeMap<String, String> {
+    fn add(into: &mut BTreeMap<String, String>, key: &str, value: toml::Value) {
+        match value {
+            toml::Value::Table(table) => {
+                for (name, value) in table {
+                    let key = if key.is_empty() { name } else { format!("{key}.{name}") };
+                    add(into, &key, value);
+                }
+            }
+            value => {
+                into.insert(key.to_owned(), value.to_string());
+            }
+        }
+    }
+    let mut all = BTreeMap::new();
+    // A policy is a table, and all that it holds can be written as TOML.
+    if let Ok(table) = toml::Value::try_from(settings) {
+        add(&mut all, "", table);
+    }
+    all
+}
+
 /// A path that means the same from everywhere.
 pub(crate) fn whole(path: &Path) -> PathBuf {
     path::absolute(path).unwrap_or_else(|_| path.to_owned())

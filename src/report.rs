@@ -3,6 +3,7 @@
 pub mod calibration;
 mod cluster;
 pub mod comparison;
+mod diagnosis;
 mod fetches;
 pub mod html;
 pub mod junit;
@@ -73,7 +74,10 @@ pub fn render(folder: &Path, format: Format) -> Result<String> {
         Format::Html => html::render(folder, &summary),
         Format::Junit if is_matrix => junit::render(&Matrix::read(folder)?, &summary),
         Format::Junit => junit::of_run(&summary),
-        Format::Markdown => Ok(markdown::render(&summary)),
+        Format::Markdown if is_matrix => {
+            Ok(markdown::render(&summary, Some(&Matrix::read(folder)?)))
+        }
+        Format::Markdown => Ok(markdown::render(&summary, None)),
         Format::Terminal if is_matrix => {
             Ok(matrix::render(&Matrix::read(folder)?, &summary, &matrix::Place::of(folder)))
         }

@@ -111,6 +111,15 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Whether the command line gives a value to this key, or to the table that it is in.
+    pub fn sets(&self, key: &str) -> bool {
+        let sets = self.overrides.windows(2).filter(|pair| pair[0] == "--set");
+        sets.filter_map(|pair| pair[1].split_once('=')).any(|(set, _)| {
+            let set = set.trim();
+            set == key || key.strip_prefix(set).is_some_and(|rest| rest.starts_with('.'))
+        })
+    }
+
     /// The folder of the file.
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or_else(|| Path::new("."))

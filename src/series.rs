@@ -145,6 +145,9 @@ struct Series {
     /// What speaks against the numbers, by run.
     limited: Vec<String>,
     damage: Vec<String>,
+    /// Attempts of all runs that events had deprived of their broker, and findings that have no row.
+    excused: u64,
+    findings_left_out: u64,
     /// The first run that a threshold ended, and the threshold.
     aborted: Option<Aborted>,
     /// What is to be known of runs whose numbers can be taken as they are.
@@ -185,6 +188,8 @@ impl Series {
             embedded: std::collections::BTreeMap::new(),
             limited: Vec::new(),
             damage: Vec::new(),
+            excused: 0,
+            findings_left_out: 0,
             aborted: None,
             notes: Vec::new(),
             slots: Vec::new(),
@@ -264,6 +269,8 @@ impl Series {
         }
         self.offered += summary.throughput.offered_per_s.unwrap_or_default()
             * (trial.busy as f64 / SECOND as f64);
+        self.excused += summary.excused;
+        self.findings_left_out += summary.findings_left_out;
         self.slots.push(summary.throughput.per_100ms);
         self.embedded.extend(summary.embedded.clone());
         let (sum, own) = (&mut self.generator, &summary.generator);
@@ -302,7 +309,7 @@ impl Series {
         let least = |of: fn(&Per100Ms) -> u64| self.slots.iter().map(of).min().unwrap_or_default();
         let most = |of: fn(&Per100Ms) -> u64| self.slots.iter().map(of).max().unwrap_or_default();
         let attempts = all.attempts().max(1) as f64;
-        Frame {
+        let summary = Frame {
             plan,
             all,
             timeout: nanoseconds(plan.load().connect_timeout),
@@ -331,7 +338,8 @@ impl Series {
             jwks: None,
             monitor: None,
         }
-        .summary()
+        .summary();
+        Summary { excused: self.excused, findings_left_out: self.findings_left_out, ..summary }
     }
 
     fn validity(&self, interrupted: bool) -> Validity {

@@ -10,6 +10,7 @@ pub mod template;
 
 pub use catalogue::{Defect, Severity, Situation};
 pub use mint::{Minter, Password, Times};
+pub use press::{free_name, kid_of_another};
 pub use recipe::{Must, Recipe};
 
 use crate::scenario::Protocol;

@@ -143,7 +143,9 @@ impl Judge {
     }
 
     /// The same for a token whose key came or went meanwhile: one that the issuer had not published can't be known, and
-    /// one that it has just published or removed may be known or not, as long as the policy allows.
+    /// one that it has just published or removed may be known or not, as long as the policy allows. The keys that were
+    /// there from the start are as new as the rest to a broker that can't have read the set before the run; where the
+    /// policy does not say how soon it reads, they have to be known all the same, or nothing good could be judged.
     pub fn by_key(
         &self,
         expected: Expectation,
@@ -186,9 +188,14 @@ impl Judge {
             latest >= since && !is_over(after(until, self.new_key_within))
         });
         let was_revoked = latest >= key.revoked;
+        let may_be_unread =
+            after(key.readable, self.new_key_within).is_some_and(|known| earliest < known);
         match expected {
             Expectation::Accept
-                if !is_known && key.published != i64::MIN || was_away || was_revoked =>
+                if !is_known && key.published != i64::MIN
+                    || may_be_unread
+                    || was_away
+                    || was_revoked =>
             {
                 Expectation::Either(refusal)
             }
@@ -426,6 +433,7 @@ mod tests {
         let second = SECOND as i64;
         let standing = |published: i64, removed: i64, away: Option<(i64, i64)>| Standing {
             published: if published == 0 { i64::MIN } else { published * second },
+            readable: i64::MIN,
             removed: if removed == 0 { i64::MAX } else { removed * second },
             revoked: i64::MAX,
             away: away.map(|(since, until)| (since * second, until * second)),
@@ -460,8 +468,19 @@ mod tests {
         let revoked = Standing { revoked: 100 * second, ..standing(0, 0, None) };
         assert_eq!(at(&judge, revoked, 50), Expectation::Accept);
         assert_eq!(at(&judge, revoked, 150), either, "a broker may ask");
+        // A broker that the run did not start can't have read the set before 30 s.
+        let unread = Standing { readable: 30 * second, ..standing(0, 0, None) };
+        assert_eq!(at(&judge, unread, 30), either, "it may not have read it yet");
+        assert_eq!(at(&judge, unread, 39), either);
+        assert_eq!(at(&judge, unread, 41), Expectation::Accept);
+        assert_eq!(at(&lax, unread, 31), Expectation::Accept, "no time is promised");
+        let removed = Standing { removed: 35 * second, ..unread };
+        assert_eq!(at(&judge, removed, 56), gone, "whether it was ever read or not");
+        let later = Standing { published: 50 * second, ..unread };
+        assert_eq!((at(&judge, later, 55), at(&judge, later, 61)), (either, Expectation::Accept));
         // What is wrong for another reason stays wrong.
         let bad = refuse(Group::Time);
+        assert_eq!(judge.by_key(bad, unread, 31 * SECOND, 31 * SECOND), bad);
         assert_eq!(judge.by_key(bad, new, 50 * SECOND, 50 * SECOND), bad);
     }
 

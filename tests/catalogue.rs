@@ -1,12 +1,15 @@
 //! The whole catalogue, by every algorithm, as the oracle sees it: each token is wrong in the way it claims and in no other.
 #![expect(clippy::unwrap_used, reason = "a test that can't mint has failed")]
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use tokenstorm::{
     clock::SECOND,
     host::Limits,
-    plan::{Plan, cells::Ask},
+    plan::{Plan, cells::Ask, examine::Reason},
     scenario::{Algorithm, Check, Loaded, Overrides, parse},
     token::{Minter, catalogue::all},
 };
@@ -93,6 +96,11 @@ fn every_token_of_every_algorithm_is_wrong_as_it_claims_and_in_no_other_way() {
         let mut loaded = scenario(algorithm, &more);
         loaded.scenario.token.key = Some("main".into());
         let plan = plan(&loaded);
+        for skipped in &plan.cells.as_ref().unwrap().skipped {
+            // Nothing in these scenarios coincides with what an entry uses.
+            let is_of_catalogue = matches!(skipped.reason, Reason::Inapplicable(_));
+            assert!(is_of_catalogue, "{algorithm}: {skipped:?}");
+        }
         let mut minter = Minter::new(&plan.mould).unwrap();
         for kind in 0..plan.mould.kinds.len() {
             minted.insert(plan.mould.kinds[kind].defect.name);
@@ -112,4 +120,20 @@ fn every_token_of_every_algorithm_is_wrong_as_it_claims_and_in_no_other_way() {
     // What no single key shows: each entry is minted by some algorithm.
     let all: BTreeSet<&str> = all().map(|defect| defect.name).collect();
     assert_eq!(minted, all);
+}
+
+#[test]
+fn the_documentation_says_how_many_entries_each_group_has() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/matrix.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for defect in all() {
+        *counts.entry(defect.group_name()).or_default() += 1;
+    }
+    for (group, count) in &counts {
+        let row = format!("| {group} | {count} | ");
+        assert!(page.contains(&row), "docs/matrix.md has no row `{row}`");
+    }
+    let sum = format!("{} entries", counts.values().sum::<usize>());
+    assert!(page.contains(&sum), "docs/matrix.md does not say `{sum}`");
 }

@@ -116,7 +116,7 @@ mod tests {
         let one = single(&loaded);
         let plan = crate::plan::Plan::new(&one, &crate::host::Limits::read()).unwrap();
         assert_eq!((plan.attempts, plan.mould.kinds.len()), (1, 1));
-        assert!(plan.thresholds.is_empty());
+        assert!(plan.thresholds.iter().all(|threshold| threshold.is_default));
         assert_eq!(plan.mould.kinds[0].label, "fresh");
     }
 }

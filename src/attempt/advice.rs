@@ -51,6 +51,9 @@ fn of_broker(outcome: &str, code: &str) -> Option<&'static str> {
         ("local_error", "no_port") => {
             "all local ports to the broker are taken: add addresses to `load.source_addresses`"
         }
+        ("local_error", "client_id_too_long" | "username_too_long" | "token_too_long") => {
+            "a field of CONNECT holds at most 65535 bytes (MQTT 5.0, 1.5.4): shorten `identity`, or the token's claims"
+        }
         ("local_error", "no_descriptor" | "EMFILE" | "ENFILE") => {
             "out of descriptors: `tokenstorm doctor` says how many there are and how to get more"
         }

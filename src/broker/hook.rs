@@ -139,6 +139,9 @@ impl Checker {
         let faults = oracle.faults(connect, now).without(unpromised(oracle.policy()));
         let is_good = match self.mutant.map(|mutant| &mutant.is) {
             Some(Trait::Blind(to)) => faults.without(Faults::of(to)).is_empty(),
+            Some(Trait::BlindWhere(is_blind, to)) if is_blind(&connect) => {
+                faults.without(Faults::of(to)).is_empty()
+            }
             Some(Trait::BlindIn(protocol, to)) if *protocol == connect.protocol => {
                 faults.without(Faults::of(to)).is_empty()
             }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::Error as _};
+use serde_json::Value;
 
 use crate::{
-    oracle::Fault,
+    oracle::{Fault, Presented},
     scenario::{Group, Protocol},
 };
 
@@ -30,6 +32,8 @@ pub enum Trait {
     Nothing,
     /// It does not see these faults.
     Blind(&'static [Fault]),
+    /// It does not see them in a CONNECT of which this is true.
+    BlindWhere(fn(&Presented<'_>) -> bool, &'static [Fault]),
     /// It does not see them under one version of MQTT.
     BlindIn(Protocol, &'static [Fault]),
     /// It overlooks these faults once in so many refusals.
@@ -74,7 +78,7 @@ const fn blind(
 }
 
 /// All mutants, in the order in which they are listed.
-pub static MUTANTS: [Mutant; 32] = [
+pub static MUTANTS: [Mutant; 38] = [
     Mutant { name: "healthy", summary: "nothing: the control", is: Trait::Nothing, caught_by: &[] },
     blind("accepts_none", "takes `alg: none` for signed", &[Fault::AlgNone], &["alg_none*"]),
     blind(
@@ -198,6 +202,50 @@ pub static MUTANTS: [Mutant; 32] = [
         &["padded_*", "space_inside"],
     ),
     Mutant {
+        name: "none_without_kid",
+        summary: "takes `alg: none` for signed where there is no `kid`",
+        is: Trait::BlindWhere(|connect| has_no_kid(connect), &[Fault::AlgNone]),
+        caught_by: &["alg_none_no_kid"],
+    },
+    Mutant {
+        name: "confusion_without_kid",
+        summary: "takes its public key for an HMAC secret where there is no `kid`",
+        is: Trait::BlindWhere(|connect| has_no_kid(connect), &[Fault::PublicKeyAsSecret]),
+        caught_by: &["alg_confusion_no_kid"],
+    },
+    Mutant {
+        name: "exp_of_whole_seconds",
+        summary: "passes over an `exp` that has a fraction",
+        is: Trait::BlindWhere(|connect| has_fraction(connect, "exp"), &[Fault::Expired]),
+        caught_by: &["exp_past_fraction"],
+    },
+    Mutant {
+        name: "nbf_of_whole_seconds",
+        summary: "passes over an `nbf` that has a fraction",
+        is: Trait::BlindWhere(|connect| has_fraction(connect, "nbf"), &[Fault::NotYetValid]),
+        caught_by: &["nbf_future_fraction"],
+    },
+    Mutant {
+        name: "no_password",
+        summary: "takes a user name without a password for no authentication asked",
+        is: Trait::BlindWhere(
+            |connect| {
+                connect.password.is_none() && connect.username.is_some_and(|it| !it.is_empty())
+            },
+            &[Fault::NoToken],
+        ),
+        caught_by: &["no_password"],
+    },
+    Mutant {
+        name: "empty_username",
+        summary: "takes an empty user name for no authentication asked",
+        is: Trait::BlindWhere(
+            |connect| connect.username == Some(b""),
+            &[Fault::NoToken, Fault::Username],
+        ),
+        caught_by: &["empty_username", "empty_username_alone"],
+    },
+    Mutant {
         name: "skips_signature_in_v4",
         summary: "does not verify under MQTT 3.1.1",
         is: Trait::BlindIn(Protocol::V4, SIGNATURE_FAULTS),
@@ -240,6 +288,24 @@ pub static MUTANTS: [Mutant; 32] = [
         caught_by: &["wrong_key", "expired", "*"],
     },
 ];
+
+/// A segment of the token in the password, as JSON; null where there is none.
+fn segment(connect: &Presented<'_>, at: usize) -> Value {
+    let token = connect.password.unwrap_or_default();
+    let segment = token.split(|byte| *byte == b'.').nth(at).unwrap_or_default();
+    let json = URL_SAFE_NO_PAD.decode(segment).unwrap_or_default();
+    serde_json::from_slice(&json).unwrap_or_default()
+}
+
+/// Whether a token's header names no key.
+fn has_no_kid(connect: &Presented<'_>) -> bool {
+    segment(connect, 0).as_object().is_some_and(|header| !header.contains_key("kid"))
+}
+
+/// Whether a claim is a number with a fraction.
+fn has_fraction(connect: &Presented<'_>, claim: &str) -> bool {
+    segment(connect, 1)[claim].as_f64().is_some_and(|number| number.fract() != 0.0)
+}
 
 /// The mutant of that name.
 pub fn mutant(name: &str) -> Option<&'static Mutant> {

@@ -53,10 +53,27 @@ const WILL_TOPIC: &[u8] = b"tokenstorm/will";
 /// The name of the user property.
 const PROPERTY: &[u8] = b"token";
 
+/// A field of CONNECT that is longer than the 65 535 bytes that its length prefix can say (MQTT 5.0, 1.5.4).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TooLong {
+    /// The client id.
+    ClientId,
+    /// The payload of the will.
+    Will,
+    /// The user name.
+    Username,
+    /// The password.
+    Password,
+    /// The authentication method, or the user property.
+    Property,
+}
+
 impl Connect<'_> {
-    /// Appends the packet; `false`, and nothing appended, where a field is longer than the 65 535
-    /// bytes that its length prefix can say.
-    pub fn encode(&self, out: &mut Vec<u8>) -> bool {
+    /// Appends the packet.
+    ///
+    /// # Errors
+    /// When a field is too long; then nothing is appended.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), TooLong> {
         let is_v5 = self.protocol == Protocol::V5;
         let will = self.will.map(|payload| [WILL_TOPIC, payload]);
         let fields = [
@@ -66,14 +83,17 @@ impl Connect<'_> {
             self.username,
             self.password,
         ];
-        let properties = [self.method, self.property];
-        if fields
-            .iter()
-            .chain(&properties)
-            .flatten()
-            .any(|field| field.len() > usize::from(u16::MAX))
-        {
-            return false;
+        for (field, name) in [
+            (Some(self.client_id), TooLong::ClientId),
+            (self.will, TooLong::Will),
+            (self.username, TooLong::Username),
+            (self.password, TooLong::Password),
+            (self.method, TooLong::Property),
+            (self.property, TooLong::Property),
+        ] {
+            if field.is_some_and(|field| field.len() > usize::from(u16::MAX)) {
+                return Err(name);
+            }
         }
         let in_properties = self.method.map_or(0, |method| 3 + method.len())
             + self.property.map_or(0, |value| 5 + PROPERTY.len() + value.len());
@@ -118,7 +138,7 @@ impl Connect<'_> {
         for login in [self.username, self.password].into_iter().flatten() {
             field(login, out);
         }
-        true
+        Ok(())
     }
 }
 
@@ -302,7 +322,7 @@ mod tests {
         {
             let mut out = Vec::new();
             let login = (username.map(str::as_bytes), password.map(str::as_bytes));
-            assert!(connect(Protocol::V4, login.0, login.1).encode(&mut out));
+            connect(Protocol::V4, login.0, login.1).encode(&mut out).unwrap();
             let v4::Packet::Connect(read) =
                 v4::Packet::read(&mut BytesMut::from(&out[..]), MAX_PACKET).unwrap()
             else {
@@ -315,7 +335,7 @@ mod tests {
             assert_eq!(read.login.map(|login| (login.username, login.password)), expected);
 
             out.clear();
-            assert!(connect(Protocol::V5, login.0, login.1).encode(&mut out));
+            connect(Protocol::V5, login.0, login.1).encode(&mut out).unwrap();
             let v5::Packet::Connect(read, _, login) =
                 v5::Packet::read(&mut BytesMut::from(&out[..]), None).unwrap()
             else {
@@ -329,11 +349,11 @@ mod tests {
     #[test]
     fn an_empty_password_is_sent_with_its_flag_and_a_binary_one_as_it_is() {
         let mut out = Vec::new();
-        assert!(connect(Protocol::V4, Some(b"u"), Some(b"")).encode(&mut out));
+        connect(Protocol::V4, Some(b"u"), Some(b"")).encode(&mut out).unwrap();
         assert_eq!(out[9], 0b1100_0010, "user name, password, clean session");
         assert!(out.ends_with(&[0, 1, b'u', 0, 0]));
         out.clear();
-        assert!(connect(Protocol::V5, Some(b"u"), Some(&[0xFF, 0x00])).encode(&mut out));
+        connect(Protocol::V5, Some(b"u"), Some(&[0xFF, 0x00])).encode(&mut out).unwrap();
         assert!(out.ends_with(&[0, 2, 0xFF, 0x00]));
     }
 
@@ -348,7 +368,7 @@ mod tests {
                 ..connect(Protocol::V5, Some(b"u"), Some(b"p"))
             };
             let mut out = Vec::new();
-            assert!(odd.encode(&mut out));
+            odd.encode(&mut out).unwrap();
             let v5::Packet::Connect(read, Some(will), login) =
                 v5::Packet::read(&mut BytesMut::from(&out[..]), None).unwrap()
             else {
@@ -360,7 +380,7 @@ mod tests {
             assert_eq!(properties.authentication_method.as_deref(), Some("M"));
             assert_eq!(properties.user_properties[0].1.as_bytes(), token);
             out.clear();
-            assert!(Connect { protocol: Protocol::V4, ..odd }.encode(&mut out));
+            Connect { protocol: Protocol::V4, ..odd }.encode(&mut out).unwrap();
             let v4::Packet::Connect(read) =
                 v4::Packet::read(&mut BytesMut::from(&out[..]), MAX_PACKET).unwrap()
             else {
@@ -374,10 +394,13 @@ mod tests {
     fn a_field_that_is_too_long_is_refused_and_the_longest_is_not() {
         let longest = vec![b'x'; 65_535];
         let mut out = Vec::new();
-        assert!(connect(Protocol::V5, Some(b"u"), Some(&longest)).encode(&mut out));
+        connect(Protocol::V5, Some(b"u"), Some(&longest)).encode(&mut out).unwrap();
         out.clear();
         let too_long = vec![b'x'; 65_536];
-        assert!(!connect(Protocol::V5, Some(b"u"), Some(&too_long)).encode(&mut out));
+        let encoded = connect(Protocol::V5, Some(b"u"), Some(&too_long)).encode(&mut out);
+        assert_eq!(encoded, Err(TooLong::Password));
+        let named = Connect { client_id: &too_long, ..connect(Protocol::V5, None, None) };
+        assert_eq!(named.encode(&mut out), Err(TooLong::ClientId));
         assert!(out.is_empty());
     }
 

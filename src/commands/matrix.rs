@@ -41,6 +41,7 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         background: arguments.background,
         canary: canary.address().to_string(),
         command: replay(arguments),
+        ..Ask::default()
     };
     let plan = Plan::matrix(&loaded, &Limits::read(), &ask)?;
     if arguments.probe && plan.brokers.len() > 1 {

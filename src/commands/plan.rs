@@ -240,8 +240,12 @@ fn promises(plan: &Plan) -> String {
     } else {
         format!("; refuses after {}", shown(policy.refusal_delay))
     };
+    let over = match &plan.overridden[..] {
+        [] => String::new(),
+        keys => format!(" with `[policy]` over its {}", keys.join(", ")),
+    };
     format!(
-        "profile `{}`: checks {}; requires {}; binds {}; leeway {}{delay}",
+        "profile `{}`{over}: checks {}; requires {}; binds {}; leeway {}{delay}",
         policy.profile,
         list(&checks),
         list(&policy.requires),

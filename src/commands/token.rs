@@ -58,8 +58,9 @@ pub(super) fn mint(
         (plan, kind)
     };
     let Some(kind) = kind else {
-        let skipped = plan.cells.iter().flat_map(|cells| &cells.skipped);
-        let why = skipped.map(|skipped| skipped.reason.as_str()).next().unwrap_or("it has no cell");
+        let mut skipped = plan.cells.iter().flat_map(|cells| &cells.skipped);
+        let own = skipped.find(|skipped| skipped.defect == wanted);
+        let why = own.map_or_else(|| "it has no cell".to_owned(), |own| own.reason.to_string());
         return Err(Error::usage(format!("`{wanted}` does not apply: {why}")));
     };
     if plan.is_fetched(kind) {

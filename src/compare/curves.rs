@@ -50,14 +50,9 @@ fn middle(runs: &[PhaseStats]) -> Option<PhaseStats> {
     let least = runs.iter().min_by_key(|run| run.count + run.unfinished)?;
     // Where half of the runs have none, as it lies beyond the timeout, neither has their median.
     let percentile = |of: fn(&PhaseStats) -> &Percentile| -> Percentile {
-        let beyond = runs.iter().find(|run| matches!(of(run), Percentile::Beyond(_))).map(of);
-        let mut values: Vec<f64> = runs
-            .iter()
-            .map(|run| match of(run) {
-                Percentile::Number(us) => *us,
-                Percentile::Beyond(_) => f64::INFINITY,
-            })
-            .collect();
+        let beyond = runs.iter().find(|run| of(run).number().is_none()).map(of);
+        let mut values: Vec<f64> =
+            runs.iter().map(|run| of(run).number().unwrap_or(f64::INFINITY)).collect();
         let middle = median(&mut values);
         match beyond {
             Some(beyond) if middle.is_infinite() => beyond.clone(),

@@ -48,6 +48,28 @@ impl Looks {
         Ok(Self { alpha, at: vec![most] })
     }
 
+    /// How many pairs there were, after which of them was looked, and when it was planned; `alpha` is the error rate of all
+    /// looks together.
+    pub fn words(&self, pairs: usize, alpha: f64) -> String {
+        let list = |at: &[usize]| at.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let (taken, open) = self.at.split_at(self.at.partition_point(|at| *at <= pairs));
+        let looked = match (taken, open) {
+            ([], open) => format!("no planned look was reached (after {})", list(open)),
+            (taken, []) => format!("looked at after {} of them", list(taken)),
+            (taken, open) => {
+                format!(
+                    "looked at after {} of them, and not after {} as planned",
+                    list(taken),
+                    list(open)
+                )
+            }
+        };
+        format!(
+            "pairs of trials: {pairs}, {looked}, at an error rate of {:.4} a look, {alpha} in all",
+            self.alpha
+        )
+    }
+
     /// Whether trials end with what so many pairs came to: all that decides is decided at a look that was planned, or there
     /// is nothing left to decide, as the candidate lets in what it must not.
     pub fn is_over(&self, pairs: usize, comparison: &Comparison) -> bool {
@@ -68,6 +90,22 @@ mod tests {
         assert!(2.0 / 2_f64.powi(9) <= looks.alpha / 4.0);
         assert_eq!(Looks::plan(1, 0.05, 6).unwrap(), Looks { at: vec![6], alpha: 0.05 });
         assert_eq!(Looks::plan(1, 0.05, 10).unwrap().at, [7, 8, 10]);
+    }
+
+    #[test]
+    fn only_the_looks_that_were_taken_are_said_to_be_taken() {
+        let looks = Looks { at: vec![9, 14, 20], alpha: 0.05 / 3.0 };
+        let words = |pairs| looks.words(pairs, 0.05);
+        assert_eq!(
+            words(1),
+            "pairs of trials: 1, no planned look was reached (after 9, 14, 20), at an error rate of 0.0167 a look, 0.05 in all"
+        );
+        assert!(
+            words(14).contains("looked at after 9, 14 of them, and not after 20 as planned"),
+            "{}",
+            words(14)
+        );
+        assert!(words(20).contains("looked at after 9, 14, 20 of them, at"), "{}", words(20));
     }
 
     #[test]

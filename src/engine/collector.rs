@@ -354,7 +354,7 @@ impl Collector {
         }
         let tallies = self.all.tallies();
         let (happened, visits) = (events.done(), events.issuer.visits());
-        Some(Jwks::of(Seen {
+        let told = Jwks::of(Seen {
             plan: &self.storm.plan,
             answers: &self.all.answers,
             happened: &happened,
@@ -366,7 +366,8 @@ impl Collector {
                 .filter(|(tally, _)| tally.outcome.is_answer())
                 .map(|(_, count)| count)
                 .sum(),
-        }))
+        });
+        Some(Jwks { url: Some(events.issuer.jwks_url().to_owned()), ..told })
     }
 
     /// Makes the run folder when there is something to put into it: a run that reached no broker
@@ -522,6 +523,10 @@ impl Collector {
             .as_ref()
             .map(|yardstick| yardstick.against(summary.throughput.verdicts_per_s));
         summary.aborted.clone_from(&self.aborted);
+        let findings =
+            Summary::sum(&summary.verdicts) - Summary::count(&summary.verdicts, "correct");
+        let written = self.folder.as_ref().map_or(0, Folder::found);
+        summary.findings_left_out = findings.saturating_sub(written);
         self.tell_of_brokers(&mut summary);
         summary.thresholds = threshold::judge(&plan.thresholds, plan, all, &summary, timeout);
         self.without_the_lost(&mut summary);

@@ -19,9 +19,9 @@ use crate::{
     error::{Error, Result},
     host::Limits,
     issuer::Issuer,
-    measure::{Answer, Measurements},
+    measure::{Answer, Measurements, Times},
     plan::Plan,
-    results::edges::{Edge, Edges, Tell, shift},
+    results::edges::{Edge, Edges, Sample, Shift, Tell, Unwatched, shift},
     scenario::Protocol,
     supply::{Supply, signal::Signal},
     token::{
@@ -86,10 +86,15 @@ pub fn probe(
     let long = |bytes: u64| Recipe { twist: Twist::Length(bytes as usize), ..GOOD };
     edges.longest_token = prober.search((1024, 65_535), 4, long)?;
     found(&edges)?;
-    (edges.turns_good_s, edges.turns_bad_s) =
-        prober.turns(edges.leeway_exp_s, edges.leeway_nbf_s)?;
+    let (good, bad) = prober.turns(edges.leeway_exp_s, edges.leeway_nbf_s)?;
+    (edges.turns_good_s, edges.good_unwatched) = (good.ok().flatten(), good.err());
+    (edges.turns_bad_s, edges.bad_unwatched) = (bad.ok().flatten(), bad.err());
     found(&edges)?;
-    (edges.refusal_delay_us, edges.tells) = prober.times()?;
+    let (delay, tells) = prober.times()?;
+    edges.refusal_delay_us = delay.map(|delay| delay.us);
+    edges.refusal_delay_low_us = delay.map(|delay| delay.low_us);
+    edges.refusal_delay_high_us = delay.map(|delay| delay.high_us);
+    edges.tells = tells;
     found(&edges)
 }
 
@@ -108,6 +113,10 @@ fn claim(name: &'static str, seconds: i64) -> &'static [(&'static str, &'static 
     // An `iat` after `exp` would be another defect.
     Box::leak(vec![("iat", ""), (name, now_and(seconds))].into_boxed_slice())
 }
+
+/// When a token turned, in seconds after the claim's instant: `None` where it did not while it was watched, and why where
+/// it was not watched.
+type Turn = std::result::Result<Option<f64>, Unwatched>;
 
 /// What became of one token that was brought again and again.
 struct Watched {
@@ -218,26 +227,36 @@ impl Prober {
         }
     }
 
-    /// How long after `nbf` one and the same token turns good, and after `exp` bad, in seconds; `None` where it does not
-    /// within the time that it is watched.
-    fn turns(&mut self, exp: Edge, nbf: Edge) -> Result<(Option<f64>, Option<f64>)> {
+    /// How long after `nbf` one and the same token turns good, and after `exp` bad.
+    fn turns(&mut self, exp: Edge, nbf: Edge) -> Result<(Turn, Turn)> {
         // The leeway as found, so that both turns fall into the time that is watched.
-        let (before, after) = (nbf.accepted.unwrap_or(0), exp.refused.unwrap_or(0));
-        if before > 600 || after > 600 || nbf.refused.is_none() || exp.refused.is_none() {
-            return Ok((None, None));
-        }
-        let (begins, ends) = (before as i64 + 2, 5 - after as i64);
-        if begins <= ends {
+        let begins = nbf.lead(nbf.accepted).map(|before| before as i64 + 2);
+        let ends = exp.lead(exp.refused).map(|after| 5 - after as i64);
+        if let (Ok(begins), Ok(ends)) = (begins, ends)
+            && begins <= ends
+        {
             let watched = self.watch(&[("nbf", begins), ("exp", ends)], 8)?;
             let good = watched.turn(false, true, 0);
             let bad = good.and_then(|good| watched.turn(true, false, good));
-            return Ok((watched.since(good, begins), watched.since(bad, ends)));
+            return Ok((Ok(watched.since(good, begins)), Ok(watched.since(bad, ends))));
         }
-        // With much leeway one token would have to end before it begins: a token for each turn.
-        let young = self.watch(&[("nbf", begins), ("exp", begins + 3600)], 5)?;
-        let old = self.watch(&[("exp", ends)], 8)?;
-        let good = young.since(young.turn(false, true, 0), begins);
-        Ok((good, old.since(old.turn(true, false, 0), ends)))
+        // With much leeway one token would have to end before it begins, and a claim that is not checked has no turn: a
+        // token for each turn that there is.
+        let good = match begins {
+            Ok(begins) => {
+                let young = self.watch(&[("nbf", begins), ("exp", begins + 3600)], 5)?;
+                Ok(young.since(young.turn(false, true, 0), begins))
+            }
+            Err(why) => Err(why),
+        };
+        let bad = match ends {
+            Ok(ends) => {
+                let old = self.watch(&[("exp", ends)], 8)?;
+                Ok(old.since(old.turn(true, false, 0), ends))
+            }
+            Err(why) => Err(why),
+        };
+        Ok((good, bad))
     }
 
     /// Brings a token with these claims, in seconds from its moment of use, again and again for so many seconds.
@@ -253,8 +272,8 @@ impl Prober {
         Ok(Watched { answers, offset_s: seen.offset_s })
     }
 
-    /// How much longer a refusal takes than an accept, in microseconds, and which checks its times tell apart.
-    fn times(&mut self) -> Result<(Option<f64>, Vec<Tell>)> {
+    /// How much longer a refusal takes than an accept, and which checks its times tell apart.
+    fn times(&mut self) -> Result<(Option<Shift>, Vec<Tell>)> {
         let names = || std::iter::once("fresh").chain(CHECKS);
         let mut kinds = Vec::new();
         for entry in names().filter_map(defect) {
@@ -271,15 +290,9 @@ impl Prober {
             })
             .collect();
         let seen = self.volley(kinds, round, RATE, false)?;
-        let samples = |kind: usize, answer: Answer| -> Vec<f64> {
+        let samples = |kind: usize, answer: Answer| -> Vec<Sample> {
             let latency = seen.all.latency(Phase::Connack, Some(kind), None, Some(answer));
-            let times = latency.times.iter().flat_map(|times| times.iter_recorded());
-            times
-                .flat_map(|value| {
-                    let us = value.value_iterated_to() as f64 / 1e3;
-                    std::iter::repeat_n(us, value.count_at_value() as usize)
-                })
-                .collect()
+            latency.times.as_ref().map(samples).unwrap_or_default()
         };
         let (good, usual) = (samples(0, Answer::Accepted), samples(1, Answer::Refused));
         let compared = CHECKS.len() - 1;
@@ -288,8 +301,23 @@ impl Prober {
             shift(&usual, &own, compared).map(|shift| Tell { defect: (*name).to_owned(), shift })
         });
         let tells = tells.collect();
-        Ok((shift(&good, &usual, 1).map(|shift| shift.us), tells))
+        Ok((shift(&good, &usual, 1), tells))
     }
+}
+
+/// The times of a histogram, each as the bucket that it lies in.
+fn samples(times: &Times) -> Vec<Sample> {
+    let us = |nanoseconds: u64| nanoseconds as f64 / 1e3;
+    let sample = |time: u64| Sample {
+        from_us: us(times.lowest_equivalent(time)),
+        to_us: us(times.next_non_equivalent(time)),
+    };
+    times
+        .iter_recorded()
+        .flat_map(|at| {
+            std::iter::repeat_n(sample(at.value_iterated_to()), at.count_at_value() as usize)
+        })
+        .collect()
 }
 
 /// Values between two bounds: few where they are far apart, in steps that grow, both bounds among them.
@@ -385,7 +413,22 @@ fn volley(plan: &Arc<Plan>, targets: &Targets, stop: &AtomicBool) -> Result<Seen
 
 #[cfg(test)]
 mod tests {
-    use super::spread;
+    use super::{samples, spread};
+    use crate::measure::empty_times;
+
+    #[test]
+    fn a_time_is_known_to_its_bucket() {
+        let mut times = empty_times(3);
+        times.record_n(3_000_000_000, 2).unwrap();
+        times.record(1500).unwrap();
+        let samples = samples(&times);
+        assert_eq!(samples.len(), 3);
+        let widths: Vec<f64> = samples.iter().map(|at| at.to_us - at.from_us).collect();
+        assert!((widths[0] - 0.001).abs() < 1e-9, "a nanosecond, never nothing: {widths:?}");
+        assert!((1000.0..4200.0).contains(&widths[1]), "1 to 4 ms at 3 s: {widths:?}");
+        let is_in = |us: f64| samples[1].from_us <= us && us < samples[1].to_us;
+        assert!(is_in(3e6), "{samples:?}");
+    }
 
     #[test]
     fn candidates_reach_from_bound_to_bound_and_get_nearer_until_a_step_is_left() {

@@ -46,6 +46,7 @@ use crate::{
     clock::SECOND,
     error::{Error, Result},
     host::thread_cpu,
+    issuer::standing::Reader,
     measure::Measurements,
     plan::Model,
     supply::{Outlet, signal::Signal},
@@ -337,7 +338,9 @@ impl Worker {
         if let (Some(standing), Some(key), Must::AcceptInTime) =
             (&storm.standing, attempt.key, kind.must)
         {
-            let standing = standing.of(usize::from(key));
+            let is_embedded = storm.plan.brokers[attempt.broker].is_embedded();
+            let reader = if is_embedded { Reader::Embedded } else { Reader::External };
+            let standing = standing.of(usize::from(key), reader);
             expected = judge.by_key(expected, standing, attempt.sent, attempt.ended);
         }
         let verdict = judge.verdict(expected, attempt.outcome);

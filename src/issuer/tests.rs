@@ -8,7 +8,7 @@ use base64::{
 };
 use serde_json::Value;
 
-use super::{token_endpoint::Refused, *};
+use super::{standing::Reader, token_endpoint::Refused, *};
 use crate::{
     host::Limits,
     oracle::{Fault, Faults, Oracle, Presented},
@@ -202,8 +202,10 @@ fn introspection_knows_what_was_revoked() {
 
 #[test]
 fn what_can_be_known_of_a_key_follows_from_the_events() {
-    let times = KeyTimes::new(2, &[0]);
-    let standing = |key| times.of(key);
+    let times = KeyTimes::new(2, &[0], 40);
+    let standing = |key| times.of(key, Reader::Embedded);
+    assert_eq!(standing(0).readable, i64::MIN, "it waits for its first look at the set");
+    assert_eq!(times.of(0, Reader::External).readable, 40, "nobody could look before");
     assert_eq!((standing(0).published, standing(0).removed), (i64::MIN, i64::MAX));
     assert_eq!(standing(1).published, i64::MAX);
     times.published(1, 50);

@@ -10,6 +10,8 @@ pub struct Latency {
     pub times: Option<Times>,
     /// Those that did not.
     pub unfinished: u64,
+    /// Of those that did not, the ones that ran into their deadline.
+    pub timed_out: u64,
 }
 
 /// A percentile of a phase.
@@ -48,6 +50,15 @@ impl Latency {
         }
     }
 
+    /// Whether a percentile falls among the attempts that ran into their deadline: the timeout is then its lower bound.
+    ///
+    /// Attempts that ended without an answer before their deadline, by a reset for instance, have no time at all. They
+    /// come before those that timed out, so that a percentile is called a timeout only where it is one.
+    pub fn is_timeout(&self, percent: f64) -> bool {
+        let all = self.count() + self.unfinished;
+        rank(percent, all).clamp(1, all.max(1)) > all - self.timed_out.min(all)
+    }
+
     /// The least time, where somebody completed the phase.
     pub fn least(&self) -> Option<u64> {
         self.times.as_ref().map(hdrhistogram::Histogram::min)
@@ -72,12 +83,13 @@ impl Measurements {
         answer: Option<Answer>,
     ) -> Latency {
         let mut sum: Option<Times> = None;
-        let mut unfinished = 0;
+        let (mut unfinished, mut timed_out) = (0, 0);
         for kind in only(kind, self.kinds) {
             for broker in only(broker, self.brokers) {
                 let cell = self.cell(kind, broker, phase);
                 if answer.is_none() {
                     unfinished += self.unfinished[cell];
+                    timed_out += self.timed_out[cell];
                 }
                 for answer in only(answer.map(|answer| answer as usize), Answer::ALL.len()) {
                     let Some(times) = &self.times[cell * Answer::ALL.len() + answer] else {
@@ -90,7 +102,7 @@ impl Measurements {
                 }
             }
         }
-        Latency { times: sum, unfinished }
+        Latency { times: sum, unfinished, timed_out }
     }
 }
 
@@ -111,10 +123,11 @@ impl Measurements {
 impl Measurements {
     /// The latency of a phase for these kinds of token together, at all brokers.
     pub fn latency_of(&self, phase: Phase, kinds: &[usize]) -> Latency {
-        let mut sum = Latency { times: None, unfinished: 0 };
+        let mut sum = Latency { times: None, unfinished: 0, timed_out: 0 };
         for kind in kinds {
             let own = self.latency(phase, Some(*kind), None, None);
             sum.unfinished += own.unfinished;
+            sum.timed_out += own.timed_out;
             match (&mut sum.times, own.times) {
                 (Some(times), Some(own)) => {
                     // Both have the same bounds, so adding can't fail.
@@ -151,7 +164,7 @@ mod tests {
         for time in times {
             histogram.saturating_record(*time);
         }
-        Latency { times: (!times.is_empty()).then_some(histogram), unfinished }
+        Latency { times: (!times.is_empty()).then_some(histogram), unfinished, timed_out: 0 }
     }
 
     #[test]
@@ -170,6 +183,19 @@ mod tests {
         assert_eq!(latency.percentile(98.0), Quantile::Time(1));
         assert_eq!(latency.percentile(98.5), Quantile::Beyond);
         assert_eq!(self::latency(&[], 1).percentile(50.0), Quantile::Beyond);
+    }
+
+    #[test]
+    fn a_percentile_is_a_timeout_only_where_all_that_come_after_it_ran_into_their_deadline() {
+        let of = |unfinished, timed_out| Latency { timed_out, ..latency(&[1; 90], unfinished) };
+        assert!(!of(10, 0).is_timeout(99.0), "all were reset");
+        assert!(of(10, 10).is_timeout(99.0));
+        let both = of(10, 5);
+        assert!(!both.is_timeout(90.0), "a time");
+        assert!(!both.is_timeout(95.0), "a reset");
+        assert!(both.is_timeout(96.0) && both.is_timeout(100.0));
+        let nobody = Latency { times: None, unfinished: 3, timed_out: 3 };
+        assert!(nobody.is_timeout(0.0) && nobody.is_timeout(50.0));
     }
 
     #[test]

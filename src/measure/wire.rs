@@ -41,7 +41,8 @@ struct Sheet {
     brokers: usize,
     digits: u8,
     times: Vec<(usize, ByteBuf)>,
-    unfinished: Vec<(usize, u64)>,
+    /// By cell: attempts that did not complete it, and how many of these ran into their deadline.
+    unfinished: Vec<(usize, u64, u64)>,
     tallies: Vec<(Tally, u64)>,
     /// Started, untimed, abandoned, open, late lookups, nanoseconds of CPU.
     sums: [u64; 6],
@@ -87,7 +88,8 @@ impl Encoder {
             self.0.serialize(&short, &mut bytes).map_err(|_| Unreadable("too large a count"))?;
             times.push((cell, ByteBuf::from(bytes)));
         }
-        let unfinished = seen.unfinished.iter().copied().enumerate();
+        let ends = seen.unfinished.iter().zip(&seen.timed_out).enumerate();
+        let unfinished = ends.map(|(cell, (count, timed_out))| (cell, *count, *timed_out));
         let of_hands = |(broker, hands, count): &(usize, Handshake, u64)| {
             (*broker, hands.is_resumed, hands.version.into(), hands.suite.into(), *count)
         };
@@ -96,7 +98,7 @@ impl Encoder {
             brokers: seen.brokers,
             digits: seen.digits,
             times,
-            unfinished: unfinished.filter(|(_, count)| *count > 0).collect(),
+            unfinished: unfinished.filter(|(_, count, _)| *count > 0).collect(),
             tallies: seen.tallies.clone(),
             sums: [
                 seen.started,
@@ -148,8 +150,9 @@ impl Decoder {
             let place = into.times.get_mut(cell).ok_or(Unreadable("of another run"))?;
             *place = Some(Box::new(times));
         }
-        for (cell, count) in sheet.unfinished {
+        for (cell, count, timed_out) in sheet.unfinished {
             *into.unfinished.get_mut(cell).ok_or(Unreadable("of another run"))? = count;
+            *into.timed_out.get_mut(cell).ok_or(Unreadable("of another run"))? = timed_out;
         }
         into.tallies = sheet.tallies;
         let [started, untimed, abandoned, open, late_lookups, cpu_ns] = sheet.sums;
@@ -204,12 +207,13 @@ impl Sheet {
             .tallies
             .iter()
             .map(|(_, count)| *count)
-            .chain(self.unfinished.iter().map(|(_, count)| *count))
+            .chain(self.unfinished.iter().map(|(_, count, _)| *count))
             .chain(self.handshakes.iter().map(|(.., count)| *count))
             .chain(self.sessions.dropped.iter().map(|(_, count)| *count))
             .chain(self.sums)
             .chain([self.sessions.held]);
         let is_bounded = counts.into_iter().all(|count| count <= MOST_COUNT)
+            && self.unfinished.iter().all(|(_, count, timed_out)| timed_out <= count)
             && self.findings.len() <= MOST_FINDINGS
             && self.answers.len() <= MOST_ANSWERS
             && matches!(self.digits, DIGITS | FEWER_DIGITS);

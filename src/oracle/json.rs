@@ -65,7 +65,7 @@ pub(super) fn object(bytes: &[u8], faults: &mut Faults) -> Option<Object> {
                 faults.add(Fault::Utf8);
             } else if words.contains("number out of range") {
                 faults.add(Fault::NumberRange);
-            } else if !faults.has(Fault::TooDeep) {
+            } else if !words.contains("recursion limit") {
                 faults.add(Fault::NotJson);
             }
             None

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use super::kinds::{Context, check_allowed};
+use super::{
+    examine::Reason,
+    kinds::{Context, check_allowed},
+};
 use crate::{
     error::{Error, Result},
     policy::Policy,
@@ -36,12 +39,21 @@ pub struct Ask {
     pub canary: String,
     /// The command that asks, without `--only`.
     pub command: String,
+    /// What can't be sent for the values of the scenario: planning finds it out, and plans once more.
+    pub unfit: Vec<Skipped>,
 }
 
 impl Default for Ask {
     fn default() -> Self {
         let canary = super::NOWHERE.to_owned();
-        Self { only: Vec::new(), repeat: 1, background: None, canary, command: String::new() }
+        Self {
+            only: Vec::new(),
+            repeat: 1,
+            background: None,
+            canary,
+            command: String::new(),
+            unfit: Vec::new(),
+        }
     }
 }
 
@@ -72,7 +84,7 @@ pub struct Skipped {
     /// In which version of MQTT.
     pub protocol: Protocol,
     /// Why.
-    pub reason: String,
+    pub reason: Reason,
 }
 
 impl Cells {
@@ -204,9 +216,11 @@ pub fn resolve(
         for defect in all().filter(|defect| is_wanted(defect.name)) {
             let situation = context.situation(Some(key), protocol);
             let recipe: Recipe = (defect.build)(defect.default_by().unwrap_or_default());
-            if let Some(reason) = (defect.inapplicable)(&situation) {
-                let (defect, reason) = (defect.name, reason.to_owned());
-                cells.skipped.push(Skipped { defect, protocol, reason });
+            let is_it = |it: &&Skipped| (it.defect, it.protocol) == (defect.name, protocol);
+            let unfit = || ask.unfit.iter().find(is_it).map(|unfit| unfit.reason.clone());
+            let inapplicable = (defect.inapplicable)(&situation).map(Reason::Inapplicable);
+            if let Some(reason) = inapplicable.or_else(unfit) {
+                cells.skipped.push(Skipped { defect: defect.name, protocol, reason });
                 continue;
             }
             kinds.push(Kind {

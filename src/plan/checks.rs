@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::broker::Broker;
 use crate::{
     error::{Error, Result},
-    policy::Policy,
-    scenario::{Load, OnAnonymous, Protocol, Scenario},
+    policy::{Policy, leaves},
+    scenario::{Load, Loaded, OnAnonymous, PolicySettings, Protocol, Scenario},
+    token::template::Names,
 };
 
 /// The leeway of rmqtt's plugin: that of the library it verifies with, and up to a second more, since
@@ -128,6 +129,43 @@ pub(super) fn check_delay(load: &Load, policy: &Policy) -> Result<()> {
     .hint("raise `load.connect_timeout` above it"))
 }
 
+/// Says where `[policy]` goes over a profile that the command line names: who asks for a profile there wants to know what
+/// is judged by another promise.
+///
+/// # Errors
+/// When the profile can't be read.
+pub(super) fn warn_of_overridden(
+    loaded: &Loaded,
+    policy: &Policy,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    if !loaded.sets("target.profile") {
+        return Ok(());
+    }
+    let nothing = PolicySettings::default();
+    let algorithms = policy.algorithms.clone();
+    let plain = Policy::resolve(&policy.profile, loaded.folder(), &nothing, algorithms)?;
+    let (before, after) = (leaves(&plain.settings()), leaves(&policy.settings()));
+    let written = leaves(&loaded.scenario.policy);
+    let shown = |value: Option<&String>| value.map_or("not given", String::as_str).to_owned();
+    let differs: Vec<String> = written
+        .keys()
+        .filter(|key| before.get(*key) != after.get(*key) && !loaded.sets(&format!("policy.{key}")))
+        .map(|key| {
+            let (is, was) = (shown(after.get(key)), shown(before.get(key)));
+            format!("`{key}` is {is} in place of {was}")
+        })
+        .collect();
+    if !differs.is_empty() {
+        warnings.push(format!(
+            "`[policy]` of the scenario goes over the profile `{}` that the command line names: {}. To be judged by the profile alone, take these keys out of `[policy]`",
+            policy.profile,
+            differs.join("; ")
+        ));
+    }
+    Ok(())
+}
+
 /// What the embedded broker's own plugin, where there is one, can't be told: its answers are judged all the same.
 pub(super) fn warn_of_plugin(
     policy: &Policy,
@@ -168,5 +206,76 @@ pub(super) fn warn_of_generated(
             "key `{name}` is made for this run, and `{}` can't know it: give `keys.{name}` the `secret_env`, `secret_file`, `private_key` or `jwk` that belongs to what the broker was given",
             broker.label
         ));
+    }
+}
+
+/// Refuses names that no CONNECT can hold: those of the last client are the longest.
+///
+/// # Errors
+/// When one is longer than the 65 535 bytes of a field (MQTT 5.0, 1.5.4).
+pub(super) fn check_lengths(names: &Names, attempts: u64) -> Result<()> {
+    let last = attempts.saturating_sub(1);
+    for (key, template) in [("client_id", &names.client_id), ("username", &names.username)] {
+        let length = template.text(last).len();
+        if length > usize::from(u16::MAX) {
+            return Err(Error::usage(format!(
+                "`identity.{key}` is {length} bytes long for client {last}, but a field of CONNECT holds at most 65535"
+            ))
+            .hint("shorten it"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        host::Limits,
+        plan::Plan,
+        scenario::{Overrides, parse},
+    };
+
+    /// What is said of a scenario whose `[policy]` and whose command line are these.
+    fn warned(policy: &str, set: &[&str]) -> Vec<String> {
+        let text = format!(
+            "name = \"x\"\n[target]\nbrokers = [\"mqtt://127.0.0.1:1\"]\nprofile = \"strict\"\n[load]\nclients = 1\n\
+             concurrency = 1\n[keys.a]\nalgorithm = \"HS256\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n\
+             [[mix]]\ntoken = \"fresh\"\nshare = 1\n[policy]\n{policy}\n"
+        );
+        let set = set.iter().map(|set| (*set).to_owned()).collect();
+        let overrides = Overrides { set, ..Overrides::default() };
+        let scenario = parse(&text, &overrides).unwrap();
+        let loaded = Loaded { path: "x.toml".into(), scenario, overrides: overrides.arguments() };
+        let mut warnings = Plan::new(&loaded, &Limits::read()).unwrap().warnings;
+        warnings.retain(|warning| warning.contains("`[policy]`"));
+        warnings
+    }
+
+    #[test]
+    fn a_policy_that_goes_over_the_profile_of_the_command_line_is_told_key_by_key() {
+        const STRICT: &str = "target.profile=strict";
+        let policy = "checks = [\"exp\"]\nrequires = [\"exp\"]\nleeway = \"5s\"\n\
+                      refuses_with = { v4 = [4, 5], time = { v5 = [0x87] } }";
+        let warnings = warned(policy, &[STRICT]);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        for part in [
+            "profile `strict`",
+            "`checks` is [\"exp\"] in place of [\"exp\", \"nbf\", \"typ\"]",
+            "`leeway` is \"5s\" in place of \"0s\"",
+            "`refuses_with.time.v5` is [135] in place of not given",
+        ] {
+            assert!(warnings[0].contains(part), "{part}: {}", warnings[0]);
+        }
+        // What is the profile's own does no harm.
+        assert!(!warnings[0].contains("`requires`") && !warnings[0].contains("`refuses_with.v4`"));
+        assert!(warned(policy, &[]).is_empty(), "the file's own profile is meant to be changed");
+        let table = "target={ brokers = [\"mqtt://127.0.0.1:1\"], profile = \"strict\" }";
+        assert_eq!(warned(policy, &[table]).len(), 1);
+        let both = [STRICT, "policy.checks=[\"exp\"]"];
+        assert!(warned("", &both).is_empty(), "who types both means both");
+        let whole = [STRICT, "policy={ checks = [\"exp\"] }"];
+        assert!(warned("", &whole).is_empty());
+        assert!(warned("checks = [\"exp\", \"nbf\", \"typ\"]", &[STRICT]).is_empty());
     }
 }

@@ -8,6 +8,7 @@ use url::Url;
 use super::{
     Model,
     authority::Authority,
+    broker::Broker,
     fetching::{Fetching, check_plain},
     timeline::{Action, Moment, Timeline},
 };
@@ -63,6 +64,36 @@ impl Issuance {
                 "`target.jwks.url` is given: what `[[events]]` do to the run's own key set does not reach the embedded brokers"
                     .into(),
             );
+        }
+    }
+
+    /// Warns of brokers that may know the first keys of the run's own issuer later than the run assumes: they can read its
+    /// key set only from the run's start on.
+    pub(super) fn warn_of_first_keys(
+        &self,
+        policy: &Policy,
+        brokers: &[Broker],
+        (model, load): (&Model, &Load),
+        warnings: &mut Vec<String>,
+    ) {
+        let external = brokers.iter().find(|broker| !broker.is_embedded());
+        let (Some(_), Some(broker)) = (&self.authority, external) else { return };
+        let broker = &broker.label;
+        let Some(within) = policy.new_key_within else {
+            warnings.push(format!(
+                "`{broker}` can read the key set of `[issuer]` only once the run has started, and the policy does not say how soon it does: a good token that it refuses before is judged a false reject. Write that time: `policy.new_key_within = \"1m\"`"
+            ));
+            return;
+        };
+        if let Model::Open { rates, .. } = model
+            && rates.length() + load.connect_timeout <= within
+        {
+            let shown = humantime::format_duration;
+            warnings.push(format!(
+                "`{broker}` has {} to read the key set of `[issuer]` (`policy.new_key_within`), and the storm lasts {}: no good token has to be accepted in it. Let the storm last longer, or have the broker read the set more often and lower `policy.new_key_within` to that",
+                shown(within),
+                shown(rates.length())
+            ));
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
     token::{
         Defect, Kind, Must, Situation,
         catalogue::{defect, matching, names},
+        kid_of_another,
         recipe::{Exp, Refusal, Signer},
         template::Names,
     },
@@ -44,10 +45,6 @@ impl Context<'_> {
     /// What decides whether an entry of the catalogue applies, for a key and a version of MQTT.
     pub fn situation(&self, key: Option<usize>, protocol: Protocol) -> Situation<'_> {
         let own = key.map(|index| &self.keys[index]);
-        let is_other = |key: &SigningKey| {
-            key.kid.is_some()
-                && own.is_some_and(|own| own.algorithm.family() != key.algorithm.family())
-        };
         Situation {
             policy: self.policy,
             expected: self.expected,
@@ -56,11 +53,11 @@ impl Context<'_> {
             algorithm: own.map(|key| key.algorithm),
             signature_length: own.map_or(0, SigningKey::signature_length),
             has_kid: own.is_some_and(|key| key.kid.is_some()),
-            has_other_kid: self.keys.iter().any(is_other),
+            has_other_kid: own.is_some_and(|own| kid_of_another(own, self.keys).is_some()),
             token_in: self.scenario.target.token_in,
             protocol,
             client_id: &self.scenario.identity.client_id,
-            secret: own.and_then(SigningKey::secret),
+            keys: self.keys,
         }
     }
 

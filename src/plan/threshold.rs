@@ -104,6 +104,8 @@ pub struct Threshold {
     pub bound: f64,
     /// Where its failure ends the run: the time from the start of the storm in which it does not yet.
     pub abort_after: Option<Duration>,
+    /// Whether it holds for every run, and not because somebody wrote it.
+    pub is_default: bool,
 }
 
 /// Which number a threshold bounds.
@@ -165,7 +167,34 @@ impl Comparison {
     }
 }
 
+/// The metric that has a threshold where none is written.
+pub const NOT_JUDGED: &str = "verdict.not_judged";
+/// The share of attempts that may remain without a judgement.
+const MOST_NOT_JUDGED: f64 = 0.01;
+
 impl Threshold {
+    /// What holds for every run that does not bound [`NOT_JUDGED`] itself: where most attempts say nothing about their
+    /// token, the others do not make a run that passed.
+    pub fn of_every_run() -> Self {
+        Self {
+            metric: NOT_JUDGED.to_owned(),
+            condition: format!("rate <= {MOST_NOT_JUDGED}"),
+            subject: Subject::Verdict("not_judged".to_owned()),
+            token: None,
+            broker: None,
+            aggregate: Aggregate::Rate,
+            comparison: Comparison::LessOrEqual,
+            bound: MOST_NOT_JUDGED,
+            abort_after: None,
+            is_default: true,
+        }
+    }
+
+    /// Whether it bounds a time, which a generator that is late makes longer.
+    pub fn is_of_time(&self) -> bool {
+        is_time(&self.subject, self.aggregate)
+    }
+
     /// Reads one entry of a section such as `[thresholds]`; `tokens` and `brokers` are those there are.
     ///
     /// # Errors
@@ -230,6 +259,7 @@ impl Threshold {
             comparison,
             bound,
             abort_after: None,
+            is_default: false,
         })
     }
 }
@@ -297,12 +327,7 @@ fn parse_condition(condition: &str, subject: &Subject) -> Result<(Aggregate, Com
             wrong("there is no operator (`<`, `<=`, `>`, `>=`, `==`, `!=`) in it".into())
         })?;
     let aggregate = parse_aggregate(aggregate, subject).map_err(&wrong)?;
-    let is_time = match subject {
-        Subject::Phase(_) => !matches!(aggregate, Aggregate::Count | Aggregate::Rate),
-        Subject::Value(name) => TIMES.contains(&name.as_str()),
-        _ => false,
-    };
-    let bound = if is_time {
+    let bound = if is_time(subject, aggregate) {
         let time: Duration = humantime::parse_duration(bound)
             .map_err(|error| wrong(format!("`{bound}`: {error}")))?;
         time.as_secs_f64() * 1e6
@@ -314,6 +339,15 @@ fn parse_condition(condition: &str, subject: &Subject) -> Result<(Aggregate, Com
             .ok_or_else(|| wrong(format!("`{bound}` is no number")))?
     };
     Ok((aggregate, comparison, bound))
+}
+
+/// Whether a number is a time.
+fn is_time(subject: &Subject, aggregate: Aggregate) -> bool {
+    match subject {
+        Subject::Phase(_) => !matches!(aggregate, Aggregate::Count | Aggregate::Rate),
+        Subject::Value(name) => TIMES.contains(&name.as_str()),
+        _ => false,
+    }
 }
 
 fn parse_aggregate(name: &str, subject: &Subject) -> std::result::Result<Aggregate, String> {

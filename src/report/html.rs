@@ -15,7 +15,7 @@ pub(crate) mod fixture;
 mod heat;
 pub(crate) mod page;
 pub(crate) mod percentiles;
-pub(crate) mod sentence;
+pub(super) mod sentence;
 mod series;
 mod timeline;
 

@@ -1,6 +1,6 @@
 //! A matrix as CI servers read it: a test case a cell, a suite a group and version of MQTT; and a run.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
@@ -30,25 +30,44 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
         });
         suites[at].1.add_test_case(case);
     };
+    // CI servers know a case by its name, or by name and class: both say where it was.
+    let named = |name: &str, group: &str, place: &str, status: TestCaseStatus| {
+        let mut case = TestCase::new(format!("{name} (MQTT {place})"), status);
+        case.set_classname(format!("matrix.{group}"));
+        case
+    };
     for cell in &matrix.cells {
-        add(&cell.group, &cell.place(), case(cell));
+        let place = cell.place();
+        let case = described(cell, named(&cell.defect, &cell.group, &place, status(cell)));
+        add(&cell.group, &place, case);
     }
     for skipped in &matrix.skipped {
         let mut status = TestCaseStatus::skipped();
         status.set_message(skipped.reason.clone());
         let group = defect(&skipped.defect).map_or("control", |defect| defect.group_name());
-        add(group, version(skipped.protocol), TestCase::new(skipped.defect.clone(), status));
+        let place = version(skipped.protocol);
+        add(group, place, named(&skipped.defect, group, place, status));
     }
     if let Some(words) = super::matrix::state(matrix) {
         // What is to be known before any cell must not pass for a success where cells are skipped.
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
         status.set_message(words).set_type("state");
-        add("broker", version(5), TestCase::new("answers say something", status));
+        let mut case = TestCase::new("answers say something", status);
+        case.set_classname("matrix.broker");
+        add("broker", version(5), case);
     }
+    // One entry may be fetched for several times.
+    let mut fetched: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for fetch in &matrix.fetches {
+        let said = format!("{} asked for {}", fetch.from, fetch.path);
+        fetched.entry(&fetch.defect).or_default().push(said);
+    }
+    for (name, said) in fetched {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        status.set_message(format!("{} asked for {}", fetch.from, fetch.path)).set_type("fetch");
-        add("canary", version(5), TestCase::new(fetch.defect.clone(), status));
+        status.set_message(said.join("; ")).set_type("fetch");
+        let mut case = TestCase::new(format!("{name} is not followed"), status);
+        case.set_classname("matrix.canary");
+        add("canary", version(5), case);
     }
     for (_, suite) in suites {
         report.add_test_suite(suite);
@@ -76,6 +95,9 @@ pub fn of_run(summary: &Summary) -> Result<String> {
         };
         verdicts.add_test_case(TestCase::new(format!("no {}", name.replace('_', " ")), status));
     }
+    for (name, said) in unmeasured(summary) {
+        verdicts.add_test_case(TestCase::new(name, failure("not_measured", said)));
+    }
     report.add_test_suite(verdicts);
     let mut thresholds = TestSuite::new("thresholds");
     if let Some(aborted) = &summary.aborted {
@@ -88,7 +110,13 @@ pub fn of_run(summary: &Summary) -> Result<String> {
         let status = match threshold.passed {
             Some(true) => TestCaseStatus::success(),
             Some(false) => failure("threshold", format!("observed {observed}")),
-            None => TestCaseStatus::skipped(),
+            None => {
+                let mut status = TestCaseStatus::skipped();
+                let why =
+                    threshold.undecided.map_or("nothing was measured of it", |why| why.words());
+                status.set_message(format!("observed {observed}: {why}"));
+                status
+            }
         };
         let name = format!("{} {}", threshold.metric, threshold.condition);
         thresholds.add_test_case(TestCase::new(name, status));
@@ -99,7 +127,30 @@ pub fn of_run(summary: &Summary) -> Result<String> {
     report.to_string().map_err(|error| Error::usage(format!("no JUnit can be made: {error}")))
 }
 
-fn case(cell: &Cell) -> TestCase {
+/// Why a run says little or nothing, as the names of test cases and what they say.
+fn unmeasured(summary: &Summary) -> Vec<(&'static str, String)> {
+    let verdict = |name: &str| Summary::count(&summary.verdicts, name);
+    let judged = Summary::sum(&summary.verdicts) - verdict("not_judged") - verdict("indeterminate");
+    let mut all = Vec::new();
+    if judged == 0 {
+        all.push((
+            "tokens were judged",
+            format!("none of {} attempts says anything", summary.attempts),
+        ));
+    }
+    if !summary.nothing_good.is_empty() {
+        let groups = summary.nothing_good.join(", ");
+        let said = format!("each token that should be good had to be refused ({groups})");
+        all.push(("good tokens were measured", said));
+    }
+    if summary.interrupted {
+        all.push(("the run came to its end", "it was interrupted".to_owned()));
+    }
+    all
+}
+
+/// What became of a cell, as CI servers count it.
+fn status(cell: &Cell) -> TestCaseStatus {
     let entry = defect(&cell.defect);
     let said = format!(
         "expected {}, {} (code {}): {} [{}]",
@@ -109,7 +160,7 @@ fn case(cell: &Cell) -> TestCase {
         entry.map_or("", |defect| defect.summary),
         entry.map_or("", |defect| defect.source),
     );
-    let status = match cell.verdict.as_str() {
+    match cell.verdict.as_str() {
         "correct" => TestCaseStatus::success(),
         // It says nothing, and must not pass for a success.
         "not_judged" | "indeterminate" => {
@@ -122,11 +173,11 @@ fn case(cell: &Cell) -> TestCase {
             status.set_message(said).set_type(verdict);
             status
         }
-    };
-    let mut case = TestCase::new(cell.defect.clone(), status);
-    // Two cases of one name would be one to some CI servers.
-    let broker = cell.broker.as_ref().map_or_else(String::new, |broker| format!(" at {broker}"));
-    case.set_classname(format!("matrix.{}{broker}", cell.group));
+    }
+}
+
+/// The case of a cell with its time, and what else is to be said of it.
+fn described(cell: &Cell, mut case: TestCase) -> TestCase {
     if let Some(Percentile::Number(us)) = &cell.latency_p50_us {
         case.set_time(Duration::from_secs_f64(us / 1e6));
     }

@@ -63,18 +63,54 @@ fn outage(absence: &Absence) -> String {
     let until = absence.to_s.map_or_else(|| "the end".into(), |to| format!("{to:.1} s"));
     let from =
         if absence.at_start { "the start".into() } else { format!("{:.1} s", absence.from_s) };
-    let verdict = match absence.verdict.as_deref() {
-        Some("open") => "fails OPEN: what can't be verified is let in",
-        Some("closed") => "fails closed, for good tokens too",
-        Some("keeps known keys") => "known keys go on, nothing else is let in",
+    // What was not tried is not claimed.
+    let tried_bad = absence.bad_accepted + absence.bad_refused > 0;
+    let verdict = match (absence.verdict.as_deref(), tried_bad) {
+        (Some("open"), _) => "fails OPEN: what can't be verified is let in",
+        (Some("closed"), true) => "fails closed, for good tokens too",
+        (Some("closed"), false) => "good tokens are refused; no bad one was decided on",
+        (Some("keeps known keys"), true) => "known keys go on, nothing else is let in",
+        (Some("keeps known keys"), false) => "known keys go on; no bad token was decided on",
         _ => "no token told what the broker does",
     };
+    let after = match absence.decided_after {
+        0 => String::new(),
+        after => format!("; {} more were decided after it", count(after)),
+    };
     format!(
-        "{} from {from} to {until}: {verdict} (good tokens: {} accepted, {} refused; bad ones: {} accepted, {} refused)",
+        "{} from {from} to {until}: {verdict} (good tokens: {} accepted, {} refused; bad ones: {} accepted, {} refused{after})",
         absence.how,
         count(absence.good_accepted),
         count(absence.good_refused),
         count(absence.bad_accepted),
         count(absence.bad_refused)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_claims_nothing_of_bad_tokens_where_none_was_sent() {
+        let shown = |verdict: &str, bad_refused, decided_after| {
+            outage(&Absence {
+                how: "hang".into(),
+                verdict: Some(verdict.into()),
+                good_accepted: 9,
+                bad_refused,
+                decided_after,
+                ..Absence::default()
+            })
+        };
+        let (tried, untried) = (shown("keeps known keys", 1, 0), shown("keeps known keys", 0, 7));
+        assert!(tried.contains("known keys go on, nothing else is let in"), "{tried}");
+        assert!(!untried.contains("nothing else"), "{untried}");
+        assert!(untried.contains("no bad token was decided on"), "{untried}");
+        assert!(untried.ends_with("0 refused; 7 more were decided after it)"), "{untried}");
+        assert!(!tried.contains("after it"), "{tried}");
+        let (tried, untried) = (shown("closed", 1, 0), shown("closed", 0, 0));
+        assert!(tried.contains("fails closed, for good tokens too"), "{tried}");
+        assert!(!untried.contains("fails closed"), "{untried}");
+    }
 }

@@ -4,27 +4,37 @@ use std::fmt::{Result, Write};
 
 use super::{
     cluster,
+    diagnosis::Diagnosis,
+    html::sentence::{self, Sentence},
     style::{count, percentile},
 };
-use crate::results::{PhaseStats, Summary, summary::Part};
+use crate::{
+    plan::threshold::VERDICTS,
+    results::{Matrix, PhaseStats, Summary, summary::Part},
+};
 
-/// Renders a summary.
-pub(crate) fn render(summary: &Summary) -> String {
+/// Renders a summary; of a matrix, with what its cells say.
+pub(crate) fn render(summary: &Summary, matrix: Option<&Matrix>) -> String {
     let mut out = String::new();
     // Writing to a `String` can't fail.
-    let _ = write_all(&mut out, summary);
+    let _ = write_all(&mut out, summary, matrix);
     out
 }
 
-fn write_all(out: &mut String, summary: &Summary) -> Result {
-    writeln!(out, "### tokenstorm: {}\n", escaped(&summary.scenario))?;
+fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Result {
+    let Sentence { title, words, .. } = sentence::of(summary, matrix);
+    writeln!(out, "### tokenstorm: {}: {}\n", escaped(&summary.scenario), escaped(title))?;
+    writeln!(out, "**{}**\n", escaped(&words))?;
     writeln!(
         out,
-        "{} attempts, {} correct; validity: {}.\n",
+        "{} attempts: {}; validity: {}.\n",
         count(summary.attempts),
-        count(Summary::count(&summary.verdicts, "correct")),
+        verdicts(summary),
         escaped(&summary.validity.verdict),
     )?;
+    if let Some(diagnosis) = Diagnosis::of(summary) {
+        writeln!(out, "Nobody was let in: {}.\n", escaped(&diagnosis.words()))?;
+    }
     if let Some(aborted) = &summary.aborted {
         writeln!(out, "**{}**\n", escaped(&aborted.words()))?;
     }
@@ -36,8 +46,8 @@ fn write_all(out: &mut String, summary: &Summary) -> Result {
     }
     writeln!(
         out,
-        "| token | attempts | correct | false accept | false reject | wrong reason | not judged | connack p50 | p99 |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|--:|"
+        "| token | attempts | correct | false accept | false reject | wrong reason | not judged | indeterminate | connack p50 | p99 |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     )?;
     for (name, part) in &summary.by_token {
         writeln!(out, "| {} |", row(name, part).join(" | "))?;
@@ -53,7 +63,7 @@ fn write_all(out: &mut String, summary: &Summary) -> Result {
             Some(true) if summary.partial => "held so far",
             Some(true) => "held",
             Some(false) => "**did not hold**",
-            None => "can't tell",
+            None => threshold.undecided.map_or("can't tell", |why| why.words()),
         };
         let passed = summary
             .ended_by(threshold)
@@ -73,13 +83,20 @@ fn write_all(out: &mut String, summary: &Summary) -> Result {
     Ok(())
 }
 
+/// The verdicts that attempts got; `correct` also where none did.
+fn verdicts(summary: &Summary) -> String {
+    let of = |name: &&str| (name.replace('_', " "), Summary::count(&summary.verdicts, name));
+    let all = VERDICTS.iter().map(of);
+    let kept = all.filter(|(name, number)| *number > 0 || name == "correct");
+    kept.map(|(name, number)| format!("{} {name}", count(number))).collect::<Vec<_>>().join(", ")
+}
+
 fn row(name: &str, part: &Part) -> Vec<String> {
     let verdict = |name: &str| count(Summary::count(&part.verdicts, name));
     let connack = part.phases.get("connack");
     let time = |of: fn(&PhaseStats) -> String| connack.map_or_else(|| "-".into(), of);
     let mut row = vec![escaped(name), count(part.attempts)];
-    let verdicts = ["correct", "false_accept", "false_reject", "wrong_reason", "not_judged"];
-    row.extend(verdicts.map(verdict));
+    row.extend(VERDICTS.map(verdict));
     row.extend([time(|stats| percentile(&stats.p50_us)), time(|stats| percentile(&stats.p99_us))]);
     row
 }

@@ -12,7 +12,7 @@ use super::style::{count, percentile, table};
 use crate::{
     results::{
         Edges, Matrix, Summary,
-        edges::{Edge, Tell},
+        edges::{Edge, Tell, Unwatched},
         matrix::{BrokerState, Cell, SEVERITIES, State, version},
     },
     scenario::Group,
@@ -431,20 +431,25 @@ fn edges(out: &mut String, edges: &Edges) -> std::fmt::Result {
         }
         other => writeln!(out, "  longest token: {}", edge(&other, "bytes"))?,
     }
-    let turn = |seconds: Option<f64>, from: &str| {
-        seconds.map_or_else(
-            || "not seen".to_owned(),
-            |seconds| format!("{seconds:+.2} s from its {from}"),
-        )
-    };
+    let turn =
+        |seconds: Option<f64>, unwatched: Option<Unwatched>, from: &str| match (seconds, unwatched)
+        {
+            (Some(seconds), _) => format!("{seconds:+.2} s from its {from}"),
+            (None, Some(why)) => why.words(from),
+            (None, None) => "not seen while it was watched".to_owned(),
+        };
     writeln!(
         out,
-        "  one and the same token: turns good {}, bad {}",
-        turn(edges.turns_good_s, "nbf"),
-        turn(edges.turns_bad_s, "exp")
+        "  one and the same token: turns good {}; turns bad {}",
+        turn(edges.turns_good_s, edges.good_unwatched, "nbf"),
+        turn(edges.turns_bad_s, edges.bad_unwatched, "exp")
     )?;
     if let Some(us) = edges.refusal_delay_us {
-        writeln!(out, "  a refusal takes {us:+.0} us against an accept")?;
+        let interval = match (edges.refusal_delay_low_us, edges.refusal_delay_high_us) {
+            (Some(low), Some(high)) => format!(" ({low:+.0} to {high:+.0})"),
+            _ => String::new(),
+        };
+        writeln!(out, "  a refusal takes {us:+.0} us{interval} against an accept")?;
     }
     let (telling, silent): (Vec<_>, Vec<_>) =
         edges.tells.iter().partition(|tell| tell.shift.tells());

@@ -224,8 +224,5 @@ pub(super) fn of_yardstick(out: &mut String, yardstick: &Yardstick) -> std::fmt:
 
 /// A percentile in milliseconds, where it is one.
 pub(super) fn milliseconds(value: Option<&Percentile>) -> Option<f64> {
-    match value? {
-        Percentile::Number(us) => Some(us / 1e3),
-        Percentile::Beyond(_) => None,
-    }
+    value?.number().map(|us| us / 1e3)
 }

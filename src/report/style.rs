@@ -41,7 +41,7 @@ pub fn time(us: f64) -> String {
 pub fn percentile(percentile: &Percentile) -> String {
     match percentile {
         Percentile::Number(us) => time(*us),
-        Percentile::Beyond(text) => {
+        Percentile::Beyond(text) | Percentile::Unanswered(text) => {
             let timeout = text.trim_start_matches('>').parse().map_or_else(|_| text.clone(), time);
             format!("> {timeout}")
         }

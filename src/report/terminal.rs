@@ -8,12 +8,12 @@ use std::{
 use owo_colors::OwoColorize;
 
 use super::style::{count, number, percentile, table, time};
-use super::{cluster, fetches, keys, series};
+use super::{cluster, diagnosis::Diagnosis, fetches, keys, series};
 use crate::attempt::advice;
 use crate::plan::threshold::{TIMES, VALUES};
 use crate::results::{
     PhaseStats, Summary,
-    summary::{Counts, Judged, Part, Percentile},
+    summary::{Judged, Part, Percentile},
 };
 
 /// Renders a summary; `folder` is where the rest is. Colours are taken off where nobody sees them.
@@ -291,7 +291,10 @@ pub(super) fn by_code(codes: &BTreeMap<String, u64>, are_reasons: bool) -> Strin
 fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
     for (index, threshold) in summary.thresholds.iter().enumerate() {
         let label = if index == 0 { "thresholds" } else { "" };
-        let observed = observed(threshold);
+        let mut observed = observed(threshold);
+        if let Some(why) = threshold.undecided {
+            observed = format!("{observed}: {}", why.words());
+        }
         let word = match (summary.ended_by(threshold), threshold.passed) {
             (Some(ended), _) => ended.red().bold().to_string(),
             (None, Some(true)) if summary.partial => "so far".yellow().to_string(),
@@ -337,7 +340,18 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
     for reason in &validity.reasons {
         writeln!(out, "            {reason}")?;
     }
-    writeln!(out, "findings    {}", findings(&summary.verdicts))?;
+    writeln!(out, "findings    {}", findings(summary))?;
+    if !summary.nothing_good.is_empty() {
+        writeln!(
+            out,
+            "            nothing good was measured: each token that should be good had to be refused ({})",
+            summary.nothing_good.join(", ")
+        )?;
+    }
+    if let Some(diagnosis) = Diagnosis::of(summary) {
+        writeln!(out, "            nobody was let in: {}", diagnosis.words())?;
+        return writeln!(out, "results     {}", folder.cyan());
+    }
     if Summary::count(&summary.verdicts, "false_reject") > 0
         && Summary::count(&summary.outcomes, "accepted") == 0
     {
@@ -356,7 +370,7 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
     writeln!(out, "results     {}", folder.cyan())
 }
 
-fn findings(verdicts: &Counts) -> String {
+fn findings(summary: &Summary) -> String {
     let all = [
         ("false_accept", "tokens that must be refused were ACCEPTED"),
         ("false_reject", "good tokens were refused"),
@@ -366,7 +380,7 @@ fn findings(verdicts: &Counts) -> String {
     ];
     let found: Vec<String> = all
         .iter()
-        .filter_map(|(name, what)| match Summary::count(verdicts, name) {
+        .filter_map(|(name, what)| match Summary::count(&summary.verdicts, name) {
             0 => None,
             number if *name == "false_accept" => {
                 Some(format!("{} {what}", count(number)).red().bold().to_string())
@@ -374,10 +388,17 @@ fn findings(verdicts: &Counts) -> String {
             number => Some(format!("{} {what}", count(number))),
         })
         .collect();
-    if found.is_empty() {
-        "none: every answer was as promised".into()
-    } else {
-        format!("{}: see findings.csv", found.join("; "))
+    match summary.findings_left_out {
+        _ if summary.attempts == 0 => {
+            "none: no attempt came to its end, so nothing was judged".into()
+        }
+        _ if found.is_empty() => "none: every answer was as promised".into(),
+        0 => format!("{}: see findings.csv", found.join("; ")),
+        left_out => format!(
+            "{}: see findings.csv, which has no room for {} of them",
+            found.join("; "),
+            count(left_out)
+        ),
     }
 }
 
@@ -393,6 +414,7 @@ mod tests {
                 condition: condition.into(),
                 observed: Some(Percentile::Number(value)),
                 passed: Some(true),
+                undecided: None,
             })
         };
         let at_broker = "connack{broker:mqtt://127.0.0.1:1883}";

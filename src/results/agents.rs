@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Folder, Percentile};
+use super::{Folder, Percentile, cells::Beyond};
 use crate::error::{Error, Result};
 
 /// The columns of `agents.csv`: the fields of an [`Agent`].
-const COLUMNS: &str = "agent,host,segment,weight,attempts,start_delay_p99_us,cpu_s,clock_offset_us,clock_uncertainty_us,lost_at_s";
+const COLUMNS: &str = "agent,host,segment,weight,attempts,start_delay_p99_us,cpu_s,clock_offset_us,clock_uncertainty_us,lost_at_s,beyond";
 
 /// One agent of a run.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -99,7 +99,11 @@ pub fn write(folder: &Folder, agents: &[Agent]) -> Result<()> {
     let mut rows = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     rows.write_record(COLUMNS.split(',')).map_err(|error| failed(&error))?;
     for agent in agents {
-        rows.serialize(agent).map_err(|error| failed(&error))?;
+        let mut beyond = Beyond::default();
+        let p99 = beyond.number("start_delay_p99", agent.start_delay_p99_us.as_ref());
+        let start_delay_p99_us = p99.map(Percentile::Number);
+        let row = (Agent { start_delay_p99_us, ..agent.clone() }, beyond.text());
+        rows.serialize(row).map_err(|error| failed(&error))?;
     }
     folder.replace("agents.csv", &rows.into_inner().map_err(|error| failed(&error))?)
 }

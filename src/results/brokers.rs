@@ -5,7 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Percentile, folder::unwritable, summary::percentile};
+use super::{
+    cells::{BEYOND, Beyond},
+    folder::unwritable,
+    summary::percentile,
+};
 use crate::{
     attempt::{Outcome, Phase},
     clock::nanoseconds,
@@ -16,8 +20,16 @@ use crate::{
 
 /// Its name in a run folder.
 pub const FILE: &str = "timeline_brokers.csv";
-const COLUMNS: [&str; 7] =
-    ["second", "broker", "accepted", "refused", "failed", "connack_p50_us", "connack_p99_us"];
+const COLUMNS: [&str; 8] = [
+    "second",
+    "broker",
+    "accepted",
+    "refused",
+    "failed",
+    "connack_p50_us",
+    "connack_p99_us",
+    BEYOND,
+];
 
 /// The file while it is written.
 #[derive(Debug)]
@@ -55,18 +67,21 @@ impl BrokerSeconds {
                 } += count;
             }
             let latency = seen.latency(Phase::Connack, None, Some(at), None);
-            let time = |percent| {
-                let shown = |time: Percentile| time.to_string();
-                (!latency.is_empty()).then(|| shown(percentile(&latency, percent, timeout)))
+            let mut beyond = Beyond::default();
+            let mut time = |name, percent| {
+                let time = (!latency.is_empty()).then(|| percentile(&latency, percent, timeout));
+                beyond.cell(name, time.as_ref())
             };
+            let (p50, p99) = (time("connack_p50", 50.0), time("connack_p99", 99.0));
             let row = [
                 second.to_string(),
                 broker.label.clone(),
                 accepted.to_string(),
                 refused.to_string(),
                 failed.to_string(),
-                time(50.0).unwrap_or_default(),
-                time(99.0).unwrap_or_default(),
+                p50,
+                p99,
+                beyond.text(),
             ];
             self.rows.write_record(row).map_err(|error| unwritable(&self.folder, &error))?;
         }

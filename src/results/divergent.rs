@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::decided::Decided;
 use crate::{
     attempt::{Code, Outcome},
-    measure::{Measurements, Tally},
+    measure::Tally,
     plan::Plan,
     verdict::{Expectation, Verdict},
 };
@@ -61,7 +62,7 @@ pub struct Answers {
 }
 
 /// Finds brokers that answer differently, second by second.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Divergences {
     /// Of each kind of token, and what was expected of it, the last seconds.
     past: BTreeMap<(usize, Want), VecDeque<Second>>,
@@ -140,15 +141,15 @@ struct Found {
 }
 
 impl Divergences {
-    /// Looks at a second that is over; seconds come in their order.
-    pub fn second(&mut self, plan: &Plan, second: u64, seen: &Measurements) {
+    /// Looks at what was decided in a second that is over; seconds come in their order.
+    pub fn second(&mut self, plan: &Plan, second: u64, seen: &Decided) {
         let brokers = plan.brokers.len();
         if brokers < 2 {
             return;
         }
         let mut now: BTreeMap<(usize, Want), Vec<Counts>> = BTreeMap::new();
-        for (tally, count) in seen.tallies() {
-            if let Some(want) = wanted(&tally, plan.watches_keys()) {
+        for (tally, count) in &seen.tallies {
+            if let Some(want) = wanted(tally, plan.watches_keys()) {
                 let all = now
                     .entry((tally.kind, want))
                     .or_insert_with(|| vec![Counts::default(); brokers]);

@@ -21,8 +21,20 @@ pub struct Edges {
     pub turns_good_s: Option<f64>,
     /// When it turned bad again, in seconds after its `exp`.
     pub turns_bad_s: Option<f64>,
+    /// Why no token was watched turning good, where none was.
+    #[serde(default)]
+    pub good_unwatched: Option<Unwatched>,
+    /// Why none was watched turning bad.
+    #[serde(default)]
+    pub bad_unwatched: Option<Unwatched>,
     /// How much longer a refusal takes than an accept.
     pub refusal_delay_us: Option<f64>,
+    /// The lower end of its interval.
+    #[serde(default)]
+    pub refusal_delay_low_us: Option<f64>,
+    /// The upper end.
+    #[serde(default)]
+    pub refusal_delay_high_us: Option<f64>,
     /// How the times of refusals differ from those of a bad signature, by check.
     pub tells: Vec<Tell>,
 }
@@ -34,6 +46,65 @@ pub struct Edge {
     pub accepted: Option<u64>,
     /// The smallest that was refused.
     pub refused: Option<u64>,
+}
+
+impl Edge {
+    /// How many seconds before or after a claim's instant a token turns, `turn` being the side of this edge that says so.
+    ///
+    /// # Errors
+    /// When a token that turns there can't be watched.
+    pub fn lead(self, turn: Option<u64>) -> std::result::Result<u64, Unwatched> {
+        match (self, turn.unwrap_or(0)) {
+            (Self { accepted: None, refused: None }, _) => Err(Unwatched::NotFound),
+            (Self { refused: None, .. }, _) => Err(Unwatched::NotChecked),
+            (_, seconds) if seconds > LONGEST_WATCHED_S => Err(Unwatched::LongLeeway),
+            (_, seconds) => Ok(seconds),
+        }
+    }
+}
+
+/// Leeways of more seconds are not watched: no library has them by default.
+const LONGEST_WATCHED_S: u64 = 600;
+
+/// Why no token was watched while it turned.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unwatched {
+    /// The claim is not checked: there is no turn.
+    NotChecked,
+    /// Answers contradicted one another: where to look for the turn is not known.
+    NotFound,
+    /// The leeway is longer than ten minutes.
+    LongLeeway,
+}
+
+impl Unwatched {
+    /// The same in words; `claim` is what it is about.
+    pub fn words(self, claim: &str) -> String {
+        match self {
+            Self::NotChecked => format!("not watched, since `{claim}` is not checked"),
+            Self::NotFound => format!("not watched, since the leeway of `{claim}` was not found"),
+            Self::LongLeeway => format!(
+                "not watched, since the leeway of `{claim}` is longer than {} minutes",
+                LONGEST_WATCHED_S / 60
+            ),
+        }
+    }
+}
+
+/// A time as a histogram knows it, in microseconds: at least `from_us`, and less than `to_us`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// The lower end of its bucket.
+    pub from_us: f64,
+    /// The upper end.
+    pub to_us: f64,
+}
+
+impl Sample {
+    fn middle(self) -> f64 {
+        f64::midpoint(self.from_us, self.to_us)
+    }
 }
 
 /// How the times of one check's refusals differ.
@@ -65,21 +136,28 @@ impl Shift {
 /// comparisons together (Bonferroni). `None` with fewer than eight samples a side.
 ///
 /// Hodges, Lehmann: Estimates of location based on rank tests, Ann. Math. Statist. 34 (1963). The interval is that of the
-/// rank sum test in its normal approximation: Lehmann, Nonparametrics (1975), 2.6.
-pub fn shift(usual: &[f64], others: &[f64], comparisons: usize) -> Option<Shift> {
+/// rank sum test in its normal approximation: Lehmann, Nonparametrics (1975), 2.6. The resolution of the times is part of
+/// it: its ends are those that the least and the greatest differences between the buckets have.
+pub fn shift(usual: &[Sample], others: &[Sample], comparisons: usize) -> Option<Shift> {
     let (m, n) = (usual.len(), others.len());
     if m < 8 || n < 8 {
         return None;
     }
-    let mut differences: Vec<f64> =
-        others.iter().flat_map(|other| usual.iter().map(move |usual| other - usual)).collect();
-    differences.sort_by(f64::total_cmp);
-    let count = differences.len();
-    let median = f64::midpoint(differences[(count - 1) / 2], differences[count / 2]);
+    let differences = |of: fn(Sample, Sample) -> f64| {
+        let pairs = others.iter().flat_map(|other| usual.iter().map(move |usual| (*other, *usual)));
+        let mut all: Vec<f64> = pairs.map(|(other, usual)| of(other, usual)).collect();
+        all.sort_by(f64::total_cmp);
+        all
+    };
+    let middle = differences(|other, usual| other.middle() - usual.middle());
+    let least = differences(|other, usual| other.from_us - usual.to_us);
+    let greatest = differences(|other, usual| other.to_us - usual.from_us);
+    let count = middle.len();
+    let median = f64::midpoint(middle[(count - 1) / 2], middle[count / 2]);
     let spread = (count as f64 * (m + n + 1) as f64 / 12.0).sqrt();
     let rank =
         (count as f64 / 2.0 - normal_quantile(comparisons) * spread).floor().max(0.0) as usize;
-    Some(Shift { us: median, low_us: differences[rank], high_us: differences[count - 1 - rank] })
+    Some(Shift { us: median, low_us: least[rank], high_us: greatest[count - 1 - rank] })
 }
 
 /// The two-sided 95 % quantile of the normal distribution, for so many comparisons together.
@@ -114,15 +192,51 @@ impl Edges {
 mod tests {
     use super::*;
 
+    fn sample(time_us: f64, width_us: f64) -> Sample {
+        Sample { from_us: time_us, to_us: time_us + width_us }
+    }
+
     #[test]
     fn a_shift_is_found_with_its_interval_and_none_where_there_is_none() {
-        let usual: Vec<f64> = (0..60).map(|at| 100.0 + f64::from(at % 10)).collect();
-        let later: Vec<f64> = usual.iter().map(|time| time + 25.0).collect();
+        let usual: Vec<Sample> =
+            (0..60).map(|at| sample(100.0 + f64::from(at % 10), 0.1)).collect();
+        let later: Vec<Sample> =
+            usual.iter().map(|time| sample(time.from_us + 25.0, 0.1)).collect();
         let found = shift(&usual, &later, 11).unwrap();
         assert!((found.us - 25.0).abs() < 1e-9 && found.tells(), "{found:?}");
         assert!(found.low_us < 25.0 && found.high_us > 25.0, "{found:?}");
         let none = shift(&usual, &usual, 11).unwrap();
         assert!(!none.tells() && none.us == 0.0, "{none:?}");
         assert_eq!(shift(&usual[..5], &later, 1), None, "too few");
+    }
+
+    #[test]
+    fn a_shift_is_known_no_better_than_the_buckets_that_its_times_lie_in() {
+        // All in one bucket of 2 ms at 3 s: they may be up to 2 ms apart, either way.
+        let same = vec![sample(3_000_000.0, 2048.0); 60];
+        let found = shift(&same, &same, 11).unwrap();
+        assert_eq!((found.us, found.low_us, found.high_us), (0.0, -2048.0, 2048.0));
+        assert!(!found.tells());
+        // The next bucket may hold times that are a moment later only.
+        let next = vec![sample(3_002_048.0, 2048.0); 60];
+        let found = shift(&same, &next, 11).unwrap();
+        assert_eq!((found.us, found.low_us, found.high_us), (2048.0, 0.0, 4096.0));
+        assert!(!found.tells());
+        let far = vec![sample(3_004_096.0, 2048.0); 60];
+        let found = shift(&same, &far, 11).unwrap();
+        assert_eq!((found.low_us, found.high_us), (2048.0, 6144.0));
+        assert!(found.tells());
+    }
+
+    #[test]
+    fn a_turn_that_there_is_not_is_not_watched_and_why_is_known() {
+        let edge = |accepted, refused| Edge { accepted, refused };
+        let nbf = |edge: Edge| edge.lead(edge.accepted);
+        assert_eq!(nbf(edge(None, Some(1))), Ok(0));
+        assert_eq!(nbf(edge(Some(600), Some(601))), Ok(600));
+        assert_eq!(nbf(edge(Some(601), Some(602))), Err(Unwatched::LongLeeway));
+        assert_eq!(nbf(edge(Some(86_400), None)), Err(Unwatched::NotChecked));
+        assert_eq!(nbf(Edge::default()), Err(Unwatched::NotFound));
+        assert!(Unwatched::NotChecked.words("nbf").contains("`nbf` is not checked"));
     }
 }

@@ -41,7 +41,7 @@ impl From<&Stats> for OAuth {
     fn from(stats: &Stats) -> Self {
         let phase = |times: &Times| {
             let times = (!times.is_empty()).then(|| times.clone());
-            PhaseStats::new(&Latency { times, unfinished: 0 }, 0)
+            PhaseStats::new(&Latency { times, unfinished: 0, timed_out: 0 }, 0)
         };
         Self {
             fetched: stats.fetched,

@@ -17,20 +17,20 @@ use serde::Serialize;
 use super::{
     PhaseStats,
     brokers::BrokerSeconds,
-    summary::{Percentile, microseconds},
+    cells::{BEYOND, Beyond},
+    summary::{microseconds, percentile},
 };
 use crate::{
     attempt::{Attempt, Phase},
-    clock::{Clock, SECOND},
+    clock::{Clock, SECOND, nanoseconds},
     error::{Error, Result},
-    measure::{Answer, Finding, MOST_FINDINGS, Measurements, latency::Quantile},
+    measure::{Answer, Finding, MOST_FINDINGS, Measurements},
     plan::Plan,
     scenario::Scenario,
 };
 
 /// Columns of `timeline.csv`: the fields of a [`TimelineRow`].
-const TIMELINE: &str =
-    "second,started,accepted,refused,failed,open,connack_p50_us,connack_p99_us,start_delay_p99_us";
+const TIMELINE: &str = "second,started,accepted,refused,failed,open,connack_p50_us,connack_p99_us,start_delay_p99_us,beyond";
 /// Columns of `findings.csv`.
 const FINDINGS: &str =
     "client,token,broker,scheduled_us,started_us,ended_us,outcome,code,verdict,replay";
@@ -97,9 +97,10 @@ struct TimelineRow {
     refused: u64,
     failed: u64,
     open: u64,
-    connack_p50_us: Option<Percentile>,
-    connack_p99_us: Option<Percentile>,
-    start_delay_p99_us: Option<Percentile>,
+    connack_p50_us: Option<f64>,
+    connack_p99_us: Option<f64>,
+    start_delay_p99_us: Option<f64>,
+    beyond: String,
 }
 
 impl Folder {
@@ -172,6 +173,11 @@ impl Folder {
             toml::to_string_pretty(&shown).map_err(|error| unwritable(&self.path, &error))?;
         self.replace("scenario.toml", text.as_bytes())?;
         Ok(self)
+    }
+
+    /// Rows of `findings.csv` so far.
+    pub fn found(&self) -> u64 {
+        self.found as u64
     }
 
     /// Where it is.
@@ -310,7 +316,7 @@ impl Folder {
         let mut write =
             |row: &[String]| rows.write_record(row).map_err(|error| unwritable(&self.path, &error));
         let head = "phase,token,broker,outcome,count,unfinished,min_us,mean_us,p50_us,p90_us,p95_us,p99_us,p999_us,p9999_us,max_us";
-        write(&head.split(',').map(str::to_owned).collect::<Vec<_>>())?;
+        write(&head.split(',').chain([BEYOND]).map(str::to_owned).collect::<Vec<_>>())?;
         let kinds = with_all(plan.mould.kinds.iter().map(|kind| kind.label.clone()));
         let brokers = with_all(plan.brokers.iter().map(|broker| broker.label.clone()));
         let answers = [
@@ -430,9 +436,19 @@ fn columns(stats: &PhaseStats) -> Vec<String> {
     } = stats;
     let mut columns =
         vec![count.to_string(), unfinished.to_string(), optional(*min_us), optional(*mean_us)];
-    columns.extend(
-        [p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us].map(ToString::to_string),
-    );
+    let mut beyond = Beyond::default();
+    for (name, time) in [
+        ("p50", p50_us),
+        ("p90", p90_us),
+        ("p95", p95_us),
+        ("p99", p99_us),
+        ("p999", p999_us),
+        ("p9999", p9999_us),
+        ("max", max_us),
+    ] {
+        columns.push(beyond.cell(name, Some(time)));
+    }
+    columns.push(beyond.text());
     columns
 }
 
@@ -441,13 +457,16 @@ fn timeline_row(second: u64, seen: &Measurements, timeout: Duration) -> Timeline
         let of_name = |tally: &crate::measure::Tally| tally.outcome.name() == name;
         seen.tallies().iter().filter(|(tally, _)| of_name(tally)).map(|(_, count)| count).sum()
     };
-    let percentile = |phase, percent| {
+    let mut beyond = Beyond::default();
+    let mut time = |name, phase, percent| {
         let latency = seen.latency(phase, None, None, None);
-        (!latency.is_empty()).then(|| match latency.percentile(percent) {
-            Quantile::Time(time) => Percentile::Number(microseconds(time as f64)),
-            Quantile::Beyond => Percentile::Beyond(format!(">{}", timeout.as_micros())),
-        })
+        let time =
+            (!latency.is_empty()).then(|| percentile(&latency, percent, nanoseconds(timeout)));
+        beyond.number(name, time.as_ref())
     };
+    let connack_p50_us = time("connack_p50", Phase::Connack, 50.0);
+    let connack_p99_us = time("connack_p99", Phase::Connack, 99.0);
+    let start_delay_p99_us = time("start_delay_p99", Phase::StartDelay, 99.0);
     let (accepted, refused) = (count("accepted"), count("refused"));
     TimelineRow {
         second,
@@ -456,9 +475,10 @@ fn timeline_row(second: u64, seen: &Measurements, timeout: Duration) -> Timeline
         refused,
         failed: seen.attempts() - accepted - refused,
         open: seen.open,
-        connack_p50_us: percentile(Phase::Connack, 50.0),
-        connack_p99_us: percentile(Phase::Connack, 99.0),
-        start_delay_p99_us: percentile(Phase::StartDelay, 99.0),
+        connack_p50_us,
+        connack_p99_us,
+        start_delay_p99_us,
+        beyond: beyond.text(),
     }
 }
 

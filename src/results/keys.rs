@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::summary::{Percentile, microseconds};
 use crate::{
-    clock::SECOND,
+    clock::{SECOND, nanoseconds},
     issuer::{Visit, happenings::Happened},
     measure::{KeyAnswer, MOST_ANSWERS},
     plan::{
         Plan,
         timeline::{Action, Rotation},
     },
+    policy::Policy,
     token::Must,
 };
 
@@ -32,6 +33,9 @@ pub struct Jwks {
     pub good_tokens_refused_share: f64,
     /// Requests for the key set.
     pub fetches: u64,
+    /// Where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Requests for the key set for a thousand connects that were answered.
     pub fetches_per_1000_connects: f64,
     /// Answers to tokens of one key that went back on the one before, at the same broker.
@@ -92,6 +96,9 @@ pub struct Absence {
     pub bad_accepted: u64,
     /// Bad tokens that were refused.
     pub bad_refused: u64,
+    /// Tokens that were sent meanwhile and decided after its end: what the outage did to them is not known.
+    #[serde(default)]
+    pub decided_after: u64,
     /// `open`, `closed`, `keeps known keys`, or nothing where no token tells.
     pub verdict: Option<String>,
 }
@@ -143,10 +150,19 @@ fn is_within((from, until): (u64, Option<u64>), at: u64) -> bool {
     from <= at && until.is_none_or(|until| at < until)
 }
 
+/// An answer that ends when the broker decided: what the policy has it delay a refusal by is taken off.
+fn decided(answer: &KeyAnswer, policy: &Policy) -> KeyAnswer {
+    let delay = if answer.accepted { 0 } else { nanoseconds(policy.refusal_delay) };
+    // One that was not delayed after all was decided after it was asked, too.
+    KeyAnswer { ended: answer.sent.max(answer.ended.saturating_sub(delay)), ..*answer }
+}
+
 impl Jwks {
     /// Tells it from what was seen.
     pub fn of(seen: Seen<'_>) -> Self {
-        let mut answers: Vec<KeyAnswer> = seen.answers.to_vec();
+        let policy = &seen.plan.policy;
+        let mut answers: Vec<KeyAnswer> =
+            seen.answers.iter().map(|answer| decided(answer, policy)).collect();
         answers.sort_unstable_by_key(|answer| answer.sent);
         let truncated = answers.len() >= MOST_ANSWERS;
         // Of what came after the last one that was kept nothing is known.
@@ -165,6 +181,7 @@ impl Jwks {
         let meanwhile = sum(|outage| outage.good_accepted + outage.good_refused);
         let share = |part: u64, all: u64| if all == 0 { 0.0 } else { part as f64 / all as f64 };
         Self {
+            url: None,
             time_to_accept_new_key_us: longest(rotations.iter().map(|change| &change.accept_us)),
             time_to_refuse_old_key_us: longest(rotations.iter().map(|change| &change.refuse_us)),
             good_tokens_refused: refused,
@@ -400,11 +417,13 @@ impl Teller<'_> {
                 to_s: end.map(|end| end.second),
                 ..Absence::default()
             };
-            let meanwhile = |answer: &&KeyAnswer| {
-                (event.at..until).contains(&answer.sent) && answer.ended <= until
-            };
+            let meanwhile = |answer: &&KeyAnswer| (event.at..until).contains(&answer.sent);
             let (mut last_good, mut last_refused) = (0, 0);
             for answer in self.answers.iter().filter(meanwhile) {
+                if answer.ended > until {
+                    absence.decided_after += 1;
+                    continue;
+                }
                 let is_bad = self.is_bad(answer) && !let_in_anyway.contains(&answer.kind);
                 let counter = match (self.is_known(answer), is_bad, answer.accepted) {
                     (true, _, true) => {
@@ -500,23 +519,22 @@ fn lives(seen: &Seen<'_>) -> Vec<Life> {
 
 /// The longest of times; one that has not ended is longer than any that has.
 fn longest<'a>(times: impl Iterator<Item = &'a Option<Percentile>>) -> Option<Percentile> {
-    times.flatten().cloned().max_by(|a, b| match (a, b) {
-        (Percentile::Number(a), Percentile::Number(b)) => a.total_cmp(b),
-        (Percentile::Beyond(_), Percentile::Number(_)) => std::cmp::Ordering::Greater,
-        (Percentile::Number(_), Percentile::Beyond(_)) => std::cmp::Ordering::Less,
-        (Percentile::Beyond(a), Percentile::Beyond(b)) => a.len().cmp(&b.len()).then(a.cmp(b)),
+    let length = |time: &Percentile| (time.number().is_none(), time.number().or(time.bound()));
+    times.flatten().cloned().max_by(|a, b| {
+        let ((a_is_open, a), (b_is_open, b)) = (length(a), length(b));
+        a_is_open.cmp(&b_is_open).then(a.unwrap_or_default().total_cmp(&b.unwrap_or_default()))
     })
 }
 
-/// What became of the tokens of a key in a second: second, key, broker, accepted, refused. Those that something else is
-/// wrong with say nothing about their key.
+/// What became of the tokens of a key in the second in which a broker decided: second, key, broker, accepted, refused. Those
+/// that something else is wrong with say nothing about their key.
 pub fn by_second(
     plan: &Plan,
     answers: &[KeyAnswer],
     start: u64,
 ) -> BTreeMap<(u64, u16, u16), (u64, u64)> {
     let mut seconds: BTreeMap<(u64, u16, u16), (u64, u64)> = BTreeMap::new();
-    for answer in answers {
+    for answer in answers.iter().map(|answer| decided(answer, &plan.policy)) {
         let Some(key) = answer.key else { continue };
         if plan.mould.kinds[usize::from(answer.kind)].must != Must::AcceptInTime {
             continue;

@@ -21,7 +21,7 @@ use crate::{
     measure::{Measurements, Tally, Times, latency::Quantile},
     plan::{Plan, cells::Cells},
     policy::Policy,
-    scenario::{Check, Protocol},
+    scenario::{Check, Group, Protocol},
     token::{Kind, Must, Severity},
     verdict::{Expectation, Judge, Validity, Verdict},
 };
@@ -241,7 +241,7 @@ impl Matrix {
                 .map(|skipped| Skipped {
                     defect: skipped.defect.to_owned(),
                     protocol: skipped.protocol.into(),
-                    reason: skipped.reason.clone(),
+                    reason: skipped.reason.to_string(),
                 })
                 .collect(),
             unspoken: cells.unspoken.iter().map(|protocol| (*protocol).into()).collect(),
@@ -482,6 +482,9 @@ fn cell(
         upper_bound_95: if false_accepts == 0 { upper_bound(judged) } else { None },
         unpromised: match (kind.must, worst.expected) {
             (Must::Unpromised(_, why), _) => Some(why.to_owned()),
+            (_, Expectation::Either(refusal)) if refusal.group == Group::Signature => {
+                Some("its key is so new that the broker need not know it yet".to_owned())
+            }
             (_, Expectation::Either(_)) => Some("it is inside the leeway".to_owned()),
             _ => None,
         },

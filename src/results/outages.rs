@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Percentile,
+    decided::Decided,
     summary::{microseconds, percentile},
 };
 use crate::{
-    attempt::{Outcome, Phase},
+    attempt::Outcome,
     clock::SECOND,
-    measure::{Measurements, Times, latency::Latency},
+    measure::{Times, latency::Latency},
     plan::Plan,
     verdict::Verdict,
 };
@@ -88,7 +89,7 @@ pub struct Span {
 }
 
 /// Follows outages, second by second.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Outages {
     /// Of each broker, what was seen since all of them ran.
     calm: Vec<Sum>,
@@ -125,23 +126,25 @@ struct Sum {
     not_as_promised: u64,
     times: Option<Times>,
     unfinished: u64,
+    timed_out: u64,
 }
 
 impl Sum {
     /// Adds a second of one broker.
-    fn add(&mut self, seen: &Measurements, broker: usize) {
-        for (tally, count) in seen.tallies() {
+    fn add(&mut self, seen: &Decided, broker: usize) {
+        for (tally, count) in &seen.tallies {
             if tally.broker == broker {
                 self.attempts += count;
                 let is_fine = matches!(tally.verdict, Verdict::Correct | Verdict::Indeterminate);
-                self.not_as_promised += if is_fine { 0 } else { count };
+                self.not_as_promised += if is_fine { 0 } else { *count };
             }
         }
-        self.join(seen.latency(Phase::Connack, None, Some(broker), None));
+        seen.connack(broker).cloned().for_each(|part| self.join(part));
     }
 
     fn join(&mut self, latency: Latency) {
         self.unfinished += latency.unfinished;
+        self.timed_out += latency.timed_out;
         match (&mut self.times, latency.times) {
             (Some(mine), Some(theirs)) => {
                 // Both have the same bounds, so adding can't fail.
@@ -156,11 +159,19 @@ impl Sum {
         self.seconds = self.seconds.max(other.seconds);
         self.attempts += other.attempts;
         self.not_as_promised += other.not_as_promised;
-        self.join(Latency { times: other.times.clone(), unfinished: other.unfinished });
+        self.join(Latency {
+            times: other.times.clone(),
+            unfinished: other.unfinished,
+            timed_out: other.timed_out,
+        });
     }
 
     fn told(&self, timeout: u64) -> Span {
-        let latency = Latency { times: self.times.clone(), unfinished: self.unfinished };
+        let latency = Latency {
+            times: self.times.clone(),
+            unfinished: self.unfinished,
+            timed_out: self.timed_out,
+        };
         Span {
             seconds: self.seconds,
             attempts: self.attempts,
@@ -171,13 +182,13 @@ impl Sum {
 }
 
 impl Outages {
-    /// Looks at a second that is over; seconds come in their order. `start` is when the storm started, `deeds` are what has
-    /// been done so far, or is being done.
+    /// Looks at what was decided in a second that is over; seconds come in their order. `start` is when the storm started,
+    /// `deeds` are what has been done so far, or is being done.
     pub fn second(
         &mut self,
         plan: &Plan,
         (start, second): (u64, u64),
-        seen: &Measurements,
+        seen: &Decided,
         deeds: &[Deed],
     ) {
         if plan.nodes.is_empty() {
@@ -265,7 +276,7 @@ impl Outages {
             let stop = deeds.get(outage.deed).filter(|deed| !deed.failed)?;
             let was_answered =
                 |begun: &&Deed| !begun.failed || begun.back.is_some() || outage.answered.is_some();
-            let begun = next_start(deeds, outage.deed).filter(was_answered);
+            let begun = next_start(deeds, outage.deed).map(|(_, begun)| begun).filter(was_answered);
             let seen = |begun: &Deed| {
                 // Where nobody saw the answer itself: the end of its second.
                 let by_second = || outage.answered.map(|second| start + (second + 1) * SECOND);
@@ -295,15 +306,16 @@ impl Outages {
     }
 }
 
-/// What ended the outage that a deed began, where something did. A start that failed may have done it all the same: a
-/// command can take too long, and the broker be there.
-fn next_start(deeds: &[Deed], stop: usize) -> Option<&Deed> {
+/// What ended the outage that a deed began, with its number among the deeds, where something did. A start that failed may
+/// have done it all the same: a command can take too long, and the broker be there.
+pub(super) fn next_start(deeds: &[Deed], stop: usize) -> Option<(usize, &Deed)> {
     let broker = deeds.get(stop)?.broker;
-    let later = deeds.iter().skip(stop + 1).filter(|deed| deed.broker == broker);
-    let is_stop = |deed: &&Deed| !deed.starts && !deed.failed;
-    let starts: Vec<&Deed> =
-        later.take_while(|deed| !is_stop(deed)).filter(|deed| deed.starts).collect();
-    let did = starts.iter().find(|deed| !deed.failed || deed.back.is_some());
+    let later = deeds.iter().enumerate().skip(stop + 1);
+    let own = later.filter(|(_, deed)| deed.broker == broker);
+    let is_stop = |deed: &Deed| !deed.starts && !deed.failed;
+    let starts: Vec<(usize, &Deed)> =
+        own.take_while(|(_, deed)| !is_stop(deed)).filter(|(_, deed)| deed.starts).collect();
+    let did = starts.iter().find(|(_, deed)| !deed.failed || deed.back.is_some());
     did.or(starts.first()).copied()
 }
 
@@ -312,7 +324,7 @@ impl Followed {
     fn look(
         &mut self,
         second: u64,
-        seen: &Measurements,
+        seen: &Decided,
         deeds: &[Deed],
         (start, end): (u64, u64),
         patience: u64,
@@ -325,7 +337,8 @@ impl Followed {
         }
         let (mut failures, mut answers) = (0, 0);
         let is_back = self.clear.is_some();
-        for (tally, count) in seen.tallies() {
+        for (tally, count) in &seen.tallies {
+            let count = *count;
             if tally.broker != self.broker {
                 continue;
             }
@@ -350,7 +363,7 @@ impl Followed {
             failures += count;
         }
         let whole = |at: u64| at.saturating_sub(start) / SECOND;
-        let begun = next_start(deeds, self.deed).map(|deed| whole(deed.began));
+        let begun = next_start(deeds, self.deed).map(|(_, deed)| whole(deed.began));
         // In the second of the start there may be answers from before the stop, or from before it was done.
         let stopped = deeds.get(self.deed).and_then(|deed| deed.ended).map(whole);
         let is_after_stop = stopped.is_some_and(|stopped| second > stopped);

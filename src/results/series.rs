@@ -8,9 +8,10 @@ use std::{
     path::Path,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
+    cells::{BEYOND, Beyond, restored},
     folder::{replace_in, unwritable},
     summary::Percentile,
 };
@@ -159,17 +160,84 @@ pub struct SweepRun {
     pub run: String,
 }
 
+/// A row whose times are parted into a bare number and a note of those that lie beyond it.
+pub trait Timed: Clone + Serialize {
+    /// Its times, each with the name of its column less the unit.
+    fn times(&mut self) -> Vec<(&'static str, &mut Option<Percentile>)>;
+}
+
+impl Timed for Step {
+    fn times(&mut self) -> Vec<(&'static str, &mut Option<Percentile>)> {
+        vec![("connack_p50", &mut self.connack_p50_us), ("connack_p99", &mut self.connack_p99_us)]
+    }
+}
+
+impl Timed for SweepRun {
+    fn times(&mut self) -> Vec<(&'static str, &mut Option<Percentile>)> {
+        vec![
+            ("connack_p50", &mut self.connack_p50_us),
+            ("connack_p99", &mut self.connack_p99_us),
+            ("good_connack_p50", &mut self.good_connack_p50_us),
+            ("good_connack_p99", &mut self.good_connack_p99_us),
+        ]
+    }
+}
+
 /// Writes rows as a CSV of the folder, in the place of those before.
 ///
 /// # Errors
 /// When it can't be written.
 pub fn write<T: Serialize>(folder: &Path, name: &str, rows: &[T]) -> Result<()> {
+    replace_in(folder, name, &table(folder, rows)?)
+}
+
+fn table<T: Serialize>(folder: &Path, rows: &[T]) -> Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     for row in rows {
         csv.serialize(row).map_err(|error| unwritable(folder, &error))?;
     }
-    let bytes = csv.into_inner().map_err(|error| unwritable(folder, &error))?;
-    replace_in(folder, name, &bytes)
+    csv.into_inner().map_err(|error| unwritable(folder, &error))
+}
+
+/// Writes rows as [`write`] does, their times as bare numbers, and a column `beyond` after their own.
+///
+/// # Errors
+/// When it can't be written.
+pub fn write_timed<T: Timed>(folder: &Path, name: &str, rows: &[T]) -> Result<()> {
+    if rows.is_empty() {
+        return write(folder, name, rows);
+    }
+    let failed = |error: &dyn std::fmt::Display| unwritable(folder, error);
+    let whole = table(folder, rows)?;
+    let mut plain = csv::Reader::from_reader(&whole[..]);
+    let head = plain.headers().map_err(|error| failed(&error))?.clone();
+    let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    csv.write_record(head.iter().chain([BEYOND])).map_err(|error| failed(&error))?;
+    for row in rows {
+        let (mut row, mut beyond) = (row.clone(), Beyond::default());
+        for (name, time) in row.times() {
+            *time = beyond.number(name, time.as_ref()).map(Percentile::Number);
+        }
+        csv.serialize((row, beyond.text())).map_err(|error| failed(&error))?;
+    }
+    replace_in(folder, name, &csv.into_inner().map_err(|error| failed(&error))?)
+}
+
+/// A row that was written by [`write`], with its times as they were measured.
+///
+/// # Errors
+/// When it is no such row.
+pub fn read<T: Timed + DeserializeOwned>(
+    row: &csv::StringRecord,
+    head: &csv::StringRecord,
+) -> csv::Result<T> {
+    let column = head.iter().position(|name| name == BEYOND);
+    let beyond = column.and_then(|column| row.get(column)).unwrap_or_default();
+    let mut read: T = row.deserialize(Some(head))?;
+    for (name, time) in read.times() {
+        *time = restored(name, time.take(), beyond);
+    }
+    Ok(read)
 }
 
 /// Adds the seconds, findings and histograms of a run, which began so many seconds after the series, to those of the

@@ -42,6 +42,15 @@ pub struct Summary {
     pub clients: u64,
     pub attempts: u64,
     pub abandoned: u64,
+    /// Attempts that could not be judged because an event of the run had stopped their broker.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub excused: u64,
+    /// Findings that `findings.csv` has no row for: it holds the first ones.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub findings_left_out: u64,
+    /// Where every token that should have been good had to be refused: what was wrong with them, by groups of defects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nothing_good: Vec<String>,
     pub outcomes: Counts,
     /// Attempts by outcome and code, such as `tcp_failed` by `ECONNREFUSED`.
     #[serde(default)]
@@ -92,6 +101,11 @@ pub struct Summary {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_zero(seconds: &f64) -> bool {
     *seconds == 0.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_none_of_them(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Phases by name, in their order.
@@ -227,6 +241,26 @@ pub struct Judged {
     pub observed: Option<Percentile>,
     /// `None` where the run can't tell.
     pub passed: Option<bool>,
+    /// Why the run can't tell, where it measured something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undecided: Option<Undecided>,
+}
+
+/// Why a threshold is neither held nor missed, although there is a number.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undecided {
+    /// The generator was late, and lateness only adds to times: a time that is too long may be its own.
+    GeneratorLimited,
+}
+
+impl Undecided {
+    /// It in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::GeneratorLimited => "the generator was late, and its lateness is in this time",
+        }
+    }
 }
 
 /// The threshold that ended a run before its time.
@@ -262,13 +296,34 @@ pub enum Percentile {
     Number(f64),
     /// `>` and the timeout in microseconds.
     Beyond(String),
+    /// The same text, for a percentile among attempts that ended without an answer before their timeout: no time is
+    /// known of them. Files of JSON do not tell the two apart, cells of CSV do.
+    Unanswered(String),
+}
+
+impl Percentile {
+    /// The time in microseconds, or the number that a threshold bounds; `None` where there is none.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Beyond(_) | Self::Unanswered(_) => None,
+        }
+    }
+
+    /// Beyond which time it lies, in microseconds; `None` of one that is a number, or of which nothing is known.
+    pub fn bound(&self) -> Option<f64> {
+        match self {
+            Self::Beyond(text) => text.trim_start_matches('>').parse().ok(),
+            Self::Number(_) | Self::Unanswered(_) => None,
+        }
+    }
 }
 
 impl std::fmt::Display for Percentile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Number(number) => write!(f, "{number}"),
-            Self::Beyond(text) => f.write_str(text),
+            Self::Beyond(text) | Self::Unanswered(text) => f.write_str(text),
         }
     }
 }
@@ -322,7 +377,10 @@ impl PhaseStats {
 pub fn percentile(latency: &Latency, percent: f64, timeout: u64) -> Percentile {
     match latency.percentile(percent) {
         Quantile::Time(time) => Percentile::Number(microseconds(time as f64)),
-        Quantile::Beyond => Percentile::Beyond(format!(">{}", timeout / 1000)),
+        Quantile::Beyond if latency.is_timeout(percent) => {
+            Percentile::Beyond(format!(">{}", timeout / 1000))
+        }
+        Quantile::Beyond => Percentile::Unanswered(format!(">{}", timeout / 1000)),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
         Model, Plan,
         threshold::{OUTCOMES, VERDICTS},
     },
+    verdict::{Expectation, Verdict},
 };
 
 /// Counts of outcomes and verdicts over the tallies that `select` keeps: every name is there.
@@ -41,6 +42,24 @@ pub fn codes(tallies: &[(Tally, u64)]) -> BTreeMap<String, BTreeMap<String, u64>
         *outcome.entry(tally.outcome.code().to_string()).or_default() += count;
     }
     codes
+}
+
+/// What was wrong with the tokens that should have been good, by groups of defects, where every single one of these had to
+/// be refused; nothing where one had not, or the run has no such tokens.
+pub fn nothing_good(plan: &Plan, tallies: &[(Tally, u64)]) -> Vec<String> {
+    // Fetched tokens are of this kind too. An attempt that came to nothing says nothing about its token.
+    let should_be_good = |tally: &Tally| {
+        plan.mould.kinds[tally.kind].defect.name == "fresh" && tally.verdict != Verdict::NotJudged
+    };
+    let mut groups = Vec::new();
+    for (tally, _) in tallies.iter().filter(|(tally, _)| should_be_good(tally)) {
+        let Expectation::Refuse(refusal) = tally.expected else { return Vec::new() };
+        let name = refusal.group.name().to_owned();
+        if !groups.contains(&name) {
+            groups.push(name);
+        }
+    }
+    groups
 }
 
 /// Statistics of all phases that somebody entered.
@@ -171,7 +190,6 @@ mod tests {
         attempt::{Attempt, Outcome, Step, Steps},
         host::Limits,
         scenario::{Loaded, Overrides, parse},
-        verdict::{Expectation, Verdict},
     };
 
     const STORM: u64 = 7 * SECOND;

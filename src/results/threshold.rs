@@ -3,7 +3,7 @@
 use super::{
     Jwks,
     series::Difference,
-    summary::{Aborted, Judged, Percentile, Summary, microseconds, percentile},
+    summary::{Aborted, Judged, Percentile, Summary, Undecided, microseconds, percentile},
 };
 use crate::{
     attempt::Phase,
@@ -32,18 +32,31 @@ pub fn judge(
         .iter()
         .map(|threshold| {
             let observed = observed(plan, all, &tallies, summary, threshold, timeout);
-            let passed = observed.as_ref().map(|observed| match observed {
-                Percentile::Number(number) => threshold.comparison.holds(*number, threshold.bound),
-                Percentile::Beyond(_) => false,
-            });
+            let holds = |number| threshold.comparison.holds(number, threshold.bound);
+            let passed = observed.as_ref().map(|observed| observed.number().is_some_and(holds));
+            let is_limited = summary.validity.verdict == "generator_limited";
+            let undecided = (is_limited && passed.is_some_and(|passed| hangs(threshold, passed)))
+                .then_some(Undecided::GeneratorLimited);
             Judged {
                 metric: threshold.metric.clone(),
                 condition: threshold.condition.clone(),
                 observed,
-                passed,
+                passed: passed.filter(|_| undecided.is_none()),
+                undecided,
             }
         })
         .collect()
+}
+
+/// Whether the lateness of a generator may have decided a threshold: it only adds to times. A time that is short enough is
+/// short enough all the same, and one that was to be long and is short, too short.
+fn hangs(threshold: &Threshold, passed: bool) -> bool {
+    threshold.is_of_time()
+        && match threshold.comparison {
+            Comparison::Less | Comparison::LessOrEqual => !passed,
+            Comparison::Greater | Comparison::GreaterOrEqual => passed,
+            Comparison::Equal | Comparison::NotEqual => true,
+        }
 }
 
 /// Takes back what a run can't tell that a part of was lost; a count that is too high already stays too high.
@@ -125,6 +138,12 @@ fn observed(
         {
             None
         }
+        // What an event of the run had deprived of its broker is left out.
+        Subject::Verdict(name) if threshold.is_default => {
+            let of = summary.attempts.saturating_sub(summary.excused);
+            let count = Summary::count(&summary.verdicts, name).saturating_sub(summary.excused);
+            (of > 0).then(|| Percentile::Number(count as f64 / of as f64))
+        }
         Subject::Verdict(name) => counted(&|tally| tally.verdict.name() == name),
         Subject::Outcome(name) => counted(&|tally| tally.outcome.name() == name),
         Subject::Value(name) => value(summary, name),
@@ -203,7 +222,12 @@ fn of_keys(jwks: &Jwks, name: &str) -> Option<Percentile> {
         "fetches" => jwks.fetches as f64,
         "fetches_per_1000_connects" => jwks.fetches_per_1000_connects,
         "flips" => jwks.flips as f64,
-        "accepted_while_away" if !jwks.outages.is_empty() => jwks.accepted_while_away as f64,
+        // Where no bad token was sent meanwhile nobody knows.
+        "accepted_while_away"
+            if jwks.outages.iter().any(|outage| outage.bad_accepted + outage.bad_refused > 0) =>
+        {
+            jwks.accepted_while_away as f64
+        }
         "refused_while_away_share" => jwks.refused_while_away_share?,
         _ => return None,
     }))
@@ -226,6 +250,7 @@ mod tests {
             condition: condition.into(),
             observed: Some(Percentile::Number(9.0)),
             passed,
+            undecided: None,
         };
         let (first, second, third) = ("p50 < 1us", "p90 < 1us", "p99 < 1us");
         let thresholds =

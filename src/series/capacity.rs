@@ -17,7 +17,7 @@ use crate::{
     report::style,
     results::{
         Summary,
-        series::{Capacity as Found, Step, write},
+        series::{Capacity as Found, Step, write_timed},
         summary::{Aborted, Judged, Percentile, Yardstick, percentile},
         threshold,
         trend::{Trend, median},
@@ -264,7 +264,7 @@ impl Search<'_> {
         if matches!(once, Once::Held) {
             self.last = Some(trial);
         }
-        write(self.series.path(), "capacity.csv", &self.steps)?;
+        write_timed(self.series.path(), "capacity.csv", &self.steps)?;
         self.series.write(&self.summary(true))?;
         Ok(once)
     }
@@ -526,10 +526,7 @@ fn rounded(value: f64) -> f64 {
 
 /// A percentile as a number, where it is one.
 pub(super) fn number(value: &Percentile) -> Option<f64> {
-    match value {
-        Percentile::Number(number) => Some(*number),
-        Percentile::Beyond(_) => None,
-    }
+    value.number()
 }
 
 #[cfg(test)]

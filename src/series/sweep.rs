@@ -10,7 +10,7 @@ use crate::{
     plan::Plan,
     results::{
         Summary,
-        series::{SweepRun, write},
+        series::{SweepRun, write_timed},
         summary::percentile,
     },
     scenario::{Algorithm, Loaded, Sweep},
@@ -52,7 +52,7 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
                     series.damage.push(format!("{words}: {}", first_line(&error)));
                 }
             }
-            write(series.path(), "sweep.csv", &rows)?;
+            write_timed(series.path(), "sweep.csv", &rows)?;
             series.write(&summary(&series, &rows, true))?;
             if series.is_stopped() {
                 return finish(series, &rows);

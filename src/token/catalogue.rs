@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     error::{Error, Result, suggestion},
+    key::SigningKey,
     oracle::Expected,
     policy::Policy,
     scenario::{Algorithm, Protocol, TokenIn},
@@ -50,8 +51,8 @@ pub struct Situation<'a> {
     pub protocol: Protocol,
     /// The client id as a template, as the scenario has it.
     pub client_id: &'a str,
-    /// Whether a secret of the scenario is one of those of examples.
-    pub secret: Option<&'a [u8]>,
+    /// The keys of the scenario.
+    pub keys: &'a [SigningKey],
 }
 
 /// The whole catalogue, in the order in which it is printed: controls first.

@@ -75,6 +75,8 @@ pub(super) struct Press {
     pub(super) recipe: Recipe,
     /// The JSON of the header.
     pub(super) header: Vec<u8>,
+    /// Where in it the digits of an unknown `kid` are.
+    pub(super) kid_digits: Option<usize>,
     /// `base64url(header).`
     pub(super) prefix: Vec<u8>,
     pub(super) payload: Vec<Piece>,
@@ -243,6 +245,8 @@ impl Press {
             Twist::Spliced => {
                 let mut other = Vec::new();
                 self.render(&mut other, times, n, id ^ 1);
+                // Where the scenario gives all tokens one id, that is not enough to make another of it.
+                press::add_free_member(&mut other, "note", b"1");
                 let mut message = self.prefix.clone();
                 append_base64(&other, &mut message);
                 self.signature(&message)?
@@ -284,12 +288,10 @@ impl Press {
     /// Appends the header whose `kid` names no key, with digits of the token's own.
     fn append_header_of(&self, id: u64, out: &mut Vec<u8>) {
         let mut header = self.header.clone();
-        let kid = press::UNKNOWN_KID.as_bytes();
-        if let Some(at) = header.windows(kid.len()).position(|window| window == kid) {
-            let mut digits = Vec::with_capacity(16);
+        if let Some(at) = self.kid_digits {
+            let mut digits = Vec::with_capacity(press::KID_DIGITS);
             hexadecimal(id, &mut digits);
-            let end = at + kid.len();
-            header[end - digits.len()..end].copy_from_slice(&digits);
+            header[at..at + digits.len()].copy_from_slice(&digits);
         }
         append_base64(&header, out);
         out.push(b'.');
@@ -315,10 +317,15 @@ impl Press {
     /// Adds a claim that makes the token so long.
     fn lengthen(&self, payload: &mut Vec<u8>, length: usize) -> Result<()> {
         let now = self.compact(payload)?.len();
-        // What the claim takes besides its value: `,"pad":""`.
         let room = length.saturating_sub(now) / 4 * 3;
-        let filler = "x".repeat(room.saturating_sub(9));
-        press::add_member(payload, format!("\"pad\":\"{filler}\"").as_bytes());
+        let mut padded = payload.clone();
+        press::add_free_member(&mut padded, "pad", b"\"\"");
+        // Where there is no room for a claim, it is nearly as long.
+        if let Some(filler) = room.checked_sub(padded.len() - payload.len()) {
+            let end = padded.len() - b"\"}".len();
+            padded.splice(end..end, std::iter::repeat_n(b'x', filler));
+            *payload = padded;
+        }
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     mint::Password,
     recipe::{Placing, Recipe},
-    template::Names,
+    template::{Names, decimal},
 };
 use crate::scenario::TokenIn;
 
@@ -51,8 +51,13 @@ impl Scratch {
         names.username.render(n, user);
         match recipe.placing {
             Placing::ClientIdWith(more) => name.extend_from_slice(more.as_bytes()),
-            Placing::ClientIdIs(other) => other.as_bytes().clone_into(name),
+            Placing::ClientIdIs(other) => {
+                other.as_bytes().clone_into(name);
+                name.push(b'-');
+                decimal(n, name);
+            }
             Placing::UsernameIs(other) => other.as_bytes().clone_into(user),
+            Placing::EmptyUsername => user.clear(),
             Placing::NoClientId => name.clear(),
             _ => {}
         }
@@ -64,6 +69,13 @@ impl Scratch {
         };
         let (client_id, (username, password)) = match (recipe.placing, token_in) {
             (Placing::NoUsername, _) => (name.as_slice(), (None, Some(token))),
+            (Placing::NoPassword, _) => (name.as_slice(), (Some(user.as_slice()), None)),
+            (Placing::EmptyUsernameAlone, TokenIn::Password) => {
+                (name.as_slice(), (Some(&[][..]), None))
+            }
+            (Placing::EmptyUsernameAlone, TokenIn::Username) => {
+                (name.as_slice(), (Some(&[][..]), Some(OTHER_PASSWORD)))
+            }
             (Placing::OtherField, TokenIn::Username) => {
                 (name.as_slice(), (Some(user.as_slice()), Some(token)))
             }

@@ -15,9 +15,8 @@ use crate::{
     key::SigningKey,
 };
 
-/// The `kid` that names no key, before each token gets digits of its own: a broker that remembers an unknown one has to
-/// be asked about others.
-pub(super) const UNKNOWN_KID: &str = "unknown-0000000000000000";
+/// How many digits of a token's own end an unknown `kid`: a broker that remembers one has to be asked about others.
+pub(super) const KID_DIGITS: usize = 16;
 
 /// Makes a kind ready.
 pub(super) fn press(kind: &Kind, mould: &Mould) -> Result<Press> {
@@ -39,6 +38,14 @@ pub(super) fn press(kind: &Kind, mould: &Mould) -> Result<Press> {
     if let Twist::Header(change) = recipe.twist {
         change(&mut header);
     }
+    let kid_digits = match recipe.kid {
+        Kid::Unknown => {
+            let kid = unknown_kid(&mould.keys);
+            let at = header.windows(kid.len()).position(|window| window == kid.as_bytes());
+            at.map(|at| at + kid.len() - KID_DIGITS)
+        }
+        _ => None,
+    };
     let mut prefix = Vec::new();
     append_base64(&header, &mut prefix);
     if let Twist::HeaderText(change) = recipe.twist {
@@ -48,6 +55,7 @@ pub(super) fn press(kind: &Kind, mould: &Mould) -> Result<Press> {
     Ok(Press {
         recipe,
         header,
+        kid_digits,
         prefix,
         payload: payload(kind, mould)?,
         signer: signer.map(SigningKey::signer).transpose()?,
@@ -78,16 +86,10 @@ fn header(
     header.insert("typ".into(), "JWT".into());
     let kid = match recipe.kid {
         Kid::Own => own.and_then(|key| key.kid.clone()),
-        // Each token has its own digits.
-        Kid::Unknown => Some(UNKNOWN_KID.to_owned()),
+        Kid::Unknown => Some(unknown_kid(&mould.keys)),
         Kid::Text(text) => Some(text.to_owned()),
         Kid::Long(length) => Some("k".repeat(length)),
-        Kid::OfAnother => {
-            let is_other = |key: &&SigningKey| {
-                own.is_some_and(|own| own.algorithm.family() != key.algorithm.family())
-            };
-            mould.keys.iter().filter(is_other).find_map(|key| key.kid.clone())
-        }
+        Kid::OfAnother => own.and_then(|own| kid_of_another(own, &mould.keys)).map(str::to_owned),
         Kid::Absent => None,
     };
     if let Some(kid) = kid {
@@ -104,6 +106,27 @@ fn header(
         set(&mut header, name, &text)?;
     }
     Ok(Value::Object(header).to_string().into_bytes())
+}
+
+/// A `kid` that names no key, with zeros where each token has digits of its own.
+fn unknown_kid(keys: &[SigningKey]) -> String {
+    let mut prefix = "unknown-".to_owned();
+    let is_taken = |prefix: &str| {
+        keys.iter().filter_map(|key| key.kid.as_ref()).any(|kid| kid.starts_with(prefix))
+    };
+    while is_taken(&prefix) {
+        prefix.push_str("x-");
+    }
+    prefix + &"0".repeat(KID_DIGITS)
+}
+
+/// The `kid` of a key of another family than this one's, which no key of this one's family has.
+pub fn kid_of_another<'a>(own: &SigningKey, keys: &'a [SigningKey]) -> Option<&'a str> {
+    let is_like = |key: &&SigningKey| key.algorithm.family() == own.algorithm.family();
+    let is_taken =
+        |kid: &&str| keys.iter().filter(is_like).any(|key| key.kid.as_deref() == Some(*kid));
+    let others = keys.iter().filter(|key| !is_like(key));
+    others.filter_map(|key| key.kid.as_deref()).find(|kid| !is_taken(kid))
 }
 
 /// Sets a member to a JSON text; an empty one takes it out.
@@ -123,7 +146,13 @@ fn set(object: &mut Map<String, Value>, name: &str, text: &str) -> Result<()> {
 fn payload(kind: &Kind, mould: &Mould) -> Result<Vec<Piece>> {
     let recipe = &kind.recipe;
     let mut claims = mould.claims.clone();
-    let edited = |name: &str| recipe.claims.iter().any(|(edited, _)| *edited == name);
+    let named = |name: &str| match name.strip_prefix('+') {
+        Some(name) => free_name(&mould.claims, name),
+        None => name.to_owned(),
+    };
+    let edits: Vec<(String, &str)> =
+        recipe.claims.iter().map(|(name, text)| (named(name), *text)).collect();
+    let edited = |name: &str| edits.iter().any(|(edited, _)| edited == name);
     if let Some(text) = recipe.bound {
         for name in &mould.bound {
             set(&mut claims, name, text)?;
@@ -138,16 +167,31 @@ fn payload(kind: &Kind, mould: &Mould) -> Result<Vec<Piece>> {
         times.push(("nbf", Piece::NotBefore));
     }
     times.push(("jti", Piece::TokenId));
-    times.retain(|(name, _)| !edited(name));
-    let mut texts = Vec::new();
-    for (name, text) in recipe.claims.iter().filter(|(_, text)| !text.is_empty()) {
-        texts.push((*name, timed(&filled(text, mould))));
+    // Times of the scenario's own stay, but for those that would be at odds with what the kind says.
+    if matches!(recipe.exp, Exp::Ago(_)) {
+        claims.retain(|name, _| !["iat", "nbf"].contains(&name.as_str()));
     }
-    compile_claims(&claims, &names_of(recipe.bearer, &mould.names), &texts, &times)
+    if recipe.nbf_after.is_some() {
+        claims.shift_remove("nbf");
+    }
+    times.retain(|(name, _)| !edited(name) && !claims.contains_key(*name));
+    let given = edits.iter().filter(|(_, text)| !text.is_empty());
+    let texts: Vec<(&str, Vec<Piece>)> =
+        given.map(|(name, text)| (name.as_str(), filled(text, mould))).collect();
+    compile_claims(&claims, &names_of(recipe.bearer, &mould.names)?, &texts, &times)
 }
 
-/// A text with the right values of claims put in.
-fn filled(text: &str, mould: &Mould) -> String {
+/// A name that no claim has: this one, or the same with `_` after it.
+pub fn free_name(claims: &Map<String, Value>, name: &str) -> String {
+    let mut name = name.to_owned();
+    while claims.contains_key(&name) {
+        name.push('_');
+    }
+    name
+}
+
+/// A text of a recipe with what its `$` words stand for.
+fn filled(text: &str, mould: &Mould) -> Vec<Piece> {
     let own = |name: &str| match mould.claims.get(name) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(several)) => {
@@ -159,32 +203,39 @@ fn filled(text: &str, mould: &Mould) -> String {
         let quoted = Value::from(text).to_string();
         quoted[1..quoted.len() - 1].to_owned()
     };
-    text.replace("$iss", &escaped(&own("iss")))
-        .replace("$ISS", &escaped(&own("iss").to_ascii_uppercase()))
-        .replace("$aud", &escaped(&own("aud")))
-}
-
-/// A text whose `$now+N` and `$now-N` are instants.
-fn timed(text: &str) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    for (index, part) in text.split("$now").enumerate() {
-        let mut rest = part;
-        if index > 0 {
-            let sign = usize::from(part.starts_with(['+', '-']));
-            let digits =
-                part[sign..].bytes().take_while(|c| sign == 1 && c.is_ascii_digit()).count();
-            pieces.push(Piece::At(part[..sign + digits].parse().unwrap_or_default()));
-            rest = &part[sign + digits..];
-        }
-        if !rest.is_empty() {
-            pieces.push(Piece::Literal(rest.as_bytes().to_vec()));
-        }
+    let literal = |text: String| Piece::Literal(text.into_bytes());
+    let mut parts = text.split('$');
+    let mut pieces = vec![literal(parts.next().unwrap_or_default().to_owned())];
+    for part in parts {
+        let (piece, rest) = if let Some(rest) = part.strip_prefix("now") {
+            let (seconds, rest) = offset(rest);
+            (Piece::At(seconds), rest)
+        } else if let Some(rest) = part.strip_prefix("iss") {
+            (literal(escaped(&own("iss"))), rest)
+        } else if let Some(rest) = part.strip_prefix("ISS") {
+            (literal(escaped(&own("iss").to_ascii_uppercase())), rest)
+        } else if let Some(rest) = part.strip_prefix("aud") {
+            (literal(escaped(&own("aud"))), rest)
+        } else if let Some(rest) = part.strip_prefix('n') {
+            (Piece::Number, rest)
+        } else {
+            (literal("$".to_owned()), part)
+        };
+        pieces.extend([piece, literal(rest.to_owned())]);
     }
     pieces
 }
 
+/// The seconds of `+60` or `-60`, and what stands behind it.
+fn offset(text: &str) -> (i64, &str) {
+    let sign = usize::from(text.starts_with(['+', '-']));
+    let digits = text[sign..].bytes().take_while(|c| sign == 1 && c.is_ascii_digit()).count();
+    let (seconds, rest) = text.split_at(sign + digits);
+    (seconds.parse().unwrap_or_default(), rest)
+}
+
 /// What the client is called in its claims.
-fn names_of(bearer: Bearer, own: &Names) -> Names {
+fn names_of(bearer: Bearer, own: &Names) -> Result<Names> {
     let mut names = own.clone();
     match bearer {
         Bearer::Own => {}
@@ -197,9 +248,23 @@ fn names_of(bearer: Bearer, own: &Names) -> Names {
         Bearer::Capitals => names.client_id = own.client_id.in_capitals(),
         Bearer::With(more) => names.client_id = own.client_id.with(more),
         Bearer::UsernameIsClientId => names.username = own.client_id.clone(),
-        Bearer::ClientIdIsUsername => names.client_id = own.username.clone(),
+        Bearer::ClientIdIsUsername => names.client_id = own.text("{username}-{n}")?,
     }
-    names
+    Ok(names)
+}
+
+/// Adds a member of a name that the object, as far as its text shows, has not: this one, or the same with `_` after it.
+pub(super) fn add_free_member(object: &mut Vec<u8>, name: &str, value: &[u8]) {
+    let mut name = format!("\"{name}\"");
+    while holds(object, &name) {
+        name.insert(name.len() - 1, '_');
+    }
+    add_member(object, &[name.as_bytes(), b":", value].concat());
+}
+
+/// Whether a text is in there.
+pub(super) fn holds(json: &[u8], text: &str) -> bool {
+    json.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 /// Adds a member to the end of a JSON object.

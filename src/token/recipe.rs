@@ -23,7 +23,8 @@ pub struct Recipe {
     /// and `$canary` stand for the stranger's key, its certificate, and the address of the canary.
     pub header: &'static [(&'static str, &'static str)],
     /// Claims as JSON texts, in place of those of the same name; an empty text takes one out. `$iss` and `$aud` stand for
-    /// the right ones, `$ISS` for the former in capitals, `$now+60` for a second a minute after the moment of use.
+    /// the right ones, `$ISS` for the former in capitals, `$now+60` for a second a minute after the moment of use, `$n`
+    /// for the client's number. A name after a `+` is another one where the scenario has a claim of that name.
     pub claims: &'static [(&'static str, &'static str)],
     /// A JSON text in place of every claim that is the client's own.
     pub bound: Option<&'static str>,
@@ -179,7 +180,7 @@ pub enum Bearer {
     With(&'static str),
     /// The client, with its client id for a user name.
     UsernameIsClientId,
-    /// The client, with its user name for a client id.
+    /// The client, with its user name and number for a client id, as [`Placing::ClientIdIs`] has them.
     ClientIdIsUsername,
 }
 
@@ -192,7 +193,7 @@ pub enum Twist {
     Header(fn(&mut Vec<u8>)),
     /// The JSON of the payload is.
     Payload(fn(&mut Vec<u8>)),
-    /// The payload becomes as long as makes a token of this length, or a byte or two less.
+    /// The payload becomes as long as makes a token of this length, or a few bytes less.
     Length(usize),
     /// The payload becomes a token of its own.
     Nested,
@@ -223,6 +224,12 @@ pub enum Placing {
     Own,
     /// In the password, without a user name.
     NoUsername,
+    /// In the password, with a user name of length 0.
+    EmptyUsername,
+    /// Nowhere: there is a user name of length 0, and a password only where the token is the user name.
+    EmptyUsernameAlone,
+    /// Nowhere: there is a user name, and no password.
+    NoPassword,
     /// In the password instead of the user name, or the other way round.
     OtherField,
     /// In the client id.
@@ -235,7 +242,8 @@ pub enum Placing {
     NoClientId,
     /// Where it belongs, with this after the client id.
     ClientIdWith(&'static str),
-    /// Where it belongs, with this client id.
+    /// Where it belongs, with this client id, a hyphen and the client's number: two clients of one id would throw each
+    /// other out (MQTT 3.1.1, 3.1.4-2).
     ClientIdIs(&'static str),
     /// Where it belongs, with this user name.
     UsernameIs(&'static str),

@@ -25,7 +25,7 @@ fn a_threshold_that_fails_ends_the_run_and_what_was_under_way_is_abandoned_or_co
     let ended = run(
         "embedded",
         LOAD,
-        "connack = [{ condition = \"p50 < 1ns\", abort_on_fail = true }, \"p99 < 1s\"]",
+        "\"outcome.accepted\" = [{ condition = \"count < 1\", abort_on_fail = true }, \"count < 100000\"]",
     );
     let summary = ended.expect(1);
     let attempts = summary["attempts"].as_u64().unwrap();
@@ -34,11 +34,12 @@ fn a_threshold_that_fails_ends_the_run_and_what_was_under_way_is_abandoned_or_co
     let aborted = &summary["aborted"];
     assert_eq!(
         (&aborted["metric"], &aborted["condition"]),
-        (&json!("connack"), &json!("p50 < 1ns"))
+        (&json!("outcome.accepted"), &json!("count < 1"))
     );
     assert!(aborted["observed"].as_f64() > Some(0.0), "{aborted}");
     let second = aborted["second"].as_u64().unwrap();
-    let words = format!("ended early in second {second}: `connack` p50 < 1ns did not hold");
+    let words =
+        format!("ended early in second {second}: `outcome.accepted` count < 1 did not hold");
     assert!(reasons(&summary).contains(&words), "{}", reasons(&summary));
     assert_ne!(summary["validity"]["verdict"], "interrupted");
     assert_eq!(summary["partial"], false);
@@ -97,14 +98,14 @@ fn a_plan_shows_what_would_end_the_run_and_a_typo_in_a_table_lists_what_there_is
 #[test]
 fn a_threshold_that_is_a_string_fails_at_the_end_and_ends_nothing() {
     let load = "arrivals = \"constant\"\nstages = [{ rate = 50, for = \"3s\" }]";
-    let summary = run("embedded", load, "connack = [\"p50 < 1ns\"]").expect(1);
+    let summary = run("embedded", load, "\"outcome.accepted\" = [\"count < 1\"]").expect(1);
     assert_eq!((&summary["attempts"], summary.get("aborted")), (&json!(150), None));
 }
 
 #[test]
 fn a_sweep_goes_on_with_the_next_run_after_one_that_a_threshold_ended() {
     let more = "[sweep]\nprotocol = [4, 5]\nrest = \"0s\"\n\
-                [thresholds]\nconnack = [{ condition = \"p50 < 1ns\", abort_on_fail = true }]\n";
+                [thresholds]\n\"outcome.accepted\" = [{ condition = \"count < 1\", abort_on_fail = true }]\n";
     let load = "arrivals = \"constant\"\nstages = [{ rate = 50, for = \"60s\" }]";
     let ended = Storm::new(&scenario("embedded", load, more)).run();
     let summary = ended.expect(1);
@@ -113,7 +114,7 @@ fn a_sweep_goes_on_with_the_next_run_after_one_that_a_threshold_ended() {
     for row in &rows {
         let own = ended.out.join("runs").join(&row["run"]).join("summary.json");
         let own = crate::run::read_json(&own).unwrap();
-        assert_eq!(own["aborted"]["condition"], "p50 < 1ns", "{own}");
+        assert_eq!(own["aborted"]["condition"], "count < 1", "{own}");
     }
     assert!(summary["attempts"].as_u64() < Some(3000));
     assert_eq!(reasons(&summary).matches("ended early").count(), 2, "{}", reasons(&summary));
@@ -148,7 +149,7 @@ fn a_run_of_a_comparison_that_a_threshold_ended_is_in_no_difference_and_fails_it
 #[test]
 fn a_step_of_a_search_that_a_threshold_ended_did_not_hold() {
     let more = "[capacity]\nslo = { connack = [\"p50 < 5s\"] }\nstart = 20\nwarmup = \"0s\"\nhold = \"8s\"\nrest = \"0s\"\n\
-                [thresholds]\nconnack = [{ condition = \"p50 < 1ns\", abort_on_fail = true }]\n";
+                [thresholds]\n\"outcome.accepted\" = [{ condition = \"count < 1\", abort_on_fail = true }]\n";
     let text = scenario("embedded", "", more);
     // A search sets these itself.
     let is_kept = |line: &&str| !line.starts_with("clients") && !line.starts_with("concurrency");

@@ -91,7 +91,7 @@ fn a_broker_that_dies_in_mid_run_does_not_end_the_run() {
     });
     let load = "arrivals = \"constant\"\nstages = [{ rate = 100, for = \"2s\" }]\nconnect_timeout = \"1s\"";
     let ended = Storm::new(&scenario(&format!("mqtt://{address}"), load, "")).run();
-    let summary = ended.expect(0);
+    let summary = ended.expect(1);
     assert_eq!(summary["attempts"], 200, "the run went on to its last attempt");
     assert!(summary["outcomes"]["accepted"].as_u64().unwrap() >= 20);
     assert!(summary["outcomes"]["tcp_failed"].as_u64().unwrap() > 0, "{}", summary["outcomes"]);
@@ -161,7 +161,7 @@ fn one_broker_of_two_that_is_down_does_not_end_the_run() {
                 stages = [{ rate = 50, for = \"3s\" }]";
     let text = scenario(&up.url(), load, "")
         .replace("brokers = [", &format!("brokers = [\"mqtt://{down}\", "));
-    let summary = Storm::new(&text).run().expect(0);
+    let summary = Storm::new(&text).run().expect(1);
     assert_eq!(summary["attempts"], 150);
     let of = |url: &str| &summary["by_broker"][url]["outcomes"];
     assert!(of(&up.url())["accepted"].as_u64() > Some(30), "{}", of(&up.url()));

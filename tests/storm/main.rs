@@ -33,4 +33,5 @@ mod sessions;
 mod tokens;
 #[cfg(feature = "embedded")]
 mod trust;
+mod unmeasured;
 mod waves;

@@ -1,10 +1,13 @@
 //! Keys that come and go, against the embedded broker with a key set: what is told of it, and what is written.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, io::Write};
 
 use serde_json::Value;
 
-use crate::run::{Ended, Storm, rows};
+use crate::{
+    run::{Ended, Storm, rows},
+    server::{Server, until_closed},
+};
 
 /// A storm of 6 s at 200/s with two published keys' worth of tokens; `jwks` are keys of `[target.jwks]`.
 fn storm(jwks: &str, issuer: &str, mix: &str, events: &str) -> Storm {
@@ -96,7 +99,8 @@ fn a_broker_that_never_looks_again_is_found_out() {
         assert!(change[time].as_str().is_some_and(|time| time.starts_with('>')), "{change}");
     }
     let threshold = &summary["thresholds"][0];
-    assert_eq!(threshold["passed"], false, "what never came about is no short time: {threshold}");
+    // On a host that is too slow it is undecided.
+    assert_ne!(threshold["passed"], true, "what never came about is no short time: {threshold}");
     let verdicts = &summary["verdicts"];
     assert!(verdicts["false_reject"].as_u64().unwrap() > 100, "{verdicts}");
     assert!(verdicts["false_accept"].as_u64().unwrap() > 50, "{verdicts}");
@@ -191,4 +195,50 @@ fn a_run_that_is_killed_leaves_what_happened() {
     let summary = run.summary();
     assert_eq!(summary["partial"], true);
     assert!(summary["jwks"]["rotations"][0]["to"] == "b" && run.out.join("issuer.csv").exists());
+}
+
+/// A storm of 2 s at a broker that the run does not start, and that knows the issuer's first key from the 40th client on;
+/// `policy` are keys of `[policy]`.
+fn late_to_read(policy: &str) -> Ended {
+    let broker = Server::start(|stream, connect| {
+        let code = if connect.number < 40 { 0x87 } else { 0 };
+        // Those that a storm has given up on are gone.
+        let _ = stream.write_all(&[0x20, 3, 0, code, 0]);
+        until_closed(stream);
+    });
+    Storm::new(&format!(
+        "name = \"late\"\n[target]\nbrokers = [\"{}\"]\nprotocol = 5\n[load]\n\
+         stages = [{{ rate = 50, for = \"2s\" }}]\narrivals = \"constant\"\nhold = \"0s\"\nconnect_timeout = \"5s\"\n\
+         [keys.a]\nalgorithm = \"ES256\"\ngenerate = true\nkid = \"a\"\n[issuer]\nkeys = [\"a\"]\n\
+         [[mix]]\ntoken = \"fresh\"\nshare = 1\n[policy]\n{policy}\n",
+        broker.url()
+    ))
+    .run()
+}
+
+#[test]
+fn a_broker_that_the_run_does_not_start_has_until_its_promise_to_read_the_first_keys() {
+    let in_time = late_to_read("new_key_within = \"1m\"");
+    let summary = in_time.expect(0);
+    assert_eq!(in_time.verdicts()["fresh refused 135 correct"], 40);
+    assert_eq!(summary["verdicts"]["false_reject"], 0);
+    assert!(
+        in_time.stderr.contains("no good token has to be accepted in it"),
+        "{}",
+        in_time.stderr
+    );
+    // What it cost is measured all the same.
+    assert_eq!(summary["jwks"]["good_tokens_refused"], 40);
+    let late = late_to_read("new_key_within = \"0s\"");
+    late.expect(1);
+    assert_eq!(late.verdicts()["fresh refused 135 false_reject"], 40);
+    assert!(!late.stderr.contains("key set of `[issuer]`"), "{}", late.stderr);
+    // Where nothing is promised good tokens have to be accepted, and the plan says what that may cost.
+    let unpromised = late_to_read("");
+    unpromised.expect(1);
+    assert!(
+        unpromised.stderr.contains("`policy.new_key_within = \"1m\"`"),
+        "{}",
+        unpromised.stderr
+    );
 }

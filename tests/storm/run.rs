@@ -138,6 +138,11 @@ impl Storm {
         self.ended(child.wait_with_output().unwrap())
     }
 
+    /// Starts it, lets the test end it, and keeps what it says.
+    pub(crate) fn start_and_show(&self) -> Child {
+        self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     /// Starts it, and lets the test end it.
     pub(crate) fn start(&self) -> Child {
         self.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()

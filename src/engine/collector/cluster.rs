@@ -1,12 +1,16 @@
 //! Several brokers: where they differ, and what it costs to lose one.
 
+use std::borrow::Cow;
+
 use super::{Collector, Folder, Options};
 use crate::{
     error::Result,
     measure::Measurements,
     results::{
         Summary, authority,
+        decided::Decisions,
         divergent::Divergences,
+        gaps::Gaps,
         outages::{Deed, Outages},
     },
 };
@@ -14,8 +18,10 @@ use crate::{
 /// What is followed of several brokers, second by second.
 #[derive(Debug, Default)]
 pub(super) struct Cluster {
+    decisions: Decisions,
     divergences: Divergences,
     outages: Outages,
+    gaps: Gaps,
     /// Deeds that failed and have been told.
     told: usize,
     /// Whether it was told which brokers stay stopped.
@@ -26,18 +32,39 @@ impl Collector {
     /// Looks at a second that all workers have left behind.
     pub(super) fn look_at_brokers(&mut self, second: u64, seen: &Measurements) {
         let (plan, start) = (&self.storm.plan, self.storm.start);
+        if plan.brokers.len() < 2 && plan.nodes.is_empty() {
+            return;
+        }
         let deeds = self.nodes.as_ref().map(super::Nodes::done).unwrap_or_default();
-        self.cluster.divergences.second(plan, second, seen);
-        self.cluster.outages.second(plan, (start, second), seen, &deeds);
+        self.cluster.gaps.second((start, second), seen, &deeds);
+        let Cluster { decisions, divergences, outages, .. } = &mut self.cluster;
+        for (second, decided) in decisions.second(plan, second, seen) {
+            divergences.second(plan, second, &decided);
+            outages.second(plan, (start, second), &decided, &deeds);
+        }
+    }
+
+    /// Attempts that could not be judged because an event had stopped their broker.
+    pub(super) fn excused(&self) -> u64 {
+        self.cluster.gaps.excused()
     }
 
     /// Puts into a summary what was seen of that.
     pub(super) fn tell_of_brokers(&self, summary: &mut Summary) {
         let (plan, start) = (&self.storm.plan, self.storm.start);
-        summary.divergent = self.cluster.divergences.told(plan);
-        if let Some(nodes) = &self.nodes {
-            let outages = &self.cluster.outages;
-            summary.outages = outages.told(plan, start, self.storm.timeout, &nodes.done());
+        let deeds = self.nodes.as_ref().map(super::Nodes::done);
+        let (mut divergences, mut outages) =
+            (Cow::Borrowed(&self.cluster.divergences), Cow::Borrowed(&self.cluster.outages));
+        // What has not been decided for long enough is told as far as it is known.
+        for (second, decided) in self.cluster.decisions.rest() {
+            divergences.to_mut().second(plan, *second, decided);
+            let done = deeds.as_deref().unwrap_or_default();
+            outages.to_mut().second(plan, (start, *second), decided, done);
+        }
+        summary.excused = self.excused();
+        summary.divergent = divergences.told(plan);
+        if let Some(deeds) = &deeds {
+            summary.outages = outages.told(plan, start, self.storm.timeout, deeds);
         }
     }
 

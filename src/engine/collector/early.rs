@@ -1,6 +1,6 @@
 //! A threshold that ends the run before its time.
 
-use super::{Collector, Options};
+use super::{Collector, Options, validity::Unjudged};
 use crate::results::{
     Summary,
     summary::{Aborted, Validity},
@@ -29,7 +29,9 @@ impl Collector {
     pub(super) fn validity(&self, interrupted: bool) -> Validity {
         let storm = &self.storm;
         let wall_step = storm.clock.wall_step();
-        let mut validity = self.watch.validity(&storm.plan, &self.all, interrupted, wall_step);
+        let unjudged = Unjudged::of(&self.all, self.excused());
+        let mut validity =
+            self.watch.validity(&storm.plan, &self.all, interrupted, wall_step, unjudged);
         validity.reasons.extend(self.aborted.as_ref().map(Aborted::words));
         validity
     }

@@ -124,6 +124,7 @@ impl Watch {
         all: &Measurements,
         interrupted: bool,
         wall_step: i64,
+        unjudged: Unjudged,
     ) -> Validity {
         let limits = self.limits(plan, all);
         let is_limited = !limits.is_empty();
@@ -132,7 +133,7 @@ impl Watch {
             .iter()
             .cloned()
             .chain(limits)
-            .chain(self.damage(all, wall_step))
+            .chain(self.damage(all, wall_step, unjudged))
             .chain(self.harmed.iter().cloned())
             .chain(interrupted.then(|| interruption(plan, all)))
             .collect();
@@ -186,7 +187,7 @@ impl Watch {
     }
 
     /// What else keeps the numbers from being taken at their face value.
-    fn damage(&self, all: &Measurements, wall_step: i64) -> Vec<String> {
+    fn damage(&self, all: &Measurements, wall_step: i64, unjudged: Unjudged) -> Vec<String> {
         let count = |wanted: &dyn Fn(&Tally) -> bool| -> u64 {
             let tallies = all.tallies();
             tallies.iter().filter(|(tally, _)| wanted(tally)).map(|(_, count)| count).sum()
@@ -208,11 +209,10 @@ impl Watch {
                 "{local} attempts met a limit of this host, and say nothing of the broker"
             ));
         }
-        let unjudged = count(&|tally| tally.verdict == Verdict::NotJudged);
-        if unjudged * 100 > all.attempts() {
+        let Unjudged { count, of } = unjudged;
+        if count * 100 > of {
             reasons.push(format!(
-                "{unjudged} of {} attempts could not be judged: verdicts are those of the others",
-                all.attempts()
+                "{count} of {of} attempts could not be judged: verdicts are those of the others"
             ));
         }
         if let Some(idle) = self.least_idle.filter(|idle| self.shares_host && *idle < IDLE) {
@@ -232,9 +232,27 @@ impl Watch {
     }
 }
 
+/// Attempts that could not be judged, without those that an event of the run had deprived of their broker.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) struct Unjudged {
+    count: u64,
+    /// All attempts but the excused ones.
+    of: u64,
+}
+
+impl Unjudged {
+    /// Of everything that was seen, less the `excused`.
+    pub(in crate::engine) fn of(all: &Measurements, excused: u64) -> Self {
+        let tallies = all.tallies();
+        let unjudged = tallies.iter().filter(|(tally, _)| tally.verdict == Verdict::NotJudged);
+        let count: u64 = unjudged.map(|(_, count)| count).sum();
+        Self { count: count.saturating_sub(excused), of: all.attempts().saturating_sub(excused) }
+    }
+}
+
 /// What an interruption cost.
 fn interruption(plan: &Plan, all: &Measurements) -> String {
-    let abandoned = format!("interrupted: {} attempts under way were abandoned", all.abandoned);
+    let abandoned = format!("{} attempts under way were abandoned", all.abandoned);
     match plan.known_attempts() {
         0 => abandoned,
         known => {

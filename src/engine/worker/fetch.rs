@@ -64,10 +64,10 @@ impl Worker {
         let is_minted = minted.is_ok();
         let (password, times) = minted.unwrap_or((Password::Absent, Times::default()));
         let ready = Ready::elsewhere(client, kind, password, None, times, at);
-        let fits = encode(&storm.plan, &ready, &self.renewed, &mut self.scratch, &mut packet);
+        let encoded = encode(&storm.plan, &ready, &self.renewed, &mut self.scratch, &mut packet);
         let place = self.enter(&ready, (scheduled, started), Step::NotEntered, packet);
         if is_minted {
-            self.set_out(place, fits);
+            self.set_out(place, encoded);
         } else {
             self.fail(place, State::Starting, Outcome::LocalError("no_token"));
         }
@@ -118,7 +118,7 @@ impl Worker {
             minted_for,
         );
         let packet = &mut connection.packet;
-        let fits = encode(&storm.plan, &ready, &token.bytes, &mut self.scratch, packet);
-        self.set_out(place, fits);
+        let encoded = encode(&storm.plan, &ready, &token.bytes, &mut self.scratch, packet);
+        self.set_out(place, encoded);
     }
 }

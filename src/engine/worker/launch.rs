@@ -5,12 +5,13 @@ use std::sync::Arc;
 use super::{Connection, Key, STARTS_IN_A_ROW, State, Waiting, Worker};
 use crate::{
     attempt::{Outcome, Phase, Step},
-    client::packet::Connect,
+    client::packet::{Connect, TooLong},
     clock::Clock,
     engine::{storm::keep_alive, target::Spot},
     error::Result,
     host::thread_cpu,
     plan::Plan,
+    scenario::TokenIn,
     supply::{Ready, Stock},
     token::{Minter, Times, placing::Scratch},
     verdict::Validity,
@@ -99,9 +100,9 @@ impl Worker {
             }
         }
         debug_assert_eq!(ready.client, client, "tokens come in the order of attempts");
-        let fits = encode(&storm.plan, &ready, bytes, &mut self.scratch, &mut packet);
+        let encoded = encode(&storm.plan, &ready, bytes, &mut self.scratch, &mut packet);
         let place = self.enter(&ready, (scheduled, started), token, packet);
-        self.set_out(place, fits);
+        self.set_out(place, encoded);
     }
 
     /// A connection for an attempt, in the state in which it has its token.
@@ -147,13 +148,16 @@ impl Worker {
     }
 
     /// Sends an attempt that has its CONNECT on its way to the broker.
-    pub(super) fn set_out(&mut self, place: usize, fits: bool) {
+    pub(super) fn set_out(&mut self, place: usize, encoded: std::result::Result<(), TooLong>) {
         let storm = Arc::clone(&self.storm);
         let Some(connection) = self.connections.get(place) else { return };
         let key = Key::new(place, connection.generation);
         let (client, broker) = (connection.client, usize::from(connection.broker));
+        if let Err(field) = encoded {
+            let word = word_of(field, storm.plan.token_in);
+            return self.fail(place, State::Starting, Outcome::LocalError(word));
+        }
         match &storm.targets[broker].spot {
-            _ if !fits => self.fail(place, State::Starting, Outcome::LocalError("token_too_long")),
             Spot::At(addresses) => {
                 let turn = storm.plan.spread.turn_of(client);
                 self.open(place, addresses[(turn % addresses.len() as u64) as usize]);
@@ -195,14 +199,28 @@ fn renew(
     Ok(ready.renewed(key, times, at))
 }
 
-/// Encodes CONNECT; `false` where a field is too long for it.
+/// The word for a field that is too long; the token is the one that stands in it.
+fn word_of(field: TooLong, token_in: TokenIn) -> &'static str {
+    match (field, token_in) {
+        (TooLong::ClientId, _) => "client_id_too_long",
+        (TooLong::Username, TokenIn::Password) => "username_too_long",
+        // Entries of the catalogue bring their token in the other fields.
+        (TooLong::Username, TokenIn::Username)
+        | (TooLong::Password | TooLong::Will | TooLong::Property, _) => "token_too_long",
+    }
+}
+
+/// Encodes CONNECT.
+///
+/// # Errors
+/// When a field is too long for it.
 pub(super) fn encode(
     plan: &Plan,
     ready: &Ready,
     token: &[u8],
     scratch: &mut Scratch,
     out: &mut Vec<u8>,
-) -> bool {
+) -> std::result::Result<(), TooLong> {
     let kind = &plan.mould.kinds[ready.kind];
     let given = (ready.password, token);
     let names = &plan.mould.names;

@@ -18,7 +18,9 @@ use crate::{
         cluster::{answered, must, p99},
         style::{count, percentile, time},
     },
-    results::{Percentile, Summary, brokers::FILE, divergent::Divergent, outages::Outage},
+    results::{
+        Percentile, Summary, brokers::FILE, cells::restored, divergent::Divergent, outages::Outage,
+    },
 };
 
 #[derive(Deserialize)]
@@ -30,6 +32,8 @@ struct BrokerSecond {
     failed: f64,
     connack_p50_us: Option<Percentile>,
     connack_p99_us: Option<Percentile>,
+    #[serde(default)]
+    beyond: String,
 }
 
 /// Brokers and their seconds, in the order of the file.
@@ -41,7 +45,9 @@ type Seconds = Vec<(String, Vec<BrokerSecond>)>;
 /// When the file can't be read.
 pub(super) fn figures(folder: &Path, marks: &[Mark]) -> Result<Vec<Figure>> {
     let mut brokers: Seconds = Vec::new();
-    for row in rows::<BrokerSecond>(folder, FILE)? {
+    for mut row in rows::<BrokerSecond>(folder, FILE)? {
+        row.connack_p50_us = restored("connack_p50", row.connack_p50_us.take(), &row.beyond);
+        row.connack_p99_us = restored("connack_p99", row.connack_p99_us.take(), &row.beyond);
         match brokers.iter_mut().find(|(label, _)| *label == row.broker) {
             Some((_, seconds)) => seconds.push(row),
             None => brokers.push((row.broker.clone(), vec![row])),

@@ -8,6 +8,7 @@ use super::{files, page, sentence::Tone};
 use crate::{
     error::Result,
     report::{
+        diagnosis::Diagnosis,
         fetches, keys, series,
         style::{count, number, percentile, time},
         terminal,
@@ -198,6 +199,9 @@ pub(super) fn codes(summary: &Summary) -> Option<Markup> {
         html! {
             (page::table(&["outcome", "code", "attempts"], &rows))
             @for line in &advice { p { (line) } }
+            @if let Some(diagnosis) = Diagnosis::of(summary) {
+                p { "Nobody was let in: " (diagnosis.words()) }
+            }
         }
     })
 }

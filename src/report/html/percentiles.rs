@@ -68,7 +68,9 @@ fn line(name: &str, colour: usize, stats: &PhaseStats) -> Line {
             Some(Percentile::Number(us)) if attempts >= least => {
                 line.points.push((share, us / 1e3));
             }
-            Some(beyond @ Percentile::Beyond(_)) if attempts >= least => {
+            Some(beyond @ (Percentile::Beyond(_) | Percentile::Unanswered(_)))
+                if attempts >= least =>
+            {
                 line.missing.push((share, style::percentile(beyond)));
             }
             _ => {}

@@ -2,6 +2,7 @@
 
 use crate::{
     report::{
+        diagnosis::Diagnosis,
         series,
         style::{count, number},
     },
@@ -40,6 +41,8 @@ impl Tone {
 pub(crate) struct Sentence {
     /// How good it is.
     pub(crate) tone: Tone,
+    /// It in a word or two, for a title.
+    pub(crate) title: &'static str,
     /// It in words.
     pub(crate) words: String,
 }
@@ -70,15 +73,23 @@ pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
         failures = std::mem::take(&mut found) + &failures;
     }
     tone = tone.max(found_tone);
+    let word = if has_failed { "FAILED" } else { "NOT AS PROMISED" };
     if tone == Tone::Bad {
-        let word = if has_failed { "FAILED" } else { "NOT AS PROMISED" };
         failures = format!("{word}: {failures}");
     }
     let (trust_tone, trust) = trust(summary);
+    let title = match (tone, tone.max(trust_tone)) {
+        (Tone::Bad, _) => word,
+        _ if summary.interrupted => "interrupted",
+        _ if summary.partial => "not finished",
+        _ if has_measured_nothing(summary) => "NOTHING MEASURED",
+        (_, Tone::Good) => "as promised",
+        _ => "as promised, with reservations",
+    };
     let unfinished =
         if summary.partial { "Not finished (still running, or killed); so far: " } else { "" };
     let words = format!("{unfinished}{found}{failures}; {trust}.");
-    Sentence { tone: tone.max(trust_tone), words }
+    Sentence { tone: tone.max(trust_tone), title, words }
 }
 
 /// What a search found; one that is over and found nothing has failed, unless it is not the broker that it speaks of.
@@ -131,6 +142,13 @@ fn trust(summary: &Summary) -> (Tone, &'static str) {
     }
 }
 
+/// Whether no answer says anything of a token, or none of a good one.
+fn has_measured_nothing(summary: &Summary) -> bool {
+    let verdict = |name: &str| Summary::count(&summary.verdicts, name);
+    let judged = Summary::sum(&summary.verdicts) - verdict("not_judged") - verdict("indeterminate");
+    judged == 0 || !summary.nothing_good.is_empty()
+}
+
 /// What the answers of a run say.
 fn answers(summary: &Summary) -> (Tone, String) {
     let verdict = |name: &str| Summary::count(&summary.verdicts, name);
@@ -163,11 +181,20 @@ fn answers(summary: &Summary) -> (Tone, String) {
     }
     let (mute, boundary) = (verdict("not_judged"), verdict("indeterminate"));
     let judged = all - mute - boundary;
+    if !summary.nothing_good.is_empty() && judged > 0 {
+        let groups = summary.nothing_good.join(", ");
+        return (
+            Tone::Warn,
+            format!(
+                "Nothing good was measured: each token that should be good had to be refused ({groups})"
+            ),
+        );
+    }
     if judged == 0 {
-        let why = if all == 0 {
-            "there was no attempt"
-        } else {
-            "no answer says anything about its token"
+        let why = match Diagnosis::of(summary) {
+            _ if all == 0 => "there was no attempt".to_owned(),
+            Some(diagnosis) => diagnosis.words(),
+            None => "no answer says anything about its token".to_owned(),
         };
         return (Tone::Warn, format!("Nothing could be judged: {why}"));
     }
@@ -309,7 +336,7 @@ mod tests {
     fn said(change: impl FnOnce(&mut Summary)) -> (Tone, String) {
         let mut summary = fixture::summary();
         change(&mut summary);
-        let Sentence { tone, words } = of(&summary, None);
+        let Sentence { tone, words, .. } = of(&summary, None);
         (tone, words)
     }
 
@@ -330,6 +357,7 @@ mod tests {
             condition: "p99 < 2s".into(),
             observed,
             passed: Some(passed),
+            undecided: None,
         }
     }
 
@@ -401,7 +429,7 @@ mod tests {
         assert!(page.contains("ended the run early"), "{page}");
         let text = crate::report::terminal::render(&summary, "folder");
         assert!(text.contains("ended the run early"), "{text}");
-        let markdown = crate::report::markdown::render(&summary);
+        let markdown = crate::report::markdown::render(&summary, None);
         assert!(markdown.contains("**ended early in second 3"), "{markdown}");
     }
 
@@ -497,7 +525,7 @@ mod tests {
             "unspoken": [], "slow": [], "fetches": [], "bad_judged": 1, "false_accepts": 0, "upper_bound_95": null
         }))
         .unwrap();
-        let Sentence { tone, words } = of(&fixture::summary(), Some(&matrix));
+        let Sentence { tone, words, .. } = of(&fixture::summary(), Some(&matrix));
         (tone, words)
     }
 

@@ -8,7 +8,7 @@ use super::{
     axis::Axis,
     chart::COLOURS_COUNT,
     figure::{Figure, Line, Mark, NOTHING},
-    files::rows,
+    files::timed_rows,
     page,
 };
 use crate::{
@@ -47,7 +47,7 @@ pub(super) fn section(folder: &Path, summary: &Summary) -> Result<Markup> {
 
 /// The answer of a search, and its steps by rate.
 fn search(folder: &Path, capacity: &Capacity) -> Result<Markup> {
-    let mut steps: Vec<Step> = rows(folder, "capacity.csv")?;
+    let mut steps: Vec<Step> = timed_rows(folder, "capacity.csv")?;
     steps.sort_by(|one, other| one.offered_per_s.total_cmp(&other.offered_per_s));
     let knee = capacity.per_s.map(|at| Mark { at, label: "capacity".to_owned() });
     let marks: Vec<Mark> = knee.into_iter().collect();
@@ -111,11 +111,10 @@ fn in_ms(value: Option<&Percentile>) -> Option<Percentile> {
 /// Adds what several runs have at one place: their median, where what lies beyond the timeout is longer than any. It is a
 /// gap where that is none, or one of them has no value: the median of the others would flatter.
 fn middle(line: &mut Line, at: f64, values: &[Option<Percentile>]) {
-    let place = |value: &Option<Percentile>| match value.as_ref()? {
-        Percentile::Number(number) => Some(*number),
-        Percentile::Beyond(_) => Some(f64::INFINITY),
+    let place = |value: &Option<Percentile>| {
+        value.as_ref().map(|value| value.number().unwrap_or(f64::INFINITY))
     };
-    let beyond = values.iter().flatten().find(|value| matches!(value, Percentile::Beyond(_)));
+    let beyond = values.iter().flatten().find(|value| value.number().is_none());
     let places: Option<Vec<f64>> = values.iter().map(place).collect();
     match (places.map(|mut places| median(&mut places)), beyond) {
         (Some(middle), _) if middle.is_finite() => line.points.push((at, middle)),

@@ -18,7 +18,7 @@ use crate::{
     error::Result,
     plan::schedule::{Rates, Schedule},
     report::style::percentile,
-    results::Percentile,
+    results::{Percentile, cells::restored},
     scenario::{LoadMode, Scenario},
 };
 
@@ -40,6 +40,21 @@ struct Second {
     connack_p50_us: Option<Percentile>,
     connack_p99_us: Option<Percentile>,
     start_delay_p99_us: Option<Percentile>,
+    #[serde(default)]
+    beyond: String,
+}
+
+impl Second {
+    /// The times as they were measured, timeouts among them.
+    fn restored(mut self) -> Self {
+        let restore = |name, cell: &mut Option<Percentile>| {
+            *cell = restored(name, cell.take(), &self.beyond);
+        };
+        restore("connack_p50", &mut self.connack_p50_us);
+        restore("connack_p99", &mut self.connack_p99_us);
+        restore("start_delay_p99", &mut self.start_delay_p99_us);
+        self
+    }
 }
 
 #[derive(Deserialize)]
@@ -78,7 +93,8 @@ struct Visit {
 /// # Errors
 /// When a file can't be read, or a figure not be drawn.
 pub(super) fn figures(folder: &Path) -> Result<Vec<Markup>> {
-    let seconds: Vec<Second> = rows(folder, "timeline.csv")?;
+    let seconds = rows::<Second>(folder, "timeline.csv")?;
+    let seconds: Vec<Second> = seconds.into_iter().map(Second::restored).collect();
     let last = seconds.last().map_or(1.0, |second| second.number.max(1.0));
     let marks = marks(&events(folder)?, last);
     let figure = |title, y: Axis, lines, source| {

@@ -5,6 +5,8 @@ use crate::{
     attempt::{Attempt, Close, Steps},
     clock::SECOND,
     host::Limits,
+    measure::Measurements,
+    results::decided::Decisions,
     scenario::{Group, Loaded, Overrides, parse},
     token::recipe::Refusal,
 };
@@ -14,10 +16,14 @@ const B: &str = "mqtt://127.0.0.1:2";
 const C: &str = "mqtt://127.0.0.1:3";
 
 fn plan(brokers: &[&str]) -> Plan {
+    plan_of(brokers, "")
+}
+
+fn plan_of(brokers: &[&str], more: &str) -> Plan {
     let brokers: Vec<String> = brokers.iter().map(|label| format!("\"{label}\"")).collect();
     let text = format!(
         "name = \"x\"\n[target]\nbrokers = [{}]\n[load]\nclients = 9\nconcurrency = 1\n\
-         [[mix]]\ntoken = \"not_a_jwt\"\nshare = 1\n",
+         [[mix]]\ntoken = \"not_a_jwt\"\nshare = 1\n{more}",
         brokers.join(", ")
     );
     let scenario = parse(&text, &Overrides::default()).unwrap();
@@ -68,7 +74,7 @@ fn told(brokers: &[&str], seconds: &[Measurements]) -> Vec<Divergent> {
     let plan = plan(brokers);
     let mut all = Divergences::default();
     for (at, seen) in (0..).zip(seconds) {
-        all.second(&plan, at, seen);
+        all.second(&plan, at, &Decided::at_once(seen, brokers.len()));
     }
     all.told(&plan)
 }
@@ -90,6 +96,42 @@ fn a_node_that_refuses_what_the_others_let_in_is_named_with_its_first_and_last_s
     let of = |broker: &str| (one.brokers[broker].accepted, one.brokers[broker].refused);
     assert_eq!([of(A), of(C)], [(80, 0), (20, 60)]);
     assert_eq!((one.brokers[C].codes["135"], one.attempts), (60, 240));
+}
+
+#[test]
+fn a_node_whose_refusals_are_delayed_is_named_with_the_seconds_in_which_it_decided() {
+    let told = |delay: &str, answers: &[(u64, Measurements)]| {
+        let plan = plan_of(&[A, B], &format!("[policy]\nrefusal_delay = \"{delay}\"\n"));
+        let (mut decisions, mut all) = (Decisions::default(), Divergences::default());
+        for (at, seen) in answers {
+            for (second, decided) in decisions.second(&plan, *at, seen) {
+                all.second(&plan, second, &decided);
+            }
+        }
+        for (second, decided) in decisions.rest() {
+            all.second(&plan, *second, decided);
+        }
+        let found = all.told(&plan);
+        assert_eq!(found.len(), 1, "{found:?}");
+        let answers = &found[0].brokers[B];
+        (found[0].first_second, found[0].last_second, answers.accepted, answers.refused)
+    };
+    // B refuses what comes in seconds 2 and 3, and says so `late` seconds after; A lets all in.
+    let run = |late: u64| -> Vec<(u64, Measurements)> {
+        let seen = |at: u64| {
+            let is_odd = |at: u64| (2..4).contains(&at);
+            let in_time = if is_odd(at) { 0 } else { 20 };
+            let refused = if at.checked_sub(late).is_some_and(is_odd) { 20 } else { 0 };
+            good(2, &[(0, YES, 20), (1, YES, in_time), (1, NO, refused)])
+        };
+        (0..8).map(|at| (at, seen(at))).collect()
+    };
+    assert_eq!(told("0s", &run(0)), (2, 3, 0, 40));
+    assert_eq!(told("3s", &run(3)), (2, 3, 0, 40));
+    assert_eq!(told("2600ms", &run(3)), (2, 3, 0, 40), "whole seconds, the nearest");
+    // The last of them come when nothing else does any more.
+    let ends = |answers: Vec<(u64, Measurements)>| answers.into_iter().take(7).collect::<Vec<_>>();
+    assert_eq!(told("3s", &ends(run(3))), (2, 3, 0, 40));
 }
 
 #[test]

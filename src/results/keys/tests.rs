@@ -12,13 +12,17 @@ const MILLISECOND: u64 = SECOND / 1000;
 
 /// A plan with keys a, b and c, a rotation from a to b, and one or two brokers.
 fn plan(brokers: &str) -> Plan {
+    plan_of(brokers, "")
+}
+
+fn plan_of(brokers: &str, more: &str) -> Plan {
     let key = |name: &str| {
         format!("[keys.{name}]\nalgorithm = \"EdDSA\"\ngenerate = true\nkid = \"{name}\"\n")
     };
     let text = format!(
         "name = \"keys\"\n[target]\nbrokers = [{brokers}]\n[load]\nclients = 1\nconcurrency = 1\n{}{}{}\
          [issuer]\nkeys = [\"a\"]\n[[events]]\nat = \"1s\"\ndo = \"rotate_keys\"\nto = \"b\"\n\
-         [[mix]]\ntoken = \"fresh\"\nshare = 1\n[[mix]]\ntoken = \"wrong_key\"\nshare = 1\n",
+         [[mix]]\ntoken = \"fresh\"\nshare = 1\n[[mix]]\ntoken = \"wrong_key\"\nshare = 1\n{more}",
         key("a"),
         key("b"),
         key("c")
@@ -231,6 +235,73 @@ fn an_outage_is_open_closed_or_neither_by_who_got_in() {
         None,
         "not while it was away"
     );
+}
+
+/// A broker that says 3 s late that it refuses.
+fn delaying() -> Plan {
+    plan_of(ONE, "[policy]\nrefusal_delay = \"3s\"\n")
+}
+
+/// An answer of such a broker.
+fn delayed(sent: u64, key: u16, accepted: bool) -> KeyAnswer {
+    let answer = answer(sent, key, 0, accepted);
+    let late = if accepted { 0 } else { 3000 * MILLISECOND };
+    KeyAnswer { ended: answer.ended + late, ..answer }
+}
+
+#[test]
+fn a_refusal_that_is_delayed_counts_in_the_outage_in_which_it_was_decided() {
+    let away =
+        [happened(1000, Action::Away(crate::scenario::Outage::Hang)), happened(2000, Action::Back)];
+    let answers = [
+        delayed(1100, 0, true),
+        delayed(1500, 0, false),
+        bad(delayed(1600, 0, false)),
+        delayed(1700, 0, false),
+    ];
+    let jwks = told(&delaying(), &answers, &away);
+    let outage = &jwks.outages[0];
+    assert_eq!((outage.good_accepted, outage.good_refused, outage.bad_refused), (1, 2, 1));
+    assert_eq!(outage.verdict.as_deref(), Some("closed"));
+    assert!((jwks.refused_while_away_share.unwrap() - 2.0 / 3.0).abs() < 1e-9, "{jwks:?}");
+    assert_eq!(outage.decided_after, 0);
+    // Of a broker that delays nothing they were decided when the outage was over, and that is said.
+    let prompt = told(&plan(ONE), &answers, &away);
+    let outage = &prompt.outages[0];
+    assert_eq!((outage.good_accepted, outage.good_refused, outage.bad_refused), (1, 0, 0));
+    assert_eq!(outage.decided_after, 3);
+    // One that waited for the key set until it was back tells nothing either, delay or not.
+    let waited = KeyAnswer { ended: 5500 * MILLISECOND, ..answer(1500, 0, 0, false) };
+    let outage = &told(&delaying(), &[waited], &away).outages[0];
+    assert_eq!((outage.good_refused, outage.decided_after), (0, 1));
+    assert_eq!(outage.verdict, None);
+}
+
+#[test]
+fn a_change_of_keys_is_as_quick_as_the_broker_decides_whatever_it_delays() {
+    let answers = [
+        delayed(1100, 1, false),
+        delayed(1300, 1, true),
+        delayed(2900, 0, true),
+        delayed(3100, 0, true),
+        delayed(3500, 0, false),
+    ];
+    let jwks = told(&delaying(), &answers, &rotation());
+    let change = &jwks.rotations[0];
+    assert!((number(change.accept_us.as_ref()) - 302_000.0).abs() < 1.0, "{change:?}");
+    assert!((number(change.refuse_us.as_ref()) - 502_000.0).abs() < 1.0, "{change:?}");
+    assert_eq!(jwks.flips, 0, "it refused at 1100 ms, before it accepted");
+    // Without the delay the same answers are these of one that took 3 s.
+    let prompt = told(&plan(ONE), &answers, &rotation());
+    assert!((number(prompt.rotations[0].refuse_us.as_ref()) - 3_502_000.0).abs() < 1.0);
+}
+
+#[test]
+fn a_delay_that_was_not_kept_puts_no_answer_before_its_question() {
+    let seconds = by_second(&delaying(), &[answer(2500, 0, 0, false)], 0);
+    assert_eq!(seconds.into_iter().collect::<Vec<_>>(), [((2, 0, 0), (0, 1))]);
+    let seconds = by_second(&delaying(), &[delayed(2500, 0, false)], 0);
+    assert_eq!(seconds.into_iter().collect::<Vec<_>>(), [((2, 0, 0), (0, 1))], "not second 5");
 }
 
 #[test]

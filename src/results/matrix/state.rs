@@ -11,7 +11,7 @@ use crate::{
         cells::{Cells, SENTINELS},
     },
     scenario::Protocol,
-    verdict::Verdict,
+    verdict::{Expectation, Verdict},
 };
 
 /// What is to be known of a broker before any cell.
@@ -47,8 +47,15 @@ pub(super) fn unheard(plan: &Plan, cells: &Cells, tallies: &[(Tally, u64)]) -> V
         let is_tried = fresh().next().is_some();
         let lets_in = own()
             .any(|tally| kind(tally).defect.group.is_none() && tally.outcome == Outcome::Accepted);
-        let is_good = fresh().any(|tally| tally.verdict == Verdict::Correct);
-        let is_bad = fresh().any(|tally| tally.verdict == Verdict::FalseReject);
+        let is_good = fresh().any(|tally| tally.outcome == Outcome::Accepted);
+        // Of a key that it need not know yet, too: until it does, it refuses whatever comes.
+        let is_new = |tally: &Tally| {
+            matches!(tally.expected, Expectation::Either(_)) && tally.outcome.is_answer()
+        };
+        let is_bad = fresh().any(|tally| {
+            tally.verdict == Verdict::FalseReject
+                || tally.outcome != Outcome::Accepted && is_new(tally)
+        });
         is_tried && !lets_in || is_good && is_bad
     };
     let spoken = [Protocol::V4, Protocol::V5].into_iter().filter(is_unheard);
@@ -83,5 +90,47 @@ pub(super) fn state(cells: &[Cell], unheard: &[u8]) -> State {
         State::RefusesAll
     } else {
         State::Unsteady
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        host::Limits,
+        plan::cells::Ask,
+        scenario::{Group, Loaded, Overrides, parse},
+    };
+
+    #[test]
+    fn a_broker_that_refuses_good_tokens_while_their_key_is_new_to_it_is_not_heard() {
+        let text = "name = \"x\"\n[target]\nbrokers = [\"mqtt://127.0.0.1:1\"]\n[load]\nclients = 1\nconcurrency = 1\n\
+                    [keys.a]\nalgorithm = \"ES256\"\ngenerate = true\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n";
+        let scenario = parse(text, &Overrides::default()).unwrap();
+        let loaded = Loaded { path: "x.toml".into(), scenario, overrides: Vec::new() };
+        let ask = Ask {
+            only: vec!["alg_none".into()],
+            repeat: 1,
+            background: None,
+            canary: "127.0.0.1:9".into(),
+            command: String::new(),
+        };
+        let plan = Plan::matrix(&loaded, &Limits::read(), &ask).unwrap();
+        let cells = plan.cells.as_ref().unwrap();
+        let kinds = &plan.mould.kinds;
+        let is_it = |kind: &crate::token::Kind| {
+            kind.defect.name == "fresh" && kind.protocol == Protocol::V5
+        };
+        let kind = kinds.iter().position(is_it).unwrap();
+        let tally =
+            |expected, outcome, verdict| (Tally { kind, broker: 0, expected, outcome, verdict }, 1);
+        let new = Expectation::Either(Group::Signature.into());
+        let refused = tally(new, Outcome::Refused(0x87), Verdict::Correct);
+        let accepted = tally(Expectation::Accept, Outcome::Accepted, Verdict::Correct);
+        assert_eq!(unheard(&plan, cells, &[refused, accepted]), [5]);
+        let early = tally(new, Outcome::Accepted, Verdict::Correct);
+        assert!(unheard(&plan, cells, &[early, accepted]).is_empty());
+        let failed = tally(new, Outcome::TcpFailed("ECONNREFUSED"), Verdict::NotJudged);
+        assert!(unheard(&plan, cells, &[failed, accepted]).is_empty());
     }
 }

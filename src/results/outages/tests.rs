@@ -1,7 +1,9 @@
 use super::*;
 use crate::{
-    attempt::{Attempt, Step, Steps},
+    attempt::{Attempt, Phase, Step, Steps},
     host::Limits,
+    measure::Measurements,
+    results::decided::Decisions,
     scenario::{Loaded, Overrides, parse},
     verdict::Expectation,
 };
@@ -11,10 +13,17 @@ const MS: u64 = SECOND / 1000;
 const STORM: u64 = 5 * SECOND;
 
 fn plan() -> Plan {
-    let text = "name = \"x\"\n[target]\nbrokers = [\"mqtt://127.0.0.1:1\", \"mqtt://127.0.0.1:2\", \"mqtt://127.0.0.1:3\"]\n\
-         [load]\nclients = 9\nconcurrency = 1\nconnect_timeout = \"2s\"\n[[mix]]\ntoken = \"not_a_jwt\"\nshare = 1\n\
-         [[events]]\nat = \"2s\"\ndo = \"stop_broker\"\nbroker = \"mqtt://127.0.0.1:2\"\ncommand = \"x\"\n";
-    let scenario = parse(text, &Overrides::default()).unwrap();
+    plan_of("2s", "0s")
+}
+
+fn plan_of(connect_timeout: &str, refusal_delay: &str) -> Plan {
+    let text = format!(
+        "name = \"x\"\n[target]\nbrokers = [\"mqtt://127.0.0.1:1\", \"mqtt://127.0.0.1:2\", \"mqtt://127.0.0.1:3\"]\n\
+         [load]\nclients = 9\nconcurrency = 1\nconnect_timeout = \"{connect_timeout}\"\n\
+         [policy]\nrefusal_delay = \"{refusal_delay}\"\n[[mix]]\ntoken = \"not_a_jwt\"\nshare = 1\n\
+         [[events]]\nat = \"2s\"\ndo = \"stop_broker\"\nbroker = \"mqtt://127.0.0.1:2\"\ncommand = \"x\"\n"
+    );
+    let scenario = parse(&text, &Overrides::default()).unwrap();
     let loaded = Loaded { path: "x.toml".into(), scenario, overrides: Vec::new() };
     Plan::unchecked(&loaded, &Limits::read()).unwrap()
 }
@@ -74,7 +83,7 @@ fn told(seconds: &[Measurements], deeds: &[Deed]) -> Vec<Outage> {
         // What has not begun at the end of a second is not known yet.
         let end = STORM + (at + 1) * SECOND;
         let known: Vec<Deed> = deeds.iter().filter(|deed| deed.began < end).cloned().collect();
-        outages.second(&plan, (STORM, at), seen, &known);
+        outages.second(&plan, (STORM, at), &Decided::at_once(seen, 3), &known);
     }
     outages.told(&plan, STORM, 2 * SECOND, deeds)
 }
@@ -171,7 +180,7 @@ fn a_stop_that_takes_its_time_and_fails_in_the_end_leaves_no_trace() {
     let mut outages = Outages::default();
     let mut deeds = vec![Deed { ended: None, ..deed(0, false, 1.5) }];
     let mut look = |at: u64, seen: &Measurements, deeds: &[Deed]| {
-        outages.second(&plan, (STORM, at), seen, deeds);
+        outages.second(&plan, (STORM, at), &Decided::at_once(seen, 3), deeds);
         outages.told(&plan, STORM, 2 * SECOND, deeds)
     };
     look(0, &calm(1), &deeds[..0]);
@@ -228,4 +237,43 @@ fn of_two_outages_of_one_broker_each_has_its_own_failures() {
     assert_eq!(counts, [(1, Some(2)), (2, Some(6))]);
     // What came after the first was before the second.
     assert_eq!(outages[1].others.before.attempts, 4);
+}
+
+#[test]
+fn refusals_that_are_delayed_are_of_the_second_in_which_they_were_decided() {
+    const REFUSED: Outcome = Outcome::Refused(0x86);
+    let plan = plan_of("9s", "3s");
+    // The second broker is away from 2.5 s to 4.25 s and refuses whatever comes; the first one lets all in, but refuses
+    // while the second is away. Both say so 3 s late.
+    let seconds = [
+        second(&[(0, YES, 1)]),
+        second(&[(0, YES, 1)]),
+        second(&[(1, NO, 1)]),
+        second(&[(1, NO, 1), (1, REFUSED, 3000)]),
+        second(&[(0, YES, 1), (1, REFUSED, 3000)]),
+        second(&[(0, YES, 1), (0, REFUSED, 3000), (1, REFUSED, 3000)]),
+        second(&[(0, YES, 1), (0, REFUSED, 3000)]),
+        second(&[(0, YES, 1), (1, REFUSED, 3000)]),
+        second(&[(0, YES, 1), (1, REFUSED, 3000)]),
+    ];
+    let deeds = [deed(1, false, 2.5), deed(1, true, 4.25)];
+    let (mut decisions, mut outages) = (Decisions::default(), Outages::default());
+    for (at, seen) in (0..).zip(&seconds) {
+        for (second, decided) in decisions.second(&plan, at, seen) {
+            outages.second(&plan, (STORM, second), &decided, &deeds);
+        }
+    }
+    for (second, decided) in decisions.rest() {
+        outages.second(&plan, (STORM, *second), decided, &deeds);
+    }
+    let one = &outages.told(&plan, STORM, 9 * SECOND, &deeds)[0];
+    assert_eq!(one.refused, 2);
+    assert_eq!(one.time_until_back_us, Some(0.75e6), "the end of second 4, not of second 7");
+    assert_eq!(one.all_back_s, Some(5));
+    // Its own refusals are from before the stop, or from after the start.
+    let spans = [&one.others.before, &one.others.during, &one.others.after];
+    assert_eq!(spans.map(|span| span.attempts), [2, 3, 4], "{:?}", one.others);
+    assert_eq!(spans.map(|span| span.seconds), [2, 3, 4]);
+    let late = &one.others.during.connack_p99_us;
+    assert!(matches!(late, Some(Percentile::Number(us)) if *us > 2.9e6), "as it was: {late:?}");
 }

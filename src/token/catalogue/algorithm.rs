@@ -4,13 +4,13 @@ use super::{
     Severity::{Critical, High, Low, Medium},
     Situation,
     entry::Defect,
-    when::{only_ec, only_hmac, only_public, only_rsa, refused_if},
+    when::{only_ec, only_hmac, only_public, only_rsa, only_with_kid, refused_if},
 };
 use crate::{
     key::{SigningKey, public::PublicForm},
     oracle::Fault,
     scenario::{Algorithm, Group},
-    token::recipe::{GOOD, Must, Recipe, Signer},
+    token::recipe::{GOOD, Kid, Must, Recipe, Signer},
 };
 
 const ALGORITHM: Defect = Defect {
@@ -85,7 +85,7 @@ fn pinned(at: &Situation<'_>, other: fn(Algorithm) -> Option<Algorithm>) -> Must
     refused_if(!is_allowed, Group::Algorithm, "the policy allows this algorithm as well")
 }
 
-pub(super) static DEFECTS: [Defect; 26] = [
+pub(super) static DEFECTS: [Defect; 28] = [
     Defect {
         name: "alg_none",
         summary: "`alg` is `none` and the signature empty",
@@ -104,6 +104,15 @@ pub(super) static DEFECTS: [Defect; 26] = [
         source: "RFC 8725, 2.1; Wycheproof algIsNone",
         build: |_| Recipe { header: &[("alg", "\"none\"")], ..GOOD },
         faults: &[Fault::AlgNone],
+        ..ALGORITHM
+    },
+    Defect {
+        name: "alg_none_no_kid",
+        summary: "`alg` is `none`, the signature empty, and there is no `kid`",
+        source: "RFC 8725, 2.1; RFC 7515, 4.1.4: `kid` is optional",
+        build: |_| Recipe { signer: Signer::None, kid: Kid::Absent, ..GOOD },
+        faults: &[Fault::AlgNone],
+        inapplicable: only_with_kid,
         ..ALGORITHM
     },
     confusion!(
@@ -144,6 +153,15 @@ pub(super) static DEFECTS: [Defect; 26] = [
         "HS256 keyed with the bare point of the public key",
         "Wycheproof rejectsSymmetryConfusion"
     ),
+    Defect {
+        name: "alg_confusion_no_kid",
+        summary: "HS256 keyed with the public key's PEM, and there is no `kid`",
+        source: "RFC 8725, 2.1; CVE-2015-9235; RFC 7515, 4.1.4: `kid` is optional",
+        build: |_| Recipe { signer: Signer::Confused(PublicForm::Pem), kid: Kid::Absent, ..GOOD },
+        faults: &[Fault::PublicKeyAsSecret],
+        inapplicable: |at| only_public(at).or_else(|| only_with_kid(at)),
+        ..ALGORITHM
+    },
     Defect {
         name: "alg_other_hash",
         summary: "the right RSA key by another hash than the policy's",

@@ -101,7 +101,10 @@ pub(super) static CONTROLS: [Defect; 18] = [
     },
     claims!(
         "claims_unknown",
-        &[("note", "{\"a\": [1, null, true]}"), ("https://example.com/x", "\"\\u00e9 \u{1F511}\"")],
+        &[
+            ("+note", "{\"a\": [1, null, true]}"),
+            ("+https://example.com/x", "\"\\u00e9 \u{1F511}\"")
+        ],
         "claims that nobody knows",
         "RFC 7519, 4: they must be ignored"
     ),
@@ -113,7 +116,14 @@ pub(super) static CONTROLS: [Defect; 18] = [
         inapplicable: |at| at.policy.requires("iat").then_some("the policy requires `iat`"),
         ..CONTROL
     },
-    claims!("jti_absent", &[("jti", "")], "there is no `jti`", "RFC 7519, 4.1.7: optional"),
+    Defect {
+        name: "jti_absent",
+        summary: "there is no `jti`",
+        source: "RFC 7519, 4.1.7: optional",
+        build: |_| Recipe { claims: &[("jti", "")], ..GOOD },
+        inapplicable: |at| at.policy.requires("jti").then_some("the policy requires `jti`"),
+        ..CONTROL
+    },
     header!(
         "header_unknown",
         &[("storm", "[1]")],

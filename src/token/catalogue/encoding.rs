@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use super::{
     Severity::Info,
     entry::Defect,
-    when::{encoding, only_with_loose_bits},
+    when::{encoding, only_with_loose_bits, only_with_padding},
 };
 use crate::{
     oracle::Fault,
@@ -30,17 +30,39 @@ macro_rules! encoded {
     };
 }
 
+/// Appends the `=` that base64 has here (RFC 4648, 3.2): two, one, or none.
 fn pad(segment: &mut Vec<u8>) {
-    segment.push(b'=');
     while !segment.len().is_multiple_of(4) {
         segment.push(b'=');
     }
 }
 
-/// Puts bytes into the middle.
+/// Pads the segment of a JSON text.
+fn pad_json(segment: &mut Vec<u8>) {
+    stretch(segment, 1);
+    pad(segment);
+}
+
+/// Appends white space to the JSON of a segment until it has this many bytes beyond a multiple of three. A lenient
+/// decoder may take one length and refuse another, so the length must not differ from client to client.
+fn stretch(segment: &mut Vec<u8>, beyond: usize) {
+    let mut json = URL_SAFE_NO_PAD.decode(&*segment).unwrap_or_default();
+    while json.len() % 3 != beyond {
+        json.push(b' ');
+    }
+    *segment = URL_SAFE_NO_PAD.encode(json).into_bytes();
+}
+
+/// Puts bytes into the middle, between two groups of four characters.
 fn put(segment: &mut Vec<u8>, bytes: &[u8]) {
-    let middle = segment.len() / 2;
+    let middle = segment.len() / 8 * 4;
     segment.splice(middle..middle, bytes.iter().copied());
+}
+
+/// Puts bytes into the middle of the segment of a JSON text.
+fn put_in_json(segment: &mut Vec<u8>, bytes: &[u8]) {
+    stretch(segment, 0);
+    put(segment, bytes);
 }
 
 /// The same in the alphabet of RFC 4648, 4.
@@ -64,26 +86,30 @@ fn loosen(segment: &mut [u8]) {
     }
 }
 
-/// The same for JSON, after as much white space as leaves such bits.
+/// Sets such a bit at the end of a JSON text.
 fn loosen_json(segment: &mut Vec<u8>) {
-    let mut json = URL_SAFE_NO_PAD.decode(&*segment).unwrap_or_default();
-    while json.len().is_multiple_of(3) {
-        json.push(b' ');
-    }
-    *segment = URL_SAFE_NO_PAD.encode(json).into_bytes();
+    stretch(segment, 1);
     loosen(segment);
 }
 
 pub(super) static DEFECTS: [Defect; 15] = [
-    encoded!("padded_header", HeaderText, pad, Padding, "the header has `=` at its end"),
-    encoded!("padded_payload", PayloadText, pad, Padding, "the payload has `=` at its end"),
-    encoded!("padded_signature", SignatureText, pad, Padding, "the signature has `=` at its end"),
+    encoded!("padded_header", HeaderText, pad_json, Padding, "the header has `=` at its end"),
+    encoded!("padded_payload", PayloadText, pad_json, Padding, "the payload has `=` at its end"),
+    Defect {
+        name: "padded_signature",
+        summary: "the signature has `=` at its end",
+        source: "RFC 7515, 2; Wycheproof base64",
+        build: |_| Recipe { twist: Twist::SignatureText(pad), ..GOOD },
+        faults: &[Fault::Padding],
+        inapplicable: only_with_padding,
+        ..STRUCTURE
+    },
     Defect {
         name: "standard_alphabet",
         summary: "the payload has `+` or `/` for `-` or `_`",
         source: "RFC 7515, 2; Wycheproof base64",
         build: |_| Recipe {
-            claims: &[("note", "\"????????\"")],
+            claims: &[("+note", "\"????????\"")],
             twist: Twist::PayloadText(to_standard),
             ..GOOD
         },
@@ -93,28 +119,28 @@ pub(super) static DEFECTS: [Defect; 15] = [
     encoded!(
         "space_inside",
         PayloadText,
-        |text| put(text, b" "),
+        |text| put_in_json(text, b" "),
         Space,
         "there is a space in the payload"
     ),
     encoded!(
         "line_break_inside",
         PayloadText,
-        |text| put(text, b"\r\n"),
+        |text| put_in_json(text, b"\r\n"),
         Space,
         "there is a line break in the payload"
     ),
     encoded!(
         "tab_inside",
         PayloadText,
-        |text| put(text, b"\t"),
+        |text| put_in_json(text, b"\t"),
         Space,
         "there is a tab in the payload"
     ),
     encoded!(
         "character_inside",
         PayloadText,
-        |text| put(text, b"!"),
+        |text| put_in_json(text, b"!"),
         Character,
         "there is a `!` in the payload"
     ),

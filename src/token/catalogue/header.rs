@@ -4,7 +4,9 @@ use super::{
     Severity::{Critical, High, Low, Medium},
     Situation,
     entry::Defect,
-    when::{audience, kid, long, only_with_audience, refused_if},
+    when::{
+        audience, kid, long, only_with_audience, only_with_kid, only_with_other_secret, refused_if,
+    },
 };
 use crate::{
     oracle::Fault,
@@ -152,9 +154,7 @@ pub(super) static DEFECTS: [Defect; 27] = [
             let why = "`kid` is optional (RFC 7515, 4.1.4)";
             Must::Unpromised(Group::Header.into(), why)
         },
-        inapplicable: |at| {
-            (!at.has_kid).then_some("the key has no `kid`: its good tokens have none")
-        },
+        inapplicable: only_with_kid,
         ..HEADER
     },
     Defect {
@@ -168,6 +168,7 @@ pub(super) static DEFECTS: [Defect; 27] = [
             ..GOOD
         },
         faults: &[Fault::Kid, Fault::EmptySecret],
+        inapplicable: |at| only_with_other_secret(at, b""),
         ..HEADER
     },
     injected!("kid_sql", Kid::Text("x' UNION SELECT 'tokenstorm';--"), "`kid` is a piece of SQL"),
@@ -196,7 +197,8 @@ pub(super) static DEFECTS: [Defect; 27] = [
         faults: &[Fault::Kid],
         must: kid,
         inapplicable: |at| {
-            (!at.has_other_kid).then_some("there is no second key, of another family, with a `kid`")
+            (!at.has_other_kid)
+                .then_some("there is no second key, of another family, with a `kid` of its own")
         },
         ..HEADER
     },
@@ -246,7 +248,7 @@ pub(super) static DEFECTS: [Defect; 27] = [
         summary: "an ID token by the same issuer and key: for an application, not for us",
         source: "RFC 9068, 6; RFC 8725, 2.8",
         build: |_| Recipe {
-            claims: &[("aud", "\"an-application\""), ("nonce", "\"n-0S6_WzA2Mj\"")],
+            claims: &[("aud", "\"an-application\""), ("+nonce", "\"n-0S6_WzA2Mj\"")],
             ..GOOD
         },
         faults: &[Fault::Audience],

@@ -187,7 +187,7 @@ pub(super) static DEFECTS: [Defect; 29] = [
     },
     Defect {
         name: "placeholder_client_id",
-        summary: "the client id is `${username}`, the claim the user name",
+        summary: "the client id is `${username}` and a number, the claim the user name and that number",
         source: "EMQX and rmqtt: placeholders in claims",
         build: |_| Recipe {
             bearer: Bearer::ClientIdIsUsername,

@@ -4,7 +4,7 @@ use super::{
     Severity::{Critical, Info, Low, Medium},
     Situation,
     entry::Defect,
-    when::refused_if,
+    when::{refused_if, username},
 };
 use crate::{
     oracle::{Bound, Fault},
@@ -58,7 +58,7 @@ fn only_v5(at: &Situation<'_>) -> Option<&'static str> {
     (at.protocol == Protocol::V4).then_some("MQTT 3.1.1 has no properties")
 }
 
-pub(super) static DEFECTS: [Defect; 11] = [
+pub(super) static DEFECTS: [Defect; 14] = [
     Defect {
         name: "no_credentials",
         summary: "neither user name nor password",
@@ -80,6 +80,35 @@ pub(super) static DEFECTS: [Defect; 11] = [
         build: |_| Recipe { form: Form::Bytes(b""), ..GOOD },
         faults: &[Fault::NoToken],
         inapplicable: only_in_password,
+        ..PLACEMENT
+    },
+    Defect {
+        name: "no_password",
+        summary: "a user name, and no password",
+        severity: Critical,
+        source: "MQTT 3.1.1, 3.1.2.9; MQTT 5.0, 3.1.2.9",
+        build: |_| Recipe { placing: Placing::NoPassword, ..GOOD },
+        faults: &[Fault::NoToken],
+        inapplicable: only_in_password,
+        ..PLACEMENT
+    },
+    Defect {
+        name: "empty_username",
+        summary: "a good token, and a user name of length 0",
+        source: "MQTT 3.1.1, 3.1.3.4; RabbitMQ and NATS treat it apart",
+        build: |_| Recipe { placing: Placing::EmptyUsername, ..GOOD },
+        faults: &[Fault::Username],
+        must: username,
+        inapplicable: only_in_password,
+        ..PLACEMENT
+    },
+    Defect {
+        name: "empty_username_alone",
+        summary: "a user name of length 0, and no token anywhere",
+        severity: Critical,
+        source: "MQTT 3.1.1, 3.1.3.4",
+        build: |_| Recipe { placing: Placing::EmptyUsernameAlone, ..GOOD },
+        faults: &[Fault::NoToken],
         ..PLACEMENT
     },
     Defect {
@@ -106,7 +135,11 @@ pub(super) static DEFECTS: [Defect; 11] = [
         |_| None,
         "the token is in the user name where it belongs into the password, or the other way round"
     ),
-    elsewhere!("in_client_id", ClientId, ClientId, |_| None, "the token is in the client id"),
+    Defect {
+        // Two clients with the same claims must not share a client id.
+        build: |_| Recipe { placing: Placing::ClientId, claims: &[("+note", "\"$n\"")], ..GOOD },
+        ..elsewhere!("in_client_id", ClientId, ClientId, |_| None, "the token is in the client id")
+    },
     elsewhere!(
         "in_user_property",
         UserProperty,

@@ -3,12 +3,15 @@
 use super::{
     Severity::{Critical, High, Low},
     entry::Defect,
-    when::{only_ec, only_hmac, only_pkcs1},
+    when::{only_ec, only_hmac, only_pkcs1, only_with_other_secret},
 };
 use crate::{
     oracle::Fault,
     scenario::Group,
-    token::recipe::{GOOD, Must, Recipe, Signer, Twist},
+    token::{
+        press::add_free_member,
+        recipe::{GOOD, Must, Recipe, Signer, Twist},
+    },
 };
 
 const SIGNATURE: Defect = Defect {
@@ -19,7 +22,7 @@ const SIGNATURE: Defect = Defect {
     ..Defect::BASE
 };
 
-/// A secret of examples; the entry does not apply where it is the broker's own, which is a finding of its own kind.
+/// A secret of examples; the entry does not apply where a key of the scenario has it, which is a finding by itself.
 macro_rules! weak_secret {
     ($name:literal, $secret:literal, $where:literal) => {
         Defect {
@@ -28,11 +31,8 @@ macro_rules! weak_secret {
             source: "RFC 8725, 3.5",
             build: |_| Recipe { signer: Signer::Secret($secret.as_bytes()), ..GOOD },
             faults: &[Fault::WeakSecret],
-            inapplicable: |at| match at.secret {
-                Some(secret) if secret == $secret.as_bytes() => {
-                    Some("this is the secret of the scenario: it must be changed")
-                }
-                _ => only_hmac(at),
+            inapplicable: |at| {
+                only_with_other_secret(at, $secret.as_bytes()).or_else(|| only_hmac(at))
             },
             ..SIGNATURE
         }
@@ -113,18 +113,30 @@ fn to_der(signature: &mut Vec<u8>) {
     *signature = [&[0x30, both.len() as u8], &both[..]].concat();
 }
 
-/// Changes the last digit of the token id, the claim that stands last: still JSON, of the same
-/// length, and no other check of a verifier can notice it.
-fn other_token_id(payload: &mut [u8]) {
-    if let Some(digit) = payload.len().checked_sub(3).and_then(|at| payload.get_mut(at)) {
-        *digit = if *digit == b'0' { b'1' } else { b'0' };
+/// Changes the last digit of the token id where that is the last claim: still JSON, of the same length, and no other
+/// check of a verifier can notice it. The scenario may have an id of its own: then a claim is added.
+fn other_token_id(payload: &mut Vec<u8>) {
+    const DIGITS: usize = 16;
+    let name = b"\"jti\":\"";
+    let from_end = name.len() + DIGITS + b"\"}".len();
+    let tail = payload.len().checked_sub(from_end).map(|start| &payload[start..]);
+    let is_last = tail.is_some_and(|tail| {
+        tail.starts_with(name)
+            && tail[name.len()..][..DIGITS].iter().all(u8::is_ascii_hexdigit)
+            && tail.ends_with(b"\"}")
+    });
+    if !is_last {
+        add_free_member(payload, "note", b"1");
+        return;
     }
+    let last = payload.len() - 3;
+    payload[last] = if payload[last] == b'0' { b'1' } else { b'0' };
 }
 
-/// `"JWT"` in lower case, which is as good a type (RFC 7519, 5.1).
+/// The type in lower case, which is as good (RFC 7519, 5.1).
 fn other_type(header: &mut Vec<u8>) {
-    let text = String::from_utf8_lossy(header).replace("\"JWT\"", "\"jwt\"");
-    *header = text.into_bytes();
+    let text = String::from_utf8_lossy(header);
+    *header = text.replacen("\"typ\":\"JWT\"", "\"typ\":\"jwt\"", 1).into_bytes();
 }
 
 fn flip(signature: &mut [u8], at: usize) {
@@ -145,10 +157,7 @@ pub(super) static DEFECTS: [Defect; 26] = [
         name: "tampered_payload",
         summary: "a claim was changed after signing",
         source: "RFC 7515, 5.2; Wycheproof rejectsModifiedPayload",
-        build: |_| Recipe {
-            twist: Twist::TamperPayload(|payload| other_token_id(payload)),
-            ..GOOD
-        },
+        build: |_| Recipe { twist: Twist::TamperPayload(other_token_id), ..GOOD },
         ..SIGNATURE
     },
     Defect {
@@ -241,7 +250,7 @@ pub(super) static DEFECTS: [Defect; 26] = [
         source: "CVE-2019-20933; CVE-2020-28637",
         build: |_| Recipe { signer: Signer::Secret(b""), ..GOOD },
         faults: &[Fault::EmptySecret],
-        inapplicable: only_hmac,
+        inapplicable: |at| only_with_other_secret(at, b"").or_else(|| only_hmac(at)),
         ..SIGNATURE
     },
     weak_secret!("secret_weak_secret", "secret", "that of documentation"),

@@ -71,7 +71,12 @@ macro_rules! exp {
             summary: $summary,
             severity: $severity,
             source: "RFC 7519, 2 and 4.1.4; CVE-2026-25537",
-            build: |_| Recipe { exp: Exp::Absent, claims: &[("iat", ""), ("exp", $text)], ..GOOD },
+            build: |_| Recipe {
+                exp: Exp::Absent,
+                // Times of the scenario's own may lie after it, which would be another defect.
+                claims: &[("iat", ""), ("nbf", ""), ("exp", $text)],
+                ..GOOD
+            },
             faults: &[Fault::$fault],
             must: exp,
             ..TIME
@@ -98,7 +103,7 @@ macro_rules! far {
     };
 }
 
-pub(super) static DEFECTS: [Defect; 36] = [
+pub(super) static DEFECTS: [Defect; 38] = [
     Defect {
         name: "expired",
         summary: "`exp` has passed",
@@ -133,6 +138,18 @@ pub(super) static DEFECTS: [Defect; 36] = [
         },
         ..TIME
     },
+    Defect {
+        name: "exp_past_fraction",
+        summary: "`exp` was an hour ago, and has a fraction",
+        source: "RFC 7519, 2 and 4.1.4; rabbitmq-server#16713",
+        build: |_| Recipe {
+            exp: Exp::Ago(Duration::from_hours(1)),
+            claims: &[("exp", "$now-3601.5")],
+            ..GOOD
+        },
+        faults: &[Fault::Expired],
+        ..TIME
+    },
     exp!("exp_word", "\"never\"", ExpType, High, "`exp` is the text `never`"),
     exp!("exp_zero_text", "\"0\"", ExpType, High, "`exp` is the text `0`"),
     exp!("exp_past_text", "\"$now-3600\"", ExpType, High, "`exp` is an hour ago, as a text"),
@@ -163,6 +180,20 @@ pub(super) static DEFECTS: [Defect; 36] = [
     early!("not_yet_valid_61s", 61, "`nbf` is 61 s ahead"),
     early!("not_yet_valid_301s", 301, "`nbf` is 301 s ahead"),
     early!("not_yet_valid_1y", 31_557_600, "`nbf` is a year ahead"),
+    Defect {
+        name: "nbf_future_fraction",
+        summary: "`nbf` is an hour ahead, and has a fraction",
+        severity: Medium,
+        source: "RFC 7519, 2 and 4.1.5",
+        build: |_| Recipe {
+            nbf_after: Some(Duration::from_hours(1)),
+            claims: &[("nbf", "$now+3600.5")],
+            ..GOOD
+        },
+        faults: &[Fault::NotYetValid],
+        must: begun,
+        ..TIME
+    },
     Defect {
         name: "nbf_text",
         summary: "`nbf` is a text of digits, far ahead",

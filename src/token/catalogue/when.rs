@@ -2,6 +2,7 @@
 
 use super::Situation;
 use crate::{
+    key::SigningKey,
     oracle::Bound,
     scenario::{Algorithm, Check, Encoding, Group, UnknownKid},
     token::recipe::{Also, Must, Refusal},
@@ -65,6 +66,41 @@ pub(super) fn only_with_loose_bits(at: &Situation<'_>) -> Option<&'static str> {
     at.signature_length
         .is_multiple_of(3)
         .then_some("base64url leaves no bits at the end of this key's signatures")
+}
+
+/// Only where base64 would pad the signature: that of a multiple of three bytes has no padding.
+pub(super) fn only_with_padding(at: &Situation<'_>) -> Option<&'static str> {
+    at.signature_length
+        .is_multiple_of(3)
+        .then_some("base64 has no padding at the end of this key's signatures")
+}
+
+/// Only where no key of the scenario has this secret.
+pub(super) fn only_with_other_secret(at: &Situation<'_>, secret: &[u8]) -> Option<&'static str> {
+    let is_keyed_with = |key: &SigningKey| {
+        key.secret().is_some_and(|own| is_same_to_hmac(key.algorithm, own, secret))
+    };
+    at.keys
+        .iter()
+        .any(is_keyed_with)
+        .then_some("a key of the scenario has this secret: it must be changed")
+}
+
+/// Whether a secret of the scenario makes the same signatures as one that is shorter than a block of its hash: HMAC
+/// fills secrets with zeros up to a block, and hashes longer ones (RFC 2104, 2).
+fn is_same_to_hmac(algorithm: Algorithm, own: &[u8], other: &[u8]) -> bool {
+    let block = if algorithm == Algorithm::HS256 { 64 } else { 128 };
+    let filled = |secret: &[u8]| {
+        let mut filled = secret.to_vec();
+        filled.resize(block, 0);
+        filled
+    };
+    own.len() <= block && filled(own) == filled(other)
+}
+
+/// Only where good tokens have a `kid` to leave out.
+pub(super) fn only_with_kid(at: &Situation<'_>) -> Option<&'static str> {
+    (!at.has_kid).then_some("the key has no `kid`: its good tokens have none")
 }
 
 /// Only where a claim is a text.

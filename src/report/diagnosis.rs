@@ -1,0 +1,133 @@
+//! One cause that explains a whole run in which nobody was let in: told once, in place of guesses.
+
+use std::collections::BTreeMap;
+
+use crate::results::Summary;
+
+/// Codes by which a broker says that it does not speak the version of MQTT: 1 in 3.1.1 (3.2.2.3), and in the format of 5.0 by
+/// brokers that know no other; 0x84 in 5.0 (3.2.2.2).
+const UNSUPPORTED_VERSION: [&str; 2] = ["1", "132"];
+/// Bad authentication method (MQTT 5.0, 3.2.2.2).
+const BAD_METHOD: [&str; 1] = ["140"];
+
+/// Why nobody was let in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Diagnosis {
+    /// Each refusal says that the broker does not speak this version of MQTT.
+    VersionNotSpoken {
+        /// The version, as CONNECT has it.
+        protocol: u8,
+        /// The codes of its refusals.
+        codes: Vec<u8>,
+    },
+    /// Each refusal asks for enhanced authentication.
+    WantsMethod,
+    /// The broker was to take keys from a key set that nobody asked for.
+    KeySetUnread {
+        /// Where the key set was.
+        url: Option<String>,
+    },
+}
+
+impl Diagnosis {
+    /// By what is known of a run; `None` where somebody was let in, or nothing explains all refusals.
+    pub(super) fn of(summary: &Summary) -> Option<Self> {
+        if summary.codes.contains_key("accepted") {
+            return None;
+        }
+        let refused = summary.codes.get("refused")?;
+        Self::of_codes(summary.protocol, refused).or_else(|| {
+            let jwks = summary.jwks.as_ref().filter(|jwks| jwks.fetches == 0)?;
+            Some(Self::KeySetUnread { url: jwks.url.clone() })
+        })
+    }
+
+    /// By the codes of all refusals of one version of MQTT, where nobody was let in.
+    pub(super) fn of_codes(protocol: u8, refused: &BTreeMap<String, u64>) -> Option<Self> {
+        let are_all = |known: &[&str]| {
+            !refused.is_empty() && refused.keys().all(|code| known.contains(&code.as_str()))
+        };
+        if are_all(&UNSUPPORTED_VERSION) {
+            let codes = refused.keys().filter_map(|code| code.parse().ok()).collect();
+            return Some(Self::VersionNotSpoken { protocol, codes });
+        }
+        are_all(&BAD_METHOD).then_some(Self::WantsMethod)
+    }
+
+    /// It in words, with the way out.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::VersionNotSpoken { protocol, codes } => {
+                let (name, other, key) =
+                    if *protocol == 5 { ("5.0", "3.1.1", 4) } else { ("3.1.1", "5.0", 5) };
+                let codes: Vec<String> =
+                    codes.iter().map(|code| format!("0x{code:02X}")).collect();
+                format!(
+                    "the broker does not speak MQTT {name}: it refuses each CONNECT with {} (unsupported protocol version). \
+                     For MQTT {other} write `target.protocol = {key}`",
+                    codes.join(" or ")
+                )
+            }
+            Self::WantsMethod => {
+                "the broker refuses each CONNECT with 0x8C: it wants an authentication method (MQTT 5.0, 4.12), and takes no \
+                 token in the password or user name at this listener"
+                    .to_owned()
+            }
+            Self::KeySetUnread { url } => {
+                let at = url.as_ref().map_or_else(String::new, |url| format!(" at `{url}`"));
+                format!(
+                    "nobody asked for the key set{at}, so the broker knows no key that could verify these tokens. Is it told \
+                     this URL, can it reach it (`issuer.jwks_listen` is loopback unless written otherwise), and does it trust \
+                     its certificate?"
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{report::html::fixture, results::Jwks};
+
+    fn of(protocol: u8, codes: &[(&str, u64)]) -> Option<Diagnosis> {
+        let mut summary = fixture::summary();
+        summary.protocol = protocol;
+        let codes = codes.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
+        summary.codes = BTreeMap::from([("refused".to_owned(), codes)]);
+        Diagnosis::of(&summary)
+    }
+
+    #[test]
+    fn a_broker_that_refuses_all_for_their_version_is_said_to_not_speak_it() {
+        let words = |protocol, codes| of(protocol, codes).unwrap().words();
+        let v5 = words(5, &[("132", 20)]);
+        assert!(
+            v5.starts_with("the broker does not speak MQTT 5.0: ") && v5.contains("0x84"),
+            "{v5}"
+        );
+        assert!(v5.ends_with("write `target.protocol = 4`"), "{v5}");
+        assert!(words(5, &[("1", 20)]).contains("0x01"));
+        assert!(words(4, &[("1", 20)]).contains("does not speak MQTT 3.1.1"));
+        assert_eq!(of(5, &[("132", 20), ("135", 1)]), None, "one refusal is for another reason");
+        assert_eq!(of(5, &[]), None);
+    }
+
+    #[test]
+    fn a_broker_that_wants_a_method_is_said_to() {
+        assert_eq!(of(5, &[("140", 20)]), Some(Diagnosis::WantsMethod));
+    }
+
+    #[test]
+    fn a_key_set_that_nobody_asked_for_explains_that_nobody_was_let_in() {
+        let mut summary = fixture::summary();
+        summary.jwks =
+            Some(Jwks { url: Some("http://127.0.0.1:8080/jwks".into()), ..Jwks::default() });
+        assert_eq!(Diagnosis::of(&summary), None, "some were let in");
+        summary.codes.remove("accepted");
+        let told = Diagnosis::of(&summary).unwrap().words();
+        assert!(told.contains("at `http://127.0.0.1:8080/jwks`"), "{told}");
+        summary.jwks = Some(Jwks { fetches: 1, ..Jwks::default() });
+        assert_eq!(Diagnosis::of(&summary), None);
+    }
+}
