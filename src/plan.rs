@@ -503,7 +503,7 @@ fn bounds(
     series::check_slo(&slo)?;
     let mut thresholds = thresholds(&scenario.thresholds, "thresholds", kinds, brokers)?;
     // A search goes on until most attempts fail.
-    if scenario.capacity.is_none() && !scenario.thresholds.contains_key(NOT_JUDGED) {
+    if objectives.is_empty() && !scenario.thresholds.contains_key(NOT_JUDGED) {
         thresholds.push(Threshold::of_every_run());
     }
     Ok((thresholds, slo))

@@ -83,6 +83,20 @@ pub fn probe(
     let early = |seconds: u64| Recipe { claims: claim("nbf", seconds as i64), ..GOOD };
     edges.leeway_nbf_s = prober.search((1, LONGEST), 1, early)?;
     found(&edges)?;
+    // Edges on the other side of their instant are a matter of clocks.
+    if edges.leeway_nbf_s.is_none() {
+        let late = |seconds: u64| Recipe { claims: claim("nbf", -(seconds as i64)), ..GOOD };
+        edges.late_nbf_s = prober.search_back(late)?;
+    }
+    if edges.leeway_exp_s.is_none() {
+        let young = |seconds: u64| Recipe {
+            exp: Exp::Absent,
+            claims: claim("exp", seconds as i64),
+            ..GOOD
+        };
+        edges.early_exp_s = prober.search_back(young)?;
+    }
+    found(&edges)?;
     let long = |bytes: u64| Recipe { twist: Twist::Length(bytes as usize), ..GOOD };
     edges.longest_token = prober.search((1024, 65_535), 4, long)?;
     found(&edges)?;
@@ -225,6 +239,13 @@ impl Prober {
             }
             is_first = false;
         }
+    }
+
+    /// The seconds from which on tokens are accepted, where fewer are refused.
+    fn search_back(&mut self, recipe: impl Fn(u64) -> Recipe) -> Result<Edge> {
+        let found = self.search((0, LONGEST - 1), 1, |value| recipe(LONGEST - value))?;
+        let seconds = |value: Option<u64>| value.map(|value| LONGEST - value);
+        Ok(Edge { accepted: seconds(found.accepted), refused: seconds(found.refused) })
     }
 
     /// How long after `nbf` one and the same token turns good, and after `exp` bad.

@@ -12,7 +12,7 @@ use super::style::{count, percentile, table};
 use crate::{
     results::{
         Edges, Matrix, Summary,
-        edges::{Edge, Tell, Unwatched},
+        edges::{ClockOffset, Edge, Tell, Unwatched},
         matrix::{BrokerState, Cell, SEVERITIES, State, version},
     },
     scenario::Group,
@@ -425,6 +425,15 @@ fn edges(out: &mut String, edges: &Edges) -> std::fmt::Result {
     writeln!(out, "probed, MQTT {}", version(edges.protocol))?;
     writeln!(out, "  leeway after exp: {}", edge(&edges.leeway_exp_s, "s"))?;
     writeln!(out, "  leeway before nbf: {}", edge(&edges.leeway_nbf_s, "s"))?;
+    if let Some(ClockOffset { ahead_s, leeway_s }) = edges.clock_offset() {
+        let way = if ahead_s < 0 { "behind" } else { "ahead of" };
+        let found = format!(
+            "the broker's clock is about {} s {way} this host's: its leeway is about {leeway_s} s, and the rest of these edges is the \
+             clock. Set it right",
+            ahead_s.abs()
+        );
+        writeln!(out, "  {}", found.yellow().bold())?;
+    }
     match edges.longest_token {
         Edge { accepted: Some(bytes), refused: None } => {
             writeln!(out, "  longest token: {bytes} bytes, all that CONNECT can carry")?;

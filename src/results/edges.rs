@@ -15,6 +15,14 @@ pub struct Edges {
     pub leeway_exp_s: Edge,
     /// Seconds before `nbf`.
     pub leeway_nbf_s: Edge,
+    /// Where no token is accepted before its `nbf`: how many seconds after it tokens are still refused (`refused`), and from
+    /// when on they are accepted.
+    #[serde(default)]
+    pub late_nbf_s: Edge,
+    /// Where no token is accepted after its `exp`: how many seconds before it tokens are refused already (`refused`), and
+    /// until when they are accepted.
+    #[serde(default)]
+    pub early_exp_s: Edge,
     /// Bytes of a good token.
     pub longest_token: Edge,
     /// When one and the same token turned good, in seconds after its `nbf`; negative by the leeway.
@@ -39,6 +47,35 @@ pub struct Edges {
     pub tells: Vec<Tell>,
 }
 
+/// A clock of a broker that is not where this host's is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClockOffset {
+    /// How many seconds it is ahead; negative where it is behind.
+    pub ahead_s: i64,
+    /// What remains as leeway, in seconds.
+    pub leeway_s: i64,
+}
+
+/// Whole seconds by which edges are moved in any case: brokers compare whole seconds, and a probe takes its time.
+const UNSURE_S: u64 = 2;
+
+impl Edges {
+    /// What both edges of time say together: a leeway lets tokens in before `nbf` and after `exp`, a clock that is behind
+    /// lets them in after `exp` and refuses them after `nbf`, and one that is ahead does the opposite. `None` where
+    /// nothing speaks for a clock that is off.
+    pub fn clock_offset(&self) -> Option<ClockOffset> {
+        let offset = |far: Edge, near: Edge| -> Option<(i64, i64)> {
+            let (far, near) = (far.accepted?, near.refused?);
+            let is_clear = far > UNSURE_S && near > UNSURE_S;
+            is_clear
+                .then(|| (i64::midpoint(far as i64, near as i64), (far.abs_diff(near) / 2) as i64))
+        };
+        let behind = offset(self.leeway_exp_s, self.late_nbf_s).map(|(by, leeway)| (-by, leeway));
+        let (ahead_s, leeway_s) = behind.or_else(|| offset(self.leeway_nbf_s, self.early_exp_s))?;
+        Some(ClockOffset { ahead_s, leeway_s })
+    }
+}
+
 /// Where answers turn; a side that there is not is `null`.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Edge {
@@ -49,6 +86,11 @@ pub struct Edge {
 }
 
 impl Edge {
+    /// Whether the first value that was tried was refused already.
+    pub fn is_none(self) -> bool {
+        self.accepted.is_none() && self.refused.is_some()
+    }
+
     /// How many seconds before or after a claim's instant a token turns, `turn` being the side of this edge that says so.
     ///
     /// # Errors
@@ -194,6 +236,38 @@ mod tests {
 
     fn sample(time_us: f64, width_us: f64) -> Sample {
         Sample { from_us: time_us, to_us: time_us + width_us }
+    }
+
+    #[test]
+    fn edges_that_are_both_late_or_both_early_are_a_clock_and_others_are_a_leeway() {
+        let edge = |accepted: Option<u64>, refused: Option<u64>| Edge { accepted, refused };
+        let behind = Edges {
+            leeway_exp_s: edge(Some(39), Some(40)),
+            leeway_nbf_s: edge(None, Some(1)),
+            late_nbf_s: edge(Some(21), Some(20)),
+            ..Edges::default()
+        };
+        assert_eq!(behind.clock_offset(), Some(ClockOffset { ahead_s: -29, leeway_s: 9 }));
+        let ahead = Edges {
+            leeway_exp_s: edge(None, Some(0)),
+            early_exp_s: edge(Some(31), Some(30)),
+            leeway_nbf_s: edge(Some(30), Some(31)),
+            ..Edges::default()
+        };
+        assert_eq!(ahead.clock_offset(), Some(ClockOffset { ahead_s: 30, leeway_s: 0 }));
+        let leeway = Edges {
+            leeway_exp_s: edge(Some(60), Some(61)),
+            leeway_nbf_s: edge(Some(60), Some(61)),
+            ..Edges::default()
+        };
+        assert_eq!(leeway.clock_offset(), None);
+        let of_exp_alone = Edges {
+            leeway_exp_s: edge(Some(60), Some(61)),
+            leeway_nbf_s: edge(None, Some(1)),
+            late_nbf_s: edge(Some(1), None),
+            ..Edges::default()
+        };
+        assert_eq!(of_exp_alone.clock_offset(), None);
     }
 
     #[test]

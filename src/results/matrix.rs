@@ -11,6 +11,7 @@ pub use state::State;
 
 use super::{
     Folder, Percentile, PhaseStats,
+    cells::{BEYOND, Beyond},
     summary::{FORMAT, microseconds},
 };
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// Columns of `matrix.csv`.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 16] = [
     "defect",
     "group",
     "protocol",
@@ -43,6 +44,7 @@ const COLUMNS: [&str; 15] = [
     "strict_verdict",
     "upper_bound_95",
     "broker",
+    BEYOND,
 ];
 
 /// The result of a matrix.
@@ -384,7 +386,8 @@ impl Matrix {
         rows.write_record(COLUMNS).map_err(failed)?;
         for cell in &self.cells {
             let code = cell.code.as_str().map_or_else(|| cell.code.to_string(), str::to_owned);
-            let p50 = cell.latency_p50_us.as_ref().map(ToString::to_string).unwrap_or_default();
+            let mut beyond = Beyond::default();
+            let p50 = beyond.cell("p50", cell.latency_p50_us.as_ref());
             let bound = cell.upper_bound_95.map(|bound| format!("{bound:.3e}")).unwrap_or_default();
             let row = [
                 cell.defect.as_str(),
@@ -402,6 +405,7 @@ impl Matrix {
                 &cell.strict_verdict,
                 &bound,
                 cell.broker.as_deref().unwrap_or(&self.target),
+                &beyond.text(),
             ];
             rows.write_record(row).map_err(failed)?;
         }

@@ -88,7 +88,7 @@ fn a_connection_that_the_broker_closes_while_it_stands_is_counted_and_the_others
     let load = "mode = \"preconnect\"\nclients = 32\nwave = 32\nworkers = 1";
     // By policy a broker may refuse by closing: what it closes before CONNECT is no verdict all the same.
     let policy = "[policy]\nsilent_close = \"correct\"\n";
-    let summary = Storm::new(&scenario(&url, load, policy)).run().expect(0);
+    let summary = Storm::new(&scenario(&url, load, policy)).run().expect(1);
     assert_eq!(summary["outcomes"]["accepted"], 31, "{}", summary["outcomes"]);
     assert_eq!(summary["codes"]["protocol_error"]["before_connect"], 1, "{}", summary["codes"]);
     assert_eq!(summary["verdicts"]["not_judged"], 1);

@@ -114,6 +114,7 @@ mod tests {
             background: None,
             canary: "127.0.0.1:9".into(),
             command: String::new(),
+            unfit: Vec::new(),
         };
         let plan = Plan::matrix(&loaded, &Limits::read(), &ask).unwrap();
         let cells = plan.cells.as_ref().unwrap();
