@@ -89,8 +89,63 @@ fn without_a_scenario_the_embedded_broker_is_judged_in_both_versions_and_every_f
     assert_eq!(junit.matches("<testcase ").count(), cells.len() + skipped);
     let wrong = cells.iter().filter(|cell| cell["verdict"] == "false_accept").count();
     assert_eq!(junit.matches("<failure ").count(), wrong);
+    // CI servers keep one case a name, or one a name and class.
+    let names: std::collections::BTreeSet<&str> = junit
+        .split("<testcase ")
+        .skip(1)
+        .map(|case| case.split_once("name=\"").unwrap().1.split('"').next().unwrap())
+        .collect();
+    assert_eq!(names.len(), cells.len() + skipped, "each case has a name of its own");
+    assert!(
+        names.contains("fresh (MQTT 3.1.1)") && names.contains("fresh (MQTT 5.0)"),
+        "{names:?}"
+    );
     assert_eq!(tokenstorm(&["report", folder]).stdout.lines().last(), run.stdout.lines().last());
     assert!(!everything(&run).contains("eyJ"), "no token in any file");
+}
+
+#[test]
+#[cfg(feature = "embedded")]
+fn a_matrix_of_a_well_known_secret_runs_and_says_that_it_must_be_changed() {
+    let storm = Storm::new(
+        "name = \"weak\"\n[target]\nbrokers = [\"embedded\"]\n[load]\nclients = 1\nconcurrency = 1\n[keys.main]\nalgorithm = \"HS256\"\nsecret = \"emqxsecret\"\n\
+         [token]\nbytes = 4096\n[token.claims]\nsub = \"{client_id}\"\naud = \"\"\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n",
+    );
+    let run = matrix(&storm, &[]);
+    // rmqtt's plugin takes an `exp` that is no number.
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let skipped = result(&run)["skipped"].as_array().unwrap().clone();
+    for (name, why) in [("secret_weak_emqx", "must be changed"), ("audience_empty", "coincides")] {
+        let is_it =
+            |it: &&Value| it["defect"] == name && it["reason"].as_str().unwrap().contains(why);
+        assert_eq!(skipped.iter().filter(is_it).count(), 2, "{name}: {skipped:?}");
+    }
+    assert!(cells(&run).iter().any(|cell| cell["defect"] == "token_32k"));
+    assert!(!everything(&run).contains("emqxsecret\""), "the secret itself is in no file");
+}
+
+#[test]
+#[cfg(feature = "embedded")]
+fn a_probe_watches_the_turn_that_there_is_and_says_why_not_the_other() {
+    // The plugin looks at `exp` alone, with a leeway of a minute.
+    let text = scenario("embedded", "", "---\n[policy]\nchecks = [\"exp\"]\n");
+    let storm = Storm::new(&text);
+    let run = matrix(&storm, &["--only", "fresh", "--probe"]);
+    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+    let edges = read_json(&run.out.join("probe.json")).unwrap();
+    assert_eq!(
+        (&edges["good_unwatched"], &edges["turns_good_s"]),
+        (&"not_checked".into(), &Value::Null)
+    );
+    let bad = edges["turns_bad_s"].as_f64().unwrap_or_else(|| panic!("{edges}"));
+    assert!((59.0..62.0).contains(&bad), "{edges}");
+    assert!(run.stdout.contains("not watched, since `nbf` is not checked"), "{}", run.stdout);
+    assert!(!run.stdout.contains("not seen"), "{}", run.stdout);
+    for tell in edges["tells"].as_array().unwrap() {
+        let side = |name: &str| tell["shift"][name].as_f64().unwrap();
+        assert!(side("low_us") < side("high_us"), "{tell}");
+    }
+    assert!(edges["refusal_delay_low_us"].as_f64() < edges["refusal_delay_high_us"].as_f64());
 }
 
 #[test]

@@ -201,7 +201,7 @@ pub(super) static DEFECTS: [Defect; 29] = [
     },
     bound!("bound_missing", "", "claims that must be the client's are missing"),
     bound!("bound_null", "null", "claims that must be the client's are null"),
-    bound!("bound_number", "7", "claims that must be the client's are numbers"),
+    bound!("bound_number", "9007199254740991", "claims that must be the client's are numbers"),
     bound!(
         "bound_array",
         "[\"{client_id}\", \"{username}\"]",

@@ -1,0 +1,89 @@
+//! Scenarios by what matters here, and what must hold of the matrix of each.
+
+use std::{collections::BTreeSet, path::Path};
+
+use tokenstorm::{
+    clock::SECOND,
+    host::Limits,
+    plan::{Plan, cells::Ask},
+    scenario::{Loaded, Overrides, parse},
+    token::{Minter, catalogue::all},
+};
+
+pub(crate) const NOW: i64 = 1_800_000_000 * SECOND as i64 + 123_456_789;
+
+/// A scenario, of which everything but its target can be said.
+#[derive(Clone, Debug)]
+pub(crate) struct Given {
+    pub(crate) client_id: String,
+    pub(crate) username: String,
+    pub(crate) token_in: String,
+    pub(crate) keys: String,
+    pub(crate) claims: String,
+    pub(crate) token: String,
+    pub(crate) policy: String,
+}
+
+impl Default for Given {
+    fn default() -> Self {
+        Self {
+            client_id: "storm-{n}".into(),
+            username: "user-{n}".into(),
+            token_in: "password".into(),
+            keys: "[keys.main]\nalgorithm = \"HS256\"\nsecret = \"0123456789abcdef0123456789abcdef\"\nkid = \"main\"\n".into(),
+            claims: "iss = \"https://issuer.example\"\naud = \"mqtt\"\nclientid = \"{client_id}\"\nsub = \"{username}\"\n".into(),
+            token: "key = \"main\"\n".into(),
+            policy: String::new(),
+        }
+    }
+}
+
+impl Given {
+    pub(crate) fn loaded(&self) -> Loaded {
+        let Self { client_id, username, token_in, keys, claims, token, policy } = self;
+        let text = format!(
+            "name = \"coincidence\"\n[target]\nbrokers = [\"mqtt://127.0.0.1\"]\ntoken_in = \"{token_in}\"\n\
+             [load]\nconcurrency = 1\nclients = 1\n[identity]\nclient_id = {client_id:?}\nusername = {username:?}\n\
+             {keys}[token]\n{token}[token.claims]\n{claims}[[mix]]\ntoken = \"fresh\"\nshare = 1\n[policy]\n{policy}"
+        );
+        let scenario =
+            parse(&text, &Overrides::default()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys/coincidence.toml");
+        Loaded { path, scenario, overrides: Vec::new() }
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        Plan::matrix(&self.loaded(), &Limits::read(), &Ask::default())
+            .unwrap_or_else(|error| panic!("{error}\n{self:?}"))
+    }
+}
+
+/// An HMAC key, and what follows it.
+pub(crate) fn hmac(algorithm: &str, secret: &str, more: &str) -> String {
+    format!("[keys.main]\nalgorithm = \"{algorithm}\"\nsecret = \"{secret}\"\n{more}\n")
+}
+
+/// The entries that are skipped, with their reasons, once for both versions of MQTT.
+pub(crate) fn skipped(plan: &Plan) -> BTreeSet<(&'static str, String)> {
+    let skipped = plan.cells.iter().flat_map(|cells| &cells.skipped);
+    skipped.map(|skipped| (skipped.defect, skipped.reason.to_string())).collect()
+}
+
+/// What is sent and what is skipped is the whole catalogue, good tokens are sent, and all that is sent is what it claims.
+pub(crate) fn holds(plan: &Plan) {
+    let cells = plan.cells.as_ref().unwrap();
+    let kinds = &plan.mould.kinds;
+    assert_eq!(kinds.len() + cells.skipped.len(), 2 * all().count());
+    for name in ["fresh", "not_a_jwt"] {
+        assert_eq!(kinds.iter().filter(|kind| kind.defect.name == name).count(), 2, "{name}");
+    }
+    let mut minter = Minter::new(&plan.mould).unwrap();
+    for kind in 0..kinds.len() {
+        for n in [0, 9, plan.clients - 1] {
+            let mut token = Vec::new();
+            let (password, _) = minter.mint(kind, n, NOW, &mut token).unwrap();
+            plan.examine((kind, n), NOW, (password, &token)).unwrap();
+            assert!(token.len() <= 65_535, "{}", kinds[kind].label);
+        }
+    }
+}
