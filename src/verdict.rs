@@ -108,6 +108,7 @@ pub struct Judge {
     checks_exp: bool,
     checks_nbf: bool,
     silent_close: SilentClose,
+    refusal_delay: u64,
     new_key_within: Option<i64>,
     old_key_within: Option<i64>,
     protocol: Protocol,
@@ -129,6 +130,7 @@ impl Judge {
             checks_exp: policy.checks(Check::Exp),
             checks_nbf: policy.checks(Check::Nbf),
             silent_close: policy.silent_close,
+            refusal_delay: nanoseconds(policy.refusal_delay),
             new_key_within: policy.new_key_within.map(|within| nanoseconds(within) as i64),
             old_key_within: policy.old_key_within.map(|within| nanoseconds(within) as i64),
             protocol,
@@ -142,6 +144,15 @@ impl Judge {
         }
     }
 
+    /// When the broker had decided at the latest: what the policy has it delay a refusal by is taken off the end of that. One
+    /// that was not delayed after all was decided after CONNECT was sent, too.
+    pub fn decided(&self, outcome: Outcome, sent: u64, ended: u64) -> u64 {
+        match outcome {
+            Outcome::Refused(_) => sent.max(ended.saturating_sub(self.refusal_delay)),
+            _ => ended,
+        }
+    }
+
     /// The same for a token whose key came or went meanwhile: one that the issuer had not published can't be known, and
     /// one that it has just published or removed may be known or not, as long as the policy allows. The keys that were
     /// there from the start are as new as the rest to a broker that can't have read the set before the run; where the
@@ -151,14 +162,14 @@ impl Judge {
         expected: Expectation,
         key: Standing,
         sent: u64,
-        answered: u64,
+        decided: u64,
     ) -> Expectation {
         if matches!(expected, Expectation::Refuse(_)) {
             return expected;
         }
         let refusal = Refusal::from(Group::Signature);
         let (earliest, latest) =
-            (sent as i64 - self.uncertainty, answered as i64 + self.uncertainty);
+            (sent as i64 - self.uncertainty, decided as i64 + self.uncertainty);
         if latest < key.published {
             return Expectation::Refuse(refusal);
         }
@@ -203,13 +214,13 @@ impl Judge {
         }
     }
 
-    /// What had to happen to a token whose CONNECT was sent and answered at these instants.
+    /// What had to happen to a token whose CONNECT was sent and decided at these instants.
     pub fn expectation(
         &self,
         must: Must,
         validity: Validity,
         sent: u64,
-        answered: u64,
+        decided: u64,
     ) -> Expectation {
         match must {
             Must::Refuse(refusal) => return Expectation::Refuse(refusal),
@@ -217,7 +228,7 @@ impl Judge {
             Must::AcceptInTime => {}
         }
         let (earliest, latest) =
-            (sent as i64 - self.uncertainty, answered as i64 + self.uncertainty);
+            (sent as i64 - self.uncertainty, decided as i64 + self.uncertainty);
         let until = if self.checks_exp { validity.until } else { i64::MAX };
         let from = if self.checks_nbf { validity.from } else { i64::MIN };
         let (last, first) = (until.saturating_add(self.leeway), from.saturating_sub(self.leeway));
@@ -482,6 +493,31 @@ mod tests {
         let bad = refuse(Group::Time);
         assert_eq!(judge.by_key(bad, unread, 31 * SECOND, 31 * SECOND), bad);
         assert_eq!(judge.by_key(bad, new, 50 * SECOND, 50 * SECOND), bad);
+    }
+
+    #[test]
+    fn a_refusal_that_is_delayed_is_judged_by_when_it_was_decided() {
+        let judge =
+            judge("refusal_delay = \"3s\"\nnew_key_within = \"1s\"\nold_key_within = \"0s\"");
+        let (refused, second) = (Outcome::Refused(0x87), SECOND as i64);
+        assert_eq!(judge.decided(refused, 9 * SECOND, 13 * SECOND), 10 * SECOND);
+        assert_eq!(judge.decided(refused, 9 * SECOND, 10 * SECOND), 9 * SECOND, "not delayed");
+        assert_eq!(judge.decided(Outcome::Accepted, 9 * SECOND, 13 * SECOND), 13 * SECOND);
+        // Good for a second more when it was refused, whatever it was when that was told.
+        let decided = judge.decided(refused, 9 * SECOND, 12 * SECOND);
+        let until = |until| Validity { from: i64::MIN, until };
+        let expected = |until| judge.expectation(Must::AcceptInTime, until, 9 * SECOND, decided);
+        assert_eq!(expected(until(10 * second)), Expectation::Accept);
+        assert_eq!(expected(until(9 * second)), Expectation::Indeterminate);
+        let removed = Standing {
+            published: i64::MIN,
+            readable: i64::MIN,
+            removed: 10 * second,
+            revoked: i64::MAX,
+            away: None,
+        };
+        let by_key = judge.by_key(Expectation::Accept, removed, 9 * SECOND, decided);
+        assert_eq!(by_key, Expectation::Accept, "the key was there when it was refused");
     }
 
     #[test]

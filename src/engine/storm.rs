@@ -123,7 +123,7 @@ impl Storm {
                 Judge::new(&plan.policy, protocol, uncertainty)
             }),
             fetcher: None,
-            heard: Arc::new(Heard::new(plan.brokers.len(), plan.policy.refusal_delay)),
+            heard: Arc::new(Heard::new(plan.brokers.len())),
             standing: targets.issuer.as_ref().map(|issuer| issuer.standing()),
             ports,
             random: mixed(u64::from(std::process::id()), clock.wall(start) as u64) as u32,

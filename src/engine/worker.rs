@@ -332,7 +332,8 @@ impl Worker {
         let storm = &self.storm;
         let kind = &storm.plan.mould.kinds[attempt.kind];
         let judge = storm.judge(kind.protocol);
-        let mut expected = judge.expectation(kind.must, validity, attempt.sent, attempt.ended);
+        let decided = judge.decided(attempt.outcome, attempt.sent, attempt.ended);
+        let mut expected = judge.expectation(kind.must, validity, attempt.sent, decided);
         let in_time = matches!(expected, Expectation::Accept);
         // Of other kinds, something else decides, or nothing is promised.
         if let (Some(standing), Some(key), Must::AcceptInTime) =
@@ -341,7 +342,7 @@ impl Worker {
             let is_embedded = storm.plan.brokers[attempt.broker].is_embedded();
             let reader = if is_embedded { Reader::Embedded } else { Reader::External };
             let standing = standing.of(usize::from(key), reader);
-            expected = judge.by_key(expected, standing, attempt.sent, attempt.ended);
+            expected = judge.by_key(expected, standing, attempt.sent, decided);
         }
         let verdict = judge.verdict(expected, attempt.outcome);
         // Overload and the like say nothing about a key.
@@ -355,7 +356,7 @@ impl Worker {
             storm.gate.answered(attempt.ended);
         }
         self.recorder.record(attempt, expected, verdict, storm.start, storm.warm);
-        storm.heard.note(attempt, verdict);
+        storm.heard.note(attempt, decided, verdict);
         self.pace.outcome(attempt.ended);
     }
 

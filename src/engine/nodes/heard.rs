@@ -1,26 +1,15 @@
 //! When brokers that came back were heard of first: workers tell it from the answers that they count anyway.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{
-    attempt::{Attempt, Outcome},
-    clock::nanoseconds,
-    verdict::Verdict,
-};
+use crate::{attempt::Attempt, verdict::Verdict};
 
 /// Nothing yet, or never.
 const NEVER: u64 = u64::MAX;
 
 /// The brokers that are listened for.
 #[derive(Debug)]
-pub(in crate::engine) struct Heard {
-    ears: Vec<Ear>,
-    /// How long brokers keep a refusal back that they have decided, in nanoseconds.
-    refusal_delay: u64,
-}
+pub(in crate::engine) struct Heard(Vec<Ear>);
 
 #[derive(Debug)]
 struct Ear {
@@ -31,53 +20,39 @@ struct Ear {
 }
 
 impl Heard {
-    /// For so many brokers, none of which is listened for, that delay their refusals by so much.
-    pub(in crate::engine) fn new(brokers: usize, refusal_delay: Duration) -> Self {
+    /// For so many brokers, none of which is listened for.
+    pub(in crate::engine) fn new(brokers: usize) -> Self {
         let ear = || Ear { since: AtomicU64::new(NEVER), first: AtomicU64::new(NEVER) };
-        Self {
-            ears: (0..brokers).map(|_| ear()).collect(),
-            refusal_delay: nanoseconds(refusal_delay),
-        }
+        Self((0..brokers).map(|_| ear()).collect())
     }
 
     /// Listens for a broker that is being started since `began`.
     pub(super) fn listen(&self, broker: usize, began: u64) {
-        self.ears[broker].first.store(NEVER, Ordering::Relaxed);
-        self.ears[broker].since.store(began, Ordering::Relaxed);
+        self.0[broker].first.store(NEVER, Ordering::Relaxed);
+        self.0[broker].since.store(began, Ordering::Relaxed);
     }
 
     /// Listens for it no more.
     pub(super) fn stops(&self, broker: usize) {
-        self.ears[broker].since.store(NEVER, Ordering::Relaxed);
+        self.0[broker].since.store(NEVER, Ordering::Relaxed);
     }
 
     /// When the first answer came, where one did.
     pub(super) fn first(&self, broker: usize) -> Option<u64> {
-        let first = self.ears[broker].first.load(Ordering::Relaxed);
+        let first = self.0[broker].first.load(Ordering::Relaxed);
         (first != NEVER).then_some(first)
     }
 
-    /// Looks at an attempt that is over. One read of memory that nobody writes, but after a broker came back.
-    pub(in crate::engine) fn note(&self, attempt: &Attempt, verdict: Verdict) {
-        let ear = &self.ears[attempt.broker];
+    /// Looks at an attempt that is over, and that the broker had decided at that instant. One read of memory that nobody writes, but after a broker came back.
+    pub(in crate::engine) fn note(&self, attempt: &Attempt, decided: u64, verdict: Verdict) {
+        let ear = &self.0[attempt.broker];
         if attempt.started >= ear.since.load(Ordering::Relaxed)
             // A broker that goes down, or comes up, may close connections: that is no answer of one that is back.
             && attempt.outcome.is_answer()
             && verdict != Verdict::NotJudged
-            && let decided = self.decided(attempt)
             && decided < ear.first.load(Ordering::Relaxed)
         {
             ear.first.fetch_min(decided, Ordering::Relaxed);
-        }
-    }
-
-    /// When the broker had decided: a refusal comes later than that by its delay.
-    fn decided(&self, attempt: &Attempt) -> u64 {
-        match attempt.outcome {
-            Outcome::Refused(_) => {
-                attempt.sent.max(attempt.ended.saturating_sub(self.refusal_delay))
-            }
-            _ => attempt.ended,
         }
     }
 }
@@ -85,7 +60,7 @@ impl Heard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attempt::{Close, Steps};
+    use crate::attempt::{Close, Outcome, Steps};
 
     fn attempt(started: u64, ended: u64) -> Attempt {
         Attempt {
@@ -107,33 +82,23 @@ mod tests {
 
     #[test]
     fn the_first_judged_answer_of_an_attempt_after_the_start_is_the_one_that_counts() {
-        let heard = Heard::new(2, Duration::ZERO);
-        heard.note(&attempt(1, 2), Verdict::Correct);
+        let heard = Heard::new(2);
+        heard.note(&attempt(1, 2), 2, Verdict::Correct);
         assert_eq!(heard.first(1), None, "nobody listens");
         heard.listen(1, 10);
-        heard.note(&attempt(9, 11), Verdict::Correct);
-        heard.note(&attempt(10, 12), Verdict::NotJudged);
+        heard.note(&attempt(9, 11), 11, Verdict::Correct);
+        heard.note(&attempt(10, 12), 12, Verdict::NotJudged);
         let closed = Attempt { outcome: Outcome::Closed(Close::Fin), ..attempt(10, 12) };
-        heard.note(&closed, Verdict::WrongReason);
+        heard.note(&closed, 12, Verdict::WrongReason);
         assert_eq!(heard.first(1), None, "an end of the connection is no CONNACK");
-        heard.note(&attempt(12, 20), Verdict::Correct);
-        heard.note(&attempt(13, 15), Verdict::FalseReject);
-        heard.note(&attempt(14, 16), Verdict::Correct);
+        heard.note(&attempt(12, 20), 20, Verdict::Correct);
+        heard.note(&attempt(13, 15), 15, Verdict::FalseReject);
+        heard.note(&attempt(14, 16), 16, Verdict::Correct);
         assert_eq!((heard.first(0), heard.first(1)), (None, Some(15)));
+        heard.note(&attempt(15, 19), 14, Verdict::Correct);
+        assert_eq!(heard.first(1), Some(14), "a refusal that was decided before, and delayed");
         heard.stops(1);
-        heard.note(&attempt(11, 12), Verdict::Correct);
-        assert_eq!(heard.first(1), Some(15));
-    }
-    #[test]
-    fn a_refusal_is_heard_of_when_it_was_decided_and_not_when_its_delay_was_over() {
-        let heard = Heard::new(2, Duration::from_nanos(50));
-        let refused =
-            |started, ended| Attempt { outcome: Outcome::Refused(0x86), ..attempt(started, ended) };
-        heard.listen(1, 10);
-        heard.note(&attempt(20, 40), Verdict::Correct);
-        heard.note(&refused(15, 80), Verdict::Correct);
-        assert_eq!(heard.first(1), Some(30));
-        heard.note(&refused(16, 20), Verdict::Correct);
-        assert_eq!(heard.first(1), Some(16), "never before it was asked");
+        heard.note(&attempt(11, 12), 12, Verdict::Correct);
+        assert_eq!(heard.first(1), Some(14));
     }
 }
