@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::results::Summary;
+use crate::{oauth::Shape, results::Summary};
 
 /// Codes by which a broker says that it does not speak the version of MQTT: 1 in 3.1.1 (3.2.2.3), and in the format of 5.0 by
 /// brokers that know no other; 0x84 in 5.0 (3.2.2.2).
@@ -22,6 +22,11 @@ pub(super) enum Diagnosis {
     },
     /// Each refusal asks for enhanced authentication.
     WantsMethod,
+    /// None of the fetched tokens is a JWT that the broker could verify.
+    NoJwt {
+        /// Whether some of them are encrypted.
+        encrypted: bool,
+    },
     /// The broker was to take keys from a key set that nobody asked for.
     KeySetUnread {
         /// Where the key set was.
@@ -36,10 +41,21 @@ impl Diagnosis {
             return None;
         }
         let refused = summary.codes.get("refused")?;
-        Self::of_codes(summary.protocol, refused).or_else(|| {
-            let jwks = summary.jwks.as_ref().filter(|jwks| jwks.fetches == 0)?;
-            Some(Self::KeySetUnread { url: jwks.url.clone() })
-        })
+        Self::of_codes(summary.protocol, refused).or_else(|| Self::of_tokens(summary)).or_else(
+            || {
+                let jwks = summary.jwks.as_ref().filter(|jwks| jwks.fetches == 0)?;
+                Some(Self::KeySetUnread { url: jwks.url.clone() })
+            },
+        )
+    }
+
+    /// By what the fetched tokens are.
+    fn of_tokens(summary: &Summary) -> Option<Self> {
+        let tokens = &summary.oauth.as_ref()?.tokens;
+        let is_no_jwt =
+            |name: &String| [Shape::Opaque, Shape::Jwe].iter().any(|it| it.name() == name);
+        (!tokens.is_empty() && tokens.keys().all(is_no_jwt))
+            .then(|| Self::NoJwt { encrypted: tokens.contains_key(Shape::Jwe.name()) })
     }
 
     /// By the codes of all refusals of one version of MQTT, where nobody was let in.
@@ -73,6 +89,14 @@ impl Diagnosis {
                  token in the password or user name at this listener"
                     .to_owned()
             }
+            Self::NoJwt { encrypted } => {
+                let what = if *encrypted { "encrypted (JWE)" } else { "opaque, and no JWT" };
+                format!(
+                    "the tokens that the authorization server issues are {what}: a broker that verifies JWTs can't take them. \
+                     Servers issue signed JWTs for an `audience` or a `scope` of their own; or the client is set to another \
+                     token format"
+                )
+            }
             Self::KeySetUnread { url } => {
                 let at = url.as_ref().map_or_else(String::new, |url| format!(" at `{url}`"));
                 format!(
@@ -88,7 +112,11 @@ impl Diagnosis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{report::html::fixture, results::Jwks};
+    use crate::{
+        oauth::Exp,
+        report::html::fixture,
+        results::{Jwks, fetches::OAuth},
+    };
 
     fn of(protocol: u8, codes: &[(&str, u64)]) -> Option<Diagnosis> {
         let mut summary = fixture::summary();
@@ -116,6 +144,21 @@ mod tests {
     #[test]
     fn a_broker_that_wants_a_method_is_said_to() {
         assert_eq!(of(5, &[("140", 20)]), Some(Diagnosis::WantsMethod));
+    }
+
+    #[test]
+    fn fetched_tokens_that_are_no_jwt_explain_that_nobody_was_let_in() {
+        let mut summary = fixture::summary();
+        summary.codes.remove("accepted");
+        let mut fetched = |shapes: &[Shape]| {
+            let tokens = shapes.iter().map(|shape| (shape.name().to_owned(), 5)).collect();
+            summary.oauth = Some(OAuth { tokens, ..OAuth::default() });
+            Diagnosis::of(&summary)
+        };
+        assert_eq!(fetched(&[Shape::Opaque]), Some(Diagnosis::NoJwt { encrypted: false }));
+        assert_eq!(fetched(&[Shape::Jwe]), Some(Diagnosis::NoJwt { encrypted: true }));
+        assert_eq!(fetched(&[Shape::Opaque, Shape::Jwt(Exp::Whole)]), None, "some are JWTs");
+        assert_eq!(fetched(&[]), None);
     }
 
     #[test]
