@@ -5,10 +5,11 @@ use serde_json::{Map, Value};
 
 use super::{
     Kind,
+    given::{Given, Moment},
     jwe::Envelope,
     mint::{Mould, Press, append_base64},
-    recipe::{Bearer, Exp, Form, Kid, Signer, Twist},
-    template::{Names, Piece, compile_claims},
+    recipe::{Bearer, Exp, Form, Kid, Recipe, Signer, Twist},
+    template::{Names, Piece, compile_claims, constant},
 };
 use crate::{
     error::{Error, Result},
@@ -45,11 +46,13 @@ pub(super) fn press(kind: &Kind, mould: &Mould) -> Result<Press> {
         change(&mut prefix);
     }
     prefix.push(b'.');
+    let given = given(&recipe, mould)?;
     Ok(Press {
         recipe,
+        given,
         header,
         prefix,
-        payload: payload(kind, mould)?,
+        payload: payload(kind, mould, &given)?,
         signer: signer.map(SigningKey::signer).transpose()?,
         raw: match recipe.twist {
             Twist::Block(_) => own.and_then(SigningKey::raw_rsa),
@@ -119,8 +122,18 @@ fn set(object: &mut Map<String, Value>, name: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Which of the moments that the scenario gives hold for a kind: not those that are what is wrong with it.
+fn given(recipe: &Recipe, mould: &Mould) -> Result<Given> {
+    let Given { iat, nbf } = Given::of(&mould.claims)?;
+    let is_edited = |name: &str| recipe.claims.iter().any(|(edited, _)| *edited == name);
+    Ok(Given {
+        iat: iat.filter(|_| !is_edited("iat")),
+        nbf: nbf.filter(|_| !is_edited("nbf") && recipe.nbf_after.is_none()),
+    })
+}
+
 /// The claims of a kind, compiled.
-fn payload(kind: &Kind, mould: &Mould) -> Result<Vec<Piece>> {
+fn payload(kind: &Kind, mould: &Mould, given: &Given) -> Result<Vec<Piece>> {
     let recipe = &kind.recipe;
     let mut claims = mould.claims.clone();
     let edited = |name: &str| recipe.claims.iter().any(|(edited, _)| *edited == name);
@@ -130,28 +143,58 @@ fn payload(kind: &Kind, mould: &Mould) -> Result<Vec<Piece>> {
         }
     }
     claims.retain(|name, _| !edited(name));
-    let mut times = vec![("iat", Piece::IssuedAt)];
+    // A number is sent as it is written, unless the token has to be older.
+    let is_old = matches!(recipe.exp, Exp::Ago(_));
+    let is_written = |moment: &Option<Moment>| matches!(moment, Some(Moment::At(_))) && !is_old;
+    let end = recipe.claims.iter().find(|(name, _)| *name == "exp").map(|(_, text)| *text);
+    let ends_before = end.filter(|end| given.nbf.is_some_and(|nbf| is_before(end, nbf)));
+    let mut times = Vec::new();
+    if !is_written(&given.iat) {
+        claims.shift_remove("iat");
+        times.push(("iat", Piece::IssuedAt));
+    }
     if recipe.exp != Exp::Absent {
         times.push(("exp", Piece::Expires));
     }
-    if recipe.nbf_after.is_some() {
+    if recipe.nbf_after.is_some() || given.nbf.is_some() && !is_written(&given.nbf) {
         times.push(("nbf", Piece::NotBefore));
     }
-    times.push(("jti", Piece::TokenId));
-    times.retain(|(name, _)| !edited(name));
+    if recipe.nbf_after.is_some() || !is_written(&given.nbf) || ends_before.is_some() {
+        claims.shift_remove("nbf");
+    }
+    if !claims.contains_key("jti") {
+        times.push(("jti", Piece::TokenId));
+    }
+    times.retain(|(name, _)| !edited(name) && !(*name == "nbf" && ends_before.is_some()));
     let mut texts = Vec::new();
     for (name, text) in recipe.claims.iter().filter(|(_, text)| !text.is_empty()) {
         texts.push((*name, timed(&filled(text, mould))));
     }
+    // Only its end may be wrong with a token that ends too early, not that it begins after that.
+    texts.extend(ends_before.map(|end| ("nbf", timed(end))));
     compile_claims(&claims, &names_of(recipe.bearer, &mould.names), &texts, &times)
 }
+
+/// Whether an `exp`, as the catalogue has it, is a number before a moment of a token that is issued now.
+fn is_before(end: &str, moment: Moment) -> bool {
+    match (end.strip_prefix("$now"), moment) {
+        (Some(after), Moment::After(begin)) => after.parse().is_ok_and(|end: i64| end < begin),
+        // What is relative to now is hardly ever before an instant that is written.
+        (Some(_), Moment::At(_)) => false,
+        (None, Moment::After(_)) => end.parse().is_ok_and(|end: f64| end < LONG_AGO),
+        (None, Moment::At(begin)) => end.parse().is_ok_and(|end: f64| end < begin),
+    }
+}
+
+/// Before any moment of a run, in seconds since 1970: the year 2001.
+const LONG_AGO: f64 = 1e9;
 
 /// A text with the right values of claims put in.
 fn filled(text: &str, mould: &Mould) -> String {
     let own = |name: &str| match mould.claims.get(name) {
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => constant(text).unwrap_or_default(),
         Some(Value::Array(several)) => {
-            several.first().and_then(Value::as_str).unwrap_or_default().to_owned()
+            several.first().and_then(Value::as_str).and_then(constant).unwrap_or_default()
         }
         _ => String::new(),
     };

@@ -28,6 +28,95 @@ pub enum Piece {
     TokenId,
 }
 
+/// A part of a text as it is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Part<'a> {
+    /// Bytes as they are.
+    Literal(&'a str),
+    /// What stands in braces after a `$`, with the braces: left as it is, for a broker to fill in.
+    Foreign(&'a str),
+    /// A placeholder, without its braces.
+    Name(&'a str),
+}
+
+/// Takes a text apart. `{name}` is a placeholder, `{{` and `}}` are braces, and `${name}` is left as it is.
+fn parts(text: &str) -> Result<Vec<Part<'_>>> {
+    let wrong = |what: &str| Error::usage(format!("`{text}` has {what}")).hint(BRACES);
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        let (before, brace) = rest.split_at(at);
+        parts.push(Part::Literal(before));
+        if brace.starts_with("{{") || brace.starts_with("}}") {
+            parts.push(Part::Literal(&brace[..1]));
+            rest = &brace[2..];
+            continue;
+        }
+        if brace.starts_with('}') {
+            return Err(wrong("a `}` that closes nothing"));
+        }
+        let end = brace.find('}').ok_or_else(|| wrong("a `{` that is not closed"))?;
+        parts.push(if before.ends_with('$') {
+            Part::Foreign(&brace[..=end])
+        } else {
+            Part::Name(&brace[1..end])
+        });
+        rest = &brace[end + 1..];
+    }
+    parts.push(Part::Literal(rest));
+    Ok(parts)
+}
+
+/// How braces are written.
+const BRACES: &str = "a brace that is meant as one is written twice: `{{`, `}}`";
+
+/// The text itself, where it holds no placeholder.
+pub fn constant(text: &str) -> Option<String> {
+    let parts = parts(text).ok()?.into_iter();
+    parts
+        .map(|part| match part {
+            Part::Literal(text) | Part::Foreign(text) => Some(text),
+            Part::Name(_) => None,
+        })
+        .collect()
+}
+
+/// A text with its placeholders filled in; those that have no value stay as they are.
+pub fn filled(text: &str, value_of: impl Fn(&str) -> Option<String>) -> String {
+    let Ok(parts) = parts(text) else { return text.to_owned() };
+    let mut filled = String::new();
+    for part in parts {
+        match part {
+            Part::Literal(text) | Part::Foreign(text) => filled.push_str(text),
+            Part::Name(name) => match value_of(name) {
+                Some(value) => filled.push_str(&value),
+                None => filled.extend(["{", name, "}"]),
+            },
+        }
+    }
+    filled
+}
+
+/// Whether a value of claims holds a placeholder.
+pub fn has_placeholder(value: &Value) -> bool {
+    any_part(value, &|part| matches!(part, Part::Name(_)))
+}
+
+/// Whether a value of claims holds one of our placeholders after a `$`, which is left as it is: `${username}`.
+pub fn has_foreign(value: &Value) -> bool {
+    let is_ours = |name| matches!(name, "{n}" | "{client_id}" | "{username}");
+    any_part(value, &|part| matches!(part, Part::Foreign(name) if is_ours(*name)))
+}
+
+fn any_part(value: &Value, wanted: &impl Fn(&Part<'_>) -> bool) -> bool {
+    match value {
+        Value::String(text) => parts(text).is_ok_and(|parts| parts.iter().any(wanted)),
+        Value::Array(items) => items.iter().any(|item| any_part(item, wanted)),
+        Value::Object(members) => members.values().any(|member| any_part(member, wanted)),
+        _ => false,
+    }
+}
+
 /// A text with placeholders. Every placeholder comes down to the client's number, so a compiled
 /// text is literals and numbers.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,38 +128,37 @@ impl Template {
     /// Compiles a text; `names` are the placeholders it may use besides `{n}`.
     ///
     /// # Errors
-    /// When it has a placeholder that there is not, or a brace that is not closed.
+    /// When it has a placeholder that there is not, or a brace that is neither of one nor written twice.
     pub fn compile(text: &str, names: &[(&str, &Self)]) -> Result<Self> {
         let mut pieces = Vec::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once('{') {
-            literal(&mut pieces, before.as_bytes());
-            let (name, behind) = after
-                .split_once('}')
-                .ok_or_else(|| Error::usage(format!("`{text}` has a `{{` that is not closed")))?;
-            match names.iter().find(|(known, _)| *known == name) {
-                _ if name == "n" => pieces.push(Piece::Number),
-                Some((_, template)) => {
-                    for piece in &template.pieces {
-                        match piece {
-                            Piece::Literal(bytes) => literal(&mut pieces, bytes),
-                            other => pieces.push(other.clone()),
-                        }
-                    }
+        for part in parts(text)? {
+            let name = match part {
+                Part::Literal(text) | Part::Foreign(text) => {
+                    literal(&mut pieces, text.as_bytes());
+                    continue;
                 }
-                None => {
-                    let known: Vec<String> = ["n"]
-                        .iter()
-                        .chain(names.iter().map(|(name, _)| name))
-                        .map(|name| format!("`{{{name}}}`"))
-                        .collect();
-                    return Err(Error::usage(format!("`{text}` holds `{{{name}}}`"))
-                        .hint(format!("the placeholders here are {}", known.join(", "))));
+                Part::Name("n") => {
+                    pieces.push(Piece::Number);
+                    continue;
+                }
+                Part::Name(name) => name,
+            };
+            let Some((_, template)) = names.iter().find(|(known, _)| *known == name) else {
+                let known: Vec<String> = ["n"]
+                    .iter()
+                    .chain(names.iter().map(|(name, _)| name))
+                    .map(|name| format!("`{{{name}}}`"))
+                    .collect();
+                return Err(Error::usage(format!("`{text}` holds `{{{name}}}`"))
+                    .hint(format!("the placeholders here are {}; {BRACES}", known.join(", "))));
+            };
+            for piece in &template.pieces {
+                match piece {
+                    Piece::Literal(bytes) => literal(&mut pieces, bytes),
+                    other => pieces.push(other.clone()),
                 }
             }
-            rest = behind;
         }
-        literal(&mut pieces, rest.as_bytes());
         Ok(Self { pieces })
     }
 
@@ -202,8 +290,7 @@ pub fn compile_claims(
     texts: &[(&str, Vec<Piece>)],
     times: &[(&str, Piece)],
 ) -> Result<Vec<Piece>> {
-    let (client_id, username) = (names.client_id.escaped(), names.username.escaped());
-    let placeholders = [("client_id", &client_id), ("username", &username)];
+    let placeholders = [("client_id", &names.client_id), ("username", &names.username)];
     let mut pieces = Vec::new();
     let mut separator = "{";
     for (name, value) in claims {
@@ -237,15 +324,15 @@ pub fn compile_claims(
 
 fn value_pieces(value: &Value, names: &[(&str, &Template)], pieces: &mut Vec<Piece>) -> Result<()> {
     match value {
-        // Escaped first, compiled then: the placeholders survive escaping, and numbers need none.
         Value::String(text) => {
-            let template = Template::compile(&json(&Value::String(text.clone())), names)?;
-            for piece in template.pieces {
+            literal(pieces, b"\"");
+            for piece in Template::compile(text, names)?.escaped().pieces {
                 match piece {
                     Piece::Literal(bytes) => literal(pieces, &bytes),
                     other => pieces.push(other),
                 }
             }
+            literal(pieces, b"\"");
         }
         Value::Array(items) => {
             literal(pieces, b"[");
@@ -334,8 +421,53 @@ mod tests {
         assert!(error.to_string().starts_with("`token.claims.sub`:"), "{error}");
         assert_eq!(
             error.way_out().unwrap(),
-            "the placeholders here are `{n}`, `{client_id}`, `{username}`"
+            "the placeholders here are `{n}`, `{client_id}`, `{username}`; a brace that is meant as one is written twice: `{{`, `}}`"
         );
+    }
+
+    #[test]
+    fn braces_that_are_written_twice_are_braces() {
+        for (written, meant) in [
+            ("{{\"fleet\":\"a\"}}", "{\"fleet\":\"a\"}"),
+            ("{{n}}", "{n}"),
+            ("{{{n}}}", "{7}"),
+            ("{{{{{{", "{{{"),
+            ("}}", "}"),
+            ("a{{b}}c {client_id}", "a{b}c c-7"),
+            ("{{\"id\": \"{n}\"}}", "{\"id\": \"7\"}"),
+        ] {
+            let template = names().text(written).unwrap();
+            assert_eq!(template.text(7), meant, "{written}");
+            let claims = serde_json::json!({ "a": [written] });
+            assert_eq!(rendered(&claims, 7), serde_json::json!({ "a": [meant] }), "{written}");
+        }
+        for text in ["{", "}", "{n", "n}", "{\"fleet\":\"a\"}", "{n}}", "{}", "${", "{ n }"] {
+            let error = names().text(text).unwrap_err();
+            assert!(error.way_out().unwrap().contains("`{{`"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_after_a_dollar_is_left_to_the_broker() {
+        for (written, meant) in [
+            ("devices/${clientid}/#", "devices/${clientid}/#"),
+            ("${username}", "${username}"),
+            ("${{username}}", "${username}"),
+            ("${client_attrs.x}-{n}", "${client_attrs.x}-7"),
+            ("$share/{n}", "$share/7"),
+            ("$ {n}", "$ 7"),
+            ("${n}${n}{n}", "${n}${n}7"),
+        ] {
+            assert_eq!(names().text(written).unwrap().text(7), meant, "{written}");
+            let filled = filled(written, |name| (name == "n").then(|| "7".to_owned()));
+            assert_eq!(filled, meant, "{written}");
+        }
+        assert!(!names().text("c-${n}").unwrap().is_per_client());
+        assert_eq!(constant("a${n}{{").as_deref(), Some("a${n}{"));
+        assert_eq!(constant("{n}"), None);
+        let has = |text: &str| has_foreign(&serde_json::json!([{ "a": text }]));
+        assert!(has("${username}") && has("x/${n}") && !has("${clientid}") && !has("{username}"));
+        assert_eq!(filled("{x}{n}", |_| None), "{x}{n}");
     }
 
     #[test]
@@ -347,6 +479,15 @@ mod tests {
     }
 
     proptest! {
+        // Whatever a text is, with its braces written twice it is what is rendered.
+        #[test]
+        fn any_text_can_be_written(text: String, n: u64) {
+            let written = text.replace('{', "{{").replace('}', "}}");
+            let value = rendered(&serde_json::json!({ "a": written }), n);
+            prop_assert_eq!(value["a"].as_str(), Some(text.as_str()));
+            prop_assert_eq!(constant(&written), Some(text));
+        }
+
         // For all texts without braces: what is rendered is JSON with that very text in it.
         #[test]
         fn any_text_survives_compiling_and_rendering(text in "[^{}]*", n: u64) {
