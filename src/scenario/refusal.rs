@@ -12,6 +12,10 @@ use crate::error::{
 /// Keys of `[keys.NAME]` that hold no secret.
 const OPEN_KEYS: [&str; 5] = ["algorithm", "generate", "bits", "kid", "secret_base64"];
 
+/// Keys that hold a secret or say where one is, by their names.
+const SOURCES: [&str; 7] =
+    ["secret", "secret_file", "secret_env", "private_key", "jwk", "client_secret", "password"];
+
 /// Words in the names of keys that may hold a secret.
 const SECRET_WORDS: [&str; 12] = [
     "secret",
@@ -74,39 +78,76 @@ fn hinted(error: Error, message: &str, is_open: bool) -> Error {
 struct Place {
     /// The keys down to the value, where the parser knows them; else those of the line.
     path: Vec<String>,
+    /// Whether the parser knows them: what a broken text has in front of a `=` may be a part of a secret.
+    is_known: bool,
     /// Whether the line is a statement by itself, or a part of one that begins above it.
     is_whole: bool,
 }
 
 impl Place {
     fn of(text: &str, line: usize, error: &toml::de::Error) -> Self {
-        let mut path = path_of(error);
+        let known = path_of(error);
         let reading = Reading::up_to(text, line);
-        if path.is_empty() {
-            path = reading.path;
-        }
-        Self { path, is_whole: reading.is_whole }
+        let is_known = !known.is_empty();
+        let path = if is_known { known } else { reading.path };
+        Self { path, is_known, is_whole: reading.is_whole }
     }
 
+    /// The place as an error may show it.
     fn key(&self) -> Option<String> {
-        let is_word = |part: &String| {
-            part.len() <= 64
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-        };
-        let is_told = !self.path.is_empty() && self.path.iter().all(is_word);
-        is_told.then(|| self.path.join("."))
+        let last = self.path.last()?;
+        let is_told = SOURCES.contains(&last.as_str());
+        match self.is_known && self.path.iter().all(|part| is_word(part)) {
+            true => Some(self.path.join(".")),
+            false => is_told.then(|| last.clone()),
+        }
+    }
+
+    /// Whether it is in a table that has keys for secrets.
+    fn is_of_secrets(&self) -> bool {
+        let first = self.path.first().map(String::as_str);
+        matches!(first, Some("keys" | "oauth" | "issuer" | "control"))
     }
 
     /// Whether the line and the values in the message may be shown.
     fn is_open(&self, source: &str, error: &toml::de::Error) -> bool {
-        let unknown = unknown(error.message()).unwrap_or_default();
         self.is_whole
             && !is_secret(&self.path)
-            && !is_secret(&[self.path.first().cloned().unwrap_or_default(), unknown.to_owned()])
-            && !super::holds_secret(source)
+            && !has_secret_keys(error.message())
+            && (self.is_known || !self.is_of_secrets())
+            && !sets_secret(source)
+            && !super::url_may_hold_secret(source)
             && is_harmless(source)
             && is_harmless(error.message())
     }
+}
+
+/// Whether a line sets a key that may hold a secret, also within a table on that line.
+fn sets_secret(line: &str) -> bool {
+    let mut parts: Vec<&str> = line.split('=').collect();
+    parts.pop();
+    let last_word = |part: &&str| {
+        let name = part.trim().trim_end_matches(['"', '\'']);
+        let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+        let start = name.rfind(|c: char| !is_of_name(c)).map_or(0, |at| at + 1);
+        // The place behind a letter of several bytes is none.
+        name.get(start..).unwrap_or_default().to_owned()
+    };
+    parts.iter().map(last_word).any(|name| is_secret(&[name]))
+}
+
+/// Whether a text can be the name of a key.
+fn is_word(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 64
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        && pasted(text).is_none()
+}
+
+/// Whether an unknown key stands in a table that has keys for secrets: it may be one of them with a slip in its name.
+fn has_secret_keys(message: &str) -> bool {
+    let mut names = message.split('`').skip(1).step_by(2);
+    unknown(message).is_some() && names.any(|name| is_secret(&[name.to_owned()]))
 }
 
 /// Whether a text of an error holds nothing that looks like a key or a token.
@@ -123,6 +164,10 @@ fn is_harmless(text: &str) -> bool {
 /// Whether a key may hold a secret. All of `[keys]` does but what is known to be open.
 fn is_secret(path: &[String]) -> bool {
     let last = path.last().map(|name| name.to_ascii_lowercase()).unwrap_or_default();
+    if last == "longest_token" {
+        // A length of `[policy]`.
+        return false;
+    }
     let is_of_keys = path.first().is_some_and(|first| first == "keys");
     let is_of_tls = path.iter().any(|part| part == "tls") && last.ends_with("key");
     is_of_keys && !OPEN_KEYS.contains(&last.as_str())
@@ -252,14 +297,9 @@ fn message(message: &str, is_open: bool) -> String {
         return message.trim_end().to_owned();
     }
     if let Some(name) = unknown(message) {
-        let is_name = name.len() <= 64
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
         let allowed = message.split_once("`, ").map(|(_, allowed)| allowed).unwrap_or_default();
-        let name = if is_name && pasted(name).is_none() {
-            format!("`{name}`")
-        } else {
-            "(its name is not shown)".into()
-        };
+        let name =
+            if is_word(name) { format!("`{name}`") } else { "(its name is not shown)".into() };
         return format!("unknown field {name}, {allowed}");
     }
     // What was found, and what was expected in its place: serde's words.
@@ -370,7 +410,7 @@ mod tests {
             "{said}"
         );
         assert!(!said.contains("MARKER"), "{said}");
-        let open = super::super::parse(
+        let open = parse(
             &format!("{SMALLEST}[oauth]\nclient_auth = \"client_secret_post\"\n"),
             &Overrides::default(),
         )

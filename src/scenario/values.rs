@@ -244,8 +244,7 @@ mod tests {
             date.way_out().unwrap(),
             "write a text, `\"2027-01-01T00:00:00Z\"`, or seconds since 1970, `1798761600`"
         );
-        for value in
-            ["2027-01-01", "07:32:00", "1979-05-27T07:32:00", "nan", "inf", "-inf", "1e400", "+nan"]
+        for value in ["2027-01-01", "07:32:00", "1979-05-27T07:32:00", "nan", "inf", "-inf", "+nan"]
         {
             for place in ["token.claims.a", "issuer.claims.a", "load.rate"] {
                 let error = error_of(&format!("{place} = [{{ b = {value} }}]")).expect(value);
