@@ -3,6 +3,8 @@
 //! One type for the whole program: nobody decides by the kind of an error here, everybody shows it.
 //! What a *client* meets (a refusal, a timeout) is never an [`Error`]: it is data.
 
+pub mod showable;
+
 use std::fmt;
 
 /// The exit codes of the program, in words.
@@ -105,14 +107,21 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The one of `known` that is nearest to what was typed, where any is near.
+/// The one of `known` that is nearest to what was typed, where any is near. Case and the difference between `-`, `_` and
+/// a space count less than a letter; a name that is a part of what was typed is near, too.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(typed, name), name))
-        .min()
-        .filter(|(distance, name)| *distance <= name.len() / 2)
-        .map(|(_, name)| name)
+    let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
+    let wanted = plain(typed);
+    let rank = |name: &'a str| {
+        let own = plain(name);
+        let distance = strsim::damerau_levenshtein(&wanted, &own);
+        let is_near = distance <= name.chars().count() / 2;
+        let is_part = own.len() >= 3 && wanted.split('_').any(|part| part == own);
+        // What is near by its letters goes before what is only a part; the case decides last.
+        let as_typed = strsim::damerau_levenshtein(typed, name);
+        (is_near || is_part).then_some((!is_near, distance, as_typed, name))
+    };
+    known.into_iter().filter_map(rank).min().map(|(.., name)| name)
 }
 
 /// The nearest of `known` to what was typed, and the whole list: for "did you mean".
@@ -127,12 +136,26 @@ pub fn suggestion<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::suggestion;
+    use super::{nearest, suggestion};
 
     #[test]
     fn a_typo_gets_the_nearest_name_and_the_whole_list() {
         let hint = suggestion("expird", ["fresh", "expired"]);
         assert_eq!(hint, "did you mean `expired`? There are: `fresh`, `expired`");
         assert_eq!(suggestion("zzzzzzzzzz", ["fresh"]), "there are: `fresh`");
+    }
+
+    #[test]
+    fn a_name_in_another_case_is_the_nearest() {
+        let algorithms = ["HS256", "HS512", "ES256", "RS256", "EdDSA"];
+        for (typed, name) in
+            [("hs256", "HS256"), ("rs256", "RS256"), ("eddsa", "EdDSA"), ("Es256", "ES256")]
+        {
+            assert_eq!(nearest(typed, algorithms), Some(name));
+        }
+        let grants = ["client_credentials", "password", "refresh_token"];
+        assert_eq!(nearest("Client-Credentials", grants), Some("client_credentials"));
+        assert_eq!(nearest("client_secret_post", ["basic", "post"]), Some("post"));
+        assert_eq!(nearest("hold_for", ["for", "hold_fot"]), Some("hold_fot"));
     }
 }

@@ -1,9 +1,15 @@
 //! The keys that tokens are signed with: from PEM, JWK, a secret, or made for this run.
 
+mod der;
+mod found;
+mod jwk;
 pub mod material;
 pub mod public;
+mod refusal;
+pub mod rsa;
+mod source;
 
-use std::{env, fmt, fs, path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{
@@ -11,10 +17,7 @@ use jsonwebtoken::{
     crypto::{JwtSigner, JwtVerifier, aws_lc::DEFAULT_PROVIDER},
 };
 
-use self::{
-    material::{PrivateKey, RawRsa},
-    public::PublicForm,
-};
+use self::{material::PrivateKey, public::PublicForm, rsa::RawRsa};
 use crate::{
     error::{Error, Result},
     scenario::{self, Algorithm, Held},
@@ -53,8 +56,9 @@ impl SigningKey {
     /// When not exactly one source is given, the source can't be read, or does not fit the algorithm.
     pub fn load(name: &str, key: &scenario::Key, base: &Path) -> Result<Self> {
         let place = format!("`keys.{name}`");
-        let material = Self::material(key, base).map_err(|error| error.within(place))?;
-        Ok(Self { name: name.to_owned(), algorithm: key.algorithm, kid: key.kid.clone(), material })
+        let (material, kid) = source::load(key, base).map_err(|error| error.within(place))?;
+        let kid = key.kid.clone().or(kid);
+        Ok(Self { name: name.to_owned(), algorithm: key.algorithm, kid, material })
     }
 
     /// The key as another process can be sent it.
@@ -63,89 +67,6 @@ impl SigningKey {
             Material::Secret(secret) => Held::Secret(secret.clone()),
             Material::Private(key) => Held::Private(key.pkcs8().to_vec()),
         }
-    }
-
-    fn material(key: &scenario::Key, base: &Path) -> Result<Material> {
-        match &key.held {
-            Some(Held::Secret(bytes)) if key.algorithm.is_hmac() => return secret(bytes.clone()),
-            Some(Held::Private(der)) => {
-                return PrivateKey::from_der(der, key.algorithm)
-                    .map(|key| Material::Private(Arc::new(key)));
-            }
-            _ => {}
-        }
-        let sources = [
-            ("secret", key.secret.is_some()),
-            ("secret_file", key.secret_file.is_some()),
-            ("secret_env", key.secret_env.is_some()),
-            ("private_key", key.private_key.is_some()),
-            ("jwk", key.jwk.is_some()),
-            ("generate", key.generate),
-        ];
-        let given: Vec<&str> =
-            sources.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
-        let [source] = given[..] else {
-            let found = if given.is_empty() { "none".to_owned() } else { given.join(" and ") };
-            return Err(Error::usage(format!("exactly one source of the key is needed, found {found}")).hint(
-                "give one of `secret`, `secret_file`, `secret_env` (HMAC), `private_key` (PEM), `jwk`, or `generate = true`",
-            ));
-        };
-        let hmac = key.algorithm.is_hmac();
-        if source.starts_with("secret") && !hmac || source == "private_key" && hmac {
-            return Err(Error::usage(format!(
-                "`{source}` does not fit the algorithm `{}`",
-                key.algorithm
-            ))
-            .hint("HS256, HS384 and HS512 take a secret, all others a private key"));
-        }
-        let algorithm = key.algorithm;
-        if let Some(bits) = key.bits
-            && !(key.generate && algorithm.family() == "RSA" && matches!(bits, 2048 | 3072 | 4096))
-        {
-            return Err(Error::usage(format!("`bits` is {bits}"))
-                .hint("2048, 3072 or 4096, for an RSA key with `generate = true`"));
-        }
-        if key.secret.as_deref() == Some(scenario::credentials::REDACTED) {
-            return Err(Error::usage(format!(
-                "`secret` is `{}`: it was taken out of this file",
-                scenario::credentials::REDACTED
-            ))
-            .hint("put the secret back, or name where it is: `secret_env = \"NAME\"`"));
-        }
-        if let Some(text) = &key.secret {
-            return secret(text.clone().into_bytes());
-        }
-        if let Some(file) = &key.secret_file {
-            let mut bytes = read(&base.join(file), source)?;
-            while bytes.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
-                bytes.pop();
-            }
-            return secret(bytes);
-        }
-        if let Some(variable) = &key.secret_env {
-            let value = env::var_os(variable).ok_or_else(|| {
-                Error::usage(format!("`secret_env` names `{variable}`, which is not set"))
-                    .hint(format!("run `export {variable}=...` first"))
-            })?;
-            return secret(value.into_encoded_bytes());
-        }
-        if let Some(file) = &key.private_key {
-            return PrivateKey::from_pem(&read(&base.join(file), source)?, algorithm)
-                .map(|key| Material::Private(Arc::new(key)));
-        }
-        if let Some(file) = &key.jwk {
-            let jwk = material::Jwk::parse(&read(&base.join(file), source)?)?;
-            return if hmac {
-                jwk.secret().and_then(secret)
-            } else {
-                PrivateKey::from_jwk(&jwk, algorithm).map(|key| Material::Private(Arc::new(key)))
-            };
-        }
-        if hmac {
-            return secret(material::random_secret()?);
-        }
-        let bits = key.bits.map_or(2048, usize::from);
-        PrivateKey::of_size(algorithm, bits).map(|key| Material::Private(Arc::new(key)))
     }
 
     /// A new key of the same algorithm and `kid`: the key of an attacker who knows all but the key.
@@ -413,21 +334,6 @@ pub fn decoding(
             _ => DecodingKey::from_rsa_pem(pem.as_bytes()),
         },
     }
-}
-
-fn secret(bytes: Vec<u8>) -> Result<Material> {
-    if bytes.is_empty() {
-        return Err(Error::usage("the secret is empty")
-            .hint("HS256 wants at least 32 bytes (RFC 7518, 3.2)"));
-    }
-    Ok(Material::Secret(bytes))
-}
-
-fn read(path: &Path, key: &str) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| {
-        Error::usage(format!("`{key}` names `{}`, which can't be read: {error}", path.display()))
-            .hint("relative paths start at the folder of the scenario file")
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! One token: what kinds there are, what is in it, and how it is signed.
 
+pub mod braces;
 pub mod catalogue;
+pub mod given;
 mod jwe;
 pub mod mint;
 pub mod placing;

@@ -46,6 +46,10 @@ impl Script {
         if is_private {
             for key in &plan.mould.keys {
                 keys.insert(key.name.clone(), key.held());
+                // A `kid` that stands in a JWK does not travel with the key itself.
+                if let Some(written) = scenario.keys.get_mut(&key.name) {
+                    written.kid.clone_from(&key.kid);
+                }
             }
             for key in scenario.keys.values_mut() {
                 // It travels once, beside the scenario.

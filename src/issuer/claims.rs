@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     key::SigningKey,
     plan::authority::Authority,
-    token::template::Names,
+    token::{braces::filled, given::Given, template::Names},
 };
 
 /// Whom a token is for.
@@ -30,6 +30,8 @@ pub(super) struct Subject {
 pub(super) struct Press {
     issuer: String,
     claims: Map<String, Value>,
+    /// Moments among the claims.
+    given: Given,
     ttl: Duration,
     token_bytes: Option<usize>,
 }
@@ -44,6 +46,7 @@ impl Press {
         Self {
             issuer: issuer.to_owned(),
             claims: authority.claims.clone(),
+            given: authority.given,
             ttl: authority.ttl,
             token_bytes: authority.settings.token_bytes.map(|bytes| bytes as usize),
         }
@@ -92,9 +95,19 @@ impl Press {
     }
 
     fn timed(&self, mut claims: Map<String, Value>, now: i64, id: &str) -> Map<String, Value> {
-        claims.insert("iat".into(), now.into());
+        let moments = [
+            ("iat", Some(self.given.iat.map_or(now, |moment| moment.of(now)))),
+            ("nbf", self.given.nbf.map(|moment| moment.of(now))),
+        ];
+        for (name, moment) in moments {
+            // A number is sent as it is written.
+            if let Some(moment) = moment.filter(|_| !claims.get(name).is_some_and(Value::is_number))
+            {
+                claims.insert(name.into(), moment.into());
+            }
+        }
         claims.insert("exp".into(), (now + self.ttl()).into());
-        claims.insert("jti".into(), id.into());
+        claims.entry("jti").or_insert_with(|| id.into());
         claims
     }
 
@@ -157,11 +170,13 @@ impl Placeholders {
 
     fn fill(&self, value: &Value) -> Value {
         match value {
-            Value::String(text) if text.contains('{') => text
-                .replace("{client_id}", &self.client_id)
-                .replace("{username}", &self.username)
-                .replace("{n}", &self.number)
-                .into(),
+            Value::String(text) => filled(text, |name| match name {
+                "client_id" => Some(self.client_id.clone()),
+                "username" => Some(self.username.clone()),
+                "n" => Some(self.number.clone()),
+                _ => None,
+            })
+            .into(),
             Value::Array(items) => items.iter().map(|item| self.fill(item)).collect(),
             Value::Object(members) => members
                 .iter()

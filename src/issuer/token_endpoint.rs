@@ -16,6 +16,7 @@ use crate::{
     error::Result,
     key::SigningKey,
     scenario::oauth::{ACCESS_TOKEN, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE},
+    token::{braces::filled, template::Template},
 };
 
 /// The grants that are served, as discovery has them.
@@ -230,18 +231,19 @@ impl Shared {
             Some(name) => self.names.username.number_in(name),
             None => self.names.client_id.number_in(client_id),
         };
-        let mut filled = secret.to_owned();
-        if let Some(number) = number {
-            filled = filled.replace("{n}", &number.to_string());
-            if client_id.is_empty() {
-                filled = filled.replace("{client_id}", &self.names.client_id.text(number));
+        let told = |template: &Template| number.map(|number| template.text(number));
+        filled(secret, |name| match name {
+            "n" => number.map(|number| number.to_string()),
+            "client_id" if client_id.is_empty() => {
+                Some(told(&self.names.client_id).unwrap_or_default())
             }
-            if username.is_none() {
-                filled = filled.replace("{username}", &self.names.username.text(number));
+            "client_id" => Some(client_id.to_owned()),
+            "username" => {
+                let own = username.map(str::to_owned);
+                Some(own.or_else(|| told(&self.names.username)).unwrap_or_default())
             }
-        }
-        filled = filled.replace("{client_id}", client_id);
-        filled.replace("{username}", username.unwrap_or_default())
+            _ => None,
+        })
     }
 
     /// The claims of a token of this issuer's own, while it is good.

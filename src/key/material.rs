@@ -1,20 +1,24 @@
 //! Private keys in their encodings: PKCS#8, PKCS#1, SEC1 and JWK in; PKCS#8 and public PEM out.
 
 use aws_lc_rs::{
-    digest,
+    agreement::{self, ECDH_P256, ECDH_P384},
     encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
     rand,
-    rsa::{self, KeySize},
+    rsa::KeySize,
     signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
         EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaKeyPair,
     },
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::EncodingKey;
-use num_bigint::BigUint;
-use serde::Deserialize;
 
+use super::{
+    der::{self, Content, Hash, Kind},
+    found::{Block, Contents, contents},
+    jwk::Jwk,
+    refusal,
+    rsa::{Numbers, RawRsa},
+};
 use crate::{
     error::{Error, Result},
     scenario::Algorithm,
@@ -28,37 +32,6 @@ pub struct PrivateKey {
     pub public_pem: String,
     /// PKCS #8, in DER.
     pkcs8: Vec<u8>,
-}
-
-/// An RSA key as numbers, to sign what no library signs.
-#[derive(Clone)]
-pub struct RawRsa {
-    modulus: BigUint,
-    exponent: BigUint,
-    hash: &'static digest::Algorithm,
-    /// What PKCS #1 puts before the hash (RFC 8017, 9.2).
-    prefix: &'static [u8],
-}
-
-impl RawRsa {
-    /// Signs a block that `change` makes of the one that PKCS #1 wants for the message: without the leading 0 byte.
-    pub fn sign(&self, message: &[u8], change: fn(&mut Vec<u8>)) -> Vec<u8> {
-        let length = self.modulus.bits().div_ceil(8) as usize;
-        let tail = [&[0], self.prefix, digest::digest(self.hash, message).as_ref()].concat();
-        let mut block = vec![1];
-        block.resize(length - 1 - tail.len(), 0xFF);
-        block.extend_from_slice(&tail);
-        change(&mut block);
-        let signed = BigUint::from_bytes_be(&block).modpow(&self.exponent, &self.modulus);
-        let bytes = signed.to_bytes_be();
-        [vec![0; length - bytes.len()], bytes].concat()
-    }
-}
-
-impl std::fmt::Debug for RawRsa {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RawRsa").field("modulus", &self.modulus).finish_non_exhaustive()
-    }
 }
 
 impl std::fmt::Debug for PrivateKey {
@@ -96,19 +69,33 @@ impl PrivateKey {
         }
     }
 
-    /// Reads a PEM file: PKCS#8 for all algorithms, PKCS#1 for RSA, SEC1 for EC.
+    /// Reads a file: PEM or DER, with PKCS#8 for all algorithms, PKCS#1 for RSA, SEC1 for EC. Among several blocks it is
+    /// the private key that the algorithm signs with.
     ///
     /// # Errors
-    /// When it is no PEM, is encrypted, holds no private key, or one of another kind.
-    pub fn from_pem(text: &[u8], algorithm: Algorithm) -> Result<Self> {
-        let pem = pem::parse(text).map_err(|_| unfit("the file holds no PEM block", algorithm))?;
-        if !pem.tag().ends_with("PRIVATE KEY") || pem.tag().starts_with("ENCRYPTED") {
-            return Err(unfit(
-                &format!("the file holds `{}`, not a plain private key", pem.tag()),
-                algorithm,
-            ));
+    /// When the file holds none, several, or one that has to be converted: with the command that does.
+    pub(super) fn from_file(file: &[u8], algorithm: Algorithm) -> Result<Self> {
+        let contents = contents(file);
+        let Contents::Blocks(blocks) = &contents else {
+            return Err(refusal::of_contents(&contents));
+        };
+        let (mut keys, mut errors): (Vec<Self>, Vec<Error>) = (Vec::new(), Vec::new());
+        for block in blocks.iter().filter(|block| is_private(block)) {
+            let der = block.der.as_deref().unwrap_or_default();
+            match refusal::of_block(block).map_or_else(|| Self::from_der(der, algorithm), Err) {
+                // The same key twice is one key.
+                Ok(key) if keys.iter().any(|known| known.public_pem == key.public_pem) => {}
+                Ok(key) => keys.push(key),
+                Err(error) => errors.push(error),
+            }
         }
-        Self::from_der(pem.contents(), algorithm)
+        let count = keys.len();
+        match (keys.pop(), errors.into_iter().next()) {
+            (Some(key), _) if count == 1 => Ok(key),
+            (Some(_), _) => Err(refusal::of_several(count, algorithm)),
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(refusal::of_contents(&contents)),
+        }
     }
 
     /// The key as certificates are made with.
@@ -121,25 +108,9 @@ impl PrivateKey {
 
     /// The key as numbers, where it is an RSA key of PKCS #1's signatures.
     pub fn raw_rsa(&self, algorithm: Algorithm) -> Option<RawRsa> {
-        let (hash, prefix): (_, &[u8]) = match algorithm {
-            Algorithm::RS256 => (
-                &digest::SHA256,
-                b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20",
-            ),
-            Algorithm::RS384 => (
-                &digest::SHA384,
-                b"\x30\x41\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x02\x05\x00\x04\x30",
-            ),
-            Algorithm::RS512 => (
-                &digest::SHA512,
-                b"\x30\x51\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x03\x05\x00\x04\x40",
-            ),
-            _ => return None,
-        };
         // Version, modulus, public exponent, private exponent (RFC 8017, A.1.2).
         let numbers = super::public::integers(&super::public::octets(&self.pkcs8)?)?;
-        let number = |at: usize| numbers.get(at).map(|bytes| BigUint::from_bytes_be(bytes));
-        Some(RawRsa { modulus: number(1)?, exponent: number(3)?, hash, prefix })
+        RawRsa::new(numbers.get(1)?, numbers.get(3)?, algorithm)
     }
 
     /// The key as PKCS #8 (RFC 5208).
@@ -152,118 +123,108 @@ impl PrivateKey {
     /// # Errors
     /// When it is no key of the algorithm.
     pub(super) fn from_der(der: &[u8], algorithm: Algorithm) -> Result<Self> {
-        let rejected = |error: aws_lc_rs::error::KeyRejected| unfit(&error.to_string(), algorithm);
-        match curve(algorithm) {
+        let content = der::content(der);
+        let made = match curve(algorithm) {
             Some(curve) => {
-                of_ec(&EcdsaKeyPair::from_private_key_der(curve, der).map_err(rejected)?)
+                EcdsaKeyPair::from_private_key_der(curve, der).ok().map(|pair| of_ec(&pair))
             }
             None if algorithm == Algorithm::EdDSA => {
-                of_ed(&Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(rejected)?)
+                Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok().map(|pair| of_ed(&pair))
             }
-            None => of_rsa(
-                &RsaKeyPair::from_pkcs8(der)
-                    .or_else(|_| RsaKeyPair::from_der(der))
-                    .map_err(rejected)?,
-            ),
+            None => rsa_pair(der, content, algorithm).map(|pair| of_rsa(&pair)),
+        };
+        made.unwrap_or_else(|| Err(refusal::of_key(content, algorithm)))
+    }
+
+    /// Reads a private JWK (RFC 7518, 6; RFC 8037, 2) whose kind fits the algorithm. What follows from other members may
+    /// be missing: the public half of EC and Ed25519, the primes of RSA.
+    ///
+    /// # Errors
+    /// When a member is missing or wrong, or members do not belong together.
+    pub(super) fn from_jwk(jwk: &Jwk, algorithm: Algorithm) -> Result<Self> {
+        if let Some(curve) = curve(algorithm) {
+            let (length, agreement) =
+                if algorithm == Algorithm::ES256 { (32, &ECDH_P256) } else { (48, &ECDH_P384) };
+            let coordinate = |name| jwk.bytes(name).map(|bytes| of_length(&bytes, length));
+            let scalar = coordinate("d")?.ok_or_else(|| torn("`d`"))?;
+            let point = if jwk.has("x") || jwk.has("y") {
+                let (x, y) = (coordinate("x")?, coordinate("y")?);
+                [vec![4], x.ok_or_else(|| torn("`x`"))?, y.ok_or_else(|| torn("`y`"))?].concat()
+            } else {
+                let private = agreement::PrivateKey::from_private_key(agreement, &scalar);
+                let public = private.ok().and_then(|key| key.compute_public_key().ok());
+                public.ok_or_else(|| torn("`d`"))?.as_ref().to_vec()
+            };
+            let pair = EcdsaKeyPair::from_private_key_and_public_key(curve, &scalar, &point);
+            return of_ec(&pair.map_err(|_| torn("`d`, `x` and `y`"))?);
         }
-    }
-
-    /// Reads a private JWK (RFC 7518, 6; RFC 8037, 2).
-    ///
-    /// # Errors
-    /// When a member is missing or the key is of another kind than the algorithm.
-    pub fn from_jwk(jwk: &Jwk, algorithm: Algorithm) -> Result<Self> {
-        let rejected = |error: aws_lc_rs::error::KeyRejected| unfit(&error.to_string(), algorithm);
-        match (curve(algorithm), jwk.kty.as_str()) {
-            (Some(curve), "EC") => {
-                let point =
-                    [vec![4], jwk.member("x", jwk.x.as_ref())?, jwk.member("y", jwk.y.as_ref())?]
-                        .concat();
-                let scalar = jwk.member("d", jwk.d.as_ref())?;
-                of_ec(
-                    &EcdsaKeyPair::from_private_key_and_public_key(curve, &scalar, &point)
-                        .map_err(rejected)?,
-                )
-            }
-            (None, "OKP") if algorithm == Algorithm::EdDSA => {
-                let (seed, public) =
-                    (jwk.member("d", jwk.d.as_ref())?, jwk.member("x", jwk.x.as_ref())?);
-                of_ed(&Ed25519KeyPair::from_seed_and_public_key(&seed, &public).map_err(rejected)?)
-            }
-            (None, "RSA") if algorithm != Algorithm::EdDSA => {
-                let components = rsa::KeyPairComponents {
-                    public_key: rsa::PublicKeyComponents {
-                        n: jwk.member("n", jwk.n.as_ref())?,
-                        e: jwk.member("e", jwk.e.as_ref())?,
-                    },
-                    d: jwk.member("d", jwk.d.as_ref())?,
-                    p: jwk.member("p", jwk.p.as_ref())?,
-                    q: jwk.member("q", jwk.q.as_ref())?,
-                    dP: jwk.member("dp", jwk.dp.as_ref())?,
-                    dQ: jwk.member("dq", jwk.dq.as_ref())?,
-                    qInv: jwk.member("qi", jwk.qi.as_ref())?,
-                };
-                of_rsa(&RsaKeyPair::from_components(&components).map_err(rejected)?)
-            }
-            (_, kty) => Err(unfit(&format!("the JWK has `kty` `{kty}`"), algorithm)),
+        if algorithm == Algorithm::EdDSA {
+            // Some write the public half behind the seed, as libsodium does.
+            let (d, x) = (jwk.bytes("d")?, jwk.has("x").then(|| jwk.bytes("x")).transpose()?);
+            let (seed, public) = match d.len() {
+                32 => (&d[..], x.as_deref()),
+                64 => (&d[..32], Some(x.as_deref().unwrap_or(&d[32..]))),
+                _ => return Err(torn("`d`")),
+            };
+            let pair = match public {
+                Some(public) => Ed25519KeyPair::from_seed_and_public_key(seed, public),
+                None => Ed25519KeyPair::from_seed_unchecked(seed),
+            };
+            return of_ed(&pair.map_err(|_| torn("`d` and `x`"))?);
         }
+        if jwk.has("oth") {
+            return Err(Error::usage("the RSA key of the JWK has more than two primes (`oth`)")
+                .hint("no library here signs with it (RFC 7518, 6.3.2.7)"));
+        }
+        let primes = (jwk.has("p") && jwk.has("q"))
+            .then(|| Ok::<_, Error>((jwk.bytes("p")?, jwk.bytes("q")?)))
+            .transpose()?;
+        let numbers =
+            Numbers { n: jwk.bytes("n")?, e: jwk.bytes("e")?, d: jwk.bytes("d")?, primes };
+        let bits = numbers.bits();
+        if !(2048..=8192).contains(&bits) {
+            return Err(refusal::of_key(Some(Content::Private(Kind::Rsa(bits))), algorithm));
+        }
+        let pair = numbers.complete().and_then(|all| RsaKeyPair::from_components(&all).ok());
+        of_rsa(&pair.ok_or_else(|| torn("`n`, `e` and `d`"))?)
     }
 }
 
-/// A private or symmetric JSON Web Key (RFC 7517); members that are not needed here are passed over.
-#[derive(Deserialize)]
-#[expect(missing_docs, reason = "the members are those of RFC 7518, 6")]
-pub struct Jwk {
-    pub kty: String,
-    pub k: Option<String>,
-    pub n: Option<String>,
-    pub e: Option<String>,
-    pub d: Option<String>,
-    pub p: Option<String>,
-    pub q: Option<String>,
-    pub dp: Option<String>,
-    pub dq: Option<String>,
-    pub qi: Option<String>,
-    pub x: Option<String>,
-    pub y: Option<String>,
+/// Whether a block is, or should be, a private key.
+fn is_private(block: &Block) -> bool {
+    let is_key = || {
+        let content = block.der.as_deref().and_then(der::content);
+        matches!(content, Some(Content::Private(_)))
+    };
+    block.label.ends_with("PRIVATE KEY") || block.label.is_empty() && is_key()
 }
 
-impl std::fmt::Debug for Jwk {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Jwk").field("kty", &self.kty).finish_non_exhaustive()
+/// An RSA key: PKCS #8, PKCS #1, or PKCS #8 that says that it is for PSS, where that is what the algorithm does.
+fn rsa_pair(der: &[u8], content: Option<Content>, algorithm: Algorithm) -> Option<RsaKeyPair> {
+    if let Some(Content::Private(Kind::RsaPss(_, hash))) = content {
+        let is_bound_to = |allowed| hash.is_none() || hash == Some(allowed);
+        let is_allowed = match algorithm {
+            Algorithm::PS256 => is_bound_to(Hash::Sha256),
+            Algorithm::PS384 => is_bound_to(Hash::Sha384),
+            Algorithm::PS512 => is_bound_to(Hash::Sha512),
+            _ => false,
+        };
+        return RsaKeyPair::from_der(der::inner(der)?).ok().filter(|_| is_allowed);
     }
+    RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der)).ok()
 }
 
-impl Jwk {
-    /// Reads a JWK from JSON.
-    ///
-    /// # Errors
-    /// When it is not one; the text is not shown.
-    pub fn parse(json: &[u8]) -> Result<Self> {
-        serde_json::from_slice(json).map_err(|error| {
-            Error::usage(format!(
-                "`jwk` names a file that is no JWK (line {}, column {})",
-                error.line(),
-                error.column()
-            ))
-            .hint("a key set has `keys`: take one key out of it")
-        })
-    }
+/// A number with zeros before it, or without; `None` where it is longer than that.
+fn of_length(number: &[u8], length: usize) -> Option<Vec<u8>> {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    let number = &number[zeros..];
+    Some([vec![0; length.checked_sub(number.len())?], number.to_vec()].concat())
+}
 
-    /// The secret of a symmetric key.
-    ///
-    /// # Errors
-    /// When it is not one.
-    pub fn secret(&self) -> Result<Vec<u8>> {
-        self.member("k", self.k.as_ref())
-    }
-
-    fn member(&self, name: &str, value: Option<&String>) -> Result<Vec<u8>> {
-        value.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).ok_or_else(|| {
-            Error::usage(format!("the JWK of `kty` `{}` has no usable member `{name}`", self.kty))
-                .hint("a private JWK is needed, with the members of RFC 7518, section 6")
-        })
-    }
+/// Members of a JWK that make no key.
+fn torn(members: &str) -> Error {
+    Error::usage(format!("{members} of the JWK are no key: cut, or not of one key"))
+        .hint("take the JWK from where it was made, whole")
 }
 
 /// A new HMAC secret of 64 random bytes, as long as the longest hash used here (RFC 7518, 3.2).
@@ -325,24 +286,6 @@ fn public<'a>(
 fn to_pem(tag: &str, der: &[u8]) -> String {
     let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
     pem::encode_config(&pem::Pem::new(tag, der), config)
-}
-
-fn unfit(what: &str, algorithm: Algorithm) -> Error {
-    let hint = match curve(algorithm) {
-        Some(_) if algorithm == Algorithm::ES256 => {
-            "make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem`"
-        }
-        Some(_) => {
-            "make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out key.pem`"
-        }
-        None if algorithm == Algorithm::EdDSA => {
-            "make one with `openssl genpkey -algorithm ed25519 -out key.pem`"
-        }
-        None => {
-            "make one with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out key.pem`"
-        }
-    };
-    Error::usage(format!("no key for {algorithm}: {what}")).hint(hint)
 }
 
 fn no_randomness(_: aws_lc_rs::error::Unspecified) -> Error {

@@ -207,7 +207,7 @@ mod tests {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys");
         for (name, algorithm) in [("rsa", "RS256"), ("ec256", "ES256"), ("ed25519", "EdDSA")] {
             let file = folder.join(format!("{name}.pkcs8.pem"));
-            let key = crate::key::material::PrivateKey::from_pem(
+            let key = crate::key::material::PrivateKey::from_file(
                 &std::fs::read(&file).unwrap(),
                 serde_json::from_value(algorithm.into()).unwrap(),
             )

@@ -8,10 +8,14 @@ use url::Url;
 
 use super::{fetching::check_plain, timeline::key_named};
 use crate::{
-    error::{Error, Result},
+    clock::wall_seconds,
+    error::{Error, Result, showable},
     key::SigningKey,
     scenario::{Issuer, IssuerTls, Scenario},
-    token::template::{Names, Template},
+    token::{
+        given::Given,
+        template::{Names, Template, compile_claims},
+    },
 };
 
 /// What the issuer is to be.
@@ -24,6 +28,8 @@ pub struct Authority {
     pub ttl: Duration,
     /// Claims of its tokens, with placeholders.
     pub claims: Map<String, Value>,
+    /// Moments among them.
+    pub given: Given,
     /// What clients must show, with placeholders; `None` where no secret is any good.
     pub client_secret: Option<String>,
     /// Key that clients sign assertions with.
@@ -145,10 +151,15 @@ impl Authority {
         }
         let client_key = settings.client_key.as_deref();
         let client_key = client_key.or(oauth.and_then(|oauth| oauth.private_key_jwt.as_deref()));
+        let claims = settings.claims.clone().unwrap_or_else(|| scenario.token.claims.clone());
+        compile_claims(&claims, names, &[], &[])?;
+        let given = Given::of(&claims)?;
+        given.check(wall_seconds())?;
         Ok(Self {
             published: published(settings, scenario, keys)?,
             ttl,
-            claims: settings.claims.clone().unwrap_or_else(|| scenario.token.claims.clone()),
+            claims,
+            given,
             client_secret,
             client_key: client_key.map(|name| key_named(name, "client_key", keys)).transpose()?,
             password,
@@ -189,8 +200,8 @@ fn identity(tls: &IssuerTls, base: &Path) -> Result<Identity> {
     let read = |key: &str, path: &Path| -> Result<Vec<u8>> {
         fs::read(base.join(path)).map_err(|error| {
             Error::usage(format!(
-                "`tls.{key}` names `{}`, which can't be read: {error}",
-                path.display()
+                "`tls.{key}` names {}, which can't be read: {error}",
+                showable::file(path, base)
             ))
             .hint("relative paths start from the scenario's folder")
         })
@@ -236,18 +247,21 @@ pub(super) fn secret(
     }
     if let Some(variable) = variable {
         return env::var(variable).map(Some).map_err(|_| {
-            Error::usage(format!("`{key}_env` names `{variable}`, which is not set, or no text"))
-                .hint(format!("run `export {variable}=...` first"))
+            let named = showable::variable(variable);
+            Error::usage(format!("`{key}_env` names {named}, which is not set, or no text"))
+                .hint(format!("it takes the name of an environment variable: `export NAME=...`, then `{key}_env = \"NAME\"`"))
         });
     }
     if let Some(file) = file {
         let text = fs::read_to_string(file).map_err(|error| {
-            Error::usage(format!(
-                "`{key}_file` names `{}`, which can't be read: {error}",
-                file.display()
-            ))
+            // Whether the folder is the scenario's or was written is not known here: the name has to be shown by itself.
+            let name = Path::new(file.file_name().unwrap_or_default());
+            let named = showable::file(name, file.parent().unwrap_or(file));
+            Error::usage(format!("`{key}_file` names {named}, which can't be read: {error}"))
+                .hint("relative paths start from the scenario's folder; it takes the path of a file, not what is in it")
         })?;
-        return Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()));
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        return Ok(Some(text.strip_suffix('\r').unwrap_or(text).to_owned()));
     }
     Ok(text.cloned())
 }
@@ -261,6 +275,6 @@ pub(super) fn secret_template(key: &str, text: &str, names: &Names) -> Result<Te
         Error::usage(format!(
             "`{key}` holds a brace that is no placeholder (its value is not shown)"
         ))
-        .hint("the placeholders here are `{n}`, `{client_id}`, `{username}`")
+        .hint("the placeholders here are `{n}`, `{client_id}`, `{username}`; a brace that is meant as one is written twice: `{{`, `}}`")
     })
 }

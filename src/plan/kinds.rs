@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{issuance::Issuance, strict};
 use crate::{
+    clock::wall_seconds,
     error::{Error, Result, suggestion},
     key::SigningKey,
     oracle::Expected,
@@ -11,18 +12,17 @@ use crate::{
     scenario::{Check, Group, Mix, Protocol, Scenario},
     token::{
         Defect, Kind, Must, Situation,
+        braces::has_placeholder,
         catalogue::{defect, matching, names},
+        given::Given,
         kid_of_another,
         recipe::{Exp, Refusal, Signer},
-        template::Names,
+        template::{Names, compile_claims},
     },
 };
 
 /// Why nothing is promised of an entry that is not judged.
 const UNJUDGED: &str = "the mix says that it is not judged";
-
-/// Claims that come by themselves.
-const OWN_CLAIMS: [&str; 4] = ["iat", "exp", "nbf", "jti"];
 
 /// What kinds are resolved against.
 #[derive(Clone, Copy, Debug)]
@@ -290,10 +290,10 @@ pub fn check_claims(
     embedded: bool,
 ) -> Result<()> {
     let claims = &scenario.token.claims;
-    if let Some(claim) = OWN_CLAIMS.iter().find(|claim| claims.contains_key(**claim)) {
-        return Err(Error::usage(format!("`token.claims.{claim}` is given, but comes by itself"))
-            .hint("`ttl` sets `exp`; the kinds `expired`, `not_yet_valid` and `no_exp` make the others wrong"));
-    }
+    compile_claims(claims, names, &[], &[])?;
+    let given = Given::of(claims)?;
+    given.check(wall_seconds())?;
+    check_age(&given, scenario, policy)?;
     for (check, name) in [(Check::Iss, "iss"), (Check::Aud, "aud")] {
         if policy.checks(check) && !claims.contains_key(name) {
             return Err(Error::usage(format!(
@@ -334,28 +334,39 @@ pub fn check_claims(
         return Err(Error::usage(format!(
             "the policy requires `{name}`, but fresh tokens have none"
         ))
-        .hint("drop it from `policy.requires`: only `not_yet_valid` tokens carry it"));
+        .hint("write `nbf = \"now\"` under `[token.claims]`, or drop it from `policy.requires`"));
     }
     if let Some(name) = missing {
         return Err(Error::usage(format!("the policy requires `{name}`, but `token.claims` has none"))
             .hint("a fresh token would have to be refused: add the claim, or drop it from `policy.requires`"));
     }
-    if scenario.token.reuse > 1 {
-        let per_client = |value: &serde_json::Value| {
-            let text = value.to_string();
-            ["{client_id}", "{username}", "{n}"]
-                .iter()
-                .any(|placeholder| text.contains(placeholder))
-        };
-        if let Some((name, _)) = claims.iter().find(|(_, value)| per_client(value)) {
-            return Err(Error::usage(format!(
+    if scenario.token.reuse > 1
+        && let Some((name, _)) = claims.iter().find(|(_, value)| has_placeholder(value))
+    {
+        return Err(Error::usage(format!(
                 "`token.reuse` is {}, but `token.claims.{name}` binds each token to one client",
                 scenario.token.reuse
             ))
             .hint("drop the placeholder, or `reuse`; of a `[control]`, the arm: `arms = [\"without\", \"unique\"]`"));
-        }
     }
     Ok(())
+}
+
+/// Refuses an `iat` so old that good tokens would last longer than the policy lets them.
+fn check_age(given: &Given, scenario: &Scenario, policy: &Policy) -> Result<()> {
+    let (Some(issued), Some(longest)) = (given.iat, policy.max_lifetime) else { return Ok(()) };
+    let now = wall_seconds() as i64;
+    let life = Duration::from_secs(now.abs_diff(issued.of(now))) + scenario.token.ttl;
+    if life <= longest {
+        return Ok(());
+    }
+    let shown = humantime::format_duration;
+    Err(Error::usage(format!(
+        "`token.claims.iat` and `token.ttl` give tokens a life of {}, but `policy.max_lifetime` is {}: none would be good",
+        shown(life),
+        shown(longest)
+    ))
+    .hint("write `iat = \"now\"`, or leave it out"))
 }
 
 /// Share of the clients that are to be accepted, and then hold.

@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::{
+    clock::wall_seconds,
     error::Result,
     oracle::{Bound, Expected},
     policy::Policy,
     scenario::{Algorithm, Check, PolicySettings, Scenario},
-    token::template::Names,
+    token::{braces::constant, given::Given, template::Names},
 };
 
 /// Longer than any token that a scenario gives its clients by chance, and shorter than the catalogue's.
@@ -26,7 +27,7 @@ pub fn expected(policy: &Policy, claims: &Map<String, Value>) -> Expected {
     });
     let text = claims.get("iss").and_then(Value::as_str);
     Expected {
-        iss: text.filter(|_| policy.checks(Check::Iss)).map(str::to_owned),
+        iss: text.filter(|_| policy.checks(Check::Iss)).map(meant),
         aud: if policy.checks(Check::Aud) { audience(claims.get("aud")) } else { Vec::new() },
         bound: bound.collect(),
     }
@@ -43,10 +44,10 @@ fn all(claims: &Map<String, Value>, names: &Names) -> Expected {
         };
         Some((name.clone(), bound))
     };
-    let constant = |name: &str| claims.get(name).filter(|value| is_same_for_all(value));
+    let same = |name: &str| claims.get(name).filter(|value| is_same_for_all(value));
     Expected {
-        iss: constant("iss").and_then(Value::as_str).map(str::to_owned),
-        aud: audience(constant("aud")),
+        iss: same("iss").and_then(Value::as_str).map(meant),
+        aud: audience(same("aud")),
         bound: claims.iter().filter_map(own).collect(),
     }
 }
@@ -94,14 +95,18 @@ pub fn examiner(
             policy.checks.push(check);
         }
     }
-    policy.max_lifetime = Some(LONG_LIFE.max(scenario.token.ttl + LONGEST_WAIT));
+    let now = wall_seconds() as i64;
+    let issued = Given::of(&scenario.token.claims)?.iat.map_or(now, |moment| moment.of(now));
+    // What is issued at a given instant is older in every token that is used later.
+    let age = Duration::from_secs(now.abs_diff(issued));
+    policy.max_lifetime = Some(age + LONG_LIFE.max(scenario.token.ttl + LONGEST_WAIT));
     Ok((policy, expected))
 }
 
 /// Whether a claim's value is a text, or texts, without placeholders.
 pub(super) fn is_same_for_all(value: &Value) -> bool {
     match value {
-        Value::String(text) => !text.contains('{'),
+        Value::String(text) => constant(text).is_some(),
         Value::Array(several) => several.iter().all(|one| one.is_string() && is_same_for_all(one)),
         _ => false,
     }
@@ -109,10 +114,15 @@ pub(super) fn is_same_for_all(value: &Value) -> bool {
 
 fn audience(claim: Option<&Value>) -> Vec<String> {
     match claim {
-        Some(Value::String(one)) => vec![one.clone()],
+        Some(Value::String(one)) => vec![meant(one)],
         Some(Value::Array(several)) => {
-            several.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+            several.iter().filter_map(Value::as_str).map(meant).collect()
         }
         _ => Vec::new(),
     }
+}
+
+/// The text that is sent; one with placeholders as it is written.
+fn meant(text: &str) -> String {
+    constant(text).unwrap_or_else(|| text.to_owned())
 }

@@ -30,16 +30,20 @@ pub struct Key {
     /// HMAC secret as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
-    /// File whose bytes are the HMAC secret (one line break at its end is not part of it).
+    /// File whose bytes are the HMAC secret. One line break at the end of a text is not part of it; a file that is no
+    /// UTF-8 is taken whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_file: Option<PathBuf>,
     /// Environment variable that holds the HMAC secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_env: Option<String>,
-    /// PEM file with the private key (PKCS#8; RSA also PKCS#1, EC also SEC1).
+    /// Whether `secret`, `secret_file` or `secret_env` holds the HMAC secret in base64 or base64url.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secret_base64: bool,
+    /// File with the private key: PEM or DER (PKCS#8; RSA also PKCS#1, EC also SEC1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_key: Option<PathBuf>,
-    /// File with a private JWK (RFC 7517).
+    /// File with a private JWK or a set of them (RFC 7517); `kid` chooses among several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwk: Option<PathBuf>,
     /// Make a new key for each run.
@@ -48,7 +52,7 @@ pub struct Key {
     /// Bits of an RSA key that is made: 2048, 3072 or 4096. Default: 2048.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits: Option<u16>,
-    /// The `kid` header parameter; without it tokens carry none.
+    /// The `kid` header parameter. Default: that of the JWK; without one tokens carry none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
     /// The key itself, where another process has sent it; nothing that is written anywhere.
@@ -83,6 +87,7 @@ impl Key {
             secret: None,
             secret_file: None,
             secret_env: None,
+            secret_base64: false,
             private_key: None,
             jwk: None,
             generate: true,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Kind,
+    given::Given,
     jwe::Envelope,
     mixed, press,
     recipe::{Exp, Form, Kid, Recipe, Signer, Twist, span},
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     clock::SECOND,
     error::{Error, Result},
-    key::{SigningKey, material::RawRsa},
+    key::{SigningKey, rsa::RawRsa},
 };
 
 /// What every token of a run is made from.
@@ -73,6 +74,8 @@ pub struct Minter {
 /// What is ready made of a kind of token.
 pub(super) struct Press {
     pub(super) recipe: Recipe,
+    /// Moments that the scenario gives.
+    pub(super) given: Given,
     /// The JSON of the header.
     pub(super) header: Vec<u8>,
     /// Where in it the digits of an unknown `kid` are.
@@ -184,7 +187,7 @@ impl Press {
             0 => now,
             after => at.saturating_add(after).saturating_add(second - 1).div_euclid(second),
         });
-        let (iat, exp) = match self.recipe.exp {
+        let (issued, exp) = match self.recipe.exp {
             Exp::Absent => (now, None),
             Exp::Ago(ago) => {
                 let exp = at.saturating_sub(span(ago)).div_euclid(second);
@@ -195,6 +198,8 @@ impl Press {
                 (now, Some(from.saturating_add(ttl).div_euclid(second)))
             }
         };
+        let iat = self.given.iat.map_or(issued, |moment| moment.of(issued));
+        let nbf = nbf.or(self.given.nbf.map(|moment| moment.of(issued)));
         Seconds { now, iat, exp, nbf }
     }
 

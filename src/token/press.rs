@@ -5,9 +5,11 @@ use serde_json::{Map, Value};
 
 use super::{
     Kind,
+    braces::constant,
+    given::{Given, Moment},
     jwe::Envelope,
     mint::{Mould, Press, append_base64},
-    recipe::{Bearer, Exp, Form, Kid, Signer, Twist},
+    recipe::{Bearer, Exp, Form, Kid, Recipe, Signer, Twist},
     template::{Names, Piece, compile_claims},
 };
 use crate::{
@@ -52,12 +54,14 @@ pub(super) fn press(kind: &Kind, mould: &Mould) -> Result<Press> {
         change(&mut prefix);
     }
     prefix.push(b'.');
+    let given = given(&recipe, mould)?;
     Ok(Press {
         recipe,
+        given,
         header,
         kid_digits,
         prefix,
-        payload: payload(kind, mould)?,
+        payload: payload(kind, mould, &given)?,
         signer: signer.map(SigningKey::signer).transpose()?,
         raw: match recipe.twist {
             Twist::Block(_) => own.and_then(SigningKey::raw_rsa),
@@ -142,8 +146,18 @@ fn set(object: &mut Map<String, Value>, name: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Which of the moments that the scenario gives hold for a kind: not those that are what is wrong with it.
+fn given(recipe: &Recipe, mould: &Mould) -> Result<Given> {
+    let Given { iat, nbf } = Given::of(&mould.claims)?;
+    let is_edited = |name: &str| recipe.claims.iter().any(|(edited, _)| *edited == name);
+    Ok(Given {
+        iat: iat.filter(|_| !is_edited("iat")),
+        nbf: nbf.filter(|_| !is_edited("nbf") && recipe.nbf_after.is_none()),
+    })
+}
+
 /// The claims of a kind, compiled.
-fn payload(kind: &Kind, mould: &Mould) -> Result<Vec<Piece>> {
+fn payload(kind: &Kind, mould: &Mould, given: &Given) -> Result<Vec<Piece>> {
     let recipe = &kind.recipe;
     let mut claims = mould.claims.clone();
     let named = |name: &str| match name.strip_prefix('+') {
@@ -159,26 +173,44 @@ fn payload(kind: &Kind, mould: &Mould) -> Result<Vec<Piece>> {
         }
     }
     claims.retain(|name, _| !edited(name));
-    let mut times = vec![("iat", Piece::IssuedAt)];
+    // A number is sent as it is written, unless the token has to be older.
+    let is_old = matches!(recipe.exp, Exp::Ago(_));
+    let is_written = |moment: &Option<Moment>| matches!(moment, Some(Moment::At(_))) && !is_old;
+    let early = early_nbf(recipe).filter(|_| given.nbf.is_some());
+    let mut times = Vec::new();
+    if !is_written(&given.iat) {
+        claims.shift_remove("iat");
+        times.push(("iat", Piece::IssuedAt));
+    }
     if recipe.exp != Exp::Absent {
         times.push(("exp", Piece::Expires));
     }
-    if recipe.nbf_after.is_some() {
+    if recipe.nbf_after.is_some() || given.nbf.is_some() && !is_written(&given.nbf) {
         times.push(("nbf", Piece::NotBefore));
     }
-    times.push(("jti", Piece::TokenId));
-    // Times of the scenario's own stay, but for those that would be at odds with what the kind says.
-    if matches!(recipe.exp, Exp::Ago(_)) {
-        claims.retain(|name, _| !["iat", "nbf"].contains(&name.as_str()));
-    }
-    if recipe.nbf_after.is_some() {
+    if recipe.nbf_after.is_some() || !is_written(&given.nbf) || early.is_some() {
         claims.shift_remove("nbf");
     }
-    times.retain(|(name, _)| !edited(name) && !claims.contains_key(*name));
-    let given = edits.iter().filter(|(_, text)| !text.is_empty());
-    let texts: Vec<(&str, Vec<Piece>)> =
-        given.map(|(name, text)| (name.as_str(), filled(text, mould))).collect();
+    if !claims.contains_key("jti") {
+        times.push(("jti", Piece::TokenId));
+    }
+    times.retain(|(name, _)| !(edited(name) || *name == "nbf" && early.is_some()));
+    let written = edits.iter().filter(|(_, text)| !text.is_empty());
+    let mut texts: Vec<(&str, Vec<Piece>)> =
+        written.map(|(name, text)| (name.as_str(), filled(text, mould))).collect();
+    texts.extend(early.map(|text| ("nbf", filled(text, mould))));
     compile_claims(&claims, &names_of(recipe.bearer, &mould.names)?, &texts, &times)
+}
+
+/// The `nbf` of an entry that leaves `iat` out because its `exp` may lie in the past: before that, so that the end alone is
+/// wrong. `None` for any other.
+fn early_nbf(recipe: &Recipe) -> Option<&'static str> {
+    let text = |wanted: &str| recipe.claims.iter().find(|(name, _)| *name == wanted);
+    let is_without = matches!(text("iat"), Some((_, "")));
+    let end = text("exp").map_or("", |(_, end)| *end);
+    // An instant before 1970 is the only one that is before 1970.
+    let is_negative = end.starts_with('-') && end.parse::<f64>().is_ok();
+    is_without.then_some(if is_negative { end } else { "0" })
 }
 
 /// A name that no claim has: this one, or the same with `_` after it.
@@ -193,9 +225,9 @@ pub fn free_name(claims: &Map<String, Value>, name: &str) -> String {
 /// A text of a recipe with what its `$` words stand for.
 fn filled(text: &str, mould: &Mould) -> Vec<Piece> {
     let own = |name: &str| match mould.claims.get(name) {
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => constant(text).unwrap_or_default(),
         Some(Value::Array(several)) => {
-            several.first().and_then(Value::as_str).unwrap_or_default().to_owned()
+            several.first().and_then(Value::as_str).and_then(constant).unwrap_or_default()
         }
         _ => String::new(),
     };

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::braces::{BRACES, Part, parts};
 use crate::{
     error::{Error, Result},
     scenario::Identity,
@@ -39,38 +40,37 @@ impl Template {
     /// Compiles a text; `names` are the placeholders it may use besides `{n}`.
     ///
     /// # Errors
-    /// When it has a placeholder that there is not, or a brace that is not closed.
+    /// When it has a placeholder that there is not, or a brace that is neither of one nor written twice.
     pub fn compile(text: &str, names: &[(&str, &Self)]) -> Result<Self> {
         let mut pieces = Vec::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once('{') {
-            literal(&mut pieces, before.as_bytes());
-            let (name, behind) = after
-                .split_once('}')
-                .ok_or_else(|| Error::usage(format!("`{text}` has a `{{` that is not closed")))?;
-            match names.iter().find(|(known, _)| *known == name) {
-                _ if name == "n" => pieces.push(Piece::Number),
-                Some((_, template)) => {
-                    for piece in &template.pieces {
-                        match piece {
-                            Piece::Literal(bytes) => literal(&mut pieces, bytes),
-                            other => pieces.push(other.clone()),
-                        }
-                    }
+        for part in parts(text)? {
+            let name = match part {
+                Part::Literal(text) | Part::Foreign(text) => {
+                    literal(&mut pieces, text.as_bytes());
+                    continue;
                 }
-                None => {
-                    let known: Vec<String> = ["n"]
-                        .iter()
-                        .chain(names.iter().map(|(name, _)| name))
-                        .map(|name| format!("`{{{name}}}`"))
-                        .collect();
-                    return Err(Error::usage(format!("`{text}` holds `{{{name}}}`"))
-                        .hint(format!("the placeholders here are {}", known.join(", "))));
+                Part::Name("n") => {
+                    pieces.push(Piece::Number);
+                    continue;
+                }
+                Part::Name(name) => name,
+            };
+            let Some((_, template)) = names.iter().find(|(known, _)| *known == name) else {
+                let known: Vec<String> = ["n"]
+                    .iter()
+                    .chain(names.iter().map(|(name, _)| name))
+                    .map(|name| format!("`{{{name}}}`"))
+                    .collect();
+                return Err(Error::usage(format!("`{text}` holds `{{{name}}}`"))
+                    .hint(format!("the placeholders here are {}; {BRACES}", known.join(", "))));
+            };
+            for piece in &template.pieces {
+                match piece {
+                    Piece::Literal(bytes) => literal(&mut pieces, bytes),
+                    other => pieces.push(other.clone()),
                 }
             }
-            rest = behind;
         }
-        literal(&mut pieces, rest.as_bytes());
         Ok(Self { pieces })
     }
 
@@ -202,8 +202,7 @@ pub fn compile_claims(
     texts: &[(&str, Vec<Piece>)],
     times: &[(&str, Piece)],
 ) -> Result<Vec<Piece>> {
-    let (client_id, username) = (names.client_id.escaped(), names.username.escaped());
-    let placeholders = [("client_id", &client_id), ("username", &username)];
+    let placeholders = [("client_id", &names.client_id), ("username", &names.username)];
     let mut pieces = Vec::new();
     let mut separator = "{";
     for (name, value) in claims {
@@ -237,15 +236,15 @@ pub fn compile_claims(
 
 fn value_pieces(value: &Value, names: &[(&str, &Template)], pieces: &mut Vec<Piece>) -> Result<()> {
     match value {
-        // Escaped first, compiled then: the placeholders survive escaping, and numbers need none.
         Value::String(text) => {
-            let template = Template::compile(&json(&Value::String(text.clone())), names)?;
-            for piece in template.pieces {
+            literal(pieces, b"\"");
+            for piece in Template::compile(text, names)?.escaped().pieces {
                 match piece {
                     Piece::Literal(bytes) => literal(pieces, &bytes),
                     other => pieces.push(other),
                 }
             }
+            literal(pieces, b"\"");
         }
         Value::Array(items) => {
             literal(pieces, b"[");
@@ -334,8 +333,46 @@ mod tests {
         assert!(error.to_string().starts_with("`token.claims.sub`:"), "{error}");
         assert_eq!(
             error.way_out().unwrap(),
-            "the placeholders here are `{n}`, `{client_id}`, `{username}`"
+            "the placeholders here are `{n}`, `{client_id}`, `{username}`; a brace that is meant as one is written twice: `{{`, `}}`"
         );
+    }
+
+    #[test]
+    fn braces_that_are_written_twice_are_braces() {
+        for (written, meant) in [
+            ("{{\"fleet\":\"a\"}}", "{\"fleet\":\"a\"}"),
+            ("{{n}}", "{n}"),
+            ("{{{n}}}", "{7}"),
+            ("{{{{{{", "{{{"),
+            ("}}", "}"),
+            ("a{{b}}c {client_id}", "a{b}c c-7"),
+            ("{{\"id\": \"{n}\"}}", "{\"id\": \"7\"}"),
+        ] {
+            let template = names().text(written).unwrap();
+            assert_eq!(template.text(7), meant, "{written}");
+            let claims = serde_json::json!({ "a": [written] });
+            assert_eq!(rendered(&claims, 7), serde_json::json!({ "a": [meant] }), "{written}");
+        }
+        for text in ["{", "}", "{n", "n}", "{\"fleet\":\"a\"}", "{n}}", "{}", "${", "{ n }"] {
+            let error = names().text(text).unwrap_err();
+            assert!(error.way_out().unwrap().contains("`{{`"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_after_a_dollar_is_left_to_the_broker() {
+        for (written, meant) in [
+            ("devices/${clientid}/#", "devices/${clientid}/#"),
+            ("${username}", "${username}"),
+            ("${{username}}", "${username}"),
+            ("${client_attrs.x}-{n}", "${client_attrs.x}-7"),
+            ("$share/{n}", "$share/7"),
+            ("$ {n}", "$ 7"),
+            ("${n}${n}{n}", "${n}${n}7"),
+        ] {
+            assert_eq!(names().text(written).unwrap().text(7), meant, "{written}");
+        }
+        assert!(!names().text("c-${n}").unwrap().is_per_client());
     }
 
     #[test]
@@ -347,6 +384,15 @@ mod tests {
     }
 
     proptest! {
+        // Whatever a text is, with its braces written twice it is what is rendered.
+        #[test]
+        fn any_text_can_be_written(text: String, n: u64) {
+            let written = text.replace('{', "{{").replace('}', "}}");
+            let value = rendered(&serde_json::json!({ "a": written }), n);
+            prop_assert_eq!(value["a"].as_str(), Some(text.as_str()));
+            prop_assert_eq!(super::super::braces::constant(&written), Some(text));
+        }
+
         // For all texts without braces: what is rendered is JSON with that very text in it.
         #[test]
         fn any_text_survives_compiling_and_rendering(text in "[^{}]*", n: u64) {

@@ -15,6 +15,7 @@ mod faults;
 mod fetches;
 mod folder;
 mod judged;
+mod keys;
 #[cfg(feature = "embedded")]
 mod layered;
 #[cfg(feature = "embedded")]

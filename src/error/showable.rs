@@ -1,0 +1,213 @@
+//! What of a value may stand in an error: a path or a name, but not the secret that was pasted in its place.
+
+use std::path::{Component, Path};
+
+/// The longest name that is taken for one: secrets are longer, and names of files and variables hardly ever.
+const LONGEST_NAME: usize = 64;
+
+/// Endings of files that people keep keys, certificates, secrets and tables in.
+const ENDINGS: [&str; 30] = [
+    "asc", "bin", "cer", "conf", "crl", "crt", "creds", "csv", "der", "env", "gz", "jks", "json",
+    "jsonl", "jwk", "jwks", "key", "nk", "p12", "p8", "pem", "pfx", "pk8", "pub", "seed", "secret",
+    "toml", "token", "txt", "yaml",
+];
+
+/// What a text turned out to be that stands where a path or a name belongs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pasted {
+    /// A private key in PEM.
+    PrivateKey,
+    /// Another block of PEM.
+    Pem,
+    /// JSON, such as a JWK.
+    Json,
+    /// A token of three segments, or of five.
+    Token,
+    /// A key in base64.
+    Base64,
+    /// A text of several lines.
+    Lines,
+}
+
+impl Pasted {
+    /// What it is, as the end of a sentence.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::PrivateKey => "a private key",
+            Self::Pem => "PEM",
+            Self::Json => "JSON",
+            Self::Token => "a token",
+            Self::Base64 => "a key in base64",
+            Self::Lines => "a text of several lines",
+        }
+    }
+}
+
+/// What was pasted, where a text can't be a path or a name. `None` does not mean that it is one: a short secret looks
+/// like a name.
+pub fn pasted(text: &str) -> Option<Pasted> {
+    let plain = text.trim_start_matches('\u{feff}').trim();
+    if plain.contains("PRIVATE KEY") || plain.contains("PuTTY-User-Key-File") {
+        return Some(Pasted::PrivateKey);
+    }
+    if plain.contains("-----BEGIN") || plain.contains("---- BEGIN") {
+        return Some(Pasted::Pem);
+    }
+    if plain.starts_with(['{', '[']) {
+        return Some(Pasted::Json);
+    }
+    if is_token(plain) {
+        return Some(Pasted::Token);
+    }
+    if is_key_in_base64(plain) {
+        return Some(Pasted::Base64);
+    }
+    plain.contains(['\n', '\r', '\0']).then_some(Pasted::Lines)
+}
+
+/// Whether a text holds a private key, wherever it stands: PEM, a private JWK, or its DER in base64.
+pub fn holds_private_key(text: &str) -> bool {
+    // Members of a private JWK (RFC 7518, 6.2.2, 6.3.2 and 6.4.1), in whatever quotes.
+    let is_jwk = text.contains("kty")
+        && ["\"d\"", "\"k\"", "'d'", "'k'"].iter().any(|name| text.contains(name));
+    let word = |word: &str| is_key_in_base64(word.trim_matches(|c: char| !is_base64(c)));
+    text.contains("PRIVATE KEY")
+        || text.contains("PuTTY-User-Key-File")
+        || is_jwk
+        || text.split([' ', '\n', '"', '\'', '\\', ',']).any(word)
+}
+
+/// A path in backticks; where it may be a secret, words in its place. `base` is what relative paths start from.
+///
+/// A path is shown that is there, has an ending of files that hold keys, or begins with a folder that is there.
+pub fn file(path: &Path, base: &Path) -> String {
+    let is_short = |part: Component<'_>| match part {
+        Component::Normal(name) => name.len() <= LONGEST_NAME,
+        _ => true,
+    };
+    let text = path.to_string_lossy();
+    let is_plain = pasted(&text).is_none()
+        && !text.chars().any(char::is_control)
+        && path.components().all(is_short);
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let has_ending = ENDINGS.contains(&ending.to_ascii_lowercase().as_str());
+    let begins_with_folder = || {
+        // Of an absolute path the root is there always.
+        let depth = if path.is_absolute() { 2 } else { 1 };
+        let first: std::path::PathBuf = path.components().take(depth).collect();
+        path.components().count() > depth && base.join(first).is_dir()
+    };
+    if is_plain && (has_ending || begins_with_folder() || base.join(path).exists()) {
+        format!("`{text}`")
+    } else {
+        "a file whose name is not shown, as it may be a secret".into()
+    }
+}
+
+/// Whether a text looks like the name of an environment variable: capitals, and parts or letters only.
+pub fn is_variable(name: &str) -> bool {
+    let is_capital = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    name.len() <= LONGEST_NAME
+        && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+        && name.chars().all(is_capital)
+        // A key in base32 or hexadecimal is of capitals and digits too, but of one piece.
+        && (name.contains('_') || name.len() <= 16 && !name.contains(|c: char| c.is_ascii_digit()))
+}
+
+/// The name of an environment variable in backticks; where it may be a secret, words in its place.
+pub fn variable(name: &str) -> String {
+    if is_variable(name) {
+        format!("`{name}`")
+    } else {
+        "a variable whose name is not shown, as it may be the secret itself".into()
+    }
+}
+
+fn is_base64(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=')
+}
+
+/// The compact serialization of a JWS or a JWE (RFC 7515, 7.1; RFC 7516, 7.1); all headers begin with `{"`.
+fn is_token(text: &str) -> bool {
+    let text = text.strip_prefix("Bearer ").unwrap_or(text);
+    text.starts_with("eyJ")
+        && matches!(text.split('.').count(), 3 | 5)
+        && text.chars().all(|c| is_base64(c) || c == '.')
+}
+
+/// DER in base64: a sequence (0x30) whose length takes a byte or more, so long that it may be a key. Or PEM in base64.
+fn is_key_in_base64(text: &str) -> bool {
+    // The shortest private key, of Ed25519 as PKCS #8, is 48 bytes: 64 characters.
+    let is_long = text.len() >= 60;
+    let first = text.as_bytes().first().copied().unwrap_or_default();
+    let second = text.as_bytes().get(1).copied().unwrap_or_default();
+    let is_sequence = first == b'M' && matches!(second, b'A'..=b'P');
+    is_long
+        && (is_sequence || text.starts_with("LS0tLS1CRUdJTi"))
+        && text.chars().all(|c| is_base64(c) || c.is_ascii_whitespace())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_no_path_is_recognised() {
+        let der = format!("MC4CAQAwBQYDK2VwBCIEI{}", "A".repeat(43));
+        for (text, is) in [
+            ("-----BEGIN PRIVATE KEY-----\nMIIE\n", Pasted::PrivateKey),
+            ("  \u{feff}-----BEGIN EC PRIVATE KEY----- MIIE", Pasted::PrivateKey),
+            ("-----BEGIN CERTIFICATE-----\\nMIIE", Pasted::Pem),
+            ("{\"kty\":\"oct\",\"k\":\"c2VjcmV0\"}", Pasted::Json),
+            ("[{\"kty\":\"oct\"}]", Pasted::Json),
+            ("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl", Pasted::Token),
+            (der.as_str(), Pasted::Base64),
+            ("hunter2\nhunter3", Pasted::Lines),
+        ] {
+            assert_eq!(pasted(text), Some(is), "{text}");
+        }
+        for text in ["key.pem", "../keys/main.key", "/run/secrets/jwt", "MY_SECRET", "hunter2"] {
+            assert_eq!(pasted(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_shown_and_what_may_be_a_secret_is_not() {
+        let base = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for path in ["key.pem", "no/such/hmac.txt", "tests/no-such-file", "/etc/none", "Cargo.toml"]
+        {
+            assert_eq!(file(Path::new(path), base), format!("`{path}`"));
+        }
+        let long = format!("{}.pem", "A".repeat(80));
+        for secret in
+            ["hunter2", "correct horse", "s3cret/w0rd", "MIIEvgIBADAN", &long, "a\u{1}.pem"]
+        {
+            assert!(!file(Path::new(secret), base).contains(secret), "{secret}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_variable_is_shown_and_what_may_be_a_secret_is_not() {
+        for name in ["BROKER_JWT_SECRET", "SECRET", "_X", "KEY_2"] {
+            assert_eq!(variable(name), format!("`{name}`"));
+        }
+        for secret in
+            ["hunter2", "my_secret", "JBSWY3DPEHPK3PXP", "4E1243BD22C66E76C2BA9EDDC1F91394", ""]
+        {
+            assert!(!variable(secret).contains('`'), "{secret}");
+        }
+    }
+
+    #[test]
+    fn a_private_key_is_recognised_wherever_it_stands() {
+        let der = format!("MC4CAQAwBQYDK2VwBCIEI{}", "A".repeat(43));
+        for text in [
+            "main = -----BEGIN RSA PRIVATE KEY-----",
+            "jwk = { kty = \"oct\", \"k\" = 1 }",
+            &format!("x = \"{der}\""),
+        ] {
+            assert!(holds_private_key(text), "{text}");
+        }
+        assert!(!holds_private_key("https://issuer.example/{client_id}?x=MIIE"));
+    }
+}
