@@ -204,13 +204,13 @@ pub static MUTANTS: [Mutant; 38] = [
     Mutant {
         name: "none_without_kid",
         summary: "takes `alg: none` for signed where there is no `kid`",
-        is: Trait::BlindWhere(|connect| has_no_kid(connect), &[Fault::AlgNone]),
+        is: Trait::BlindWhere(has_no_kid, &[Fault::AlgNone]),
         caught_by: &["alg_none_no_kid"],
     },
     Mutant {
         name: "confusion_without_kid",
         summary: "takes its public key for an HMAC secret where there is no `kid`",
-        is: Trait::BlindWhere(|connect| has_no_kid(connect), &[Fault::PublicKeyAsSecret]),
+        is: Trait::BlindWhere(has_no_kid, &[Fault::PublicKeyAsSecret]),
         caught_by: &["alg_confusion_no_kid"],
     },
     Mutant {

@@ -5,9 +5,9 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{MEASURED_AT, Plan, cells::Skipped, strict};
+use super::{Plan, cells::Skipped, strict};
 use crate::{
-    clock::SECOND,
+    clock::{Clock, SECOND},
     error::{Error, Result},
     key::{SigningKey, VerifyingKey},
     oracle::{Bound, Expected, Fault, Faults, Oracle, Presented},
@@ -174,6 +174,8 @@ impl Plan {
     pub(super) fn unfit(&mut self) -> Result<Vec<Skipped>> {
         let Some(mut examiner) = self.examiner.take() else { return Ok(Vec::new()) };
         let n = self.clients.saturating_sub(1);
+        // The scenario may have claims that are good now and were not, or will not be, at another time.
+        let now = Clock::start().wall(0);
         let mut minter = Minter::new(&self.mould)?;
         let mut minted: BTreeMap<&str, (Password, Vec<u8>)> = BTreeMap::new();
         let mut unfit = Vec::new();
@@ -182,14 +184,14 @@ impl Plan {
             let name = kind.defect.name;
             if !minted.contains_key(name) {
                 let mut token = Vec::new();
-                let (password, _) = minter.mint(at, n, MEASURED_AT, &mut token)?;
+                let (password, _) = minter.mint(at, n, now, &mut token)?;
                 minted.insert(name, (password, token));
             }
             let (password, token) = &minted[name];
             let mut scratch = Scratch::default();
             let brought = self.brought(kind, n, (*password, token), &mut scratch);
             let longest = longest(&brought);
-            let found = examiner.faults(kind.protocol, &brought, MEASURED_AT);
+            let found = examiner.faults(kind.protocol, &brought, now);
             if name == "fresh" {
                 if longest > LONGEST_FIELD {
                     return Err(too_long(longest));

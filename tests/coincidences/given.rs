@@ -78,12 +78,12 @@ pub(crate) fn holds(plan: &Plan) {
         assert_eq!(kinds.iter().filter(|kind| kind.defect.name == name).count(), 2, "{name}");
     }
     let mut minter = Minter::new(&plan.mould).unwrap();
-    for kind in 0..kinds.len() {
+    for (kind, it) in kinds.iter().enumerate() {
         for n in [0, 9, plan.clients - 1] {
             let mut token = Vec::new();
             let (password, _) = minter.mint(kind, n, NOW, &mut token).unwrap();
             plan.examine((kind, n), NOW, (password, &token)).unwrap();
-            assert!(token.len() <= 65_535, "{}", kinds[kind].label);
+            assert!(token.len() <= 65_535, "{}", it.label);
         }
     }
 }

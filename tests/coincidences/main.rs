@@ -145,7 +145,7 @@ fn claims_of_the_names_that_entries_use_are_left_as_they_are() {
         "",
     ];
     for value in ["\"x\"", "\"\"", "7", "{}", "[]", "\"{client_id}\"", "\"{username}\"", "true"] {
-        let all: String = names.iter().map(|name| format!("\"{name}\" = {value}\n")).collect();
+        let all: String = names.map(|name| format!("\"{name}\" = {value}")).join("\n");
         skips(&with(&all), &[]);
     }
     // What is wrong with good tokens counts for no entry, and makes none.
