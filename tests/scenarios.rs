@@ -73,6 +73,8 @@ fn every_link_of_the_documents_leads_to_a_file() {
     for document in [
         "README.md",
         "CONTRIBUTING.md",
+        "SECURITY.md",
+        "docs/profiles.md",
         "results/README.md",
         "scenarios/README.md",
         "docs/scale.md",

@@ -242,3 +242,39 @@ fn a_broker_that_the_run_does_not_start_has_until_its_promise_to_read_the_first_
         unpromised.stderr
     );
 }
+
+#[test]
+fn a_broker_that_delays_its_refusals_refuses_in_the_outage_in_which_it_was_asked() {
+    let broker = Server::start(|stream, _| {
+        // As RabbitMQ 4 does, to slow down whoever guesses.
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        let _ = stream.write_all(&[0x20, 3, 0, 0x86, 0]);
+        until_closed(stream);
+    });
+    let run = Storm::new(&format!(
+        "name = \"delayed\"\n[target]\nbrokers = [\"{}\"]\nprotocol = 5\n[load]\n\
+         stages = [{{ rate = 50, for = \"3s\" }}]\nhold = \"0s\"\nconnect_timeout = \"20s\"\n\
+         [keys.a]\nalgorithm = \"ES256\"\ngenerate = true\nkid = \"a\"\n[issuer]\nkeys = [\"a\"]\n\
+         [[mix]]\ntoken = \"fresh\"\nshare = 1\n\
+         [[events]]\nat = \"500ms\"\ndo = \"jwks_outage\"\nfor = \"2s\"\n\
+         [policy]\nrefusal_delay = \"3s\"\nnew_key_within = \"1h\"\n[thresholds]\n\
+         \"jwks.accepted_while_away\" = [\"value == 0\"]\n\
+         \"jwks.refused_while_away_share\" = [\"value == 0\"]\n",
+        broker.url()
+    ))
+    .run();
+    // The outage is long over when the first client hears of it.
+    let summary = run.expect(1);
+    let outage = &summary["jwks"]["outages"][0];
+    assert!(outage["good_refused"].as_u64().unwrap() > 0, "{outage}");
+    assert_eq!((&outage["good_accepted"], &outage["verdict"]), (&0.into(), &"closed".into()));
+    assert_eq!(summary["jwks"]["refused_while_away_share"], 1.0);
+    // No bad token was sent: nothing is said of what became of one.
+    let passed = |at: usize| summary["thresholds"][at]["passed"].clone();
+    assert_eq!((passed(0), passed(1)), (Value::Null, false.into()));
+    assert!(run.stdout.contains("no bad one was decided on"), "{}", run.stdout);
+    let seconds = rows(&run.out.join("keys.csv"));
+    let refused = |row: &&std::collections::BTreeMap<String, String>| row["refused"] != "0";
+    let first = seconds.iter().filter(refused).map(|row| row["second"].parse::<u64>().unwrap());
+    assert_eq!(first.min(), Some(0), "not the fourth: {seconds:?}");
+}
