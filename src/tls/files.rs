@@ -10,7 +10,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use super::certificate::is_readable;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, showable};
 
 /// Where a block begins and ends (RFC 7468, 2).
 const BEGIN: &str = "-----BEGIN ";
@@ -58,8 +58,11 @@ impl File {
     /// When it can't be read.
     pub(super) fn read(key: &str, path: &Path) -> Result<Self> {
         let bytes = fs::read(path).map_err(|error| {
-            Error::usage(format!("`{key}` can't be read: {}: {error}", shown(path)))
-                .hint("relative paths start from the scenario's folder")
+            Error::usage(format!(
+                "`{key}` can't be read: {}: {error}",
+                showable::file(path, Path::new(""))
+            ))
+            .hint("relative paths start from the scenario's folder")
         })?;
         Ok(Self { key: key.to_owned(), path: path.to_owned(), bytes })
     }
