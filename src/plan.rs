@@ -207,6 +207,7 @@ impl Plan {
         let derived = kinds::derived(&kinds, &keys)?;
         let known = issuance.known_keys(keys.len());
         checks::warn_of_plugin(&policy, known, &mut warnings, embedded);
+        checks::warn_of_foreign(scenario, &mut warnings);
         checks::warn_of_generated(scenario, &brokers, &issuance.published(), &mut warnings);
         issuance.warn_of_events(&model, &scenario.load, &mut warnings);
         let nodes = nodes::resolve(scenario, &brokers, &model, &mut warnings)?;

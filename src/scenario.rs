@@ -11,9 +11,11 @@ pub mod monitor;
 pub mod oauth;
 pub mod overrides;
 pub mod promise;
+mod refusal;
 pub mod series;
 pub mod target;
 pub mod threshold;
+mod values;
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +26,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result};
 
 pub use credentials::{Algorithm, Held, Identity, Key, Mix, Token, TokenSource};
 pub use events::{Deed, Event, Order, Outage};
@@ -121,7 +123,7 @@ impl Loaded {
 ///
 /// # Errors
 /// When the file can't be read, is not TOML, has unknown keys or values outside their set: with
-/// line, column, the value found and the values allowed. A line that holds a secret is not shown.
+/// line, column, the value found and the values allowed. A line that may hold a secret is not shown.
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded> {
     let place = format!("scenario `{}`", path.display());
     let text = fs::read_to_string(path).map_err(|error| {
@@ -137,87 +139,28 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded> {
 /// # Errors
 /// As [`load()`], without the file's name.
 pub fn parse(text: &str, overrides: &Overrides) -> Result<Scenario> {
-    let scenario: Scenario = toml::from_str(text).map_err(|error| shown(text, &error))?;
+    let wrong = |error: toml::de::Error| refusal::of_text(text, &error);
+    let scenario: Scenario = toml::from_str(text).map_err(wrong)?;
+    let table: toml::Table = toml::from_str(text).map_err(wrong)?;
+    values::check(&table)?;
     if overrides.is_empty() {
         return Ok(scenario);
     }
-    let table: toml::Table = toml::from_str(text).map_err(|error| shown(text, &error))?;
     overrides.apply(table)
-}
-
-/// TOML's own message has line, column, the line itself and what is allowed; the line is left out
-/// where it may hold a secret.
-fn shown(text: &str, error: &toml::de::Error) -> Error {
-    let at = error.span().map_or(0, |span| span.start.min(text.len()));
-    let before = text.get(..at).unwrap_or_default();
-    let (line, column) = (
-        before.matches('\n').count() + 1,
-        before.chars().rev().take_while(|c| *c != '\n').count() + 1,
-    );
-    let shown_line = text.lines().nth(line - 1).unwrap_or_default();
-    // A mark of a long string may stand in a comment too: where either may hold a secret, nothing is shown.
-    let suspect = [shown_line, statement(text, line)].into_iter().find(|line| holds_secret(line));
-    if let Some(source) = suspect {
-        let key = source.split('=').next().unwrap_or_default().trim();
-        let what = format!("`{key}` is wrong (its value is not shown)");
-        return Error::usage(format!("TOML parse error at line {line}, column {column}: {what}"))
-            .hint("a secret is a string: `secret = \"...\"`, `secret_file = \"path\"` or `secret_env = \"NAME\"`");
-    }
-    let shown = Error::usage(format!("\n{}", error.to_string().trim_end()));
-    match way_out(error.message()) {
-        Some(hint) => shown.hint(hint),
-        None => shown,
-    }
-}
-
-/// What TOML's own message leaves to be guessed.
-fn way_out(message: &str) -> Option<String> {
-    if message.contains("expected a duration") {
-        return Some("a duration is a string: `\"500ms\"`, `\"10s\"`, `\"1h 30m\"`".into());
-    }
-    if message.starts_with("missing field") {
-        return Some("docs/scenarios.md has every key, `tokenstorm schema` the JSON Schema".into());
-    }
-    // unknown field `x`, expected one of `a`, `b`
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let typed = quoted.next().filter(|_| message.starts_with("unknown "))?;
-    nearest(typed, quoted).map(|name| format!("did you mean `{name}`?"))
-}
-
-/// The line on which what stands in a line begins: further up, where a string goes over several.
-fn statement(text: &str, line: usize) -> &str {
-    let mut begun: Option<(&str, &str)> = None;
-    for (index, source) in text.lines().enumerate().take(line) {
-        let is_wanted = index + 1 == line;
-        for quotes in ["\"\"\"", "'''"] {
-            let count = source.matches(quotes).count();
-            match begun {
-                Some((open, start)) if open == quotes => {
-                    if is_wanted {
-                        return start;
-                    }
-                    begun = (count % 2 == 0).then_some((open, start));
-                }
-                None if count % 2 == 1 => begun = Some((quotes, source)),
-                _ => {}
-            }
-        }
-        if is_wanted {
-            return begun.map_or(source, |(_, start)| start);
-        }
-    }
-    ""
 }
 
 /// Whether a line or key of a scenario may hold what must never be shown.
 pub(crate) fn holds_secret(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    // The query of a broker's URL may hold a token.
-    let has_query = text.split_once("://").is_some_and(|(_, rest)| rest.contains('?'));
-    has_query
+    url_may_hold_secret(&text)
         || ["secret", "password =", "password=", "refresh_token =", "private"]
             .iter()
             .any(|word| text.contains(word))
+}
+
+/// Whether a text has a URL in it that may hold a secret: a token in its query, a password before its host.
+fn url_may_hold_secret(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(_, rest)| rest.contains(['?', '@']))
 }
 
 #[cfg(test)]
@@ -277,7 +220,7 @@ share = 1
     fn a_line_that_holds_a_secret_is_not_shown() {
         let text = format!("{SMALLEST}\n[keys.main]\nalgorithm = \"HS256\"\nsecret = 73313\n");
         let message = error_of(&text);
-        assert!(message.contains("line 14") && message.contains("`secret`"), "{message}");
+        assert!(message.contains("line 14") && message.contains("`keys.main.secret`"), "{message}");
         assert!(!message.contains("73313"), "{message}");
     }
 
@@ -288,15 +231,17 @@ share = 1
                 "{SMALLEST}\n[keys.main]\nalgorithm = \"HS256\"\nsecret = {quotes}\nhun\\qter2\u{1}{quotes}\n"
             );
             let message = error_of(&text);
-            assert!(message.contains("`secret` is wrong"), "{message}");
+            assert!(message.contains("`secret`: "), "{message}");
             assert!(!message.contains("qter2"), "{message}");
             let text = format!(
                 "# {quotes}\n{SMALLEST}\n[keys.main]\nalgorithm = \"HS256\"\nsecret = 73313\n"
             );
             assert!(!error_of(&text).contains("73313"), "{}", error_of(&text));
             // What comes after such a string is shown as ever.
-            let text = format!("{SMALLEST}\n[keys.main]\nsecret = {quotes}\nx{quotes}\nkdi = 4\n");
-            assert!(error_of(&text).contains("kdi = 4"), "{}", error_of(&text));
+            let text = format!(
+                "{SMALLEST}\n[keys.main]\nalgorithm = \"HS256\"\nsecret = {quotes}\nx{quotes}\n[policy]\nlewy = 4\n"
+            );
+            assert!(error_of(&text).contains("lewy = 4"), "{}", error_of(&text));
         }
     }
 

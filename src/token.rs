@@ -1,5 +1,6 @@
 //! One token: what kinds there are, what is in it, and how it is signed.
 
+pub mod braces;
 pub mod catalogue;
 pub mod given;
 mod jwe;

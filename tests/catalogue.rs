@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeSet, path::Path};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::json;
 use tokenstorm::{
     clock::SECOND,
     host::Limits,
@@ -11,6 +13,8 @@ use tokenstorm::{
     token::{Minter, catalogue::all},
 };
 
+/// An instant less than a year before `NOW`, and not after today.
+const RECENT: i64 = 1_770_000_000;
 const NOW: i64 = 1_800_000_000 * SECOND as i64 + 123_456_789;
 
 fn scenario(algorithm: Algorithm, more: &str) -> Loaded {
@@ -112,4 +116,94 @@ fn every_token_of_every_algorithm_is_wrong_as_it_claims_and_in_no_other_way() {
     // What no single key shows: each entry is minted by some algorithm.
     let all: BTreeSet<&str> = all().map(|defect| defect.name).collect();
     assert_eq!(minted, all);
+}
+
+/// The payload of the first token of a kind.
+fn payload(plan: &Plan, defect: &str) -> serde_json::Value {
+    let kind = plan.mould.kinds.iter().position(|kind| kind.defect.name == defect).unwrap();
+    let mut token = Vec::new();
+    Minter::new(&plan.mould).unwrap().mint(kind, 7, NOW, &mut token).unwrap();
+    let text = String::from_utf8(token).unwrap();
+    let bytes = URL_SAFE_NO_PAD.decode(text.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+#[test]
+fn moments_that_the_scenario_gives_stand_in_good_tokens_and_every_other_is_wrong_only_as_it_claims()
+{
+    let now = NOW / SECOND as i64;
+    for (given, iat, nbf) in [
+        (json!({ "nbf": "-10s", "iat": "-20s", "jti": "{client_id}-x" }), now - 20, now - 10),
+        (json!({ "nbf": "now", "iat": "now", "jti": "x" }), now, now),
+        (json!({ "nbf": 1_700_000_000, "iat": 1_700_000_000 }), 1_700_000_000, 1_700_000_000),
+        (json!({ "nbf": 0, "iat": 0 }), 0, 0),
+        // An instant a moment ago, after which no expired token can have begun.
+        (json!({ "nbf": RECENT, "iat": RECENT }), RECENT, RECENT),
+    ] {
+        for algorithm in [Algorithm::HS256, Algorithm::ES256] {
+            let mut loaded = scenario(algorithm, "");
+            loaded.scenario.policy.requires = Some(vec!["exp".into(), "nbf".into(), "iat".into()]);
+            let claims = &mut loaded.scenario.token.claims;
+            claims.extend(given.as_object().unwrap().clone());
+            let plan = plan(&loaded);
+            let mut minter = Minter::new(&plan.mould).unwrap();
+            for kind in 0..plan.mould.kinds.len() {
+                let mut token = Vec::new();
+                let (password, _) = minter.mint(kind, 7, NOW, &mut token).unwrap();
+                plan.examine((kind, 7), NOW, (password, &token))
+                    .unwrap_or_else(|error| panic!("{given}: {error}"));
+            }
+            let fresh = payload(&plan, "fresh");
+            assert_eq!(
+                (fresh["iat"].as_i64(), fresh["nbf"].as_i64()),
+                (Some(iat), Some(nbf)),
+                "{given}"
+            );
+            assert_eq!(fresh["exp"], now + 3600);
+            if let Some(jti) = given["jti"].as_str() {
+                assert_eq!(fresh["jti"], jti.replace("{client_id}", "storm-7"));
+            }
+            for (kind, name) in [("iat_absent", "iat"), ("jti_absent", "jti")] {
+                assert!(payload(&plan, kind).get(name).is_none(), "{kind}");
+            }
+            assert_eq!(payload(&plan, "not_yet_valid")["nbf"], now + 3601);
+            assert_eq!(payload(&plan, "iat_future")["iat"], now + 86_400);
+            let expired = payload(&plan, "expired");
+            assert!(expired["iat"].as_i64() <= expired["exp"].as_i64(), "{expired}");
+            assert!(expired["nbf"].as_i64() <= expired["exp"].as_i64(), "{expired}");
+        }
+    }
+}
+
+#[test]
+fn a_number_of_a_claim_is_sent_as_it_is_written() {
+    let mut loaded = scenario(Algorithm::HS256, "");
+    loaded.scenario.token.claims.insert("nbf".into(), json!(1_700_000_000.25));
+    assert_eq!(payload(&plan(&loaded), "fresh")["nbf"], json!(1_700_000_000.25));
+}
+
+#[test]
+fn braces_of_claims_reach_the_token_and_its_examination() {
+    let mut loaded = scenario(Algorithm::HS256, "");
+    let claims = &mut loaded.scenario.token.claims;
+    claims.insert("iss".into(), "{{issuer}}".into());
+    claims.insert("aud".into(), json!(["${username}", "{{\"a\":1}}"]));
+    claims.insert("acl".into(), json!([{ "topic": "devices/${clientid}/{n}" }]));
+    let plan = plan(&loaded);
+    let mut minter = Minter::new(&plan.mould).unwrap();
+    for kind in 0..plan.mould.kinds.len() {
+        let mut token = Vec::new();
+        let (password, _) = minter.mint(kind, 7, NOW, &mut token).unwrap();
+        plan.examine((kind, 7), NOW, (password, &token)).unwrap();
+    }
+    let fresh = payload(&plan, "fresh");
+    assert_eq!(fresh["iss"], "{issuer}");
+    assert_eq!(fresh["aud"], json!(["${username}", "{\"a\":1}"]));
+    assert_eq!(fresh["acl"][0]["topic"], "devices/${clientid}/7");
+    assert!(
+        plan.warnings.iter().any(|said| said.contains("`token.claims.aud`")),
+        "{:?}",
+        plan.warnings
+    );
+    assert!(!plan.warnings.iter().any(|said| said.contains("`token.claims.acl`")));
 }

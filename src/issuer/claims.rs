@@ -10,10 +10,7 @@ use crate::{
     error::{Error, Result},
     key::SigningKey,
     plan::authority::Authority,
-    token::{
-        given::Given,
-        template::{Names, filled},
-    },
+    token::{braces::filled, given::Given, template::Names},
 };
 
 /// Whom a token is for.

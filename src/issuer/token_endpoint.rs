@@ -16,7 +16,7 @@ use crate::{
     error::Result,
     key::SigningKey,
     scenario::oauth::{ACCESS_TOKEN, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE},
-    token::template::{Template, filled},
+    token::{braces::filled, template::Template},
 };
 
 /// The grants that are served, as discovery has them.

@@ -7,6 +7,7 @@ use crate::{
     error::{Error, Result},
     policy::Policy,
     scenario::{Load, OnAnonymous, Protocol, Scenario},
+    token::braces::has_foreign,
 };
 
 /// The leeway of rmqtt's plugin: that of the library it verifies with, and up to a second more, since
@@ -148,6 +149,20 @@ pub(super) fn warn_of_plugin(
         warnings.push(format!(
             "the embedded broker's own plugin has 60s of leeway (61s by whole seconds) and can't be told another{ours}"
         ));
+    }
+}
+
+/// A placeholder of ours after a `$` looks as if it were filled in.
+pub(super) fn warn_of_foreign(scenario: &Scenario, warnings: &mut Vec<String>) {
+    let own = scenario.issuer.as_ref().and_then(|issuer| issuer.claims.as_ref());
+    let claims = scenario.token.claims.iter().map(|claim| ("token.claims", claim));
+    let claims = claims.chain(own.into_iter().flatten().map(|claim| ("issuer.claims", claim)));
+    for (place, (name, value)) in claims {
+        if has_foreign(value) {
+            warnings.push(format!(
+                "`{place}.{name}` holds a name in `${{...}}` that is sent as it stands, for the broker to fill in: without the `$` it would be filled in here"
+            ));
+        }
     }
 }
 

@@ -12,10 +12,11 @@ use crate::{
     scenario::{Check, Group, Mix, Protocol, Scenario},
     token::{
         Defect, Kind, Must, Situation,
+        braces::has_placeholder,
         catalogue::{defect, matching, names},
         given::Given,
         recipe::{Exp, Refusal, Signer},
-        template::{Names, compile_claims, has_placeholder},
+        template::{Names, compile_claims},
     },
 };
 

@@ -10,10 +10,7 @@ use crate::{
     oracle::{Bound, Expected},
     policy::Policy,
     scenario::{Algorithm, Check, PolicySettings, Scenario},
-    token::{
-        given::Given,
-        template::{Names, constant},
-    },
+    token::{braces::constant, given::Given, template::Names},
 };
 
 /// Longer than any token that a scenario gives its clients by chance, and shorter than the catalogue's.
@@ -97,8 +94,9 @@ pub fn examiner(
     }
     let now = wall_seconds() as i64;
     let issued = Given::of(&scenario.token.claims)?.iat.map_or(now, |moment| moment.of(now));
-    let life = Duration::from_secs(now.abs_diff(issued)) + scenario.token.ttl;
-    policy.max_lifetime = Some(LONG_LIFE.max(life + Duration::from_secs(2)));
+    // What is issued at a given instant is older in every token that is used later.
+    let age = Duration::from_secs(now.abs_diff(issued));
+    policy.max_lifetime = Some(age + LONG_LIFE.max(scenario.token.ttl + Duration::from_secs(2)));
     Ok((policy, expected))
 }
 

@@ -2,8 +2,11 @@
 
 use toml::{Table, Value};
 
-use super::{Scenario, holds_secret};
-use crate::error::{Error, Result};
+use super::{Scenario, holds_secret, refusal, values};
+use crate::error::{
+    Error, Result,
+    showable::{Pasted, holds_private_key, pasted},
+};
 
 /// What the command line changes in a scenario.
 #[derive(Clone, Debug, Default)]
@@ -31,8 +34,8 @@ impl Overrides {
             let name = key.rsplit('.').next().unwrap_or_default();
             // What a command of an event holds is nobody's to know, and a token does not hang on it.
             let is_command = key.starts_with("events.") && name == "command";
-            matches!(name, "secret_env" | "secret_file" | "private_key" | "jwk")
-                || !is_command && !holds_secret(assignment)
+            matches!(name, "secret_env" | "secret_file" | "private_key" | "jwk" | "secret_base64")
+                || !is_command && !is_secret(assignment)
         };
         let set = self.set.iter().filter(is_shown).flat_map(named("--set"));
         let targets = self.targets.iter().filter(|target| !holds_secret(target));
@@ -63,33 +66,47 @@ impl Overrides {
             set(&mut table, &["target", "authorized"], Value::Boolean(true))
                 .map_err(Error::usage)?;
         }
-        Scenario::deserialize_from(table).map_err(|message| {
-            let set =
-                self.set.iter().map(|set| format!("`--set {}`", shown(set))).collect::<Vec<_>>();
-            Error::usage(format!("with {}: {message}", set.join(", ")))
-        })
+        let set = || {
+            let set = self.set.iter().map(|set| format!("`--set {}`", shown(set)));
+            format!("with {}", set.collect::<Vec<_>>().join(", "))
+        };
+        values::check(&table).map_err(|error| error.within(set()))?;
+        table.try_into().map_err(|error| refusal::of_table(&error).within(set()))
     }
 }
 
-impl Scenario {
-    fn deserialize_from(table: Table) -> std::result::Result<Self, String> {
-        table.try_into().map_err(|error: toml::de::Error| {
-            let message = error.to_string();
-            if holds_secret(&message) {
-                "a secret is wrong (not shown)".into()
-            } else {
-                message.trim_end().to_owned()
-            }
-        })
-    }
-}
-
-/// An assignment as it may be shown: without the value where that is a secret.
+/// An assignment as it may be shown: without the value where that may be a secret.
 fn shown(assignment: &str) -> String {
     match assignment.split_once('=') {
-        Some((key, _)) if holds_secret(assignment) => format!("{key}=<redacted>"),
-        _ => assignment.to_owned(),
+        Some((key, _)) if is_secret(assignment) => format!("{}=<redacted>", key_shown(key)),
+        Some(_) => assignment.to_owned(),
+        None if is_secret(assignment) => "<redacted>".to_owned(),
+        None => assignment.to_owned(),
     }
+}
+
+/// The key of an assignment; nothing of one that is no key.
+fn key_shown(key: &str) -> &str {
+    let is_key = |c: char| c.is_ascii_alphanumeric() || "._-\"' {}:,".contains(c);
+    if key.len() <= 200 && key.chars().all(is_key) && pasted(key).is_none() { key } else { "..." }
+}
+
+/// Whether an assignment may hold a secret, by its key or by its value.
+fn is_secret(assignment: &str) -> bool {
+    let (key, value) = assignment.split_once('=').unwrap_or(("", assignment));
+    let key = key.trim();
+    let name = key.rsplit('.').next().unwrap_or_default();
+    let is_key = key.starts_with("keys.")
+        && !matches!(name, "algorithm" | "generate" | "bits" | "kid")
+        || key == "keys"
+        || key.contains(".tls") && name == "key"
+        || matches!(name, "jwk")
+        || name.ends_with("_env")
+        || name.ends_with("_file");
+    let is_pasted = pasted(value.trim().trim_matches(['"', '\'']));
+    // What begins like JSON may be TOML, and is looked into.
+    let is_pasted = is_pasted.is_some_and(|what| what != Pasted::Json);
+    is_key || is_pasted || holds_secret(assignment) || holds_private_key(assignment)
 }
 
 /// TOML where it is TOML, else the text itself, so that `--set load.hold=5s` needs no quotes.

@@ -247,7 +247,9 @@ impl Press {
         let mut signature = match twist {
             Twist::Spliced => {
                 let mut other = Vec::new();
-                self.render(&mut other, times, n, id ^ 1);
+                // Another end, too: the scenario may give all tokens one id.
+                let exp = times.exp.map(|exp| exp.saturating_add(1));
+                self.render(&mut other, Seconds { exp, ..times }, n, id ^ 1);
                 let mut message = self.prefix.clone();
                 append_base64(&other, &mut message);
                 self.signature(&message)?

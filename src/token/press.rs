@@ -5,11 +5,12 @@ use serde_json::{Map, Value};
 
 use super::{
     Kind,
+    braces::constant,
     given::{Given, Moment},
     jwe::Envelope,
     mint::{Mould, Press, append_base64},
     recipe::{Bearer, Exp, Form, Kid, Recipe, Signer, Twist},
-    template::{Names, Piece, compile_claims, constant},
+    template::{Names, Piece, compile_claims},
 };
 use crate::{
     error::{Error, Result},

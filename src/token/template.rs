@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::braces::{BRACES, Part, parts};
 use crate::{
     error::{Error, Result},
     scenario::Identity,
@@ -26,95 +27,6 @@ pub enum Piece {
     At(i64),
     /// `jti`, the token's id.
     TokenId,
-}
-
-/// A part of a text as it is written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Part<'a> {
-    /// Bytes as they are.
-    Literal(&'a str),
-    /// What stands in braces after a `$`, with the braces: left as it is, for a broker to fill in.
-    Foreign(&'a str),
-    /// A placeholder, without its braces.
-    Name(&'a str),
-}
-
-/// Takes a text apart. `{name}` is a placeholder, `{{` and `}}` are braces, and `${name}` is left as it is.
-fn parts(text: &str) -> Result<Vec<Part<'_>>> {
-    let wrong = |what: &str| Error::usage(format!("`{text}` has {what}")).hint(BRACES);
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(['{', '}']) {
-        let (before, brace) = rest.split_at(at);
-        parts.push(Part::Literal(before));
-        if brace.starts_with("{{") || brace.starts_with("}}") {
-            parts.push(Part::Literal(&brace[..1]));
-            rest = &brace[2..];
-            continue;
-        }
-        if brace.starts_with('}') {
-            return Err(wrong("a `}` that closes nothing"));
-        }
-        let end = brace.find('}').ok_or_else(|| wrong("a `{` that is not closed"))?;
-        parts.push(if before.ends_with('$') {
-            Part::Foreign(&brace[..=end])
-        } else {
-            Part::Name(&brace[1..end])
-        });
-        rest = &brace[end + 1..];
-    }
-    parts.push(Part::Literal(rest));
-    Ok(parts)
-}
-
-/// How braces are written.
-const BRACES: &str = "a brace that is meant as one is written twice: `{{`, `}}`";
-
-/// The text itself, where it holds no placeholder.
-pub fn constant(text: &str) -> Option<String> {
-    let parts = parts(text).ok()?.into_iter();
-    parts
-        .map(|part| match part {
-            Part::Literal(text) | Part::Foreign(text) => Some(text),
-            Part::Name(_) => None,
-        })
-        .collect()
-}
-
-/// A text with its placeholders filled in; those that have no value stay as they are.
-pub fn filled(text: &str, value_of: impl Fn(&str) -> Option<String>) -> String {
-    let Ok(parts) = parts(text) else { return text.to_owned() };
-    let mut filled = String::new();
-    for part in parts {
-        match part {
-            Part::Literal(text) | Part::Foreign(text) => filled.push_str(text),
-            Part::Name(name) => match value_of(name) {
-                Some(value) => filled.push_str(&value),
-                None => filled.extend(["{", name, "}"]),
-            },
-        }
-    }
-    filled
-}
-
-/// Whether a value of claims holds a placeholder.
-pub fn has_placeholder(value: &Value) -> bool {
-    any_part(value, &|part| matches!(part, Part::Name(_)))
-}
-
-/// Whether a value of claims holds one of our placeholders after a `$`, which is left as it is: `${username}`.
-pub fn has_foreign(value: &Value) -> bool {
-    let is_ours = |name| matches!(name, "{n}" | "{client_id}" | "{username}");
-    any_part(value, &|part| matches!(part, Part::Foreign(name) if is_ours(*name)))
-}
-
-fn any_part(value: &Value, wanted: &impl Fn(&Part<'_>) -> bool) -> bool {
-    match value {
-        Value::String(text) => parts(text).is_ok_and(|parts| parts.iter().any(wanted)),
-        Value::Array(items) => items.iter().any(|item| any_part(item, wanted)),
-        Value::Object(members) => members.values().any(|member| any_part(member, wanted)),
-        _ => false,
-    }
 }
 
 /// A text with placeholders. Every placeholder comes down to the client's number, so a compiled
@@ -459,15 +371,8 @@ mod tests {
             ("${n}${n}{n}", "${n}${n}7"),
         ] {
             assert_eq!(names().text(written).unwrap().text(7), meant, "{written}");
-            let filled = filled(written, |name| (name == "n").then(|| "7".to_owned()));
-            assert_eq!(filled, meant, "{written}");
         }
         assert!(!names().text("c-${n}").unwrap().is_per_client());
-        assert_eq!(constant("a${n}{{").as_deref(), Some("a${n}{"));
-        assert_eq!(constant("{n}"), None);
-        let has = |text: &str| has_foreign(&serde_json::json!([{ "a": text }]));
-        assert!(has("${username}") && has("x/${n}") && !has("${clientid}") && !has("{username}"));
-        assert_eq!(filled("{x}{n}", |_| None), "{x}{n}");
     }
 
     #[test]
@@ -485,7 +390,7 @@ mod tests {
             let written = text.replace('{', "{{").replace('}', "}}");
             let value = rendered(&serde_json::json!({ "a": written }), n);
             prop_assert_eq!(value["a"].as_str(), Some(text.as_str()));
-            prop_assert_eq!(constant(&written), Some(text));
+            prop_assert_eq!(super::super::braces::constant(&written), Some(text));
         }
 
         // For all texts without braces: what is rendered is JSON with that very text in it.

@@ -1,0 +1,559 @@
+//! Why a text is no scenario, in TOML's own words, but for what may be a secret.
+//!
+//! The parser shows the line and the value that are wrong. Here a line is shown only if neither its key nor anything in
+//! it may be a secret, and a message never repeats a value of such a key. Names of unknown keys and the keys allowed
+//! are always told.
+
+use crate::error::{
+    Error, nearest,
+    showable::{holds_private_key, pasted},
+};
+
+/// Keys of `[keys.NAME]` that hold no secret.
+const OPEN_KEYS: [&str; 5] = ["algorithm", "generate", "bits", "kid", "secret_base64"];
+
+/// Keys that hold a secret or say where one is, by their names.
+const SOURCES: [&str; 7] =
+    ["secret", "secret_file", "secret_env", "private_key", "jwk", "client_secret", "password"];
+
+/// Words in the names of keys that may hold a secret.
+const SECRET_WORDS: [&str; 12] = [
+    "secret",
+    "private",
+    "passw",
+    "passphrase",
+    "passwd",
+    "credential",
+    "creds",
+    "jwk",
+    "pem",
+    "_env",
+    "_file",
+    "_token",
+];
+
+/// The error of a text.
+pub(super) fn of_text(text: &str, error: &toml::de::Error) -> Error {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let before = text.get(..at).unwrap_or_default();
+    let (line, column) = (
+        before.matches('\n').count() + 1,
+        before.chars().rev().take_while(|c| *c != '\n').count() + 1,
+    );
+    let source = text.lines().nth(line - 1).unwrap_or_default();
+    let place = Place::of(text, line, error);
+    let is_open = place.is_open(source, error);
+    let message = message(error.message(), is_open);
+    let told = if is_open {
+        format!("\n{}", error.to_string().trim_end())
+    } else {
+        let key = place.key().map(|key| format!("`{key}`: ")).unwrap_or_default();
+        format!(
+            "TOML parse error at line {line}, column {column}: {key}{message} (the line is not shown)"
+        )
+    };
+    hinted(Error::usage(told), error.message(), is_open)
+}
+
+/// The error of a table that has no text of its own.
+pub(super) fn of_table(error: &toml::de::Error) -> Error {
+    let path = path_of(error);
+    let is_open = !is_secret(&path) && is_harmless(error.message());
+    let message = message(error.message(), is_open);
+    let key = if path.is_empty() { String::new() } else { format!("`{}`: ", path.join(".")) };
+    hinted(Error::usage(format!("{key}{message}")), error.message(), is_open)
+}
+
+fn hinted(error: Error, message: &str, is_open: bool) -> Error {
+    match way_out(message) {
+        Some(hint) => error.hint(hint),
+        None if is_open => error,
+        None => error.hint(
+            "a secret is a string: `secret = \"...\"`, or it is in a file or a variable: `secret_file = \"path\"`, `private_key = \"path\"`, `secret_env = \"NAME\"`",
+        ),
+    }
+}
+
+/// Where in a scenario an error is.
+struct Place {
+    /// The keys down to the value, where the parser knows them; else those of the line.
+    path: Vec<String>,
+    /// Whether the parser knows them: what a broken text has in front of a `=` may be a part of a secret.
+    is_known: bool,
+    /// Whether the line is a statement by itself, or a part of one that begins above it.
+    is_whole: bool,
+}
+
+impl Place {
+    fn of(text: &str, line: usize, error: &toml::de::Error) -> Self {
+        let known = path_of(error);
+        let reading = Reading::up_to(text, line);
+        let is_known = !known.is_empty();
+        let path = if is_known { known } else { reading.path };
+        Self { path, is_known, is_whole: reading.is_whole }
+    }
+
+    /// The place as an error may show it.
+    fn key(&self) -> Option<String> {
+        let last = self.path.last()?;
+        let is_told = SOURCES.contains(&last.as_str());
+        match self.is_known && self.path.iter().all(|part| is_word(part)) {
+            true => Some(self.path.join(".")),
+            false => is_told.then(|| last.clone()),
+        }
+    }
+
+    /// Whether it is in a table that has keys for secrets.
+    fn is_of_secrets(&self) -> bool {
+        let first = self.path.first().map(String::as_str);
+        matches!(first, Some("keys" | "oauth" | "issuer" | "control"))
+    }
+
+    /// Whether the line and the values in the message may be shown.
+    fn is_open(&self, source: &str, error: &toml::de::Error) -> bool {
+        self.is_whole
+            && !is_secret(&self.path)
+            && !has_secret_keys(error.message())
+            && (self.is_known || !self.is_of_secrets())
+            && !sets_secret(source)
+            && !super::url_may_hold_secret(source)
+            && is_harmless(source)
+            && is_harmless(error.message())
+    }
+}
+
+/// Whether a line sets a key that may hold a secret, also within a table on that line.
+fn sets_secret(line: &str) -> bool {
+    let mut parts: Vec<&str> = line.split('=').collect();
+    parts.pop();
+    let last_word = |part: &&str| {
+        let name = part.trim().trim_end_matches(['"', '\'']);
+        let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+        let start = name.rfind(|c: char| !is_of_name(c)).map_or(0, |at| at + 1);
+        // The place behind a letter of several bytes is none.
+        name.get(start..).unwrap_or_default().to_owned()
+    };
+    parts.iter().map(last_word).any(|name| is_secret(&[name]))
+}
+
+/// Whether a text can be the name of a key.
+fn is_word(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 64
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        && pasted(text).is_none()
+}
+
+/// Whether an unknown key stands in a table that has keys for secrets: it may be one of them with a slip in its name.
+fn has_secret_keys(message: &str) -> bool {
+    let mut names = message.split('`').skip(1).step_by(2);
+    unknown(message).is_some() && names.any(|name| is_secret(&[name.to_owned()]))
+}
+
+/// Whether a text of an error holds nothing that looks like a key or a token.
+fn is_harmless(text: &str) -> bool {
+    let values = text.split(['"', '\'', '`', ' ', '=', ',']);
+    !holds_private_key(text)
+        && values.filter(|value| !value.is_empty()).all(|value| {
+            // What is JSON may be TOML as well; only what is in it counts.
+            value.starts_with(['{', '[']) || pasted(value).is_none()
+        })
+        && !text.contains("-----BEGIN")
+}
+
+/// Whether a key may hold a secret. All of `[keys]` does but what is known to be open.
+fn is_secret(path: &[String]) -> bool {
+    let last = path.last().map(|name| name.to_ascii_lowercase()).unwrap_or_default();
+    if last == "longest_token" {
+        // A length of `[policy]`.
+        return false;
+    }
+    let is_of_keys = path.first().is_some_and(|first| first == "keys");
+    let is_of_tls = path.iter().any(|part| part == "tls") && last.ends_with("key");
+    is_of_keys && !OPEN_KEYS.contains(&last.as_str())
+        || is_of_tls
+        || SECRET_WORDS.iter().any(|word| last.contains(word))
+}
+
+/// The keys down to the value that is wrong, as the parser knows them: it tells them where it has no text to show.
+fn path_of(error: &toml::de::Error) -> Vec<String> {
+    let mut error = error.clone();
+    error.set_input(None);
+    let told = error.to_string();
+    let path = told.trim_end().strip_prefix(error.message()).unwrap_or_default();
+    let path = path.trim().strip_prefix("in `").and_then(|path| path.strip_suffix('`'));
+    path.map(|path| path.split('.').map(str::to_owned).collect()).unwrap_or_default()
+}
+
+/// A scenario read line by line, as far as telling where a line belongs takes. The text may be broken.
+struct Reading {
+    /// The last heading and the key of the last line that has one.
+    path: Vec<String>,
+    /// Whether the last line begins a statement.
+    is_whole: bool,
+}
+
+impl Reading {
+    fn up_to(text: &str, line: usize) -> Self {
+        let (mut heading, mut path) = (Vec::new(), Vec::new());
+        // The mark of a string over several lines, and the depth of brackets, that are open.
+        let (mut open, mut depth): (Option<&str>, i64) = (None, 0);
+        let mut is_whole = true;
+        let mut is_in_pem = false;
+        for source in text.lines().take(line) {
+            let begins = open.is_none() && depth <= 0;
+            let plain = source.trim();
+            is_in_pem |= plain.contains("-----BEGIN");
+            let key = key_of(plain);
+            let is_statement = plain.is_empty() || plain.starts_with(['#', '[']) || key.is_some();
+            // What stands after a statement's first line is shown only if that may be.
+            is_whole = begins && is_statement && !is_in_pem;
+            if begins {
+                depth = 0;
+                if plain.starts_with('[') {
+                    heading = names(plain.trim_matches(['[', ']', ' ']));
+                    path.clone_from(&heading);
+                } else if let Some(key) = key {
+                    path = [heading.clone(), key].concat();
+                }
+            }
+            is_in_pem &= !plain.contains("-----END");
+            if !(begins && plain.starts_with('[')) {
+                step(source, &mut open, &mut depth);
+            }
+        }
+        Self { path, is_whole }
+    }
+}
+
+/// The names before the `=` of a line.
+fn key_of(line: &str) -> Option<Vec<String>> {
+    let (key, _) = line.split_once('=')?;
+    let names = names(key);
+    let is_key = |name: &String| {
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '{' | '}' | ':'))
+    };
+    names.iter().all(is_key).then_some(names)
+}
+
+fn names(key: &str) -> Vec<String> {
+    key.split('.').map(|name| name.trim().trim_matches(['"', '\'']).to_owned()).collect()
+}
+
+/// Goes through a line: which string over several lines is open behind it, and how many brackets.
+fn step<'a>(line: &'a str, open: &mut Option<&'static str>, depth: &mut i64) {
+    let mut rest: &'a str = line;
+    loop {
+        if let Some(mark) = *open {
+            let Some((_, behind)) = rest.split_once(mark) else { return };
+            (*open, rest) = (None, behind);
+            continue;
+        }
+        let Some(at) = rest.find(['"', '\'', '#', '[', ']', '{', '}']) else { return };
+        let (mark, behind) = (&rest[at..], &rest[at + 1..]);
+        rest = match mark.as_bytes()[0] {
+            b'#' => return,
+            b'[' | b'{' => {
+                *depth += 1;
+                behind
+            }
+            b']' | b'}' => {
+                *depth -= 1;
+                behind
+            }
+            quote => {
+                let three = if quote == b'"' { "\"\"\"" } else { "'''" };
+                if let Some(behind) = mark.strip_prefix(three) {
+                    *open = Some(three);
+                    behind
+                } else {
+                    closed(behind, quote)
+                }
+            }
+        };
+    }
+}
+
+/// What stands behind a string on one line; nothing where it does not end.
+fn closed(text: &str, quote: u8) -> &str {
+    let mut is_escaped = false;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if quote == b'"' => is_escaped = true,
+            byte if byte == quote => return &text[at + 1..],
+            _ => {}
+        }
+    }
+    ""
+}
+
+/// The message of the parser; without the value that it found, where that may be a secret.
+fn message(message: &str, is_open: bool) -> String {
+    if is_open {
+        return message.trim_end().to_owned();
+    }
+    if let Some(name) = unknown(message) {
+        let allowed = message.split_once("`, ").map(|(_, allowed)| allowed).unwrap_or_default();
+        let name =
+            if is_word(name) { format!("`{name}`") } else { "(its name is not shown)".into() };
+        return format!("unknown field {name}, {allowed}");
+    }
+    // What was found, and what was expected in its place: serde's words.
+    let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
+    let expected = expected.filter(|expected| is_harmless(expected));
+    let found = ["invalid type: ", "invalid value: ", "invalid length "].iter().find_map(|start| {
+        let found = message.strip_prefix(start)?;
+        let kind: String =
+            found.chars().take_while(|c| c.is_ascii_lowercase() || *c == ' ').collect();
+        Some(format!("{}{}", start, kind.trim()))
+    });
+    match (message.starts_with("unknown variant "), found, expected) {
+        (true, _, Some(expected)) => {
+            format!("its value is none that is known, expected {expected}")
+        }
+        (false, Some(found), Some(expected)) => {
+            format!("{}, expected {expected}", found.trim_end())
+        }
+        _ if message.starts_with("missing field ") || message.starts_with("duplicate ") => {
+            message.to_owned()
+        }
+        // The parser's own words of broken TOML hold nothing of the text.
+        _ if is_syntax(message) => message.to_owned(),
+        _ => "its value is wrong".into(),
+    }
+}
+
+/// Whether a message is one of broken TOML, which quotes nothing.
+fn is_syntax(message: &str) -> bool {
+    const WORDS: [&str; 12] = [
+        "invalid basic string",
+        "invalid multi-line",
+        "invalid literal string",
+        "invalid string",
+        "invalid array",
+        "invalid inline table",
+        "string values must be quoted",
+        "key with no value",
+        "unclosed",
+        "missing",
+        "unexpected key or value",
+        "extra",
+    ];
+    WORDS.iter().any(|word| message.starts_with(word)) && is_harmless(message)
+}
+
+/// The name of an unknown key.
+fn unknown(message: &str) -> Option<&str> {
+    let rest = message.strip_prefix("unknown field `")?;
+    // The name may hold a backtick itself; the list of those allowed begins after the last mark before it.
+    Some(rest.split_once("`, expected ").or_else(|| rest.split_once("`, there are "))?.0)
+}
+
+/// What TOML's own message leaves to be guessed.
+fn way_out(message: &str) -> Option<String> {
+    if message.contains("expected a duration") {
+        return Some("a duration is a string: `\"500ms\"`, `\"10s\"`, `\"1h 30m\"`".into());
+    }
+    if message.starts_with("missing field") {
+        return Some("docs/scenarios.md has every key, `tokenstorm schema` the JSON Schema".into());
+    }
+    // unknown field `x`, expected one of `a`, `b`
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let typed = quoted.next().filter(|_| message.starts_with("unknown "))?;
+    nearest(typed, quoted).map(|name| format!("did you mean `{name}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::{Overrides, parse};
+
+    const SMALLEST: &str = "name = \"a\"\n[target]\nbrokers = [\"embedded\"]\n[load]\nclients = 1\nconcurrency = 1\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n";
+
+    /// What is said of a text, way out included.
+    fn said(text: &str) -> Option<String> {
+        let error = parse(text, &Overrides::default()).err()?;
+        Some(format!("{error}\n{}", error.way_out().unwrap_or_default()))
+    }
+
+    fn of_keys(line: &str) -> String {
+        said(&format!("{SMALLEST}[keys.main]\nalgorithm = \"HS256\"\n{line}\n")).unwrap()
+    }
+
+    #[test]
+    fn an_unknown_key_that_may_hold_a_secret_gets_the_keys_allowed_and_not_its_value() {
+        for (line, name, near) in [
+            ("secret_hex = \"MARKER\"", "secret_hex", "secret_env"),
+            ("secret_hex = true", "secret_hex", "secret_env"),
+            ("private_key_env = \"MARKER\"", "private_key_env", "private_key"),
+            ("passphrase = 'MARKER'", "passphrase", ""),
+            ("k = \"MARKER\"", "k", ""),
+            ("secret_text = '''\nMARKER\n'''", "secret_text", "secret_env"),
+            ("Secret = ['MARKER', 'MARKER']", "Secret", "secret"),
+        ] {
+            let said = of_keys(line);
+            assert!(
+                said.contains(&format!(
+                    "unknown field `{name}`, expected one of `algorithm`, `secret`"
+                )),
+                "{said}"
+            );
+            assert!(said.contains("line 12, column 1") && !said.contains("MARKER"), "{said}");
+            assert!(near.is_empty() || said.contains(&format!("did you mean `{near}")), "{said}");
+        }
+        let said = said(&format!("{SMALLEST}[oauth]\nclient_secret_hex = 'MARKER'\n")).unwrap();
+        assert!(
+            said.contains("unknown field `client_secret_hex`, expected one of `issuer`"),
+            "{said}"
+        );
+        assert!(!said.contains("MARKER"), "{said}");
+        let open = parse(
+            &format!("{SMALLEST}[oauth]\nclient_auth = \"client_secret_post\"\n"),
+            &Overrides::default(),
+        )
+        .unwrap_err();
+        assert!(
+            open.to_string()
+                .contains("unknown variant `client_secret_post`, expected `basic` or `post`"),
+            "{open}"
+        );
+        assert_eq!(open.way_out(), Some("did you mean `post`?"));
+    }
+
+    #[test]
+    fn an_algorithm_in_another_case_is_named_as_it_is_written() {
+        let text = format!("{SMALLEST}[keys.main]\nalgorithm = \"hs256\"\ngenerate = true\n");
+        let said = said(&text).unwrap();
+        assert!(
+            said.contains("unknown variant `hs256`") && said.contains("did you mean `HS256`?"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_named_by_its_type_where_it_may_be_a_secret() {
+        for line in [
+            "private_key = [\"-----BEGIN MARKER\"]",
+            "private_key = { pem = \"MARKER\" }",
+            "private_key = [\n  \"MARKER\",\n]",
+            "secret = 7331337",
+            "secret = [\"MARKER\"]",
+            "secret = 1979-05-27",
+            "jwk = { kty = \"oct\", k = \"MARKER\" }",
+            "[keys.main.private_key]\npem = \"MARKER\"",
+            "bits = \"MARKER-----BEGIN PRIVATE KEY-----\"",
+        ] {
+            let said = of_keys(line);
+            assert!(!said.contains("MARKER") && !said.contains("7331337"), "{said}");
+            assert!(said.contains("line 1") && said.contains("expected"), "{said}");
+        }
+        for text in [
+            "keys = \"MARKER\"\n",
+            "keys.main = \"MARKER\"\n",
+            "keys.main.secret = 7331337\n",
+            "keys = ['MARKER']\n",
+        ] {
+            let said = said(&format!("{text}{SMALLEST}")).unwrap();
+            assert!(
+                !said.contains("MARKER") && !said.contains("7331337") && said.contains("line 1"),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_pasted_without_quotes_is_not_shown() {
+        for line in [
+            "private_key = -----BEGIN PRIVATE KEY-----\nMIIEvgMARKERIBADANBgkq\nMARKER==\n-----END PRIVATE KEY-----",
+            "private_key = \"-----BEGIN PRIVATE KEY-----\nMIIEvgMARKERIBADANBgkq\nMARKER==\n-----END PRIVATE KEY-----\"",
+            "-----BEGIN PRIVATE KEY-----\nMIIEvgMARKERIBADANBgkq\nMARKER==\n-----END PRIVATE KEY-----",
+            "private_key = '-----BEGIN\nMARKER = 7\n'",
+            "secret = MARKER",
+            "secret MARKER",
+            "secret = \"MARKER",
+            "secret = \"MARKER\\q\"",
+            "secret = \"a\"\nsecret = \"MARKER\"",
+            "secret =\n\"MARKER\"",
+            "jwk = {\"kty\":\"oct\",\"k\":\"MARKER\"}",
+            "jwk = {\n \"kty\": \"oct\",\n \"k\": \"MARKER\"\n}",
+            "MARKER",
+        ] {
+            let said = of_keys(line);
+            assert!(!said.contains("MARKER"), "{line}: {said}");
+        }
+    }
+
+    #[test]
+    fn however_a_scenario_is_broken_its_secrets_are_not_shown() {
+        let text = format!(
+            "{SMALLEST}[keys.main]\nalgorithm = \"HS256\"\nsecret = \"MARKERONE\"\nkid = \"a\"\n[keys.rsa]\nalgorithm = \"RS256\"\n\
+             private_key = '''\n-----BEGIN PRIVATE KEY-----\nMARKERTWO\nMARKERSIX=\n-----END PRIVATE KEY-----\n'''\n\
+             [oauth]\nclient_secret = \"MARKERTRE\"\npassword = '''MARKERFOR'''\n"
+        );
+        for at in 0..text.len() {
+            let (before, after) = text.split_at(at);
+            let mut broken: Vec<String> = ["\"", "'", "\n", "=", "]", "[", "\\", "\u{1}", "#", "7"]
+                .iter()
+                .map(|more| format!("{before}{more}{after}"))
+                .collect();
+            broken.push(format!("{before}{}", &after[1..]));
+            broken.push(before.to_owned());
+            for text in broken {
+                let Some(said) = said(&text) else { continue };
+                // A cut changes a marker, too: none of its letters may be left.
+                let shown = [
+                    "ARKERO", "ARKERT", "ARKERS", "ARKERF", "ERTWO", "ERONE", "ERSIX", "ERTRE",
+                    "ERFOR",
+                ]
+                .iter()
+                .find(|marker| said.contains(**marker));
+                assert!(shown.is_none(), "{said}\n---\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_set_by_the_command_line_is_not_shown_either() {
+        let set = |set: &[&str]| {
+            let overrides = Overrides {
+                set: set.iter().map(ToString::to_string).collect(),
+                ..Overrides::default()
+            };
+            let text = format!("{SMALLEST}[keys.main]\nalgorithm = \"HS256\"\n");
+            let error = parse(&text, &overrides).unwrap_err();
+            format!("{error}\n{}", error.way_out().unwrap_or_default())
+        };
+        for assignment in [
+            "keys.main.private_key=-----BEGIN PRIVATE KEY-----\nMARKER\n-----END PRIVATE KEY-----\n",
+            "keys.main.private_key=[\"-----BEGIN PRIVATE KEY----- MARKER\"]",
+            "keys.main.jwk={\"kty\":\"oct\",\"k\":\"MARKER\"}",
+            "keys.main.jwk={ kty = \"oct\", k = \"MARKER\" }",
+            "keys.main.secret=[\"MARKER\"]",
+            "keys.main.secret_hex=MARKER",
+            "keys.main.secret_env=MARKER with space",
+            "keys.main={ algorithm = \"HS256\", secret_hex = \"MARKER\" }",
+            "keys={ main = \"MARKER\" }",
+            "target.tls.key=-----BEGIN EC PRIVATE KEY-----MARKER",
+            "oauth.client_secret_env=eyJhbGciOiJIUzI1NiJ9.e30.MARKER",
+            "-----BEGIN PRIVATE KEY-----MARKER",
+            "name=-----BEGIN PRIVATE KEY-----MARKER",
+            "-----BEGIN PRIVATE KEY-----MARKER=7",
+        ] {
+            for more in [
+                &[assignment][..],
+                &[assignment, "load.clients=none"],
+                &["load.clients=none", assignment],
+            ] {
+                let said = set(more);
+                assert!(!said.contains("MARKER"), "{said}");
+            }
+        }
+        let said = set(&["keys.main.secret_hex=MARKER"]);
+        assert!(said.contains("unknown field `secret_hex`, expected one of `algorithm`"), "{said}");
+        let said = set(&["token.claims.until=2027-01-01"]);
+        assert!(said.contains("`token.claims.until` is the date"), "{said}");
+    }
+}
