@@ -6,9 +6,9 @@
 pub mod server;
 
 use std::{
-    env, fmt,
+    env, fmt, fs,
     net::IpAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     clock::{Clock, nanoseconds},
-    error::{Error, Result},
+    error::{Error, Result, showable},
 };
 
 /// How long a first connection may take.
@@ -94,7 +94,9 @@ impl Settings {
             }
             let parsed = url.parse::<ServerAddr>().ok();
             parsed.filter(|_| is_known || !url.contains("://")).ok_or_else(|| {
-                Error::usage(format!("`--nats` is `{url}`, which is no address of NATS"))
+                let is_plain = url.len() <= 200 && showable::pasted(url).is_none();
+                let shown = if is_plain { format!("is `{url}`, which is") } else { "is".into() };
+                Error::usage(format!("`--nats` {shown} no address of NATS"))
                     .hint("write `nats://host:4222`, or `tls://host:4222`")
             })
         });
@@ -133,9 +135,15 @@ impl Settings {
             .subscription_capacity(1 << 16)
             .client_capacity(1 << 12);
         if let Some(file) = &self.creds {
-            options = options.credentials_file(file).await.map_err(|error| {
-                Error::usage(format!("`--creds {}`: {error}", file.display()))
-                    .hint("it is a file that `nsc generate creds` writes")
+            // Not by the library's own way: its errors repeat the path, and what is in the file.
+            let text = fs::read_to_string(file).map_err(|error| {
+                let named = showable::file(file, Path::new(""));
+                Error::usage(format!("`--creds` names {named}: {error}"))
+                    .hint("it takes the path of a file, which `nsc generate creds` writes")
+            })?;
+            options = options.credentials(&text).map_err(|_| {
+                Error::usage("the file of `--creds` holds no JWT and seed of a NATS user")
+                    .hint("`nsc generate creds` writes such a file")
             })?;
         }
         if let Some(token) = self.token.clone().or_else(|| variable(TOKEN)) {
@@ -147,7 +155,11 @@ impl Settings {
         }
         for file in self.ca.iter().chain(self.identity.iter().flat_map(|(cert, key)| [cert, key])) {
             if !file.is_file() {
-                return Err(Error::usage(format!("there is no file `{}`", file.display())));
+                let named = showable::file(file, Path::new(""));
+                return Err(Error::usage(format!(
+                    "`--tls-ca`, `--tls-cert` or `--tls-key` names {named}, which is not there"
+                ))
+                .hint("each takes the path of a PEM file, not what is in it"));
             }
         }
         if let Some(ca) = &self.ca {

@@ -24,7 +24,13 @@ pub struct Nats {
     )]
     pub nats: Option<String>,
     /// File with the JWT and seed of a NATS user
-    #[arg(long, value_name = "FILE", env = "TOKENSTORM_NATS_CREDS", help_heading = "NATS")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "TOKENSTORM_NATS_CREDS",
+        hide_env_values = true,
+        help_heading = "NATS"
+    )]
     pub creds: Option<PathBuf>,
     /// Refuse a connection that is not TLS
     #[arg(long, requires = "nats", help_heading = "NATS")]

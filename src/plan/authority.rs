@@ -200,8 +200,8 @@ fn identity(tls: &IssuerTls, base: &Path) -> Result<Identity> {
     let read = |key: &str, path: &Path| -> Result<Vec<u8>> {
         fs::read(base.join(path)).map_err(|error| {
             Error::usage(format!(
-                "`tls.{key}` names `{}`, which can't be read: {error}",
-                path.display()
+                "`tls.{key}` names {}, which can't be read: {error}",
+                showable::file(path, base)
             ))
             .hint("relative paths start from the scenario's folder")
         })

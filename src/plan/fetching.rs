@@ -9,7 +9,7 @@ use super::{
     timeline::key_named,
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, showable},
     key::SigningKey,
     scenario::{Grant, OAuth, Scenario, TokenSource},
     token::template::{Names, Template},
@@ -157,8 +157,8 @@ impl Fetching {
         let ca = settings.ca.as_ref().map(|file| {
             fs::read(base.join(file)).map_err(|error| {
                 Error::usage(format!(
-                    "`ca` names `{}`, which can't be read: {error}",
-                    file.display()
+                    "`ca` names {}, which can't be read: {error}",
+                    showable::file(file, base)
                 ))
                 .hint("relative paths start from the scenario's folder")
             })

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::threshold::{Aggregate, Threshold};
 use crate::{
-    error::{Error, Result, suggestion},
+    error::{Error, Result, showable, suggestion},
     scenario::{
         Arm, Capacity, Control, Key, LoadMode, Mix, OnAnonymous, Protocol, Scenario, Stage, Sweep,
         TokenSource, Without,
@@ -409,8 +409,9 @@ pub(super) fn check_slo(slo: &[Threshold]) -> Result<()> {
 pub(super) fn bring_password(scenario: &Scenario, kinds: &mut [Kind]) -> Result<()> {
     let Some(name) = &scenario.token.password_env else { return Ok(()) };
     let password = std::env::var(name).map_err(|_| {
-        Error::usage(format!("`control.password_env` is `{name}`, which is not set"))
-            .hint(format!("`export {name}=...` before the run"))
+        let named = showable::variable(name);
+        Error::usage(format!("`control.password_env` names {named}, which is not set"))
+            .hint("it takes the name of an environment variable: `export NAME=...`, then `password_env = \"NAME\"`")
     })?;
     // A recipe is a constant of the catalogue: the bytes live as long as it.
     let bytes: &'static [u8] = Box::leak(password.into_bytes().into());

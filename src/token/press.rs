@@ -147,8 +147,7 @@ fn payload(kind: &Kind, mould: &Mould, given: &Given) -> Result<Vec<Piece>> {
     // A number is sent as it is written, unless the token has to be older.
     let is_old = matches!(recipe.exp, Exp::Ago(_));
     let is_written = |moment: &Option<Moment>| matches!(moment, Some(Moment::At(_))) && !is_old;
-    let end = recipe.claims.iter().find(|(name, _)| *name == "exp").map(|(_, text)| *text);
-    let ends_before = end.filter(|end| given.nbf.is_some_and(|nbf| is_before(end, nbf)));
+    let early = early_nbf(recipe).filter(|_| given.nbf.is_some());
     let mut times = Vec::new();
     if !is_written(&given.iat) {
         claims.shift_remove("iat");
@@ -160,35 +159,31 @@ fn payload(kind: &Kind, mould: &Mould, given: &Given) -> Result<Vec<Piece>> {
     if recipe.nbf_after.is_some() || given.nbf.is_some() && !is_written(&given.nbf) {
         times.push(("nbf", Piece::NotBefore));
     }
-    if recipe.nbf_after.is_some() || !is_written(&given.nbf) || ends_before.is_some() {
+    if recipe.nbf_after.is_some() || !is_written(&given.nbf) || early.is_some() {
         claims.shift_remove("nbf");
     }
     if !claims.contains_key("jti") {
         times.push(("jti", Piece::TokenId));
     }
-    times.retain(|(name, _)| !edited(name) && !(*name == "nbf" && ends_before.is_some()));
+    times.retain(|(name, _)| !edited(name) && !(*name == "nbf" && early.is_some()));
     let mut texts = Vec::new();
     for (name, text) in recipe.claims.iter().filter(|(_, text)| !text.is_empty()) {
         texts.push((*name, timed(&filled(text, mould))));
     }
-    // Only its end may be wrong with a token that ends too early, not that it begins after that.
-    texts.extend(ends_before.map(|end| ("nbf", timed(end))));
+    texts.extend(early.map(|text| ("nbf", timed(text))));
     compile_claims(&claims, &names_of(recipe.bearer, &mould.names), &texts, &times)
 }
 
-/// Whether an `exp`, as the catalogue has it, is a number before a moment of a token that is issued now.
-fn is_before(end: &str, moment: Moment) -> bool {
-    match (end.strip_prefix("$now"), moment) {
-        (Some(after), Moment::After(begin)) => after.parse().is_ok_and(|end: i64| end < begin),
-        // What is relative to now is hardly ever before an instant that is written.
-        (Some(_), Moment::At(_)) => false,
-        (None, Moment::After(_)) => end.parse().is_ok_and(|end: f64| end < LONG_AGO),
-        (None, Moment::At(begin)) => end.parse().is_ok_and(|end: f64| end < begin),
-    }
+/// The `nbf` of an entry that leaves `iat` out because its `exp` may lie in the past: before that, so that the end alone is
+/// wrong. `None` for any other.
+fn early_nbf(recipe: &Recipe) -> Option<&'static str> {
+    let text = |wanted: &str| recipe.claims.iter().find(|(name, _)| *name == wanted);
+    let is_without = matches!(text("iat"), Some((_, "")));
+    let end = text("exp").map_or("", |(_, end)| *end);
+    // An instant before 1970 is the only one that is before 1970.
+    let is_negative = end.starts_with('-') && end.parse::<f64>().is_ok();
+    is_without.then_some(if is_negative { end } else { "0" })
 }
-
-/// Before any moment of a run, in seconds since 1970: the year 2001.
-const LONG_AGO: f64 = 1e9;
 
 /// A text with the right values of claims put in.
 fn filled(text: &str, mould: &Mould) -> String {

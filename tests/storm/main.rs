@@ -14,6 +14,7 @@ mod early;
 mod faults;
 mod folder;
 mod judged;
+mod keys;
 #[cfg(feature = "embedded")]
 mod layered;
 #[cfg(feature = "embedded")]
