@@ -124,7 +124,7 @@ impl Settings {
         Ok(is_local || is_tls)
     }
 
-    async fn options(&self, name: &str, is_tls: bool) -> Result<ConnectOptions> {
+    fn options(&self, name: &str, is_tls: bool) -> Result<ConnectOptions> {
         let mut options = ConnectOptions::new()
             .name(name)
             .connection_timeout(CONNECTING)
@@ -180,7 +180,7 @@ impl Settings {
         name: &str,
     ) -> std::result::Result<Client, (Error, bool)> {
         let is_tls = addresses.iter().all(ServerAddr::tls_required);
-        let options = self.options(name, is_tls).await.map_err(|error| (error, false))?;
+        let options = self.options(name, is_tls).map_err(|error| (error, false))?;
         let hosts: Vec<String> = addresses
             .iter()
             .map(|address| format!("{}:{}", address.host(), address.port()))

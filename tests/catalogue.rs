@@ -142,7 +142,7 @@ fn moments_that_the_scenario_gives_stand_in_good_tokens_and_every_other_is_wrong
     ] {
         for algorithm in [Algorithm::HS256, Algorithm::ES256] {
             let mut loaded = scenario(algorithm, "");
-            loaded.scenario.policy.requires = Some(vec!["exp".into(), "nbf".into(), "iat".into()]);
+            loaded.scenario.policy.requires = Some(vec!["exp".into(), "nbf".into()]);
             let claims = &mut loaded.scenario.token.claims;
             claims.extend(given.as_object().unwrap().clone());
             let plan = plan(&loaded);

@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(content(b""), None);
         assert_eq!(content(&[0x30, 0x84, 0xFF, 0xFF, 0xFF, 0xFF, 0x02]), None);
         assert_eq!(content(&[0x30, 0x85, 0, 0, 0, 0, 1, 2]), None);
-        assert_eq!(content(&[0x30; 100_000]), None);
+        assert_eq!(content(&vec![0x30; 100_000]), None);
         assert_eq!(content(b"0123456789"), None);
     }
 

@@ -151,6 +151,9 @@ mod tests {
     fn a_block_is_found_however_it_was_copied() {
         let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIPHh\n+XONsrJ7CGRUHvWe3JnJVfLDN8R9KHYBu14cFxtx\n-----END PRIVATE KEY-----\n";
         let right = ["PRIVATE KEY Some(48)".to_owned()];
+        let lines = |before: &str, after: &str| {
+            pem.lines().flat_map(|line| [before, line, after]).collect::<String>()
+        };
         let wide: Vec<u8> =
             [0xFF, 0xFE].into_iter().chain(pem.encode_utf16().flat_map(u16::to_le_bytes)).collect();
         assert_eq!(labels(&wide), right, "UTF-16, as PowerShell writes it");
@@ -169,8 +172,8 @@ mod tests {
             format!("\"{}\"", pem.replace('\n', "\\n")),
             format!("export KEY='{pem}'"),
             format!("key: |\n  {}", pem.replace('\n', "\n  ")),
-            pem.lines().map(|line| format!("\"{line}\\n\"\n")).collect(),
-            pem.lines().map(|line| format!("> {line}\n")).collect(),
+            lines("\"", "\\n\"\n"),
+            lines("> ", "\n"),
             format!("\u{feff}{pem}"),
             format!("Bag Attributes\n    friendlyName: Schl\u{fc}ssel\n{pem}after"),
             pem.trim_end().to_owned(),

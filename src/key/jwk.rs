@@ -120,11 +120,11 @@ impl Jwk {
     /// Refuses a key that is for another algorithm, for encryption, or public.
     fn check(&self, algorithm: Algorithm) -> Result<()> {
         let Some(kty) = self.text("kty") else {
-            return Err(match self.text("private_key").is_some() {
-                true => service_account(&self.members),
-                false => Error::usage("the JSON is no JWK: it has no `kty`")
-                    .hint("a JWK is an object with `kty` (RFC 7517, 4.1)"),
-            });
+            if self.text("private_key").is_some() {
+                return Err(service_account(&self.members));
+            }
+            return Err(Error::usage("the JSON is no JWK: it has no `kty`")
+                .hint("a JWK is an object with `kty` (RFC 7517, 4.1)"));
         };
         let curve = self.text("crv").unwrap_or_default();
         if let Some(fitting) = unfit(kty, curve, algorithm) {

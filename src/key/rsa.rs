@@ -81,29 +81,30 @@ impl Numbers {
     /// longer than any that is signed with.
     pub(super) fn complete(&self) -> Option<rsa::KeyPairComponents<Vec<u8>>> {
         let number = |bytes: &[u8]| BigUint::from_bytes_be(bytes);
-        let (n, e, d) = (number(&self.n), number(&self.e), number(&self.d));
+        let (modulus, public, private) = (number(&self.n), number(&self.e), number(&self.d));
         let one = BigUint::from(1_u8);
         // An even number, 0 or 1 is no part of any key; none of them may reach the divisions below.
         let is_odd = |number: &BigUint| number.bit(0) && *number > one;
-        if n.bits() > MOST_BITS || !is_odd(&n) || !is_odd(&e) || !is_odd(&d) || d >= n || e >= n {
+        let is_exponent = |number: &BigUint| is_odd(number) && *number < modulus;
+        let is_key = is_odd(&modulus) && is_exponent(&public) && is_exponent(&private);
+        if modulus.bits() > MOST_BITS || !is_key {
             return None;
         }
-        let (p, q) = match &self.primes {
-            Some((p, q)) => (number(p), number(q)),
-            None => factors(&n, &e, &d)?,
+        let (first, second) = match &self.primes {
+            Some((first, second)) => (number(first), number(second)),
+            None => factors(&modulus, &public, &private)?,
         };
-        if !is_odd(&p) || !is_odd(&q) || &p * &q != n {
+        if !is_odd(&first) || !is_odd(&second) || &first * &second != modulus {
             return None;
         }
-        let (p, q) = if p > q { (p, q) } else { (q, p) };
-        let inverse = q.modinv(&p)?;
+        let (p, q) = if first > second { (first, second) } else { (second, first) };
         let bytes = |number: &BigUint| number.to_bytes_be();
         Some(rsa::KeyPairComponents {
-            public_key: rsa::PublicKeyComponents { n: bytes(&n), e: bytes(&e) },
-            dP: bytes(&(&d % (&p - &one))),
-            dQ: bytes(&(&d % (&q - &one))),
-            qInv: bytes(&inverse),
-            d: bytes(&d),
+            public_key: rsa::PublicKeyComponents { n: bytes(&modulus), e: bytes(&public) },
+            dP: bytes(&(&private % (&p - &one))),
+            dQ: bytes(&(&private % (&q - &one))),
+            qInv: bytes(&q.modinv(&p)?),
+            d: bytes(&private),
             p: bytes(&p),
             q: bytes(&q),
         })
@@ -111,21 +112,21 @@ impl Numbers {
 }
 
 /// The primes of a modulus, by both exponents (NIST SP 800-56B, appendix C).
-fn factors(n: &BigUint, e: &BigUint, d: &BigUint) -> Option<(BigUint, BigUint)> {
+fn factors(modulus: &BigUint, public: &BigUint, private: &BigUint) -> Option<(BigUint, BigUint)> {
     let one = BigUint::from(1_u8);
-    let last = n - &one;
-    let product = d * e - &one;
+    let last = modulus - &one;
+    let product = private * public - &one;
     let twos = product.trailing_zeros()?;
     let odd = &product >> twos;
     for base in 2..2 + BASES {
-        let mut root = BigUint::from(base).modpow(&odd, n);
+        let mut root = BigUint::from(base).modpow(&odd, modulus);
         for _ in 0..twos {
-            let square = &root * &root % n;
+            let square = &root * &root % modulus;
             if square == one && root != one && root != last {
-                // A root of 1 that is neither 1 nor -1 shares one prime with n.
-                let p = gcd(&root - &one, n.clone());
-                let q = n / &p;
-                return Some((p, q));
+                // A root of 1 that is neither 1 nor -1 shares one prime with the modulus.
+                let prime = gcd(&root - &one, modulus.clone());
+                let other = modulus / &prime;
+                return Some((prime, other));
             }
             root = square;
         }

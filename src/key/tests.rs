@@ -173,11 +173,13 @@ fn what_follows_from_the_private_key_may_be_missing_in_a_jwk() {
 #[test]
 fn members_of_a_jwk_may_be_padded_or_in_standard_base64_or_have_zeros_before_them() {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
-    let zeros = |bytes: &[u8]| URL_SAFE_NO_PAD.encode([&[0, 0], bytes].concat());
-    let zeroless = |bytes: &[u8]| {
+    fn zeros(bytes: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode([&[0, 0], bytes].concat())
+    }
+    fn zeroless(bytes: &[u8]) -> String {
         let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
         URL_SAFE_NO_PAD.encode(&bytes[zeros..])
-    };
+    }
     for (algorithm, name, numbers) in [
         ("RS256", "rsa.jwk.json", true),
         ("ES256", "ec256.jwk.json", true),
@@ -185,14 +187,12 @@ fn members_of_a_jwk_may_be_padded_or_in_standard_base64_or_have_zeros_before_the
         ("EdDSA", "ed25519.jwk.json", false),
         ("HS256", "hmac.jwk.json", false),
     ] {
-        let mut encodings: Vec<Box<dyn Fn(&[u8]) -> String>> = vec![
-            Box::new(|bytes| STANDARD.encode(bytes)),
-            Box::new(|bytes| URL_SAFE.encode(bytes)),
-            Box::new(|bytes| format!("{}\n ", STANDARD.encode(bytes))),
-        ];
+        let mut encodings: Vec<fn(&[u8]) -> String> =
+            vec![|bytes| STANDARD.encode(bytes), |bytes| URL_SAFE.encode(bytes), |bytes| {
+                format!("{}\n ", STANDARD.encode(bytes))
+            }];
         if numbers {
-            encodings.push(Box::new(zeros));
-            encodings.push(Box::new(zeroless));
+            encodings.extend([zeros as fn(&[u8]) -> String, zeroless]);
         }
         for encode in &encodings {
             let mut jwk = told(name);

@@ -343,14 +343,14 @@ pub fn check_claims(
         return Err(Error::usage(format!("the policy requires `{name}`, but `token.claims` has none"))
             .hint("a fresh token would have to be refused: add the claim, or drop it from `policy.requires`"));
     }
-    if scenario.token.reuse > 1 {
-        if let Some((name, _)) = claims.iter().find(|(_, value)| has_placeholder(value)) {
-            return Err(Error::usage(format!(
+    if scenario.token.reuse > 1
+        && let Some((name, _)) = claims.iter().find(|(_, value)| has_placeholder(value))
+    {
+        return Err(Error::usage(format!(
                 "`token.reuse` is {}, but `token.claims.{name}` binds each token to one client",
                 scenario.token.reuse
             ))
             .hint("drop the placeholder, or `reuse`; of a `[control]`, the arm: `arms = [\"without\", \"unique\"]`"));
-        }
     }
     Ok(())
 }

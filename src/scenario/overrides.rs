@@ -78,10 +78,9 @@ impl Overrides {
 /// An assignment as it may be shown: without the value where that may be a secret.
 fn shown(assignment: &str) -> String {
     match assignment.split_once('=') {
-        Some((key, _)) if is_secret(assignment) => format!("{}=<redacted>", key_shown(key)),
-        Some(_) => assignment.to_owned(),
-        None if is_secret(assignment) => "<redacted>".to_owned(),
-        None => assignment.to_owned(),
+        _ if !is_secret(assignment) => assignment.to_owned(),
+        Some((key, _)) => format!("{}=<redacted>", key_shown(key)),
+        None => "<redacted>".to_owned(),
     }
 }
 

@@ -97,9 +97,10 @@ impl Place {
     fn key(&self) -> Option<String> {
         let last = self.path.last()?;
         let is_told = SOURCES.contains(&last.as_str());
-        match self.is_known && self.path.iter().all(|part| is_word(part)) {
-            true => Some(self.path.join(".")),
-            false => is_told.then(|| last.clone()),
+        if self.is_known && self.path.iter().all(|part| is_word(part)) {
+            Some(self.path.join("."))
+        } else {
+            is_told.then(|| last.clone())
         }
     }
 

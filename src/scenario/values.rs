@@ -5,7 +5,7 @@ use toml::{Table, Value};
 
 use crate::error::{
     Error, Result,
-    showable::{holds_private_key, pasted},
+    showable::{Pasted, holds_private_key, pasted},
 };
 
 /// What a key of a scenario takes, told by its name.
@@ -31,9 +31,10 @@ fn takes(path: &[&str]) -> Takes {
     match name {
         _ if is_claim => Takes::Other,
         "secret" | "client_secret" | "password" => Takes::Secret,
-        "private_key" | "jwk" | "ca" | "crl" | "cert" | "file" => Takes::Path,
+        "private_key" | "jwk" | "ca" | "crl" | "cert" | "file" | "expired_cert" | "expired_key" => {
+            Takes::Path
+        }
         "key" if is_tls => Takes::Path,
-        "expired_cert" | "expired_key" => Takes::Path,
         _ if name.ends_with("_file") => Takes::Path,
         _ if name.ends_with("_env") => Takes::Variable,
         "key" | "keys" | "client_key" | "signature_key" | "private_key_jwt" | "profile" | "kid" => {
@@ -100,16 +101,14 @@ fn of_text(text: &str, path: &[&str]) -> Result<()> {
         Takes::Path => "the path of a file",
         Takes::Variable => "the name of an environment variable",
         Takes::Name => "a name",
-        Takes::Secret => return Ok(()),
         Takes::Other if holds_private_key(text) => {
             return Err(Error::usage(format!("{} holds a private key (not shown)", shown(path)))
                 .hint("put the key into a file, and name that: `private_key = \"key.pem\"`"));
         }
-        Takes::Other => return Ok(()),
+        Takes::Secret | Takes::Other => return Ok(()),
     };
     let is_no_name = takes == Takes::Variable && !text.chars().all(is_of_name);
-    let Some(what) =
-        pasted(text).map(|pasted| pasted.words()).or(is_no_name.then_some("another text"))
+    let Some(what) = pasted(text).map(Pasted::words).or(is_no_name.then_some("another text"))
     else {
         return Ok(());
     };

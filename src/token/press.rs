@@ -165,7 +165,7 @@ fn payload(kind: &Kind, mould: &Mould, given: &Given) -> Result<Vec<Piece>> {
     if !claims.contains_key("jti") {
         times.push(("jti", Piece::TokenId));
     }
-    times.retain(|(name, _)| !edited(name) && !(*name == "nbf" && early.is_some()));
+    times.retain(|(name, _)| !(edited(name) || *name == "nbf" && early.is_some()));
     let mut texts = Vec::new();
     for (name, text) in recipe.claims.iter().filter(|(_, text)| !text.is_empty()) {
         texts.push((*name, timed(&filled(text, mould))));
