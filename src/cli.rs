@@ -1,5 +1,6 @@
 //! The command line: types only.
 
+mod arguments;
 mod compare;
 mod fleet;
 

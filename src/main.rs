@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use owo_colors::OwoColorize;
 use tokenstorm::{cli::Cli, commands};
 
 fn main() -> ExitCode {
-    let exit = commands::dispatch(Cli::parse()).unwrap_or_else(|error| {
+    let exit = Cli::read().and_then(commands::dispatch).unwrap_or_else(|error| {
         anstream::eprintln!("{} {error}", "error:".red().bold());
         if let Some(hint) = error.way_out() {
             anstream::eprintln!("\n{} {hint}", "hint:".cyan());

@@ -26,7 +26,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, showable};
 
 pub use credentials::{Algorithm, Held, Identity, Key, Mix, Token, TokenSource};
 pub use events::{Deed, Event, Order, Outage};
@@ -125,7 +125,10 @@ impl Loaded {
 /// When the file can't be read, is not TOML, has unknown keys or values outside their set: with
 /// line, column, the value found and the values allowed. A line that may hold a secret is not shown.
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded> {
-    let place = format!("scenario `{}`", path.display());
+    let place = match showable::pasted(&path.to_string_lossy()) {
+        Some(_) => "the scenario (its name may be a secret and is not shown)".to_owned(),
+        None => format!("scenario `{}`", path.display()),
+    };
     let text = fs::read_to_string(path).map_err(|error| {
         Error::usage(format!("can't read {place}: {error}"))
             .hint("the scenarios that come with tokenstorm are in `scenarios/`")

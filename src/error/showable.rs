@@ -100,7 +100,7 @@ pub fn file(path: &Path, base: &Path) -> String {
     if is_plain && (has_ending || begins_with_folder() || base.join(path).exists()) {
         format!("`{text}`")
     } else {
-        "a file whose name is not shown, as it may be a secret".into()
+        "a file (its name may be a secret and is not shown)".into()
     }
 }
 
@@ -119,7 +119,7 @@ pub fn variable(name: &str) -> String {
     if is_variable(name) {
         format!("`{name}`")
     } else {
-        "a variable whose name is not shown, as it may be the secret itself".into()
+        "a variable (its name may be the secret itself and is not shown)".into()
     }
 }
 

@@ -52,7 +52,9 @@ pub(super) fn of_text(text: &str, error: &toml::de::Error) -> Error {
             "TOML parse error at line {line}, column {column}: {key}{message} (the line is not shown)"
         )
     };
-    hinted(Error::usage(told), error.message(), is_open)
+    let may_be_secret =
+        !is_open && (place.is_of_secrets() || is_secret(&place.path) || !place.is_known);
+    hinted(Error::usage(told), error.message(), may_be_secret)
 }
 
 /// The error of a table that has no text of its own.
@@ -61,13 +63,13 @@ pub(super) fn of_table(error: &toml::de::Error) -> Error {
     let is_open = !is_secret(&path) && is_harmless(error.message());
     let message = message(error.message(), is_open);
     let key = if path.is_empty() { String::new() } else { format!("`{}`: ", path.join(".")) };
-    hinted(Error::usage(format!("{key}{message}")), error.message(), is_open)
+    hinted(Error::usage(format!("{key}{message}")), error.message(), is_secret(&path))
 }
 
-fn hinted(error: Error, message: &str, is_open: bool) -> Error {
+fn hinted(error: Error, message: &str, may_be_secret: bool) -> Error {
     match way_out(message) {
         Some(hint) => error.hint(hint),
-        None if is_open => error,
+        None if !may_be_secret => error,
         None => error.hint(
             "a secret is a string: `secret = \"...\"`, or it is in a file or a variable: `secret_file = \"path\"`, `private_key = \"path\"`, `secret_env = \"NAME\"`",
         ),

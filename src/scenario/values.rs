@@ -73,10 +73,10 @@ fn of_value<'a>(value: &'a Value, path: &mut Vec<&'a str>) -> Result<()> {
         Value::Array(items) => items.iter().try_for_each(|item| of_value(item, path)),
         Value::String(text) => of_text(text, path),
         Value::Float(number) if !number.is_finite() => Err(Error::usage(format!(
-            "{} is `{number}`, which is no number that JSON has",
+            "{} is `{value}`, which is no number that JSON has",
             shown(path)
         ))
-        .hint(format!("write a number, or a text: `\"{number}\"`"))),
+        .hint(format!("write a number, or a text: `\"{value}\"`"))),
         Value::Datetime(date) => {
             Err(Error::usage(format!("{} is the date `{date}`, which JSON has not", shown(path)))
                 .hint(as_json(date)))
@@ -131,6 +131,9 @@ fn way_out(takes: Takes, path: &[&str]) -> String {
             if name == "jwk" { "key.jwk" } else { "key.pem" }
         ),
         Takes::Variable => format!("`export NAME=...` first, then `{name} = \"NAME\"`"),
+        _ if name == "profile" => {
+            "name a profile, or the path of its file: docs/profiles.md has them all".into()
+        }
         _ => "a key is defined under `[keys.NAME]`, and is called NAME elsewhere".into(),
     }
 }

@@ -56,11 +56,22 @@ fn what_is_pasted_where_a_path_or_a_name_belongs_is_shown_nowhere() {
             let more = if option == "--creds" { &[][..] } else { &certificate };
             // Nobody listens there, but files are read before anything is connected to.
             let bus = ["--agents", "1", "--nats", "nats://127.0.0.1:9", "--nats-timeout", "1s"];
-            let value = format!("{option}={pasted}");
-            let run = storm.run_with(&[&bus[..], &[&value], more].concat());
-            assert!(run.code.is_some_and(|code| code != 0), "{}", run.stderr);
-            assert!(!run.stderr.contains(MARKER), "{}", run.stderr);
+            let whole = format!("{option}={pasted}");
+            for value in [&[whole.as_str()][..], &[option, pasted]] {
+                let run = storm.run_with(&[&bus[..], value, more].concat());
+                assert!(run.code.is_some_and(|code| code != 0), "{}", run.stderr);
+                assert!(!run.stderr.contains(MARKER), "{}", run.stderr);
+            }
         }
+    }
+    for arguments in [
+        &["plan", &pem][..],
+        &["plan", "x.toml", "--set", &pem],
+        &["plan", "x.toml", "--creds", &pem],
+    ] {
+        let ended = tokenstorm(arguments);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(!ended.stderr.contains(MARKER), "{}", ended.stderr);
     }
     let help = crate::run::program()
         .args(["agent", "--help"])
