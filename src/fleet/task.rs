@@ -197,3 +197,28 @@ pub(super) fn take(task: &Task, own: &Own<'_>) -> Result<Taken> {
     warnings.extend(prepared.warnings());
     Ok(Taken { prepared, kinds, brokers, clients, attempts, warnings, clock })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Overrides, parse};
+
+    #[test]
+    fn the_kid_of_a_jwk_travels_with_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys/ec256.jwk.json");
+        let mut jwk: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(own).unwrap()).unwrap();
+        jwk["kid"] = "of-the-file".into();
+        std::fs::write(folder.path().join("file.jwk"), jwk.to_string()).unwrap();
+        let text = "name = \"a\"\n[target]\nbrokers = [\"mqtt://127.0.0.1\"]\n[load]\nclients = 1\nconcurrency = 1\n\
+                    [[mix]]\ntoken = \"fresh\"\nshare = 1\n[keys.main]\nalgorithm = \"ES256\"\njwk = \"file.jwk\"\n";
+        let scenario = parse(text, &Overrides::default()).unwrap();
+        let path = folder.path().join("scenario.toml");
+        let loaded = Loaded { path, scenario, overrides: Vec::new() };
+        let plan = Plan::unchecked(&loaded, &Limits::read()).unwrap();
+        let script = Script::of(&loaded.scenario, &plan, true).unwrap();
+        assert_eq!(script.scenario["keys"]["main"]["kid"], "of-the-file");
+        assert!(script.keys.contains_key("main"));
+    }
+}
