@@ -63,9 +63,10 @@ impl From<Odd> for Error {
     }
 }
 
-/// Whether a certificate can be read at all.
+/// Whether a certificate can be read at all, by whichever of the libraries.
 pub(super) fn is_readable(certificate: &CertificateDer<'_>) -> bool {
     X509Certificate::from_der(certificate).is_ok()
+        || webpki::anchor_from_trusted_cert(certificate).is_ok()
 }
 
 /// The public key of a certificate, as DER.
