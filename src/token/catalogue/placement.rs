@@ -95,7 +95,7 @@ pub(super) static DEFECTS: [Defect; 14] = [
     Defect {
         name: "empty_username",
         summary: "a good token, and a user name of length 0",
-        source: "MQTT 3.1.1, 3.1.3.4; RabbitMQ and NATS treat it apart",
+        source: "MQTT 3.1.1, 3.1.3.4; RabbitMQ takes it, NATS does not",
         build: |_| Recipe { placing: Placing::EmptyUsername, ..GOOD },
         faults: &[Fault::Username],
         must: username,
