@@ -276,17 +276,14 @@ impl Measurements {
         let answer = Answer::of(outcome) as usize;
         for (phase, length) in attempt.phases() {
             let cell = self.cell(kind, broker, phase);
-            match length {
-                Some(length) => {
-                    let times = self.times[cell * Answer::ALL.len() + answer]
-                        .get_or_insert_with(|| Box::new(empty_times(self.digits)));
-                    times.saturating_record(length.max(1));
-                }
-                None => {
-                    self.unfinished[cell] += 1;
-                    self.timed_out[cell] += u64::from(matches!(outcome, Outcome::Timeout(_)));
-                }
-            }
+            let Some(length) = length else {
+                self.unfinished[cell] += 1;
+                self.timed_out[cell] += u64::from(matches!(outcome, Outcome::Timeout(_)));
+                continue;
+            };
+            let times = self.times[cell * Answer::ALL.len() + answer]
+                .get_or_insert_with(|| Box::new(empty_times(self.digits)));
+            times.saturating_record(length.max(1));
         }
     }
 

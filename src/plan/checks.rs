@@ -190,7 +190,7 @@ pub(super) fn warn_of_plugin(
 }
 
 /// A placeholder of ours after a `$` looks as if it were filled in.
-pub(super) fn warn_of_foreign(scenario: &Scenario, warnings: &mut Vec<String>) {
+fn warn_of_foreign(scenario: &Scenario, warnings: &mut Vec<String>) {
     let own = scenario.issuer.as_ref().and_then(|issuer| issuer.claims.as_ref());
     let claims = scenario.token.claims.iter().map(|claim| ("token.claims", claim));
     let claims = claims.chain(own.into_iter().flatten().map(|claim| ("issuer.claims", claim)));
@@ -203,13 +203,14 @@ pub(super) fn warn_of_foreign(scenario: &Scenario, warnings: &mut Vec<String>) {
     }
 }
 
-/// A key that is made for the run is told to embedded brokers only.
+/// What brokers of other makers are not told: keys that are made for the run, and what stands in place of their names.
 pub(super) fn warn_of_generated(
     scenario: &Scenario,
     brokers: &[Broker],
     published: &[usize],
     warnings: &mut Vec<String>,
 ) {
+    warn_of_foreign(scenario, warnings);
     // The run's own issuer tells everybody.
     let is_told = |index: &usize| published.contains(index);
     let mut keys = scenario.keys.iter().enumerate();

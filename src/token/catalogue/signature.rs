@@ -113,7 +113,6 @@ fn to_der(signature: &mut Vec<u8>) {
     *signature = [&[0x30, both.len() as u8], &both[..]].concat();
 }
 
-<<<<<<< ours
 /// Changes the last digit of the token id where that is the last claim: still JSON, of the same length, and no other
 /// check of a verifier can notice it. The scenario may have an id of its own: then a claim is added.
 fn other_token_id(payload: &mut Vec<u8>) {
@@ -132,23 +131,6 @@ fn other_token_id(payload: &mut Vec<u8>) {
     }
     let last = payload.len() - 3;
     payload[last] = if payload[last] == b'0' { b'1' } else { b'0' };
-=======
-/// Changes the last digit of the token id, the claim that stands last: still JSON, of the same length, and no other check
-/// of a verifier can notice it. Where the scenario gives the id, it is not there: then `exp` ends a second later.
-fn other_claim(payload: &mut Vec<u8>) {
-    // `"jti":"`, 16 digits, `"}`.
-    let id = payload.len().checked_sub(25).and_then(|at| payload.get_mut(at..));
-    if let Some([b'"', b'j', b't', b'i', b'"', b':', b'"', .., digit, b'"', b'}']) = id {
-        *digit = if *digit == b'0' { b'1' } else { b'0' };
-        return;
-    }
-    let text = String::from_utf8_lossy(payload).into_owned();
-    // The last one: those in objects of the scenario's own come before it.
-    let Some((before, after)) = text.rsplit_once("\"exp\":") else { return };
-    let digits = after.bytes().take_while(u8::is_ascii_digit).count();
-    let end: u64 = after[..digits].parse().unwrap_or_default();
-    *payload = format!("{before}\"exp\":{}{}", end + 1, &after[digits..]).into_bytes();
->>>>>>> theirs
 }
 
 /// The type in lower case, which is as good (RFC 7519, 5.1).
@@ -175,11 +157,7 @@ pub(super) static DEFECTS: [Defect; 26] = [
         name: "tampered_payload",
         summary: "a claim was changed after signing",
         source: "RFC 7515, 5.2; Wycheproof rejectsModifiedPayload",
-<<<<<<< ours
         build: |_| Recipe { twist: Twist::TamperPayload(other_token_id), ..GOOD },
-=======
-        build: |_| Recipe { twist: Twist::TamperPayload(other_claim), ..GOOD },
->>>>>>> theirs
         ..SIGNATURE
     },
     Defect {
