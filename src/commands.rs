@@ -132,11 +132,22 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
             "agents were lost: the run lacks their part (`--allow-lost-agents` judges what is there)"
         );
     } else if exit == Exit::NotMeasured {
-        anstream::eprintln!(
-            "nothing that counts could be measured: see validity and failures above"
-        );
+        anstream::eprintln!("{}", why_not_measured(&finished.summary));
     }
     Ok(exit)
+}
+
+/// Why a run that wrote its results exits with 3.
+fn why_not_measured(summary: &Summary) -> &'static str {
+    let verdict = |name: &str| Summary::count(&summary.verdicts, name);
+    let judged = Summary::sum(&summary.verdicts) - verdict("not_judged") - verdict("indeterminate");
+    if judged > 0 && summary.thresholds.iter().any(|one| one.undecided.is_some()) {
+        "a threshold on a time is undecided: the load generator was too slow for this load on this host"
+    } else if judged > 0 && !summary.nothing_good.is_empty() {
+        "no good token was measured: each token that should be good had to be refused"
+    } else {
+        "nothing that counts could be measured: see validity and failures above"
+    }
 }
 
 /// The exit code of a run that lacks the part of agents that were lost: an interruption and a false accept weigh more.

@@ -76,7 +76,9 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
     replace_in(&finished.folder, "report.html", page.as_bytes())?;
     let place = Place::of(&finished.folder);
     say(&render(&matrix, &finished.summary, &place))?;
-    Ok(exit_of(&matrix, interrupted))
+    let has_failed =
+        finished.summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
+    Ok(exit_of(&matrix, interrupted, has_failed))
 }
 
 /// Finds the edges and puts them into the run folder. What can't be found takes nothing away from the matrix.
@@ -143,8 +145,8 @@ fn replay(arguments: &cli::Matrix) -> String {
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// 130, then 1 for a false accept, then 3 where nothing was judged, then 1 for other wrong verdicts.
-fn exit_of(matrix: &Matrix, interrupted: bool) -> Exit {
+/// 130, then 1 for a false accept, then 3 where nothing was judged, then 1 for other wrong verdicts and a threshold that failed.
+fn exit_of(matrix: &Matrix, interrupted: bool, has_failed: bool) -> Exit {
     let has = |verdict: &str| matrix.cells.iter().any(|cell| cell.verdict == verdict);
     let is_mute = |cell: &Cell| ["not_judged", "indeterminate"].contains(&cell.verdict.as_str());
     let must_refuse: Vec<&Cell> =
@@ -159,7 +161,7 @@ fn exit_of(matrix: &Matrix, interrupted: bool) -> Exit {
         Exit::Failed
     } else if !is_judged {
         Exit::NotMeasured
-    } else if has("false_reject") || has("wrong_reason") {
+    } else if has("false_reject") || has("wrong_reason") || has_failed {
         Exit::Failed
     } else {
         Exit::Fine

@@ -9,6 +9,7 @@ use crate::{
     results::{
         Matrix, Percentile, Summary,
         matrix::{Cell, version},
+        summary::Undecided,
     },
     token::catalogue::defect,
 };
@@ -110,11 +111,14 @@ pub fn of_run(summary: &Summary) -> Result<String> {
         let status = match threshold.passed {
             Some(true) => TestCaseStatus::success(),
             Some(false) => failure("threshold", format!("observed {observed}")),
+            // The run exits with 3 for it: it must not pass for a success.
+            None if threshold.undecided.is_some() => {
+                let why = threshold.undecided.map_or("", Undecided::words);
+                failure("undecided", format!("observed {observed}: {why}"))
+            }
             None => {
                 let mut status = TestCaseStatus::skipped();
-                let why =
-                    threshold.undecided.map_or("nothing was measured of it", |why| why.words());
-                status.set_message(format!("observed {observed}: {why}"));
+                status.set_message("nothing was measured of it");
                 status
             }
         };

@@ -7,6 +7,7 @@ use super::{
     diagnosis::Diagnosis,
     html::sentence::{self, Sentence},
     style::{count, percentile},
+    terminal,
 };
 use crate::{
     plan::threshold::VERDICTS,
@@ -70,6 +71,9 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
             .map_or_else(|| passed.to_owned(), |ended| format!("**{ended}**"));
         let what = format!("{} {}", threshold.metric, threshold.condition);
         writeln!(out, "- {}: {passed}", escaped(&what))?;
+    }
+    if summary.excused > 0 {
+        writeln!(out, "- {}", escaped(&terminal::excused(summary)))?;
     }
     for divergent in &summary.divergent {
         writeln!(out, "- **{}**", escaped(&cluster::difference(divergent)))?;

@@ -8,7 +8,11 @@ use std::{
 
 use owo_colors::OwoColorize;
 
-use super::style::{count, percentile, table};
+use super::{
+    diagnosis::Diagnosis,
+    style::{count, percentile, table},
+    terminal,
+};
 use crate::{
     results::{
         Edges, Matrix, Summary,
@@ -113,14 +117,41 @@ pub(super) fn state(matrix: &Matrix) -> Option<String> {
         }
     };
     if is_alike {
-        return state_of(matrix.state, matrix.is_mostly_mute(), &matrix.unheard);
+        return explained(matrix, None)
+            .or_else(|| state_of(matrix.state, matrix.is_mostly_mute(), &matrix.unheard));
     }
     let of = |broker: &BrokerState| {
-        state_of(broker.state, is_mute(broker), &broker.unheard)
+        explained(matrix, Some(&broker.broker))
+            .or_else(|| state_of(broker.state, is_mute(broker), &broker.unheard))
             .map(|words| format!("{}: {words}", broker.broker))
     };
     let all: Vec<String> = matrix.brokers.iter().filter_map(of).collect();
     (!all.is_empty()).then(|| all.join("\n"))
+}
+
+/// What explains that a version of MQTT lets nobody in, at one broker or at all: its codes say so.
+fn explained(matrix: &Matrix, broker: Option<&str>) -> Option<String> {
+    let mut words = Vec::new();
+    for protocol in [4, 5] {
+        let own = matrix.cells.iter().filter(|cell| cell.protocol == protocol);
+        let own = own.filter(|cell| broker.is_none() || cell.broker.as_deref() == broker);
+        let mut refused: BTreeMap<String, u64> = BTreeMap::new();
+        let mut lets_in = false;
+        for cell in own {
+            lets_in |= cell.outcome == "accepted";
+            if cell.outcome == "refused" {
+                *refused.entry(cell.code.to_string()).or_default() += cell.attempts;
+            }
+        }
+        if let Some(found) = Diagnosis::of_codes(protocol, &refused).filter(|_| !lets_in) {
+            words.push(format!(
+                "MQTT {}: {}. Its refusals say nothing.",
+                version(protocol),
+                found.words()
+            ));
+        }
+    }
+    (!words.is_empty()).then(|| words.join("\n"))
 }
 
 fn state_of(state: State, is_mute: bool, unheard: &[u8]) -> Option<String> {
@@ -554,6 +585,9 @@ fn conclusion(
     let is_red = matrix.cells.iter().any(Cell::is_wrong) || !matrix.fetches.is_empty();
     let words = if is_red { words.red().to_string() } else { words.green().to_string() };
     writeln!(out, "\n{}", words.bold())?;
+    for threshold in summary.thresholds.iter().filter(|one| one.passed == Some(false)) {
+        writeln!(out, "{}  {}", "FAILED".red().bold(), terminal::named(threshold))?;
+    }
     for reason in summary.validity.reasons.iter().filter(|_| summary.validity.verdict != "valid") {
         writeln!(out, "{}: {reason}", summary.validity.verdict)?;
     }

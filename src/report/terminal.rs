@@ -175,6 +175,7 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         || {
             match summary.model.as_str() {
                 "preconnect" => "while waves were released, all at once",
+                "open" => "too few arrivals for an offered rate",
                 _ => "closed loop: responses are not free of coordinated omission",
             }
             .to_owned()
@@ -311,6 +312,11 @@ fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
     Ok(())
 }
 
+/// A threshold with what it was held against.
+pub(super) fn named(threshold: &Judged) -> String {
+    format!("{} {} ({})", threshold.metric, threshold.condition, observed(threshold))
+}
+
 /// What a threshold was held against, in words.
 pub(super) fn observed(threshold: &Judged) -> String {
     // Labels may have dots, as brokers' addresses do.
@@ -341,6 +347,9 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
         writeln!(out, "            {reason}")?;
     }
     writeln!(out, "findings    {}", findings(summary))?;
+    if summary.excused > 0 {
+        writeln!(out, "            {}", excused(summary))?;
+    }
     if !summary.nothing_good.is_empty() {
         writeln!(
             out,
@@ -368,6 +377,14 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
         )?;
     }
     writeln!(out, "results     {}", folder.cyan())
+}
+
+/// Which attempts the default threshold leaves out.
+pub(super) fn excused(summary: &Summary) -> String {
+    format!(
+        "{} attempts could not be judged because an event had stopped their broker: they are left out of the default threshold",
+        count(summary.excused)
+    )
 }
 
 fn findings(summary: &Summary) -> String {

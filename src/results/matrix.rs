@@ -361,9 +361,11 @@ impl Matrix {
 
     fn is_mute(&self, of: impl Fn(&Cell) -> bool + Copy) -> bool {
         let own = self.cells.iter().filter(|cell| of(cell));
+        // By attempts: of many, a few that say nothing do not silence their cell.
         let must = own.filter(|cell| cell.expected == "refuse");
-        let mute = must.clone().filter(|cell| cell.verdict == "not_judged").count();
-        mute * 2 > must.count()
+        let (judged, all) =
+            must.fold((0, 0), |(judged, all), cell| (judged + cell.judged, all + cell.attempts));
+        all > 0 && judged * 2 < all
     }
 
     /// Reads the matrix of a run folder.

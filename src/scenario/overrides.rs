@@ -54,7 +54,7 @@ impl Overrides {
                 Error::usage(format!("`--set {}` has no `=`", shown(assignment)))
                     .hint("write `--set load.clients=1000`")
             })?;
-            let path: Vec<&str> = key.trim().split('.').collect();
+            let path = path_of(key.trim());
             set(&mut table, &path, value_of(value.trim()))
                 .map_err(|why| Error::usage(format!("`--set {}`: {why}", shown(assignment))))?;
         }
@@ -114,6 +114,18 @@ fn value_of(text: &str) -> Value {
         .ok()
         .and_then(|mut table| table.remove("value"))
         .unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+/// The parts of a dotted key. Metrics have dots of their own, so what stands behind `thresholds.` is one key.
+fn path_of(key: &str) -> Vec<&str> {
+    for section in ["thresholds", "capacity.slo"] {
+        let metric = key.strip_prefix(section).and_then(|rest| rest.strip_prefix('.'));
+        if let Some(metric) = metric {
+            let plain = metric.trim().trim_matches(['"', '\'']);
+            return section.split('.').chain([plain]).collect();
+        }
+    }
+    key.split('.').collect()
 }
 
 fn set(table: &mut Table, path: &[&str], value: Value) -> std::result::Result<(), String> {

@@ -77,12 +77,19 @@ pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
     if tone == Tone::Bad {
         failures = format!("{word}: {failures}");
     }
+    let open = undecided(summary);
+    if open > 0 {
+        let what = plural(open, "threshold on a time is", "thresholds on times are");
+        failures = format!("{failures}; {what} undecided, as the generator was late");
+        tone = tone.max(Tone::Warn);
+    }
     let (trust_tone, trust) = trust(summary);
     let title = match (tone, tone.max(trust_tone)) {
         (Tone::Bad, _) => word,
         _ if summary.interrupted => "interrupted",
         _ if summary.partial => "not finished",
         _ if has_measured_nothing(summary) => "NOTHING MEASURED",
+        _ if undecided(summary) > 0 => "UNDECIDED",
         (_, Tone::Good) => "as promised",
         _ => "as promised, with reservations",
     };
@@ -140,6 +147,11 @@ fn trust(summary: &Summary) -> (Tone, &'static str) {
         "degraded" => (Tone::Warn, "take the times with care: the run was degraded"),
         _ => (Tone::Warn, "the numbers are not valid"),
     }
+}
+
+/// Thresholds that the generator's lateness keeps from being decided.
+fn undecided(summary: &Summary) -> u64 {
+    summary.thresholds.iter().filter(|threshold| threshold.undecided.is_some()).count() as u64
 }
 
 /// Whether no answer says anything of a token, or none of a good one.
