@@ -193,6 +193,17 @@ mod tests {
     }
 
     #[test]
+    fn a_metric_is_one_key_whatever_dots_and_quotes_it_has() {
+        for key in ["verdict.not_judged", "\"verdict.not_judged\"", "'verdict.not_judged'"] {
+            let scenario = with(&[&format!("thresholds.{key}=[\"rate <= 0.5\"]")]).unwrap();
+            assert_eq!(scenario.thresholds["verdict.not_judged"], ["rate <= 0.5".into()]);
+        }
+        let at_broker = "connack{broker:mqtt://127.0.0.1:1883}";
+        let scenario = with(&[&format!("thresholds.{at_broker}=[\"p99 < 1s\"]")]).unwrap();
+        assert!(scenario.thresholds.contains_key(at_broker));
+    }
+
+    #[test]
     fn a_set_that_goes_nowhere_says_why() {
         assert!(with(&["mix.7.share=1"]).unwrap_err().to_string().contains("has 1 entries"));
         assert!(

@@ -319,3 +319,50 @@ fn an_interrupted_matrix_keeps_the_cells_that_it_had() {
     assert!(!cells(&run).is_empty());
     assert_eq!(result(&run)["partial"], false);
 }
+
+/// Takes 3.1.1, with tokens of three segments; answers each CONNECT of 5.0 with these bytes.
+fn without_5_0(bytes: &'static [u8]) -> Server {
+    Server::start(move |stream, connect| {
+        if connect.level == 5 {
+            let _ = stream.write_all(bytes);
+            return;
+        }
+        let password = connect.password.clone().unwrap_or_default();
+        let is_token = password.iter().filter(|byte| **byte == b'.').count() == 2;
+        answer(stream, connect, if is_token { (0, 0) } else { (5, 0x87) });
+    })
+}
+
+#[test]
+fn a_version_that_is_not_spoken_is_said_and_what_it_kept_from_being_judged_fails_the_matrix() {
+    let only = ["--only", "fresh", "--only", "not_a_jwt", "--only", "random_bytes"];
+    for bytes in [&[0x20, 2, 0, 1][..], &[0x20, 3, 0, 0x84, 0], &[0x20, 3, 0, 1, 0]] {
+        let run = matrix(&asked(&without_5_0(bytes).url()), &only);
+        assert!(run.stdout.contains("the broker does not speak MQTT 5.0"), "{}", run.stdout);
+        assert!(!run.stdout.contains("bans or limits"), "{}", run.stdout);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        assert!(run.stdout.contains("verdict.not_judged rate <= 0.01"), "{}", run.stdout);
+    }
+    let run = matrix(&asked(&without_5_0(&[0x20, 3, 0, 0x8C, 0]).url()), &only);
+    assert!(run.stdout.contains("it wants an authentication method"), "{}", run.stdout);
+}
+
+#[test]
+fn a_few_attempts_that_say_nothing_do_not_make_their_cells_mute() {
+    let server = Server::start(|stream, connect| {
+        let password = connect.password.clone().unwrap_or_default();
+        let is_token = password.iter().filter(|byte| **byte == b'.').count() == 2;
+        // Of each ten one is closed in the middle of its answer, which says nothing.
+        match (is_token, connect.number % 10) {
+            (true, _) => answer(stream, connect, (0, 0)),
+            (false, 0) => drop(stream.write_all(&[0x20])),
+            (false, _) => answer(stream, connect, (5, 0x87)),
+        }
+    });
+    let run = matrix(
+        &asked(&server.url()),
+        &["--only", "fresh", "--only", "not_a_jwt", "--repeat", "30"],
+    );
+    assert!(!run.stdout.contains("More than half"), "{}", run.stdout);
+    assert_eq!(run.code, Some(1), "over one in a hundred could not be judged: {}", run.stdout);
+}

@@ -1,7 +1,10 @@
 use serde_json::json;
 
 use super::{super::fixture, *};
-use crate::results::{Percentile, summary::Judged};
+use crate::results::{
+    Percentile,
+    summary::{Judged, Undecided},
+};
 
 fn said(change: impl FnOnce(&mut Summary)) -> (Tone, String) {
     let mut summary = fixture::summary();
@@ -29,6 +32,19 @@ fn threshold(passed: bool) -> Judged {
         passed: Some(passed),
         undecided: None,
     }
+}
+
+#[test]
+fn a_threshold_that_is_undecided_is_in_the_title_and_in_the_sentence() {
+    let mut summary = fixture::summary();
+    summary.thresholds = vec![Judged {
+        passed: None,
+        undecided: Some(Undecided::GeneratorLimited),
+        ..threshold(true)
+    }];
+    let Sentence { tone, title, words } = of(&summary, None);
+    assert_eq!((tone, title), (Tone::Warn, "UNDECIDED"), "{words}");
+    assert!(words.contains("1 threshold on a time is undecided"), "{words}");
 }
 
 #[test]
@@ -200,7 +216,7 @@ fn of_several_brokers_the_one_that_judged_too_little_is_named() {
     let cell = |broker: &str, verdict: &str| {
         json!({
             "defect": "expired", "group": "time", "protocol": 5, "expected": "refuse", "strict_expected": "refuse",
-            "outcome": "refused", "code": 135, "verdict": verdict, "severity": "high", "attempts": 1, "judged": 1,
+            "outcome": "refused", "code": 135, "verdict": verdict, "severity": "high", "attempts": 1, "judged": u64::from(verdict != "not_judged"),
             "false_accepts": 0, "latency_p50_us": null, "strict_verdict": verdict, "upper_bound_95": null, "broker": broker
         })
     };
