@@ -177,7 +177,8 @@ impl Issuer {
         &self.shared.jwks_url
     }
 
-    /// The authority of the certificates that were made for it, as PEM.
+    /// What those who ask it in this run trust it by, as PEM: the authority of the certificates that were made for it, or
+    /// its own certificate where one was given.
     pub fn authority_pem(&self) -> Option<&str> {
         self.authority_pem.as_deref()
     }

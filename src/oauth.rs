@@ -164,7 +164,9 @@ impl Fetcher {
         if let Server::Discovered(url) | Server::Endpoint(url) = &fetching.server {
             allowed(url, plan)?;
         }
-        let endpoints = runtime.block_on(discovery::endpoints(&http, fetching, issuer))?;
+        let endpoints = runtime
+            .block_on(discovery::endpoints(&http, fetching, issuer))
+            .map_err(|error| by_proxy(error, &fetching.server))?;
         if fetching.server != Server::Own {
             allowed(&endpoints.token, plan)?;
         }
@@ -284,6 +286,14 @@ fn allowed(url: &Url, plan: &Plan) -> Result<()> {
         url.host_str().unwrap_or_default()
     ))
     .hint("if you may load it, say so: `--authorized`"))
+}
+
+/// The error of a discovery; where a proxy stood between, it is said, since it may be what answered.
+fn by_proxy(error: Error, server: &Server) -> Error {
+    let Server::Discovered(url) = server else { return error };
+    let Some(note) = web::proxy_note(url) else { return error };
+    let hint = error.way_out().map_or_else(|| note.clone(), |hint| format!("{hint}; {note}"));
+    error.hint(hint)
 }
 
 /// Whether a server is on this host, or nowhere. What a proxy is asked for is not, whatever this host knows of its name.

@@ -15,7 +15,7 @@ use crate::{
     engine::{self, Options, progress::Screen},
     error::{Error, Exit, Result},
     host::Limits,
-    plan::{Plan, cells::Ask},
+    plan::{Plan, cells::Ask, threshold::NOT_JUDGED},
     report::{
         html,
         matrix::{Place, render},
@@ -52,7 +52,7 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         .hint("leave it out, or name one of them: `--target URL`"));
     }
     canary.serve(&plan)?;
-    for warning in &plan.warnings {
+    for warning in plan.warnings.iter().cloned().chain(left_out(&loaded)) {
         anstream::eprintln!("warning: {warning}");
     }
     let live = exporter(&arguments.live)?;
@@ -79,6 +79,18 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
     let has_failed =
         finished.summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
     Ok(exit_of(&matrix, interrupted, has_failed))
+}
+
+/// Which thresholds of the scenario a matrix does not judge.
+fn left_out(loaded: &Loaded) -> Option<String> {
+    let others = loaded.scenario.thresholds.keys().filter(|metric| *metric != NOT_JUDGED);
+    let names: Vec<String> = others.map(|metric| format!("`{metric}`")).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "a matrix judges cells, and of `[thresholds]` only `{NOT_JUDGED}`: {} left out",
+            names.join(", ")
+        )
+    })
 }
 
 /// Finds the edges and puts them into the run folder. What can't be found takes nothing away from the matrix.

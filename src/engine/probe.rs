@@ -44,6 +44,8 @@ const SLOTS_A_SECOND: usize = 20;
 const GLANCE: Duration = Duration::from_millis(50);
 /// A day, which no leeway is.
 const LONGEST: u64 = 86_400;
+/// Steps between two answers that are near enough for an edge where the answers between contradict one another.
+const NEARLY: u64 = 3;
 
 /// Kinds whose refusals fail at different checks; the first is the one that others are compared with.
 const CHECKS: [&str; 12] = [
@@ -230,6 +232,10 @@ impl Prober {
             match (first, is_first) {
                 (None, true) => return Ok(Edge { accepted: Some(high), refused: None }),
                 (Some(0), true) => return Ok(Edge { accepted: None, refused: Some(low) }),
+                // The edge moves with the fraction of the second at which it is looked for.
+                (None | Some(0), false) if high - low <= NEARLY * step => {
+                    return Ok(Edge { accepted: Some(low), refused: Some(high) });
+                }
                 // What was accepted before is refused now, or the other way round.
                 (None | Some(0), false) => return Ok(Edge::default()),
                 (Some(first), _) => (low, high) = (candidates[first - 1], candidates[first]),

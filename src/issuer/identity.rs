@@ -16,7 +16,8 @@ use crate::{
 pub(super) struct Identities {
     pub(super) good: TlsAcceptor,
     pub(super) expired: Option<TlsAcceptor>,
-    /// The authority of certificates that were made, as PEM.
+    /// What those who ask it in this run trust it by, as PEM: the authority of a certificate that was made, or the
+    /// certificate that was given.
     pub(super) authority: Option<String>,
 }
 
@@ -32,10 +33,17 @@ impl Identities {
                     Some((cert, key)) => Some(acceptor(cert, key, "expired_cert")?),
                     None => None,
                 },
-                authority: None,
+                authority: certificates(&good.0),
             }),
         }
     }
+}
+
+/// The certificates of a file as PEM, without a key that may stand beside them.
+fn certificates(file: &[u8]) -> Option<String> {
+    let mut blocks = pem::parse_many(file).ok()?;
+    blocks.retain(|block| block.tag() == "CERTIFICATE");
+    (!blocks.is_empty()).then(|| pem::encode_many(&blocks))
 }
 
 fn generated() -> std::result::Result<Result<Identities>, rcgen::Error> {

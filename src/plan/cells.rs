@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{
     examine::Reason,
     kinds::{Context, check_allowed},
+    threshold::NOT_JUDGED,
 };
 use crate::{
     error::{Error, Result},
@@ -133,7 +134,8 @@ const BACKGROUND_TIME: Duration = Duration::from_secs(5);
 
 /// Leaves out of a scenario what a matrix does not look at.
 pub(super) fn prepare(scenario: &mut Scenario) {
-    scenario.thresholds.clear();
+    // Of thresholds, what may remain unjudged is a matter of a matrix as well.
+    scenario.thresholds.retain(|metric, _| metric == NOT_JUDGED);
     scenario.events.clear();
     scenario.target.weights.clear();
     scenario.oauth = None;

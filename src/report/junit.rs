@@ -147,6 +147,9 @@ fn unmeasured(summary: &Summary) -> Vec<(&'static str, String)> {
         let said = format!("each token that should be good had to be refused ({groups})");
         all.push(("good tokens were measured", said));
     }
+    if summary.partial {
+        all.push(("the run came to its end", "it is still running, or was killed".to_owned()));
+    }
     if summary.interrupted {
         all.push(("the run came to its end", "it was interrupted".to_owned()));
     }

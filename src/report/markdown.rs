@@ -6,6 +6,7 @@ use super::{
     cluster,
     diagnosis::Diagnosis,
     html::sentence::{self, Sentence},
+    matrix::answer,
     style::{count, percentile},
     terminal,
 };
@@ -13,6 +14,9 @@ use crate::{
     plan::threshold::VERDICTS,
     results::{Matrix, PhaseStats, Summary, summary::Part},
 };
+
+/// Rows of cells that a pull request shows.
+const MOST_CELLS: usize = 50;
 
 /// Renders a summary; of a matrix, with what its cells say.
 pub(crate) fn render(summary: &Summary, matrix: Option<&Matrix>) -> String {
@@ -26,13 +30,16 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
     let Sentence { title, words, .. } = sentence::of(summary, matrix);
     writeln!(out, "### tokenstorm: {}: {}\n", escaped(&summary.scenario), escaped(title))?;
     writeln!(out, "**{}**\n", escaped(&words))?;
-    writeln!(
-        out,
-        "{} attempts: {}; validity: {}.\n",
-        count(summary.attempts),
-        verdicts(summary),
-        escaped(&summary.validity.verdict),
-    )?;
+    let counted = match matrix {
+        Some(matrix) => format!("{} cells: {}", count(matrix.cells.len() as u64), of_cells(matrix)),
+        None => format!("{} attempts: {}", count(summary.attempts), verdicts(summary)),
+    };
+    let validity = if summary.partial {
+        "not judged yet".to_owned()
+    } else {
+        escaped(&summary.validity.verdict)
+    };
+    writeln!(out, "{counted}; validity: {validity}.\n")?;
     if let Some(diagnosis) = Diagnosis::of(summary) {
         writeln!(out, "Nobody was let in: {}.\n", escaped(&diagnosis.words()))?;
     }
@@ -45,18 +52,9 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
     if let Some(agents) = &summary.agents {
         writeln!(out, "Agents: {}.\n", escaped(&agents.words()))?;
     }
-    writeln!(
-        out,
-        "| token | attempts | correct | false accept | false reject | wrong reason | not judged | indeterminate | connack p50 | p99 |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
-    )?;
-    for (name, part) in &summary.by_token {
-        writeln!(out, "| {} |", row(name, part).join(" | "))?;
-    }
-    if summary.by_broker.len() > 1 {
-        for (name, part) in &summary.by_broker {
-            writeln!(out, "| at {} |", row(name, part).join(" | "))?;
-        }
+    match matrix {
+        Some(matrix) => cells(out, matrix)?,
+        None => tokens(out, summary)?,
     }
     writeln!(out)?;
     for threshold in &summary.thresholds {
@@ -87,10 +85,63 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
     Ok(())
 }
 
+/// The verdicts of a run by token and broker.
+fn tokens(out: &mut String, summary: &Summary) -> Result {
+    writeln!(
+        out,
+        "| token | attempts | correct | false accept | false reject | wrong reason | not judged | indeterminate | connack p50 | p99 |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    )?;
+    for (name, part) in &summary.by_token {
+        writeln!(out, "| {} |", row(name, part).join(" | "))?;
+    }
+    if summary.by_broker.len() > 1 {
+        for (name, part) in &summary.by_broker {
+            writeln!(out, "| at {} |", row(name, part).join(" | "))?;
+        }
+    }
+    Ok(())
+}
+
+/// Cells of a matrix that were not as promised; the page and `matrix.csv` have the others.
+fn cells(out: &mut String, matrix: &Matrix) -> Result {
+    let mut wrong = matrix.cells.iter().filter(|cell| cell.is_wrong()).peekable();
+    if wrong.peek().is_none() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "| entry | MQTT | severity | expected | answer | verdict |\n|---|---|---|---|---|---|"
+    )?;
+    for cell in wrong.by_ref().take(MOST_CELLS) {
+        let verdict = cell.verdict.replace('_', " ");
+        let row =
+            [&cell.defect, &cell.place(), &cell.severity, &cell.expected, &answer(cell), &verdict];
+        writeln!(out, "| {} |", row.map(|text| escaped(text)).join(" | "))?;
+    }
+    match wrong.count() {
+        0 => Ok(()),
+        more => writeln!(out, "\nand {more} more: see `matrix.csv`."),
+    }
+}
+
+/// The verdicts that cells got; `correct` also where none did.
+fn of_cells(matrix: &Matrix) -> String {
+    let of = |name: &&str| {
+        let own = matrix.cells.iter().filter(|cell| cell.verdict == *name).count();
+        (name.replace('_', " "), own as u64)
+    };
+    words(VERDICTS.iter().map(of))
+}
+
 /// The verdicts that attempts got; `correct` also where none did.
 fn verdicts(summary: &Summary) -> String {
     let of = |name: &&str| (name.replace('_', " "), Summary::count(&summary.verdicts, name));
-    let all = VERDICTS.iter().map(of);
+    words(VERDICTS.iter().map(of))
+}
+
+/// Counts by name; those that are none only where that is told by the others.
+fn words(all: impl Iterator<Item = (String, u64)>) -> String {
     let kept = all.filter(|(name, number)| *number > 0 || name == "correct");
     kept.map(|(name, number)| format!("{} {name}", count(number))).collect::<Vec<_>>().join(", ")
 }

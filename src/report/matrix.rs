@@ -445,6 +445,22 @@ fn nodes(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     }
 }
 
+/// What edges say of the broker's clock.
+fn clock(ClockOffset { ahead_s, leeway_s, is_certain }: ClockOffset) -> String {
+    let way = if ahead_s < 0.0 { "behind" } else { "ahead of" };
+    let by = format!("the broker's clock is about {:.1} s {way} this host's", ahead_s.abs());
+    let leeway = format!("its leeway is about {leeway_s:.1} s");
+    if is_certain {
+        format!(
+            "{by} (to a second): set it right. The rest of these edges, if any, is leeway: {leeway}"
+        )
+    } else {
+        format!(
+            "the edges differ: either {by} and {leeway}, or it has another leeway for `exp` than for `nbf`"
+        )
+    }
+}
+
 /// What was probed.
 fn edges(out: &mut String, edges: &Edges) -> std::fmt::Result {
     let edge = |edge: &Edge, unit: &str| match (edge.accepted, edge.refused) {
@@ -456,14 +472,8 @@ fn edges(out: &mut String, edges: &Edges) -> std::fmt::Result {
     writeln!(out, "probed, MQTT {}", version(edges.protocol))?;
     writeln!(out, "  leeway after exp: {}", edge(&edges.leeway_exp_s, "s"))?;
     writeln!(out, "  leeway before nbf: {}", edge(&edges.leeway_nbf_s, "s"))?;
-    if let Some(ClockOffset { ahead_s, leeway_s }) = edges.clock_offset() {
-        let way = if ahead_s < 0 { "behind" } else { "ahead of" };
-        let found = format!(
-            "the broker's clock is about {} s {way} this host's: its leeway is about {leeway_s} s, and the rest of these edges is the \
-             clock. Set it right",
-            ahead_s.abs()
-        );
-        writeln!(out, "  {}", found.yellow().bold())?;
+    if let Some(offset) = edges.clock_offset() {
+        writeln!(out, "  {}", clock(offset).yellow().bold())?;
     }
     match edges.longest_token {
         Edge { accepted: Some(bytes), refused: None } => {

@@ -373,7 +373,7 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
         }
         writeln!(
             out,
-            "            nobody was let in: were key, `kid`, `iss`, `aud` and `sub` those that the broker was given? `tokenstorm token mint SCENARIO | tokenstorm token inspect` shows a token"
+            "            nobody was let in: were key, `kid`, `iss`, `aud` and `sub` those that the broker was given, and is its clock right? `tokenstorm token mint SCENARIO | tokenstorm token inspect` shows a token"
         )?;
     }
     writeln!(out, "results     {}", folder.cyan())

@@ -50,29 +50,31 @@ pub struct Edges {
 /// A clock of a broker that is not where this host's is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClockOffset {
-    /// How many seconds it is ahead; negative where it is behind.
-    pub ahead_s: i64,
+    /// How many seconds it is ahead; negative where it is behind. Edges are found to a second.
+    pub ahead_s: f64,
     /// What remains as leeway, in seconds.
-    pub leeway_s: i64,
+    pub leeway_s: f64,
+    /// Whether nothing but a clock explains the edges. A leeway of `exp` may also differ from that of `nbf`.
+    pub is_certain: bool,
 }
 
 /// Whole seconds by which edges are moved in any case: brokers compare whole seconds, and a probe takes its time.
-const UNSURE_S: u64 = 2;
+const UNSURE_S: f64 = 2.0;
 
 impl Edges {
     /// What both edges of time say together: a leeway lets tokens in before `nbf` and after `exp`, a clock that is behind
     /// lets them in after `exp` and refuses them after `nbf`, and one that is ahead does the opposite. `None` where
     /// nothing speaks for a clock that is off.
     pub fn clock_offset(&self) -> Option<ClockOffset> {
-        let offset = |far: Edge, near: Edge| -> Option<(i64, i64)> {
-            let (far, near) = (far.accepted?, near.refused?);
-            let is_clear = far > UNSURE_S && near > UNSURE_S;
-            is_clear
-                .then(|| (i64::midpoint(far as i64, near as i64), (far.abs_diff(near) / 2) as i64))
-        };
-        let behind = offset(self.leeway_exp_s, self.late_nbf_s).map(|(by, leeway)| (-by, leeway));
-        let (ahead_s, leeway_s) = behind.or_else(|| offset(self.leeway_nbf_s, self.early_exp_s))?;
-        Some(ClockOffset { ahead_s, leeway_s })
+        // How late tokens are let in after `exp`, and how early before `nbf`; negative the other way round.
+        let late =
+            self.leeway_exp_s.middle().or_else(|| self.early_exp_s.middle().map(|by| -by))?;
+        let early =
+            self.leeway_nbf_s.middle().or_else(|| self.late_nbf_s.middle().map(|by| -by))?;
+        let (ahead_s, leeway_s) = ((early - late) / 2.0, f64::midpoint(early, late));
+        let is_certain = late.min(early) < -UNSURE_S;
+        let is_off = ahead_s.abs() > UNSURE_S && (is_certain || late.min(early) > UNSURE_S);
+        is_off.then_some(ClockOffset { ahead_s, leeway_s: leeway_s.max(0.0), is_certain })
     }
 }
 
@@ -86,6 +88,11 @@ pub struct Edge {
 }
 
 impl Edge {
+    /// The middle between what was accepted and what was refused; `None` where one of both is missing.
+    fn middle(self) -> Option<f64> {
+        Some(f64::midpoint(self.accepted? as f64, self.refused? as f64))
+    }
+
     /// Whether the first value that was tried was refused already.
     pub fn is_none(self) -> bool {
         self.accepted.is_none() && self.refused.is_some()
@@ -247,20 +254,33 @@ mod tests {
             late_nbf_s: edge(Some(21), Some(20)),
             ..Edges::default()
         };
-        assert_eq!(behind.clock_offset(), Some(ClockOffset { ahead_s: -29, leeway_s: 9 }));
+        assert_eq!(
+            behind.clock_offset(),
+            Some(ClockOffset { ahead_s: -30.0, leeway_s: 9.5, is_certain: true })
+        );
         let ahead = Edges {
             leeway_exp_s: edge(None, Some(0)),
             early_exp_s: edge(Some(31), Some(30)),
             leeway_nbf_s: edge(Some(30), Some(31)),
             ..Edges::default()
         };
-        assert_eq!(ahead.clock_offset(), Some(ClockOffset { ahead_s: 30, leeway_s: 0 }));
+        assert_eq!(
+            ahead.clock_offset(),
+            Some(ClockOffset { ahead_s: 30.5, leeway_s: 0.0, is_certain: true })
+        );
         let leeway = Edges {
             leeway_exp_s: edge(Some(60), Some(61)),
             leeway_nbf_s: edge(Some(60), Some(61)),
             ..Edges::default()
         };
         assert_eq!(leeway.clock_offset(), None);
+        let both = Edges {
+            leeway_exp_s: edge(Some(20), Some(21)),
+            leeway_nbf_s: edge(Some(100), Some(101)),
+            ..Edges::default()
+        };
+        let offset = ClockOffset { ahead_s: 40.0, leeway_s: 60.5, is_certain: false };
+        assert_eq!(both.clock_offset(), Some(offset));
         let of_exp_alone = Edges {
             leeway_exp_s: edge(Some(60), Some(61)),
             leeway_nbf_s: edge(None, Some(1)),

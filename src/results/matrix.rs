@@ -349,6 +349,11 @@ impl Matrix {
         }
     }
 
+    /// Whether its cells say nothing of the broker: nobody was let in, or nothing was answered.
+    pub fn says_nothing(&self) -> bool {
+        matches!(self.state, State::RefusesAll | State::Silent) || self.is_mostly_mute()
+    }
+
     /// Whether more than half of what must be refused was not judged: the rest says little of the broker.
     pub fn is_mostly_mute(&self) -> bool {
         self.is_mute(|_| true)

@@ -366,3 +366,16 @@ fn a_few_attempts_that_say_nothing_do_not_make_their_cells_mute() {
     assert!(!run.stdout.contains("More than half"), "{}", run.stdout);
     assert_eq!(run.code, Some(1), "over one in a hundred could not be judged: {}", run.stdout);
 }
+
+#[test]
+fn a_matrix_of_a_broker_that_lets_nobody_in_is_no_success_in_a_pull_request() {
+    let server = Server::start(|stream, connect| answer(stream, connect, (5, 0x87)));
+    let only = ["--only", "fresh", "--only", "not_a_jwt"];
+    let run = matrix(&asked(&server.url()), &only);
+    assert_eq!(run.code, Some(3), "{}", run.stdout);
+    let folder = run.out.to_str().unwrap();
+    let markdown = tokenstorm(&["report", folder, "--format", "markdown"]).stdout;
+    assert!(markdown.starts_with("### tokenstorm: test: NOTHING MEASURED"), "{markdown}");
+    let counted = cells(&run).iter().filter(|cell| cell["verdict"] == "false_reject").count();
+    assert!(markdown.contains(&format!("{counted} false reject")), "{markdown}");
+}

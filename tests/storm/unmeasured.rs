@@ -162,3 +162,25 @@ fn a_client_id_that_no_connect_can_hold_is_refused_by_the_plan() {
         ended.stderr
     );
 }
+
+#[test]
+fn a_run_that_was_killed_is_no_success_to_a_ci_server() {
+    let server = Server::answering(&ACCEPT);
+    let load = "arrivals = \"constant\"\nstages = [{ rate = 50, for = \"60s\" }]";
+    let storm = Storm::new(&scenario(&server.url(), load, ""));
+    let mut child = storm.start();
+    let begun = Instant::now();
+    while !storm.out().join("summary.json").exists() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "no summary came");
+        thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let folder = storm.out();
+    let report =
+        |format: &str| tokenstorm(&["report", folder.to_str().unwrap(), "--format", format]).stdout;
+    assert!(report("junit").contains("it is still running, or was killed"), "{}", report("junit"));
+    let markdown = report("markdown");
+    assert!(markdown.starts_with("### tokenstorm: test: not finished"), "{markdown}");
+    assert!(markdown.contains("validity: not judged yet"), "{markdown}");
+}

@@ -88,7 +88,9 @@ pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
         (Tone::Bad, _) => word,
         _ if summary.interrupted => "interrupted",
         _ if summary.partial => "not finished",
-        _ if has_measured_nothing(summary) => "NOTHING MEASURED",
+        _ if matrix.is_some_and(Matrix::says_nothing) || has_measured_nothing(summary) => {
+            "NOTHING MEASURED"
+        }
         _ if undecided(summary) > 0 => "UNDECIDED",
         (_, Tone::Good) => "as promised",
         _ => "as promised, with reservations",
