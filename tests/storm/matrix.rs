@@ -371,7 +371,8 @@ fn a_few_attempts_that_say_nothing_do_not_make_their_cells_mute() {
 fn a_matrix_of_a_broker_that_lets_nobody_in_is_no_success_in_a_pull_request() {
     let server = Server::start(|stream, connect| answer(stream, connect, (5, 0x87)));
     let only = ["--only", "fresh", "--only", "not_a_jwt"];
-    let run = matrix(&asked(&server.url()), &only);
+    let storm = asked(&server.url());
+    let run = matrix(&storm, &only);
     assert_eq!(run.code, Some(3), "{}", run.stdout);
     let folder = run.out.to_str().unwrap();
     let markdown = tokenstorm(&["report", folder, "--format", "markdown"]).stdout;
