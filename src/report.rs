@@ -4,6 +4,7 @@ pub mod calibration;
 mod cluster;
 pub mod comparison;
 mod diagnosis;
+mod edges;
 mod fetches;
 pub mod html;
 pub mod junit;
