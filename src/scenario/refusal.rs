@@ -5,11 +5,11 @@
 //! are always told.
 
 use crate::error::{
-    Error, nearest,
+    Error, is_slip, nearest,
     showable::{holds_private_key, pasted},
 };
 
-/// Keys of `[keys.NAME]` that hold no secret.
+/// Keys of `[keys.NAME]` that take no secret; what stands there all the same may be one.
 const OPEN_KEYS: [&str; 5] = ["algorithm", "generate", "bits", "kid", "secret_base64"];
 
 /// Keys that hold a secret or say where one is, by their names.
@@ -52,8 +52,10 @@ pub(super) fn of_text(text: &str, error: &toml::de::Error) -> Error {
             "TOML parse error at line {line}, column {column}: {key}{message} (the line is not shown)"
         )
     };
-    let may_be_secret =
-        !is_open && (place.is_of_secrets() || is_secret(&place.path) || !place.is_known);
+    let may_be_secret = !is_open
+        && (place.is_of_secrets() && !is_open_key(&place.path)
+            || takes_secret(&place.path)
+            || !place.is_known);
     hinted(Error::usage(told), error.message(), may_be_secret)
 }
 
@@ -63,7 +65,7 @@ pub(super) fn of_table(error: &toml::de::Error) -> Error {
     let is_open = !is_secret(&path) && is_harmless(error.message());
     let message = message(error.message(), is_open);
     let key = if path.is_empty() { String::new() } else { format!("`{}`: ", path.join(".")) };
-    hinted(Error::usage(format!("{key}{message}")), error.message(), is_secret(&path))
+    hinted(Error::usage(format!("{key}{message}")), error.message(), takes_secret(&path))
 }
 
 fn hinted(error: Error, message: &str, may_be_secret: bool) -> Error {
@@ -114,8 +116,10 @@ impl Place {
 
     /// Whether the line and the values in the message may be shown.
     fn is_open(&self, source: &str, error: &toml::de::Error) -> bool {
+        // A line with an algorithm in another case is shown; a remark on it may hold anything.
+        let is_slip = is_slip_of_variant(error.message()) && !source.contains('#');
         self.is_whole
-            && !is_secret(&self.path)
+            && (is_slip && self.is_known || !is_secret(&self.path))
             && !has_secret_keys(error.message())
             && (self.is_known || !self.is_of_secrets())
             && !sets_secret(source)
@@ -173,9 +177,26 @@ fn is_secret(path: &[String]) -> bool {
     }
     let is_of_keys = path.first().is_some_and(|first| first == "keys");
     let is_of_tls = path.iter().any(|part| part == "tls") && last.ends_with("key");
-    is_of_keys && !OPEN_KEYS.contains(&last.as_str())
+    is_of_keys
         || is_of_tls
+        || is_of_file(&last)
         || SECRET_WORDS.iter().any(|word| last.contains(word))
+}
+
+/// Whether a key takes a file or a name that belongs to TLS, in whose place its content may stand.
+pub(super) fn is_of_file(name: &str) -> bool {
+    matches!(name, "ca" | "crl" | "cert" | "server_name" | "expired_cert" | "expired_key")
+}
+
+/// Whether a key is one that takes a secret, or may be meant to.
+fn takes_secret(path: &[String]) -> bool {
+    is_secret(path) && !is_open_key(path)
+}
+
+/// Whether a key is known to take none.
+fn is_open_key(path: &[String]) -> bool {
+    let last = path.last().map(String::as_str).unwrap_or_default();
+    path.len() == 3 && OPEN_KEYS.contains(&last) || is_of_file(last)
 }
 
 /// The keys down to the value that is wrong, as the parser knows them: it tells them where it has no text to show.
@@ -305,6 +326,9 @@ fn message(message: &str, is_open: bool) -> String {
             if is_word(name) { format!("`{name}`") } else { "(its name is not shown)".into() };
         return format!("unknown field {name}, {allowed}");
     }
+    if is_slip_of_variant(message) {
+        return message.to_owned();
+    }
     // What was found, and what was expected in its place: serde's words.
     let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
     let expected = expected.filter(|expected| is_harmless(expected));
@@ -328,6 +352,16 @@ fn message(message: &str, is_open: bool) -> String {
         _ if is_syntax(message) => message.to_owned(),
         _ => "its value is wrong".into(),
     }
+}
+
+/// Whether a message is of a word that is one of those allowed but for a few slips, such as `hs256`.
+fn is_slip_of_variant(message: &str) -> bool {
+    // unknown variant `x`, expected one of `a`, `b`
+    let rest = message.strip_prefix("unknown variant `");
+    let Some((typed, allowed)) = rest.and_then(|rest| rest.rsplit_once("`, expected ")) else {
+        return false;
+    };
+    is_slip(typed, allowed.split('`').skip(1).step_by(2))
 }
 
 /// Whether a message is one of broken TOML, which quotes nothing.
@@ -434,6 +468,34 @@ mod tests {
             said.contains("unknown variant `hs256`") && said.contains("did you mean `HS256`?"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn a_key_that_takes_no_secret_shows_none_that_stands_there() {
+        let tls = format!("{SMALLEST}[target.tls]\n");
+        for line in [
+            "algorithm = \"MARKER\"",
+            "algorithm = [\"MARKER\"]",
+            "generate = \"MARKER\"",
+            "generate = \"MARKER\" # MARKER",
+            "bits = \"MARKER\"",
+            "bits = 7331337",
+            "kid = [\"MARKER\"]",
+            "kid = { a = \"MARKER\" }",
+            "secret_base64 = \"MARKER\"",
+        ] {
+            let text = format!("{SMALLEST}[keys.main]\n{line}\n");
+            let said = said(&text).unwrap();
+            assert!(!said.contains("MARKER") && !said.contains("7331337"), "{said}");
+            assert!(said.contains("`keys.main."), "{said}");
+            assert!(!said.contains("a secret is a string"), "{said}");
+        }
+        for key in ["ca", "cert", "crl", "server_name"] {
+            for value in ["[\"MARKER\"]", "{ a = \"MARKER\" }"] {
+                let said = said(&format!("{tls}{key} = {value}\n")).unwrap();
+                assert!(!said.contains("MARKER") && said.contains(key), "{said}");
+            }
+        }
     }
 
     #[test]
@@ -544,6 +606,29 @@ mod tests {
             "-----BEGIN PRIVATE KEY-----MARKER",
             "name=-----BEGIN PRIVATE KEY-----MARKER",
             "-----BEGIN PRIVATE KEY-----MARKER=7",
+            "MARKERhunter2",
+            "=MARKER",
+            " =MARKER",
+            "MARKERc2VjcmV0==",
+            "MARKER.x=1",
+            "keys.main.secret:MARKER",
+            "keys.main.algorithm=MARKER",
+            "keys.main.algorithm=[\"MARKER\"]",
+            "keys.main.generate=MARKER",
+            "keys.main.bits=MARKER",
+            "keys.main.secret_base64=MARKER",
+            "keys.main.kid=[\"MARKER\"]",
+            "keys.main.kid={ a = \"MARKER\" }",
+            "target.tls.ca=[\"MARKER\"]",
+            "target.tls.cert={ a = \"MARKER\" }",
+            "target.tls.crl=[\"MARKER\"]",
+            "target.tls.server_name=[\"MARKER\"]",
+            "issuer.tls.cert=[\"MARKER\"]",
+            "issuer.tls.expired_cert=[\"MARKER\"]",
+            "issuer.tls.expired_key={ a = \"MARKER\" }",
+            "oauth.ca=[\"MARKER\"]",
+            "oauth.ca = { a = \"MARKER\" }",
+            "token.key=[\"MARKER\"]",
         ] {
             for more in [
                 &[assignment][..],
@@ -556,6 +641,15 @@ mod tests {
         }
         let said = set(&["keys.main.secret_hex=MARKER"]);
         assert!(said.contains("unknown field `secret_hex`, expected one of `algorithm`"), "{said}");
+        let said = set(&["keys.main.algorithm=hs256"]);
+        assert!(
+            said.contains(
+                "`--set keys.main.algorithm=hs256`: `keys.main.algorithm`: unknown variant `hs256`"
+            ) && said.contains("did you mean `HS256`?"),
+            "{said}"
+        );
+        let said = set(&["laod.clients=7"]);
+        assert!(said.contains("`laod`") && said.contains("did you mean `load`?"), "{said}");
         let said = set(&["token.claims.until=2027-01-01"]);
         assert!(said.contains("`token.claims.until` is the date"), "{said}");
     }
