@@ -153,8 +153,9 @@ impl Authority {
         let client_key = client_key.or(oauth.and_then(|oauth| oauth.private_key_jwt.as_deref()));
         let claims = settings.claims.clone().unwrap_or_else(|| scenario.token.claims.clone());
         compile_claims(&claims, names, &[], &[])?;
-        let given = Given::of(&claims)?;
-        given.check(wall_seconds())?;
+        let place = if settings.claims.is_some() { "issuer.claims" } else { "token.claims" };
+        let given = Given::of_place(&claims, place)?;
+        given.check_place(wall_seconds(), place)?;
         Ok(Self {
             published: published(settings, scenario, keys)?,
             ttl,
