@@ -253,3 +253,16 @@ fn what_stands_beside_an_assignment_of_the_command_line_is_not_shown() {
     let ended = tokenstorm(&["run", path, "--set", "keys.main.secret=a", &format!("--{MARKER}")]);
     assert!(!ended.stderr.contains(MARKER), "{}", ended.stderr);
 }
+
+#[test]
+fn a_control_without_iat_keeps_the_nbf_of_the_scenario() {
+    let keys =
+        "[keys.main]\nalgorithm = \"HS256\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n";
+    let storm = with_keys(keys, "[token.claims]\nnbf = \"now\"\n");
+    let path = storm.scenario();
+    let mint =
+        ["token", "mint", path.to_str().unwrap(), "--token", "iat_absent", "--at", "1700000000"];
+    let minted = tokenstorm(&mint);
+    let inspected = tokenstorm(&["token", "inspect", minted.stdout.trim()]);
+    assert!(inspected.stdout.contains("\"nbf\": 1700000000"), "{}", inspected.stdout);
+}
