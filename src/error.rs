@@ -124,6 +124,30 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     known.into_iter().filter_map(rank).min().map(|(.., name)| name)
 }
 
+/// The most letters that may differ between a name and one with slips in it; what differs by more may be anything.
+const MOST_SLIPS: usize = 2;
+
+/// Whether what was typed is one of `known` but for a few slips, so that it may be shown: what was typed where the name of
+/// a key belongs may be the key itself.
+pub fn is_slip<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> bool {
+    let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
+    let typed = plain(typed);
+    known.into_iter().any(|name| {
+        let most = MOST_SLIPS.min((name.chars().count() + 1) / 3);
+        strsim::damerau_levenshtein(&typed, &plain(name)) <= most
+    })
+}
+
+/// What was typed in the place of a name, as an error may show it: in backticks where it is one of `known` but for a few
+/// slips, else words in its place.
+pub fn name_shown<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    if is_slip(typed, known) {
+        format!("`{typed}`")
+    } else {
+        "a name that may be a secret (not shown)".into()
+    }
+}
+
 /// The nearest of `known` to what was typed, and the whole list: for "did you mean".
 pub fn suggestion<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
@@ -136,7 +160,24 @@ pub fn suggestion<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::{nearest, suggestion};
+    use super::{name_shown, nearest, suggestion};
+
+    #[test]
+    fn a_name_is_shown_where_it_is_nearly_one_that_there_is() {
+        let known = ["main", "a", "a-key-of-a-very-long-name-indeed"];
+        for typed in ["mian", "Main", "mains", "a-key-of-a-very-long-name-inded"] {
+            assert_eq!(name_shown(typed, known), format!("`{typed}`"));
+        }
+        for secret in [
+            "hunter2-S3cr3tValue",
+            "b",
+            "hunter2_main",
+            "hunter2",
+            "x-key-for-my-very-long-fame-indx",
+        ] {
+            assert!(!name_shown(secret, known).contains('`'), "{secret}");
+        }
+    }
 
     #[test]
     fn a_typo_gets_the_nearest_name_and_the_whole_list() {

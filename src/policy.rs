@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{Error, Result, suggestion},
+    error::{Error, Result, name_shown, showable, suggestion},
     scenario::{
         Algorithm, Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, Protocol,
         RefusesWith, SilentClose, UnknownKid,
@@ -281,7 +281,8 @@ fn profile_settings(profile: &str, folder: &Path) -> Result<(String, PolicySetti
     let is_file = Path::new(profile).extension().is_some_and(|extension| extension == "toml");
     if !profile.contains('/') && !is_file {
         return Err(Error::usage(format!(
-            "`target.profile` is `{profile}`, but there is no such profile"
+            "`target.profile` is {}, but there is no such profile",
+            name_shown(profile, PROFILES.iter().map(|(name, _)| *name))
         ))
         .hint(format!(
             "{}; or give the path of your own, such as `my-broker.toml`",
@@ -289,14 +290,24 @@ fn profile_settings(profile: &str, folder: &Path) -> Result<(String, PolicySetti
         )));
     }
     let path = folder.join(profile);
-    let within = |what: &str| Error::usage(format!("profile `{}`{what}", path.display()));
+    // The whole path of what is plainly a file, so that it is known where it was looked for.
+    let shown = match showable::file(Path::new(profile), folder) {
+        plain if plain.starts_with('`') => format!("`{}`", path.display()),
+        hidden => format!("of {hidden}"),
+    };
+    let within = |what: &str| Error::usage(format!("profile {shown}{what}"));
     let text = fs::read_to_string(&path).map_err(|error| {
         within(&format!(" can't be read: {error}"))
             .hint("the path of a profile starts from the scenario's folder")
     })?;
     let settings: PolicySettings = toml::from_str(&text).map_err(|error| {
-        let wrong = within(&format!(": {}", error.to_string().trim_end()));
-        if error.message().starts_with("unknown field `policy`") {
+        // What is in a file of another kind may be a key.
+        let told =
+            if is_file { error.to_string() } else { "is no TOML of `[policy]` (not shown)".into() };
+        let wrong = within(&format!(": {}", told.trim_end()));
+        if !is_file {
+            wrong.hint("a profile is a file of TOML whose name ends in `.toml`")
+        } else if error.message().starts_with("unknown field `policy`") {
             wrong.hint("a profile is the table `[policy]` without its heading")
         } else {
             wrong

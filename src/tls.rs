@@ -114,12 +114,14 @@ impl Tls {
     /// # Errors
     /// When it is neither a DNS name nor an address.
     pub fn server_name(&self, host: &str) -> Result<ServerName<'static>> {
-        let (key, name) = match &self.settings.server_name {
-            Some(name) => ("`target.tls.server_name` is", name.as_str()),
-            None => ("the broker's host is", host),
-        };
-        ServerName::try_from(name.to_owned()).map_err(|_| {
-            Error::usage(format!("{key} `{name}`, which no certificate can be made out to"))
+        let own = self.settings.server_name.as_deref();
+        ServerName::try_from(own.unwrap_or(host).to_owned()).map_err(|_| {
+            // What was written and is no name may be anything.
+            let name = match own {
+                Some(_) => "`target.tls.server_name` is a text (not shown)".to_owned(),
+                None => format!("the broker's host is `{host}`"),
+            };
+            Error::usage(format!("{name}, which no certificate can be made out to"))
                 .hint("give a DNS name or an address as `target.tls.server_name`")
         })
     }

@@ -137,7 +137,8 @@ impl Jwk {
                 .hint(fitting));
         }
         if let Some(alg) = self.text("alg").filter(|alg| !is_named(alg, algorithm)) {
-            let hint = match Algorithm::named(alg) {
+            let own = Algorithm::named(alg).filter(|own| unfit(kty, curve, *own).is_none());
+            let hint = match own {
                 Some(own) => format!("write `algorithm = \"{own}\"`; or, where the broker takes the key for {algorithm} too, take `alg` out of the file"),
                 None => "take `alg` out of the file, where the broker verifies signatures by this key all the same".into(),
             };
@@ -150,6 +151,13 @@ impl Jwk {
         if self.text("use") == Some("enc") {
             return Err(Error::usage("the JWK is for encryption (its `use` is `enc`)").hint(
                 "name the key with `use` `sig`; or take `use` out of the file, where the broker verifies by this key all the same",
+            ));
+        }
+        if let Some(Value::Array(uses)) = self.members.get("key_ops")
+            && !uses.iter().any(|one| one == "sign")
+        {
+            return Err(Error::usage("the JWK is not for signing (its `key_ops` has no `sign`)").hint(
+                "name the key whose `key_ops` has `sign`; or take `key_ops` out of the file, where the broker verifies by this key all the same",
             ));
         }
         let private = if algorithm.is_hmac() { "k" } else { "d" };
@@ -208,6 +216,11 @@ fn choose(keys: Vec<Jwk>, algorithm: Algorithm, kid: Option<&str>) -> Result<Jwk
             "none of the {count} keys of the set is a private key that signs by {algorithm}"
         ))
         .hint(format!("its keys: {}", kids(&all)))),
+        _ if kid.is_some() => Err(Error::usage(format!(
+            "{} keys of the set sign by {algorithm} and have that one `kid`",
+            fitting.len()
+        ))
+        .hint("put the one that the broker verifies by into a file of its own, without the set")),
         _ => Err(Error::usage(format!("{} keys of the set sign by {algorithm}", fitting.len()))
             .hint(format!("say which by its `kid`: {}", kids(&fitting)))),
     }

@@ -182,6 +182,9 @@ impl PrivateKey {
         let numbers =
             Numbers { n: jwk.bytes("n")?, e: jwk.bytes("e")?, d: jwk.bytes("d")?, primes };
         let bits = numbers.bits();
+        if bits == 0 {
+            return Err(torn("`n`"));
+        }
         if !(2048..=8192).contains(&bits) {
             return Err(refusal::of_key(Some(Content::Private(Kind::Rsa(bits))), algorithm));
         }
@@ -223,7 +226,12 @@ fn of_length(number: &[u8], length: usize) -> Option<Vec<u8>> {
 
 /// Members of a JWK that make no key.
 fn torn(members: &str) -> Error {
-    Error::usage(format!("{members} of the JWK are no key: cut, or not of one key"))
+    let what = if members.contains(' ') {
+        "are no key: cut, or not of one key"
+    } else {
+        "is no part of a key of that kind: it is cut, or too long"
+    };
+    Error::usage(format!("{members} of the JWK {what}"))
         .hint("take the JWK from where it was made, whole")
 }
 

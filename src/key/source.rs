@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result, showable},
-    scenario::{Held, Key, credentials::REDACTED},
+    scenario::{Algorithm, Held, Key, credentials::REDACTED},
 };
 
 /// Where relative paths start.
@@ -21,7 +21,7 @@ pub(super) fn load(key: &Key, base: &Path) -> Result<(Material, Option<String>)>
     let private = |key| Material::Private(Arc::new(key));
     match &key.held {
         Some(Held::Secret(bytes)) if algorithm.is_hmac() => {
-            return Ok((secret(bytes.clone())?, None));
+            return Ok((secret(bytes.clone(), algorithm)?, None));
         }
         Some(Held::Private(der)) => {
             return Ok((private(PrivateKey::from_der(der, algorithm)?), None));
@@ -36,18 +36,18 @@ pub(super) fn load(key: &Key, base: &Path) -> Result<(Material, Option<String>)>
         move |error: Error| naming(error, &name).within(place)
     };
     if let Some(text) = &key.secret {
-        return Ok((secret(as_written(key, text.clone().into_bytes())?)?, None));
+        return Ok((secret(as_written(key, text.clone().into_bytes())?, algorithm)?, None));
     }
     if let Some(file) = &key.secret_file {
         let bytes = as_written(key, without_line_end(read(file, base, source)?))?;
-        return Ok((secret(bytes).map_err(of_file(file))?, None));
+        return Ok((secret(bytes, algorithm).map_err(of_file(file))?, None));
     }
     if let Some(variable) = &key.secret_env {
         let value = env::var_os(variable).ok_or_else(|| {
             Error::usage(format!("`secret_env` names {}, which is not set", showable::variable(variable)))
                 .hint("`secret_env` takes the name of an environment variable: `export NAME=...`, then `secret_env = \"NAME\"`")
         })?;
-        return Ok((secret(as_written(key, value.into_encoded_bytes())?)?, None));
+        return Ok((secret(as_written(key, value.into_encoded_bytes())?, algorithm)?, None));
     }
     if let Some(file) = &key.private_key {
         let bytes = read(file, base, source)?;
@@ -60,7 +60,7 @@ pub(super) fn load(key: &Key, base: &Path) -> Result<(Material, Option<String>)>
             let jwk = Jwk::read(&bytes, algorithm, key.kid.as_deref())?;
             let kid = if key.kid.is_some() { None } else { jwk.kid()? };
             let material = if algorithm.is_hmac() {
-                secret(jwk.secret()?)?
+                secret(jwk.secret()?, algorithm)?
             } else {
                 private(PrivateKey::from_jwk(&jwk, algorithm)?)
             };
@@ -69,7 +69,7 @@ pub(super) fn load(key: &Key, base: &Path) -> Result<(Material, Option<String>)>
         return read().map_err(of_file(file));
     }
     if algorithm.is_hmac() {
-        return Ok((secret(material::random_secret()?)?, None));
+        return Ok((secret(material::random_secret()?, algorithm)?, None));
     }
     let bits = key.bits.map_or(2048, usize::from);
     Ok((private(PrivateKey::of_size(algorithm, bits)?), None))
@@ -128,7 +128,9 @@ fn as_written(key: &Key, bytes: Vec<u8>) -> Result<Vec<u8>> {
     if !key.secret_base64 {
         return Ok(bytes);
     }
-    std::str::from_utf8(&bytes).ok().and_then(jwk::decoded).ok_or_else(|| {
+    let text = std::str::from_utf8(&bytes).ok();
+    // Editors put a byte order mark at the start, which base64 has not.
+    text.map(|text| text.trim_start_matches('\u{feff}')).and_then(jwk::decoded).ok_or_else(|| {
         Error::usage("the secret is no base64, but `secret_base64` is true (it is not shown)")
             .hint("base64 or base64url, padded or not; leave `secret_base64` out for a secret that is text")
     })
@@ -145,10 +147,16 @@ fn without_line_end(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn secret(bytes: Vec<u8>) -> Result<Material> {
+fn secret(bytes: Vec<u8>, algorithm: Algorithm) -> Result<Material> {
     if bytes.is_empty() {
+        // As long as the hash.
+        let least = match algorithm {
+            Algorithm::HS384 => 48,
+            Algorithm::HS512 => 64,
+            _ => 32,
+        };
         return Err(Error::usage("the secret is empty")
-            .hint("HS256 wants at least 32 bytes (RFC 7518, 3.2)"));
+            .hint(format!("{algorithm} wants at least {least} bytes (RFC 7518, 3.2)")));
     }
     Ok(Material::Secret(bytes))
 }

@@ -432,3 +432,26 @@ fn debug_output_shows_no_key() {
     let key = load("algorithm = \"HS256\"\nsecret = \"hunter2\"").unwrap();
     assert!(!format!("{key:?} {:?}", key.verifying()).contains("hunter2"));
 }
+
+#[test]
+fn what_is_wrong_with_a_jwk_or_a_secret_leads_out_and_not_in_a_circle() {
+    let said = |algorithm: &str, json: &str, more: &str| {
+        let error = of_file_and(algorithm, "jwk", json.as_bytes(), more).unwrap_err();
+        format!("{error}\n{}", error.way_out().unwrap_or_default())
+    };
+    let circle = said("HS256", r#"{"kty":"oct","alg":"RS256","k":"c2VjcmV0"}"#, "");
+    assert!(circle.contains("take `alg` out") && !circle.contains("write `algorithm"), "{circle}");
+    let verifies = r#"{"kty":"oct","k":"c2VjcmV0","key_ops":["verify"]}"#;
+    assert!(said("HS256", verifies, "").contains("`key_ops` has no `sign`"));
+    let signs = br#"{"kty":"oct","k":"c2VjcmV0","key_ops":["sign","verify"]}"#;
+    assert!(of_file("HS256", "jwk", signs).is_ok());
+    let twice = r#"{"keys":[{"kty":"oct","kid":"a","k":"YQ"},{"kty":"oct","kid":"a","k":"Yg"}]}"#;
+    let twice = said("HS256", twice, "kid = \"a\"");
+    assert!(!twice.contains("say which by its `kid`") && twice.contains("of its own"), "{twice}");
+    let broken = said("RS256", r#"{"kty":"RSA","n":"","e":"AQAB","d":"AQAB"}"#, "");
+    assert!(broken.contains("`n` of the JWK is") && !broken.contains("openssl"), "{broken}");
+    let empty = load("algorithm = \"HS512\"\nsecret = \"\"").unwrap_err();
+    assert!(empty.way_out().unwrap().contains("HS512 wants at least 64 bytes"), "{empty}");
+    let marked = "\u{feff}c2VjcmV0".as_bytes();
+    assert!(of_file_and("HS256", "secret_file", marked, "secret_base64 = true").is_ok());
+}

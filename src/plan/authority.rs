@@ -153,8 +153,9 @@ impl Authority {
         let client_key = client_key.or(oauth.and_then(|oauth| oauth.private_key_jwt.as_deref()));
         let claims = settings.claims.clone().unwrap_or_else(|| scenario.token.claims.clone());
         compile_claims(&claims, names, &[], &[])?;
-        let given = Given::of(&claims)?;
-        given.check(wall_seconds())?;
+        let place = if settings.claims.is_some() { "issuer.claims" } else { "token.claims" };
+        let given = Given::of_place(&claims, place)?;
+        given.check_place(wall_seconds(), place)?;
         Ok(Self {
             published: published(settings, scenario, keys)?,
             ttl,
@@ -226,11 +227,31 @@ fn identity(tls: &IssuerTls, base: &Path) -> Result<Identity> {
     }
 }
 
-/// A secret that is written, in the environment or in a file; none where none is given.
+/// A secret as the source of a template: as it is written, or, where it comes from the environment or from a file, with
+/// its braces written twice, since it is taken literally then. None where none is given.
 ///
 /// # Errors
 /// When it is given twice, its variable is not set, its file can't be read, or it was taken out of this file.
 pub(super) fn secret(
+    key: &str,
+    text: Option<&String>,
+    variable: Option<&str>,
+    file: Option<&Path>,
+) -> Result<Option<String>> {
+    let secret = literal_secret(key, text, variable, file)?;
+    Ok(if text.is_some() { secret } else { secret.map(|secret| with_braces_twice(&secret)) })
+}
+
+/// The template of a text that is taken as it is.
+fn with_braces_twice(text: &str) -> String {
+    text.replace('{', "{{").replace('}', "}}")
+}
+
+/// A secret that is written, in the environment or in a file, as it is; none where none is given.
+///
+/// # Errors
+/// When it is given twice, its variable is not set, its file can't be read, or it was taken out of this file.
+pub(super) fn literal_secret(
     key: &str,
     text: Option<&String>,
     variable: Option<&str>,
@@ -277,4 +298,43 @@ pub(super) fn secret_template(key: &str, text: &str, names: &Names) -> Result<Te
         ))
         .hint("the placeholders here are `{n}`, `{client_id}`, `{username}`; a brace that is meant as one is written twice: `{{`, `}}`")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn names() -> Names {
+        Names::compile(&crate::scenario::Identity::default()).unwrap()
+    }
+
+    fn sent(secret: Option<String>) -> String {
+        secret_template("client_secret", &secret.unwrap(), &names()).unwrap().text(7)
+    }
+
+    #[test]
+    fn a_secret_of_the_environment_or_a_file_is_literal_and_a_written_one_is_a_template() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret.txt");
+        for text in ["hunter2{n}x", "p{w", "{{x}}", "${n}", "}{", "{client_id}", "plain"] {
+            fs::write(&file, format!("{text}\n")).unwrap();
+            assert_eq!(sent(secret("client_secret", None, None, Some(&file)).unwrap()), text);
+            let literal = literal_secret("refresh_token", None, None, Some(&file)).unwrap();
+            assert_eq!(literal.as_deref(), Some(text));
+        }
+        // Set by whoever starts the tests, and no text of this test: what matters is that it comes as it is.
+        let path = env::var("PATH").unwrap();
+        assert_eq!(sent(secret("password", None, Some("PATH"), None).unwrap()), path);
+        let written = "of-{client_id}-{{n}}".to_owned();
+        assert_eq!(sent(secret("password", Some(&written), None, None).unwrap()), "of-storm-7-{n}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_taken_literally_is_sent_as_it_is(text: String) {
+            prop_assert_eq!(sent(Some(with_braces_twice(&text))), text);
+        }
+    }
 }

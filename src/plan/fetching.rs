@@ -5,7 +5,7 @@ use std::{fmt, path::Path, time::Duration};
 use url::Url;
 
 use super::{
-    authority::{Authority, secret, secret_template},
+    authority::{Authority, literal_secret, secret, secret_template},
     timeline::key_named,
 };
 use crate::{
@@ -128,9 +128,9 @@ impl Fetching {
         let password =
             secret("password", settings.password.as_ref(), settings.password_env.as_deref(), None)?;
         let refresh_token =
-            secret("refresh_token", None, settings.refresh_token_env.as_deref(), None)?;
+            literal_secret("refresh_token", None, settings.refresh_token_env.as_deref(), None)?;
         let subject_token =
-            secret("subject_token", None, settings.subject_token_env.as_deref(), None)?;
+            literal_secret("subject_token", None, settings.subject_token_env.as_deref(), None)?;
         let assertion_key = settings.private_key_jwt.as_deref();
         let assertion_key =
             assertion_key.map(|name| key_named(name, "private_key_jwt", keys)).transpose()?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{issuance::Issuance, strict};
 use crate::{
     clock::wall_seconds,
-    error::{Error, Result, suggestion},
+    error::{Error, Result, is_slip, suggestion},
     key::SigningKey,
     oracle::Expected,
     policy::Policy,
@@ -243,8 +243,13 @@ fn key_of(entry: &Mix, scenario: &Scenario, keys: &[SigningKey]) -> Result<usize
         };
     };
     names().position(|known| known == name).ok_or_else(|| {
-        Error::usage(format!("there is no key `{name}` under `[keys]`"))
-            .hint(suggestion(name, names()))
+        let place = if entry.key.is_some() { "key" } else { "token.key" };
+        let wrong = if is_slip(name, names()) {
+            format!("there is no key `{name}` under `[keys]`")
+        } else {
+            format!("`{place}` names no key under `[keys]` (what it is may be a secret, and is not shown)")
+        };
+        Error::usage(wrong).hint(suggestion(name, names()))
     })
 }
 

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::threshold::{Aggregate, Threshold};
 use crate::{
-    error::{Error, Result, showable, suggestion},
+    error::{Error, Result, name_shown, showable, suggestion},
     scenario::{
         Arm, Capacity, Control, Key, LoadMode, Mix, OnAnonymous, Protocol, Scenario, Stage, Sweep,
         TokenSource, Without,
@@ -145,7 +145,8 @@ fn size(scenario: &mut Scenario, bits: u16) -> Result<()> {
         }
     };
     let key = scenario.keys.get_mut(&name).ok_or_else(|| {
-        Error::usage(format!("`token.key` is `{name}`, which is none of `[keys]`"))
+        let shown = name_shown(&name, names.iter().map(String::as_str));
+        Error::usage(format!("`token.key` is {shown}, which is none of `[keys]`"))
             .hint(suggestion(&name, names.iter().map(String::as_str)))
     })?;
     if key.algorithm.family() != "RSA" {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    error::{Error, Result, suggestion},
+    error::{Error, Result, name_shown, suggestion},
     key::SigningKey,
     scenario::{Deed, Event, Order, Outage},
 };
@@ -274,7 +274,8 @@ fn check_parameters(event: &Event) -> Result<()> {
 pub(super) fn key_named(name: &str, place: &str, keys: &[SigningKey]) -> Result<usize> {
     let names = || keys.iter().map(|key| key.name.as_str());
     let index = names().position(|known| known == name).ok_or_else(|| {
-        Error::usage(format!("`{place}` is `{name}`, which is no key under `[keys]`"))
+        let shown = name_shown(name, names());
+        Error::usage(format!("`{place}` is {shown}, which is no key under `[keys]`"))
             .hint(suggestion(name, names()))
     })?;
     if keys[index].algorithm.is_hmac() {

@@ -2,10 +2,11 @@
 
 use toml::{Table, Value};
 
-use super::{Scenario, holds_secret, refusal, values};
+use super::{Algorithm, Scenario, holds_secret, refusal, values};
 use crate::error::{
-    Error, Result,
+    Error, Result, is_slip, name_shown,
     showable::{Pasted, holds_private_key, pasted},
+    suggestion,
 };
 
 /// What the command line changes in a scenario.
@@ -50,10 +51,8 @@ impl Overrides {
     /// When a key can't be reached or the changed scenario is wrong: the error names `--set`.
     pub fn apply(&self, mut table: Table) -> Result<Scenario> {
         for assignment in &self.set {
-            let (key, value) = assignment.split_once('=').ok_or_else(|| {
-                Error::usage(format!("`--set {}` has no `=`", shown(assignment)))
-                    .hint("write `--set load.clients=1000`")
-            })?;
+            check_form(assignment)?;
+            let (key, value) = assignment.split_once('=').unwrap_or_default();
             let path = path_of(key.trim());
             set(&mut table, &path, value_of(value.trim()))
                 .map_err(|why| Error::usage(format!("`--set {}`: {why}", shown(assignment))))?;
@@ -73,6 +72,61 @@ impl Overrides {
         values::check(&table).map_err(|error| error.within(set()))?;
         table.try_into().map_err(|error| refusal::of_table(&error).within(set()))
     }
+}
+
+/// Refuses an argument of `--set` that is no assignment to a key of a scenario. It may be a secret: only what begins like a
+/// key is shown.
+///
+/// # Errors
+/// When it has no `=`, or what is in front of that begins with no section.
+pub fn check_form(assignment: &str) -> Result<()> {
+    const WRITE: &str = "write `--set load.clients=1000`, key and value in one argument";
+    let Some((key, value)) = assignment.split_once('=') else {
+        let is_key = is_of_scenario(assignment) && key_shown(assignment) == assignment;
+        let is_key =
+            is_key && assignment.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        let shown = if is_key { assignment } else { "..." };
+        return Err(Error::usage(format!("`--set {shown}` has no `=`")).hint(WRITE));
+    };
+    if key.trim().is_empty() {
+        return Err(Error::usage("`--set` has no key in front of its `=` (the rest is not shown)")
+            .hint(WRITE));
+    }
+    if !is_of_scenario(key) {
+        let first = first_of(key);
+        let sections = sections();
+        let names = || sections.iter().map(String::as_str);
+        let shown = name_shown(first, names());
+        return Err(Error::usage(format!(
+            "`--set` has a key that begins with {shown}, which is no section"
+        ))
+        .hint(suggestion(first, names())));
+    }
+    if value.trim().is_empty() && is_secret(assignment) {
+        return Err(Error::usage(format!(
+            "`--set {}=` has nothing behind its `=`",
+            key_shown(key)
+        ))
+        .hint(WRITE));
+    }
+    Ok(())
+}
+
+/// The first part of a dotted key.
+fn first_of(key: &str) -> &str {
+    key.split('.').next().unwrap_or_default().trim()
+}
+
+/// Whether a dotted key begins with a key that a scenario has.
+fn is_of_scenario(key: &str) -> bool {
+    sections().iter().any(|section| section == first_of(key))
+}
+
+/// The keys at the top of a scenario.
+fn sections() -> Vec<String> {
+    let schema = schemars::schema_for!(Scenario).to_value();
+    let properties = schema.get("properties").and_then(|properties| properties.as_object());
+    properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
 }
 
 /// An assignment as it may be shown: without the value where that may be a secret.
@@ -95,9 +149,10 @@ fn is_secret(assignment: &str) -> bool {
     let (key, value) = assignment.split_once('=').unwrap_or(("", assignment));
     let key = key.trim();
     let name = key.rsplit('.').next().unwrap_or_default();
-    let is_key = key.starts_with("keys.")
-        && !matches!(name, "algorithm" | "generate" | "bits" | "kid")
+    let is_several = value.trim().starts_with(['[', '{']);
+    let is_key = key.starts_with("keys.") && !is_open(name, value.trim())
         || key == "keys"
+        || is_several && (refusal::is_of_file(name) || matches!(name, "key" | "profile"))
         || key.contains(".tls") && name == "key"
         || matches!(name, "jwk")
         || name.ends_with("_env")
@@ -106,6 +161,21 @@ fn is_secret(assignment: &str) -> bool {
     // What begins like JSON may be TOML, and is looked into.
     let is_pasted = is_pasted.is_some_and(|what| what != Pasted::Json);
     is_key || is_pasted || holds_secret(assignment) || holds_private_key(assignment)
+}
+
+/// Whether a key of `[keys.NAME]` has a value that is plainly what it takes.
+fn is_open(name: &str, value: &str) -> bool {
+    let plain = value.trim_matches(['"', '\'']);
+    match name {
+        "algorithm" => {
+            let known = Algorithm::ALL.map(|algorithm| algorithm.to_string());
+            is_slip(plain, known.iter().map(String::as_str))
+        }
+        "generate" | "secret_base64" => matches!(value, "true" | "false"),
+        "bits" => value.len() <= 5 && value.bytes().all(|c| c.is_ascii_digit()),
+        "kid" => !value.starts_with(['[', '{']),
+        _ => false,
+    }
 }
 
 /// TOML where it is TOML, else the text itself, so that `--set load.hold=5s` needs no quotes.

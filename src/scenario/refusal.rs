@@ -5,11 +5,11 @@
 //! are always told.
 
 use crate::error::{
-    Error, nearest,
+    Error, is_slip, nearest,
     showable::{holds_private_key, pasted},
 };
 
-/// Keys of `[keys.NAME]` that hold no secret.
+/// Keys of `[keys.NAME]` that take no secret; what stands there all the same may be one.
 const OPEN_KEYS: [&str; 5] = ["algorithm", "generate", "bits", "kid", "secret_base64"];
 
 /// Keys that hold a secret or say where one is, by their names.
@@ -52,8 +52,10 @@ pub(super) fn of_text(text: &str, error: &toml::de::Error) -> Error {
             "TOML parse error at line {line}, column {column}: {key}{message} (the line is not shown)"
         )
     };
-    let may_be_secret =
-        !is_open && (place.is_of_secrets() || is_secret(&place.path) || !place.is_known);
+    let may_be_secret = !is_open
+        && (place.is_of_secrets() && !is_open_key(&place.path)
+            || takes_secret(&place.path)
+            || !place.is_known);
     hinted(Error::usage(told), error.message(), may_be_secret)
 }
 
@@ -63,7 +65,7 @@ pub(super) fn of_table(error: &toml::de::Error) -> Error {
     let is_open = !is_secret(&path) && is_harmless(error.message());
     let message = message(error.message(), is_open);
     let key = if path.is_empty() { String::new() } else { format!("`{}`: ", path.join(".")) };
-    hinted(Error::usage(format!("{key}{message}")), error.message(), is_secret(&path))
+    hinted(Error::usage(format!("{key}{message}")), error.message(), takes_secret(&path))
 }
 
 fn hinted(error: Error, message: &str, may_be_secret: bool) -> Error {
@@ -114,8 +116,10 @@ impl Place {
 
     /// Whether the line and the values in the message may be shown.
     fn is_open(&self, source: &str, error: &toml::de::Error) -> bool {
+        // A line with an algorithm in another case is shown; a remark on it may hold anything.
+        let is_slip = is_slip_of_variant(error.message()) && !source.contains('#');
         self.is_whole
-            && !is_secret(&self.path)
+            && (is_slip && self.is_known || !is_secret(&self.path))
             && !has_secret_keys(error.message())
             && (self.is_known || !self.is_of_secrets())
             && !sets_secret(source)
@@ -173,9 +177,26 @@ fn is_secret(path: &[String]) -> bool {
     }
     let is_of_keys = path.first().is_some_and(|first| first == "keys");
     let is_of_tls = path.iter().any(|part| part == "tls") && last.ends_with("key");
-    is_of_keys && !OPEN_KEYS.contains(&last.as_str())
+    is_of_keys
         || is_of_tls
+        || is_of_file(&last)
         || SECRET_WORDS.iter().any(|word| last.contains(word))
+}
+
+/// Whether a key takes a file or a name that belongs to TLS, in whose place its content may stand.
+pub(super) fn is_of_file(name: &str) -> bool {
+    matches!(name, "ca" | "crl" | "cert" | "server_name" | "expired_cert" | "expired_key")
+}
+
+/// Whether a key is one that takes a secret, or may be meant to.
+fn takes_secret(path: &[String]) -> bool {
+    is_secret(path) && !is_open_key(path)
+}
+
+/// Whether a key is known to take none.
+fn is_open_key(path: &[String]) -> bool {
+    let last = path.last().map(String::as_str).unwrap_or_default();
+    path.len() == 3 && OPEN_KEYS.contains(&last) || is_of_file(last)
 }
 
 /// The keys down to the value that is wrong, as the parser knows them: it tells them where it has no text to show.
@@ -305,6 +326,9 @@ fn message(message: &str, is_open: bool) -> String {
             if is_word(name) { format!("`{name}`") } else { "(its name is not shown)".into() };
         return format!("unknown field {name}, {allowed}");
     }
+    if is_slip_of_variant(message) {
+        return message.to_owned();
+    }
     // What was found, and what was expected in its place: serde's words.
     let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
     let expected = expected.filter(|expected| is_harmless(expected));
@@ -328,6 +352,16 @@ fn message(message: &str, is_open: bool) -> String {
         _ if is_syntax(message) => message.to_owned(),
         _ => "its value is wrong".into(),
     }
+}
+
+/// Whether a message is of a word that is one of those allowed but for a few slips, such as `hs256`.
+fn is_slip_of_variant(message: &str) -> bool {
+    // unknown variant `x`, expected one of `a`, `b`
+    let rest = message.strip_prefix("unknown variant `");
+    let Some((typed, allowed)) = rest.and_then(|rest| rest.rsplit_once("`, expected ")) else {
+        return false;
+    };
+    is_slip(typed, allowed.split('`').skip(1).step_by(2))
 }
 
 /// Whether a message is one of broken TOML, which quotes nothing.
@@ -371,192 +405,4 @@ fn way_out(message: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::scenario::{Overrides, parse};
-
-    const SMALLEST: &str = "name = \"a\"\n[target]\nbrokers = [\"embedded\"]\n[load]\nclients = 1\nconcurrency = 1\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n";
-
-    /// What is said of a text, way out included.
-    fn said(text: &str) -> Option<String> {
-        let error = parse(text, &Overrides::default()).err()?;
-        Some(format!("{error}\n{}", error.way_out().unwrap_or_default()))
-    }
-
-    fn of_keys(line: &str) -> String {
-        said(&format!("{SMALLEST}[keys.main]\nalgorithm = \"HS256\"\n{line}\n")).unwrap()
-    }
-
-    #[test]
-    fn an_unknown_key_that_may_hold_a_secret_gets_the_keys_allowed_and_not_its_value() {
-        for (line, name, near) in [
-            ("secret_hex = \"MARKER\"", "secret_hex", "secret_env"),
-            ("secret_hex = true", "secret_hex", "secret_env"),
-            ("private_key_env = \"MARKER\"", "private_key_env", "private_key"),
-            ("passphrase = 'MARKER'", "passphrase", ""),
-            ("k = \"MARKER\"", "k", ""),
-            ("secret_text = '''\nMARKER\n'''", "secret_text", "secret_env"),
-            ("Secret = ['MARKER', 'MARKER']", "Secret", "secret"),
-        ] {
-            let said = of_keys(line);
-            assert!(
-                said.contains(&format!(
-                    "unknown field `{name}`, expected one of `algorithm`, `secret`"
-                )),
-                "{said}"
-            );
-            assert!(said.contains("line 12, column 1") && !said.contains("MARKER"), "{said}");
-            assert!(near.is_empty() || said.contains(&format!("did you mean `{near}")), "{said}");
-        }
-        let said = said(&format!("{SMALLEST}[oauth]\nclient_secret_hex = 'MARKER'\n")).unwrap();
-        assert!(
-            said.contains("unknown field `client_secret_hex`, expected one of `issuer`"),
-            "{said}"
-        );
-        assert!(!said.contains("MARKER"), "{said}");
-        let open = parse(
-            &format!("{SMALLEST}[oauth]\nclient_auth = \"client_secret_post\"\n"),
-            &Overrides::default(),
-        )
-        .unwrap_err();
-        assert!(
-            open.to_string()
-                .contains("unknown variant `client_secret_post`, expected `basic` or `post`"),
-            "{open}"
-        );
-        assert_eq!(open.way_out(), Some("did you mean `post`?"));
-    }
-
-    #[test]
-    fn an_algorithm_in_another_case_is_named_as_it_is_written() {
-        let text = format!("{SMALLEST}[keys.main]\nalgorithm = \"hs256\"\ngenerate = true\n");
-        let said = said(&text).unwrap();
-        assert!(
-            said.contains("unknown variant `hs256`") && said.contains("did you mean `HS256`?"),
-            "{said}"
-        );
-    }
-
-    #[test]
-    fn a_value_of_the_wrong_type_is_named_by_its_type_where_it_may_be_a_secret() {
-        for line in [
-            "private_key = [\"-----BEGIN MARKER\"]",
-            "private_key = { pem = \"MARKER\" }",
-            "private_key = [\n  \"MARKER\",\n]",
-            "secret = 7331337",
-            "secret = [\"MARKER\"]",
-            "secret = 1979-05-27",
-            "jwk = { kty = \"oct\", k = \"MARKER\" }",
-            "[keys.main.private_key]\npem = \"MARKER\"",
-            "bits = \"MARKER-----BEGIN PRIVATE KEY-----\"",
-        ] {
-            let said = of_keys(line);
-            assert!(!said.contains("MARKER") && !said.contains("7331337"), "{said}");
-            assert!(said.contains("line 1") && said.contains("expected"), "{said}");
-        }
-        for text in [
-            "keys = \"MARKER\"\n",
-            "keys.main = \"MARKER\"\n",
-            "keys.main.secret = 7331337\n",
-            "keys = ['MARKER']\n",
-        ] {
-            let said = said(&format!("{text}{SMALLEST}")).unwrap();
-            assert!(
-                !said.contains("MARKER") && !said.contains("7331337") && said.contains("line 1"),
-                "{said}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_key_that_is_pasted_without_quotes_is_not_shown() {
-        for line in [
-            "private_key = -----BEGIN PRIVATE KEY-----\nMIIEvgMARKERIBADANBgkq\nMARKER==\n-----END PRIVATE KEY-----",
-            "private_key = \"-----BEGIN PRIVATE KEY-----\nMIIEvgMARKERIBADANBgkq\nMARKER==\n-----END PRIVATE KEY-----\"",
-            "-----BEGIN PRIVATE KEY-----\nMIIEvgMARKERIBADANBgkq\nMARKER==\n-----END PRIVATE KEY-----",
-            "private_key = '-----BEGIN\nMARKER = 7\n'",
-            "secret = MARKER",
-            "secret MARKER",
-            "secret = \"MARKER",
-            "secret = \"MARKER\\q\"",
-            "secret = \"a\"\nsecret = \"MARKER\"",
-            "secret =\n\"MARKER\"",
-            "jwk = {\"kty\":\"oct\",\"k\":\"MARKER\"}",
-            "jwk = {\n \"kty\": \"oct\",\n \"k\": \"MARKER\"\n}",
-            "MARKER",
-        ] {
-            let said = of_keys(line);
-            assert!(!said.contains("MARKER"), "{line}: {said}");
-        }
-    }
-
-    #[test]
-    fn however_a_scenario_is_broken_its_secrets_are_not_shown() {
-        let text = format!(
-            "{SMALLEST}[keys.main]\nalgorithm = \"HS256\"\nsecret = \"MARKERONE\"\nkid = \"a\"\n[keys.rsa]\nalgorithm = \"RS256\"\n\
-             private_key = '''\n-----BEGIN PRIVATE KEY-----\nMARKERTWO\nMARKERSIX=\n-----END PRIVATE KEY-----\n'''\n\
-             [oauth]\nclient_secret = \"MARKERTRE\"\npassword = '''MARKERFOR'''\n"
-        );
-        for at in 0..text.len() {
-            let (before, after) = text.split_at(at);
-            let mut broken: Vec<String> = ["\"", "'", "\n", "=", "]", "[", "\\", "\u{1}", "#", "7"]
-                .iter()
-                .map(|more| format!("{before}{more}{after}"))
-                .collect();
-            broken.push(format!("{before}{}", &after[1..]));
-            broken.push(before.to_owned());
-            for text in broken {
-                let Some(said) = said(&text) else { continue };
-                // A cut changes a marker, too: none of its letters may be left.
-                let shown = [
-                    "ARKERO", "ARKERT", "ARKERS", "ARKERF", "ERTWO", "ERONE", "ERSIX", "ERTRE",
-                    "ERFOR",
-                ]
-                .iter()
-                .find(|marker| said.contains(**marker));
-                assert!(shown.is_none(), "{said}\n---\n{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_set_by_the_command_line_is_not_shown_either() {
-        let set = |set: &[&str]| {
-            let overrides = Overrides {
-                set: set.iter().map(ToString::to_string).collect(),
-                ..Overrides::default()
-            };
-            let text = format!("{SMALLEST}[keys.main]\nalgorithm = \"HS256\"\n");
-            let error = parse(&text, &overrides).unwrap_err();
-            format!("{error}\n{}", error.way_out().unwrap_or_default())
-        };
-        for assignment in [
-            "keys.main.private_key=-----BEGIN PRIVATE KEY-----\nMARKER\n-----END PRIVATE KEY-----\n",
-            "keys.main.private_key=[\"-----BEGIN PRIVATE KEY----- MARKER\"]",
-            "keys.main.jwk={\"kty\":\"oct\",\"k\":\"MARKER\"}",
-            "keys.main.jwk={ kty = \"oct\", k = \"MARKER\" }",
-            "keys.main.secret=[\"MARKER\"]",
-            "keys.main.secret_hex=MARKER",
-            "keys.main.secret_env=MARKER with space",
-            "keys.main={ algorithm = \"HS256\", secret_hex = \"MARKER\" }",
-            "keys={ main = \"MARKER\" }",
-            "target.tls.key=-----BEGIN EC PRIVATE KEY-----MARKER",
-            "oauth.client_secret_env=eyJhbGciOiJIUzI1NiJ9.e30.MARKER",
-            "-----BEGIN PRIVATE KEY-----MARKER",
-            "name=-----BEGIN PRIVATE KEY-----MARKER",
-            "-----BEGIN PRIVATE KEY-----MARKER=7",
-        ] {
-            for more in [
-                &[assignment][..],
-                &[assignment, "load.clients=none"],
-                &["load.clients=none", assignment],
-            ] {
-                let said = set(more);
-                assert!(!said.contains("MARKER"), "{said}");
-            }
-        }
-        let said = set(&["keys.main.secret_hex=MARKER"]);
-        assert!(said.contains("unknown field `secret_hex`, expected one of `algorithm`"), "{said}");
-        let said = set(&["token.claims.until=2027-01-01"]);
-        assert!(said.contains("`token.claims.until` is the date"), "{said}");
-    }
-}
+mod tests;

@@ -55,7 +55,9 @@ pub(super) fn check(table: &Table) -> Result<()> {
 
 fn of_table<'a>(table: &'a Table, path: &mut Vec<&'a str>) -> Result<()> {
     for (name, value) in table {
-        if pasted(name).is_some() {
+        // A claim may have any name: the JSON of an `acl` as well.
+        let is_claim = path.contains(&"claims");
+        if holds_private_key(name) || !is_claim && pasted(name).is_some() {
             let place = if path.is_empty() { "the scenario".into() } else { shown(path) };
             return Err(Error::usage(format!("a name in {place} is a secret or a file's content (not shown)"))
                 .hint("names are short: `[keys.main]`; the key itself is in a file, `private_key = \"key.pem\"`"));
@@ -229,6 +231,18 @@ mod tests {
         }
         assert!(error_of(&format!("keys.main.secret = {key}")).is_none(), "HMAC takes any text");
         assert!(error_of("keys.main.secret_env = 'my secret'").is_some());
+    }
+
+    #[test]
+    fn a_claim_may_have_any_name_but_a_private_key() {
+        for name in ["{n}", "{{x}}", "[a]", "a\\nb", "https://example.org/{x}"] {
+            for place in ["token.claims", "issuer.claims", "token.claims.acl"] {
+                let text = format!("[{place}]\n\"{name}\" = 1\n");
+                assert!(error_of(&text).is_none(), "{text}");
+            }
+        }
+        let text = "[token.claims]\n\"-----BEGIN PRIVATE KEY----- MARKER\" = 1\n";
+        assert!(!error_of(text).unwrap().to_string().contains("MARKER"));
     }
 
     #[test]

@@ -39,16 +39,25 @@ impl Given {
     /// # Errors
     /// When one is neither a number nor a text that says a moment, `jti` is no text, or `exp` is among them.
     pub fn of(claims: &Map<String, Value>) -> Result<Self> {
+        Self::of_place(claims, "token.claims")
+    }
+
+    /// Those of claims that stand under this key of a scenario.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn of_place(claims: &Map<String, Value>, place: &str) -> Result<Self> {
         if claims.contains_key("exp") {
-            return Err(Error::usage("`token.claims.exp` is given, but comes by itself").hint(
+            return Err(Error::usage(format!("`{place}.exp` is given, but comes by itself")).hint(
                 "`ttl` sets it; the kinds `expired` and `no_exp` of the mix have another, or none",
             ));
         }
         if let Some(jti) = claims.get("jti").filter(|jti| !jti.is_string()) {
-            return Err(Error::usage(format!("`token.claims.jti` is `{jti}`, which is no text (RFC 7519, 4.1.7)"))
+            return Err(Error::usage(format!("`{place}.jti` is `{jti}`, which is no text (RFC 7519, 4.1.7)"))
                 .hint("write `jti = \"{client_id}-{n}\"`, or leave it out: then each token has one of its own"));
         }
-        let moment = |name: &str| claims.get(name).map(|value| moment(name, value)).transpose();
+        let moment =
+            |name: &str| claims.get(name).map(|value| moment(place, name, value)).transpose();
         Ok(Self { iat: moment("iat")?, nbf: moment("nbf")? })
     }
 
@@ -57,6 +66,14 @@ impl Given {
     /// # Errors
     /// When one does.
     pub fn check(&self, now: f64) -> Result<()> {
+        self.check_place(now, "token.claims")
+    }
+
+    /// The same of claims that stand under this key of a scenario.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_place(&self, now: f64, place: &str) -> Result<()> {
         for (name, moment, kind, what) in [
             ("nbf", self.nbf, "not_yet_valid", "good tokens would not be valid yet"),
             ("iat", self.iat, "iat_future", "good tokens would be of the future"),
@@ -67,7 +84,7 @@ impl Given {
                 None => false,
             };
             if is_ahead {
-                return Err(Error::usage(format!("`token.claims.{name}` lies ahead: {what}")).hint(
+                return Err(Error::usage(format!("`{place}.{name}` lies ahead: {what}")).hint(
                     format!("write `{name} = \"now\"` or a moment before; the kind `{kind}` of the mix lies ahead on purpose"),
                 ));
             }
@@ -77,14 +94,14 @@ impl Given {
 }
 
 /// A number as it is, or a text: `now`, or how long before or after it.
-fn moment(name: &str, value: &Value) -> Result<Moment> {
+fn moment(place: &str, name: &str, value: &Value) -> Result<Moment> {
     let read = match value {
         Value::Number(number) => number.as_f64().map(Moment::At),
         Value::String(text) => after(text).map(Moment::After),
         _ => None,
     };
     read.ok_or_else(|| {
-        Error::usage(format!("`token.claims.{name}` is `{value}`, which is no moment")).hint(
+        Error::usage(format!("`{place}.{name}` is `{value}`, which is no moment")).hint(
             "write a number (seconds since 1970), or a text: `\"now\"`, `\"-10s\"`, `\"-1h 30m\"`",
         )
     })
@@ -144,6 +161,17 @@ mod tests {
         }
         assert!(given(&json!({ "jti": 7 })).is_err());
         assert!(given(&json!({ "exp": 7 })).unwrap_err().way_out().unwrap().contains("`ttl`"));
+    }
+
+    #[test]
+    fn claims_are_named_by_the_place_where_they_stand() {
+        let of = |claims: Value| Given::of_place(claims.as_object().unwrap(), "issuer.claims");
+        for claims in [json!({ "exp": 7 }), json!({ "jti": 7 }), json!({ "nbf": "soon" })] {
+            let said = of(claims).unwrap_err().to_string();
+            assert!(said.starts_with("`issuer.claims."), "{said}");
+        }
+        let ahead = of(json!({ "nbf": "+1s" })).unwrap().check_place(1.7e9, "issuer.claims");
+        assert!(ahead.unwrap_err().to_string().starts_with("`issuer.claims.nbf` lies"));
     }
 
     #[test]

@@ -169,3 +169,100 @@ fn a_secret_in_base64_reaches_no_file_of_the_run() {
     let all = everything(&run);
     assert!(!all.contains(secret) && !all.contains("marker-marker-marker-marker"), "{all}");
 }
+
+#[test]
+fn a_secret_in_the_place_of_a_name_is_shown_nowhere() {
+    let keys = "[keys.main]\nalgorithm = \"ES256\"\ngenerate = true\n";
+    let issuer = |more: &str| format!("[issuer]\nclient_secret = \"x\"\n{more}\n");
+    let oauth = "[oauth]\nclient_id = \"a\"\n";
+    for secret in [
+        format!("hunter2-{MARKER}"),
+        MARKER.to_owned(),
+        format!("{MARKER}+/c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0Cg="),
+        format!("eyJrdHkiOiJvY3QiLCJrIjoi{MARKER}"),
+        format!("SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY{MARKER}"),
+        format!("main_{MARKER}"),
+    ] {
+        for more in [
+            format!("[token]\nkey = \"{secret}\"\n"),
+            format!("[[mix]]\ntoken = \"expired\"\nshare = 1\nkey = \"{secret}\"\n"),
+            issuer(&format!("keys = [\"{secret}\"]")),
+            issuer(&format!("client_key = \"{secret}\"")),
+            format!(
+                "{}{oauth}private_key_jwt = \"{secret}\"\n[token]\nsource = \"oauth\"\n",
+                issuer("")
+            ),
+            format!(
+                "{}[[events]]\nat = \"1s\"\ndo = \"rotate_keys\"\nto = \"{secret}\"\n",
+                issuer("")
+            ),
+            format!("{}[[events]]\nat = \"1s\"\ndo = \"revoke\"\nkey = \"{secret}\"\n", issuer("")),
+            format!("[sweep]\nrsa_bits = [2048]\n[token]\nkey = \"{secret}\"\n"),
+        ] {
+            let ended = plan(&with_keys(keys, &more), &[]);
+            refused_without_showing(&ended, "main");
+        }
+        let set = |assignment: &str| plan(&with_keys(keys, ""), &["--set", assignment]);
+        refused_without_showing(&set(&format!("token.key={secret}")), "main");
+        refused_without_showing(&set(&format!("target.profile={secret}")), "profile");
+    }
+    let tls = "target.brokers=[\"mqtts://127.0.0.1:9\"]";
+    let name = format!("target.tls.server_name=hunter2 {MARKER}");
+    let ended = plan(&with_keys(keys, ""), &["--set", tls, "--set", &name]);
+    refused_without_showing(&ended, "server_name");
+    let near = plan(&with_keys(keys, "[token]\nkey = \"mian\"\n"), &[]);
+    assert!(near.stderr.contains("there is no key `mian`"), "{}", near.stderr);
+}
+
+#[test]
+fn the_text_of_a_file_that_is_no_profile_is_not_shown() {
+    let storm = with_keys("[keys.main]\nalgorithm = \"ES256\"\ngenerate = true\n", "");
+    let folder = storm.scenario().parent().unwrap().join("keys");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("hmac.key"), format!("{MARKER}\n")).unwrap();
+    refused_without_showing(&plan(&storm, &["--set", "target.profile=keys/hmac.key"]), "profile");
+}
+
+#[test]
+fn what_stands_beside_an_assignment_of_the_command_line_is_not_shown() {
+    let storm = with_keys("[keys.main]\nalgorithm = \"HS256\"\n", "");
+    let path = storm.scenario();
+    let path = path.to_str().unwrap();
+    let spaced = format!("keys.main.secret=a {MARKER}");
+    for command in ["plan", "run", "matrix", "issuer", "broker"] {
+        for set in [
+            &["--set", "keys.main.secret", MARKER][..],
+            &["--set", "keys.main.secret=", MARKER],
+            &["--set", "keys.main.secret", "=", MARKER],
+            &["--set=keys.main.secret", MARKER],
+            &["--set", MARKER],
+            &[&format!("--set={MARKER}")],
+            &["--set", &format!("={MARKER}")],
+            &["--set", &format!("{MARKER}==")],
+            &["--set", &format!("keys.main.secret:{MARKER}")],
+            &["--set", &spaced, "--set", "load.hold=5"],
+        ] {
+            for arguments in [[&[command, path], set].concat(), [&[command], set, &[path]].concat()]
+            {
+                refused_without_showing(&tokenstorm(&arguments), "--set");
+            }
+        }
+    }
+    let ended = tokenstorm(&["run", path, "--set", "keys.main.secret=correct", "horse", MARKER]);
+    refused_without_showing(&ended, "--set");
+    let ended = tokenstorm(&["run", path, "--set", "keys.main.secret=a", &format!("--{MARKER}")]);
+    assert!(!ended.stderr.contains(MARKER), "{}", ended.stderr);
+}
+
+#[test]
+fn a_control_without_iat_keeps_the_nbf_of_the_scenario() {
+    let keys =
+        "[keys.main]\nalgorithm = \"HS256\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n";
+    let storm = with_keys(keys, "[token.claims]\nnbf = \"now\"\n");
+    let path = storm.scenario();
+    let mint =
+        ["token", "mint", path.to_str().unwrap(), "--token", "iat_absent", "--at", "1700000000"];
+    let minted = tokenstorm(&mint);
+    let inspected = tokenstorm(&["token", "inspect", minted.stdout.trim()]);
+    assert!(inspected.stdout.contains("\"nbf\": 1700000000"), "{}", inspected.stdout);
+}
