@@ -199,7 +199,7 @@ fn table<T: Serialize>(folder: &Path, rows: &[T]) -> Result<Vec<u8>> {
     csv.into_inner().map_err(|error| unwritable(folder, &error))
 }
 
-/// Writes rows as [`write`] does, their times as bare numbers, and a column `beyond` after their own.
+/// Writes rows as [`write()`] does, their times as bare numbers, and a column `beyond` after their own.
 ///
 /// # Errors
 /// When it can't be written.
@@ -223,7 +223,7 @@ pub fn write_timed<T: Timed>(folder: &Path, name: &str, rows: &[T]) -> Result<()
     replace_in(folder, name, &csv.into_inner().map_err(|error| failed(&error))?)
 }
 
-/// A row that was written by [`write`], with its times as they were measured.
+/// A row that was written by [`write()`], with its times as they were measured.
 ///
 /// # Errors
 /// When it is no such row.
