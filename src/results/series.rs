@@ -223,7 +223,7 @@ pub fn write_timed<T: Timed>(folder: &Path, name: &str, rows: &[T]) -> Result<()
     replace_in(folder, name, &csv.into_inner().map_err(|error| failed(&error))?)
 }
 
-/// A row that was written by [`write()`], with its times as they were measured.
+/// A row that was written by [`write_timed`], with its times as they were measured.
 ///
 /// # Errors
 /// When it is no such row.
