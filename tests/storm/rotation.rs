@@ -278,3 +278,22 @@ fn a_broker_that_delays_its_refusals_refuses_in_the_outage_in_which_it_was_asked
     let first = seconds.iter().filter(refused).map(|row| row["second"].parse::<u64>().unwrap());
     assert_eq!(first.min(), Some(0), "not the fourth: {seconds:?}");
 }
+
+#[test]
+fn an_issuer_with_a_certificate_of_its_own_is_trusted_by_the_brokers_and_clients_of_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["elsewhere.example".into()]).unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("own.crt"), made.cert.pem()).unwrap();
+    std::fs::write(path("own.key"), made.signing_key.serialize_pem()).unwrap();
+    let text = format!(
+        "name = \"own\"\n[target]\nbrokers = [\"embedded\"]\n[load]\nclients = 5\nconcurrency = 1\nhold = \"0s\"\n\
+         [keys.main]\nalgorithm = \"ES256\"\ngenerate = true\nkid = \"k\"\n[issuer]\nkeys = [\"main\"]\n\
+         [issuer.tls]\ncert = \"{}\"\nkey = \"{}\"\n[token]\nsource = \"oauth\"\n\
+         [oauth]\nclient_secret = \"s-{{client_id}}\"\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n",
+        path("own.crt"),
+        path("own.key")
+    );
+    let summary = Storm::new(&text).run().expect(0);
+    assert_eq!(summary["outcomes"]["accepted"], 5);
+}
