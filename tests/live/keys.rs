@@ -147,7 +147,7 @@ fn tokens_of_another_makers_provider_are_fetched_by_discovery_and_let_in_by_rabb
     assert_eq!(summary["oauth"]["fetched"], fresh["attempts"]);
     // A secret that is another one: the provider says so, and nobody connects.
     let run = storm("wrong").run();
-    let summary = run.expect(0);
+    let summary = run.expect(1);
     let refused = summary["by_token"]["fresh"]["attempts"].as_u64().unwrap();
     assert_eq!(run.verdicts()["fresh token_failed 401 not_judged"], refused);
     assert_eq!(summary["oauth"]["errors"]["invalid_client"], refused);

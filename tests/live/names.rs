@@ -60,7 +60,7 @@ fn a_name_without_an_address_is_a_failure_of_its_attempts_and_of_no_other_broker
             "--target",
             "mqtt://no-such-name.invalid",
         ]);
-        let summary = run.expect(0);
+        let summary = run.expect(1);
         let part = |label: &str| &summary["by_broker"][label];
         assert_eq!(part(broker.get("MQTT"))["outcomes"]["accepted"], 4);
         assert_eq!(part("mqtt://no-such-name.invalid")["outcomes"]["tcp_failed"], 4);
@@ -78,7 +78,7 @@ fn clients_take_turns_at_the_addresses_of_a_name() {
     let setup = hosts(folder.path(), "127.0.0.1 cluster.example\n127.0.0.9 cluster.example\n");
     let storm = anonymous(&format!("mqtt://cluster.example:{port}"), "", "authorized = true");
     let run = run_apart(&storm, "--mount", &setup);
-    let summary = run.expect(0);
+    let summary = run.expect(1);
     assert_eq!(summary["outcomes"]["accepted"], 4, "{}", run.stdout);
     assert_eq!(summary["codes"]["tcp_failed"]["ECONNREFUSED"], 4);
 }
