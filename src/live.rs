@@ -135,6 +135,10 @@ fn serve(server: &Server, registry: &Registry) {
     for request in server.incoming_requests() {
         answer(request, registry);
     }
+    // Who asked before the end is answered: the library tells those that it drops of an error of the server.
+    while let Ok(Some(request)) = server.try_recv() {
+        answer(request, registry);
+    }
 }
 
 fn answer(request: Request, registry: &Registry) {

@@ -60,8 +60,9 @@ impl Watched {
             // A pace and no hope: whoever scrapes leaves the run its CPU.
             thread::sleep(Duration::from_millis(20));
             let (status, body) = self.ask("GET /metrics")?;
-            assert_eq!(status, "200");
-            Some(body)
+            // Who comes while the program ends is told 500 by the server's library.
+            assert!(matches!(&*status, "200" | "500"), "{status}");
+            (status == "200").then_some(body)
         })
     }
 
