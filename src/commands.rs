@@ -139,8 +139,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
 
 /// Why a run that wrote its results exits with 3.
 fn why_not_measured(summary: &Summary) -> &'static str {
-    let verdict = |name: &str| Summary::count(&summary.verdicts, name);
-    let judged = Summary::sum(&summary.verdicts) - verdict("not_judged") - verdict("indeterminate");
+    let judged = Summary::judged(&summary.verdicts);
     if judged > 0 && summary.thresholds.iter().any(|one| one.undecided.is_some()) {
         "a threshold on a time is undecided: the load generator was too slow for this load on this host"
     } else if judged > 0 && !summary.nothing_good.is_empty() {
@@ -265,7 +264,7 @@ fn exit_of_run(summary: &Summary, is_strict: bool) -> Exit {
 
 fn exit_after(verdicts: &Counts, interrupted: bool, is_unmeasured: bool, has_failed: bool) -> Exit {
     let verdict = |name: &str| Summary::count(verdicts, name);
-    let judged = Summary::sum(verdicts) - verdict("not_judged") - verdict("indeterminate");
+    let judged = Summary::judged(verdicts);
     let is_wrong = verdict("false_reject") + verdict("wrong_reason") > 0;
     if interrupted {
         Exit::Interrupted

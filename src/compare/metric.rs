@@ -86,9 +86,7 @@ fn phases(phases: &Phases, tag: &str) -> Vec<Measured> {
             }
             let (value, is_beyond) = match percentile {
                 Percentile::Number(us) => (*us, false),
-                Percentile::Beyond(text) | Percentile::Unanswered(text) => {
-                    (text.trim_start_matches('>').parse().unwrap_or_default(), true)
-                }
+                beyond => (beyond.timeout().unwrap_or_default(), true),
             };
             if value > 0.0 {
                 let metric = format!("{phase}.{name}{tag}");

@@ -133,10 +133,8 @@ pub fn of_run(summary: &Summary) -> Result<String> {
 
 /// Why a run says little or nothing, as the names of test cases and what they say.
 fn unmeasured(summary: &Summary) -> Vec<(&'static str, String)> {
-    let verdict = |name: &str| Summary::count(&summary.verdicts, name);
-    let judged = Summary::sum(&summary.verdicts) - verdict("not_judged") - verdict("indeterminate");
     let mut all = Vec::new();
-    if judged == 0 {
+    if Summary::judged(&summary.verdicts) == 0 {
         all.push((
             "tokens were judged",
             format!("none of {} attempts says anything", summary.attempts),

@@ -1,7 +1,11 @@
 //! Attempts that came to nothing because an event had stopped their broker: known in advance, they say nothing against a run.
 
 use super::outages::{Deed, next_start};
-use crate::{clock::SECOND, measure::Measurements, verdict::Verdict};
+use crate::{
+    clock::SECOND,
+    measure::{Measurements, Tally},
+    verdict::Verdict,
+};
 
 /// Follows the gaps that events open, second by second.
 ///
@@ -10,8 +14,8 @@ use crate::{clock::SECOND, measure::Measurements, verdict::Verdict};
 #[derive(Debug, Default)]
 pub struct Gaps {
     excused: u64,
-    /// Starts, by the number of their deed, and the second in which the broker answered again.
-    answered: Vec<(usize, u64)>,
+    /// Starts, by the number of their deed, after which the broker has answered again.
+    answered: Vec<usize>,
 }
 
 impl Gaps {
@@ -23,7 +27,11 @@ impl Gaps {
     /// Looks at a second that is over; seconds come in their order. `start` is when the storm started, `deeds` are what has
     /// been done so far, or is being done.
     pub fn second(&mut self, (start, second): (u64, u64), seen: &Measurements, deeds: &[Deed]) {
+        if deeds.is_empty() {
+            return;
+        }
         let (begin, end) = (start + second * SECOND, start + (second + 1) * SECOND);
+        let tallies = seen.tallies();
         let mut brokers: Vec<usize> = Vec::new();
         for (number, stop) in deeds.iter().enumerate() {
             if stop.starts || stop.failed || stop.began >= end {
@@ -33,9 +41,8 @@ impl Gaps {
             if !self.is_over(begun, begin) && !brokers.contains(&stop.broker) {
                 brokers.push(stop.broker);
             }
-            self.listen(begun, (begin, second), seen);
+            self.listen(begun, begin, &tallies);
         }
-        let tallies = seen.tallies();
         let is_excused =
             |broker: usize, verdict| verdict == Verdict::NotJudged && brokers.contains(&broker);
         let excused = tallies.iter().filter(|(tally, _)| is_excused(tally.broker, tally.verdict));
@@ -45,25 +52,19 @@ impl Gaps {
     /// Whether the broker had answered before an instant, after it was started.
     fn is_over(&self, begun: Option<(usize, &Deed)>, begin: u64) -> bool {
         let Some((number, begun)) = begun else { return false };
-        begun.back.is_some_and(|back| back < begin)
-            || self.answered.iter().any(|(known, _)| *known == number)
+        begun.back.is_some_and(|back| back < begin) || self.answered.contains(&number)
     }
 
     /// Notes that a broker has answered in a whole second after its start, where nobody knows the instant.
-    fn listen(
-        &mut self,
-        begun: Option<(usize, &Deed)>,
-        (begin, second): (u64, u64),
-        seen: &Measurements,
-    ) {
+    fn listen(&mut self, begun: Option<(usize, &Deed)>, begin: u64, tallies: &[(Tally, u64)]) {
         let Some((number, begun)) = begun.filter(|(_, begun)| begun.began < begin) else { return };
-        let is_answer = seen.tallies().iter().any(|(tally, _)| {
+        let is_answer = tallies.iter().any(|(tally, _)| {
             tally.broker == begun.broker
                 && tally.outcome.is_answer()
                 && tally.verdict != Verdict::NotJudged
         });
-        if is_answer && !self.answered.iter().any(|(known, _)| *known == number) {
-            self.answered.push((number, second));
+        if is_answer && !self.answered.contains(&number) {
+            self.answered.push(number);
         }
     }
 }

@@ -313,8 +313,18 @@ impl Percentile {
     /// Beyond which time it lies, in microseconds; `None` of one that is a number, or of which nothing is known.
     pub fn bound(&self) -> Option<f64> {
         match self {
-            Self::Beyond(text) => text.trim_start_matches('>').parse().ok(),
+            Self::Beyond(_) => self.timeout(),
             Self::Number(_) | Self::Unanswered(_) => None,
+        }
+    }
+
+    /// The timeout in microseconds, of a percentile that is no number.
+    pub fn timeout(&self) -> Option<f64> {
+        match self {
+            Self::Number(_) => None,
+            Self::Beyond(text) | Self::Unanswered(text) => {
+                text.trim_start_matches('>').parse().ok()
+            }
         }
     }
 }
@@ -414,6 +424,12 @@ impl Summary {
     /// A number of `outcomes` or `verdicts`.
     pub fn count(counts: &Counts, name: &str) -> u64 {
         counts.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default()
+    }
+
+    /// Attempts whose answer says something about their token: all of `verdicts` but `not_judged` and `indeterminate`.
+    pub fn judged(verdicts: &Counts) -> u64 {
+        let open = ["not_judged", "indeterminate"].map(|name| Self::count(verdicts, name));
+        Self::sum(verdicts) - open.iter().sum::<u64>()
     }
 
     /// Sum of `outcomes` or `verdicts`.

@@ -43,7 +43,8 @@ impl Heard {
         (first != NEVER).then_some(first)
     }
 
-    /// Looks at an attempt that is over, and that the broker had decided at that instant. One read of memory that nobody writes, but after a broker came back.
+    /// Looks at an attempt that is over, and that the broker had decided at that instant. It is one read of memory that
+    /// nobody writes, except after a broker came back.
     pub(in crate::engine) fn note(&self, attempt: &Attempt, decided: u64, verdict: Verdict) {
         let ear = &self.0[attempt.broker];
         if attempt.started >= ear.since.load(Ordering::Relaxed)

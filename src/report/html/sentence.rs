@@ -158,9 +158,7 @@ fn undecided(summary: &Summary) -> u64 {
 
 /// Whether no answer says anything of a token, or none of a good one.
 fn has_measured_nothing(summary: &Summary) -> bool {
-    let verdict = |name: &str| Summary::count(&summary.verdicts, name);
-    let judged = Summary::sum(&summary.verdicts) - verdict("not_judged") - verdict("indeterminate");
-    judged == 0 || !summary.nothing_good.is_empty()
+    Summary::judged(&summary.verdicts) == 0 || !summary.nothing_good.is_empty()
 }
 
 /// What the answers of a run say.
@@ -194,7 +192,7 @@ fn answers(summary: &Summary) -> (Tone, String) {
         return (Tone::Bad, wrong.join("; "));
     }
     let (mute, boundary) = (verdict("not_judged"), verdict("indeterminate"));
-    let judged = all - mute - boundary;
+    let judged = Summary::judged(&summary.verdicts);
     if !summary.nothing_good.is_empty() && judged > 0 {
         let groups = summary.nothing_good.join(", ");
         return (
