@@ -151,12 +151,16 @@ fn why_not_measured(summary: &Summary) -> &'static str {
 
 /// The exit code of a run that lacks the part of agents that were lost: an interruption and a false accept weigh more.
 fn without_agents(exit: Exit, summary: &Summary, lost: usize, is_allowed: bool) -> Exit {
-    let has_false_accept = Summary::count(&summary.verdicts, "false_accept") > 0;
     match exit {
         Exit::Interrupted => exit,
-        _ if lost == 0 || is_allowed || has_false_accept => exit,
+        _ if lost == 0 || is_allowed || is_grave(summary) => exit,
         _ => Exit::NotMeasured,
     }
+}
+
+/// Whether a bad token was let in, or a broker went away by itself: what weighs more than a run that is not whole.
+fn is_grave(summary: &Summary) -> bool {
+    Summary::count(&summary.verdicts, "false_accept") > 0 || !summary.broker_gone.is_empty()
 }
 
 /// Calibrates before the run, where that is asked for.
@@ -221,11 +225,11 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// The exit code of a run: 130, then 1 for a false accept, then 3, 1, 0.
+/// The exit code of a run: 130, then 1 for a false accept or a broker that went away, then 3, 1, 0.
 fn exit_of(summary: &Summary, is_strict: bool) -> Exit {
     let exit = exit_of_run(summary, is_strict);
-    let has_false_accept = Summary::count(&summary.verdicts, "false_accept") > 0;
-    if matches!(exit, Exit::Interrupted | Exit::NotMeasured) || has_false_accept {
+    let is_grave = is_grave(summary);
+    if matches!(exit, Exit::Interrupted | Exit::NotMeasured) || is_grave {
         return exit;
     }
     let searches = summary.sweep.iter().filter(|run| run.capacity_limited_by.is_some());
@@ -259,6 +263,9 @@ fn exit_of_run(summary: &Summary, is_strict: bool) -> Exit {
     // A time that may be the generator's own decides nothing, and bad tokens alone say nothing about good ones.
     let is_undecided = summary.thresholds.iter().any(|threshold| threshold.undecided.is_some());
     let is_unmeasured = is_limited && is_strict || is_undecided || !summary.nothing_good.is_empty();
+    if !summary.interrupted && is_grave(summary) {
+        return Exit::Failed;
+    }
     exit_after(&summary.verdicts, summary.interrupted, is_unmeasured, has_failed)
 }
 
@@ -302,7 +309,10 @@ mod tests {
     use super::*;
     use crate::{
         report::html::fixture,
-        results::summary::{Aborted, Judged, Undecided},
+        results::{
+            gone::{BrokerGone, Sign},
+            summary::{Aborted, Judged, Undecided},
+        },
     };
 
     #[test]
@@ -366,6 +376,24 @@ mod tests {
         ] {
             assert_eq!(exit_after(&counts, interrupted, limited, failed), exit, "{counts:?}");
         }
+    }
+
+    #[test]
+    fn a_broker_that_went_away_fails_a_run_of_which_nothing_else_could_be_judged() {
+        let mut summary = fixture::summary();
+        summary.verdicts = Counts::new();
+        assert_eq!(exit_of(&summary, false), Exit::NotMeasured);
+        summary.broker_gone = vec![BrokerGone {
+            broker: "127.0.0.1:1883".into(),
+            at_s: 1.0,
+            by: Sign::Port,
+            back_after_s: None,
+            on_the_way: Vec::new(),
+        }];
+        assert_eq!(exit_of(&summary, false), Exit::Failed);
+        assert_eq!(without_agents(Exit::Failed, &summary, 1, false), Exit::Failed);
+        summary.interrupted = true;
+        assert_eq!(exit_of(&summary, false), Exit::Interrupted);
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod environment;
 pub mod fetches;
 pub mod folder;
 pub mod gaps;
+pub mod gone;
 pub mod keys;
 pub mod matrix;
 pub mod monitor;

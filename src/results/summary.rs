@@ -78,6 +78,12 @@ pub struct Summary {
     /// Where events stopped brokers: what that cost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outages: Vec<super::outages::Outage>,
+    /// Brokers that went away by themselves: a finding of the gravest kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub broker_gone: Vec<super::gone::BrokerGone>,
+    /// Bare TCP connects that asked whether a broker was still there: outside all attempts.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub broker_checks: u64,
     /// Where `[monitor]` asks for it: what both sides used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitor: Option<super::monitor::Monitored>,

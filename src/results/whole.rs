@@ -98,6 +98,8 @@ impl Frame<'_> {
             jwks: self.jwks,
             divergent: Vec::new(),
             outages: Vec::new(),
+            broker_gone: Vec::new(),
+            broker_checks: 0,
             monitor: self.monitor,
             yardstick: None,
             capacity: None,

@@ -1,0 +1,60 @@
+//! Brokers that went away by themselves: what `summary.json` and `matrix.json` say of it.
+
+use serde::{Deserialize, Serialize};
+
+/// A broker that went away by itself during a run.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct BrokerGone {
+    /// Its label, as in `by_broker`.
+    pub broker: String,
+    /// When, in seconds since the start of the storm.
+    pub at_s: f64,
+    /// What showed it.
+    pub by: Sign,
+    /// After how long it answered a CONNECT again; `None` where it never did.
+    pub back_after_s: Option<f64>,
+    /// What it had not answered when it went away, the likeliest first; the first [`MOST_ON_THE_WAY`].
+    pub on_the_way: Vec<OnTheWay>,
+}
+
+/// How many attempts that were on the way are kept of one that went away.
+pub const MOST_ON_THE_WAY: usize = 100;
+
+/// What showed that a broker was gone.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sign {
+    /// Its port refused connects.
+    Port,
+    /// All connections that were watched ended at once.
+    Sessions,
+}
+
+/// An attempt, or an AUTH, that the broker had before it and did not answer when it went away.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct OnTheWay {
+    /// The client's number.
+    pub client: u64,
+    /// Its kind of token.
+    pub token: String,
+    /// How its connection ended: `fin` or `rst`.
+    pub outcome: String,
+    /// The command that makes this token again, or sends it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<String>,
+}
+
+/// A death of the broker during a matrix.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct DiedAt {
+    /// The cell after which, alone, the broker was gone again; `None` where none was found.
+    pub defect: Option<String>,
+    /// The version of MQTT of that cell, or where none was found, of the first that was on the way.
+    pub protocol: u8,
+    /// When, in seconds since the start of the storm.
+    pub at_s: f64,
+    /// After how long it answered a CONNECT again; `None` where it never did.
+    pub back_after_s: Option<f64>,
+    /// Names of the cells that were on the way.
+    pub on_the_way: Vec<String>,
+}
