@@ -7,6 +7,7 @@ mod events;
 mod gate;
 pub mod gather;
 mod hands;
+mod knocker;
 mod monitor;
 mod nodes;
 mod pace;

@@ -1,5 +1,6 @@
 //! Collects what the workers have seen, second by second, and writes the run folder as the run goes.
 
+mod absent;
 mod agents;
 mod cluster;
 mod early;
@@ -30,6 +31,7 @@ use crate::{
     measure::{Measurements, latency::Quantile},
     results::{
         Environment, Folder, Jwks, Matrix, Place, Summary,
+        absence::Absences,
         agents::Agent,
         authority,
         keys::Seen,
@@ -71,6 +73,8 @@ pub(super) struct Collector {
     /// What happens to brokers.
     pub(super) nodes: Option<Nodes>,
     cluster: Cluster,
+    /// Whether brokers are there.
+    absences: Absences,
     /// Who reads what both sides use.
     pub(super) monitor: Option<Monitor>,
     /// What it has read.
@@ -153,6 +157,7 @@ impl Collector {
             events: None,
             nodes: None,
             cluster: Cluster::default(),
+            absences: Absences::default(),
             monitor: None,
             readings: Vec::new(),
             rows: None,
@@ -220,6 +225,7 @@ impl Collector {
         }
         options.screen.done();
         self.ended = self.storm.clock.now();
+        self.storm.knocker.rest();
         if let Some(nodes) = &mut self.nodes {
             nodes.end();
         }
@@ -229,6 +235,8 @@ impl Collector {
             monitor.look();
             monitor.stop();
         }
+        self.settle_the_rest()?;
+        self.publish(options);
         Ok(())
     }
 
@@ -276,8 +284,12 @@ impl Collector {
             let second = self.next_second;
             self.next_second += 1;
             let mut seen = self.seconds.remove(&second).unwrap_or_else(|| self.storm.recorder());
-            // Here, and not report by report: of many agents, a second is merged once into the whole.
+            self.storm.knocker.tell(&mut seen, self.storm.start);
+            // Here, and not report by report: of many agents, a second is merged once into the whole. Signs are followed
+            // second by second, and not kept.
+            let signs = std::mem::take(&mut seen.signs);
             self.all.merge(&seen);
+            seen.signs = signs;
             seen.open = self.workers.iter_mut().map(|worker| worker.open_at(second)).sum();
             self.open = seen.open;
             if seen.open > self.generator.open_peak {
@@ -290,7 +302,6 @@ impl Collector {
             }
             let is_storm = self.all.attempts() + self.all.abandoned < self.storm.plan.attempts;
             self.watch.look(self.storm.clock.now(), is_storm);
-            self.look_at_brokers(second, &seen);
             self.warn(options);
             options.screen.second(&self.snapshot(second, &seen, !is_storm));
             self.unwritten.push((second, seen));
@@ -313,9 +324,12 @@ impl Collector {
             }
         }
         self.write_readings()?;
-        let Some(folder) = self.folder.as_ref().filter(|_| !unwritten.is_empty()) else {
-            return Ok(None);
-        };
+        let is_news = !unwritten.is_empty();
+        for (second, seen) in unwritten {
+            self.follow(second, seen);
+        }
+        self.settle(false)?;
+        let Some(folder) = self.folder.as_ref().filter(|_| is_news) else { return Ok(None) };
         let summary = self.summary(true, false);
         folder.json("summary.json", &summary)?;
         folder.verdicts(&self.storm.plan, &self.all)?;
@@ -432,19 +446,15 @@ impl Collector {
     }
 
     fn snapshot(&self, second: u64, seen: &Measurements, is_holding: bool) -> Snapshot {
+        let tallies = self.all.settled_tallies();
         let count = |wanted: fn(Outcome) -> bool| -> u64 {
-            self.all
-                .tallies()
-                .iter()
-                .filter(|(tally, _)| wanted(tally.outcome))
-                .map(|(_, count)| count)
-                .sum()
+            tallies.iter().filter(|(tally, _)| wanted(tally.outcome)).map(|(_, count)| count).sum()
         };
         let connack = self.all.latency(Phase::Connack, None, None, None);
         Snapshot {
             second,
             rate: seen.started,
-            attempts: self.all.attempts(),
+            attempts: tallies.iter().map(|(_, count)| count).sum(),
             open: seen.open,
             accepted: count(|outcome| outcome == Outcome::Accepted),
             refused: count(|outcome| matches!(outcome, Outcome::Refused(_))),
@@ -469,12 +479,12 @@ impl Collector {
             self.check_reached()?;
         }
         self.ask_hands(hands);
-        self.watch.lost.clone_from(&lost);
         self.watch.late = self.storm.gate.late();
         let idle = self.watch.least_idle();
         let wall_step = self.storm.clock.wall_step();
         self.watch.conclude(&mut self.environment, wall_step, idle);
         self.write_closed()?;
+        self.watch.lost = self.untold(&lost);
         let summary = self.summary(false, interrupted);
         check_conserved(&self.all, &summary)?;
         let mut path = PathBuf::new();
@@ -526,8 +536,10 @@ impl Collector {
         let findings =
             Summary::sum(&summary.verdicts) - Summary::count(&summary.verdicts, "correct");
         let written = self.folder.as_ref().map_or(0, Folder::found);
-        summary.findings_left_out = findings.saturating_sub(written);
+        let unsettled = all.pending.len() as u64;
+        summary.findings_left_out = findings.saturating_sub(written + unsettled);
         self.tell_of_brokers(&mut summary);
+        self.tell_of_absences(&mut summary);
         summary.thresholds = threshold::judge(&plan.thresholds, plan, all, &summary, timeout);
         self.without_the_lost(&mut summary);
         summary

@@ -11,6 +11,7 @@ use crossbeam_channel::Sender;
 
 use super::{
     gate::Gate,
+    knocker::Knocker,
     nodes::heard::Heard,
     resolver::{self, Ask},
     target::{Spot, Target, Targets},
@@ -32,6 +33,9 @@ use crate::{
 /// What a broker on this very host may still be late by: `time(2)` reads a clock that moves with the kernel's tick, 10 ms
 /// at most (`CLOCK_REALTIME_COARSE`, `clock_gettime(2)`). Seen with Mosquitto: a token was let in just after its `exp`.
 const TICK: Duration = Duration::from_millis(10);
+
+/// A session whose token is good for so much longer does not end because of it.
+const WITNESS: Duration = Duration::from_secs(10);
 
 /// The storm: the plan with its instants and addresses.
 #[derive(Debug)]
@@ -71,6 +75,10 @@ pub(super) struct Storm {
     pub(super) fetcher: Option<Arc<Fetcher>>,
     /// When brokers that were stopped answered again.
     pub(super) heard: Arc<Heard>,
+    /// Who asks whether brokers that have closed connections are still there.
+    pub(super) knocker: Knocker,
+    /// How long a token of a witness has to be good for, in nanoseconds.
+    pub(super) good_for: u64,
     /// Which keys the brokers can know, where that changes.
     pub(super) standing: Option<Arc<KeyTimes>>,
     /// One a version of MQTT.
@@ -124,6 +132,8 @@ impl Storm {
             }),
             fetcher: None,
             heard: Arc::new(Heard::new(plan.brokers.len())),
+            knocker: Knocker::start(clock, plan.sources())?,
+            good_for: nanoseconds(plan.scenario.target.clock_uncertainty + TICK + WITNESS),
             standing: targets.issuer.as_ref().map(|issuer| issuer.standing()),
             ports,
             random: mixed(u64::from(std::process::id()), clock.wall(start) as u64) as u32,
