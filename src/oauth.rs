@@ -41,6 +41,7 @@ use crate::{
     },
     tls::{self, Trust},
     token::fraction,
+    verdict::foreign::{ForeignJudge, Said},
     web::{self, Way},
 };
 
@@ -76,8 +77,19 @@ impl Failure {
     }
 }
 
+/// A token for a client.
+#[derive(Clone, Debug)]
+pub struct Brought {
+    /// The token, which others may bring as well.
+    pub token: Arc<Token>,
+    /// What must happen to it in the hands of this client, time apart.
+    pub said: Said,
+}
+
+/// What came of a client's asking.
+pub type Fetched = std::result::Result<Brought, Failure>;
 /// What came of a fetch.
-pub type Fetched = std::result::Result<Arc<Token>, Failure>;
+type Got = std::result::Result<Arc<Token>, Failure>;
 
 /// Fetches tokens. It ends when this is dropped.
 pub struct Fetcher {
@@ -90,6 +102,8 @@ struct Inner {
     clock: Clock,
     http: reqwest::Client,
     endpoints: Endpoints,
+    /// What the policy says of tokens.
+    judge: ForeignJudge,
     /// `kid` of each key of the run's own issuer.
     kids: Vec<Option<String>>,
     limiter: Option<DefaultDirectRateLimiter>,
@@ -107,7 +121,7 @@ struct Inner {
 /// A token that several clients bring.
 #[derive(Clone)]
 struct Share {
-    cell: Arc<OnceCell<Fetched>>,
+    cell: Arc<OnceCell<Got>>,
     /// Clients that have not asked for it yet.
     left: u64,
 }
@@ -179,6 +193,7 @@ impl Fetcher {
             clock,
             http,
             endpoints,
+            judge: ForeignJudge::of(plan)?,
             kids: own.map(Issuer::kids).unwrap_or_default(),
             limiter,
             connections: Semaphore::new(settings.connections as usize),
@@ -198,7 +213,7 @@ impl Fetcher {
             let left = Duration::from_nanos(deadline.saturating_sub(inner.clock.now()));
             // Whoever gave up must not go on asking: the server would melt under clients that are gone.
             match tokio::time::timeout(left, inner.token_of(n)).await {
-                Ok(fetched) => hand_over(fetched),
+                Ok(got) => hand_over(inner.judged(n, got)),
                 Err(_) => inner.stats().failed += 1,
             }
         });
@@ -233,7 +248,7 @@ impl Fetcher {
         let first = self.inner.plan.minted_as(n);
         let fetched = fetching.and_then(|_| self.inner.share(first).cell.get().cloned())?;
         self.inner.gave(first);
-        Some(fetched)
+        Some(self.inner.judged(n, fetched))
     }
 
     /// Fetches what is wanted before the storm: all tokens, or those that refreshing starts from. `progress` hears how
@@ -336,7 +351,7 @@ impl Inner {
     }
 
     /// The token of a client: its own, or the one that its group shares.
-    async fn token_of(&self, n: u64) -> Fetched {
+    async fn token_of(&self, n: u64) -> Got {
         let Some(fetching) = self.fetching() else { return Err(Failure::word("nobody_to_ask")) };
         if fetching.shared_by == 1 && !fetching.settings.prefetch {
             return self.with_retries(n, false).await;
@@ -346,6 +361,16 @@ impl Inner {
         let fetched = cell.get_or_init(|| self.with_retries(first, false)).await.clone();
         self.gave(first);
         fetched
+    }
+
+    /// A token in the hands of client `n`.
+    fn judged(&self, n: u64, got: Got) -> Fetched {
+        let token = got?;
+        let (said, why) = self.judge.said(&token.foreign, &self.plan, n);
+        if let Some(reason) = why {
+            self.stats().not_good(said, reason, &token.foreign);
+        }
+        Ok(Brought { token, said })
     }
 
     /// Why a client could not log in before the storm.
@@ -373,7 +398,7 @@ impl Inner {
     }
 
     /// Fetches, and tries again as often as the scenario allows; `by_password` is for the first refresh token.
-    async fn with_retries(&self, n: u64, by_password: bool) -> Fetched {
+    async fn with_retries(&self, n: u64, by_password: bool) -> Got {
         let Some(fetching) = self.fetching() else { return Err(Failure::word("nobody_to_ask")) };
         if let Some(failure) = self.login_failure(n).filter(|_| !by_password) {
             return Err(failure);

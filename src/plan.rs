@@ -8,6 +8,7 @@ pub mod cells;
 mod checks;
 pub mod examine;
 pub mod fetching;
+mod foreign;
 pub mod issuance;
 pub mod kinds;
 mod model;
@@ -201,7 +202,11 @@ impl Plan {
         };
         let (mut kinds, cells) = kinds_of(context, &strict, ask, &mut warnings)?;
         series::bring_password(&scenario, &mut kinds)?;
-        kinds::check_claims(&scenario, &policy, &names, embedded)?;
+        match issuance::is_foreign(&scenario) {
+            true => foreign::check(&scenario, &policy, &names)?,
+            false => kinds::check_claims(&scenario, &policy, &names)?,
+        }
+        kinds::check_fit(&scenario, &policy, embedded)?;
         let examiner =
             cells.as_ref().map(|_| Examiner::new(&scenario, &names, &keys)).transpose()?;
         if let (Some(ask), Some(cells)) = (ask, &cells) {
@@ -248,7 +253,7 @@ impl Plan {
                 bound: strictly.bound.into_keys().collect(),
                 names,
                 canary: ask.map_or(NOWHERE, |ask| &ask.canary).to_owned(),
-                ttl: scenario.token.ttl,
+                ttl: scenario.token.ttl(),
             },
             scenario: written_out(scenario, base, &policy, &model, workers),
             policy,
@@ -559,6 +564,12 @@ fn written_out(
     }
     resolved.target.profile = Some(policy.profile.clone());
     resolved.policy = policy.settings();
+    if issuance::is_foreign(scenario) {
+        // A list that nobody wrote promises nothing, and would if it were written.
+        resolved.policy.algorithms = resolved.policy.algorithms.filter(|_| policy.names_algorithms);
+    } else {
+        resolved.token.ttl = Some(scenario.token.ttl());
+    }
     resolved.load.mode = Some(model.mode());
     resolved.load.hold = Some(scenario.load.hold());
     resolved.load.workers = u16::try_from(workers).ok();

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use crate::{
     attempt::{Attempt, Outcome, Phase, Step, Steps},
     client::link::Link,
-    verdict::Validity,
+    verdict::{Validity, foreign::Said},
 };
 
 /// Where a connection stands; in the order in which an attempt passes through them.
@@ -72,6 +72,8 @@ pub(super) struct Connection {
     /// When CONNACK came, where the kernel said so; else 0.
     pub(super) arrived: u64,
     pub(super) validity: Validity,
+    /// What the policy says of its token, where others made that.
+    pub(super) said: Option<Said>,
     /// When an accepted client leaves.
     pub(super) until: u64,
     /// CONNECT, while it is not sent.

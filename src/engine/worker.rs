@@ -51,7 +51,7 @@ use crate::{
     plan::Model,
     supply::{Outlet, signal::Signal},
     token::{Minter, Must, placing::Scratch},
-    verdict::{Expectation, Validity, Verdict},
+    verdict::{Expectation, Validity, Verdict, foreign::Said},
 };
 
 /// Attempts that are started in a row before events are looked at again, when the schedule is behind.
@@ -316,11 +316,12 @@ impl Worker {
     /// that refused close it first.
     fn conclude(&mut self, place: usize, outcome: Outcome, now: u64) {
         let Some(connection) = self.connections.get_mut(place) else { return };
-        let (attempt, validity) = (connection.attempt(outcome, now), connection.validity);
+        let attempt = connection.attempt(outcome, now);
+        let (validity, said) = (connection.validity, connection.said);
         let state = connection.state;
         self.in_flight -= 1;
         self.count_in_wave(state, attempt.opened);
-        self.record(&attempt, validity);
+        self.record(&attempt, validity, said);
         if matches!(outcome, Outcome::Refused(_)) {
             self.linger(place, now);
         } else {
@@ -328,16 +329,20 @@ impl Worker {
         }
     }
 
-    fn record(&mut self, attempt: &Attempt, validity: Validity) {
+    fn record(&mut self, attempt: &Attempt, validity: Validity, said: Option<Said>) {
         let storm = &self.storm;
         let kind = &storm.plan.mould.kinds[attempt.kind];
         let judge = storm.judge(kind.protocol);
         let decided = judge.decided(attempt.outcome, attempt.sent, attempt.ended);
-        let mut expected = judge.expectation(kind.must, validity, attempt.sent, decided);
+        let must = match (kind.must, said) {
+            (Must::AcceptInTime, Some(said)) => said.must(),
+            (must, _) => must,
+        };
+        let mut expected = judge.expectation(must, validity, attempt.sent, decided);
         let in_time = matches!(expected, Expectation::Accept);
         // Of other kinds, something else decides, or nothing is promised.
         if let (Some(standing), Some(key), Must::AcceptInTime) =
-            (&storm.standing, attempt.key, kind.must)
+            (&storm.standing, attempt.key, must)
         {
             let is_embedded = storm.plan.brokers[attempt.broker].is_embedded();
             let reader = if is_embedded { Reader::Embedded } else { Reader::External };
@@ -404,7 +409,7 @@ impl Worker {
                 read: None,
                 outcome: Outcome::Timeout(Phase::Token),
             };
-            self.record(&attempt, Validity { from, until });
+            self.record(&attempt, Validity { from, until }, None);
         }
         self.ring_alarms(now);
         self.close_lingering(now);

@@ -357,6 +357,9 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
             summary.nothing_good.join(", ")
         )?;
     }
+    if summary.nothing_promised {
+        writeln!(out, "            nothing was judged: of each token both answers were right")?;
+    }
     if let Some(diagnosis) = Diagnosis::of(summary) {
         writeln!(out, "            nobody was let in: {}", diagnosis.words())?;
         return writeln!(out, "results     {}", folder.cyan());
@@ -409,6 +412,7 @@ fn findings(summary: &Summary) -> String {
         _ if summary.attempts == 0 => {
             "none: no attempt came to its end, so nothing was judged".into()
         }
+        _ if found.is_empty() && summary.nothing_promised => "none".into(),
         _ if found.is_empty() => "none: every answer was as promised".into(),
         0 => format!("{}: see findings.csv", found.join("; ")),
         left_out => format!(

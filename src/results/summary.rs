@@ -51,6 +51,9 @@ pub struct Summary {
     /// Where every token that should have been good had to be refused: what was wrong with them, by groups of defects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nothing_good: Vec<String>,
+    /// Where nothing was promised of any token: each answer was right, and nothing was judged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nothing_promised: bool,
     pub outcomes: Counts,
     /// Attempts by outcome and code, such as `tcp_failed` by `ECONNREFUSED`.
     #[serde(default)]

@@ -79,6 +79,7 @@ impl Frame<'_> {
             excused: 0,
             findings_left_out: 0,
             nothing_good: tables::nothing_good(plan, &tallies),
+            nothing_promised: tables::nothing_promised(plan, &tallies),
             outcomes,
             codes: tables::codes(&tallies),
             verdicts,

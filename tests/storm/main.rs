@@ -14,6 +14,7 @@ mod early;
 mod faults;
 mod fetches;
 mod folder;
+mod issued;
 mod judged;
 mod keys;
 #[cfg(feature = "embedded")]

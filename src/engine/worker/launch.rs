@@ -11,7 +11,7 @@ use crate::{
     error::Result,
     host::thread_cpu,
     plan::Plan,
-    scenario::TokenIn,
+    scenario::{Check, TokenIn},
     supply::{Ready, Stock},
     token::{Minter, Times, placing::Scratch},
     verdict::Validity,
@@ -136,7 +136,8 @@ impl Worker {
             ws_at: 0,
             sent_at: started,
             arrived: 0,
-            validity: validity(storm.clock, ready.times),
+            validity: validity(storm.clock, self.start_counts(ready.times)),
+            said: None,
             until: 0,
             packet,
             sent: 0,
@@ -145,6 +146,12 @@ impl Worker {
         self.in_flight += 1;
         self.deadlines.push_back((started + storm.timeout, Key::new(place, self.generation)));
         place
+    }
+
+    /// The times of a token of ours that count: `iat` alone makes no start.
+    fn start_counts(&self, times: Times) -> Times {
+        let is_checked = self.storm.plan.policy.checks(Check::Nbf);
+        Times { nbf: times.nbf.filter(|_| is_checked), ..times }
     }
 
     /// Sends an attempt that has its CONNECT on its way to the broker.
