@@ -51,7 +51,7 @@ use crate::{
     live::Exporter,
     measure::Measurements,
     oauth::Fetcher,
-    plan::{Model, Plan, fetching::Fetching},
+    plan::{Model, Plan},
     results::{
         Environment, Place, Summary, calibration::Calibration, folder::check_writable,
         summary::Yardstick,
@@ -279,7 +279,7 @@ fn wait_for_tokens(supply: &Supply, options: &mut Options) -> bool {
 
 /// Fetches what is wanted before the storm; `false` when the user wants it to end.
 fn fetch_ahead(fetcher: &Fetcher, plan: &Plan, options: &mut Options) -> bool {
-    if plan.issuance.fetching.as_ref().is_some_and(Fetching::has_prelude) {
+    if plan.has_prelude() {
         options.screen.minting(plan.attempts);
     }
     let screen = &mut options.screen;

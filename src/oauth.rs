@@ -9,7 +9,7 @@ mod stats;
 mod token;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -242,33 +242,44 @@ impl Fetcher {
         warnings
     }
 
-    /// What came of the fetch of client `n`, where all were fetched before the storm.
+    /// What came of the fetch of client `n`, where that was made before the storm.
     pub fn at_hand(&self, n: u64) -> Option<Fetched> {
-        let fetching = self.inner.fetching().filter(|fetching| fetching.settings.prefetch);
-        let first = self.inner.plan.minted_as(n);
-        let fetched = fetching.and_then(|_| self.inner.share(first).cell.get().cloned())?;
+        if !self.inner.is_ahead(n) {
+            return None;
+        }
+        let first = self.inner.plan.subject_of(n);
+        let fetched = self.inner.share(first).cell.get().cloned()?;
         self.inner.gave(first);
         Some(self.inner.judged(n, fetched))
     }
 
-    /// Fetches what is wanted before the storm: all tokens, or those that refreshing starts from. `progress` hears how
+    /// Fetches what is wanted before the storm: all tokens, those that refreshing starts from, or those that have to end
+    /// first. `progress` hears how
     /// many are there; `false` when `stop` was set meanwhile.
     pub fn prelude(&self, stop: &AtomicBool, mut progress: impl FnMut(u64)) -> bool {
         let plan = &self.inner.plan;
         let (Some(runtime), Some(fetching)) = (&self.runtime, &plan.issuance.fetching) else {
             return true;
         };
-        if !fetching.has_prelude() {
+        if !plan.has_prelude() {
             return true;
         }
-        let firsts: Vec<u64> = (0..plan.attempts)
+        let is_for_all = fetching.settings.prefetch || fetching.starts_from_password();
+        let firsts: BTreeMap<u64, bool> = (0..plan.attempts)
             .filter(|n| plan.minted_as(*n) == *n && plan.is_fetched(plan.kind_of(*n)))
-            .collect();
+            .map(|n| (plan.subject_of(n), self.inner.is_ahead(n)))
+            .filter(|(_, is_ahead)| is_for_all || *is_ahead)
+            // Of two that bring the same token, the one that wants it ahead decides.
+            .fold(BTreeMap::new(), |mut all, (n, is_ahead)| {
+                *all.entry(n).or_default() |= is_ahead;
+                all
+            });
         let done = Arc::new(AtomicU64::new(0));
-        for n in &firsts {
-            let (inner, done, n) = (Arc::clone(&self.inner), Arc::clone(&done), *n);
+        for (n, is_ahead) in &firsts {
+            let (inner, done) = (Arc::clone(&self.inner), Arc::clone(&done));
+            let (n, is_ahead) = (*n, *is_ahead);
             runtime.spawn(async move {
-                inner.before_storm(n).await;
+                inner.before_storm(n, is_ahead).await;
                 done.fetch_add(1, Ordering::Relaxed);
             });
         }
@@ -334,8 +345,14 @@ impl Inner {
         self.plan.issuance.fetching.as_ref()
     }
 
+    /// Whether the token of client `n` is fetched before the storm.
+    fn is_ahead(&self, n: u64) -> bool {
+        let is_for_all = self.fetching().is_some_and(|fetching| fetching.settings.prefetch);
+        is_for_all || self.plan.ended_for(self.plan.kind_of(n)).is_some()
+    }
+
     /// What a client does before the storm.
-    async fn before_storm(&self, n: u64) {
+    async fn before_storm(&self, n: u64, is_ahead: bool) {
         let Some(fetching) = self.fetching() else { return };
         if fetching.starts_from_password() {
             // A client that could not log in has nothing to refresh, for that reason.
@@ -344,7 +361,7 @@ impl Inner {
                 failed.insert(n, failure);
             }
         }
-        if fetching.settings.prefetch {
+        if is_ahead {
             let cell = self.share(n).cell;
             cell.get_or_init(|| self.with_retries(n, false)).await;
         }
@@ -353,10 +370,10 @@ impl Inner {
     /// The token of a client: its own, or the one that its group shares.
     async fn token_of(&self, n: u64) -> Got {
         let Some(fetching) = self.fetching() else { return Err(Failure::word("nobody_to_ask")) };
-        if fetching.shared_by == 1 && !fetching.settings.prefetch {
+        if !self.plan.shares_fetched() && !fetching.settings.prefetch {
             return self.with_retries(n, false).await;
         }
-        let first = self.plan.minted_as(n);
+        let first = self.plan.subject_of(n);
         let cell = self.share(first).cell;
         let fetched = cell.get_or_init(|| self.with_retries(first, false)).await.clone();
         self.gave(first);
@@ -380,7 +397,7 @@ impl Inner {
     }
 
     fn share(&self, first: u64) -> Share {
-        let clients = self.plan.reuse.min(self.plan.attempts.saturating_sub(first));
+        let clients = self.plan.bearers_of(first);
         let new = || Share { cell: Arc::default(), left: clients };
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.entry(first).or_insert_with(new).clone()

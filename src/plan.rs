@@ -212,12 +212,14 @@ impl Plan {
         if let (Some(ask), Some(cells)) = (ask, &cells) {
             cells::load(&mut scenario, ask, cells);
         }
+        fetching::check_kinds(&kinds, &issuance, &scenario.load)?;
         let scenario = &scenario;
         let workers =
             scenario.load.workers.map_or((limits.cpus / 2).clamp(1, 16), usize::from).max(1);
         let model = Model::resolve(&scenario.load, workers, &mut warnings)?;
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
         checks::check_lengths(&names, attempts)?;
+        fetching::check_clients(&kinds, &issuance, attempts, scenario.token.reuse)?;
         let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
         let derived = kinds::derived(&kinds, &keys)?;
         let known = issuance.known_keys(keys.len());
@@ -404,11 +406,6 @@ impl Plan {
             Model::Closed { length: Some(_), .. } => 0,
             _ => self.attempts,
         }
-    }
-
-    /// Whether the tokens of a kind are fetched.
-    pub fn is_fetched(&self, kind: usize) -> bool {
-        self.issuance.fetching.is_some() && self.mould.kinds[kind].defect.name == "fresh"
     }
 
     /// Whether it is known which keys the brokers can know.

@@ -139,6 +139,9 @@ fn of_token(code: &str) -> Option<&'static str> {
         "no_access_token" => {
             "the authorization server answers with success and without the member `access_token`: is the URL that of the token endpoint? `oauth.send = \"id_token\"` sends the ID token instead"
         }
+        "still_valid" => {
+            "the token of this client was to have ended, and will not within 10 s after all others have started: let the server issue tokens that end sooner, or storm for longer than they last"
+        }
         "no_token" => {
             "the answer has no `id_token`: ask for `scope = \"openid\"`, by a grant that gives one"
         }

@@ -7,6 +7,7 @@ mod answer;
 mod connect;
 mod fetch;
 mod launch;
+mod park;
 mod session;
 mod waves;
 
@@ -31,7 +32,7 @@ use rustix::{
 use slab::Slab;
 
 use super::{
-    connection::{Connection, Key, State},
+    connection::{Connection, Key, State, Terms},
     pace::Pace,
     resolver::Answer,
     storm::Storm,
@@ -116,6 +117,8 @@ pub(super) struct Worker {
     /// How many of them it has not closed yet.
     left_open: usize,
     waiting: VecDeque<Waiting>,
+    /// Clients whose tokens have to end before they start.
+    parked: BinaryHeap<Reverse<park::Parked>>,
     /// Tokens whose attempts did not wait for them long enough.
     unwanted: u64,
     /// Its next attempt, counted over all workers.
@@ -192,6 +195,7 @@ impl Worker {
             leaving: VecDeque::new(),
             left_open: 0,
             waiting: VecDeque::new(),
+            parked: BinaryHeap::new(),
             unwanted: 0,
             next_client: number as u64,
             number,
@@ -228,6 +232,7 @@ impl Worker {
             }
             self.start_due(now);
             self.serve_waiting();
+            self.start_parked();
             self.tend_wave();
             self.expire(self.storm.clock.now());
             if self.is_storm_over() {
@@ -246,7 +251,10 @@ impl Worker {
     }
 
     fn is_storm_over(&self) -> bool {
-        self.pace.is_done() && self.in_flight == 0 && self.waiting.is_empty()
+        self.pace.is_done()
+            && self.in_flight == 0
+            && self.waiting.is_empty()
+            && self.parked.is_empty()
     }
 
     /// Sleeps until something happens or something is due.
@@ -258,6 +266,7 @@ impl Worker {
             self.deadlines.front().map(|(at, _)| *at),
             self.alarms.peek().map(|Reverse((at, _))| *at),
             self.leaving.front().map(|(at, _)| *at),
+            self.parked.peek().map(|Reverse(parked)| parked.due),
             self.waiting.front().map(|waiting| waiting.started + self.storm.timeout),
         ];
         let now = self.storm.clock.now();
@@ -316,12 +325,11 @@ impl Worker {
     /// that refused close it first.
     fn conclude(&mut self, place: usize, outcome: Outcome, now: u64) {
         let Some(connection) = self.connections.get_mut(place) else { return };
-        let attempt = connection.attempt(outcome, now);
-        let (validity, said) = (connection.validity, connection.said);
+        let (attempt, terms) = (connection.attempt(outcome, now), connection.terms);
         let state = connection.state;
         self.in_flight -= 1;
         self.count_in_wave(state, attempt.opened);
-        self.record(&attempt, validity, said);
+        self.record(&attempt, terms);
         if matches!(outcome, Outcome::Refused(_)) {
             self.linger(place, now);
         } else {
@@ -329,13 +337,16 @@ impl Worker {
         }
     }
 
-    fn record(&mut self, attempt: &Attempt, validity: Validity, said: Option<Said>) {
+    fn record(&mut self, attempt: &Attempt, terms: Terms) {
+        let Terms { validity, said, has_no_slot } = terms;
         let storm = &self.storm;
         let kind = &storm.plan.mould.kinds[attempt.kind];
         let judge = storm.judge(kind.protocol);
         let decided = judge.decided(attempt.outcome, attempt.sent, attempt.ended);
         let must = match (kind.must, said) {
             (Must::AcceptInTime, Some(said)) => said.must(),
+            // That of another client: where it is not known to be one, nothing is known.
+            (Must::Refuse(_), Some(said)) if said != Said::Good => said.must(),
             (must, _) => must,
         };
         let mut expected = judge.expectation(must, validity, attempt.sent, decided);
@@ -362,7 +373,9 @@ impl Worker {
         }
         self.recorder.record(attempt, expected, verdict, storm.start, storm.warm);
         storm.heard.note(attempt, decided, verdict);
-        self.pace.outcome(attempt.ended);
+        if !has_no_slot {
+            self.pace.outcome(attempt.ended);
+        }
     }
 
     /// Ends the attempts whose time is up.
@@ -409,7 +422,7 @@ impl Worker {
                 read: None,
                 outcome: Outcome::Timeout(Phase::Token),
             };
-            self.record(&attempt, Validity { from, until }, None);
+            self.record(&attempt, Terms::of(Validity { from, until }));
         }
         self.ring_alarms(now);
         self.close_lingering(now);
@@ -447,6 +460,7 @@ impl Worker {
         self.recorder.abandoned += self.in_flight + self.waiting.len() as u64;
         self.start_what_stands();
         self.waiting.clear();
+        self.parked.clear();
         for (_, connection) in &mut self.connections {
             if connection.state == State::Holding {
                 session::say_goodbye(connection);

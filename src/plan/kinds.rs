@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{issuance::Issuance, strict};
+use super::{
+    fetching::{ENDED_FOR, EXPIRED, FETCHED},
+    issuance::Issuance,
+    strict,
+};
 use crate::{
     clock::wall_seconds,
     error::{Error, Result, is_slip, suggestion},
@@ -143,7 +147,11 @@ fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result
         return Err(Error::usage(format!("`share` is {}, but must be 0 or more", entry.share))
             .hint("leave the entry out, or give it a share such as 20"));
     }
-    let by = match (entry.by, defect.default_by()) {
+    let fetches = context.issuance.fetching.is_some();
+    let is_fetched = fetches && FETCHED.contains(&defect.name);
+    // Of a token that is waited for until it has ended.
+    let soon = (is_fetched && defect.name == EXPIRED).then_some(ENDED_FOR);
+    let by = match (entry.by, soon.or_else(|| defect.default_by())) {
         (Some(_), None) => return Err(Error::usage(format!("`{name}` takes no `by`"))),
         (Some(Duration::ZERO), Some(_)) => {
             return Err(Error::usage(format!("`by` is 0s, which is no `{name}` token"))
@@ -151,14 +159,12 @@ fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result
         }
         (by, default) => by.or(default).unwrap_or_default(),
     };
-    let fetches = context.issuance.fetching.is_some();
-    let is_fetched = fetches && defect.name == "fresh";
     if fetches && !is_fetched && defect.needs_key() {
         return Err(Error::usage(format!(
             "`{name}` needs the signing key, but `token.source` is `oauth`"
         ))
         .hint(
-            "the server signs: bring `fresh` and kinds without a signature, such as `not_a_jwt`",
+            "the server signs: bring `fresh`, `expired`, `stolen`, and kinds without a signature, such as `not_a_jwt`",
         ));
     }
     let is_signed = defect.needs_key() && !is_fetched;

@@ -1,12 +1,19 @@
 //! Tokens that a server issued are judged by the whole policy: what they claim, how they are signed, and what nobody knows.
 
+use std::{
+    collections::BTreeSet,
+    io::Write,
+    sync::{Arc, Mutex},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     oauth::{JSON, Web, response, storm, tokens},
-    run::{Ended, rows},
-    server::Server,
+    run::{Ended, Storm, rows},
+    server::{Connect, Server, until_closed},
 };
 
 const TAKEN: &[u8] = &[0x20, 3, 0, 0, 0];
@@ -130,4 +137,143 @@ fn a_claim_of_another_client_that_the_policy_binds_has_to_be_refused() {
         (&7.into(), &1.into())
     );
     assert_eq!(summary["oauth"]["to_refuse"], json!({ "binds": 7 }));
+}
+
+fn claims_of(connect: &Connect) -> Value {
+    let token = String::from_utf8(connect.password.clone().unwrap()).unwrap();
+    let payload = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
+
+/// A broker that lets in whom `is_good` says, and what it said, in order.
+fn verifying(
+    is_good: impl Fn(&Connect, &Value) -> bool + Send + Sync + 'static,
+) -> (Server, Arc<Mutex<Vec<bool>>>) {
+    let said: Arc<Mutex<Vec<bool>>> = Arc::default();
+    let seen = Arc::clone(&said);
+    let server = Server::start(move |stream, connect| {
+        let is_let_in = is_good(connect, &claims_of(connect));
+        seen.lock().unwrap().push(is_let_in);
+        stream.write_all(if is_let_in { TAKEN } else { REFUSED }).unwrap();
+        until_closed(stream);
+    });
+    (server, said)
+}
+
+/// A mix of 24 clients that fetch from the run's own issuer, one at a time.
+fn mixed(server: &Server, kind: &str, ttl: &str, policy: &str) -> Storm {
+    let issuer = format!("[issuer]\nkeys = [\"main\"]\nttl = \"{ttl}\"\n{policy}");
+    let mix = format!("[[mix]]\ntoken = \"{kind}\"\nshare = 1\n");
+    storm(&server.url(), "client_secret = \"x-{client_id}\"", &format!("{issuer}{mix}"))
+}
+
+const ONE_AT_A_TIME: [&str; 4] = ["--set", "load.clients=24", "--set", "load.concurrency=1"];
+
+#[test]
+fn an_expired_token_is_fetched_and_waited_for_without_a_slot() {
+    let (server, said) = verifying(|_, claims| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        now < claims["exp"].as_f64().unwrap()
+    });
+    let run = mixed(&server, "expired", "2s", "").run_with(&ONE_AT_A_TIME);
+    let summary = run.expect(0);
+    let kinds = &summary["by_token"];
+    assert_eq!(kinds["expired"]["outcomes"]["refused"], kinds["expired"]["attempts"]);
+    assert_eq!(kinds["fresh"]["outcomes"]["accepted"], kinds["fresh"]["attempts"]);
+    assert!(kinds["expired"]["attempts"].as_u64().unwrap() > 3, "{kinds}");
+    assert_eq!(summary["verdicts"]["correct"], 24);
+    // Whoever waits keeps nobody else from starting, though there is one slot.
+    let said = said.lock().unwrap();
+    assert!(said.is_sorted_by(|before, after| before >= after), "{said:?}");
+}
+
+#[test]
+fn a_token_that_will_not_end_is_not_waited_for() {
+    let (server, _) = verifying(|_, _| true);
+    let mut arguments = ONE_AT_A_TIME.to_vec();
+    arguments.extend(["--set", "thresholds={ \"verdict.not_judged\" = [\"rate < 1\"] }"]);
+    let run = mixed(&server, "expired", "1h", "").run_with(&arguments);
+    let summary = run.expect(0);
+    let expired = &summary["by_token"]["expired"];
+    assert_eq!(expired["outcomes"]["token_failed"], expired["attempts"]);
+    let verdicts = run.verdicts();
+    assert_eq!(
+        Some(verdicts["expired token_failed still_valid not_judged"]),
+        expired["attempts"].as_u64()
+    );
+}
+
+#[test]
+fn a_stolen_token_is_that_of_the_client_before() {
+    let (server, said) =
+        verifying(|connect, claims| claims["clientid"] == connect.client_id.as_str());
+    let policy = "[policy]\nbinds = [\"clientid\"]\n";
+    let run = mixed(&server, "stolen", "1h", policy).run_with(&ONE_AT_A_TIME);
+    let summary = run.expect(0);
+    let kinds = &summary["by_token"];
+    assert_eq!(summary["verdicts"]["correct"], 24);
+    assert_eq!(kinds["stolen"]["outcomes"]["refused"], kinds["stolen"]["attempts"]);
+    let stolen = said.lock().unwrap().iter().filter(|is_let_in| !**is_let_in).count();
+    assert_eq!(Some(stolen as u64), kinds["stolen"]["attempts"].as_u64());
+    let number = |id: &str| id.rsplit('-').next().unwrap().parse::<i64>().unwrap();
+    let mut tokens = BTreeSet::new();
+    for connect in server.received() {
+        let claims = claims_of(&connect);
+        let (own, of) = (number(&connect.client_id), number(claims["clientid"].as_str().unwrap()));
+        assert!(of == own || of == own - 1 || (own, of) == (0, 1), "{own} brought that of {of}");
+        tokens.insert((of, claims["jti"].as_str().unwrap().to_owned()));
+    }
+    let subjects: BTreeSet<i64> = tokens.iter().map(|(of, _)| *of).collect();
+    assert_eq!(tokens.len(), subjects.len(), "each token was fetched once");
+    assert_eq!(summary["oauth"]["fetched"], tokens.len());
+}
+
+#[test]
+fn what_fetched_tokens_lack_is_said_at_once_and_what_does_nothing_is_refused() {
+    let server = Server::answering(TAKEN);
+    let foreign = "token_endpoint = \"http://127.0.0.1:9/\"\nclient_secret = \"x\"";
+    let policy = "[policy]\nchecks = [\"exp\", \"iss\", \"aud\"]\nbinds = [\"sub\", \"clientid\"]\nrequires = [\"role\", \"nbf\"]\n";
+    let lacking = storm(&server.url(), foreign, policy).run();
+    assert_eq!(lacking.code, Some(2), "{}", lacking.stderr);
+    for part in ["`iss = ", "`aud = ", "`sub = ", "are missing"] {
+        assert!(lacking.stderr.contains(part), "{part}: {}", lacking.stderr);
+    }
+    // What is there, and what only has to be in the tokens, is not asked for.
+    for part in ["clientid", "role", "nbf"] {
+        assert!(!lacking.stderr.contains(part), "{part}: {}", lacking.stderr);
+    }
+    for (set, named) in [
+        ("token.ttl=1h", "`token.ttl` does nothing here"),
+        ("token.key=main", "`token.key` does nothing here"),
+        ("token.bytes=2000", "`token.bytes` does nothing here"),
+    ] {
+        let run = storm(&server.url(), foreign, "").run_with(&["--set", set]);
+        assert_eq!(run.code, Some(2), "{set}: {}", run.stderr);
+        assert!(run.stderr.contains(named), "{set}: {}", run.stderr);
+    }
+    let both = ["--set", "token.ttl=1h", "--set", "token.key=main"];
+    let run = storm(&server.url(), foreign, "").run_with(&both);
+    assert!(run.stderr.contains("`token.ttl` and `token.key` do nothing"), "{}", run.stderr);
+    // With the run's own server they are its defaults.
+    let own = mixed(&server, "not_a_jwt", "1h", "").run_with(&both);
+    own.expect(1);
+    for (mix, part) in [
+        (
+            "[policy]\nbinds = [\"clientid\"]\n[[mix]]\ntoken = \"stolen\"\nshare = 1\n",
+            "no other client",
+        ),
+        ("[[mix]]\ntoken = \"expired\"\nshare = 1\n", "which no client waits"),
+    ] {
+        let load = if mix.contains("stolen") {
+            ["--set", "load={ clients = 1, concurrency = 1 }"]
+        } else {
+            [
+                "--set",
+                "load={ mode = \"churn\", concurrency = 1, stages = [{ rate = 1, for = \"1s\" }] }",
+            ]
+        };
+        let run = storm(&server.url(), foreign, mix).run_with(&load);
+        assert_eq!(run.code, Some(2), "{mix}: {}", run.stderr);
+        assert!(run.stderr.contains(part), "{mix}: {}", run.stderr);
+    }
 }

@@ -518,7 +518,7 @@ fn what_can_not_be_fetched_is_said_before_anything_is_done() {
         ("token_endpoint = \"http://192.0.2.1/token\"", "", "is not on this host"),
         (
             "client_secret = \"x\"",
-            "[issuer]\nkeys = [\"main\"]\n[[mix]]\ntoken = \"expired\"\nshare = 1",
+            "[issuer]\nkeys = [\"main\"]\n[[mix]]\ntoken = \"alg_none\"\nshare = 1",
             "needs the signing key",
         ),
         (

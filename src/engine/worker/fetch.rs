@@ -93,13 +93,13 @@ impl Worker {
     }
 
     /// Sends an attempt on its way with the token that it fetched.
-    fn bring(&mut self, place: usize, Brought { token, said }: &Brought) {
+    pub(super) fn bring(&mut self, place: usize, Brought { token, said }: &Brought) {
         let storm = Arc::clone(&self.storm);
         let Some(connection) = self.connections.get_mut(place) else { return };
         connection.state = State::Starting;
         connection.key = token.key;
-        connection.said = Some(*said);
-        connection.validity = validity(storm.clock, token.times);
+        connection.terms.said = Some(*said);
+        connection.terms.validity = validity(storm.clock, token.times);
         let Connection { client, kind, minted_for, .. } = *connection;
         let ready = Ready::elsewhere(
             client,

@@ -29,8 +29,7 @@ impl Worker {
         now: u64,
     ) {
         let Some(connection) = self.connections.get_mut(place) else { return };
-        let attempt = connection.attempt(Outcome::Accepted, now);
-        let (validity, said) = (connection.validity, connection.said);
+        let (attempt, terms) = (connection.attempt(Outcome::Accepted, now), connection.terms);
         connection.state = State::Holding;
         connection.keep_alive = keep_alive.unwrap_or(connection.keep_alive);
         connection.until = now + self.storm.hold;
@@ -46,7 +45,7 @@ impl Worker {
         }
         let has_more = connection.partial.is_some();
         self.in_flight -= 1;
-        self.record(&attempt, validity, said);
+        self.record(&attempt, terms);
         if self.storm.hold == 0 {
             self.leave(place, now);
             return;
