@@ -140,7 +140,9 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
 /// Why a run that wrote its results exits with 3.
 fn why_not_measured(summary: &Summary) -> &'static str {
     let judged = Summary::judged(&summary.verdicts);
-    if judged > 0 && summary.thresholds.iter().any(|one| one.undecided.is_some()) {
+    if summary.key_sets.values().any(|set| set.fetched == 0) {
+        "an embedded broker never had a key to verify tokens with: its refusals say nothing"
+    } else if judged > 0 && summary.thresholds.iter().any(|one| one.undecided.is_some()) {
         "a threshold on a time is undecided: the load generator was too slow for this load on this host"
     } else if judged > 0 && !summary.nothing_good.is_empty() {
         "no good token was measured: each token that should be good had to be refused"
@@ -264,7 +266,8 @@ fn exit_of_run(summary: &Summary, is_strict: bool) -> Exit {
         || summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
     // A time that may be the generator's own decides nothing, and bad tokens alone say nothing about good ones.
     let is_undecided = summary.thresholds.iter().any(|threshold| threshold.undecided.is_some());
-    let says_nothing = !summary.nothing_good.is_empty() || summary.nothing_promised;
+    let has_no_keys = summary.key_sets.values().any(|set| set.fetched == 0);
+    let says_nothing = !summary.nothing_good.is_empty() || summary.nothing_promised || has_no_keys;
     let is_unmeasured = is_limited && is_strict || is_undecided || says_nothing;
     if !summary.interrupted && is_grave(summary) {
         return Exit::Failed;

@@ -38,7 +38,7 @@ use self::{
     nodes::Nodes,
     progress::Screen,
     storm::Storm,
-    target::Targets,
+    target::{KeysFrom, Targets},
     worker::{Wiring, Worker},
 };
 pub use self::{hands::Hands, worker::Report};
@@ -75,7 +75,7 @@ pub fn broker_settings(
     plan: &Plan,
     mutant: Option<&'static crate::broker::mutant::Mutant>,
 ) -> Result<crate::broker::Settings> {
-    target::settings(plan, mutant, None)
+    target::settings(plan, mutant, &KeysFrom::default())
 }
 
 /// How a run is run.
@@ -147,12 +147,14 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     if let Some(issuer) = &issuer {
         happenings.before_storm(issuer);
     }
-    let targets = Targets::start(&plan, issuer, &[])?;
+    // Before the brokers: it knows where their keys are.
+    let fetcher = Fetcher::of(&plan, clock, issuer.as_deref())?.map(Arc::new);
+    let jwks = fetcher.as_ref().and_then(|fetcher| fetcher.jwks_url().cloned());
+    let targets = Targets::start(&plan, KeysFrom { issuer, discovered: jwks }, &[])?;
     for warning in &targets.warnings {
         options.screen.warn(warning);
     }
     let memory = resident();
-    let fetcher = Fetcher::of(&plan, clock, targets.issuer.as_deref())?.map(Arc::new);
     for warning in fetcher.iter().flat_map(|fetcher| fetcher.warnings()) {
         options.screen.warn(&warning);
     }

@@ -219,6 +219,11 @@ impl Fetcher {
         });
     }
 
+    /// Where the key set of a server is that is not the run's own, where its discovery document says it.
+    pub fn jwks_url(&self) -> Option<&Url> {
+        self.inner.endpoints.jwks.as_ref()
+    }
+
     /// What the user should know of the way to the server before the storm.
     pub fn warnings(&self) -> Vec<String> {
         let url = &self.inner.endpoints.token;

@@ -16,6 +16,7 @@ use super::{
     target::{Spot, Target, Targets},
 };
 use crate::{
+    broker::KeyNews,
     client::{socket, transport::Transport},
     clock::{Clock, nanoseconds},
     error::Result,
@@ -71,6 +72,8 @@ pub(super) struct Storm {
     pub(super) fetcher: Option<Arc<Fetcher>>,
     /// When brokers that were stopped answered again.
     pub(super) heard: Arc<Heard>,
+    /// What embedded brokers tell of key sets that are not the run's own, by broker.
+    pub(super) key_news: Vec<Option<Arc<KeyNews>>>,
     /// Which keys the brokers can know, where that changes.
     pub(super) standing: Option<Arc<KeyTimes>>,
     /// One a version of MQTT.
@@ -124,6 +127,13 @@ impl Storm {
             }),
             fetcher: None,
             heard: Arc::new(Heard::new(plan.brokers.len())),
+            key_news: {
+                let mut news = vec![None; plan.brokers.len()];
+                for (broker, _, told) in targets.key_news() {
+                    news[broker] = Some(told);
+                }
+                news
+            },
             standing: targets.issuer.as_ref().map(|issuer| issuer.standing()),
             ports,
             random: mixed(u64::from(std::process::id()), clock.wall(start) as u64) as u32,
@@ -143,6 +153,11 @@ impl Storm {
     /// Who judges answers in this version of MQTT.
     pub(super) fn judge(&self, protocol: Protocol) -> &Judge {
         &self.judges[usize::from(protocol == Protocol::V5)]
+    }
+
+    /// Whether a broker has no key yet to verify anything with: then its refusals say nothing.
+    pub(super) fn has_no_keys(&self, broker: usize) -> bool {
+        self.key_news[broker].as_ref().is_some_and(|news| !news.has_keys())
     }
 
     /// An empty recorder of its shape.

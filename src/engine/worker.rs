@@ -360,7 +360,12 @@ impl Worker {
             let standing = standing.of(usize::from(key), reader);
             expected = judge.by_key(expected, standing, attempt.sent, decided);
         }
-        let verdict = judge.verdict(expected, attempt.outcome);
+        let verdict = match attempt.outcome {
+            Outcome::Refused(_) | Outcome::Closed(_) if storm.has_no_keys(attempt.broker) => {
+                Verdict::NotJudged
+            }
+            outcome => judge.verdict(expected, outcome),
+        };
         // Overload and the like say nothing about a key.
         if verdict != Verdict::NotJudged {
             self.recorder.answered(attempt, in_time);

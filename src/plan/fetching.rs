@@ -204,6 +204,12 @@ impl Plan {
         self.issuance.fetching.is_some() && FETCHED.contains(&self.mould.kinds[kind].defect.name)
     }
 
+    /// Whether tokens are fetched from a server that is not the run's own.
+    pub fn is_issued_elsewhere(&self) -> bool {
+        let fetching = self.issuance.fetching.as_ref();
+        fetching.is_some_and(|fetching| fetching.server != Server::Own)
+    }
+
     /// How long the fetched tokens of a kind have to have ended when they are brought, where they have to.
     pub fn ended_for(&self, kind: usize) -> Option<Duration> {
         let kind = Some(&self.mould.kinds[kind]).filter(|_| self.is_fetched(kind))?;

@@ -233,6 +233,7 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
     if let Some(jwks) = &summary.jwks {
         keys::write(out, jwks)?;
     }
+    keys::write_sets(out, &summary.key_sets)?;
     series::write(out, summary)?;
     cluster::write(out, summary)?;
     let sessions = &summary.sessions;

@@ -75,6 +75,9 @@ pub struct Summary {
     /// Where the run brought an issuer along: what became of tokens while its keys came and went.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<super::Jwks>,
+    /// What embedded brokers met when they fetched the key set of a server that is not the run's own, by their labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub key_sets: BTreeMap<String, crate::broker::KeySetCounts>,
     /// Brokers that answered differently at the same time.
     #[serde(default)]
     pub divergent: Vec<super::divergent::Divergent>,

@@ -97,6 +97,7 @@ impl Frame<'_> {
             tls: tables::tls(all, None),
             oauth: self.oauth,
             jwks: self.jwks,
+            key_sets: BTreeMap::new(),
             divergent: Vec::new(),
             outages: Vec::new(),
             broker_gone: Vec::new(),

@@ -16,6 +16,8 @@ mod fetches;
 mod folder;
 mod issued;
 mod judged;
+#[cfg(feature = "embedded")]
+mod key_sets;
 mod keys;
 #[cfg(feature = "embedded")]
 mod layered;
