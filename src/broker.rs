@@ -8,6 +8,7 @@
 pub mod certificates;
 #[cfg(feature = "embedded")]
 mod hook;
+mod key_news;
 #[cfg(feature = "embedded")]
 mod key_source;
 pub mod mutant;
@@ -22,13 +23,14 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, ChildStderr, ChildStdin, Command, Stdio},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
+pub use self::key_news::{KeyNews, KeySetCounts, KeySetRead};
 use self::mutant::Mutant;
 use crate::{
     error::{Error, Result},
@@ -53,6 +55,13 @@ pub struct Settings {
     pub token_in: TokenIn,
     /// What verifies tokens.
     pub verifier: Verifier,
+}
+
+impl Settings {
+    /// Whether it takes its keys from a server that is not the run's own.
+    pub fn takes_foreign_keys(&self) -> bool {
+        matches!(&self.verifier, Verifier::Hook { jwks: Some(jwks), .. } if !jwks.is_own)
+    }
 }
 
 /// The TLS of an embedded broker, as PEM.
@@ -215,21 +224,21 @@ impl Embedded {
     ///
     /// # Errors
     /// When this program was built without it, or it does not come up.
-    pub fn start(settings: &Settings) -> Result<Self> {
+    pub fn start(settings: &Settings, news: &Arc<KeyNews>) -> Result<Self> {
         if cfg!(not(feature = "embedded")) {
             return Err(without());
         }
         let program = env::current_exe().map_err(|error| {
             Error::not_measured(format!("can't find this program's own file: {error}"))
         })?;
-        Self::start_from(&program, settings)
+        Self::start_from(&program, settings, news)
     }
 
-    /// Starts a broker from the program at `program`.
+    /// Starts a broker from the program at `program`; `news` hears of its key set.
     ///
     /// # Errors
     /// When it does not come up.
-    pub fn start_from(program: &Path, settings: &Settings) -> Result<Self> {
+    pub fn start_from(program: &Path, settings: &Settings, news: &Arc<KeyNews>) -> Result<Self> {
         let failed =
             |what: &str| Error::not_measured(format!("the embedded broker did not start: {what}"));
         let mut child = Command::new(program)
@@ -251,13 +260,17 @@ impl Embedded {
             let _ = stdin.write_all(line.as_bytes());
         }
         let (said, hears) = mpsc::channel();
+        let news = Arc::clone(news);
         thread::spawn(move || {
-            let mut answer = String::new();
-            if let Some(stdout) = stdout {
-                let _ = BufReader::new(stdout).read_line(&mut answer);
+            for line in stdout.into_iter().flat_map(|out| BufReader::new(out).lines()) {
+                let Ok(line) = line else { break };
+                match serde_json::from_str(&line) {
+                    Ok(read) => news.hear(read),
+                    // Nobody listens any more when it took too long.
+                    Err(_) => drop(said.send(line)),
+                }
             }
-            // Nobody listens any more when it took too long.
-            let _ = said.send(answer);
+            let _ = said.send(String::new());
         });
         let answer = hears.recv_timeout(START_TIME);
         let address = answer.as_ref().ok().and_then(|answer| answer.strip_prefix("ready "));
@@ -323,7 +336,7 @@ fn last_words(stderr: Option<ChildStderr>) -> String {
 }
 
 /// Runs the broker in this process until a signal ends it, or until standard input closes where
-/// `follows_stdin`; tells `ready` where it listens.
+/// `follows_stdin`; tells `ready` where it listens, and `told` what comes of fetching a key set.
 ///
 /// # Errors
 /// When it can't listen, or a key can't be used.
@@ -332,8 +345,9 @@ pub fn serve(
     settings: &Settings,
     follows_stdin: bool,
     ready: impl FnOnce(SocketAddr),
+    told: fn(&KeySetRead),
 ) -> Result<()> {
-    server::serve(settings, follows_stdin, ready)
+    server::serve(settings, follows_stdin, ready, told)
 }
 
 /// This program was built without the broker.
@@ -341,7 +355,7 @@ pub fn serve(
 /// # Errors
 /// Always.
 #[cfg(not(feature = "embedded"))]
-pub fn serve(_: &Settings, _: bool, _: impl FnOnce(SocketAddr)) -> Result<()> {
+pub fn serve(_: &Settings, _: bool, _: impl FnOnce(SocketAddr), _: fn(&KeySetRead)) -> Result<()> {
     Err(without())
 }
 
@@ -371,7 +385,8 @@ mod tests {
     #[test]
     fn a_program_that_is_no_broker_is_told_by_what_it_said() {
         let start = |program: &str| {
-            Embedded::start_from(Path::new(program), &settings(Verifier::Anonymous)).unwrap_err()
+            let told = settings(Verifier::Anonymous);
+            Embedded::start_from(Path::new(program), &told, &Arc::default()).unwrap_err()
         };
         // `cat` knows no `--settings`, `echo` says something else, `true` says nothing.
         assert!(start("/bin/cat").to_string().contains("--settings"), "{}", start("/bin/cat"));

@@ -140,10 +140,14 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
 /// Why a run that wrote its results exits with 3.
 fn why_not_measured(summary: &Summary) -> &'static str {
     let judged = Summary::judged(&summary.verdicts);
-    if judged > 0 && summary.thresholds.iter().any(|one| one.undecided.is_some()) {
+    if summary.key_sets.values().any(|set| set.fetched == 0) {
+        "an embedded broker never had a key to verify tokens with: its refusals say nothing"
+    } else if judged > 0 && summary.thresholds.iter().any(|one| one.undecided.is_some()) {
         "a threshold on a time is undecided: the load generator was too slow for this load on this host"
     } else if judged > 0 && !summary.nothing_good.is_empty() {
         "no good token was measured: each token that should be good had to be refused"
+    } else if judged > 0 && summary.nothing_promised {
+        "nothing was judged: of each token both answers were right"
     } else {
         "nothing that counts could be measured: see validity and failures above"
     }
@@ -262,7 +266,9 @@ fn exit_of_run(summary: &Summary, is_strict: bool) -> Exit {
         || summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
     // A time that may be the generator's own decides nothing, and bad tokens alone say nothing about good ones.
     let is_undecided = summary.thresholds.iter().any(|threshold| threshold.undecided.is_some());
-    let is_unmeasured = is_limited && is_strict || is_undecided || !summary.nothing_good.is_empty();
+    let has_no_keys = summary.key_sets.values().any(|set| set.fetched == 0);
+    let says_nothing = !summary.nothing_good.is_empty() || summary.nothing_promised || has_no_keys;
+    let is_unmeasured = is_limited && is_strict || is_undecided || says_nothing;
     if !summary.interrupted && is_grave(summary) {
         return Exit::Failed;
     }
@@ -336,6 +342,14 @@ mod tests {
         assert_eq!(exit_of(&summary, false), Exit::NotMeasured);
         summary.verdicts.insert("false_accept".into(), 1.into());
         assert_eq!(exit_of(&summary, false), Exit::Failed, "a false accept weighs more");
+    }
+
+    #[test]
+    fn a_run_in_which_each_answer_was_right_has_judged_nothing() {
+        let mut summary = fixture::summary();
+        summary.nothing_promised = true;
+        assert_eq!(exit_of(&summary, false), Exit::NotMeasured);
+        assert!(why_not_measured(&summary).starts_with("nothing was judged"));
     }
 
     #[test]

@@ -39,7 +39,7 @@ use self::{
     nodes::Nodes,
     progress::Screen,
     storm::Storm,
-    target::Targets,
+    target::{KeysFrom, Targets},
     worker::{Wiring, Worker},
 };
 pub use self::{hands::Hands, worker::Report};
@@ -52,7 +52,7 @@ use crate::{
     live::Exporter,
     measure::Measurements,
     oauth::Fetcher,
-    plan::{Model, Plan, fetching::Fetching},
+    plan::{Model, Plan},
     results::{
         Environment, Place, Summary, calibration::Calibration, folder::check_writable,
         summary::Yardstick,
@@ -76,7 +76,7 @@ pub fn broker_settings(
     plan: &Plan,
     mutant: Option<&'static crate::broker::mutant::Mutant>,
 ) -> Result<crate::broker::Settings> {
-    target::settings(plan, mutant, None)
+    target::settings(plan, mutant, &KeysFrom::default())
 }
 
 /// How a run is run.
@@ -148,12 +148,14 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     if let Some(issuer) = &issuer {
         happenings.before_storm(issuer);
     }
-    let targets = Targets::start(&plan, issuer, &[])?;
+    // Before the brokers: it knows where their keys are.
+    let fetcher = Fetcher::of(&plan, clock, issuer.as_deref())?.map(Arc::new);
+    let jwks = fetcher.as_ref().and_then(|fetcher| fetcher.jwks_url().cloned());
+    let targets = Targets::start(&plan, KeysFrom { issuer, discovered: jwks }, &[])?;
     for warning in &targets.warnings {
         options.screen.warn(warning);
     }
     let memory = resident();
-    let fetcher = Fetcher::of(&plan, clock, targets.issuer.as_deref())?.map(Arc::new);
     for warning in fetcher.iter().flat_map(|fetcher| fetcher.warnings()) {
         options.screen.warn(&warning);
     }
@@ -280,7 +282,7 @@ fn wait_for_tokens(supply: &Supply, options: &mut Options) -> bool {
 
 /// Fetches what is wanted before the storm; `false` when the user wants it to end.
 fn fetch_ahead(fetcher: &Fetcher, plan: &Plan, options: &mut Options) -> bool {
-    if plan.issuance.fetching.as_ref().is_some_and(Fetching::has_prelude) {
+    if plan.has_prelude() {
         options.screen.minting(plan.attempts);
     }
     let screen = &mut options.screen;

@@ -9,7 +9,7 @@ mod stats;
 mod token;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -41,6 +41,7 @@ use crate::{
     },
     tls::{self, Trust},
     token::fraction,
+    verdict::foreign::{ForeignJudge, Said},
     web::{self, Way},
 };
 
@@ -76,8 +77,19 @@ impl Failure {
     }
 }
 
+/// A token for a client.
+#[derive(Clone, Debug)]
+pub struct Brought {
+    /// The token, which others may bring as well.
+    pub token: Arc<Token>,
+    /// What must happen to it in the hands of this client, time apart.
+    pub said: Said,
+}
+
+/// What came of a client's asking.
+pub type Fetched = std::result::Result<Brought, Failure>;
 /// What came of a fetch.
-pub type Fetched = std::result::Result<Arc<Token>, Failure>;
+type Got = std::result::Result<Arc<Token>, Failure>;
 
 /// Fetches tokens. It ends when this is dropped.
 pub struct Fetcher {
@@ -90,6 +102,8 @@ struct Inner {
     clock: Clock,
     http: reqwest::Client,
     endpoints: Endpoints,
+    /// What the policy says of tokens.
+    judge: ForeignJudge,
     /// `kid` of each key of the run's own issuer.
     kids: Vec<Option<String>>,
     limiter: Option<DefaultDirectRateLimiter>,
@@ -107,7 +121,7 @@ struct Inner {
 /// A token that several clients bring.
 #[derive(Clone)]
 struct Share {
-    cell: Arc<OnceCell<Fetched>>,
+    cell: Arc<OnceCell<Got>>,
     /// Clients that have not asked for it yet.
     left: u64,
 }
@@ -179,6 +193,7 @@ impl Fetcher {
             clock,
             http,
             endpoints,
+            judge: ForeignJudge::of(plan)?,
             kids: own.map(Issuer::kids).unwrap_or_default(),
             limiter,
             connections: Semaphore::new(settings.connections as usize),
@@ -198,10 +213,15 @@ impl Fetcher {
             let left = Duration::from_nanos(deadline.saturating_sub(inner.clock.now()));
             // Whoever gave up must not go on asking: the server would melt under clients that are gone.
             match tokio::time::timeout(left, inner.token_of(n)).await {
-                Ok(fetched) => hand_over(fetched),
+                Ok(got) => hand_over(inner.judged(n, got)),
                 Err(_) => inner.stats().failed += 1,
             }
         });
+    }
+
+    /// Where the key set of a server is that is not the run's own, where its discovery document says it.
+    pub fn jwks_url(&self) -> Option<&Url> {
+        self.inner.endpoints.jwks.as_ref()
     }
 
     /// What the user should know of the way to the server before the storm.
@@ -227,33 +247,44 @@ impl Fetcher {
         warnings
     }
 
-    /// What came of the fetch of client `n`, where all were fetched before the storm.
+    /// What came of the fetch of client `n`, where that was made before the storm.
     pub fn at_hand(&self, n: u64) -> Option<Fetched> {
-        let fetching = self.inner.fetching().filter(|fetching| fetching.settings.prefetch);
-        let first = self.inner.plan.minted_as(n);
-        let fetched = fetching.and_then(|_| self.inner.share(first).cell.get().cloned())?;
+        if !self.inner.is_ahead(n) {
+            return None;
+        }
+        let first = self.inner.plan.subject_of(n);
+        let fetched = self.inner.share(first).cell.get().cloned()?;
         self.inner.gave(first);
-        Some(fetched)
+        Some(self.inner.judged(n, fetched))
     }
 
-    /// Fetches what is wanted before the storm: all tokens, or those that refreshing starts from. `progress` hears how
+    /// Fetches what is wanted before the storm: all tokens, those that refreshing starts from, or those that have to end
+    /// first. `progress` hears how
     /// many are there; `false` when `stop` was set meanwhile.
     pub fn prelude(&self, stop: &AtomicBool, mut progress: impl FnMut(u64)) -> bool {
         let plan = &self.inner.plan;
         let (Some(runtime), Some(fetching)) = (&self.runtime, &plan.issuance.fetching) else {
             return true;
         };
-        if !fetching.has_prelude() {
+        if !plan.has_prelude() {
             return true;
         }
-        let firsts: Vec<u64> = (0..plan.attempts)
+        let is_for_all = fetching.settings.prefetch || fetching.starts_from_password();
+        let firsts: BTreeMap<u64, bool> = (0..plan.attempts)
             .filter(|n| plan.minted_as(*n) == *n && plan.is_fetched(plan.kind_of(*n)))
-            .collect();
+            .map(|n| (plan.subject_of(n), self.inner.is_ahead(n)))
+            .filter(|(_, is_ahead)| is_for_all || *is_ahead)
+            // Of two that bring the same token, the one that wants it ahead decides.
+            .fold(BTreeMap::new(), |mut all, (n, is_ahead)| {
+                *all.entry(n).or_default() |= is_ahead;
+                all
+            });
         let done = Arc::new(AtomicU64::new(0));
-        for n in &firsts {
-            let (inner, done, n) = (Arc::clone(&self.inner), Arc::clone(&done), *n);
+        for (n, is_ahead) in &firsts {
+            let (inner, done) = (Arc::clone(&self.inner), Arc::clone(&done));
+            let (n, is_ahead) = (*n, *is_ahead);
             runtime.spawn(async move {
-                inner.before_storm(n).await;
+                inner.before_storm(n, is_ahead).await;
                 done.fetch_add(1, Ordering::Relaxed);
             });
         }
@@ -319,8 +350,14 @@ impl Inner {
         self.plan.issuance.fetching.as_ref()
     }
 
+    /// Whether the token of client `n` is fetched before the storm.
+    fn is_ahead(&self, n: u64) -> bool {
+        let is_for_all = self.fetching().is_some_and(|fetching| fetching.settings.prefetch);
+        is_for_all || self.plan.ended_for(self.plan.kind_of(n)).is_some()
+    }
+
     /// What a client does before the storm.
-    async fn before_storm(&self, n: u64) {
+    async fn before_storm(&self, n: u64, is_ahead: bool) {
         let Some(fetching) = self.fetching() else { return };
         if fetching.starts_from_password() {
             // A client that could not log in has nothing to refresh, for that reason.
@@ -329,23 +366,33 @@ impl Inner {
                 failed.insert(n, failure);
             }
         }
-        if fetching.settings.prefetch {
+        if is_ahead {
             let cell = self.share(n).cell;
             cell.get_or_init(|| self.with_retries(n, false)).await;
         }
     }
 
     /// The token of a client: its own, or the one that its group shares.
-    async fn token_of(&self, n: u64) -> Fetched {
+    async fn token_of(&self, n: u64) -> Got {
         let Some(fetching) = self.fetching() else { return Err(Failure::word("nobody_to_ask")) };
-        if fetching.shared_by == 1 && !fetching.settings.prefetch {
+        if !self.plan.shares_fetched() && !fetching.settings.prefetch {
             return self.with_retries(n, false).await;
         }
-        let first = self.plan.minted_as(n);
+        let first = self.plan.subject_of(n);
         let cell = self.share(first).cell;
         let fetched = cell.get_or_init(|| self.with_retries(first, false)).await.clone();
         self.gave(first);
         fetched
+    }
+
+    /// A token in the hands of client `n`.
+    fn judged(&self, n: u64, got: Got) -> Fetched {
+        let token = got?;
+        let (said, why) = self.judge.said(&token.foreign, &self.plan, n);
+        if let Some(reason) = why {
+            self.stats().not_good(said, reason, &token.foreign);
+        }
+        Ok(Brought { token, said })
     }
 
     /// Why a client could not log in before the storm.
@@ -355,7 +402,7 @@ impl Inner {
     }
 
     fn share(&self, first: u64) -> Share {
-        let clients = self.plan.reuse.min(self.plan.attempts.saturating_sub(first));
+        let clients = self.plan.bearers_of(first);
         let new = || Share { cell: Arc::default(), left: clients };
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.entry(first).or_insert_with(new).clone()
@@ -373,7 +420,7 @@ impl Inner {
     }
 
     /// Fetches, and tries again as often as the scenario allows; `by_password` is for the first refresh token.
-    async fn with_retries(&self, n: u64, by_password: bool) -> Fetched {
+    async fn with_retries(&self, n: u64, by_password: bool) -> Got {
         let Some(fetching) = self.fetching() else { return Err(Failure::word("nobody_to_ask")) };
         if let Some(failure) = self.login_failure(n).filter(|_| !by_password) {
             return Err(failure);

@@ -7,6 +7,7 @@
 mod claims;
 mod encoding;
 pub mod fault;
+pub mod foreign;
 mod json;
 mod signature;
 
@@ -123,6 +124,12 @@ impl Oracle {
             expected: self.expected.clone(),
             token_in: self.token_in,
         }
+    }
+
+    /// A verifier by the same policy that compares claims with other values, and has no keys.
+    #[must_use]
+    pub fn expecting(&self, expected: Expected) -> Self {
+        Self { keys: Vec::new(), policy: self.policy.clone(), expected, token_in: self.token_in }
     }
 
     /// The policy that it verifies by.

@@ -8,6 +8,7 @@ pub mod cells;
 mod checks;
 pub mod examine;
 pub mod fetching;
+mod foreign;
 pub mod issuance;
 pub mod kinds;
 mod model;
@@ -201,18 +202,24 @@ impl Plan {
         };
         let (mut kinds, cells) = kinds_of(context, &strict, ask, &mut warnings)?;
         series::bring_password(&scenario, &mut kinds)?;
-        kinds::check_claims(&scenario, &policy, &names, embedded)?;
+        match issuance::is_foreign(&scenario) {
+            true => foreign::check(&scenario, &policy, &names)?,
+            false => kinds::check_claims(&scenario, &policy, &names)?,
+        }
+        kinds::check_fit(&scenario, &policy, embedded)?;
         let examiner =
             cells.as_ref().map(|_| Examiner::new(&scenario, &names, &keys)).transpose()?;
         if let (Some(ask), Some(cells)) = (ask, &cells) {
             cells::load(&mut scenario, ask, cells);
         }
+        fetching::check_kinds(&kinds, &issuance, &scenario.load)?;
         let scenario = &scenario;
         let workers =
             scenario.load.workers.map_or((limits.cpus / 2).clamp(1, 16), usize::from).max(1);
         let model = Model::resolve(&scenario.load, workers, &mut warnings)?;
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
         checks::check_lengths(&names, attempts)?;
+        fetching::check_clients(&kinds, &issuance, attempts, scenario.token.reuse)?;
         let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
         let derived = kinds::derived(&kinds, &keys)?;
         let known = issuance.known_keys(keys.len());
@@ -248,7 +255,7 @@ impl Plan {
                 bound: strictly.bound.into_keys().collect(),
                 names,
                 canary: ask.map_or(NOWHERE, |ask| &ask.canary).to_owned(),
-                ttl: scenario.token.ttl,
+                ttl: scenario.token.ttl(),
             },
             scenario: written_out(scenario, base, &policy, &model, workers),
             policy,
@@ -399,11 +406,6 @@ impl Plan {
             Model::Closed { length: Some(_), .. } => 0,
             _ => self.attempts,
         }
-    }
-
-    /// Whether the tokens of a kind are fetched.
-    pub fn is_fetched(&self, kind: usize) -> bool {
-        self.issuance.fetching.is_some() && self.mould.kinds[kind].defect.name == "fresh"
     }
 
     /// Whether it is known which keys the brokers can know.
@@ -559,6 +561,12 @@ fn written_out(
     }
     resolved.target.profile = Some(policy.profile.clone());
     resolved.policy = policy.settings();
+    if issuance::is_foreign(scenario) {
+        // A list that nobody wrote promises nothing, and would if it were written.
+        resolved.policy.algorithms = resolved.policy.algorithms.filter(|_| policy.names_algorithms);
+    } else {
+        resolved.token.ttl = Some(scenario.token.ttl());
+    }
     resolved.load.mode = Some(model.mode());
     resolved.load.hold = Some(scenario.load.hold());
     resolved.load.workers = u16::try_from(workers).ok();

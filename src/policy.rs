@@ -44,6 +44,9 @@ pub struct Policy {
     pub protocols: Vec<Protocol>,
     /// Algorithms that are accepted.
     pub algorithms: Vec<Algorithm>,
+    /// Whether somebody wrote them down: a list that follows from the keys promises nothing of others.
+    #[serde(default)]
+    pub names_algorithms: bool,
     /// Claims whose value is checked.
     pub checks: Vec<Check>,
     /// Claims whose absence must be refused.
@@ -122,6 +125,7 @@ impl Policy {
         let policy = Self {
             profile,
             protocols: settings.protocols.clone().or(base.protocols).unwrap_or_else(both),
+            names_algorithms: settings.algorithms.is_some() || base.algorithms.is_some(),
             algorithms: settings.algorithms.clone().or(base.algorithms).unwrap_or(algorithms),
             checks: settings.checks.clone().or(base.checks).unwrap_or_default(),
             requires: settings.requires.clone().or(base.requires).unwrap_or_default(),

@@ -1,5 +1,7 @@
 //! The verdict: what had to happen to a token, against what did.
 
+pub mod foreign;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -106,7 +108,8 @@ pub struct Judge {
     leeway: i64,
     uncertainty: i64,
     checks_exp: bool,
-    checks_nbf: bool,
+    /// Whether the start of a token counts: its `nbf`, or its `iat` where that is checked instead.
+    checks_start: bool,
     silent_close: SilentClose,
     refusal_delay: u64,
     new_key_within: Option<i64>,
@@ -128,7 +131,7 @@ impl Judge {
             leeway: nanoseconds(policy.leeway) as i64,
             uncertainty: nanoseconds(uncertainty) as i64,
             checks_exp: policy.checks(Check::Exp),
-            checks_nbf: policy.checks(Check::Nbf),
+            checks_start: policy.checks(Check::Nbf) || policy.checks(Check::Iat),
             silent_close: policy.silent_close,
             refusal_delay: nanoseconds(policy.refusal_delay),
             new_key_within: policy.new_key_within.map(|within| nanoseconds(within) as i64),
@@ -230,7 +233,7 @@ impl Judge {
         let (earliest, latest) =
             (sent as i64 - self.uncertainty, decided as i64 + self.uncertainty);
         let until = if self.checks_exp { validity.until } else { i64::MAX };
-        let from = if self.checks_nbf { validity.from } else { i64::MIN };
+        let from = if self.checks_start { validity.from } else { i64::MIN };
         let (last, first) = (until.saturating_add(self.leeway), from.saturating_sub(self.leeway));
         // A boundary at `b` parts "before b" from "at b or after": it falls within when both can be.
         let within = |boundary: i64| earliest < boundary && boundary <= latest;
@@ -297,6 +300,7 @@ impl Judge {
             (Also::BadMethod, Protocol::V5) => code == 0x8C,
             (Also::ClientId, Protocol::V4) => code == 2,
             (Also::ClientId, Protocol::V5) => code == 0x85,
+            (Also::AnyReason, _) => self.authentication[usize::from(code)],
             _ => false,
         }
     }

@@ -71,6 +71,17 @@ pub fn why(error: &reqwest::Error) -> String {
     if text.is_empty() { error.to_string() } else { text }
 }
 
+/// The word for a request without an answer: that of TLS where TLS failed, `connect` where no connection came about,
+/// `timeout`, and `broken` for all that broke off later.
+pub fn word(error: &reqwest::Error) -> &'static str {
+    match tls_error(error) {
+        Some(refused) => failure::word(refused),
+        None if error.is_timeout() => "timeout",
+        None if error.is_connect() => "connect",
+        None => "broken",
+    }
+}
+
 /// The error of TLS that a request ended by: most often the server's certificate is not trusted.
 pub fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
     let mut cause = std::error::Error::source(error);

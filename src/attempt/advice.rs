@@ -118,6 +118,29 @@ fn of_tls(code: &str) -> Option<&'static str> {
     })
 }
 
+/// The line for a key set that an embedded broker could not fetch, by HTTP status or word.
+pub fn of_key_set(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "404" | "no_json" | "no_key_set" => {
+            "there is no key set at this place: `target.jwks.url` is the `jwks_uri` of the server's discovery document"
+        }
+        "no_keys" => "the key set is empty: the server has no key that it shows",
+        "connect" => "nothing listens at `target.jwks.url`",
+        "not_tls" => {
+            "what answers speaks no TLS: write `http://` in `target.jwks.url`, or the port of TLS"
+        }
+        "unknown_issuer" | "authority_as_server" | "bad_signature" => {
+            "the certificate of the key set's server is not trusted: `target.jwks.ca` names its authority, or that certificate itself"
+        }
+        "wrong_name" | "no_names" => {
+            "the certificate of the key set's server is for another name: write `target.jwks.url` with that name, or give that certificate itself as `target.jwks.ca`"
+        }
+        "certificate_expired" => "the certificate of the key set's server has expired",
+        "timeout" => "no answer within `target.jwks.timeout`",
+        _ => return None,
+    })
+}
+
 /// The line for a token that was not given.
 fn of_token(code: &str) -> Option<&'static str> {
     Some(match code {
@@ -138,6 +161,9 @@ fn of_token(code: &str) -> Option<&'static str> {
         }
         "no_access_token" => {
             "the authorization server answers with success and without the member `access_token`: is the URL that of the token endpoint? `oauth.send = \"id_token\"` sends the ID token instead"
+        }
+        "still_valid" => {
+            "the token of this client was to have ended, and will not within 10 s after all others have started: let the server issue tokens that end sooner, or storm for longer than they last"
         }
         "no_token" => {
             "the answer has no `id_token`: ask for `scope = \"openid\"`, by a grant that gives one"

@@ -17,7 +17,7 @@ use rmqtt::{
 };
 
 use super::{
-    HookKey, JwksSource, VerifyingKey,
+    HookKey, JwksSource, KeySetRead, VerifyingKey,
     key_source::{KeySource, Keys, usable},
     mutant::{Mutant, Trait},
     peer,
@@ -88,8 +88,29 @@ impl Checker {
     }
 
     /// The same with keys from there.
-    pub(super) fn with_source(self, source: Option<JwksSource>) -> Result<Self> {
-        Ok(Self { source: source.map(KeySource::new).transpose()?, ..self })
+    pub(super) fn with_source(
+        self,
+        source: Option<JwksSource>,
+        told: fn(&KeySetRead),
+    ) -> Result<Self> {
+        let source = source.map(|source| KeySource::new(source, told)).transpose()?;
+        Ok(Self { source, ..self })
+    }
+
+    /// Has the keys of a server that is not the run's own fetched before the first client comes, so that it is known from
+    /// the start whether they are to be had.
+    pub(super) async fn read_ahead(&self) {
+        if let Some(source) = self.source.as_ref().filter(|source| !source.is_own()) {
+            source.prepare(b"", |keys| self.replace(&keys)).await;
+        }
+    }
+
+    fn replace(&self, keys: &[serde_json::Value]) {
+        let known = self.oracle();
+        let keys = usable(keys, known.policy());
+        let keys = keys.iter().map(|(algorithm, kid, key)| (*algorithm, kid.clone(), key));
+        let rekeyed = Arc::new(known.rekeyed(keys));
+        *self.oracle.write().unwrap_or_else(PoisonError::into_inner) = rekeyed;
     }
 
     /// The same, slower by so much.
@@ -119,13 +140,7 @@ impl Checker {
             TokenIn::Password => connect.password,
             TokenIn::Username => connect.username,
         };
-        let replace = |keys: Vec<serde_json::Value>| {
-            let known = self.oracle();
-            let keys = usable(&keys, known.policy());
-            let keys = keys.iter().map(|(algorithm, kid, key)| (*algorithm, kid.clone(), key));
-            let rekeyed = Arc::new(known.rekeyed(keys));
-            *self.oracle.write().unwrap_or_else(PoisonError::into_inner) = rekeyed;
-        };
+        let replace = |keys: Vec<serde_json::Value>| self.replace(&keys);
         match source.prepare(token.unwrap_or_default(), replace).await {
             Keys::Usable => None,
             Keys::Closed => Some(Decision::Refuse(Group::Signature)),

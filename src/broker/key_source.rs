@@ -8,7 +8,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use super::JwksSource;
+use super::{JwksSource, KeySetRead};
 use crate::{
     error::{Error, Result},
     key::{VerifyingKey, public::pem_of_jwk},
@@ -27,6 +27,8 @@ pub(super) struct KeySource {
     client: reqwest::Client,
     state: Mutex<State>,
     fetching: tokio::sync::Mutex<()>,
+    /// Hears what comes of each fetch from a server that is not the run's own.
+    told: fn(&KeySetRead),
 }
 
 #[derive(Default)]
@@ -55,7 +57,7 @@ pub(super) enum Keys {
 pub(super) type Parsed = (Algorithm, Option<String>, VerifyingKey);
 
 impl KeySource {
-    pub(super) fn new(settings: JwksSource) -> Result<Self> {
+    pub(super) fn new(settings: JwksSource, told: fn(&KeySetRead)) -> Result<Self> {
         let trust = match &settings.authority {
             Some(pem) => Trust::in_made(pem)?,
             None => Trust::default(),
@@ -72,7 +74,13 @@ impl KeySource {
             client,
             state: Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
+            told,
         })
+    }
+
+    /// Whether the set is that of the run's own issuer.
+    pub(super) fn is_own(&self) -> bool {
+        self.settings.is_own
     }
 
     /// Sees to it that the keys are as the rules want them for this token; `replace` takes those that were fetched.
@@ -87,10 +95,16 @@ impl KeySource {
         };
         if turn.is_some() && self.wants(kid.as_deref()).0 && self.may_try() {
             let fetched = self.fetch().await;
+            if !self.is_own() {
+                (self.told)(&match &fetched {
+                    Ok(keys) => KeySetRead::Keys(keys.len()),
+                    Err(why) => KeySetRead::Failed(why.clone()),
+                });
+            }
             let mut state = self.state();
             state.tried = Some(Instant::now());
-            state.is_away = fetched.is_none();
-            if let Some(keys) = fetched {
+            state.is_away = fetched.is_err();
+            if let Ok(keys) = fetched {
                 let kid = |key: &Value| key["kid"].as_str().map(str::to_owned);
                 state.kids = keys.iter().filter_map(kid).collect();
                 state.fetched = state.tried;
@@ -125,15 +139,18 @@ impl KeySource {
         self.state().tried.is_none_or(|at| at.elapsed() >= self.settings.min_interval)
     }
 
-    /// The keys of the set; nothing where it is not to be had, no key set, or empty.
-    async fn fetch(&self) -> Option<Vec<Value>> {
-        let response = self.client.get(&self.settings.url).send().await.ok()?;
-        if response.status() != reqwest::StatusCode::OK {
-            return None;
+    /// The keys of the set; where it is not to be had, is no key set, or is empty, the word for that.
+    async fn fetch(&self) -> std::result::Result<Vec<Value>, String> {
+        let word = |error: reqwest::Error| web::word(&error).to_owned();
+        let response = self.client.get(&self.settings.url).send().await.map_err(word)?;
+        let status = response.status();
+        if status != reqwest::StatusCode::OK {
+            return Err(status.as_u16().to_string());
         }
-        let body = web::body(response).await.ok()??;
-        let set: Value = serde_json::from_str(&web::text(&body)).ok()?;
-        set["keys"].as_array().filter(|keys| !keys.is_empty()).cloned()
+        let body = web::body(response).await.map_err(word)?.ok_or("too_long")?;
+        let set: Value = serde_json::from_str(&web::text(&body)).map_err(|_| "no_json")?;
+        let keys = set["keys"].as_array().ok_or("no_key_set")?;
+        if keys.is_empty() { Err("no_keys".into()) } else { Ok(keys.clone()) }
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::io::AsyncReadExt;
 use toml::{Table, Value};
 
 use super::{
-    Settings, Verifier, VerifyingKey,
+    KeySetRead, Settings, Verifier, VerifyingKey,
     hook::{self, Checker},
     mutant::Trait,
 };
@@ -46,6 +46,7 @@ pub(super) fn serve(
     settings: &Settings,
     follows_stdin: bool,
     ready: impl FnOnce(SocketAddr),
+    told: fn(&KeySetRead),
 ) -> Result<()> {
     Limits::raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -53,7 +54,7 @@ pub(super) fn serve(
         .build()
         .map_err(|error| failed(&error))?;
     let ended = runtime.block_on(async {
-        let (server, address) = build(settings).await?;
+        let (server, address) = build(settings, told).await?;
         let running = tokio::spawn(server.run());
         ready(address);
         tokio::select! {
@@ -66,7 +67,7 @@ pub(super) fn serve(
     ended
 }
 
-async fn build(settings: &Settings) -> Result<(MqttServer, SocketAddr)> {
+async fn build(settings: &Settings, told: fn(&KeySetRead)) -> Result<(MqttServer, SocketAddr)> {
     // Without the check for load: it answers "unavailable" before it has read CONNECT.
     let mut builder = ServerContext::new().busy_check_enable(false).task_exec_workers(HANDSHAKES);
     // Open until the plugin has read it, which it does when it is registered.
@@ -87,8 +88,9 @@ async fn build(settings: &Settings) -> Result<(MqttServer, SocketAddr)> {
         Verifier::Hook { keys, policy, expected, mutant, jwks, slowed_by } => {
             let (expected, token_in) = (expected.clone(), settings.token_in);
             let checker = Checker::new(keys, policy, expected, token_in, *mutant)?
-                .with_source(jwks.clone())?
+                .with_source(jwks.clone(), told)?
                 .slowed_by(*slowed_by);
+            checker.read_ahead().await;
             hook::register(&context, Arc::new(checker)).await;
         }
     }

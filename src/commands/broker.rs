@@ -5,7 +5,7 @@ use std::{io::BufRead, net::SocketAddr, time::Duration};
 use super::{resolve, say};
 use crate::{
     broker::{
-        Settings, Verifier,
+        KeySetRead, Settings, Verifier,
         mutant::{MUTANTS, Mutant, mutant},
         serve,
     },
@@ -50,11 +50,25 @@ pub(super) fn broker(arguments: &cli::Broker) -> Result<Exit> {
         *slowed_by = time;
     }
     let follows_stdin = arguments.settings.is_some();
-    serve(&settings, follows_stdin, |address: SocketAddr| {
+    let ready = |address: SocketAddr| {
         // The line that the starter waits for.
         let _ = say(&format!("ready {address}\n"));
-    })?;
+    };
+    serve(&settings, follows_stdin, ready, if follows_stdin { tell_starter } else { tell_person })?;
     Ok(Exit::Fine)
+}
+
+/// Tells the run that started this broker what came of fetching its key set, in a line.
+fn tell_starter(read: &KeySetRead) {
+    if let Ok(line) = serde_json::to_string(read) {
+        let _ = say(&(line + "\n"));
+    }
+}
+
+fn tell_person(read: &KeySetRead) {
+    if let KeySetRead::Failed(why) = read {
+        anstream::eprintln!("warning: the key set could not be fetched: {why}");
+    }
 }
 
 fn from_stdin() -> Result<Settings> {

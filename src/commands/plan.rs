@@ -284,9 +284,15 @@ fn attempts(plan: &Plan) -> String {
 
 /// When tokens end inside the run.
 fn ends(plan: &Plan) -> String {
-    let (ttl, hold) = (plan.mould.ttl, plan.load().hold());
-    let has_lasting =
-        plan.mould.kinds.iter().any(|kind| kind.key.is_some() && kind.recipe.exp == Exp::Ttl);
+    let own = plan.issuance.authority.as_ref().map(|authority| authority.ttl);
+    let is_fetched = (0..plan.mould.kinds.len()).any(|kind| plan.is_fetched(kind));
+    if is_fetched && plan.is_issued_elsewhere() {
+        return "as their server says, which a plan can't know: fetched tokens may end during the run".into();
+    }
+    let ttl = own.filter(|_| is_fetched).unwrap_or(plan.mould.ttl);
+    let hold = plan.load().hold();
+    let has_lasting = is_fetched
+        || plan.mould.kinds.iter().any(|kind| kind.key.is_some() && kind.recipe.exp == Exp::Ttl);
     if !has_lasting {
         return "no token of this mix ends during the run".into();
     }

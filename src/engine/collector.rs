@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     attempt::{Outcome, Phase, advice},
+    broker::KeyNews,
     canary::Canary,
     clock::SECOND,
     error::{Error, Result},
@@ -64,6 +65,8 @@ pub(super) struct Collector {
     environment: Environment,
     watch: Watch,
     verifiers: BTreeMap<String, String>,
+    /// What embedded brokers tell of key sets that are not the run's own.
+    key_news: Vec<(usize, String, Arc<KeyNews>)>,
     generator: Generator,
     ended: u64,
     /// What headers of a matrix' tokens name.
@@ -147,6 +150,7 @@ impl Collector {
             environment,
             watch: Watch::new(limits.cpus, targets.shares_host),
             verifiers: targets.verifiers.clone(),
+            key_news: targets.key_news(),
             generator: Generator {
                 rss_start_bytes: rss,
                 rss_peak_open_bytes: rss,
@@ -533,6 +537,8 @@ impl Collector {
             .as_ref()
             .map(|yardstick| yardstick.against(summary.throughput.verdicts_per_s));
         summary.aborted.clone_from(&self.aborted);
+        let told = self.key_news.iter().map(|(_, label, news)| (label.clone(), news.counts()));
+        summary.key_sets = told.collect();
         let findings =
             Summary::sum(&summary.verdicts) - Summary::count(&summary.verdicts, "correct");
         let written = self.folder.as_ref().map_or(0, Folder::found);

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use crate::{
     attempt::{Attempt, Outcome, Phase, Step, Steps},
     client::link::Link,
-    verdict::Validity,
+    verdict::{Validity, foreign::Said},
 };
 
 /// The place of an address that nobody has gone to yet.
@@ -78,7 +78,7 @@ pub(super) struct Connection {
     pub(super) sent_at: u64,
     /// When CONNACK came, where the kernel said so; else 0.
     pub(super) arrived: u64,
-    pub(super) validity: Validity,
+    pub(super) terms: Terms,
     /// When an accepted client leaves.
     pub(super) until: u64,
     /// CONNECT, while it is not sent.
@@ -144,6 +144,23 @@ impl Connection {
             read,
             outcome,
         }
+    }
+}
+
+/// By what an attempt is judged and counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) validity: Validity,
+    /// What the policy says of its token, where others made that.
+    pub(super) said: Option<Said>,
+    /// Whether it waited for its token without a slot of the closed model.
+    pub(super) has_no_slot: bool,
+}
+
+impl Terms {
+    /// Those of a token that the run minted.
+    pub(super) fn of(validity: Validity) -> Self {
+        Self { validity, said: None, has_no_slot: false }
     }
 }
 

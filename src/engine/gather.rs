@@ -8,8 +8,13 @@ use std::{
 use crossbeam_channel::Sender;
 
 use super::{
-    Finished, Hands, Options, collector::Collector, monitor::Monitor, nodes::Nodes, storm::Storm,
-    target::Targets, worker::Report,
+    Finished, Hands, Options,
+    collector::Collector,
+    monitor::Monitor,
+    nodes::Nodes,
+    storm::Storm,
+    target::{KeysFrom, Targets},
+    worker::Report,
 };
 use crate::{
     clock::Clock,
@@ -70,7 +75,7 @@ pub fn gather(plan: Plan, mut options: Options, crew: &mut dyn Crew) -> Result<F
     Limits::raise_descriptors();
     let place = super::place(&plan, clock, &options)?;
     let mut environment = Environment::read(&limits);
-    let targets = Targets::start(&plan, None, &[])?;
+    let targets = Targets::start(&plan, KeysFrom::default(), &[])?;
     for warning in &targets.warnings {
         options.screen.warn(warning);
     }

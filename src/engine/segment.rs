@@ -15,8 +15,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    HEAD_START, TLS_HEAD_START, collector::validity::Watch, spawn, storm::Storm, target::Targets,
-    worker::Report, workers,
+    HEAD_START, TLS_HEAD_START,
+    collector::validity::Watch,
+    spawn,
+    storm::Storm,
+    target::{KeysFrom, Targets},
+    worker::Report,
+    workers,
 };
 use crate::{
     clock::{Clock, nanoseconds},
@@ -86,7 +91,7 @@ impl Prepared {
     ) -> Result<Self> {
         let cpu_before = process_cpu();
         Limits::raise_descriptors();
-        let targets = Targets::start(&plan, None, elsewhere)?;
+        let targets = Targets::start(&plan, KeysFrom::default(), elsewhere)?;
         let estimate = Estimate::measure(&plan, clock, limits.cpus)?;
         Ok(Self { plan: Arc::new(plan), clock, targets, limits, estimate, cpu_before })
     }

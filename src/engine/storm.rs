@@ -17,6 +17,7 @@ use super::{
     target::{Spot, Target, Targets},
 };
 use crate::{
+    broker::KeyNews,
     client::{socket, transport::Transport},
     clock::{Clock, nanoseconds},
     error::Result,
@@ -79,6 +80,8 @@ pub(super) struct Storm {
     pub(super) knocker: Knocker,
     /// How long a token of a witness has to be good for, in nanoseconds.
     pub(super) good_for: u64,
+    /// What embedded brokers tell of key sets that are not the run's own, by broker.
+    pub(super) key_news: Vec<Option<Arc<KeyNews>>>,
     /// Which keys the brokers can know, where that changes.
     pub(super) standing: Option<Arc<KeyTimes>>,
     /// One a version of MQTT.
@@ -134,6 +137,13 @@ impl Storm {
             heard: Arc::new(Heard::new(plan.brokers.len())),
             knocker: Knocker::start(clock, plan.sources())?,
             good_for: nanoseconds(plan.scenario.target.clock_uncertainty + TICK + WITNESS),
+            key_news: {
+                let mut news = vec![None; plan.brokers.len()];
+                for (broker, _, told) in targets.key_news() {
+                    news[broker] = Some(told);
+                }
+                news
+            },
             standing: targets.issuer.as_ref().map(|issuer| issuer.standing()),
             ports,
             random: mixed(u64::from(std::process::id()), clock.wall(start) as u64) as u32,
@@ -153,6 +163,11 @@ impl Storm {
     /// Who judges answers in this version of MQTT.
     pub(super) fn judge(&self, protocol: Protocol) -> &Judge {
         &self.judges[usize::from(protocol == Protocol::V5)]
+    }
+
+    /// Whether a broker has no key yet to verify anything with: then its refusals say nothing.
+    pub(super) fn has_no_keys(&self, broker: usize) -> bool {
+        self.key_news[broker].as_ref().is_some_and(|news| !news.has_keys())
     }
 
     /// An empty recorder of its shape.

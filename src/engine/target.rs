@@ -16,7 +16,8 @@ use super::{monitor::Monitor, nodes::embedded::Own};
 use crate::{
     attempt::Phase,
     broker::{
-        Embedded, HookKey, JwksSource, ServerTls, Settings, Verifier, VerifyingKey, mutant::Mutant,
+        Embedded, HookKey, JwksSource, KeyNews, ServerTls, Settings, Verifier, VerifyingKey,
+        mutant::Mutant,
     },
     client::{
         names::{lookup, reachable},
@@ -52,6 +53,15 @@ pub(super) struct Targets {
     pub(super) own: Own,
     /// The run's own authorization server, which outlives the brokers.
     pub(super) issuer: Option<Arc<Issuer>>,
+}
+
+/// Where embedded brokers may have their keys from.
+#[derive(Debug, Default)]
+pub(super) struct KeysFrom {
+    /// The run's own authorization server.
+    pub(super) issuer: Option<Arc<Issuer>>,
+    /// The key set of another server, as its discovery document has it.
+    pub(super) discovered: Option<Url>,
 }
 
 /// One broker of a run.
@@ -90,11 +100,11 @@ impl fmt::Display for Target {
 }
 
 impl Targets {
-    /// Starts the embedded brokers and resolves the names of the others; `issuer` is where they may have keys from.
+    /// Starts the embedded brokers, which have their keys `from` there, and resolves the names of the others.
     /// Embedded ones that have a place in `elsewhere` are running there already.
     pub(super) fn start(
         plan: &Plan,
-        issuer: Option<Arc<Issuer>>,
+        from: KeysFrom,
         elsewhere: &[Option<SocketAddr>],
     ) -> Result<Self> {
         let mut targets = Self {
@@ -103,13 +113,13 @@ impl Targets {
             shares_host: false,
             warnings: Vec::new(),
             own: Own::default(),
-            issuer,
+            issuer: from.issuer.clone(),
         };
         for (number, broker) in plan.brokers.iter().enumerate() {
             let elsewhere = elsewhere.get(number).copied().flatten();
             let target = match (&broker.place, elsewhere) {
                 (Place::Embedded, Some(address)) => started_elsewhere(broker, address)?,
-                (Place::Embedded, None) => targets.start_embedded(plan, number, broker)?,
+                (Place::Embedded, None) => targets.start_embedded(plan, number, broker, &from)?,
                 (Place::Remote { host, port }, _) => {
                     let spot = targets.spot(plan, host, *port)?;
                     remote(plan, broker, host, *port, spot)?
@@ -118,7 +128,7 @@ impl Targets {
             targets.all.push(target);
         }
         if plan.brokers.iter().any(Broker::is_embedded) {
-            targets.warnings.extend(proxy_note(plan, targets.issuer.as_deref()));
+            targets.warnings.extend(proxy_note(plan, &from));
         }
         targets.warnings.extend(plan.scenario.monitor.iter().filter_map(Monitor::proxy_note));
         targets.shares_host = targets.all.iter().any(|target| match &target.spot {
@@ -129,8 +139,14 @@ impl Targets {
         Ok(targets)
     }
 
-    fn start_embedded(&mut self, plan: &Plan, at: usize, broker: &Broker) -> Result<Target> {
-        let mut settings = settings(plan, None, self.issuer.as_deref())?;
+    fn start_embedded(
+        &mut self,
+        plan: &Plan,
+        at: usize,
+        broker: &Broker,
+        from: &KeysFrom,
+    ) -> Result<Target> {
+        let mut settings = settings(plan, None, from)?;
         settings.ws = broker.ws.is_some();
         if plan.nodes.iter().any(|event| event.broker == at) {
             // One that comes back must find its port free: not among those that clients come from.
@@ -144,10 +160,11 @@ impl Targets {
             settings.tls = Some(server);
             tls = Some((how.embedded(&made)?, how.server_name("localhost")?));
         }
-        let started = Embedded::start(&settings)?;
+        let news = Arc::new(KeyNews::new());
+        let started = Embedded::start(&settings, &news)?;
         self.verifiers.insert(broker.label.clone(), started.verifier().to_owned());
         let address = started.address();
-        self.own.add(at, &broker.label, settings, started);
+        self.own.add(at, &broker.label, settings, started, news);
         let endpoint = |path: &String| endpoint(&address.to_string(), path);
         Ok(Target { spot: Spot::At(vec![address]), tls, ws: broker.ws.as_ref().map(endpoint) })
     }
@@ -199,6 +216,11 @@ impl Targets {
             _ => None,
         };
         plan.brokers.iter().zip(&self.all).map(at).collect()
+    }
+
+    /// What embedded brokers tell of their keys, where a server has these that is not the run's own.
+    pub(super) fn key_news(&self) -> Vec<(usize, String, Arc<KeyNews>)> {
+        self.own.news()
     }
 
     /// The embedded brokers: what they are called, and their process ids.
@@ -258,22 +280,18 @@ fn certificates(_: &Plan) -> Result<(ServerTls, Made)> {
 pub(crate) fn settings(
     plan: &Plan,
     mutant: Option<&'static Mutant>,
-    issuer: Option<&Issuer>,
+    from: &KeysFrom,
 ) -> Result<Settings> {
     Ok(Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         tls: None,
         ws: false,
         token_in: plan.token_in,
-        verifier: verifier(plan, mutant, issuer)?,
+        verifier: verifier(plan, mutant, from)?,
     })
 }
 
-fn verifier(
-    plan: &Plan,
-    mutant: Option<&'static Mutant>,
-    issuer: Option<&Issuer>,
-) -> Result<Verifier> {
+fn verifier(plan: &Plan, mutant: Option<&'static Mutant>, from: &KeysFrom) -> Result<Verifier> {
     let brings_nothing = |kind: &Kind| kind.recipe.form == Form::Nothing;
     if plan.is_anonymous() && plan.mould.kinds.iter().all(brings_nothing) {
         return Ok(Verifier::Anonymous);
@@ -281,7 +299,7 @@ fn verifier(
     let policy = &plan.policy;
     let expected = plan.expected.clone();
     let keys = &plan.mould.keys;
-    if let Some(jwks) = source(plan, issuer)? {
+    if let Some(jwks) = source(plan, from)? {
         let policy = Box::new(policy.clone());
         return Ok(Verifier::Hook {
             keys: Vec::new(),
@@ -321,16 +339,26 @@ fn verifier(
 }
 
 /// Where it takes its keys from, where that is a key set.
-fn source(plan: &Plan, issuer: Option<&Issuer>) -> Result<Option<JwksSource>> {
+fn source(plan: &Plan, from: &KeysFrom) -> Result<Option<JwksSource>> {
     let Some(jwks) = &plan.issuance.jwks else { return Ok(None) };
-    let url = jwks.url.as_deref().or(issuer.map(Issuer::jwks_url)).ok_or_else(|| {
-        Error::usage("`target.jwks.url` is missing, and the run's own issuer does not run here")
-            .hint("`tokenstorm issuer SCENARIO --jwks-listen ADDRESS` runs it; its key set is at `/jwks`")
+    let issuer = from.issuer.as_deref();
+    let is_foreign = plan.is_issued_elsewhere();
+    let found = match is_foreign {
+        true => from.discovered.as_ref().map(Url::as_str),
+        false => issuer.map(Issuer::jwks_url),
+    };
+    let url = jwks.url.as_deref().or(found).ok_or_else(|| match is_foreign {
+        true => Error::not_measured(
+            "`target.jwks.url` is missing, and no discovery document says where the key set is (`jwks_uri`)",
+        )
+        .hint("write `[target.jwks]` with `url = \"https://...\"`"),
+        false => Error::usage("`target.jwks.url` is missing, and the run's own issuer does not run here")
+            .hint("`tokenstorm issuer SCENARIO --jwks-listen ADDRESS` runs it; its key set is at `/jwks`"),
     })?;
     // Of another server: the one that clients fetch from, mostly, so what they trust the broker trusts.
     let is_own = issuer.is_some_and(|issuer| url == issuer.jwks_url());
-    let trust = plan.issuance.fetching.as_ref().map(|fetching| &fetching.trust);
-    let trust = trust.filter(|_| !is_own);
+    let fetching = plan.issuance.fetching.as_ref().map(|fetching| &fetching.trust);
+    let trust = plan.issuance.jwks_trust.as_ref().or(fetching).filter(|_| !is_own);
     let made = issuer.and_then(Issuer::authority_pem).map(str::to_owned);
     Ok(Some(JwksSource {
         url: url.to_owned(),
@@ -346,8 +374,8 @@ fn source(plan: &Plan, issuer: Option<&Issuer>) -> Result<Option<JwksSource>> {
 }
 
 /// What the user should know of the way of embedded brokers to their keys.
-fn proxy_note(plan: &Plan, issuer: Option<&Issuer>) -> Option<String> {
-    let source = source(plan, issuer).ok().flatten().filter(|source| !source.is_own)?;
+fn proxy_note(plan: &Plan, from: &KeysFrom) -> Option<String> {
+    let source = source(plan, from).ok().flatten().filter(|source| !source.is_own)?;
     web::proxy_note(&Url::parse(&source.url).ok()?)
 }
 

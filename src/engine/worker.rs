@@ -7,6 +7,7 @@ mod answer;
 mod connect;
 mod fetch;
 mod launch;
+mod park;
 mod session;
 mod waves;
 mod ways;
@@ -32,7 +33,7 @@ use rustix::{
 use slab::Slab;
 
 use super::{
-    connection::{Connection, Key, NOWHERE, State},
+    connection::{Connection, Key, NOWHERE, State, Terms},
     pace::Pace,
     resolver::Answer,
     storm::Storm,
@@ -52,7 +53,7 @@ use crate::{
     plan::Model,
     supply::{Outlet, signal::Signal},
     token::{Minter, Must, placing::Scratch},
-    verdict::{Expectation, Validity, Verdict},
+    verdict::{Expectation, Validity, Verdict, foreign::Said},
 };
 
 /// Attempts that are started in a row before events are looked at again, when the schedule is behind.
@@ -121,6 +122,8 @@ pub(super) struct Worker {
     /// How many of them it has not closed yet.
     left_open: usize,
     waiting: VecDeque<Waiting>,
+    /// Clients whose tokens have to end before they start.
+    parked: BinaryHeap<Reverse<park::Parked>>,
     /// Tokens whose attempts did not wait for them long enough.
     unwanted: u64,
     /// Its next attempt, counted over all workers.
@@ -199,6 +202,7 @@ impl Worker {
             leaving: VecDeque::new(),
             left_open: 0,
             waiting: VecDeque::new(),
+            parked: BinaryHeap::new(),
             unwanted: 0,
             next_client: number as u64,
             number,
@@ -235,6 +239,7 @@ impl Worker {
             }
             self.start_due(now);
             self.serve_waiting();
+            self.start_parked();
             self.tend_wave();
             self.expire(self.storm.clock.now());
             if self.is_storm_over() {
@@ -254,7 +259,10 @@ impl Worker {
     }
 
     fn is_storm_over(&self) -> bool {
-        self.pace.is_done() && self.in_flight == 0 && self.waiting.is_empty()
+        self.pace.is_done()
+            && self.in_flight == 0
+            && self.waiting.is_empty()
+            && self.parked.is_empty()
     }
 
     /// Sleeps until something happens or something is due.
@@ -266,6 +274,7 @@ impl Worker {
             self.deadlines.front().map(|(at, _)| *at),
             self.alarms.peek().map(|Reverse((at, _))| *at),
             self.leaving.front().map(|(at, _)| *at),
+            self.parked.peek().map(|Reverse(parked)| parked.due),
             self.waiting.front().map(|waiting| waiting.started + self.storm.timeout),
         ];
         let now = self.storm.clock.now();
@@ -324,11 +333,11 @@ impl Worker {
     /// that refused close it first.
     fn conclude(&mut self, place: usize, outcome: Outcome, now: u64) {
         let Some(connection) = self.connections.get_mut(place) else { return };
-        let (attempt, validity) = (connection.attempt(outcome, now), connection.validity);
+        let (attempt, terms) = (connection.attempt(outcome, now), connection.terms);
         let (state, way) = (connection.state, connection.way);
         self.in_flight -= 1;
         self.count_in_wave(state, attempt.opened);
-        self.record(&attempt, validity, way);
+        self.record(&attempt, terms, way);
         self.concluded(&attempt, way, now);
         if matches!(outcome, Outcome::Refused(_)) {
             self.linger(place, now);
@@ -337,23 +346,35 @@ impl Worker {
         }
     }
 
-    fn record(&mut self, attempt: &Attempt, validity: Validity, way: u16) {
+    fn record(&mut self, attempt: &Attempt, terms: Terms, way: u16) {
+        let Terms { validity, said, has_no_slot } = terms;
         let storm = &self.storm;
         let kind = &storm.plan.mould.kinds[attempt.kind];
         let judge = storm.judge(kind.protocol);
         let decided = judge.decided(attempt.outcome, attempt.sent, attempt.ended);
-        let mut expected = judge.expectation(kind.must, validity, attempt.sent, decided);
+        let must = match (kind.must, said) {
+            (Must::AcceptInTime, Some(said)) => said.must(),
+            // That of another client: where it is not known to be one, nothing is known.
+            (Must::Refuse(_), Some(said)) if said != Said::Good => said.must(),
+            (must, _) => must,
+        };
+        let mut expected = judge.expectation(must, validity, attempt.sent, decided);
         let in_time = matches!(expected, Expectation::Accept);
         // Of other kinds, something else decides, or nothing is promised.
         if let (Some(standing), Some(key), Must::AcceptInTime) =
-            (&storm.standing, attempt.key, kind.must)
+            (&storm.standing, attempt.key, must)
         {
             let is_embedded = storm.plan.brokers[attempt.broker].is_embedded();
             let reader = if is_embedded { Reader::Embedded } else { Reader::External };
             let standing = standing.of(usize::from(key), reader);
             expected = judge.by_key(expected, standing, attempt.sent, decided);
         }
-        let verdict = judge.verdict(expected, attempt.outcome);
+        let verdict = match attempt.outcome {
+            Outcome::Refused(_) | Outcome::Closed(_) if storm.has_no_keys(attempt.broker) => {
+                Verdict::NotJudged
+            }
+            outcome => judge.verdict(expected, outcome),
+        };
         // Overload and the like say nothing about a key, and of an end it is not known yet what it says.
         let closed_at = match attempt.outcome {
             Outcome::Closed(_) => self.ways.get(usize::from(way)).map(|way| way.site),
@@ -376,7 +397,9 @@ impl Worker {
             None => self.recorder.record(attempt, expected, verdict, storm.start, storm.warm),
         }
         storm.heard.note(attempt, decided, verdict);
-        self.pace.outcome(attempt.ended);
+        if !has_no_slot {
+            self.pace.outcome(attempt.ended);
+        }
     }
 
     /// Ends the attempts whose time is up.
@@ -423,7 +446,7 @@ impl Worker {
                 read: None,
                 outcome: Outcome::Timeout(Phase::Token),
             };
-            self.record(&attempt, Validity { from, until }, NOWHERE);
+            self.record(&attempt, Terms::of(Validity { from, until }), NOWHERE);
         }
         self.ring_alarms(now);
         self.close_lingering(now);
@@ -462,6 +485,7 @@ impl Worker {
         self.recorder.abandoned += self.in_flight + self.waiting.len() as u64;
         self.start_what_stands();
         self.waiting.clear();
+        self.parked.clear();
         for (_, connection) in &mut self.connections {
             if connection.state == State::Holding {
                 session::say_goodbye(connection);

@@ -22,6 +22,10 @@ const BY_RFC: &str = "/.well-known/oauth-authorization-server";
 pub(super) struct Endpoints {
     pub(super) token: Url,
     pub(super) device: Option<Url>,
+    /// What the server calls itself, where discovery told it.
+    pub(super) issuer: Option<String>,
+    /// Where its key set is, where discovery told it.
+    pub(super) jwks: Option<Url>,
 }
 
 impl std::fmt::Debug for Endpoints {
@@ -36,6 +40,7 @@ struct Document {
     issuer: Option<String>,
     token_endpoint: Option<String>,
     device_authorization_endpoint: Option<String>,
+    jwks_uri: Option<String>,
 }
 
 /// Why a place has no document.
@@ -58,7 +63,7 @@ pub(super) async fn endpoints(
 ) -> Result<Endpoints> {
     let issuer = match (&fetching.server, own) {
         (Server::Endpoint(token), _) => {
-            return Ok(Endpoints { token: token.clone(), device: None });
+            return Ok(Endpoints { token: token.clone(), device: None, issuer: None, jwks: None });
         }
         (Server::Discovered(url), _) => url.to_string(),
         // Whatever name it goes by elsewhere: secrets of this run go to where it listens.
@@ -95,7 +100,12 @@ fn own_endpoints(root: &str) -> Result<Endpoints> {
         Url::parse(&format!("{root}{path}"))
             .map_err(|error| Error::usage(format!("`issuer.listen` makes no URL: {error}")))
     };
-    Ok(Endpoints { token: url("/token")?, device: Some(url("/device_authorization")?) })
+    Ok(Endpoints {
+        token: url("/token")?,
+        device: Some(url("/device_authorization")?),
+        issuer: None,
+        jwks: None,
+    })
 }
 
 /// The error of a server without a discovery document in these places.
@@ -171,7 +181,9 @@ fn checked(found: &Document, asked: &Url, fetching: &Fetching) -> Result<Endpoin
         ))
         .hint("it does not serve the grant `device_code`"));
     }
-    Ok(Endpoints { token, device })
+    // Who only fetches needs no key set, so that what is no URL is as good as none.
+    let jwks = endpoint("jwks_uri", found.jwks_uri.as_deref()).ok().flatten();
+    Ok(Endpoints { token, device, issuer: found.issuer.clone(), jwks })
 }
 
 /// Whether an issuer is the one that was asked: scheme, host, port and path are compared as URLs are.

@@ -194,7 +194,9 @@ impl Inner {
             Sent::IdToken => answer.id().ok_or(Failure::word("no_token"))?,
         };
         let lifetime = answer.expires_in().map(|lifetime| lifetime.as_secs());
-        Ok(Token::read(sent, lifetime, self.clock.wall(self.clock.now()), &self.kids))
+        let token = Token::read(sent, lifetime, self.clock.wall(self.clock.now()), &self.kids);
+        let start = self.judge.start(&token.foreign);
+        Ok(token.good_from(start))
     }
 
     async fn asked(

@@ -6,6 +6,11 @@ use super::{Failure, Token, token::Shape};
 use crate::{
     attempt::Code,
     measure::{Times, empty_times},
+    oracle::{
+        Fault,
+        foreign::{Alg, Foreign},
+    },
+    verdict::foreign::{Reason, Said},
 };
 
 /// Significant digits of its histograms.
@@ -32,6 +37,9 @@ const ERRORS: [&str; 17] = [
     "unsupported_grant_type",
 ];
 
+/// The longest name of an algorithm that is registered with IANA has 18 characters (`PBES2-HS256+A128KW`).
+const LONGEST_ALG: usize = 20;
+
 /// Counts and times of requests to the authorization server.
 #[derive(Clone, Debug)]
 pub struct Stats {
@@ -47,6 +55,10 @@ pub struct Stats {
     pub without_expiry: u64,
     /// Tokens by what they are.
     pub shapes: BTreeMap<Shape, u64>,
+    /// Tokens that have to be refused, by why.
+    pub to_refuse: BTreeMap<Reason, u64>,
+    /// Tokens of which nothing is promised, by why, and by their `alg` where that is why.
+    pub open: BTreeMap<(Reason, Option<String>), u64>,
     /// Requests by HTTP status, or by the word for what happened instead of an answer.
     pub statuses: BTreeMap<String, u64>,
     /// Failed fetches by OAuth error.
@@ -66,6 +78,8 @@ impl Stats {
             retries: 0,
             without_expiry: 0,
             shapes: BTreeMap::new(),
+            to_refuse: BTreeMap::new(),
+            open: BTreeMap::new(),
             statuses: BTreeMap::new(),
             errors: BTreeMap::new(),
             request: empty_times(DIGITS),
@@ -80,6 +94,20 @@ impl Stats {
         self.queued.saturating_record(queued.max(1));
         if matches!(code, Code::Status(_)) {
             self.request.saturating_record(took.max(1));
+        }
+    }
+
+    /// Counts a token that is not simply good in the hands of a client.
+    pub(super) fn not_good(&mut self, said: Said, why: Reason, token: &Foreign) {
+        match said {
+            Said::Good => {}
+            Said::Refuse(_) => *self.to_refuse.entry(why).or_default() += 1,
+            Said::Either(_) => {
+                let is_algorithm =
+                    matches!(why, Reason::Fault(Fault::AlgUnknown | Fault::AlgOther));
+                let alg = is_algorithm.then(|| alg_shown(token.alg()));
+                *self.open.entry((why, alg)).or_default() += 1;
+            }
         }
     }
 
@@ -98,5 +126,19 @@ impl Stats {
                 *self.errors.entry(name.to_owned()).or_default() += 1;
             }
         }
+    }
+}
+
+/// An `alg` in results: what is not of the form that names of algorithms have may be anything, and is not shown.
+fn alg_shown(alg: Alg<'_>) -> String {
+    match alg {
+        Alg::Known(named) => named.to_string(),
+        Alg::Other(name)
+            if name.len() <= LONGEST_ALG
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_+".contains(c)) =>
+        {
+            name.to_owned()
+        }
+        _ => "another".into(),
     }
 }

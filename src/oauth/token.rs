@@ -1,9 +1,8 @@
 //! A token that was fetched: what CONNECT will carry, and what it says of itself.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::{clock::SECOND, scenario::Algorithm, token::Times};
+use crate::{clock::SECOND, oracle::foreign::Foreign, token::Times};
 
 /// From here on an `exp` is in milliseconds, not in seconds: the year 5138.
 const MILLISECONDS: f64 = 1e11;
@@ -17,9 +16,9 @@ pub struct Token {
     /// Whether it is a JWT without an `exp` that is a number. A token that can't be read may have an end that nobody told
     /// us.
     pub never_ends: bool,
-    /// The `alg` of its header, where it can be read and is one that is known.
-    pub algorithm: Option<Algorithm>,
-    /// Its `exp` and `nbf`; of one that can't be read, what the server said of its lifetime.
+    /// What it says of itself.
+    pub foreign: Foreign,
+    /// Its `exp`, and from when on it is good; of one that can't be read, what the server said of its lifetime.
     pub times: Times,
     /// What it is.
     pub shape: Shape,
@@ -68,15 +67,11 @@ impl Shape {
         }
     }
 
-    fn of(
-        parts: &[&str],
-        header: Option<&Map<String, Value>>,
-        claims: Option<&Map<String, Value>>,
-    ) -> Self {
-        match (parts.len(), header, claims) {
-            (5, Some(header), _) if header.contains_key("enc") => Self::Jwe,
-            (3, Some(_), Some(claims)) => Self::Jwt(Exp::of(claims.get("exp"))),
-            _ => Self::Opaque,
+    fn of(token: &Foreign) -> Self {
+        match token.is_encrypted() {
+            true => Self::Jwe,
+            false if token.is_jwt() => Self::Jwt(Exp::of(token.claim("exp"))),
+            false => Self::Opaque,
         }
     }
 }
@@ -114,41 +109,42 @@ impl Token {
         now: i64,
         kids: &[Option<String>],
     ) -> Self {
-        let parts: Vec<&str> = text.split('.').collect();
-        let segment = |index: usize| -> Option<Map<String, Value>> {
-            let segment = URL_SAFE_NO_PAD.decode(parts.get(index)?).ok()?;
-            serde_json::from_slice(&segment).ok()
-        };
-        let (header, claims) = (segment(0), segment(1));
-        let shape = Shape::of(&parts, header.as_ref(), claims.as_ref());
-        let claims = claims.filter(|_| matches!(shape, Shape::Jwt(_)));
-        let time = |name: &str| {
-            let seconds = claims.as_ref()?.get(name)?.as_f64()?;
-            Some((seconds * SECOND as f64) as i64)
-        };
+        let foreign = Foreign::read(text.as_bytes());
+        let shape = Shape::of(&foreign);
         let said = || {
             let seconds = i64::try_from(expires_in?).ok()?;
             Some(now.saturating_add(seconds.saturating_mul(SECOND as i64)))
         };
         // A JWT without `exp` has no end, whatever the server says of it: the broker sees the token only.
-        let exp = if claims.is_some() { time("exp") } else { said() };
-        let of_header = |name: &str| header.as_ref()?.get(name)?.as_str();
-        let algorithm = of_header("alg").and_then(Algorithm::named);
-        let kid = of_header("kid");
+        let exp = if foreign.is_jwt() { foreign.moment("exp").map(instant) } else { said() };
+        let kid = foreign.kid();
         let key = kids.iter().position(|known| known.is_some() && known.as_deref() == kid);
         Self {
             bytes: text.as_bytes().to_vec(),
-            algorithm: algorithm.filter(|_| matches!(shape, Shape::Jwt(_))),
-            never_ends: claims.is_some() && exp.is_none(),
+            never_ends: foreign.is_jwt() && exp.is_none(),
             key: key.map(|key| key as u16),
-            times: Times { exp, nbf: time("nbf") },
+            times: Times { exp, nbf: None },
+            foreign,
             shape,
         }
     }
+
+    /// The same, good from that second on.
+    pub(super) fn good_from(mut self, second: Option<f64>) -> Self {
+        self.times.nbf = second.map(instant);
+        self
+    }
+}
+
+/// An instant in nanoseconds since 1970, of one in seconds; what is beyond the range is at its end.
+fn instant(seconds: f64) -> i64 {
+    (seconds * SECOND as f64) as i64
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
     use super::*;
 
     fn part(text: &str) -> String {
@@ -177,7 +173,6 @@ mod tests {
         ] {
             let token = read(&jwt(claims));
             assert_eq!(token.shape.name(), name, "{claims}");
-            assert_eq!(token.algorithm, Some(Algorithm::HS256), "{claims}");
             if let Some(seconds) = exp_s {
                 assert_eq!(token.times.exp, Some((seconds * 1e9) as i64), "{claims}");
             }

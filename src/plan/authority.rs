@@ -101,7 +101,7 @@ impl Authority {
         names: &Names,
         base: &Path,
     ) -> Result<Self> {
-        let ttl = settings.ttl.unwrap_or(scenario.token.ttl);
+        let ttl = settings.ttl.unwrap_or(scenario.token.ttl());
         if ttl < Duration::from_secs(1) {
             return Err(Error::usage("`ttl` is below 1s, the unit of `exp`"));
         }

@@ -65,7 +65,7 @@ fn check_times(scenario: &Scenario) -> Result<()> {
         ("load.hold", load.hold(), Duration::ZERO, year),
         ("load.warmup", load.warmup, Duration::ZERO, year),
         ("load.keep_alive", load.keep_alive, Duration::ZERO, Duration::from_secs(65_535)),
-        ("token.ttl", scenario.token.ttl, Duration::from_secs(1), year * 100),
+        ("token.ttl", scenario.token.ttl(), Duration::from_secs(1), year * 100),
         ("target.clock_uncertainty", scenario.target.clock_uncertainty, Duration::ZERO, year),
         ("policy.leeway", scenario.policy.leeway.unwrap_or_default(), Duration::ZERO, year),
         (

@@ -5,16 +5,32 @@ use std::{fmt, path::Path, time::Duration};
 use url::Url;
 
 use super::{
+    Plan,
     authority::{Authority, literal_secret, secret, secret_template},
+    issuance::Issuance,
     timeline::key_named,
 };
 use crate::{
     error::{Error, Result},
     key::SigningKey,
-    scenario::{Grant, OAuth, Scenario, TokenSource, credentials::REDACTED},
+    scenario::{Grant, Load, LoadMode, OAuth, Scenario, TokenSource, credentials::REDACTED},
     tls::Trust,
-    token::template::{Names, Template},
+    token::{
+        Kind,
+        recipe::Exp,
+        template::{Names, Template},
+    },
 };
+
+/// A token that is brought when it has ended.
+pub const EXPIRED: &str = "expired";
+/// The token of the client before.
+const STOLEN: &str = "stolen";
+/// Entries of the catalogue that need nothing but what the server issues.
+pub const FETCHED: [&str; 3] = ["fresh", EXPIRED, STOLEN];
+/// How long a fetched token that is to have ended has ended, where the mix does not say it: clocks may differ, and whoever
+/// waits for it should not wait long.
+pub const ENDED_FOR: Duration = Duration::from_secs(1);
 
 /// How clients fetch their tokens.
 pub struct Fetching {
@@ -176,15 +192,116 @@ impl Fetching {
         })
     }
 
-    /// Whether tokens are fetched before the storm: all of them, or those that refreshing starts from.
-    pub fn has_prelude(&self) -> bool {
-        self.settings.prefetch || self.starts_from_password()
-    }
-
     /// Whether each client first fetches a refresh token of its own.
     pub fn starts_from_password(&self) -> bool {
         self.settings.grant == Grant::RefreshToken && self.refresh_token.is_none()
     }
+}
+
+impl Plan {
+    /// Whether the tokens of a kind are fetched.
+    pub fn is_fetched(&self, kind: usize) -> bool {
+        self.issuance.fetching.is_some() && FETCHED.contains(&self.mould.kinds[kind].defect.name)
+    }
+
+    /// Whether tokens are fetched from a server that is not the run's own.
+    pub fn is_issued_elsewhere(&self) -> bool {
+        let fetching = self.issuance.fetching.as_ref();
+        fetching.is_some_and(|fetching| fetching.server != Server::Own)
+    }
+
+    /// How long the fetched tokens of a kind have to have ended when they are brought, where they have to.
+    pub fn ended_for(&self, kind: usize) -> Option<Duration> {
+        let kind = Some(&self.mould.kinds[kind]).filter(|_| self.is_fetched(kind))?;
+        match kind.recipe.exp {
+            Exp::Ago(by) if kind.defect.name == EXPIRED => Some(by),
+            _ => None,
+        }
+    }
+
+    /// Whether tokens are fetched before the storm: all of them, those that refreshing starts from, or those that have to
+    /// end first.
+    pub fn has_prelude(&self) -> bool {
+        let kinds = 0..self.mould.kinds.len();
+        self.issuance.fetching.as_ref().is_some_and(|fetching| {
+            fetching.settings.prefetch
+                || fetching.starts_from_password()
+                || kinds.into_iter().any(|kind| self.ended_for(kind).is_some())
+        })
+    }
+
+    /// Whether some clients bring a fetched token that another brings as well.
+    pub fn shares_fetched(&self) -> bool {
+        self.reuse > 1 || (0..self.mould.kinds.len()).any(|kind| self.is_stolen(kind))
+    }
+
+    /// The client whose fetched token client `n` brings: the first of its group; where that is stolen, of the group before,
+    /// and of the one after where there is none.
+    pub fn subject_of(&self, n: u64) -> u64 {
+        let own = self.minted_as(n);
+        match self.is_stolen(self.kind_of(own)) {
+            true => own.checked_sub(self.reuse).unwrap_or(own + self.reuse),
+            false => own,
+        }
+    }
+
+    /// How many clients bring the fetched token of this one.
+    pub fn bearers_of(&self, subject: u64) -> u64 {
+        let groups = [
+            subject.checked_sub(self.reuse).filter(|before| *before == 0),
+            Some(subject),
+            Some(subject + self.reuse),
+        ];
+        let brings = |first: &u64| {
+            *first < self.attempts
+                && self.is_fetched(self.kind_of(*first))
+                && self.subject_of(*first) == subject
+        };
+        let size = |first: u64| self.reuse.min(self.attempts - first);
+        groups.into_iter().flatten().filter(brings).map(size).sum()
+    }
+
+    fn is_stolen(&self, kind: usize) -> bool {
+        self.is_fetched(kind) && self.mould.kinds[kind].defect.name == STOLEN
+    }
+}
+
+/// Refuses kinds of fetched tokens that the load has no place for.
+///
+/// # Errors
+/// When tokens have to end where nobody may wait for that.
+pub(super) fn check_kinds(kinds: &[Kind], issuance: &Issuance, load: &Load) -> Result<()> {
+    let waits = issuance.fetching.is_some() && kinds.iter().any(|kind| kind.defect.name == EXPIRED);
+    let name = match load.mode {
+        Some(LoadMode::Churn) => "churn",
+        Some(LoadMode::Preconnect) => "preconnect",
+        _ => return Ok(()),
+    };
+    if !waits {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "`expired` is a fetched token that its client waits for until it has ended, and `load.mode` is `{name}`, in which no client waits"
+    ))
+    .hint("use `mode = \"open\"` or `\"closed\"`, or leave `expired` out of the mix"))
+}
+
+/// Refuses a mix that steals tokens where there is nobody to steal from.
+///
+/// # Errors
+/// When all clients bring one token.
+pub(super) fn check_clients(
+    kinds: &[Kind],
+    issuance: &Issuance,
+    attempts: u64,
+    reuse: u64,
+) -> Result<()> {
+    let steals = issuance.fetching.is_some() && kinds.iter().any(|kind| kind.defect.name == STOLEN);
+    if !steals || attempts > reuse {
+        return Ok(());
+    }
+    Err(Error::usage("`stolen` is the token of the client before, and there is no other client")
+        .hint("raise `load.clients`, or leave `stolen` out of the mix"))
 }
 
 fn server(settings: &OAuth, authority: Option<&Authority>) -> Result<Server> {

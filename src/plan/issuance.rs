@@ -17,6 +17,7 @@ use crate::{
     key::SigningKey,
     policy::Policy,
     scenario::{Jwks, Load, Outage, Scenario, TokenSource},
+    tls::Trust,
     token::template::Names,
 };
 
@@ -31,6 +32,8 @@ pub struct Issuance {
     pub fetching: Option<Fetching>,
     /// How embedded brokers take their keys from a key set, where they do.
     pub jwks: Option<Jwks>,
+    /// Whose certificates the server of that key set may show, where `target.jwks.ca` says it.
+    pub jwks_trust: Option<Trust>,
 }
 
 impl Issuance {
@@ -48,7 +51,10 @@ impl Issuance {
         let authority = Authority::resolve(scenario, keys, names, base)?;
         let timeline = timeline(scenario, authority.as_ref(), keys)?;
         let fetching = Fetching::resolve(scenario, authority.as_ref(), keys, names, base)?;
-        Ok(Self { authority, timeline, fetching, jwks })
+        let ca = jwks.as_ref().and_then(|jwks| jwks.ca.as_deref());
+        let jwks_trust =
+            ca.map(|ca| Trust::load("target.jwks.ca", Some(ca), None, base)).transpose()?;
+        Ok(Self { authority, timeline, fetching, jwks, jwks_trust })
     }
 
     /// Warns of events that can't happen within the storm, or do not reach the brokers.
@@ -147,10 +153,15 @@ pub(super) fn jwks(
         }
         return Ok(None);
     }
-    if is_foreign(scenario) && jwks.as_ref().is_none_or(|jwks| jwks.url.is_none()) {
+    // Its discovery document says where the key set is.
+    let is_discovered =
+        is_foreign(scenario) && scenario.oauth.as_ref().is_some_and(|oauth| oauth.issuer.is_some());
+    if is_foreign(scenario) && !is_discovered && jwks.as_ref().is_none_or(|jwks| jwks.url.is_none())
+    {
         return Err(Error::usage("`target.jwks.url` is missing: an embedded broker has to know the keys of the server that `[oauth]` names")
-            .hint("write its `jwks_uri` from the discovery document: `[target.jwks]` with `url = \"https://...\"`"));
+            .hint("write where its key set is: `[target.jwks]` with `url = \"https://...\"`; with `oauth.issuer` in place of `oauth.token_endpoint` the discovery document says it"));
     }
+    let jwks = jwks.or(is_discovered.then(Jwks::default));
     let Some(jwks) = jwks else { return Ok(None) };
     if let Some(text) = &jwks.url {
         let url = Url::parse(text).map_err(|error| {
@@ -159,7 +170,7 @@ pub(super) fn jwks(
         })?;
         check_plain("target.jwks.url", &url)?;
     }
-    if jwks.url.is_none() && scenario.issuer.is_none() {
+    if jwks.url.is_none() && scenario.issuer.is_none() && !is_discovered {
         return Err(Error::usage("`target.jwks.url` is missing: where is the key set?")
             .hint("write `url = \"https://...\"`, or bring an issuer along: `[issuer]`"));
     }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{issuance::Issuance, strict};
+use super::{
+    fetching::{ENDED_FOR, EXPIRED, FETCHED},
+    issuance::Issuance,
+    strict,
+};
 use crate::{
     clock::wall_seconds,
     error::{Error, Result, is_slip, suggestion},
@@ -143,7 +147,11 @@ fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result
         return Err(Error::usage(format!("`share` is {}, but must be 0 or more", entry.share))
             .hint("leave the entry out, or give it a share such as 20"));
     }
-    let by = match (entry.by, defect.default_by()) {
+    let fetches = context.issuance.fetching.is_some();
+    let is_fetched = fetches && FETCHED.contains(&defect.name);
+    // Of a token that is waited for until it has ended.
+    let soon = (is_fetched && defect.name == EXPIRED).then_some(ENDED_FOR);
+    let by = match (entry.by, soon.or_else(|| defect.default_by())) {
         (Some(_), None) => return Err(Error::usage(format!("`{name}` takes no `by`"))),
         (Some(Duration::ZERO), Some(_)) => {
             return Err(Error::usage(format!("`by` is 0s, which is no `{name}` token"))
@@ -151,14 +159,12 @@ fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result
         }
         (by, default) => by.or(default).unwrap_or_default(),
     };
-    let fetches = context.issuance.fetching.is_some();
-    let is_fetched = fetches && defect.name == "fresh";
     if fetches && !is_fetched && defect.needs_key() {
         return Err(Error::usage(format!(
             "`{name}` needs the signing key, but `token.source` is `oauth`"
         ))
         .hint(
-            "the server signs: bring `fresh` and kinds without a signature, such as `not_a_jwt`",
+            "the server signs: bring `fresh`, `expired`, `stolen`, and kinds without a signature, such as `not_a_jwt`",
         ));
     }
     let is_signed = defect.needs_key() && !is_fetched;
@@ -283,17 +289,11 @@ pub fn derived(kinds: &[Kind], keys: &[SigningKey]) -> Result<Vec<(usize, Signer
     Ok(made)
 }
 
-/// Checks that the claims can serve what the policy promises.
+/// Checks that the claims of tokens that are minted can serve what the policy promises.
 ///
 /// # Errors
-/// When a claim comes by itself, a checked claim has no right value, a bound claim is the same for
-/// all, or a token that is reused is bound to one client.
-pub fn check_claims(
-    scenario: &Scenario,
-    policy: &Policy,
-    names: &Names,
-    embedded: bool,
-) -> Result<()> {
+/// When a claim comes by itself, a checked claim has no right value, or a bound claim is the same for all.
+pub fn check_claims(scenario: &Scenario, policy: &Policy, names: &Names) -> Result<()> {
     let claims = &scenario.token.claims;
     compile_claims(claims, names, &[], &[])?;
     let given = Given::of(claims)?;
@@ -308,28 +308,13 @@ pub fn check_claims(
                 "add `{name} = \"...\"` under `[token.claims]`, or take it out of `policy.checks`"
             )));
         }
-        if embedded && policy.checks(check) && !strict::is_same_for_all(&claims[name]) {
-            return Err(Error::usage(format!(
-                "the embedded broker checks `{name}` against one right value, but `token.claims.{name}` is not the same text for all clients"
-            ))
-            .hint(format!("write it without `{{n}}` and the like, or take `{name}` out of `policy.checks`")));
-        }
     }
     for name in &policy.binds {
+        // A user name that all share is no client's own: somebody else's token would be as good.
         let value = claims.get(name).and_then(serde_json::Value::as_str);
-        let bound = match value {
-            None => false,
-            Some(text) if embedded && !matches!(text, "{client_id}" | "{username}") => false,
-            // A user name that all share is no client's own: somebody else's token would be as good.
-            Some(text) => names.text(text).is_ok_and(|text| text.is_per_client()),
-        };
-        if !bound {
-            return Err(Error::usage(format!(
-                "the policy binds `{name}`, but `token.claims.{name}` is not the client's"
-            ))
-            .hint(format!(
-                "write `{name} = \"{{client_id}}\"` or `\"{{username}}\"` under `[token.claims]`; a user name needs `{{n}}` or `{{client_id}}` in it for that"
-            )));
+        let is_own = |text: &str| names.text(text).is_ok_and(|text| text.is_per_client());
+        if !value.is_some_and(is_own) {
+            return Err(not_the_clients(name));
         }
     }
     let missing = policy.requires.iter().find(|name| {
@@ -344,6 +329,41 @@ pub fn check_claims(
     if let Some(name) = missing {
         return Err(Error::usage(format!("the policy requires `{name}`, but `token.claims` has none"))
             .hint("a fresh token would have to be refused: add the claim, or drop it from `policy.requires`"));
+    }
+    Ok(())
+}
+
+fn not_the_clients(name: &str) -> Error {
+    Error::usage(format!("the policy binds `{name}`, but `token.claims.{name}` is not the client's"))
+        .hint(format!(
+            "write `{name} = \"{{client_id}}\"` or `\"{{username}}\"` under `[token.claims]`; a user name needs `{{n}}` or `{{client_id}}` in it for that"
+        ))
+}
+
+/// Checks that the right values of claims fit the broker, and how often a token is brought.
+///
+/// # Errors
+/// When the embedded broker would have to compare a claim with other values for each client, or a token that is reused is
+/// bound to one.
+pub fn check_fit(scenario: &Scenario, policy: &Policy, embedded: bool) -> Result<()> {
+    let claims = &scenario.token.claims;
+    for (check, name) in [(Check::Iss, "iss"), (Check::Aud, "aud")] {
+        if embedded
+            && policy.checks(check)
+            && !claims.get(name).is_some_and(strict::is_same_for_all)
+        {
+            return Err(Error::usage(format!(
+                "the embedded broker checks `{name}` against one right value, but `token.claims.{name}` is not the same text for all clients"
+            ))
+            .hint(format!("write it without `{{n}}` and the like, or take `{name}` out of `policy.checks`")));
+        }
+    }
+    let is_plain = |name: &&String| {
+        let value = claims.get(*name).and_then(serde_json::Value::as_str);
+        value.is_some_and(|text| matches!(text, "{client_id}" | "{username}"))
+    };
+    if let Some(name) = policy.binds.iter().find(|name| embedded && !is_plain(name)) {
+        return Err(not_the_clients(name));
     }
     if scenario.token.reuse > 1
         && let Some((name, _)) = claims.iter().find(|(_, value)| has_placeholder(value))
@@ -361,7 +381,7 @@ pub fn check_claims(
 fn check_age(given: &Given, scenario: &Scenario, policy: &Policy) -> Result<()> {
     let (Some(issued), Some(longest)) = (given.iat, policy.max_lifetime) else { return Ok(()) };
     let now = wall_seconds() as i64;
-    let life = Duration::from_secs(now.abs_diff(issued.of(now))) + scenario.token.ttl;
+    let life = Duration::from_secs(now.abs_diff(issued.of(now))) + scenario.token.ttl();
     if life <= longest {
         return Ok(());
     }

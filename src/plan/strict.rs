@@ -99,7 +99,7 @@ pub fn examiner(
     let issued = Given::of(&scenario.token.claims)?.iat.map_or(now, |moment| moment.of(now));
     // What is issued at a given instant is older in every token that is used later.
     let age = Duration::from_secs(now.abs_diff(issued));
-    policy.max_lifetime = Some(age + LONG_LIFE.max(scenario.token.ttl + LONGEST_WAIT));
+    policy.max_lifetime = Some(age + LONG_LIFE.max(scenario.token.ttl() + LONGEST_WAIT));
     Ok((policy, expected))
 }
 

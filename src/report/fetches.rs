@@ -42,6 +42,17 @@ pub(super) fn write(out: &mut String, oauth: &OAuth) -> std::fmt::Result {
         let number = count(oauth.without_expiry);
         writeln!(out, "            {number} tokens have no `exp`: they never end")?;
     }
+    for (why, number) in &oauth.to_refuse {
+        writeln!(out, "            {} x to be refused: {}", count(*number), refused_for(why))?;
+    }
+    for (why, number) in oauth.open.iter().filter(|(why, _)| said_of(why).is_none()) {
+        writeln!(
+            out,
+            "            {} x both answers are right: {}",
+            count(*number),
+            open_for(why)
+        )?;
+    }
     for (error, number) in &oauth.errors {
         writeln!(out, "            {} x {error}", count(*number))?;
     }
@@ -72,6 +83,56 @@ fn said_of(name: &str) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// Why a token has to be refused by the policy, by its name in summary.json.
+fn refused_for(why: &str) -> String {
+    let claim = |name: &str, how: &str| {
+        format!(
+            "its `{name}` {how}: the server sets it, and `token.claims.{name}` says which is right"
+        )
+    };
+    match why {
+        "aud" => claim("aud", "is not the right one, or missing"),
+        "iss" => claim("iss", "is not the right one, or missing"),
+        "binds" => {
+            "a claim of `policy.binds` is not what `[token.claims]` says of this client".into()
+        }
+        "claim_missing" => "it lacks a claim of `policy.requires`".into(),
+        "exp_missing" => "it has no `exp`, which `policy.requires` names".into(),
+        "exp_type" | "nbf_type" => {
+            format!("its `{}` is no number (RFC 7519, 4.1.4)", why.trim_end_matches("_type"))
+        }
+        "lifetime" => "it lasts longer than `policy.max_lifetime`".into(),
+        "alg" | "alg_missing" => "its `alg` is none of `policy.algorithms`".into(),
+        "alg_none" => "its `alg` is `none`: nobody signed it".into(),
+        "signature_missing" => "it has no signature".into(),
+        "typ" => {
+            "its `typ` is that of another kind of token, and `policy.checks` names `typ`".into()
+        }
+        "encoding" => "its base64url is not exact, and `policy.encoding` is `strict`".into(),
+        other => format!("`{other}`"),
+    }
+}
+
+/// Why nothing is promised of a token, by its name in summary.json.
+fn open_for(why: &str) -> String {
+    match why.split_once(' ') {
+        Some(("alg", alg)) => format!(
+            "signed by {alg}, of which nothing is promised (where `policy.algorithms` is written, all others are to be refused)"
+        ),
+        _ => match why {
+            "alg_missing" => "its header has no `alg`".into(),
+            "crit" | "b64" => {
+                format!("its header has `{why}`, and who understands that is not known")
+            }
+            "duplicate" => "it has a member twice, and which one counts is not known".into(),
+            "exp_far" => "its `exp` is beyond the year 9999".into(),
+            "exp_type" => "its `exp` is no number, and the policy does not check it".into(),
+            "typ" => "its `typ` is one that the profile names as an exception".into(),
+            other => format!("`{other}`"),
+        },
+    }
 }
 
 #[cfg(test)]

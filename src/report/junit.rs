@@ -152,6 +152,9 @@ fn unmeasured(summary: &Summary) -> Vec<(&'static str, String)> {
         let said = format!("each token that should be good had to be refused ({groups})");
         all.push(("good tokens were measured", said));
     }
+    if summary.nothing_promised {
+        all.push(("tokens were judged", "of each token both answers were right".to_owned()));
+    }
     if summary.partial {
         all.push(("the run came to its end", "it is still running, or was killed".to_owned()));
     }

@@ -1,12 +1,38 @@
 //! What a person reads of keys that came and went.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use super::style::{count, number, percentile, time};
-use crate::results::{
-    Jwks, Percentile,
-    keys::{Absence, Change},
+use crate::{
+    attempt::key_set_advice,
+    broker::KeySetCounts,
+    results::{
+        Jwks, Percentile,
+        keys::{Absence, Change},
+    },
 };
+
+/// Writes what embedded brokers met at the key sets of servers that are not the run's own, where that was trouble.
+pub(super) fn write_sets(
+    out: &mut String,
+    sets: &BTreeMap<String, KeySetCounts>,
+) -> std::fmt::Result {
+    for (broker, set) in sets.iter().filter(|(_, set)| !set.failed.is_empty()) {
+        let failed: Vec<String> =
+            set.failed.iter().map(|(why, number)| format!("{} x {why}", count(*number))).collect();
+        let read = match set.fetched {
+            0 => "never had a key to verify with".to_owned(),
+            times => format!("fetched it {} times", count(times)),
+        };
+        writeln!(out, "key set     `{broker}` {read}; fetches failed: {}", failed.join(", "))?;
+        for why in set.failed.keys() {
+            if let Some(line) = key_set_advice(why) {
+                writeln!(out, "            {why}: {line}")?;
+            }
+        }
+    }
+    Ok(())
+}
 
 /// Writes the lines of the key set.
 pub(super) fn write(out: &mut String, jwks: &Jwks) -> std::fmt::Result {

@@ -233,6 +233,7 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
     if let Some(jwks) = &summary.jwks {
         keys::write(out, jwks)?;
     }
+    keys::write_sets(out, &summary.key_sets)?;
     series::write(out, summary)?;
     cluster::write(out, summary)?;
     let sessions = &summary.sessions;
@@ -363,6 +364,9 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
             summary.nothing_good.join(", ")
         )?;
     }
+    if summary.nothing_promised {
+        writeln!(out, "            nothing was judged: of each token both answers were right")?;
+    }
     if let Some(diagnosis) = Diagnosis::of(summary) {
         writeln!(out, "            nobody was let in: {}", diagnosis.words())?;
         return writeln!(out, "results     {}", folder.cyan());
@@ -418,6 +422,7 @@ fn findings(summary: &Summary) -> String {
         _ if found.is_empty() && !summary.broker_gone.is_empty() => {
             "every answer was as promised, and a broker went away".into()
         }
+        _ if found.is_empty() && summary.nothing_promised => "none".into(),
         _ if found.is_empty() => "none: every answer was as promised".into(),
         0 => format!("{}: see findings.csv", found.join("; ")),
         left_out => format!(

@@ -8,6 +8,7 @@ use super::summary::PhaseStats;
 use crate::{
     measure::{Times, latency::Latency},
     oauth::Stats,
+    verdict::foreign::Reason,
 };
 
 /// Requests to the authorization server.
@@ -27,6 +28,15 @@ pub struct OAuth {
     /// another `exp`: `jwt_exp_missing`, `jwt_exp_text`, `jwt_exp_fraction`, `jwt_exp_milliseconds`, `jwt_exp_other`.
     #[serde(default)]
     pub tokens: BTreeMap<String, u64>,
+    /// Tokens that the policy has refused, by why: `aud` and `iss` (another value), `binds` (a claim that the
+    /// policy binds is not the client's), `claim_missing`, `exp_missing`, `exp_type`, `nbf_type`, `lifetime`, `alg`,
+    /// `alg_none`, `alg_missing`, `typ`, `encoding`, `signature_missing`. Each client that brings one counts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub to_refuse: BTreeMap<String, u64>,
+    /// Tokens of which the policy promises nothing, by why: `opaque`, `jwe`, `alg` with the algorithm's name, `crit`,
+    /// `b64`, `duplicate` (a member twice), `exp_far`, `exp_type`, `typ`, `encoding`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub open: BTreeMap<String, u64>,
     /// Requests by HTTP status, or by the word for what happened instead of an answer.
     pub statuses: BTreeMap<String, u64>,
     /// Failed fetches by OAuth error.
@@ -35,6 +45,14 @@ pub struct OAuth {
     pub request: Option<PhaseStats>,
     /// Waits for the rate limit and for a free connection: the generator's, not the server's.
     pub queued: Option<PhaseStats>,
+}
+
+/// Why nothing is promised of a token, with its algorithm where that is why.
+fn open((why, alg): &(Reason, Option<String>)) -> String {
+    match alg {
+        Some(alg) => format!("{} {alg}", why.name()),
+        None => why.name(),
+    }
 }
 
 impl From<&Stats> for OAuth {
@@ -50,6 +68,8 @@ impl From<&Stats> for OAuth {
             retries: stats.retries,
             without_expiry: stats.without_expiry,
             tokens: stats.shapes.iter().map(|(shape, n)| (shape.name().to_owned(), *n)).collect(),
+            to_refuse: stats.to_refuse.iter().map(|(why, n)| (why.name(), *n)).collect(),
+            open: stats.open.iter().map(|(why, n)| (open(why), *n)).collect(),
             statuses: stats.statuses.clone(),
             errors: stats.errors.clone(),
             request: phase(&stats.request),

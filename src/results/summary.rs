@@ -51,6 +51,9 @@ pub struct Summary {
     /// Where every token that should have been good had to be refused: what was wrong with them, by groups of defects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nothing_good: Vec<String>,
+    /// Where nothing was promised of any token: each answer was right, and nothing was judged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nothing_promised: bool,
     pub outcomes: Counts,
     /// Attempts by outcome and code, such as `tcp_failed` by `ECONNREFUSED`.
     #[serde(default)]
@@ -72,6 +75,9 @@ pub struct Summary {
     /// Where the run brought an issuer along: what became of tokens while its keys came and went.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<super::Jwks>,
+    /// What embedded brokers met when they fetched the key set of a server that is not the run's own, by their labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub key_sets: BTreeMap<String, crate::broker::KeySetCounts>,
     /// Brokers that answered differently at the same time.
     #[serde(default)]
     pub divergent: Vec<super::divergent::Divergent>,

@@ -199,10 +199,10 @@ pub struct Token {
     /// Name of the key under `[keys]`; may be left out where there is only one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// `exp` - `iat`, at least 1s.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
-    pub ttl: Duration,
+    /// `exp` - `iat`, at least 1s. Default: 1h.
+    #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub ttl: Option<Duration>,
     /// One token for so many connects; more than 1 is an error where claims bind it to one client.
     pub reuse: u64,
     /// Tokens kept ready ahead of their use. Default: as many as the schedule needs, within a
@@ -226,13 +226,20 @@ impl Default for Token {
         Self {
             source: TokenSource::Mint,
             key: None,
-            ttl: Duration::from_hours(1),
+            ttl: None,
             reuse: 1,
             ahead: None,
             bytes: None,
             password_env: None,
             claims: serde_json::Map::new(),
         }
+    }
+}
+
+impl Token {
+    /// Lifetime of tokens that are minted.
+    pub fn ttl(&self) -> Duration {
+        self.ttl.unwrap_or(Duration::from_hours(1))
     }
 }
 

@@ -144,9 +144,14 @@ pub struct IssuerTls {
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Jwks {
-    /// URL of the key set. Default: that of the run's own `[issuer]`.
+    /// URL of the key set. Default: where the discovery document of `oauth.issuer` has it (`jwks_uri`), or that of the run's
+    /// own `[issuer]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// PEM file of the authorities that the certificate of its server is checked by, or of that certificate itself.
+    /// Default: that of `[oauth]`, or else the authorities that this host trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
     /// How long a fetched set is used before it is fetched again.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
@@ -169,6 +174,7 @@ impl Default for Jwks {
     fn default() -> Self {
         Self {
             url: None,
+            ca: None,
             cache: Duration::from_mins(5),
             refetch: true,
             min_interval: Duration::from_secs(1),

@@ -282,6 +282,8 @@ pub enum Also {
     BadMethod,
     /// 2 and 0x85, client identifier not valid (MQTT 3.1.1, 3.2.2.3; MQTT 5.0, 3.2.2.2).
     ClientId,
+    /// Every code by which the broker refuses anything: what is wrong with the token is not known.
+    AnyReason,
 }
 
 impl From<Group> for Refusal {

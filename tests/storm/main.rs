@@ -15,7 +15,10 @@ mod faults;
 mod fetches;
 mod folder;
 mod gone;
+mod issued;
 mod judged;
+#[cfg(feature = "embedded")]
+mod key_sets;
 mod keys;
 #[cfg(feature = "embedded")]
 mod layered;

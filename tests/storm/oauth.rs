@@ -354,7 +354,7 @@ fn retry_after_is_waited_for_where_that_is_allowed() {
 #[test]
 fn a_token_without_an_end_is_counted_and_has_to_be_refused_where_exp_is_required() {
     let payload = URL_SAFE_NO_PAD.encode("{\"sub\":\"x\"}");
-    let token = format!("eyJhbGciOiJub25lIn0.{payload}.c2ln");
+    let token = format!("{}.{payload}.c2ln", URL_SAFE_NO_PAD.encode("{\"alg\":\"ES256\"}"));
     let answer =
         json!({ "access_token": token, "token_type": "bearer", "expires_in": 60 }).to_string();
     let web = tokens(response("200 OK", JSON, &answer));
@@ -415,10 +415,10 @@ fn a_token_by_an_algorithm_that_the_policy_does_not_allow_has_to_be_refused() {
 }
 
 #[test]
-fn a_token_that_nobody_but_the_server_can_read_is_as_good_as_it_says() {
+fn a_token_that_nobody_but_the_server_can_read_judges_nobody() {
     let answer = json!({ "access_token": "opaque", "token_type": "bearer" }).to_string();
     let (_, run) = from(&tokens(response("200 OK", JSON, &answer)), "");
-    let summary = run.expect(0);
+    let summary = run.expect(3);
     assert_eq!(
         (&summary["verdicts"]["correct"], &summary["oauth"]["without_expiry"]),
         (&8.into(), &0.into())
@@ -428,7 +428,9 @@ fn a_token_that_nobody_but_the_server_can_read_is_as_good_as_it_says() {
 #[test]
 fn a_refresh_token_is_tried_again_when_the_server_had_enough() {
     let payload = URL_SAFE_NO_PAD.encode("{\"exp\":4000000000}");
-    let token = json!({ "access_token": format!("e30.{payload}.c2ln"), "token_type": "bearer" });
+    let header = URL_SAFE_NO_PAD.encode("{\"alg\":\"ES256\"}");
+    let token =
+        json!({ "access_token": format!("{header}.{payload}.c2ln"), "token_type": "bearer" });
     let token = token.to_string();
     // Busy for a while, then not.
     let web = refreshing(move |turn| match turn {
@@ -516,7 +518,7 @@ fn what_can_not_be_fetched_is_said_before_anything_is_done() {
         ("token_endpoint = \"http://192.0.2.1/token\"", "", "is not on this host"),
         (
             "client_secret = \"x\"",
-            "[issuer]\nkeys = [\"main\"]\n[[mix]]\ntoken = \"expired\"\nshare = 1",
+            "[issuer]\nkeys = [\"main\"]\n[[mix]]\ntoken = \"alg_none\"\nshare = 1",
             "needs the signing key",
         ),
         (

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
-    broker::{Embedded, Settings},
+    broker::{Embedded, KeyNews, Settings},
     error::Result,
 };
 
@@ -18,6 +18,8 @@ struct Member {
     label: String,
     /// With the address at which it listens: it is started again at the same one.
     settings: Settings,
+    /// What it has told of its key set.
+    news: Arc<KeyNews>,
     /// `None` while it is stopped.
     running: Option<Embedded>,
     /// It had ended by itself before it was stopped.
@@ -32,11 +34,12 @@ impl Own {
         label: &str,
         settings: Settings,
         running: Embedded,
+        news: Arc<KeyNews>,
     ) {
         let settings = Settings { listen: running.address(), ..settings };
         let label = label.to_owned();
         let running = Some(running);
-        self.all().push(Member { broker, label, settings, running, has_crashed: false });
+        self.all().push(Member { broker, label, settings, news, running, has_crashed: false });
     }
 
     /// What they are called, and their process ids.
@@ -57,6 +60,14 @@ impl Own {
         ended.collect()
     }
 
+    /// What those have told that take their keys from a server that is not the run's own, by their index among the brokers
+    /// of the plan, with their labels.
+    pub(in crate::engine) fn news(&self) -> Vec<(usize, String, Arc<KeyNews>)> {
+        let all = self.all();
+        let told = all.iter().filter(|member| member.settings.takes_foreign_keys());
+        told.map(|member| (member.broker, member.label.clone(), Arc::clone(&member.news))).collect()
+    }
+
     /// Kills one.
     pub(super) fn stop(&self, broker: usize) {
         if let Some(member) = self.all().iter_mut().find(|member| member.broker == broker)
@@ -73,7 +84,8 @@ impl Own {
     pub(super) fn start(&self, broker: usize) -> Result<()> {
         let mut all = self.all();
         if let Some(member) = all.iter_mut().find(|member| member.broker == broker) {
-            member.running = Some(Embedded::start(&member.settings)?);
+            member.news.started_again();
+            member.running = Some(Embedded::start(&member.settings, &member.news)?);
         }
         Ok(())
     }

@@ -9,10 +9,9 @@ use super::{
 };
 use crate::{
     attempt::{Outcome, Step},
-    oauth::{Fetched, Shape, Token},
+    oauth::{Brought, Fetched, Shape},
     supply::Ready,
     token::{Minter, Password, Times},
-    verdict::Validity,
 };
 
 /// A fetch that has come to its end.
@@ -38,7 +37,7 @@ impl Worker {
                     Err(failure) => {
                         self.fail(place, State::Starting, Outcome::TokenFailed(failure.code));
                     }
-                    Ok(token) => self.bring(place, &token),
+                    Ok(brought) => self.bring(place, &brought),
                 };
             }
             let place = self.enter(&ready, (scheduled, started), Step::Unfinished, packet);
@@ -85,30 +84,23 @@ impl Worker {
                 Err(failure) => {
                     self.fail(place, State::Fetching, Outcome::TokenFailed(failure.code));
                 }
-                Ok(token) => {
+                Ok(brought) => {
                     connection.token = Step::At(self.storm.clock.now());
-                    self.bring(place, &token);
+                    self.bring(place, &brought);
                 }
             }
         }
     }
 
     /// Sends an attempt on its way with the token that it fetched.
-    fn bring(&mut self, place: usize, token: &Token) {
+    pub(super) fn bring(&mut self, place: usize, Brought { token, said }: &Brought) {
         let storm = Arc::clone(&self.storm);
-        let policy = &storm.plan.policy;
-        let requires_exp = policy.requires.iter().any(|claim| claim == "exp");
-        let is_allowed = token.algorithm.is_none_or(|named| policy.algorithms.contains(&named));
         let Some(connection) = self.connections.get_mut(place) else { return };
         connection.state = State::Starting;
         connection.key = token.key;
         connection.is_jwt = matches!(token.shape, Shape::Jwt(_));
-        connection.validity = if token.never_ends && requires_exp || !is_allowed {
-            // What never ends, or is signed as the policy does not allow, has to be refused as if it had ended.
-            Validity { from: i64::MIN, until: i64::MIN }
-        } else {
-            validity(storm.clock, token.times)
-        };
+        connection.terms.said = Some(*said);
+        connection.terms.validity = validity(storm.clock, token.times);
         let Connection { client, kind, minted_for, .. } = *connection;
         let ready = Ready::elsewhere(
             client,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Connection, Key, STARTS_IN_A_ROW, State, Waiting, Worker};
+use super::{Connection, Key, STARTS_IN_A_ROW, State, Terms, Waiting, Worker};
 use crate::{
     attempt::{Outcome, Phase, Step},
     client::packet::{Connect, TooLong},
@@ -11,7 +11,7 @@ use crate::{
     error::Result,
     host::thread_cpu,
     plan::Plan,
-    scenario::TokenIn,
+    scenario::{Check, TokenIn},
     supply::{Ready, Stock},
     token::{Minter, Times, placing::Scratch, recipe::Form},
     verdict::Validity,
@@ -25,10 +25,10 @@ impl Worker {
             let client = self.storm.plan.client(self.next_client);
             self.next_client += self.workers;
             now = self.storm.clock.now();
-            self.recorder.start(now, scheduled);
-            if self.cpu_at.is_none() {
-                self.cpu_at = Some(thread_cpu());
+            if self.park(client, now) {
+                continue;
             }
+            self.count_start(now, scheduled);
             if self.storm.fetcher.is_some() {
                 self.launch_without_supply(client, scheduled, now);
             } else if self.waiting.is_empty() && self.stock() == Stock::Ready {
@@ -36,6 +36,14 @@ impl Worker {
             } else {
                 self.waiting.push_back(Waiting { client, scheduled, started: now });
             }
+        }
+    }
+
+    /// An attempt starts.
+    pub(super) fn count_start(&mut self, now: u64, scheduled: u64) {
+        self.recorder.start(now, scheduled);
+        if self.cpu_at.is_none() {
+            self.cpu_at = Some(thread_cpu());
         }
     }
 
@@ -139,7 +147,7 @@ impl Worker {
             ws_at: 0,
             sent_at: started,
             arrived: 0,
-            validity: validity(storm.clock, ready.times),
+            terms: Terms::of(validity(storm.clock, self.start_counts(ready.times))),
             until: 0,
             packet,
             sent: 0,
@@ -148,6 +156,12 @@ impl Worker {
         self.in_flight += 1;
         self.deadlines.push_back((started + storm.timeout, Key::new(place, self.generation)));
         place
+    }
+
+    /// The times of a token of ours that count: `iat` alone makes no start.
+    fn start_counts(&self, times: Times) -> Times {
+        let is_checked = self.storm.plan.policy.checks(Check::Nbf);
+        Times { nbf: times.nbf.filter(|_| is_checked), ..times }
     }
 
     /// Sends an attempt that has its CONNECT on its way to the broker.

@@ -29,7 +29,7 @@ impl Worker {
         now: u64,
     ) {
         let Some(connection) = self.connections.get_mut(place) else { return };
-        let (attempt, validity) = (connection.attempt(Outcome::Accepted, now), connection.validity);
+        let (attempt, terms) = (connection.attempt(Outcome::Accepted, now), connection.terms);
         connection.state = State::Holding;
         connection.keep_alive = keep_alive.unwrap_or(connection.keep_alive);
         connection.until = now + self.storm.hold;
@@ -46,7 +46,7 @@ impl Worker {
         let has_more = connection.partial.is_some();
         let (way, key) = (connection.way, Key::new(place, connection.generation));
         self.in_flight -= 1;
-        self.record(&attempt, validity, way);
+        self.record(&attempt, terms, way);
         self.concluded(&attempt, way, now);
         if self.storm.hold == 0 {
             self.leave(place, now);

@@ -113,7 +113,7 @@ impl Worker {
 
     /// Whether the token of a session is a JWT that is good for long enough.
     fn is_good(&self, connection: &Connection, now: u64) -> bool {
-        let until = connection.validity.until;
+        let until = connection.terms.validity.until;
         connection.is_jwt && until > now.saturating_add(self.storm.good_for) as i64
     }
 

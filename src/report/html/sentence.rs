@@ -168,7 +168,9 @@ fn undecided(summary: &Summary) -> u64 {
 
 /// Whether no answer says anything of a token, or none of a good one.
 fn has_measured_nothing(summary: &Summary) -> bool {
-    Summary::judged(&summary.verdicts) == 0 || !summary.nothing_good.is_empty()
+    Summary::judged(&summary.verdicts) == 0
+        || !summary.nothing_good.is_empty()
+        || summary.nothing_promised
 }
 
 /// What the answers of a run say.
@@ -210,6 +212,12 @@ fn answers(summary: &Summary) -> (Tone, String) {
             format!(
                 "Nothing good was measured: each token that should be good had to be refused ({groups})"
             ),
+        );
+    }
+    if summary.nothing_promised {
+        return (
+            Tone::Warn,
+            "Nothing was judged: of each token both answers were right".to_owned(),
         );
     }
     if judged == 0 {

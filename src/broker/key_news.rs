@@ -1,0 +1,77 @@
+//! What a broker tells of its key set, so that a run knows what its refusals say.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use serde::{Deserialize, Serialize};
+
+/// What came of a fetch of the key set.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum KeySetRead {
+    /// It holds so many keys.
+    Keys(usize),
+    /// It was not to be had: the HTTP status, or a word for what happened instead.
+    Failed(String),
+}
+
+/// What one broker has told so far.
+#[derive(Debug)]
+pub struct KeyNews {
+    has_keys: AtomicBool,
+    counts: Mutex<KeySetCounts>,
+}
+
+/// How often a broker has fetched its key set, and what came of that.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct KeySetCounts {
+    /// Fetches that brought keys.
+    pub fetched: u64,
+    /// Fetches that failed, by HTTP status, or by the word for what happened instead of an answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<String, u64>,
+}
+
+impl KeyNews {
+    /// Of a broker that has no keys yet.
+    pub fn new() -> Self {
+        Self { has_keys: AtomicBool::new(false), counts: Mutex::default() }
+    }
+
+    /// Whether the broker has had keys since it was started.
+    pub fn has_keys(&self) -> bool {
+        self.has_keys.load(Ordering::Acquire)
+    }
+
+    /// It was started again, and knows nothing any more.
+    pub fn started_again(&self) {
+        self.has_keys.store(false, Ordering::Release);
+    }
+
+    /// What it has told.
+    pub fn counts(&self) -> KeySetCounts {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It tells of a fetch.
+    pub fn hear(&self, read: KeySetRead) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        match read {
+            KeySetRead::Keys(_) => {
+                counts.fetched += 1;
+                self.has_keys.store(true, Ordering::Release);
+            }
+            KeySetRead::Failed(why) => *counts.failed.entry(why).or_default() += 1,
+        }
+    }
+}
+
+impl Default for KeyNews {
+    fn default() -> Self {
+        Self::new()
+    }
+}
