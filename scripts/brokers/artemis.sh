@@ -27,9 +27,10 @@ make_artemis() {
 start_artemis() {
     [[ -n ${ISSUER:-} ]] || die "artemis needs ISSUER, the URL whose discovery names the key set"
     local kept=$KEPT/$ARTEMIS_KEPT
-    echo "$ISSUER" >"$1/issuer"
+    [[ ${CLOCK_SKEW:-60} =~ ^[0-9]+$ ]] || die "CLOCK_SKEW is \`$CLOCK_SKEW\`; it has to be seconds"
+    artemis_settings >"$1/settings"
     launch "$1" broker java -Xmx512m -Djava.net.preferIPv4Stack=true -cp "$kept/classes:$kept/lib/*" Artemis \
-        "$(port artemis MQTT)" "$ISSUER"
+        "$(port artemis MQTT)" "$ISSUER" "${CLOCK_SKEW:-60}"
 }
 
 ready_artemis() {
@@ -38,8 +39,12 @@ ready_artemis() {
 
 # One that runs with other keys is not the one that was asked for.
 reuse_artemis() {
-    local before now=${ISSUER:-}
-    before=$(cat "$1/issuer" 2>/dev/null || true)
-    [[ $now == "$before" ]] ||
-        die "artemis runs with ISSUER=\"$before\", not \"$now\": stop it before you start it anew"
+    local before now
+    now=$(artemis_settings)
+    before=$(cat "$1/settings" 2>/dev/null || true)
+    [[ $now == "$before" ]] || die "artemis runs with $before, not $now: stop it before you start it anew"
+}
+
+artemis_settings() {
+    echo "ISSUER=${ISSUER:-} CLOCK_SKEW=${CLOCK_SKEW:-60}"
 }

@@ -16,7 +16,7 @@ const login = await fetch(`${url}/realms/master/protocol/openid-connect/token`, 
 if (!login.ok) throw new Error(`login as ${username}: ${login.status}`)
 const { access_token: token } = await login.json()
 
-// A 409 is what an interrupted setup made before.
+// A 409 is what was made before.
 async function admin(method, path, body) {
   const answer = await fetch(`${url}/admin/realms${path}`, {
     method,

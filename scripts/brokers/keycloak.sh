@@ -56,6 +56,7 @@ start_keycloak() {
     token_keys
     tls_keys
     mkdir -p "$home"
+    rm -f "$home/realms"
     for part in lib providers themes conf version.txt; do
         ln -sfn "$KEPT/$KEYCLOAK_KEPT/$part" "$home/$part"
     done
@@ -70,7 +71,8 @@ start_keycloak() {
         "--https-certificate-key-file=$TLS/server.key" "--https-trust-store-file=$TLS/ca.pem" --hostname-strict=false
 }
 
-# The ports are open before it answers. Realms are made once: they outlive a `kill`.
+# The ports are open before it answers. After a `kill` what was done in the last second is not there any more, so that all is
+# looked at again; what is there is left as it is.
 ready_keycloak() {
     curl -sf -o /dev/null "http://127.0.0.1:$(port keycloak ISSUER)/realms/master" || return
     [[ -e $1/home/realms ]] && return

@@ -8,15 +8,18 @@ import org.apache.activemq.artemis.core.server.embedded.EmbeddedActiveMQ;
 import org.apache.activemq.artemis.spi.core.security.ActiveMQJAASSecurityManager;
 import org.apache.activemq.artemis.spi.core.security.jaas.OIDCLoginModule;
 
-/** Apache Artemis with MQTT on loopback, whose tokens its own OIDC login module checks: PORT, ISSUER. */
+/** Apache Artemis with MQTT on loopback, whose tokens its own OIDC login module checks: PORT, ISSUER, CLOCK_SKEW. */
 public final class Artemis {
     private static final String DOMAIN = "tokens";
     private static final String ROLE = "clients";
 
     public static void main(String[] arguments) throws Exception {
         // As login.config of an installation has it. The right to do something hangs on a role, that of the claim.
-        Map<String, String> options =
-                Map.of("provider", arguments[1], "audience", "mqtt", "rolesPaths", "roles");
+        Map<String, String> options = Map.of(
+                "provider", arguments[1],
+                "audience", "mqtt",
+                "rolesPaths", "roles",
+                "maxClockSkew", arguments[2]);
         Configuration.setConfiguration(new Configuration() {
             @Override
             public AppConfigurationEntry[] getAppConfigurationEntry(String name) {

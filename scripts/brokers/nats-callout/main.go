@@ -6,12 +6,15 @@
 package main
 
 import (
+	"encoding/base64"
 	"errors"
 	"flag"
 	"fmt"
 	"log"
 	"os"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 	natsjwt "github.com/nats-io/jwt/v2"
@@ -146,6 +149,9 @@ func answer(signer nkeys.KeyPair, keys map[string]any, data string) (string, err
 }
 
 func verify(keys map[string]any, text string) (jwt.MapClaims, error) {
+	if !plain(text) {
+		return nil, errors.New("not a plain JWT")
+	}
 	claims := jwt.MapClaims{}
 	algorithms := make([]string, 0, len(keys))
 	for algorithm := range keys {
@@ -163,4 +169,14 @@ func verify(keys map[string]any, text string) (jwt.MapClaims, error) {
 		return nil, errors.New("crit")
 	}
 	return claims, nil
+}
+
+// Whether the three segments have nothing but characters of base64url (RFC 7515, 2), and the claims are UTF-8 (RFC 8725, 3.7).
+func plain(text string) bool {
+	segments := strings.Split(text, ".")
+	if len(segments) != 3 || strings.ContainsAny(text, "\r\n") {
+		return false
+	}
+	claims, err := base64.RawURLEncoding.Strict().DecodeString(segments[1])
+	return err == nil && utf8.Valid(claims)
 }
