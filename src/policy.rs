@@ -18,10 +18,12 @@ use crate::{
 };
 
 /// The profiles that are built in, by name.
-const PROFILES: [(&str, &str); 11] = [
+const PROFILES: [(&str, &str); 13] = [
+    ("artemis", include_str!("../profiles/artemis.toml")),
     ("emqx", include_str!("../profiles/emqx.toml")),
     ("emqx-hardened", include_str!("../profiles/emqx-hardened.toml")),
     ("ejabberd", include_str!("../profiles/ejabberd.toml")),
+    ("hivemq", include_str!("../profiles/hivemq.toml")),
     ("hivemq-ese", include_str!("../profiles/hivemq-ese.toml")),
     ("mosquitto-go-auth", include_str!("../profiles/mosquitto-go-auth.toml")),
     ("mosquitto-jwt", include_str!("../profiles/mosquitto-jwt.toml")),

@@ -81,12 +81,17 @@ raise_open_files() {
 }
 
 # When a process was started, in clock ticks; fails if there is none. A pid alone may belong to somebody else by the
-# time its file is read, the two together can't. A zombie has ended, even where nobody collects it.
+# time its file is read, the two together can't. A zombie has ended, even where nobody collects it; but while others of its
+# threads are still ending, as Java's do after a SIGKILL, its ports are open.
 started_at() {
-    local stat fields
+    local stat fields threads
     stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
     read -ra fields <<<"${stat##*) }"
-    [[ ${fields[0]} != Z ]] && echo "${fields[19]}"
+    if [[ ${fields[0]} == Z ]]; then
+        threads=("/proc/$1/task"/*)
+        ((${#threads[@]} > 1)) || return 1
+    fi
+    echo "${fields[19]}"
 }
 
 # alive PIDFILE

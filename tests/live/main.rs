@@ -2,12 +2,14 @@
 //! packages, and one another's brokers: `scripts/test-live` runs them, one after the other.
 #![expect(clippy::unwrap_used, reason = "a test that can't set up has failed")]
 
+mod artemis;
 mod broker;
 mod builds;
 mod cluster;
 mod dying;
 #[cfg(feature = "embedded")]
 mod fleet;
+mod keycloak;
 mod keys;
 #[path = "../storm/layered.rs"]
 #[cfg(feature = "embedded")]

@@ -61,12 +61,16 @@ fn matrix(url: &str, profile: &str, algorithm: &str, key: &str, policy: &str) ->
     red
 }
 
-fn of_broker(broker: &Broker, profile: &str, algorithm: &str) -> BTreeSet<Red> {
-    let key = match algorithm {
+/// The key that a broker of `scripts/broker` knows, as a line under `[keys]`.
+fn key(broker: &Broker, algorithm: &str) -> String {
+    match algorithm {
         "HS256" => format!("secret_file = \"{}\"", broker.get("HS256_SECRET_FILE")),
         _ => format!("private_key = \"{}\"", broker.get(&format!("{algorithm}_PRIVATE_KEY"))),
-    };
-    matrix(broker.get("MQTT"), profile, algorithm, &key, "")
+    }
+}
+
+fn of_broker(broker: &Broker, profile: &str, algorithm: &str) -> BTreeSet<Red> {
+    matrix(broker.get("MQTT"), profile, algorithm, &key(broker, algorithm), "")
 }
 
 /// What is in one of two sets and not in the other.
@@ -96,6 +100,20 @@ fn the_matrix_of_rabbitmq_is_as_committed() {
         let name = format!("rabbitmq-{}", algorithm.to_lowercase());
         expect_same(&of_broker(&broker, "rabbitmq-3.10", algorithm), &committed(&name), &name);
     }
+}
+
+#[test]
+#[ignore = "needs NATS and Go: scripts/test-live"]
+fn nats_with_an_auth_callout_lets_in_whom_its_service_lets_in_and_nobody_else() {
+    let broker = Broker::start("nats-callout");
+    // What scripts/brokers/nats-callout/main.go checks.
+    let policy = "[policy]\nchecks = [\"exp\", \"nbf\", \"iss\", \"aud\"]\nrequires = [\"exp\", \"iss\", \"aud\", \"sub\"]\n\
+                  binds = [\"sub\"]\nencoding = \"strict\"\n";
+    for algorithm in ["HS256", "RS256", "ES256"] {
+        let found = matrix(broker.get("MQTT"), "nats", algorithm, &key(&broker, algorithm), policy);
+        expect_same(&found, &BTreeSet::new(), algorithm);
+    }
+    end("stop", "nats-callout");
 }
 
 #[test]
