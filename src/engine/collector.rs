@@ -488,7 +488,7 @@ impl Collector {
         let wall_step = self.storm.clock.wall_step();
         self.watch.conclude(&mut self.environment, wall_step, idle);
         self.write_closed()?;
-        self.watch.lost = self.untold(&lost);
+        self.watch.lost.clone_from(&lost);
         let summary = self.summary(false, interrupted);
         check_conserved(&self.all, &summary)?;
         let mut path = PathBuf::new();

@@ -108,6 +108,8 @@ pub(super) struct Worker {
     ways: Vec<ways::Way>,
     /// Whether it was asked after the last attempt whether brokers are there.
     has_asked: bool,
+    /// Whether it was noted that no attempt and no session is left.
+    has_ended: bool,
     answers: Receiver<Answer>,
     reply: Sender<Answer>,
     /// Tokens that were fetched, and who waits for them.
@@ -193,6 +195,7 @@ impl Worker {
             walks: vec![Vec::new(); brokers],
             ways: Vec::new(),
             has_asked: false,
+            has_ended: false,
             answers,
             reply,
             fetched: unbounded(),
@@ -245,6 +248,7 @@ impl Worker {
             if self.is_storm_over() {
                 self.count_cpu(true);
                 self.ask_at_the_end(now);
+                self.note_the_end(now);
                 if self.connections.is_empty() {
                     break;
                 }

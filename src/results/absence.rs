@@ -47,6 +47,8 @@ pub struct Absence {
     pub on_the_way: Vec<Attempt>,
     /// The last sign of life before it.
     last_life: u64,
+    /// Whether it ended a connection about then.
+    has_cut: bool,
 }
 
 impl Absence {
@@ -139,6 +141,14 @@ impl Absences {
         let absences = &mut self.absences;
         for watched in &mut self.watched {
             watched.decide(self.known, start, deeds, absences);
+        }
+        if is_over {
+            // Whoever runs a broker may stop it once all is over.
+            absences.retain(|gone| {
+                let watched = self.watched.iter().find(|watched| watched.site == gone.site);
+                let over = watched.and_then(|watched| watched.over);
+                gone.has_cut || over.is_none_or(|over| gone.at < over)
+            });
         }
         let mut settled = Vec::new();
         while let Some(first) = self.unsettled.pop_front_if(|first| {

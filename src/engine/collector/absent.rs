@@ -88,16 +88,6 @@ impl Collector {
         }
     }
 
-    /// Labels of embedded brokers that ended by themselves, without those of which it is told that they were gone.
-    pub(super) fn untold(&self, lost: &[String]) -> Vec<String> {
-        let brokers = &self.storm.plan.brokers;
-        let is_told = |label: &String| {
-            let mut gone = self.absences.all().iter();
-            gone.any(|gone| brokers[usize::from(gone.site.broker)].label == *label)
-        };
-        lost.iter().filter(|label| !is_told(label)).cloned().collect()
-    }
-
     /// Writes what has happened, to the issuer and to brokers.
     pub(super) fn write_events(&self, folder: &Folder) -> Result<()> {
         let of_issuer = self.events.as_ref().map(super::Events::done);
