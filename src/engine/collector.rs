@@ -33,6 +33,7 @@ use crate::{
         Environment, Folder, Jwks, Matrix, Place, Summary,
         agents::Agent,
         authority,
+        fetches::OAuth,
         keys::Seen,
         monitor::{Reading, Rows},
         summary::{Aborted, Generator, Yardstick},
@@ -517,7 +518,10 @@ impl Collector {
                 ..tables::generator(all, &self.generator)
             },
             throughput: tables::throughput(plan, all, self.storm.start, self.storm.gate.busy()),
-            oauth: self.storm.fetcher.as_ref().map(|fetcher| (&fetcher.stats()).into()),
+            oauth: self.storm.fetcher.as_ref().map(|fetcher| OAuth {
+                key_set: fetcher.watched().map(Into::into),
+                ..OAuth::from(&fetcher.stats())
+            }),
             jwks: self.jwks(partial, end),
             monitor: self.monitored(),
         };
