@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use advice::{advice, of_key_set as key_set_advice};
+pub use advice::{advice, of_key_set as key_set_advice, of_oauth as oauth_advice};
 
 /// The word for a failure. By another name than its own, as `serde` would read a reference as one into its input.
 pub type Word = &'static str;

@@ -195,6 +195,7 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
         settings.map(|settings| Monitor::new(settings, targets.processes(), clock, false));
     let start = start_of_storm(&plan, clock, (planned, head_start), &supply);
     let mut storm = Storm::new(&plan, clock, start, &targets, limits.ports.clone(), &signals)?;
+    storm.standing = storm.standing.or_else(|| fetcher.as_ref().and_then(|it| it.standing()));
     storm.fetcher = fetcher;
     let storm = Arc::new(storm);
     let mut collector = Collector::new(&storm, place, environment, &limits, &targets, memory);

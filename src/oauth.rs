@@ -4,6 +4,7 @@
 
 mod answer;
 mod discovery;
+mod key_set;
 mod request;
 mod stats;
 mod token;
@@ -26,19 +27,21 @@ use tokio::{
 
 use url::Url;
 
+pub use key_set::Watched;
 pub use stats::Stats;
 pub use token::{Exp, Shape, Token};
 
-use self::discovery::Endpoints;
+use self::{discovery::Endpoints, key_set::KeySet};
 use crate::{
     attempt::Code,
     clock::Clock,
     error::{Error, Result},
-    issuer::Issuer,
+    issuer::{Issuer, standing::KeyTimes},
     plan::{
         Plan,
         fetching::{Fetching, Server},
     },
+    scenario::Grant,
     tls::{self, Trust},
     token::fraction,
     verdict::foreign::{ForeignJudge, Said},
@@ -59,12 +62,33 @@ pub struct Failure {
     pub error: Option<String>,
     /// What the server said of when to come back.
     retry_after: Option<Duration>,
+    /// What is known of an answer without an OAuth error.
+    strange: Option<Strange>,
+}
+
+/// What an answer without an OAuth error is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Strange {
+    /// A page for people.
+    Page,
+    /// That of a port which wants TLS.
+    TlsPort,
+}
+
+impl Strange {
+    /// Its name in results.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Page => "html",
+            Self::TlsPort => "https_port",
+        }
+    }
 }
 
 impl Failure {
     /// A failure that is no answer.
     const fn word(word: &'static str) -> Self {
-        Self { code: Code::Word(word), error: None, retry_after: None }
+        Self { code: Code::Word(word), error: None, retry_after: None, strange: None }
     }
 
     /// Whether the same request may succeed later: other refusals are final.
@@ -106,6 +130,10 @@ struct Inner {
     judge: ForeignJudge,
     /// `kid` of each key of the run's own issuer.
     kids: Vec<Option<String>>,
+    /// The key set of a server that is not the run's own, where discovery told where that is.
+    key_set: Option<Arc<KeySet>>,
+    /// Whether the port of plain HTTP turned out to speak TLS, once that was asked.
+    is_tls_port: OnceCell<bool>,
     limiter: Option<DefaultDirectRateLimiter>,
     /// Connections that are free.
     connections: Semaphore,
@@ -184,6 +212,13 @@ impl Fetcher {
         if fetching.server != Server::Own {
             allowed(&endpoints.token, plan)?;
         }
+        // What is not on this host is asked only by leave, as the server itself.
+        let watched = endpoints.jwks.clone().filter(|url| allowed(url, plan).is_ok());
+        let key_set = watched.map(|url| Arc::new(KeySet::new(url, clock)));
+        if let Some(key_set) = &key_set {
+            runtime.block_on(key_set.look(&http));
+            runtime.spawn(Arc::clone(key_set).watch(http.clone()));
+        }
         let limiter = settings.rate.map(|rate| {
             let quota = Quota::with_period(Duration::from_secs_f64(1.0 / rate));
             RateLimiter::direct(quota.unwrap_or(Quota::per_second(std::num::NonZeroU32::MIN)))
@@ -195,6 +230,8 @@ impl Fetcher {
             endpoints,
             judge: ForeignJudge::of(plan)?,
             kids: own.map(Issuer::kids).unwrap_or_default(),
+            key_set,
+            is_tls_port: OnceCell::new(),
             limiter,
             connections: Semaphore::new(settings.connections as usize),
             shared: Mutex::default(),
@@ -222,6 +259,28 @@ impl Fetcher {
     /// Where the key set of a server is that is not the run's own, where its discovery document says it.
     pub fn jwks_url(&self) -> Option<&Url> {
         self.inner.endpoints.jwks.as_ref()
+    }
+
+    /// Which keys of a server that is not the run's own brokers can know, where its key set is watched.
+    pub fn standing(&self) -> Option<Arc<KeyTimes>> {
+        self.inner.key_set.as_ref().map(|set| set.times())
+    }
+
+    /// When the last look at that key set began that is over.
+    pub fn looked(&self) -> Option<u64> {
+        self.inner.key_set.as_ref().map(|set| set.looked())
+    }
+
+    /// Has that key set looked at soon.
+    pub fn look_soon(&self) {
+        if let Some(set) = &self.inner.key_set {
+            set.look_soon();
+        }
+    }
+
+    /// What was seen of that key set.
+    pub fn watched(&self) -> Option<Watched> {
+        self.inner.key_set.as_ref().map(|set| set.seen())
     }
 
     /// What the user should know of the way to the server before the storm.
@@ -269,7 +328,7 @@ impl Fetcher {
         if !plan.has_prelude() {
             return true;
         }
-        let is_for_all = fetching.settings.prefetch || fetching.starts_from_password();
+        let is_for_all = fetching.settings.prefetch || fetching.starts_from().is_some();
         let firsts: BTreeMap<u64, bool> = (0..plan.attempts)
             .filter(|n| plan.minted_as(*n) == *n && plan.is_fetched(plan.kind_of(*n)))
             .map(|n| (plan.subject_of(n), self.inner.is_ahead(n)))
@@ -359,16 +418,16 @@ impl Inner {
     /// What a client does before the storm.
     async fn before_storm(&self, n: u64, is_ahead: bool) {
         let Some(fetching) = self.fetching() else { return };
-        if fetching.starts_from_password() {
+        if let Some(first) = fetching.starts_from() {
             // A client that could not log in has nothing to refresh, for that reason.
-            if let Err(failure) = self.with_retries(n, true).await {
+            if let Err(failure) = self.with_retries(n, Some(first)).await {
                 let mut failed = self.not_logged_in.lock().unwrap_or_else(PoisonError::into_inner);
                 failed.insert(n, failure);
             }
         }
         if is_ahead {
             let cell = self.share(n).cell;
-            cell.get_or_init(|| self.with_retries(n, false)).await;
+            cell.get_or_init(|| self.with_retries(n, None)).await;
         }
     }
 
@@ -376,11 +435,11 @@ impl Inner {
     async fn token_of(&self, n: u64) -> Got {
         let Some(fetching) = self.fetching() else { return Err(Failure::word("nobody_to_ask")) };
         if !self.plan.shares_fetched() && !fetching.settings.prefetch {
-            return self.with_retries(n, false).await;
+            return self.with_retries(n, None).await;
         }
         let first = self.plan.subject_of(n);
         let cell = self.share(first).cell;
-        let fetched = cell.get_or_init(|| self.with_retries(first, false)).await.clone();
+        let fetched = cell.get_or_init(|| self.with_retries(first, None)).await.clone();
         self.gave(first);
         fetched
     }
@@ -419,10 +478,10 @@ impl Inner {
         }
     }
 
-    /// Fetches, and tries again as often as the scenario allows; `by_password` is for the first refresh token.
-    async fn with_retries(&self, n: u64, by_password: bool) -> Got {
+    /// Fetches, and tries again as often as the scenario allows; `first` is how a first refresh token is fetched.
+    async fn with_retries(&self, n: u64, first: Option<Grant>) -> Got {
         let Some(fetching) = self.fetching() else { return Err(Failure::word("nobody_to_ask")) };
-        if let Some(failure) = self.login_failure(n).filter(|_| !by_password) {
+        if let Some(failure) = self.login_failure(n).filter(|_| first.is_none()) {
             return Err(failure);
         }
         let settings = &fetching.settings;
@@ -442,7 +501,7 @@ impl Inner {
         let fetched = (|| {
             // Counted when it is tried again, not when it waits to be.
             self.stats().retries += u64::from(sent.fetch_add(1, Ordering::Relaxed) > 0);
-            self.fetch(n, by_password)
+            self.fetch(n, first)
         })
         .retry(backoff)
         .when(Failure::is_passing)

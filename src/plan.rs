@@ -145,6 +145,7 @@ impl Plan {
     /// When it can't be run as asked: with key, value and a way out.
     pub fn matrix(loaded: &Loaded, limits: &Limits, ask: &Ask) -> Result<Self> {
         let mut loaded = loaded.clone();
+        foreign::check_matrix(&loaded.scenario).map_err(|error| error.within(place_of(&loaded)))?;
         cells::prepare(&mut loaded.scenario);
         let mut ask = ask.clone();
         loop {

@@ -33,7 +33,7 @@ pub use events::{Deed, Event, Order, Outage};
 pub use issuer::{Issuer, IssuerTls, Jwks, WhenAway};
 pub use load::{Arrivals, Closing, Load, LoadMode, ReceiveTime, Stage, ValidityRule};
 pub use monitor::Monitor;
-pub use oauth::{ClientAuth, Grant, OAuth, Send};
+pub use oauth::{ClientAuth, ClientCertificate, Grant, OAuth, Send};
 pub use overrides::{Overrides, check_form};
 pub use promise::{
     Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, RefusesWith, SilentClose,

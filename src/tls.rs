@@ -256,6 +256,14 @@ impl OwnCertificate {
         Ok(Self { chain: cert.certificates()?, key: key.private_key()?, names })
     }
 
+    /// Whether it can be used.
+    ///
+    /// # Errors
+    /// When the key is of a kind that can't be used, or another one's.
+    pub fn check(&self) -> Result<()> {
+        self.certified(&provider()).map(drop)
+    }
+
     /// The same, ready to sign. Certificate and key are compared here, since the library reads no certificate of version 1.
     ///
     /// # Errors

@@ -194,10 +194,11 @@ impl Judge {
                 Expectation::Either(refusal)
             };
         }
-        if latest >= key.removed {
+        if latest >= key.fading {
             return Expectation::Indeterminate;
         }
-        let is_known = is_over(after(key.published, self.new_key_within));
+        let shown = key.published.max(key.readable);
+        let is_known = is_over(after(shown, self.new_key_within));
         let was_away = key.away.is_some_and(|(since, until)| {
             latest >= since && !is_over(after(until, self.new_key_within))
         });

@@ -5,12 +5,15 @@ mod proxy;
 
 pub use proxy::{is_proxied, proxy_note};
 
-use std::io;
+use std::{io, time::Duration};
 
 use rustls::ClientConfig;
+use url::Url;
 
-use crate::tls::failure;
+use crate::tls::{self, Trust, failure};
 
+/// How long is waited for a TLS handshake where it is only asked whether there could be one.
+const PROBE_TIME: Duration = Duration::from_secs(2);
 /// Longest body that is read.
 const LONGEST: usize = 1024 * 1024;
 
@@ -79,6 +82,26 @@ pub fn word(error: &reqwest::Error) -> &'static str {
         None if error.is_timeout() => "timeout",
         None if error.is_connect() => "connect",
         None => "broken",
+    }
+}
+
+/// Whether the server of an `http` URL speaks TLS at its port. Whoever asks has met something strange there.
+pub async fn speaks_tls(url: &Url) -> bool {
+    let (mut https, port) = (url.clone(), url.port_or_known_default());
+    if https.set_scheme("https").is_err() || https.set_port(port).is_err() {
+        return false;
+    }
+    let anyone = Trust { verify: false, ..Trust::default() };
+    let asked = tls::client_of(&anyone)
+        .ok()
+        .and_then(|tls| client(tls, Way::AsEnvironmentSays).timeout(PROBE_TIME).build().ok());
+    let Some(asked) = asked else { return false };
+    match asked.head(https).send().await {
+        Ok(_) => true,
+        Err(error) => {
+            let is_alert = matches!(tls_error(&error), Some(rustls::Error::AlertReceived(_)));
+            is_alert || !error.is_connect() && !error.is_timeout()
+        }
     }
 }
 

@@ -118,6 +118,38 @@ fn of_tls(code: &str) -> Option<&'static str> {
     })
 }
 
+/// The line for an OAuth error (RFC 6749, 5.2, and its kin), which says more than the status that it comes with; `html` is a
+/// page in place of one.
+pub fn of_oauth(error: &str) -> Option<&'static str> {
+    Some(match error {
+        "invalid_client" => {
+            "the client could not show who it is: check `oauth.client_id`, its secret and `oauth.client_auth`; of an assertion the key, and `oauth.assertion_audience`"
+        }
+        "unauthorized_client" => {
+            "the server does not allow this client the grant (`oauth.grant`); Keycloak says the same of a wrong `oauth.client_secret`"
+        }
+        "invalid_grant" => {
+            "the server does not take what the grant shows: user name and password, refresh token or code are wrong, used up, or have ended"
+        }
+        "invalid_scope" => "`oauth.scope` asks for what this client may not have, or is not known",
+        "invalid_target" => "the server knows no such `oauth.resource` or `oauth.audience`",
+        "unsupported_grant_type" => "the server does not know `oauth.grant`",
+        "invalid_request" => {
+            "the server misses something in the request: some clients need a certificate (`[oauth.tls]`), a proof of possession, or another `oauth.client_auth`"
+        }
+        "access_denied" => {
+            "the server knows the client and does not let it have a token: is it, its realm or its exchange allowed?"
+        }
+        "authorization_pending" | "slow_down" => {
+            "nobody approved the device within `load.connect_timeout`: only the built-in issuer approves by itself"
+        }
+        "expired_token" => "the device's code ended before anybody approved it",
+        "https_port" => "the server speaks TLS at this port: write `https://`",
+        "html" => "a page in place of JSON: is this the token endpoint?",
+        _ => return None,
+    })
+}
+
 /// The line for a key set that an embedded broker could not fetch, by HTTP status or word.
 pub fn of_key_set(code: &str) -> Option<&'static str> {
     Some(match code {
@@ -145,16 +177,42 @@ pub fn of_key_set(code: &str) -> Option<&'static str> {
 fn of_token(code: &str) -> Option<&'static str> {
     Some(match code {
         "401" => {
-            "the authorization server does not know the client or its secret: check `oauth.client_id` and `oauth.client_secret`"
+            "the authorization server does not know the client or its secret: check `oauth.client_id` and `oauth.client_secret`; is this the token endpoint?"
         }
         "400" => {
-            "the authorization server refuses the grant; summary.json `oauth.errors` has its word for it"
+            "the authorization server refuses the request without a word: is this the token endpoint?"
         }
         "429" | "503" => {
             "the authorization server has enough: `oauth.rate` asks less often, `oauth.retries` again later"
         }
-        "connect" => {
-            "nothing listens at the token endpoint, or its certificate is not trusted: `oauth.ca` is the authority or the certificate itself, `oauth.verify = false` takes any"
+        "connect" => "nothing listens at the token endpoint",
+        "unknown_issuer" | "authority_as_server" | "bad_signature" => {
+            "the authorization server's certificate is not trusted, or is its own authority: `oauth.ca` names its authority, or that certificate itself; `oauth.verify = false` takes any certificate"
+        }
+        "certificate_expired" => {
+            "the authorization server's certificate has expired: renew it, or set this host's clock right"
+        }
+        "certificate_not_yet_valid" => {
+            "the authorization server's certificate is not valid yet: set the clock of this host or of the authority right"
+        }
+        "wrong_name" | "no_names" => {
+            "the authorization server's certificate is for another name: write the URL with that name, or give the certificate itself as `oauth.ca`; `oauth.verify = false` takes any certificate"
+        }
+        "certificate_version_1" => {
+            "the authorization server's certificate is of X.509 version 1, which has no names: give the certificate itself as `oauth.ca`; `oauth.verify = false` takes any certificate"
+        }
+        "not_tls" => "what answers speaks no TLS: write `http://`, or the port of TLS",
+        "alert_certificate_required"
+        | "alert_bad_certificate"
+        | "alert_handshake_failure"
+        | "alert_unknown_ca" => {
+            "the authorization server wants a certificate of the client, or does not trust the one it has: `[oauth.tls]`"
+        }
+        "https_port" => "the authorization server speaks TLS at this port: write `https://`",
+        "404" => "there is no token endpoint at this path",
+        "403" => "the authorization server forbids it; what it forbids stands in its own log",
+        "no_refresh_token" => {
+            "the first answer had no refresh token: the server gives one for `password`, or where it is set to (Keycloak: `client_credentials.use_refresh_token`), or for the scope `offline_access`"
         }
         "no_json" => {
             "the token endpoint answers 200 with something else than a token: is it the right URL, and no login page?"

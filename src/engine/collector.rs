@@ -35,6 +35,7 @@ use crate::{
         absence::Absences,
         agents::Agent,
         authority,
+        fetches::OAuth,
         keys::Seen,
         monitor::{Reading, Rows},
         summary::{Aborted, Generator, Yardstick},
@@ -527,7 +528,10 @@ impl Collector {
                 ..tables::generator(all, &self.generator)
             },
             throughput: tables::throughput(plan, all, self.storm.start, self.storm.gate.busy()),
-            oauth: self.storm.fetcher.as_ref().map(|fetcher| (&fetcher.stats()).into()),
+            oauth: self.storm.fetcher.as_ref().map(|fetcher| OAuth {
+                key_set: fetcher.watched().map(Into::into),
+                ..OAuth::from(&fetcher.stats())
+            }),
             jwks: self.jwks(partial, end),
             monitor: self.monitored(),
         };

@@ -9,6 +9,7 @@ mod fetch;
 mod launch;
 mod park;
 mod session;
+mod unsettled;
 mod waves;
 mod ways;
 
@@ -126,6 +127,8 @@ pub(super) struct Worker {
     waiting: VecDeque<Waiting>,
     /// Clients whose tokens have to end before they start.
     parked: BinaryHeap<Reverse<park::Parked>>,
+    /// Attempts that are judged later.
+    unsettled: VecDeque<(Attempt, Terms, u16)>,
     /// Tokens whose attempts did not wait for them long enough.
     unwanted: u64,
     /// Its next attempt, counted over all workers.
@@ -143,6 +146,17 @@ pub(super) struct Worker {
     packets: Vec<Vec<u8>>,
     inbox: Box<[u8]>,
     scratch: Scratch,
+}
+
+/// What an answer is worth, and by what.
+#[derive(Clone, Copy, Debug)]
+struct Judged {
+    expected: Expectation,
+    verdict: Verdict,
+    /// Whether the token had to be accepted by its times and claims, its key apart.
+    in_time: bool,
+    /// When the broker had decided.
+    decided: u64,
 }
 
 /// What connects a worker with the rest of the run.
@@ -206,6 +220,7 @@ impl Worker {
             left_open: 0,
             waiting: VecDeque::new(),
             parked: BinaryHeap::new(),
+            unsettled: VecDeque::new(),
             unwanted: 0,
             next_client: number as u64,
             number,
@@ -243,6 +258,7 @@ impl Worker {
             self.start_due(now);
             self.serve_waiting();
             self.start_parked();
+            self.settle(false);
             self.tend_wave();
             self.expire(self.storm.clock.now());
             if self.is_storm_over() {
@@ -267,6 +283,7 @@ impl Worker {
             && self.in_flight == 0
             && self.waiting.is_empty()
             && self.parked.is_empty()
+            && self.unsettled.is_empty()
     }
 
     /// Sleeps until something happens or something is due.
@@ -282,7 +299,9 @@ impl Worker {
             self.waiting.front().map(|waiting| waiting.started + self.storm.timeout),
         ];
         let now = self.storm.clock.now();
-        let left = next.into_iter().flatten().min().unwrap_or(now).saturating_sub(now);
+        let settles = (!self.unsettled.is_empty()).then_some(now + unsettled::SETTLES_EVERY);
+        let left =
+            next.into_iter().chain([settles]).flatten().min().unwrap_or(now).saturating_sub(now);
         let timeout = Timespec { tv_sec: (left / SECOND) as i64, tv_nsec: (left % SECOND) as i64 };
         // Interrupted by a signal is as good as nothing happened.
         let _ = epoll::wait(&self.epoll, spare_capacity(events), Some(&timeout));
@@ -350,8 +369,16 @@ impl Worker {
         }
     }
 
+    /// Judges and counts an attempt, or puts that off.
     fn record(&mut self, attempt: &Attempt, terms: Terms, way: u16) {
-        let Terms { validity, said, has_no_slot } = terms;
+        let judged = self.judged(attempt, terms);
+        if !self.put_off(attempt, terms, way, judged.verdict) {
+            self.count(attempt, terms, way, judged);
+        }
+    }
+
+    /// What had to happen to a token, and what the answer is worth.
+    fn judged(&self, attempt: &Attempt, Terms { validity, said, .. }: Terms) -> Judged {
         let storm = &self.storm;
         let kind = &storm.plan.mould.kinds[attempt.kind];
         let judge = storm.judge(kind.protocol);
@@ -379,6 +406,12 @@ impl Worker {
             }
             outcome => judge.verdict(expected, outcome),
         };
+        Judged { expected, verdict, in_time, decided }
+    }
+
+    fn count(&mut self, attempt: &Attempt, terms: Terms, way: u16, judged: Judged) {
+        let storm = &self.storm;
+        let Judged { expected, verdict, in_time, decided } = judged;
         // Overload and the like say nothing about a key, and of an end it is not known yet what it says.
         let closed_at = match attempt.outcome {
             Outcome::Closed(_) => self.ways.get(usize::from(way)).map(|way| way.site),
@@ -401,7 +434,7 @@ impl Worker {
             None => self.recorder.record(attempt, expected, verdict, storm.start, storm.warm),
         }
         storm.heard.note(attempt, decided, verdict);
-        if !has_no_slot {
+        if !terms.has_no_slot {
             self.pace.outcome(attempt.ended);
         }
     }
@@ -490,6 +523,7 @@ impl Worker {
         self.start_what_stands();
         self.waiting.clear();
         self.parked.clear();
+        self.settle(true);
         for (_, connection) in &mut self.connections {
             if connection.state == State::Holding {
                 session::say_goodbye(connection);

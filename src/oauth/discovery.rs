@@ -5,10 +5,12 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::{
+    attempt::advice,
     error::{Error, Result},
     issuer::Issuer,
     plan::fetching::{Fetching, Server},
     scenario::{self, Grant},
+    tls::failure,
     web,
 };
 
@@ -41,6 +43,14 @@ struct Document {
     token_endpoint: Option<String>,
     device_authorization_endpoint: Option<String>,
     jwks_uri: Option<String>,
+    mtls_endpoint_aliases: Option<Aliases>,
+}
+
+/// Where clients are asked for a certificate (RFC 8705, 5).
+#[derive(Deserialize)]
+struct Aliases {
+    token_endpoint: Option<String>,
+    device_authorization_endpoint: Option<String>,
 }
 
 /// Why a place has no document.
@@ -51,8 +61,8 @@ enum Missing {
     Moved(u16, Option<Url>),
     /// No request comes through, and why; it would be the same with any other place.
     Unreachable(String),
-    /// The server's certificate is not trusted, and why.
-    Untrusted(String),
+    /// TLS does not come about: the word for it, and why.
+    NoTls(&'static str, String),
 }
 
 /// Finds them out.
@@ -71,7 +81,8 @@ pub(super) async fn endpoints(
         (Server::Own, None) => return Err(Error::usage("the run's own issuer does not run")),
     };
     // Who writes where the document is means the issuer that it is of.
-    let issuer = issuer.trim_end_matches('/').trim_end_matches(OPENID).trim_end_matches('/');
+    let issuer = without_document(&issuer);
+    let issuer = issuer.as_str();
     let url = Url::parse(issuer)
         .map_err(|error| Error::usage(format!("`oauth.issuer` is `{issuer}`: {error}")))?;
     let mut by_rfc = url.clone();
@@ -83,7 +94,7 @@ pub(super) async fn endpoints(
         match document(http, &place).await {
             Ok(found) => return checked(&found, &url, fetching),
             Err(why) => {
-                let is_final = matches!(why, Missing::Unreachable(_) | Missing::Untrusted(_));
+                let is_final = matches!(why, Missing::Unreachable(_) | Missing::NoTls(..));
                 tried.push((place, why));
                 if is_final {
                     break;
@@ -91,7 +102,26 @@ pub(super) async fn endpoints(
             }
         }
     }
-    Err(no_document(&tried))
+    let error = no_document(&tried);
+    let is_strange = tried.iter().all(|(_, why)| matches!(why, Missing::Wrong(_)));
+    if url.scheme() == "http" && is_strange && web::speaks_tls(&url).await {
+        return Err(
+            error.hint("the server speaks TLS at this port: write `https://` in `oauth.issuer`")
+        );
+    }
+    Err(error)
+}
+
+/// The issuer of a URL that is that of its document, by either standard; other URLs as they are.
+fn without_document(url: &str) -> String {
+    let url = url.trim_end_matches('/').trim_end_matches(OPENID);
+    match url.split_once(BY_RFC) {
+        // Its path comes after (RFC 8414, 3.1).
+        Some((host, path)) => format!("{host}{path}"),
+        None => url.to_owned(),
+    }
+    .trim_end_matches('/')
+    .to_owned()
 }
 
 /// Those of the run's own issuer.
@@ -111,7 +141,7 @@ fn own_endpoints(root: &str) -> Result<Endpoints> {
 /// The error of a server without a discovery document in these places.
 fn no_document(tried: &[(String, Missing)]) -> Error {
     let told = tried.iter().map(|(place, why)| match why {
-        Missing::Wrong(why) | Missing::Unreachable(why) | Missing::Untrusted(why) => {
+        Missing::Wrong(why) | Missing::Unreachable(why) | Missing::NoTls(_, why) => {
             format!("{place}: {why}")
         }
         Missing::Moved(status, Some(to)) => {
@@ -128,11 +158,12 @@ fn no_document(tried: &[(String, Missing)]) -> Error {
         Missing::Moved(_, Some(to)) => shown(to).strip_suffix(OPENID).map(str::to_owned),
         _ => None,
     });
-    if tried.iter().any(|(_, why)| matches!(why, Missing::Untrusted(_))) {
-        return Error::not_measured(message).hint(
-            "`oauth.ca` names a PEM file with the authority of the server's certificate, or with that certificate itself; \
-             `oauth.verify = false` takes any certificate",
-        );
+    let no_tls = tried.iter().find_map(|(_, why)| match why {
+        Missing::NoTls(word, _) => advice("token_failed", word),
+        _ => None,
+    });
+    if let Some(way_out) = no_tls {
+        return Error::not_measured(message).hint(way_out);
     }
     let is_moved = tried.iter().any(|(_, why)| matches!(why, Missing::Moved(..)));
     Error::not_measured(message).hint(match (moved_to, is_moved) {
@@ -164,9 +195,14 @@ fn checked(found: &Document, asked: &Url, fetching: &Fetching) -> Result<Endpoin
             .hint("write `token_endpoint = \"...\"` in place of `issuer`")
         })
     };
-    let token = endpoint("token_endpoint", found.token_endpoint.as_deref())?;
-    let device =
-        endpoint("device_authorization_endpoint", found.device_authorization_endpoint.as_deref())?;
+    let shows_certificate = fetching.trust.own.is_some();
+    let aliases = found.mtls_endpoint_aliases.as_ref().filter(|_| shows_certificate);
+    let alias = |of: fn(&Aliases) -> &Option<String>| aliases.and_then(|all| of(all).as_deref());
+    let token = alias(|all| &all.token_endpoint).or(found.token_endpoint.as_deref());
+    let token = endpoint("token_endpoint", token)?;
+    let device = alias(|all| &all.device_authorization_endpoint)
+        .or(found.device_authorization_endpoint.as_deref());
+    let device = endpoint("device_authorization_endpoint", device)?;
     // OpenID Connect Discovery 1.0, 4.3; RFC 8414, 3.3: it MUST be the same.
     if let Some(other) = found.issuer.as_deref().filter(|issuer| !is_same(issuer, asked)) {
         return Err(another_issuer(asked, other, token.as_ref()));
@@ -241,7 +277,7 @@ async fn document(http: &reqwest::Client, place: &str) -> std::result::Result<Do
     let broken = |error: reqwest::Error| {
         let why = web::why(&error);
         match web::tls_error(&error) {
-            Some(rustls::Error::InvalidCertificate(_)) => Missing::Untrusted(why),
+            Some(refused) => Missing::NoTls(failure::word(refused), why),
             _ if error.is_connect() => Missing::Unreachable(why),
             _ => Missing::Wrong(why),
         }

@@ -19,7 +19,7 @@ use serde_json::{Map, json};
 use url::form_urlencoded;
 
 use super::{
-    Failure, Inner,
+    Failure, Inner, Strange,
     answer::{Answer, in_plain_form},
     token::Token,
 };
@@ -27,6 +27,7 @@ use crate::{
     attempt::Code,
     clock::{Clock, SECOND},
     key::material::random_id,
+    oracle::foreign::Alg,
     plan::fetching::Fetching,
     scenario::{
         ClientAuth, Grant, Send as Sent,
@@ -39,6 +40,10 @@ use crate::{
 const NO_ACCESS_TOKEN: &str = "no_access_token";
 /// How long an assertion is good, in seconds: as long as a request may take, and clocks may differ.
 const ASSERTION_TTL: i64 = 60;
+
+/// Which part of `load.connect_timeout` a device asks for its approval: the rest is for the answer to reach the client before
+/// it gives up.
+const PATIENCE: f64 = 0.9;
 
 type Client = oauth2::Client<
     BasicErrorResponse,
@@ -72,6 +77,8 @@ struct Last {
     retry_after: Option<Duration>,
     /// The OAuth error in it.
     error: Option<String>,
+    /// Whether it is a page for people.
+    is_html: bool,
 }
 
 impl<'c> AsyncHttpClient<'c> for Way<'_> {
@@ -98,11 +105,19 @@ impl<'c> AsyncHttpClient<'c> for Way<'_> {
             let after = answer.headers().get("retry-after").and_then(|after| after.to_str().ok());
             let retry_after = after.and_then(|after| retry_after(after, inner.clock));
             let status = answer.status().as_u16();
+            let is_html = web::text(answer.body()).starts_with('<');
             let (answer, error) = in_plain_form(answer);
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
-                Last { status, retry_after, error };
+                Last { status, retry_after, error, is_html };
             Ok(answer)
         })
+    }
+}
+
+impl Way<'_> {
+    /// Whether the last answer had an OAuth error in it.
+    fn has_error(&self) -> bool {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).error.is_some()
     }
 }
 
@@ -136,15 +151,7 @@ fn retry_after(text: &str, clock: Clock) -> Option<Duration> {
 }
 
 async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Broken> {
-    let word = |error: &reqwest::Error| {
-        if error.is_timeout() {
-            Broken("timeout")
-        } else if error.is_connect() {
-            Broken("connect")
-        } else {
-            Broken("broken")
-        }
-    };
+    let word = |error: &reqwest::Error| Broken(web::word(error));
     let request = reqwest::Request::try_from(request).map_err(|_| Broken("request"))?;
     let answer = http.execute(request).await.map_err(|error| word(&error))?;
     let (status, headers) = (answer.status(), answer.headers().clone());
@@ -176,14 +183,14 @@ struct Parameters {
 }
 
 impl Inner {
-    /// Fetches the token of client `n`, once; `by_password` is for the first refresh token.
-    pub(super) async fn fetch(&self, n: u64, by_password: bool) -> Result<Token, Failure> {
+    /// Fetches the token of client `n`, once; `first` is how a first refresh token is fetched.
+    pub(super) async fn fetch(&self, n: u64, first: Option<Grant>) -> Result<Token, Failure> {
         let fetching = self.fetching().ok_or(Failure::word("nobody_to_ask"))?;
         let way = Way { inner: self, last: Mutex::default() };
-        let grant = if by_password { Grant::Password } else { fetching.settings.grant };
+        let grant = first.unwrap_or(fetching.settings.grant);
         let answer = match self.asked(fetching, grant, n, &way).await {
             Ok(answer) => answer,
-            Err(failed) => return Err(failure(&failed, &way)),
+            Err(failed) => return Err(self.explained(failure(&failed, &way)).await),
         };
         if let Some(refresh) = answer.refresh_token() {
             let mut known = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
@@ -196,7 +203,36 @@ impl Inner {
         let lifetime = answer.expires_in().map(|lifetime| lifetime.as_secs());
         let token = Token::read(sent, lifetime, self.clock.wall(self.clock.now()), &self.kids);
         let start = self.judge.start(&token.foreign);
-        Ok(token.good_from(start))
+        Ok(self.with_key(token.good_from(start)))
+    }
+
+    /// The token with the number of its key in the watched set. Secrets are in no set, whatever they are called.
+    fn with_key(&self, mut token: Token) -> Token {
+        let is_secret = matches!(token.foreign.alg(), Alg::Known(named) if named.is_hmac());
+        if let (Some(set), Some(kid), false) = (&self.key_set, token.foreign.kid(), is_secret) {
+            token.key = set.number_of(kid);
+        }
+        token
+    }
+
+    /// A failure, with what a look at the port adds where plain HTTP met something strange there.
+    async fn explained(&self, failure: Failure) -> Failure {
+        let url = &self.endpoints.token;
+        let is_strange = match failure.code {
+            Code::Word(word) => word == "broken",
+            Code::Status(status) => status == 400 && failure.error.is_none(),
+            Code::Byte(_) => false,
+        };
+        if url.scheme() != "http" || !is_strange {
+            return failure;
+        }
+        if !*self.is_tls_port.get_or_init(|| web::speaks_tls(url)).await {
+            return failure;
+        }
+        match failure.code {
+            Code::Status(_) => Failure { strange: Some(Strange::TlsPort), ..failure },
+            _ => Failure::word(Strange::TlsPort.name()),
+        }
     }
 
     async fn asked(
@@ -244,8 +280,14 @@ impl Inner {
                 for (name, value) in assertion {
                     request = request.add_extra_param(*name, value.clone());
                 }
-                let answer = request.request_async(way, tokio::time::sleep, None).await;
-                answer.map_err(|failed| by_device(&failed))
+                // Nobody waits longer than a client does, and then the last answer says why there is no token.
+                let patience = self.plan.load().connect_timeout.mul_f64(PATIENCE);
+                let asked = request.request_async(way, tokio::time::sleep, None);
+                match tokio::time::timeout(patience, asked).await {
+                    Ok(answer) => answer.map_err(|failed| by_device(&failed)),
+                    Err(_) if way.has_error() => Err(Failed::Other("not approved".into())),
+                    Err(_) => Err(Failed::Request(Broken("timeout"))),
+                }
             }
             Grant::TokenExchange => {
                 let subject = if let Some(token) = &fetching.subject_token {
@@ -302,7 +344,11 @@ impl Inner {
         let client_id = fetching.client_id.text(n);
         claims.insert("iss".into(), client_id.as_str().into());
         claims.insert("sub".into(), client_id.into());
-        claims.insert("aud".into(), self.endpoints.token.as_str().into());
+        let audience = fetching.assertion_audience.as_ref().map(|audience| audience.text(n));
+        let audience = audience
+            .or_else(|| self.endpoints.issuer.clone())
+            .unwrap_or_else(|| self.endpoints.token.as_str().to_owned());
+        claims.insert("aud".into(), audience.into());
         claims.insert("iat".into(), now.into());
         claims.insert("exp".into(), (now + ASSERTION_TTL).into());
         claims.insert("jti".into(), random_id().map_err(|_| unsigned())?.into());
@@ -394,10 +440,13 @@ fn by_device(failed: &RequestTokenError<Broken, oauth2::DeviceCodeErrorResponse>
 /// repeat what it was told.
 fn failure(failed: &Failed, way: &Way<'_>) -> Failure {
     let last = way.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let Last { status, retry_after, error } = last;
+    let Last { status, retry_after, error, is_html } = last;
     match failed {
         RequestTokenError::Request(Broken(word)) => Failure::word(word),
         _ if (200..300).contains(&status) && error.is_none() => Failure::word("no_json"),
-        _ => Failure { code: Code::Status(status), error, retry_after },
+        _ => {
+            let strange = is_html.then_some(Strange::Page);
+            Failure { code: Code::Status(status), error, retry_after, strange }
+        }
     }
 }

@@ -63,6 +63,8 @@ pub struct Stats {
     pub statuses: BTreeMap<String, u64>,
     /// Failed fetches by OAuth error.
     pub errors: BTreeMap<String, u64>,
+    /// Failed fetches by HTTP status, and by the OAuth error in the answer; `html` where that was a page for people.
+    pub refusals: BTreeMap<(String, &'static str), u64>,
     /// Request sent to answer read, in nanoseconds.
     pub request: Times,
     /// Waits for the rate limit and for a free connection: ours, not the server's.
@@ -82,6 +84,7 @@ impl Stats {
             open: BTreeMap::new(),
             statuses: BTreeMap::new(),
             errors: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             request: empty_times(DIGITS),
             queued: empty_times(DIGITS),
         }
@@ -121,9 +124,16 @@ impl Stats {
             }
             Err(failure) => {
                 self.failed += 1;
-                let Some(error) = &failure.error else { return };
+                let code = failure.code.to_string();
+                let Some(error) = &failure.error else {
+                    if let (Code::Status(_), Some(strange)) = (failure.code, failure.strange) {
+                        *self.refusals.entry((code, strange.name())).or_default() += 1;
+                    }
+                    return;
+                };
                 let name = ERRORS.into_iter().find(|known| known == error).unwrap_or("other");
                 *self.errors.entry(name.to_owned()).or_default() += 1;
+                *self.refusals.entry((code, name)).or_default() += 1;
             }
         }
     }

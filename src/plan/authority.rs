@@ -266,23 +266,30 @@ pub(super) fn literal_secret(
         return Err(Error::usage(format!("`{key}` was taken out of this file"))
             .hint(format!("put it back, or name where it is: `{key}_env = \"NAME\"`")));
     }
+    let not_empty = |secret: String, named: &dyn Fn() -> String| {
+        if secret.is_empty() { Err(Error::usage(named())) } else { Ok(Some(secret)) }
+    };
     if let Some(variable) = variable {
-        return env::var(variable).map(Some).map_err(|_| {
+        let secret = env::var(variable).map_err(|_| {
             let named = showable::variable(variable);
             Error::usage(format!("`{key}_env` names {named}, which is not set, or no text"))
                 .hint(format!("it takes the name of an environment variable: `export NAME=...`, then `{key}_env = \"NAME\"`"))
-        });
+        })?;
+        let empty =
+            || format!("`{key}_env` names {}, which is empty", showable::variable(variable));
+        return not_empty(secret, &empty);
     }
     if let Some(file) = file {
+        // Whether the folder is the scenario's or was written is not known here: the name has to be shown by itself.
+        let name = Path::new(file.file_name().unwrap_or_default());
+        let named = showable::file(name, file.parent().unwrap_or(file));
         let text = fs::read_to_string(file).map_err(|error| {
-            // Whether the folder is the scenario's or was written is not known here: the name has to be shown by itself.
-            let name = Path::new(file.file_name().unwrap_or_default());
-            let named = showable::file(name, file.parent().unwrap_or(file));
             Error::usage(format!("`{key}_file` names {named}, which can't be read: {error}"))
                 .hint("relative paths start from the scenario's folder; it takes the path of a file, not what is in it")
         })?;
         let text = text.strip_suffix('\n').unwrap_or(&text);
-        return Ok(Some(text.strip_suffix('\r').unwrap_or(text).to_owned()));
+        let text = text.strip_suffix('\r').unwrap_or(text).to_owned();
+        return not_empty(text, &|| format!("`{key}_file` names {named}, which is empty"));
     }
     Ok(text.cloned())
 }

@@ -1,6 +1,6 @@
 //! How clients fetch their tokens, resolved: `[oauth]` with its texts compiled and its secrets read.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use url::Url;
 
@@ -11,10 +11,10 @@ use super::{
     timeline::key_named,
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, showable},
     key::SigningKey,
     scenario::{Grant, Load, LoadMode, OAuth, Scenario, TokenSource, credentials::REDACTED},
-    tls::Trust,
+    tls::{OwnCertificate, Trust},
     token::{
         Kind,
         recipe::Exp,
@@ -44,6 +44,8 @@ pub struct Fetching {
     pub client_secret: Option<Template>,
     /// Key that signs assertions.
     pub assertion_key: Option<usize>,
+    /// Whom they are for, where the scenario says it.
+    pub assertion_audience: Option<Template>,
     /// Resource owner.
     pub username: Template,
     /// Its password.
@@ -154,14 +156,22 @@ impl Fetching {
             return Err(Error::usage("`client_secret` and `private_key_jwt` are both given")
                 .hint("a client shows one of them"));
         }
-        let needs_password = match settings.grant {
-            Grant::Password => true,
-            Grant::RefreshToken => refresh_token.is_none(),
-            _ => false,
-        };
-        if needs_password && password.is_none() {
-            return Err(Error::usage("`password` is missing: the first token is fetched by it")
-                .hint("write `password_env = \"NAME\"`; `refresh_token` also takes `refresh_token_env`"));
+        if settings.grant == Grant::Password && password.is_none() {
+            return Err(Error::usage("`password` is missing: the token is fetched by it")
+                .hint("write `password_env = \"NAME\"`"));
+        }
+        if settings.assertion_audience.is_some() && assertion_key.is_none() {
+            return Err(Error::usage(
+                "`assertion_audience` is given, but no client shows an assertion",
+            )
+            .hint("write `private_key_jwt = \"NAME\"`, a key under `[keys]`, or leave it out"));
+        }
+        let shows_itself =
+            client_secret.is_some() || assertion_key.is_some() || settings.tls.is_some();
+        let starts_anew = settings.grant == Grant::RefreshToken && refresh_token.is_none();
+        if starts_anew && password.is_none() && !shows_itself {
+            return Err(Error::usage("nothing says how a client gets its first refresh token")
+                .hint("write `refresh_token_env`, or what the first one is fetched by: `password_env`, or a secret of the client for `client_credentials`"));
         }
         let text = |key: &'static str, text: &Option<String>| {
             text.as_deref()
@@ -171,7 +181,8 @@ impl Fetching {
         let hidden = |key: &'static str, text: &Option<String>| {
             text.as_deref().map(|text| secret_template(key, text, names)).transpose()
         };
-        let trust = Trust::load("ca", settings.ca.as_deref(), settings.verify, base)?;
+        let mut trust = Trust::load("ca", settings.ca.as_deref(), settings.verify, base)?;
+        trust.own = own_certificate(settings, &server, base)?.map(Arc::new);
         Ok(Self {
             server,
             client_id: names
@@ -179,6 +190,7 @@ impl Fetching {
                 .map_err(|error| error.within("`client_id`"))?,
             client_secret: hidden("client_secret", &client_secret)?,
             assertion_key,
+            assertion_audience: text("assertion_audience", &settings.assertion_audience)?,
             username: names.text(&settings.username).map_err(|error| error.within("`username`"))?,
             password: hidden("password", &password)?,
             scope: text("scope", &settings.scope)?,
@@ -192,9 +204,12 @@ impl Fetching {
         })
     }
 
-    /// Whether each client first fetches a refresh token of its own.
-    pub fn starts_from_password(&self) -> bool {
-        self.settings.grant == Grant::RefreshToken && self.refresh_token.is_none()
+    /// By which grant each client first fetches a refresh token of its own, where it does.
+    pub fn starts_from(&self) -> Option<Grant> {
+        let starts_anew =
+            self.settings.grant == Grant::RefreshToken && self.refresh_token.is_none();
+        let by = if self.password.is_some() { Grant::Password } else { Grant::ClientCredentials };
+        starts_anew.then_some(by)
     }
 }
 
@@ -225,7 +240,7 @@ impl Plan {
         let kinds = 0..self.mould.kinds.len();
         self.issuance.fetching.as_ref().is_some_and(|fetching| {
             fetching.settings.prefetch
-                || fetching.starts_from_password()
+                || fetching.starts_from().is_some()
                 || kinds.into_iter().any(|kind| self.ended_for(kind).is_some())
         })
     }
@@ -302,6 +317,36 @@ pub(super) fn check_clients(
     }
     Err(Error::usage("`stolen` is the token of the client before, and there is no other client")
         .hint("raise `load.clients`, or leave `stolen` out of the mix"))
+}
+
+/// The certificate that clients show to the server.
+fn own_certificate(
+    settings: &OAuth,
+    server: &Server,
+    base: &Path,
+) -> Result<Option<OwnCertificate>> {
+    let Some(own) = &settings.tls else { return Ok(None) };
+    if let Server::Discovered(url) | Server::Endpoint(url) = server
+        && url.scheme() == "http"
+    {
+        return Err(Error::usage("`tls` is given, but the server is asked over plain HTTP")
+            .hint("write `https://`, or leave `[oauth.tls]` out"));
+    }
+    let (Some(cert), Some(key)) = (&own.cert, &own.key) else {
+        return Err(Error::usage("of `tls.cert` and `tls.key` one is missing")
+            .hint("mutual TLS needs both: the certificate and its private key"));
+    };
+    let read = |name: &str, path: &Path| {
+        std::fs::read(base.join(path)).map_err(|error| {
+            let named = showable::file(path, base);
+            Error::usage(format!("`{name}` names {named}, which can't be read: {error}"))
+                .hint("relative paths start from the scenario's folder")
+        })
+    };
+    let (cert, key) = (read("tls.cert", cert)?, read("tls.key", key)?);
+    let own = OwnCertificate::read(("oauth.tls.cert", &cert), ("oauth.tls.key", &key))?;
+    own.check()?;
+    Ok(Some(own))
 }
 
 fn server(settings: &OAuth, authority: Option<&Authority>) -> Result<Server> {

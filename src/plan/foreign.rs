@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::issuance::is_foreign;
 use crate::{
     error::{Error, Result},
     policy::Policy,
@@ -50,6 +51,20 @@ pub(super) fn check(scenario: &Scenario, policy: &Policy, names: &Names) -> Resu
         if missing.len() == 1 { "is" } else { "are" }
     ))
     .hint("write what is right for this server and these clients, or take the names out of `policy.checks` and `policy.binds`"))
+}
+
+/// Refuses a matrix of tokens that another server issues.
+///
+/// # Errors
+/// When the scenario has no key of its own that could sign in its place.
+pub(super) fn check_matrix(scenario: &Scenario) -> Result<()> {
+    let assertion = scenario.oauth.as_ref().and_then(|oauth| oauth.private_key_jwt.as_ref());
+    let has_key = scenario.keys.keys().any(|name| Some(name) != assertion);
+    if !is_foreign(scenario) || has_key {
+        return Ok(());
+    }
+    Err(Error::usage("a matrix is made of tokens that are wrong, and those can't be signed with the key of the server that `[oauth]` names")
+        .hint("let the broker trust a key of your own beside the server's, and write it under `[keys]`; or bring a server along, whose keys are the run's: `[issuer]`"))
 }
 
 /// Refuses what only minting asks for.

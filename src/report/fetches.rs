@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::style::{count, percentile};
-use crate::results::fetches::OAuth;
+use crate::{attempt::oauth_advice, results::fetches::OAuth};
 
 /// Writes the lines of the authorization server.
 pub(super) fn write(out: &mut String, oauth: &OAuth) -> std::fmt::Result {
@@ -42,6 +42,25 @@ pub(super) fn write(out: &mut String, oauth: &OAuth) -> std::fmt::Result {
         let number = count(oauth.without_expiry);
         writeln!(out, "            {number} tokens have no `exp`: they never end")?;
     }
+    if let Some(set) = &oauth.key_set {
+        let failed = set.failed.iter().map(|(why, number)| format!("{} x {why}", count(*number)));
+        let failed: Vec<String> = failed.collect();
+        if set.appeared + set.withdrawn > 0 {
+            writeln!(
+                out,
+                "            of the server's keys {} were withdrawn, and {} came new",
+                count(set.withdrawn),
+                count(set.appeared)
+            )?;
+        }
+        if !failed.is_empty() {
+            writeln!(
+                out,
+                "            its key set could not be watched all the time: {}",
+                failed.join(", ")
+            )?;
+        }
+    }
     for (why, number) in &oauth.to_refuse {
         writeln!(out, "            {} x to be refused: {}", count(*number), refused_for(why))?;
     }
@@ -53,7 +72,13 @@ pub(super) fn write(out: &mut String, oauth: &OAuth) -> std::fmt::Result {
             open_for(why)
         )?;
     }
-    for (error, number) in &oauth.errors {
+    for (refusal, number) in &oauth.refusals {
+        let (error, status) = refusal.split_once(' ').unwrap_or((refusal, ""));
+        let said = oauth_advice(error).map_or(String::new(), |advice| format!(": {advice}"));
+        writeln!(out, "            {} x {error} (status {status}){said}", count(*number))?;
+    }
+    // A run folder of an earlier version has no more than this.
+    for (error, number) in oauth.errors.iter().filter(|_| oauth.refusals.is_empty()) {
         writeln!(out, "            {} x {error}", count(*number))?;
     }
     Ok(())

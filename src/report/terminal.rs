@@ -267,10 +267,14 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
 pub(super) fn told(summary: &Summary) -> BTreeSet<&'static str> {
     // Closing may be how a broker promises to refuse: then there is nothing to look at.
     let is_failure = Summary::count(&summary.verdicts, "not_judged") > 0;
-    summary
-        .codes
-        .iter()
-        .filter(|_| is_failure)
+    // Where the server said more than a status, that is told with its requests.
+    let refusals = summary.oauth.iter().flat_map(|oauth| oauth.refusals.keys());
+    let explained: BTreeSet<&str> =
+        refusals.filter_map(|refusal| Some(refusal.split_once(' ')?.1)).collect();
+    let is_explained =
+        |outcome: &str, code: &str| outcome == "token_failed" && explained.contains(code);
+    let codes = summary.codes.iter().filter(|_| is_failure);
+    codes
         // Where others were let in, it is not the set-up that closes.
         .filter(|(outcome, _)| *outcome != "closed" || !summary.codes.contains_key("accepted"))
         // Of a broker that has gone away it is told what ended it, and not how it is reached or spared.
@@ -278,7 +282,9 @@ pub(super) fn told(summary: &Summary) -> BTreeSet<&'static str> {
             summary.broker_gone.is_empty()
                 || !matches!(outcome.as_str(), "closed" | "tcp_failed" | "timeout")
         })
-        .flat_map(|(outcome, codes)| codes.keys().filter_map(|code| advice(outcome, code)))
+        .flat_map(|(outcome, codes)| codes.keys().map(move |code| (outcome, code)))
+        .filter(|(outcome, code)| !is_explained(outcome, code))
+        .filter_map(|(outcome, code)| advice(outcome, code))
         .collect()
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::summary::PhaseStats;
 use crate::{
     measure::{Times, latency::Latency},
-    oauth::Stats,
+    oauth::{Stats, Watched},
     verdict::foreign::Reason,
 };
 
@@ -41,10 +41,37 @@ pub struct OAuth {
     pub statuses: BTreeMap<String, u64>,
     /// Failed fetches by OAuth error.
     pub errors: BTreeMap<String, u64>,
+    /// Failed fetches by OAuth error and HTTP status, such as `invalid_client 401`; `html` stands for a page for people.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refusals: BTreeMap<String, u64>,
     /// Request sent to answer read.
     pub request: Option<PhaseStats>,
+    /// The key set of a server that is not the run's own, as the run watched it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_set: Option<KeySet>,
     /// Waits for the rate limit and for a free connection: the generator's, not the server's.
     pub queued: Option<PhaseStats>,
+}
+
+/// What the run saw of a key set that it watched.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct KeySet {
+    /// Fetches that brought it.
+    pub fetched: u64,
+    /// Fetches that did not, by HTTP status, or by the word for what happened instead of an answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<String, u64>,
+    /// Keys that came into it during the run.
+    pub appeared: u64,
+    /// Keys that left it during the run.
+    pub withdrawn: u64,
+}
+
+impl From<Watched> for KeySet {
+    fn from(seen: Watched) -> Self {
+        let Watched { fetched, failed, appeared, withdrawn } = seen;
+        Self { fetched, failed, appeared, withdrawn }
+    }
 }
 
 /// Why nothing is promised of a token, with its algorithm where that is why.
@@ -72,8 +99,14 @@ impl From<&Stats> for OAuth {
             open: stats.open.iter().map(|(why, n)| (open(why), *n)).collect(),
             statuses: stats.statuses.clone(),
             errors: stats.errors.clone(),
+            refusals: stats
+                .refusals
+                .iter()
+                .map(|((status, error), n)| (format!("{error} {status}"), *n))
+                .collect(),
             request: phase(&stats.request),
             queued: phase(&stats.queued),
+            key_set: None,
         }
     }
 }

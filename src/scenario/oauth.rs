@@ -43,6 +43,10 @@ pub struct OAuth {
     /// Key under `[keys]` that signs an assertion in place of a secret (RFC 7523, 2.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_key_jwt: Option<String>,
+    /// Whom such an assertion is for (its `aud`). Default: the issuer, where the discovery document says what that is; or else
+    /// the token endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assertion_audience: Option<String>,
     /// How the secret is sent.
     pub client_auth: ClientAuth,
     /// Resource owner of the grant `password`.
@@ -53,8 +57,8 @@ pub struct OAuth {
     /// Environment variable that holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_env: Option<String>,
-    /// Environment variable with the refresh token that all clients start from. Without it each fetches its own by
-    /// the grant `password` before the storm.
+    /// Environment variable with the refresh token that all clients start from. Without it each fetches its own before the
+    /// storm: by the grant `password` where there is one, else by `client_credentials`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token_env: Option<String>,
     /// Environment variable with the token that is exchanged. Without it each client exchanges one that it fetches by
@@ -102,6 +106,22 @@ pub struct OAuth {
     /// `false`: the server may show any certificate. Whoever is on the way can then read secrets and tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verify: Option<bool>,
+    /// The clients' own certificate, in place of a secret or beside it (RFC 8705).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ClientCertificate>,
+}
+
+/// `[oauth.tls]`: the certificate that clients show to the authorization server; PEM files, paths start from the scenario's
+/// folder.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientCertificate {
+    /// It, with the authorities between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    /// Its private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
 }
 
 impl Default for OAuth {
@@ -115,6 +135,7 @@ impl Default for OAuth {
             client_secret_env: None,
             client_secret_file: None,
             private_key_jwt: None,
+            assertion_audience: None,
             client_auth: ClientAuth::default(),
             username: "{username}".into(),
             password: None,
@@ -135,6 +156,7 @@ impl Default for OAuth {
             timeout: Duration::from_secs(10),
             ca: None,
             verify: None,
+            tls: None,
         }
     }
 }

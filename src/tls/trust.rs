@@ -2,9 +2,11 @@
 
 use std::{path::Path, sync::Arc};
 
-use rustls::{ClientConfig, pki_types::CertificateDer};
+use rustls::{ClientConfig, pki_types::CertificateDer, sign::SingleCertAndKey};
 
-use super::{anyone::Anyone, files, host_authorities, pinned::Pinned, provider, unusable};
+use super::{
+    OwnCertificate, anyone::Anyone, files, host_authorities, pinned::Pinned, provider, unusable,
+};
 use crate::error::Result;
 
 /// Whose certificates a web server may show.
@@ -14,11 +16,13 @@ pub struct Trust {
     pub authorities: Option<Vec<CertificateDer<'static>>>,
     /// Whether certificates are checked.
     pub verify: bool,
+    /// What is shown to servers that ask who comes.
+    pub own: Option<Arc<OwnCertificate>>,
 }
 
 impl Default for Trust {
     fn default() -> Self {
-        Self { authorities: None, verify: true }
+        Self { authorities: None, verify: true, own: None }
     }
 }
 
@@ -29,7 +33,8 @@ impl Trust {
     /// When the file can't be read or holds something else.
     pub fn load(key: &str, ca: Option<&Path>, verify: Option<bool>, base: &Path) -> Result<Self> {
         let read = |ca: &Path| files::File::read(key, &base.join(ca))?.certificates();
-        Ok(Self { authorities: ca.map(read).transpose()?, verify: verify != Some(false) })
+        let authorities = ca.map(read).transpose()?;
+        Ok(Self { authorities, verify: verify != Some(false), own: None })
     }
 
     /// Trusts what was made for the run, in PEM.
@@ -39,7 +44,7 @@ impl Trust {
     pub fn in_made(pem: &str) -> Result<Self> {
         let authorities =
             files::File::of_bytes("a certificate of the run", pem.as_bytes()).certificates()?;
-        Ok(Self { authorities: Some(authorities), verify: true })
+        Ok(Self { authorities: Some(authorities), verify: true, own: None })
     }
 
     /// Its authorities as PEM, where it names any.
@@ -70,5 +75,11 @@ pub fn client_of(trust: &Trust) -> Result<ClientConfig> {
     } else {
         builder.with_custom_certificate_verifier(Arc::new(Anyone::new(&provider)))
     };
-    Ok(builder.with_no_client_auth())
+    Ok(match &trust.own {
+        Some(own) => {
+            let certified = own.certified(&provider)?;
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
+        }
+        None => builder.with_no_client_auth(),
+    })
 }

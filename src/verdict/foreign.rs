@@ -190,7 +190,11 @@ impl ForeignJudge {
         if !token.is_jwt() {
             return either(Reason::NoJwt);
         }
-        let faults = self.faults(token, plan, n);
+        let mut faults = self.faults(token, plan, n);
+        if !self.oracle.policy().names_algorithms {
+            // Nobody has said which of those that are known are taken.
+            faults = faults.without(Faults::of(&[Fault::AlgOther]));
+        }
         // Another reader may find another token in it.
         if faults.has(Fault::Duplicate) {
             return either(Reason::Fault(Fault::Duplicate));
@@ -272,9 +276,8 @@ fn unpromised(policy: &Policy) -> Faults {
         ENCODING.into_iter().for_each(|fault| open.add(fault));
     }
     if !policy.names_algorithms {
-        for fault in [Fault::AlgMissing, Fault::AlgUnknown, Fault::AlgOther] {
-            open.add(fault);
-        }
+        open.add(Fault::AlgMissing);
+        open.add(Fault::AlgUnknown);
     }
     open
 }

@@ -34,9 +34,12 @@ mod rotation;
 mod run;
 mod series;
 mod server;
+#[cfg(feature = "embedded")]
+mod servers;
 mod sessions;
 mod tokens;
 #[cfg(feature = "embedded")]
 mod trust;
 mod unmeasured;
 mod waves;
+mod withdrawn;

@@ -172,6 +172,7 @@ fn everything(run: &Ended) -> String {
 pub(crate) struct Web {
     pub(crate) url: String,
     paths: Arc<Mutex<Vec<String>>>,
+    bodies: Arc<Mutex<Vec<String>>>,
 }
 
 impl Web {
@@ -180,9 +181,12 @@ impl Web {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let paths: Arc<Mutex<Vec<String>>> = Arc::default();
         let (answer, seen, own) = (Arc::new(answer), Arc::clone(&paths), url.clone());
+        let bodies: Arc<Mutex<Vec<String>>> = Arc::default();
+        let kept = Arc::clone(&bodies);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (answer, seen, own) = (Arc::clone(&answer), Arc::clone(&seen), own.clone());
+                let kept = Arc::clone(&kept);
                 thread::spawn(move || {
                     let mut reader = BufReader::new(stream);
                     let (mut first, mut length) = (String::new(), 0);
@@ -199,7 +203,9 @@ impl Web {
                             break;
                         }
                     }
-                    reader.read_exact(&mut vec![0; length]).unwrap();
+                    let mut body = vec![0; length];
+                    reader.read_exact(&mut body).unwrap();
+                    kept.lock().unwrap().push(String::from_utf8(body).unwrap());
                     let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
                     let response = answer(&path, &own);
                     seen.lock().unwrap().push(path);
@@ -207,7 +213,12 @@ impl Web {
                 });
             }
         });
-        Self { url, paths }
+        Self { url, paths, bodies }
+    }
+
+    /// The bodies of all requests.
+    pub(crate) fn bodies(&self) -> Vec<String> {
+        self.bodies.lock().unwrap().clone()
     }
 
     pub(crate) fn requests(&self, path: &str) -> usize {

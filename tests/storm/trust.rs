@@ -367,7 +367,11 @@ fn an_authorization_server_is_trusted_as_a_broker_is() {
         ] {
             let oauth = format!("token_endpoint = \"{endpoint}/t\"\nclient_secret = \"x\"\n{keys}");
             let run = storm(&server.url(), &oauth, "").run();
-            let row = if is_in { "accepted 0 correct" } else { "token_failed connect not_judged" };
+            let row = match (is_in, by_authority) {
+                (true, _) => "accepted 0 correct",
+                (false, true) => "token_failed unknown_issuer not_judged",
+                (false, false) => "token_failed certificate_version_1 not_judged",
+            };
             assert_eq!(
                 run.verdicts(),
                 [(format!("fresh {row}"), 8)].into(),
@@ -411,4 +415,59 @@ fn the_runs_own_issuer_shows_a_certificate_of_any_version() {
     for part in ["`issuer.tls.key`", "encrypted", "openssl pkey -in FILE"] {
         assert!(refused.stderr.contains(part), "{}", refused.stderr);
     }
+}
+
+#[test]
+fn clients_show_their_certificate_to_the_authorization_server() {
+    let authority = Authority::new();
+    let server = authority.sign(|_| ());
+    let client = authority.sign(|_| ());
+    let key = client.key.serialize_der();
+    let cert = authority.write("client.pem", &[("CERTIFICATE", &client.certificate)]);
+    let key = authority.write("client.key", &[("PRIVATE KEY", &key)]);
+    let bodies: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&bodies);
+    let token = response("200 OK", JSON, "{\"access_token\":\"abcd\"}");
+    let tokens = Broker::behaving(&server.certificate, &server.key, true, move |mut stream| {
+        let mut request = [0; 4096];
+        if let Ok(count) = stream.read(&mut request) {
+            seen.lock().unwrap().push(String::from_utf8_lossy(&request[..count]).into_owned());
+            stream.write_all(token.as_bytes()).unwrap();
+            stream.conn.send_close_notify();
+            stream.flush().unwrap();
+            drop(stream.sock.read_to_end(&mut Vec::new()));
+        }
+    });
+    let endpoint = tokens.url.replace("mqtts", "https");
+    let broker = Server::answering(&[0x20, 3, 0, 0, 0]);
+    let oauth = |tls: &str| {
+        format!("token_endpoint = \"{endpoint}/t\"\nverify = false\n[oauth.tls]\n{tls}")
+    };
+    let run =
+        storm(&broker.url(), &oauth(&format!("cert = \"{cert}\"\nkey = \"{key}\"")), "").run();
+    assert_eq!(
+        run.verdicts(),
+        [("fresh accepted 0 correct".to_owned(), 8)].into(),
+        "{}",
+        run.stderr
+    );
+    let shown = tokens.clients.lock().unwrap();
+    // Sessions that are resumed show none again.
+    assert!(!shown.is_empty() && shown.iter().all(|sent| *sent == client.certificate));
+    // Who it is goes by the certificate; which client, by its id (RFC 8705, 2).
+    assert!(bodies.lock().unwrap().iter().all(|body| body.contains("client_id=storm-")));
+    let other = authority.write("other.key", &[("PRIVATE KEY", &server.key.serialize_der())]);
+    for (tls, part) in [
+        (format!("cert = \"{cert}\""), "`tls.cert` and `tls.key` one is missing"),
+        (format!("cert = \"{cert}\"\nkey = \"nothing.key\""), "`tls.key` names"),
+        (format!("cert = \"{cert}\"\nkey = \"{other}\""), "is not the private key"),
+    ] {
+        let run = storm(&broker.url(), &oauth(&tls), "").run();
+        assert!(run.code == Some(2) && run.stderr.contains(part), "{part}: {}", run.stderr);
+    }
+    let plain = format!(
+        "token_endpoint = \"http://127.0.0.1:9/t\"\n[oauth.tls]\ncert = \"{cert}\"\nkey = \"{key}\""
+    );
+    let run = storm(&broker.url(), &plain, "").run();
+    assert!(run.code == Some(2) && run.stderr.contains("plain HTTP"), "{}", run.stderr);
 }

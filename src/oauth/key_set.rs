@@ -1,0 +1,229 @@
+//! The key set of a server that is not the run's own, watched: which keys come and go meanwhile, so that no broker is
+//! accused of what the server did.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use reqwest::header::USER_AGENT;
+use serde_json::Value;
+use tokio::sync::Notify;
+use url::Url;
+
+use crate::{clock::Clock, issuer::standing::KeyTimes, web};
+
+/// How often the set is fetched.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// The least time between two fetches, however many tokens come with a `kid` that was not in the set.
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+/// Keys that are told apart. Of more, nothing is said.
+const MOST_KEYS: usize = 1024;
+/// How the run names itself here: by another name than brokers and clients.
+const AGENT: &str = concat!("tokenstorm-watch/", env!("CARGO_PKG_VERSION"));
+
+/// The watch.
+#[derive(Debug)]
+pub(super) struct KeySet {
+    url: Url,
+    clock: Clock,
+    times: Arc<KeyTimes>,
+    state: Mutex<State>,
+    /// A token came whose key is not known, or was refused.
+    wanted: Notify,
+    looked: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The number of each `kid` that was seen, in the set or in a token.
+    numbers: HashMap<String, u16>,
+    /// Those that are in the set; `None` where it was never had.
+    current: Option<BTreeSet<u16>>,
+    /// When it was asked for that brought it.
+    asked: u64,
+    seen: Watched,
+}
+
+/// What was seen of the key set.
+#[derive(Clone, Debug, Default)]
+pub struct Watched {
+    /// Fetches that brought it.
+    pub fetched: u64,
+    /// Fetches that did not, by HTTP status or word.
+    pub failed: BTreeMap<String, u64>,
+    /// Keys that came into it meanwhile.
+    pub appeared: u64,
+    /// Keys that left it meanwhile.
+    pub withdrawn: u64,
+}
+
+impl KeySet {
+    pub(super) fn new(url: Url, clock: Clock) -> Self {
+        Self {
+            url,
+            clock,
+            times: Arc::new(KeyTimes::watched(MOST_KEYS)),
+            state: Mutex::default(),
+            wanted: Notify::new(),
+            looked: AtomicU64::new(0),
+        }
+    }
+
+    /// Since when and until when its keys can be known.
+    pub(super) fn times(&self) -> Arc<KeyTimes> {
+        Arc::clone(&self.times)
+    }
+
+    pub(super) fn seen(&self) -> Watched {
+        self.state().seen.clone()
+    }
+
+    /// The number of the key of a token that names it; none while nothing is known of the set.
+    pub(super) fn number_of(&self, kid: &str) -> Option<u16> {
+        let mut state = self.state();
+        state.current.as_ref()?;
+        if let Some(number) = state.numbers.get(kid) {
+            return Some(*number);
+        }
+        let number = state.number(kid)?;
+        // Published by nobody yet, as far as is known: servers may sign with a key the moment they show it.
+        self.times.is_coming(usize::from(number));
+        self.wanted.notify_one();
+        Some(number)
+    }
+
+    /// Fetches the set again and again.
+    pub(super) async fn watch(self: Arc<Self>, http: reqwest::Client) {
+        loop {
+            // An early fetch waits as well: tokens of unknown keys may come by the thousand.
+            tokio::time::sleep(LEAST_INTERVAL).await;
+            let rest = INTERVAL.saturating_sub(LEAST_INTERVAL);
+            let _ = tokio::time::timeout(rest, self.wanted.notified()).await;
+            self.look(&http).await;
+        }
+    }
+
+    /// Fetches the set once. What is not to be had changes nothing.
+    pub(super) async fn look(&self, http: &reqwest::Client) {
+        let asked = self.clock.now();
+        match self.fetch(http).await {
+            Ok(kids) => self.note(&kids, asked, self.clock.now()),
+            Err(why) => *self.state().seen.failed.entry(why).or_default() += 1,
+        }
+        self.looked.store(asked, Ordering::Release);
+    }
+
+    /// When the last look at the set began that is over.
+    pub(super) fn looked(&self) -> u64 {
+        self.looked.load(Ordering::Acquire)
+    }
+
+    /// Has it looked at soon.
+    pub(super) fn look_soon(&self) {
+        self.wanted.notify_one();
+    }
+
+    async fn fetch(&self, http: &reqwest::Client) -> Result<Vec<String>, String> {
+        let word = |error: reqwest::Error| web::word(&error).to_owned();
+        let asked = http.get(self.url.clone()).header(USER_AGENT, AGENT);
+        let response = asked.send().await.map_err(word)?;
+        let status = response.status();
+        if status != reqwest::StatusCode::OK {
+            return Err(status.as_u16().to_string());
+        }
+        let body = web::body(response).await.map_err(word)?.ok_or("too_long")?;
+        let set: Value = serde_json::from_str(&web::text(&body)).map_err(|_| "no_json")?;
+        let keys = set["keys"].as_array().ok_or("no_key_set")?;
+        Ok(keys.iter().filter_map(|key| key["kid"].as_str().map(str::to_owned)).collect())
+    }
+
+    /// The set was asked for and had at these instants, with these keys in it.
+    fn note(&self, kids: &[String], asked: u64, now: u64) {
+        let mut state = self.state();
+        let found: BTreeSet<u16> = kids.iter().filter_map(|kid| state.number(kid)).collect();
+        match state.current.take() {
+            // What was there before the run looked has been there for as long as anybody knows.
+            None => found.iter().for_each(|key| self.times.was_there(usize::from(*key))),
+            Some(before) => {
+                for key in found.difference(&before) {
+                    self.times.appeared(usize::from(*key), now);
+                    state.seen.appeared += 1;
+                }
+                for key in before.difference(&found) {
+                    self.times.withdrawn(usize::from(*key), (state.asked, now));
+                    state.seen.withdrawn += 1;
+                }
+            }
+        }
+        state.seen.fetched += 1;
+        state.current = Some(found);
+        state.asked = asked;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The number of a `kid`; none where there are too many.
+    fn number(&mut self, kid: &str) -> Option<u16> {
+        let next = self.numbers.len();
+        if let Some(known) = self.numbers.get(kid) {
+            return Some(*known);
+        }
+        let number = u16::try_from(next).ok().filter(|_| next < MOST_KEYS)?;
+        self.numbers.insert(kid.to_owned(), number);
+        Some(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::issuer::standing::Reader;
+
+    fn kids(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn keys_come_and_go_as_the_set_shows_them() {
+        let url = Url::parse("http://127.0.0.1:9/keys").unwrap();
+        let set = KeySet::new(url, Clock::start());
+        assert_eq!(set.number_of("a"), None, "nothing is known of a set that was never had");
+        set.note(&kids(&["a", "b"]), 90, 100);
+        let standing = |kid: &str| {
+            let number = set.number_of(kid).unwrap();
+            set.times().of(usize::from(number), Reader::External)
+        };
+        let old = standing("a");
+        assert_eq!((old.published, old.readable, old.removed), (i64::MIN, i64::MIN, i64::MAX));
+        // A token came before the set showed its key.
+        let coming = standing("c");
+        assert!(coming.published > i64::MIN && coming.published < 0);
+        assert_eq!((coming.readable, coming.removed), (i64::MAX, i64::MAX));
+        set.note(&kids(&["a", "c"]), 190, 200);
+        assert_eq!(standing("c").readable, 200);
+        assert_eq!((standing("b").fading, standing("b").removed), (90, 200));
+        // It is back, and one that was never seen in a token is new.
+        set.note(&kids(&["b", "d"]), 290, 300);
+        assert_eq!((standing("b").readable, standing("b").removed), (300, i64::MAX));
+        assert_eq!((standing("a").removed, standing("d").readable), (300, 300));
+        let seen = set.seen();
+        assert_eq!((seen.fetched, seen.appeared, seen.withdrawn), (3, 3, 3));
+    }
+
+    #[test]
+    fn more_keys_than_are_told_apart_are_passed_over() {
+        let set = KeySet::new(Url::parse("http://127.0.0.1:9/").unwrap(), Clock::start());
+        let many: Vec<String> = (0..MOST_KEYS + 5).map(|number| number.to_string()).collect();
+        set.note(&many, 0, 1);
+        assert!(set.number_of("0").is_some() && set.number_of("1026").is_none());
+    }
+}
