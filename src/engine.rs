@@ -10,12 +10,13 @@ mod hands;
 mod monitor;
 mod nodes;
 mod pace;
-pub mod probe;
+mod probe;
 pub mod progress;
 mod resolver;
 pub mod segment;
 mod storm;
 mod target;
+mod volleys;
 mod worker;
 
 use std::{
@@ -39,6 +40,7 @@ use self::{
     progress::Screen,
     storm::Storm,
     target::Targets,
+    volleys::Volleys,
     worker::{Wiring, Worker},
 };
 pub use self::{hands::Hands, worker::Report};
@@ -87,6 +89,8 @@ pub struct Options {
     pub screen: Screen,
     /// Set when the user wants it to end.
     pub stop: Arc<AtomicBool>,
+    /// How long after its turn a token is watched; `None` where the edges of a matrix' broker are not to be found.
+    pub probe: Option<Duration>,
     /// What headers of a matrix' tokens name.
     pub canary: Option<Canary>,
     /// The clock of a series that this run is a part of; `None` for one of its own.
@@ -214,6 +218,9 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     }
     let hands = Here { supply: &supply, signals: &signals, cpu_before };
     let collected = collector.collect(&hands, &mut options);
+    if collected.is_ok() && !options.stop.load(Ordering::Relaxed) {
+        after_storm(&plan, &targets, &mut collector, &mut options);
+    }
     for signal in &signals {
         signal.stop();
     }
@@ -232,6 +239,20 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let finished = collector.finish(&hands, options.stop.load(Ordering::Relaxed), targets.lost());
     supply.stop();
     finished
+}
+
+/// What is asked of the brokers when the storm is over. What can't be found out takes nothing away from the rest.
+fn after_storm(
+    plan: &Arc<Plan>,
+    targets: &Targets,
+    collector: &mut Collector,
+    options: &mut Options,
+) {
+    let Some(watch) = options.probe else { return };
+    let found = probe::probe(Volleys::new(collector, options, targets, plan), watch);
+    if let Err(error) = found {
+        options.screen.warn(&format!("not all edges were found: {error}"));
+    }
 }
 
 /// Where the run folder will be.

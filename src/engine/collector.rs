@@ -9,7 +9,7 @@ pub(super) mod validity;
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -24,10 +24,10 @@ use super::{
 use crate::{
     attempt::{Outcome, Phase, advice},
     canary::Canary,
-    clock::SECOND,
+    clock::{Clock, SECOND},
     error::{Error, Result},
     host::Limits,
-    measure::{Measurements, latency::Quantile},
+    measure::{Measurements, Recast, latency::Quantile},
     results::{
         Environment, Folder, Jwks, Matrix, Place, Summary,
         agents::Agent,
@@ -38,6 +38,7 @@ use crate::{
         tables, threshold,
         whole::{Frame, check_conserved},
     },
+    verdict::{Expectation, Verdict},
 };
 
 /// How often the collector looks whether the user wants the run to end.
@@ -229,6 +230,53 @@ impl Collector {
             monitor.look();
             monitor.stop();
         }
+        Ok(())
+    }
+
+    /// Whose clock it is.
+    pub(super) fn clock(&self) -> Clock {
+        self.storm.clock
+    }
+
+    /// When the storm started.
+    pub(super) fn start(&self) -> u64 {
+        self.storm.start
+    }
+
+    /// The folder, where there is one already.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.folder.as_ref().map(Folder::path)
+    }
+
+    /// All that was seen so far.
+    pub(super) fn all(&self) -> &Measurements {
+        &self.all
+    }
+
+    /// What a part of the run has seen, as the run counts it.
+    pub(super) fn recast(
+        &self,
+        part: &Measurements,
+        recast: Recast<'_>,
+        settled: impl Fn(usize, Expectation, Verdict) -> (Expectation, Verdict),
+    ) -> Measurements {
+        self.all.recast(part, recast, settled)
+    }
+
+    /// Counts what was seen after the storm, in a second of the run.
+    pub(super) fn counts_more(
+        &mut self,
+        second: u64,
+        seen: &Measurements,
+        options: &mut Options,
+    ) -> Result<()> {
+        let storm = &self.storm;
+        // A second that is written is closed: what comes later belongs to the next.
+        let second = second.max(self.next_second);
+        self.seconds.entry(second).or_insert_with(|| storm.recorder()).merge(seen);
+        self.ended = self.storm.clock.now();
+        self.write_seconds(options)?;
+        self.publish(options);
         Ok(())
     }
 

@@ -226,6 +226,9 @@ impl Worker {
                 self.give_up();
                 break;
             }
+            if self.signal.has_enough() {
+                self.pace.end();
+            }
             self.start_due(now);
             self.serve_waiting();
             self.tend_wave();
@@ -344,9 +347,16 @@ impl Worker {
             let standing = standing.of(usize::from(key), reader);
             expected = judge.by_key(expected, standing, attempt.sent, decided);
         }
+        if let (Some(accepted), Must::AcceptInTime) = (&storm.accepted, kind.must) {
+            if !matches!(expected, Expectation::Refuse(_)) && attempt.outcome == Outcome::Accepted {
+                accepted.note(attempt.client, attempt.ended);
+            }
+            expected = judge.by_cache(expected, accepted.of(attempt.client), attempt.sent);
+        }
         let verdict = judge.verdict(expected, attempt.outcome);
         // Overload and the like say nothing about a key.
-        if verdict != Verdict::NotJudged {
+        let is_watched = storm.plan.shares_names && attempt.outcome.lets_in().is_some();
+        if verdict != Verdict::NotJudged || is_watched {
             self.recorder.answered(attempt, in_time);
         }
         if let Some(wave) = &mut self.wave

@@ -63,6 +63,7 @@ impl Trial {
                 screen: Screen::new(options.progress, attempts),
                 stop: options.stop.clone(),
                 canary: None,
+                probe: None,
                 clock: options.clock,
                 calibration: None,
                 live: options.live.clone(),

@@ -24,6 +24,7 @@ mod load;
 mod matrix;
 mod monitored;
 mod oauth;
+mod probed;
 mod prometheus;
 #[cfg(feature = "embedded")]
 mod rotation;

@@ -10,7 +10,6 @@ use crate::{
     measure::{LATE, Measurements, Tally, latency::Quantile},
     plan::Plan,
     results::{Environment, summary::Validity},
-    verdict::Verdict,
 };
 
 /// Length of a window.
@@ -241,12 +240,10 @@ pub(in crate::engine) struct Unjudged {
 }
 
 impl Unjudged {
-    /// Of everything that was seen, less the `excused`.
-    pub(in crate::engine) fn of(all: &Measurements, excused: u64) -> Self {
-        let tallies = all.tallies();
-        let unjudged = tallies.iter().filter(|(tally, _)| tally.verdict == Verdict::NotJudged);
-        let count: u64 = unjudged.map(|(_, count)| count).sum();
-        Self { count: count.saturating_sub(excused), of: all.attempts().saturating_sub(excused) }
+    /// Of everything that was seen of the kinds that the run is about, less the `excused`.
+    pub(in crate::engine) fn of(plan: &Plan, all: &Measurements, excused: u64) -> Self {
+        let (count, of) = all.not_judged(|kind| !plan.is_aside(kind));
+        Self { count: count.saturating_sub(excused), of: of.saturating_sub(excused) }
     }
 }
 

@@ -114,6 +114,10 @@ impl Worker {
         packet: Vec<u8>,
     ) -> usize {
         let storm = &self.storm;
+        let validity = validity(storm.clock, ready.times);
+        if storm.plan.shares_names {
+            storm.watched.get_or_init(|| validity);
+        }
         self.generation = self.generation.wrapping_add(1);
         let place = self.connections.insert(Connection {
             link: None,
@@ -136,7 +140,7 @@ impl Worker {
             ws_at: 0,
             sent_at: started,
             arrived: 0,
-            validity: validity(storm.clock, ready.times),
+            validity,
             until: 0,
             packet,
             sent: 0,
