@@ -43,7 +43,7 @@ use self::{
     volleys::Volleys,
     worker::{Wiring, Worker},
 };
-pub use self::{hands::Hands, worker::Report};
+pub use self::{hands::Hands, nodes::embedded::Lost, worker::Report};
 use crate::{
     canary::Canary,
     clock::{Clock, nanoseconds},
@@ -117,7 +117,7 @@ pub struct Finished {
     /// Medians of `response` of each second, in nanoseconds; `None` where there was none, or a timeout.
     pub medians: Vec<Option<u64>>,
     /// Embedded brokers that ended by themselves.
-    pub lost: Vec<String>,
+    pub lost: Vec<Lost>,
 }
 
 /// Runs a plan.

@@ -18,8 +18,8 @@ use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
 
 use self::{cluster::Cluster, validity::Watch};
 use super::{
-    Finished, Hands, Options, events::Events, monitor::Monitor, nodes::Nodes, progress::Snapshot,
-    storm::Storm, target::Targets, worker::Report,
+    Finished, Hands, Lost, Options, events::Events, monitor::Monitor, nodes::Nodes,
+    progress::Snapshot, storm::Storm, target::Targets, worker::Report,
 };
 use crate::{
     attempt::{Outcome, Phase, advice},
@@ -511,7 +511,7 @@ impl Collector {
         mut self,
         hands: &dyn Hands,
         interrupted: bool,
-        lost: Vec<String>,
+        lost: Vec<Lost>,
     ) -> Result<Finished> {
         if !interrupted {
             self.check_reached()?;

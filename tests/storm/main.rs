@@ -10,6 +10,8 @@ mod compared;
 #[cfg(feature = "embedded")]
 mod contest;
 #[cfg(feature = "embedded")]
+mod dying;
+#[cfg(feature = "embedded")]
 mod early;
 mod faults;
 mod fetches;

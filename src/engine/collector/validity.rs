@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::super::nodes::embedded::Lost;
 use crate::{
     attempt::{Outcome, Phase},
     clock::SECOND,
@@ -32,7 +33,7 @@ pub(in crate::engine) struct Watch {
     busiest: Option<f64>,
     least_idle: Option<f64>,
     /// Embedded brokers that ended by themselves.
-    pub(super) lost: Vec<String>,
+    pub(super) lost: Vec<Lost>,
     /// Agents that were lost, in words.
     pub(super) left: Vec<String>,
     /// Why agents were the limit, in words.
@@ -191,11 +192,7 @@ impl Watch {
             let tallies = all.tallies();
             tallies.iter().filter(|(tally, _)| wanted(tally)).map(|(_, count)| count).sum()
         };
-        let mut reasons: Vec<String> = self
-            .lost
-            .iter()
-            .map(|label| format!("the broker `{label}` ended during the run, by itself"))
-            .collect();
+        let mut reasons: Vec<String> = self.lost.iter().map(Lost::words).collect();
         if self.late > 0 {
             reasons.push(format!(
                 "{} connections did not stand when their wave was released: they came after it",
