@@ -7,6 +7,7 @@ mod events;
 mod gate;
 pub mod gather;
 mod hands;
+mod knocker;
 mod monitor;
 mod nodes;
 mod pace;
@@ -218,9 +219,12 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     }
     let hands = Here { supply: &supply, signals: &signals, cpu_before };
     let collected = collector.collect(&hands, &mut options);
-    if collected.is_ok() && !options.stop.load(Ordering::Relaxed) {
-        after_storm(&plan, &targets, &mut collector, &mut options);
-    }
+    let collected = collected.and_then(|()| {
+        if !options.stop.load(Ordering::Relaxed) {
+            after_storm(&plan, &targets, &mut collector, &mut options);
+        }
+        collector.conclude(&mut options)
+    });
     for signal in &signals {
         signal.stop();
     }

@@ -5,13 +5,20 @@
 //! use of a histogram, but the list of findings.
 
 pub mod latency;
+pub mod pending;
 mod recast;
+pub mod signs;
 pub mod wire;
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 pub use self::recast::Recast;
+use self::{
+    pending::Pending,
+    signs::{Signs, Site},
+};
+
 use crate::{
     attempt::{Attempt, Code, Outcome, Phase},
     client::Handshake,
@@ -170,6 +177,12 @@ pub struct Measurements {
     pub late_lookups: u64,
     /// CPU time that driving the clients took, in nanoseconds.
     pub cpu_ns: u64,
+    /// What was seen of each address of brokers.
+    pub signs: Vec<Signs>,
+    /// Attempts that brokers closed and that are not settled.
+    pub pending: Vec<Pending>,
+    /// Bare connects that asked whether a broker is there.
+    pub checks: u64,
 }
 
 impl Measurements {
@@ -200,6 +213,9 @@ impl Measurements {
             answers: Vec::new(),
             late_lookups: 0,
             cpu_ns: 0,
+            signs: Vec::new(),
+            pending: Vec::new(),
+            checks: 0,
         }
     }
 
@@ -233,6 +249,9 @@ impl Measurements {
         self.findings.clear();
         self.handshakes.clear();
         self.answers.clear();
+        self.signs.iter_mut().for_each(Signs::clear);
+        self.pending.clear();
+        self.checks = 0;
         self.sessions = Sessions::default();
         (self.started, self.untimed, self.abandoned) = (0, 0, 0);
         (self.open, self.cpu_ns, self.late_lookups) = (0, 0, 0);
@@ -271,6 +290,12 @@ impl Measurements {
         if verdict != Verdict::Correct && self.findings.len() < MOST_FINDINGS {
             self.findings.push(Finding { attempt: *attempt, verdict });
         }
+        self.time(attempt, warm);
+    }
+
+    /// Records the phases of an attempt, unless it was scheduled before `warm`.
+    fn time(&mut self, attempt: &Attempt, warm: u64) {
+        let &Attempt { kind, broker, outcome, .. } = attempt;
         if attempt.scheduled < warm {
             self.untimed += 1;
             return;
@@ -287,6 +312,19 @@ impl Measurements {
                 .get_or_insert_with(|| Box::new(empty_times(self.digits)));
             times.saturating_record(length.max(1));
         }
+    }
+
+    /// What is seen of an address; `hint` is where it stands, mostly.
+    pub fn signs_of(&mut self, hint: usize, site: Site) -> &mut Signs {
+        let is_it = |signs: &Signs| signs.site == site;
+        if self.signs.get(hint).is_some_and(is_it) {
+            return &mut self.signs[hint];
+        }
+        let place = self.signs.iter().position(is_it).unwrap_or_else(|| {
+            self.signs.push(Signs::new(site));
+            self.signs.len() - 1
+        });
+        &mut self.signs[place]
     }
 
     fn tally(&mut self, tally: Tally, count: u64) {
@@ -368,6 +406,11 @@ impl Measurements {
         self.findings.extend(other.findings.iter().take(room));
         let room = MOST_ANSWERS - self.answers.len().min(MOST_ANSWERS);
         self.answers.extend(other.answers.iter().take(room));
+        for (place, theirs) in other.signs.iter().enumerate().filter(|(_, it)| !it.is_empty()) {
+            self.signs_of(place, theirs.site).merge(theirs);
+        }
+        self.pending.extend_from_slice(&other.pending);
+        self.checks += other.checks;
         self.started += other.started;
         self.untimed += other.untimed;
         self.abandoned += other.abandoned;

@@ -6,6 +6,7 @@ pub mod comparison;
 mod diagnosis;
 mod edges;
 mod fetches;
+mod gone;
 pub mod html;
 pub mod junit;
 mod keys;

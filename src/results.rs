@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
+pub mod absence;
 pub mod agents;
 pub mod authority;
 pub mod baselines;

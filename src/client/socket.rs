@@ -1,7 +1,7 @@
 //! Non-blocking TCP sockets, opened from ports of our own choice.
 
 use std::{
-    net::{SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr, UdpSocket},
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
@@ -137,6 +137,28 @@ pub fn open(
         }
     }
     Err(Outcome::LocalError("no_port"))
+}
+
+/// Begins to connect a socket on which nothing will be sent, from a port of the kernel's choice, which is none that is in
+/// use; and says whether it is connected already.
+///
+/// # Errors
+/// When the network or this host says no at once.
+pub fn knock(target: SocketAddr, from: Option<IpAddr>) -> Result<(OwnedFd, bool), Errno> {
+    let socket = new_socket(target, 0)?;
+    if let Some(from) = from {
+        let without_port = nix::sys::socket::sockopt::IpBindAddressNoPort;
+        setsockopt(&socket, without_port, &true).map_err(errno)?;
+        bind(&socket, &SocketAddr::new(from, 0))?;
+    }
+    match connect(&socket, &target) {
+        Ok(()) => Ok((socket, true)),
+        Err(Errno::INPROGRESS) => {
+            let is_connected = is_connected(&socket);
+            Ok((socket, is_connected))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn new_socket(target: SocketAddr, length: usize) -> rustix::io::Result<OwnedFd> {

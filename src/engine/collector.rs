@@ -1,5 +1,6 @@
 //! Collects what the workers have seen, second by second, and writes the run folder as the run goes.
 
+mod absent;
 mod agents;
 mod cluster;
 mod early;
@@ -30,6 +31,7 @@ use crate::{
     measure::{Measurements, Recast, latency::Quantile},
     results::{
         Environment, Folder, Jwks, Matrix, Place, Summary,
+        absence::Absences,
         agents::Agent,
         authority,
         keys::Seen,
@@ -72,6 +74,8 @@ pub(super) struct Collector {
     /// What happens to brokers.
     pub(super) nodes: Option<Nodes>,
     cluster: Cluster,
+    /// Whether brokers are there.
+    absences: Absences,
     /// Who reads what both sides use.
     pub(super) monitor: Option<Monitor>,
     /// What it has read.
@@ -97,6 +101,8 @@ pub(super) struct Collector {
     open: u64,
     /// Workers have been told to end.
     is_stopping: bool,
+    /// The storm is over, and seconds are closed when they are past.
+    closes_by_clock: bool,
 }
 
 /// One worker, as the collector sees it.
@@ -154,6 +160,7 @@ impl Collector {
             events: None,
             nodes: None,
             cluster: Cluster::default(),
+            absences: Absences::default(),
             monitor: None,
             readings: Vec::new(),
             rows: None,
@@ -167,6 +174,7 @@ impl Collector {
             aborted: None,
             open: 0,
             is_stopping: false,
+            closes_by_clock: false,
             storm: Arc::clone(storm),
         }
     }
@@ -221,6 +229,7 @@ impl Collector {
         }
         options.screen.done();
         self.ended = self.storm.clock.now();
+        self.storm.knocker.rest();
         if let Some(nodes) = &mut self.nodes {
             nodes.end();
         }
@@ -230,6 +239,18 @@ impl Collector {
             monitor.look();
             monitor.stop();
         }
+        Ok(())
+    }
+
+    /// Closes what is left, and settles it: nothing more is sent.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub(super) fn conclude(&mut self, options: &mut Options) -> Result<()> {
+        self.closes_by_clock = false;
+        self.write_seconds(options)?;
+        self.settle_the_rest()?;
+        self.publish(options);
         Ok(())
     }
 
@@ -275,9 +296,19 @@ impl Collector {
         let second = second.max(self.next_second);
         self.seconds.entry(second).or_insert_with(|| storm.recorder()).merge(seen);
         self.ended = self.storm.clock.now();
+        // There are no workers any more that a second could wait for.
+        self.closes_by_clock = true;
         self.write_seconds(options)?;
         self.publish(options);
         Ok(())
+    }
+
+    /// Takes what is known of brokers after a volley; it is counted with the second that goes on.
+    pub(super) fn heard_more(&mut self, seen: &Measurements) {
+        let storm = &self.storm;
+        let second = storm.clock.now().saturating_sub(storm.start) / SECOND;
+        let second = second.max(self.next_second);
+        self.seconds.entry(second).or_insert_with(|| storm.recorder()).merge(seen);
     }
 
     /// Lets workers that still report find that nobody listens.
@@ -318,14 +349,22 @@ impl Collector {
 
     /// Closes the seconds that all workers have left behind, and writes them once there is a folder.
     fn write_seconds(&mut self, options: &mut Options) -> Result<()> {
-        let behind = self.workers.iter().map(|worker| worker.second).min().unwrap_or(u64::MAX);
+        let mut behind = self.workers.iter().map(|worker| worker.second).min().unwrap_or(u64::MAX);
+        if self.closes_by_clock {
+            let now = self.storm.clock.now();
+            behind = behind.min(now.saturating_sub(self.storm.start) / SECOND);
+        }
         let last = self.seconds.keys().next_back().copied().unwrap_or_default();
         while self.next_second < behind && self.next_second <= last {
             let second = self.next_second;
             self.next_second += 1;
             let mut seen = self.seconds.remove(&second).unwrap_or_else(|| self.storm.recorder());
-            // Here, and not report by report: of many agents, a second is merged once into the whole.
+            self.storm.knocker.tell(&mut seen, self.storm.start);
+            // Here, and not report by report: of many agents, a second is merged once into the whole. Signs are followed
+            // second by second, and not kept.
+            let signs = std::mem::take(&mut seen.signs);
             self.all.merge(&seen);
+            seen.signs = signs;
             seen.open = self.workers.iter_mut().map(|worker| worker.open_at(second)).sum();
             self.open = seen.open;
             if seen.open > self.generator.open_peak {
@@ -338,7 +377,6 @@ impl Collector {
             }
             let is_storm = self.all.attempts() + self.all.abandoned < self.storm.plan.attempts;
             self.watch.look(self.storm.clock.now(), is_storm);
-            self.look_at_brokers(second, &seen);
             self.warn(options);
             options.screen.second(&self.snapshot(second, &seen, !is_storm));
             self.unwritten.push((second, seen));
@@ -361,9 +399,12 @@ impl Collector {
             }
         }
         self.write_readings()?;
-        let Some(folder) = self.folder.as_ref().filter(|_| !unwritten.is_empty()) else {
-            return Ok(None);
-        };
+        let is_news = !unwritten.is_empty();
+        for (second, seen) in unwritten {
+            self.follow(second, seen);
+        }
+        self.settle(false)?;
+        let Some(folder) = self.folder.as_ref().filter(|_| is_news) else { return Ok(None) };
         let summary = self.summary(true, false);
         folder.json("summary.json", &summary)?;
         folder.verdicts(&self.storm.plan, &self.all)?;
@@ -480,19 +521,15 @@ impl Collector {
     }
 
     fn snapshot(&self, second: u64, seen: &Measurements, is_holding: bool) -> Snapshot {
+        let tallies = self.all.settled_tallies();
         let count = |wanted: fn(Outcome) -> bool| -> u64 {
-            self.all
-                .tallies()
-                .iter()
-                .filter(|(tally, _)| wanted(tally.outcome))
-                .map(|(_, count)| count)
-                .sum()
+            tallies.iter().filter(|(tally, _)| wanted(tally.outcome)).map(|(_, count)| count).sum()
         };
         let connack = self.all.latency(Phase::Connack, None, None, None);
         Snapshot {
             second,
             rate: seen.started,
-            attempts: self.all.attempts(),
+            attempts: tallies.iter().map(|(_, count)| count).sum(),
             open: seen.open,
             accepted: count(|outcome| outcome == Outcome::Accepted),
             refused: count(|outcome| matches!(outcome, Outcome::Refused(_))),
@@ -517,12 +554,12 @@ impl Collector {
             self.check_reached()?;
         }
         self.ask_hands(hands);
-        self.watch.lost.clone_from(&lost);
         self.watch.late = self.storm.gate.late();
         let idle = self.watch.least_idle();
         let wall_step = self.storm.clock.wall_step();
         self.watch.conclude(&mut self.environment, wall_step, idle);
         self.write_closed()?;
+        self.watch.lost = self.untold(&lost);
         let summary = self.summary(false, interrupted);
         check_conserved(&self.all, &summary)?;
         let mut path = PathBuf::new();
@@ -574,8 +611,10 @@ impl Collector {
         let findings =
             Summary::sum(&summary.verdicts) - Summary::count(&summary.verdicts, "correct");
         let written = self.folder.as_ref().map_or(0, Folder::found);
-        summary.findings_left_out = findings.saturating_sub(written);
+        let unsettled = all.pending.len() as u64;
+        summary.findings_left_out = findings.saturating_sub(written + unsettled);
         self.tell_of_brokers(&mut summary);
+        self.tell_of_absences(&mut summary);
         summary.thresholds = threshold::judge(&plan.thresholds, plan, all, &summary, timeout);
         self.without_the_lost(&mut summary);
         summary

@@ -8,6 +8,9 @@ use crate::{
     verdict::Validity,
 };
 
+/// The place of an address that nobody has gone to yet.
+pub(super) const NOWHERE: u16 = u16::MAX;
+
 /// Where a connection stands; in the order in which an attempt passes through them.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum State {
@@ -48,6 +51,10 @@ pub(super) struct Connection {
     pub(super) pinged: bool,
     pub(super) kind: u16,
     pub(super) broker: u16,
+    /// Place of its address among those that its worker knows; [`NOWHERE`] before it is opened.
+    pub(super) way: u16,
+    /// Whether its token is a JWT, of which it is known when it ends.
+    pub(super) is_jwt: bool,
     /// Index of the key that signed its token, where that is known.
     pub(super) key: Option<u16>,
     /// Seconds between packets that the broker wants to see at least.

@@ -253,10 +253,14 @@ impl<'a> Relay<'a> {
     fn pass_on(&mut self, supply: &Supply, is_cut: bool, deliver: &mut dyn FnMut(Interval)) {
         let behind = self.lines.iter().map(|line| line.second).min().unwrap_or(u64::MAX);
         let is_over = behind == u64::MAX;
+        if is_over {
+            self.storm.knocker.rest();
+        }
         while let Some(first) = self.seconds.first_entry().filter(|entry| *entry.key() < behind) {
             let covers = *first.key();
             let mut seen = first.remove();
             let is_last = is_over && self.seconds.is_empty();
+            self.storm.knocker.tell(&mut seen, self.storm.start);
             seen.open = self.lines.iter().map(|line| line.open).sum();
             seen.moved(-(self.storm.start as i64));
             let now = self.storm.clock.now();

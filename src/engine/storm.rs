@@ -14,6 +14,7 @@ use crossbeam_channel::Sender;
 
 use super::{
     gate::Gate,
+    knocker::Knocker,
     nodes::heard::Heard,
     resolver::{self, Ask},
     target::{Spot, Target, Targets},
@@ -35,6 +36,9 @@ use crate::{
 /// What a broker on this very host may still be late by: `time(2)` reads a clock that moves with the kernel's tick, 10 ms
 /// at most (`CLOCK_REALTIME_COARSE`, `clock_gettime(2)`). Seen with Mosquitto: a token was let in just after its `exp`.
 const TICK: Duration = Duration::from_millis(10);
+
+/// A session whose token is good for so much longer does not end because of it.
+const WITNESS: Duration = Duration::from_secs(10);
 
 /// The storm: the plan with its instants and addresses.
 #[derive(Debug)]
@@ -74,6 +78,12 @@ pub(super) struct Storm {
     pub(super) fetcher: Option<Arc<Fetcher>>,
     /// When brokers that were stopped answered again.
     pub(super) heard: Arc<Heard>,
+    /// Instants of signs count from here: the start of the storm, and of a volley after it, that of its storm.
+    pub(super) origin: u64,
+    /// Who asks whether brokers that have closed connections are still there.
+    pub(super) knocker: Knocker,
+    /// How long a token of a witness has to be good for, in nanoseconds.
+    pub(super) good_for: u64,
     /// Which keys the brokers can know, where that changes.
     pub(super) standing: Option<Arc<KeyTimes>>,
     /// When the token that all bring is good by its own claims, in a volley of one.
@@ -134,6 +144,9 @@ impl Storm {
                 .then(|| LastAccepted::new(plan)),
             fetcher: None,
             heard: Arc::new(Heard::new(plan.brokers.len())),
+            origin: start,
+            knocker: Knocker::start(clock, plan.sources())?,
+            good_for: nanoseconds(plan.scenario.target.clock_uncertainty + TICK + WITNESS),
             standing: targets.issuer.as_ref().map(|issuer| issuer.standing()),
             ports,
             random: mixed(u64::from(std::process::id()), clock.wall(start) as u64) as u32,

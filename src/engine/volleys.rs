@@ -114,7 +114,8 @@ impl<'a> Volleys<'a> {
         let start = clock.now() + head_start;
         supply.put_off(start);
         let ports = Limits::read().ports;
-        let storm = Storm::new(&plan, clock, start, self.targets, ports, &signals)?;
+        let mut storm = Storm::new(&plan, clock, start, self.targets, ports, &signals)?;
+        storm.origin = self.collector.start();
         let storm = Arc::new(storm);
         let mut all = storm.recorder();
         let (threads, lines) = spawn(&storm, &signals, outlets)?;
@@ -141,6 +142,12 @@ impl<'a> Volleys<'a> {
             }
         }
         drop(lines);
+        storm.knocker.rest();
+        let mut last = storm.recorder();
+        storm.knocker.tell(&mut last, storm.origin);
+        let recast = Recast { kinds: &counted_as, first_client, first_slot: 0 };
+        let last = self.collector.recast(&last, recast, |_, expected, verdict| (expected, verdict));
+        self.collector.heard_more(&last);
         let died = || Error::not_measured("a worker thread died: this is a bug of tokenstorm");
         for thread in threads {
             thread.join().map_err(|_| died())??;

@@ -9,6 +9,7 @@ mod fetch;
 mod launch;
 mod session;
 mod waves;
+mod ways;
 
 use std::{
     cmp::Reverse,
@@ -31,7 +32,7 @@ use rustix::{
 use slab::Slab;
 
 use super::{
-    connection::{Connection, Key, State},
+    connection::{Connection, Key, NOWHERE, State},
     pace::Pace,
     resolver::Answer,
     storm::Storm,
@@ -47,7 +48,7 @@ use crate::{
     error::{Error, Result},
     host::thread_cpu,
     issuer::standing::Reader,
-    measure::Measurements,
+    measure::{Measurements, pending::Pending},
     plan::Model,
     supply::{Outlet, signal::Signal},
     token::{Minter, Must, placing::Scratch},
@@ -101,7 +102,11 @@ pub(super) struct Worker {
     /// How each broker is spoken to.
     transports: Vec<Transport>,
     /// Local ports for each broker, by its address: few of these, so a list is searched faster than a map.
-    walks: Vec<Vec<(SocketAddr, PortWalk)>>,
+    walks: Vec<Vec<(SocketAddr, PortWalk, u16)>>,
+    /// All addresses that it has gone to.
+    ways: Vec<ways::Way>,
+    /// Whether it was asked after the last attempt whether brokers are there.
+    has_asked: bool,
     answers: Receiver<Answer>,
     reply: Sender<Answer>,
     /// Tokens that were fetched, and who waits for them.
@@ -183,6 +188,8 @@ impl Worker {
             in_flight: 0,
             transports,
             walks: vec![Vec::new(); brokers],
+            ways: Vec::new(),
+            has_asked: false,
             answers,
             reply,
             fetched: unbounded(),
@@ -235,6 +242,7 @@ impl Worker {
             self.expire(self.storm.clock.now());
             if self.is_storm_over() {
                 self.count_cpu(true);
+                self.ask_at_the_end(now);
                 if self.connections.is_empty() {
                     break;
                 }
@@ -320,10 +328,11 @@ impl Worker {
     fn conclude(&mut self, place: usize, outcome: Outcome, now: u64) {
         let Some(connection) = self.connections.get_mut(place) else { return };
         let (attempt, validity) = (connection.attempt(outcome, now), connection.validity);
-        let state = connection.state;
+        let (state, way) = (connection.state, connection.way);
         self.in_flight -= 1;
         self.count_in_wave(state, attempt.opened);
-        self.record(&attempt, validity);
+        self.record(&attempt, validity, way);
+        self.concluded(&attempt, way, now);
         if matches!(outcome, Outcome::Refused(_)) {
             self.linger(place, now);
         } else {
@@ -331,7 +340,7 @@ impl Worker {
         }
     }
 
-    fn record(&mut self, attempt: &Attempt, validity: Validity) {
+    fn record(&mut self, attempt: &Attempt, validity: Validity, way: u16) {
         let storm = &self.storm;
         let kind = &storm.plan.mould.kinds[attempt.kind];
         let judge = storm.judge(kind.protocol);
@@ -354,9 +363,13 @@ impl Worker {
             expected = judge.by_cache(expected, accepted.of(attempt.client), attempt.sent);
         }
         let verdict = judge.verdict(expected, attempt.outcome);
-        // Overload and the like say nothing about a key.
+        // Overload and the like say nothing about a key, and of an end it is not known yet what it says.
+        let closed_at = match attempt.outcome {
+            Outcome::Closed(_) => self.ways.get(usize::from(way)).map(|way| way.site),
+            _ => None,
+        };
         let is_watched = storm.plan.shares_names && attempt.outcome.lets_in().is_some();
-        if verdict != Verdict::NotJudged || is_watched {
+        if verdict != Verdict::NotJudged && closed_at.is_none() || is_watched {
             self.recorder.answered(attempt, in_time);
         }
         if let Some(wave) = &mut self.wave
@@ -365,7 +378,13 @@ impl Worker {
             wave.answered(attempt.ended);
             storm.gate.answered(attempt.ended);
         }
-        self.recorder.record(attempt, expected, verdict, storm.start, storm.warm);
+        match closed_at {
+            Some(site) => {
+                let pending = Pending { attempt: *attempt, site, expected, verdict, in_time };
+                self.recorder.record_closed(pending, storm.warm);
+            }
+            None => self.recorder.record(attempt, expected, verdict, storm.start, storm.warm),
+        }
         storm.heard.note(attempt, decided, verdict);
         self.pace.outcome(attempt.ended);
     }
@@ -414,7 +433,7 @@ impl Worker {
                 read: None,
                 outcome: Outcome::Timeout(Phase::Token),
             };
-            self.record(&attempt, Validity { from, until });
+            self.record(&attempt, Validity { from, until }, NOWHERE);
         }
         self.ring_alarms(now);
         self.close_lingering(now);
@@ -432,6 +451,7 @@ impl Worker {
         let spare = self.spares.try_recv().unwrap_or_else(|_| Box::new(self.storm.recorder()));
         let mut seen = std::mem::replace(&mut self.recorder, spare);
         seen.open = (self.connections.len() - self.left_open) as u64;
+        self.look_at_witnesses(&mut seen, now);
         let covers = self.second;
         self.second = now.saturating_sub(self.storm.start) / SECOND;
         // Nobody listens any more only where the run has failed already.

@@ -120,7 +120,7 @@ impl Snapshot {
                 });
             }
         }
-        for (tally, count) in all.tallies() {
+        for (tally, count) in all.settled_tallies() {
             let part = &mut parts[tally.kind * plan.brokers.len() + tally.broker];
             let place = |names: &[&str], name: &str| names.iter().position(|it| *it == name);
             if let Some(at) = place(&OUTCOMES, tally.outcome.name()) {

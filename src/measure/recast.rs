@@ -1,6 +1,6 @@
 //! What was recorded by itself, with numbers of its own for kinds, brokers and clients, as a part of a whole.
 
-use super::{Answer, Finding, Measurements, Phase, Tally};
+use super::{Answer, Finding, Measurements, Phase, Tally, pending::Pending};
 use crate::verdict::{Expectation, Verdict};
 
 /// How a part of a run becomes one: what its numbers are in the whole.
@@ -53,6 +53,17 @@ impl Measurements {
                 moved.findings.push(Finding { attempt, verdict });
             }
         }
+        for pending in &part.pending {
+            // Until it is settled it counts as what says nothing, and what was expected has to be the same then.
+            let kind = pending.attempt.kind;
+            let (expected, _) = settled(kind, pending.expected, Verdict::NotJudged);
+            let (_, verdict) = settled(kind, pending.expected, pending.verdict);
+            let mut attempt = pending.attempt;
+            attempt.client += first_client;
+            attempt.kind = kinds[kind];
+            moved.pending.push(Pending { attempt, expected, verdict, ..*pending });
+        }
+        moved.signs.clone_from(&part.signs);
         moved.slots.clone_from(&part.slots);
         moved.first_slot = part.first_slot + first_slot;
         moved.open = part.open;
@@ -88,6 +99,7 @@ impl Measurements {
         moved.late_lookups = other.late_lookups;
         (moved.first_start, moved.last_answer) = (other.first_start, other.last_answer);
         moved.last_scheduled = other.last_scheduled;
+        moved.checks = other.checks;
         moved
     }
 }

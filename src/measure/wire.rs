@@ -12,7 +12,7 @@ use serde_bytes::ByteBuf;
 
 use super::{
     DIGITS, FEWER_DIGITS, Finding, KeyAnswer, LONGEST, MOST_ANSWERS, MOST_FINDINGS, Measurements,
-    SLOT, Sessions, Tally, Times,
+    SLOT, Sessions, Tally, Times, pending::Pending, signs::Signs,
 };
 use crate::{
     attempt::{Attempt, Step},
@@ -55,6 +55,9 @@ struct Sheet {
     sessions: Sessions,
     handshakes: Vec<(usize, bool, u16, u16, u64)>,
     answers: Vec<KeyAnswer>,
+    signs: Vec<Signs>,
+    pending: Vec<Pending>,
+    checks: u64,
 }
 
 /// Writes recorders, keeping what it needs for that.
@@ -117,6 +120,9 @@ impl Encoder {
             sessions: seen.sessions.clone(),
             handshakes: seen.handshakes.iter().map(of_hands).collect(),
             answers: seen.answers.clone(),
+            signs: seen.signs.iter().filter(|signs| !signs.is_empty()).cloned().collect(),
+            pending: seen.pending.clone(),
+            checks: seen.checks,
         };
         postcard::to_stdvec(&sheet).map_err(|_| Unreadable("can't be written"))
     }
@@ -173,6 +179,7 @@ impl Decoder {
             })
             .collect();
         into.answers = sheet.answers;
+        (into.signs, into.pending, into.checks) = (sheet.signs, sheet.pending, sheet.checks);
         Ok(())
     }
 
@@ -202,7 +209,12 @@ impl Sheet {
         let is_placed = self.tallies.iter().all(|(tally, _)| is_known(tally.kind, tally.broker))
             && self.findings.iter().all(|of| is_known(of.attempt.kind, of.attempt.broker))
             && self.handshakes.iter().all(|(broker, ..)| *broker < self.brokers)
-            && self.answers.iter().all(|of| is_known(of.kind.into(), of.broker.into()));
+            && self.answers.iter().all(|of| is_known(of.kind.into(), of.broker.into()))
+            && self.signs.iter().all(|signs| signs.is_sound(self.brokers))
+            && self.pending.iter().all(|of| {
+                is_known(of.attempt.kind, of.attempt.broker)
+                    && usize::from(of.site.broker) == of.attempt.broker
+            });
         let counts = self
             .tallies
             .iter()
@@ -211,7 +223,7 @@ impl Sheet {
             .chain(self.handshakes.iter().map(|(.., count)| *count))
             .chain(self.sessions.dropped.iter().map(|(_, count)| *count))
             .chain(self.sums)
-            .chain([self.sessions.held]);
+            .chain([self.sessions.held, self.checks]);
         let is_bounded = counts.into_iter().all(|count| count <= MOST_COUNT)
             && self.unfinished.iter().all(|(_, count, timed_out)| timed_out <= count)
             && self.findings.len() <= MOST_FINDINGS
@@ -227,8 +239,9 @@ impl Measurements {
         let move_one = |at: &mut u64| *at = at.wrapping_add_signed(by);
         let instants = [&mut self.first_start, &mut self.last_scheduled, &mut self.last_answer];
         instants.into_iter().flatten().for_each(move_one);
-        for finding in &mut self.findings {
-            finding.attempt.moved(by);
+        let found = self.findings.iter_mut().map(|finding| &mut finding.attempt);
+        for attempt in found.chain(self.pending.iter_mut().map(|pending| &mut pending.attempt)) {
+            attempt.moved(by);
         }
         for answer in &mut self.answers {
             move_one(&mut answer.sent);
@@ -242,6 +255,8 @@ impl Measurements {
         let last_slot = self.first_slot.saturating_add(self.slots.len() as u64);
         instants.into_iter().flatten().all(|at| (from..=to).contains(&at))
             && (self.slots.is_empty() || last_slot <= to.saturating_sub(storm) / SLOT + 1)
+            && self.signs.iter().all(|signs| signs.ends_by(to.saturating_sub(storm)))
+            && self.pending.iter().all(|of| (from..=to).contains(&of.attempt.ended))
     }
 }
 

@@ -23,7 +23,7 @@ use std::path::Path;
 
 use maud::{Markup, html};
 
-use super::{matrix, terminal};
+use super::{gone, matrix, terminal};
 use crate::{
     error::Result,
     results::{Matrix, Summary},
@@ -51,6 +51,7 @@ pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
         main {
             (page::section("What was asked", Some(asked::section(folder, summary, matrix)?)))
             (series::section(folder, summary)?)
+            (page::section("Brokers that went away", gone::section(summary)))
             (page::section("Verdicts", verdicts))
             (page::section("Brokers that differ", brokers::divergent(summary)))
             (page::section("Verdicts by broker", brokers::verdicts_by_broker(summary).filter(|_| matrix.is_none())))

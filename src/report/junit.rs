@@ -96,6 +96,13 @@ pub fn of_run(summary: &Summary) -> Result<String> {
         };
         verdicts.add_test_case(TestCase::new(format!("no {}", name.replace('_', " ")), status));
     }
+    let status = if summary.broker_gone.is_empty() {
+        TestCaseStatus::success()
+    } else {
+        let said: Vec<String> = summary.broker_gone.iter().map(super::gone::line).collect();
+        failure("broker_gone", said.join("; "))
+    };
+    verdicts.add_test_case(TestCase::new("no broker went away", status));
     for (name, said) in unmeasured(summary) {
         verdicts.add_test_case(TestCase::new(name, failure("not_measured", said)));
     }

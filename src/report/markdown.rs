@@ -5,6 +5,7 @@ use std::fmt::{Result, Write};
 use super::{
     cluster,
     diagnosis::Diagnosis,
+    gone,
     html::sentence::{self, Sentence},
     matrix::answer,
     style::{count, percentile},
@@ -72,6 +73,9 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
     }
     if summary.excused > 0 {
         writeln!(out, "- {}", escaped(&terminal::excused(summary)))?;
+    }
+    for gone in &summary.broker_gone {
+        writeln!(out, "- **critical: {}**", escaped(&gone::line(gone)))?;
     }
     for divergent in &summary.divergent {
         writeln!(out, "- **{}**", escaped(&cluster::difference(divergent)))?;

@@ -8,7 +8,7 @@ use std::{
 use owo_colors::OwoColorize;
 
 use super::style::{count, number, percentile, table, time};
-use super::{cluster, diagnosis::Diagnosis, fetches, keys, series};
+use super::{cluster, diagnosis::Diagnosis, fetches, gone, keys, series};
 use crate::attempt::advice;
 use crate::plan::threshold::{TIMES, VALUES};
 use crate::results::{
@@ -272,6 +272,11 @@ pub(super) fn told(summary: &Summary) -> BTreeSet<&'static str> {
         .filter(|_| is_failure)
         // Where others were let in, it is not the set-up that closes.
         .filter(|(outcome, _)| *outcome != "closed" || !summary.codes.contains_key("accepted"))
+        // Of a broker that has gone away it is told what ended it, and not how it is reached or spared.
+        .filter(|(outcome, _)| {
+            summary.broker_gone.is_empty()
+                || !matches!(outcome.as_str(), "closed" | "tcp_failed" | "timeout")
+        })
         .flat_map(|(outcome, codes)| codes.keys().filter_map(|code| advice(outcome, code)))
         .collect()
 }
@@ -346,6 +351,7 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
     for reason in &validity.reasons {
         writeln!(out, "            {reason}")?;
     }
+    gone::write(out, summary)?;
     writeln!(out, "findings    {}", findings(summary))?;
     if summary.excused > 0 {
         writeln!(out, "            {}", excused(summary))?;
@@ -408,6 +414,9 @@ fn findings(summary: &Summary) -> String {
     match summary.findings_left_out {
         _ if summary.attempts == 0 => {
             "none: no attempt came to its end, so nothing was judged".into()
+        }
+        _ if found.is_empty() && !summary.broker_gone.is_empty() => {
+            "every answer was as promised, and a broker went away".into()
         }
         _ if found.is_empty() => "none: every answer was as promised".into(),
         0 => format!("{}: see findings.csv", found.join("; ")),

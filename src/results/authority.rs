@@ -1,11 +1,12 @@
 //! `issuer.csv` and `events.csv`: who asked the issuer for what, and what happened to it.
 
-use std::{fs, path::Path};
+use std::{borrow::Cow, fs, path::Path};
 
-use super::outages::Deed;
 use super::{
     folder::{replace_in, unwritable},
+    gone::BrokerGone,
     keys::by_second,
+    outages::Deed,
 };
 use crate::{
     clock::SECOND,
@@ -42,23 +43,30 @@ pub fn write(folder: &Path, visits: &[Visit]) -> Result<()> {
 pub fn write_events(
     folder: &Path,
     happened: &[Happened],
-    deeds: &[Deed],
+    (deeds, gone): (&[Deed], &[BrokerGone]),
     start: u64,
 ) -> Result<()> {
-    let mut all: Vec<(f64, &str, &str)> = happened
+    let mut all: Vec<(f64, &str, Cow<'_, str>)> = happened
         .iter()
-        .map(|happened| (happened.second, happened.event, happened.detail.as_str()))
+        .map(|happened| (happened.second, happened.event, happened.detail.as_str().into()))
         .collect();
     all.extend(deeds.iter().filter_map(|deed| {
         // A broker goes down as its stop begins, and is there when its start is done.
         let ended = deed.ended?;
         let at = if deed.starts { ended } else { deed.began };
         let second = (at as f64 - start as f64) / SECOND as f64;
-        Some((second, deed.name(), deed.detail.as_str()))
+        Some((second, deed.name(), deed.detail.as_str().into()))
+    }));
+    all.extend(gone.iter().flat_map(|gone| {
+        let back = gone.back_after_s.map(|after| {
+            let detail = format!("`{}` answers again, after {after:.2} s", gone.broker);
+            (gone.at_s + after, "broker_back", detail.into())
+        });
+        [(gone.at_s, "broker_gone", gone.what().into())].into_iter().chain(back)
     }));
     all.sort_by(|one, other| one.0.total_cmp(&other.0));
     let rows = all.into_iter().map(|(second, event, detail)| {
-        [format!("{second:.3}"), event.to_owned(), detail.to_owned()]
+        [format!("{second:.3}"), event.to_owned(), detail.into_owned()]
     });
     replace_in(folder, "events.csv", &table(folder, ["second", "event", "detail"], rows)?)
 }
@@ -114,7 +122,7 @@ mod tests {
             Deed { broker: 0, starts, began: began * SECOND, ended, failed, detail, back }
         };
         let deeds = [deed(false, 7, 9), deed(true, 11, 14)];
-        write_events(folder.path(), &[], &deeds, 5 * SECOND).unwrap();
+        write_events(folder.path(), &[], (&deeds, &[]), 5 * SECOND).unwrap();
         let told = fs::read_to_string(folder.path().join("events.csv")).unwrap();
         assert!(told.contains("2.000,stop_broker,x\n9.000,start_broker,x\n"), "{told}");
     }

@@ -226,7 +226,15 @@ impl Folder {
             rows.second(plan, second, seen)?;
         }
         self.interval(second, storm, seen).map_err(|error| unwritable(&self.path, &error))?;
-        for finding in &seen.findings {
+        self.findings(plan, storm, &seen.findings)
+    }
+
+    /// Appends findings, as far as there is room for them.
+    ///
+    /// # Errors
+    /// When they can't be written.
+    pub fn findings(&mut self, plan: &Plan, storm: u64, findings: &[Finding]) -> Result<()> {
+        for finding in findings {
             if self.found < MOST_FINDINGS {
                 self.found += 1;
                 self.finding(plan, storm, finding)?;
@@ -362,7 +370,7 @@ pub fn replace_in(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
 }
 
 /// The command that mints the token of an attempt again; none of one that was fetched.
-fn replay_of(plan: &Plan, attempt: &Attempt) -> String {
+pub fn replay_of(plan: &Plan, attempt: &Attempt) -> String {
     let kind = &plan.mould.kinds[attempt.kind];
     // No command mints what was asked in passing.
     if plan.is_fetched(attempt.kind) || plan.is_aside(attempt.kind) {

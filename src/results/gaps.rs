@@ -25,11 +25,15 @@ impl Gaps {
     }
 
     /// Looks at a second that is over; seconds come in their order. `start` is when the storm started, `deeds` are what has
-    /// been done so far, or is being done.
-    pub fn second(&mut self, (start, second): (u64, u64), seen: &Measurements, deeds: &[Deed]) {
-        if deeds.is_empty() {
-            return;
-        }
+    /// been done so far, or is being done; `has_shut` says of which brokers it is known that they said they shut down, and
+    /// were not back when the second began.
+    pub fn second(
+        &mut self,
+        (start, second): (u64, u64),
+        seen: &Measurements,
+        deeds: &[Deed],
+        has_shut: impl Fn(usize) -> bool,
+    ) {
         let (begin, end) = (start + second * SECOND, start + (second + 1) * SECOND);
         let tallies = seen.tallies();
         let mut brokers: Vec<usize> = Vec::new();
@@ -43,8 +47,9 @@ impl Gaps {
             }
             self.listen(begun, begin, &tallies);
         }
-        let is_excused =
-            |broker: usize, verdict| verdict == Verdict::NotJudged && brokers.contains(&broker);
+        let is_excused = |broker: usize, verdict| {
+            verdict == Verdict::NotJudged && (brokers.contains(&broker) || has_shut(broker))
+        };
         let excused = tallies.iter().filter(|(tally, _)| is_excused(tally.broker, tally.verdict));
         self.excused += excused.map(|(_, count)| count).sum::<u64>();
     }
@@ -125,7 +130,7 @@ mod tests {
     fn excused(deeds: &[Deed], seconds: &[[(u64, u64); 2]]) -> u64 {
         let mut gaps = Gaps::default();
         for (number, counts) in seconds.iter().enumerate() {
-            gaps.second((START, number as u64), &second(*counts), deeds);
+            gaps.second((START, number as u64), &second(*counts), deeds, |_| false);
         }
         gaps.excused()
     }

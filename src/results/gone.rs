@@ -17,6 +17,17 @@ pub struct BrokerGone {
     pub on_the_way: Vec<OnTheWay>,
 }
 
+impl BrokerGone {
+    /// That it went away, and what showed it, in words.
+    pub fn what(&self) -> String {
+        let how = match self.by {
+            Sign::Port => "its port refused connects",
+            Sign::Sessions => "all sessions that were watched ended at once",
+        };
+        format!("`{}` went away by itself: {how}", self.broker)
+    }
+}
+
 /// How many attempts that were on the way are kept of one that went away.
 pub const MOST_ON_THE_WAY: usize = 100;
 

@@ -16,6 +16,7 @@ mod early;
 mod faults;
 mod fetches;
 mod folder;
+mod gone;
 mod judged;
 mod keys;
 #[cfg(feature = "embedded")]

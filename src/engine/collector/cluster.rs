@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::{Collector, Folder, Options};
+use super::{Collector, Options};
 use crate::{
-    error::Result,
     measure::Measurements,
     results::{
-        Summary, authority,
+        Summary,
         decided::Decisions,
         divergent::Divergences,
         gaps::Gaps,
@@ -30,18 +29,24 @@ pub(super) struct Cluster {
 
 impl Collector {
     /// Looks at a second that all workers have left behind.
-    pub(super) fn look_at_brokers(&mut self, second: u64, seen: &Measurements) {
+    pub(super) fn look_at_brokers(&mut self, second: u64, seen: &Measurements, deeds: &[Deed]) {
         let (plan, start) = (&self.storm.plan, self.storm.start);
+        let absences = &self.absences;
+        let has_shut = |broker| absences.had_shut(broker, second);
+        self.cluster.gaps.second((start, second), seen, deeds, has_shut);
         if plan.brokers.len() < 2 && plan.nodes.is_empty() {
             return;
         }
-        let deeds = self.nodes.as_ref().map(super::Nodes::done).unwrap_or_default();
-        self.cluster.gaps.second((start, second), seen, &deeds);
         let Cluster { decisions, divergences, outages, .. } = &mut self.cluster;
         for (second, decided) in decisions.second(plan, second, seen) {
             divergences.second(plan, second, &decided);
-            outages.second(plan, (start, second), &decided, &deeds);
+            outages.second(plan, (start, second), &decided, deeds);
         }
+    }
+
+    /// What the run has done to brokers so far.
+    pub(super) fn deeds(&self) -> Vec<Deed> {
+        self.nodes.as_ref().map(super::Nodes::done).unwrap_or_default()
     }
 
     /// Attempts that could not be judged because an event had stopped their broker.
@@ -83,21 +88,5 @@ impl Collector {
             }
             self.cluster.has_told_end = !stopped.is_empty();
         }
-    }
-
-    /// Writes what has happened, to the issuer and to brokers.
-    pub(super) fn write_events(&self, folder: &Folder) -> Result<()> {
-        let of_issuer = self.events.as_ref().map(super::Events::done);
-        let of_brokers = self.nodes.as_ref().map(super::Nodes::done);
-        if of_issuer.is_none() && of_brokers.is_none() {
-            return Ok(());
-        }
-        let deeds = of_brokers.unwrap_or_default();
-        authority::write_events(
-            folder.path(),
-            of_issuer.as_deref().unwrap_or_default(),
-            &deeds,
-            self.storm.start,
-        )
     }
 }

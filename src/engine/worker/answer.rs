@@ -64,7 +64,10 @@ impl Worker {
             _ => close,
         };
         match connection.state {
-            State::Holding => self.drop_session(place, Outcome::Closed(close).code()),
+            State::Holding => {
+                self.session_ended(place, now);
+                self.drop_session(place, Outcome::Closed(close).code());
+            }
             State::Leaving => self.close(place),
             // It says nothing of a token that was not sent.
             State::Standing => self.conclude(place, Outcome::ProtocolError("before_connect"), now),
@@ -75,6 +78,7 @@ impl Worker {
     fn on_bytes(&mut self, place: usize, count: usize, stamp: Option<i64>) {
         let now = self.storm.clock.now();
         let Some(connection) = self.connections.get_mut(place) else { return };
+        self.ways[usize::from(connection.way)].alive(&mut self.recorder, now);
         match connection.state {
             State::Leaving => {}
             // Before CONNECT there is nothing to say.

@@ -12,7 +12,7 @@ use rustix::{
     net::sockopt::set_socket_linger,
 };
 
-use super::{Connection, Key, SPARE_PACKETS, State, Worker};
+use super::{Connection, Key, SPARE_PACKETS, State, Worker, ways::Way};
 use crate::{
     attempt::{Close, Outcome},
     client::{
@@ -22,6 +22,7 @@ use crate::{
         socket::{self, Sent},
     },
     engine::resolver::Ask,
+    measure::signs::Site,
 };
 
 impl Worker {
@@ -80,8 +81,11 @@ impl Worker {
         connection.state = State::Connecting;
         let broker = usize::from(connection.broker);
         let walks = &mut self.walks[broker];
-        let known = walks.iter().position(|(known, _)| *known == address);
+        let known = walks.iter().position(|(known, ..)| *known == address);
         let at = known.unwrap_or_else(|| {
+            let site = Site { broker: broker as u16, address };
+            let place = (self.ways.len(), self.storm.origin);
+            self.ways.push(Way::new(site, place, &self.storm.knocker));
             let (storm, workers) = (&self.storm, (self.number, self.workers as usize));
             // Whom a client of a segment meets does not follow from its worker's number.
             let is_whole = storm.plan.segment.is_none();
@@ -89,9 +93,10 @@ impl Worker {
             let sources = storm.plan.sources();
             let walk =
                 PortWalk::new(sources, address, &storm.ports, workers, brokers, storm.random);
-            walks.push((address, walk));
+            walks.push((address, walk, self.ways.len() as u16 - 1));
             walks.len() - 1
         });
+        connection.way = walks[at].2;
         let is_plain = self.transports[broker].is_plain();
         let first_packet = if is_plain { connection.packet.len() } else { usize::MAX };
         let opened = if has_room {
@@ -153,14 +158,19 @@ impl Worker {
                     if !socket::is_connected(link.socket()) {
                         return;
                     }
-                    connection.tcp_at = self.storm.clock.now();
+                    let now = self.storm.clock.now();
+                    connection.tcp_at = now;
                     connection.state = State::Standing;
+                    self.ways[usize::from(connection.way)].taken(&mut self.recorder, now);
                     Progress::Done
                 }
                 State::Connecting if !transport.is_plain() => {
                     let now = self.storm.clock.now();
                     match link.begin(transport) {
-                        Sent::Bytes(_) => connection.tcp_at = now,
+                        Sent::Bytes(_) => {
+                            connection.tcp_at = now;
+                            self.ways[usize::from(connection.way)].taken(&mut self.recorder, now);
+                        }
                         Sent::Later => return,
                         Sent::Failed(error) => {
                             return self.conclude(place, socket::failed(error), now);
@@ -220,6 +230,7 @@ impl Worker {
                     if connection.state == State::Connecting {
                         connection.state = State::Sending;
                         connection.tcp_at = now;
+                        self.ways[usize::from(connection.way)].taken(&mut self.recorder, now);
                     }
                     connection.sent_at = now;
                     connection.sent += count;

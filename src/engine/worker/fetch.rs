@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     attempt::{Outcome, Step},
-    oauth::{Fetched, Token},
+    oauth::{Fetched, Shape, Token},
     supply::Ready,
     token::{Minter, Password, Times},
     verdict::Validity,
@@ -102,6 +102,7 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(place) else { return };
         connection.state = State::Starting;
         connection.key = token.key;
+        connection.is_jwt = matches!(token.shape, Shape::Jwt(_));
         connection.validity = if token.never_ends && requires_exp || !is_allowed {
             // What never ends, or is signed as the policy does not allow, has to be refused as if it had ended.
             Validity { from: i64::MIN, until: i64::MIN }

@@ -7,13 +7,13 @@ use crate::{
     attempt::{Outcome, Phase, Step},
     client::packet::{Connect, TooLong},
     clock::Clock,
-    engine::{storm::keep_alive, target::Spot},
+    engine::{connection::NOWHERE, storm::keep_alive, target::Spot},
     error::Result,
     host::thread_cpu,
     plan::Plan,
     scenario::TokenIn,
     supply::{Ready, Stock},
-    token::{Minter, Times, placing::Scratch},
+    token::{Minter, Times, placing::Scratch, recipe::Form},
     verdict::Validity,
 };
 
@@ -118,6 +118,7 @@ impl Worker {
         if storm.plan.shares_names {
             storm.watched.get_or_init(|| validity);
         }
+        let kind = &storm.plan.mould.kinds[ready.kind];
         self.generation = self.generation.wrapping_add(1);
         let place = self.connections.insert(Connection {
             link: None,
@@ -126,6 +127,8 @@ impl Worker {
             pinged: false,
             kind: ready.kind as u16,
             broker: storm.plan.broker_of(ready.client) as u16,
+            way: NOWHERE,
+            is_jwt: kind.recipe.form == Form::Jwt,
             key: ready.key,
             keep_alive: storm.keep_alive,
             client: ready.client,

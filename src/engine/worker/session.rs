@@ -44,13 +44,16 @@ impl Worker {
             _ => {}
         }
         let has_more = connection.partial.is_some();
+        let (way, key) = (connection.way, Key::new(place, connection.generation));
         self.in_flight -= 1;
-        self.record(&attempt, validity);
+        self.record(&attempt, validity, way);
+        self.concluded(&attempt, way, now);
         if self.storm.hold == 0 {
             self.leave(place, now);
             return;
         }
         self.recorder.sessions.held += 1;
+        self.ways[usize::from(way)].watch(now, key);
         self.set_alarm(place, now);
         if has_more {
             self.on_session_bytes(place, 0);
@@ -89,13 +92,16 @@ impl Worker {
                 State::Holding if connection.pinged => {
                     self.drop_session(place, Code::Word("ping_timeout"));
                 }
-                State::Holding => {
-                    connection.pinged = true;
-                    match connection.link.as_mut().map(|link| link.post(&PINGREQ)) {
-                        Some(Sent::Failed(_)) => self.drop_session(place, Code::Word("rst")),
-                        _ => self.set_alarm(place, now),
+                State::Holding => match connection.link.as_mut().map(|link| link.post(&PINGREQ)) {
+                    Some(Sent::Failed(_)) => {
+                        self.session_ended(place, now);
+                        self.drop_session(place, Code::Word("rst"));
                     }
-                }
+                    _ => {
+                        connection.pinged = true;
+                        self.set_alarm(place, now);
+                    }
+                },
                 _ => {}
             }
         }
@@ -115,7 +121,11 @@ impl Worker {
             match packet {
                 Session::Pong => connection.pinged = false,
                 Session::Other => {}
-                Session::Disconnect(code) => return self.drop_session(place, Code::Byte(code)),
+                Session::Disconnect(code) => {
+                    let way = connection.way;
+                    self.said_goodbye(way, code);
+                    return self.drop_session(place, Code::Byte(code));
+                }
                 Session::Wrong => return self.drop_session(place, Code::Word("protocol_error")),
             }
         }

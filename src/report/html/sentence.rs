@@ -3,7 +3,7 @@
 use crate::{
     report::{
         diagnosis::Diagnosis,
-        series,
+        gone, series,
         style::{count, number},
     },
     results::{
@@ -58,8 +58,18 @@ pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
         .capacity
         .as_ref()
         .map_or_else(|| (Tone::Good, String::new()), |capacity| searched(summary, capacity));
+    if let Some(gone) = gone::summed_up(summary) {
+        failures = match tone {
+            Tone::Bad => format!("{gone}; {failures}"),
+            _ => format!("{gone}; {}", lower(&failures)),
+        };
+        tone = Tone::Bad;
+    }
     let misses = misses(summary);
-    let has_failed = !misses.is_empty() || failures.contains(SECURITY) || found_tone == Tone::Bad;
+    let has_failed = !summary.broker_gone.is_empty()
+        || !misses.is_empty()
+        || failures.contains(SECURITY)
+        || found_tone == Tone::Bad;
     if !misses.is_empty() {
         let misses = misses.join("; ");
         failures = if tone == Tone::Bad {

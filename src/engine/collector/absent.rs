@@ -1,0 +1,116 @@
+//! Brokers that went away by themselves: what was closed is settled, and told.
+
+use super::{Collector, Folder, Lost};
+use crate::{
+    clock::SECOND,
+    error::Result,
+    measure::{Finding, Measurements},
+    results::{
+        Summary,
+        absence::Absence,
+        folder::replay_of,
+        gone::{BrokerGone, OnTheWay},
+    },
+    verdict::Verdict,
+};
+
+impl Collector {
+    /// Follows a second that all workers have left behind, and is written.
+    pub(super) fn follow(&mut self, second: u64, mut seen: Measurements) {
+        let signs = std::mem::take(&mut seen.signs);
+        let pending = std::mem::take(&mut seen.pending);
+        self.absences.second(second, &signs, pending, Some(seen));
+    }
+
+    /// Settles what was closed, as far as it is known whether its broker was there; all where the run `is_over`.
+    ///
+    /// # Errors
+    /// When the findings can't be written.
+    pub(super) fn settle(&mut self, is_over: bool) -> Result<()> {
+        let (storm, deeds) = (self.storm.start, self.deeds());
+        for settled in self.absences.settle(storm, &deeds, is_over) {
+            self.all.pending.drain(..settled.ends.len().min(self.all.pending.len()));
+            let mut findings = Vec::new();
+            for (pending, verdict) in &settled.ends {
+                self.all.settle(pending, *verdict, storm);
+                if *verdict != Verdict::Correct {
+                    findings.push(Finding { attempt: pending.attempt, verdict: *verdict });
+                }
+            }
+            if let Some(folder) = &mut self.folder {
+                folder.findings(&self.storm.plan, storm, &findings)?;
+            }
+            if let Some(seen) = settled.seen {
+                self.look_at_brokers(settled.second, &seen, &deeds);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what was asked last, and settles the rest: the run is over.
+    ///
+    /// # Errors
+    /// When the findings can't be written.
+    pub(super) fn settle_the_rest(&mut self) -> Result<()> {
+        let mut last = self.storm.recorder();
+        self.storm.knocker.tell(&mut last, self.storm.start);
+        let signs = std::mem::take(&mut last.signs);
+        self.all.merge(&last);
+        self.absences.second(self.next_second, &signs, Vec::new(), None);
+        self.settle(true)
+    }
+
+    /// Puts into a summary which brokers were gone.
+    pub(super) fn tell_of_absences(&self, summary: &mut Summary) {
+        summary.broker_checks = self.all.checks;
+        let mut gone: Vec<&Absence> = self.absences.all().iter().collect();
+        gone.sort_by_key(|gone| (gone.at, gone.site));
+        summary.broker_gone = gone.into_iter().map(|gone| self.shown(gone)).collect();
+    }
+
+    fn shown(&self, gone: &Absence) -> BrokerGone {
+        let (plan, seconds) = (&self.storm.plan, |at: u64| at as f64 / SECOND as f64);
+        let on_the_way = gone.on_the_way.iter().map(|attempt| {
+            let replay = replay_of(plan, attempt);
+            OnTheWay {
+                client: attempt.client,
+                token: plan.mould.kinds[attempt.kind].label.clone(),
+                outcome: attempt.outcome.code().to_string(),
+                replay: (!replay.is_empty()).then_some(replay),
+            }
+        });
+        BrokerGone {
+            broker: plan.brokers[usize::from(gone.site.broker)].label.clone(),
+            at_s: seconds(gone.at),
+            by: gone.by,
+            back_after_s: gone.back.map(|back| seconds(back.saturating_sub(gone.at))),
+            on_the_way: on_the_way.collect(),
+        }
+    }
+
+    /// Embedded brokers that ended by themselves, without those of which it is told that they were gone.
+    pub(super) fn untold(&self, lost: &[Lost]) -> Vec<Lost> {
+        let brokers = &self.storm.plan.brokers;
+        let is_told = |Lost { label, .. }: &Lost| {
+            let mut gone = self.absences.all().iter();
+            gone.any(|gone| brokers[usize::from(gone.site.broker)].label == *label)
+        };
+        lost.iter().filter(|lost| !is_told(lost)).cloned().collect()
+    }
+
+    /// Writes what has happened, to the issuer and to brokers.
+    pub(super) fn write_events(&self, folder: &Folder) -> Result<()> {
+        let of_issuer = self.events.as_ref().map(super::Events::done);
+        let gone: Vec<BrokerGone> =
+            self.absences.all().iter().map(|gone| self.shown(gone)).collect();
+        if of_issuer.is_none() && self.nodes.is_none() && gone.is_empty() {
+            return Ok(());
+        }
+        crate::results::authority::write_events(
+            folder.path(),
+            of_issuer.as_deref().unwrap_or_default(),
+            (&self.deeds(), &gone),
+            self.storm.start,
+        )
+    }
+}
