@@ -18,7 +18,7 @@ use std::{
 
 use self::{build::Build, trials::Trials};
 use crate::{
-    clock::Clock,
+    clock::{Clock, nanoseconds},
     compare::{
         Comparison, Design, FILE, Rule, compare,
         looks::Looks,
@@ -29,7 +29,7 @@ use crate::{
     error::{Error, Result},
     host::Limits,
     live::Exporter,
-    plan::Plan,
+    plan::{Model, Plan},
     results::{
         Place,
         folder::{check_writable, replace_in, unwritable},
@@ -128,14 +128,16 @@ pub fn run(options: &Options) -> Result<Finished> {
     metric::check_names(&options.rule.gate)?;
     let clock = Clock::start();
     let loaded = scenario::load(&options.scenario, &options.overrides)?;
+    let mut gates = usize::MAX;
     for build in [&options.baseline, &options.candidate] {
         build.check(&loaded)?;
         // What no trial could be made of is said before any folder is.
         let spot = build.spot(&loaded)?;
-        Plan::unchecked(&trials::aimed(options, &spot, None)?, &Limits::read())?;
+        let plan = Plan::unchecked(&trials::aimed(options, &spot, None)?, &Limits::read())?;
+        gates = gates.min(expected_gates(options, &loaded, &plan));
     }
     // The fewest that can decide anything, before an hour is spent on less.
-    Looks::plan(expected_gates(options, &loaded), options.rule.alpha, most)?;
+    Looks::plan(gates, options.rule.alpha, most)?;
     let name = format!("{}-ab-{}", loaded.scenario.name, clock.compact(clock.now()));
     let fresh = || Place::Fresh(Path::new("results").join(name));
     let place = options.out.clone().map_or_else(fresh, Place::Named);
@@ -170,16 +172,26 @@ pub fn run(options: &Options) -> Result<Finished> {
     Ok(Finished { comparison, folder, trouble })
 }
 
-/// How many metrics will decide at least: those that are asked for, or that every run of the scenario has.
-fn expected_gates(options: &Options, loaded: &Loaded) -> usize {
+/// How many metrics will decide at least: those that are asked for, or that every run of the scenario has
+/// ([`metric::gate`]).
+fn expected_gates(options: &Options, loaded: &Loaded, plan: &Plan) -> usize {
     if !options.rule.gate.is_empty() {
         return options.rule.gate.len();
     }
     let scenario = &loaded.scenario;
     let is_command = matches!(options.baseline, Build::By { .. });
     let cpu = usize::from(scenario.monitor.is_some() || is_command);
-    // Of a search its capacity, else the median: a tail takes attempts, and a rate a closed model.
-    1 + cpu
+    if scenario.capacity.is_some() {
+        return 1 + cpu;
+    }
+    let is_open = matches!(plan.model, Model::Open { .. });
+    let warmup = nanoseconds(plan.load().warmup);
+    let timed = match plan.schedule() {
+        Some(schedule) => schedule.filter(|due| *due >= warmup).count() as u64,
+        None => plan.known_attempts(),
+    };
+    let has_tail = timed >= metric::LEAST_OF_TAIL;
+    1 + usize::from(has_tail) + usize::from(!is_open) + cpu
 }
 
 /// Writes a comparison into its folder.
@@ -204,16 +216,25 @@ struct Contest<'a> {
 impl Contest<'_> {
     fn run(&mut self, most: usize) -> Result<()> {
         for pair in 0..most {
-            let mut records = Vec::new();
+            let (mut records, mut died) = (Vec::new(), None);
             for which in order(self.seed, pair) {
-                let Some(record) = self.trials.run(self.options, which, pair)? else {
+                let Some(trial) = self.trials.run(self.options, which, pair)? else {
                     return Ok(());
                 };
-                records.push((which, record));
+                match (trial.died, which) {
+                    // Its numbers are not those of the load: nothing is compared with them.
+                    (Some(error), Which::Baseline) => return Err(error),
+                    // The baseline has its turn all the same: whether it dies as well is what is asked.
+                    (error, _) => died = died.or(error),
+                }
+                records.push((which, trial.record));
             }
             records.sort_by_key(|(which, _)| *which == Which::Candidate);
             for (side, (_, record)) in self.sides.iter_mut().zip(records) {
                 side.push(record);
+            }
+            if let Some(error) = died {
+                return Err(error);
             }
             if self.looks.is_none() {
                 self.looks = Some(self.plan(most)?);

@@ -120,6 +120,16 @@ impl Outcome {
         matches!(self, Self::Accepted | Self::Refused(_))
     }
 
+    /// Whether the broker let the token in; `None` where the answer says nothing about it, as overload, limits and bans do.
+    pub fn lets_in(self) -> Option<bool> {
+        match self {
+            Self::Accepted => Some(true),
+            Self::Refused(3 | 0x88 | 0x89 | 0x8A | 0x97 | 0x9F) => None,
+            Self::Refused(_) | Self::Closed(Close::Fin) => Some(false),
+            _ => None,
+        }
+    }
+
     /// Its code in files: the CONNACK byte in decimal, or the word for what happened.
     pub fn code(self) -> Code {
         match self {

@@ -135,6 +135,7 @@ fn run(
             screen,
             stop: Arc::clone(&options.stop),
             canary: None,
+            probe: None,
             clock: Some(clock),
             calibration: None,
             live: None,

@@ -80,7 +80,7 @@ impl Canary {
     pub fn serve(&self, plan: &Plan) -> Result<()> {
         let derived = plan.mould.derived.iter();
         let strangers =
-            derived.filter(|(_, signer, _)| *signer == Signer::Stranger).map(|(.., key)| key);
+            derived.filter(|(_, signer, _)| *signer == Signer::Stranger).map(|(.., key)| &**key);
         let bait = bait(strangers)?;
         let (server, fetches) = (Arc::clone(&self.server), Arc::clone(&self.fetches));
         thread::Builder::new()

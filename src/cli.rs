@@ -4,7 +4,7 @@ mod arguments;
 mod compare;
 mod fleet;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -264,6 +264,9 @@ pub struct Matrix {
     /// Find the edges as well: leeway, longest token, the second in which a token turns, what times tell
     #[arg(long)]
     pub probe: bool,
+    /// Watch one and the same token for so long after its turn, while it has not turned: as long as the broker keeps verdicts
+    #[arg(long, value_name = "DURATION", default_value = "35s", requires = "probe", value_parser = watch)]
+    pub probe_for: humantime::Duration,
     /// Where the canary listens, which headers of tokens name; of a broker on another host an address that it can reach
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub canary: SocketAddr,
@@ -276,6 +279,15 @@ pub struct Matrix {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub live: Live,
+}
+
+/// How long a token is watched.
+fn watch(text: &str) -> Result<humantime::Duration, String> {
+    let watch = text.parse::<humantime::Duration>().ok();
+    let range = Duration::from_secs(1)..=Duration::from_mins(10);
+    watch
+        .filter(|watch| range.contains(&Duration::from(**watch)))
+        .ok_or_else(|| "must be 1s to 10m".into())
 }
 
 /// Arrivals a second.

@@ -113,6 +113,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         screen: Screen::new(arguments.output.progress, plan.known_attempts()),
         stop: stop_flag()?,
         canary: None,
+        probe: None,
         clock: None,
         calibration,
         live,

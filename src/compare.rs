@@ -31,6 +31,8 @@ use crate::{
 pub const FILE: &str = "comparison.json";
 /// Thresholds from history that are wider have to be told.
 const WIDE: f64 = 0.25;
+/// How often brokers went away by themselves, as a metric.
+const GONE: &str = "broker_gone";
 /// How often pairs are drawn again for an interval.
 pub const RESAMPLES: usize = 10_000;
 
@@ -147,7 +149,7 @@ pub struct Compared {
     pub threshold_source: String,
     /// What it came to.
     pub verdict: Verdict,
-    /// `us`, `per_s`, `bytes`, `attempts` or `verdict`.
+    /// `us`, `per_s`, `bytes`, `attempts`, `times` or `verdict`.
     pub unit: String,
     /// What it does to the verdict on all.
     pub role: Role,
@@ -250,6 +252,7 @@ pub fn compare(
         }
     }
     metrics.extend(counts::verdicts(&before, &after, design, rule));
+    metrics.extend(counts::gone(baseline, candidate));
     metrics.extend(counts::cells(baseline, candidate));
     metrics
         .sort_by_key(|metric| (metric.role as u8, gate.iter().position(|it| *it == metric.metric)));
@@ -522,6 +525,12 @@ impl Comparison {
     pub fn is_decided(&self) -> bool {
         let mut gated = self.metrics.iter().filter(|metric| metric.role == Role::Gate);
         gated.all(|metric| metric.verdict != Verdict::Inconclusive) && !self.gate.is_empty()
+    }
+
+    /// Whether a broker of the candidate went away by itself, and none of the baseline.
+    pub fn has_new_death(&self) -> bool {
+        let is_it = |metric: &Compared| metric.metric == GONE && metric.verdict == Verdict::Worse;
+        self.metrics.iter().any(is_it)
     }
 
     /// Whether the candidate lets in what the baseline does not.

@@ -11,12 +11,13 @@ mod knocker;
 mod monitor;
 mod nodes;
 mod pace;
-pub mod probe;
+mod probe;
 pub mod progress;
 mod resolver;
 pub mod segment;
 mod storm;
 mod target;
+mod volleys;
 mod worker;
 
 use std::{
@@ -40,9 +41,10 @@ use self::{
     progress::Screen,
     storm::Storm,
     target::{KeysFrom, Targets},
+    volleys::Volleys,
     worker::{Wiring, Worker},
 };
-pub use self::{hands::Hands, worker::Report};
+pub use self::{hands::Hands, nodes::embedded::Lost, worker::Report};
 use crate::{
     canary::Canary,
     clock::{Clock, nanoseconds},
@@ -88,6 +90,8 @@ pub struct Options {
     pub screen: Screen,
     /// Set when the user wants it to end.
     pub stop: Arc<AtomicBool>,
+    /// How long after its turn a token is watched; `None` where the edges of a matrix' broker are not to be found.
+    pub probe: Option<Duration>,
     /// What headers of a matrix' tokens name.
     pub canary: Option<Canary>,
     /// The clock of a series that this run is a part of; `None` for one of its own.
@@ -114,7 +118,7 @@ pub struct Finished {
     /// Medians of `response` of each second, in nanoseconds; `None` where there was none, or a timeout.
     pub medians: Vec<Option<u64>>,
     /// Embedded brokers that ended by themselves.
-    pub lost: Vec<String>,
+    pub lost: Vec<Lost>,
 }
 
 /// Runs a plan.
@@ -218,6 +222,12 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     }
     let hands = Here { supply: &supply, signals: &signals, cpu_before };
     let collected = collector.collect(&hands, &mut options);
+    let collected = collected.and_then(|()| {
+        if !options.stop.load(Ordering::Relaxed) {
+            after_storm(&plan, &targets, &mut collector, &mut options);
+        }
+        collector.conclude(&mut options)
+    });
     for signal in &signals {
         signal.stop();
     }
@@ -236,6 +246,20 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let finished = collector.finish(&hands, options.stop.load(Ordering::Relaxed), targets.lost());
     supply.stop();
     finished
+}
+
+/// What is asked of the brokers when the storm is over. What can't be found out takes nothing away from the rest.
+fn after_storm(
+    plan: &Arc<Plan>,
+    targets: &Targets,
+    collector: &mut Collector,
+    options: &mut Options,
+) {
+    let Some(watch) = options.probe else { return };
+    let found = probe::probe(Volleys::new(collector, options, targets, plan), watch);
+    if let Err(error) = found {
+        options.screen.warn(&format!("not all edges were found: {error}"));
+    }
 }
 
 /// Where the run folder will be.

@@ -6,12 +6,14 @@
 
 pub mod latency;
 pub mod pending;
+mod recast;
 pub mod signs;
 pub mod wire;
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+pub use self::recast::Recast;
 use self::{
     pending::Pending,
     signs::{Signs, Site},
@@ -379,13 +381,8 @@ impl Measurements {
 
     /// Adds what another recorder has seen.
     pub fn merge(&mut self, other: &Self) {
-        for (mine, theirs) in self.times.iter_mut().zip(&other.times) {
-            let Some(theirs) = theirs.as_deref().filter(|theirs| !theirs.is_empty()) else {
-                continue;
-            };
-            // Of the same bounds, or (from another process) of lower ones, so adding can't fail.
-            let mine = mine.get_or_insert_with(|| Box::new(empty_times(self.digits)));
-            let _ = mine.add(theirs);
+        for (at, theirs) in other.times.iter().enumerate() {
+            self.add_times(at, theirs);
         }
         for (mine, theirs) in self.unfinished.iter_mut().zip(&other.unfinished) {
             *mine += theirs;
@@ -426,42 +423,12 @@ impl Measurements {
         self.last_answer = self.last_answer.max(other.last_answer);
     }
 
-    /// Adds what a recorder of another run has seen, whose kinds and brokers have other numbers here. Its slots come after
-    /// those that are there.
-    pub fn absorb(&mut self, other: &Self, kinds: &[usize], brokers: &[usize]) {
-        let mut moved = Self::new(self.kinds, self.brokers).with_digits(self.digits);
-        let answers = Answer::ALL.len();
-        for (kind, to_kind) in kinds.iter().enumerate().take(other.kinds) {
-            for (broker, to_broker) in brokers.iter().enumerate().take(other.brokers) {
-                for phase in Phase::ALL {
-                    let from = other.cell(kind, broker, phase);
-                    let to = moved.cell(*to_kind, *to_broker, phase);
-                    moved.unfinished[to] += other.unfinished[from];
-                    moved.timed_out[to] += other.timed_out[from];
-                    for answer in 0..answers {
-                        moved.times[to * answers + answer]
-                            .clone_from(&other.times[from * answers + answer]);
-                    }
-                }
-            }
-        }
-        for (tally, count) in &other.tallies {
-            let (kind, broker) = (kinds[tally.kind], brokers[tally.broker]);
-            moved.tally(Tally { kind, broker, ..*tally }, *count);
-        }
-        for (broker, handshake, count) in &other.handshakes {
-            moved.shook_hands(brokers[*broker], *handshake, *count);
-        }
-        moved.slots.clone_from(&other.slots);
-        moved.first_slot = self.first_slot + self.slots.len() as u64;
-        moved.sessions.clone_from(&other.sessions);
-        (moved.started, moved.untimed) = (other.started, other.untimed);
-        (moved.abandoned, moved.cpu_ns) = (other.abandoned, other.cpu_ns);
-        moved.late_lookups = other.late_lookups;
-        (moved.first_start, moved.last_answer) = (other.first_start, other.last_answer);
-        moved.last_scheduled = other.last_scheduled;
-        moved.checks = other.checks;
-        self.merge(&moved);
+    /// Adds times to those that are counted at this place.
+    fn add_times(&mut self, at: usize, theirs: &Option<Box<Times>>) {
+        let Some(theirs) = theirs.as_deref().filter(|theirs| !theirs.is_empty()) else { return };
+        // Of the same bounds, or (from another process) of lower ones, so adding can't fail.
+        let mine = self.times[at].get_or_insert_with(|| Box::new(empty_times(self.digits)));
+        let _ = mine.add(theirs);
     }
 
     /// An empty recorder of the same shape.
@@ -489,6 +456,15 @@ impl Measurements {
     /// Number of the slot of the first verdict, counted from the start of the storm.
     pub fn first_verdict_slot(&self) -> u64 {
         self.first_slot
+    }
+
+    /// Attempts of these kinds whose answer said nothing about their token, and all of them.
+    pub fn not_judged(&self, of: impl Fn(usize) -> bool) -> (u64, u64) {
+        let own = self.tallies.iter().filter(|(tally, _)| of(tally.kind));
+        own.fold((0, 0), |(mute, all), (tally, count)| {
+            let is_mute = tally.verdict == Verdict::NotJudged;
+            (mute + if is_mute { *count } else { 0 }, all + count)
+        })
     }
 
     /// Attempts that have an outcome.

@@ -26,6 +26,7 @@ use std::{
     collections::BTreeMap,
     net::IpAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -69,7 +70,7 @@ const MEASURED_AT: i64 = 1_800_000_000_000_000_000;
 const NOWHERE: &str = "127.0.0.1:9";
 
 /// What a run will do.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// The scenario's file, for commands that repeat a part of it.
     pub path: PathBuf,
@@ -87,7 +88,7 @@ pub struct Plan {
     /// The cells, where this is a matrix.
     pub cells: Option<Cells>,
     /// What looks at tokens before they are sent, where that is wanted.
-    examiner: Option<Examiner>,
+    examiner: Option<Arc<Examiner>>,
     /// The brokers.
     pub brokers: Vec<Broker>,
     /// Which client goes to which of them.
@@ -113,13 +114,13 @@ pub struct Plan {
     /// Whether all go by the names of the client whose token they bring.
     pub shares_names: bool,
     /// Who issues tokens and keys, where that is not the run itself.
-    pub issuance: Issuance,
+    pub issuance: Arc<Issuance>,
     /// What happens to the brokers meanwhile.
     pub nodes: Vec<NodeEvent>,
     /// Tokens kept ready ahead of their use, where the scenario says so.
     pub ahead: Option<u64>,
     /// How TLS is spoken, where a broker is behind it.
-    pub tls: Option<Tls>,
+    pub tls: Option<Arc<Tls>>,
     /// What must hold at the end.
     pub thresholds: Vec<Threshold>,
     /// What must hold in each step of a search.
@@ -210,6 +211,7 @@ impl Plan {
         kinds::check_fit(&scenario, &policy, embedded)?;
         let examiner =
             cells.as_ref().map(|_| Examiner::new(&scenario, &names, &keys)).transpose()?;
+        let examiner = examiner.map(Arc::new);
         if let (Some(ask), Some(cells)) = (ask, &cells) {
             cells::load(&mut scenario, ask, cells);
         }
@@ -249,12 +251,13 @@ impl Plan {
             ahead: scenario.token.ahead,
             mould: Mould {
                 seed: scenario.seed,
-                keys,
+                keys: Arc::new(keys),
                 derived,
                 kinds,
                 claims: scenario.token.claims.clone(),
                 bound: strictly.bound.into_keys().collect(),
                 names,
+                first_client: 0,
                 canary: ask.map_or(NOWHERE, |ask| &ask.canary).to_owned(),
                 ttl: scenario.token.ttl(),
             },
@@ -264,7 +267,7 @@ impl Plan {
             expected,
             cells,
             examiner,
-            issuance,
+            issuance: Arc::new(issuance),
             nodes,
             brokers,
             spread,
@@ -273,7 +276,7 @@ impl Plan {
             clients: attempts,
             segment: None,
             workers,
-            tls,
+            tls: tls.map(Arc::new),
             thresholds,
             slo,
             budget,
@@ -336,8 +339,8 @@ impl Plan {
             .unwrap_or(last)
     }
 
-    /// The same plan for a few attempts: of these kinds, in this order, at this rate. Where they share a token, they go
-    /// by one client's names too. Nothing examines the tokens.
+    /// The same plan for a few attempts of the clients from `first_client` on: of these kinds, in this order, at this rate. Where
+    /// they share a token, they go by one client's names too. Nothing examines the tokens.
     ///
     /// # Errors
     /// When a key that they need can't be made.
@@ -345,8 +348,8 @@ impl Plan {
         mut self,
         kinds: Vec<Kind>,
         round: Vec<usize>,
-        rate: f64,
-        shares_token: bool,
+        (rate, shares_token): (f64, bool),
+        first_client: u64,
     ) -> Result<Self> {
         let attempts = round.len() as u64;
         let more = kinds::derived(&kinds, &self.mould.keys)?;
@@ -364,9 +367,16 @@ impl Plan {
         (self.attempts, self.clients) = (attempts, attempts);
         self.reuse = if shares_token { attempts.max(1) } else { 1 };
         self.shares_names = shares_token;
+        self.mould.first_client = first_client;
+        self.workers = 1;
         self.examiner = None;
         self.cells = Some(Cells::of(round));
         Ok(self)
+    }
+
+    /// Whether a kind is none that the run is about: it counts neither in the default threshold nor in `degraded`.
+    pub fn is_aside(&self, kind: usize) -> bool {
+        self.cells.as_ref().is_some_and(|cells| cells.is_aside(kind))
     }
 
     /// The key that signs the good tokens of a matrix.

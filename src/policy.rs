@@ -79,6 +79,8 @@ pub struct Policy {
     pub new_key_within: Option<Duration>,
     /// How long after its removal a key may be accepted; `None` for ever.
     pub old_key_within: Option<Duration>,
+    /// How long after its last acceptance that was right the same token may be accepted again.
+    pub verdict_cache: Duration,
     /// What closing without CONNACK is worth.
     pub silent_close: SilentClose,
     /// What becomes of a CONNECT without credentials.
@@ -147,6 +149,7 @@ impl Policy {
             refusal_delay: settings.refusal_delay.or(base.refusal_delay).unwrap_or_default(),
             new_key_within: settings.new_key_within.or(base.new_key_within),
             old_key_within: settings.old_key_within.or(base.old_key_within),
+            verdict_cache: settings.verdict_cache.or(base.verdict_cache).unwrap_or_default(),
             silent_close: settings.silent_close.or(base.silent_close).unwrap_or_default(),
             anonymous: settings.anonymous.or(base.anonymous).unwrap_or_default(),
         };
@@ -222,6 +225,7 @@ impl Policy {
             refusal_delay: Some(self.refusal_delay),
             new_key_within: self.new_key_within,
             old_key_within: self.old_key_within,
+            verdict_cache: (!self.verdict_cache.is_zero()).then_some(self.verdict_cache),
             silent_close: Some(self.silent_close),
             anonymous: Some(self.anonymous),
         }

@@ -114,6 +114,7 @@ pub struct Judge {
     refusal_delay: u64,
     new_key_within: Option<i64>,
     old_key_within: Option<i64>,
+    verdict_cache: i64,
     protocol: Protocol,
     /// Is a code one of the policy's for a group? Indexed by group, then code.
     codes: Vec<[bool; 256]>,
@@ -136,6 +137,7 @@ impl Judge {
             refusal_delay: nanoseconds(policy.refusal_delay),
             new_key_within: policy.new_key_within.map(|within| nanoseconds(within) as i64),
             old_key_within: policy.old_key_within.map(|within| nanoseconds(within) as i64),
+            verdict_cache: nanoseconds(policy.verdict_cache) as i64,
             protocol,
             codes: Group::ALL
                 .iter()
@@ -247,6 +249,26 @@ impl Judge {
         } else {
             Expectation::Either(Group::Time.into())
         }
+    }
+
+    /// The same for a token that was accepted before: a broker that keeps its verdicts may accept it again until so long after
+    /// `last`, its last acceptance that was right without that.
+    pub fn by_cache(&self, expected: Expectation, last: Option<u64>, sent: u64) -> Expectation {
+        match (expected, last) {
+            (Expectation::Refuse(refusal), Some(last)) if self.keeps_verdicts() => {
+                let until = (last as i64).saturating_add(self.verdict_cache);
+                if sent as i64 - self.uncertainty <= until {
+                    return Expectation::Either(refusal);
+                }
+                expected
+            }
+            _ => expected,
+        }
+    }
+
+    /// Whether the policy lets the broker keep its verdicts.
+    pub fn keeps_verdicts(&self) -> bool {
+        self.verdict_cache > 0
     }
 
     /// The verdict on an outcome.

@@ -166,7 +166,8 @@ fn matches(pattern: &str, name: &str) -> bool {
 fn every_mutant_is_caught_by_what_is_meant_to_catch_it_and_by_nothing_else() {
     let mut wrong = Vec::new();
     println!("| mutant | what is wrong with it | red cells |\n|---|---|---|");
-    for mutant in &MUTANTS {
+    // One that dies leaves nothing to judge: what a matrix says of it is tested in tests/storm/dying.rs.
+    for mutant in MUTANTS.iter().filter(|mutant| !matches!(mutant.is, Trait::Dies(_))) {
         let matrix = matrix(mutant);
         let red = red(&matrix);
         let names = red.iter().map(String::as_str).collect::<Vec<_>>();

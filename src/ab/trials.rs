@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::atomic::Ordering,
     thread,
@@ -40,9 +41,17 @@ struct Row {
     /// CONNECTs that asked whether it was ready.
     ready_attempts: u64,
     duration_s: f64,
-    /// `done`, `interrupted` or `failed`.
+    /// `done`, `interrupted`, `failed`, or `died` of a candidate whose broker did.
     status: &'static str,
     run: String,
+}
+
+/// A trial that was measured.
+pub(super) struct Trial {
+    /// What it came to.
+    pub(super) record: Record,
+    /// That its broker died in it.
+    pub(super) died: Option<Error>,
 }
 
 /// The trials so far.
@@ -71,12 +80,12 @@ impl Trials {
         options: &Options,
         which: Which,
         pair: usize,
-    ) -> Result<Option<Record>> {
+    ) -> Result<Option<Trial>> {
         self.rest(options);
-        let trial = self.rows.len() + 1;
+        let number = self.rows.len() + 1;
         if options.progress != crate::engine::progress::Mode::None {
             anstream::eprintln!(
-                "trial {trial} of at most {}: {}",
+                "trial {number} of at most {}: {}",
                 options.most_trials / 2 * 2,
                 which.name()
             );
@@ -84,7 +93,7 @@ impl Trials {
         let begun = self.clock.now();
         let name = format!("{}/{:03}", which.name(), pair + 1);
         self.rows.push(Row {
-            trial,
+            trial: number,
             pair: pair + 1,
             side: which.name(),
             started_at: self.clock.rfc3339(begun),
@@ -94,21 +103,29 @@ impl Trials {
             status: "failed",
             run: name.clone(),
         });
-        let result = self
-            .storm(options, which, &name)
-            .map_err(|error| error.within(format!("trial {trial} ({})", which.name())));
+        let place = format!("trial {number} ({})", which.name());
+        let within = |error: Error| error.within(place.clone());
+        let result = self.storm(options, which, &name).map_err(within);
+        let result =
+            result.map(|trial| trial.map(|trial| Trial { died: trial.died.map(within), ..trial }));
         let is_stopped = options.stop.load(Ordering::Relaxed);
         let run = self.folder.join(&name);
         let kept = match &result {
+            // What was left undone by a baseline that died is nothing to compare with.
+            Ok(Some(trial)) if trial.died.is_some() && which == Which::Baseline => {
+                self.put_aside(&run, number, which)
+            }
             Ok(_) if !is_stopped => name,
             // Half a trial must not be taken for one when this folder is compared later.
-            _ => self.put_aside(&run, trial, which),
+            _ => self.put_aside(&run, number, which),
         };
         if let Some(row) = self.rows.last_mut() {
             row.duration_s = (self.clock.now() - begun) as f64 / SECOND as f64;
             row.run = kept;
             row.status = match &result {
                 _ if is_stopped => "interrupted",
+                Ok(Some(Trial { died: Some(_), .. })) if which == Which::Candidate => "died",
+                Ok(Some(Trial { died: Some(_), .. })) => "failed",
                 Ok(_) => "done",
                 Err(_) => "failed",
             };
@@ -118,8 +135,8 @@ impl Trials {
             // What a trial says that was cut short is no trouble of its own.
             return written.map(|()| None);
         }
-        let record = result?;
-        written.map(|()| record)
+        let trial = result?;
+        written.map(|()| trial)
     }
 
     fn rest(&self, options: &Options) {
@@ -144,7 +161,7 @@ impl Trials {
         if moved.is_ok() { name } else { String::new() }
     }
 
-    fn storm(&mut self, options: &Options, which: Which, name: &str) -> Result<Option<Record>> {
+    fn storm(&mut self, options: &Options, which: Which, name: &str) -> Result<Option<Trial>> {
         let build = match which {
             Which::Baseline => &options.baseline,
             Which::Candidate => &options.candidate,
@@ -167,18 +184,17 @@ impl Trials {
                 live: options.live.clone(),
             },
         );
-        if let Some(launched) = &mut launched {
-            // Before what the run says: a broker that died explains it.
-            launched.check_alive("the broker died in it")?;
-            if let Some(address) = spot.address.filter(|address| !is_taken(*address)) {
-                return Err(launched.trouble(&format!(
-                    "the broker died in it: nobody listens at {address} any more"
-                )));
-            }
-        }
-        let trial = run?;
+        let died = launched.as_mut().and_then(|launched| death(launched, spot.address));
         drop(launched);
-        Record::read(&trial.folder).map(Some)
+        let record = run.and_then(|trial| Record::read(&trial.folder));
+        match (record, died) {
+            (Ok(record), died) => {
+                let record = Record { has_died: died.is_some(), ..record };
+                Ok(Some(Trial { record, died }))
+            }
+            // Before what the run says: a broker that died explains it.
+            (Err(error), died) => Err(died.unwrap_or(error)),
+        }
     }
 
     /// Starts the build, where it is one to be started; the outer `None` when the user wants it to end.
@@ -223,6 +239,16 @@ impl Trials {
         let is_ready = is_ready?;
         Ok(is_ready.then_some(Some(launched)))
     }
+}
+
+/// That a build died while it was measured.
+fn death(launched: &mut Launched, address: Option<SocketAddr>) -> Option<Error> {
+    if let Err(error) = launched.check_alive("the broker died in it") {
+        return Some(error);
+    }
+    let address = address.filter(|address| !is_taken(*address))?;
+    let why = format!("the broker died in it: nobody listens at {address} any more");
+    Some(launched.trouble(&why))
 }
 
 /// The scenario of a trial: aimed at its build, whose processes are watched.

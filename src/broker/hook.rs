@@ -150,6 +150,11 @@ impl Checker {
 
     /// What becomes of a CONNECT at `now` (seconds since 1970).
     fn decide(&self, connect: Presented<'_>, now: f64) -> Decision {
+        if let Some(Trait::Dies(is_deadly)) = self.mutant.map(|mutant| &mutant.is)
+            && is_deadly(&connect)
+        {
+            std::process::abort();
+        }
         let oracle = self.oracle();
         let faults = oracle.faults(connect, now).without(unpromised(oracle.policy()));
         let is_good = match self.mutant.map(|mutant| &mutant.is) {

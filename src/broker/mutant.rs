@@ -52,6 +52,8 @@ pub enum Trait {
     Overloaded,
     /// It answers its first refusal so late.
     Stalls(Duration),
+    /// Its process aborts on a CONNECT of which this is true.
+    Dies(fn(&Presented<'_>) -> bool),
 }
 
 const SIGNATURE_FAULTS: &[Fault] = &[
@@ -78,7 +80,7 @@ const fn blind(
 }
 
 /// All mutants, in the order in which they are listed.
-pub static MUTANTS: [Mutant; 38] = [
+pub static MUTANTS: [Mutant; 40] = [
     Mutant { name: "healthy", summary: "nothing: the control", is: Trait::Nothing, caught_by: &[] },
     blind("accepts_none", "takes `alg: none` for signed", &[Fault::AlgNone], &["alg_none*"]),
     blind(
@@ -287,7 +289,25 @@ pub static MUTANTS: [Mutant; 38] = [
         is: Trait::Overloaded,
         caught_by: &["wrong_key", "expired", "*"],
     },
+    Mutant {
+        name: "dies_of_two_segments",
+        summary: "aborts on a token of two segments",
+        is: Trait::Dies(has_two_segments),
+        caught_by: &["segments_2"],
+    },
+    Mutant {
+        name: "dies_of_no_jwt",
+        summary: "aborts on a token of two segments, and on whatever is no JWT",
+        is: Trait::Dies(|connect| has_two_segments(connect) || segment(connect, 0).is_null()),
+        caught_by: &["segments_2", "not_a_jwt"],
+    },
 ];
+
+/// Whether a token has two segments.
+fn has_two_segments(connect: &Presented<'_>) -> bool {
+    let token = connect.password.unwrap_or_default();
+    token.split(|byte| *byte == b'.').count() == 2
+}
 
 /// A segment of the token in the password, as JSON; null where there is none.
 fn segment(connect: &Presented<'_>, at: usize) -> Value {

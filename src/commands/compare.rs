@@ -128,7 +128,9 @@ pub(super) fn ab(arguments: &cli::Ab) -> Result<Exit> {
         _ if is_stopped => {
             Err(Error::interrupted(format!("interrupted; what was measured is in `{folder}`")))
         }
-        (Some(comparison), Some(trouble)) if comparison.has_new_false_accept() => {
+        (Some(comparison), Some(trouble))
+            if comparison.has_new_false_accept() || comparison.has_new_death() =>
+        {
             anstream::eprintln!("{trouble}");
             Ok(Exit::Failed)
         }

@@ -1,12 +1,6 @@
 //! `tokenstorm matrix`: every kind of token against a target, judged.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::path::{Path, PathBuf};
 
 use super::{live::exporter, say, stop_flag};
 use crate::{
@@ -21,7 +15,7 @@ use crate::{
         matrix::{Place, render},
     },
     results::{
-        Matrix,
+        Edges, Matrix,
         folder::{quoted, replace_in},
         matrix::{Cell, State},
     },
@@ -41,6 +35,7 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         background: arguments.background,
         canary: canary.address().to_string(),
         command: replay(arguments),
+        probe: arguments.probe,
         ..Ask::default()
     };
     let plan = Plan::matrix(&loaded, &Limits::read(), &ask)?;
@@ -56,11 +51,11 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         anstream::eprintln!("warning: {warning}");
     }
     let live = exporter(&arguments.live)?;
-    let stop = stop_flag()?;
     let options = Options {
         out: arguments.output.out.clone(),
         screen: Screen::new(arguments.output.progress, plan.attempts),
-        stop: Arc::clone(&stop),
+        stop: stop_flag()?,
+        probe: arguments.probe.then_some(*arguments.probe_for),
         canary: Some(canary),
         clock: None,
         calibration: None,
@@ -68,17 +63,13 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
     };
     let finished = engine::run(plan, options)?;
     let matrix = Matrix::read(&finished.folder)?;
-    if arguments.probe && !finished.summary.interrupted {
-        probe(&loaded, &ask, &finished.folder, &stop);
-    }
-    let interrupted = finished.summary.interrupted || stop.load(Ordering::Relaxed);
     let page = html::render(&finished.folder, &finished.summary)?;
     replace_in(&finished.folder, "report.html", page.as_bytes())?;
     let place = Place::of(&finished.folder);
     say(&render(&matrix, &finished.summary, &place))?;
     let has_failed =
         finished.summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
-    Ok(exit_of(&matrix, interrupted, has_failed))
+    Ok(exit_of(&matrix, place.edges.as_ref(), finished.summary.interrupted, has_failed))
 }
 
 /// Which thresholds of the scenario a matrix does not judge.
@@ -91,16 +82,6 @@ fn left_out(loaded: &Loaded) -> Option<String> {
             names.join(", ")
         )
     })
-}
-
-/// Finds the edges and puts them into the run folder. What can't be found takes nothing away from the matrix.
-fn probe(loaded: &Loaded, ask: &Ask, folder: &Path, stop: &Arc<AtomicBool>) {
-    let only = Ask { only: vec!["fresh".to_owned()], ..ask.clone() };
-    let found = Plan::matrix(loaded, &Limits::read(), &only)
-        .and_then(|plan| engine::probe::probe(plan, stop, |edges| edges.write(folder)));
-    if let Err(error) = found {
-        anstream::eprintln!("warning: not all edges were found: {error}");
-    }
 }
 
 fn load(arguments: &cli::Matrix) -> Result<Loaded> {
@@ -158,7 +139,8 @@ fn replay(arguments: &cli::Matrix) -> String {
 }
 
 /// 130, then 1 for a false accept, then 3 where nothing was judged, then 1 for other wrong verdicts and a threshold that failed.
-fn exit_of(matrix: &Matrix, interrupted: bool, has_failed: bool) -> Exit {
+fn exit_of(matrix: &Matrix, edges: Option<&Edges>, interrupted: bool, has_failed: bool) -> Exit {
+    let has_kept = edges.is_some_and(|edges| edges.false_accepts > 0);
     let has = |verdict: &str| matrix.cells.iter().any(|cell| cell.verdict == verdict);
     let is_mute = |cell: &Cell| ["not_judged", "indeterminate"].contains(&cell.verdict.as_str());
     let must_refuse: Vec<&Cell> =
@@ -169,7 +151,7 @@ fn exit_of(matrix: &Matrix, interrupted: bool, has_failed: bool) -> Exit {
         && (must_refuse.is_empty() || !matrix.is_mostly_mute());
     if interrupted {
         Exit::Interrupted
-    } else if has("false_accept") || !matrix.fetches.is_empty() {
+    } else if has("false_accept") || has_kept || !matrix.fetches.is_empty() {
         Exit::Failed
     } else if !is_judged {
         Exit::NotMeasured

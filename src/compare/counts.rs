@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Compared, Design, Role, Rule, Seen, Verdict, record::Side};
+use super::{Compared, Design, GONE, Role, Rule, Seen, Verdict, record::Side};
 use crate::{
     plan::threshold::VERDICTS,
     results::{Matrix, Summary, matrix::Cell},
@@ -152,6 +152,40 @@ fn by_runs(
         (Some(estimate), _) if estimate.log_ratio < 0.0 => Verdict::Better,
         _ => Verdict::Inconclusive,
     }
+}
+
+/// How often a broker went away by itself: a candidate that does where the baseline did not is worse, whatever it measured.
+/// `None` where neither did.
+pub(super) fn gone(baseline: &Side, candidate: &Side) -> Option<Compared> {
+    let counts =
+        |side: &Side| -> Vec<f64> { side.runs.iter().map(|run| run.deaths() as f64).collect() };
+    let (baseline_runs, candidate_runs) = (counts(baseline), counts(candidate));
+    let mean = |counts: &[f64]| counts.iter().sum::<f64>() / counts.len().max(1) as f64;
+    let (baseline, candidate) = (mean(&baseline_runs), mean(&candidate_runs));
+    let role = if baseline > 0.0 && candidate > 0.0 { Role::Reading } else { Role::Count };
+    let (verdict, why) = match (baseline > 0.0, candidate > 0.0) {
+        (false, false) => return None,
+        (false, true) => (Verdict::Worse, "new: no broker of the baseline went away by itself"),
+        (true, false) => (Verdict::Better, "gone: no broker of the candidate went away by itself"),
+        (true, true) => (Verdict::Inconclusive, "brokers of both sides went away by themselves"),
+    };
+    Some(Compared {
+        metric: GONE.to_owned(),
+        baseline: Some(Seen::Number(baseline)),
+        candidate: Some(Seen::Number(candidate)),
+        change: (baseline > 0.0).then(|| candidate / baseline - 1.0),
+        low: None,
+        high: None,
+        threshold: None,
+        threshold_source: "none: counted".into(),
+        verdict,
+        unit: "times".into(),
+        role,
+        p: None,
+        baseline_runs,
+        candidate_runs,
+        why: why.into(),
+    })
 }
 
 /// The cells of a matrix, by what they came to; of several runs the worst.

@@ -23,6 +23,8 @@ pub struct Record {
     pub scenario: toml::Table,
     /// Of a matrix, its cells.
     pub matrix: Option<Matrix>,
+    /// Its broker was known to have died when it was over.
+    pub has_died: bool,
 }
 
 /// One side of a comparison: a run, or the same run again and again.
@@ -47,8 +49,14 @@ impl Record {
             scenario: scenario(folder)?,
             matrix: matrix.is_file().then(|| Matrix::read(folder)).transpose()?,
             folder: folder.to_owned(),
+            has_died: false,
             summary,
         })
+    }
+
+    /// How often a broker went away by itself.
+    pub fn deaths(&self) -> usize {
+        self.summary.broker_gone.len().max(usize::from(self.has_died))
     }
 
     /// Why its numbers are not those of the whole scenario; `None` where they are.

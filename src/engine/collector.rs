@@ -10,7 +10,7 @@ pub(super) mod validity;
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -19,17 +19,17 @@ use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
 
 use self::{cluster::Cluster, validity::Watch};
 use super::{
-    Finished, Hands, Options, events::Events, monitor::Monitor, nodes::Nodes, progress::Snapshot,
-    storm::Storm, target::Targets, worker::Report,
+    Finished, Hands, Lost, Options, events::Events, monitor::Monitor, nodes::Nodes,
+    progress::Snapshot, storm::Storm, target::Targets, worker::Report,
 };
 use crate::{
     attempt::{Outcome, Phase, advice},
     broker::KeyNews,
     canary::Canary,
-    clock::SECOND,
+    clock::{Clock, SECOND},
     error::{Error, Result},
     host::Limits,
-    measure::{Measurements, latency::Quantile},
+    measure::{Measurements, Recast, latency::Quantile},
     results::{
         Environment, Folder, Jwks, Matrix, Place, Summary,
         absence::Absences,
@@ -42,6 +42,7 @@ use crate::{
         tables, threshold,
         whole::{Frame, check_conserved},
     },
+    verdict::{Expectation, Verdict},
 };
 
 /// How often the collector looks whether the user wants the run to end.
@@ -104,6 +105,8 @@ pub(super) struct Collector {
     open: u64,
     /// Workers have been told to end.
     is_stopping: bool,
+    /// The storm is over, and seconds are closed when they are past.
+    closes_by_clock: bool,
 }
 
 /// One worker, as the collector sees it.
@@ -176,6 +179,7 @@ impl Collector {
             aborted: None,
             open: 0,
             is_stopping: false,
+            closes_by_clock: false,
             storm: Arc::clone(storm),
         }
     }
@@ -240,9 +244,76 @@ impl Collector {
             monitor.look();
             monitor.stop();
         }
+        Ok(())
+    }
+
+    /// Closes what is left, and settles it: nothing more is sent.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub(super) fn conclude(&mut self, options: &mut Options) -> Result<()> {
+        self.closes_by_clock = false;
+        self.write_seconds(options)?;
         self.settle_the_rest()?;
         self.publish(options);
         Ok(())
+    }
+
+    /// Whose clock it is.
+    pub(super) fn clock(&self) -> Clock {
+        self.storm.clock
+    }
+
+    /// When the storm started.
+    pub(super) fn start(&self) -> u64 {
+        self.storm.start
+    }
+
+    /// The folder, where there is one already.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.folder.as_ref().map(Folder::path)
+    }
+
+    /// All that was seen so far.
+    pub(super) fn all(&self) -> &Measurements {
+        &self.all
+    }
+
+    /// What a part of the run has seen, as the run counts it.
+    pub(super) fn recast(
+        &self,
+        part: &Measurements,
+        recast: Recast<'_>,
+        settled: impl Fn(usize, Expectation, Verdict) -> (Expectation, Verdict),
+    ) -> Measurements {
+        self.all.recast(part, recast, settled)
+    }
+
+    /// Counts what was seen after the storm, in a second of the run.
+    pub(super) fn counts_more(
+        &mut self,
+        second: u64,
+        seen: &Measurements,
+        options: &mut Options,
+    ) -> Result<()> {
+        let storm = &self.storm;
+        // A second that is written is closed: what comes later belongs to the next.
+        let second = second.max(self.next_second);
+        self.seconds.entry(second).or_insert_with(|| storm.recorder()).merge(seen);
+        self.ended = self.storm.clock.now();
+        // There are no workers any more that a second could wait for.
+        self.closes_by_clock = true;
+        self.write_seconds(options)?;
+        self.publish(options);
+        Ok(())
+    }
+
+    /// Takes what is known of brokers after a volley; it is counted with the second that goes on.
+    pub(super) fn heard_more(&mut self, seen: &Measurements) {
+        let storm = &self.storm;
+        let second = storm.clock.now().saturating_sub(storm.start) / SECOND;
+        let second = second.max(self.next_second);
+        self.seconds.entry(second).or_insert_with(|| storm.recorder()).merge(seen);
     }
 
     /// Lets workers that still report find that nobody listens.
@@ -283,7 +354,11 @@ impl Collector {
 
     /// Closes the seconds that all workers have left behind, and writes them once there is a folder.
     fn write_seconds(&mut self, options: &mut Options) -> Result<()> {
-        let behind = self.workers.iter().map(|worker| worker.second).min().unwrap_or(u64::MAX);
+        let mut behind = self.workers.iter().map(|worker| worker.second).min().unwrap_or(u64::MAX);
+        if self.closes_by_clock {
+            let now = self.storm.clock.now();
+            behind = behind.min(now.saturating_sub(self.storm.start) / SECOND);
+        }
         let last = self.seconds.keys().next_back().copied().unwrap_or_default();
         while self.next_second < behind && self.next_second <= last {
             let second = self.next_second;
@@ -478,7 +553,7 @@ impl Collector {
         mut self,
         hands: &dyn Hands,
         interrupted: bool,
-        lost: Vec<String>,
+        lost: Vec<Lost>,
     ) -> Result<Finished> {
         if !interrupted {
             self.check_reached()?;

@@ -97,5 +97,6 @@ pub fn gather(plan: Plan, mut options: Options, crew: &mut dyn Crew) -> Result<F
     collector.hang_up();
     crew.dismiss();
     collected?;
+    collector.conclude(&mut options)?;
     collector.finish(crew, options.stop.load(Ordering::Relaxed), targets.lost())
 }

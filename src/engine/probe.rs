@@ -1,39 +1,24 @@
 //! Edges of a verifier, found with real connects: how much leeway it has, how long a password it takes, when one and the
 //! same token turns good and bad, and whether its times tell which check failed.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::time::Duration;
 
-use crossbeam_channel::RecvTimeoutError;
-
-use super::{
-    HEAD_START, TLS_HEAD_START, spawn,
-    storm::Storm,
-    target::{KeysFrom, Targets},
-};
+use super::volleys::{Seen, Volley, Volleys};
 use crate::{
-    attempt::{Close, Outcome, Phase},
-    clock::{Clock, SECOND},
+    attempt::Phase,
+    clock::SECOND,
     error::{Error, Result},
-    host::Limits,
-    issuer::Issuer,
-    measure::{Answer, Measurements, Times},
-    plan::Plan,
-    results::edges::{Edge, Edges, Sample, Shift, Tell, Unwatched, shift},
-    scenario::Protocol,
-    supply::{Supply, signal::Signal},
+    measure::{Answer, KeyAnswer, Measurements, Times},
+    plan::cells::PROBE,
+    results::edges::{Edge, Edges, Sample, Shift, Tell, Turn, Unwatched, shift},
+    scenario::{Group, Protocol},
     token::{
         Kind, Must,
         catalogue::defect,
         mixed,
         recipe::{Exp, GOOD, Recipe, Twist},
     },
+    verdict::Verdict,
 };
 
 /// Connects a second: slow enough that one is over before the next begins, for most brokers.
@@ -44,8 +29,14 @@ const AT_ONCE: u64 = 20;
 const TIMED: usize = 60;
 /// Slots a second in which one token is brought again and again.
 const SLOTS_A_SECOND: usize = 20;
-/// How often is looked whether the user wants it to end.
-const GLANCE: Duration = Duration::from_millis(50);
+/// How long before its turn a token is brought for the first time, in seconds: long enough that a broker has kept its verdict.
+const BEFORE_TURN: u64 = 3;
+/// How long a token must have turned until it is taken to have turned for good, in nanoseconds.
+const STAYED: u64 = 2 * SECOND;
+/// Longer than any token is watched.
+const HOUR: Duration = Duration::from_hours(1);
+/// Why nothing is promised of a token that a probe sends.
+const ASKED: &str = "a probe asks what becomes of it";
 /// A day, which no leeway is.
 const LONGEST: u64 = 86_400;
 /// Steps between two answers that are near enough for an edge where the answers between contradict one another.
@@ -67,55 +58,23 @@ const CHECKS: [&str; 12] = [
     "payload_not_json",
 ];
 
-/// Finds the edges of a matrix' broker; `found` is told after each part, so that no part is lost.
+/// Finds the edges of a matrix' broker and writes them into the run folder, after each part, so that no part is lost. One and the
+/// same token is watched until `watch` after its turn.
 ///
 /// # Errors
-/// When no broker can be started or reached, or good tokens are refused: then there is no edge to be found. When it is
-/// interrupted.
-pub fn probe(
-    plan: Plan,
-    stop: &Arc<AtomicBool>,
-    found: impl Fn(&Edges) -> Result<()>,
-) -> Result<()> {
-    let issuer = Issuer::of(&plan, Clock::start())?.map(Arc::new);
-    let targets = Targets::start(&plan, KeysFrom { issuer, discovered: None }, &[])?;
+/// When good tokens are refused: then there is no edge to be found. When it is interrupted, or can't be written.
+pub(super) fn probe(volleys: Volleys<'_>, watch: Duration) -> Result<()> {
+    let plan = volleys.plan();
     let protocol = plan.policy.protocols.last().copied().unwrap_or(plan.protocol);
-    let mut prober = Prober { plan: Some(plan), targets, stop: Arc::clone(stop), protocol };
+    let Some(counted_as) = plan.cells.as_ref().and_then(|cells| cells.probe) else {
+        return Ok(());
+    };
+    let key = plan.signing_key();
+    let mut prober = Prober { volleys, counted_as, protocol, key };
     let mut edges = Edges { protocol: protocol.into(), ..Edges::default() };
-    let expired =
-        |seconds: u64| Recipe { exp: Exp::Absent, claims: claim("exp", -(seconds as i64)), ..GOOD };
-    edges.leeway_exp_s = prober.search((0, LONGEST), 1, expired)?;
-    found(&edges)?;
-    let early = |seconds: u64| Recipe { claims: claim("nbf", seconds as i64), ..GOOD };
-    edges.leeway_nbf_s = prober.search((1, LONGEST), 1, early)?;
-    found(&edges)?;
-    // Edges on the other side of their instant are a matter of clocks.
-    if edges.leeway_nbf_s.is_none() {
-        let late = |seconds: u64| Recipe { claims: claim("nbf", -(seconds as i64)), ..GOOD };
-        edges.late_nbf_s = prober.search_back(late)?;
-    }
-    if edges.leeway_exp_s.is_none() {
-        let young = |seconds: u64| Recipe {
-            exp: Exp::Absent,
-            claims: claim("exp", seconds as i64),
-            ..GOOD
-        };
-        edges.early_exp_s = prober.search_back(young)?;
-    }
-    found(&edges)?;
-    let long = |bytes: u64| Recipe { twist: Twist::Length(bytes as usize), ..GOOD };
-    edges.longest_token = prober.search((1024, 65_535), 4, long)?;
-    found(&edges)?;
-    let (good, bad) = prober.turns(edges.leeway_exp_s, edges.leeway_nbf_s)?;
-    (edges.turns_good_s, edges.good_unwatched) = (good.ok().flatten(), good.err());
-    (edges.turns_bad_s, edges.bad_unwatched) = (bad.ok().flatten(), bad.err());
-    found(&edges)?;
-    let (delay, tells) = prober.times()?;
-    edges.refusal_delay_us = delay.map(|delay| delay.us);
-    edges.refusal_delay_low_us = delay.map(|delay| delay.low_us);
-    edges.refusal_delay_high_us = delay.map(|delay| delay.high_us);
-    edges.tells = tells;
-    found(&edges)
+    let found = prober.find(&mut edges, watch);
+    prober.write(&mut edges)?;
+    found
 }
 
 fn no_answer() -> Error {
@@ -134,64 +93,126 @@ fn claim(name: &'static str, seconds: i64) -> &'static [(&'static str, &'static 
     Box::leak(vec![("iat", ""), (name, now_and(seconds))].into_boxed_slice())
 }
 
-/// When a token turned, in seconds after the claim's instant: `None` where it did not while it was watched, and why where
-/// it was not watched.
-type Turn = std::result::Result<Option<f64>, Unwatched>;
-
 /// What became of one token that was brought again and again.
+#[derive(Debug)]
 struct Watched {
-    answers: Vec<Option<bool>>,
-    offset_s: f64,
+    /// When CONNECT was sent, in seconds after the claim's instant, and whether it was accepted.
+    answers: Vec<(f64, bool)>,
 }
 
 impl Watched {
-    /// The first slot, not before `after`, whose answer is another than the one before it.
-    fn turn(&self, from: bool, to: bool, after: usize) -> Option<usize> {
-        let mut pairs = self.answers.windows(2).enumerate().skip(after);
-        pairs
-            .find(|(_, pair)| pair[0] == Some(from) && pair[1] == Some(to))
-            .map(|(slot, _)| slot + 1)
+    /// The answers, by time, in seconds after this instant.
+    fn new(answers: &[KeyAnswer], instant: i64) -> Self {
+        let since = |at: u64| (at as i64).saturating_sub(instant) as f64 / SECOND as f64;
+        let mut answers: Vec<(f64, bool)> =
+            answers.iter().map(|answer| (since(answer.sent), answer.accepted)).collect();
+        answers.sort_by(|one, other| one.0.total_cmp(&other.0));
+        Self { answers }
     }
 
-    /// When a slot was, in seconds after a claim that lies so far from the token's moment of use.
-    fn since(&self, slot: Option<usize>, claim: i64) -> Option<f64> {
-        slot.map(|slot| slot as f64 / SLOTS_A_SECOND as f64 + self.offset_s - claim as f64)
+    /// What became of a token that was to be `good` after its turn.
+    fn turn(&self, good: bool) -> Turn {
+        let before = self.answers.iter().rposition(|(_, accepted)| *accepted != good);
+        let first = before.map_or(0, |last| last + 1);
+        let has_turned = before.is_some() && first < self.answers.len();
+        let accepted = self.answers.iter().filter(|(_, accepted)| *accepted);
+        Turn {
+            turned_s: self.answers.get(first).filter(|_| has_turned).map(|(at, _)| *at),
+            watched_s: self.answers.last().map(|(at, _)| *at),
+            accepted_s: accepted.last().map(|(at, _)| *at),
+        }
     }
 }
 
-struct Prober {
-    /// Taken by each volley, and given back.
-    plan: Option<Plan>,
-    targets: Targets,
-    stop: Arc<AtomicBool>,
+/// Whether a token has turned, and stayed so for long enough. It turns again where several verifiers do not agree.
+fn has_turned(answers: &[KeyAnswer], good: bool) -> bool {
+    let last = |wanted: bool| {
+        let own = answers.iter().filter(|answer| answer.accepted == wanted);
+        own.map(|answer| answer.sent).max()
+    };
+    let (Some(before), Some(now)) = (last(!good), last(good)) else { return false };
+    now >= before + STAYED
+}
+
+struct Prober<'a> {
+    volleys: Volleys<'a>,
+    /// The kind of the run that its attempts are.
+    counted_as: usize,
     protocol: Protocol,
+    key: Option<usize>,
 }
 
-impl Prober {
+impl Prober<'_> {
+    fn find(&mut self, edges: &mut Edges, watch: Duration) -> Result<()> {
+        let expired = |seconds: u64| Recipe {
+            exp: Exp::Absent,
+            claims: claim("exp", -(seconds as i64)),
+            ..GOOD
+        };
+        edges.leeway_exp_s = self.search((0, LONGEST), 1, expired)?;
+        self.write(edges)?;
+        let early = |seconds: u64| Recipe { claims: claim("nbf", seconds as i64), ..GOOD };
+        edges.leeway_nbf_s = self.search((1, LONGEST), 1, early)?;
+        self.write(edges)?;
+        // Edges on the other side of their instant are a matter of clocks.
+        if edges.leeway_nbf_s.is_none() {
+            let late = |seconds: u64| Recipe { claims: claim("nbf", -(seconds as i64)), ..GOOD };
+            edges.late_nbf_s = self.search_back(late)?;
+        }
+        if edges.leeway_exp_s.is_none() {
+            let young = |seconds: u64| Recipe {
+                exp: Exp::Absent,
+                claims: claim("exp", seconds as i64),
+                ..GOOD
+            };
+            edges.early_exp_s = self.search_back(young)?;
+        }
+        self.write(edges)?;
+        let long = |bytes: u64| Recipe { twist: Twist::Length(bytes as usize), ..GOOD };
+        edges.longest_token = self.search((1024, 65_535), 4, long)?;
+        self.write(edges)?;
+        edges.takes_good(self.turns_good(edges.leeway_nbf_s, watch)?);
+        self.write(edges)?;
+        edges.takes_bad(self.turns_bad(edges.leeway_exp_s, watch)?);
+        self.write(edges)?;
+        let (delay, tells) = self.times()?;
+        edges.refusal_delay_us = delay.map(|delay| delay.us);
+        edges.refusal_delay_low_us = delay.map(|delay| delay.low_us);
+        edges.refusal_delay_high_us = delay.map(|delay| delay.high_us);
+        edges.tells = tells;
+        Ok(())
+    }
+
+    /// Writes what was found so far, and how many attempts that took.
+    fn write(&self, edges: &mut Edges) -> Result<()> {
+        let collector = self.volleys.collector();
+        let tallies = collector.all().tallies();
+        let own = tallies.iter().filter(|(tally, _)| tally.kind == self.counted_as);
+        let (mut attempts, mut false_accepts) = (0, 0);
+        for (tally, count) in own {
+            attempts += count;
+            false_accepts += if tally.verdict == Verdict::FalseAccept { *count } else { 0 };
+        }
+        (edges.attempts, edges.false_accepts) = (attempts, false_accepts);
+        collector.folder().map_or(Ok(()), |folder| edges.write(folder))
+    }
+
     /// Sends kinds in this order and returns what was seen.
-    fn volley(
-        &mut self,
-        kinds: Vec<Kind>,
-        round: Vec<usize>,
-        rate: f64,
-        shares_token: bool,
-    ) -> Result<Seen> {
-        let plan = self.plan.take().ok_or_else(no_answer)?;
-        let plan = Arc::new(plan.volley(kinds, round, rate, shares_token)?);
-        let seen = volley(&plan, &self.targets, &self.stop);
-        // All threads that had it have ended.
-        self.plan = Arc::try_unwrap(plan).ok();
-        seen
+    fn volley(&mut self, kinds: Vec<Kind>, round: Vec<usize>) -> Result<Seen> {
+        let counted_as = vec![self.counted_as; kinds.len()];
+        let (rate, shares_token, is_asking) = (RATE, false, true);
+        let volley = Volley { kinds, counted_as, round, rate, shares_token, is_asking };
+        self.volleys.fire(volley, |_| false)
     }
 
     fn kind(&self, recipe: Recipe) -> Result<Kind> {
         let fresh = defect("fresh").ok_or_else(no_answer)?;
         Ok(Kind {
-            label: "probe".to_owned(),
+            label: PROBE.to_owned(),
             defect: fresh,
             recipe,
-            must: Must::AcceptInTime,
-            key: self.plan.as_ref().and_then(Plan::signing_key),
+            must: Must::Unpromised(Group::Time.into(), ASKED),
+            key: self.key,
             later: Vec::new(),
             protocol: self.protocol,
             share: 1.0,
@@ -205,7 +226,7 @@ impl Prober {
             let all = recipes.iter().chain([&GOOD]);
             let kinds = all.map(|recipe| self.kind(*recipe)).collect::<Result<Vec<_>>>()?;
             let round: Vec<usize> = (0..kinds.len()).collect();
-            let seen = self.volley(kinds, round, RATE, false)?;
+            let seen = self.volley(kinds, round)?;
             let answers: Option<Vec<bool>> =
                 (0..=recipes.len()).map(|kind| is_accepted(&seen.all, kind)).collect();
             if let Some(mut answers) = answers
@@ -258,49 +279,59 @@ impl Prober {
         Ok(Edge { accepted: seconds(found.accepted), refused: seconds(found.refused) })
     }
 
-    /// How long after `nbf` one and the same token turns good, and after `exp` bad.
-    fn turns(&mut self, exp: Edge, nbf: Edge) -> Result<(Turn, Turn)> {
-        // The leeway as found, so that both turns fall into the time that is watched.
-        let begins = nbf.lead(nbf.accepted).map(|before| before as i64 + 2);
-        let ends = exp.lead(exp.refused).map(|after| 5 - after as i64);
-        if let (Ok(begins), Ok(ends)) = (begins, ends)
-            && begins <= ends
-        {
-            let watched = self.watch(&[("nbf", begins), ("exp", ends)], 8)?;
-            let good = watched.turn(false, true, 0);
-            let bad = good.and_then(|good| watched.turn(true, false, good));
-            return Ok((Ok(watched.since(good, begins)), Ok(watched.since(bad, ends))));
-        }
-        // With much leeway one token would have to end before it begins, and a claim that is not checked has no turn: a
-        // token for each turn that there is.
-        let good = match begins {
-            Ok(begins) => {
-                let young = self.watch(&[("nbf", begins), ("exp", begins + 3600)], 5)?;
-                Ok(young.since(young.turn(false, true, 0), begins))
-            }
-            Err(why) => Err(why),
+    /// How long after its `nbf` one and the same token turns good; the leeway as found is part of where it is looked for.
+    fn turns_good(
+        &mut self,
+        nbf: Edge,
+        watch: Duration,
+    ) -> Result<std::result::Result<Turn, Unwatched>> {
+        let before = match nbf.lead(nbf.accepted) {
+            Ok(before) => Duration::from_secs(before + BEFORE_TURN),
+            Err(why) => return Ok(Err(why)),
         };
-        let bad = match ends {
-            Ok(ends) => {
-                let old = self.watch(&[("exp", ends)], 8)?;
-                Ok(old.since(old.turn(true, false, 0), ends))
-            }
-            Err(why) => Err(why),
-        };
-        Ok((good, bad))
+        let exp = Exp::In(before + HOUR);
+        let seen = self.watch(Recipe { nbf_after: Some(before), exp, ..GOOD }, true, watch)?;
+        let nbf = seen.validity.map_or(i64::MIN, |validity| validity.from);
+        Ok(Ok(Watched::new(&seen.all.answers, nbf).turn(true)))
     }
 
-    /// Brings a token with these claims, in seconds from its moment of use, again and again for so many seconds.
-    fn watch(&mut self, claims: &[(&'static str, i64)], seconds: usize) -> Result<Watched> {
-        let texts = claims.iter().map(|(name, seconds)| (*name, now_and(*seconds)));
-        let claims: Vec<_> = [("iat", "")].into_iter().chain(texts).collect();
-        let recipe =
-            Recipe { exp: Exp::Absent, claims: Box::leak(claims.into_boxed_slice()), ..GOOD };
-        let slots = seconds * SLOTS_A_SECOND;
-        let kinds = (0..slots).map(|_| self.kind(recipe)).collect::<Result<Vec<_>>>()?;
-        let seen = self.volley(kinds, (0..slots).collect(), SLOTS_A_SECOND as f64, true)?;
-        let answers = (0..slots).map(|slot| is_accepted(&seen.all, slot)).collect();
-        Ok(Watched { answers, offset_s: seen.offset_s })
+    /// How long after its `exp` one and the same token turns bad.
+    fn turns_bad(
+        &mut self,
+        exp: Edge,
+        watch: Duration,
+    ) -> Result<std::result::Result<Turn, Unwatched>> {
+        let after = match exp.lead(exp.refused) {
+            Ok(after) => after,
+            Err(why) => return Ok(Err(why)),
+        };
+        // One that is still accepted for long has ended before it is brought.
+        let exp = match BEFORE_TURN.checked_sub(after) {
+            // A whole second more: the one of the moment of use has begun already.
+            Some(left) => Exp::In(Duration::from_secs(left + 1)),
+            None => Exp::Ago(Duration::from_secs(after - BEFORE_TURN)),
+        };
+        // Nothing but its end is to be wrong with it.
+        let claims = &[("iat", "")];
+        let seen = self.watch(Recipe { exp, claims, ..GOOD }, false, watch)?;
+        let exp = seen.validity.map_or(i64::MAX, |validity| validity.until);
+        Ok(Ok(Watched::new(&seen.all.answers, exp).turn(false)))
+    }
+
+    /// Brings a token again and again until it has turned and stayed so, or `watch` after its turn was due.
+    fn watch(&mut self, recipe: Recipe, good: bool, watch: Duration) -> Result<Seen> {
+        let kind = Kind { must: Must::AcceptInTime, ..self.kind(recipe)? };
+        let seconds = watch.as_secs_f64() + BEFORE_TURN as f64 + 1.0;
+        let slots = (seconds * SLOTS_A_SECOND as f64).ceil() as usize;
+        let volley = Volley {
+            kinds: vec![kind],
+            counted_as: vec![self.counted_as],
+            round: vec![0; slots],
+            rate: SLOTS_A_SECOND as f64,
+            shares_token: true,
+            is_asking: true,
+        };
+        self.volleys.fire(volley, |all| has_turned(&all.answers, good))
     }
 
     /// How much longer a refusal takes than an accept, and which checks its times tell apart.
@@ -320,7 +351,7 @@ impl Prober {
                 kinds
             })
             .collect();
-        let seen = self.volley(kinds, round, RATE, false)?;
+        let seen = self.volley(kinds, round)?;
         let samples = |kind: usize, answer: Answer| -> Vec<Sample> {
             let latency = seen.all.latency(Phase::Connack, Some(kind), None, Some(answer));
             latency.times.as_ref().map(samples).unwrap_or_default()
@@ -373,79 +404,17 @@ fn spread(low: u64, high: u64, step: u64) -> Vec<u64> {
 fn is_accepted(all: &Measurements, kind: usize) -> Option<bool> {
     let tallies = all.tallies();
     let mut own = tallies.iter().filter(|(tally, _)| tally.kind == kind);
-    own.next().and_then(|(tally, _)| match tally.outcome {
-        Outcome::Accepted => Some(true),
-        // Overload, limits and bans.
-        Outcome::Refused(3 | 0x88 | 0x89 | 0x8A | 0x97 | 0x9F) => None,
-        Outcome::Refused(_) | Outcome::Closed(Close::Fin) => Some(false),
-        _ => None,
-    })
-}
-
-/// What a volley has seen.
-struct Seen {
-    all: Measurements,
-    /// How long the second in which the first token was to be used had lasted when the volley began, in seconds.
-    offset_s: f64,
-}
-
-/// A storm of a few attempts that leaves no folder.
-fn volley(plan: &Arc<Plan>, targets: &Targets, stop: &AtomicBool) -> Result<Seen> {
-    let clock = Clock::start();
-    let signals = vec![Signal::new().map(Arc::new)?];
-    let head_start = if plan.tls.is_some() { TLS_HEAD_START } else { HEAD_START };
-    let planned = clock.now() + head_start;
-    let (supply, outlets) = Supply::start(plan, clock, planned, plan.attempts, &signals)?;
-    while !supply.is_ready() {
-        thread::sleep(Duration::from_millis(1));
-    }
-    if let Some(error) = supply.failure() {
-        return Err(error);
-    }
-    let start = clock.now() + head_start;
-    supply.put_off(start);
-    let ports = Limits::read().ports;
-    let storm = Arc::new(Storm::new(plan, clock, start, targets, ports, &signals)?);
-    let mut all = storm.recorder();
-    let (threads, lines) = spawn(&storm, &signals, outlets)?;
-    for (reports, _spares) in &lines {
-        loop {
-            if stop.load(Ordering::Relaxed) {
-                for signal in &signals {
-                    signal.stop();
-                }
-            }
-            match reports.recv_timeout(GLANCE) {
-                Ok(report) => {
-                    all.merge(&report.seen);
-                    if report.is_last {
-                        break;
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                // A worker that fails hangs up: why is known when it is joined.
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-        }
-    }
-    drop(lines);
-    for thread in threads {
-        thread.join().map_err(|_| no_answer())??;
-    }
-    supply.stop();
-    if stop.load(Ordering::Relaxed) {
-        return Err(Error::interrupted("interrupted while probing"));
-    }
-    // The first token was minted for the planned instant, in whole seconds.
-    let second = clock.wall(planned).div_euclid(SECOND as i64) * SECOND as i64;
-    let offset_s = (clock.wall(start) - second) as f64 / SECOND as f64;
-    Ok(Seen { all, offset_s })
+    own.next().and_then(|(tally, _)| tally.outcome.lets_in())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{samples, spread};
-    use crate::measure::empty_times;
+    use super::{Watched, has_turned, samples, spread};
+    use crate::{
+        clock::SECOND,
+        measure::{KeyAnswer, empty_times},
+        results::edges::Turn,
+    };
 
     #[test]
     fn a_time_is_known_to_its_bucket() {
@@ -470,5 +439,37 @@ mod tests {
         assert_eq!(spread(60, 61, 1), [60, 61]);
         assert_eq!(spread(1024, 65_535, 4).len(), 21);
         assert_eq!(spread(1024, 1040, 4), [1024, 1028, 1032, 1036, 1040]);
+    }
+
+    fn answer(at_ms: u64, accepted: bool) -> KeyAnswer {
+        let sent = at_ms * SECOND / 1000;
+        KeyAnswer { sent, ended: sent, kind: 0, broker: 0, key: None, accepted, in_time: true }
+    }
+
+    #[test]
+    fn a_token_has_turned_once_it_has_stayed_so_and_its_last_turn_counts() {
+        let mut answers: Vec<KeyAnswer> = (0..40).map(|at| answer(at * 50, at < 20)).collect();
+        assert!(!has_turned(&answers, false), "for one second only");
+        let turned = Turn { turned_s: Some(0.0), watched_s: Some(0.95), accepted_s: Some(-0.05) };
+        assert_eq!(Watched::new(&answers, SECOND as i64).turn(false), turned);
+        // A verifier beside it has kept its verdict.
+        answers.push(answer(2_000, true));
+        answers.extend((41..90).map(|at| answer(at * 50, false)));
+        assert!(has_turned(&answers, false));
+        let turn = Watched::new(&answers, SECOND as i64).turn(false);
+        assert_eq!((turn.turned_s, turn.accepted_s), (Some(1.05), Some(1.0)));
+    }
+
+    #[test]
+    fn a_token_that_does_not_turn_while_it_is_watched_has_no_turn() {
+        let accepted: Vec<KeyAnswer> = (0..40).map(|at| answer(at * 50, true)).collect();
+        let turn = Watched::new(&accepted, 0).turn(false);
+        assert_eq!(turn, Turn { turned_s: None, watched_s: Some(1.95), accepted_s: Some(1.95) });
+        assert!(!has_turned(&accepted, false));
+        let refused: Vec<KeyAnswer> = (0..40).map(|at| answer(at * 50, false)).collect();
+        let turn = Watched::new(&refused, 0).turn(false);
+        assert_eq!(turn, Turn { turned_s: None, watched_s: Some(1.95), accepted_s: None });
+        assert!(!has_turned(&refused, false), "it was never good");
+        assert_eq!(Watched::new(&[], 0).turn(true), Turn::default());
     }
 }

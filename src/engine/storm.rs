@@ -3,7 +3,10 @@
 use std::{
     net::UdpSocket,
     ops::RangeInclusive,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -28,7 +31,7 @@ use crate::{
     scenario::{Closing, Protocol, ReceiveTime},
     supply::signal::Signal,
     token::mixed,
-    verdict::Judge,
+    verdict::{Judge, Validity},
 };
 
 /// What a broker on this very host may still be late by: `time(2)` reads a clock that moves with the kernel's tick, 10 ms
@@ -76,6 +79,8 @@ pub(super) struct Storm {
     pub(super) fetcher: Option<Arc<Fetcher>>,
     /// When brokers that were stopped answered again.
     pub(super) heard: Arc<Heard>,
+    /// Instants of signs count from here: the start of the storm, and of a volley after it, that of its storm.
+    pub(super) origin: u64,
     /// Who asks whether brokers that have closed connections are still there.
     pub(super) knocker: Knocker,
     /// How long a token of a witness has to be good for, in nanoseconds.
@@ -84,6 +89,10 @@ pub(super) struct Storm {
     pub(super) key_news: Vec<Option<Arc<KeyNews>>>,
     /// Which keys the brokers can know, where that changes.
     pub(super) standing: Option<Arc<KeyTimes>>,
+    /// When the token that all bring is good by its own claims, in a volley of one.
+    pub(super) watched: OnceLock<Validity>,
+    /// When tokens that are brought again were last accepted, where that matters.
+    pub(super) accepted: Option<LastAccepted>,
     /// One a version of MQTT.
     judges: [Judge; 2],
     pub(super) ports: RangeInclusive<u16>,
@@ -133,8 +142,12 @@ impl Storm {
                 let uncertainty = plan.scenario.target.clock_uncertainty + TICK;
                 Judge::new(&plan.policy, protocol, uncertainty)
             }),
+            watched: OnceLock::new(),
+            accepted: (plan.reuse > 1 && !plan.policy.verdict_cache.is_zero())
+                .then(|| LastAccepted::new(plan)),
             fetcher: None,
             heard: Arc::new(Heard::new(plan.brokers.len())),
+            origin: start,
             knocker: Knocker::start(clock, plan.sources())?,
             good_for: nanoseconds(plan.scenario.target.clock_uncertainty + TICK + WITNESS),
             key_news: {
@@ -173,7 +186,40 @@ impl Storm {
     /// An empty recorder of its shape.
     pub(super) fn recorder(&self) -> Measurements {
         Measurements::new(self.plan.mould.kinds.len(), self.plan.brokers.len())
-            .keeping_answers(self.plan.watches_keys())
+            .keeping_answers(self.plan.watches_keys() || self.plan.shares_names)
+    }
+}
+
+/// Tokens whose last acceptance is kept, at 8 bytes each. Of more, those that share a place are far apart in time.
+const MOST_TOKENS: u64 = 1 << 20;
+
+/// When each token that is brought again and again was last accepted as it had to be.
+#[derive(Debug)]
+pub(super) struct LastAccepted {
+    /// By token; 0 for never.
+    at: Box<[AtomicU64]>,
+    reuse: u64,
+}
+
+impl LastAccepted {
+    fn new(plan: &Plan) -> Self {
+        let tokens = plan.clients.div_ceil(plan.reuse).clamp(1, MOST_TOKENS);
+        Self { at: (0..tokens).map(|_| AtomicU64::new(0)).collect(), reuse: plan.reuse }
+    }
+
+    /// Takes down that the token of this client was accepted.
+    pub(super) fn note(&self, client: u64, at: u64) {
+        self.slot(client).fetch_max(at, Ordering::Relaxed);
+    }
+
+    /// When it was accepted last.
+    pub(super) fn of(&self, client: u64) -> Option<u64> {
+        let last = self.slot(client).load(Ordering::Relaxed);
+        (last > 0).then_some(last)
+    }
+
+    fn slot(&self, client: u64) -> &AtomicU64 {
+        &self.at[(client / self.reuse) as usize % self.at.len()]
     }
 }
 

@@ -12,7 +12,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::{ClientConfig, pki_types::ServerName};
 use url::Url;
 
-use super::{monitor::Monitor, nodes::embedded::Own};
+use super::{
+    monitor::Monitor,
+    nodes::embedded::{Lost, Own},
+};
 use crate::{
     attempt::Phase,
     broker::{
@@ -27,7 +30,7 @@ use crate::{
     error::{Error, Result},
     issuer::Issuer,
     key::{self, material::random_secret},
-    launch::free_port,
+    launch::{free_port, is_taken},
     plan::{
         Plan,
         broker::{Broker, Place},
@@ -37,6 +40,9 @@ use crate::{
     token::{Kind, recipe::Form},
     web,
 };
+
+/// Ports that are tried in a row for an embedded broker.
+const PORTS_TRIED: u32 = 4;
 
 /// The brokers of a run. Embedded ones end when this is dropped.
 #[derive(Debug)]
@@ -128,6 +134,7 @@ impl Targets {
             targets.all.push(target);
         }
         if plan.brokers.iter().any(Broker::is_embedded) {
+            targets.own.keep()?;
             targets.warnings.extend(proxy_note(plan, &from));
         }
         targets.warnings.extend(plan.scenario.monitor.iter().filter_map(Monitor::proxy_note));
@@ -148,10 +155,6 @@ impl Targets {
     ) -> Result<Target> {
         let mut settings = settings(plan, None, from)?;
         settings.ws = broker.ws.is_some();
-        if plan.nodes.iter().any(|event| event.broker == at) {
-            // One that comes back must find its port free: not among those that clients come from.
-            settings.listen.set_port(free_port()?);
-        }
         let mut tls = None;
         if broker.tls
             && let Some(how) = &plan.tls
@@ -161,7 +164,7 @@ impl Targets {
             tls = Some((how.embedded(&made)?, how.server_name("localhost")?));
         }
         let news = Arc::new(KeyNews::new());
-        let started = Embedded::start(&settings, &news)?;
+        let started = start_where_free(&mut settings, &news)?;
         self.verifiers.insert(broker.label.clone(), started.verifier().to_owned());
         let address = started.address();
         self.own.add(at, &broker.label, settings, started, news);
@@ -228,9 +231,24 @@ impl Targets {
         self.own.processes()
     }
 
-    /// Labels of embedded brokers that have ended by themselves.
-    pub(super) fn lost(&self) -> Vec<String> {
+    /// Embedded brokers that have ended by themselves.
+    pub(super) fn lost(&self) -> Vec<Lost> {
         self.own.lost()
+    }
+}
+
+/// Starts an embedded broker at a port that is free. One that comes back must find it free again: it is not among those that
+/// clients come from.
+fn start_where_free(settings: &mut Settings, news: &Arc<KeyNews>) -> Result<Embedded> {
+    let mut left = PORTS_TRIED;
+    loop {
+        settings.listen.set_port(free_port()?);
+        left -= 1;
+        match Embedded::start(settings, news) {
+            // Somebody may have taken it between the look and the start.
+            Err(_) if left > 0 && is_taken(settings.listen) => {}
+            started => return started,
+        }
     }
 }
 

@@ -255,6 +255,9 @@ impl Worker {
                 self.give_up();
                 break;
             }
+            if self.signal.has_enough() {
+                self.pace.end();
+            }
             self.start_due(now);
             self.serve_waiting();
             self.start_parked();
@@ -400,6 +403,12 @@ impl Worker {
             let standing = standing.of(usize::from(key), reader);
             expected = judge.by_key(expected, standing, attempt.sent, decided);
         }
+        if let (Some(accepted), Must::AcceptInTime) = (&storm.accepted, kind.must) {
+            if !matches!(expected, Expectation::Refuse(_)) && attempt.outcome == Outcome::Accepted {
+                accepted.note(attempt.client, attempt.ended);
+            }
+            expected = judge.by_cache(expected, accepted.of(attempt.client), attempt.sent);
+        }
         let verdict = match attempt.outcome {
             Outcome::Refused(_) | Outcome::Closed(_) if storm.has_no_keys(attempt.broker) => {
                 Verdict::NotJudged
@@ -417,7 +426,8 @@ impl Worker {
             Outcome::Closed(_) => self.ways.get(usize::from(way)).map(|way| way.site),
             _ => None,
         };
-        if verdict != Verdict::NotJudged && closed_at.is_none() {
+        let is_watched = storm.plan.shares_names && attempt.outcome.lets_in().is_some();
+        if verdict != Verdict::NotJudged && closed_at.is_none() || is_watched {
             self.recorder.answered(attempt, in_time);
         }
         if let Some(wave) = &mut self.wave

@@ -44,7 +44,7 @@ impl Script {
         }
         let mut keys = BTreeMap::new();
         if is_private {
-            for key in &plan.mould.keys {
+            for key in plan.mould.keys.iter() {
                 keys.insert(key.name.clone(), key.held());
                 // A `kid` that stands in a JWK does not travel with the key itself.
                 if let Some(written) = scenario.keys.get_mut(&key.name) {

@@ -136,9 +136,8 @@ fn a_secret_of_another_client_and_a_password_of_another_user_are_refused() {
 #[test]
 fn nobody_gets_a_token_where_no_secret_was_given() {
     let mut plan = plan("");
-    if let Some(authority) = &mut plan.issuance.authority {
-        authority.client_secret = None;
-    }
+    let issuance = Arc::get_mut(&mut plan.issuance).unwrap();
+    issuance.authority.as_mut().unwrap().client_secret = None;
     let issuer = Issuer::of(&plan, Clock::start()).unwrap().unwrap();
     for id in ["storm-7", ""] {
         let shown = format!("Basic {}", STANDARD.encode(format!("{id}:")));

@@ -26,6 +26,8 @@ const BETWEEN_SENTINELS: usize = 16;
 pub const SENTINELS: [&str; 3] = ["fresh", "wrong_key", "not_a_jwt"];
 /// The mix entry of the good clients that storm meanwhile.
 pub const BACKGROUND: &str = "background";
+/// The kind of what is sent to find the edges of a verifier.
+pub const PROBE: &str = "probe";
 
 /// What a user wants of a matrix.
 #[derive(Clone, Debug)]
@@ -40,6 +42,8 @@ pub struct Ask {
     pub canary: String,
     /// The command that asks, without `--only`.
     pub command: String,
+    /// Whether the edges of the verifier are to be found.
+    pub probe: bool,
     /// What can't be sent for the values of the scenario: planning finds it out, and plans once more.
     pub unfit: Vec<Skipped>,
 }
@@ -53,6 +57,7 @@ impl Default for Ask {
             background: None,
             canary,
             command: String::new(),
+            probe: false,
             unfit: Vec::new(),
         }
     }
@@ -67,6 +72,8 @@ pub struct Cells {
     pub repeat: u64,
     /// The kind of the good clients that come meanwhile.
     pub background: Option<usize>,
+    /// The kind of what is sent to find the edges of the verifier.
+    pub probe: Option<usize>,
     /// What a strict broker would do with each kind.
     pub strict: Vec<Must>,
     /// What is not sent, and why.
@@ -95,11 +102,29 @@ impl Cells {
             round,
             repeat: 1,
             background: None,
+            probe: None,
             strict: Vec::new(),
             skipped: Vec::new(),
             unspoken: Vec::new(),
             command: String::new(),
         }
+    }
+
+    /// Adds a kind that is no cell, and says which it is.
+    fn add_good(&mut self, kinds: &mut Vec<Kind>, kind: Option<Kind>) -> usize {
+        kinds.extend(kind);
+        self.strict.resize(kinds.len(), Must::AcceptInTime);
+        kinds.len() - 1
+    }
+
+    /// Whether a kind is a cell of the matrix.
+    pub fn is_cell(&self, kind: usize) -> bool {
+        self.background != Some(kind) && !self.is_aside(kind)
+    }
+
+    /// Whether a kind is none that the matrix is about: what may remain unjudged of it is no threshold's matter.
+    pub fn is_aside(&self, kind: usize) -> bool {
+        self.probe == Some(kind)
     }
 
     /// Attempts that are cells.
@@ -205,6 +230,7 @@ pub fn resolve(
         round: Vec::new(),
         repeat: ask.repeat,
         background: None,
+        probe: None,
         strict: Vec::new(),
         skipped: Vec::new(),
         unspoken: Vec::new(),
@@ -255,22 +281,10 @@ pub fn resolve(
         .hint("write `protocols = [4, 5]`, or leave it out"));
     }
     cells.round = round(&kinds, seed);
-    if ask.background.is_some()
-        && let Some(fresh) = defect("fresh")
-    {
-        cells.background = Some(kinds.len());
-        let must = Must::AcceptInTime;
-        cells.strict.push(must);
-        kinds.push(Kind {
-            label: BACKGROUND.to_owned(),
-            defect: fresh,
-            recipe: (fresh.build)(Duration::ZERO),
-            must,
-            key: Some(key),
-            later: Vec::new(),
-            protocol: context.policy.protocols.last().copied().unwrap_or(scenario.target.protocol),
-            share: 0.0,
-        });
+    let last = context.policy.protocols.last().copied().unwrap_or(scenario.target.protocol);
+    let good = |label: &str| good_kind(label, key, last);
+    if ask.background.is_some() {
+        cells.background = Some(cells.add_good(&mut kinds, good(BACKGROUND)));
     }
     // As many good clients as cells, about: see `load`.
     let cells_share = if cells.background.is_some() { 0.5 } else { 1.0 };
@@ -278,7 +292,25 @@ pub fn resolve(
     for (at, kind) in kinds.iter_mut().enumerate() {
         kind.share = if cells.background == Some(at) { 0.5 } else { cells_share / count as f64 };
     }
+    if ask.probe {
+        cells.probe = Some(cells.add_good(&mut kinds, good(PROBE)));
+    }
     Ok((kinds, cells))
+}
+
+/// A kind of good tokens that is no cell.
+fn good_kind(label: &str, key: usize, protocol: Protocol) -> Option<Kind> {
+    let fresh = defect("fresh")?;
+    Some(Kind {
+        label: label.to_owned(),
+        defect: fresh,
+        recipe: (fresh.build)(Duration::ZERO),
+        must: Must::AcceptInTime,
+        key: Some(key),
+        later: Vec::new(),
+        protocol,
+        share: 0.0,
+    })
 }
 
 /// A matrix speaks of claims that it can make wrong.

@@ -3,7 +3,7 @@
 //! Values of a scenario may coincide with what an entry uses. So each entry is minted and looked at once while the matrix
 //! is planned: one that would not be what it claims is left out, with the reason.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{Plan, cells::Skipped, strict};
 use crate::{
@@ -153,7 +153,7 @@ impl Plan {
 
     /// The client by whose names client `n` goes: itself, but where all share one's token and names.
     pub fn named(&self, n: u64) -> u64 {
-        if self.shares_names { self.minted_as(n) } else { n }
+        self.mould.first_client + if self.shares_names { self.minted_as(n) } else { n }
     }
 
     fn brought<'a>(
@@ -172,7 +172,9 @@ impl Plan {
     /// # Errors
     /// When a token can't be minted, or good tokens are longer than CONNECT can carry.
     pub(super) fn unfit(&mut self) -> Result<Vec<Skipped>> {
-        let Some(mut examiner) = self.examiner.take() else { return Ok(Vec::new()) };
+        let Some(mut examiner) = self.examiner.take().and_then(Arc::into_inner) else {
+            return Ok(Vec::new());
+        };
         let n = self.clients.saturating_sub(1);
         // The scenario may have claims that are good now and were not, or will not be, at another time.
         let now = Clock::start().wall(0);
@@ -214,7 +216,7 @@ impl Plan {
                 examiner.own
             ));
         }
-        self.examiner = Some(examiner);
+        self.examiner = Some(Arc::new(examiner));
         Ok(unfit)
     }
 }

@@ -1,6 +1,6 @@
 //! Which kinds of token the clients bring, and whether the scenario's claims serve the policy.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     fetching::{ENDED_FOR, EXPIRED, FETCHED},
@@ -263,8 +263,11 @@ fn key_of(entry: &Mix, scenario: &Scenario, keys: &[SigningKey]) -> Result<usize
 ///
 /// # Errors
 /// When the system has no randomness.
-pub fn derived(kinds: &[Kind], keys: &[SigningKey]) -> Result<Vec<(usize, Signer, SigningKey)>> {
-    let mut made: Vec<(usize, Signer, SigningKey)> = Vec::new();
+pub fn derived(
+    kinds: &[Kind],
+    keys: &[SigningKey],
+) -> Result<Vec<(usize, Signer, Arc<SigningKey>)>> {
+    let mut made: Vec<(usize, Signer, Arc<SigningKey>)> = Vec::new();
     let signed = |kind: &Kind| kind.keys().map(|key| (key, kind.recipe.signer)).collect::<Vec<_>>();
     for (index, signer) in kinds.iter().flat_map(signed) {
         if made.iter().any(|(key, made, _)| *key == index && *made == signer) {
@@ -284,7 +287,7 @@ pub fn derived(kinds: &[Kind], keys: &[SigningKey]) -> Result<Vec<(usize, Signer
             }
             Signer::OtherCurve => key.of_other_curve()?,
         };
-        made.extend(new.map(|new| (index, signer, new)));
+        made.extend(new.map(|new| (index, signer, Arc::new(new))));
     }
     Ok(made)
 }

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use owo_colors::OwoColorize;
 
+use super::style::count;
 use crate::results::{
     Edges,
-    edges::{ClockOffset, Edge, Tell, Unwatched},
+    edges::{ClockOffset, Edge, Tell},
     matrix::version,
 };
 
@@ -34,7 +35,8 @@ pub(super) fn write(out: &mut String, edges: &Edges) -> std::fmt::Result {
         (None, Some(no)) => format!("refused at {no} {unit} already: none"),
         (None, None) => "not found".to_owned(),
     };
-    writeln!(out, "probed, MQTT {}", version(edges.protocol))?;
+    let attempts = count(edges.attempts);
+    writeln!(out, "probed by {attempts} attempts, MQTT {}", version(edges.protocol))?;
     writeln!(out, "  leeway after exp: {}", edge(&edges.leeway_exp_s, "s"))?;
     writeln!(out, "  leeway before nbf: {}", edge(&edges.leeway_nbf_s, "s"))?;
     if let Some(offset) = edges.clock_offset() {
@@ -46,19 +48,22 @@ pub(super) fn write(out: &mut String, edges: &Edges) -> std::fmt::Result {
         }
         other => writeln!(out, "  longest token: {}", edge(&other, "bytes"))?,
     }
-    let turn =
-        |seconds: Option<f64>, unwatched: Option<Unwatched>, from: &str| match (seconds, unwatched)
-        {
-            (Some(seconds), _) => format!("{seconds:+.2} s from its {from}"),
-            (None, Some(why)) => why.words(from),
-            (None, None) => "not seen while it was watched".to_owned(),
-        };
     writeln!(
         out,
         "  one and the same token: turns good {}; turns bad {}",
-        turn(edges.turns_good_s, edges.good_unwatched, "nbf"),
-        turn(edges.turns_bad_s, edges.bad_unwatched, "exp")
+        edges.good_words(),
+        edges.bad_words()
     )?;
+    if edges.false_accepts > 0 {
+        writeln!(
+            out,
+            "  {} the same token was accepted {} times when it had to be refused, the last time {} s from its exp\n      {}",
+            "FALSE ACCEPT".red().bold(),
+            count(edges.false_accepts),
+            edges.bad_accepted_s.map_or_else(|| "?".to_owned(), |at| format!("{at:+.2}")),
+            "a broker that keeps its verdicts is described by `verdict_cache` in the profile"
+        )?;
+    }
     if let Some(us) = edges.refusal_delay_us {
         let interval = match (edges.refusal_delay_low_us, edges.refusal_delay_high_us) {
             (Some(low), Some(high)) => format!(" ({low:+.0} to {high:+.0})"),

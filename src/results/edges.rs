@@ -11,6 +11,12 @@ use crate::error::{Error, Result};
 pub struct Edges {
     /// The version of MQTT that was spoken.
     pub protocol: u8,
+    /// Attempts that it took; they are counted in the run, as those of the kind `probe`.
+    #[serde(default)]
+    pub attempts: u64,
+    /// Of these, the ones whose token was accepted again when it had to be refused.
+    #[serde(default)]
+    pub false_accepts: u64,
     /// Seconds after `exp`.
     pub leeway_exp_s: Edge,
     /// Seconds before `nbf`.
@@ -29,6 +35,15 @@ pub struct Edges {
     pub turns_good_s: Option<f64>,
     /// When it turned bad again, in seconds after its `exp`.
     pub turns_bad_s: Option<f64>,
+    /// Until when that was watched, in seconds after its `nbf`.
+    #[serde(default)]
+    pub good_watched_s: Option<f64>,
+    /// Until when that was watched, in seconds after its `exp`.
+    #[serde(default)]
+    pub bad_watched_s: Option<f64>,
+    /// When the token that was watched turning bad was last accepted, in seconds after its `exp`.
+    #[serde(default)]
+    pub bad_accepted_s: Option<f64>,
     /// Why no token was watched turning good, where none was.
     #[serde(default)]
     pub good_unwatched: Option<Unwatched>,
@@ -114,6 +129,64 @@ impl Edge {
 
 /// Leeways of more seconds are not watched: no library has them by default.
 const LONGEST_WATCHED_S: u64 = 600;
+
+/// What became of one and the same token at its turn, in seconds after the claim's instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Turn {
+    /// When it had turned; `None` where it did not while it was watched.
+    pub turned_s: Option<f64>,
+    /// The last time that it was brought.
+    pub watched_s: Option<f64>,
+    /// The last time that it was accepted.
+    pub accepted_s: Option<f64>,
+}
+
+impl Edges {
+    /// Takes over how a token turned good, or why none was watched.
+    pub fn takes_good(&mut self, found: std::result::Result<Turn, Unwatched>) {
+        self.good_unwatched = found.err();
+        let turn = found.unwrap_or_default();
+        (self.turns_good_s, self.good_watched_s) = (turn.turned_s, turn.watched_s);
+    }
+
+    /// The same of one that turned bad.
+    pub fn takes_bad(&mut self, found: std::result::Result<Turn, Unwatched>) {
+        self.bad_unwatched = found.err();
+        let turn = found.unwrap_or_default();
+        (self.turns_bad_s, self.bad_watched_s) = (turn.turned_s, turn.watched_s);
+        self.bad_accepted_s = turn.accepted_s;
+    }
+
+    /// How one and the same token turned good, in words.
+    pub fn good_words(&self) -> String {
+        match (self.turns_good_s, self.good_watched_s, self.good_unwatched) {
+            (Some(turned), ..) => format!("{turned:+.2} s from its nbf"),
+            (_, _, Some(why)) => why.words("nbf"),
+            (_, Some(watched), _) => {
+                format!(
+                    "not seen: when the watch ended, {watched:.1} s from its nbf, it was still refused or had been accepted all the time"
+                )
+            }
+            _ => "not watched, since no answer said anything about it".to_owned(),
+        }
+    }
+
+    /// How it turned bad.
+    pub fn bad_words(&self) -> String {
+        let all = (self.turns_bad_s, self.bad_watched_s, self.bad_accepted_s);
+        match (all, self.bad_unwatched) {
+            ((Some(turned), ..), _) => format!("{turned:+.2} s from its exp"),
+            (_, Some(why)) => why.words("exp"),
+            ((_, Some(watched), Some(_)), _) => {
+                format!(
+                    "not seen: it was still accepted when the watch ended, {watched:.1} s from its exp"
+                )
+            }
+            ((_, Some(_), None), _) => "not seen: it was never accepted".to_owned(),
+            _ => "not watched, since no answer said anything about it".to_owned(),
+        }
+    }
+}
 
 /// Why no token was watched while it turned.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

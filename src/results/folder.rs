@@ -372,7 +372,8 @@ pub fn replace_in(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
 /// The command that mints the token of an attempt again; none of one that was fetched.
 pub fn replay_of(plan: &Plan, attempt: &Attempt) -> String {
     let kind = &plan.mould.kinds[attempt.kind];
-    if plan.is_fetched(attempt.kind) {
+    // No command mints what was asked in passing.
+    if plan.is_fetched(attempt.kind) || plan.is_aside(attempt.kind) {
         return String::new();
     }
     let command = replay(plan, kind.named(), attempt.client, attempt.minted_for);

@@ -263,6 +263,9 @@ impl Matrix {
                 matrix.background = Some(background(&own, all, at, timeout));
                 continue;
             }
+            if !cells.is_cell(at) {
+                continue;
+            }
             for broker in 0..labels.len() {
                 let own: Vec<(Tally, u64)> =
                     of_kind().filter(|(tally, _)| tally.broker == broker).collect();

@@ -49,7 +49,8 @@ pub fn codes(tallies: &[(Tally, u64)]) -> BTreeMap<String, BTreeMap<String, u64>
 pub fn nothing_good(plan: &Plan, tallies: &[(Tally, u64)]) -> Vec<String> {
     // Fetched tokens are of this kind too. An attempt that came to nothing says nothing about its token.
     let should_be_good = |tally: &Tally| {
-        plan.mould.kinds[tally.kind].defect.name == "fresh" && tally.verdict != Verdict::NotJudged
+        let is_good = plan.mould.kinds[tally.kind].defect.name == "fresh";
+        is_good && !plan.is_aside(tally.kind) && tally.verdict != Verdict::NotJudged
     };
     let mut groups = Vec::new();
     for (tally, _) in tallies.iter().filter(|(tally, _)| should_be_good(tally)) {

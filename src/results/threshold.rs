@@ -139,9 +139,10 @@ fn observed(
             None
         }
         // What an event of the run had deprived of its broker is left out.
-        Subject::Verdict(name) if threshold.is_default => {
-            let of = summary.attempts.saturating_sub(summary.excused);
-            let count = Summary::count(&summary.verdicts, name).saturating_sub(summary.excused);
+        Subject::Verdict(_) if threshold.is_default => {
+            let (count, of) = all.not_judged(|kind| !plan.is_aside(kind));
+            let (count, of) =
+                (count.saturating_sub(summary.excused), of.saturating_sub(summary.excused));
             (of > 0).then(|| Percentile::Number(count as f64 / of as f64))
         }
         Subject::Verdict(name) => counted(&|tally| tally.verdict.name() == name),

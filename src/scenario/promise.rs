@@ -65,6 +65,11 @@ pub struct PolicySettings {
     #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
     #[schemars(with = "Option<String>")]
     pub old_key_within: Option<Duration>,
+    /// A broker that keeps its verdicts accepts the same token again until so long after its last acceptance that was right
+    /// without that; later ones do not prolong it. Both answers are right until then.
+    #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub verdict_cache: Option<Duration>,
     /// What closing without CONNACK is worth as a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_close: Option<SilentClose>,

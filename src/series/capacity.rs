@@ -10,6 +10,7 @@ use super::{Options, Series, Trial, first_line, is_final, narrowed};
 use crate::{
     attempt::Phase,
     clock::{SECOND, nanoseconds},
+    engine::Lost,
     error::{Error, Result},
     host::Limits,
     measure::{Measurements, SLOT},
@@ -339,7 +340,7 @@ impl Search<'_> {
         if self.series.is_stopped() {
             self.ended = Some("interrupted".into());
             Once::Ended
-        } else if let Some(label) = trial.lost.first() {
+        } else if let Some(Lost { label, .. }) = trial.lost.first() {
             self.is_gone = true;
             self.ended = Some(format!(
                 "the broker `{label}` ended by itself at {} a second",

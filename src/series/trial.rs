@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Options;
 use crate::{
-    engine::{self, progress::Screen},
+    engine::{self, Lost, progress::Screen},
     error::Result,
     host::Limits,
     measure::Measurements,
@@ -34,7 +34,7 @@ pub struct Trial {
     /// Medians of `response` of its seconds, in nanoseconds.
     pub(super) medians: Vec<Option<u64>>,
     /// Embedded brokers that ended by themselves.
-    pub(super) lost: Vec<String>,
+    pub(super) lost: Vec<Lost>,
     /// Of a search, its last run that held.
     pub(super) held: Option<Box<Self>>,
 }
@@ -63,6 +63,7 @@ impl Trial {
                 screen: Screen::new(options.progress, attempts),
                 stop: options.stop.clone(),
                 canary: None,
+                probe: None,
                 clock: options.clock,
                 calibration: None,
                 live: options.live.clone(),

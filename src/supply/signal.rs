@@ -17,6 +17,8 @@ pub struct Signal {
     waiting: AtomicBool,
     /// The run is over, or interrupted.
     stop: AtomicBool,
+    /// No more attempts are wanted.
+    enough: AtomicBool,
 }
 
 impl Signal {
@@ -27,7 +29,8 @@ impl Signal {
     pub fn new() -> Result<Self> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|error| Error::not_measured(format!("can't make an eventfd: {error}")))?;
-        Ok(Self { bell, waiting: AtomicBool::new(false), stop: AtomicBool::new(false) })
+        let no = || AtomicBool::new(false);
+        Ok(Self { bell, waiting: no(), stop: no(), enough: no() })
     }
 
     /// Says that the worker waits for a token; it must look again after this before it sleeps.
@@ -51,6 +54,17 @@ impl Signal {
     /// Whether the worker is to stop.
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Tells the worker to start no more attempts: those under way are finished.
+    pub fn enough(&self) {
+        self.enough.store(true, Ordering::SeqCst);
+        self.ring();
+    }
+
+    /// Whether no more attempts are wanted.
+    pub fn has_enough(&self) -> bool {
+        self.enough.load(Ordering::Relaxed)
     }
 
     /// What the worker watches.

@@ -1,6 +1,6 @@
 //! Minting: claims of one client into one signed token, without allocating more than the signature.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::crypto::JwtSigner;
@@ -21,15 +21,15 @@ use crate::{
 };
 
 /// What every token of a run is made from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Mould {
     /// The scenario's seed: token ids follow from it.
     pub seed: u64,
     /// Keys, in the order that [`Kind::key`] counts.
-    pub keys: Vec<SigningKey>,
+    pub keys: Arc<Vec<SigningKey>>,
     /// Keys that are made from them for kinds that another signs: index of the key, who signs, the key. Made once, so
     /// that all threads sign with the same.
-    pub derived: Vec<(usize, Signer, SigningKey)>,
+    pub derived: Vec<(usize, Signer, Arc<SigningKey>)>,
     /// Kinds, in the order of the mix.
     pub kinds: Vec<Kind>,
     /// `[token.claims]`.
@@ -40,6 +40,8 @@ pub struct Mould {
     pub names: Names,
     /// `exp` - `iat`.
     pub ttl: Duration,
+    /// The number of client 0 in names and claims: clients of a volley come after all that were there before.
+    pub first_client: u64,
     /// Where the canary listens: `host:port`.
     pub canary: String,
 }
@@ -66,6 +68,7 @@ pub struct Times {
 pub struct Minter {
     seed: u64,
     ttl: i64,
+    first_client: u64,
     /// By kind, then by turn of the rotations that it follows.
     kinds: Vec<Vec<Press>>,
     payload: Vec<u8>,
@@ -110,6 +113,7 @@ impl Minter {
         Ok(Self {
             seed: mould.seed,
             ttl: span(mould.ttl),
+            first_client: mould.first_client,
             kinds,
             payload: Vec::with_capacity(1024),
         })
@@ -140,6 +144,7 @@ impl Minter {
         at: i64,
         out: &mut Vec<u8>,
     ) -> Result<(Password, Times)> {
+        let n = self.first_client + n;
         let presses = &self.kinds[kind];
         let press = &presses[turn.min(presses.len() - 1)];
         match press.recipe.form {
@@ -193,6 +198,7 @@ impl Press {
                 let exp = at.saturating_sub(span(ago)).div_euclid(second);
                 (exp.saturating_sub(ttl / second), Some(exp))
             }
+            Exp::In(after) => (now, Some(now.saturating_add(span(after) / second))),
             Exp::Ttl => {
                 let from = nbf.map_or(at, |nbf| nbf.saturating_mul(second).max(at));
                 (now, Some(from.saturating_add(ttl).div_euclid(second)))

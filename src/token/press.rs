@@ -31,7 +31,7 @@ pub(super) fn press(kind: &Kind, mould: &Mould) -> Result<Press> {
             .derived
             .iter()
             .find(|(key, signer, _)| Some(*key) == kind.key && *signer == other)
-            .map(|(.., key)| key),
+            .map(|(.., key)| &**key),
     };
     if recipe.signer != Signer::None && kind.key.is_some() && signer.is_none() {
         return Err(Error::not_measured(format!("nobody can sign `{}`", kind.label)));

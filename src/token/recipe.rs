@@ -72,6 +72,7 @@ impl Recipe {
         let until = match self.exp {
             Exp::Absent => i64::MAX,
             Exp::Ago(ago) => at.saturating_sub(span(ago)),
+            Exp::In(after) => at.saturating_add(span(after)),
             Exp::Ttl => from.max(at).saturating_add(span(ttl)),
         };
         (from, until)
@@ -121,6 +122,8 @@ pub enum Exp {
     Ttl,
     /// So long before the moment of use.
     Ago(Duration),
+    /// So long after the second of the moment of use.
+    In(Duration),
     /// No `exp`, or one among `claims`.
     Absent,
 }

@@ -197,3 +197,26 @@ fn a_run_is_rendered_for_a_pull_request_and_for_a_ci_server() {
     let junit = tokenstorm(&["report", &text(&fixture()), "--format", "junit"]);
     assert!(junit.stdout.contains("name=\"no false accept\""), "{}{}", junit.stdout, junit.stderr);
 }
+
+#[test]
+fn a_candidate_whose_broker_went_away_where_none_of_the_baseline_did_is_worse() {
+    let folder = TempDir::new().unwrap();
+    let (old, new) =
+        (runs(&folder.path().join("old"), 5, 1.0), runs(&folder.path().join("new"), 5, 1.0));
+    let gone = serde_json::json!([{ "broker": "embedded", "at_s": 1.5, "by": "port",
+                                    "back_after_s": null, "on_the_way": [] }]);
+    change(&new.join("003"), |summary| summary["broker_gone"] = gone.clone());
+    let verdict = |one: &Path, other: &Path| {
+        let out = TempDir::new().unwrap();
+        let ended = tokenstorm(&["compare", &text(one), &text(other), "--out", &text(out.path())]);
+        let comparison = read_json(&out.path().join("comparison.json")).unwrap();
+        let metrics = comparison["metrics"].as_array().unwrap().clone();
+        let own = metrics.into_iter().find(|metric| metric["metric"] == "broker_gone");
+        (ended.code, comparison["verdict"].clone(), own.map(|own| own["verdict"].clone()))
+    };
+    assert_eq!(verdict(&old, &new), (Some(1), "worse".into(), Some("worse".into())));
+    assert_eq!(verdict(&new, &old).2, Some("better".into()));
+    assert_eq!(verdict(&old, &old).2, None, "what never was is no metric");
+    change(&old.join("001"), |summary| summary["broker_gone"] = gone);
+    assert_ne!(verdict(&old, &new).1, "worse", "both did: nothing follows");
+}

@@ -297,8 +297,8 @@ fn two_brokers_that_run_are_compared_and_nothing_is_started() {
     assert!(missing.stderr.contains("one of them is missing"), "{}", missing.stderr);
     let few = run(&storm, &["--aa", "--max-trials", "10"]);
     assert_eq!(few.code, Some(2));
-    assert!(few.stderr.contains("10 trials can't decide a metric"), "{}", few.stderr);
-    assert!(few.stderr.contains("at least 12 trials"), "{}", few.stderr);
+    assert!(few.stderr.contains("10 trials can't decide 2 metrics"), "{}", few.stderr);
+    assert!(few.stderr.contains("at least 14 trials"), "{}", few.stderr);
 }
 
 #[test]
@@ -311,4 +311,40 @@ fn a_key_that_is_made_for_each_run_is_known_to_no_command() {
     assert!(ended.stderr.contains("`keys.main` is made for each run"), "{}", ended.stderr);
     assert!(!Path::new(&storm.out()).join("trials.csv").exists());
     let _ = fs::remove_dir_all(storm.out());
+}
+
+#[test]
+fn a_candidate_that_dies_where_the_baseline_does_not_is_worse() {
+    let storm = storm("clients = 40\nconcurrency = 4\nhold = \"1s\"");
+    let baseline = build(&storm, "--mutant healthy");
+    // It dies when its run has begun.
+    let dying = format!(
+        "{baseline} & pid=$!; (until [ -e {}/candidate/001 ]; do sleep 0.02; done; kill -9 $pid) & wait $pid",
+        storm.out().display()
+    );
+    let arguments =
+        ["--baseline-cmd", &baseline, "--candidate-cmd", &dying, "--gate", "connack.p50"];
+    let ended = run(&storm, &arguments);
+    assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stderr.contains("the broker died in it"), "{}", ended.stderr);
+    let comparison = read_json(&storm.out().join("comparison.json")).unwrap();
+    assert_eq!(comparison["verdict"], "worse");
+    let metrics = comparison["metrics"].as_array().unwrap();
+    let gone = metrics.iter().find(|metric| metric["metric"] == "broker_gone").unwrap();
+    assert_eq!((&gone["candidate"], &gone["baseline"]), (&1.0.into(), &0.0.into()));
+    let trials = rows(&storm.out().join("trials.csv"));
+    let status: Vec<&str> = trials.iter().map(|trial| trial["status"].as_str()).collect();
+    assert!(status.contains(&"died") && status.contains(&"done"), "{status:?}");
+    wait_until_gone(&storm);
+}
+
+#[test]
+fn trials_that_are_too_few_for_the_gates_that_there_will_be_are_refused_before_any_is_made() {
+    // The median, the tail of a hundred, the rate of a closed model, and the CPU of a broker that is started.
+    let storm = storm("clients = 200\nconcurrency = 4");
+    let arguments = ["--baseline-cmd", "sleep 600 {port}", "--aa", "--max-trials", "12"];
+    let ended = run(&storm, &arguments);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("12 trials can't decide"), "{}", ended.stderr);
+    assert!(!storm.out().exists(), "no trial, no folder");
 }

@@ -10,6 +10,8 @@ mod compared;
 #[cfg(feature = "embedded")]
 mod contest;
 #[cfg(feature = "embedded")]
+mod dying;
+#[cfg(feature = "embedded")]
 mod early;
 mod faults;
 mod fetches;
@@ -28,6 +30,7 @@ mod load;
 mod matrix;
 mod monitored;
 mod oauth;
+mod probed;
 mod prometheus;
 #[cfg(feature = "embedded")]
 mod rotation;

@@ -29,7 +29,7 @@ impl Collector {
     pub(super) fn validity(&self, interrupted: bool) -> Validity {
         let storm = &self.storm;
         let wall_step = storm.clock.wall_step();
-        let unjudged = Unjudged::of(&self.all, self.excused());
+        let unjudged = Unjudged::of(&self.storm.plan, &self.all, self.excused());
         let mut validity =
             self.watch.validity(&storm.plan, &self.all, interrupted, wall_step, unjudged);
         validity.reasons.extend(self.aborted.as_ref().map(Aborted::words));

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::super::nodes::embedded::Lost;
 use crate::{
     attempt::{Outcome, Phase},
     clock::SECOND,
@@ -10,7 +11,6 @@ use crate::{
     measure::{LATE, Measurements, Tally, latency::Quantile},
     plan::Plan,
     results::{Environment, summary::Validity},
-    verdict::Verdict,
 };
 
 /// Length of a window.
@@ -33,7 +33,7 @@ pub(in crate::engine) struct Watch {
     busiest: Option<f64>,
     least_idle: Option<f64>,
     /// Embedded brokers that ended by themselves.
-    pub(super) lost: Vec<String>,
+    pub(super) lost: Vec<Lost>,
     /// Agents that were lost, in words.
     pub(super) left: Vec<String>,
     /// Why agents were the limit, in words.
@@ -192,11 +192,7 @@ impl Watch {
             let tallies = all.tallies();
             tallies.iter().filter(|(tally, _)| wanted(tally)).map(|(_, count)| count).sum()
         };
-        let mut reasons: Vec<String> = self
-            .lost
-            .iter()
-            .map(|label| format!("the broker `{label}` ended during the run, by itself"))
-            .collect();
+        let mut reasons: Vec<String> = self.lost.iter().map(Lost::words).collect();
         if self.late > 0 {
             reasons.push(format!(
                 "{} connections did not stand when their wave was released: they came after it",
@@ -241,12 +237,10 @@ pub(in crate::engine) struct Unjudged {
 }
 
 impl Unjudged {
-    /// Of everything that was seen, less the `excused`.
-    pub(in crate::engine) fn of(all: &Measurements, excused: u64) -> Self {
-        let tallies = all.tallies();
-        let unjudged = tallies.iter().filter(|(tally, _)| tally.verdict == Verdict::NotJudged);
-        let count: u64 = unjudged.map(|(_, count)| count).sum();
-        Self { count: count.saturating_sub(excused), of: all.attempts().saturating_sub(excused) }
+    /// Of everything that was seen of the kinds that the run is about, less the `excused`.
+    pub(in crate::engine) fn of(plan: &Plan, all: &Measurements, excused: u64) -> Self {
+        let (count, of) = all.not_judged(|kind| !plan.is_aside(kind));
+        Self { count: count.saturating_sub(excused), of: of.saturating_sub(excused) }
     }
 }
 

@@ -84,7 +84,7 @@ impl Worker {
         let known = walks.iter().position(|(known, ..)| *known == address);
         let at = known.unwrap_or_else(|| {
             let site = Site { broker: broker as u16, address };
-            let place = (self.ways.len(), self.storm.start);
+            let place = (self.ways.len(), self.storm.origin);
             self.ways.push(Way::new(site, place, &self.storm.knocker));
             let (storm, workers) = (&self.storm, (self.number, self.workers as usize));
             // Whom a client of a segment meets does not follow from its worker's number.

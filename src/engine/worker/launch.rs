@@ -122,6 +122,10 @@ impl Worker {
         packet: Vec<u8>,
     ) -> usize {
         let storm = &self.storm;
+        let validity = validity(storm.clock, self.start_counts(ready.times));
+        if storm.plan.shares_names {
+            storm.watched.get_or_init(|| validity);
+        }
         let kind = &storm.plan.mould.kinds[ready.kind];
         self.generation = self.generation.wrapping_add(1);
         let place = self.connections.insert(Connection {
@@ -147,7 +151,7 @@ impl Worker {
             ws_at: 0,
             sent_at: started,
             arrived: 0,
-            terms: Terms::of(validity(storm.clock, self.start_counts(ready.times))),
+            terms: Terms::of(validity),
             until: 0,
             packet,
             sent: 0,

@@ -39,9 +39,10 @@ pub(super) fn unheard(plan: &Plan, cells: &Cells, tallies: &[(Tally, u64)]) -> V
     let is_unheard = |protocol: &Protocol| {
         // Good clients of a background may be refused for being many.
         let own = || {
-            tallies.iter().map(|(tally, _)| tally).filter(|tally| {
-                kind(tally).protocol == *protocol && cells.background != Some(tally.kind)
-            })
+            tallies
+                .iter()
+                .map(|(tally, _)| tally)
+                .filter(|tally| kind(tally).protocol == *protocol && cells.is_cell(tally.kind))
         };
         let fresh = || own().filter(|tally| kind(tally).defect.name == "fresh");
         let is_tried = fresh().next().is_some();
@@ -114,6 +115,7 @@ mod tests {
             background: None,
             canary: "127.0.0.1:9".into(),
             command: String::new(),
+            probe: false,
             unfit: Vec::new(),
         };
         let plan = Plan::matrix(&loaded, &Limits::read(), &ask).unwrap();
