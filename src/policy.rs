@@ -76,6 +76,9 @@ pub struct Policy {
     pub old_key_within: Option<Duration>,
     /// What closing without CONNACK is worth.
     pub silent_close: SilentClose,
+    /// How many connections of ours it takes; 0 where that is not known.
+    #[serde(default)]
+    pub max_connections: u64,
     /// What becomes of a CONNECT without credentials.
     pub anonymous: OnAnonymous,
 }
@@ -142,6 +145,7 @@ impl Policy {
             new_key_within: settings.new_key_within.or(base.new_key_within),
             old_key_within: settings.old_key_within.or(base.old_key_within),
             silent_close: settings.silent_close.or(base.silent_close).unwrap_or_default(),
+            max_connections: settings.max_connections.or(base.max_connections).unwrap_or_default(),
             anonymous: settings.anonymous.or(base.anonymous).unwrap_or_default(),
         };
         let policy = policy
@@ -217,6 +221,7 @@ impl Policy {
             new_key_within: self.new_key_within,
             old_key_within: self.old_key_within,
             silent_close: Some(self.silent_close),
+            max_connections: (self.max_connections > 0).then_some(self.max_connections),
             anonymous: Some(self.anonymous),
         }
     }

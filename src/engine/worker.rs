@@ -330,6 +330,7 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(place) else { return };
         let (attempt, validity) = (connection.attempt(outcome, now), connection.validity);
         let (state, way) = (connection.state, connection.way);
+        self.vacate(place);
         self.in_flight -= 1;
         self.count_in_wave(state, attempt.opened);
         self.record(&attempt, validity, way);
@@ -357,7 +358,13 @@ impl Worker {
             let standing = standing.of(usize::from(key), reader);
             expected = judge.by_key(expected, standing, attempt.sent, decided);
         }
-        let verdict = judge.verdict(expected, attempt.outcome);
+        let mut verdict = judge.verdict(expected, attempt.outcome);
+        if matches!(attempt.outcome, Outcome::Refused(_) | Outcome::Closed(_))
+            && storm.occupancy.as_ref().is_some_and(|occupancy| occupancy.is_full(attempt.broker))
+        {
+            // A broker that is full refuses whoever comes, some by the code for a bad token.
+            verdict = Verdict::NotJudged;
+        }
         // Overload and the like say nothing about a key, and of an end it is not known yet what it says.
         let closed_at = match attempt.outcome {
             Outcome::Closed(_) => self.ways.get(usize::from(way)).map(|way| way.site),
@@ -476,7 +483,18 @@ impl Worker {
         (self.in_flight, self.left_open) = (0, 0);
     }
 
+    /// A connection counts no more among those that are open at its broker.
+    fn vacate(&mut self, place: usize) {
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        if std::mem::take(&mut connection.occupies)
+            && let Some(occupancy) = &self.storm.occupancy
+        {
+            occupancy.change(self.number, usize::from(connection.broker), false);
+        }
+    }
+
     fn close(&mut self, place: usize) {
+        self.vacate(place);
         // Closing the socket takes it out of the epoll set.
         let Some(closed) = self.connections.try_remove(place) else { return };
         if closed.link.is_some() {
