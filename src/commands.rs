@@ -30,7 +30,11 @@ use crate::{
     plan::Plan,
     report,
     results::{
-        Summary, calibration::Calibration, folder::replace_in, series::SweepRun, summary::Counts,
+        Summary,
+        calibration::Calibration,
+        folder::replace_in,
+        series::SweepRun,
+        summary::{Counts, Undecided},
     },
     scenario::{self, Loaded, Scenario},
     series,
@@ -141,9 +145,13 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
 /// Why a run that wrote its results exits with 3.
 fn why_not_measured(summary: &Summary) -> &'static str {
     let judged = Summary::judged(&summary.verdicts);
+    let is_undecided =
+        |why| summary.thresholds.iter().any(|threshold| threshold.undecided == Some(why));
     if summary.key_sets.values().any(|set| set.fetched == 0) {
         "an embedded broker never had a key to verify tokens with: its refusals say nothing"
-    } else if judged > 0 && summary.thresholds.iter().any(|one| one.undecided.is_some()) {
+    } else if judged > 0 && is_undecided(Undecided::NeverHappened) {
+        "a threshold bounds the time of a change of keys that was never seen: the run can't tell"
+    } else if judged > 0 && is_undecided(Undecided::GeneratorLimited) {
         "a threshold on a time is undecided: the load generator was too slow for this load on this host"
     } else if judged > 0 && !summary.nothing_good.is_empty() {
         "no good token was measured: each token that should be good had to be refused"
@@ -318,7 +326,7 @@ mod tests {
         report::html::fixture,
         results::{
             gone::{BrokerGone, Sign},
-            summary::{Aborted, Judged, Undecided},
+            summary::{Aborted, Judged},
         },
     };
 

@@ -10,6 +10,7 @@ mod hands;
 mod knocker;
 mod monitor;
 mod nodes;
+mod occupancy;
 mod pace;
 mod probe;
 pub mod progress;
@@ -56,8 +57,8 @@ use crate::{
     oauth::Fetcher,
     plan::{Model, Plan},
     results::{
-        Environment, Place, Summary, calibration::Calibration, folder::check_writable,
-        summary::Yardstick,
+        Environment, Place, Summary, absence::Absence, calibration::Calibration,
+        folder::check_writable, summary::Yardstick,
     },
     supply::{Supply, estimate::Estimate, signal::Signal, yardstick::Measured},
 };
@@ -119,6 +120,8 @@ pub struct Finished {
     pub medians: Vec<Option<u64>>,
     /// Embedded brokers that ended by themselves.
     pub lost: Vec<Lost>,
+    /// Brokers that went away by themselves.
+    pub absences: Vec<Absence>,
 }
 
 /// Runs a plan.

@@ -580,7 +580,9 @@ impl Collector {
         }
         let (start, busy) = (self.storm.start, self.storm.gate.busy());
         let medians = self.medians.iter().map(|(response, _)| *response).collect();
-        Ok(Finished { summary, folder: path, all: self.all, start, busy, medians, lost })
+        let absences = self.absences.all().to_vec();
+        let all = self.all;
+        Ok(Finished { summary, folder: path, all, start, busy, medians, lost, absences })
     }
 
     fn summary(&self, partial: bool, interrupted: bool) -> Summary {

@@ -361,6 +361,7 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(place) else { return };
         let (attempt, terms) = (connection.attempt(outcome, now), connection.terms);
         let (state, way) = (connection.state, connection.way);
+        self.vacate(place);
         self.in_flight -= 1;
         self.count_in_wave(state, attempt.opened);
         self.record(&attempt, terms, way);
@@ -409,8 +410,13 @@ impl Worker {
             }
             expected = judge.by_cache(expected, accepted.of(attempt.client), attempt.sent);
         }
+        // A broker that is full refuses whoever comes, some by the code for a bad token.
+        let is_full =
+            || storm.occupancy.as_ref().is_some_and(|occupancy| occupancy.is_full(attempt.broker));
         let verdict = match attempt.outcome {
-            Outcome::Refused(_) | Outcome::Closed(_) if storm.has_no_keys(attempt.broker) => {
+            Outcome::Refused(_) | Outcome::Closed(_)
+                if storm.has_no_keys(attempt.broker) || is_full() =>
+            {
                 Verdict::NotJudged
             }
             outcome => judge.verdict(expected, outcome),
@@ -544,7 +550,18 @@ impl Worker {
         (self.in_flight, self.left_open) = (0, 0);
     }
 
+    /// A connection counts no more among those that are open at its broker.
+    fn vacate(&mut self, place: usize) {
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        if std::mem::take(&mut connection.occupies)
+            && let Some(occupancy) = &self.storm.occupancy
+        {
+            occupancy.change(self.number, usize::from(connection.broker), false);
+        }
+    }
+
     fn close(&mut self, place: usize) {
+        self.vacate(place);
         // Closing the socket takes it out of the epoll set.
         let Some(closed) = self.connections.try_remove(place) else { return };
         if closed.link.is_some() {

@@ -6,7 +6,10 @@
 
 mod watched;
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use self::watched::Watched;
 use super::{
@@ -69,6 +72,31 @@ impl Absence {
         let place = self.on_the_way.partition_point(|known| rank(known) <= rank(attempt));
         self.on_the_way.insert(place, *attempt);
         self.on_the_way.truncate(MOST_ON_THE_WAY);
+    }
+}
+
+/// Which brokers have gone away so far, for whoever wants to know while the run goes: handed on as soon as it is decided, a
+/// second or two later than it was.
+#[derive(Clone, Debug, Default)]
+pub struct Board(Arc<Mutex<Vec<Absence>>>);
+
+impl Board {
+    /// Takes the place of what was told before.
+    pub fn tell(&self, absences: &[Absence]) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.clear();
+        told.extend_from_slice(absences);
+    }
+
+    /// All of them, those that are back included.
+    pub fn all(&self) -> Vec<Absence> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a broker is away, at one of its addresses.
+    pub fn is_away(&self, broker: usize) -> bool {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.iter().any(|gone| usize::from(gone.site.broker) == broker && gone.back.is_none())
     }
 }
 

@@ -264,6 +264,51 @@ fn of_a_cluster_only_the_attempts_at_the_node_that_died_are_concerned() {
     assert_eq!(closed(&ended, "false_reject"), 8, "the other node's: {:?}", ended.verdicts());
 }
 
+#[test]
+fn agents_judge_what_one_of_them_saw_for_all() {
+    let broker = Mortal::start(|number| if number == 80 { Act::Die(None) } else { Act::Accept });
+    let text = scenario(&broker.url(), &stages(100, "3s", "0s"), CLOSES);
+    let ended = Storm::new(&text).run_with(&["--agents", "2"]);
+    let summary = ended.expect(1);
+    let [gone] = gone(&summary) else { panic!("{summary}") };
+    assert_eq!(gone["by"], "port");
+    assert!(!gone["on_the_way"].as_array().unwrap().is_empty(), "{gone}");
+    assert_eq!(closed(&ended, "correct") + closed(&ended, "false_reject"), 0);
+    assert!(summary["broker_checks"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_broker_that_is_full_is_asked_about_and_with_its_limit_known_is_not_blamed() {
+    use crate::server::{Server, until_closed};
+
+    let full = || {
+        let count = AtomicUsize::new(0);
+        Server::start(move |stream, _| {
+            if count.fetch_add(1, Ordering::SeqCst) < 10 {
+                stream.write_all(&ACCEPT).unwrap();
+                until_closed(stream);
+            } else {
+                stream.write_all(&[0x20, 3, 0, 0x87, 0]).unwrap();
+            }
+        })
+    };
+    let load = stages(20, "4s", "6s");
+    let server = full();
+    let ended = Storm::new(&scenario(&server.url(), &load, "")).run();
+    let summary = ended.expect(1);
+    assert_eq!(summary["connection_limit"]["open"], 10, "{summary}");
+    assert!(ended.stdout.contains("`policy.max_connections = 10`"), "{}", ended.stdout);
+    assert_eq!(summary["verdicts"]["false_reject"], 70);
+
+    let server = full();
+    let known = "[policy]\nmax_connections = 10\n";
+    let ended = Storm::new(&scenario(&server.url(), &load, known)).run();
+    let summary = ended.expect(1);
+    assert_eq!(summary["verdicts"]["false_reject"], 0, "{summary}");
+    assert_eq!(summary["verdicts"]["not_judged"], 70);
+    assert!(summary.get("connection_limit").is_none());
+}
+
 #[cfg(feature = "embedded")]
 #[test]
 fn a_broker_that_somebody_kills_is_no_verdict_on_any_token() {

@@ -28,7 +28,9 @@ impl Collector {
     /// When the findings can't be written.
     pub(super) fn settle(&mut self, is_over: bool) -> Result<()> {
         let (storm, deeds) = (self.storm.start, self.deeds());
-        for settled in self.absences.settle(storm, &deeds, is_over) {
+        let settled = self.absences.settle(storm, &deeds, is_over);
+        self.storm.board.tell(self.absences.all());
+        for settled in settled {
             self.all.pending.drain(..settled.ends.len().min(self.all.pending.len()));
             let mut findings = Vec::new();
             for (pending, verdict) in &settled.ends {
