@@ -64,18 +64,26 @@ fn keycloak_gives_tokens_over_http_and_https_to_each_way_to_authenticate_and_the
     let basic = format!("{SECRET}client_auth = \"basic\"\n");
     let post = format!("{SECRET}client_auth = \"post\"\n");
     let assertion = "private_key_jwt = \"client\"\n";
-    for (identity, oauth, keys) in
-        [("storm", &*basic, ""), ("storm", &*post, ""), ("signer", assertion, &*signs)]
-    {
-        for (issuer, jwks, trust) in [
-            ("ISSUER", "JWKS", String::new()),
-            ("ISSUER_HTTPS", "JWKS_HTTPS", format!("ca = \"{}\"\n", keycloak.get("CA"))),
-        ] {
+    let certificate = format!(
+        "tls = {{ cert = \"{}\", key = \"{}\" }}\n",
+        keycloak.get("CLIENT_CERT"),
+        keycloak.get("CLIENT_KEY")
+    );
+    let http = ("ISSUER", "JWKS", String::new());
+    let trust = format!("ca = \"{}\"\n", keycloak.get("CA"));
+    let https = ("ISSUER_HTTPS", "JWKS_HTTPS", trust);
+    for (identity, oauth, keys, ways) in [
+        ("storm", basic.as_str(), "", vec![&http, &https]),
+        ("storm", post.as_str(), "", vec![&http, &https]),
+        ("signer", assertion, signs.as_str(), vec![&http, &https]),
+        ("certified", certificate.as_str(), "", vec![&https]),
+    ] {
+        for (issuer, jwks, trust) in ways {
             let target = embedded(keycloak.get(jwks));
             let oauth = format!("{oauth}{trust}");
             let more = format!("{keys}{POLICY}");
-            let run =
-                scenario(identity, keycloak.get(issuer), [&target, TWELVE, &oauth, &more]).run();
+            let sections = [target.as_str(), TWELVE, &oauth, &more];
+            let run = scenario(identity, keycloak.get(issuer), sections).run();
             expect_let_in(&run, &format!("{issuer}: {oauth}"));
         }
     }
@@ -132,7 +140,7 @@ fn keycloak_that_is_killed_gives_no_tokens_and_when_it_is_back_the_run_goes_on()
     let keycloak = Broker::start("keycloak");
     let load = "stages = [{ rate = 10, for = \"90s\" }]\nclients = 900";
     let target = embedded(keycloak.get("JWKS"));
-    // Nine clients of a client id each: there are not as many in the realm as come.
+    // One client of the realm for all: there are not as many in it as come.
     let oauth = format!("{}client_id = \"storm-1\"\n", SECRET.replace("{client_id}", "storm-1"));
     let policy = POLICY.replace("binds = [\"sub\"]", "binds = []");
     let storm = scenario("anybody", keycloak.get("ISSUER"), [&target, load, &oauth, &policy]);
