@@ -138,7 +138,7 @@ fn a_realm_without_an_audience_gives_tokens_that_are_refused_and_the_run_says_th
 #[ignore = "needs Keycloak: scripts/test-live"]
 fn keycloak_that_is_killed_gives_no_tokens_and_when_it_is_back_the_run_goes_on() {
     let keycloak = Broker::start("keycloak");
-    let load = "stages = [{ rate = 10, for = \"90s\" }]\nclients = 900";
+    let load = "stages = [{ rate = 10, for = \"300s\" }]\nclients = 3000";
     let target = embedded(keycloak.get("JWKS"));
     // One client of the realm for all: there are not as many in it as come.
     let oauth = format!("{}client_id = \"storm-1\"\n", SECRET.replace("{client_id}", "storm-1"));
