@@ -75,6 +75,8 @@ fn every_link_of_the_documents_leads_to_a_file() {
         "CONTRIBUTING.md",
         "SECURITY.md",
         "docs/profiles.md",
+        "docs/keycloak.md",
+        "docs/nats.md",
         "results/README.md",
         "scenarios/README.md",
         "docs/scale.md",

@@ -155,7 +155,7 @@ send() {
 
 # wait_until_ready NAME FOLDER
 wait_until_ready() {
-    local name=$1 dir=$2 key start=$EPOCHREALTIME deadline=$((SECONDS + 90))
+    local name=$1 dir=$2 key start=$EPOCHREALTIME deadline=$((SECONDS + ${READY_WITHIN[$1]:-90}))
     for key in $(port_keys "$name"); do
         until listening "$(port "$name" "$key")"; do
             check_start "$name" "$dir" "$deadline"
@@ -170,7 +170,7 @@ wait_until_ready() {
 
 check_start() {
     running "$2" || failed_start "$1" "$2" "ended while starting"
-    ((SECONDS < $3)) || failed_start "$1" "$2" "is not ready after 90 s"
+    ((SECONDS < $3)) || failed_start "$1" "$2" "is not ready after ${READY_WITHIN[$1]:-90} s"
     sleep 0.05
 }
 
