@@ -303,6 +303,12 @@ impl Fetcher {
         if fetching.is_some_and(|fetching| fetching.server != Server::Own) {
             warnings.extend(web::proxy_note(url));
         }
+        if let (Some(jwks), None) = (&self.inner.endpoints.jwks, &self.inner.key_set) {
+            warnings.push(format!(
+                "the key set of the authorization server is at `{}`, which is not on this host, so that its keys are not watched: `--authorized` allows it",
+                jwks.host_str().unwrap_or_default()
+            ));
+        }
         warnings
     }
 

@@ -472,6 +472,7 @@ mod tests {
         let standing = |published: i64, removed: i64, away: Option<(i64, i64)>| Standing {
             published: if published == 0 { i64::MIN } else { published * second },
             readable: i64::MIN,
+            fading: if removed == 0 { i64::MAX } else { removed * second },
             removed: if removed == 0 { i64::MAX } else { removed * second },
             revoked: i64::MAX,
             away: away.map(|(since, until)| (since * second, until * second)),
@@ -512,10 +513,22 @@ mod tests {
         assert_eq!(at(&judge, unread, 39), either);
         assert_eq!(at(&judge, unread, 41), Expectation::Accept);
         assert_eq!(at(&lax, unread, 31), Expectation::Accept, "no time is promised");
-        let removed = Standing { removed: 35 * second, ..unread };
+        let removed = Standing { fading: 35 * second, removed: 35 * second, ..unread };
         assert_eq!(at(&judge, removed, 56), gone, "whether it was ever read or not");
         let later = Standing { published: 50 * second, ..unread };
         assert_eq!((at(&judge, later, 55), at(&judge, later, 61)), (either, Expectation::Accept));
+        // Of another server: it came at some time before it was seen at 30 s, or was never seen.
+        let seen = Standing { published: i64::MIN + 1, ..unread };
+        assert_eq!((at(&judge, seen, 20), at(&judge, seen, 39)), (either, either));
+        assert_eq!(at(&judge, seen, 41), Expectation::Accept);
+        assert_eq!(at(&lax, seen, 1000), either, "no time is promised");
+        let unseen = Standing { readable: i64::MAX, ..seen };
+        assert_eq!(at(&judge, unseen, 1000), either);
+        // It was seen last at 100 s, and missed at 110 s.
+        let left = Standing { fading: 100 * second, removed: 110 * second, ..standing(0, 0, None) };
+        assert_eq!(at(&judge, left, 99), Expectation::Accept);
+        assert_eq!(at(&judge, left, 105), Expectation::Indeterminate);
+        assert_eq!((at(&judge, left, 115), at(&judge, left, 131)), (either, gone));
         // What is wrong for another reason stays wrong.
         let bad = refuse(Group::Time);
         assert_eq!(judge.by_key(bad, unread, 31 * SECOND, 31 * SECOND), bad);
@@ -539,6 +552,7 @@ mod tests {
         let removed = Standing {
             published: i64::MIN,
             readable: i64::MIN,
+            fading: 10 * second,
             removed: 10 * second,
             revoked: i64::MAX,
             away: None,

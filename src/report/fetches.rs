@@ -128,7 +128,7 @@ fn refused_for(why: &str) -> String {
         "exp_type" | "nbf_type" => {
             format!("its `{}` is no number (RFC 7519, 4.1.4)", why.trim_end_matches("_type"))
         }
-        "lifetime" => "it lasts longer than `policy.max_lifetime`".into(),
+        "exp_far" | "lifetime" => "it lasts longer than `policy.max_lifetime`".into(),
         "alg" | "alg_missing" => "its `alg` is none of `policy.algorithms`".into(),
         "alg_none" => "its `alg` is `none`: nobody signed it".into(),
         "signature_missing" => "it has no signature".into(),
@@ -152,7 +152,6 @@ fn open_for(why: &str) -> String {
                 format!("its header has `{why}`, and who understands that is not known")
             }
             "duplicate" => "it has a member twice, and which one counts is not known".into(),
-            "exp_far" => "its `exp` is beyond the year 9999".into(),
             "exp_type" => "its `exp` is no number, and the policy does not check it".into(),
             "typ" => "its `typ` is one that the profile names as an exception".into(),
             other => format!("`{other}`"),

@@ -29,12 +29,12 @@ pub struct OAuth {
     #[serde(default)]
     pub tokens: BTreeMap<String, u64>,
     /// Tokens that the policy has refused, by why: `aud` and `iss` (another value), `binds` (a claim that the
-    /// policy binds is not the client's), `claim_missing`, `exp_missing`, `exp_type`, `nbf_type`, `lifetime`, `alg`,
+    /// policy binds is not the client's), `claim_missing`, `exp_missing`, `exp_type`, `exp_far`, `nbf_type`, `lifetime`, `alg`,
     /// `alg_none`, `alg_missing`, `typ`, `encoding`, `signature_missing`. Each client that brings one counts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub to_refuse: BTreeMap<String, u64>,
     /// Tokens of which the policy promises nothing, by why: `opaque`, `jwe`, `alg` with the algorithm's name, `crit`,
-    /// `b64`, `duplicate` (a member twice), `exp_far`, `exp_type`, `typ`, `encoding`.
+    /// `b64`, `duplicate` (a member twice), `exp_type`, `typ`, `encoding`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub open: BTreeMap<String, u64>,
     /// Requests by HTTP status, or by the word for what happened instead of an answer.

@@ -63,15 +63,15 @@ pub fn nothing_good(plan: &Plan, tallies: &[(Tally, u64)]) -> Vec<String> {
     groups
 }
 
-/// Whether both answers were right for every token that was answered, so that no answer says anything. Cells of a matrix
-/// are looked at one by one.
+/// Whether both answers were right for every token that was answered, of a run whose tokens others made: then no answer says
+/// anything. Of its own tokens a run knows what they are, and for how long both answers to them are right.
 pub fn nothing_promised(plan: &Plan, tallies: &[(Tally, u64)]) -> bool {
     let mut judged =
         tallies.iter().filter(|(tally, _)| tally.verdict != Verdict::NotJudged).peekable();
     let is_open = |(tally, _): &(Tally, u64)| {
         matches!(tally.expected, Expectation::Either(_)) && !tally.verdict.is_wrong()
     };
-    plan.cells.is_none() && judged.peek().is_some() && judged.all(is_open)
+    plan.is_issued_elsewhere() && judged.peek().is_some() && judged.all(is_open)
 }
 
 /// Statistics of all phases that somebody entered.

@@ -191,6 +191,10 @@ impl ForeignJudge {
             return either(Reason::NoJwt);
         }
         let mut faults = self.faults(token, plan, n);
+        if self.oracle.policy().max_lifetime.is_none() {
+            // A number is a number (RFC 7519, 4.1.4): it never ends.
+            faults = faults.without(Faults::of(&[Fault::ExpTooFar]));
+        }
         if !self.oracle.policy().names_algorithms {
             // Nobody has said which of those that are known are taken.
             faults = faults.without(Faults::of(&[Fault::AlgOther]));
@@ -266,9 +270,6 @@ impl ForeignJudge {
 fn unpromised(policy: &Policy) -> Faults {
     // Nobody has said which extensions a broker understands.
     let mut open = Faults::of(&[Fault::Crit, Fault::Unencoded]);
-    if policy.max_lifetime.is_none() {
-        open.add(Fault::ExpTooFar);
-    }
     if !policy.checks(Check::Exp) {
         open.add(Fault::ExpType);
     }

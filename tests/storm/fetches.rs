@@ -95,8 +95,8 @@ fn the_summary_says_what_the_tokens_have_that_were_fetched() {
     let jwe =
         format!("{}.a.b.c.d", URL_SAFE_NO_PAD.encode("{\"alg\":\"dir\",\"enc\":\"A256GCM\"}"));
     for (token, name, said, never_end, code) in [
-        ("KBSxkmG".into(), "opaque", "the tokens are opaque: they are no JWT", 0, 0),
-        (jwe, "jwe", "the tokens are encrypted (JWE)", 0, 0),
+        ("KBSxkmG".into(), "opaque", "the tokens are opaque: they are no JWT", 0, 3),
+        (jwe, "jwe", "the tokens are encrypted (JWE)", 0, 3),
         (jwt("{\"exp\":\"4000000000\"}"), "jwt_exp_text", "have `exp` as text", 8, 1),
         (jwt("{\"exp\":4000000000.5}"), "jwt_exp_fraction", "with a fraction", 0, 0),
         (jwt("{\"exp\":4000000000000}"), "jwt_exp_milliseconds", "in milliseconds", 0, 0),
