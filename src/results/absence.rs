@@ -124,7 +124,7 @@ pub struct Settled {
 #[derive(Debug, Default)]
 pub struct Absences {
     watched: Vec<Watched>,
-    absences: Vec<Absence>,
+    found: Vec<Absence>,
     unsettled: VecDeque<Unsettled>,
     /// All that came before this instant is known.
     known: u64,
@@ -133,7 +133,7 @@ pub struct Absences {
 impl Absences {
     /// Those so far, in the order in which they were found.
     pub fn all(&self) -> &[Absence] {
-        &self.absences
+        &self.found
     }
 
     /// Takes a second that all have left behind: the signs in it, and what is to be settled. `seen` is handed back with the
@@ -146,15 +146,12 @@ impl Absences {
         seen: Option<Measurements>,
     ) {
         for signs in signs {
-            let known = self.watched.iter_mut().find(|watched| watched.site == signs.site);
-            match known {
-                Some(watched) => watched.take(signs),
-                None => {
-                    let mut watched = Watched::new(signs.site);
-                    watched.take(signs);
-                    self.watched.push(watched);
-                }
-            }
+            let known = self.watched.iter().position(|watched| watched.site == signs.site);
+            let place = known.unwrap_or_else(|| {
+                self.watched.push(Watched::new(signs.site));
+                self.watched.len() - 1
+            });
+            self.watched[place].take(signs);
         }
         self.known = self.known.max((second + 1) * SECOND);
         self.unsettled.push_back(Unsettled { second, seen, pending });
@@ -166,13 +163,13 @@ impl Absences {
         if is_over {
             self.known = u64::MAX;
         }
-        let absences = &mut self.absences;
+        let found = &mut self.found;
         for watched in &mut self.watched {
-            watched.decide(self.known, start, deeds, absences);
+            watched.decide(self.known, start, deeds, found);
         }
         if is_over {
             // Whoever runs a broker may stop it once all is over.
-            absences.retain(|gone| {
+            found.retain(|gone| {
                 let watched = self.watched.iter().find(|watched| watched.site == gone.site);
                 let over = watched.and_then(|watched| watched.over);
                 gone.has_cut || over.is_none_or(|over| gone.at < over)
@@ -198,7 +195,7 @@ impl Absences {
     /// Whether the broker at an address was away, or had said that it goes, at an instant.
     pub fn is_in_gap(&self, site: Site, at: u64) -> bool {
         let is_gone = |gone: &Absence| gone.site == site && is_within(gone, at);
-        self.absences.iter().any(is_gone)
+        self.found.iter().any(is_gone)
             || self.watched.iter().any(|watched| watched.site == site && watched.is_excused(at))
     }
 
@@ -215,10 +212,8 @@ impl Absences {
         for pending in second.pending {
             let at = pending.attempt.ended.saturating_sub(start);
             let is_away = self.is_in_gap(pending.site, at);
-            let own = self
-                .absences
-                .iter_mut()
-                .find(|gone| gone.site == pending.site && is_within(gone, at));
+            let own =
+                self.found.iter_mut().find(|gone| gone.site == pending.site && is_within(gone, at));
             if let Some(gone) = own {
                 gone.meets(&pending.attempt, start);
             }
@@ -227,7 +222,9 @@ impl Absences {
         }
         let mut seen = second.seen;
         if let Some(seen) = &mut seen {
-            ends.iter().for_each(|(pending, verdict)| seen.settle(pending, *verdict, start));
+            for (pending, verdict) in &ends {
+                seen.settle(pending, *verdict, start);
+            }
         }
         Settled { second: second.second, seen, ends }
     }

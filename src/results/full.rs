@@ -127,7 +127,8 @@ mod tests {
         };
         (0..accepted).for_each(|_| add(Outcome::Accepted, Verdict::Correct));
         (0..refused).for_each(|_| add(Outcome::Refused(135), Verdict::FalseReject));
-        Measurements { open, ..seen }
+        seen.open = open;
+        seen
     }
 
     fn found(seconds: &[(u64, u64, u64)]) -> Option<Full> {

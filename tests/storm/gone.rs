@@ -48,11 +48,9 @@ impl Mortal {
             let mut listener = Some(listener);
             let count = AtomicUsize::new(0);
             while let Some(own) = listener.take() {
-                let back = live(
-                    own,
-                    &|| act(count.fetch_add(1, Ordering::SeqCst) + 1),
-                    (&is_shot, &is_over),
-                );
+                let next = || act(count.fetch_add(1, Ordering::SeqCst) + 1);
+                let back = live(&own, &next, (&is_shot, &is_over));
+                drop(own);
                 let Some(back) = back else { return };
                 thread::sleep(back);
                 listener = Some(TcpListener::bind(address).unwrap());
@@ -74,7 +72,7 @@ impl Drop for Mortal {
 
 /// One life: until it dies; how long it stays away then.
 fn live(
-    listener: TcpListener,
+    listener: &TcpListener,
     act: &dyn Fn() -> Act,
     (shot, over): (&AtomicBool, &AtomicBool),
 ) -> Option<Duration> {
@@ -93,8 +91,7 @@ fn live(
         while let Some((mut stream, is_known)) = queue.pop_front() {
             let mut bytes = [0; 4096];
             match stream.read(&mut bytes) {
-                Ok(0) => {}
-                Ok(_) if bytes[0] == 0x10 && !is_known => match act() {
+                Ok(1..) if bytes[0] == 0x10 && !is_known => match act() {
                     Act::Accept => {
                         let _ = stream.write_all(&ACCEPT);
                         kept.push((stream, true));
@@ -102,15 +99,15 @@ fn live(
                     Act::Close => {}
                     Act::Die(back) => return back,
                 },
-                Ok(_) if bytes[0] == 0xC0 => {
+                Ok(1..) if bytes[0] == 0xC0 => {
                     let _ = stream.write_all(&[0xD0, 0]);
                     kept.push((stream, true));
                 }
-                Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    kept.push((stream, is_known))
+                    kept.push((stream, is_known));
                 }
-                Err(_) => {}
+                // Gone, or of no interest: it is closed.
+                _ => {}
             }
         }
         streams = kept;

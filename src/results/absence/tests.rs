@@ -31,8 +31,13 @@ impl Note {
     /// In which second it is told: witnesses are looked at when a second is over.
     fn at(self) -> u64 {
         match self {
-            Self::Alive(at) | Self::Refused(at) | Self::Ended(at) | Self::Shut(at) => at,
-            Self::Answered(_, at) | Self::Cut(at) | Self::Over(at) => at,
+            Self::Alive(at)
+            | Self::Refused(at)
+            | Self::Ended(at)
+            | Self::Shut(at)
+            | Self::Answered(_, at)
+            | Self::Cut(at)
+            | Self::Over(at) => at,
             Self::Held(at, _) => at.saturating_sub(1000),
         }
     }
@@ -249,7 +254,9 @@ fn an_end_waits_for_the_second_refused_connect_as_long_as_it_may_come() {
     let mut absences = Absences::default();
     let mut of = |second: u64, notes: &[Note], pending: Vec<Pending>| {
         let mut signs = Signs::new(site(0));
-        notes.iter().for_each(|note| note.put(&mut signs));
+        for note in notes {
+            note.put(&mut signs);
+        }
         absences.second(second, &[signs], pending, None);
         absences.settle(START, &[], false)
     };

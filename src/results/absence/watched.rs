@@ -139,11 +139,10 @@ impl Watched {
     fn look(&mut self, slot: &Slot, absences: &mut Vec<Absence>) {
         if let Some(shut) = slot.shut {
             let open = self.excuses.iter_mut().find(|it| it.deed.is_none() && it.until.is_none());
-            match open {
-                Some(excuse) => excuse.after = shut,
-                None => {
-                    self.excuses.push(Excuse { deed: None, from: shut, after: shut, until: None })
-                }
+            if let Some(excuse) = open {
+                excuse.after = shut;
+            } else {
+                self.excuses.push(Excuse { deed: None, from: shut, after: shut, until: None });
             }
         }
         let life = slot.life;
