@@ -19,6 +19,7 @@ mod folder;
 mod gone;
 mod judged;
 mod keys;
+mod killers;
 #[cfg(feature = "embedded")]
 mod layered;
 #[cfg(feature = "embedded")]
