@@ -285,9 +285,7 @@ pub struct Matrix {
 fn watch(text: &str) -> Result<humantime::Duration, String> {
     let watch = text.parse::<humantime::Duration>().ok();
     let range = Duration::from_secs(1)..=Duration::from_mins(10);
-    watch
-        .filter(|watch| range.contains(&Duration::from(**watch)))
-        .ok_or_else(|| "must be 1s to 10m".into())
+    watch.filter(|watch| range.contains(&**watch)).ok_or_else(|| "must be 1s to 10m".into())
 }
 
 /// Arrivals a second.

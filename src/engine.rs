@@ -7,6 +7,7 @@ mod events;
 mod gate;
 pub mod gather;
 mod hands;
+mod hunt;
 mod knocker;
 mod monitor;
 mod nodes;
@@ -18,6 +19,7 @@ mod resolver;
 pub mod segment;
 mod storm;
 mod target;
+mod vigil;
 mod volleys;
 mod worker;
 
@@ -225,12 +227,8 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     }
     let hands = Here { supply: &supply, signals: &signals, cpu_before };
     let collected = collector.collect(&hands, &mut options);
-    let collected = collected.and_then(|()| {
-        if !options.stop.load(Ordering::Relaxed) {
-            after_storm(&plan, &targets, &mut collector, &mut options);
-        }
-        collector.conclude(&mut options)
-    });
+    let collected =
+        collected.and_then(|()| after_storm(&plan, &targets, &mut collector, &mut options));
     for signal in &signals {
         signal.stop();
     }
@@ -251,18 +249,30 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     finished
 }
 
-/// What is asked of the brokers when the storm is over. What can't be found out takes nothing away from the rest.
+/// What is asked of the brokers when the storm is over, and the end of it all. What can't be found out takes nothing away from
+/// the rest.
 fn after_storm(
     plan: &Arc<Plan>,
     targets: &Targets,
     collector: &mut Collector,
     options: &mut Options,
-) {
-    let Some(watch) = options.probe else { return };
-    let found = probe::probe(Volleys::new(collector, options, targets, plan), watch);
-    if let Err(error) = found {
-        options.screen.warn(&format!("not all edges were found: {error}"));
+) -> Result<()> {
+    let watch = options.probe;
+    if plan.cells.is_some() && !options.stop.load(Ordering::Relaxed) {
+        let mut volleys = Volleys::new(collector, options, targets, plan);
+        let hunted = hunt::hunt(&mut volleys);
+        let found = match watch {
+            Some(watch) if hunted.is_ok() => probe::probe(volleys, watch),
+            _ => Ok(()),
+        };
+        if let Err(error) = hunted {
+            options.screen.warn(&format!("not all cells were sent again: {error}"));
+        }
+        if let Err(error) = found {
+            options.screen.warn(&format!("not all edges were found: {error}"));
+        }
     }
+    collector.conclude(options)
 }
 
 /// Where the run folder will be.

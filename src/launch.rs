@@ -59,7 +59,7 @@ impl Launched {
         let failed = |why: &dyn std::fmt::Display| {
             Error::not_measured(format!("can't start `{}`: {why}", shown(command)))
         };
-        if let Some(parent) = log.parent() {
+        if let Some(parent) = log.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::create_dir_all(parent).map_err(|error| failed(&error))?;
         }
         // Here, as the warden has nobody to tell why it can't.

@@ -382,7 +382,7 @@ impl Measurements {
     /// Adds what another recorder has seen.
     pub fn merge(&mut self, other: &Self) {
         for (at, theirs) in other.times.iter().enumerate() {
-            self.add_times(at, theirs);
+            self.add_times(at, theirs.as_deref());
         }
         for (mine, theirs) in self.unfinished.iter_mut().zip(&other.unfinished) {
             *mine += theirs;
@@ -424,8 +424,8 @@ impl Measurements {
     }
 
     /// Adds times to those that are counted at this place.
-    fn add_times(&mut self, at: usize, theirs: &Option<Box<Times>>) {
-        let Some(theirs) = theirs.as_deref().filter(|theirs| !theirs.is_empty()) else { return };
+    fn add_times(&mut self, at: usize, theirs: Option<&Times>) {
+        let Some(theirs) = theirs.filter(|theirs| !theirs.is_empty()) else { return };
         // Of the same bounds, or (from another process) of lower ones, so adding can't fail.
         let mine = self.times[at].get_or_insert_with(|| Box::new(empty_times(self.digits)));
         let _ = mine.add(theirs);

@@ -204,14 +204,8 @@ impl Plan {
         };
         let (mut kinds, cells) = kinds_of(context, &strict, ask, &mut warnings)?;
         series::bring_password(&scenario, &mut kinds)?;
-        match issuance::is_foreign(&scenario) {
-            true => foreign::check(&scenario, &policy, &names)?,
-            false => kinds::check_claims(&scenario, &policy, &names)?,
-        }
-        kinds::check_fit(&scenario, &policy, embedded)?;
-        let examiner =
-            cells.as_ref().map(|_| Examiner::new(&scenario, &names, &keys)).transpose()?;
-        let examiner = examiner.map(Arc::new);
+        check_tokens(&scenario, &policy, &names, embedded)?;
+        let examiner = cells.as_ref().map(|_| examiner(&scenario, &names, &keys)).transpose()?;
         if let (Some(ask), Some(cells)) = (ask, &cells) {
             cells::load(&mut scenario, ask, cells);
         }
@@ -224,7 +218,6 @@ impl Plan {
         checks::check_lengths(&names, attempts)?;
         fetching::check_clients(&kinds, &issuance, attempts, scenario.token.reuse)?;
         let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
-        let derived = kinds::derived(&kinds, &keys)?;
         let known = issuance.known_keys(keys.len());
         checks::warn_of_plugin(&policy, known, &mut warnings, embedded);
         checks::warn_of_generated(scenario, &brokers, &issuance.published(), &mut warnings);
@@ -251,8 +244,8 @@ impl Plan {
             ahead: scenario.token.ahead,
             mould: Mould {
                 seed: scenario.seed,
+                derived: kinds::derived(&kinds, &keys)?,
                 keys: Arc::new(keys),
-                derived,
                 kinds,
                 claims: scenario.token.claims.clone(),
                 bound: strictly.bound.into_keys().collect(),
@@ -340,13 +333,14 @@ impl Plan {
     }
 
     /// The same plan for a few attempts of the clients from `first_client` on: of these kinds, in this order, at this rate. Where
-    /// they share a token, they go by one client's names too. Nothing examines the tokens.
+    /// they share a token, they go by one client's names too; those of the kind `witness` are held until the rest is over.
+    /// Nothing examines the tokens.
     ///
     /// # Errors
     /// When a key that they need can't be made.
     pub fn volley(
         mut self,
-        kinds: Vec<Kind>,
+        (kinds, witness): (Vec<Kind>, Option<usize>),
         round: Vec<usize>,
         (rate, shares_token): (f64, bool),
         first_client: u64,
@@ -370,8 +364,13 @@ impl Plan {
         self.mould.first_client = first_client;
         self.workers = 1;
         self.examiner = None;
-        self.cells = Some(Cells::of(round));
+        self.cells = Some(Cells { witness, ..Cells::of(round) });
         Ok(self)
+    }
+
+    /// Whether clients of a kind are held until the rest is over.
+    pub fn is_witness(&self, kind: usize) -> bool {
+        self.cells.as_ref().is_some_and(|cells| cells.witness == Some(kind))
     }
 
     /// Whether a kind is none that the run is about: it counts neither in the default threshold nor in `degraded`.
@@ -446,6 +445,21 @@ impl Plan {
     pub fn sources(&self) -> &[IpAddr] {
         &self.scenario.load.source_addresses
     }
+}
+
+/// What looks at the tokens of a matrix.
+/// Checks what claims the tokens have, where the run or its own issuer makes them, and what is known of them otherwise.
+fn check_tokens(scenario: &Scenario, policy: &Policy, names: &Names, embedded: bool) -> Result<()> {
+    if issuance::is_foreign(scenario) {
+        foreign::check(scenario, policy, names)?;
+    } else {
+        kinds::check_claims(scenario, policy, names)?;
+    }
+    kinds::check_fit(scenario, policy, embedded)
+}
+
+fn examiner(scenario: &Scenario, names: &Names, keys: &[SigningKey]) -> Result<Arc<Examiner>> {
+    Examiner::new(scenario, names, keys).map(Arc::new)
 }
 
 /// The keys of a scenario in the order of their names; relative paths start at `base`.

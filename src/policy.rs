@@ -181,6 +181,10 @@ impl Policy {
         let Some(codes) = codes else { return Ok(self) };
         self.refuses_with =
             self.refuses_with.over(&Codes { v4: codes.v4.clone(), v5: codes.v5.clone() });
+        // What is said of all is said of the groups that were named before as well.
+        for own in self.refuses_group_with.values_mut() {
+            *own = own.over(&Codes { v4: codes.v4.clone(), v5: codes.v5.clone() });
+        }
         for (group, codes) in codes.by_group() {
             let own = self.refuses_group_with.get(&group).unwrap_or(&self.refuses_with).over(codes);
             self.refuses_group_with.insert(group, own);

@@ -4,6 +4,7 @@ pub mod calibration;
 mod cluster;
 pub mod comparison;
 mod diagnosis;
+mod died;
 mod edges;
 mod fetches;
 mod gone;

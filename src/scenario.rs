@@ -124,7 +124,9 @@ impl Loaded {
 
     /// The folder of the file.
     pub fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or_else(|| Path::new("."))
+        // That of a bare name is empty, and no folder by itself.
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        parent.unwrap_or_else(|| Path::new("."))
     }
 }
 

@@ -125,9 +125,8 @@ impl Trials {
             row.status = match &result {
                 _ if is_stopped => "interrupted",
                 Ok(Some(Trial { died: Some(_), .. })) if which == Which::Candidate => "died",
-                Ok(Some(Trial { died: Some(_), .. })) => "failed",
+                Ok(Some(Trial { died: Some(_), .. })) | Err(_) => "failed",
                 Ok(_) => "done",
-                Err(_) => "failed",
             };
         }
         let written = series::write(&self.folder, "trials.csv", &self.rows);

@@ -194,7 +194,9 @@ impl Connack {
         match (protocol, bytes) {
             (_, []) => return Self::Incomplete,
             (Protocol::V4, [CONNACK, 2, 0 | 1, code, ..]) => return Self::complete(*code, None, 4),
-            (Protocol::V5, [CONNACK, 3, 0 | 1, code, 0, ..]) => {
+            // One without 3.1.1 may say so in the format of 5.0.
+            (Protocol::V5, [CONNACK, 3, 0 | 1, code, 0, ..])
+            | (Protocol::V4, [CONNACK, 3, 0, code @ (1 | 0x84), 0, ..]) => {
                 return Self::complete(*code, None, 5);
             }
             // A broker without 5.0 may answer in the format of 3.1.1 (MQTT 5.0, 3.1.2.2), but not accept.

@@ -15,7 +15,7 @@ use crate::{
         matrix::{Place, render},
     },
     results::{
-        Edges, Matrix,
+        Matrix,
         folder::{quoted, replace_in},
         matrix::{Cell, State},
     },
@@ -69,7 +69,9 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
     say(&render(&matrix, &finished.summary, &place))?;
     let has_failed =
         finished.summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
-    Ok(exit_of(&matrix, place.edges.as_ref(), finished.summary.interrupted, has_failed))
+    let is_gone = !finished.summary.broker_gone.is_empty();
+    let has_kept = place.edges.as_ref().is_some_and(|edges| edges.false_accepts > 0);
+    Ok(exit_of(&matrix, is_gone || has_kept, finished.summary.interrupted, has_failed))
 }
 
 /// Which thresholds of the scenario a matrix does not judge.
@@ -139,8 +141,7 @@ fn replay(arguments: &cli::Matrix) -> String {
 }
 
 /// 130, then 1 for a false accept, then 3 where nothing was judged, then 1 for other wrong verdicts and a threshold that failed.
-fn exit_of(matrix: &Matrix, edges: Option<&Edges>, interrupted: bool, has_failed: bool) -> Exit {
-    let has_kept = edges.is_some_and(|edges| edges.false_accepts > 0);
+fn exit_of(matrix: &Matrix, is_critical: bool, interrupted: bool, has_failed: bool) -> Exit {
     let has = |verdict: &str| matrix.cells.iter().any(|cell| cell.verdict == verdict);
     let is_mute = |cell: &Cell| ["not_judged", "indeterminate"].contains(&cell.verdict.as_str());
     let must_refuse: Vec<&Cell> =
@@ -151,7 +152,7 @@ fn exit_of(matrix: &Matrix, edges: Option<&Edges>, interrupted: bool, has_failed
         && (must_refuse.is_empty() || !matrix.is_mostly_mute());
     if interrupted {
         Exit::Interrupted
-    } else if has("false_accept") || has_kept || !matrix.fetches.is_empty() {
+    } else if has("false_accept") || is_critical || !matrix.fetches.is_empty() {
         Exit::Failed
     } else if !is_judged {
         Exit::NotMeasured

@@ -1,6 +1,7 @@
 //! Collects what the workers have seen, second by second, and writes the run folder as the run goes.
 
 mod absent;
+pub(super) mod after;
 mod agents;
 mod cluster;
 mod early;
@@ -10,14 +11,14 @@ pub(super) mod validity;
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
 
-use self::{cluster::Cluster, validity::Watch};
+use self::{after::Death, cluster::Cluster, validity::Watch};
 use super::{
     Finished, Hands, Lost, Options, events::Events, monitor::Monitor, nodes::Nodes,
     progress::Snapshot, storm::Storm, target::Targets, worker::Report,
@@ -26,10 +27,10 @@ use crate::{
     attempt::{Outcome, Phase, advice},
     broker::KeyNews,
     canary::Canary,
-    clock::{Clock, SECOND},
+    clock::SECOND,
     error::{Error, Result},
     host::Limits,
-    measure::{Measurements, Recast, latency::Quantile},
+    measure::{Measurements, latency::Quantile},
     results::{
         Environment, Folder, Jwks, Matrix, Place, Summary,
         absence::Absences,
@@ -42,7 +43,6 @@ use crate::{
         tables, threshold,
         whole::{Frame, check_conserved},
     },
-    verdict::{Expectation, Verdict},
 };
 
 /// How often the collector looks whether the user wants the run to end.
@@ -107,6 +107,10 @@ pub(super) struct Collector {
     is_stopping: bool,
     /// The storm is over, and seconds are closed when they are past.
     closes_by_clock: bool,
+    /// Connections that brokers had ended or refused when that was last looked at.
+    known_trouble: u64,
+    /// Of a matrix, when its broker went away, and after which cell.
+    pub(super) deaths: Vec<Death>,
 }
 
 /// One worker, as the collector sees it.
@@ -180,6 +184,8 @@ impl Collector {
             open: 0,
             is_stopping: false,
             closes_by_clock: false,
+            known_trouble: 0,
+            deaths: Vec::new(),
             storm: Arc::clone(storm),
         }
     }
@@ -257,63 +263,6 @@ impl Collector {
         self.settle_the_rest()?;
         self.publish(options);
         Ok(())
-    }
-
-    /// Whose clock it is.
-    pub(super) fn clock(&self) -> Clock {
-        self.storm.clock
-    }
-
-    /// When the storm started.
-    pub(super) fn start(&self) -> u64 {
-        self.storm.start
-    }
-
-    /// The folder, where there is one already.
-    pub(super) fn folder(&self) -> Option<&Path> {
-        self.folder.as_ref().map(Folder::path)
-    }
-
-    /// All that was seen so far.
-    pub(super) fn all(&self) -> &Measurements {
-        &self.all
-    }
-
-    /// What a part of the run has seen, as the run counts it.
-    pub(super) fn recast(
-        &self,
-        part: &Measurements,
-        recast: Recast<'_>,
-        settled: impl Fn(usize, Expectation, Verdict) -> (Expectation, Verdict),
-    ) -> Measurements {
-        self.all.recast(part, recast, settled)
-    }
-
-    /// Counts what was seen after the storm, in a second of the run.
-    pub(super) fn counts_more(
-        &mut self,
-        second: u64,
-        seen: &Measurements,
-        options: &mut Options,
-    ) -> Result<()> {
-        let storm = &self.storm;
-        // A second that is written is closed: what comes later belongs to the next.
-        let second = second.max(self.next_second);
-        self.seconds.entry(second).or_insert_with(|| storm.recorder()).merge(seen);
-        self.ended = self.storm.clock.now();
-        // There are no workers any more that a second could wait for.
-        self.closes_by_clock = true;
-        self.write_seconds(options)?;
-        self.publish(options);
-        Ok(())
-    }
-
-    /// Takes what is known of brokers after a volley; it is counted with the second that goes on.
-    pub(super) fn heard_more(&mut self, seen: &Measurements) {
-        let storm = &self.storm;
-        let second = storm.clock.now().saturating_sub(storm.start) / SECOND;
-        let second = second.max(self.next_second);
-        self.seconds.entry(second).or_insert_with(|| storm.recorder()).merge(seen);
     }
 
     /// Lets workers that still report find that nobody listens.
@@ -423,7 +372,8 @@ impl Collector {
     fn write_matrix(&self, folder: &Folder, partial: bool) -> Result<()> {
         let Some(cells) = &self.storm.plan.cells else { return Ok(()) };
         let fetches = self.canary.as_ref().map(Canary::fetches).unwrap_or_default();
-        let matrix = Matrix::new(&self.storm.plan, cells, &self.all, fetches);
+        let died = self.died_at();
+        let matrix = Matrix::new(&self.storm.plan, cells, &self.all, (fetches, died));
         Matrix { partial, ..matrix }.write(folder)
     }
 

@@ -115,11 +115,10 @@ impl Watched {
         let before = self.answers.iter().rposition(|(_, accepted)| *accepted != good);
         let first = before.map_or(0, |last| last + 1);
         let has_turned = before.is_some() && first < self.answers.len();
-        let accepted = self.answers.iter().filter(|(_, accepted)| *accepted);
         Turn {
             turned_s: self.answers.get(first).filter(|_| has_turned).map(|(at, _)| *at),
             watched_s: self.answers.last().map(|(at, _)| *at),
-            accepted_s: accepted.last().map(|(at, _)| *at),
+            accepted_s: self.answers.iter().rfind(|(_, accepted)| *accepted).map(|(at, _)| *at),
         }
     }
 }
@@ -201,7 +200,8 @@ impl Prober<'_> {
     fn volley(&mut self, kinds: Vec<Kind>, round: Vec<usize>) -> Result<Seen> {
         let counted_as = vec![self.counted_as; kinds.len()];
         let (rate, shares_token, is_asking) = (RATE, false, true);
-        let volley = Volley { kinds, counted_as, round, rate, shares_token, is_asking };
+        let volley =
+            Volley { kinds, counted_as, round, rate, shares_token, is_asking, witness: None };
         self.volleys.fire(volley, |_| false)
     }
 
@@ -330,6 +330,7 @@ impl Prober<'_> {
             rate: SLOTS_A_SECOND as f64,
             shares_token: true,
             is_asking: true,
+            witness: None,
         };
         self.volleys.fire(volley, |all| has_turned(&all.answers, good))
     }

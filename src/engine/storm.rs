@@ -19,11 +19,12 @@ use super::{
     occupancy::Occupancy,
     resolver::{self, Ask},
     target::{Spot, Target, Targets},
+    vigil::Vigil,
 };
 use crate::{
     broker::KeyNews,
     client::{socket, transport::Transport},
-    clock::{Clock, nanoseconds},
+    clock::{Clock, SECOND, nanoseconds},
     error::Result,
     issuer::standing::KeyTimes,
     measure::Measurements,
@@ -59,6 +60,8 @@ pub(super) struct Storm {
     /// Nanoseconds that a token of each kind may lie before it is minted again; `None` where tokens are
     /// reused, and so used at another moment than their own by design.
     pub(super) shelf_lives: Option<Vec<u64>>,
+    /// Where workers wait for each other before they let go whom they hold.
+    pub(super) vigil: Option<Vigil>,
     /// Where the workers of `preconnect` wait for each other.
     pub(super) gate: Gate,
     /// Whether clients leave with a reset.
@@ -132,6 +135,7 @@ impl Storm {
                 let lives = mould.kinds.iter().map(|kind| kind.recipe.shelf_life(mould.ttl));
                 lives.map(nanoseconds).collect()
             }),
+            vigil: plan.cells.as_ref().and_then(|cells| cells.witness).map(|_| Vigil::new(signals)),
             gate: Gate::new(signals),
             resets: load.close == Closing::Reset,
             kernel_time: load.receive_time == ReceiveTime::Kernel,
@@ -185,6 +189,11 @@ impl Storm {
         }
     }
 
+    /// Nanoseconds that an accepted client with a kind of token stays; one that is held, until it is let go.
+    pub(super) fn hold_of(&self, kind: usize) -> u64 {
+        if self.plan.is_witness(kind) { HELD } else { self.hold }
+    }
+
     /// Who judges answers in this version of MQTT.
     pub(super) fn judge(&self, protocol: Protocol) -> &Judge {
         &self.judges[usize::from(protocol == Protocol::V5)]
@@ -202,6 +211,8 @@ impl Storm {
     }
 }
 
+/// Longer than whoever is held is held.
+const HELD: u64 = 24 * 3600 * SECOND;
 /// Tokens whose last acceptance is kept, at 8 bytes each. Of more, those that share a place are far apart in time.
 const MOST_TOKENS: u64 = 1 << 20;
 

@@ -9,8 +9,12 @@ use std::{
 use crossbeam_channel::RecvTimeoutError;
 
 use super::{
-    HEAD_START, Options, TLS_HEAD_START, collector::Collector, spawn, storm::Storm,
-    target::Targets, worker::Report,
+    HEAD_START, Options, TLS_HEAD_START,
+    collector::{Collector, after::Death},
+    spawn,
+    storm::Storm,
+    target::Targets,
+    worker::Report,
 };
 use crate::{
     clock::SECOND,
@@ -53,6 +57,8 @@ pub(super) struct Volley {
     pub(super) shares_token: bool,
     /// What they answer is looked at, and nothing is promised of it; only a false accept is one all the same.
     pub(super) is_asking: bool,
+    /// Its kind whose clients are held until the rest is over.
+    pub(super) witness: Option<usize>,
 }
 
 /// What a volley has seen.
@@ -85,6 +91,31 @@ impl<'a> Volleys<'a> {
         self.collector
     }
 
+    /// Waits until it is known of all that was closed so far whether the broker was there.
+    ///
+    /// # Errors
+    /// When results can't be written.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        self.collector.settle_by_clock(self.options)
+    }
+
+    /// Notes when the broker of a matrix went away.
+    pub(super) fn notes(&mut self, death: Death) {
+        self.collector.deaths.push(death);
+    }
+
+    /// Counts a bare connect that asked whether a broker is there.
+    pub(super) fn asked(&mut self) {
+        let mut seen = self.collector.all().alike();
+        seen.checks = 1;
+        self.collector.heard_more(&seen);
+    }
+
+    /// Whether the user wants it to end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.options.stop.load(Ordering::Relaxed)
+    }
+
     /// Fires a volley, which ends early once `enough` says so of what was seen so far; that is looked at once a second.
     ///
     /// # Errors
@@ -94,10 +125,10 @@ impl<'a> Volleys<'a> {
         volley: Volley,
         mut enough: impl FnMut(&Measurements) -> bool,
     ) -> Result<Seen> {
-        let Volley { kinds, counted_as, round, rate, shares_token, is_asking } = volley;
+        let Volley { kinds, counted_as, round, rate, shares_token, is_asking, witness } = volley;
         let first_client = self.next_client;
         let plan = Plan::clone(&self.plan);
-        let plan = plan.volley(kinds, round, (rate, shares_token), first_client)?;
+        let plan = plan.volley((kinds, witness), round, (rate, shares_token), first_client)?;
         let plan = Arc::new(plan);
         self.next_client += plan.attempts;
         let clock = self.collector.clock();
@@ -122,7 +153,9 @@ impl<'a> Volleys<'a> {
         for (reports, _spares) in &lines {
             loop {
                 if self.options.stop.load(Ordering::Relaxed) {
-                    signals.iter().for_each(|signal| signal.stop());
+                    for signal in &signals {
+                        signal.stop();
+                    }
                 }
                 match reports.recv_timeout(GLANCE) {
                     Ok(report) => {
@@ -132,7 +165,9 @@ impl<'a> Volleys<'a> {
                             break;
                         }
                         if enough(&all) {
-                            signals.iter().for_each(|signal| signal.enough());
+                            for signal in &signals {
+                                signal.enough();
+                            }
                         }
                     }
                     Err(RecvTimeoutError::Timeout) => {}

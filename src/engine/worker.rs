@@ -12,6 +12,7 @@ mod session;
 mod unsettled;
 mod waves;
 mod ways;
+mod witness;
 
 use std::{
     cmp::Reverse,
@@ -107,6 +108,8 @@ pub(super) struct Worker {
     walks: Vec<Vec<(SocketAddr, PortWalk, u16)>>,
     /// All addresses that it has gone to.
     ways: Vec<ways::Way>,
+    /// How far it is with the clients that it holds.
+    watch: witness::Watch,
     /// Whether it was asked after the last attempt whether brokers are there.
     has_asked: bool,
     /// Whether it was noted that no attempt and no session is left.
@@ -208,6 +211,7 @@ impl Worker {
             transports,
             walks: vec![Vec::new(); brokers],
             ways: Vec::new(),
+            watch: witness::Watch::Busy,
             has_asked: false,
             has_ended: false,
             answers,
@@ -267,6 +271,7 @@ impl Worker {
             if self.is_storm_over() {
                 self.count_cpu(true);
                 self.ask_at_the_end(now);
+                self.end_vigil(now);
                 self.note_the_end(now);
                 if self.connections.is_empty() {
                     break;
@@ -294,6 +299,7 @@ impl Worker {
         let next = [
             self.pace.due(),
             self.wave_due(),
+            self.vigil_due(),
             Some(self.storm.start + (self.second + 1) * SECOND),
             self.deadlines.front().map(|(at, _)| *at),
             self.alarms.peek().map(|Reverse((at, _))| *at),

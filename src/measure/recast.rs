@@ -82,10 +82,8 @@ impl Measurements {
                     moved.unfinished[to] += other.unfinished[from];
                     moved.timed_out[to] += other.timed_out[from];
                     for answer in 0..answers {
-                        moved.add_times(
-                            to * answers + answer,
-                            &other.times[from * answers + answer],
-                        );
+                        let times = other.times[from * answers + answer].as_deref();
+                        moved.add_times(to * answers + answer, times);
                     }
                 }
             }

@@ -16,7 +16,7 @@ use crate::{
         Kind, Must, Recipe,
         catalogue::{all, defect, matching},
         mixed,
-        recipe::Form,
+        recipe::{Exp, Form},
     },
 };
 
@@ -26,6 +26,12 @@ const BETWEEN_SENTINELS: usize = 16;
 pub const SENTINELS: [&str; 3] = ["fresh", "wrong_key", "not_a_jwt"];
 /// The mix entry of the good clients that storm meanwhile.
 pub const BACKGROUND: &str = "background";
+/// The kind of the good clients that are held, to see whether the broker is there.
+pub const WITNESS: &str = "witness";
+/// So many at each broker: fewer may end together by chance.
+pub const WITNESSES: u64 = 3;
+/// How long their tokens live: longer than any matrix takes.
+const WITNESS_TTL: Duration = Duration::from_hours(1);
 /// The kind of what is sent to find the edges of a verifier.
 pub const PROBE: &str = "probe";
 
@@ -74,6 +80,10 @@ pub struct Cells {
     pub background: Option<usize>,
     /// The kind of what is sent to find the edges of the verifier.
     pub probe: Option<usize>,
+    /// The kind of the good clients that are held, to see whether the broker is there.
+    pub witness: Option<usize>,
+    /// How many of them come first.
+    pub leading: u64,
     /// What a strict broker would do with each kind.
     pub strict: Vec<Must>,
     /// What is not sent, and why.
@@ -103,6 +113,8 @@ impl Cells {
             repeat: 1,
             background: None,
             probe: None,
+            witness: None,
+            leading: 0,
             strict: Vec::new(),
             skipped: Vec::new(),
             unspoken: Vec::new(),
@@ -124,7 +136,7 @@ impl Cells {
 
     /// Whether a kind is none that the matrix is about: what may remain unjudged of it is no threshold's matter.
     pub fn is_aside(&self, kind: usize) -> bool {
-        self.probe == Some(kind)
+        self.probe == Some(kind) || self.witness == Some(kind)
     }
 
     /// Attempts that are cells.
@@ -134,6 +146,10 @@ impl Cells {
 
     /// The kind of attempt `n` of `attempts`: cells are spread evenly among the others.
     pub fn kind_of(&self, n: u64, attempts: u64) -> usize {
+        let (n, attempts) = match (n.checked_sub(self.leading), self.witness) {
+            (None, Some(witness)) => return witness,
+            (n, _) => (n.unwrap_or_default(), attempts.saturating_sub(self.leading)),
+        };
         let before = |n: u64| {
             (u128::from(n) * u128::from(self.attempts()) / u128::from(attempts.max(1))) as u64
         };
@@ -153,7 +169,7 @@ impl Cells {
 
 /// Cells a second where no background is asked for. They do not wait for one another, so that the whole takes little
 /// longer than the slowest; and no broker is idle when hundreds come at once: Mosquitto lets 100 wait to be accepted.
-const CELLS_A_SECOND: f64 = 400.0;
+pub const CELLS_A_SECOND: f64 = 400.0;
 /// How long a matrix in a background lasts at least.
 const BACKGROUND_TIME: Duration = Duration::from_secs(5);
 
@@ -179,6 +195,7 @@ pub(super) fn prepare(scenario: &mut Scenario) {
 
 /// The load that sends all cells, to each broker.
 pub(super) fn load(scenario: &mut Scenario, ask: &Ask, cells: &Cells) {
+    let leading = cells.leading;
     let cells = cells.attempts() as f64;
     let (rate, total) = match ask.background {
         None => (CELLS_A_SECOND, cells),
@@ -192,7 +209,7 @@ pub(super) fn load(scenario: &mut Scenario, ask: &Ask, cells: &Cells) {
     let load = &mut scenario.load;
     load.arrivals = if ask.background.is_some() { Arrivals::Poisson } else { Arrivals::Constant };
     let brokers = scenario.target.brokers.len() as u64;
-    load.clients = Some(total.ceil() as u64 * brokers);
+    load.clients = Some((total.ceil() as u64 + leading) * brokers);
     // Poisson arrivals may take longer than expected: the count ends it.
     let most = Duration::from_secs_f64(total / rate * 2.0 + 1.0);
     let rate = rate * brokers as f64;
@@ -231,6 +248,8 @@ pub fn resolve(
         repeat: ask.repeat,
         background: None,
         probe: None,
+        witness: None,
+        leading: 0,
         strict: Vec::new(),
         skipped: Vec::new(),
         unspoken: Vec::new(),
@@ -282,6 +301,10 @@ pub fn resolve(
     }
     cells.round = round(&kinds, seed);
     let last = context.policy.protocols.last().copied().unwrap_or(scenario.target.protocol);
+    // What most brokers speak: one that speaks a single version of MQTT mostly speaks the first.
+    let first =
+        context.policy.protocols.iter().min_by_key(|protocol| u8::from(**protocol)).copied();
+    let first = first.unwrap_or(last);
     let good = |label: &str| good_kind(label, key, last);
     if ask.background.is_some() {
         cells.background = Some(cells.add_good(&mut kinds, good(BACKGROUND)));
@@ -291,6 +314,13 @@ pub fn resolve(
     let count = kinds.len() - usize::from(cells.background.is_some());
     for (at, kind) in kinds.iter_mut().enumerate() {
         kind.share = if cells.background == Some(at) { 0.5 } else { cells_share / count as f64 };
+    }
+    if let Some(kind) = good_kind(WITNESS, key, first) {
+        // A broker may refuse tokens that live for longer than it promises.
+        let life = context.policy.max_lifetime.unwrap_or(WITNESS_TTL).min(WITNESS_TTL);
+        let recipe = Recipe { exp: Exp::In(life), ..kind.recipe };
+        cells.witness = Some(cells.add_good(&mut kinds, Some(Kind { recipe, ..kind })));
+        cells.leading = WITNESSES;
     }
     if ask.probe {
         cells.probe = Some(cells.add_good(&mut kinds, good(PROBE)));

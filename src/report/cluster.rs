@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::style::{count, percentile, time};
+use super::style::{code_word, count, percentile, time};
 use crate::results::{
     Percentile, Summary,
     divergent::{Answers, Divergent},
@@ -12,7 +12,7 @@ use crate::results::{
 /// Writes the lines of brokers that differ, and of outages.
 pub(super) fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
     for divergent in &summary.divergent {
-        writeln!(out, "divergent   {}", difference(divergent))?;
+        writeln!(out, "divergent   {}", difference(divergent, summary.protocol))?;
     }
     for lost in &summary.outages {
         writeln!(out, "node lost   {}", outage(lost))?;
@@ -21,7 +21,7 @@ pub(super) fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
 }
 
 /// A difference in a sentence.
-pub(super) fn difference(divergent: &Divergent) -> String {
+pub(super) fn difference(divergent: &Divergent, protocol: u8) -> String {
     let Divergent { token, minority, brokers, first_second, last_second, .. } = divergent;
     let (does, others) = if divergent.what == "code" {
         ("refuses", "refuse by other codes")
@@ -38,8 +38,10 @@ pub(super) fn difference(divergent: &Divergent) -> String {
         [one] => format!("{one} {does} `{token}` otherwise than the others"),
         several => format!("{} {others} to `{token}`", several.join(", ")),
     };
-    let each: Vec<String> =
-        brokers.iter().map(|(label, answers)| format!("{label}: {}", answered(answers))).collect();
+    let each: Vec<String> = brokers
+        .iter()
+        .map(|(label, answers)| format!("{label}: {}", answered(answers, protocol)))
+        .collect();
     format!("{who} {when} (must {}; {})", must(&divergent.expected), each.join("; "))
 }
 
@@ -53,11 +55,11 @@ pub(super) fn must(expected: &str) -> &'static str {
 }
 
 /// Answers in words.
-pub(super) fn answered(answers: &Answers) -> String {
+pub(super) fn answered(answers: &Answers, protocol: u8) -> String {
     let codes: Vec<String> = answers
         .codes
         .iter()
-        .map(|(code, number)| format!("{} by {code}", count(*number)))
+        .map(|(code, number)| format!("{} by {}", count(*number), code_word(code, protocol)))
         .collect();
     let codes = if codes.is_empty() { String::new() } else { format!(" ({})", codes.join(", ")) };
     format!("{} accepted, {} refused{codes}", count(answers.accepted), count(answers.refused))

@@ -57,11 +57,10 @@ pub(super) fn write(out: &mut String, edges: &Edges) -> std::fmt::Result {
     if edges.false_accepts > 0 {
         writeln!(
             out,
-            "  {} the same token was accepted {} times when it had to be refused, the last time {} s from its exp\n      {}",
+            "  {} the same token was accepted {} times when it had to be refused, the last time {} s from its exp\n      a broker that keeps its verdicts is described by `verdict_cache` in the profile",
             "FALSE ACCEPT".red().bold(),
             count(edges.false_accepts),
-            edges.bad_accepted_s.map_or_else(|| "?".to_owned(), |at| format!("{at:+.2}")),
-            "a broker that keeps its verdicts is described by `verdict_cache` in the profile"
+            edges.bad_accepted_s.map_or_else(|| "?".to_owned(), |at| format!("{at:+.2}"))
         )?;
     }
     if let Some(us) = edges.refusal_delay_us {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use super::style::code_word;
 use crate::{
     error::{Error, Result},
     results::{
@@ -171,7 +172,7 @@ fn status(cell: &Cell) -> TestCaseStatus {
         "expected {}, {} (code {}): {} [{}]",
         cell.expected,
         cell.outcome,
-        cell.code.to_string().trim_matches('"'),
+        code_word(cell.code.to_string().trim_matches('"'), cell.protocol),
         entry.map_or("", |defect| defect.summary),
         entry.map_or("", |defect| defect.source),
     );

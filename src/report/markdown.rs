@@ -81,7 +81,7 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
         writeln!(out, "- **critical: {}**", escaped(&gone::line(gone)))?;
     }
     for divergent in &summary.divergent {
-        writeln!(out, "- **{}**", escaped(&cluster::difference(divergent)))?;
+        writeln!(out, "- **{}**", escaped(&cluster::difference(divergent, summary.protocol)))?;
     }
     for lost in &summary.outages {
         writeln!(out, "- {}", escaped(&cluster::outage(lost)))?;

@@ -10,8 +10,8 @@ use owo_colors::OwoColorize;
 
 use super::{
     diagnosis::Diagnosis,
-    edges,
-    style::{count, percentile, table},
+    died, edges,
+    style::{code, code_word, count, percentile, table},
     terminal,
 };
 use crate::{
@@ -78,6 +78,12 @@ fn write_all(
     for protocol in &matrix.unspoken {
         writeln!(out, "MQTT {}: not spoken, by the policy", version(*protocol))?;
     }
+    for died in died::told(matrix) {
+        writeln!(out, "{} {}", "critical: BROKER GONE".red().bold(), died.sentence)?;
+        for command in died.commands {
+            writeln!(out, "      {command}")?;
+        }
+    }
     fetches(out, matrix)?;
     if matrix.state != State::AcceptsAll && matrix.state != State::RefusesAll {
         findings(out, matrix)?;
@@ -99,6 +105,12 @@ fn write_all(
     nodes(out, matrix)?;
     if let Some(found) = &place.edges {
         edges::write(out, found)?;
+    }
+    if matrix.witnesses.attempts > 0 && matrix.witnesses.accepted == 0 {
+        writeln!(
+            out,
+            "no good client could be held: a broker that goes away and is back at once is not seen"
+        )?;
     }
     background(out, matrix)?;
     bound(out, matrix)?;
@@ -144,11 +156,21 @@ fn explained(matrix: &Matrix, broker: Option<&str>) -> Option<String> {
             }
         }
         if let Some(found) = Diagnosis::of_codes(protocol, &refused).filter(|_| !lets_in) {
-            words.push(format!(
-                "MQTT {}: {}. Its refusals say nothing.",
-                version(protocol),
-                found.words()
-            ));
+            let version = version(protocol);
+            words.push(match &found {
+                // The one thing to be said of it.
+                Diagnosis::VersionNotSpoken { codes, .. } => {
+                    let codes: Vec<String> =
+                        codes.iter().map(|byte| code(*byte, protocol)).collect();
+                    let other = if protocol == 5 { 4 } else { 5 };
+                    format!(
+                        "MQTT {version}: not spoken, by the broker's own word ({}). \
+                         Leave it out by `policy.protocols = [{other}]`.",
+                        codes.join(" or ")
+                    )
+                }
+                other => format!("MQTT {version}: {}. Its refusals say nothing.", other.words()),
+            });
         }
     }
     (!words.is_empty()).then(|| words.join("\n"))
@@ -360,10 +382,10 @@ fn line(out: &mut String, name: &str, cells: &[&Cell]) -> std::fmt::Result {
 
 /// What the broker answered, with its code as people know it.
 pub(super) fn answer(cell: &Cell) -> String {
-    match (cell.outcome.as_str(), cell.code.as_u64()) {
-        ("accepted", _) => "accepted".to_owned(),
-        (outcome, Some(code)) if cell.protocol == 5 => format!("{outcome} 0x{code:02X}"),
-        (outcome, _) => format!("{outcome} {}", cell.code.to_string().trim_matches('"')),
+    match cell.outcome.as_str() {
+        "accepted" => "accepted".to_owned(),
+        "refused" => format!("refused {}", code_word(&cell.code.to_string(), cell.protocol)),
+        outcome => format!("{outcome} {}", cell.code.to_string().trim_matches('"')),
     }
 }
 
@@ -391,6 +413,12 @@ fn not_judged(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
             cells.join(", ")
         };
         writeln!(out, "not judged, {answer}: {shown}")?;
+        if unnamed(matrix, &answer) {
+            writeln!(
+                out,
+                "  no code of the policy: name it in `refuses_with` in the profile, where the broker promises to refuse so"
+            )?;
+        }
         if ["0x8A", "0x97", "0x9F"].iter().any(|code| answer.ends_with(code)) {
             writeln!(
                 out,
@@ -399,6 +427,18 @@ fn not_judged(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
         }
     }
     Ok(())
+}
+
+/// Whether an answer is a refusal by a code that means no limit and no other version of MQTT: somebody may have forgotten to
+/// name it.
+fn unnamed(matrix: &Matrix, wanted: &str) -> bool {
+    let own = matrix.cells.iter().find(|cell| answer(cell) == wanted);
+    let cell = own.filter(|cell| cell.outcome == "refused");
+    let known: &[u64] = match cell.map(|cell| cell.protocol) {
+        Some(5) => &[1, 3, 0x84, 0x88, 0x89, 0x8A, 0x97, 0x9C, 0x9D, 0x9F],
+        _ => &[1, 3, 0x84, 0x88, 0x89, 0x97, 0x9F],
+    };
+    cell.and_then(|cell| cell.code.as_u64()).is_some_and(|code| !known.contains(&code))
 }
 
 /// Whether both versions of MQTT judge alike.
@@ -520,7 +560,9 @@ fn conclusion(
         verdict("not_judged"),
         verdict("indeterminate"),
     );
-    let is_red = matrix.cells.iter().any(Cell::is_wrong) || !matrix.fetches.is_empty();
+    let is_red = matrix.cells.iter().any(Cell::is_wrong)
+        || !matrix.fetches.is_empty()
+        || !matrix.died_at.is_empty();
     let words = if is_red { words.red().to_string() } else { words.green().to_string() };
     writeln!(out, "\n{}", words.bold())?;
     for threshold in summary.thresholds.iter().filter(|one| one.passed == Some(false)) {

@@ -37,11 +37,23 @@ pub fn time(us: f64) -> String {
     }
 }
 
-/// A percentile: a time, or `> timeout`.
+/// The code of a refusal or an end, as people know it: reason codes of MQTT 5.0 in hexadecimal, whatever the version in which
+/// they were sent; the return codes of 3.1.1 in decimal.
+pub fn code(byte: u8, protocol: u8) -> String {
+    if protocol == 5 || byte >= 0x80 { format!("0x{byte:02X}") } else { byte.to_string() }
+}
+
+/// The same of a text that may be a word.
+pub fn code_word(text: &str, protocol: u8) -> String {
+    text.parse().map_or_else(|_| text.to_owned(), |byte| code(byte, protocol))
+}
+
+/// A percentile: a time, or `> timeout`; `-` where nothing is known of it.
 pub fn percentile(percentile: &Percentile) -> String {
     match percentile {
         Percentile::Number(us) => time(*us),
-        Percentile::Beyond(text) | Percentile::Unanswered(text) => {
+        Percentile::Unanswered(_) => "-".to_owned(),
+        Percentile::Beyond(text) => {
             let timeout = text.trim_start_matches('>').parse().map_or_else(|_| text.clone(), time);
             format!("> {timeout}")
         }
@@ -81,5 +93,6 @@ mod tests {
             .collect();
         assert_eq!(times, ["0 us", "12 us", "1.00 ms", "1.23 ms", "12.3 ms", "123 ms", "2.00 s"]);
         assert_eq!(percentile(&Percentile::Beyond(">10000000".into())), "> 10.00 s");
+        assert_eq!(percentile(&Percentile::Unanswered(">10000000".into())), "-");
     }
 }

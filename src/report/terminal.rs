@@ -7,7 +7,7 @@ use std::{
 
 use owo_colors::OwoColorize;
 
-use super::style::{count, number, percentile, table, time};
+use super::style::{code_word, count, number, percentile, table, time};
 use super::{cluster, diagnosis::Diagnosis, fetches, gone, keys, series};
 use crate::attempt::advice;
 use crate::plan::threshold::{TIMES, VALUES};
@@ -198,13 +198,13 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
                 format!(" (the profile says that each is delayed by {})", time(seconds * 1e6))
             }
         };
-        writeln!(out, "refusals    {}{delayed}", by_code(refused, summary.protocol == 5))?;
+        writeln!(out, "refusals    {}{delayed}", by_code(refused, Some(summary.protocol)))?;
     }
     let failures: Vec<String> = summary
         .codes
         .iter()
         .filter(|(outcome, _)| !matches!(outcome.as_str(), "accepted" | "refused"))
-        .map(|(outcome, codes)| format!("{outcome}: {}", by_code(codes, false)))
+        .map(|(outcome, codes)| format!("{outcome}: {}", by_code(codes, None)))
         .collect();
     if !failures.is_empty() {
         writeln!(out, "failures    {}", failures.join("; "))?;
@@ -238,7 +238,7 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
     cluster::write(out, summary)?;
     let sessions = &summary.sessions;
     if sessions.held > 0 {
-        let codes = by_code(&sessions.dropped_by_code, summary.protocol == 5);
+        let codes = by_code(&sessions.dropped_by_code, Some(summary.protocol));
         let by = if codes.is_empty() { String::new() } else { format!(" ({codes})") };
         writeln!(
             out,
@@ -288,12 +288,10 @@ pub(super) fn told(summary: &Summary) -> BTreeSet<&'static str> {
         .collect()
 }
 
-/// Counts by code; the reason codes of MQTT 5.0 as its text writes them, in hexadecimal.
-pub(super) fn by_code(codes: &BTreeMap<String, u64>, are_reasons: bool) -> String {
-    let name = |code: &str| match code.parse::<u8>() {
-        Ok(byte) if are_reasons => format!("0x{byte:02X}"),
-        _ => code.to_owned(),
-    };
+/// Counts by code; `protocol` is the version of MQTT of codes that brokers send, `None` of other numbers.
+pub(super) fn by_code(codes: &BTreeMap<String, u64>, protocol: Option<u8>) -> String {
+    let name =
+        |code: &str| protocol.map_or_else(|| code.to_owned(), |protocol| code_word(code, protocol));
     let parts: Vec<String> = codes
         .iter()
         .map(|(code, number)| format!("{} by {}", count(*number), name(code)))

@@ -61,7 +61,7 @@ impl Place {
             Self::Named(path) => return fs::create_dir_all(path).map(|()| path.clone()),
             Self::Fresh(path) => path,
         };
-        if let Some(parent) = path.parent() {
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::create_dir_all(parent)?;
         }
         let mut made = path.clone();

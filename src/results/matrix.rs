@@ -12,6 +12,7 @@ pub use state::State;
 use super::{
     Folder, Percentile, PhaseStats,
     cells::{BEYOND, Beyond},
+    gone::DiedAt,
     summary::{FORMAT, microseconds},
 };
 use crate::{
@@ -77,11 +78,25 @@ pub struct Matrix {
     /// The good clients that came meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub background: Option<Background>,
+    /// The good clients that were held, to see whether the broker is there.
+    #[serde(default)]
+    pub witnesses: Witnesses,
+    /// When the broker went away, and after which cell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub died_at: Vec<DiedAt>,
     /// Bad tokens that were judged, and how many of them were accepted.
     pub bad_judged: u64,
     pub false_accepts: u64,
     /// The share of bad tokens that may be accepted, at 95 % confidence, where none was.
     pub upper_bound_95: Option<f64>,
+}
+
+/// The good clients that were held: how many came, and how many were accepted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Witnesses {
+    pub attempts: u64,
+    pub accepted: u64,
 }
 
 /// What is to be known of one of several brokers.
@@ -222,7 +237,12 @@ fn rank(verdict: Verdict) -> u8 {
 
 impl Matrix {
     /// What the measurements say of a plan's cells.
-    pub fn new(plan: &Plan, cells: &Cells, all: &Measurements, fetches: Vec<Fetch>) -> Self {
+    pub fn new(
+        plan: &Plan,
+        cells: &Cells,
+        all: &Measurements,
+        (fetches, died_at): (Vec<Fetch>, Vec<DiedAt>),
+    ) -> Self {
         let tallies = all.tallies();
         let timeout = plan.load().connect_timeout;
         let labels: Vec<&str> = plan.brokers.iter().map(|broker| broker.label.as_str()).collect();
@@ -250,6 +270,8 @@ impl Matrix {
             slow: Vec::new(),
             fetches,
             background: None,
+            witnesses: Witnesses::default(),
+            died_at,
             bad_judged: 0,
             false_accepts: 0,
             upper_bound_95: None,
@@ -263,12 +285,23 @@ impl Matrix {
                 matrix.background = Some(background(&own, all, at, timeout));
                 continue;
             }
+            if cells.witness == Some(at) {
+                let own = || of_kind().map(|(tally, count)| (tally.outcome, count));
+                let accepted = own().filter(|(outcome, _)| *outcome == Outcome::Accepted);
+                matrix.witnesses = Witnesses {
+                    attempts: own().map(|(_, count)| count).sum(),
+                    accepted: accepted.map(|(_, count)| count).sum(),
+                };
+            }
             if !cells.is_cell(at) {
                 continue;
             }
             for broker in 0..labels.len() {
-                let own: Vec<(Tally, u64)> =
+                let mut own: Vec<(Tally, u64)> =
                     of_kind().filter(|(tally, _)| tally.broker == broker).collect();
+                if !matrix.died_at.is_empty() {
+                    without_the_lost(&mut own);
+                }
                 let strict = &strict[usize::from(kind.protocol == Protocol::V5)];
                 let label = (labels.len() > 1).then(|| labels[broker].to_owned());
                 let Some(mut cell) = cell(kind, &own, strict, strictly(cells, at, kind)) else {
@@ -426,6 +459,13 @@ impl Matrix {
     }
 }
 
+/// What a broker that was gone had no part in says nothing of a cell that was sent again and answered.
+fn without_the_lost(own: &mut Vec<(Tally, u64)>) {
+    if own.iter().any(|(tally, _)| tally.verdict != Verdict::NotJudged) {
+        own.retain(|(tally, _)| tally.verdict != Verdict::NotJudged || tally.outcome.is_answer());
+    }
+}
+
 /// From how many nanoseconds on an answer is late: a second more than the policy promises, and ten times the usual.
 fn slow(plan: &Plan, all: &Measurements) -> u64 {
     let usual = match all.latency(Phase::Connack, None, None, None).percentile(50.0) {
@@ -487,7 +527,11 @@ fn cell(
             Code::Word(word) => word.into(),
         },
         verdict: worst.verdict.name().to_owned(),
-        severity: kind.defect.severity.name().to_owned(),
+        // A refusal that looks otherwise than promised lets nobody in, whatever accepting the token would be.
+        severity: match worst.verdict {
+            Verdict::WrongReason => Severity::Low.name().to_owned(),
+            _ => kind.defect.severity.name().to_owned(),
+        },
         attempts,
         judged,
         false_accepts,

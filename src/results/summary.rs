@@ -356,6 +356,18 @@ impl std::fmt::Display for Percentile {
     }
 }
 
+impl PhaseStats {
+    /// Nobody ran into the timeout: of what was not answered no time is known.
+    fn without_timeouts(&mut self) {
+        let Self { p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, .. } = self;
+        for percentile in [p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us] {
+            if let Percentile::Beyond(text) = percentile {
+                *percentile = Percentile::Unanswered(std::mem::take(text));
+            }
+        }
+    }
+}
+
 /// The distribution of a phase, in microseconds.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are the columns of latency.csv")]
@@ -426,7 +438,18 @@ impl Summary {
             ))
             .hint("`tokenstorm run` prints where it put its results, `results/<name>-<time>` unless told otherwise"));
         }
-        super::read_json(&path)
+        super::read_json(&path).map(Self::without_timeouts)
+    }
+
+    /// Files do not say whether a percentile without a time is a timeout: where no attempt ran into one, none is.
+    fn without_timeouts(mut self) -> Self {
+        if Self::count(&self.outcomes, "timeout") > 0 {
+            return self;
+        }
+        let parts = self.by_token.values_mut().chain(self.by_broker.values_mut());
+        let all = parts.map(|part| &mut part.phases).chain([&mut self.phases]);
+        all.flat_map(BTreeMap::values_mut).for_each(PhaseStats::without_timeouts);
+        self
     }
 
     /// What a threshold ended, if it did: it has failed, whatever it came to after that.

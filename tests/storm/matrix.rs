@@ -338,7 +338,8 @@ fn a_version_that_is_not_spoken_is_said_and_what_it_kept_from_being_judged_fails
     let only = ["--only", "fresh", "--only", "not_a_jwt", "--only", "random_bytes"];
     for bytes in [&[0x20, 2, 0, 1][..], &[0x20, 3, 0, 0x84, 0], &[0x20, 3, 0, 1, 0]] {
         let run = matrix(&asked(&without_5_0(bytes).url()), &only);
-        assert!(run.stdout.contains("the broker does not speak MQTT 5.0"), "{}", run.stdout);
+        assert!(run.stdout.contains("MQTT 5.0: not spoken"), "{}", run.stdout);
+        assert!(!run.stdout.contains("refuses_with"), "{}", run.stdout);
         assert!(!run.stdout.contains("bans or limits"), "{}", run.stdout);
         assert_eq!(run.code, Some(1), "{}", run.stdout);
         assert!(run.stdout.contains("verdict.not_judged rate <= 0.01"), "{}", run.stdout);

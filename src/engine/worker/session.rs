@@ -32,7 +32,8 @@ impl Worker {
         let (attempt, terms) = (connection.attempt(Outcome::Accepted, now), connection.terms);
         connection.state = State::Holding;
         connection.keep_alive = keep_alive.unwrap_or(connection.keep_alive);
-        connection.until = now + self.storm.hold;
+        let hold = self.storm.hold_of(usize::from(connection.kind));
+        connection.until = now + hold;
         // What follows CONNACK belongs to the session.
         match connection.partial.take() {
             Some(mut whole) if whole.len() > length => {
@@ -48,7 +49,7 @@ impl Worker {
         self.in_flight -= 1;
         self.record(&attempt, terms, way);
         self.concluded(&attempt, way, now);
-        if self.storm.hold == 0 {
+        if hold == 0 {
             self.leave(place, now);
             return;
         }
@@ -141,7 +142,7 @@ impl Worker {
     }
 
     /// The client leaves.
-    fn leave(&mut self, place: usize, now: u64) {
+    pub(super) fn leave(&mut self, place: usize, now: u64) {
         if let Some(connection) = self.connections.get_mut(place) {
             say_goodbye(connection);
             self.linger(place, now);

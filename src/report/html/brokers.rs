@@ -123,7 +123,7 @@ pub(super) fn divergent(summary: &Summary) -> Option<Markup> {
         let each: Vec<String> = one
             .brokers
             .iter()
-            .map(|(label, answers)| format!("{label}: {}", answered(answers)))
+            .map(|(label, answers)| format!("{label}: {}", answered(answers, summary.protocol)))
             .collect();
         let odd =
             if one.minority.is_empty() { NOTHING.to_owned() } else { one.minority.join(", ") };

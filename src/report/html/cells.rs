@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::{
-    report::{matrix, style::count},
+    report::{died, matrix, style::count},
     results::{
         Matrix,
         matrix::{Cell, version},
@@ -35,6 +35,10 @@ pub(super) fn map(matrix: &Matrix) -> Markup {
         .collect();
     html! {
         @if let Some(state) = matrix::state(matrix) { p.bad { (state) } }
+        @for died in died::told(matrix) {
+            p.bad { "Critical: " (died.sentence) }
+            @for command in &died.commands { p { code { (command) } } }
+        }
         @if let Some(bound) = bound(matrix) { p { (bound) } }
         @for broker in &brokers {
             h3 { (broker) }

@@ -10,7 +10,7 @@ use crate::{
     report::{
         diagnosis::Diagnosis,
         fetches, keys, series,
-        style::{count, number, percentile, time},
+        style::{code_word, count, number, percentile, time},
         terminal,
     },
     results::{Environment, PhaseStats, Summary},
@@ -72,7 +72,7 @@ pub(super) fn throughput(summary: &Summary) -> Option<Markup> {
     ];
     let sessions = &summary.sessions;
     if sessions.held > 0 {
-        let codes = terminal::by_code(&sessions.dropped_by_code, summary.protocol == 5);
+        let codes = terminal::by_code(&sessions.dropped_by_code, Some(summary.protocol));
         let by = if codes.is_empty() { String::new() } else { format!(" ({codes})") };
         let words = format!(
             "{} begun to hold, {} of them dropped by the broker{by}",
@@ -183,10 +183,8 @@ pub(super) fn codes(summary: &Summary) -> Option<Markup> {
     let mut rows: Vec<(u64, Vec<String>)> = Vec::new();
     for (outcome, codes) in &summary.codes {
         for (code, number) in codes {
-            let code = match code.parse::<u8>() {
-                Ok(byte) if outcome == "refused" && summary.protocol == 5 => {
-                    format!("0x{byte:02X}")
-                }
+            let code = match outcome.as_str() {
+                "refused" => code_word(code, summary.protocol),
                 _ => code.clone(),
             };
             rows.push((*number, vec![outcome.replace('_', " "), code, count(*number)]));

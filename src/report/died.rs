@@ -1,0 +1,69 @@
+//! What a person reads of a matrix whose broker went away: after which cell, and what sends it again.
+
+use crate::results::{Matrix, gone::DiedAt, matrix::version};
+
+/// Cells that are named of those that were on the way.
+const MOST_NAMED: usize = 8;
+
+/// A death of the broker: what happened, and the commands that send again what it may have died of.
+pub(super) struct Told {
+    /// In a sentence.
+    pub(super) sentence: String,
+    /// The commands.
+    pub(super) commands: Vec<String>,
+}
+
+/// All deaths, those by a single cell first.
+pub(super) fn told(matrix: &Matrix) -> Vec<Told> {
+    let (named, others): (Vec<&DiedAt>, Vec<&DiedAt>) =
+        matrix.died_at.iter().partition(|died| died.defect.is_some());
+    // What is known to have ended it need not be guessed.
+    let is_known = |name: &String| named.iter().any(|died| died.defect.as_ref() == Some(name));
+    named
+        .iter()
+        .chain(&others)
+        .map(|died| Told {
+            sentence: sentence(died),
+            commands: match &died.defect {
+                Some(name) => vec![command(matrix, name)],
+                None if died.on_the_way.iter().any(is_known) => Vec::new(),
+                None => {
+                    let names = died.on_the_way.iter().take(MOST_NAMED);
+                    names.map(|name| command(matrix, name)).collect()
+                }
+            },
+        })
+        .collect()
+}
+
+fn command(matrix: &Matrix, name: &str) -> String {
+    format!("{} --only {name}", matrix.command)
+}
+
+fn sentence(died: &DiedAt) -> String {
+    let back = match died.back_after_s {
+        Some(after) => format!("it answered again after {after:.2} s"),
+        None => "it did not come back".to_owned(),
+    };
+    let when = format!("{:.2} s into the storm; {back}", died.at_s);
+    match &died.defect {
+        Some(name) => format!(
+            "the token `{name}` ends the broker (MQTT {}): sent alone, the broker was gone after it, {when}",
+            version(died.protocol)
+        ),
+        None if died.on_the_way.is_empty() => {
+            format!(
+                "the broker went away by itself, {when}; nothing was on the way that it had not answered"
+            )
+        }
+        None => {
+            let more = died.on_the_way.len().saturating_sub(MOST_NAMED);
+            let named = died.on_the_way.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!(
+                "the broker went away by itself, {when}; on the way: {}{more}",
+                named.join(", ")
+            )
+        }
+    }
+}
