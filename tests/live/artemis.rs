@@ -78,7 +78,10 @@ impl Drop for Issuer {
 
 fn keys(folder: &TempDir) -> String {
     let key = folder.path().join("es256.pem");
-    format!("[keys.main]\nalgorithm = \"ES256\"\nprivate_key = {key:?}\nkid = \"main\"\n")
+    format!(
+        "[keys.main]\nalgorithm = \"ES256\"\nprivate_key = \"{}\"\nkid = \"main\"\n",
+        key.display()
+    )
 }
 
 /// Artemis with the keys of this issuer, and no more leeway than a second.
@@ -110,8 +113,7 @@ fn artemis_judges_each_kind_as_its_profile_says_in_both_versions() {
         "empty_password",
         "no_credentials",
     ];
-    let mix: String =
-        kinds.iter().map(|kind| format!("[[mix]]\ntoken = \"{kind}\"\nshare = 1\n")).collect();
+    let mix = kinds.map(|kind| format!("[[mix]]\ntoken = \"{kind}\"\nshare = 1\n")).concat();
     for (protocol, code) in [(4, "5"), (5, "134")] {
         let load =
             format!("[load]\nclients = {}\nconcurrency = 8\nhold = \"0s\"\n", 12 * kinds.len());

@@ -9,6 +9,7 @@ mod cluster;
 mod dying;
 #[cfg(feature = "embedded")]
 mod fleet;
+#[cfg(feature = "embedded")]
 mod keycloak;
 mod keys;
 #[path = "../storm/layered.rs"]
