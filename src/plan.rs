@@ -203,28 +203,22 @@ impl Plan {
         };
         let (mut kinds, cells) = kinds_of(context, &strict, ask, &mut warnings)?;
         series::bring_password(&scenario, &mut kinds)?;
-        match issuance::is_foreign(&scenario) {
-            true => foreign::check(&scenario, &policy, &names)?,
-            false => kinds::check_claims(&scenario, &policy, &names)?,
-        }
-        kinds::check_fit(&scenario, &policy, embedded)?;
+        kinds::check(&scenario, &policy, &names, embedded)?;
         let examiner =
             cells.as_ref().map(|_| Examiner::new(&scenario, &names, &keys)).transpose()?;
         if let (Some(ask), Some(cells)) = (ask, &cells) {
             cells::load(&mut scenario, ask, cells);
         }
-        fetching::check_kinds(&kinds, &issuance, &scenario.load)?;
         let scenario = &scenario;
         let workers =
             scenario.load.workers.map_or((limits.cpus / 2).clamp(1, 16), usize::from).max(1);
         let model = Model::resolve(&scenario.load, workers, &mut warnings)?;
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
         checks::check_lengths(&names, attempts)?;
-        fetching::check_clients(&kinds, &issuance, attempts, scenario.token.reuse)?;
+        fetching::check_mix(&kinds, &issuance, scenario, attempts)?;
         let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
         let derived = kinds::derived(&kinds, &keys)?;
-        let known = issuance.known_keys(keys.len());
-        checks::warn_of_plugin(&policy, known, &mut warnings, embedded);
+        checks::warn_of_plugin(&policy, issuance.known_keys(keys.len()), &mut warnings, embedded);
         checks::warn_of_generated(scenario, &brokers, &issuance.published(), &mut warnings);
         issuance.warn_of_events(&model, &scenario.load, &mut warnings);
         issuance.warn_of_first_keys(&policy, &brokers, (&model, &scenario.load), &mut warnings);

@@ -78,7 +78,7 @@ pub fn probe(
     found: impl Fn(&Edges) -> Result<()>,
 ) -> Result<()> {
     let issuer = Issuer::of(&plan, Clock::start())?.map(Arc::new);
-    let targets = Targets::start(&plan, KeysFrom { issuer, discovered: None }, &[])?;
+    let targets = Targets::start(&plan, &KeysFrom { issuer, discovered: None }, &[])?;
     let protocol = plan.policy.protocols.last().copied().unwrap_or(plan.protocol);
     let mut prober = Prober { plan: Some(plan), targets, stop: Arc::clone(stop), protocol };
     let mut edges = Edges { protocol: protocol.into(), ..Edges::default() };

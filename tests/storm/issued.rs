@@ -4,11 +4,11 @@ use std::{
     collections::BTreeSet,
     io::Write,
     sync::{Arc, Mutex},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+use tokenstorm::clock::wall_seconds;
 
 use crate::{
     oauth::{JSON, Web, response, storm, tokens},
@@ -172,7 +172,7 @@ const ONE_AT_A_TIME: [&str; 4] = ["--set", "load.clients=24", "--set", "load.con
 #[test]
 fn an_expired_token_is_fetched_and_waited_for_without_a_slot() {
     let (server, said) = verifying(|_, claims| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        let now = wall_seconds();
         now < claims["exp"].as_f64().unwrap()
     });
     let run = mixed(&server, "expired", "2s", "").run_with(&ONE_AT_A_TIME);
