@@ -269,7 +269,7 @@ fn what_fetched_tokens_lack_is_said_at_once_and_what_does_nothing_is_refused() {
         } else {
             [
                 "--set",
-                "load={ mode = \"churn\", concurrency = 1, stages = [{ rate = 1, for = \"1s\" }] }",
+                "load={ mode = \"churn\", concurrency = 1, for = \"1s\" }",
             ]
         };
         let run = storm(&server.url(), foreign, mix).run_with(&load);
