@@ -160,7 +160,7 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     // Before the brokers: it knows where their keys are.
     let fetcher = Fetcher::of(&plan, clock, issuer.as_deref())?.map(Arc::new);
     let jwks = fetcher.as_ref().and_then(|fetcher| fetcher.jwks_url().cloned());
-    let targets = Targets::start(&plan, KeysFrom { issuer, discovered: jwks }, &[])?;
+    let targets = Targets::start(&plan, &KeysFrom { issuer, discovered: jwks }, &[])?;
     for warning in &targets.warnings {
         options.screen.warn(warning);
     }

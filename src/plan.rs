@@ -204,19 +204,18 @@ impl Plan {
         };
         let (mut kinds, cells) = kinds_of(context, &strict, ask, &mut warnings)?;
         series::bring_password(&scenario, &mut kinds)?;
-        check_tokens(&scenario, &policy, &names, embedded)?;
+        kinds::check(&scenario, &policy, &names, embedded)?;
         let examiner = cells.as_ref().map(|_| examiner(&scenario, &names, &keys)).transpose()?;
         if let (Some(ask), Some(cells)) = (ask, &cells) {
             cells::load(&mut scenario, ask, cells);
         }
-        fetching::check_kinds(&kinds, &issuance, &scenario.load)?;
         let scenario = &scenario;
         let workers =
             scenario.load.workers.map_or((limits.cpus / 2).clamp(1, 16), usize::from).max(1);
         let model = Model::resolve(&scenario.load, workers, &mut warnings)?;
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
         checks::check_lengths(&names, attempts)?;
-        fetching::check_clients(&kinds, &issuance, attempts, scenario.token.reuse)?;
+        fetching::check_mix(&kinds, &issuance, scenario, attempts)?;
         let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
         let known = issuance.known_keys(keys.len());
         checks::warn_of_plugin(&policy, known, &mut warnings, embedded);
@@ -448,16 +447,6 @@ impl Plan {
 }
 
 /// What looks at the tokens of a matrix.
-/// Checks what claims the tokens have, where the run or its own issuer makes them, and what is known of them otherwise.
-fn check_tokens(scenario: &Scenario, policy: &Policy, names: &Names, embedded: bool) -> Result<()> {
-    if issuance::is_foreign(scenario) {
-        foreign::check(scenario, policy, names)?;
-    } else {
-        kinds::check_claims(scenario, policy, names)?;
-    }
-    kinds::check_fit(scenario, policy, embedded)
-}
-
 fn examiner(scenario: &Scenario, names: &Names, keys: &[SigningKey]) -> Result<Arc<Examiner>> {
     Examiner::new(scenario, names, keys).map(Arc::new)
 }

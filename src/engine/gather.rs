@@ -75,7 +75,7 @@ pub fn gather(plan: Plan, mut options: Options, crew: &mut dyn Crew) -> Result<F
     Limits::raise_descriptors();
     let place = super::place(&plan, clock, &options)?;
     let mut environment = Environment::read(&limits);
-    let targets = Targets::start(&plan, KeysFrom::default(), &[])?;
+    let targets = Targets::start(&plan, &KeysFrom::default(), &[])?;
     for warning in &targets.warnings {
         options.screen.warn(warning);
     }

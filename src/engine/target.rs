@@ -110,7 +110,7 @@ impl Targets {
     /// Embedded ones that have a place in `elsewhere` are running there already.
     pub(super) fn start(
         plan: &Plan,
-        from: KeysFrom,
+        from: &KeysFrom,
         elsewhere: &[Option<SocketAddr>],
     ) -> Result<Self> {
         let mut targets = Self {
@@ -125,7 +125,7 @@ impl Targets {
             let elsewhere = elsewhere.get(number).copied().flatten();
             let target = match (&broker.place, elsewhere) {
                 (Place::Embedded, Some(address)) => started_elsewhere(broker, address)?,
-                (Place::Embedded, None) => targets.start_embedded(plan, number, broker, &from)?,
+                (Place::Embedded, None) => targets.start_embedded(plan, number, broker, from)?,
                 (Place::Remote { host, port }, _) => {
                     let spot = targets.spot(plan, host, *port)?;
                     remote(plan, broker, host, *port, spot)?
@@ -135,7 +135,7 @@ impl Targets {
         }
         if plan.brokers.iter().any(Broker::is_embedded) {
             targets.own.keep()?;
-            targets.warnings.extend(proxy_note(plan, &from));
+            targets.warnings.extend(proxy_note(plan, from));
         }
         targets.warnings.extend(plan.scenario.monitor.iter().filter_map(Monitor::proxy_note));
         targets.shares_host = targets.all.iter().any(|target| match &target.spot {
@@ -361,18 +361,18 @@ fn source(plan: &Plan, from: &KeysFrom) -> Result<Option<JwksSource>> {
     let Some(jwks) = &plan.issuance.jwks else { return Ok(None) };
     let issuer = from.issuer.as_deref();
     let is_foreign = plan.is_issued_elsewhere();
-    let found = match is_foreign {
-        true => from.discovered.as_ref().map(Url::as_str),
-        false => issuer.map(Issuer::jwks_url),
+    let of_own = || issuer.map(Issuer::jwks_url);
+    let found = if is_foreign { from.discovered.as_ref().map(Url::as_str) } else { of_own() };
+    let nowhere = || {
+        if is_foreign {
+            Error::not_measured("`target.jwks.url` is missing, and no discovery document says where the key set is (`jwks_uri`)")
+                .hint("write `[target.jwks]` with `url = \"https://...\"`")
+        } else {
+            Error::usage("`target.jwks.url` is missing, and the run's own issuer does not run here")
+                .hint("`tokenstorm issuer SCENARIO --jwks-listen ADDRESS` runs it; its key set is at `/jwks`")
+        }
     };
-    let url = jwks.url.as_deref().or(found).ok_or_else(|| match is_foreign {
-        true => Error::not_measured(
-            "`target.jwks.url` is missing, and no discovery document says where the key set is (`jwks_uri`)",
-        )
-        .hint("write `[target.jwks]` with `url = \"https://...\"`"),
-        false => Error::usage("`target.jwks.url` is missing, and the run's own issuer does not run here")
-            .hint("`tokenstorm issuer SCENARIO --jwks-listen ADDRESS` runs it; its key set is at `/jwks`"),
-    })?;
+    let url = jwks.url.as_deref().or(found).ok_or_else(nowhere)?;
     // Of another server: the one that clients fetch from, mostly, so what they trust the broker trusts.
     let is_own = issuer.is_some_and(|issuer| url == issuer.jwks_url());
     let fetching = plan.issuance.fetching.as_ref().map(|fetching| &fetching.trust);

@@ -254,9 +254,10 @@ impl Plan {
     /// and of the one after where there is none.
     pub fn subject_of(&self, n: u64) -> u64 {
         let own = self.minted_as(n);
-        match self.is_stolen(self.kind_of(own)) {
-            true => own.checked_sub(self.reuse).unwrap_or(own + self.reuse),
-            false => own,
+        if self.is_stolen(self.kind_of(own)) {
+            own.checked_sub(self.reuse).unwrap_or(own + self.reuse)
+        } else {
+            own
         }
     }
 
@@ -284,8 +285,18 @@ impl Plan {
 /// Refuses kinds of fetched tokens that the load has no place for.
 ///
 /// # Errors
-/// When tokens have to end where nobody may wait for that.
-pub(super) fn check_kinds(kinds: &[Kind], issuance: &Issuance, load: &Load) -> Result<()> {
+/// When tokens have to end where nobody may wait for that, or are stolen where all clients bring one token.
+pub(super) fn check_mix(
+    kinds: &[Kind],
+    issuance: &Issuance,
+    scenario: &Scenario,
+    attempts: u64,
+) -> Result<()> {
+    check_kinds(kinds, issuance, &scenario.load)?;
+    check_clients(kinds, issuance, attempts, scenario.token.reuse)
+}
+
+fn check_kinds(kinds: &[Kind], issuance: &Issuance, load: &Load) -> Result<()> {
     let waits = issuance.fetching.is_some() && kinds.iter().any(|kind| kind.defect.name == EXPIRED);
     let name = match load.mode {
         Some(LoadMode::Churn) => "churn",
@@ -301,16 +312,7 @@ pub(super) fn check_kinds(kinds: &[Kind], issuance: &Issuance, load: &Load) -> R
     .hint("use `mode = \"open\"` or `\"closed\"`, or leave `expired` out of the mix"))
 }
 
-/// Refuses a mix that steals tokens where there is nobody to steal from.
-///
-/// # Errors
-/// When all clients bring one token.
-pub(super) fn check_clients(
-    kinds: &[Kind],
-    issuance: &Issuance,
-    attempts: u64,
-    reuse: u64,
-) -> Result<()> {
+fn check_clients(kinds: &[Kind], issuance: &Issuance, attempts: u64, reuse: u64) -> Result<()> {
     let steals = issuance.fetching.is_some() && kinds.iter().any(|kind| kind.defect.name == STOLEN);
     if !steals || attempts > reuse {
         return Ok(());

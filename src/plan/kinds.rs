@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     fetching::{ENDED_FOR, EXPIRED, FETCHED},
-    issuance::Issuance,
+    foreign,
+    issuance::{Issuance, is_foreign},
     strict,
 };
 use crate::{
@@ -292,11 +293,29 @@ pub fn derived(
     Ok(made)
 }
 
+/// Checks that `[token]` serves what the policy promises.
+///
+/// # Errors
+/// When it says something that can't be, or lacks something.
+pub(super) fn check(
+    scenario: &Scenario,
+    policy: &Policy,
+    names: &Names,
+    embedded: bool,
+) -> Result<()> {
+    if is_foreign(scenario) {
+        foreign::check(scenario, policy, names)?;
+    } else {
+        check_claims(scenario, policy, names)?;
+    }
+    check_fit(scenario, policy, embedded)
+}
+
 /// Checks that the claims of tokens that are minted can serve what the policy promises.
 ///
 /// # Errors
 /// When a claim comes by itself, a checked claim has no right value, or a bound claim is the same for all.
-pub fn check_claims(scenario: &Scenario, policy: &Policy, names: &Names) -> Result<()> {
+fn check_claims(scenario: &Scenario, policy: &Policy, names: &Names) -> Result<()> {
     let claims = &scenario.token.claims;
     compile_claims(claims, names, &[], &[])?;
     let given = Given::of(claims)?;
@@ -348,7 +367,7 @@ fn not_the_clients(name: &str) -> Error {
 /// # Errors
 /// When the embedded broker would have to compare a claim with other values for each client, or a token that is reused is
 /// bound to one.
-pub fn check_fit(scenario: &Scenario, policy: &Policy, embedded: bool) -> Result<()> {
+fn check_fit(scenario: &Scenario, policy: &Policy, embedded: bool) -> Result<()> {
     let claims = &scenario.token.claims;
     for (check, name) in [(Check::Iss, "iss"), (Check::Aud, "aud")] {
         if embedded

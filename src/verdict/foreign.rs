@@ -274,7 +274,9 @@ fn unpromised(policy: &Policy) -> Faults {
         open.add(Fault::ExpType);
     }
     if policy.encoding == Encoding::Lenient {
-        ENCODING.into_iter().for_each(|fault| open.add(fault));
+        for fault in ENCODING {
+            open.add(fault);
+        }
     }
     if !policy.names_algorithms {
         open.add(Fault::AlgMissing);

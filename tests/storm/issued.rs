@@ -4,11 +4,11 @@ use std::{
     collections::BTreeSet,
     io::Write,
     sync::{Arc, Mutex},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+use tokenstorm::clock::wall_seconds;
 
 use crate::{
     oauth::{JSON, Web, response, storm, tokens},
@@ -172,7 +172,7 @@ const ONE_AT_A_TIME: [&str; 4] = ["--set", "load.clients=24", "--set", "load.con
 #[test]
 fn an_expired_token_is_fetched_and_waited_for_without_a_slot() {
     let (server, said) = verifying(|_, claims| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        let now = wall_seconds();
         now < claims["exp"].as_f64().unwrap()
     });
     let run = mixed(&server, "expired", "2s", "").run_with(&ONE_AT_A_TIME);
@@ -182,9 +182,23 @@ fn an_expired_token_is_fetched_and_waited_for_without_a_slot() {
     assert_eq!(kinds["fresh"]["outcomes"]["accepted"], kinds["fresh"]["attempts"]);
     assert!(kinds["expired"]["attempts"].as_u64().unwrap() > 3, "{kinds}");
     assert_eq!(summary["verdicts"]["correct"], 24);
+    // The wait is none of the generator's lateness.
+    let latest = summary["phases"]["start_delay"]["max_us"].as_f64().unwrap();
+    assert!(latest < 1_500_000.0, "{latest}");
     // Whoever waits keeps nobody else from starting, though there is one slot.
     let said = said.lock().unwrap();
     assert!(said.is_sorted_by(|before, after| before >= after), "{said:?}");
+}
+
+#[test]
+fn a_token_that_has_ended_when_its_client_comes_is_not_late() {
+    let (server, _) = verifying(|_, claims| wall_seconds() < claims["exp"].as_f64().unwrap());
+    let load = "load={ arrivals = \"constant\", stages = [{ rate = 6, for = \"6s\" }] }";
+    let run = mixed(&server, "expired", "1s", "").run_with(&["--set", load]);
+    let summary = run.expect(0);
+    // All tokens ended two seconds after the start, and the last clients are due four seconds later.
+    let latest = summary["phases"]["start_delay"]["max_us"].as_f64().unwrap();
+    assert!(latest < 1_500_000.0, "{latest}");
 }
 
 #[test]
@@ -267,10 +281,7 @@ fn what_fetched_tokens_lack_is_said_at_once_and_what_does_nothing_is_refused() {
         let load = if mix.contains("stolen") {
             ["--set", "load={ clients = 1, concurrency = 1 }"]
         } else {
-            [
-                "--set",
-                "load={ mode = \"churn\", concurrency = 1, stages = [{ rate = 1, for = \"1s\" }] }",
-            ]
+            ["--set", "load={ mode = \"churn\", concurrency = 1, for = \"1s\" }"]
         };
         let run = storm(&server.url(), foreign, mix).run_with(&load);
         assert_eq!(run.code, Some(2), "{mix}: {}", run.stderr);

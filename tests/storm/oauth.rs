@@ -13,7 +13,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::{
-    run::{Ended, Storm, number, program, rows},
+    run::{Ended, Storm, everything, number, program, rows},
     server::{Connect, Server},
 };
 
@@ -157,15 +157,6 @@ fn no_secret_is_in_the_run_folder_or_in_what_is_said() {
         }
     }
     assert_eq!(server.received().len(), 8, "the first run got tokens");
-}
-
-/// All that a run said and wrote.
-fn everything(run: &Ended) -> String {
-    let mut all = format!("{}{}", run.stdout, run.stderr);
-    for entry in std::fs::read_dir(&run.out).unwrap() {
-        all.push_str(&String::from_utf8_lossy(&std::fs::read(entry.unwrap().path()).unwrap()));
-    }
-    all
 }
 
 /// A web server on a free port: `answer` has the path and how many requests came before, and gives a whole response.

@@ -138,7 +138,7 @@ fn each_fault_of_a_certificate_is_said_once_and_with_its_way_out() {
     };
     let own = made("own", "127.0.0.1", |_| ());
     let authority = made("authority", "127.0.0.1", |params| {
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     });
     let expired = made("expired", "127.0.0.1", |params| {
         params.not_before = date_time_ymd(2020, 1, 1);

@@ -25,7 +25,7 @@ impl Worker {
             let client = self.storm.plan.client(self.next_client);
             self.next_client += self.workers;
             now = self.storm.clock.now();
-            if self.park(client, now) {
+            if self.park(client, scheduled, now) {
                 continue;
             }
             self.count_start(now, scheduled);

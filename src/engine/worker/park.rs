@@ -45,8 +45,9 @@ impl PartialEq for Parked {
 impl Eq for Parked {}
 
 impl Worker {
-    /// Puts a client aside whose token was fetched and has to end first; `false` where it has not to.
-    pub(super) fn park(&mut self, client: u64, now: u64) -> bool {
+    /// Puts a client aside whose token was fetched and has to end first, or starts it where it has ended; `false` where the
+    /// token has not to.
+    pub(super) fn park(&mut self, client: u64, scheduled: u64, now: u64) -> bool {
         let storm = &self.storm;
         let Some(fetcher) = &storm.fetcher else { return false };
         let Some(ended_for) = storm.plan.ended_for(storm.plan.kind_of(client)) else {
@@ -57,8 +58,13 @@ impl Worker {
             let end = storm.clock.at_wall(exp).saturating_add(nanoseconds(ended_for) as i64);
             u64::try_from(end).unwrap_or_default()
         });
-        self.parked.push(Reverse(Parked { due: due.unwrap_or(u64::MAX), client, brought }));
-        self.pace.outcome(now);
+        let parked = Parked { due: due.unwrap_or(u64::MAX), client, brought };
+        if parked.due <= now {
+            self.start_one_parked(&parked, scheduled, now, false);
+        } else {
+            self.parked.push(Reverse(parked));
+            self.pace.outcome(now);
+        }
         true
     }
 
@@ -74,7 +80,7 @@ impl Worker {
                 self.parked.extend(others);
                 for Reverse(parked) in hopeless {
                     let now = self.storm.clock.now();
-                    self.start_one_parked(&parked, now, now);
+                    self.start_one_parked(&parked, now, now, true);
                 }
             }
         }
@@ -84,7 +90,7 @@ impl Worker {
                 return;
             }
             let Some(Reverse(parked)) = self.parked.pop() else { return };
-            self.start_one_parked(&parked, parked.due, now);
+            self.start_one_parked(&parked, parked.due, now, true);
         }
     }
 
@@ -93,6 +99,7 @@ impl Worker {
         Parked { due, client, brought }: &Parked,
         scheduled: u64,
         now: u64,
+        has_no_slot: bool,
     ) {
         self.count_start(now, scheduled);
         let storm = &self.storm;
@@ -102,7 +109,7 @@ impl Worker {
         packet.clear();
         let place = self.enter(&ready, (scheduled, now), Step::NotEntered, packet);
         if let Some(connection) = self.connections.get_mut(place) {
-            connection.terms.has_no_slot = true;
+            connection.terms.has_no_slot = has_no_slot;
         }
         if *due <= now {
             self.bring(place, brought);
