@@ -97,7 +97,6 @@ impl Measurements {
         moved.late_lookups = other.late_lookups;
         (moved.first_start, moved.last_answer) = (other.first_start, other.last_answer);
         moved.last_scheduled = other.last_scheduled;
-        moved.checks = other.checks;
         moved
     }
 }

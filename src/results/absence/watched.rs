@@ -206,6 +206,7 @@ impl Watched {
             }
             self.decided = first / LENGTH + 1;
         }
+        self.decided = self.decided.max(known.saturating_sub(TOGETHER) / LENGTH);
     }
 
     /// Whether all witnesses that were open at an instant ended within a second, unexplained: the last sign of life before.
