@@ -27,6 +27,8 @@ const MOST_ALONE: usize = 32;
 const MOST_DEATHS: usize = 3;
 /// How often cells are sent again together: each time without those that were on the way.
 const MOST_ROUNDS: usize = 4;
+/// How often only good clients are sent, to see that it is back.
+const MOST_GREETINGS: usize = 16;
 /// How long a broker may be away.
 const AWAY: u64 = 30 * SECOND;
 /// Attempts a second where one cell is sent alone, after the witnesses.
@@ -71,8 +73,16 @@ struct Hunt<'h, 'a> {
 
 impl Hunt<'_, '_> {
     fn go_on(&mut self) -> Result<()> {
-        let (mut rounds, mut alone, mut deaths) = (0, 0, 0);
+        let (mut greetings, mut rounds, mut alone, mut deaths) = (0, 0, 0, 0);
         while deaths < MOST_DEATHS && self.has_returned {
+            // Until it has answered somebody it is not known to be back, and can't be seen to go again.
+            let gone = self.volleys.collector().gone();
+            if greetings < MOST_GREETINGS && gone.iter().any(|gone| gone.back.is_none()) {
+                greetings += 1;
+                self.send(&[], ALONE)?;
+                self.take(None);
+                continue;
+            }
             let left = self.unanswered();
             if !left.is_empty() && rounds < MOST_ROUNDS {
                 rounds += 1;

@@ -390,7 +390,8 @@ fn a_wrong_reason_has_a_severity_of_its_own_and_its_byte_is_written_in_one_way()
         let is_token = password.split(|byte| *byte == b'.').count() == 3;
         answer(stream, connect, if is_token { (0, 0) } else { (0x8C, 0x8C) });
     });
-    let run = matrix(&asked(&server.url()), &["--only", "fresh", "--only", "random_bytes"]);
+    let storm = asked(&server.url());
+    let run = matrix(&storm, &["--only", "fresh", "--only", "random_bytes"]);
     let own = cells(&run).into_iter().filter(|cell| cell["defect"] == "random_bytes");
     for cell in own {
         assert_eq!((&cell["verdict"], &cell["severity"]), (&"wrong_reason".into(), &"low".into()));
