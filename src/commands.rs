@@ -30,7 +30,11 @@ use crate::{
     plan::Plan,
     report,
     results::{
-        Summary, calibration::Calibration, folder::replace_in, series::SweepRun, summary::Counts,
+        Summary,
+        calibration::Calibration,
+        folder::replace_in,
+        series::SweepRun,
+        summary::{Counts, Undecided},
     },
     scenario::{self, Loaded, Scenario},
     series,
@@ -141,7 +145,11 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
 /// Why a run that wrote its results exits with 3.
 fn why_not_measured(summary: &Summary) -> &'static str {
     let judged = Summary::judged(&summary.verdicts);
-    if judged > 0 && summary.thresholds.iter().any(|one| one.undecided.is_some()) {
+    let is_undecided =
+        |why| summary.thresholds.iter().any(|threshold| threshold.undecided == Some(why));
+    if judged > 0 && is_undecided(Undecided::NeverHappened) {
+        "a threshold bounds the time of a change of keys that was never seen: the run can't tell"
+    } else if judged > 0 && is_undecided(Undecided::GeneratorLimited) {
         "a threshold on a time is undecided: the load generator was too slow for this load on this host"
     } else if judged > 0 && !summary.nothing_good.is_empty() {
         "no good token was measured: each token that should be good had to be refused"
@@ -312,7 +320,7 @@ mod tests {
         report::html::fixture,
         results::{
             gone::{BrokerGone, Sign},
-            summary::{Aborted, Judged, Undecided},
+            summary::{Aborted, Judged},
         },
     };
 

@@ -11,6 +11,7 @@ mod hunt;
 mod knocker;
 mod monitor;
 mod nodes;
+mod occupancy;
 mod pace;
 mod probe;
 pub mod progress;
@@ -58,8 +59,8 @@ use crate::{
     oauth::Fetcher,
     plan::{Model, Plan, fetching::Fetching},
     results::{
-        Environment, Place, Summary, calibration::Calibration, folder::check_writable,
-        summary::Yardstick,
+        Environment, Place, Summary, absence::Absence, calibration::Calibration,
+        folder::check_writable, summary::Yardstick,
     },
     supply::{Supply, estimate::Estimate, signal::Signal, yardstick::Measured},
 };
@@ -121,6 +122,8 @@ pub struct Finished {
     pub medians: Vec<Option<u64>>,
     /// Embedded brokers that ended by themselves.
     pub lost: Vec<Lost>,
+    /// Brokers that went away by themselves.
+    pub absences: Vec<Absence>,
 }
 
 /// Runs a plan.

@@ -78,6 +78,9 @@ pub struct Policy {
     pub verdict_cache: Duration,
     /// What closing without CONNACK is worth.
     pub silent_close: SilentClose,
+    /// How many connections of ours it takes; 0 where that is not known.
+    #[serde(default)]
+    pub max_connections: u64,
     /// What becomes of a CONNECT without credentials.
     pub anonymous: OnAnonymous,
 }
@@ -145,6 +148,7 @@ impl Policy {
             old_key_within: settings.old_key_within.or(base.old_key_within),
             verdict_cache: settings.verdict_cache.or(base.verdict_cache).unwrap_or_default(),
             silent_close: settings.silent_close.or(base.silent_close).unwrap_or_default(),
+            max_connections: settings.max_connections.or(base.max_connections).unwrap_or_default(),
             anonymous: settings.anonymous.or(base.anonymous).unwrap_or_default(),
         };
         let policy = policy
@@ -225,6 +229,7 @@ impl Policy {
             old_key_within: self.old_key_within,
             verdict_cache: (!self.verdict_cache.is_zero()).then_some(self.verdict_cache),
             silent_close: Some(self.silent_close),
+            max_connections: (self.max_connections > 0).then_some(self.max_connections),
             anonymous: Some(self.anonymous),
         }
     }

@@ -19,6 +19,7 @@ pub mod edges;
 pub mod environment;
 pub mod fetches;
 pub mod folder;
+pub mod full;
 pub mod gaps;
 pub mod gone;
 pub mod keys;

@@ -31,6 +31,7 @@ use crate::{
         Environment, Folder, Place, Summary,
         calibration::Calibration,
         folder::{check_writable, replace_in},
+        gone::BrokerGone,
         series::append,
         summary::{Aborted, Generator, Per100Ms, Throughput, Validity},
         tables, threshold,
@@ -148,6 +149,9 @@ struct Series {
     /// Attempts of all runs that events had deprived of their broker, and findings that have no row.
     excused: u64,
     findings_left_out: u64,
+    /// Brokers that went away by themselves in any run, by seconds of the series, and bare connects of all runs.
+    broker_gone: Vec<BrokerGone>,
+    broker_checks: u64,
     /// The first run that a threshold ended, and the threshold.
     aborted: Option<Aborted>,
     /// What is to be known of runs whose numbers can be taken as they are.
@@ -190,6 +194,8 @@ impl Series {
             damage: Vec::new(),
             excused: 0,
             findings_left_out: 0,
+            broker_gone: Vec::new(),
+            broker_checks: 0,
             aborted: None,
             notes: Vec::new(),
             slots: Vec::new(),
@@ -294,6 +300,9 @@ impl Series {
             _ => self.damage.extend(reasons),
         }
         let offset = trial.start.saturating_sub(start) as f64 / SECOND as f64;
+        let gone = summary.broker_gone.iter().cloned();
+        self.broker_gone.extend(gone.map(|gone| BrokerGone { at_s: gone.at_s + offset, ..gone }));
+        self.broker_checks += summary.broker_checks;
         append(self.path(), &trial.folder, offset)
     }
 
@@ -339,7 +348,13 @@ impl Series {
             monitor: None,
         }
         .summary();
-        Summary { excused: self.excused, findings_left_out: self.findings_left_out, ..summary }
+        Summary {
+            excused: self.excused,
+            findings_left_out: self.findings_left_out,
+            broker_gone: self.broker_gone.clone(),
+            broker_checks: self.broker_checks,
+            ..summary
+        }
     }
 
     fn validity(&self, interrupted: bool) -> Validity {

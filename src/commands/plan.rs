@@ -244,8 +244,12 @@ fn promises(plan: &Plan) -> String {
         [] => String::new(),
         keys => format!(" with `[policy]` over its {}", keys.join(", ")),
     };
+    let most = match policy.max_connections {
+        0 => String::new(),
+        most => format!("; takes {most} connections, and refusals beyond that are not judged"),
+    };
     format!(
-        "profile `{}`{over}: checks {}; requires {}; binds {}; leeway {}{delay}",
+        "profile `{}`{over}: checks {}; requires {}; binds {}; leeway {}{delay}{most}",
         policy.profile,
         list(&checks),
         list(&policy.requires),

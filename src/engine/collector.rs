@@ -509,7 +509,7 @@ impl Collector {
         let wall_step = self.storm.clock.wall_step();
         self.watch.conclude(&mut self.environment, wall_step, idle);
         self.write_closed()?;
-        self.watch.lost = self.untold(&lost);
+        self.watch.lost.clone_from(&lost);
         let summary = self.summary(false, interrupted);
         check_conserved(&self.all, &summary)?;
         let mut path = PathBuf::new();
@@ -525,7 +525,9 @@ impl Collector {
         }
         let (start, busy) = (self.storm.start, self.storm.gate.busy());
         let medians = self.medians.iter().map(|(response, _)| *response).collect();
-        Ok(Finished { summary, folder: path, all: self.all, start, busy, medians, lost })
+        let absences = self.absences.all().to_vec();
+        let all = self.all;
+        Ok(Finished { summary, folder: path, all, start, busy, medians, lost, absences })
     }
 
     fn summary(&self, partial: bool, interrupted: bool) -> Summary {

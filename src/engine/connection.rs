@@ -53,6 +53,8 @@ pub(super) struct Connection {
     pub(super) broker: u16,
     /// Place of its address among those that its worker knows; [`NOWHERE`] before it is opened.
     pub(super) way: u16,
+    /// It counts among those that are open at its broker, where that is counted.
+    pub(super) occupies: bool,
     /// Whether its token is a JWT, of which it is known when it ends.
     pub(super) is_jwt: bool,
     /// Index of the key that signed its token, where that is known.

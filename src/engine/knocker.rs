@@ -55,12 +55,20 @@ enum Answer {
     Silence,
 }
 
+/// What was heard and asked.
+#[derive(Debug, Default)]
+struct Told {
+    answers: Vec<(Site, u64, Answer)>,
+    /// Knocks, answered or not.
+    count: u64,
+}
+
 /// What all share.
 #[derive(Debug)]
 struct Shared {
     cells: Mutex<Vec<(Site, Arc<Cell>)>>,
-    /// Knocks that were answered and are not told yet, and how many knocks there were.
-    told: Mutex<(Vec<(Site, u64, Answer)>, u64)>,
+    /// What is not told yet.
+    told: Mutex<Told>,
     /// The thread sleeps until it is woken.
     sleeps: AtomicBool,
     over: AtomicBool,
@@ -143,8 +151,8 @@ impl Knocker {
     /// Puts what it has heard into a recorder; the storm started at `start`.
     pub(super) fn tell(&self, seen: &mut Measurements, start: u64) {
         let mut told = self.shared.told.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.checks += std::mem::take(&mut told.1);
-        for (site, at, answer) in told.0.drain(..) {
+        seen.checks += std::mem::take(&mut told.count);
+        for (site, at, answer) in told.answers.drain(..) {
             let signs = seen.signs_of(0, site);
             match answer {
                 Answer::Taken => signs.alive(at.saturating_sub(start)),
@@ -308,7 +316,7 @@ impl Round {
         if self.due.is_none_or(|due| due > now) {
             return;
         }
-        shared.told.lock().unwrap_or_else(PoisonError::into_inner).1 += 1;
+        shared.told.lock().unwrap_or_else(PoisonError::into_inner).count += 1;
         match socket::knock(self.site.address, shared.from(self.site)) {
             Ok((socket, true)) => {
                 drop(socket);
@@ -324,7 +332,12 @@ impl Round {
     }
 
     fn heard(&mut self, shared: &Shared, answer: Answer, at: u64) {
-        shared.told.lock().unwrap_or_else(PoisonError::into_inner).0.push((self.site, at, answer));
+        shared
+            .told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .answers
+            .push((self.site, at, answer));
         self.answered(answer, at);
     }
 }

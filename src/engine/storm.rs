@@ -16,6 +16,7 @@ use super::{
     gate::Gate,
     knocker::Knocker,
     nodes::heard::Heard,
+    occupancy::Occupancy,
     resolver::{self, Ask},
     target::{Spot, Target, Targets},
     vigil::Vigil,
@@ -28,6 +29,7 @@ use crate::{
     measure::Measurements,
     oauth::Fetcher,
     plan::Plan,
+    results::absence::Board,
     scenario::{Closing, Protocol, ReceiveTime},
     supply::signal::Signal,
     token::mixed,
@@ -85,6 +87,10 @@ pub(super) struct Storm {
     pub(super) origin: u64,
     /// Who asks whether brokers that have closed connections are still there.
     pub(super) knocker: Knocker,
+    /// Which brokers have gone away by themselves so far.
+    pub(super) board: Board,
+    /// How many connections are open at each broker, where that counts.
+    pub(super) occupancy: Option<Occupancy>,
     /// How long a token of a witness has to be good for, in nanoseconds.
     pub(super) good_for: u64,
     /// Which keys the brokers can know, where that changes.
@@ -149,6 +155,12 @@ impl Storm {
             fetcher: None,
             heard: Arc::new(Heard::new(plan.brokers.len())),
             origin: start,
+            board: Board::default(),
+            occupancy: Occupancy::new(
+                plan.policy.max_connections,
+                plan.brokers.len(),
+                signals.len(),
+            ),
             knocker: Knocker::start(clock, plan.sources())?,
             good_for: nanoseconds(plan.scenario.target.clock_uncertainty + TICK + WITNESS),
             standing: targets.issuer.as_ref().map(|issuer| issuer.standing()),

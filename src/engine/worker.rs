@@ -110,6 +110,8 @@ pub(super) struct Worker {
     watch: witness::Watch,
     /// Whether it was asked after the last attempt whether brokers are there.
     has_asked: bool,
+    /// Whether it was noted that no attempt and no session is left.
+    has_ended: bool,
     answers: Receiver<Answer>,
     reply: Sender<Answer>,
     /// Tokens that were fetched, and who waits for them.
@@ -194,6 +196,7 @@ impl Worker {
             ways: Vec::new(),
             watch: witness::Watch::Busy,
             has_asked: false,
+            has_ended: false,
             answers,
             reply,
             fetched: unbounded(),
@@ -248,6 +251,7 @@ impl Worker {
                 self.count_cpu(true);
                 self.ask_at_the_end(now);
                 self.end_vigil(now);
+                self.note_the_end(now);
                 if self.connections.is_empty() {
                     break;
                 }
@@ -335,6 +339,7 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(place) else { return };
         let (attempt, validity) = (connection.attempt(outcome, now), connection.validity);
         let (state, way) = (connection.state, connection.way);
+        self.vacate(place);
         self.in_flight -= 1;
         self.count_in_wave(state, attempt.opened);
         self.record(&attempt, validity, way);
@@ -368,7 +373,13 @@ impl Worker {
             }
             expected = judge.by_cache(expected, accepted.of(attempt.client), attempt.sent);
         }
-        let verdict = judge.verdict(expected, attempt.outcome);
+        let mut verdict = judge.verdict(expected, attempt.outcome);
+        if matches!(attempt.outcome, Outcome::Refused(_) | Outcome::Closed(_))
+            && storm.occupancy.as_ref().is_some_and(|occupancy| occupancy.is_full(attempt.broker))
+        {
+            // A broker that is full refuses whoever comes, some by the code for a bad token.
+            verdict = Verdict::NotJudged;
+        }
         // Overload and the like say nothing about a key, and of an end it is not known yet what it says.
         let closed_at = match attempt.outcome {
             Outcome::Closed(_) => self.ways.get(usize::from(way)).map(|way| way.site),
@@ -488,7 +499,18 @@ impl Worker {
         (self.in_flight, self.left_open) = (0, 0);
     }
 
+    /// A connection counts no more among those that are open at its broker.
+    fn vacate(&mut self, place: usize) {
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        if std::mem::take(&mut connection.occupies)
+            && let Some(occupancy) = &self.storm.occupancy
+        {
+            occupancy.change(self.number, usize::from(connection.broker), false);
+        }
+    }
+
     fn close(&mut self, place: usize) {
+        self.vacate(place);
         // Closing the socket takes it out of the epoll set.
         let Some(closed) = self.connections.try_remove(place) else { return };
         if closed.link.is_some() {

@@ -64,6 +64,7 @@ impl Measurements {
             moved.pending.push(Pending { attempt, expected, verdict, ..*pending });
         }
         moved.signs.clone_from(&part.signs);
+        moved.checks = part.checks;
         moved.slots.clone_from(&part.slots);
         moved.first_slot = part.first_slot + first_slot;
         moved.open = part.open;
@@ -97,7 +98,6 @@ impl Measurements {
         moved.late_lookups = other.late_lookups;
         (moved.first_start, moved.last_answer) = (other.first_start, other.last_answer);
         moved.last_scheduled = other.last_scheduled;
-        moved.checks = other.checks;
         moved
     }
 }

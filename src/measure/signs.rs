@@ -60,6 +60,10 @@ pub struct Slot {
     pub ended: u32,
     /// The last DISCONNECT by which the broker said that it shuts down.
     pub shut: Option<u64>,
+    /// The last connection that the broker ended by FIN or RST, of an attempt or a session.
+    pub cut: Option<u64>,
+    /// When the last worker had no attempt and no session left.
+    pub over: Option<u64>,
 }
 
 impl Slot {
@@ -80,6 +84,8 @@ impl Slot {
         self.answered = self.answered.max(other.answered);
         self.ended += other.ended;
         self.shut = self.shut.max(other.shut);
+        self.cut = self.cut.max(other.cut);
+        self.over = self.over.max(other.over);
     }
 }
 
@@ -191,6 +197,18 @@ impl Signs {
         *shut = (*shut).max(Some(at));
     }
 
+    /// Notes that the broker ended a connection by FIN or RST.
+    pub fn cut(&mut self, at: u64) {
+        let cut = &mut self.slot(at / LENGTH).cut;
+        *cut = (*cut).max(Some(at));
+    }
+
+    /// Notes that a worker has no attempt and no session left.
+    pub fn over(&mut self, at: u64) {
+        let over = &mut self.slot(at / LENGTH).over;
+        *over = (*over).max(Some(at));
+    }
+
     /// Notes when the witness that has been open for longest was accepted.
     pub fn holds(&mut self, at: u64, oldest: u64) {
         self.held.push(Held { at, oldest });
@@ -215,7 +233,7 @@ impl Signs {
                 .flatten()
                 .all(|span| span.first <= span.last && lies(span.first) && lies(span.last))
                 && slot.answered.is_none_or(|(begun, at)| begun <= at && lies(at))
-                && slot.shut.is_none_or(lies)
+                && [slot.shut, slot.cut, slot.over].into_iter().flatten().all(lies)
         };
         usize::from(self.site.broker) < brokers
             && is_in_order
@@ -247,6 +265,8 @@ mod tests {
             2 => signs.answered(at.saturating_sub(before), at),
             3 => signs.ended(at),
             4 => signs.shuts_down(at),
+            5 => signs.cut(at),
+            6 => signs.over(at),
             _ => signs.holds(at, at.saturating_sub(before)),
         }
     }
@@ -254,7 +274,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_lanes_have_seen_apart_merges_to_what_one_would_have_seen(
-            seen in prop::collection::vec((0..6_u8, 0..5 * SECOND, 0..SECOND, 0..3_usize), 0..200)
+            seen in prop::collection::vec((0..8_u8, 0..5 * SECOND, 0..SECOND, 0..3_usize), 0..200)
         ) {
             let mut whole = Signs::new(site());
             let mut lanes = vec![Signs::new(site()); 3];

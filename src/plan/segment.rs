@@ -136,6 +136,11 @@ impl Plan {
             }
             *concurrency = shares[index] as u32;
         }
+        if self.policy.max_connections > 0 {
+            // A share of nothing would mean that it is not known.
+            let shares = apportioned(self.policy.max_connections, &segment.weights);
+            self.policy.max_connections = shares[index].max(1);
+        }
         if self.attempts == 0 {
             return Err(Error::usage(format!(
                 "segment {index} of {} has none of the {} clients",

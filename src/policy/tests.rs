@@ -133,7 +133,7 @@ fn an_unknown_profile_lists_the_known_ones() {
 #[test]
 fn codes_of_a_scenario_reach_the_groups_that_its_profile_names_and_their_own_go_first() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(
+    fs::write(
         folder.path().join("p.toml"),
         "refuses_with = { v4 = [5], v5 = [0x87], time = { v4 = [4], v5 = [0x86] }, header = { v5 = [0x8C] } }",
     )

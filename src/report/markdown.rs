@@ -74,6 +74,9 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
     if summary.excused > 0 {
         writeln!(out, "- {}", escaped(&terminal::excused(summary)))?;
     }
+    if let Some(full) = &summary.connection_limit {
+        writeln!(out, "- {}", escaped(&full.words()))?;
+    }
     for gone in &summary.broker_gone {
         writeln!(out, "- **critical: {}**", escaped(&gone::line(gone)))?;
     }

@@ -354,6 +354,9 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
     if summary.excused > 0 {
         writeln!(out, "            {}", excused(summary))?;
     }
+    if let Some(full) = &summary.connection_limit {
+        writeln!(out, "            {}", full.words())?;
+    }
     if !summary.nothing_good.is_empty() {
         writeln!(
             out,

@@ -6,7 +6,10 @@
 
 mod watched;
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use self::watched::Watched;
 use super::{
@@ -47,6 +50,8 @@ pub struct Absence {
     pub on_the_way: Vec<Attempt>,
     /// The last sign of life before it.
     last_life: u64,
+    /// Whether it ended a connection about then.
+    has_cut: bool,
 }
 
 impl Absence {
@@ -67,6 +72,31 @@ impl Absence {
         let place = self.on_the_way.partition_point(|known| rank(known) <= rank(attempt));
         self.on_the_way.insert(place, *attempt);
         self.on_the_way.truncate(MOST_ON_THE_WAY);
+    }
+}
+
+/// Which brokers have gone away so far, for whoever wants to know while the run goes: handed on as soon as it is decided, a
+/// second or two later than it was.
+#[derive(Clone, Debug, Default)]
+pub struct Board(Arc<Mutex<Vec<Absence>>>);
+
+impl Board {
+    /// Takes the place of what was told before.
+    pub fn tell(&self, absences: &[Absence]) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.clear();
+        told.extend_from_slice(absences);
+    }
+
+    /// All of them, those that are back included.
+    pub fn all(&self) -> Vec<Absence> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a broker is away, at one of its addresses.
+    pub fn is_away(&self, broker: usize) -> bool {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.iter().any(|gone| usize::from(gone.site.broker) == broker && gone.back.is_none())
     }
 }
 
@@ -94,7 +124,7 @@ pub struct Settled {
 #[derive(Debug, Default)]
 pub struct Absences {
     watched: Vec<Watched>,
-    absences: Vec<Absence>,
+    found: Vec<Absence>,
     unsettled: VecDeque<Unsettled>,
     /// All that came before this instant is known.
     known: u64,
@@ -103,7 +133,7 @@ pub struct Absences {
 impl Absences {
     /// Those so far, in the order in which they were found.
     pub fn all(&self) -> &[Absence] {
-        &self.absences
+        &self.found
     }
 
     /// Takes a second that all have left behind: the signs in it, and what is to be settled. `seen` is handed back with the
@@ -116,15 +146,12 @@ impl Absences {
         seen: Option<Measurements>,
     ) {
         for signs in signs {
-            let known = self.watched.iter_mut().find(|watched| watched.site == signs.site);
-            match known {
-                Some(watched) => watched.take(signs),
-                None => {
-                    let mut watched = Watched::new(signs.site);
-                    watched.take(signs);
-                    self.watched.push(watched);
-                }
-            }
+            let known = self.watched.iter().position(|watched| watched.site == signs.site);
+            let place = known.unwrap_or_else(|| {
+                self.watched.push(Watched::new(signs.site));
+                self.watched.len() - 1
+            });
+            self.watched[place].take(signs);
         }
         self.known = self.known.max((second + 1) * SECOND);
         self.unsettled.push_back(Unsettled { second, seen, pending });
@@ -136,9 +163,17 @@ impl Absences {
         if is_over {
             self.known = u64::MAX;
         }
-        let absences = &mut self.absences;
+        let found = &mut self.found;
         for watched in &mut self.watched {
-            watched.decide(self.known, start, deeds, absences);
+            watched.decide(self.known, start, deeds, found);
+        }
+        if is_over {
+            // Whoever runs a broker may stop it once all is over.
+            found.retain(|gone| {
+                let watched = self.watched.iter().find(|watched| watched.site == gone.site);
+                let over = watched.and_then(|watched| watched.over);
+                gone.has_cut || over.is_none_or(|over| gone.at < over)
+            });
         }
         let mut settled = Vec::new();
         while let Some(first) = self.unsettled.pop_front_if(|first| {
@@ -160,7 +195,7 @@ impl Absences {
     /// Whether the broker at an address was away, or had said that it goes, at an instant.
     pub fn is_in_gap(&self, site: Site, at: u64) -> bool {
         let is_gone = |gone: &Absence| gone.site == site && is_within(gone, at);
-        self.absences.iter().any(is_gone)
+        self.found.iter().any(is_gone)
             || self.watched.iter().any(|watched| watched.site == site && watched.is_excused(at))
     }
 
@@ -177,10 +212,8 @@ impl Absences {
         for pending in second.pending {
             let at = pending.attempt.ended.saturating_sub(start);
             let is_away = self.is_in_gap(pending.site, at);
-            let own = self
-                .absences
-                .iter_mut()
-                .find(|gone| gone.site == pending.site && is_within(gone, at));
+            let own =
+                self.found.iter_mut().find(|gone| gone.site == pending.site && is_within(gone, at));
             if let Some(gone) = own {
                 gone.meets(&pending.attempt, start);
             }
@@ -189,7 +222,9 @@ impl Absences {
         }
         let mut seen = second.seen;
         if let Some(seen) = &mut seen {
-            ends.iter().for_each(|(pending, verdict)| seen.settle(pending, *verdict, start));
+            for (pending, verdict) in &ends {
+                seen.settle(pending, *verdict, start);
+            }
         }
         Settled { second: second.second, seen, ends }
     }

@@ -337,6 +337,21 @@ impl Teller<'_> {
         answer.key.map(usize::from) == Some(key) && self.tells_of_key(answer)
     }
 
+    /// Brokers of which a change can be seen: what accepted a key before it was published does not begin to, and what never
+    /// accepted it does not cease to.
+    fn brokers_that_can_turn(&self, key: usize, to_accepted: bool) -> BTreeSet<u16> {
+        let its = || self.answers.iter().filter(|answer| self.is_of(answer, key));
+        let published = self.lives[key].first_published().unwrap_or_default();
+        let accepted = its().filter(|answer| answer.accepted);
+        if to_accepted {
+            let early = accepted.filter(|answer| answer.ended < published);
+            let early: BTreeSet<u16> = early.map(|answer| answer.broker).collect();
+            its().map(|answer| answer.broker).filter(|broker| !early.contains(broker)).collect()
+        } else {
+            accepted.map(|answer| answer.broker).collect()
+        }
+    }
+
     /// When all tokens of a key were accepted (or refused), after `since`; nothing where none was sent.
     fn turned(
         &self,
@@ -345,10 +360,12 @@ impl Teller<'_> {
         broker: Option<u16>,
         (since, until): (u64, u64),
     ) -> Option<Turned> {
+        let can_turn = self.brokers_that_can_turn(key, accepted);
         let is_its = |answer: &&KeyAnswer| {
             self.is_of(answer, key)
                 && (since..until).contains(&answer.sent)
                 && broker.is_none_or(|broker| broker == answer.broker)
+                && can_turn.contains(&answer.broker)
         };
         let its: Vec<&KeyAnswer> = self.answers.iter().filter(is_its).collect();
         let last_other = its.iter().rposition(|answer| answer.accepted != accepted);

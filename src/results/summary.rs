@@ -81,6 +81,9 @@ pub struct Summary {
     /// Brokers that went away by themselves: a finding of the gravest kind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub broker_gone: Vec<super::gone::BrokerGone>,
+    /// Where it looks as if the broker took no more connections: verdicts do not follow from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_limit: Option<super::full::Full>,
     /// Bare TCP connects that asked whether a broker was still there: outside all attempts.
     #[serde(default, skip_serializing_if = "is_none_of_them")]
     pub broker_checks: u64,
@@ -252,12 +255,14 @@ pub struct Judged {
     pub undecided: Option<Undecided>,
 }
 
-/// Why a threshold is neither held nor missed, although there is a number.
+/// Why a threshold is neither held nor missed, so that the run has not measured what it was to.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Undecided {
     /// The generator was late, and lateness only adds to times: a time that is too long may be its own.
     GeneratorLimited,
+    /// The change whose time it bounds was not seen.
+    NeverHappened,
 }
 
 impl Undecided {
@@ -265,6 +270,7 @@ impl Undecided {
     pub fn words(self) -> &'static str {
         match self {
             Self::GeneratorLimited => "the generator was late, and its lateness is in this time",
+            Self::NeverHappened => "the change whose time it bounds was never seen",
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     measure::{Measurements, Tally},
     plan::{
         Plan,
-        threshold::{Aggregate, Comparison, Subject, Threshold},
+        threshold::{Aggregate, Comparison, Subject, TIMES, Threshold},
     },
     verdict::Verdict,
 };
@@ -35,8 +35,15 @@ pub fn judge(
             let holds = |number| threshold.comparison.holds(number, threshold.bound);
             let passed = observed.as_ref().map(|observed| observed.number().is_some_and(holds));
             let is_limited = summary.validity.verdict == "generator_limited";
-            let undecided = (is_limited && passed.is_some_and(|passed| hangs(threshold, passed)))
-                .then_some(Undecided::GeneratorLimited);
+            let undecided = match passed {
+                Some(passed) if is_limited && hangs(threshold, passed) => {
+                    Some(Undecided::GeneratorLimited)
+                }
+                None if !summary.partial && is_of_change(threshold) => {
+                    Some(Undecided::NeverHappened)
+                }
+                _ => None,
+            };
             Judged {
                 metric: threshold.metric.clone(),
                 condition: threshold.condition.clone(),
@@ -46,6 +53,12 @@ pub fn judge(
             }
         })
         .collect()
+}
+
+/// Whether a threshold bounds the time of a change of keys.
+fn is_of_change(threshold: &Threshold) -> bool {
+    let is_time = |name: &str| name.starts_with("jwks.") && TIMES.contains(&name);
+    matches!(&threshold.subject, Subject::Value(name) if is_time(name))
 }
 
 /// Whether the lateness of a generator may have decided a threshold: it only adds to times. A time that is short enough is

@@ -99,6 +99,7 @@ impl Frame<'_> {
             divergent: Vec::new(),
             outages: Vec::new(),
             broker_gone: Vec::new(),
+            connection_limit: None,
             broker_checks: 0,
             monitor: self.monitor,
             yardstick: None,

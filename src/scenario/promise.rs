@@ -73,6 +73,10 @@ pub struct PolicySettings {
     /// What closing without CONNACK is worth as a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_close: Option<SilentClose>,
+    /// How many connections of one run the broker takes: refusals while so many of ours are open there are `not_judged`.
+    /// 0: not known. Agents divide it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u64>,
     /// What becomes of a CONNECT without user name and password; `accept` makes a broker without
     /// authentication the promise, as a control needs it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -48,11 +48,9 @@ impl Mortal {
             let mut listener = Some(listener);
             let count = AtomicUsize::new(0);
             while let Some(own) = listener.take() {
-                let back = live(
-                    own,
-                    &|| act(count.fetch_add(1, Ordering::SeqCst) + 1),
-                    (&is_shot, &is_over),
-                );
+                let next = || act(count.fetch_add(1, Ordering::SeqCst) + 1);
+                let back = live(&own, &next, (&is_shot, &is_over));
+                drop(own);
                 let Some(back) = back else { return };
                 thread::sleep(back);
                 listener = Some(TcpListener::bind(address).unwrap());
@@ -74,7 +72,7 @@ impl Drop for Mortal {
 
 /// One life: until it dies; how long it stays away then.
 fn live(
-    listener: TcpListener,
+    listener: &TcpListener,
     act: &dyn Fn() -> Act,
     (shot, over): (&AtomicBool, &AtomicBool),
 ) -> Option<Duration> {
@@ -93,8 +91,7 @@ fn live(
         while let Some((mut stream, is_known)) = queue.pop_front() {
             let mut bytes = [0; 4096];
             match stream.read(&mut bytes) {
-                Ok(0) => {}
-                Ok(_) if bytes[0] == 0x10 && !is_known => match act() {
+                Ok(1..) if bytes[0] == 0x10 && !is_known => match act() {
                     Act::Accept => {
                         let _ = stream.write_all(&ACCEPT);
                         kept.push((stream, true));
@@ -102,15 +99,15 @@ fn live(
                     Act::Close => {}
                     Act::Die(back) => return back,
                 },
-                Ok(_) if bytes[0] == 0xC0 => {
+                Ok(1..) if bytes[0] == 0xC0 => {
                     let _ = stream.write_all(&[0xD0, 0]);
                     kept.push((stream, true));
                 }
-                Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    kept.push((stream, is_known))
+                    kept.push((stream, is_known));
                 }
-                Err(_) => {}
+                // Gone, or of no interest: it is closed.
+                _ => {}
             }
         }
         streams = kept;
@@ -262,6 +259,51 @@ fn of_a_cluster_only_the_attempts_at_the_node_that_died_are_concerned() {
     let [gone] = gone(&summary) else { panic!("{summary}") };
     assert!(gone["broker"].as_str().unwrap().contains(&deadly.address.to_string()));
     assert_eq!(closed(&ended, "false_reject"), 8, "the other node's: {:?}", ended.verdicts());
+}
+
+#[test]
+fn agents_judge_what_one_of_them_saw_for_all() {
+    let broker = Mortal::start(|number| if number == 80 { Act::Die(None) } else { Act::Accept });
+    let text = scenario(&broker.url(), &stages(100, "3s", "0s"), CLOSES);
+    let ended = Storm::new(&text).run_with(&["--agents", "2"]);
+    let summary = ended.expect(1);
+    let [gone] = gone(&summary) else { panic!("{summary}") };
+    assert_eq!(gone["by"], "port");
+    assert!(!gone["on_the_way"].as_array().unwrap().is_empty(), "{gone}");
+    assert_eq!(closed(&ended, "correct") + closed(&ended, "false_reject"), 0);
+    assert!(summary["broker_checks"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_broker_that_is_full_is_asked_about_and_with_its_limit_known_is_not_blamed() {
+    use crate::server::{Server, until_closed};
+
+    let full = || {
+        let count = AtomicUsize::new(0);
+        Server::start(move |stream, _| {
+            if count.fetch_add(1, Ordering::SeqCst) < 10 {
+                stream.write_all(&ACCEPT).unwrap();
+                until_closed(stream);
+            } else {
+                stream.write_all(&[0x20, 3, 0, 0x87, 0]).unwrap();
+            }
+        })
+    };
+    let load = stages(20, "4s", "6s");
+    let server = full();
+    let ended = Storm::new(&scenario(&server.url(), &load, "")).run();
+    let summary = ended.expect(1);
+    assert_eq!(summary["connection_limit"]["open"], 10, "{summary}");
+    assert!(ended.stdout.contains("`policy.max_connections = 10`"), "{}", ended.stdout);
+    assert_eq!(summary["verdicts"]["false_reject"], 70);
+
+    let server = full();
+    let known = "[policy]\nmax_connections = 10\n";
+    let ended = Storm::new(&scenario(&server.url(), &load, known)).run();
+    let summary = ended.expect(1);
+    assert_eq!(summary["verdicts"]["false_reject"], 0, "{summary}");
+    assert_eq!(summary["verdicts"]["not_judged"], 70);
+    assert!(summary.get("connection_limit").is_none());
 }
 
 #[cfg(feature = "embedded")]

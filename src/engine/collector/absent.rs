@@ -1,6 +1,6 @@
 //! Brokers that went away by themselves: what was closed is settled, and told.
 
-use super::{Collector, Folder, Lost};
+use super::{Collector, Folder};
 use crate::{
     clock::SECOND,
     error::Result,
@@ -28,7 +28,9 @@ impl Collector {
     /// When the findings can't be written.
     pub(super) fn settle(&mut self, is_over: bool) -> Result<()> {
         let (storm, deeds) = (self.storm.start, self.deeds());
-        for settled in self.absences.settle(storm, &deeds, is_over) {
+        let settled = self.absences.settle(storm, &deeds, is_over);
+        self.storm.board.tell(self.absences.all());
+        for settled in settled {
             self.all.pending.drain(..settled.ends.len().min(self.all.pending.len()));
             let mut findings = Vec::new();
             for (pending, verdict) in &settled.ends {
@@ -86,16 +88,6 @@ impl Collector {
             back_after_s: gone.back.map(|back| seconds(back.saturating_sub(gone.at))),
             on_the_way: on_the_way.collect(),
         }
-    }
-
-    /// Embedded brokers that ended by themselves, without those of which it is told that they were gone.
-    pub(super) fn untold(&self, lost: &[Lost]) -> Vec<Lost> {
-        let brokers = &self.storm.plan.brokers;
-        let is_told = |Lost { label, .. }: &Lost| {
-            let mut gone = self.absences.all().iter();
-            gone.any(|gone| brokers[usize::from(gone.site.broker)].label == *label)
-        };
-        lost.iter().filter(|lost| !is_told(lost)).cloned().collect()
     }
 
     /// Writes what has happened, to the issuer and to brokers.

@@ -9,6 +9,7 @@ use crate::{
         Summary,
         decided::Decisions,
         divergent::Divergences,
+        full::Fullness,
         gaps::Gaps,
         outages::{Deed, Outages},
     },
@@ -21,6 +22,7 @@ pub(super) struct Cluster {
     divergences: Divergences,
     outages: Outages,
     gaps: Gaps,
+    fullness: Fullness,
     /// Deeds that failed and have been told.
     told: usize,
     /// Whether it was told which brokers stay stopped.
@@ -34,6 +36,10 @@ impl Collector {
         let absences = &self.absences;
         let has_shut = |broker| absences.had_shut(broker, second);
         self.cluster.gaps.second((start, second), seen, deeds, has_shut);
+        if plan.brokers.len() == 1 {
+            // Open connections are not counted by broker.
+            self.cluster.fullness.second(start, seen);
+        }
         if plan.brokers.len() < 2 && plan.nodes.is_empty() {
             return;
         }
@@ -67,6 +73,7 @@ impl Collector {
             outages.to_mut().second(plan, (start, *second), decided, done);
         }
         summary.excused = self.excused();
+        summary.connection_limit = self.cluster.fullness.found();
         summary.divergent = divergences.told(plan);
         if let Some(deeds) = &deeds {
             summary.outages = outages.told(plan, start, self.storm.timeout, deeds);

@@ -115,6 +115,10 @@ impl Worker {
                     let _ = set_socket_linger(&socket, Some(Duration::ZERO));
                 }
                 connection.link = Some(Link::new(socket));
+                if let Some(occupancy) = &self.storm.occupancy {
+                    connection.occupies = true;
+                    occupancy.change(self.number, broker, true);
+                }
             }
             // What is ours to blame never got as far as the network.
             Err(outcome @ Outcome::LocalError(_)) => {

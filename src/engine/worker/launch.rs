@@ -128,6 +128,7 @@ impl Worker {
             kind: ready.kind as u16,
             broker: storm.plan.broker_of(ready.client) as u16,
             way: NOWHERE,
+            occupies: false,
             is_jwt: kind.recipe.form == Form::Jwt,
             key: ready.key,
             keep_alive: storm.keep_alive,

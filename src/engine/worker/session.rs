@@ -93,16 +93,16 @@ impl Worker {
                 State::Holding if connection.pinged => {
                     self.drop_session(place, Code::Word("ping_timeout"));
                 }
-                State::Holding => match connection.link.as_mut().map(|link| link.post(&PINGREQ)) {
-                    Some(Sent::Failed(_)) => {
+                State::Holding => {
+                    let posted = connection.link.as_mut().map(|link| link.post(&PINGREQ));
+                    if let Some(Sent::Failed(_)) = posted {
                         self.session_ended(place, now);
                         self.drop_session(place, Code::Word("rst"));
-                    }
-                    _ => {
+                    } else {
                         connection.pinged = true;
                         self.set_alarm(place, now);
                     }
-                },
+                }
                 _ => {}
             }
         }

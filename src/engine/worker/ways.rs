@@ -69,7 +69,10 @@ impl Worker {
                 let begun = way.since(attempt.begun());
                 way.signs(&mut self.recorder).answered(begun, way.since(now));
             }
-            Outcome::Closed(_) => self.storm.knocker.ended(&way.cell, now),
+            Outcome::Closed(_) => {
+                way.signs(&mut self.recorder).cut(way.since(now));
+                self.storm.knocker.ended(&way.cell, now);
+            }
             Outcome::TcpFailed("ECONNREFUSED") => {
                 way.signs(&mut self.recorder).refused(way.since(now));
                 way.cell.refused(now);
@@ -85,6 +88,7 @@ impl Worker {
         if self.is_witness(connection, now) {
             way.signs(&mut self.recorder).ended(way.since(now));
         }
+        way.signs(&mut self.recorder).cut(way.since(now));
         self.storm.knocker.ended(&way.cell, now);
     }
 
@@ -103,6 +107,16 @@ impl Worker {
         if !self.has_asked {
             self.has_asked = true;
             self.ways.iter().for_each(|way| self.storm.knocker.ended(&way.cell, now));
+        }
+    }
+
+    /// Notes that nothing is left here: from now on whoever runs a broker may stop it.
+    pub(super) fn note_the_end(&mut self, now: u64) {
+        if !self.has_ended && self.connections.len() == self.left_open {
+            self.has_ended = true;
+            for way in &self.ways {
+                way.signs(&mut self.recorder).over(way.since(now));
+            }
         }
     }
 

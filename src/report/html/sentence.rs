@@ -10,7 +10,7 @@ use crate::{
         Matrix, Summary,
         matrix::{Cell, SEVERITIES, State},
         series::Capacity,
-        summary::Aborted,
+        summary::{Aborted, Undecided},
     },
 };
 
@@ -87,11 +87,16 @@ pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
     if tone == Tone::Bad {
         failures = format!("{word}: {failures}");
     }
-    let open = undecided(summary);
-    if open > 0 {
-        let what = plural(open, "threshold on a time is", "thresholds on times are");
-        failures = format!("{failures}; {what} undecided, as the generator was late");
-        tone = tone.max(Tone::Warn);
+    for (why, words) in [
+        (Undecided::GeneratorLimited, "as the generator was late"),
+        (Undecided::NeverHappened, "as the change was never seen"),
+    ] {
+        let open = undecided(summary).filter(|undecided| *undecided == why).count() as u64;
+        if open > 0 {
+            let what = plural(open, "threshold on a time is", "thresholds on times are");
+            failures = format!("{failures}; {what} undecided, {words}");
+            tone = tone.max(Tone::Warn);
+        }
     }
     let (trust_tone, trust) = trust(summary);
     let title = match (tone, tone.max(trust_tone)) {
@@ -101,7 +106,7 @@ pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
         _ if matrix.is_some_and(Matrix::says_nothing) || has_measured_nothing(summary) => {
             "NOTHING MEASURED"
         }
-        _ if undecided(summary) > 0 => "UNDECIDED",
+        _ if undecided(summary).next().is_some() => "UNDECIDED",
         (_, Tone::Good) => "as promised",
         _ => "as promised, with reservations",
     };
@@ -161,9 +166,9 @@ fn trust(summary: &Summary) -> (Tone, &'static str) {
     }
 }
 
-/// Thresholds that the generator's lateness keeps from being decided.
-fn undecided(summary: &Summary) -> u64 {
-    summary.thresholds.iter().filter(|threshold| threshold.undecided.is_some()).count() as u64
+/// Why thresholds on times are undecided.
+fn undecided(summary: &Summary) -> impl Iterator<Item = Undecided> {
+    summary.thresholds.iter().filter_map(|threshold| threshold.undecided)
 }
 
 /// Whether no answer says anything of a token, or none of a good one.

@@ -21,6 +21,8 @@ enum Note {
     Answered(u64, u64),
     Ended(u64),
     Shut(u64),
+    Cut(u64),
+    Over(u64),
     /// When it was looked, and when the oldest witness was accepted.
     Held(u64, u64),
 }
@@ -29,8 +31,13 @@ impl Note {
     /// In which second it is told: witnesses are looked at when a second is over.
     fn at(self) -> u64 {
         match self {
-            Self::Alive(at) | Self::Refused(at) | Self::Ended(at) | Self::Shut(at) => at,
-            Self::Answered(_, at) => at,
+            Self::Alive(at)
+            | Self::Refused(at)
+            | Self::Ended(at)
+            | Self::Shut(at)
+            | Self::Answered(_, at)
+            | Self::Cut(at)
+            | Self::Over(at) => at,
             Self::Held(at, _) => at.saturating_sub(1000),
         }
     }
@@ -43,8 +50,13 @@ impl Note {
                 signs.alive(at * MS);
                 signs.answered(begun * MS, at * MS);
             }
-            Self::Ended(at) => signs.ended(at * MS),
+            Self::Ended(at) => {
+                signs.ended(at * MS);
+                signs.cut(at * MS);
+            }
             Self::Shut(at) => signs.shuts_down(at * MS),
+            Self::Cut(at) => signs.cut(at * MS),
+            Self::Over(at) => signs.over(at * MS),
             Self::Held(at, oldest) => signs.holds(at * MS, oldest * MS),
         }
     }
@@ -99,7 +111,7 @@ fn gone(notes: &[Note]) -> Vec<(u64, Sign, Option<u64>)> {
     absences.all().iter().map(told).collect()
 }
 
-use Note::{Alive, Answered, Ended, Held, Refused, Shut};
+use Note::{Alive, Answered, Cut, Ended, Held, Over, Refused, Shut};
 
 #[test]
 fn two_connects_refused_apart_without_a_sign_of_life_between_say_that_a_broker_is_gone() {
@@ -115,6 +127,14 @@ fn two_connects_refused_apart_without_a_sign_of_life_between_say_that_a_broker_i
     // Within a slot the order counts, too.
     assert_eq!(gone(&[Alive(900), Refused(1003), Alive(1001), Refused(1150)]).len(), 1);
     assert_eq!(gone(&[Alive(900), Refused(1001), Alive(1003), Refused(1150)]), []);
+}
+
+#[test]
+fn a_broker_that_is_stopped_when_all_is_over_is_not_gone_and_one_that_closed_the_last_attempt_is() {
+    let end = [Alive(900), Over(950), Refused(1000), Refused(1150)];
+    assert_eq!(gone(&end), []);
+    assert_eq!(gone(&[&end[..], &[Cut(940)]].concat()).len(), 1);
+    assert_eq!(gone(&[&end[..], &[Over(1200)]].concat()).len(), 1, "another worker was not done");
 }
 
 #[test]
@@ -234,7 +254,9 @@ fn an_end_waits_for_the_second_refused_connect_as_long_as_it_may_come() {
     let mut absences = Absences::default();
     let mut of = |second: u64, notes: &[Note], pending: Vec<Pending>| {
         let mut signs = Signs::new(site(0));
-        notes.iter().for_each(|note| note.put(&mut signs));
+        for note in notes {
+            note.put(&mut signs);
+        }
         absences.second(second, &[signs], pending, None);
         absences.settle(START, &[], false)
     };

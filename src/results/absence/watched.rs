@@ -58,6 +58,8 @@ pub(super) struct Watched {
     /// The last sign of life of the slots that are not kept any more.
     forgotten: u64,
     excuses: Vec<Excuse>,
+    /// When the last worker had nothing left to do here.
+    pub(super) over: Option<u64>,
 }
 
 impl Watched {
@@ -72,6 +74,7 @@ impl Watched {
             refused: None,
             forgotten: 0,
             excuses: Vec::new(),
+            over: None,
         }
     }
 
@@ -82,6 +85,7 @@ impl Watched {
                 .entry(slot.number)
                 .or_insert(Slot { number: slot.number, ..Slot::default() });
             known.join(slot);
+            self.over = self.over.max(slot.over);
             // What is told late is looked at late: the walk goes back to it.
             self.looked = self.looked.min(slot.number);
         }
@@ -135,11 +139,10 @@ impl Watched {
     fn look(&mut self, slot: &Slot, absences: &mut Vec<Absence>) {
         if let Some(shut) = slot.shut {
             let open = self.excuses.iter_mut().find(|it| it.deed.is_none() && it.until.is_none());
-            match open {
-                Some(excuse) => excuse.after = shut,
-                None => {
-                    self.excuses.push(Excuse { deed: None, from: shut, after: shut, until: None })
-                }
+            if let Some(excuse) = open {
+                excuse.after = shut;
+            } else {
+                self.excuses.push(Excuse { deed: None, from: shut, after: shut, until: None });
             }
         }
         let life = slot.life;
@@ -203,6 +206,7 @@ impl Watched {
             }
             self.decided = first / LENGTH + 1;
         }
+        self.decided = self.decided.max(known.saturating_sub(TOGETHER) / LENGTH);
     }
 
     /// Whether all witnesses that were open at an instant ended within a second, unexplained: the last sign of life before.
@@ -253,8 +257,10 @@ impl Watched {
         let later = self.slots.range(at / LENGTH..self.looked.max(at / LENGTH));
         let answers = later.filter_map(|(_, slot)| slot.answered);
         let back = answers.filter(|(begun, _)| *begun > at).map(|(_, at)| at).next();
-        let site = self.site;
-        absences.push(Absence { site, at, by, back, on_the_way: Vec::new(), last_life });
+        let about = at.saturating_sub(BEFORE) / LENGTH..=(at + BEFORE) / LENGTH;
+        let has_cut = self.slots.range(about).any(|(_, slot)| slot.cut.is_some());
+        let (site, on_the_way) = (self.site, Vec::new());
+        absences.push(Absence { site, at, by, back, on_the_way, last_life, has_cut });
     }
 
     /// Whether signs that came by then may yet say that the broker was gone.

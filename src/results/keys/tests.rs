@@ -321,3 +321,23 @@ fn seconds_of_a_key_hold_only_tokens_that_nothing_else_is_wrong_with() {
     let expected = [((0, 0, 0), (1, 0)), ((2, 0, 0), (0, 1))];
     assert_eq!(seconds.into_iter().collect::<Vec<_>>(), expected);
 }
+
+#[test]
+fn a_key_that_no_broker_accepted_before_is_not_refused_from_its_removal_on() {
+    let plan = plan(ONE);
+    let refused = [answer(2900, 0, 0, false), answer(3050, 0, 0, false)];
+    let jwks = told(&plan, &refused, &rotation());
+    assert_eq!(jwks.time_to_refuse_old_key_us, None, "{jwks:?}");
+    assert_eq!(jwks.rotations[0].refuse_uncertainty_us, None);
+    // Of a cluster only the broker counts that had accepted it.
+    let two = [refused[0], refused[1], answer(2800, 0, 1, true), answer(3500, 0, 1, false)];
+    let jwks = told(&plan_of(TWO, ""), &two, &rotation());
+    assert!((number(jwks.time_to_refuse_old_key_us.as_ref()) - 502_000.0).abs() < 1.0, "{jwks:?}");
+}
+
+#[test]
+fn a_key_that_was_accepted_before_it_was_published_does_not_begin_to_be() {
+    let plan = plan(ONE);
+    let jwks = told(&plan, &[answer(500, 1, 0, true), answer(1100, 1, 0, true)], &rotation());
+    assert_eq!(jwks.time_to_accept_new_key_us, None, "{jwks:?}");
+}
