@@ -198,6 +198,19 @@ share = 1
     }
 
     #[test]
+    fn the_folder_of_a_bare_file_name_is_the_one_that_we_are_in() {
+        let scenario = parse(SMALLEST, &Overrides::default()).unwrap();
+        let folder = |path: &str| {
+            let loaded =
+                Loaded { path: path.into(), scenario: scenario.clone(), overrides: Vec::new() };
+            loaded.folder().to_owned()
+        };
+        assert_eq!(folder("ag.toml"), Path::new("."));
+        assert_eq!(folder("./ag.toml"), Path::new("."));
+        assert_eq!(folder("a/ag.toml"), Path::new("a"));
+    }
+
+    #[test]
     fn the_smallest_scenario_has_the_defaults_of_the_contract() {
         let scenario = parse(SMALLEST, &Overrides::default()).unwrap();
         assert_eq!(scenario.seed, 42);

@@ -449,6 +449,16 @@ mod tests {
             Connack::read(&[0x20, 2, 0, 1], Protocol::V5),
             Connack::Complete { code: 1, keep_alive: None, length: 4 }
         );
+        // A broker that speaks 5.0 alone says so in the format of 5.0.
+        for code in [1, 0x84] {
+            let read = Connack::read(&[0x20, 3, 0, code, 0], Protocol::V4);
+            assert_eq!(read, Connack::Complete { code, keep_alive: None, length: 5 });
+        }
+        assert_eq!(
+            Connack::read(&[0x20, 3, 0, 0, 0], Protocol::V4),
+            Connack::Wrong("malformed_connack"),
+            "it accepts what it does not speak"
+        );
     }
 
     #[test]

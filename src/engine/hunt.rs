@@ -27,6 +27,8 @@ const MOST_ALONE: usize = 32;
 const MOST_DEATHS: usize = 3;
 /// How often cells are sent again together: each time without those that were on the way.
 const MOST_ROUNDS: usize = 4;
+/// How often only good clients are sent, to see that it is back.
+const MOST_GREETINGS: usize = 16;
 /// How long a broker may be away.
 const AWAY: u64 = 30 * SECOND;
 /// Attempts a second where one cell is sent alone, after the witnesses.
@@ -40,9 +42,15 @@ const GLANCE: Duration = Duration::from_millis(100);
 /// When the user ends it, or nothing can be sent any more.
 pub(super) fn hunt(volleys: &mut Volleys<'_>) -> Result<()> {
     let Some(cells) = volleys.plan().cells.clone() else { return Ok(()) };
-    let mut hunt =
-        Hunt { volleys, cells, known: 0, suspects: VecDeque::new(), seen: BTreeSet::new() };
-    hunt.volleys.settle()?;
+    let mut hunt = Hunt {
+        volleys,
+        cells,
+        known: 0,
+        suspects: VecDeque::new(),
+        seen: BTreeSet::new(),
+        has_returned: true,
+    };
+    hunt.settle()?;
     hunt.take(None);
     if hunt.known == 0 {
         return Ok(());
@@ -59,12 +67,22 @@ struct Hunt<'h, 'a> {
     suspects: VecDeque<usize>,
     /// All that ever were.
     seen: BTreeSet<usize>,
+    /// No broker has been away for too long.
+    has_returned: bool,
 }
 
 impl Hunt<'_, '_> {
     fn go_on(&mut self) -> Result<()> {
-        let (mut rounds, mut alone, mut deaths) = (0, 0, 0);
-        while deaths < MOST_DEATHS && self.is_back()? {
+        let (mut greetings, mut rounds, mut alone, mut deaths) = (0, 0, 0, 0);
+        while deaths < MOST_DEATHS && self.has_returned {
+            // Until it has answered somebody it is not known to be back, and can't be seen to go again.
+            let gone = self.volleys.collector().gone();
+            if greetings < MOST_GREETINGS && gone.iter().any(|gone| gone.back.is_none()) {
+                greetings += 1;
+                self.send(&[], ALONE)?;
+                self.take(None);
+                continue;
+            }
             let left = self.unanswered();
             if !left.is_empty() && rounds < MOST_ROUNDS {
                 rounds += 1;
@@ -116,31 +134,48 @@ impl Hunt<'_, '_> {
         kinds
     }
 
-    /// Waits until a broker takes connects again; `false` where none does for too long.
-    fn is_back(&mut self) -> Result<bool> {
-        let collector = self.volleys.collector();
-        let clock = collector.clock();
-        let gone = collector.gone().iter().filter(|gone| gone.back.is_none());
-        let away: Vec<_> = gone.map(|gone| gone.site.address).collect();
+    /// Waits until it is known what became of the broker; where it is away, first until it is back, since that is when it is
+    /// back.
+    fn settle(&mut self) -> Result<()> {
+        if !self.volleys.is_quiet() {
+            let was_away = self.wait_until_back()?;
+            if was_away && self.has_returned {
+                self.fire(&[], ALONE)?;
+            }
+        }
+        self.volleys.settle()
+    }
+
+    /// Waits until all brokers take connects again, for a time; whether one of them did not.
+    fn wait_until_back(&mut self) -> Result<bool> {
+        let clock = self.volleys.collector().clock();
         let begun = clock.now();
-        for address in away {
+        let mut was_away = false;
+        for address in self.volleys.addresses() {
+            self.volleys.asked();
             while TcpStream::connect_timeout(&address, GLANCE).is_err() {
+                was_away = true;
                 if clock.now() >= begun + AWAY {
-                    return Ok(false);
+                    self.has_returned = false;
+                    return Ok(was_away);
                 }
                 if self.volleys.is_stopped() {
                     return Err(Error::interrupted("interrupted after the storm"));
                 }
-                self.volleys.asked();
                 thread::sleep(GLANCE);
+                self.volleys.asked();
             }
-            self.volleys.asked();
         }
-        Ok(true)
+        Ok(was_away)
     }
 
-    /// Sends these cells, once each, with witnesses of their own.
+    /// Sends these cells, once each, with witnesses of their own, and waits until it is known what became of the broker.
     fn send(&mut self, kinds: &[usize], rate: f64) -> Result<()> {
+        self.fire(kinds, rate)?;
+        self.settle()
+    }
+
+    fn fire(&mut self, kinds: &[usize], rate: f64) -> Result<()> {
         let all = &self.volleys.plan().mould.kinds;
         let numbers: Vec<usize> =
             self.cells.witness.into_iter().chain(kinds.iter().copied()).collect();
@@ -158,8 +193,10 @@ impl Hunt<'_, '_> {
             is_asking: false,
             witness: has_witness.then_some(0),
         };
-        self.volleys.fire(volley, |_| false)?;
-        self.volleys.settle()
+        if volley.round.is_empty() {
+            return Ok(());
+        }
+        self.volleys.fire(volley, |_| false).map(drop)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A few attempts after the storm of a run, at its brokers and by its clock: what they see is counted in the run.
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
@@ -13,7 +14,7 @@ use super::{
     collector::{Collector, after::Death},
     spawn,
     storm::Storm,
-    target::Targets,
+    target::{Spot, Targets},
     worker::Report,
 };
 use crate::{
@@ -97,6 +98,20 @@ impl<'a> Volleys<'a> {
     /// When results can't be written.
     pub(super) fn settle(&mut self) -> Result<()> {
         self.collector.settle_by_clock(self.options)
+    }
+
+    /// Whether nothing was ended or refused since that was last settled.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.collector.is_quiet()
+    }
+
+    /// Where the brokers are, as far as that is known.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        let known = self.targets.all.iter().filter_map(|target| match &target.spot {
+            Spot::At(addresses) => Some(addresses.as_slice()),
+            _ => None,
+        });
+        known.flatten().copied().collect()
     }
 
     /// Notes when the broker of a matrix went away.

@@ -64,6 +64,7 @@ impl Measurements {
             moved.pending.push(Pending { attempt, expected, verdict, ..*pending });
         }
         moved.signs.clone_from(&part.signs);
+        moved.checks = part.checks;
         moved.slots.clone_from(&part.slots);
         moved.first_slot = part.first_slot + first_slot;
         moved.open = part.open;

@@ -129,3 +129,21 @@ fn an_unknown_profile_lists_the_known_ones() {
     assert!(hint.starts_with("did you mean `strict`? There are: `artemis`, `emqx`,"), "{hint}");
     assert!(hint.contains("`rmqtt`") && hint.contains("path"), "{hint}");
 }
+
+#[test]
+fn codes_of_a_scenario_reach_the_groups_that_its_profile_names_and_their_own_go_first() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("p.toml"),
+        "refuses_with = { v4 = [5], v5 = [0x87], time = { v4 = [4], v5 = [0x86] }, header = { v5 = [0x8C] } }",
+    )
+    .unwrap();
+    let settings: PolicySettings =
+        toml::from_str("refuses_with = { v5 = [0x80], header = { v5 = [0x83] } }").unwrap();
+    let policy = Policy::resolve("p.toml", folder.path(), &settings, Vec::new()).unwrap();
+    let codes = |group, protocol| policy.codes(group, protocol).to_vec();
+    assert_eq!(codes(Group::Time, Protocol::V5), [0x80], "what is said of all is said of it");
+    assert_eq!(codes(Group::Time, Protocol::V4), [4], "nothing was said of this version");
+    assert_eq!(codes(Group::Header, Protocol::V5), [0x83]);
+    assert_eq!(codes(Group::Signature, Protocol::V5), [0x80]);
+}

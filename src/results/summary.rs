@@ -359,8 +359,8 @@ impl std::fmt::Display for Percentile {
 impl PhaseStats {
     /// Nobody ran into the timeout: of what was not answered no time is known.
     fn without_timeouts(&mut self) {
-        let Self { p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, .. } = self;
-        for percentile in [p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us] {
+        let Self { p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us, .. } = self;
+        for percentile in [p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us] {
             if let Percentile::Beyond(text) = percentile {
                 *percentile = Percentile::Unanswered(std::mem::take(text));
             }

@@ -310,3 +310,18 @@ fn a_token_that_ends_during_the_run_is_judged_by_the_time_at_which_it_is_sent() 
     assert_eq!(verdict("false_accept") + verdict("correct") + verdict("indeterminate"), 250);
     assert_eq!(summary["outcomes"]["accepted"], json!(250));
 }
+
+#[test]
+fn of_connects_that_were_refused_at_once_no_time_is_shown_and_no_timeout() {
+    let (_bound, address) = refusing();
+    let text = scenario(&accepting().url(), "clients = 16", "")
+        .replace("brokers = [", &format!("brokers = [\"mqtt://{address}\", "));
+    let storm = Storm::new(&text);
+    let run = storm.run();
+    assert_eq!(run.summary()["outcomes"]["tcp_failed"], 8, "{}", run.stderr);
+    let again = tokenstorm(&["report", storm.out().to_str().unwrap()]).stdout;
+    let page = fs::read_to_string(storm.out().join("report.html")).unwrap();
+    for shown in [&run.stdout, &again, &page] {
+        assert!(!shown.contains("> 5.00 s"), "nobody waited so long: {shown}");
+    }
+}

@@ -381,3 +381,45 @@ fn a_matrix_of_a_broker_that_lets_nobody_in_is_no_success_in_a_pull_request() {
     let counted = cells(&run).iter().filter(|cell| cell["verdict"] == "false_reject").count();
     assert!(markdown.contains(&format!("{counted} false reject")), "{markdown}");
 }
+
+#[test]
+fn a_wrong_reason_has_a_severity_of_its_own_and_its_byte_is_written_in_one_way() {
+    // Whatever is no token of three segments is refused by a code of another kind, the same in both versions.
+    let server = Server::start(|stream, connect| {
+        let password = connect.password.clone().unwrap_or_default();
+        let is_token = password.split(|byte| *byte == b'.').count() == 3;
+        answer(stream, connect, if is_token { (0, 0) } else { (0x8C, 0x8C) });
+    });
+    let storm = asked(&server.url());
+    let run = matrix(&storm, &["--only", "fresh", "--only", "random_bytes"]);
+    let own = cells(&run).into_iter().filter(|cell| cell["defect"] == "random_bytes");
+    for cell in own {
+        assert_eq!((&cell["verdict"], &cell["severity"]), (&"wrong_reason".into(), &"low".into()));
+        assert_eq!(cell["code"], 0x8C, "data files have numbers");
+    }
+    assert!(run.stdout.contains("wrong reason: refused 0x8C (MQTT 3.1.1, 5.0)"), "{}", run.stdout);
+    assert!(!run.stdout.contains("140"), "{}", run.stdout);
+    let severe = run.stdout.lines().position(|line| line.trim() == "critical");
+    let found = run.stdout.lines().position(|line| line.contains("random_bytes: wrong reason"));
+    let low = run.stdout.lines().position(|line| line.trim() == "low");
+    assert!(low < found && (severe.is_none() || severe < low), "{}", run.stdout);
+}
+
+#[test]
+fn a_refusal_by_a_code_that_nobody_named_gets_the_hint_to_name_it() {
+    let refusing = |code: (u8, u8)| {
+        let server = Server::start(move |stream, connect| {
+            let password = connect.password.clone().unwrap_or_default();
+            let is_token = password.split(|byte| *byte == b'.').count() == 3;
+            answer(stream, connect, if is_token { (0, 0) } else { code });
+        });
+        matrix(&asked(&server.url()), &["--only", "fresh", "--only", "random_bytes"]).stdout
+    };
+    let said = refusing((5, 0x80));
+    assert!(said.contains("not judged, refused 0x80") && said.contains("`refuses_with`"), "{said}");
+    let said = refusing((5, 0x97));
+    assert!(
+        said.contains("not judged, refused 0x97") && !said.contains("`refuses_with`"),
+        "{said}"
+    );
+}

@@ -115,7 +115,7 @@ impl Collector {
     }
 
     /// Whether nothing was ended or refused since that was last looked at.
-    fn is_quiet(&self) -> bool {
+    pub(in crate::engine) fn is_quiet(&self) -> bool {
         let mut waiting = self.seconds.values();
         self.trouble() == self.known_trouble
             && self.all.pending.is_empty()
