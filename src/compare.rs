@@ -262,6 +262,7 @@ pub fn compare(
         remarks.insert(0, few);
     }
     remarks.extend(metrics.iter().filter_map(wide));
+    remarks.extend(metrics.iter().filter_map(dead));
     if gate.is_empty() {
         remarks.push("no metric is there on both sides that could decide by statistics".into());
     }
@@ -293,6 +294,22 @@ fn wide(metric: &Compared) -> Option<String> {
             metric.metric,
             threshold * 100.0,
             metric.threshold_source
+        )
+    })
+}
+
+/// That brokers of both sides went away by themselves: what was measured is then that of the rest of their runs.
+fn dead(metric: &Compared) -> Option<String> {
+    let is_it = metric.metric == GONE && metric.role == Role::Reading;
+    let runs = |runs: &[f64]| {
+        format!("{} of {}", runs.iter().filter(|count| **count > 0.0).count(), runs.len())
+    };
+    is_it.then(|| {
+        format!(
+            "brokers of both sides went away by themselves: in {} runs of the baseline, in {} of the candidate. Nothing \
+             follows from that, and what was measured in these runs is that of the rest of them",
+            runs(&metric.baseline_runs),
+            runs(&metric.candidate_runs)
         )
     })
 }

@@ -64,6 +64,8 @@ pub struct Slot {
     pub cut: Option<u64>,
     /// When the last worker had no attempt and no session left.
     pub over: Option<u64>,
+    /// Of the witnesses that left in it because their time was up: when the one that had been open for longest was accepted.
+    pub left: Option<u64>,
 }
 
 impl Slot {
@@ -86,6 +88,7 @@ impl Slot {
         self.shut = self.shut.max(other.shut);
         self.cut = self.cut.max(other.cut);
         self.over = self.over.max(other.over);
+        self.left = self.left.into_iter().chain(other.left).min();
     }
 }
 
@@ -209,6 +212,12 @@ impl Signs {
         *over = (*over).max(Some(at));
     }
 
+    /// Notes that a witness that was accepted at `accepted` has left, as it was to.
+    pub fn left(&mut self, at: u64, accepted: u64) {
+        let left = &mut self.slot(at / LENGTH).left;
+        *left = left.iter().copied().chain([accepted]).min();
+    }
+
     /// Notes when the witness that has been open for longest was accepted.
     pub fn holds(&mut self, at: u64, oldest: u64) {
         self.held.push(Held { at, oldest });
@@ -234,6 +243,7 @@ impl Signs {
                 .all(|span| span.first <= span.last && lies(span.first) && lies(span.last))
                 && slot.answered.is_none_or(|(begun, at)| begun <= at && lies(at))
                 && [slot.shut, slot.cut, slot.over].into_iter().flatten().all(lies)
+                && slot.left.is_none_or(|accepted| accepted / LENGTH <= slot.number)
         };
         usize::from(self.site.broker) < brokers
             && is_in_order
@@ -267,6 +277,7 @@ mod tests {
             4 => signs.shuts_down(at),
             5 => signs.cut(at),
             6 => signs.over(at),
+            7 => signs.left(at, at.saturating_sub(before)),
             _ => signs.holds(at, at.saturating_sub(before)),
         }
     }
@@ -274,7 +285,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_lanes_have_seen_apart_merges_to_what_one_would_have_seen(
-            seen in prop::collection::vec((0..8_u8, 0..5 * SECOND, 0..SECOND, 0..3_usize), 0..200)
+            seen in prop::collection::vec((0..9_u8, 0..5 * SECOND, 0..SECOND, 0..3_usize), 0..200)
         ) {
             let mut whole = Signs::new(site());
             let mut lanes = vec![Signs::new(site()); 3];

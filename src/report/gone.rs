@@ -30,7 +30,7 @@ pub(super) fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
 pub(super) fn sentence(gone: &BrokerGone) -> String {
     let back = match gone.back_after_s {
         Some(after) => format!("it answered again after {}", time(after * 1e6)),
-        None => "it did not come back".to_owned(),
+        None => "no connect was answered after that".to_owned(),
     };
     format!("{}, {:.2} s into the storm; {back}", gone.what(), gone.at_s)
 }
@@ -137,9 +137,9 @@ mod tests {
     fn it_is_said_what_was_on_the_way_and_what_makes_that_token_again() {
         assert_eq!(
             line(&gone(1)),
-            "`mqtt://127.0.0.1:1883` went away by itself: its port refused connects, 3.21 s into the storm; it did not \
-             come back; on the way: client 0 with `alg_none` (fin); to make the token again: tokenstorm token mint \
-             a.toml --client 0"
+            "`mqtt://127.0.0.1:1883` went away by itself: its port refused connects, 3.21 s into the storm; no \
+             connect was answered after that; on the way: client 0 with `alg_none` (fin); to make the token again: \
+             tokenstorm token mint a.toml --client 0"
         );
         assert!(on_the_way(&gone(9)).ends_with("client 4 with `alg_none` (fin) and 4 more"));
         assert!(sentence(&gone(9)).ends_with("it answered again after 1.50 s"));

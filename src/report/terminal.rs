@@ -399,7 +399,7 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
 /// Which attempts the default threshold leaves out.
 pub(super) fn excused(summary: &Summary) -> String {
     format!(
-        "{} attempts could not be judged because an event had stopped their broker: they are left out of the default threshold",
+        "{} attempts could not be judged because an event had stopped their broker, or it had said that it shuts down: they are left out of the default threshold",
         count(summary.excused)
     )
 }

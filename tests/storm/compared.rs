@@ -219,4 +219,7 @@ fn a_candidate_whose_broker_went_away_where_none_of_the_baseline_did_is_worse() 
     assert_eq!(verdict(&old, &old).2, None, "what never was is no metric");
     change(&old.join("001"), |summary| summary["broker_gone"] = gone);
     assert_ne!(verdict(&old, &new).1, "worse", "both did: nothing follows");
+    let said = tokenstorm(&["compare", &text(&old), &text(&new)]).stdout;
+    let both = "in 1 of 5 runs of the baseline, in 1 of 5 of the candidate";
+    assert!(said.contains(both), "but it is said: {said}");
 }

@@ -89,7 +89,10 @@ impl Worker {
                 continue;
             }
             match connection.state {
-                State::Holding if connection.until <= now => self.leave(place, now),
+                State::Holding if connection.until <= now => {
+                    self.session_leaves(place, now);
+                    self.leave(place, now);
+                }
                 State::Holding if connection.pinged => {
                     self.drop_session(place, Code::Word("ping_timeout"));
                 }

@@ -92,6 +92,17 @@ impl Worker {
         self.storm.knocker.ended(&way.cell, now);
     }
 
+    /// A session is about to end because its time is up.
+    pub(super) fn session_leaves(&mut self, place: usize, now: u64) {
+        let Some(connection) = self.connections.get(place) else { return };
+        let Some(way) = self.ways.get(usize::from(connection.way)) else { return };
+        if self.is_witness(connection, now) {
+            let hold = self.storm.hold_of(usize::from(connection.kind));
+            let accepted = connection.until.saturating_sub(hold).min(now);
+            way.signs(&mut self.recorder).left(way.since(now), way.since(accepted));
+        }
+    }
+
     /// The broker ended a session by DISCONNECT.
     pub(super) fn said_goodbye(&mut self, way: u16, code: u8) {
         let now = self.storm.clock.now();

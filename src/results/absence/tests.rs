@@ -25,6 +25,8 @@ enum Note {
     Over(u64),
     /// When it was looked, and when the oldest witness was accepted.
     Held(u64, u64),
+    /// When a witness left, and when it was accepted.
+    Left(u64, u64),
 }
 
 impl Note {
@@ -37,6 +39,7 @@ impl Note {
             | Self::Shut(at)
             | Self::Answered(_, at)
             | Self::Cut(at)
+            | Self::Left(at, _)
             | Self::Over(at) => at,
             Self::Held(at, _) => at.saturating_sub(1000),
         }
@@ -57,6 +60,7 @@ impl Note {
             Self::Shut(at) => signs.shuts_down(at * MS),
             Self::Cut(at) => signs.cut(at * MS),
             Self::Over(at) => signs.over(at * MS),
+            Self::Left(at, accepted) => signs.left(at * MS, accepted * MS),
             Self::Held(at, oldest) => signs.holds(at * MS, oldest * MS),
         }
     }
@@ -111,7 +115,7 @@ fn gone(notes: &[Note]) -> Vec<(u64, Sign, Option<u64>)> {
     absences.all().iter().map(told).collect()
 }
 
-use Note::{Alive, Answered, Cut, Ended, Held, Over, Refused, Shut};
+use Note::{Alive, Answered, Cut, Ended, Held, Left, Over, Refused, Shut};
 
 #[test]
 fn two_connects_refused_apart_without_a_sign_of_life_between_say_that_a_broker_is_gone() {
@@ -165,6 +169,16 @@ fn all_witnesses_that_end_within_a_second_say_it_and_one_that_stays_or_an_answer
     assert_eq!(with(Answered(1010, 1500)), [], "it answers meanwhile");
     assert_eq!(with(Answered(1950, 1960)), [(1000, Sign::Sessions, Some(1960))]);
     assert_eq!(with(Answered(980, 1500)).len(), 1, "begun before");
+}
+
+#[test]
+fn one_that_leaves_as_it_was_to_after_the_others_ended_says_that_the_broker_is_there() {
+    let ends = [Alive(990), Ended(1000), Ended(1001), Ended(1010)];
+    let with = |note: Note| gone(&[&ends[..], &[note]].concat()).len();
+    assert_eq!(with(Left(1300, 900)), 0, "it was open when the others ended, and outlived them");
+    assert_eq!(with(Left(1300, 1005)), 1, "it came after the first end");
+    assert_eq!(with(Left(1030, 900)), 1, "its end may not have been seen yet");
+    assert_eq!(with(Left(995, 500)), 1, "it had left before");
 }
 
 #[test]

@@ -18,6 +18,8 @@ const APART: u64 = SECOND / 10;
 const TOGETHER: u64 = SECOND;
 /// So few witnesses may end together by chance.
 const FEWEST_WITNESSES: u32 = 3;
+/// Who leaves so long after the last end of a witness was not ended with it, even where a thread was late to see its end.
+const LATE: u64 = SECOND / 20;
 /// How long slots are kept: what decides about an instant comes within two seconds of it.
 const KEPT: u64 = 4 * SECOND / LENGTH;
 
@@ -220,8 +222,11 @@ impl Watched {
                 last = last.max(if is_whole { ends.last } else { ends.first });
             }
         }
-        let has_survivor =
-            self.held.iter().any(|held| held.at >= first + TOGETHER && held.oldest < first);
+        let has_left = slots.clone().any(|(number, slot)| {
+            *number > (last + LATE) / LENGTH && slot.left.is_some_and(|accepted| accepted < first)
+        });
+        let has_survivor = has_left
+            || self.held.iter().any(|held| held.at >= first + TOGETHER && held.oldest < first);
         let has_answered = slots
             .filter_map(|(_, slot)| slot.answered)
             .any(|(begun, at)| begun > first && at <= last);
