@@ -49,29 +49,35 @@ pub struct Error {
     hint: Option<String>,
 }
 
+/// A text without what would steer a terminal: parts of it may come from a server, or from a file.
+fn plain(text: &str) -> String {
+    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 /// The result of whatever can fail in front of the user.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// The command line or the scenario is wrong: exit code 2.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: message.into(), hint: None }
+        Self { exit: Exit::Usage, message: plain(&message.into()), hint: None }
     }
 
     /// The measurement could not be made, or not be written: exit code 3.
     pub fn not_measured(message: impl Into<String>) -> Self {
-        Self { exit: Exit::NotMeasured, message: message.into(), hint: None }
+        Self { exit: Exit::NotMeasured, message: plain(&message.into()), hint: None }
     }
 
     /// Interrupted before anything was measured: exit code 130.
     pub fn interrupted(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Interrupted, message: message.into(), hint: None }
+        Self { exit: Exit::Interrupted, message: plain(&message.into()), hint: None }
     }
 
     /// Adds the way out.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(plain(&hint.into()));
         self
     }
 
@@ -84,7 +90,7 @@ impl Error {
     /// Puts the place (a file, a scenario) before the message.
     #[must_use]
     pub fn within(mut self, place: impl fmt::Display) -> Self {
-        self.message = format!("{place}: {}", self.message);
+        self.message = plain(&format!("{place}: {}", self.message));
         self
     }
 
@@ -160,7 +166,17 @@ pub fn suggestion<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::{name_shown, nearest, suggestion};
+    use super::{Error, name_shown, nearest, suggestion};
+
+    #[test]
+    fn what_others_wrote_does_not_steer_the_terminal() {
+        let theirs = "a\u{1b}]0;x\u{7}\u{9b}31m\r\n\tb\u{7f}";
+        let error = Error::usage(theirs).within(theirs).hint(theirs);
+        for text in [error.to_string(), error.way_out().unwrap().to_owned()] {
+            assert!(text.contains("31m\u{fffd}\n\tb"), "{text:?}");
+            assert!(!text.contains(['\u{1b}', '\u{7}', '\u{9b}', '\r', '\u{7f}']), "{text:?}");
+        }
+    }
 
     #[test]
     fn a_name_is_shown_where_it_is_nearly_one_that_there_is() {

@@ -119,8 +119,13 @@ fn of_tls(code: &str) -> Option<&'static str> {
 }
 
 /// The line for an OAuth error (RFC 6749, 5.2, and its kin), which says more than the status that it comes with; `html` is a
-/// page in place of one.
-pub fn of_oauth(error: &str) -> Option<&'static str> {
+/// page in place of one. A server that has enough, or fails, says so by its status, whatever else it says.
+pub fn of_oauth(error: &str, status: &str) -> Option<&'static str> {
+    if matches!(error, "html" | "slow_down" | "other")
+        && (status == "429" || status.starts_with('5'))
+    {
+        return of_token(status);
+    }
     Some(match error {
         "invalid_client" => {
             "the client could not show who it is: check `oauth.client_id`, its secret and `oauth.client_auth`; of an assertion the key, and `oauth.assertion_audience`"
@@ -146,6 +151,12 @@ pub fn of_oauth(error: &str) -> Option<&'static str> {
         "expired_token" => "the device's code ended before anybody approved it",
         "https_port" => "the server speaks TLS at this port: write `https://`",
         "html" => "a page in place of JSON: is this the token endpoint?",
+        "temporarily_unavailable" => return of_token("503"),
+        "server_error" => return of_token("500"),
+        "other" if status == "404" => "there is nothing at this path: is this the token endpoint?",
+        "other" => {
+            "no standard knows the server's word for it, which is not shown, as it may repeat a secret: it stands in the server's own log"
+        }
         _ => return None,
     })
 }
@@ -185,7 +196,13 @@ fn of_token(code: &str) -> Option<&'static str> {
         "429" | "503" => {
             "the authorization server has enough: `oauth.rate` asks less often, `oauth.retries` again later"
         }
+        "500" | "501" | "502" | "504" => {
+            "the authorization server fails, or a proxy in front of it does not reach it: why stands in its own log"
+        }
         "connect" => "nothing listens at the token endpoint",
+        "broken" => {
+            "the connection ended without a whole answer: does an HTTP server listen at the token endpoint?"
+        }
         "unknown_issuer" | "authority_as_server" | "bad_signature" => {
             "the authorization server's certificate is not trusted, or is its own authority: `oauth.ca` names its authority, or that certificate itself; `oauth.verify = false` takes any certificate"
         }
@@ -249,6 +266,21 @@ mod tests {
             ("tcp_failed", "dns"),
         ] {
             assert!(advice(outcome, code).is_some(), "{outcome} {code}");
+        }
+        for (error, status, word) in [
+            ("html", "401", "is this the token endpoint?"),
+            ("html", "503", "has enough"),
+            ("html", "502", "a proxy in front"),
+            ("slow_down", "429", "has enough"),
+            ("slow_down", "400", "approved the device"),
+            ("temporarily_unavailable", "503", "has enough"),
+            ("server_error", "500", "fails"),
+            ("other", "404", "is this the token endpoint?"),
+            ("other", "400", "no standard knows"),
+            ("invalid_client", "500", "could not show who it is"),
+        ] {
+            let line = of_oauth(error, status).unwrap_or_default();
+            assert!(line.contains(word), "{error} {status}: {line}");
         }
         assert_eq!(advice("refused", "5"), None);
         assert_eq!(advice("accepted", "0"), None);

@@ -18,6 +18,9 @@ use crate::{
     token::recipe::Exp,
 };
 
+/// What `fresh` is where a server issues the tokens: whether it is good is seen when it comes.
+const ISSUED: &str = "what the authorization server gives this client, judged by what it says";
+
 /// Plans scenarios and prints the plans; for so many agents, where that is asked for.
 pub(super) fn plan(
     scenarios: &[PathBuf],
@@ -145,7 +148,9 @@ fn write_all(
                     format!("{} ({})", names.join(", then "), key.algorithm)
                 },
             );
-            vec![format!("  {}", kind.label), number, key, kind.defect.summary.into()]
+            let is_issued = kind.defect.name == "fresh" && plan.issuance.fetching.is_some();
+            let what = if is_issued { ISSUED } else { kind.defect.summary };
+            vec![format!("  {}", kind.label), number, key, what.into()]
         })
         .collect();
     writeln!(out, "{}", table(&["  tokens", "attempts", "key", "what it is"], &rows))?;

@@ -23,6 +23,10 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 /// Keys that are told apart. Of more, nothing is said.
 const MOST_KEYS: usize = 1024;
+/// The number of all keys beyond those: as if the set were yet to show them.
+const OTHERS: u16 = MOST_KEYS as u16 - 1;
+/// What is counted of a set without a key that can be told by its `kid`.
+const NO_KEYS: &str = "no_keys";
 /// How the run names itself here: by another name than brokers and clients.
 const AGENT: &str = concat!("tokenstorm-watch/", env!("CARGO_PKG_VERSION"));
 
@@ -44,6 +48,8 @@ struct State {
     numbers: HashMap<String, u16>,
     /// Those that are in the set; `None` where it was never had.
     current: Option<BTreeSet<u16>>,
+    /// Those that are or were in it.
+    listed: BTreeSet<u16>,
     /// When it was asked for that brought it.
     asked: u64,
     seen: Watched,
@@ -60,6 +66,8 @@ pub struct Watched {
     pub appeared: u64,
     /// Keys that left it meanwhile.
     pub withdrawn: u64,
+    /// Tokens that named a key which it did not have until then.
+    pub unlisted: u64,
 }
 
 impl KeySet {
@@ -87,10 +95,15 @@ impl KeySet {
     pub(super) fn number_of(&self, kid: &str) -> Option<u16> {
         let mut state = self.state();
         state.current.as_ref()?;
-        if let Some(number) = state.numbers.get(kid) {
-            return Some(*number);
+        let known = state.numbers.get(kid).copied();
+        if known.is_some_and(|number| state.listed.contains(&number)) {
+            return known;
         }
-        let number = state.number(kid)?;
+        state.seen.unlisted += 1;
+        if known.is_some() {
+            return known;
+        }
+        let number = state.number(kid).unwrap_or(OTHERS);
         // Published by nobody yet, as far as is known: servers may sign with a key the moment they show it.
         self.times.is_coming(usize::from(number));
         self.wanted.notify_one();
@@ -146,6 +159,13 @@ impl KeySet {
     fn note(&self, kids: &[String], asked: u64, now: u64) {
         let mut state = self.state();
         let found: BTreeSet<u16> = kids.iter().filter_map(|kid| state.number(kid)).collect();
+        if found.is_empty() && state.current.as_ref().is_some_and(|before| !before.is_empty()) {
+            // Brokers may go on with what they had, or not: no key left, and none is there to be seen.
+            self.times.away(state.asked);
+            *state.seen.failed.entry(NO_KEYS.into()).or_default() += 1;
+            return;
+        }
+        self.times.back(now);
         match state.current.take() {
             // What was there before the run looked has been there for as long as anybody knows.
             None => found.iter().for_each(|key| self.times.was_there(usize::from(*key))),
@@ -161,6 +181,7 @@ impl KeySet {
             }
         }
         state.seen.fetched += 1;
+        state.listed.extend(&found);
         state.current = Some(found);
         state.asked = asked;
     }
@@ -177,7 +198,7 @@ impl State {
         if let Some(known) = self.numbers.get(kid) {
             return Some(*known);
         }
-        let number = u16::try_from(next).ok().filter(|_| next < MOST_KEYS)?;
+        let number = u16::try_from(next).ok().filter(|number| *number < OTHERS)?;
         self.numbers.insert(kid.to_owned(), number);
         Some(number)
     }
@@ -220,10 +241,51 @@ mod tests {
     }
 
     #[test]
-    fn more_keys_than_are_told_apart_are_passed_over() {
+    fn of_more_keys_than_are_told_apart_nothing_is_said() {
         let set = KeySet::new(Url::parse("http://127.0.0.1:9/").unwrap(), Clock::start());
         let many: Vec<String> = (0..MOST_KEYS + 5).map(|number| number.to_string()).collect();
         set.note(&many, 0, 1);
-        assert!(set.number_of("0").is_some() && set.number_of("1026").is_none());
+        let standing = |kid: &str| {
+            let number = set.number_of(kid).unwrap();
+            set.times().of(usize::from(number), Reader::External)
+        };
+        assert_eq!(standing("0").published, i64::MIN);
+        // Not that nobody published it, nor that it was always there: that it may come.
+        let other = standing("1026");
+        assert!(other.published > i64::MIN && other.published < 0);
+        assert_eq!((other.readable, other.removed), (i64::MAX, i64::MAX));
+    }
+
+    #[test]
+    fn a_set_that_is_empty_for_a_while_is_away_and_withdraws_nothing() {
+        let set = KeySet::new(Url::parse("http://127.0.0.1:9/").unwrap(), Clock::start());
+        set.note(&kids(&["a", "b"]), 90, 100);
+        set.note(&[], 190, 200);
+        set.note(&[], 290, 300);
+        let standing = |kid: &str| {
+            let number = set.number_of(kid).unwrap();
+            set.times().of(usize::from(number), Reader::External)
+        };
+        assert_eq!((standing("a").removed, standing("a").away), (i64::MAX, Some((90, i64::MAX))));
+        set.note(&kids(&["a"]), 390, 400);
+        assert_eq!((standing("a").removed, standing("a").away), (i64::MAX, Some((90, 400))));
+        assert_eq!(standing("b").removed, 400, "it did not come back");
+        let seen = set.seen();
+        assert_eq!((seen.fetched, seen.withdrawn, seen.failed["no_keys"]), (2, 1, 2));
+    }
+
+    #[test]
+    fn tokens_are_counted_whose_key_the_set_never_had() {
+        let set = KeySet::new(Url::parse("http://127.0.0.1:9/").unwrap(), Clock::start());
+        set.note(&kids(&["a", "b"]), 90, 100);
+        for kid in ["a", "c", "c", "b"] {
+            set.number_of(kid);
+        }
+        set.note(&kids(&["b", "c"]), 190, 200);
+        // Withdrawn is another matter.
+        for kid in ["a", "c"] {
+            set.number_of(kid);
+        }
+        assert_eq!(set.seen().unlisted, 2);
     }
 }

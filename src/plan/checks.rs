@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::broker::Broker;
+use super::{broker::Broker, issuance::is_foreign};
 use crate::{
     error::{Error, Result},
     policy::{Policy, leaves},
@@ -213,7 +213,17 @@ pub(super) fn warn_of_generated(
     warn_of_foreign(scenario, warnings);
     // The run's own issuer tells everybody.
     let is_told = |index: &usize| published.contains(index);
-    let mut keys = scenario.keys.iter().enumerate();
+    let assertion = scenario.oauth.as_ref().and_then(|oauth| oauth.private_key_jwt.as_deref());
+    let assertion = assertion.filter(|_| is_foreign(scenario));
+    let is_assertions = |name: &str| Some(name) == assertion;
+    if let Some((name, _)) =
+        scenario.keys.iter().find(|(name, key)| key.generate && is_assertions(name))
+    {
+        warnings.push(format!(
+            "key `{name}` is made for this run, and the server that `[oauth]` names can't know it: give `keys.{name}` the `private_key` or `jwk` that belongs to what this client is registered with there"
+        ));
+    }
+    let mut keys = scenario.keys.iter().enumerate().filter(|(_, (name, _))| !is_assertions(name));
     let made = keys.find(|(index, (_, key))| key.generate && !is_told(index)).map(|(_, key)| key);
     let foreign = brokers.iter().find(|broker| !broker.is_embedded());
     if let (Some((name, _)), Some(broker)) = (made, foreign) {

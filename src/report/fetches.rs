@@ -53,6 +53,13 @@ pub(super) fn write(out: &mut String, oauth: &OAuth) -> std::fmt::Result {
                 count(set.appeared)
             )?;
         }
+        if set.unlisted > 0 {
+            writeln!(
+                out,
+                "            {} tokens named a key (`kid`) that its key set did not have: until it shows that, and for `policy.new_key_within` after, both answers are right",
+                count(set.unlisted)
+            )?;
+        }
         if !failed.is_empty() {
             writeln!(
                 out,
@@ -74,7 +81,8 @@ pub(super) fn write(out: &mut String, oauth: &OAuth) -> std::fmt::Result {
     }
     for (refusal, number) in &oauth.refusals {
         let (error, status) = refusal.split_once(' ').unwrap_or((refusal, ""));
-        let said = oauth_advice(error).map_or(String::new(), |advice| format!(": {advice}"));
+        let said =
+            oauth_advice(error, status).map_or(String::new(), |advice| format!(": {advice}"));
         writeln!(out, "            {} x {error} (status {status}){said}", count(*number))?;
     }
     // A run folder of an earlier version has no more than this.

@@ -65,12 +65,15 @@ pub struct KeySet {
     pub appeared: u64,
     /// Keys that left it during the run.
     pub withdrawn: u64,
+    /// Tokens that named a key which it did not have until then: nothing is promised of them.
+    #[serde(default)]
+    pub unlisted: u64,
 }
 
 impl From<Watched> for KeySet {
     fn from(seen: Watched) -> Self {
-        let Watched { fetched, failed, appeared, withdrawn } = seen;
-        Self { fetched, failed, appeared, withdrawn }
+        let Watched { fetched, failed, appeared, withdrawn, unlisted } = seen;
+        Self { fetched, failed, appeared, withdrawn, unlisted }
     }
 }
 

@@ -289,21 +289,33 @@ fn what_fetched_tokens_lack_is_said_at_once_and_what_does_nothing_is_refused() {
     }
 }
 
+fn planned(storm: &Storm, set: &[&str]) -> String {
+    let out = crate::run::program()
+        .arg("plan")
+        .arg(storm.scenario())
+        .args(set.iter().flat_map(|set| ["--set", set]))
+        .output()
+        .unwrap();
+    String::from_utf8(out.stdout).unwrap()
+}
+
 #[test]
 fn a_plan_says_of_fetched_tokens_only_what_it_knows() {
-    let planned = |storm: &Storm, set: &str| {
-        let out = crate::run::program()
-            .arg("plan")
-            .arg(storm.scenario())
-            .args(["--set", set])
-            .output()
-            .unwrap();
-        String::from_utf8(out.stdout).unwrap()
-    };
     let server = Server::answering(TAKEN);
     let foreign = "token_endpoint = \"http://127.0.0.1:9/\"\nclient_secret = \"x\"";
-    let said = planned(&storm(&server.url(), foreign, ""), "load.hold=1h");
+    let said = planned(&storm(&server.url(), foreign, ""), &["load.hold=1h"]);
     assert!(said.contains("a plan can't know") && !said.contains("no token of"), "{said}");
-    let said = planned(&mixed(&server, "not_a_jwt", "2s", ""), "load.hold=1h");
+    assert!(said.contains("judged by what it says") && !said.contains("minted"), "{said}");
+    let said = planned(&mixed(&server, "not_a_jwt", "2s", ""), &["load.hold=1h"]);
     assert!(said.contains("2s after each connect"), "{said}");
+}
+
+#[test]
+fn a_made_key_of_an_assertion_is_missed_by_the_server_and_not_by_the_broker() {
+    let server = Server::answering(TAKEN);
+    let foreign = "token_endpoint = \"http://127.0.0.1:9/\"\nprivate_key_jwt = \"own\"";
+    let own = "keys.own={ algorithm = \"ES256\", generate = true }";
+    let said = planned(&storm(&server.url(), foreign, ""), &[own]);
+    assert!(said.contains("the server that `[oauth]` names can't know it"), "{said}");
+    assert!(!said.contains("belongs to what the broker was given"), "{said}");
 }

@@ -129,3 +129,32 @@ fn a_key_set_that_is_not_to_be_had_changes_nothing_and_is_told() {
         assert!(ended.stdout.contains("could not be watched"), "{}", ended.stdout);
     }
 }
+
+#[test]
+fn a_set_that_is_empty_for_a_while_accuses_no_broker() {
+    for answer in [TAKEN, REFUSED] {
+        // The second client's key has not been seen, so that the set is looked at again soon.
+        let web = server(
+            |asked| if asked == 0 { keys(&["a"]) } else { keys(&[]) },
+            |asked| if asked == 1 { "b" } else { "a" },
+        );
+        let ended = run(&web, answer, "old_key_within = \"0s\"", &[SLOWLY]);
+        let summary = ended.summary();
+        assert_eq!(summary["verdicts"]["false_accept"], 0, "{}", summary["verdicts"]);
+        assert_eq!(summary["oauth"]["key_set"]["withdrawn"], 0);
+        assert!(ended.stdout.contains("could not be watched"), "{}", ended.stdout);
+        if answer == REFUSED {
+            // Those before the set was empty were refused without a reason.
+            let refused = summary["verdicts"]["false_reject"].as_u64().unwrap();
+            assert!(refused <= 1, "{}", summary["verdicts"]);
+        }
+    }
+}
+
+#[test]
+fn tokens_whose_key_is_in_no_set_are_named_as_what_leaves_both_answers_open() {
+    let web = server(|_| keys(&["a"]), |_| "b");
+    let ended = run(&web, REFUSED, "", &[]);
+    assert_eq!(ended.expect(3)["oauth"]["key_set"]["unlisted"], 8);
+    assert!(ended.stdout.contains("8 tokens named a key"), "{}", ended.stdout);
+}
