@@ -134,7 +134,8 @@ fn write_all(
         .kinds
         .iter()
         .zip(counts)
-        .map(|(kind, number)| {
+        .enumerate()
+        .map(|(at, (kind, number))| {
             let key = kind.key.map_or_else(
                 || "-".into(),
                 |index| {
@@ -145,7 +146,14 @@ fn write_all(
                     format!("{} ({})", names.join(", then "), key.algorithm)
                 },
             );
-            vec![format!("  {}", kind.label), number, key, kind.defect.summary.into()]
+            // Nobody mints it, and what it is shows when it comes.
+            let is_as_it_comes = plan.is_fetched(at) && kind.defect.name == "fresh";
+            let what = if is_as_it_comes {
+                "the token that this client fetches, judged by what it says"
+            } else {
+                kind.defect.summary
+            };
+            vec![format!("  {}", kind.label), number, key, what.into()]
         })
         .collect();
     writeln!(out, "{}", table(&["  tokens", "attempts", "key", "what it is"], &rows))?;

@@ -304,6 +304,8 @@ fn a_plan_says_of_fetched_tokens_only_what_it_knows() {
     let foreign = "token_endpoint = \"http://127.0.0.1:9/\"\nclient_secret = \"x\"";
     let said = planned(&storm(&server.url(), foreign, ""), "load.hold=1h");
     assert!(said.contains("a plan can't know") && !said.contains("no token of"), "{said}");
+    assert!(said.contains("the token that this client fetches"), "{said}");
+    assert!(!said.contains("minted for this client"), "{said}");
     let said = planned(&mixed(&server, "not_a_jwt", "2s", ""), "load.hold=1h");
     assert!(said.contains("2s after each connect"), "{said}");
 }
