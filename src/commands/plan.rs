@@ -137,7 +137,8 @@ fn write_all(
         .kinds
         .iter()
         .zip(counts)
-        .map(|(kind, number)| {
+        .enumerate()
+        .map(|(at, (kind, number))| {
             let key = kind.key.map_or_else(
                 || "-".into(),
                 |index| {

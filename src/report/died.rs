@@ -1,5 +1,6 @@
 //! What a person reads of a matrix whose broker went away: after which cell, and what sends it again.
 
+use super::gone::NONE_ON_THE_WAY;
 use crate::results::{Matrix, gone::DiedAt, matrix::version};
 
 /// Cells that are named of those that were on the way.
@@ -36,6 +37,29 @@ pub(super) fn told(matrix: &Matrix) -> Vec<Told> {
         .collect()
 }
 
+/// Which tokens end the broker, for a sentence; nothing where none is known to.
+pub(super) fn summed_up(matrix: &Matrix) -> Option<String> {
+    let mut tokens: Vec<(&str, Vec<&str>)> = Vec::new();
+    for died in &matrix.died_at {
+        let Some(name) = died.defect.as_deref() else { continue };
+        let protocol = version(died.protocol);
+        match tokens.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, protocols)) if protocols.contains(&protocol) => {}
+            Some((_, protocols)) => protocols.push(protocol),
+            None => tokens.push((name, vec![protocol])),
+        }
+    }
+    let named: Vec<String> = tokens
+        .iter()
+        .map(|(name, protocols)| format!("`{name}` (MQTT {})", protocols.join(" and ")))
+        .collect();
+    match named.as_slice() {
+        [] => None,
+        [one] => Some(format!("the token {one} ends the broker")),
+        several => Some(format!("each of these tokens ends the broker: {}", several.join(", "))),
+    }
+}
+
 fn command(matrix: &Matrix, name: &str) -> String {
     format!("{} --only {name}", matrix.command)
 }
@@ -52,9 +76,7 @@ fn sentence(died: &DiedAt) -> String {
             version(died.protocol)
         ),
         None if died.on_the_way.is_empty() => {
-            format!(
-                "the broker went away by itself, {when}; nothing was on the way that it had not answered"
-            )
+            format!("the broker went away by itself, {when}; {NONE_ON_THE_WAY}")
         }
         None => {
             let more = died.on_the_way.len().saturating_sub(MOST_NAMED);

@@ -14,6 +14,9 @@ use crate::results::{Summary, gone::BrokerGone};
 /// Attempts on the way that are told before the rest is only counted; `summary.json` has more.
 const MOST_TOLD: usize = 5;
 
+/// What is said where nothing was on the way.
+pub(super) const NONE_ON_THE_WAY: &str = "no attempt was waiting for its answer";
+
 /// Writes the lines of brokers that went away.
 pub(super) fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
     for gone in &summary.broker_gone {
@@ -45,7 +48,7 @@ pub(super) fn on_the_way(gone: &BrokerGone) -> String {
         .collect();
     let more = gone.on_the_way.len().saturating_sub(MOST_TOLD);
     match (named.is_empty(), more) {
-        (true, _) => "nothing was on the way that it had not answered".to_owned(),
+        (true, _) => NONE_ON_THE_WAY.to_owned(),
         (false, 0) => format!("on the way: {}", named.join(", ")),
         (false, more) => {
             format!("on the way: {} and {} more", named.join(", "), count(more as u64))
@@ -78,7 +81,7 @@ pub(super) fn summed_up(summary: &Summary) -> Option<String> {
     let more = match summary.broker_gone.len() - 1 {
         0 => String::new(),
         1 => "; it happened once more".to_owned(),
-        more => format!("; it happened {more} times more"),
+        more => format!("; it happened {more} more times"),
     };
     Some(format!("{}{suspect}{more}", first.what()))
 }
@@ -100,12 +103,13 @@ pub(super) fn section(summary: &Summary) -> Option<Markup> {
             ]
         })
         .collect();
-    let head = ["broker", "at, s", "critical", "back after", "on the way", "makes the token again"];
+    let head =
+        ["broker", "at, s", "what was seen", "back after", "on the way", "makes the token again"];
     (!rows.is_empty()).then(|| {
         html! {
             p.note {
-                "A broker that goes away by itself has answered nobody: what it closed is not judged. One of the tokens on "
-                "the way may have ended it, the first one most likely."
+                "What a broker closes while it goes away says nothing about tokens, and is not judged. One of the tokens on "
+                "the way may have ended it, most likely the first."
             }
             (page::table(&head, &rows))
         }
@@ -144,6 +148,6 @@ mod tests {
         assert!(on_the_way(&gone(9)).ends_with("client 4 with `alg_none` (fin) and 4 more"));
         assert!(sentence(&gone(9)).ends_with("it answered again after 1.50 s"));
         assert_eq!(commands(&gone(9)).count(), 5);
-        assert!(on_the_way(&gone(0)).starts_with("nothing"));
+        assert!(on_the_way(&gone(0)).starts_with("no attempt"));
     }
 }

@@ -58,6 +58,25 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
         case.set_classname("matrix.broker");
         add("broker", version(5), case);
     }
+    // Cells that the broker did not live to answer are skipped, and the matrix has failed.
+    let gone: Vec<String> =
+        super::died::told(matrix).into_iter().map(|died| died.sentence).collect();
+    if !gone.is_empty() {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        status.set_message(gone.join("; ")).set_type("broker_gone");
+        let mut case = TestCase::new("no broker went away", status);
+        case.set_classname("matrix.broker");
+        add("broker", version(5), case);
+    }
+    for missed in summary.thresholds.iter().filter(|threshold| threshold.passed == Some(false)) {
+        let observed =
+            missed.observed.as_ref().map_or_else(|| "nothing".into(), ToString::to_string);
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        status.set_message(format!("observed {observed}")).set_type("threshold");
+        let mut case = TestCase::new(format!("{} {}", missed.metric, missed.condition), status);
+        case.set_classname("matrix.threshold");
+        add("threshold", version(5), case);
+    }
     // One entry may be fetched for several times.
     let mut fetched: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for fetch in &matrix.fetches {

@@ -276,7 +276,7 @@ impl Matrix {
             false_accepts: 0,
             upper_bound_95: None,
         };
-        let slow = slow(plan, all);
+        let slow = slow(plan, cells, all);
         let strict = [Protocol::V4, Protocol::V5].map(|protocol| strict_judge(plan, protocol));
         for (at, kind) in plan.mould.kinds.iter().enumerate() {
             let of_kind = || tallies.iter().filter(move |(tally, _)| tally.kind == at).copied();
@@ -466,9 +466,12 @@ fn without_the_lost(own: &mut Vec<(Tally, u64)>) {
     }
 }
 
-/// From how many nanoseconds on an answer is late: a second more than the policy promises, and ten times the usual.
-fn slow(plan: &Plan, all: &Measurements) -> u64 {
-    let usual = match all.latency(Phase::Connack, None, None, None).percentile(50.0) {
+/// From how many nanoseconds on an answer is late: a second more than the policy promises, and ten times the median of the
+/// cells. A probe sends more than all cells, at another time.
+fn slow(plan: &Plan, cells: &Cells, all: &Measurements) -> u64 {
+    let own: Vec<usize> =
+        (0..plan.mould.kinds.len()).filter(|kind| !cells.is_aside(*kind)).collect();
+    let usual = match all.latency_of(Phase::Connack, &own).percentile(50.0) {
         Quantile::Time(time) => time,
         Quantile::Beyond => u64::MAX / 10,
     };

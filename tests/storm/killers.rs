@@ -134,7 +134,9 @@ fn the_token_that_ends_a_broker_is_named_and_all_others_are_judged() {
     assert!(run.stdout.contains("`segments_2` ends the broker"), "{}", run.stdout);
     assert!(run.stdout.contains("--only segments_2"), "{}", run.stdout);
     let page = std::fs::read_to_string(run.out.join("report.html")).unwrap();
-    assert!(page.contains("segments_2") && page.contains("ends the broker"));
+    assert!(page.contains("FAILED: the token `segments_2` (MQTT "), "{page}");
+    let tests = tokenstorm(&["report", run.out.to_str().unwrap(), "--format", "junit"]).stdout;
+    assert!(tests.contains("type=\"broker_gone\"") && !tests.contains("failures=\"0\""), "{tests}");
     let counted = rows(&run.out.join("verdicts.csv"));
     assert!(counted.iter().any(|row| row["token"] == "witness"));
 }

@@ -3,7 +3,12 @@
 use std::{
     collections::HashMap,
     io::Write,
-    sync::{Arc, Mutex},
+    net::TcpStream,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -44,16 +49,20 @@ fn keeping(time: Duration, slides: bool) -> Server {
             }
             kept.get(&token).is_some_and(|since| now - *since < time)
         };
-        let code = if is_kept { 0 } else { 5 };
-        let bytes: &[u8] = match (connect.level, code) {
-            (5, 0) => &[0x20, 3, 0, 0, 0],
-            (5, _) => &[0x20, 3, 0, 0x87, 0],
-            _ => &[0x20, 2, 0, code],
-        };
-        // One that gave up has its reasons.
-        let _ = stream.write_all(bytes);
-        until_closed(stream);
+        answer(stream, connect.level, is_kept);
     })
+}
+
+fn answer(stream: &mut TcpStream, level: u8, accepted: bool) {
+    let bytes: &[u8] = match (level, accepted) {
+        (5, true) => &[0x20, 3, 0, 0, 0],
+        (5, false) => &[0x20, 3, 0, 0x87, 0],
+        (_, true) => &[0x20, 2, 0, 0],
+        (_, false) => &[0x20, 2, 0, 5],
+    };
+    // One that gave up has its reasons.
+    let _ = stream.write_all(bytes);
+    until_closed(stream);
 }
 
 fn probe(server: &Server, policy: &str, arguments: &[&str]) -> (Storm, Ended, Value) {
@@ -149,4 +158,23 @@ fn one_token_of_many_clients_may_be_accepted_from_the_cache_that_is_promised_and
     assert_eq!(run.code, Some(1), "a cache that acceptances prolong: {}", run.stdout);
     let run = reused(&keeping(Duration::from_secs(2), false), "");
     assert_eq!(run.code, Some(1), "no cache is promised: {}", run.stdout);
+}
+
+#[test]
+fn cells_that_are_all_slow_alike_are_not_called_slow_beside_the_many_quick_answers_of_a_probe() {
+    // As one that fetches its keys when the first clients come.
+    let before = AtomicUsize::new(0);
+    let server = Server::start(move |stream, connect| {
+        if before.fetch_add(1, Ordering::Relaxed) < 24 {
+            thread::sleep(Duration::from_millis(1_500));
+        }
+        let token = connect.password.clone().unwrap_or_default();
+        answer(stream, connect.level, is_good(&token));
+    });
+    let (_storm, run, edges) = probe(&server, "", &["--probe-for", "2s"]);
+    let matrix = read_json(&run.out.join("matrix.json")).unwrap();
+    let cells = matrix["cells"].as_array().unwrap();
+    assert!(edges["attempts"].as_u64().unwrap() > 10 * cells.len() as u64, "{edges}");
+    assert!(cells.iter().all(|cell| cell["latency_p50_us"].as_f64().unwrap() > 1e6), "{cells:?}");
+    assert_eq!(matrix["slow"], json!([]), "{}", run.stdout);
 }

@@ -83,15 +83,25 @@ pub(crate) fn table<H: AsRef<str>>(head: &[H], rows: &[Vec<String>]) -> Markup {
                         tr {
                             @for (at, cell) in row.iter().enumerate() {
                                 @if at == 0 {
-                                    th scope="row" class=[class(at)] { (cell) }
+                                    th scope="row" class=[class(at)] { (lines(cell)) }
                                 } @else {
-                                    td class=[class(at)] { (cell) }
+                                    td class=[class(at)] { (lines(cell)) }
                                 }
                             }
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+/// A text whose lines stay apart.
+fn lines(text: &str) -> Markup {
+    html! {
+        @for (at, line) in text.lines().enumerate() {
+            @if at > 0 { br; }
+            (line)
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     report::{
         diagnosis::Diagnosis,
-        gone, series,
+        died, gone, series,
         style::{count, number},
     },
     results::{
@@ -58,7 +58,8 @@ pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
         .capacity
         .as_ref()
         .map_or_else(|| (Tone::Good, String::new()), |capacity| searched(summary, capacity));
-    if let Some(gone) = gone::summed_up(summary) {
+    let killer = matrix.and_then(died::summed_up);
+    if let Some(gone) = killer.or_else(|| gone::summed_up(summary)) {
         failures = match tone {
             Tone::Bad => format!("{gone}; {failures}"),
             _ => format!("{gone}; {}", lower(&failures)),
