@@ -137,8 +137,7 @@ fn write_all(
         .kinds
         .iter()
         .zip(counts)
-        .enumerate()
-        .map(|(at, (kind, number))| {
+        .map(|(kind, number)| {
             let key = kind.key.map_or_else(
                 || "-".into(),
                 |index| {
