@@ -161,11 +161,9 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let fetcher = Fetcher::of(&plan, clock, issuer.as_deref())?.map(Arc::new);
     let jwks = fetcher.as_ref().and_then(|fetcher| fetcher.jwks_url().cloned());
     let targets = Targets::start(&plan, &KeysFrom { issuer, discovered: jwks }, &[])?;
-    for warning in &targets.warnings {
-        options.screen.warn(warning);
-    }
     let memory = resident();
-    for warning in fetcher.iter().flat_map(|fetcher| fetcher.warnings()) {
+    let of_server = fetcher.iter().flat_map(|fetcher| fetcher.warnings());
+    for warning in targets.warnings.iter().cloned().chain(of_server) {
         options.screen.warn(&warning);
     }
     let estimate = match fetcher {
