@@ -277,15 +277,21 @@ pub(super) fn told(summary: &Summary) -> BTreeSet<&'static str> {
     codes
         // Where others were let in, it is not the set-up that closes.
         .filter(|(outcome, _)| *outcome != "closed" || !summary.codes.contains_key("accepted"))
-        // Of a broker that has gone away it is told what ended it, and not how it is reached or spared.
-        .filter(|(outcome, _)| {
-            summary.broker_gone.is_empty()
-                || !matches!(outcome.as_str(), "closed" | "tcp_failed" | "timeout")
-        })
         .flat_map(|(outcome, codes)| codes.keys().map(move |code| (outcome, code)))
+        // Of a broker that has gone away it is told what ended it, and not how it is reached or spared.
+        .filter(|(outcome, code)| summary.broker_gone.is_empty() || !is_of_an_end(outcome, code))
         .filter(|(outcome, code)| !is_explained(outcome, code))
         .filter_map(|(outcome, code)| advice(outcome, code))
         .collect()
+}
+
+/// Whether an attempt ends so where its broker goes away.
+fn is_of_an_end(outcome: &str, code: &str) -> bool {
+    match outcome {
+        "closed" | "tcp_failed" | "timeout" => true,
+        "tls_failed" | "ws_failed" => matches!(code, "fin" | "rst"),
+        _ => false,
+    }
 }
 
 /// Counts by code; `protocol` is the version of MQTT of codes that brokers send, `None` of other numbers.
@@ -443,6 +449,26 @@ fn findings(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_broker_cut_when_it_went_away_is_no_fault_of_its_url() {
+        let mut summary = crate::report::html::fixture::summary();
+        summary.verdicts.insert("not_judged".into(), 2.into());
+        for outcome in ["tls_failed", "ws_failed"] {
+            summary.codes.insert(outcome.into(), BTreeMap::from([("rst".into(), 1)]));
+        }
+        assert_eq!(told(&summary).len(), 2);
+        summary.broker_gone.push(crate::results::gone::BrokerGone {
+            broker: "mqtts://127.0.0.1:8883".into(),
+            at_s: 1.0,
+            by: crate::results::gone::Sign::Port,
+            back_after_s: None,
+            on_the_way: Vec::new(),
+        });
+        assert!(told(&summary).is_empty());
+        summary.codes.insert("ws_failed".into(), BTreeMap::from([("401".into(), 1)]));
+        assert_eq!(told(&summary).len(), 1, "an answer is none of its ends");
+    }
 
     #[test]
     fn dots_in_a_label_do_not_make_a_time_a_number() {
