@@ -348,8 +348,7 @@ fn a_candidate_that_dies_before_anything_is_measured_is_worse() {
         "{other} & pid=$!; (until [ -e {}/ready/candidate-001 ]; do sleep 0.02; done; kill -9 $pid) & wait $pid",
         storm.out().display()
     );
-    let arguments =
-        ["--baseline-cmd", &baseline, "--candidate-cmd", &dying, "--gate", "connack.p50"];
+    let arguments = ["--ready", "connack", "--baseline-cmd", &baseline, "--candidate-cmd", &dying];
     let ended = run(&storm, &arguments);
     assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stderr.contains("worse: the candidate's broker went away"), "{}", ended.stderr);
