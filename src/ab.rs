@@ -117,6 +117,8 @@ pub struct Finished {
     pub folder: PathBuf,
     /// What ended it before it was decided or all trials were done; the user's own wish is none.
     pub trouble: Option<Error>,
+    /// The candidate's broker died before anything was measured, in a pair in which the baseline's did not.
+    pub has_lost: bool,
 }
 
 /// Runs trials until every gated metric is decided, or there are enough.
@@ -149,6 +151,7 @@ pub fn run(options: &Options) -> Result<Finished> {
         trials: Trials::new(&folder, clock),
         sides: [Vec::new(), Vec::new()],
         looks: None,
+        has_lost: false,
     };
     let mut trouble = contest.run(most).err();
     let mut comparison = match contest.comparison() {
@@ -169,7 +172,7 @@ pub fn run(options: &Options) -> Result<Finished> {
         // What was found is told even where it can't be written.
         trouble = trouble.or(write(&folder, comparison).err());
     }
-    Ok(Finished { comparison, folder, trouble })
+    Ok(Finished { comparison, folder, trouble, has_lost: contest.has_lost })
 }
 
 /// How many metrics will decide at least: those that are asked for, or that every run of the scenario has
@@ -211,6 +214,8 @@ struct Contest<'a> {
     sides: [Vec<Record>; 2],
     /// Known when the first pair is over: what decides is what its runs have.
     looks: Option<Looks>,
+    /// That the candidate died in the last pair with nothing measured, and the baseline did not.
+    has_lost: bool,
 }
 
 impl Contest<'_> {
@@ -229,9 +234,13 @@ impl Contest<'_> {
                 }
                 records.push((which, trial.record));
             }
+            // Of the baseline that would have been an error.
+            self.has_lost = records.iter().any(|(_, record)| record.is_none());
             records.sort_by_key(|(which, _)| *which == Which::Candidate);
-            for (side, (_, record)) in self.sides.iter_mut().zip(records) {
-                side.push(record);
+            // A pair is whole, or none.
+            let whole = if self.has_lost { Vec::new() } else { records };
+            for (side, (_, record)) in self.sides.iter_mut().zip(whole) {
+                side.extend(record);
             }
             if let Some(error) = died {
                 return Err(error);
@@ -267,6 +276,7 @@ impl Contest<'_> {
         let side = |build: &Build, which: Which, runs: &[Record]| Side {
             name: format!("{}: {}", which.name(), build.words()),
             runs: runs.to_vec(),
+            lost: usize::from(self.has_lost && which == Which::Candidate),
         };
         let mut rule = self.options.rule.clone();
         if let Some(looks) = &self.looks {

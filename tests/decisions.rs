@@ -53,7 +53,7 @@ fn rule() -> Rule {
 }
 
 fn side(name: &str, runs: Vec<Record>) -> Side {
-    Side { name: name.to_owned(), runs }
+    Side { name: name.to_owned(), runs, lost: 0 }
 }
 
 /// How runs of a host scatter.

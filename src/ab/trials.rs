@@ -48,10 +48,20 @@ struct Row {
 
 /// A trial that was measured.
 pub(super) struct Trial {
-    /// What it came to.
-    pub(super) record: Record,
+    /// What it came to; `None` where its broker died before anything was measured.
+    pub(super) record: Option<Record>,
     /// That its broker died in it.
     pub(super) died: Option<Error>,
+}
+
+/// What came of starting a build.
+enum Started {
+    /// It is ready; `None` where none is to be started.
+    Ready(Option<Launched>),
+    /// It listened, and ended before it let anybody in.
+    Died(Error),
+    /// The user wants it to end.
+    Stopped,
 }
 
 /// The trials so far.
@@ -73,7 +83,7 @@ impl Trials {
     /// Makes one trial; `None` when the user wants it to end.
     ///
     /// # Errors
-    /// When its build does not get ready or dies, nothing could be measured, or results can't be written. The build's
+    /// When its build does not get ready, nothing could be measured, or results can't be written. The build's
     /// processes are gone then.
     pub(super) fn run(
         &mut self,
@@ -115,6 +125,7 @@ impl Trials {
             Ok(Some(trial)) if trial.died.is_some() && which == Which::Baseline => {
                 self.put_aside(&run, number, which)
             }
+            Ok(Some(Trial { record: None, .. })) => self.put_aside(&run, number, which),
             Ok(_) if !is_stopped => name,
             // Half a trial must not be taken for one when this folder is compared later.
             _ => self.put_aside(&run, number, which),
@@ -168,8 +179,10 @@ impl Trials {
         let loaded = scenario::load(&options.scenario, &options.overrides)?;
         let spot = build.spot(&loaded)?;
         let log = self.folder.join("logs").join(format!("{}.log", name.replace('/', "-")));
-        let Some(mut launched) = self.start(options, build, &spot, &log, name)? else {
-            return Ok(None);
+        let mut launched = match self.start(options, build, &spot, &log, name)? {
+            Started::Ready(launched) => launched,
+            Started::Died(error) => return Ok(Some(Trial { record: None, died: Some(error) })),
+            Started::Stopped => return Ok(None),
         };
         let loaded = aimed(options, &spot, launched.as_mut())?;
         let run = runs::run(
@@ -189,15 +202,15 @@ impl Trials {
         match (record, died) {
             (Ok(record), died) => {
                 let record = Record { has_died: died.is_some(), ..record };
-                Ok(Some(Trial { record, died }))
+                Ok(Some(Trial { record: Some(record), died }))
             }
             // Before what the run says: a broker that died explains it.
-            (Err(error), died) => Err(died.unwrap_or(error)),
+            (Err(_), Some(died)) => Ok(Some(Trial { record: None, died: Some(died) })),
+            (Err(error), None) => Err(error),
         }
     }
 
-    /// Starts the build, where it is one to be started; the outer `None` when the user wants it to end.
-    #[expect(clippy::option_option, reason = "started, none to start, or stopped")]
+    /// Starts the build, where it is one to be started.
     fn start(
         &mut self,
         options: &Options,
@@ -205,9 +218,9 @@ impl Trials {
         spot: &Spot,
         log: &Path,
         name: &str,
-    ) -> Result<Option<Option<Launched>>> {
+    ) -> Result<Started> {
         let (Build::By { command, .. }, Some(address)) = (build, spot.address) else {
-            return Ok(Some(None));
+            return Ok(Started::Ready(None));
         };
         if is_taken(address) {
             return Err(Error::not_measured(format!(
@@ -219,7 +232,7 @@ impl Trials {
         let begun = self.clock.now();
         let mut launched = Launched::start(command, address.port(), log)?;
         if !launched.wait_for_port(address, options.patience, &options.stop)? {
-            return Ok(None);
+            return Ok(Started::Stopped);
         }
         let mut attempts = 0;
         let is_ready = match options.ready {
@@ -235,8 +248,13 @@ impl Trials {
             // Also those of a build that never let anybody in.
             row.ready_attempts = attempts;
         }
-        let is_ready = is_ready?;
-        Ok(is_ready.then_some(Some(launched)))
+        match is_ready {
+            Ok(true) => Ok(Started::Ready(Some(launched))),
+            Ok(false) => Ok(Started::Stopped),
+            // It had listened: it is a broker that went away, not one that never came.
+            Err(error) if launched.check_alive("it ended").is_err() => Ok(Started::Died(error)),
+            Err(error) => Err(error),
+        }
     }
 }
 

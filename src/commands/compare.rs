@@ -134,6 +134,13 @@ pub(super) fn ab(arguments: &cli::Ab) -> Result<Exit> {
             anstream::eprintln!("{trouble}");
             Ok(Exit::Failed)
         }
+        (_, Some(trouble)) if finished.has_lost => {
+            anstream::eprintln!("{trouble}");
+            anstream::eprintln!(
+                "worse: the candidate's broker went away before anything was measured, the baseline's did not"
+            );
+            Ok(Exit::Failed)
+        }
         (_, Some(trouble)) => Err(trouble),
         (Some(comparison), None) => Ok(exit_of(&comparison)),
         (None, None) => Err(Error::not_measured(format!(

@@ -157,8 +157,10 @@ fn by_runs(
 /// How often a broker went away by itself: a candidate that does where the baseline did not is worse, whatever it measured.
 /// `None` where neither did.
 pub(super) fn gone(baseline: &Side, candidate: &Side) -> Option<Compared> {
-    let counts =
-        |side: &Side| -> Vec<f64> { side.runs.iter().map(|run| run.deaths() as f64).collect() };
+    let counts = |side: &Side| -> Vec<f64> {
+        let lost = std::iter::repeat_n(1.0, side.lost);
+        side.runs.iter().map(|run| run.deaths() as f64).chain(lost).collect()
+    };
     let (baseline_runs, candidate_runs) = (counts(baseline), counts(candidate));
     let mean = |counts: &[f64]| counts.iter().sum::<f64>() / counts.len().max(1) as f64;
     let (baseline, candidate) = (mean(&baseline_runs), mean(&candidate_runs));

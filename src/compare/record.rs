@@ -34,6 +34,8 @@ pub struct Side {
     pub name: String,
     /// Its runs, in the order of their folders' names; at least one.
     pub runs: Vec<Record>,
+    /// How many more began whose broker died before anything was measured.
+    pub lost: usize,
 }
 
 impl Record {
@@ -85,7 +87,7 @@ impl Side {
                     .hint("run it again, or take it out of the folder"));
             }
         }
-        Ok(Self { name: path.display().to_string(), runs })
+        Ok(Self { name: path.display().to_string(), runs, lost: 0 })
     }
 }
 

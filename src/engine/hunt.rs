@@ -110,7 +110,7 @@ impl Hunt<'_, '_> {
             .collect();
         for (number, on_the_way) in new.iter().enumerate() {
             // Of several that went at once, the first is what it died of.
-            let kind = alone.filter(|_| number == 0);
+            let kind = alone.filter(|kind| number == 0 && may_have_ended(*kind, on_the_way));
             self.volleys.notes(Death { absence: self.known + number, kind });
             for kind in on_the_way {
                 if self.cells.is_cell(*kind) && alone.is_none() && self.seen.insert(*kind) {
@@ -200,6 +200,12 @@ impl Hunt<'_, '_> {
     }
 }
 
+/// Whether a broker may have gone of the cell that was sent alone: not where something else was on the way and it was not, such
+/// as a good client that came before it.
+fn may_have_ended(alone: usize, on_the_way: &[usize]) -> bool {
+    on_the_way.is_empty() || on_the_way.contains(&alone)
+}
+
 /// Whether no attempt of a kind was answered, or closed by a broker that was there.
 fn is_unanswered(all: &Measurements, kind: usize) -> bool {
     let tallies = all.tallies();
@@ -211,4 +217,19 @@ fn is_unanswered(all: &Measurements, kind: usize) -> bool {
         );
         is_lost && tally.verdict == Verdict::NotJudged
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_not_named_where_the_broker_went_away_at_a_good_client_before_it() {
+        let (witness, cell, other) = (0, 7, 9);
+        assert!(may_have_ended(cell, &[cell]));
+        assert!(may_have_ended(cell, &[witness, cell]));
+        assert!(may_have_ended(cell, &[]), "it answered, and went away a moment later");
+        assert!(!may_have_ended(cell, &[witness]));
+        assert!(!may_have_ended(cell, &[other]));
+    }
 }

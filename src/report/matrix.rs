@@ -199,7 +199,9 @@ fn state_of(state: State, is_mute: bool, unheard: &[u8]) -> Option<String> {
                 versions.join(" and ")
             )
         }
-        State::Silent => "No cell was answered by an accept, a refusal or a close: nothing was measured.".to_owned(),
+        State::Silent => "No cell was answered by an accept or a refusal, nor closed by a broker that was there: nothing was \
+                          measured."
+            .to_owned(),
     })
 }
 

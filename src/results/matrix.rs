@@ -299,6 +299,7 @@ impl Matrix {
             for broker in 0..labels.len() {
                 let mut own: Vec<(Tally, u64)> =
                     of_kind().filter(|(tally, _)| tally.broker == broker).collect();
+                let attempts = own.iter().map(|(_, count)| count).sum();
                 if !matrix.died_at.is_empty() {
                     without_the_lost(&mut own);
                 }
@@ -318,6 +319,8 @@ impl Matrix {
                 }
                 cell.latency_p50_us =
                     PhaseStats::new(&latency, timeout.as_nanos() as u64).map(|stats| stats.p50_us);
+                // Those that a broker lost as well: they were sent, and are counted in the run.
+                cell.attempts = attempts;
                 cell.broker = label;
                 matrix.cells.push(cell);
             }

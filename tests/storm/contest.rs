@@ -339,6 +339,27 @@ fn a_candidate_that_dies_where_the_baseline_does_not_is_worse() {
 }
 
 #[test]
+fn a_candidate_that_dies_before_anything_is_measured_is_worse() {
+    let storm = storm("clients = 40\nconcurrency = 4");
+    let baseline = build(&storm, "--mutant healthy");
+    // It knows another key, so it never gets ready, and dies when it was asked once.
+    let other = build(&storm, "--set keys.main.secret=0123456789abcdef0123456789abcdef");
+    let dying = format!(
+        "{other} & pid=$!; (until [ -e {}/ready/candidate-001 ]; do sleep 0.02; done; kill -9 $pid) & wait $pid",
+        storm.out().display()
+    );
+    let arguments = ["--ready", "connack", "--baseline-cmd", &baseline, "--candidate-cmd", &dying];
+    let ended = run(&storm, &arguments);
+    assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stderr.contains("worse: the candidate's broker went away"), "{}", ended.stderr);
+    let trials = rows(&storm.out().join("trials.csv"));
+    let mut status: Vec<&str> = trials.iter().map(|trial| trial["status"].as_str()).collect();
+    status.sort_unstable();
+    assert_eq!(status, ["died", "done"], "{trials:?}");
+    wait_until_gone(&storm);
+}
+
+#[test]
 fn trials_that_are_too_few_for_the_gates_that_there_will_be_are_refused_before_any_is_made() {
     // The median, the tail of a hundred, the rate of a closed model, and the CPU of a broker that is started.
     let storm = storm("clients = 200\nconcurrency = 4");

@@ -129,6 +129,8 @@ fn the_token_that_ends_a_broker_is_named_and_all_others_are_judged() {
         let verdict = cell["verdict"].as_str().unwrap();
         assert_eq!(verdict == "not_judged", is_killer, "{cell}");
         assert!(is_killer || verdict == "correct", "{cell}");
+        let label = format!("{}-v{}", cell["defect"].as_str().unwrap(), cell["protocol"]);
+        assert_eq!(summary["by_token"][&label]["attempts"], cell["attempts"], "{label}");
     }
     assert!(run.stdout.contains("critical: BROKER GONE"), "{}", run.stdout);
     assert!(run.stdout.contains("`segments_2` ends the broker"), "{}", run.stdout);

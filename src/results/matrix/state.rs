@@ -65,8 +65,12 @@ pub(super) fn unheard(plan: &Plan, cells: &Cells, tallies: &[(Tally, u64)]) -> V
 
 /// What the cells, and the versions of MQTT under which refusals say nothing, come to.
 pub(super) fn state(cells: &[Cell], unheard: &[u8]) -> State {
-    let is_answer =
-        |cell: &Cell| matches!(cell.outcome.as_str(), "accepted" | "refused" | "closed");
+    // What a broker that goes away closes is no answer.
+    let is_answer = |cell: &Cell| match cell.outcome.as_str() {
+        "accepted" | "refused" => true,
+        "closed" => cell.verdict != "not_judged",
+        _ => false,
+    };
     if !cells.iter().any(is_answer) {
         return State::Silent;
     }
@@ -102,6 +106,21 @@ mod tests {
         plan::cells::Ask,
         scenario::{Group, Loaded, Overrides, parse},
     };
+
+    #[test]
+    fn what_was_closed_while_the_broker_went_away_is_no_refusal() {
+        let cell = |verdict: &str| -> Cell {
+            serde_json::from_value(serde_json::json!({
+                "defect": "fresh", "group": "control", "protocol": 4, "expected": "accept",
+                "strict_expected": "accept", "outcome": "closed", "code": "fin", "verdict": verdict,
+                "severity": "none", "attempts": 1, "judged": 0, "false_accepts": 0,
+                "latency_p50_us": null, "strict_verdict": verdict, "upper_bound_95": null,
+            }))
+            .unwrap()
+        };
+        assert_eq!(state(&[cell("not_judged")], &[4]), State::Silent);
+        assert_eq!(state(&[cell("false_reject")], &[4]), State::RefusesAll);
+    }
 
     #[test]
     fn a_broker_that_refuses_good_tokens_while_their_key_is_new_to_it_is_not_heard() {
