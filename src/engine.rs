@@ -162,10 +162,7 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let jwks = fetcher.as_ref().and_then(|fetcher| fetcher.jwks_url().cloned());
     let targets = Targets::start(&plan, &KeysFrom { issuer, discovered: jwks }, &[])?;
     let memory = resident();
-    let of_server = fetcher.iter().flat_map(|fetcher| fetcher.warnings());
-    for warning in targets.warnings.iter().cloned().chain(of_server) {
-        options.screen.warn(&warning);
-    }
+    warn_of(&targets, fetcher.as_deref(), &options.screen);
     let estimate = match fetcher {
         Some(_) => Estimate::default(),
         None => Estimate::measure(&plan, clock, cpus())?,
@@ -245,6 +242,14 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let finished = collector.finish(&hands, options.stop.load(Ordering::Relaxed), targets.lost());
     supply.stop();
     finished
+}
+
+/// Says what was found out about brokers and about an authorization server.
+fn warn_of(targets: &Targets, fetcher: Option<&Fetcher>, screen: &Screen) {
+    let of_server = fetcher.into_iter().flat_map(Fetcher::warnings);
+    for warning in targets.warnings.iter().cloned().chain(of_server) {
+        screen.warn(&warning);
+    }
 }
 
 /// What is asked of the brokers when the storm is over, and the end of it all. What can't be found out takes nothing away from
