@@ -167,7 +167,8 @@ impl Edges {
                     "not seen: when the watch ended, {watched:.1} s from its nbf, it was still refused or had been accepted all the time"
                 )
             }
-            _ => "not watched, since no answer said anything about it".to_owned(),
+            _ => "not watched: the probe ended before it, or no answer said anything about it"
+                .to_owned(),
         }
     }
 
@@ -183,7 +184,8 @@ impl Edges {
                 )
             }
             ((_, Some(_), None), _) => "not seen: it was never accepted".to_owned(),
-            _ => "not watched, since no answer said anything about it".to_owned(),
+            _ => "not watched: the probe ended before it, or no answer said anything about it"
+                .to_owned(),
         }
     }
 }
