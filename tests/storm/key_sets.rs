@@ -5,10 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Child, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use serde_json::json;
@@ -87,8 +84,9 @@ fn token_of(issuer: &str) -> String {
 
 /// A server that issues the tokens of an issuer that stands apart, and answers its own way where the key set is: `set` has
 /// how many asked before.
-fn before(issuer: &Arc<Apart>, set: impl Fn(usize) -> String + Send + Sync + 'static) -> Web {
-    let (issuer, asked) = (Arc::clone(issuer), AtomicUsize::new(0));
+fn before(issuer: &Apart, set: impl Fn(usize) -> String + Send + Sync + 'static) -> Web {
+    // Its address alone: this server is never dropped, and the issuer has to be.
+    let (issuer, asked) = (issuer.url.clone(), AtomicUsize::new(0));
     Web::start(move |path, own| match path {
         "/.well-known/openid-configuration" => response(
             "200 OK",
@@ -101,7 +99,7 @@ fn before(issuer: &Arc<Apart>, set: impl Fn(usize) -> String + Send + Sync + 'st
             .to_string(),
         ),
         "/keys" => set(asked.fetch_add(1, Ordering::Relaxed)),
-        _ => token_of(&issuer.url),
+        _ => token_of(&issuer),
     })
 }
 
@@ -126,7 +124,7 @@ fn the_key_set_is_where_the_discovery_document_says() {
 
 #[test]
 fn refusals_by_a_broker_without_keys_say_nothing_and_why_it_has_none_is_said() {
-    let issuer = Arc::new(Apart::start("client_secret = \"x\""));
+    let issuer = Apart::start("client_secret = \"x\"");
     for (answer, why) in [
         (response("404 Not Found", "", ""), "404"),
         (response("503 Service Unavailable", "", ""), "503"),
@@ -158,7 +156,7 @@ fn refusals_by_a_broker_without_keys_say_nothing_and_why_it_has_none_is_said() {
 
 #[test]
 fn a_key_set_that_comes_late_makes_no_false_rejects() {
-    let issuer = Arc::new(Apart::start("client_secret = \"x\""));
+    let issuer = Apart::start("client_secret = \"x\"");
     let keys = got(&issuer.jwks);
     let web = before(&issuer, move |asked| match asked {
         // The run looks at the set as well, first.

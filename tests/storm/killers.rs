@@ -106,7 +106,6 @@ fn cells(run: &Ended) -> Vec<Value> {
 }
 
 #[test]
-#[cfg(feature = "embedded")]
 fn the_token_that_ends_a_broker_is_named_and_all_others_are_judged() {
     let storm = asked();
     let broker = Revived::start(&storm, "dies_of_two_segments", 20);
@@ -144,7 +143,6 @@ fn the_token_that_ends_a_broker_is_named_and_all_others_are_judged() {
 }
 
 #[test]
-#[cfg(feature = "embedded")]
 fn a_broker_that_does_not_come_back_leaves_the_rest_not_judged_and_ends_the_matrix() {
     let storm = asked();
     let broker = Revived::start(&storm, "dies_of_two_segments", 1);
@@ -158,7 +156,6 @@ fn a_broker_that_does_not_come_back_leaves_the_rest_not_judged_and_ends_the_matr
 }
 
 #[test]
-#[cfg(feature = "embedded")]
 fn a_healthy_broker_is_held_by_three_good_clients_and_never_gone() {
     let storm = asked();
     let broker = Revived::start(&storm, "healthy", 0);

@@ -22,6 +22,7 @@ mod judged;
 #[cfg(feature = "embedded")]
 mod key_sets;
 mod keys;
+#[cfg(feature = "embedded")]
 mod killers;
 #[cfg(feature = "embedded")]
 mod layered;

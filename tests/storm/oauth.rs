@@ -208,6 +208,7 @@ impl Web {
     }
 
     /// The bodies of all requests.
+    #[cfg_attr(not(feature = "embedded"), expect(dead_code, reason = "of servers apart"))]
     pub(crate) fn bodies(&self) -> Vec<String> {
         self.bodies.lock().unwrap().clone()
     }
