@@ -8,6 +8,7 @@ pub use proxy::{is_proxied, proxy_note};
 use std::{io, time::Duration};
 
 use rustls::ClientConfig;
+use serde_json::Value;
 use url::Url;
 
 use crate::tls::{self, Trust, failure};
@@ -49,6 +50,25 @@ pub async fn body(mut response: reqwest::Response) -> reqwest::Result<Option<Vec
         }
     }
     Ok(Some(body))
+}
+
+/// The keys of the key set (RFC 7517, 5) that a request asks for, which may be none.
+///
+/// # Errors
+/// The word or the status that says why there is no key set.
+pub async fn key_set(request: reqwest::RequestBuilder) -> Result<Vec<Value>, String> {
+    let said = |error: reqwest::Error| word(&error).to_owned();
+    let response = request.send().await.map_err(said)?;
+    let status = response.status();
+    if status != reqwest::StatusCode::OK {
+        return Err(status.as_u16().to_string());
+    }
+    let body = body(response).await.map_err(said)?.ok_or("too_long")?;
+    let mut set: Value = serde_json::from_str(&text(&body)).map_err(|_| "no_json")?;
+    match set.get_mut("keys").map(Value::take) {
+        Some(Value::Array(keys)) => Ok(keys),
+        _ => Err("no_key_set".to_owned()),
+    }
 }
 
 /// A body as text, without the mark that some editors and servers put before it (a byte order mark, which RFC 8259, 8.1,

@@ -141,16 +141,8 @@ impl KeySource {
 
     /// The keys of the set; where it is not to be had, is no key set, or is empty, the word for that.
     async fn fetch(&self) -> std::result::Result<Vec<Value>, String> {
-        let word = |error: reqwest::Error| web::word(&error).to_owned();
-        let response = self.client.get(&self.settings.url).send().await.map_err(word)?;
-        let status = response.status();
-        if status != reqwest::StatusCode::OK {
-            return Err(status.as_u16().to_string());
-        }
-        let body = web::body(response).await.map_err(word)?.ok_or("too_long")?;
-        let set: Value = serde_json::from_str(&web::text(&body)).map_err(|_| "no_json")?;
-        let keys = set["keys"].as_array().ok_or("no_key_set")?;
-        if keys.is_empty() { Err("no_keys".into()) } else { Ok(keys.clone()) }
+        let keys = web::key_set(self.client.get(&self.settings.url)).await?;
+        if keys.is_empty() { Err("no_keys".into()) } else { Ok(keys) }
     }
 }
 

@@ -11,7 +11,6 @@ use std::{
 };
 
 use reqwest::header::USER_AGENT;
-use serde_json::Value;
 use tokio::sync::Notify;
 use url::Url;
 
@@ -142,16 +141,8 @@ impl KeySet {
     }
 
     async fn fetch(&self, http: &reqwest::Client) -> Result<Vec<String>, String> {
-        let word = |error: reqwest::Error| web::word(&error).to_owned();
         let asked = http.get(self.url.clone()).header(USER_AGENT, AGENT);
-        let response = asked.send().await.map_err(word)?;
-        let status = response.status();
-        if status != reqwest::StatusCode::OK {
-            return Err(status.as_u16().to_string());
-        }
-        let body = web::body(response).await.map_err(word)?.ok_or("too_long")?;
-        let set: Value = serde_json::from_str(&web::text(&body)).map_err(|_| "no_json")?;
-        let keys = set["keys"].as_array().ok_or("no_key_set")?;
+        let keys = web::key_set(asked).await?;
         Ok(keys.iter().filter_map(|key| key["kid"].as_str().map(str::to_owned)).collect())
     }
 

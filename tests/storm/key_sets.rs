@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::{
     oauth::{JSON, Web, response, storm},
     run::{Ended, Storm, program},
+    withdrawn::discovery,
 };
 
 /// An issuer that is a process of its own.
@@ -88,16 +89,7 @@ fn before(issuer: &Apart, set: impl Fn(usize) -> String + Send + Sync + 'static)
     // Its address alone: this server is never dropped, and the issuer has to be.
     let (issuer, asked) = (issuer.url.clone(), AtomicUsize::new(0));
     Web::start(move |path, own| match path {
-        "/.well-known/openid-configuration" => response(
-            "200 OK",
-            JSON,
-            &json!({
-                "issuer": own,
-                "token_endpoint": format!("{own}/token"),
-                "jwks_uri": format!("{own}/keys"),
-            })
-            .to_string(),
-        ),
+        "/.well-known/openid-configuration" => discovery(own),
         "/keys" => set(asked.fetch_add(1, Ordering::Relaxed)),
         _ => token_of(&issuer),
     })

@@ -24,6 +24,16 @@ fn keys(kids: &[&str]) -> String {
     response("200 OK", JSON, &json!({ "keys": keys }).to_string())
 }
 
+/// The discovery document of a server whose key set is at `/keys`.
+pub(crate) fn discovery(own: &str) -> String {
+    let document = json!({
+        "issuer": own,
+        "token_endpoint": format!("{own}/token"),
+        "jwks_uri": format!("{own}/keys"),
+    });
+    response("200 OK", JSON, &document.to_string())
+}
+
 /// A server whose key set and tokens are these, by how many asked for them before.
 fn server(
     set: impl Fn(usize) -> String + Send + Sync + 'static,
@@ -33,16 +43,7 @@ fn server(
     Web::start(move |path, own| {
         let mut asked = asked.lock().unwrap();
         match path {
-            "/.well-known/openid-configuration" => response(
-                "200 OK",
-                JSON,
-                &json!({
-                    "issuer": own,
-                    "token_endpoint": format!("{own}/token"),
-                    "jwks_uri": format!("{own}/keys"),
-                })
-                .to_string(),
-            ),
+            "/.well-known/openid-configuration" => discovery(own),
             "/keys" => {
                 asked.0 += 1;
                 set(asked.0 - 1)
