@@ -1,0 +1,76 @@
+//! Files that others may have named or written, read within bounds.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, ErrorKind, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+/// Longest scenario, profile, key, certificate chain or list that is read, in bytes: a hundred times what real ones take.
+pub const LONGEST_TEXT: u64 = 16 * 1024 * 1024;
+
+/// Reads a file that the user named, which may be a pipe (`<(...)`).
+///
+/// # Errors
+/// As `open(2)` and `read(2)`; [`ErrorKind::FileTooLarge`] where it holds more than `longest` bytes.
+pub fn read(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
+    within(File::open(path)?, longest)
+}
+
+/// Reads a file whose name came from elsewhere: a regular one, since a pipe or a device may wait or go on for ever.
+///
+/// # Errors
+/// As [`read`]; [`ErrorKind::InvalidInput`] where it is no regular file.
+pub fn read_regular(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for its writer.
+    let without_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(without_waiting).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    within(file, longest)
+}
+
+fn within(file: File, longest: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(longest.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > longest {
+        let why = format!("it holds more than {longest} bytes");
+        return Err(io::Error::new(ErrorKind::FileTooLarge, why));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_ends_and_what_never_begins_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        for odd in [&pipe, Path::new("/dev/zero"), folder.path()] {
+            let error = read_regular(odd, 10).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{}: {error}", odd.display());
+        }
+        let endless = read(Path::new("/dev/zero"), 10).unwrap_err();
+        assert_eq!(endless.kind(), ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn the_longest_is_read_and_one_byte_more_is_not() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), [7; 10]).unwrap();
+        assert_eq!(read_regular(file.path(), 10).unwrap(), [7; 10]);
+        assert_eq!(read(file.path(), 9).unwrap_err().kind(), ErrorKind::FileTooLarge);
+    }
+}
