@@ -42,6 +42,8 @@ mod server;
 #[cfg(feature = "embedded")]
 mod servers;
 mod sessions;
+#[cfg(feature = "embedded")]
+mod soak;
 mod tokens;
 #[cfg(feature = "embedded")]
 mod trust;

@@ -17,14 +17,14 @@ use crate::{
 const ACCEPT: &[u8] = &[0x20, 3, 0, 0, 0];
 
 /// A run under way, and where it says that its metrics are.
-struct Watched {
-    child: Child,
-    address: String,
+pub(crate) struct Watched {
+    pub(crate) child: Child,
+    pub(crate) address: String,
     said: String,
 }
 
 impl Watched {
-    fn start(storm: &Storm, at: &str) -> Self {
+    pub(crate) fn start(storm: &Storm, at: &str) -> Self {
         let mut command = program();
         command.arg("run").arg(storm.scenario()).arg("--out").arg(storm.out());
         command.args(["--progress", "none", "--prometheus", at]);
