@@ -1,6 +1,9 @@
 //! The client's side of one connection: packets, sockets, local ports, and the layers between TCP and
 //! MQTT. It knows no statistics.
 
+pub mod flood;
+pub mod frames;
+pub mod inbound;
 mod layers;
 pub mod link;
 pub mod names;
@@ -11,4 +14,5 @@ mod stream;
 pub mod transport;
 mod upgrade;
 
-pub use layers::{Handshake, Progress, Received};
+pub use layers::{FLOOD, Handshake, Progress, Received};
+pub use stream::TURN;

@@ -277,7 +277,8 @@ fn exit_of_run(summary: &Summary, is_strict: bool) -> Exit {
     let is_undecided = summary.thresholds.iter().any(|threshold| threshold.undecided.is_some());
     let has_no_keys = summary.key_sets.values().any(|set| set.fetched == 0);
     let says_nothing = !summary.nothing_good.is_empty() || summary.nothing_promised || has_no_keys;
-    let is_unmeasured = is_limited && is_strict || is_undecided || says_nothing;
+    let lacks_a_part = summary.validity.missing_workers > 0;
+    let is_unmeasured = is_limited && is_strict || is_undecided || says_nothing || lacks_a_part;
     if !summary.interrupted && is_grave(summary) {
         return Exit::Failed;
     }

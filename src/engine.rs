@@ -19,6 +19,7 @@ mod resolver;
 pub mod segment;
 mod storm;
 mod target;
+mod threads;
 mod vigil;
 mod volleys;
 mod worker;
@@ -44,6 +45,7 @@ use self::{
     progress::Screen,
     storm::Storm,
     target::{KeysFrom, Targets},
+    threads::Thread,
     volleys::Volleys,
     worker::{Wiring, Worker},
 };
@@ -228,19 +230,15 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
         signal.stop();
     }
     collector.hang_up();
-    let ends: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
-    let panicked = ends.iter().filter(|end| end.is_err()).count();
+    let joined = threads::join(threads);
     supply.end();
-    ends.into_iter().flatten().collect::<Result<()>>()?;
-    if panicked > 0 {
-        return Err(Error::not_measured(format!(
-            "{panicked} worker threads died: this is a bug of tokenstorm"
-        ))
-        .hint("please report it, with the scenario"));
-    }
+    let left = joined?;
     collected?;
     let finished = collector.finish(&hands, options.stop.load(Ordering::Relaxed), targets.lost());
-    supply.stop();
+    // Whoever mints may wait for room in an outlet that a worker which did not end still has.
+    if left == 0 {
+        supply.stop();
+    }
     finished
 }
 
@@ -348,8 +346,6 @@ fn start_of_storm(
     }
 }
 
-/// A worker's thread.
-type Thread = thread::JoinHandle<Result<()>>;
 /// Where a worker's reports come from, and where its empty recorders go to.
 type Line = (Receiver<Report>, Sender<Box<Measurements>>);
 

@@ -24,6 +24,7 @@ pub mod gaps;
 pub mod gone;
 pub mod keys;
 pub mod matrix;
+pub mod moment;
 pub mod monitor;
 pub mod outages;
 pub mod series;

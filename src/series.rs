@@ -152,6 +152,8 @@ struct Series {
     /// Brokers that went away by themselves in any run, by seconds of the series, and bare connects of all runs.
     broker_gone: Vec<BrokerGone>,
     broker_checks: u64,
+    /// Workers that did not end.
+    missing_workers: u64,
     /// The first run that a threshold ended, and the threshold.
     aborted: Option<Aborted>,
     /// What is to be known of runs whose numbers can be taken as they are.
@@ -178,7 +180,7 @@ impl Series {
         // The series itself, not its first run.
         let folder = Folder::create(&place, &loaded.scenario, clock)?;
         folder.json("environment.json", &environment)?;
-        let series = Self {
+        let mut series = Self {
             options: options.clone(),
             clock,
             all: Measurements::new(plan.mould.kinds.len(), plan.brokers.len()),
@@ -196,6 +198,7 @@ impl Series {
             findings_left_out: 0,
             broker_gone: Vec::new(),
             broker_checks: 0,
+            missing_workers: 0,
             aborted: None,
             notes: Vec::new(),
             slots: Vec::new(),
@@ -299,6 +302,7 @@ impl Series {
             "valid" => self.notes.extend(reasons),
             _ => self.damage.extend(reasons),
         }
+        self.missing_workers += summary.validity.missing_workers;
         let offset = trial.start.saturating_sub(start) as f64 / SECOND as f64;
         let gone = summary.broker_gone.iter().cloned();
         self.broker_gone.extend(gone.map(|gone| BrokerGone { at_s: gone.at_s + offset, ..gone }));
@@ -366,13 +370,12 @@ impl Series {
         };
         let all = self.limited.iter().chain(&self.damage).chain(&self.notes);
         let reasons = all.cloned().collect();
-        Validity { verdict: verdict.into(), reasons }
+        Validity { verdict: verdict.into(), reasons, missing_workers: self.missing_workers }
     }
 
     /// Writes what is known so far.
-    fn write(&self, summary: &Summary) -> Result<()> {
-        self.folder.json("summary.json", summary)?;
-        self.folder.verdicts(&self.plan, &self.all)
+    fn write(&mut self, summary: &Summary) -> Result<()> {
+        self.folder.counts(summary, &self.plan, &self.all)
     }
 
     /// Judges the thresholds of the scenario by a summary.
@@ -382,13 +385,13 @@ impl Series {
     }
 
     /// Writes the end of a series.
-    fn finish(self, mut summary: Summary) -> Result<Trial> {
+    fn finish(mut self, mut summary: Summary) -> Result<Trial> {
         self.judge(&mut summary);
         check_conserved(&self.all, &summary)?;
         let timeout = nanoseconds(self.plan.load().connect_timeout);
         self.folder.latencies(&self.plan, &self.all, timeout)?;
         self.folder.json("environment.json", &self.environment)?;
-        self.write(&summary)?;
+        self.folder.end(&summary, &self.plan, &self.all)?;
         let page = report::html::render(self.path(), &summary)?;
         replace_in(self.path(), "report.html", page.as_bytes())?;
         let labels = |labels: Vec<&String>| labels.into_iter().cloned().collect();

@@ -36,6 +36,9 @@ fn of_broker(outcome: &str, code: &str) -> Option<&'static str> {
         ("ws_failed", "no_subprotocol") => {
             "the server does not speak the sub-protocol `mqtt`: is it another WebSocket service?"
         }
+        ("ws_failed", "unasked_extension") => {
+            "the server uses an extension of WebSocket that no client asked for: turn its compression (`permessage-deflate`) off, or mend it"
+        }
         ("ws_failed", _) => {
             "what answers is no WebSocket server: check scheme, port and path of the broker's URL"
         }
@@ -47,6 +50,12 @@ fn of_broker(outcome: &str, code: &str) -> Option<&'static str> {
         }
         ("protocol_error", "http") => {
             "a web server listens at this port: write `ws://host:port/path`"
+        }
+        ("protocol_error", "flood") => {
+            "the broker, or a proxy in front of it, sends without end what no client asked for: its connection was dropped"
+        }
+        ("protocol_error", "connack_too_long") => {
+            "the broker announces a CONNACK of over 8 KB: is it one? An MQTT broker's takes some hundred bytes"
         }
         ("local_error", "no_port") => {
             "all local ports to the broker are taken: add addresses to `load.source_addresses`"
@@ -66,6 +75,9 @@ fn of_tls(code: &str) -> Option<&'static str> {
     Some(match code {
         "not_tls" => {
             "what answers speaks no TLS: is this the port of plain MQTT? Then write `mqtt://` or `ws://`"
+        }
+        "handshake_too_long" => {
+            "the broker's certificates are over 64 KB, more than is read: leave out of its chain what clients need not, the root first"
         }
         "fin" | "rst" => {
             "closed during the handshake: the port of plain MQTT (then write `mqtt://`), or a broker at its limit"

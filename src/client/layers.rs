@@ -10,11 +10,13 @@ use rustix::io::Errno;
 use rustls::{CipherSuite, ClientConnection, HandshakeKind, ProtocolVersion};
 use tungstenite::{
     Bytes, Message,
-    error::{Error as WsError, ProtocolError},
+    error::Error as WsError,
     protocol::{Role, WebSocketConfig, WebSocketContext},
 };
 
 use super::{
+    flood::Meter,
+    frames::{End, Frames},
     socket::{Sent, send_some},
     stream::{Below, SocketState, Trouble, fill, trouble, write_out},
     transport::Transport,
@@ -22,10 +24,13 @@ use super::{
 };
 use crate::attempt::{Close, Code, Outcome};
 
-/// What a WebSocket reads at one time: a CONNACK is far shorter, and thousands of clients hold such a buffer.
-const WS_BUFFER: usize = 512;
-/// The longest message that is read: nothing that a client here asks for is longer.
-const LONGEST_MESSAGE: usize = 1 << 20;
+/// How a connection ends on which more comes than any honest broker sends.
+pub const FLOOD: Outcome = Outcome::ProtocolError("flood");
+/// What a layer holds back at most of what a broker does not take, in bytes: more than the longest CONNECT, whose six
+/// fields have 64 KB each. Pings, and answers to the broker's, are few and short.
+const MOST_HELD: usize = 512 * 1024;
+/// Bytes of frames that are gathered before they are written: each is written at once.
+const WRITES_FROM: usize = 0;
 
 /// What a TLS handshake agreed on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -78,8 +83,8 @@ pub(super) struct Layers {
     ws: Ws,
     /// Bytes that no layer holds: a request for an upgrade without TLS.
     out: Vec<u8>,
-    /// Of a message, what did not fit into the inbox.
-    rest: Bytes,
+    /// What has come since the window began.
+    meter: Meter,
     /// MQTT was handed over, and has not left yet.
     is_queued: bool,
     state: SocketState,
@@ -89,7 +94,32 @@ pub(super) struct Layers {
 enum Ws {
     None,
     Asked(Upgrade),
-    Open(Box<WebSocketContext>),
+    Open(Box<Open>),
+}
+
+/// A WebSocket.
+#[derive(Debug)]
+struct Open {
+    /// What comes.
+    frames: Frames,
+    /// What goes; nothing is read with it.
+    writer: WebSocketContext,
+    /// What came with the answer to the upgrade.
+    first: Vec<u8>,
+    /// How it ended, once what came before that is handed on.
+    end: Option<End>,
+}
+
+impl Open {
+    fn new(first: Vec<u8>) -> Self {
+        // Its buffer for reading, which nothing is read into, is empty.
+        let config = WebSocketConfig::default()
+            .read_buffer_size(0)
+            .write_buffer_size(WRITES_FROM)
+            .max_write_buffer_size(MOST_HELD);
+        let writer = WebSocketContext::new(Role::Client, Some(config));
+        Self { frames: Frames::default(), writer, first, end: None }
+    }
 }
 
 impl Layers {
@@ -101,8 +131,8 @@ impl Layers {
         let tls = match &transport.tls {
             Some((config, name)) => {
                 let mut tls = ClientConnection::new(config.clone(), name.clone())?;
-                // A CONNECT may be longer than the limit, and is all that is ever written.
-                tls.set_buffer_limit(None);
+                // A CONNECT may be longer than the limit that it has by itself.
+                tls.set_buffer_limit(Some(MOST_HELD));
                 Some(tls)
             }
             None => None,
@@ -111,7 +141,7 @@ impl Layers {
             tls,
             ws: Ws::None,
             out: Vec::new(),
-            rest: Bytes::new(),
+            meter: Meter::default(),
             is_queued: false,
             state: SocketState::default(),
         };
@@ -127,9 +157,22 @@ impl Layers {
         Ok(layers)
     }
 
-    pub(super) fn wake(&mut self, ends: bool) {
-        self.state.is_drained = false;
-        self.state.ends |= ends;
+    pub(super) fn wake(&mut self, ends: bool, now: u64) {
+        self.state.begin_turn(ends);
+        self.meter.at(now);
+    }
+
+    /// Whether there is more to read than this turn allowed.
+    pub(super) fn is_spent(&self) -> bool {
+        self.state.is_spent
+    }
+
+    /// Counts what was read and what came of it; whether that is a flood.
+    fn is_flooded(&mut self, bytes: usize, empty: u32) -> bool {
+        self.meter.wire(self.state.take_read());
+        self.meter.bytes(bytes);
+        self.meter.empty(empty);
+        self.meter.is_flood()
     }
 
     pub(super) fn handshake(&self) -> Option<Handshake> {
@@ -162,7 +205,7 @@ impl Layers {
 
     pub(super) fn upgrade(&mut self, socket: BorrowedFd<'_>) -> Progress {
         let stopped = |trouble| stopped(trouble, |word| Outcome::WsFailed(Code::Word(word)));
-        match self.flush(socket) {
+        match self.drain(socket) {
             Sent::Later => return Progress::Later,
             // As above.
             Sent::Bytes(_) | Sent::Failed(_) => {}
@@ -174,25 +217,26 @@ impl Layers {
             match below.read(&mut bytes) {
                 Ok(0) => return stopped(Trouble::Fin),
                 Ok(count) => match upgrade.read(&bytes[..count]) {
-                    Ok(Some(tail)) => {
-                        let open = WebSocketContext::from_partially_read(
-                            tail,
-                            Role::Client,
-                            Some(config()),
-                        );
-                        self.ws = Ws::Open(Box::new(open));
+                    Ok(Some(first)) => {
+                        self.ws = Ws::Open(Box::new(Open::new(first)));
                         return Progress::Done;
                     }
                     Ok(None) => {}
                     Err(code) => return Progress::Failed(Outcome::WsFailed(code)),
                 },
-                Err(error) => return stopped(trouble(&error)),
+                Err(error) => {
+                    self.meter.wire(below.state.take_read());
+                    if self.meter.is_flood() {
+                        return Progress::Failed(FLOOD);
+                    }
+                    return stopped(trouble(&error));
+                }
             }
         }
     }
 
     pub(super) fn send(&mut self, socket: BorrowedFd<'_>, bytes: &[u8]) -> Sent {
-        let sent = if self.is_queued { self.flush(socket) } else { self.post(socket, bytes) };
+        let sent = if self.is_queued { self.drain(socket) } else { self.post(socket, bytes) };
         self.is_queued = sent == Sent::Later;
         match sent {
             Sent::Bytes(_) => Sent::Bytes(bytes.len()),
@@ -206,7 +250,7 @@ impl Layers {
         let queued = match &mut self.ws {
             Ws::Open(ws) => {
                 let message = Message::Binary(Bytes::copy_from_slice(bytes));
-                match ws.write(&mut below, message) {
+                match ws.writer.write(&mut below, message) {
                     // The frame is kept, whatever of it or of an answer to a ping can't go yet.
                     Err(WsError::Io(error)) => error.kind() == ErrorKind::WouldBlock,
                     written => written.is_ok(),
@@ -214,14 +258,29 @@ impl Layers {
             }
             _ => below.write_all(bytes).is_ok(),
         };
-        if queued { self.flush(socket) } else { Sent::Failed(Errno::PIPE) }
+        if queued { self.drain(socket) } else { Sent::Failed(Errno::PIPE) }
+    }
+
+    /// Sends all that the layers hold back, and answers the last ping where nothing is held back: whoever does not read what
+    /// he asked for has one answer waiting, not all.
+    pub(super) fn flush(&mut self, socket: BorrowedFd<'_>) -> Sent {
+        let drained = self.drain(socket);
+        if let (Sent::Bytes(_), Ws::Open(ws)) = (drained, &mut self.ws)
+            && let Some(payload) = ws.frames.asked()
+        {
+            let mut below = Below { socket, tls: self.tls.as_mut(), state: &mut self.state };
+            // What can't be written is seen below, or by the next that is read.
+            let _ = ws.writer.write(&mut below, Message::Pong(payload.into()));
+            return self.drain(socket);
+        }
+        drained
     }
 
     /// Sends all that the layers hold back; how many bytes were taken, where all were.
-    pub(super) fn flush(&mut self, socket: BorrowedFd<'_>) -> Sent {
+    fn drain(&mut self, socket: BorrowedFd<'_>) -> Sent {
         if let Ws::Open(ws) = &mut self.ws {
             let mut below = Below { socket, tls: self.tls.as_mut(), state: &mut self.state };
-            match ws.flush(&mut below) {
+            match ws.writer.flush(&mut below) {
                 Ok(()) => {}
                 Err(WsError::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
                     return Sent::Later;
@@ -247,43 +306,51 @@ impl Layers {
     }
 
     pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, inbox: &mut [u8]) -> Received {
-        let mut below = Below { socket, tls: self.tls.as_mut(), state: &mut self.state };
-        let Ws::Open(ws) = &mut self.ws else {
-            return match below.read(inbox) {
-                Ok(0) => Received::Closed(Close::Fin),
-                Ok(count) => Received::Bytes(count, true),
-                Err(error) => ended(&error),
+        loop {
+            if let Ws::Open(ws) = &self.ws
+                && let Some(end) = ws.end
+            {
+                return match end {
+                    End::Closed => Received::Closed(Close::Fin),
+                    End::Wrong(word) => Received::Failed(Outcome::ProtocolError(word)),
+                };
+            }
+            let count = match self.fetch(socket, inbox) {
+                Ok(0) => return Received::Closed(Close::Fin),
+                Ok(count) => count,
+                // Layers may have read what was theirs alone.
+                Err(_) if self.is_flooded(0, 0) => return Received::Failed(FLOOD),
+                Err(error) => return ended(&error),
             };
-        };
-        while self.rest.is_empty() {
-            match ws.read(&mut below) {
-                Ok(Message::Binary(bytes)) => self.rest = bytes,
-                // MQTT travels in binary frames only [MQTT-6.0.0-1].
-                Ok(Message::Text(_)) => return Received::Failed(Outcome::ProtocolError("ws_text")),
-                Ok(Message::Close(_))
-                | Err(
-                    WsError::ConnectionClosed
-                    | WsError::AlreadyClosed
-                    | WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake),
-                ) => return Received::Closed(Close::Fin),
-                // A ping is answered by the layer, with the next that is sent or read.
-                Ok(_) => {}
-                Err(WsError::Io(error)) => return ended(&error),
-                Err(_) => return Received::Failed(Outcome::ProtocolError("ws_frame")),
+            let (bytes, empty) = match &mut self.ws {
+                Ws::Open(ws) => {
+                    let taken = ws.frames.take(&mut inbox[..count]);
+                    ws.end = taken.end;
+                    (taken.bytes, taken.empty)
+                }
+                _ => (count, 0),
+            };
+            if self.is_flooded(bytes, empty) {
+                return Received::Failed(FLOOD);
+            }
+            if bytes > 0 {
+                return Received::Bytes(bytes, true);
             }
         }
-        let count = self.rest.len().min(inbox.len());
-        inbox[..count].copy_from_slice(&self.rest[..count]);
-        self.rest = self.rest.slice(count..);
-        Received::Bytes(count, true)
     }
-}
 
-fn config() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(WS_BUFFER)
-        .max_message_size(Some(LONGEST_MESSAGE))
-        .max_frame_size(Some(LONGEST_MESSAGE))
+    /// Reads what lies above TLS: MQTT, or the frames that it is in.
+    fn fetch(&mut self, socket: BorrowedFd<'_>, inbox: &mut [u8]) -> io::Result<usize> {
+        if let Ws::Open(ws) = &mut self.ws
+            && !ws.first.is_empty()
+        {
+            let count = ws.first.len().min(inbox.len());
+            inbox[..count].copy_from_slice(&ws.first[..count]);
+            drop(ws.first.drain(..count));
+            return Ok(count);
+        }
+        Below { socket, tls: self.tls.as_mut(), state: &mut self.state }.read(inbox)
+    }
 }
 
 /// What stops a handshake for now, or for good; the end of the connection is a failure of the layer that is

@@ -53,12 +53,17 @@ impl Link {
         layers.flush(self.socket.as_fd())
     }
 
-    /// Says that an event has come: there may be something to read. `ends`: the broker has closed, so
-    /// all must be read until that is seen.
-    pub fn wake(&mut self, ends: bool) {
+    /// Says that an event has come, or that it is this connection's turn: there may be something to read. `ends`: the
+    /// broker has closed, so all must be read until that is seen; `now` is in nanoseconds.
+    pub fn wake(&mut self, ends: bool, now: u64) {
         if let Some(layers) = &mut self.layers {
-            layers.wake(ends);
+            layers.wake(ends, now);
         }
+    }
+
+    /// Whether layers have more to read than they might in one turn.
+    pub fn is_spent(&self) -> bool {
+        self.layers.as_ref().is_some_and(|layers| layers.is_spent())
     }
 
     /// Goes on with the TLS handshake. Over, it leaves its last flight to be sent with what follows.

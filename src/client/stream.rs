@@ -17,13 +17,41 @@ use rustls::ClientConnection;
 use super::socket::{Sent, send_some};
 use crate::tls::failure;
 
+/// Bytes that are read from a connection before others have their turn: two full reads of a worker. What a layer can
+/// make of them, in the worst case 1 400 records of TLS, takes a millisecond or two.
+pub const TURN: usize = 32 * 1024;
+
 /// What is known of the socket since the last event.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct SocketState {
     /// Nothing is left to read.
     pub(super) is_drained: bool,
     /// The broker has closed it, so that nothing but its end says that nothing is left.
     pub(super) ends: bool,
+    /// Bytes that may still be read in this turn.
+    left: usize,
+    /// More was to be read than a turn allows.
+    pub(super) is_spent: bool,
+    /// Bytes read that were not counted yet.
+    read: usize,
+}
+
+impl Default for SocketState {
+    fn default() -> Self {
+        Self { is_drained: false, ends: false, left: TURN, is_spent: false, read: 0 }
+    }
+}
+
+impl SocketState {
+    /// A new turn begins: an event has come, or what was left of the last turn is gone on with. `ends`: the broker has closed.
+    pub(super) fn begin_turn(&mut self, ends: bool) {
+        *self = Self { ends: self.ends | ends, read: self.read, ..Self::default() };
+    }
+
+    /// Bytes read since this was last asked.
+    pub(super) fn take_read(&mut self) -> usize {
+        std::mem::take(&mut self.read)
+    }
 }
 
 /// What an error of a stream means.
@@ -41,6 +69,8 @@ pub(super) fn trouble(error: &io::Error) -> Trouble {
         (Some(tls), _) => Trouble::Tls(failure::word(tls)),
         (None, ErrorKind::WouldBlock) => Trouble::Later,
         (None, ErrorKind::UnexpectedEof) => Trouble::Fin,
+        // Of `rustls`: a message that its buffer does not hold.
+        (None, ErrorKind::InvalidData) => Trouble::Tls(failure::TOO_LONG),
         _ => Trouble::Rst,
     }
 }
@@ -117,13 +147,20 @@ impl Read for Raw<'_> {
         if self.state.is_drained {
             return Err(ErrorKind::WouldBlock.into());
         }
-        let room = buffer.len();
+        let room = buffer.len().min(self.state.left);
+        if room == 0 {
+            // Whoever keeps sending must not keep the worker.
+            self.state.is_spent = true;
+            return Err(ErrorKind::WouldBlock.into());
+        }
         let (count, _) = loop {
-            match recv(self.socket, &mut *buffer, RecvFlags::empty()) {
+            match recv(self.socket, &mut buffer[..room], RecvFlags::empty()) {
                 Err(Errno::INTR) => {}
                 received => break received?,
             }
         };
+        self.state.left -= count;
+        self.state.read += count;
         self.state.is_drained = count < room && !self.state.ends;
         Ok(count)
     }

@@ -15,7 +15,7 @@ use tungstenite::{
 use super::transport::Endpoint;
 use crate::attempt::Code;
 
-/// The longest answer that is read before it is taken for something else.
+/// The longest answer that is read before it is taken for something else, interim ones included.
 const LONGEST_ANSWER: usize = 16 * 1024;
 
 /// An upgrade that was asked for.
@@ -23,6 +23,8 @@ const LONGEST_ANSWER: usize = 16 * 1024;
 pub(super) struct Upgrade {
     accept: String,
     answer: Vec<u8>,
+    /// Bytes of interim answers.
+    passed: usize,
 }
 
 impl Upgrade {
@@ -35,23 +37,35 @@ impl Upgrade {
             endpoint.path, endpoint.host
         );
         let accept = derive_accept_key(key.as_bytes());
-        (request.into_bytes(), Self { accept, answer: Vec::new() })
+        (request.into_bytes(), Self { accept, answer: Vec::new(), passed: 0 })
     }
 
     /// Takes more of the answer. Whole and right, it gives what followed it; `None` while it is not whole.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, Code> {
         self.answer.extend_from_slice(bytes);
-        match Response::try_parse(&self.answer) {
-            Ok(Some((length, response))) => {
-                if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                    return Err(Code::Status(response.status().as_u16()));
+        loop {
+            match Response::try_parse(&self.answer) {
+                // An interim answer is passed over (RFC 9110, 15.2).
+                Ok(Some((length, response))) if is_interim(response.status()) => {
+                    self.passed += length;
+                    drop(self.answer.drain(..length));
+                    if self.passed > LONGEST_ANSWER {
+                        return Err(Code::Word("too_long"));
+                    }
                 }
-                self.check(response.headers()).map_err(Code::Word)?;
-                Ok(Some(self.answer.split_off(length)))
+                Ok(Some((length, response))) => {
+                    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                        return Err(Code::Status(response.status().as_u16()));
+                    }
+                    self.check(response.headers()).map_err(Code::Word)?;
+                    return Ok(Some(self.answer.split_off(length)));
+                }
+                Ok(None) if self.passed + self.answer.len() > LONGEST_ANSWER => {
+                    return Err(Code::Word("too_long"));
+                }
+                Ok(None) => return Ok(None),
+                Err(_) => return Err(Code::Word("not_http")),
             }
-            Ok(None) if self.answer.len() > LONGEST_ANSWER => Err(Code::Word("too_long")),
-            Ok(None) => Ok(None),
-            Err(_) => Err(Code::Word("not_http")),
         }
     }
 
@@ -69,10 +83,19 @@ impl Upgrade {
             Err("bad_accept")
         } else if value("sec-websocket-protocol") != Some("mqtt") {
             Err("no_subprotocol")
+        } else if headers.get_all("sec-websocket-extensions").iter().any(|value| !value.is_empty())
+        {
+            // None was asked for, and what frames mean then is not known (RFC 6455, 4.1).
+            Err("unasked_extension")
         } else {
             Ok(())
         }
     }
+}
+
+/// Whether another answer follows this one.
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
 #[cfg(test)]
@@ -107,6 +130,24 @@ mod tests {
     }
 
     #[test]
+    fn interim_answers_are_passed_over_and_not_without_end() {
+        let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+        let whole = format!("{interim}HTTP/1.1 101 Switching Protocols\r\n{GOOD}\r\n\u{1}");
+        for at in 1..whole.len() - 1 {
+            let mut upgrade = asked();
+            assert_eq!(upgrade.read(&whole.as_bytes()[..at]), Ok(None), "{at}");
+            assert_eq!(upgrade.read(&whole.as_bytes()[at..]), Ok(Some(vec![1])), "{at}");
+        }
+        let refused = format!("{interim}HTTP/1.1 403 Forbidden\r\n\r\n");
+        assert_eq!(asked().read(refused.as_bytes()), Err(Code::Status(403)));
+        let mut upgrade = asked();
+        let answers = (0..1_000).map(|_| upgrade.read(interim.as_bytes()));
+        let first = answers.filter(|answer| *answer != Ok(None)).next();
+        assert_eq!(first, Some(Err(Code::Word("too_long"))));
+        assert!(upgrade.answer.capacity() <= 2 * LONGEST_ANSWER);
+    }
+
+    #[test]
     fn every_wrong_answer_has_its_word_or_status() {
         assert_eq!(answer(GOOD), Ok(Some(Vec::new())));
         let two_lines = GOOD.replace("keep-alive, upgrade", "keep-alive\r\nConnection: Upgrade");
@@ -116,6 +157,11 @@ mod tests {
             ("upgrade\r", "close\r", "no_upgrade"),
             ("s3pP", "S3pP", "bad_accept"),
             ("Protocol: mqtt", "Protocol: chat", "no_subprotocol"),
+            (
+                "Protocol: mqtt",
+                "Protocol: mqtt\r\nSec-WebSocket-Extensions: permessage-deflate",
+                "unasked_extension",
+            ),
         ] {
             assert_eq!(answer(&GOOD.replace(found, instead)), Err(Code::Word(word)), "{instead}");
         }

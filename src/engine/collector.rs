@@ -5,6 +5,7 @@ pub(super) mod after;
 mod agents;
 mod cluster;
 mod early;
+pub(super) mod lanes;
 mod live;
 mod monitored;
 pub(super) mod validity;
@@ -16,9 +17,7 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
-
-use self::{after::Death, cluster::Cluster, validity::Watch};
+use self::{after::Death, cluster::Cluster, lanes::Lane, validity::Watch};
 use super::{
     Finished, Hands, Lost, Options, events::Events, monitor::Monitor, nodes::Nodes,
     progress::Snapshot, storm::Storm, target::Targets, worker::Report,
@@ -105,36 +104,14 @@ pub(super) struct Collector {
     open: u64,
     /// Workers have been told to end.
     is_stopping: bool,
+    /// When it was last looked whether workers are late.
+    looked: u64,
     /// The storm is over, and seconds are closed when they are past.
     closes_by_clock: bool,
     /// Connections that brokers had ended or refused when that was last looked at.
     known_trouble: u64,
     /// Of a matrix, when its broker went away, and after which cell.
     pub(super) deaths: Vec<Death>,
-}
-
-/// One worker, as the collector sees it.
-#[derive(Debug)]
-struct Lane {
-    reports: Receiver<Report>,
-    spares: Sender<Box<Measurements>>,
-    /// The first second that it has not left behind.
-    second: u64,
-    /// Connections that were open at the end of a second, from the last one written on.
-    open: BTreeMap<u64, u64>,
-    is_done: bool,
-}
-
-impl Lane {
-    /// Connections open at the end of a second, and of no second before it again.
-    fn open_at(&mut self, second: u64) -> u64 {
-        let later = self.open.split_off(&(second + 1));
-        let last = std::mem::replace(&mut self.open, later).pop_last();
-        let Some((_, open)) = last else { return 0 };
-        // A second that a worker says nothing of ends as the one before.
-        self.open.entry(second).or_insert(open);
-        open
-    }
 }
 
 impl Collector {
@@ -183,27 +160,12 @@ impl Collector {
             aborted: None,
             open: 0,
             is_stopping: false,
+            looked: storm.start,
             closes_by_clock: false,
             known_trouble: 0,
             deaths: Vec::new(),
             storm: Arc::clone(storm),
         }
-    }
-
-    /// Adds a worker: where its reports come from, where empty recorders go to.
-    pub(super) fn connect(&mut self, reports: Receiver<Report>, spares: Sender<Box<Measurements>>) {
-        self.generator.workers += 1;
-        let open = BTreeMap::new();
-        self.workers.push(Lane { reports, spares, second: 0, open, is_done: false });
-    }
-
-    /// Adds one that drives clients elsewhere: what it has seen goes there.
-    pub(super) fn lane(&mut self) -> Sender<Report> {
-        let (reports, from_worker) = unbounded();
-        // Nobody waits for empty recorders: those are dropped.
-        let (to_worker, _) = bounded(1);
-        self.connect(from_worker, to_worker);
-        reports
     }
 
     /// Collects until all workers are done, or nothing can be measured.
@@ -213,7 +175,13 @@ impl Collector {
         options.screen.storm();
         self.watch.look(self.storm.clock.now(), true);
         self.publish(options);
-        while self.workers.iter().any(|worker| !worker.is_done) {
+        while self.workers.iter().any(Lane::is_waited_for) {
+            let late = self.look_at_lanes();
+            if !late.is_empty() {
+                late.iter().for_each(|worker| options.screen.warn(&worker.words()));
+                // What the others have seen is written without it.
+                self.write_seconds(options)?;
+            }
             if let Some((worker, report)) = self.next_report()? {
                 self.take(worker, report);
                 self.ask_hands(hands);
@@ -240,7 +208,7 @@ impl Collector {
         }
         options.screen.done();
         self.ended = self.storm.clock.now();
-        self.storm.knocker.rest();
+        self.storm.knocker.rest(&options.stop);
         if let Some(nodes) = &mut self.nodes {
             nodes.end();
         }
@@ -265,45 +233,9 @@ impl Collector {
         Ok(())
     }
 
-    /// Lets workers that still report find that nobody listens.
-    pub(super) fn hang_up(&mut self) {
-        self.workers.clear();
-    }
-
-    fn next_report(&self) -> Result<Option<(usize, Report)>> {
-        let mut select = Select::new();
-        let mut numbers = Vec::with_capacity(self.workers.len());
-        for (number, worker) in
-            self.workers.iter().enumerate().filter(|(_, worker)| !worker.is_done)
-        {
-            select.recv(&worker.reports);
-            numbers.push(number);
-        }
-        let Ok(ready) = select.select_timeout(GLANCE) else { return Ok(None) };
-        let number = numbers[ready.index()];
-        // What it died of is found out when its thread is joined.
-        let report = ready
-            .recv(&self.workers[number].reports)
-            .map_err(|_| Error::not_measured("a worker thread ended without its last report"))?;
-        Ok(Some((number, report)))
-    }
-
-    fn take(&mut self, worker: usize, report: Report) {
-        let lane = &mut self.workers[worker];
-        lane.open.insert(report.covers, report.seen.open);
-        lane.second = if report.is_last { u64::MAX } else { report.next };
-        lane.is_done = report.is_last;
-        let mut seen = report.seen;
-        let storm = &self.storm;
-        self.seconds.entry(report.covers).or_insert_with(|| storm.recorder()).merge(&seen);
-        seen.clear();
-        // Where the worker has spares enough, its memory is freed.
-        let _ = lane.spares.try_send(seen);
-    }
-
     /// Closes the seconds that all workers have left behind, and writes them once there is a folder.
     fn write_seconds(&mut self, options: &mut Options) -> Result<()> {
-        let mut behind = self.workers.iter().map(|worker| worker.second).min().unwrap_or(u64::MAX);
+        let mut behind = self.left_behind();
         if self.closes_by_clock {
             let now = self.storm.clock.now();
             behind = behind.min(now.saturating_sub(self.storm.start) / SECOND);
@@ -358,10 +290,13 @@ impl Collector {
             self.follow(second, seen);
         }
         self.settle(false)?;
-        let Some(folder) = self.folder.as_ref().filter(|_| is_news) else { return Ok(None) };
+        if !is_news {
+            return Ok(None);
+        }
         let summary = self.summary(true, false);
-        folder.json("summary.json", &summary)?;
-        folder.verdicts(&self.storm.plan, &self.all)?;
+        let Some(folder) = &mut self.folder else { return Ok(None) };
+        folder.counts(&summary, &self.storm.plan, &self.all)?;
+        let Some(folder) = &self.folder else { return Ok(None) };
         self.write_matrix(folder, true)?;
         self.write_authority(folder, true)?;
         self.write_agents()?;
@@ -441,7 +376,7 @@ impl Collector {
     fn check_reached(&self) -> Result<()> {
         let first = self.all.first_start.unwrap_or(u64::MAX);
         let is_late = self.storm.clock.now().saturating_sub(self.storm.timeout) >= first;
-        let is_over = self.workers.iter().all(|worker| worker.is_done);
+        let is_over = !self.workers.iter().any(Lane::is_waited_for);
         let tallies = self.all.tallies();
         let was_tried = |broker| tallies.iter().any(|(tally, _)| tally.broker == broker);
         let all_tried = (0..self.storm.targets.len()).all(was_tried);
@@ -520,12 +455,13 @@ impl Collector {
         let mut path = PathBuf::new();
         if let Some(folder) = &self.folder {
             folder.latencies(&self.storm.plan, &self.all, self.storm.timeout)?;
-            folder.verdicts(&self.storm.plan, &self.all)?;
             folder.json("environment.json", &self.environment)?;
             self.write_matrix(folder, false)?;
             self.write_authority(folder, false)?;
             self.write_agents()?;
-            folder.json("summary.json", &summary)?;
+        }
+        if let Some(folder) = &mut self.folder {
+            folder.end(&summary, &self.storm.plan, &self.all)?;
             folder.path().clone_into(&mut path);
         }
         let (start, busy) = (self.storm.start, self.storm.gate.busy());

@@ -1,10 +1,8 @@
 //! One connection of a worker: its state, and the attempt it stands for.
 
-use bytes::BytesMut;
-
 use crate::{
     attempt::{Attempt, Outcome, Phase, Step, Steps},
-    client::link::Link,
+    client::{inbound::Inbound, link::Link},
     verdict::{Validity, foreign::Said},
 };
 
@@ -86,8 +84,12 @@ pub(super) struct Connection {
     /// CONNECT, while it is not sent.
     pub(super) packet: Vec<u8>,
     pub(super) sent: usize,
-    /// What was read of a packet that is not whole.
-    pub(super) partial: Option<Box<BytesMut>>,
+    /// What is known of a packet that is not whole, and what came in a session besides answers to pings.
+    pub(super) inbound: Option<Box<Inbound>>,
+    /// It stands in the list of those that have more to read.
+    pub(super) is_listed: bool,
+    /// The broker has closed, and all is read until that is seen.
+    pub(super) ends: bool,
 }
 
 impl Connection {

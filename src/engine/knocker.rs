@@ -32,6 +32,10 @@ const APART: u64 = SECOND * 15 / 100;
 const PATIENCE: u64 = SECOND;
 /// How often it looks what attempts have met, and whether the run is over, while it asks.
 const GLANCE: u64 = SECOND / 50;
+/// How often it is looked whether all is asked.
+const STEP: Duration = Duration::from_millis(5);
+/// How long that may take where the user waits for the end: two knocks at a broker that answers.
+const SOON: Duration = Duration::from_millis(500);
 /// So many in a row decide.
 const IN_A_ROW: u32 = 2;
 
@@ -137,14 +141,18 @@ impl Knocker {
         }
     }
 
-    /// Waits until all is asked that was to be asked.
-    pub(super) fn rest(&self) {
+    /// Waits until all is asked that was to be asked; where the user wants the run to end, only for what is answered soon.
+    pub(super) fn rest(&self, stop: &AtomicBool) {
         let is_at_rest = || {
             let is_known = self.shared.sleeps.load(Ordering::SeqCst);
             is_known || self.handle.as_ref().is_none_or(JoinHandle::is_finished)
         };
-        while !is_at_rest() {
-            thread::sleep(Duration::from_millis(5));
+        let mut stopped = Duration::ZERO;
+        while !is_at_rest() && stopped < SOON {
+            thread::sleep(STEP);
+            if stop.load(Ordering::Relaxed) {
+                stopped += STEP;
+            }
         }
     }
 

@@ -16,15 +16,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     HEAD_START, TLS_HEAD_START,
-    collector::validity::Watch,
+    collector::{
+        lanes::{HeldUp, Patience, Waits},
+        validity::Watch,
+    },
     spawn,
     storm::Storm,
     target::{KeysFrom, Targets},
+    threads,
     worker::Report,
     workers,
 };
 use crate::{
-    clock::{Clock, nanoseconds},
+    clock::{Clock, SECOND, nanoseconds},
     error::{Error, Result},
     host::{Limits, process_cpu, resident},
     measure::Measurements,
@@ -145,12 +149,12 @@ impl Prepared {
             signal.stop();
         }
         drop(relay);
-        let ends: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
-        supply.stop();
-        if ends.iter().any(std::result::Result::is_err) {
-            return Err(Error::not_measured("a worker thread died: this is a bug of tokenstorm"));
+        let joined = threads::join(threads);
+        supply.end();
+        // Whoever mints may wait for room in an outlet that a worker which did not end still has.
+        if joined? == 0 {
+            supply.stop();
         }
-        ends.into_iter().flatten().collect::<Result<()>>()?;
         relayed
     }
 }
@@ -163,6 +167,10 @@ struct Relay<'a> {
     seconds: BTreeMap<u64, Box<Measurements>>,
     watch: Watch,
     cpu_before: u64,
+    /// The first second that was not passed on.
+    next: u64,
+    /// When it was last looked whether workers are late.
+    looked: u64,
 }
 
 /// A worker.
@@ -172,17 +180,23 @@ struct Line {
     /// The first second that it has not left behind.
     second: u64,
     open: u64,
+    patience: Patience,
 }
 
 impl<'a> Relay<'a> {
     fn new(storm: &'a Arc<Storm>, cpus: usize, lines: Vec<super::Line>, cpu_before: u64) -> Self {
-        let line = |(reports, spares)| Line { reports, spares, second: 0, open: 0 };
+        let line = |(reports, spares)| {
+            let patience = Patience::default();
+            Line { reports, spares, second: 0, open: 0, patience }
+        };
         Self {
             storm,
             lines: lines.into_iter().map(line).collect(),
             seconds: BTreeMap::new(),
             watch: Watch::new(cpus, false),
             cpu_before,
+            next: 0,
+            looked: storm.start,
         }
     }
 
@@ -197,9 +211,10 @@ impl<'a> Relay<'a> {
         let _ = rustix::process::setpriority_process(None, 5);
         let mut is_stopping = false;
         while self.lines.iter().any(|line| line.second < u64::MAX) {
+            self.look(is_stopping)?;
             if let Some((number, report)) = self.next()? {
                 self.take(number, report);
-                self.pass_on(supply, is_stopping, deliver);
+                self.pass_on(supply, (is_stopping, stop), deliver);
             }
             if let Some(error) = supply.failure() {
                 return Err(error);
@@ -209,6 +224,35 @@ impl<'a> Relay<'a> {
                 for signal in signals {
                     signal.stop();
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks which workers are late.
+    ///
+    /// # Errors
+    /// When one is not waited for any longer: whoever collects the whole knows then that a part of it is missing.
+    fn look(&mut self, is_stopping: bool) -> Result<()> {
+        let now = self.storm.clock.now();
+        let since = now.saturating_sub(std::mem::replace(&mut self.looked, now));
+        let of = self.lines.len();
+        let is_out = |line: &Line| line.second < u64::MAX;
+        let are_late =
+            self.lines.iter().filter(|line| is_out(line)).all(|line| line.patience.is_late());
+        let waits = match (is_stopping, are_late) {
+            (true, _) => Waits::Told,
+            (false, true) => Waits::Alone,
+            (false, false) => Waits::WithOthers,
+        };
+        for (worker, line) in self.lines.iter_mut().enumerate().filter(|(_, line)| is_out(line)) {
+            let ends = self.storm.start.saturating_add((line.second + 1).saturating_mul(SECOND));
+            if is_stopping || now > ends {
+                line.patience.look(since, waits);
+            }
+            if line.patience.is_over() {
+                let missing = HeldUp { worker, of, waited: 0, missing_from: Some(line.second) };
+                return Err(Error::not_measured(missing.words()));
             }
         }
         Ok(())
@@ -239,27 +283,42 @@ impl<'a> Relay<'a> {
 
     fn take(&mut self, number: usize, report: Report) {
         let line = &mut self.lines[number];
+        line.patience.heard();
+        // A second that was passed on without it is over: what comes later belongs to the next.
+        let covers = report.covers.max(self.next);
         line.second = if report.is_last { u64::MAX } else { report.next };
         line.open = report.seen.open;
         let mut seen = report.seen;
-        match self.seconds.get_mut(&report.covers) {
+        match self.seconds.get_mut(&covers) {
             Some(known) => {
                 known.merge(&seen);
                 seen.clear();
                 let _ = line.spares.try_send(seen);
             }
             None => {
-                self.seconds.insert(report.covers, seen);
+                self.seconds.insert(covers, seen);
             }
         }
     }
 
     /// Passes on the seconds that all workers have left behind.
-    fn pass_on(&mut self, supply: &Supply, is_cut: bool, deliver: &mut dyn FnMut(Interval)) {
-        let behind = self.lines.iter().map(|line| line.second).min().unwrap_or(u64::MAX);
-        let is_over = behind == u64::MAX;
+    fn pass_on(
+        &mut self,
+        supply: &Supply,
+        (is_cut, stop): (bool, &AtomicBool),
+        deliver: &mut dyn FnMut(Interval),
+    ) {
+        let is_over = self.lines.iter().all(|line| line.second == u64::MAX);
+        // One that is late does not keep back what the others have seen.
+        let in_time = self.lines.iter().filter(|line| !line.patience.is_late());
+        let known = self.seconds.keys().next_back().map_or(self.next, |last| last + 1);
+        let behind = match in_time.map(|line| line.second).min() {
+            Some(u64::MAX) if !is_over => known,
+            Some(behind) => behind,
+            None => known,
+        };
         if is_over {
-            self.storm.knocker.rest();
+            self.storm.knocker.rest(stop);
         }
         while let Some(first) = self.seconds.first_entry().filter(|entry| *entry.key() < behind) {
             let covers = *first.key();
@@ -280,6 +339,7 @@ impl<'a> Relay<'a> {
                 busy: self.watch.busy(),
                 wall_step: self.storm.clock.wall_step(),
             };
+            self.next = next;
             deliver(Interval { covers, next, is_last, is_cut, seen, used });
         }
     }

@@ -11,14 +11,19 @@ use crossbeam_channel::RecvTimeoutError;
 
 use super::{
     HEAD_START, Options, TLS_HEAD_START,
-    collector::{Collector, after::Death},
+    collector::{
+        Collector,
+        after::Death,
+        lanes::{Patience, Waits},
+    },
     spawn,
     storm::Storm,
     target::{Spot, Targets},
+    threads,
     worker::Report,
 };
 use crate::{
-    clock::SECOND,
+    clock::{SECOND, nanoseconds},
     error::{Error, Result},
     host::Limits,
     measure::{Measurements, Recast, SLOT},
@@ -151,11 +156,16 @@ impl<'a> Volleys<'a> {
         let head_start = if plan.tls.is_some() { TLS_HEAD_START } else { HEAD_START };
         let planned = clock.now() + head_start;
         let (supply, outlets) = Supply::start(&plan, clock, planned, plan.attempts, &signals)?;
-        while !supply.is_ready() {
+        while !supply.is_ready() && !self.is_stopped() {
             thread::sleep(Duration::from_millis(1));
         }
         if let Some(error) = supply.failure() {
             return Err(error);
+        }
+        if self.is_stopped() {
+            drop(outlets);
+            supply.stop();
+            return Err(Error::interrupted("interrupted after the storm"));
         }
         let start = clock.now() + head_start;
         supply.put_off(start);
@@ -166,7 +176,8 @@ impl<'a> Volleys<'a> {
         let mut all = storm.recorder();
         let (threads, lines) = spawn(&storm, &signals, outlets)?;
         for (reports, _spares) in &lines {
-            loop {
+            let mut patience = Patience::default();
+            while !patience.is_over() {
                 if self.options.stop.load(Ordering::Relaxed) {
                     for signal in &signals {
                         signal.stop();
@@ -174,6 +185,7 @@ impl<'a> Volleys<'a> {
                 }
                 match reports.recv_timeout(GLANCE) {
                     Ok(report) => {
+                        patience.heard();
                         self.count(&report, start, first_client, (&counted_as, is_asking))?;
                         all.merge(&report.seen);
                         if report.is_last {
@@ -185,22 +197,29 @@ impl<'a> Volleys<'a> {
                             }
                         }
                     }
-                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Timeout) if clock.now() < start => {}
+                    Err(RecvTimeoutError::Timeout) => {
+                        let told = self.options.stop.load(Ordering::Relaxed);
+                        let waits = if told { Waits::Told } else { Waits::Alone };
+                        patience.look(nanoseconds(GLANCE), waits);
+                    }
                     // A worker that fails hangs up: why is known when it is joined.
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
             }
         }
         drop(lines);
-        storm.knocker.rest();
+        storm.knocker.rest(&self.options.stop);
         let mut last = storm.recorder();
         storm.knocker.tell(&mut last, storm.origin);
         let recast = Recast { kinds: &counted_as, first_client, first_slot: 0 };
         let last = self.collector.recast(&last, recast, |_, expected, verdict| (expected, verdict));
         self.collector.heard_more(&last);
-        let died = || Error::not_measured("a worker thread died: this is a bug of tokenstorm");
-        for thread in threads {
-            thread.join().map_err(|_| died())??;
+        if threads::join(threads)? > 0 {
+            supply.end();
+            return Err(Error::not_measured(
+                "the worker of what is sent after the storm did not end: what it saw last is missing",
+            ));
         }
         supply.stop();
         if self.options.stop.load(Ordering::Relaxed) {

@@ -9,6 +9,7 @@ mod fetch;
 mod launch;
 mod park;
 mod session;
+mod turns;
 mod unsettled;
 mod waves;
 mod ways;
@@ -127,6 +128,8 @@ pub(super) struct Worker {
     leaving: VecDeque<(u64, Key)>,
     /// How many of them it has not closed yet.
     left_open: usize,
+    /// Connections that had more to read than a turn allows, in the order in which they have their next.
+    listed: VecDeque<Key>,
     waiting: VecDeque<Waiting>,
     /// Clients whose tokens have to end before they start.
     parked: BinaryHeap<Reverse<park::Parked>>,
@@ -222,6 +225,7 @@ impl Worker {
             alarms: BinaryHeap::new(),
             leaving: VecDeque::new(),
             left_open: 0,
+            listed: VecDeque::new(),
             waiting: VecDeque::new(),
             parked: BinaryHeap::new(),
             unsettled: VecDeque::new(),
@@ -279,8 +283,12 @@ impl Worker {
             }
             self.wait(&mut events);
             for event in events.drain(..) {
+                if self.signal.is_stopped() {
+                    break;
+                }
                 self.on_event(Key::from_data(event.data.u64()), event.flags);
             }
+            self.take_turns();
         }
         let now = self.storm.clock.now();
         self.hand_over(now, true);
@@ -309,8 +317,15 @@ impl Worker {
         ];
         let now = self.storm.clock.now();
         let settles = (!self.unsettled.is_empty()).then_some(now + unsettled::SETTLES_EVERY);
-        let left =
-            next.into_iter().chain([settles]).flatten().min().unwrap_or(now).saturating_sub(now);
+        // Whoever is listed has his turn now: no event tells of it.
+        let turn = (!self.listed.is_empty()).then_some(now);
+        let left = next
+            .into_iter()
+            .chain([settles, turn])
+            .flatten()
+            .min()
+            .unwrap_or(now)
+            .saturating_sub(now);
         let timeout = Timespec { tv_sec: (left / SECOND) as i64, tv_nsec: (left % SECOND) as i64 };
         // Interrupted by a signal is as good as nothing happened.
         let _ = epoll::wait(&self.epoll, spare_capacity(events), Some(&timeout));
@@ -328,9 +343,14 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(place).filter(is_current) else { return };
         let ends = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
         let has_input = flags.contains(EventFlags::IN) || ends;
+        if connection.is_listed {
+            // Its turn comes, and tells the rest.
+            connection.ends |= ends;
+            return;
+        }
         let is_layered = connection.link.as_mut().is_some_and(|link| {
-            if has_input {
-                link.wake(ends);
+            if has_input && link.is_layered() {
+                link.wake(ends, self.storm.clock.now());
             }
             link.is_layered()
         });

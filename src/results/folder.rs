@@ -15,9 +15,10 @@ use hdrhistogram::serialization::{
 use serde::Serialize;
 
 use super::{
-    PhaseStats,
+    PhaseStats, Summary,
     brokers::BrokerSeconds,
     cells::{BEYOND, Beyond},
+    moment::Moment,
     summary::{microseconds, percentile},
 };
 use crate::{
@@ -87,6 +88,8 @@ pub struct Folder {
     of_brokers: Option<BrokerSeconds>,
     histograms: File,
     found: usize,
+    /// What counts the same attempts.
+    moment: Moment,
 }
 
 #[derive(Serialize)]
@@ -142,6 +145,7 @@ impl Folder {
             findings: rows("findings.csv", FINDINGS)?,
             of_brokers: None,
             histograms,
+            moment: Moment::new(path),
             path: path.to_owned(),
             found: 0,
         };
@@ -198,10 +202,15 @@ impl Folder {
     /// # Errors
     /// When it can't be written.
     pub fn json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        self.replace(name, &self.text(value)?)
+    }
+
+    /// The text of a file of JSON.
+    fn text(&self, value: &impl Serialize) -> Result<Vec<u8>> {
         let mut text =
             serde_json::to_vec_pretty(value).map_err(|error| unwritable(&self.path, &error))?;
         text.push(b'\n');
-        self.replace(name, &text)
+        Ok(text)
     }
 
     /// Appends a second: its row of the time line, its histograms, its findings.
@@ -277,11 +286,27 @@ impl Folder {
         self.findings.write_record(&row).map_err(|error| unwritable(&self.path, &error))
     }
 
-    /// Writes `verdicts.csv`.
+    /// Writes `summary.json` and `verdicts.csv`, which count the same attempts, at one instant.
     ///
     /// # Errors
-    /// When it can't be written.
-    pub fn verdicts(&self, plan: &Plan, all: &Measurements) -> Result<()> {
+    /// When they can't be written.
+    pub fn counts(&mut self, summary: &Summary, plan: &Plan, all: &Measurements) -> Result<()> {
+        let (summary, verdicts) = (self.text(summary)?, self.verdicts(plan, all)?);
+        self.moment.write(&[("summary.json", &summary), ("verdicts.csv", &verdicts)])
+    }
+
+    /// Writes them for the last time.
+    ///
+    /// # Errors
+    /// When they can't be written.
+    pub fn end(&mut self, summary: &Summary, plan: &Plan, all: &Measurements) -> Result<()> {
+        self.counts(summary, plan, all)?;
+        let (summary, verdicts) = (self.text(summary)?, self.verdicts(plan, all)?);
+        self.moment.end(&[("summary.json", &summary), ("verdicts.csv", &verdicts)])
+    }
+
+    /// The rows of `verdicts.csv`.
+    fn verdicts(&self, plan: &Plan, all: &Measurements) -> Result<Vec<u8>> {
         let mut rows = csv::Writer::from_writer(Vec::new());
         let mut write =
             |row: &[&str]| rows.write_record(row).map_err(|error| unwritable(&self.path, &error));
@@ -309,10 +334,7 @@ impl Folder {
             row.push(&count);
             write(&row)?;
         }
-        self.replace(
-            "verdicts.csv",
-            &rows.into_inner().map_err(|error| unwritable(&self.path, &error))?,
-        )
+        rows.into_inner().map_err(|error| unwritable(&self.path, &error))
     }
 
     /// Writes `latency.csv`.

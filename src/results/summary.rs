@@ -142,6 +142,9 @@ pub struct Validity {
     pub verdict: String,
     /// Why, and what else to know, in sentences.
     pub reasons: Vec<String>,
+    /// Workers that did not end, whose last seconds are missing.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub missing_workers: u64,
 }
 
 /// The result of one kind of token, or of one broker.

@@ -1,8 +1,11 @@
 //! Why a handshake failed, in a word: the `code` of `tls_failed`.
 
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
 use super::certificate::Odd;
+
+/// The word for a message of a handshake that is longer than the 64 KB that `rustls` reads: a chain of certificates.
+pub const TOO_LONG: &str = "handshake_too_long";
 
 /// The word for an error of `rustls`. Alerts of the broker begin with `alert_` and have the names of
 /// RFC 8446, 6; the others are ours.
@@ -10,6 +13,9 @@ pub fn word(error: &Error) -> &'static str {
     match error {
         Error::InvalidCertificate(why) => certificate(why),
         Error::AlertReceived(alert) => self::alert(*alert),
+        Error::InvalidMessage(
+            InvalidMessage::HandshakePayloadTooLarge | InvalidMessage::CertificatePayloadTooLarge,
+        ) => TOO_LONG,
         Error::InvalidMessage(_)
         | Error::InappropriateMessage { .. }
         | Error::InappropriateHandshakeMessage { .. } => "not_tls",

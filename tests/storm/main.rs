@@ -15,6 +15,8 @@ mod dying;
 mod early;
 mod faults;
 mod fetches;
+#[cfg(feature = "embedded")]
+mod floods;
 mod folder;
 mod gone;
 mod issued;
@@ -22,6 +24,7 @@ mod judged;
 #[cfg(feature = "embedded")]
 mod key_sets;
 mod keys;
+mod killed;
 #[cfg(feature = "embedded")]
 mod killers;
 #[cfg(feature = "embedded")]

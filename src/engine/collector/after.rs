@@ -1,6 +1,6 @@
 //! What is counted after the storm, and what follows from it.
 
-use std::{path::Path, thread, time::Duration};
+use std::{path::Path, sync::atomic::Ordering, thread, time::Duration};
 
 use super::{Collector, Folder, Options};
 use crate::{
@@ -106,7 +106,8 @@ impl Collector {
             let empty = self.storm.recorder();
             self.counts_more(now.saturating_sub(self.storm.start) / SECOND, &empty, options)?;
             let is_known = self.next_second > last && self.all.pending.is_empty();
-            if is_known || now >= begun + PATIENCE {
+            let is_stopped = options.stop.load(Ordering::Relaxed);
+            if is_known || is_stopped || now >= begun + PATIENCE {
                 self.known_trouble = self.trouble();
                 return Ok(());
             }

@@ -33,6 +33,9 @@ impl Collector {
 
     /// Says in the summary who took part, and takes back what can't be told without those that were lost.
     pub(super) fn without_the_lost(&self, summary: &mut Summary) {
+        if summary.validity.missing_workers > 0 {
+            without_a_share(&self.storm.plan.thresholds, &mut summary.thresholds);
+        }
         let Some(agents) = &self.agents else { return };
         summary.agents = Some(Crew::of(agents));
         if agents.iter().any(|agent| agent.lost_at_s.is_some()) {

@@ -1,6 +1,6 @@
 //! A threshold that ends the run before its time.
 
-use super::{Collector, Options, validity::Unjudged};
+use super::{Collector, Options, lanes::Lane, validity::Unjudged};
 use crate::results::{
     Summary,
     summary::{Aborted, Validity},
@@ -12,7 +12,7 @@ impl Collector {
     /// attempts and clients are all over ends by itself.
     pub(super) fn judge_early(&mut self, summary: &Summary, options: &Options) {
         let done = self.all.attempts() + self.all.abandoned;
-        let is_over = self.workers.iter().all(|worker| worker.is_done)
+        let is_over = !self.workers.iter().any(Lane::is_waited_for)
             || !is_left(self.storm.plan.attempts, done, self.open);
         if is_over || self.aborted.is_some() || self.is_stopping {
             return;

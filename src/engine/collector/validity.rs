@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::nodes::embedded::Lost;
+use super::{super::nodes::embedded::Lost, lanes::HeldUp};
 use crate::{
     attempt::{Outcome, Phase},
     clock::SECOND,
@@ -42,6 +42,8 @@ pub(in crate::engine) struct Watch {
     pub(super) harmed: Vec<String>,
     /// Connections that did not stand when their wave was released.
     pub(super) late: u64,
+    /// Workers that were late, or never came.
+    pub(super) held_up: Vec<HeldUp>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +68,7 @@ impl Watch {
             limited: Vec::new(),
             harmed: Vec::new(),
             late: 0,
+            held_up: Vec::new(),
         }
     }
 
@@ -128,25 +131,31 @@ impl Watch {
     ) -> Validity {
         let limits = self.limits(plan, all);
         let is_limited = !limits.is_empty();
+        let missing = self.held_up.iter().filter(|worker| worker.missing_from.is_some());
+        let missing: Vec<String> = missing.map(HeldUp::words).collect();
+        let missing_workers = missing.len() as u64;
+        let lacks_a_part = !self.left.is_empty() || missing_workers > 0;
         let reasons: Vec<String> = self
             .left
             .iter()
             .cloned()
+            .chain(missing)
             .chain(limits)
             .chain(self.damage(all, wall_step, unjudged))
             .chain(self.harmed.iter().cloned())
             .chain(interrupted.then(|| interruption(plan, all)))
             .collect();
         // A run that lacks a part is that first, whatever the rest of it is.
-        let is_limited = is_limited && self.left.is_empty();
+        let is_limited = is_limited && !lacks_a_part;
         let verdict = match (interrupted, is_limited, reasons.is_empty()) {
             (true, ..) => "interrupted",
             (false, true, _) => "generator_limited",
             (false, false, false) => "degraded",
             (false, false, true) => "valid",
         };
-        Validity { verdict: verdict.into(), reasons }
+        Validity { verdict: verdict.into(), reasons, missing_workers }
     }
+
     /// What says that the generator was the limit.
     fn limits(&self, plan: &Plan, all: &Measurements) -> Vec<String> {
         let mut reasons = self.limited.clone();
@@ -192,7 +201,9 @@ impl Watch {
             let tallies = all.tallies();
             tallies.iter().filter(|(tally, _)| wanted(tally)).map(|(_, count)| count).sum()
         };
-        let mut reasons: Vec<String> = self.lost.iter().map(Lost::words).collect();
+        let late = self.held_up.iter().filter(|worker| worker.missing_from.is_none());
+        let mut reasons: Vec<String> =
+            self.lost.iter().map(Lost::words).chain(late.map(HeldUp::words)).collect();
         if self.late > 0 {
             reasons.push(format!(
                 "{} connections did not stand when their wave was released: they came after it",

@@ -3,14 +3,15 @@
 use super::{Connection, Key, State, Worker};
 use crate::{
     attempt::{Close, Outcome},
-    client::{Received, packet::Connack},
+    client::{Received, TURN, inbound::Inbound, packet::Connack},
     clock::Clock,
 };
 
 impl Worker {
-    /// Reads what is there. `ends`: the broker has closed, so all must be read until that is seen;
+    /// Reads what is there, as far as a turn allows. `ends`: the broker has closed, so all must be read until that is seen;
     /// otherwise a short read says that nothing is left, and an edge will tell of more.
     pub(super) fn read(&mut self, place: usize, key: Key, ends: bool) {
+        let mut left = TURN;
         loop {
             let Some(connection) = self.connections.get_mut(place) else { return };
             // While layers come about, what comes is theirs.
@@ -30,8 +31,16 @@ impl Worker {
                     if !ends && !has_more {
                         return;
                     }
+                    left = left.saturating_sub(count);
+                    if left == 0 {
+                        self.flush(place);
+                        return self.list(key, ends);
+                    }
                 }
-                Received::Later => return self.flush(place),
+                Received::Later => {
+                    self.flush(place);
+                    return self.list_if_spent(key, ends);
+                }
                 Received::Closed(close) => return self.on_end(place, close),
                 Received::Failed(outcome) => return self.on_failure(place, outcome),
             }
@@ -59,10 +68,8 @@ impl Worker {
     fn on_end(&mut self, place: usize, close: Close) {
         let now = self.storm.clock.now();
         let Some(connection) = self.connections.get(place) else { return };
-        let close = match (close, &connection.partial) {
-            (Close::Fin, Some(_)) => Close::FinInPacket,
-            _ => close,
-        };
+        let is_in_packet = || connection.inbound.as_ref().is_some_and(|it| it.is_in_packet());
+        let close = if close == Close::Fin && is_in_packet() { Close::FinInPacket } else { close };
         match connection.state {
             State::Holding => {
                 self.session_ended(place, now);
@@ -85,21 +92,21 @@ impl Worker {
             State::Standing => {
                 self.conclude(place, Outcome::ProtocolError("before_connect"), now);
             }
-            State::Holding => self.on_session_bytes(place, count),
+            State::Holding => self.on_session_bytes(place, 0..count),
             _ => {
                 let protocol = self.storm.plan.mould.kinds[usize::from(connection.kind)].protocol;
-                let answer = match &mut connection.partial {
-                    None => Connack::read(&self.inbox[..count], protocol),
-                    Some(partial) => {
-                        partial.extend_from_slice(&self.inbox[..count]);
-                        Connack::read(partial, protocol)
-                    }
+                let bytes = &self.inbox[..count];
+                let (answer, kept) = match &mut connection.inbound {
+                    None => (Connack::read(bytes, protocol), count),
+                    Some(inbound) => (inbound.connack(bytes, protocol), inbound.kept()),
                 };
                 match answer {
                     Connack::Complete { code: 0, keep_alive, length } => {
                         connection.arrived =
                             arrival(self.storm.clock, connection.sent_at, stamp, now);
-                        self.accept(place, (keep_alive, length), count, now);
+                        // What follows is the end of what came last.
+                        let rest = count.saturating_sub(kept.saturating_sub(length))..count;
+                        self.accept(place, keep_alive, rest, now);
                     }
                     Connack::Complete { code, .. } => {
                         connection.arrived =
@@ -107,10 +114,12 @@ impl Worker {
                         self.conclude(place, Outcome::Refused(code), now);
                     }
                     Connack::Wrong(what) => self.conclude(place, Outcome::ProtocolError(what), now),
-                    Connack::Incomplete => {
-                        let inbox = &self.inbox[..count];
-                        connection.partial.get_or_insert_with(|| Box::new(inbox.into()));
+                    Connack::Incomplete if connection.inbound.is_none() => {
+                        let mut inbound = Box::<Inbound>::default();
+                        inbound.connack(bytes, protocol);
+                        connection.inbound = Some(inbound);
                     }
+                    Connack::Incomplete => {}
                 }
             }
         }

@@ -16,7 +16,7 @@ use super::{Connection, Key, SPARE_PACKETS, State, Worker, ways::Way};
 use crate::{
     attempt::{Close, Outcome},
     client::{
-        Progress, Received,
+        Progress, Received, TURN,
         link::Link,
         port::PortWalk,
         socket::{self, Sent},
@@ -190,7 +190,10 @@ impl Worker {
             match progress {
                 Progress::Done if transport.is_plain() => {}
                 Progress::Done => self.enter_next(place),
-                Progress::Later => return,
+                Progress::Later => {
+                    let key = Key::new(place, connection.generation);
+                    return self.list_if_spent(key, false);
+                }
                 Progress::Failed(outcome) => {
                     return self.conclude(place, outcome, self.storm.clock.now());
                 }
@@ -251,7 +254,7 @@ impl Worker {
                 Sent::Failed(error) => {
                     let outcome = match connection.state {
                         State::Connecting => socket::failed(error),
-                        _ => last_words(link, &mut self.inbox),
+                        _ => last_words(link, &mut self.inbox, now),
                     };
                     self.conclude(place, outcome, now);
                     return;
@@ -263,13 +266,15 @@ impl Worker {
 
 /// How an attempt ended whose CONNECT could not be sent: a broker that refuses the client's certificate says so
 /// before it resets.
-fn last_words(link: &mut Link, inbox: &mut [u8]) -> Outcome {
-    link.wake(true);
-    loop {
+fn last_words(link: &mut Link, inbox: &mut [u8], now: u64) -> Outcome {
+    link.wake(true, now);
+    let mut left = TURN;
+    while left > 0 {
         match link.receive(inbox) {
-            Received::Bytes(..) => {}
+            Received::Bytes(count, _) => left = left.saturating_sub(count),
             Received::Failed(outcome) => return outcome,
-            Received::Later | Received::Closed(_) => return Outcome::Closed(Close::Rst),
+            Received::Later | Received::Closed(_) => break,
         }
     }
+    Outcome::Closed(Close::Rst)
 }

@@ -21,6 +21,10 @@ impl Worker {
     /// Starts the attempts that are due.
     pub(super) fn start_due(&mut self, mut now: u64) {
         for _ in 0..STARTS_IN_A_ROW {
+            // Where no port is free, each start is thousands of system calls.
+            if self.signal.is_stopped() {
+                return;
+            }
             let Some(scheduled) = self.pace.take(now) else { return };
             let client = self.storm.plan.client(self.next_client);
             self.next_client += self.workers;
@@ -156,7 +160,9 @@ impl Worker {
             until: 0,
             packet,
             sent: 0,
-            partial: None,
+            inbound: None,
+            is_listed: false,
+            ends: false,
         });
         self.in_flight += 1;
         self.deadlines.push_back((started + storm.timeout, Key::new(place, self.generation)));

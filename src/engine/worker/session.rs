@@ -1,12 +1,14 @@
 //! What happens on a connection after its verdict: it holds, pings, notices its end, and leaves.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, ops::Range};
 
 use super::{Connection, Key, State, Worker};
 use crate::{
     attempt::{Code, Outcome},
     client::{
-        packet::{DISCONNECT, PINGREQ, Session, read_session},
+        FLOOD,
+        inbound::Session,
+        packet::{DISCONNECT, PINGREQ},
         socket::Sent,
     },
     clock::SECOND,
@@ -20,12 +22,13 @@ const LINGER: u64 = SECOND / 4;
 const PING_STREAM: u64 = 0x7069_6e67;
 
 impl Worker {
-    /// The broker accepted: records it, and keeps the connection for as long as clients hold.
+    /// The broker accepted: records it, and keeps the connection for as long as clients hold. What followed CONNACK is `rest`
+    /// of the inbox.
     pub(super) fn accept(
         &mut self,
         place: usize,
-        (keep_alive, length): (Option<u16>, usize),
-        count: usize,
+        keep_alive: Option<u16>,
+        rest: Range<usize>,
         now: u64,
     ) {
         let Some(connection) = self.connections.get_mut(place) else { return };
@@ -34,17 +37,7 @@ impl Worker {
         connection.keep_alive = keep_alive.unwrap_or(connection.keep_alive);
         let hold = self.storm.hold_of(usize::from(connection.kind));
         connection.until = now + hold;
-        // What follows CONNACK belongs to the session.
-        match connection.partial.take() {
-            Some(mut whole) if whole.len() > length => {
-                connection.partial = Some(Box::new(whole.split_off(length)));
-            }
-            None if count > length => {
-                connection.partial = Some(Box::new(self.inbox[length..count].into()));
-            }
-            _ => {}
-        }
-        let has_more = connection.partial.is_some();
+        connection.inbound = None;
         let (way, key) = (connection.way, Key::new(place, connection.generation));
         self.in_flight -= 1;
         self.record(&attempt, terms, way);
@@ -56,8 +49,8 @@ impl Worker {
         self.recorder.sessions.held += 1;
         self.ways[usize::from(way)].watch(now, key);
         self.set_alarm(place, now);
-        if has_more {
-            self.on_session_bytes(place, 0);
+        if !rest.is_empty() {
+            self.on_session_bytes(place, rest);
         }
     }
 
@@ -111,20 +104,23 @@ impl Worker {
         }
     }
 
-    /// The broker sent something on a connection that holds; `count` bytes of it are in the inbox.
-    pub(super) fn on_session_bytes(&mut self, place: usize, count: usize) {
+    /// The broker sent something on a connection that holds: this part of the inbox.
+    pub(super) fn on_session_bytes(&mut self, place: usize, part: Range<usize>) {
         let Some(connection) = self.connections.get_mut(place) else { return };
-        if connection.partial.is_none() && self.inbox[..count] == [0xD0, 0] {
+        let mut bytes = &self.inbox[part];
+        if connection.inbound.is_none() && connection.pinged && bytes == [0xD0, 0] {
             connection.pinged = false;
             return;
         }
-        let mut bytes = connection.partial.take().unwrap_or_default();
-        bytes.extend_from_slice(&self.inbox[..count]);
         let protocol = self.storm.plan.mould.kinds[usize::from(connection.kind)].protocol;
-        while let Some(packet) = read_session(&mut bytes, protocol) {
+        let inbound = connection.inbound.get_or_insert_default();
+        inbound.meter.at(self.storm.clock.now());
+        inbound.meter.bytes(bytes.len());
+        while let Some(packet) = inbound.next(&mut bytes, protocol) {
             match packet {
-                Session::Pong => connection.pinged = false,
-                Session::Other => {}
+                Session::Pong if connection.pinged => connection.pinged = false,
+                Session::Message => inbound.meter.message(),
+                Session::Pong | Session::Other => inbound.meter.empty(1),
                 Session::Disconnect(code) => {
                     let way = connection.way;
                     self.said_goodbye(way, code);
@@ -133,8 +129,8 @@ impl Worker {
                 Session::Wrong => return self.drop_session(place, Code::Word("protocol_error")),
             }
         }
-        if !bytes.is_empty() {
-            connection.partial = Some(bytes);
+        if inbound.meter.is_flood() {
+            self.drop_session(place, FLOOD.code());
         }
     }
 
@@ -160,7 +156,7 @@ impl Worker {
             return self.close(place);
         }
         connection.state = State::Leaving;
-        connection.partial = None;
+        connection.inbound = None;
         self.leaving.push_back((now + LINGER, Key::new(place, connection.generation)));
         self.left_open += 1;
     }

@@ -1,0 +1,121 @@
+//! When a broker sends more than it can have a reason for: the bounds of a connection, and the count against them.
+//!
+//! A client here subscribes to nothing and publishes nothing. A broker has reason to answer pings, to end the connection,
+//! and to deliver what others have subscribed this client to: retained messages in a burst, queued ones, large ones.
+
+use crate::clock::SECOND;
+
+/// Length of a window, in nanoseconds. Bursts are short: over ten seconds no honest one looks like a flood.
+const WINDOW: u64 = 10 * SECOND;
+/// Messages in a window: 100 000 a second for as long as it lasts, more than any broker delivers to one connection.
+const MOST_MESSAGES: u32 = 1_000_000;
+/// Bytes in a window: four of the longest packets that MQTT knows (256 MiB, MQTT 5.0, 1.5.5).
+const MOST_BYTES: u64 = 1 << 30;
+/// Packets and frames in a window that carry nothing: answers to what was not asked, pings of the layer below, empty
+/// frames. Proxies ping once a second at most.
+const MOST_EMPTY: u32 = 1_000;
+/// Bytes in a window that layers may take for themselves, however little MQTT comes with them: a handshake with the
+/// longest chain of certificates and thousands of session tickets.
+const MOST_OVERHEAD: u64 = 1 << 20;
+/// Bytes on the wire for one of MQTT. One byte in a frame and a record of its own takes 25 (RFC 8446, 5.2; RFC 6455, 5.2).
+const DEAREST: u64 = 64;
+
+/// What has come on a connection in the window that goes on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Meter {
+    /// Number of the window.
+    window: u32,
+    messages: u32,
+    empty: u32,
+    /// Bytes of MQTT.
+    bytes: u64,
+    /// Bytes on the wire, where layers lie between.
+    wire: u64,
+}
+
+impl Meter {
+    /// Begins a new window where the last is over; `now` is in nanoseconds.
+    pub fn at(&mut self, now: u64) {
+        let window = (now / WINDOW) as u32;
+        if window != self.window {
+            *self = Self { window, ..Self::default() };
+        }
+    }
+
+    /// Counts a message, or whatever else carries something.
+    pub fn message(&mut self) {
+        self.messages = self.messages.saturating_add(1);
+    }
+
+    /// Counts packets or frames that carry nothing.
+    pub fn empty(&mut self, count: u32) {
+        self.empty = self.empty.saturating_add(count);
+    }
+
+    /// Counts bytes of MQTT.
+    pub fn bytes(&mut self, count: usize) {
+        self.bytes = self.bytes.saturating_add(count as u64);
+    }
+
+    /// Counts bytes on the wire.
+    pub fn wire(&mut self, count: usize) {
+        self.wire = self.wire.saturating_add(count as u64);
+    }
+
+    /// Whether that is more than any honest broker sends.
+    pub fn is_flood(&self) -> bool {
+        self.messages > MOST_MESSAGES
+            || self.empty > MOST_EMPTY
+            || self.bytes > MOST_BYTES
+            || self.wire > MOST_OVERHEAD + DEAREST * self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_honest_brokers_send_is_no_flood() {
+        let mut meter = Meter::default();
+        meter.at(5 * SECOND);
+        // 100 000 retained messages of 1 KB at once, each in a frame and a record of its own.
+        for _ in 0..100_000 {
+            meter.message();
+            meter.bytes(1_000);
+            meter.wire(1_026);
+        }
+        assert!(!meter.is_flood());
+        // The longest packet that there is, three times.
+        meter.bytes(3 * 268_435_455);
+        assert!(!meter.is_flood());
+        // An answer a byte at a time, each in its frame and its record.
+        let mut dear = Meter::default();
+        for _ in 0..1_000_000 {
+            dear.bytes(1);
+            dear.wire(25);
+        }
+        assert!(!dear.is_flood());
+    }
+
+    #[test]
+    fn each_bound_is_one_and_a_new_window_begins_anew() {
+        let mut flooded: Vec<Meter> = Vec::new();
+        let mut add = |count: &dyn Fn(&mut Meter)| {
+            let mut meter = Meter::default();
+            count(&mut meter);
+            flooded.push(meter);
+        };
+        add(&|meter| (0..=MOST_MESSAGES).for_each(|_| meter.message()));
+        add(&|meter| meter.empty(MOST_EMPTY + 1));
+        add(&|meter| meter.bytes(MOST_BYTES as usize + 1));
+        add(&|meter| meter.wire(MOST_OVERHEAD as usize + 1));
+        for mut meter in flooded {
+            assert!(meter.is_flood(), "{meter:?}");
+            meter.at(WINDOW - 1);
+            assert!(meter.is_flood(), "the same window");
+            meter.at(WINDOW);
+            assert!(!meter.is_flood(), "{meter:?}");
+        }
+    }
+}
