@@ -23,7 +23,7 @@ use super::{
 use crate::{
     attempt::{Attempt, Phase},
     clock::{Clock, SECOND, nanoseconds},
-    error::{Error, Result},
+    error::{Error, Result, plain::json},
     measure::{Answer, Finding, MOST_FINDINGS, Measurements},
     plan::Plan,
     scenario::Scenario,
@@ -198,10 +198,9 @@ impl Folder {
     /// # Errors
     /// When it can't be written.
     pub fn json(&self, name: &str, value: &impl Serialize) -> Result<()> {
-        let mut text =
-            serde_json::to_vec_pretty(value).map_err(|error| unwritable(&self.path, &error))?;
-        text.push(b'\n');
-        self.replace(name, &text)
+        let text = serde_json::to_string_pretty(value);
+        let text = text.map_err(|error| unwritable(&self.path.join(name), &error))?;
+        self.replace(name, (json(&text) + "\n").as_bytes())
     }
 
     /// Appends a second: its row of the time line, its histograms, its findings.
@@ -275,6 +274,13 @@ impl Folder {
             replay_of(plan, attempt),
         ];
         self.findings.write_record(&row).map_err(|error| unwritable(&self.path, &error))
+    }
+
+    /// Says that a file could not be written on which no other depends: the run is what it was, and goes on.
+    pub fn spare(&self, written: Result<()>) {
+        if let Err(error) = written {
+            crate::tell!("warning: {error}");
+        }
     }
 
     /// Writes `verdicts.csv`.
@@ -366,7 +372,7 @@ pub fn replace_in(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
         file.persist(folder.join(name))?;
         Ok(())
     };
-    write().map_err(|error| unwritable(folder, &error))
+    write().map_err(|error| unwritable(&folder.join(name), &error))
 }
 
 /// The command that mints the token of an attempt again; none of one that was fetched.
