@@ -238,7 +238,7 @@ impl Bus {
                     if !is_said {
                         is_said = true;
                         let patience = humantime::format_duration(settings.patience);
-                        anstream::eprintln!("{error}; waiting for it, {patience} at most");
+                        crate::tell!("{error}; waiting for it, {patience} at most");
                     }
                     thread::sleep(RETRY);
                 }

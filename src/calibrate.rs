@@ -119,7 +119,7 @@ fn run(
         return Err(Error::interrupted("interrupted between two runs"));
     }
     if options.progress != Mode::None {
-        anstream::eprintln!("calibrate: {name}");
+        crate::tell!("calibrate: {name}");
     }
     let responder = Responder::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), pattern, clock)?;
     let text = scenario(responder.address(), options.rate, load);

@@ -23,7 +23,7 @@ use clap::CommandFactory;
 use crate::{
     cli::{self, Cli, Command},
     engine::{self, Options, progress::Screen},
-    error::{Error, Exit, Result},
+    error::{Error, Exit, Result, plain::shown},
     host::Limits,
     launch,
     live::Exporter,
@@ -32,7 +32,6 @@ use crate::{
     results::{
         Summary,
         calibration::Calibration,
-        folder::replace_in,
         series::SweepRun,
         summary::{Counts, Undecided},
     },
@@ -68,12 +67,15 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Baseline(arguments) => baseline::baseline(&arguments),
         Command::Warden { log, command } => warden(&command, &log),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
-        Command::Report { run, format } => say(&report::render(&run, format)?),
+        Command::Report { run, format } => {
+            let text = report::render(&run, format)?;
+            if format == report::Format::Terminal { say(&text) } else { hand_over(&text) }
+        }
         Command::Schema => schema(),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "tokenstorm", &mut text);
-            say(&String::from_utf8_lossy(&text))
+            hand_over(&String::from_utf8_lossy(&text))
         }
     }
 }
@@ -96,7 +98,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         && arguments.agents.nats.nats.is_some()
         && std::env::var_os("TOKENSTORM_NATS").is_none()
     {
-        anstream::eprintln!(
+        crate::tell!(
             "warning: `--nats` is for agents, and there is no `--agents N`: this process drives all clients"
         );
     }
@@ -109,7 +111,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         Some(_) => Plan::unchecked(&loaded, &Limits::read())?,
     };
     for warning in &plan.warnings {
-        anstream::eprintln!("warning: {warning}");
+        crate::tell!("warning: {warning}");
     }
     let is_strict = plan.is_strict();
     let options = Options {
@@ -126,18 +128,22 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         None => engine::run(plan, options)?,
         Some(count) => fleet::run(plan, &loaded, &arguments.agents, count, options)?,
     };
-    let page = report::html::render(&finished.folder, &finished.summary)?;
-    replace_in(&finished.folder, "report.html", page.as_bytes())?;
-    say(&report::terminal::render(&finished.summary, &finished.folder.display().to_string()))?;
+    let said =
+        say(&report::terminal::render(&finished.summary, &finished.folder.display().to_string()));
+    if let Some(trouble) = finished.trouble {
+        return Err(trouble);
+    }
+    report::html::leave(&finished.folder, &finished.summary);
+    said?;
     let exit = exit_of(&finished.summary, is_strict);
     let lost = finished.summary.agents.as_ref().map_or(0, |agents| agents.lost.len());
     let exit = without_agents(exit, &finished.summary, lost, arguments.agents.allow_lost_agents);
     if exit == Exit::NotMeasured && lost > 0 {
-        anstream::eprintln!(
+        crate::tell!(
             "agents were lost: the run lacks their part (`--allow-lost-agents` judges what is there)"
         );
     } else if exit == Exit::NotMeasured {
-        anstream::eprintln!("{}", why_not_measured(&finished.summary));
+        crate::tell!("{}", why_not_measured(&finished.summary));
     }
     Ok(exit)
 }
@@ -186,7 +192,7 @@ fn calibration(loaded: &Loaded, arguments: &cli::Run) -> Result<Option<Calibrati
     let output = cli::Output { out: None, progress: arguments.output.progress };
     let calibration = calibrate::measure(CALIBRATION_RATE, &output)?;
     if !calibration.passed {
-        anstream::eprintln!(
+        crate::tell!(
             "warning: the harness is not calibrated on this host: see `calibration` in environment.json"
         );
     }
@@ -201,7 +207,7 @@ fn run_series(
 ) -> Result<Exit> {
     let plan = Plan::new(loaded, &Limits::read())?;
     for warning in &plan.warnings {
-        anstream::eprintln!("warning: {warning}");
+        crate::tell!("warning: {warning}");
     }
     let options = series::Options {
         out: arguments.output.out.clone(),
@@ -306,13 +312,24 @@ fn schema() -> Result<Exit> {
     let schema = schemars::schema_for!(Scenario);
     let text = serde_json::to_string_pretty(&schema)
         .map_err(|error| Error::usage(format!("the schema can't be written: {error}")))?;
-    say(&(text + "\n"))
+    hand_over(&(text + "\n"))
 }
 
-/// Writes data to stdout. A reader that has seen enough and closed the pipe is no error.
+/// Writes what a person reads to stdout, without what would steer a terminal.
 fn say(text: &str) -> Result<Exit> {
     let mut out = anstream::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    written(out.write_all(shown(text).as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Writes data to stdout as it is: each format keeps out itself what would steer a terminal.
+fn hand_over(text: &str) -> Result<Exit> {
+    let mut out = std::io::stdout().lock();
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// What came of writing to stdout. A reader that has seen enough and closed the pipe is no error.
+fn written(result: std::io::Result<()>) -> Result<Exit> {
+    match result {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Error::not_measured(format!("can't write to stdout: {error}")))
         }

@@ -114,6 +114,8 @@ pub struct Finished {
     pub summary: Summary,
     /// Where the rest is.
     pub folder: PathBuf,
+    /// What of the results could not be written on which others depend.
+    pub trouble: Option<Error>,
     /// All that was seen.
     pub all: Measurements,
     /// When the storm started, by the run's clock.

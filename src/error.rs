@@ -3,9 +3,12 @@
 //! One type for the whole program: nobody decides by the kind of an error here, everybody shows it.
 //! What a *client* meets (a refusal, a timeout) is never an [`Error`]: it is data.
 
+pub mod plain;
 pub mod showable;
 
 use std::fmt;
+
+pub use self::plain::plain;
 
 /// The exit codes of the program, in words.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,12 +50,6 @@ pub struct Error {
     exit: Exit,
     message: String,
     hint: Option<String>,
-}
-
-/// A text without what would steer a terminal: parts of it may come from a server, or from a file.
-fn plain(text: &str) -> String {
-    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// The result of whatever can fail in front of the user.

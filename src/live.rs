@@ -8,17 +8,20 @@ mod snapshot;
 mod text;
 
 use std::{
-    fmt,
-    net::SocketAddr,
+    fmt, io,
+    net::{SocketAddr, TcpListener},
     sync::{Arc, Mutex, PoisonError},
-    thread,
 };
 
+use axum::http::{Method, StatusCode, header, request::Parts};
+use bytes::Bytes;
 use prometheus_client::{encoding::text::encode, registry::Registry};
-use tiny_http::{Header, Method, Request, Response, Server};
 
 use self::metrics::Told;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    web::server::{Answer, Manner, Server, Site},
+};
 
 pub use self::snapshot::{Now, Snapshot, Usage};
 
@@ -29,15 +32,15 @@ const OPEN_METRICS: &str = "application/openmetrics-text";
 const OPEN_METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// What is sent to those who do not ask for it.
 const PLAIN_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Threads that answer: one who asks and does not read holds up one of them.
-const ANSWERING: usize = 4;
+/// How it is served: its connections take descriptors from the clients', and nobody scrapes by more than a few.
+const MANNER: Manner = Manner { name: "metrics", most: 64, gives_way: true };
 
 /// Serves what is told of runs. It ends when this is dropped.
 pub struct Exporter {
-    server: Arc<Server>,
     address: SocketAddr,
     latest: Latest,
     runs: Mutex<Runs>,
+    _server: Server,
 }
 
 /// The last snapshot, with the counts of all runs; `None` before the first storm.
@@ -86,21 +89,14 @@ impl Exporter {
             Error::not_measured(format!("can't serve metrics at `{address}`: {why}"))
                 .hint("`--prometheus 127.0.0.1:0` takes a free port, and says which")
         };
-        let server = Arc::new(Server::http(address).map_err(|error| failed(&error))?);
-        let own = server.server_addr().to_ip().ok_or_else(|| failed(&"it has no address"))?;
-        let latest = Latest::default();
-        let mut registry = Registry::with_prefix("tokenstorm");
-        registry.register_collector(Box::new(Told(Arc::clone(&latest))));
-        let exporter = Self { server, address: own, latest, runs: Mutex::default() };
-        let registry = Arc::new(registry);
-        for _ in 0..ANSWERING {
-            let (serving, registry) = (Arc::clone(&exporter.server), Arc::clone(&registry));
-            thread::Builder::new()
-                .name("metrics".into())
-                .spawn(move || serve(&serving, &registry))
-                .map_err(|error| failed(&error))?;
-        }
-        Ok(exporter)
+        let listen = || -> io::Result<Self> {
+            let listener = TcpListener::bind(address)?;
+            let address = listener.local_addr()?;
+            let latest = Latest::default();
+            let server = Server::start(listener, MANNER, Metrics::new(&latest))?;
+            Ok(Self { address, latest, runs: Mutex::default(), _server: server })
+        };
+        listen().map_err(|error| failed(&error))
     }
 
     /// Where it listens.
@@ -120,56 +116,74 @@ impl Exporter {
     }
 }
 
-impl Drop for Exporter {
-    fn drop(&mut self) {
-        // Each call ends one thread.
-        for _ in 0..ANSWERING {
-            self.server.unblock();
+/// The page with the metrics.
+struct Metrics {
+    registry: Registry,
+    latest: Latest,
+    made: Mutex<Option<Made>>,
+}
+
+/// The page in both formats: made once of a snapshot for all who ask, so that those who read slowly share it.
+#[derive(Clone)]
+struct Made {
+    of: Option<Arc<Snapshot>>,
+    open: Bytes,
+    plain: Bytes,
+}
+
+impl Made {
+    fn is_of(&self, snapshot: Option<&Arc<Snapshot>>) -> bool {
+        match (&self.of, snapshot) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (None, None) => true,
+            _ => false,
         }
     }
 }
 
-fn serve(server: &Server, registry: &Registry) {
-    // What drives clients comes first.
-    let _ = rustix::process::setpriority_process(None, 10);
-    for request in server.incoming_requests() {
-        answer(request, registry);
+impl Metrics {
+    fn new(latest: &Latest) -> Self {
+        let mut registry = Registry::with_prefix("tokenstorm");
+        registry.register_collector(Box::new(Told(Arc::clone(latest))));
+        Self { registry, latest: Arc::clone(latest), made: Mutex::default() }
     }
-    // Who asked before the end is answered: the library tells those that it drops of an error of the server.
-    while let Ok(Some(request)) = server.try_recv() {
-        answer(request, registry);
-    }
-}
 
-fn answer(request: Request, registry: &Registry) {
-    let path = request.url().split('?').next().unwrap_or_default();
-    let (status, header, body) = if path != PATH {
-        (404, ("Content-Type", "text/plain"), format!("the metrics are at {PATH}\n"))
-    } else if !matches!(request.method(), Method::Get | Method::Head) {
-        (405, ("Allow", "GET, HEAD"), String::new())
-    } else {
+    /// What is told now.
+    fn made(&self) -> Made {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = made.as_ref().filter(|made| made.is_of(latest.as_ref())) {
+            return made.clone();
+        }
         let mut text = String::new();
         // Writing to a `String` can't fail.
-        let _ = encode(&mut text, registry);
-        if accepts_open_metrics(&request) {
-            (200, ("Content-Type", OPEN_METRICS_TYPE), text)
-        } else {
-            (200, ("Content-Type", PLAIN_TYPE), text::plain(&text))
-        }
-    };
-    // Its length is known: some read no chunks.
-    let response = Response::from_string(body).with_chunked_threshold(usize::MAX);
-    let mut response = response.with_status_code(status);
-    if let Ok(header) = Header::from_bytes(header.0, header.1) {
-        response.add_header(header);
+        let _ = encode(&mut text, &self.registry);
+        let plain = text::plain(&text).into();
+        made.insert(Made { of: latest, open: text.into(), plain }).clone()
     }
-    // Whoever asked and left does not want it any more.
-    let _ = request.respond(response);
 }
 
-fn accepts_open_metrics(request: &Request) -> bool {
-    let accept = request.headers().iter().filter(|header| header.field.equiv("Accept"));
-    let types = accept.flat_map(|header| header.value.as_str().split(','));
+impl Site for Metrics {
+    fn answer(&self, request: &Parts) -> Answer {
+        if request.uri.path() != PATH {
+            return Answer::page("text/plain", format!("the metrics are at {PATH}\n"))
+                .with_status(StatusCode::NOT_FOUND);
+        }
+        if !matches!(request.method, Method::GET | Method::HEAD) {
+            return Answer::status(StatusCode::METHOD_NOT_ALLOWED).with(header::ALLOW, "GET, HEAD");
+        }
+        let made = self.made();
+        if accepts_open_metrics(request) {
+            Answer::page(OPEN_METRICS_TYPE, made.open)
+        } else {
+            Answer::page(PLAIN_TYPE, made.plain)
+        }
+    }
+}
+
+fn accepts_open_metrics(request: &Parts) -> bool {
+    let accept = request.headers.get_all(header::ACCEPT).iter();
+    let types = accept.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     types
         .map(|kind| kind.split(';').next().unwrap_or_default().trim())
         .any(|kind| kind.eq_ignore_ascii_case(OPEN_METRICS))

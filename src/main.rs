@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 
-use owo_colors::OwoColorize;
-use tokenstorm::{cli::Cli, commands};
+use tokenstorm::{cli::Cli, commands, error::plain::Paint};
 
 fn main() -> ExitCode {
     let exit = Cli::read().and_then(commands::dispatch).unwrap_or_else(|error| {
-        anstream::eprintln!("{} {error}", "error:".red().bold());
+        tokenstorm::tell!("{} {error}", "error:".red().bold());
         if let Some(hint) = error.way_out() {
-            anstream::eprintln!("\n{} {hint}", "hint:".cyan());
+            tokenstorm::tell!("\n{} {hint}", "hint:".cyan());
         }
         error.exit()
     });

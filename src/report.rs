@@ -17,12 +17,15 @@ mod series;
 pub mod style;
 pub mod terminal;
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use crate::{
     compare::Comparison,
-    error::{Error, Result},
-    results::{Matrix, Summary},
+    error::{
+        Error, Result,
+        plain::{json, plain},
+    },
+    results::{Matrix, Summary, reading::text},
 };
 
 /// How a run is rendered.
@@ -66,7 +69,7 @@ pub fn render(folder: &Path, format: Format) -> Result<String> {
     }
     let summary = Summary::read(folder)?;
     let file = |name: &str| {
-        fs::read_to_string(folder.join(name)).map_err(|error| {
+        text(&folder.join(name)).map_err(|error| {
             Error::usage(format!("can't read `{}`: {error}", folder.join(name).display())).hint(
                 "a run that was killed has no `latency.csv`: what it has is in `summary.json`",
             )
@@ -84,10 +87,10 @@ pub fn render(folder: &Path, format: Format) -> Result<String> {
         Format::Terminal if is_matrix => {
             Ok(matrix::render(&Matrix::read(folder)?, &summary, &matrix::Place::of(folder)))
         }
-        Format::Json if is_matrix => file("matrix.json"),
-        Format::Csv if is_matrix => file("matrix.csv"),
+        Format::Json if is_matrix => file("matrix.json").map(|text| json(&text)),
+        Format::Csv if is_matrix => file("matrix.csv").map(|text| plain(&text)),
         Format::Terminal => Ok(terminal::render(&summary, &folder.display().to_string())),
-        Format::Json => file("summary.json"),
-        Format::Csv => file("latency.csv"),
+        Format::Json => file("summary.json").map(|text| json(&text)),
+        Format::Csv => file("latency.csv").map(|text| plain(&text)),
     }
 }

@@ -1,6 +1,6 @@
 //! The run folder: what is written of a run, and how it is read again.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
@@ -27,6 +27,7 @@ pub mod matrix;
 pub mod moment;
 pub mod monitor;
 pub mod outages;
+pub mod reading;
 pub mod series;
 pub mod summary;
 pub mod tables;
@@ -44,12 +45,10 @@ pub use summary::{Percentile, PhaseStats, Summary};
 /// Reads a file of a run folder that says which format it has.
 ///
 /// # Errors
-/// When it is not there, damaged, or of a newer format than this program reads.
+/// When it is not there, damaged, of a newer format than this program reads, or holds a number that no run can have.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let wrong = |why: String| Error::usage(format!("`{}`: {why}", path.display()));
-    let text = fs::read(path).map_err(|error| wrong(format!("can't be read: {error}")))?;
-    let value: serde_json::Value = serde_json::from_slice(&text)
-        .map_err(|error| wrong(format!("is damaged or half written: {error}")))?;
+    let value = reading::json(path).map_err(wrong)?;
     match value.get("format").and_then(serde_json::Value::as_u64) {
         Some(format) if format <= u64::from(summary::FORMAT) => {}
         Some(format) => {

@@ -30,7 +30,7 @@ use crate::{
     results::{
         Environment, Folder, Place, Summary,
         calibration::Calibration,
-        folder::{check_writable, replace_in},
+        folder::check_writable,
         gone::BrokerGone,
         series::append,
         summary::{Aborted, Generator, Per100Ms, Throughput, Validity},
@@ -241,7 +241,7 @@ impl Series {
         let label: String = words.chars().map(|c| if c == ' ' { '-' } else { c }).collect();
         let out = self.path().join("runs").join(format!("{:03}-{label}", self.runs));
         if self.options.progress != Mode::None {
-            anstream::eprintln!("run {}: {words}", self.runs);
+            crate::tell!("run {}: {words}", self.runs);
         }
         let options = Options {
             out: Some(out),
@@ -389,11 +389,10 @@ impl Series {
         self.judge(&mut summary);
         check_conserved(&self.all, &summary)?;
         let timeout = nanoseconds(self.plan.load().connect_timeout);
-        self.folder.latencies(&self.plan, &self.all, timeout)?;
         self.folder.json("environment.json", &self.environment)?;
         self.folder.end(&summary, &self.plan, &self.all)?;
-        let page = report::html::render(self.path(), &summary)?;
-        replace_in(self.path(), "report.html", page.as_bytes())?;
+        self.folder.spare(self.folder.latencies(&self.plan, &self.all, timeout));
+        report::html::leave(self.path(), &summary);
         let labels = |labels: Vec<&String>| labels.into_iter().cloned().collect();
         Ok(Trial {
             kinds: labels(self.plan.mould.kinds.iter().map(|kind| &kind.label).collect()),

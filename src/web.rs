@@ -1,7 +1,8 @@
 //! Web servers that the program asks: the way there, and their answers, read within bounds, since whoever answers may be
-//! anybody.
+//! anybody; and the small one with which it answers others (`server`).
 
 mod proxy;
+pub mod server;
 
 pub use proxy::{is_proxied, proxy_note};
 

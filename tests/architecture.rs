@@ -80,6 +80,25 @@ fn every_module_has_its_place_in_the_flow() {
 }
 
 #[test]
+fn what_is_said_to_a_person_passes_the_one_border_that_keeps_out_what_steers_a_terminal() {
+    // Written so that this file does not hold them itself.
+    let ways = ["println!(", "print!(", "stderr()", "stdout()"];
+    let borders = ["error/plain.rs", "commands.rs"];
+    let may_ask = ["is_terminal()", "ProgressDrawTarget::stderr()"];
+    for source in FLOW.iter().flat_map(|module| sources(module)) {
+        if borders.iter().any(|border| source.ends_with(border)) {
+            continue;
+        }
+        for (number, line) in (1..).zip(fs::read_to_string(&source).unwrap().lines()) {
+            let code = line.split("//").next().unwrap();
+            let writes = ways.iter().any(|way| code.contains(way));
+            let asks = may_ask.iter().any(|way| code.contains(way));
+            assert!(!writes || asks, "{}:{number} writes past the border", source.display());
+        }
+    }
+}
+
+#[test]
 fn no_file_is_longer_than_a_stranger_reads() {
     let sources = FLOW.iter().flat_map(|module| sources(module));
     let tests = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"));

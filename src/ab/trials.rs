@@ -94,7 +94,7 @@ impl Trials {
         self.rest(options);
         let number = self.rows.len() + 1;
         if options.progress != crate::engine::progress::Mode::None {
-            anstream::eprintln!(
+            crate::tell!(
                 "trial {number} of at most {}: {}",
                 options.most_trials / 2 * 2,
                 which.name()

@@ -39,7 +39,7 @@ pub(super) fn broker(arguments: &cli::Broker) -> Result<Exit> {
                     .hint("`--target embedded` serves the same without TLS"));
             }
             for warning in plan.plugin_warnings().iter().filter(|_| mutant.is_none()) {
-                anstream::eprintln!("warning: {warning}");
+                crate::tell!("warning: {warning}");
             }
             let ws = plan.brokers.iter().any(|broker| broker.is_embedded() && broker.ws.is_some());
             Settings { listen: arguments.listen, ws, ..engine::broker_settings(&plan, mutant)? }
@@ -67,7 +67,7 @@ fn tell_starter(read: &KeySetRead) {
 
 fn tell_person(read: &KeySetRead) {
     if let KeySetRead::Failed(why) = read {
-        anstream::eprintln!("warning: the key set could not be fetched: {why}");
+        crate::tell!("warning: the key set could not be fetched: {why}");
     }
 }
 

@@ -71,7 +71,7 @@ fn serve(arguments: &cli::Calibrate) -> Result<Exit> {
         _ => Pattern::Constant(usual),
     };
     let responder = Responder::start(address, pattern, Clock::start())?;
-    anstream::eprintln!("listening at {}", responder.address());
+    crate::tell!("listening at {}", responder.address());
     while !stop.load(Ordering::Relaxed) {
         thread::sleep(GLANCE);
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{say, stop_flag};
+use super::{hand_over, say, stop_flag};
 use crate::{
     ab::{self, build::Build},
     cli,
@@ -14,12 +14,15 @@ use crate::{
         thresholds::{ENOUGH, Thresholds},
     },
     error::{Error, Exit, Result},
-    report::comparison::{render, write_all},
+    report::comparison::{Format, render, write_all},
     results::{Place, Summary, baselines::Baselines, folder::check_writable},
 };
 
 /// Compares two sides that were run.
 pub(super) fn compare(arguments: &cli::Compare) -> Result<Exit> {
+    if let Some(out) = &arguments.out {
+        check_writable(&Place::Named(out.clone()))?;
+    }
     let deciding = &arguments.deciding;
     let baselines = Baselines::new(&deciding.baselines);
     let (baseline, own_history) = side(&arguments.baseline, &baselines)?;
@@ -27,15 +30,20 @@ pub(super) fn compare(arguments: &cli::Compare) -> Result<Exit> {
     let history = deciding.history.clone().or(own_history);
     let rule = rule(deciding, history.as_deref(), &baselines)?;
     let comparison = compared(&baseline, &candidate, Design::Unpaired, &rule)?;
+    show(&comparison, arguments.format)?;
     if let Some(out) = &arguments.out {
-        check_writable(&Place::Named(out.clone()))?;
         std::fs::create_dir_all(out).map_err(|error| {
             Error::not_measured(format!("can't make `{}`: {error}", out.display()))
         })?;
         write_all(&comparison, out)?;
     }
-    say(&render(&comparison, arguments.format)?)?;
     Ok(exit_of(&comparison))
+}
+
+/// Writes a comparison to stdout.
+fn show(comparison: &Comparison, format: Format) -> Result<Exit> {
+    let text = render(comparison, format)?;
+    if format == Format::Terminal { say(&text) } else { hand_over(&text) }
 }
 
 /// A side by its path, or the newest result of a baseline by its name; of that also the name.
@@ -60,13 +68,13 @@ fn rule(deciding: &cli::Deciding, history: Option<&str>, baselines: &Baselines) 
     if let Some(name) = history {
         let (results, left_out) = history_of(name, baselines)?;
         if left_out > 0 {
-            anstream::eprintln!(
+            crate::tell!(
                 "warning: {left_out} results of `{name}` did not do the same as its newest one, and are left out of its history"
             );
         }
         thresholds = thresholds.with_history(&results);
         if results.len() < ENOUGH {
-            anstream::eprintln!(
+            crate::tell!(
                 "note: `{name}` has {} of the {ENOUGH} results that it takes for thresholds from their spread",
                 results.len()
             );
@@ -118,11 +126,11 @@ pub(super) fn ab(arguments: &cli::Ab) -> Result<Exit> {
     let mut finished = ab::run(&options)?;
     let folder = finished.folder.display().to_string();
     if let Some(comparison) = &finished.comparison {
-        say(&render(comparison, arguments.format)?)?;
+        show(comparison, arguments.format)?;
         let written = write_all(comparison, &finished.folder);
         finished.trouble = finished.trouble.or(written.err());
     }
-    anstream::eprintln!("trials and comparison: {folder}");
+    crate::tell!("trials and comparison: {folder}");
     let is_stopped = options.stop.load(std::sync::atomic::Ordering::Relaxed);
     match (finished.comparison, finished.trouble) {
         _ if is_stopped => {
@@ -131,12 +139,12 @@ pub(super) fn ab(arguments: &cli::Ab) -> Result<Exit> {
         (Some(comparison), Some(trouble))
             if comparison.has_new_false_accept() || comparison.has_new_death() =>
         {
-            anstream::eprintln!("{trouble}");
+            crate::tell!("{trouble}");
             Ok(Exit::Failed)
         }
         (_, Some(trouble)) if finished.has_lost => {
-            anstream::eprintln!("{trouble}");
-            anstream::eprintln!(
+            crate::tell!("{trouble}");
+            crate::tell!(
                 "worse: the candidate's broker went away before anything was measured, the baseline's did not"
             );
             Ok(Exit::Failed)

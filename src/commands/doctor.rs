@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use owo_colors::OwoColorize;
-
 use super::say;
 use crate::{
     cli,
     doctor::{Finding, Row, examine},
-    error::{Exit, Result},
+    error::{Exit, Result, plain::Paint},
     host::Limits,
     plan::Plan,
     report::style::table,

@@ -30,7 +30,7 @@ pub(super) fn issuer(arguments: &cli::Issuer) -> Result<Exit> {
     let plan = Plan::new(&loaded, &Limits::read())?;
     let authority = plan.issuance.authority.as_ref();
     if authority.is_some_and(|own| own.client_secret.is_none() && own.client_key.is_none()) {
-        anstream::eprintln!(
+        crate::tell!(
             "warning: there is no `issuer.client_secret` and no `issuer.client_key`: nobody will get a token"
         );
     }
@@ -42,7 +42,7 @@ pub(super) fn issuer(arguments: &cli::Issuer) -> Result<Exit> {
     let mut happenings = Happenings::new(&plan.issuance.timeline, start);
     happenings.before_storm(&issuer);
     if let Some(pem) = issuer.authority_pem() {
-        anstream::eprintln!("its certificates are signed by\n{pem}");
+        crate::tell!("its certificates are signed by\n{pem}");
     }
     // The lines that whoever started it waits for.
     say(&format!("ready {}\njwks {}\n", issuer.url(), issuer.jwks_url()))?;

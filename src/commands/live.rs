@@ -9,11 +9,11 @@ pub(super) fn exporter(arguments: &cli::Live) -> Result<Option<Arc<Exporter>>> {
     let Some(address) = arguments.prometheus else { return Ok(None) };
     let exporter = Exporter::listen(address)?;
     if !address.ip().is_loopback() {
-        anstream::eprintln!(
+        crate::tell!(
             "warning: whoever reaches `{}` can read the metrics: there is no password",
             exporter.address()
         );
     }
-    anstream::eprintln!("metrics at {}", exporter.url());
+    crate::tell!("metrics at {}", exporter.url());
     Ok(Some(Arc::new(exporter)))
 }

@@ -16,7 +16,7 @@ use crate::{
     },
     results::{
         Matrix,
-        folder::{quoted, replace_in},
+        folder::quoted,
         matrix::{Cell, State},
     },
     scenario::{self, Loaded, Overrides},
@@ -28,7 +28,7 @@ const BUILT_IN: &str = include_str!("../../scenarios/matrix.toml");
 /// Sends every cell and prints what came of it.
 pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
     let loaded = load(arguments)?;
-    let canary = Canary::listen(arguments.canary)?;
+    let mut canary = Canary::listen(arguments.canary)?;
     let ask = Ask {
         only: arguments.only.clone(),
         repeat: arguments.repeat,
@@ -48,7 +48,7 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
     }
     canary.serve(&plan)?;
     for warning in plan.warnings.iter().cloned().chain(left_out(&loaded)) {
-        anstream::eprintln!("warning: {warning}");
+        crate::tell!("warning: {warning}");
     }
     let live = exporter(&arguments.live)?;
     let options = Options {
@@ -62,11 +62,14 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         live,
     };
     let finished = engine::run(plan, options)?;
+    if let Some(trouble) = finished.trouble {
+        return Err(trouble);
+    }
     let matrix = Matrix::read(&finished.folder)?;
-    let page = html::render(&finished.folder, &finished.summary)?;
-    replace_in(&finished.folder, "report.html", page.as_bytes())?;
     let place = Place::of(&finished.folder);
-    say(&render(&matrix, &finished.summary, &place))?;
+    let said = say(&render(&matrix, &finished.summary, &place));
+    html::leave(&finished.folder, &finished.summary);
+    said?;
     let has_failed =
         finished.summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
     let is_gone = !finished.summary.broker_gone.is_empty();

@@ -73,9 +73,7 @@ pub(super) fn mint(
     let (password, _) =
         Minter::new(&plan.mould)?.mint(kind, plan.minted_as(client), at, &mut bytes)?;
     if password == Password::Absent {
-        anstream::eprintln!(
-            "`{wanted}` brings neither user name nor password: there is nothing to print"
-        );
+        crate::tell!("`{wanted}` brings neither user name nor password: there is nothing to print");
         return Ok(Exit::Fine);
     }
     say(&(String::from_utf8_lossy(&bytes).into_owned() + "\n"))

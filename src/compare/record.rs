@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    results::{Environment, Matrix, Summary},
+    results::{Environment, Matrix, Summary, reading::text},
 };
 
 /// A run as its folder has it.
@@ -135,6 +135,6 @@ fn scenario(folder: &Path) -> Result<toml::Table> {
         return Ok(toml::Table::new());
     }
     let wrong = |why: String| Error::usage(format!("`{}` can't be read: {why}", path.display()));
-    let text = fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+    let text = text(&path).map_err(|error| wrong(error.to_string()))?;
     toml::from_str(&text).map_err(|error| wrong(error.message().to_owned()))
 }

@@ -5,6 +5,7 @@ pub(super) mod after;
 mod agents;
 mod cluster;
 mod early;
+mod ending;
 pub(super) mod lanes;
 mod live;
 mod monitored;
@@ -448,27 +449,18 @@ impl Collector {
         let idle = self.watch.least_idle();
         let wall_step = self.storm.clock.wall_step();
         self.watch.conclude(&mut self.environment, wall_step, idle);
-        self.write_closed()?;
+        // A run that was measured is told also where it can't be written.
+        let unwritten = self.write_closed().err();
         self.watch.lost.clone_from(&lost);
         let summary = self.summary(false, interrupted);
         check_conserved(&self.all, &summary)?;
-        let mut path = PathBuf::new();
-        if let Some(folder) = &self.folder {
-            folder.latencies(&self.storm.plan, &self.all, self.storm.timeout)?;
-            folder.json("environment.json", &self.environment)?;
-            self.write_matrix(folder, false)?;
-            self.write_authority(folder, false)?;
-            self.write_agents()?;
-        }
-        if let Some(folder) = &mut self.folder {
-            folder.end(&summary, &self.storm.plan, &self.all)?;
-            folder.path().clone_into(&mut path);
-        }
+        let trouble = self.write_end(&summary).err().or(unwritten);
+        let folder = self.folder.as_ref().map_or_else(PathBuf::new, |it| it.path().to_owned());
         let (start, busy) = (self.storm.start, self.storm.gate.busy());
         let medians = self.medians.iter().map(|(response, _)| *response).collect();
         let absences = self.absences.all().to_vec();
         let all = self.all;
-        Ok(Finished { summary, folder: path, all, start, busy, medians, lost, absences })
+        Ok(Finished { summary, folder, trouble, all, start, busy, medians, lost, absences })
     }
 
     fn summary(&self, partial: bool, interrupted: bool) -> Summary {

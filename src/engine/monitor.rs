@@ -18,10 +18,13 @@ use url::Url;
 use self::{process::Processes, prometheus::Scraper};
 use crate::{
     clock::{Clock, SECOND},
-    error::{Error, Result},
+    error::{Error, Result, plain},
     results::monitor::{Reading, Side},
     scenario, web,
 };
+
+/// Warnings that are kept: an endpoint could make a new one each second.
+const MOST_WARNINGS: usize = 20;
 
 /// Watches both sides of a run.
 #[derive(Debug)]
@@ -174,7 +177,8 @@ impl Sources {
         own.named = vec![None; broker.named.len()];
         let mut known = shared.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         for warning in warnings {
-            if !known.contains(&warning) {
+            let warning = plain(&warning);
+            if !known.contains(&warning) && known.len() < MOST_WARNINGS {
                 known.push(warning);
             }
         }

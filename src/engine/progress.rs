@@ -72,26 +72,26 @@ impl Screen {
     /// What is being done, where anything is shown.
     pub fn say(&self, what: &str) {
         if self.mode != Mode::None {
-            self.bar.suspend(|| anstream::eprintln!("{what}"));
+            self.bar.suspend(|| crate::tell!("{what}"));
         }
     }
 
     /// Something that the user should know, whatever is shown otherwise.
     pub fn warn(&self, what: &str) {
-        self.bar.suspend(|| anstream::eprintln!("warning: {what}"));
+        self.bar.suspend(|| crate::tell!("warning: {what}"));
     }
 
     /// That the run ends before its time, and why.
     pub(super) fn ends_early(&self, why: &str) {
         if self.mode != Mode::None {
-            self.bar.suspend(|| anstream::eprintln!("{why}"));
+            self.bar.suspend(|| crate::tell!("{why}"));
         }
     }
 
     pub(super) fn minting(&mut self, tokens: u64) {
         self.show(tokens, "{spinner} minting {pos}/{len} tokens ahead  {wide_bar} {elapsed}");
         if self.mode == Mode::Plain {
-            anstream::eprintln!("minting {} tokens ahead", HumanCount(tokens));
+            crate::tell!("minting {} tokens ahead", HumanCount(tokens));
         }
     }
 
@@ -103,13 +103,13 @@ impl Screen {
         if self.attempts == 0 {
             self.show(0, "{spinner} {pos} {elapsed}\n  {msg}");
             if self.mode == Mode::Plain {
-                anstream::eprintln!("storm");
+                crate::tell!("storm");
             }
             return;
         }
         self.show(self.attempts, "{spinner} {pos}/{len} {wide_bar} {elapsed}\n  {msg}");
         if self.mode == Mode::Plain {
-            anstream::eprintln!("storm: {} attempts", HumanCount(self.attempts));
+            crate::tell!("storm: {} attempts", HumanCount(self.attempts));
         }
     }
 
@@ -125,7 +125,7 @@ impl Screen {
             HumanCount(now.failed),
         );
         if self.mode == Mode::Plain && now.second % PLAIN_EVERY == PLAIN_EVERY - 1 {
-            anstream::eprintln!("{:>5} s  {line}", now.second + 1);
+            crate::tell!("{:>5} s  {line}", now.second + 1);
         }
         self.bar.set_position(now.attempts);
         self.bar.set_message(line);

@@ -105,7 +105,7 @@ pub fn serve(options: Options, stop: Arc<AtomicBool>) -> Result<Exit> {
     let subjects = Subjects::of(&options.group);
     let (calls, orders) = (bus.subscribe(&subjects.call())?, bus.subscribe(&subjects.agent(&id))?);
     let beats = bus.subscribe(&subjects.beat("*"))?;
-    anstream::eprintln!("agent {id} waits for work in group `{}`", options.group);
+    crate::tell!("agent {id} waits for work in group `{}`", options.group);
     let agent = Agent {
         options,
         id,
@@ -218,7 +218,7 @@ impl Agent {
             drop(thread.join());
         }
         let exit = if session.is_good { Exit::Fine } else { Exit::NotMeasured };
-        anstream::eprintln!("run {} is over", session.run);
+        crate::tell!("run {} is over", session.run);
         self.session = None;
         match (is_stopped, self.options.once) {
             (true, _) => Some(Exit::Interrupted),
@@ -234,7 +234,7 @@ impl Agent {
     }
 
     fn fail(&self, run: &str, error: &Error) {
-        anstream::eprintln!("error: {error}");
+        crate::tell!("error: {error}");
         let hint = error.way_out().map(str::to_owned);
         let is_usage = error.exit() == Exit::Usage;
         self.say(run, Said::Failed { why: error.to_string(), hint, is_usage });
@@ -303,7 +303,7 @@ impl Agent {
         let called = self.calls.iter().find(|(called, _)| *called == run);
         let clock = called.map_or_else(Clock::start, |(_, clock)| *clock);
         let index = task.index;
-        anstream::eprintln!("run {run}: segment {index} of {}", task.weights.len());
+        crate::tell!("run {run}: segment {index} of {}", task.weights.len());
         let (options, told) = (self.options.clone(), self.events.0.clone());
         let thread = thread::spawn(move || {
             let own = Own {
@@ -420,7 +420,7 @@ impl Agent {
             outbox.repeat();
         }
         if session.is_orphaned() && !session.is_over {
-            anstream::eprintln!(
+            crate::tell!(
                 "run {}: nothing was heard of its coordinator for {} s: it is over",
                 session.run,
                 ORPHANED.as_secs()

@@ -340,14 +340,46 @@ fn who_asks_and_does_not_read_holds_up_nobody_else() {
     // More than sockets take that nobody reads from.
     snapshot.scenario = "x".repeat(16 << 20);
     exporter.publish(snapshot);
-    let idle: Vec<TcpStream> =
-        (0..ANSWERING - 1).map(|_| send(&exporter, "GET /metrics HTTP/1.1")).collect();
-    for stream in &idle {
-        // The answer has begun.
-        assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
-    }
+    let ahead = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000);
+    let unfinished = "GET /metrics HTTP/1.1\r\nContent-Length: 5000".to_owned();
+    // More of each than there are connections.
+    let idle: Vec<TcpStream> = (0..MANNER.most + 9)
+        .map(|number| send(&exporter, if number % 2 == 0 { &ahead } else { &unfinished }))
+        .collect();
     let (head, _) = ask(&exporter, "HEAD /metrics");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let newest = idle.last().unwrap();
+    assert_eq!(newest.peek(&mut [0]).unwrap(), 1, "it is answered as well");
+}
+
+#[test]
+fn a_request_whose_body_would_fill_the_memory_is_answered_without_it() {
+    let exporter = exporter();
+    // No server could have the second one, and it says so.
+    for (length, status) in [("99999999999999", "200"), ("18446744073709551615", "431")] {
+        let request = format!("GET /metrics HTTP/1.1\r\nContent-Length: {length}");
+        let (head, _) = ask_for(&exporter, &request);
+        let is_it = head.starts_with(&format!("HTTP/1.1 {status}"));
+        assert!(is_it && head.contains("Connection: close"), "{head}");
+    }
+    let long = format!("GET /metrics HTTP/1.1\r\nX: {}", "x".repeat(1 << 20));
+    let mut stream = TcpStream::connect(exporter.address()).unwrap();
+    // It is refused before all is sent.
+    let _ = write!(stream, "{long}\r\n\r\n");
+    let _ = stream.read_to_end(&mut Vec::new());
+    assert!(ask(&exporter, "GET /metrics").0.starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn who_asked_before_the_end_is_answered() {
+    let exporter = exporter();
+    let mut stream = send(&exporter, "GET /metrics HTTP/1.1");
+    let idle = TcpStream::connect(exporter.address()).unwrap();
+    drop(exporter);
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200") && text.contains("build_info"), "{text}");
+    assert_eq!(idle.peek(&mut [0]).unwrap(), 0, "who asked for nothing is let go");
 }
 
 #[test]

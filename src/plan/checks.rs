@@ -39,6 +39,14 @@ fn check_monitor(scenario: &Scenario) -> Result<()> {
         )
         .hint("write `prometheus = \"http://127.0.0.1:15692/metrics\"`"));
     }
+    if let Some(column) = ["second", "side"].iter().find(|it| monitor.metrics.contains_key(**it)) {
+        return Err(Error::usage(format!(
+            "`monitor.metrics.{column}` would be a column that monitor.csv has already"
+        ))
+        .hint(
+            "give it another name; `cpu_s`, `rss_bytes`, `descriptors` and `threads` may be named",
+        ));
+    }
     Ok(())
 }
 

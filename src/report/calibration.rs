@@ -2,10 +2,8 @@
 
 use std::fmt::Write;
 
-use owo_colors::OwoColorize;
-
 use super::style::{number, table, time};
-use crate::results::calibration::Calibration;
+use crate::{error::plain::Paint, results::calibration::Calibration};
 
 /// Renders a calibration.
 pub fn render(calibration: &Calibration) -> String {

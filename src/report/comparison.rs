@@ -11,7 +11,7 @@ use std::path::Path;
 use super::style;
 use crate::{
     compare::{Compared, Comparison, Design, Role, Seen, Verdict},
-    error::{Error, Result},
+    error::{Error, Result, plain::json},
     results::folder::replace_in,
 };
 
@@ -79,22 +79,28 @@ pub fn render(comparison: &Comparison, format: Format) -> Result<String> {
         Format::Junit => junit::render(comparison),
         Format::Csv => csv::render(comparison),
         Format::Json => {
-            serde_json::to_string_pretty(comparison).map(|text| text + "\n").map_err(wrong)
+            serde_json::to_string_pretty(comparison).map(|text| json(&text) + "\n").map_err(wrong)
         }
         Format::Html => super::html::comparison::render(comparison),
-        Format::Benchmark => ci::benchmark(comparison).map_err(wrong),
-        Format::Bencher => ci::bencher(comparison).map_err(wrong),
+        Format::Benchmark => ci::benchmark(comparison).map(|text| json(&text)).map_err(wrong),
+        Format::Bencher => ci::bencher(comparison).map(|text| json(&text)).map_err(wrong),
     }
 }
 
-/// Writes a comparison in all its formats.
+/// Writes a comparison in all its formats: first the one from which `tokenstorm report` makes the others, of which those
+/// that can't be written are said.
 ///
 /// # Errors
-/// When it can't be written.
+/// When `comparison.json` can't be written.
 pub fn write_all(comparison: &Comparison, folder: &Path) -> Result<()> {
-    for format in FILES {
-        if let Some(name) = format.file() {
-            replace_in(folder, name, render(comparison, format)?.as_bytes())?;
+    let write = |format: Format| match format.file() {
+        Some(name) => replace_in(folder, name, render(comparison, format)?.as_bytes()),
+        None => Ok(()),
+    };
+    write(Format::Json)?;
+    for format in FILES.into_iter().filter(|format| *format != Format::Json) {
+        if let Err(error) = write(format) {
+            crate::tell!("warning: {error}");
         }
     }
     Ok(())

@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
-use owo_colors::OwoColorize;
-
 use super::style::count;
-use crate::results::{
-    Edges,
-    edges::{ClockOffset, Edge, Tell},
-    matrix::version,
+use crate::{
+    error::plain::Paint,
+    results::{
+        Edges,
+        edges::{ClockOffset, Edge, Tell},
+        matrix::version,
+    },
 };
 
 /// What edges say of the broker's clock.

@@ -3,13 +3,15 @@
 use std::fmt::Write;
 
 use maud::{Markup, html};
-use owo_colors::OwoColorize;
 
 use super::{
     html::page,
     style::{count, time},
 };
-use crate::results::{Summary, gone::BrokerGone};
+use crate::{
+    error::plain::Paint,
+    results::{Summary, gone::BrokerGone},
+};
 
 /// Attempts on the way that are told before the rest is only counted; `summary.json` has more.
 const MOST_TOLD: usize = 5;

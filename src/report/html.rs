@@ -25,8 +25,11 @@ use maud::{Markup, html};
 
 use super::{gone, matrix, terminal};
 use crate::{
-    error::Result,
-    results::{Matrix, Summary},
+    error::{Result, plain::unpainted},
+    results::{
+        Matrix, Summary,
+        folder::{quoted, replace_in},
+    },
 };
 
 /// Renders the run in a folder. What the folder does not hold, as of a run that was killed, is left out or said.
@@ -75,6 +78,18 @@ pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
     Ok(page::shell(&summary.scenario, &body))
 }
 
+/// Writes the page of a run into its folder. Nothing depends on it: where it can't be written, that is said, and the run is
+/// what it was.
+pub fn leave(folder: &Path, summary: &Summary) {
+    let written =
+        render(folder, summary).and_then(|page| replace_in(folder, "report.html", page.as_bytes()));
+    if let Err(error) = written {
+        let place = quoted(&folder.display().to_string());
+        let again = format!("`tokenstorm report {place} --format html` makes it");
+        crate::tell!("warning: the run has no page: {error}; {again}");
+    }
+}
+
 /// The verdict in one sentence.
 fn verdict(summary: &Summary, matrix: Option<&Matrix>) -> Markup {
     let sentence = sentence::of(summary, matrix);
@@ -87,7 +102,7 @@ fn in_words(folder: &Path, summary: &Summary, matrix: Option<&Matrix>) -> Markup
         Some(matrix) => matrix::render(matrix, summary, &matrix::Place::of(folder)),
         None => terminal::render(summary, &folder.display().to_string()),
     };
-    let said = anstream::adapter::strip_str(&said).to_string();
+    let said = unpainted(&said);
     html! {
         details {
             summary { "Everything in words, as the terminal has it" }

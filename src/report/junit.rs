@@ -6,7 +6,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::style::code_word;
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, plain},
     results::{
         Matrix, Percentile, Summary,
         matrix::{Cell, version},
@@ -21,7 +21,7 @@ use crate::{
 /// When it can't be written as XML.
 pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
     let mut report = Report::new(format!("tokenstorm matrix {}", summary.scenario));
-    report.set_time(Duration::from_secs_f64(summary.duration_s.max(0.0)));
+    report.set_time(duration(summary.duration_s));
     let mut suites: Vec<(String, TestSuite)> = Vec::new();
     let mut add = |group: &str, place: &str, case: TestCase| {
         let name = format!("{group} MQTT {place}");
@@ -93,7 +93,7 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
     for (_, suite) in suites {
         report.add_test_suite(suite);
     }
-    report.to_string().map_err(|error| Error::usage(format!("no JUnit can be made: {error}")))
+    text(&report)
 }
 
 /// Renders a run: a test case a threshold, and one a kind of wrong verdict.
@@ -102,7 +102,7 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
 /// When it can't be written as XML.
 pub fn of_run(summary: &Summary) -> Result<String> {
     let mut report = Report::new(format!("tokenstorm run {}", summary.scenario));
-    report.set_time(Duration::from_secs_f64(summary.duration_s.max(0.0)));
+    report.set_time(duration(summary.duration_s));
     let failure = |kind: &str, said: String| {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
         status.set_message(said).set_type(kind);
@@ -155,7 +155,19 @@ pub fn of_run(summary: &Summary) -> Result<String> {
     if !summary.thresholds.is_empty() || summary.aborted.is_some() {
         report.add_test_suite(thresholds);
     }
-    report.to_string().map_err(|error| Error::usage(format!("no JUnit can be made: {error}")))
+    text(&report)
+}
+
+/// So many seconds; none where that is no time.
+fn duration(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
+/// The XML of a report, without characters that it can't hold or that would steer who reads it (XML 1.0, 2.2).
+pub(super) fn text(report: &Report) -> Result<String> {
+    let text = report.to_string();
+    text.map(|text| plain(&text))
+        .map_err(|error| Error::usage(format!("no JUnit can be made: {error}")))
 }
 
 /// Why a run says little or nothing, as the names of test cases and what they say.
@@ -214,7 +226,7 @@ fn status(cell: &Cell) -> TestCaseStatus {
 /// The case of a cell with its time, and what else is to be said of it.
 fn described(cell: &Cell, mut case: TestCase) -> TestCase {
     if let Some(Percentile::Number(us)) = &cell.latency_p50_us {
-        case.set_time(Duration::from_secs_f64(us / 1e6));
+        case.set_time(duration(us / 1e6));
     }
     if cell.is_weak() {
         case.set_system_out("weak by configuration: a strict broker refuses it");

@@ -12,6 +12,7 @@ use super::{
     terminal,
 };
 use crate::{
+    error::plain::steers,
     plan::threshold::VERDICTS,
     results::{Matrix, PhaseStats, Summary, summary::Part},
 };
@@ -170,7 +171,11 @@ pub(super) fn escaped(text: &str) -> String {
         if "\\`*_{}[]<>|#@!~$".contains(c) {
             out.push('\\');
         }
-        out.push(if c.is_control() { ' ' } else { c });
+        out.push(match c {
+            _ if c.is_control() => ' ',
+            _ if steers(c) => char::REPLACEMENT_CHARACTER,
+            _ => c,
+        });
         if "@#".contains(c) {
             // A backslash keeps neither a mention nor a link to an issue from being made; nothing between them does.
             out.push('\u{200b}');

@@ -6,8 +6,6 @@ use std::{
     path::Path,
 };
 
-use owo_colors::OwoColorize;
-
 use super::{
     diagnosis::Diagnosis,
     died, edges,
@@ -15,6 +13,7 @@ use super::{
     terminal,
 };
 use crate::{
+    error::plain::Paint,
     results::{
         Edges, Matrix, Summary,
         matrix::{BrokerState, Cell, SEVERITIES, State, version},
@@ -235,7 +234,7 @@ fn words(cells: &[&Cell]) -> String {
     let count = |wanted: &dyn Fn(&Cell) -> bool| cells.iter().filter(|cell| wanted(cell)).count();
     let verdict = |name: &'static str| count(&|cell| cell.verdict == name);
     let weak = count(&Cell::is_weak);
-    let fine = verdict("correct") - weak;
+    let fine = verdict("correct").saturating_sub(weak);
     let mut parts = Vec::new();
     for (number, word) in [
         (verdict("false_accept"), "FALSE ACCEPT"),
@@ -555,7 +554,7 @@ fn conclusion(
     let weak = matrix.cells.iter().filter(|cell| cell.is_weak()).count();
     let words = format!(
         "{} correct, {} false accepts, {} false rejects, {} wrong reasons, {weak} weak by configuration, {} not judged, {} indeterminate",
-        verdict("correct") - weak,
+        verdict("correct").saturating_sub(weak),
         verdict("false_accept"),
         verdict("false_reject"),
         verdict("wrong_reason"),

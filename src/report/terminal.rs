@@ -5,11 +5,10 @@ use std::{
     fmt::Write,
 };
 
-use owo_colors::OwoColorize;
-
 use super::style::{code_word, count, number, percentile, table, time};
 use super::{cluster, diagnosis::Diagnosis, fetches, gone, keys, series};
 use crate::attempt::advice;
+use crate::error::plain::Paint;
 use crate::plan::threshold::{TIMES, VALUES};
 use crate::results::{
     PhaseStats, Summary,
@@ -111,7 +110,7 @@ fn verdict_row(name: &str, part: &Part) -> Vec<String> {
         count(part.attempts),
         dashed(accepted),
         dashed(refused),
-        dashed(part.attempts - accepted - refused),
+        dashed(part.attempts.saturating_sub(accepted).saturating_sub(refused)),
     ];
     let names =
         ["correct", "false_accept", "false_reject", "wrong_reason", "not_judged", "indeterminate"];

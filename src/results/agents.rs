@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Folder, Percentile, cells::Beyond};
-use crate::error::{Error, Result};
+use crate::error::{
+    Error, Result,
+    plain::{cell, line},
+};
 
 /// The columns of `agents.csv`: the fields of an [`Agent`].
 const COLUMNS: &str = "agent,host,segment,weight,attempts,start_delay_p99_us,cpu_s,clock_offset_us,clock_uncertainty_us,lost_at_s,beyond";
@@ -62,7 +65,7 @@ impl Crew {
     pub fn words(&self) -> String {
         let lost = match &self.lost[..] {
             [] => "none lost".to_owned(),
-            lost => format!("{} lost: {}", lost.len(), lost.join(", ")),
+            lost => format!("{} lost: {}", lost.len(), line(&lost.join(", "))),
         };
         format!("{}, {lost}", self.count)
     }
@@ -75,8 +78,8 @@ impl Agent {
         let weights: u64 = all.iter().map(|agent| agent.weight).sum();
         Some(format!(
             "agent `{}` on {} was lost {at:.1} s after the start, with segment {} of {}: {:.1} % of the clients were its own, and {} of their attempts are known",
-            self.agent,
-            self.host,
+            line(&self.agent),
+            line(&self.host),
             self.segment,
             all.len(),
             self.weight as f64 * 100.0 / weights.max(1) as f64,
@@ -102,7 +105,10 @@ pub fn write(folder: &Folder, agents: &[Agent]) -> Result<()> {
         let mut beyond = Beyond::default();
         let p99 = beyond.number("start_delay_p99", agent.start_delay_p99_us.as_ref());
         let start_delay_p99_us = p99.map(Percentile::Number);
-        let row = (Agent { start_delay_p99_us, ..agent.clone() }, beyond.text());
+        // Whoever runs an agent names it.
+        let (name, host) = (cell(&agent.agent), cell(&agent.host));
+        let row = Agent { agent: name, host, start_delay_p99_us, ..agent.clone() };
+        let row = (row, beyond.text());
         rows.serialize(row).map_err(|error| failed(&error))?;
     }
     folder.replace("agents.csv", &rows.into_inner().map_err(|error| failed(&error))?)

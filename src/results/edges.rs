@@ -308,7 +308,7 @@ impl Edges {
 
     /// Those of a run folder, where it has any.
     pub fn read(folder: &Path) -> Option<Self> {
-        serde_json::from_str(&fs::read_to_string(folder.join("probe.json")).ok()?).ok()
+        serde_json::from_value(super::reading::json(&folder.join("probe.json")).ok()?).ok()
     }
 }
 

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     attempt::{Attempt, Phase},
     clock::{Clock, SECOND, nanoseconds},
-    error::{Error, Result},
+    error::{Error, Result, plain::json},
     measure::{Answer, Finding, MOST_FINDINGS, Measurements},
     plan::Plan,
     scenario::Scenario,
@@ -207,10 +207,9 @@ impl Folder {
 
     /// The text of a file of JSON.
     fn text(&self, value: &impl Serialize) -> Result<Vec<u8>> {
-        let mut text =
-            serde_json::to_vec_pretty(value).map_err(|error| unwritable(&self.path, &error))?;
-        text.push(b'\n');
-        Ok(text)
+        let text = serde_json::to_string_pretty(value);
+        let text = text.map_err(|error| unwritable(&self.path, &error))?;
+        Ok((json(&text) + "\n").into_bytes())
     }
 
     /// Appends a second: its row of the time line, its histograms, its findings.
@@ -284,6 +283,13 @@ impl Folder {
             replay_of(plan, attempt),
         ];
         self.findings.write_record(&row).map_err(|error| unwritable(&self.path, &error))
+    }
+
+    /// Says that a file could not be written on which no other depends: the run is what it was, and goes on.
+    pub fn spare(&self, written: Result<()>) {
+        if let Err(error) = written {
+            crate::tell!("warning: {error}");
+        }
     }
 
     /// Writes `summary.json` and `verdicts.csv`, which count the same attempts, at one instant.
@@ -388,7 +394,7 @@ pub fn replace_in(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
         file.persist(folder.join(name))?;
         Ok(())
     };
-    write().map_err(|error| unwritable(folder, &error))
+    write().map_err(|error| unwritable(&folder.join(name), &error))
 }
 
 /// The command that mints the token of an attempt again; none of one that was fetched.

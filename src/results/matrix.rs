@@ -421,12 +421,21 @@ impl Matrix {
             .map_err(|error| error.or_hint("`tokenstorm matrix` writes one"))
     }
 
-    /// Writes both files.
+    /// Writes both files. At the end nothing depends on `matrix.csv`, and a run without it is said.
     ///
     /// # Errors
     /// When they can't be written.
     pub fn write(&self, folder: &Folder) -> Result<()> {
         folder.json("matrix.json", self)?;
+        let rows = self.write_rows(folder);
+        if self.partial {
+            return rows;
+        }
+        folder.spare(rows);
+        Ok(())
+    }
+
+    fn write_rows(&self, folder: &Folder) -> Result<()> {
         let failed = |error: csv::Error| Error::not_measured(format!("matrix.csv: {error}"));
         let mut rows = csv::Writer::from_writer(Vec::new());
         rows.write_record(COLUMNS).map_err(failed)?;

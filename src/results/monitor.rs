@@ -9,12 +9,34 @@ use crate::{clock::SECOND, error::Result};
 
 /// Columns of `monitor.csv` before those of named metrics.
 pub const COLUMNS: [&str; 6] = ["second", "side", "cpu_s", "rss_bytes", "descriptors", "threads"];
+/// Columns that every process has, and that `[monitor.metrics]` may take from a metric of another name.
+pub const OF_PROCESSES: [&str; 4] = ["cpu_s", "rss_bytes", "descriptors", "threads"];
+/// Most CPU time that is believed, in seconds: ten thousand cores for three years.
+const MOST_CPU_S: f64 = 1e12;
+/// The largest count that is believed: beyond it a number of a metric is not exact (IEEE 754, double).
+const MOST_COUNT: f64 = 9_007_199_254_740_992.0;
 /// Seconds from which on a drift is told.
 const LEAST_SECONDS: usize = 300;
 /// Stretches at most whose means a drift is told by.
 const STRETCHES: usize = 120;
 /// Connections from which on memory a connection is told: of fewer it drowns in that of everything else.
 const LEAST_OPEN: u64 = 100;
+
+/// The columns of `[monitor.metrics]` that are beside those of every process, with their metrics.
+pub fn named(metrics: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
+    let all = metrics.iter().map(|(column, metric)| (column.as_str(), metric.as_str()));
+    all.filter(|(column, _)| !OF_PROCESSES.contains(column))
+}
+
+/// What a metric can be as CPU time; nothing where it is none.
+pub fn cpu_time(value: f64) -> Option<f64> {
+    (0.0..=MOST_CPU_S).contains(&value).then_some(value)
+}
+
+/// What a metric can be as a count, of bytes or of things; nothing where it is none.
+pub fn count(value: f64) -> Option<u64> {
+    (0.0..=MOST_COUNT).contains(&value).then_some(value as u64)
+}
 
 /// Which side of the run is meant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -162,13 +184,17 @@ impl Used {
 fn cpu_within(readings: &[&Reading], span: &Span) -> Option<f64> {
     let mut sum = 0.0;
     for (from, to) in &span.stretches {
-        let before = readings.iter().rev().find(|reading| reading.cpu_at <= *from);
-        let after = readings.iter().find(|reading| reading.cpu_at >= *to);
-        let before = before.or(readings.first())?.usage.cpu_s?;
-        let after = after.or(readings.last())?.usage.cpu_s?;
-        sum += after - before;
+        let before = readings.iter().rposition(|reading| reading.cpu_at <= *from).unwrap_or(0);
+        let after = readings.iter().position(|reading| reading.cpu_at >= *to);
+        let within = readings.get(before..=after.unwrap_or(readings.len().checked_sub(1)?))?;
+        let told: Vec<f64> = within.iter().filter_map(|reading| reading.usage.cpu_s).collect();
+        // A counter that goes back began again, and nobody knows what it had come to.
+        if told.windows(2).any(|two| two[1] < two[0]) {
+            return None;
+        }
+        sum += within.last()?.usage.cpu_s? - within.first()?.usage.cpu_s?;
     }
-    (sum >= 0.0 && !span.stretches.is_empty()).then_some(sum)
+    (!span.stretches.is_empty()).then_some(sum)
 }
 
 /// What values gain an hour, each with its second, and whether that is more than chance; nothing of less than a minute.
@@ -203,11 +229,11 @@ impl Rows {
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn create(folder: &Path, named: &BTreeMap<String, String>) -> Result<Self> {
+    pub fn create(folder: &Path, metrics: &BTreeMap<String, String>) -> Result<Self> {
         let fail = |error: csv::Error| unwritable(folder, &error);
         let mut rows = csv::Writer::from_path(folder.join("monitor.csv")).map_err(fail)?;
-        rows.write_record(COLUMNS.into_iter().chain(named.keys().map(String::as_str)))
-            .map_err(fail)?;
+        let named = named(metrics).map(|(column, _)| column);
+        rows.write_record(COLUMNS.into_iter().chain(named)).map_err(fail)?;
         rows.flush().map_err(|error| unwritable(folder, &error))?;
         Ok(Self(rows))
     }
@@ -275,6 +301,34 @@ mod tests {
         assert!((used.bytes_per_connection.unwrap() - 2000.0).abs() < 1e-9, "{used:?}");
         let all_refused = Span { accepted: 0, refused: 1000, ..span };
         assert!(Used::of(Vec::new(), &readings, &all_refused).cpu_us_per_refusal.is_some());
+    }
+
+    #[test]
+    fn a_counter_that_goes_back_tells_nothing_even_where_it_has_caught_up() {
+        let span = |stretches: &[(u64, u64)]| Span {
+            stretches: stretches.iter().map(|(from, to)| (from * SECOND, to * SECOND)).collect(),
+            accepted: 10,
+            ..Span::default()
+        };
+        let readings = [10.0, 11.0, 0.5, 12.0, 13.0];
+        let readings: Vec<Reading> = (0..)
+            .zip(readings)
+            .map(|(second, cpu)| reading(Some(second), second * 1000, cpu, 1))
+            .collect();
+        let cpu = |stretches: &[(u64, u64)]| {
+            Used::of(Vec::new(), &readings.iter().collect::<Vec<_>>(), &span(stretches)).cpu_s
+        };
+        assert_eq!(cpu(&[(0, 4)]), None, "it was 3 s at least, and not 3");
+        assert_eq!(cpu(&[(0, 1), (1, 2), (3, 4)]), None);
+        assert_eq!(cpu(&[(0, 1), (3, 4)]), Some(2.0));
+    }
+
+    #[test]
+    fn what_is_no_number_of_its_kind_is_no_value() {
+        for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, -1e308, 1e308] {
+            assert_eq!((cpu_time(odd), count(odd)), (None, None), "{odd}");
+        }
+        assert_eq!((cpu_time(0.5), count(1_048_576.0)), (Some(0.5), Some(1_048_576)));
     }
 
     #[test]

@@ -473,11 +473,12 @@ impl Summary {
     /// Attempts whose answer says something about their token: all of `verdicts` but `not_judged` and `indeterminate`.
     pub fn judged(verdicts: &Counts) -> u64 {
         let open = ["not_judged", "indeterminate"].map(|name| Self::count(verdicts, name));
-        Self::sum(verdicts) - open.iter().sum::<u64>()
+        open.iter().fold(Self::sum(verdicts), |left, open| left.saturating_sub(*open))
     }
 
     /// Sum of `outcomes` or `verdicts`.
     pub fn sum(counts: &Counts) -> u64 {
-        counts.values().filter_map(serde_json::Value::as_u64).sum()
+        let counts = counts.values().filter_map(serde_json::Value::as_u64);
+        counts.fold(0, u64::saturating_add)
     }
 }

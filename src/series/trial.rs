@@ -10,7 +10,7 @@ use crate::{
     measure::Measurements,
     plan::Plan,
     report,
-    results::{Summary, folder::replace_in},
+    results::Summary,
     scenario::Loaded,
 };
 
@@ -69,8 +69,10 @@ impl Trial {
                 live: options.live.clone(),
             },
         )?;
-        let page = report::html::render(&finished.folder, &finished.summary)?;
-        replace_in(&finished.folder, "report.html", page.as_bytes())?;
+        if let Some(trouble) = finished.trouble {
+            return Err(trouble);
+        }
+        report::html::leave(&finished.folder, &finished.summary);
         let all = finished.all;
         let span = match (all.first_start, all.last_answer) {
             _ if finished.busy > 0 => finished.busy,

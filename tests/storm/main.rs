@@ -51,5 +51,6 @@ mod tokens;
 #[cfg(feature = "embedded")]
 mod trust;
 mod unmeasured;
+mod unwritten;
 mod waves;
 mod withdrawn;

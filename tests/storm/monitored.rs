@@ -105,3 +105,38 @@ fn a_calibration_tells_each_percentile_beside_the_responders_own_and_its_code_sa
     let stall = &told["stall"];
     assert!(stall["response_p99_us"].as_f64() > Some(1_800_000.0), "it shows: {stall}");
 }
+
+#[test]
+fn a_column_that_every_process_has_may_be_named_and_what_is_no_number_of_its_kind_is_empty() {
+    let server = Server::answering(&[0x20, 3, 0, 0, 0]);
+    for (page, is_told) in [
+        ("process_cpu_seconds_total 5\nprocess_resident_memory_bytes 1048576\nm 1\n", true),
+        ("process_cpu_seconds_total NaN\nprocess_resident_memory_bytes +Inf\nm NaN\n", false),
+        ("process_cpu_seconds_total -1e308\nprocess_resident_memory_bytes -1\nm -Inf\n", false),
+        ("process_cpu_seconds_total 1e308\nprocess_resident_memory_bytes 1e308\nm 1e400\n", false),
+    ] {
+        let url = web("text/plain", page);
+        let monitor = format!(
+            "[monitor]\nprometheus = \"{url}\"\n[monitor.metrics]\nx = \"m\"\n\
+             cpu_s = \"process_cpu_seconds_total\"\nrss_bytes = \"process_resident_memory_bytes\"\n"
+        );
+        let ended = Storm::new(&scenario(&server.url(), LOAD, &monitor)).run();
+        let summary = ended.expect(0);
+        let readings = rows(&ended.out.join("monitor.csv"));
+        let broker: Vec<_> = readings.iter().filter(|row| row["side"] == "broker").collect();
+        assert!(broker.len() >= 3, "{readings:?}");
+        for reading in broker {
+            assert_eq!(reading.len(), 7, "each column once: {reading:?}");
+            for column in ["cpu_s", "rss_bytes", "x"] {
+                assert_eq!(!reading[column].is_empty(), is_told, "{page}: {reading:?}");
+            }
+        }
+        let warnings = summary["monitor"]["warnings"].as_array().unwrap().len();
+        assert_eq!(warnings, if is_told { 0 } else { 3 }, "{}", summary["monitor"]);
+        assert!(ended.out.join("report.html").is_file(), "{}", ended.stderr);
+    }
+    let own = "[monitor]\nprometheus = \"http://127.0.0.1:9\"\n[monitor.metrics]\nsecond = \"m\"\n";
+    let ended = Storm::new(&scenario(&server.url(), LOAD, own)).run();
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("`monitor.metrics.second`"), "{}", ended.stderr);
+}

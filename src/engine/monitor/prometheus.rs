@@ -1,7 +1,7 @@
 //! What a broker tells of itself in the Prometheus text format.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{RecvTimeoutError, Sender, channel},
@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     clock::{Clock, SECOND},
-    results::monitor::Usage,
+    results::monitor::{OF_PROCESSES, Usage, count, cpu_time, named},
     scenario,
     tls::{self, Trust},
     web::{self, Way},
@@ -109,37 +109,52 @@ impl Endpoint {
         Self { url: url.to_owned(), metrics: metrics.clone(), http }
     }
 
-    /// What it tells now.
+    /// What it tells now: what is no number of its kind is no value.
     fn read(&mut self, warnings: &mut Vec<String>) -> Usage {
-        let samples = self.samples().unwrap_or_else(|why| {
+        let page = self.page().unwrap_or_else(|why| {
             warnings.push(format!(
                 "`{}` tells no metrics ({why}): what they would say is left empty in monitor.csv",
                 self.shown()
             ));
-            Vec::new()
+            Page::default()
         });
-        let base = |column: &str, usual: &[&str]| match self.metrics.get(column) {
-            Some(metric) => find(&samples, metric),
-            None => usual.iter().find_map(|metric| find(&samples, metric)),
+        let process = |column: &str, usual: &[&str]| match self.metrics.get(column) {
+            Some(metric) => page.find(metric),
+            None => usual.iter().find_map(|metric| page.find(metric)),
         };
-        let whole = |value: Option<f64>| value.filter(|value| *value >= 0.0).map(|v| v as u64);
-        for metric in self
-            .metrics
-            .values()
-            .filter(|metric| !samples.is_empty() && find(&samples, metric).is_none())
-        {
-            warnings.push(format!(
-                "`{}` has no metric `{metric}`: its column in monitor.csv is left empty",
-                self.shown()
-            ));
+        let usage = Usage {
+            cpu_s: process("cpu_s", &CPU).and_then(cpu_time),
+            rss_bytes: process("rss_bytes", &RSS).and_then(count),
+            descriptors: process("descriptors", &DESCRIPTORS).and_then(count),
+            threads: process("threads", &THREADS).and_then(count),
+            named: named(&self.metrics).map(|(_, metric)| page.find(metric)).collect(),
+        };
+        if !page.samples.is_empty() {
+            warnings.extend(self.left_empty(&page, &usage));
         }
-        Usage {
-            cpu_s: base("cpu_s", &CPU),
-            rss_bytes: whole(base("rss_bytes", &RSS)),
-            descriptors: whole(base("descriptors", &DESCRIPTORS)),
-            threads: whole(base("threads", &THREADS)),
-            named: self.metrics.values().map(|metric| find(&samples, metric)).collect(),
-        }
+        usage
+    }
+
+    /// Which columns that the scenario asks for are left empty, and why.
+    fn left_empty(&self, page: &Page, usage: &Usage) -> Vec<String> {
+        let [cpu_s, rss_bytes, descriptors, threads] = OF_PROCESSES;
+        let has_value = |column: &str, metric: &str| match column {
+            _ if column == cpu_s => usage.cpu_s.is_some(),
+            _ if column == rss_bytes => usage.rss_bytes.is_some(),
+            _ if column == descriptors => usage.descriptors.is_some(),
+            _ if column == threads => usage.threads.is_some(),
+            _ => page.find(metric).is_some(),
+        };
+        let empty = self.metrics.iter().filter(|(column, metric)| !has_value(column, metric));
+        let words = |(column, metric): (&String, &String)| {
+            let why = match page.is_there(metric) {
+                false => "has no metric",
+                true if page.is_twice(metric) => "has twice the same series of",
+                true => "tells no number of its kind by",
+            };
+            format!("`{}` {why} `{metric}`: `{column}` in monitor.csv is left empty", self.shown())
+        };
+        empty.map(words).collect()
     }
 
     /// Its URL, without what may be a secret in it.
@@ -147,7 +162,7 @@ impl Endpoint {
         scenario::monitor::shown(&self.url)
     }
 
-    fn samples(&self) -> Result<Vec<Sample>, String> {
+    fn page(&self) -> Result<Page, String> {
         let (runtime, http) = self.http.as_ref().ok_or("no HTTP client")?;
         let text = runtime.block_on(async {
             let answer = http.get(&self.url).send().await.map_err(|error| web::why(&error))?;
@@ -161,12 +176,11 @@ impl Endpoint {
         if text.trim_start().starts_with('<') {
             return Err("the answer is HTML or XML".into());
         }
-        let lines = text.lines().map(|line| Ok(line.to_owned()));
-        let scrape = Scrape::parse(lines).map_err(|error| error.to_string())?;
-        if scrape.samples.is_empty() {
+        let page = Page::of(&text).map_err(|error| error.to_string())?;
+        if page.samples.is_empty() {
             return Err("there is none in the answer".into());
         }
-        Ok(scrape.samples)
+        Ok(page)
     }
 }
 
@@ -178,27 +192,70 @@ fn client() -> Option<reqwest::Client> {
         .ok()
 }
 
-/// The value of a metric, `name` or `name{label="value"}`: the sum over all that match.
-fn find(samples: &[Sample], metric: &str) -> Option<f64> {
-    let (name, labels) = metric.split_once('{').unwrap_or((metric, ""));
-    let wanted: Vec<(&str, &str)> = labels
-        .trim_end_matches('}')
-        .split(',')
-        .filter_map(|label| label.split_once('='))
-        .map(|(label, value)| (label.trim(), value.trim().trim_matches('"')))
-        .collect();
-    let values: Vec<f64> = samples
-        .iter()
-        .filter(|sample| sample.metric == name.trim())
-        .filter(|sample| {
-            wanted.iter().all(|(label, value)| sample.labels.get(label) == Some(*value))
-        })
-        .filter_map(|sample| match sample.value {
-            Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value) => Some(value),
-            Value::Histogram(_) | Value::Summary(_) => None,
-        })
-        .collect();
-    (!values.is_empty()).then(|| values.iter().sum())
+/// What an endpoint told at one time.
+#[derive(Debug, Default)]
+struct Page {
+    samples: Vec<Sample>,
+    /// Metrics that have two samples of the same series, of which nobody knows which is right.
+    twice: BTreeSet<String>,
+}
+
+impl Page {
+    fn of(text: &str) -> std::io::Result<Self> {
+        let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
+        for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+            let series = match line.rfind('}') {
+                Some(end) => &line[..end],
+                None => line.split_whitespace().next().unwrap_or_default(),
+            };
+            if !series.is_empty() && !seen.insert(series) {
+                twice.insert(series.split('{').next().unwrap_or_default().trim().to_owned());
+            }
+        }
+        let scrape = Scrape::parse(text.lines().map(|line| Ok(line.to_owned())))?;
+        Ok(Self { samples: scrape.samples, twice })
+    }
+
+    fn is_twice(&self, metric: &str) -> bool {
+        self.twice.contains(name(metric))
+    }
+
+    fn is_there(&self, metric: &str) -> bool {
+        self.samples.iter().any(|sample| sample.metric == name(metric))
+    }
+
+    /// The value of a metric, `name` or `name{label="value"}`: the sum over all that match, where that is a number.
+    fn find(&self, metric: &str) -> Option<f64> {
+        if self.is_twice(metric) {
+            return None;
+        }
+        let labels = metric.split_once('{').map_or("", |(_, labels)| labels);
+        let wanted: Vec<(&str, &str)> = labels
+            .trim_end_matches('}')
+            .split(',')
+            .filter_map(|label| label.split_once('='))
+            .map(|(label, value)| (label.trim(), value.trim().trim_matches('"')))
+            .collect();
+        let values: Vec<f64> = self
+            .samples
+            .iter()
+            .filter(|sample| sample.metric == name(metric))
+            .filter(|sample| {
+                wanted.iter().all(|(label, value)| sample.labels.get(label) == Some(*value))
+            })
+            .filter_map(|sample| match sample.value {
+                Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value) => Some(value),
+                Value::Histogram(_) | Value::Summary(_) => None,
+            })
+            .collect();
+        let sum: f64 = values.iter().sum();
+        (!values.is_empty() && sum.is_finite()).then_some(sum)
+    }
+}
+
+/// The name of a metric without its labels.
+fn name(metric: &str) -> &str {
+    metric.split('{').next().unwrap_or_default().trim()
 }
 
 #[cfg(test)]
@@ -208,12 +265,29 @@ mod tests {
     #[test]
     fn a_metric_is_found_by_its_name_and_labels_and_summed_over_the_others() {
         let text = "# TYPE a_total counter\na_total{node=\"x\",kind=\"q\"} 3\na_total{node=\"y\",kind=\"q\"} 4\nb 5\n";
-        let samples = Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).unwrap().samples;
-        assert_eq!(find(&samples, "a_total"), Some(7.0));
-        assert_eq!(find(&samples, "a_total{node=\"y\"}"), Some(4.0));
-        assert_eq!(find(&samples, "a_total{kind=\"q\", node=\"x\"}"), Some(3.0));
-        assert_eq!(find(&samples, "b"), Some(5.0));
-        assert_eq!(find(&samples, "c"), None);
-        assert_eq!(find(&samples, "a_total{node=\"z\"}"), None);
+        let page = Page::of(text).unwrap();
+        let find = |metric: &str| page.find(metric);
+        assert_eq!(find("a_total"), Some(7.0));
+        assert_eq!(find("a_total{node=\"y\"}"), Some(4.0));
+        assert_eq!(find("a_total{kind=\"q\", node=\"x\"}"), Some(3.0));
+        assert_eq!(find("b"), Some(5.0));
+        assert_eq!(find("c"), None);
+        assert_eq!(find("a_total{node=\"z\"}"), None);
+    }
+
+    #[test]
+    fn what_is_no_number_and_what_is_told_twice_is_no_value() {
+        let text = "nan NaN\ninf +Inf\nhuge{n=\"1\"} 1e308\nhuge{n=\"2\"} 1e308\nsame{n=\"1\"} 1\nsame{n=\"1\"} 1\n\
+                    two{n=\"a,b=1\"} 1\ntwo{n=\"a,b=2\"} 2\nlow -5\n";
+        let page = Page::of(text).unwrap();
+        for metric in ["nan", "inf", "huge", "same"] {
+            assert_eq!(page.find(metric), None, "{metric}");
+            assert!(page.is_there(metric) && page.is_twice(metric) == (metric == "same"));
+        }
+        assert_eq!(page.find("two"), Some(3.0));
+        assert_eq!(page.find("low"), Some(-5.0), "what a metric of its own may be");
+        let deep = format!("m{{{}}} 1\n", "a=\"b\",".repeat(100_000));
+        assert_eq!(Page::of(&deep).unwrap().find("m"), Some(1.0));
+        assert!(Page::of("\u{fffd}{}}}{{ 1 \n}{ 2\n{ 3").is_ok());
     }
 }

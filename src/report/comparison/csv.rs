@@ -2,7 +2,7 @@
 
 use crate::{
     compare::{Comparison, Role, Seen},
-    error::{Error, Result},
+    error::{Error, Result, plain::cell},
 };
 
 const COLUMNS: [&str; 12] = [
@@ -29,7 +29,7 @@ pub(super) fn render(comparison: &Comparison) -> Result<String> {
     for metric in &comparison.metrics {
         let seen = |seen: &Option<Seen>| match seen {
             Some(Seen::Number(value)) => value.to_string(),
-            Some(Seen::Word(word)) => word.clone(),
+            Some(Seen::Word(word)) => cell(word),
             None => String::new(),
         };
         let role = match metric.role {
@@ -38,16 +38,16 @@ pub(super) fn render(comparison: &Comparison) -> Result<String> {
             Role::Reading => "reading",
         };
         rows.write_record([
-            metric.metric.as_str(),
+            cell(&metric.metric).as_str(),
             &seen(&metric.baseline),
             &seen(&metric.candidate),
             &number(metric.change),
             &number(metric.low),
             &number(metric.high),
             &number(metric.threshold),
-            &metric.threshold_source,
+            &cell(&metric.threshold_source),
             metric.verdict.name(),
-            &metric.unit,
+            &cell(&metric.unit),
             role,
             &number(metric.p),
         ])

@@ -5,7 +5,8 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::{interval, percent, sentence, threshold, value};
 use crate::{
     compare::{Compared, Comparison, Role, Verdict},
-    error::{Error, Result},
+    error::Result,
+    report::junit::text,
 };
 
 pub(super) fn render(comparison: &Comparison) -> Result<String> {
@@ -26,7 +27,7 @@ pub(super) fn render(comparison: &Comparison) -> Result<String> {
             report.add_test_suite(suite);
         }
     }
-    report.to_string().map_err(|error| Error::usage(format!("no JUnit can be made: {error}")))
+    text(&report)
 }
 
 fn case(metric: &Compared) -> TestCase {

@@ -5,6 +5,7 @@ use std::fmt::{Result, Write};
 use super::{HEAD, columns, design, is_shown, row, sentence};
 use crate::{
     compare::{Compared, Comparison},
+    error::plain::line,
     report::markdown::escaped,
 };
 
@@ -20,7 +21,7 @@ fn write_all(out: &mut String, comparison: &Comparison) -> Result {
     writeln!(
         out,
         "`{}`: {} against {}, {}.\n",
-        comparison.scenario.replace('`', "'"),
+        line(&comparison.scenario).replace('`', "'"),
         escaped(&comparison.candidate),
         escaped(&comparison.baseline),
         design(comparison),

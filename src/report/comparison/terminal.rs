@@ -2,11 +2,10 @@
 
 use std::fmt::Write;
 
-use owo_colors::OwoColorize;
-
 use super::{HEAD, columns, design, is_shown, row, sentence};
 use crate::{
     compare::{Comparison, Verdict},
+    error::plain::Paint,
     report::style::table,
 };
 

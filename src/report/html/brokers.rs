@@ -1,6 +1,6 @@
 //! Several brokers on the page: their curves, where they differ, and what it cost to lose one.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -44,14 +44,15 @@ type Seconds = Vec<(String, Vec<BrokerSecond>)>;
 /// # Errors
 /// When the file can't be read.
 pub(super) fn figures(folder: &Path, marks: &[Mark]) -> Result<Vec<Figure>> {
-    let mut brokers: Seconds = Vec::new();
+    let (mut brokers, mut places) = (Seconds::new(), BTreeMap::new());
     for mut row in rows::<BrokerSecond>(folder, FILE)? {
         row.connack_p50_us = restored("connack_p50", row.connack_p50_us.take(), &row.beyond);
         row.connack_p99_us = restored("connack_p99", row.connack_p99_us.take(), &row.beyond);
-        match brokers.iter_mut().find(|(label, _)| *label == row.broker) {
-            Some((_, seconds)) => seconds.push(row),
-            None => brokers.push((row.broker.clone(), vec![row])),
-        }
+        let at = *places.entry(row.broker.clone()).or_insert_with(|| {
+            brokers.push((row.broker.clone(), Vec::new()));
+            brokers.len() - 1
+        });
+        brokers[at].1.push(row);
     }
     if brokers.len() < 2 {
         return Ok(Vec::new());

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::{files, page, sentence::Tone};
 use crate::{
-    error::Result,
+    error::{Result, plain::unpainted},
     report::{
         diagnosis::Diagnosis,
         fetches, keys, series,
@@ -129,7 +129,7 @@ fn said(summary: &Summary) -> Vec<(String, String)> {
         }
         write!(text, "")
     })();
-    let text = anstream::adapter::strip_str(&text).to_string();
+    let text = unpainted(&text);
     let mut facts: Vec<(String, String)> = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let (label, words) = line.split_at_checked(LABEL).unwrap_or(("", line));

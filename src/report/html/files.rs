@@ -1,17 +1,20 @@
 //! Files of a run folder: what is not there, such as of a run that was killed, is empty.
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
 use serde::de::DeserializeOwned;
 
 use crate::{
     error::{Error, Result},
-    results::series::{Timed, read},
+    results::{
+        reading,
+        series::{Timed, read},
+    },
 };
 
 /// The text of a file; `None` where it is not there.
 pub(super) fn text(folder: &Path, name: &str) -> Result<Option<String>> {
-    match fs::read_to_string(folder.join(name)) {
+    match reading::text(&folder.join(name)) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unreadable(folder, name, &error)),
@@ -21,26 +24,23 @@ pub(super) fn text(folder: &Path, name: &str) -> Result<Option<String>> {
 /// Rows of a CSV; none where it is not there.
 pub(super) fn rows<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>> {
     let Some(text) = text(folder, name)? else { return Ok(Vec::new()) };
-    csv::Reader::from_reader(text.as_bytes())
-        .deserialize()
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|error| unreadable(folder, name, &error))
+    reading::plain_rows(&text, &folder.join(name))
 }
 
 /// Rows of a CSV of a series, with their times as they were measured; none where it is not there.
 pub(super) fn timed_rows<T: Timed + DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>> {
     let Some(text) = text(folder, name)? else { return Ok(Vec::new()) };
-    let failed = |error: csv::Error| unreadable(folder, name, &error);
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let head = reader.headers().map_err(failed)?.clone();
-    let rows = reader.records().map(|row| row.and_then(|row| read(&row, &head)));
-    rows.collect::<csv::Result<_>>().map_err(failed)
+    reading::rows(&text, &folder.join(name), read)
 }
 
 /// What a JSON file holds; `None` where it is not there.
 pub(super) fn json<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Option<T>> {
-    let Some(text) = text(folder, name)? else { return Ok(None) };
-    serde_json::from_str(&text).map(Some).map_err(|error| unreadable(folder, name, &error))
+    let path = folder.join(name);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let value = reading::json(&path).map_err(|why| unreadable(folder, name, &why))?;
+    serde_json::from_value(value).map(Some).map_err(|error| unreadable(folder, name, &error))
 }
 
 fn unreadable(folder: &Path, name: &str, why: &dyn std::fmt::Display) -> Error {

@@ -58,7 +58,7 @@ pub(super) fn map(folder: &Path, summary: &Summary) -> Result<Option<Markup>> {
                 }
                 tbody {
                     @for row in &rows {
-                        @let all: u64 = row.verdicts.values().sum();
+                        @let all = row.verdicts.values().copied().fold(0, u64::saturating_add);
                         tr {
                             th scope="row" { (row.token) }
                             @if has_brokers { th scope="row" { (row.broker) } }
@@ -137,15 +137,15 @@ fn expected(expected: &[String]) -> String {
 }
 
 fn of_file(judged: Vec<Judged>) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
+    let (mut rows, mut places) = (Vec::<Row>::new(), BTreeMap::new());
     for Judged { token, broker, expected, verdict, count } in judged {
-        let at = rows.iter().position(|row| row.token == token && row.broker == broker);
-        let at = at.unwrap_or_else(|| {
+        let at = *places.entry((token.clone(), broker.clone())).or_insert_with(|| {
             rows.push(Row { token, broker, ..Row::default() });
             rows.len() - 1
         });
         let row = &mut rows[at];
-        *row.verdicts.entry(verdict).or_default() += count;
+        let sum = row.verdicts.entry(verdict).or_default();
+        *sum = sum.saturating_add(count);
         if !row.expected.contains(&expected) {
             row.expected.push(expected);
         }

@@ -2,6 +2,8 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::error::plain;
+
 /// Light and dark, wide, narrow and printed.
 const STYLE: &str = include_str!("style.css");
 /// Nothing is fetched and no script runs, whatever a name in the results may hold.
@@ -9,7 +11,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 
 /// A whole page.
 pub(crate) fn shell(title: &str, body: &Markup) -> String {
-    html! {
+    let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -25,7 +27,9 @@ pub(crate) fn shell(title: &str, body: &Markup) -> String {
             body { (body) }
         }
     }
-    .into_string()
+    .into_string();
+    // Also what the library of the charts wrote.
+    plain(&page)
 }
 
 /// A text whose numbers do not break over lines: between a digit and a digit, a unit or `%` after it.

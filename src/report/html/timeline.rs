@@ -1,6 +1,9 @@
 //! Charts over the seconds of a run, with a line for each event, and the list of events.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -24,6 +27,8 @@ use crate::{
 
 /// Events whose lines are closer than this share of a chart have one mark.
 const TOGETHER: f64 = 0.025;
+/// Marks of a chart: within the time of a run there is no room for more.
+const MOST_MARKS: usize = 100;
 const MIB: f64 = 1_048_576.0;
 /// Arrivals up to which the schedule is gone through again: of more it would take longer than the rest of the page.
 const MOST_ARRIVALS: f64 = 5e6;
@@ -149,7 +154,9 @@ fn events(folder: &Path) -> Result<Vec<Event>> {
 fn marks(events: &[Event], seconds: f64) -> Vec<Mark> {
     let mut marks: Vec<Mark> = Vec::new();
     for (number, event) in (1..).zip(events) {
-        match marks.last_mut().filter(|last| event.second - last.at < TOGETHER * seconds) {
+        let is_full = marks.len() >= MOST_MARKS;
+        let near = |last: &&mut Mark| is_full || event.second - last.at < TOGETHER * seconds;
+        match marks.last_mut().filter(near) {
             Some(last) => {
                 let first = last.label.split('-').next().unwrap_or_default();
                 last.label = format!("{first}-{number}");
@@ -290,7 +297,8 @@ fn visits(folder: &Path) -> Result<Vec<Line>> {
     Ok(by_second(lines))
 }
 
-/// Lines whose missing seconds are 0.
+/// Lines whose missing seconds are 0: those beside a second that is there are points, and what lies between is drawn
+/// through, so that a line is as long as its file, whatever seconds that names.
 fn by_second(lines: BTreeMap<String, BTreeMap<u64, f64>>) -> Vec<Line> {
     let last = lines.values().filter_map(|line| line.keys().next_back()).max().copied();
     let Some(last) = last else { return Vec::new() };
@@ -298,9 +306,11 @@ fn by_second(lines: BTreeMap<String, BTreeMap<u64, f64>>) -> Vec<Line> {
         .into_iter()
         .enumerate()
         .map(|(colour, (name, counts))| {
+            let beside = |at: &u64| [at.saturating_sub(1), *at, at.saturating_add(1).min(last)];
+            let seconds: BTreeSet<u64> = counts.keys().flat_map(beside).chain([0, last]).collect();
             let count = |second| counts.get(&second).copied().unwrap_or_default();
-            let points = (0..=last).map(|second| (second as f64, count(second))).collect();
-            Line::new(name, colour % COLOURS_COUNT, points)
+            let points = seconds.into_iter().map(|second| (second as f64, count(second)));
+            Line::new(name, colour % COLOURS_COUNT, points.collect())
         })
         .collect()
 }
@@ -319,6 +329,23 @@ mod tests {
         assert_eq!(lines.len(), 2 * COLOURS_COUNT);
         assert_eq!(others.as_deref(), Some("key8, key9"));
         assert!(lines.iter().all(|line| !line.name.starts_with("key8")));
+    }
+
+    #[test]
+    fn a_second_far_away_makes_a_line_of_three_points_and_not_of_a_billion() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let text = "second,key,accepted,refused\n0,a,1,0\n5,a,2,0\n999999999,a,3,0\n";
+        std::fs::write(folder.path().join("keys.csv"), text).unwrap();
+        let (lines, _) = keys(folder.path()).unwrap();
+        let places: Vec<f64> = lines[0].points.iter().map(|(at, _)| *at).collect();
+        assert_eq!(places, [0.0, 1.0, 4.0, 5.0, 6.0, 999_999_998.0, 999_999_999.0]);
+        std::fs::write(folder.path().join("keys.csv"), text.replace("999999999", "2000000000"))
+            .unwrap();
+        let error = keys(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("keys.csv") && error.contains("line 4: `second` is `2000000000`"),
+            "{error}"
+        );
     }
 
     #[test]
