@@ -2,8 +2,10 @@
 //! anybody.
 
 mod proxy;
+mod reach;
 
 pub use proxy::{is_proxied, proxy_note};
+pub use reach::{Reach, is_here};
 
 use std::{io, time::Duration};
 

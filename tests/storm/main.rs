@@ -17,6 +17,7 @@ mod faults;
 mod fetches;
 mod folder;
 mod gone;
+mod hostile_idp;
 mod issued;
 mod judged;
 #[cfg(feature = "embedded")]
