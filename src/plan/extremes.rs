@@ -46,7 +46,7 @@ const OPEN: &str =
 /// Scenarios of every model and with every section, and the sections whose keys are changed there.
 const BASES: [(&str, &[&str]); 8] = [
     (
-        "[policy]\nleeway = \"1s\"\n[monitor]\n[token]\nttl = \"1h\"\n[token.claims]\niat = \"-1s\"\n[thresholds]\nconnack = [\"p99 < 1s\"]\n",
+        "[policy]\nleeway = \"1s\"\n[monitor]\n[token]\nttl = \"1h\"\n[token.claims]\niat = \"-1s\"\n[thresholds]\nconnack = [{ condition = \"p99 < 1s\", abort_on_fail = true, grace = \"1s\" }]\n",
         &[
             "name",
             "seed",
@@ -77,14 +77,36 @@ const BASES: [(&str, &[&str]); 8] = [
     ),
 ];
 
-/// Values of each type that a key may be given.
-fn values() -> Vec<Value> {
-    let whole = [0, 1, -1, 1 << 31, 1 << 32, i64::MAX, i64::MIN].map(Value::Integer);
+/// Values that a key of this type may be given, and one of another type.
+fn values(takes: &Takes) -> Vec<Value> {
+    let texts = |all: &[&str]| all.iter().map(|text| Value::String((*text).to_owned())).collect();
+    let numbers = [0, 1, -1, 1 << 31, 1 << 32, i64::MAX, i64::MIN].map(Value::Integer);
     let broken = [1e308, -1e308, 1e-308, f64::NAN, f64::INFINITY].map(Value::Float);
-    let times =
-        ["", "0s", "1ns", "100y", "101y", "584years", "18446744073709551615s", "584942417355y"];
-    let texts = times.map(|text| Value::String(text.to_owned()));
-    whole.into_iter().chain(broken).chain(texts).collect()
+    match takes {
+        Takes::Number(..) => {
+            let other = Value::String("1s".into());
+            numbers.into_iter().chain(broken).chain([other]).collect()
+        }
+        Takes::Time => {
+            let times = [
+                "",
+                "0s",
+                "1ns",
+                "100y",
+                "101y",
+                "584years",
+                "18446744073709551615s",
+                "584942417355y",
+            ];
+            let times: Vec<Value> = texts(&times);
+            times.into_iter().chain([Value::Integer(i64::MAX)]).collect()
+        }
+        Takes::Other => {
+            let mut all: Vec<Value> = texts(&["", "18446744073709551615s"]);
+            all.push(Value::Integer(i64::MAX));
+            all
+        }
+    }
 }
 
 /// A key of the schema: its path, and what it takes.
@@ -197,11 +219,10 @@ fn planned(scenario: Scenario) -> crate::error::Result<Plan> {
 
 #[test]
 fn every_base_is_planned() {
-    for (text, sections) in BASES {
+    for (text, _) in BASES {
         let base = base(text);
-        let plan = Overrides::default().apply(base.clone()).and_then(planned);
+        let plan = Overrides::default().apply(base).and_then(planned);
         assert!(plan.is_ok(), "{text}: {}", plan.unwrap_err());
-        assert!(sections.iter().all(|section| base.contains_key(*section) || *section == "seed"));
     }
     let swept: BTreeSet<&str> = BASES.iter().flat_map(|(_, of)| of.iter().copied()).collect();
     let known: BTreeSet<String> = keys().into_iter().map(|key| key.path[0].clone()).collect();
@@ -231,7 +252,7 @@ fn every_key_with_every_extreme_value_is_refused_or_planned_in_time() {
         for Key { path, takes } in
             keys().iter().filter(|key| sections.contains(&key.path[0].as_str()))
         {
-            for value in values() {
+            for value in values(takes) {
                 for changed in put(&mut base.clone(), path, &value) {
                     let Value::Table(table) = changed else { continue };
                     let shown = || format!("{} = {value}", path.join("."));
@@ -271,7 +292,7 @@ fn every_key_with_every_extreme_value_is_refused_or_planned_in_time() {
             }
         }
     }
-    assert!(tried > 2000, "{tried}");
+    assert!(tried > 1000, "{tried}");
     assert!(failed.is_empty(), "{} of {tried}:\n{}", failed.len(), failed.join("\n"));
 }
 
