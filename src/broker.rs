@@ -147,6 +147,8 @@ pub struct JwksSource {
     pub authority: Option<String>,
     /// Whether its server's certificate is checked.
     pub verify: bool,
+    /// Whether a server may be asked that is not on this host.
+    pub authorized: bool,
     /// How long it is used before it is fetched again.
     pub cache: Duration,
     /// Whether a `kid` that is not in it has it fetched again.

@@ -13,7 +13,11 @@ pub use self::{
     compare::{Ab, Baseline, Compare, Deciding},
     fleet::{Agent, Agents, Nats},
 };
-use crate::{engine::progress::Mode, report::Format, scenario::Overrides};
+use crate::{
+    engine::progress::Mode,
+    report::Format,
+    scenario::{Overrides, bounds},
+};
 
 /// Load-tests the token authentication of MQTT brokers and judges every answer.
 #[derive(Debug, Parser)]
@@ -214,7 +218,7 @@ pub struct Calibrate {
     /// From the arrival of CONNECT to its CONNACK
     #[arg(
         long,
-        value_name = "TIME",
+        value_name = "TIME", value_parser = bounds::argument,
         default_value = "20ms",
         requires = "serve",
         help_heading = "Responder"
@@ -226,7 +230,7 @@ pub struct Calibrate {
     /// How long those take
     #[arg(
         long,
-        value_name = "TIME",
+        value_name = "TIME", value_parser = bounds::argument,
         default_value = "200ms",
         requires = "serve",
         help_heading = "Responder"
@@ -305,7 +309,7 @@ pub enum Token {
         #[arg(long, alias = "defect", alias = "kind")]
         token: Option<String>,
         /// The client's number
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..bounds::MOST_CLIENTS))]
         client: u64,
         /// The moment of use, in seconds since 1970, decimals allowed [default: now]
         #[arg(long, value_name = "SECONDS", value_parser = nanoseconds)]
@@ -362,7 +366,7 @@ pub struct Broker {
     #[arg(long, value_name = "NAME")]
     pub mutant: Option<String>,
     /// Burn so much CPU before every answer, as a slower verifier would
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = bounds::argument)]
     pub slowed_by: Option<humantime::Duration>,
     /// Settings as a line of JSON on stdin, as `run` gives them to the brokers that it starts
     #[arg(long, hide = true, value_parser = ["-"])]

@@ -38,12 +38,13 @@ impl Clock {
 
     /// Nanoseconds since 1970-01-01T00:00:00Z at an instant of this clock.
     pub fn wall(&self, at: u64) -> i64 {
-        (self.wall_at_origin + i128::from(at)) as i64
+        saturated(self.wall_at_origin.saturating_add(i128::from(at)))
     }
 
-    /// The instant of this clock at a wall time; negative before the origin.
+    /// The instant of this clock at a wall time; negative before the origin. What is beyond the range is at its end: a
+    /// token that is good since the year 1 is good since ever.
     pub fn at_wall(&self, wall: i64) -> i64 {
-        (i128::from(wall) - self.wall_at_origin) as i64
+        saturated(i128::from(wall).saturating_sub(self.wall_at_origin))
     }
 
     /// An instant of this clock as RFC 3339, in UTC.
@@ -60,8 +61,29 @@ impl Clock {
 
     /// By how many nanoseconds the wall clock has been stepped (or slewed) since the origin.
     pub fn wall_step(&self) -> i64 {
-        (wall_now() - i128::from(self.ahead) - i128::from(self.wall(self.now()))) as i64
+        saturated(wall_now() - i128::from(self.ahead) - i128::from(self.wall(self.now())))
     }
+}
+
+/// An instant, or a distance between two, that may lie before or after what it is compared with; what is beyond the range
+/// is at its end.
+pub fn signed(nanoseconds: u64) -> i64 {
+    i64::try_from(nanoseconds).unwrap_or(i64::MAX)
+}
+
+/// Whole seconds in nanoseconds; what is beyond the range is at its end.
+pub fn of_seconds(seconds: i64) -> i64 {
+    seconds.saturating_mul(SECOND as i64)
+}
+
+/// Seconds since 1970, as a claim has them, in nanoseconds; what is beyond the range is at its end.
+pub fn of_date(seconds: f64) -> i64 {
+    // A conversion of a float saturates.
+    (seconds * SECOND as f64) as i64
+}
+
+fn saturated(nanoseconds: i128) -> i64 {
+    i64::try_from(nanoseconds).unwrap_or(if nanoseconds < 0 { i64::MIN } else { i64::MAX })
 }
 
 /// Whole nanoseconds of a duration; durations of a scenario are far below the 584 years that fit.
@@ -96,6 +118,14 @@ mod tests {
         let following = clock.following(-5);
         assert_eq!(following.wall(0) - clock.wall(0), 5, "this host's is behind the other's");
         assert!(following.wall_step().abs_diff(clock.wall_step()) < SECOND);
+        assert_eq!(
+            (clock.at_wall(i64::MIN), clock.at_wall(-8_000_000_000_000_000_000)),
+            (i64::MIN, i64::MIN)
+        );
+        assert_eq!(
+            (clock.wall(u64::MAX), clock.following(i64::MIN).wall(u64::MAX)),
+            (i64::MAX, i64::MAX)
+        );
         assert!(clock.wall(0) > 1_700_000_000 * SECOND as i64, "the wall clock is after 2023");
     }
 }

@@ -406,7 +406,7 @@ fn memory(plan: Option<&Plan>) -> Row {
         // What a broker of another make takes itself is not known.
         let broker = if plan.brokers.iter().any(Broker::is_embedded) { EMBEDDED_BYTES } else { 0 };
         let each = scale::connection_bytes(plan) + broker + ends(plan) * scale::KERNEL_BYTES;
-        plan.budget.sockets * each + scale::own_bytes(plan)
+        plan.budget.sockets * each + scale::own_bytes(plan) + plan.fetching_bytes()
     });
     let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
     limit(

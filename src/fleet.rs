@@ -38,6 +38,15 @@ const SILENT: Duration = Duration::from_secs(10);
 /// A coordinator of which nothing was heard for so long is gone: agents stop within 10 s.
 const ORPHANED: Duration = Duration::from_secs(8);
 
+/// A message of either side, read and written again; `None` of one that is none.
+pub(crate) fn rewritten(bytes: &[u8]) -> Option<Vec<u8>> {
+    use message::{Call, FromAgent, ToAgent, Told, read};
+    let json = read::<ToAgent>(bytes).map(|message| message::bytes(&message));
+    json.or_else(|| read::<FromAgent>(bytes).map(|message| message::bytes(&message)))
+        .or_else(|| read::<Call>(bytes).map(|message| message::bytes(&message)))
+        .or_else(|| postcard::to_stdvec(&postcard::from_bytes::<Told>(bytes).ok()?).ok())
+}
+
 /// The subjects of a group of agents.
 #[derive(Clone, Debug)]
 pub struct Subjects(String);

@@ -50,6 +50,15 @@ pub enum VerifyingKey {
 }
 
 impl SigningKey {
+    /// The key in a file with these bytes: a JWK or a set of them, or PEM or DER.
+    ///
+    /// # Errors
+    /// When there is none of the algorithm in it.
+    pub(crate) fn of_bytes(file: &[u8], algorithm: Algorithm, is_jwk: bool) -> Result<Self> {
+        let (material, kid) = source::of_file(file, algorithm, None, is_jwk)?;
+        Ok(Self { name: String::new(), algorithm, kid, material })
+    }
+
     /// Loads or makes the key of `[keys.NAME]`; relative paths start at `base`.
     ///
     /// # Errors

@@ -24,6 +24,8 @@ pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod fleet;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod host;
 pub mod issuer;
 pub mod key;

@@ -4,6 +4,7 @@
 
 mod answer;
 mod discovery;
+mod held;
 mod key_set;
 mod request;
 mod stats;
@@ -27,11 +28,17 @@ use tokio::{
 
 use url::Url;
 
+pub(crate) use answer::answer_in;
+pub(crate) use discovery::endpoints_in;
 pub use key_set::Watched;
 pub use stats::Stats;
 pub use token::{Exp, Shape, Token};
 
-use self::{discovery::Endpoints, key_set::KeySet};
+use self::{
+    discovery::Endpoints,
+    held::{Place, Room},
+    key_set::KeySet,
+};
 use crate::{
     attempt::Code,
     clock::Clock,
@@ -45,9 +52,11 @@ use crate::{
     tls::{self, Trust},
     token::fraction,
     verdict::foreign::{ForeignJudge, Said},
-    web::{self, Way},
+    web::{self, Reach, Way},
 };
 
+/// What a server is called that may not be asked.
+const SERVER: &str = "the authorization server";
 /// Threads that fetch.
 const THREADS: usize = 2;
 /// How clients name themselves to the server.
@@ -141,8 +150,10 @@ struct Inner {
     shared: Mutex<HashMap<u64, Share>>,
     /// Why clients have no refresh token, by their number.
     not_logged_in: Mutex<HashMap<u64, Failure>>,
-    /// Refresh tokens of clients, by their number.
-    refresh: Mutex<HashMap<u64, String>>,
+    /// Refresh tokens of clients that have not used them yet, by their number.
+    refresh: Mutex<HashMap<u64, (String, Place)>>,
+    /// The room for tokens.
+    room: Arc<Room>,
     stats: Mutex<Stats>,
 }
 
@@ -188,7 +199,9 @@ impl Fetcher {
             Server::Own => Way::Direct,
             _ => Way::AsEnvironmentSays,
         };
-        let http = web::client(tls::client_of(&trust)?, way)
+        let reach = Reach::of(plan.scenario.target.authorized || fetching.server == Server::Own);
+        let http = reach
+            .keep(web::client(tls::client_of(&trust)?, way))
             .user_agent(AGENT)
             .timeout(settings.timeout)
             .pool_max_idle_per_host(settings.connections as usize)
@@ -204,16 +217,16 @@ impl Fetcher {
             .build()
             .map_err(|error| Error::not_measured(format!("no threads to fetch with: {error}")))?;
         if let Server::Discovered(url) | Server::Endpoint(url) = &fetching.server {
-            allowed(url, plan)?;
+            reach.check(SERVER, url)?;
         }
         let endpoints = runtime
             .block_on(discovery::endpoints(&http, fetching, issuer))
             .map_err(|error| by_proxy(error, &fetching.server))?;
-        if fetching.server != Server::Own {
-            allowed(&endpoints.token, plan)?;
-        }
         // What is not on this host is asked only by leave, as the server itself.
-        let watched = endpoints.jwks.clone().filter(|url| allowed(url, plan).is_ok());
+        for url in [Some(&endpoints.token), endpoints.device.as_ref()].into_iter().flatten() {
+            reach.check(SERVER, url)?;
+        }
+        let watched = endpoints.jwks.clone().filter(|url| reach.check(SERVER, url).is_ok());
         let key_set = watched.map(|url| Arc::new(KeySet::new(url, clock)));
         if let Some(key_set) = &key_set {
             runtime.block_on(key_set.look(&http));
@@ -237,6 +250,7 @@ impl Fetcher {
             shared: Mutex::default(),
             not_logged_in: Mutex::default(),
             refresh: Mutex::default(),
+            room: Room::of(plan.token_room()),
             stats: Mutex::new(Stats::new()),
         };
         Ok(Self { inner: Arc::new(inner), runtime: Some(runtime) })
@@ -288,7 +302,7 @@ impl Fetcher {
         let url = &self.inner.endpoints.token;
         let host = url.host_str().unwrap_or_default();
         let mut warnings = Vec::new();
-        if url.scheme() == "http" && !is_here(url) {
+        if url.scheme() == "http" && !web::is_here(url) {
             warnings.push(format!(
                 "`{host}` is asked for tokens over plain HTTP: secrets and tokens can be read on the way"
             ));
@@ -349,8 +363,9 @@ impl Fetcher {
             let (inner, done) = (Arc::clone(&self.inner), Arc::clone(&done));
             let (n, is_ahead) = (*n, *is_ahead);
             runtime.spawn(async move {
+                // Counted however it ends: who waits for all must not wait for one that is gone.
+                let _counted = Counted(done);
                 inner.before_storm(n, is_ahead).await;
-                done.fetch_add(1, Ordering::Relaxed);
             });
         }
         loop {
@@ -372,16 +387,13 @@ impl Fetcher {
     }
 }
 
-/// Refuses a server that is not on this host, where nobody said that it may be loaded.
-fn allowed(url: &Url, plan: &Plan) -> Result<()> {
-    if is_here(url) || plan.scenario.target.authorized {
-        return Ok(());
+/// Counts one more when it is dropped.
+struct Counted(Arc<AtomicU64>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
-    Err(Error::usage(format!(
-        "the authorization server `{}` is not on this host",
-        url.host_str().unwrap_or_default()
-    ))
-    .hint("if you may load it, say so: `--authorized`"))
 }
 
 /// The error of a discovery; where a proxy stood between, it is said, since it may be what answered.
@@ -390,12 +402,6 @@ fn by_proxy(error: Error, server: &Server) -> Error {
     let Some(note) = web::proxy_note(url) else { return error };
     let hint = error.way_out().map_or_else(|| note.clone(), |hint| format!("{hint}; {note}"));
     error.hint(hint)
-}
-
-/// Whether a server is on this host, or nowhere. What a proxy is asked for is not, whatever this host knows of its name.
-fn is_here(url: &Url) -> bool {
-    let addresses = url.socket_addrs(|| None).unwrap_or_default();
-    addresses.iter().all(|address| address.ip().is_loopback()) && !web::is_proxied(url)
 }
 
 impl Drop for Fetcher {

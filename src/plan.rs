@@ -7,6 +7,8 @@ pub mod budget;
 pub mod cells;
 mod checks;
 pub mod examine;
+#[cfg(test)]
+mod extremes;
 pub mod fetching;
 mod foreign;
 pub mod issuance;

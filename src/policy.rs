@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{self, Path, PathBuf},
     time::Duration,
 };
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result, name_shown, showable, suggestion},
+    host::reading,
     scenario::{
         Algorithm, Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, Protocol,
         RefusesWith, SilentClose, UnknownKid,
@@ -315,7 +315,7 @@ fn profile_settings(profile: &str, folder: &Path) -> Result<(String, PolicySetti
         hidden => format!("of {hidden}"),
     };
     let within = |what: &str| Error::usage(format!("profile {shown}{what}"));
-    let text = fs::read_to_string(&path).map_err(|error| {
+    let text = reading::read_text(&path, reading::LONGEST_TEXT).map_err(|error| {
         within(&format!(" can't be read: {error}"))
             .hint("the path of a profile starts from the scenario's folder")
     })?;

@@ -3,6 +3,7 @@
 //! A [`Scenario`] may still ask for the impossible; the plan refuses that. What is checked here is
 //! what TOML and the types can know: unknown keys, wrong types, values outside a closed set.
 
+pub mod bounds;
 pub mod credentials;
 pub mod events;
 pub mod issuer;
@@ -19,14 +20,16 @@ mod values;
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result, showable};
+use crate::{
+    error::{Error, Result, showable},
+    host::reading,
+};
 
 pub use credentials::{Algorithm, Held, Identity, Key, Mix, Token, TokenSource};
 pub use events::{Deed, Event, Order, Outage};
@@ -140,7 +143,7 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded> {
         Some(_) => "the scenario (its name may be a secret and is not shown)".to_owned(),
         None => format!("scenario `{}`", path.display()),
     };
-    let text = fs::read_to_string(path).map_err(|error| {
+    let text = reading::read_text(path, reading::LONGEST_TEXT).map_err(|error| {
         Error::usage(format!("can't read {place}: {error}"))
             .hint("the scenarios that come with tokenstorm are in `scenarios/`")
     })?;

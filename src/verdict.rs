@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     attempt::{Close, Outcome},
-    clock::nanoseconds,
+    clock::{nanoseconds, signed},
     issuer::standing::Standing,
     policy::Policy,
     scenario::{Check, Group, Protocol, SilentClose},
@@ -129,15 +129,15 @@ impl Judge {
             std::array::from_fn(|code| holds(code as u8))
         };
         Self {
-            leeway: nanoseconds(policy.leeway) as i64,
-            uncertainty: nanoseconds(uncertainty) as i64,
+            leeway: signed(nanoseconds(policy.leeway)),
+            uncertainty: signed(nanoseconds(uncertainty)),
             checks_exp: policy.checks(Check::Exp),
             checks_start: policy.checks(Check::Nbf) || policy.checks(Check::Iat),
             silent_close: policy.silent_close,
             refusal_delay: nanoseconds(policy.refusal_delay),
-            new_key_within: policy.new_key_within.map(|within| nanoseconds(within) as i64),
-            old_key_within: policy.old_key_within.map(|within| nanoseconds(within) as i64),
-            verdict_cache: nanoseconds(policy.verdict_cache) as i64,
+            new_key_within: policy.new_key_within.map(|within| signed(nanoseconds(within))),
+            old_key_within: policy.old_key_within.map(|within| signed(nanoseconds(within))),
+            verdict_cache: signed(nanoseconds(policy.verdict_cache)),
             protocol,
             codes: Group::ALL
                 .iter()
@@ -147,6 +147,12 @@ impl Judge {
                 AUTHENTICATION_CODES.contains(&code) || policy.names_code(code, protocol)
             }),
         }
+    }
+
+    /// From when to when, by the broker's clock, an answer may have been decided.
+    fn span(&self, sent: u64, decided: u64) -> (i64, i64) {
+        let (sent, decided) = (signed(sent), signed(decided));
+        (sent.saturating_sub(self.uncertainty), decided.saturating_add(self.uncertainty))
     }
 
     /// When the broker had decided at the latest: what the policy has it delay a refusal by is taken off the end of that. One
@@ -173,8 +179,7 @@ impl Judge {
             return expected;
         }
         let refusal = Refusal::from(Group::Signature);
-        let (earliest, latest) =
-            (sent as i64 - self.uncertainty, decided as i64 + self.uncertainty);
+        let (earliest, latest) = self.span(sent, decided);
         if latest < key.published {
             return Expectation::Refuse(refusal);
         }
@@ -233,8 +238,7 @@ impl Judge {
             Must::Unpromised(refusal, _) => return Expectation::Either(refusal),
             Must::AcceptInTime => {}
         }
-        let (earliest, latest) =
-            (sent as i64 - self.uncertainty, decided as i64 + self.uncertainty);
+        let (earliest, latest) = self.span(sent, decided);
         let until = if self.checks_exp { validity.until } else { i64::MAX };
         let from = if self.checks_start { validity.from } else { i64::MIN };
         let (last, first) = (until.saturating_add(self.leeway), from.saturating_sub(self.leeway));
@@ -256,8 +260,8 @@ impl Judge {
     pub fn by_cache(&self, expected: Expectation, last: Option<u64>, sent: u64) -> Expectation {
         match (expected, last) {
             (Expectation::Refuse(refusal), Some(last)) if self.keeps_verdicts() => {
-                let until = (last as i64).saturating_add(self.verdict_cache);
-                if sent as i64 - self.uncertainty <= until {
+                let until = signed(last).saturating_add(self.verdict_cache);
+                if self.span(sent, sent).0 <= until {
                     return Expectation::Either(refusal);
                 }
                 expected

@@ -2,9 +2,11 @@
 //! anybody; and the small one with which it answers others (`server`).
 
 mod proxy;
+mod reach;
 pub mod server;
 
 pub use proxy::{is_proxied, proxy_note};
+pub use reach::{Reach, is_here};
 
 use std::{io, time::Duration};
 

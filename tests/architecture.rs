@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The modules of `src/`, in the order in which data passes through them.
-const FLOW: [&str; 36] = [
+const FLOW: [&str; 37] = [
     // Ground: used by all, uses none above it.
     "clock",
     "error",
@@ -43,6 +43,7 @@ const FLOW: [&str; 36] = [
     "calibrate",
     "cli",
     "commands",
+    "fuzzing",
     "lib",
     "main",
 ];

@@ -249,6 +249,15 @@ fn of_token(code: &str) -> Option<&'static str> {
         "no_access_token" => {
             "the authorization server answers with success and without the member `access_token`: is the URL that of the token endpoint? `oauth.send = \"id_token\"` sends the ID token instead"
         }
+        "token_too_long" => {
+            "the authorization server gives tokens of over 65535 bytes, and a field of CONNECT holds no more (MQTT 5.0, 1.5.4): let it put less into them"
+        }
+        "refresh_token_too_long" => {
+            "the authorization server gives refresh tokens of over 65535 bytes, which are not kept: let it put less into them"
+        }
+        "too_much_held" => {
+            "the tokens that were fetched and not sent yet take more memory than `tokenstorm doctor` counts for them (8 KiB each on average): let the server put less into them, or fetch fewer ahead (`oauth.prefetch`, `load.clients`)"
+        }
         "still_valid" => {
             "the token of this client was to have ended, and will not within 10 s after all others have started: let the server issue tokens that end sooner, or storm for longer than they last"
         }

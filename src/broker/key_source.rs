@@ -15,11 +15,14 @@ use crate::{
     policy::Policy,
     scenario::{Algorithm, WhenAway},
     tls::{self, Trust},
-    web::{self, Way},
+    web::{self, Reach, Way},
 };
 
 /// How the broker names itself to the server.
 const AGENT: &str = concat!("tokenstorm-broker/", env!("CARGO_PKG_VERSION"));
+
+/// Keys of a set that are looked at, as many as the run's own watch tells apart: a token without `kid` is tried by all.
+const MOST_KEYS: usize = 1024;
 
 /// The source.
 pub(super) struct KeySource {
@@ -64,7 +67,9 @@ impl KeySource {
         };
         let trust = Trust { verify: settings.verify, ..trust };
         let way = if settings.is_own { Way::Direct } else { Way::AsEnvironmentSays };
-        let client = web::client(tls::client_of(&trust)?, way)
+        let reach = Reach::of(settings.authorized || settings.is_own);
+        let client = reach
+            .keep(web::client(tls::client_of(&trust)?, way))
             .user_agent(AGENT)
             .timeout(settings.timeout)
             .build()
@@ -157,8 +162,8 @@ fn kid_of(token: &[u8]) -> Option<String> {
 /// over (RFC 7517, 5).
 pub(super) fn usable(keys: &[Value], policy: &Policy) -> Vec<Parsed> {
     let mut all = Vec::new();
-    for key in keys.iter().filter(|key| key["use"].as_str().is_none_or(|purpose| purpose == "sig"))
-    {
+    let may_sign = |key: &&Value| key["use"].as_str().is_none_or(|purpose| purpose == "sig");
+    for key in keys.iter().take(MOST_KEYS).filter(may_sign) {
         let Some(pem) = pem_of_jwk(key) else { continue };
         let family = match (key["kty"].as_str(), key["crv"].as_str()) {
             (Some("EC"), Some("P-256")) => vec![Algorithm::ES256],

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{Change, Live, Output};
-use crate::{ab::Ready, report::comparison::Format, results::baselines::FOLDER};
+use crate::{ab::Ready, report::comparison::Format, results::baselines::FOLDER, scenario::bounds};
 
 /// By what is decided.
 #[derive(Args, Debug)]
@@ -72,13 +72,13 @@ pub struct Ab {
     #[arg(long, value_enum, default_value_t, help_heading = "Builds")]
     pub ready: Ready,
     /// How long it may take to be
-    #[arg(long, value_name = "TIME", default_value = "30s", help_heading = "Builds")]
+    #[arg(long, value_name = "TIME", value_parser = bounds::argument, default_value = "30s", help_heading = "Builds")]
     pub ready_timeout: humantime::Duration,
     /// Trials of both builds together, at most
     #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(2..=10_000), help_heading = "Deciding")]
     pub max_trials: u32,
     /// Between two trials
-    #[arg(long, value_name = "TIME", default_value = "1s", help_heading = "Deciding")]
+    #[arg(long, value_name = "TIME", value_parser = bounds::argument, default_value = "1s", help_heading = "Deciding")]
     pub rest: humantime::Duration,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]

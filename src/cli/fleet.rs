@@ -8,7 +8,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use clap::Args;
 
-use crate::{bus, fleet};
+use crate::{bus, fleet, scenario::bounds};
 
 /// Which bus agents and coordinator meet on.
 #[derive(Args, Debug)]
@@ -45,7 +45,7 @@ pub struct Nats {
     #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "NATS")]
     pub tls_key: Option<PathBuf>,
     /// How long a server that does not answer yet is waited for
-    #[arg(long, value_name = "TIME", default_value = "60s", help_heading = "NATS")]
+    #[arg(long, value_name = "TIME", value_parser = bounds::argument, default_value = "60s", help_heading = "NATS")]
     pub nats_timeout: humantime::Duration,
     /// Group of agents: those of another group do not hear of the run
     #[arg(long, value_name = "NAME", default_value = "tokenstorm", value_parser = fleet::group, help_heading = "NATS")]
@@ -76,7 +76,7 @@ pub struct Agents {
     /// How long agents may take to come, and to get ready
     #[arg(
         long,
-        value_name = "TIME",
+        value_name = "TIME", value_parser = bounds::argument,
         default_value = "60s",
         requires = "agents",
         help_heading = "Agents"

@@ -147,7 +147,11 @@ impl Storm {
             room: plan.budget.room(),
             keep_alive: keep_alive(load.keep_alive),
             targets: targets.all.clone(),
-            resolver: if has_names { Some(resolver::start(clock, plan.sources())?) } else { None },
+            resolver: if has_names {
+                Some(resolver::start(clock, plan.sources(), plan.scenario.target.authorized)?)
+            } else {
+                None
+            },
             judges: [Protocol::V4, Protocol::V5].map(|protocol| {
                 let uncertainty = plan.scenario.target.clock_uncertainty + TICK;
                 Judge::new(&plan.policy, protocol, uncertainty)

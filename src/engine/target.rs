@@ -38,7 +38,7 @@ use crate::{
     scenario::{Check, Resolve},
     tls::{Made, Trust},
     token::{Kind, recipe::Form},
-    web,
+    web::{self, Reach},
 };
 
 /// Ports that are tried in a row for an embedded broker.
@@ -373,8 +373,10 @@ fn source(plan: &Plan, from: &KeysFrom) -> Result<Option<JwksSource>> {
         }
     };
     let url = jwks.url.as_deref().or(found).ok_or_else(nowhere)?;
-    // Of another server: the one that clients fetch from, mostly, so what they trust the broker trusts.
+    let authorized = plan.scenario.target.authorized;
     let is_own = issuer.is_some_and(|issuer| url == issuer.jwks_url());
+    check_reach(url, authorized || is_own)?;
+    // Of another server: the one that clients fetch from, mostly, so what they trust the broker trusts.
     let fetching = plan.issuance.fetching.as_ref().map(|fetching| &fetching.trust);
     let trust = plan.issuance.jwks_trust.as_ref().or(fetching).filter(|_| !is_own);
     let made = issuer.and_then(Issuer::authority_pem).map(str::to_owned);
@@ -383,12 +385,20 @@ fn source(plan: &Plan, from: &KeysFrom) -> Result<Option<JwksSource>> {
         is_own,
         authority: trust.and_then(Trust::pem).or(made),
         verify: trust.is_none_or(|trust| trust.verify),
+        authorized,
         cache: jwks.cache,
         refetch: jwks.refetch,
         min_interval: jwks.min_interval,
         timeout: jwks.timeout,
         when_away: jwks.when_away,
     }))
+}
+
+/// Refuses a key set that may not be asked for.
+fn check_reach(url: &str, authorized: bool) -> Result<()> {
+    let url = Url::parse(url)
+        .map_err(|error| Error::usage(format!("`target.jwks.url` is no URL: {error}")))?;
+    Reach::of(authorized).check("the server of the key set (`target.jwks`)", &url)
 }
 
 /// What the user should know of the way of embedded brokers to their keys.

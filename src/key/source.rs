@@ -1,6 +1,6 @@
 //! Where a key of the scenario comes from: exactly one source, read and fitted to the algorithm.
 
-use std::{env, fs, path::Path, sync::Arc};
+use std::{env, path::Path, sync::Arc};
 
 use super::{
     Material,
@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result, showable},
+    host::reading,
     scenario::{Algorithm, Held, Key, credentials::REDACTED},
 };
 
@@ -30,7 +31,7 @@ pub(super) fn load(key: &Key, base: &Path) -> Result<(Material, Option<String>)>
     }
     let source = source(key)?;
     check(key, source)?;
-    let of_file = |file: &Path| {
+    let naming_file = |file: &Path| {
         let place = format!("`{source}` ({})", showable::file(file, base));
         let name = file.to_string_lossy().into_owned();
         move |error: Error| naming(error, &name).within(place)
@@ -40,7 +41,7 @@ pub(super) fn load(key: &Key, base: &Path) -> Result<(Material, Option<String>)>
     }
     if let Some(file) = &key.secret_file {
         let bytes = as_written(key, without_line_end(read(file, base, source)?))?;
-        return Ok((secret(bytes, algorithm).map_err(of_file(file))?, None));
+        return Ok((secret(bytes, algorithm).map_err(naming_file(file))?, None));
     }
     if let Some(variable) = &key.secret_env {
         let value = env::var_os(variable).ok_or_else(|| {
@@ -49,30 +50,38 @@ pub(super) fn load(key: &Key, base: &Path) -> Result<(Material, Option<String>)>
         })?;
         return Ok((secret(as_written(key, value.into_encoded_bytes())?, algorithm)?, None));
     }
-    if let Some(file) = &key.private_key {
+    if let Some(file) = key.private_key.as_ref().or(key.jwk.as_ref()) {
         let bytes = read(file, base, source)?;
-        let key = PrivateKey::from_file(&bytes, algorithm).map_err(of_file(file))?;
-        return Ok((private(key), None));
-    }
-    if let Some(file) = &key.jwk {
-        let bytes = read(file, base, source)?;
-        let read = || -> Result<(Material, Option<String>)> {
-            let jwk = Jwk::read(&bytes, algorithm, key.kid.as_deref())?;
-            let kid = if key.kid.is_some() { None } else { jwk.kid()? };
-            let material = if algorithm.is_hmac() {
-                secret(jwk.secret()?, algorithm)?
-            } else {
-                private(PrivateKey::from_jwk(&jwk, algorithm)?)
-            };
-            Ok((material, kid))
-        };
-        return read().map_err(of_file(file));
+        let kid = key.kid.as_deref();
+        return of_file(&bytes, algorithm, kid, key.jwk.is_some()).map_err(naming_file(file));
     }
     if algorithm.is_hmac() {
         return Ok((secret(material::random_secret()?, algorithm)?, None));
     }
     let bits = key.bits.map_or(2048, usize::from);
     Ok((private(PrivateKey::of_size(algorithm, bits)?), None))
+}
+
+/// The key in a file, and the `kid` that it gives it where none is given: a JWK, of several the one with that `kid`, or PEM
+/// or DER.
+pub(super) fn of_file(
+    file: &[u8],
+    algorithm: Algorithm,
+    kid: Option<&str>,
+    is_jwk: bool,
+) -> Result<(Material, Option<String>)> {
+    let private = |key| Material::Private(Arc::new(key));
+    if !is_jwk {
+        return Ok((private(PrivateKey::from_file(file, algorithm)?), None));
+    }
+    let jwk = Jwk::read(file, algorithm, kid)?;
+    let own = if kid.is_some() { None } else { jwk.kid()? };
+    let material = if algorithm.is_hmac() {
+        secret(jwk.secret()?, algorithm)?
+    } else {
+        private(PrivateKey::from_jwk(&jwk, algorithm)?)
+    };
+    Ok((material, own))
 }
 
 /// The one source that is given.
@@ -162,7 +171,7 @@ fn secret(bytes: Vec<u8>, algorithm: Algorithm) -> Result<Material> {
 }
 
 fn read(file: &Path, base: &Path, key: &str) -> Result<Vec<u8>> {
-    fs::read(base.join(file)).map_err(|error| {
+    reading::read(&base.join(file), reading::LONGEST_TEXT).map_err(|error| {
         Error::usage(format!(
             "`{key}` names {}, which can't be read: {error}",
             showable::file(file, base)

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use oauth2::{
-    AccessToken, HttpResponse, RefreshToken, Scope, TokenResponse,
+    AccessToken, HttpResponse, RefreshToken, Scope, StandardDeviceAuthorizationResponse,
+    TokenResponse,
     basic::BasicTokenType,
     http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
 };
@@ -12,8 +13,16 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use crate::web;
+use crate::{scenario::bounds, web};
 
+/// The longest that a server may have a client wait or a token last, in seconds: 100 years, as scenarios. What is above is
+/// that long.
+const LONGEST: u64 = bounds::LONGEST.as_secs();
+/// The longest time between two questions of a device, in seconds: as long as a client waits at all (`load.connect_timeout`
+/// goes up to 1 h).
+const LONGEST_INTERVAL: u64 = 3600;
+/// The longest OAuth error that is read, in bytes; those of the standards have up to 25. Another may be anything.
+const LONGEST_ERROR: usize = 64;
 /// How long a device's code is good, in seconds, where the server does not say it (RFC 8628, 3.2, wants it said).
 const DEVICE_CODE_LIFETIME: u64 = 600;
 
@@ -128,6 +137,19 @@ pub(super) fn in_plain_form(mut answer: HttpResponse) -> (HttpResponse, Option<S
     (answer, error)
 }
 
+/// What a client reads of the body of an answer: its plain form, and the times in it; `None` where there is no such status.
+pub(crate) fn answer_in(status: u16, body: &[u8]) -> Option<(Vec<u8>, Vec<Duration>)> {
+    let mut answer = HttpResponse::new(body.to_vec());
+    *answer.status_mut() = StatusCode::from_u16(status).ok()?;
+    let (plain, _) = in_plain_form(answer);
+    let tokens = serde_json::from_slice::<Answer>(plain.body()).ok();
+    let device = serde_json::from_slice::<StandardDeviceAuthorizationResponse>(plain.body()).ok();
+    let of_device = device.iter().flat_map(|device| [device.interval(), device.expires_in()]);
+    let times = tokens.and_then(|tokens| tokens.expires_in()).into_iter().chain(of_device);
+    let times = times.collect();
+    Some((plain.into_body(), times))
+}
+
 fn has_device_code(members: &Map<String, Value>) -> bool {
     members.get("device_code").is_some_and(Value::is_string)
 }
@@ -147,14 +169,14 @@ fn members(body: &[u8]) -> Option<Map<String, Value>> {
 
 /// Times in whole seconds, or not at all: some servers write them as text, some with a fraction, and -1 or 0 for "never".
 fn whole_seconds(members: &mut Map<String, Value>) {
-    for name in ["expires_in", "interval"] {
+    for (name, longest) in [("expires_in", LONGEST), ("interval", LONGEST_INTERVAL)] {
         let Some(value) = members.get(name) else { continue };
         let seconds = match value {
             Value::String(text) => text.trim().parse().ok(),
             value => value.as_f64(),
         };
         match seconds.filter(|seconds: &f64| *seconds >= 1.0 && seconds.is_finite()) {
-            Some(seconds) => members.insert(name.into(), (seconds as u64).into()),
+            Some(seconds) => members.insert(name.into(), (seconds as u64).min(longest).into()),
             None => members.remove(name),
         };
     }
@@ -162,8 +184,10 @@ fn whole_seconds(members: &mut Map<String, Value>) {
 
 /// The OAuth error of an answer (RFC 6749, 5.2), also where it stands elsewhere, as with Google's and Okta's services.
 fn error_in(members: &Map<String, Value>) -> Option<String> {
-    let word =
-        |value: &Value| value.as_str().filter(|word| !word.is_empty()).map(str::to_lowercase);
+    let word = |value: &Value| {
+        let word = value.as_str().filter(|word| !word.is_empty())?;
+        Some(if word.len() > LONGEST_ERROR { nameless() } else { word.to_lowercase() })
+    };
     let first = |members: &Map<String, Value>, names: &[&str]| {
         names.iter().find_map(|name| members.get(*name).and_then(word))
     };
@@ -172,7 +196,7 @@ fn error_in(members: &Map<String, Value>) -> Option<String> {
             Some(first(inner, &["error", "code", "type", "status"]).unwrap_or_else(nameless))
         }
         Some(Value::Array(errors)) => Some(errors.iter().find_map(word).unwrap_or_else(nameless)),
-        Some(Value::String(error)) if !error.is_empty() => Some(error.to_lowercase()),
+        Some(error @ Value::String(text)) if !text.is_empty() => word(error),
         Some(Value::Number(_) | Value::Bool(true)) => Some(nameless()),
         _ => first(members, &["error_code", "errorCode", "code"]),
     }
@@ -208,7 +232,8 @@ mod tests {
             ("3599.5", Some(3599)),
             ("\"3599.5\"", Some(3599)),
             ("3.6e3", Some(3600)),
-            ("1e300", Some(u64::MAX)),
+            ("1e300", Some(LONGEST)),
+            ("18446744073709551615", Some(LONGEST)),
             ("\"3600s\"", None),
             ("\"soon\"", None),
             ("\"\"", None),

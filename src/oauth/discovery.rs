@@ -19,6 +19,11 @@ const OPENID: &str = "/.well-known/openid-configuration";
 /// Where it is by RFC 8414, 3: before the path of the issuer's URL.
 const BY_RFC: &str = "/.well-known/oauth-authorization-server";
 
+/// The longest URL in a document that is taken, in bytes: what servers take as a request line (RFC 9110, 4.1, has 8000).
+const LONGEST_URL: usize = 8000;
+/// What is told of why a text is no document, in characters: it may quote the text.
+const LONGEST_REASON: usize = 200;
+
 /// Where tokens are asked for.
 #[derive(Clone, Eq, PartialEq)]
 pub(super) struct Endpoints {
@@ -92,7 +97,7 @@ pub(super) async fn endpoints(
     let mut tried = Vec::new();
     for place in [openid, by_rfc.to_string()] {
         match document(http, &place).await {
-            Ok(found) => return checked(&found, &url, fetching),
+            Ok(found) => return checked(&found, &url, Wanted::of(fetching)),
             Err(why) => {
                 let is_final = matches!(why, Missing::Unreachable(_) | Missing::NoTls(..));
                 tried.push((place, why));
@@ -180,7 +185,35 @@ fn no_document(tried: &[(String, Missing)]) -> Error {
     })
 }
 
-fn checked(found: &Document, asked: &Url, fetching: &Fetching) -> Result<Endpoints> {
+/// What clients need of a server.
+#[derive(Clone, Copy)]
+struct Wanted {
+    /// Where they show a certificate.
+    by_certificate: bool,
+    /// Where a device asks.
+    device: bool,
+}
+
+impl Wanted {
+    fn of(fetching: &Fetching) -> Self {
+        Self {
+            by_certificate: fetching.trust.own.is_some(),
+            device: fetching.settings.grant == Grant::DeviceCode,
+        }
+    }
+}
+
+/// All places that a document names to whoever asked for it there.
+///
+/// # Errors
+/// When it is none, or that of another issuer.
+pub(crate) fn endpoints_in(body: &[u8], asked: &Url, by_certificate: bool) -> Result<Vec<Url>> {
+    let found = read(body).map_err(Error::not_measured)?;
+    let found = checked(&found, asked, Wanted { by_certificate, device: false })?;
+    Ok([Some(found.token), found.device, found.jwks].into_iter().flatten().collect())
+}
+
+fn checked(found: &Document, asked: &Url, wanted: Wanted) -> Result<Endpoints> {
     let endpoint = |name: &str, text: Option<&str>| -> Result<Option<Url>> {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
         // Some documents have the path only.
@@ -195,8 +228,7 @@ fn checked(found: &Document, asked: &Url, fetching: &Fetching) -> Result<Endpoin
             .hint("write `token_endpoint = \"...\"` in place of `issuer`")
         })
     };
-    let shows_certificate = fetching.trust.own.is_some();
-    let aliases = found.mtls_endpoint_aliases.as_ref().filter(|_| shows_certificate);
+    let aliases = found.mtls_endpoint_aliases.as_ref().filter(|_| wanted.by_certificate);
     let alias = |of: fn(&Aliases) -> &Option<String>| aliases.and_then(|all| of(all).as_deref());
     let token = alias(|all| &all.token_endpoint).or(found.token_endpoint.as_deref());
     let token = endpoint("token_endpoint", token)?;
@@ -211,7 +243,7 @@ fn checked(found: &Document, asked: &Url, fetching: &Fetching) -> Result<Endpoin
         Error::not_measured(format!("the discovery document of `{asked}` has no `token_endpoint`"))
             .hint("write `token_endpoint = \"...\"` in place of `issuer`, if the server has one")
     })?;
-    if fetching.settings.grant == Grant::DeviceCode && device.is_none() {
+    if wanted.device && device.is_none() {
         return Err(Error::not_measured(format!(
             "`{asked}` has no `device_authorization_endpoint`"
         ))
@@ -292,11 +324,33 @@ async fn document(http: &reqwest::Client, place: &str) -> std::result::Result<Do
     }
     let body = web::body(response).await.map_err(broken)?;
     let body = body.ok_or_else(|| Missing::Wrong("a document of over 1 MB".into()))?;
-    let text = web::text(&body);
-    serde_json::from_str(&text).map_err(|error| {
+    read(&body).map_err(Missing::Wrong)
+}
+
+/// Reads a document.
+///
+/// # Errors
+/// Why it is none.
+fn read(body: &[u8]) -> std::result::Result<Document, String> {
+    let text = web::text(body);
+    let found: Document = serde_json::from_str(&text).map_err(|error| {
+        let why: String = error.to_string().chars().take(LONGEST_REASON).collect();
         let is_page = if text.starts_with('<') { ": HTML, a login page?" } else { "" };
-        Missing::Wrong(format!("no discovery document ({error}{is_page})"))
-    })
+        format!("no discovery document ({why}{is_page})")
+    })?;
+    let aliases = found.mtls_endpoint_aliases.as_ref();
+    let urls = [
+        &found.issuer,
+        &found.token_endpoint,
+        &found.device_authorization_endpoint,
+        &found.jwks_uri,
+    ];
+    let of_aliases = aliases.map(|all| [&all.token_endpoint, &all.device_authorization_endpoint]);
+    let all = urls.into_iter().chain(of_aliases.into_iter().flatten()).flatten();
+    if all.into_iter().any(|url| url.len() > LONGEST_URL) {
+        return Err(format!("no discovery document (a URL in it has over {LONGEST_URL} bytes)"));
+    }
+    Ok(found)
 }
 
 /// Where a redirect leads.

@@ -24,6 +24,8 @@ const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 const MOST_KEYS: usize = 1024;
 /// The number of all keys beyond those: as if the set were yet to show them.
 const OTHERS: u16 = MOST_KEYS as u16 - 1;
+/// The longest `kid` that is told apart, in bytes: digests in hex have 128. Longer ones are as keys beyond those.
+const LONGEST_KID: usize = 1024;
 /// What is counted of a set without a key that can be told by its `kid`.
 const NO_KEYS: &str = "no_keys";
 /// How the run names itself here: by another name than brokers and clients.
@@ -190,6 +192,9 @@ impl State {
             return Some(*known);
         }
         let number = u16::try_from(next).ok().filter(|number| *number < OTHERS)?;
+        if kid.len() > LONGEST_KID {
+            return None;
+        }
         self.numbers.insert(kid.to_owned(), number);
         Some(number)
     }

@@ -21,6 +21,7 @@ use url::form_urlencoded;
 use super::{
     Failure, Inner, Strange,
     answer::{Answer, in_plain_form},
+    held::{LONGEST_TOKEN, REFRESH_TOKEN_TOO_LONG, TOKEN_TOO_LONG},
     token::Token,
 };
 use crate::{
@@ -30,7 +31,7 @@ use crate::{
     oracle::foreign::Alg,
     plan::fetching::Fetching,
     scenario::{
-        ClientAuth, Grant, Send as Sent,
+        ClientAuth, Grant, Send as Sent, bounds,
         oauth::{ACCESS_TOKEN, JWT_BEARER, TOKEN_EXCHANGE},
     },
     web,
@@ -143,7 +144,7 @@ impl Drop for Underway<'_> {
 fn retry_after(text: &str, clock: Clock) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+        return Some(Duration::from_secs(seconds).min(bounds::LONGEST));
     }
     let date = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
     let now = Duration::from_nanos(clock.wall(clock.now()).max(0) as u64);
@@ -192,18 +193,43 @@ impl Inner {
             Ok(answer) => answer,
             Err(failed) => return Err(self.explained(failure(&failed, &way)).await),
         };
-        if let Some(refresh) = answer.refresh_token() {
-            let mut known = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
-            known.insert(n, refresh.secret().clone());
-        }
+        self.keep_refresh(n, first.and(answer.refresh_token()))?;
         let sent = match fetching.settings.send {
             Sent::AccessToken => answer.access().ok_or(Failure::word(NO_ACCESS_TOKEN))?,
             Sent::IdToken => answer.id().ok_or(Failure::word("no_token"))?,
         };
         let lifetime = answer.expires_in().map(|lifetime| lifetime.as_secs());
+        if sent.len() > LONGEST_TOKEN {
+            return Err(Failure::word(TOKEN_TOO_LONG));
+        }
         let token = Token::read(sent, lifetime, self.clock.wall(self.clock.now()), &self.kids);
         let start = self.judge.start(&token.foreign);
-        Ok(self.with_key(token.good_from(start)))
+        let place = self.room.take((sent.len() + token.foreign.size()) as u64)?;
+        Ok(self.with_key(token.good_from(start).placed(place)))
+    }
+
+    /// The refresh token of a client that is kept for it.
+    fn refresh_token(&self, n: u64) -> Option<String> {
+        let known = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&n).map(|(token, _)| token.clone())
+    }
+
+    /// Keeps the refresh token of a first answer until an answer to it has come; then nobody needs it any more.
+    fn keep_refresh(&self, n: u64, given: Option<&RefreshToken>) -> Result<(), Failure> {
+        let given = given.map(|token| token.secret());
+        let held = match given {
+            Some(token) if token.len() > LONGEST_TOKEN => {
+                return Err(Failure::word(REFRESH_TOKEN_TOO_LONG));
+            }
+            Some(token) => Some((token.clone(), self.room.take(token.len() as u64)?)),
+            None => None,
+        };
+        let mut known = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
+        match held {
+            Some(held) => known.insert(n, held),
+            None => known.remove(&n),
+        };
+        Ok(())
     }
 
     /// The token with the number of its key in the watched set. Secrets are in no set, whatever they are called.
@@ -258,8 +284,7 @@ impl Inner {
             }
             Grant::RefreshToken => {
                 // Kept until an answer brings another: what failed for a passing reason is tried again with it.
-                let known =
-                    self.refresh.lock().unwrap_or_else(PoisonError::into_inner).get(&n).cloned();
+                let known = self.refresh_token(n);
                 let token = known.or_else(|| fetching.refresh_token.clone());
                 let token = token.ok_or(Failed::Request(Broken("no_refresh_token")))?;
                 let token = RefreshToken::new(token);

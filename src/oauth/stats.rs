@@ -40,6 +40,11 @@ const ERRORS: [&str; 17] = [
 /// The longest name of an algorithm that is registered with IANA has 18 characters (`PBES2-HS256+A128KW`).
 const LONGEST_ALG: usize = 20;
 
+/// What an algorithm is called whose name is not shown.
+const OTHER_ALG: &str = "another";
+/// Reasons and algorithms that are told apart, a hundred more than there are reasons: JOSE has some fifty names.
+const MOST_OPEN: usize = 160;
+
 /// Counts and times of requests to the authorization server.
 #[derive(Clone, Debug)]
 pub struct Stats {
@@ -108,7 +113,9 @@ impl Stats {
             Said::Either(_) => {
                 let is_algorithm =
                     matches!(why, Reason::Fault(Fault::AlgUnknown | Fault::AlgOther));
-                let alg = is_algorithm.then(|| alg_shown(token.alg()));
+                let is_full = self.open.len() >= MOST_OPEN;
+                let shown = || if is_full { OTHER_ALG.into() } else { alg_shown(token.alg()) };
+                let alg = is_algorithm.then(shown);
                 *self.open.entry((why, alg)).or_default() += 1;
             }
         }
@@ -149,6 +156,6 @@ fn alg_shown(alg: Alg<'_>) -> String {
         {
             name.to_owned()
         }
-        _ => "another".into(),
+        _ => OTHER_ALG.into(),
     }
 }

@@ -2,7 +2,12 @@
 
 use serde_json::Value;
 
-use crate::{clock::SECOND, oracle::foreign::Foreign, token::Times};
+use super::held::Place;
+use crate::{
+    clock::{of_date, of_seconds},
+    oracle::foreign::Foreign,
+    token::Times,
+};
 
 /// From here on an `exp` is in milliseconds, not in seconds: the year 5138.
 const MILLISECONDS: f64 = 1e11;
@@ -22,6 +27,9 @@ pub struct Token {
     pub times: Times,
     /// What it is.
     pub shape: Shape,
+    /// What it takes of the room for tokens.
+    #[expect(dead_code, reason = "it is given back when the token is dropped")]
+    place: Option<Place>,
 }
 
 /// What a token is, as far as anybody but its issuer can tell.
@@ -113,10 +121,10 @@ impl Token {
         let shape = Shape::of(&foreign);
         let said = || {
             let seconds = i64::try_from(expires_in?).ok()?;
-            Some(now.saturating_add(seconds.saturating_mul(SECOND as i64)))
+            Some(now.saturating_add(of_seconds(seconds)))
         };
         // A JWT without `exp` has no end, whatever the server says of it: the broker sees the token only.
-        let exp = if foreign.is_jwt() { foreign.moment("exp").map(instant) } else { said() };
+        let exp = if foreign.is_jwt() { foreign.moment("exp").map(of_date) } else { said() };
         let kid = foreign.kid();
         let key = kids.iter().position(|known| known.is_some() && known.as_deref() == kid);
         Self {
@@ -126,19 +134,20 @@ impl Token {
             times: Times { exp, nbf: None },
             foreign,
             shape,
+            place: None,
         }
+    }
+
+    /// The same in its place in memory.
+    pub(super) fn placed(self, place: Place) -> Self {
+        Self { place: Some(place), ..self }
     }
 
     /// The same, good from that second on.
     pub(super) fn good_from(mut self, second: Option<f64>) -> Self {
-        self.times.nbf = second.map(instant);
+        self.times.nbf = second.map(of_date);
         self
     }
-}
-
-/// An instant in nanoseconds since 1970, of one in seconds; what is beyond the range is at its end.
-fn instant(seconds: f64) -> i64 {
-    (seconds * SECOND as f64) as i64
 }
 
 #[cfg(test)]

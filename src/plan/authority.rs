@@ -1,6 +1,6 @@
 //! The run's own authorization server, resolved: `[issuer]` with what it takes over from elsewhere.
 
-use std::{env, fmt, fs, path::Path, time::Duration};
+use std::{env, fmt, path::Path, time::Duration};
 
 use serde_json::{Map, Value};
 
@@ -10,6 +10,7 @@ use super::{fetching::check_plain, timeline::key_named};
 use crate::{
     clock::wall_seconds,
     error::{Error, Result, showable},
+    host::reading,
     key::SigningKey,
     scenario::{Issuer, IssuerTls, Scenario},
     token::{
@@ -199,7 +200,7 @@ fn published(settings: &Issuer, scenario: &Scenario, keys: &[SigningKey]) -> Res
 
 fn identity(tls: &IssuerTls, base: &Path) -> Result<Identity> {
     let read = |key: &str, path: &Path| -> Result<Vec<u8>> {
-        fs::read(base.join(path)).map_err(|error| {
+        reading::read(&base.join(path), reading::LONGEST_TEXT).map_err(|error| {
             Error::usage(format!(
                 "`tls.{key}` names {}, which can't be read: {error}",
                 showable::file(path, base)
@@ -283,7 +284,7 @@ pub(super) fn literal_secret(
         // Whether the folder is the scenario's or was written is not known here: the name has to be shown by itself.
         let name = Path::new(file.file_name().unwrap_or_default());
         let named = showable::file(name, file.parent().unwrap_or(file));
-        let text = fs::read_to_string(file).map_err(|error| {
+        let text = reading::read_text(file, reading::LONGEST_TEXT).map_err(|error| {
             Error::usage(format!("`{key}_file` names {named}, which can't be read: {error}"))
                 .hint("relative paths start from the scenario's folder; it takes the path of a file, not what is in it")
         })?;
@@ -326,7 +327,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secret.txt");
         for text in ["hunter2{n}x", "p{w", "{{x}}", "${n}", "}{", "{client_id}", "plain"] {
-            fs::write(&file, format!("{text}\n")).unwrap();
+            std::fs::write(&file, format!("{text}\n")).unwrap();
             assert_eq!(sent(secret("client_secret", None, None, Some(&file)).unwrap()), text);
             let literal = literal_secret("refresh_token", None, None, Some(&file)).unwrap();
             assert_eq!(literal.as_deref(), Some(text));

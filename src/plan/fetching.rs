@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result, showable},
+    host::reading,
     key::SigningKey,
     scenario::{Grant, Load, LoadMode, OAuth, Scenario, TokenSource, credentials::REDACTED},
     tls::{OwnCertificate, Trust},
@@ -31,6 +32,13 @@ pub const FETCHED: [&str; 3] = ["fresh", EXPIRED, STOLEN];
 /// How long a fetched token that is to have ended has ended, where the mix does not say it: clocks may differ, and whoever
 /// waits for it should not wait long.
 pub const ENDED_FOR: Duration = Duration::from_secs(1);
+
+/// Bytes that a token may take on average, with what is read of it: usual ones have 1 to 2 KB.
+const TOKEN_BYTES: u64 = 8192;
+/// Bytes for tokens in the smallest run: a few hundred of the longest.
+const LEAST_ROOM: u64 = 64 * 1024 * 1024;
+/// Bytes that an answer takes until it is read: the longest that is.
+const ANSWER_BYTES: u64 = 1024 * 1024;
 
 /// How clients fetch their tokens.
 pub struct Fetching {
@@ -214,6 +222,27 @@ impl Fetching {
 }
 
 impl Plan {
+    /// Bytes that fetched tokens may take at one time: those that are held until their clients come, those of clients that
+    /// are there, and refresh tokens. The fetcher holds no more.
+    pub fn token_room(&self) -> u64 {
+        let Some(fetching) = &self.issuance.fetching else { return 0 };
+        let kinds = 0..self.mould.kinds.len();
+        let is_ahead = fetching.settings.prefetch
+            || kinds.into_iter().any(|kind| self.ended_for(kind).is_some());
+        let clients = self.known_attempts();
+        let ahead = if is_ahead { clients.div_ceil(self.reuse) } else { 0 };
+        let refreshing = if fetching.starts_from().is_some() { clients } else { 0 };
+        let held = ahead.saturating_add(refreshing).saturating_add(self.budget.most_sockets);
+        held.saturating_mul(TOKEN_BYTES).max(LEAST_ROOM)
+    }
+
+    /// Bytes that fetching takes: the tokens, and an answer on each connection.
+    pub fn fetching_bytes(&self) -> u64 {
+        let settings = self.issuance.fetching.as_ref().map(|fetching| &fetching.settings);
+        let answers = settings.map_or(0, |settings| u64::from(settings.connections) * ANSWER_BYTES);
+        self.token_room().saturating_add(answers)
+    }
+
     /// Whether the tokens of a kind are fetched.
     pub fn is_fetched(&self, kind: usize) -> bool {
         self.issuance.fetching.is_some() && FETCHED.contains(&self.mould.kinds[kind].defect.name)
@@ -339,7 +368,7 @@ fn own_certificate(
             .hint("mutual TLS needs both: the certificate and its private key"));
     };
     let read = |name: &str, path: &Path| {
-        std::fs::read(base.join(path)).map_err(|error| {
+        reading::read(&base.join(path), reading::LONGEST_TEXT).map_err(|error| {
             let named = showable::file(path, base);
             Error::usage(format!("`{name}` names {named}, which can't be read: {error}"))
                 .hint("relative paths start from the scenario's folder")

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    scenario::{Arrivals, Load, LoadMode, ReceiveTime},
+    scenario::{Arrivals, Load, LoadMode, ReceiveTime, bounds::LONGEST},
 };
 
 /// Tokens that are handed to a worker at one time: enough that a channel's cost vanishes, few enough that a slow signer
@@ -211,8 +211,9 @@ fn waves(load: &Load, workers: usize) -> Result<Waves> {
     let opening = load.concurrency.unwrap_or(OPENING).max(1);
     let batches = BATCH * workers as u64;
     let size = wave.div_ceil(batches) * batches;
-    let of_release =
-        load.release.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(size as f64 / rate));
+    let of_release = load.release.map_or(Duration::ZERO, |rate| {
+        Duration::try_from_secs_f64(size as f64 / rate).map_or(LONGEST, |time| time.min(LONGEST))
+    });
     let patience = load.login_timeout.saturating_sub(of_release);
     if patience.is_zero() {
         return Err(Error::usage(format!(

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::error::{Error, Result, suggestion};
+use crate::{
+    error::{Error, Result, suggestion},
+    scenario::bounds,
+};
 
 /// The phases of an attempt that have a histogram, in order.
 pub const PHASES: [&str; 10] = [
@@ -328,8 +331,7 @@ fn parse_condition(condition: &str, subject: &Subject) -> Result<(Aggregate, Com
         })?;
     let aggregate = parse_aggregate(aggregate, subject).map_err(&wrong)?;
     let bound = if is_time(subject, aggregate) {
-        let time: Duration = humantime::parse_duration(bound)
-            .map_err(|error| wrong(format!("`{bound}`: {error}")))?;
+        let time = bounds::duration(bound).map_err(|error| wrong(format!("`{bound}`: {error}")))?;
         time.as_secs_f64() * 1e6
     } else {
         bound

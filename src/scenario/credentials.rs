@@ -51,6 +51,8 @@ pub struct Key {
     pub generate: bool,
     /// Bits of an RSA key that is made: 2048, 3072 or 4096. Default: 2048.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Length, _, _>")]
+    #[schemars(with = "Option<super::bounds::Length>")]
     pub bits: Option<u16>,
     /// The `kid` header parameter. Default: that of the JWK; without one tokens carry none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -200,17 +202,23 @@ pub struct Token {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// `exp` - `iat`, at least 1s. Default: 1h.
-    #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[serde(with = "super::bounds::time", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<super::bounds::Time>")]
     pub ttl: Option<Duration>,
     /// One token for so many connects; more than 1 is an error where claims bind it to one client.
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::All, _, _>")]
+    #[schemars(with = "super::bounds::All")]
     pub reuse: u64,
     /// Tokens kept ready ahead of their use. Default: as many as the schedule needs, within a
     /// bound of memory (open model), or eight times the concurrency (closed model).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Clients, _, _>")]
+    #[schemars(with = "Option<super::bounds::Clients>")]
     pub ahead: Option<u64>,
     /// Length of a good token in bytes, within a few: a claim `pad` brings it there.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Length, _, _>")]
+    #[schemars(with = "Option<super::bounds::Length>")]
     pub bytes: Option<u32>,
     /// Name of the environment variable whose value comes in the place of a token; set by `[control]` alone.
     #[serde(skip)]
@@ -261,10 +269,12 @@ pub struct Mix {
     /// A name of `tokenstorm token defects`, such as `fresh` or `expired`.
     pub token: String,
     /// Its share of the clients, relative to the sum of all shares; above 0.
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Share, _, _>")]
+    #[schemars(with = "super::bounds::Share")]
     pub share: f64,
     /// The kind's distance in time, such as `expired` by `"1h"`.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde")]
-    #[schemars(with = "Option<String>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
+    #[schemars(with = "Option<super::bounds::Time>")]
     pub by: Option<Duration>,
     /// The key these tokens are signed with; default: that of `[token]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

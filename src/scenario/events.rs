@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Event {
     /// When, after the start of the storm. What is at `"0s"` is so before the brokers start.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[serde(with = "super::bounds::time")]
+    #[schemars(with = "super::bounds::Time")]
     pub at: Duration,
     /// What.
     pub r#do: Deed,
     /// How long it lasts. Default: until `restore`, or the end.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde")]
-    #[schemars(with = "Option<String>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
+    #[schemars(with = "Option<super::bounds::Time>")]
     pub r#for: Option<Duration>,
     /// `rotate_keys`: the key under `[keys]` that signs afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,20 +26,20 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
     /// `rotate_keys`: time between publishing the new key and signing with it, or the other way round. Default: 2s.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde")]
-    #[schemars(with = "Option<String>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
+    #[schemars(with = "Option<super::bounds::Time>")]
     pub step: Option<Duration>,
     /// `rotate_keys`: how long the old key stays published after the new one signs. Default: for ever; 0s by the order
     /// `remove_old`.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde")]
-    #[schemars(with = "Option<String>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
+    #[schemars(with = "Option<super::bounds::Time>")]
     pub keep_old: Option<Duration>,
     /// `jwks_outage`: how the key set is away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub how: Option<Outage>,
     /// `issuer_slow`: by how much every answer of the token endpoint is late.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde")]
-    #[schemars(with = "Option<String>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
+    #[schemars(with = "Option<super::bounds::Time>")]
     pub by: Option<Duration>,
     /// `revoke`: the key whose tokens are revoked, which is taken out of the key set. Default: every token issued so
     /// far, as introspection and refreshing see it.

@@ -24,10 +24,12 @@ pub struct Issuer {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
     /// Keys that are published beside them and sign nothing.
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
+    #[schemars(with = "super::bounds::Count")]
     pub extra_keys: u16,
     /// Lifetime of its tokens, at least 1s. Default: `token.ttl`.
-    #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
-    #[schemars(with = "Option<String>")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
+    #[schemars(with = "Option<super::bounds::Time>")]
     pub ttl: Option<Duration>,
     /// Claims of its tokens; `{client_id}`, `{username}` and `{n}` are told from the client that asks. Default:
     /// `[token.claims]`.
@@ -35,6 +37,8 @@ pub struct Issuer {
     pub claims: Option<serde_json::Map<String, serde_json::Value>>,
     /// Tokens are padded to about this many bytes by a claim `pad`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Length, _, _>")]
+    #[schemars(with = "Option<super::bounds::Length>")]
     pub token_bytes: Option<u32>,
     /// The secret that a client must show; `{client_id}` is its id. Default: what `[oauth]` sends.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,18 +57,20 @@ pub struct Issuer {
     pub password_env: Option<String>,
     /// Token requests a second that are served; those above get 429. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
+    #[schemars(with = "Option<super::bounds::Count>")]
     pub limit: Option<u32>,
     /// What a 429 says in `Retry-After`.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[serde(with = "super::bounds::time")]
+    #[schemars(with = "super::bounds::Time")]
     pub retry_after: Duration,
     /// How long a device has to wait for its approval.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[serde(with = "super::bounds::time")]
+    #[schemars(with = "super::bounds::Time")]
     pub device_approval: Duration,
     /// What the key set says in `Cache-Control: max-age`.
-    #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
-    #[schemars(with = "Option<String>")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
+    #[schemars(with = "Option<super::bounds::Time>")]
     pub max_age: Option<Duration>,
     /// HTTPS.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -153,18 +159,18 @@ pub struct Jwks {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
     /// How long a fetched set is used before it is fetched again.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[serde(with = "super::bounds::time")]
+    #[schemars(with = "super::bounds::Time")]
     pub cache: Duration,
     /// Whether a `kid` that is not in the set has it fetched again.
     pub refetch: bool,
     /// The least time between two fetches.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[serde(with = "super::bounds::time")]
+    #[schemars(with = "super::bounds::Time")]
     pub min_interval: Duration,
     /// How long a fetch may take.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[serde(with = "super::bounds::time")]
+    #[schemars(with = "super::bounds::Time")]
     pub timeout: Duration,
     /// What becomes of tokens when the set is not to be had.
     pub when_away: WhenAway,

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct Monitor {
     /// Processes of the broker on this host, by their ids.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Process, _, _>")]
+    #[schemars(with = "Vec<super::bounds::Process>")]
     pub pid: Vec<i32>,
     /// The same by their names, as `/proc/PID/comm` has them, or that of their program; several processes of one
     /// name are taken together.

@@ -79,25 +79,31 @@ pub struct OAuth {
     /// All tokens are fetched before the storm.
     pub prefetch: bool,
     /// A failed fetch is tried again so often.
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
+    #[schemars(with = "super::bounds::Count")]
     pub retries: u32,
     /// Wait before the first retry; each further one doubles it.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[serde(with = "super::bounds::time")]
+    #[schemars(with = "super::bounds::Time")]
     pub backoff: Duration,
     /// Longest wait before a retry, a `Retry-After` of the server's included, jitter not.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[serde(with = "super::bounds::time")]
+    #[schemars(with = "super::bounds::Time")]
     pub max_backoff: Duration,
     /// Whether each wait is stretched at random, up to twice.
     pub jitter: bool,
     /// Requests a second at most. Default: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Rate, _, _>")]
+    #[schemars(with = "Option<super::bounds::Rate>")]
     pub rate: Option<f64>,
     /// Connections to the server, and so requests at one time, at most.
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
+    #[schemars(with = "super::bounds::Count")]
     pub connections: u32,
     /// How long one request may take.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[serde(with = "super::bounds::time")]
+    #[schemars(with = "super::bounds::Time")]
     pub timeout: Duration,
     /// PEM file of the authorities that the server's certificate is checked by, or of that certificate itself. Default:
     /// the authorities that this host trusts.

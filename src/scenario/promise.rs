@@ -32,15 +32,17 @@ pub struct PolicySettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<Encoding>,
     /// Permission, not duty: inside it both answers are right.
-    #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
-    #[schemars(with = "Option<String>")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
+    #[schemars(with = "Option<super::bounds::Time>")]
     pub leeway: Option<Duration>,
     /// The longest that the broker lets `exp` be after `iat`.
-    #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
-    #[schemars(with = "Option<String>")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
+    #[schemars(with = "Option<super::bounds::Time>")]
     pub max_lifetime: Option<Duration>,
     /// The longest token in bytes that the broker promises to take; good ones above it may be refused.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Length, _, _>")]
+    #[schemars(with = "Option<super::bounds::Length>")]
     pub longest_token: Option<u16>,
     /// Entries of the catalogue of defects that the broker is documented to accept, `*` stands for any text: both
     /// answers are right.
@@ -53,22 +55,22 @@ pub struct PolicySettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refuses_with: Option<RefusesWith>,
     /// By how much the broker delays a refusal, on purpose.
-    #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
-    #[schemars(with = "Option<String>")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
+    #[schemars(with = "Option<super::bounds::Time>")]
     pub refusal_delay: Option<Duration>,
     /// How long after its publication a new key of the issuer may still be unknown; both answers are right until then.
     /// Default: for ever.
-    #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
-    #[schemars(with = "Option<String>")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
+    #[schemars(with = "Option<super::bounds::Time>")]
     pub new_key_within: Option<Duration>,
     /// How long after a key was taken out of the key set its tokens may still be accepted. Default: for ever.
-    #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
-    #[schemars(with = "Option<String>")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
+    #[schemars(with = "Option<super::bounds::Time>")]
     pub old_key_within: Option<Duration>,
     /// A broker that keeps its verdicts accepts the same token again until so long after its last acceptance that was right
     /// without that; later ones do not prolong it. Both answers are right until then.
-    #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
-    #[schemars(with = "Option<String>")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
+    #[schemars(with = "Option<super::bounds::Time>")]
     pub verdict_cache: Option<Duration>,
     /// What closing without CONNACK is worth as a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +78,8 @@ pub struct PolicySettings {
     /// How many connections of one run the broker takes: refusals while so many of ours are open there are `not_judged`.
     /// 0: not known. Agents divide it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Clients, _, _>")]
+    #[schemars(with = "Option<super::bounds::Clients>")]
     pub max_connections: Option<u64>,
     /// What becomes of a CONNECT without user name and password; `accept` makes a broker without
     /// authentication the promise, as a control needs it.

@@ -393,7 +393,16 @@ fn unknown(message: &str) -> Option<&str> {
 /// What TOML's own message leaves to be guessed.
 fn way_out(message: &str) -> Option<String> {
     if message.contains("expected a duration") {
-        return Some("a duration is a string: `\"500ms\"`, `\"10s\"`, `\"1h 30m\"`".into());
+        return Some(
+            "a duration is a string: `\"500ms\"`, `\"10s\"`, `\"1h 30m\"`; no run needs one above 100 years".into(),
+        );
+    }
+    if message.starts_with("invalid value: integer") || message.starts_with("invalid value: float")
+    {
+        return Some(
+            "docs/scenarios.md has what each kind of number may be, `tokenstorm schema` each key"
+                .into(),
+        );
     }
     if message.starts_with("missing field") {
         return Some("docs/scenarios.md has every key, `tokenstorm schema` the JSON Schema".into());

@@ -16,33 +16,45 @@ pub struct Capacity {
     pub slo: BTreeMap<String, Vec<String>>,
     /// Arrivals a second of the first step, and the lowest rate there is.
     #[serde(default = "hundred")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Rate, _, _>")]
+    #[schemars(with = "super::bounds::Rate")]
     pub start: f64,
     /// By what the rate is multiplied as long as the objectives hold, above 1.
     #[serde(default = "step")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Share, _, _>")]
+    #[schemars(with = "super::bounds::Share")]
     pub step: f64,
     /// How long a step is measured, after its warm-up; longer where its percentile needs more samples.
-    #[serde(default = "seconds::<10>", with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[serde(default = "seconds::<10>", with = "super::bounds::time")]
+    #[schemars(with = "super::bounds::Time")]
     pub hold: Duration,
     /// How long a step goes on before it is measured.
-    #[serde(default = "seconds::<2>", with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[serde(default = "seconds::<2>", with = "super::bounds::time")]
+    #[schemars(with = "super::bounds::Time")]
     pub warmup: Duration,
     /// How near the highest rate that held and the lowest that did not must come, as a share of the former.
     #[serde(default = "precision")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Share, _, _>")]
+    #[schemars(with = "super::bounds::Share")]
     pub precision: f64,
     /// How often the rate that was found is run again; each time it must hold.
     #[serde(default = "three")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
+    #[schemars(with = "super::bounds::Count")]
     pub confirm: u32,
     /// The highest rate that is tried.
     #[serde(default = "million")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Rate, _, _>")]
+    #[schemars(with = "super::bounds::Rate")]
     pub most: f64,
     /// Steps after which the search ends with what is known.
     #[serde(default = "forty")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
+    #[schemars(with = "super::bounds::Count")]
     pub max_steps: u32,
     /// How long the broker is left alone between two steps.
-    #[serde(default = "seconds::<1>", with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[serde(default = "seconds::<1>", with = "super::bounds::time")]
+    #[schemars(with = "super::bounds::Time")]
     pub rest: Duration,
 }
 
@@ -53,6 +65,8 @@ pub struct Control {
     /// Which runs are compared.
     pub arms: Vec<Arm>,
     /// How often each is run; at least 2, as an interval needs them.
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
+    #[schemars(with = "super::bounds::Count")]
     pub repeat: u32,
     /// What clients bring in the runs without tokens.
     pub without: Without,
@@ -66,8 +80,8 @@ pub struct Control {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_env: Option<String>,
     /// How long the broker is left alone between two runs.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[serde(with = "super::bounds::time")]
+    #[schemars(with = "super::bounds::Time")]
     pub rest: Duration,
 }
 
@@ -129,21 +143,29 @@ pub struct Sweep {
     pub algorithm: Vec<Algorithm>,
     /// Bits of RSA keys; other keys are run once, whatever stands here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Length, _, _>")]
+    #[schemars(with = "Vec<super::bounds::Length>")]
     pub rsa_bits: Vec<u16>,
     /// Version of MQTT: 4 or 5.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub protocol: Vec<u8>,
     /// Percent of the arrivals whose tokens must be refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Share, _, _>")]
+    #[schemars(with = "Vec<super::bounds::Share>")]
     pub bad_share: Vec<f64>,
     /// Length of a good token in bytes, by a claim that pads it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Length, _, _>")]
+    #[schemars(with = "Vec<super::bounds::Length>")]
     pub token_bytes: Vec<u32>,
     /// How often each combination is run.
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
+    #[schemars(with = "super::bounds::Count")]
     pub repeat: u32,
     /// How long the broker is left alone between two runs.
-    #[serde(with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[serde(with = "super::bounds::time")]
+    #[schemars(with = "super::bounds::Time")]
     pub rest: Duration,
 }
 

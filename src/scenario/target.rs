@@ -15,6 +15,8 @@ pub struct Target {
     /// How many of the clients each broker gets beside the others: one positive number a broker, in their order. Default:
     /// the same for all, in turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Share, _, _>")]
+    #[schemars(with = "Vec<super::bounds::Share>")]
     pub weights: Vec<f64>,
     /// 5 for MQTT 5.0, 4 for MQTT 3.1.1.
     #[serde(default)]
@@ -27,8 +29,8 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// How far the broker's clock may be from ours.
-    #[serde(default, with = "humantime_serde")]
-    #[schemars(with = "String")]
+    #[serde(default, with = "super::bounds::time")]
+    #[schemars(with = "super::bounds::Time")]
     pub clock_uncertainty: Duration,
     /// You may load this target; needed for every target that is not loopback.
     #[serde(default)]

@@ -34,8 +34,8 @@ struct Table {
     #[serde(default)]
     abort_on_fail: bool,
     /// Time from the start of the storm in which a failure does not end the run. Default: 0s.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "humantime_serde")]
-    #[schemars(with = "Option<String>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
+    #[schemars(with = "Option<super::bounds::Time>")]
     grace: Option<Duration>,
 }
 

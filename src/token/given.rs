@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    scenario::bounds,
+};
 
 /// When a good token was issued, or begins to be valid.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,7 +121,7 @@ fn after(text: &str) -> Option<i64> {
         Some(duration) => (true, duration),
         None => (false, rest.strip_prefix('+')?),
     };
-    let duration = humantime::parse_duration(duration.trim()).ok()?;
+    let duration = bounds::duration(duration.trim()).ok()?;
     let whole = i64::try_from(duration.as_secs()).ok()?;
     let part = i64::from(duration.subsec_nanos() > 0);
     Some(if is_before { -(whole.checked_add(part)?) } else { whole })

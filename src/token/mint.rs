@@ -15,7 +15,7 @@ use super::{
     template::{Names, Piece, decimal},
 };
 use crate::{
-    clock::SECOND,
+    clock::{SECOND, of_seconds},
     error::{Error, Result},
     key::{SigningKey, rsa::RawRsa},
 };
@@ -163,11 +163,8 @@ impl Minter {
             Some(envelope) => envelope.seal(&self.payload, out)?,
             None => press.sign(&mut self.payload, times, (n, id), out)?,
         }
-        let nanoseconds = |seconds: i64| seconds.saturating_mul(SECOND as i64);
-        Ok((
-            Password::Given,
-            Times { exp: times.exp.map(nanoseconds), nbf: times.nbf.map(nanoseconds) },
-        ))
+        let times = Times { exp: times.exp.map(of_seconds), nbf: times.nbf.map(of_seconds) };
+        Ok((Password::Given, times))
     }
 }
 
@@ -218,7 +215,7 @@ impl Press {
                 Piece::IssuedAt => decimal(times.iat.max(0) as u64, out),
                 Piece::Expires => decimal(times.exp.unwrap_or_default().max(0) as u64, out),
                 Piece::NotBefore => decimal(times.nbf.unwrap_or_default().max(0) as u64, out),
-                Piece::At(offset) => decimal((times.now + offset).max(0) as u64, out),
+                Piece::At(offset) => decimal(times.now.saturating_add(*offset).max(0) as u64, out),
                 Piece::TokenId => hexadecimal(id, out),
             }
         }

@@ -290,7 +290,12 @@ fn embedded_brokers_fetch_their_keys_by_a_proxy_that_is_told() {
     let text = "name = \"keys\"\n[target]\nbrokers = [\"embedded\"]\n[target.jwks]\nurl = \"http://keys.invalid/jwks\"\n\
                 [load]\nclients = 2\nconcurrency = 1\nhold = \"0s\"\n[keys.main]\nalgorithm = \"ES256\"\ngenerate = true\n\
                 kid = \"main\"\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n";
-    let run = Storm::new(text).run_in(&[("http_proxy", &url)], &[]);
+    let away = Storm::new(text);
+    let refused = away.run_in(&[("http_proxy", &url)], &[]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("`--authorized`"), "{}", refused.stderr);
+    assert_eq!(*asked.lock().unwrap(), Vec::<String>::new());
+    let run = away.run_in(&[("http_proxy", &url)], &["--authorized"]);
     assert!(
         run.stderr.contains("requests to `keys.invalid` go through the proxy"),
         "{}",

@@ -27,7 +27,7 @@ fn part(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(text)
 }
 
-fn jwt(header: &str, claims: &str) -> String {
+pub(crate) fn jwt(header: &str, claims: &str) -> String {
     format!("{}.{}.c2ln", part(header), part(claims))
 }
 

@@ -19,6 +19,7 @@ mod fetches;
 mod floods;
 mod folder;
 mod gone;
+mod hostile_idp;
 mod issued;
 mod judged;
 #[cfg(feature = "embedded")]

@@ -1,0 +1,58 @@
+//! What an authorization server answers, and the tokens that it gives.
+
+use serde_json::Value;
+use url::Url;
+
+use super::choice;
+use crate::{
+    clock::{Clock, of_date},
+    key::public::{jwk, pem_of_jwk},
+    oauth,
+    oracle::foreign::Foreign,
+    scenario::bounds,
+};
+
+/// What a value of JSON takes in memory for each byte in the token, at most: `0,` is a node of 64 bytes.
+const MOST_A_BYTE: usize = 64;
+
+/// A public key that is read is written and read again as the same.
+pub(super) fn key_set(input: &[u8]) {
+    let Ok(set) = serde_json::from_slice::<Value>(input) else { return };
+    let keys = set["keys"].as_array().map_or(&[][..], Vec::as_slice);
+    for pem in keys.iter().filter_map(pem_of_jwk) {
+        // Numbers of RSA may be 0, or be written with zeros in front; once written they stay as they are.
+        let again = jwk(&pem).and_then(|key| pem_of_jwk(&key));
+        let settled = again.as_deref().and_then(jwk).and_then(|key| pem_of_jwk(&key));
+        assert_eq!(settled, again);
+    }
+}
+
+/// Whatever a document names is a place on the web.
+pub(super) fn discovery(input: &[u8]) {
+    let (flags, body) = choice(input);
+    let Ok(asked) = Url::parse("https://idp.example/realms/a") else { return };
+    let found = oauth::endpoints_in(body, &asked, flags & 1 == 1).unwrap_or_default();
+    for url in found {
+        assert!(matches!(url.scheme(), "http" | "https") && url.has_host(), "{url}");
+    }
+}
+
+/// Times of an answer are within bounds, and its plain form is one already.
+pub(super) fn token_answer(input: &[u8]) {
+    let (status, body) = choice(input);
+    let status = 200 + u16::from(status) * 2;
+    let Some((plain, lifetimes)) = oauth::answer_in(status, body) else { return };
+    assert!(lifetimes.iter().all(|lifetime| *lifetime <= bounds::LONGEST), "{lifetimes:?}");
+    assert_eq!(oauth::answer_in(status, &plain).map(|(again, _)| again), Some(plain));
+}
+
+/// What a token says of itself takes no more memory than its length allows, and its times keep their order.
+pub(super) fn token(input: &[u8]) {
+    let token = Foreign::read(input);
+    assert!(token.size() <= (input.len() + 2) * MOST_A_BYTE, "{} of {}", token.size(), input.len());
+    let clock = Clock::start();
+    let at = |name: &str| token.moment(name).map(|moment| (moment, clock.at_wall(of_date(moment))));
+    if let (Some((from, starts)), Some((until, ends))) = (at("nbf"), at("exp")) {
+        assert!(from > until || starts <= ends, "{from} {until}: {starts} {ends}");
+    }
+}
