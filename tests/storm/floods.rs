@@ -22,7 +22,7 @@ use crate::{
 };
 
 const ACCEPTED: [u8; 5] = [0x20, 3, 0, 0, 0];
-const HOLD: &str = "hold = \"3s\"";
+const HOLD: &str = "hold = \"2s\"";
 
 /// Counts whoever comes, and says of one whether it is that one's turn to be flooded.
 fn third() -> impl Fn() -> bool + Send + Sync {
@@ -276,7 +276,7 @@ fn ctrl_c_is_heard_while_all_connections_flood() {
     kill_process(Pid::from_child(&run), Signal::INT).unwrap();
     let told = Instant::now();
     let ended = storm.wait(run);
-    assert!(told.elapsed() < Duration::from_secs(20), "it ended at all, on a busy host too");
+    assert!(told.elapsed() < Duration::from_mins(2), "it ended at all, on a busy host too");
     let summary = ended.expect(130);
     assert!(summary["sessions"]["dropped_by_code"]["flood"].as_u64().unwrap() > 0);
 }
