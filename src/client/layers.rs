@@ -85,6 +85,8 @@ pub(super) struct Layers {
     out: Vec<u8>,
     /// What has come since the window began.
     meter: Meter,
+    /// That is a flood.
+    floods: bool,
     /// MQTT was handed over, and has not left yet.
     is_queued: bool,
     state: SocketState,
@@ -142,6 +144,7 @@ impl Layers {
             ws: Ws::None,
             out: Vec::new(),
             meter: Meter::default(),
+            floods: false,
             is_queued: false,
             state: SocketState::default(),
         };
@@ -307,6 +310,9 @@ impl Layers {
 
     pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, inbox: &mut [u8]) -> Received {
         loop {
+            if self.floods {
+                return Received::Failed(FLOOD);
+            }
             if let Ws::Open(ws) = &self.ws
                 && let Some(end) = ws.end
             {
@@ -330,8 +336,9 @@ impl Layers {
                 }
                 _ => (count, 0),
             };
+            // What came before it counts: a broker may accept, and flood in the same segment.
             if self.is_flooded(bytes, empty) {
-                return Received::Failed(FLOOD);
+                self.floods = true;
             }
             if bytes > 0 {
                 return Received::Bytes(bytes, true);

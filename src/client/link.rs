@@ -105,7 +105,7 @@ impl Link {
         }
     }
 
-    /// Sends what layers still hold back.
+    /// Sends what layers still hold back, and answers the last ping of the layer below MQTT.
     pub fn flush(&mut self) -> Sent {
         match &mut self.layers {
             None => Sent::Bytes(0),

@@ -141,8 +141,8 @@ mod tests {
         let refused = format!("{interim}HTTP/1.1 403 Forbidden\r\n\r\n");
         assert_eq!(asked().read(refused.as_bytes()), Err(Code::Status(403)));
         let mut upgrade = asked();
-        let answers = (0..1_000).map(|_| upgrade.read(interim.as_bytes()));
-        let first = answers.filter(|answer| *answer != Ok(None)).next();
+        let mut answers = (0..1_000).map(|_| upgrade.read(interim.as_bytes()));
+        let first = answers.find(|answer| *answer != Ok(None));
         assert_eq!(first, Some(Err(Code::Word("too_long"))));
         assert!(upgrade.answer.capacity() <= 2 * LONGEST_ANSWER);
     }

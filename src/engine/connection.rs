@@ -37,6 +37,17 @@ pub(super) enum State {
     Leaving,
 }
 
+/// Whether there is more to read than a turn allowed.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum More {
+    /// An event tells of whatever comes.
+    No,
+    /// It stands in the list of those that have more.
+    Listed,
+    /// It does, and the broker has closed, so that all must be read until that is seen.
+    ToTheEnd,
+}
+
 /// A connection. Small: there is one for every client that is connected.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -86,10 +97,7 @@ pub(super) struct Connection {
     pub(super) sent: usize,
     /// What is known of a packet that is not whole, and what came in a session besides answers to pings.
     pub(super) inbound: Option<Box<Inbound>>,
-    /// It stands in the list of those that have more to read.
-    pub(super) is_listed: bool,
-    /// The broker has closed, and all is read until that is seen.
-    pub(super) ends: bool,
+    pub(super) more: More,
 }
 
 impl Connection {

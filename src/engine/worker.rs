@@ -36,7 +36,7 @@ use rustix::{
 use slab::Slab;
 
 use super::{
-    connection::{Connection, Key, NOWHERE, State, Terms},
+    connection::{Connection, Key, More, NOWHERE, State, Terms},
     pace::Pace,
     resolver::Answer,
     storm::Storm,
@@ -343,10 +343,9 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(place).filter(is_current) else { return };
         let ends = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
         let has_input = flags.contains(EventFlags::IN) || ends;
-        if connection.is_listed {
+        if connection.more != More::No {
             // Its turn comes, and tells the rest.
-            connection.ends |= ends;
-            return;
+            return self.list(key, ends);
         }
         let is_layered = connection.link.as_mut().is_some_and(|link| {
             if has_input && link.is_layered() {

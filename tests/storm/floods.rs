@@ -22,7 +22,7 @@ use crate::{
 };
 
 const ACCEPTED: [u8; 5] = [0x20, 3, 0, 0, 0];
-const HOLD: &str = "hold = \"3s\"";
+const HOLD: &str = "hold = \"2s\"";
 
 /// Counts whoever comes, and says of one whether it is that one's turn to be flooded.
 fn third() -> impl Fn() -> bool + Send + Sync {
@@ -141,7 +141,8 @@ fn a_flood_before_connack_is_a_protocol_error_and_an_upgrade_that_never_comes_is
     });
     let header = listen(|mut stream| {
         drop(stream.read(&mut [0; 4096]));
-        flood(&mut stream, b"HTTP/1.1 101 X\r\nX: y\r\n");
+        drop(stream.write_all(b"HTTP/1.1 101 X\r\nX: "));
+        flood(&mut stream, b"y");
     });
     for (address, row) in [
         (pings, "protocol_error flood"),
@@ -275,7 +276,7 @@ fn ctrl_c_is_heard_while_all_connections_flood() {
     kill_process(Pid::from_child(&run), Signal::INT).unwrap();
     let told = Instant::now();
     let ended = storm.wait(run);
-    assert!(told.elapsed() < Duration::from_secs(20), "it ended at all, on a busy host too");
+    assert!(told.elapsed() < Duration::from_mins(2), "it ended at all, on a busy host too");
     let summary = ended.expect(130);
     assert!(summary["sessions"]["dropped_by_code"]["flood"].as_u64().unwrap() > 0);
 }

@@ -19,7 +19,7 @@ const LAST: u64 = 20 * SECOND;
 /// Nanoseconds that a worker is waited for that has been told to end: closing ten thousand connections takes a tenth of it.
 const TOLD: u64 = 5 * SECOND;
 /// The longest step between two looks that counts. Where the collector itself was held up, nothing is said of workers.
-const STEP: u64 = SECOND / 10;
+const STEP: u64 = SECOND / 2;
 
 /// One worker.
 #[derive(Debug)]
@@ -203,8 +203,8 @@ impl Collector {
     pub(super) fn look_at_lanes(&mut self) -> Vec<HeldUp> {
         let now = self.storm.clock.now();
         let since = now.saturating_sub(std::mem::replace(&mut self.looked, now));
-        let others = self.workers.iter().filter(|lane| lane.is_waited_for());
-        let are_late = others.filter(|lane| !lane.is_late()).count() == 0;
+        let mut waited_for = self.workers.iter().filter(|lane| lane.is_waited_for());
+        let are_late = waited_for.all(Lane::is_late);
         let waits = match (self.is_stopping, are_late) {
             (true, _) => Waits::Told,
             (false, true) => Waits::Alone,
@@ -262,7 +262,7 @@ mod tests {
             patience.look(STEP / 2, Waits::Alone);
             looks += 1;
         }
-        assert_eq!(looks, 59, "3 s of looks, the first of them 100 ms");
+        assert_eq!(looks, 11, "3 s of looks, the first of them 500 ms");
         patience.heard();
         assert!(!patience.is_late());
         for _ in 0..1_000 {

@@ -7,7 +7,11 @@ use crate::{
     attempt::{Outcome, Phase, Step},
     client::packet::{Connect, TooLong},
     clock::Clock,
-    engine::{connection::NOWHERE, storm::keep_alive, target::Spot},
+    engine::{
+        connection::{More, NOWHERE},
+        storm::keep_alive,
+        target::Spot,
+    },
     error::Result,
     host::thread_cpu,
     plan::Plan,
@@ -161,8 +165,7 @@ impl Worker {
             packet,
             sent: 0,
             inbound: None,
-            is_listed: false,
-            ends: false,
+            more: More::No,
         });
         self.in_flight += 1;
         self.deadlines.push_back((started + storm.timeout, Key::new(place, self.generation)));

@@ -5,7 +5,7 @@
 
 use rustix::event::epoll::EventFlags;
 
-use super::{Connection, Key, Worker};
+use super::{Connection, Key, More, Worker};
 
 /// Nanoseconds that turns may take before events are looked at again: what an arrival may be late by for their sake.
 const TURNS: u64 = 1_000_000;
@@ -14,8 +14,10 @@ impl Worker {
     /// Has a connection wait for its next turn, behind all that wait already.
     pub(super) fn list(&mut self, key: Key, ends: bool) {
         let Some(connection) = self.current(key) else { return };
-        connection.ends |= ends;
-        if !std::mem::replace(&mut connection.is_listed, true) {
+        let more = if ends { More::ToTheEnd } else { More::Listed };
+        let before = connection.more;
+        connection.more = before.max(more);
+        if before == More::No {
             self.listed.push_back(key);
         }
     }
@@ -39,9 +41,10 @@ impl Worker {
         for _ in 0..self.listed.len() {
             let Some(key) = self.listed.pop_front() else { return };
             if let Some(connection) = self.current(key) {
-                connection.is_listed = false;
-                let ends = std::mem::take(&mut connection.ends);
-                let flags = if ends { EventFlags::IN | EventFlags::RDHUP } else { EventFlags::IN };
+                let flags = match std::mem::replace(&mut connection.more, More::No) {
+                    More::ToTheEnd => EventFlags::IN | EventFlags::RDHUP,
+                    More::Listed | More::No => EventFlags::IN,
+                };
                 self.on_event(key, flags);
             }
             if self.storm.clock.now() >= until || self.signal.is_stopped() {
