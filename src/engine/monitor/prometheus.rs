@@ -149,10 +149,12 @@ impl Endpoint {
         };
         let empty = self.metrics.iter().filter(|(column, metric)| !has_value(column, metric));
         let words = |(column, metric): (&String, &String)| {
-            let why = match page.is_there(metric) {
-                false => "has no metric",
-                true if page.is_twice(metric) => "has twice the same series of",
-                true => "tells no number of its kind by",
+            let why = if page.is_twice(metric) {
+                "has twice the same series of"
+            } else if page.is_there(metric) {
+                "tells no number of its kind by"
+            } else {
+                "has no metric"
             };
             format!("`{}` {why} `{metric}`: `{column}` in monitor.csv is left empty", self.shown())
         };
