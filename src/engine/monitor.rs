@@ -19,7 +19,7 @@ use self::{process::Processes, prometheus::Scraper};
 use crate::{
     clock::{Clock, SECOND},
     error::{Error, Result, plain},
-    results::monitor::{Reading, Side},
+    results::monitor::{OF_PROCESSES, Reading, Side},
     scenario, web,
 };
 
@@ -69,9 +69,12 @@ impl Monitor {
         let brokers = Processes::new(settings, embedded);
         let mut watched = brokers.words();
         watched.extend(settings.prometheus.as_deref().map(scenario::monitor::shown));
-        let endpoint =
-            settings.prometheus.as_ref().map(|url| Scraper::start(url, &settings.metrics, clock));
-        let only_told = settings.prometheus.is_some() && brokers.words().is_empty();
+        let has_processes = !brokers.words().is_empty();
+        let only_told = settings.prometheus.is_some() && !has_processes;
+        let mut metrics = settings.metrics.clone();
+        // What the kernel knows is not asked of an exporter.
+        metrics.retain(|column, _| !has_processes || !OF_PROCESSES.contains(&column.as_str()));
+        let endpoint = settings.prometheus.as_ref().map(|url| Scraper::start(url, &metrics, clock));
         // What agents use is not what this process uses: their own figures are in `agents.csv`.
         let harness = if is_elsewhere { Processes::default() } else { Processes::own() };
         let mut sources = Sources { brokers, endpoint, harness };

@@ -14,8 +14,7 @@ use std::{
 /// tabulators, the bidirectional controls of UAX #9, and the invisible ones of category Cf and of `Default_Ignorable`).
 pub fn steers(c: char) -> bool {
     match c {
-        '\n' | '\t' => false,
-        ' '..='~' => false,
+        '\n' | '\t' | ' '..='~' => false,
         '\u{ad}'
         | '\u{34f}'
         | '\u{61c}'

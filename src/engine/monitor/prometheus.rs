@@ -111,7 +111,9 @@ impl Endpoint {
 
     /// What it tells now: what is no number of its kind is no value.
     fn read(&mut self, warnings: &mut Vec<String>) -> Usage {
-        let page = self.page().unwrap_or_else(|why| {
+        let page = self.page();
+        let has_told = page.is_ok();
+        let page = page.unwrap_or_else(|why| {
             warnings.push(format!(
                 "`{}` tells no metrics ({why}): what they would say is left empty in monitor.csv",
                 self.shown()
@@ -129,7 +131,7 @@ impl Endpoint {
             threads: process("threads", &THREADS).and_then(count),
             named: named(&self.metrics).map(|(_, metric)| page.find(metric)).collect(),
         };
-        if !page.samples.is_empty() {
+        if has_told {
             warnings.extend(self.left_empty(&page, &usage));
         }
         usage
@@ -147,10 +149,12 @@ impl Endpoint {
         };
         let empty = self.metrics.iter().filter(|(column, metric)| !has_value(column, metric));
         let words = |(column, metric): (&String, &String)| {
-            let why = match page.is_there(metric) {
-                false => "has no metric",
-                true if page.is_twice(metric) => "has twice the same series of",
-                true => "tells no number of its kind by",
+            let why = if page.is_twice(metric) {
+                "has twice the same series of"
+            } else if page.is_there(metric) {
+                "tells no number of its kind by"
+            } else {
+                "has no metric"
             };
             format!("`{}` {why} `{metric}`: `{column}` in monitor.csv is left empty", self.shown())
         };
@@ -176,8 +180,10 @@ impl Endpoint {
         if text.trim_start().starts_with('<') {
             return Err("the answer is HTML or XML".into());
         }
-        let page = Page::of(&text).map_err(|error| error.to_string())?;
-        if page.samples.is_empty() {
+        let usual = CPU.iter().chain(&RSS).chain(&DESCRIPTORS).chain(&THREADS).copied();
+        let names = self.metrics.values().map(|metric| name(metric)).chain(usual).collect();
+        let page = Page::of(&text, &names).map_err(|error| error.to_string())?;
+        if page.is_empty {
             return Err("there is none in the answer".into());
         }
         Ok(page)
@@ -192,28 +198,50 @@ fn client() -> Option<reqwest::Client> {
         .ok()
 }
 
-/// What an endpoint told at one time.
+/// What an endpoint told at one time of the metrics that are asked for.
 #[derive(Debug, Default)]
 struct Page {
     samples: Vec<Sample>,
     /// Metrics that have two samples of the same series, of which nobody knows which is right.
     twice: BTreeSet<String>,
+    /// It has no sample at all.
+    is_empty: bool,
 }
 
 impl Page {
-    fn of(text: &str) -> std::io::Result<Self> {
-        let (mut seen, mut twice) = (BTreeSet::new(), BTreeSet::new());
-        for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+    /// Reads what a text has of the metrics of these names: the rest could be long, and is not asked for.
+    fn of(text: &str, names: &BTreeSet<&str>) -> std::io::Result<Self> {
+        let is_asked = |name: &str| names.contains(name);
+        let (mut seen, mut twice, mut is_empty) = (BTreeSet::new(), BTreeSet::new(), true);
+        for line in text.lines().map(str::trim) {
             let series = match line.rfind('}') {
                 Some(end) => &line[..end],
                 None => line.split_whitespace().next().unwrap_or_default(),
             };
-            if !series.is_empty() && !seen.insert(series) {
-                twice.insert(series.split('{').next().unwrap_or_default().trim().to_owned());
+            if series.is_empty() || series.starts_with('#') {
+                continue;
+            }
+            is_empty = false;
+            let name = name(series);
+            if is_asked(name) && !seen.insert(series) {
+                twice.insert(name.to_owned());
             }
         }
-        let scrape = Scrape::parse(text.lines().map(|line| Ok(line.to_owned())))?;
-        Ok(Self { samples: scrape.samples, twice })
+        let is_wanted = |line: &&str| {
+            let line = line.trim();
+            let name = match line.strip_prefix('#') {
+                // What type it has, which of a histogram is said of all its parts.
+                Some(comment) => comment.split_whitespace().nth(1).unwrap_or_default(),
+                None => {
+                    line.split(|c: char| c == '{' || c.is_whitespace()).next().unwrap_or_default()
+                }
+            };
+            let has_parts = || is_asked(&format!("{name}_bucket"));
+            !twice.contains(name) && (is_asked(name) || line.starts_with('#') && has_parts())
+        };
+        let lines = text.lines().filter(is_wanted).map(|line| Ok(line.to_owned()));
+        let samples = Scrape::parse(lines)?.samples;
+        Ok(Self { samples, twice, is_empty })
     }
 
     fn is_twice(&self, metric: &str) -> bool {
@@ -221,7 +249,7 @@ impl Page {
     }
 
     fn is_there(&self, metric: &str) -> bool {
-        self.samples.iter().any(|sample| sample.metric == name(metric))
+        self.is_twice(metric) || self.samples.iter().any(|sample| sample.metric == name(metric))
     }
 
     /// The value of a metric, `name` or `name{label="value"}`: the sum over all that match, where that is a number.
@@ -265,7 +293,7 @@ mod tests {
     #[test]
     fn a_metric_is_found_by_its_name_and_labels_and_summed_over_the_others() {
         let text = "# TYPE a_total counter\na_total{node=\"x\",kind=\"q\"} 3\na_total{node=\"y\",kind=\"q\"} 4\nb 5\n";
-        let page = Page::of(text).unwrap();
+        let page = Page::of(text, &["a_total", "b", "c"].into()).unwrap();
         let find = |metric: &str| page.find(metric);
         assert_eq!(find("a_total"), Some(7.0));
         assert_eq!(find("a_total{node=\"y\"}"), Some(4.0));
@@ -279,15 +307,20 @@ mod tests {
     fn what_is_no_number_and_what_is_told_twice_is_no_value() {
         let text = "nan NaN\ninf +Inf\nhuge{n=\"1\"} 1e308\nhuge{n=\"2\"} 1e308\nsame{n=\"1\"} 1\nsame{n=\"1\"} 1\n\
                     two{n=\"a,b=1\"} 1\ntwo{n=\"a,b=2\"} 2\nlow -5\n";
-        let page = Page::of(text).unwrap();
+        let page = |text: &str| {
+            Page::of(text, &["nan", "inf", "huge", "same", "two", "low", "m"].into()).unwrap()
+        };
+        let told = page(text);
         for metric in ["nan", "inf", "huge", "same"] {
-            assert_eq!(page.find(metric), None, "{metric}");
-            assert!(page.is_there(metric) && page.is_twice(metric) == (metric == "same"));
+            assert_eq!(told.find(metric), None, "{metric}");
+            assert!(told.is_there(metric) && told.is_twice(metric) == (metric == "same"));
         }
-        assert_eq!(page.find("two"), Some(3.0));
-        assert_eq!(page.find("low"), Some(-5.0), "what a metric of its own may be");
+        assert_eq!(told.find("two"), Some(3.0));
+        assert_eq!(told.find("low"), Some(-5.0), "what a metric of its own may be");
         let deep = format!("m{{{}}} 1\n", "a=\"b\",".repeat(100_000));
-        assert_eq!(Page::of(&deep).unwrap().find("m"), Some(1.0));
-        assert!(Page::of("\u{fffd}{}}}{{ 1 \n}{ 2\n{ 3").is_ok());
+        assert_eq!(page(&deep).find("m"), Some(1.0));
+        assert!(page("m 1\n".repeat(200_000).as_str()).is_twice("m"));
+        assert!(!page("other 1\n").is_empty && page("# TYPE m gauge\n\n").is_empty);
+        assert!(page("\u{fffd}{}}}{{ 1 \n}{ 2\n{ 3").find("m").is_none());
     }
 }
