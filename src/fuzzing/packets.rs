@@ -7,15 +7,15 @@ use std::{
     sync::Arc,
 };
 
-use bytes::BytesMut;
 use tungstenite::handshake::derive_accept_key;
 
 use super::choice;
 use crate::{
     client::{
         Progress, Received,
+        inbound::{Inbound, Session},
         link::Link,
-        packet::{Connack, Session, read_session},
+        packet::Connack,
         transport::{Endpoint, Transport},
     },
     scenario::Protocol,
@@ -23,6 +23,8 @@ use crate::{
 
 /// The longest input that a socket takes at once.
 const LONGEST: usize = 64 * 1024;
+/// The most that is kept of a packet of a session that is not whole: its first bytes, and what its length takes.
+const MOST_KEPT: usize = 1024 + 5;
 /// What stands in an input where the right `Sec-WebSocket-Accept` is to be: that is another each time.
 const ACCEPT: &[u8] = b"{accept}";
 
@@ -42,34 +44,36 @@ pub(super) fn connack(input: &[u8]) {
     }
 }
 
-/// Packets of a session are the same in one piece and in two, and each takes something off.
+/// Packets of a session are the same in one piece and in two, and little of them is kept.
 pub(super) fn session(input: &[u8]) {
     let (protocol, bytes) = versioned(input);
     let (cut, bytes) = choice(bytes);
     let cut = usize::from(cut).min(bytes.len());
-    let mut whole = BytesMut::from(bytes);
-    let at_once = packets(&mut whole, protocol);
-    let mut pieces = BytesMut::from(&bytes[..cut]);
-    let mut in_two = packets(&mut pieces, protocol);
-    if in_two.last() != Some(&Session::Wrong) {
-        pieces.extend_from_slice(&bytes[cut..]);
-        in_two.extend(packets(&mut pieces, protocol));
+    let at_once = packets(&mut Inbound::default(), bytes, protocol);
+    let mut inbound = Inbound::default();
+    let mut in_two = packets(&mut inbound, &bytes[..cut], protocol);
+    if !in_two.last().is_some_and(ends) {
+        in_two.extend(packets(&mut inbound, &bytes[cut..], protocol));
     }
     assert_eq!(at_once, in_two);
 }
 
-/// All packets up to the first that must not come.
-fn packets(bytes: &mut BytesMut, protocol: Protocol) -> Vec<Session> {
+/// All packets up to the one that ends the session.
+fn packets(inbound: &mut Inbound, mut bytes: &[u8], protocol: Protocol) -> Vec<Session> {
     let mut all = Vec::new();
-    loop {
-        let left = bytes.len();
-        let Some(packet) = read_session(bytes, protocol) else { return all };
+    while let Some(packet) = inbound.next(&mut bytes, protocol) {
         all.push(packet);
-        if packet == Session::Wrong {
+        if ends(&packet) {
             return all;
         }
-        assert!(bytes.len() < left, "a packet takes nothing off");
     }
+    assert!(bytes.is_empty(), "{} bytes are left without a packet", bytes.len());
+    assert!(inbound.kept() <= MOST_KEPT, "{} bytes are kept", inbound.kept());
+    all
+}
+
+fn ends(packet: &Session) -> bool {
+    matches!(packet, Session::Wrong | Session::Disconnect(_))
 }
 
 /// An answer to an upgrade, and frames after it, over a socket: what arrives of MQTT is no more than what was sent.
@@ -88,7 +92,7 @@ pub(super) fn websocket(input: &[u8]) {
     if theirs.write_all(&bytes).is_err() || theirs.shutdown(Shutdown::Write).is_err() {
         return;
     }
-    link.wake(true);
+    link.wake(true, 0);
     if link.upgrade() != Progress::Done {
         return;
     }
