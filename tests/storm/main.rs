@@ -33,6 +33,7 @@ mod matrix;
 mod monitored;
 mod oauth;
 mod probed;
+mod process;
 mod prometheus;
 #[cfg(feature = "embedded")]
 mod rotation;
