@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    io,
     path::{self, Path, PathBuf},
     time::Duration,
 };
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result, name_shown, showable, suggestion},
+    host::reading::{self, LONGEST_TEXT},
     scenario::{
         Algorithm, Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, Protocol,
         RefusesWith, SilentClose, UnknownKid,
@@ -128,6 +129,19 @@ impl Policy {
         algorithms: Vec<Algorithm>,
     ) -> Result<Self> {
         let (profile, base) = profile_settings(profile, folder)?;
+        Self::over(profile, base, settings, algorithms)
+    }
+
+    /// The same over a profile that was read already.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub fn over(
+        profile: String,
+        base: PolicySettings,
+        settings: &PolicySettings,
+        algorithms: Vec<Algorithm>,
+    ) -> Result<Self> {
         let both = || vec![Protocol::V4, Protocol::V5];
         let policy = Self {
             profile,
@@ -290,8 +304,16 @@ pub(crate) fn whole(path: &Path) -> PathBuf {
     path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// A profile that is built in, or read from a file; with its name, or its whole path.
-fn profile_settings(profile: &str, folder: &Path) -> Result<(String, PolicySettings)> {
+/// Whether a profile of that name is built in.
+pub fn is_built_in(profile: &str) -> bool {
+    PROFILES.iter().any(|(name, _)| *name == profile)
+}
+
+/// A profile that is built in, or read from a file that is named from `folder`; with its name, or its whole path.
+///
+/// # Errors
+/// When there is none, or it is none.
+pub fn profile_settings(profile: &str, folder: &Path) -> Result<(String, PolicySettings)> {
     if let Some((_, text)) = PROFILES.iter().find(|(name, _)| *name == profile) {
         let settings = toml::from_str(text)
             .map_err(|error| Error::usage(format!("profile `{profile}` is broken: {error}")))?;
@@ -315,7 +337,9 @@ fn profile_settings(profile: &str, folder: &Path) -> Result<(String, PolicySetti
         hidden => format!("of {hidden}"),
     };
     let within = |what: &str| Error::usage(format!("profile {shown}{what}"));
-    let text = fs::read_to_string(&path).map_err(|error| {
+    let read = reading::read(&path, LONGEST_TEXT)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+    let text = read.map_err(|error| {
         within(&format!(" can't be read: {error}"))
             .hint("the path of a profile starts from the scenario's folder")
     })?;

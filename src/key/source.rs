@@ -1,6 +1,6 @@
 //! Where a key of the scenario comes from: exactly one source, read and fitted to the algorithm.
 
-use std::{env, fs, path::Path, sync::Arc};
+use std::{env, path::Path, sync::Arc};
 
 use super::{
     Material,
@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result, showable},
+    host::reading::{self, LONGEST_TEXT},
     scenario::{Algorithm, Held, Key, credentials::REDACTED},
 };
 
@@ -39,7 +40,7 @@ pub(super) fn load(key: &Key, base: &Path) -> Result<(Material, Option<String>)>
         return Ok((secret(as_written(key, text.clone().into_bytes())?, algorithm)?, None));
     }
     if let Some(file) = &key.secret_file {
-        let bytes = as_written(key, without_line_end(read(file, base, source)?))?;
+        let bytes = as_written(key, without_line_end(read(key, file, base, source)?))?;
         return Ok((secret(bytes, algorithm).map_err(of_file(file))?, None));
     }
     if let Some(variable) = &key.secret_env {
@@ -50,12 +51,12 @@ pub(super) fn load(key: &Key, base: &Path) -> Result<(Material, Option<String>)>
         return Ok((secret(as_written(key, value.into_encoded_bytes())?, algorithm)?, None));
     }
     if let Some(file) = &key.private_key {
-        let bytes = read(file, base, source)?;
+        let bytes = read(key, file, base, source)?;
         let key = PrivateKey::from_file(&bytes, algorithm).map_err(of_file(file))?;
         return Ok((private(key), None));
     }
     if let Some(file) = &key.jwk {
-        let bytes = read(file, base, source)?;
+        let bytes = read(key, file, base, source)?;
         let read = || -> Result<(Material, Option<String>)> {
             let jwk = Jwk::read(&bytes, algorithm, key.kid.as_deref())?;
             let kid = if key.kid.is_some() { None } else { jwk.kid()? };
@@ -161,13 +162,16 @@ fn secret(bytes: Vec<u8>, algorithm: Algorithm) -> Result<Material> {
     Ok(Material::Secret(bytes))
 }
 
-fn read(file: &Path, base: &Path, key: &str) -> Result<Vec<u8>> {
-    fs::read(base.join(file)).map_err(|error| {
+fn read(key: &Key, file: &Path, base: &Path, source: &str) -> Result<Vec<u8>> {
+    if let Some(Held::File(bytes)) = &key.held {
+        return Ok(bytes.clone());
+    }
+    reading::read(&base.join(file), LONGEST_TEXT).map_err(|error| {
         Error::usage(format!(
-            "`{key}` names {}, which can't be read: {error}",
+            "`{source}` names {}, which can't be read: {error}",
             showable::file(file, base)
         ))
-        .hint(format!("{BASE}; `{key}` takes the path of a file, not what is in it"))
+        .hint(format!("{BASE}; `{source}` takes the path of a file, not what is in it"))
     })
 }
 

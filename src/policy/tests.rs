@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 
 fn resolve(profile: &str, settings: &PolicySettings, algorithms: Vec<Algorithm>) -> Result<Policy> {
