@@ -12,12 +12,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     run::{SECRET, Storm, scenario, tokenstorm},
-    server::{ACCEPT, Server, until_closed},
+    server::{Server, until_closed},
 };
 
 fn accepting() -> Server {
     Server::start(|stream, _| {
-        stream.write_all(&ACCEPT).unwrap();
+        // A CONNACK of MQTT 5 with code 0 and no properties.
+        stream.write_all(&[0x20, 3, 0, 0, 0]).unwrap();
         until_closed(stream);
     })
 }
