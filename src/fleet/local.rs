@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    os::unix::process::CommandExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::AtomicBool,
@@ -51,6 +51,8 @@ impl Local {
         };
         let folder = tempfile::Builder::new()
             .prefix("tokenstorm-fleet-")
+            // Whatever the umask: the token is in it.
+            .permissions(fs::Permissions::from_mode(0o700))
             .tempdir()
             .map_err(|error| failed("agents", &error))?;
         let server = Server::start(folder.path(), random_id()?, stop)?;

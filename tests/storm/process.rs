@@ -100,7 +100,7 @@ fn secrets_on_the_command_line_are_warned_of_once_with_a_way_out() {
     };
     let secret = format!("keys.main.secret={SECRET}-new");
     let other = format!("keys.more={{ algorithm = \"HS256\", secret = \"{SECRET}-more\" }}");
-    let run = plan(&[&secret, &other, "load.clients=9"]);
+    let run = plan(&[&secret, &other, "token.key=main"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     assert_eq!(run.stderr.matches("stands on the command line").count(), 1, "{}", run.stderr);
     for part in ["`keys.main.secret`, `keys.more.secret`", "`keys.main.secret_env`"] {
