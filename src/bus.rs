@@ -6,10 +6,13 @@
 pub mod server;
 
 use std::{
-    env, fmt, fs,
+    env, fmt, io,
     net::IpAddr,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -22,6 +25,7 @@ use tokio::runtime::Runtime;
 use crate::{
     clock::{Clock, nanoseconds},
     error::{Error, Result, showable},
+    host::reading::{self, LONGEST_TEXT},
 };
 
 /// How long a first connection may take.
@@ -30,6 +34,8 @@ const CONNECTING: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(500);
 /// How often the server is asked whether it is there.
 const PING: Duration = Duration::from_secs(2);
+/// Bytes of messages about one subject that wait to be read: some seconds of a fleet of a thousand agents.
+const MOST_WAITING: usize = 256 << 20;
 /// The environment's names for what must not stand on a command line.
 const USER: &str = "TOKENSTORM_NATS_USER";
 const PASSWORD: &str = "TOKENSTORM_NATS_PASSWORD";
@@ -62,12 +68,39 @@ impl fmt::Debug for Settings {
 }
 
 /// A message.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Message {
     /// What it is about.
     pub subject: String,
     /// What it says.
     pub payload: Bytes,
+    /// Its place among those that wait.
+    _place: Place,
+}
+
+/// Memory of a message beside what it says.
+const OF_MESSAGE: usize = 256;
+
+/// What a message takes of the memory for those that wait, for as long as it is there.
+#[derive(Debug)]
+struct Place {
+    waiting: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Place {
+    /// A place for so many bytes, where there is one.
+    fn take(waiting: &Arc<AtomicUsize>, bytes: usize) -> Option<Self> {
+        let before = waiting.fetch_add(bytes, Ordering::Relaxed);
+        let place = Self { waiting: Arc::clone(waiting), bytes };
+        (before + bytes <= MOST_WAITING).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// A connection to the bus. It closes when this is dropped.
@@ -136,7 +169,9 @@ impl Settings {
             .client_capacity(1 << 12);
         if let Some(file) = &self.creds {
             // Not by the library's own way: its errors repeat the path, and what is in the file.
-            let text = fs::read_to_string(file).map_err(|error| {
+            let text = reading::read(file, LONGEST_TEXT);
+            let text = text.and_then(|it| String::from_utf8(it).map_err(io::Error::other));
+            let text = text.map_err(|error| {
                 let named = showable::file(file, Path::new(""));
                 Error::usage(format!("`--creds` names {named}: {error}"))
                     .hint("it takes the path of a file, which `nsc generate creds` writes")
@@ -269,7 +304,8 @@ impl Bus {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 
-    /// What is said about a subject from now on.
+    /// What is said about a subject from now on. Whoever does not listen for long misses what would take too much memory:
+    /// the bus promises no delivery.
     ///
     /// # Errors
     /// When the connection is gone for good.
@@ -284,12 +320,14 @@ impl Bus {
             .map_err(|error| gone(&error))?;
         // Only what the server knows of is heard.
         self.runtime.block_on(self.client.flush()).map_err(|error| gone(&error))?;
+        let waiting = Arc::default();
         self.runtime.spawn(async move {
             use futures_util::StreamExt;
             while let Some(message) = subscriber.next().await {
-                let message =
-                    Message { subject: message.subject.to_string(), payload: message.payload };
-                if heard.send(message).is_err() {
+                let (subject, payload) = (message.subject.to_string(), message.payload);
+                let bytes = payload.len() + subject.len() + OF_MESSAGE;
+                let Some(place) = Place::take(&waiting, bytes) else { continue };
+                if heard.send(Message { subject, payload, _place: place }).is_err() {
                     return;
                 }
             }
@@ -327,4 +365,22 @@ fn variable(name: &str) -> Option<String> {
 pub fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_that_nobody_reads_take_bounded_memory_and_give_their_place_back() {
+        let waiting = Arc::default();
+        let half = MOST_WAITING / 2;
+        let (one, two) = (Place::take(&waiting, half), Place::take(&waiting, half));
+        assert!(one.is_some() && two.is_some());
+        assert!(Place::take(&waiting, 1).is_none());
+        drop(one);
+        assert!(Place::take(&waiting, half).is_some());
+        drop(two);
+        assert_eq!(waiting.load(Ordering::Relaxed), 0);
+    }
 }

@@ -105,6 +105,12 @@ pub enum Command {
         /// Where what it says goes
         #[arg(long)]
         log: PathBuf,
+        /// How long its processes may take to end by themselves
+        #[arg(long, default_value = "5s")]
+        grace: humantime::Duration,
+        /// A folder that is taken away at the end
+        #[arg(long)]
+        remove: Option<PathBuf>,
         /// For `sh`
         #[arg(last = true)]
         command: String,
@@ -116,6 +122,23 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
+}
+
+impl Command {
+    /// What it changes in a scenario, where it takes one.
+    pub fn change(&self) -> Option<&Change> {
+        match self {
+            Self::Run(run) => Some(&run.change),
+            Self::Matrix(matrix) => Some(&matrix.change),
+            Self::Plan { change, .. }
+            | Self::Doctor { change, .. }
+            | Self::Token(Token::Mint { change, .. }) => Some(change),
+            Self::Broker(broker) => Some(&broker.change),
+            Self::Issuer(issuer) => Some(&issuer.change),
+            Self::Ab(ab) => Some(&ab.change),
+            _ => None,
+        }
+    }
 }
 
 /// What the command line changes in a scenario.

@@ -24,8 +24,8 @@ use crate::{
     cli::{self, Cli, Command},
     engine::{self, Options, progress::Screen},
     error::{Error, Exit, Result, plain::shown},
-    host::Limits,
-    launch,
+    host::{Limits, signals::ending_signals},
+    launch::warden::{Duties, guard},
     live::Exporter,
     plan::Plan,
     report,
@@ -47,6 +47,9 @@ const CALIBRATION_RATE: f64 = 2000.0;
 /// # Errors
 /// When it is wrong, or could not be done.
 pub fn dispatch(cli: Cli) -> Result<Exit> {
+    if let Some(change) = cli.command.change() {
+        warn_of_exposed(change);
+    }
     match cli.command {
         Command::Run(arguments) => run(&arguments),
         Command::Matrix(arguments) => matrix::matrix(&arguments),
@@ -65,7 +68,9 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Ab(arguments) => compare::ab(&arguments),
         Command::Baseline(arguments) => baseline::baseline(&arguments),
-        Command::Warden { log, command } => warden(&command, &log),
+        Command::Warden { log, grace, remove, command } => {
+            warden(&command, &Duties { log, grace: grace.into(), remove })
+        }
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Report { run, format } => {
             let text = report::render(&run, format)?;
@@ -80,9 +85,25 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
     }
 }
 
+/// Says which secrets stand on the command line, once, and where they belong.
+fn warn_of_exposed(change: &cli::Change) {
+    let exposed = change.overrides().exposed();
+    if exposed.is_empty() {
+        return;
+    }
+    let keys: Vec<String> = exposed.iter().map(|(key, _)| format!("`{key}`")).collect();
+    let mut instead: Vec<&str> = exposed.iter().map(|(_, instead)| instead.as_str()).collect();
+    instead.dedup();
+    crate::tell!(
+        "warning: the secret of {} stands on the command line, which everybody on this host can read in the list of processes: use {} in its place",
+        keys.join(", "),
+        instead.join(", ")
+    );
+}
+
 /// Guards a command; nobody reads this program's own exit code but `ab`, which wants that of the command.
-fn warden(command: &str, log: &Path) -> Result<Exit> {
-    match launch::warden::guard(command, log)? {
+fn warden(command: &str, duties: &Duties) -> Result<Exit> {
+    match guard(command, duties)? {
         0 => Ok(Exit::Fine),
         code => Ok(Exit::Other(code)),
     }
@@ -228,10 +249,10 @@ fn resolve(path: &Path, change: &cli::Change) -> Result<Plan> {
     Plan::new(&loaded, &Limits::read())
 }
 
-/// Raised by Ctrl-C and SIGTERM; the second time they end the program at once.
+/// Raised by Ctrl-C, SIGTERM and, where it is not ignored, SIGHUP; the second time they end the program at once.
 fn stop_flag() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for signal in ending_signals() {
         // In this order: the first signal finds the flag down, the second finds it up.
         signal_hook::flag::register_conditional_shutdown(
             signal,

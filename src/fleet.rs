@@ -14,20 +14,27 @@
 //!   Over          -->                   also to one that was lost and comes back
 //! ```
 //!
-//! Agents run no command that comes over the bus, and load nothing off their host unless they were started so.
+//! Agents run no command that comes over the bus, and load nothing off their host unless they were started so. What they are
+//! told is checked before anything is made of it (`guard`), and so is what they tell (`account`, `measure/wire`).
 
+mod account;
 pub mod agent;
 pub mod capacity;
 pub mod coordinator;
+mod guard;
+mod inbox;
 pub mod local;
 mod member;
 mod message;
+pub mod name;
 mod outbox;
 pub mod possible;
 mod relay;
 mod task;
 
 use std::time::Duration;
+
+use self::name::Name;
 
 /// Between two beats.
 const BEAT: Duration = Duration::from_millis(500);
@@ -52,9 +59,9 @@ pub(crate) fn rewritten(bytes: &[u8]) -> Option<Vec<u8>> {
 pub struct Subjects(String);
 
 impl Subjects {
-    /// Those of a group, whose name is of letters, digits, `-` and `_`.
-    pub fn of(group: &str) -> Self {
-        Self(group.to_owned())
+    /// Those of a group.
+    pub fn of(group: &Name) -> Self {
+        Self(group.to_string())
     }
 
     /// Who is there?
@@ -63,35 +70,27 @@ impl Subjects {
     }
 
     /// What an agent is told.
-    fn agent(&self, agent: &str) -> String {
+    fn agent(&self, agent: &Name) -> String {
         format!("{}.agent.{agent}", self.0)
     }
 
     /// What agents say in a run.
-    fn said(&self, run: &str) -> String {
+    fn said(&self, run: &Name) -> String {
         format!("{}.run.{run}.said", self.0)
     }
 
     /// What they have seen.
-    fn seen(&self, run: &str) -> String {
+    fn seen(&self, run: &Name) -> String {
         format!("{}.run.{run}.seen", self.0)
     }
 
-    /// That its coordinator is there.
-    fn beat(&self, run: &str) -> String {
-        format!("{}.run.{run}.beat", self.0)
+    /// That any coordinator is there.
+    fn beats(&self) -> String {
+        format!("{}.run.*.beat", self.0)
     }
-}
 
-/// A group's name, as the command line has it.
-///
-/// # Errors
-/// When it is none.
-pub fn group(text: &str) -> Result<String, String> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !text.is_empty() && text.len() <= 64 && text.chars().all(is_plain) {
-        Ok(text.to_owned())
-    } else {
-        Err("must be 1 to 64 letters, digits, `-` and `_`".into())
+    /// That its coordinator is there.
+    fn beat(&self, run: &Name) -> String {
+        format!("{}.run.{run}.beat", self.0)
     }
 }

@@ -1,8 +1,10 @@
 //! What the host allows and how busy it is: limits, ports, CPU time, memory, TCP trouble.
 
+pub mod dumps;
 pub mod network;
 pub mod reading;
 pub mod settings;
+pub mod signals;
 
 use std::{fs, ops::RangeInclusive, path::Path, thread};
 

@@ -19,7 +19,7 @@ use std::{
 use crate::{
     clock::{Clock, nanoseconds},
     error::{Error, Result},
-    host::Limits,
+    host::{Limits, dumps},
     scenario::holds_secret,
 };
 
@@ -50,12 +50,37 @@ pub struct Launched {
     is_over: bool,
 }
 
+/// How a command is guarded, beside its log.
+#[derive(Clone, Copy, Debug)]
+pub struct Guard<'a> {
+    /// Variables that it gets beside those of this process.
+    pub variables: &'a [(&'a str, &'a str)],
+    /// How long its processes may take to end by themselves once they are asked to.
+    pub grace: Duration,
+    /// A folder that is taken away when all of them have ended, however this program ends.
+    pub remove: Option<&'a Path>,
+}
+
+impl Default for Guard<'_> {
+    fn default() -> Self {
+        Self { variables: &[], grace: warden::GRACE, remove: None }
+    }
+}
+
 impl Launched {
     /// Starts a command by `sh`, with `{port}` in it replaced; all it says goes to `log`.
     ///
     /// # Errors
     /// When it can't be started, or the log not be written.
     pub fn start(command: &str, port: u16, log: &Path) -> Result<Self> {
+        Self::guarded(command, port, log, &Guard::default())
+    }
+
+    /// The same, guarded like this.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn guarded(command: &str, port: u16, log: &Path, guard: &Guard<'_>) -> Result<Self> {
         let failed = |why: &dyn std::fmt::Display| {
             Error::not_measured(format!("can't start `{}`: {why}", shown(command)))
         };
@@ -65,20 +90,23 @@ impl Launched {
         // Here, as the warden has nobody to tell why it can't.
         fs::File::create(log).map_err(|error| failed(&error))?;
         let program = env::current_exe().map_err(|error| failed(&error))?;
-        let mut warden = Command::new(program)
-            .arg("warden")
-            .arg("--log")
-            .arg(log)
+        let mut warden = Command::new(program);
+        warden.arg("warden").arg("--log").arg(log);
+        warden.arg("--grace").arg(humantime::format_duration(guard.grace).to_string());
+        if let Some(folder) = guard.remove {
+            warden.arg("--remove").arg(folder);
+        }
+        warden
             .arg("--")
             .arg(filled(command, port))
             .env(PORT_VARIABLE, port.to_string())
+            .envs(guard.variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             // Ctrl-C is for this program, which ends its brokers when it is done with them.
-            .process_group(0)
-            .spawn()
-            .map_err(|error| failed(&error))?;
+            .process_group(0);
+        let mut warden = dumps::foreign(&mut warden).map_err(|error| failed(&error))?;
         let stdin = warden.stdin.take();
         Ok(Self { warden, stdin, log: log.to_owned(), seen: Vec::new(), is_over: false })
     }

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use tokenstorm::{cli::Cli, commands, error::plain::Paint};
+use tokenstorm::{cli::Cli, commands, error::plain::Paint, host};
 
 fn main() -> ExitCode {
+    host::dumps::off();
     let exit = Cli::read().and_then(commands::dispatch).unwrap_or_else(|error| {
         tokenstorm::tell!("{} {error}", "error:".red().bold());
         if let Some(hint) = error.way_out() {

@@ -501,7 +501,12 @@ fn policy_of(
 ) -> Result<Policy> {
     let default = if embedded && jwks.is_none() { "rmqtt" } else { "strict" };
     let profile = scenario.target.profile.as_deref().unwrap_or(default);
-    let mut policy = Policy::resolve(profile, base, &scenario.policy, algorithms)?;
+    let mut policy = match &scenario.target.promise {
+        Some(held) => {
+            Policy::over(profile.to_owned(), (**held).clone(), &scenario.policy, algorithms)?
+        }
+        None => Policy::resolve(profile, base, &scenario.policy, algorithms)?,
+    };
     if let Some(jwks) = jwks {
         issuance::keys_within(&mut policy, jwks);
     }

@@ -128,6 +128,19 @@ impl Policy {
         algorithms: Vec<Algorithm>,
     ) -> Result<Self> {
         let (profile, base) = profile_settings(profile, folder)?;
+        Self::over(profile, base, settings, algorithms)
+    }
+
+    /// The same over a profile that was read already.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub fn over(
+        profile: String,
+        base: PolicySettings,
+        settings: &PolicySettings,
+        algorithms: Vec<Algorithm>,
+    ) -> Result<Self> {
         let both = || vec![Protocol::V4, Protocol::V5];
         let policy = Self {
             profile,
@@ -290,8 +303,16 @@ pub(crate) fn whole(path: &Path) -> PathBuf {
     path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// A profile that is built in, or read from a file; with its name, or its whole path.
-fn profile_settings(profile: &str, folder: &Path) -> Result<(String, PolicySettings)> {
+/// Whether a profile of that name is built in.
+pub fn is_built_in(profile: &str) -> bool {
+    PROFILES.iter().any(|(name, _)| *name == profile)
+}
+
+/// A profile that is built in, or read from a file that is named from `folder`; with its name, or its whole path.
+///
+/// # Errors
+/// When there is none, or it is none.
+pub fn profile_settings(profile: &str, folder: &Path) -> Result<(String, PolicySettings)> {
     if let Some((_, text)) = PROFILES.iter().find(|(name, _)| *name == profile) {
         let settings = toml::from_str(text)
             .map_err(|error| Error::usage(format!("profile `{profile}` is broken: {error}")))?;

@@ -43,7 +43,7 @@ pub use promise::{
     UnknownKid,
 };
 pub use series::{Arm, Capacity, Control, Sweep, Without};
-pub use target::{Protocol, Resolve, Target, Tls, TlsVersion, TokenIn};
+pub use target::{Protocol, Resolve, Target, Tls, TlsFiles, TlsVersion, TokenIn};
 pub use threshold::Condition;
 
 /// One scenario file.

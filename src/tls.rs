@@ -76,8 +76,13 @@ impl Tls {
     /// # Errors
     /// When a file can't be read or holds something else, or keys contradict each other.
     pub fn load(settings: &scenario::Tls, base: &Path) -> Result<Self> {
-        let read =
-            |key: &str, path: &Path| File::read(&format!("target.tls.{key}"), &base.join(path));
+        let read = |key: &str, path: &Path| {
+            let name = format!("target.tls.{key}");
+            match settings.held.of(key) {
+                Some(text) => Ok(File::held(&name, path, text)),
+                None => File::read(&name, &base.join(path)),
+            }
+        };
         let authorities = match &settings.ca {
             Some(ca) => read("ca", ca)?.certificates()?,
             None => Vec::new(),

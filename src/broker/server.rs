@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    host::Limits,
+    host::{Limits, signals::ending_signals},
     oracle::{Bound, Expected},
     scenario::TokenIn,
 };
@@ -254,7 +254,25 @@ async fn told_to_end(follows_stdin: bool) {
             std::future::pending::<()>().await;
         }
     };
-    tokio::select! { () = closed => {}, () = terminated => {}, () = interrupted => {} }
+    // So does the end of the terminal, unless that is ignored.
+    let hung_up = async {
+        if ending_signals().contains(&signal_hook::consts::SIGHUP)
+            && let Ok(mut signal) =
+                tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
+        {
+            signal.recv().await;
+            if !follows_stdin {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = closed => {},
+        () = terminated => {},
+        () = interrupted => {},
+        () = hung_up => {},
+    }
 }
 
 fn failed(error: &dyn std::fmt::Display) -> Error {

@@ -1,7 +1,7 @@
 //! A NATS server of one's own, on loopback, for agents of this host: `nats-server` from the path.
 
 use std::{
-    env, fs,
+    env, fs, io,
     net::SocketAddr,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -12,13 +12,17 @@ use std::{
 use super::TOKEN;
 use crate::{
     error::{Error, Result},
-    launch::{Launched, free_port},
+    launch::{Guard, Launched, free_port},
 };
 
 /// The program.
 const PROGRAM: &str = "nats-server";
 /// How long it may take to listen.
 const STARTING: Duration = Duration::from_secs(10);
+/// How long it may take to end: it keeps nothing.
+const ENDING: Duration = Duration::from_secs(1);
+/// The variable that has its settings until they are in their file.
+const SETTINGS: &str = "TOKENSTORM_NATS_CONF";
 
 /// A server that ends when this is dropped, or this program does.
 #[derive(Debug)]
@@ -31,7 +35,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it, with its settings and its log in this folder.
+    /// Starts it, with its settings and its log in this folder, which is nobody else's, and which is taken away with it.
     ///
     /// # Errors
     /// When it is not installed, or does not start.
@@ -39,25 +43,24 @@ impl Server {
         let program = find()?;
         let port = free_port()?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let settings = folder.join("nats.conf");
-        let failed = |error: std::io::Error| {
-            Error::not_measured(format!("can't write `{}`: {error}", settings.display()))
-        };
-        // Others on this host must not read the token, or start storms.
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&settings)
-            .map_err(failed)?;
+        let (settings, log) = (folder.join("nats.conf"), folder.join("nats.log"));
         let text = format!(
             "listen: \"{address}\"\nauthorization {{ token: \"{token}\" }}\nmax_payload: 8MB\nwrite_deadline: \"10s\"\n"
         );
-        std::io::Write::write_all(&mut file, text.as_bytes()).map_err(failed)?;
+        private(&log).map_err(|error| {
+            Error::not_measured(format!("can't write `{}`: {error}", log.display()))
+        })?;
         let quoted =
             |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
-        let command = format!("exec {} -c {}", quoted(&program), quoted(&settings));
-        let mut launched = Launched::start(&command, port, &folder.join("nats.log"))?;
+        let (program, settings) = (quoted(&program), quoted(&settings));
+        // Others on this host must not read the token, or start storms. It is written where the warden is there already,
+        // which takes it away however this program ends.
+        let command = format!(
+            "umask 077; printf %s \"${SETTINGS}\" >{settings}; unset {SETTINGS}; exec {program} -c {settings}"
+        );
+        let variables = [(SETTINGS, text.as_str())];
+        let guard = Guard { variables: &variables, grace: ENDING, remove: Some(folder) };
+        let mut launched = Launched::guarded(&command, port, &log, &guard)?;
         if !launched.wait_for_port(address, STARTING, stop)? {
             return Err(Error::interrupted("interrupted before the storm: nothing was measured"));
         }
@@ -68,6 +71,14 @@ impl Server {
     pub fn variable() -> &'static str {
         TOKEN
     }
+}
+
+/// Makes an empty file that nobody else can read.
+///
+/// # Errors
+/// When it can't be made, or is there already.
+pub fn private(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Where the program is.

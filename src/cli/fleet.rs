@@ -48,8 +48,8 @@ pub struct Nats {
     #[arg(long, value_name = "TIME", value_parser = bounds::argument, default_value = "60s", help_heading = "NATS")]
     pub nats_timeout: humantime::Duration,
     /// Group of agents: those of another group do not hear of the run
-    #[arg(long, value_name = "NAME", default_value = "tokenstorm", value_parser = fleet::group, help_heading = "NATS")]
-    pub group: String,
+    #[arg(long, value_name = "NAME", default_value = "tokenstorm", value_parser = fleet::name::Name::of, help_heading = "NATS")]
+    pub group: fleet::name::Name,
 }
 
 impl Nats {
@@ -99,9 +99,12 @@ pub struct Agent {
     /// Place in a job, by which segments are dealt out [default: JOB_COMPLETION_INDEX or SLURM_PROCID, where set]
     #[arg(long, value_name = "N")]
     pub index: Option<u32>,
-    /// Where files that a scenario names, such as keys, are looked for
+    /// Where files that a scenario names, such as keys, are looked for: below this folder, and nowhere else
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub files: PathBuf,
+    /// A variable of this environment that a scenario may take the secret of a key from (`secret_env`); repeat for more
+    #[arg(long, value_name = "NAME")]
+    pub env: Vec<String>,
     /// Connect from this address in place of the scenario's; repeat for more ports
     #[arg(long, value_name = "ADDRESS")]
     pub source_address: Vec<IpAddr>,
@@ -111,4 +114,7 @@ pub struct Agent {
     /// End after one run
     #[arg(long)]
     pub once: bool,
+    /// End at once when standard input closes: how a run guards the agents that it has started
+    #[arg(long, hide = true)]
+    pub guarded: bool,
 }

@@ -1,6 +1,6 @@
 //! `tokenstorm agent`, and `tokenstorm run --agents`.
 
-use std::env;
+use std::{env, io, process, thread};
 
 use super::stop_flag;
 use crate::{
@@ -20,6 +20,9 @@ const INDICES: [&str; 2] = ["JOB_COMPLETION_INDEX", "SLURM_PROCID"];
 
 /// Waits for work.
 pub(super) fn agent(arguments: &cli::Agent) -> Result<Exit> {
+    if arguments.guarded {
+        thread::spawn(end_with_starter);
+    }
     let bus = arguments.nats.settings().ok_or_else(|| {
         Error::usage("`--nats` is missing: an agent has to know where it is called")
             .hint("write `--nats nats://host:4222`, or set TOKENSTORM_NATS")
@@ -30,11 +33,20 @@ pub(super) fn agent(arguments: &cli::Agent) -> Result<Exit> {
         group: arguments.nats.group.clone(),
         index: arguments.index.or_else(from_launcher),
         files: arguments.files.clone(),
+        variables: arguments.env.clone(),
         authorized: arguments.authorized,
         source_addresses: arguments.source_address.clone(),
         once: arguments.once,
     };
     agent::serve(options, stop_flag()?)
+}
+
+/// Ends this process when standard input closes: its coordinator is gone then, and with it the bus that they met on. There
+/// is nobody left to tell anything, and nothing to write.
+fn end_with_starter() {
+    // An error is an end as well.
+    let _ = io::copy(&mut io::stdin(), &mut io::sink());
+    process::exit(i32::from(Exit::NotMeasured.code()));
 }
 
 /// Runs a plan by agents.

@@ -16,9 +16,11 @@ use serde_bytes::ByteBuf;
 use super::{
     BEAT, ORPHANED, Subjects,
     capacity::Capacity,
+    guard::{self, Own},
     message::{Call, FromAgent, Order, Ready, Said, Task, ToAgent, Told, bytes, read},
+    name::{Long, Name},
     outbox::Outbox,
-    task::{Own, Taken, take},
+    task::{Taken, take},
 };
 use crate::{
     bus::{self, Bus, Message},
@@ -38,11 +40,13 @@ pub struct Options {
     /// The bus.
     pub bus: bus::Settings,
     /// The group that it belongs to.
-    pub group: String,
+    pub group: Name,
     /// Its place in a job, where a launcher gave one.
     pub index: Option<u32>,
     /// Where files that a scenario names are looked for.
     pub files: PathBuf,
+    /// Variables of its environment that a scenario may take the secret of a key from.
+    pub variables: Vec<String>,
     /// Whether it may load what is not on its host.
     pub authorized: bool,
     /// Addresses to connect from, in place of a scenario's.
@@ -68,7 +72,7 @@ enum Stage {
 
 /// A run that it takes part in.
 struct Session {
-    run: String,
+    run: Name,
     clock: Clock,
     stage: Stage,
     /// When its coordinator was heard of last.
@@ -85,10 +89,10 @@ struct Session {
 
 struct Agent {
     options: Options,
-    id: String,
+    id: Name,
     bus: Arc<Bus>,
     subjects: Subjects,
-    calls: Vec<(String, Clock)>,
+    calls: Vec<(Name, Clock)>,
     session: Option<Session>,
     events: (Sender<Event>, Receiver<Event>),
     stop: Arc<AtomicBool>,
@@ -100,11 +104,12 @@ struct Agent {
 /// When the bus can't be joined.
 pub fn serve(options: Options, stop: Arc<AtomicBool>) -> Result<Exit> {
     let host = crate::host::name();
-    let id = format!("{}-{}", plain(&host), &random_id()?[..8]);
+    let id = Name::of(&format!("{}-{}", plain(&host), &random_id()?[..8]));
+    let id = id.map_err(Error::not_measured)?;
     let bus = Arc::new(Bus::connect(&options.bus, &format!("tokenstorm agent {id}"), &stop)?);
     let subjects = Subjects::of(&options.group);
     let (calls, orders) = (bus.subscribe(&subjects.call())?, bus.subscribe(&subjects.agent(&id))?);
-    let beats = bus.subscribe(&subjects.beat("*"))?;
+    let beats = bus.subscribe(&subjects.beats())?;
     crate::tell!("agent {id} waits for work in group `{}`", options.group);
     let agent = Agent {
         options,
@@ -227,17 +232,17 @@ impl Agent {
         }
     }
 
-    fn say(&self, run: &str, said: Said) {
+    fn say(&self, run: &Name, said: Said) {
         let message = FromAgent { agent: self.id.clone(), said };
         // Where it does not come, its coordinator notices the silence.
         let _ = self.bus.publish(&self.subjects.said(run), bytes(&message));
     }
 
-    fn fail(&self, run: &str, error: &Error) {
+    fn fail(&self, run: &Name, error: &Error) {
         crate::tell!("error: {error}");
-        let hint = error.way_out().map(str::to_owned);
+        let hint = error.way_out().map(Long::from);
         let is_usage = error.exit() == Exit::Usage;
-        self.say(run, Said::Failed { why: error.to_string(), hint, is_usage });
+        self.say(run, Said::Failed { why: error.to_string().into(), hint, is_usage });
     }
 
     fn on_call(&mut self, message: &Message) {
@@ -290,11 +295,11 @@ impl Agent {
     }
 
     /// The session of a run, where it is the one under way.
-    fn of(&mut self, run: &str) -> Option<&mut Session> {
-        self.session.as_mut().filter(|session| session.run == run)
+    fn of(&mut self, run: &Name) -> Option<&mut Session> {
+        self.session.as_mut().filter(|session| session.run == *run)
     }
 
-    fn prepare(&mut self, run: String, task: Box<Task>) {
+    fn prepare(&mut self, run: Name, task: Box<Task>) {
         if self.session.is_some() {
             let busy = Error::not_measured("the agent takes part in another run")
                 .hint("wait for its end, or part agents into groups: `--group NAME`");
@@ -308,6 +313,7 @@ impl Agent {
         let thread = thread::spawn(move || {
             let own = Own {
                 files: &options.files,
+                variables: &options.variables,
                 authorized: options.authorized,
                 source_addresses: &options.source_addresses,
                 clock,
@@ -328,7 +334,7 @@ impl Agent {
         });
     }
 
-    fn start(&mut self, run: &str, at: i64) {
+    fn start(&mut self, run: &Name, at: i64) {
         let (bus, subject) = (Arc::clone(&self.bus), self.subjects.seen(run));
         let told = self.events.0.clone();
         let Some(session) = self.of(run) else { return };
@@ -339,7 +345,13 @@ impl Agent {
                 return;
             }
         };
-        let start = taken.clock.at_wall(at).max(0) as u64;
+        let start = match guard::start(taken.clock, at) {
+            Ok(start) => start,
+            Err(error) => {
+                session.stage = Stage::Ended;
+                return self.fail(run, &error);
+            }
+        };
         let outbox = Outbox::new(&bus, &subject, session.index, taken.clock);
         session.outbox = Some(outbox.clone());
         let stop = Arc::clone(&session.stop);
@@ -374,7 +386,11 @@ impl Agent {
             Event::Prepared(Ok(taken)) => {
                 let ready = Ready {
                     lead: nanoseconds(taken.prepared.lead()),
-                    warnings: taken.warnings.clone(),
+                    warnings: taken
+                        .warnings
+                        .iter()
+                        .map(|warning| warning.as_str().into())
+                        .collect(),
                     kinds: taken.kinds.clone(),
                     brokers: taken.brokers.clone(),
                     clients: taken.clients,

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::name::{Name, Short};
 use crate::{
     host::{self, Limits, settings::memory_available},
     results::environment::tool,
@@ -14,22 +15,27 @@ const OWN: u64 = 64;
 /// What an agent that is like all others weighs.
 const SCALE: f64 = 1000.0;
 
+/// CPUs of a host at most: what Linux can be built for.
+const MOST_CPUS: usize = 8192;
+/// Addresses that an agent connects from at most: a million connections of one broker take 36.
+const MOST_ADDRESSES: usize = 4096;
+
 /// What an agent says of itself and its host.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the fields are what their names say; docs/scale.md explains them")]
 pub struct Capacity {
-    pub agent: String,
-    pub host: String,
+    pub agent: Name,
+    pub host: Short,
     /// Its place among the agents of a job, where its launcher has given one.
     pub index: Option<u32>,
     /// Alike for all processes of one kernel.
-    pub boot: String,
+    pub boot: Short,
     /// Alike for all that share local ports.
-    pub network: String,
-    pub version: String,
-    pub commit: String,
-    pub kernel: String,
-    pub cpu: String,
+    pub network: Short,
+    pub version: Short,
+    pub commit: Short,
+    pub kernel: Short,
+    pub cpu: Short,
     pub cpus: usize,
     pub memory_bytes: u64,
     pub descriptors: u64,
@@ -43,25 +49,24 @@ pub struct Capacity {
 impl Capacity {
     /// That of this process.
     pub fn here(
-        agent: &str,
+        agent: &Name,
         index: Option<u32>,
         source_addresses: &[IpAddr],
         is_private: bool,
     ) -> Self {
         let limits = Limits::read();
         let tool = tool();
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let network = fs::read_link("/proc/self/ns/net").unwrap_or_default();
+        let (boot, network) = place();
         Self {
-            agent: agent.to_owned(),
-            host: host::name(),
+            agent: agent.clone(),
+            host: host::name().into(),
             index,
-            boot: boot.trim().to_owned(),
-            network: network.to_string_lossy().into_owned(),
-            version: tool.version,
-            commit: tool.commit,
-            kernel: host::kernel(),
-            cpu: host::cpu_model(),
+            boot,
+            network,
+            version: tool.version.into(),
+            commit: tool.commit.into(),
+            kernel: host::kernel().into(),
+            cpu: host::cpu_model().into(),
             cpus: limits.cpus,
             memory_bytes: memory_available().unwrap_or_default(),
             descriptors: limits.descriptors,
@@ -71,10 +76,24 @@ impl Capacity {
         }
     }
 
+    /// Whether a host can have that: what can't be is told by no agent of ours.
+    pub(super) fn is_plausible(&self) -> bool {
+        (1..=MOST_CPUS).contains(&self.cpus)
+            && (1..=self.ports.1).contains(&self.ports.0)
+            && self.source_addresses.len() <= MOST_ADDRESSES
+    }
+
     /// Local ports that it shares with others where this is alike.
     fn place(&self) -> (&str, &str, (u16, u16)) {
         (&self.boot, &self.network, self.ports)
     }
+}
+
+/// What is alike for all processes of this kernel, and for all that share local ports.
+pub(super) fn place() -> (Short, Short) {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let network = fs::read_link("/proc/self/ns/net").unwrap_or_default();
+    (boot.trim().into(), (*network.to_string_lossy()).into())
 }
 
 /// The share of each agent: no more than its part of the cores, nor of the sockets, that all have together.
@@ -132,7 +151,7 @@ mod tests {
             cpus,
             descriptors,
             ports: (32_768, 60_999),
-            ..Capacity::here("a", None, &[], true)
+            ..Capacity::here(&Name::of("a").unwrap(), None, &[], true)
         }
     }
 
@@ -146,6 +165,21 @@ mod tests {
         ];
         let ports = ports(&agents);
         assert_eq!(ports, [(32_768, 46_883), (46_884, 60_999), (32_768, 60_999), (32_768, 60_999)]);
+    }
+
+    #[test]
+    fn what_no_host_has_is_not_plausible() {
+        let real = agent("h", "n", 2, 100);
+        assert!(real.is_plausible());
+        for forged in [
+            Capacity { cpus: 1 << 63, ..real.clone() },
+            Capacity { cpus: 0, ..real.clone() },
+            Capacity { ports: (60_000, 1), ..real.clone() },
+            Capacity { ports: (0, 0), ..real.clone() },
+            Capacity { source_addresses: vec![[127, 0, 0, 1].into(); 5000], ..real },
+        ] {
+            assert!(!forged.is_plausible(), "{forged:?}");
+        }
     }
 
     #[test]

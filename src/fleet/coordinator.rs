@@ -15,10 +15,12 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::{
     BEAT, LOST, Subjects,
+    account::Account,
     capacity::{Capacity, ports, weights},
     local::Local,
     member::Member,
     message::{Call, FromAgent, Order, Said, Task, ToAgent, bytes, read},
+    name::{Name, Short},
     possible::{self, check_embedded},
     relay::{Relay, Shared},
     task::{Script, labels},
@@ -33,7 +35,7 @@ use crate::{
     error::{Error, Result},
     key::material::random_id,
     measure::{Measurements, wire::Decoder},
-    plan::Plan,
+    plan::{Plan, segment::counts},
     results::{
         agents::Agent,
         environment::{AgentHost, tool},
@@ -49,6 +51,10 @@ const ROUND: Duration = Duration::from_secs(2);
 const NOTICE: Duration = Duration::from_secs(1);
 /// How long before the start agents may have to know of it at most.
 const LONGEST_LEAD: Duration = Duration::from_hours(1);
+/// Agents that can't take part and are named in the error: one does not read more.
+const MOST_OTHERS: usize = 16;
+/// Warnings of an agent that are shown: a plan has a few.
+const MOST_WARNINGS: usize = 100;
 /// How long the loops here listen before they look whether the user wants them to end.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -60,7 +66,7 @@ pub struct Wanted {
     /// The bus; `None` for a server and agents of this host.
     pub bus: Option<bus::Settings>,
     /// The group of agents.
-    pub group: String,
+    pub group: Name,
     /// How long agents may take to come, and to get ready.
     pub timeout: Duration,
 }
@@ -70,7 +76,7 @@ pub struct Wanted {
 pub struct Coordinator {
     wanted: Wanted,
     written: Scenario,
-    run: String,
+    run: Name,
     bus: Arc<Bus>,
     subjects: Subjects,
     said: Receiver<Message>,
@@ -102,7 +108,7 @@ impl Coordinator {
     ) -> Result<Self> {
         possible::check(plan, written, wanted.agents as u64)?;
         let cpu_before = crate::host::process_cpu();
-        let run = random_id()?[..12].to_owned();
+        let run = Name::of(&random_id()?[..12]).map_err(Error::not_measured)?;
         let local = match &wanted.bus {
             Some(_) => None,
             None => Some(Local::start(wanted.agents, &wanted.group, files, stop)?),
@@ -139,7 +145,7 @@ impl Coordinator {
         })
     }
 
-    fn order(&self, agent: &str, order: Order) -> Result<()> {
+    fn order(&self, agent: &Name, order: Order) -> Result<()> {
         let message = ToAgent { run: self.run.clone(), order };
         self.bus.publish(&self.subjects.agent(agent), bytes(&message))
     }
@@ -182,16 +188,21 @@ impl Coordinator {
             }
             let Some(FromAgent { said: Said::Here(here), .. }) = self.listen() else { continue };
             let is_known = came.iter().any(|known| known.agent == here.agent);
-            if (&here.version, &here.commit) != (&own.version, &own.commit) {
-                let other = format!(
-                    "`{}` on {} is {} ({})",
-                    here.agent, here.host, here.version, here.commit
-                );
-                if !others.contains(&other) {
-                    others.push(other);
+            let is_alike =
+                (&*here.version, &*here.commit) == (own.version.as_str(), own.commit.as_str());
+            if is_alike && here.is_plausible() {
+                if !is_known {
+                    came.push(*here);
                 }
-            } else if !is_known {
-                came.push(*here);
+                continue;
+            }
+            let other = if is_alike {
+                format!("`{}` on {} tells of what no host has", here.agent, here.host)
+            } else {
+                format!("`{}` on {} is {} ({})", here.agent, here.host, here.version, here.commit)
+            };
+            if others.len() < MOST_OTHERS && !others.contains(&other) {
+                others.push(other);
             }
         }
         came.sort_by(|one, other| {
@@ -230,9 +241,9 @@ impl Coordinator {
     fn compare_clocks(&mut self, clock: Clock, options: &Options) -> Result<()> {
         for round in 0..ROUNDS {
             let count = self.shared.members().len();
-            let mut began = vec![0_i64; count];
-            let names: Vec<String> =
-                self.shared.members().iter().map(|member| member.name().to_owned()).collect();
+            let (mut began, mut told) = (vec![0_i64; count], vec![false; count]);
+            let names: Vec<Name> =
+                self.shared.members().iter().map(|member| member.name().clone()).collect();
             for (began, name) in began.iter_mut().zip(&names) {
                 *began = clock.wall(clock.now());
                 self.order(name, Order::Wall { round })?;
@@ -246,7 +257,9 @@ impl Coordinator {
                     continue;
                 };
                 let index = names.iter().position(|name| *name == agent);
-                if let Some(index) = index.filter(|_| of == round) {
+                // One that answers twice must not stand in for another.
+                if let Some(index) = index.filter(|index| of == round && !told[*index]) {
+                    told[index] = true;
                     self.shared.members()[index].clock(began[index], now, wall);
                     missing -= 1;
                 }
@@ -272,13 +285,17 @@ impl Coordinator {
         check_embedded(plan, &capacities)?;
         let weights = weights(&capacities, plan.sources().len(), plan.brokers.len());
         let ports = ports(&capacities);
+        let shares = counts(plan.clients, &weights, plan.mould.seed, plan.reuse)?;
         let now = clock.now();
         for (index, member) in self.shared.members().iter_mut().enumerate() {
             member.heard = now;
             (member.weight, member.ports) = (weights[index], ports[index]);
+            member.account = Account::new(shares[index]);
             let task = Task {
                 scenario: script.scenario.clone(),
                 keys: script.keys.clone(),
+                promise: script.promise.clone(),
+                tls: script.tls.clone(),
                 weights: weights.clone(),
                 index,
                 ports: ports[index],
@@ -311,28 +328,35 @@ impl Coordinator {
             }
             let Some(FromAgent { agent, said }) = self.listen() else { continue };
             let mut members = self.shared.members();
-            let Some(member) = members.iter_mut().find(|member| member.name() == agent) else {
+            let Some(member) = members.iter_mut().find(|member| *member.name() == agent) else {
                 continue;
             };
             member.heard = clock.now();
             match said {
                 Said::Ready(ready) => {
                     let is_same = (&ready.kinds, &ready.brokers) == (&own.0, &own.1)
-                        && ready.clients == plan.clients;
+                        && (ready.clients, ready.attempts)
+                            == (plan.clients, member.account.share());
                     if !is_same {
+                        // Not in its words: they may be anything.
                         return Err(Error::not_measured(format!(
-                            "agent {} makes another plan of the scenario: {} clients with {} at {}",
+                            "agent {} makes another plan of the scenario: {} of {} clients with {} kinds of token at {} brokers, in place of {} of {} with {} at {}",
                             member.shown(),
+                            ready.attempts,
                             ready.clients,
-                            ready.kinds.join(", "),
-                            ready.brokers.join(", ")
+                            ready.kinds.len(),
+                            ready.brokers.len(),
+                            member.account.share(),
+                            plan.clients,
+                            own.0.len(),
+                            own.1.len()
                         ))
                         .hint("coordinator and agents have to be of one build"));
                     }
-                    for warning in &ready.warnings {
+                    for warning in ready.warnings.iter().take(MOST_WARNINGS) {
                         let of = format!("agent {}: {warning}", member.shown());
                         // All of one host say the same of it.
-                        if !plan.warnings.contains(warning) {
+                        if !plan.warnings.iter().any(|own| own.as_str() == &**warning) {
                             options.screen.warn(&of);
                         }
                     }
@@ -343,25 +367,12 @@ impl Coordinator {
                     let error =
                         if is_usage { Error::usage(told) } else { Error::not_measured(told) };
                     return Err(match hint {
-                        Some(hint) => error.hint(hint),
+                        Some(hint) => error.hint(hint.to_string()),
                         None => error,
                     });
                 }
                 _ => {}
             }
-        }
-        let planned: u64 = self
-            .shared
-            .members()
-            .iter()
-            .filter_map(|member| Some(member.ready.as_ref()?.attempts))
-            .sum();
-        let is_whole = plan.known_attempts() == 0 || planned == plan.attempts;
-        if !is_whole {
-            return Err(Error::not_measured(format!(
-                "the segments have {planned} attempts together, and the run {}: this is a bug of tokenstorm",
-                plan.attempts
-            )));
         }
         Ok(())
     }
@@ -408,7 +419,9 @@ impl Coordinator {
         self.clock = Some(clock);
         let came = self.call(clock, options)?;
         let now = clock.now();
-        *self.shared.members() = came.into_iter().map(|here| Member::new(here, now)).collect();
+        let count = came.len();
+        *self.shared.members() =
+            came.into_iter().map(|here| Member::new(here, count, now)).collect();
         self.beat()?;
         self.compare_clocks(clock, options)?;
         self.deal(plan, embedded, clock)?;
@@ -456,8 +469,10 @@ impl Hands for Coordinator {
     }
 
     fn cpu_ns(&self) -> u64 {
-        let agents: u64 = self.shared.members().iter().map(|member| member.used.cpu_ns).sum();
-        agents + crate::host::process_cpu().saturating_sub(self.cpu_before)
+        let members = self.shared.members();
+        let of_agents =
+            members.iter().map(|member| member.used.cpu_ns).fold(0, u64::saturating_add);
+        of_agents.saturating_add(crate::host::process_cpu().saturating_sub(self.cpu_before))
     }
 
     fn resident(&self) -> u64 {
@@ -478,7 +493,7 @@ impl Hands for Coordinator {
 
     fn busiest(&self) -> Option<f64> {
         let members = self.shared.members();
-        let mut hosts: BTreeMap<&str, f64> = BTreeMap::new();
+        let mut hosts: BTreeMap<&Short, f64> = BTreeMap::new();
         for member in members.iter() {
             // Shares of the last 5 s: those of one time may be added.
             *hosts.entry(&member.capacity.boot).or_default() +=

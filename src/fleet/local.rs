@@ -2,7 +2,7 @@
 
 use std::{
     env, fs,
-    os::unix::process::CommandExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::AtomicBool,
@@ -13,8 +13,12 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use super::name::Name;
 use crate::{
-    bus::{self, server::Server},
+    bus::{
+        self,
+        server::{Server, private},
+    },
     clock::{Clock, nanoseconds},
     error::{Error, Result},
     key::material::random_id,
@@ -41,12 +45,14 @@ impl Local {
     ///
     /// # Errors
     /// When one can't be started.
-    pub fn start(count: usize, group: &str, files: &Path, stop: &AtomicBool) -> Result<Self> {
+    pub fn start(count: usize, group: &Name, files: &Path, stop: &AtomicBool) -> Result<Self> {
         let failed = |what: &str, error: &std::io::Error| {
             Error::not_measured(format!("can't start {what}: {error}"))
         };
         let folder = tempfile::Builder::new()
             .prefix("tokenstorm-fleet-")
+            // Whatever the umask: the token is in it.
+            .permissions(fs::Permissions::from_mode(0o700))
             .tempdir()
             .map_err(|error| failed("agents", &error))?;
         let server = Server::start(folder.path(), random_id()?, stop)?;
@@ -59,10 +65,9 @@ impl Local {
         };
         let mut local = Self { agents: Vec::with_capacity(count), folder, settings, server };
         for index in 0..count {
-            let log =
-                fs::File::create(local.log(index)).map_err(|error| failed("an agent", &error))?;
+            let log = private(&local.log(index)).map_err(|error| failed("an agent", &error))?;
             let agent = Command::new(&program)
-                .args(["agent", "--once", "--nats", &url, "--group", group])
+                .args(["agent", "--once", "--guarded", "--nats", &url, "--group", group.as_str()])
                 .args(["--index", &index.to_string()])
                 .arg("--authorized")
                 .arg("--files")
@@ -71,7 +76,8 @@ impl Local {
                 // Those of another server, which this one would not know.
                 .env_remove("TOKENSTORM_NATS_CREDS")
                 .env_remove("TOKENSTORM_NATS_USER")
-                .stdin(Stdio::null())
+                // It ends when this closes, which no way to die can prevent.
+                .stdin(Stdio::piped())
                 .stdout(Stdio::null())
                 .stderr(log)
                 // Ctrl-C is for the coordinator, which tells them when to end.

@@ -1,12 +1,6 @@
 //! An agent as its coordinator knows it.
 
-use std::collections::BTreeMap;
-
-use super::{
-    capacity::Capacity,
-    message::{Ready, Told},
-    outbox::Inbox,
-};
+use super::{account::Account, capacity::Capacity, inbox::Inbox, message::Ready, name::Name};
 use crate::{
     clock::SECOND,
     engine::segment::Used,
@@ -23,6 +17,18 @@ const BUSY: f64 = 0.9;
 /// A step of a wall clock that can turn a verdict, in nanoseconds.
 const WALL_STEP: i64 = 100_000_000;
 
+/// CPU time of a process at most, in nanoseconds: a year of 16 cores.
+const MOST_CPU: u64 = 16 * 365 * 24 * 3600 * SECOND;
+/// Memory of a process at most: 64 TiB, which is what a kernel of four levels of pages can give.
+const MOST_MEMORY: u64 = 64 << 40;
+/// Tokens that a process mints in a second at most: a thousand cores, each with the quickest algorithm.
+const MOST_MINTED: f64 = 1e10;
+/// Share of its CPUs that a process uses at most; above 1 where a tick of the kernel's count falls into the next interval.
+const MOST_BUSY: f64 = 10.0;
+/// How far the clock of an agent may be from the coordinator's, in nanoseconds: one that begins in 1970, as those of boards
+/// without a battery do, is nearer.
+pub(super) const MOST_AHEAD: u64 = 100 * 365 * 24 * 3600 * SECOND;
+
 /// One agent.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -37,17 +43,11 @@ pub(super) struct Member {
     /// When it was heard of last, and when it told of a second last.
     pub(super) heard: u64,
     pub(super) told: u64,
-    /// Intervals that came before one that is missing.
-    pub(super) early: BTreeMap<u64, Told>,
-    /// The number of the interval that comes next.
-    pub(super) next: u64,
     pub(super) inbox: Inbox,
     /// The last second that it told of.
     pub(super) second: u64,
-    /// Attempts that it has started, that have an outcome, that were given up.
-    pub(super) started: u64,
-    pub(super) attempts: u64,
-    pub(super) abandoned: u64,
+    /// What it has told of, and can have done at most.
+    pub(super) account: Account,
     delays: Box<Times>,
     pub(super) used: Used,
     busiest: Option<f64>,
@@ -58,7 +58,8 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(capacity: Capacity, now: u64) -> Self {
+    /// One of so many agents, which was heard of now.
+    pub(super) fn new(capacity: Capacity, agents: usize, now: u64) -> Self {
         Self {
             capacity,
             weight: 1,
@@ -68,13 +69,9 @@ impl Member {
             ready: None,
             heard: now,
             told: now,
-            early: BTreeMap::new(),
-            next: 0,
-            inbox: Inbox::default(),
+            inbox: Inbox::of(agents),
             second: 0,
-            started: 0,
-            attempts: 0,
-            abandoned: 0,
+            account: Account::default(),
             delays: Box::new(empty_times(3)),
             used: Used::default(),
             busiest: None,
@@ -84,7 +81,7 @@ impl Member {
     }
 
     /// Its name.
-    pub(super) fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &Name {
         &self.capacity.agent
     }
 
@@ -95,10 +92,11 @@ impl Member {
 
     /// A round trip that began and ended then, by the coordinator's clock, showed this on the agent's.
     pub(super) fn clock(&mut self, began: i64, ended: i64, wall: i64) {
-        let half = (ended - began).max(0) as u64 / 2;
-        if half < self.uncertainty {
+        let half = ended.saturating_sub(began).max(0) as u64 / 2;
+        let ahead = wall.saturating_sub(began + half as i64);
+        if half < self.uncertainty && ahead.unsigned_abs() <= MOST_AHEAD {
             self.uncertainty = half;
-            self.ahead = wall - (began + half as i64);
+            self.ahead = ahead;
         }
     }
 
@@ -112,11 +110,11 @@ impl Member {
         let late = (!self.delays.is_empty()).then(|| self.delays.value_at_quantile(0.99));
         let us = |ns: f64| microseconds(ns);
         Agent {
-            agent: self.capacity.agent.clone(),
-            host: self.capacity.host.clone(),
+            agent: self.capacity.agent.to_string(),
+            host: self.capacity.host.to_string(),
             segment,
             weight: self.weight,
-            attempts: self.attempts,
+            attempts: self.account.attempts(),
             start_delay_p99_us: late.map(|late| Percentile::Number(us(late as f64))),
             cpu_s: self.used.cpu_ns as f64 / 1e9,
             clock_offset_us: us(self.ahead as f64),
@@ -170,10 +168,10 @@ impl Member {
     pub(super) fn host(&self) -> AgentHost {
         let of = &self.capacity;
         AgentHost {
-            agent: of.agent.clone(),
-            host: of.host.clone(),
-            kernel: of.kernel.clone(),
-            cpu: of.cpu.clone(),
+            agent: of.agent.to_string(),
+            host: of.host.to_string(),
+            kernel: of.kernel.to_string(),
+            cpu: of.cpu.to_string(),
             cpus: of.cpus,
             memory_bytes: of.memory_bytes,
             descriptors: of.descriptors,
@@ -183,17 +181,50 @@ impl Member {
     }
 }
 
+/// Whether a process can have used that much: numbers that can be added up over ten thousand of them.
+pub(super) fn is_plausible(used: &Used) -> bool {
+    let is_number = |number: f64, most: f64| (0.0..=most).contains(&number);
+    used.cpu_ns <= MOST_CPU
+        && used.resident <= MOST_MEMORY
+        && is_number(used.minted_per_s, MOST_MINTED)
+        && used.busy.is_none_or(|busy| is_number(busy, MOST_BUSY))
+        && used.wall_step.unsigned_abs() <= MOST_AHEAD
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_quickest_round_trip_tells_the_clock() {
-        let mut member = Member::new(Capacity::here("a", None, &[], true), 0);
+        let mut member =
+            Member::new(Capacity::here(&Name::of("a").unwrap(), None, &[], true), 1, 0);
         // An agent that is 500 ahead: slow on the way there, slow on the way back, quick.
         member.clock(1000, 1400, 1390 + 500);
         member.clock(2000, 2400, 2010 + 500);
         member.clock(3000, 3020, 3008 + 500);
         assert_eq!((member.ahead, member.uncertainty), (498, 10));
+        // What no clock shows is not taken for one, whatever the round trip.
+        for wall in [i64::MIN, i64::MAX] {
+            member.clock(4000, 4002, wall);
+        }
+        assert_eq!((member.ahead, member.uncertainty), (498, 10));
+    }
+
+    #[test]
+    fn what_no_process_can_use_is_not_counted() {
+        let used = Used { busy: Some(1.0), ..Used::default() };
+        assert!(is_plausible(&used));
+        for forged in [
+            Used { cpu_ns: u64::MAX, ..used },
+            Used { resident: u64::MAX, ..used },
+            Used { minted_per_s: f64::NAN, ..used },
+            Used { minted_per_s: f64::INFINITY, ..used },
+            Used { minted_per_s: -1.0, ..used },
+            Used { busy: Some(f64::NAN), ..used },
+            Used { wall_step: i64::MIN, ..used },
+        ] {
+            assert!(!is_plausible(&forged), "{forged:?}");
+        }
     }
 }

@@ -5,19 +5,25 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_bytes::ByteBuf;
 
-use super::capacity::Capacity;
-use crate::{engine::segment::Used, scenario::Held};
+use super::{
+    capacity::Capacity,
+    name::{Long, Name},
+};
+use crate::{
+    engine::segment::Used,
+    scenario::{Held, PolicySettings, TlsFiles},
+};
 
 /// Who is there? Answered to the run that asks.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Call {
-    pub(super) run: String,
+    pub(super) run: Name,
 }
 
 /// An order for one agent.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct ToAgent {
-    pub(super) run: String,
+    pub(super) run: Name,
     pub(super) order: Order,
 }
 
@@ -48,6 +54,10 @@ pub(super) struct Task {
     pub(super) scenario: serde_json::Value,
     /// Keys, where the way is private.
     pub(super) keys: BTreeMap<String, Held>,
+    /// What is in the file that `target.profile` names, where that is none that is built in.
+    pub(super) promise: Option<PolicySettings>,
+    /// What is in the files of `[target.tls]`, where the way is private.
+    pub(super) tls: Option<TlsFiles>,
     /// How the run is split.
     pub(super) weights: Vec<u64>,
     /// The agent's segment.
@@ -64,7 +74,7 @@ pub(super) struct Task {
 /// What an agent says.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct FromAgent {
-    pub(super) agent: String,
+    pub(super) agent: Name,
     pub(super) said: Said,
 }
 
@@ -78,7 +88,7 @@ pub(super) enum Said {
     /// It can start.
     Ready(Ready),
     /// It can't, or can't go on.
-    Failed { why: String, hint: Option<String>, is_usage: bool },
+    Failed { why: Long, hint: Option<Long>, is_usage: bool },
     /// It is there still.
     Beat,
 }
@@ -89,7 +99,7 @@ pub(super) struct Ready {
     /// How long before the start it has to know of it, in nanoseconds.
     pub(super) lead: u64,
     /// What its host's user should know.
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<Long>,
     /// What it takes the plan for, which must be what the coordinator takes it for.
     pub(super) kinds: Vec<String>,
     pub(super) brokers: Vec<String>,

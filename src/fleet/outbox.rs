@@ -15,7 +15,7 @@ use crate::{
 /// Bytes of a part that are not its head.
 const HEAD: usize = 64;
 /// The largest part: several fit between two beats on a slow line.
-const LARGEST: usize = 512 * 1024;
+pub(super) const LARGEST: usize = 512 * 1024;
 /// How long an acknowledgement may take before the interval is sent again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -89,7 +89,7 @@ impl Outbox {
 }
 
 /// An interval in messages of so many bytes.
-fn parts(bytes: &[u8], index: usize, number: u64, size: usize) -> Vec<Vec<u8>> {
+pub(super) fn parts(bytes: &[u8], index: usize, number: u64, size: usize) -> Vec<Vec<u8>> {
     let chunks = bytes.chunks(size);
     let parts = chunks.len();
     let message = |(part, chunk): (usize, &[u8])| {
@@ -98,59 +98,4 @@ fn parts(bytes: &[u8], index: usize, number: u64, size: usize) -> Vec<Vec<u8>> {
         [&head, chunk].concat()
     };
     chunks.enumerate().map(message).collect()
-}
-
-/// Parts that came, until they are whole.
-#[derive(Debug, Default)]
-pub(super) struct Inbox {
-    /// By the interval's number: its parts that are there.
-    begun: std::collections::BTreeMap<u64, Vec<Option<Vec<u8>>>>,
-}
-
-impl Inbox {
-    /// Parts of an interval at most: 512 MB.
-    const MOST: usize = 1024;
-    /// Intervals of which a part is there at most.
-    const BEGUN: usize = 64;
-
-    /// Takes a part; returns the interval when it is whole.
-    pub(super) fn take(&mut self, head: Part, bytes: &[u8]) -> Option<Vec<u8>> {
-        let is_bounded = (1..=Self::MOST).contains(&head.parts) && bytes.len() <= LARGEST;
-        let has_room = self.begun.contains_key(&head.number) || self.begun.len() < Self::BEGUN;
-        if !is_bounded || !has_room || head.at >= head.parts {
-            return None;
-        }
-        let parts = self.begun.entry(head.number).or_insert_with(|| vec![None; head.parts]);
-        *parts.get_mut(head.at)? = Some(bytes.to_vec());
-        if parts.iter().any(Option::is_none) {
-            return None;
-        }
-        let parts = self.begun.remove(&head.number)?;
-        Some(parts.into_iter().flatten().flatten().collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_interval_is_whole_when_all_of_its_parts_are_there_in_whatever_order() {
-        let bytes: Vec<u8> = (0..250_u8).collect();
-        let sent = parts(&bytes, 3, 7, 100);
-        assert_eq!(sent.len(), 3);
-        let mut inbox = Inbox::default();
-        for order in [[0, 1, 2], [2, 0, 1], [1, 1, 1]] {
-            let mut whole = None;
-            for part in order {
-                let (head, rest): (Part, &[u8]) = postcard::take_from_bytes(&sent[part]).unwrap();
-                assert_eq!((head.index, head.number), (3, 7));
-                whole = inbox.take(head, rest);
-            }
-            let is_complete = order != [1, 1, 1];
-            assert_eq!(whole.as_deref(), is_complete.then_some(&bytes[..]), "{order:?}");
-        }
-        let wrong = Part { index: 0, number: 0, at: 2, parts: 2 };
-        assert_eq!(inbox.take(wrong, &[]), None);
-    }
 }

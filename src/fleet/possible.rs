@@ -1,6 +1,6 @@
 //! What agents can share at all.
 
-use super::capacity::Capacity;
+use super::capacity::{self, Capacity};
 use crate::{
     error::{Error, Result},
     plan::{Plan, segment::check_splittable},
@@ -39,9 +39,8 @@ pub fn check(plan: &Plan, written: &Scenario, agents: u64) -> Result<()> {
 
 /// Embedded brokers listen on loopback: agents of other hosts would storm themselves.
 pub(super) fn check_embedded(plan: &Plan, agents: &[Capacity]) -> Result<()> {
-    let here = Capacity::here("", None, &[], true);
-    let is_elsewhere =
-        |agent: &&Capacity| (&agent.boot, &agent.network) != (&here.boot, &here.network);
+    let (boot, network) = capacity::place();
+    let is_elsewhere = |agent: &&Capacity| (&agent.boot, &agent.network) != (&boot, &network);
     let embedded = plan.brokers.iter().find(|broker| broker.is_embedded());
     match (embedded, agents.iter().find(is_elsewhere)) {
         (Some(broker), Some(agent)) => Err(Error::usage(format!(

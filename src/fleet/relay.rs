@@ -12,8 +12,10 @@ use crossbeam_channel::{Receiver, Sender, select};
 
 use super::{
     LOST, SILENT, Subjects,
-    member::Member,
+    inbox::Came,
+    member::{Member, is_plausible},
     message::{FromAgent, Order, Part, Said, ToAgent, Told, bytes, read},
+    name::Name,
 };
 use crate::{
     attempt::Phase,
@@ -27,8 +29,6 @@ use crate::{
 const GLANCE: Duration = Duration::from_millis(100);
 /// How long agents may take to end when they are told to.
 const ENDING: u64 = 10 * SECOND;
-/// Intervals that may come before one that is missing.
-const MOST_EARLY: u64 = 1024;
 /// How far an agent's instants may be from this storm.
 const SLACK: u64 = 60 * SECOND;
 
@@ -59,7 +59,7 @@ pub(super) struct Relay {
     pub(super) shared: Arc<Shared>,
     pub(super) bus: Arc<Bus>,
     pub(super) subjects: Subjects,
-    pub(super) run: String,
+    pub(super) run: Name,
     pub(super) said: Receiver<Message>,
     pub(super) seen: Receiver<Message>,
     pub(super) lanes: Vec<Option<Sender<Report>>>,
@@ -79,8 +79,8 @@ impl Relay {
             select! {
                 recv(seen) -> message => if let Ok(message) = message { self.on_seen(&message.payload) },
                 recv(said) -> message => if let Ok(message) = message {
-                    // What was seen before it was said comes first.
-                    while let Ok(message) = self.seen.try_recv() {
+                    // What was seen before it was said comes first; what comes meanwhile does not.
+                    for message in (0..self.seen.len()).map_while(|_| seen.try_recv().ok()) {
                         self.on_seen(&message.payload);
                     }
                     self.on_said(&message.payload);
@@ -96,7 +96,7 @@ impl Relay {
         }
     }
 
-    fn order(&self, agent: &str, order: Order) {
+    fn order(&self, agent: &Name, order: Order) {
         let message = ToAgent { run: self.run.clone(), order };
         // Short, and what it is about is noticed where it does not come.
         let _ = self.bus.publish(&self.subjects.agent(agent), bytes(&message));
@@ -106,7 +106,7 @@ impl Relay {
         let Some(FromAgent { agent, said }) = read(payload) else { return };
         let shared = Arc::clone(&self.shared);
         let mut members = shared.members();
-        let Some(index) = members.iter().position(|member| member.name() == agent) else { return };
+        let Some(index) = members.iter().position(|member| *member.name() == agent) else { return };
         let member = &mut members[index];
         if member.lost.is_some() {
             self.order(&agent, Order::Over);
@@ -129,32 +129,28 @@ impl Relay {
             return;
         }
         member.heard = self.clock.now();
-        if head.number > member.next + MOST_EARLY {
+        if member.inbox.take(head, rest) == Came::Part {
             return;
         }
-        let is_known = head.number < member.next || member.early.contains_key(&head.number);
-        if is_known {
-            self.order(member.name(), Order::Heard { number: head.number });
-            return;
-        }
-        let Some(whole) = member.inbox.take(head, rest) else { return };
         self.order(member.name(), Order::Heard { number: head.number });
-        match postcard::from_bytes::<Told>(&whole) {
-            Ok(told) => {
-                member.early.insert(head.number, told);
-            }
-            Err(_) => return self.lose(head.index, member, "what it told can't be read"),
-        }
-        while let Some(told) = member.early.remove(&member.next) {
-            member.next += 1;
-            if let Err(why) = self.pass_on(head.index, member, &told) {
-                return self.lose(head.index, member, &format!("what it saw is {why}"));
+        while let Some(whole) = member.inbox.next() {
+            if let Err(why) = self.pass_on(head.index, member, &whole) {
+                // Nothing behind it is to be believed.
+                member.inbox.rest();
+                return self.lose(head.index, member, &format!("what it told is {why}"));
             }
         }
     }
 
     /// Hands an interval to the collector.
-    fn pass_on(&mut self, index: usize, member: &mut Member, told: &Told) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// When it is none of this agent and this storm: what it is; nothing of it has been handed on.
+    fn pass_on(&mut self, index: usize, member: &mut Member, whole: &[u8]) -> Result<(), String> {
+        if member.is_done {
+            return Err("of a time after its end".into());
+        }
+        let told: Told = postcard::from_bytes(whole).map_err(|_| "no interval")?;
         let mut seen = Box::new(self.empty.alike());
         self.decoder.decode(&told.seen, &mut seen).map_err(|error| error.to_string())?;
         seen.moved(self.start as i64);
@@ -162,22 +158,23 @@ impl Relay {
         // Clocks of agents are known to within a round trip; what is further off is no time of this storm.
         let soonest = self.start.saturating_sub(SLACK);
         let seconds = now.saturating_sub(self.start) / SECOND + SLACK / SECOND;
-        let is_in_order = (member.second..=seconds).contains(&told.covers)
-            && (told.covers + 1..=seconds + 1).contains(&told.next);
+        let &Told { covers, next, is_last, is_cut, used, .. } = &told;
+        let is_in_order = (member.second..=seconds).contains(&covers)
+            && (covers + 1..=seconds + 1).contains(&next);
         if !is_in_order || !seen.lies_within(soonest, now + SLACK, self.start) {
             return Err("of another time".into());
         }
+        if !is_plausible(&used) {
+            return Err("of more CPU and memory than there is".into());
+        }
+        member.account.add(&seen, covers, is_last)?;
         member.told = now;
-        member.second = told.next;
-        member.started += seen.started;
-        member.attempts += seen.attempts();
-        member.abandoned += seen.abandoned;
+        member.second = next;
         if let Some(late) = seen.latency(Phase::StartDelay, None, None, None).times {
             // Of bounds that are no higher, so adding can't fail.
             let _ = member.delays().add(late);
         }
-        member.uses(told.used);
-        let &Told { covers, next, is_last, is_cut, .. } = told;
+        member.uses(used);
         if let Some(lane) = &self.lanes[index] {
             // Nobody collects any more only where the run has failed already.
             let _ = lane.send(Report { covers, next, seen, is_last });
@@ -247,14 +244,15 @@ impl Relay {
         self.shared.tell(format!("agent {} is lost: {why}", member.shown()));
     }
 
-    /// An agent is lost: what it sent is kept, what it had under way is given up.
+    /// An agent is lost: what it sent is kept, what it had under way is given up. So each attempt that it told of has an
+    /// outcome or was given up, and the rest of its share was not started.
     fn lose(&mut self, index: usize, member: &mut Member, why: &str) {
         if member.is_done || member.lost.is_some() {
             return;
         }
-        // What has come is told of, also where something before it is missing.
-        for (_, told) in std::mem::take(&mut member.early) {
-            if self.pass_on(index, member, &told).is_err() || member.is_done {
+        // What has come is told of, also where something before it is missing, as far as it can be without that.
+        for whole in member.inbox.rest() {
+            if self.pass_on(index, member, &whole).is_err() || member.is_done {
                 break;
             }
         }
@@ -262,7 +260,7 @@ impl Relay {
             self.miss(member, why);
         }
         let mut seen = Box::new(self.empty.alike());
-        seen.abandoned = member.started.saturating_sub(member.attempts + member.abandoned);
+        seen.abandoned = member.account.under_way();
         if let Some(lane) = self.lanes[index].take() {
             let covers = member.second;
             let _ = lane.send(Report { covers, next: covers, seen, is_last: true });

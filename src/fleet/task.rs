@@ -1,22 +1,22 @@
 //! A run as an agent is told of it, and what it makes of that.
 
-use std::{
-    collections::BTreeMap,
-    path::{Component, Path},
-};
+use std::{collections::BTreeMap, path::Path};
 
-use super::message::Task;
+use super::{
+    guard::{self, Own},
+    message::Task,
+};
 use crate::{
     clock::Clock,
     engine::segment::Prepared,
     error::{Error, Result},
-    host::Limits,
-    plan::{
-        Plan,
-        broker::{self, Broker},
-        segment::Segment,
+    host::{
+        Limits,
+        reading::{LONGEST_TEXT, read},
     },
-    scenario::{Held, Loaded, Scenario},
+    plan::{Plan, segment::Segment},
+    policy::{is_built_in, profile_settings},
+    scenario::{Held, Loaded, PolicySettings, Scenario, TlsFiles},
 };
 
 /// What goes to all agents alike.
@@ -26,6 +26,10 @@ pub(super) struct Script {
     pub(super) scenario: serde_json::Value,
     /// The keys, where they may travel.
     pub(super) keys: BTreeMap<String, Held>,
+    /// What is in the file that `target.profile` names.
+    pub(super) promise: Option<PolicySettings>,
+    /// What is in the files of `[target.tls]`, where it may travel.
+    pub(super) tls: Option<TlsFiles>,
 }
 
 impl Script {
@@ -39,6 +43,12 @@ impl Script {
         scenario.events.clear();
         scenario.monitor = None;
         scenario.thresholds.clear();
+        let base = plan.path.parent().unwrap_or_else(|| Path::new(""));
+        let promise = match scenario.target.profile.as_deref() {
+            Some(profile) if !is_built_in(profile) => Some(profile_settings(profile, base)?.1),
+            _ => None,
+        };
+        let tls = if is_private { tls_files(&mut scenario, base)? } else { None };
         if !is_private {
             check_public(&scenario)?;
         }
@@ -58,8 +68,23 @@ impl Script {
         }
         let scenario = serde_json::to_value(&scenario)
             .map_err(|error| Error::usage(format!("the scenario can't be sent: {error}")))?;
-        Ok(Self { scenario, keys })
+        Ok(Self { scenario, keys, promise, tls })
     }
+}
+
+/// What is in the files of `[target.tls]`.
+fn tls_files(scenario: &mut Scenario, base: &Path) -> Result<Option<TlsFiles>> {
+    let Some(tls) = &mut scenario.target.tls else { return Ok(None) };
+    for (key, file, held) in tls.files() {
+        if let Some(file) = file {
+            // The plan has read it once: one that is gone since is no matter of its form.
+            let bytes = read(&base.join(file), LONGEST_TEXT).map_err(|error| {
+                Error::usage(format!("`target.tls.{key}` can't be read any more: {error}"))
+            })?;
+            *held = Some(String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+    Ok(Some(std::mem::take(&mut tls.held)))
 }
 
 /// Refuses secrets that would travel where they can be read.
@@ -86,18 +111,6 @@ fn check_public(scenario: &Scenario) -> Result<()> {
     Ok(())
 }
 
-/// What an agent has on its own side.
-#[derive(Debug)]
-pub(super) struct Own<'a> {
-    /// Where files that the scenario names are looked for.
-    pub(super) files: &'a Path,
-    /// Whether it may load what is not on its host.
-    pub(super) authorized: bool,
-    /// Addresses to connect from, in place of the scenario's.
-    pub(super) source_addresses: &'a [std::net::IpAddr],
-    pub(super) clock: Clock,
-}
-
 /// What an agent takes a run for.
 #[derive(Debug)]
 pub(super) struct Taken {
@@ -116,45 +129,26 @@ pub(super) fn labels(plan: &Plan) -> (Vec<String>, Vec<String>) {
     (kinds, plan.brokers.iter().map(|broker| broker.label.clone()).collect())
 }
 
-/// Refuses targets and files that a scenario from elsewhere has no business with, before anything is read.
-fn check_own(scenario: &Scenario, own: &Own<'_>) -> Result<()> {
-    let brokers = broker::resolve(&scenario.target, &mut Vec::new())?;
-    if let Some(broker) = brokers.iter().find(|broker| !broker.is_loopback())
-        && !own.authorized
-    {
-        return Err(Error::usage(format!(
-            "`{}` is not on the agent's host, and the agent was not started with `--authorized`",
-            broker.label
-        ))
-        .hint("start agents that may load other hosts by `tokenstorm agent --authorized`"));
-    }
-    for (name, key) in scenario.keys.iter().filter(|(_, key)| key.held.is_none()) {
-        let files = [&key.secret_file, &key.private_key, &key.jwk];
-        for file in files.into_iter().flatten() {
-            let is_inside = file.components().all(|part| matches!(part, Component::Normal(_)));
-            if !is_inside {
-                return Err(Error::usage(format!(
-                    "`keys.{name}` names `{}`, which leaves the folder of the agent's files",
-                    file.display()
-                ))
-                .hint("agents look for keys in `--files` and below: name them from there"));
-            }
-        }
-        if key.secret_env.as_ref().is_some_and(|variable| variable.starts_with("TOKENSTORM_")) {
-            return Err(Error::usage(format!(
-                "`keys.{name}` names a variable of the agent's own as its secret"
-            ))
-            .hint("give the secret a variable of its own"));
-        }
-    }
-    Ok(())
-}
-
 /// Plans the segment of a task, and gets it ready.
 ///
 /// # Errors
 /// When it can't be run on this host, or may not.
 pub(super) fn take(task: &Task, own: &Own<'_>) -> Result<Taken> {
+    let mut limits = Limits::read();
+    limits.ports = task.ports.0..=task.ports.1;
+    let plan = planned(task, own, &limits)?;
+    plan.budget.check(plan.load())?;
+    let mut warnings = plan.warnings.clone();
+    let (kinds, brokers) = labels(&plan);
+    let (clients, attempts) = (plan.clients, plan.attempts);
+    let clock = own.clock.following(task.ahead);
+    let prepared = Prepared::new(plan, clock, limits, &task.embedded)?;
+    warnings.extend(prepared.warnings());
+    Ok(Taken { prepared, kinds, brokers, clients, attempts, warnings, clock })
+}
+
+/// The plan of the segment of a task.
+fn planned(task: &Task, own: &Own<'_>, limits: &Limits) -> Result<Plan> {
     let unreadable = |why: &dyn std::fmt::Display| {
         Error::usage(format!("the coordinator's scenario can't be read: {why}"))
             .hint("coordinator and agents have to be of one build")
@@ -165,43 +159,31 @@ pub(super) fn take(task: &Task, own: &Own<'_>) -> Result<Taken> {
         let key = scenario.keys.get_mut(name).ok_or_else(|| unreadable(&"an unknown key"))?;
         *key = key.holding(held.clone());
     }
+    scenario.target.promise = task.promise.clone().map(Box::new);
+    if let (Some(tls), Some(files)) = (&mut scenario.target.tls, &task.tls) {
+        tls.held = files.clone();
+    }
     if !own.source_addresses.is_empty() {
         scenario.load.source_addresses = own.source_addresses.to_vec();
     }
-    // A coordinator has taken these out already; that no command comes over the bus does not hang on it.
-    scenario.events.clear();
-    (scenario.monitor, scenario.thresholds) = (None, BTreeMap::new());
-    check_own(&scenario, own)?;
+    guard::admit(&mut scenario, task, own)?;
     // Its clock is that of the coordinator only to within that.
-    scenario.target.clock_uncertainty += std::time::Duration::from_nanos(task.uncertainty);
+    let uncertainty = std::time::Duration::from_nanos(task.uncertainty);
+    let target = &mut scenario.target;
+    target.clock_uncertainty = target.clock_uncertainty.saturating_add(uncertainty);
     let loaded = Loaded { path: own.files.join("scenario.toml"), scenario, overrides: Vec::new() };
-    let mut limits = Limits::read();
-    limits.ports = task.ports.0..=task.ports.1;
-    let plan = Plan::unchecked(&loaded, &limits)?;
-    let mut warnings = plan.warnings.clone();
-    if plan
-        .brokers
-        .iter()
-        .zip(&task.embedded)
-        .any(|(of, at)| Broker::is_embedded(of) != at.is_some())
-    {
-        return Err(unreadable(&"embedded brokers without a place"));
-    }
+    let plan = Plan::unchecked(&loaded, limits)?;
     let segment = Segment::new(task.index, &task.weights, plan.mould.seed, plan.reuse)?;
-    let plan = plan.segment(segment, &limits)?;
-    plan.budget.check(plan.load())?;
-    let (kinds, brokers) = labels(&plan);
-    let (clients, attempts) = (plan.clients, plan.attempts);
-    let clock = own.clock.following(task.ahead);
-    let prepared = Prepared::new(plan, clock, limits, &task.embedded)?;
-    warnings.extend(prepared.warnings());
-    Ok(Taken { prepared, kinds, brokers, clients, attempts, warnings, clock })
+    plan.segment(segment, limits)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::{Overrides, parse};
+    use crate::{
+        policy::Policy,
+        scenario::{Overrides, parse},
+    };
 
     #[test]
     fn the_kid_of_a_jwk_travels_with_its_key() {
@@ -220,5 +202,64 @@ mod tests {
         let script = Script::of(&loaded.scenario, &plan, true).unwrap();
         assert_eq!(script.scenario["keys"]["main"]["kid"], "of-the-file");
         assert!(script.keys.contains_key("main"));
+    }
+
+    #[test]
+    fn an_agent_without_a_file_plans_what_its_coordinator_plans_from_files() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let write = |name: &str, text: &str| std::fs::write(here.path().join(name), text).unwrap();
+        write(
+            "mine.toml",
+            "checks = [\"exp\"]\nleeway = \"7s\"\nmax_lifetime = \"2h\"\nrefuses_with = { v4 = [5], v5 = [0x87] }\n",
+        );
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+        write("own.pem", &made.cert.pem());
+        write("own.key", &made.signing_key.serialize_pem());
+        write("secret", "0123456789abcdef0123456789abcdef");
+        let text = "name = \"a\"\n[target]\nbrokers = [\"mqtts://127.0.0.1:1\"]\nprofile = \"mine.toml\"\n\
+                    [target.tls]\nca = \"own.pem\"\ncert = \"own.pem\"\nkey = \"own.key\"\n[load]\nclients = 9\n\
+                    concurrency = 1\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n[keys.main]\nalgorithm = \"HS256\"\n\
+                    secret_file = \"secret\"\n";
+        let scenario = parse(text, &Overrides::default()).unwrap();
+        let loaded =
+            Loaded { path: here.path().join("scenario.toml"), scenario, overrides: Vec::new() };
+        let plan = Plan::unchecked(&loaded, &Limits::read()).unwrap();
+        let order = |is_private| {
+            let script = Script::of(&loaded.scenario, &plan, is_private).unwrap();
+            let ports = Limits::read().ports;
+            let task = Task {
+                scenario: script.scenario,
+                keys: script.keys,
+                promise: script.promise,
+                tls: script.tls,
+                weights: vec![1],
+                index: 0,
+                ports: (*ports.start(), *ports.end()),
+                ahead: 0,
+                uncertainty: 0,
+                embedded: vec![None],
+            };
+            // As it comes over the bus.
+            let bytes = crate::fleet::message::bytes(&task);
+            crate::fleet::message::read::<Task>(&bytes).unwrap()
+        };
+        let own = |files| Own {
+            files,
+            variables: &[],
+            authorized: false,
+            source_addresses: &[],
+            clock: Clock::start(),
+        };
+        let limits = Limits::read();
+        let taken = planned(&order(true), &own(there.path()), &limits).unwrap();
+        assert_eq!((taken.clients, taken.attempts), (9, 9));
+        let promised =
+            |plan: &Plan| format!("{:?}", Policy { profile: String::new(), ..plan.policy.clone() });
+        assert_eq!(promised(&taken), promised(&plan));
+        assert_eq!(plan.policy.leeway.as_secs(), 7);
+        // Where the way can be read, agents have the files themselves.
+        assert!(planned(&order(false), &own(there.path()), &limits).is_err());
+        let taken = planned(&order(false), &own(here.path()), &limits).unwrap();
+        assert_eq!(promised(&taken), promised(&plan));
     }
 }

@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+
 /// Longest scenario, profile, key, certificate chain or list that is read, in bytes: a hundred times what real ones take.
 pub const LONGEST_TEXT: u64 = 16 * 1024 * 1024;
 
@@ -33,12 +35,33 @@ pub fn read_text(path: &Path, longest: u64) -> io::Result<String> {
 /// As [`read`]; [`ErrorKind::InvalidInput`] where it is no regular file.
 pub fn read_regular(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
     // Opening a pipe would wait for its writer.
-    let without_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let without_waiting = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(without_waiting).open(path)?;
     if !file.metadata()?.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+        return Err(irregular());
     }
     within(file, longest)
+}
+
+/// Reads a regular file that another process has named, from a folder that is all it may have: nothing that the name leads
+/// to outside of it, by `..`, by an absolute path or by a symbolic link. Links within the folder are followed.
+///
+/// # Errors
+/// As [`read_regular`]; [`ErrorKind::CrossesDevices`] (`EXDEV`) where the name leads out of the folder.
+pub fn read_below(folder: &Path, file: &Path, longest: u64) -> io::Result<Vec<u8>> {
+    let folder = File::open(folder)?;
+    // The kernel looks at each step of the way, so that nobody can change it in between (Linux 5.6).
+    let way = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(openat2(&folder, file, flags, Mode::empty(), way)?);
+    if !file.metadata()?.is_file() {
+        return Err(irregular());
+    }
+    within(file, longest)
+}
+
+fn irregular() -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, "it is no regular file")
 }
 
 fn within(file: File, longest: u64) -> io::Result<Vec<u8>> {
@@ -63,7 +86,7 @@ mod tests {
             rustix::fs::CWD,
             &pipe,
             rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            Mode::RUSR | Mode::WUSR,
             0,
         )
         .unwrap();
@@ -73,6 +96,35 @@ mod tests {
         }
         let endless = read(Path::new("/dev/zero"), 10).unwrap_err();
         assert_eq!(endless.kind(), ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn nothing_outside_of_the_folder_is_read() {
+        let all = tempfile::tempdir().unwrap();
+        let folder = all.path().join("files");
+        std::fs::create_dir_all(folder.join("..data")).unwrap();
+        std::fs::write(all.path().join("outside"), "secret").unwrap();
+        std::fs::write(folder.join("..data/key.pem"), "inside").unwrap();
+        let link =
+            |to: &str, name: &str| std::os::unix::fs::symlink(to, folder.join(name)).unwrap();
+        // As Kubernetes mounts secrets.
+        link("..data/key.pem", "key.pem");
+        link("../outside", "up");
+        link(all.path().join("outside").to_str().unwrap(), "away");
+        link("/", "root");
+        link("/proc/self", "self");
+        for inside in ["key.pem", "./..data/key.pem", "..data/../key.pem"] {
+            assert_eq!(read_below(&folder, Path::new(inside), 10).unwrap(), b"inside", "{inside}");
+        }
+        let absolute = folder.join("key.pem");
+        for out in ["../outside", "up", "away", "root/etc/passwd", "self/environ", "/etc/passwd"] {
+            assert!(read_below(&folder, Path::new(out), 10).is_err(), "{out}");
+        }
+        assert!(read_below(&folder, &absolute, 10).is_err());
+        let error = read_below(&folder, Path::new("..data"), 10).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let error = read_below(&folder, Path::new("key.pem"), 5).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FileTooLarge);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result, showable},
-    host::reading,
+    host::reading::{self, LONGEST_TEXT},
     scenario::{Algorithm, Held, Key, credentials::REDACTED},
 };
 
@@ -40,7 +40,7 @@ pub(super) fn load(key: &Key, base: &Path) -> Result<(Material, Option<String>)>
         return Ok((secret(as_written(key, text.clone().into_bytes())?, algorithm)?, None));
     }
     if let Some(file) = &key.secret_file {
-        let bytes = as_written(key, without_line_end(read(file, base, source)?))?;
+        let bytes = as_written(key, without_line_end(read(key, file, base, source)?))?;
         return Ok((secret(bytes, algorithm).map_err(naming_file(file))?, None));
     }
     if let Some(variable) = &key.secret_env {
@@ -51,7 +51,7 @@ pub(super) fn load(key: &Key, base: &Path) -> Result<(Material, Option<String>)>
         return Ok((secret(as_written(key, value.into_encoded_bytes())?, algorithm)?, None));
     }
     if let Some(file) = key.private_key.as_ref().or(key.jwk.as_ref()) {
-        let bytes = read(file, base, source)?;
+        let bytes = read(key, file, base, source)?;
         let kid = key.kid.as_deref();
         return of_file(&bytes, algorithm, kid, key.jwk.is_some()).map_err(naming_file(file));
     }
@@ -170,13 +170,16 @@ fn secret(bytes: Vec<u8>, algorithm: Algorithm) -> Result<Material> {
     Ok(Material::Secret(bytes))
 }
 
-fn read(file: &Path, base: &Path, key: &str) -> Result<Vec<u8>> {
-    reading::read(&base.join(file), reading::LONGEST_TEXT).map_err(|error| {
+fn read(key: &Key, file: &Path, base: &Path, source: &str) -> Result<Vec<u8>> {
+    if let Some(Held::File(bytes)) = &key.held {
+        return Ok(bytes.clone());
+    }
+    reading::read(&base.join(file), LONGEST_TEXT).map_err(|error| {
         Error::usage(format!(
-            "`{key}` names {}, which can't be read: {error}",
+            "`{source}` names {}, which can't be read: {error}",
             showable::file(file, base)
         ))
-        .hint(format!("{BASE}; `{key}` takes the path of a file, not what is in it"))
+        .hint(format!("{BASE}; `{source}` takes the path of a file, not what is in it"))
     })
 }
 

@@ -3,10 +3,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::Read,
     os::unix::process::CommandExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
         Arc,
@@ -25,39 +25,55 @@ use rustix::{
 use crate::{
     clock::{Clock, nanoseconds},
     error::{Error, Result},
+    host::{dumps, signals::ending_signals},
 };
 
 /// How often it looks around.
 const GLANCE: Duration = Duration::from_millis(20);
-/// How long what it guards may take to end by itself once it is asked to.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long what it guards may take to end by itself once it is asked to, where nobody says otherwise.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// What a warden does beside running a command.
+#[derive(Clone, Debug)]
+pub struct Duties {
+    /// Where all goes that the command says.
+    pub log: PathBuf,
+    /// How long the processes may take to end by themselves once they are asked to.
+    pub grace: Duration,
+    /// A folder that is taken away when all have ended: what is in it may be a secret.
+    pub remove: Option<PathBuf>,
+}
 
 /// Runs a command by `sh` until all its processes have ended, or standard input closes: then ends them all. The exit code
 /// is that of the command, 0 where it was ended.
 ///
 /// # Errors
 /// When it can't be started.
-pub fn guard(command: &str, log: &Path) -> Result<u8> {
+pub fn guard(command: &str, duties: &Duties) -> Result<u8> {
+    let ended = run(command, &duties.log, duties.grace);
+    if let Some(folder) = &duties.remove {
+        // Its owner may have taken it away already.
+        let _ = fs::remove_dir_all(folder);
+    }
+    ended
+}
+
+fn run(command: &str, log: &Path, grace: Duration) -> Result<u8> {
     let failed = |why: &dyn std::fmt::Display| {
         Error::not_measured(format!("can't start `{command}`: {why}"))
     };
     // What loses its parent becomes a child of this process, so that no process of the command gets out of sight.
     set_child_subreaper(Some(rustix::process::getpid())).map_err(|error| failed(&error))?;
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+    for signal in ending_signals() {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(|error| failed(&error))?;
     }
     let open = || OpenOptions::new().create(true).append(true).open(log);
     let (said, complained) =
         open().and_then(|file| Ok((file.try_clone()?, file))).map_err(|error| failed(&error))?;
-    let child = Command::new("sh")
-        .args(["-c", command])
-        .stdin(Stdio::null())
-        .stdout(said)
-        .stderr(complained)
-        .process_group(0)
-        .spawn()
-        .map_err(|error| failed(&error))?;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).stdin(Stdio::null()).stdout(said).stderr(complained);
+    let child = dumps::foreign(shell.process_group(0)).map_err(|error| failed(&error))?;
     let closed = Arc::clone(&stop);
     thread::spawn(move || {
         let mut nothing = [0; 64];
@@ -77,7 +93,7 @@ pub fn guard(command: &str, log: &Path) -> Result<u8> {
         }
         thread::sleep(GLANCE);
     }
-    end_all(own, first);
+    end_all(own, first, grace);
     Ok(0)
 }
 
@@ -100,9 +116,9 @@ fn reap(first: i32) -> (Option<u8>, bool) {
 }
 
 /// Asks all that descend from a process to end, and kills what does not.
-fn end_all(of: i32, first: i32) {
+fn end_all(of: i32, first: i32, grace: Duration) {
     let clock = Clock::start();
-    let patience = clock.now() + nanoseconds(GRACE);
+    let patience = clock.now() + nanoseconds(grace);
     let mut asked = BTreeSet::new();
     loop {
         if reap(first).1 {

@@ -2,25 +2,41 @@
 //!
 //! Histograms are HDR V2, deflated, as every library of that name reads them; the rest is `postcard`. Instants travel as
 //! they are: who sends them takes the start of its storm off, who reads them puts its own on ([`Measurements::moved`]).
+//!
+//! Who sends them may be anybody: nothing is made room for before it is known that it can be, and what does not add up
+//! within itself is refused as a whole.
 
-use std::{fmt, io::Cursor};
+mod histogram;
 
-use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use std::{collections::BTreeMap, fmt};
+
+use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 use rustls::{CipherSuite, ProtocolVersion};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::{
-    DIGITS, FEWER_DIGITS, Finding, KeyAnswer, LONGEST, MOST_ANSWERS, MOST_FINDINGS, Measurements,
-    SLOT, Sessions, Tally, Times, pending::Pending, signs::Signs,
+    Answer, DIGITS, FEWER_DIGITS, Finding, KeyAnswer, LONGEST, MOST_ANSWERS, MOST_FINDINGS,
+    Measurements, SLOT, Sessions, Tally, Times, pending::Pending, signs::Signs,
 };
 use crate::{
-    attempt::{Attempt, Step},
+    attempt::{Attempt, Outcome, Phase, Step},
     client::Handshake,
+    verdict::Verdict,
 };
 
-/// A count that no second of any host comes to.
-const MOST_COUNT: u64 = 1 << 50;
+/// A count that no second of any host comes to: a thousand times what a fleet of the largest size starts in one.
+const MOST_COUNT: u64 = 1 << 40;
+/// CPU time that no second of any host comes to, in nanoseconds: 13 days.
+const MOST_CPU: u64 = 1 << 50;
+/// Ways to end, with their codes and verdicts, that a kind of token has at a broker at most: some forty are met in practice.
+const MOST_TALLIES: usize = 256;
+/// Versions and suites of TLS that a broker agrees on at most, resumed or not.
+const MOST_HANDSHAKES: usize = 64;
+/// Codes of DISCONNECT, and words, that end sessions.
+const MOST_CODES: usize = 1024;
+/// Addresses that the name of a broker stands for at most.
+const MOST_ADDRESSES: usize = 256;
 
 /// Why bytes are no measurements of a run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -130,7 +146,7 @@ impl Encoder {
 
 /// Reads what recorders have seen, keeping what it needs for that.
 #[derive(Default)]
-pub struct Decoder(Deserializer);
+pub struct Decoder(histogram::Reader);
 
 impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,16 +159,17 @@ impl Decoder {
     /// than what is in them.
     ///
     /// # Errors
-    /// When the bytes are damaged, or of a run of other kinds and brokers: then nothing of them may be used.
+    /// When the bytes are damaged, do not add up, or are of a run of other kinds and brokers: then nothing of them may be
+    /// used.
     pub fn decode(&mut self, bytes: &[u8], into: &mut Measurements) -> Result<(), Unreadable> {
         let sheet: Sheet =
             postcard::from_bytes(bytes).map_err(|_| Unreadable("no measurements"))?;
         if (sheet.kinds, sheet.brokers, sheet.digits) != (into.kinds, into.brokers, into.digits) {
             return Err(Unreadable("of another run"));
         }
-        sheet.check()?;
+        sheet.check(into)?;
         for (cell, bytes) in sheet.times {
-            let times = self.times(&bytes, into.digits)?;
+            let times = self.0.read(&bytes, into.digits)?;
             let place = into.times.get_mut(cell).ok_or(Unreadable("of another run"))?;
             *place = Some(Box::new(times));
         }
@@ -180,15 +197,7 @@ impl Decoder {
             .collect();
         into.answers = sheet.answers;
         (into.signs, into.pending, into.checks) = (sheet.signs, sheet.pending, sheet.checks);
-        Ok(())
-    }
-
-    /// A histogram with the lower bound and the digits of all others.
-    fn times(&mut self, bytes: &[u8], digits: u8) -> Result<Times, Unreadable> {
-        let damaged = Unreadable("a damaged histogram");
-        let times: Times = self.0.deserialize(&mut Cursor::new(bytes)).map_err(|_| damaged)?;
-        let is_alike = (times.low(), times.sigfig()) == (1, digits) && times.high() <= LONGEST;
-        if is_alike && !times.is_empty() { Ok(times) } else { Err(damaged) }
+        if into.adds_up() { Ok(()) } else { Err(Unreadable("not consistent in itself")) }
     }
 }
 
@@ -203,37 +212,105 @@ fn shortened(times: &Times, digits: u8) -> Times {
 }
 
 impl Sheet {
-    /// Refuses numbers that would be no place in a recorder.
-    fn check(&self) -> Result<(), Unreadable> {
+    /// Refuses what would be no place in a recorder, and what can't be: before anything is made of it.
+    fn check(&self, into: &Measurements) -> Result<(), Unreadable> {
+        let attempts = self.attempts().filter(|attempts| *attempts <= MOST_COUNT);
+        let attempts = attempts.ok_or(Unreadable("numbers out of range"))?;
+        if self.is_placed(into) && self.is_bounded(attempts) && self.is_told(attempts) {
+            Ok(())
+        } else {
+            Err(Unreadable("numbers out of range"))
+        }
+    }
+
+    /// Attempts that have an outcome; `None` where these are more than can be counted.
+    fn attempts(&self) -> Option<u64> {
+        self.tallies.iter().try_fold(0_u64, |sum, (_, count)| sum.checked_add(*count))
+    }
+
+    fn is_placed(&self, into: &Measurements) -> bool {
         let is_known = |kind: usize, broker: usize| kind < self.kinds && broker < self.brokers;
-        let is_placed = self.tallies.iter().all(|(tally, _)| is_known(tally.kind, tally.broker))
+        self.tallies.iter().all(|(tally, _)| is_known(tally.kind, tally.broker))
             && self.findings.iter().all(|of| is_known(of.attempt.kind, of.attempt.broker))
             && self.handshakes.iter().all(|(broker, ..)| *broker < self.brokers)
             && self.answers.iter().all(|of| is_known(of.kind.into(), of.broker.into()))
+            && (into.keeps_answers || self.answers.is_empty())
             && self.signs.iter().all(|signs| signs.is_sound(self.brokers))
             && self.pending.iter().all(|of| {
                 is_known(of.attempt.kind, of.attempt.broker)
                     && usize::from(of.site.broker) == of.attempt.broker
-            });
-        let counts = self
-            .tallies
+            })
+    }
+
+    fn is_bounded(&self, attempts: u64) -> bool {
+        let [started, untimed, abandoned, open, late_lookups, cpu_ns] = self.sums;
+        let of_attempts = self
+            .unfinished
             .iter()
-            .map(|(_, count)| *count)
-            .chain(self.unfinished.iter().map(|(_, count, _)| *count))
+            .map(|(_, count, _)| *count)
+            .chain(self.slots.iter().map(|count| u64::from(*count)))
+            .chain([untimed, self.sessions.held]);
+        let others = [started, abandoned, open, late_lookups, self.checks];
+        let counts = others
+            .into_iter()
             .chain(self.handshakes.iter().map(|(.., count)| *count))
-            .chain(self.sessions.dropped.iter().map(|(_, count)| *count))
-            .chain(self.sums)
-            .chain([self.sessions.held, self.checks]);
-        let is_bounded = counts.into_iter().all(|count| count <= MOST_COUNT)
+            .chain(self.sessions.dropped.iter().map(|(_, count)| *count));
+        let slots: u64 = self.slots.iter().map(|count| u64::from(*count)).sum();
+        of_attempts.into_iter().all(|count| count <= attempts)
+            && counts.into_iter().all(|count| count <= MOST_COUNT)
+            && slots <= attempts
+            && cpu_ns <= MOST_CPU
             && self.unfinished.iter().all(|(_, count, timed_out)| timed_out <= count)
-            && self.findings.len() <= MOST_FINDINGS
-            && self.answers.len() <= MOST_ANSWERS
-            && matches!(self.digits, DIGITS | FEWER_DIGITS);
-        if is_placed && is_bounded { Ok(()) } else { Err(Unreadable("numbers out of range")) }
+            && self.tallies.iter().all(|(_, count)| *count > 0)
+            && matches!(self.digits, DIGITS | FEWER_DIGITS)
+    }
+
+    /// Whether it lists no more than so many attempts, and a run of so many kinds and brokers, can bring about.
+    fn is_told(&self, attempts: u64) -> bool {
+        let most = usize::try_from(attempts).unwrap_or(usize::MAX);
+        // Each attempt enters a phase once.
+        let phases = most.saturating_mul(Phase::ALL.len());
+        self.times.len() <= phases
+            && self.unfinished.len() <= phases
+            && self.tallies.len() <= self.kinds * self.brokers * MOST_TALLIES
+            && self.findings.len() <= most.min(MOST_FINDINGS)
+            && self.answers.len() <= most.min(MOST_ANSWERS)
+            && self.handshakes.len() <= self.brokers * MOST_HANDSHAKES
+            && self.sessions.dropped.len() <= MOST_CODES
+            && self.signs.len() <= self.brokers * MOST_ADDRESSES
     }
 }
 
 impl Measurements {
+    /// Whether all attempts entered the phases that each of them enters, once, and those that are not settled are among
+    /// them.
+    fn adds_up(&self) -> bool {
+        let attempts = self.attempts();
+        let entered = |phase: Phase| {
+            let cells =
+                (0..self.kinds * self.brokers).map(|of| of * Phase::ALL.len() + phase as usize);
+            cells.fold(self.untimed, |sum, cell| {
+                let answers = cell * Answer::ALL.len()..(cell + 1) * Answer::ALL.len();
+                let times = self.times[answers].iter().flatten().map(|times| times.len());
+                sum.saturating_add(self.unfinished[cell]).saturating_add(times.sum())
+            })
+        };
+        let mut unsettled: BTreeMap<Tally, u64> = BTreeMap::new();
+        for pending in &self.pending {
+            let Attempt { kind, broker, outcome, .. } = pending.attempt;
+            let (expected, verdict) = (pending.expected, Verdict::NotJudged);
+            *unsettled.entry(Tally { kind, broker, expected, outcome, verdict }).or_default() += 1;
+        }
+        let counted = |tally: &Tally| {
+            let alike = self.tallies.iter().filter(|(known, _)| known == tally);
+            alike.map(|(_, count)| count).sum::<u64>()
+        };
+        [Phase::StartDelay, Phase::Response].into_iter().all(|it| entered(it) == attempts)
+            && unsettled.iter().all(|(tally, count)| {
+                matches!(tally.outcome, Outcome::Closed(_)) && *count <= counted(tally)
+            })
+    }
+
     /// Moves all instants by so many nanoseconds, back and forth without loss: they wrap.
     pub fn moved(&mut self, by: i64) {
         let move_one = |at: &mut u64| *at = at.wrapping_add_signed(by);
@@ -256,7 +333,12 @@ impl Measurements {
         instants.into_iter().flatten().all(|at| (from..=to).contains(&at))
             && (self.slots.is_empty() || last_slot <= to.saturating_sub(storm) / SLOT + 1)
             && self.signs.iter().all(|signs| signs.ends_by(to.saturating_sub(storm)))
-            && self.pending.iter().all(|of| (from..=to).contains(&of.attempt.ended))
+            && self
+                .pending
+                .iter()
+                .map(|pending| &pending.attempt)
+                .chain(self.findings.iter().map(|finding| &finding.attempt))
+                .all(|of| (from..=to).contains(&of.started) && (from..=to).contains(&of.ended))
     }
 }
 
@@ -278,3 +360,6 @@ impl Attempt {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

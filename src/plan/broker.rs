@@ -253,6 +253,7 @@ mod tests {
             resolve: crate::scenario::Resolve::Once,
             tls: None,
             jwks: None,
+            promise: None,
         }
     }
 

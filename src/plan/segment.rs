@@ -43,19 +43,13 @@ impl Segment {
     /// # Errors
     /// When a weight is 0, there is no such index, or there are more shares than a cycle has places.
     pub fn new(index: usize, weights: &[u64], seed: u64, reuse: u64) -> Result<Self> {
-        if weights.contains(&0) || index >= weights.len() || weights.len() as u64 > CYCLE {
+        if index >= weights.len() {
             return Err(Error::usage(format!(
-                "segment {index} of weights {weights:?}: weights are above 0, at most {CYCLE} of them, and the first segment is 0"
+                "segment {index} of {}: the first segment is 0",
+                weights.len()
             )));
         }
-        let mut owners = dealt(weights);
-        // Fisher and Yates within each round; the bias of a remainder of 64 bits is nothing.
-        let mut random = ChaCha8Rng::seed_from_u64(seed ^ STREAM);
-        for round in owners.chunks_mut(weights.len()) {
-            for last in (1..round.len()).rev() {
-                round.swap(last, (random.next_u64() % (last as u64 + 1)) as usize);
-            }
-        }
+        let owners = owners(weights, seed)?;
         let places = (0..).zip(&owners).filter(|(_, owner)| **owner == index);
         Ok(Self {
             index,
@@ -84,7 +78,42 @@ impl Segment {
     }
 }
 
-/// Who has each place of a cycle, in turns that keep the weights from the first place on: each goes to whom it brings closest
+/// How many of the first `clients` of a run each of its segments has: as [`Segment::count`] says of one.
+///
+/// # Errors
+/// As [`Segment::new`].
+pub fn counts(clients: u64, weights: &[u64], seed: u64, reuse: u64) -> Result<Vec<u64>> {
+    let reuse = reuse.max(1);
+    let (groups, rest) = (clients / reuse, clients % reuse);
+    let (cycles, place) = (groups / CYCLE, groups % CYCLE);
+    let mut counts = vec![0; weights.len()];
+    for (at, owner) in (0..).zip(owners(weights, seed)?) {
+        counts[owner] += (cycles + u64::from(at < place)) * reuse;
+        counts[owner] += if at == place { rest } else { 0 };
+    }
+    Ok(counts)
+}
+
+/// Who has each place of a cycle.
+fn owners(weights: &[u64], seed: u64) -> Result<Vec<usize>> {
+    if weights.contains(&0) || weights.len() as u64 > CYCLE {
+        return Err(Error::usage(format!(
+            "a run is split by {} weights: they are above 0, and at most {CYCLE}",
+            weights.len()
+        )));
+    }
+    let mut owners = dealt(weights);
+    // Fisher and Yates within each round; the bias of a remainder of 64 bits is nothing.
+    let mut random = ChaCha8Rng::seed_from_u64(seed ^ STREAM);
+    for round in owners.chunks_mut(weights.len().max(1)) {
+        for last in (1..round.len()).rev() {
+            round.swap(last, (random.next_u64() % (last as u64 + 1)) as usize);
+        }
+    }
+    Ok(owners)
+}
+
+/// Who has each place of a cycle before rounds are mixed, in turns that keep the weights from the first place on: each goes to whom it brings closest
 /// to its share from below (the divisor method of Webster and Sainte-Lague).
 fn dealt(weights: &[u64]) -> Vec<usize> {
     let turn = |count: u64, owner: usize| {
@@ -239,7 +268,9 @@ mod tests {
             clients in 0_u64..3000,
         ) {
             let mut seen = vec![0; clients as usize];
+            let all = counts(clients, &weights, seed, reuse).unwrap();
             for segment in segments(&weights, seed, reuse) {
+                prop_assert_eq!(all[segment.index], segment.count(clients));
                 let own: Vec<u64> = (0..segment.count(clients)).map(|own| segment.client(own)).collect();
                 prop_assert!(own.is_sorted());
                 for client in own {

@@ -70,6 +70,9 @@ pub enum Held {
     Secret(Vec<u8>),
     /// A private key: PKCS #8 (RFC 5208).
     Private(Vec<u8>),
+    /// What is in the file that the key names, which was read already; it is not sent.
+    #[serde(skip)]
+    File(Vec<u8>),
 }
 
 impl fmt::Debug for Held {

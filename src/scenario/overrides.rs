@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::{Algorithm, Scenario, holds_secret, refusal, values};
+use super::{Algorithm, Scenario, holds_secret, refusal, url_may_hold_secret, values};
 use crate::error::{
     Error, Result, is_slip, name_shown,
     showable::{Pasted, holds_private_key, pasted},
@@ -45,6 +45,19 @@ impl Overrides {
             .collect()
     }
 
+    /// The keys that are given a secret itself here, and not the name of a file or a variable that has it: others on this
+    /// host can read arguments. With what takes the place of each.
+    pub fn exposed(&self) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        for (key, value) in self.set.iter().filter_map(|assignment| assignment.split_once('=')) {
+            expose(key.trim(), &value_of(value.trim()), &mut all);
+        }
+        if self.targets.iter().any(|target| url_may_hold_secret(target)) {
+            all.push(("--target".to_owned(), IN_FILE.to_owned()));
+        }
+        all
+    }
+
     /// The scenario of a table with the changes applied.
     ///
     /// # Errors
@@ -71,6 +84,32 @@ impl Overrides {
         };
         values::check(&table).map_err(|error| error.within(set()))?;
         table.try_into().map_err(|error| refusal::of_table(&error).within(set()))
+    }
+}
+
+/// What takes the place of a secret that no variable can hold.
+const IN_FILE: &str = "the scenario's file, which only you can read (`chmod 600`)";
+
+/// Notes the keys within a value that hold a secret, with what takes the place of each.
+fn expose(key: &str, value: &Value, all: &mut Vec<(String, String)>) {
+    let name = key.rsplit('.').next().unwrap_or_default();
+    match value {
+        Value::Table(table) => {
+            table.iter().for_each(|(name, value)| expose(&format!("{key}.{name}"), value, all));
+        }
+        Value::Array(several) => several.iter().for_each(|value| expose(key, value, all)),
+        // Claims may be called so as well, and stand in each token.
+        Value::String(_)
+            if matches!(name, "secret" | "client_secret" | "password")
+                && !key.starts_with("token.") =>
+        {
+            all.push((key.to_owned(), format!("`{key}_env`")));
+        }
+        Value::String(text) if url_may_hold_secret(text) => {
+            all.push((key.to_owned(), IN_FILE.to_owned()));
+        }
+        // A secret of digits alone is a number to TOML, and refused as one.
+        _ => {}
     }
 }
 
@@ -309,5 +348,37 @@ mod tests {
             let message = with(&[set, "load.clients=none"]).unwrap_err().to_string();
             assert!(message.contains("<redacted>") && !message.contains("4242"), "{message}");
         }
+    }
+
+    #[test]
+    fn secrets_on_the_command_line_are_told_by_their_keys_and_names_of_secrets_are_not() {
+        let exposed = |set: &[&str], targets: &[&str]| {
+            let owned = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
+            let overrides =
+                Overrides { set: owned(set), targets: owned(targets), authorized: false };
+            let all = overrides.exposed();
+            assert!(!format!("{all:?}").contains("hunter2"), "{all:?}");
+            all.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
+        };
+        for (set, key) in [
+            ("keys.main.secret=hunter2", "keys.main.secret"),
+            ("keys.main={ algorithm = \"HS256\", secret = \"hunter2\" }", "keys.main.secret"),
+            ("keys={ a = { algorithm = \"HS256\", secret = \"hunter2\" } }", "keys.a.secret"),
+            ("oauth.client_secret=hunter2", "oauth.client_secret"),
+            ("issuer.password = 'hunter2'", "issuer.password"),
+            ("target.brokers=[\"ws://127.0.0.1/mqtt?token=hunter2\"]", "target.brokers"),
+        ] {
+            assert_eq!(exposed(&[set], &[]), [key], "{set}");
+        }
+        assert_eq!(exposed(&[], &["ws://127.0.0.1/mqtt?token=hunter2"]), ["--target"]);
+        let names = [
+            "keys.main.secret_env=MINE",
+            "keys.main.secret_file=mine.txt",
+            "keys.main.secret_base64=true",
+            "oauth.password_env=MINE",
+            "load.clients=5",
+            "token.claims={ password = \"x\" }",
+        ];
+        assert!(exposed(&names, &["mqtt://127.0.0.1"]).is_empty());
     }
 }

@@ -1,9 +1,11 @@
 //! `[target]`: which brokers are stormed, how they are spoken to, and what they promise.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::PolicySettings;
 
 /// `[target]` of a scenario.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
@@ -44,6 +46,10 @@ pub struct Target {
     /// How embedded brokers take their keys from a key set. Default, where there is an `[issuer]`: from that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<super::Jwks>,
+    /// What is in the file that `profile` names, where another process has sent it; nothing that is written anywhere.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub promise: Option<Box<PolicySettings>>,
 }
 
 /// When names of brokers are looked up.
@@ -90,6 +96,57 @@ pub struct Tls {
     pub verify: Option<bool>,
     /// Whether clients resume sessions of those before them, as devices that come back do.
     pub resumption: bool,
+    /// What is in the files, as far as it was read already; nothing that is written anywhere.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub held: TlsFiles,
+}
+
+/// What is in the files of `[target.tls]`, as one process sends it to another: PEM, a text.
+#[derive(Clone, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsFiles {
+    /// In the file of the authorities.
+    pub ca: Option<String>,
+    /// In the file of revoked certificates.
+    pub crl: Option<String>,
+    /// In the file of the clients' own certificate.
+    pub cert: Option<String>,
+    /// In the file of its private key.
+    pub key: Option<String>,
+}
+
+impl fmt::Debug for TlsFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(super::credentials::REDACTED)
+    }
+}
+
+impl Tls {
+    /// Each file that is named: under which key, and where its contents are held.
+    pub fn files(&mut self) -> [(&'static str, Option<PathBuf>, &mut Option<String>); 4] {
+        let Self { ca, crl, cert, key, held, .. } = self;
+        [
+            ("ca", ca.clone(), &mut held.ca),
+            ("crl", crl.clone(), &mut held.crl),
+            ("cert", cert.clone(), &mut held.cert),
+            ("key", key.clone(), &mut held.key),
+        ]
+    }
+}
+
+impl TlsFiles {
+    /// What is in the file that this key of `[target.tls]` names.
+    pub fn of(&self, key: &str) -> Option<&str> {
+        let held = match key {
+            "ca" => &self.ca,
+            "crl" => &self.crl,
+            "cert" => &self.cert,
+            "key" => &self.key,
+            _ => &None,
+        };
+        held.as_deref()
+    }
 }
 
 /// A version of TLS; `1.3` without quotes is read as well, as `--set` makes it a number.

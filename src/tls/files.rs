@@ -2,7 +2,7 @@
 //! in a file is shown.
 
 use std::{
-    fmt, fs,
+    fmt,
     path::{Path, PathBuf},
 };
 
@@ -10,7 +10,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use super::certificate::is_readable;
-use crate::error::{Error, Result, showable};
+use crate::{
+    error::{Error, Result, showable},
+    host::reading::{self, LONGEST_TEXT},
+};
 
 /// Where a block begins and ends (RFC 7468, 2).
 const BEGIN: &str = "-----BEGIN ";
@@ -57,7 +60,7 @@ impl File {
     /// # Errors
     /// When it can't be read.
     pub(super) fn read(key: &str, path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|error| {
+        let bytes = reading::read(path, LONGEST_TEXT).map_err(|error| {
             Error::usage(format!(
                 "`{key}` can't be read: {}: {error}",
                 showable::file(path, Path::new(""))
@@ -65,6 +68,11 @@ impl File {
             .hint("relative paths start from the scenario's folder")
         })?;
         Ok(Self { key: key.to_owned(), path: path.to_owned(), bytes })
+    }
+
+    /// What was read already of the file that `key` names.
+    pub(super) fn held(key: &str, path: &Path, text: &str) -> Self {
+        Self { key: key.to_owned(), path: path.to_owned(), bytes: text.into() }
     }
 
     /// What somebody else read, from the file that `key` names.

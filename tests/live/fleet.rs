@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     fs,
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -22,12 +23,12 @@ const MIX: &str = "profile = \"rmqtt\"\n---\n[policy]\nchecks = [\"exp\"]\n[[mix
     token = \"expired\"\nby = \"1h\"\nshare = 1\n[thresholds]\n\"verdict.false_accept\" = [\"count == 0\"]\n\
     \"connack{token:fresh}\" = [\"p99 < 5s\"]\n";
 
-fn storm(load: &str) -> Storm {
+pub(crate) fn storm(load: &str) -> Storm {
     let text = scenario("embedded", load, MIX);
     Storm::new(&text.replace("\"embedded\"", "\"embedded\", \"embedded\""))
 }
 
-fn agents(run: &Ended) -> Vec<BTreeMap<String, String>> {
+pub(crate) fn agents(run: &Ended) -> Vec<BTreeMap<String, String>> {
     rows(&run.out.join("agents.csv"))
 }
 
@@ -193,14 +194,32 @@ fn an_agent_that_was_frozen_and_comes_back_is_told_that_the_run_is_over_for_it()
 #[ignore = "needs nats-server: scripts/test-live"]
 fn agents_whose_coordinator_is_gone_end_and_so_does_the_server_that_it_brought() {
     let storm = storm("stages = [{ rate = 100, for = \"60s\" }]");
-    let mut run = start(&storm, &["--agents", "2"]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program();
+    command.arg("run").arg(storm.scenario()).arg("--out").arg(storm.out());
+    command.args(["--progress", "none", "--agents", "2"]).env("TMPDIR", folder.path());
+    let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_until(&storm, &mut run, "two seconds", |rows| rows.len() >= 2);
+    // Nobody else can read the token, wherever it stands.
+    let own = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let fleet: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().flatten().map(|it| it.path()).collect();
+    assert!(fleet.len() == 1 && own(&fleet[0]) == 0o700, "{fleet:?}");
+    let files: Vec<_> = fs::read_dir(&fleet[0]).unwrap().flatten().map(|it| it.path()).collect();
+    assert!(files.len() >= 4 && files.iter().all(|file| own(file) == 0o600), "{files:?}");
     let agents = agents_of(&run);
-    let all: Vec<Pid> = children(run.id()).into_iter().filter_map(Pid::from_raw).collect();
-    assert!(agents.len() == 2 && all.len() > 2);
+    let mut all: Vec<Pid> = children(run.id()).into_iter().filter_map(Pid::from_raw).collect();
+    // The server is a child of its warden.
+    let wardens: Vec<u32> = all.iter().map(|pid| pid.as_raw_nonzero().get() as u32).collect();
+    all.extend(wardens.into_iter().flat_map(children).filter_map(Pid::from_raw));
+    assert!(agents.len() == 2 && all.len() > 3);
     run.kill().unwrap();
     run.wait().unwrap();
+    // Long before an agent would notice that it hears of nobody any more.
+    let start = Instant::now();
     wait_for_end(&all);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "the token is left");
     assert!(timeline(&storm).len() >= 2, "what was written stays");
 }
 
@@ -221,7 +240,7 @@ fn ctrl_c_ends_all_agents_and_keeps_what_they_saw() {
 }
 
 /// Ends a process when a test ends.
-struct Kept(Child);
+pub(crate) struct Kept(Child);
 
 impl Drop for Kept {
     fn drop(&mut self) {
@@ -230,14 +249,14 @@ impl Drop for Kept {
     }
 }
 
-fn agent(nats: &Broker, arguments: &[&str]) -> Kept {
+pub(crate) fn agent(nats: &Broker, arguments: &[&str]) -> Kept {
     let mut command = program();
     command.arg("agent").args(["--nats", nats.get("NATS")]).args(arguments);
     command.env("TOKENSTORM_NATS_TOKEN", nats.get("TOKEN"));
     Kept(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
 }
 
-fn run_at(nats: &Broker, storm: &Storm, arguments: &[&str]) -> Ended {
+pub(crate) fn run_at(nats: &Broker, storm: &Storm, arguments: &[&str]) -> Ended {
     let mut command = program();
     command.arg("run").arg(storm.scenario()).arg("--out").arg(storm.out());
     command.args(["--progress", "none", "--nats", nats.get("NATS")]).args(arguments);

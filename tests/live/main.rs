@@ -10,6 +10,8 @@ mod dying;
 #[cfg(feature = "embedded")]
 mod fleet;
 #[cfg(feature = "embedded")]
+mod forged;
+#[cfg(feature = "embedded")]
 mod keycloak;
 mod keys;
 #[path = "../storm/layered.rs"]

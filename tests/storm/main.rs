@@ -37,6 +37,7 @@ mod matrix;
 mod monitored;
 mod oauth;
 mod probed;
+mod process;
 mod prometheus;
 #[cfg(feature = "embedded")]
 mod rotation;

@@ -17,6 +17,7 @@ use rustix::process::{
 
 use crate::{
     clock::{Clock, nanoseconds},
+    host::dumps,
     launch::{may_tell, without_tokens},
     scenario::Scenario,
 };
@@ -93,15 +94,9 @@ impl Commands {
         for variable in &self.without {
             shell.env_remove(variable);
         }
-        let child = shell
-            .args(["-c", command])
-            .stdin(Stdio::null())
-            .stdout(both.0)
-            .stderr(both.1)
-            // Ctrl-C is for this program.
-            .process_group(0)
-            .spawn()
-            .map_err(cant)?;
+        shell.args(["-c", command]).stdin(Stdio::null()).stdout(both.0).stderr(both.1);
+        // Ctrl-C is for this program.
+        let child = dumps::foreign(shell.process_group(0)).map_err(cant)?;
         let pid = Pid::from_child(&child);
         self.leaders.push(child);
         let mut end = clock.now() + nanoseconds(PATIENCE);

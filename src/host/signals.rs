@@ -1,0 +1,12 @@
+//! Which signals ask this process to end.
+
+use procfs::process::Process;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// Ctrl-C, SIGTERM, and SIGHUP (a terminal that is closed), but for SIGHUP where it was ignored when this process was
+/// started: that is what `nohup` does for runs that are to outlive their terminal.
+pub fn ending_signals() -> Vec<i32> {
+    let ignored = Process::myself().and_then(|own| own.status()).map(|status| status.sigign);
+    let is_ignored = |signal: i32| ignored.as_ref().is_ok_and(|set| set >> (signal - 1) & 1 == 1);
+    [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|it| *it != SIGHUP || !is_ignored(*it)).collect()
+}
