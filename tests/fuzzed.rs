@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tokenstorm::fuzzing::{TARGETS, run};
+use tokenstorm::{
+    fuzzing::{TARGETS, run},
+    token::mixed,
+};
 
 fn fuzz() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
@@ -35,6 +38,38 @@ fn every_target_takes_its_seeds_and_all_that_ever_failed() {
             }
         }
     }
+}
+
+/// Variants of each seed.
+const VARIANTS: u64 = 100;
+
+#[test]
+fn every_target_takes_its_seeds_with_something_changed() {
+    for (name, body) in TARGETS {
+        for (path, seed) in inputs(&fuzz().join("seeds").join(name)) {
+            println!("{}", path.display());
+            (0..VARIANTS).for_each(|number| body(&variant(&seed, number)));
+        }
+    }
+}
+
+/// A seed with up to four changes that follow from a number: a byte, a bit, a piece taken out, doubled, or filled.
+fn variant(seed: &[u8], number: u64) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    for change in 0..=mixed(number, 0) % 4 {
+        let draw = |of: u64| mixed(number, change * 8 + of);
+        let at = draw(1) as usize % bytes.len().max(1);
+        let end = (at + 1 + draw(2) as usize % 8).min(bytes.len());
+        match draw(3) % 5 {
+            _ if bytes.is_empty() => bytes.push(draw(4) as u8),
+            0 => bytes[at] = draw(4) as u8,
+            1 => bytes[at] ^= 1 << (draw(4) % 8),
+            2 => drop(bytes.drain(at..end)),
+            3 => bytes.extend_from_within(at..end),
+            _ => bytes[at..end].fill(if draw(4) % 2 == 0 { 0xFF } else { 0 }),
+        }
+    }
+    bytes
 }
 
 #[test]

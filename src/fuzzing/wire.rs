@@ -27,3 +27,68 @@ fn decoded(bytes: &[u8]) -> Option<Measurements> {
     let mut into = Measurements::new(2, 2);
     Decoder::default().decode(bytes, &mut into).ok().map(|()| into)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+    use crate::{
+        attempt::{Attempt, Outcome, Phase, Step, Steps},
+        verdict::{Expectation, Verdict},
+    };
+
+    fn seeds() -> [(&'static str, Vec<u8>); 2] {
+        let mut seen = Measurements::new(2, 2);
+        let empty = Encoder::default().encode(&seen).unwrap();
+        let outcomes = [
+            Outcome::Accepted,
+            Outcome::Refused(0x87),
+            Outcome::Timeout(Phase::Connack),
+            Outcome::TcpFailed("ECONNREFUSED"),
+        ];
+        for (number, outcome) in outcomes.into_iter().enumerate() {
+            let scheduled = number as u64 * 1_000_000;
+            let attempt = Attempt {
+                client: number as u64,
+                minted_for: 0,
+                kind: number % 2,
+                broker: number / 2,
+                key: None,
+                scheduled,
+                started: scheduled,
+                opened: scheduled,
+                read: None,
+                steps: Steps { tcp: Step::At(scheduled + 500), ..Steps::default() },
+                sent: scheduled + 500,
+                ended: scheduled + 900,
+                outcome,
+            };
+            seen.start(attempt.started, attempt.scheduled);
+            seen.record(&attempt, Expectation::Accept, Verdict::Correct, 0, 1_000_000_000);
+        }
+        [("empty", empty), ("four", Encoder::default().encode(&seen).unwrap())]
+    }
+
+    fn folder() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/interval")
+    }
+
+    #[test]
+    fn seeds_of_intervals_can_be_read() {
+        for (name, _) in seeds() {
+            let bytes = fs::read(folder().join(name)).unwrap_or_default();
+            let anew = "the form has changed: `cargo test --lib seeds_of_intervals -- --ignored` writes them anew";
+            assert!(decoded(&bytes).is_some(), "fuzz/seeds/interval/{name}: {anew}");
+        }
+    }
+
+    #[test]
+    #[ignore = "writes into fuzz/seeds/, where the form has changed"]
+    fn seeds_of_intervals_are_written_anew() {
+        fs::create_dir_all(folder()).unwrap();
+        for (name, bytes) in seeds() {
+            fs::write(folder().join(name), bytes).unwrap();
+        }
+    }
+}

@@ -36,11 +36,10 @@ impl Reach {
             return Ok(());
         }
         let host = url.host_str().unwrap_or_default();
-        let why = match addresses(url).is_empty() && !is_proxied(url) {
-            true => {
-                "has no address that this host can find out, so nobody knows whether it is on this host"
-            }
-            false => "is not on this host",
+        let why = if addresses(url).is_empty() && !is_proxied(url) {
+            "has no address that this host can find out, so nobody knows whether it is on this host"
+        } else {
+            "is not on this host"
         };
         Err(Error::usage(format!("{what} `{host}` {why}"))
             .hint("if you may load it, say so: `--authorized`"))

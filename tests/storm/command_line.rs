@@ -36,9 +36,14 @@ fn what_is_wrong_is_said_with_file_key_value_and_a_way_out() {
         assert!(unknown.contains(&format!("`{}`", defect.name)), "{}", defect.name);
     }
     insta::assert_snapshot!(refused(&mix("token = \"fresh\"\nshare = -1")), @"
-    error: scenario `test.toml`: `mix[0]`: `share` is -1, but must be 0 or more
+    error: scenario `test.toml`: 
+    TOML parse error at line 15, column 9
+       |
+    15 | share = -1
+       |         ^^
+    invalid value: floating point `-1.0`, expected 0 to 1000000000
 
-    hint: leave the entry out, or give it a share such as 20
+    hint: docs/scenarios.md has what each kind of number may be, `tokenstorm schema` each key
     ");
     insta::assert_snapshot!(refused(&mix("token = \"fresh\"\nshare = 1\nkey = \"mian\"")), @"
     error: scenario `test.toml`: `mix[0]`: there is no key `mian` under `[keys]`
@@ -94,7 +99,12 @@ fn what_can_not_be_run_is_refused_by_the_plan() {
     has(wrong(crowd, ""), &["descriptors", "load.hold"]);
     let long = "stages = [{ rate = 10, for = \"3s\" }]\nwarmup = \"3s\"";
     has(wrong(long, ""), &["load.warmup", "3s", "nothing would be timed"]);
-    has(wrong("stages = [{ rate = 1e9, for = \"1s\" }]", ""), &["load.stages[0]", "10 000 000"]);
+    has(
+        wrong("stages = [{ rate = 1e9, for = \"1s\" }]", ""),
+        &["rate = 1e9", "expected 0 to 10000000"],
+    );
+    has(wrong("clients = 9223372036854775807", ""), &["line 6", "expected 0 to 100000000"]);
+    has(wrong("hold = \"18446744073709551615s\"", ""), &["hold = ", "of at most 100 years"]);
     has(wrong("hold = 10", ""), &["expected a duration", "`\"500ms\"`"]);
     has(wrong("holt = \"1s\"", ""), &["unknown field `holt`", "did you mean `hold`?"]);
     has(wrong("", "[thresholds]\n\"connack\" = []\n"), &["connack", "no condition"]);
@@ -123,7 +133,7 @@ fn a_promise_that_no_good_token_could_meet_is_refused_by_the_plan() {
         &["`token.claims.iss` is not the same text for all clients"],
     );
     has(wrong("[policy]\nrequires = [\"nbf\"]\n"), &["requires `nbf`", "drop it"]);
-    has(wrong("[policy]\nleeway = \"300years\"\n"), &["policy.leeway", "1year"]);
+    has(wrong("[policy]\nleeway = \"3years\"\n"), &["policy.leeway", "1year"]);
     let taken_out = scenario("embedded", "", "").replace(SECRET, "<redacted>");
     has(refused(&taken_out), &["keys.main", "was taken out of this file"]);
 }

@@ -29,7 +29,8 @@ fn documented(members: &serde_json::Value, oauth: &str) -> (Web, Server, Ended) 
         let token = json!({ "access_token": "t", "device_code": "d", "user_code": "u", "verification_uri": own });
         match path {
             "/.well-known/openid-configuration" => response("200 OK", JSON, &document.to_string()),
-            _ => response("200 OK", JSON, &token.to_string()),
+            "/token" | "/device" => response("200 OK", JSON, &token.to_string()),
+            _ => response("404 Not Found", "", ""),
         }
     });
     let (server, run) = run(&web, oauth, &[]);
