@@ -125,10 +125,11 @@ pub(super) fn in_plain_form(mut answer: HttpResponse) -> (HttpResponse, Option<S
         // Not `error_description`, which may be no text: nobody reads it, as it may repeat what the server was told.
         members.retain(|name, _| name == "error");
     }
+    whole_seconds(&mut members);
+    // A lifetime that is none is as good as absent.
     if has_device_code(&members) {
         members.entry("expires_in").or_insert(DEVICE_CODE_LIFETIME.into());
     }
-    whole_seconds(&mut members);
     if answer.status().is_success() {
         let is_refusal = error.is_some();
         *answer.status_mut() = if is_refusal { StatusCode::BAD_REQUEST } else { StatusCode::OK };
