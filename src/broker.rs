@@ -137,6 +137,7 @@ pub enum VerifyingKey {
 
 /// A key set, and how it is fetched.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "four settings of the scenario, each of its own")]
 pub struct JwksSource {
     /// Where it is.
     pub url: String,

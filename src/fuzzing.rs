@@ -8,8 +8,11 @@ mod packets;
 mod web;
 mod wire;
 
+/// What is done with an input.
+pub type Body = fn(&[u8]);
+
 /// All of them, by the names of their binaries under `fuzz/fuzz_targets/`.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Body)] = &[
     ("connack", packets::connack),
     ("session", packets::session),
     ("websocket", packets::websocket),

@@ -45,10 +45,10 @@ pub(super) fn doctor(scenario: Option<&Path>, change: &cli::Change) -> Result<Ex
 
 fn line(row: &Row) -> Vec<String> {
     let word = match row.finding {
-        Finding::Fine => "ok".green().to_string(),
+        Finding::Fine => "ok".green(),
         Finding::Unknown => "?".to_owned(),
-        Finding::Beware => "beware".yellow().to_string(),
-        Finding::Stops => "STOPS".red().bold().to_string(),
+        Finding::Beware => "beware".yellow(),
+        Finding::Stops => "STOPS".red().bold(),
     };
     vec![row.what.into(), row.value.clone(), row.need.clone(), word, row.advice.clone()]
 }

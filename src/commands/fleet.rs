@@ -43,6 +43,7 @@ pub(super) fn agent(arguments: &cli::Agent) -> Result<Exit> {
 
 /// Ends this process when standard input closes: its coordinator is gone then, and with it the bus that they met on. There
 /// is nobody left to tell anything, and nothing to write.
+#[expect(clippy::exit, reason = "threads that wait for the bus would keep the process")]
 fn end_with_starter() {
     // An error is an end as well.
     let _ = io::copy(&mut io::stdin(), &mut io::sink());

@@ -179,7 +179,9 @@ impl Collector {
         while self.workers.iter().any(Lane::is_waited_for) {
             let late = self.look_at_lanes();
             if !late.is_empty() {
-                late.iter().for_each(|worker| options.screen.warn(&worker.words()));
+                for worker in &late {
+                    options.screen.warn(&worker.words());
+                }
                 // What the others have seen is written without it.
                 self.write_seconds(options)?;
             }

@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(shown(&text), format!("{own}\u{fffd}[32mtheirs\u{fffd}[0m\u{fffd}[31;7m"));
         assert_eq!(unpainted(&text), "own \u{fffd}[32mtheirs\u{fffd}[0m\u{fffd}[31;7m");
         // What was painted is shown once: what comes out is foreign to the next border.
-        assert_eq!(shown(&format!("{}", "x\u{1b}[8m".red())), "\u{1b}[31mx\u{fffd}[8m\u{1b}[39m");
+        assert_eq!(shown(&"x\u{1b}[8m".red()), "\u{1b}[31mx\u{fffd}[8m\u{1b}[39m");
     }
 
     #[test]

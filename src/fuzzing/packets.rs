@@ -52,7 +52,7 @@ pub(super) fn session(input: &[u8]) {
     let at_once = packets(&mut Inbound::default(), bytes, protocol);
     let mut inbound = Inbound::default();
     let mut in_two = packets(&mut inbound, &bytes[..cut], protocol);
-    if !in_two.last().is_some_and(ends) {
+    if !in_two.last().copied().is_some_and(ends) {
         in_two.extend(packets(&mut inbound, &bytes[cut..], protocol));
     }
     assert_eq!(at_once, in_two);
@@ -63,7 +63,7 @@ fn packets(inbound: &mut Inbound, mut bytes: &[u8], protocol: Protocol) -> Vec<S
     let mut all = Vec::new();
     while let Some(packet) = inbound.next(&mut bytes, protocol) {
         all.push(packet);
-        if ends(&packet) {
+        if ends(packet) {
             return all;
         }
     }
@@ -72,7 +72,7 @@ fn packets(inbound: &mut Inbound, mut bytes: &[u8], protocol: Protocol) -> Vec<S
     all
 }
 
-fn ends(packet: &Session) -> bool {
+fn ends(packet: Session) -> bool {
     matches!(packet, Session::Wrong | Session::Disconnect(_))
 }
 

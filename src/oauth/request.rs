@@ -216,7 +216,7 @@ impl Inner {
 
     /// Keeps the refresh token of a first answer until an answer to it has come; then nobody needs it any more.
     fn keep_refresh(&self, n: u64, given: Option<&RefreshToken>) -> Result<(), Failure> {
-        let given = given.map(|token| token.secret());
+        let given = given.map(RefreshToken::secret);
         let held = match given {
             Some(token) if token.len() > LONGEST_TOKEN => {
                 return Err(Failure::word(REFRESH_TOKEN_TOO_LONG));

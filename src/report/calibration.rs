@@ -58,9 +58,9 @@ fn write_all(out: &mut String, calibration: &Calibration) -> std::fmt::Result {
         }
     )?;
     let word = if calibration.passed {
-        "calibrated".green().bold().to_string()
+        "calibrated".green().bold()
     } else {
-        "NOT calibrated".red().bold().to_string()
+        "NOT calibrated".red().bold()
     };
     writeln!(out, "\n{word}")?;
     if !calibration.passed {

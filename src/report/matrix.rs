@@ -242,7 +242,7 @@ fn words(cells: &[&Cell]) -> String {
         (verdict("wrong_reason"), "wrong reason"),
     ] {
         if number > 0 {
-            parts.push(format!("{}", format!("{number} {word}").red().bold()));
+            parts.push(format!("{number} {word}").red().bold());
         }
     }
     for (number, word) in [
@@ -251,11 +251,11 @@ fn words(cells: &[&Cell]) -> String {
         (verdict("indeterminate"), "indeterminate"),
     ] {
         if number > 0 {
-            parts.push(format!("{}", format!("{number} {word}").yellow()));
+            parts.push(format!("{number} {word}").yellow());
         }
     }
     if fine > 0 {
-        parts.push(format!("{}", format!("{fine} correct").green()));
+        parts.push(format!("{fine} correct").green());
     }
     parts.join(", ")
 }
@@ -564,7 +564,7 @@ fn conclusion(
     let is_red = matrix.cells.iter().any(Cell::is_wrong)
         || !matrix.fetches.is_empty()
         || !matrix.died_at.is_empty();
-    let words = if is_red { words.red().to_string() } else { words.green().to_string() };
+    let words = if is_red { words.red() } else { words.green() };
     writeln!(out, "\n{}", words.bold())?;
     for threshold in summary.thresholds.iter().filter(|one| one.passed == Some(false)) {
         writeln!(out, "{}  {}", "FAILED".red().bold(), terminal::named(threshold))?;

@@ -312,11 +312,11 @@ fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
             observed = format!("{observed}: {}", why.words());
         }
         let word = match (summary.ended_by(threshold), threshold.passed) {
-            (Some(ended), _) => ended.red().bold().to_string(),
-            (None, Some(true)) if summary.partial => "so far".yellow().to_string(),
-            (None, Some(true)) => "held".green().to_string(),
-            (None, Some(false)) => "FAILED".red().bold().to_string(),
-            (None, None) => "can't tell".yellow().to_string(),
+            (Some(ended), _) => ended.red().bold(),
+            (None, Some(true)) if summary.partial => "so far".yellow(),
+            (None, Some(true)) => "held".green(),
+            (None, Some(false)) => "FAILED".red().bold(),
+            (None, None) => "can't tell".yellow(),
         };
         writeln!(
             out,
@@ -351,11 +351,11 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
     let validity = &summary.validity;
     let word = if summary.partial {
         // Nobody has looked at the end of it.
-        "not judged yet: it is still running, or was killed".yellow().to_string()
+        "not judged yet: it is still running, or was killed".yellow()
     } else if validity.verdict == "valid" {
-        validity.verdict.green().to_string()
+        validity.verdict.green()
     } else {
-        validity.verdict.yellow().bold().to_string()
+        validity.verdict.yellow().bold()
     };
     writeln!(out, "validity    {word}")?;
     for reason in &validity.reasons {
@@ -422,7 +422,7 @@ fn findings(summary: &Summary) -> String {
         .filter_map(|(name, what)| match Summary::count(&summary.verdicts, name) {
             0 => None,
             number if *name == "false_accept" => {
-                Some(format!("{} {what}", count(number)).red().bold().to_string())
+                Some(format!("{} {what}", count(number)).red().bold())
             }
             number => Some(format!("{} {what}", count(number))),
         })

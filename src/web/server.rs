@@ -40,7 +40,7 @@ const LONGEST_HEAD: usize = 16 * 1024;
 /// two scrapes, which is 15 s as a rule.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// How long a connection is served: whoever wants more connects again.
-const LIFE: Duration = Duration::from_secs(120);
+const LIFE: Duration = Duration::from_mins(2);
 /// Requests of one connection: what was asked ahead waits in memory until it is taken.
 const MOST_REQUESTS: u32 = 100;
 /// How long is waited, at the end, for what was sent before it: longer than a packet takes within a data centre.
@@ -247,6 +247,7 @@ async fn converse(
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what a service of the library gives")]
 fn respond(
     site: &impl Site,
     request: hyper::Request<hyper::body::Incoming>,

@@ -97,7 +97,7 @@ fn frames() -> [(&'static str, Vec<u8>); 4] {
     ]
 }
 
-/// A server of WebSockets that reads nothing more of the client that it floods.
+/// A server of `WebSockets` that reads nothing more of the client that it floods.
 fn serve<S: Read + Write>(stream: S, floods: bool, bytes: &[u8], before: &[u8]) {
     let mut ws = upgraded(stream);
     assert!(ws.read().unwrap().is_binary());
@@ -195,7 +195,7 @@ fn what_is_announced_and_does_not_come_is_not_kept() {
     };
     // 2 MB of a message of 200 MB; before, 1 MB of each was kept.
     let message = Server::start(move |stream, _| {
-        send(stream, &[0x20, 3, 0, 0, 0, 0x30, 0xFF, 0xFF, 0xFF, 0x5F], 2 << 20)
+        send(stream, &[0x20, 3, 0, 0, 0, 0x30, 0xFF, 0xFF, 0xFF, 0x5F], 2 << 20);
     });
     let (summary, bytes) = grown(&message.url(), "");
     assert_eq!(summary["sessions"], json!({ "held": 200, "dropped": 0, "dropped_by_code": {} }));

@@ -97,9 +97,10 @@ fn a_device_that_is_told_to_wait_for_ever_gives_up_when_its_client_does() {
 #[test]
 fn tokens_that_no_connect_can_carry_are_not_kept_and_refresh_tokens_neither() {
     let answering = |member: &'static str| {
-        Web::start(move |path, own| match path {
-            "/.well-known/openid-configuration" => discovery(own),
-            _ => {
+        Web::start(move |path, own| {
+            if path == "/.well-known/openid-configuration" {
+                discovery(own)
+            } else {
                 let mut answer = json!({ "access_token": "t", "refresh_token": "r" });
                 answer[member] = "x".repeat(900_000).into();
                 response("200 OK", JSON, &answer.to_string())

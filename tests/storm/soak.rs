@@ -44,6 +44,7 @@ fn good_clients_are_judged_exactly_and_memory_stays_flat_beside_all_that_misbeha
 }
 
 /// Brokers of all layers, and visitors of the exporter.
+#[expect(clippy::print_stderr, reason = "what whoever runs it by hand wants to see")]
 fn storm_bad_brokers(seconds: u64) {
     let mut peers = peers::all();
     peers.push(peers::good_over_tls(&ACCEPTED_OVER_TLS));
@@ -76,7 +77,10 @@ fn storm_bad_brokers(seconds: u64) {
     let run = storm.wait(watched.child);
     let summary = run.summary();
     crate::run::check_conserved(&summary);
-    println!("{} attempts; bytes in memory: {memory:?}; scrapes: {scrapes:?}", summary["attempts"]);
+    eprintln!(
+        "{} attempts; bytes in memory: {memory:?}; scrapes: {scrapes:?}",
+        summary["attempts"]
+    );
     assert!(run.code.is_some_and(|code| code < 2), "{:?}: {}", run.code, run.stderr);
     only_correct(&run, "embedded", seconds);
     let over_tls = &summary["by_broker"][&good_over_tls];
@@ -174,6 +178,7 @@ fn visit(address: &str, over: &Arc<AtomicBool>) -> Vec<thread::JoinHandle<u64>> 
 }
 
 /// Clients whose tokens are fetched from a server that gives a good one only to every third.
+#[expect(clippy::print_stderr, reason = "what whoever runs it by hand wants to see")]
 fn fetch_from_a_bad_server(seconds: u64) {
     let given = Arc::new(AtomicU64::new(0));
     let asked = AtomicU64::new(0);
@@ -201,7 +206,7 @@ fn fetch_from_a_bad_server(seconds: u64) {
     let run = storm.wait(child);
     let summary = run.summary();
     crate::run::check_conserved(&summary);
-    println!("{} fetches; bytes in memory: {memory:?}", summary["attempts"]);
+    eprintln!("{} fetches; bytes in memory: {memory:?}", summary["attempts"]);
     let given = given.load(Ordering::Relaxed);
     assert!(given > seconds, "{given} tokens given");
     assert_eq!(summary["outcomes"]["accepted"], given, "{}", summary["outcomes"]);

@@ -25,7 +25,7 @@ impl Worker {
     /// The same, where its layers have read as much as they may in one turn.
     pub(super) fn list_if_spent(&mut self, key: Key, ends: bool) {
         let is_spent = |connection: &mut Connection| {
-            connection.link.as_ref().is_some_and(|link| link.is_spent())
+            connection.link.as_ref().is_some_and(crate::client::link::Link::is_spent)
         };
         if self.current(key).is_some_and(is_spent) {
             self.list(key, ends);

@@ -8,6 +8,10 @@ use crate::fleet::{message::Task, task::take};
 /// What stands in files that an agent must not tell of.
 const CONTENT: &str = "TOPSECRET-of-the-host = not toml";
 
+/// What an order is changed by.
+type Forge = fn(&mut Task);
+type Change = Box<dyn FnOnce(&mut Task)>;
+
 /// An order as a coordinator gives it, of a run of one agent.
 fn order() -> Task {
     Task {
@@ -52,7 +56,7 @@ fn naming(file: &str) -> Vec<(&'static str, impl FnOnce(&mut Task))> {
     let keys = [key("secret_file", "HS256"), key("private_key", "ES256"), key("jwk", "ES256")];
     let tls = ["ca", "crl", "cert", "key"].map(|of| (of, json!({ of: file })));
     let file = Value::from(file);
-    let mut all: Vec<(&'static str, Box<dyn FnOnce(&mut Task)>)> = Vec::new();
+    let mut all: Vec<(&'static str, Change)> = Vec::new();
     for (of, keys) in keys {
         all.push((of, Box::new(move |task| task.scenario["keys"] = keys)));
     }
@@ -195,7 +199,7 @@ fn nothing_off_the_host_is_connected_to_whatever_the_order_says() {
 #[test]
 fn numbers_that_no_coordinator_sends_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let forged: [(&str, fn(&mut Task)); 15] = [
+    let forged: [(&str, Forge); 15] = [
         ("no weights", |task| task.weights.clear()),
         ("no such segment", |task| task.index = 5),
         ("weights that overflow", |task| task.weights = vec![1 << 63, 1 << 63]),

@@ -1,7 +1,7 @@
 //! A histogram that another process sent: its bytes are looked at before memory is made for what they claim.
 //!
 //! The format is HDR V2, deflated: a cookie and a length, then deflated a header of 40 bytes and the counts, each a number
-//! of one to nine bytes, below zero for so many counts of zero (`HdrHistogram` V2, ZigZag LEB128-64b9B). The library makes
+//! of one to nine bytes, below zero for so many counts of zero (`HdrHistogram` V2, `ZigZag` LEB128-64b9B). The library makes
 //! memory of the length that the header claims, four gigabytes at most, and for the longest time that it names.
 
 use std::io::{Cursor, Read};

@@ -5,6 +5,9 @@ use crate::{
     verdict::Expectation,
 };
 
+/// What is forged of it.
+type Forge = fn(&mut Sheet);
+
 /// A recorder of two kinds of token and one broker, with one attempt that was accepted and one that the broker closed.
 fn recorded() -> Measurements {
     let attempt = |outcome, connack| Attempt {
@@ -48,7 +51,7 @@ fn is_taken(forge: impl FnOnce(&mut Sheet)) -> bool {
 #[test]
 fn what_does_not_add_up_within_itself_is_refused() {
     assert!(is_taken(|_| {}), "as it was sent");
-    let forged: [(&str, fn(&mut Sheet)); 9] = [
+    let forged: [(&str, Forge); 9] = [
         ("attempts that entered no phase", |of| of.tallies[0].1 += 1),
         ("phases that no attempt entered", |of| of.tallies[0].1 = 0),
         ("attempts whose sum wraps", |of| {
@@ -85,7 +88,7 @@ fn what_does_not_add_up_within_itself_is_refused() {
 
 #[test]
 fn more_is_not_listed_than_attempts_can_bring_about() {
-    let forged: [(&str, fn(&mut Sheet)); 4] = [
+    let forged: [(&str, Forge); 4] = [
         ("histograms", |of| of.times = vec![of.times[0].clone(); 100]),
         ("outcomes", |of| of.tallies = vec![of.tallies[0]; 10_000]),
         ("handshakes", |of| of.handshakes = vec![(0, false, 1, 1, 1); 1000]),

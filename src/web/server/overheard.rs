@@ -214,7 +214,7 @@ mod tests {
                 assert_eq!(heard(bytes, length), lines, "{length}");
             }
         }
-        let long = [b"GET /a/".as_slice(), &[b'x'; 100_000]].concat();
+        let long = [b"GET /a/".as_slice(), &b"x".repeat(100_000)].concat();
         assert_eq!(heard(&long, 999)[0].len(), LONGEST_LINE);
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn all() -> Vec<Peer> {
         }
         drip(stream, &PINGRESP);
     }));
-    let (address, trust, folder) = tls_server(Asks::Nothing, |stream| never_reading(stream));
+    let (address, trust, folder) = tls_server(Asks::Nothing, never_reading);
     peers.push(Peer { url: format!("wss://{address}/mqtt"), trust: Some((trust, folder)) });
     peers
 }
