@@ -254,7 +254,7 @@ fn what_is_wrong_about_a_cluster_is_told_before_it_is_stormed() {
     };
     refused("weights = [1]", "", "`target.weights` has 1 numbers, but `target.brokers` has 2");
     refused("weights = [1, 0]", "", "`target.weights` holds 0");
-    refused("weights = [1, -3]", "", "`target.weights` holds -3");
+    refused("weights = [1, -3]", "", "`-3.0`, expected 0 to");
     refused("weights = [1, 5000]", "", "the largest may be 1000 times the smallest");
     let stop = event("1s", "stop_broker", "broker = \"embedded-3\"");
     refused("", &stop, "`events[0]`");
