@@ -124,7 +124,7 @@ fn a_run_whose_tokens_come_late_is_limited_by_the_generator_and_strict_ones_say_
     // Nobody signs two thousand in a hundredth of a second.
     let load = "arrivals = \"constant\"\nstages = [{ rate = 200000, for = \"10ms\" }]";
     for (validity, code) in [("report", 0), ("strict", 3)] {
-        let load = format!("{load}\nvalidity = \"{validity}\"");
+        let load = format!("{load}\nvalidity = \"{validity}\"\nconnect_timeout = \"60s\"");
         let ended = Storm::new(&scenario(&server.url(), &load, &more)).run();
         let summary = ended.expect(code);
         assert_eq!(summary["validity"]["verdict"], "generator_limited", "{summary}");

@@ -38,7 +38,7 @@ fn a_process_that_is_not_there_and_metrics_that_are_html_are_warned_of_once_and_
     let server = Server::answering(&[0x20, 3, 0, 0, 0]);
     let url = web("text/html", "<html><body>Not here</body></html>");
     for (monitor, said) in [
-        ("pid = [2147483646]".to_owned(), "process 2147483646 is not there"),
+        ("pid = [4194304]".to_owned(), "process 4194304 is not there"),
         ("process = [\"no-such-broker\"]".to_owned(), "no process named `no-such-broker`"),
         (format!("prometheus = \"{url}\""), "HTML"),
         ("prometheus = \"http://127.0.0.1:9/metrics\"".to_owned(), "tells no metrics"),
