@@ -4,6 +4,10 @@ use comfy_table::{CellAlignment, Table, presets::NOTHING};
 
 use crate::results::Percentile;
 
+/// What the table puts behind a painted cell, whose marks it does not take for an end. They are one (`error::plain`), and
+/// this is no mark of ours: as anybody's, it would be shown.
+const RESET: &str = "\u{1b}[0m";
+
 /// A count with thin groups: `12 345`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -76,12 +80,26 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    let lines = table.lines().map(|line| line.replace(RESET, "").trim_end().to_owned() + "\n");
+    lines.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::plain::{Paint, shown, unpainted};
+
+    #[test]
+    fn painted_cells_have_their_colours_and_nothing_else_of_the_table() {
+        let row = vec!["a".to_owned(), "1 wrong".red().bold() + ", " + &"2 right".green()];
+        let rows = [row.clone(), vec!["b".to_owned(), "1 right".green()], row];
+        let text = table(&["name", "what"], &rows);
+        let plain = "name  what\na     1 wrong, 2 right\nb     1 right\na     1 wrong, 2 right\n";
+        assert_eq!(unpainted(&text), plain);
+        let painted = shown(&text);
+        assert!(!painted.contains('\u{fffd}'), "{painted:?}");
+        assert!(painted.contains("b     \u{1b}[32m1 right\u{1b}[39m\n"), "{painted:?}");
+    }
 
     #[test]
     fn numbers_are_grouped_and_times_have_units() {
