@@ -9,8 +9,10 @@ use crate::clock::SECOND;
 const WINDOW: u64 = 10 * SECOND;
 /// Messages in a window: 100 000 a second for as long as it lasts, more than any broker delivers to one connection.
 const MOST_MESSAGES: u32 = 1_000_000;
-/// Bytes in a window: four of the longest packets that MQTT knows (256 MiB, MQTT 5.0, 1.5.5).
-const MOST_BYTES: u64 = 1 << 30;
+/// The longest packet that MQTT knows, in bytes: 256 MiB and its head (MQTT 5.0, 1.5.5).
+const LONGEST_PACKET: u64 = 5 + 268_435_455;
+/// Bytes in a window: four of those.
+const MOST_BYTES: u64 = 4 * LONGEST_PACKET;
 /// Packets and frames in a window that carry nothing: answers to what was not asked, pings of the layer below, empty
 /// frames. Proxies ping once a second at most.
 const MOST_EMPTY: u32 = 1_000;
@@ -86,9 +88,10 @@ mod tests {
             meter.wire(1_026);
         }
         assert!(!meter.is_flood());
-        // The longest packet that there is, three times.
-        meter.bytes(3 * 268_435_455);
-        assert!(!meter.is_flood());
+        // The longest packet that there is, four times.
+        let mut long = Meter::default();
+        (0..4).for_each(|_| long.bytes(LONGEST_PACKET as usize));
+        assert!(!long.is_flood());
         // An answer a byte at a time, each in its frame and its record.
         let mut dear = Meter::default();
         for _ in 0..1_000_000 {
