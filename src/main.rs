@@ -6,6 +6,7 @@ use tokenstorm::{cli::Cli, commands, error::plain::Paint, host};
 
 fn main() -> ExitCode {
     host::dumps::off();
+    host::signals::outlive_full_files();
     let exit = Cli::read().and_then(commands::dispatch).unwrap_or_else(|error| {
         tokenstorm::tell!("{} {error}", "error:".red().bold());
         if let Some(hint) = error.way_out() {

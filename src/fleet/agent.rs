@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
@@ -33,6 +34,10 @@ use crate::{
 
 /// Runs whose calls are remembered, with the clock that was shown to them.
 const REMEMBERED: usize = 16;
+
+/// How long an agent that was stopped on its host waits for a coordinator to have heard what it saw last: some round trips
+/// on a slow line. Whoever gives orders and hears nothing must not keep it.
+const LAST_WORDS: Duration = Duration::from_millis(800);
 
 /// How an agent is started.
 #[derive(Clone, Debug)]
@@ -81,6 +86,8 @@ struct Session {
     outbox: Option<Outbox>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    /// Since when nothing is left to do here but to be heard, once the agent was stopped on its host.
+    last_words: Option<u64>,
     /// Nobody waits for what is still to be told.
     is_over: bool,
     /// It did what was asked.
@@ -213,8 +220,10 @@ impl Agent {
             let _ = self.events.0.send(Event::Ended(Err(died)));
             return None;
         }
-        let is_told = session.is_over || session.outbox.as_ref().is_none_or(Outbox::is_empty);
         let is_waited_for = matches!(session.stage, Stage::Preparing | Stage::Driving);
+        let is_told = session.is_over
+            || session.outbox.as_ref().is_none_or(Outbox::is_empty)
+            || (is_stopped && !is_waited_for && session.has_waited());
         // One whose coordinator still runs waits for it to say so: it may be asked again.
         if is_waited_for || !is_told || !(session.is_over || is_stopped) {
             return None;
@@ -329,6 +338,7 @@ impl Agent {
             outbox: None,
             stop: Arc::default(),
             thread: Some(thread),
+            last_words: None,
             is_over: false,
             is_good: false,
         });
@@ -456,5 +466,11 @@ impl Session {
     /// Whether its coordinator was not heard of for so long that it must be gone.
     fn is_orphaned(&self) -> bool {
         self.clock.now().saturating_sub(self.heard) > nanoseconds(ORPHANED)
+    }
+
+    /// Whether its coordinator had its time to hear what was seen last.
+    fn has_waited(&mut self) -> bool {
+        let now = self.clock.now();
+        now.saturating_sub(*self.last_words.get_or_insert(now)) > nanoseconds(LAST_WORDS)
     }
 }

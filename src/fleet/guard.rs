@@ -6,6 +6,7 @@
 //! made: planning and driving find nothing left to open.
 
 use std::{
+    io::ErrorKind,
     net::IpAddr,
     path::{Component, Path},
 };
@@ -228,13 +229,17 @@ fn admit_key(name: &str, key: &mut Key, own: &Own<'_>) -> Result<()> {
 fn read(key: &str, file: &Path, own: &Own<'_>) -> Result<Vec<u8>> {
     let is_inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
     let shown = showable::file(file, Path::new(""));
+    let outside = || {
+        Error::usage(format!("`{key}` names {shown}, which leaves the folder of the agent's files"))
+            .hint("agents look for files in `--files` and below, and no link there leads out of it")
+    };
     if !file.components().all(is_inside) {
-        return Err(Error::usage(format!(
-            "`{key}` names {shown}, which leaves the folder of the agent's files"
-        ))
-        .hint("agents look for files in `--files` and below: name them from there"));
+        return Err(outside());
     }
     read_below(own.files, file, LONGEST_TEXT).map_err(|error| {
+        if error.kind() == ErrorKind::CrossesDevices {
+            return outside();
+        }
         Error::usage(format!(
             "`{key}` names {shown}, which can't be read on the agent's host: {error}"
         ))

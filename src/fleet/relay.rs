@@ -22,6 +22,7 @@ use crate::{
     bus::{Bus, Message},
     clock::{Clock, SECOND, nanoseconds},
     engine::Report,
+    error::plain::line,
     measure::{Measurements, wire::Decoder},
 };
 
@@ -114,7 +115,7 @@ impl Relay {
         }
         member.heard = self.clock.now();
         if let Said::Failed { why, .. } = said {
-            self.lose(index, &mut members[index], &format!("it said: {why}"));
+            self.lose(index, &mut members[index], &format!("it said: {}", line(&why.to_string())));
         }
     }
 

@@ -24,6 +24,8 @@ const LONGEST_JSON: u64 = 64 * 1024 * 1024;
 const MOST: f64 = 9_007_199_254_740_992.0;
 /// The last second that a row may be of: 30 years, which no run lasts.
 const LAST_SECOND: f64 = 1e9;
+/// The first second that a row may be of: what comes before a storm is seconds or minutes before it.
+const FIRST_SECOND: f64 = -86_400.0;
 /// Columns whose cells are words: what looks like a number in them is none.
 const WORDS: [&str; 17] = [
     "token",
@@ -152,8 +154,8 @@ fn impossible(name: &str, cell: &str) -> Option<String> {
     let number: f64 = cell.trim_start_matches('>').parse().ok()?;
     match name {
         _ if WORDS.contains(&name) => None,
-        "second" if !(-LAST_SECOND..=LAST_SECOND).contains(&number) => {
-            Some(format!("no run has a second beyond {LAST_SECOND}"))
+        "second" if !(FIRST_SECOND..=LAST_SECOND).contains(&number) => {
+            Some(format!("no run has a second beyond {FIRST_SECOND} and {LAST_SECOND}"))
         }
         _ if !is_possible(number) => Some(format!("no number of a run is beyond {MOST}")),
         _ => None,
@@ -184,6 +186,7 @@ mod tests {
         for (name, value) in [
             ("second", "2000000000"),
             ("second", "-1e18"),
+            ("second", "-999999999"),
             ("count", "18446744073709551615"),
             ("p99_us", ">1e300"),
             ("open", "NaN"),

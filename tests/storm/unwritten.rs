@@ -1,12 +1,14 @@
 //! Run folders that can't be written, and those that somebody else has written.
 
 use std::{
-    fs, thread,
+    fs,
+    process::{Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
 use crate::{
-    run::{Ended, Storm, read_json, rows, scenario, tokenstorm},
+    run::{Ended, Storm, ended, read_json, rows, scenario, tokenstorm},
     server::Server,
 };
 
@@ -114,4 +116,24 @@ fn a_row_that_no_run_can_have_is_an_error_with_its_place() {
     let said = report(&run, "terminal");
     assert!(said.code == Some(2) && said.stderr.contains("`attempts` is 1844"), "{}", said.stderr);
     assert!(rows(&run.out.join("verdicts.csv")).len() == 1);
+}
+
+#[test]
+fn a_page_that_may_not_become_so_long_is_a_warning_and_not_the_end_without_a_word() {
+    let server = Server::answering(ACCEPT);
+    let storm = Storm::new(&scenario(&server.url(), LOAD, ""));
+    let mut command = Command::new("sh");
+    // 20 or 40 KB, as the shell counts: the summary takes half of that, the page more.
+    command.args(["-c", "ulimit -f 40; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_tokenstorm")]);
+    command.arg("run").arg(storm.scenario()).arg("--out").arg(storm.out());
+    command.args(["--progress", "none"]).stdin(Stdio::null());
+    let ended = ended(command.output().unwrap(), storm.out());
+    let summary = ended.expect(0);
+    assert_eq!((&summary["partial"], &summary["attempts"]), (&false.into(), &60.into()));
+    assert!(ended.stdout.contains("60 attempts"), "{}", ended.stdout);
+    assert!(
+        ended.stderr.contains("warning: ") && ended.stderr.contains("report.html"),
+        "{}",
+        ended.stderr
+    );
 }

@@ -217,11 +217,12 @@ fn drawable(line: &Line) -> Vec<Vec<(f64, f64)>> {
 fn reach(places: &[(i32, i32)], index: usize) -> f64 {
     let (x, y) = places[index];
     let neighbours = [index.checked_sub(1), Some(index + 1)];
-    let distances = neighbours
-        .into_iter()
-        .flatten()
-        .filter_map(|at| places.get(at))
-        .map(|(other_x, other_y)| f64::from(x - other_x).hypot(f64::from(y - other_y)));
+    let distances = neighbours.into_iter().flatten().filter_map(|at| places.get(at)).map(
+        |(other_x, other_y)| {
+            let across = f64::from(x) - f64::from(*other_x);
+            across.hypot(f64::from(y) - f64::from(*other_y))
+        },
+    );
     let reach = distances.map(|distance| distance / 2.0).fold(REACH, f64::min);
     reach.max(LEAST_REACH).round()
 }
