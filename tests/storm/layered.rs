@@ -85,8 +85,13 @@ pub(crate) fn tls_server(
 }
 
 /// Upgrades a connection as a broker does.
-#[expect(clippy::result_large_err, reason = "the type of the library's callback")]
 pub(crate) fn upgraded<S: Read + Write>(stream: S) -> WebSocket<S> {
+    upgraded_if_asked(stream).unwrap_or_else(|| panic!("no upgrade"))
+}
+
+/// The same; nothing where the client leaves before.
+#[expect(clippy::result_large_err, reason = "the type of the library's callback")]
+pub(crate) fn upgraded_if_asked<S: Read + Write>(stream: S) -> Option<WebSocket<S>> {
     let choose = |request: &Request, mut response: Response| {
         let asked = request.headers()["sec-websocket-protocol"].clone();
         assert_eq!(asked, "mqtt");
@@ -94,5 +99,5 @@ pub(crate) fn upgraded<S: Read + Write>(stream: S) -> WebSocket<S> {
         response.headers_mut().insert("sec-websocket-protocol", asked);
         Ok(response)
     };
-    accept_hdr(stream, choose).unwrap_or_else(|_| panic!("no upgrade"))
+    accept_hdr(stream, choose).ok()
 }

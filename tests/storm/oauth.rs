@@ -181,7 +181,10 @@ impl Web {
                 thread::spawn(move || {
                     let mut reader = BufReader::new(stream);
                     let (mut first, mut length) = (String::new(), 0);
-                    reader.read_line(&mut first).unwrap();
+                    // Some only look whether it speaks TLS.
+                    if reader.read_line(&mut first).is_err() {
+                        return;
+                    }
                     loop {
                         let mut line = String::new();
                         reader.read_line(&mut line).unwrap();

@@ -28,9 +28,10 @@ use crate::{
 
 /// How long it goes where nobody says so, in seconds.
 const SECONDS: u64 = 30;
-/// What the second half of a run may take in memory beyond the most of its first half, in bytes: a histogram that grew, and what
-/// the allocator keeps.
-const FLAT: u64 = 24 * 1024 * 1024;
+/// What the second half of a run may take in memory beyond the most of its first half, in bytes. Histograms of each broker, kind of
+/// token and phase come into being as they are first needed, which takes forty seconds; what floods would leave grows by as much in
+/// a few.
+const FLAT: u64 = 96 * 1024 * 1024;
 
 static ACCEPTED_OVER_TLS: AtomicU64 = AtomicU64::new(0);
 

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tungstenite::Message;
 
 use crate::{
-    layered::{Asks, listen, tls_server, upgraded},
+    layered::{Asks, listen, tls_server, upgraded_if_asked},
     server::{Server, until_closed},
 };
 
@@ -140,7 +140,7 @@ fn over_websocket() -> Vec<Peer> {
     ];
     for (first, again) in frames {
         peers.push(ws(listen(move |stream| {
-            let mut ws = upgraded(stream);
+            let Some(mut ws) = upgraded_if_asked(stream) else { return };
             let _ = ws.read();
             let stream = ws.get_mut();
             let _ = stream.write_all(first);
@@ -153,7 +153,7 @@ fn over_websocket() -> Vec<Peer> {
 
 /// Pings, and never reads what comes back.
 fn never_reading(stream: impl Read + Write) {
-    let mut ws = upgraded(stream);
+    let Some(mut ws) = upgraded_if_asked(stream) else { return };
     let _ = ws.read();
     let _ = ws.send(Message::Binary(ACCEPTED.to_vec().into()));
     let mut ping = vec![0x89, 125];
