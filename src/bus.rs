@@ -6,7 +6,7 @@
 pub mod server;
 
 use std::{
-    env, fmt, io,
+    env, fmt,
     net::IpAddr,
     path::{Path, PathBuf},
     sync::{
@@ -169,9 +169,7 @@ impl Settings {
             .client_capacity(1 << 12);
         if let Some(file) = &self.creds {
             // Not by the library's own way: its errors repeat the path, and what is in the file.
-            let text = reading::read(file, LONGEST_TEXT);
-            let text = text.and_then(|it| String::from_utf8(it).map_err(io::Error::other));
-            let text = text.map_err(|error| {
+            let text = reading::read_text(file, LONGEST_TEXT).map_err(|error| {
                 let named = showable::file(file, Path::new(""));
                 Error::usage(format!("`--creds` names {named}: {error}"))
                     .hint("it takes the path of a file, which `nsc generate creds` writes")
