@@ -24,12 +24,14 @@ pub mod coordinator;
 mod guard;
 mod inbox;
 pub mod local;
+mod marks;
 mod member;
 mod message;
 pub mod name;
 mod outbox;
 pub mod possible;
 mod relay;
+mod tally;
 mod task;
 
 use std::time::Duration;

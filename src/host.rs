@@ -13,6 +13,7 @@ use rustix::{
     process::{Resource, getrlimit, setrlimit},
     time::{ClockId, clock_gettime},
 };
+use serde::{Deserialize, Serialize};
 
 /// Range of local ports where the kernel's own can't be read: Linux's default.
 const DEFAULT_PORTS: RangeInclusive<u16> = 32_768..=60_999;
@@ -113,7 +114,7 @@ impl HostCpu {
 }
 
 /// Counters of the host's TCP that tell of trouble which looks like a slow broker.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct TcpTrouble {
     /// Connections dropped because a listen backlog was full.
     pub listen_overflows: u64,
@@ -122,6 +123,33 @@ pub struct TcpTrouble {
 }
 
 impl TcpTrouble {
+    /// What has happened since an earlier reading.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            listen_overflows: self.listen_overflows.saturating_sub(before.listen_overflows),
+            syn_retransmits: self.syn_retransmits.saturating_sub(before.syn_retransmits),
+        }
+    }
+
+    /// The larger counts of two readings of one host.
+    #[must_use]
+    pub fn most(&self, other: &Self) -> Self {
+        Self {
+            listen_overflows: self.listen_overflows.max(other.listen_overflows),
+            syn_retransmits: self.syn_retransmits.max(other.syn_retransmits),
+        }
+    }
+
+    /// The counts of two hosts together.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            listen_overflows: self.listen_overflows.saturating_add(other.listen_overflows),
+            syn_retransmits: self.syn_retransmits.saturating_add(other.syn_retransmits),
+        }
+    }
+
     /// Reads `/proc/net/netstat`; zero where it can't be read.
     pub fn read() -> Self {
         let text = fs::read_to_string("/proc/net/netstat").unwrap_or_default();

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::TOKEN;
+use super::joining::TOKEN;
 use crate::{
     error::{Error, Result},
     launch::{Guard, Launched, free_port},

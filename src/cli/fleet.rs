@@ -114,6 +114,9 @@ pub struct Agent {
     /// End after one run
     #[arg(long)]
     pub once: bool,
+    /// End when no run has begun within this time
+    #[arg(long, value_name = "TIME", value_parser = bounds::argument)]
+    pub idle_timeout: Option<humantime::Duration>,
     /// End at once when standard input closes: how a run guards the agents that it has started
     #[arg(long, hide = true)]
     pub guarded: bool,

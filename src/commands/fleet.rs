@@ -37,6 +37,7 @@ pub(super) fn agent(arguments: &cli::Agent) -> Result<Exit> {
         authorized: arguments.authorized,
         source_addresses: arguments.source_address.clone(),
         once: arguments.once,
+        idle_timeout: arguments.idle_timeout.map(Into::into),
     };
     agent::serve(options, stop_flag()?)
 }

@@ -264,6 +264,7 @@ impl Collector {
                 self.generator.rss_peak_open_bytes =
                     self.generator.rss_peak_open_bytes.max(self.resident);
             }
+            self.watch.sees(second, &self.storm.plan, &seen);
             let is_storm = self.all.attempts() + self.all.abandoned < self.storm.plan.attempts;
             self.watch.look(self.storm.clock.now(), is_storm);
             self.warn(options);
@@ -450,7 +451,7 @@ impl Collector {
         self.watch.late = self.storm.gate.late();
         let idle = self.watch.least_idle();
         let wall_step = self.storm.clock.wall_step();
-        self.watch.conclude(&mut self.environment, wall_step, idle);
+        self.watch.conclude(&mut self.environment, hands, wall_step, idle);
         // A run that was measured is told also where it can't be written.
         let unwritten = self.write_closed().err();
         self.watch.lost.clone_from(&lost);

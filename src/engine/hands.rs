@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     error::Error,
-    host::{process_cpu, resident},
+    host::{TcpTrouble, process_cpu, resident},
     results::agents::Agent,
     supply::{Supply, signal::Signal},
 };
@@ -32,6 +32,11 @@ pub trait Hands {
     /// The largest share of a host's CPUs that agents on it used together over the last 5 s, as a fraction of 1.
     fn busiest(&self) -> Option<f64> {
         None
+    }
+
+    /// What happened to TCP on the hosts that connect, where that is known of all; `own` is that of this host.
+    fn trouble(&self, own: TcpTrouble) -> Option<TcpTrouble> {
+        Some(own)
     }
 
     /// What the user should know that was not told yet.

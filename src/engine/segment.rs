@@ -30,7 +30,7 @@ use super::{
 use crate::{
     clock::{Clock, SECOND, nanoseconds},
     error::{Error, Result},
-    host::{Limits, process_cpu, resident},
+    host::{Limits, TcpTrouble, process_cpu, resident},
     measure::Measurements,
     plan::Plan,
     supply::{Supply, estimate::Estimate, signal::Signal},
@@ -69,6 +69,8 @@ pub struct Used {
     pub busy: Option<f64>,
     /// By how much its wall clock was stepped since, in nanoseconds.
     pub wall_step: i64,
+    /// What happened to its host's TCP since.
+    pub tcp: TcpTrouble,
 }
 
 /// A segment that is ready to start.
@@ -338,6 +340,7 @@ impl<'a> Relay<'a> {
                 minted_per_s: supply.rate(),
                 busy: self.watch.busy(),
                 wall_step: self.storm.clock.wall_step(),
+                tcp: self.watch.trouble(),
             };
             self.next = next;
             deliver(Interval { covers, next, is_last, is_cut, seen, used });

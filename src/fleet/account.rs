@@ -36,6 +36,11 @@ impl Account {
         self.attempts
     }
 
+    /// Whether all that it was dealt is told of.
+    pub(super) fn is_complete(&self) -> bool {
+        self.attempts + self.abandoned == self.share
+    }
+
     /// Attempts that were started and have not ended.
     pub(super) fn under_way(&self) -> u64 {
         self.started - self.attempts - self.abandoned

@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use serde_bytes::ByteBuf;
 
 use super::{
-    BEAT, ORPHANED, Subjects,
+    BEAT, LOST, ORPHANED, Subjects,
     capacity::Capacity,
     guard::{self, Own},
     message::{Call, FromAgent, Order, Ready, Said, Task, ToAgent, Told, bytes, read},
@@ -58,6 +58,8 @@ pub struct Options {
     pub source_addresses: Vec<IpAddr>,
     /// Whether it ends after one run.
     pub once: bool,
+    /// How long it waits for a run to begin before it ends; `None` for as long as it takes.
+    pub idle_timeout: Option<Duration>,
 }
 
 /// What its threads tell it.
@@ -82,6 +84,8 @@ struct Session {
     stage: Stage,
     /// When its coordinator was heard of last.
     heard: u64,
+    /// When the storm starts, once that is known.
+    begins: Option<u64>,
     index: usize,
     outbox: Option<Outbox>,
     stop: Arc<AtomicBool>,
@@ -101,6 +105,11 @@ struct Agent {
     subjects: Subjects,
     calls: Vec<(Name, Clock)>,
     session: Option<Session>,
+    /// By its own clock: since when it has no run.
+    clock: Clock,
+    idle_since: u64,
+    /// A run that called it has agents enough.
+    is_unneeded: bool,
     events: (Sender<Event>, Receiver<Event>),
     stop: Arc<AtomicBool>,
 }
@@ -118,7 +127,11 @@ pub fn serve(options: Options, stop: Arc<AtomicBool>) -> Result<Exit> {
     let (calls, orders) = (bus.subscribe(&subjects.call())?, bus.subscribe(&subjects.agent(&id))?);
     let beats = bus.subscribe(&subjects.beats())?;
     crate::tell!("agent {id} waits for work in group `{}`", options.group);
+    let clock = Clock::start();
     let agent = Agent {
+        clock,
+        idle_since: clock.now(),
+        is_unneeded: false,
         options,
         id,
         bus,
@@ -153,7 +166,7 @@ impl Agent {
         orders: &Receiver<Message>,
         beats: &Receiver<Message>,
     ) -> Result<Exit> {
-        let clock = Clock::start();
+        let clock = self.clock;
         let (mut beaten, mut stood) = (0, clock.now());
         let events = self.events.1.clone();
         loop {
@@ -177,6 +190,9 @@ impl Agent {
             if now.saturating_sub(beaten) >= nanoseconds(BEAT) {
                 beaten = now;
                 self.beat();
+            }
+            for news in self.bus.news() {
+                crate::tell!("{}", news.words());
             }
             if self.bus.stands() {
                 stood = now;
@@ -205,11 +221,7 @@ impl Agent {
     /// Ends a session that is over; the exit code where the agent is to end with it.
     fn is_done(&mut self, without_bus: u64) -> Option<Exit> {
         let is_stopped = self.stop.load(Ordering::Relaxed);
-        let Some(session) = &mut self.session else {
-            let is_alone = self.options.once && without_bus > nanoseconds(ORPHANED);
-            let exit = if is_stopped { Exit::Interrupted } else { Exit::NotMeasured };
-            return (is_stopped || is_alone).then_some(exit);
-        };
+        let Some(session) = &mut self.session else { return self.is_idle(without_bus) };
         let is_dead = session.thread.as_ref().is_some_and(JoinHandle::is_finished)
             && matches!(session.stage, Stage::Preparing | Stage::Driving)
             && self.events.1.is_empty();
@@ -232,13 +244,40 @@ impl Agent {
             drop(thread.join());
         }
         let exit = if session.is_good { Exit::Fine } else { Exit::NotMeasured };
-        crate::tell!("run {} is over", session.run);
+        if session.begins.is_some() {
+            crate::tell!("run {} is over", session.run);
+        } else if !is_stopped {
+            crate::tell!("run {} was called off before it began", session.run);
+        }
         self.session = None;
+        self.idle_since = self.clock.now();
         match (is_stopped, self.options.once) {
             (true, _) => Some(Exit::Interrupted),
             (false, true) => Some(exit),
             (false, false) => None,
         }
+    }
+
+    /// The exit code of one that has no run, where it is to end.
+    fn is_idle(&self, without_bus: u64) -> Option<Exit> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Some(Exit::Interrupted);
+        }
+        if self.options.once && without_bus > nanoseconds(ORPHANED) {
+            return Some(Exit::NotMeasured);
+        }
+        if self.options.once && self.is_unneeded {
+            crate::tell!("the run has agents enough without this one");
+            return Some(Exit::Fine);
+        }
+        let waited = self.clock.now().saturating_sub(self.idle_since);
+        let limit = self.options.idle_timeout.filter(|limit| waited > nanoseconds(*limit))?;
+        // Not an error of this agent: in a job that ends with its first failure it would take the others along.
+        crate::tell!(
+            "no run has begun within {} (`--idle-timeout`): the agent ends",
+            humantime::format_duration(limit)
+        );
+        Some(Exit::Fine)
     }
 
     fn say(&self, run: &Name, said: Said) {
@@ -300,6 +339,9 @@ impl Agent {
                     }
                 }
             }
+            Order::Unneeded => {
+                self.is_unneeded = self.calls.iter().any(|(called, _)| *called == run);
+            }
         }
     }
 
@@ -319,6 +361,7 @@ impl Agent {
         let index = task.index;
         crate::tell!("run {run}: segment {index} of {}", task.weights.len());
         let (options, told) = (self.options.clone(), self.events.0.clone());
+        let of = run.clone();
         let thread = thread::spawn(move || {
             let own = Own {
                 files: &options.files,
@@ -327,13 +370,14 @@ impl Agent {
                 source_addresses: &options.source_addresses,
                 clock,
             };
-            let _ = told.send(Event::Prepared(take(&task, &own).map(Box::new)));
+            let _ = told.send(Event::Prepared(take(&task, &own, &of).map(Box::new)));
         });
         self.session = Some(Session {
             run,
             clock,
             stage: Stage::Preparing,
             heard: clock.now(),
+            begins: None,
             index,
             outbox: None,
             stop: Arc::default(),
@@ -362,6 +406,7 @@ impl Agent {
                 return self.fail(run, &error);
             }
         };
+        session.begins = Some(start);
         let outbox = Outbox::new(&bus, &subject, session.index, taken.clock);
         session.outbox = Some(outbox.clone());
         let stop = Arc::clone(&session.stop);
@@ -405,12 +450,13 @@ impl Agent {
                     brokers: taken.brokers.clone(),
                     clients: taken.clients,
                     attempts: taken.attempts,
+                    marks: taken.marks.clone(),
                 };
                 let is_over = session.is_over || session.stop.load(Ordering::Relaxed);
                 session.stage = if is_over { Stage::Ended } else { Stage::Ready(taken) };
-                if is_over {
+                if is_stopped {
                     self.fail(&run, &stopped());
-                } else {
+                } else if !is_over {
                     self.say(&run, Said::Ready(ready));
                 }
             }
@@ -444,6 +490,19 @@ impl Agent {
         let Some(session) = &mut self.session else { return };
         if let Some(outbox) = session.outbox.as_ref().filter(|_| !session.is_over) {
             outbox.repeat();
+        }
+        let now = session.clock.now();
+        let is_before = session.begins.is_some_and(|begins| now < begins);
+        let silence = now.saturating_sub(session.heard);
+        if is_before && silence > nanoseconds(LOST) && !session.is_over {
+            // It has given this agent up by now, and a run that lacks one does not begin.
+            crate::tell!(
+                "run {}: nothing was heard of its coordinator for {} s before the start: it does not begin here",
+                session.run,
+                LOST.as_secs()
+            );
+            session.is_over = true;
+            session.stop.store(true, Ordering::Relaxed);
         }
         if session.is_orphaned() && !session.is_over {
             crate::tell!(

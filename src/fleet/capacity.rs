@@ -15,6 +15,8 @@ const OWN: u64 = 64;
 /// What an agent that is like all others weighs.
 const SCALE: f64 = 1000.0;
 
+/// The part of an even share below which an agent is all but left out.
+const SLIGHT: f64 = 0.1;
 /// CPUs of a host at most: what Linux can be built for.
 const MOST_CPUS: usize = 8192;
 /// Addresses that an agent connects from at most: a million connections of one broker take 36.
@@ -140,6 +142,35 @@ pub fn ports(agents: &[Capacity]) -> Vec<(u16, u16)> {
     all
 }
 
+/// Agents that are all but left out, and by what: of so few clients nothing is seen of their hosts.
+pub(super) fn slights(agents: &[Capacity], weights: &[u64], addresses: usize) -> Vec<String> {
+    let all: u64 = weights.iter().sum();
+    let even = all as f64 / weights.len().max(1) as f64;
+    let ports = ports(agents);
+    let of = |((agent, weight), (first, last)): ((&Capacity, &u64), &(u16, u16))| {
+        if *weight as f64 >= SLIGHT * even {
+            return None;
+        }
+        let addresses = agent.source_addresses.len().max(addresses).max(1) as u64;
+        let ports = (u64::from(last - first) + 1) * addresses;
+        let best = agents.iter().map(|agent| agent.cpus).max().unwrap_or(1);
+        let by = if (agent.cpus as f64) < SLIGHT * best as f64 {
+            format!("{} cores", agent.cpus)
+        } else if agent.descriptors.saturating_sub(OWN) <= ports {
+            format!("{} descriptors", agent.descriptors)
+        } else {
+            format!("{ports} local ports")
+        };
+        Some(format!(
+            "agent `{}` on {} drives {:.1} % of the clients: it has {by}",
+            agent.agent,
+            agent.host,
+            *weight as f64 * 100.0 / all.max(1) as f64
+        ))
+    };
+    agents.iter().zip(weights).zip(&ports).filter_map(of).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,6 +196,22 @@ mod tests {
         ];
         let ports = ports(&agents);
         assert_eq!(ports, [(32_768, 46_883), (46_884, 60_999), (32_768, 60_999), (32_768, 60_999)]);
+    }
+
+    #[test]
+    fn an_agent_that_is_all_but_left_out_is_named_with_what_it_lacks() {
+        let of = |few: Capacity| {
+            let agents = [agent("h", "n", 2, 20_000), agent("g", "n", 2, 20_000), few];
+            slights(&agents, &weights(&agents, 0, 1), 0)
+        };
+        let told = of(agent("f", "n", 2, 100));
+        assert!(
+            told[0].contains("drives 0.1 % of the clients: it has 100 descriptors"),
+            "{told:?}"
+        );
+        let told = of(Capacity { ports: (40_000, 40_099), ..agent("f", "n", 2, 20_000) });
+        assert!(told[0].ends_with("it has 100 local ports"), "{told:?}");
+        assert_eq!(of(agent("f", "n", 1, 20_000)), [""; 0], "half of the others' share is one");
     }
 
     #[test]

@@ -16,23 +16,25 @@ use crossbeam_channel::{Receiver, Sender};
 use super::{
     BEAT, LOST, Subjects,
     account::Account,
-    capacity::{Capacity, ports, weights},
+    capacity::{self, Capacity, ports, slights, weights},
     local::Local,
+    marks::{self, Marks},
     member::Member,
     message::{Call, FromAgent, Order, Said, Task, ToAgent, bytes, read},
     name::{Name, Short},
     possible::{self, check_embedded},
-    relay::{Relay, Shared},
+    relay::{Relay, Shared, lost_before},
     task::{Script, labels},
 };
 use crate::{
-    bus::{self, Bus, Message},
+    bus::{self, Bus, Message, news::News},
     clock::{Clock, nanoseconds},
     engine::{
         Hands, Options, Report,
         gather::{Crew, Embedded},
     },
     error::{Error, Result},
+    host::TcpTrouble,
     key::material::random_id,
     measure::{Measurements, wire::Decoder},
     plan::{Plan, segment::counts},
@@ -82,6 +84,10 @@ pub struct Coordinator {
     said: Receiver<Message>,
     seen: Receiver<Message>,
     shared: Arc<Shared>,
+    /// What the run signs with and trusts.
+    marks: Marks,
+    /// How long an attempt may take, in nanoseconds.
+    attempt: u64,
     /// When the storm starts.
     start: u64,
     /// CPU time of this process before.
@@ -104,7 +110,7 @@ impl Coordinator {
         plan: &Plan,
         written: &Scenario,
         files: &Path,
-        stop: &AtomicBool,
+        stop: &Arc<AtomicBool>,
     ) -> Result<Self> {
         possible::check(plan, written, wanted.agents as u64)?;
         let cpu_before = crate::host::process_cpu();
@@ -122,6 +128,7 @@ impl Coordinator {
         let shared = Arc::new(Shared {
             members: Vec::new().into(),
             news: Vec::new().into(),
+            failure: None.into(),
             ending: AtomicU64::new(0),
             over: AtomicBool::new(false),
         });
@@ -136,6 +143,8 @@ impl Coordinator {
             said,
             seen,
             shared,
+            marks: Marks::new(),
+            attempt: nanoseconds(plan.load().connect_timeout),
             start: 0,
             cpu_before,
             clock: None,
@@ -162,12 +171,25 @@ impl Coordinator {
         if options.stop.load(Ordering::Relaxed) {
             return Err(Error::interrupted("interrupted before the storm: nothing was measured"));
         }
+        for news in self.bus.news() {
+            if matches!(news, News::Denied(_)) {
+                return Err(Error::usage(news.words())
+                    .hint("docs/scale.md lists the subjects that the coordinator and agents use"));
+            }
+            options.screen.warn(&news.words());
+        }
         self.local.as_mut().map_or(Ok(()), Local::check)
     }
 
-    /// What an agent said, within a moment.
+    /// What an agent said, within a moment. One that has come too late is told so.
     fn listen(&self) -> Option<FromAgent> {
-        read(&self.said.recv_timeout(GLANCE).ok()?.payload)
+        let heard: FromAgent = read(&self.said.recv_timeout(GLANCE).ok()?.payload)?;
+        let members = self.shared.members();
+        let is_late = matches!(heard.said, Said::Here(_)) && !members.is_empty();
+        if is_late && !members.iter().any(|member| *member.name() == heard.agent) {
+            let _ = self.order(&heard.agent, Order::Unneeded);
+        }
+        Some(heard)
     }
 
     /// Waits until so many agents of this build have come.
@@ -237,9 +259,12 @@ impl Coordinator {
         .hint("start `tokenstorm agent --nats URL` where clients are to come from, or give them longer: `--agents-timeout`")
     }
 
-    /// Compares all clocks with this one.
-    fn compare_clocks(&mut self, clock: Clock, options: &Options) -> Result<()> {
+    /// Compares all clocks with this one, until `deadline` at most.
+    fn compare_clocks(&mut self, clock: Clock, deadline: u64, options: &Options) -> Result<()> {
         for round in 0..ROUNDS {
+            if clock.now() > deadline {
+                break;
+            }
             let count = self.shared.members().len();
             let (mut began, mut told) = (vec![0_i64; count], vec![false; count]);
             let names: Vec<Name> =
@@ -249,14 +274,20 @@ impl Coordinator {
                 self.order(name, Order::Wall { round })?;
             }
             let (mut missing, sent) = (count, clock.now());
-            while missing > 0 && clock.now() - sent < nanoseconds(ROUND) {
+            while missing > 0 && clock.now() < deadline.min(sent + nanoseconds(ROUND)) {
                 self.check(options)?;
+                self.check_all_there(clock)?;
                 let heard = self.listen();
-                let now = clock.wall(clock.now());
+                let at = clock.now();
+                let now = clock.wall(at);
                 let Some(FromAgent { agent, said: Said::Wall { round: of, wall } }) = heard else {
                     continue;
                 };
                 let index = names.iter().position(|name| *name == agent);
+                if let Some(index) = index {
+                    // Also by an answer of a round before, where the way is long.
+                    self.shared.members()[index].heard = at;
+                }
                 // One that answers twice must not stand in for another.
                 if let Some(index) = index.filter(|index| of == round && !told[*index]) {
                     told[index] = true;
@@ -269,23 +300,35 @@ impl Coordinator {
         match members.iter().find(|member| member.uncertainty == u64::MAX) {
             None => Ok(()),
             Some(mute) => Err(Error::not_measured(format!(
-                "agent {} does not say what its clock shows",
-                mute.shown()
-            ))),
+                "agent {} did not say what its clock shows within {}",
+                mute.shown(),
+                humantime::format_duration(self.wanted.timeout)
+            ))
+            .hint("give agents longer: `--agents-timeout`")),
         }
     }
 
     /// Tells each its share.
-    fn deal(&mut self, plan: &Plan, embedded: &Embedded, clock: Clock) -> Result<()> {
+    fn deal(
+        &mut self,
+        plan: &Plan,
+        embedded: &Embedded,
+        clock: Clock,
+        options: &Options,
+    ) -> Result<()> {
         let is_private = self.bus.is_private()
             && self.shared.members().iter().all(|member| member.capacity.is_private);
-        let script = Script::of(&self.written, plan, is_private)?;
+        let script = Script::of(&self.written, plan, is_private, &self.run)?;
+        self.marks = script.marks;
         let capacities: Vec<Capacity> =
             self.shared.members().iter().map(|member| member.capacity.clone()).collect();
         check_embedded(plan, &capacities)?;
         let weights = weights(&capacities, plan.sources().len(), plan.brokers.len());
         let ports = ports(&capacities);
         let shares = counts(plan.clients, &weights, plan.mould.seed, plan.reuse)?;
+        for slight in slights(&capacities, &weights, plan.sources().len()) {
+            options.screen.warn(&slight);
+        }
         let now = clock.now();
         for (index, member) in self.shared.members().iter_mut().enumerate() {
             member.heard = now;
@@ -308,14 +351,19 @@ impl Coordinator {
         Ok(())
     }
 
-    /// The barrier: waits until all are ready.
-    fn wait_for_all(&mut self, plan: &Plan, clock: Clock, options: &Options) -> Result<()> {
-        let begun = clock.now();
+    /// The barrier: waits until all are ready, until `deadline` at most.
+    fn wait_for_all(
+        &mut self,
+        plan: &Plan,
+        clock: Clock,
+        deadline: u64,
+        options: &Options,
+    ) -> Result<()> {
         let own = labels(plan);
         while self.shared.members().iter().any(|member| member.ready.is_none()) {
             self.check(options)?;
             self.check_all_there(clock)?;
-            if clock.now() - begun > nanoseconds(self.wanted.timeout) {
+            if clock.now() > deadline {
                 let members = self.shared.members();
                 let late = members.iter().filter(|member| member.ready.is_none());
                 let late: Vec<String> = late.map(Member::shown).collect();
@@ -353,6 +401,13 @@ impl Coordinator {
                         ))
                         .hint("coordinator and agents have to be of one build"));
                     }
+                    if let Some(key) = marks::difference(&self.marks, &ready.marks) {
+                        return Err(Error::usage(format!(
+                            "agent {} has another `{key}` than the coordinator: its verdicts would be about other tokens, or another broker",
+                            member.shown()
+                        ))
+                        .hint("put the same file below the agent's `--files`, or the same secret into its environment; or use `tls://` on both sides, over which they travel"));
+                    }
                     for warning in ready.warnings.iter().take(MOST_WARNINGS) {
                         let of = format!("agent {}: {warning}", member.shown());
                         // All of one host say the same of it.
@@ -384,11 +439,10 @@ impl Coordinator {
         let is_gone = |member: &&Member| now.saturating_sub(member.heard) > nanoseconds(LOST);
         match members.iter().find(is_gone) {
             None => Ok(()),
-            Some(gone) => Err(Error::not_measured(format!(
-                "agent {} was lost before the start: nothing was heard of it for {} s",
-                gone.shown(),
-                LOST.as_secs()
-            ))),
+            Some(gone) => {
+                let why = format!("nothing was heard of it for {} s", LOST.as_secs());
+                Err(lost_before(gone, &why))
+            }
         }
     }
 
@@ -423,9 +477,10 @@ impl Coordinator {
         *self.shared.members() =
             came.into_iter().map(|here| Member::new(here, count, now)).collect();
         self.beat()?;
-        self.compare_clocks(clock, options)?;
-        self.deal(plan, embedded, clock)?;
-        self.wait_for_all(plan, clock, options)?;
+        let deadline = clock.now().saturating_add(nanoseconds(self.wanted.timeout));
+        self.compare_clocks(clock, deadline, options)?;
+        self.deal(plan, embedded, clock, options)?;
+        self.wait_for_all(plan, clock, deadline, options)?;
         self.check_all_there(clock)?;
         let lead = self
             .shared
@@ -455,7 +510,7 @@ fn agents(count: usize) -> String {
 
 impl Hands for Coordinator {
     fn failure(&self) -> Option<Error> {
-        None
+        self.shared.failure()
     }
 
     fn stop(&self) {
@@ -486,7 +541,7 @@ impl Hands for Coordinator {
             members
                 .iter()
                 .enumerate()
-                .map(|(index, member)| member.row(index, self.start))
+                .map(|(index, member)| member.row(index, self.start, self.attempt))
                 .collect(),
         )
     }
@@ -500,6 +555,23 @@ impl Hands for Coordinator {
                 member.used.busy.unwrap_or_default();
         }
         hosts.into_values().filter(|share| *share > 0.0).reduce(f64::max)
+    }
+
+    fn trouble(&self, own: TcpTrouble) -> Option<TcpTrouble> {
+        // Agents of one host count the same.
+        let mut hosts: BTreeMap<(&Short, &Short), Option<TcpTrouble>> = BTreeMap::new();
+        let members = self.shared.members();
+        for member in members.iter() {
+            let host = hosts.entry((&member.capacity.boot, &member.capacity.network)).or_default();
+            if member.lost.is_none() {
+                *host = Some(member.used.tcp.most(&host.unwrap_or_default()));
+            }
+        }
+        let (boot, network) = capacity::place();
+        if let Some(here) = hosts.get_mut(&(&boot, &network)) {
+            *here = Some(own.most(&here.unwrap_or_default()));
+        }
+        hosts.into_values().try_fold(TcpTrouble::default(), |sum, host| Some(sum.and(&host?)))
     }
 
     fn news(&self) -> Vec<String> {

@@ -1,6 +1,8 @@
 //! An agent as its coordinator knows it.
 
-use super::{account::Account, capacity::Capacity, inbox::Inbox, message::Ready, name::Name};
+use super::{
+    account::Account, capacity::Capacity, inbox::Inbox, message::Ready, name::Name, tally::Lot,
+};
 use crate::{
     clock::SECOND,
     engine::segment::Used,
@@ -8,7 +10,7 @@ use crate::{
     results::{
         agents::Agent,
         environment::AgentHost,
-        summary::{Percentile, microseconds},
+        summary::{Percentile, microseconds, percentile},
     },
 };
 
@@ -48,6 +50,8 @@ pub(super) struct Member {
     pub(super) second: u64,
     /// What it has told of, and can have done at most.
     pub(super) account: Account,
+    /// What its attempts came to.
+    pub(super) lot: Lot,
     delays: Box<Times>,
     pub(super) used: Used,
     busiest: Option<f64>,
@@ -72,6 +76,7 @@ impl Member {
             inbox: Inbox::of(agents),
             second: 0,
             account: Account::default(),
+            lot: Lot::default(),
             delays: Box::new(empty_times(3)),
             used: Used::default(),
             busiest: None,
@@ -105,10 +110,16 @@ impl Member {
         &mut self.delays
     }
 
-    /// As `agents.csv` has it; `start` is that of the storm.
-    pub(super) fn row(&self, segment: usize, start: u64) -> Agent {
+    /// As `agents.csv` has it; `start` is that of the storm, `timeout` that of an attempt, in nanoseconds.
+    pub(super) fn row(&self, segment: usize, start: u64, timeout: u64) -> Agent {
         let late = (!self.delays.is_empty()).then(|| self.delays.value_at_quantile(0.99));
         let us = |ns: f64| microseconds(ns);
+        let connack = |percent| {
+            let latency = &self.lot.connack;
+            let is_known = latency.count() + latency.unfinished > 0;
+            is_known.then(|| percentile(latency, percent, timeout))
+        };
+        let brokers = self.ready.as_ref().map(|ready| &ready.brokers[..]).unwrap_or_default();
         Agent {
             agent: self.capacity.agent.to_string(),
             host: self.capacity.host.to_string(),
@@ -122,6 +133,14 @@ impl Member {
             lost_at_s: self.lost.as_ref().map(|(at, _)| {
                 (at.saturating_sub(start) as f64 / SECOND as f64 * 1e3).round() / 1e3
             }),
+            accepted: self.lot.accepted,
+            refused: self.lot.refused,
+            failed: self.lot.failed(),
+            connack_p50_us: connack(50.0),
+            connack_p99_us: connack(99.0),
+            lost_why: self.lost.as_ref().map(|(_, why)| why.clone()),
+            share: self.account.share(),
+            failures: self.lot.failures(brokers),
             limits: self.limits(late),
             harm: self.harm().into_iter().collect(),
         }
@@ -143,7 +162,15 @@ impl Member {
                 late as f64 / 1e6
             )
         });
-        busy.into_iter().chain(late).collect()
+        // It may have started that much too early or too late, and nobody would know.
+        let uncertain = Some(self.uncertainty).filter(|uncertain| *uncertain > LATE).map(|by| {
+            format!(
+                "the clock of agent {} is known to {:.0} ms only: its clients may have come that much too early or too late",
+                self.shown(),
+                by as f64 / 1e6
+            )
+        });
+        busy.into_iter().chain(late).chain(uncertain).collect()
     }
 
     /// What happened to its host that a run on one host would say of its own.

@@ -7,6 +7,7 @@ use serde_bytes::ByteBuf;
 
 use super::{
     capacity::Capacity,
+    marks::Marks,
     name::{Long, Name},
 };
 use crate::{
@@ -45,6 +46,8 @@ pub(super) enum Order {
     Stop,
     /// The run is over, or was over for you.
     Over,
+    /// The run has agents enough without you.
+    Unneeded,
 }
 
 /// What an agent needs to know of a run.
@@ -105,6 +108,8 @@ pub(super) struct Ready {
     pub(super) brokers: Vec<String>,
     pub(super) clients: u64,
     pub(super) attempts: u64,
+    /// What it signs with and trusts, wherever it has that from.
+    pub(super) marks: Marks,
 }
 
 /// What a second of an agent's segment came to.

@@ -11,7 +11,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, select};
 
 use super::{
-    LOST, SILENT, Subjects,
+    BEAT, LOST, SILENT, Subjects,
     inbox::Came,
     member::{Member, is_plausible},
     message::{FromAgent, Order, Part, Said, ToAgent, Told, bytes, read},
@@ -22,7 +22,7 @@ use crate::{
     bus::{Bus, Message},
     clock::{Clock, SECOND, nanoseconds},
     engine::Report,
-    error::plain::line,
+    error::{Error, plain::line},
     measure::{Measurements, wire::Decoder},
 };
 
@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub(super) members: Mutex<Vec<Member>>,
     /// What the user should know, once.
     pub(super) news: Mutex<Vec<String>>,
+    /// Why the run can't start any more.
+    pub(super) failure: Mutex<Option<Error>>,
     /// When agents were told to end; 0 before.
     pub(super) ending: AtomicU64,
     /// The run is over.
@@ -52,6 +54,16 @@ impl Shared {
 
     pub(super) fn tell(&self, news: String) {
         self.news.lock().unwrap_or_else(PoisonError::into_inner).push(news);
+    }
+
+    /// The run can't start any more: the first reason holds.
+    fn fail(&self, why: Error) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    }
+
+    /// Why the run can't start any more, if so.
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -87,6 +99,9 @@ impl Relay {
                     self.on_said(&message.payload);
                 },
                 default(GLANCE) => {}
+            }
+            for news in self.bus.news() {
+                self.shared.tell(news.words());
             }
             let now = self.clock.now();
             if now.saturating_sub(looked) > nanoseconds(GLANCE) {
@@ -171,6 +186,7 @@ impl Relay {
         member.account.add(&seen, covers, is_last)?;
         member.told = now;
         member.second = next;
+        member.lot.add(&seen, covers);
         if let Some(late) = seen.latency(Phase::StartDelay, None, None, None).times {
             // Of bounds that are no higher, so adding can't fail.
             let _ = member.delays().add(late);
@@ -199,6 +215,7 @@ impl Relay {
         let shared = Arc::clone(&self.shared);
         let mut members = shared.members();
         let ending = shared.ending.load(Ordering::Acquire);
+        let are_silent = all_are_silent(&members, now);
         for (index, member) in members.iter_mut().enumerate() {
             if member.is_done || member.lost.is_some() {
                 continue;
@@ -216,10 +233,12 @@ impl Relay {
             let since = |at: u64| now.saturating_sub(at);
             let is_started = now > self.start;
             if since(member.heard) > nanoseconds(LOST) {
-                let what = if self.bus.stands() {
-                    "nothing was heard of it"
-                } else {
-                    "the connection to NATS is gone"
+                let what = match (self.bus.stands(), are_silent) {
+                    (false, _) => "the coordinator's connection to NATS is gone",
+                    (true, true) => {
+                        "nothing was heard of any agent, which is the coordinator's path to NATS, or NATS itself,"
+                    }
+                    (true, false) => "nothing was heard of it",
                 };
                 self.lose(
                     index,
@@ -238,8 +257,11 @@ impl Relay {
         }
     }
 
-    /// Notes that the run lacks a part, and tells the one that had it.
+    /// Notes that the run lacks a part, and tells the one that had it. A run that has not begun does not begin then.
     fn miss(&self, member: &mut Member, why: &str) {
+        if self.clock.now() < self.start && self.shared.ending.load(Ordering::Acquire) == 0 {
+            self.shared.fail(lost_before(member, why));
+        }
         member.lost = Some((member.heard.max(self.start), why.to_owned()));
         self.order(member.name(), Order::Over);
         self.shared.tell(format!("agent {} is lost: {why}", member.shown()));
@@ -257,7 +279,15 @@ impl Relay {
                 break;
             }
         }
-        if member.lost.is_none() {
+        if member.account.is_complete() {
+            // Of its attempts nothing is missing; of sessions that it still held, ends may be.
+            self.order(member.name(), Order::Over);
+            self.shared.tell(format!(
+                "agent {} is gone ({why}); all of its attempts are known",
+                member.shown()
+            ));
+            member.is_done = true;
+        } else if member.lost.is_none() {
             self.miss(member, why);
         }
         let mut seen = Box::new(self.empty.alike());
@@ -267,4 +297,19 @@ impl Relay {
             let _ = lane.send(Report { covers, next: covers, seen, is_last: true });
         }
     }
+}
+
+/// Whether all that are waited for have been silent for as long as it takes to be lost, or nearly: that happens to several at
+/// once where they are not the cause.
+fn all_are_silent(members: &[Member], now: u64) -> bool {
+    let waited_for = || members.iter().filter(|member| !member.is_done && member.lost.is_none());
+    let is_silent =
+        |member: &Member| now.saturating_sub(member.heard) > nanoseconds(LOST.saturating_sub(BEAT));
+    waited_for().count() > 1 && waited_for().all(is_silent)
+}
+
+/// That the run does not begin, since an agent is lost.
+pub(super) fn lost_before(member: &Member, why: &str) -> Error {
+    Error::not_measured(format!("agent {} was lost before the start: {why}", member.shown()))
+        .hint("nothing was measured: start the agent again, and the run")
 }

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::{
     guard::{self, Own},
+    marks::{self, Marks},
     message::Task,
+    name::Name,
 };
 use crate::{
     clock::Clock,
@@ -30,6 +32,8 @@ pub(super) struct Script {
     pub(super) promise: Option<PolicySettings>,
     /// What is in the files of `[target.tls]`, where it may travel.
     pub(super) tls: Option<TlsFiles>,
+    /// What the run signs with and trusts.
+    pub(super) marks: Marks,
 }
 
 impl Script {
@@ -37,7 +41,12 @@ impl Script {
     ///
     /// # Errors
     /// When agents would need what may not travel: names the key, and what to do.
-    pub(super) fn of(written: &Scenario, plan: &Plan, is_private: bool) -> Result<Self> {
+    pub(super) fn of(
+        written: &Scenario,
+        plan: &Plan,
+        is_private: bool,
+        run: &Name,
+    ) -> Result<Self> {
         let mut scenario = written.clone();
         // Commands are run by the coordinator, or nowhere; who is watched, and what must hold, is its matter as well.
         scenario.events.clear();
@@ -48,10 +57,12 @@ impl Script {
             Some(profile) if !is_built_in(profile) => Some(profile_settings(profile, base)?.1),
             _ => None,
         };
-        let tls = if is_private { tls_files(&mut scenario, base)? } else { None };
         if !is_private {
             check_public(&scenario)?;
         }
+        let tls = tls_files(&mut scenario, base)?;
+        let marks = marks::of(&plan.mould.keys, tls.as_ref(), run);
+        let tls = tls.filter(|_| is_private);
         let mut keys = BTreeMap::new();
         if is_private {
             for key in plan.mould.keys.iter() {
@@ -68,7 +79,7 @@ impl Script {
         }
         let scenario = serde_json::to_value(&scenario)
             .map_err(|error| Error::usage(format!("the scenario can't be sent: {error}")))?;
-        Ok(Self { scenario, keys, promise, tls })
+        Ok(Self { scenario, keys, promise, tls, marks })
     }
 }
 
@@ -120,6 +131,7 @@ pub(super) struct Taken {
     pub(super) clients: u64,
     pub(super) attempts: u64,
     pub(super) warnings: Vec<String>,
+    pub(super) marks: Marks,
     pub(super) clock: Clock,
 }
 
@@ -133,10 +145,10 @@ pub(super) fn labels(plan: &Plan) -> (Vec<String>, Vec<String>) {
 ///
 /// # Errors
 /// When it can't be run on this host, or may not.
-pub(super) fn take(task: &Task, own: &Own<'_>) -> Result<Taken> {
+pub(super) fn take(task: &Task, own: &Own<'_>, run: &Name) -> Result<Taken> {
     let mut limits = Limits::read();
     limits.ports = task.ports.0..=task.ports.1;
-    let plan = planned(task, own, &limits)?;
+    let (plan, marks) = planned(task, own, &limits, run)?;
     plan.budget.check(plan.load())?;
     let mut warnings = plan.warnings.clone();
     let (kinds, brokers) = labels(&plan);
@@ -144,11 +156,11 @@ pub(super) fn take(task: &Task, own: &Own<'_>) -> Result<Taken> {
     let clock = own.clock.following(task.ahead);
     let prepared = Prepared::new(plan, clock, limits, &task.embedded)?;
     warnings.extend(prepared.warnings());
-    Ok(Taken { prepared, kinds, brokers, clients, attempts, warnings, clock })
+    Ok(Taken { prepared, kinds, brokers, clients, attempts, warnings, marks, clock })
 }
 
-/// The plan of the segment of a task.
-fn planned(task: &Task, own: &Own<'_>, limits: &Limits) -> Result<Plan> {
+/// The plan of the segment of a task, and the marks of what it signs with and trusts.
+fn planned(task: &Task, own: &Own<'_>, limits: &Limits, run: &Name) -> Result<(Plan, Marks)> {
     let unreadable = |why: &dyn std::fmt::Display| {
         Error::usage(format!("the coordinator's scenario can't be read: {why}"))
             .hint("coordinator and agents have to be of one build")
@@ -173,8 +185,10 @@ fn planned(task: &Task, own: &Own<'_>, limits: &Limits) -> Result<Plan> {
     target.clock_uncertainty = target.clock_uncertainty.saturating_add(uncertainty);
     let loaded = Loaded { path: own.files.join("scenario.toml"), scenario, overrides: Vec::new() };
     let plan = Plan::unchecked(&loaded, limits)?;
+    let tls = loaded.scenario.target.tls.as_ref().map(|tls| &tls.held);
+    let marks = marks::of(&plan.mould.keys, tls, run);
     let segment = Segment::new(task.index, &task.weights, plan.mould.seed, plan.reuse)?;
-    plan.segment(segment, limits)
+    Ok((plan.segment(segment, limits)?, marks))
 }
 
 #[cfg(test)]
@@ -184,6 +198,10 @@ mod tests {
         policy::Policy,
         scenario::{Overrides, parse},
     };
+
+    fn run() -> Name {
+        Name::of("run").unwrap()
+    }
 
     #[test]
     fn the_kid_of_a_jwk_travels_with_its_key() {
@@ -199,7 +217,7 @@ mod tests {
         let path = folder.path().join("scenario.toml");
         let loaded = Loaded { path, scenario, overrides: Vec::new() };
         let plan = Plan::unchecked(&loaded, &Limits::read()).unwrap();
-        let script = Script::of(&loaded.scenario, &plan, true).unwrap();
+        let script = Script::of(&loaded.scenario, &plan, true, &run()).unwrap();
         assert_eq!(script.scenario["keys"]["main"]["kid"], "of-the-file");
         assert!(script.keys.contains_key("main"));
     }
@@ -225,7 +243,7 @@ mod tests {
             Loaded { path: here.path().join("scenario.toml"), scenario, overrides: Vec::new() };
         let plan = Plan::unchecked(&loaded, &Limits::read()).unwrap();
         let order = |is_private| {
-            let script = Script::of(&loaded.scenario, &plan, is_private).unwrap();
+            let script = Script::of(&loaded.scenario, &plan, is_private, &run()).unwrap();
             let ports = Limits::read().ports;
             let task = Task {
                 scenario: script.scenario,
@@ -251,15 +269,21 @@ mod tests {
             clock: Clock::start(),
         };
         let limits = Limits::read();
-        let taken = planned(&order(true), &own(there.path()), &limits).unwrap();
+        let script = Script::of(&loaded.scenario, &plan, true, &run()).unwrap();
+        let (taken, marks) = planned(&order(true), &own(there.path()), &limits, &run()).unwrap();
+        assert_eq!(marks, script.marks, "what has travelled is the same");
         assert_eq!((taken.clients, taken.attempts), (9, 9));
         let promised =
             |plan: &Plan| format!("{:?}", Policy { profile: String::new(), ..plan.policy.clone() });
         assert_eq!(promised(&taken), promised(&plan));
         assert_eq!(plan.policy.leeway.as_secs(), 7);
         // Where the way can be read, agents have the files themselves.
-        assert!(planned(&order(false), &own(there.path()), &limits).is_err());
-        let taken = planned(&order(false), &own(here.path()), &limits).unwrap();
-        assert_eq!(promised(&taken), promised(&plan));
+        assert!(planned(&order(false), &own(there.path()), &limits, &run()).is_err());
+        let own_of = own(here.path());
+        let (taken, marks) = planned(&order(false), &own_of, &limits, &run()).unwrap();
+        assert_eq!((promised(&taken), &marks), (promised(&plan), &script.marks));
+        write("secret", "another-one-cdef0123456789abcdef");
+        let (_, other) = planned(&order(false), &own_of, &limits, &run()).unwrap();
+        assert_eq!(marks::difference(&script.marks, &other), Some("keys.main"));
     }
 }

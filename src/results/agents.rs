@@ -1,5 +1,9 @@
 //! `agents.csv`: who drove the clients of a run, with which share, and how well.
 
+mod unlike;
+
+pub use unlike::reasons as unlike_the_others;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Folder, Percentile, cells::Beyond};
@@ -9,10 +13,10 @@ use crate::error::{
 };
 
 /// The columns of `agents.csv`: the fields of an [`Agent`].
-const COLUMNS: &str = "agent,host,segment,weight,attempts,start_delay_p99_us,cpu_s,clock_offset_us,clock_uncertainty_us,lost_at_s,beyond";
+const COLUMNS: &str = "agent,host,segment,weight,attempts,start_delay_p99_us,cpu_s,clock_offset_us,clock_uncertainty_us,lost_at_s,beyond,accepted,refused,failed,connack_p50_us,connack_p99_us,lost_why";
 
 /// One agent of a run.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[expect(
     missing_docs,
     reason = "the fields are the columns of the file, described in docs/results.md"
@@ -35,12 +39,44 @@ pub struct Agent {
     pub clock_uncertainty_us: f64,
     /// Since the start of the storm, where it was lost.
     pub lost_at_s: Option<f64>,
+    /// Of its attempts: those that were let in, those that were refused by CONNACK, and the rest.
+    #[serde(skip)]
+    pub accepted: u64,
+    #[serde(skip)]
+    pub refused: u64,
+    #[serde(skip)]
+    pub failed: u64,
+    /// `None` where no attempt of its came as far as CONNECT.
+    #[serde(skip)]
+    pub connack_p50_us: Option<Percentile>,
+    #[serde(skip)]
+    pub connack_p99_us: Option<Percentile>,
+    /// Why it was lost.
+    #[serde(skip)]
+    pub lost_why: Option<String>,
+    /// Attempts that it was dealt.
+    #[serde(skip)]
+    pub share: u64,
+    /// Its attempts that failed, broker by broker.
+    #[serde(skip)]
+    pub failures: Vec<Failures>,
     /// Why its numbers may be its own doing, in words.
     #[serde(skip)]
     pub limits: Vec<String>,
     /// What happened to its host, in words.
     #[serde(skip)]
     pub harm: Vec<String>,
+}
+
+/// Attempts of one agent at one broker that ended without an answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failures {
+    /// The broker's label.
+    pub broker: String,
+    /// How many.
+    pub count: u64,
+    /// The second of the first of them.
+    pub since: u64,
 }
 
 /// What the summary says of the agents.
@@ -50,40 +86,51 @@ pub struct Crew {
     pub count: usize,
     /// Those that were lost, by name.
     pub lost: Vec<String>,
+    /// The largest uncertainty of their clocks; `None` in files of before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_uncertainty_us: Option<f64>,
 }
 
 impl Crew {
     /// Of these agents.
     pub fn of(agents: &[Agent]) -> Self {
         let lost = agents.iter().filter(|agent| agent.lost_at_s.is_some());
-        Self { count: agents.len(), lost: lost.map(|agent| agent.agent.clone()).collect() }
+        let uncertain = agents.iter().map(|agent| agent.clock_uncertainty_us);
+        Self {
+            count: agents.len(),
+            lost: lost.map(|agent| agent.agent.clone()).collect(),
+            clock_uncertainty_us: uncertain.reduce(f64::max),
+        }
     }
-}
 
-impl Crew {
-    /// In words: how many there were, and who was lost.
+    /// In words: how many there were, who was lost, and how well their clocks were known.
     pub fn words(&self) -> String {
         let lost = match &self.lost[..] {
             [] => "none lost".to_owned(),
             lost => format!("{} lost: {}", lost.len(), line(&lost.join(", "))),
         };
-        format!("{}, {lost}", self.count)
+        let clocks = self.clock_uncertainty_us;
+        let clocks = clocks.map(|us| format!(", clocks known to {:.1} ms", us / 1e3));
+        format!("{}, {lost}{}", self.count, clocks.unwrap_or_default())
     }
 }
 
 impl Agent {
-    /// That it was lost, when, and what share of the clients was its own; `None` of one that was not.
+    /// That it was lost, when, why, and what share of the clients was its own; `None` of one that was not.
     pub fn loss(&self, all: &[Self]) -> Option<String> {
         let at = self.lost_at_s?;
+        let why = self.lost_why.as_ref().map(|why| format!(" ({})", line(why)));
         let weights: u64 = all.iter().map(|agent| agent.weight).sum();
         Some(format!(
-            "agent `{}` on {} was lost {at:.1} s after the start, with segment {} of {}: {:.1} % of the clients were its own, and {} of their attempts are known",
+            "agent `{}` on {} was lost {at:.1} s after the start{}, with segment {} of {}: {:.1} % of the clients were its own, and {} of its {} attempts are known",
             line(&self.agent),
             line(&self.host),
+            why.unwrap_or_default(),
             self.segment,
             all.len(),
             self.weight as f64 * 100.0 / weights.max(1) as f64,
-            self.attempts
+            self.attempts,
+            self.share
         ))
     }
 }
@@ -103,12 +150,19 @@ pub fn write(folder: &Folder, agents: &[Agent]) -> Result<()> {
     rows.write_record(COLUMNS.split(',')).map_err(|error| failed(&error))?;
     for agent in agents {
         let mut beyond = Beyond::default();
-        let p99 = beyond.number("start_delay_p99", agent.start_delay_p99_us.as_ref());
-        let start_delay_p99_us = p99.map(Percentile::Number);
+        let mut number = |name, time: &Option<Percentile>| beyond.number(name, time.as_ref());
+        let start_delay = number("start_delay_p99", &agent.start_delay_p99_us);
+        let (p50, p99) = (
+            number("connack_p50", &agent.connack_p50_us),
+            number("connack_p99", &agent.connack_p99_us),
+        );
         // Whoever runs an agent names it.
         let (name, host) = (cell(&agent.agent), cell(&agent.host));
+        let start_delay_p99_us = start_delay.map(Percentile::Number);
         let row = Agent { agent: name, host, start_delay_p99_us, ..agent.clone() };
-        let row = (row, beyond.text());
+        let counts = (agent.accepted, agent.refused, agent.failed);
+        let why = agent.lost_why.as_deref().map(|why| cell(&line(why)));
+        let row = (row, beyond.text(), counts, p50, p99, why);
         rows.serialize(row).map_err(|error| failed(&error))?;
     }
     folder.replace("agents.csv", &rows.into_inner().map_err(|error| failed(&error))?)

@@ -104,17 +104,10 @@ impl Environment {
         }
     }
 
-    /// Adds what the run has changed.
-    pub fn conclude(
-        &mut self,
-        before: &TcpTrouble,
-        after: &TcpTrouble,
-        wall_step_ns: i64,
-        idle: Option<f64>,
-    ) {
-        self.listen_overflows =
-            Some(after.listen_overflows.saturating_sub(before.listen_overflows));
-        self.syn_retransmits = Some(after.syn_retransmits.saturating_sub(before.syn_retransmits));
+    /// Adds what the run has changed; `trouble` is what happened to TCP on the hosts that connect, where that is known of all.
+    pub fn conclude(&mut self, trouble: Option<TcpTrouble>, wall_step_ns: i64, idle: Option<f64>) {
+        self.listen_overflows = trouble.map(|trouble| trouble.listen_overflows);
+        self.syn_retransmits = trouble.map(|trouble| trouble.syn_retransmits);
         self.wall_clock_step_us = Some(wall_step_ns as f64 / 1000.0);
         self.host_idle_least = idle;
     }

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     results::{
         Summary,
-        agents::{self, Crew},
+        agents::{self, Crew, unlike_the_others},
         threshold::without_a_share,
     },
 };
@@ -23,6 +23,11 @@ impl Collector {
             self.watch.harmed = agents.iter().flat_map(|agent| agent.harm.clone()).collect();
             self.agents = Some(agents);
         }
+    }
+
+    /// What is said of agents that are unlike the others.
+    pub(super) fn unlike(&self) -> Vec<String> {
+        self.agents.as_deref().map(unlike_the_others).unwrap_or_default()
     }
 
     /// Writes them down.

@@ -30,8 +30,14 @@ impl Collector {
         let storm = &self.storm;
         let wall_step = storm.clock.wall_step();
         let unjudged = Unjudged::of(&self.storm.plan, &self.all, self.excused());
-        let mut validity =
-            self.watch.validity(&storm.plan, &self.all, interrupted, wall_step, unjudged);
+        let mut validity = self.watch.validity(
+            &storm.plan,
+            &self.all,
+            interrupted,
+            wall_step,
+            unjudged,
+            self.unlike(),
+        );
         validity.reasons.extend(self.aborted.as_ref().map(Aborted::words));
         validity
     }

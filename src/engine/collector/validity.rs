@@ -1,9 +1,12 @@
 //! Was the harness itself the limit? CPU of the process and of the host over 5 s windows, and the
 //! lateness of starts.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::{super::nodes::embedded::Lost, lanes::HeldUp};
+use super::{
+    super::{Hands, nodes::embedded::Lost},
+    lanes::HeldUp,
+};
 use crate::{
     attempt::{Outcome, Phase},
     clock::SECOND,
@@ -11,6 +14,7 @@ use crate::{
     measure::{LATE, Measurements, Tally, latency::Quantile},
     plan::Plan,
     results::{Environment, summary::Validity},
+    verdict::Verdict,
 };
 
 /// Length of a window.
@@ -19,6 +23,8 @@ const WINDOW: u64 = 5 * SECOND;
 const BUSY: f64 = 0.9;
 /// Share of the host's CPU that must be idle for a broker on it to be unaffected.
 const IDLE: f64 = 0.05;
+/// Brokers at most that a reason names.
+const MOST_PLACES: usize = 3;
 /// A step of the wall clock that can turn a verdict.
 const WALL_STEP: i64 = 100_000_000;
 
@@ -44,6 +50,8 @@ pub(in crate::engine) struct Watch {
     pub(super) late: u64,
     /// Workers that were late, or never came.
     pub(super) held_up: Vec<HeldUp>,
+    /// By index of the broker: the first second with an attempt that could not be judged.
+    mute_since: BTreeMap<usize, u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +77,7 @@ impl Watch {
             harmed: Vec::new(),
             late: 0,
             held_up: Vec::new(),
+            mute_since: BTreeMap::new(),
         }
     }
 
@@ -110,14 +119,47 @@ impl Watch {
         self.least_idle
     }
 
+    /// Takes what was seen in a second.
+    pub(super) fn sees(&mut self, second: u64, plan: &Plan, seen: &Measurements) {
+        for broker in mute(plan, seen).into_keys() {
+            let since = self.mute_since.entry(broker).or_insert(second);
+            *since = second.min(*since);
+        }
+    }
+
+    /// At which brokers so many attempts could not be judged, and since when.
+    fn places(&self, plan: &Plan, all: &Measurements, count: u64) -> String {
+        let mute = mute(plan, all);
+        // Of those that an event of the run explains the places would be wrong.
+        if mute.values().sum::<u64>() != count {
+            return String::new();
+        }
+        let mut places: Vec<(usize, u64)> = mute.into_iter().collect();
+        places.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let more = places.len().saturating_sub(MOST_PLACES);
+        let place = |(broker, count): &(usize, u64)| {
+            let since = self.mute_since.get(broker).copied().unwrap_or_default();
+            format!("{count} at `{}`, from second {since} on", plan.brokers[*broker].label)
+        };
+        let mut told: Vec<String> = places.iter().take(MOST_PLACES).map(place).collect();
+        told.extend((more > 0).then(|| format!("and some at {more} more")));
+        format!(" ({})", told.join("; "))
+    }
+
     /// Adds what the run changed on this host to the environment.
     pub(super) fn conclude(
         &self,
         environment: &mut Environment,
+        hands: &dyn Hands,
         wall_step: i64,
         idle: Option<f64>,
     ) {
-        environment.conclude(&self.tcp, &TcpTrouble::read(), wall_step, idle);
+        environment.conclude(hands.trouble(self.trouble()), wall_step, idle);
+    }
+
+    /// What has happened to this host's TCP since this began.
+    pub(in crate::engine) fn trouble(&self) -> TcpTrouble {
+        TcpTrouble::read().since(&self.tcp)
     }
 
     /// Whether the numbers can be trusted, in words.
@@ -128,6 +170,7 @@ impl Watch {
         interrupted: bool,
         wall_step: i64,
         unjudged: Unjudged,
+        unlike: Vec<String>,
     ) -> Validity {
         let limits = self.limits(plan, all);
         let is_limited = !limits.is_empty();
@@ -141,7 +184,8 @@ impl Watch {
             .cloned()
             .chain(missing)
             .chain(limits)
-            .chain(self.damage(all, wall_step, unjudged))
+            .chain(self.damage(plan, all, wall_step, unjudged))
+            .chain(unlike)
             .chain(self.harmed.iter().cloned())
             .chain(interrupted.then(|| interruption(plan, all)))
             .collect();
@@ -196,7 +240,13 @@ impl Watch {
     }
 
     /// What else keeps the numbers from being taken at their face value.
-    fn damage(&self, all: &Measurements, wall_step: i64, unjudged: Unjudged) -> Vec<String> {
+    fn damage(
+        &self,
+        plan: &Plan,
+        all: &Measurements,
+        wall_step: i64,
+        unjudged: Unjudged,
+    ) -> Vec<String> {
         let count = |wanted: &dyn Fn(&Tally) -> bool| -> u64 {
             let tallies = all.tallies();
             tallies.iter().filter(|(tally, _)| wanted(tally)).map(|(_, count)| count).sum()
@@ -219,7 +269,8 @@ impl Watch {
         let Unjudged { count, of } = unjudged;
         if count * 100 > of {
             reasons.push(format!(
-                "{count} of {of} attempts could not be judged: verdicts are those of the others"
+                "{count} of {of} attempts could not be judged{}: verdicts are those of the others",
+                self.places(plan, all, count)
             ));
         }
         if let Some(idle) = self.least_idle.filter(|idle| self.shares_host && *idle < IDLE) {
@@ -237,6 +288,17 @@ impl Watch {
         }
         reasons
     }
+}
+
+/// Attempts of the kinds that the run is about that could not be judged, by index of the broker.
+fn mute(plan: &Plan, seen: &Measurements) -> BTreeMap<usize, u64> {
+    let mut counts = BTreeMap::new();
+    for (tally, count) in seen.tallies() {
+        if tally.verdict == Verdict::NotJudged && !plan.is_aside(tally.kind) {
+            *counts.entry(tally.broker).or_default() += count;
+        }
+    }
+    counts
 }
 
 /// Attempts that could not be judged, without those that an event of the run had deprived of their broker.

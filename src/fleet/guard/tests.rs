@@ -3,7 +3,7 @@ use std::{fs, os::unix::fs::symlink};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::fleet::{message::Task, task::take};
+use crate::fleet::{message::Task, name::Name, task::take};
 
 /// What stands in files that an agent must not tell of.
 const CONTENT: &str = "TOPSECRET-of-the-host = not toml";
@@ -34,6 +34,10 @@ fn order() -> Task {
     }
 }
 
+fn run() -> Name {
+    Name::of("run").unwrap()
+}
+
 fn own(files: &Path) -> Own<'_> {
     Own { files, variables: &[], authorized: false, source_addresses: &[], clock: Clock::start() }
 }
@@ -42,7 +46,7 @@ fn own(files: &Path) -> Own<'_> {
 fn refused(files: &Path, change: impl FnOnce(&mut Task)) -> String {
     let mut task = order();
     change(&mut task);
-    let error = take(&task, &own(files)).unwrap_err();
+    let error = take(&task, &own(files), &run()).unwrap_err();
     let told = format!("{error} {}", error.way_out().unwrap_or_default());
     assert!(!told.contains("TOPSECRET"), "what is in a file goes over the bus: {told}");
     told
@@ -171,16 +175,17 @@ fn nothing_off_the_host_is_connected_to_whatever_the_order_says() {
         let mut task = order();
         task.scenario["target"]["brokers"] = json!(["embedded"]);
         task.embedded = vec![Some(place.parse().unwrap())];
-        let told = take(&task, &Own { authorized, ..own(folder.path()) }).unwrap_err().to_string();
+        let told =
+            take(&task, &Own { authorized, ..own(folder.path()) }, &run()).unwrap_err().to_string();
         assert!(told.contains("not on this host's loopback"), "{place}: {told}");
     }
     let mut task = order();
     task.scenario["target"]["brokers"] = json!(["embedded"]);
     task.embedded = vec![Some("127.0.0.1:1".parse().unwrap())];
-    take(&task, &own(folder.path())).unwrap();
+    take(&task, &own(folder.path()), &run()).unwrap();
     for embedded in [vec![], vec![None], vec![None, Some("127.0.0.1:1".parse().unwrap())]] {
         task.embedded = embedded;
-        let told = take(&task, &own(folder.path())).unwrap_err().to_string();
+        let told = take(&task, &own(folder.path()), &run()).unwrap_err().to_string();
         assert!(told.contains("without a place"), "{told}");
     }
     for (section, of) in [
