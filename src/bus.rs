@@ -7,7 +7,6 @@ pub mod server;
 
 use std::{
     env, fmt,
-    net::IpAddr,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -25,7 +24,10 @@ use tokio::runtime::Runtime;
 use crate::{
     clock::{Clock, nanoseconds},
     error::{Error, Result, showable},
-    host::reading::{self, LONGEST_TEXT},
+    host::{
+        loopback::is_this_host,
+        reading::{self, LONGEST_TEXT},
+    },
 };
 
 /// How long a first connection may take.
@@ -138,7 +140,7 @@ impl Settings {
 
     /// Refuses what would let strangers control agents, or read keys that need not be read.
     fn check(&self, addresses: &[ServerAddr]) -> Result<bool> {
-        let is_local = addresses.iter().all(|address| is_loopback(address.host()));
+        let is_local = addresses.iter().all(|address| is_this_host(address.host()));
         let is_tls = self.tls || addresses.iter().all(ServerAddr::tls_required);
         let has_credentials = self.creds.is_some()
             || self.identity.is_some()
@@ -277,7 +279,7 @@ impl Bus {
                 }
             }
         };
-        let is_local = addresses.iter().all(|address| is_loopback(address.host()));
+        let is_local = addresses.iter().all(|address| is_this_host(address.host()));
         if !is_local && !client.server_info().auth_required && settings.identity.is_none() {
             return Err(Error::usage(
                 "this NATS is not on this host and asks nobody for credentials: whoever reaches it could start storms",
@@ -357,12 +359,6 @@ impl Bus {
 /// A variable of the environment that says something.
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// Whether a host is certainly this one.
-pub fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
