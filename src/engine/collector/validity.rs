@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::{super::nodes::embedded::Lost, lanes::HeldUp};
+use super::{super::nodes::embedded::Lost, files::CutAt, lanes::HeldUp};
 use crate::{
     attempt::{Outcome, Phase},
     clock::SECOND,
@@ -44,6 +44,8 @@ pub(in crate::engine) struct Watch {
     pub(super) late: u64,
     /// Workers that were late, or never came.
     pub(super) held_up: Vec<HeldUp>,
+    /// Files that end before the run does.
+    pub(super) cut: Vec<CutAt>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +71,7 @@ impl Watch {
             harmed: Vec::new(),
             late: 0,
             held_up: Vec::new(),
+            cut: Vec::new(),
         }
     }
 
@@ -204,6 +207,7 @@ impl Watch {
         let late = self.held_up.iter().filter(|worker| worker.missing_from.is_none());
         let mut reasons: Vec<String> =
             self.lost.iter().map(Lost::words).chain(late.map(HeldUp::words)).collect();
+        reasons.extend(self.cut.iter().map(CutAt::words));
         if self.late > 0 {
             reasons.push(format!(
                 "{} connections did not stand when their wave was released: they came after it",
