@@ -32,7 +32,8 @@ use crate::{
     plan::{Model, Plan},
     results::{
         Place,
-        folder::{check_writable, replace_in, unwritable},
+        folder::check_writable,
+        writing::{replace_in, unwritable},
     },
     scenario::{self, Loaded, Overrides},
     token::mixed,

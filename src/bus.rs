@@ -9,7 +9,6 @@ pub mod server;
 
 use std::{
     fmt,
-    net::IpAddr,
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -24,7 +23,10 @@ use crossbeam_channel::{Receiver, unbounded};
 use tokio::runtime::Runtime;
 
 use self::news::News;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    host::loopback::is_this_host,
+};
 
 /// How long something that is said may wait for the connection: what waits for longer is told by silence.
 const SAYING: Duration = Duration::from_secs(1);
@@ -148,7 +150,7 @@ impl Bus {
                 return Err(error);
             }
         };
-        let is_local = addresses.iter().all(|address| is_loopback(address.host()));
+        let is_local = addresses.iter().all(|address| is_this_host(address.host()));
         let stop = Arc::clone(stop);
         let bus = Self { runtime: Some(runtime), client, is_private, stop, news };
         if !is_local && !bus.client.server_info().auth_required && settings.identity.is_none() {
@@ -262,12 +264,6 @@ impl Drop for Bus {
             runtime.shutdown_background();
         }
     }
-}
-
-/// Whether a host is certainly this one.
-pub fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -97,6 +97,12 @@ impl Canary {
         Ok(())
     }
 
+    /// Ends it: what it was asked until now is known.
+    pub fn close(&mut self) {
+        self.listener = None;
+        self.server = None;
+    }
+
     /// The requests so far.
     pub fn fetches(&self) -> Vec<Fetch> {
         self.fetches.0.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -61,7 +61,7 @@ use crate::{
     oauth::Fetcher,
     plan::{Model, Plan},
     results::{
-        Environment, Place, Summary, absence::Absence, calibration::Calibration,
+        Environment, Matrix, Place, Summary, absence::Absence, calibration::Calibration,
         folder::check_writable, summary::Yardstick,
     },
     supply::{Supply, estimate::Estimate, signal::Signal, yardstick::Measured},
@@ -112,6 +112,8 @@ pub struct Options {
 pub struct Finished {
     /// Its result.
     pub summary: Summary,
+    /// Its cells, where it has any.
+    pub matrix: Option<Matrix>,
     /// Where the rest is.
     pub folder: PathBuf,
     /// What of the results could not be written on which others depend.

@@ -1,6 +1,7 @@
 //! What the host allows and how busy it is: limits, ports, CPU time, memory, TCP trouble.
 
 pub mod dumps;
+pub mod loopback;
 pub mod network;
 pub mod reading;
 pub mod settings;

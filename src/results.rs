@@ -34,6 +34,7 @@ pub mod tables;
 pub mod threshold;
 pub mod trend;
 pub mod whole;
+pub mod writing;
 
 pub use edges::Edges;
 pub use environment::Environment;

@@ -15,11 +15,14 @@ use async_nats::{
     Client, ConnectError, ConnectErrorKind, ConnectOptions, ReconnectToServer, ServerAddr,
 };
 
-use super::{Settings, is_loopback, news::News};
+use super::{Settings, news::News};
 use crate::{
     clock::{Clock, nanoseconds},
     error::{Error, Result, showable},
-    host::reading::{self, LONGEST_TEXT},
+    host::{
+        loopback::is_this_host,
+        reading::{self, LONGEST_TEXT},
+    },
 };
 
 /// How long a connection may take, where it can: a SYN that is lost is sent again after 1 s, 3 s and 7 s, and a new
@@ -70,7 +73,7 @@ impl Settings {
 
     /// Refuses what would let strangers control agents, or read keys that need not be read.
     pub(super) fn check(&self, addresses: &[ServerAddr]) -> Result<bool> {
-        let is_local = addresses.iter().all(|address| is_loopback(address.host()));
+        let is_local = addresses.iter().all(|address| is_this_host(address.host()));
         let is_tls = self.tls || addresses.iter().all(ServerAddr::tls_required);
         let has_credentials = self.creds.is_some()
             || self.identity.is_some()

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::{cli, error::Result, live::Exporter};
+use crate::{cli, error::Result, host::loopback::is_loopback, live::Exporter};
 
 /// Serves metrics where that is asked for, and says where.
 pub(super) fn exporter(arguments: &cli::Live) -> Result<Option<Arc<Exporter>>> {
     let Some(address) = arguments.prometheus else { return Ok(None) };
     let exporter = Exporter::listen(address)?;
-    if !address.ip().is_loopback() {
+    if !is_loopback(address.ip()) {
         crate::tell!(
             "warning: whoever reaches `{}` can read the metrics: there is no password",
             exporter.address()

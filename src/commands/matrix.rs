@@ -8,7 +8,7 @@ use crate::{
     cli,
     engine::{self, Options, progress::Screen},
     error::{Error, Exit, Result},
-    host::Limits,
+    host::{Limits, loopback::is_loopback},
     plan::{Plan, cells::Ask, threshold::NOT_JUDGED},
     report::{
         html,
@@ -62,19 +62,23 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         live,
     };
     let finished = engine::run(plan, options)?;
+    let place = Place::of(&finished.folder);
+    let said = finished
+        .matrix
+        .as_ref()
+        .map_or(Ok(Exit::Fine), |matrix| say(&render(matrix, &finished.summary, &place)));
     if let Some(trouble) = finished.trouble {
         return Err(trouble);
     }
-    let matrix = Matrix::read(&finished.folder)?;
-    let place = Place::of(&finished.folder);
-    let said = say(&render(&matrix, &finished.summary, &place));
     html::leave(&finished.folder, &finished.summary);
     said?;
     let has_failed =
         finished.summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
     let is_gone = !finished.summary.broker_gone.is_empty();
     let has_kept = place.edges.as_ref().is_some_and(|edges| edges.false_accepts > 0);
-    Ok(exit_of(&matrix, is_gone || has_kept, finished.summary.interrupted, has_failed))
+    Ok(finished.matrix.map_or(Exit::NotMeasured, |matrix| {
+        exit_of(&matrix, is_gone || has_kept, finished.summary.interrupted, has_failed)
+    }))
 }
 
 /// Which thresholds of the scenario a matrix does not judge.
@@ -137,7 +141,7 @@ fn replay(arguments: &cli::Matrix) -> String {
     if let Some(rate) = arguments.background {
         words.extend(["--background".to_owned(), rate.to_string()]);
     }
-    if !arguments.canary.ip().is_loopback() {
+    if !is_loopback(arguments.canary.ip()) {
         words.extend(["--canary".to_owned(), arguments.canary.to_string()]);
     }
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")

@@ -1,6 +1,7 @@
 //! `tokenstorm plan`: what a run would do.
 
 mod agents;
+mod elsewhere;
 
 use std::{fmt::Write, path::PathBuf};
 
@@ -30,7 +31,8 @@ pub(super) fn plan(
     let limits = Limits::read();
     let clock = Clock::start();
     for path in scenarios {
-        let loaded = scenario::load(path, overrides)?;
+        let mut loaded = scenario::load(path, overrides)?;
+        let notes = elsewhere::stand_in(&mut loaded)?;
         // What does not fit one host may fit several.
         let plan = match agents {
             None => Plan::new(&loaded, &limits)?,
@@ -46,7 +48,7 @@ pub(super) fn plan(
             None => Estimate::measure(&plan, clock, limits.cpus)?,
         };
         let shared = agents.map(|agents| Shared::new(&plan, &estimate, &limits, agents));
-        say(&render(&loaded.scenario, &plan, &estimate))?;
+        say(&render(&loaded.scenario, &plan, &estimate, &notes))?;
         if let Some(shared) = shared {
             say(&shared.render())?;
             shared.check().map_err(place)?;
@@ -55,10 +57,13 @@ pub(super) fn plan(
     Ok(Exit::Fine)
 }
 
-fn render(written: &Scenario, plan: &Plan, estimate: &Estimate) -> String {
+fn render(written: &Scenario, plan: &Plan, estimate: &Estimate, notes: &[String]) -> String {
     let mut out = String::new();
     // Writing to a `String` can't fail.
     let _ = write_all(&mut out, written, plan, estimate);
+    for note in notes {
+        let _ = writeln!(out, "  note: {note}");
+    }
     out
 }
 

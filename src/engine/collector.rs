@@ -6,6 +6,7 @@ mod agents;
 mod cluster;
 mod early;
 mod ending;
+mod files;
 pub(super) mod lanes;
 mod live;
 mod monitored;
@@ -231,7 +232,7 @@ impl Collector {
     pub(super) fn conclude(&mut self, options: &mut Options) -> Result<()> {
         self.closes_by_clock = false;
         self.write_seconds(options)?;
-        self.settle_the_rest()?;
+        self.settle_the_rest();
         self.publish(options);
         Ok(())
     }
@@ -271,49 +272,62 @@ impl Collector {
             options.screen.second(&self.snapshot(second, &seen, !is_storm));
             self.unwritten.push((second, seen));
         }
-        if self.has_reached()
-            && let Some(summary) = self.write_closed()?
-        {
-            self.judge_early(&summary, options);
+        if self.has_reached() {
+            self.open_folder()?;
+            let from = self.unwritten.first().map_or(self.next_second, |(second, _)| *second);
+            let summary = self.write_closed();
+            for cut in self.look_at_files(from) {
+                options.screen.warn(&cut.words());
+            }
+            if let Some(summary) = summary {
+                self.judge_early(&summary, options);
+            }
         }
         Ok(())
     }
 
-    /// Writes what is closed and not written, and what is known of the whole so far, where that is news.
-    fn write_closed(&mut self) -> Result<Option<Summary>> {
-        self.open_folder()?;
+    /// Writes what is closed and not written, and what is known of the whole so far, where that is news. What can't be
+    /// written does not end a run that goes on.
+    fn write_closed(&mut self) -> Option<Summary> {
         let unwritten = std::mem::take(&mut self.unwritten);
         if let Some(folder) = &mut self.folder {
             for (second, seen) in &unwritten {
-                folder.second(&self.storm.plan, self.storm.start, *second, seen)?;
+                folder.second(&self.storm.plan, self.storm.start, *second, seen);
             }
         }
-        self.write_readings()?;
+        self.write_readings();
         let is_news = !unwritten.is_empty();
         for (second, seen) in unwritten {
             self.follow(second, seen);
         }
-        self.settle(false)?;
+        self.settle(false);
         if !is_news {
-            return Ok(None);
+            return None;
         }
         let summary = self.summary(true, false);
-        let Some(folder) = &mut self.folder else { return Ok(None) };
-        folder.counts(&summary, &self.storm.plan, &self.all)?;
-        let Some(folder) = &self.folder else { return Ok(None) };
-        self.write_matrix(folder, true)?;
-        self.write_authority(folder, true)?;
-        self.write_agents()?;
-        Ok(Some(summary))
+        self.write_so_far(&summary);
+        Some(summary)
     }
 
-    /// Writes the cells, where the plan has any.
-    fn write_matrix(&self, folder: &Folder, partial: bool) -> Result<()> {
-        let Some(cells) = &self.storm.plan.cells else { return Ok(()) };
+    /// Writes what is known of the whole so far. What can't be written is tried again in the next second, and at the end,
+    /// which says so.
+    fn write_so_far(&mut self, summary: &Summary) {
+        if let Some(folder) = &mut self.folder {
+            let _ = folder.counts(summary, &self.storm.plan, &self.all);
+        }
+        let Some(folder) = &self.folder else { return };
+        let _ = self.matrix(true).map(|matrix| matrix.write(folder));
+        let _ = self.write_authority(folder, true);
+        let _ = self.write_agents();
+    }
+
+    /// The cells, where the plan has any.
+    fn matrix(&self, partial: bool) -> Option<Matrix> {
+        let cells = self.storm.plan.cells.as_ref()?;
         let fetches = self.canary.as_ref().map(Canary::fetches).unwrap_or_default();
         let died = self.died_at();
         let matrix = Matrix::new(&self.storm.plan, cells, &self.all, (fetches, died));
-        Matrix { partial, ..matrix }.write(folder)
+        Some(Matrix { partial, ..matrix })
     }
 
     /// Writes who asked the issuer for what, what happened to it, and what became of its keys' tokens.
@@ -453,17 +467,24 @@ impl Collector {
         let wall_step = self.storm.clock.wall_step();
         self.watch.conclude(&mut self.environment, hands, wall_step, idle);
         // A run that was measured is told also where it can't be written.
-        let unwritten = self.write_closed().err();
+        if let Some(canary) = &mut self.canary {
+            canary.close();
+        }
+        let unmade = self.open_folder().err();
+        let from = self.unwritten.first().map_or(self.next_second, |(second, _)| *second);
+        self.write_closed();
+        self.look_at_files(from);
         self.watch.lost.clone_from(&lost);
         let summary = self.summary(false, interrupted);
         check_conserved(&self.all, &summary)?;
-        let trouble = self.write_end(&summary).err().or(unwritten);
+        let matrix = self.matrix(false);
+        let trouble = self.write_end(&summary, matrix.as_ref()).err().or(unmade);
         let folder = self.folder.as_ref().map_or_else(PathBuf::new, |it| it.path().to_owned());
         let (start, busy) = (self.storm.start, self.storm.gate.busy());
         let medians = self.medians.iter().map(|(response, _)| *response).collect();
         let absences = self.absences.all().to_vec();
         let all = self.all;
-        Ok(Finished { summary, folder, trouble, all, start, busy, medians, lost, absences })
+        Ok(Finished { summary, matrix, folder, trouble, all, start, busy, medians, lost, absences })
     }
 
     fn summary(&self, partial: bool, interrupted: bool) -> Summary {

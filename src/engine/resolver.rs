@@ -14,6 +14,7 @@ use crate::{
     client::names::{lookup, reachable},
     clock::Clock,
     error::{Error, Result},
+    host::loopback::is_loopback,
     supply::signal::Signal,
 };
 
@@ -65,7 +66,7 @@ pub(super) fn start(clock: Clock, sources: &[IpAddr], authorized: bool) -> Resul
                         Vec::new()
                     };
                     // What was a name of this host may be one of another by now.
-                    addresses.retain(|address| authorized || address.ip().is_loopback());
+                    addresses.retain(|address| authorized || is_loopback(address.ip()));
                     let waited = now.saturating_sub(asked);
                     // Nobody waits any more when the run is over.
                     if reply.send(Answer { key, addresses, waited }).is_ok() {

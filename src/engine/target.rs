@@ -28,6 +28,7 @@ use crate::{
         transport::Endpoint,
     },
     error::{Error, Result},
+    host::loopback::{is_loopback, is_this_host},
     issuer::Issuer,
     key::{self, material::random_secret},
     launch::{free_port, is_taken},
@@ -139,8 +140,8 @@ impl Targets {
         }
         targets.warnings.extend(plan.scenario.monitor.iter().filter_map(Monitor::proxy_note));
         targets.shares_host = targets.all.iter().any(|target| match &target.spot {
-            Spot::At(addresses) => addresses.iter().any(|address| address.ip().is_loopback()),
-            Spot::Named(host, _) => &**host == "localhost",
+            Spot::At(addresses) => addresses.iter().any(|address| is_loopback(address.ip())),
+            Spot::Named(host, _) => is_this_host(host),
             Spot::Nowhere(..) => false,
         });
         Ok(targets)
@@ -193,7 +194,7 @@ impl Targets {
             ))
             .hint("IPv4 sources reach IPv4 brokers, IPv6 sources IPv6 brokers"));
         }
-        if let Some(address) = addresses.iter().find(|address| !address.ip().is_loopback())
+        if let Some(address) = addresses.iter().find(|address| !is_loopback(address.ip()))
             && !plan.scenario.target.authorized
         {
             return Err(Error::usage(format!(

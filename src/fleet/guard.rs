@@ -17,6 +17,7 @@ use crate::{
     error::{Error, Result, showable},
     host::{
         Limits,
+        loopback::is_loopback,
         reading::{LONGEST_TEXT, read_below},
     },
     key::SigningKey,
@@ -155,7 +156,7 @@ fn check_targets(scenario: &Scenario, task: &Task, own: &Own<'_>) -> Result<()> 
     }
     // Those that a coordinator has started listen on loopback, so that the agent need not be allowed anything.
     let mut places = task.embedded.iter().flatten();
-    if let Some(away) = places.find(|at| !at.ip().is_loopback() || at.port() == 0) {
+    if let Some(away) = places.find(|at| !is_loopback(at.ip()) || at.port() == 0) {
         return Err(Error::usage(format!(
             "the order says that an embedded broker is at `{away}`, which is not on this host's loopback"
         ))

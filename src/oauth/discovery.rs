@@ -220,10 +220,12 @@ fn checked(found: &Document, asked: &Url, wanted: Wanted) -> Result<Endpoints> {
         let url = asked
             .join(text)
             .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            // What it says there would be sent as if it were ours.
+            .filter(|url| url.username().is_empty() && url.password().is_none());
         url.map(Some).ok_or_else(|| {
             Error::not_measured(format!(
-                "the discovery document of `{asked}` names a `{name}` that is no URL of a server"
+                "the discovery document of `{asked}` names a `{name}` that is no URL of a server, or has a user in it"
             ))
             .hint("write `token_endpoint = \"...\"` in place of `issuer`")
         })

@@ -9,6 +9,7 @@ use url::{Host, Url};
 
 use crate::{
     error::{Error, Result},
+    host::loopback::is_this_host,
     scenario::Target,
     tls::Tls,
 };
@@ -53,9 +54,7 @@ impl Broker {
     pub fn is_loopback(&self) -> bool {
         match &self.place {
             Place::Embedded => true,
-            Place::Remote { host, .. } => {
-                host == "localhost" || self.address().is_some_and(|address| address.is_loopback())
-            }
+            Place::Remote { host, .. } => is_this_host(host),
         }
     }
 
@@ -86,6 +85,11 @@ const EMBEDDED: [(&str, bool, bool); 4] = [
 ];
 
 const HINT: &str = "a broker is `mqtt://host:port`, `mqtts://host:port`, `ws://host:port/path`, `wss://host:port/path`, `embedded`, `embedded+tls`, `embedded+ws` or `embedded+wss`";
+
+/// Whether a broker, as it is written, is one that is not certainly on this host.
+pub fn is_away(written: &str) -> bool {
+    parse(written).is_ok_and(|broker| !broker.is_loopback())
+}
 
 /// Takes the brokers of `[target]` apart.
 ///

@@ -12,7 +12,7 @@ use super::style;
 use crate::{
     compare::{Compared, Comparison, Design, Role, Seen, Verdict},
     error::{Error, Result, plain::json},
-    results::folder::replace_in,
+    results::writing::replace_in,
 };
 
 /// How a comparison is rendered.

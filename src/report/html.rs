@@ -26,10 +26,7 @@ use maud::{Markup, html};
 use super::{gone, matrix, terminal};
 use crate::{
     error::{Result, plain::unpainted},
-    results::{
-        Matrix, Summary,
-        folder::{quoted, replace_in},
-    },
+    results::{Matrix, Summary, folder::quoted, writing::replace_in},
 };
 
 /// Renders the run in a folder. What the folder does not hold, as of a run that was killed, is left out or said.

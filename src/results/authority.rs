@@ -3,10 +3,10 @@
 use std::{borrow::Cow, fs, path::Path};
 
 use super::{
-    folder::{replace_in, unwritable},
     gone::BrokerGone,
     keys::by_second,
     outages::Deed,
+    writing::{replace_in, unwritable},
 };
 use crate::{
     clock::SECOND,

@@ -2,8 +2,7 @@
 //! happens to the program.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -20,6 +19,7 @@ use super::{
     cells::{BEYOND, Beyond},
     moment::Moment,
     summary::{microseconds, percentile},
+    writing::{Cut, Growing, replace_in, unwritable},
 };
 use crate::{
     attempt::{Attempt, Phase},
@@ -82,11 +82,11 @@ impl Place {
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    timeline: csv::Writer<File>,
-    findings: csv::Writer<File>,
+    timeline: Growing,
+    findings: Growing,
     /// Where there are several brokers.
     of_brokers: Option<BrokerSeconds>,
-    histograms: File,
+    histograms: Growing,
     found: usize,
     /// What counts the same attempts.
     moment: Moment,
@@ -121,30 +121,17 @@ impl Folder {
             ))
             .hint("give `--out` a folder that is empty or does not exist"));
         }
-        let mut histograms = File::create(path.join("latency.hlog")).map_err(fail)?;
         let start = Duration::from_nanos(clock.wall(0).max(0) as u64).as_secs_f64();
-        write!(
-            histograms,
+        let head = format!(
             "#[Histogram log format version 1.3]\n#unit: nanoseconds; time stamps and interval lengths: seconds\n\
              #[StartTime: {start:.3} (seconds since epoch)]\n\
              \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n"
-        )
-        .map_err(fail)?;
-        let rows = |name: &str, head: &str| -> Result<csv::Writer<File>> {
-            let fail = |error: csv::Error| unwritable(path, &error);
-            let mut rows = csv::WriterBuilder::new()
-                .has_headers(false)
-                .from_path(path.join(name))
-                .map_err(fail)?;
-            rows.write_record(head.split(',')).map_err(fail)?;
-            rows.flush().map_err(|error| unwritable(path, &error))?;
-            Ok(rows)
-        };
+        );
         let folder = Self {
-            timeline: rows("timeline.csv", TIMELINE)?,
-            findings: rows("findings.csv", FINDINGS)?,
+            timeline: Growing::create(path, "timeline.csv", format!("{TIMELINE}\n").as_bytes())?,
+            findings: Growing::create(path, "findings.csv", format!("{FINDINGS}\n").as_bytes())?,
+            histograms: Growing::create(path, "latency.hlog", head.as_bytes())?,
             of_brokers: None,
-            histograms,
             moment: Moment::new(path),
             path: path.to_owned(),
             found: 0,
@@ -213,76 +200,34 @@ impl Folder {
     }
 
     /// Appends a second: its row of the time line, its histograms, its findings.
-    ///
-    /// # Errors
-    /// When it can't be written.
-    pub fn second(
-        &mut self,
-        plan: &Plan,
-        storm: u64,
-        second: u64,
-        seen: &Measurements,
-    ) -> Result<()> {
+    pub fn second(&mut self, plan: &Plan, storm: u64, second: u64, seen: &Measurements) {
         let row = timeline_row(second, seen, plan.load().connect_timeout);
-        self.timeline.serialize(row).map_err(|error| unwritable(&self.path, &error))?;
-        self.timeline.flush().map_err(|error| unwritable(&self.path, &error))?;
+        self.timeline.append_rows(|rows| rows.serialize(row));
         if plan.brokers.len() > 1 {
-            let rows = match &mut self.of_brokers {
-                Some(rows) => rows,
-                none => none.insert(BrokerSeconds::create(&self.path)?),
-            };
-            rows.second(plan, second, seen)?;
+            let rows = self.of_brokers.get_or_insert_with(|| BrokerSeconds::begin(&self.path));
+            rows.second(plan, second, seen);
         }
-        self.interval(second, storm, seen).map_err(|error| unwritable(&self.path, &error))?;
-        self.findings(plan, storm, &seen.findings)
+        self.histograms.append_with(|| interval(second, storm, seen));
+        self.findings(plan, storm, &seen.findings);
     }
 
     /// Appends findings, as far as there is room for them.
-    ///
-    /// # Errors
-    /// When they can't be written.
-    pub fn findings(&mut self, plan: &Plan, storm: u64, findings: &[Finding]) -> Result<()> {
-        for finding in findings {
-            if self.found < MOST_FINDINGS {
-                self.found += 1;
-                self.finding(plan, storm, finding)?;
-            }
+    pub fn findings(&mut self, plan: &Plan, storm: u64, findings: &[Finding]) {
+        let kept = &findings[..findings.len().min(MOST_FINDINGS - self.found)];
+        let rows = kept.iter().map(|finding| finding_row(plan, storm, finding));
+        if self
+            .findings
+            .append_rows(|out| rows.into_iter().try_for_each(|row| out.write_record(row)))
+        {
+            self.found += kept.len();
         }
-        self.findings.flush().map_err(|error| unwritable(&self.path, &error))
     }
 
-    fn interval(&mut self, second: u64, storm: u64, seen: &Measurements) -> io::Result<()> {
-        let mut text = Vec::new();
-        let mut serializer = V2DeflateSerializer::new();
-        let mut log = IntervalLogWriterBuilder::new().begin_log_with(&mut text, &mut serializer)?;
-        for phase in Phase::ALL {
-            let Some(times) = seen.latency(phase, None, None, None).times else { continue };
-            let start = Duration::from_nanos(storm + second * SECOND);
-            log.write_histogram(&times, start, Duration::from_secs(1), Tag::new(phase.name()))
-                .map_err(|error| io::Error::other(error.to_string()))?;
-        }
-        self.histograms.write_all(&text)?;
-        self.histograms.flush()
-    }
-
-    fn finding(&mut self, plan: &Plan, storm: u64, finding: &Finding) -> Result<()> {
-        let attempt = &finding.attempt;
-        // Times of day are for people, offsets from the start of the storm for programs.
-        let offset = |at: u64| format!("{:.3}", microseconds(at as f64 - storm as f64));
-        let kind = &plan.mould.kinds[attempt.kind];
-        let row = [
-            attempt.client.to_string(),
-            kind.label.clone(),
-            plan.brokers[attempt.broker].label.clone(),
-            offset(attempt.scheduled),
-            offset(attempt.started),
-            offset(attempt.ended),
-            attempt.outcome.name().to_owned(),
-            attempt.outcome.code().to_string(),
-            finding.verdict.name().to_owned(),
-            replay_of(plan, attempt),
-        ];
-        self.findings.write_record(&row).map_err(|error| unwritable(&self.path, &error))
+    /// Files that could not be written any more since this was last asked.
+    pub fn cuts(&mut self) -> Vec<Cut> {
+        let of_brokers = self.of_brokers.as_mut().and_then(BrokerSeconds::cut);
+        let files = [&mut self.timeline, &mut self.findings, &mut self.histograms];
+        files.into_iter().filter_map(Growing::cut).chain(of_brokers).collect()
     }
 
     /// Says that a file could not be written on which no other depends: the run is what it was, and goes on.
@@ -381,20 +326,38 @@ impl Folder {
     }
 }
 
-/// Writes a file of a folder in the place of the one before, so that a reader sees one or the other.
-///
-/// # Errors
-/// When it can't be written.
-pub fn replace_in(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let write = || -> io::Result<()> {
-        let mut file =
-            tempfile::Builder::new().prefix(".").suffix(".partial").tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-        file.persist(folder.join(name))?;
-        Ok(())
-    };
-    write().map_err(|error| unwritable(&folder.join(name), &error))
+/// The histograms of a second, as lines of the log.
+fn interval(second: u64, storm: u64, seen: &Measurements) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    let mut log = IntervalLogWriterBuilder::new().begin_log_with(&mut text, &mut serializer)?;
+    for phase in Phase::ALL {
+        let Some(times) = seen.latency(phase, None, None, None).times else { continue };
+        let start = Duration::from_nanos(storm + second * SECOND);
+        log.write_histogram(&times, start, Duration::from_secs(1), Tag::new(phase.name()))
+            .map_err(|error| io::Error::other(error.to_string()))?;
+    }
+    Ok(text)
+}
+
+/// A row of `findings.csv`.
+fn finding_row(plan: &Plan, storm: u64, finding: &Finding) -> [String; 10] {
+    let attempt = &finding.attempt;
+    // Times of day are for people, offsets from the start of the storm for programs.
+    let offset = |at: u64| format!("{:.3}", microseconds(at as f64 - storm as f64));
+    let kind = &plan.mould.kinds[attempt.kind];
+    [
+        attempt.client.to_string(),
+        kind.label.clone(),
+        plan.brokers[attempt.broker].label.clone(),
+        offset(attempt.scheduled),
+        offset(attempt.started),
+        offset(attempt.ended),
+        attempt.outcome.name().to_owned(),
+        attempt.outcome.code().to_string(),
+        finding.verdict.name().to_owned(),
+        replay_of(plan, attempt),
+    ]
 }
 
 /// The command that mints the token of an attempt again; none of one that was fetched.
@@ -517,11 +480,6 @@ fn timeline_row(second: u64, seen: &Measurements, timeout: Duration) -> Timeline
         start_delay_p99_us,
         beyond: beyond.text(),
     }
-}
-
-pub(crate) fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Error {
-    Error::not_measured(format!("can't write the results to `{}`: {error}", path.display()))
-        .hint("`--out DIR` puts them elsewhere")
 }
 
 /// Whether a folder can be made and written, told before anything is measured.

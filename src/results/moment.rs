@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::folder::{replace_in, unwritable};
+use super::writing::{replace_in, unwritable};
 use crate::error::Result;
 
 /// The folder, within that of the run, that the files of the last two moments are in.

@@ -1,11 +1,14 @@
 //! `monitor.csv` and `monitor` of the summary: what both sides of a run used of their hosts.
 
-use std::{collections::BTreeMap, fs::File, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{folder::unwritable, trend::Trend};
-use crate::{clock::SECOND, error::Result};
+use super::{
+    trend::Trend,
+    writing::{Cut, Growing},
+};
+use crate::clock::SECOND;
 
 /// Columns of `monitor.csv` before those of named metrics.
 pub const COLUMNS: [&str; 6] = ["second", "side", "cpu_s", "rss_bytes", "descriptors", "threads"];
@@ -222,49 +225,48 @@ pub fn drift(by_second: &[(f64, f64)]) -> (Option<f64>, Option<bool>) {
 
 /// `monitor.csv` as the run goes.
 #[derive(Debug)]
-pub struct Rows(csv::Writer<File>);
+pub struct Rows(Growing);
 
 impl Rows {
     /// Begins the file in a run folder.
-    ///
-    /// # Errors
-    /// When it can't be written.
-    pub fn create(folder: &Path, metrics: &BTreeMap<String, String>) -> Result<Self> {
-        let fail = |error: csv::Error| unwritable(folder, &error);
-        let mut rows = csv::Writer::from_path(folder.join("monitor.csv")).map_err(fail)?;
+    pub fn begin(folder: &Path, metrics: &BTreeMap<String, String>) -> Self {
+        let mut rows = Self(Growing::begin(folder, "monitor.csv", b""));
         let named = named(metrics).map(|(column, _)| column);
-        rows.write_record(COLUMNS.into_iter().chain(named)).map_err(fail)?;
-        rows.flush().map_err(|error| unwritable(folder, &error))?;
-        Ok(Self(rows))
+        rows.0.append_rows(|out| out.write_record(COLUMNS.into_iter().chain(named)));
+        rows
+    }
+
+    /// That it could not be written any more; said once.
+    pub fn cut(&mut self) -> Option<Cut> {
+        self.0.cut()
     }
 
     /// Appends readings; what nobody knows is empty.
-    ///
-    /// # Errors
-    /// When it can't be written.
-    pub fn append(&mut self, folder: &Path, readings: &[Reading], storm: u64) -> Result<()> {
-        for reading in readings {
-            let usage = &reading.usage;
-            let whole = |value: Option<u64>| value.map(|value| value.to_string());
-            let text = |value: Option<f64>| value.map(|value| format!("{value:.6}"));
-            let second = reading.second.map_or_else(
-                || format!("{:.3}", reading.at.saturating_sub(storm) as f64 / SECOND as f64),
-                |second| second.to_string(),
-            );
-            let row = [
-                Some(second),
-                Some(reading.side.name().to_owned()),
-                text(usage.cpu_s),
-                whole(usage.rss_bytes),
-                whole(usage.descriptors),
-                whole(usage.threads),
-            ];
-            let named = usage.named.iter().map(|value| value.map(|value| value.to_string()));
-            let row = row.into_iter().chain(named).map(Option::unwrap_or_default);
-            self.0.write_record(row).map_err(|error| unwritable(folder, &error))?;
-        }
-        self.0.flush().map_err(|error| unwritable(folder, &error))
+    pub fn append(&mut self, readings: &[Reading], storm: u64) {
+        self.0
+            .append_rows(|out| readings.iter().try_for_each(|it| out.write_record(row(it, storm))));
     }
+}
+
+/// The row of a reading.
+fn row(reading: &Reading, storm: u64) -> Vec<String> {
+    let usage = &reading.usage;
+    let whole = |value: Option<u64>| value.map(|value| value.to_string());
+    let text = |value: Option<f64>| value.map(|value| format!("{value:.6}"));
+    let second = reading.second.map_or_else(
+        || format!("{:.3}", reading.at.saturating_sub(storm) as f64 / SECOND as f64),
+        |second| second.to_string(),
+    );
+    let row = [
+        Some(second),
+        Some(reading.side.name().to_owned()),
+        text(usage.cpu_s),
+        whole(usage.rss_bytes),
+        whole(usage.descriptors),
+        whole(usage.threads),
+    ];
+    let named = usage.named.iter().map(|value| value.map(|value| value.to_string()));
+    row.into_iter().chain(named).map(Option::unwrap_or_default).collect()
 }
 
 #[cfg(test)]

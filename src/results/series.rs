@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     cells::{BEYOND, Beyond, restored},
-    folder::{replace_in, unwritable},
     summary::Percentile,
+    writing::{replace_in, unwritable},
 };
 use crate::error::Result;
 

@@ -11,6 +11,8 @@ use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use url::{Host, Url};
 
+use crate::host::loopback;
+
 /// The schemes of a proxy that the HTTP library can use.
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
@@ -105,7 +107,8 @@ impl Proxies {
         let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
         *here.entry(name.to_owned()).or_insert_with(|| {
             let addresses = url.socket_addrs(|| None).unwrap_or_default();
-            !addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback())
+            !addresses.is_empty()
+                && addresses.iter().all(|address| loopback::is_loopback(address.ip()))
         })
     }
 }
@@ -119,10 +122,7 @@ fn is_loopback(url: &Url) -> bool {
         }
         Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
         Some(Host::Ipv6(address)) => {
-            let mapped = address.to_ipv4_mapped();
-            address.is_loopback()
-                || address.is_unspecified()
-                || mapped.is_some_and(|address| address.is_loopback())
+            loopback::is_loopback(address.into()) || address.is_unspecified()
         }
         None => false,
     }

@@ -10,7 +10,10 @@ use reqwest::{
 use url::Url;
 
 use super::is_proxied;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    host::loopback,
+};
 
 /// How far requests may go.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -68,7 +71,7 @@ fn addresses(url: &Url) -> Vec<SocketAddr> {
 }
 
 fn is_loopback(address: &SocketAddr) -> bool {
-    address.ip().is_loopback()
+    loopback::is_loopback(address.ip())
 }
 
 /// Finds addresses of this host only: between being looked at and being asked, a name may have got another.

@@ -7,6 +7,7 @@ mod image;
 mod kubernetes;
 mod pods;
 mod scripts;
+mod shipped;
 
 use std::{fs, path::PathBuf};
 

@@ -122,12 +122,8 @@ fn a_row_that_no_run_can_have_is_an_error_with_its_place() {
 fn a_page_that_may_not_become_so_long_is_a_warning_and_not_the_end_without_a_word() {
     let server = Server::answering(ACCEPT);
     let storm = Storm::new(&scenario(&server.url(), LOAD, ""));
-    let mut command = Command::new("sh");
     // 20 or 40 KB, as the shell counts: the summary takes half of that, the page more.
-    command.args(["-c", "ulimit -f 40; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_tokenstorm")]);
-    command.arg("run").arg(storm.scenario()).arg("--out").arg(storm.out());
-    command.args(["--progress", "none"]).stdin(Stdio::null());
-    let ended = ended(command.output().unwrap(), storm.out());
+    let ended = storm.run_limited("-f 40");
     let summary = ended.expect(0);
     assert_eq!((&summary["partial"], &summary["attempts"]), (&false.into(), &60.into()));
     assert!(ended.stdout.contains("60 attempts"), "{}", ended.stdout);
@@ -136,4 +132,43 @@ fn a_page_that_may_not_become_so_long_is_a_warning_and_not_the_end_without_a_wor
         "{}",
         ended.stderr
     );
+}
+
+#[test]
+fn a_file_that_cannot_grow_ends_with_a_whole_row_and_the_run_goes_on_and_says_so() {
+    let server = Server::answering(ACCEPT);
+    let load = "arrivals = \"constant\"\nstages = [{ rate = 40, for = \"6s\" }]";
+    let storm =
+        Storm::new(&scenario(&server.url(), load, "[[mix]]\ntoken = \"expired\"\nshare = 1\n"));
+    // 20 or 40 KB: a finding takes 200 bytes, so that there is room for those of some seconds.
+    let ended = storm.run_limited("-f 40");
+    let summary = ended.expect(1);
+    assert_eq!((&summary["attempts"], &summary["partial"]), (&240.into(), &false.into()));
+    assert_eq!(summary["verdicts"]["false_accept"], 240);
+    let kept = rows(&ended.out.join("findings.csv"));
+    assert!(!kept.is_empty() && kept.len() < 240, "{}", kept.len());
+    assert!(kept.iter().all(|row| row["replay"].contains("tokenstorm token mint")), "whole rows");
+    assert_eq!(summary["findings_left_out"], 240 - kept.len());
+    let said: Vec<&str> =
+        ended.stderr.lines().filter(|line| line.contains("findings.csv")).collect();
+    let [said] = said[..] else { panic!("once: {}", ended.stderr) };
+    assert!(said.starts_with("warning: ") && said.contains("ends before second"), "{said}");
+    assert_eq!(summary["validity"]["verdict"], "degraded");
+    let reason = summary["validity"]["reasons"][0].as_str().unwrap();
+    assert!(said.ends_with(reason), "{reason}");
+    assert_eq!(rows(&ended.out.join("timeline.csv")).len(), 6, "other files go on");
+}
+
+#[test]
+fn a_matrix_whose_file_cannot_be_written_is_shown_before_that_is_an_error() {
+    let server = Server::answering(ACCEPT);
+    let storm = Storm::new(&scenario(&server.url(), "", ""));
+    let mut command = Command::new("sh");
+    let limited = "ulimit -f 20; exec \"$@\" --only wrong_key --progress none";
+    command.args(["-c", limited, "sh", env!("CARGO_BIN_EXE_tokenstorm"), "matrix"]);
+    command.arg(storm.scenario()).arg("--out").arg(storm.out()).stdin(Stdio::null());
+    let ended = ended(command.output().unwrap(), storm.out());
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stdout.contains("wrong_key"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("can't write the results"), "{}", ended.stderr);
 }

@@ -23,10 +23,7 @@ impl Collector {
     }
 
     /// Settles what was closed, as far as it is known whether its broker was there; all where the run `is_over`.
-    ///
-    /// # Errors
-    /// When the findings can't be written.
-    pub(super) fn settle(&mut self, is_over: bool) -> Result<()> {
+    pub(super) fn settle(&mut self, is_over: bool) {
         let (storm, deeds) = (self.storm.start, self.deeds());
         let settled = self.absences.settle(storm, &deeds, is_over);
         self.storm.board.tell(self.absences.all());
@@ -40,26 +37,22 @@ impl Collector {
                 }
             }
             if let Some(folder) = &mut self.folder {
-                folder.findings(&self.storm.plan, storm, &findings)?;
+                folder.findings(&self.storm.plan, storm, &findings);
             }
             if let Some(seen) = settled.seen {
                 self.look_at_brokers(settled.second, &seen, &deeds);
             }
         }
-        Ok(())
     }
 
     /// Takes what was asked last, and settles the rest: the run is over.
-    ///
-    /// # Errors
-    /// When the findings can't be written.
-    pub(super) fn settle_the_rest(&mut self) -> Result<()> {
+    pub(super) fn settle_the_rest(&mut self) {
         let mut last = self.storm.recorder();
         self.storm.knocker.tell(&mut last, self.storm.start);
         let signs = std::mem::take(&mut last.signs);
         self.all.merge(&last);
         self.absences.second(self.next_second, &signs, Vec::new(), None);
-        self.settle(true)
+        self.settle(true);
     }
 
     /// Puts into a summary which brokers were gone.

@@ -238,10 +238,10 @@ impl HeldUp {
         let seconds = waited as f64 / SECOND as f64;
         match missing_from {
             Some(second) => format!(
-                "worker {worker} of {of} (thread `clients-{worker}`) did not end and was not waited for any longer: what it saw from second {second} on is missing"
+                "worker thread `clients-{worker}`, one of {of}, did not end and was not waited for any longer: what it saw from second {second} on is missing"
             ),
             None => format!(
-                "worker {worker} of {of} (thread `clients-{worker}`) was held up and told nothing for {seconds:.1} s: latencies of its clients may be its own, and seconds without it were counted later"
+                "worker thread `clients-{worker}`, one of {of}, was held up and told nothing for {seconds:.1} s: latencies of its clients may be its own, and seconds without it were counted later"
             ),
         }
     }
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn who_was_late_and_who_is_missing_is_said_apart() {
         let late = HeldUp { worker: 1, of: 2, waited: 3_500_000_000, missing_from: None };
-        assert!(late.words().starts_with("worker 1 of 2 (thread `clients-1`) was held up"));
+        assert!(late.words().starts_with("worker thread `clients-1`, one of 2, was held up"));
         assert!(late.words().contains("for 3.5 s"), "{}", late.words());
         let missing = HeldUp { missing_from: Some(7), ..late };
         assert!(missing.words().ends_with("from second 7 on is missing"), "{}", missing.words());

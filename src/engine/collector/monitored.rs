@@ -3,7 +3,6 @@
 use super::{Collector, Monitor, Options};
 use crate::{
     attempt::Outcome,
-    error::Result,
     results::monitor::{Monitored, Reading, Rows, Side, Span, Used, drift},
     verdict::Verdict,
 };
@@ -20,21 +19,20 @@ impl Collector {
     }
 
     /// Writes what the monitor has read since.
-    pub(super) fn write_readings(&mut self) -> Result<()> {
-        let Some(monitor) = &self.monitor else { return Ok(()) };
+    pub(super) fn write_readings(&mut self) {
+        let Some(monitor) = &self.monitor else { return };
         self.readings.extend(monitor.take());
-        let Some(folder) = &self.folder else { return Ok(()) };
+        let Some(folder) = &self.folder else { return };
         let rows = match &mut self.rows {
             Some(rows) => rows,
             none => {
                 let settings = self.storm.plan.scenario.monitor.as_ref();
                 let named = settings.map(|settings| settings.metrics.clone()).unwrap_or_default();
-                none.insert(Rows::create(folder.path(), &named)?)
+                none.insert(Rows::begin(folder.path(), &named))
             }
         };
-        rows.append(folder.path(), &self.readings[self.written..], self.storm.start)?;
+        rows.append(&self.readings[self.written..], self.storm.start);
         self.written = self.readings.len();
-        Ok(())
     }
 
     /// What both sides used.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     super::{Hands, nodes::embedded::Lost},
+    files::CutAt,
     lanes::HeldUp,
 };
 use crate::{
@@ -50,6 +51,8 @@ pub(in crate::engine) struct Watch {
     pub(super) late: u64,
     /// Workers that were late, or never came.
     pub(super) held_up: Vec<HeldUp>,
+    /// Files that end before the run does.
+    pub(super) cut: Vec<CutAt>,
     /// By index of the broker: the first second with an attempt that could not be judged.
     mute_since: BTreeMap<usize, u64>,
 }
@@ -77,6 +80,7 @@ impl Watch {
             harmed: Vec::new(),
             late: 0,
             held_up: Vec::new(),
+            cut: Vec::new(),
             mute_since: BTreeMap::new(),
         }
     }
@@ -254,6 +258,7 @@ impl Watch {
         let late = self.held_up.iter().filter(|worker| worker.missing_from.is_none());
         let mut reasons: Vec<String> =
             self.lost.iter().map(Lost::words).chain(late.map(HeldUp::words)).collect();
+        reasons.extend(self.cut.iter().map(CutAt::words));
         if self.late > 0 {
             reasons.push(format!(
                 "{} connections did not stand when their wave was released: they came after it",

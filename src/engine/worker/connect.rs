@@ -22,6 +22,7 @@ use crate::{
         socket::{self, Sent},
     },
     engine::resolver::Ask,
+    host::loopback::is_loopback,
     measure::signs::Site,
 };
 
@@ -127,7 +128,7 @@ impl Worker {
             Err(outcome) => return self.fail(place, State::Connecting, outcome),
         }
         self.storm.sockets.fetch_add(1, Ordering::Relaxed);
-        if address.ip().is_loopback() {
+        if is_loopback(address.ip()) {
             // On loopback the handshake is over when `connect` returns: the first packet goes out at once,
             // and one wake-up an attempt is saved.
             self.advance(place);

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, ops::Range};
 
-use super::{Connection, Key, State, Worker};
+use super::{Connection, Key, More, State, Worker, turns::TURNS};
 use crate::{
     attempt::{Code, Outcome},
     client::{
@@ -85,6 +85,10 @@ impl Worker {
                 State::Holding if connection.until <= now => {
                     self.session_leaves(place, now);
                     self.leave(place, now);
+                }
+                // Whether the answer is among what it has sent is not known before that was read.
+                State::Holding if connection.pinged && connection.more != More::No => {
+                    self.alarms.push(Reverse((now + TURNS, key)));
                 }
                 State::Holding if connection.pinged => {
                     self.drop_session(place, Code::Word("ping_timeout"));

@@ -8,7 +8,7 @@ use rustix::event::epoll::EventFlags;
 use super::{Connection, Key, More, Worker};
 
 /// Nanoseconds that turns may take before events are looked at again: what an arrival may be late by for their sake.
-const TURNS: u64 = 1_000_000;
+pub(super) const TURNS: u64 = 1_000_000;
 
 impl Worker {
     /// Has a connection wait for its next turn, behind all that wait already.

@@ -157,8 +157,7 @@ fn nothing_off_the_host_is_connected_to_whatever_the_order_says() {
     for away in [
         "mqtt://192.0.2.1:1883",
         "mqtt://0.0.0.0:1883",
-        "mqtt://[::ffff:127.0.0.1]:1883",
-        "mqtt://localhost.:1883",
+        "mqtt://[::ffff:192.0.2.1]:1883",
         "mqtt://localhost.example:1883",
         "mqtt://2130706433:1883",
         "ws://192.0.2.1/mqtt",
@@ -168,6 +167,11 @@ fn nothing_off_the_host_is_connected_to_whatever_the_order_says() {
             task.scenario["target"]["authorized"] = json!(true);
         });
         assert!(told.contains("not started with `--authorized`"), "{away}: {told}");
+    }
+    for here in ["mqtt://[::ffff:127.0.0.1]:1883", "mqtt://localhost.:1883"] {
+        let mut task = order();
+        task.scenario["target"]["brokers"] = json!([here]);
+        take(&task, &own(folder.path())).unwrap();
     }
     for (place, authorized) in
         [("192.0.2.1:1883", false), ("192.0.2.1:1883", true), ("127.0.0.1:0", false)]

@@ -1,0 +1,96 @@
+//! What a scenario takes from the host of its run. A plan makes no traffic and signs nothing that anybody gets, so that it
+//! needs none of it: in its place stands something of the same form, and the plan says so.
+
+use std::{env, fs::File, io::ErrorKind, path::Path};
+
+use crate::{
+    error::{Error, Result, showable},
+    key::SigningKey,
+    plan::broker,
+    scenario::{Key, Loaded, Tls},
+};
+
+/// Puts stand-ins in the place of keys, secrets and certificates that are not on this host, and allows what a run would have
+/// to be allowed; says what that was.
+///
+/// # Errors
+/// When a stand-in can't be made.
+pub(super) fn stand_in(loaded: &mut Loaded) -> Result<Vec<String>> {
+    let base = loaded.path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+    let scenario = &mut loaded.scenario;
+    let mut notes = Vec::new();
+    for (name, key) in &mut scenario.keys {
+        let Some((of, what)) = missing(key, &base) else { continue };
+        let made = Key { kid: key.kid.clone(), ..Key::made(key.algorithm, "") };
+        *key = key.holding(SigningKey::load(name, &made, &base)?.held());
+        notes.push(format!(
+            "`keys.{name}.{of}` names {what} here: a key of `{}` that is made for the plan stands for it",
+            key.algorithm
+        ));
+    }
+    if let Some(tls) = &mut scenario.target.tls {
+        notes.extend(certificates(tls, &base)?);
+    }
+    let target = &mut scenario.target;
+    if !target.authorized {
+        // What else is wrong with them is told by the plan.
+        let is_away = |written: &&String| broker::is_away(written);
+        if let Some(away) = target.brokers.iter().find(is_away) {
+            let shown = away.split('?').next().unwrap_or_default();
+            notes.push(format!("`{shown}` is not on this host: a run needs `--authorized`"));
+            target.authorized = true;
+        }
+    }
+    Ok(notes)
+}
+
+/// What a key is taken from that is not here: the scenario's name for that, and what is said of it.
+fn missing(key: &Key, base: &Path) -> Option<(&'static str, String)> {
+    let files =
+        [("secret_file", &key.secret_file), ("private_key", &key.private_key), ("jwk", &key.jwk)];
+    let file = files.into_iter().find_map(|(of, file)| Some((of, file.as_ref()?)));
+    if let Some((of, file)) = file.filter(|(_, file)| is_missing(&base.join(file))) {
+        return Some((of, format!("{}, which is not", showable::file(file, base))));
+    }
+    let variable = key.secret_env.as_ref().filter(|variable| env::var_os(variable).is_none())?;
+    Some(("secret_env", format!("{}, which is not set", showable::variable(variable))))
+}
+
+/// Whether a file is not here, or not for this user. What else keeps it from being read is an error of the plan.
+fn is_missing(path: &Path) -> bool {
+    let kinds = [ErrorKind::NotFound, ErrorKind::PermissionDenied, ErrorKind::NotADirectory];
+    File::open(path).is_err_and(|error| kinds.contains(&error.kind()))
+}
+
+/// Puts a certificate that is made for the plan in the place of those that are not here.
+fn certificates(tls: &mut Tls, base: &Path) -> Result<Vec<String>> {
+    let named = tls.files().map(|(key, file, _)| (key, file));
+    let missing: Vec<_> = named
+        .into_iter()
+        .filter_map(|(key, file)| Some((key, file.filter(|file| is_missing(&base.join(file)))?)))
+        .collect();
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let failed = |error: rcgen::Error| {
+        Error::not_measured(format!("no certificate can be made for the plan: {error}"))
+    };
+    let made = rcgen::generate_simple_self_signed(["plan.invalid".to_owned()]).map_err(failed)?;
+    let is_missing = |name: &str| missing.iter().any(|(key, _)| *key == name);
+    if is_missing("ca") {
+        tls.held.ca = Some(made.cert.pem());
+    }
+    if is_missing("crl") {
+        tls.crl = None;
+    }
+    if is_missing("cert") || is_missing("key") {
+        // One that is here would not fit the other that is made.
+        (tls.held.cert, tls.held.key) =
+            (Some(made.cert.pem()), Some(made.signing_key.serialize_pem()));
+    }
+    let note = |(key, file): &(&str, std::path::PathBuf)| {
+        let shown = showable::file(file, base);
+        format!("`target.tls.{key}` names {shown}, which is not on this host: it was not looked at")
+    };
+    Ok(missing.iter().map(note).collect())
+}
