@@ -22,7 +22,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, unbounded};
 use tokio::runtime::Runtime;
 
-use self::news::News;
+use self::news::{Heard, News};
 use crate::{
     error::{Error, Result},
     host::loopback::is_this_host,
@@ -107,7 +107,7 @@ pub struct Bus {
     client: Client,
     is_private: bool,
     stop: Arc<AtomicBool>,
-    news: Arc<Mutex<Vec<News>>>,
+    heard: Arc<Mutex<Heard>>,
 }
 
 /// Resolves when the user wants an end.
@@ -135,10 +135,10 @@ impl Bus {
             })?;
         // More than one is linked in, so the library can't tell by itself. Set already where this is not the first bus.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let news = Arc::new(Mutex::new(Vec::new()));
+        let heard: Arc<Mutex<Heard>> = Arc::default();
         let joined = runtime.block_on(async {
             tokio::select! {
-                joined = settings.wait_for(&addresses, name, &news) => joined,
+                joined = settings.wait_for(&addresses, name, &heard) => joined,
                 () = stopped(stop) => Err(Error::interrupted("interrupted before NATS answered")),
             }
         });
@@ -152,7 +152,7 @@ impl Bus {
         };
         let is_local = addresses.iter().all(|address| is_this_host(address.host()));
         let stop = Arc::clone(stop);
-        let bus = Self { runtime: Some(runtime), client, is_private, stop, news };
+        let bus = Self { runtime: Some(runtime), client, is_private, stop, heard };
         if !is_local && !bus.client.server_info().auth_required && settings.identity.is_none() {
             return Err(Error::usage(
                 "this NATS is not on this host and asks nobody for credentials: whoever reaches it could start storms",
@@ -168,7 +168,7 @@ impl Bus {
 
     /// What has happened to the connection since this was last asked.
     pub fn news(&self) -> Vec<News> {
-        std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner))
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Whether what is said can't be read on the way to the server: it is on this host, or behind TLS.
@@ -235,9 +235,8 @@ impl Bus {
     pub fn publish(&self, subject: &str, payload: impl Into<Bytes>) -> Result<()> {
         let payload = payload.into();
         let size = payload.len();
-        let publishing =
-            tokio::time::timeout(SAYING, self.client.publish(subject.to_owned(), payload));
-        match self.block_on(publishing) {
+        let publishing = self.client.publish(subject.to_owned(), payload);
+        match self.block_on(async { tokio::time::timeout(SAYING, publishing).await }) {
             Some(Ok(published)) => published.map_err(|error| {
                 Error::not_measured(format!(
                     "NATS does not take a message of {size} bytes: {error}"

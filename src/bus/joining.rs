@@ -15,7 +15,10 @@ use async_nats::{
     Client, ConnectError, ConnectErrorKind, ConnectOptions, ReconnectToServer, ServerAddr,
 };
 
-use super::{Settings, news::News};
+use super::{
+    Settings,
+    news::{Heard, News},
+};
 use crate::{
     clock::{Clock, nanoseconds},
     error::{Error, Result, showable},
@@ -39,8 +42,6 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// server may be far away. Of several another one answers, if it is asked soon.
 const PING: Duration = Duration::from_secs(1);
 const PING_OF_SEVERAL: Duration = Duration::from_millis(600);
-/// What happened to a connection and was not asked for: older than that is no news.
-const MOST_NEWS: usize = 64;
 /// The environment's names for what must not stand on a command line.
 const USER: &str = "TOKENSTORM_NATS_USER";
 const PASSWORD: &str = "TOKENSTORM_NATS_PASSWORD";
@@ -157,14 +158,16 @@ impl Settings {
         addresses: &[ServerAddr],
         name: &str,
         patience: Duration,
-        news: &Arc<Mutex<Vec<News>>>,
+        heard: &Arc<Mutex<Heard>>,
     ) -> std::result::Result<Client, (Error, bool)> {
         let is_tls = addresses.iter().all(ServerAddr::tls_required);
         let options =
             self.options(name, is_tls, addresses.len()).map_err(|error| (error, false))?;
-        let news = Arc::clone(news);
+        let heard = Arc::clone(heard);
         let options = options.connection_timeout(patience).event_callback(move |event| {
-            tell(&news, News::of(&event));
+            if let Some(news) = News::of(&event) {
+                heard.lock().unwrap_or_else(PoisonError::into_inner).add(news);
+            }
             std::future::ready(())
         });
         let client = options.connect(addresses.to_vec()).await;
@@ -178,12 +181,12 @@ impl Settings {
         &self,
         addresses: &[ServerAddr],
         name: &str,
-        news: &Arc<Mutex<Vec<News>>>,
+        heard: &Arc<Mutex<Heard>>,
     ) -> Result<Client> {
         let (clock, mut is_said) = (Clock::start(), false);
         let mut patience = QUICK;
         loop {
-            let (error, may_come) = match self.join(addresses, name, patience, news).await {
+            let (error, may_come) = match self.join(addresses, name, patience, heard).await {
                 Ok(client) => return Ok(client),
                 Err(refused) => refused,
             };
@@ -249,14 +252,6 @@ fn certificate(error: &ConnectError) -> Option<String> {
 fn jitter(most: Duration) -> Duration {
     let drawn = RandomState::new().hash_one(()) % most.as_millis().max(1) as u64;
     Duration::from_millis(drawn)
-}
-
-fn tell(all: &Mutex<Vec<News>>, news: Option<News>) {
-    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-    // A server that refuses is asked again, and refuses again.
-    if let Some(news) = news.filter(|news| all.len() < MOST_NEWS && all.last() != Some(news)) {
-        all.push(news);
-    }
 }
 
 /// A variable of the environment that says something.

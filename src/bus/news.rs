@@ -5,6 +5,35 @@ use async_nats::{ClientError, ConnectErrorKind, Event, ServerError};
 /// What the server says where it does not allow a subject (NATS client protocol, `-ERR`).
 const VIOLATION: &str = "permissions violation for ";
 
+/// What happened and was not asked for: older than that is no news.
+const MOST: usize = 64;
+
+/// What has happened to a connection and was not told of yet.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    news: Vec<News>,
+    is_gone: bool,
+}
+
+impl Heard {
+    pub(super) fn add(&mut self, news: News) {
+        // The first time that it stands it was not gone; a server that refuses is asked again, and refuses again.
+        let is_known = self.news.last() == Some(&news) || news == News::Back && !self.is_gone;
+        match news {
+            News::Gone => self.is_gone = true,
+            News::Back => self.is_gone = false,
+            _ => {}
+        }
+        if !is_known && self.news.len() < MOST {
+            self.news.push(news);
+        }
+    }
+
+    pub(super) fn take(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
+    }
+}
+
 /// Something that happened to a connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum News {
@@ -52,6 +81,16 @@ impl News {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_is_back_only_where_it_was_gone_and_what_is_repeated_is_told_once() {
+        let mut heard = Heard::default();
+        for news in [News::Back, News::Gone, News::Refused, News::Refused, News::Back, News::Back] {
+            heard.add(news);
+        }
+        assert_eq!(heard.take(), [News::Gone, News::Refused, News::Back]);
+        assert_eq!(heard.take(), []);
+    }
 
     #[test]
     fn what_the_server_does_not_allow_is_told_apart_from_what_else_it_says() {

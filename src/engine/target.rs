@@ -189,8 +189,13 @@ impl Targets {
         let addresses = reachable(&found, plan.sources());
         if addresses.is_empty() {
             return Err(Error::usage(format!(
-                "`load.source_addresses` can't reach `{host}`, which is {}: no address of the same family",
-                found.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(" and ")
+                "`{}` can't reach `{host}`, which is {}: no address of the same family",
+                plan.load().sources_key(),
+                found
+                    .iter()
+                    .map(|address| address.ip().to_string())
+                    .collect::<Vec<_>>()
+                    .join(" and ")
             ))
             .hint("IPv4 sources reach IPv4 brokers, IPv6 sources IPv6 brokers"));
         }

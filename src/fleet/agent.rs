@@ -2,7 +2,7 @@
 
 use std::{
     net::IpAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -27,7 +27,7 @@ use crate::{
     bus::{self, Bus, Message},
     clock::{Clock, nanoseconds},
     engine::segment::Interval,
-    error::{Error, Exit, Result},
+    error::{Error, Exit, Result, showable},
     key::material::random_id,
     measure::wire::Encoder,
 };
@@ -119,6 +119,11 @@ struct Agent {
 /// # Errors
 /// When the bus can't be joined.
 pub fn serve(options: Options, stop: Arc<AtomicBool>) -> Result<Exit> {
+    if !options.files.is_dir() {
+        let named = showable::file(&options.files, Path::new(""));
+        return Err(Error::usage(format!("`--files` names {named}, which is no folder"))
+            .hint("files that a scenario names are looked for below it"));
+    }
     let host = crate::host::name();
     let id = Name::of(&format!("{}-{}", plain(&host), &random_id()?[..8]));
     let id = id.map_err(Error::not_measured)?;

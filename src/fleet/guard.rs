@@ -242,9 +242,9 @@ fn read(key: &str, file: &Path, own: &Own<'_>) -> Result<Vec<u8>> {
             return outside();
         }
         Error::usage(format!(
-            "`{key}` names {shown}, which can't be read on the agent's host: {error}"
+            "`{key}` names {shown}, which can't be read below the agent's `--files`: {error}"
         ))
-        .hint("agents look for files in `--files` and below, regular ones only")
+        .hint("agents look for files in `--files` and below, regular ones only; over TLS (`tls://`) keys come from the coordinator")
     })
 }
 

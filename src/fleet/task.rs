@@ -177,6 +177,7 @@ fn planned(task: &Task, own: &Own<'_>, limits: &Limits, run: &Name) -> Result<(P
     }
     if !own.source_addresses.is_empty() {
         scenario.load.source_addresses = own.source_addresses.to_vec();
+        scenario.load.sources_from = Some("--source-address");
     }
     guard::admit(&mut scenario, task, own)?;
     // Its clock is that of the coordinator only to within that.

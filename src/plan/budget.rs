@@ -74,7 +74,8 @@ pub fn check_sources(load: &Load) -> Result<()> {
         // A UDP socket is bound and sends nothing.
         UdpSocket::bind((*address, 0)).map_err(|error| {
             Error::usage(format!(
-                "`load.source_addresses` names `{address}`, which this host can't connect from: {error}"
+                "`{}` names `{address}`, which this host can't connect from: {error}",
+                load.sources_key()
             ))
             .hint(format!(
                 "all of 127.0.0.0/8 is there for brokers on loopback; `ip address add {address} dev ...` adds one to an interface"
@@ -143,7 +144,8 @@ impl Budget {
         let each_has = |broker: &Broker| sources_of(broker, &load.source_addresses);
         if let Some(broker) = brokers.iter().find(|broker| each_has(broker) == 0) {
             return Err(Error::usage(format!(
-                "no address of `load.source_addresses` can reach `{}`",
+                "no address of `{}` can reach `{}`",
+                load.sources_key(),
                 broker.label
             ))
             .hint(

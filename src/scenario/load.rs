@@ -52,6 +52,10 @@ pub struct Load {
     /// Local addresses to connect from; each gives about 28 000 connections to one broker.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source_addresses: Vec<IpAddr>,
+    /// Where they were given, where that was not here.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub sources_from: Option<&'static str>,
     /// How long `churn` goes on.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
     #[schemars(with = "Option<super::bounds::Time>")]
@@ -167,6 +171,11 @@ pub enum ValidityRule {
 }
 
 impl Load {
+    /// Where the addresses to connect from were given, as errors name it.
+    pub fn sources_key(&self) -> &'static str {
+        self.sources_from.unwrap_or("load.source_addresses")
+    }
+
     /// How long an accepted client stays.
     pub fn hold(&self) -> Duration {
         self.hold.unwrap_or(match self.model() {

@@ -189,7 +189,13 @@ fn selectors_find_pods_and_the_service_leads_to_a_port_that_is_open() {
                     (port.target_port.as_ref(), open[0].container_port),
                     (Some(&target), 4222)
                 );
-                assert!(text("deploy/kubernetes/nats.conf").contains("listen: 0.0.0.0:4222"));
+                let conf = text("deploy/kubernetes/nats.conf");
+                assert!(conf.contains("listen: 0.0.0.0:4222"));
+                let probe = container(&pods["tokenstorm-nats"]).readiness_probe.unwrap();
+                let asked = probe.http_get.unwrap();
+                assert_eq!(asked.path.as_deref(), Some("/healthz"));
+                assert_eq!(Some(asked.port), open[1].name.clone().map(IntOrString::String));
+                assert!(conf.contains(&format!("http: 0.0.0.0:{}", open[1].container_port)));
             }
             "Deployment" => {
                 let selector = typed::<Deployment>(&document).spec.unwrap().selector;
@@ -206,6 +212,8 @@ fn selectors_find_pods_and_the_service_leads_to_a_port_that_is_open() {
     let agents = &pods["tokenstorm-agents"];
     let spread = agents.spec.clone().unwrap().topology_spread_constraints.unwrap();
     assert_eq!(spread[0].topology_key, "kubernetes.io/hostname");
+    // Else a tainted node counts as one without agents, and no Pod may go to a node that has one already.
+    assert_eq!(spread[0].node_taints_policy.as_deref(), Some("Honor"));
     assert!(selects(spread[0].label_selector.as_ref().unwrap(), &labels(agents)));
 }
 
@@ -361,6 +369,25 @@ fn files_that_are_named_are_mounted() {
         assert!(variables.iter().any(|known| known == variable), "{variable}");
     }
     assert!(!conf.contains("jetstream"), "nothing is to be kept");
+}
+
+#[test]
+fn the_scenario_can_be_planned_where_nothing_of_its_pods_is_and_the_plan_says_so() {
+    let plan = std::process::Command::new(env!("CARGO_BIN_EXE_tokenstorm"))
+        .arg("plan")
+        .arg(path("deploy/kubernetes/scenario.toml"))
+        .args(["--agents", "100"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(plan.stdout).unwrap();
+    assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stderr));
+    for note in [
+        "note: `keys.main.private_key` names `/keys/signing.pem`, which is not here",
+        "note: `target.tls.ca` names `/broker-ca/ca.crt`, which is not on this host",
+        "note: `mqtts://broker.mqtt.svc:8883` is not on this host: a run needs `--authorized`",
+    ] {
+        assert!(said.contains(note), "{note}\n{said}");
+    }
 }
 
 #[test]

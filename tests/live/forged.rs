@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tokenstorm::measure::{Measurements, wire::Encoder};
@@ -14,6 +14,9 @@ use crate::{
     fleet::{agent, agents, run_at, storm},
     run::number,
 };
+
+/// How long after the start something is said: before the first second is over, of which the agent itself tells.
+const BEGUN: Duration = Duration::from_millis(100);
 
 /// A client of NATS that can do as much as this test needs (the protocol is text, `docs.nats.io`).
 struct Wire(BufReader<TcpStream>);
@@ -68,7 +71,7 @@ fn interval(seen: &Measurements) -> Vec<u8> {
     // Index, number, part and parts; covers, next, is_last and is_cut; what it used; the length of what follows.
     let mut bytes = vec![0, 0, 0, 1, 0, 1, 0, 0, 0, 0];
     bytes.extend_from_slice(&1.0_f64.to_le_bytes());
-    bytes.extend_from_slice(&[0, 0]);
+    bytes.extend_from_slice(&[0, 0, 0, 0]);
     let mut length = seen.len();
     while length > 127 {
         bytes.push(length as u8 | 0x80);
@@ -79,14 +82,16 @@ fn interval(seen: &Measurements) -> Vec<u8> {
     bytes
 }
 
-/// Says `what` of the first agent of the next run, as soon as that has its order to start.
+/// Says `what` of the first agent of the next run, as soon as that has begun: a run that lacks an agent before does not begin.
 fn forge(nats: &Broker, group: &str, what: Vec<u8>) -> JoinHandle<()> {
     let (mut wire, group) = (Wire::join(nats, &format!("{group}.>")), group.to_owned());
     thread::spawn(move || {
         loop {
             let (_, message) = wire.next();
             let Ok(order) = serde_json::from_slice::<serde_json::Value>(&message) else { continue };
-            if order["order"]["Start"].is_object() {
+            if let Some(at) = order["order"]["Start"]["at"].as_u64() {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+                thread::sleep(Duration::from_nanos(at).saturating_sub(now) + BEGUN);
                 let run = order["run"].as_str().unwrap();
                 return wire.publish(&format!("{group}.run.{run}.seen"), &what);
             }

@@ -11,6 +11,7 @@ mod dying;
 mod fleet;
 #[cfg(feature = "embedded")]
 mod forged;
+mod hosts;
 #[cfg(feature = "embedded")]
 mod keycloak;
 mod keys;
@@ -24,6 +25,9 @@ mod report;
 #[path = "../storm/run.rs"]
 #[allow(dead_code, reason = "shared with tests that need other parts of it")]
 mod run;
+#[path = "../storm/server.rs"]
+#[allow(dead_code, reason = "shared with tests that need other parts of it")]
+mod server;
 #[cfg(feature = "embedded")]
 mod small_buffers;
 mod tls;

@@ -78,7 +78,7 @@ fn naming(file: &str) -> Vec<(&'static str, impl FnOnce(&mut Task))> {
 #[test]
 fn an_order_as_it_is_meant_is_taken() {
     let folder = tempfile::tempdir().unwrap();
-    let taken = take(&order(), &own(folder.path())).unwrap();
+    let taken = take(&order(), &own(folder.path()), &run()).unwrap();
     assert_eq!((taken.clients, taken.attempts), (10, 10));
 }
 
@@ -147,8 +147,8 @@ fn no_variable_is_read_but_those_that_the_agent_was_allowed() {
     assert!(told.contains("`keys.main`") && told.contains("--env NAME"), "{told}");
     let variables = ["PATH".to_owned(), "TOKENSTORM_NATS_TOKEN".to_owned()];
     let allowing = Own { variables: &variables, ..own(folder.path()) };
-    take(&naming("PATH"), &allowing).unwrap();
-    assert!(take(&naming("TOKENSTORM_NATS_TOKEN"), &allowing).is_err());
+    take(&naming("PATH"), &allowing, &run()).unwrap();
+    assert!(take(&naming("TOKENSTORM_NATS_TOKEN"), &allowing, &run()).is_err());
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn nothing_off_the_host_is_connected_to_whatever_the_order_says() {
     for here in ["mqtt://[::ffff:127.0.0.1]:1883", "mqtt://localhost.:1883"] {
         let mut task = order();
         task.scenario["target"]["brokers"] = json!([here]);
-        take(&task, &own(folder.path())).unwrap();
+        take(&task, &own(folder.path()), &run()).unwrap();
     }
     for (place, authorized) in
         [("192.0.2.1:1883", false), ("192.0.2.1:1883", true), ("127.0.0.1:0", false)]

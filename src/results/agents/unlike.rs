@@ -62,7 +62,7 @@ fn slowness(agent: &Agent, times: &[f64]) -> Option<String> {
     let own = p99(agent)?;
     // The median of those that are left without its own.
     let at = times.partition_point(|time| *time < own);
-    let middle = times.len().checked_sub(2)? / 2;
+    let middle = times.len().saturating_sub(1) / 2;
     let usual = *times.get(middle + usize::from(at <= middle))?;
     let is_unlike = own > TIMES_AS_LONG * usual && own - usual > LONGER_BY_US;
     is_unlike.then(|| {
