@@ -4,10 +4,13 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     thread::{self, JoinHandle},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
-use tokenstorm::measure::{Measurements, wire::Encoder};
+use tokenstorm::{
+    clock::Clock,
+    measure::{Measurements, wire::Encoder},
+};
 
 use crate::{
     broker::Broker,
@@ -61,7 +64,9 @@ impl Wire {
         let stream = self.0.get_mut();
         write!(stream, "PUB {subject} {}\r\n", payload.len()).unwrap();
         stream.write_all(payload).unwrap();
-        stream.write_all(b"\r\n").unwrap();
+        stream.write_all(b"\r\nPING\r\n").unwrap();
+        // Whoever closes without having read resets the connection, and what it has said last is lost.
+        while self.line() != "PONG" {}
     }
 }
 
@@ -89,9 +94,10 @@ fn forge(nats: &Broker, group: &str, what: Vec<u8>) -> JoinHandle<()> {
         loop {
             let (_, message) = wire.next();
             let Ok(order) = serde_json::from_slice::<serde_json::Value>(&message) else { continue };
-            if let Some(at) = order["order"]["Start"]["at"].as_u64() {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-                thread::sleep(Duration::from_nanos(at).saturating_sub(now) + BEGUN);
+            if let Some(at) = order["order"]["Start"]["at"].as_i64() {
+                let clock = Clock::start();
+                let left = (at - clock.wall(clock.now())).max(0);
+                thread::sleep(Duration::from_nanos(left.unsigned_abs()) + BEGUN);
                 let run = order["run"].as_str().unwrap();
                 return wire.publish(&format!("{group}.run.{run}.seen"), &what);
             }

@@ -115,7 +115,7 @@ fn a_run_does_not_begin_without_an_agent_that_is_lost_before() {
     crew.give_rsa_keys();
     let key = "algorithm = \"RS512\"\nprivate_key = \"rsa.pem\"";
     let mut run = crew.start_at(2000, key, "early", "");
-    crew.wait_until_said(&mut run, "ready: 3 agents");
+    run.wait_until_said("ready: 3 agents");
     crew.agent("a3").signal(Signal::KILL);
     let judged = crew.end(run);
     assert_eq!((judged.run.code, judged.heard), (Some(3), 0), "{}", judged.run.stderr);

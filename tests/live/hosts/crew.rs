@@ -73,6 +73,13 @@ pub(super) struct Judged {
     pub(super) heard: u64,
 }
 
+impl Run {
+    /// Waits until it has said something.
+    pub(super) fn wait_until_said(&mut self, what: &str) {
+        until(self, |run| fs::read_to_string(&run.said).unwrap().contains(what));
+    }
+}
+
 fn until(run: &mut Run, is_so: impl Fn(&Run) -> bool) {
     let begun = Instant::now();
     while !is_so(run) {
@@ -214,11 +221,6 @@ impl Crew {
         until(run, |run| self.heard(run) >= clients);
     }
 
-    /// Waits until a run has said something.
-    pub(super) fn wait_until_said(&self, run: &mut Run, what: &str) {
-        until(run, |run| fs::read_to_string(&run.said).unwrap().contains(what));
-    }
-
     /// Waits for the end of a run. Whatever happened to it, its numbers add up, and are not above what the broker has heard.
     pub(super) fn end(&self, run: Run) -> Judged {
         let Run { child, out, said, before } = run;
@@ -263,12 +265,8 @@ impl Judged {
     /// The reasons of its validity.
     pub(super) fn reasons(&self) -> String {
         let summary = self.summary().unwrap();
-        summary["validity"]["reasons"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|it| format!("{it}\n"))
-            .collect()
+        let reasons = summary["validity"]["reasons"].as_array().unwrap();
+        reasons.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
     }
 
     /// The row of `agents.csv` of the agent on a host.
