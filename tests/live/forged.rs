@@ -43,19 +43,21 @@ impl Wire {
         line.trim_end().to_owned()
     }
 
-    /// The next message: its subject, and what it says.
-    fn next(&mut self) -> (String, Vec<u8>) {
+    /// The next message: its subject, and what it says; `None` where a PONG comes first.
+    fn next(&mut self) -> Option<(String, Vec<u8>)> {
         loop {
             let line = self.line();
-            if line == "PING" {
-                self.0.get_mut().write_all(b"PONG\r\n").unwrap();
-            }
             let words: Vec<&str> = line.split(' ').collect();
-            if let ["MSG", subject, .., length] = words[..] {
-                let mut payload = vec![0; length.parse::<usize>().unwrap() + 2];
-                self.0.read_exact(&mut payload).unwrap();
-                payload.truncate(payload.len() - 2);
-                return (subject.to_owned(), payload);
+            match words[..] {
+                ["PING"] => self.0.get_mut().write_all(b"PONG\r\n").unwrap(),
+                ["PONG"] => return None,
+                ["MSG", subject, .., length] => {
+                    let mut payload = vec![0; length.parse::<usize>().unwrap() + 2];
+                    self.0.read_exact(&mut payload).unwrap();
+                    payload.truncate(payload.len() - 2);
+                    return Some((subject.to_owned(), payload));
+                }
+                _ => {}
             }
         }
     }
@@ -66,7 +68,7 @@ impl Wire {
         stream.write_all(payload).unwrap();
         stream.write_all(b"\r\nPING\r\n").unwrap();
         // Whoever closes without having read resets the connection, and what it has said last is lost.
-        while self.line() != "PONG" {}
+        while self.next().is_some() {}
     }
 }
 
@@ -92,7 +94,7 @@ fn forge(nats: &Broker, group: &str, what: Vec<u8>) -> JoinHandle<()> {
     let (mut wire, group) = (Wire::join(nats, &format!("{group}.>")), group.to_owned());
     thread::spawn(move || {
         loop {
-            let (_, message) = wire.next();
+            let Some((_, message)) = wire.next() else { continue };
             let Ok(order) = serde_json::from_slice::<serde_json::Value>(&message) else { continue };
             if let Some(at) = order["order"]["Start"]["at"].as_i64() {
                 let clock = Clock::start();
