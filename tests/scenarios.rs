@@ -1,7 +1,7 @@
 //! Every scenario that comes with tokenstorm loads, plans, and says which question it answers.
 #![expect(clippy::unwrap_used, reason = "a test that can't read its files has failed")]
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
 use tokenstorm::{
     host::Limits,
@@ -27,6 +27,15 @@ fn every_scenario_can_be_planned_without_a_warning() {
         assert!(plan.warnings.is_empty(), "{}: {:?}", path.display(), plan.warnings);
         assert!(plan.attempts > 0, "{}", path.display());
     }
+}
+
+#[test]
+fn the_program_plans_all_of_them() {
+    let plan = Command::new(env!("CARGO_BIN_EXE_tokenstorm")).arg("plan").args(shipped()).output();
+    let plan = plan.unwrap();
+    assert!(plan.status.success(), "{}", String::from_utf8_lossy(&plan.stderr));
+    let said = String::from_utf8(plan.stdout).unwrap();
+    assert_eq!(said.matches("\n  brokers ").count(), shipped().len(), "{said}");
 }
 
 #[test]
