@@ -239,6 +239,18 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_known_worse_than_lateness_is_told_limits_the_run() {
+        let mut member =
+            Member::new(Capacity::here(&Name::of("a").unwrap(), None, &[], true), 1, 0);
+        let limits = |member: &Member| member.row(0, 0, 1).limits;
+        member.clock(0, 2 * LATE as i64, 0);
+        assert_eq!(limits(&member), [""; 0]);
+        member.uncertainty = 950_000_000;
+        let told = limits(&member).join("\n");
+        assert!(told.contains("agent `a`") && told.contains("known to 950 ms only"), "{told}");
+    }
+
+    #[test]
     fn what_no_process_can_use_is_not_counted() {
         let used = Used { busy: Some(1.0), ..Used::default() };
         assert!(is_plausible(&used));

@@ -313,3 +313,26 @@ pub(super) fn lost_before(member: &Member, why: &str) -> Error {
     Error::not_measured(format!("agent {} was lost before the start: {why}", member.shown()))
         .hint("nothing was measured: start the agent again, and the run")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::capacity::Capacity;
+
+    fn heard(at: &[u64]) -> Vec<Member> {
+        let here = Capacity::here(&Name::of("a").unwrap(), None, &[], true);
+        at.iter().map(|at| Member::new(here.clone(), 1, *at)).collect()
+    }
+
+    #[test]
+    fn all_agents_are_silent_where_none_that_is_waited_for_was_heard_shortly_before() {
+        let now = 100 * SECOND;
+        let long = now - 4 * SECOND;
+        assert!(all_are_silent(&heard(&[long, long + SECOND / 10, long + SECOND / 3]), now));
+        assert!(!all_are_silent(&heard(&[long, now - SECOND]), now), "another one speaks");
+        assert!(!all_are_silent(&heard(&[long]), now), "one alone says nothing of the path");
+        let mut members = heard(&[long, long, now]);
+        members[2].is_done = true;
+        assert!(all_are_silent(&members, now), "who is done is not waited for");
+    }
+}
