@@ -14,10 +14,10 @@ const FLOW: [&str; 37] = [
     "host", // What is asked, and what the broker promises.
     "scenario",
     "launch",
-    "bus",
     "policy", // With which keys and tokens.
     "key",
     "tls",
+    "bus",
     "web",
     "oracle",
     "broker",

@@ -15,6 +15,8 @@ use async_nats::{
     Client, ConnectError, ConnectErrorKind, ConnectOptions, ReconnectToServer, ServerAddr,
 };
 
+use rustls::ClientConfig;
+
 use super::{
     Settings,
     news::{Heard, News},
@@ -26,6 +28,7 @@ use crate::{
         loopback::is_this_host,
         reading::{self, LONGEST_TEXT},
     },
+    tls::{OwnCertificate, Trust, client_of, failure},
 };
 
 /// How long a connection may take, where it can: a SYN that is lost is sent again after 1 s, 3 s and 7 s, and a new
@@ -132,22 +135,25 @@ impl Settings {
             let password = variable(PASSWORD).unwrap_or_default();
             options = options.user_and_password(user, password);
         }
-        for file in self.ca.iter().chain(self.identity.iter().flat_map(|(cert, key)| [cert, key])) {
-            if !file.is_file() {
-                let named = showable::file(file, Path::new(""));
-                return Err(Error::usage(format!(
-                    "`--tls-ca`, `--tls-cert` or `--tls-key` names {named}, which is not there"
-                ))
-                .hint("each takes the path of a PEM file, not what is in it"));
-            }
-        }
-        if let Some(ca) = &self.ca {
-            options = options.add_root_certificates(ca.clone());
-        }
+        Ok(options.tls_client_config(self.tls_client()?))
+    }
+
+    /// How TLS is spoken, as with brokers: a certificate that signed itself may be its own authority.
+    fn tls_client(&self) -> Result<ClientConfig> {
+        let mut trust = Trust::load("--tls-ca", self.ca.as_deref(), None, Path::new(""))?;
         if let Some((cert, key)) = &self.identity {
-            options = options.add_client_certificate(cert.clone(), key.clone());
+            let read = |option: &str, file: &Path| {
+                reading::read(file, LONGEST_TEXT).map_err(|error| {
+                    let named = showable::file(file, Path::new(""));
+                    Error::usage(format!("`{option}` names {named}, which can't be read: {error}"))
+                        .hint("it takes the path of a PEM file, not what is in it")
+                })
+            };
+            let (cert, key) = (read("--tls-cert", cert)?, read("--tls-key", key)?);
+            let own = OwnCertificate::read(("--tls-cert", &cert), ("--tls-key", &key))?;
+            trust.own = Some(Arc::new(own));
         }
-        Ok(options)
+        client_of(&trust)
     }
 }
 
@@ -217,10 +223,8 @@ fn refusal(error: &ConnectError, addresses: &[ServerAddr]) -> (Error, bool) {
         }
         _ => {}
     }
-    if let Some(why) = certificate(error) {
-        let told = Error::usage(format!("the certificate of NATS at {hosts} is not trusted: {why}"))
-            .hint("give the authority that signed it by `--tls-ca FILE`; one that signed itself is its own authority; and name the host as the certificate does");
-        return (told, false);
+    if let Some(error) = tls_error(error) {
+        return (no_handshake(error, &hosts), false);
     }
     let may_come = matches!(
         error.kind(),
@@ -231,17 +235,33 @@ fn refusal(error: &ConnectError, addresses: &[ServerAddr]) -> (Error, bool) {
     (told, may_come)
 }
 
-/// What is wrong with a server's certificate, where that is it.
-fn certificate(error: &ConnectError) -> Option<String> {
-    let mut cause: Option<&(dyn error::Error + 'static)> = Some(error);
+/// Why a handshake of TLS came to nothing, and what to do: waiting does not help.
+fn no_handshake(error: &rustls::Error, hosts: &str) -> Error {
+    let word = failure::word(error);
+    match error {
+        rustls::Error::InvalidCertificate(_) => {
+            Error::usage(format!("the certificate of NATS at {hosts} is not trusted: `{word}`")).hint(
+                "give the authority that signed it by `--tls-ca FILE`; one that signed itself is its own authority; and name the host as the certificate does",
+            )
+        }
+        rustls::Error::InvalidMessage(_) => {
+            Error::usage(format!("what answers at {hosts} does not speak TLS: `{word}`"))
+                .hint("write `nats://`, or give that server a `tls` block")
+        }
+        _ => Error::usage(format!("NATS at {hosts} and this program can't agree on TLS: `{word}`"))
+            .hint("where the server asks for a certificate, bring one: `--tls-cert` and `--tls-key`"),
+    }
+}
+
+/// The error of TLS behind one of the connection, where that is it.
+fn tls_error<'a>(error: &'a ConnectError) -> Option<&'a rustls::Error> {
+    let mut cause: Option<&'a (dyn error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         // The error within an `io::Error` is not its source.
         let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         let inner = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(why)) =
-            inner.or_else(|| error.downcast_ref::<rustls::Error>())
-        {
-            return Some(why.to_string());
+        if let Some(found) = inner.or_else(|| error.downcast_ref::<rustls::Error>()) {
+            return Some(found);
         }
         cause = error.source();
     }

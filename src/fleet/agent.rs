@@ -24,10 +24,10 @@ use super::{
     task::{Taken, take},
 };
 use crate::{
-    bus::{self, Bus, Message},
+    bus::{self, Bus, Message, news::News},
     clock::{Clock, nanoseconds},
     engine::segment::Interval,
-    error::{Error, Exit, Result, showable},
+    error::{Error, Exit, Result, plain::line, showable},
     key::material::random_id,
     measure::wire::Encoder,
 };
@@ -94,6 +94,8 @@ struct Session {
     last_words: Option<u64>,
     /// Nobody waits for what is still to be told.
     is_over: bool,
+    /// Why, by its coordinator, where that is no end like others.
+    why: Option<Long>,
     /// It did what was asked.
     is_good: bool,
 }
@@ -198,6 +200,9 @@ impl Agent {
             }
             for news in self.bus.news() {
                 crate::tell!("{}", news.words());
+                if matches!(news, News::Denied(_)) {
+                    self.denied(&news)?;
+                }
             }
             if self.bus.stands() {
                 stood = now;
@@ -249,10 +254,12 @@ impl Agent {
             drop(thread.join());
         }
         let exit = if session.is_good { Exit::Fine } else { Exit::NotMeasured };
-        if session.begins.is_some() {
-            crate::tell!("run {} is over", session.run);
+        let has_begun = session.begins.is_some_and(|begins| begins <= session.clock.now());
+        let why = session.why.as_deref().map(|why| format!(": {}", line(why))).unwrap_or_default();
+        if has_begun {
+            crate::tell!("run {} is over{why}", session.run);
         } else if !is_stopped {
-            crate::tell!("run {} was called off before it began", session.run);
+            crate::tell!("run {} was called off before it began{why}", session.run);
         }
         self.session = None;
         self.idle_since = self.clock.now();
@@ -261,6 +268,20 @@ impl Agent {
             (false, true) => Some(exit),
             (false, false) => None,
         }
+    }
+
+    /// NATS does not let it say or hear something that a run takes: whoever waits for it is told, where that is possible.
+    ///
+    /// # Errors
+    /// Where it takes part in no run: it never could.
+    fn denied(&mut self, news: &News) -> Result<()> {
+        let error = Error::usage(news.words())
+            .hint("docs/scale.md lists the subjects that the coordinator and agents use");
+        let Some(session) = &mut self.session else { return Err(error) };
+        session.stop.store(true, Ordering::Relaxed);
+        let run = session.run.clone();
+        self.fail(&run, &error);
+        Ok(())
     }
 
     /// The exit code of one that has no run, where it is to end.
@@ -335,8 +356,9 @@ impl Agent {
                     session.stop.store(true, Ordering::Relaxed);
                 }
             }
-            Order::Over => {
+            Order::Over { why } => {
                 if let Some(session) = self.of(&run) {
+                    session.why = why.or(session.why.take());
                     session.is_over = true;
                     session.stop.store(true, Ordering::Relaxed);
                     if matches!(session.stage, Stage::Ready(_)) {
@@ -363,6 +385,8 @@ impl Agent {
         }
         let called = self.calls.iter().find(|(called, _)| *called == run);
         let clock = called.map_or_else(Clock::start, |(_, clock)| *clock);
+        // Where this is not allowed it is known before the start. It is no interval, and passed over.
+        let _ = self.bus.publish(&self.subjects.seen(&run), "");
         let index = task.index;
         crate::tell!("run {run}: segment {index} of {}", task.weights.len());
         let (options, told) = (self.options.clone(), self.events.0.clone());
@@ -389,6 +413,7 @@ impl Agent {
             thread: Some(thread),
             last_words: None,
             is_over: false,
+            why: None,
             is_good: false,
         });
     }

@@ -21,7 +21,7 @@ use super::{
     marks::Marks,
     member::Member,
     message::{FromAgent, Order, Said, ToAgent, bytes, read},
-    name::Name,
+    name::{Long, Name},
     possible,
     relay::{Relay, Shared},
 };
@@ -75,6 +75,8 @@ pub struct Coordinator {
     marks: Marks,
     /// How long an attempt may take, in nanoseconds.
     attempt: u64,
+    /// Why the run does not come about, where that is so.
+    off: Option<String>,
     /// When the storm starts.
     start: u64,
     /// CPU time of this process before.
@@ -116,6 +118,7 @@ impl Coordinator {
             members: Vec::new().into(),
             news: Vec::new().into(),
             failure: None.into(),
+            told: None.into(),
             ending: AtomicU64::new(0),
             over: AtomicBool::new(false),
         });
@@ -132,6 +135,7 @@ impl Coordinator {
             shared,
             marks: Marks::new(),
             attempt: nanoseconds(plan.load().connect_timeout),
+            off: None,
             start: 0,
             cpu_before,
             clock: None,
@@ -257,7 +261,12 @@ impl Crew for Coordinator {
         clock: Clock,
         options: &Options,
     ) -> Result<u64> {
-        self.muster_all(plan, embedded, clock, options).inspect_err(|_| self.dismiss())
+        let mustered = self.muster_all(plan, embedded, clock, options);
+        if let Err(error) = &mustered {
+            self.off = Some(error.to_string());
+            self.dismiss();
+        }
+        mustered
     }
 
     fn relay(
@@ -287,8 +296,10 @@ impl Crew for Coordinator {
     }
 
     fn dismiss(&mut self) {
+        self.off = self.off.take().or_else(|| self.shared.told());
         self.shared.over.store(true, Ordering::Release);
-        self.order_all(|| Order::Over);
+        let why = self.off.take();
+        self.order_all(|| Order::Over { why: why.as_deref().map(Long::from) });
         self.bus.flush();
         for thread in [self.relay.take(), self.beats.take()].into_iter().flatten() {
             drop(thread.join());

@@ -139,11 +139,17 @@ impl Member {
             connack_p50_us: connack(50.0),
             connack_p99_us: connack(99.0),
             lost_why: self.lost.as_ref().map(|(_, why)| why.clone()),
+            is_missing: self.is_missing(),
             share: self.account.share(),
             failures: self.lot.failures(brokers),
             limits: self.limits(late),
             harm: self.harm().into_iter().collect(),
         }
+    }
+
+    /// Whether it was lost with attempts of which nothing is known.
+    pub(super) fn is_missing(&self) -> bool {
+        self.lost.is_some() && !self.account.is_complete()
     }
 
     /// Why its numbers may be its own doing.

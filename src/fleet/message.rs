@@ -44,8 +44,8 @@ pub(super) enum Order {
     Heard { number: u64 },
     /// Give up what is under way, tell the rest, and end.
     Stop,
-    /// The run is over, or was over for you.
-    Over,
+    /// The run is over, or was over for you: why, where that is no end like others.
+    Over { why: Option<Long> },
     /// The run has agents enough without you.
     Unneeded,
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     attempt::Phase,
-    bus::{Bus, Message},
+    bus::{Bus, Message, news::News},
     clock::{Clock, SECOND, nanoseconds},
     engine::Report,
     error::{Error, plain::line},
@@ -28,6 +28,8 @@ use crate::{
 
 /// How often is looked who is lost.
 const GLANCE: Duration = Duration::from_millis(100);
+/// How long an agent may be silent where the user wants an end: two beats.
+const SILENT_AT_THE_END: u64 = SECOND;
 /// How long agents may take to end when they are told to.
 const ENDING: u64 = 10 * SECOND;
 /// How far an agent's instants may be from this storm.
@@ -41,6 +43,8 @@ pub(super) struct Shared {
     pub(super) news: Mutex<Vec<String>>,
     /// Why the run can't start any more.
     pub(super) failure: Mutex<Option<Error>>,
+    /// The same in words, for the agents.
+    pub(super) told: Mutex<Option<String>>,
     /// When agents were told to end; 0 before.
     pub(super) ending: AtomicU64,
     /// The run is over.
@@ -57,13 +61,21 @@ impl Shared {
     }
 
     /// The run can't start any more: the first reason holds.
-    fn fail(&self, why: Error) {
+    pub(super) fn fail(&self, why: Error) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
     }
 
     /// Why the run can't start any more, if so.
     pub(super) fn failure(&self) -> Option<Error> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) =
+            failure.as_ref().map(ToString::to_string);
+        failure
+    }
+
+    /// That, in words, once somebody has asked for it.
+    pub(super) fn told(&self) -> Option<String> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -102,6 +114,13 @@ impl Relay {
             }
             for news in self.bus.news() {
                 self.shared.tell(news.words());
+                if news == News::Back {
+                    // What they say now takes as long to come as it does when nothing has happened.
+                    let now = self.clock.now();
+                    for member in self.shared.members().iter_mut() {
+                        (member.heard, member.told) = (now, now);
+                    }
+                }
             }
             let now = self.clock.now();
             if now.saturating_sub(looked) > nanoseconds(GLANCE) {
@@ -125,7 +144,7 @@ impl Relay {
         let Some(index) = members.iter().position(|member| *member.name() == agent) else { return };
         let member = &mut members[index];
         if member.lost.is_some() {
-            self.order(&agent, Order::Over);
+            self.order(&agent, Order::Over { why: None });
             return;
         }
         member.heard = self.clock.now();
@@ -141,7 +160,7 @@ impl Relay {
         let Some(member) = members.get_mut(head.index) else { return };
         if member.lost.is_some() {
             // Its share is told of as lost: what comes now would make that wrong.
-            self.order(member.name(), Order::Over);
+            self.order(member.name(), Order::Over { why: None });
             return;
         }
         member.heard = self.clock.now();
@@ -232,7 +251,8 @@ impl Relay {
             }
             let since = |at: u64| now.saturating_sub(at);
             let is_started = now > self.start;
-            if since(member.heard) > nanoseconds(LOST) {
+            let longest = if ending > 0 { SILENT_AT_THE_END } else { nanoseconds(LOST) };
+            if since(member.heard) > longest {
                 let what = match (self.bus.stands(), are_silent) {
                     (false, _) => "the coordinator's connection to NATS is gone",
                     (true, true) => {
@@ -263,8 +283,14 @@ impl Relay {
             self.shared.fail(lost_before(member, why));
         }
         member.lost = Some((member.heard.max(self.start), why.to_owned()));
-        self.order(member.name(), Order::Over);
+        self.over(member, why);
         self.shared.tell(format!("agent {} is lost: {why}", member.shown()));
+    }
+
+    /// Tells an agent that the run is over for it.
+    fn over(&self, member: &Member, why: &str) {
+        let why = Some(format!("this agent counts as lost: {why}").into());
+        self.order(member.name(), Order::Over { why });
     }
 
     /// An agent is lost: what it sent is kept, what it had under way is given up. So each attempt that it told of has an
@@ -281,12 +307,12 @@ impl Relay {
         }
         if member.account.is_complete() {
             // Of its attempts nothing is missing; of sessions that it still held, ends may be.
-            self.order(member.name(), Order::Over);
+            member.lost = Some((member.heard.max(self.start), why.to_owned()));
+            self.over(member, why);
             self.shared.tell(format!(
                 "agent {} is gone ({why}); all of its attempts are known",
                 member.shown()
             ));
-            member.is_done = true;
         } else if member.lost.is_none() {
             self.miss(member, why);
         }

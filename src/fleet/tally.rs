@@ -14,7 +14,9 @@ use crate::{
 pub(super) struct Lot {
     pub(super) accepted: u64,
     pub(super) refused: u64,
-    /// By index of the broker: how many attempts ended without an answer, and the second of the first of them.
+    /// By index of the broker: how many attempts there were.
+    tried: BTreeMap<usize, u64>,
+    /// By index of the broker: how many of them ended without an answer, and the second of the first of these.
     failed: BTreeMap<usize, (u64, u64)>,
     /// Of all its attempts, to two digits: a fleet has thousands of these.
     pub(super) connack: Latency,
@@ -23,7 +25,8 @@ pub(super) struct Lot {
 impl Default for Lot {
     fn default() -> Self {
         let connack = Latency { times: Some(empty_times(2)), unfinished: 0, timed_out: 0 };
-        Self { accepted: 0, refused: 0, failed: BTreeMap::new(), connack }
+        let (tried, failed) = (BTreeMap::new(), BTreeMap::new());
+        Self { accepted: 0, refused: 0, tried, failed, connack }
     }
 }
 
@@ -31,6 +34,7 @@ impl Lot {
     /// Adds what it saw in a second of the storm.
     pub(super) fn add(&mut self, seen: &Measurements, second: u64) {
         for (tally, count) in seen.tallies() {
+            *self.tried.entry(tally.broker).or_default() += count;
             match tally.outcome {
                 Outcome::Accepted => self.accepted += count,
                 Outcome::Refused(_) => self.refused += count,
@@ -53,11 +57,11 @@ impl Lot {
 
     /// The same, broker by broker, by their labels.
     pub(super) fn failures(&self, brokers: &[String]) -> Vec<Failures> {
-        let of = |(broker, (count, since)): (&usize, &(u64, u64))| {
-            let broker = brokers.get(*broker)?.clone();
-            Some(Failures { broker, count: *count, since: *since })
+        let of = |(at, tried): (&usize, &u64)| {
+            let (count, since) = self.failed.get(at).copied().unwrap_or_default();
+            Some(Failures { broker: brokers.get(*at)?.clone(), tried: *tried, count, since })
         };
-        self.failed.iter().filter_map(of).collect()
+        self.tried.iter().filter_map(of).collect()
     }
 }
 
@@ -101,6 +105,12 @@ mod tests {
         lot.add(&seen(0, Outcome::Refused(5), 1), 7);
         assert_eq!((lot.accepted, lot.refused, lot.failed()), (3, 1, 3));
         let failures = lot.failures(&["a".into(), "b".into()]);
-        assert_eq!(failures, [Failures { broker: "b".into(), count: 3, since: 4 }]);
+        let of = |broker: &str, tried, count, since| Failures {
+            broker: broker.into(),
+            tried,
+            count,
+            since,
+        };
+        assert_eq!(failures, [of("a", 1, 0, 0), of("b", 6, 3, 4)]);
     }
 }

@@ -54,10 +54,13 @@ pub struct Agent {
     /// Why it was lost.
     #[serde(skip)]
     pub lost_why: Option<String>,
+    /// It was lost, and not all of its attempts are known.
+    #[serde(skip)]
+    pub is_missing: bool,
     /// Attempts that it was dealt.
     #[serde(skip)]
     pub share: u64,
-    /// Its attempts that failed, broker by broker.
+    /// Its attempts, broker by broker, and how many of them failed.
     #[serde(skip)]
     pub failures: Vec<Failures>,
     /// Why its numbers may be its own doing, in words.
@@ -73,7 +76,9 @@ pub struct Agent {
 pub struct Failures {
     /// The broker's label.
     pub broker: String,
-    /// How many.
+    /// How many attempts there were.
+    pub tried: u64,
+    /// How many of them ended so.
     pub count: u64,
     /// The second of the first of them.
     pub since: u64,
@@ -94,7 +99,7 @@ pub struct Crew {
 impl Crew {
     /// Of these agents.
     pub fn of(agents: &[Agent]) -> Self {
-        let lost = agents.iter().filter(|agent| agent.lost_at_s.is_some());
+        let lost = agents.iter().filter(|agent| agent.is_missing);
         let uncertain = agents.iter().map(|agent| agent.clock_uncertainty_us);
         Self {
             count: agents.len(),
@@ -118,7 +123,7 @@ impl Crew {
 impl Agent {
     /// That it was lost, when, why, and what share of the clients was its own; `None` of one that was not.
     pub fn loss(&self, all: &[Self]) -> Option<String> {
-        let at = self.lost_at_s?;
+        let at = self.lost_at_s.filter(|_| self.is_missing)?;
         let why = self.lost_why.as_ref().map(|why| format!(" ({})", line(why)));
         let weights: u64 = all.iter().map(|agent| agent.weight).sum();
         Some(format!(

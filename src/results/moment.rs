@@ -61,10 +61,8 @@ impl Moment {
     pub fn end(&self, files: &[Named<'_>]) -> Result<()> {
         // The links lead to the same bytes by now, so that it does not matter which is replaced first.
         self.replace(files)?;
-        if self.count > 0 {
-            // What stays would only take room.
-            let _ = fs::remove_dir_all(self.path.join(HOME));
-        }
+        // What stays would only take room. It may be there where no moment ever came about.
+        let _ = fs::remove_dir_all(self.path.join(HOME));
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -121,17 +122,41 @@ impl Growing {
         })
     }
 
-    /// That the file grows no more; said once.
+    /// That the file grows no more; said once. What was taken away meanwhile is nowhere any more, whatever is written to it.
     pub fn cut(&mut self) -> Option<Cut> {
+        if self.grown.as_ref().is_ok_and(|grown| !is_at(&grown.file, &self.path)) {
+            self.grown = Err(io::Error::new(io::ErrorKind::NotFound, "it was taken away"));
+        }
         let error = self.grown.as_ref().err().filter(|_| !self.is_told)?;
         self.is_told = true;
         Some(Cut { path: self.path.clone(), why: error.to_string() })
     }
 }
 
+/// Whether an open file is still the one at a path.
+fn is_at(file: &File, path: &Path) -> bool {
+    let of = |file: fs::Metadata| (file.dev(), file.ino());
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(found)) => of(open) == of(found),
+        // Where that can't be told, writing will tell.
+        (Err(_), _) => true,
+        (_, Err(error)) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_is_taken_away_is_told_of_and_not_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut growing = Growing::create(folder.path(), "rows.csv", b"a\n").unwrap();
+        fs::remove_file(&growing.path).unwrap();
+        assert!(growing.append(b"1\n"), "the file itself takes it");
+        assert!(growing.cut().unwrap().why.contains("taken away"));
+        assert!(!growing.append(b"2\n") && growing.cut().is_none());
+    }
 
     #[test]
     fn a_file_ends_with_the_last_piece_that_could_be_written() {

@@ -1,13 +1,18 @@
 //! What a scenario takes from the host of its run. A plan makes no traffic and signs nothing that anybody gets, so that it
 //! needs none of it: in its place stands something of the same form, and the plan says so.
 
-use std::{env, fs::File, io::ErrorKind, path::Path};
+use std::{
+    env,
+    fs::File,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     error::{Error, Result, showable},
     key::SigningKey,
     plan::broker,
-    scenario::{Key, Loaded, Tls},
+    scenario::{Key, Loaded, Scenario, Tls},
 };
 
 /// Puts stand-ins in the place of keys, secrets and certificates that are not on this host, and allows what a run would have
@@ -27,6 +32,17 @@ pub(super) fn stand_in(loaded: &mut Loaded) -> Result<Vec<String>> {
             "`keys.{name}.{of}` names {what} here: a key of `{}` that is made for the plan stands for it",
             key.algorithm
         ));
+    }
+    notes.extend(variables(scenario));
+    if let Some(oauth) = &mut scenario.oauth {
+        let is_it = |file: &PathBuf| is_missing(&base.join(file));
+        if let Some(file) = oauth.client_secret_file.take_if(|file| is_it(file)) {
+            oauth.client_secret = Some("stands for one that is not here".into());
+            let shown = showable::file(&file, &base);
+            notes.push(format!(
+                "`oauth.client_secret_file` names {shown}, which is not here: the plan needs no secret"
+            ));
+        }
     }
     if let Some(tls) = &mut scenario.target.tls {
         notes.extend(certificates(tls, &base)?);
@@ -56,9 +72,43 @@ fn missing(key: &Key, base: &Path) -> Option<(&'static str, String)> {
     Some(("secret_env", format!("{}, which is not set", showable::variable(variable))))
 }
 
-/// Whether a file is not here, or not for this user. What else keeps it from being read is an error of the plan.
+/// Puts a variable that is set into the place of those that are not: what is in it is looked at by nobody, as nothing is fetched.
+fn variables(scenario: &mut Scenario) -> Vec<String> {
+    let is_set = |name: &str| env::var(name).is_ok_and(|value| !value.is_empty());
+    let Some((other, _)) = env::vars().find(|(_, value)| !value.is_empty()) else {
+        return Vec::new();
+    };
+    let oauth = scenario.oauth.as_mut().map(|oauth| {
+        [
+            ("oauth.client_secret_env", &mut oauth.client_secret_env),
+            ("oauth.password_env", &mut oauth.password_env),
+            ("oauth.refresh_token_env", &mut oauth.refresh_token_env),
+            ("oauth.subject_token_env", &mut oauth.subject_token_env),
+        ]
+    });
+    let issuer = scenario.issuer.as_mut().map(|issuer| {
+        [
+            ("issuer.client_secret_env", &mut issuer.client_secret_env),
+            ("issuer.password_env", &mut issuer.password_env),
+        ]
+    });
+    let control = scenario
+        .control
+        .as_mut()
+        .map(|control| ("control.password_env", &mut control.password_env));
+    let named = oauth.into_iter().flatten().chain(issuer.into_iter().flatten()).chain(control);
+    let unset = named.filter_map(|(key, variable)| {
+        let name = variable.take_if(|name| !is_set(name))?;
+        *variable = Some(other.clone());
+        let shown = showable::variable(&name);
+        Some(format!("`{key}` names {shown}, which is not set here: the plan needs no secret"))
+    });
+    unset.collect()
+}
+
+/// Whether a file is not here. What else keeps it from being read is an error of the plan.
 fn is_missing(path: &Path) -> bool {
-    let kinds = [ErrorKind::NotFound, ErrorKind::PermissionDenied, ErrorKind::NotADirectory];
+    let kinds = [ErrorKind::NotFound, ErrorKind::NotADirectory];
     File::open(path).is_err_and(|error| kinds.contains(&error.kind()))
 }
 
@@ -88,7 +138,7 @@ fn certificates(tls: &mut Tls, base: &Path) -> Result<Vec<String>> {
         (tls.held.cert, tls.held.key) =
             (Some(made.cert.pem()), Some(made.signing_key.serialize_pem()));
     }
-    let note = |(key, file): &(&str, std::path::PathBuf)| {
+    let note = |(key, file): &(&str, PathBuf)| {
         let shown = showable::file(file, base);
         format!("`target.tls.{key}` names {shown}, which is not on this host: it was not looked at")
     };

@@ -43,7 +43,7 @@ impl Collector {
         }
         let Some(agents) = &self.agents else { return };
         summary.agents = Some(Crew::of(agents));
-        if agents.iter().any(|agent| agent.lost_at_s.is_some()) {
+        if agents.iter().any(|agent| agent.is_missing) {
             // Each agent brings every kind of token to every broker: no threshold is free of it.
             without_a_share(&self.storm.plan.thresholds, &mut summary.thresholds);
         }

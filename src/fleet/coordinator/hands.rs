@@ -21,6 +21,10 @@ impl Hands for Coordinator {
 
     fn stop(&self) {
         let now = self.clock.map_or(0, |clock| clock.now());
+        if now < self.start {
+            self.shared
+                .fail(Error::interrupted("interrupted before the storm: nothing was measured"));
+        }
         self.shared.ending.store(now.max(1), Ordering::Release);
         self.order_all(|| Order::Stop);
     }
@@ -69,7 +73,7 @@ impl Hands for Coordinator {
         let members = self.shared.members();
         for member in members.iter() {
             let host = hosts.entry((&member.capacity.boot, &member.capacity.network)).or_default();
-            if member.lost.is_none() {
+            if !member.is_missing() {
                 *host = Some(member.used.tcp.most(&host.unwrap_or_default()));
             }
         }
