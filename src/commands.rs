@@ -239,7 +239,12 @@ fn run_series(
         live,
     };
     let finished = series::run(loaded, &options)?;
-    say(&report::terminal::render(&finished.summary, &finished.folder.display().to_string()))?;
+    let shown = report::terminal::render(&finished.summary, &finished.folder.display().to_string());
+    let said = say(&shown);
+    if let Some(trouble) = finished.trouble {
+        return Err(trouble);
+    }
+    said?;
     Ok(exit_of(&finished.summary, plan.is_strict()))
 }
 

@@ -118,6 +118,8 @@ pub struct Finished {
     pub folder: PathBuf,
     /// What of the results could not be written on which others depend.
     pub trouble: Option<Error>,
+    /// Files that end before the run does, in words.
+    pub cut: Vec<String>,
     /// All that was seen.
     pub all: Measurements,
     /// When the storm started, by the run's clock.

@@ -143,6 +143,10 @@ struct Series {
     offered: f64,
     generator: Generator,
     embedded: std::collections::BTreeMap<String, String>,
+    /// What could not be written on which others depend: the series ends with the run after which that was found.
+    trouble: Option<Error>,
+    /// Files of runs that end before their runs, in words.
+    cut: Vec<String>,
     /// What speaks against the numbers, by run.
     limited: Vec<String>,
     damage: Vec<String>,
@@ -192,6 +196,8 @@ impl Series {
             offered: 0.0,
             generator: Generator::default(),
             embedded: std::collections::BTreeMap::new(),
+            trouble: None,
+            cut: Vec::new(),
             limited: Vec::new(),
             damage: Vec::new(),
             excused: 0,
@@ -206,7 +212,8 @@ impl Series {
             cpu_before: process_cpu(),
         };
         // A series that is killed in its first run has a summary too.
-        series.write(&series.summary(true, false))?;
+        let summary = series.summary(true, false);
+        series.folder.counts(&summary, &series.plan, &series.all)?;
         Ok(series)
     }
 
@@ -215,9 +222,17 @@ impl Series {
         self.folder.path()
     }
 
-    /// Whether the user wants it to end.
+    /// Whether it is to end: the user wants that, or its results can't be written any more.
     fn is_stopped(&self) -> bool {
-        self.options.stop.load(Ordering::Relaxed)
+        self.options.stop.load(Ordering::Relaxed) || self.trouble.is_some()
+    }
+
+    /// Keeps what could not be written: what was measured until then is told all the same.
+    fn keep(&mut self, written: Result<()>) {
+        if let Err(error) = written {
+            self.damage.push(first_line(&error));
+            self.trouble.get_or_insert(error);
+        }
     }
 
     /// Leaves the broker alone, but before the first run.
@@ -249,8 +264,12 @@ impl Series {
             calibration: None,
             ..self.options.clone()
         };
-        let trial = how(loaded, &options)?;
+        let mut trial = how(loaded, &options)?;
         self.take(&trial, words)?;
+        let offset = trial.start.saturating_sub(self.start.unwrap_or(trial.start));
+        let appended = append(self.path(), &trial.folder, offset as f64 / SECOND as f64);
+        self.keep(trial.trouble.take().map_or(Ok(()), Err));
+        self.keep(appended);
         Ok(trial)
     }
 
@@ -307,7 +326,8 @@ impl Series {
         let gone = summary.broker_gone.iter().cloned();
         self.broker_gone.extend(gone.map(|gone| BrokerGone { at_s: gone.at_s + offset, ..gone }));
         self.broker_checks += summary.broker_checks;
-        append(self.path(), &trial.folder, offset)
+        self.cut.extend(trial.cut.iter().map(|cut| format!("{words}: {cut}")));
+        Ok(())
     }
 
     /// The summary so far.
@@ -373,9 +393,10 @@ impl Series {
         Validity { verdict: verdict.into(), reasons, missing_workers: self.missing_workers }
     }
 
-    /// Writes what is known so far.
-    fn write(&mut self, summary: &Summary) -> Result<()> {
-        self.folder.counts(summary, &self.plan, &self.all)
+    /// Writes what is known so far: rows of its own, and the summary.
+    fn write(&mut self, rows: Result<()>, summary: &Summary) {
+        let written = rows.and_then(|()| self.folder.counts(summary, &self.plan, &self.all));
+        self.keep(written);
     }
 
     /// Judges the thresholds of the scenario by a summary.
@@ -389,8 +410,9 @@ impl Series {
         self.judge(&mut summary);
         check_conserved(&self.all, &summary)?;
         let timeout = nanoseconds(self.plan.load().connect_timeout);
-        self.folder.json("environment.json", &self.environment)?;
-        self.folder.end(&summary, &self.plan, &self.all)?;
+        let written = self.folder.json("environment.json", &self.environment);
+        let written = written.and_then(|()| self.folder.end(&summary, &self.plan, &self.all));
+        self.keep(written);
         self.folder.spare(self.folder.latencies(&self.plan, &self.all, timeout));
         report::html::leave(self.path(), &summary);
         let labels = |labels: Vec<&String>| labels.into_iter().cloned().collect();
@@ -405,6 +427,8 @@ impl Series {
             medians: Vec::new(),
             lost: Vec::new(),
             held: None,
+            cut: self.cut,
+            trouble: self.trouble,
         })
     }
 }

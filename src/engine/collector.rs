@@ -483,8 +483,21 @@ impl Collector {
         let (start, busy) = (self.storm.start, self.storm.gate.busy());
         let medians = self.medians.iter().map(|(response, _)| *response).collect();
         let absences = self.absences.all().to_vec();
+        let cut = self.watch.cut.iter().map(files::CutAt::words).collect();
         let all = self.all;
-        Ok(Finished { summary, matrix, folder, trouble, all, start, busy, medians, lost, absences })
+        Ok(Finished {
+            summary,
+            matrix,
+            folder,
+            trouble,
+            cut,
+            all,
+            start,
+            busy,
+            medians,
+            lost,
+            absences,
+        })
     }
 
     fn summary(&self, partial: bool, interrupted: bool) -> Summary {

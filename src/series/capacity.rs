@@ -265,8 +265,9 @@ impl Search<'_> {
         if matches!(once, Once::Held) {
             self.last = Some(trial);
         }
-        write_timed(self.series.path(), "capacity.csv", &self.steps)?;
-        self.series.write(&self.summary(true))?;
+        let rows = write_timed(self.series.path(), "capacity.csv", &self.steps);
+        let summary = self.summary(true);
+        self.series.write(rows, &summary);
         Ok(once)
     }
 
@@ -425,6 +426,13 @@ impl Search<'_> {
             let verdict = if is_ours && !self.is_gone { "generator_limited" } else { "valid" };
             summary.validity.verdict = verdict.into();
             summary.validity.reasons = if is_ours { found.reasons.clone() } else { Vec::new() };
+            // Files are those of the search as well.
+            if !self.series.cut.is_empty() {
+                summary.validity.reasons.extend(self.series.cut.iter().cloned());
+                if !is_ours || self.is_gone {
+                    summary.validity.verdict = "degraded".into();
+                }
+            }
         }
         if let Some(last) = &self.last {
             summary.monitor.clone_from(&last.summary.monitor);

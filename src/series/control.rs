@@ -58,8 +58,9 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
                     series.damage.push(format!("{words}: {}", first_line(&error)));
                 }
             }
-            write(series.path(), "control.csv", &runs)?;
-            series.write(&summary(&series, &runs, true))?;
+            let rows = write(series.path(), "control.csv", &runs);
+            let summary = summary(&series, &runs, true);
+            series.write(rows, &summary);
             if series.is_stopped() {
                 return finish(series, &runs);
             }

@@ -52,8 +52,9 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
                     series.damage.push(format!("{words}: {}", first_line(&error)));
                 }
             }
-            write_timed(series.path(), "sweep.csv", &rows)?;
-            series.write(&summary(&series, &rows, true))?;
+            let written = write_timed(series.path(), "sweep.csv", &rows);
+            let summary = summary(&series, &rows, true);
+            series.write(written, &summary);
             if series.is_stopped() {
                 return finish(series, &rows);
             }

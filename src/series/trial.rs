@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Options;
 use crate::{
     engine::{self, Lost, progress::Screen},
-    error::Result,
+    error::{Error, Result},
     host::Limits,
     measure::Measurements,
     plan::Plan,
@@ -37,6 +37,10 @@ pub struct Trial {
     pub(super) lost: Vec<Lost>,
     /// Of a search, its last run that held.
     pub(super) held: Option<Box<Self>>,
+    /// Files that end before it does, in words.
+    pub(super) cut: Vec<String>,
+    /// What of its results could not be written on which others depend.
+    pub trouble: Option<Error>,
 }
 
 impl Trial {
@@ -69,9 +73,6 @@ impl Trial {
                 live: options.live.clone(),
             },
         )?;
-        if let Some(trouble) = finished.trouble {
-            return Err(trouble);
-        }
         report::html::leave(&finished.folder, &finished.summary);
         let all = finished.all;
         let span = match (all.first_start, all.last_answer) {
@@ -90,6 +91,8 @@ impl Trial {
             medians: finished.medians,
             lost: finished.lost,
             held: None,
+            cut: finished.cut,
+            trouble: finished.trouble,
         })
     }
 }

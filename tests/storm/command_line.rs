@@ -216,6 +216,29 @@ fn a_plan_shows_what_a_run_would_do() {
 }
 
 #[test]
+fn a_plan_needs_no_secret_of_the_hosts_that_run_it_and_says_which_are_not_here() {
+    let storm = Storm::new(&scenario(
+        "mqtt://192.0.2.1:1883",
+        "",
+        "[token]\nsource = \"oauth\"\n[oauth]\nissuer = \"http://127.0.0.1:1/\"\nclient_id = \"c\"\n\
+         client_secret_env = \"TOKENSTORM_TEST_NOT_SET\"\n",
+    ));
+    let path = storm.scenario();
+    let set = |change: &str| tokenstorm(&["plan", path.to_str().unwrap(), "--set", change]);
+    let said = set("name=other");
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    for note in [
+        "note: `oauth.client_secret_env` names `TOKENSTORM_TEST_NOT_SET`, which is not set here",
+        "note: `mqtt://192.0.2.1:1883` is not on this host: a run needs `--authorized`",
+    ] {
+        assert!(said.stdout.contains(note), "{note}\n{}", said.stdout);
+    }
+    // What a run would need is needed still, and what is wrong is wrong here, too.
+    assert_eq!(tokenstorm(&["run", path.to_str().unwrap()]).code, Some(2));
+    assert_eq!(set("keys.main.secret=short").code, Some(2), "a key that is too short");
+}
+
+#[test]
 fn a_plan_for_several_agents_shows_the_share_of_one_and_what_decides_how_many_it_takes() {
     let fits = tokenstorm(&["plan", "scenarios/quickstart.toml", "--agents", "4"]);
     assert_eq!(fits.code, Some(0), "{}", fits.stderr);

@@ -58,6 +58,21 @@ fn a_run_whose_summary_cannot_be_written_is_told_before_that_is_an_error() {
     assert!(ended.stderr.contains("environment.json"), "{}", ended.stderr);
 }
 
+#[test]
+fn a_series_whose_table_cannot_be_written_tells_of_the_runs_that_were_measured() {
+    let server = Server::answering(ACCEPT);
+    let sweep = "[sweep]\ntoken_bytes = [600, 3000]\nrest = \"0s\"\n";
+    let storm = Storm::new(&scenario(&server.url(), LOAD, sweep));
+    let child = storm.start_and_show();
+    until("the first run", || storm.out().join("runs").is_dir());
+    fs::create_dir_all(storm.out().join("sweep.csv").join("taken")).unwrap();
+    let ended = storm.wait(child);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stdout.contains("60 attempts"), "the first run's: {}", ended.stdout);
+    assert!(ended.stdout.contains("can't write the results"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("sweep.csv"), "{}", ended.stderr);
+}
+
 /// A run whose folder is changed by a function of the text of one of its files.
 fn changed(run: &Ended, name: &str, change: impl Fn(&str) -> String) {
     let path = run.out.join(name);
