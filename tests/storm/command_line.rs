@@ -235,7 +235,7 @@ fn a_plan_needs_no_secret_of_the_hosts_that_run_it_and_says_which_are_not_here()
     }
     // What a run would need is needed still, and what is wrong is wrong here, too.
     assert_eq!(tokenstorm(&["run", path.to_str().unwrap()]).code, Some(2));
-    assert_eq!(set("oauth.client_id=").code, Some(2));
+    assert_eq!(set("token.source=nobody").code, Some(2));
 }
 
 #[test]
