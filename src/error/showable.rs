@@ -78,9 +78,15 @@ pub fn holds_private_key(text: &str) -> bool {
 }
 
 /// A path in backticks; where it may be a secret, words in its place. `base` is what relative paths start from.
+pub fn file(path: &Path, base: &Path) -> String {
+    certain_file(path, base)
+        .unwrap_or_else(|| "a file (its name may be a secret and is not shown)".into())
+}
+
+/// The same; nothing where it may be a secret.
 ///
 /// A path is shown that is there, has an ending of files that hold keys, or begins with a folder that is there.
-pub fn file(path: &Path, base: &Path) -> String {
+pub fn certain_file(path: &Path, base: &Path) -> Option<String> {
     let is_short = |part: Component<'_>| match part {
         Component::Normal(name) => name.len() <= LONGEST_NAME,
         _ => true,
@@ -97,11 +103,8 @@ pub fn file(path: &Path, base: &Path) -> String {
         let first: std::path::PathBuf = path.components().take(depth).collect();
         path.components().count() > depth && base.join(first).is_dir()
     };
-    if is_plain && (has_ending || begins_with_folder() || base.join(path).exists()) {
-        format!("`{text}`")
-    } else {
-        "a file (its name may be a secret and is not shown)".into()
-    }
+    (is_plain && (has_ending || begins_with_folder() || base.join(path).exists()))
+        .then(|| format!("`{text}`"))
 }
 
 /// Whether a text looks like the name of an environment variable: capitals, and parts or letters only.

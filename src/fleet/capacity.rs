@@ -142,33 +142,39 @@ pub fn ports(agents: &[Capacity]) -> Vec<(u16, u16)> {
     all
 }
 
-/// Agents that are all but left out, and by what: of so few clients nothing is seen of their hosts.
-pub(super) fn slights(agents: &[Capacity], weights: &[u64], addresses: usize) -> Vec<String> {
+/// Agents that are all but left out, by their places, and by what: of so few clients nothing is seen of their hosts.
+pub(super) fn slights(
+    agents: &[Capacity],
+    weights: &[u64],
+    addresses: usize,
+) -> Vec<(usize, String)> {
     let all: u64 = weights.iter().sum();
     let even = all as f64 / weights.len().max(1) as f64;
     let ports = ports(agents);
-    let of = |((agent, weight), (first, last)): ((&Capacity, &u64), &(u16, u16))| {
-        if *weight as f64 >= SLIGHT * even {
-            return None;
-        }
-        let addresses = agent.source_addresses.len().max(addresses).max(1) as u64;
-        let ports = (u64::from(last - first) + 1) * addresses;
-        let best = agents.iter().map(|agent| agent.cpus).max().unwrap_or(1);
-        let by = if (agent.cpus as f64) < SLIGHT * best as f64 {
-            format!("{} cores", agent.cpus)
-        } else if agent.descriptors.saturating_sub(OWN) <= ports {
-            format!("{} descriptors", agent.descriptors)
-        } else {
-            format!("{ports} local ports")
+    let of =
+        |(place, ((agent, weight), (first, last))): (usize, ((&Capacity, &u64), &(u16, u16)))| {
+            if *weight as f64 >= SLIGHT * even {
+                return None;
+            }
+            let addresses = agent.source_addresses.len().max(addresses).max(1) as u64;
+            let ports = (u64::from(last - first) + 1) * addresses;
+            let best = agents.iter().map(|agent| agent.cpus).max().unwrap_or(1);
+            let by = if (agent.cpus as f64) < SLIGHT * best as f64 {
+                format!("{} cores", agent.cpus)
+            } else if agent.descriptors.saturating_sub(OWN) <= ports {
+                format!("{} descriptors", agent.descriptors)
+            } else {
+                format!("{ports} local ports")
+            };
+            let told = format!(
+                "agent `{}` on {} drives {:.1} % of the clients: it has {by}",
+                agent.agent,
+                agent.host,
+                *weight as f64 * 100.0 / all.max(1) as f64
+            );
+            Some((place, told))
         };
-        Some(format!(
-            "agent `{}` on {} drives {:.1} % of the clients: it has {by}",
-            agent.agent,
-            agent.host,
-            *weight as f64 * 100.0 / all.max(1) as f64
-        ))
-    };
-    agents.iter().zip(weights).zip(&ports).filter_map(of).collect()
+    agents.iter().zip(weights).zip(&ports).enumerate().filter_map(of).collect()
 }
 
 #[cfg(test)]
@@ -206,12 +212,12 @@ mod tests {
         };
         let told = of(agent("f", "n", 2, 100));
         assert!(
-            told[0].contains("drives 0.1 % of the clients: it has 100 descriptors"),
+            told[0].1.contains("drives 0.1 % of the clients: it has 100 descriptors"),
             "{told:?}"
         );
         let told = of(Capacity { ports: (40_000, 40_099), ..agent("f", "n", 2, 20_000) });
-        assert!(told[0].ends_with("it has 100 local ports"), "{told:?}");
-        assert_eq!(of(agent("f", "n", 1, 20_000)), [""; 0], "half of the others' share is one");
+        assert!(told[0].0 == 2 && told[0].1.ends_with("it has 100 local ports"), "{told:?}");
+        assert_eq!(of(agent("f", "n", 1, 20_000)), [], "half of the others' share is one");
     }
 
     #[test]

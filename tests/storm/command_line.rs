@@ -158,7 +158,9 @@ fn more_clients_than_ports_are_refused_with_addresses_as_the_way_out() {
 
 #[test]
 fn a_target_off_this_host_needs_a_word_and_a_password_in_its_url_is_never_shown() {
-    let error = refused(&scenario("mqtt://broker.example", "", ""));
+    let ended = Storm::new(&scenario("mqtt://broker.example", "", "")).run();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let error = ended.stderr;
     assert!(error.contains("not authorized") && error.contains("--authorized"), "{error}");
     let error = refused(&scenario("mqtt://user:hunter2@127.0.0.1", "", ""));
     assert!(!error.contains("hunter2"), "{error}");

@@ -35,8 +35,7 @@ pub(super) fn stand_in(loaded: &mut Loaded) -> Result<Vec<String>> {
     }
     notes.extend(variables(scenario));
     if let Some(oauth) = &mut scenario.oauth {
-        let is_it = |file: &PathBuf| is_missing(&base.join(file));
-        if let Some(file) = oauth.client_secret_file.take_if(|file| is_it(file)) {
+        if let Some(file) = oauth.client_secret_file.take_if(|file| is_elsewhere(file, &base)) {
             oauth.client_secret = Some("stands for one that is not here".into());
             let shown = showable::file(&file, &base);
             notes.push(format!(
@@ -60,16 +59,17 @@ pub(super) fn stand_in(loaded: &mut Loaded) -> Result<Vec<String>> {
     Ok(notes)
 }
 
-/// What a key is taken from that is not here: the scenario's name for that, and what is said of it.
+/// What a key is taken from that is not here, where that is certainly a file or a variable and no secret in the wrong place: the scenario's name for that, and what is said of it.
 fn missing(key: &Key, base: &Path) -> Option<(&'static str, String)> {
     let files =
         [("secret_file", &key.secret_file), ("private_key", &key.private_key), ("jwk", &key.jwk)];
     let file = files.into_iter().find_map(|(of, file)| Some((of, file.as_ref()?)));
     if let Some((of, file)) = file.filter(|(_, file)| is_missing(&base.join(file))) {
-        return Some((of, format!("{}, which is not", showable::file(file, base))));
+        return Some((of, format!("{}, which is not", showable::certain_file(file, base)?)));
     }
-    let variable = key.secret_env.as_ref().filter(|variable| env::var_os(variable).is_none())?;
-    Some(("secret_env", format!("{}, which is not set", showable::variable(variable))))
+    let is_unset = |name: &&String| showable::is_variable(name) && env::var_os(name).is_none();
+    let variable = key.secret_env.as_ref().filter(is_unset)?;
+    Some(("secret_env", format!("`{variable}`, which is not set")))
 }
 
 /// Puts a variable that is set into the place of those that are not: what is in it is looked at by nobody, as nothing is fetched.
@@ -98,10 +98,9 @@ fn variables(scenario: &mut Scenario) -> Vec<String> {
         .map(|control| ("control.password_env", &mut control.password_env));
     let named = oauth.into_iter().flatten().chain(issuer.into_iter().flatten()).chain(control);
     let unset = named.filter_map(|(key, variable)| {
-        let name = variable.take_if(|name| !is_set(name))?;
+        let name = variable.take_if(|name| showable::is_variable(name) && !is_set(name))?;
         *variable = Some(other.clone());
-        let shown = showable::variable(&name);
-        Some(format!("`{key}` names {shown}, which is not set here: the plan needs no secret"))
+        Some(format!("`{key}` names `{name}`, which is not set here: the plan needs no secret"))
     });
     unset.collect()
 }
@@ -112,12 +111,17 @@ fn is_missing(path: &Path) -> bool {
     File::open(path).is_err_and(|error| kinds.contains(&error.kind()))
 }
 
+/// Whether what is named is certainly a file, and not here.
+fn is_elsewhere(file: &Path, base: &Path) -> bool {
+    is_missing(&base.join(file)) && showable::certain_file(file, base).is_some()
+}
+
 /// Puts a certificate that is made for the plan in the place of those that are not here.
 fn certificates(tls: &mut Tls, base: &Path) -> Result<Vec<String>> {
     let named = tls.files().map(|(key, file, _)| (key, file));
     let missing: Vec<_> = named
         .into_iter()
-        .filter_map(|(key, file)| Some((key, file.filter(|file| is_missing(&base.join(file)))?)))
+        .filter_map(|(key, file)| Some((key, file.filter(|file| is_elsewhere(file, base))?)))
         .collect();
     if missing.is_empty() {
         return Ok(Vec::new());

@@ -172,8 +172,21 @@ impl Coordinator {
         let weights = weights(&capacities, plan.sources().len(), plan.brokers.len());
         let ports = ports(&capacities);
         let shares = counts(plan.clients, &weights, plan.mould.seed, plan.reuse)?;
-        for slight in slights(&capacities, &weights, plan.sources().len()) {
-            options.screen.warn(&slight);
+        let slights = slights(&capacities, &weights, plan.sources().len());
+        for (_, slight) in &slights {
+            options.screen.warn(slight);
+        }
+        if let Some(idle) = shares.iter().position(|share| *share == 0) {
+            let why = slights.into_iter().find(|(place, _)| *place == idle).map(|(_, why)| why);
+            return Err(Error::usage(format!(
+                "agent `{}` on {} would have none of the {} clients",
+                capacities[idle].agent, capacities[idle].host, plan.clients
+            ))
+            .hint(
+                why.unwrap_or_else(|| {
+                    "raise `load.clients` or the rate, or take fewer agents".into()
+                }),
+            ));
         }
         let now = clock.now();
         for (index, member) in self.shared.members().iter_mut().enumerate() {
