@@ -151,30 +151,31 @@ pub(super) fn slights(
     let all: u64 = weights.iter().sum();
     let even = all as f64 / weights.len().max(1) as f64;
     let ports = ports(agents);
-    let of =
-        |(place, ((agent, weight), (first, last))): (usize, ((&Capacity, &u64), &(u16, u16)))| {
-            if *weight as f64 >= SLIGHT * even {
-                return None;
-            }
-            let addresses = agent.source_addresses.len().max(addresses).max(1) as u64;
-            let ports = (u64::from(last - first) + 1) * addresses;
-            let best = agents.iter().map(|agent| agent.cpus).max().unwrap_or(1);
-            let by = if (agent.cpus as f64) < SLIGHT * best as f64 {
-                format!("{} cores", agent.cpus)
-            } else if agent.descriptors.saturating_sub(OWN) <= ports {
-                format!("{} descriptors", agent.descriptors)
-            } else {
-                format!("{ports} local ports")
-            };
-            let told = format!(
-                "agent `{}` on {} drives {:.1} % of the clients: it has {by}",
-                agent.agent,
-                agent.host,
-                *weight as f64 * 100.0 / all.max(1) as f64
-            );
-            Some((place, told))
-        };
-    agents.iter().zip(weights).zip(&ports).enumerate().filter_map(of).collect()
+    let best = agents.iter().map(|agent| agent.cpus).max().unwrap_or(1);
+    let lacks = |place: usize| {
+        let (agent, (first, last)) = (&agents[place], ports[place]);
+        let addresses = agent.source_addresses.len().max(addresses).max(1) as u64;
+        let ports = (u64::from(last - first) + 1) * addresses;
+        if (agent.cpus as f64) < SLIGHT * best as f64 {
+            format!("{} cores", agent.cpus)
+        } else if agent.descriptors.saturating_sub(OWN) <= ports {
+            format!("{} descriptors", agent.descriptors)
+        } else {
+            format!("{ports} local ports")
+        }
+    };
+    let is_slight = |place: &usize| (weights[*place] as f64) < SLIGHT * even;
+    let told = |place: usize| {
+        let told = format!(
+            "agent `{}` on {} drives {:.1} % of the clients: it has {}",
+            agents[place].agent,
+            agents[place].host,
+            weights[place] as f64 * 100.0 / all.max(1) as f64,
+            lacks(place)
+        );
+        (place, told)
+    };
+    (0..agents.len()).filter(is_slight).map(told).collect()
 }
 
 #[cfg(test)]

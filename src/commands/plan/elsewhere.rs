@@ -34,14 +34,14 @@ pub(super) fn stand_in(loaded: &mut Loaded) -> Result<Vec<String>> {
         ));
     }
     notes.extend(variables(scenario));
-    if let Some(oauth) = &mut scenario.oauth {
-        if let Some(file) = oauth.client_secret_file.take_if(|file| is_elsewhere(file, &base)) {
-            oauth.client_secret = Some("stands for one that is not here".into());
-            let shown = showable::file(&file, &base);
-            notes.push(format!(
-                "`oauth.client_secret_file` names {shown}, which is not here: the plan needs no secret"
-            ));
-        }
+    if let Some(oauth) = &mut scenario.oauth
+        && let Some(file) = oauth.client_secret_file.take_if(|file| is_elsewhere(file, &base))
+    {
+        oauth.client_secret = Some("stands for one that is not here".into());
+        let shown = showable::file(&file, &base);
+        notes.push(format!(
+            "`oauth.client_secret_file` names {shown}, which is not here: the plan needs no secret"
+        ));
     }
     if let Some(tls) = &mut scenario.target.tls {
         notes.extend(certificates(tls, &base)?);
