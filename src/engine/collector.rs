@@ -274,9 +274,8 @@ impl Collector {
         }
         if self.has_reached() {
             self.open_folder()?;
-            let from = self.unwritten.first().map_or(self.next_second, |(second, _)| *second);
-            let summary = self.write_closed();
-            for cut in self.look_at_files(from) {
+            let (summary, cuts) = self.write_closed();
+            for cut in cuts {
                 options.screen.warn(&cut.words());
             }
             if let Some(summary) = summary {
@@ -287,8 +286,14 @@ impl Collector {
     }
 
     /// Writes what is closed and not written, and what is known of the whole so far, where that is news. What can't be
-    /// written does not end a run that goes on.
-    fn write_closed(&mut self) -> Option<Summary> {
+    /// written does not end a run that goes on: the files that end there come with it.
+    fn write_closed(&mut self) -> (Option<Summary>, Vec<files::CutAt>) {
+        let from = self.unwritten.first().map_or(self.next_second, |(second, _)| *second);
+        let summary = self.write_news();
+        (summary, self.look_at_files(from))
+    }
+
+    fn write_news(&mut self) -> Option<Summary> {
         let unwritten = std::mem::take(&mut self.unwritten);
         if let Some(folder) = &mut self.folder {
             for (second, seen) in &unwritten {
@@ -471,9 +476,7 @@ impl Collector {
             canary.close();
         }
         let unmade = self.open_folder().err();
-        let from = self.unwritten.first().map_or(self.next_second, |(second, _)| *second);
         self.write_closed();
-        self.look_at_files(from);
         self.watch.lost.clone_from(&lost);
         let summary = self.summary(false, interrupted);
         check_conserved(&self.all, &summary)?;

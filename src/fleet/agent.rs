@@ -359,11 +359,7 @@ impl Agent {
             Order::Over { why } => {
                 if let Some(session) = self.of(&run) {
                     session.why = why.or(session.why.take());
-                    session.is_over = true;
-                    session.stop.store(true, Ordering::Relaxed);
-                    if matches!(session.stage, Stage::Ready(_)) {
-                        session.stage = Stage::Ended;
-                    }
+                    session.call_off();
                 }
             }
             Order::Unneeded => {
@@ -531,8 +527,7 @@ impl Agent {
                 session.run,
                 LOST.as_secs()
             );
-            session.is_over = true;
-            session.stop.store(true, Ordering::Relaxed);
+            session.call_off();
         }
         if session.is_orphaned() && !session.is_over {
             crate::tell!(
@@ -540,11 +535,7 @@ impl Agent {
                 session.run,
                 ORPHANED.as_secs()
             );
-            session.is_over = true;
-            session.stop.store(true, Ordering::Relaxed);
-            if matches!(session.stage, Stage::Ready(_)) {
-                session.stage = Stage::Ended;
-            }
+            session.call_off();
         }
         let run = session.run.clone();
         self.say(&run, Said::Beat);
@@ -552,6 +543,15 @@ impl Agent {
 }
 
 impl Session {
+    /// Nobody waits for it any more: what is under way is given up, what has not begun does not begin.
+    fn call_off(&mut self) {
+        self.is_over = true;
+        self.stop.store(true, Ordering::Relaxed);
+        if matches!(self.stage, Stage::Ready(_)) {
+            self.stage = Stage::Ended;
+        }
+    }
+
     /// Whether its coordinator was not heard of for so long that it must be gone.
     fn is_orphaned(&self) -> bool {
         self.clock.now().saturating_sub(self.heard) > nanoseconds(ORPHANED)

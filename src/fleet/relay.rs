@@ -62,18 +62,17 @@ impl Shared {
 
     /// The run can't start any more: the first reason holds.
     pub(super) fn fail(&self, why: Error) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.get_or_insert_with(|| why.to_string());
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
     }
 
     /// Why the run can't start any more, if so.
     pub(super) fn failure(&self) -> Option<Error> {
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner) =
-            failure.as_ref().map(ToString::to_string);
-        failure
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// That, in words, once somebody has asked for it.
+    /// That, in words.
     pub(super) fn told(&self) -> Option<String> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -15,7 +15,8 @@ use crate::{
     scenario::{Key, Loaded, Scenario, Tls},
 };
 
-/// Puts stand-ins in the place of keys, secrets and certificates that are not on this host, and allows what a run would have
+/// Puts stand-ins in the place of keys, secrets and certificates that are not on this host, and
+/// allows what a run would have
 /// to be allowed; says what that was.
 ///
 /// # Errors
@@ -59,20 +60,22 @@ pub(super) fn stand_in(loaded: &mut Loaded) -> Result<Vec<String>> {
     Ok(notes)
 }
 
-/// What a key is taken from that is not here, where that is certainly a file or a variable and no secret in the wrong place: the scenario's name for that, and what is said of it.
+/// What a key is taken from that is not here, where that is certainly a file or a variable and no
+/// secret in the wrong place: the scenario's name for that, and what is said of it.
 fn missing(key: &Key, base: &Path) -> Option<(&'static str, String)> {
     let files =
         [("secret_file", &key.secret_file), ("private_key", &key.private_key), ("jwk", &key.jwk)];
     let file = files.into_iter().find_map(|(of, file)| Some((of, file.as_ref()?)));
-    if let Some((of, file)) = file.filter(|(_, file)| is_missing(&base.join(file))) {
-        return Some((of, format!("{}, which is not", showable::certain_file(file, base)?)));
+    if let Some((of, file)) = file.filter(|(_, file)| is_elsewhere(file, base)) {
+        return Some((of, format!("{}, which is not", showable::file(file, base))));
     }
     let is_unset = |name: &&String| showable::is_variable(name) && env::var_os(name).is_none();
     let variable = key.secret_env.as_ref().filter(is_unset)?;
     Some(("secret_env", format!("`{variable}`, which is not set")))
 }
 
-/// Puts a variable that is set into the place of those that are not: what is in it is looked at by nobody, as nothing is fetched.
+/// Puts a variable that is set into the place of those that are not: what is in it is looked at by
+/// nobody, as nothing is fetched.
 fn variables(scenario: &mut Scenario) -> Vec<String> {
     let is_set = |name: &str| env::var(name).is_ok_and(|value| !value.is_empty());
     let Some((other, _)) = env::vars().find(|(_, value)| !value.is_empty()) else {
