@@ -198,7 +198,11 @@ impl Trials {
         );
         let died = launched.as_mut().and_then(|launched| death(launched, spot.address));
         drop(launched);
-        let record = run.and_then(|trial| Record::read(&trial.folder));
+        // What could not be written is the reason before what can't be read for that.
+        let record = run.and_then(|trial| match trial.trouble {
+            Some(trouble) => Err(trouble),
+            None => Record::read(&trial.folder),
+        });
         match (record, died) {
             (Ok(record), died) => {
                 let record = Record { has_died: died.is_some(), ..record };
