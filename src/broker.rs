@@ -30,7 +30,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use self::key_news::{KeyNews, KeySetCounts, KeySetRead};
+pub use self::key_news::{KeyNews, KeySetRead};
 use self::mutant::Mutant;
 use crate::{
     error::{Error, Result},

@@ -9,13 +9,13 @@ use std::{
 
 use axum::http::{Method, StatusCode, header, request::Parts};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
     error::{Error, Result},
     key::SigningKey,
     plan::Plan,
+    results::canary::Fetch,
     token::{catalogue::defect, recipe::Signer},
     web::server::{Answer, Manner, Server, Site},
 };
@@ -26,17 +26,6 @@ const MOST_FETCHES: usize = 1000;
 const LONGEST_PATH: usize = 256;
 /// How it is served: a verifier may ask for each of its tokens by a connection of its own.
 const MANNER: Manner = Manner { name: "canary", most: 512, gives_way: false };
-
-/// A request that should not have come.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Fetch {
-    /// The defect whose header was followed: the first part of the path.
-    pub defect: String,
-    /// The path, without its query.
-    pub path: String,
-    /// Who asked, by address.
-    pub from: String,
-}
 
 /// The server. It ends when this is dropped.
 #[derive(Debug)]

@@ -11,7 +11,6 @@ pub mod happenings;
 mod identity;
 mod key_set;
 mod routes;
-pub mod standing;
 mod token_endpoint;
 mod visits;
 
@@ -33,7 +32,6 @@ use self::{
     grants::Grants,
     identity::Identities,
     key_set::KeySet,
-    standing::KeyTimes,
     visits::Visits,
 };
 use crate::{
@@ -41,10 +39,10 @@ use crate::{
     error::{Error, Result},
     key::SigningKey,
     plan::{Plan, authority::Authority, timeline::Action},
+    results::authority::Visit,
     scenario::Outage,
+    verdict::standing::KeyTimes,
 };
-
-pub use visits::Visit;
 
 /// Threads that serve it.
 const THREADS: usize = 2;

@@ -18,9 +18,8 @@ use std::{
 
 use crate::{
     clock::{Clock, nanoseconds},
-    error::{Error, Result},
+    error::{Error, Result, showable::holds_secret},
     host::{Limits, dumps},
-    scenario::holds_secret,
 };
 
 /// How often is looked whether a broker listens.

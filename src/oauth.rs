@@ -30,9 +30,8 @@ use url::Url;
 
 pub(crate) use answer::answer_in;
 pub(crate) use discovery::endpoints_in;
-pub use key_set::Watched;
 pub use stats::Stats;
-pub use token::{Exp, Shape, Token};
+pub use token::Token;
 
 use self::{
     discovery::Endpoints,
@@ -43,7 +42,7 @@ use crate::{
     attempt::Code,
     clock::Clock,
     error::{Error, Result},
-    issuer::{Issuer, standing::KeyTimes},
+    issuer::Issuer,
     plan::{
         Plan,
         fetching::{Fetching, Server},
@@ -52,6 +51,7 @@ use crate::{
     tls::{self, Trust},
     token::fraction,
     verdict::foreign::{ForeignJudge, Said},
+    verdict::standing::KeyTimes,
     web::{self, Reach, Way},
 };
 
@@ -293,7 +293,7 @@ impl Fetcher {
     }
 
     /// What was seen of that key set.
-    pub fn watched(&self) -> Option<Watched> {
+    pub fn watched(&self) -> Option<crate::results::fetches::KeySet> {
         self.inner.key_set.as_ref().map(|set| set.seen())
     }
 

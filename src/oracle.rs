@@ -9,6 +9,7 @@ mod encoding;
 pub mod fault;
 pub mod foreign;
 mod json;
+pub mod shape;
 mod signature;
 
 use std::collections::BTreeMap;

@@ -12,6 +12,7 @@ pub mod authority;
 pub mod baselines;
 pub mod brokers;
 pub mod calibration;
+pub mod canary;
 pub mod cells;
 pub mod decided;
 pub mod divergent;

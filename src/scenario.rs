@@ -43,7 +43,7 @@ pub use promise::{
     UnknownKid,
 };
 pub use series::{Arm, Capacity, Control, Sweep, Without};
-pub use target::{Protocol, Resolve, Target, Tls, TlsFiles, TlsVersion, TokenIn};
+pub use target::{Protocol, Resolve, Target, TokenIn};
 pub use threshold::Condition;
 
 /// One scenario file.
@@ -164,20 +164,6 @@ pub fn parse(text: &str, overrides: &Overrides) -> Result<Scenario> {
         return Ok(scenario);
     }
     overrides.apply(table)
-}
-
-/// Whether a line or key of a scenario may hold what must never be shown.
-pub(crate) fn holds_secret(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    url_may_hold_secret(&text)
-        || ["secret", "password =", "password=", "refresh_token =", "private"]
-            .iter()
-            .any(|word| text.contains(word))
-}
-
-/// Whether a text has a URL in it that may hold a secret: a token in its query, a password before its host.
-fn url_may_hold_secret(text: &str) -> bool {
-    text.split_once("://").is_some_and(|(_, rest)| rest.contains(['?', '@']))
 }
 
 #[cfg(test)]

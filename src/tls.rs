@@ -11,6 +11,7 @@ pub mod failure;
 mod files;
 pub mod made;
 mod pinned;
+pub mod settings;
 mod trust;
 
 use std::{path::Path, sync::Arc};
@@ -24,19 +25,16 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
-use crate::{
-    error::{Error, Result},
-    scenario::{self, TlsVersion},
-};
+use crate::error::{Error, Result};
 
-use self::{files::File, pinned::Pinned};
+use self::{files::File, pinned::Pinned, settings::TlsVersion};
 
 pub use trust::{Trust, client_of};
 
 /// `[target.tls]`, with its files read.
 #[derive(Debug)]
 pub struct Tls {
-    settings: scenario::Tls,
+    settings: settings::Tls,
     authorities: Vec<CertificateDer<'static>>,
     revoked: Vec<CertificateRevocationListDer<'static>>,
     own: Option<OwnCertificate>,
@@ -75,7 +73,7 @@ impl Tls {
     ///
     /// # Errors
     /// When a file can't be read or holds something else, or keys contradict each other.
-    pub fn load(settings: &scenario::Tls, base: &Path) -> Result<Self> {
+    pub fn load(settings: &settings::Tls, base: &Path) -> Result<Self> {
         let read = |key: &str, path: &Path| {
             let name = format!("target.tls.{key}");
             match settings.held.of(key) {
@@ -220,7 +218,7 @@ impl Tls {
 
 /// What clients come with, where `[target.tls]` says it: two files, or one that has both.
 fn own_certificate(
-    settings: &scenario::Tls,
+    settings: &settings::Tls,
     read: impl Fn(&str, &Path) -> Result<File>,
 ) -> Result<Option<OwnCertificate>> {
     let missing = || {

@@ -1,15 +1,16 @@
 //! The verdict: what had to happen to a token, against what did.
 
 pub mod foreign;
+pub mod standing;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::standing::Standing;
 use crate::{
     attempt::{Close, Outcome},
     clock::{nanoseconds, signed},
-    issuer::standing::Standing,
     policy::Policy,
     scenario::{Check, Group, Protocol, SilentClose},
     token::{
@@ -337,6 +338,7 @@ impl Judge {
 mod tests {
     use proptest::prelude::*;
 
+    use self::standing::Standing;
     use super::*;
     use crate::{attempt::Phase, clock::SECOND, scenario::PolicySettings};
 

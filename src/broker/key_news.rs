@@ -1,14 +1,13 @@
 //! What a broker tells of its key set, so that a run knows what its refusals say.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
 };
 
 use serde::{Deserialize, Serialize};
+
+use crate::results::fetches::KeySetCounts;
 
 /// What came of a fetch of the key set.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -24,16 +23,6 @@ pub enum KeySetRead {
 pub struct KeyNews {
     has_keys: AtomicBool,
     counts: Mutex<KeySetCounts>,
-}
-
-/// How often a broker has fetched its key set, and what came of that.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct KeySetCounts {
-    /// Fetches that brought keys.
-    pub fetched: u64,
-    /// Fetches that failed, by HTTP status, or by the word for what happened instead of an answer.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub failed: BTreeMap<String, u64>,
 }
 
 impl KeyNews {

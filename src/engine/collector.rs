@@ -524,7 +524,7 @@ impl Collector {
             },
             throughput: tables::throughput(plan, all, self.storm.start, self.storm.gate.busy()),
             oauth: self.storm.fetcher.as_ref().map(|fetcher| OAuth {
-                key_set: fetcher.watched().map(Into::into),
+                key_set: fetcher.watched(),
                 ..OAuth::from(&fetcher.stats())
             }),
             jwks: self.jwks(partial, end),

@@ -12,10 +12,8 @@ use std::{
 use crate::{
     clock::Clock,
     error::{Error, Result},
-    issuer::{
-        Issuer,
-        happenings::{Happened, Happenings},
-    },
+    issuer::{Issuer, happenings::Happenings},
+    results::authority::Happened,
 };
 
 /// How often it looks whether the run is over.

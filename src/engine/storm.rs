@@ -26,7 +26,6 @@ use crate::{
     client::{socket, transport::Transport},
     clock::{Clock, SECOND, nanoseconds},
     error::Result,
-    issuer::standing::KeyTimes,
     measure::Measurements,
     oauth::Fetcher,
     plan::Plan,
@@ -34,6 +33,7 @@ use crate::{
     scenario::{Closing, Protocol, ReceiveTime},
     supply::signal::Signal,
     token::mixed,
+    verdict::standing::KeyTimes,
     verdict::{Judge, Validity},
 };
 

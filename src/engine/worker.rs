@@ -51,11 +51,11 @@ use crate::{
     clock::SECOND,
     error::{Error, Result},
     host::thread_cpu,
-    issuer::standing::Reader,
     measure::{Measurements, pending::Pending},
     plan::Model,
     supply::{Outlet, signal::Signal},
     token::{Minter, Must, placing::Scratch},
+    verdict::standing::Reader,
     verdict::{Expectation, Validity, Verdict, foreign::Said},
 };
 

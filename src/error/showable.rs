@@ -5,6 +5,9 @@ use std::path::{Component, Path};
 /// The longest name that is taken for one: secrets are longer, and names of files and variables hardly ever.
 const LONGEST_NAME: usize = 64;
 
+/// What stands in the place of a secret wherever a scenario is shown.
+pub const REDACTED: &str = "<redacted>";
+
 /// Endings of files that people keep keys, certificates, secrets and tables in.
 const ENDINGS: [&str; 30] = [
     "asc", "bin", "cer", "conf", "crl", "crt", "creds", "csv", "der", "env", "gz", "jks", "json",
@@ -124,6 +127,20 @@ pub fn variable(name: &str) -> String {
     } else {
         "a variable (its name may be the secret itself and is not shown)".into()
     }
+}
+
+/// Whether a line, a key or a command may hold what must never be shown.
+pub(crate) fn holds_secret(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    url_may_hold_secret(&text)
+        || ["secret", "password =", "password=", "refresh_token =", "private"]
+            .iter()
+            .any(|word| text.contains(word))
+}
+
+/// Whether a text has a URL in it that may hold a secret: a token in its query, a password before its host.
+pub(crate) fn url_may_hold_secret(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(_, rest)| rest.contains(['?', '@']))
 }
 
 fn is_base64(c: char) -> bool {

@@ -9,7 +9,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use super::name::Name;
 use crate::{
     key::{SigningKey, VerifyingKey},
-    scenario::{Held, TlsFiles},
+    scenario::Held,
+    tls::settings::TlsFiles,
 };
 
 /// Bytes of a mark: beyond any chance.

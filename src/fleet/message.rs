@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     engine::segment::Used,
-    scenario::{Held, PolicySettings, TlsFiles},
+    scenario::{Held, PolicySettings},
+    tls::settings::TlsFiles,
 };
 
 /// Who is there? Answered to the run that asks.

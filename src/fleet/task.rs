@@ -18,7 +18,8 @@ use crate::{
     },
     plan::{Plan, segment::Segment},
     policy::{is_built_in, profile_settings},
-    scenario::{Held, Loaded, PolicySettings, Scenario, TlsFiles},
+    scenario::{Held, Loaded, PolicySettings, Scenario},
+    tls::settings::TlsFiles,
 };
 
 /// What goes to all agents alike.

@@ -3,7 +3,8 @@
 use super::Issuer;
 use crate::{
     clock::{Clock, SECOND, nanoseconds},
-    plan::timeline::{Action, Moment, Timeline},
+    plan::timeline::{Moment, Timeline},
+    results::authority::Happened,
 };
 
 /// The events of a run.
@@ -13,21 +14,6 @@ pub struct Happenings {
     left: Vec<Moment>,
     done: Vec<Happened>,
     start: u64,
-}
-
-/// An event that happened.
-#[derive(Clone, Debug)]
-pub struct Happened {
-    /// When, in nanoseconds of the run's clock.
-    pub at: u64,
-    /// When, in seconds after the start of the storm; below 0 before it.
-    pub second: f64,
-    /// The event.
-    pub event: &'static str,
-    /// What was done, in words.
-    pub detail: String,
-    /// What was done.
-    pub action: Action,
 }
 
 impl Happenings {

@@ -8,7 +8,8 @@ use base64::{
 };
 use serde_json::Value;
 
-use super::{standing::Reader, token_endpoint::Refused, *};
+use super::{token_endpoint::Refused, *};
+use crate::verdict::standing::Reader;
 use crate::{
     host::Limits,
     oracle::{Fault, Faults, Oracle, Presented},

@@ -8,29 +8,15 @@ use std::{
     },
 };
 
-use serde::Serialize;
-
-use crate::clock::{Clock, SECOND};
+use crate::{
+    clock::{Clock, SECOND},
+    results::authority::Visit,
+};
 
 /// Longest name of a caller that is kept.
 const LONGEST_CALLER: usize = 40;
 /// Callers that are told apart; a broker that names itself anew each time counts as `others`.
 const MOST_CALLERS: usize = 100;
-
-/// Requests that are counted together, as `issuer.csv` has them.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Visit {
-    /// Second of the storm; -1 for all before.
-    pub second: i64,
-    /// Path, or `other`.
-    pub path: &'static str,
-    /// Status; 0 where nothing was answered.
-    pub status: u16,
-    /// The product of the `User-Agent`, or `unnamed`.
-    pub caller: String,
-    /// How many.
-    pub count: u64,
-}
 
 /// What requests are counted together by: second, path, status, caller.
 type Kind = (i64, &'static str, u16, String);

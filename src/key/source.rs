@@ -8,9 +8,12 @@ use super::{
     material::{self, PrivateKey},
 };
 use crate::{
-    error::{Error, Result, showable},
+    error::{
+        Error, Result,
+        showable::{self, REDACTED},
+    },
     host::reading::{self, LONGEST_TEXT},
-    scenario::{Algorithm, Held, Key, credentials::REDACTED},
+    scenario::{Algorithm, Held, Key},
 };
 
 /// Where relative paths start.

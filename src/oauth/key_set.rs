@@ -14,7 +14,7 @@ use reqwest::header::USER_AGENT;
 use tokio::sync::Notify;
 use url::Url;
 
-use crate::{clock::Clock, issuer::standing::KeyTimes, web};
+use crate::{clock::Clock, results::fetches::KeySet as Seen, verdict::standing::KeyTimes, web};
 
 /// How often the set is fetched.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -53,22 +53,7 @@ struct State {
     listed: BTreeSet<u16>,
     /// When it was asked for that brought it.
     asked: u64,
-    seen: Watched,
-}
-
-/// What was seen of the key set.
-#[derive(Clone, Debug, Default)]
-pub struct Watched {
-    /// Fetches that brought it.
-    pub fetched: u64,
-    /// Fetches that did not, by HTTP status or word.
-    pub failed: BTreeMap<String, u64>,
-    /// Keys that came into it meanwhile.
-    pub appeared: u64,
-    /// Keys that left it meanwhile.
-    pub withdrawn: u64,
-    /// Tokens that named a key which it did not have until then.
-    pub unlisted: u64,
+    seen: Seen,
 }
 
 impl KeySet {
@@ -88,7 +73,7 @@ impl KeySet {
         Arc::clone(&self.times)
     }
 
-    pub(super) fn seen(&self) -> Watched {
+    pub(super) fn seen(&self) -> Seen {
         self.state().seen.clone()
     }
 
@@ -203,7 +188,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::issuer::standing::Reader;
+    use crate::verdict::standing::Reader;
 
     fn kids(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{Failure, Token, token::Shape};
+use super::{Failure, Token};
 use crate::{
     attempt::Code,
-    measure::{Times, empty_times},
+    measure::{Times, empty_times, latency::Latency},
     oracle::{
         Fault,
         foreign::{Alg, Foreign},
     },
+    results::{fetches::OAuth, summary::PhaseStats},
     verdict::foreign::{Reason, Said},
 };
 
@@ -142,6 +143,43 @@ impl Stats {
                 *self.errors.entry(name.to_owned()).or_default() += 1;
                 *self.refusals.entry((code, name)).or_default() += 1;
             }
+        }
+    }
+}
+
+/// Why nothing is promised of a token, with its algorithm where that is why.
+fn open((why, alg): &(Reason, Option<String>)) -> String {
+    match alg {
+        Some(alg) => format!("{} {alg}", why.name()),
+        None => why.name(),
+    }
+}
+
+impl From<&Stats> for OAuth {
+    fn from(stats: &Stats) -> Self {
+        let phase = |times: &Times| {
+            let times = (!times.is_empty()).then(|| times.clone());
+            PhaseStats::new(&Latency { times, unfinished: 0, timed_out: 0 }, 0)
+        };
+        Self {
+            fetched: stats.fetched,
+            failed: stats.failed,
+            requests: stats.requests,
+            retries: stats.retries,
+            without_expiry: stats.without_expiry,
+            tokens: stats.shapes.iter().map(|(shape, n)| (shape.name().to_owned(), *n)).collect(),
+            to_refuse: stats.to_refuse.iter().map(|(why, n)| (why.name(), *n)).collect(),
+            open: stats.open.iter().map(|(why, n)| (open(why), *n)).collect(),
+            statuses: stats.statuses.clone(),
+            errors: stats.errors.clone(),
+            refusals: stats
+                .refusals
+                .iter()
+                .map(|((status, error), n)| (format!("{error} {status}"), *n))
+                .collect(),
+            request: phase(&stats.request),
+            queued: phase(&stats.queued),
+            key_set: None,
         }
     }
 }

@@ -263,7 +263,7 @@ pub(super) fn literal_secret(
         return Err(Error::usage(format!("`{key}` is given more than once"))
             .hint(format!("keep one of `{key}`, `{key}_env` and `{key}_file`")));
     }
-    if text.is_some_and(|text| text == crate::scenario::credentials::REDACTED) {
+    if text.is_some_and(|text| text == crate::error::showable::REDACTED) {
         return Err(Error::usage(format!("`{key}` was taken out of this file"))
             .hint(format!("put it back, or name where it is: `{key}_env = \"NAME\"`")));
     }

@@ -11,10 +11,13 @@ use super::{
     timeline::key_named,
 };
 use crate::{
-    error::{Error, Result, showable},
+    error::{
+        Error, Result,
+        showable::{self, REDACTED},
+    },
     host::reading,
     key::SigningKey,
-    scenario::{Grant, Load, LoadMode, OAuth, Scenario, TokenSource, credentials::REDACTED},
+    scenario::{Grant, Load, LoadMode, OAuth, Scenario, TokenSource},
     tls::{OwnCertificate, Trust},
     token::{
         Kind,

@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, fmt::Write};
 use super::style::{count, number, percentile, time};
 use crate::{
     attempt::key_set_advice,
-    broker::KeySetCounts,
     results::{
         Jwks, Percentile,
         keys::{Absence, Change},

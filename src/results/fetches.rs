@@ -5,11 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::summary::PhaseStats;
-use crate::{
-    measure::{Times, latency::Latency},
-    oauth::{Stats, Watched},
-    verdict::foreign::Reason,
-};
 
 /// Requests to the authorization server.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -70,46 +65,12 @@ pub struct KeySet {
     pub unlisted: u64,
 }
 
-impl From<Watched> for KeySet {
-    fn from(seen: Watched) -> Self {
-        let Watched { fetched, failed, appeared, withdrawn, unlisted } = seen;
-        Self { fetched, failed, appeared, withdrawn, unlisted }
-    }
-}
-
-/// Why nothing is promised of a token, with its algorithm where that is why.
-fn open((why, alg): &(Reason, Option<String>)) -> String {
-    match alg {
-        Some(alg) => format!("{} {alg}", why.name()),
-        None => why.name(),
-    }
-}
-
-impl From<&Stats> for OAuth {
-    fn from(stats: &Stats) -> Self {
-        let phase = |times: &Times| {
-            let times = (!times.is_empty()).then(|| times.clone());
-            PhaseStats::new(&Latency { times, unfinished: 0, timed_out: 0 }, 0)
-        };
-        Self {
-            fetched: stats.fetched,
-            failed: stats.failed,
-            requests: stats.requests,
-            retries: stats.retries,
-            without_expiry: stats.without_expiry,
-            tokens: stats.shapes.iter().map(|(shape, n)| (shape.name().to_owned(), *n)).collect(),
-            to_refuse: stats.to_refuse.iter().map(|(why, n)| (why.name(), *n)).collect(),
-            open: stats.open.iter().map(|(why, n)| (open(why), *n)).collect(),
-            statuses: stats.statuses.clone(),
-            errors: stats.errors.clone(),
-            refusals: stats
-                .refusals
-                .iter()
-                .map(|((status, error), n)| (format!("{error} {status}"), *n))
-                .collect(),
-            request: phase(&stats.request),
-            queued: phase(&stats.queued),
-            key_set: None,
-        }
-    }
+/// How often a broker has fetched its key set, and what came of that.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct KeySetCounts {
+    /// Fetches that brought keys.
+    pub fetched: u64,
+    /// Fetches that failed, by HTTP status, or by the word for what happened instead of an answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<String, u64>,
 }

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::summary::{Percentile, microseconds};
+use super::{
+    authority::{Happened, Visit},
+    summary::{Percentile, microseconds},
+};
 use crate::{
     clock::{SECOND, nanoseconds},
-    issuer::{Visit, happenings::Happened},
     measure::{KeyAnswer, MOST_ANSWERS},
     plan::{
         Plan,

@@ -11,13 +11,13 @@ pub use state::State;
 
 use super::{
     Folder, Percentile, PhaseStats,
+    canary::Fetch,
     cells::{BEYOND, Beyond},
     gone::DiedAt,
     summary::{FORMAT, microseconds},
 };
 use crate::{
     attempt::{Code, Outcome, Phase},
-    canary::Fetch,
     clock::{SECOND, nanoseconds},
     error::{Error, Result},
     measure::{Measurements, Tally, Times, latency::Quantile},

@@ -77,7 +77,7 @@ pub struct Summary {
     pub jwks: Option<super::Jwks>,
     /// What embedded brokers met when they fetched the key set of a server that is not the run's own, by their labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub key_sets: BTreeMap<String, crate::broker::KeySetCounts>,
+    pub key_sets: BTreeMap<String, super::fetches::KeySetCounts>,
     /// Brokers that answered differently at the same time.
     #[serde(default)]
     pub divergent: Vec<super::divergent::Divergent>,

@@ -5,6 +5,8 @@ use std::{fmt, path::PathBuf, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::error::showable::REDACTED;
+
 /// `[identity]`: what the clients call themselves.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -80,9 +82,6 @@ impl fmt::Debug for Held {
         f.write_str(REDACTED)
     }
 }
-
-/// What stands in the place of a secret wherever a scenario is shown.
-pub const REDACTED: &str = "<redacted>";
 
 impl Key {
     /// One that is made for the run.

@@ -2,10 +2,10 @@
 
 use toml::{Table, Value};
 
-use super::{Algorithm, Scenario, holds_secret, refusal, url_may_hold_secret, values};
+use super::{Algorithm, Scenario, refusal, values};
 use crate::error::{
     Error, Result, is_slip, name_shown,
-    showable::{Pasted, holds_private_key, pasted},
+    showable::{Pasted, holds_private_key, holds_secret, pasted, url_may_hold_secret},
     suggestion,
 };
 

@@ -123,7 +123,7 @@ impl Place {
             && !has_secret_keys(error.message())
             && (self.is_known || !self.is_of_secrets())
             && !sets_secret(source)
-            && !super::url_may_hold_secret(source)
+            && !crate::error::showable::url_may_hold_secret(source)
             && is_harmless(source)
             && is_harmless(error.message())
     }

@@ -12,7 +12,8 @@ use crate::{
     error::{Error, Result, showable},
     key::SigningKey,
     plan::broker,
-    scenario::{Key, Loaded, Scenario, Tls},
+    scenario::{Key, Loaded, Scenario},
+    tls::settings::Tls,
 };
 
 /// Puts stand-ins in the place of keys, secrets and certificates that are not on this host, and

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     attempt::{Outcome, Step},
-    oauth::{Brought, Fetched, Shape},
+    oauth::{Brought, Fetched},
+    oracle::shape::Shape,
     supply::Ready,
     token::{Minter, Password, Times},
 };
