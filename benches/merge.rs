@@ -3,12 +3,14 @@
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tokenstorm::{
-    attempt::{Attempt, Outcome, Step, Steps},
-    measure::{
+    client::{
+        attempt::{Attempt, Outcome, Step, Steps},
+        verdict::{Expectation, Verdict},
+    },
+    record::measure::{
         Measurements,
         wire::{Decoder, Encoder},
     },
-    verdict::{Expectation, Verdict},
 };
 
 const AGENTS: u64 = 100;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokenstorm::{
-    host::Limits,
+    base::host::Limits,
     plan::Plan,
     scenario::{Loaded, Overrides, parse},
     token::Minter,

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokenstorm::{
-    attempt::{Attempt, Outcome, Step, Steps},
-    measure::Measurements,
-    policy::Policy,
+    client::{
+        attempt::{Attempt, Outcome, Step, Steps},
+        verdict::{Judge, Validity},
+    },
+    record::measure::Measurements,
     scenario::{PolicySettings, Protocol},
-    token::Must,
-    verdict::{Judge, Validity},
+    token::{Must, policy::Policy},
 };
 
 fn attempt(n: u64) -> Attempt {

@@ -8,11 +8,13 @@ use std::{hint::black_box, path::Path};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jsonwebtoken::{Validation, decode};
 use tokenstorm::{
-    host::Limits,
-    key::{decoding, jwt_algorithm},
+    base::host::Limits,
     plan::Plan,
     scenario::{Loaded, Overrides, parse},
-    token::Minter,
+    token::{
+        Minter,
+        key::{decoding, jwt_algorithm},
+    },
 };
 
 /// Algorithms, and for RSA the bits of the key.

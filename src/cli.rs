@@ -1,7 +1,10 @@
-//! The command line: types only.
+//! The command line: its types here, what they do in `commands`. Uses `base`, `scenario`, `token`, `plan`, `client`,
+//! `record`, `servers`, `supply`, `report`, `engine`, `campaign`.
 
 mod arguments;
+pub mod commands;
 mod compare;
+pub mod doctor;
 mod fleet;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};

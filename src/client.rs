@@ -1,6 +1,9 @@
-//! The client's side of one connection: packets, sockets, local ports, and the layers between TCP and
-//! MQTT. It knows no statistics.
+//! One client on the wire, and what its answers are worth. Uses `base`, `scenario`, `token`, `plan`.
+//!
+//! Packets, sockets, local ports, and the layers between TCP and MQTT; what an attempt is, and its verdict. It knows no
+//! statistics.
 
+pub mod attempt;
 pub mod flood;
 pub mod frames;
 pub mod inbound;
@@ -13,6 +16,7 @@ pub mod socket;
 mod stream;
 pub mod transport;
 mod upgrade;
+pub mod verdict;
 
 pub use layers::{FLOOD, Handshake, Progress, Received};
 pub use stream::TURN;

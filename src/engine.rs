@@ -1,5 +1,7 @@
-//! A run from its plan to its folder: the only place that knows tokens, clients and measurements at
-//! once.
+//! A run, from its plan to its folder. Uses `base`, `scenario`, `token`, `plan`, `client`, `record`, `servers`,
+//! `supply`.
+//!
+//! The only place that knows tokens, clients and measurements at once.
 
 mod collector;
 mod connection;
@@ -51,20 +53,25 @@ use self::{
 };
 pub use self::{hands::Hands, nodes::embedded::Lost, worker::Report};
 use crate::{
-    canary::Canary,
-    clock::{Clock, nanoseconds},
-    error::{Error, Result},
-    host::{Limits, cpus, process_cpu, resident},
-    issuer::{Issuer, happenings::Happenings},
-    live::Exporter,
-    measure::Measurements,
-    oauth::Fetcher,
-    plan::{Model, Plan},
-    results::{
-        Environment, Matrix, Place, Summary, absence::Absence, calibration::Calibration,
-        folder::check_writable, summary::Yardstick,
+    base::{
+        clock::{Clock, nanoseconds},
+        error::{Error, Result},
+        host::{Limits, cpus, process_cpu, resident},
     },
-    supply::{Supply, estimate::Estimate, signal::Signal, yardstick::Measured},
+    plan::{Model, Plan},
+    record::{
+        live::Exporter,
+        measure::Measurements,
+        results::{
+            Environment, Matrix, Place, Summary, absence::Absence, calibration::Calibration,
+            folder::check_writable, summary::Yardstick,
+        },
+    },
+    servers::{
+        canary::Canary,
+        issuer::{Issuer, happenings::Happenings},
+    },
+    supply::{Supply, estimate::Estimate, oauth::Fetcher, signal::Signal, yardstick::Measured},
 };
 
 /// How long the storm starts after everything is ready: the workers' threads have to be there.
@@ -81,8 +88,8 @@ const REPORTS: usize = 4;
 /// When the system has no randomness.
 pub fn broker_settings(
     plan: &Plan,
-    mutant: Option<&'static crate::broker::mutant::Mutant>,
-) -> Result<crate::broker::Settings> {
+    mutant: Option<&'static crate::servers::broker::mutant::Mutant>,
+) -> Result<crate::servers::broker::Settings> {
     target::settings(plan, mutant, &KeysFrom::default())
 }
 

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use tokenstorm::{cli::Cli, commands, error::plain::Paint, host};
+use tokenstorm::{
+    base::{error::plain::Paint, host},
+    cli::{Cli, commands},
+};
 
 fn main() -> ExitCode {
     host::dumps::off();

@@ -1,5 +1,6 @@
-//! The plan: every default resolved, every conflict refused. A [`Plan`] can be run; a scenario
-//! that could not be does not become one.
+//! The plan: every default resolved, every conflict refused. Uses `base`, `scenario`, `token`.
+//!
+//! A [`Plan`] can be run; a scenario that could not be does not become one.
 
 pub mod authority;
 pub mod broker;
@@ -47,17 +48,23 @@ use self::{
     threshold::{NOT_JUDGED, Threshold},
 };
 use crate::{
-    error::{Error, Result},
-    host::Limits,
-    key::SigningKey,
-    oracle::Expected,
-    policy::{self, Policy},
+    base::{
+        error::{Error, Result},
+        host::Limits,
+        tls::Tls,
+    },
     scenario::{
         Algorithm, Arrivals, Condition, Jwks, Load, Loaded, OnAnonymous, Protocol, Scenario, Stage,
         TokenIn, ValidityRule,
     },
-    tls::Tls,
-    token::{Kind, Minter, fraction, free_name, mint::Mould, template::Names},
+    token::{
+        Kind, Minter, fraction, free_name,
+        key::SigningKey,
+        mint::Mould,
+        oracle::Expected,
+        policy::{self, Policy},
+        template::Names,
+    },
 };
 
 pub use self::model::{BATCH, Model, Waves};

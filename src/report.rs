@@ -1,7 +1,9 @@
-//! Renders a run folder again: pure functions from what was written to text.
+//! From run folders to what people read: pure functions from what was written to text. Uses `base`, `scenario`, `token`,
+//! `plan`, `client`, `record`.
 
 pub mod calibration;
 mod cluster;
+pub mod compare;
 pub mod comparison;
 mod diagnosis;
 mod died;
@@ -20,12 +22,12 @@ pub mod terminal;
 use std::path::Path;
 
 use crate::{
-    compare::Comparison,
-    error::{
+    base::error::{
         Error, Result,
         plain::{json, plain},
     },
-    results::{Matrix, Summary, reading::text},
+    record::results::{Matrix, Summary, reading::text},
+    report::compare::Comparison,
 };
 
 /// How a run is rendered.
@@ -64,7 +66,7 @@ impl From<Format> for comparison::Format {
 /// # Errors
 /// When the folder holds no run, or one of a newer format.
 pub fn render(folder: &Path, format: Format) -> Result<String> {
-    if folder.join(crate::compare::FILE).is_file() {
+    if folder.join(crate::report::compare::FILE).is_file() {
         return comparison::render(&Comparison::read(folder)?, format.into());
     }
     let summary = Summary::read(folder)?;

@@ -1,4 +1,4 @@
-//! The scenario as its author wrote it: TOML in, types out; nothing is resolved here.
+//! What is asked, as its author wrote it: TOML in, types out; nothing is resolved here. Uses `base`.
 //!
 //! A [`Scenario`] may still ask for the impossible; the plan refuses that. What is checked here is
 //! what TOML and the types can know: unknown keys, wrong types, values outside a closed set.
@@ -26,7 +26,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
+use crate::base::{
     error::{Error, Result, showable},
     host::reading,
 };

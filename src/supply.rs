@@ -1,5 +1,7 @@
-//! The supply of tokens: minted on all CPUs, ahead of the schedule, in bounded batches.
+//! Where a client's next token comes from: minted ahead, or fetched from an authorization server. Uses `base`,
+//! `scenario`, `token`, `plan`, `client`, `record`, `servers`.
 //!
+//! Tokens are minted on all CPUs, ahead of the schedule, in bounded batches.
 //! Attempt `n` belongs to worker `n` modulo their count. A worker's tokens come in the order of its
 //! attempts: batch `b` is minted by thread `b` modulo their count, and each pair of thread and
 //! worker has a bounded channel of its own. So memory stays bounded at any number of clients, no
@@ -11,6 +13,7 @@
 
 pub mod estimate;
 mod line;
+pub mod oauth;
 pub mod signal;
 pub mod yardstick;
 
@@ -31,8 +34,10 @@ use self::{
     signal::Signal,
 };
 use crate::{
-    clock::Clock,
-    error::{Error, Result},
+    base::{
+        clock::Clock,
+        error::{Error, Result},
+    },
     plan::{BATCH, Model, Plan},
     token::{Password, Times},
 };

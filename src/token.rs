@@ -1,11 +1,15 @@
-//! One token: what kinds there are, what is in it, and how it is signed.
+//! The token laboratory: a catalogue of tokens, keys, minting, a reference verifier, and what a broker promises. Uses
+//! `base`, `scenario`.
 
 pub mod braces;
 pub mod catalogue;
 pub mod given;
 mod jwe;
+pub mod key;
 pub mod mint;
+pub mod oracle;
 pub mod placing;
+pub mod policy;
 mod press;
 pub mod recipe;
 pub mod template;

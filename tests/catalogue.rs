@@ -9,8 +9,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 use tokenstorm::{
-    clock::SECOND,
-    host::Limits,
+    base::{clock::SECOND, host::Limits},
     plan::{Plan, cells::Ask, examine::Reason},
     scenario::{Algorithm, Check, Loaded, Overrides, parse},
     token::{Minter, catalogue::all},

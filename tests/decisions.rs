@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use rand_distr::{Distribution, StandardNormal, StudentT};
 use tokenstorm::{
-    ab::{Which, order},
-    compare::{
+    campaign::ab::{Which, order},
+    record::results::{Percentile, summary::Part},
+    report::compare::{
         Compared, Comparison, Design, Role, Rule, Seen, Verdict, compare,
         looks::Looks,
         record::{Record, Side},
         thresholds::Thresholds,
     },
-    results::{Percentile, summary::Part},
 };
 
 /// A run folder of the newest format.

@@ -7,12 +7,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use serde_json::Value;
 use tokenstorm::{
-    clock::SECOND,
-    host::Limits,
-    key::public::PublicForm,
+    base::{clock::SECOND, host::Limits},
     plan::Plan,
     scenario::{Loaded, Overrides, parse},
-    token::{Minter, Password, Times},
+    token::{Minter, Password, Times, key::public::PublicForm},
 };
 
 /// Kinds that a mix may hold under the policy below, each wrong in a way that can be told from its JSON.

@@ -13,9 +13,11 @@ use std::{
 
 use serde_json::{Value, json};
 use tokenstorm::{
-    broker::mutant::{MUTANTS, Mutant, Trait, mutant},
-    oracle::{Fault, Faults},
-    token::catalogue::defect,
+    servers::broker::mutant::{MUTANTS, Mutant, Trait, mutant},
+    token::{
+        catalogue::defect,
+        oracle::{Fault, Faults},
+    },
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tokenstorm");

@@ -4,7 +4,7 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use tokenstorm::{
-    host::Limits,
+    base::host::Limits,
     plan::Plan,
     scenario::{self, Overrides},
 };

@@ -9,7 +9,7 @@ use clap::{
 
 use super::Cli;
 use crate::{
-    error::{Error, Result, showable::pasted},
+    base::error::{Error, Result, showable::pasted},
     scenario::check_form,
 };
 

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{Change, Live, Output};
-use crate::{ab::Ready, report::comparison::Format, results::baselines::FOLDER, scenario::bounds};
+use crate::{
+    campaign::ab::Ready, record::results::baselines::FOLDER, report::comparison::Format,
+    scenario::bounds,
+};
 
 /// By what is decided.
 #[derive(Args, Debug)]

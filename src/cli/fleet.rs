@@ -8,7 +8,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use clap::Args;
 
-use crate::{bus, fleet, scenario::bounds};
+use crate::{base::bus, campaign::fleet, scenario::bounds};
 
 /// Which bus agents and coordinator meet on.
 #[derive(Args, Debug)]

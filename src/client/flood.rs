@@ -3,7 +3,7 @@
 //! A client here subscribes to nothing and publishes nothing. A broker has reason to answer pings, to end the connection,
 //! and to deliver what others have subscribed this client to: retained messages in a burst, queued ones, large ones.
 
-use crate::clock::SECOND;
+use crate::base::clock::SECOND;
 
 /// Length of a window, in nanoseconds. Bursts are short: over ten seconds no honest one looks like a flood.
 const WINDOW: u64 = 10 * SECOND;

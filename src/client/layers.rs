@@ -22,7 +22,7 @@ use super::{
     transport::Transport,
     upgrade::Upgrade,
 };
-use crate::attempt::{Close, Code, Outcome};
+use crate::client::attempt::{Close, Code, Outcome};
 
 /// How a connection ends on which more comes than any honest broker sends.
 pub const FLOOD: Outcome = Outcome::ProtocolError("flood");

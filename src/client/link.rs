@@ -15,7 +15,7 @@ use super::{
     socket::{self, Sent},
     transport::Transport,
 };
-use crate::attempt::Close;
+use crate::client::attempt::Close;
 
 /// A connection.
 #[derive(Debug)]

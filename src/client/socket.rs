@@ -18,7 +18,7 @@ use rustix::{
 };
 
 use super::port::{PortWalk, any_towards};
-use crate::attempt::Outcome;
+use crate::client::attempt::Outcome;
 
 /// Ports that are tried for one socket before we say that there is none: enough to step over any
 /// run of ports in use that a storm leaves, and short enough not to hold up the others.
@@ -303,7 +303,7 @@ mod tests {
 
     /// Some of the ports that this host connects from: the kernel takes none outside of them.
     fn some_ports() -> std::ops::RangeInclusive<u16> {
-        let first = *crate::host::Limits::read().ports.start();
+        let first = *crate::base::host::Limits::read().ports.start();
         first..=first + 399
     }
 

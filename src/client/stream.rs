@@ -15,7 +15,7 @@ use rustix::{
 use rustls::ClientConnection;
 
 use super::socket::{Sent, send_some};
-use crate::tls::failure;
+use crate::base::tls::failure;
 
 /// Bytes that are read from a connection before others have their turn: two full reads of a worker. What a layer can
 /// make of them, in the worst case 1 400 records of TLS, takes a millisecond or two.

@@ -13,7 +13,7 @@ use tungstenite::{
 };
 
 use super::transport::Endpoint;
-use crate::attempt::Code;
+use crate::client::attempt::Code;
 
 /// The longest answer that is read before it is taken for something else, interim ones included.
 const LONGEST_ANSWER: usize = 16 * 1024;

@@ -25,25 +25,28 @@ use super::{
     progress::Snapshot, storm::Storm, target::Targets, worker::Report,
 };
 use crate::{
-    attempt::{Outcome, Phase, advice},
-    broker::KeyNews,
-    canary::Canary,
-    clock::SECOND,
-    error::{Error, Result},
-    host::Limits,
-    measure::{Measurements, latency::Quantile},
-    results::{
-        Environment, Folder, Jwks, Matrix, Place, Summary,
-        absence::Absences,
-        agents::Agent,
-        authority,
-        fetches::OAuth,
-        keys::Seen,
-        monitor::{Reading, Rows},
-        summary::{Aborted, Generator, Yardstick},
-        tables, threshold,
-        whole::{Frame, check_conserved},
+    base::{
+        clock::SECOND,
+        error::{Error, Result},
+        host::Limits,
     },
+    client::attempt::{Outcome, Phase, advice},
+    record::{
+        measure::{Measurements, latency::Quantile},
+        results::{
+            Environment, Folder, Jwks, Matrix, Place, Summary,
+            absence::Absences,
+            agents::Agent,
+            authority,
+            fetches::OAuth,
+            keys::Seen,
+            monitor::{Reading, Rows},
+            summary::{Aborted, Generator, Yardstick},
+            tables, threshold,
+            whole::{Frame, check_conserved},
+        },
+    },
+    servers::{broker::KeyNews, canary::Canary},
 };
 
 /// How often the collector looks whether the user wants the run to end.

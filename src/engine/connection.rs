@@ -1,8 +1,9 @@
 //! One connection of a worker: its state, and the attempt it stands for.
 
-use crate::{
+use crate::client::{
     attempt::{Attempt, Outcome, Phase, Step, Steps},
-    client::{inbound::Inbound, link::Link},
+    inbound::Inbound,
+    link::Link,
     verdict::{Validity, foreign::Said},
 };
 

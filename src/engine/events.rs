@@ -10,10 +10,12 @@ use std::{
 };
 
 use crate::{
-    clock::Clock,
-    error::{Error, Result},
-    issuer::{Issuer, happenings::Happenings},
-    results::authority::Happened,
+    base::{
+        clock::Clock,
+        error::{Error, Result},
+    },
+    record::results::authority::Happened,
+    servers::issuer::{Issuer, happenings::Happenings},
 };
 
 /// How often it looks whether the run is over.

@@ -7,7 +7,7 @@ use std::sync::{
     mpsc::Sender,
 };
 
-use crate::{clock::Clock, supply::signal::Signal};
+use crate::{base::clock::Clock, supply::signal::Signal};
 
 /// From the last connection that stands to the release: the time that the workers take to hear of it, and that the
 /// monitor takes to read.

@@ -17,12 +17,16 @@ use super::{
     worker::Report,
 };
 use crate::{
-    clock::Clock,
-    error::Result,
-    host::{Limits, resident},
-    measure::Measurements,
+    base::{
+        clock::Clock,
+        error::Result,
+        host::{Limits, resident},
+    },
     plan::Plan,
-    results::{Environment, environment::AgentHost},
+    record::{
+        measure::Measurements,
+        results::{Environment, environment::AgentHost},
+    },
 };
 
 /// Where embedded brokers of a run are, in the order of its brokers.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::{
-    error::Error,
-    host::{TcpTrouble, process_cpu, resident},
-    results::agents::Agent,
+    base::{
+        error::Error,
+        host::{TcpTrouble, process_cpu, resident},
+    },
+    record::results::agents::Agent,
     supply::{Supply, signal::Signal},
 };
 

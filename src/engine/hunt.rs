@@ -12,13 +12,14 @@ use super::{
     volleys::{Volley, Volleys},
 };
 use crate::{
-    attempt::Outcome,
-    clock::SECOND,
-    error::{Error, Result},
-    measure::Measurements,
+    base::{
+        clock::SECOND,
+        error::{Error, Result},
+    },
+    client::{attempt::Outcome, verdict::Verdict},
     plan::cells::{CELLS_A_SECOND, Cells, WITNESSES},
+    record::measure::Measurements,
     token::Kind,
-    verdict::Verdict,
 };
 
 /// Cells that are sent alone, of those that were on the way.

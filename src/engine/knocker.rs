@@ -20,10 +20,12 @@ use rustix::{
 };
 
 use crate::{
+    base::{
+        clock::{Clock, SECOND},
+        error::{Error, Result},
+    },
     client::socket,
-    clock::{Clock, SECOND},
-    error::{Error, Result},
-    measure::{Measurements, signs::Site},
+    record::measure::{Measurements, signs::Site},
 };
 
 /// Time between two knocks: a broker that is being ended takes connects until its process is gone.

@@ -17,10 +17,13 @@ use url::Url;
 
 use self::{process::Processes, prometheus::Scraper};
 use crate::{
-    clock::{Clock, SECOND},
-    error::{Error, Result, plain},
-    results::monitor::{OF_PROCESSES, Reading, Side},
-    scenario, web,
+    base::{
+        clock::{Clock, SECOND},
+        error::{Error, Result, plain},
+        web,
+    },
+    record::results::monitor::{OF_PROCESSES, Reading, Side},
+    scenario,
 };
 
 /// Warnings that are kept: an endpoint could make a new one each second.

@@ -19,10 +19,12 @@ use self::{
     heard::Heard,
 };
 use crate::{
-    clock::{Clock, SECOND, nanoseconds},
-    error::{Error, Result},
+    base::{
+        clock::{Clock, SECOND, nanoseconds},
+        error::{Error, Result},
+    },
     plan::{Plan, nodes::NodeEvent},
-    results::outages::Deed,
+    record::results::outages::Deed,
 };
 
 /// How often it looks whether the run is over.

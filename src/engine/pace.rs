@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, iter::Skip, iter::StepBy};
 
 use crate::{
-    clock::nanoseconds,
+    base::clock::nanoseconds,
     plan::{Model, Plan, schedule::Schedule},
 };
 

@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use super::volleys::{Seen, Volley, Volleys};
 use crate::{
-    attempt::Phase,
-    clock::SECOND,
-    error::{Error, Result},
-    measure::{Answer, KeyAnswer, Measurements, Times},
+    base::{
+        clock::SECOND,
+        error::{Error, Result},
+    },
+    client::{attempt::Phase, verdict::Verdict},
     plan::cells::PROBE,
-    results::edges::{Edge, Edges, Sample, Shift, Tell, Turn, Unwatched, shift},
+    record::{
+        measure::{Answer, KeyAnswer, Measurements, Times},
+        results::edges::{Edge, Edges, Sample, Shift, Tell, Turn, Unwatched, shift},
+    },
     scenario::{Group, Protocol},
     token::{
         Kind, Must,
@@ -18,7 +22,6 @@ use crate::{
         mixed,
         recipe::{Exp, GOOD, Recipe, Twist},
     },
-    verdict::Verdict,
 };
 
 /// Connects a second: slow enough that one is over before the next begins, for most brokers.
@@ -412,9 +415,11 @@ fn is_accepted(all: &Measurements, kind: usize) -> Option<bool> {
 mod tests {
     use super::{Watched, has_turned, samples, spread};
     use crate::{
-        clock::SECOND,
-        measure::{KeyAnswer, empty_times},
-        results::edges::Turn,
+        base::clock::SECOND,
+        record::{
+            measure::{KeyAnswer, empty_times},
+            results::edges::Turn,
+        },
     };
 
     #[test]

@@ -11,10 +11,12 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::connection::Key;
 use crate::{
+    base::{
+        clock::Clock,
+        error::{Error, Result},
+        host::loopback::is_loopback,
+    },
     client::names::{lookup, reachable},
-    clock::Clock,
-    error::{Error, Result},
-    host::loopback::is_loopback,
     supply::signal::Signal,
 };
 

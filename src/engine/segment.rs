@@ -28,11 +28,13 @@ use super::{
     workers,
 };
 use crate::{
-    clock::{Clock, SECOND, nanoseconds},
-    error::{Error, Result},
-    host::{Limits, TcpTrouble, process_cpu, resident},
-    measure::Measurements,
+    base::{
+        clock::{Clock, SECOND, nanoseconds},
+        error::{Error, Result},
+        host::{Limits, TcpTrouble, process_cpu, resident},
+    },
     plan::Plan,
+    record::measure::Measurements,
     supply::{Supply, estimate::Estimate, signal::Signal},
 };
 

@@ -22,19 +22,22 @@ use super::{
     vigil::Vigil,
 };
 use crate::{
-    broker::KeyNews,
-    client::{socket, transport::Transport},
-    clock::{Clock, SECOND, nanoseconds},
-    error::Result,
-    measure::Measurements,
-    oauth::Fetcher,
+    base::{
+        clock::{Clock, SECOND, nanoseconds},
+        error::Result,
+    },
+    client::{
+        socket,
+        transport::Transport,
+        verdict::standing::KeyTimes,
+        verdict::{Judge, Validity},
+    },
     plan::Plan,
-    results::absence::Board,
+    record::{measure::Measurements, results::absence::Board},
     scenario::{Closing, Protocol, ReceiveTime},
-    supply::signal::Signal,
+    servers::broker::KeyNews,
+    supply::{oauth::Fetcher, signal::Signal},
     token::mixed,
-    verdict::standing::KeyTimes,
-    verdict::{Judge, Validity},
 };
 
 /// What a broker on this very host may still be late by: `time(2)` reads a clock that moves with the kernel's tick, 10 ms

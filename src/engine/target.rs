@@ -17,29 +17,36 @@ use super::{
     nodes::embedded::{Lost, Own},
 };
 use crate::{
-    attempt::Phase,
-    broker::{
-        Embedded, HookKey, JwksSource, KeyNews, ServerTls, Settings, Verifier, VerifyingKey,
-        mutant::Mutant,
+    base::{
+        error::{Error, Result},
+        host::loopback::{is_loopback, is_this_host},
+        launch::{free_port, is_taken},
+        tls::{Made, Trust},
+        web::{self, Reach},
     },
     client::{
+        attempt::Phase,
         names::{lookup, reachable},
         socket,
         transport::Endpoint,
     },
-    error::{Error, Result},
-    host::loopback::{is_loopback, is_this_host},
-    issuer::Issuer,
-    key::{self, material::random_secret},
-    launch::{free_port, is_taken},
     plan::{
         Plan,
         broker::{Broker, Place},
     },
     scenario::{Check, Resolve},
-    tls::{Made, Trust},
-    token::{Kind, recipe::Form},
-    web::{self, Reach},
+    servers::{
+        broker::{
+            Embedded, HookKey, JwksSource, KeyNews, ServerTls, Settings, Verifier, VerifyingKey,
+            mutant::Mutant,
+        },
+        issuer::Issuer,
+    },
+    token::{
+        Kind,
+        key::{self, material::random_secret},
+        recipe::Form,
+    },
 };
 
 /// Ports that are tried in a row for an embedded broker.
@@ -292,12 +299,12 @@ fn endpoint(host: &str, path: &str) -> Arc<Endpoint> {
 #[cfg(feature = "embedded")]
 fn certificates(plan: &Plan) -> Result<(ServerTls, Made)> {
     let is_mutual = plan.scenario.target.tls.as_ref().is_some_and(|tls| tls.generate);
-    crate::broker::certificates::make(is_mutual)
+    crate::servers::broker::certificates::make(is_mutual)
 }
 
 #[cfg(not(feature = "embedded"))]
 fn certificates(_: &Plan) -> Result<(ServerTls, Made)> {
-    Err(crate::broker::without())
+    Err(crate::servers::broker::without())
 }
 
 /// What an embedded broker is told: keys and checks follow from the plan.

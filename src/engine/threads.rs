@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// A worker's thread.
 pub(super) type Thread = JoinHandle<Result<()>>;

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use crate::{clock::SECOND, supply::signal::Signal};
+use crate::{base::clock::SECOND, supply::signal::Signal};
 
 /// How long they stay when nothing is under way any more: a broker that has just read what ends it closes them then.
 pub(super) const LAST: u64 = SECOND * 15 / 100;

@@ -23,15 +23,17 @@ use super::{
     worker::Report,
 };
 use crate::{
-    clock::{SECOND, nanoseconds},
-    error::{Error, Result},
-    host::Limits,
-    measure::{Measurements, Recast, SLOT},
+    base::{
+        clock::{SECOND, nanoseconds},
+        error::{Error, Result},
+        host::Limits,
+    },
+    client::verdict::{Expectation, Validity, Verdict},
     plan::Plan,
+    record::measure::{Measurements, Recast, SLOT},
     scenario::Group,
     supply::{Supply, signal::Signal},
     token::Kind,
-    verdict::{Expectation, Validity, Verdict},
 };
 
 /// How often is looked whether the user wants it to end.

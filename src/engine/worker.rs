@@ -42,21 +42,23 @@ use super::{
     storm::Storm,
 };
 use crate::{
-    attempt::{Attempt, Outcome, Phase, Step, Steps},
+    base::{
+        clock::SECOND,
+        error::{Error, Result},
+        host::thread_cpu,
+    },
     client::{
+        attempt::{Attempt, Outcome, Phase, Step, Steps},
         port::PortWalk,
         socket::{self, PortChoice},
         transport::Transport,
+        verdict::standing::Reader,
+        verdict::{Expectation, Validity, Verdict, foreign::Said},
     },
-    clock::SECOND,
-    error::{Error, Result},
-    host::thread_cpu,
-    measure::{Measurements, pending::Pending},
     plan::Model,
+    record::measure::{Measurements, pending::Pending},
     supply::{Outlet, signal::Signal},
     token::{Minter, Must, placing::Scratch},
-    verdict::standing::Reader,
-    verdict::{Expectation, Validity, Verdict, foreign::Said},
 };
 
 /// Attempts that are started in a row before events are looked at again, when the schedule is behind.

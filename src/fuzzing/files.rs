@@ -7,13 +7,12 @@ use std::{
 
 use super::choice;
 use crate::{
-    compare::record::Record,
-    host::Limits,
+    base::host::Limits,
+    client::verdict::Judge,
     plan::Plan,
-    policy::Policy,
-    report::{self, Format},
+    report::{self, Format, compare::record::Record},
     scenario::{self, Algorithm, Loaded, Overrides, PolicySettings, Protocol, Scenario},
-    verdict::Judge,
+    token::policy::Policy,
 };
 
 /// Clients of a plan at most: that a plan for more ends in time is not asked here.

@@ -2,8 +2,8 @@
 
 use super::choice;
 use crate::{
-    key::SigningKey,
     scenario::{Algorithm, Held},
+    token::key::SigningKey,
 };
 
 /// A JWK, or a set of them.

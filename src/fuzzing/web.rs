@@ -5,11 +5,13 @@ use url::Url;
 
 use super::choice;
 use crate::{
-    clock::{Clock, of_date},
-    key::public::{jwk, pem_of_jwk},
-    oauth,
-    oracle::foreign::Foreign,
+    base::clock::{Clock, of_date},
     scenario::bounds,
+    supply::oauth,
+    token::{
+        key::public::{jwk, pem_of_jwk},
+        oracle::foreign::Foreign,
+    },
 };
 
 /// What a value of JSON takes in memory for each byte in the token, at most: `0,` is a node of 64 bytes.

@@ -1,8 +1,8 @@
 //! What agents and coordinators send each other.
 
 use crate::{
-    fleet,
-    measure::{
+    campaign::fleet,
+    record::measure::{
         Measurements,
         wire::{Decoder, Encoder},
     },
@@ -33,7 +33,7 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
-    use crate::{
+    use crate::client::{
         attempt::{Attempt, Outcome, Phase, Step, Steps},
         verdict::{Expectation, Verdict},
     };

@@ -8,13 +8,15 @@ use url::Url;
 
 use super::{fetching::check_plain, timeline::key_named};
 use crate::{
-    clock::wall_seconds,
-    error::{Error, Result, showable},
-    host::reading,
-    key::SigningKey,
+    base::{
+        clock::wall_seconds,
+        error::{Error, Result, showable},
+        host::reading,
+    },
     scenario::{Issuer, IssuerTls, Scenario},
     token::{
         given::Given,
+        key::SigningKey,
         template::{Names, Template, compile_claims},
     },
 };
@@ -263,7 +265,7 @@ pub(super) fn literal_secret(
         return Err(Error::usage(format!("`{key}` is given more than once"))
             .hint(format!("keep one of `{key}`, `{key}_env` and `{key}_file`")));
     }
-    if text.is_some_and(|text| text == crate::error::showable::REDACTED) {
+    if text.is_some_and(|text| text == crate::base::error::showable::REDACTED) {
         return Err(Error::usage(format!("`{key}` was taken out of this file"))
             .hint(format!("put it back, or name where it is: `{key}_env = \"NAME\"`")));
     }

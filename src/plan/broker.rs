@@ -8,10 +8,12 @@ use std::{
 use url::{Host, Url};
 
 use crate::{
-    error::{Error, Result},
-    host::loopback::is_this_host,
+    base::{
+        error::{Error, Result},
+        host::loopback::is_this_host,
+        tls::Tls,
+    },
     scenario::Target,
-    tls::Tls,
 };
 
 /// The path of a WebSocket where the URL has none: what most brokers listen on.

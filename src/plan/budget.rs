@@ -12,10 +12,12 @@ use super::{
     spread::Spread,
 };
 use crate::{
-    error::{Error, Result},
-    host::Limits,
-    policy::Policy,
+    base::{
+        error::{Error, Result},
+        host::Limits,
+    },
     scenario::{Load, Scenario, TokenSource},
+    token::policy::Policy,
 };
 
 /// Descriptors that are not sockets of clients: standard streams, files of the run folder, brokers.

@@ -9,13 +9,13 @@ use super::{
     threshold::NOT_JUDGED,
 };
 use crate::{
-    error::{Error, Result},
-    policy::Policy,
+    base::error::{Error, Result},
     scenario::{Arrivals, Mix, Protocol, ReceiveTime, Scenario, Stage, TokenSource},
     token::{
         Kind, Must, Recipe,
         catalogue::{all, defect, matching},
         mixed,
+        policy::Policy,
         recipe::{Exp, Form},
     },
 };

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use super::{broker::Broker, issuance::is_foreign};
 use crate::{
-    error::{Error, Result},
-    policy::{Policy, leaves},
+    base::error::{Error, Result},
     scenario::{Load, Loaded, OnAnonymous, PolicySettings, Protocol, Scenario},
-    token::{braces::has_foreign, template::Names},
+    token::{
+        braces::has_foreign,
+        policy::{Policy, leaves},
+        template::Names,
+    },
 };
 
 /// The leeway of rmqtt's plugin: that of the library it verifies with, and up to a second more, since
@@ -264,7 +267,7 @@ pub(super) fn check_lengths(names: &Names, attempts: u64) -> Result<()> {
 mod tests {
     use super::*;
     use crate::{
-        host::Limits,
+        base::host::Limits,
         plan::Plan,
         scenario::{Overrides, parse},
     };

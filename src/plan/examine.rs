@@ -7,13 +7,15 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{Plan, cells::Skipped, strict};
 use crate::{
-    clock::{Clock, SECOND},
-    error::{Error, Result},
-    key::{SigningKey, VerifyingKey},
-    oracle::{Bound, Expected, Fault, Faults, Oracle, Presented},
+    base::{
+        clock::{Clock, SECOND},
+        error::{Error, Result},
+    },
     scenario::{Algorithm, Protocol, Scenario},
     token::{
         Kind, Minter, Password,
+        key::{SigningKey, VerifyingKey},
+        oracle::{Bound, Expected, Fault, Faults, Oracle, Presented},
         placing::{Brought, Scratch},
         recipe::Twist,
         template::Names,

@@ -13,7 +13,7 @@ use toml::{Table, Value};
 
 use super::Plan;
 use crate::{
-    host::Limits,
+    base::host::Limits,
     scenario::{Loaded, Overrides, Scenario},
 };
 
@@ -212,7 +212,7 @@ fn base(text: &str) -> Table {
     base
 }
 
-fn planned(scenario: Scenario) -> crate::error::Result<Plan> {
+fn planned(scenario: Scenario) -> crate::base::error::Result<Plan> {
     let loaded = Loaded { path: PathBuf::from("x.toml"), scenario, overrides: Vec::new() };
     Plan::unchecked(&loaded, &Limits::read())
 }

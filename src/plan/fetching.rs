@@ -11,16 +11,18 @@ use super::{
     timeline::key_named,
 };
 use crate::{
-    error::{
-        Error, Result,
-        showable::{self, REDACTED},
+    base::{
+        error::{
+            Error, Result,
+            showable::{self, REDACTED},
+        },
+        host::reading,
+        tls::{OwnCertificate, Trust},
     },
-    host::reading,
-    key::SigningKey,
     scenario::{Grant, Load, LoadMode, OAuth, Scenario, TokenSource},
-    tls::{OwnCertificate, Trust},
     token::{
         Kind,
+        key::SigningKey,
         recipe::Exp,
         template::{Names, Template},
     },

@@ -5,10 +5,12 @@ use serde_json::Value;
 
 use super::issuance::is_foreign;
 use crate::{
-    error::{Error, Result},
-    policy::Policy,
+    base::error::{Error, Result},
     scenario::{Check, Scenario},
-    token::template::{Names, compile_claims},
+    token::{
+        policy::Policy,
+        template::{Names, compile_claims},
+    },
 };
 
 /// Checks that a scenario says what the tokens of another server are compared with.

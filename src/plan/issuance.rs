@@ -13,12 +13,12 @@ use super::{
     timeline::{Action, Moment, Timeline},
 };
 use crate::{
-    error::{Error, Result},
-    key::SigningKey,
-    policy::Policy,
+    base::{
+        error::{Error, Result},
+        tls::Trust,
+    },
     scenario::{Jwks, Load, Outage, Scenario, TokenSource},
-    tls::Trust,
-    token::template::Names,
+    token::{key::SigningKey, policy::Policy, template::Names},
 };
 
 /// Who issues tokens and keys.

@@ -9,18 +9,20 @@ use super::{
     strict,
 };
 use crate::{
-    clock::wall_seconds,
-    error::{Error, Result, is_slip, suggestion},
-    key::SigningKey,
-    oracle::Expected,
-    policy::Policy,
+    base::{
+        clock::wall_seconds,
+        error::{Error, Result, is_slip, suggestion},
+    },
     scenario::{Check, Group, Mix, Protocol, Scenario},
     token::{
         Defect, Kind, Must, Situation,
         braces::has_placeholder,
         catalogue::{defect, matching, names},
         given::Given,
+        key::SigningKey,
         kid_of_another,
+        oracle::Expected,
+        policy::Policy,
         recipe::{Exp, Refusal, Signer},
         template::{Names, compile_claims},
     },

@@ -7,7 +7,7 @@ use super::{
     schedule::{Rates, Schedule},
 };
 use crate::{
-    error::{Error, Result},
+    base::error::{Error, Result},
     scenario::{Arrivals, Load, LoadMode, ReceiveTime, bounds::LONGEST},
 };
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Model, broker::Broker, issuance::comes_late};
 use crate::{
-    error::{Error, Result, suggestion},
+    base::error::{Error, Result, suggestion},
     scenario::{Deed, Event, Load, Scenario},
 };
 

@@ -3,7 +3,7 @@
 //! Arithmetic only. Agents are taken for alike, so each takes the same share, rounded up.
 
 use super::{Model, Plan, broker::Broker};
-use crate::host::Limits;
+use crate::base::host::Limits;
 
 /// Bytes of this program for a connection that is held, measured (`results/README.md`) and rounded up.
 pub const TCP_BYTES: u64 = 1_000;

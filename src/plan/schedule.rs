@@ -7,8 +7,10 @@ use rand_distr::{Distribution, Exp1};
 
 use super::segment::Segment;
 use crate::{
-    clock::{SECOND, nanoseconds},
-    error::{Error, Result},
+    base::{
+        clock::{SECOND, nanoseconds},
+        error::{Error, Result},
+    },
     scenario::{Arrivals, Stage},
 };
 

@@ -13,7 +13,7 @@ use rand_chacha::{
 };
 
 use super::{Model, Plan, budget::Budget, kinds};
-use crate::{
+use crate::base::{
     error::{Error, Result},
     host::Limits,
 };

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::threshold::{Aggregate, Threshold};
 use crate::{
-    error::{Error, Result, name_shown, showable, suggestion},
+    base::error::{Error, Result, name_shown, showable, suggestion},
     scenario::{
         Arm, Capacity, Control, Key, LoadMode, Mix, OnAnonymous, Protocol, Scenario, Stage, Sweep,
         TokenSource, Without,

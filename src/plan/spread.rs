@@ -2,7 +2,7 @@
 
 use super::Plan;
 use crate::{
-    error::{Error, Result},
+    base::error::{Error, Result},
     scenario::Target,
 };
 

@@ -5,12 +5,15 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::{
-    clock::wall_seconds,
-    error::Result,
-    oracle::{Bound, Expected},
-    policy::Policy,
+    base::{clock::wall_seconds, error::Result},
     scenario::{Algorithm, Check, PolicySettings, Scenario},
-    token::{braces::constant, given::Given, template::Names},
+    token::{
+        braces::constant,
+        given::Given,
+        oracle::{Bound, Expected},
+        policy::Policy,
+        template::Names,
+    },
 };
 
 /// Longer than any token that a scenario gives its clients by chance, and shorter than the catalogue's.

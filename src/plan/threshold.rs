@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    error::{Error, Result, suggestion},
+    base::error::{Error, Result, suggestion},
     scenario::bounds,
 };
 

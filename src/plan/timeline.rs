@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    error::{Error, Result, name_shown, suggestion},
-    key::SigningKey,
+    base::error::{Error, Result, name_shown, suggestion},
     scenario::{Deed, Event, Order, Outage},
+    token::key::SigningKey,
 };
 
 /// Between the steps of a rotation, where the scenario does not say.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::style::{number, table, time};
-use crate::{error::plain::Paint, results::calibration::Calibration};
+use crate::{base::error::plain::Paint, record::results::calibration::Calibration};
 
 /// Renders a calibration.
 pub fn render(calibration: &Calibration) -> String {

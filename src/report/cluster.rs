@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::style::{code_word, count, percentile, time};
-use crate::results::{
+use crate::record::results::{
     Percentile, Summary,
     divergent::{Answers, Divergent},
     outages::{Outage, Span},

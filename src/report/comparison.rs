@@ -10,9 +10,9 @@ use std::path::Path;
 
 use super::style;
 use crate::{
-    compare::{Compared, Comparison, Design, Role, Seen, Verdict},
-    error::{Error, Result, plain::json},
-    results::writing::replace_in,
+    base::error::{Error, Result, plain::json},
+    record::results::writing::replace_in,
+    report::compare::{Compared, Comparison, Design, Role, Seen, Verdict},
 };
 
 /// How a comparison is rendered.
@@ -45,7 +45,7 @@ impl Format {
             Self::Markdown => Some("comparison.md"),
             Self::Junit => Some("comparison.xml"),
             Self::Csv => Some("comparison.csv"),
-            Self::Json => Some(crate::compare::FILE),
+            Self::Json => Some(crate::report::compare::FILE),
             Self::Html => Some("report.html"),
             Self::Benchmark => Some("benchmark.json"),
             Self::Bencher => Some("bencher.json"),

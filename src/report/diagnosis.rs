@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{oracle::shape::Shape, results::Summary};
+use crate::{record::results::Summary, token::oracle::shape::Shape};
 
 /// Codes by which a broker says that it does not speak the version of MQTT: 1 in 3.1.1 (3.2.2.3), and in the format of 5.0 by
 /// brokers that know no other; 0x84 in 5.0 (3.2.2.2).
@@ -113,9 +113,9 @@ impl Diagnosis {
 mod tests {
     use super::*;
     use crate::{
-        oracle::shape::Exp,
+        record::results::{Jwks, fetches::OAuth},
         report::html::fixture,
-        results::{Jwks, fetches::OAuth},
+        token::oracle::shape::Exp,
     };
 
     fn of(protocol: u8, codes: &[(&str, u64)]) -> Option<Diagnosis> {

@@ -1,7 +1,7 @@
 //! What a person reads of a matrix whose broker went away: after which cell, and what sends it again.
 
 use super::gone::NONE_ON_THE_WAY;
-use crate::results::{Matrix, gone::DiedAt, matrix::version};
+use crate::record::results::{Matrix, gone::DiedAt, matrix::version};
 
 /// Cells that are named of those that were on the way.
 const MOST_NAMED: usize = 8;

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::style::count;
 use crate::{
-    error::plain::Paint,
-    results::{
+    base::error::plain::Paint,
+    record::results::{
         Edges,
         edges::{ClockOffset, Edge, Tell},
         matrix::version,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::style::{count, percentile};
-use crate::{attempt::oauth_advice, results::fetches::OAuth};
+use crate::{client::attempt::oauth_advice, record::results::fetches::OAuth};
 
 /// Writes the lines of the authorization server.
 pub(super) fn write(out: &mut String, oauth: &OAuth) -> std::fmt::Result {

@@ -9,8 +9,8 @@ use super::{
     style::{count, time},
 };
 use crate::{
-    error::plain::Paint,
-    results::{Summary, gone::BrokerGone},
+    base::error::plain::Paint,
+    record::results::{Summary, gone::BrokerGone},
 };
 
 /// Attempts on the way that are told before the rest is only counted; `summary.json` has more.
@@ -121,7 +121,7 @@ pub(super) fn section(summary: &Summary) -> Option<Markup> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::gone::{OnTheWay, Sign};
+    use crate::record::results::gone::{OnTheWay, Sign};
 
     fn gone(count: u64) -> BrokerGone {
         let one = |client| OnTheWay {

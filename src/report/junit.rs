@@ -6,8 +6,8 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::style::code_word;
 use crate::{
-    error::{Error, Result, plain},
-    results::{
+    base::error::{Error, Result, plain},
+    record::results::{
         Matrix, Percentile, Summary,
         matrix::{Cell, version},
         summary::Undecided,

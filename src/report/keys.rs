@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use super::style::{count, number, percentile, time};
 use crate::{
-    attempt::key_set_advice,
-    results::{
+    client::attempt::key_set_advice,
+    record::results::{
         Jwks, Percentile,
         keys::{Absence, Change},
     },

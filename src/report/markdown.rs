@@ -12,9 +12,9 @@ use super::{
     terminal,
 };
 use crate::{
-    error::plain::steers,
+    base::error::plain::steers,
     plan::threshold::VERDICTS,
-    results::{Matrix, PhaseStats, Summary, summary::Part},
+    record::results::{Matrix, PhaseStats, Summary, summary::Part},
 };
 
 /// Rows of cells that a pull request shows.

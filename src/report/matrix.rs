@@ -13,8 +13,8 @@ use super::{
     terminal,
 };
 use crate::{
-    error::plain::Paint,
-    results::{
+    base::error::plain::Paint,
+    record::results::{
         Edges, Matrix, Summary,
         matrix::{BrokerState, Cell, SEVERITIES, State, version},
     },
@@ -488,7 +488,7 @@ fn nodes(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
 
 fn background(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     let Some(background) = &matrix.background else { return Ok(()) };
-    let time = |of: &Option<crate::results::Percentile>| {
+    let time = |of: &Option<crate::record::results::Percentile>| {
         of.as_ref().map_or_else(|| "-".into(), percentile)
     };
     writeln!(

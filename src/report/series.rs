@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::style::{count, number, percentile, table, time};
-use crate::results::{
+use crate::record::results::{
     Percentile, Summary,
     monitor::{Monitored, Used},
     series::{ArmStats, Capacity, Control, Difference, Interval, SweepRun},

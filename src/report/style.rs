@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 
-use crate::results::Percentile;
+use crate::record::results::Percentile;
 
 /// What the table puts behind a painted cell, whose marks it does not take for an end. They are one (`error::plain`), and
 /// this is no mark of ours: as anybody's, it would be shown.
@@ -87,7 +87,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::plain::{Paint, shown, unpainted};
+    use crate::base::error::plain::{Paint, shown, unpainted};
 
     #[test]
     fn painted_cells_have_their_colours_and_nothing_else_of_the_table() {

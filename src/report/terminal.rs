@@ -7,10 +7,10 @@ use std::{
 
 use super::style::{code_word, count, number, percentile, table, time};
 use super::{cluster, diagnosis::Diagnosis, fetches, gone, keys, series};
-use crate::attempt::advice;
-use crate::error::plain::Paint;
+use crate::base::error::plain::Paint;
+use crate::client::attempt::advice;
 use crate::plan::threshold::{TIMES, VALUES};
-use crate::results::{
+use crate::record::results::{
     PhaseStats, Summary,
     summary::{Judged, Part, Percentile},
 };
@@ -457,10 +457,10 @@ mod tests {
             summary.codes.insert(outcome.into(), BTreeMap::from([("rst".into(), 1)]));
         }
         assert_eq!(told(&summary).len(), 2);
-        summary.broker_gone.push(crate::results::gone::BrokerGone {
+        summary.broker_gone.push(crate::record::results::gone::BrokerGone {
             broker: "mqtts://127.0.0.1:8883".into(),
             at_s: 1.0,
-            by: crate::results::gone::Sign::Port,
+            by: crate::record::results::gone::Sign::Port,
             back_after_s: None,
             on_the_way: Vec::new(),
         });

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::showable::REDACTED;
+use crate::base::error::showable::REDACTED;
 
 /// `[identity]`: what the clients call themselves.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]

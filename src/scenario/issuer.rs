@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::showable::REDACTED;
+use crate::base::error::showable::REDACTED;
 
 /// `[issuer]`: an authorization server that is started and stopped by the run. Its key set has a listener of its own,
 /// so that it can be away while tokens are still issued.

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::showable::REDACTED;
+use crate::base::error::showable::REDACTED;
 
 /// Kind of a signed assertion (RFC 7523, 2.2).
 pub const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 use super::{Algorithm, Scenario, refusal, values};
-use crate::error::{
+use crate::base::error::{
     Error, Result, is_slip, name_shown,
     showable::{Pasted, holds_private_key, holds_secret, pasted, url_may_hold_secret},
     suggestion,

@@ -4,7 +4,7 @@
 //! it may be a secret, and a message never repeats a value of such a key. Names of unknown keys and the keys allowed
 //! are always told.
 
-use crate::error::{
+use crate::base::error::{
     Error, is_slip, nearest,
     showable::{holds_private_key, pasted},
 };
@@ -123,7 +123,7 @@ impl Place {
             && !has_secret_keys(error.message())
             && (self.is_known || !self.is_of_secrets())
             && !sets_secret(source)
-            && !crate::error::showable::url_may_hold_secret(source)
+            && !crate::base::error::showable::url_may_hold_secret(source)
             && is_harmless(source)
             && is_harmless(error.message())
     }

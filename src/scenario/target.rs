@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::PolicySettings;
-use crate::tls::settings::Tls;
+use crate::base::tls::settings::Tls;
 
 /// `[target]` of a scenario.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]

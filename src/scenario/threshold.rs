@@ -152,7 +152,7 @@ mod tests {
         )
     }
 
-    fn read(condition: &str) -> crate::error::Result<Scenario> {
+    fn read(condition: &str) -> crate::base::error::Result<Scenario> {
         let more = format!("[thresholds]\nconnack = [\"p50 < 1s\", {condition}]");
         parse(&text(&more), &Overrides::default())
     }

@@ -3,7 +3,7 @@
 
 use toml::{Table, Value};
 
-use crate::error::{
+use crate::base::error::{
     Error, Result,
     showable::{Pasted, holds_private_key, pasted},
 };

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    clock::Clock,
-    error::{Error, Result},
+    base::{
+        clock::Clock,
+        error::{Error, Result},
+    },
     plan::{Model, Plan},
     token::Minter,
 };
@@ -141,7 +143,7 @@ fn ahead(plan: &Plan, token_s: f64, token_bytes: f64, hosts: u64) -> (u64, bool)
 mod tests {
     use super::*;
     use crate::{
-        host::Limits,
+        base::host::Limits,
         scenario::{Loaded, Overrides, parse},
     };
 

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Select, Sender};
 
 use super::{BATCH, Batch, Ready, Reused, Shared, Signal};
 use crate::{
-    error::Result,
+    base::error::Result,
     plan::{Plan, schedule::Schedule},
     token::{Minter, Password, Times},
 };

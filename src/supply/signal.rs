@@ -7,7 +7,7 @@ use std::{
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// A worker's bell: an eventfd that stands in its epoll set.
 #[derive(Debug)]

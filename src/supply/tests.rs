@@ -4,8 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::{
-    clock::SECOND,
-    host::Limits,
+    base::{clock::SECOND, host::Limits},
     scenario::{Loaded, Overrides, parse},
 };
 

@@ -5,11 +5,15 @@ use std::{collections::BTreeMap, hint::black_box};
 use jsonwebtoken::{Validation, decode};
 
 use crate::{
-    clock::{Clock, SECOND},
-    error::{Error, Result},
-    key::{decoding, jwt_algorithm},
+    base::{
+        clock::{Clock, SECOND},
+        error::{Error, Result},
+    },
     plan::Plan,
-    token::Minter,
+    token::{
+        Minter,
+        key::{decoding, jwt_algorithm},
+    },
 };
 
 /// Time spent on verifying tokens of one algorithm: so many times so long.

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// A part of a text as it is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

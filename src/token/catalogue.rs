@@ -17,11 +17,9 @@ mod when;
 use serde_json::{Map, Value};
 
 use crate::{
-    error::{Error, Result, suggestion},
-    key::SigningKey,
-    oracle::Expected,
-    policy::Policy,
+    base::error::{Error, Result, suggestion},
     scenario::{Algorithm, Protocol, TokenIn},
+    token::{key::SigningKey, oracle::Expected, policy::Policy},
 };
 
 pub use entry::{Defect, Parameter, Severity};

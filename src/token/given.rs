@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    error::{Error, Result},
+    base::error::{Error, Result},
     scenario::bounds,
 };
 

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 
 use super::{mint::append_base64, recipe::Jwe};
 use crate::{
-    error::{Error, Result},
-    key::{
+    base::error::{Error, Result},
+    token::key::{
         SigningKey,
         public::{self, Parts},
     },

@@ -15,9 +15,11 @@ use super::{
     template::{Names, Piece, decimal},
 };
 use crate::{
-    clock::{SECOND, of_seconds},
-    error::{Error, Result},
-    key::{SigningKey, rsa::RawRsa},
+    base::{
+        clock::{SECOND, of_seconds},
+        error::{Error, Result},
+    },
+    token::key::{SigningKey, rsa::RawRsa},
 };
 
 /// What every token of a run is made from.

@@ -13,8 +13,8 @@ use super::{
     template::{Names, Piece, compile_claims},
 };
 use crate::{
-    error::{Error, Result},
-    key::SigningKey,
+    base::error::{Error, Result},
+    token::key::SigningKey,
 };
 
 /// How many digits of a token's own end an unknown `kid`: a broker that remembers one has to be asked about others.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{key::public::PublicForm, scenario::Group};
+use crate::{scenario::Group, token::key::public::PublicForm};
 
 /// How a kind of token, and the CONNECT that carries it, differ from good ones. [`GOOD`] is the good one.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::braces::{BRACES, Part, parts};
 use crate::{
-    error::{Error, Result},
+    base::error::{Error, Result},
     scenario::Identity,
 };
 

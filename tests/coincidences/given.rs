@@ -3,8 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use tokenstorm::{
-    clock::SECOND,
-    host::Limits,
+    base::{clock::SECOND, host::Limits},
     plan::{Plan, cells::Ask},
     scenario::{Loaded, Overrides, parse},
     token::{Minter, catalogue::all},

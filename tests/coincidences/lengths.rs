@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokenstorm::{
-    host::Limits,
+    base::host::Limits,
     plan::{Plan, cells::Ask},
     token::{Minter, placing::Scratch},
 };

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokenstorm::{
-    host::Limits,
+    base::host::Limits,
     plan::{Plan, cells::Ask},
 };
 

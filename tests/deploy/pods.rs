@@ -13,7 +13,7 @@ use k8s_openapi::{
 };
 use serde::de::DeserializeOwned;
 use tokenstorm::{
-    host::Limits,
+    base::host::Limits,
     plan::{
         Plan,
         scale::{Host, Whole},

@@ -8,8 +8,8 @@ use std::{
 };
 
 use tokenstorm::{
-    clock::Clock,
-    measure::{Measurements, wire::Encoder},
+    base::clock::Clock,
+    record::measure::{Measurements, wire::Encoder},
 };
 
 use crate::{

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use tokenstorm::{
-    policy::Policy,
     scenario::{Algorithm, Check, PolicySettings, UnknownKid},
+    token::policy::Policy,
 };
 
 use crate::{

@@ -150,7 +150,7 @@ fn more_clients_than_ports_are_refused_with_addresses_as_the_way_out() {
         overrides: Vec::new(),
     };
     let limits =
-        tokenstorm::host::Limits { descriptors: 10_000_000, ports: 32_768..=60_999, cpus: 2 };
+        tokenstorm::base::host::Limits { descriptors: 10_000_000, ports: 32_768..=60_999, cpus: 2 };
     let error = tokenstorm::plan::Plan::new(&loaded, &limits).unwrap_err();
     assert!(error.to_string().contains("28232 a source address"), "{error}");
     assert!(error.way_out().unwrap().contains("load.source_addresses"));

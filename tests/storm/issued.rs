@@ -8,7 +8,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use tokenstorm::clock::wall_seconds;
+use tokenstorm::base::clock::wall_seconds;
 
 use crate::{
     oauth::{JSON, Web, response, storm, tokens},

@@ -15,7 +15,7 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 use tempfile::TempDir;
-use tokenstorm::broker::certificates;
+use tokenstorm::servers::broker::certificates;
 use tungstenite::{
     WebSocket, accept_hdr,
     handshake::server::{Request, Response},

@@ -2,16 +2,17 @@
 
 use super::{Collector, Folder};
 use crate::{
-    clock::SECOND,
-    error::Result,
-    measure::{Finding, Measurements},
-    results::{
-        Summary,
-        absence::Absence,
-        folder::replay_of,
-        gone::{BrokerGone, OnTheWay},
+    base::{clock::SECOND, error::Result},
+    client::verdict::Verdict,
+    record::{
+        measure::{Finding, Measurements},
+        results::{
+            Summary,
+            absence::Absence,
+            folder::replay_of,
+            gone::{BrokerGone, OnTheWay},
+        },
     },
-    verdict::Verdict,
 };
 
 impl Collector {
@@ -91,7 +92,7 @@ impl Collector {
         if of_issuer.is_none() && self.nodes.is_none() && gone.is_empty() {
             return Ok(());
         }
-        crate::results::authority::write_events(
+        crate::record::results::authority::write_events(
             folder.path(),
             of_issuer.as_deref().unwrap_or_default(),
             (&self.deeds(), &gone),

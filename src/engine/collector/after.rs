@@ -4,12 +4,18 @@ use std::{path::Path, sync::atomic::Ordering, thread, time::Duration};
 
 use super::{Collector, Folder, Options};
 use crate::{
-    attempt::Outcome,
-    clock::{Clock, SECOND},
-    error::Result,
-    measure::{Measurements, Recast},
-    results::{absence::Absence, gone::DiedAt},
-    verdict::{Expectation, Verdict},
+    base::{
+        clock::{Clock, SECOND},
+        error::Result,
+    },
+    client::{
+        attempt::Outcome,
+        verdict::{Expectation, Verdict},
+    },
+    record::{
+        measure::{Measurements, Recast},
+        results::{absence::Absence, gone::DiedAt},
+    },
 };
 
 /// How often is looked whether all is settled.

@@ -2,8 +2,8 @@
 
 use super::{Collector, Hands};
 use crate::{
-    error::Result,
-    results::{
+    base::error::Result,
+    record::results::{
         Summary,
         agents::{self, Crew, unlike_the_others},
         threshold::without_a_share,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Collector, Options};
-use crate::{
+use crate::record::{
     measure::Measurements,
     results::{
         Summary,

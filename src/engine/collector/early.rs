@@ -1,7 +1,7 @@
 //! A threshold that ends the run before its time.
 
 use super::{Collector, Options, lanes::Lane, validity::Unjudged};
-use crate::results::{
+use crate::record::results::{
     Summary,
     summary::{Aborted, Validity},
     threshold,

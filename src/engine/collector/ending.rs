@@ -2,8 +2,8 @@
 
 use super::Collector;
 use crate::{
-    error::Result,
-    results::{Matrix, Summary},
+    base::error::Result,
+    record::results::{Matrix, Summary},
 };
 
 impl Collector {

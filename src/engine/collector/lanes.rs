@@ -6,9 +6,11 @@ use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
 
 use super::{Collector, GLANCE, Report};
 use crate::{
-    clock::SECOND,
-    error::{Error, Result},
-    measure::Measurements,
+    base::{
+        clock::SECOND,
+        error::{Error, Result},
+    },
+    record::measure::Measurements,
 };
 
 /// Nanoseconds after the end of a second within which a worker has told of it. It does so whatever comes, and what it does

@@ -2,9 +2,11 @@
 
 use super::{Collector, Options};
 use crate::{
-    clock::SECOND,
-    live::{Now, Snapshot, Usage},
-    results::monitor::Side,
+    base::clock::SECOND,
+    record::{
+        live::{Now, Snapshot, Usage},
+        results::monitor::Side,
+    },
 };
 
 impl Collector {

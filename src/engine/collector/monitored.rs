@@ -2,9 +2,8 @@
 
 use super::{Collector, Monitor, Options};
 use crate::{
-    attempt::Outcome,
-    results::monitor::{Monitored, Reading, Rows, Side, Span, Used, drift},
-    verdict::Verdict,
+    client::{attempt::Outcome, verdict::Verdict},
+    record::results::monitor::{Monitored, Reading, Rows, Side, Span, Used, drift},
 };
 
 impl Collector {

@@ -9,13 +9,19 @@ use super::{
     lanes::HeldUp,
 };
 use crate::{
-    attempt::{Outcome, Phase},
-    clock::SECOND,
-    host::{HostCpu, TcpTrouble, process_cpu},
-    measure::{LATE, Measurements, Tally, latency::Quantile},
+    base::{
+        clock::SECOND,
+        host::{HostCpu, TcpTrouble, process_cpu},
+    },
+    client::{
+        attempt::{Outcome, Phase},
+        verdict::Verdict,
+    },
     plan::Plan,
-    results::{Environment, summary::Validity},
-    verdict::Verdict,
+    record::{
+        measure::{LATE, Measurements, Tally, latency::Quantile},
+        results::{Environment, summary::Validity},
+    },
 };
 
 /// Length of a window.

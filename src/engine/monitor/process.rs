@@ -2,7 +2,7 @@
 
 use procfs::process::{self, Process};
 
-use crate::{results::monitor::Usage, scenario};
+use crate::{record::results::monitor::Usage, scenario};
 
 /// Processes that are read together.
 #[derive(Debug, Default)]

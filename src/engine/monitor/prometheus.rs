@@ -14,11 +14,13 @@ use prometheus_parse::{Sample, Scrape, Value};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    clock::{Clock, SECOND},
-    results::monitor::{OF_PROCESSES, Usage, count, cpu_time, named},
+    base::{
+        clock::{Clock, SECOND},
+        tls::{self, Trust},
+        web::{self, Way},
+    },
+    record::results::monitor::{OF_PROCESSES, Usage, count, cpu_time, named},
     scenario,
-    tls::{self, Trust},
-    web::{self, Way},
 };
 
 /// How long an answer may take; a second is read anew when the next one begins.

@@ -16,9 +16,11 @@ use rustix::process::{
 };
 
 use crate::{
-    clock::{Clock, nanoseconds},
-    host::dumps,
-    launch::{may_tell, without_tokens},
+    base::{
+        clock::{Clock, nanoseconds},
+        host::dumps,
+        launch::{may_tell, without_tokens},
+    },
     scenario::Scenario,
 };
 

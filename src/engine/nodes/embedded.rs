@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    broker::{Embedded, KeyNews, Settings},
-    error::{Error, Result},
+    base::error::{Error, Result},
+    servers::broker::{Embedded, KeyNews, Settings},
 };
 
 /// How often is looked whether one has ended.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{attempt::Attempt, verdict::Verdict};
+use crate::client::{attempt::Attempt, verdict::Verdict};
 
 /// Nothing yet, or never.
 const NEVER: u64 = u64::MAX;
@@ -61,7 +61,7 @@ impl Heard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attempt::{Close, Outcome, Steps};
+    use crate::client::attempt::{Close, Outcome, Steps};
 
     fn attempt(started: u64, ended: u64) -> Attempt {
         Attempt {

@@ -2,9 +2,13 @@
 
 use super::{Connection, Key, State, Worker};
 use crate::{
-    attempt::{Close, Outcome},
-    client::{Received, TURN, inbound::Inbound, packet::Connack},
-    clock::Clock,
+    base::clock::Clock,
+    client::{
+        Received, TURN,
+        attempt::{Close, Outcome},
+        inbound::Inbound,
+        packet::Connack,
+    },
 };
 
 impl Worker {

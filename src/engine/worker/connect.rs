@@ -14,16 +14,16 @@ use rustix::{
 
 use super::{Connection, Key, SPARE_PACKETS, State, Worker, ways::Way};
 use crate::{
-    attempt::{Close, Outcome},
+    base::host::loopback::is_loopback,
     client::{
         Progress, Received, TURN,
+        attempt::{Close, Outcome},
         link::Link,
         port::PortWalk,
         socket::{self, Sent},
     },
     engine::resolver::Ask,
-    host::loopback::is_loopback,
-    measure::signs::Site,
+    record::measure::signs::Site,
 };
 
 impl Worker {

@@ -8,11 +8,12 @@ use super::{
     launch::{encode, validity},
 };
 use crate::{
-    attempt::{Outcome, Step},
-    oauth::{Brought, Fetched},
-    oracle::shape::Shape,
-    supply::Ready,
-    token::{Minter, Password, Times},
+    client::attempt::{Outcome, Step},
+    supply::{
+        Ready,
+        oauth::{Brought, Fetched},
+    },
+    token::{Minter, Password, Times, oracle::shape::Shape},
 };
 
 /// A fetch that has come to its end.

@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use super::{Connection, Key, STARTS_IN_A_ROW, State, Terms, Waiting, Worker};
 use crate::{
-    attempt::{Outcome, Phase, Step},
-    client::packet::{Connect, TooLong},
-    clock::Clock,
+    base::{clock::Clock, error::Result, host::thread_cpu},
+    client::{
+        attempt::{Outcome, Phase, Step},
+        packet::{Connect, TooLong},
+        verdict::Validity,
+    },
     engine::{
         connection::{More, NOWHERE},
         storm::keep_alive,
         target::Spot,
     },
-    error::Result,
-    host::thread_cpu,
     plan::Plan,
     scenario::{Check, TokenIn},
     supply::{Ready, Stock},
     token::{Minter, Times, placing::Scratch, recipe::Form},
-    verdict::Validity,
 };
 
 impl Worker {

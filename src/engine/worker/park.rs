@@ -4,10 +4,9 @@ use std::cmp::{Ordering, Reverse};
 
 use super::{State, Worker};
 use crate::{
-    attempt::{Code, Outcome, Step},
-    clock::{SECOND, nanoseconds},
-    oauth::Brought,
-    supply::Ready,
+    base::clock::{SECOND, nanoseconds},
+    client::attempt::{Code, Outcome, Step},
+    supply::{Ready, oauth::Brought},
     token::{Password, Times},
 };
 

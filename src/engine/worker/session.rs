@@ -4,14 +4,14 @@ use std::{cmp::Reverse, ops::Range};
 
 use super::{Connection, Key, More, State, Worker, turns::TURNS};
 use crate::{
-    attempt::{Code, Outcome},
+    base::clock::SECOND,
     client::{
         FLOOD,
+        attempt::{Code, Outcome},
         inbound::Session,
         packet::{DISCONNECT, PINGREQ},
         socket::Sent,
     },
-    clock::SECOND,
     token::fraction,
 };
 

@@ -2,7 +2,7 @@
 //! been looked at once more.
 
 use super::{Terms, Worker};
-use crate::{attempt::Attempt, verdict::Verdict};
+use crate::client::{attempt::Attempt, verdict::Verdict};
 
 /// How often it is looked whether the key set has been looked at, in nanoseconds: some two thousandths of what that takes.
 pub(super) const SETTLES_EVERY: u64 = 20_000_000;

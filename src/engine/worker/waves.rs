@@ -6,7 +6,11 @@
 use std::collections::VecDeque;
 
 use super::{Key, State, Worker};
-use crate::{attempt::Step, client::link::Link, plan::Waves, supply::Stock};
+use crate::{
+    client::{attempt::Step, link::Link},
+    plan::Waves,
+    supply::Stock,
+};
 
 /// CONNECTs that are sent in a row before events are looked at.
 const SENDS_IN_A_ROW: usize = 64;
@@ -64,7 +68,7 @@ impl Wave {
     }
 
     fn patience(&self) -> u64 {
-        crate::clock::nanoseconds(self.waves.patience)
+        crate::base::clock::nanoseconds(self.waves.patience)
     }
 
     /// When the CONNECT of a client is due, in a wave that is released at this instant.
@@ -190,7 +194,7 @@ impl Worker {
             self.next_client += self.workers;
             let now = self.storm.clock.now();
             if self.cpu_at.is_none() {
-                self.cpu_at = Some(crate::host::thread_cpu());
+                self.cpu_at = Some(crate::base::host::thread_cpu());
             }
             if self.storm.fetcher.is_some() {
                 self.launch_without_supply(client, now, now);

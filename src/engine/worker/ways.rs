@@ -4,9 +4,9 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{Connection, Key, State, Worker};
 use crate::{
-    attempt::{Attempt, Outcome},
+    client::attempt::{Attempt, Outcome},
     engine::knocker::{Cell, Knocker},
-    measure::{
+    record::measure::{
         Measurements,
         signs::{Signs, Site},
     },

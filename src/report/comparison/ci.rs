@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::percent;
-use crate::compare::{Compared, Comparison, Role, Seen};
+use crate::report::compare::{Compared, Comparison, Role, Seen};
 
 /// For github-action-benchmark, tool `customSmallerIsBetter`: a list of name, unit, value, range and extra. Rates are
 /// turned into the time that one takes, so that less is better there as well.

@@ -1,8 +1,8 @@
 //! A comparison for a spreadsheet: the columns of the contract first.
 
 use crate::{
-    compare::{Comparison, Role, Seen},
-    error::{Error, Result, plain::cell},
+    base::error::{Error, Result, plain::cell},
+    report::compare::{Comparison, Role, Seen},
 };
 
 const COLUMNS: [&str; 12] = [

@@ -4,9 +4,11 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{interval, percent, sentence, threshold, value};
 use crate::{
-    compare::{Compared, Comparison, Role, Verdict},
-    error::Result,
-    report::junit::text,
+    base::error::Result,
+    report::{
+        compare::{Compared, Comparison, Role, Verdict},
+        junit::text,
+    },
 };
 
 pub(super) fn render(comparison: &Comparison) -> Result<String> {

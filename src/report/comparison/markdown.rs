@@ -4,9 +4,11 @@ use std::fmt::{Result, Write};
 
 use super::{HEAD, columns, design, is_shown, row, sentence};
 use crate::{
-    compare::{Compared, Comparison},
-    error::plain::line,
-    report::markdown::escaped,
+    base::error::plain::line,
+    report::{
+        compare::{Compared, Comparison},
+        markdown::escaped,
+    },
 };
 
 pub(super) fn render(comparison: &Comparison) -> String {

@@ -4,9 +4,11 @@ use std::fmt::Write;
 
 use super::{HEAD, columns, design, is_shown, row, sentence};
 use crate::{
-    compare::{Comparison, Verdict},
-    error::plain::Paint,
-    report::style::table,
+    base::error::plain::Paint,
+    report::{
+        compare::{Comparison, Verdict},
+        style::table,
+    },
 };
 
 pub(super) fn render(comparison: &Comparison) -> String {

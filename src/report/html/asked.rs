@@ -6,9 +6,9 @@ use maud::{Markup, html};
 
 use super::{files, page};
 use crate::{
-    error::Result,
+    base::error::Result,
+    record::results::{Matrix, Summary, matrix::Cell},
     report::style::{count, number, time},
-    results::{Matrix, Summary, matrix::Cell},
     scenario::{Load, Scenario},
 };
 

@@ -13,13 +13,13 @@ use super::{
     page,
 };
 use crate::{
-    error::Result,
+    base::error::Result,
+    record::results::{
+        Percentile, Summary, brokers::FILE, cells::restored, divergent::Divergent, outages::Outage,
+    },
     report::{
         cluster::{answered, must, p99},
         style::{count, percentile, time},
-    },
-    results::{
-        Percentile, Summary, brokers::FILE, cells::restored, divergent::Divergent, outages::Outage,
     },
 };
 
@@ -192,7 +192,7 @@ pub(super) fn verdicts_by_broker(summary: &Summary) -> Option<Markup> {
     if summary.by_broker.len() < 2 {
         return None;
     }
-    let row = |(label, part): (&String, &crate::results::summary::Part)| {
+    let row = |(label, part): (&String, &crate::record::results::summary::Part)| {
         let connack = part.phases.get("connack");
         let mut row = vec![label.clone(), count(part.attempts)];
         for (counts, name) in [

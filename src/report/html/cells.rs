@@ -3,11 +3,11 @@
 use maud::{Markup, html};
 
 use crate::{
-    report::{died, matrix, style::count},
-    results::{
+    record::results::{
         Matrix,
         matrix::{Cell, version},
     },
+    report::{died, matrix, style::count},
     scenario::Group,
 };
 

@@ -9,9 +9,11 @@ use super::{
     sentence::Tone,
 };
 use crate::{
-    compare::{Compared, Comparison, Design, Role, Verdict, curves::Curve},
-    error::Result,
-    report::comparison::{HEAD, columns, design, is_shown, row, sentence},
+    base::error::Result,
+    report::{
+        compare::{Compared, Comparison, Design, Role, Verdict, curves::Curve},
+        comparison::{HEAD, columns, design, is_shown, row, sentence},
+    },
 };
 
 /// Renders a comparison.

@@ -6,14 +6,14 @@ use maud::{Markup, html};
 
 use super::{files, page, sentence::Tone};
 use crate::{
-    error::{Result, plain::unpainted},
+    base::error::{Result, plain::unpainted},
+    record::results::{Environment, PhaseStats, Summary},
     report::{
         diagnosis::Diagnosis,
         fetches, keys, series,
         style::{code_word, count, number, percentile, time},
         terminal,
     },
-    results::{Environment, PhaseStats, Summary},
 };
 
 /// How wide the labels of the text for the terminal are.

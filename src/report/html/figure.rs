@@ -7,7 +7,7 @@ use super::{
     chart::{self, COLOURS_COUNT},
     page,
 };
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// Points of a line that can be pointed at, and rows of a table: more help nobody.
 const MOST_ROWS: usize = 200;

@@ -5,8 +5,8 @@ use std::{io, path::Path};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    error::{Error, Result},
-    results::{
+    base::error::{Error, Result},
+    record::results::{
         reading,
         series::{Timed, read},
     },

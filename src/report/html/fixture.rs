@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::results::Summary;
+use crate::record::results::Summary;
 
 /// Ten clients, five with a good token and five with an expired one, all answered as promised.
 pub(crate) fn summary() -> Summary {

@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use super::files::rows;
 use crate::{
-    error::Result,
+    base::error::Result,
     plan::threshold::VERDICTS,
+    record::results::{Summary, summary::Part},
     report::style::{count, number},
-    results::{Summary, summary::Part},
 };
 
 #[derive(Deserialize)]

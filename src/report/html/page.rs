@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::error::plain;
+use crate::base::error::plain;
 
 /// Light and dark, wide, narrow and printed.
 const STYLE: &str = include_str!("style.css");

@@ -10,9 +10,9 @@ use super::{
     figure::{Figure, Line},
 };
 use crate::{
-    error::Result,
+    base::error::Result,
+    record::results::{Percentile, PhaseStats, Summary, summary::Part},
     report::style,
-    results::{Percentile, PhaseStats, Summary, summary::Part},
 };
 
 /// Phases of a chart, in the order of an attempt. Those of the harness come last, dashed.

@@ -1,16 +1,16 @@
 //! The verdict of a run in one sentence.
 
 use crate::{
-    report::{
-        diagnosis::Diagnosis,
-        died, gone, series,
-        style::{count, number},
-    },
-    results::{
+    record::results::{
         Matrix, Summary,
         matrix::{Cell, SEVERITIES, State},
         series::Capacity,
         summary::{Aborted, Undecided},
+    },
+    report::{
+        diagnosis::Diagnosis,
+        died, gone, series,
+        style::{count, number},
     },
 };
 
@@ -184,7 +184,7 @@ fn answers(summary: &Summary) -> (Tone, String) {
     let verdict = |name: &str| Summary::count(&summary.verdicts, name);
     let all = Summary::sum(&summary.verdicts);
     let of = |name: &str| {
-        let has = |(token, part): (&String, &crate::results::summary::Part)| {
+        let has = |(token, part): (&String, &crate::record::results::summary::Part)| {
             (Summary::count(&part.verdicts, name) > 0).then(|| token.clone())
         };
         named(&summary.by_token.iter().filter_map(has).collect::<Vec<_>>())

@@ -12,15 +12,15 @@ use super::{
     page,
 };
 use crate::{
-    error::Result,
-    report::{
-        series::{control_table, costs, milliseconds, sentence, sweep_table},
-        style::percentile,
-    },
-    results::{
+    base::error::Result,
+    record::results::{
         Percentile, Summary,
         series::{Capacity, Control, Step, SweepRun},
         trend::median,
+    },
+    report::{
+        series::{control_table, costs, milliseconds, sentence, sweep_table},
+        style::percentile,
     },
 };
 

@@ -17,11 +17,10 @@ use super::{
     page, percentiles,
 };
 use crate::{
-    clock::SECOND,
-    error::Result,
+    base::{clock::SECOND, error::Result},
     plan::schedule::{Rates, Schedule},
+    record::results::{Percentile, cells::restored},
     report::style::percentile,
-    results::{Percentile, cells::restored},
     scenario::{LoadMode, Scenario},
 };
 

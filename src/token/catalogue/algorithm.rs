@@ -7,10 +7,12 @@ use super::{
     when::{only_ec, only_hmac, only_public, only_rsa, only_with_kid, refused_if},
 };
 use crate::{
-    key::{SigningKey, public::PublicForm},
-    oracle::Fault,
     scenario::{Algorithm, Group},
-    token::recipe::{GOOD, Kid, Must, Recipe, Signer},
+    token::{
+        key::{SigningKey, public::PublicForm},
+        oracle::Fault,
+        recipe::{GOOD, Kid, Must, Recipe, Signer},
+    },
 };
 
 const ALGORITHM: Defect = Defect {

@@ -8,9 +8,11 @@ use super::{
     when::{encoding, only_with_loose_bits, only_with_padding},
 };
 use crate::{
-    oracle::Fault,
     scenario::Group,
-    token::recipe::{GOOD, Recipe, Twist},
+    token::{
+        oracle::Fault,
+        recipe::{GOOD, Recipe, Twist},
+    },
 };
 
 const STRUCTURE: Defect =

@@ -7,9 +7,11 @@ use super::{
     when::{long, only_public},
 };
 use crate::{
-    oracle::Fault,
     scenario::{Algorithm, Group},
-    token::recipe::{Form, GOOD, Jwe, Must, Recipe},
+    token::{
+        oracle::Fault,
+        recipe::{Form, GOOD, Jwe, Must, Recipe},
+    },
 };
 
 const ENCRYPTED: Defect = Defect {

@@ -6,9 +6,11 @@ use serde::Serialize;
 
 use super::Situation;
 use crate::{
-    oracle::Fault,
     scenario::Group,
-    token::recipe::{Form, GOOD, Must, Recipe},
+    token::{
+        oracle::Fault,
+        recipe::{Form, GOOD, Must, Recipe},
+    },
 };
 
 /// A way in which a token can be wrong, or, of a control, strange and yet right.

@@ -9,9 +9,11 @@ use super::{
     },
 };
 use crate::{
-    oracle::Fault,
     scenario::{Check, Group},
-    token::recipe::{GOOD, Kid, Must, Recipe, Signer, Twist},
+    token::{
+        oracle::Fault,
+        recipe::{GOOD, Kid, Must, Recipe, Signer, Twist},
+    },
 };
 
 const HEADER: Defect = Defect {

@@ -11,9 +11,11 @@ use super::{
     },
 };
 use crate::{
-    oracle::Fault,
     scenario::Group,
-    token::recipe::{Bearer, GOOD, Placing, Recipe},
+    token::{
+        oracle::Fault,
+        recipe::{Bearer, GOOD, Placing, Recipe},
+    },
 };
 
 const IDENTITY: Defect =

@@ -7,9 +7,11 @@ use super::{
     when::{refused_if, username},
 };
 use crate::{
-    oracle::{Bound, Fault},
     scenario::{Group, OnAnonymous, Protocol, TokenIn},
-    token::recipe::{Also, Form, GOOD, Must, Placing, Recipe, Refusal, Twist},
+    token::{
+        oracle::{Bound, Fault},
+        recipe::{Also, Form, GOOD, Must, Placing, Recipe, Refusal, Twist},
+    },
 };
 
 const PLACEMENT: Defect = Defect {

@@ -6,9 +6,9 @@ use super::{
     when::{only_ec, only_hmac, only_pkcs1, only_with_other_secret},
 };
 use crate::{
-    oracle::Fault,
     scenario::Group,
     token::{
+        oracle::Fault,
         press::add_free_member,
         recipe::{GOOD, Must, Recipe, Signer, Twist},
     },

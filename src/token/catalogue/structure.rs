@@ -7,9 +7,9 @@ use super::{
     when::{client_id, exp, long},
 };
 use crate::{
-    oracle::{Bound, Fault},
     scenario::Group,
     token::{
+        oracle::{Bound, Fault},
         press::{add_free_member, add_member, holds},
         recipe::{Form, GOOD, Must, Recipe, Twist},
     },

@@ -9,9 +9,11 @@ use super::{
     when::{exp, nbf, refused_if},
 };
 use crate::{
-    oracle::Fault,
     scenario::{Check, Group},
-    token::recipe::{Exp, GOOD, Must, Recipe},
+    token::{
+        oracle::Fault,
+        recipe::{Exp, GOOD, Must, Recipe},
+    },
 };
 
 const TIME: Defect = Defect {

@@ -2,10 +2,12 @@
 
 use super::Situation;
 use crate::{
-    key::SigningKey,
-    oracle::Bound,
     scenario::{Algorithm, Check, Encoding, Group, UnknownKid},
-    token::recipe::{Also, Must, Refusal},
+    token::{
+        key::SigningKey,
+        oracle::Bound,
+        recipe::{Also, Must, Refusal},
+    },
 };
 
 /// Refused where the policy promises it; why it does not, otherwise.

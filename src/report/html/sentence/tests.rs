@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::{super::fixture, *};
-use crate::results::{
+use crate::record::results::{
     Percentile,
     summary::{Judged, Undecided},
 };

@@ -1,0 +1,9 @@
+//! Ground: time, errors, this host, web, TLS, the bus, processes. Uses nothing else of the program.
+
+pub mod bus;
+pub mod clock;
+pub mod error;
+pub mod host;
+pub mod launch;
+pub mod tls;
+pub mod web;

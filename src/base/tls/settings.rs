@@ -1,0 +1,138 @@
+//! What is asked of TLS, as `[target.tls]` of a scenario has it.
+
+use std::{fmt, path::PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::base::error::showable::REDACTED;
+
+/// `[target.tls]` of a scenario. Paths start from the scenario's folder.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file of the authorities that the brokers' certificates are checked by. Default: those that this host trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// PEM file of revoked certificates (CRL), one list an authority that has revoked any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crl: Option<PathBuf>,
+    /// PEM file of the clients' own certificate, with the authorities between: mutual TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    /// PEM file of its private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// Embedded brokers only: they ask for a client certificate, and one is made for the run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub generate: bool,
+    /// The name that the broker's certificate must have, and that is sent (SNI). Default: the host of the URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
+    /// Protocols to offer (ALPN), such as `["mqtt"]`. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alpn: Vec<String>,
+    /// `"1.2"` or `"1.3"`: the only version to speak. Default: both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<TlsVersion>,
+    /// `false`: any certificate will do. Whoever is on the way can then read and use the tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<bool>,
+    /// Whether clients resume sessions of those before them, as devices that come back do.
+    pub resumption: bool,
+    /// What is in the files, as far as it was read already; nothing that is written anywhere.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub held: TlsFiles,
+}
+
+/// What is in the files of `[target.tls]`, as one process sends it to another: PEM, a text.
+#[derive(Clone, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsFiles {
+    /// In the file of the authorities.
+    pub ca: Option<String>,
+    /// In the file of revoked certificates.
+    pub crl: Option<String>,
+    /// In the file of the clients' own certificate.
+    pub cert: Option<String>,
+    /// In the file of its private key.
+    pub key: Option<String>,
+}
+
+impl fmt::Debug for TlsFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
+}
+
+impl Tls {
+    /// Each file that is named: under which key, and where its contents are held.
+    pub fn files(&mut self) -> [(&'static str, Option<PathBuf>, &mut Option<String>); 4] {
+        let Self { ca, crl, cert, key, held, .. } = self;
+        [
+            ("ca", ca.clone(), &mut held.ca),
+            ("crl", crl.clone(), &mut held.crl),
+            ("cert", cert.clone(), &mut held.cert),
+            ("key", key.clone(), &mut held.key),
+        ]
+    }
+}
+
+impl TlsFiles {
+    /// What is in the file that this key of `[target.tls]` names.
+    pub fn of(&self, key: &str) -> Option<&str> {
+        let held = match key {
+            "ca" => &self.ca,
+            "crl" => &self.crl,
+            "cert" => &self.cert,
+            "key" => &self.key,
+            _ => &None,
+        };
+        held.as_deref()
+    }
+}
+
+/// A version of TLS; `1.3` without quotes is read as well, as `--set` makes it a number.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(try_from = "Written", into = "String")]
+#[schemars(with = "String")]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    V12,
+    /// TLS 1.3 (RFC 8446).
+    V13,
+}
+
+/// A version as it is written.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    Number(f64),
+}
+
+impl TryFrom<Written> for TlsVersion {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let text = match written {
+            Written::Text(text) => text,
+            Written::Number(number) => number.to_string(),
+        };
+        match text.as_str() {
+            "1.2" => Ok(Self::V12),
+            "1.3" => Ok(Self::V13),
+            other => Err(format!("unknown version of TLS `{other}`, expected \"1.2\" or \"1.3\"")),
+        }
+    }
+}
+
+impl From<TlsVersion> for String {
+    fn from(version: TlsVersion) -> Self {
+        match version {
+            TlsVersion::V12 => "1.2".into(),
+            TlsVersion::V13 => "1.3".into(),
+        }
+    }
+}

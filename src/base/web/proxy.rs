@@ -1,0 +1,254 @@
+//! Proxies that the environment names (`http_proxy`, `https_proxy`, `all_proxy`, `no_proxy`, in any case), and which
+//! requests go through one.
+
+use std::{
+    collections::HashMap,
+    env,
+    sync::{Mutex, PoisonError},
+};
+
+use hyper::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
+use url::{Host, Url};
+
+use crate::base::host::loopback;
+
+/// The schemes of a proxy that the HTTP library can use.
+const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
+
+/// What the library asks for each new connection.
+pub(super) fn of_environment() -> reqwest::Proxy {
+    let proxies = Proxies::of_environment();
+    reqwest::Proxy::custom(move |url| proxies.of(url).map(|proxy| proxy.url.clone()))
+}
+
+/// Whether requests to this URL go through a proxy.
+pub fn is_proxied(url: &Url) -> bool {
+    Proxies::of_environment().of(url).is_some()
+}
+
+/// A sentence that names the proxy that requests to this URL go through; nothing where they go straight to the server.
+/// Users and passwords of either URL are left out.
+pub fn proxy_note(url: &Url) -> Option<String> {
+    let proxies = Proxies::of_environment();
+    let proxy = proxies.of(url)?;
+    Some(format!(
+        "requests to `{}` go through the proxy `{}`, which the environment names (`{}`); to ask the server itself, add its \
+         host to `no_proxy`",
+        url.host_str().unwrap_or_default(),
+        proxy.shown(),
+        proxy.variable
+    ))
+}
+
+/// A proxy, and the variable that names it.
+#[derive(Clone)]
+struct Proxy {
+    url: Url,
+    variable: String,
+}
+
+impl Proxy {
+    /// Its URL without user and password.
+    fn shown(&self) -> String {
+        let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}://{}{port}", self.url.scheme(), self.url.host_str().unwrap_or_default())
+    }
+}
+
+/// The proxies of an environment.
+struct Proxies {
+    http: Option<Proxy>,
+    https: Option<Proxy>,
+    /// Intercepts all that `no_proxy` does not exempt.
+    not_exempt: Matcher,
+    /// Whether names of hosts are names of this one, as far as that was looked up.
+    here: Mutex<HashMap<String, bool>>,
+}
+
+impl Proxies {
+    fn of_environment() -> Self {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        let variables: Vec<(String, String)> = env::vars_os().filter_map(text).collect();
+        Self::of_variables(&variables)
+    }
+
+    fn of_variables(variables: &[(String, String)]) -> Self {
+        let exempt = value("no_proxy", variables).map(|(_, list)| exempt_hosts(list));
+        let exempt = exempt.unwrap_or_default();
+        // The library would exempt names by that, and no addresses.
+        let is_off = exempt.iter().any(|host| host == "*");
+        let named = |name| proxy(name, variables).filter(|_| !is_off);
+        Self {
+            http: named("http_proxy").or_else(|| named("all_proxy")),
+            https: named("https_proxy").or_else(|| named("all_proxy")),
+            not_exempt: Matcher::builder().all("http://proxy.invalid").no(exempt.join(",")).build(),
+            here: Mutex::default(),
+        }
+    }
+
+    /// The proxy for requests to this URL.
+    fn of(&self, url: &Url) -> Option<&Proxy> {
+        let proxy = match url.scheme() {
+            "http" => self.http.as_ref(),
+            "https" => self.https.as_ref(),
+            _ => None,
+        }?;
+        let uri: Uri = url.as_str().parse().ok()?;
+        let is_wanted = !is_loopback(url) && self.not_exempt.intercept(&uri).is_some();
+        (is_wanted && !self.is_name_of_this_host(url)).then_some(proxy)
+    }
+
+    /// Whether all addresses of the host are of this one. Asked only where there is a proxy, and once a host.
+    fn is_name_of_this_host(&self, url: &Url) -> bool {
+        let Some(Host::Domain(name)) = url.host() else { return false };
+        let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+        *here.entry(name.to_owned()).or_insert_with(|| {
+            let addresses = url.socket_addrs(|| None).unwrap_or_default();
+            !addresses.is_empty()
+                && addresses.iter().all(|address| loopback::is_loopback(address.ip()))
+        })
+    }
+}
+
+/// Whether the URL itself says that its host is this one.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(Host::Ipv6(address)) => {
+            loopback::is_loopback(address.into()) || address.is_unspecified()
+        }
+        None => false,
+    }
+}
+
+/// The proxy that a variable names; nothing where it names none that can be used.
+fn proxy(variable: &str, variables: &[(String, String)]) -> Option<Proxy> {
+    let (variable, text) = value(variable, variables)?;
+    let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let url = Url::parse(&text).ok()?;
+    let is_usable = SCHEMES.contains(&url.scheme()) && url.has_host();
+    is_usable.then(|| Proxy { url, variable: variable.to_owned() })
+}
+
+/// The variable of this name in any case, and its value: in lower case before others, as `curl` reads them.
+fn value<'a>(name: &str, variables: &'a [(String, String)]) -> Option<(&'a str, &'a str)> {
+    let is_it = |(other, value): &&(String, String)| {
+        other.eq_ignore_ascii_case(name) && !value.trim().is_empty()
+    };
+    let found = variables.iter().filter(is_it);
+    let best = found.min_by_key(|(other, _)| (other != name, *other != name.to_ascii_uppercase()));
+    best.map(|(name, value)| (name.as_str(), value.trim()))
+}
+
+/// The hosts of `no_proxy` in the form that the library reads: `curl` also takes blanks between hosts, `*.example.com` and
+/// addresses in brackets.
+fn exempt_hosts(list: &str) -> Vec<String> {
+    let hosts = list.split([',', ' ', '\t']).filter(|host| !host.is_empty());
+    let plain = |host: &str| {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if host == "*" { host.to_owned() } else { host.trim_start_matches('*').to_owned() }
+    };
+    hosts.map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies(variables: &[(&str, &str)]) -> Proxies {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Proxies::of_variables(&variables.iter().map(own).collect::<Vec<_>>())
+    }
+
+    fn shown(proxies: &Proxies, url: &str) -> Option<String> {
+        proxies.of(&Url::parse(url).unwrap()).map(Proxy::shown)
+    }
+
+    #[test]
+    fn this_host_is_never_asked_by_a_proxy_however_it_is_written() {
+        let all = [("all_proxy", "http://192.0.2.1:3128")];
+        for host in [
+            "127.0.0.1",
+            "127.9.8.7:80",
+            "127.1",
+            "2130706433",
+            "0.0.0.0",
+            "localhost",
+            "LOCALHOST:8080",
+            "localhost.",
+            "idp.localhost",
+            "[::1]",
+            "[::1]:8080",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+        ] {
+            for scheme in ["http", "https"] {
+                let url = format!("{scheme}://{host}/token");
+                assert_eq!(shown(&proxies(&all), &url), None, "{url}");
+            }
+        }
+        for host in ["192.0.2.9", "[2001:db8::1]", "128.0.0.1", "localhost.example", "mylocalhost"]
+        {
+            let url = format!("http://{host}/token");
+            assert_eq!(shown(&proxies(&all), &url).unwrap(), "http://192.0.2.1:3128", "{url}");
+        }
+    }
+
+    #[test]
+    fn variables_count_in_any_case_by_scheme_and_the_lower_case_before_others() {
+        let server = "http://192.0.2.9/token";
+        for name in ["http_proxy", "HTTP_PROXY", "Http_Proxy", "all_proxy", "ALL_PROXY"] {
+            assert!(shown(&proxies(&[(name, "192.0.2.1:3128")]), server).is_some(), "{name}");
+        }
+        let both = proxies(&[
+            ("HTTP_PROXY", "http://192.0.2.1"),
+            ("http_proxy", "http://192.0.2.2"),
+            ("https_proxy", "http://192.0.2.3:3128"),
+            ("all_proxy", "http://192.0.2.4"),
+        ]);
+        assert_eq!(shown(&both, server).unwrap(), "http://192.0.2.2");
+        assert_eq!(shown(&both, "https://192.0.2.9/token").unwrap(), "http://192.0.2.3:3128");
+        assert_eq!(shown(&proxies(&[("http_proxy", "")]), server), None);
+        assert_eq!(shown(&proxies(&[("https_proxy", "http://192.0.2.1")]), server), None);
+        assert_eq!(shown(&proxies(&[("http_proxy", "ftp://192.0.2.1")]), server), None);
+        assert_eq!(shown(&proxies(&[("http_proxy", "::::")]), server), None);
+        let socks = proxies(&[("ALL_PROXY", "socks5h://192.0.2.1:1080")]);
+        assert_eq!(shown(&socks, server).unwrap(), "socks5h://192.0.2.1:1080");
+    }
+
+    #[test]
+    fn hosts_of_no_proxy_are_asked_themselves() {
+        for list in
+            ["*", "192.0.2.9", "192.0.2.0/24", "a.example, 192.0.2.9", "a.example 192.0.2.9"]
+        {
+            for name in ["no_proxy", "NO_PROXY", "No_Proxy"] {
+                let exempt = proxies(&[("http_proxy", "http://192.0.2.1"), (name, list)]);
+                assert_eq!(shown(&exempt, "http://192.0.2.9/"), None, "{name}={list}");
+            }
+        }
+        let by_name = |list| proxies(&[("http_proxy", "http://192.0.2.1"), ("no_proxy", list)]);
+        for list in ["invalid", ".invalid", "*.invalid", "IDP.invalid"] {
+            assert_eq!(shown(&by_name(list), "http://idp.invalid/"), None, "{list}");
+        }
+        assert_eq!(shown(&by_name("[2001:db8::1]"), "http://[2001:db8::1]/"), None);
+        assert!(shown(&by_name("dp.invalid"), "http://idp.invalid/").is_some());
+    }
+
+    #[test]
+    fn a_proxy_is_named_without_what_it_is_logged_in_to_with() {
+        let proxies = proxies(&[("http_proxy", "http://ann:hunter2@192.0.2.1:3128/?hunter2")]);
+        let url = Url::parse("http://192.0.2.9/token").unwrap();
+        let proxy = proxies.of(&url).unwrap();
+        assert_eq!(
+            (proxy.shown().as_str(), proxy.url.password()),
+            ("http://192.0.2.1:3128", Some("hunter2"))
+        );
+    }
+}

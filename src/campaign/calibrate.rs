@@ -1,0 +1,317 @@
+//! The harness against a responder whose delays are known: by how much each percentile is off, and whether a stall shows
+//! where it has to.
+
+pub mod pattern;
+pub mod responder;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use self::{
+    pattern::Pattern,
+    responder::{Exchange, Responder},
+};
+use crate::{
+    base::{
+        clock::{Clock, SECOND},
+        error::{Error, Result},
+        host::Limits,
+    },
+    client::attempt::Phase,
+    engine::{
+        self, Finished,
+        progress::{Mode, Screen},
+    },
+    plan::Plan,
+    record::{
+        measure::{
+            Measurements,
+            latency::{Latency, Quantile},
+        },
+        results::calibration::{Calibration, Row, Stall},
+    },
+    scenario::{Loaded, Overrides, parse},
+};
+
+/// Percentiles that are compared.
+const PERCENTILES: [f64; 4] = [50.0, 90.0, 95.0, 99.0];
+/// By how much one may be off, in nanoseconds, or as a share of itself where that is more.
+const ALLOWED_NS: f64 = 100_000.0;
+const ALLOWED_SHARE: f64 = 0.02;
+/// By how much `response` may be off what theory says of a stall: its end sends all answers at once, and the last of
+/// them must wait for the first.
+const ALLOWED_OF_THEORY: f64 = 0.05;
+/// Share of a stall that service time alone may show at p99, to count as having hidden it.
+const HIDDEN: f64 = 0.1;
+
+/// Delay of the responder, where a pattern has no other.
+const USUAL: Duration = Duration::from_millis(10);
+const SLOW: Duration = Duration::from_millis(200);
+/// One in so many is slow: a little more than 1 %, so that p99 falls among them, and not on the edge.
+const SLOW_EVERY: u64 = 99;
+const STALL: Duration = Duration::from_secs(2);
+/// When the stall begins, after the first CONNECT.
+const STALL_AT: Duration = Duration::from_secs(3);
+const LENGTH: Duration = Duration::from_secs(8);
+/// Attempts under way in the closed loop that shows what it hides.
+const CLOSED: u32 = 8;
+
+/// How the harness is calibrated.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Arrivals a second.
+    pub rate: f64,
+    /// Where the runs' folders are kept.
+    pub out: std::path::PathBuf,
+    /// What is shown meanwhile.
+    pub progress: Mode,
+    /// Set when the user wants it to end.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Runs all patterns.
+///
+/// # Errors
+/// When a run can't measure, or the user ends it.
+pub fn calibrate(options: &Options) -> Result<Calibration> {
+    let clock = Clock::start();
+    let mut rows = Vec::new();
+    let constant = Pattern::Constant(USUAL);
+    let two_points = Pattern::TwoPoints { usual: USUAL, slow: SLOW, every: SLOW_EVERY };
+    for (name, pattern) in [("constant", constant), ("two points", two_points)] {
+        let (finished, log) = run(options, clock, name, pattern, Load::Open)?;
+        rows.extend(compare(name, &finished.all, &log));
+    }
+    let stall = Pattern::Stall { usual: USUAL, at: STALL_AT, length: STALL };
+    let (open, log) = run(options, clock, "stall", stall, Load::Open)?;
+    rows.extend(compare("stall", &open.all, &log));
+    let (closed, _) = run(options, clock, "stall in a closed loop", stall, Load::Closed)?;
+    let stall = judge_stall(&open.all, &closed.all);
+    let passed = rows.iter().all(|row| row.within) && stall.shows && stall.is_hidden_when_closed;
+    Ok(Calibration {
+        format: 1,
+        at: clock.rfc3339(clock.now()),
+        rate_per_s: options.rate,
+        rows,
+        stall,
+        passed,
+    })
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Load {
+    Open,
+    Closed,
+}
+
+/// One run against a responder of its own.
+fn run(
+    options: &Options,
+    clock: Clock,
+    name: &str,
+    pattern: Pattern,
+    load: Load,
+) -> Result<(Finished, Vec<Exchange>)> {
+    if options.stop.load(Ordering::Relaxed) {
+        return Err(Error::interrupted("interrupted between two runs"));
+    }
+    if options.progress != Mode::None {
+        crate::tell!("calibrate: {name}");
+    }
+    let responder = Responder::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), pattern, clock)?;
+    let text = scenario(responder.address(), options.rate, load);
+    let scenario = parse(&text, &Overrides::default())?;
+    let label = name.replace(' ', "-");
+    let loaded = Loaded { path: Path::new("calibrate").into(), scenario, overrides: Vec::new() };
+    let plan = Plan::new(&loaded, &Limits::read())?;
+    let screen = Screen::new(options.progress, plan.known_attempts());
+    let finished = engine::run(
+        plan,
+        engine::Options {
+            out: Some(options.out.join(label)),
+            screen,
+            stop: Arc::clone(&options.stop),
+            canary: None,
+            probe: None,
+            clock: Some(clock),
+            calibration: None,
+            live: None,
+        },
+    )?;
+    if finished.summary.interrupted {
+        return Err(Error::interrupted("interrupted: the harness is not calibrated"));
+    }
+    Ok((finished, responder.stop()?))
+}
+
+fn scenario(address: SocketAddr, rate: f64, load: Load) -> String {
+    let load = match load {
+        // Evenly spaced, so that theory says exactly how many arrive in a stall.
+        Load::Open => format!(
+            "arrivals = \"constant\"\nstages = [{{ rate = {rate:?}, for = \"{}s\" }}]",
+            LENGTH.as_secs()
+        ),
+        Load::Closed => format!(
+            "mode = \"churn\"\nconcurrency = {CLOSED}\nfor = \"{}s\"",
+            (STALL_AT + STALL).as_secs() + 1
+        ),
+    };
+    format!(
+        "name = \"calibrate\"\n[target]\nbrokers = [\"mqtt://{address}\"]\n[load]\nhold = \"0s\"\n{load}\n\
+         [keys.main]\nalgorithm = \"HS256\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n\
+         [[mix]]\ntoken = \"fresh\"\nshare = 1\n"
+    )
+}
+
+/// The log of the responder against what the harness saw, percentile by percentile.
+fn compare(name: &str, all: &Measurements, log: &[Exchange]) -> Vec<Row> {
+    let seen = all.latency(Phase::Connack, None, None, None);
+    let mut truth: Vec<u64> = log.iter().map(Exchange::delay).collect();
+    truth.sort_unstable();
+    PERCENTILES
+        .into_iter()
+        .map(|percent| {
+            let true_ns = nearest_rank(&truth, percent);
+            let measured = nanoseconds(&seen, percent);
+            let off = measured - true_ns;
+            let allowed = ALLOWED_NS.max(true_ns * ALLOWED_SHARE);
+            Row {
+                pattern: name.to_owned(),
+                percentile: percent,
+                responder_us: true_ns / 1e3,
+                measured_us: measured / 1e3,
+                off_us: off / 1e3,
+                allowed_us: allowed / 1e3,
+                // Everything that the responder has answered must have been seen.
+                within: off.abs() <= allowed && seen.count() == log.len() as u64,
+            }
+        })
+        .collect()
+}
+
+/// The least value that so many percent do not exceed; of none 0.
+pub fn nearest_rank(sorted: &[u64], percent: f64) -> f64 {
+    let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).map_or(0.0, |value| *value as f64)
+}
+
+fn nanoseconds(latency: &Latency, percent: f64) -> f64 {
+    match latency.percentile(percent) {
+        Quantile::Time(time) => time as f64,
+        Quantile::Beyond => f64::INFINITY,
+    }
+}
+
+/// Whether a stall shows as theory says, and what a closed loop makes of it.
+///
+/// Of arrivals at an even rate over `T`, a stall of `S` catches the share `S / T`; each waits until its end, so that their
+/// delays spread evenly from `S` down to the usual one. The percentile `p` above `1 - S / T` is then `S - (1 - p) T`, plus
+/// the usual delay of what arrived at its beginning.
+fn judge_stall(open: &Measurements, closed: &Measurements) -> Stall {
+    let response = open.latency(Phase::Response, None, None, None);
+    let service = closed.latency(Phase::Connect, None, None, None);
+    let theory =
+        |percent: f64| STALL.as_nanos() as f64 - (1.0 - percent / 100.0) * LENGTH.as_nanos() as f64;
+    let measured = [90.0, 99.0].map(|percent| nanoseconds(&response, percent));
+    let expected = [90.0, 99.0].map(theory);
+    let shows = measured
+        .iter()
+        .zip(expected)
+        .all(|(seen, expected)| (seen - expected).abs() <= expected * ALLOWED_OF_THEORY);
+    let hidden = nanoseconds(&service, 99.0);
+    Stall {
+        length_us: STALL.as_micros() as f64,
+        theory_p90_us: expected[0] / 1e3,
+        response_p90_us: measured[0] / 1e3,
+        theory_p99_us: expected[1] / 1e3,
+        response_p99_us: measured[1] / 1e3,
+        closed_service_p99_us: hidden / 1e3,
+        shows,
+        is_hidden_when_closed: hidden <= HIDDEN * STALL.as_secs_f64() * SECOND as f64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{
+        attempt::{Attempt, Outcome, Step, Steps},
+        verdict::{Expectation, Verdict},
+    };
+
+    /// Attempts that were answered so many nanoseconds after they were scheduled and sent.
+    fn seen(delays: &[u64]) -> Measurements {
+        let mut all = Measurements::new(1, 1);
+        for delay in delays {
+            let at = SECOND;
+            let attempt = Attempt {
+                client: 0,
+                kind: 0,
+                broker: 0,
+                key: None,
+                minted_for: 0,
+                scheduled: at,
+                started: at,
+                opened: at,
+                steps: Steps {
+                    tcp: Step::At(at),
+                    connack: Step::At(at + delay),
+                    ..Steps::default()
+                },
+                sent: at,
+                ended: at + delay,
+                read: None,
+                outcome: Outcome::Accepted,
+            };
+            all.start(at, at);
+            all.record(&attempt, Expectation::Accept, Verdict::Correct, 0, 0);
+        }
+        all
+    }
+
+    fn log(delays: &[u64]) -> Vec<Exchange> {
+        delays.iter().map(|delay| Exchange { arrived: 0, answered: *delay }).collect()
+    }
+
+    #[test]
+    fn a_percentile_that_is_off_by_more_than_allowed_is_found() {
+        let truth: Vec<u64> = (0..1000).map(|at| 10_000_000 + at).collect();
+        let near: Vec<u64> = truth.iter().map(|delay| delay + 50_000).collect();
+        assert!(compare("near", &seen(&near), &log(&truth)).iter().all(|row| row.within));
+        let far: Vec<u64> = truth.iter().map(|delay| delay + 300_000).collect();
+        assert!(compare("far", &seen(&far), &log(&truth)).iter().all(|row| !row.within));
+        // The slowest two in a hundred are not seen as such.
+        let mut slow = truth.clone();
+        slow[980..].fill(200_000_000);
+        let rows = compare("flattered", &seen(&truth), &log(&slow));
+        let wrong: Vec<f64> =
+            rows.iter().filter(|row| !row.within).map(|row| row.percentile).collect();
+        assert_eq!(wrong, [99.0]);
+        let missing = compare("missing", &seen(&truth[1..]), &log(&truth));
+        assert!(missing.iter().all(|row| !row.within), "an answer that nobody saw");
+    }
+
+    #[test]
+    fn a_stall_has_to_show_as_theory_says_and_to_vanish_from_the_service_time_of_a_closed_loop() {
+        // One arrival a millisecond for 8 s, and a stall from the third to the fifth second.
+        let ms = 1_000_000;
+        let open: Vec<u64> = (0..8000_u64)
+            .map(|at| if (3000..5000).contains(&at) { (5000 - at) * ms } else { 10 * ms })
+            .collect();
+        let mut closed = vec![10 * ms; 4000];
+        closed[..8].fill(2000 * ms);
+        let stall = judge_stall(&seen(&open), &seen(&closed));
+        assert!(stall.shows && stall.is_hidden_when_closed, "{stall:?}");
+        let stall = judge_stall(&seen(&closed), &seen(&closed));
+        assert!(!stall.shows, "omitted, as a closed loop does: {stall:?}");
+        let stall = judge_stall(&seen(&open), &seen(&open));
+        assert!(!stall.is_hidden_when_closed, "{stall:?}");
+    }
+}

@@ -1,0 +1,323 @@
+//! A server that answers each CONNECT after a known delay, and keeps a log of its own.
+//!
+//! It verifies nothing and knows nothing but CONNECT, PINGREQ and DISCONNECT of MQTT 3.1, 3.1.1 and 5.0. When a CONNECT
+//! arrived, the kernel says where it can, so that the log has no wake-up of this thread in it.
+
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    net::{SocketAddr, TcpListener},
+    num::NonZeroU64,
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use rustix::{
+    buffer::spare_capacity,
+    event::{
+        Timespec,
+        epoll::{self, CreateFlags, Event, EventData, EventFlags},
+    },
+    io::Errno,
+    net::{SendFlags, accept_with, listen, send},
+};
+use slab::Slab;
+
+use super::pattern::Pattern;
+use crate::{
+    base::{
+        clock::{Clock, SECOND},
+        error::{Error, Result},
+    },
+    client::socket,
+};
+
+/// Connections that the kernel may hold for it.
+const BACKLOG: i32 = 4096;
+/// Longest that it sleeps: so soon it hears that it is to end.
+const NAP: u64 = SECOND / 20;
+const EVENTS: usize = 256;
+const INBOX: usize = 64 * 1024;
+const LISTENER: u64 = u64::MAX;
+
+/// A CONNECT and its answer, in nanoseconds of the clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange {
+    /// When CONNECT was there whole.
+    pub arrived: u64,
+    /// When CONNACK was handed to the kernel.
+    pub answered: u64,
+}
+
+impl Exchange {
+    /// The delay, as anybody at the other end of a perfect wire would see it.
+    pub fn delay(&self) -> u64 {
+        self.answered.saturating_sub(self.arrived)
+    }
+}
+
+/// A responder that answers until it is stopped.
+#[derive(Debug)]
+pub struct Responder {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Vec<Exchange>>>,
+}
+
+impl Responder {
+    /// Listens at an address, port 0 for a free one.
+    ///
+    /// # Errors
+    /// When nobody can listen there.
+    pub fn start(listen_at: SocketAddr, pattern: Pattern, clock: Clock) -> Result<Self> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Error::not_measured(format!("the responder can't listen at {listen_at}: {error}"))
+        };
+        let listener = TcpListener::bind(listen_at).map_err(|error| failed(&error))?;
+        listener.set_nonblocking(true).map_err(|error| failed(&error))?;
+        // Once more, with a longer queue than the library asks for.
+        listen(&listener, BACKLOG).map_err(|error| failed(&error))?;
+        let address = listener.local_addr().map_err(|error| failed(&error))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let server = Server::new(listener, pattern, clock).map_err(|error| failed(&error))?;
+        let of_thread = Arc::clone(&stop);
+        let thread = thread::Builder::new()
+            .name("responder".into())
+            .spawn(move || server.serve(&of_thread))
+            .map_err(|error| failed(&error))?;
+        Ok(Self { address, stop, thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends it, and gives its log.
+    ///
+    /// # Errors
+    /// When its thread has died.
+    pub fn stop(mut self) -> Result<Vec<Exchange>> {
+        self.stop.store(true, Ordering::Release);
+        let thread = self.thread.take().map(JoinHandle::join);
+        thread.and_then(std::result::Result::ok).ok_or_else(|| {
+            Error::not_measured("the responder has died: this is a bug of tokenstorm")
+        })
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+struct Connection {
+    socket: OwnedFd,
+    generation: u32,
+    /// What was read of a packet that is not whole.
+    partial: Vec<u8>,
+    /// Protocol level of its CONNECT: 3, 4 or 5.
+    level: u8,
+}
+
+/// An answer that is due: when, to whom, and when its CONNECT arrived.
+type Due = Reverse<(u64, usize, u32, u64)>;
+
+struct Server {
+    listener: TcpListener,
+    epoll: OwnedFd,
+    pattern: Pattern,
+    clock: Clock,
+    connections: Slab<Connection>,
+    generation: u32,
+    due: BinaryHeap<Due>,
+    connects: u64,
+    first: Option<u64>,
+    log: Vec<Exchange>,
+    inbox: Vec<u8>,
+}
+
+impl Server {
+    fn new(listener: TcpListener, pattern: Pattern, clock: Clock) -> rustix::io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+        Ok(Self {
+            listener,
+            epoll,
+            pattern,
+            clock,
+            connections: Slab::new(),
+            generation: 0,
+            due: BinaryHeap::new(),
+            connects: 0,
+            first: None,
+            log: Vec::new(),
+            inbox: vec![0; INBOX],
+        })
+    }
+
+    fn serve(mut self, stop: &AtomicBool) -> Vec<Exchange> {
+        // The default slack of 50 us would be in every delay.
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+        let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
+        while !stop.load(Ordering::Acquire) {
+            self.answer_due();
+            let now = self.clock.now();
+            let next = self.due.peek().map_or(now + NAP, |Reverse((at, ..))| (*at).min(now + NAP));
+            let wait = Duration::from_nanos(next.saturating_sub(now));
+            let timeout =
+                Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
+            // Interrupted by a signal is as good as nothing happened.
+            let _ = epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout));
+            for event in events.drain(..) {
+                match event.data.u64() {
+                    LISTENER => self.accept_all(),
+                    data => self.read((data & 0xFFFF_FFFF) as usize, (data >> 32) as u32),
+                }
+                self.answer_due();
+            }
+        }
+        self.log
+    }
+
+    fn accept_all(&mut self) {
+        let flags = rustix::net::SocketFlags::NONBLOCK | rustix::net::SocketFlags::CLOEXEC;
+        while let Ok(socket) = accept_with(&self.listener, flags) {
+            socket::ask_for_stamps(&socket);
+            let _ = rustix::net::sockopt::set_tcp_nodelay(&socket, true);
+            self.generation = self.generation.wrapping_add(1);
+            let entry = self.connections.vacant_entry();
+            let data = u64::from(self.generation) << 32 | entry.key() as u64;
+            let flags = EventFlags::IN | EventFlags::RDHUP;
+            if epoll::add(&self.epoll, &socket, EventData::new_u64(data), flags).is_ok() {
+                let (generation, partial) = (self.generation, Vec::new());
+                entry.insert(Connection { socket, generation, partial, level: 4 });
+            }
+        }
+    }
+
+    fn read(&mut self, place: usize, generation: u32) {
+        let clock = self.clock;
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        if connection.generation != generation {
+            return;
+        }
+        let (count, stamp) = match socket::receive_stamped(&connection.socket, &mut self.inbox) {
+            Err(Errno::AGAIN | Errno::INTR) => return,
+            Ok((0, _)) | Err(_) => {
+                self.connections.remove(place);
+                return;
+            }
+            Ok(read) => read,
+        };
+        let now = clock.now();
+        let stamp = stamp.and_then(|stamp| u64::try_from(clock.at_wall(stamp)).ok());
+        let arrived = stamp.filter(|at| *at <= now).unwrap_or(now);
+        connection.partial.extend_from_slice(&self.inbox[..count]);
+        while let Some(length) = packet_length(&connection.partial) {
+            let packet: Vec<u8> = connection.partial.drain(..length).collect();
+            match packet[0] >> 4 {
+                1 => {
+                    connection.level = level(&packet);
+                    let first = *self.first.get_or_insert(arrived);
+                    let due = self.pattern.due(self.connects, arrived, first);
+                    self.connects += 1;
+                    self.due.push(Reverse((due, place, generation, arrived)));
+                }
+                12 => drop(send(&connection.socket, &[0xD0, 0], SendFlags::NOSIGNAL)),
+                14 => {
+                    self.connections.remove(place);
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn answer_due(&mut self) {
+        while let Some(Reverse((at, place, generation, arrived))) = self.due.peek().copied() {
+            if at > self.clock.now() {
+                return;
+            }
+            self.due.pop();
+            let Some(connection) = self.connections.get(place) else { continue };
+            if connection.generation != generation {
+                continue;
+            }
+            let connack: &[u8] =
+                if connection.level == 5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
+            if send(&connection.socket, connack, SendFlags::NOSIGNAL).is_ok() {
+                self.log.push(Exchange { arrived, answered: self.clock.now() });
+            }
+        }
+    }
+}
+
+/// Length of the first packet, once it is whole (MQTT 5.0, 2.1.4).
+fn packet_length(bytes: &[u8]) -> Option<usize> {
+    let (mut length, mut shift) = (0_usize, 0);
+    for (at, byte) in bytes.iter().enumerate().skip(1).take(4) {
+        length |= usize::from(byte & 0x7F) << shift;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            let whole = at + 1 + length;
+            return (bytes.len() >= whole).then_some(whole);
+        }
+    }
+    None
+}
+
+/// Protocol level of a CONNECT, after its name (MQTT 5.0, 3.1.2.2).
+fn level(connect: &[u8]) -> u8 {
+    let header = 1 + connect.iter().skip(1).take_while(|byte| **byte & 0x80 != 0).count() + 1;
+    let name = connect
+        .get(header..header + 2)
+        .map_or(0, |length| usize::from(u16::from_be_bytes([length[0], length[1]])));
+    connect.get(header + 2 + name).copied().unwrap_or(4)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+    };
+
+    use super::*;
+
+    #[test]
+    fn each_version_gets_its_connack_and_the_log_has_the_delay_that_was_asked_for() {
+        let delay = Duration::from_millis(30);
+        let at = SocketAddr::from(([127, 0, 0, 1], 0));
+        let responder = Responder::start(at, Pattern::Constant(delay), Clock::start()).unwrap();
+        let connects: [(&[u8], &[u8]); 3] = [
+            (b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x01a", &[0x20, 2, 0, 0]),
+            (b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a", &[0x20, 2, 0, 0]),
+            (b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01a", &[0x20, 3, 0, 0, 0]),
+        ];
+        for (connect, connack) in connects {
+            let mut stream = TcpStream::connect(responder.address()).unwrap();
+            let (first, rest) = connect.split_at(5);
+            stream.write_all(first).unwrap();
+            stream.write_all(rest).unwrap();
+            let mut answer = vec![0; connack.len()];
+            stream.read_exact(&mut answer).unwrap();
+            assert_eq!(answer, connack);
+            stream.write_all(&[0xC0, 0]).unwrap();
+            let mut pong = [0; 2];
+            stream.read_exact(&mut pong).unwrap();
+            assert_eq!(pong, [0xD0, 0]);
+        }
+        let log = responder.stop().unwrap();
+        assert_eq!(log.len(), 3);
+        for exchange in log {
+            assert!(exchange.delay() >= delay.as_nanos() as u64, "{exchange:?}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What an agent has told of a run so far, against what it can have done.
+
+use crate::record::measure::Measurements;
+
+/// Attempts that one agent starts in a second at most: `load.stages` asks for no more of a whole fleet.
+const MOST_A_SECOND: u64 = 1_000_000;
+
+/// The counts of one agent. Each attempt is started once, and ends once or is given up.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    /// Clients that it was dealt.
+    share: u64,
+    /// Attempts that it has started, that have an outcome, that were given up.
+    started: u64,
+    attempts: u64,
+    abandoned: u64,
+    /// TLS handshakes that came to an end.
+    handshakes: u64,
+    /// Sessions that ended before it wanted.
+    dropped: u64,
+}
+
+impl Account {
+    /// Of an agent that was dealt so many clients.
+    pub(super) fn new(share: u64) -> Self {
+        Self { share, ..Self::default() }
+    }
+
+    /// Clients that it was dealt.
+    pub(super) fn share(&self) -> u64 {
+        self.share
+    }
+
+    /// Attempts that have an outcome.
+    pub(super) fn attempts(&self) -> u64 {
+        self.attempts
+    }
+
+    /// Whether all that it was dealt is told of.
+    pub(super) fn is_complete(&self) -> bool {
+        self.attempts + self.abandoned == self.share
+    }
+
+    /// Attempts that were started and have not ended.
+    pub(super) fn under_way(&self) -> u64 {
+        self.started - self.attempts - self.abandoned
+    }
+
+    /// Adds an interval that covers this second of the storm, and is the last one or not.
+    ///
+    /// # Errors
+    /// When it tells of more than the agent can have done: what; nothing of it is added then.
+    pub(super) fn add(
+        &mut self,
+        seen: &Measurements,
+        second: u64,
+        is_last: bool,
+    ) -> Result<(), &'static str> {
+        let dropped: u64 = seen.sessions.dropped.iter().map(|(_, count)| count).sum();
+        let handshakes: u64 = seen.handshakes(None).map(|(_, count)| count).sum();
+        let next = Self {
+            share: self.share,
+            started: self.started.saturating_add(seen.started),
+            attempts: self.attempts.saturating_add(seen.attempts()),
+            abandoned: self.abandoned.saturating_add(seen.abandoned),
+            handshakes: self.handshakes.saturating_add(handshakes),
+            dropped: self.dropped.saturating_add(dropped),
+        };
+        let ended = next.attempts.saturating_add(next.abandoned);
+        if next.started > next.share {
+            return Err("of more attempts than it has clients");
+        }
+        if next.started > second.saturating_add(1).saturating_mul(MOST_A_SECOND) {
+            return Err("of more attempts than a process starts in that time");
+        }
+        if ended > next.started || next.handshakes > next.started {
+            return Err("of the end of attempts that it has not started");
+        }
+        if is_last && ended < next.started {
+            return Err("of fewer ends than it has started attempts");
+        }
+        // Of some workers it is of a later second than the interval.
+        if next.dropped > next.attempts || seen.open > next.share {
+            return Err("of more sessions than there were");
+        }
+        *self = next;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(started: u64, abandoned: u64) -> Measurements {
+        let mut seen = Measurements::new(1, 1);
+        (seen.started, seen.abandoned) = (started, abandoned);
+        seen
+    }
+
+    #[test]
+    fn an_agent_can_not_tell_of_more_than_its_share() {
+        let mut account = Account::new(94);
+        account.add(&seen(90, 10), 0, false).unwrap();
+        for (what, forged, is_last) in [
+            ("more starts than clients", seen(5, 0), false),
+            ("starts that wrap", seen(u64::MAX, 0), false),
+            ("more ends than starts", seen(0, 81), false),
+            ("a last interval that leaves attempts under way", seen(4, 0), true),
+        ] {
+            assert!(account.add(&forged, 1, is_last).is_err(), "{what}");
+            assert_eq!(account.under_way(), 80, "{what}: nothing of it is taken");
+        }
+        let mut open = seen(0, 0);
+        open.open = 95;
+        assert!(account.add(&open, 1, false).is_err());
+        account.add(&seen(4, 84), 1, true).unwrap();
+        assert_eq!(account.under_way(), 0);
+    }
+
+    #[test]
+    fn no_process_starts_more_in_a_second_than_a_fleet_is_asked_for() {
+        let mut account = Account::new(u64::MAX);
+        assert!(account.add(&seen(MOST_A_SECOND + 1, 0), 0, false).is_err());
+        account.add(&seen(MOST_A_SECOND + 1, 0), 1, false).unwrap();
+    }
+}

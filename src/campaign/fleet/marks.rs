@@ -1,0 +1,123 @@
+//! What signs tokens, and what is trusted and shown in TLS, told apart without being told: whatever an agent takes from its
+//! own host must be what the coordinator has, or its verdicts are about something else.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::{digest, hmac};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::name::Name;
+use crate::{
+    base::tls::settings::TlsFiles,
+    scenario::Held,
+    token::key::{SigningKey, VerifyingKey},
+};
+
+/// Bytes of a mark: beyond any chance.
+const LENGTH: usize = 16;
+
+/// Marks by the keys of the scenario that what they are of stands under.
+pub(super) type Marks = BTreeMap<String, String>;
+
+/// The marks of a run's keys and of its TLS files. Secrets mark the run with themselves (HMAC), so that nothing
+/// is said of them that holds for another run.
+pub(super) fn of(keys: &[SigningKey], tls: Option<&TlsFiles>, run: &Name) -> Marks {
+    let mut marks = Marks::new();
+    for key in keys {
+        let kid = key.kid.as_deref().unwrap_or_default();
+        // Of a private key its public half, which has one form whatever file the key came from.
+        let mark = match (key.verifying(), key.held()) {
+            (VerifyingKey::PublicPem(pem), _) => public(format!("{run} {kid} {pem}").as_bytes()),
+            (_, Held::Secret(bytes) | Held::Private(bytes) | Held::File(bytes)) => {
+                secret(&bytes, run, kid)
+            }
+        };
+        marks.insert(format!("keys.{}", key.name), mark);
+    }
+    for (name, text) in ["ca", "crl", "cert", "key"]
+        .into_iter()
+        .filter_map(|name| Some((name, tls.and_then(|tls| tls.of(name))?)))
+    {
+        // Line ends differ from host to host, and mean nothing.
+        let text: String = text.split_whitespace().collect();
+        let mark = match name {
+            "key" => secret(text.as_bytes(), run, ""),
+            _ => public(text.as_bytes()),
+        };
+        marks.insert(format!("target.tls.{name}"), mark);
+    }
+    marks
+}
+
+/// What stands under the first key of the scenario that differs.
+pub(super) fn difference<'a>(own: &'a Marks, other: &'a Marks) -> Option<&'a str> {
+    let is_other = |key: &&String| own.get(*key) != other.get(*key);
+    own.keys().chain(other.keys()).find(is_other).map(String::as_str)
+}
+
+fn public(bytes: &[u8]) -> String {
+    short(digest::digest(&digest::SHA256, bytes).as_ref())
+}
+
+fn secret(bytes: &[u8], run: &Name, more: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, bytes);
+    short(hmac::sign(&key, format!("{run} {more}").as_bytes()).as_ref())
+}
+
+fn short(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(&bytes[..LENGTH])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::scenario::{Algorithm, Key};
+
+    fn key(name: &str, secret: &str, kid: &str) -> SigningKey {
+        let held = Held::Secret(secret.repeat(4).into_bytes());
+        let key = Key::made(Algorithm::HS256, kid).holding(held);
+        SigningKey::load(name, &key, Path::new("")).unwrap()
+    }
+
+    #[test]
+    fn what_differs_is_named_and_nothing_is_told_of_it_that_holds_for_another_run() {
+        let run = |name: &str| Name::of(name).unwrap();
+        let own = [key("main", "0123456789", "a"), key("next", "abcdefghij", "b")];
+        let marks = of(&own, None, &run("one"));
+        assert_eq!(difference(&marks, &of(&own, None, &run("one"))), None);
+        for other in [key("next", "another-one", "b"), key("next", "abcdefghij", "c")] {
+            let other = of(&[key("main", "0123456789", "a"), other], None, &run("one"));
+            assert_eq!(difference(&marks, &other), Some("keys.next"));
+        }
+        assert_eq!(difference(&marks, &of(&own[..1], None, &run("one"))), Some("keys.next"));
+        assert_eq!(difference(&of(&own[..1], None, &run("one")), &marks), Some("keys.next"));
+        assert!(
+            of(&own, None, &run("two")).values().all(|mark| !marks.values().any(|it| it == mark))
+        );
+        let told = format!("{marks:?}");
+        assert!(!told.contains("0123456789") && !told.contains("abcdefghij"), "{told}");
+    }
+
+    #[test]
+    fn files_of_tls_are_compared_by_what_is_in_them_and_not_by_their_line_ends() {
+        let run = Name::of("one").unwrap();
+        let files = |ca: &str, key: &str| TlsFiles {
+            ca: Some(ca.into()),
+            key: Some(key.into()),
+            ..TlsFiles::default()
+        };
+        let marks = of(&[], Some(&files("a\nb\n", "k")), &run);
+        assert_eq!(difference(&marks, &of(&[], Some(&files("a\r\nb", "k\n")), &run)), None);
+        assert_eq!(
+            difference(&marks, &of(&[], Some(&files("a\nc", "k")), &run)),
+            Some("target.tls.ca")
+        );
+        assert_eq!(
+            difference(&marks, &of(&[], Some(&files("a\nb", "l")), &run)),
+            Some("target.tls.key")
+        );
+        assert_eq!(difference(&marks, &of(&[], None, &run)), Some("target.tls.ca"));
+    }
+}

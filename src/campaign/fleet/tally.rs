@@ -1,0 +1,118 @@
+//! What the attempts of one agent came to: what the path of one host does to its clients is a small part of the whole, and
+//! looks like the broker's doing there.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    client::attempt::{Outcome, Phase},
+    record::{
+        measure::{Measurements, empty_times, latency::Latency},
+        results::agents::Failures,
+    },
+};
+
+/// The counts of one agent.
+#[derive(Debug)]
+pub(super) struct Lot {
+    pub(super) accepted: u64,
+    pub(super) refused: u64,
+    /// By index of the broker: how many attempts there were.
+    tried: BTreeMap<usize, u64>,
+    /// By index of the broker: how many of them ended without an answer, and the second of the first of these.
+    failed: BTreeMap<usize, (u64, u64)>,
+    /// Of all its attempts, to two digits: a fleet has thousands of these.
+    pub(super) connack: Latency,
+}
+
+impl Default for Lot {
+    fn default() -> Self {
+        let connack = Latency { times: Some(empty_times(2)), unfinished: 0, timed_out: 0 };
+        let (tried, failed) = (BTreeMap::new(), BTreeMap::new());
+        Self { accepted: 0, refused: 0, tried, failed, connack }
+    }
+}
+
+impl Lot {
+    /// Adds what it saw in a second of the storm.
+    pub(super) fn add(&mut self, seen: &Measurements, second: u64) {
+        for (tally, count) in seen.tallies() {
+            *self.tried.entry(tally.broker).or_default() += count;
+            match tally.outcome {
+                Outcome::Accepted => self.accepted += count,
+                Outcome::Refused(_) => self.refused += count,
+                _ => self.failed.entry(tally.broker).or_insert((0, second)).0 += count,
+            }
+        }
+        let connack = seen.latency(Phase::Connack, None, None, None);
+        self.connack.unfinished += connack.unfinished;
+        self.connack.timed_out += connack.timed_out;
+        if let (Some(own), Some(more)) = (&mut self.connack.times, connack.times) {
+            // Of the same bounds, so adding can't fail.
+            let _ = own.add(more);
+        }
+    }
+
+    /// Attempts that ended without an answer.
+    pub(super) fn failed(&self) -> u64 {
+        self.failed.values().map(|(count, _)| count).sum()
+    }
+
+    /// The same, broker by broker, by their labels.
+    pub(super) fn failures(&self, brokers: &[String]) -> Vec<Failures> {
+        let of = |(at, tried): (&usize, &u64)| {
+            let (count, since) = self.failed.get(at).copied().unwrap_or_default();
+            Some(Failures { broker: brokers.get(*at)?.clone(), tried: *tried, count, since })
+        };
+        self.tried.iter().filter_map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{
+        attempt::{Attempt, Close, Steps},
+        verdict::{Expectation, Verdict},
+    };
+
+    fn seen(broker: usize, outcome: Outcome, count: u64) -> Measurements {
+        let mut seen = Measurements::new(1, 2);
+        for client in 0..count {
+            let attempt = Attempt {
+                client,
+                kind: 0,
+                broker,
+                key: None,
+                minted_for: 0,
+                scheduled: 1,
+                started: 1,
+                opened: 1,
+                steps: Steps::default(),
+                sent: 1,
+                ended: 2,
+                read: None,
+                outcome,
+            };
+            seen.record(&attempt, Expectation::Accept, Verdict::NotJudged, 0, 0);
+        }
+        seen
+    }
+
+    #[test]
+    fn failures_are_told_by_broker_with_the_second_of_the_first() {
+        let mut lot = Lot::default();
+        lot.add(&seen(1, Outcome::Accepted, 3), 0);
+        lot.add(&seen(1, Outcome::Closed(Close::Fin), 2), 4);
+        lot.add(&seen(1, Outcome::Timeout(Phase::Connack), 1), 7);
+        lot.add(&seen(0, Outcome::Refused(5), 1), 7);
+        assert_eq!((lot.accepted, lot.refused, lot.failed()), (3, 1, 3));
+        let failures = lot.failures(&["a".into(), "b".into()]);
+        let of = |broker: &str, tried, count, since| Failures {
+            broker: broker.into(),
+            tried,
+            count,
+            since,
+        };
+        assert_eq!(failures, [of("a", 1, 0, 0), of("b", 6, 3, 4)]);
+    }
+}

@@ -1,0 +1,293 @@
+//! A run as an agent is told of it, and what it makes of that.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::{
+    guard::{self, Own},
+    marks::{self, Marks},
+    message::Task,
+    name::Name,
+};
+use crate::{
+    base::{
+        clock::Clock,
+        error::{Error, Result},
+        host::{
+            Limits,
+            reading::{LONGEST_TEXT, read},
+        },
+        tls::settings::TlsFiles,
+    },
+    engine::segment::Prepared,
+    plan::{Plan, segment::Segment},
+    scenario::{Held, Loaded, PolicySettings, Scenario},
+    token::policy::{is_built_in, profile_settings},
+};
+
+/// What goes to all agents alike.
+#[derive(Debug)]
+pub(super) struct Script {
+    /// The scenario, without what is not for agents.
+    pub(super) scenario: serde_json::Value,
+    /// The keys, where they may travel.
+    pub(super) keys: BTreeMap<String, Held>,
+    /// What is in the file that `target.profile` names.
+    pub(super) promise: Option<PolicySettings>,
+    /// What is in the files of `[target.tls]`, where it may travel.
+    pub(super) tls: Option<TlsFiles>,
+    /// What the run signs with and trusts.
+    pub(super) marks: Marks,
+}
+
+impl Script {
+    /// Of a scenario as it was written, and of its plan; `is_private` says whether keys may travel.
+    ///
+    /// # Errors
+    /// When agents would need what may not travel: names the key, and what to do.
+    pub(super) fn of(
+        written: &Scenario,
+        plan: &Plan,
+        is_private: bool,
+        run: &Name,
+    ) -> Result<Self> {
+        let mut scenario = written.clone();
+        // Commands are run by the coordinator, or nowhere; who is watched, and what must hold, is its matter as well.
+        scenario.events.clear();
+        scenario.monitor = None;
+        scenario.thresholds.clear();
+        let base = plan.path.parent().unwrap_or_else(|| Path::new(""));
+        let promise = match scenario.target.profile.as_deref() {
+            Some(profile) if !is_built_in(profile) => Some(profile_settings(profile, base)?.1),
+            _ => None,
+        };
+        if !is_private {
+            check_public(&scenario)?;
+        }
+        let tls = tls_files(&mut scenario, base)?;
+        let marks = marks::of(&plan.mould.keys, tls.as_ref(), run);
+        let tls = tls.filter(|_| is_private);
+        let mut keys = BTreeMap::new();
+        if is_private {
+            for key in plan.mould.keys.iter() {
+                keys.insert(key.name.clone(), key.held());
+                // A `kid` that stands in a JWK does not travel with the key itself.
+                if let Some(written) = scenario.keys.get_mut(&key.name) {
+                    written.kid.clone_from(&key.kid);
+                }
+            }
+            for key in scenario.keys.values_mut() {
+                // It travels once, beside the scenario.
+                *key = key.redacted();
+            }
+        }
+        let scenario = serde_json::to_value(&scenario)
+            .map_err(|error| Error::usage(format!("the scenario can't be sent: {error}")))?;
+        Ok(Self { scenario, keys, promise, tls, marks })
+    }
+}
+
+/// What is in the files of `[target.tls]`.
+fn tls_files(scenario: &mut Scenario, base: &Path) -> Result<Option<TlsFiles>> {
+    let Some(tls) = &mut scenario.target.tls else { return Ok(None) };
+    for (key, file, held) in tls.files() {
+        if let Some(file) = file {
+            // The plan has read it once: one that is gone since is no matter of its form.
+            let bytes = read(&base.join(file), LONGEST_TEXT).map_err(|error| {
+                Error::usage(format!("`target.tls.{key}` can't be read any more: {error}"))
+            })?;
+            *held = Some(String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+    Ok(Some(std::mem::take(&mut tls.held)))
+}
+
+/// Refuses secrets that would travel where they can be read.
+fn check_public(scenario: &Scenario) -> Result<()> {
+    let way_out = "use `tls://` on both sides, or let agents take the key from their own files or environment: `secret_env`, `secret_file` or `private_key`";
+    for (name, key) in &scenario.keys {
+        let found = match (&key.secret, key.generate) {
+            (Some(_), _) => "`secret`",
+            (None, true) => "`generate = true`",
+            (None, false) => continue,
+        };
+        return Err(Error::usage(format!(
+            "`keys.{name}` has {found}, which would have to reach the agents, and the way over NATS is neither TLS nor loopback"
+        ))
+        .hint(way_out));
+    }
+    if let Some(broker) = scenario.target.brokers.iter().find(|broker| broker.contains('?')) {
+        let shown = broker.split('?').next().unwrap_or_default();
+        return Err(Error::usage(format!(
+            "`target.brokers` has `{shown}` with a query, which may hold a token, and the way over NATS is neither TLS nor loopback"
+        ))
+        .hint("use `tls://` on both sides"));
+    }
+    Ok(())
+}
+
+/// What an agent takes a run for.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) prepared: Prepared,
+    pub(super) kinds: Vec<String>,
+    pub(super) brokers: Vec<String>,
+    pub(super) clients: u64,
+    pub(super) attempts: u64,
+    pub(super) warnings: Vec<String>,
+    pub(super) marks: Marks,
+    pub(super) clock: Clock,
+}
+
+/// The labels of kinds and brokers of a plan.
+pub(super) fn labels(plan: &Plan) -> (Vec<String>, Vec<String>) {
+    let kinds = plan.mould.kinds.iter().map(|kind| kind.label.clone()).collect();
+    (kinds, plan.brokers.iter().map(|broker| broker.label.clone()).collect())
+}
+
+/// Plans the segment of a task, and gets it ready.
+///
+/// # Errors
+/// When it can't be run on this host, or may not.
+pub(super) fn take(task: &Task, own: &Own<'_>, run: &Name) -> Result<Taken> {
+    let mut limits = Limits::read();
+    limits.ports = task.ports.0..=task.ports.1;
+    let (plan, marks) = planned(task, own, &limits, run)?;
+    plan.budget.check(plan.load())?;
+    let mut warnings = plan.warnings.clone();
+    let (kinds, brokers) = labels(&plan);
+    let (clients, attempts) = (plan.clients, plan.attempts);
+    let clock = own.clock.following(task.ahead);
+    let prepared = Prepared::new(plan, clock, limits, &task.embedded)?;
+    warnings.extend(prepared.warnings());
+    Ok(Taken { prepared, kinds, brokers, clients, attempts, warnings, marks, clock })
+}
+
+/// The plan of the segment of a task, and the marks of what it signs with and trusts.
+fn planned(task: &Task, own: &Own<'_>, limits: &Limits, run: &Name) -> Result<(Plan, Marks)> {
+    let unreadable = |why: &dyn std::fmt::Display| {
+        Error::usage(format!("the coordinator's scenario can't be read: {why}"))
+            .hint("coordinator and agents have to be of one build")
+    };
+    let mut scenario: Scenario =
+        serde_json::from_value(task.scenario.clone()).map_err(|error| unreadable(&error))?;
+    for (name, held) in &task.keys {
+        let key = scenario.keys.get_mut(name).ok_or_else(|| unreadable(&"an unknown key"))?;
+        *key = key.holding(held.clone());
+    }
+    scenario.target.promise = task.promise.clone().map(Box::new);
+    if let (Some(tls), Some(files)) = (&mut scenario.target.tls, &task.tls) {
+        tls.held = files.clone();
+    }
+    if !own.source_addresses.is_empty() {
+        scenario.load.source_addresses = own.source_addresses.to_vec();
+        scenario.load.sources_from = Some("--source-address");
+    }
+    guard::admit(&mut scenario, task, own)?;
+    // Its clock is that of the coordinator only to within that.
+    let uncertainty = std::time::Duration::from_nanos(task.uncertainty);
+    let target = &mut scenario.target;
+    target.clock_uncertainty = target.clock_uncertainty.saturating_add(uncertainty);
+    let loaded = Loaded { path: own.files.join("scenario.toml"), scenario, overrides: Vec::new() };
+    let plan = Plan::unchecked(&loaded, limits)?;
+    let tls = loaded.scenario.target.tls.as_ref().map(|tls| &tls.held);
+    let marks = marks::of(&plan.mould.keys, tls, run);
+    let segment = Segment::new(task.index, &task.weights, plan.mould.seed, plan.reuse)?;
+    Ok((plan.segment(segment, limits)?, marks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        scenario::{Overrides, parse},
+        token::policy::Policy,
+    };
+
+    fn run() -> Name {
+        Name::of("run").unwrap()
+    }
+
+    #[test]
+    fn the_kid_of_a_jwk_travels_with_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys/ec256.jwk.json");
+        let mut jwk: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(own).unwrap()).unwrap();
+        jwk["kid"] = "of-the-file".into();
+        std::fs::write(folder.path().join("file.jwk"), jwk.to_string()).unwrap();
+        let text = "name = \"a\"\n[target]\nbrokers = [\"mqtt://127.0.0.1\"]\n[load]\nclients = 1\nconcurrency = 1\n\
+                    [[mix]]\ntoken = \"fresh\"\nshare = 1\n[keys.main]\nalgorithm = \"ES256\"\njwk = \"file.jwk\"\n";
+        let scenario = parse(text, &Overrides::default()).unwrap();
+        let path = folder.path().join("scenario.toml");
+        let loaded = Loaded { path, scenario, overrides: Vec::new() };
+        let plan = Plan::unchecked(&loaded, &Limits::read()).unwrap();
+        let script = Script::of(&loaded.scenario, &plan, true, &run()).unwrap();
+        assert_eq!(script.scenario["keys"]["main"]["kid"], "of-the-file");
+        assert!(script.keys.contains_key("main"));
+    }
+
+    #[test]
+    fn an_agent_without_a_file_plans_what_its_coordinator_plans_from_files() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let write = |name: &str, text: &str| std::fs::write(here.path().join(name), text).unwrap();
+        write(
+            "mine.toml",
+            "checks = [\"exp\"]\nleeway = \"7s\"\nmax_lifetime = \"2h\"\nrefuses_with = { v4 = [5], v5 = [0x87] }\n",
+        );
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+        write("own.pem", &made.cert.pem());
+        write("own.key", &made.signing_key.serialize_pem());
+        write("secret", "0123456789abcdef0123456789abcdef");
+        let text = "name = \"a\"\n[target]\nbrokers = [\"mqtts://127.0.0.1:1\"]\nprofile = \"mine.toml\"\n\
+                    [target.tls]\nca = \"own.pem\"\ncert = \"own.pem\"\nkey = \"own.key\"\n[load]\nclients = 9\n\
+                    concurrency = 1\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n[keys.main]\nalgorithm = \"HS256\"\n\
+                    secret_file = \"secret\"\n";
+        let scenario = parse(text, &Overrides::default()).unwrap();
+        let loaded =
+            Loaded { path: here.path().join("scenario.toml"), scenario, overrides: Vec::new() };
+        let plan = Plan::unchecked(&loaded, &Limits::read()).unwrap();
+        let order = |is_private| {
+            let script = Script::of(&loaded.scenario, &plan, is_private, &run()).unwrap();
+            let ports = Limits::read().ports;
+            let task = Task {
+                scenario: script.scenario,
+                keys: script.keys,
+                promise: script.promise,
+                tls: script.tls,
+                weights: vec![1],
+                index: 0,
+                ports: (*ports.start(), *ports.end()),
+                ahead: 0,
+                uncertainty: 0,
+                embedded: vec![None],
+            };
+            // As it comes over the bus.
+            let bytes = crate::campaign::fleet::message::bytes(&task);
+            crate::campaign::fleet::message::read::<Task>(&bytes).unwrap()
+        };
+        let own = |files| Own {
+            files,
+            variables: &[],
+            authorized: false,
+            source_addresses: &[],
+            clock: Clock::start(),
+        };
+        let limits = Limits::read();
+        let script = Script::of(&loaded.scenario, &plan, true, &run()).unwrap();
+        let (taken, marks) = planned(&order(true), &own(there.path()), &limits, &run()).unwrap();
+        assert_eq!(marks, script.marks, "what has travelled is the same");
+        assert_eq!((taken.clients, taken.attempts), (9, 9));
+        let promised =
+            |plan: &Plan| format!("{:?}", Policy { profile: String::new(), ..plan.policy.clone() });
+        assert_eq!(promised(&taken), promised(&plan));
+        assert_eq!(plan.policy.leeway.as_secs(), 7);
+        // Where the way can be read, agents have the files themselves.
+        assert!(planned(&order(false), &own(there.path()), &limits, &run()).is_err());
+        let own_of = own(here.path());
+        let (taken, marks) = planned(&order(false), &own_of, &limits, &run()).unwrap();
+        assert_eq!((promised(&taken), &marks), (promised(&plan), &script.marks));
+        write("secret", "another-one-cdef0123456789abcdef");
+        let (_, other) = planned(&order(false), &own_of, &limits, &run()).unwrap();
+        assert_eq!(marks::difference(&script.marks, &other), Some("keys.main"));
+    }
+}

@@ -1,0 +1,483 @@
+//! Series of runs that answer one question: a search for capacity, a comparison with runs without tokens, a sweep.
+//!
+//! A series knows its runs by their plan's labels, their measurements and their summary. Each is whole and has a folder
+//! of its own under `runs/`; what they have seen together goes into the folder of the series after every run.
+
+mod capacity;
+mod control;
+mod sweep;
+mod trial;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    base::{
+        clock::{Clock, SECOND, nanoseconds},
+        error::{Error, Exit, Result},
+        host::{Limits, process_cpu},
+    },
+    engine::progress::Mode,
+    plan::Plan,
+    record::{
+        live::Exporter,
+        measure::Measurements,
+        results::{
+            Environment, Folder, Place, Summary,
+            calibration::Calibration,
+            folder::check_writable,
+            gone::BrokerGone,
+            series::append,
+            summary::{Aborted, Generator, Per100Ms, Throughput, Validity},
+            tables, threshold,
+            whole::{Frame, check_conserved},
+        },
+    },
+    report,
+    scenario::{Arm, Loaded, Mix, Scenario, Without},
+};
+
+pub use self::trial::Trial;
+
+/// How often is looked whether the user wants a series to end while a broker is left alone.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// How a series is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Its folder; `None` for one under `results/`, named after the scenario and the time.
+    pub out: Option<PathBuf>,
+    /// What is shown while it runs.
+    pub progress: Mode,
+    /// Set when the user wants it to end.
+    pub stop: Arc<AtomicBool>,
+    /// The clock of a series that this one is a part of.
+    pub clock: Option<Clock>,
+    /// What a calibration on this host came to, just before.
+    pub calibration: Option<Calibration>,
+    /// Whom each run hands over what is known, for whoever scrapes it.
+    pub live: Option<Arc<Exporter>>,
+}
+
+/// Whether a scenario is many runs.
+pub fn is_series(scenario: &Scenario) -> bool {
+    scenario.sweep.is_some() || scenario.control.is_some() || scenario.capacity.is_some()
+}
+
+/// What a series does, in words; `None` of a single run.
+pub fn words(scenario: &Scenario) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(sweep) = &scenario.sweep {
+        let points: usize = sweep.lengths().iter().map(|length| (*length).max(1)).product();
+        parts.push(format!("a sweep over up to {points} combinations, {} times", sweep.repeat));
+    }
+    if let Some(control) = &scenario.control {
+        let arms: Vec<&str> = control.arms.iter().map(|arm| arm.name()).collect();
+        parts.push(format!("a comparison of {}, {} rounds", arms.join(", "), control.repeat));
+    }
+    if let Some(capacity) = &scenario.capacity {
+        parts.push(format!(
+            "a search from {} arrivals a second on, times {}, confirmed {} times, {} steps at most",
+            capacity.start, capacity.step, capacity.confirm, capacity.max_steps
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join(" of "))
+}
+
+/// Plans all runs of a series that are known before it runs: what can't be run is told now, and not after an hour.
+///
+/// # Errors
+/// As those of the plan, with the run that can't be run.
+pub fn check(loaded: &Loaded) -> Result<()> {
+    if loaded.scenario.sweep.is_some() {
+        return sweep::check(loaded);
+    }
+    if loaded.scenario.control.is_some() { control::check(loaded) } else { Ok(()) }
+}
+
+/// Runs a series to its end.
+///
+/// # Errors
+/// When its scenario is wrong, no run of it could measure anything, or its results can't be written.
+pub fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
+    // What is out of its range is told before any combination is.
+    Plan::unchecked(loaded, &Limits::read())?;
+    check(loaded)?;
+    if loaded.scenario.sweep.is_some() {
+        sweep::run(loaded, options)
+    } else {
+        run_within(loaded, options)
+    }
+}
+
+/// Runs one combination of a sweep, or a scenario without one: another series, or a single run.
+fn run_within(loaded: &Loaded, options: &Options) -> Result<Trial> {
+    if loaded.scenario.control.is_some() {
+        control::run(loaded, options)
+    } else if loaded.scenario.capacity.is_some() {
+        capacity::run(loaded, options)
+    } else {
+        Trial::run(loaded, options)
+    }
+}
+
+/// How a run of a series is run: as a run, or as a series within it.
+type How = fn(&Loaded, &Options) -> Result<Trial>;
+
+/// What a series has come to, run after run.
+struct Series {
+    options: Options,
+    clock: Clock,
+    /// The plan whose labels all runs are told by; it is not run itself.
+    plan: Plan,
+    folder: Folder,
+    environment: Environment,
+    all: Measurements,
+    /// When its first run started to storm.
+    start: Option<u64>,
+    /// Nanoseconds in which runs gave verdicts.
+    busy: u64,
+    offered: f64,
+    generator: Generator,
+    embedded: std::collections::BTreeMap<String, String>,
+    /// What could not be written on which others depend: the series ends with the run after which that was found.
+    trouble: Option<Error>,
+    /// Files of runs that end before their runs, in words.
+    cut: Vec<String>,
+    /// What speaks against the numbers, by run.
+    limited: Vec<String>,
+    damage: Vec<String>,
+    /// Attempts of all runs that events had deprived of their broker, and findings that have no row.
+    excused: u64,
+    findings_left_out: u64,
+    /// Brokers that went away by themselves in any run, by seconds of the series, and bare connects of all runs.
+    broker_gone: Vec<BrokerGone>,
+    broker_checks: u64,
+    /// Workers that did not end.
+    missing_workers: u64,
+    /// The first run that a threshold ended, and the threshold.
+    aborted: Option<Aborted>,
+    /// What is to be known of runs whose numbers can be taken as they are.
+    notes: Vec<String>,
+    /// Verdicts of 100 ms, of all runs.
+    slots: Vec<Per100Ms>,
+    runs: usize,
+    /// CPU time that the process had used when the series began.
+    cpu_before: u64,
+}
+
+impl Series {
+    /// Makes the folder of a series.
+    fn open(loaded: &Loaded, options: &Options) -> Result<Self> {
+        let clock = options.clock.unwrap_or_else(Clock::start);
+        let limits = Limits::read();
+        let plan = Plan::new(&with_all_labels(loaded), &limits)?;
+        let name = format!("{}-{}", plan.scenario.name, clock.compact(clock.now()));
+        let fresh = || Place::Fresh(Path::new("results").join(name));
+        let place = options.out.clone().map_or_else(fresh, Place::Named);
+        check_writable(&place)?;
+        let mut environment = Environment::read(&limits);
+        environment.calibration.clone_from(&options.calibration);
+        // The series itself, not its first run.
+        let folder = Folder::create(&place, &loaded.scenario, clock)?;
+        folder.json("environment.json", &environment)?;
+        let mut series = Self {
+            options: options.clone(),
+            clock,
+            all: Measurements::new(plan.mould.kinds.len(), plan.brokers.len()),
+            plan,
+            folder,
+            environment,
+            start: None,
+            busy: 0,
+            offered: 0.0,
+            generator: Generator::default(),
+            embedded: std::collections::BTreeMap::new(),
+            trouble: None,
+            cut: Vec::new(),
+            limited: Vec::new(),
+            damage: Vec::new(),
+            excused: 0,
+            findings_left_out: 0,
+            broker_gone: Vec::new(),
+            broker_checks: 0,
+            missing_workers: 0,
+            aborted: None,
+            notes: Vec::new(),
+            slots: Vec::new(),
+            runs: 0,
+            cpu_before: process_cpu(),
+        };
+        // A series that is killed in its first run has a summary too.
+        let summary = series.summary(true, false);
+        series.folder.counts(&summary, &series.plan, &series.all)?;
+        Ok(series)
+    }
+
+    /// Where the series is written.
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Whether it is to end: the user wants that, or its results can't be written any more.
+    fn is_stopped(&self) -> bool {
+        self.options.stop.load(Ordering::Relaxed) || self.trouble.is_some()
+    }
+
+    /// Keeps what could not be written: what was measured until then is told all the same.
+    fn keep(&mut self, written: Result<()>) {
+        if let Err(error) = written {
+            self.damage.push(first_line(&error));
+            self.trouble.get_or_insert(error);
+        }
+    }
+
+    /// Leaves the broker alone, but before the first run.
+    fn rest(&self, length: Duration) {
+        let end = self.clock.now() + nanoseconds(length);
+        while self.runs > 0 && self.clock.now() < end && !self.is_stopped() {
+            thread::sleep(GLANCE.min(length));
+        }
+    }
+
+    /// Runs a scenario that is narrowed from that of the series, after a rest; `words` say what it is.
+    ///
+    /// # Errors
+    /// When it can't be run, or reaches no broker.
+    fn run(&mut self, how: How, loaded: &Loaded, words: &str, rest: Duration) -> Result<Trial> {
+        self.rest(rest);
+        if self.is_stopped() {
+            return Err(Error::interrupted("interrupted between two runs"));
+        }
+        self.runs += 1;
+        let label: String = words.chars().map(|c| if c == ' ' { '-' } else { c }).collect();
+        let out = self.path().join("runs").join(format!("{:03}-{label}", self.runs));
+        if self.options.progress != Mode::None {
+            crate::tell!("run {}: {words}", self.runs);
+        }
+        let options = Options {
+            out: Some(out),
+            clock: Some(self.clock),
+            calibration: None,
+            ..self.options.clone()
+        };
+        let mut trial = how(loaded, &options)?;
+        self.take(&trial, words)?;
+        let offset = trial.start.saturating_sub(self.start.unwrap_or(trial.start));
+        let appended = append(self.path(), &trial.folder, offset as f64 / SECOND as f64);
+        self.keep(trial.trouble.take().map_or(Ok(()), Err));
+        self.keep(appended);
+        Ok(trial)
+    }
+
+    /// Adds what a run has seen to what the series has.
+    fn take(&mut self, trial: &Trial, words: &str) -> Result<()> {
+        let start = *self.start.get_or_insert(trial.start);
+        let place = |own: &[String], label: &String| own.iter().position(|known| known == label);
+        let kinds: Vec<String> =
+            self.plan.mould.kinds.iter().map(|kind| kind.label.clone()).collect();
+        let brokers: Vec<String> =
+            self.plan.brokers.iter().map(|broker| broker.label.clone()).collect();
+        let unknown = || {
+            Error::not_measured(
+                "a run of the series has a label that the series has not: this is a bug of tokenstorm",
+            )
+        };
+        let of = |own: &[String], labels: &[String]| -> Result<Vec<usize>> {
+            labels.iter().map(|label| place(own, label).ok_or_else(unknown)).collect()
+        };
+        self.all.absorb(&trial.all, &of(&kinds, &trial.kinds)?, &of(&brokers, &trial.brokers)?);
+        let summary = &trial.summary;
+        let judged = summary.throughput.verdicts_per_s;
+        if judged > 0.0 {
+            self.busy += trial.busy;
+        }
+        self.offered += summary.throughput.offered_per_s.unwrap_or_default()
+            * (trial.busy as f64 / SECOND as f64);
+        self.excused += summary.excused;
+        self.findings_left_out += summary.findings_left_out;
+        self.slots.push(summary.throughput.per_100ms);
+        self.embedded.extend(summary.embedded.clone());
+        let (sum, own) = (&mut self.generator, &summary.generator);
+        sum.cpu_s += own.cpu_s;
+        sum.workers = own.workers;
+        sum.tokens_minted_per_s = own.tokens_minted_per_s;
+        sum.open_peak = sum.open_peak.max(own.open_peak);
+        sum.rss_peak_open_bytes = sum.rss_peak_open_bytes.max(own.rss_peak_open_bytes);
+        if sum.rss_start_bytes == 0 {
+            sum.rss_start_bytes = own.rss_start_bytes;
+        }
+        if self.aborted.is_none() {
+            let run = |aborted: &Aborted| aborted.run.clone().or_else(|| Some(trial.name()));
+            self.aborted =
+                summary.aborted.as_ref().map(|it| Aborted { run: run(it), ..it.clone() });
+        }
+        let reasons = summary.validity.reasons.iter().map(|reason| format!("{words}: {reason}"));
+        match summary.validity.verdict.as_str() {
+            "generator_limited" => self.limited.extend(reasons),
+            "valid" => self.notes.extend(reasons),
+            _ => self.damage.extend(reasons),
+        }
+        self.missing_workers += summary.validity.missing_workers;
+        let offset = trial.start.saturating_sub(start) as f64 / SECOND as f64;
+        let gone = summary.broker_gone.iter().cloned();
+        self.broker_gone.extend(gone.map(|gone| BrokerGone { at_s: gone.at_s + offset, ..gone }));
+        self.broker_checks += summary.broker_checks;
+        self.cut.extend(trial.cut.iter().map(|cut| format!("{words}: {cut}")));
+        Ok(())
+    }
+
+    /// The summary so far.
+    fn summary(&self, partial: bool, interrupted: bool) -> Summary {
+        let (plan, all) = (&self.plan, &self.all);
+        let start = self.start.unwrap_or(self.clock.now());
+        let tallies = all.tallies();
+        let (_, verdicts) = tables::counts(&tallies, |_| true);
+        let judged = Summary::sum(&verdicts) - Summary::count(&verdicts, "not_judged");
+        let busy_s = self.busy as f64 / SECOND as f64;
+        let over = |sum: f64| if busy_s > 0.0 { sum / busy_s } else { 0.0 };
+        let least = |of: fn(&Per100Ms) -> u64| self.slots.iter().map(of).min().unwrap_or_default();
+        let most = |of: fn(&Per100Ms) -> u64| self.slots.iter().map(of).max().unwrap_or_default();
+        let attempts = all.attempts().max(1) as f64;
+        let summary = Frame {
+            plan,
+            all,
+            timeout: nanoseconds(plan.load().connect_timeout),
+            partial,
+            interrupted,
+            started_at: self.clock.rfc3339(start),
+            duration_s: (self.clock.now() - start) as f64 / SECOND as f64,
+            validity: self.validity(interrupted),
+            embedded: &self.embedded,
+            generator: Generator {
+                total_cpu_s: (process_cpu() - self.cpu_before) as f64 / 1e9,
+                cpu_us_per_attempt: self.generator.cpu_s * 1e6 / attempts,
+                ..self.generator.clone()
+            },
+            throughput: Throughput {
+                offered_per_s: (self.offered > 0.0).then(|| over(self.offered)),
+                verdicts_per_s: over(judged as f64),
+                per_100ms: Per100Ms {
+                    p1: least(|slots| slots.p1),
+                    p50: least(|slots| slots.p50),
+                    p99: most(|slots| slots.p99),
+                    max: most(|slots| slots.max),
+                },
+            },
+            oauth: None,
+            jwks: None,
+            monitor: None,
+        }
+        .summary();
+        Summary {
+            excused: self.excused,
+            findings_left_out: self.findings_left_out,
+            broker_gone: self.broker_gone.clone(),
+            broker_checks: self.broker_checks,
+            ..summary
+        }
+    }
+
+    fn validity(&self, interrupted: bool) -> Validity {
+        let verdict = match (interrupted, self.limited.is_empty(), self.damage.is_empty()) {
+            (true, ..) => "interrupted",
+            (false, false, _) => "generator_limited",
+            (false, true, false) => "degraded",
+            (false, true, true) => "valid",
+        };
+        let all = self.limited.iter().chain(&self.damage).chain(&self.notes);
+        let reasons = all.cloned().collect();
+        Validity { verdict: verdict.into(), reasons, missing_workers: self.missing_workers }
+    }
+
+    /// Writes what is known so far: rows of its own, and the summary.
+    fn write(&mut self, rows: Result<()>, summary: &Summary) {
+        let written = rows.and_then(|()| self.folder.counts(summary, &self.plan, &self.all));
+        self.keep(written);
+    }
+
+    /// Judges the thresholds of the scenario by a summary.
+    fn judge(&self, summary: &mut Summary) {
+        let (plan, timeout) = (&self.plan, nanoseconds(self.plan.load().connect_timeout));
+        summary.thresholds = threshold::judge(&plan.thresholds, plan, &self.all, summary, timeout);
+    }
+
+    /// Writes the end of a series.
+    fn finish(mut self, mut summary: Summary) -> Result<Trial> {
+        self.judge(&mut summary);
+        check_conserved(&self.all, &summary)?;
+        let timeout = nanoseconds(self.plan.load().connect_timeout);
+        let written = self.folder.json("environment.json", &self.environment);
+        let written = written.and_then(|()| self.folder.end(&summary, &self.plan, &self.all));
+        self.keep(written);
+        self.folder.spare(self.folder.latencies(&self.plan, &self.all, timeout));
+        report::html::leave(self.path(), &summary);
+        let labels = |labels: Vec<&String>| labels.into_iter().cloned().collect();
+        Ok(Trial {
+            kinds: labels(self.plan.mould.kinds.iter().map(|kind| &kind.label).collect()),
+            brokers: labels(self.plan.brokers.iter().map(|broker| &broker.label).collect()),
+            folder: self.path().to_owned(),
+            summary,
+            all: self.all,
+            start: self.start.unwrap_or_default(),
+            busy: self.busy,
+            medians: Vec::new(),
+            lost: Vec::new(),
+            held: None,
+            cut: self.cut,
+            trouble: self.trouble,
+        })
+    }
+}
+
+/// The scenario with the kinds and brokers of all its runs, so that each has its label.
+fn with_all_labels(loaded: &Loaded) -> Loaded {
+    let mut whole = loaded.clone();
+    let scenario = &mut whole.scenario;
+    if let Some(control) = &scenario.control
+        && control.arms.contains(&Arm::Without)
+    {
+        let (token, name) = match control.without {
+            Without::Anonymous => ("no_credentials", "anonymous"),
+            Without::Password => ("not_a_jwt", "password"),
+        };
+        scenario.mix.push(Mix { share: 0.0, ..Mix::only(token, name) });
+        for target in &control.target {
+            if !scenario.target.brokers.contains(target) {
+                scenario.target.brokers.push(target.clone());
+                if !scenario.target.weights.is_empty() {
+                    scenario.target.weights.push(1.0);
+                }
+            }
+        }
+    }
+    whole
+}
+
+/// A scenario that is narrowed further, as a command line would.
+fn narrowed(loaded: &Loaded, arguments: &[String], change: impl FnOnce(&mut Scenario)) -> Loaded {
+    let mut narrowed = loaded.clone();
+    change(&mut narrowed.scenario);
+    for argument in arguments {
+        narrowed.overrides.extend(["--set".to_owned(), argument.clone()]);
+    }
+    narrowed
+}
+
+/// What a run could not do, in one line.
+fn first_line(error: &Error) -> String {
+    error.to_string().trim().lines().next().unwrap_or_default().to_owned()
+}
+
+/// Whether an error ends a series of runs: what the user wants or has got wrong does, what one run could not measure is
+/// told with it.
+fn is_final(error: &Error) -> bool {
+    matches!(error.exit(), Exit::Interrupted | Exit::Usage)
+}

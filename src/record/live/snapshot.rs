@@ -1,0 +1,221 @@
+//! Where a run has come to: counts and cumulated times of each kind of token at each broker.
+
+use crate::{
+    base::clock::SECOND,
+    client::attempt::Phase,
+    plan::{
+        Plan,
+        broker::Broker,
+        threshold::{OUTCOMES, VERDICTS},
+    },
+    record::{
+        measure::{Measurements, Times},
+        results::monitor::Side,
+    },
+    scenario::ReceiveTime,
+};
+
+/// Upper bounds of the buckets of times, in nanoseconds: 100 us to 10 s, which is the usual deadline of an attempt, each
+/// power of ten in three steps.
+pub(super) const BOUNDS: [u64; 16] = {
+    const US: u64 = SECOND / 1_000_000;
+    [
+        100 * US,
+        250 * US,
+        500 * US,
+        1_000 * US,
+        2_500 * US,
+        5_000 * US,
+        10_000 * US,
+        25_000 * US,
+        50_000 * US,
+        100_000 * US,
+        250_000 * US,
+        500_000 * US,
+        1_000_000 * US,
+        2_500_000 * US,
+        5_000_000 * US,
+        10_000_000 * US,
+    ]
+};
+
+/// What is told beside the measurements.
+#[derive(Clone, Debug, Default)]
+pub struct Now {
+    /// The name of the run's folder.
+    pub run: String,
+    /// What tells it from other runs of this program, whose folders may have the same name.
+    pub number: u64,
+    /// Since the start of the storm.
+    pub storm_s: f64,
+    /// Connections that are open.
+    pub open: u64,
+    /// CPU time that this program has used for the run.
+    pub cpu_s: f64,
+    /// What `[monitor]` has read last.
+    pub usage: Vec<Usage>,
+}
+
+/// What one side has used, as far as somebody knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// Of whom.
+    pub side: Side,
+    /// CPU time since its processes began.
+    pub cpu_s: Option<f64>,
+    /// Resident memory.
+    pub resident_bytes: Option<u64>,
+}
+
+/// Where a run has come to.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(super) scenario: String,
+    pub(super) now: Now,
+    pub(super) started: u64,
+    pub(super) abandoned: u64,
+    pub(super) held: u64,
+    pub(super) dropped: u64,
+    pub(super) parts: Vec<Part>,
+}
+
+/// Attempts with one kind of token at one broker.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) token: String,
+    pub(super) broker: String,
+    /// In the order of `OUTCOMES`.
+    pub(super) outcomes: [u64; OUTCOMES.len()],
+    /// In the order of `VERDICTS`.
+    pub(super) verdicts: [u64; VERDICTS.len()],
+    /// Of phases that somebody entered, or can enter.
+    pub(super) phases: Vec<(Phase, Cumulated)>,
+}
+
+/// The times of a phase.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cumulated {
+    /// Counts between the bounds, and above the last.
+    pub(super) counts: [u64; BOUNDS.len() + 1],
+    pub(super) sum_ns: u64,
+    pub(super) unfinished: u64,
+}
+
+impl Snapshot {
+    /// What is told of a plan of which this was measured so far.
+    pub fn of(plan: &Plan, all: &Measurements, now: Now) -> Self {
+        let mut parts = Vec::with_capacity(plan.mould.kinds.len() * plan.brokers.len());
+        for (kind, of_kind) in plan.mould.kinds.iter().enumerate() {
+            for (broker, of_broker) in plan.brokers.iter().enumerate() {
+                let phases = Phase::ALL.into_iter().filter_map(|phase| {
+                    let times = Cumulated::of(all, phase, kind, broker);
+                    let is_known = can_enter(plan, of_broker, phase);
+                    (is_known || times.count() + times.unfinished > 0).then_some((phase, times))
+                });
+                parts.push(Part {
+                    token: of_kind.label.clone(),
+                    broker: of_broker.label.clone(),
+                    // From the beginning: of a series that appears with its first count, a rate misses that.
+                    outcomes: [0; OUTCOMES.len()],
+                    verdicts: [0; VERDICTS.len()],
+                    phases: phases.collect(),
+                });
+            }
+        }
+        for (tally, count) in all.settled_tallies() {
+            let part = &mut parts[tally.kind * plan.brokers.len() + tally.broker];
+            let place = |names: &[&str], name: &str| names.iter().position(|it| *it == name);
+            if let Some(at) = place(&OUTCOMES, tally.outcome.name()) {
+                part.outcomes[at] += count;
+            }
+            if let Some(at) = place(&VERDICTS, tally.verdict.name()) {
+                part.verdicts[at] += count;
+            }
+        }
+        Self {
+            scenario: plan.scenario.name.clone(),
+            now,
+            started: all.started,
+            abandoned: all.abandoned,
+            held: all.sessions.held,
+            dropped: all.sessions.dropped.iter().map(|(_, count)| count).sum(),
+            parts,
+        }
+    }
+
+    /// Whether this one is of the same run.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        self.now.run == other.now.run && self.now.number == other.now.number
+    }
+
+    /// Adds the counts of a run that is over, by their labels.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.started += other.started;
+        self.abandoned += other.abandoned;
+        self.held += other.held;
+        self.dropped += other.dropped;
+        self.now.cpu_s += other.now.cpu_s;
+        for part in &other.parts {
+            let is_same = |own: &&mut Part| own.token == part.token && own.broker == part.broker;
+            match self.parts.iter_mut().find(is_same) {
+                Some(own) => own.add(part),
+                None => self.parts.push(part.clone()),
+            }
+        }
+    }
+}
+
+/// Whether attempts of a plan enter a phase at a broker.
+fn can_enter(plan: &Plan, broker: &Broker, phase: Phase) -> bool {
+    match phase {
+        Phase::Token => plan.issuance.fetching.is_some(),
+        Phase::Dns => broker.address().is_none(),
+        Phase::TlsHandshake => broker.tls,
+        Phase::WsUpgrade => broker.ws.is_some(),
+        Phase::ReceiveDelay => plan.load().receive_time == ReceiveTime::Kernel,
+        _ => true,
+    }
+}
+
+impl Part {
+    fn add(&mut self, other: &Self) {
+        let add = |own: &mut [u64], more: &[u64]| {
+            own.iter_mut().zip(more).for_each(|(own, more)| *own += more);
+        };
+        add(&mut self.outcomes, &other.outcomes);
+        add(&mut self.verdicts, &other.verdicts);
+        for (phase, times) in &other.phases {
+            match self.phases.iter_mut().find(|(own, _)| own == phase) {
+                Some((_, own)) => {
+                    add(&mut own.counts, &times.counts);
+                    own.sum_ns += times.sum_ns;
+                    own.unfinished += times.unfinished;
+                }
+                None => self.phases.push((*phase, times.clone())),
+            }
+        }
+    }
+}
+
+impl Cumulated {
+    fn of(all: &Measurements, phase: Phase, kind: usize, broker: usize) -> Self {
+        let (answers, unfinished) = all.parts(phase, kind, broker);
+        let mut own = Self { unfinished, ..Self::default() };
+        answers.for_each(|times| own.add(times));
+        own
+    }
+
+    /// Adds a histogram: what it can't tell from a bound is below it.
+    fn add(&mut self, times: &Times) {
+        for slot in times.iter_recorded() {
+            let (value, count) = (slot.value_iterated_to(), slot.count_since_last_iteration());
+            let least = times.lowest_equivalent(value);
+            self.counts[BOUNDS.partition_point(|bound| *bound < least)] += count;
+            self.sum_ns += times.median_equivalent(value) * count;
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+}

@@ -1,0 +1,224 @@
+//! Latencies out of the recorder: summed over what is not asked for, with the unfinished counted in.
+
+use super::{Answer, Measurements, Times, empty_times};
+use crate::client::attempt::Phase;
+
+/// The times of one phase, and how many attempts entered it without completing it.
+#[derive(Clone, Debug)]
+pub struct Latency {
+    /// Times of those that completed it; `None` where nobody did.
+    pub times: Option<Times>,
+    /// Those that did not.
+    pub unfinished: u64,
+    /// Of those that did not, the ones that ran into their deadline.
+    pub timed_out: u64,
+}
+
+/// A percentile of a phase.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Quantile {
+    /// In nanoseconds.
+    Time(u64),
+    /// It falls among those that never completed the phase: longer than any time there is.
+    Beyond,
+}
+
+impl Latency {
+    /// Whether nobody entered the phase.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_none() && self.unfinished == 0
+    }
+
+    /// Attempts that completed the phase.
+    pub fn count(&self) -> u64 {
+        self.times.as_ref().map_or(0, Times::len)
+    }
+
+    /// The `percent`th percentile over all that entered the phase, finished or not.
+    ///
+    /// The nearest-rank definition: the least time that `percent` % of them did not exceed.
+    pub fn percentile(&self, percent: f64) -> Quantile {
+        let all = self.count() + self.unfinished;
+        let rank = rank(percent, all).clamp(1, all.max(1));
+        match &self.times {
+            Some(times) if rank <= times.len() => {
+                // Half a rank below, so that rounding can't push the quantile to the next rank.
+                let quantile = (rank as f64 - 0.5) / times.len() as f64;
+                Quantile::Time(times.value_at_quantile(quantile))
+            }
+            _ => Quantile::Beyond,
+        }
+    }
+
+    /// Whether a percentile falls among the attempts that ran into their deadline: the timeout is then its lower bound.
+    ///
+    /// Attempts that ended without an answer before their deadline, by a reset for instance, have no time at all. They
+    /// come before those that timed out, so that a percentile is called a timeout only where it is one.
+    pub fn is_timeout(&self, percent: f64) -> bool {
+        let all = self.count() + self.unfinished;
+        rank(percent, all).clamp(1, all.max(1)) > all - self.timed_out.min(all)
+    }
+
+    /// The least time, where somebody completed the phase.
+    pub fn least(&self) -> Option<u64> {
+        self.times.as_ref().map(hdrhistogram::Histogram::min)
+    }
+
+    /// The mean time of those that completed the phase.
+    pub fn mean(&self) -> Option<f64> {
+        self.times.as_ref().map(Times::mean)
+    }
+}
+
+impl Measurements {
+    /// The latency of a phase for one kind of token, broker and answer, or for all of each.
+    ///
+    /// Attempts that did not complete a phase have no answer by which to part them: they are in
+    /// `unfinished` only where all answers are asked for.
+    pub fn latency(
+        &self,
+        phase: Phase,
+        kind: Option<usize>,
+        broker: Option<usize>,
+        answer: Option<Answer>,
+    ) -> Latency {
+        let mut sum: Option<Times> = None;
+        let (mut unfinished, mut timed_out) = (0, 0);
+        for kind in only(kind, self.kinds) {
+            for broker in only(broker, self.brokers) {
+                let cell = self.cell(kind, broker, phase);
+                if answer.is_none() {
+                    unfinished += self.unfinished[cell];
+                    timed_out += self.timed_out[cell];
+                }
+                for answer in only(answer.map(|answer| answer as usize), Answer::ALL.len()) {
+                    let Some(times) = &self.times[cell * Answer::ALL.len() + answer] else {
+                        continue;
+                    };
+                    if !times.is_empty() {
+                        // All have the same bounds, so adding can't fail.
+                        let _ = sum.get_or_insert_with(|| empty_times(self.digits)).add(&**times);
+                    }
+                }
+            }
+        }
+        Latency { times: sum, unfinished, timed_out }
+    }
+}
+
+impl Measurements {
+    /// The histograms of a phase for one kind of token and broker, an answer each, and how many did not complete it.
+    pub fn parts(
+        &self,
+        phase: Phase,
+        kind: usize,
+        broker: usize,
+    ) -> (impl Iterator<Item = &Times>, u64) {
+        let cell = self.cell(kind, broker, phase);
+        let answers = cell * Answer::ALL.len()..(cell + 1) * Answer::ALL.len();
+        (self.times[answers].iter().filter_map(Option::as_deref), self.unfinished[cell])
+    }
+}
+
+impl Measurements {
+    /// The latency of a phase for these kinds of token together, at all brokers.
+    pub fn latency_of(&self, phase: Phase, kinds: &[usize]) -> Latency {
+        let mut sum = Latency { times: None, unfinished: 0, timed_out: 0 };
+        for kind in kinds {
+            let own = self.latency(phase, Some(*kind), None, None);
+            sum.unfinished += own.unfinished;
+            sum.timed_out += own.timed_out;
+            match (&mut sum.times, own.times) {
+                (Some(times), Some(own)) => {
+                    // Both have the same bounds, so adding can't fail.
+                    let _ = times.add(&own);
+                }
+                (none, own) => *none = none.take().or(own),
+            }
+        }
+        sum
+    }
+}
+
+/// How many of `all` a percentile must not be exceeded by, at least.
+///
+/// 99.9 % of 1000 are 999, though the product of the two floats is a little more: what is within
+/// their rounding of a whole number is that number. 10^-7 is above the rounding error up to 10^8
+/// attempts, and below the least fraction that percentiles of four decimals make.
+fn rank(percent: f64, all: u64) -> u64 {
+    let exact = percent * all as f64 / 100.0;
+    let whole = exact.round();
+    (if (exact - whole).abs() < 1e-7 { whole } else { exact.ceil() }) as u64
+}
+
+fn only(one: Option<usize>, count: usize) -> std::ops::Range<usize> {
+    one.map_or(0..count, |one| one..one + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn latency(times: &[u64], unfinished: u64) -> Latency {
+        let mut histogram = empty_times(3);
+        for time in times {
+            histogram.saturating_record(*time);
+        }
+        Latency { times: (!times.is_empty()).then_some(histogram), unfinished, timed_out: 0 }
+    }
+
+    #[test]
+    fn a_percentile_is_the_nearest_rank() {
+        let latency = latency(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 0);
+        for (percent, expected) in
+            [(0.0, 1), (10.0, 1), (10.1, 2), (50.0, 5), (90.0, 9), (99.0, 10), (100.0, 10)]
+        {
+            assert_eq!(latency.percentile(percent), Quantile::Time(expected), "{percent}");
+        }
+    }
+
+    #[test]
+    fn a_percentile_among_the_unfinished_has_no_time() {
+        let latency = latency(&[1; 98], 2);
+        assert_eq!(latency.percentile(98.0), Quantile::Time(1));
+        assert_eq!(latency.percentile(98.5), Quantile::Beyond);
+        assert_eq!(self::latency(&[], 1).percentile(50.0), Quantile::Beyond);
+    }
+
+    #[test]
+    fn a_percentile_is_a_timeout_only_where_all_that_come_after_it_ran_into_their_deadline() {
+        let of = |unfinished, timed_out| Latency { timed_out, ..latency(&[1; 90], unfinished) };
+        assert!(!of(10, 0).is_timeout(99.0), "all were reset");
+        assert!(of(10, 10).is_timeout(99.0));
+        let both = of(10, 5);
+        assert!(!both.is_timeout(90.0), "a time");
+        assert!(!both.is_timeout(95.0), "a reset");
+        assert!(both.is_timeout(96.0) && both.is_timeout(100.0));
+        let nobody = Latency { times: None, unfinished: 3, timed_out: 3 };
+        assert!(nobody.is_timeout(0.0) && nobody.is_timeout(50.0));
+    }
+
+    #[test]
+    fn no_rank_is_one_too_high_by_rounding() {
+        // 999 of 1000 came back: the 99.9th percentile is the time of the slowest of them.
+        assert_eq!(latency(&[1; 999], 1).percentile(99.9), Quantile::Time(1));
+        for (tenths, percent) in [(500, 50.0), (990, 99.0), (999, 99.9)] {
+            for all in (1..=200_000_u64).chain([99_999_999, 100_000_000]) {
+                assert_eq!(rank(percent, all), (tenths * all).div_ceil(1000), "{percent} of {all}");
+            }
+        }
+    }
+
+    #[test]
+    fn times_are_kept_to_three_digits_up_to_an_hour() {
+        for nanoseconds in [999, 1_234_567, 59 * 60 * 1_000_000_000] {
+            let Quantile::Time(kept) = latency(&[nanoseconds], 0).percentile(50.0) else {
+                panic!("no time")
+            };
+            assert!(
+                kept.abs_diff(nanoseconds) as f64 <= nanoseconds as f64 / 1000.0,
+                "{nanoseconds} {kept}"
+            );
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A histogram that another process sent: its bytes are looked at before memory is made for what they claim.
+//!
+//! The format is HDR V2, deflated: a cookie and a length, then deflated a header of 40 bytes and the counts, each a number
+//! of one to nine bytes, below zero for so many counts of zero (`HdrHistogram` V2, `ZigZag` LEB128-64b9B). The library makes
+//! memory of the length that the header claims, four gigabytes at most, and for the longest time that it names.
+
+use std::io::{Cursor, Read};
+
+use flate2::read::ZlibDecoder;
+use hdrhistogram::serialization::Deserializer;
+
+use super::{LONGEST, Times, Unreadable};
+
+/// Cookies of the format: deflated, and plain.
+const DEFLATED: u32 = 0x1c84_9314;
+const PLAIN: u32 = 0x1c84_9313;
+/// Bytes of the header of a plain histogram.
+const HEADER: usize = 40;
+/// Bytes of a count at most.
+const LONGEST_NUMBER: usize = 9;
+/// Counts of a histogram at most: up to an hour, three digits have 33 of 1 024 and the two of the first half.
+const MOST_COUNTS: u64 = 64 * 1024;
+
+/// Reads histograms, keeping the memory that it needs for that.
+#[derive(Default)]
+pub(super) struct Reader {
+    library: Deserializer,
+    plain: Vec<u8>,
+}
+
+impl Reader {
+    /// A histogram with the lower bound and so many digits as all others, in which something was counted.
+    pub(super) fn read(&mut self, bytes: &[u8], digits: u8) -> Result<Times, Unreadable> {
+        let damaged = Unreadable("a damaged histogram");
+        self.inflate(bytes).ok_or(damaged)?;
+        check(&self.plain, digits).ok_or(damaged)?;
+        let times: Times =
+            self.library.deserialize(&mut Cursor::new(&self.plain)).map_err(|_| damaged)?;
+        if times.is_empty() { Err(damaged) } else { Ok(times) }
+    }
+
+    fn inflate(&mut self, bytes: &[u8]) -> Option<()> {
+        let most = HEADER + MOST_COUNTS as usize * LONGEST_NUMBER;
+        let (cookie, rest) = number(bytes)?;
+        let (length, rest) = number(rest)?;
+        if cookie != DEFLATED || length as usize != rest.len() {
+            return None;
+        }
+        self.plain.clear();
+        let mut inflated = ZlibDecoder::new(rest).take(most as u64 + 1);
+        inflated.read_to_end(&mut self.plain).ok()?;
+        (self.plain.len() <= most).then_some(())
+    }
+}
+
+/// The first four bytes as a number, and what follows them.
+fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    Some((u32::from_be_bytes(*number), rest))
+}
+
+/// Looks at header and counts: those of a recorder of so many digits, as long as they say, and no more than there can be.
+fn check(plain: &[u8], digits: u8) -> Option<()> {
+    let long = |at: usize| Some(u64::from_be_bytes(*plain.get(at..)?.first_chunk()?));
+    let (cookie, rest) = number(plain)?;
+    let (length, rest) = number(rest)?;
+    let (offset, rest) = number(rest)?;
+    let (of, _) = number(rest)?;
+    let (low, high) = (long(16)?, long(24)?);
+    let counts = plain.get(HEADER..)?;
+    let is_alike = (cookie, offset, of, low) == (PLAIN, 0, u32::from(digits), 1)
+        && (2..=LONGEST).contains(&high)
+        && length as usize == counts.len();
+    if is_alike { check_counts(counts) } else { None }
+}
+
+fn check_counts(mut counts: &[u8]) -> Option<()> {
+    let mut place = 0_u64;
+    while !counts.is_empty() {
+        let (number, rest) = zigzag(counts)?;
+        counts = rest;
+        place += match number {
+            ..0 => number.unsigned_abs(),
+            0.. if number <= i64::from(u32::MAX) => 1,
+            _ => return None,
+        };
+        if place > MOST_COUNTS {
+            return None;
+        }
+    }
+    Some(())
+}
+
+/// A number of one to nine bytes: seven bits each, the lowest first; the ninth has eight.
+fn zigzag(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let mut number = 0_u64;
+    for (at, byte) in bytes.iter().enumerate().take(LONGEST_NUMBER) {
+        let is_ninth = at + 1 == LONGEST_NUMBER;
+        let bits = if is_ninth { *byte } else { byte & 0x7F };
+        number |= u64::from(bits) << (7 * at);
+        if is_ninth || byte & 0x80 == 0 {
+            let signed = (number >> 1).cast_signed() ^ -((number & 1).cast_signed());
+            return Some((signed, &bytes[at + 1..]));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::ZlibEncoder};
+    use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
+
+    use super::*;
+    use crate::record::measure::empty_times;
+
+    fn deflated(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(plain).unwrap();
+        let body = encoder.finish().unwrap();
+        [&DEFLATED.to_be_bytes()[..], &(body.len() as u32).to_be_bytes(), &body].concat()
+    }
+
+    /// A histogram of three digits up to `high` with these counts, that says it has so many bytes of them.
+    fn made(length: u32, high: u64, counts: &[u8]) -> Vec<u8> {
+        let header = [PLAIN, length, 0, 3].map(u32::to_be_bytes).concat();
+        let bounds = [1_u64, high].map(u64::to_be_bytes).concat();
+        deflated(&[&header, &bounds, &1.0_f64.to_be_bytes()[..], counts].concat())
+    }
+
+    #[test]
+    fn what_the_library_writes_is_read_as_it_was() {
+        let mut times = empty_times(3);
+        for at in [1, 2, 1_000, 777_777, LONGEST] {
+            times.record_n(at, 3 * at as u32 % 1000 + 1).unwrap();
+        }
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new().serialize(&times, &mut bytes).unwrap();
+        assert_eq!(Reader::default().read(&bytes, 3).unwrap(), times);
+        assert!(Reader::default().read(&bytes, 2).is_err(), "of other digits");
+    }
+
+    #[test]
+    fn no_memory_is_made_for_what_a_histogram_only_claims() {
+        let good = [0, 2];
+        assert_eq!(Reader::default().read(&made(2, LONGEST, &good), 3).unwrap().len(), 1);
+        let mut reader = Reader::default();
+        let bomb = vec![0; 64 << 20];
+        for (what, bytes) in [
+            ("four gigabytes of counts", made(u32::MAX, LONGEST, &[])),
+            ("one byte more than there is", made(3, LONGEST, &good)),
+            ("times beyond an hour", made(2, u64::MAX, &good)),
+            ("a bound below two", made(2, 1, &good)),
+            ("counts that inflate to 64 MB", made(64 << 20, LONGEST, &bomb)),
+            ("2^63 zeros", made(10, LONGEST, &[[0xFF; 9].as_slice(), &[2]].concat())),
+            ("zeros beyond the last place", made(5, LONGEST, &[0xFF, 0xFF, 0xFF, 0x7F, 2])),
+            ("a count above 2^32", made(6, LONGEST, &[0x80, 0x80, 0x80, 0x80, 0x40, 2])),
+            ("half a number", made(1, LONGEST, &[0x80])),
+            ("nothing counted", made(1, LONGEST, &[0])),
+            ("nothing", Vec::new()),
+        ] {
+            assert!(reader.read(&bytes, 3).is_err(), "{what}");
+            assert!(reader.plain.capacity() <= 2 << 20, "{what}: {}", reader.plain.capacity());
+        }
+    }
+}

@@ -1,0 +1,105 @@
+use super::*;
+use crate::{
+    client::{
+        attempt::{Close, Steps},
+        verdict::Expectation,
+    },
+    record::measure::signs::Site,
+};
+
+/// What is forged of it.
+type Forge = fn(&mut Sheet);
+
+/// A recorder of two kinds of token and one broker, with one attempt that was accepted and one that the broker closed.
+fn recorded() -> Measurements {
+    let attempt = |outcome, connack| Attempt {
+        client: 0,
+        kind: 0,
+        broker: 0,
+        key: None,
+        minted_for: 0,
+        scheduled: 0,
+        started: 1,
+        opened: 1,
+        steps: Steps { tcp: Step::At(2), connack, ..Steps::default() },
+        sent: 3,
+        ended: 5,
+        read: None,
+        outcome,
+    };
+    let mut seen = Measurements::new(2, 1);
+    let good = attempt(Outcome::Accepted, Step::At(5));
+    let closed = attempt(Outcome::Closed(Close::Fin), Step::Unfinished);
+    for of in [&good, &closed] {
+        seen.start(of.started, of.scheduled);
+    }
+    seen.record(&good, Expectation::Accept, Verdict::Correct, 0, 0);
+    let site = Site { broker: 0, address: ([127, 0, 0, 1], 1883).into() };
+    let (expected, verdict) = (Expectation::Accept, Verdict::FalseReject);
+    seen.record_closed(Pending { attempt: closed, site, expected, verdict, in_time: true }, 0);
+    seen
+}
+
+/// Whether a recorder of that shape takes what was recorded, after this was done to it on the way.
+fn is_taken(forge: impl FnOnce(&mut Sheet)) -> bool {
+    let bytes = Encoder::default().encode(&recorded()).unwrap();
+    let mut sheet: Sheet = postcard::from_bytes(&bytes).unwrap();
+    forge(&mut sheet);
+    let bytes = postcard::to_stdvec(&sheet).unwrap();
+    let mut into = recorded().alike();
+    Decoder::default().decode(&bytes, &mut into).is_ok()
+}
+
+#[test]
+fn what_does_not_add_up_within_itself_is_refused() {
+    assert!(is_taken(|_| {}), "as it was sent");
+    let forged: [(&str, Forge); 9] = [
+        ("attempts that entered no phase", |of| of.tallies[0].1 += 1),
+        ("phases that no attempt entered", |of| of.tallies[0].1 = 0),
+        ("attempts whose sum wraps", |of| {
+            of.tallies[0].1 = u64::MAX;
+            let again = of.tallies[0];
+            of.tallies.push(again);
+        }),
+        ("more judged in a slot than attempts", |of| of.slots = vec![u32::MAX; 10]),
+        ("more untimed than attempts", |of| of.sums[1] = 1 << 39),
+        ("an unsettled attempt that is not counted", |of| {
+            let again = of.pending[0];
+            of.pending.push(again);
+        }),
+        ("an unsettled attempt that was answered", |of| {
+            of.pending[0].attempt.outcome = Outcome::Accepted;
+        }),
+        ("more sessions than attempts", |of| of.sessions.held = 3),
+        ("answers that nobody asked for", |of| {
+            of.answers.push(KeyAnswer {
+                sent: 0,
+                ended: 0,
+                kind: 0,
+                broker: 0,
+                key: Some(9),
+                accepted: true,
+                in_time: true,
+            });
+        }),
+    ];
+    for (what, forge) in forged {
+        assert!(!is_taken(forge), "{what}");
+    }
+}
+
+#[test]
+fn more_is_not_listed_than_attempts_can_bring_about() {
+    let forged: [(&str, Forge); 4] = [
+        ("histograms", |of| of.times = vec![of.times[0].clone(); 100]),
+        ("outcomes", |of| of.tallies = vec![of.tallies[0]; 10_000]),
+        ("handshakes", |of| of.handshakes = vec![(0, false, 1, 1, 1); 1000]),
+        ("ends of sessions", |of| {
+            of.sessions.dropped =
+                (0..2000).map(|code| (crate::client::attempt::Code::Status(code), 1)).collect();
+        }),
+    ];
+    for (what, forge) in forged {
+        assert!(!is_taken(forge), "{what}");
+    }
+}

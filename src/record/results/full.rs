@@ -1,0 +1,160 @@
+//! Good tokens that are accepted, and then all refused while no connection comes or goes: what a limit of connections looks
+//! like. Verdicts do not follow from it, as keys that change look the same.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    base::clock::SECOND,
+    client::{
+        attempt::Outcome,
+        verdict::{Expectation, Verdict},
+    },
+    record::measure::{Measurements, Tally},
+};
+
+/// Whole seconds that have to look so.
+const FEWEST_SECONDS: u64 = 2;
+
+/// A time in which all good tokens were refused while the number of open connections stood still.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Full {
+    /// Its first refusal, in seconds since the start of the storm.
+    pub since_s: f64,
+    /// Connections that were open.
+    pub open: u64,
+    /// Good tokens that were refused in it.
+    pub refused: u64,
+}
+
+impl Full {
+    /// It in words, with the key that settles it.
+    pub fn words(&self) -> String {
+        let Self { since_s, open, refused } = self;
+        format!(
+            "good tokens were accepted, then all refused since {since_s:.1} s ({refused}), with {open} open: a limit of \
+             connections? Then `policy.max_connections = {open}` leaves such refusals out of the verdicts; a change of keys \
+             looks the same"
+        )
+    }
+}
+
+/// Looks for such a time, second by second.
+#[derive(Debug, Default)]
+pub struct Fullness {
+    was_accepted: bool,
+    /// Connections open at the end of the second before.
+    open: Option<u64>,
+    /// The first refusal of a second in which others were accepted.
+    mixed: Option<u64>,
+    /// The time that is under way, and how many seconds it has.
+    now: Option<(Full, u64)>,
+    found: Option<Full>,
+}
+
+impl Fullness {
+    /// The first such time, where there was one.
+    pub fn found(&self) -> Option<Full> {
+        self.found
+    }
+
+    /// Looks at a second that is settled; the storm started at `start`.
+    pub fn second(&mut self, start: u64, seen: &Measurements) {
+        let count = |is_it: &dyn Fn(&Tally) -> bool| -> u64 {
+            let tallies = seen.tallies();
+            let good = tallies.iter().filter(|(tally, _)| tally.expected == Expectation::Accept);
+            good.filter(|(tally, _)| is_it(tally)).map(|(_, count)| count).sum()
+        };
+        let accepted = count(&|tally| tally.outcome == Outcome::Accepted);
+        let refused = count(&|tally| {
+            matches!(tally.outcome, Outcome::Refused(_)) && tally.verdict == Verdict::FalseReject
+        });
+        let refusals = seen.findings.iter().filter(|found| {
+            found.verdict == Verdict::FalseReject
+                && matches!(found.attempt.outcome, Outcome::Refused(_))
+        });
+        let first = refusals.map(|found| found.attempt.ended.saturating_sub(start)).min();
+        let stands = seen.open > 0 && self.open == Some(seen.open);
+        if self.was_accepted && accepted == 0 && refused > 0 && stands {
+            let since = self.mixed.or(first).unwrap_or_default();
+            let (full, seconds) = self.now.get_or_insert((
+                Full { since_s: since as f64 / SECOND as f64, open: seen.open, refused: 0 },
+                0,
+            ));
+            full.refused += refused;
+            *seconds += 1;
+            let is_it = *seconds >= FEWEST_SECONDS
+                && self.found.is_none_or(|found| found.since_s.total_cmp(&full.since_s).is_eq());
+            if is_it {
+                self.found = Some(*full);
+            }
+        } else {
+            self.now = None;
+        }
+        self.was_accepted |= accepted > 0;
+        self.open = Some(seen.open);
+        if accepted > 0 {
+            self.mixed = first;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::attempt::{Attempt, Steps};
+
+    const START: u64 = 3 * SECOND;
+
+    /// A second of a broker: good tokens accepted and refused, and connections open at its end.
+    fn second(number: u64, (accepted, refused, open): (u64, u64, u64)) -> Measurements {
+        let mut seen = Measurements::new(1, 1);
+        let at = START + number * SECOND + SECOND / 4;
+        let mut add = |outcome, verdict| {
+            let attempt = Attempt {
+                client: 0,
+                kind: 0,
+                key: None,
+                broker: 0,
+                minted_for: 0,
+                scheduled: at,
+                opened: at,
+                read: None,
+                started: at,
+                steps: Steps::default(),
+                sent: at,
+                ended: at,
+                outcome,
+            };
+            seen.record(&attempt, Expectation::Accept, verdict, START, 0);
+        };
+        (0..accepted).for_each(|_| add(Outcome::Accepted, Verdict::Correct));
+        (0..refused).for_each(|_| add(Outcome::Refused(135), Verdict::FalseReject));
+        seen.open = open;
+        seen
+    }
+
+    fn found(seconds: &[(u64, u64, u64)]) -> Option<Full> {
+        let mut fullness = Fullness::default();
+        for (number, counts) in (0..).zip(seconds) {
+            fullness.second(START, &second(number, *counts));
+        }
+        fullness.found()
+    }
+
+    #[test]
+    fn good_tokens_that_are_all_refused_while_nobody_comes_or_goes_look_like_a_limit() {
+        let full = found(&[(40, 0, 40), (20, 5, 60), (0, 30, 60), (0, 30, 60), (9, 0, 55)]);
+        assert_eq!(full, Some(Full { since_s: 1.25, open: 60, refused: 60 }));
+        let words = full.unwrap().words();
+        assert!(words.contains("since 1.2 s") && words.contains("with 60 open"), "{words}");
+        assert!(words.contains("`policy.max_connections = 60`"), "{words}");
+    }
+
+    #[test]
+    fn one_second_or_nobody_accepted_before_or_a_number_that_moves_does_not() {
+        assert_eq!(found(&[(40, 0, 40), (0, 30, 40), (9, 0, 49)]), None);
+        assert_eq!(found(&[(0, 30, 0), (0, 30, 0), (0, 30, 0)]), None);
+        assert_eq!(found(&[(40, 0, 40), (0, 30, 35), (0, 30, 30), (0, 30, 20)]), None);
+        assert_eq!(found(&[(40, 3, 40), (9, 30, 40), (9, 30, 40)]), None, "some are let in");
+    }
+}

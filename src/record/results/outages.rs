@@ -1,0 +1,389 @@
+//! What it costs that a broker is stopped while the others go on: told from closed seconds, and from what was done when.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Percentile,
+    decided::Decided,
+    summary::{microseconds, percentile},
+};
+use crate::{
+    base::clock::SECOND,
+    client::{attempt::Outcome, verdict::Verdict},
+    plan::Plan,
+    record::measure::{Times, latency::Latency},
+};
+
+/// Something that was done to a broker.
+#[derive(Clone, Debug)]
+pub struct Deed {
+    /// Index of the broker.
+    pub broker: usize,
+    /// Whether it was started, and not stopped.
+    pub starts: bool,
+    /// When that began, in nanoseconds of the run's clock.
+    pub began: u64,
+    /// When it was done; `None` while it goes on.
+    pub ended: Option<u64>,
+    /// Whether it could not be done.
+    pub failed: bool,
+    /// What was done, in words.
+    pub detail: String,
+    /// When the first attempt that began after a start had an answer that was judged, where somebody looked.
+    pub back: Option<u64>,
+}
+
+impl Deed {
+    /// Its event's name in files.
+    pub fn name(&self) -> &'static str {
+        if self.starts {
+            crate::scenario::Deed::StartBroker
+        } else {
+            crate::scenario::Deed::StopBroker
+        }
+        .name()
+    }
+}
+
+/// What it cost that a broker was stopped.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
+pub struct Outage {
+    pub broker: String,
+    pub stopped_s: f64,
+    pub started_s: Option<f64>,
+    /// Attempts at it that found nobody, that waited in vain, and that failed in another way.
+    pub refused: u64,
+    pub hanging: u64,
+    pub failed: u64,
+    /// From the start to the first answer, or to the end of its second; `None` where there was none.
+    pub time_until_back_us: Option<f64>,
+    /// Whether that is the answer's own instant, and not the end of its second.
+    #[serde(default)]
+    pub time_until_back_exact: Option<bool>,
+    /// From this second of the storm on all attempts at it were answered.
+    pub all_back_s: Option<u64>,
+    /// The brokers that stayed.
+    pub others: Others,
+}
+
+/// The brokers that stayed, before the outage, during it, and after.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Others {
+    pub before: Span,
+    pub during: Span,
+    pub after: Span,
+}
+
+/// What brokers did in some seconds.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Span {
+    pub seconds: u64,
+    pub attempts: u64,
+    /// Those whose verdict is neither `correct` nor `indeterminate`.
+    pub not_as_promised: u64,
+    pub connack_p99_us: Option<Percentile>,
+}
+
+/// Follows outages, second by second.
+#[derive(Clone, Debug, Default)]
+pub struct Outages {
+    /// Of each broker, what was seen since all of them ran.
+    calm: Vec<Sum>,
+    /// Outages, each with the number of the deed that began it.
+    all: Vec<Followed>,
+}
+
+#[derive(Clone, Debug)]
+struct Followed {
+    deed: usize,
+    broker: usize,
+    refused: u64,
+    hanging: u64,
+    failed: u64,
+    /// Whether it still answered in a whole second after the stop.
+    lingers: bool,
+    /// The first second that had an answer of it from after the start.
+    answered: Option<u64>,
+    /// The first one of these in which nothing failed.
+    clear: Option<u64>,
+    /// The second after the last failure.
+    all_back: Option<u64>,
+    /// What was seen of each broker until the outage began, in case it turns out to be none.
+    calm: Vec<Sum>,
+    before: Sum,
+    during: Sum,
+    after: Sum,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Sum {
+    seconds: u64,
+    attempts: u64,
+    not_as_promised: u64,
+    times: Option<Times>,
+    unfinished: u64,
+    timed_out: u64,
+}
+
+impl Sum {
+    /// Adds a second of one broker.
+    fn add(&mut self, seen: &Decided, broker: usize) {
+        for (tally, count) in &seen.tallies {
+            if tally.broker == broker {
+                self.attempts += count;
+                let is_fine = matches!(tally.verdict, Verdict::Correct | Verdict::Indeterminate);
+                self.not_as_promised += if is_fine { 0 } else { *count };
+            }
+        }
+        seen.connack(broker).cloned().for_each(|part| self.join(part));
+    }
+
+    fn join(&mut self, latency: Latency) {
+        self.unfinished += latency.unfinished;
+        self.timed_out += latency.timed_out;
+        match (&mut self.times, latency.times) {
+            (Some(mine), Some(theirs)) => {
+                // Both have the same bounds, so adding can't fail.
+                let _ = mine.add(theirs);
+            }
+            (mine @ None, theirs) => *mine = theirs,
+            (Some(_), None) => {}
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.seconds = self.seconds.max(other.seconds);
+        self.attempts += other.attempts;
+        self.not_as_promised += other.not_as_promised;
+        self.join(Latency {
+            times: other.times.clone(),
+            unfinished: other.unfinished,
+            timed_out: other.timed_out,
+        });
+    }
+
+    fn told(&self, timeout: u64) -> Span {
+        let latency = Latency {
+            times: self.times.clone(),
+            unfinished: self.unfinished,
+            timed_out: self.timed_out,
+        };
+        Span {
+            seconds: self.seconds,
+            attempts: self.attempts,
+            not_as_promised: self.not_as_promised,
+            connack_p99_us: (!latency.is_empty()).then(|| percentile(&latency, 99.0, timeout)),
+        }
+    }
+}
+
+impl Outages {
+    /// Looks at what was decided in a second that is over; seconds come in their order. `start` is when the storm started,
+    /// `deeds` are what has been done so far, or is being done.
+    pub fn second(
+        &mut self,
+        plan: &Plan,
+        (start, second): (u64, u64),
+        seen: &Decided,
+        deeds: &[Deed],
+    ) {
+        if plan.nodes.is_empty() {
+            return;
+        }
+        let brokers = plan.brokers.len();
+        self.calm.resize_with(brokers, Sum::default);
+        let end = start + (second + 1) * SECOND;
+        self.forget(deeds);
+        self.open(deeds, end);
+        let patience = plan.load().connect_timeout.as_secs() + 1;
+        for outage in &mut self.all {
+            outage.look(second, seen, deeds, (start, end), patience);
+        }
+        let down: Vec<usize> =
+            self.all.iter().filter(|outage| outage.clear.is_none()).map(|it| it.broker).collect();
+        let newest = self.all.iter().map(|outage| outage.deed).max();
+        for outage in &mut self.all {
+            // What comes after an outage ends where the next one begins.
+            let is_newest = newest == Some(outage.deed);
+            let sum = match outage.clear {
+                None => &mut outage.during,
+                Some(_) if is_newest => &mut outage.after,
+                Some(_) => continue,
+            };
+            sum.seconds += 1;
+            for broker in (0..brokers).filter(|at| *at != outage.broker && !down.contains(at)) {
+                sum.add(seen, broker);
+            }
+        }
+        if down.is_empty() {
+            for (broker, calm) in self.calm.iter_mut().enumerate() {
+                calm.seconds += 1;
+                calm.add(seen, broker);
+            }
+        }
+    }
+
+    /// Drops what has turned out to be no outage: the broker could not be stopped.
+    fn forget(&mut self, deeds: &[Deed]) {
+        let is_none = |outage: &mut Followed| deeds.get(outage.deed).is_some_and(|it| it.failed);
+        for outage in self.all.extract_if(.., is_none) {
+            for (calm, before) in self.calm.iter_mut().zip(&outage.calm) {
+                let seconds = calm.seconds + before.seconds;
+                calm.merge(before);
+                calm.seconds = seconds;
+            }
+        }
+    }
+
+    /// Begins to follow outages that began before a second's end.
+    fn open(&mut self, deeds: &[Deed], end: u64) {
+        for (number, deed) in deeds.iter().enumerate() {
+            let is_known = self.all.iter().any(|outage| outage.deed == number);
+            if deed.starts || deed.failed || is_known || deed.began >= end {
+                continue;
+            }
+            let mut before = Sum::default();
+            let others = self.calm.iter().enumerate().filter(|(at, _)| *at != deed.broker);
+            others.for_each(|(_, calm)| before.merge(calm));
+            let calm = vec![Sum::default(); self.calm.len()];
+            let calm = std::mem::replace(&mut self.calm, calm);
+            self.all.push(Followed {
+                deed: number,
+                broker: deed.broker,
+                refused: 0,
+                hanging: 0,
+                failed: 0,
+                lingers: false,
+                answered: None,
+                clear: None,
+                all_back: None,
+                calm,
+                before,
+                during: Sum::default(),
+                after: Sum::default(),
+            });
+        }
+    }
+
+    /// What they came to so far.
+    pub fn told(&self, plan: &Plan, start: u64, timeout: u64, deeds: &[Deed]) -> Vec<Outage> {
+        let since = |at: u64| (at as f64 - start as f64) / SECOND as f64;
+        let told = |outage: &Followed| {
+            let stop = deeds.get(outage.deed).filter(|deed| !deed.failed)?;
+            let was_answered =
+                |begun: &&Deed| !begun.failed || begun.back.is_some() || outage.answered.is_some();
+            let begun = next_start(deeds, outage.deed).map(|(_, begun)| begun).filter(was_answered);
+            let seen = |begun: &Deed| {
+                // Where nobody saw the answer itself: the end of its second.
+                let by_second = || outage.answered.map(|second| start + (second + 1) * SECOND);
+                let exact = begun.back.map(|back| (back, true));
+                let (back, is_exact) = exact.or_else(|| by_second().map(|back| (back, false)))?;
+                Some((microseconds(back.saturating_sub(begun.began) as f64), is_exact))
+            };
+            let back = begun.and_then(seen);
+            Some(Outage {
+                broker: plan.brokers[outage.broker].label.clone(),
+                stopped_s: since(stop.began),
+                started_s: begun.map(|begun| since(begun.began)),
+                refused: outage.refused,
+                hanging: outage.hanging,
+                failed: outage.failed,
+                time_until_back_us: back.map(|(time, _)| time),
+                time_until_back_exact: back.map(|(_, is_exact)| is_exact),
+                all_back_s: outage.all_back,
+                others: Others {
+                    before: outage.before.told(timeout),
+                    during: outage.during.told(timeout),
+                    after: outage.after.told(timeout),
+                },
+            })
+        };
+        self.all.iter().filter_map(told).collect()
+    }
+}
+
+/// What ended the outage that a deed began, with its number among the deeds, where something did. A start that failed may
+/// have done it all the same: a command can take too long, and the broker be there.
+pub(super) fn next_start(deeds: &[Deed], stop: usize) -> Option<(usize, &Deed)> {
+    let broker = deeds.get(stop)?.broker;
+    let later = deeds.iter().enumerate().skip(stop + 1);
+    let own = later.filter(|(_, deed)| deed.broker == broker);
+    let is_stop = |deed: &Deed| !deed.starts && !deed.failed;
+    let starts: Vec<(usize, &Deed)> =
+        own.take_while(|(_, deed)| !is_stop(deed)).filter(|(_, deed)| deed.starts).collect();
+    let did = starts.iter().find(|(_, deed)| !deed.failed || deed.back.is_some());
+    did.or(starts.first()).copied()
+}
+
+impl Followed {
+    /// Counts what failed at the broker, and notes when it is back.
+    fn look(
+        &mut self,
+        second: u64,
+        seen: &Decided,
+        deeds: &[Deed],
+        (start, end): (u64, u64),
+        patience: u64,
+    ) {
+        let stops = |deed: &Deed| deed.broker == self.broker && !deed.starts && !deed.failed;
+        let is_next = deeds.iter().skip(self.deed + 1).any(|deed| stops(deed) && deed.began < end);
+        // Attempts that waited for their deadline may end so long after all others are answered.
+        if is_next || self.clear.is_some_and(|clear| second > clear + patience) {
+            return;
+        }
+        let (mut failures, mut answers) = (0, 0);
+        let is_back = self.clear.is_some();
+        for (tally, count) in &seen.tallies {
+            let count = *count;
+            if tally.broker != self.broker {
+                continue;
+            }
+            match tally.outcome {
+                _ if tally.verdict != Verdict::NotJudged && tally.outcome.is_answer() => {
+                    answers += count;
+                    continue;
+                }
+                // A connection that is closed is no answer of a broker that is back. Some brokers refuse so, some by
+                // promise: that must not keep it from being back.
+                _ if tally.verdict == Verdict::Correct => continue,
+                _ if tally.verdict != Verdict::NotJudged => {
+                    self.failed += if is_back { 0 } else { count };
+                    continue;
+                }
+                // Ours.
+                Outcome::LocalError(_) | Outcome::TokenFailed(_) => continue,
+                Outcome::TcpFailed(_) => self.refused += count,
+                Outcome::Timeout(_) => self.hanging += count,
+                _ => self.failed += count,
+            }
+            failures += count;
+        }
+        let whole = |at: u64| at.saturating_sub(start) / SECOND;
+        let begun = next_start(deeds, self.deed).map(|(_, deed)| whole(deed.began));
+        // In the second of the start there may be answers from before the stop, or from before it was done.
+        let stopped = deeds.get(self.deed).and_then(|deed| deed.ended).map(whole);
+        let is_after_stop = stopped.is_some_and(|stopped| second > stopped);
+        if begun.is_none_or(|begun| second < begun) {
+            self.lingers |= is_after_stop && answers > 0;
+            return;
+        }
+        let is_whole = begun.is_some_and(|begun| second > begun);
+        if answers > 0 && (is_whole || is_after_stop && !self.lingers) {
+            self.answered = self.answered.or(Some(second));
+        }
+        if !is_whole {
+            return;
+        }
+        if self.clear.is_none() && answers > 0 && failures == 0 {
+            (self.clear, self.all_back) = (Some(second), Some(second));
+        } else if self.clear.is_some() && failures > 0 {
+            self.all_back = Some(second + 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,484 @@
+//! `summary.json`: the whole result. Times leave the program in microseconds.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    base::error::{Error, Result},
+    record::measure::latency::{Latency, Quantile},
+};
+
+/// The version of the format that this program writes.
+pub const FORMAT: u32 = 1;
+
+/// A map that keeps its order, as outcomes and phases have one.
+pub type Counts = serde_json::Map<String, serde_json::Value>;
+
+/// The whole result of a run.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
+pub struct Summary {
+    pub format: u32,
+    pub partial: bool,
+    pub tool: Tool,
+    pub scenario: String,
+    pub started_at: String,
+    pub duration_s: f64,
+    pub interrupted: bool,
+    /// Where a threshold ended the run before its time: which one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<Aborted>,
+    pub validity: Validity,
+    /// `open` or `closed`.
+    pub model: String,
+    pub protocol: u8,
+    pub profile: String,
+    /// By how much the broker delays a refusal on purpose, by its profile.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refusal_delay_s: f64,
+    /// Brokers that the run started, and what verifies tokens in them.
+    pub embedded: BTreeMap<String, String>,
+    pub clients: u64,
+    pub attempts: u64,
+    pub abandoned: u64,
+    /// Attempts that could not be judged because an event of the run had stopped their broker.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub excused: u64,
+    /// Findings that `findings.csv` has no row for: it holds the first ones.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub findings_left_out: u64,
+    /// Where every token that should have been good had to be refused: what was wrong with them, by groups of defects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nothing_good: Vec<String>,
+    /// Where nothing was promised of any token: each answer was right, and nothing was judged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nothing_promised: bool,
+    pub outcomes: Counts,
+    /// Attempts by outcome and code, such as `tcp_failed` by `ECONNREFUSED`.
+    #[serde(default)]
+    pub codes: BTreeMap<String, BTreeMap<String, u64>>,
+    pub verdicts: Counts,
+    pub phases: Phases,
+    pub by_token: BTreeMap<String, Part>,
+    pub by_broker: BTreeMap<String, Part>,
+    pub sessions: Sessions,
+    /// Where agents drove the clients: how many, and which were lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agents: Option<super::agents::Crew>,
+    /// Where a broker is behind TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsStats>,
+    /// Where tokens were fetched: what came of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<super::fetches::OAuth>,
+    /// Where the run brought an issuer along: what became of tokens while its keys came and went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<super::Jwks>,
+    /// What embedded brokers met when they fetched the key set of a server that is not the run's own, by their labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub key_sets: BTreeMap<String, super::fetches::KeySetCounts>,
+    /// Brokers that answered differently at the same time.
+    #[serde(default)]
+    pub divergent: Vec<super::divergent::Divergent>,
+    /// Where events stopped brokers: what that cost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outages: Vec<super::outages::Outage>,
+    /// Brokers that went away by themselves: a finding of the gravest kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub broker_gone: Vec<super::gone::BrokerGone>,
+    /// Where it looks as if the broker took no more connections: verdicts do not follow from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_limit: Option<super::full::Full>,
+    /// Bare TCP connects that asked whether a broker was still there: outside all attempts.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub broker_checks: u64,
+    /// Where `[monitor]` asks for it: what both sides used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<super::monitor::Monitored>,
+    /// Where the verifier is what is measured: what one core of this host verifies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yardstick: Option<Yardstick>,
+    /// Of a search: what it found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<super::series::Capacity>,
+    /// Of a comparison with runs without tokens: what verifying costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<super::series::Control>,
+    /// Of a sweep: its runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sweep: Vec<super::series::SweepRun>,
+    pub throughput: Throughput,
+    pub generator: Generator,
+    pub thresholds: Vec<Judged>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(seconds: &f64) -> bool {
+    *seconds == 0.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_none_of_them(count: &u64) -> bool {
+    *count == 0
+}
+
+/// Phases by name, in their order.
+pub type Phases = BTreeMap<String, PhaseStats>;
+
+/// Who wrote it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Tool {
+    pub name: String,
+    pub version: String,
+    pub commit: String,
+}
+
+/// Whether the numbers can be trusted.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Validity {
+    /// `valid`, `generator_limited`, `degraded` or `interrupted`.
+    pub verdict: String,
+    /// Why, and what else to know, in sentences.
+    pub reasons: Vec<String>,
+    /// Workers that did not end, whose last seconds are missing.
+    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    pub missing_workers: u64,
+}
+
+/// The result of one kind of token, or of one broker.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Part {
+    pub attempts: u64,
+    pub outcomes: Counts,
+    pub verdicts: Counts,
+    pub phases: Phases,
+    /// Of a broker that is behind TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsStats>,
+}
+
+/// TLS handshakes that came to an end.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct TlsStats {
+    pub handshakes: u64,
+    /// Those that resumed an earlier session.
+    pub resumed: u64,
+    pub resumed_share: f64,
+    /// Handshakes by version and cipher suite.
+    pub suites: BTreeMap<String, u64>,
+}
+
+/// What one core of this host verifies of the tokens of a run, by `jsonwebtoken`, and how far the broker is from that.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Yardstick {
+    /// Verifications a second of one core, by algorithm.
+    pub per_s: BTreeMap<String, f64>,
+    /// The same over the algorithms of the mix, by their shares.
+    pub mixed_per_s: f64,
+    /// Verdicts a second of the broker as a share of it.
+    pub broker_share: Option<f64>,
+}
+
+impl Yardstick {
+    /// By verifications a second of one core and the shares of the mix, of each algorithm; `None` of none.
+    pub fn of(measured: &BTreeMap<String, (f64, f64)>) -> Option<Self> {
+        let shares: f64 = measured.values().map(|(_, share)| share).sum();
+        // Times add up, rates do not.
+        let time: f64 = measured.values().map(|(per_s, share)| share / per_s).sum();
+        (time > 0.0).then(|| Self {
+            per_s: measured
+                .iter()
+                .map(|(name, (per_s, _))| (name.clone(), per_s.round()))
+                .collect(),
+            mixed_per_s: (shares / time).round(),
+            broker_share: None,
+        })
+    }
+
+    /// The same, with what a broker gave beside it.
+    #[must_use]
+    pub fn against(&self, verdicts_per_s: f64) -> Self {
+        Self { broker_share: Some(verdicts_per_s / self.mixed_per_s), ..self.clone() }
+    }
+}
+
+/// What became of accepted clients.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Sessions {
+    pub held: u64,
+    pub dropped: u64,
+    pub dropped_by_code: BTreeMap<String, u64>,
+}
+
+/// Attempts and verdicts a second.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Throughput {
+    /// `None` in the closed model.
+    pub offered_per_s: Option<f64>,
+    pub verdicts_per_s: f64,
+    pub per_100ms: Per100Ms,
+}
+
+/// Verdicts in each 100 ms.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Per100Ms {
+    pub p1: u64,
+    pub p50: u64,
+    pub p99: u64,
+    pub max: u64,
+}
+
+/// What the harness itself used.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Generator {
+    pub cpu_s: f64,
+    pub cpu_us_per_attempt: f64,
+    pub total_cpu_s: f64,
+    pub rss_start_bytes: u64,
+    pub rss_peak_open_bytes: u64,
+    pub open_peak: u64,
+    pub tokens_minted_per_s: f64,
+    pub workers: usize,
+}
+
+/// A threshold and what became of it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Judged {
+    pub metric: String,
+    pub condition: String,
+    /// `None` where the run has no such number.
+    pub observed: Option<Percentile>,
+    /// `None` where the run can't tell.
+    pub passed: Option<bool>,
+    /// Why the run can't tell, where it measured something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undecided: Option<Undecided>,
+}
+
+/// Why a threshold is neither held nor missed, so that the run has not measured what it was to.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undecided {
+    /// The generator was late, and lateness only adds to times: a time that is too long may be its own.
+    GeneratorLimited,
+    /// The change whose time it bounds was not seen.
+    NeverHappened,
+}
+
+impl Undecided {
+    /// It in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::GeneratorLimited => "the generator was late, and its lateness is in this time",
+            Self::NeverHappened => "the change whose time it bounds was never seen",
+        }
+    }
+}
+
+/// The threshold that ended a run before its time.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct Aborted {
+    pub metric: String,
+    pub condition: String,
+    /// What had been observed by then; `thresholds` has what it was in the end.
+    pub observed: Option<Percentile>,
+    /// The second of the storm at whose end that was seen, as in `timeline.csv`.
+    pub second: u64,
+    /// Of a series: the run that was ended, by its folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+}
+
+impl Aborted {
+    /// That the run ended, and why.
+    pub fn words(&self) -> String {
+        let Self { metric, condition, second, run, .. } = self;
+        let run = run.as_ref().map_or_else(String::new, |run| format!("run {run} "));
+        format!("{run}ended early in second {second}: `{metric}` {condition} did not hold")
+    }
+}
+
+/// A time in microseconds, or `">timeout"` where it falls among attempts that never completed the
+/// phase.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Percentile {
+    /// Microseconds, or the number that a threshold bounds.
+    Number(f64),
+    /// `>` and the timeout in microseconds.
+    Beyond(String),
+    /// The same text, for a percentile among attempts that ended without an answer before their timeout: no time is
+    /// known of them. Files of JSON do not tell the two apart, cells of CSV do.
+    Unanswered(String),
+}
+
+impl Percentile {
+    /// The time in microseconds, or the number that a threshold bounds; `None` where there is none.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Beyond(_) | Self::Unanswered(_) => None,
+        }
+    }
+
+    /// Beyond which time it lies, in microseconds; `None` of one that is a number, or of which nothing is known.
+    pub fn bound(&self) -> Option<f64> {
+        match self {
+            Self::Beyond(_) => self.timeout(),
+            Self::Number(_) | Self::Unanswered(_) => None,
+        }
+    }
+
+    /// The timeout in microseconds, of a percentile that is no number.
+    pub fn timeout(&self) -> Option<f64> {
+        match self {
+            Self::Number(_) => None,
+            Self::Beyond(text) | Self::Unanswered(text) => {
+                text.trim_start_matches('>').parse().ok()
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Percentile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Beyond(text) | Self::Unanswered(text) => f.write_str(text),
+        }
+    }
+}
+
+impl PhaseStats {
+    /// Nobody ran into the timeout: of what was not answered no time is known.
+    fn without_timeouts(&mut self) {
+        let Self { p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us, .. } = self;
+        for percentile in [p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us] {
+            if let Percentile::Beyond(text) = percentile {
+                *percentile = Percentile::Unanswered(std::mem::take(text));
+            }
+        }
+    }
+}
+
+/// The distribution of a phase, in microseconds.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are the columns of latency.csv")]
+pub struct PhaseStats {
+    pub count: u64,
+    pub unfinished: u64,
+    pub min_us: Option<f64>,
+    pub mean_us: Option<f64>,
+    pub p50_us: Percentile,
+    pub p90_us: Percentile,
+    pub p95_us: Percentile,
+    pub p99_us: Percentile,
+    pub p999_us: Percentile,
+    pub p9999_us: Percentile,
+    pub max_us: Percentile,
+}
+
+/// Nanoseconds as microseconds, to the nanosecond.
+pub fn microseconds(nanoseconds: f64) -> f64 {
+    nanoseconds.round() / 1000.0
+}
+
+impl PhaseStats {
+    /// The statistics of a phase, where anybody entered it; `timeout` in nanoseconds.
+    pub fn new(latency: &Latency, timeout: u64) -> Option<Self> {
+        if latency.is_empty() {
+            return None;
+        }
+        let at = |percent| percentile(latency, percent, timeout);
+        Some(Self {
+            count: latency.count(),
+            unfinished: latency.unfinished,
+            min_us: latency.least().map(|least| microseconds(least as f64)),
+            mean_us: latency.mean().map(microseconds),
+            p50_us: at(50.0),
+            p90_us: at(90.0),
+            p95_us: at(95.0),
+            p99_us: at(99.0),
+            p999_us: at(99.9),
+            p9999_us: at(99.99),
+            max_us: at(100.0),
+        })
+    }
+}
+
+/// A percentile as files have it.
+pub fn percentile(latency: &Latency, percent: f64, timeout: u64) -> Percentile {
+    match latency.percentile(percent) {
+        Quantile::Time(time) => Percentile::Number(microseconds(time as f64)),
+        Quantile::Beyond if latency.is_timeout(percent) => {
+            Percentile::Beyond(format!(">{}", timeout / 1000))
+        }
+        Quantile::Beyond => Percentile::Unanswered(format!(">{}", timeout / 1000)),
+    }
+}
+
+impl Summary {
+    /// Reads the summary of a run folder.
+    ///
+    /// # Errors
+    /// When there is none, or it is of a newer format.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join("summary.json");
+        if !path.exists() {
+            return Err(Error::usage(format!(
+                "`{}` is no run folder: there is no `summary.json` in it",
+                folder.display()
+            ))
+            .hint("`tokenstorm run` prints where it put its results, `results/<name>-<time>` unless told otherwise"));
+        }
+        super::read_json(&path).map(Self::without_timeouts)
+    }
+
+    /// Files do not say whether a percentile without a time is a timeout: where no attempt ran into one, none is.
+    fn without_timeouts(mut self) -> Self {
+        if Self::count(&self.outcomes, "timeout") > 0 {
+            return self;
+        }
+        let parts = self.by_token.values_mut().chain(self.by_broker.values_mut());
+        let all = parts.map(|part| &mut part.phases).chain([&mut self.phases]);
+        all.flat_map(BTreeMap::values_mut).for_each(PhaseStats::without_timeouts);
+        self
+    }
+
+    /// What a threshold ended, if it did: it has failed, whatever it came to after that.
+    pub fn ended_by(&self, threshold: &Judged) -> Option<&'static str> {
+        let aborted = self.aborted.as_ref()?;
+        let is_it = aborted.metric == threshold.metric && aborted.condition == threshold.condition;
+        is_it.then_some(match aborted.run {
+            None => "ended the run early",
+            Some(_) => "ended a run early",
+        })
+    }
+
+    /// A number of `outcomes` or `verdicts`.
+    pub fn count(counts: &Counts, name: &str) -> u64 {
+        counts.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default()
+    }
+
+    /// Attempts whose answer says something about their token: all of `verdicts` but `not_judged` and `indeterminate`.
+    pub fn judged(verdicts: &Counts) -> u64 {
+        let open = ["not_judged", "indeterminate"].map(|name| Self::count(verdicts, name));
+        open.iter().fold(Self::sum(verdicts), |left, open| left.saturating_sub(*open))
+    }
+
+    /// Sum of `outcomes` or `verdicts`.
+    pub fn sum(counts: &Counts) -> u64 {
+        let counts = counts.values().filter_map(serde_json::Value::as_u64);
+        counts.fold(0, u64::saturating_add)
+    }
+}

@@ -1,0 +1,296 @@
+//! From measurements to what the files say: counts by name, phases by part, throughput.
+
+use std::collections::BTreeMap;
+
+use super::summary::{
+    Counts, Generator, Part, Per100Ms, PhaseStats, Phases, Sessions, Throughput, TlsStats,
+};
+use crate::{
+    base::clock::SECOND,
+    client::{
+        attempt::Phase,
+        verdict::{Expectation, Verdict},
+    },
+    plan::{
+        Model, Plan,
+        threshold::{OUTCOMES, VERDICTS},
+    },
+    record::measure::{Measurements, SLOT, Tally, latency::Latency},
+};
+
+/// Counts of outcomes and verdicts over the tallies that `select` keeps: every name is there.
+pub fn counts(tallies: &[(Tally, u64)], select: impl Fn(&Tally) -> bool) -> (Counts, Counts) {
+    let zeros = |names: &[&str]| -> Counts {
+        names.iter().map(|name| ((*name).to_owned(), 0_u64.into())).collect()
+    };
+    let (mut outcomes, mut verdicts) = (zeros(&OUTCOMES), zeros(&VERDICTS));
+    for (tally, count) in tallies.iter().filter(|(tally, _)| select(tally)) {
+        for (counts, name) in
+            [(&mut outcomes, tally.outcome.name()), (&mut verdicts, tally.verdict.name())]
+        {
+            let sum =
+                counts.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default() + count;
+            counts.insert(name.to_owned(), sum.into());
+        }
+    }
+    (outcomes, verdicts)
+}
+
+/// Attempts by outcome and code, as files have them.
+pub fn codes(tallies: &[(Tally, u64)]) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let mut codes: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for (tally, count) in tallies {
+        let outcome = codes.entry(tally.outcome.name().to_owned()).or_default();
+        *outcome.entry(tally.outcome.code().to_string()).or_default() += count;
+    }
+    codes
+}
+
+/// What was wrong with the tokens that should have been good, by groups of defects, where every single one of these had to
+/// be refused; nothing where one had not, or the run has no such tokens.
+pub fn nothing_good(plan: &Plan, tallies: &[(Tally, u64)]) -> Vec<String> {
+    // Fetched tokens are of this kind too. An attempt that came to nothing says nothing about its token.
+    let should_be_good = |tally: &Tally| {
+        let is_good = plan.mould.kinds[tally.kind].defect.name == "fresh";
+        is_good && !plan.is_aside(tally.kind) && tally.verdict != Verdict::NotJudged
+    };
+    let mut groups = Vec::new();
+    for (tally, _) in tallies.iter().filter(|(tally, _)| should_be_good(tally)) {
+        let Expectation::Refuse(refusal) = tally.expected else { return Vec::new() };
+        let name = refusal.group.name().to_owned();
+        if !groups.contains(&name) {
+            groups.push(name);
+        }
+    }
+    groups
+}
+
+/// Whether both answers were right for every token that was answered, of a run whose tokens others made: then no answer says
+/// anything. Of its own tokens a run knows what they are, and for how long both answers to them are right.
+pub fn nothing_promised(plan: &Plan, tallies: &[(Tally, u64)]) -> bool {
+    let mut judged =
+        tallies.iter().filter(|(tally, _)| tally.verdict != Verdict::NotJudged).peekable();
+    let is_open = |(tally, _): &(Tally, u64)| {
+        matches!(tally.expected, Expectation::Either(_)) && !tally.verdict.is_wrong()
+    };
+    plan.is_issued_elsewhere() && judged.peek().is_some() && judged.all(is_open)
+}
+
+/// Statistics of all phases that somebody entered.
+pub fn phases(latency: impl Fn(Phase) -> Latency, timeout: u64) -> Phases {
+    Phase::ALL
+        .into_iter()
+        .filter_map(|phase| {
+            Some((phase.name().to_owned(), PhaseStats::new(&latency(phase), timeout)?))
+        })
+        .collect()
+}
+
+/// The result of one kind of token.
+pub fn token(all: &Measurements, tallies: &[(Tally, u64)], kind: usize, timeout: u64) -> Part {
+    let of_kind = |tally: &Tally| tally.kind == kind;
+    part(tallies, of_kind, phases(|phase| all.latency(phase, Some(kind), None, None), timeout))
+}
+
+/// The result of one broker.
+pub fn broker(all: &Measurements, tallies: &[(Tally, u64)], broker: usize, timeout: u64) -> Part {
+    let of_broker = |tally: &Tally| tally.broker == broker;
+    let phases = phases(|phase| all.latency(phase, None, Some(broker), None), timeout);
+    Part { tls: tls(all, Some(broker)), ..part(tallies, of_broker, phases) }
+}
+
+/// TLS handshakes with one broker or all; `None` where there was none.
+pub fn tls(all: &Measurements, broker: Option<usize>) -> Option<TlsStats> {
+    let mut stats = TlsStats::default();
+    for (handshake, count) in all.handshakes(broker) {
+        stats.handshakes += count;
+        stats.resumed += if handshake.is_resumed { count } else { 0 };
+        *stats.suites.entry(handshake.words()).or_default() += count;
+    }
+    stats.resumed_share = stats.resumed as f64 / stats.handshakes as f64;
+    (stats.handshakes > 0).then_some(stats)
+}
+
+fn part(tallies: &[(Tally, u64)], select: impl Fn(&Tally) -> bool + Copy, phases: Phases) -> Part {
+    let (outcomes, verdicts) = counts(tallies, select);
+    let attempts = tallies.iter().filter(|(tally, _)| select(tally)).map(|(_, count)| count).sum();
+    Part { attempts, outcomes, verdicts, phases, tls: None }
+}
+
+/// What became of accepted clients.
+pub fn sessions(all: &Measurements) -> Sessions {
+    Sessions {
+        held: all.sessions.held,
+        dropped: all.sessions.dropped.iter().map(|(_, count)| count).sum(),
+        dropped_by_code: all
+            .sessions
+            .dropped
+            .iter()
+            .map(|(code, count)| (code.to_string(), *count))
+            .collect(),
+    }
+}
+
+/// Verdicts a second from the first start to the last answer, never over the hold; of waves, over the `busy` nanoseconds
+/// from their releases to their last answers.
+pub fn throughput(plan: &Plan, all: &Measurements, storm: u64, busy: u64) -> Throughput {
+    let span = match (all.first_start, all.last_answer) {
+        _ if matches!(plan.model, Model::Preconnect(_)) => busy as f64 / SECOND as f64,
+        (Some(first), Some(last)) if last > first => (last - first) as f64 / SECOND as f64,
+        _ => 0.0,
+    };
+    let slots = all.verdict_slots();
+    let judged: u64 = slots.iter().map(|count| u64::from(*count)).sum();
+    let offered = match &plan.model {
+        // `n` arrivals part `n - 1` gaps; a single one has no rate.
+        Model::Open { .. } => all.last_scheduled.filter(|last| *last > storm).map(|last| {
+            all.started.saturating_sub(1) as f64 / ((last - storm) as f64 / SECOND as f64)
+        }),
+        Model::Preconnect(waves) => waves.rate,
+        Model::Closed { .. } => None,
+    };
+    Throughput {
+        offered_per_s: offered,
+        verdicts_per_s: if span > 0.0 { judged as f64 / span } else { 0.0 },
+        per_100ms: per_100ms(plan, all, storm),
+    }
+}
+
+/// The distribution of verdicts over the slots from that of the first start to the last one that
+/// ended before the last answer came; a run shorter than that has its one slot. Of waves, those slots in which there was
+/// a verdict.
+fn per_100ms(plan: &Plan, all: &Measurements, storm: u64) -> Per100Ms {
+    let (Some(first), Some(last)) = (all.first_start, all.last_answer) else {
+        return Per100Ms::default();
+    };
+    let mut counts: Vec<u64> = all.verdict_slots().iter().map(|count| u64::from(*count)).collect();
+    // Slots before the first verdict had none, nor had those in which nothing but overload was said.
+    let slot = |at: u64| at.saturating_sub(storm) / SLOT;
+    let idle = all.first_verdict_slot().saturating_sub(slot(first));
+    counts.splice(0..0, std::iter::repeat_n(0, idle as usize));
+    counts.resize((slot(last) - slot(first)) as usize + 1, 0);
+    if counts.len() > 1 && last.saturating_sub(storm) % SLOT != SLOT - 1 {
+        counts.pop();
+    }
+    if matches!(plan.model, Model::Preconnect(_)) {
+        counts.retain(|count| *count > 0);
+    }
+    let Ok(mut histogram) = hdrhistogram::Histogram::<u32>::new(3) else {
+        return Per100Ms::default();
+    };
+    for count in counts {
+        // Grows as needed, so that it can't fail below 2^62.
+        let _ = histogram.record(count);
+    }
+    Per100Ms {
+        p1: histogram.value_at_quantile(0.01),
+        p50: histogram.value_at_quantile(0.5),
+        p99: histogram.value_at_quantile(0.99),
+        max: histogram.max(),
+    }
+}
+
+/// CPU time of the clients' threads, and that a single attempt took of it.
+pub fn generator(all: &Measurements, used: &Generator) -> Generator {
+    let cpu_s = all.cpu_ns as f64 / 1e9;
+    let attempts = all.attempts().max(1) as f64;
+    Generator { cpu_s, cpu_us_per_attempt: cpu_s * 1e6 / attempts, ..used.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::host::Limits,
+        client::attempt::{Attempt, Outcome, Step, Steps},
+        scenario::{Loaded, Overrides, parse},
+    };
+
+    const STORM: u64 = 7 * SECOND;
+    const MS: u64 = SECOND / 1000;
+
+    fn plan(load: &str) -> Plan {
+        let text = format!(
+            "name = \"tables\"\n[target]\nbrokers = [\"mqtt://127.0.0.1\"]\n[load]\n{load}\n\
+             [[mix]]\ntoken = \"not_a_jwt\"\nshare = 1\n"
+        );
+        let scenario = parse(&text, &Overrides::default()).unwrap();
+        let loaded = Loaded { path: "tables.toml".into(), scenario, overrides: Vec::new() };
+        Plan::new(&loaded, &Limits::read()).unwrap()
+    }
+
+    /// Attempts, each with its start and end in milliseconds of the storm, its code, and its verdict.
+    fn measured(attempts: &[(u64, u64, u8, Verdict)]) -> Measurements {
+        let mut all = Measurements::new(1, 1);
+        for (start, end, code, verdict) in attempts {
+            let (started, ended) = (STORM + start * MS, STORM + end * MS);
+            let attempt = Attempt {
+                client: 0,
+                kind: 0,
+                key: None,
+                broker: 0,
+                minted_for: 0,
+                scheduled: started,
+                opened: started,
+                read: None,
+                started,
+                steps: Steps {
+                    tcp: Step::At(started),
+                    connack: Step::At(ended),
+                    ..Steps::default()
+                },
+                sent: started,
+                ended,
+                outcome: Outcome::Refused(*code),
+            };
+            all.start(started, started);
+            all.record(&attempt, Expectation::Accept, *verdict, STORM, 0);
+        }
+        all
+    }
+
+    #[test]
+    fn verdicts_a_second_run_from_the_first_start_to_the_last_connack_overload_included() {
+        let plan = plan("stages = [{ rate = 10, for = \"10s\" }]");
+        let good = (100, 400, 0x87, Verdict::Correct);
+        let one =
+            throughput(&plan, &measured(&[good, (300, 600, 0x87, Verdict::Correct)]), STORM, 0);
+        assert!((one.verdicts_per_s - 2.0 / 0.5).abs() < 1e-9, "{one:?}");
+        let overload = (300, 2100, 0x97, Verdict::NotJudged);
+        let two = throughput(&plan, &measured(&[good, overload]), STORM, 0);
+        assert!((two.verdicts_per_s - 1.0 / 2.0).abs() < 1e-9, "{two:?}");
+    }
+
+    #[test]
+    fn the_offered_rate_is_that_of_the_arrivals_so_far_and_the_closed_model_has_none() {
+        let attempts = [0, 500, 1000].map(|start| (start, start + 1, 0x87, Verdict::Correct));
+        let open = plan("stages = [{ rate = 10, for = \"10s\" }]");
+        let offered = throughput(&open, &measured(&attempts), STORM, 0).offered_per_s.unwrap();
+        assert!((offered - 2.0).abs() < 1e-9, "three arrivals part two gaps of 500 ms: {offered}");
+        let closed = plan("clients = 3\nconcurrency = 1");
+        assert_eq!(throughput(&closed, &measured(&attempts), STORM, 0).offered_per_s, None);
+    }
+
+    #[test]
+    fn verdicts_are_counted_in_each_100_ms_and_those_without_count_as_well() {
+        let plan = plan("stages = [{ rate = 10, for = \"10s\" }]");
+        // Slots 0 to 4: 0, 2, 0, 1, and overload alone in the last, which is not over.
+        let attempts = [
+            (50, 110, 0x87, Verdict::Correct),
+            (60, 199, 0x87, Verdict::FalseReject),
+            (60, 300, 0x87, Verdict::Correct),
+            (60, 450, 0x97, Verdict::NotJudged),
+        ];
+        let per = throughput(&plan, &measured(&attempts), STORM, 0).per_100ms;
+        assert_eq!((per.p1, per.p50, per.p99, per.max), (0, 0, 2, 2));
+        let per = throughput(&plan, &measured(&attempts[..2]), STORM, 0).per_100ms;
+        assert_eq!((per.p1, per.max), (0, 0), "the slot of both is not over: {per:?}");
+        let overload = (900, 1100, 0x97, Verdict::NotJudged);
+        let busy = [0, 100, 200].map(|start| (start, start + 50, 0x87, Verdict::Correct));
+        let per =
+            throughput(&plan, &measured(&[&busy[..], &[overload]].concat()), STORM, 0).per_100ms;
+        assert_eq!((per.p50, per.max), (0, 1), "a second of overload has no verdicts: {per:?}");
+        let none = throughput(&plan, &measured(&[]), STORM, 0);
+        assert_eq!((none.per_100ms.max, none.offered_per_s), (0, None));
+    }
+}

@@ -1,0 +1,266 @@
+//! What is counted, not timed: verdicts and the cells of a matrix. A new false accept needs no statistics.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Compared, Design, GONE, Role, Rule, Seen, Verdict, record::Side};
+use crate::{
+    plan::threshold::VERDICTS,
+    record::results::{Matrix, Summary, matrix::Cell},
+};
+
+/// By how much more of all attempts may be left unjudged before times are no longer compared.
+const LITTLE: f64 = 0.01;
+/// By how much more in every run is a finding of its own.
+const MUCH: f64 = 0.1;
+/// Verdicts that say that the broker breaks a promise.
+const WRONG: [&str; 3] = ["false_accept", "false_reject", "wrong_reason"];
+
+/// Every count of verdicts, by token kind and in all, that is not 0 on both sides.
+pub(super) fn verdicts(
+    before: &[Summary],
+    after: &[Summary],
+    design: Design,
+    rule: &Rule,
+) -> Vec<Compared> {
+    let mut kinds: BTreeSet<Option<&String>> = [None].into();
+    kinds.extend(before.iter().chain(after).flat_map(|summary| summary.by_token.keys()).map(Some));
+    let mut all = Vec::new();
+    for kind in kinds {
+        for verdict in VERDICTS {
+            let count = |summary: &Summary| {
+                let counts = match kind {
+                    None => Some((&summary.verdicts, summary.attempts)),
+                    Some(kind) => {
+                        summary.by_token.get(kind).map(|part| (&part.verdicts, part.attempts))
+                    }
+                };
+                let (counts, attempts) = counts?;
+                Some((Summary::count(counts, verdict), attempts))
+            };
+            let tag = kind.map(|kind| format!("{{token:{kind}}}")).unwrap_or_default();
+            let counted = |runs: &[Summary]| -> Vec<(u64, u64)> {
+                runs.iter().map(|run| count(run).unwrap_or_default()).collect()
+            };
+            let metric = format!("verdict.{verdict}{tag}");
+            all.extend(compared(metric, verdict, &counted(before), &counted(after), design, rule));
+        }
+    }
+    all
+}
+
+fn compared(
+    metric: String,
+    verdict: &str,
+    before: &[(u64, u64)],
+    after: &[(u64, u64)],
+    design: Design,
+    rule: &Rule,
+) -> Option<Compared> {
+    let counts =
+        |runs: &[(u64, u64)]| -> Vec<f64> { runs.iter().map(|(count, _)| *count as f64).collect() };
+    let (baseline_runs, candidate_runs) = (counts(before), counts(after));
+    let sum = |counts: &[f64]| counts.iter().sum::<f64>();
+    let is_wrong = WRONG.contains(&verdict);
+    let is_total = !metric.contains('{');
+    // Services that keep a history can only tell of a count that they have known before it went up from 0.
+    if sum(&baseline_runs) + sum(&candidate_runs) == 0.0 && !(is_wrong && is_total) {
+        return None;
+    }
+    let mean = |counts: &[f64]| sum(counts) / counts.len().max(1) as f64;
+    let (baseline, candidate) = (mean(&baseline_runs), mean(&candidate_runs));
+    let (role, result, why) = if share(before) == share(after) {
+        let role = if is_wrong { Role::Count } else { Role::Reading };
+        (role, Verdict::Equivalent, String::new())
+    } else if is_wrong && sum(&baseline_runs) == 0.0 {
+        let what = verdict.replace('_', " ");
+        (Role::Count, Verdict::Worse, format!("new: the baseline has no {what}"))
+    } else if is_wrong && sum(&candidate_runs) == 0.0 {
+        (Role::Count, Verdict::Better, "gone".to_owned())
+    } else if verdict == "not_judged" && is_total {
+        unjudged(before, after, design)
+    } else {
+        (Role::Reading, by_runs(verdict, before, after, design, rule), String::new())
+    };
+    Some(Compared {
+        metric,
+        baseline: Some(Seen::Number(baseline)),
+        candidate: Some(Seen::Number(candidate)),
+        change: (baseline > 0.0).then(|| candidate / baseline - 1.0),
+        low: None,
+        high: None,
+        threshold: None,
+        threshold_source: if role == Role::Count { "none: counted".into() } else { String::new() },
+        verdict: result,
+        unit: "attempts".into(),
+        role,
+        p: None,
+        baseline_runs,
+        candidate_runs,
+        why,
+    })
+}
+
+/// Attempts that could not be judged say nothing of a verifier, and those that were judged are then others than before:
+/// times of a candidate that turns half of its clients away are no times of the same work.
+fn unjudged(
+    before: &[(u64, u64)],
+    after: &[(u64, u64)],
+    design: Design,
+) -> (Role, Verdict, String) {
+    let (before, after) = (shares(before), shares(after));
+    let mean = |shares: &[f64]| shares.iter().sum::<f64>() / shares.len().max(1) as f64;
+    let more = mean(&after) - mean(&before);
+    let most = before.iter().copied().fold(0.0, f64::max);
+    if design != Design::Single && after.iter().all(|share| *share > most + MUCH) {
+        let why = "every run of the candidate leaves far more unjudged than any of the baseline";
+        (Role::Count, Verdict::Worse, why.into())
+    } else if more > LITTLE {
+        let why = "more of the candidate's attempts could not be judged: its times are those of the others";
+        (Role::Count, Verdict::Inconclusive, why.into())
+    } else {
+        (Role::Reading, Verdict::Equivalent, String::new())
+    }
+}
+
+/// The share of the attempts of each run.
+fn shares(runs: &[(u64, u64)]) -> Vec<f64> {
+    runs.iter().map(|(count, attempts)| *count as f64 / (*attempts).max(1) as f64).collect()
+}
+
+/// The share of all attempts of a side, in parts of 10^12, so that it can be compared.
+fn share(runs: &[(u64, u64)]) -> u64 {
+    let (count, attempts) = runs.iter().fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
+    (count as f64 / attempts.max(1) as f64 * 1e12) as u64
+}
+
+/// Where both sides have some, their shares in each run are compared, for reading: attempts of one run are no independent
+/// ones.
+fn by_runs(
+    verdict: &str,
+    before: &[(u64, u64)],
+    after: &[(u64, u64)],
+    design: Design,
+    rule: &Rule,
+) -> Verdict {
+    let estimate = design.estimate(&shares(before), &shares(after), rule.alpha, rule.resamples);
+    let is_sure = estimate.filter(|estimate| estimate.p <= rule.alpha);
+    match (is_sure, verdict) {
+        (None, _) | (_, "indeterminate") => Verdict::Inconclusive,
+        (Some(estimate), "correct") if estimate.log_ratio > 0.0 => Verdict::Better,
+        (Some(estimate), "correct") if estimate.log_ratio < 0.0 => Verdict::Worse,
+        (Some(estimate), _) if estimate.log_ratio > 0.0 => Verdict::Worse,
+        (Some(estimate), _) if estimate.log_ratio < 0.0 => Verdict::Better,
+        _ => Verdict::Inconclusive,
+    }
+}
+
+/// How often a broker went away by itself: a candidate that does where the baseline did not is worse, whatever it measured.
+/// `None` where neither did.
+pub(super) fn gone(baseline: &Side, candidate: &Side) -> Option<Compared> {
+    let counts = |side: &Side| -> Vec<f64> {
+        let lost = std::iter::repeat_n(1.0, side.lost);
+        side.runs.iter().map(|run| run.deaths() as f64).chain(lost).collect()
+    };
+    let (baseline_runs, candidate_runs) = (counts(baseline), counts(candidate));
+    let mean = |counts: &[f64]| counts.iter().sum::<f64>() / counts.len().max(1) as f64;
+    let (baseline, candidate) = (mean(&baseline_runs), mean(&candidate_runs));
+    let role = if baseline > 0.0 && candidate > 0.0 { Role::Reading } else { Role::Count };
+    let (verdict, why) = match (baseline > 0.0, candidate > 0.0) {
+        (false, false) => return None,
+        (false, true) => (Verdict::Worse, "new: no broker of the baseline went away by itself"),
+        (true, false) => (Verdict::Better, "gone: no broker of the candidate went away by itself"),
+        (true, true) => (Verdict::Inconclusive, "brokers of both sides went away by themselves"),
+    };
+    Some(Compared {
+        metric: GONE.to_owned(),
+        baseline: Some(Seen::Number(baseline)),
+        candidate: Some(Seen::Number(candidate)),
+        change: (baseline > 0.0).then(|| candidate / baseline - 1.0),
+        low: None,
+        high: None,
+        threshold: None,
+        threshold_source: "none: counted".into(),
+        verdict,
+        unit: "times".into(),
+        role,
+        p: None,
+        baseline_runs,
+        candidate_runs,
+        why: why.into(),
+    })
+}
+
+/// The cells of a matrix, by what they came to; of several runs the worst.
+pub(super) fn cells(baseline: &Side, candidate: &Side) -> Vec<Compared> {
+    let (before, after) = (worst(baseline), worst(candidate));
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let mut all = Vec::new();
+    for name in names {
+        let (one, other) = (before.get(name), after.get(name));
+        let (verdict, why) = match (one, other) {
+            (Some(one), Some(other)) if one.verdict == other.verdict => {
+                (Verdict::Equivalent, String::new())
+            }
+            (Some(one), Some(other)) => (between(one, other), String::new()),
+            (None, _) => (Verdict::Inconclusive, "the baseline was not sent it".to_owned()),
+            _ => (Verdict::Inconclusive, "the candidate was not sent it".to_owned()),
+        };
+        let word = |cell: Option<&Cell>| cell.map(|cell| Seen::Word(cell.verdict.clone()));
+        all.push(Compared {
+            metric: name.clone(),
+            baseline: word(one),
+            candidate: word(other),
+            change: None,
+            low: None,
+            high: None,
+            threshold: None,
+            threshold_source: "none: counted".into(),
+            verdict,
+            unit: "verdict".into(),
+            // What is new in the catalogue says nothing about a change.
+            role: if one.is_some() { Role::Count } else { Role::Reading },
+            p: None,
+            baseline_runs: Vec::new(),
+            candidate_runs: Vec::new(),
+            why,
+        });
+    }
+    all
+}
+
+/// How bad a verdict is; `None` of one that says nothing.
+fn rank(verdict: &str) -> Option<u8> {
+    match verdict {
+        "correct" => Some(0),
+        "wrong_reason" => Some(1),
+        "false_reject" => Some(2),
+        "false_accept" => Some(3),
+        _ => None,
+    }
+}
+
+fn between(one: &Cell, other: &Cell) -> Verdict {
+    match (rank(&one.verdict), rank(&other.verdict)) {
+        // A hole in the verifier is new, whatever was known of it before.
+        (_, Some(3)) => Verdict::Worse,
+        (Some(one), Some(other)) if other > one => Verdict::Worse,
+        (Some(one), Some(other)) if other < one => Verdict::Better,
+        _ => Verdict::Inconclusive,
+    }
+}
+
+fn worst(side: &Side) -> BTreeMap<String, Cell> {
+    let mut worst: BTreeMap<String, Cell> = BTreeMap::new();
+    let matrices = side.runs.iter().filter_map(|run| run.matrix.as_ref());
+    for cell in matrices.flat_map(|matrix: &Matrix| &matrix.cells) {
+        let name = format!("matrix.{}.v{}", cell.defect, cell.protocol);
+        // Of several runs one that says nothing leaves open what another says to be correct.
+        let weight = |cell: &Cell| {
+            rank(&cell.verdict).map_or(1, |rank| if rank == 0 { 0 } else { rank + 1 })
+        };
+        if worst.get(&name).is_none_or(|known| weight(cell) > weight(known)) {
+            worst.insert(name, cell.clone());
+        }
+    }
+    worst
+}

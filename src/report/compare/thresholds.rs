@@ -1,0 +1,119 @@
+//! From which change on a metric counts, and where that comes from.
+
+use std::collections::BTreeMap;
+
+use super::metric::{self, Measured};
+use crate::record::results::{Summary, trend::median};
+
+/// Earlier results from which on their spread says more than a default.
+pub const ENOUGH: usize = 10;
+/// No spread is taken for smaller: what repeats so exactly once will not do so for ever.
+const FLOOR: f64 = 0.01;
+
+/// The changes that count, by where they come from: the command line before history before defaults.
+#[derive(Clone, Debug, Default)]
+pub struct Thresholds {
+    /// `--threshold`, for all metrics.
+    pub asked: Option<f64>,
+    /// By metric, from the spread of earlier results.
+    pub history: BTreeMap<String, f64>,
+    /// How many those were.
+    pub results: usize,
+}
+
+impl Thresholds {
+    /// With those that follow from earlier results, each of one or more runs, from the oldest on; of fewer than ten
+    /// nothing follows.
+    #[must_use]
+    pub fn with_history(mut self, results: &[Vec<Summary>]) -> Self {
+        self.results = results.len();
+        if results.len() < ENOUGH {
+            return self;
+        }
+        let mut by_metric: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for runs in results {
+            let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+            for measured in runs.iter().flat_map(metric::of) {
+                values.entry(measured.metric).or_default().push(measured.value);
+            }
+            for (name, mut values) in values {
+                by_metric.entry(name).or_default().push(median(&mut values));
+            }
+        }
+        for (name, values) in by_metric {
+            // One that some results have not says less than it seems.
+            if values.len() == results.len() {
+                self.history.insert(name, from_spread(&values));
+            }
+        }
+        self
+    }
+
+    /// The change from which on a metric counts, and where that comes from.
+    pub fn of(&self, measured: &Measured) -> (f64, String) {
+        if let Some(asked) = self.asked {
+            return (asked, "--threshold".into());
+        }
+        match self.history.get(&measured.metric) {
+            Some(threshold) => (*threshold, format!("{} earlier results", self.results)),
+            None => (measured.threshold, "default".into()),
+        }
+    }
+}
+
+/// The third quartile and three times the distance of both quartiles, of the relative changes from one result to the
+/// next, as the CI of rustls has it, which takes it from rustc-perf; the fence of Tukey (Exploratory Data Analysis,
+/// 1977) beyond which a value is far out.
+fn from_spread(values: &[f64]) -> f64 {
+    let mut changes: Vec<f64> =
+        values.windows(2).map(|pair| (pair[1] / pair[0] - 1.0).abs()).collect();
+    changes.sort_by(f64::total_cmp);
+    let (first, third) = (quantile(&changes, 0.25), quantile(&changes, 0.75));
+    (third + 3.0 * (third - first)).max(FLOOR)
+}
+
+/// A quantile of sorted values, linear between them (Hyndman and Fan 1996, type 7).
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let at = share * (sorted.len().saturating_sub(1)) as f64;
+    let below = at.floor() as usize;
+    match (sorted.get(below), sorted.get(below + 1)) {
+        (Some(low), Some(high)) => low + (high - low) * at.fract(),
+        (Some(low), None) => *low,
+        _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_from_history_is_the_far_fence_of_its_changes_and_has_a_floor() {
+        // Changes of 2, 4, 6 and 8 %: quartiles 3.5 and 6.5 %, fence 6.5 + 3 * 3 = 15.5 %.
+        let mut values = vec![100.0];
+        for change in [0.02, 0.04, 0.06, 0.08] {
+            values.push(values[values.len() - 1] * (1.0 + change));
+        }
+        assert!((from_spread(&values) - 0.155).abs() < 1e-9, "{}", from_spread(&values));
+        assert!((from_spread(&[100.0; 11]) - FLOOR).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_command_line_comes_before_history_and_that_before_defaults() {
+        let measured = Measured {
+            metric: "connack.p50".into(),
+            unit: "us",
+            better: metric::Better::Lower,
+            value: 1.0,
+            is_beyond: false,
+            threshold: 0.05,
+        };
+        let mut thresholds = Thresholds::default();
+        assert_eq!(thresholds.of(&measured), (0.05, "default".into()));
+        thresholds.history.insert("connack.p50".into(), 0.07);
+        thresholds.results = 12;
+        assert_eq!(thresholds.of(&measured), (0.07, "12 earlier results".into()));
+        thresholds.asked = Some(0.2);
+        assert_eq!(thresholds.of(&measured), (0.2, "--threshold".into()));
+    }
+}

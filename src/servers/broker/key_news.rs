@@ -1,0 +1,66 @@
+//! What a broker tells of its key set, so that a run knows what its refusals say.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::results::fetches::KeySetCounts;
+
+/// What came of a fetch of the key set.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum KeySetRead {
+    /// It holds so many keys.
+    Keys(usize),
+    /// It was not to be had: the HTTP status, or a word for what happened instead.
+    Failed(String),
+}
+
+/// What one broker has told so far.
+#[derive(Debug)]
+pub struct KeyNews {
+    has_keys: AtomicBool,
+    counts: Mutex<KeySetCounts>,
+}
+
+impl KeyNews {
+    /// Of a broker that has no keys yet.
+    pub fn new() -> Self {
+        Self { has_keys: AtomicBool::new(false), counts: Mutex::default() }
+    }
+
+    /// Whether the broker has had keys since it was started.
+    pub fn has_keys(&self) -> bool {
+        self.has_keys.load(Ordering::Acquire)
+    }
+
+    /// It was started again, and knows nothing any more.
+    pub fn started_again(&self) {
+        self.has_keys.store(false, Ordering::Release);
+    }
+
+    /// What it has told.
+    pub fn counts(&self) -> KeySetCounts {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It tells of a fetch.
+    pub fn hear(&self, read: KeySetRead) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        match read {
+            KeySetRead::Keys(_) => {
+                counts.fetched += 1;
+                self.has_keys.store(true, Ordering::Release);
+            }
+            KeySetRead::Failed(why) => *counts.failed.entry(why).or_default() += 1,
+        }
+    }
+}
+
+impl Default for KeyNews {
+    fn default() -> Self {
+        Self::new()
+    }
+}

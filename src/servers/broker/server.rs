@@ -1,0 +1,282 @@
+//! rmqtt, set up so that a storm meets its verifier and nothing else.
+
+use std::{
+    fs::File,
+    io::Write,
+    net::{SocketAddr, TcpListener},
+    os::fd::AsRawFd,
+    sync::Arc,
+    time::Duration,
+};
+
+use rmqtt::{
+    context::ServerContext,
+    net::{Builder, Listener},
+    server::MqttServer,
+};
+use tokio::io::AsyncReadExt;
+use toml::{Table, Value};
+
+use super::{
+    KeySetRead, Settings, Verifier, VerifyingKey,
+    hook::{self, Checker},
+    mutant::Trait,
+};
+use crate::{
+    base::{
+        error::{Error, Result},
+        host::{Limits, signals::ending_signals},
+    },
+    scenario::TokenIn,
+    token::oracle::{Bound, Expected},
+};
+
+/// Handshakes at one time, and queued: above what one host's load can reach, so that no client is
+/// told "unavailable" before its token was looked at.
+const HANDSHAKES: usize = 20_000;
+/// How long a mutant that never answers keeps a client waiting.
+pub(super) const GIVE_UP: Duration = Duration::from_millis(500);
+/// Connections waiting to be accepted.
+const BACKLOG: i32 = 4096;
+/// Ports that it takes where no other is free: below those that connections leave from.
+const FIRST_SPARE_PORT: u16 = 10_000;
+const SPARE_PORTS: u16 = 9_000;
+/// Longest packet: a CONNECT whose fields are all at their longest fits.
+const MAX_PACKET: u32 = 512 * 1024;
+
+pub(super) fn serve(
+    settings: &Settings,
+    follows_stdin: bool,
+    ready: impl FnOnce(SocketAddr),
+    told: fn(&KeySetRead),
+) -> Result<()> {
+    Limits::raise_descriptors();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failed(&error))?;
+    let ended = runtime.block_on(async {
+        let (server, address) = build(settings, told).await?;
+        let running = tokio::spawn(server.run());
+        ready(address);
+        tokio::select! {
+            ended = running => ended.map_err(|error| failed(&error)).and_then(|ended| ended.map_err(|error| failed(&error))),
+            () = told_to_end(follows_stdin) => Ok(()),
+        }
+    });
+    // Tasks of sessions may still run; nothing of theirs is worth waiting for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn build(settings: &Settings, told: fn(&KeySetRead)) -> Result<(MqttServer, SocketAddr)> {
+    // Without the check for load: it answers "unavailable" before it has read CONNECT.
+    let mut builder = ServerContext::new().busy_check_enable(false).task_exec_workers(HANDSHAKES);
+    // Open until the plugin has read it, which it does when it is registered.
+    let mut _key_file = None;
+    if let Verifier::Plugin { key, exp, nbf, expected } = &settings.verifier {
+        let (key, file) = plugin_key(key)?;
+        _key_file = file;
+        let checks = plugin_checks(*exp, *nbf, expected);
+        let config = plugin_config(settings.token_in, key, checks);
+        builder = builder.plugins_config_map_add("rmqtt-auth-jwt", config);
+    }
+    let context = builder.build().await;
+    match &settings.verifier {
+        Verifier::Anonymous => {}
+        Verifier::Plugin { .. } => {
+            rmqtt_auth_jwt::register(&context, true, true).await.map_err(|error| failed(&error))?;
+        }
+        Verifier::Hook { keys, policy, expected, mutant, jwks, slowed_by } => {
+            let (expected, token_in) = (expected.clone(), settings.token_in);
+            let checker = Checker::new(keys, policy, expected, token_in, *mutant)?
+                .with_source(jwks.clone(), told)?
+                .slowed_by(*slowed_by);
+            checker.read_ahead().await;
+            hook::register(&context, Arc::new(checker)).await;
+        }
+    }
+    let listener = listen(settings)?;
+    let address = listener.local_addr().map_err(|error| failed(&error))?;
+    let server = MqttServer::new(context).listener_by_id(listener, address.port()).build();
+    Ok((server, address))
+}
+
+/// Where to listen: where nobody cares for the port, one below those that connections leave from, if after a storm all of
+/// those rest.
+fn place(listen: SocketAddr) -> SocketAddr {
+    if listen.port() != 0 || TcpListener::bind(listen).is_ok() {
+        return listen;
+    }
+    let start = std::process::id() as u16 % SPARE_PORTS;
+    (0..SPARE_PORTS)
+        .map(|step| FIRST_SPARE_PORT + (start + step) % SPARE_PORTS)
+        .map(|port| SocketAddr::new(listen.ip(), port))
+        .find(|address| TcpListener::bind(address).is_ok())
+        .unwrap_or(listen)
+}
+
+fn listen(settings: &Settings) -> Result<Listener> {
+    let mut builder = Builder::new()
+        .name("tokenstorm")
+        .laddr(place(settings.listen))
+        .backlog(BACKLOG)
+        .nodelay(true)
+        .reuseaddr(Some(true))
+        .max_handshaking_limit(HANDSHAKES)
+        .max_packet_size(MAX_PACKET)
+        // A CONNECT without a user name would otherwise skip the verifier.
+        .allow_anonymous(matches!(settings.verifier, Verifier::Anonymous));
+    if let Verifier::Hook { mutant: Some(mutant), .. } = &settings.verifier
+        && matches!(mutant.is, Trait::Silent | Trait::Overloaded)
+    {
+        // What never answers is given up on soon.
+        builder = builder.handshake_timeout(GIVE_UP);
+    }
+    // Open until they are read, which building the listener does.
+    let mut files = Vec::new();
+    if let Some(tls) = &settings.tls {
+        let mut path = |pem: &str| -> Result<String> {
+            let (path, file) = nameless(pem)?;
+            files.push(file);
+            Ok(path)
+        };
+        builder =
+            builder.tls_cert(Some(path(&tls.certificate)?)).tls_key(Some(path(&tls.private_key)?));
+        if let Some(authority) = &tls.client_authority {
+            builder =
+                builder.tls_cross_certificate(true).tls_client_ca_certs(Some(path(authority)?));
+        }
+    }
+    let listener = builder.bind().and_then(|listener| match (&settings.tls, settings.ws) {
+        (None, false) => listener.tcp(),
+        (None, true) => listener.ws(),
+        (Some(_), false) => listener.tls(),
+        (Some(_), true) => listener.wss(),
+    });
+    drop(files);
+    listener.map_err(|error| {
+        Error::not_measured(format!(
+            "the embedded broker can't listen on `{}`: {error}",
+            settings.listen
+        ))
+        .hint("`--listen 127.0.0.1:0` takes a free port")
+    })
+}
+
+/// A file without a name, and the path by which its descriptor reaches it: a run kills its brokers, and
+/// nobody would be left to remove one that has a name.
+fn nameless(text: &str) -> Result<(String, File)> {
+    let mut file = tempfile::tempfile().map_err(|error| failed(&error))?;
+    file.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
+    Ok((format!("/proc/self/fd/{}", file.as_raw_fd()), file))
+}
+
+/// The keys and values with which the plugin is told its key.
+type PluginKey = Vec<(&'static str, Value)>;
+
+/// The plugin's settings of the key: a secret as it is, a public key in a file.
+fn plugin_key(key: &VerifyingKey) -> Result<(PluginKey, Option<File>)> {
+    match key {
+        VerifyingKey::Secret(base64) => {
+            let key = vec![
+                ("encrypt", Value::from("hmac-based")),
+                ("hmac_secret", Value::from(base64.as_str())),
+                ("hmac_base64", Value::from(true)),
+            ];
+            Ok((key, None))
+        }
+        VerifyingKey::PublicPem(pem) => {
+            let (path, file) = nameless(pem)?;
+            let key = vec![
+                ("encrypt", Value::from("public-key")),
+                ("hmac_base64", Value::from(false)),
+                ("public_key", Value::from(path)),
+            ];
+            Ok((key, Some(file)))
+        }
+    }
+}
+
+fn plugin_checks(exp: bool, nbf: bool, expected: &Expected) -> Table {
+    let Expected { iss, aud, bound } = expected;
+    let mut checks = Table::new();
+    for (name, is_checked) in [("exp", exp), ("nbf", nbf)] {
+        if is_checked {
+            checks.insert(name.into(), Value::from(true));
+        }
+    }
+    if let Some(iss) = iss {
+        checks.insert("iss".into(), Value::from(vec![iss.as_str()]));
+    }
+    if !aud.is_empty() {
+        checks.insert("aud".into(), Value::from(aud.clone()));
+    }
+    for (claim, bound) in bound {
+        let placeholder = match bound {
+            Bound::ClientId => "${clientid}",
+            Bound::Username => "${username}",
+        };
+        checks.insert(claim.clone(), Value::from(placeholder));
+    }
+    checks
+}
+
+fn plugin_config(token_in: TokenIn, key: PluginKey, checks: Table) -> String {
+    let mut config = Table::new();
+    let from = match token_in {
+        TokenIn::Password => "password",
+        TokenIn::Username => "username",
+    };
+    config.insert("from".into(), Value::from(from));
+    config.extend(key.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    config.insert("validate_claims".into(), Value::Table(checks));
+    config.to_string()
+}
+
+/// Resolves when a signal comes, or standard input closes.
+async fn told_to_end(follows_stdin: bool) {
+    let closed = async {
+        if !follows_stdin {
+            return std::future::pending().await;
+        }
+        let mut rest = [0; 64];
+        while matches!(tokio::io::stdin().read(&mut rest).await, Ok(1..)) {}
+    };
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    // Ctrl-C at the terminal reaches the whole group: the run ends its brokers by itself, after its
+    // clients have left.
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() || follows_stdin {
+            std::future::pending::<()>().await;
+        }
+    };
+    // So does the end of the terminal, unless that is ignored.
+    let hung_up = async {
+        if ending_signals().contains(&signal_hook::consts::SIGHUP)
+            && let Ok(mut signal) =
+                tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
+        {
+            signal.recv().await;
+            if !follows_stdin {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = closed => {},
+        () = terminated => {},
+        () = interrupted => {},
+        () = hung_up => {},
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Error {
+    Error::not_measured(format!("the embedded broker failed: {error}"))
+}

@@ -1,0 +1,335 @@
+//! What a token endpoint answers, read leniently: servers deviate from RFC 6749, 5.1 and 5.2, in what no client needs, and a
+//! token is a token.
+
+use std::time::Duration;
+
+use oauth2::{
+    AccessToken, HttpResponse, RefreshToken, Scope, StandardDeviceAuthorizationResponse,
+    TokenResponse,
+    basic::BasicTokenType,
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use url::form_urlencoded;
+
+use crate::{base::web, scenario::bounds};
+
+/// The longest that a server may have a client wait or a token last, in seconds: 100 years, as scenarios. What is above is
+/// that long.
+const LONGEST: u64 = bounds::LONGEST.as_secs();
+/// The longest time between two questions of a device, in seconds: as long as a client waits at all (`load.connect_timeout`
+/// goes up to 1 h).
+const LONGEST_INTERVAL: u64 = 3600;
+/// The longest OAuth error that is read, in bytes; those of the standards have up to 25. Another may be anything.
+const LONGEST_ERROR: usize = 64;
+/// How long a device's code is good, in seconds, where the server does not say it (RFC 8628, 3.2, wants it said).
+const DEVICE_CODE_LIFETIME: u64 = 600;
+
+/// An answer with tokens. Members of another type than text are as good as absent.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Answer {
+    /// Empty where there is none.
+    #[serde(deserialize_with = "access_token")]
+    access_token: AccessToken,
+    #[serde(deserialize_with = "id_token")]
+    id_token: Option<AccessToken>,
+    #[serde(deserialize_with = "refresh_token")]
+    refresh_token: Option<RefreshToken>,
+    /// In whole seconds.
+    expires_in: Option<u64>,
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self {
+            access_token: AccessToken::new(String::new()),
+            id_token: None,
+            refresh_token: None,
+            expires_in: None,
+        }
+    }
+}
+
+impl Answer {
+    /// The access token, where there is one.
+    pub(super) fn access(&self) -> Option<&str> {
+        Some(self.access_token.secret().as_str()).filter(|token| !token.is_empty())
+    }
+
+    /// The ID token, where there is one.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id_token.as_ref().map(|token| token.secret().as_str())
+    }
+}
+
+/// Whatever the server calls its tokens, CONNECT carries their bytes.
+static BEARER: BasicTokenType = BasicTokenType::Bearer;
+
+impl TokenResponse for Answer {
+    type TokenType = BasicTokenType;
+
+    fn access_token(&self) -> &AccessToken {
+        &self.access_token
+    }
+
+    fn token_type(&self) -> &BasicTokenType {
+        &BEARER
+    }
+
+    fn expires_in(&self) -> Option<Duration> {
+        self.expires_in.map(Duration::from_secs)
+    }
+
+    fn refresh_token(&self) -> Option<&RefreshToken> {
+        self.refresh_token.as_ref()
+    }
+
+    fn scopes(&self) -> Option<&Vec<Scope>> {
+        None
+    }
+}
+
+fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let value = Value::deserialize(from)?;
+    Ok(value.as_str().filter(|text| !text.is_empty()).map(str::to_owned))
+}
+
+fn access_token<'de, D: Deserializer<'de>>(from: D) -> Result<AccessToken, D::Error> {
+    Ok(AccessToken::new(text(from)?.unwrap_or_default()))
+}
+
+fn id_token<'de, D: Deserializer<'de>>(from: D) -> Result<Option<AccessToken>, D::Error> {
+    Ok(text(from)?.map(AccessToken::new))
+}
+
+fn refresh_token<'de, D: Deserializer<'de>>(from: D) -> Result<Option<RefreshToken>, D::Error> {
+    Ok(text(from)?.map(RefreshToken::new))
+}
+
+/// An answer in the form that the library insists on, and the OAuth error in it, where there is one.
+pub(super) fn in_plain_form(mut answer: HttpResponse) -> (HttpResponse, Option<String>) {
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let Some(mut members) = members(answer.body()) else {
+        // What is no object has no members, though the library would read an array as one.
+        *answer.body_mut() = b"null".to_vec();
+        return (answer, None);
+    };
+    let has =
+        |name: &str| members.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    let is_given = ["access_token", "id_token", "device_code"].into_iter().any(has);
+    let error = if is_given { None } else { error_in(&members) };
+    if let Some(error) = &error {
+        members.insert("error".into(), error.as_str().into());
+        // Not `error_description`, which may be no text: nobody reads it, as it may repeat what the server was told.
+        members.retain(|name, _| name == "error");
+    }
+    whole_seconds(&mut members);
+    // A lifetime that is none is as good as absent.
+    if has_device_code(&members) {
+        members.entry("expires_in").or_insert(DEVICE_CODE_LIFETIME.into());
+    }
+    if answer.status().is_success() {
+        let is_refusal = error.is_some();
+        *answer.status_mut() = if is_refusal { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    }
+    *answer.body_mut() = Value::Object(members).to_string().into_bytes();
+    (answer, error)
+}
+
+/// What a client reads of the body of an answer: its plain form, and the times in it; `None` where there is no such status.
+pub(crate) fn answer_in(status: u16, body: &[u8]) -> Option<(Vec<u8>, Vec<Duration>)> {
+    let mut answer = HttpResponse::new(body.to_vec());
+    *answer.status_mut() = StatusCode::from_u16(status).ok()?;
+    let (plain, _) = in_plain_form(answer);
+    let tokens = serde_json::from_slice::<Answer>(plain.body()).ok();
+    let device = serde_json::from_slice::<StandardDeviceAuthorizationResponse>(plain.body()).ok();
+    let of_device = device.iter().flat_map(|device| [device.interval(), device.expires_in()]);
+    let times = tokens.and_then(|tokens| tokens.expires_in()).into_iter().chain(of_device);
+    let times = times.collect();
+    Some((plain.into_body(), times))
+}
+
+fn has_device_code(members: &Map<String, Value>) -> bool {
+    members.get("device_code").is_some_and(Value::is_string)
+}
+
+/// The members of an answer: of a JSON object, or of a form, as servers answered before RFC 6749.
+fn members(body: &[u8]) -> Option<Map<String, Value>> {
+    let text = web::text(body);
+    if let Ok(Value::Object(members)) = serde_json::from_str(&text) {
+        return Some(members);
+    }
+    let form: Map<String, Value> = form_urlencoded::parse(text.as_bytes())
+        .map(|(name, value)| (name.into_owned(), value.into_owned().into()))
+        .collect();
+    let is_form = ["access_token", "id_token", "error"].iter().any(|name| form.contains_key(*name));
+    is_form.then_some(form)
+}
+
+/// Times in whole seconds, or not at all: some servers write them as text, some with a fraction, and -1 or 0 for "never".
+fn whole_seconds(members: &mut Map<String, Value>) {
+    for (name, longest) in [("expires_in", LONGEST), ("interval", LONGEST_INTERVAL)] {
+        let Some(value) = members.get(name) else { continue };
+        let seconds = match value {
+            Value::String(text) => text.trim().parse().ok(),
+            value => value.as_f64(),
+        };
+        match seconds.filter(|seconds: &f64| *seconds >= 1.0 && seconds.is_finite()) {
+            Some(seconds) => members.insert(name.into(), (seconds as u64).min(longest).into()),
+            None => members.remove(name),
+        };
+    }
+}
+
+/// The OAuth error of an answer (RFC 6749, 5.2), also where it stands elsewhere, as with Google's and Okta's services.
+fn error_in(members: &Map<String, Value>) -> Option<String> {
+    let word = |value: &Value| {
+        let word = value.as_str().filter(|word| !word.is_empty())?;
+        Some(if word.len() > LONGEST_ERROR { nameless() } else { word.to_lowercase() })
+    };
+    let first = |members: &Map<String, Value>, names: &[&str]| {
+        names.iter().find_map(|name| members.get(*name).and_then(word))
+    };
+    match members.get("error") {
+        Some(Value::Object(inner)) => {
+            Some(first(inner, &["error", "code", "type", "status"]).unwrap_or_else(nameless))
+        }
+        Some(Value::Array(errors)) => Some(errors.iter().find_map(word).unwrap_or_else(nameless)),
+        Some(error @ Value::String(text)) if !text.is_empty() => word(error),
+        Some(Value::Number(_) | Value::Bool(true)) => Some(nameless()),
+        _ => first(members, &["error_code", "errorCode", "code"]),
+    }
+}
+
+/// What an error without a word is called.
+fn nameless() -> String {
+    "other".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: impl Into<Vec<u8>>) -> HttpResponse {
+        let mut answer = HttpResponse::new(body.into());
+        *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+        answer
+    }
+
+    fn read(body: impl Into<Vec<u8>>) -> Answer {
+        let (answer, error) = in_plain_form(answer(200, body));
+        assert_eq!((answer.status().as_u16(), error), (200, None));
+        serde_json::from_slice(answer.body()).unwrap()
+    }
+
+    #[test]
+    fn a_lifetime_is_read_as_number_as_text_and_with_a_fraction_and_else_left_out() {
+        for (written, read_as) in [
+            ("3599", Some(3599)),
+            ("\"3599\"", Some(3599)),
+            ("\" 3599 \"", Some(3599)),
+            ("3599.5", Some(3599)),
+            ("\"3599.5\"", Some(3599)),
+            ("3.6e3", Some(3600)),
+            ("1e300", Some(LONGEST)),
+            ("18446744073709551615", Some(LONGEST)),
+            ("\"3600s\"", None),
+            ("\"soon\"", None),
+            ("\"\"", None),
+            ("\"inf\"", None),
+            ("\"NaN\"", None),
+            ("-1", None),
+            ("0", None),
+            ("null", None),
+            ("true", None),
+            ("[3600]", None),
+            ("{}", None),
+        ] {
+            let answer = read(format!("{{\"access_token\":\"t\",\"expires_in\":{written}}}"));
+            assert_eq!((answer.access(), answer.expires_in), (Some("t"), read_as), "{written}");
+        }
+    }
+
+    #[test]
+    fn members_that_no_client_needs_may_be_anything() {
+        for more in [
+            "",
+            ",\"token_type\":\"mac\"",
+            ",\"token_type\":null",
+            ",\"token_type\":7",
+            ",\"scope\":[\"a\",\"b\"]",
+            ",\"scope\":{\"a\":1}",
+            ",\"refresh_token\":null",
+            ",\"refresh_token\":\"\"",
+            ",\"id_token\":null",
+            ",\"error\":null,\"error_description\":\"\"",
+            ",\"not-before-policy\":0,\"session_state\":null",
+        ] {
+            let answer = read(format!("{{\"access_token\":\"t\"{more}}}"));
+            assert_eq!(answer.access(), Some("t"), "{more}");
+            assert!(answer.id().is_none() && answer.refresh_token().is_none(), "{more}");
+        }
+        let only_id = read("{\"id_token\":\"i\"}");
+        assert_eq!((only_id.access(), only_id.id()), (None, Some("i")));
+        for none in ["null", "7", "[]", "\"\""] {
+            assert_eq!(
+                read(format!("{{\"access_token\":{none},\"id_token\":\"i\"}}")).access(),
+                None
+            );
+        }
+    }
+
+    #[test]
+    fn marks_before_the_text_forms_and_every_2xx_are_taken() {
+        for body in [
+            &b"\xef\xbb\xbf{\"access_token\":\"t\"}"[..],
+            b"\r\n {\"access_token\":\"t\"} \n",
+            b"{\"access_token\":\"t\",\"who\":\"J\xf6rg\"}",
+            b"access_token=t&token_type=bearer&expires_in=3600",
+            b"token_type=bearer&access_token=%74\n",
+        ] {
+            assert_eq!(read(body).access(), Some("t"), "{}", String::from_utf8_lossy(body));
+        }
+        for status in [200, 201, 202, 203, 206] {
+            let (answer, error) = in_plain_form(answer(status, "{\"access_token\":\"t\"}"));
+            assert_eq!((answer.status(), error), (StatusCode::OK, None));
+        }
+        for nothing in ["", "<html>", "eyJ.eyJ.x", "[1]", "\"t\"", "a=b", "null"] {
+            let (answer, error) = in_plain_form(answer(200, nothing));
+            assert!(serde_json::from_slice::<Answer>(answer.body()).is_err(), "{nothing}");
+            assert_eq!(error, None);
+        }
+    }
+
+    #[test]
+    fn an_error_is_found_wherever_servers_put_it() {
+        for (body, error) in [
+            ("{\"error\":\"invalid_client\",\"error_codes\":[7]}", "invalid_client"),
+            ("{\"error\":\"INVALID_CLIENT\"}", "invalid_client"),
+            ("{\"error\":\"invalid_client\",\"error_description\":{\"a\":1}}", "invalid_client"),
+            ("{\"error\":{\"code\":\"invalid_grant\",\"message\":\"x\"}}", "invalid_grant"),
+            ("{\"error\":{\"code\":400,\"status\":\"INVALID_ARGUMENT\"}}", "invalid_argument"),
+            ("{\"error\":{\"code\":400}}", "other"),
+            ("{\"error\":[\"invalid_scope\"]}", "invalid_scope"),
+            ("{\"error\":true}", "other"),
+            ("{\"errorCode\":\"invalid_client\",\"errorSummary\":\"x\"}", "invalid_client"),
+            ("{\"code\":\"invalid_grant\"}", "invalid_grant"),
+            ("error=invalid_grant&error_description=x", "invalid_grant"),
+            ("\u{feff}{\"error\":\"invalid_grant\"}", "invalid_grant"),
+        ] {
+            for status in [200, 400, 401, 500] {
+                let (answer, found) = in_plain_form(answer(status, body));
+                assert_eq!(found.as_deref(), Some(error), "{body}");
+                assert!(!answer.status().is_success(), "{body}");
+                let plain: Value = serde_json::from_slice(answer.body()).unwrap();
+                assert_eq!(plain["error"], error, "what the library reads: {body}");
+            }
+        }
+        for body in ["<html>401</html>", "", "{}", "{\"error\":null}", "{\"message\":\"no\"}"] {
+            let (answer, error) = in_plain_form(answer(401, body));
+            assert_eq!((answer.status().as_u16(), error), (401, None), "{body}");
+        }
+    }
+}

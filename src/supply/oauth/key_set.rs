@@ -1,0 +1,276 @@
+//! The key set of a server that is not the run's own, watched: which keys come and go meanwhile, so that no broker is
+//! accused of what the server did.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use reqwest::header::USER_AGENT;
+use tokio::sync::Notify;
+use url::Url;
+
+use crate::{
+    base::{clock::Clock, web},
+    client::verdict::standing::KeyTimes,
+    record::results::fetches::KeySet as Seen,
+};
+
+/// How often the set is fetched.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// The least time between two fetches, however many tokens come with a `kid` that was not in the set.
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+/// Keys that are told apart. Of more, nothing is said.
+const MOST_KEYS: usize = 1024;
+/// The number of all keys beyond those: as if the set were yet to show them.
+const OTHERS: u16 = MOST_KEYS as u16 - 1;
+/// The longest `kid` that is told apart, in bytes: digests in hex have 128. Longer ones are as keys beyond those.
+const LONGEST_KID: usize = 1024;
+/// What is counted of a set without a key that can be told by its `kid`.
+const NO_KEYS: &str = "no_keys";
+/// How the run names itself here: by another name than brokers and clients.
+const AGENT: &str = concat!("tokenstorm-watch/", env!("CARGO_PKG_VERSION"));
+
+/// The watch.
+#[derive(Debug)]
+pub(super) struct KeySet {
+    url: Url,
+    clock: Clock,
+    times: Arc<KeyTimes>,
+    state: Mutex<State>,
+    /// A token came whose key is not known, or was refused.
+    wanted: Notify,
+    looked: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The number of each `kid` that was seen, in the set or in a token.
+    numbers: HashMap<String, u16>,
+    /// Those that are in the set; `None` where it was never had.
+    current: Option<BTreeSet<u16>>,
+    /// Those that are or were in it.
+    listed: BTreeSet<u16>,
+    /// When it was asked for that brought it.
+    asked: u64,
+    seen: Seen,
+}
+
+impl KeySet {
+    pub(super) fn new(url: Url, clock: Clock) -> Self {
+        Self {
+            url,
+            clock,
+            times: Arc::new(KeyTimes::watched(MOST_KEYS)),
+            state: Mutex::default(),
+            wanted: Notify::new(),
+            looked: AtomicU64::new(0),
+        }
+    }
+
+    /// Since when and until when its keys can be known.
+    pub(super) fn times(&self) -> Arc<KeyTimes> {
+        Arc::clone(&self.times)
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        self.state().seen.clone()
+    }
+
+    /// The number of the key of a token that names it; none while nothing is known of the set.
+    pub(super) fn number_of(&self, kid: &str) -> Option<u16> {
+        let mut state = self.state();
+        state.current.as_ref()?;
+        let known = state.numbers.get(kid).copied();
+        if known.is_some_and(|number| state.listed.contains(&number)) {
+            return known;
+        }
+        state.seen.unlisted += 1;
+        if known.is_some() {
+            return known;
+        }
+        let number = state.number(kid).unwrap_or(OTHERS);
+        // Published by nobody yet, as far as is known: servers may sign with a key the moment they show it.
+        self.times.is_coming(usize::from(number));
+        self.wanted.notify_one();
+        Some(number)
+    }
+
+    /// Fetches the set again and again.
+    pub(super) async fn watch(self: Arc<Self>, http: reqwest::Client) {
+        loop {
+            // An early fetch waits as well: tokens of unknown keys may come by the thousand.
+            tokio::time::sleep(LEAST_INTERVAL).await;
+            let rest = INTERVAL.saturating_sub(LEAST_INTERVAL);
+            let _ = tokio::time::timeout(rest, self.wanted.notified()).await;
+            self.look(&http).await;
+        }
+    }
+
+    /// Fetches the set once. What is not to be had changes nothing.
+    pub(super) async fn look(&self, http: &reqwest::Client) {
+        let asked = self.clock.now();
+        match self.fetch(http).await {
+            Ok(kids) => self.note(&kids, asked, self.clock.now()),
+            Err(why) => *self.state().seen.failed.entry(why).or_default() += 1,
+        }
+        self.looked.store(asked, Ordering::Release);
+    }
+
+    /// When the last look at the set began that is over.
+    pub(super) fn looked(&self) -> u64 {
+        self.looked.load(Ordering::Acquire)
+    }
+
+    /// Has it looked at soon.
+    pub(super) fn look_soon(&self) {
+        self.wanted.notify_one();
+    }
+
+    async fn fetch(&self, http: &reqwest::Client) -> Result<Vec<String>, String> {
+        let asked = http.get(self.url.clone()).header(USER_AGENT, AGENT);
+        let keys = web::key_set(asked).await?;
+        Ok(keys.iter().filter_map(|key| key["kid"].as_str().map(str::to_owned)).collect())
+    }
+
+    /// The set was asked for and had at these instants, with these keys in it.
+    fn note(&self, kids: &[String], asked: u64, now: u64) {
+        let mut state = self.state();
+        let found: BTreeSet<u16> = kids.iter().filter_map(|kid| state.number(kid)).collect();
+        if found.is_empty() && state.current.as_ref().is_some_and(|before| !before.is_empty()) {
+            // Brokers may go on with what they had, or not: no key left, and none is there to be seen.
+            self.times.away(state.asked);
+            *state.seen.failed.entry(NO_KEYS.into()).or_default() += 1;
+            return;
+        }
+        self.times.back(now);
+        match state.current.take() {
+            // What was there before the run looked has been there for as long as anybody knows.
+            None => found.iter().for_each(|key| self.times.was_there(usize::from(*key))),
+            Some(before) => {
+                for key in found.difference(&before) {
+                    self.times.appeared(usize::from(*key), now);
+                    state.seen.appeared += 1;
+                }
+                for key in before.difference(&found) {
+                    self.times.withdrawn(usize::from(*key), (state.asked, now));
+                    state.seen.withdrawn += 1;
+                }
+            }
+        }
+        state.seen.fetched += 1;
+        state.listed.extend(&found);
+        state.current = Some(found);
+        state.asked = asked;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The number of a `kid`; none where there are too many.
+    fn number(&mut self, kid: &str) -> Option<u16> {
+        let next = self.numbers.len();
+        if let Some(known) = self.numbers.get(kid) {
+            return Some(*known);
+        }
+        let number = u16::try_from(next).ok().filter(|number| *number < OTHERS)?;
+        if kid.len() > LONGEST_KID {
+            return None;
+        }
+        self.numbers.insert(kid.to_owned(), number);
+        Some(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::verdict::standing::Reader;
+
+    fn kids(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn keys_come_and_go_as_the_set_shows_them() {
+        let url = Url::parse("http://127.0.0.1:9/keys").unwrap();
+        let set = KeySet::new(url, Clock::start());
+        assert_eq!(set.number_of("a"), None, "nothing is known of a set that was never had");
+        set.note(&kids(&["a", "b"]), 90, 100);
+        let standing = |kid: &str| {
+            let number = set.number_of(kid).unwrap();
+            set.times().of(usize::from(number), Reader::External)
+        };
+        let old = standing("a");
+        assert_eq!((old.published, old.readable, old.removed), (i64::MIN, i64::MIN, i64::MAX));
+        // A token came before the set showed its key.
+        let coming = standing("c");
+        assert!(coming.published > i64::MIN && coming.published < 0);
+        assert_eq!((coming.readable, coming.removed), (i64::MAX, i64::MAX));
+        set.note(&kids(&["a", "c"]), 190, 200);
+        assert_eq!(standing("c").readable, 200);
+        assert_eq!((standing("b").fading, standing("b").removed), (90, 200));
+        // It is back, and one that was never seen in a token is new.
+        set.note(&kids(&["b", "d"]), 290, 300);
+        assert_eq!((standing("b").readable, standing("b").removed), (300, i64::MAX));
+        assert_eq!((standing("a").removed, standing("d").readable), (300, 300));
+        let seen = set.seen();
+        assert_eq!((seen.fetched, seen.appeared, seen.withdrawn), (3, 3, 3));
+    }
+
+    #[test]
+    fn of_more_keys_than_are_told_apart_nothing_is_said() {
+        let set = KeySet::new(Url::parse("http://127.0.0.1:9/").unwrap(), Clock::start());
+        let many: Vec<String> = (0..MOST_KEYS + 5).map(|number| number.to_string()).collect();
+        set.note(&many, 0, 1);
+        let standing = |kid: &str| {
+            let number = set.number_of(kid).unwrap();
+            set.times().of(usize::from(number), Reader::External)
+        };
+        assert_eq!(standing("0").published, i64::MIN);
+        // Not that nobody published it, nor that it was always there: that it may come.
+        let other = standing("1026");
+        assert!(other.published > i64::MIN && other.published < 0);
+        assert_eq!((other.readable, other.removed), (i64::MAX, i64::MAX));
+    }
+
+    #[test]
+    fn a_set_that_is_empty_for_a_while_is_away_and_withdraws_nothing() {
+        let set = KeySet::new(Url::parse("http://127.0.0.1:9/").unwrap(), Clock::start());
+        set.note(&kids(&["a", "b"]), 90, 100);
+        set.note(&[], 190, 200);
+        set.note(&[], 290, 300);
+        let standing = |kid: &str| {
+            let number = set.number_of(kid).unwrap();
+            set.times().of(usize::from(number), Reader::External)
+        };
+        assert_eq!((standing("a").removed, standing("a").away), (i64::MAX, Some((90, i64::MAX))));
+        set.note(&kids(&["a"]), 390, 400);
+        assert_eq!((standing("a").removed, standing("a").away), (i64::MAX, Some((90, 400))));
+        assert_eq!(standing("b").removed, 400, "it did not come back");
+        let seen = set.seen();
+        assert_eq!((seen.fetched, seen.withdrawn, seen.failed["no_keys"]), (2, 1, 2));
+    }
+
+    #[test]
+    fn tokens_are_counted_whose_key_the_set_never_had() {
+        let set = KeySet::new(Url::parse("http://127.0.0.1:9/").unwrap(), Clock::start());
+        set.note(&kids(&["a", "b"]), 90, 100);
+        for kid in ["a", "c", "c", "b"] {
+            set.number_of(kid);
+        }
+        set.note(&kids(&["b", "c"]), 190, 200);
+        // Withdrawn is another matter.
+        for kid in ["a", "c"] {
+            set.number_of(kid);
+        }
+        assert_eq!(set.seen().unlisted, 2);
+    }
+}

@@ -1,0 +1,478 @@
+//! One fetch: the request of a grant, and what its answer is worth.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use oauth2::{
+    AsyncHttpClient, AuthType, ClientId, ClientSecret, DeviceAuthorizationUrl, EndpointNotSet,
+    EndpointSet, HttpRequest, HttpResponse, RefreshToken, RequestTokenError, ResourceOwnerPassword,
+    ResourceOwnerUsername, Scope, StandardDeviceAuthorizationResponse, StandardRevocableToken,
+    TokenResponse, TokenUrl,
+    basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse},
+};
+use serde_json::{Map, json};
+use url::form_urlencoded;
+
+use super::{
+    Failure, Inner, Strange,
+    answer::{Answer, in_plain_form},
+    held::{LONGEST_TOKEN, REFRESH_TOKEN_TOO_LONG, TOKEN_TOO_LONG},
+    token::Token,
+};
+use crate::{
+    base::{
+        clock::{Clock, SECOND},
+        web,
+    },
+    client::attempt::Code,
+    plan::fetching::Fetching,
+    scenario::{
+        ClientAuth, Grant, Send as Sent, bounds,
+        oauth::{ACCESS_TOKEN, JWT_BEARER, TOKEN_EXCHANGE},
+    },
+    token::{key::material::random_id, oracle::foreign::Alg},
+};
+
+/// The code of an answer without `access_token`.
+const NO_ACCESS_TOKEN: &str = "no_access_token";
+/// How long an assertion is good, in seconds: as long as a request may take, and clocks may differ.
+const ASSERTION_TTL: i64 = 60;
+
+/// Which part of `load.connect_timeout` a device asks for its approval: the rest is for the answer to reach the client before
+/// it gives up.
+const PATIENCE: f64 = 0.9;
+
+type Client = oauth2::Client<
+    BasicErrorResponse,
+    Answer,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+type Failed = RequestTokenError<Broken, BasicErrorResponse>;
+
+/// A request without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Broken(&'static str);
+
+/// The way to the server for one fetch: through the rate limit and the pool of connections.
+struct Way<'a> {
+    inner: &'a Inner,
+    last: Mutex<Last>,
+}
+
+/// What is kept of the last answer.
+#[derive(Clone, Default)]
+struct Last {
+    status: u16,
+    retry_after: Option<Duration>,
+    /// The OAuth error in it.
+    error: Option<String>,
+    /// Whether it is a page for people.
+    is_html: bool,
+}
+
+impl<'c> AsyncHttpClient<'c> for Way<'_> {
+    type Error = Broken;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Broken>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            let inner = self.inner;
+            let asked = inner.clock.now();
+            if let Some(limiter) = &inner.limiter {
+                limiter.until_ready().await;
+            }
+            let _connection = inner.connections.acquire().await.map_err(|_| Broken("closed"))?;
+            let mut request_sent =
+                Underway { inner, asked, sent: inner.clock.now(), code: GAVE_UP };
+            let answer = send(&inner.http, request).await;
+            request_sent.code = match &answer {
+                Ok(answer) => Code::Status(answer.status().as_u16()),
+                Err(Broken(word)) => Code::Word(word),
+            };
+            drop(request_sent);
+            let answer = answer?;
+            let after = answer.headers().get("retry-after").and_then(|after| after.to_str().ok());
+            let retry_after = after.and_then(|after| retry_after(after, inner.clock));
+            let status = answer.status().as_u16();
+            let is_html = web::text(answer.body()).starts_with('<');
+            let (answer, error) = in_plain_form(answer);
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
+                Last { status, retry_after, error, is_html };
+            Ok(answer)
+        })
+    }
+}
+
+impl Way<'_> {
+    /// Whether the last answer had an OAuth error in it.
+    fn has_error(&self) -> bool {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).error.is_some()
+    }
+}
+
+/// What a request comes to whose client gives up on it.
+const GAVE_UP: Code = Code::Word("gave_up");
+
+/// A request that is counted when it is over, however that is: also one that nobody waits for any more.
+struct Underway<'a> {
+    inner: &'a Inner,
+    asked: u64,
+    sent: u64,
+    code: Code,
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        let took = self.inner.clock.now() - self.sent;
+        self.inner.stats().requested(self.code, self.sent - self.asked, took);
+    }
+}
+
+/// When the server wants to be asked again: seconds, or a date (RFC 9110, 10.2.3).
+fn retry_after(text: &str, clock: Clock) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds).min(bounds::LONGEST));
+    }
+    let date = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    let now = Duration::from_nanos(clock.wall(clock.now()).max(0) as u64);
+    Some(date.saturating_sub(now))
+}
+
+async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Broken> {
+    let word = |error: &reqwest::Error| Broken(web::word(error));
+    let request = reqwest::Request::try_from(request).map_err(|_| Broken("request"))?;
+    let answer = http.execute(request).await.map_err(|error| word(&error))?;
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let body = web::body(answer).await.map_err(|error| word(&error))?.ok_or(Broken("too_long"))?;
+    let mut response = HttpResponse::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+/// Scopes and other parameters, put onto a request of any grant.
+macro_rules! with_parameters {
+    ($request:expr, $parameters:expr) => {{
+        let mut request = $request;
+        for scope in &$parameters.scopes {
+            request = request.add_scope(Scope::new(scope.clone()));
+        }
+        for (name, value) in &$parameters.more {
+            request = request.add_extra_param(*name, value.clone());
+        }
+        request
+    }};
+}
+
+/// What every request of a client carries beside its grant.
+struct Parameters {
+    scopes: Vec<String>,
+    more: Vec<(&'static str, String)>,
+}
+
+impl Inner {
+    /// Fetches the token of client `n`, once; `first` is how a first refresh token is fetched.
+    pub(super) async fn fetch(&self, n: u64, first: Option<Grant>) -> Result<Token, Failure> {
+        let fetching = self.fetching().ok_or(Failure::word("nobody_to_ask"))?;
+        let way = Way { inner: self, last: Mutex::default() };
+        let grant = first.unwrap_or(fetching.settings.grant);
+        let answer = match self.asked(fetching, grant, n, &way).await {
+            Ok(answer) => answer,
+            Err(failed) => return Err(self.explained(failure(&failed, &way)).await),
+        };
+        self.keep_refresh(n, first.and(answer.refresh_token()))?;
+        let sent = match fetching.settings.send {
+            Sent::AccessToken => answer.access().ok_or(Failure::word(NO_ACCESS_TOKEN))?,
+            Sent::IdToken => answer.id().ok_or(Failure::word("no_token"))?,
+        };
+        let lifetime = answer.expires_in().map(|lifetime| lifetime.as_secs());
+        if sent.len() > LONGEST_TOKEN {
+            return Err(Failure::word(TOKEN_TOO_LONG));
+        }
+        let token = Token::read(sent, lifetime, self.clock.wall(self.clock.now()), &self.kids);
+        let start = self.judge.start(&token.foreign);
+        let place = self.room.take((sent.len() + token.foreign.size()) as u64)?;
+        Ok(self.with_key(token.good_from(start).placed(place)))
+    }
+
+    /// The refresh token of a client that is kept for it.
+    fn refresh_token(&self, n: u64) -> Option<String> {
+        let known = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&n).map(|(token, _)| token.clone())
+    }
+
+    /// Keeps the refresh token of a first answer until an answer to it has come; then nobody needs it any more.
+    fn keep_refresh(&self, n: u64, given: Option<&RefreshToken>) -> Result<(), Failure> {
+        let given = given.map(RefreshToken::secret);
+        let held = match given {
+            Some(token) if token.len() > LONGEST_TOKEN => {
+                return Err(Failure::word(REFRESH_TOKEN_TOO_LONG));
+            }
+            Some(token) => Some((token.clone(), self.room.take(token.len() as u64)?)),
+            None => None,
+        };
+        let mut known = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
+        match held {
+            Some(held) => known.insert(n, held),
+            None => known.remove(&n),
+        };
+        Ok(())
+    }
+
+    /// The token with the number of its key in the watched set. Secrets are in no set, whatever they are called.
+    fn with_key(&self, mut token: Token) -> Token {
+        let is_secret = matches!(token.foreign.alg(), Alg::Known(named) if named.is_hmac());
+        if let (Some(set), Some(kid), false) = (&self.key_set, token.foreign.kid(), is_secret) {
+            token.key = set.number_of(kid);
+        }
+        token
+    }
+
+    /// A failure, with what a look at the port adds where plain HTTP met something strange there.
+    async fn explained(&self, failure: Failure) -> Failure {
+        let url = &self.endpoints.token;
+        let is_strange = match failure.code {
+            Code::Word(word) => word == "broken",
+            Code::Status(status) => status == 400 && failure.error.is_none(),
+            Code::Byte(_) => false,
+        };
+        if url.scheme() != "http" || !is_strange {
+            return failure;
+        }
+        if !*self.is_tls_port.get_or_init(|| web::speaks_tls(url)).await {
+            return failure;
+        }
+        match failure.code {
+            Code::Status(_) => Failure { strange: Some(Strange::TlsPort), ..failure },
+            _ => Failure::word(Strange::TlsPort.name()),
+        }
+    }
+
+    async fn asked(
+        &self,
+        fetching: &Fetching,
+        grant: Grant,
+        n: u64,
+        way: &Way<'_>,
+    ) -> Result<Answer, Failed> {
+        let client = self.client(fetching, n);
+        let parameters = self.parameters(fetching, n)?;
+        match grant {
+            Grant::ClientCredentials => {
+                let request = client.exchange_client_credentials();
+                with_parameters!(request, parameters).request_async(way).await
+            }
+            Grant::Password => {
+                let user = ResourceOwnerUsername::new(fetching.username.text(n));
+                let secret = fetching.password.as_ref().map(|password| password.text(n));
+                let secret = ResourceOwnerPassword::new(secret.unwrap_or_default());
+                let request = client.exchange_password(&user, &secret);
+                with_parameters!(request, parameters).request_async(way).await
+            }
+            Grant::RefreshToken => {
+                // Kept until an answer brings another: what failed for a passing reason is tried again with it.
+                let known = self.refresh_token(n);
+                let token = known.or_else(|| fetching.refresh_token.clone());
+                let token = token.ok_or(Failed::Request(Broken("no_refresh_token")))?;
+                let token = RefreshToken::new(token);
+                let request = client.exchange_refresh_token(&token);
+                with_parameters!(request, parameters).request_async(way).await
+            }
+            Grant::DeviceCode => {
+                let device =
+                    self.endpoints.device.clone().ok_or(Failed::Request(Broken("request")))?;
+                let client =
+                    client.set_device_authorization_url(DeviceAuthorizationUrl::from_url(device));
+                let request = client.exchange_device_code();
+                let details: StandardDeviceAuthorizationResponse =
+                    with_parameters!(request, parameters).request_async(way).await?;
+                let assertion =
+                    parameters.more.iter().filter(|(name, _)| name.starts_with("client_"));
+                let mut request = client.exchange_device_access_token(&details);
+                for (name, value) in assertion {
+                    request = request.add_extra_param(*name, value.clone());
+                }
+                // Nobody waits longer than a client does, and then the last answer says why there is no token.
+                let patience = self.plan.load().connect_timeout.mul_f64(PATIENCE);
+                let asked = request.request_async(way, tokio::time::sleep, None);
+                match tokio::time::timeout(patience, asked).await {
+                    Ok(answer) => answer.map_err(|failed| by_device(&failed)),
+                    Err(_) if way.has_error() => Err(Failed::Other("not approved".into())),
+                    Err(_) => Err(Failed::Request(Broken("timeout"))),
+                }
+            }
+            Grant::TokenExchange => {
+                let subject = if let Some(token) = &fetching.subject_token {
+                    token.clone()
+                } else {
+                    let request = client.exchange_client_credentials();
+                    let answer = with_parameters!(request, parameters).request_async(way).await?;
+                    let subject = answer.access();
+                    subject.ok_or(Failed::Request(Broken(NO_ACCESS_TOKEN)))?.to_owned()
+                };
+                // With an assertion of its own: each serves once (RFC 7523, 3).
+                let parameters = self.parameters(fetching, n)?;
+                self.exchanged(fetching, n, &subject, &parameters, way).await
+            }
+        }
+    }
+
+    fn client(&self, fetching: &Fetching, n: u64) -> Client {
+        let client = oauth2::Client::new(ClientId::new(fetching.client_id.text(n)))
+            .set_token_uri(TokenUrl::from_url(self.endpoints.token.clone()));
+        let client = match &fetching.client_secret {
+            Some(secret) => client.set_client_secret(ClientSecret::new(secret.text(n))),
+            None => client,
+        };
+        client.set_auth_type(match fetching.settings.client_auth {
+            ClientAuth::Basic => AuthType::BasicAuth,
+            ClientAuth::Post => AuthType::RequestBody,
+        })
+    }
+
+    fn parameters(&self, fetching: &Fetching, n: u64) -> Result<Parameters, Failed> {
+        let scopes = fetching.scope.as_ref().map(|scope| scope.text(n)).unwrap_or_default();
+        let mut more = Vec::new();
+        for (name, template) in [("audience", &fetching.audience), ("resource", &fetching.resource)]
+        {
+            if let Some(template) = template {
+                more.push((name, template.text(n)));
+            }
+        }
+        if fetching.assertion_key.is_some() {
+            more.push(("client_assertion_type", JWT_BEARER.to_owned()));
+            more.push(("client_assertion", self.assertion(fetching, n)?));
+        }
+        Ok(Parameters { scopes: scopes.split_whitespace().map(str::to_owned).collect(), more })
+    }
+
+    /// A token by which a client shows who it is (RFC 7523, 3).
+    fn assertion(&self, fetching: &Fetching, n: u64) -> Result<String, Failed> {
+        let unsigned = || Failed::Request(Broken("no_assertion"));
+        let key = fetching.assertion_key.and_then(|key| self.plan.mould.keys.get(key));
+        let key = key.ok_or_else(unsigned)?;
+        let now = self.clock.wall(self.clock.now()).div_euclid(SECOND as i64);
+        let mut claims = Map::new();
+        let client_id = fetching.client_id.text(n);
+        claims.insert("iss".into(), client_id.as_str().into());
+        claims.insert("sub".into(), client_id.into());
+        let audience = fetching.assertion_audience.as_ref().map(|audience| audience.text(n));
+        let audience = audience
+            .or_else(|| self.endpoints.issuer.clone())
+            .unwrap_or_else(|| self.endpoints.token.as_str().to_owned());
+        claims.insert("aud".into(), audience.into());
+        claims.insert("iat".into(), now.into());
+        claims.insert("exp".into(), (now + ASSERTION_TTL).into());
+        claims.insert("jti".into(), random_id().map_err(|_| unsigned())?.into());
+        key.compact(&claims).map_err(|_| unsigned())
+    }
+
+    /// RFC 8693, which the library does not know.
+    async fn exchanged(
+        &self,
+        fetching: &Fetching,
+        n: u64,
+        subject: &str,
+        parameters: &Parameters,
+        way: &Way<'_>,
+    ) -> Result<Answer, Failed> {
+        let body = exchange_form(fetching, n, subject, parameters);
+        let mut request = HttpRequest::new(body.into_bytes());
+        *request.method_mut() = reqwest::Method::POST;
+        let place = self.endpoints.token.as_str().parse();
+        *request.uri_mut() = place.map_err(|_| Failed::Request(Broken("request")))?;
+        let kind = reqwest::header::HeaderValue::from_static("application/x-www-form-urlencoded");
+        request.headers_mut().insert("content-type", kind);
+        if let Some(basic) = basic(fetching, n).and_then(|basic| basic.parse().ok()) {
+            request.headers_mut().insert("authorization", basic);
+        }
+        let answer = way.call(request).await.map_err(Failed::Request)?;
+        if answer.status() == reqwest::StatusCode::OK {
+            return serde_json::from_slice(answer.body())
+                .map_err(|_| Failed::Other("no token".into()));
+        }
+        Err(match serde_json::from_slice::<BasicErrorResponse>(answer.body()) {
+            Ok(error) => Failed::ServerResponse(error),
+            Err(_) => Failed::Other("no error".into()),
+        })
+    }
+}
+
+/// The header `Authorization`, where the client shows its secret there: both parts form-encoded (RFC 6749, 2.3.1).
+fn basic(fetching: &Fetching, n: u64) -> Option<String> {
+    let secret = fetching.client_secret.as_ref()?;
+    if fetching.settings.client_auth == ClientAuth::Post {
+        return None;
+    }
+    let encoded =
+        |text: String| -> String { form_urlencoded::byte_serialize(text.as_bytes()).collect() };
+    let shown = format!("{}:{}", encoded(fetching.client_id.text(n)), encoded(secret.text(n)));
+    Some(format!("Basic {}", STANDARD.encode(shown)))
+}
+
+/// The body of a request to exchange a token (RFC 8693, 2.1).
+fn exchange_form(fetching: &Fetching, n: u64, subject: &str, parameters: &Parameters) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", TOKEN_EXCHANGE)
+        .append_pair("subject_token", subject)
+        .append_pair("subject_token_type", ACCESS_TOKEN);
+    if basic(fetching, n).is_none() {
+        form.append_pair("client_id", &fetching.client_id.text(n));
+        if let Some(secret) = &fetching.client_secret {
+            form.append_pair("client_secret", &secret.text(n));
+        }
+    }
+    if !parameters.scopes.is_empty() {
+        form.append_pair("scope", &parameters.scopes.join(" "));
+    }
+    for (name, value) in &parameters.more {
+        form.append_pair(name, value);
+    }
+    form.finish()
+}
+
+/// The errors of polling for a device are another type with the same words.
+fn by_device(failed: &RequestTokenError<Broken, oauth2::DeviceCodeErrorResponse>) -> Failed {
+    match failed {
+        RequestTokenError::ServerResponse(error) => {
+            let said = json!({ "error": error.error().to_string() });
+            serde_json::from_value(said).map_or_else(
+                |_: serde_json::Error| Failed::Other("no error".into()),
+                Failed::ServerResponse,
+            )
+        }
+        RequestTokenError::Request(Broken(word)) => Failed::Request(Broken(word)),
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            Failed::Other("no token".into())
+        }
+    }
+}
+
+/// What a failed request is called in the results. Nothing of what the server wrote but its OAuth error is kept: it may
+/// repeat what it was told.
+fn failure(failed: &Failed, way: &Way<'_>) -> Failure {
+    let last = way.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let Last { status, retry_after, error, is_html } = last;
+    match failed {
+        RequestTokenError::Request(Broken(word)) => Failure::word(word),
+        _ if (200..300).contains(&status) && error.is_none() => Failure::word("no_json"),
+        _ => {
+            let strange = is_html.then_some(Strange::Page);
+            Failure { code: Code::Status(status), error, retry_after, strange }
+        }
+    }
+}
