@@ -18,8 +18,10 @@ mod model;
 pub mod nodes;
 pub mod scale;
 pub mod schedule;
+mod secret;
 pub mod segment;
 pub mod series;
+pub mod split;
 pub mod spread;
 pub mod strict;
 pub mod threshold;
@@ -60,7 +62,7 @@ use crate::{
     token::{
         Kind, Minter, fraction, free_name,
         key::SigningKey,
-        mint::Mould,
+        mould::Mould,
         oracle::Expected,
         policy::{self, Policy},
         template::Names,
@@ -224,7 +226,7 @@ impl Plan {
         let model = Model::resolve(&scenario.load, workers, &mut warnings)?;
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
         checks::check_lengths(&names, attempts)?;
-        fetching::check_mix(&kinds, &issuance, scenario, attempts)?;
+        checks::check_mix(&kinds, &issuance, scenario, attempts)?;
         let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
         let known = issuance.known_keys(keys.len());
         checks::warn_of_plugin(&policy, known, &mut warnings, embedded);

@@ -12,6 +12,7 @@ pub mod monitor;
 pub mod oauth;
 pub mod overrides;
 pub mod promise;
+pub mod protocol;
 mod refusal;
 pub mod series;
 pub mod target;
@@ -42,8 +43,9 @@ pub use promise::{
     Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, RefusesWith, SilentClose,
     UnknownKid,
 };
+pub use protocol::{Protocol, TokenIn};
 pub use series::{Arm, Capacity, Control, Sweep, Without};
-pub use target::{Protocol, Resolve, Target, TokenIn};
+pub use target::{Resolve, Target};
 pub use threshold::Condition;
 
 /// One scenario file.

@@ -3,15 +3,18 @@
 
 pub mod braces;
 pub mod catalogue;
+mod encode;
 pub mod given;
 mod jwe;
 pub mod key;
 pub mod mint;
+pub mod mould;
 pub mod oracle;
 pub mod placing;
 pub mod policy;
 mod press;
 pub mod recipe;
+mod sign;
 pub mod template;
 
 pub use catalogue::{Defect, Severity, Situation};

@@ -14,7 +14,7 @@ use crate::{
         clock::Clock,
         error::{Error, Result},
     },
-    record::results::authority::Happened,
+    record::results::happened::Happened,
     servers::issuer::{Issuer, happenings::Happenings},
 };
 

@@ -1,12 +1,15 @@
 //! The run's own authorization server, resolved: `[issuer]` with what it takes over from elsewhere.
 
-use std::{env, fmt, path::Path, time::Duration};
+use std::{fmt, path::Path, time::Duration};
 
 use serde_json::{Map, Value};
 
 use url::Url;
 
-use super::{fetching::check_plain, timeline::key_named};
+use super::{
+    secret::{check_plain, secret, secret_template},
+    timeline::key_named,
+};
 use crate::{
     base::{
         clock::wall_seconds,
@@ -227,124 +230,5 @@ fn identity(tls: &IssuerTls, base: &Path) -> Result<Identity> {
             Ok(Identity::Given { good: (read("cert", cert)?, read("key", key)?), expired })
         }
         _ => Err(Error::usage("`tls` needs `cert` and `key`, or `generate = true`")),
-    }
-}
-
-/// A secret as the source of a template: as it is written, or, where it comes from the environment or from a file, with
-/// its braces written twice, since it is taken literally then. None where none is given.
-///
-/// # Errors
-/// When it is given twice, its variable is not set, its file can't be read, or it was taken out of this file.
-pub(super) fn secret(
-    key: &str,
-    text: Option<&String>,
-    variable: Option<&str>,
-    file: Option<&Path>,
-) -> Result<Option<String>> {
-    let secret = literal_secret(key, text, variable, file)?;
-    Ok(if text.is_some() { secret } else { secret.map(|secret| with_braces_twice(&secret)) })
-}
-
-/// The template of a text that is taken as it is.
-fn with_braces_twice(text: &str) -> String {
-    text.replace('{', "{{").replace('}', "}}")
-}
-
-/// A secret that is written, in the environment or in a file, as it is; none where none is given.
-///
-/// # Errors
-/// When it is given twice, its variable is not set, its file can't be read, or it was taken out of this file.
-pub(super) fn literal_secret(
-    key: &str,
-    text: Option<&String>,
-    variable: Option<&str>,
-    file: Option<&Path>,
-) -> Result<Option<String>> {
-    let given = [text.is_some(), variable.is_some(), file.is_some()];
-    if given.iter().filter(|given| **given).count() > 1 {
-        return Err(Error::usage(format!("`{key}` is given more than once"))
-            .hint(format!("keep one of `{key}`, `{key}_env` and `{key}_file`")));
-    }
-    if text.is_some_and(|text| text == crate::base::error::showable::REDACTED) {
-        return Err(Error::usage(format!("`{key}` was taken out of this file"))
-            .hint(format!("put it back, or name where it is: `{key}_env = \"NAME\"`")));
-    }
-    let not_empty = |secret: String, named: &dyn Fn() -> String| {
-        if secret.is_empty() { Err(Error::usage(named())) } else { Ok(Some(secret)) }
-    };
-    if let Some(variable) = variable {
-        let secret = env::var(variable).map_err(|_| {
-            let named = showable::variable(variable);
-            Error::usage(format!("`{key}_env` names {named}, which is not set, or no text"))
-                .hint(format!("it takes the name of an environment variable: `export NAME=...`, then `{key}_env = \"NAME\"`"))
-        })?;
-        let empty =
-            || format!("`{key}_env` names {}, which is empty", showable::variable(variable));
-        return not_empty(secret, &empty);
-    }
-    if let Some(file) = file {
-        // Whether the folder is the scenario's or was written is not known here: the name has to be shown by itself.
-        let name = Path::new(file.file_name().unwrap_or_default());
-        let named = showable::file(name, file.parent().unwrap_or(file));
-        let text = reading::read_text(file, reading::LONGEST_TEXT).map_err(|error| {
-            Error::usage(format!("`{key}_file` names {named}, which can't be read: {error}"))
-                .hint("relative paths start from the scenario's folder; it takes the path of a file, not what is in it")
-        })?;
-        let text = text.strip_suffix('\n').unwrap_or(&text);
-        let text = text.strip_suffix('\r').unwrap_or(text).to_owned();
-        return not_empty(text, &|| format!("`{key}_file` names {named}, which is empty"));
-    }
-    Ok(text.cloned())
-}
-
-/// A secret as a template; what is in it is not shown.
-///
-/// # Errors
-/// When a placeholder is unknown.
-pub(super) fn secret_template(key: &str, text: &str, names: &Names) -> Result<Template> {
-    names.text(text).map_err(|_| {
-        Error::usage(format!(
-            "`{key}` holds a brace that is no placeholder (its value is not shown)"
-        ))
-        .hint("the placeholders here are `{n}`, `{client_id}`, `{username}`; a brace that is meant as one is written twice: `{{`, `}}`")
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn names() -> Names {
-        Names::compile(&crate::scenario::Identity::default()).unwrap()
-    }
-
-    fn sent(secret: Option<String>) -> String {
-        secret_template("client_secret", &secret.unwrap(), &names()).unwrap().text(7)
-    }
-
-    #[test]
-    fn a_secret_of_the_environment_or_a_file_is_literal_and_a_written_one_is_a_template() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("secret.txt");
-        for text in ["hunter2{n}x", "p{w", "{{x}}", "${n}", "}{", "{client_id}", "plain"] {
-            std::fs::write(&file, format!("{text}\n")).unwrap();
-            assert_eq!(sent(secret("client_secret", None, None, Some(&file)).unwrap()), text);
-            let literal = literal_secret("refresh_token", None, None, Some(&file)).unwrap();
-            assert_eq!(literal.as_deref(), Some(text));
-        }
-        // Set by whoever starts the tests, and no text of this test: what matters is that it comes as it is.
-        let path = env::var("PATH").unwrap();
-        assert_eq!(sent(secret("password", None, Some("PATH"), None).unwrap()), path);
-        let written = "of-{client_id}-{{n}}".to_owned();
-        assert_eq!(sent(secret("password", Some(&written), None, None).unwrap()), "of-storm-7-{n}");
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_taken_literally_is_sent_as_it_is(text: String) {
-            prop_assert_eq!(sent(Some(with_braces_twice(&text))), text);
-        }
     }
 }

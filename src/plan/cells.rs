@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    examine::Reason,
+    examine::{Reason, Skipped},
     kinds::{Context, check_allowed},
     threshold::NOT_JUDGED,
 };
@@ -92,17 +92,6 @@ pub struct Cells {
     pub unspoken: Vec<Protocol>,
     /// The command that asked, without `--only`.
     pub command: String,
-}
-
-/// An entry that is not sent.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Skipped {
-    /// Its name.
-    pub defect: &'static str,
-    /// In which version of MQTT.
-    pub protocol: Protocol,
-    /// Why.
-    pub reason: Reason,
 }
 
 impl Cells {

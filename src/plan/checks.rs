@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use super::{broker::Broker, issuance::is_foreign};
+use super::{
+    broker::Broker,
+    fetching::{EXPIRED, STOLEN},
+    issuance::{Issuance, is_foreign},
+};
 use crate::{
     base::error::{Error, Result},
-    scenario::{Load, Loaded, OnAnonymous, PolicySettings, Protocol, Scenario},
+    scenario::{Load, LoadMode, Loaded, OnAnonymous, PolicySettings, Protocol, Scenario},
     token::{
+        Kind,
         braces::has_foreign,
         policy::{Policy, leaves},
         template::Names,
@@ -261,6 +266,45 @@ pub(super) fn check_lengths(names: &Names, attempts: u64) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses kinds of fetched tokens that the load has no place for.
+///
+/// # Errors
+/// When tokens have to end where nobody may wait for that, or are stolen where all clients bring one token.
+pub(super) fn check_mix(
+    kinds: &[Kind],
+    issuance: &Issuance,
+    scenario: &Scenario,
+    attempts: u64,
+) -> Result<()> {
+    check_kinds(kinds, issuance, &scenario.load)?;
+    check_clients(kinds, issuance, attempts, scenario.token.reuse)
+}
+
+fn check_kinds(kinds: &[Kind], issuance: &Issuance, load: &Load) -> Result<()> {
+    let waits = issuance.fetching.is_some() && kinds.iter().any(|kind| kind.defect.name == EXPIRED);
+    let name = match load.mode {
+        Some(LoadMode::Churn) => "churn",
+        Some(LoadMode::Preconnect) => "preconnect",
+        _ => return Ok(()),
+    };
+    if !waits {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "`expired` is a fetched token that its client waits for until it has ended, and `load.mode` is `{name}`, in which no client waits"
+    ))
+    .hint("use `mode = \"open\"` or `\"closed\"`, or leave `expired` out of the mix"))
+}
+
+fn check_clients(kinds: &[Kind], issuance: &Issuance, attempts: u64, reuse: u64) -> Result<()> {
+    let steals = issuance.fetching.is_some() && kinds.iter().any(|kind| kind.defect.name == STOLEN);
+    if !steals || attempts > reuse {
+        return Ok(());
+    }
+    Err(Error::usage("`stolen` is the token of the client before, and there is no other client")
+        .hint("raise `load.clients`, or leave `stolen` out of the mix"))
 }
 
 #[cfg(test)]

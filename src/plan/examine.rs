@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use super::{Plan, cells::Skipped, strict};
+use super::{Plan, strict};
 use crate::{
     base::{
         clock::{Clock, SECOND},
@@ -32,6 +32,17 @@ pub(super) struct Examiner {
     oracle: Oracle,
     /// What is wrong even with the good tokens of the scenario.
     own: Faults,
+}
+
+/// An entry that is not sent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Skipped {
+    /// Its name.
+    pub defect: &'static str,
+    /// In which version of MQTT.
+    pub protocol: Protocol,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// Why an entry of the catalogue is not sent.

@@ -6,8 +6,8 @@ use url::Url;
 
 use super::{
     Plan,
-    authority::{Authority, literal_secret, secret, secret_template},
-    issuance::Issuance,
+    authority::Authority,
+    secret::{check_plain, literal_secret, secret, secret_template},
     timeline::key_named,
 };
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
 /// A token that is brought when it has ended.
 pub const EXPIRED: &str = "expired";
 /// The token of the client before.
-const STOLEN: &str = "stolen";
+pub(super) const STOLEN: &str = "stolen";
 /// Entries of the catalogue that need nothing but what the server issues.
 pub const FETCHED: [&str; 3] = ["fresh", EXPIRED, STOLEN];
 /// How long a fetched token that is to have ended has ended, where the mix does not say it: clocks may differ, and whoever
@@ -316,45 +316,6 @@ impl Plan {
     }
 }
 
-/// Refuses kinds of fetched tokens that the load has no place for.
-///
-/// # Errors
-/// When tokens have to end where nobody may wait for that, or are stolen where all clients bring one token.
-pub(super) fn check_mix(
-    kinds: &[Kind],
-    issuance: &Issuance,
-    scenario: &Scenario,
-    attempts: u64,
-) -> Result<()> {
-    check_kinds(kinds, issuance, &scenario.load)?;
-    check_clients(kinds, issuance, attempts, scenario.token.reuse)
-}
-
-fn check_kinds(kinds: &[Kind], issuance: &Issuance, load: &Load) -> Result<()> {
-    let waits = issuance.fetching.is_some() && kinds.iter().any(|kind| kind.defect.name == EXPIRED);
-    let name = match load.mode {
-        Some(LoadMode::Churn) => "churn",
-        Some(LoadMode::Preconnect) => "preconnect",
-        _ => return Ok(()),
-    };
-    if !waits {
-        return Ok(());
-    }
-    Err(Error::usage(format!(
-        "`expired` is a fetched token that its client waits for until it has ended, and `load.mode` is `{name}`, in which no client waits"
-    ))
-    .hint("use `mode = \"open\"` or `\"closed\"`, or leave `expired` out of the mix"))
-}
-
-fn check_clients(kinds: &[Kind], issuance: &Issuance, attempts: u64, reuse: u64) -> Result<()> {
-    let steals = issuance.fetching.is_some() && kinds.iter().any(|kind| kind.defect.name == STOLEN);
-    if !steals || attempts > reuse {
-        return Ok(());
-    }
-    Err(Error::usage("`stolen` is the token of the client before, and there is no other client")
-        .hint("raise `load.clients`, or leave `stolen` out of the mix"))
-}
-
 /// The certificate that clients show to the server.
 fn own_certificate(
     settings: &OAuth,
@@ -418,15 +379,6 @@ fn server(settings: &OAuth, authority: Option<&Authority>) -> Result<Server> {
         (None, None) => Err(Error::usage("`issuer` is missing: whom do the clients ask?")
             .hint("write `issuer = \"https://...\"`, or bring one along: `[issuer]`")),
     }
-}
-
-/// Refuses what in a URL may be a secret, and would stand in results and errors.
-pub(super) fn check_plain(key: &str, url: &Url) -> Result<()> {
-    if url.username().is_empty() && url.password().is_none() && url.query().is_none() {
-        return Ok(());
-    }
-    Err(Error::usage(format!("`{key}` has a user, a password or a query in it (not shown)"))
-        .hint("secrets have keys of their own, such as `client_secret_env`"))
 }
 
 fn check_numbers(settings: &OAuth) -> Result<()> {

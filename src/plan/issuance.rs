@@ -9,7 +9,8 @@ use super::{
     Model,
     authority::Authority,
     broker::Broker,
-    fetching::{Fetching, check_plain},
+    fetching::Fetching,
+    secret::check_plain,
     timeline::{Action, Moment, Timeline},
 };
 use crate::{

@@ -23,6 +23,7 @@ pub mod folder;
 pub mod full;
 pub mod gaps;
 pub mod gone;
+pub mod happened;
 pub mod keys;
 pub mod matrix;
 pub mod moment;
@@ -33,6 +34,7 @@ pub mod series;
 pub mod summary;
 pub mod tables;
 pub mod threshold;
+pub mod time;
 pub mod trend;
 pub mod whole;
 pub mod writing;
@@ -42,7 +44,8 @@ pub use environment::Environment;
 pub use folder::{Folder, Place};
 pub use keys::Jwks;
 pub use matrix::Matrix;
-pub use summary::{Percentile, PhaseStats, Summary};
+pub use summary::Summary;
+pub use time::{Percentile, PhaseStats};
 
 /// Reads a file of a run folder that says which format it has.
 ///

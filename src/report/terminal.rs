@@ -12,7 +12,8 @@ use crate::client::attempt::advice;
 use crate::plan::threshold::{TIMES, VALUES};
 use crate::record::results::{
     PhaseStats, Summary,
-    summary::{Judged, Part, Percentile},
+    summary::{Judged, Part},
+    time::Percentile,
 };
 
 /// Renders a summary; `folder` is where the rest is. Colours are taken off where nobody sees them.

@@ -38,6 +38,9 @@ use crate::{
     token::{oracle::Expected, policy::Policy},
 };
 
+/// How long a mutant that never answers keeps a client waiting.
+const GIVE_UP: Duration = Duration::from_millis(500);
+
 /// How long a broker may take to listen: far longer than it ever took, on a host at its limit.
 const START_TIME: Duration = Duration::from_secs(20);
 

@@ -41,7 +41,7 @@ use crate::{
     },
     client::verdict::standing::KeyTimes,
     plan::{Plan, authority::Authority, timeline::Action},
-    record::results::authority::Visit,
+    record::results::happened::Visit,
     scenario::Outage,
     token::key::SigningKey,
 };

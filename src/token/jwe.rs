@@ -15,7 +15,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use flate2::{Compression, write::DeflateEncoder};
 use serde_json::{Value, json};
 
-use super::{mint::append_base64, recipe::Jwe};
+use super::{encode::append_base64, recipe::Jwe};
 use crate::{
     base::error::{Error, Result},
     token::key::{

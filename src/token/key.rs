@@ -3,6 +3,7 @@
 mod der;
 mod found;
 mod jwk;
+mod lenient;
 pub mod material;
 pub mod public;
 mod refusal;

@@ -1,77 +1,99 @@
 //! What is made ready of a kind of token, once a thread: header, claims compiled into pieces, signer.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use jsonwebtoken::crypto::JwtSigner;
 use serde_json::{Map, Value};
 
 use super::{
     Kind,
     braces::constant,
+    encode::append_base64,
     given::{Given, Moment},
     jwe::Envelope,
-    mint::{Mould, Press, append_base64},
+    mould::Mould,
     recipe::{Bearer, Exp, Form, Kid, Recipe, Signer, Twist},
     template::{Names, Piece, compile_claims},
 };
 use crate::{
     base::error::{Error, Result},
-    token::key::SigningKey,
+    token::key::{SigningKey, rsa::RawRsa},
 };
 
 /// How many digits of a token's own end an unknown `kid`: a broker that remembers one has to be asked about others.
 pub(super) const KID_DIGITS: usize = 16;
 
-/// Makes a kind ready.
-pub(super) fn press(kind: &Kind, mould: &Mould) -> Result<Press> {
-    let recipe = kind.recipe;
-    let own = kind.key.map(|index| &mould.keys[index]);
-    let signer = match recipe.signer {
-        Signer::None => None,
-        Signer::Own => own,
-        other => mould
-            .derived
-            .iter()
-            .find(|(key, signer, _)| Some(*key) == kind.key && *signer == other)
-            .map(|(.., key)| &**key),
-    };
-    if recipe.signer != Signer::None && kind.key.is_some() && signer.is_none() {
-        return Err(Error::not_measured(format!("nobody can sign `{}`", kind.label)));
-    }
-    let mut header = header(kind, mould, own, signer)?;
-    if let Twist::Header(change) = recipe.twist {
-        change(&mut header);
-    }
-    let kid_digits = match recipe.kid {
-        Kid::Unknown => {
-            let kid = unknown_kid(&mould.keys);
-            let at = header.windows(kid.len()).position(|window| window == kid.as_bytes());
-            at.map(|at| at + kid.len() - KID_DIGITS)
+/// What is ready made of a kind of token.
+pub(super) struct Press {
+    pub(super) recipe: Recipe,
+    /// Moments that the scenario gives.
+    pub(super) given: Given,
+    /// The JSON of the header.
+    pub(super) header: Vec<u8>,
+    /// Where in it the digits of an unknown `kid` are.
+    pub(super) kid_digits: Option<usize>,
+    /// `base64url(header).`
+    pub(super) prefix: Vec<u8>,
+    pub(super) payload: Vec<Piece>,
+    pub(super) signer: Option<Box<dyn JwtSigner>>,
+    /// The key as numbers, for blocks of our own.
+    pub(super) raw: Option<RawRsa>,
+    pub(super) envelope: Option<Envelope>,
+}
+
+impl Press {
+    /// Makes a kind ready.
+    pub(super) fn new(kind: &Kind, mould: &Mould) -> Result<Self> {
+        let recipe = kind.recipe;
+        let own = kind.key.map(|index| &mould.keys[index]);
+        let signer = match recipe.signer {
+            Signer::None => None,
+            Signer::Own => own,
+            other => mould
+                .derived
+                .iter()
+                .find(|(key, signer, _)| Some(*key) == kind.key && *signer == other)
+                .map(|(.., key)| &**key),
+        };
+        if recipe.signer != Signer::None && kind.key.is_some() && signer.is_none() {
+            return Err(Error::not_measured(format!("nobody can sign `{}`", kind.label)));
         }
-        _ => None,
-    };
-    let mut prefix = Vec::new();
-    append_base64(&header, &mut prefix);
-    if let Twist::HeaderText(change) = recipe.twist {
-        change(&mut prefix);
+        let mut header = header(kind, mould, own, signer)?;
+        if let Twist::Header(change) = recipe.twist {
+            change(&mut header);
+        }
+        let kid_digits = match recipe.kid {
+            Kid::Unknown => {
+                let kid = unknown_kid(&mould.keys);
+                let at = header.windows(kid.len()).position(|window| window == kid.as_bytes());
+                at.map(|at| at + kid.len() - KID_DIGITS)
+            }
+            _ => None,
+        };
+        let mut prefix = Vec::new();
+        append_base64(&header, &mut prefix);
+        if let Twist::HeaderText(change) = recipe.twist {
+            change(&mut prefix);
+        }
+        prefix.push(b'.');
+        let given = given(&recipe, mould)?;
+        Ok(Self {
+            recipe,
+            given,
+            header,
+            kid_digits,
+            prefix,
+            payload: payload(kind, mould, &given)?,
+            signer: signer.map(SigningKey::signer).transpose()?,
+            raw: match recipe.twist {
+                Twist::Block(_) => own.and_then(SigningKey::raw_rsa),
+                _ => None,
+            },
+            envelope: match (recipe.form, own) {
+                (Form::Jwe(how), Some(key)) => Some(Envelope::new(how, key)),
+                _ => None,
+            },
+        })
     }
-    prefix.push(b'.');
-    let given = given(&recipe, mould)?;
-    Ok(Press {
-        recipe,
-        given,
-        header,
-        kid_digits,
-        prefix,
-        payload: payload(kind, mould, &given)?,
-        signer: signer.map(SigningKey::signer).transpose()?,
-        raw: match recipe.twist {
-            Twist::Block(_) => own.and_then(SigningKey::raw_rsa),
-            _ => None,
-        },
-        envelope: match (recipe.form, own) {
-            (Form::Jwe(how), Some(key)) => Some(Envelope::new(how, key)),
-            _ => None,
-        },
-    })
 }
 
 /// The JSON of a header.

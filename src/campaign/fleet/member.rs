@@ -11,7 +11,7 @@ use crate::{
         results::{
             agents::Agent,
             environment::AgentHost,
-            summary::{Percentile, microseconds, percentile},
+            time::{Percentile, microseconds, percentile},
         },
     },
 };

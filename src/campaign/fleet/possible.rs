@@ -4,7 +4,7 @@ use super::capacity::{self, Capacity};
 use crate::{
     base::error::{Error, Result},
     campaign::series,
-    plan::{Plan, segment::check_splittable},
+    plan::{Plan, split::check_splittable},
     scenario::Scenario,
 };
 

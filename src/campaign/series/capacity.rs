@@ -21,8 +21,9 @@ use crate::{
         results::{
             Summary,
             series::{Capacity as Found, Step, write_timed},
-            summary::{Aborted, Judged, Percentile, Yardstick, percentile},
+            summary::{Aborted, Judged, Yardstick},
             threshold,
+            time::{Percentile, percentile},
             trend::{Trend, median},
         },
     },

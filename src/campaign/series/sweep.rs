@@ -14,7 +14,7 @@ use crate::{
         results::{
             Summary,
             series::{SweepRun, write_timed},
-            summary::percentile,
+            time::percentile,
         },
     },
     scenario::{Algorithm, Loaded, Sweep},

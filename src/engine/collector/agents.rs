@@ -33,7 +33,7 @@ impl Collector {
     /// Writes them down.
     pub(super) fn write_agents(&self) -> Result<()> {
         let (Some(folder), Some(agents)) = (&self.folder, &self.agents) else { return Ok(()) };
-        agents::write(folder, agents)
+        agents::write(folder.path(), agents)
     }
 
     /// Says in the summary who took part, and takes back what can't be told without those that were lost.

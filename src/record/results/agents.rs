@@ -4,9 +4,11 @@ mod unlike;
 
 pub use unlike::reasons as unlike_the_others;
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Folder, Percentile, cells::Beyond};
+use super::{Percentile, cells::Beyond, writing::replace_in};
 use crate::base::error::{
     Error, Result,
     plain::{cell, line},
@@ -144,12 +146,9 @@ impl Agent {
 ///
 /// # Errors
 /// When it can't be written.
-pub fn write(folder: &Folder, agents: &[Agent]) -> Result<()> {
+pub fn write(folder: &Path, agents: &[Agent]) -> Result<()> {
     let failed = |why: &dyn std::fmt::Display| {
-        Error::not_measured(format!(
-            "can't write `{}`: {why}",
-            folder.path().join("agents.csv").display()
-        ))
+        Error::not_measured(format!("can't write `{}`: {why}", folder.join("agents.csv").display()))
     };
     let mut rows = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     rows.write_record(COLUMNS.split(',')).map_err(|error| failed(&error))?;
@@ -170,5 +169,5 @@ pub fn write(folder: &Folder, agents: &[Agent]) -> Result<()> {
         let row = (row, beyond.text(), counts, p50, p99, why);
         rows.serialize(row).map_err(|error| failed(&error))?;
     }
-    folder.replace("agents.csv", &rows.into_inner().map_err(|error| failed(&error))?)
+    replace_in(folder, "agents.csv", &rows.into_inner().map_err(|error| failed(&error))?)
 }

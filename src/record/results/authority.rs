@@ -2,10 +2,9 @@
 
 use std::{borrow::Cow, fs, path::Path};
 
-use serde::Serialize;
-
 use super::{
     gone::BrokerGone,
+    happened::{Happened, Visit},
     keys::by_second,
     outages::Deed,
     writing::{replace_in, unwritable},
@@ -15,39 +14,9 @@ use crate::{
         clock::SECOND,
         error::{Result, plain::cell},
     },
-    plan::{Plan, timeline::Action},
+    plan::Plan,
     record::measure::KeyAnswer,
 };
-
-/// Requests that are counted together, as `issuer.csv` has them.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Visit {
-    /// Second of the storm; -1 for all before.
-    pub second: i64,
-    /// Path, or `other`.
-    pub path: &'static str,
-    /// Status; 0 where nothing was answered.
-    pub status: u16,
-    /// The product of the `User-Agent`, or `unnamed`.
-    pub caller: String,
-    /// How many.
-    pub count: u64,
-}
-
-/// An event that happened.
-#[derive(Clone, Debug)]
-pub struct Happened {
-    /// When, in nanoseconds of the run's clock.
-    pub at: u64,
-    /// When, in seconds after the start of the storm; below 0 before it.
-    pub second: f64,
-    /// The event.
-    pub event: &'static str,
-    /// What was done, in words.
-    pub detail: String,
-    /// What was done.
-    pub action: Action,
-}
 
 /// Writes who asked the issuer for what into a folder, which is made where it is missing.
 ///

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     cells::{BEYOND, Beyond},
-    summary::percentile,
+    time::percentile,
     writing::{Cut, Growing},
 };
 use crate::{

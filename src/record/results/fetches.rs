@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::summary::PhaseStats;
+use super::time::PhaseStats;
 
 /// Requests to the authorization server.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

@@ -18,7 +18,7 @@ use super::{
     brokers::BrokerSeconds,
     cells::{BEYOND, Beyond},
     moment::Moment,
-    summary::{microseconds, percentile},
+    time::{microseconds, percentile},
     writing::{Cut, Growing, replace_in, unwritable},
 };
 use crate::{

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    authority::{Happened, Visit},
-    summary::{Percentile, microseconds},
+    happened::{Happened, Visit},
+    time::{Percentile, microseconds},
 };
 use crate::{
     base::clock::{SECOND, nanoseconds},

@@ -14,7 +14,8 @@ use super::{
     canary::Fetch,
     cells::{BEYOND, Beyond},
     gone::DiedAt,
-    summary::{FORMAT, microseconds},
+    summary::FORMAT,
+    time::microseconds,
 };
 use crate::{
     base::{

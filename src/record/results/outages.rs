@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Percentile,
     decided::Decided,
-    summary::{microseconds, percentile},
+    time::{microseconds, percentile},
 };
 use crate::{
     base::clock::SECOND,

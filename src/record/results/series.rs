@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     cells::{BEYOND, Beyond, restored},
-    summary::Percentile,
+    time::Percentile,
     writing::{replace_in, unwritable},
 };
 use crate::base::error::Result;

@@ -4,10 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    base::error::{Error, Result},
-    record::measure::latency::{Latency, Quantile},
-};
+use super::{Percentile, PhaseStats};
+use crate::base::error::{Error, Result};
 
 /// The version of the format that this program writes.
 pub const FORMAT: u32 = 1;
@@ -305,125 +303,6 @@ impl Aborted {
         let Self { metric, condition, second, run, .. } = self;
         let run = run.as_ref().map_or_else(String::new, |run| format!("run {run} "));
         format!("{run}ended early in second {second}: `{metric}` {condition} did not hold")
-    }
-}
-
-/// A time in microseconds, or `">timeout"` where it falls among attempts that never completed the
-/// phase.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Percentile {
-    /// Microseconds, or the number that a threshold bounds.
-    Number(f64),
-    /// `>` and the timeout in microseconds.
-    Beyond(String),
-    /// The same text, for a percentile among attempts that ended without an answer before their timeout: no time is
-    /// known of them. Files of JSON do not tell the two apart, cells of CSV do.
-    Unanswered(String),
-}
-
-impl Percentile {
-    /// The time in microseconds, or the number that a threshold bounds; `None` where there is none.
-    pub fn number(&self) -> Option<f64> {
-        match self {
-            Self::Number(number) => Some(*number),
-            Self::Beyond(_) | Self::Unanswered(_) => None,
-        }
-    }
-
-    /// Beyond which time it lies, in microseconds; `None` of one that is a number, or of which nothing is known.
-    pub fn bound(&self) -> Option<f64> {
-        match self {
-            Self::Beyond(_) => self.timeout(),
-            Self::Number(_) | Self::Unanswered(_) => None,
-        }
-    }
-
-    /// The timeout in microseconds, of a percentile that is no number.
-    pub fn timeout(&self) -> Option<f64> {
-        match self {
-            Self::Number(_) => None,
-            Self::Beyond(text) | Self::Unanswered(text) => {
-                text.trim_start_matches('>').parse().ok()
-            }
-        }
-    }
-}
-
-impl std::fmt::Display for Percentile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Number(number) => write!(f, "{number}"),
-            Self::Beyond(text) | Self::Unanswered(text) => f.write_str(text),
-        }
-    }
-}
-
-impl PhaseStats {
-    /// Nobody ran into the timeout: of what was not answered no time is known.
-    fn without_timeouts(&mut self) {
-        let Self { p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us, .. } = self;
-        for percentile in [p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us] {
-            if let Percentile::Beyond(text) = percentile {
-                *percentile = Percentile::Unanswered(std::mem::take(text));
-            }
-        }
-    }
-}
-
-/// The distribution of a phase, in microseconds.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are the columns of latency.csv")]
-pub struct PhaseStats {
-    pub count: u64,
-    pub unfinished: u64,
-    pub min_us: Option<f64>,
-    pub mean_us: Option<f64>,
-    pub p50_us: Percentile,
-    pub p90_us: Percentile,
-    pub p95_us: Percentile,
-    pub p99_us: Percentile,
-    pub p999_us: Percentile,
-    pub p9999_us: Percentile,
-    pub max_us: Percentile,
-}
-
-/// Nanoseconds as microseconds, to the nanosecond.
-pub fn microseconds(nanoseconds: f64) -> f64 {
-    nanoseconds.round() / 1000.0
-}
-
-impl PhaseStats {
-    /// The statistics of a phase, where anybody entered it; `timeout` in nanoseconds.
-    pub fn new(latency: &Latency, timeout: u64) -> Option<Self> {
-        if latency.is_empty() {
-            return None;
-        }
-        let at = |percent| percentile(latency, percent, timeout);
-        Some(Self {
-            count: latency.count(),
-            unfinished: latency.unfinished,
-            min_us: latency.least().map(|least| microseconds(least as f64)),
-            mean_us: latency.mean().map(microseconds),
-            p50_us: at(50.0),
-            p90_us: at(90.0),
-            p95_us: at(95.0),
-            p99_us: at(99.0),
-            p999_us: at(99.9),
-            p9999_us: at(99.99),
-            max_us: at(100.0),
-        })
-    }
-}
-
-/// A percentile as files have it.
-pub fn percentile(latency: &Latency, percent: f64, timeout: u64) -> Percentile {
-    match latency.percentile(percent) {
-        Quantile::Time(time) => Percentile::Number(microseconds(time as f64)),
-        Quantile::Beyond if latency.is_timeout(percent) => {
-            Percentile::Beyond(format!(">{}", timeout / 1000))
-        }
-        Quantile::Beyond => Percentile::Unanswered(format!(">{}", timeout / 1000)),
     }
 }
 

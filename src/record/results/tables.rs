@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::summary::{
-    Counts, Generator, Part, Per100Ms, PhaseStats, Phases, Sessions, Throughput, TlsStats,
+use super::{
+    summary::{Counts, Generator, Part, Per100Ms, Phases, Sessions, Throughput, TlsStats},
+    time::PhaseStats,
 };
 use crate::{
     base::clock::SECOND,

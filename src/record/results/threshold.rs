@@ -3,7 +3,8 @@
 use super::{
     Jwks,
     series::Difference,
-    summary::{Aborted, Judged, Percentile, Summary, Undecided, microseconds, percentile},
+    summary::{Aborted, Judged, Summary, Undecided},
+    time::{Percentile, microseconds, percentile},
 };
 use crate::{
     base::clock::{SECOND, nanoseconds},

@@ -2,7 +2,7 @@
 
 use std::fmt::{Result, Write};
 
-use super::{HEAD, columns, design, is_shown, row, sentence};
+use super::table::{HEAD, columns, design, is_shown, row, sentence};
 use crate::{
     base::error::plain::line,
     report::{

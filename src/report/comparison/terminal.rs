@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{HEAD, columns, design, is_shown, row, sentence};
+use super::table::{HEAD, columns, design, is_shown, row, sentence};
 use crate::{
     base::error::plain::Paint,
     report::{

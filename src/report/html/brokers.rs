@@ -7,10 +7,10 @@ use serde::Deserialize;
 
 use super::{
     axis::Axis,
-    chart::COLOURS_COUNT,
     figure::{Figure, Line, Mark, NOTHING},
     files::rows,
     page,
+    palette::COLOURS_COUNT,
 };
 use crate::{
     base::error::Result,

@@ -12,6 +12,7 @@ use plotters::{
 use super::{
     axis::Span,
     figure::{Figure, Line, thinned},
+    palette::COLOURS,
 };
 
 /// Width and height in units of the drawing: two for each pixel that it is made for, as places are whole numbers.
@@ -25,20 +26,6 @@ const REACH: f64 = 16.0;
 const LEAST_REACH: f64 = 4.0;
 /// Points of a line that are drawn: there are about as many places beside each other.
 const MOST_DRAWN: usize = 1200;
-/// Colours that are told apart by people who see few (after Okabe and Ito, 2008). The style sheet knows them by their
-/// numbers, and has others for a dark page.
-const COLOURS: [RGBColor; 8] = [
-    RGBColor(0x00, 0x72, 0xB2),
-    RGBColor(0xD5, 0x5E, 0x00),
-    RGBColor(0x00, 0x9E, 0x73),
-    RGBColor(0xCC, 0x5C, 0x9C),
-    RGBColor(0x3B, 0x9F, 0xDC),
-    RGBColor(0xC9, 0x8A, 0x00),
-    RGBColor(0x7A, 0x5C, 0xC0),
-    RGBColor(0x6B, 0x72, 0x7C),
-];
-/// How many colours there are.
-pub(super) const COLOURS_COUNT: usize = COLOURS.len();
 const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
 const AXIS: RGBColor = RGBColor(0x99, 0x99, 0x99);
 const MARK: RGBColor = RGBColor(0x6E, 0x6E, 0x6E);

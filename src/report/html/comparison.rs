@@ -12,7 +12,7 @@ use crate::{
     base::error::Result,
     report::{
         compare::{Compared, Comparison, Design, Role, Verdict, curves::Curve},
-        comparison::{HEAD, columns, design, is_shown, row, sentence},
+        comparison::table::{HEAD, columns, design, is_shown, row, sentence},
     },
 };
 

@@ -6,8 +6,8 @@ use maud::Markup;
 
 use super::{
     axis::Axis,
-    chart::COLOURS_COUNT,
     figure::{Figure, Line},
+    palette::COLOURS_COUNT,
 };
 use crate::{
     base::error::Result,

@@ -6,10 +6,10 @@ use maud::{Markup, html};
 
 use super::{
     axis::Axis,
-    chart::COLOURS_COUNT,
     figure::{Figure, Line, Mark, NOTHING},
     files::timed_rows,
     page,
+    palette::COLOURS_COUNT,
 };
 use crate::{
     base::error::Result,

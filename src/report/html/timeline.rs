@@ -11,10 +11,11 @@ use serde::Deserialize;
 use super::{
     axis::Axis,
     brokers,
-    chart::COLOURS_COUNT,
     figure::{Figure, Line, Mark, NOTHING, lines},
     files::{rows, text},
-    page, percentiles,
+    page,
+    palette::COLOURS_COUNT,
+    percentiles,
 };
 use crate::{
     base::{clock::SECOND, error::Result},

@@ -310,7 +310,7 @@ impl Handler for AuthHook {
             // The broker says "unavailable" where this hook has taken longer than a handshake may.
             Parameter::ClientConnect(connect) => {
                 if self.is_overloaded() && self.refused(connect).await.is_some() {
-                    tokio::time::sleep(super::server::GIVE_UP * 2).await;
+                    tokio::time::sleep(super::GIVE_UP * 2).await;
                 }
                 (true, accumulated)
             }

@@ -34,8 +34,6 @@ use crate::{
 /// Handshakes at one time, and queued: above what one host's load can reach, so that no client is
 /// told "unavailable" before its token was looked at.
 const HANDSHAKES: usize = 20_000;
-/// How long a mutant that never answers keeps a client waiting.
-pub(super) const GIVE_UP: Duration = Duration::from_millis(500);
 /// Connections waiting to be accepted.
 const BACKLOG: i32 = 4096;
 /// Ports that it takes where no other is free: below those that connections leave from.

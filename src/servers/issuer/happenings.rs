@@ -4,7 +4,7 @@ use super::Issuer;
 use crate::{
     base::clock::{Clock, SECOND, nanoseconds},
     plan::timeline::{Moment, Timeline},
-    record::results::authority::Happened,
+    record::results::happened::Happened,
 };
 
 /// The events of a run.

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     base::clock::{Clock, SECOND},
-    record::results::authority::Visit,
+    record::results::happened::Visit,
 };
 
 /// Longest name of a caller that is kept.

@@ -10,7 +10,7 @@ use crate::{
     },
     record::{
         measure::{Times, empty_times, latency::Latency},
-        results::{fetches::OAuth, summary::PhaseStats},
+        results::{fetches::OAuth, time::PhaseStats},
     },
     token::oracle::{
         Fault,

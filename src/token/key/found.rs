@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::{der, jwk::decoded};
+use super::{der, lenient::decoded};
 
 /// What a file holds.
 pub(super) enum Contents {

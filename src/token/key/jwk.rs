@@ -1,12 +1,11 @@
 //! JSON Web Keys in files: one of a set is chosen, lenient in what does not change the key, exact in what does.
 
-use base64::{
-    Engine, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
 use serde_json::{Map, Value};
 
-use super::found::{Contents, contents};
+use super::{
+    found::{Contents, contents},
+    lenient::decoded,
+};
 use crate::{
     base::error::{Error, Result},
     scenario::Algorithm,
@@ -14,15 +13,6 @@ use crate::{
 
 /// How many `kid`s of a set an error lists.
 const LISTED: usize = 20;
-
-/// Base64url that takes padding, and bits at the end that carry nothing: both are seen in files, and neither changes the
-/// key.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::URL_SAFE,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
 
 /// A private or symmetric key (RFC 7517); members that are not needed are passed over.
 pub(super) struct Jwk {
@@ -253,20 +243,6 @@ fn unfit(kty: &str, curve: &str, algorithm: Algorithm) -> Option<String> {
 /// Whether an `alg` names an algorithm; Ed25519 has two names (RFC 8037, 3.1; RFC 9864, 2.2).
 fn is_named(alg: &str, algorithm: Algorithm) -> bool {
     Algorithm::named(alg) == Some(algorithm) || algorithm == Algorithm::EdDSA && alg == "Ed25519"
-}
-
-/// Base64 of either alphabet, padded or not, with white space in it or not.
-pub(super) fn decoded(text: &str) -> Option<Vec<u8>> {
-    let plain: String = text
-        .chars()
-        .filter(|c| !c.is_ascii_whitespace())
-        .map(|c| match c {
-            '+' => '-',
-            '/' => '_',
-            other => other,
-        })
-        .collect();
-    LENIENT.decode(plain).ok()
 }
 
 /// A member of a file as an error may show it: short, and of plain letters.

@@ -1,0 +1,163 @@
+//! What all formats say alike: the sentence on top, and the rows of a table of metrics.
+
+use crate::report::{
+    compare::{Compared, Comparison, Design, Role, Seen, Verdict},
+    style,
+};
+
+/// Relative changes from which on a factor says more than percent.
+const MANY: f64 = 4.0;
+
+/// What it came to, in one sentence.
+pub fn sentence(comparison: &Comparison) -> String {
+    let named = |verdict: Verdict| -> Vec<&str> {
+        let deciding = comparison.metrics.iter().filter(|metric| metric.role != Role::Reading);
+        deciding
+            .filter(|metric| metric.verdict == verdict)
+            .map(|metric| metric.metric.as_str())
+            .collect()
+    };
+    let list = |names: &[&str]| match names {
+        [first, second, third, _, ..] => {
+            format!("{first}, {second}, {third} and {} more", names.len() - 3)
+        }
+        names => names.join(", "),
+    };
+    match comparison.verdict {
+        Verdict::Worse if comparison.has_new_false_accept() => {
+            "WORSE: the candidate lets in tokens that the baseline refuses".into()
+        }
+        Verdict::Worse => format!("WORSE: {}", list(&named(Verdict::Worse))),
+        Verdict::Better => format!("better: {}", list(&named(Verdict::Better))),
+        Verdict::Equivalent => {
+            format!(
+                "equivalent: {} differ by less than their thresholds",
+                list(&named_gate(comparison))
+            )
+        }
+        Verdict::Inconclusive if comparison.gate.is_empty() => {
+            "inconclusive: no metric could decide".into()
+        }
+        Verdict::Inconclusive if comparison.design == Design::Single => {
+            "inconclusive: what was counted is no worse, and one run says too little of times"
+                .into()
+        }
+        Verdict::Inconclusive => {
+            let gated = comparison.metrics.iter().filter(|metric| metric.role == Role::Gate);
+            let open: Vec<&str> = gated
+                .filter(|metric| metric.verdict == Verdict::Inconclusive)
+                .map(|metric| metric.metric.as_str())
+                .collect();
+            format!("inconclusive: {}", list(&open))
+        }
+    }
+}
+
+fn named_gate(comparison: &Comparison) -> Vec<&str> {
+    comparison.gate.iter().map(String::as_str).collect()
+}
+
+/// What a table shows first: what decides, counts only where they changed.
+pub(in crate::report) fn is_shown(metric: &Compared) -> bool {
+    match metric.role {
+        Role::Gate => true,
+        Role::Count => metric.verdict != Verdict::Equivalent,
+        Role::Reading => false,
+    }
+}
+
+/// A value with its unit.
+fn value(seen: Option<&Seen>, unit: &str) -> String {
+    match seen {
+        None => "-".into(),
+        Some(Seen::Word(word)) => word.replace('_', " "),
+        Some(Seen::Number(number)) => match unit {
+            "us" => style::time(*number),
+            "per_s" => format!("{} /s", style::number(*number)),
+            "bytes" => format!("{} B", style::number(*number)),
+            _ if number.fract() == 0.0 => style::count(*number as u64),
+            _ => style::number(*number),
+        },
+    }
+}
+
+/// A relative change in percent, with its sign.
+fn percent(change: Option<f64>) -> String {
+    match change {
+        None => "-".into(),
+        // Nobody reads hundreds of percent.
+        Some(change) if change >= MANY => format!("x {:.1}", change + 1.0),
+        Some(change) => format!("{:+.1} %", change * 100.0),
+    }
+}
+
+/// The interval of a change.
+fn interval(metric: &Compared) -> String {
+    match (metric.low, metric.high) {
+        (Some(low), Some(high)) if high >= MANY => {
+            format!("x {:.1} to {:.1}", low + 1.0, high + 1.0)
+        }
+        (Some(low), Some(high)) => format!("{:+.1} to {:+.1} %", low * 100.0, high * 100.0),
+        _ => "-".into(),
+    }
+}
+
+/// The threshold and where it comes from.
+fn threshold(metric: &Compared) -> String {
+    match metric.threshold {
+        Some(threshold) => format!("{:.1} % ({})", threshold * 100.0, metric.threshold_source),
+        None => metric.threshold_source.clone(),
+    }
+}
+
+/// The verdict, and why where the numbers do not say.
+fn verdict(metric: &Compared) -> String {
+    if metric.why.is_empty() {
+        metric.verdict.name().into()
+    } else {
+        format!("{}: {}", metric.verdict.name(), metric.why)
+    }
+}
+
+/// How runs belong together, in words.
+pub(in crate::report) fn design(comparison: &Comparison) -> String {
+    let (before, after) = comparison.runs;
+    match comparison.design {
+        Design::Paired => format!("{before} pairs of trials, in turns"),
+        Design::Single if (before, after) == (1, 1) => {
+            "a single run a side, which tells little".into()
+        }
+        Design::Unpaired => format!("{before} runs against {after}"),
+        Design::Single => format!("{before} against {after}: a single run a side tells little"),
+    }
+}
+
+/// What the columns of a table are, where they are no single runs.
+pub(in crate::report) fn columns(comparison: &Comparison) -> Option<&'static str> {
+    match comparison.design {
+        Design::Paired => Some(
+            "both columns are medians over the runs; the change is estimated from the ratios within each pair",
+        ),
+        Design::Unpaired => Some(
+            "both columns are medians over the runs; the change is estimated from all ratios between them",
+        ),
+        Design::Single => None,
+    }
+}
+
+/// The head of a table of metrics.
+pub(in crate::report) const HEAD: [&str; 7] =
+    ["metric", "baseline", "candidate", "change", "interval", "threshold", "verdict"];
+
+/// A row of such a table.
+pub(in crate::report) fn row(metric: &Compared) -> Vec<String> {
+    vec![
+        metric.metric.clone(),
+        value(metric.baseline.as_ref(), &metric.unit),
+        value(metric.candidate.as_ref(), &metric.unit),
+        percent(metric.change),
+        interval(metric),
+        threshold(metric),
+        verdict(metric),
+    ]
+}
