@@ -66,7 +66,7 @@ impl From<Format> for comparison::Format {
 /// # Errors
 /// When the folder holds no run, or one of a newer format.
 pub fn render(folder: &Path, format: Format) -> Result<String> {
-    if folder.join(crate::report::compare::FILE).is_file() {
+    if folder.join(compare::FILE).is_file() {
         return comparison::render(&Comparison::read(folder)?, format.into());
     }
     let summary = Summary::read(folder)?;

@@ -21,11 +21,13 @@ use std::{
     collections::HashMap,
     num::NonZeroUsize,
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
 };
+
+use parking_lot::{Condvar, Mutex};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
@@ -121,20 +123,20 @@ impl Permit {
 
     /// Lets it go on up to so many clients.
     fn raise(&self, to: u64) {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.clients.lock();
         *clients = to.max(*clients);
         self.more.notify_all();
     }
 
     fn clients(&self) -> u64 {
-        *self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.clients.lock()
     }
 
     /// Waits until it may go on beyond so many clients.
     fn wait_beyond(&self, done: u64) {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.clients.lock();
         while *clients <= done {
-            clients = self.more.wait(clients).unwrap_or_else(PoisonError::into_inner);
+            self.more.wait(&mut clients);
         }
     }
 }
@@ -258,7 +260,7 @@ impl Supply {
 
     /// Why minting failed, if it did.
     pub fn failure(&self) -> Option<Error> {
-        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.shared.failure.lock().take()
     }
 
     /// Tells all threads to end.

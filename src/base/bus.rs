@@ -11,11 +11,13 @@ use std::{
     fmt,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use async_nats::Client;
 use bytes::Bytes;
@@ -168,7 +170,7 @@ impl Bus {
 
     /// What has happened to the connection since this was last asked.
     pub fn news(&self) -> Vec<News> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.heard.lock().take()
     }
 
     /// Whether what is said can't be read on the way to the server: it is on this host, or behind TLS.

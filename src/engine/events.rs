@@ -2,12 +2,14 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use crate::{
     base::{
@@ -45,7 +47,7 @@ impl Events {
             .name("events".into())
             .spawn(move || {
                 while !is_over.load(Ordering::Relaxed) {
-                    let mut happenings = there.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut happenings = there.lock();
                     happenings.due(&issuer_there, clock);
                     let Some(due) = happenings.next_due() else { return };
                     drop(happenings);
@@ -59,7 +61,7 @@ impl Events {
 
     /// What happened so far.
     pub(super) fn done(&self) -> Vec<Happened> {
-        self.happenings.lock().unwrap_or_else(PoisonError::into_inner).done().to_vec()
+        self.happenings.lock().done().to_vec()
     }
 }
 

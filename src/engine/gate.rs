@@ -2,10 +2,12 @@
 //! and none is opened before the wave before is over.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc,
     atomic::{AtomicU64, Ordering},
     mpsc::Sender,
 };
+
+use parking_lot::Mutex;
 
 use crate::{base::clock::Clock, supply::signal::Signal};
 
@@ -83,10 +85,7 @@ impl Gate {
         self.busy.fetch_add(span, Ordering::AcqRel);
         self.first_stood.store(0, Ordering::Release);
         let release = from.load(Ordering::Acquire);
-        self.stretches
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((release, release + span));
+        self.stretches.lock().push((release, release + span));
         self.look();
         self.open.store(number + 1, Ordering::Release);
         self.ring();
@@ -124,7 +123,7 @@ impl Gate {
 
     /// Releases and last answers of the waves, also of one that goes on.
     pub(super) fn stretches(&self) -> Vec<(u64, u64)> {
-        let mut all = self.stretches.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut all = self.stretches.lock().clone();
         if self.released.load(Ordering::Acquire) > self.open.load(Ordering::Acquire) {
             let (from, to) = (&self.release_at, &self.last_answer);
             let from = from.load(Ordering::Acquire);
@@ -135,11 +134,11 @@ impl Gate {
 
     /// Lets the monitor read at the ends of waves.
     pub(super) fn is_watched(&self, ask: Option<Sender<()>>) {
-        *self.monitor.lock().unwrap_or_else(PoisonError::into_inner) = ask;
+        *self.monitor.lock() = ask;
     }
 
     fn look(&self) {
-        if let Some(ask) = &*self.monitor.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(ask) = &*self.monitor.lock() {
             // It has ended where the run is over.
             let _ = ask.send(());
         }

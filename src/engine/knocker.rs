@@ -7,12 +7,14 @@ use std::{
     net::IpAddr,
     os::fd::OwnedFd,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle, Thread},
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -128,7 +130,7 @@ impl Knocker {
     /// A cell for what a worker sees of an address.
     pub(super) fn cell(&self, site: Site) -> Arc<Cell> {
         let cell = Arc::new(Cell::default());
-        let mut cells = self.shared.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cells = self.shared.cells.lock();
         cells.push((site, Arc::clone(&cell)));
         cell
     }
@@ -160,7 +162,7 @@ impl Knocker {
 
     /// Puts what it has heard into a recorder; the storm started at `start`.
     pub(super) fn tell(&self, seen: &mut Measurements, start: u64) {
-        let mut told = self.shared.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.shared.told.lock();
         seen.checks += std::mem::take(&mut told.count);
         for (site, at, answer) in told.answers.drain(..) {
             let signs = seen.signs_of(0, site);
@@ -230,7 +232,7 @@ impl Rounds {
 
     /// Takes note of connections that ended since.
     fn look(&mut self) {
-        let cells = self.shared.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let cells = self.shared.cells.lock();
         for (site, cell) in cells.iter() {
             let ended = cell.ended.load(Ordering::Acquire);
             let place = self.sites.iter().position(|round| round.site == *site);
@@ -254,7 +256,7 @@ impl Rounds {
         let Some(due) = self.sites.iter().filter_map(|round| round.due).min() else {
             self.shared.sleeps.store(true, Ordering::SeqCst);
             // What ended just before is not slept over.
-            let cells = self.shared.cells.lock().unwrap_or_else(PoisonError::into_inner);
+            let cells = self.shared.cells.lock();
             let known = |site: &Site| {
                 let round = self.sites.iter().find(|round| round.site == *site);
                 round.map_or(0, |round| round.ended)
@@ -326,7 +328,7 @@ impl Round {
         if self.due.is_none_or(|due| due > now) {
             return;
         }
-        shared.told.lock().unwrap_or_else(PoisonError::into_inner).count += 1;
+        shared.told.lock().count += 1;
         match socket::knock(self.site.address, shared.from(self.site)) {
             Ok((socket, true)) => {
                 drop(socket);
@@ -342,12 +344,7 @@ impl Round {
     }
 
     fn heard(&mut self, shared: &Shared, answer: Answer, at: u64) {
-        shared
-            .told
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .answers
-            .push((self.site, at, answer));
+        shared.told.lock().answers.push((self.site, at, answer));
         self.answered(answer, at);
     }
 }

@@ -6,12 +6,14 @@ mod prometheus;
 use std::{
     mem,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use url::Url;
 
@@ -122,12 +124,12 @@ impl Monitor {
 
     /// What was read since this was last asked.
     pub(super) fn take(&self) -> Vec<Reading> {
-        mem::take(&mut *self.shared.readings.lock().unwrap_or_else(PoisonError::into_inner))
+        mem::take(&mut *self.shared.readings.lock())
     }
 
     /// What could not be read, each said once.
     pub(super) fn warnings(&self) -> Vec<String> {
-        self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.warnings.lock().clone()
     }
 
     /// Waits until what was asked for is read, and reads no more.
@@ -181,7 +183,7 @@ impl Sources {
         }
         let mut own = self.harness.read(&mut warnings);
         own.named = vec![None; broker.named.len()];
-        let mut known = shared.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = shared.warnings.lock();
         for warning in warnings {
             let warning = plain(&warning);
             if !known.contains(&warning) && known.len() < MOST_WARNINGS {
@@ -189,7 +191,7 @@ impl Sources {
             }
         }
         drop(known);
-        let mut readings = shared.readings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut readings = shared.readings.lock();
         readings.push(Reading { at, cpu_at, second, side: Side::Broker, usage: broker });
         readings.push(Reading { at, cpu_at: at, second, side: Side::Harness, usage: own });
     }

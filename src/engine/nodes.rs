@@ -6,12 +6,14 @@ pub(super) mod heard;
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use self::{
     command::{Commands, secret_variables},
@@ -92,7 +94,7 @@ impl Nodes {
 
     /// What was done so far, and what is being done; at the end also what never happened.
     pub(super) fn done(&self) -> Vec<Deed> {
-        let mut deeds = self.deeds.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut deeds = self.deeds.lock().clone();
         let mut told = Vec::new();
         // Of each broker the last start is the one that is still listened for.
         for deed in deeds.iter_mut().rev().filter(|deed| deed.starts) {
@@ -101,7 +103,7 @@ impl Nodes {
                 deed.back = deed.back.or_else(|| self.heard.first(deed.broker));
             }
         }
-        deeds.extend(self.left.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        deeds.extend(self.left.lock().iter().cloned());
         deeds
     }
 
@@ -162,7 +164,7 @@ impl Doer {
     /// Notes what never happens, as the run is over.
     fn leaves(&self, events: &[NodeEvent]) {
         let now = self.clock.now();
-        let deeds = self.deeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let deeds = self.deeds.lock();
         let is_stopped = |broker: usize| {
             let mut own = deeds.iter().rev().filter(|deed| deed.broker == broker && !deed.failed);
             own.next().is_some_and(|deed| !deed.starts)
@@ -183,7 +185,7 @@ impl Doer {
             Deed { broker, starts, began: now, ended: Some(now), failed: true, detail, back: None }
         };
         let left: Vec<Deed> = events.iter().map(deed).collect();
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = left;
+        *self.left.lock() = left;
     }
 
     /// Waits until an event is due; `false` when the run is over before.
@@ -205,7 +207,7 @@ impl Doer {
         let label = &self.plan.brokers[broker].label;
         let began = self.clock.now();
         let number = {
-            let mut deeds = self.deeds.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut deeds = self.deeds.lock();
             if !starts {
                 // Whoever answers from now on says nothing of the start before.
                 let last = deeds.iter_mut().rev().find(|deed| deed.broker == broker && deed.starts);
@@ -242,7 +244,7 @@ impl Doer {
             (Err(why), true) => format!("`{label}` could not be started: {why}"),
             (Err(why), false) => format!("`{label}` could not be stopped: {why}"),
         };
-        let mut deeds = self.deeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut deeds = self.deeds.lock();
         if let Some(deed) = deeds.get_mut(number) {
             (deed.ended, deed.failed, deed.detail) = (Some(ended), done.is_err(), detail);
         }

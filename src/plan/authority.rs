@@ -20,7 +20,7 @@ use crate::{
     token::{
         given::Given,
         key::SigningKey,
-        template::{Names, Template, compile_claims},
+        template::{Names, compile_claims},
     },
 };
 

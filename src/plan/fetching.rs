@@ -19,9 +19,8 @@ use crate::{
         host::reading,
         tls::{OwnCertificate, Trust},
     },
-    scenario::{Grant, Load, LoadMode, OAuth, Scenario, TokenSource},
+    scenario::{Grant, OAuth, Scenario, TokenSource},
     token::{
-        Kind,
         key::SigningKey,
         recipe::Exp,
         template::{Names, Template},

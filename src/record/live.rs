@@ -10,8 +10,10 @@ mod text;
 use std::{
     fmt, io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
+
+use parking_lot::Mutex;
 
 use axum::http::{Method, StatusCode, header, request::Parts};
 use bytes::Bytes;
@@ -111,8 +113,8 @@ impl Exporter {
 
     /// Takes what is told from now on.
     pub fn publish(&self, snapshot: Snapshot) {
-        let snapshot = self.runs.lock().unwrap_or_else(PoisonError::into_inner).take(snapshot);
-        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(snapshot));
+        let snapshot = self.runs.lock().take(snapshot);
+        *self.latest.lock() = Some(Arc::new(snapshot));
     }
 }
 
@@ -150,8 +152,8 @@ impl Metrics {
 
     /// What is told now.
     fn made(&self) -> Made {
-        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = self.latest.lock().clone();
+        let mut made = self.made.lock();
         if let Some(made) = made.as_ref().filter(|made| made.is_of(latest.as_ref())) {
             return made.clone();
         }

@@ -7,6 +7,7 @@ use crate::{
     client::attempt::key_set_advice,
     record::results::{
         Jwks, Percentile,
+        fetches::KeySetCounts,
         keys::{Absence, Change},
     },
 };

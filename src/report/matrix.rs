@@ -16,7 +16,7 @@ use crate::{
     base::error::plain::Paint,
     record::results::{
         Edges, Matrix, Summary,
-        matrix::{BrokerState, Cell, SEVERITIES, State, version},
+        matrix::{BrokerState, Cell, State, version},
     },
     scenario::Group,
     token::{Severity, catalogue::defect},
@@ -292,7 +292,7 @@ fn findings(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     }
     let is_common =
         |cell: &Cell| cell.verdict == "wrong_reason" && reasons.contains_key(&answer(cell));
-    for severity in SEVERITIES.map(Severity::name) {
+    for severity in Severity::WORST_FIRST.map(Severity::name) {
         let mut found: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
         for cell in matrix
             .cells
@@ -327,7 +327,7 @@ fn weak(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     writeln!(out, "{}", "weak by configuration: not promised, and let in".yellow().bold())?;
     for (reason, cells) in reasons {
         writeln!(out, "  {reason}")?;
-        for severity in SEVERITIES.map(Severity::name) {
+        for severity in Severity::WORST_FIRST.map(Severity::name) {
             let mut names: Vec<&str> = cells
                 .iter()
                 .filter(|cell| cell.severity == severity)

@@ -4,8 +4,10 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
+
+use parking_lot::Mutex;
 
 use axum::http::{Method, StatusCode, header, request::Parts};
 use bytes::Bytes;
@@ -95,7 +97,7 @@ impl Canary {
 
     /// The requests so far.
     pub fn fetches(&self) -> Vec<Fetch> {
-        self.fetches.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.fetches.0.lock().clone()
     }
 }
 
@@ -134,7 +136,7 @@ impl Fetches {
         let Some(path) = path(line) else { return };
         // Whoever looks around on this host asks for something else.
         let Some(defect) = path.split('/').nth(1).and_then(defect) else { return };
-        let mut fetches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fetches = self.0.lock();
         // However often one is asked for, it does not hide another.
         if fetches.len() < MOST_FETCHES || !fetches.iter().any(|it| it.defect == defect.name) {
             fetches.push(Fetch { defect: defect.name.to_owned(), path, from: from.to_string() });

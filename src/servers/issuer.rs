@@ -17,11 +17,13 @@ mod visits;
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
+
+use parking_lot::RwLock;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::{runtime::Runtime, sync::watch};
@@ -190,7 +192,7 @@ impl Issuer {
 
     /// The `kid` of each key of the plan, as its tokens have it.
     pub fn kids(&self) -> Vec<Option<String>> {
-        self.shared.keys.read().unwrap_or_else(PoisonError::into_inner).kids()
+        self.shared.keys.read().kids()
     }
 
     /// Says when the storm starts: requests are counted by its seconds from then on.
@@ -221,11 +223,11 @@ impl Issuer {
             }
             Action::Away(how) => {
                 shared.standing.away(before);
-                let keys = shared.keys.read().unwrap_or_else(PoisonError::into_inner).published();
+                let keys = shared.keys.read().published();
                 // Made once: wrong keys take their time.
                 let wrong = key_set::wrong_set(&keys, how).ok().flatten();
-                *shared.wrong_set.write().unwrap_or_else(PoisonError::into_inner) = wrong;
-                *shared.outage.write().unwrap_or_else(PoisonError::into_inner) = Some(how);
+                *shared.wrong_set.write() = wrong;
+                *shared.outage.write() = Some(how);
                 self.door.send_replace(match how {
                     Outage::Refuse => Door::Closed,
                     Outage::ExpiredCertificate => Door::Expired,
@@ -234,7 +236,7 @@ impl Issuer {
                 });
             }
             Action::Back => {
-                *shared.outage.write().unwrap_or_else(PoisonError::into_inner) = None;
+                *shared.outage.write() = None;
                 self.door.send_replace(Door::Open);
                 shared.standing.back(shared.clock.now());
             }
@@ -254,7 +256,7 @@ impl Issuer {
     }
 
     fn keys_mut(&self, change: impl FnOnce(&mut KeySet)) {
-        change(&mut self.shared.keys.write().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.shared.keys.write());
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::hash_map::Entry,
     mem,
-    sync::{Arc, PoisonError, Weak, atomic::Ordering},
+    sync::{Arc, Weak, atomic::Ordering},
 };
 
 use crossbeam_channel::{Receiver, Select, Sender};
@@ -56,7 +56,7 @@ impl Line {
         // Clients come first: a thread that drives them must not wait for one that mints.
         let _ = rustix::process::setpriority_process(None, 10);
         if let Err(error) = self.mint_all() {
-            *self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            *self.shared.failure.lock() = Some(error);
         }
         self.shared.running.fetch_sub(1, Ordering::AcqRel);
         for lane in &self.lanes {
@@ -211,7 +211,7 @@ fn reuse(
     out: &mut Vec<u8>,
 ) -> Result<(Password, Option<u16>, Times, i64)> {
     let group = client / plan.reuse;
-    let mut reused = shared.reused.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut reused = shared.reused.lock();
     if let Entry::Vacant(e) = reused.entry(group) {
         let mut bytes = Vec::new();
         let (password, times) =

@@ -13,11 +13,13 @@ mod token;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use backon::{ExponentialBuilder, Retryable};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -417,8 +419,8 @@ impl Drop for Fetcher {
 }
 
 impl Inner {
-    fn stats(&self) -> std::sync::MutexGuard<'_, Stats> {
-        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stats(&self) -> parking_lot::MutexGuard<'_, Stats> {
+        self.stats.lock()
     }
 
     fn fetching(&self) -> Option<&Fetching> {
@@ -437,7 +439,7 @@ impl Inner {
         if let Some(first) = fetching.starts_from() {
             // A client that could not log in has nothing to refresh, for that reason.
             if let Err(failure) = self.with_retries(n, Some(first)).await {
-                let mut failed = self.not_logged_in.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut failed = self.not_logged_in.lock();
                 failed.insert(n, failure);
             }
         }
@@ -472,20 +474,20 @@ impl Inner {
 
     /// Why a client could not log in before the storm.
     fn login_failure(&self, n: u64) -> Option<Failure> {
-        let failed = self.not_logged_in.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = self.not_logged_in.lock();
         failed.get(&n).cloned()
     }
 
     fn share(&self, first: u64) -> Share {
         let clients = self.plan.bearers_of(first);
         let new = || Share { cell: Arc::default(), left: clients };
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = self.shared.lock();
         shared.entry(first).or_insert_with(new).clone()
     }
 
     /// One more client has it: the last one takes it out.
     fn gave(&self, first: u64) {
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = self.shared.lock();
         if let Some(share) = shared.get_mut(&first) {
             share.left = share.left.saturating_sub(1);
             if share.left == 0 {
@@ -530,6 +532,3 @@ impl Inner {
         fetched.map(Arc::new)
     }
 }
-
-#[cfg(test)]
-mod tests;

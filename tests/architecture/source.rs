@@ -14,7 +14,7 @@ type Names = Vec<String>;
 
 /// The sources of a crate, by the path of their module.
 #[derive(Default)]
-pub struct Sources {
+pub(super) struct Sources {
     files: BTreeMap<Names, File>,
 }
 
@@ -31,7 +31,7 @@ struct File {
 
 impl Sources {
     /// Those below a folder.
-    pub fn read(root: &Path) -> Self {
+    pub(super) fn read(root: &Path) -> Self {
         let texts = super::files(root).into_iter().map(|path| {
             let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
             (name, fs::read_to_string(&path).unwrap())
@@ -40,7 +40,7 @@ impl Sources {
     }
 
     /// Those with these paths and texts.
-    pub fn of(texts: BTreeMap<String, String>) -> Self {
+    pub(super) fn of(texts: BTreeMap<String, String>) -> Self {
         let mut files = BTreeMap::new();
         for (path, text) in texts {
             let stem = path.strip_suffix(".rs").unwrap();
@@ -57,7 +57,10 @@ impl Sources {
     }
 
     /// What the files of a room name behind `crate::`: the file, and the first name.
-    pub fn rooms_used_in<'a>(&'a self, room: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    pub(super) fn rooms_used_in<'a>(
+        &'a self,
+        room: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
         let of_room = self
             .files
             .iter()
@@ -70,7 +73,7 @@ impl Sources {
     }
 
     /// Files that use each other, straight or through others.
-    pub fn circles(&self) -> Vec<Vec<String>> {
+    pub(super) fn circles(&self) -> Vec<Vec<String>> {
         let arrows: BTreeMap<&Names, BTreeSet<&Names>> =
             self.files.keys().map(|module| (module, self.arrows(module))).collect();
         let reach = |from| {

@@ -5,11 +5,13 @@ use std::{
     hash::{BuildHasher, RandomState},
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use async_nats::{
     Client, ConnectError, ConnectErrorKind, ConnectOptions, ReconnectToServer, ServerAddr,
@@ -172,7 +174,7 @@ impl Settings {
         let heard = Arc::clone(heard);
         let options = options.connection_timeout(patience).event_callback(move |event| {
             if let Some(news) = News::of(&event) {
-                heard.lock().unwrap_or_else(PoisonError::into_inner).add(news);
+                heard.lock().add(news);
             }
             std::future::ready(())
         });

@@ -7,8 +7,10 @@
 use std::{
     io,
     process::{Child, Command},
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::OnceLock,
 };
+
+use parking_lot::Mutex;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -30,7 +32,7 @@ pub fn off() {
 /// As [`Command::spawn`].
 pub fn foreign(command: &mut Command) -> io::Result<Child> {
     let Some(found) = FOUND.get() else { return command.spawn() };
-    let _one = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one = STARTING.lock();
     set(*found);
     let child = command.spawn();
     set(Some(0));

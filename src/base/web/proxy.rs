@@ -1,11 +1,9 @@
 //! Proxies that the environment names (`http_proxy`, `https_proxy`, `all_proxy`, `no_proxy`, in any case), and which
 //! requests go through one.
 
-use std::{
-    collections::HashMap,
-    env,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::HashMap, env};
+
+use parking_lot::Mutex;
 
 use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
@@ -104,7 +102,7 @@ impl Proxies {
     /// Whether all addresses of the host are of this one. Asked only where there is a proxy, and once a host.
     fn is_name_of_this_host(&self, url: &Url) -> bool {
         let Some(Host::Domain(name)) = url.host() else { return false };
-        let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut here = self.here.lock();
         *here.entry(name.to_owned()).or_insert_with(|| {
             let addresses = url.socket_addrs(|| None).unwrap_or_default();
             !addresses.is_empty()

@@ -1,10 +1,8 @@
 //! Intervals on their way to the coordinator: kept until it has acknowledged them, sent again where it has not.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
 
 use super::message::{Part, Told};
 use crate::base::{
@@ -51,7 +49,7 @@ impl Outbox {
     /// Sends an interval.
     pub(super) fn send(&self, told: &Told) {
         let Ok(bytes) = postcard::to_stdvec(told) else { return };
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         let number = waiting.next;
         waiting.next += 1;
         let size = self.bus.most_bytes().saturating_sub(HEAD).clamp(1024, LARGEST);
@@ -64,14 +62,14 @@ impl Outbox {
 
     /// The coordinator has an interval.
     pub(super) fn heard(&self, number: u64) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         waiting.unheard.retain(|(unheard, ..)| *unheard != number);
     }
 
     /// Sends again what was not acknowledged for too long.
     pub(super) fn repeat(&self) {
         let now = self.clock.now();
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         for (_, sent, parts) in &mut waiting.unheard {
             if now.saturating_sub(*sent) > nanoseconds(PATIENCE) {
                 *sent = now;
@@ -84,7 +82,7 @@ impl Outbox {
 
     /// Whether all that was sent is acknowledged.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).unheard.is_empty()
+        self.waiting.lock().unheard.is_empty()
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use crossbeam_channel::{Receiver, Sender, select};
 
@@ -54,29 +56,29 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn members(&self) -> std::sync::MutexGuard<'_, Vec<Member>> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn members(&self) -> parking_lot::MutexGuard<'_, Vec<Member>> {
+        self.members.lock()
     }
 
     pub(super) fn tell(&self, news: String) {
-        self.news.lock().unwrap_or_else(PoisonError::into_inner).push(news);
+        self.news.lock().push(news);
     }
 
     /// The run can't start any more: the first reason holds.
     pub(super) fn fail(&self, why: Error) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         told.get_or_insert_with(|| why.to_string());
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+        self.failure.lock().get_or_insert(why);
     }
 
     /// Why the run can't start any more, if so.
     pub(super) fn failure(&self) -> Option<Error> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.failure.lock().take()
     }
 
     /// That, in words.
     pub(super) fn told(&self) -> Option<String> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.told.lock().take()
     }
 }
 

@@ -1,9 +1,8 @@
 //! Words for failures that come from another process: known ones are used, new ones are kept for good.
 
-use std::{
-    collections::HashSet,
-    sync::{LazyLock, Mutex, PoisonError},
-};
+use std::{collections::HashSet, sync::LazyLock};
+
+use parking_lot::Mutex;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -18,7 +17,7 @@ static KNOWN: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::defa
 /// Reads a word.
 pub(super) fn known<'de, D: Deserializer<'de>>(from: D) -> Result<&'static str, D::Error> {
     let word = <&str>::deserialize(from)?;
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.lock();
     if let Some(known) = known.get(word) {
         return Ok(known);
     }

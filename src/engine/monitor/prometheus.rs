@@ -3,12 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         mpsc::{RecvTimeoutError, Sender, channel},
     },
     thread,
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use prometheus_parse::{Sample, Scrape, Value};
 use tokio::runtime::{Builder, Runtime};
@@ -76,7 +78,7 @@ impl Scraper {
 
     /// What it told last, and when; nothing where that is old.
     pub(super) fn read(&self, warnings: &mut Vec<String>) -> (u64, Usage) {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = self.told.lock();
         let (at, usage, said) = &*told;
         warnings.extend(said.iter().cloned());
         if self.clock.now() - at < FRESH {
@@ -91,8 +93,8 @@ type Told = (u64, Usage, Vec<String>);
 
 fn ask(endpoint: &Mutex<Endpoint>, told: &Mutex<Told>, clock: Clock) {
     let mut warnings = Vec::new();
-    let usage = endpoint.lock().unwrap_or_else(PoisonError::into_inner).read(&mut warnings);
-    *told.lock().unwrap_or_else(PoisonError::into_inner) = (clock.now(), usage, warnings);
+    let usage = endpoint.lock().read(&mut warnings);
+    *told.lock() = (clock.now(), usage, warnings);
 }
 
 /// An endpoint.

@@ -1,10 +1,12 @@
 //! The embedded brokers of a run, which events may stop and start again. One that ends by itself is started again.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
     thread,
     time::{Duration, Instant},
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     base::error::{Error, Result},
@@ -117,7 +119,7 @@ impl Own {
         let own: Weak<Mutex<Vec<Member>>> = Arc::downgrade(&self.0);
         let started = thread::Builder::new().name("keeper".into()).spawn(move || {
             while let Some(own) = own.upgrade() {
-                for member in own.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+                for member in own.lock().iter_mut() {
                     member.look(Instant::now());
                 }
                 drop(own);
@@ -176,7 +178,7 @@ impl Own {
     }
 
     fn all(&self) -> MutexGuard<'_, Vec<Member>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

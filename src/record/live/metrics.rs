@@ -1,9 +1,6 @@
 //! The metrics by their names, as `OpenMetrics` writes them. docs/live.md has them all.
 
-use std::{
-    fmt,
-    sync::{Arc, PoisonError},
-};
+use std::{fmt, sync::Arc};
 
 use prometheus_client::{
     collector::Collector,
@@ -34,7 +31,7 @@ impl Collector for Told {
         let help = "What serves these metrics.";
         to.encode_descriptor("build", help, None, MetricType::Info)?.encode_info(&build)?;
         // Not kept while it is written: the collector does not wait for whoever asks.
-        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone);
+        let latest = self.0.lock().as_ref().map(Arc::clone);
         let Some(snapshot) = latest else { return Ok(()) };
         run(to, &snapshot)?;
         counts(to, &snapshot)?;

@@ -6,10 +6,9 @@
 
 mod watched;
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::VecDeque, sync::Arc};
+
+use parking_lot::Mutex;
 
 use self::watched::Watched;
 use super::{
@@ -85,19 +84,19 @@ pub struct Board(Arc<Mutex<Vec<Absence>>>);
 impl Board {
     /// Takes the place of what was told before.
     pub fn tell(&self, absences: &[Absence]) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.0.lock();
         told.clear();
         told.extend_from_slice(absences);
     }
 
     /// All of them, those that are back included.
     pub fn all(&self) -> Vec<Absence> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 
     /// Whether a broker is away, at one of its addresses.
     pub fn is_away(&self, broker: usize) -> bool {
-        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = self.0.lock();
         told.iter().any(|gone| usize::from(gone.site.broker) == broker && gone.back.is_none())
     }
 }

@@ -588,15 +588,5 @@ fn background(
     }
 }
 
-/// Severities from the worst down.
-pub const SEVERITIES: [Severity; 6] = [
-    Severity::Critical,
-    Severity::High,
-    Severity::Medium,
-    Severity::Low,
-    Severity::Info,
-    Severity::None,
-];
-
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::percent;
+use super::table::percent;
 use crate::report::compare::{Compared, Comparison, Role, Seen};
 
 /// For github-action-benchmark, tool `customSmallerIsBetter`: a list of name, unit, value, range and extra. Rates are

@@ -2,7 +2,7 @@
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{interval, percent, sentence, threshold, value};
+use super::table::{interval, percent, sentence, threshold, value};
 use crate::{
     base::error::Result,
     report::{

@@ -9,7 +9,7 @@ use crate::report::{
 const MANY: f64 = 4.0;
 
 /// What it came to, in one sentence.
-pub fn sentence(comparison: &Comparison) -> String {
+pub(in crate::report) fn sentence(comparison: &Comparison) -> String {
     let named = |verdict: Verdict| -> Vec<&str> {
         let deciding = comparison.metrics.iter().filter(|metric| metric.role != Role::Reading);
         deciding
@@ -67,7 +67,7 @@ pub(in crate::report) fn is_shown(metric: &Compared) -> bool {
 }
 
 /// A value with its unit.
-fn value(seen: Option<&Seen>, unit: &str) -> String {
+pub(super) fn value(seen: Option<&Seen>, unit: &str) -> String {
     match seen {
         None => "-".into(),
         Some(Seen::Word(word)) => word.replace('_', " "),
@@ -82,7 +82,7 @@ fn value(seen: Option<&Seen>, unit: &str) -> String {
 }
 
 /// A relative change in percent, with its sign.
-fn percent(change: Option<f64>) -> String {
+pub(super) fn percent(change: Option<f64>) -> String {
     match change {
         None => "-".into(),
         // Nobody reads hundreds of percent.
@@ -92,7 +92,7 @@ fn percent(change: Option<f64>) -> String {
 }
 
 /// The interval of a change.
-fn interval(metric: &Compared) -> String {
+pub(super) fn interval(metric: &Compared) -> String {
     match (metric.low, metric.high) {
         (Some(low), Some(high)) if high >= MANY => {
             format!("x {:.1} to {:.1}", low + 1.0, high + 1.0)
@@ -103,7 +103,7 @@ fn interval(metric: &Compared) -> String {
 }
 
 /// The threshold and where it comes from.
-fn threshold(metric: &Compared) -> String {
+pub(super) fn threshold(metric: &Compared) -> String {
     match metric.threshold {
         Some(threshold) => format!("{:.1} % ({})", threshold * 100.0, metric.threshold_source),
         None => metric.threshold_source.clone(),

@@ -3,7 +3,7 @@
 use crate::{
     record::results::{
         Matrix, Summary,
-        matrix::{Cell, SEVERITIES, State},
+        matrix::{Cell, State},
         series::Capacity,
         summary::{Aborted, Undecided},
     },
@@ -12,6 +12,7 @@ use crate::{
         died, gone, series,
         style::{count, number},
     },
+    token::Severity,
 };
 
 /// How good a piece of news is.
@@ -270,7 +271,8 @@ fn cells(matrix: &Matrix) -> (Tone, String) {
     if let Some(state) = state {
         return state;
     }
-    let severity = |cell: &Cell| SEVERITIES.iter().position(|one| one.name() == cell.severity);
+    let severity =
+        |cell: &Cell| Severity::WORST_FIRST.iter().position(|one| one.name() == cell.severity);
     let kinds = |wanted: &dyn Fn(&Cell) -> bool| -> Vec<String> {
         let mut found: Vec<&Cell> = matrix.cells.iter().filter(|cell| wanted(cell)).collect();
         // The worst first, as only the first are named.

@@ -2,11 +2,13 @@
 
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
+
+use parking_lot::RwLock;
 
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -114,7 +116,7 @@ impl Checker {
         let keys = usable(keys, known.policy());
         let keys = keys.iter().map(|(algorithm, kid, key)| (*algorithm, kid.clone(), key));
         let rekeyed = Arc::new(known.rekeyed(keys));
-        *self.oracle.write().unwrap_or_else(PoisonError::into_inner) = rekeyed;
+        *self.oracle.write() = rekeyed;
     }
 
     /// The same, slower by so much.
@@ -134,7 +136,7 @@ impl Checker {
     }
 
     fn oracle(&self) -> Arc<Oracle> {
-        Arc::clone(&self.oracle.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.oracle.read())
     }
 
     /// Has the keys fetched where the token that a CONNECT brings asks for it; what that decides already.

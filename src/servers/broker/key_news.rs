@@ -1,9 +1,8 @@
 //! What a broker tells of its key set, so that a run knows what its refusals say.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
 
 use serde::{Deserialize, Serialize};
 
@@ -43,12 +42,12 @@ impl KeyNews {
 
     /// What it has told.
     pub fn counts(&self) -> KeySetCounts {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.counts.lock().clone()
     }
 
     /// It tells of a fetch.
     pub fn hear(&self, read: KeySetRead) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock();
         match read {
             KeySetRead::Keys(_) => {
                 counts.fetched += 1;

@@ -6,7 +6,6 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::fd::AsRawFd,
     sync::Arc,
-    time::Duration,
 };
 
 use rmqtt::{
@@ -18,7 +17,7 @@ use tokio::io::AsyncReadExt;
 use toml::{Table, Value};
 
 use super::{
-    KeySetRead, Settings, Verifier, VerifyingKey,
+    GIVE_UP, KeySetRead, Settings, Verifier, VerifyingKey,
     hook::{self, Checker},
     mutant::Trait,
 };

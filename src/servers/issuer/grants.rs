@@ -2,11 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::claims::Subject;
 use crate::{base::error::Result, token::key::material::random_id};
@@ -43,7 +42,7 @@ pub(super) struct Device {
 
 impl Grants {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// A new refresh token.

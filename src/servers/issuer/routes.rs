@@ -1,7 +1,7 @@
 //! The paths of an issuer.
 
 use std::{
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -84,7 +84,7 @@ impl Drop for Unanswered {
 /// `OpenID` Connect Discovery 1.0, 3; RFC 8414, 2.
 async fn discovery(State(shared): Own) -> Json<Value> {
     let url = &shared.url;
-    let algorithms = shared.keys.read().unwrap_or_else(PoisonError::into_inner).algorithms();
+    let algorithms = shared.keys.read().algorithms();
     let auth = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
     Json(json!({
         "issuer": url,
@@ -165,7 +165,7 @@ async fn revoke(State(shared): Own, headers: HeaderMap, form: Sent) -> Response 
 }
 
 async fn jwks(State(shared): Own) -> Response {
-    let outage = *shared.outage.read().unwrap_or_else(PoisonError::into_inner);
+    let outage = *shared.outage.read();
     let text = match outage {
         Some(Outage::Hang) => std::future::pending().await,
         Some(Outage::Status500) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -173,11 +173,9 @@ async fn jwks(State(shared): Own) -> Response {
             return Html("<!doctype html><title>Maintenance</title><p>Back soon.").into_response();
         }
         Some(Outage::EmptySet | Outage::DuplicateKid | Outage::Huge) => {
-            shared.wrong_set.read().unwrap_or_else(PoisonError::into_inner).clone()
+            shared.wrong_set.read().clone()
         }
-        Some(_) | None => {
-            Some(shared.keys.read().unwrap_or_else(PoisonError::into_inner).text().to_owned())
-        }
+        Some(_) | None => Some(shared.keys.read().text().to_owned()),
     };
     let Some(text) = text else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     // RFC 7517, 8.5.2; most servers say the latter, and some clients want it.

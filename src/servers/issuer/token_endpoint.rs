@@ -156,7 +156,7 @@ impl Shared {
     fn issue(&self, subject: &Subject, refreshes: bool, more: Map<String, Value>) -> Given<Value> {
         let (now, id) = (self.now(), self.grants.token_id().map_err(broken)?);
         let claims = self.press.access(subject, &self.names, now, &id);
-        let keys = self.keys.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let keys = self.keys.read();
         let token = self.press.sign(keys.signing(), "at+jwt", claims).map_err(broken)?;
         let mut answer = more;
         answer.insert("access_token".into(), token.into());
@@ -250,7 +250,7 @@ impl Shared {
     /// The claims of a token of this issuer's own, while it is good.
     fn verified(&self, token: &str) -> Option<Map<String, Value>> {
         let kid = member(token, 0)?.get("kid").and_then(Value::as_str).map(str::to_owned);
-        let keys = self.keys.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let keys = self.keys.read();
         let claims = verified_by(keys.named(kid.as_deref())?, token)?;
         let number = |name: &str| claims.get(name).and_then(Value::as_i64);
         let id = claims.get("jti").and_then(Value::as_str)?;

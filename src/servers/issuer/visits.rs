@@ -2,11 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::atomic::{AtomicI64, Ordering},
 };
+
+use parking_lot::Mutex;
 
 use crate::{
     base::clock::{Clock, SECOND},
@@ -47,7 +46,7 @@ impl Visits {
     pub(super) fn count(&self, path: &'static str, status: u16, caller: &str) {
         let since = (self.clock.now() as i64).saturating_sub(self.storm.load(Ordering::Acquire));
         let second = since.div_euclid(SECOND as i64).max(-1);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock();
         let mut caller = caller.to_owned();
         if !counts.callers.contains(&caller) {
             if counts.callers.len() < MOST_CALLERS {
@@ -60,7 +59,7 @@ impl Visits {
     }
 
     pub(super) fn all(&self) -> Vec<Visit> {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.counts.lock();
         let visit = |((second, path, status, caller), count): (&Kind, &u64)| Visit {
             second: *second,
             path,

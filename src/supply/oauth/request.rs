@@ -3,9 +3,10 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Mutex, PoisonError},
     time::{Duration, UNIX_EPOCH},
 };
+
+use parking_lot::Mutex;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use oauth2::{
@@ -109,8 +110,7 @@ impl<'c> AsyncHttpClient<'c> for Way<'_> {
             let status = answer.status().as_u16();
             let is_html = web::text(answer.body()).starts_with('<');
             let (answer, error) = in_plain_form(answer);
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
-                Last { status, retry_after, error, is_html };
+            *self.last.lock() = Last { status, retry_after, error, is_html };
             Ok(answer)
         })
     }
@@ -119,7 +119,7 @@ impl<'c> AsyncHttpClient<'c> for Way<'_> {
 impl Way<'_> {
     /// Whether the last answer had an OAuth error in it.
     fn has_error(&self) -> bool {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).error.is_some()
+        self.last.lock().error.is_some()
     }
 }
 
@@ -211,7 +211,7 @@ impl Inner {
 
     /// The refresh token of a client that is kept for it.
     fn refresh_token(&self, n: u64) -> Option<String> {
-        let known = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.refresh.lock();
         known.get(&n).map(|(token, _)| token.clone())
     }
 
@@ -225,7 +225,7 @@ impl Inner {
             Some(token) => Some((token.clone(), self.room.take(token.len() as u64)?)),
             None => None,
         };
-        let mut known = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.refresh.lock();
         match held {
             Some(held) => known.insert(n, held),
             None => known.remove(&n),
@@ -465,7 +465,7 @@ fn by_device(failed: &RequestTokenError<Broken, oauth2::DeviceCodeErrorResponse>
 /// What a failed request is called in the results. Nothing of what the server wrote but its OAuth error is kept: it may
 /// repeat what it was told.
 fn failure(failed: &Failed, way: &Way<'_>) -> Failure {
-    let last = way.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let last = way.last.lock().clone();
     let Last { status, retry_after, error, is_html } = last;
     match failed {
         RequestTokenError::Request(Broken(word)) => Failure::word(word),

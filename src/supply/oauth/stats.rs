@@ -15,6 +15,7 @@ use crate::{
     token::oracle::{
         Fault,
         foreign::{Alg, Foreign},
+        shape::Shape,
     },
 };
 

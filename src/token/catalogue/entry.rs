@@ -68,6 +68,10 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// From the worst down.
+    pub const WORST_FIRST: [Self; 6] =
+        [Self::Critical, Self::High, Self::Medium, Self::Low, Self::Info, Self::None];
+
     /// Its name in files.
     pub fn name(self) -> &'static str {
         match self {

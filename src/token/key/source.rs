@@ -4,7 +4,8 @@ use std::{env, path::Path, sync::Arc};
 
 use super::{
     Material,
-    jwk::{self, Jwk},
+    jwk::Jwk,
+    lenient::decoded,
     material::{self, PrivateKey},
 };
 use crate::{
@@ -144,7 +145,7 @@ fn as_written(key: &Key, bytes: Vec<u8>) -> Result<Vec<u8>> {
     }
     let text = std::str::from_utf8(&bytes).ok();
     // Editors put a byte order mark at the start, which base64 has not.
-    text.map(|text| text.trim_start_matches('\u{feff}')).and_then(lenient::decoded).ok_or_else(|| {
+    text.map(|text| text.trim_start_matches('\u{feff}')).and_then(decoded).ok_or_else(|| {
         Error::usage("the secret is no base64, but `secret_base64` is true (it is not shown)")
             .hint("base64 or base64url, padded or not; leave `secret_base64` out for a secret that is text")
     })

@@ -1,9 +1,6 @@
 //! The agents, as the run's collector sees those who drive its clients.
 
-use std::{
-    collections::BTreeMap,
-    sync::{PoisonError, atomic::Ordering},
-};
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use super::Coordinator;
 use crate::{
@@ -84,6 +81,6 @@ impl Hands for Coordinator {
     }
 
     fn news(&self) -> Vec<String> {
-        std::mem::take(&mut *self.shared.news.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.shared.news.lock())
     }
 }
