@@ -1,4 +1,4 @@
-//! Ground: time, errors, this host, web, TLS, the bus, processes. Uses nothing else of the program.
+//! Ground: words, time, errors, this host, web, TLS, the bus, processes. Uses nothing else of the program.
 
 pub mod bus;
 pub mod clock;
@@ -7,3 +7,4 @@ pub mod host;
 pub mod launch;
 pub mod tls;
 pub mod web;
+pub mod words;

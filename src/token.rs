@@ -17,7 +17,7 @@ pub mod recipe;
 mod sign;
 pub mod template;
 
-pub use catalogue::{Defect, Severity, Situation};
+pub use catalogue::{Defect, FRESH, Severity, Situation};
 pub use mint::{Minter, Password, Times};
 pub use press::{free_name, kid_of_another};
 pub use recipe::{Must, Recipe};

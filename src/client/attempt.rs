@@ -7,59 +7,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::base::words::{OutcomeKind, Phase};
 pub use advice::{advice, of_key_set as key_set_advice, of_oauth as oauth_advice};
 
 /// The word for a failure. By another name than its own, as `serde` would read a reference as one into its input.
 pub type Word = &'static str;
-
-/// A stretch of an attempt whose length is measured, in the order of the contract.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[repr(u8)]
-pub enum Phase {
-    /// Scheduled to started: the generator's own lateness.
-    StartDelay,
-    /// Asking for a token to holding it, where a client had to wait.
-    Token,
-    /// Name resolution.
-    Dns,
-    /// The TCP handshake.
-    TcpConnect,
-    /// The TLS handshake.
-    TlsHandshake,
-    /// The upgrade of HTTP to WebSocket.
-    WsUpgrade,
-    /// CONNECT handed over to CONNACK read: the broker's verdict.
-    Connack,
-    /// Started to CONNACK: service time.
-    Connect,
-    /// Scheduled to CONNACK: response time, which a stall of the broker can't hide from
-    /// (coordinated omission).
-    Response,
-    /// CONNACK's arrival in the kernel to its being read, where the kernel says when that was: the generator's own delay,
-    /// which `connack` is then free of.
-    ReceiveDelay,
-}
-
-impl Phase {
-    /// All phases, in order.
-    pub const ALL: [Self; 10] = [
-        Self::StartDelay,
-        Self::Token,
-        Self::Dns,
-        Self::TcpConnect,
-        Self::TlsHandshake,
-        Self::WsUpgrade,
-        Self::Connack,
-        Self::Connect,
-        Self::Response,
-        Self::ReceiveDelay,
-    ];
-
-    /// Its name in files.
-    pub fn name(self) -> &'static str {
-        crate::plan::threshold::PHASES[self as usize]
-    }
-}
 
 /// How an attempt ended. A closed set: a refusal is data, not an error.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -99,20 +51,25 @@ pub enum Close {
 }
 
 impl Outcome {
-    /// Its name in files: one of `plan::threshold::OUTCOMES`.
-    pub fn name(self) -> &'static str {
+    /// How it ended, without the details.
+    pub fn kind(self) -> OutcomeKind {
         match self {
-            Self::Accepted => "accepted",
-            Self::Refused(_) => "refused",
-            Self::Closed(_) => "closed",
-            Self::Timeout(_) => "timeout",
-            Self::TcpFailed(_) => "tcp_failed",
-            Self::TlsFailed(_) => "tls_failed",
-            Self::WsFailed(_) => "ws_failed",
-            Self::TokenFailed(_) => "token_failed",
-            Self::ProtocolError(_) => "protocol_error",
-            Self::LocalError(_) => "local_error",
+            Self::Accepted => OutcomeKind::Accepted,
+            Self::Refused(_) => OutcomeKind::Refused,
+            Self::Closed(_) => OutcomeKind::Closed,
+            Self::Timeout(_) => OutcomeKind::Timeout,
+            Self::TcpFailed(_) => OutcomeKind::TcpFailed,
+            Self::TlsFailed(_) => OutcomeKind::TlsFailed,
+            Self::WsFailed(_) => OutcomeKind::WsFailed,
+            Self::TokenFailed(_) => OutcomeKind::TokenFailed,
+            Self::ProtocolError(_) => OutcomeKind::ProtocolError,
+            Self::LocalError(_) => OutcomeKind::LocalError,
         }
+    }
+
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        self.kind().name()
     }
 
     /// Whether the broker answered with a CONNACK.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::base::words::{Expected, Verdict};
+
 use self::standing::Standing;
 use crate::{
     base::clock::{nanoseconds, signed},
@@ -23,46 +25,6 @@ use crate::{
 /// 3.1.1; 0x86, 0x87 and 0x8C of MQTT 5.0.
 const AUTHENTICATION_CODES: [u8; 5] = [4, 5, 0x86, 0x87, 0x8C];
 
-/// What an answer is worth.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[repr(u8)]
-pub enum Verdict {
-    /// As promised, code included.
-    Correct,
-    /// A token that must be refused was accepted: a security failure.
-    FalseAccept,
-    /// A good token was refused as if it were bad.
-    FalseReject,
-    /// Refused as it must be, but not with the promised code.
-    WrongReason,
-    /// The answer says nothing about the token.
-    NotJudged,
-    /// The token's time boundary fell within the attempt: both answers could be right.
-    Indeterminate,
-}
-
-impl Verdict {
-    /// All verdicts, in the order of the contract.
-    pub const ALL: [Self; 6] = [
-        Self::Correct,
-        Self::FalseAccept,
-        Self::FalseReject,
-        Self::WrongReason,
-        Self::NotJudged,
-        Self::Indeterminate,
-    ];
-
-    /// Its name in files.
-    pub fn name(self) -> &'static str {
-        crate::plan::threshold::VERDICTS[self as usize]
-    }
-
-    /// Whether it is one that a run fails by.
-    pub fn is_wrong(self) -> bool {
-        matches!(self, Self::FalseAccept | Self::FalseReject | Self::WrongReason)
-    }
-}
-
 /// What must happen to a token.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Expectation {
@@ -77,14 +39,19 @@ pub enum Expectation {
 }
 
 impl Expectation {
+    /// What had to happen, without how a refusal has to look.
+    pub fn kind(self) -> Expected {
+        match self {
+            Self::Accept => Expected::Accept,
+            Self::Refuse(_) => Expected::Refuse,
+            Self::Either(_) => Expected::Either,
+            Self::Indeterminate => Expected::Indeterminate,
+        }
+    }
+
     /// Its name in files.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Accept => "accept",
-            Self::Refuse(_) => "refuse",
-            Self::Either(_) => "either",
-            Self::Indeterminate => "indeterminate",
-        }
+        self.kind().name()
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     },
     scenario::{Group, Protocol},
     token::{
-        Kind, Must,
+        FRESH, Kind, Must,
         catalogue::defect,
         mixed,
         recipe::{Exp, GOOD, Recipe, Twist},
@@ -209,7 +209,7 @@ impl Prober<'_> {
     }
 
     fn kind(&self, recipe: Recipe) -> Result<Kind> {
-        let fresh = defect("fresh").ok_or_else(no_answer)?;
+        let fresh = defect(FRESH).ok_or_else(no_answer)?;
         Ok(Kind {
             label: PROBE.to_owned(),
             defect: fresh,
@@ -340,7 +340,7 @@ impl Prober<'_> {
 
     /// How much longer a refusal takes than an accept, and which checks its times tell apart.
     fn times(&mut self) -> Result<(Option<Shift>, Vec<Tell>)> {
-        let names = || std::iter::once("fresh").chain(CHECKS);
+        let names = || std::iter::once(FRESH).chain(CHECKS);
         let mut kinds = Vec::new();
         for entry in names().filter_map(defect) {
             let build = (entry.build)(entry.default_by().unwrap_or_default());

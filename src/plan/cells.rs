@@ -12,7 +12,7 @@ use crate::{
     base::error::{Error, Result},
     scenario::{Arrivals, Mix, Protocol, ReceiveTime, Scenario, Stage, TokenSource},
     token::{
-        Kind, Must, Recipe,
+        FRESH, Kind, Must, Recipe,
         catalogue::{all, defect, matching},
         mixed,
         policy::Policy,
@@ -23,7 +23,7 @@ use crate::{
 /// One good token follows so many cells: a broker that begins to refuse everybody is found out.
 const BETWEEN_SENTINELS: usize = 16;
 /// Sent whatever is asked for: by these a broker is recognised that lets everybody in, or nobody.
-pub const SENTINELS: [&str; 3] = ["fresh", "wrong_key", "not_a_jwt"];
+pub const SENTINELS: [&str; 3] = [FRESH, "wrong_key", "not_a_jwt"];
 /// The mix entry of the good clients that storm meanwhile.
 pub const BACKGROUND: &str = "background";
 /// The kind of the good clients that are held, to see whether the broker is there.
@@ -228,7 +228,7 @@ pub fn resolve(
         name: None,
     };
     check_target(context)?;
-    let key = context.key_of(&mix("fresh"))?;
+    let key = context.key_of(&mix(FRESH))?;
     check_allowed(&context.keys[key], context.policy)?;
     let strictly = Context { policy: strict, expected: context.strict, ..context };
     let mut kinds = Vec::new();
@@ -319,7 +319,7 @@ pub fn resolve(
 
 /// A kind of good tokens that is no cell.
 fn good_kind(label: &str, key: usize, protocol: Protocol) -> Option<Kind> {
-    let fresh = defect("fresh")?;
+    let fresh = defect(FRESH)?;
     Some(Kind {
         label: label.to_owned(),
         defect: fresh,
@@ -347,7 +347,7 @@ fn check_target(context: Context<'_>) -> Result<()> {
 
 /// All kinds once, in an order that follows from the seed, with good tokens in between, at the beginning and at the end.
 fn round(kinds: &[Kind], seed: u64) -> Vec<usize> {
-    let is_fresh = |index: &usize| kinds[*index].defect.name == "fresh";
+    let is_fresh = |index: &usize| kinds[*index].defect.is_good();
     let (fresh, mut others): (Vec<usize>, Vec<usize>) = (0..kinds.len()).partition(is_fresh);
     others.sort_by_key(|index| mixed(seed, *index as u64));
     let mut round = fresh.clone();

@@ -13,7 +13,7 @@ use crate::{
     },
     scenario::{Algorithm, Protocol, Scenario},
     token::{
-        Kind, Minter, Password,
+        FRESH, Kind, Minter, Password,
         key::{SigningKey, VerifyingKey},
         oracle::{Bound, Expected, Fault, Faults, Oracle, Presented},
         placing::{Brought, Scratch},
@@ -207,7 +207,7 @@ impl Plan {
             let brought = self.brought(kind, n, (*password, token), &mut scratch);
             let longest = longest(&brought);
             let found = examiner.faults(kind.protocol, &brought, now);
-            if name == "fresh" {
+            if name == FRESH {
                 if longest > LONGEST_FIELD {
                     return Err(too_long(longest));
                 }

@@ -21,6 +21,7 @@ use crate::{
     },
     scenario::{Grant, OAuth, Scenario, TokenSource},
     token::{
+        FRESH,
         key::SigningKey,
         recipe::Exp,
         template::{Names, Template},
@@ -32,7 +33,7 @@ pub const EXPIRED: &str = "expired";
 /// The token of the client before.
 pub(super) const STOLEN: &str = "stolen";
 /// Entries of the catalogue that need nothing but what the server issues.
-pub const FETCHED: [&str; 3] = ["fresh", EXPIRED, STOLEN];
+pub const FETCHED: [&str; 3] = [FRESH, EXPIRED, STOLEN];
 /// How long a fetched token that is to have ended has ended, where the mix does not say it: clocks may differ, and whoever
 /// waits for it should not wait long.
 pub const ENDED_FOR: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use crate::{
         Arm, Capacity, Control, Key, LoadMode, Mix, OnAnonymous, Protocol, Scenario, Stage, Sweep,
         TokenSource, Without,
     },
-    token::{Kind, Must, catalogue::defect, recipe::Form},
+    token::{FRESH, Kind, Must, catalogue::defect, recipe::Form},
 };
 
 /// The name of a key that a sweep makes, and its `kid`.
@@ -241,7 +241,7 @@ fn arm(scenario: &mut Scenario, control: &Control) {
         Arm::Without => {
             let token = match control.without {
                 Without::Anonymous => "no_credentials",
-                Without::Password => "fresh",
+                Without::Password => FRESH,
             };
             let name = match control.without {
                 Without::Anonymous => "anonymous",

@@ -43,7 +43,7 @@ impl Measured {
         for (index, kind) in plan.mould.kinds.iter().enumerate() {
             let Some(key) = kind.key.map(|key| &plan.mould.keys[key]) else { continue };
             let name = key.algorithm.to_string();
-            if kind.defect.name != "fresh" || measured.contains_key(&name) {
+            if !kind.defect.is_good() || measured.contains_key(&name) {
                 continue;
             }
             let mut token = Vec::new();

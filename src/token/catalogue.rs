@@ -22,7 +22,8 @@ use crate::{
     token::{key::SigningKey, oracle::Expected, policy::Policy},
 };
 
-pub use entry::{Defect, Parameter, Severity};
+pub use crate::base::words::Severity;
+pub use entry::{Defect, FRESH, Parameter};
 
 /// What decides whether a defect applies, and what is promised of it.
 #[derive(Clone, Copy, Debug)]

@@ -13,6 +13,7 @@ use crate::{
     engine::progress::Mode,
     record::results::Summary,
     scenario::{Loaded, Mix},
+    token::FRESH,
 };
 
 /// Between two tries.
@@ -83,8 +84,8 @@ fn single(loaded: &Loaded) -> Loaded {
     (load.r#for, load.wave, load.release) = (None, None, None);
     (load.hold, load.warmup) = (Some(Duration::ZERO), Duration::ZERO);
     // A good token of the scenario's own, where it has one: it may be of another key, or have other claims.
-    let own = scenario.mix.iter().find(|mix| mix.token == "fresh").cloned();
-    scenario.mix = vec![Mix { share: 1.0, ..own.unwrap_or_else(|| Mix::only("fresh", "fresh")) }];
+    let own = scenario.mix.iter().find(|mix| mix.token == FRESH).cloned();
+    scenario.mix = vec![Mix { share: 1.0, ..own.unwrap_or_else(|| Mix::only(FRESH, FRESH)) }];
     scenario.events.clear();
     scenario.thresholds.clear();
     (scenario.monitor, scenario.capacity) = (None, None);

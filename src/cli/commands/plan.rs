@@ -155,7 +155,7 @@ fn write_all(
                     format!("{} ({})", names.join(", then "), key.algorithm)
                 },
             );
-            let is_issued = kind.defect.name == "fresh" && plan.issuance.fetching.is_some();
+            let is_issued = kind.defect.is_good() && plan.issuance.fetching.is_some();
             let what = if is_issued { ISSUED } else { kind.defect.summary };
             vec![format!("  {}", kind.label), number, key, what.into()]
         })

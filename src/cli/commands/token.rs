@@ -16,7 +16,7 @@ use crate::{
     report::style::table,
     scenario::{self, Mix, Overrides},
     token::{
-        Kind, Minter, Password,
+        FRESH, Kind, Minter, Password,
         catalogue::{all, defect, names},
     },
 };
@@ -31,7 +31,7 @@ pub(super) fn mint(
 ) -> Result<Exit> {
     let loaded = scenario::load(path, overrides)?;
     let mix = &loaded.scenario.mix;
-    let wanted = token.or_else(|| mix.first().map(Mix::label)).unwrap_or("fresh").to_owned();
+    let wanted = token.or_else(|| mix.first().map(Mix::label)).unwrap_or(FRESH).to_owned();
     let limits = Limits::read();
     let (plan, kind) = if mix.iter().any(|entry| entry.label() == wanted) {
         let plan = Plan::new(&loaded, &limits)?;

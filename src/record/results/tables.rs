@@ -52,7 +52,7 @@ pub fn codes(tallies: &[(Tally, u64)]) -> BTreeMap<String, BTreeMap<String, u64>
 pub fn nothing_good(plan: &Plan, tallies: &[(Tally, u64)]) -> Vec<String> {
     // Fetched tokens are of this kind too. An attempt that came to nothing says nothing about its token.
     let should_be_good = |tally: &Tally| {
-        let is_good = plan.mould.kinds[tally.kind].defect.name == "fresh";
+        let is_good = plan.mould.kinds[tally.kind].defect.is_good();
         is_good && !plan.is_aside(tally.kind) && tally.verdict != Verdict::NotJudged
     };
     let mut groups = Vec::new();

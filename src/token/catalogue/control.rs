@@ -52,7 +52,7 @@ fn escape_exp(json: &mut Vec<u8>) {
 
 pub(super) static CONTROLS: [Defect; 18] = [
     Defect {
-        name: "fresh",
+        name: super::FRESH,
         summary: "a good token, minted for this client and this moment",
         source: "RFC 7519, 7.2",
         ..CONTROL

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Situation;
 use crate::{
+    base::words::Severity,
     scenario::Group,
     token::{
         oracle::Fault,
@@ -38,6 +39,16 @@ pub struct Defect {
     pub inapplicable: fn(&Situation<'_>) -> Option<&'static str>,
 }
 
+/// The token that nothing is wrong with, as every policy has it.
+pub const FRESH: &str = "fresh";
+
+impl Defect {
+    /// Whether it is the good token.
+    pub fn is_good(&self) -> bool {
+        self.name == FRESH
+    }
+}
+
 /// A parameter of a defect.
 #[derive(Debug, Serialize)]
 pub struct Parameter {
@@ -47,42 +58,6 @@ pub struct Parameter {
     pub default: &'static str,
     /// What it means.
     pub summary: &'static str,
-}
-
-/// How bad it is when a defect is accepted.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Nothing is wrong with the token.
-    None,
-    /// Leniency.
-    Info,
-    /// A weakness next to others.
-    Low,
-    /// A rule of the standard is broken.
-    Medium,
-    /// Access lasts longer or reaches further than granted.
-    High,
-    /// Anybody gets in, or anybody becomes somebody else.
-    Critical,
-}
-
-impl Severity {
-    /// From the worst down.
-    pub const WORST_FIRST: [Self; 6] =
-        [Self::Critical, Self::High, Self::Medium, Self::Low, Self::Info, Self::None];
-
-    /// Its name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Info => "info",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
-    }
 }
 
 impl Defect {

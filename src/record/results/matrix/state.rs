@@ -46,7 +46,7 @@ pub(super) fn unheard(plan: &Plan, cells: &Cells, tallies: &[(Tally, u64)]) -> V
                 .map(|(tally, _)| tally)
                 .filter(|tally| kind(tally).protocol == *protocol && cells.is_cell(tally.kind))
         };
-        let fresh = || own().filter(|tally| kind(tally).defect.name == "fresh");
+        let fresh = || own().filter(|tally| kind(tally).defect.is_good());
         let is_tried = fresh().next().is_some();
         let lets_in = own()
             .any(|tally| kind(tally).defect.group.is_none() && tally.outcome == Outcome::Accepted);
@@ -142,9 +142,8 @@ mod tests {
         let plan = Plan::matrix(&loaded, &Limits::read(), &ask).unwrap();
         let cells = plan.cells.as_ref().unwrap();
         let kinds = &plan.mould.kinds;
-        let is_it = |kind: &crate::token::Kind| {
-            kind.defect.name == "fresh" && kind.protocol == Protocol::V5
-        };
+        let is_it =
+            |kind: &crate::token::Kind| kind.defect.is_good() && kind.protocol == Protocol::V5;
         let kind = kinds.iter().position(is_it).unwrap();
         let tally =
             |expected, outcome, verdict| (Tally { kind, broker: 0, expected, outcome, verdict }, 1);

@@ -1,0 +1,180 @@
+//! The vocabulary: the closed sets of words that files, thresholds and reports share.
+//!
+//! Each set is one list: for every word its name in files and its label for people, in the order in which they are
+//! shown. Whoever adds a word adds a line there, and the compiler names what has to know it.
+
+mod counts;
+mod metric;
+mod outcome;
+mod phase;
+mod severity;
+mod validity;
+mod verdict;
+
+pub use counts::Counts;
+pub use metric::{Metric, Unit};
+pub use outcome::OutcomeKind;
+pub use phase::Phase;
+pub use severity::Severity;
+pub use validity::{LimitedBy, Validity};
+pub use verdict::{Expected, Verdict};
+
+/// A word of a closed set. In JSON and CSV it is its name, on the bus its place in the list.
+pub trait Word: Copy + Eq + Ord + Send + Sync + 'static {
+    /// What such a word is called in an error.
+    const WHAT: &'static str;
+    /// All of them, in order.
+    const WORDS: &'static [Self];
+
+    /// Its name in files.
+    fn name(self) -> &'static str;
+
+    /// Its place in the list, from 0.
+    fn index(self) -> usize;
+
+    /// The word of this name.
+    fn named(name: &str) -> Option<Self> {
+        Self::WORDS.iter().copied().find(|word| word.name() == name)
+    }
+}
+
+/// What is said of a name that no word of a set has.
+fn unknown<W: Word>(name: &str) -> String {
+    let names: Vec<&str> = W::WORDS.iter().map(|word| word.name()).collect();
+    // Whoever wrote it may have written anything.
+    let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+    format!("there is no {} `{shown}`: it is one of `{}`", W::WHAT, names.join("`, `"))
+}
+
+/// Reads a word by its name.
+struct ByName<W>(std::marker::PhantomData<W>);
+
+impl<W: Word> serde::de::Visitor<'_> for ByName<W> {
+    type Value = W;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the name of a {}", W::WHAT)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<W, E> {
+        W::named(name).ok_or_else(|| E::custom(unknown::<W>(name)))
+    }
+}
+
+/// Writes a word.
+fn write<W: Word, S: serde::Serializer>(word: W, to: S) -> Result<S::Ok, S::Error> {
+    if to.is_human_readable() {
+        to.serialize_str(word.name())
+    } else {
+        to.serialize_u8(word.index() as u8)
+    }
+}
+
+/// Reads a word.
+fn read<'de, W: Word, D: serde::Deserializer<'de>>(from: D) -> Result<W, D::Error> {
+    use serde::{Deserialize, de::Error};
+    if from.is_human_readable() {
+        return from.deserialize_str(ByName(std::marker::PhantomData));
+    }
+    let place = u8::deserialize(from)?;
+    let word = W::WORDS.get(usize::from(place)).copied();
+    word.ok_or_else(|| D::Error::custom(format!("there is no {} {place}", W::WHAT)))
+}
+
+/// A closed set of words, one a line: `Variant = "name in files", "label for people";`, the label only where it is another.
+macro_rules! vocabulary {
+    (
+        $(#[$about:meta])*
+        $set:ident: $what:literal {
+            $($(#[$doc:meta])* $word:ident = $name:literal $(, $label:literal)?;)+
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[repr(u8)]
+        pub enum $set { $($(#[$doc])* $word),+ }
+
+        impl $set {
+            /// How many there are.
+            pub const COUNT: usize = [$(Self::$word),+].len();
+            /// All of them, in order.
+            pub const ALL: [Self; Self::COUNT] = [$(Self::$word),+];
+
+            /// Its name in files.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$word => $name),+ }
+            }
+
+            /// What people read: its name, where it has nothing better.
+            pub const fn label(self) -> &'static str {
+                let words: &[&str] = match self { $(Self::$word => &[$name $(, $label)?]),+ };
+                words[words.len() - 1]
+            }
+        }
+
+        impl $crate::base::words::Word for $set {
+            const WHAT: &'static str = $what;
+            const WORDS: &'static [Self] = &Self::ALL;
+
+            fn name(self) -> &'static str {
+                self.name()
+            }
+
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+
+        impl std::fmt::Display for $set {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl serde::Serialize for $set {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                $crate::base::words::write(*self, to)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $set {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                $crate::base::words::read(from)
+            }
+        }
+    };
+}
+use vocabulary;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds<W: Word + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned>() {
+        for (place, word) in W::WORDS.iter().enumerate() {
+            assert_eq!(word.index(), place);
+            assert_eq!(W::named(word.name()), Some(*word), "two words have one name");
+            let text = serde_json::to_string(word).unwrap();
+            assert_eq!(text, format!("\"{}\"", word.name()));
+            assert_eq!(serde_json::from_str::<W>(&text).unwrap(), *word);
+            let bytes = postcard::to_allocvec(word).unwrap();
+            assert_eq!(bytes, [place as u8]);
+            assert_eq!(postcard::from_bytes::<W>(&bytes).unwrap(), *word);
+        }
+        let error = serde_json::from_str::<W>("\"conack\"").unwrap_err().to_string();
+        assert!(error.contains(W::WHAT) && error.contains(W::WORDS[0].name()), "{error}");
+        assert!(postcard::from_bytes::<W>(&[W::WORDS.len() as u8]).is_err());
+    }
+
+    #[test]
+    fn every_word_is_read_back_by_its_name_and_on_the_bus_by_its_place() {
+        holds::<Phase>();
+        holds::<OutcomeKind>();
+        holds::<Verdict>();
+        holds::<Expected>();
+        holds::<Severity>();
+        holds::<Validity>();
+        holds::<LimitedBy>();
+        holds::<Metric>();
+    }
+}

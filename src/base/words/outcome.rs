@@ -1,0 +1,29 @@
+//! How an attempt ended, without the details.
+
+use super::vocabulary;
+
+vocabulary! {
+    /// How an attempt ended; why, an `Outcome` says, and a code in files.
+    OutcomeKind: "outcome" {
+        /// CONNACK with code 0.
+        Accepted = "accepted";
+        /// CONNACK with another code.
+        Refused = "refused";
+        /// Closed by the broker before a whole CONNACK.
+        Closed = "closed";
+        /// The deadline passed.
+        Timeout = "timeout";
+        /// The name could not be resolved, or the TCP connection did not come about.
+        TcpFailed = "tcp_failed";
+        /// The TLS handshake failed, or the broker took it back by an alert.
+        TlsFailed = "tls_failed";
+        /// The upgrade to WebSocket failed.
+        WsFailed = "ws_failed";
+        /// The authorization server gave no token.
+        TokenFailed = "token_failed";
+        /// The broker sent what is no CONNACK.
+        ProtocolError = "protocol_error";
+        /// Ours: no port, no descriptor.
+        LocalError = "local_error";
+    }
+}

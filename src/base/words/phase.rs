@@ -1,0 +1,43 @@
+//! The phases of an attempt.
+
+use super::vocabulary;
+
+vocabulary! {
+    /// A stretch of an attempt whose length is measured, in the order of the contract.
+    Phase: "phase" {
+        /// Scheduled to started: the generator's own lateness.
+        StartDelay = "start_delay", "start_delay (ours)";
+        /// Asking for a token to holding it, where a client had to wait.
+        Token = "token";
+        /// Name resolution.
+        Dns = "dns";
+        /// The TCP handshake.
+        TcpConnect = "tcp_connect";
+        /// The TLS handshake.
+        TlsHandshake = "tls_handshake";
+        /// The upgrade of HTTP to WebSocket.
+        WsUpgrade = "ws_upgrade";
+        /// CONNECT handed over to CONNACK read: the broker's verdict.
+        Connack = "connack", "connack (the verdict)";
+        /// Started to CONNACK: service time.
+        Connect = "connect", "connect (service time)";
+        /// Scheduled to CONNACK: response time, which a stall of the broker can't hide from
+        /// (coordinated omission).
+        Response = "response", "response (from schedule)";
+        /// CONNACK's arrival in the kernel to its being read, where the kernel says when that was: the generator's own
+        /// delay, which `connack` is then free of.
+        ReceiveDelay = "receive_delay", "receive_delay (ours)";
+    }
+}
+
+impl Phase {
+    /// Whether it is the generator's own time, and not the broker's.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::StartDelay | Self::ReceiveDelay)
+    }
+
+    /// Whether it is part of the way to the broker or the broker's own time, and not a sum of such, or ours.
+    pub fn is_step(self) -> bool {
+        self <= Self::Connack
+    }
+}

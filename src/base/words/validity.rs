@@ -1,0 +1,27 @@
+//! Whether the numbers of a run can be trusted, and what limited a search.
+
+use super::vocabulary;
+
+vocabulary! {
+    /// Whether the numbers of a run can be trusted.
+    Validity: "validity" {
+        /// They can.
+        Valid = "valid";
+        /// The generator was the limit: times may be its own.
+        GeneratorLimited = "generator_limited";
+        /// Something else keeps them from being taken at their face value.
+        Degraded = "degraded";
+        /// The user ended it.
+        Interrupted = "interrupted";
+    }
+}
+
+vocabulary! {
+    /// What kept a search from going higher.
+    LimitedBy: "limit" {
+        /// The broker.
+        Broker = "broker";
+        /// The generator.
+        Generator = "generator";
+    }
+}
