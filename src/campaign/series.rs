@@ -19,6 +19,7 @@ use std::{
 };
 
 use crate::{
+    base::words::{Validity, Verdict},
     base::{
         clock::{Clock, SECOND, nanoseconds},
         error::{Error, Exit, Result},
@@ -35,7 +36,7 @@ use crate::{
             folder::check_writable,
             gone::BrokerGone,
             series::append,
-            summary::{Aborted, Generator, Per100Ms, Throughput, Validity},
+            summary::{Aborted, Generator, Per100Ms, Throughput, Trust},
             tables, threshold,
             whole::{Frame, check_conserved},
         },
@@ -320,10 +321,10 @@ impl Series {
                 summary.aborted.as_ref().map(|it| Aborted { run: run(it), ..it.clone() });
         }
         let reasons = summary.validity.reasons.iter().map(|reason| format!("{words}: {reason}"));
-        match summary.validity.verdict.as_str() {
-            "generator_limited" => self.limited.extend(reasons),
-            "valid" => self.notes.extend(reasons),
-            _ => self.damage.extend(reasons),
+        match summary.validity.verdict {
+            Validity::GeneratorLimited => self.limited.extend(reasons),
+            Validity::Valid => self.notes.extend(reasons),
+            Validity::Degraded | Validity::Interrupted => self.damage.extend(reasons),
         }
         self.missing_workers += summary.validity.missing_workers;
         let offset = trial.start.saturating_sub(start) as f64 / SECOND as f64;
@@ -340,7 +341,7 @@ impl Series {
         let start = self.start.unwrap_or(self.clock.now());
         let tallies = all.tallies();
         let (_, verdicts) = tables::counts(&tallies, |_| true);
-        let judged = Summary::sum(&verdicts) - Summary::count(&verdicts, "not_judged");
+        let judged = verdicts.sum() - verdicts[Verdict::NotJudged];
         let busy_s = self.busy as f64 / SECOND as f64;
         let over = |sum: f64| if busy_s > 0.0 { sum / busy_s } else { 0.0 };
         let least = |of: fn(&Per100Ms) -> u64| self.slots.iter().map(of).min().unwrap_or_default();
@@ -385,16 +386,16 @@ impl Series {
         }
     }
 
-    fn validity(&self, interrupted: bool) -> Validity {
+    fn validity(&self, interrupted: bool) -> Trust {
         let verdict = match (interrupted, self.limited.is_empty(), self.damage.is_empty()) {
-            (true, ..) => "interrupted",
-            (false, false, _) => "generator_limited",
-            (false, true, false) => "degraded",
-            (false, true, true) => "valid",
+            (true, ..) => Validity::Interrupted,
+            (false, false, _) => Validity::GeneratorLimited,
+            (false, true, false) => Validity::Degraded,
+            (false, true, true) => Validity::Valid,
         };
         let all = self.limited.iter().chain(&self.damage).chain(&self.notes);
         let reasons = all.cloned().collect();
-        Validity { verdict: verdict.into(), reasons, missing_workers: self.missing_workers }
+        Trust { verdict, reasons, missing_workers: self.missing_workers }
     }
 
     /// Writes what is known so far: rows of its own, and the summary.

@@ -21,6 +21,7 @@ use std::{
 use clap::CommandFactory;
 
 use crate::{
+    base::words::{Counts, LimitedBy, Validity, Verdict},
     base::{
         error::{Error, Exit, Result, plain::shown},
         host::{Limits, signals::ending_signals},
@@ -32,12 +33,7 @@ use crate::{
     plan::Plan,
     record::{
         live::Exporter,
-        results::{
-            Summary,
-            calibration::Calibration,
-            series::SweepRun,
-            summary::{Counts, Undecided},
-        },
+        results::{Summary, calibration::Calibration, series::SweepRun, summary::Undecided},
     },
     report,
     scenario::{self, Loaded, Scenario},
@@ -175,7 +171,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
 
 /// Why a run that wrote its results exits with 3.
 fn why_not_measured(summary: &Summary) -> &'static str {
-    let judged = Summary::judged(&summary.verdicts);
+    let judged = summary.judged();
     let is_undecided =
         |why| summary.thresholds.iter().any(|threshold| threshold.undecided == Some(why));
     if summary.key_sets.values().any(|set| set.fetched == 0) {
@@ -204,7 +200,7 @@ fn without_agents(exit: Exit, summary: &Summary, lost: usize, is_allowed: bool) 
 
 /// Whether a bad token was let in, or a broker went away by itself: what weighs more than a run that is not whole.
 fn is_grave(summary: &Summary) -> bool {
-    Summary::count(&summary.verdicts, "false_accept") > 0 || !summary.broker_gone.is_empty()
+    summary.verdicts[Verdict::FalseAccept] > 0 || !summary.broker_gone.is_empty()
 }
 
 /// Calibrates before the run, where that is asked for.
@@ -288,7 +284,9 @@ fn exit_of(summary: &Summary, is_strict: bool) -> Exit {
         // It ended with what is known, which is no answer.
         Some(capacity) if capacity.ended.is_some() => Exit::NotMeasured,
         // What the generator could not do says nothing of the broker.
-        Some(capacity) if capacity.per_s.is_none() && capacity.limited_by == "generator" => {
+        Some(capacity)
+            if capacity.per_s.is_none() && capacity.limited_by == LimitedBy::Generator =>
+        {
             Exit::NotMeasured
         }
         Some(capacity) if capacity.per_s.is_none() => Exit::Failed,
@@ -296,7 +294,7 @@ fn exit_of(summary: &Summary, is_strict: bool) -> Exit {
         None if found_nothing => {
             let is_answer = |search: &SweepRun| {
                 search.capacity_ended.is_none()
-                    && search.capacity_limited_by.as_deref() == Some("broker")
+                    && search.capacity_limited_by == Some(LimitedBy::Broker)
             };
             if searches.clone().any(is_answer) { Exit::Failed } else { Exit::NotMeasured }
         }
@@ -305,7 +303,7 @@ fn exit_of(summary: &Summary, is_strict: bool) -> Exit {
 }
 
 fn exit_of_run(summary: &Summary, is_strict: bool) -> Exit {
-    let is_limited = summary.validity.verdict == "generator_limited";
+    let is_limited = summary.validity.verdict == Validity::GeneratorLimited;
     // One that ended the run has failed, also where what came after it made up for that.
     let has_failed = summary.aborted.is_some()
         || summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
@@ -321,13 +319,17 @@ fn exit_of_run(summary: &Summary, is_strict: bool) -> Exit {
     exit_after(&summary.verdicts, summary.interrupted, is_unmeasured, has_failed)
 }
 
-fn exit_after(verdicts: &Counts, interrupted: bool, is_unmeasured: bool, has_failed: bool) -> Exit {
-    let verdict = |name: &str| Summary::count(verdicts, name);
-    let judged = Summary::judged(verdicts);
-    let is_wrong = verdict("false_reject") + verdict("wrong_reason") > 0;
+fn exit_after(
+    verdicts: &Counts<Verdict>,
+    interrupted: bool,
+    is_unmeasured: bool,
+    has_failed: bool,
+) -> Exit {
+    let judged = verdicts.of(Verdict::is_judged);
+    let is_wrong = verdicts.of(Verdict::is_wrong) > 0;
     if interrupted {
         Exit::Interrupted
-    } else if verdict("false_accept") > 0 {
+    } else if verdicts[Verdict::FalseAccept] > 0 {
         Exit::Failed
     } else if judged == 0 || is_unmeasured {
         Exit::NotMeasured
@@ -397,7 +399,7 @@ mod tests {
         let mut summary = fixture::summary();
         summary.nothing_good = vec!["time".into()];
         assert_eq!(exit_of(&summary, false), Exit::NotMeasured);
-        summary.verdicts.insert("false_accept".into(), 1.into());
+        summary.verdicts[Verdict::FalseAccept] = 1;
         assert_eq!(exit_of(&summary, false), Exit::Failed, "a false accept weighs more");
     }
 
@@ -428,17 +430,16 @@ mod tests {
 
     #[test]
     fn the_heaviest_of_several_reasons_decides_the_exit_code() {
-        let verdicts = |counts: &[(&str, u64)]| -> Counts {
-            counts.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect()
-        };
-        let (correct, accepted) = (("correct", 5), ("false_accept", 1));
-        let mute = verdicts(&[("not_judged", 5), ("indeterminate", 1)]);
+        let verdicts =
+            |counts: &[(Verdict, u64)]| -> Counts<Verdict> { counts.iter().copied().collect() };
+        let (correct, accepted) = ((Verdict::Correct, 5), (Verdict::FalseAccept, 1));
+        let mute = verdicts(&[(Verdict::NotJudged, 5), (Verdict::Indeterminate, 1)]);
         for (counts, interrupted, limited, failed, exit) in [
             (verdicts(&[correct]), false, false, false, Exit::Fine),
             (verdicts(&[correct]), false, false, true, Exit::Failed),
-            (verdicts(&[correct, ("false_reject", 1)]), false, false, false, Exit::Failed),
-            (verdicts(&[correct, ("wrong_reason", 1)]), false, false, false, Exit::Failed),
-            (verdicts(&[correct, ("not_judged", 9)]), false, false, false, Exit::Fine),
+            (verdicts(&[correct, (Verdict::FalseReject, 1)]), false, false, false, Exit::Failed),
+            (verdicts(&[correct, (Verdict::WrongReason, 1)]), false, false, false, Exit::Failed),
+            (verdicts(&[correct, (Verdict::NotJudged, 9)]), false, false, false, Exit::Fine),
             (verdicts(&[correct]), false, true, true, Exit::NotMeasured),
             (mute.clone(), false, false, true, Exit::NotMeasured),
             (verdicts(&[accepted]), false, true, true, Exit::Failed),
@@ -452,7 +453,7 @@ mod tests {
     #[test]
     fn a_broker_that_went_away_fails_a_run_of_which_nothing_else_could_be_judged() {
         let mut summary = fixture::summary();
-        summary.verdicts = Counts::new();
+        summary.verdicts = Counts::default();
         assert_eq!(exit_of(&summary, false), Exit::NotMeasured);
         summary.broker_gone = vec![BrokerGone {
             broker: "127.0.0.1:1883".into(),

@@ -25,6 +25,7 @@ use super::{
     progress::Snapshot, storm::Storm, target::Targets, worker::Report,
 };
 use crate::{
+    base::words::Verdict,
     base::{
         clock::SECOND,
         error::{Error, Result},
@@ -427,7 +428,7 @@ impl Collector {
             "start the broker, or check `[target] brokers`; `--target embedded` brings one along";
         let most = counts.iter().max_by_key(|(_, count)| **count);
         let told =
-            most.and_then(|(outcome, _)| advice(outcome.name(), &outcome.code().to_string()));
+            most.and_then(|(outcome, _)| advice(outcome.kind(), &outcome.code().to_string()));
         Err(Error::not_measured(format!(
             "no broker answers at {}: {}",
             brokers.join(", "),
@@ -541,8 +542,7 @@ impl Collector {
         summary.aborted.clone_from(&self.aborted);
         let told = self.key_news.iter().map(|(_, label, news)| (label.clone(), news.counts()));
         summary.key_sets = told.collect();
-        let findings =
-            Summary::sum(&summary.verdicts) - Summary::count(&summary.verdicts, "correct");
+        let findings = summary.verdicts.sum() - summary.verdicts[Verdict::Correct];
         let written = self.folder.as_ref().map_or(0, Folder::found);
         let unsettled = all.pending.len() as u64;
         summary.findings_left_out = findings.saturating_sub(written + unsettled);

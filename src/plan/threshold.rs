@@ -3,88 +3,12 @@
 use std::time::Duration;
 
 use crate::{
-    base::error::{Error, Result, suggestion},
+    base::{
+        error::{Error, Result, suggestion},
+        words::{Metric, OutcomeKind, Phase, Unit, Verdict, Word},
+    },
     scenario::bounds,
 };
-
-/// The phases of an attempt that have a histogram, in order.
-pub const PHASES: [&str; 10] = [
-    "start_delay",
-    "token",
-    "dns",
-    "tcp_connect",
-    "tls_handshake",
-    "ws_upgrade",
-    "connack",
-    "connect",
-    "response",
-    "receive_delay",
-];
-
-/// The outcomes of an attempt.
-pub const OUTCOMES: [&str; 10] = [
-    "accepted",
-    "refused",
-    "closed",
-    "timeout",
-    "tcp_failed",
-    "tls_failed",
-    "ws_failed",
-    "token_failed",
-    "protocol_error",
-    "local_error",
-];
-
-/// The verdicts on an attempt.
-pub const VERDICTS: [&str; 6] =
-    ["correct", "false_accept", "false_reject", "wrong_reason", "not_judged", "indeterminate"];
-
-/// Other numbers of the summary that can be bounded.
-pub const VALUES: [&str; 34] = [
-    "attempts",
-    "throughput.verdicts_per_s",
-    "throughput.offered_per_s",
-    "sessions.held",
-    "sessions.dropped",
-    "tls.resumed_share",
-    "generator.cpu_us_per_attempt",
-    "generator.cpu_s",
-    "generator.tokens_minted_per_s",
-    "capacity.per_s",
-    "capacity.low_per_s",
-    "capacity.high_per_s",
-    "control.connack",
-    "control.cpu_us_per_verdict",
-    "monitor.cpu_us_per_verdict",
-    "monitor.bytes_per_connection",
-    "monitor.rss_drift_bytes_per_h",
-    "monitor.harness_rss_drift_bytes_per_h",
-    "monitor.connack_drift_per_h",
-    "yardstick.broker_share",
-    "oauth.requests",
-    "oauth.retries",
-    "oauth.failed",
-    "oauth.without_expiry",
-    "jwks.time_to_accept_new_key",
-    "jwks.time_to_refuse_old_key",
-    "jwks.brokers_apart",
-    "jwks.good_tokens_refused",
-    "jwks.good_tokens_refused_share",
-    "jwks.fetches",
-    "jwks.fetches_per_1000_connects",
-    "jwks.flips",
-    "jwks.accepted_while_away",
-    "jwks.refused_while_away_share",
-];
-
-/// Those of them that are times.
-pub const TIMES: [&str; 5] = [
-    "control.connack",
-    "monitor.connack_drift_per_h",
-    "jwks.time_to_accept_new_key",
-    "jwks.time_to_refuse_old_key",
-    "jwks.brokers_apart",
-];
 
 /// One condition on one metric.
 #[derive(Clone, Debug)]
@@ -112,16 +36,16 @@ pub struct Threshold {
 }
 
 /// Which number a threshold bounds.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Subject {
     /// The times of a phase.
-    Phase(String),
+    Phase(Phase),
     /// How many attempts had an outcome.
-    Outcome(String),
+    Outcome(OutcomeKind),
     /// How many attempts had a verdict.
-    Verdict(String),
+    Verdict(Verdict),
     /// Another number of the summary.
-    Value(String),
+    Value(Metric),
 }
 
 /// How a number is made of what was measured.
@@ -182,7 +106,7 @@ impl Threshold {
         Self {
             metric: NOT_JUDGED.to_owned(),
             condition: format!("rate <= {MOST_NOT_JUDGED}"),
-            subject: Subject::Verdict("not_judged".to_owned()),
+            subject: Subject::Verdict(Verdict::NotJudged),
             token: None,
             broker: None,
             aggregate: Aggregate::Rate,
@@ -195,7 +119,7 @@ impl Threshold {
 
     /// Whether it bounds a time, which a generator that is late makes longer.
     pub fn is_of_time(&self) -> bool {
-        is_time(&self.subject, self.aggregate)
+        is_time(self.subject, self.aggregate)
     }
 
     /// Reads one entry of a section such as `[thresholds]`; `tokens` and `brokers` are those there are.
@@ -218,7 +142,7 @@ impl Threshold {
     /// # Errors
     /// When no run can tell it while it goes.
     pub fn aborting(self, after: Option<Duration>) -> Result<Self> {
-        let is_of_series = ["capacity.", "control."].iter().any(|of| self.metric.starts_with(of));
+        let is_of_series = matches!(self.subject, Subject::Value(metric) if metric.is_of_series());
         if after.is_some() && is_of_series {
             return Err(Error::usage(format!(
                 "`thresholds.\"{}\"` has `abort_on_fail`, but is told of a whole series, and not while a run goes",
@@ -251,7 +175,7 @@ impl Threshold {
             }
         }
         let subject = subject(name.trim())?;
-        let (aggregate, comparison, bound) = parse_condition(condition, &subject)?;
+        let (aggregate, comparison, bound) = parse_condition(condition, subject)?;
         Ok(Self {
             metric: metric.to_owned(),
             condition: condition.to_owned(),
@@ -277,31 +201,39 @@ fn one_of(found: &str, known: &[&str], what: &str) -> Result<String> {
 }
 
 fn subject(name: &str) -> Result<Subject> {
-    let known = |prefix: &str, set: &[&str]| {
-        name.strip_prefix(prefix).filter(|rest| set.contains(rest)).map(str::to_owned)
-    };
-    known("", &PHASES)
+    let known = |prefix: &str| name.strip_prefix(prefix);
+    Phase::named(name)
         .map(Subject::Phase)
-        .or_else(|| known("verdict.", &VERDICTS).map(Subject::Verdict))
-        .or_else(|| known("outcome.", &OUTCOMES).map(Subject::Outcome))
-        .or_else(|| known("", &VALUES).map(Subject::Value))
+        .or_else(|| known("verdict.").and_then(Verdict::named).map(Subject::Verdict))
+        .or_else(|| known("outcome.").and_then(OutcomeKind::named).map(Subject::Outcome))
+        .or_else(|| Metric::named(name).map(Subject::Value))
         .ok_or_else(|| {
-            let prefixed = |prefix: &str, set: &[&str]| -> Vec<String> {
-                set.iter().map(|name| format!("{prefix}{name}")).collect()
-            };
-            let all = [
-                prefixed("", &PHASES),
-                prefixed("verdict.", &VERDICTS),
-                prefixed("outcome.", &OUTCOMES),
-                prefixed("", &VALUES),
-            ]
-            .concat();
+            let all: Vec<String> = subjects().map(|subject| subject.to_string()).collect();
             Error::usage(format!("there is no metric `{name}`"))
                 .hint(suggestion(name, all.iter().map(String::as_str)))
         })
 }
 
-fn parse_condition(condition: &str, subject: &Subject) -> Result<(Aggregate, Comparison, f64)> {
+/// All that can be bounded, in the order in which it is listed.
+fn subjects() -> impl Iterator<Item = Subject> {
+    let phases = Phase::ALL.into_iter().map(Subject::Phase);
+    let verdicts = Verdict::ALL.into_iter().map(Subject::Verdict);
+    let outcomes = OutcomeKind::ALL.into_iter().map(Subject::Outcome);
+    phases.chain(verdicts).chain(outcomes).chain(Metric::ALL.into_iter().map(Subject::Value))
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Phase(phase) => write!(f, "{phase}"),
+            Self::Verdict(verdict) => write!(f, "verdict.{verdict}"),
+            Self::Outcome(outcome) => write!(f, "outcome.{outcome}"),
+            Self::Value(metric) => write!(f, "{metric}"),
+        }
+    }
+}
+
+fn parse_condition(condition: &str, subject: Subject) -> Result<(Aggregate, Comparison, f64)> {
     const OPERATORS: [(&str, Comparison); 6] = [
         ("<=", Comparison::LessOrEqual),
         (">=", Comparison::GreaterOrEqual),
@@ -312,7 +244,7 @@ fn parse_condition(condition: &str, subject: &Subject) -> Result<(Aggregate, Com
     ];
     let example = match subject {
         Subject::Phase(_) => "p99 < 250ms",
-        Subject::Value(name) if TIMES.contains(&name.as_str()) => "value < 5s",
+        Subject::Value(metric) if metric.unit() == Unit::Time => "value < 5s",
         Subject::Value(_) => "value < 100",
         _ => "count == 0",
     };
@@ -344,15 +276,15 @@ fn parse_condition(condition: &str, subject: &Subject) -> Result<(Aggregate, Com
 }
 
 /// Whether a number is a time.
-fn is_time(subject: &Subject, aggregate: Aggregate) -> bool {
+fn is_time(subject: Subject, aggregate: Aggregate) -> bool {
     match subject {
         Subject::Phase(_) => !matches!(aggregate, Aggregate::Count | Aggregate::Rate),
-        Subject::Value(name) => TIMES.contains(&name.as_str()),
+        Subject::Value(metric) => metric.unit() == Unit::Time,
         _ => false,
     }
 }
 
-fn parse_aggregate(name: &str, subject: &Subject) -> std::result::Result<Aggregate, String> {
+fn parse_aggregate(name: &str, subject: Subject) -> std::result::Result<Aggregate, String> {
     let is_phase = matches!(subject, Subject::Phase(_));
     let is_value = matches!(subject, Subject::Value(_));
     match name {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{record::results::Summary, token::oracle::shape::Shape};
+use crate::{base::words::OutcomeKind, record::results::Summary, token::oracle::shape::Shape};
 
 /// Codes by which a broker says that it does not speak the version of MQTT: 1 in 3.1.1 (3.2.2.3), and in the format of 5.0 by
 /// brokers that know no other; 0x84 in 5.0 (3.2.2.2).
@@ -37,10 +37,10 @@ pub(super) enum Diagnosis {
 impl Diagnosis {
     /// By what is known of a run; `None` where somebody was let in, or nothing explains all refusals.
     pub(super) fn of(summary: &Summary) -> Option<Self> {
-        if summary.codes.contains_key("accepted") {
+        if summary.codes.contains_key(&OutcomeKind::Accepted) {
             return None;
         }
-        let refused = summary.codes.get("refused")?;
+        let refused = summary.codes.get(&OutcomeKind::Refused)?;
         Self::of_codes(summary.protocol, refused).or_else(|| Self::of_tokens(summary)).or_else(
             || {
                 let jwks = summary.jwks.as_ref().filter(|jwks| jwks.fetches == 0)?;
@@ -122,7 +122,7 @@ mod tests {
         let mut summary = fixture::summary();
         summary.protocol = protocol;
         let codes = codes.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
-        summary.codes = BTreeMap::from([("refused".to_owned(), codes)]);
+        summary.codes = BTreeMap::from([(OutcomeKind::Refused, codes)]);
         Diagnosis::of(&summary)
     }
 
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn fetched_tokens_that_are_no_jwt_explain_that_nobody_was_let_in() {
         let mut summary = fixture::summary();
-        summary.codes.remove("accepted");
+        summary.codes.remove(&OutcomeKind::Accepted);
         let mut fetched = |shapes: &[Shape]| {
             let tokens = shapes.iter().map(|shape| (shape.name().to_owned(), 5)).collect();
             summary.oauth = Some(OAuth { tokens, ..OAuth::default() });
@@ -167,7 +167,7 @@ mod tests {
         summary.jwks =
             Some(Jwks { url: Some("http://127.0.0.1:8080/jwks".into()), ..Jwks::default() });
         assert_eq!(Diagnosis::of(&summary), None, "some were let in");
-        summary.codes.remove("accepted");
+        summary.codes.remove(&OutcomeKind::Accepted);
         let told = Diagnosis::of(&summary).unwrap().words();
         assert!(told.contains("at `http://127.0.0.1:8080/jwks`"), "{told}");
         summary.jwks = Some(Jwks { fetches: 1, ..Jwks::default() });

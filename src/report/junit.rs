@@ -7,6 +7,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::style::code_word;
 use crate::{
     base::error::{Error, Result, plain},
+    base::words::Verdict,
     record::results::{
         Matrix, Percentile, Summary,
         matrix::{Cell, version},
@@ -109,12 +110,12 @@ pub fn of_run(summary: &Summary) -> Result<String> {
         status
     };
     let mut verdicts = TestSuite::new("verdicts");
-    for name in ["false_accept", "false_reject", "wrong_reason"] {
-        let status = match Summary::count(&summary.verdicts, name) {
+    for verdict in Verdict::WRONG {
+        let status = match summary.verdicts[verdict] {
             0 => TestCaseStatus::success(),
-            count => failure(name, format!("{count} of {} attempts", summary.attempts)),
+            count => failure(verdict.name(), format!("{count} of {} attempts", summary.attempts)),
         };
-        verdicts.add_test_case(TestCase::new(format!("no {}", name.replace('_', " ")), status));
+        verdicts.add_test_case(TestCase::new(format!("no {}", verdict.words()), status));
     }
     let status = if summary.broker_gone.is_empty() {
         TestCaseStatus::success()
@@ -173,7 +174,7 @@ pub(super) fn text(report: &Report) -> Result<String> {
 /// Why a run says little or nothing, as the names of test cases and what they say.
 fn unmeasured(summary: &Summary) -> Vec<(&'static str, String)> {
     let mut all = Vec::new();
-    if Summary::judged(&summary.verdicts) == 0 {
+    if summary.judged() == 0 {
         all.push((
             "tokens were judged",
             format!("none of {} attempts says anything", summary.attempts),
@@ -207,17 +208,17 @@ fn status(cell: &Cell) -> TestCaseStatus {
         entry.map_or("", |defect| defect.summary),
         entry.map_or("", |defect| defect.source),
     );
-    match cell.verdict.as_str() {
-        "correct" => TestCaseStatus::success(),
+    match cell.verdict {
+        Verdict::Correct => TestCaseStatus::success(),
         // It says nothing, and must not pass for a success.
-        "not_judged" | "indeterminate" => {
+        verdict if !verdict.is_judged() => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(format!("{}: {said}", cell.verdict));
             status
         }
         verdict => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_message(said).set_type(verdict);
+            status.set_message(said).set_type(verdict.name());
             status
         }
     }

@@ -12,8 +12,10 @@ use super::{
     terminal,
 };
 use crate::{
-    base::error::plain::steers,
-    plan::threshold::VERDICTS,
+    base::{
+        error::plain::steers,
+        words::{Counts, Phase, Verdict},
+    },
     record::results::{Matrix, PhaseStats, Summary, summary::Part},
 };
 
@@ -39,7 +41,7 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
     let validity = if summary.partial {
         "not judged yet".to_owned()
     } else {
-        escaped(&summary.validity.verdict)
+        escaped(summary.validity.verdict.name())
     };
     writeln!(out, "{counted}; validity: {validity}.\n")?;
     if let Some(diagnosis) = Diagnosis::of(summary) {
@@ -95,11 +97,9 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
 
 /// The verdicts of a run by token and broker.
 fn tokens(out: &mut String, summary: &Summary) -> Result {
-    writeln!(
-        out,
-        "| token | attempts | correct | false accept | false reject | wrong reason | not judged | indeterminate | connack p50 | p99 |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
-    )?;
+    let verdicts = Verdict::ALL.map(Verdict::words).join(" | ");
+    let numbers = "--:|".repeat(Verdict::COUNT + 3);
+    writeln!(out, "| token | attempts | {verdicts} | connack p50 | p99 |\n|---|{numbers}")?;
     for (name, part) in &summary.by_token {
         writeln!(out, "| {} |", row(name, part).join(" | "))?;
     }
@@ -122,10 +122,15 @@ fn cells(out: &mut String, matrix: &Matrix) -> Result {
         "| entry | MQTT | severity | expected | answer | verdict |\n|---|---|---|---|---|---|"
     )?;
     for cell in wrong.by_ref().take(MOST_CELLS) {
-        let verdict = cell.verdict.replace('_', " ");
-        let row =
-            [&cell.defect, &cell.place(), &cell.severity, &cell.expected, &answer(cell), &verdict];
-        writeln!(out, "| {} |", row.map(|text| escaped(text)).join(" | "))?;
+        let row = [
+            &cell.defect,
+            &cell.place(),
+            cell.severity.name(),
+            cell.expected.name(),
+            &answer(cell),
+            &cell.verdict.words(),
+        ];
+        writeln!(out, "| {} |", row.map(escaped).join(" | "))?;
     }
     match wrong.count() {
         0 => Ok(()),
@@ -135,31 +140,26 @@ fn cells(out: &mut String, matrix: &Matrix) -> Result {
 
 /// The verdicts that cells got; `correct` also where none did.
 fn of_cells(matrix: &Matrix) -> String {
-    let of = |name: &&str| {
-        let own = matrix.cells.iter().filter(|cell| cell.verdict == *name).count();
-        (name.replace('_', " "), own as u64)
-    };
-    words(VERDICTS.iter().map(of))
+    words(&matrix.cells.iter().map(|cell| (cell.verdict, 1)).collect())
 }
 
 /// The verdicts that attempts got; `correct` also where none did.
 fn verdicts(summary: &Summary) -> String {
-    let of = |name: &&str| (name.replace('_', " "), Summary::count(&summary.verdicts, name));
-    words(VERDICTS.iter().map(of))
+    words(&summary.verdicts)
 }
 
 /// Counts by name; those that are none only where that is told by the others.
-fn words(all: impl Iterator<Item = (String, u64)>) -> String {
-    let kept = all.filter(|(name, number)| *number > 0 || name == "correct");
-    kept.map(|(name, number)| format!("{} {name}", count(number))).collect::<Vec<_>>().join(", ")
+fn words(all: &Counts<Verdict>) -> String {
+    let kept = all.iter().filter(|(word, number)| *number > 0 || *word == Verdict::Correct);
+    let words = kept.map(|(word, number)| format!("{} {}", count(number), word.words()));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 fn row(name: &str, part: &Part) -> Vec<String> {
-    let verdict = |name: &str| count(Summary::count(&part.verdicts, name));
-    let connack = part.phases.get("connack");
+    let connack = part.phases.get(&Phase::Connack);
     let time = |of: fn(&PhaseStats) -> String| connack.map_or_else(|| "-".into(), of);
     let mut row = vec![escaped(name), count(part.attempts)];
-    row.extend(VERDICTS.map(verdict));
+    row.extend(part.verdicts.iter().map(|(_, number)| count(number)));
     row.extend([time(|stats| percentile(&stats.p50_us)), time(|stats| percentile(&stats.p99_us))]);
     row
 }

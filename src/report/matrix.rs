@@ -14,12 +14,13 @@ use super::{
 };
 use crate::{
     base::error::plain::Paint,
+    base::words::{OutcomeKind, Severity, Validity, Verdict},
     record::results::{
         Edges, Matrix, Summary,
         matrix::{BrokerState, Cell, State, version},
     },
     scenario::Group,
-    token::{Severity, catalogue::defect},
+    token::catalogue::defect,
 };
 
 /// What the text names besides the matrix.
@@ -149,8 +150,8 @@ fn explained(matrix: &Matrix, broker: Option<&str>) -> Option<String> {
         let mut refused: BTreeMap<String, u64> = BTreeMap::new();
         let mut lets_in = false;
         for cell in own {
-            lets_in |= cell.outcome == "accepted";
-            if cell.outcome == "refused" {
+            lets_in |= cell.outcome == OutcomeKind::Accepted;
+            if cell.outcome == OutcomeKind::Refused {
                 *refused.entry(cell.code.to_string()).or_default() += cell.attempts;
             }
         }
@@ -232,24 +233,16 @@ fn groups(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
 /// What became of the cells of a group: the worst first, each with its number.
 fn words(cells: &[&Cell]) -> String {
     let count = |wanted: &dyn Fn(&Cell) -> bool| cells.iter().filter(|cell| wanted(cell)).count();
-    let verdict = |name: &'static str| count(&|cell| cell.verdict == name);
+    let of = |verdict: Verdict| count(&|cell| cell.verdict == verdict);
     let weak = count(&Cell::is_weak);
-    let fine = verdict("correct").saturating_sub(weak);
+    let fine = of(Verdict::Correct).saturating_sub(weak);
     let mut parts = Vec::new();
-    for (number, word) in [
-        (verdict("false_accept"), "FALSE ACCEPT"),
-        (verdict("false_reject"), "FALSE REJECT"),
-        (verdict("wrong_reason"), "wrong reason"),
-    ] {
-        if number > 0 {
-            parts.push(format!("{number} {word}").red().bold());
-        }
+    for verdict in Verdict::WRONG.into_iter().filter(|verdict| of(*verdict) > 0) {
+        parts.push(format!("{} {}", of(verdict), verdict.label()).red().bold());
     }
-    for (number, word) in [
-        (weak, "weak by configuration"),
-        (verdict("not_judged"), "not judged"),
-        (verdict("indeterminate"), "indeterminate"),
-    ] {
+    let open = Verdict::ALL.into_iter().filter(|verdict| !verdict.is_judged());
+    let open = open.map(|verdict| (of(verdict), verdict.label()));
+    for (number, word) in [(weak, "weak by configuration")].into_iter().chain(open) {
         if number > 0 {
             parts.push(format!("{number} {word}").yellow());
         }
@@ -277,7 +270,7 @@ fn fetches(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
 /// One line a finding, the versions of MQTT together.
 fn findings(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
-    for cell in matrix.cells.iter().filter(|cell| cell.verdict == "wrong_reason") {
+    for cell in matrix.cells.iter().filter(|cell| cell.verdict == Verdict::WrongReason) {
         *reasons.entry(answer(cell)).or_default() += 1;
     }
     reasons.retain(|_, count| *count >= COMMON);
@@ -291,8 +284,8 @@ fn findings(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
         writeln!(out, "{}\n  {way_out}\n", found.red().bold())?;
     }
     let is_common =
-        |cell: &Cell| cell.verdict == "wrong_reason" && reasons.contains_key(&answer(cell));
-    for severity in Severity::WORST_FIRST.map(Severity::name) {
+        |cell: &Cell| cell.verdict == Verdict::WrongReason && reasons.contains_key(&answer(cell));
+    for severity in Severity::WORST_FIRST {
         let mut found: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
         for cell in matrix
             .cells
@@ -304,7 +297,7 @@ fn findings(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
         if found.is_empty() {
             continue;
         }
-        let title = if severity == "none" { "good tokens" } else { severity };
+        let title = if severity == Severity::None { "good tokens" } else { severity.name() };
         writeln!(out, "{}", title.bold())?;
         for (name, cells) in found {
             line(out, name, &cells)?;
@@ -327,7 +320,7 @@ fn weak(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     writeln!(out, "{}", "weak by configuration: not promised, and let in".yellow().bold())?;
     for (reason, cells) in reasons {
         writeln!(out, "  {reason}")?;
-        for severity in Severity::WORST_FIRST.map(Severity::name) {
+        for severity in Severity::WORST_FIRST {
             let mut names: Vec<&str> = cells
                 .iter()
                 .filter(|cell| cell.severity == severity)
@@ -345,7 +338,9 @@ fn weak(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
 
 /// Good tokens that are refused, as the policy says.
 fn strange(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
-    let is_it = |cell: &&Cell| cell.verdict == "correct" && cell.strict_verdict == "false_reject";
+    let is_it = |cell: &&Cell| {
+        cell.verdict == Verdict::Correct && cell.strict_verdict == Verdict::FalseReject
+    };
     let mut names: Vec<&str> =
         matrix.cells.iter().filter(is_it).map(|cell| cell.defect.as_str()).collect();
     names.sort_unstable();
@@ -368,7 +363,7 @@ fn line(out: &mut String, name: &str, cells: &[&Cell]) -> std::fmt::Result {
             (2.., accepted @ 1..) => format!(", {accepted} of {}", count(cell.attempts)),
             _ => String::new(),
         };
-        let said = format!("{}: {}{times}", cell.verdict.replace('_', " "), answer(cell));
+        let said = format!("{}: {}{times}", cell.verdict.words(), answer(cell));
         match answers.iter_mut().find(|(known, _)| *known == said) {
             Some((_, versions)) => versions.push(cell.place()),
             None => answers.push((said, vec![cell.place()])),
@@ -383,9 +378,11 @@ fn line(out: &mut String, name: &str, cells: &[&Cell]) -> std::fmt::Result {
 
 /// What the broker answered, with its code as people know it.
 pub(super) fn answer(cell: &Cell) -> String {
-    match cell.outcome.as_str() {
-        "accepted" => "accepted".to_owned(),
-        "refused" => format!("refused {}", code_word(&cell.code.to_string(), cell.protocol)),
+    match cell.outcome {
+        OutcomeKind::Accepted => "accepted".to_owned(),
+        OutcomeKind::Refused => {
+            format!("refused {}", code_word(&cell.code.to_string(), cell.protocol))
+        }
         outcome => format!("{outcome} {}", cell.code.to_string().trim_matches('"')),
     }
 }
@@ -396,11 +393,9 @@ fn not_judged(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
         return Ok(());
     }
     let mut by_answer: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for cell in matrix
-        .cells
-        .iter()
-        .filter(|cell| cell.verdict == "not_judged" && !matrix.unheard.contains(&cell.protocol))
-    {
+    for cell in matrix.cells.iter().filter(|cell| {
+        cell.verdict == Verdict::NotJudged && !matrix.unheard.contains(&cell.protocol)
+    }) {
         by_answer.entry(answer(cell)).or_default().push(format!(
             "{} ({})",
             cell.defect,
@@ -434,7 +429,7 @@ fn not_judged(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
 /// name it.
 fn unnamed(matrix: &Matrix, wanted: &str) -> bool {
     let own = matrix.cells.iter().find(|cell| answer(cell) == wanted);
-    let cell = own.filter(|cell| cell.outcome == "refused");
+    let cell = own.filter(|cell| cell.outcome == OutcomeKind::Refused);
     let known: &[u64] = match cell.map(|cell| cell.protocol) {
         Some(5) => &[1, 3, 0x84, 0x88, 0x89, 0x8A, 0x97, 0x9C, 0x9D, 0x9F],
         _ => &[1, 3, 0x84, 0x88, 0x89, 0x97, 0x9F],
@@ -445,7 +440,7 @@ fn unnamed(matrix: &Matrix, wanted: &str) -> bool {
 /// Whether both versions of MQTT judge alike.
 fn alike(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     // What was not judged, or could be either, is no answer to compare.
-    let is_told = |cell: &&Cell| !["not_judged", "indeterminate"].contains(&cell.verdict.as_str());
+    let is_told = |cell: &&Cell| cell.verdict.is_judged();
     let of = |protocol: u8| {
         matrix.cells.iter().filter(is_told).filter(move |cell| cell.protocol == protocol)
     };
@@ -454,7 +449,7 @@ fn alike(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
         let is_it = |cell: &&Cell| cell.defect == old.defect && cell.broker == old.broker;
         let Some(new) = of(5).find(is_it) else { continue };
         compared += 1;
-        if (new.outcome == "accepted") != (old.outcome == "accepted") {
+        if (new.outcome == OutcomeKind::Accepted) != (old.outcome == OutcomeKind::Accepted) {
             differ.push(old.defect.as_str());
         }
     }
@@ -471,10 +466,10 @@ fn alike(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
 /// Whether several brokers judge alike.
 fn nodes(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     let mut answers: BTreeMap<(&str, u8), BTreeSet<bool>> = BTreeMap::new();
-    let is_told = |cell: &&Cell| !["not_judged", "indeterminate"].contains(&cell.verdict.as_str());
+    let is_told = |cell: &&Cell| cell.verdict.is_judged();
     for cell in matrix.cells.iter().filter(is_told) {
         let all = answers.entry((&cell.defect, cell.protocol)).or_default();
-        all.insert(cell.outcome == "accepted");
+        all.insert(cell.outcome == OutcomeKind::Accepted);
     }
     let apart = answers.iter().filter(|(_, answers)| answers.len() > 1);
     let differ: BTreeSet<&str> = apart.map(|((defect, _), _)| *defect).collect();
@@ -550,16 +545,16 @@ fn conclusion(
     summary: &Summary,
     place: &Place,
 ) -> std::fmt::Result {
-    let verdict = |name: &str| matrix.cells.iter().filter(|cell| cell.verdict == name).count();
+    let of = |verdict: Verdict| matrix.cells.iter().filter(|cell| cell.verdict == verdict).count();
     let weak = matrix.cells.iter().filter(|cell| cell.is_weak()).count();
     let words = format!(
         "{} correct, {} false accepts, {} false rejects, {} wrong reasons, {weak} weak by configuration, {} not judged, {} indeterminate",
-        verdict("correct").saturating_sub(weak),
-        verdict("false_accept"),
-        verdict("false_reject"),
-        verdict("wrong_reason"),
-        verdict("not_judged"),
-        verdict("indeterminate"),
+        of(Verdict::Correct).saturating_sub(weak),
+        of(Verdict::FalseAccept),
+        of(Verdict::FalseReject),
+        of(Verdict::WrongReason),
+        of(Verdict::NotJudged),
+        of(Verdict::Indeterminate),
     );
     let is_red = matrix.cells.iter().any(Cell::is_wrong)
         || !matrix.fetches.is_empty()
@@ -569,7 +564,9 @@ fn conclusion(
     for threshold in summary.thresholds.iter().filter(|one| one.passed == Some(false)) {
         writeln!(out, "{}  {}", "FAILED".red().bold(), terminal::named(threshold))?;
     }
-    for reason in summary.validity.reasons.iter().filter(|_| summary.validity.verdict != "valid") {
+    for reason in
+        summary.validity.reasons.iter().filter(|_| summary.validity.verdict != Validity::Valid)
+    {
         writeln!(out, "{}: {reason}", summary.validity.verdict)?;
     }
     writeln!(out, "matrix.csv, matrix.json and the rest: {}", place.folder)

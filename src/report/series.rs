@@ -1,5 +1,6 @@
 //! What a person reads of the verifier: what a search found, what verifying costs, what a sweep shows, who used what.
 
+use crate::base::words::LimitedBy;
 use std::fmt::Write;
 
 use super::style::{count, number, percentile, table, time};
@@ -38,8 +39,8 @@ pub(super) fn sentence(capacity: &Capacity) -> String {
         (Some(low), Some(high)) => format!(", between {} and {}", number(low), number(high)),
         _ => String::new(),
     };
-    match (capacity.per_s, capacity.limited_by.as_str()) {
-        (Some(per_s), "broker") => format!(
+    match (capacity.per_s, capacity.limited_by) {
+        (Some(per_s), LimitedBy::Broker) => format!(
             "{} verdicts/s{}; the broker was the limit",
             number(per_s),
             range(capacity.low_per_s, capacity.high_per_s)
@@ -136,8 +137,8 @@ pub(super) fn sweep_table(runs: &[SweepRun]) -> (Vec<&'static str>, Vec<Vec<Stri
         ("token bytes", |run| run.token_bytes.map(|bytes| bytes.to_string())),
         ("bad %", |run| run.bad_share.map(|share| share.to_string())),
         ("capacity/s", |run| {
-            run.capacity_limited_by.as_ref().map(|by| match (run.capacity_per_s, by.as_str()) {
-                (Some(per_s), "broker") => number(per_s),
+            run.capacity_limited_by.map(|by| match (run.capacity_per_s, by) {
+                (Some(per_s), LimitedBy::Broker) => number(per_s),
                 (Some(per_s), _) => format!("at least {}", number(per_s)),
                 (None, _) if run.capacity_ended.is_some() => "ended".into(),
                 (None, by) => format!("none ({by})"),
@@ -150,7 +151,7 @@ pub(super) fn sweep_table(runs: &[SweepRun]) -> (Vec<&'static str>, Vec<Vec<Stri
         ("all p99", |run| run.connack_p99_us.as_ref().map(percentile)),
         ("broker us CPU", |run| run.broker_cpu_us_per_verdict.map(|us| format!("{us:.1}"))),
         ("wrong", |run| Some(count(run.false_accepts + run.false_rejects))),
-        ("validity", |run| Some(run.validity.clone())),
+        ("validity", |run| Some(run.validity.to_string())),
     ];
     let says = |cell: &Cell| runs.iter().any(|run| cell(run).is_some());
     let columns: Vec<_> = columns.into_iter().filter(|(_, cell)| says(cell)).collect();

@@ -57,10 +57,7 @@ pub fn percentile(percentile: &Percentile) -> String {
     match percentile {
         Percentile::Number(us) => time(*us),
         Percentile::Unanswered(_) => "-".to_owned(),
-        Percentile::Beyond(text) => {
-            let timeout = text.trim_start_matches('>').parse().map_or_else(|_| text.clone(), time);
-            format!("> {timeout}")
-        }
+        Percentile::Beyond(timeout) => format!("> {}", time(*timeout)),
     }
 }
 
@@ -110,7 +107,7 @@ mod tests {
             .map(time)
             .collect();
         assert_eq!(times, ["0 us", "12 us", "1.00 ms", "1.23 ms", "12.3 ms", "123 ms", "2.00 s"]);
-        assert_eq!(percentile(&Percentile::Beyond(">10000000".into())), "> 10.00 s");
-        assert_eq!(percentile(&Percentile::Unanswered(">10000000".into())), "-");
+        assert_eq!(percentile(&Percentile::Beyond(10_000_000.0)), "> 10.00 s");
+        assert_eq!(percentile(&Percentile::Unanswered(10_000_000.0)), "-");
     }
 }

@@ -1,5 +1,6 @@
 //! The summary that a person reads in ten seconds.
 
+use crate::base::words::{OutcomeKind, Phase, Validity, Verdict};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
@@ -9,7 +10,6 @@ use super::style::{code_word, count, number, percentile, table, time};
 use super::{cluster, diagnosis::Diagnosis, fetches, gone, keys, series};
 use crate::base::error::plain::Paint;
 use crate::client::attempt::advice;
-use crate::plan::threshold::{TIMES, VALUES};
 use crate::record::results::{
     PhaseStats, Summary,
     summary::{Judged, Part},
@@ -103,9 +103,8 @@ fn verdicts(out: &mut String, summary: &Summary) -> std::fmt::Result {
 
 fn verdict_row(name: &str, part: &Part) -> Vec<String> {
     let dashed = |number: u64| if number == 0 { "-".into() } else { count(number) };
-    let outcome = |name: &str| Summary::count(&part.outcomes, name);
-    let verdict = |name: &str| Summary::count(&part.verdicts, name);
-    let (accepted, refused) = (outcome("accepted"), outcome("refused"));
+    let (accepted, refused) =
+        (part.outcomes[OutcomeKind::Accepted], part.outcomes[OutcomeKind::Refused]);
     let mut row = vec![
         name.to_owned(),
         count(part.attempts),
@@ -113,9 +112,7 @@ fn verdict_row(name: &str, part: &Part) -> Vec<String> {
         dashed(refused),
         dashed(part.attempts.saturating_sub(accepted).saturating_sub(refused)),
     ];
-    let names =
-        ["correct", "false_accept", "false_reject", "wrong_reason", "not_judged", "indeterminate"];
-    row.extend(names.map(|name| dashed(verdict(name))));
+    row.extend(part.verdicts.iter().map(|(_, number)| dashed(number)));
     row
 }
 
@@ -129,42 +126,25 @@ fn latencies(out: &mut String, summary: &Summary) -> std::fmt::Result {
         row
     };
     let mut rows = Vec::new();
-    for (name, label) in [
-        ("start_delay", "start_delay (ours)"),
-        ("token", "token"),
-        ("dns", "dns"),
-        ("tcp_connect", "tcp_connect"),
-        ("tls_handshake", "tls_handshake"),
-        ("ws_upgrade", "ws_upgrade"),
-        ("connack", "connack (the verdict)"),
-    ] {
-        if let Some(stats) = summary.phases.get(name) {
-            rows.push(row(label.to_owned(), stats));
-        }
-    }
+    let of = |phase: Phase| Some(row(phase.label().to_owned(), summary.phases.get(&phase)?));
+    let (steps, sums): (Vec<Phase>, Vec<Phase>) =
+        Phase::ALL.into_iter().partition(|phase| phase.is_step());
+    rows.extend(steps.into_iter().filter_map(of));
     if summary.by_token.len() > 1 {
         for (token, part) in &summary.by_token {
-            if let Some(stats) = part.phases.get("connack") {
+            if let Some(stats) = part.phases.get(&Phase::Connack) {
                 rows.push(row(format!("  connack of {token}"), stats));
             }
         }
     }
     if summary.by_broker.len() > 1 {
         for (broker, part) in &summary.by_broker {
-            if let Some(stats) = part.phases.get("connack") {
+            if let Some(stats) = part.phases.get(&Phase::Connack) {
                 rows.push(row(format!("  connack at {broker}"), stats));
             }
         }
     }
-    for (name, label) in [
-        ("connect", "connect (service time)"),
-        ("response", "response (from schedule)"),
-        ("receive_delay", "receive_delay (ours)"),
-    ] {
-        if let Some(stats) = summary.phases.get(name) {
-            rows.push(row(label.to_owned(), stats));
-        }
-    }
+    rows.extend(sums.into_iter().filter_map(of));
     let head = ["latency", "done", "unfinished", "p50", "p90", "p99", "p99.9", "max"];
     writeln!(out, "{}", table(&head, &rows))
 }
@@ -191,7 +171,7 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         count(per.p50),
         count(per.max)
     )?;
-    if let Some(refused) = summary.codes.get("refused") {
+    if let Some(refused) = summary.codes.get(&OutcomeKind::Refused) {
         let delayed = match summary.refusal_delay_s {
             0.0 => String::new(),
             seconds => {
@@ -200,12 +180,13 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         };
         writeln!(out, "refusals    {}{delayed}", by_code(refused, Some(summary.protocol)))?;
     }
-    let failures: Vec<String> = summary
+    let mut failures: Vec<String> = summary
         .codes
         .iter()
-        .filter(|(outcome, _)| !matches!(outcome.as_str(), "accepted" | "refused"))
+        .filter(|(outcome, _)| !outcome.is_answer())
         .map(|(outcome, codes)| format!("{outcome}: {}", by_code(codes, None)))
         .collect();
+    failures.sort_unstable();
     if !failures.is_empty() {
         writeln!(out, "failures    {}", failures.join("; "))?;
     }
@@ -266,31 +247,39 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
 /// What to look at where attempts came to nothing.
 pub(super) fn told(summary: &Summary) -> BTreeSet<&'static str> {
     // Closing may be how a broker promises to refuse: then there is nothing to look at.
-    let is_failure = Summary::count(&summary.verdicts, "not_judged") > 0;
+    let is_failure = summary.verdicts[Verdict::NotJudged] > 0;
     // Where the server said more than a status, that is told with its requests.
     let refusals = summary.oauth.iter().flat_map(|oauth| oauth.refusals.keys());
     let explained: BTreeSet<&str> =
         refusals.filter_map(|refusal| Some(refusal.split_once(' ')?.1)).collect();
-    let is_explained =
-        |outcome: &str, code: &str| outcome == "token_failed" && explained.contains(code);
+    let is_explained = |outcome: OutcomeKind, code: &str| {
+        outcome == OutcomeKind::TokenFailed && explained.contains(code)
+    };
     let codes = summary.codes.iter().filter(|_| is_failure);
     codes
         // Where others were let in, it is not the set-up that closes.
-        .filter(|(outcome, _)| *outcome != "closed" || !summary.codes.contains_key("accepted"))
-        .flat_map(|(outcome, codes)| codes.keys().map(move |code| (outcome, code)))
+        .filter(|(outcome, _)| {
+            **outcome != OutcomeKind::Closed || !summary.codes.contains_key(&OutcomeKind::Accepted)
+        })
+        .flat_map(|(outcome, codes)| codes.keys().map(move |code| (*outcome, code)))
         // Of a broker that has gone away it is told what ended it, and not how it is reached or spared.
-        .filter(|(outcome, code)| summary.broker_gone.is_empty() || !is_of_an_end(outcome, code))
-        .filter(|(outcome, code)| !is_explained(outcome, code))
+        .filter(|(outcome, code)| summary.broker_gone.is_empty() || !is_of_an_end(*outcome, code))
+        .filter(|(outcome, code)| !is_explained(*outcome, code))
         .filter_map(|(outcome, code)| advice(outcome, code))
         .collect()
 }
 
 /// Whether an attempt ends so where its broker goes away.
-fn is_of_an_end(outcome: &str, code: &str) -> bool {
+fn is_of_an_end(outcome: OutcomeKind, code: &str) -> bool {
+    use OutcomeKind as Kind;
     match outcome {
-        "closed" | "tcp_failed" | "timeout" => true,
-        "tls_failed" | "ws_failed" => matches!(code, "fin" | "rst"),
-        _ => false,
+        Kind::Closed | Kind::TcpFailed | Kind::Timeout => true,
+        Kind::TlsFailed | Kind::WsFailed => matches!(code, "fin" | "rst"),
+        Kind::Accepted
+        | Kind::Refused
+        | Kind::TokenFailed
+        | Kind::ProtocolError
+        | Kind::LocalError => false,
     }
 }
 
@@ -335,16 +324,11 @@ pub(super) fn named(threshold: &Judged) -> String {
 
 /// What a threshold was held against, in words.
 pub(super) fn observed(threshold: &Judged) -> String {
-    // Labels may have dots, as brokers' addresses do.
-    let name = threshold.metric.split('{').next().unwrap_or_default();
-    let is_value =
-        VALUES.contains(&name) || name.contains('.') || threshold.condition.starts_with("count");
-    match (&threshold.observed, is_value) {
+    match (threshold.observed, threshold.is_time()) {
         (None, _) => "nothing measured".to_owned(),
-        (Some(observed), _) if TIMES.contains(&name) => percentile(observed),
-        (Some(Percentile::Number(value)), true) => format!("{}", (value * 1e4).round() / 1e4),
-        (Some(observed), true) => observed.to_string(),
-        (Some(observed), false) => percentile(observed),
+        (Some(observed), true) => percentile(&observed),
+        (Some(Percentile::Number(value)), false) => format!("{}", (value * 1e4).round() / 1e4),
+        (Some(observed), false) => observed.to_string(),
     }
 }
 
@@ -353,10 +337,10 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
     let word = if summary.partial {
         // Nobody has looked at the end of it.
         "not judged yet: it is still running, or was killed".yellow()
-    } else if validity.verdict == "valid" {
-        validity.verdict.green()
+    } else if validity.verdict == Validity::Valid {
+        validity.verdict.name().green()
     } else {
-        validity.verdict.yellow().bold()
+        validity.verdict.name().yellow().bold()
     };
     writeln!(out, "validity    {word}")?;
     for reason in &validity.reasons {
@@ -384,9 +368,7 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
         writeln!(out, "            nobody was let in: {}", diagnosis.words())?;
         return writeln!(out, "results     {}", folder.cyan());
     }
-    if Summary::count(&summary.verdicts, "false_reject") > 0
-        && Summary::count(&summary.outcomes, "accepted") == 0
-    {
+    if summary.verdicts[Verdict::FalseReject] > 0 && summary.outcomes[OutcomeKind::Accepted] == 0 {
         if summary.oauth.is_some() {
             return writeln!(
                 out,
@@ -411,23 +393,14 @@ pub(super) fn excused(summary: &Summary) -> String {
 }
 
 fn findings(summary: &Summary) -> String {
-    let all = [
-        ("false_accept", "tokens that must be refused were ACCEPTED"),
-        ("false_reject", "good tokens were refused"),
-        ("wrong_reason", "refusals gave another reason than promised"),
-        ("not_judged", "attempts say nothing about their token"),
-        ("indeterminate", "fell on a boundary of time"),
-    ];
-    let found: Vec<String> = all
-        .iter()
-        .filter_map(|(name, what)| match Summary::count(&summary.verdicts, name) {
-            0 => None,
-            number if *name == "false_accept" => {
-                Some(format!("{} {what}", count(number)).red().bold())
-            }
-            number => Some(format!("{} {what}", count(number))),
-        })
-        .collect();
+    let told = |verdict: Verdict| match (summary.verdicts[verdict], verdict) {
+        (0, _) | (_, Verdict::Correct) => None,
+        (number, Verdict::FalseAccept) => {
+            Some(format!("{} {}", count(number), verdict.told()).red().bold())
+        }
+        (number, _) => Some(format!("{} {}", count(number), verdict.told())),
+    };
+    let found: Vec<String> = Verdict::ALL.into_iter().filter_map(told).collect();
     match summary.findings_left_out {
         _ if summary.attempts == 0 => {
             "none: no attempt came to its end, so nothing was judged".into()
@@ -453,9 +426,9 @@ mod tests {
     #[test]
     fn what_a_broker_cut_when_it_went_away_is_no_fault_of_its_url() {
         let mut summary = crate::report::html::fixture::summary();
-        summary.verdicts.insert("not_judged".into(), 2.into());
-        for outcome in ["tls_failed", "ws_failed"] {
-            summary.codes.insert(outcome.into(), BTreeMap::from([("rst".into(), 1)]));
+        summary.verdicts[Verdict::NotJudged] = 2;
+        for outcome in [OutcomeKind::TlsFailed, OutcomeKind::WsFailed] {
+            summary.codes.insert(outcome, BTreeMap::from([("rst".into(), 1)]));
         }
         assert_eq!(told(&summary).len(), 2);
         summary.broker_gone.push(crate::record::results::gone::BrokerGone {
@@ -466,7 +439,7 @@ mod tests {
             on_the_way: Vec::new(),
         });
         assert!(told(&summary).is_empty());
-        summary.codes.insert("ws_failed".into(), BTreeMap::from([("401".into(), 1)]));
+        summary.codes.insert(OutcomeKind::WsFailed, BTreeMap::from([("401".into(), 1)]));
         assert_eq!(told(&summary).len(), 1, "an answer is none of its ends");
     }
 

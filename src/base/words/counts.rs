@@ -3,7 +3,7 @@
 use std::{
     fmt,
     marker::PhantomData,
-    ops::{Index, IndexMut},
+    ops::{AddAssign, Index, IndexMut},
 };
 
 use serde::{
@@ -56,6 +56,12 @@ impl<W: Word> Index<W> for Counts<W> {
 impl<W: Word> IndexMut<W> for Counts<W> {
     fn index_mut(&mut self, word: W) -> &mut u64 {
         &mut self.by[word.index()]
+    }
+}
+
+impl<W: Word> AddAssign<&Self> for Counts<W> {
+    fn add_assign(&mut self, other: &Self) {
+        self.by.iter_mut().zip(&other.by).for_each(|(own, more)| *own += more);
     }
 }
 

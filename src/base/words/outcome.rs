@@ -27,3 +27,10 @@ vocabulary! {
         LocalError = "local_error";
     }
 }
+
+impl OutcomeKind {
+    /// Whether the broker answered with a CONNACK.
+    pub fn is_answer(self) -> bool {
+        matches!(self, Self::Accepted | Self::Refused)
+    }
+}

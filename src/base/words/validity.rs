@@ -16,6 +16,13 @@ vocabulary! {
     }
 }
 
+impl Validity {
+    /// Its name as a sentence has it: `generator limited`.
+    pub fn words(self) -> String {
+        self.name().replace('_', " ")
+    }
+}
+
 vocabulary! {
     /// What kept a search from going higher.
     LimitedBy: "limit" {
@@ -23,5 +30,18 @@ vocabulary! {
         Broker = "broker";
         /// The generator.
         Generator = "generator";
+    }
+}
+
+/// What nobody has shown to be the broker's is not the broker's.
+impl Default for LimitedBy {
+    fn default() -> Self {
+        Self::Generator
+    }
+}
+
+impl Default for Validity {
+    fn default() -> Self {
+        Self::Valid
     }
 }

@@ -34,9 +34,34 @@ impl Verdict {
         !matches!(self, Self::NotJudged | Self::Indeterminate)
     }
 
+    /// How much it weighs: of several answers to one kind of token, the heaviest verdict is told.
+    pub fn weight(self) -> u8 {
+        match self {
+            Self::FalseAccept => 5,
+            Self::FalseReject => 4,
+            Self::WrongReason => 3,
+            Self::NotJudged => 2,
+            // Both answers could be right: of several attempts another one decides.
+            Self::Correct => 1,
+            Self::Indeterminate => 0,
+        }
+    }
+
     /// Its name as a sentence has it: `false accept`.
     pub fn words(self) -> String {
         self.name().replace('_', " ")
+    }
+
+    /// What is told of attempts that got it, behind their number.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Correct => "answers were as promised",
+            Self::FalseAccept => "tokens that must be refused were ACCEPTED",
+            Self::FalseReject => "good tokens were refused",
+            Self::WrongReason => "refusals gave another reason than promised",
+            Self::NotJudged => "attempts say nothing about their token",
+            Self::Indeterminate => "fell on a boundary of time",
+        }
     }
 
     /// What it says, as the end of a sentence.

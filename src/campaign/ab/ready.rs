@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::atomic::Ordering, thread,
 
 use super::Options;
 use crate::{
+    base::words::OutcomeKind,
     base::{
         clock::{Clock, nanoseconds},
         error::{Exit, Result},
@@ -49,7 +50,7 @@ pub(super) fn wait(
             },
         );
         match tried {
-            Ok(trial) if Summary::count(&trial.summary.outcomes, "accepted") > 0 => {
+            Ok(trial) if trial.summary.outcomes[OutcomeKind::Accepted] > 0 => {
                 return Ok(true);
             }
             Ok(trial) => last = answer(&trial.summary),
@@ -98,7 +99,7 @@ fn answer(summary: &Summary) -> String {
     let shown = |code: &String| {
         code.parse::<u8>().map_or_else(|_| code.clone(), |byte| format!("0x{byte:02X}"))
     };
-    let of = |(outcome, codes): (&String, &BTreeMap<String, u64>)| {
+    let of = |(outcome, codes): (&OutcomeKind, &BTreeMap<String, u64>)| {
         codes.keys().map(|code| format!("{outcome} ({})", shown(code))).collect::<Vec<_>>()
     };
     summary.codes.iter().flat_map(of).collect::<Vec<_>>().join(", ")

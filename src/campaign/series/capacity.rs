@@ -12,6 +12,7 @@ use crate::{
         clock::{SECOND, nanoseconds},
         error::{Error, Result},
         host::Limits,
+        words::{self, LimitedBy, OutcomeKind, Validity},
     },
     client::attempt::Phase,
     engine::Lost,
@@ -291,14 +292,14 @@ impl Search<'_> {
         let measured_s = window.seconds();
         let achieved = if measured_s > 0.0 { window.verdicts(all) / measured_s } else { 0.0 };
         let attempts = summary.attempts.max(1) as f64;
-        let not_judged = Summary::count(&summary.verdicts, "not_judged") as f64 / attempts;
+        let not_judged = summary.verdicts[words::Verdict::NotJudged] as f64 / attempts;
         // How a step that was ended would have gone on nobody knows.
         let is_whole = summary.aborted.is_none();
         self.was_aborted = !is_whole;
         let drift = window.drift(&trial.medians).filter(|_| is_whole);
         // What this host could not do says nothing of the broker.
-        let local = Summary::count(&summary.outcomes, "local_error");
-        let is_limited = local > 0 || summary.validity.verdict == "generator_limited";
+        let local = summary.outcomes[OutcomeKind::LocalError];
+        let is_limited = local > 0 || summary.validity.verdict == Validity::GeneratorLimited;
         let mut why: Vec<String> = summary.aborted.iter().map(Aborted::words).collect();
         let objectives = threshold::judge(&plan.slo, plan, all, summary, timeout);
         why.extend(objectives.iter().filter(|judged| judged.passed != Some(true)).map(missed));
@@ -414,7 +415,7 @@ impl Search<'_> {
                 .as_ref()
                 .filter(|_| !is_ours)
                 .map(|failed| rounded(failed.rate)),
-            limited_by: if is_ours { "generator" } else { "broker" }.into(),
+            limited_by: if is_ours { LimitedBy::Generator } else { LimitedBy::Broker },
             steps: self.steps.len(),
             confirmed: if is_done { self.settings.confirm } else { 0 },
             reasons,
@@ -428,14 +429,15 @@ impl Search<'_> {
         if !summary.interrupted {
             // Overload is what a search looks for: only what ended it must not have been the generator.
             let is_ours = self.failed.as_ref().is_some_and(|failed| failed.is_limited);
-            let verdict = if is_ours && !self.is_gone { "generator_limited" } else { "valid" };
-            summary.validity.verdict = verdict.into();
+            let is_limited = is_ours && !self.is_gone;
+            summary.validity.verdict =
+                if is_limited { Validity::GeneratorLimited } else { Validity::Valid };
             summary.validity.reasons = if is_ours { found.reasons.clone() } else { Vec::new() };
             // Files are those of the search as well.
             if !self.series.cut.is_empty() {
                 summary.validity.reasons.extend(self.series.cut.iter().cloned());
                 if !is_ours || self.is_gone {
-                    summary.validity.verdict = "degraded".into();
+                    summary.validity.verdict = Validity::Degraded;
                 }
             }
         }

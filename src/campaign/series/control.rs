@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Options, Series, Trial, capacity::number, first_line, is_final, narrowed};
 use crate::{
+    base::words::{OutcomeKind, Phase},
     base::{
         error::{Error, Result},
         host::Limits,
@@ -39,7 +40,7 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
                 // Half a run is no pair of a whole one.
                 Ok(_) if series.is_stopped() => {}
                 Ok(trial) => {
-                    let accepted = Summary::count(&trial.summary.outcomes, "accepted");
+                    let accepted = trial.summary.outcomes[OutcomeKind::Accepted];
                     if arm == Arm::Without && accepted < trial.summary.attempts {
                         series.damage.push(format!(
                             "{words}: only {accepted} of {} were let in without a token, so that refusals are compared with accepts: `control.target` names a broker that lets them in",
@@ -107,7 +108,7 @@ fn narrow(loaded: &Loaded, arm: Arm) -> Loaded {
 
 fn row(round: u32, arm: Arm, trial: &Trial) -> ControlRun {
     let summary = &trial.summary;
-    let connack = summary.phases.get("connack");
+    let connack = summary.phases.get(&Phase::Connack);
     let cpu =
         |of: fn(&Summary) -> Option<&Used>| of(summary).and_then(|used| used.cpu_us_per_verdict);
     ControlRun {
@@ -119,7 +120,7 @@ fn row(round: u32, arm: Arm, trial: &Trial) -> ControlRun {
         connack_p99_us: connack.and_then(|stats| number(&stats.p99_us)),
         broker_cpu_us_per_verdict: cpu(|summary| Some(&summary.monitor.as_ref()?.broker)),
         harness_cpu_us_per_verdict: cpu(|summary| Some(&summary.monitor.as_ref()?.harness)),
-        validity: summary.validity.verdict.clone(),
+        validity: summary.validity.verdict,
         run: trial.name(),
     }
 }

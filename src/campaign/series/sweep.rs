@@ -2,6 +2,7 @@
 
 use super::{Options, Series, Trial, control, first_line, is_final, narrowed, run_within};
 use crate::{
+    base::words::Verdict,
     base::{
         clock::nanoseconds,
         error::{Error, Result},
@@ -223,9 +224,9 @@ impl Point {
             connack_p99_us: at(&whole, 99.0),
             good_connack_p50_us: at(&good, 50.0),
             good_connack_p99_us: at(&good, 99.0),
-            not_judged_rate: Summary::count(&summary.verdicts, "not_judged") as f64 / attempts,
-            false_accepts: Summary::count(&trial.summary.verdicts, "false_accept"),
-            false_rejects: Summary::count(&trial.summary.verdicts, "false_reject"),
+            not_judged_rate: summary.verdicts[Verdict::NotJudged] as f64 / attempts,
+            false_accepts: trial.summary.verdicts[Verdict::FalseAccept],
+            false_rejects: trial.summary.verdicts[Verdict::FalseReject],
             broker_cpu_us_per_verdict: monitor.and_then(|it| it.broker.cpu_us_per_verdict),
             harness_cpu_us_per_verdict: monitor.and_then(|it| it.harness.cpu_us_per_verdict),
             bytes_per_connection: monitor.and_then(|it| it.broker.bytes_per_connection),
@@ -233,9 +234,9 @@ impl Point {
             capacity_per_s: capacity.and_then(|it| it.per_s),
             capacity_low_per_s: capacity.and_then(|it| it.low_per_s),
             capacity_high_per_s: capacity.and_then(|it| it.high_per_s),
-            capacity_limited_by: capacity.map(|it| it.limited_by.clone()),
+            capacity_limited_by: capacity.map(|it| it.limited_by),
             capacity_ended: capacity.and_then(|it| it.ended.clone()),
-            validity: trial.summary.validity.verdict.clone(),
+            validity: trial.summary.validity.verdict,
             run: trial.name(),
         }
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{live::exporter, say, stop_flag};
 use crate::{
+    base::words::{Expected, Verdict},
     base::{
         error::{Error, Exit, Result},
         host::{Limits, loopback::is_loopback},
@@ -151,21 +152,21 @@ fn replay(arguments: &cli::Matrix) -> String {
 
 /// 130, then 1 for a false accept, then 3 where nothing was judged, then 1 for other wrong verdicts and a threshold that failed.
 fn exit_of(matrix: &Matrix, is_critical: bool, interrupted: bool, has_failed: bool) -> Exit {
-    let has = |verdict: &str| matrix.cells.iter().any(|cell| cell.verdict == verdict);
-    let is_mute = |cell: &Cell| ["not_judged", "indeterminate"].contains(&cell.verdict.as_str());
+    let has = |verdict: Verdict| matrix.cells.iter().any(|cell| cell.verdict == verdict);
+    let is_mute = |cell: &Cell| !cell.verdict.is_judged();
     let must_refuse: Vec<&Cell> =
-        matrix.cells.iter().filter(|cell| cell.expected == "refuse").collect();
+        matrix.cells.iter().filter(|cell| cell.expected == Expected::Refuse).collect();
     // Good tokens alone say nothing about bad ones.
     let is_judged = matrix.state != State::Silent
         && !matrix.cells.iter().all(is_mute)
         && (must_refuse.is_empty() || !matrix.is_mostly_mute());
     if interrupted {
         Exit::Interrupted
-    } else if has("false_accept") || is_critical || !matrix.fetches.is_empty() {
+    } else if has(Verdict::FalseAccept) || is_critical || !matrix.fetches.is_empty() {
         Exit::Failed
     } else if !is_judged {
         Exit::NotMeasured
-    } else if has("false_reject") || has("wrong_reason") || has_failed {
+    } else if has(Verdict::FalseReject) || has(Verdict::WrongReason) || has_failed {
         Exit::Failed
     } else {
         Exit::Fine

@@ -1,69 +1,79 @@
 //! What to look at when attempts fail: a line for each outcome and code that has a usual cause.
 
+use crate::base::words::OutcomeKind;
+
 /// The line for an outcome and its code, by their names in files.
-pub fn advice(outcome: &str, code: &str) -> Option<&'static str> {
+pub fn advice(outcome: OutcomeKind, code: &str) -> Option<&'static str> {
     match outcome {
-        "token_failed" => of_token(code),
-        "tls_failed" => of_tls(code),
+        OutcomeKind::TokenFailed => of_token(code),
+        OutcomeKind::TlsFailed => of_tls(code),
         _ => of_broker(outcome, code),
     }
 }
 
-fn of_broker(outcome: &str, code: &str) -> Option<&'static str> {
+fn of_broker(outcome: OutcomeKind, code: &str) -> Option<&'static str> {
     Some(match (outcome, code) {
-        ("tcp_failed", "dns") => {
+        (OutcomeKind::TcpFailed, "dns") => {
             "the broker's name has no address: check its spelling, and the resolver (`getent hosts NAME`)"
         }
-        ("tcp_failed", "ECONNREFUSED") => {
+        (OutcomeKind::TcpFailed, "ECONNREFUSED") => {
             "nothing listens at that port: is the broker up, and is the port the right one?"
         }
-        ("tcp_failed", "ENETUNREACH" | "EHOSTUNREACH" | "EAFNOSUPPORT" | "EADDRNOTAVAIL") => {
+        (
+            OutcomeKind::TcpFailed,
+            "ENETUNREACH" | "EHOSTUNREACH" | "EAFNOSUPPORT" | "EADDRNOTAVAIL",
+        ) => {
             "this host has no route there; for an IPv6 address: it has no IPv6. Use an address of the family that it has"
         }
-        ("ws_failed", "401" | "403" | "407") => {
+        (OutcomeKind::WsFailed, "401" | "403" | "407") => {
             "the web server in front wants a login that MQTT does not carry: exempt the WebSocket's path from it"
         }
-        ("ws_failed", "301" | "302" | "307" | "308") => {
+        (OutcomeKind::WsFailed, "301" | "302" | "307" | "308") => {
             "the web server sends elsewhere: write that URL as the broker's"
         }
-        ("ws_failed", "404" | "200") => {
+        (OutcomeKind::WsFailed, "404" | "200") => {
             "no WebSocket at this path: check it, `ws://host:port/mqtt` is usual (`/ws` with RabbitMQ)"
         }
-        ("ws_failed", "400" | "426") => {
+        (OutcomeKind::WsFailed, "400" | "426") => {
             "the server does not take this upgrade: is it a WebSocket listener for MQTT?"
         }
-        ("ws_failed", "502" | "503" | "504") => "the proxy in front has no broker behind it",
-        ("ws_failed", "no_subprotocol") => {
+        (OutcomeKind::WsFailed, "502" | "503" | "504") => {
+            "the proxy in front has no broker behind it"
+        }
+        (OutcomeKind::WsFailed, "no_subprotocol") => {
             "the server does not speak the sub-protocol `mqtt`: is it another WebSocket service?"
         }
-        ("ws_failed", "unasked_extension") => {
+        (OutcomeKind::WsFailed, "unasked_extension") => {
             "the server uses an extension of WebSocket that no client asked for: turn its compression (`permessage-deflate`) off, or mend it"
         }
-        ("ws_failed", _) => {
+        (OutcomeKind::WsFailed, _) => {
             "what answers is no WebSocket server: check scheme, port and path of the broker's URL"
         }
-        ("closed", _) => {
+        (OutcomeKind::Closed, _) => {
             "closed before CONNACK: a port that wants TLS (then write `mqtts://`), a version of MQTT that the broker does not speak, a broker at its limit, or one that crashes"
         }
-        ("protocol_error", "tls") => {
+        (OutcomeKind::ProtocolError, "tls") => {
             "the broker speaks TLS at this port: write `mqtts://` or `wss://`"
         }
-        ("protocol_error", "http") => {
+        (OutcomeKind::ProtocolError, "http") => {
             "a web server listens at this port: write `ws://host:port/path`"
         }
-        ("protocol_error", "flood") => {
+        (OutcomeKind::ProtocolError, "flood") => {
             "the broker, or a proxy in front of it, sends without end what no client asked for: its connection was dropped"
         }
-        ("protocol_error", "connack_too_long") => {
+        (OutcomeKind::ProtocolError, "connack_too_long") => {
             "the broker announces a CONNACK of over 8 KB: is it one? An MQTT broker's takes some hundred bytes"
         }
-        ("local_error", "no_port") => {
+        (OutcomeKind::LocalError, "no_port") => {
             "all local ports to the broker are taken: add addresses to `load.source_addresses`"
         }
-        ("local_error", "client_id_too_long" | "username_too_long" | "token_too_long") => {
+        (
+            OutcomeKind::LocalError,
+            "client_id_too_long" | "username_too_long" | "token_too_long",
+        ) => {
             "a field of CONNECT holds at most 65535 bytes (MQTT 5.0, 1.5.4): shorten `identity`, or the token's claims"
         }
-        ("local_error", "no_descriptor" | "EMFILE" | "ENFILE") => {
+        (OutcomeKind::LocalError, "no_descriptor" | "EMFILE" | "ENFILE") => {
             "out of descriptors: `tokenstorm doctor` says how many there are and how to get more"
         }
         _ => return None,
@@ -281,10 +291,10 @@ mod tests {
     #[test]
     fn usual_causes_have_a_line_and_answers_about_tokens_have_none() {
         for (outcome, code) in [
-            ("tls_failed", "wrong_name"),
-            ("ws_failed", "301"),
-            ("ws_failed", "bad_accept"),
-            ("tcp_failed", "dns"),
+            (OutcomeKind::TlsFailed, "wrong_name"),
+            (OutcomeKind::WsFailed, "301"),
+            (OutcomeKind::WsFailed, "bad_accept"),
+            (OutcomeKind::TcpFailed, "dns"),
         ] {
             assert!(advice(outcome, code).is_some(), "{outcome} {code}");
         }
@@ -303,7 +313,7 @@ mod tests {
             let line = of_oauth(error, status).unwrap_or_default();
             assert!(line.contains(word), "{error} {status}: {line}");
         }
-        assert_eq!(advice("refused", "5"), None);
-        assert_eq!(advice("accepted", "0"), None);
+        assert_eq!(advice(OutcomeKind::Refused, "5"), None);
+        assert_eq!(advice(OutcomeKind::Accepted, "0"), None);
     }
 }

@@ -3,7 +3,7 @@
 use super::{Collector, Options, lanes::Lane, validity::Unjudged};
 use crate::record::results::{
     Summary,
-    summary::{Aborted, Validity},
+    summary::{Aborted, Trust},
     threshold,
 };
 
@@ -26,7 +26,7 @@ impl Collector {
     }
 
     /// Whether the numbers can be trusted; that a threshold ended the run takes nothing from them, and is said with it.
-    pub(super) fn validity(&self, interrupted: bool) -> Validity {
+    pub(super) fn validity(&self, interrupted: bool) -> Trust {
         let storm = &self.storm;
         let wall_step = storm.clock.wall_step();
         let unjudged = Unjudged::of(&self.storm.plan, &self.all, self.excused());

@@ -12,15 +12,13 @@ use crate::{
     base::{
         clock::SECOND,
         host::{HostCpu, TcpTrouble, process_cpu},
+        words::{Phase, Validity, Verdict},
     },
-    client::{
-        attempt::{Outcome, Phase},
-        verdict::Verdict,
-    },
+    client::attempt::Outcome,
     plan::Plan,
     record::{
         measure::{LATE, Measurements, Tally, latency::Quantile},
-        results::{Environment, summary::Validity},
+        results::{Environment, summary::Trust},
     },
 };
 
@@ -181,7 +179,7 @@ impl Watch {
         wall_step: i64,
         unjudged: Unjudged,
         unlike: Vec<String>,
-    ) -> Validity {
+    ) -> Trust {
         let limits = self.limits(plan, all);
         let is_limited = !limits.is_empty();
         let missing = self.held_up.iter().filter(|worker| worker.missing_from.is_some());
@@ -202,12 +200,12 @@ impl Watch {
         // A run that lacks a part is that first, whatever the rest of it is.
         let is_limited = is_limited && !lacks_a_part;
         let verdict = match (interrupted, is_limited, reasons.is_empty()) {
-            (true, ..) => "interrupted",
-            (false, true, _) => "generator_limited",
-            (false, false, false) => "degraded",
-            (false, false, true) => "valid",
+            (true, ..) => Validity::Interrupted,
+            (false, true, _) => Validity::GeneratorLimited,
+            (false, false, false) => Validity::Degraded,
+            (false, false, true) => Validity::Valid,
         };
-        Validity { verdict: verdict.into(), reasons, missing_workers }
+        Trust { verdict, reasons, missing_workers }
     }
 
     /// What says that the generator was the limit.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     base::clock::SECOND,
-    plan::threshold::{OUTCOMES, VERDICTS},
+    base::words::{Counts, Word},
     record::results::environment::tool,
 };
 
@@ -82,24 +82,27 @@ fn counts(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
     let help = "Held connections that ended before their client wanted.";
     sum(to, "sessions_dropped", help, snapshot.dropped)?;
     let attempts = ("attempts", None, "Attempts that have an outcome.");
-    by_name(to, attempts, "outcome", snapshot, |part| OUTCOMES.into_iter().zip(part.outcomes))?;
+    by_name(to, attempts, "outcome", snapshot, |part| &part.outcomes)?;
     let verdicts = ("verdicts", None, "Verdicts on attempts.");
-    by_name(to, verdicts, "verdict", snapshot, |part| VERDICTS.into_iter().zip(part.verdicts))
+    by_name(to, verdicts, "verdict", snapshot, |part| &part.verdicts)
 }
 
 /// A counter by token, broker and a name.
-fn by_name<Counts: Iterator<Item = (&'static str, u64)>>(
+fn by_name<W: Word>(
     to: &mut DescriptorEncoder<'_>,
     metric: (&str, Option<Unit>, &str),
     label: &str,
     snapshot: &Snapshot,
-    counts: impl Fn(&Part) -> Counts,
+    counts: impl Fn(&Part) -> &Counts<W>,
 ) -> fmt::Result {
     counter(to, metric, |metric| {
         for part in &snapshot.parts {
-            for (name, count) in counts(part) {
-                let labels =
-                    [("token", part.token.as_str()), ("broker", &part.broker), (label, name)];
+            for (word, count) in counts(part).iter() {
+                let labels = [
+                    ("token", part.token.as_str()),
+                    ("broker", &part.broker),
+                    (label, word.name()),
+                ];
                 metric
                     .encode_family(&labels)?
                     .encode_counter::<NoLabelSet, _, u64>(&count, None)?;

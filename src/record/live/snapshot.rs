@@ -1,13 +1,11 @@
 //! Where a run has come to: counts and cumulated times of each kind of token at each broker.
 
 use crate::{
-    base::clock::SECOND,
-    client::attempt::Phase,
-    plan::{
-        Plan,
-        broker::Broker,
-        threshold::{OUTCOMES, VERDICTS},
+    base::{
+        clock::SECOND,
+        words::{Counts, OutcomeKind, Phase, Verdict},
     },
+    plan::{Plan, broker::Broker},
     record::{
         measure::{Measurements, Times},
         results::monitor::Side,
@@ -84,10 +82,8 @@ pub struct Snapshot {
 pub(super) struct Part {
     pub(super) token: String,
     pub(super) broker: String,
-    /// In the order of `OUTCOMES`.
-    pub(super) outcomes: [u64; OUTCOMES.len()],
-    /// In the order of `VERDICTS`.
-    pub(super) verdicts: [u64; VERDICTS.len()],
+    pub(super) outcomes: Counts<OutcomeKind>,
+    pub(super) verdicts: Counts<Verdict>,
     /// Of phases that somebody entered, or can enter.
     pub(super) phases: Vec<(Phase, Cumulated)>,
 }
@@ -116,21 +112,16 @@ impl Snapshot {
                     token: of_kind.label.clone(),
                     broker: of_broker.label.clone(),
                     // From the beginning: of a series that appears with its first count, a rate misses that.
-                    outcomes: [0; OUTCOMES.len()],
-                    verdicts: [0; VERDICTS.len()],
+                    outcomes: Counts::default(),
+                    verdicts: Counts::default(),
                     phases: phases.collect(),
                 });
             }
         }
         for (tally, count) in all.settled_tallies() {
             let part = &mut parts[tally.kind * plan.brokers.len() + tally.broker];
-            let place = |names: &[&str], name: &str| names.iter().position(|it| *it == name);
-            if let Some(at) = place(&OUTCOMES, tally.outcome.name()) {
-                part.outcomes[at] += count;
-            }
-            if let Some(at) = place(&VERDICTS, tally.verdict.name()) {
-                part.verdicts[at] += count;
-            }
+            part.outcomes[tally.outcome.kind()] += count;
+            part.verdicts[tally.verdict] += count;
         }
         Self {
             scenario: plan.scenario.name.clone(),
@@ -173,7 +164,11 @@ fn can_enter(plan: &Plan, broker: &Broker, phase: Phase) -> bool {
         Phase::TlsHandshake => broker.tls,
         Phase::WsUpgrade => broker.ws.is_some(),
         Phase::ReceiveDelay => plan.load().receive_time == ReceiveTime::Kernel,
-        _ => true,
+        Phase::StartDelay
+        | Phase::TcpConnect
+        | Phase::Connack
+        | Phase::Connect
+        | Phase::Response => true,
     }
 }
 
@@ -182,8 +177,8 @@ impl Part {
         let add = |own: &mut [u64], more: &[u64]| {
             own.iter_mut().zip(more).for_each(|(own, more)| *own += more);
         };
-        add(&mut self.outcomes, &other.outcomes);
-        add(&mut self.verdicts, &other.verdicts);
+        self.outcomes += &other.outcomes;
+        self.verdicts += &other.verdicts;
         for (phase, times) in &other.phases {
             match self.phases.iter_mut().find(|(own, _)| own == phase) {
                 Some((_, own)) => {

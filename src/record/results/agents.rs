@@ -154,11 +154,11 @@ pub fn write(folder: &Path, agents: &[Agent]) -> Result<()> {
     rows.write_record(COLUMNS.split(',')).map_err(|error| failed(&error))?;
     for agent in agents {
         let mut beyond = Beyond::default();
-        let mut number = |name, time: &Option<Percentile>| beyond.number(name, time.as_ref());
-        let start_delay = number("start_delay_p99", &agent.start_delay_p99_us);
+        let mut number = |name, time: Option<Percentile>| beyond.number(name, time);
+        let start_delay = number("start_delay_p99", agent.start_delay_p99_us);
         let (p50, p99) = (
-            number("connack_p50", &agent.connack_p50_us),
-            number("connack_p99", &agent.connack_p99_us),
+            number("connack_p50", agent.connack_p50_us),
+            number("connack_p99", agent.connack_p99_us),
         );
         // Whoever runs an agent names it.
         let (name, host) = (cell(&agent.agent), cell(&agent.host));

@@ -67,7 +67,7 @@ fn rows(plan: &Plan, second: u64, seen: &Measurements) -> Vec<[String; 8]> {
         let mut beyond = Beyond::default();
         let mut time = |name, percent| {
             let time = (!latency.is_empty()).then(|| percentile(&latency, percent, timeout));
-            beyond.cell(name, time.as_ref())
+            beyond.cell(name, time)
         };
         let (p50, p99) = (time("connack_p50", 50.0), time("connack_p99", 99.0));
         let row = [

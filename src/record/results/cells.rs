@@ -15,7 +15,7 @@ pub struct Beyond(Vec<&'static str>);
 impl Beyond {
     /// The number for the cell of a time, in microseconds. `name` is the column's name without its unit, such as `p99`
     /// or `connack_p99`, and is noted where the time lies beyond the number.
-    pub fn number(&mut self, name: &'static str, time: Option<&Percentile>) -> Option<f64> {
+    pub fn number(&mut self, name: &'static str, time: Option<Percentile>) -> Option<f64> {
         let bound = time.and_then(Percentile::bound);
         if bound.is_some() {
             self.0.push(name);
@@ -24,7 +24,7 @@ impl Beyond {
     }
 
     /// The same as text.
-    pub fn cell(&mut self, name: &'static str, time: Option<&Percentile>) -> String {
+    pub fn cell(&mut self, name: &'static str, time: Option<Percentile>) -> String {
         self.number(name, time).map(|number| number.to_string()).unwrap_or_default()
     }
 
@@ -38,7 +38,7 @@ impl Beyond {
 pub fn restored(name: &str, cell: Option<Percentile>, beyond: &str) -> Option<Percentile> {
     match cell {
         Some(Percentile::Number(us)) if beyond.split(';').any(|column| column == name) => {
-            Some(Percentile::Beyond(format!(">{us}")))
+            Some(Percentile::Beyond(us))
         }
         // Files of before 2026-11-28 have the text in the cell itself.
         cell => cell,
@@ -52,19 +52,19 @@ mod tests {
     #[test]
     fn a_cell_is_a_number_or_nothing_and_what_lies_beyond_it_is_named_and_read_back() {
         let mut beyond = Beyond::default();
-        let late = Percentile::Beyond(">10000000".into());
+        let late = Percentile::Beyond(10_000_000.0);
         let cells = [
-            beyond.cell("p50", Some(&Percentile::Number(1.5))),
-            beyond.cell("p99", Some(&late)),
-            beyond.cell("p999", Some(&Percentile::Unanswered(">10000000".into()))),
+            beyond.cell("p50", Some(Percentile::Number(1.5))),
+            beyond.cell("p99", Some(late)),
+            beyond.cell("p999", Some(Percentile::Unanswered(10_000_000.0))),
             beyond.cell("p9999", None),
-            beyond.cell("max", Some(&late)),
+            beyond.cell("max", Some(late)),
         ];
         assert_eq!(cells, ["1.5", "10000000", "", "", "10000000"]);
         assert_eq!(beyond.text(), "p99;max");
         let number = Some(Percentile::Number(10_000_000.0));
-        assert_eq!(restored("p99", number.clone(), "p99;max"), Some(late.clone()));
-        assert_eq!(restored("p999", number.clone(), "p99;max"), number);
-        assert_eq!(restored("p99", Some(late.clone()), ""), Some(late));
+        assert_eq!(restored("p99", number, "p99;max"), Some(late));
+        assert_eq!(restored("p999", number, "p99;max"), number);
+        assert_eq!(restored("p99", Some(late), ""), Some(late));
     }
 }

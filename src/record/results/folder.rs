@@ -22,6 +22,7 @@ use super::{
     writing::{Cut, Growing, replace_in, unwritable},
 };
 use crate::{
+    base::words::{Counts, OutcomeKind},
     base::{
         clock::{Clock, SECOND, nanoseconds},
         error::{Error, Result, plain::json},
@@ -448,28 +449,26 @@ fn columns(stats: &PhaseStats) -> Vec<String> {
         ("p9999", p9999_us),
         ("max", max_us),
     ] {
-        columns.push(beyond.cell(name, Some(time)));
+        columns.push(beyond.cell(name, Some(*time)));
     }
     columns.push(beyond.text());
     columns
 }
 
 fn timeline_row(second: u64, seen: &Measurements, timeout: Duration) -> TimelineRow {
-    let count = |name: &str| -> u64 {
-        let of_name = |tally: &crate::record::measure::Tally| tally.outcome.name() == name;
-        seen.tallies().iter().filter(|(tally, _)| of_name(tally)).map(|(_, count)| count).sum()
-    };
+    let outcomes: Counts<OutcomeKind> =
+        seen.tallies().into_iter().map(|(tally, count)| (tally.outcome.kind(), count)).collect();
     let mut beyond = Beyond::default();
     let mut time = |name, phase, percent| {
         let latency = seen.latency(phase, None, None, None);
         let time =
             (!latency.is_empty()).then(|| percentile(&latency, percent, nanoseconds(timeout)));
-        beyond.number(name, time.as_ref())
+        beyond.number(name, time)
     };
     let connack_p50_us = time("connack_p50", Phase::Connack, 50.0);
     let connack_p99_us = time("connack_p99", Phase::Connack, 99.0);
     let start_delay_p99_us = time("start_delay_p99", Phase::StartDelay, 99.0);
-    let (accepted, refused) = (count("accepted"), count("refused"));
+    let (accepted, refused) = (outcomes[OutcomeKind::Accepted], outcomes[OutcomeKind::Refused]);
     TimelineRow {
         second,
         started: seen.started,

@@ -287,7 +287,7 @@ impl Teller<'_> {
         let shown = |turned: Option<(Turned, u64)>| match turned? {
             (Turned::At(after, _), _) => Some(Percentile::Number(microseconds(after as f64))),
             (Turned::NotYet, since) => {
-                Some(Percentile::Beyond(format!(">{}", end.saturating_sub(since) / 1000)))
+                Some(Percentile::Beyond((end.saturating_sub(since) / 1000) as f64))
             }
         };
         let uncertainty = |turned: Option<(Turned, u64)>| match turned? {
@@ -496,9 +496,7 @@ fn apart(turned: &[(Turned, u64)], end: u64) -> Option<Percentile> {
     let (least, most) = (first.clone().min()?, first.max()?);
     let late = turned.iter().find(|(turned, _)| matches!(turned, Turned::NotYet));
     Some(match late {
-        Some((_, since)) => {
-            Percentile::Beyond(format!(">{}", (end.saturating_sub(since + least)) / 1000))
-        }
+        Some((_, since)) => Percentile::Beyond((end.saturating_sub(since + least) / 1000) as f64),
         None => Percentile::Number(microseconds((most - least) as f64)),
     })
 }

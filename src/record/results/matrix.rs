@@ -18,6 +18,7 @@ use super::{
     time::microseconds,
 };
 use crate::{
+    base::words::{Expected, OutcomeKind},
     base::{
         clock::{SECOND, nanoseconds},
         error::{Error, Result},
@@ -119,19 +120,19 @@ pub struct Cell {
     pub defect: String,
     pub group: String,
     pub protocol: u8,
-    pub expected: String,
-    pub strict_expected: String,
-    pub outcome: String,
+    pub expected: Expected,
+    pub strict_expected: Expected,
+    pub outcome: OutcomeKind,
     /// A number that was sent, or a word.
     pub code: Value,
-    pub verdict: String,
-    pub severity: String,
+    pub verdict: Verdict,
+    pub severity: Severity,
     pub attempts: u64,
     /// Attempts that had to be refused, and whose answer says whether they were.
     pub judged: u64,
     pub false_accepts: u64,
     pub latency_p50_us: Option<Percentile>,
-    pub strict_verdict: String,
+    pub strict_verdict: Verdict,
     /// The share of such tokens that may be accepted, at 95 % confidence, where none was.
     pub upper_bound_95: Option<f64>,
     /// Why nothing is promised of it, where nothing is.
@@ -176,12 +177,12 @@ pub struct Background {
 impl Cell {
     /// Whether the broker keeps a promise by letting in what no broker should.
     pub fn is_weak(&self) -> bool {
-        self.verdict == "correct" && self.strict_verdict == "false_accept"
+        self.verdict == Verdict::Correct && self.strict_verdict == Verdict::FalseAccept
     }
 
     /// Whether the broker breaks its promise.
     pub fn is_wrong(&self) -> bool {
-        ["false_accept", "false_reject", "wrong_reason"].contains(&self.verdict.as_str())
+        self.verdict.is_wrong()
     }
 
     /// Whether it is a good token.
@@ -224,19 +225,6 @@ fn fewest(cells: &[Cell], labels: &[&str]) -> u64 {
         cells.iter().filter(own).map(|cell| cell.judged).sum()
     };
     labels.iter().map(of).min().unwrap_or_default()
-}
-
-/// How bad a verdict is: of several, the worst is the cell's.
-fn rank(verdict: Verdict) -> u8 {
-    match verdict {
-        Verdict::FalseAccept => 5,
-        Verdict::FalseReject => 4,
-        Verdict::WrongReason => 3,
-        Verdict::NotJudged => 2,
-        // Both answers could be right: of several attempts another one decides.
-        Verdict::Correct => 1,
-        Verdict::Indeterminate => 0,
-    }
 }
 
 impl Matrix {
@@ -384,9 +372,9 @@ impl Matrix {
         let is_own =
             |cell: &&mut Cell| unheard.contains(&cell.protocol) && cell.broker.as_deref() == broker;
         for cell in self.cells.iter_mut().filter(is_own) {
-            if !cell.is_control() && cell.outcome != "accepted" {
-                "not_judged".clone_into(&mut cell.verdict);
-                "not_judged".clone_into(&mut cell.strict_verdict);
+            if !cell.is_control() && cell.outcome != OutcomeKind::Accepted {
+                cell.verdict = Verdict::NotJudged;
+                cell.strict_verdict = Verdict::NotJudged;
                 (cell.judged, cell.upper_bound_95) = (0, None);
             }
         }
@@ -410,7 +398,7 @@ impl Matrix {
     fn is_mute(&self, of: impl Fn(&Cell) -> bool + Copy) -> bool {
         let own = self.cells.iter().filter(|cell| of(cell));
         // By attempts: of many, a few that say nothing do not silence their cell.
-        let must = own.filter(|cell| cell.expected == "refuse");
+        let must = own.filter(|cell| cell.expected == Expected::Refuse);
         let (judged, all) =
             must.fold((0, 0), |(judged, all), cell| (judged + cell.judged, all + cell.attempts));
         all > 0 && judged * 2 < all
@@ -446,22 +434,22 @@ impl Matrix {
         for cell in &self.cells {
             let code = cell.code.as_str().map_or_else(|| cell.code.to_string(), str::to_owned);
             let mut beyond = Beyond::default();
-            let p50 = beyond.cell("p50", cell.latency_p50_us.as_ref());
+            let p50 = beyond.cell("p50", cell.latency_p50_us);
             let bound = cell.upper_bound_95.map(|bound| format!("{bound:.3e}")).unwrap_or_default();
             let row = [
                 cell.defect.as_str(),
                 &cell.group,
                 &cell.protocol.to_string(),
-                &cell.expected,
-                &cell.strict_expected,
-                &cell.outcome,
+                cell.expected.name(),
+                cell.strict_expected.name(),
+                cell.outcome.name(),
                 &code,
-                &cell.verdict,
-                &cell.severity,
+                cell.verdict.name(),
+                cell.severity.name(),
                 &cell.attempts.to_string(),
                 &cell.false_accepts.to_string(),
                 &p50,
-                &cell.strict_verdict,
+                cell.strict_verdict.name(),
                 &bound,
                 cell.broker.as_deref().unwrap_or(&self.target),
                 &beyond.text(),
@@ -516,7 +504,8 @@ fn cell(
     strict: &Judge,
     strictly: impl Fn(&Judge) -> Expectation,
 ) -> Option<Cell> {
-    let (worst, _) = tallies.iter().max_by_key(|(tally, count)| (rank(tally.verdict), *count))?;
+    let (worst, _) =
+        tallies.iter().max_by_key(|(tally, count)| (tally.verdict.weight(), *count))?;
     let count = |wanted: &dyn Fn(&Tally) -> bool| -> u64 {
         tallies.iter().filter(|(tally, _)| wanted(tally)).map(|(_, count)| count).sum()
     };
@@ -532,30 +521,30 @@ fn cell(
     };
     // The worst by itself: where both answers are right, they may take turns.
     let all = tallies.iter().map(|(tally, _)| strict_verdict(tally.outcome));
-    let strict_verdict = all.max_by_key(|verdict| rank(*verdict))?;
+    let strict_verdict = all.max_by_key(|verdict| verdict.weight())?;
     Some(Cell {
         defect: kind.defect.name.to_owned(),
         group: kind.defect.group_name().to_owned(),
         protocol: kind.protocol.into(),
-        expected: worst.expected.name().to_owned(),
-        strict_expected: strict_expected.name().to_owned(),
-        outcome: worst.outcome.name().to_owned(),
+        expected: worst.expected.kind(),
+        strict_expected: strict_expected.kind(),
+        outcome: worst.outcome.kind(),
         code: match worst.outcome.code() {
             Code::Byte(byte) => byte.into(),
             Code::Status(status) => status.into(),
             Code::Word(word) => word.into(),
         },
-        verdict: worst.verdict.name().to_owned(),
+        verdict: worst.verdict,
         // A refusal that looks otherwise than promised lets nobody in, whatever accepting the token would be.
         severity: match worst.verdict {
-            Verdict::WrongReason => Severity::Low.name().to_owned(),
-            _ => kind.defect.severity.name().to_owned(),
+            Verdict::WrongReason => Severity::Low,
+            _ => kind.defect.severity,
         },
         attempts,
         judged,
         false_accepts,
         latency_p50_us: None,
-        strict_verdict: strict_verdict.name().to_owned(),
+        strict_verdict,
         upper_bound_95: if false_accepts == 0 { upper_bound(judged) } else { None },
         unpromised: match (kind.must, worst.expected) {
             (Must::Unpromised(_, why), _) => Some(why.to_owned()),

@@ -1,6 +1,7 @@
 //! What a series of runs came to: `capacity.csv`, `control.csv`, `sweep.csv` and their parts of the summary; and how the
 //! files of a run go into those of its series.
 
+use crate::base::words::{LimitedBy, Validity};
 use std::{
     collections::BTreeMap,
     fs::{self, OpenOptions},
@@ -27,8 +28,7 @@ pub struct Capacity {
     pub low_per_s: Option<f64>,
     /// The lowest rate at which the objectives did not hold; `None` where all held, or the generator was the limit.
     pub high_per_s: Option<f64>,
-    /// `broker` or `generator`.
-    pub limited_by: String,
+    pub limited_by: LimitedBy,
     pub steps: usize,
     pub confirmed: u32,
     /// What decided, in sentences.
@@ -120,7 +120,7 @@ pub struct ControlRun {
     pub connack_p99_us: Option<f64>,
     pub broker_cpu_us_per_verdict: Option<f64>,
     pub harness_cpu_us_per_verdict: Option<f64>,
-    pub validity: String,
+    pub validity: Validity,
     pub run: String,
 }
 
@@ -153,10 +153,10 @@ pub struct SweepRun {
     pub capacity_per_s: Option<f64>,
     pub capacity_low_per_s: Option<f64>,
     pub capacity_high_per_s: Option<f64>,
-    pub capacity_limited_by: Option<String>,
+    pub capacity_limited_by: Option<LimitedBy>,
     /// Why its search ended before it was done.
     pub capacity_ended: Option<String>,
-    pub validity: String,
+    pub validity: Validity,
     pub run: String,
 }
 
@@ -216,7 +216,7 @@ pub fn write_timed<T: Timed>(folder: &Path, name: &str, rows: &[T]) -> Result<()
     for row in rows {
         let (mut row, mut beyond) = (row.clone(), Beyond::default());
         for (name, time) in row.times() {
-            *time = beyond.number(name, time.as_ref()).map(Percentile::Number);
+            *time = beyond.number(name, *time).map(Percentile::Number);
         }
         csv.serialize((row, beyond.text())).map_err(|error| failed(&error))?;
     }

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::{Percentile, PhaseStats};
-use crate::base::error::{Error, Result};
+use crate::base::{
+    error::{Error, Result},
+    words::{Counts, Metric, OutcomeKind, Phase, Unit, Validity, Verdict, Word},
+};
 
 /// The version of the format that this program writes.
 pub const FORMAT: u32 = 1;
-
-/// A map that keeps its order, as outcomes and phases have one.
-pub type Counts = serde_json::Map<String, serde_json::Value>;
 
 /// The whole result of a run.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -27,7 +27,7 @@ pub struct Summary {
     /// Where a threshold ended the run before its time: which one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<Aborted>,
-    pub validity: Validity,
+    pub validity: Trust,
     /// `open` or `closed`.
     pub model: String,
     pub protocol: u8,
@@ -52,11 +52,11 @@ pub struct Summary {
     /// Where nothing was promised of any token: each answer was right, and nothing was judged.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nothing_promised: bool,
-    pub outcomes: Counts,
+    pub outcomes: Counts<OutcomeKind>,
     /// Attempts by outcome and code, such as `tcp_failed` by `ECONNREFUSED`.
     #[serde(default)]
-    pub codes: BTreeMap<String, BTreeMap<String, u64>>,
-    pub verdicts: Counts,
+    pub codes: BTreeMap<OutcomeKind, BTreeMap<String, u64>>,
+    pub verdicts: Counts<Verdict>,
     pub phases: Phases,
     pub by_token: BTreeMap<String, Part>,
     pub by_broker: BTreeMap<String, Part>,
@@ -122,7 +122,7 @@ fn is_none_of_them(count: &u64) -> bool {
 }
 
 /// Phases by name, in their order.
-pub type Phases = BTreeMap<String, PhaseStats>;
+pub type Phases = BTreeMap<Phase, PhaseStats>;
 
 /// Who wrote it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -133,11 +133,11 @@ pub struct Tool {
     pub commit: String,
 }
 
-/// Whether the numbers can be trusted.
+/// Whether the numbers can be trusted, and why.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Validity {
-    /// `valid`, `generator_limited`, `degraded` or `interrupted`.
-    pub verdict: String,
+pub struct Trust {
+    /// Whether they can.
+    pub verdict: Validity,
     /// Why, and what else to know, in sentences.
     pub reasons: Vec<String>,
     /// Workers that did not end, whose last seconds are missing.
@@ -150,8 +150,8 @@ pub struct Validity {
 #[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Part {
     pub attempts: u64,
-    pub outcomes: Counts,
-    pub verdicts: Counts,
+    pub outcomes: Counts<OutcomeKind>,
+    pub verdicts: Counts<Verdict>,
     pub phases: Phases,
     /// Of a broker that is behind TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -262,6 +262,15 @@ pub struct Judged {
     pub undecided: Option<Undecided>,
 }
 
+impl Judged {
+    /// Whether it bounds a time: of a phase, but for counts of it, or of another number that is one.
+    pub fn is_time(&self) -> bool {
+        let name = self.metric.split('{').next().unwrap_or_default().trim();
+        let is_phase = Phase::named(name).is_some() && !self.condition.starts_with("count");
+        is_phase || Metric::named(name).is_some_and(|metric| metric.unit() == Unit::Time)
+    }
+}
+
 /// Why a threshold is neither held nor missed, so that the run has not measured what it was to.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -325,13 +334,18 @@ impl Summary {
 
     /// Files do not say whether a percentile without a time is a timeout: where no attempt ran into one, none is.
     fn without_timeouts(mut self) -> Self {
-        if Self::count(&self.outcomes, "timeout") > 0 {
+        if self.outcomes[OutcomeKind::Timeout] > 0 {
             return self;
         }
         let parts = self.by_token.values_mut().chain(self.by_broker.values_mut());
         let all = parts.map(|part| &mut part.phases).chain([&mut self.phases]);
         all.flat_map(BTreeMap::values_mut).for_each(PhaseStats::without_timeouts);
         self
+    }
+
+    /// Attempts whose answer says something about their token.
+    pub fn judged(&self) -> u64 {
+        self.verdicts.of(Verdict::is_judged)
     }
 
     /// What a threshold ended, if it did: it has failed, whatever it came to after that.
@@ -342,22 +356,5 @@ impl Summary {
             None => "ended the run early",
             Some(_) => "ended a run early",
         })
-    }
-
-    /// A number of `outcomes` or `verdicts`.
-    pub fn count(counts: &Counts, name: &str) -> u64 {
-        counts.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default()
-    }
-
-    /// Attempts whose answer says something about their token: all of `verdicts` but `not_judged` and `indeterminate`.
-    pub fn judged(verdicts: &Counts) -> u64 {
-        let open = ["not_judged", "indeterminate"].map(|name| Self::count(verdicts, name));
-        open.iter().fold(Self::sum(verdicts), |left, open| left.saturating_sub(*open))
-    }
-
-    /// Sum of `outcomes` or `verdicts`.
-    pub fn sum(counts: &Counts) -> u64 {
-        let counts = counts.values().filter_map(serde_json::Value::as_u64);
-        counts.fold(0, u64::saturating_add)
     }
 }

@@ -3,45 +3,36 @@
 use std::collections::BTreeMap;
 
 use super::{
-    summary::{Counts, Generator, Part, Per100Ms, Phases, Sessions, Throughput, TlsStats},
+    summary::{Generator, Part, Per100Ms, Phases, Sessions, Throughput, TlsStats},
     time::PhaseStats,
 };
 use crate::{
-    base::clock::SECOND,
-    client::{
-        attempt::Phase,
-        verdict::{Expectation, Verdict},
+    base::{
+        clock::SECOND,
+        words::{Counts, OutcomeKind, Phase, Verdict},
     },
-    plan::{
-        Model, Plan,
-        threshold::{OUTCOMES, VERDICTS},
-    },
+    client::verdict::Expectation,
+    plan::{Model, Plan},
     record::measure::{Measurements, SLOT, Tally, latency::Latency},
 };
 
-/// Counts of outcomes and verdicts over the tallies that `select` keeps: every name is there.
-pub fn counts(tallies: &[(Tally, u64)], select: impl Fn(&Tally) -> bool) -> (Counts, Counts) {
-    let zeros = |names: &[&str]| -> Counts {
-        names.iter().map(|name| ((*name).to_owned(), 0_u64.into())).collect()
-    };
-    let (mut outcomes, mut verdicts) = (zeros(&OUTCOMES), zeros(&VERDICTS));
-    for (tally, count) in tallies.iter().filter(|(tally, _)| select(tally)) {
-        for (counts, name) in
-            [(&mut outcomes, tally.outcome.name()), (&mut verdicts, tally.verdict.name())]
-        {
-            let sum =
-                counts.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default() + count;
-            counts.insert(name.to_owned(), sum.into());
-        }
-    }
-    (outcomes, verdicts)
+/// Counts of outcomes and verdicts over the tallies that `select` keeps.
+pub fn counts(
+    tallies: &[(Tally, u64)],
+    select: impl Fn(&Tally) -> bool,
+) -> (Counts<OutcomeKind>, Counts<Verdict>) {
+    let kept = || tallies.iter().filter(|(tally, _)| select(tally));
+    (
+        kept().map(|(tally, count)| (tally.outcome.kind(), *count)).collect(),
+        kept().map(|(tally, count)| (tally.verdict, *count)).collect(),
+    )
 }
 
 /// Attempts by outcome and code, as files have them.
-pub fn codes(tallies: &[(Tally, u64)]) -> BTreeMap<String, BTreeMap<String, u64>> {
-    let mut codes: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+pub fn codes(tallies: &[(Tally, u64)]) -> BTreeMap<OutcomeKind, BTreeMap<String, u64>> {
+    let mut codes: BTreeMap<OutcomeKind, BTreeMap<String, u64>> = BTreeMap::new();
     for (tally, count) in tallies {
-        let outcome = codes.entry(tally.outcome.name().to_owned()).or_default();
+        let outcome = codes.entry(tally.outcome.kind()).or_default();
         *outcome.entry(tally.outcome.code().to_string()).or_default() += count;
     }
     codes
@@ -81,9 +72,7 @@ pub fn nothing_promised(plan: &Plan, tallies: &[(Tally, u64)]) -> bool {
 pub fn phases(latency: impl Fn(Phase) -> Latency, timeout: u64) -> Phases {
     Phase::ALL
         .into_iter()
-        .filter_map(|phase| {
-            Some((phase.name().to_owned(), PhaseStats::new(&latency(phase), timeout)?))
-        })
+        .filter_map(|phase| Some((phase, PhaseStats::new(&latency(phase), timeout)?)))
         .collect()
 }
 

@@ -7,11 +7,13 @@ use super::{
     time::{Percentile, microseconds, percentile},
 };
 use crate::{
-    base::clock::{SECOND, nanoseconds},
-    client::{attempt::Phase, verdict::Verdict},
+    base::{
+        clock::{SECOND, nanoseconds},
+        words::{Metric, Validity, Verdict},
+    },
     plan::{
         Plan,
-        threshold::{Aggregate, Comparison, Subject, TIMES, Threshold},
+        threshold::{Aggregate, Comparison, Subject, Threshold},
     },
     record::measure::{Measurements, Tally},
 };
@@ -34,7 +36,7 @@ pub fn judge(
             let observed = observed(plan, all, &tallies, summary, threshold, timeout);
             let holds = |number| threshold.comparison.holds(number, threshold.bound);
             let passed = observed.as_ref().map(|observed| observed.number().is_some_and(holds));
-            let is_limited = summary.validity.verdict == "generator_limited";
+            let is_limited = summary.validity.verdict == Validity::GeneratorLimited;
             let undecided = match passed {
                 Some(passed) if is_limited && hangs(threshold, passed) => {
                     Some(Undecided::GeneratorLimited)
@@ -57,8 +59,7 @@ pub fn judge(
 
 /// Whether a threshold bounds the time of a change of keys.
 fn is_of_change(threshold: &Threshold) -> bool {
-    let is_time = |name: &str| name.starts_with("jwks.") && TIMES.contains(&name);
-    matches!(&threshold.subject, Subject::Value(name) if is_time(name))
+    matches!(threshold.subject, Subject::Value(metric) if metric.is_of_change())
 }
 
 /// Whether the lateness of a generator may have decided a threshold: it only adds to times. A time that is short enough is
@@ -141,10 +142,10 @@ fn observed(
             _ => Some(Percentile::Number(count as f64)),
         }
     };
-    match &threshold.subject {
+    match threshold.subject {
         // Where nothing was judged, nothing was judged wrongly either: that tells nothing.
-        Subject::Verdict(name)
-            if *name != Verdict::NotJudged.name()
+        Subject::Verdict(verdict)
+            if verdict != Verdict::NotJudged
                 && !tallies
                     .iter()
                     .any(|(tally, _)| chosen(tally) && tally.verdict != Verdict::NotJudged) =>
@@ -158,11 +159,10 @@ fn observed(
                 (count.saturating_sub(summary.excused), of.saturating_sub(summary.excused));
             (of > 0).then(|| Percentile::Number(count as f64 / of as f64))
         }
-        Subject::Verdict(name) => counted(&|tally| tally.verdict.name() == name),
-        Subject::Outcome(name) => counted(&|tally| tally.outcome.name() == name),
-        Subject::Value(name) => value(summary, name),
-        Subject::Phase(name) => {
-            let phase = Phase::ALL.into_iter().find(|phase| phase.name() == name)?;
+        Subject::Verdict(verdict) => counted(&|tally| tally.verdict == verdict),
+        Subject::Outcome(kind) => counted(&|tally| tally.outcome.kind() == kind),
+        Subject::Value(metric) => value(summary, metric),
+        Subject::Phase(phase) => {
             let latency = all.latency(phase, kind, broker, None);
             if threshold.aggregate == Aggregate::Count {
                 return Some(Percentile::Number(latency.count() as f64));
@@ -186,38 +186,46 @@ fn observed(
     }
 }
 
-fn value(summary: &Summary, name: &str) -> Option<Percentile> {
-    if let Some(name) = name.strip_prefix("jwks.") {
-        return of_keys(summary.jwks.as_ref()?, name);
-    }
-    Some(Percentile::Number(match name {
-        "attempts" => summary.attempts as f64,
-        "throughput.verdicts_per_s" => summary.throughput.verdicts_per_s,
-        "throughput.offered_per_s" => summary.throughput.offered_per_s?,
-        "oauth.requests" => summary.oauth.as_ref()?.requests as f64,
-        "oauth.retries" => summary.oauth.as_ref()?.retries as f64,
-        "oauth.failed" => summary.oauth.as_ref()?.failed as f64,
-        "oauth.without_expiry" => summary.oauth.as_ref()?.without_expiry as f64,
-        "sessions.held" => summary.sessions.held as f64,
-        "tls.resumed_share" => summary.tls.as_ref()?.resumed_share,
-        "sessions.dropped" => summary.sessions.dropped as f64,
-        "capacity.per_s" => summary.capacity.as_ref()?.per_s?,
-        "capacity.low_per_s" => summary.capacity.as_ref()?.low_per_s?,
-        "capacity.high_per_s" => summary.capacity.as_ref()?.high_per_s?,
-        "control.connack" => cost(summary)?.connack_p50_us?.mean,
-        "control.cpu_us_per_verdict" => cost(summary)?.broker_cpu_us_per_verdict?.mean,
-        "monitor.cpu_us_per_verdict" => summary.monitor.as_ref()?.broker.cpu_us_per_verdict?,
-        "monitor.bytes_per_connection" => summary.monitor.as_ref()?.broker.bytes_per_connection?,
-        "monitor.rss_drift_bytes_per_h" => summary.monitor.as_ref()?.broker.rss_drift_bytes_per_h?,
-        "monitor.harness_rss_drift_bytes_per_h" => {
-            summary.monitor.as_ref()?.harness.rss_drift_bytes_per_h?
-        }
-        "monitor.connack_drift_per_h" => summary.monitor.as_ref()?.connack_drift_us_per_h?,
-        "yardstick.broker_share" => summary.yardstick.as_ref()?.broker_share?,
-        "generator.cpu_us_per_attempt" => summary.generator.cpu_us_per_attempt,
-        "generator.cpu_s" => summary.generator.cpu_s,
-        "generator.tokens_minted_per_s" => summary.generator.tokens_minted_per_s,
-        _ => return None,
+/// A number of a summary; `None` where the run has no such number.
+fn value(summary: &Summary, metric: Metric) -> Option<Percentile> {
+    let throughput = &summary.throughput;
+    let (oauth, monitor) = (summary.oauth.as_ref(), summary.monitor.as_ref());
+    let capacity = summary.capacity.as_ref();
+    Some(Percentile::Number(match metric {
+        Metric::Attempts => summary.attempts as f64,
+        Metric::VerdictsPerS => throughput.verdicts_per_s,
+        Metric::OfferedPerS => throughput.offered_per_s?,
+        Metric::OauthRequests => oauth?.requests as f64,
+        Metric::OauthRetries => oauth?.retries as f64,
+        Metric::OauthFailed => oauth?.failed as f64,
+        Metric::OauthWithoutExpiry => oauth?.without_expiry as f64,
+        Metric::SessionsHeld => summary.sessions.held as f64,
+        Metric::SessionsDropped => summary.sessions.dropped as f64,
+        Metric::TlsResumedShare => summary.tls.as_ref()?.resumed_share,
+        Metric::CapacityPerS => capacity?.per_s?,
+        Metric::CapacityLowPerS => capacity?.low_per_s?,
+        Metric::CapacityHighPerS => capacity?.high_per_s?,
+        Metric::ControlConnack => cost(summary)?.connack_p50_us?.mean,
+        Metric::ControlCpuPerVerdict => cost(summary)?.broker_cpu_us_per_verdict?.mean,
+        Metric::CpuPerVerdict => monitor?.broker.cpu_us_per_verdict?,
+        Metric::BytesPerConnection => monitor?.broker.bytes_per_connection?,
+        Metric::RssDrift => monitor?.broker.rss_drift_bytes_per_h?,
+        Metric::HarnessRssDrift => monitor?.harness.rss_drift_bytes_per_h?,
+        Metric::ConnackDrift => monitor?.connack_drift_us_per_h?,
+        Metric::BrokerShare => summary.yardstick.as_ref()?.broker_share?,
+        Metric::GeneratorCpuPerAttempt => summary.generator.cpu_us_per_attempt,
+        Metric::GeneratorCpu => summary.generator.cpu_s,
+        Metric::TokensMintedPerS => summary.generator.tokens_minted_per_s,
+        Metric::NewKey
+        | Metric::OldKey
+        | Metric::BrokersApart
+        | Metric::GoodRefused
+        | Metric::GoodRefusedShare
+        | Metric::KeySetFetches
+        | Metric::FetchesPer1000
+        | Metric::Flips
+        | Metric::AcceptedWhileAway
+        | Metric::RefusedWhileAway => return of_keys(summary.jwks.as_ref()?, metric),
     }))
 }
 
@@ -226,23 +234,24 @@ fn cost(summary: &Summary) -> Option<&Difference> {
     summary.control.as_ref()?.differences.get("unique - without")
 }
 
-fn of_keys(jwks: &Jwks, name: &str) -> Option<Percentile> {
-    Some(Percentile::Number(match name {
-        "time_to_accept_new_key" => return jwks.time_to_accept_new_key_us.clone(),
-        "time_to_refuse_old_key" => return jwks.time_to_refuse_old_key_us.clone(),
-        "brokers_apart" => return jwks.brokers_apart_us.clone(),
-        "good_tokens_refused" => jwks.good_tokens_refused as f64,
-        "good_tokens_refused_share" => jwks.good_tokens_refused_share,
-        "fetches" => jwks.fetches as f64,
-        "fetches_per_1000_connects" => jwks.fetches_per_1000_connects,
-        "flips" => jwks.flips as f64,
+/// A number of what became of tokens while keys came and went.
+fn of_keys(jwks: &Jwks, metric: Metric) -> Option<Percentile> {
+    Some(Percentile::Number(match metric {
+        Metric::NewKey => return jwks.time_to_accept_new_key_us,
+        Metric::OldKey => return jwks.time_to_refuse_old_key_us,
+        Metric::BrokersApart => return jwks.brokers_apart_us,
+        Metric::GoodRefused => jwks.good_tokens_refused as f64,
+        Metric::GoodRefusedShare => jwks.good_tokens_refused_share,
+        Metric::KeySetFetches => jwks.fetches as f64,
+        Metric::FetchesPer1000 => jwks.fetches_per_1000_connects,
+        Metric::Flips => jwks.flips as f64,
         // Where no bad token was sent meanwhile nobody knows.
-        "accepted_while_away"
+        Metric::AcceptedWhileAway
             if jwks.outages.iter().any(|outage| outage.bad_accepted + outage.bad_refused > 0) =>
         {
             jwks.accepted_while_away as f64
         }
-        "refused_while_away_share" => jwks.refused_while_away_share?,
+        Metric::RefusedWhileAway => jwks.refused_while_away_share?,
         _ => return None,
     }))
 }

@@ -1,47 +1,44 @@
 //! Times as files have them: microseconds, percentiles, and the distribution of a phase.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::record::measure::latency::{Latency, Quantile};
 
 /// A time in microseconds, or `">timeout"` where it falls among attempts that never completed the
 /// phase.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(untagged)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Percentile {
     /// Microseconds, or the number that a threshold bounds.
     Number(f64),
-    /// `>` and the timeout in microseconds.
-    Beyond(String),
-    /// The same text, for a percentile among attempts that ended without an answer before their timeout: no time is
-    /// known of them. Files of JSON do not tell the two apart, cells of CSV do.
-    Unanswered(String),
+    /// Longer than these microseconds, the timeout.
+    Beyond(f64),
+    /// Among attempts that ended without an answer before their timeout, which is this: no time is known of them. Files
+    /// of JSON do not tell the two apart, cells of CSV do.
+    Unanswered(f64),
 }
 
 impl Percentile {
     /// The time in microseconds, or the number that a threshold bounds; `None` where there is none.
-    pub fn number(&self) -> Option<f64> {
+    pub fn number(self) -> Option<f64> {
         match self {
-            Self::Number(number) => Some(*number),
+            Self::Number(number) => Some(number),
             Self::Beyond(_) | Self::Unanswered(_) => None,
         }
     }
 
     /// Beyond which time it lies, in microseconds; `None` of one that is a number, or of which nothing is known.
-    pub fn bound(&self) -> Option<f64> {
+    pub fn bound(self) -> Option<f64> {
         match self {
-            Self::Beyond(_) => self.timeout(),
+            Self::Beyond(timeout) => Some(timeout),
             Self::Number(_) | Self::Unanswered(_) => None,
         }
     }
 
     /// The timeout in microseconds, of a percentile that is no number.
-    pub fn timeout(&self) -> Option<f64> {
+    pub fn timeout(self) -> Option<f64> {
         match self {
             Self::Number(_) => None,
-            Self::Beyond(text) | Self::Unanswered(text) => {
-                text.trim_start_matches('>').parse().ok()
-            }
+            Self::Beyond(timeout) | Self::Unanswered(timeout) => Some(timeout),
         }
     }
 }
@@ -50,7 +47,40 @@ impl std::fmt::Display for Percentile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Number(number) => write!(f, "{number}"),
-            Self::Beyond(text) | Self::Unanswered(text) => f.write_str(text),
+            Self::Beyond(timeout) | Self::Unanswered(timeout) => write!(f, ">{timeout}"),
+        }
+    }
+}
+
+impl Serialize for Percentile {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(number) => to.serialize_f64(*number),
+            beyond => to.collect_str(beyond),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Percentile {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(f64),
+            Text(String),
+        }
+        match Written::deserialize(from)? {
+            Written::Number(number) => Ok(Self::Number(number)),
+            Written::Text(text) => {
+                let timeout = text.strip_prefix('>').and_then(|timeout| timeout.parse().ok());
+                timeout.filter(|timeout: &f64| timeout.is_finite()).map(Self::Beyond).ok_or_else(
+                    || {
+                        D::Error::custom(
+                            "a time is a number of microseconds, or `>` and the timeout",
+                        )
+                    },
+                )
+            }
         }
     }
 }
@@ -60,8 +90,8 @@ impl PhaseStats {
     pub(super) fn without_timeouts(&mut self) {
         let Self { p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us, .. } = self;
         for percentile in [p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us] {
-            if let Percentile::Beyond(text) = percentile {
-                *percentile = Percentile::Unanswered(std::mem::take(text));
+            if let Percentile::Beyond(timeout) = *percentile {
+                *percentile = Percentile::Unanswered(timeout);
             }
         }
     }
@@ -117,8 +147,8 @@ pub fn percentile(latency: &Latency, percent: f64, timeout: u64) -> Percentile {
     match latency.percentile(percent) {
         Quantile::Time(time) => Percentile::Number(microseconds(time as f64)),
         Quantile::Beyond if latency.is_timeout(percent) => {
-            Percentile::Beyond(format!(">{}", timeout / 1000))
+            Percentile::Beyond((timeout / 1000) as f64)
         }
-        Quantile::Beyond => Percentile::Unanswered(format!(">{}", timeout / 1000)),
+        Quantile::Beyond => Percentile::Unanswered((timeout / 1000) as f64),
     }
 }

@@ -7,7 +7,7 @@ use super::{
     environment::tool,
     fetches::OAuth,
     monitor::Monitored,
-    summary::{FORMAT, Generator, Throughput, Validity},
+    summary::{FORMAT, Generator, Throughput, Trust},
     tables,
 };
 use crate::{
@@ -35,7 +35,7 @@ pub struct Frame<'a> {
     /// In seconds.
     pub duration_s: f64,
     /// Whether the numbers can be trusted.
-    pub validity: Validity,
+    pub validity: Trust,
     /// Embedded brokers by label: what verifies tokens in them.
     pub embedded: &'a BTreeMap<String, String>,
     /// What the harness used.
@@ -127,8 +127,8 @@ pub fn check_conserved(all: &Measurements, summary: &Summary) -> Result<()> {
         latency.count() + latency.unfinished + all.untimed
     };
     for (what, count) in [
-        ("outcomes", Summary::sum(&summary.outcomes)),
-        ("verdicts", Summary::sum(&summary.verdicts)),
+        ("outcomes", summary.outcomes.sum()),
+        ("verdicts", summary.verdicts.sum()),
         ("starts that were not abandoned", all.started.saturating_sub(all.abandoned)),
         ("start delays", entered(Phase::StartDelay)),
         ("responses, finished or not", entered(Phase::Response)),

@@ -1,5 +1,6 @@
 //! Whether two runs asked the same of the same host.
 
+use crate::base::words::Validity;
 use std::collections::BTreeMap;
 
 use super::record::{Record, Side};
@@ -79,18 +80,18 @@ pub fn remarks(baseline: &Side, candidate: &Side) -> Vec<String> {
 
 /// What speaks against the numbers of a side: how many of its runs, and what the first of them says.
 fn doubts(name: &str, side: &Side) -> Vec<String> {
-    let mut by_verdict: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
+    let mut by_verdict: BTreeMap<Validity, Vec<&Record>> = BTreeMap::new();
     for run in &side.runs {
-        by_verdict.entry(&run.summary.validity.verdict).or_default().push(run);
+        by_verdict.entry(run.summary.validity.verdict).or_default().push(run);
     }
-    by_verdict.remove("valid");
-    let words = |(verdict, runs): (&str, Vec<&Record>)| {
+    by_verdict.remove(&Validity::Valid);
+    let words = |(verdict, runs): (Validity, Vec<&Record>)| {
         let first = runs.first()?;
         Some(format!(
             "{} of {} runs of the {name} are {}, such as `{}`: {}",
             runs.len(),
             side.runs.len(),
-            verdict.replace('_', " "),
+            verdict.words(),
             first.folder.display(),
             first.summary.validity.reasons.join("; ")
         ))
@@ -100,7 +101,7 @@ fn doubts(name: &str, side: &Side) -> Vec<String> {
 
 /// Whether most runs of a side were slowed down by the harness itself: what they took says nothing of the broker.
 pub fn is_limited(side: &Side) -> bool {
-    let is_limited = |run: &&Record| run.summary.validity.verdict == "generator_limited";
+    let is_limited = |run: &&Record| run.summary.validity.verdict == Validity::GeneratorLimited;
     side.runs.iter().filter(is_limited).count() * 2 > side.runs.len()
 }
 

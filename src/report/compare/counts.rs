@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Compared, Design, GONE, Role, Rule, Seen, Verdict, record::Side};
 use crate::{
-    plan::threshold::VERDICTS,
+    base::words,
     record::results::{Matrix, Summary, matrix::Cell},
 };
 
@@ -12,8 +12,6 @@ use crate::{
 const LITTLE: f64 = 0.01;
 /// By how much more in every run is a finding of its own.
 const MUCH: f64 = 0.1;
-/// Verdicts that say that the broker breaks a promise.
-const WRONG: [&str; 3] = ["false_accept", "false_reject", "wrong_reason"];
 
 /// Every count of verdicts, by token kind and in all, that is not 0 on both sides.
 pub(super) fn verdicts(
@@ -26,7 +24,7 @@ pub(super) fn verdicts(
     kinds.extend(before.iter().chain(after).flat_map(|summary| summary.by_token.keys()).map(Some));
     let mut all = Vec::new();
     for kind in kinds {
-        for verdict in VERDICTS {
+        for verdict in words::Verdict::ALL {
             let count = |summary: &Summary| {
                 let counts = match kind {
                     None => Some((&summary.verdicts, summary.attempts)),
@@ -35,7 +33,7 @@ pub(super) fn verdicts(
                     }
                 };
                 let (counts, attempts) = counts?;
-                Some((Summary::count(counts, verdict), attempts))
+                Some((counts[verdict], attempts))
             };
             let tag = kind.map(|kind| format!("{{token:{kind}}}")).unwrap_or_default();
             let counted = |runs: &[Summary]| -> Vec<(u64, u64)> {
@@ -50,7 +48,7 @@ pub(super) fn verdicts(
 
 fn compared(
     metric: String,
-    verdict: &str,
+    verdict: words::Verdict,
     before: &[(u64, u64)],
     after: &[(u64, u64)],
     design: Design,
@@ -60,7 +58,7 @@ fn compared(
         |runs: &[(u64, u64)]| -> Vec<f64> { runs.iter().map(|(count, _)| *count as f64).collect() };
     let (baseline_runs, candidate_runs) = (counts(before), counts(after));
     let sum = |counts: &[f64]| counts.iter().sum::<f64>();
-    let is_wrong = WRONG.contains(&verdict);
+    let is_wrong = verdict.is_wrong();
     let is_total = !metric.contains('{');
     // Services that keep a history can only tell of a count that they have known before it went up from 0.
     if sum(&baseline_runs) + sum(&candidate_runs) == 0.0 && !(is_wrong && is_total) {
@@ -72,11 +70,11 @@ fn compared(
         let role = if is_wrong { Role::Count } else { Role::Reading };
         (role, Verdict::Equivalent, String::new())
     } else if is_wrong && sum(&baseline_runs) == 0.0 {
-        let what = verdict.replace('_', " ");
+        let what = verdict.words();
         (Role::Count, Verdict::Worse, format!("new: the baseline has no {what}"))
     } else if is_wrong && sum(&candidate_runs) == 0.0 {
         (Role::Count, Verdict::Better, "gone".to_owned())
-    } else if verdict == "not_judged" && is_total {
+    } else if verdict == words::Verdict::NotJudged && is_total {
         unjudged(before, after, design)
     } else {
         (Role::Reading, by_runs(verdict, before, after, design, rule), String::new())
@@ -136,7 +134,7 @@ fn share(runs: &[(u64, u64)]) -> u64 {
 /// Where both sides have some, their shares in each run are compared, for reading: attempts of one run are no independent
 /// ones.
 fn by_runs(
-    verdict: &str,
+    verdict: words::Verdict,
     before: &[(u64, u64)],
     after: &[(u64, u64)],
     design: Design,
@@ -145,9 +143,9 @@ fn by_runs(
     let estimate = design.estimate(&shares(before), &shares(after), rule.alpha, rule.resamples);
     let is_sure = estimate.filter(|estimate| estimate.p <= rule.alpha);
     match (is_sure, verdict) {
-        (None, _) | (_, "indeterminate") => Verdict::Inconclusive,
-        (Some(estimate), "correct") if estimate.log_ratio > 0.0 => Verdict::Better,
-        (Some(estimate), "correct") if estimate.log_ratio < 0.0 => Verdict::Worse,
+        (None, _) | (_, words::Verdict::Indeterminate) => Verdict::Inconclusive,
+        (Some(estimate), words::Verdict::Correct) if estimate.log_ratio > 0.0 => Verdict::Better,
+        (Some(estimate), words::Verdict::Correct) if estimate.log_ratio < 0.0 => Verdict::Worse,
         (Some(estimate), _) if estimate.log_ratio > 0.0 => Verdict::Worse,
         (Some(estimate), _) if estimate.log_ratio < 0.0 => Verdict::Better,
         _ => Verdict::Inconclusive,
@@ -205,7 +203,8 @@ pub(super) fn cells(baseline: &Side, candidate: &Side) -> Vec<Compared> {
             (None, _) => (Verdict::Inconclusive, "the baseline was not sent it".to_owned()),
             _ => (Verdict::Inconclusive, "the candidate was not sent it".to_owned()),
         };
-        let word = |cell: Option<&Cell>| cell.map(|cell| Seen::Word(cell.verdict.clone()));
+        let word =
+            |cell: Option<&Cell>| cell.map(|cell| Seen::Word(cell.verdict.name().to_owned()));
         all.push(Compared {
             metric: name.clone(),
             baseline: word(one),
@@ -229,20 +228,14 @@ pub(super) fn cells(baseline: &Side, candidate: &Side) -> Vec<Compared> {
 }
 
 /// How bad a verdict is; `None` of one that says nothing.
-fn rank(verdict: &str) -> Option<u8> {
-    match verdict {
-        "correct" => Some(0),
-        "wrong_reason" => Some(1),
-        "false_reject" => Some(2),
-        "false_accept" => Some(3),
-        _ => None,
-    }
+fn rank(verdict: words::Verdict) -> Option<u8> {
+    verdict.is_judged().then(|| verdict.weight())
 }
 
 fn between(one: &Cell, other: &Cell) -> Verdict {
-    match (rank(&one.verdict), rank(&other.verdict)) {
+    match (rank(one.verdict), rank(other.verdict)) {
         // A hole in the verifier is new, whatever was known of it before.
-        (_, Some(3)) => Verdict::Worse,
+        _ if other.verdict == words::Verdict::FalseAccept => Verdict::Worse,
         (Some(one), Some(other)) if other > one => Verdict::Worse,
         (Some(one), Some(other)) if other < one => Verdict::Better,
         _ => Verdict::Inconclusive,
@@ -255,8 +248,9 @@ fn worst(side: &Side) -> BTreeMap<String, Cell> {
     for cell in matrices.flat_map(|matrix: &Matrix| &matrix.cells) {
         let name = format!("matrix.{}.v{}", cell.defect, cell.protocol);
         // Of several runs one that says nothing leaves open what another says to be correct.
-        let weight = |cell: &Cell| {
-            rank(&cell.verdict).map_or(1, |rank| if rank == 0 { 0 } else { rank + 1 })
+        let weight = |cell: &Cell| match cell.verdict {
+            words::Verdict::Correct => 0,
+            verdict => rank(verdict).unwrap_or(1),
         };
         if worst.get(&name).is_none_or(|known| weight(cell) > weight(known)) {
             worst.insert(name, cell.clone());

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    plan::threshold::PHASES,
+    base::words::Phase,
     record::results::{Percentile, PhaseStats, Summary, trend::median},
 };
 
@@ -11,7 +11,7 @@ use crate::{
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Curve {
     /// The phase.
-    pub phase: String,
+    pub phase: Phase,
     /// The kind of token; `None` for all.
     pub token: Option<String>,
     /// Of the baseline: counts are those of the run that has the fewest, as percentiles are those of runs.
@@ -23,25 +23,24 @@ pub struct Curve {
 /// The phases that both sides have, and `connack` by kind of token.
 pub(super) fn of(before: &[Summary], after: &[Summary]) -> Vec<Curve> {
     let mut curves = Vec::new();
-    let mut add = |phase: &str, token: Option<&String>| {
+    let mut add = |phase: Phase, token: Option<&String>| {
         let stats = |runs: &[Summary]| -> Option<PhaseStats> {
             let of_run = |run: &Summary| match token {
-                None => run.phases.get(phase).cloned(),
-                Some(kind) => run.by_token.get(kind)?.phases.get(phase).cloned(),
+                None => run.phases.get(&phase).cloned(),
+                Some(kind) => run.by_token.get(kind)?.phases.get(&phase).cloned(),
             };
             middle(&runs.iter().filter_map(of_run).collect::<Vec<_>>())
         };
         if let (Some(baseline), Some(candidate)) = (stats(before), stats(after)) {
-            let (phase, token) = (phase.to_owned(), token.cloned());
-            curves.push(Curve { phase, token, baseline, candidate });
+            curves.push(Curve { phase, token: token.cloned(), baseline, candidate });
         }
     };
-    for phase in PHASES {
+    for phase in Phase::ALL {
         add(phase, None);
     }
     let kinds = before.first().map(|run| &run.by_token);
     for kind in kinds.into_iter().flatten().map(|(kind, _)| kind) {
-        add("connack", Some(kind));
+        add(Phase::Connack, Some(kind));
     }
     curves
 }
@@ -49,13 +48,13 @@ pub(super) fn of(before: &[Summary], after: &[Summary]) -> Vec<Curve> {
 fn middle(runs: &[PhaseStats]) -> Option<PhaseStats> {
     let least = runs.iter().min_by_key(|run| run.count + run.unfinished)?;
     // Where half of the runs have none, as it lies beyond the timeout, neither has their median.
-    let percentile = |of: fn(&PhaseStats) -> &Percentile| -> Percentile {
+    let percentile = |of: fn(&PhaseStats) -> Percentile| -> Percentile {
         let beyond = runs.iter().find(|run| of(run).number().is_none()).map(of);
         let mut values: Vec<f64> =
             runs.iter().map(|run| of(run).number().unwrap_or(f64::INFINITY)).collect();
         let middle = median(&mut values);
         match beyond {
-            Some(beyond) if middle.is_infinite() => beyond.clone(),
+            Some(beyond) if middle.is_infinite() => beyond,
             _ => Percentile::Number(middle),
         }
     };
@@ -68,13 +67,13 @@ fn middle(runs: &[PhaseStats]) -> Option<PhaseStats> {
         unfinished: least.unfinished,
         min_us: optional(|run| run.min_us),
         mean_us: optional(|run| run.mean_us),
-        p50_us: percentile(|run| &run.p50_us),
-        p90_us: percentile(|run| &run.p90_us),
-        p95_us: percentile(|run| &run.p95_us),
-        p99_us: percentile(|run| &run.p99_us),
-        p999_us: percentile(|run| &run.p999_us),
-        p9999_us: percentile(|run| &run.p9999_us),
-        max_us: percentile(|run| &run.max_us),
+        p50_us: percentile(|run| run.p50_us),
+        p90_us: percentile(|run| run.p90_us),
+        p95_us: percentile(|run| run.p95_us),
+        p99_us: percentile(|run| run.p99_us),
+        p999_us: percentile(|run| run.p999_us),
+        p9999_us: percentile(|run| run.p9999_us),
+        max_us: percentile(|run| run.max_us),
     })
 }
 
@@ -90,24 +89,24 @@ mod tests {
             min_us: Some(1.0),
             mean_us: None,
             p50_us: p50,
-            p90_us: one.clone(),
-            p95_us: one.clone(),
-            p99_us: one.clone(),
-            p999_us: one.clone(),
-            p9999_us: one.clone(),
+            p90_us: one,
+            p95_us: one,
+            p99_us: one,
+            p999_us: one,
+            p9999_us: one,
             max_us: one,
         }
     }
 
     #[test]
     fn the_middle_of_runs_is_a_timeout_only_where_most_of_them_have_one() {
-        let (number, beyond) = (Percentile::Number, Percentile::Beyond(">5".into()));
-        let of = |all: &[&Percentile]| {
-            middle(&all.iter().map(|p50| stats((*p50).clone())).collect::<Vec<_>>()).unwrap()
+        let (number, beyond) = (Percentile::Number, Percentile::Beyond(5.0));
+        let of = |all: &[Percentile]| {
+            middle(&all.iter().map(|p50| stats(*p50)).collect::<Vec<_>>()).unwrap()
         };
-        let one = of(&[&number(1.0), &number(3.0), &beyond]);
+        let one = of(&[number(1.0), number(3.0), beyond]);
         assert_eq!((one.p50_us, one.count, one.unfinished), (number(3.0), 10, 1));
-        assert_eq!(of(&[&number(1.0), &beyond, &beyond]).p50_us, beyond);
+        assert_eq!(of(&[number(1.0), beyond, beyond]).p50_us, beyond);
         assert!(middle(&[]).is_none());
     }
 }

@@ -1,8 +1,10 @@
 //! The numbers of a run that are compared, and which of them decide.
 
 use crate::{
-    base::error::{Error, Result, suggestion},
-    plan::threshold::PHASES,
+    base::{
+        error::{Error, Result, suggestion},
+        words::{Metric, Phase},
+    },
     record::results::{Percentile, PhaseStats, Summary, summary::Phases},
 };
 
@@ -14,12 +16,8 @@ pub const LEAST_OF_TAIL: u64 = 100;
 const MANY_CONNECTIONS: u64 = 1000;
 
 /// Numbers that are no times of a phase.
-const VALUES: [&str; 4] = [
-    "throughput.verdicts_per_s",
-    "capacity.per_s",
-    "monitor.cpu_us_per_verdict",
-    "monitor.bytes_per_connection",
-];
+const VALUES: [Metric; 4] =
+    [Metric::VerdictsPerS, Metric::CapacityPerS, Metric::CpuPerVerdict, Metric::BytesPerConnection];
 
 /// Which way a metric gets better.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,10 +65,10 @@ pub fn of(summary: &Summary) -> Vec<Measured> {
         ("us", Better::Lower, per_verdict),
         ("bytes", Better::Lower, memory),
     ];
-    for (name, (unit, better, value)) in VALUES.into_iter().zip(values) {
+    for (of, (unit, better, value)) in VALUES.into_iter().zip(values) {
         // What is 0 or less has no ratio: it was too little to be measured.
         if let Some(value) = value.filter(|value| *value > 0.0) {
-            let metric = name.to_owned();
+            let metric = of.name().to_owned();
             all.push(Measured { metric, unit, better, value, is_beyond: false, threshold: 0.05 });
         }
     }
@@ -79,8 +77,8 @@ pub fn of(summary: &Summary) -> Vec<Measured> {
 
 fn phases(phases: &Phases, tag: &str) -> Vec<Measured> {
     let mut all = Vec::new();
-    for phase in PHASES {
-        let Some(stats) = phases.get(phase) else { continue };
+    for phase in Phase::ALL {
+        let Some(stats) = phases.get(&phase) else { continue };
         for (name, percentile, least, threshold) in percentiles(stats) {
             // A percentile of fewer attempts than it parts is their maximum.
             if stats.count + stats.unfinished < least {
@@ -133,7 +131,7 @@ pub fn gate(baseline: &Summary, asked: &[String]) -> Result<Vec<String>> {
     }
     let is_open = baseline.model == "open";
     let has_many = baseline.generator.open_peak >= MANY_CONNECTIONS;
-    let has_capacity = own.iter().any(|name| name == "capacity.per_s");
+    let has_capacity = own.iter().any(|name| name == Metric::CapacityPerS.name());
     let wanted = [
         // Of a search, times are those of all its steps, and say nothing.
         ("connack.p50", !has_capacity),
@@ -155,10 +153,10 @@ pub fn gate(baseline: &Summary, asked: &[String]) -> Result<Vec<String>> {
 /// When one could not: with the nearest.
 pub fn check_names(asked: &[String]) -> Result<()> {
     let mut known: Vec<String> = Vec::new();
-    for phase in PHASES {
+    for phase in Phase::ALL {
         known.extend(["p50", "p99", "p99.9"].map(|percentile| format!("{phase}.{percentile}")));
     }
-    known.extend(VALUES.map(str::to_owned));
+    known.extend(VALUES.map(|metric| metric.name().to_owned()));
     for name in asked {
         let bare = name.split('{').next().unwrap_or_default();
         if name.starts_with("verdict") || name.starts_with("matrix") {

@@ -13,7 +13,10 @@ use super::{
     palette::COLOURS_COUNT,
 };
 use crate::{
-    base::error::Result,
+    base::{
+        error::Result,
+        words::{OutcomeKind, Phase, Verdict},
+    },
     record::results::{
         Percentile, Summary, brokers::FILE, cells::restored, divergent::Divergent, outages::Outage,
     },
@@ -192,38 +195,23 @@ pub(super) fn verdicts_by_broker(summary: &Summary) -> Option<Markup> {
     if summary.by_broker.len() < 2 {
         return None;
     }
+    // What fell on a boundary of time says nothing of a broker.
+    let shown = || Verdict::ALL.into_iter().filter(|verdict| *verdict != Verdict::Indeterminate);
     let row = |(label, part): (&String, &crate::record::results::summary::Part)| {
-        let connack = part.phases.get("connack");
+        let connack = part.phases.get(&Phase::Connack);
         let mut row = vec![label.clone(), count(part.attempts)];
-        for (counts, name) in [
-            (&part.outcomes, "accepted"),
-            (&part.outcomes, "refused"),
-            (&part.verdicts, "correct"),
-            (&part.verdicts, "false_accept"),
-            (&part.verdicts, "false_reject"),
-            (&part.verdicts, "wrong_reason"),
-            (&part.verdicts, "not_judged"),
-        ] {
-            row.push(count(Summary::count(counts, name)));
-        }
+        row.push(count(part.outcomes[OutcomeKind::Accepted]));
+        row.push(count(part.outcomes[OutcomeKind::Refused]));
+        row.extend(shown().map(|verdict| count(part.verdicts[verdict])));
         row.push(connack.map_or_else(|| NOTHING.to_owned(), |stats| percentile(&stats.p50_us)));
         row.push(connack.map_or_else(|| NOTHING.to_owned(), |stats| percentile(&stats.p99_us)));
         row
     };
     let rows: Vec<Vec<String>> = summary.by_broker.iter().map(row).collect();
-    let head = [
-        "broker",
-        "attempts",
-        "accepted",
-        "refused",
-        "correct",
-        "false accept",
-        "false reject",
-        "wrong reason",
-        "not judged",
-        "connack p50",
-        "p99",
-    ];
+    let verdicts: Vec<String> = shown().map(Verdict::words).collect();
+    let mut head = vec!["broker", "attempts", "accepted", "refused"];
+    head.extend(verdicts.iter().map(String::as_str));
+    head.extend(["connack p50", "p99"]);
     Some(page::table(&head, &rows))
 }
 

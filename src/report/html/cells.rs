@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use crate::{
+    base::words::Verdict,
     record::results::{
         Matrix,
         matrix::{Cell, version},
@@ -11,16 +12,48 @@ use crate::{
     scenario::Group,
 };
 
-/// Verdicts from the worst down, with their words; `weak` is a promise that no broker should make.
-const VERDICTS: [(&str, &str); 7] = [
-    ("false_accept", "FALSE ACCEPT"),
-    ("false_reject", "FALSE REJECT"),
-    ("wrong_reason", "wrong reason"),
-    ("weak", "weak by configuration"),
-    ("not_judged", "not judged"),
-    ("indeterminate", "indeterminate"),
-    ("correct", "correct"),
-];
+/// How a cell is shown: by its verdict, or as a promise that no broker should make.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Shown {
+    Verdict(Verdict),
+    Weak,
+}
+
+impl Shown {
+    /// From the worst down.
+    fn all() -> impl Iterator<Item = Self> {
+        let open = |verdict: &Verdict| !verdict.is_judged();
+        let open = Verdict::ALL.into_iter().filter(open).map(Self::Verdict);
+        let wrong = Verdict::WRONG.into_iter().map(Self::Verdict);
+        wrong.chain([Self::Weak]).chain(open).chain([Self::Verdict(Verdict::Correct)])
+    }
+
+    fn of(cell: &Cell) -> Self {
+        if cell.is_weak() { Self::Weak } else { Self::Verdict(cell.verdict) }
+    }
+
+    /// Its class in the style sheet, behind `t-`.
+    fn class(self) -> &'static str {
+        match self {
+            Self::Verdict(verdict) => verdict.name(),
+            Self::Weak => "weak",
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Verdict(verdict) => verdict.label(),
+            Self::Weak => "weak by configuration",
+        }
+    }
+
+    fn meaning(self) -> &'static str {
+        match self {
+            Self::Verdict(verdict) => verdict.meaning(),
+            Self::Weak => "not promised, and let in",
+        }
+    }
+}
 
 /// Both maps, with what is to be known before any cell.
 pub(super) fn map(matrix: &Matrix) -> Markup {
@@ -65,11 +98,6 @@ fn at<'a>(groups: &[(&'a str, Vec<&'a Cell>)], broker: &str) -> Vec<(&'a str, Ve
     groups.iter().map(|(name, cells)| (*name, own(cells))).collect()
 }
 
-/// How a cell is called here.
-fn verdict(cell: &Cell) -> &str {
-    if cell.is_weak() { "weak" } else { &cell.verdict }
-}
-
 /// Groups by version of MQTT: how many cells came to what, coloured by the worst.
 fn overview(groups: &[(&str, Vec<&Cell>)], protocols: &[u8]) -> Markup {
     html! {
@@ -96,17 +124,16 @@ fn overview(groups: &[(&str, Vec<&Cell>)], protocols: &[u8]) -> Markup {
 
 fn summary(cells: &[&Cell], protocol: u8) -> Markup {
     let own = || cells.iter().filter(|cell| cell.protocol == protocol);
-    let found: Vec<(&str, &str, usize)> = VERDICTS
-        .into_iter()
-        .map(|(name, words)| (name, words, own().filter(|cell| verdict(cell) == name).count()))
-        .filter(|(_, _, number)| *number > 0)
+    let found: Vec<(Shown, usize)> = Shown::all()
+        .map(|shown| (shown, own().filter(|cell| Shown::of(cell) == shown).count()))
+        .filter(|(_, number)| *number > 0)
         .collect();
-    let Some((worst, _, number)) = found.first() else { return html! { td.none { "not sent" } } };
+    let Some((worst, number)) = found.first() else { return html! { td.none { "not sent" } } };
     let depth = 25 + 35 * number / own().count().max(1);
     html! {
-        td class={ "t-" (worst) } style={ "--s:" (depth) "%" } {
-            @for (at, (_, words, number)) in found.iter().enumerate() {
-                @if at == 0 { b { (number) " " (words) } } @else { @if at > 1 { ", " } span { (number) " " (words) } }
+        td class={ "t-" (worst.class()) } style={ "--s:" (depth) "%" } {
+            @for (at, (shown, number)) in found.iter().enumerate() {
+                @if at == 0 { b { (number) " " (shown.label()) } } @else { @if at > 1 { ", " } span { (number) " " (shown.label()) } }
             }
         }
     }
@@ -114,20 +141,11 @@ fn summary(cells: &[&Cell], protocol: u8) -> Markup {
 
 /// What the colours mean, of those that are there.
 fn legend(matrix: &Matrix) -> Markup {
-    let means = |name: &str| match name {
-        "false_accept" => "must be refused and was accepted: a security failure",
-        "false_reject" => "a good token that was refused",
-        "wrong_reason" => "refused as it must be, with another code than promised",
-        "weak" => "not promised, and let in",
-        "not_judged" => "the answer says nothing about the token",
-        "indeterminate" => "fell on a boundary of time",
-        _ => "as promised",
-    };
-    let is_there = |name: &str| matrix.cells.iter().any(|cell| verdict(cell) == name);
+    let is_there = |shown: &Shown| matrix.cells.iter().any(|cell| Shown::of(cell) == *shown);
     html! {
         ul.legend {
-            @for (name, words) in VERDICTS.into_iter().filter(|(name, _)| is_there(name)) {
-                li { span class={ "swatch t-" (name) } {} (words) ": " (means(name)) }
+            @for shown in Shown::all().filter(is_there) {
+                li { span class={ "swatch t-" (shown.class()) } {} (shown.label()) ": " (shown.meaning()) }
             }
         }
     }
@@ -176,10 +194,9 @@ fn group(name: &str, cells: &[&Cell], protocols: &[u8]) -> Markup {
 /// One cell: its verdict in a word, and what the broker answered.
 fn of(cell: Option<&Cell>) -> Markup {
     let Some(cell) = cell else { return html! { td.none { "not sent" } } };
-    let name = verdict(cell);
-    let word = VERDICTS.iter().find(|(known, _)| *known == name).map_or(name, |(_, word)| word);
-    let word = if name == "weak" { "weak" } else { word };
-    html! { td class={ "t-" (name) } { (word) ": " (matrix::answer(cell)) } }
+    let shown = Shown::of(cell);
+    let word = if shown == Shown::Weak { "weak" } else { shown.label() };
+    html! { td class={ "t-" (shown.class()) } { (word) ": " (matrix::answer(cell)) } }
 }
 
 /// How many bad tokens were accepted, or how sure none is.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     base::error::Result,
+    base::words::Phase,
     report::{
         compare::{Compared, Comparison, Design, Role, Verdict, curves::Curve},
         comparison::table::{HEAD, columns, design, is_shown, row, sentence},
@@ -145,7 +146,7 @@ fn by_run(comparison: &Comparison) -> Vec<Figure> {
 
 /// Both sides by percentile: what the broker takes first.
 fn by_percentile(comparison: &Comparison) -> Vec<Figure> {
-    let order = ["connack", "connect", "response"];
+    let order = [Phase::Connack, Phase::Connect, Phase::Response];
     let place = |curve: &Curve| {
         let phase = order.iter().position(|phase| *phase == curve.phase).unwrap_or(order.len());
         (phase, curve.token.clone())
@@ -155,7 +156,7 @@ fn by_percentile(comparison: &Comparison) -> Vec<Figure> {
     let figure = |curve: &&Curve| {
         let title = match &curve.token {
             Some(token) => format!("{} of {token}", curve.phase),
-            None => curve.phase.clone(),
+            None => curve.phase.to_string(),
         };
         let sides =
             [("baseline".to_owned(), &curve.baseline), ("candidate".to_owned(), &curve.candidate)];

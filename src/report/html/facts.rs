@@ -6,7 +6,10 @@ use maud::{Markup, html};
 
 use super::{files, page, sentence::Tone};
 use crate::{
-    base::error::{Result, plain::unpainted},
+    base::{
+        error::{Result, plain::unpainted},
+        words::{OutcomeKind, Phase, Validity, Verdict},
+    },
     record::results::{Environment, PhaseStats, Summary},
     report::{
         diagnosis::Diagnosis,
@@ -22,17 +25,17 @@ const MIB: f64 = 1_048_576.0;
 
 /// The figures that everybody asks for first.
 pub(super) fn tiles(summary: &Summary) -> Markup {
-    let connack = summary.phases.get("connack").filter(|stats| stats.count > 0);
+    let connack = summary.phases.get(&Phase::Connack).filter(|stats| stats.count > 0);
     let at = |value: fn(&PhaseStats) -> String| connack.map(value);
     let verdicts = format!("{}/s", number(summary.throughput.verdicts_per_s));
-    let count_of = |name: &str| count(Summary::count(&summary.verdicts, name));
+    let count_of = |verdict: Verdict| count(summary.verdicts[verdict]);
     let tiles = [
         ("attempts", Some(count(summary.attempts))),
         ("verdicts", Some(verdicts)),
         ("time to the verdict, p50", at(|stats| percentile(&stats.p50_us))),
         ("time to the verdict, p99", at(|stats| percentile(&stats.p99_us))),
-        ("bad tokens accepted", Some(count_of("false_accept"))),
-        ("good tokens refused", Some(count_of("false_reject"))),
+        ("bad tokens accepted", Some(count_of(Verdict::FalseAccept))),
+        ("good tokens refused", Some(count_of(Verdict::FalseReject))),
     ];
     html! {
         ul.tiles {
@@ -183,11 +186,11 @@ pub(super) fn codes(summary: &Summary) -> Option<Markup> {
     let mut rows: Vec<(u64, Vec<String>)> = Vec::new();
     for (outcome, codes) in &summary.codes {
         for (code, number) in codes {
-            let code = match outcome.as_str() {
-                "refused" => code_word(code, summary.protocol),
+            let code = match outcome {
+                OutcomeKind::Refused => code_word(code, summary.protocol),
                 _ => code.clone(),
             };
-            rows.push((*number, vec![outcome.replace('_', " "), code, count(*number)]));
+            rows.push((*number, vec![outcome.name().replace('_', " "), code, count(*number)]));
         }
     }
     rows.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
@@ -215,10 +218,10 @@ pub(super) fn validity(summary: &Summary) -> Markup {
             }
         };
     }
-    let verdict = summary.validity.verdict.as_str();
-    let tone = if verdict == "valid" { Tone::Good } else { Tone::Warn };
+    let verdict = summary.validity.verdict;
+    let tone = if verdict == Validity::Valid { Tone::Good } else { Tone::Warn };
     html! {
-        p { b class=(tone.class()) { (verdict.replace('_', " ")) } }
+        p { b class=(tone.class()) { (verdict.words()) } }
         @if summary.validity.reasons.is_empty() {
             p { "Nothing speaks against taking the numbers at their face value." }
         } @else {

@@ -7,8 +7,10 @@ use serde::Deserialize;
 
 use super::files::rows;
 use crate::{
-    base::error::Result,
-    plan::threshold::VERDICTS,
+    base::{
+        error::Result,
+        words::{Expected, Verdict},
+    },
     record::results::{Summary, summary::Part},
     report::style::{count, number},
 };
@@ -17,8 +19,8 @@ use crate::{
 struct Judged {
     token: String,
     broker: String,
-    expected: String,
-    verdict: String,
+    expected: Expected,
+    verdict: Verdict,
     count: u64,
 }
 
@@ -27,8 +29,8 @@ struct Judged {
 struct Row {
     token: String,
     broker: String,
-    expected: Vec<String>,
-    verdicts: BTreeMap<String, u64>,
+    expected: Vec<Expected>,
+    verdicts: BTreeMap<Verdict, u64>,
 }
 
 /// The heat map of a run; from the summary alone where the run has not come to its end. Nothing where nothing was judged.
@@ -42,8 +44,8 @@ pub(super) fn map(folder: &Path, summary: &Summary) -> Result<Option<Markup>> {
         return Ok(None);
     }
     let has_brokers = rows.iter().any(|row| row.broker != rows[0].broker);
-    let is_used = |verdict: &&str| rows.iter().any(|row| row.verdicts.contains_key(*verdict));
-    let verdicts: Vec<&str> = VERDICTS.into_iter().filter(is_used).collect();
+    let is_used = |verdict: &Verdict| rows.iter().any(|row| row.verdicts.contains_key(verdict));
+    let verdicts: Vec<Verdict> = Verdict::ALL.into_iter().filter(is_used).collect();
     Ok(Some(html! {
         div.scroll {
             table.heat {
@@ -53,7 +55,7 @@ pub(super) fn map(folder: &Path, summary: &Summary) -> Result<Option<Markup>> {
                         @if has_brokers { th scope="col" { "broker" } }
                         th scope="col" { "had to be" }
                         th.n scope="col" { "attempts" }
-                        @for verdict in &verdicts { th scope="col" { (verdict.replace('_', " ")) } }
+                        @for verdict in &verdicts { th scope="col" { (verdict.words()) } }
                     }
                 }
                 tbody {
@@ -64,7 +66,7 @@ pub(super) fn map(folder: &Path, summary: &Summary) -> Result<Option<Markup>> {
                             @if has_brokers { th scope="row" { (row.broker) } }
                             th scope="row" { (expected(&row.expected)) }
                             th.n scope="row" { (count(all)) }
-                            @for verdict in &verdicts { (cell(verdict, row.verdicts.get(*verdict).copied().unwrap_or_default(), all)) }
+                            @for verdict in &verdicts { (cell(*verdict, row.verdicts.get(verdict).copied().unwrap_or_default(), all)) }
                         }
                     }
                 }
@@ -75,7 +77,7 @@ pub(super) fn map(folder: &Path, summary: &Summary) -> Result<Option<Markup>> {
 }
 
 /// A cell: the deeper its colour, the larger its share of the row.
-fn cell(verdict: &str, number_of: u64, all: u64) -> Markup {
+fn cell(verdict: Verdict, number_of: u64, all: u64) -> Markup {
     if number_of == 0 {
         return html! { td.none { "none" } };
     }
@@ -83,9 +85,9 @@ fn cell(verdict: &str, number_of: u64, all: u64) -> Markup {
     // The least is well above nothing: one false accept in a million is to be seen.
     let depth = format!("--s:{:.0}%", 22.0 + share * 0.4);
     html! {
-        td class={ "t-" (verdict) } style=(depth) {
+        td class={ "t-" (verdict.name()) } style=(depth) {
             b { (count(number_of)) }
-            span { (verdict.replace('_', " ")) ", " (percent(share)) }
+            span { (verdict.words()) ", " (percent(share)) }
         }
     }
 }
@@ -101,34 +103,29 @@ fn percent(share: f64) -> String {
 }
 
 /// What the verdicts mean, beside their colours.
-fn legend(verdicts: &[&str]) -> Markup {
-    let words = |verdict: &str| match verdict {
-        "correct" => "as promised",
-        "false_accept" => "must be refused and was accepted: a security failure",
-        "false_reject" => "a good token that was refused",
-        "wrong_reason" => "refused as it must be, with another code than promised",
-        "not_judged" => "the answer says nothing about the token",
-        "indeterminate" => "fell on a boundary of time: both answers may be right",
+fn legend(verdicts: &[Verdict]) -> Markup {
+    let more = |verdict: Verdict| match verdict {
+        Verdict::Indeterminate => ": both answers may be right",
         _ => "",
     };
     html! {
         ul.legend {
             @for verdict in verdicts {
-                li { span class={ "swatch t-" (verdict) } {} (verdict.replace('_', " ")) ": " (words(verdict)) }
+                li { span class={ "swatch t-" (verdict) } {} (verdict.words()) ": " (verdict.meaning()) (more(*verdict)) }
             }
         }
     }
 }
 
 /// What tokens had to be, in words.
-fn expected(expected: &[String]) -> String {
-    let word = |one: &String| match one.as_str() {
-        "accept" => "accepted".to_owned(),
-        "refuse" => "refused".to_owned(),
-        other => other.to_owned(),
+fn expected(expected: &[Expected]) -> String {
+    let word = |one: &Expected| match one {
+        Expected::Accept => "accepted",
+        Expected::Refuse => "refused",
+        other => other.name(),
     };
     // On a boundary of time nobody can tell: what else the token had to be says more.
-    let told = || expected.iter().filter(|one| *one != "indeterminate");
+    let told = || expected.iter().filter(|one| **one != Expected::Indeterminate);
     match told().count() {
         0 => "-".to_owned(),
         1 => told().map(word).collect(),
@@ -155,9 +152,8 @@ fn of_file(judged: Vec<Judged>) -> Vec<Row> {
 
 fn of_summary(summary: &Summary) -> Vec<Row> {
     let row = |(token, part): (&String, &Part)| {
-        let counts =
-            VERDICTS.iter().map(|name| ((*name).to_owned(), Summary::count(&part.verdicts, name)));
-        let verdicts: BTreeMap<String, u64> = counts.filter(|(_, count)| *count > 0).collect();
+        let verdicts: BTreeMap<Verdict, u64> =
+            part.verdicts.iter().filter(|(_, count)| *count > 0).collect();
         (!verdicts.is_empty()).then(|| Row { token: token.clone(), verdicts, ..Row::default() })
     };
     summary.by_token.iter().filter_map(row).collect()

@@ -1,6 +1,7 @@
 //! The verdict of a run in one sentence.
 
 use crate::{
+    base::words::{LimitedBy, Validity, Verdict},
     record::results::{
         Matrix, Summary,
         matrix::{Cell, State},
@@ -12,7 +13,6 @@ use crate::{
         died, gone, series,
         style::{count, number},
     },
-    token::Severity,
 };
 
 /// How good a piece of news is.
@@ -127,7 +127,7 @@ fn searched(summary: &Summary, capacity: &Capacity) -> (Tone, String) {
         Some(why) => (Tone::Warn, format!(" ({why})")),
         None => (Tone::Warn, String::new()),
     };
-    let is_broker = capacity.ended.is_none() && capacity.limited_by == "broker";
+    let is_broker = capacity.ended.is_none() && capacity.limited_by == LimitedBy::Broker;
     let tone = if tone == Tone::Warn && is_broker { Tone::Bad } else { tone };
     (tone, format!("Capacity: {}{why}. ", series::sentence(capacity)))
 }
@@ -153,18 +153,20 @@ const SECURITY: &str = "a security failure";
 
 /// Whether the numbers can be trusted.
 fn trust(summary: &Summary) -> (Tone, &'static str) {
-    match summary.validity.verdict.as_str() {
+    match summary.validity.verdict {
         _ if summary.interrupted => (Tone::Warn, "the run was interrupted before its end"),
         _ if summary.partial => (Tone::Warn, "nobody has judged yet whether the numbers are valid"),
-        "valid" => (Tone::Good, "the numbers are valid"),
-        "generator_limited" => {
+        Validity::Valid => (Tone::Good, "the numbers are valid"),
+        Validity::GeneratorLimited => {
             (Tone::Warn, "the numbers are not the broker's: the generator was the limit")
         }
-        "degraded" if summary.agents.as_ref().is_some_and(|agents| !agents.lost.is_empty()) => {
+        Validity::Degraded
+            if summary.agents.as_ref().is_some_and(|agents| !agents.lost.is_empty()) =>
+        {
             (Tone::Warn, "a part of the run was lost with the agents that had it")
         }
-        "degraded" => (Tone::Warn, "take the times with care: the run was degraded"),
-        _ => (Tone::Warn, "the numbers are not valid"),
+        Validity::Degraded => (Tone::Warn, "take the times with care: the run was degraded"),
+        Validity::Interrupted => (Tone::Warn, "the numbers are not valid"),
     }
 }
 
@@ -175,43 +177,29 @@ fn undecided(summary: &Summary) -> impl Iterator<Item = Undecided> {
 
 /// Whether no answer says anything of a token, or none of a good one.
 fn has_measured_nothing(summary: &Summary) -> bool {
-    Summary::judged(&summary.verdicts) == 0
-        || !summary.nothing_good.is_empty()
-        || summary.nothing_promised
+    summary.judged() == 0 || !summary.nothing_good.is_empty() || summary.nothing_promised
 }
 
 /// What the answers of a run say.
 fn answers(summary: &Summary) -> (Tone, String) {
-    let verdict = |name: &str| Summary::count(&summary.verdicts, name);
-    let all = Summary::sum(&summary.verdicts);
-    let of = |name: &str| {
+    let verdicts = &summary.verdicts;
+    let all = summary.verdicts.sum();
+    let of = |verdict: Verdict| {
         let has = |(token, part): (&String, &crate::record::results::summary::Part)| {
-            (Summary::count(&part.verdicts, name) > 0).then(|| token.clone())
+            (part.verdicts[verdict] > 0).then(|| token.clone())
         };
         named(&summary.by_token.iter().filter_map(has).collect::<Vec<_>>())
     };
-    let mut wrong = Vec::new();
-    if verdict("false_accept") > 0 {
-        let what = plural(
-            verdict("false_accept"),
-            "token that must be refused was",
-            "tokens that must be refused were",
-        );
-        wrong.push(format!("{what} accepted ({}): {SECURITY}", of("false_accept")));
-    }
-    if verdict("false_reject") > 0 {
-        let what = plural(verdict("false_reject"), "good token was", "good tokens were");
-        wrong.push(format!("{what} refused ({})", of("false_reject")));
-    }
-    if verdict("wrong_reason") > 0 {
-        let what = plural(verdict("wrong_reason"), "refusal gave", "refusals gave");
-        wrong.push(format!("{what} another reason than promised ({})", of("wrong_reason")));
-    }
+    let wrong: Vec<String> = Verdict::WRONG
+        .into_iter()
+        .filter(|verdict| verdicts[*verdict] > 0)
+        .map(|verdict| broken(verdict, verdicts[verdict], &of(verdict)))
+        .collect();
     if !wrong.is_empty() {
         return (Tone::Bad, wrong.join("; "));
     }
-    let (mute, boundary) = (verdict("not_judged"), verdict("indeterminate"));
-    let judged = Summary::judged(&summary.verdicts);
+    let (mute, boundary) = (verdicts[Verdict::NotJudged], verdicts[Verdict::Indeterminate]);
+    let judged = summary.judged();
     if !summary.nothing_good.is_empty() && judged > 0 {
         let groups = summary.nothing_good.join(", ");
         return (
@@ -251,6 +239,30 @@ fn answers(summary: &Summary) -> (Tone, String) {
     (Tone::Good, parts.join("; "))
 }
 
+/// That so many attempts with these tokens broke a promise.
+fn broken(verdict: Verdict, number: u64, tokens: &str) -> String {
+    match verdict {
+        Verdict::FalseAccept => {
+            let what = plural(
+                number,
+                "token that must be refused was",
+                "tokens that must be refused were",
+            );
+            format!("{what} accepted ({tokens}): {SECURITY}")
+        }
+        Verdict::FalseReject => {
+            format!("{} refused ({tokens})", plural(number, "good token was", "good tokens were"))
+        }
+        other => {
+            let what = match other {
+                Verdict::WrongReason => plural(number, "refusal gave", "refusals gave"),
+                _ => return format!("{} {} ({tokens})", count(number), other.words()),
+            };
+            format!("{what} another reason than promised ({tokens})")
+        }
+    }
+}
+
 /// What the cells of a matrix say.
 fn cells(matrix: &Matrix) -> (Tone, String) {
     let state = match matrix.state {
@@ -271,8 +283,7 @@ fn cells(matrix: &Matrix) -> (Tone, String) {
     if let Some(state) = state {
         return state;
     }
-    let severity =
-        |cell: &Cell| Severity::WORST_FIRST.iter().position(|one| one.name() == cell.severity);
+    let severity = |cell: &Cell| std::cmp::Reverse(cell.severity);
     let kinds = |wanted: &dyn Fn(&Cell) -> bool| -> Vec<String> {
         let mut found: Vec<&Cell> = matrix.cells.iter().filter(|cell| wanted(cell)).collect();
         // The worst first, as only the first are named.
@@ -283,14 +294,19 @@ fn cells(matrix: &Matrix) -> (Tone, String) {
     let mut wrong = Vec::new();
     for (verdict, one, many, end) in [
         (
-            "false_accept",
+            Verdict::FalseAccept,
             "kind of bad token was accepted",
             "kinds of bad token were accepted",
             SECURITY,
         ),
-        ("false_reject", "kind of good token was refused", "kinds of good token were refused", ""),
         (
-            "wrong_reason",
+            Verdict::FalseReject,
+            "kind of good token was refused",
+            "kinds of good token were refused",
+            "",
+        ),
+        (
+            Verdict::WrongReason,
             "kind of token was refused for another reason than promised",
             "kinds of token were refused for another reason than promised",
             "",
@@ -314,7 +330,7 @@ fn cells(matrix: &Matrix) -> (Tone, String) {
     if !wrong.is_empty() {
         return (Tone::Bad, wrong.join("; "));
     }
-    let is_mute = |cell: &Cell| ["not_judged", "indeterminate"].contains(&cell.verdict.as_str());
+    let is_mute = |cell: &Cell| !cell.verdict.is_judged();
     let (mute, weak) = (kinds(&is_mute), kinds(&Cell::is_weak));
     let judged = kinds(&|cell| !is_mute(cell));
     if judged.is_empty() {

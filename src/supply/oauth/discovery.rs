@@ -166,7 +166,7 @@ fn no_document(tried: &[(String, Missing)]) -> Error {
         _ => None,
     });
     let no_tls = tried.iter().find_map(|(_, why)| match why {
-        Missing::NoTls(word, _) => advice("token_failed", word),
+        Missing::NoTls(word, _) => advice(crate::base::words::OutcomeKind::TokenFailed, word),
         _ => None,
     });
     if let Some(way_out) = no_tls {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Cell;
 use crate::{
+    base::words::{Expected, OutcomeKind},
     client::{
         attempt::Outcome,
         verdict::{Expectation, Verdict},
@@ -68,16 +69,16 @@ pub(super) fn unheard(plan: &Plan, cells: &Cells, tallies: &[(Tally, u64)]) -> V
 /// What the cells, and the versions of MQTT under which refusals say nothing, come to.
 pub(super) fn state(cells: &[Cell], unheard: &[u8]) -> State {
     // What a broker that goes away closes is no answer.
-    let is_answer = |cell: &Cell| match cell.outcome.as_str() {
-        "accepted" | "refused" => true,
-        "closed" => cell.verdict != "not_judged",
+    let is_answer = |cell: &Cell| match cell.outcome {
+        OutcomeKind::Accepted | OutcomeKind::Refused => true,
+        OutcomeKind::Closed => cell.verdict != Verdict::NotJudged,
         _ => false,
     };
     if !cells.iter().any(is_answer) {
         return State::Silent;
     }
-    let is_in = |cell: &&Cell| cell.outcome == "accepted";
-    let wrong = || cells.iter().filter(|cell| cell.strict_expected == "refuse");
+    let is_in = |cell: &&Cell| cell.outcome == OutcomeKind::Accepted;
+    let wrong = || cells.iter().filter(|cell| cell.strict_expected == Expected::Refuse);
     let count = wrong().count();
     // One that verifies no signature and takes any password verifies nothing.
     let lets_in = |name: &'static str| {
