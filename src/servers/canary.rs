@@ -271,7 +271,7 @@ mod tests {
             fetches.note(b"GET /jku_canary/jwks.json HTTP/1.1", from);
         }
         fetches.note(b"GET /x5u_canary/chain.pem HTTP/1.1", from);
-        let kept = fetches.0.into_inner().unwrap();
+        let kept = fetches.0.into_inner();
         assert_eq!(
             (kept.len(), kept[MOST_FETCHES].defect.as_str()),
             (MOST_FETCHES + 1, "x5u_canary")

@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn what_lies_beyond_the_timeout_is_a_gap_and_of_several_runs_the_middle_one_counts() {
         let us = |us: f64| Some(Percentile::Number(us));
-        let beyond = || Some(Percentile::Beyond(">5000000".into()));
+        let beyond = || Some(Percentile::Beyond(5_000_000.0));
         let mut line = Line::default();
         for (at, values) in (0..).map(f64::from).zip([
             vec![us(3.0)],
@@ -272,7 +272,7 @@ mod tests {
         };
         let runs = [
             run(500, Percentile::Number(1e3)),
-            run(1000, Percentile::Beyond(">5000000".into())),
+            run(1000, Percentile::Beyond(5_000_000.0)),
             run(2000, Percentile::Number(3e3)),
         ];
         let (_, places, _) = placed(&runs);

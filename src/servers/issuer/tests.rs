@@ -104,7 +104,7 @@ fn its_tokens_are_good_by_the_reference_verifier_until_their_key_is_gone() {
 fn the_key_set_has_what_events_leave_in_it() {
     let (_, issuer) = started("extra_keys = 2");
     let kids = || -> Vec<String> {
-        let keys = issuer.shared.keys.read().unwrap();
+        let keys = issuer.shared.keys.read();
         let set: Value = serde_json::from_str(keys.text()).unwrap();
         let keys = set["keys"].as_array().unwrap().iter();
         keys.map(|key| key["kid"].as_str().unwrap().to_owned()).collect()

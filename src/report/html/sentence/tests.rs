@@ -1,9 +1,12 @@
 use serde_json::json;
 
 use super::{super::fixture, *};
-use crate::record::results::{
-    Percentile,
-    summary::{Judged, Undecided},
+use crate::{
+    base::words::Counts,
+    record::results::{
+        Percentile,
+        summary::{Judged, Undecided},
+    },
 };
 
 fn said(change: impl FnOnce(&mut Summary)) -> (Tone, String) {
@@ -15,12 +18,10 @@ fn said(change: impl FnOnce(&mut Summary)) -> (Tone, String) {
 
 /// Verdicts of the expired tokens; the fresh ones are all right.
 fn judged(summary: &mut Summary, verdicts: &serde_json::Value) {
-    let counts = verdicts.as_object().unwrap();
-    let part = summary.by_token.get_mut("expired").unwrap();
-    part.verdicts.clone_from(counts);
-    summary.verdicts.clone_from(counts);
-    let correct = Summary::count(counts, "correct") + 5;
-    summary.verdicts.insert("correct".into(), correct.into());
+    let mut counts: Counts<Verdict> = serde_json::from_value(verdicts.clone()).unwrap();
+    summary.by_token.get_mut("expired").unwrap().verdicts = counts.clone();
+    counts[Verdict::Correct] += 5;
+    summary.verdicts = counts;
 }
 
 fn threshold(passed: bool) -> Judged {
@@ -118,23 +119,23 @@ fn a_run_that_a_threshold_ended_has_failed_also_where_all_hold_in_the_end() {
 
 #[test]
 fn a_search_that_found_nothing_is_no_good_news_and_says_why() {
-    let found = |limited_by: &str, ended: Option<&str>| {
+    let found = |limited_by: LimitedBy, ended: Option<&str>| {
         said(|summary| {
             summary.capacity = Some(Capacity {
-                limited_by: limited_by.into(),
+                limited_by,
                 reasons: vec!["at 20 a second: too slow".into(), "more".into()],
                 ended: ended.map(str::to_owned),
                 ..Capacity::default()
             });
         })
     };
-    let (tone, words) = found("broker", None);
+    let (tone, words) = found(LimitedBy::Broker, None);
     assert_eq!(tone, Tone::Bad);
     let start = "FAILED: Capacity: not found (at 20 a second: too slow). All 10 answers";
     assert!(words.starts_with(start), "{words}");
-    let (tone, words) = found("generator", None);
+    let (tone, words) = found(LimitedBy::Generator, None);
     assert!(tone == Tone::Warn && words.contains("(at 20 a second: too slow)"), "{words}");
-    let (tone, words) = found("broker", Some("the broker stalled"));
+    let (tone, words) = found(LimitedBy::Broker, Some("the broker stalled"));
     assert!(
         tone == Tone::Warn && words.starts_with("Capacity: not found (the broker stalled). "),
         "{words}"
@@ -145,7 +146,7 @@ fn a_search_that_found_nothing_is_no_good_news_and_says_why() {
     assert!(tone == Tone::Good && words.starts_with("Capacity: at least 50"), "{words}");
     let (_, words) = said(|summary| {
         summary.partial = true;
-        summary.capacity = Some(Capacity { limited_by: "broker".into(), ..Capacity::default() });
+        summary.capacity = Some(Capacity { limited_by: LimitedBy::Broker, ..Capacity::default() });
     });
     assert!(words.contains("Capacity: not found yet. All 10"), "{words}");
 }
@@ -166,16 +167,17 @@ fn what_was_not_judged_is_counted_and_never_called_right() {
     });
     assert_eq!(tone, Tone::Warn);
     assert!(words.starts_with("Nothing could be judged: no answer says"), "{words}");
-    let (_, words) = said(|summary| summary.verdicts.clear());
+    let (_, words) = said(|summary| summary.verdicts = Counts::default());
     assert!(words.starts_with("Nothing could be judged: there was no attempt"), "{words}");
 }
 
 #[test]
 fn numbers_that_are_not_to_be_trusted_are_no_good_news() {
-    for (verdict, word) in
-        [("degraded", "degraded"), ("generator_limited", "the generator was the limit")]
-    {
-        let (tone, words) = said(|summary| summary.validity.verdict = verdict.into());
+    for (verdict, word) in [
+        (Validity::Degraded, "degraded"),
+        (Validity::GeneratorLimited, "the generator was the limit"),
+    ] {
+        let (tone, words) = said(|summary| summary.validity.verdict = verdict);
         assert_eq!(tone, Tone::Warn, "{words}");
         assert!(words.contains(word), "{words}");
     }
