@@ -8,6 +8,7 @@ pub mod comparison;
 mod diagnosis;
 mod died;
 mod edges;
+mod facts;
 mod fetches;
 mod gone;
 pub mod html;

@@ -31,7 +31,7 @@ use crate::{
         live::Exporter,
         measure::Measurements,
         results::{
-            Environment, Folder, Place, Summary,
+            Environment, Folder, Place, Reason, Summary,
             calibration::Calibration,
             folder::check_writable,
             gone::BrokerGone,
@@ -153,8 +153,8 @@ struct Series {
     /// Files of runs that end before their runs, in words.
     cut: Vec<String>,
     /// What speaks against the numbers, by run.
-    limited: Vec<String>,
-    damage: Vec<String>,
+    limited: Vec<Reason>,
+    damage: Vec<Reason>,
     /// Attempts of all runs that events had deprived of their broker, and findings that have no row.
     excused: u64,
     findings_left_out: u64,
@@ -166,7 +166,7 @@ struct Series {
     /// The first run that a threshold ended, and the threshold.
     aborted: Option<Aborted>,
     /// What is to be known of runs whose numbers can be taken as they are.
-    notes: Vec<String>,
+    notes: Vec<Reason>,
     /// Verdicts of 100 ms, of all runs.
     slots: Vec<Per100Ms>,
     runs: usize,
@@ -235,7 +235,7 @@ impl Series {
     /// Keeps what could not be written: what was measured until then is told all the same.
     fn keep(&mut self, written: Result<()>) {
         if let Err(error) = written {
-            self.damage.push(first_line(&error));
+            self.damage.push(first_line(&error).into());
             self.trouble.get_or_insert(error);
         }
     }
@@ -320,7 +320,8 @@ impl Series {
             self.aborted =
                 summary.aborted.as_ref().map(|it| Aborted { run: run(it), ..it.clone() });
         }
-        let reasons = summary.validity.reasons.iter().map(|reason| format!("{words}: {reason}"));
+        let reasons = summary.validity.reasons.iter().cloned();
+        let reasons = reasons.map(|reason| Reason::OfRun(words.to_owned(), Box::new(reason)));
         match summary.validity.verdict {
             Validity::GeneratorLimited => self.limited.extend(reasons),
             Validity::Valid => self.notes.extend(reasons),

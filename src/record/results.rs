@@ -30,6 +30,7 @@ pub mod moment;
 pub mod monitor;
 pub mod outages;
 pub mod reading;
+pub mod reason;
 pub mod series;
 pub mod summary;
 pub mod tables;
@@ -44,6 +45,7 @@ pub use environment::Environment;
 pub use folder::{Folder, Place};
 pub use keys::Jwks;
 pub use matrix::Matrix;
+pub use reason::Reason;
 pub use summary::Summary;
 pub use time::{Percentile, PhaseStats};
 

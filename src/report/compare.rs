@@ -20,7 +20,7 @@ use self::{
     metric::{Better, Measured},
     record::Side,
     statistics::{Estimate, holm, least_p, paired, unpaired},
-    thresholds::Thresholds,
+    thresholds::{Source, Thresholds},
 };
 use crate::{
     base::error::{Error, Result},
@@ -146,7 +146,7 @@ pub struct Compared {
     /// The change from which on it counts.
     pub threshold: Option<f64>,
     /// Where that comes from.
-    pub threshold_source: String,
+    pub threshold_source: Source,
     /// What it came to.
     pub verdict: Verdict,
     /// `us`, `per_s`, `bytes`, `attempts`, `times` or `verdict`.
@@ -287,7 +287,7 @@ pub fn compare(
 /// What a threshold from history lets pass, where that is much.
 fn wide(metric: &Compared) -> Option<String> {
     let threshold = metric.threshold.filter(|threshold| *threshold > WIDE)?;
-    let is_asked = metric.threshold_source.starts_with("--");
+    let is_asked = metric.threshold_source == Source::Asked;
     (metric.role == Role::Gate && !is_asked).then(|| {
         format!(
             "the threshold of {} is {:.0} % ({}): they differ so much among each other that little would be found; results of several runs each differ less",

@@ -1,95 +1,85 @@
 //! What a person reads of requests for tokens.
 
-use std::fmt::Write;
-
-use super::style::{count, percentile};
+use super::{
+    facts::Facts,
+    style::{count, percentile},
+};
 use crate::{client::attempt::oauth_advice, record::results::fetches::OAuth};
 
-/// Writes the lines of the authorization server.
-pub(super) fn write(out: &mut String, oauth: &OAuth) -> std::fmt::Result {
+/// Says what came of the authorization server.
+pub(super) fn say(facts: &mut Facts, oauth: &OAuth) {
     let statuses: Vec<String> = oauth
         .statuses
         .iter()
         .map(|(status, number)| format!("{} x {status}", count(*number)))
         .collect();
-    writeln!(
-        out,
-        "oauth       {} tokens fetched, {} fetches failed; {} requests ({}), {} of them again",
-        count(oauth.fetched),
-        count(oauth.failed),
-        count(oauth.requests),
-        statuses.join(", "),
-        count(oauth.retries)
-    )?;
+    facts.say(
+        "oauth",
+        format!(
+            "{} tokens fetched, {} fetches failed; {} requests ({}), {} of them again",
+            count(oauth.fetched),
+            count(oauth.failed),
+            count(oauth.requests),
+            statuses.join(", "),
+            count(oauth.retries)
+        ),
+    );
     if let (Some(request), Some(queued)) = (&oauth.request, &oauth.queued) {
-        writeln!(
-            out,
-            "            a request took p50 {}, p99 {}; it waited here p50 {}, p99 {}",
+        facts.more(format!(
+            "a request took p50 {}, p99 {}; it waited here p50 {}, p99 {}",
             percentile(&request.p50_us),
             percentile(&request.p99_us),
             percentile(&queued.p50_us),
             percentile(&queued.p99_us)
-        )?;
+        ));
     }
     for (name, number) in &oauth.tokens {
         let Some(said) = said_of(name) else { continue };
         let which =
             if *number == oauth.fetched { "the tokens".into() } else { count(*number) + " tokens" };
-        writeln!(out, "            {which} {said}")?;
+        facts.more(format!("{which} {said}"));
     }
     // A run folder of an earlier version has no more than this.
     if oauth.tokens.is_empty() && oauth.without_expiry > 0 {
         let number = count(oauth.without_expiry);
-        writeln!(out, "            {number} tokens have no `exp`: they never end")?;
+        facts.more(format!("{number} tokens have no `exp`: they never end"));
     }
     if let Some(set) = &oauth.key_set {
         let failed = set.failed.iter().map(|(why, number)| format!("{} x {why}", count(*number)));
         let failed: Vec<String> = failed.collect();
         if set.appeared + set.withdrawn > 0 {
-            writeln!(
-                out,
-                "            of the server's keys {} were withdrawn, and {} came new",
+            facts.more(format!(
+                "of the server's keys {} were withdrawn, and {} came new",
                 count(set.withdrawn),
                 count(set.appeared)
-            )?;
+            ));
         }
         if set.unlisted > 0 {
-            writeln!(
-                out,
-                "            {} tokens named a key (`kid`) that its key set did not have: until it shows that, and for `policy.new_key_within` after, both answers are right",
-                count(set.unlisted)
-            )?;
+            facts.more(format!("{} tokens named a key (`kid`) that its key set did not have: until it shows that, and for `policy.new_key_within` after, both answers are right", count(set.unlisted)));
         }
         if !failed.is_empty() {
-            writeln!(
-                out,
-                "            its key set could not be watched all the time: {}",
+            facts.more(format!(
+                "its key set could not be watched all the time: {}",
                 failed.join(", ")
-            )?;
+            ));
         }
     }
     for (why, number) in &oauth.to_refuse {
-        writeln!(out, "            {} x to be refused: {}", count(*number), refused_for(why))?;
+        facts.more(format!("{} x to be refused: {}", count(*number), refused_for(why)));
     }
     for (why, number) in oauth.open.iter().filter(|(why, _)| said_of(why).is_none()) {
-        writeln!(
-            out,
-            "            {} x both answers are right: {}",
-            count(*number),
-            open_for(why)
-        )?;
+        facts.more(format!("{} x both answers are right: {}", count(*number), open_for(why)));
     }
     for (refusal, number) in &oauth.refusals {
         let (error, status) = refusal.split_once(' ').unwrap_or((refusal, ""));
         let said =
             oauth_advice(error, status).map_or(String::new(), |advice| format!(": {advice}"));
-        writeln!(out, "            {} x {error} (status {status}){said}", count(*number))?;
+        facts.more(format!("{} x {error} (status {status}){said}", count(*number)));
     }
     // A run folder of an earlier version has no more than this.
     for (error, number) in oauth.errors.iter().filter(|_| oauth.refusals.is_empty()) {
-        writeln!(out, "            {} x {error}", count(*number))?;
+        facts.more(format!("{} x {error}", count(*number)));
     }
-    Ok(())
 }
 
 /// What a person should know of tokens of a shape, by its name in summary.json; nothing of those that are as expected.
@@ -177,8 +167,9 @@ mod tests {
         let tokens: BTreeMap<String, u64> =
             tokens.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect();
         let oauth = OAuth { fetched: tokens.values().sum(), tokens, ..OAuth::default() };
-        let mut out = String::new();
-        write(&mut out, &oauth).unwrap();
+        let (mut facts, mut out) = (Facts::default(), String::new());
+        say(&mut facts, &oauth);
+        facts.write(&mut out).unwrap();
         out
     }
 

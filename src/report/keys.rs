@@ -1,7 +1,8 @@
 //! What a person reads of keys that came and went.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::collections::BTreeMap;
 
+use super::facts::Facts;
 use super::style::{count, number, percentile, time};
 use crate::{
     client::attempt::key_set_advice,
@@ -12,11 +13,8 @@ use crate::{
     },
 };
 
-/// Writes what embedded brokers met at the key sets of servers that are not the run's own, where that was trouble.
-pub(super) fn write_sets(
-    out: &mut String,
-    sets: &BTreeMap<String, KeySetCounts>,
-) -> std::fmt::Result {
+/// Says what embedded brokers met at the key sets of servers that are not the run's own, where that was trouble.
+pub(super) fn say_sets(facts: &mut Facts, sets: &BTreeMap<String, KeySetCounts>) {
     for (broker, set) in sets.iter().filter(|(_, set)| !set.failed.is_empty()) {
         let failed: Vec<String> =
             set.failed.iter().map(|(why, number)| format!("{} x {why}", count(*number))).collect();
@@ -24,37 +22,31 @@ pub(super) fn write_sets(
             0 => "never had a key to verify with".to_owned(),
             times => format!("fetched it {} times", count(times)),
         };
-        writeln!(out, "key set     `{broker}` {read}; fetches failed: {}", failed.join(", "))?;
+        facts.say("key set", format!("`{broker}` {read}; fetches failed: {}", failed.join(", ")));
         for why in set.failed.keys() {
             if let Some(line) = key_set_advice(why) {
-                writeln!(out, "            {why}: {line}")?;
+                facts.more(format!("{why}: {line}"));
             }
         }
     }
-    Ok(())
 }
 
-/// Writes the lines of the key set.
-pub(super) fn write(out: &mut String, jwks: &Jwks) -> std::fmt::Result {
-    writeln!(
-        out,
-        "key set     fetched {} times, {} times for 1 000 connects; {} good tokens refused ({} %), {} answers went back",
-        count(jwks.fetches),
+/// Says what became of the key set.
+pub(super) fn say(facts: &mut Facts, jwks: &Jwks) {
+    facts.say("key set", format!("fetched {} times, {} times for 1 000 connects; {} good tokens refused ({} %), {} answers went back", count(jwks.fetches),
         number(jwks.fetches_per_1000_connects),
         count(jwks.good_tokens_refused),
         number(100.0 * jwks.good_tokens_refused_share),
-        count(jwks.flips)
-    )?;
+        count(jwks.flips)));
     for change in &jwks.rotations {
-        writeln!(out, "rotation    {}", rotation(change))?;
+        facts.say("rotation", format!("{}", rotation(change)));
     }
     if jwks.truncated {
-        writeln!(out, "            more answers than are kept: told from the first ones")?;
+        facts.more("more answers than are kept: told from the first ones".to_owned());
     }
     for absence in &jwks.outages {
-        writeln!(out, "outage      {}", outage(absence))?;
+        facts.say("outage", format!("{}", outage(absence)));
     }
-    Ok(())
 }
 
 fn rotation(change: &Change) -> String {
@@ -62,7 +54,7 @@ fn rotation(change: &Change) -> String {
         Some(uncertainty) => {
             format!("{} (or up to {} less)", percentile(time), time_of(uncertainty))
         }
-        None => format!("not within {}", percentile(time).trim_start_matches('>')),
+        None => format!("not within {}", time.timeout().map_or_else(|| percentile(time), time_of)),
     };
     let mut parts = vec![format!("{} to {}, {}", change.from, change.to, change.order)];
     parts.push(match &change.accept_us {

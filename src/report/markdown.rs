@@ -90,7 +90,7 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
         writeln!(out, "- {}", escaped(&cluster::outage(lost)))?;
     }
     for reason in &summary.validity.reasons {
-        writeln!(out, "- {}", escaped(reason))?;
+        writeln!(out, "- {}", escaped(&reason.to_string()))?;
     }
     Ok(())
 }

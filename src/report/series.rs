@@ -3,9 +3,10 @@
 use crate::base::words::LimitedBy;
 use std::fmt::Write;
 
+use super::facts::Facts;
 use super::style::{count, number, percentile, table, time};
 use crate::record::results::{
-    Percentile, Summary,
+    Percentile, Reason, Summary,
     monitor::{Monitored, Used},
     series::{ArmStats, Capacity, Control, Difference, Interval, SweepRun},
     summary::Yardstick,
@@ -24,12 +25,14 @@ pub(super) fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
     if !summary.sweep.is_empty() {
         of_sweep(out, &summary.sweep)?;
     }
+    let mut facts = Facts::default();
     if let Some(monitor) = &summary.monitor {
-        of_monitor(out, monitor)?;
+        of_monitor(&mut facts, monitor);
     }
     if let Some(yardstick) = &summary.yardstick {
-        of_yardstick(out, yardstick)?;
+        of_yardstick(&mut facts, yardstick);
     }
+    facts.write(out)?;
     Ok(())
 }
 
@@ -46,8 +49,8 @@ pub(super) fn sentence(capacity: &Capacity) -> String {
             range(capacity.low_per_s, capacity.high_per_s)
         ),
         (Some(per_s), _) => {
-            let why = if capacity.reasons.iter().any(|reason| reason.starts_with("all held up to"))
-            {
+            let is_all = |reason: &Reason| matches!(reason, Reason::AllHeld(_));
+            let why = if capacity.reasons.iter().any(is_all) {
                 "no higher rate was to be tried"
             } else {
                 "the generator was the limit"
@@ -166,21 +169,20 @@ fn of_sweep(out: &mut String, runs: &[SweepRun]) -> std::fmt::Result {
     writeln!(out, "\n{}", table(&head, &rows))
 }
 
-pub(super) fn of_monitor(out: &mut String, monitor: &Monitored) -> std::fmt::Result {
+pub(super) fn of_monitor(facts: &mut Facts, monitor: &Monitored) {
     for (index, (name, used)) in
         [("broker", &monitor.broker), ("harness", &monitor.harness)].into_iter().enumerate()
     {
         let label = if index == 0 { "monitor" } else { "" };
-        writeln!(out, "{label:<12}{name}: {}", used_words(used))?;
+        facts.say(label, format!("{name}: {}", used_words(used)));
     }
     if let (Some(drift), Some(drifts)) = (monitor.connack_drift_us_per_h, monitor.connack_drifts) {
         let word = if drifts { "" } else { ", which may be chance" };
-        writeln!(out, "            connack drifts by {drift:+.1} us an hour{word}")?;
+        facts.more(format!("connack drifts by {drift:+.1} us an hour{word}"));
     }
     for warning in &monitor.warnings {
-        writeln!(out, "            {warning}")?;
+        facts.more(format!("{warning}"));
     }
-    Ok(())
 }
 
 fn used_words(used: &Used) -> String {
@@ -207,7 +209,7 @@ fn used_words(used: &Used) -> String {
     if parts.is_empty() { "nothing could be read".into() } else { parts.join("; ") }
 }
 
-pub(super) fn of_yardstick(out: &mut String, yardstick: &Yardstick) -> std::fmt::Result {
+pub(super) fn of_yardstick(facts: &mut Facts, yardstick: &Yardstick) {
     let rates: Vec<String> = yardstick
         .per_s
         .iter()
@@ -216,11 +218,13 @@ pub(super) fn of_yardstick(out: &mut String, yardstick: &Yardstick) -> std::fmt:
     let share = yardstick.broker_share.map_or_else(String::new, |share| {
         format!("; the broker gave {} % of that", number(100.0 * share))
     });
-    writeln!(
-        out,
-        "yardstick   one core of this host verifies {} tokens/s (jsonwebtoken){share}",
-        rates.join(", ")
-    )
+    facts.say(
+        "yardstick",
+        format!(
+            "one core of this host verifies {} tokens/s (jsonwebtoken){share}",
+            rates.join(", ")
+        ),
+    );
 }
 
 /// A percentile in milliseconds, where it is one.

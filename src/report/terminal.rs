@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::style::{code_word, count, number, percentile, table, time};
-use super::{cluster, diagnosis::Diagnosis, fetches, gone, keys, series};
+use super::{cluster, diagnosis::Diagnosis, facts::Facts, fetches, gone, keys, series};
 use crate::base::error::plain::Paint;
 use crate::client::attempt::advice;
 use crate::record::results::{
@@ -208,13 +208,15 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
             suites.join(", ")
         )?;
     }
+    let mut facts = Facts::default();
     if let Some(oauth) = &summary.oauth {
-        fetches::write(out, oauth)?;
+        fetches::say(&mut facts, oauth);
     }
     if let Some(jwks) = &summary.jwks {
-        keys::write(out, jwks)?;
+        keys::say(&mut facts, jwks);
     }
-    keys::write_sets(out, &summary.key_sets)?;
+    keys::say_sets(&mut facts, &summary.key_sets);
+    facts.write(out)?;
     series::write(out, summary)?;
     cluster::write(out, summary)?;
     let sessions = &summary.sessions;

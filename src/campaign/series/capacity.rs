@@ -20,7 +20,7 @@ use crate::{
     record::{
         measure::{Measurements, SLOT},
         results::{
-            Summary,
+            Reason, Summary,
             series::{Capacity as Found, Step, write_timed},
             summary::{Aborted, Judged, Yardstick},
             threshold,
@@ -314,7 +314,7 @@ impl Search<'_> {
             why.push(format!("the median response grew by {:.1} ms", total / 1e6));
         }
         if is_limited {
-            why.extend(summary.validity.reasons.iter().take(1).cloned());
+            why.extend(summary.validity.reasons.first().map(ToString::to_string));
         }
         if local > 0 {
             why.push(format!("{local} attempts met a limit of this host"));
@@ -380,13 +380,12 @@ impl Search<'_> {
         let mut reasons = Vec::new();
         match &self.failed {
             Some(Failed { rate, is_limited: true, why, .. }) => {
-                reasons.push(format!("at {rate:.0} a second the generator was the limit: {why}"));
+                reasons.push(Reason::GeneratorAt(*rate, why.clone()));
             }
             Some(Failed { rate, why, .. }) => {
-                reasons.push(format!("at {rate:.0} a second: {why}"));
+                reasons.push(Reason::FailedAt(*rate, why.clone()));
             }
-            None if is_done => reasons
-                .push(format!("all held up to `capacity.most`, {} a second", self.settings.most)),
+            None if is_done => reasons.push(Reason::AllHeld(self.settings.most)),
             None => {}
         }
         if self.passed.is_empty()
@@ -400,10 +399,9 @@ impl Search<'_> {
             } else {
                 "the objectives do not hold even"
             };
-            reasons.push(format!("{what} at the lowest rate, {} a second", self.settings.start));
+            reasons.push(Reason::NotEven(what, self.settings.start));
         }
-        let shared =
-            |reason: &&String| reason.contains("this host, which tokenstorm and the broker share");
+        let shared = |reason: &&Reason| matches!(reason, Reason::BusyHost { .. });
         if let Some(last) = &self.last {
             reasons.extend(last.summary.validity.reasons.iter().filter(shared).cloned());
         }
@@ -435,7 +433,8 @@ impl Search<'_> {
             summary.validity.reasons = if is_ours { found.reasons.clone() } else { Vec::new() };
             // Files are those of the search as well.
             if !self.series.cut.is_empty() {
-                summary.validity.reasons.extend(self.series.cut.iter().cloned());
+                let cut = self.series.cut.iter().cloned();
+                summary.validity.reasons.extend(cut.map(Reason::Told));
                 if !is_ours || self.is_gone {
                     summary.validity.verdict = Validity::Degraded;
                 }

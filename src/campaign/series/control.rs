@@ -11,7 +11,7 @@ use crate::{
     },
     plan::Plan,
     record::results::{
-        Summary,
+        Reason, Summary,
         monitor::Used,
         series::{ArmStats, Control as Compared, ControlRun, Difference, Interval, write},
         trend::median,
@@ -42,15 +42,15 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
                 Ok(trial) => {
                     let accepted = trial.summary.outcomes[OutcomeKind::Accepted];
                     if arm == Arm::Without && accepted < trial.summary.attempts {
-                        series.damage.push(format!(
+                        series.damage.push(Reason::Told(format!(
                             "{words}: only {accepted} of {} were let in without a token, so that refusals are compared with accepts: `control.target` names a broker that lets them in",
                             trial.summary.attempts
-                        ));
+                        )));
                     }
                     if trial.summary.aborted.is_some() {
-                        series.notes.push(format!(
+                        series.notes.push(Reason::Told(format!(
                             "{words}: in no median and no difference, as a threshold ended it"
-                        ));
+                        )));
                     } else {
                         runs.push(row(round, arm, &trial));
                     }
@@ -58,7 +58,7 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
                 Err(error) if series.is_stopped() => drop(error),
                 Err(error) if is_final(&error) || series.start.is_none() => return Err(error),
                 Err(error) => {
-                    series.damage.push(format!("{words}: {}", first_line(&error)));
+                    series.damage.push(Reason::Told(format!("{words}: {}", first_line(&error))));
                 }
             }
             let rows = write(series.path(), "control.csv", &runs);

@@ -14,6 +14,7 @@ use crate::{
         measure::latency::Latency,
         results::{
             Summary,
+            reason::joined,
             series::{SweepRun, write_timed},
             time::percentile,
         },
@@ -47,14 +48,14 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
                 Ok(trial) => {
                     let capacity = trial.summary.capacity.as_ref();
                     if let Some(ended) = capacity.and_then(|capacity| capacity.ended.as_ref()) {
-                        series.damage.push(format!("{words}: {ended}"));
+                        series.damage.push(format!("{words}: {ended}").into());
                     }
                     rows.push(point.row(rows.len() + 1, repeat + 1, &plan, &trial));
                 }
                 Err(error) if series.is_stopped() => drop(error),
                 Err(error) if is_final(&error) => return Err(error),
                 Err(error) => {
-                    series.damage.push(format!("{words}: {}", first_line(&error)));
+                    series.damage.push(format!("{words}: {}", first_line(&error)).into());
                 }
             }
             let written = write_timed(series.path(), "sweep.csv", &rows);
@@ -66,7 +67,7 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
         }
     }
     if rows.is_empty() {
-        return Err(Error::not_measured(series.damage.join("; ")));
+        return Err(Error::not_measured(joined(&series.damage)));
     }
     finish(series, &rows)
 }

@@ -1,11 +1,7 @@
 //! A threshold that ends the run before its time.
 
 use super::{Collector, Options, lanes::Lane, validity::Unjudged};
-use crate::record::results::{
-    Summary,
-    summary::{Aborted, Trust},
-    threshold,
-};
+use crate::record::results::{Reason, Summary, summary::Trust, threshold};
 
 impl Collector {
     /// Looks whether a threshold ends the run, by what is known of it at the end of the last closed second; a run whose
@@ -38,7 +34,9 @@ impl Collector {
             unjudged,
             self.unlike(),
         );
-        validity.reasons.extend(self.aborted.as_ref().map(Aborted::words));
+        validity
+            .reasons
+            .extend(self.aborted.clone().map(|aborted| Reason::Ended(Box::new(aborted))));
         validity
     }
 }

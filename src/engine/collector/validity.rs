@@ -18,7 +18,7 @@ use crate::{
     plan::Plan,
     record::{
         measure::{LATE, Measurements, Tally, latency::Quantile},
-        results::{Environment, summary::Trust},
+        results::{Environment, Reason, summary::Trust},
     },
 };
 
@@ -183,20 +183,17 @@ impl Watch {
         let limits = self.limits(plan, all);
         let is_limited = !limits.is_empty();
         let missing = self.held_up.iter().filter(|worker| worker.missing_from.is_some());
-        let missing: Vec<String> = missing.map(HeldUp::words).collect();
+        let missing: Vec<Reason> = missing.map(|worker| worker.words().into()).collect();
         let missing_workers = missing.len() as u64;
         let lacks_a_part = !self.left.is_empty() || missing_workers > 0;
-        let reasons: Vec<String> = self
-            .left
-            .iter()
-            .cloned()
-            .chain(missing)
-            .chain(limits)
-            .chain(self.damage(plan, all, wall_step, unjudged))
-            .chain(unlike)
-            .chain(self.harmed.iter().cloned())
-            .chain(interrupted.then(|| interruption(plan, all)))
-            .collect();
+        let told = |words: &[String]| words.iter().cloned().map(Reason::Told).collect::<Vec<_>>();
+        let mut reasons = told(&self.left);
+        reasons.extend(missing);
+        reasons.extend(limits);
+        reasons.extend(self.damage(plan, all, wall_step, unjudged));
+        reasons.extend(told(&unlike));
+        reasons.extend(told(&self.harmed));
+        reasons.extend(interrupted.then(|| interruption(plan, all)));
         // A run that lacks a part is that first, whatever the rest of it is.
         let is_limited = is_limited && !lacks_a_part;
         let verdict = match (interrupted, is_limited, reasons.is_empty()) {
@@ -209,41 +206,26 @@ impl Watch {
     }
 
     /// What says that the generator was the limit.
-    fn limits(&self, plan: &Plan, all: &Measurements) -> Vec<String> {
-        let mut reasons = self.limited.clone();
+    fn limits(&self, plan: &Plan, all: &Measurements) -> Vec<Reason> {
+        let mut reasons: Vec<Reason> = self.limited.iter().cloned().map(Reason::Told).collect();
         let delay = all.latency(Phase::StartDelay, None, None, None);
         if let (true, Quantile::Time(p99)) = (plan.model.is_paced(), delay.percentile(99.0))
             && p99 > LATE
         {
-            reasons.push(format!(
-                "arrivals started late: p99 of start_delay is {:.1} ms, so the load was not the one of the schedule",
-                p99 as f64 / 1e6
-            ));
+            reasons.push(Reason::LateArrivals(p99));
         }
         let token = all.latency(Phase::Token, None, None, None);
         let waited = token.unfinished
             + token.times.as_ref().map_or(0, |times| times.count_between(LATE, u64::MAX));
         // A wait for an authorization server is a measurement, one for our own signatures is not.
         if waited * 100 > all.attempts() && plan.issuance.fetching.is_none() {
-            reasons.push(format!(
-                "{waited} of {} clients waited over {} ms for their token: signing was slower than the load, and `connect` and `response` contain it",
-                all.attempts(),
-                LATE / 1_000_000
-            ));
+            reasons.push(Reason::SlowSigning { waited, of: all.attempts() });
         }
-        let late = all.late_lookups;
-        if late * 100 > all.attempts() {
-            reasons.push(format!(
-                "{late} name lookups waited over {} ms for a thread to do them: `dns` contains our limit",
-                LATE / 1_000_000
-            ));
+        if all.late_lookups * 100 > all.attempts() {
+            reasons.push(Reason::SlowLookups(all.late_lookups));
         }
-        if let Some(busy) = self.busiest.filter(|busy| *busy > BUSY) {
-            reasons.push(format!(
-                "tokenstorm used {:.0} % of the CPU it may use over 5 s: the latencies may be its own",
-                busy * 100.0
-            ));
-        }
+        let busy = self.busiest.filter(|busy| *busy > BUSY);
+        reasons.extend(busy.map(Reason::BusyGenerator));
         reasons
     }
 
@@ -254,46 +236,32 @@ impl Watch {
         all: &Measurements,
         wall_step: i64,
         unjudged: Unjudged,
-    ) -> Vec<String> {
+    ) -> Vec<Reason> {
         let count = |wanted: &dyn Fn(&Tally) -> bool| -> u64 {
             let tallies = all.tallies();
             tallies.iter().filter(|(tally, _)| wanted(tally)).map(|(_, count)| count).sum()
         };
         let late = self.held_up.iter().filter(|worker| worker.missing_from.is_none());
-        let mut reasons: Vec<String> =
-            self.lost.iter().map(Lost::words).chain(late.map(HeldUp::words)).collect();
-        reasons.extend(self.cut.iter().map(CutAt::words));
+        let told = self.lost.iter().map(Lost::words).chain(late.map(HeldUp::words));
+        let told = told.chain(self.cut.iter().map(CutAt::words));
+        let mut reasons: Vec<Reason> = told.map(Reason::Told).collect();
         if self.late > 0 {
-            reasons.push(format!(
-                "{} connections did not stand when their wave was released: they came after it",
-                self.late
-            ));
+            reasons.push(Reason::LateForWave(self.late));
         }
         let local = count(&|tally| matches!(tally.outcome, Outcome::LocalError(_)));
         if local > 0 {
-            reasons.push(format!(
-                "{local} attempts met a limit of this host, and say nothing of the broker"
-            ));
+            reasons.push(Reason::LocalLimit(local));
         }
         let Unjudged { count, of } = unjudged;
         if count * 100 > of {
-            reasons.push(format!(
-                "{count} of {of} attempts could not be judged{}: verdicts are those of the others",
-                self.places(plan, all, count)
-            ));
+            let places = self.places(plan, all, count);
+            reasons.push(Reason::NotJudged { count, of, places });
         }
         if let Some(idle) = self.least_idle.filter(|idle| self.shares_host && *idle < IDLE) {
-            reasons.push(format!(
-                "this host, which tokenstorm and the broker share, was only {:.0} % idle over 5 s: all on it slowed each other down (tokenstorm itself used {:.0} % at most)",
-                idle * 100.0,
-                self.busiest.unwrap_or_default() * 100.0
-            ));
+            reasons.push(Reason::BusyHost { idle, own: self.busiest.unwrap_or_default() });
         }
         if wall_step.abs() > WALL_STEP {
-            reasons.push(format!(
-                "the wall clock moved by {:.0} ms during the run: verdicts that hang on time may be wrong",
-                wall_step as f64 / 1e6
-            ));
+            reasons.push(Reason::WallStep(wall_step));
         }
         reasons
     }
@@ -327,15 +295,8 @@ impl Unjudged {
 }
 
 /// What an interruption cost.
-fn interruption(plan: &Plan, all: &Measurements) -> String {
-    let abandoned = format!("{} attempts under way were abandoned", all.abandoned);
-    match plan.known_attempts() {
-        0 => abandoned,
-        known => {
-            format!(
-                "{abandoned}, {} of {known} were not started",
-                known.saturating_sub(all.started)
-            )
-        }
-    }
+fn interruption(plan: &Plan, all: &Measurements) -> Reason {
+    let known = plan.known_attempts();
+    let left = (known > 0).then(|| (known.saturating_sub(all.started), known));
+    Reason::Interrupted { abandoned: all.abandoned, left }
 }

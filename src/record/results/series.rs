@@ -12,6 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
+    Reason,
     cells::{BEYOND, Beyond, restored},
     time::Percentile,
     writing::{replace_in, unwritable},
@@ -31,8 +32,8 @@ pub struct Capacity {
     pub limited_by: LimitedBy,
     pub steps: usize,
     pub confirmed: u32,
-    /// What decided, in sentences.
-    pub reasons: Vec<String>,
+    /// What decided.
+    pub reasons: Vec<Reason>,
     /// Why the search ended before it was done.
     pub ended: Option<String>,
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Percentile, PhaseStats};
+use super::{Percentile, PhaseStats, Reason};
 use crate::base::{
     error::{Error, Result},
     words::{Counts, Metric, OutcomeKind, Phase, Unit, Validity, Verdict, Word},
@@ -138,8 +138,8 @@ pub struct Tool {
 pub struct Trust {
     /// Whether they can.
     pub verdict: Validity,
-    /// Why, and what else to know, in sentences.
-    pub reasons: Vec<String>,
+    /// Why, and what else to know.
+    pub reasons: Vec<Reason>,
     /// Workers that did not end, whose last seconds are missing.
     #[serde(default, skip_serializing_if = "is_none_of_them")]
     pub missing_workers: u64,
@@ -292,7 +292,7 @@ impl Undecided {
 }
 
 /// The threshold that ended a run before its time.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Aborted {
     pub metric: String,

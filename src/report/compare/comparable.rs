@@ -4,6 +4,7 @@ use crate::base::words::Validity;
 use std::collections::BTreeMap;
 
 use super::record::{Record, Side};
+use crate::record::results::reason::joined;
 
 /// Keys of a scenario that say where the brokers are, and not what is asked of them.
 const MAY_DIFFER: [&str; 8] = [
@@ -93,7 +94,7 @@ fn doubts(name: &str, side: &Side) -> Vec<String> {
             side.runs.len(),
             verdict.words(),
             first.folder.display(),
-            first.summary.validity.reasons.join("; ")
+            joined(&first.summary.validity.reasons)
         ))
     };
     by_verdict.into_iter().filter_map(words).collect()

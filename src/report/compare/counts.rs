@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Compared, Design, GONE, Role, Rule, Seen, Verdict, record::Side};
+use super::{Compared, Design, GONE, Role, Rule, Seen, Verdict, record::Side, thresholds::Source};
 use crate::{
     base::words,
     record::results::{Matrix, Summary, matrix::Cell},
@@ -87,7 +87,7 @@ fn compared(
         low: None,
         high: None,
         threshold: None,
-        threshold_source: if role == Role::Count { "none: counted".into() } else { String::new() },
+        threshold_source: if role == Role::Count { Source::Counted } else { Source::None },
         verdict: result,
         unit: "attempts".into(),
         role,
@@ -177,7 +177,7 @@ pub(super) fn gone(baseline: &Side, candidate: &Side) -> Option<Compared> {
         low: None,
         high: None,
         threshold: None,
-        threshold_source: "none: counted".into(),
+        threshold_source: Source::Counted,
         verdict,
         unit: "times".into(),
         role,
@@ -213,7 +213,7 @@ pub(super) fn cells(baseline: &Side, candidate: &Side) -> Vec<Compared> {
             low: None,
             high: None,
             threshold: None,
-            threshold_source: "none: counted".into(),
+            threshold_source: Source::Counted,
             verdict,
             unit: "verdict".into(),
             // What is new in the catalogue says nothing about a change.

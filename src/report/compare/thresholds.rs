@@ -1,6 +1,8 @@
 //! From which change on a metric counts, and where that comes from.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use super::metric::{self, Measured};
 use crate::record::results::{Summary, trend::median};
@@ -50,14 +52,68 @@ impl Thresholds {
     }
 
     /// The change from which on a metric counts, and where that comes from.
-    pub fn of(&self, measured: &Measured) -> (f64, String) {
+    pub fn of(&self, measured: &Measured) -> (f64, Source) {
         if let Some(asked) = self.asked {
-            return (asked, "--threshold".into());
+            return (asked, Source::Asked);
         }
         match self.history.get(&measured.metric) {
-            Some(threshold) => (*threshold, format!("{} earlier results", self.results)),
-            None => (measured.threshold, "default".into()),
+            Some(threshold) => (*threshold, Source::Earlier(self.results)),
+            None => (measured.threshold, Source::Default),
         }
+    }
+}
+
+/// Where a threshold comes from.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Source {
+    /// There is none, and nothing is said of it.
+    #[default]
+    None,
+    /// There is none, as what is counted needs none.
+    Counted,
+    /// The command line.
+    Asked,
+    /// The spread of so many earlier results.
+    Earlier(usize),
+    /// What counts where nothing better is known.
+    Default,
+}
+
+impl Source {
+    /// By its words in a file; `None` of others.
+    fn named(words: &str) -> Option<Self> {
+        [Self::None, Self::Counted, Self::Asked, Self::Default]
+            .into_iter()
+            .find(|source| source.to_string() == words)
+            .or_else(|| words.strip_suffix(EARLIER)?.parse().ok().map(Self::Earlier))
+    }
+}
+
+/// What follows the number of earlier results.
+const EARLIER: &str = " earlier results";
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => Ok(()),
+            Self::Counted => f.write_str("none: counted"),
+            Self::Asked => f.write_str("--threshold"),
+            Self::Earlier(results) => write!(f, "{results}{EARLIER}"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let words = String::deserialize(from)?;
+        Self::named(&words).ok_or_else(|| D::Error::custom("no source of a threshold"))
     }
 }
 
@@ -109,11 +165,11 @@ mod tests {
             threshold: 0.05,
         };
         let mut thresholds = Thresholds::default();
-        assert_eq!(thresholds.of(&measured), (0.05, "default".into()));
+        assert_eq!(thresholds.of(&measured), (0.05, Source::Default));
         thresholds.history.insert("connack.p50".into(), 0.07);
         thresholds.results = 12;
-        assert_eq!(thresholds.of(&measured), (0.07, "12 earlier results".into()));
+        assert_eq!(thresholds.of(&measured), (0.07, Source::Earlier(12)));
         thresholds.asked = Some(0.2);
-        assert_eq!(thresholds.of(&measured), (0.2, "--threshold".into()));
+        assert_eq!(thresholds.of(&measured), (0.2, Source::Asked));
     }
 }

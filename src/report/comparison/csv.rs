@@ -45,7 +45,7 @@ pub(super) fn render(comparison: &Comparison) -> Result<String> {
             &number(metric.low),
             &number(metric.high),
             &number(metric.threshold),
-            &cell(&metric.threshold_source),
+            &cell(&metric.threshold_source.to_string()),
             metric.verdict.name(),
             &cell(&metric.unit),
             role,

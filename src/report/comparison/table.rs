@@ -106,7 +106,7 @@ pub(super) fn interval(metric: &Compared) -> String {
 pub(super) fn threshold(metric: &Compared) -> String {
     match metric.threshold {
         Some(threshold) => format!("{:.1} % ({})", threshold * 100.0, metric.threshold_source),
-        None => metric.threshold_source.clone(),
+        None => metric.threshold_source.to_string(),
     }
 }
 

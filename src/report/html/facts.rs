@@ -1,26 +1,25 @@
 //! What a run came to in numbers and words: throughput, thresholds, answers by code, validity, the host.
 
-use std::{fmt::Write, path::Path};
+use std::path::Path;
 
 use maud::{Markup, html};
 
 use super::{files, page, sentence::Tone};
 use crate::{
     base::{
-        error::{Result, plain::unpainted},
+        error::Result,
         words::{OutcomeKind, Phase, Validity, Verdict},
     },
     record::results::{Environment, PhaseStats, Summary},
     report::{
         diagnosis::Diagnosis,
+        facts::Facts,
         fetches, keys, series,
         style::{code_word, count, number, percentile, time},
         terminal,
     },
 };
 
-/// How wide the labels of the text for the terminal are.
-const LABEL: usize = 12;
 const MIB: f64 = 1_048_576.0;
 
 /// The figures that everybody asks for first.
@@ -113,43 +112,22 @@ pub(super) fn throughput(summary: &Summary) -> Option<Markup> {
     page::facts(&facts)
 }
 
-/// What the text for the terminal says of fetched tokens, keys, both sides and the yardstick.
+/// What is said of fetched tokens, keys, both sides and the yardstick.
 fn said(summary: &Summary) -> Vec<(String, String)> {
-    let mut text = String::new();
-    // Writing to a `String` can't fail.
-    let _ = (|| -> std::fmt::Result {
-        if let Some(oauth) = &summary.oauth {
-            fetches::write(&mut text, oauth)?;
-        }
-        if let Some(jwks) = &summary.jwks {
-            keys::write(&mut text, jwks)?;
-        }
-        if let Some(monitor) = &summary.monitor {
-            series::of_monitor(&mut text, monitor)?;
-        }
-        if let Some(yardstick) = &summary.yardstick {
-            series::of_yardstick(&mut text, yardstick)?;
-        }
-        write!(text, "")
-    })();
-    let text = unpainted(&text);
-    let mut facts: Vec<(String, String)> = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let (label, words) = line.split_at_checked(LABEL).unwrap_or(("", line));
-        let label = label.trim();
-        match facts.last_mut() {
-            Some((_, last)) if label.is_empty() => {
-                last.push_str("; ");
-                last.push_str(words.trim());
-            }
-            _ => {
-                let mut letters = label.chars();
-                let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-                facts.push((first.into_iter().chain(letters).collect(), words.trim().to_owned()));
-            }
-        }
+    let mut facts = Facts::default();
+    if let Some(oauth) = &summary.oauth {
+        fetches::say(&mut facts, oauth);
     }
-    facts
+    if let Some(jwks) = &summary.jwks {
+        keys::say(&mut facts, jwks);
+    }
+    if let Some(monitor) = &summary.monitor {
+        series::of_monitor(&mut facts, monitor);
+    }
+    if let Some(yardstick) = &summary.yardstick {
+        series::of_yardstick(&mut facts, yardstick);
+    }
+    facts.listed()
 }
 
 /// Thresholds and what became of them; nothing where there is none.
@@ -214,7 +192,7 @@ pub(super) fn validity(summary: &Summary) -> Markup {
             p { b class=(Tone::Warn.class()) { "not judged yet" } }
             @if !summary.validity.reasons.is_empty() {
                 p { "So far:" }
-                ul { @for reason in &summary.validity.reasons { li { (reason) } } }
+                ul { @for reason in &summary.validity.reasons { li { (reason.to_string()) } } }
             }
         };
     }
@@ -225,7 +203,7 @@ pub(super) fn validity(summary: &Summary) -> Markup {
         @if summary.validity.reasons.is_empty() {
             p { "Nothing speaks against taking the numbers at their face value." }
         } @else {
-            ul { @for reason in &summary.validity.reasons { li { (reason) } } }
+            ul { @for reason in &summary.validity.reasons { li { (reason.to_string()) } } }
         }
     }
 }

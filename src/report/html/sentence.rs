@@ -48,13 +48,27 @@ pub(crate) struct Sentence {
     pub(crate) words: String,
 }
 
+/// What the answers say.
+struct Said {
+    tone: Tone,
+    words: String,
+    /// Whether a bad token was let in, or a verifier did what its sender wanted.
+    is_security: bool,
+}
+
+impl Said {
+    fn new(tone: Tone, words: String) -> Self {
+        Self { tone, words, is_security: false }
+    }
+}
+
 /// Names in a sentence before the rest is only counted.
 const MOST_NAMES: usize = 4;
 
 /// What a run came to; of a matrix, what its cells say.
 pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
-    let (mut tone, said) = matrix.map_or_else(|| answers(summary), cells);
-    let mut failures = said;
+    let Said { mut tone, words: mut failures, is_security } =
+        matrix.map_or_else(|| answers(summary), cells);
     let (found_tone, mut found) = summary
         .capacity
         .as_ref()
@@ -70,7 +84,7 @@ pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
     let misses = misses(summary);
     let has_failed = !summary.broker_gone.is_empty()
         || !misses.is_empty()
-        || failures.contains(SECURITY)
+        || is_security
         || found_tone == Tone::Bad;
     if !misses.is_empty() {
         let misses = misses.join("; ");
@@ -120,7 +134,8 @@ pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
 
 /// What a search found; one that is over and found nothing has failed, unless it is not the broker that it speaks of.
 fn searched(summary: &Summary, capacity: &Capacity) -> (Tone, String) {
-    let why = capacity.ended.as_ref().or(capacity.reasons.first());
+    let decided = || capacity.reasons.first().map(ToString::to_string);
+    let why = capacity.ended.clone().or_else(decided);
     let (tone, why) = match why {
         _ if capacity.per_s.is_some() => (Tone::Good, String::new()),
         _ if summary.partial => (Tone::Good, " yet".to_owned()),
@@ -181,7 +196,7 @@ fn has_measured_nothing(summary: &Summary) -> bool {
 }
 
 /// What the answers of a run say.
-fn answers(summary: &Summary) -> (Tone, String) {
+fn answers(summary: &Summary) -> Said {
     let verdicts = &summary.verdicts;
     let all = summary.verdicts.sum();
     let of = |verdict: Verdict| {
@@ -196,13 +211,17 @@ fn answers(summary: &Summary) -> (Tone, String) {
         .map(|verdict| broken(verdict, verdicts[verdict], &of(verdict)))
         .collect();
     if !wrong.is_empty() {
-        return (Tone::Bad, wrong.join("; "));
+        return Said {
+            tone: Tone::Bad,
+            words: wrong.join("; "),
+            is_security: verdicts[Verdict::FalseAccept] > 0,
+        };
     }
     let (mute, boundary) = (verdicts[Verdict::NotJudged], verdicts[Verdict::Indeterminate]);
     let judged = summary.judged();
     if !summary.nothing_good.is_empty() && judged > 0 {
         let groups = summary.nothing_good.join(", ");
-        return (
+        return Said::new(
             Tone::Warn,
             format!(
                 "Nothing good was measured: each token that should be good had to be refused ({groups})"
@@ -210,7 +229,7 @@ fn answers(summary: &Summary) -> (Tone, String) {
         );
     }
     if summary.nothing_promised {
-        return (
+        return Said::new(
             Tone::Warn,
             "Nothing was judged: of each token both answers were right".to_owned(),
         );
@@ -221,7 +240,7 @@ fn answers(summary: &Summary) -> (Tone, String) {
             Some(diagnosis) => diagnosis.words(),
             None => "no answer says anything about its token".to_owned(),
         };
-        return (Tone::Warn, format!("Nothing could be judged: {why}"));
+        return Said::new(Tone::Warn, format!("Nothing could be judged: {why}"));
     }
     let mut parts = vec![if mute + boundary == 0 {
         format!("All {} answers were as promised", count(all))
@@ -236,7 +255,7 @@ fn answers(summary: &Summary) -> (Tone, String) {
     if boundary > 0 {
         parts.push(format!("{} fell on a boundary of time", count(boundary)));
     }
-    (Tone::Good, parts.join("; "))
+    Said::new(Tone::Good, parts.join("; "))
 }
 
 /// That so many attempts with these tokens broke a promise.
@@ -264,20 +283,21 @@ fn broken(verdict: Verdict, number: u64, tokens: &str) -> String {
 }
 
 /// What the cells of a matrix say.
-fn cells(matrix: &Matrix) -> (Tone, String) {
+fn cells(matrix: &Matrix) -> Said {
     let state = match matrix.state {
         State::Judged | State::Unsteady => None,
-        State::AcceptsAll => Some((
-            Tone::Bad,
-            format!("this broker lets everybody in, whatever the token: {SECURITY}"),
-        )),
-        State::RefusesAll => Some((
+        State::AcceptsAll => Some(Said {
+            tone: Tone::Bad,
+            words: format!("this broker lets everybody in, whatever the token: {SECURITY}"),
+            is_security: true,
+        }),
+        State::RefusesAll => Some(Said::new(
             Tone::Warn,
             "Nothing could be judged: this broker lets nobody in, with good tokens neither"
                 .to_owned(),
         )),
         State::Silent => {
-            Some((Tone::Warn, "Nothing could be judged: no cell was answered".to_owned()))
+            Some(Said::new(Tone::Warn, "Nothing could be judged: no cell was answered".to_owned()))
         }
     };
     if let Some(state) = state {
@@ -328,13 +348,18 @@ fn cells(matrix: &Matrix) -> (Tone, String) {
         ));
     }
     if !wrong.is_empty() {
-        return (Tone::Bad, wrong.join("; "));
+        let is_accepted = |cell: &Cell| cell.verdict == Verdict::FalseAccept;
+        return Said {
+            tone: Tone::Bad,
+            words: wrong.join("; "),
+            is_security: matrix.cells.iter().any(is_accepted) || !matrix.fetches.is_empty(),
+        };
     }
     let is_mute = |cell: &Cell| !cell.verdict.is_judged();
     let (mute, weak) = (kinds(&is_mute), kinds(&Cell::is_weak));
     let judged = kinds(&|cell| !is_mute(cell));
     if judged.is_empty() {
-        return (
+        return Said::new(
             Tone::Warn,
             "Nothing could be judged: no answer says anything about its token".to_owned(),
         );
@@ -358,7 +383,7 @@ fn cells(matrix: &Matrix) -> (Tone, String) {
     let is_fine = weak.is_empty()
         && crate::report::matrix::state(matrix).is_none()
         && matrix.state == State::Judged;
-    (if is_fine { Tone::Good } else { Tone::Warn }, parts.join("; "))
+    Said::new(if is_fine { Tone::Good } else { Tone::Warn }, parts.join("; "))
 }
 
 /// A number and what it counts.

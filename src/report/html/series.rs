@@ -84,7 +84,7 @@ fn search(folder: &Path, capacity: &Capacity) -> Result<Markup> {
     Ok(html! {
         p { b { (sentence(capacity)) } "; " (capacity.steps) " steps, confirmed " (capacity.confirmed) " times." }
         @if let Some(ended) = &capacity.ended { p.warn { "The search ended before it was done: " (ended) } }
-        @if !capacity.reasons.is_empty() { ul { @for reason in &capacity.reasons { li { (reason) } } } }
+        @if !capacity.reasons.is_empty() { ul { @for reason in &capacity.reasons { li { (reason.to_string()) } } } }
         @if let Some(grid) = page::grid(figures) { (grid) }
     })
 }

@@ -4,7 +4,7 @@ use super::{super::fixture, *};
 use crate::{
     base::words::Counts,
     record::results::{
-        Percentile,
+        Percentile, Reason,
         summary::{Judged, Undecided},
     },
 };
@@ -123,7 +123,8 @@ fn a_search_that_found_nothing_is_no_good_news_and_says_why() {
         said(|summary| {
             summary.capacity = Some(Capacity {
                 limited_by,
-                reasons: vec!["at 20 a second: too slow".into(), "more".into()],
+                reasons: [Reason::FailedAt(20.0, "too slow".into()), Reason::Told("more".into())]
+                    .into(),
                 ended: ended.map(str::to_owned),
                 ..Capacity::default()
             });
