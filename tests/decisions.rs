@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use rand_distr::{Distribution, StandardNormal, StudentT};
 use tokenstorm::{
+    base::words::{self, Phase, Validity},
     campaign::ab::{Which, order},
     record::results::{Percentile, summary::Part},
     report::compare::{
@@ -26,7 +27,7 @@ fn fixture() -> PathBuf {
 fn template() -> Record {
     let mut record = Record::read(&fixture()).unwrap();
     let summary = &mut record.summary;
-    summary.phases.retain(|phase, _| phase == "connack");
+    summary.phases.retain(|phase, _| *phase == Phase::Connack);
     let fresh: Part = summary.by_token.remove("fresh").unwrap();
     summary.by_token =
         [("fresh".to_owned(), Part { phases: summary.phases.clone(), ..fresh })].into();
@@ -35,7 +36,7 @@ fn template() -> Record {
 
 fn with(template: &Record, p50: f64, p99: f64, cpu: f64) -> Record {
     let mut record = template.clone();
-    let connack = record.summary.phases.get_mut("connack").unwrap();
+    let connack = record.summary.phases.get_mut(&Phase::Connack).unwrap();
     (connack.p50_us, connack.p99_us) = (Percentile::Number(p50), Percentile::Number(p99));
     record.summary.monitor.as_mut().unwrap().broker.cpu_us_per_verdict = Some(cpu);
     record
@@ -194,7 +195,7 @@ fn a_candidate_that_does_not_get_so_far_is_worse_and_one_that_sometimes_does_not
         let mut runs: Vec<Record> =
             (0..9).map(|at| with(&template, 200.0 + f64::from(at), 900.0, 350.0)).collect();
         for run in &mut runs[..lacking] {
-            run.summary.phases.remove("connack");
+            run.summary.phases.remove(&Phase::Connack);
         }
         runs
     };
@@ -219,8 +220,8 @@ fn a_candidate_that_turns_clients_away_is_neither_better_nor_equivalent() {
         let run = |at: u32| {
             let mut run = with(&template, p50 + f64::from(at), 900.0, 350.0);
             let verdicts = &mut run.summary.verdicts;
-            verdicts.insert("not_judged".into(), unjudged.into());
-            verdicts.insert("correct".into(), (run.summary.attempts - unjudged).into());
+            verdicts[words::Verdict::NotJudged] = unjudged;
+            verdicts[words::Verdict::Correct] = run.summary.attempts - unjudged;
             run
         };
         (0..9).map(run).collect()
@@ -242,8 +243,8 @@ fn a_timeout_leaves_open_what_would_have_taken_longer() {
         let mut runs: Vec<Record> =
             (0..9).map(|at| with(&template, 200.0, p99 + f64::from(at), 350.0)).collect();
         for run in &mut runs[..beyond] {
-            let connack = run.summary.phases.get_mut("connack").unwrap();
-            connack.p99_us = Percentile::Beyond(">5000000".into());
+            let connack = run.summary.phases.get_mut(&Phase::Connack).unwrap();
+            connack.p99_us = Percentile::Beyond(5_000_000.0);
         }
         runs
     };
@@ -271,7 +272,7 @@ fn wrong_verdicts_that_both_sides_have_decide_nothing() {
     let runs = |wrong: u64| -> Vec<Record> {
         let run = |at: u64| {
             let mut run = with(&template, 200.0, 900.0, 350.0);
-            run.summary.verdicts.insert("false_accept".into(), (wrong + at).into());
+            run.summary.verdicts[words::Verdict::FalseAccept] = wrong + at;
             run
         };
         (0..9).map(run).collect()
@@ -314,7 +315,7 @@ fn a_new_false_accept_is_worse_whatever_the_times_are() {
     let mut after = with(&before, 20.0, 90.0, 35.0);
     let fresh = after.summary.by_token.get_mut("fresh").unwrap();
     for counts in [&mut fresh.verdicts, &mut after.summary.verdicts] {
-        counts.insert("false_accept".into(), 1.into());
+        counts[words::Verdict::FalseAccept] = 1;
     }
     let compared =
         compare(&side("A", vec![before]), &side("B", vec![after]), Design::Unpaired, &rule())
@@ -348,7 +349,7 @@ fn most_runs_that_the_harness_slowed_down_decide_nothing_about_times() {
             .map(|at| with(&template, 200.0 * factor + f64::from(at), 900.0, 350.0))
             .collect();
         for run in &mut runs[..5] {
-            run.summary.validity.verdict = "generator_limited".into();
+            run.summary.validity.verdict = Validity::GeneratorLimited;
         }
         runs
     };

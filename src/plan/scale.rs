@@ -3,7 +3,7 @@
 //! Arithmetic only. Agents are taken for alike, so each takes the same share, rounded up.
 
 use super::{Model, Plan, broker::Broker};
-use crate::base::host::Limits;
+use crate::base::{host::Limits, words::Phase};
 
 /// Bytes of this program for a connection that is held, measured (`results/README.md`) and rounded up.
 pub const TCP_BYTES: u64 = 1_000;
@@ -247,11 +247,12 @@ pub fn connection_bytes(plan: &Plan) -> u64 {
     TCP_BYTES + has(|broker| broker.tls, TLS_BYTES) + has(|broker| broker.ws.is_some(), WS_BYTES)
 }
 
-/// Bytes that a run takes whatever the number of clients: some eight phases, accepted and refused, of each kind and broker;
-/// each worker's, its spare one, and the sum.
+/// Bytes that a run takes whatever the number of clients: its phases, accepted and refused, of each kind and broker, of
+/// which hardly a run has more than all but two; each worker's, its spare one, and the sum.
 pub fn own_bytes(plan: &Plan) -> u64 {
     let cells = (plan.mould.kinds.len() * plan.brokers.len()) as u64;
-    cells * 16 * HISTOGRAM_BYTES * (2 * plan.workers as u64 + 1)
+    let histograms = 2 * (Phase::COUNT as u64 - 2);
+    cells * histograms * HISTOGRAM_BYTES * (2 * plan.workers as u64 + 1)
 }
 
 #[cfg(test)]

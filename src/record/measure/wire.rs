@@ -21,7 +21,7 @@ use super::{
 };
 use crate::client::{
     Handshake,
-    attempt::{Attempt, Outcome, Phase, Step},
+    attempt::{Attempt, Outcome, Phase, Step, Steps},
     verdict::Verdict,
 };
 
@@ -346,14 +346,11 @@ impl Attempt {
     /// Moves all its instants.
     fn moved(&mut self, by: i64) {
         let Self { scheduled, started, opened, sent, ended, read, steps, .. } = self;
-        let steps =
-            [&mut steps.token, &mut steps.dns, &mut steps.tcp, &mut steps.tls, &mut steps.ws]
-                .into_iter()
-                .chain([&mut steps.connack])
-                .filter_map(|step| match step {
-                    Step::At(at) => Some(at),
-                    _ => None,
-                });
+        let Steps { token, dns, tcp, tls, ws, connack } = steps;
+        let steps = [token, dns, tcp, tls, ws, connack].into_iter().filter_map(|step| match step {
+            Step::At(at) => Some(at),
+            Step::NotEntered | Step::Unfinished => None,
+        });
         let instants = [scheduled, started, opened, sent, ended];
         for at in instants.into_iter().chain(read).chain(steps) {
             *at = at.wrapping_add_signed(by);

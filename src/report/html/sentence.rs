@@ -272,13 +272,29 @@ fn broken(verdict: Verdict, number: u64, tokens: &str) -> String {
         Verdict::FalseReject => {
             format!("{} refused ({tokens})", plural(number, "good token was", "good tokens were"))
         }
-        other => {
-            let what = match other {
-                Verdict::WrongReason => plural(number, "refusal gave", "refusals gave"),
-                _ => return format!("{} {} ({tokens})", count(number), other.words()),
-            };
+        Verdict::WrongReason => {
+            let what = plural(number, "refusal gave", "refusals gave");
             format!("{what} another reason than promised ({tokens})")
         }
+        // No run fails by these.
+        Verdict::Correct | Verdict::NotJudged | Verdict::Indeterminate => String::new(),
+    }
+}
+
+/// What kinds of token that broke a promise are called: one, and many.
+fn kinds_of(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::FalseAccept => {
+            ("kind of bad token was accepted", "kinds of bad token were accepted")
+        }
+        Verdict::FalseReject => {
+            ("kind of good token was refused", "kinds of good token were refused")
+        }
+        Verdict::WrongReason => (
+            "kind of token was refused for another reason than promised",
+            "kinds of token were refused for another reason than promised",
+        ),
+        Verdict::Correct | Verdict::NotJudged | Verdict::Indeterminate => ("", ""),
     }
 }
 
@@ -312,35 +328,17 @@ fn cells(matrix: &Matrix) -> Said {
         found.into_iter().map(|cell| cell.defect.clone()).collect()
     };
     let mut wrong = Vec::new();
-    for (verdict, one, many, end) in [
-        (
-            Verdict::FalseAccept,
-            "kind of bad token was accepted",
-            "kinds of bad token were accepted",
-            SECURITY,
-        ),
-        (
-            Verdict::FalseReject,
-            "kind of good token was refused",
-            "kinds of good token were refused",
-            "",
-        ),
-        (
-            Verdict::WrongReason,
-            "kind of token was refused for another reason than promised",
-            "kinds of token were refused for another reason than promised",
-            "",
-        ),
-    ] {
+    for verdict in Verdict::WRONG {
         let names = kinds(&|cell| cell.verdict == verdict);
-        if !names.is_empty() {
-            let end = if end.is_empty() { String::new() } else { format!(": {end}") };
-            wrong.push(format!(
-                "{} ({}){end}",
-                plural(names.len() as u64, one, many),
-                named(&names)
-            ));
+        if names.is_empty() {
+            continue;
         }
+        let (one, many) = kinds_of(verdict);
+        let mut words = format!("{} ({})", plural(names.len() as u64, one, many), named(&names));
+        if verdict == Verdict::FalseAccept {
+            words = format!("{words}: {SECURITY}");
+        }
+        wrong.push(words);
     }
     if !matrix.fetches.is_empty() {
         wrong.push(format!(
