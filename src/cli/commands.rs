@@ -33,7 +33,7 @@ use crate::{
     plan::Plan,
     record::{
         live::Exporter,
-        results::{Summary, calibration::Calibration, series::SweepRun, summary::Undecided},
+        results::{Summary, calibration::Calibration, judged::Undecided, series::SweepRun},
     },
     report,
     scenario::{self, Loaded, Scenario},
@@ -375,7 +375,7 @@ mod tests {
     use crate::{
         record::results::{
             gone::{BrokerGone, Sign},
-            summary::{Aborted, Judged},
+            judged::{Aborted, Judged},
         },
         report::html::fixture,
     };

@@ -24,6 +24,7 @@ pub mod full;
 pub mod gaps;
 pub mod gone;
 pub mod happened;
+pub mod judged;
 pub mod keys;
 pub mod matrix;
 pub mod moment;

@@ -10,8 +10,8 @@ use crate::{
     base::words::Verdict,
     record::results::{
         Matrix, Percentile, Summary,
+        judged::Undecided,
         matrix::{Cell, version},
-        summary::Undecided,
     },
     token::catalogue::defect,
 };

@@ -11,9 +11,7 @@ use super::{cluster, diagnosis::Diagnosis, facts::Facts, fetches, gone, keys, se
 use crate::base::error::plain::Paint;
 use crate::client::attempt::advice;
 use crate::record::results::{
-    PhaseStats, Summary,
-    summary::{Judged, Part},
-    time::Percentile,
+    PhaseStats, Summary, judged::Judged, summary::Part, time::Percentile,
 };
 
 /// Renders a summary; `folder` is where the rest is. Colours are taken off where nobody sees them.

@@ -21,8 +21,9 @@ use crate::{
         measure::{Measurements, SLOT},
         results::{
             Reason, Summary,
+            judged::{Aborted, Judged},
             series::{Capacity as Found, Step, write_timed},
-            summary::{Aborted, Judged, Yardstick},
+            summary::Yardstick,
             threshold,
             time::{Percentile, percentile},
             trend::{Trend, median},

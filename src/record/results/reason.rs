@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::summary::Aborted;
+use super::judged::Aborted;
 use crate::record::measure::LATE;
 
 /// How a reason begins whose sentence says that a search came to its end without a limit.

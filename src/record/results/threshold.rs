@@ -2,8 +2,9 @@
 
 use super::{
     Jwks,
+    judged::{Aborted, Judged, Undecided},
     series::Difference,
-    summary::{Aborted, Judged, Summary, Undecided},
+    summary::Summary,
     time::{Percentile, microseconds, percentile},
 };
 use crate::{

@@ -4,9 +4,9 @@ use crate::{
     base::words::{LimitedBy, Validity, Verdict},
     record::results::{
         Matrix, Summary,
+        judged::{Aborted, Undecided},
         matrix::{Cell, State},
         series::Capacity,
-        summary::{Aborted, Undecided},
     },
     report::{
         diagnosis::Diagnosis,

@@ -5,7 +5,7 @@ use crate::{
     base::words::Counts,
     record::results::{
         Percentile, Reason,
-        summary::{Judged, Undecided},
+        judged::{Judged, Undecided},
     },
 };
 
