@@ -39,13 +39,13 @@ pub(super) fn say(facts: &mut Facts, jwks: &Jwks) {
         number(100.0 * jwks.good_tokens_refused_share),
         count(jwks.flips)));
     for change in &jwks.rotations {
-        facts.say("rotation", format!("{}", rotation(change)));
+        facts.say("rotation", rotation(change));
     }
     if jwks.truncated {
         facts.more("more answers than are kept: told from the first ones".to_owned());
     }
     for absence in &jwks.outages {
-        facts.say("outage", format!("{}", outage(absence)));
+        facts.say("outage", outage(absence));
     }
 }
 

@@ -181,7 +181,7 @@ pub(super) fn of_monitor(facts: &mut Facts, monitor: &Monitored) {
         facts.more(format!("connack drifts by {drift:+.1} us an hour{word}"));
     }
     for warning in &monitor.warnings {
-        facts.more(format!("{warning}"));
+        facts.more(warning.clone());
     }
 }
 

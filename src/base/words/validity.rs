@@ -40,6 +40,10 @@ impl Default for LimitedBy {
     }
 }
 
+#[expect(
+    clippy::derivable_impls,
+    reason = "the list of words has no place for an attribute of one"
+)]
 impl Default for Validity {
     fn default() -> Self {
         Self::Valid

@@ -32,7 +32,7 @@ impl Collector {
             interrupted,
             wall_step,
             unjudged,
-            self.unlike(),
+            &self.unlike(),
         );
         validity
             .reasons

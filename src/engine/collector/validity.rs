@@ -178,7 +178,7 @@ impl Watch {
         interrupted: bool,
         wall_step: i64,
         unjudged: Unjudged,
-        unlike: Vec<String>,
+        unlike: &[String],
     ) -> Trust {
         let limits = self.limits(plan, all);
         let is_limited = !limits.is_empty();
@@ -191,7 +191,7 @@ impl Watch {
         reasons.extend(missing);
         reasons.extend(limits);
         reasons.extend(self.damage(plan, all, wall_step, unjudged));
-        reasons.extend(told(&unlike));
+        reasons.extend(told(unlike));
         reasons.extend(told(&self.harmed));
         reasons.extend(interrupted.then(|| interruption(plan, all)));
         // A run that lacks a part is that first, whatever the rest of it is.

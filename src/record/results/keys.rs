@@ -536,7 +536,7 @@ fn lives(seen: &Seen<'_>) -> Vec<Life> {
 /// The longest of times; one that has not ended is longer than any that has.
 fn longest<'a>(times: impl Iterator<Item = &'a Option<Percentile>>) -> Option<Percentile> {
     let length = |time: &Percentile| (time.number().is_none(), time.number().or(time.bound()));
-    times.flatten().cloned().max_by(|a, b| {
+    times.flatten().copied().max_by(|a, b| {
         let ((a_is_open, a), (b_is_open, b)) = (length(a), length(b));
         a_is_open.cmp(&b_is_open).then(a.unwrap_or_default().total_cmp(&b.unwrap_or_default()))
     })

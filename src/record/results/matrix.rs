@@ -572,7 +572,7 @@ fn background(
     Background {
         attempts: tallies.iter().map(|(_, count)| count).sum(),
         accepted: accepted.map(|(_, count)| count).sum(),
-        connack_p50_us: stats.as_ref().map(|stats| stats.p50_us.clone()),
+        connack_p50_us: stats.as_ref().map(|stats| stats.p50_us),
         connack_p99_us: stats.map(|stats| stats.p99_us),
     }
 }

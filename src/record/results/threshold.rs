@@ -103,7 +103,7 @@ pub fn ends_run(thresholds: &[Threshold], judged: &[Judged], second: u64) -> Opt
     Some(Aborted {
         metric: judged.metric.clone(),
         condition: judged.condition.clone(),
-        observed: judged.observed.clone(),
+        observed: judged.observed,
         second,
         run: None,
     })

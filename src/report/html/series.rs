@@ -105,7 +105,7 @@ fn same_rate(one: &Step, next: &Step) -> bool {
 /// A time in milliseconds.
 fn in_ms(value: Option<&Percentile>) -> Option<Percentile> {
     let value = value?;
-    Some(milliseconds(Some(value)).map_or_else(|| value.clone(), Percentile::Number))
+    Some(milliseconds(Some(value)).map_or_else(|| *value, Percentile::Number))
 }
 
 /// Adds what several runs have at one place: their median, where what lies beyond the timeout is longer than any. It is a
