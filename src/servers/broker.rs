@@ -39,6 +39,7 @@ use crate::{
 };
 
 /// How long a mutant that never answers keeps a client waiting.
+#[cfg(feature = "embedded")]
 const GIVE_UP: Duration = Duration::from_millis(500);
 
 /// How long a broker may take to listen: far longer than it ever took, on a host at its limit.
