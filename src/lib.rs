@@ -4,7 +4,7 @@
 //! what it is and which rooms it may use; `tests/architecture.rs` keeps it so, and ARCHITECTURE.md tells the rest.
 //!
 //! ```text
-//! scenario -> plan -> token -> client -> record -> report
+//! scenario -> token -> plan -> client -> record -> report
 //! ```
 
 // In the order of the flow: the empty lines keep rustfmt from putting them into that of the alphabet.

@@ -173,6 +173,17 @@ pub struct Steps {
     pub connack: Step,
 }
 
+impl Steps {
+    /// The instants at which they were completed.
+    pub fn instants(&mut self) -> impl Iterator<Item = &mut u64> {
+        let Self { token, dns, tcp, tls, ws, connack } = self;
+        [token, dns, tcp, tls, ws, connack].into_iter().filter_map(|step| match step {
+            Step::At(at) => Some(at),
+            Step::NotEntered | Step::Unfinished => None,
+        })
+    }
+}
+
 /// One phase of an attempt.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Step {

@@ -78,14 +78,7 @@ pub(super) struct Connection {
     /// When opening began: `started`, but in `preconnect`, where that is when CONNECT is sent.
     pub(super) opened: u64,
     pub(super) token: Step,
-    /// When the name was resolved; 0 here and below where the phase is not part of the attempt.
-    pub(super) dns_at: u64,
-    /// When the TCP connection stood and the first byte was handed over.
-    pub(super) tcp_at: u64,
-    /// When the TLS handshake was over.
-    pub(super) tls_at: u64,
-    /// When the connection was upgraded to WebSocket.
-    pub(super) ws_at: u64,
+    pub(super) at: Instants,
     /// When the last of CONNECT was handed over.
     pub(super) sent_at: u64,
     /// When CONNACK came, where the kernel said so; else 0.
@@ -99,6 +92,19 @@ pub(super) struct Connection {
     /// What is known of a packet that is not whole, and what came in a session besides answers to pings.
     pub(super) inbound: Option<Box<Inbound>>,
     pub(super) more: More,
+}
+
+/// When phases on the way to the broker were over; 0 where one is not part of the attempt, or not over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Instants {
+    /// The name was resolved.
+    pub(super) dns: u64,
+    /// The TCP connection stood and the first byte was handed over.
+    pub(super) tcp: u64,
+    /// The TLS handshake was over.
+    pub(super) tls: u64,
+    /// The connection was upgraded to WebSocket.
+    pub(super) ws: u64,
 }
 
 impl Connection {
@@ -146,10 +152,10 @@ impl Connection {
             opened: self.opened,
             steps: Steps {
                 token: self.token,
-                dns: step(State::Resolving, self.dns_at),
-                tcp: step(State::Connecting, self.tcp_at),
-                tls: step(State::Securing, self.tls_at),
-                ws: step(State::Upgrading, self.ws_at),
+                dns: step(State::Resolving, self.at.dns),
+                tcp: step(State::Connecting, self.at.tcp),
+                tls: step(State::Securing, self.at.tls),
+                ws: step(State::Upgrading, self.at.ws),
                 connack,
             },
             sent: self.sent_at,

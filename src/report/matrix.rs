@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     base::error::plain::Paint,
-    base::words::{OutcomeKind, Severity, Validity, Verdict},
+    base::words::{Counts, OutcomeKind, Severity, Validity, Verdict},
     record::results::{
         Edges, Matrix, Summary,
         matrix::{BrokerState, Cell, State, version},
@@ -545,17 +545,17 @@ fn conclusion(
     summary: &Summary,
     place: &Place,
 ) -> std::fmt::Result {
-    let of = |verdict: Verdict| matrix.cells.iter().filter(|cell| cell.verdict == verdict).count();
-    let weak = matrix.cells.iter().filter(|cell| cell.is_weak()).count();
-    let words = format!(
-        "{} correct, {} false accepts, {} false rejects, {} wrong reasons, {weak} weak by configuration, {} not judged, {} indeterminate",
-        of(Verdict::Correct).saturating_sub(weak),
-        of(Verdict::FalseAccept),
-        of(Verdict::FalseReject),
-        of(Verdict::WrongReason),
-        of(Verdict::NotJudged),
-        of(Verdict::Indeterminate),
+    let verdicts: Counts<Verdict> = matrix.cells.iter().map(|cell| (cell.verdict, 1)).collect();
+    let weak = matrix.cells.iter().filter(|cell| cell.is_weak()).count() as u64;
+    let correct = verdicts[Verdict::Correct].saturating_sub(weak);
+    let mut parts = vec![format!("{correct} correct")];
+    parts.extend(
+        Verdict::WRONG.map(|verdict| format!("{} {}s", verdicts[verdict], verdict.words())),
     );
+    parts.push(format!("{weak} weak by configuration"));
+    let open = verdicts.iter().filter(|(verdict, _)| !verdict.is_judged());
+    parts.extend(open.map(|(verdict, number)| format!("{number} {}", verdict.words())));
+    let words = parts.join(", ");
     let is_red = matrix.cells.iter().any(Cell::is_wrong)
         || !matrix.fetches.is_empty()
         || !matrix.died_at.is_empty();

@@ -263,24 +263,13 @@ pub(super) fn told(summary: &Summary) -> BTreeSet<&'static str> {
         })
         .flat_map(|(outcome, codes)| codes.keys().map(move |code| (*outcome, code)))
         // Of a broker that has gone away it is told what ended it, and not how it is reached or spared.
-        .filter(|(outcome, code)| summary.broker_gone.is_empty() || !is_of_an_end(*outcome, code))
+        .filter(|(outcome, code)| {
+            summary.broker_gone.is_empty()
+                || !outcome.ends_with_its_broker(matches!(code.as_str(), "fin" | "rst"))
+        })
         .filter(|(outcome, code)| !is_explained(*outcome, code))
         .filter_map(|(outcome, code)| advice(outcome, code))
         .collect()
-}
-
-/// Whether an attempt ends so where its broker goes away.
-fn is_of_an_end(outcome: OutcomeKind, code: &str) -> bool {
-    use OutcomeKind as Kind;
-    match outcome {
-        Kind::Closed | Kind::TcpFailed | Kind::Timeout => true,
-        Kind::TlsFailed | Kind::WsFailed => matches!(code, "fin" | "rst"),
-        Kind::Accepted
-        | Kind::Refused
-        | Kind::TokenFailed
-        | Kind::ProtocolError
-        | Kind::LocalError => false,
-    }
 }
 
 /// Counts by code; `protocol` is the version of MQTT of codes that brokers send, `None` of other numbers.

@@ -33,4 +33,17 @@ impl OutcomeKind {
     pub fn is_answer(self) -> bool {
         matches!(self, Self::Accepted | Self::Refused)
     }
+
+    /// Whether an attempt ends so where its broker goes away; of some only where it was `closed` in the midst of them.
+    pub fn ends_with_its_broker(self, closed: bool) -> bool {
+        match self {
+            Self::Closed | Self::TcpFailed | Self::Timeout => true,
+            Self::TlsFailed | Self::WsFailed => closed,
+            Self::Accepted
+            | Self::Refused
+            | Self::TokenFailed
+            | Self::ProtocolError
+            | Self::LocalError => false,
+        }
+    }
 }

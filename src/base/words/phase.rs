@@ -36,6 +36,20 @@ impl Phase {
         matches!(self, Self::StartDelay | Self::ReceiveDelay)
     }
 
+    /// Whether every attempt enters it that gets so far, whatever its plan.
+    pub fn is_of_all(self) -> bool {
+        match self {
+            Self::StartDelay
+            | Self::TcpConnect
+            | Self::Connack
+            | Self::Connect
+            | Self::Response => true,
+            Self::Token | Self::Dns | Self::TlsHandshake | Self::WsUpgrade | Self::ReceiveDelay => {
+                false
+            }
+        }
+    }
+
     /// Whether it is part of the way to the broker or the broker's own time, and not a sum of such, or ours.
     pub fn is_step(self) -> bool {
         self <= Self::Connack

@@ -66,7 +66,7 @@ impl Worker {
             match answer.addresses.len() as u64 {
                 0 => self.fail(place, State::Resolving, Outcome::TcpFailed("dns")),
                 count => {
-                    connection.dns_at = self.storm.clock.now();
+                    connection.at.dns = self.storm.clock.now();
                     self.open(place, answer.addresses[(turn % count) as usize]);
                 }
             }
@@ -164,7 +164,7 @@ impl Worker {
                         return;
                     }
                     let now = self.storm.clock.now();
-                    connection.tcp_at = now;
+                    connection.at.tcp = now;
                     connection.state = State::Standing;
                     self.ways[usize::from(connection.way)].taken(&mut self.recorder, now);
                     Progress::Done
@@ -173,7 +173,7 @@ impl Worker {
                     let now = self.storm.clock.now();
                     match link.begin(transport) {
                         Sent::Bytes(_) => {
-                            connection.tcp_at = now;
+                            connection.at.tcp = now;
                             self.ways[usize::from(connection.way)].taken(&mut self.recorder, now);
                         }
                         Sent::Later => return,
@@ -212,14 +212,14 @@ impl Worker {
         connection.state = match connection.state {
             State::Connecting if tls => State::Securing,
             State::Securing => {
-                connection.tls_at = now;
+                connection.at.tls = now;
                 if let Some(handshake) = connection.link.as_ref().and_then(Link::handshake) {
                     self.recorder.shook_hands(usize::from(connection.broker), handshake, 1);
                 }
                 if ws { State::Upgrading } else { ready }
             }
             State::Upgrading => {
-                connection.ws_at = now;
+                connection.at.ws = now;
                 ready
             }
             _ if ws => State::Upgrading,
@@ -237,7 +237,7 @@ impl Worker {
                 Sent::Bytes(count) => {
                     if connection.state == State::Connecting {
                         connection.state = State::Sending;
-                        connection.tcp_at = now;
+                        connection.at.tcp = now;
                         self.ways[usize::from(connection.way)].taken(&mut self.recorder, now);
                     }
                     connection.sent_at = now;

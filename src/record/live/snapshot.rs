@@ -164,11 +164,7 @@ fn can_enter(plan: &Plan, broker: &Broker, phase: Phase) -> bool {
         Phase::TlsHandshake => broker.tls,
         Phase::WsUpgrade => broker.ws.is_some(),
         Phase::ReceiveDelay => plan.load().receive_time == ReceiveTime::Kernel,
-        Phase::StartDelay
-        | Phase::TcpConnect
-        | Phase::Connack
-        | Phase::Connect
-        | Phase::Response => true,
+        phase => phase.is_of_all(),
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::client::{
     Handshake,
-    attempt::{Attempt, Outcome, Phase, Step, Steps},
+    attempt::{Attempt, Outcome, Phase},
     verdict::Verdict,
 };
 
@@ -346,13 +346,8 @@ impl Attempt {
     /// Moves all its instants.
     fn moved(&mut self, by: i64) {
         let Self { scheduled, started, opened, sent, ended, read, steps, .. } = self;
-        let Steps { token, dns, tcp, tls, ws, connack } = steps;
-        let steps = [token, dns, tcp, tls, ws, connack].into_iter().filter_map(|step| match step {
-            Step::At(at) => Some(at),
-            Step::NotEntered | Step::Unfinished => None,
-        });
         let instants = [scheduled, started, opened, sent, ended];
-        for at in instants.into_iter().chain(read).chain(steps) {
+        for at in instants.into_iter().chain(read).chain(steps.instants()) {
             *at = at.wrapping_add_signed(by);
         }
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     client::{
-        attempt::{Close, Steps},
+        attempt::{Close, Step, Steps},
         verdict::Expectation,
     },
     record::measure::signs::Site,
