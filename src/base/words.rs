@@ -5,6 +5,7 @@
 
 mod counts;
 mod metric;
+mod operation;
 mod outcome;
 mod phase;
 mod severity;
@@ -13,6 +14,7 @@ mod verdict;
 
 pub use counts::Counts;
 pub use metric::{Metric, Unit};
+pub use operation::Operation;
 pub use outcome::OutcomeKind;
 pub use phase::Phase;
 pub use severity::Severity;
@@ -62,7 +64,7 @@ impl<W: Word> serde::de::Visitor<'_> for ByName<W> {
 }
 
 /// Writes a word.
-fn write<W: Word, S: serde::Serializer>(word: W, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn write<W: Word, S: serde::Serializer>(word: W, to: S) -> Result<S::Ok, S::Error> {
     if to.is_human_readable() {
         to.serialize_str(word.name())
     } else {
@@ -71,7 +73,7 @@ fn write<W: Word, S: serde::Serializer>(word: W, to: S) -> Result<S::Ok, S::Erro
 }
 
 /// Reads a word.
-fn read<'de, W: Word, D: serde::Deserializer<'de>>(from: D) -> Result<W, D::Error> {
+pub(crate) fn read<'de, W: Word, D: serde::Deserializer<'de>>(from: D) -> Result<W, D::Error> {
     use serde::{Deserialize, de::Error};
     if from.is_human_readable() {
         return from.deserialize_str(ByName(std::marker::PhantomData));
@@ -144,7 +146,7 @@ macro_rules! vocabulary {
         }
     };
 }
-use vocabulary;
+pub(crate) use vocabulary;
 
 #[cfg(test)]
 mod tests {

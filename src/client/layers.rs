@@ -8,6 +8,7 @@ use std::{
 
 use rustix::io::Errno;
 use rustls::{CipherSuite, ClientConnection, HandshakeKind, ProtocolVersion};
+use serde::{Deserialize, Serialize};
 use tungstenite::{
     Bytes, Message,
     error::Error as WsError,
@@ -32,8 +33,9 @@ const MOST_HELD: usize = 512 * 1024;
 /// Bytes of frames that are gathered before they are written: each is written at once.
 const WRITES_FROM: usize = 0;
 
-/// What a TLS handshake agreed on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What a TLS handshake agreed on. On the bus: whether it is resumed, then version and suite by their numbers (IANA).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(from = "(bool, u16, u16)", into = "(bool, u16, u16)")]
 pub struct Handshake {
     /// The session is an earlier one, resumed.
     pub is_resumed: bool,
@@ -41,6 +43,18 @@ pub struct Handshake {
     pub version: ProtocolVersion,
     /// The cipher suite.
     pub suite: CipherSuite,
+}
+
+impl From<(bool, u16, u16)> for Handshake {
+    fn from((is_resumed, version, suite): (bool, u16, u16)) -> Self {
+        Self { is_resumed, version: version.into(), suite: suite.into() }
+    }
+}
+
+impl From<Handshake> for (bool, u16, u16) {
+    fn from(hands: Handshake) -> Self {
+        (hands.is_resumed, hands.version.into(), hands.suite.into())
+    }
 }
 
 impl Handshake {

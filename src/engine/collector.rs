@@ -33,7 +33,7 @@ use crate::{
     },
     client::attempt::{Outcome, Phase, advice},
     record::{
-        measure::{Measurements, latency::Quantile},
+        measure::{Count, Mark, Measurements, latency::Quantile},
         results::{
             Environment, Folder, Jwks, Matrix, Place, Summary,
             absence::Absences,
@@ -260,18 +260,19 @@ impl Collector {
             let signs = std::mem::take(&mut seen.signs);
             self.all.merge(&seen);
             seen.signs = signs;
-            seen.open = self.workers.iter_mut().map(|worker| worker.open_at(second)).sum();
-            self.open = seen.open;
-            if seen.open > self.generator.open_peak {
-                (self.generator.open_peak, self.peak_second) = (seen.open, second);
+            seen[Count::Open] = self.workers.iter_mut().map(|worker| worker.open_at(second)).sum();
+            self.open = seen[Count::Open];
+            if seen[Count::Open] > self.generator.open_peak {
+                (self.generator.open_peak, self.peak_second) = (seen[Count::Open], second);
             }
             self.medians.push((median(&seen, Phase::Response), median(&seen, Phase::Connack)));
-            if seen.open >= self.generator.open_peak {
+            if seen[Count::Open] >= self.generator.open_peak {
                 self.generator.rss_peak_open_bytes =
                     self.generator.rss_peak_open_bytes.max(self.resident);
             }
             self.watch.sees(second, &self.storm.plan, &seen);
-            let is_storm = self.all.attempts() + self.all.abandoned < self.storm.plan.attempts;
+            let is_storm =
+                self.all.attempts() + self.all[Count::Abandoned] < self.storm.plan.attempts;
             self.watch.look(self.storm.clock.now(), is_storm);
             self.warn(options);
             options.screen.second(&self.snapshot(second, &seen, !is_storm));
@@ -402,7 +403,7 @@ impl Collector {
     /// Refuses to go on where no broker can be reached: each had an attempt that failed, and the time
     /// for a first answer is over.
     fn check_reached(&self) -> Result<()> {
-        let first = self.all.first_start.unwrap_or(u64::MAX);
+        let first = self.all.mark(Mark::FirstStart).unwrap_or(u64::MAX);
         let is_late = self.storm.clock.now().saturating_sub(self.storm.timeout) >= first;
         let is_over = !self.workers.iter().any(Lane::is_waited_for);
         let tallies = self.all.tallies();
@@ -446,9 +447,9 @@ impl Collector {
         let connack = self.all.latency(Phase::Connack, None, None, None);
         Snapshot {
             second,
-            rate: seen.started,
+            rate: seen[Count::Started],
             attempts: tallies.iter().map(|(_, count)| count).sum(),
-            open: seen.open,
+            open: seen[Count::Open],
             accepted: count(|outcome| outcome == Outcome::Accepted),
             refused: count(|outcome| matches!(outcome, Outcome::Refused(_))),
             failed: count(|outcome| !outcome.is_answer()),
@@ -512,7 +513,7 @@ impl Collector {
         let (plan, all, timeout) = (&self.storm.plan, &self.all, self.storm.timeout);
         let clock = self.storm.clock;
         let end = if partial { clock.now() } else { self.ended };
-        let start = all.first_start.unwrap_or(self.storm.start);
+        let start = all.mark(Mark::FirstStart).unwrap_or(self.storm.start);
         let frame = Frame {
             plan,
             all,

@@ -27,7 +27,7 @@ use crate::{
         error::{Error, Result},
     },
     client::socket,
-    record::measure::{Measurements, signs::Site},
+    record::measure::{Count, Measurements, signs::Site},
 };
 
 /// Time between two knocks: a broker that is being ended takes connects until its process is gone.
@@ -163,7 +163,7 @@ impl Knocker {
     /// Puts what it has heard into a recorder; the storm started at `start`.
     pub(super) fn tell(&self, seen: &mut Measurements, start: u64) {
         let mut told = self.shared.told.lock();
-        seen.checks += std::mem::take(&mut told.count);
+        seen[Count::Checks] += std::mem::take(&mut told.count);
         for (site, at, answer) in told.answers.drain(..) {
             let signs = seen.signs_of(0, site);
             match answer {

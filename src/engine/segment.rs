@@ -34,7 +34,7 @@ use crate::{
         host::{Limits, TcpTrouble, process_cpu, resident},
     },
     plan::Plan,
-    record::measure::Measurements,
+    record::measure::{Count, Measurements},
     supply::{Supply, estimate::Estimate, signal::Signal},
 };
 
@@ -291,7 +291,7 @@ impl<'a> Relay<'a> {
         // A second that was passed on without it is over: what comes later belongs to the next.
         let covers = report.covers.max(self.next);
         line.second = if report.is_last { u64::MAX } else { report.next };
-        line.open = report.seen.open;
+        line.open = report.seen[Count::Open];
         let mut seen = report.seen;
         match self.seconds.get_mut(&covers) {
             Some(known) => {
@@ -329,7 +329,7 @@ impl<'a> Relay<'a> {
             let mut seen = first.remove();
             let is_last = is_over && self.seconds.is_empty();
             self.storm.knocker.tell(&mut seen, self.storm.start);
-            seen.open = self.lines.iter().map(|line| line.open).sum();
+            seen[Count::Open] = self.lines.iter().map(|line| line.open).sum();
             seen.moved(-(self.storm.start as i64));
             let now = self.storm.clock.now();
             self.watch.look(now, true);

@@ -30,7 +30,7 @@ use crate::{
     },
     client::verdict::{Expectation, Validity, Verdict},
     plan::Plan,
-    record::measure::{Measurements, Recast, SLOT},
+    record::measure::{Count, Measurements, Recast, SLOT},
     scenario::Group,
     supply::{Supply, signal::Signal},
     token::Kind,
@@ -129,7 +129,7 @@ impl<'a> Volleys<'a> {
     /// Counts a bare connect that asked whether a broker is there.
     pub(super) fn asked(&mut self) {
         let mut seen = self.collector.all().alike();
-        seen.checks = 1;
+        seen[Count::Checks] = 1;
         self.collector.heard_more(&seen);
     }
 

@@ -56,7 +56,7 @@ use crate::{
         verdict::{Expectation, Validity, Verdict, foreign::Said},
     },
     plan::Model,
-    record::measure::{Measurements, pending::Pending},
+    record::measure::{Count, Measurements, pending::Pending},
     supply::{Outlet, signal::Signal},
     token::{Minter, Must, placing::Scratch},
 };
@@ -543,7 +543,7 @@ impl Worker {
         self.count_cpu(over);
         let spare = self.spares.try_recv().unwrap_or_else(|_| Box::new(self.storm.recorder()));
         let mut seen = std::mem::replace(&mut self.recorder, spare);
-        seen.open = (self.connections.len() - self.left_open) as u64;
+        seen[Count::Open] = (self.connections.len() - self.left_open) as u64;
         self.look_at_witnesses(&mut seen, now);
         let covers = self.second;
         self.second = now.saturating_sub(self.storm.start) / SECOND;
@@ -555,14 +555,14 @@ impl Worker {
     fn count_cpu(&mut self, over: bool) {
         if let Some(before) = self.cpu_at {
             let now = thread_cpu();
-            self.recorder.cpu_ns += now.saturating_sub(before);
+            self.recorder[Count::CpuNs] += now.saturating_sub(before);
             self.cpu_at = (!over).then_some(now);
         }
     }
 
     /// The run is stopped: attempts under way are abandoned, clients that stay leave at once.
     fn give_up(&mut self) {
-        self.recorder.abandoned += self.in_flight + self.waiting.len() as u64;
+        self.recorder[Count::Abandoned] += self.in_flight + self.waiting.len() as u64;
         self.start_what_stands();
         self.waiting.clear();
         self.parked.clear();

@@ -9,7 +9,7 @@ use std::{
 
 use tokenstorm::{
     base::clock::Clock,
-    record::measure::{Measurements, wire::Encoder},
+    record::measure::{Count, Measurements, wire::Encoder},
 };
 
 use crate::{
@@ -114,8 +114,8 @@ fn who_speaks_for_an_agent_costs_its_share_and_nothing_else() {
     let _agents = [agent(&nats, &["--group", "forged"]), agent(&nats, &["--group", "forged"])];
     let empty = || Measurements::new(2, 2);
     let (mut many, mut ends) = (empty(), empty());
-    many.started = 1_000_000_000_000;
-    ends.abandoned = 1;
+    many[Count::Started] = 1_000_000_000_000;
+    ends[Count::Abandoned] = 1;
     for (what, why) in [
         (interval(&many), "of more attempts than it has clients"),
         (interval(&ends), "of the end of attempts that it has not started"),

@@ -1,6 +1,6 @@
 //! The phases of an attempt.
 
-use super::vocabulary;
+use super::{Operation, vocabulary};
 
 vocabulary! {
     /// A stretch of an attempt whose length is measured, in the order of the contract.
@@ -31,6 +31,22 @@ vocabulary! {
 }
 
 impl Phase {
+    /// What it is a phase of. Each phase is of one operation, so that its place in the list stands for both.
+    pub const fn operation(self) -> Operation {
+        match self {
+            Self::StartDelay
+            | Self::Token
+            | Self::Dns
+            | Self::TcpConnect
+            | Self::TlsHandshake
+            | Self::WsUpgrade
+            | Self::Connack
+            | Self::Connect
+            | Self::Response
+            | Self::ReceiveDelay => Operation::Connect,
+        }
+    }
+
     /// Whether it is the generator's own time, and not the broker's.
     pub fn is_ours(self) -> bool {
         matches!(self, Self::StartDelay | Self::ReceiveDelay)

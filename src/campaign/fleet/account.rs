@@ -1,6 +1,6 @@
 //! What an agent has told of a run so far, against what it can have done.
 
-use crate::record::measure::Measurements;
+use crate::record::measure::{Count, Measurements};
 
 /// Attempts that one agent starts in a second at most: `load.stages` asks for no more of a whole fleet.
 const MOST_A_SECOND: u64 = 1_000_000;
@@ -56,13 +56,13 @@ impl Account {
         second: u64,
         is_last: bool,
     ) -> Result<(), &'static str> {
-        let dropped: u64 = seen.sessions.dropped.iter().map(|(_, count)| count).sum();
+        let dropped: u64 = seen.dropped().sum();
         let handshakes: u64 = seen.handshakes(None).map(|(_, count)| count).sum();
         let next = Self {
             share: self.share,
-            started: self.started.saturating_add(seen.started),
+            started: self.started.saturating_add(seen[Count::Started]),
             attempts: self.attempts.saturating_add(seen.attempts()),
-            abandoned: self.abandoned.saturating_add(seen.abandoned),
+            abandoned: self.abandoned.saturating_add(seen[Count::Abandoned]),
             handshakes: self.handshakes.saturating_add(handshakes),
             dropped: self.dropped.saturating_add(dropped),
         };
@@ -80,7 +80,7 @@ impl Account {
             return Err("of fewer ends than it has started attempts");
         }
         // Of some workers it is of a later second than the interval.
-        if next.dropped > next.attempts || seen.open > next.share {
+        if next.dropped > next.attempts || seen[Count::Open] > next.share {
             return Err("of more sessions than there were");
         }
         *self = next;
@@ -94,7 +94,7 @@ mod tests {
 
     fn seen(started: u64, abandoned: u64) -> Measurements {
         let mut seen = Measurements::new(1, 1);
-        (seen.started, seen.abandoned) = (started, abandoned);
+        (seen[Count::Started], seen[Count::Abandoned]) = (started, abandoned);
         seen
     }
 
@@ -112,7 +112,7 @@ mod tests {
             assert_eq!(account.under_way(), 80, "{what}: nothing of it is taken");
         }
         let mut open = seen(0, 0);
-        open.open = 95;
+        open[Count::Open] = 95;
         assert!(account.add(&open, 1, false).is_err());
         account.add(&seen(4, 84), 1, true).unwrap();
         assert_eq!(account.under_way(), 0);

@@ -18,7 +18,7 @@ use crate::{
     engine::Lost,
     plan::{Plan, series::hold_at, threshold::Threshold},
     record::{
-        measure::{Measurements, SLOT},
+        measure::{Mark, Measurements, SLOT},
         results::{
             Reason, Summary,
             judged::{Aborted, Judged},
@@ -491,11 +491,11 @@ impl Window {
 
     /// Verdicts in it.
     fn verdicts(&self, all: &Measurements) -> f64 {
-        let slots = self.from / SLOT..self.to / SLOT;
-        let first = all.first_verdict_slot();
-        (first..)
-            .zip(all.verdict_slots())
-            .filter(|(slot, _)| slots.contains(slot))
+        let wanted = self.from / SLOT..self.to / SLOT;
+        let slots = all.slots();
+        (slots.first..)
+            .zip(&slots.counts)
+            .filter(|(slot, _)| wanted.contains(slot))
             .map(|(_, count)| f64::from(*count))
             .sum()
     }
@@ -530,8 +530,8 @@ fn missed(judged: &Judged) -> String {
 /// For how long before the last arrival no verdict came, where that is so long that a broker which is only slow does not
 /// explain it.
 fn stall(all: &Measurements) -> Option<u64> {
-    let (first, last) = (all.first_start?, all.last_scheduled?);
-    let answer = all.last_answer.unwrap_or(first);
+    let (first, last) = (all.mark(Mark::FirstStart)?, all.mark(Mark::LastScheduled)?);
+    let answer = all.mark(Mark::LastAnswer).unwrap_or(first);
     let silent = last.saturating_sub(answer);
     (silent > (last.saturating_sub(first) / 3).max(2 * SECOND)).then_some(silent)
 }

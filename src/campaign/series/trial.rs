@@ -10,7 +10,10 @@ use crate::{
     },
     engine::{self, Lost, progress::Screen},
     plan::Plan,
-    record::{measure::Measurements, results::Summary},
+    record::{
+        measure::{Mark, Measurements},
+        results::Summary,
+    },
     report,
     scenario::Loaded,
 };
@@ -76,7 +79,7 @@ impl Trial {
         )?;
         report::html::leave(&finished.folder, &finished.summary);
         let all = finished.all;
-        let span = match (all.first_start, all.last_answer) {
+        let span = match (all.mark(Mark::FirstStart), all.mark(Mark::LastAnswer)) {
             _ if finished.busy > 0 => finished.busy,
             (Some(first), Some(last)) => last.saturating_sub(first),
             _ => 0,

@@ -5,7 +5,7 @@ use crate::{
     base::{clock::SECOND, error::Result},
     client::verdict::Verdict,
     record::{
-        measure::{Finding, Measurements},
+        measure::{Count, Finding, Measurements},
         results::{
             Summary,
             absence::Absence,
@@ -58,7 +58,7 @@ impl Collector {
 
     /// Puts into a summary which brokers were gone.
     pub(super) fn tell_of_absences(&self, summary: &mut Summary) {
-        summary.broker_checks = self.all.checks;
+        summary.broker_checks = self.all[Count::Checks];
         let mut gone: Vec<&Absence> = self.absences.all().iter().collect();
         gone.sort_by_key(|gone| (gone.at, gone.site));
         summary.broker_gone = gone.into_iter().map(|gone| self.shown(gone)).collect();

@@ -135,8 +135,7 @@ impl Collector {
             let is_it = |outcome| matches!(outcome, Outcome::Closed(_) | Outcome::TcpFailed(_));
             let tallies = seen.tallies();
             let ended = tallies.iter().filter(|(tally, _)| is_it(tally.outcome));
-            let dropped = seen.sessions.dropped.iter().map(|(_, count)| count);
-            ended.map(|(_, count)| count).chain(dropped).sum::<u64>()
+            ended.map(|(_, count)| count).sum::<u64>() + seen.dropped().sum()
         };
         of(&self.all) + self.seconds.values().map(of).sum::<u64>()
     }

@@ -10,7 +10,7 @@ use crate::{
         clock::SECOND,
         error::{Error, Result},
     },
-    record::measure::Measurements,
+    record::measure::{Count, Measurements},
 };
 
 /// Nanoseconds after the end of a second within which a worker has told of it. It does so whatever comes, and what it does
@@ -181,7 +181,7 @@ impl Collector {
         let lane = &mut self.workers[worker];
         // A second that was closed without it stays closed: what comes later belongs to the next.
         let covers = report.covers.max(self.next_second);
-        lane.open.insert(covers, report.seen.open);
+        lane.open.insert(covers, report.seen[Count::Open]);
         lane.second = if report.is_last { u64::MAX } else { report.next };
         lane.is_done = report.is_last;
         if let Some(patience) = &mut lane.patience {

@@ -3,6 +3,7 @@
 use super::{Collector, Monitor, Options};
 use crate::{
     client::{attempt::Outcome, verdict::Verdict},
+    record::measure::Mark,
     record::results::monitor::{Monitored, Reading, Rows, Side, Span, Used, drift},
 };
 
@@ -48,7 +49,12 @@ impl Collector {
         let span = Span {
             stretches: match self.storm.gate.stretches() {
                 waves if !waves.is_empty() => waves,
-                _ => self.all.first_start.zip(self.all.last_answer).into_iter().collect(),
+                _ => self
+                    .all
+                    .mark(Mark::FirstStart)
+                    .zip(self.all.mark(Mark::LastAnswer))
+                    .into_iter()
+                    .collect(),
             },
             storm: self.storm.start,
             accepted: count(true),

@@ -17,7 +17,7 @@ use crate::{
     client::attempt::Outcome,
     plan::Plan,
     record::{
-        measure::{LATE, Measurements, Tally, latency::Quantile},
+        measure::{Count, LATE, Measurements, Tally, latency::Quantile},
         results::{Environment, Reason, summary::Trust},
     },
 };
@@ -221,8 +221,8 @@ impl Watch {
         if waited * 100 > all.attempts() && plan.issuance.fetching.is_none() {
             reasons.push(Reason::SlowSigning { waited, of: all.attempts() });
         }
-        if all.late_lookups * 100 > all.attempts() {
-            reasons.push(Reason::SlowLookups(all.late_lookups));
+        if all[Count::LateLookups] * 100 > all.attempts() {
+            reasons.push(Reason::SlowLookups(all[Count::LateLookups]));
         }
         let busy = self.busiest.filter(|busy| *busy > BUSY);
         reasons.extend(busy.map(Reason::BusyGenerator));
@@ -297,6 +297,6 @@ impl Unjudged {
 /// What an interruption cost.
 fn interruption(plan: &Plan, all: &Measurements) -> Reason {
     let known = plan.known_attempts();
-    let left = (known > 0).then(|| (known.saturating_sub(all.started), known));
-    Reason::Interrupted { abandoned: all.abandoned, left }
+    let left = (known > 0).then(|| (known.saturating_sub(all[Count::Started]), known));
+    Reason::Interrupted { abandoned: all[Count::Abandoned], left }
 }

@@ -214,7 +214,7 @@ impl Worker {
             State::Securing => {
                 connection.at.tls = now;
                 if let Some(handshake) = connection.link.as_ref().and_then(Link::handshake) {
-                    self.recorder.shook_hands(usize::from(connection.broker), handshake, 1);
+                    self.recorder.shook_hands(usize::from(connection.broker), handshake);
                 }
                 if ws { State::Upgrading } else { ready }
             }

@@ -16,6 +16,7 @@ use crate::{
         target::Spot,
     },
     plan::Plan,
+    record::measure::Count,
     scenario::{Check, TokenIn},
     supply::{Ready, Stock},
     token::{Minter, Times, placing::Scratch, recipe::Form},
@@ -83,7 +84,7 @@ impl Worker {
                 Stock::Pending => return,
                 Stock::Exhausted => {
                     // Minting failed: the engine says why, and ends the run.
-                    self.recorder.abandoned += self.waiting.len() as u64;
+                    self.recorder[Count::Abandoned] += self.waiting.len() as u64;
                     self.waiting.clear();
                     return;
                 }

@@ -12,6 +12,7 @@ use crate::{
         packet::{DISCONNECT, PINGREQ},
         socket::Sent,
     },
+    record::measure::Count,
     token::fraction,
 };
 
@@ -46,7 +47,7 @@ impl Worker {
             self.leave(place, now);
             return;
         }
-        self.recorder.sessions.held += 1;
+        self.recorder[Count::Held] += 1;
         self.ways[usize::from(way)].watch(now, key);
         self.set_alarm(place, now);
         if !rest.is_empty() {
@@ -140,7 +141,7 @@ impl Worker {
 
     /// A session ended before its client wanted.
     pub(super) fn drop_session(&mut self, place: usize, code: Code) {
-        self.recorder.dropped(code, 1);
+        self.recorder.count_drop(code);
         self.close(place);
     }
 

@@ -7,7 +7,7 @@ use crate::{
     },
     plan::{Plan, broker::Broker},
     record::{
-        measure::{Measurements, Times},
+        measure::{Count, Measurements, Times},
         results::monitor::Side,
     },
     scenario::ReceiveTime,
@@ -126,10 +126,10 @@ impl Snapshot {
         Self {
             scenario: plan.scenario.name.clone(),
             now,
-            started: all.started,
-            abandoned: all.abandoned,
-            held: all.sessions.held,
-            dropped: all.sessions.dropped.iter().map(|(_, count)| count).sum(),
+            started: all[Count::Started],
+            abandoned: all[Count::Abandoned],
+            held: all[Count::Held],
+            dropped: all.dropped().sum(),
             parts,
         }
     }

@@ -17,7 +17,10 @@ use crate::{
         verdict::{Expectation, Verdict},
     },
     plan::Plan,
-    record::{measure::Measurements, results::monitor::Side},
+    record::{
+        measure::{Count, Measurements},
+        results::monitor::Side,
+    },
     scenario::{Loaded, Overrides, parse},
 };
 
@@ -61,10 +64,10 @@ fn measured(connack: &[u64]) -> Measurements {
         all.start(started, started);
         all.record(&attempt, Expectation::Indeterminate, verdict, 0, 0);
     }
-    all.started += 3;
-    all.abandoned = 2;
-    all.sessions.held = 5;
-    all.dropped(Code::Word("fin"), 4);
+    all[Count::Started] += 3;
+    all[Count::Abandoned] = 2;
+    all[Count::Held] = 5;
+    (0..4).for_each(|_| all.count_drop(Code::Word("fin")));
     all
 }
 

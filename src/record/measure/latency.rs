@@ -84,21 +84,18 @@ impl Measurements {
     ) -> Latency {
         let mut sum: Option<Times> = None;
         let (mut unfinished, mut timed_out) = (0, 0);
-        for kind in only(kind, self.kinds) {
-            for broker in only(broker, self.brokers) {
-                let cell = self.cell(kind, broker, phase);
+        for kind in only(kind, self.times.kinds) {
+            for broker in only(broker, self.times.brokers) {
+                let cell = self.times.cell(kind, broker, phase);
                 if answer.is_none() {
-                    unfinished += self.unfinished[cell];
-                    timed_out += self.timed_out[cell];
+                    unfinished += cell.unfinished;
+                    timed_out += cell.timed_out;
                 }
-                for answer in only(answer.map(|answer| answer as usize), Answer::ALL.len()) {
-                    let Some(times) = &self.times[cell * Answer::ALL.len() + answer] else {
-                        continue;
-                    };
-                    if !times.is_empty() {
-                        // All have the same bounds, so adding can't fail.
-                        let _ = sum.get_or_insert_with(|| empty_times(self.digits)).add(&**times);
-                    }
+                let wanted = answer.map(|answer| answer as usize);
+                for (_, times) in cell.filled().filter(|(of, _)| wanted.is_none_or(|it| it == *of))
+                {
+                    // All have the same bounds, so adding can't fail.
+                    let _ = sum.get_or_insert_with(|| empty_times(self.times.digits)).add(times);
                 }
             }
         }
@@ -114,9 +111,8 @@ impl Measurements {
         kind: usize,
         broker: usize,
     ) -> (impl Iterator<Item = &Times>, u64) {
-        let cell = self.cell(kind, broker, phase);
-        let answers = cell * Answer::ALL.len()..(cell + 1) * Answer::ALL.len();
-        (self.times[answers].iter().filter_map(Option::as_deref), self.unfinished[cell])
+        let cell = self.times.cell(kind, broker, phase);
+        (cell.filled().map(|(_, times)| times), cell.unfinished)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, MOST_FINDINGS, Measurements, SLOT, Tally, signs::Site};
+use super::{Finding, MOST_FINDINGS, Mark, Measurements, SLOT, Tally, signs::Site};
 use crate::client::{
     attempt::{Attempt, Step},
     verdict::{Expectation, Verdict},
@@ -44,7 +44,7 @@ impl Attempt {
 impl Measurements {
     /// Records an attempt that the broker closed; latencies of attempts that were scheduled before `warm` are left out.
     pub fn record_closed(&mut self, pending: Pending, warm: u64) {
-        self.tally(pending.tally(Verdict::NotJudged), 1);
+        self.tallies.add(pending.tally(Verdict::NotJudged), 1);
         self.time(&pending.attempt, warm);
         self.pending.push(pending);
     }
@@ -54,14 +54,10 @@ impl Measurements {
         let attempt = &pending.attempt;
         if verdict != Verdict::NotJudged {
             let unsettled = pending.tally(Verdict::NotJudged);
-            if let Some((_, count)) = self.tallies.iter_mut().find(|(tally, _)| *tally == unsettled)
-            {
-                *count = count.saturating_sub(1);
-            }
-            self.tallies.retain(|(_, count)| *count > 0);
-            self.tally(pending.tally(verdict), 1);
-            self.count_verdict(attempt.ended.saturating_sub(storm) / SLOT, 1);
-            self.last_answer = self.last_answer.max(Some(attempt.ended));
+            self.tallies.take_one(unsettled);
+            self.tallies.add(pending.tally(verdict), 1);
+            self.slots.count(attempt.ended.saturating_sub(storm) / SLOT, 1);
+            self.marks.note(Mark::LastAnswer, attempt.ended);
             self.answered(attempt, pending.in_time);
         }
         if verdict != Verdict::Correct && self.findings.len() < MOST_FINDINGS {

@@ -1,6 +1,6 @@
 //! What was recorded by itself, with numbers of its own for kinds, brokers and clients, as a part of a whole.
 
-use super::{Answer, Finding, Measurements, Phase, Tally, pending::Pending};
+use super::{Finding, Measurements, Slots, Tally, pending::Pending};
 use crate::client::verdict::{Expectation, Verdict};
 
 /// How a part of a run becomes one: what its numbers are in the whole.
@@ -21,10 +21,9 @@ impl Measurements {
         let mut moved = self.renumbered(other, kinds, brokers);
         for (tally, count) in &other.tallies {
             let (kind, broker) = (kinds[tally.kind], brokers[tally.broker]);
-            moved.tally(Tally { kind, broker, ..*tally }, *count);
+            moved.tallies.add(Tally { kind, broker, ..*tally }, *count);
         }
-        moved.slots.clone_from(&other.slots);
-        moved.first_slot = self.first_slot + self.slots.len() as u64;
+        moved.slots = Slots { first: self.slots.end(), ..other.slots.clone() };
         self.merge(&moved);
     }
 
@@ -37,11 +36,13 @@ impl Measurements {
         Recast { kinds, first_client, first_slot }: Recast<'_>,
         settled: impl Fn(usize, Expectation, Verdict) -> (Expectation, Verdict),
     ) -> Self {
-        let brokers: Vec<usize> = (0..part.brokers).collect();
+        let brokers: Vec<usize> = (0..part.times.brokers).collect();
         let mut moved = self.renumbered(part, kinds, &brokers);
         for (tally, count) in &part.tallies {
             let (expected, verdict) = settled(tally.kind, tally.expected, tally.verdict);
-            moved.tally(Tally { kind: kinds[tally.kind], expected, verdict, ..*tally }, *count);
+            moved
+                .tallies
+                .add(Tally { kind: kinds[tally.kind], expected, verdict, ..*tally }, *count);
         }
         for finding in &part.findings {
             let mut attempt = finding.attempt;
@@ -64,40 +65,21 @@ impl Measurements {
             moved.pending.push(Pending { attempt, expected, verdict, ..*pending });
         }
         moved.signs.clone_from(&part.signs);
-        moved.checks = part.checks;
-        moved.slots.clone_from(&part.slots);
-        moved.first_slot = part.first_slot + first_slot;
-        moved.open = part.open;
+        moved.slots = Slots { first: part.slots.first + first_slot, ..part.slots.clone() };
         moved
     }
 
-    /// What another recorder has seen, by the kinds and brokers of this one; without tallies, findings and slots.
+    /// What another recorder has seen, by the kinds and brokers of this one; without what is kept one by one, tallies and
+    /// slots.
     fn renumbered(&self, other: &Self, kinds: &[usize], brokers: &[usize]) -> Self {
-        let mut moved = Self::new(self.kinds, self.brokers).with_digits(self.digits);
-        let answers = Answer::ALL.len();
-        for (kind, to_kind) in kinds.iter().enumerate().take(other.kinds) {
-            for (broker, to_broker) in brokers.iter().enumerate().take(other.brokers) {
-                for phase in Phase::ALL {
-                    let from = other.cell(kind, broker, phase);
-                    let to = moved.cell(*to_kind, *to_broker, phase);
-                    moved.unfinished[to] += other.unfinished[from];
-                    moved.timed_out[to] += other.timed_out[from];
-                    for answer in 0..answers {
-                        let times = other.times[from * answers + answer].as_deref();
-                        moved.add_times(to * answers + answer, times);
-                    }
-                }
-            }
+        let mut moved = self.alike();
+        moved.times.merge_as(&other.times, kinds, brokers);
+        moved.sums.clone_from(&other.sums);
+        moved.marks.clone_from(&other.marks);
+        moved.dropped.clone_from(&other.dropped);
+        for ((broker, handshake), count) in &other.handshakes {
+            moved.handshakes.add((brokers[*broker], *handshake), *count);
         }
-        for (broker, handshake, count) in &other.handshakes {
-            moved.shook_hands(brokers[*broker], *handshake, *count);
-        }
-        moved.sessions.clone_from(&other.sessions);
-        (moved.started, moved.untimed) = (other.started, other.untimed);
-        (moved.abandoned, moved.cpu_ns) = (other.abandoned, other.cpu_ns);
-        moved.late_lookups = other.late_lookups;
-        (moved.first_start, moved.last_answer) = (other.first_start, other.last_answer);
-        moved.last_scheduled = other.last_scheduled;
         moved
     }
 }

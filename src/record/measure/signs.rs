@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::base::clock::SECOND;
 
@@ -256,6 +256,12 @@ impl Signs {
         self.slots.last().is_none_or(|slot| slot.number <= to / LENGTH)
             && self.held.iter().all(|held| held.at <= to)
     }
+}
+
+/// Writes those in which something was seen.
+pub(super) fn only_seen<S: Serializer>(all: &[Signs], to: S) -> Result<S::Ok, S::Error> {
+    let seen: Vec<&Signs> = all.iter().filter(|signs| !signs.is_empty()).collect();
+    seen.serialize(to)
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::client::attempt::{Close, Step, Steps};
+use crate::{
+    base::words::Phase,
+    client::attempt::{Close, Step, Steps},
+};
 
 fn attempts() -> impl Strategy<Value = (Attempt, Expectation, Verdict)> {
     let outcomes = prop_oneof![
@@ -61,15 +64,18 @@ fn recorded(attempts: &[(Attempt, Expectation, Verdict)]) -> Measurements {
 fn seen(all: &Measurements) -> impl PartialEq + std::fmt::Debug {
     let times: Vec<Option<(u64, u64, u64)>> = all
         .times
+        .cells
         .iter()
+        .flat_map(|cell| &cell.times)
         .map(|times| {
             let times = times.as_ref().filter(|times| !times.is_empty())?;
             Some((times.len(), times.max(), times.value_at_quantile(0.5)))
         })
         .collect();
-    let instants = (all.first_start, all.last_scheduled, all.last_answer);
-    let sums = (all.started, all.untimed, instants, all.findings.len());
-    (times, all.unfinished.clone(), all.tallies(), all.slots.clone(), sums)
+    let cells = all.times.cells.iter();
+    let unfinished: Vec<(u64, u64)> = cells.map(|cell| (cell.unfinished, cell.timed_out)).collect();
+    let sums = (all.sums.clone(), all.marks.clone(), all.findings.len());
+    (times, unfinished, all.tallies(), all.slots.clone(), sums)
 }
 
 proptest! {
@@ -111,7 +117,7 @@ proptest! {
         prop_assert_eq!(seen(&merged), seen(&whole));
         let counts = |of: &Measurements| -> Vec<Vec<(u64, u32)>> {
             let buckets = |times: &Times| times.iter_recorded().map(|at| (at.value_iterated_to(), at.count_at_value())).collect();
-            of.times.iter().map(|times| times.as_deref().map(buckets).unwrap_or_default()).collect()
+            of.times.cells.iter().flat_map(|cell| &cell.times).map(|times| times.as_deref().map(buckets).unwrap_or_default()).collect()
         };
         prop_assert_eq!(counts(&merged), counts(&whole), "bucket for bucket");
         let found = |of: &Measurements| {
@@ -146,7 +152,7 @@ proptest! {
     fn attempts_outcomes_verdicts_and_phases_are_conserved(all in prop::collection::vec(attempts(), 0..60)) {
         let measured = recorded(&all);
         let started = all.len() as u64;
-        prop_assert_eq!((measured.attempts(), measured.started), (started, started));
+        prop_assert_eq!((measured.attempts(), measured[Count::Started]), (started, started));
         let counted = |is_it: &dyn Fn(&Tally) -> bool| -> usize {
             let tallies = measured.tallies();
             tallies.iter().filter(|(tally, _)| is_it(tally)).map(|(_, count)| *count as usize).sum()
@@ -174,8 +180,8 @@ proptest! {
         b in prop::collection::vec(attempts(), 1..20),
     ) {
         let mut used = recorded(&a);
-        used.sessions.held = 3;
-        used.dropped(Code::Word("fin"), 2);
+        Count::ALL.into_iter().for_each(|count| used[count] = 3);
+        used.count_drop(Code::Word("fin"));
         used.clear();
         for (attempt, expected, verdict) in &b {
             used.start(attempt.started, attempt.scheduled);
@@ -183,6 +189,31 @@ proptest! {
         }
         let fresh = recorded(&b);
         prop_assert_eq!(seen(&used), seen(&fresh));
-        prop_assert_eq!(&used.sessions, &fresh.sessions);
+        prop_assert_eq!(&used.dropped, &fresh.dropped);
     }
+}
+
+#[test]
+fn every_number_of_a_recorder_is_sent_moved_and_merged() {
+    let mut sent = Measurements::new(1, 1);
+    for (number, count) in Count::ALL.into_iter().enumerate() {
+        // No attempt has an outcome: none can be left out of the latencies, and none can hold.
+        if !matches!(count, Count::Untimed | Count::Held) {
+            sent[count] = number as u64 + 1;
+        }
+    }
+    Mark::ALL.into_iter().for_each(|mark| sent.marks.note(mark, 5 * SECOND));
+    let bytes = wire::Encoder::default().encode(&sent).unwrap();
+    let mut read = sent.alike();
+    wire::Decoder::default().decode(&bytes, &mut read).unwrap();
+    assert_eq!((&read.sums, &read.marks), (&sent.sums, &sent.marks));
+    read.moved(SECOND as i64);
+    let mut merged = sent.alike();
+    merged.merge(&sent);
+    merged.merge(&read);
+    for (count, number) in sent.sums.iter() {
+        assert_eq!(merged[count], 2 * number, "{count}");
+    }
+    let marks = Mark::ALL.map(|mark| merged.mark(mark));
+    assert_eq!(marks, [Some(5 * SECOND), Some(6 * SECOND), Some(6 * SECOND)]);
 }

@@ -11,18 +11,16 @@ mod histogram;
 use std::{collections::BTreeMap, fmt};
 
 use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
-use rustls::{CipherSuite, ProtocolVersion};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::{
-    Answer, DIGITS, FEWER_DIGITS, Finding, KeyAnswer, LONGEST, MOST_ANSWERS, MOST_FINDINGS,
-    Measurements, SLOT, Sessions, Tally, Times, pending::Pending, signs::Signs,
+    Answer, Count, MOST_ANSWERS, MOST_FINDINGS, Measurements, SLOT, Tally, Times,
+    times::{Cell, LONGEST},
 };
-use crate::client::{
-    Handshake,
-    attempt::{Attempt, Outcome, Phase},
-    verdict::Verdict,
+use crate::{
+    base::words::{Phase, Verdict},
+    client::attempt::{Attempt, Outcome},
 };
 
 /// A count that no second of any host comes to: a thousand times what a fleet of the largest size starts in one.
@@ -50,30 +48,23 @@ impl fmt::Display for Unreadable {
 
 impl std::error::Error for Unreadable {}
 
-/// A recorder, flat.
+/// A recorder as it travels: its shape, its times, and all the rest as it stands.
 #[derive(Deserialize, Serialize)]
-struct Sheet {
+struct Sheet<M> {
     kinds: usize,
     brokers: usize,
     digits: u8,
-    times: Vec<(usize, ByteBuf)>,
-    /// By cell: attempts that did not complete it, and how many of these ran into their deadline.
-    unfinished: Vec<(usize, u64, u64)>,
-    tallies: Vec<(Tally, u64)>,
-    /// Started, untimed, abandoned, open, late lookups, nanoseconds of CPU.
-    sums: [u64; 6],
-    first_slot: u64,
-    slots: Vec<u32>,
-    first_start: Option<u64>,
-    last_scheduled: Option<u64>,
-    last_answer: Option<u64>,
-    findings: Vec<Finding>,
-    sessions: Sessions,
-    handshakes: Vec<(usize, bool, u16, u16, u64)>,
-    answers: Vec<KeyAnswer>,
-    signs: Vec<Signs>,
-    pending: Vec<Pending>,
-    checks: u64,
+    /// Those in which there is something, with their places.
+    cells: Vec<(usize, CellSheet)>,
+    rest: M,
+}
+
+/// A cell of the table of times, with the bytes of its histograms.
+#[derive(Deserialize, Serialize)]
+struct CellSheet {
+    times: [Option<ByteBuf>; Answer::ALL.len()],
+    unfinished: u64,
+    timed_out: u64,
 }
 
 /// Writes recorders, keeping what it needs for that.
@@ -97,50 +88,25 @@ impl Encoder {
     /// # Errors
     /// Never of a recorder that counts less than the histograms' serializer can: 2^63.
     pub fn encode(&mut self, seen: &Measurements) -> Result<Vec<u8>, Unreadable> {
-        let mut times = Vec::new();
-        for (cell, of_cell) in seen.times.iter().enumerate() {
-            let Some(of_cell) = of_cell.as_deref().filter(|times| !times.is_empty()) else {
-                continue;
-            };
-            let mut bytes = Vec::new();
-            let short = shortened(of_cell, seen.digits);
-            self.0.serialize(&short, &mut bytes).map_err(|_| Unreadable("too large a count"))?;
-            times.push((cell, ByteBuf::from(bytes)));
+        let table = &seen.times;
+        let mut cells = Vec::new();
+        for (place, cell) in table.cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty()) {
+            cells.push((place, self.cell(cell, table.digits)?));
         }
-        let ends = seen.unfinished.iter().zip(&seen.timed_out).enumerate();
-        let unfinished = ends.map(|(cell, (count, timed_out))| (cell, *count, *timed_out));
-        let of_hands = |(broker, hands, count): &(usize, Handshake, u64)| {
-            (*broker, hands.is_resumed, hands.version.into(), hands.suite.into(), *count)
-        };
-        let sheet = Sheet {
-            kinds: seen.kinds,
-            brokers: seen.brokers,
-            digits: seen.digits,
-            times,
-            unfinished: unfinished.filter(|(_, count, _)| *count > 0).collect(),
-            tallies: seen.tallies.clone(),
-            sums: [
-                seen.started,
-                seen.untimed,
-                seen.abandoned,
-                seen.open,
-                seen.late_lookups,
-                seen.cpu_ns,
-            ],
-            first_slot: seen.first_slot,
-            slots: seen.slots.clone(),
-            first_start: seen.first_start,
-            last_scheduled: seen.last_scheduled,
-            last_answer: seen.last_answer,
-            findings: seen.findings.clone(),
-            sessions: seen.sessions.clone(),
-            handshakes: seen.handshakes.iter().map(of_hands).collect(),
-            answers: seen.answers.clone(),
-            signs: seen.signs.iter().filter(|signs| !signs.is_empty()).cloned().collect(),
-            pending: seen.pending.clone(),
-            checks: seen.checks,
-        };
+        let (kinds, brokers, digits) = (table.kinds, table.brokers, table.digits);
+        let sheet = Sheet { kinds, brokers, digits, cells, rest: seen };
         postcard::to_stdvec(&sheet).map_err(|_| Unreadable("can't be written"))
+    }
+
+    fn cell(&mut self, cell: &Cell, digits: u8) -> Result<CellSheet, Unreadable> {
+        let mut times = [const { None }; Answer::ALL.len()];
+        for (answer, of_answer) in cell.filled() {
+            let mut bytes = Vec::new();
+            let short = shortened(of_answer, digits);
+            self.0.serialize(&short, &mut bytes).map_err(|_| Unreadable("too large a count"))?;
+            times[answer] = Some(ByteBuf::from(bytes));
+        }
+        Ok(CellSheet { times, unfinished: cell.unfinished, timed_out: cell.timed_out })
     }
 }
 
@@ -162,41 +128,25 @@ impl Decoder {
     /// When the bytes are damaged, do not add up, or are of a run of other kinds and brokers: then nothing of them may be
     /// used.
     pub fn decode(&mut self, bytes: &[u8], into: &mut Measurements) -> Result<(), Unreadable> {
-        let sheet: Sheet =
+        let mut sheet: Sheet<Measurements> =
             postcard::from_bytes(bytes).map_err(|_| Unreadable("no measurements"))?;
-        if (sheet.kinds, sheet.brokers, sheet.digits) != (into.kinds, into.brokers, into.digits) {
+        let table = &into.times;
+        if (sheet.kinds, sheet.brokers, sheet.digits) != (table.kinds, table.brokers, table.digits)
+        {
             return Err(Unreadable("of another run"));
         }
-        sheet.check(into)?;
-        for (cell, bytes) in sheet.times {
-            let times = self.0.read(&bytes, into.digits)?;
-            let place = into.times.get_mut(cell).ok_or(Unreadable("of another run"))?;
-            *place = Some(Box::new(times));
+        if !sheet.is_possible(into.keeps_answers) {
+            return Err(Unreadable("numbers out of range"));
         }
-        for (cell, count, timed_out) in sheet.unfinished {
-            *into.unfinished.get_mut(cell).ok_or(Unreadable("of another run"))? = count;
-            *into.timed_out.get_mut(cell).ok_or(Unreadable("of another run"))? = timed_out;
+        for (place, cell) in std::mem::take(&mut sheet.cells) {
+            let own = into.times.cells.get_mut(place).ok_or(Unreadable("of another run"))?;
+            (own.unfinished, own.timed_out) = (cell.unfinished, cell.timed_out);
+            for (own, bytes) in own.times.iter_mut().zip(cell.times) {
+                *own = bytes.map(|it| self.0.read(&it, sheet.digits)).transpose()?.map(Box::new);
+            }
         }
-        into.tallies = sheet.tallies;
-        let [started, untimed, abandoned, open, late_lookups, cpu_ns] = sheet.sums;
-        (into.started, into.untimed, into.abandoned) = (started, untimed, abandoned);
-        (into.open, into.late_lookups, into.cpu_ns) = (open, late_lookups, cpu_ns);
-        (into.first_slot, into.slots) = (sheet.first_slot, sheet.slots);
-        (into.first_start, into.last_scheduled) = (sheet.first_start, sheet.last_scheduled);
-        into.last_answer = sheet.last_answer;
-        into.findings = sheet.findings;
-        into.sessions = sheet.sessions;
-        into.handshakes = sheet
-            .handshakes
-            .into_iter()
-            .map(|(broker, is_resumed, version, suite, count)| {
-                let version = ProtocolVersion::from(version);
-                let suite = CipherSuite::from(suite);
-                (broker, Handshake { is_resumed, version, suite }, count)
-            })
-            .collect();
-        into.answers = sheet.answers;
-        (into.signs, into.pending, into.checks) = (sheet.signs, sheet.pending, sheet.checks);
+        let (times, keeps_answers) = (std::mem::take(&mut into.times), into.keeps_answers);
+        *into = Measurements { times, keeps_answers, ..sheet.rest };
         if into.adds_up() { Ok(()) } else { Err(Unreadable("not consistent in itself")) }
     }
 }
@@ -211,73 +161,74 @@ fn shortened(times: &Times, digits: u8) -> Times {
     }
 }
 
-impl Sheet {
-    /// Refuses what would be no place in a recorder, and what can't be: before anything is made of it.
-    fn check(&self, into: &Measurements) -> Result<(), Unreadable> {
-        let attempts = self.attempts().filter(|attempts| *attempts <= MOST_COUNT);
-        let attempts = attempts.ok_or(Unreadable("numbers out of range"))?;
-        if self.is_placed(into) && self.is_bounded(attempts) && self.is_told(attempts) {
-            Ok(())
-        } else {
-            Err(Unreadable("numbers out of range"))
+impl Count {
+    /// What it comes to at most where so many attempts have an outcome.
+    fn most(self, attempts: u64) -> u64 {
+        match self {
+            Self::Untimed | Self::Held => attempts,
+            Self::Started | Self::Abandoned | Self::Open | Self::LateLookups | Self::Checks => {
+                MOST_COUNT
+            }
+            Self::CpuNs => MOST_CPU,
         }
     }
+}
 
-    /// Attempts that have an outcome; `None` where these are more than can be counted.
-    fn attempts(&self) -> Option<u64> {
-        self.tallies.iter().try_fold(0_u64, |sum, (_, count)| sum.checked_add(*count))
+impl Sheet<Measurements> {
+    /// Whether everything in it has a place in a recorder, and can have been seen: before anything is made of it.
+    fn is_possible(&self, keeps_answers: bool) -> bool {
+        let tallies = self.rest.tallies.into_iter();
+        let attempts = tallies.map(|(_, count)| *count).try_fold(0_u64, u64::checked_add);
+        attempts.filter(|attempts| *attempts <= MOST_COUNT).is_some_and(|attempts| {
+            self.is_placed(keeps_answers) && self.is_bounded(attempts) && self.is_told(attempts)
+        })
     }
 
-    fn is_placed(&self, into: &Measurements) -> bool {
+    fn is_placed(&self, keeps_answers: bool) -> bool {
+        let seen = &self.rest;
         let is_known = |kind: usize, broker: usize| kind < self.kinds && broker < self.brokers;
-        self.tallies.iter().all(|(tally, _)| is_known(tally.kind, tally.broker))
-            && self.findings.iter().all(|of| is_known(of.attempt.kind, of.attempt.broker))
-            && self.handshakes.iter().all(|(broker, ..)| *broker < self.brokers)
-            && self.answers.iter().all(|of| is_known(of.kind.into(), of.broker.into()))
-            && (into.keeps_answers || self.answers.is_empty())
-            && self.signs.iter().all(|signs| signs.is_sound(self.brokers))
-            && self.pending.iter().all(|of| {
+        seen.tallies.into_iter().all(|(tally, _)| is_known(tally.kind, tally.broker))
+            && seen.findings.iter().all(|of| is_known(of.attempt.kind, of.attempt.broker))
+            && seen.handshakes.into_iter().all(|((broker, _), _)| *broker < self.brokers)
+            && seen.answers.iter().all(|of| is_known(of.kind.into(), of.broker.into()))
+            && (keeps_answers || seen.answers.is_empty())
+            && seen.signs.iter().all(|signs| signs.is_sound(self.brokers))
+            && seen.pending.iter().all(|of| {
                 is_known(of.attempt.kind, of.attempt.broker)
                     && usize::from(of.site.broker) == of.attempt.broker
             })
     }
 
     fn is_bounded(&self, attempts: u64) -> bool {
-        let [started, untimed, abandoned, open, late_lookups, cpu_ns] = self.sums;
-        let of_attempts = self
-            .unfinished
-            .iter()
-            .map(|(_, count, _)| *count)
-            .chain(self.slots.iter().map(|count| u64::from(*count)))
-            .chain([untimed, self.sessions.held]);
-        let others = [started, abandoned, open, late_lookups, self.checks];
-        let counts = others
-            .into_iter()
-            .chain(self.handshakes.iter().map(|(.., count)| *count))
-            .chain(self.sessions.dropped.iter().map(|(_, count)| *count));
-        let slots: u64 = self.slots.iter().map(|count| u64::from(*count)).sum();
-        of_attempts.into_iter().all(|count| count <= attempts)
-            && counts.into_iter().all(|count| count <= MOST_COUNT)
-            && slots <= attempts
-            && cpu_ns <= MOST_CPU
-            && self.unfinished.iter().all(|(_, count, timed_out)| timed_out <= count)
-            && self.tallies.iter().all(|(_, count)| *count > 0)
-            && matches!(self.digits, DIGITS | FEWER_DIGITS)
+        let seen = &self.rest;
+        let dropped = seen.dropped.into_iter().map(|(_, count)| *count);
+        let others = dropped.chain(seen.handshakes.into_iter().map(|(_, count)| *count));
+        let judged: u64 = seen.slots.counts.iter().map(|count| u64::from(*count)).sum();
+        seen.sums.iter().all(|(count, number)| number <= count.most(attempts))
+            && others.into_iter().all(|number| number <= MOST_COUNT)
+            && judged <= attempts
+            && self
+                .cells
+                .iter()
+                .all(|(_, cell)| cell.unfinished <= attempts && cell.timed_out <= cell.unfinished)
+            && seen.tallies.into_iter().all(|(_, count)| *count > 0)
     }
 
     /// Whether it lists no more than so many attempts, and a run of so many kinds and brokers, can bring about.
     fn is_told(&self, attempts: u64) -> bool {
+        let seen = &self.rest;
         let most = usize::try_from(attempts).unwrap_or(usize::MAX);
+        let histograms = self.cells.iter().map(|(_, cell)| cell.times.iter().flatten().count());
         // Each attempt enters a phase once.
-        let phases = most.saturating_mul(Phase::ALL.len());
-        self.times.len() <= phases
-            && self.unfinished.len() <= phases
-            && self.tallies.len() <= self.kinds * self.brokers * MOST_TALLIES
-            && self.findings.len() <= most.min(MOST_FINDINGS)
-            && self.answers.len() <= most.min(MOST_ANSWERS)
-            && self.handshakes.len() <= self.brokers * MOST_HANDSHAKES
-            && self.sessions.dropped.len() <= MOST_CODES
-            && self.signs.len() <= self.brokers * MOST_ADDRESSES
+        let phases = most.saturating_mul(Phase::COUNT);
+        self.cells.len() <= phases
+            && histograms.sum::<usize>() <= phases
+            && seen.tallies.len() <= self.kinds * self.brokers * MOST_TALLIES
+            && seen.findings.len() <= most.min(MOST_FINDINGS)
+            && seen.answers.len() <= most.min(MOST_ANSWERS)
+            && seen.handshakes.len() <= self.brokers * MOST_HANDSHAKES
+            && seen.dropped.len() <= MOST_CODES
+            && seen.signs.len() <= self.brokers * MOST_ADDRESSES
     }
 }
 
@@ -286,14 +237,12 @@ impl Measurements {
     /// them.
     fn adds_up(&self) -> bool {
         let attempts = self.attempts();
+        let table = &self.times;
         let entered = |phase: Phase| {
-            let cells =
-                (0..self.kinds * self.brokers).map(|of| of * Phase::ALL.len() + phase as usize);
-            cells.fold(self.untimed, |sum, cell| {
-                let answers = cell * Answer::ALL.len()..(cell + 1) * Answer::ALL.len();
-                let times = self.times[answers].iter().flatten().map(|times| times.len());
-                sum.saturating_add(self.unfinished[cell]).saturating_add(times.sum())
-            })
+            let cells = (0..table.kinds).flat_map(|kind| {
+                (0..table.brokers).map(move |broker| table.cell(kind, broker, phase))
+            });
+            cells.fold(self.sums[Count::Untimed], |sum, cell| sum.saturating_add(cell.entered()))
         };
         let mut unsettled: BTreeMap<Tally, u64> = BTreeMap::new();
         for pending in &self.pending {
@@ -301,21 +250,16 @@ impl Measurements {
             let (expected, verdict) = (pending.expected, Verdict::NotJudged);
             *unsettled.entry(Tally { kind, broker, expected, outcome, verdict }).or_default() += 1;
         }
-        let counted = |tally: &Tally| {
-            let alike = self.tallies.iter().filter(|(known, _)| known == tally);
-            alike.map(|(_, count)| count).sum::<u64>()
-        };
         [Phase::StartDelay, Phase::Response].into_iter().all(|it| entered(it) == attempts)
             && unsettled.iter().all(|(tally, count)| {
-                matches!(tally.outcome, Outcome::Closed(_)) && *count <= counted(tally)
+                matches!(tally.outcome, Outcome::Closed(_)) && *count <= self.tallies.count(*tally)
             })
     }
 
     /// Moves all instants by so many nanoseconds, back and forth without loss: they wrap.
     pub fn moved(&mut self, by: i64) {
         let move_one = |at: &mut u64| *at = at.wrapping_add_signed(by);
-        let instants = [&mut self.first_start, &mut self.last_scheduled, &mut self.last_answer];
-        instants.into_iter().flatten().for_each(move_one);
+        self.marks.iter_mut().for_each(move_one);
         let found = self.findings.iter_mut().map(|finding| &mut finding.attempt);
         for attempt in found.chain(self.pending.iter_mut().map(|pending| &mut pending.attempt)) {
             attempt.moved(by);
@@ -328,10 +272,9 @@ impl Measurements {
 
     /// Whether all instants and slots lie between these instants; `storm` is when slots begin to count.
     pub fn lies_within(&self, from: u64, to: u64, storm: u64) -> bool {
-        let instants = [self.first_start, self.last_scheduled, self.last_answer];
-        let last_slot = self.first_slot.saturating_add(self.slots.len() as u64);
-        instants.into_iter().flatten().all(|at| (from..=to).contains(&at))
-            && (self.slots.is_empty() || last_slot <= to.saturating_sub(storm) / SLOT + 1)
+        self.marks.iter().all(|at| (from..=to).contains(&at))
+            && (self.slots.counts.is_empty()
+                || self.slots.end() <= to.saturating_sub(storm) / SLOT + 1)
             && self.signs.iter().all(|signs| signs.ends_by(to.saturating_sub(storm)))
             && self
                 .pending

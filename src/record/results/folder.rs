@@ -29,7 +29,7 @@ use crate::{
     },
     client::attempt::{Attempt, Phase},
     plan::Plan,
-    record::measure::{Answer, Finding, MOST_FINDINGS, Measurements},
+    record::measure::{Answer, Count, Finding, MOST_FINDINGS, Measurements},
     scenario::Scenario,
 };
 
@@ -471,11 +471,11 @@ fn timeline_row(second: u64, seen: &Measurements, timeout: Duration) -> Timeline
     let (accepted, refused) = (outcomes[OutcomeKind::Accepted], outcomes[OutcomeKind::Refused]);
     TimelineRow {
         second,
-        started: seen.started,
+        started: seen[Count::Started],
         accepted,
         refused,
         failed: seen.attempts() - accepted - refused,
-        open: seen.open,
+        open: seen[Count::Open],
         connack_p50_us,
         connack_p99_us,
         start_delay_p99_us,

@@ -9,7 +9,7 @@ use crate::{
         attempt::Outcome,
         verdict::{Expectation, Verdict},
     },
-    record::measure::{Measurements, Tally},
+    record::measure::{Count, Measurements, Tally},
 };
 
 /// Whole seconds that have to look so.
@@ -73,11 +73,11 @@ impl Fullness {
                 && matches!(found.attempt.outcome, Outcome::Refused(_))
         });
         let first = refusals.map(|found| found.attempt.ended.saturating_sub(start)).min();
-        let stands = seen.open > 0 && self.open == Some(seen.open);
+        let stands = seen[Count::Open] > 0 && self.open == Some(seen[Count::Open]);
         if self.was_accepted && accepted == 0 && refused > 0 && stands {
             let since = self.mixed.or(first).unwrap_or_default();
             let (full, seconds) = self.now.get_or_insert((
-                Full { since_s: since as f64 / SECOND as f64, open: seen.open, refused: 0 },
+                Full { since_s: since as f64 / SECOND as f64, open: seen[Count::Open], refused: 0 },
                 0,
             ));
             full.refused += refused;
@@ -91,7 +91,7 @@ impl Fullness {
             self.now = None;
         }
         self.was_accepted |= accepted > 0;
-        self.open = Some(seen.open);
+        self.open = Some(seen[Count::Open]);
         if accepted > 0 {
             self.mixed = first;
         }
@@ -129,7 +129,7 @@ mod tests {
         };
         (0..accepted).for_each(|_| add(Outcome::Accepted, Verdict::Correct));
         (0..refused).for_each(|_| add(Outcome::Refused(135), Verdict::FalseReject));
-        seen.open = open;
+        seen[Count::Open] = open;
         seen
     }
 

@@ -13,7 +13,7 @@ use crate::{
     },
     client::verdict::Expectation,
     plan::{Model, Plan},
-    record::measure::{Measurements, SLOT, Tally, latency::Latency},
+    record::measure::{Count, Mark, Measurements, SLOT, Tally, latency::Latency},
 };
 
 /// Counts of outcomes and verdicts over the tallies that `select` keeps.
@@ -109,13 +109,12 @@ fn part(tallies: &[(Tally, u64)], select: impl Fn(&Tally) -> bool + Copy, phases
 
 /// What became of accepted clients.
 pub fn sessions(all: &Measurements) -> Sessions {
+    let dropped = all.dropped();
     Sessions {
-        held: all.sessions.held,
-        dropped: all.sessions.dropped.iter().map(|(_, count)| count).sum(),
-        dropped_by_code: all
-            .sessions
-            .dropped
-            .iter()
+        held: all[Count::Held],
+        dropped: dropped.sum(),
+        dropped_by_code: dropped
+            .into_iter()
             .map(|(code, count)| (code.to_string(), *count))
             .collect(),
     }
@@ -124,18 +123,20 @@ pub fn sessions(all: &Measurements) -> Sessions {
 /// Verdicts a second from the first start to the last answer, never over the hold; of waves, over the `busy` nanoseconds
 /// from their releases to their last answers.
 pub fn throughput(plan: &Plan, all: &Measurements, storm: u64, busy: u64) -> Throughput {
-    let span = match (all.first_start, all.last_answer) {
+    let span = match (all.mark(Mark::FirstStart), all.mark(Mark::LastAnswer)) {
         _ if matches!(plan.model, Model::Preconnect(_)) => busy as f64 / SECOND as f64,
         (Some(first), Some(last)) if last > first => (last - first) as f64 / SECOND as f64,
         _ => 0.0,
     };
-    let slots = all.verdict_slots();
-    let judged: u64 = slots.iter().map(|count| u64::from(*count)).sum();
+    let judged: u64 = all.slots().counts.iter().map(|count| u64::from(*count)).sum();
     let offered = match &plan.model {
         // `n` arrivals part `n - 1` gaps; a single one has no rate.
-        Model::Open { .. } => all.last_scheduled.filter(|last| *last > storm).map(|last| {
-            all.started.saturating_sub(1) as f64 / ((last - storm) as f64 / SECOND as f64)
-        }),
+        Model::Open { .. } => {
+            all.mark(Mark::LastScheduled).filter(|last| *last > storm).map(|last| {
+                all[Count::Started].saturating_sub(1) as f64
+                    / ((last - storm) as f64 / SECOND as f64)
+            })
+        }
         Model::Preconnect(waves) => waves.rate,
         Model::Closed { .. } => None,
     };
@@ -150,13 +151,14 @@ pub fn throughput(plan: &Plan, all: &Measurements, storm: u64, busy: u64) -> Thr
 /// ended before the last answer came; a run shorter than that has its one slot. Of waves, those slots in which there was
 /// a verdict.
 fn per_100ms(plan: &Plan, all: &Measurements, storm: u64) -> Per100Ms {
-    let (Some(first), Some(last)) = (all.first_start, all.last_answer) else {
+    let (Some(first), Some(last)) = (all.mark(Mark::FirstStart), all.mark(Mark::LastAnswer)) else {
         return Per100Ms::default();
     };
-    let mut counts: Vec<u64> = all.verdict_slots().iter().map(|count| u64::from(*count)).collect();
+    let slots = all.slots();
+    let mut counts: Vec<u64> = slots.counts.iter().map(|count| u64::from(*count)).collect();
     // Slots before the first verdict had none, nor had those in which nothing but overload was said.
     let slot = |at: u64| at.saturating_sub(storm) / SLOT;
-    let idle = all.first_verdict_slot().saturating_sub(slot(first));
+    let idle = slots.first.saturating_sub(slot(first));
     counts.splice(0..0, std::iter::repeat_n(0, idle as usize));
     counts.resize((slot(last) - slot(first)) as usize + 1, 0);
     if counts.len() > 1 && last.saturating_sub(storm) % SLOT != SLOT - 1 {
@@ -182,7 +184,7 @@ fn per_100ms(plan: &Plan, all: &Measurements, storm: u64) -> Per100Ms {
 
 /// CPU time of the clients' threads, and that a single attempt took of it.
 pub fn generator(all: &Measurements, used: &Generator) -> Generator {
-    let cpu_s = all.cpu_ns as f64 / 1e9;
+    let cpu_s = all[Count::CpuNs] as f64 / 1e9;
     let attempts = all.attempts().max(1) as f64;
     Generator { cpu_s, cpu_us_per_attempt: cpu_s * 1e6 / attempts, ..used.clone() }
 }

@@ -14,7 +14,7 @@ use crate::{
     base::error::{Error, Result},
     client::attempt::Phase,
     plan::Plan,
-    record::measure::Measurements,
+    record::measure::{Count, Measurements},
 };
 
 /// What a summary needs beside the measurements.
@@ -73,9 +73,9 @@ impl Frame<'_> {
             profile: plan.policy.profile.clone(),
             refusal_delay_s: plan.policy.refusal_delay.as_secs_f64(),
             embedded: self.embedded.clone(),
-            clients: all.attempts() + all.abandoned,
+            clients: all.attempts() + all[Count::Abandoned],
             attempts: all.attempts(),
-            abandoned: all.abandoned,
+            abandoned: all[Count::Abandoned],
             excused: 0,
             findings_left_out: 0,
             nothing_good: tables::nothing_good(plan, &tallies),
@@ -124,12 +124,15 @@ pub fn check_conserved(all: &Measurements, summary: &Summary) -> Result<()> {
     let attempts = summary.attempts;
     let entered = |phase| {
         let latency = all.latency(phase, None, None, None);
-        latency.count() + latency.unfinished + all.untimed
+        latency.count() + latency.unfinished + all[Count::Untimed]
     };
     for (what, count) in [
         ("outcomes", summary.outcomes.sum()),
         ("verdicts", summary.verdicts.sum()),
-        ("starts that were not abandoned", all.started.saturating_sub(all.abandoned)),
+        (
+            "starts that were not abandoned",
+            all[Count::Started].saturating_sub(all[Count::Abandoned]),
+        ),
         ("start delays", entered(Phase::StartDelay)),
         ("responses, finished or not", entered(Phase::Response)),
     ] {

@@ -4,11 +4,11 @@ use crate::{
         attempt::{Close, Step, Steps},
         verdict::Expectation,
     },
-    record::measure::signs::Site,
+    record::measure::{KeyAnswer, pending::Pending, signs::Site},
 };
 
 /// What is forged of it.
-type Forge = fn(&mut Sheet);
+type Forge = fn(&mut Sheet<Measurements>);
 
 /// A recorder of two kinds of token and one broker, with one attempt that was accepted and one that the broker closed.
 fn recorded() -> Measurements {
@@ -41,9 +41,9 @@ fn recorded() -> Measurements {
 }
 
 /// Whether a recorder of that shape takes what was recorded, after this was done to it on the way.
-fn is_taken(forge: impl FnOnce(&mut Sheet)) -> bool {
+fn is_taken(forge: impl FnOnce(&mut Sheet<Measurements>)) -> bool {
     let bytes = Encoder::default().encode(&recorded()).unwrap();
-    let mut sheet: Sheet = postcard::from_bytes(&bytes).unwrap();
+    let mut sheet: Sheet<Measurements> = postcard::from_bytes(&bytes).unwrap();
     forge(&mut sheet);
     let bytes = postcard::to_stdvec(&sheet).unwrap();
     let mut into = recorded().alike();
@@ -54,25 +54,25 @@ fn is_taken(forge: impl FnOnce(&mut Sheet)) -> bool {
 fn what_does_not_add_up_within_itself_is_refused() {
     assert!(is_taken(|_| {}), "as it was sent");
     let forged: [(&str, Forge); 9] = [
-        ("attempts that entered no phase", |of| of.tallies[0].1 += 1),
-        ("phases that no attempt entered", |of| of.tallies[0].1 = 0),
+        ("attempts that entered no phase", |of| of.rest.tallies.0[0].1 += 1),
+        ("phases that no attempt entered", |of| of.rest.tallies.0[0].1 = 0),
         ("attempts whose sum wraps", |of| {
-            of.tallies[0].1 = u64::MAX;
-            let again = of.tallies[0];
-            of.tallies.push(again);
+            of.rest.tallies.0[0].1 = u64::MAX;
+            let again = of.rest.tallies.0[0];
+            of.rest.tallies.0.push(again);
         }),
-        ("more judged in a slot than attempts", |of| of.slots = vec![u32::MAX; 10]),
-        ("more untimed than attempts", |of| of.sums[1] = 1 << 39),
+        ("more judged in a slot than attempts", |of| of.rest.slots.counts = vec![u32::MAX; 10]),
+        ("more untimed than attempts", |of| of.rest[Count::Untimed] = 1 << 39),
         ("an unsettled attempt that is not counted", |of| {
-            let again = of.pending[0];
-            of.pending.push(again);
+            let again = of.rest.pending[0];
+            of.rest.pending.push(again);
         }),
         ("an unsettled attempt that was answered", |of| {
-            of.pending[0].attempt.outcome = Outcome::Accepted;
+            of.rest.pending[0].attempt.outcome = Outcome::Accepted;
         }),
-        ("more sessions than attempts", |of| of.sessions.held = 3),
+        ("more sessions than attempts", |of| of.rest[Count::Held] = 3),
         ("answers that nobody asked for", |of| {
-            of.answers.push(KeyAnswer {
+            of.rest.answers.push(KeyAnswer {
                 sent: 0,
                 ended: 0,
                 kind: 0,
@@ -91,11 +91,16 @@ fn what_does_not_add_up_within_itself_is_refused() {
 #[test]
 fn more_is_not_listed_than_attempts_can_bring_about() {
     let forged: [(&str, Forge); 4] = [
-        ("histograms", |of| of.times = vec![of.times[0].clone(); 100]),
-        ("outcomes", |of| of.tallies = vec![of.tallies[0]; 10_000]),
-        ("handshakes", |of| of.handshakes = vec![(0, false, 1, 1, 1); 1000]),
+        ("histograms", |of| {
+            let again = |cell: &CellSheet| CellSheet { times: cell.times.clone(), ..*cell };
+            of.cells = (0..100).map(|_| (of.cells[0].0, again(&of.cells[0].1))).collect();
+        }),
+        ("outcomes", |of| of.rest.tallies.0 = vec![of.rest.tallies.0[0]; 10_000]),
+        ("handshakes", |of| {
+            of.rest.handshakes.0 = vec![((0, (false, 1, 1).into()), 1); 1000];
+        }),
         ("ends of sessions", |of| {
-            of.sessions.dropped =
+            of.rest.dropped.0 =
                 (0..2000).map(|code| (crate::client::attempt::Code::Status(code), 1)).collect();
         }),
     ];

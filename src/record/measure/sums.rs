@@ -1,0 +1,122 @@
+//! The plain numbers of a recorder: counts, and instants of which the first or the last is kept.
+//!
+//! A number more is a line of a list here. Merging, clearing, sending and moving go over all of the list.
+
+use std::ops::{AddAssign, Index, IndexMut};
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::words::vocabulary;
+
+vocabulary! {
+    /// What a recorder counts by itself, whatever the kind of token and the broker.
+    Count: "count" {
+        /// Attempts started, with or without an outcome so far.
+        Started = "started";
+        /// Attempts that have an outcome and are left out of the latencies: those of the warm-up.
+        Untimed = "untimed";
+        /// Attempts given up because the run was interrupted.
+        Abandoned = "abandoned";
+        /// Connections open when this was handed over.
+        Open = "open";
+        /// Clients that were accepted and held their connection.
+        Held = "held";
+        /// Name lookups that waited too long for a thread of ours.
+        LateLookups = "late_lookups";
+        /// Bare connects that asked whether a broker is there.
+        Checks = "checks";
+        /// CPU time that driving the clients took, in nanoseconds.
+        CpuNs = "cpu_ns";
+    }
+}
+
+/// A number for each [`Count`].
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Sums([u64; Count::COUNT]);
+
+impl Sums {
+    /// Each count with its number, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Count, u64)> {
+        Count::ALL.into_iter().zip(self.0)
+    }
+}
+
+impl Index<Count> for Sums {
+    type Output = u64;
+
+    fn index(&self, count: Count) -> &u64 {
+        &self.0[count as usize]
+    }
+}
+
+impl IndexMut<Count> for Sums {
+    fn index_mut(&mut self, count: Count) -> &mut u64 {
+        &mut self.0[count as usize]
+    }
+}
+
+impl AddAssign<&Self> for Sums {
+    fn add_assign(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(own, more)| *own += more);
+    }
+}
+
+vocabulary! {
+    /// An instant that a recorder keeps.
+    Mark: "mark" {
+        /// When the first attempt started.
+        FirstStart = "first_start";
+        /// When the last attempt that started was to start.
+        LastScheduled = "last_scheduled";
+        /// When the last CONNACK came, or another end that was judged.
+        LastAnswer = "last_answer";
+    }
+}
+
+/// An instant for each [`Mark`], in nanoseconds of the run's clock, where there was any.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Marks([Option<u64>; Mark::COUNT]);
+
+impl Marks {
+    /// Takes note of an instant.
+    pub(super) fn note(&mut self, mark: Mark, at: u64) {
+        let kept = &mut self[mark];
+        *kept = Some(kept.map_or(at, |kept| match mark {
+            Mark::FirstStart => kept.min(at),
+            Mark::LastScheduled | Mark::LastAnswer => kept.max(at),
+        }));
+    }
+
+    /// Takes note of all that another has.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for mark in Mark::ALL {
+            if let Some(at) = other[mark] {
+                self.note(mark, at);
+            }
+        }
+    }
+
+    /// The instants there are.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u64> {
+        self.0.into_iter().flatten()
+    }
+
+    /// The same, to be moved.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        self.0.iter_mut().flatten()
+    }
+}
+
+impl Index<Mark> for Marks {
+    type Output = Option<u64>;
+
+    fn index(&self, mark: Mark) -> &Option<u64> {
+        &self.0[mark as usize]
+    }
+}
+
+impl IndexMut<Mark> for Marks {
+    fn index_mut(&mut self, mark: Mark) -> &mut Option<u64> {
+        &mut self.0[mark as usize]
+    }
+}
