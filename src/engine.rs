@@ -112,6 +112,8 @@ pub struct Options {
     pub calibration: Option<Calibration>,
     /// Whom what is known is handed to once a second, for whoever scrapes it.
     pub live: Option<Arc<Exporter>>,
+    /// Whether what is there of a run that lost agents is judged.
+    pub allows_lost_agents: bool,
 }
 
 /// A run that has ended.
@@ -247,7 +249,7 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     supply.end();
     let left = joined?;
     collected?;
-    let finished = collector.finish(&hands, options.stop.load(Ordering::Relaxed), targets.lost());
+    let finished = collector.finish(&hands, &options, targets.lost());
     // Whoever mints may wait for room in an outlet that a worker which did not end still has.
     if left == 0 {
         supply.stop();

@@ -5,7 +5,6 @@ pub mod calibration;
 mod cluster;
 pub mod compare;
 pub mod comparison;
-mod diagnosis;
 mod died;
 mod edges;
 mod facts;

@@ -8,10 +8,13 @@ pub mod showable;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::plain::plain;
 
 /// The exit codes of the program, in words.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(into = "u8", from = "u8")]
 pub enum Exit {
     /// Done; every threshold and verdict held.
     Fine,
@@ -41,6 +44,26 @@ impl Exit {
             Self::Interrupted => 130,
             Self::Other(code) => code,
         }
+    }
+}
+
+impl From<Exit> for u8 {
+    fn from(exit: Exit) -> Self {
+        exit.code()
+    }
+}
+
+impl From<u8> for Exit {
+    fn from(code: u8) -> Self {
+        let own = [
+            Self::Fine,
+            Self::Failed,
+            Self::Usage,
+            Self::NotMeasured,
+            Self::Inconclusive,
+            Self::Interrupted,
+        ];
+        own.into_iter().find(|exit| exit.code() == code).unwrap_or(Self::Other(code))
     }
 }
 

@@ -143,6 +143,7 @@ fn run(
             clock: Some(clock),
             calibration: None,
             live: None,
+            allows_lost_agents: false,
         },
     )?;
     if finished.summary.interrupted {

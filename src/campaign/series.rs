@@ -36,6 +36,7 @@ use crate::{
             folder::check_writable,
             gone::BrokerGone,
             judged::Aborted,
+            ruling::decide::{Terms, decide},
             series::append,
             summary::{Generator, Per100Ms, Throughput, Trust},
             tables, threshold,
@@ -416,6 +417,8 @@ impl Series {
     fn finish(mut self, mut summary: Summary) -> Result<Trial> {
         self.judge(&mut summary);
         check_conserved(&self.all, &summary)?;
+        let terms = Terms { is_strict: self.plan.is_strict(), ..Terms::default() };
+        summary.ruling = Some(decide(&summary, None, terms));
         let timeout = nanoseconds(self.plan.load().connect_timeout);
         let written = self.folder.json("environment.json", &self.environment);
         let written = written.and_then(|()| self.folder.end(&summary, &self.plan, &self.all));

@@ -21,7 +21,6 @@ use std::{
 use clap::CommandFactory;
 
 use crate::{
-    base::words::{Counts, LimitedBy, Validity, Verdict},
     base::{
         error::{Error, Exit, Result, plain::shown},
         host::{Limits, signals::ending_signals},
@@ -33,7 +32,7 @@ use crate::{
     plan::Plan,
     record::{
         live::Exporter,
-        results::{Summary, calibration::Calibration, judged::Undecided, series::SweepRun},
+        results::{Matrix, Summary, calibration::Calibration, ruling::decide::told},
     },
     report,
     scenario::{self, Loaded, Scenario},
@@ -134,7 +133,6 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
     for warning in &plan.warnings {
         crate::tell!("warning: {warning}");
     }
-    let is_strict = plan.is_strict();
     let options = Options {
         out: arguments.output.out.clone(),
         screen: Screen::new(arguments.output.progress, plan.known_attempts()),
@@ -144,63 +142,38 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         clock: None,
         calibration,
         live,
+        allows_lost_agents: arguments.agents.allow_lost_agents,
     };
     let finished = match agents {
         None => engine::run(plan, options)?,
         Some(count) => fleet::run(plan, &loaded, &arguments.agents, count, options)?,
     };
-    let said =
-        say(&report::terminal::render(&finished.summary, &finished.folder.display().to_string()));
-    if let Some(trouble) = finished.trouble {
+    let shown = report::terminal::render(&finished.summary, &finished.folder.display().to_string());
+    conclude(&finished.summary, None, &shown, finished.trouble, || {
+        report::html::leave(&finished.folder, &finished.summary);
+    })
+}
+
+/// Says what a run came to, leaves what `last` writes, and ends with what was ruled of it; but where its results could not be
+/// written, with that.
+fn conclude(
+    summary: &Summary,
+    matrix: Option<&Matrix>,
+    shown: &str,
+    trouble: Option<Error>,
+    last: impl FnOnce(),
+) -> Result<Exit> {
+    let said = say(shown);
+    if let Some(trouble) = trouble {
         return Err(trouble);
     }
-    report::html::leave(&finished.folder, &finished.summary);
+    last();
     said?;
-    let exit = exit_of(&finished.summary, is_strict);
-    let lost = finished.summary.agents.as_ref().map_or(0, |agents| agents.lost.len());
-    let exit = without_agents(exit, &finished.summary, lost, arguments.agents.allow_lost_agents);
-    if exit == Exit::NotMeasured && lost > 0 {
-        crate::tell!(
-            "agents were lost: the run lacks their part (`--allow-lost-agents` judges what is there)"
-        );
-    } else if exit == Exit::NotMeasured {
-        crate::tell!("{}", why_not_measured(&finished.summary));
+    let ruling = told(summary, matrix);
+    if let Some(why) = ruling.unmeasured.first().filter(|_| ruling.exit == Exit::NotMeasured) {
+        crate::tell!("{why}");
     }
-    Ok(exit)
-}
-
-/// Why a run that wrote its results exits with 3.
-fn why_not_measured(summary: &Summary) -> &'static str {
-    let judged = summary.judged();
-    let is_undecided =
-        |why| summary.thresholds.iter().any(|threshold| threshold.undecided == Some(why));
-    if summary.key_sets.values().any(|set| set.fetched == 0) {
-        "an embedded broker never had a key to verify tokens with: its refusals say nothing"
-    } else if judged > 0 && is_undecided(Undecided::NeverHappened) {
-        "a threshold bounds the time of a change of keys that was never seen: the run can't tell"
-    } else if judged > 0 && is_undecided(Undecided::GeneratorLimited) {
-        "a threshold on a time is undecided: the load generator was too slow for this load on this host"
-    } else if judged > 0 && !summary.nothing_good.is_empty() {
-        "no good token was measured: each token that should be good had to be refused"
-    } else if judged > 0 && summary.nothing_promised {
-        "nothing was judged: of each token both answers were right"
-    } else {
-        "nothing that counts could be measured: see validity and failures above"
-    }
-}
-
-/// The exit code of a run that lacks the part of agents that were lost: an interruption and a false accept weigh more.
-fn without_agents(exit: Exit, summary: &Summary, lost: usize, is_allowed: bool) -> Exit {
-    match exit {
-        Exit::Interrupted => exit,
-        _ if lost == 0 || is_allowed || is_grave(summary) => exit,
-        _ => Exit::NotMeasured,
-    }
-}
-
-/// Whether a bad token was let in, or a broker went away by itself: what weighs more than a run that is not whole.
-fn is_grave(summary: &Summary) -> bool {
-    summary.verdicts[Verdict::FalseAccept] > 0 || !summary.broker_gone.is_empty()
+    Ok(ruling.exit)
 }
 
 /// Calibrates before the run, where that is asked for.
@@ -240,12 +213,8 @@ fn run_series(
     };
     let finished = series::run(loaded, &options)?;
     let shown = report::terminal::render(&finished.summary, &finished.folder.display().to_string());
-    let said = say(&shown);
-    if let Some(trouble) = finished.trouble {
-        return Err(trouble);
-    }
-    said?;
-    Ok(exit_of(&finished.summary, plan.is_strict()))
+    // Its page is written with it.
+    conclude(&finished.summary, None, &shown, finished.trouble, || {})
 }
 
 /// Loads and plans a scenario for this host.
@@ -268,76 +237,6 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
         .map_err(|error| Error::not_measured(format!("can't watch for Ctrl-C: {error}")))?;
     }
     Ok(stop)
-}
-
-/// The exit code of a run: 130, then 1 for a false accept or a broker that went away, then 3, 1, 0.
-fn exit_of(summary: &Summary, is_strict: bool) -> Exit {
-    let exit = exit_of_run(summary, is_strict);
-    let is_grave = is_grave(summary);
-    if matches!(exit, Exit::Interrupted | Exit::NotMeasured) || is_grave {
-        return exit;
-    }
-    let searches = summary.sweep.iter().filter(|run| run.capacity_limited_by.is_some());
-    let found_nothing = searches.clone().count() > 0
-        && searches.clone().all(|search| search.capacity_per_s.is_none());
-    match &summary.capacity {
-        // It ended with what is known, which is no answer.
-        Some(capacity) if capacity.ended.is_some() => Exit::NotMeasured,
-        // What the generator could not do says nothing of the broker.
-        Some(capacity)
-            if capacity.per_s.is_none() && capacity.limited_by == LimitedBy::Generator =>
-        {
-            Exit::NotMeasured
-        }
-        Some(capacity) if capacity.per_s.is_none() => Exit::Failed,
-        // One search whose objectives do not hold at the lowest rate is an answer; one that ended is none.
-        None if found_nothing => {
-            let is_answer = |search: &SweepRun| {
-                search.capacity_ended.is_none()
-                    && search.capacity_limited_by == Some(LimitedBy::Broker)
-            };
-            if searches.clone().any(is_answer) { Exit::Failed } else { Exit::NotMeasured }
-        }
-        _ => exit,
-    }
-}
-
-fn exit_of_run(summary: &Summary, is_strict: bool) -> Exit {
-    let is_limited = summary.validity.verdict == Validity::GeneratorLimited;
-    // One that ended the run has failed, also where what came after it made up for that.
-    let has_failed = summary.aborted.is_some()
-        || summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
-    // A time that may be the generator's own decides nothing, and bad tokens alone say nothing about good ones.
-    let is_undecided = summary.thresholds.iter().any(|threshold| threshold.undecided.is_some());
-    let has_no_keys = summary.key_sets.values().any(|set| set.fetched == 0);
-    let says_nothing = !summary.nothing_good.is_empty() || summary.nothing_promised || has_no_keys;
-    let lacks_a_part = summary.validity.missing_workers > 0;
-    let is_unmeasured = is_limited && is_strict || is_undecided || says_nothing || lacks_a_part;
-    if !summary.interrupted && is_grave(summary) {
-        return Exit::Failed;
-    }
-    exit_after(&summary.verdicts, summary.interrupted, is_unmeasured, has_failed)
-}
-
-fn exit_after(
-    verdicts: &Counts<Verdict>,
-    interrupted: bool,
-    is_unmeasured: bool,
-    has_failed: bool,
-) -> Exit {
-    let judged = verdicts.of(Verdict::is_judged);
-    let is_wrong = verdicts.of(Verdict::is_wrong) > 0;
-    if interrupted {
-        Exit::Interrupted
-    } else if verdicts[Verdict::FalseAccept] > 0 {
-        Exit::Failed
-    } else if judged == 0 || is_unmeasured {
-        Exit::NotMeasured
-    } else if has_failed || is_wrong {
-        Exit::Failed
-    } else {
-        Exit::Fine
-    }
 }
 
 fn schema() -> Result<Exit> {
@@ -372,101 +271,6 @@ fn written(result: std::io::Result<()>) -> Result<Exit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        record::results::{
-            gone::{BrokerGone, Sign},
-            judged::{Aborted, Judged},
-        },
-        report::html::fixture,
-    };
-
-    #[test]
-    fn a_run_that_a_threshold_ended_has_failed_also_where_all_hold_in_the_end() {
-        let mut summary = fixture::summary();
-        assert_eq!(exit_of(&summary, false), Exit::Fine);
-        summary.aborted = Some(Aborted {
-            metric: "connack".into(),
-            condition: "p99 < 2s".into(),
-            observed: None,
-            second: 3,
-            run: None,
-        });
-        assert_eq!(exit_of(&summary, false), Exit::Failed);
-    }
-
-    #[test]
-    fn a_run_whose_good_tokens_all_had_to_be_refused_has_measured_nothing_good() {
-        let mut summary = fixture::summary();
-        summary.nothing_good = vec!["time".into()];
-        assert_eq!(exit_of(&summary, false), Exit::NotMeasured);
-        summary.verdicts[Verdict::FalseAccept] = 1;
-        assert_eq!(exit_of(&summary, false), Exit::Failed, "a false accept weighs more");
-    }
-
-    #[test]
-    fn a_run_in_which_each_answer_was_right_has_judged_nothing() {
-        let mut summary = fixture::summary();
-        summary.nothing_promised = true;
-        assert_eq!(exit_of(&summary, false), Exit::NotMeasured);
-        assert!(why_not_measured(&summary).starts_with("nothing was judged"));
-    }
-
-    #[test]
-    fn a_time_that_may_be_the_generators_own_decides_nothing() {
-        let mut summary = fixture::summary();
-        let judged = |passed, undecided| Judged {
-            metric: "connack".into(),
-            condition: "p99 < 2s".into(),
-            observed: None,
-            passed,
-            undecided,
-        };
-        summary.thresholds = vec![judged(None, None)];
-        assert_eq!(exit_of(&summary, false), Exit::Fine);
-        summary.thresholds =
-            vec![judged(Some(true), None), judged(None, Some(Undecided::GeneratorLimited))];
-        assert_eq!(exit_of(&summary, false), Exit::NotMeasured);
-    }
-
-    #[test]
-    fn the_heaviest_of_several_reasons_decides_the_exit_code() {
-        let verdicts =
-            |counts: &[(Verdict, u64)]| -> Counts<Verdict> { counts.iter().copied().collect() };
-        let (correct, accepted) = ((Verdict::Correct, 5), (Verdict::FalseAccept, 1));
-        let mute = verdicts(&[(Verdict::NotJudged, 5), (Verdict::Indeterminate, 1)]);
-        for (counts, interrupted, limited, failed, exit) in [
-            (verdicts(&[correct]), false, false, false, Exit::Fine),
-            (verdicts(&[correct]), false, false, true, Exit::Failed),
-            (verdicts(&[correct, (Verdict::FalseReject, 1)]), false, false, false, Exit::Failed),
-            (verdicts(&[correct, (Verdict::WrongReason, 1)]), false, false, false, Exit::Failed),
-            (verdicts(&[correct, (Verdict::NotJudged, 9)]), false, false, false, Exit::Fine),
-            (verdicts(&[correct]), false, true, true, Exit::NotMeasured),
-            (mute.clone(), false, false, true, Exit::NotMeasured),
-            (verdicts(&[accepted]), false, true, true, Exit::Failed),
-            (verdicts(&[accepted]), true, true, true, Exit::Interrupted),
-            (mute, true, false, false, Exit::Interrupted),
-        ] {
-            assert_eq!(exit_after(&counts, interrupted, limited, failed), exit, "{counts:?}");
-        }
-    }
-
-    #[test]
-    fn a_broker_that_went_away_fails_a_run_of_which_nothing_else_could_be_judged() {
-        let mut summary = fixture::summary();
-        summary.verdicts = Counts::default();
-        assert_eq!(exit_of(&summary, false), Exit::NotMeasured);
-        summary.broker_gone = vec![BrokerGone {
-            broker: "127.0.0.1:1883".into(),
-            at_s: 1.0,
-            by: Sign::Port,
-            back_after_s: None,
-            on_the_way: Vec::new(),
-        }];
-        assert_eq!(exit_of(&summary, false), Exit::Failed);
-        assert_eq!(without_agents(Exit::Failed, &summary, 1, false), Exit::Failed);
-        summary.interrupted = true;
-        assert_eq!(exit_of(&summary, false), Exit::Interrupted);
-    }
 
     #[test]
     fn the_command_line_is_well_formed() {

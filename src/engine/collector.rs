@@ -43,6 +43,7 @@ use crate::{
             judged::Aborted,
             keys::Seen,
             monitor::{Reading, Rows},
+            ruling::decide::{Terms, decide},
             summary::{Generator, Yardstick},
             tables, threshold,
             whole::{Frame, check_conserved},
@@ -466,9 +467,10 @@ impl Collector {
     pub(super) fn finish(
         mut self,
         hands: &dyn Hands,
-        interrupted: bool,
+        options: &Options,
         lost: Vec<Lost>,
     ) -> Result<Finished> {
+        let interrupted = options.stop.load(Ordering::Relaxed);
         if !interrupted {
             self.check_reached()?;
         }
@@ -484,9 +486,12 @@ impl Collector {
         let unmade = self.open_folder().err();
         self.write_closed();
         self.watch.lost.clone_from(&lost);
-        let summary = self.summary(false, interrupted);
+        let mut summary = self.summary(false, interrupted);
         check_conserved(&self.all, &summary)?;
         let matrix = self.matrix(false);
+        let is_strict = self.storm.plan.is_strict();
+        let terms = Terms { is_strict, allows_lost_agents: options.allows_lost_agents };
+        summary.ruling = Some(decide(&summary, matrix.as_ref(), terms));
         let trouble = self.write_end(&summary, matrix.as_ref()).err().or(unmade);
         let folder = self.folder.as_ref().map_or_else(PathBuf::new, |it| it.path().to_owned());
         let (start, busy) = (self.storm.start, self.storm.gate.busy());

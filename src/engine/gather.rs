@@ -1,9 +1,6 @@
 //! A run whose clients are driven elsewhere: brokers are started here, measurements are collected here.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use crossbeam_channel::Sender;
 
@@ -102,5 +99,5 @@ pub fn gather(plan: Plan, mut options: Options, crew: &mut dyn Crew) -> Result<F
     crew.dismiss();
     collected?;
     collector.conclude(&mut options)?;
-    collector.finish(crew, options.stop.load(Ordering::Relaxed), targets.lost())
+    collector.finish(crew, &options, targets.lost())
 }

@@ -10,8 +10,6 @@ pub mod comparison;
 mod facts;
 pub(crate) mod figure;
 mod files;
-#[cfg(test)]
-pub(crate) mod fixture;
 mod heat;
 pub(crate) mod page;
 mod palette;
@@ -92,7 +90,7 @@ pub fn leave(folder: &Path, summary: &Summary) {
 /// The verdict in one sentence.
 fn verdict(summary: &Summary, matrix: Option<&Matrix>) -> Markup {
     let sentence = sentence::of(summary, matrix);
-    html! { p class={ "verdict " (sentence.tone.class()) } { (page::unbroken(&sentence.words)) } }
+    html! { p class={ "verdict " (sentence.tone.name()) } { (page::unbroken(&sentence.words)) } }
 }
 
 /// The text for the terminal, in which nothing is left out.
@@ -123,7 +121,7 @@ mod tests {
         for (name, text) in files {
             fs::write(folder.path().join(name), text).unwrap();
         }
-        let mut summary = fixture::summary();
+        let mut summary = crate::record::results::fixture::summary();
         change(&mut summary);
         render(folder.path(), &summary)
     }

@@ -9,9 +9,11 @@ use crate::{
     base::error::{Error, Result, plain},
     base::words::Verdict,
     record::results::{
-        Matrix, Percentile, Summary,
+        Matrix, Percentile, Ruling, Summary,
         judged::Undecided,
         matrix::{Cell, version},
+        reason::joined,
+        ruling::{Failure, Unmeasured, decide::told},
     },
     token::catalogue::defect,
 };
@@ -109,9 +111,10 @@ pub fn of_run(summary: &Summary) -> Result<String> {
         status.set_message(said).set_type(kind);
         status
     };
+    let ruling = told(summary, None);
     let mut verdicts = TestSuite::new("verdicts");
     for verdict in Verdict::WRONG {
-        let status = match summary.verdicts[verdict] {
+        let status = match ruling.count(verdict) {
             0 => TestCaseStatus::success(),
             count => failure(verdict.name(), format!("{count} of {} attempts", summary.attempts)),
         };
@@ -124,8 +127,12 @@ pub fn of_run(summary: &Summary) -> Result<String> {
         failure("broker_gone", said.join("; "))
     };
     verdicts.add_test_case(TestCase::new("no broker went away", status));
-    for (name, said) in unmeasured(summary) {
+    for (name, said) in unmeasured(summary, &ruling) {
         verdicts.add_test_case(TestCase::new(name, failure("not_measured", said)));
+    }
+    if ruling.failed.contains(&Failure::NoCapacity) {
+        let said = "the objectives hold at no rate".to_owned();
+        verdicts.add_test_case(TestCase::new("a rate was found", failure("no_capacity", said)));
     }
     report.add_test_suite(verdicts);
     let mut thresholds = TestSuite::new("thresholds");
@@ -171,22 +178,34 @@ pub(super) fn text(report: &Report) -> Result<String> {
         .map_err(|error| Error::usage(format!("no JUnit can be made: {error}")))
 }
 
-/// Why a run says little or nothing, as the names of test cases and what they say.
-fn unmeasured(summary: &Summary) -> Vec<(&'static str, String)> {
+/// Why a run says little or nothing, as the names of test cases and what they say; of thresholds each has a case of its own.
+fn unmeasured(summary: &Summary, ruling: &Ruling) -> Vec<(&'static str, String)> {
     let mut all = Vec::new();
-    if summary.judged() == 0 {
-        all.push((
-            "tokens were judged",
-            format!("none of {} attempts says anything", summary.attempts),
-        ));
-    }
-    if !summary.nothing_good.is_empty() {
-        let groups = summary.nothing_good.join(", ");
-        let said = format!("each token that should be good had to be refused ({groups})");
-        all.push(("good tokens were measured", said));
-    }
-    if summary.nothing_promised {
-        all.push(("tokens were judged", "of each token both answers were right".to_owned()));
+    for why in &ruling.unmeasured {
+        let (name, said) = match why {
+            Unmeasured::NothingJudged => (
+                "tokens were judged",
+                format!("none of {} attempts says anything", summary.attempts),
+            ),
+            Unmeasured::NothingGood { groups } => (
+                "good tokens were measured",
+                format!("each token that should be good had to be refused ({})", groups.join(", ")),
+            ),
+            Unmeasured::NothingPromised => {
+                ("tokens were judged", "of each token both answers were right".to_owned())
+            }
+            Unmeasured::Undecided { .. } => continue,
+            Unmeasured::AgentsLost { .. } => ("no agent was lost", why.to_string()),
+            Unmeasured::NoKeys => ("embedded brokers had keys", why.to_string()),
+            Unmeasured::GeneratorLimited => {
+                ("the generator kept up", joined(&summary.validity.reasons))
+            }
+            Unmeasured::WorkersMissing { .. } => {
+                ("all threads came to their end", joined(&summary.validity.reasons))
+            }
+            Unmeasured::SearchOpen => ("the search has an answer", why.to_string()),
+        };
+        all.push((name, said));
     }
     if summary.partial {
         all.push(("the run came to its end", "it is still running, or was killed".to_owned()));

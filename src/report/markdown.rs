@@ -3,9 +3,7 @@
 use std::fmt::{Result, Write};
 
 use super::{
-    cluster,
-    diagnosis::Diagnosis,
-    gone,
+    cluster, gone,
     html::sentence::{self, Sentence},
     matrix::answer,
     style::{count, percentile},
@@ -16,7 +14,7 @@ use crate::{
         error::plain::steers,
         words::{Counts, Phase, Verdict},
     },
-    record::results::{Matrix, PhaseStats, Summary, summary::Part},
+    record::results::{Matrix, PhaseStats, Summary, diagnosis::Diagnosis, summary::Part},
 };
 
 /// Rows of cells that a pull request shows.

@@ -7,7 +7,6 @@ use std::{
 };
 
 use super::{
-    diagnosis::Diagnosis,
     died, edges,
     style::{code, code_word, count, percentile, table},
     terminal,
@@ -17,7 +16,8 @@ use crate::{
     base::words::{Counts, OutcomeKind, Severity, Validity, Verdict},
     record::results::{
         Edges, Matrix, Summary,
-        matrix::{BrokerState, Cell, State, version},
+        diagnosis::Diagnosis,
+        matrix::{Cell, State, version},
     },
     scenario::Group,
     token::catalogue::defect,
@@ -120,60 +120,38 @@ fn write_all(
 
 /// What is to be known before any cell.
 pub(super) fn state(matrix: &Matrix) -> Option<String> {
-    let is_mute = |broker: &BrokerState| matrix.is_mute_at(&broker.broker);
-    let is_alike = match matrix.brokers.as_slice() {
-        [] | [_] => true,
-        [first, rest @ ..] => {
-            first.state == matrix.state
-                && rest.iter().all(|it| (it.state, is_mute(it)) == (first.state, is_mute(first)))
-        }
+    let told = |place: Option<&str>| {
+        let words = explained(matrix, place).or_else(|| {
+            let is_mute =
+                place.map_or_else(|| matrix.is_mostly_mute(), |broker| matrix.is_mute_at(broker));
+            let (state, unheard) = matrix.state_at(place);
+            state_of(state, is_mute, unheard)
+        })?;
+        Some(place.map_or_else(|| words.clone(), |broker| format!("{broker}: {words}")))
     };
-    if is_alike {
-        return explained(matrix, None)
-            .or_else(|| state_of(matrix.state, matrix.is_mostly_mute(), &matrix.unheard));
-    }
-    let of = |broker: &BrokerState| {
-        explained(matrix, Some(&broker.broker))
-            .or_else(|| state_of(broker.state, is_mute(broker), &broker.unheard))
-            .map(|words| format!("{}: {words}", broker.broker))
-    };
-    let all: Vec<String> = matrix.brokers.iter().filter_map(of).collect();
+    let all: Vec<String> = matrix.places().into_iter().filter_map(told).collect();
     (!all.is_empty()).then(|| all.join("\n"))
 }
 
 /// What explains that a version of MQTT lets nobody in, at one broker or at all: its codes say so.
-fn explained(matrix: &Matrix, broker: Option<&str>) -> Option<String> {
-    let mut words = Vec::new();
-    for protocol in [4, 5] {
-        let own = matrix.cells.iter().filter(|cell| cell.protocol == protocol);
-        let own = own.filter(|cell| broker.is_none() || cell.broker.as_deref() == broker);
-        let mut refused: BTreeMap<String, u64> = BTreeMap::new();
-        let mut lets_in = false;
-        for cell in own {
-            lets_in |= cell.outcome == OutcomeKind::Accepted;
-            if cell.outcome == OutcomeKind::Refused {
-                *refused.entry(cell.code.to_string()).or_default() += cell.attempts;
-            }
+fn explained(matrix: &Matrix, place: Option<&str>) -> Option<String> {
+    let words = |(protocol, found): &(u8, Diagnosis)| match found {
+        // The one thing to be said of it.
+        Diagnosis::VersionNotSpoken { codes, .. } => {
+            let codes: Vec<String> = codes.iter().map(|byte| code(*byte, *protocol)).collect();
+            let other = if *protocol == 5 { 4 } else { 5 };
+            format!(
+                "MQTT {}: not spoken, by the broker's own word ({}). Leave it out by `policy.protocols = [{other}]`.",
+                version(*protocol),
+                codes.join(" or ")
+            )
         }
-        if let Some(found) = Diagnosis::of_codes(protocol, &refused).filter(|_| !lets_in) {
-            let version = version(protocol);
-            words.push(match &found {
-                // The one thing to be said of it.
-                Diagnosis::VersionNotSpoken { codes, .. } => {
-                    let codes: Vec<String> =
-                        codes.iter().map(|byte| code(*byte, protocol)).collect();
-                    let other = if protocol == 5 { 4 } else { 5 };
-                    format!(
-                        "MQTT {version}: not spoken, by the broker's own word ({}). \
-                         Leave it out by `policy.protocols = [{other}]`.",
-                        codes.join(" or ")
-                    )
-                }
-                other => format!("MQTT {version}: {}. Its refusals say nothing.", other.words()),
-            });
+        other => {
+            format!("MQTT {}: {}. Its refusals say nothing.", version(*protocol), other.words())
         }
-    }
-    (!words.is_empty()).then(|| words.join("\n"))
+    };
+    let found = matrix.diagnoses(place);
+    (!found.is_empty()).then(|| found.iter().map(words).collect::<Vec<_>>().join("\n"))
 }
 
 fn state_of(state: State, is_mute: bool, unheard: &[u8]) -> Option<String> {

@@ -7,11 +7,11 @@ use std::{
 };
 
 use super::style::{code_word, count, number, percentile, table, time};
-use super::{cluster, diagnosis::Diagnosis, facts::Facts, fetches, gone, keys, series};
+use super::{cluster, facts::Facts, fetches, gone, keys, series};
 use crate::base::error::plain::Paint;
 use crate::client::attempt::advice;
 use crate::record::results::{
-    PhaseStats, Summary, judged::Judged, summary::Part, time::Percentile,
+    PhaseStats, Summary, diagnosis::Diagnosis, judged::Judged, summary::Part, time::Percentile,
 };
 
 /// Renders a summary; `folder` is where the rest is. Colours are taken off where nobody sees them.
@@ -414,7 +414,7 @@ mod tests {
 
     #[test]
     fn what_a_broker_cut_when_it_went_away_is_no_fault_of_its_url() {
-        let mut summary = crate::report::html::fixture::summary();
+        let mut summary = crate::record::results::fixture::summary();
         summary.verdicts[Verdict::NotJudged] = 2;
         for outcome in [OutcomeKind::TlsFailed, OutcomeKind::WsFailed] {
             summary.codes.insert(outcome, BTreeMap::from([("rst".into(), 1)]));

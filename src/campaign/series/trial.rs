@@ -75,6 +75,7 @@ impl Trial {
                 clock: options.clock,
                 calibration: None,
                 live: options.live.clone(),
+                allows_lost_agents: false,
             },
         )?;
         report::html::leave(&finished.folder, &finished.summary);

@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{live::exporter, say, stop_flag};
+use super::{conclude, live::exporter, stop_flag};
 use crate::{
-    base::words::{Expected, Verdict},
     base::{
         error::{Error, Exit, Result},
         host::{Limits, loopback::is_loopback},
@@ -12,11 +11,7 @@ use crate::{
     cli,
     engine::{self, Options, progress::Screen},
     plan::{Plan, cells::Ask, threshold::NOT_JUDGED},
-    record::results::{
-        Matrix,
-        folder::quoted,
-        matrix::{Cell, State},
-    },
+    record::results::folder::quoted,
     report::{
         html,
         matrix::{Place, render},
@@ -63,25 +58,18 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         clock: None,
         calibration: None,
         live,
+        allows_lost_agents: false,
     };
     let finished = engine::run(plan, options)?;
     let place = Place::of(&finished.folder);
-    let said = finished
-        .matrix
-        .as_ref()
-        .map_or(Ok(Exit::Fine), |matrix| say(&render(matrix, &finished.summary, &place)));
-    if let Some(trouble) = finished.trouble {
-        return Err(trouble);
-    }
-    html::leave(&finished.folder, &finished.summary);
-    said?;
-    let has_failed =
-        finished.summary.thresholds.iter().any(|threshold| threshold.passed == Some(false));
-    let is_gone = !finished.summary.broker_gone.is_empty();
-    let has_kept = place.edges.as_ref().is_some_and(|edges| edges.false_accepts > 0);
-    Ok(finished.matrix.map_or(Exit::NotMeasured, |matrix| {
-        exit_of(&matrix, is_gone || has_kept, finished.summary.interrupted, has_failed)
-    }))
+    // Who could not be asked has no cells.
+    let Some(matrix) = &finished.matrix else {
+        return finished.trouble.map_or(Ok(Exit::NotMeasured), Err);
+    };
+    let shown = render(matrix, &finished.summary, &place);
+    conclude(&finished.summary, Some(matrix), &shown, finished.trouble, || {
+        html::leave(&finished.folder, &finished.summary);
+    })
 }
 
 /// Which thresholds of the scenario a matrix does not judge.
@@ -148,27 +136,4 @@ fn replay(arguments: &cli::Matrix) -> String {
         words.extend(["--canary".to_owned(), arguments.canary.to_string()]);
     }
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// 130, then 1 for a false accept, then 3 where nothing was judged, then 1 for other wrong verdicts and a threshold that failed.
-fn exit_of(matrix: &Matrix, is_critical: bool, interrupted: bool, has_failed: bool) -> Exit {
-    let has = |verdict: Verdict| matrix.cells.iter().any(|cell| cell.verdict == verdict);
-    let is_mute = |cell: &Cell| !cell.verdict.is_judged();
-    let must_refuse: Vec<&Cell> =
-        matrix.cells.iter().filter(|cell| cell.expected == Expected::Refuse).collect();
-    // Good tokens alone say nothing about bad ones.
-    let is_judged = matrix.state != State::Silent
-        && !matrix.cells.iter().all(is_mute)
-        && (must_refuse.is_empty() || !matrix.is_mostly_mute());
-    if interrupted {
-        Exit::Interrupted
-    } else if has(Verdict::FalseAccept) || is_critical || !matrix.fetches.is_empty() {
-        Exit::Failed
-    } else if !is_judged {
-        Exit::NotMeasured
-    } else if has(Verdict::FalseReject) || has(Verdict::WrongReason) || has_failed {
-        Exit::Failed
-    } else {
-        Exit::Fine
-    }
 }

@@ -1,5 +1,6 @@
 //! `matrix.json` and `matrix.csv`: every cell of a matrix, judged by the broker's promises and strictly.
 
+mod remarks;
 mod state;
 
 use std::{path::Path, time::Duration};

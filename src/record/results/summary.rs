@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    PhaseStats, Reason,
+    PhaseStats, Reason, Ruling,
     judged::{Aborted, Judged},
 };
 use crate::base::{
@@ -31,6 +31,9 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<Aborted>,
     pub validity: Trust,
+    /// What it came to, decided at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ruling: Option<Ruling>,
     /// `open` or `closed`.
     pub model: String,
     pub protocol: u8,

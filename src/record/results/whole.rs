@@ -68,6 +68,7 @@ impl Frame<'_> {
             interrupted: self.interrupted,
             aborted: None,
             validity: self.validity,
+            ruling: None,
             model: plan.model.name().into(),
             protocol: plan.protocol.into(),
             profile: plan.policy.profile.clone(),

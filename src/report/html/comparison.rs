@@ -6,11 +6,10 @@ use super::{
     axis::Axis,
     figure::{Figure, Line},
     page, percentiles,
-    sentence::Tone,
 };
 use crate::{
     base::error::Result,
-    base::words::Phase,
+    base::words::{Phase, Tone},
     report::{
         compare::{Compared, Comparison, Design, Role, Verdict, curves::Curve},
         comparison::table::{HEAD, columns, design, is_shown, row, sentence},
@@ -29,7 +28,7 @@ pub fn render(comparison: &Comparison) -> Result<String> {
             h1 { (comparison.scenario) }
             p.soft { "Candidate against baseline, " (design(comparison)) }
         }
-        p class={ "verdict " (tone(comparison.verdict).class()) } { (page::unbroken(&sentence(comparison))) }
+        p class={ "verdict " (tone(comparison.verdict).name()) } { (page::unbroken(&sentence(comparison))) }
         main {
             (page::section("What was compared", Some(sides(comparison))))
             (page::section("What decides", (!shown.is_empty()).then(|| decided(&shown, comparison))))
@@ -99,7 +98,7 @@ fn table(metrics: &[&Compared]) -> Markup {
                         @let cells = row(metric);
                         tr {
                             td {
-                                b class=(tone(metric.verdict).class()) { (metric.verdict.name()) }
+                                b class=(tone(metric.verdict).name()) { (metric.verdict.name()) }
                                 @if !metric.why.is_empty() { div.soft { (metric.why) } }
                             }
                             @for (at, cell) in cells[..cells.len() - 1].iter().enumerate() {

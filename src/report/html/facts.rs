@@ -4,15 +4,14 @@ use std::path::Path;
 
 use maud::{Markup, html};
 
-use super::{files, page, sentence::Tone};
+use super::{files, page};
 use crate::{
     base::{
         error::Result,
-        words::{OutcomeKind, Phase, Validity, Verdict},
+        words::{OutcomeKind, Phase, Tone, Validity, Verdict},
     },
-    record::results::{Environment, PhaseStats, Summary},
+    record::results::{Environment, PhaseStats, Summary, diagnosis::Diagnosis},
     report::{
-        diagnosis::Diagnosis,
         facts::Facts,
         fetches, keys, series,
         style::{code_word, count, number, percentile, time},
@@ -146,7 +145,7 @@ pub(super) fn thresholds(summary: &Summary) -> Option<Markup> {
                                 (None, None) => (Tone::Warn, "can't tell"),
                             };
                             tr {
-                                td { b class=(tone.class()) { (word) } }
+                                td { b class=(tone.name()) { (word) } }
                                 th scope="row" { (threshold.metric) }
                                 td { (threshold.condition) }
                                 td { (terminal::observed(threshold)) }
@@ -189,7 +188,7 @@ pub(super) fn codes(summary: &Summary) -> Option<Markup> {
 pub(super) fn validity(summary: &Summary) -> Markup {
     if summary.partial {
         return html! {
-            p { b class=(Tone::Warn.class()) { "not judged yet" } }
+            p { b class=(Tone::Warn.name()) { "not judged yet" } }
             @if !summary.validity.reasons.is_empty() {
                 p { "So far:" }
                 ul { @for reason in &summary.validity.reasons { li { (reason.to_string()) } } }
@@ -199,7 +198,7 @@ pub(super) fn validity(summary: &Summary) -> Markup {
     let verdict = summary.validity.verdict;
     let tone = if verdict == Validity::Valid { Tone::Good } else { Tone::Warn };
     html! {
-        p { b class=(tone.class()) { (verdict.words()) } }
+        p { b class=(tone.name()) { (verdict.words()) } }
         @if summary.validity.reasons.is_empty() {
             p { "Nothing speaks against taking the numbers at their face value." }
         } @else {

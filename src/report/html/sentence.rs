@@ -1,41 +1,19 @@
 //! The verdict of a run in one sentence.
 
 use crate::{
-    base::words::{LimitedBy, Validity, Verdict},
+    base::words::{Tone, Validity, Verdict},
     record::results::{
-        Matrix, Summary,
-        judged::{Aborted, Undecided},
+        Matrix, Ruling, Summary,
+        diagnosis::Diagnosis,
+        judged::Undecided,
         matrix::{Cell, State},
-        series::Capacity,
+        ruling::{Failure, decide::told},
     },
     report::{
-        diagnosis::Diagnosis,
         died, gone, series,
         style::{count, number},
     },
 };
-
-/// How good a piece of news is.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Tone {
-    /// As it should be.
-    Good,
-    /// To be looked at.
-    Warn,
-    /// A promise was broken, or a threshold.
-    Bad,
-}
-
-impl Tone {
-    /// Its class in the style sheet.
-    pub(crate) fn class(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Warn => "warn",
-            Self::Bad => "bad",
-        }
-    }
-}
 
 /// What a run came to.
 #[derive(Clone, Debug)]
@@ -48,191 +26,140 @@ pub(crate) struct Sentence {
     pub(crate) words: String,
 }
 
-/// What the answers say.
-struct Said {
-    tone: Tone,
-    words: String,
-    /// Whether a bad token was let in, or a verifier did what its sender wanted.
-    is_security: bool,
-}
-
-impl Said {
-    fn new(tone: Tone, words: String) -> Self {
-        Self { tone, words, is_security: false }
-    }
-}
-
 /// Names in a sentence before the rest is only counted.
 const MOST_NAMES: usize = 4;
 
+const SECURITY: &str = "a security failure";
+
 /// What a run came to; of a matrix, what its cells say.
 pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
-    let Said { mut tone, words: mut failures, is_security } =
-        matrix.map_or_else(|| answers(summary), cells);
-    let (found_tone, mut found) = summary
-        .capacity
-        .as_ref()
-        .map_or_else(|| (Tone::Good, String::new()), |capacity| searched(summary, capacity));
-    let killer = matrix.and_then(died::summed_up);
-    if let Some(gone) = killer.or_else(|| gone::summed_up(summary)) {
-        failures = match tone {
-            Tone::Bad => format!("{gone}; {failures}"),
-            _ => format!("{gone}; {}", lower(&failures)),
-        };
-        tone = Tone::Bad;
-    }
-    let misses = misses(summary);
-    let has_failed = !summary.broker_gone.is_empty()
-        || !misses.is_empty()
-        || is_security
-        || found_tone == Tone::Bad;
-    if !misses.is_empty() {
-        let misses = misses.join("; ");
-        failures = if tone == Tone::Bad {
-            format!("{failures}; {misses}")
-        } else {
-            format!("{misses}; {}", lower(&failures))
-        };
-        tone = Tone::Bad;
-    }
-    if found_tone == Tone::Bad {
-        failures = std::mem::take(&mut found) + &failures;
-    }
-    tone = tone.max(found_tone);
-    let word = if has_failed { "FAILED" } else { "NOT AS PROMISED" };
-    if tone == Tone::Bad {
-        failures = format!("{word}: {failures}");
-    }
-    for (why, words) in [
+    let ruling = told(summary, matrix);
+    let title = ruling.conclusion.label();
+    let found = searched(summary);
+    let mut words = match (ruling.failed.is_empty(), summary.capacity.is_some()) {
+        (true, _) => found + &answers(summary, matrix),
+        (false, true) if ruling.failed.contains(&Failure::NoCapacity) => {
+            format!("{title}: {found}{}", failed(&ruling, summary, matrix))
+        }
+        (false, _) => format!("{found}{title}: {}", failed(&ruling, summary, matrix)),
+    };
+    for (why, because) in [
         (Undecided::GeneratorLimited, "as the generator was late"),
         (Undecided::NeverHappened, "as the change was never seen"),
     ] {
-        let open = undecided(summary).filter(|undecided| *undecided == why).count() as u64;
+        let open = summary.thresholds.iter().filter(|it| it.undecided == Some(why)).count() as u64;
         if open > 0 {
             let what = plural(open, "threshold on a time is", "thresholds on times are");
-            failures = format!("{failures}; {what} undecided, {words}");
-            tone = tone.max(Tone::Warn);
+            words = format!("{words}; {what} undecided, {because}");
         }
     }
-    let (trust_tone, trust) = trust(summary);
-    let title = match (tone, tone.max(trust_tone)) {
-        (Tone::Bad, _) => word,
-        _ if summary.interrupted => "interrupted",
-        _ if summary.partial => "not finished",
-        _ if matrix.is_some_and(Matrix::says_nothing) || has_measured_nothing(summary) => {
-            "NOTHING MEASURED"
-        }
-        _ if undecided(summary).next().is_some() => "UNDECIDED",
-        (_, Tone::Good) => "as promised",
-        _ => "as promised, with reservations",
-    };
     let unfinished =
         if summary.partial { "Not finished (still running, or killed); so far: " } else { "" };
-    let words = format!("{unfinished}{found}{failures}; {trust}.");
-    Sentence { tone: tone.max(trust_tone), title, words }
-}
-
-/// What a search found; one that is over and found nothing has failed, unless it is not the broker that it speaks of.
-fn searched(summary: &Summary, capacity: &Capacity) -> (Tone, String) {
-    let decided = || capacity.reasons.first().map(ToString::to_string);
-    let why = capacity.ended.clone().or_else(decided);
-    let (tone, why) = match why {
-        _ if capacity.per_s.is_some() => (Tone::Good, String::new()),
-        _ if summary.partial => (Tone::Good, " yet".to_owned()),
-        Some(why) => (Tone::Warn, format!(" ({why})")),
-        None => (Tone::Warn, String::new()),
-    };
-    let is_broker = capacity.ended.is_none() && capacity.limited_by == LimitedBy::Broker;
-    let tone = if tone == Tone::Warn && is_broker { Tone::Bad } else { tone };
-    (tone, format!("Capacity: {}{why}. ", series::sentence(capacity)))
-}
-
-/// What ended the run, and thresholds that were missed.
-fn misses(summary: &Summary) -> Vec<String> {
-    let mut misses: Vec<String> = summary.aborted.iter().map(Aborted::words).collect();
-    let missed: Vec<String> = summary
-        .thresholds
-        .iter()
-        .filter(|threshold| threshold.passed == Some(false))
-        .map(|threshold| format!("{} {}", threshold.metric, threshold.condition))
-        .collect();
-    if !missed.is_empty() {
-        let of = plural(summary.thresholds.len() as u64, "threshold", "thresholds");
-        let were = if missed.len() == 1 { "was" } else { "were" };
-        misses.push(format!("{} of {of} {were} missed ({})", missed.len(), named(&missed)));
+    Sentence {
+        tone: ruling.tone,
+        title,
+        words: format!("{unfinished}{words}; {}.", trust(summary)),
     }
-    misses
 }
 
-const SECURITY: &str = "a security failure";
+/// What a search found; nothing where there was none.
+fn searched(summary: &Summary) -> String {
+    let Some(capacity) = &summary.capacity else { return String::new() };
+    let decided = || capacity.reasons.first().map(ToString::to_string);
+    let why = match capacity.ended.clone().or_else(decided) {
+        _ if capacity.per_s.is_some() => String::new(),
+        _ if summary.partial => " yet".to_owned(),
+        Some(why) => format!(" ({why})"),
+        None => String::new(),
+    };
+    format!("Capacity: {}{why}. ", series::sentence(capacity))
+}
+
+/// What failed, and what the answers say where it was not they: what went away first, what was missed last.
+fn failed(ruling: &Ruling, summary: &Summary, matrix: Option<&Matrix>) -> String {
+    let gone = ruling.failed.iter().any(|it| matches!(it, Failure::BrokerGone { .. }));
+    let gone = gone.then(|| matrix.and_then(died::summed_up).or_else(|| gone::summed_up(summary)));
+    let wrong: Vec<String> =
+        ruling.failed.iter().filter_map(|failure| broken(failure, matrix.is_some())).collect();
+    let asked = missed(ruling, summary);
+    let mut parts: Vec<String> = gone.flatten().into_iter().collect();
+    let is_last = parts.is_empty() && wrong.is_empty() && !asked.is_empty();
+    let is_answered = if wrong.is_empty() {
+        let said = answers(summary, matrix);
+        // A sentence goes on after a semicolon.
+        vec![if parts.is_empty() && asked.is_empty() { said } else { lower(&said) }]
+    } else {
+        wrong
+    };
+    if is_last {
+        parts.extend(asked);
+        parts.extend(is_answered);
+    } else {
+        parts.extend(is_answered);
+        parts.extend(asked);
+    }
+    parts.join("; ")
+}
+
+/// What was asked for beside right answers, and did not hold.
+fn missed(ruling: &Ruling, summary: &Summary) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut names = Vec::new();
+    for failure in &ruling.failed {
+        match failure {
+            Failure::NoCapacity if summary.capacity.is_none() => {
+                told.push("no search found a rate at which its objectives hold".to_owned());
+            }
+            Failure::EndedEarly(aborted) => told.push(aborted.words()),
+            Failure::Missed { metric, condition } => names.push(format!("{metric} {condition}")),
+            _ => {}
+        }
+    }
+    if !names.is_empty() {
+        let of = plural(summary.thresholds.len() as u64, "threshold", "thresholds");
+        let were = if names.len() == 1 { "was" } else { "were" };
+        told.push(format!("{} of {of} {were} missed ({})", names.len(), named(&names)));
+    }
+    told
+}
 
 /// Whether the numbers can be trusted.
-fn trust(summary: &Summary) -> (Tone, &'static str) {
+fn trust(summary: &Summary) -> &'static str {
     match summary.validity.verdict {
-        _ if summary.interrupted => (Tone::Warn, "the run was interrupted before its end"),
-        _ if summary.partial => (Tone::Warn, "nobody has judged yet whether the numbers are valid"),
-        Validity::Valid => (Tone::Good, "the numbers are valid"),
+        _ if summary.interrupted => "the run was interrupted before its end",
+        _ if summary.partial => "nobody has judged yet whether the numbers are valid",
+        Validity::Valid => "the numbers are valid",
         Validity::GeneratorLimited => {
-            (Tone::Warn, "the numbers are not the broker's: the generator was the limit")
+            "the numbers are not the broker's: the generator was the limit"
         }
         Validity::Degraded
             if summary.agents.as_ref().is_some_and(|agents| !agents.lost.is_empty()) =>
         {
-            (Tone::Warn, "a part of the run was lost with the agents that had it")
+            "a part of the run was lost with the agents that had it"
         }
-        Validity::Degraded => (Tone::Warn, "take the times with care: the run was degraded"),
-        Validity::Interrupted => (Tone::Warn, "the numbers are not valid"),
+        Validity::Degraded => "take the times with care: the run was degraded",
+        Validity::Interrupted => "the numbers are not valid",
     }
 }
 
-/// Why thresholds on times are undecided.
-fn undecided(summary: &Summary) -> impl Iterator<Item = Undecided> {
-    summary.thresholds.iter().filter_map(|threshold| threshold.undecided)
+/// What the answers say where none of them is wrong.
+fn answers(summary: &Summary, matrix: Option<&Matrix>) -> String {
+    matrix.map_or_else(|| of_run(summary), of_cells)
 }
 
-/// Whether no answer says anything of a token, or none of a good one.
-fn has_measured_nothing(summary: &Summary) -> bool {
-    summary.judged() == 0 || !summary.nothing_good.is_empty() || summary.nothing_promised
-}
-
-/// What the answers of a run say.
-fn answers(summary: &Summary) -> Said {
+fn of_run(summary: &Summary) -> String {
     let verdicts = &summary.verdicts;
-    let all = summary.verdicts.sum();
-    let of = |verdict: Verdict| {
-        let has = |(token, part): (&String, &crate::record::results::summary::Part)| {
-            (part.verdicts[verdict] > 0).then(|| token.clone())
-        };
-        named(&summary.by_token.iter().filter_map(has).collect::<Vec<_>>())
-    };
-    let wrong: Vec<String> = Verdict::WRONG
-        .into_iter()
-        .filter(|verdict| verdicts[*verdict] > 0)
-        .map(|verdict| broken(verdict, verdicts[verdict], &of(verdict)))
-        .collect();
-    if !wrong.is_empty() {
-        return Said {
-            tone: Tone::Bad,
-            words: wrong.join("; "),
-            is_security: verdicts[Verdict::FalseAccept] > 0,
-        };
-    }
+    let all = verdicts.sum();
     let (mute, boundary) = (verdicts[Verdict::NotJudged], verdicts[Verdict::Indeterminate]);
     let judged = summary.judged();
     if !summary.nothing_good.is_empty() && judged > 0 {
-        let groups = summary.nothing_good.join(", ");
-        return Said::new(
-            Tone::Warn,
-            format!(
-                "Nothing good was measured: each token that should be good had to be refused ({groups})"
-            ),
+        return format!(
+            "Nothing good was measured: each token that should be good had to be refused ({})",
+            summary.nothing_good.join(", ")
         );
     }
     if summary.nothing_promised {
-        return Said::new(
-            Tone::Warn,
-            "Nothing was judged: of each token both answers were right".to_owned(),
-        );
+        return "Nothing was judged: of each token both answers were right".to_owned();
     }
     if judged == 0 {
         let why = match Diagnosis::of(summary) {
@@ -240,7 +167,7 @@ fn answers(summary: &Summary) -> Said {
             Some(diagnosis) => diagnosis.words(),
             None => "no answer says anything about its token".to_owned(),
         };
-        return Said::new(Tone::Warn, format!("Nothing could be judged: {why}"));
+        return format!("Nothing could be judged: {why}");
     }
     let mut parts = vec![if mute + boundary == 0 {
         format!("All {} answers were as promised", count(all))
@@ -255,11 +182,70 @@ fn answers(summary: &Summary) -> Said {
     if boundary > 0 {
         parts.push(format!("{} fell on a boundary of time", count(boundary)));
     }
-    Said::new(Tone::Good, parts.join("; "))
+    parts.join("; ")
+}
+
+/// What the cells of a matrix say where none of them is wrong.
+fn of_cells(matrix: &Matrix) -> String {
+    match matrix.state {
+        State::RefusesAll => {
+            return "Nothing could be judged: this broker lets nobody in, with good tokens neither"
+                .to_owned();
+        }
+        State::Silent => return "Nothing could be judged: no cell was answered".to_owned(),
+        State::Judged | State::Unsteady | State::AcceptsAll => {}
+    }
+    let (mute, weak) =
+        (matrix.kinds(|cell| !cell.verdict.is_judged()), matrix.kinds(Cell::is_weak));
+    let judged = match matrix.kinds(|cell| cell.verdict.is_judged()).len() {
+        0 => {
+            return "Nothing could be judged: no answer says anything about its token".to_owned();
+        }
+        1 => "The one kind of token that could be judged was answered as promised".to_owned(),
+        many => format!("All {many} kinds of token that could be judged were answered as promised"),
+    };
+    let mut parts = vec![judged];
+    if !mute.is_empty() {
+        parts.push(format!("{} could not ({})", mute.len(), named(&mute)));
+    }
+    if !weak.is_empty() {
+        let names = named(&weak);
+        parts.push(format!(
+            "{} bad ones are let in by the broker's configuration ({names})",
+            weak.len()
+        ));
+    }
+    parts.join("; ")
+}
+
+/// What answers broke a promise; nothing of what they did not.
+fn broken(failure: &Failure, is_matrix: bool) -> Option<String> {
+    Some(match failure {
+        Failure::LetsEverybodyIn => {
+            format!("this broker lets everybody in, whatever the token: {SECURITY}")
+        }
+        Failure::Wrong { verdict, count, tokens } if is_matrix => {
+            let (one, many) = kinds_of(*verdict);
+            let words = format!("{} ({})", plural(*count, one, many), named(tokens));
+            if failure.is_of_security() { format!("{words}: {SECURITY}") } else { words }
+        }
+        Failure::Wrong { verdict, count, tokens } => wrong(*verdict, *count, &named(tokens)),
+        Failure::HeaderFollowed { .. } => format!(
+            "the verifier followed a header of the token to a server of its sender: {SECURITY}"
+        ),
+        Failure::EdgeAccepted { count } => {
+            let what = plural(*count, "bad token was", "bad tokens were");
+            format!("{what} accepted while its edges were looked for: {SECURITY}")
+        }
+        Failure::BrokerGone { .. }
+        | Failure::NoCapacity
+        | Failure::EndedEarly(_)
+        | Failure::Missed { .. } => return None,
+    })
 }
 
 /// That so many attempts with these tokens broke a promise.
-fn broken(verdict: Verdict, number: u64, tokens: &str) -> String {
+fn wrong(verdict: Verdict, number: u64, tokens: &str) -> String {
     match verdict {
         Verdict::FalseAccept => {
             let what = plural(
@@ -296,92 +282,6 @@ fn kinds_of(verdict: Verdict) -> (&'static str, &'static str) {
         ),
         Verdict::Correct | Verdict::NotJudged | Verdict::Indeterminate => ("", ""),
     }
-}
-
-/// What the cells of a matrix say.
-fn cells(matrix: &Matrix) -> Said {
-    let state = match matrix.state {
-        State::Judged | State::Unsteady => None,
-        State::AcceptsAll => Some(Said {
-            tone: Tone::Bad,
-            words: format!("this broker lets everybody in, whatever the token: {SECURITY}"),
-            is_security: true,
-        }),
-        State::RefusesAll => Some(Said::new(
-            Tone::Warn,
-            "Nothing could be judged: this broker lets nobody in, with good tokens neither"
-                .to_owned(),
-        )),
-        State::Silent => {
-            Some(Said::new(Tone::Warn, "Nothing could be judged: no cell was answered".to_owned()))
-        }
-    };
-    if let Some(state) = state {
-        return state;
-    }
-    let severity = |cell: &Cell| std::cmp::Reverse(cell.severity);
-    let kinds = |wanted: &dyn Fn(&Cell) -> bool| -> Vec<String> {
-        let mut found: Vec<&Cell> = matrix.cells.iter().filter(|cell| wanted(cell)).collect();
-        // The worst first, as only the first are named.
-        found.sort_by_key(|cell| (severity(cell), &cell.defect));
-        found.dedup_by_key(|cell| &cell.defect);
-        found.into_iter().map(|cell| cell.defect.clone()).collect()
-    };
-    let mut wrong = Vec::new();
-    for verdict in Verdict::WRONG {
-        let names = kinds(&|cell| cell.verdict == verdict);
-        if names.is_empty() {
-            continue;
-        }
-        let (one, many) = kinds_of(verdict);
-        let mut words = format!("{} ({})", plural(names.len() as u64, one, many), named(&names));
-        if verdict == Verdict::FalseAccept {
-            words = format!("{words}: {SECURITY}");
-        }
-        wrong.push(words);
-    }
-    if !matrix.fetches.is_empty() {
-        wrong.push(format!(
-            "the verifier followed a header of the token to a server of its sender: {SECURITY}"
-        ));
-    }
-    if !wrong.is_empty() {
-        let is_accepted = |cell: &Cell| cell.verdict == Verdict::FalseAccept;
-        return Said {
-            tone: Tone::Bad,
-            words: wrong.join("; "),
-            is_security: matrix.cells.iter().any(is_accepted) || !matrix.fetches.is_empty(),
-        };
-    }
-    let is_mute = |cell: &Cell| !cell.verdict.is_judged();
-    let (mute, weak) = (kinds(&is_mute), kinds(&Cell::is_weak));
-    let judged = kinds(&|cell| !is_mute(cell));
-    if judged.is_empty() {
-        return Said::new(
-            Tone::Warn,
-            "Nothing could be judged: no answer says anything about its token".to_owned(),
-        );
-    }
-    let judged = judged.len();
-    let mut parts = vec![if judged == 1 {
-        "The one kind of token that could be judged was answered as promised".to_owned()
-    } else {
-        format!("All {judged} kinds of token that could be judged were answered as promised")
-    }];
-    if !mute.is_empty() {
-        parts.push(format!("{} could not ({})", mute.len(), named(&mute)));
-    }
-    if !weak.is_empty() {
-        let names = named(&weak);
-        parts.push(format!(
-            "{} bad ones are let in by the broker's configuration ({names})",
-            weak.len()
-        ));
-    }
-    let is_fine = weak.is_empty()
-        && crate::report::matrix::state(matrix).is_none()
-        && matrix.state == State::Judged;
-    Said::new(if is_fine { Tone::Good } else { Tone::Warn }, parts.join("; "))
 }
 
 /// A number and what it counts.

@@ -1,11 +1,12 @@
 use serde_json::json;
 
-use super::{super::fixture, *};
+use super::*;
 use crate::{
-    base::words::Counts,
+    base::words::{Counts, LimitedBy},
     record::results::{
-        Percentile, Reason,
-        judged::{Judged, Undecided},
+        Percentile, Reason, fixture,
+        judged::{Aborted, Judged, Undecided},
+        series::Capacity,
     },
 };
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::{base::words::OutcomeKind, record::results::Summary, token::oracle::shape::Shape};
+use super::{Summary, matrix::Cell};
+use crate::{base::words::OutcomeKind, token::oracle::shape::Shape};
 
 /// Codes by which a broker says that it does not speak the version of MQTT: 1 in 3.1.1 (3.2.2.3), and in the format of 5.0 by
 /// brokers that know no other; 0x84 in 5.0 (3.2.2.2).
@@ -12,7 +13,7 @@ const BAD_METHOD: [&str; 1] = ["140"];
 
 /// Why nobody was let in.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Diagnosis {
+pub enum Diagnosis {
     /// Each refusal says that the broker does not speak this version of MQTT.
     VersionNotSpoken {
         /// The version, as CONNECT has it.
@@ -36,7 +37,7 @@ pub(super) enum Diagnosis {
 
 impl Diagnosis {
     /// By what is known of a run; `None` where somebody was let in, or nothing explains all refusals.
-    pub(super) fn of(summary: &Summary) -> Option<Self> {
+    pub fn of(summary: &Summary) -> Option<Self> {
         if summary.codes.contains_key(&OutcomeKind::Accepted) {
             return None;
         }
@@ -58,8 +59,23 @@ impl Diagnosis {
             .then(|| Self::NoJwt { encrypted: tokens.contains_key(Shape::Jwe.name()) })
     }
 
+    /// Why a version of MQTT lets nobody in, by its cells; `None` where somebody was let in, or nothing explains all refusals.
+    pub fn of_cells<'a>(protocol: u8, cells: impl Iterator<Item = &'a Cell>) -> Option<Self> {
+        let mut refused: BTreeMap<String, u64> = BTreeMap::new();
+        for cell in cells.filter(|cell| cell.protocol == protocol) {
+            match cell.outcome {
+                OutcomeKind::Accepted => return None,
+                OutcomeKind::Refused => {
+                    *refused.entry(cell.code.to_string()).or_default() += cell.attempts;
+                }
+                _ => {}
+            }
+        }
+        Self::of_codes(protocol, &refused)
+    }
+
     /// By the codes of all refusals of one version of MQTT, where nobody was let in.
-    pub(super) fn of_codes(protocol: u8, refused: &BTreeMap<String, u64>) -> Option<Self> {
+    fn of_codes(protocol: u8, refused: &BTreeMap<String, u64>) -> Option<Self> {
         let are_all = |known: &[&str]| {
             !refused.is_empty() && refused.keys().all(|code| known.contains(&code.as_str()))
         };
@@ -71,7 +87,7 @@ impl Diagnosis {
     }
 
     /// It in words, with the way out.
-    pub(super) fn words(&self) -> String {
+    pub fn words(&self) -> String {
         match self {
             Self::VersionNotSpoken { protocol, codes } => {
                 let (name, other, key) =
@@ -113,8 +129,7 @@ impl Diagnosis {
 mod tests {
     use super::*;
     use crate::{
-        record::results::{Jwks, fetches::OAuth},
-        report::html::fixture,
+        record::results::{Jwks, fetches::OAuth, fixture},
         token::oracle::shape::Exp,
     };
 

@@ -1,0 +1,200 @@
+//! What a run came to: decided once (`decide`), stored in `summary.json`, and rendered by everybody who tells of it.
+
+pub mod decide;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::judged::{Aborted, Undecided};
+use crate::base::{
+    error::Exit,
+    words::{Conclusion, Tone, Verdict},
+};
+
+/// What a run came to.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Ruling {
+    /// In a word or two.
+    pub conclusion: Conclusion,
+    /// With what the command exits.
+    #[serde(rename = "exit_code")]
+    pub exit: Exit,
+    /// How good a piece of news it is.
+    pub tone: Tone,
+    /// What failed: a broker that went away first, then wrong verdicts, then what was asked for.
+    pub failed: Vec<Failure>,
+    /// Why it did not measure what it was to; the first is what a person is told.
+    pub unmeasured: Vec<Unmeasured>,
+}
+
+/// What fails a run.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Failure {
+    /// Brokers went away by themselves.
+    BrokerGone {
+        /// Which.
+        brokers: Vec<String>,
+    },
+    /// A broker let everybody in, whatever the token.
+    LetsEverybodyIn,
+    /// Attempts got a verdict that breaks a promise; of a matrix, kinds of token.
+    Wrong {
+        /// Which verdict.
+        verdict: Verdict,
+        /// How many attempts, or how many kinds of token.
+        count: u64,
+        /// The kinds of token; of a matrix the worst first.
+        tokens: Vec<String>,
+    },
+    /// A verifier followed a header of the token to a server of its sender.
+    HeaderFollowed {
+        /// The kinds of token that had such a header.
+        tokens: Vec<String>,
+    },
+    /// While edges were looked for, bad tokens were let in.
+    EdgeAccepted {
+        /// How many.
+        count: u64,
+    },
+    /// A search found no rate at which its objectives hold, and the broker was the limit.
+    NoCapacity,
+    /// A threshold ended the run before its time.
+    EndedEarly(Aborted),
+    /// A threshold was missed.
+    Missed {
+        /// The number that it bounds.
+        metric: String,
+        /// The bound.
+        condition: String,
+    },
+}
+
+impl Failure {
+    /// Whether it weighs more than that a run could not measure all it was to: a bad token was let in, or a broker went away.
+    pub fn is_grave(&self) -> bool {
+        match self {
+            Self::BrokerGone { .. } | Self::EdgeAccepted { .. } => true,
+            Self::NoCapacity | Self::EndedEarly(_) | Self::Missed { .. } => false,
+            Self::LetsEverybodyIn | Self::HeaderFollowed { .. } | Self::Wrong { .. } => {
+                self.is_of_security()
+            }
+        }
+    }
+
+    /// Whether a bad token was let in, or a verifier did what its sender wanted.
+    pub fn is_of_security(&self) -> bool {
+        match self {
+            Self::LetsEverybodyIn | Self::HeaderFollowed { .. } | Self::EdgeAccepted { .. } => true,
+            Self::Wrong { verdict, .. } => *verdict == Verdict::FalseAccept,
+            Self::BrokerGone { .. }
+            | Self::NoCapacity
+            | Self::EndedEarly(_)
+            | Self::Missed { .. } => false,
+        }
+    }
+
+    /// Whether it is what answers came to, and not what was asked for beside them.
+    pub fn is_of_answers(&self) -> bool {
+        matches!(self, Self::LetsEverybodyIn | Self::Wrong { .. } | Self::HeaderFollowed { .. })
+    }
+}
+
+/// Why a run did not measure what it was to.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Unmeasured {
+    /// The run lacks the part of agents that were lost.
+    AgentsLost {
+        /// How many.
+        agents: usize,
+    },
+    /// An embedded broker never had a key to verify tokens with.
+    NoKeys,
+    /// No answer says anything of its token, or of a matrix too few.
+    NothingJudged,
+    /// Thresholds could not be decided.
+    Undecided {
+        /// Why.
+        because: Undecided,
+        /// How many.
+        thresholds: u64,
+    },
+    /// Each token that should be good had to be refused.
+    NothingGood {
+        /// What was wrong with them, by groups of defects.
+        groups: Vec<String>,
+    },
+    /// Of each token both answers were right.
+    NothingPromised,
+    /// The generator was the limit, and `validity = "strict"` asks that it is not.
+    GeneratorLimited,
+    /// Threads that drove clients did not come to their end.
+    WorkersMissing {
+        /// How many.
+        workers: u64,
+    },
+    /// A search ended before it had an answer, or the generator was its limit.
+    SearchOpen,
+}
+
+impl fmt::Display for Unmeasured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AgentsLost { .. } => {
+                "agents were lost: the run lacks their part (`--allow-lost-agents` judges what is there)"
+            }
+            Self::NoKeys => {
+                "an embedded broker never had a key to verify tokens with: its refusals say nothing"
+            }
+            Self::Undecided { because: Undecided::NeverHappened, .. } => {
+                "a threshold bounds the time of a change of keys that was never seen: the run can't tell"
+            }
+            Self::Undecided { because: Undecided::GeneratorLimited, .. } => {
+                "a threshold on a time is undecided: the load generator was too slow for this load on this host"
+            }
+            Self::NothingGood { .. } => {
+                "no good token was measured: each token that should be good had to be refused"
+            }
+            Self::NothingPromised => {
+                "nothing was judged: of each token both answers were right"
+            }
+            Self::NothingJudged
+            | Self::GeneratorLimited
+            | Self::WorkersMissing { .. } => {
+                "nothing that counts could be measured: see validity and failures above"
+            }
+            Self::SearchOpen => {
+                "the search has no answer: it ended before, or the load generator was its limit"
+            }
+        })
+    }
+}
+
+impl Ruling {
+    /// What follows from what failed and what was not measured: 130 where the user ended it, then 1 for what is grave, then 3,
+    /// 1 and 0.
+    fn exit(failed: &[Failure], unmeasured: &[Unmeasured], is_interrupted: bool) -> Exit {
+        if is_interrupted {
+            Exit::Interrupted
+        } else if failed.iter().any(Failure::is_grave) {
+            Exit::Failed
+        } else if !unmeasured.is_empty() {
+            Exit::NotMeasured
+        } else if !failed.is_empty() {
+            Exit::Failed
+        } else {
+            Exit::Fine
+        }
+    }
+
+    /// How many attempts, or kinds of token, got a verdict that breaks a promise.
+    pub fn count(&self, wanted: Verdict) -> u64 {
+        let of = |failure: &Failure| match failure {
+            Failure::Wrong { verdict, count, .. } if *verdict == wanted => Some(*count),
+            _ => None,
+        };
+        self.failed.iter().find_map(of).unwrap_or_default()
+    }
+}

@@ -1,0 +1,224 @@
+//! The one place that decides what a run came to.
+
+use super::{Failure, Ruling, Unmeasured};
+use crate::{
+    base::words::{Conclusion, Expected, LimitedBy, Tone, Validity, Verdict},
+    plan::cells::PROBE,
+    record::results::{
+        Matrix, Summary,
+        judged::Undecided,
+        matrix::{Cell, State},
+    },
+};
+
+/// What a run is held to beside its thresholds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    /// A run that the generator limited has not measured what it was to (`load.validity = "strict"`).
+    pub is_strict: bool,
+    /// What is there of a run that lost agents is judged (`--allow-lost-agents`).
+    pub allows_lost_agents: bool,
+}
+
+/// What a run came to by its folder: as it was decided at its end; by what is known where it has no end yet, or is of a
+/// version that did not write it.
+pub fn told(summary: &Summary, matrix: Option<&Matrix>) -> Ruling {
+    summary.ruling.clone().unwrap_or_else(|| decide(summary, matrix, Terms::default()))
+}
+
+/// Decides what a run came to; a matrix by its cells.
+pub fn decide(summary: &Summary, matrix: Option<&Matrix>, terms: Terms) -> Ruling {
+    let mut failed = Vec::new();
+    let brokers: Vec<String> = summary.broker_gone.iter().map(|gone| gone.broker.clone()).collect();
+    let is_killed = matrix.is_some_and(|it| it.died_at.iter().any(|died| died.defect.is_some()));
+    if !brokers.is_empty() || is_killed {
+        failed.push(Failure::BrokerGone { brokers });
+    }
+    let mut unmeasured = match matrix {
+        Some(matrix) => of_cells(matrix, summary, &mut failed),
+        None => of_answers(summary, terms, &mut failed),
+    };
+    if !summary.partial {
+        match searched(summary) {
+            Searched::Nothing => failed.push(Failure::NoCapacity),
+            Searched::Open => unmeasured.push(Unmeasured::SearchOpen),
+            Searched::Found => {}
+        }
+    }
+    // One that ended the run has failed, also where what came after it made up for that.
+    failed.extend(summary.aborted.iter().cloned().map(Failure::EndedEarly));
+    let missed = summary.thresholds.iter().filter(|threshold| threshold.passed == Some(false));
+    failed.extend(missed.map(|threshold| Failure::Missed {
+        metric: threshold.metric.clone(),
+        condition: threshold.condition.clone(),
+    }));
+    let tone = tone(summary, matrix, &failed, &unmeasured);
+    Ruling {
+        conclusion: conclusion(summary, matrix, &failed, tone),
+        exit: Ruling::exit(&failed, &unmeasured, summary.interrupted),
+        tone,
+        failed,
+        unmeasured,
+    }
+}
+
+/// What the answers of a run came to.
+fn of_answers(summary: &Summary, terms: Terms, failed: &mut Vec<Failure>) -> Vec<Unmeasured> {
+    for verdict in Verdict::WRONG {
+        let count = summary.verdicts[verdict];
+        if count > 0 {
+            let own = summary.by_token.iter().filter(|(_, part)| part.verdicts[verdict] > 0);
+            let tokens = own.map(|(token, _)| token.clone()).collect();
+            failed.push(Failure::Wrong { verdict, count, tokens });
+        }
+    }
+    let mut unmeasured = Vec::new();
+    let agents = summary.agents.as_ref().map_or(0, |agents| agents.lost.len());
+    if agents > 0 && !terms.allows_lost_agents {
+        unmeasured.push(Unmeasured::AgentsLost { agents });
+    }
+    if has_no_keys(summary) {
+        unmeasured.push(Unmeasured::NoKeys);
+    }
+    if summary.judged() == 0 {
+        unmeasured.push(Unmeasured::NothingJudged);
+    }
+    for because in [Undecided::NeverHappened, Undecided::GeneratorLimited] {
+        let open = summary.thresholds.iter().filter(|it| it.undecided == Some(because));
+        let thresholds = open.count() as u64;
+        if thresholds > 0 {
+            unmeasured.push(Unmeasured::Undecided { because, thresholds });
+        }
+    }
+    // Bad tokens alone say nothing about good ones.
+    if !summary.nothing_good.is_empty() {
+        unmeasured.push(Unmeasured::NothingGood { groups: summary.nothing_good.clone() });
+    }
+    if summary.nothing_promised {
+        unmeasured.push(Unmeasured::NothingPromised);
+    }
+    if terms.is_strict && summary.validity.verdict == Validity::GeneratorLimited {
+        unmeasured.push(Unmeasured::GeneratorLimited);
+    }
+    let workers = summary.validity.missing_workers;
+    if workers > 0 {
+        unmeasured.push(Unmeasured::WorkersMissing { workers });
+    }
+    unmeasured
+}
+
+/// What the cells of a matrix came to.
+fn of_cells(matrix: &Matrix, summary: &Summary, failed: &mut Vec<Failure>) -> Vec<Unmeasured> {
+    if matrix.state == State::AcceptsAll {
+        failed.push(Failure::LetsEverybodyIn);
+    } else {
+        for verdict in Verdict::WRONG {
+            let tokens = matrix.kinds(|cell| cell.verdict == verdict);
+            if !tokens.is_empty() {
+                failed.push(Failure::Wrong { verdict, count: tokens.len() as u64, tokens });
+            }
+        }
+    }
+    if !matrix.fetches.is_empty() {
+        let mut tokens: Vec<String> =
+            matrix.fetches.iter().map(|fetch| fetch.defect.clone()).collect();
+        tokens.sort_unstable();
+        tokens.dedup();
+        failed.push(Failure::HeaderFollowed { tokens });
+    }
+    let edges = summary.by_token.get(PROBE).map_or(0, |part| part.verdicts[Verdict::FalseAccept]);
+    if edges > 0 {
+        failed.push(Failure::EdgeAccepted { count: edges });
+    }
+    // Good tokens alone say nothing about bad ones.
+    let must_refuse = matrix.cells.iter().any(|cell| cell.expected == Expected::Refuse);
+    let is_judged = matrix.state != State::Silent
+        && matrix.cells.iter().any(|cell| cell.verdict.is_judged())
+        && !(must_refuse && matrix.is_mostly_mute());
+    if is_judged { Vec::new() } else { vec![Unmeasured::NothingJudged] }
+}
+
+/// What came of a search, or of several in a sweep.
+enum Searched {
+    /// A rate; or there was no search.
+    Found,
+    /// That the objectives hold at no rate.
+    Nothing,
+    /// No answer: it ended before, or what the generator could not do says nothing of the broker.
+    Open,
+}
+
+fn searched(summary: &Summary) -> Searched {
+    if let Some(capacity) = &summary.capacity {
+        return match (&capacity.ended, capacity.per_s, capacity.limited_by) {
+            (Some(_), ..) | (None, None, LimitedBy::Generator) => Searched::Open,
+            (None, None, _) => Searched::Nothing,
+            (None, Some(_), _) => Searched::Found,
+        };
+    }
+    let searches = || summary.sweep.iter().filter(|run| run.capacity_limited_by.is_some());
+    if searches().next().is_none() || searches().any(|search| search.capacity_per_s.is_some()) {
+        return Searched::Found;
+    }
+    // One search whose objectives do not hold at the lowest rate is an answer; one that ended is none.
+    let is_answer = searches().any(|search| {
+        search.capacity_ended.is_none() && search.capacity_limited_by == Some(LimitedBy::Broker)
+    });
+    if is_answer { Searched::Nothing } else { Searched::Open }
+}
+
+fn has_no_keys(summary: &Summary) -> bool {
+    summary.key_sets.values().any(|set| set.fetched == 0)
+}
+
+/// Whether no answer says anything of a token, or none of a good one.
+fn has_measured_nothing(summary: &Summary, matrix: Option<&Matrix>) -> bool {
+    matrix.is_some_and(Matrix::says_nothing)
+        || summary.judged() == 0
+        || !summary.nothing_good.is_empty()
+        || summary.nothing_promised
+        || has_no_keys(summary)
+}
+
+fn tone(
+    summary: &Summary,
+    matrix: Option<&Matrix>,
+    failed: &[Failure],
+    unmeasured: &[Unmeasured],
+) -> Tone {
+    let is_trusted =
+        summary.validity.verdict == Validity::Valid && !summary.interrupted && !summary.partial;
+    let is_reserved =
+        matrix.is_some_and(|it| it.is_remarkable() || it.cells.iter().any(Cell::is_weak));
+    let is_open = summary.thresholds.iter().any(|threshold| threshold.undecided.is_some());
+    if !failed.is_empty() {
+        Tone::Bad
+    } else if unmeasured.is_empty() && is_trusted && !is_reserved && !is_open {
+        Tone::Good
+    } else {
+        Tone::Warn
+    }
+}
+
+fn conclusion(
+    summary: &Summary,
+    matrix: Option<&Matrix>,
+    failed: &[Failure],
+    tone: Tone,
+) -> Conclusion {
+    let is_mild =
+        |failure: &Failure| matches!(failure, Failure::Wrong { .. }) && !failure.is_of_security();
+    match tone {
+        Tone::Bad if failed.iter().all(is_mild) => Conclusion::NotAsPromised,
+        Tone::Bad => Conclusion::Failed,
+        _ if summary.interrupted => Conclusion::Interrupted,
+        _ if summary.partial => Conclusion::NotFinished,
+        _ if has_measured_nothing(summary, matrix) => Conclusion::NothingMeasured,
+        _ if summary.thresholds.iter().any(|it| it.undecided.is_some()) => Conclusion::Undecided,
+        Tone::Warn => Conclusion::WithReservations,
+        Tone::Good => Conclusion::AsPromised,
+    }
+}
+
+#[cfg(test)]
+mod tests;
