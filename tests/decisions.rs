@@ -7,9 +7,16 @@ use std::path::{Path, PathBuf};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use rand_distr::{Distribution, StandardNormal, StudentT};
 use tokenstorm::{
-    base::words::{self, Phase, Validity},
+    base::{
+        error::Exit,
+        words::{self, Conclusion, Phase, Validity},
+    },
     campaign::ab::{Which, order},
-    record::results::{Percentile, summary::Part},
+    record::results::{
+        Percentile, Summary,
+        ruling::{Failure, decide::told},
+        summary::Part,
+    },
     report::compare::{
         Compared, Comparison, Design, Role, Rule, Seen, Verdict, compare,
         looks::Looks,
@@ -18,7 +25,7 @@ use tokenstorm::{
     },
 };
 
-/// A run folder of the newest format.
+/// A run folder of 1 000 attempts.
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats/1-2026-11-25")
 }
@@ -394,5 +401,20 @@ fn every_format_that_was_ever_written_is_read_and_compared() {
         }
         read += 1;
     }
-    assert!(read >= 4, "{read} formats");
+    assert!(read >= 5, "{read} formats");
+}
+
+#[test]
+fn what_a_run_came_to_is_read_from_its_folder_and_decided_where_it_is_older() {
+    let formats = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats");
+    let missed = Failure::Missed { metric: "connack".into(), condition: "p99 < 1us".into() };
+    let mut summary = Summary::read(&formats.join("1-2026-11-29")).unwrap();
+    let ruling = told(&summary, None);
+    assert_eq!((ruling.exit, ruling.failed.as_slice()), (Exit::Failed, [missed].as_slice()));
+    assert_eq!(summary.ruling, Some(ruling.clone()));
+    summary.ruling = None;
+    assert_eq!(told(&summary, None), ruling, "decided again by what is there");
+    let older = Summary::read(&formats.join("1-2026-11-25")).unwrap();
+    assert!(older.ruling.is_none());
+    assert_eq!(told(&older, None).conclusion, Conclusion::AsPromised);
 }
