@@ -294,8 +294,9 @@ impl Plan {
         let Some(wanted) = self.scenario.token.bytes.map(|bytes| bytes as usize) else {
             return Ok(self);
         };
-        let is_good = |kind: &Kind| kind.defect.is_good() && kind.key.is_some();
-        let Some(kind) = self.mould.kinds.iter().position(is_good) else {
+        let Some(kind) =
+            self.mould.kinds.iter().position(|kind| kind.defect.is_good() && kind.key.is_some())
+        else {
             return Err(Error::usage(
                 "`token.bytes` is given, but the mix has no `fresh` tokens that the run signs",
             )

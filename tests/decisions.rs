@@ -224,14 +224,15 @@ fn a_candidate_that_does_not_get_so_far_is_worse_and_one_that_sometimes_does_not
 fn a_candidate_that_turns_clients_away_is_neither_better_nor_equivalent() {
     let template = template();
     let runs = |p50: f64, unjudged: u64| -> Vec<Record> {
-        let run = |at: u32| {
-            let mut run = with(&template, p50 + f64::from(at), 900.0, 350.0);
-            let verdicts = &mut run.summary.verdicts;
-            verdicts[words::Verdict::NotJudged] = unjudged;
-            verdicts[words::Verdict::Correct] = run.summary.attempts - unjudged;
-            run
-        };
-        (0..9).map(run).collect()
+        (0..9)
+            .map(|at| {
+                let mut run = with(&template, p50 + f64::from(at), 900.0, 350.0);
+                let verdicts = &mut run.summary.verdicts;
+                verdicts[words::Verdict::NotJudged] = unjudged;
+                verdicts[words::Verdict::Correct] = run.summary.attempts - unjudged;
+                run
+            })
+            .collect()
     };
     let attempts = template.summary.attempts;
     let decide = |unjudged| {
@@ -277,12 +278,13 @@ fn a_timeout_leaves_open_what_would_have_taken_longer() {
 fn wrong_verdicts_that_both_sides_have_decide_nothing() {
     let template = template();
     let runs = |wrong: u64| -> Vec<Record> {
-        let run = |at: u64| {
-            let mut run = with(&template, 200.0, 900.0, 350.0);
-            run.summary.verdicts[words::Verdict::FalseAccept] = wrong + at;
-            run
-        };
-        (0..9).map(run).collect()
+        (0..9)
+            .map(|at| {
+                let mut run = with(&template, 200.0, 900.0, 350.0);
+                run.summary.verdicts[words::Verdict::FalseAccept] = wrong + at;
+                run
+            })
+            .collect()
     };
     let compared =
         compare(&side("A", runs(10)), &side("B", runs(30)), Design::Paired, &rule()).unwrap();

@@ -131,15 +131,14 @@ fn edges(name: &str) -> Value {
 /// Entries of which some cell is red: wrong, not judged though it must be refused, late, or fetched for.
 fn red(matrix: &Value) -> BTreeSet<String> {
     let cells = matrix["cells"].as_array().unwrap().iter();
-    let is_red = |cell: &&Value| match cell["verdict"].as_str().unwrap() {
-        "false_accept" | "false_reject" | "wrong_reason" => true,
-        "not_judged" => cell["expected"] == "refuse",
-        _ => false,
-    };
     let others = matrix["slow"].as_array().unwrap().iter();
     let others = others.chain(matrix["fetches"].as_array().unwrap());
     cells
-        .filter(is_red)
+        .filter(|cell| match cell["verdict"].as_str().unwrap() {
+            "false_accept" | "false_reject" | "wrong_reason" => true,
+            "not_judged" => cell["expected"] == "refuse",
+            _ => false,
+        })
         .chain(others)
         .map(|row| row["defect"].as_str().unwrap().to_owned())
         .collect()

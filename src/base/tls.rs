@@ -281,10 +281,9 @@ impl OwnCertificate {
         })?;
         let mut chain = self.chain.clone();
         if let Some(public) = key.public_key() {
-            let is_it = |certificate: &CertificateDer<'_>| {
+            let at = chain.iter().position(|certificate| {
                 certificate::public_key(certificate).is_some_and(|own| own == public)
-            };
-            let at = chain.iter().position(is_it).ok_or_else(|| {
+            }).ok_or_else(|| {
                 let [cert, key] = &self.names;
                 Error::usage(format!("`{key}` is not the private key of the certificate in `{cert}`"))
                 .hint("`openssl x509 -in CERT -noout -pubkey` and `openssl pkey -in KEY -pubout` must print the same")

@@ -288,13 +288,12 @@ impl Series {
             self.plan.mould.kinds.iter().map(|kind| kind.label.clone()).collect();
         let brokers: Vec<String> =
             self.plan.brokers.iter().map(|broker| broker.label.clone()).collect();
-        let unknown = || {
+        let of = |own: &[String], labels: &[String]| -> Result<Vec<usize>> {
+            labels.iter().map(|label| place(own, label).ok_or_else(|| {
             Error::not_measured(
                 "a run of the series has a label that the series has not: this is a bug of tokenstorm",
             )
-        };
-        let of = |own: &[String], labels: &[String]| -> Result<Vec<usize>> {
-            labels.iter().map(|label| place(own, label).ok_or_else(unknown)).collect()
+        })).collect()
         };
         self.all.absorb(&trial.all, &of(&kinds, &trial.kinds)?, &of(&brokers, &trial.brokers)?);
         let summary = &trial.summary;

@@ -315,13 +315,14 @@ mod tests {
         count: usize,
     ) -> Vec<(OwnedFd, TcpStream, SocketAddr)> {
         let target = listener.local_addr().unwrap();
-        let open = |_| {
-            let socket =
-                open(target, walk, choice, 400).unwrap_or_else(|error| panic!("{error:?}"));
-            let (accepted, from) = listener.accept().unwrap();
-            (socket, accepted, from)
-        };
-        (0..count).map(open).collect()
+        (0..count)
+            .map(|_| {
+                let socket =
+                    open(target, walk, choice, 400).unwrap_or_else(|error| panic!("{error:?}"));
+                let (accepted, from) = listener.accept().unwrap();
+                (socket, accepted, from)
+            })
+            .collect()
     }
 
     #[test]

@@ -408,8 +408,8 @@ impl Collector {
         let is_late = self.storm.clock.now().saturating_sub(self.storm.timeout) >= first;
         let is_over = !self.workers.iter().any(Lane::is_waited_for);
         let tallies = self.all.tallies();
-        let was_tried = |broker| tallies.iter().any(|(tally, _)| tally.broker == broker);
-        let all_tried = (0..self.storm.targets.len()).all(was_tried);
+        let all_tried = (0..self.storm.targets.len())
+            .all(|broker| tallies.iter().any(|(tally, _)| tally.broker == broker));
         if self.folder.is_some()
             || !(is_over || is_late && all_tried)
             || tallies.is_empty()

@@ -88,8 +88,7 @@ struct Shared {
 impl Shared {
     /// Where a knock comes from: whatever lets clients pass lets it pass.
     fn from(&self, site: Site) -> Option<IpAddr> {
-        let is_alike = |source: &&IpAddr| source.is_ipv4() == site.address.is_ipv4();
-        self.sources.iter().find(is_alike).copied()
+        self.sources.iter().find(|source| source.is_ipv4() == site.address.is_ipv4()).copied()
     }
 }
 

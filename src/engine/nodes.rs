@@ -113,11 +113,10 @@ impl Nodes {
             return Vec::new();
         }
         let deeds = self.done();
-        let is_stopped = |broker: &usize| {
+        let brokers = (0..plan.brokers.len()).filter(|broker| {
             let last = deeds.iter().rev().find(|deed| deed.broker == *broker);
             last.is_some_and(|deed| !deed.starts && !deed.failed)
-        };
-        let brokers = (0..plan.brokers.len()).filter(is_stopped);
+        });
         brokers
             .map(|broker| &plan.brokers[broker])
             // Those that the run brought along end with it.

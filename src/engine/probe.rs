@@ -146,12 +146,11 @@ struct Prober<'a> {
 
 impl Prober<'_> {
     fn find(&mut self, edges: &mut Edges, watch: Duration) -> Result<()> {
-        let expired = |seconds: u64| Recipe {
+        edges.leeway_exp_s = self.search((0, LONGEST), 1, |seconds| Recipe {
             exp: Exp::Absent,
             claims: claim("exp", -(seconds as i64)),
             ..GOOD
-        };
-        edges.leeway_exp_s = self.search((0, LONGEST), 1, expired)?;
+        })?;
         self.write(edges)?;
         let early = |seconds: u64| Recipe { claims: claim("nbf", seconds as i64), ..GOOD };
         edges.leeway_nbf_s = self.search((1, LONGEST), 1, early)?;
@@ -162,12 +161,11 @@ impl Prober<'_> {
             edges.late_nbf_s = self.search_back(late)?;
         }
         if edges.leeway_exp_s.is_none() {
-            let young = |seconds: u64| Recipe {
+            edges.early_exp_s = self.search_back(|seconds| Recipe {
                 exp: Exp::Absent,
                 claims: claim("exp", seconds as i64),
                 ..GOOD
-            };
-            edges.early_exp_s = self.search_back(young)?;
+            })?;
         }
         self.write(edges)?;
         let long = |bytes: u64| Recipe { twist: Twist::Length(bytes as usize), ..GOOD };

@@ -376,7 +376,7 @@ fn source(plan: &Plan, from: &KeysFrom) -> Result<Option<JwksSource>> {
     let is_foreign = plan.is_issued_elsewhere();
     let of_own = || issuer.map(Issuer::jwks_url);
     let found = if is_foreign { from.discovered.as_ref().map(Url::as_str) } else { of_own() };
-    let nowhere = || {
+    let url = jwks.url.as_deref().or(found).ok_or_else(|| {
         if is_foreign {
             Error::not_measured("`target.jwks.url` is missing, and no discovery document says where the key set is (`jwks_uri`)")
                 .hint("write `[target.jwks]` with `url = \"https://...\"`")
@@ -384,8 +384,7 @@ fn source(plan: &Plan, from: &KeysFrom) -> Result<Option<JwksSource>> {
             Error::usage("`target.jwks.url` is missing, and the run's own issuer does not run here")
                 .hint("`tokenstorm issuer SCENARIO --jwks-listen ADDRESS` runs it; its key set is at `/jwks`")
         }
-    };
-    let url = jwks.url.as_deref().or(found).ok_or_else(nowhere)?;
+    })?;
     let authorized = plan.scenario.target.authorized;
     let is_own = issuer.is_some_and(|issuer| url == issuer.jwks_url());
     check_reach(url, authorized || is_own)?;

@@ -62,10 +62,10 @@ fn is_same(one: &Value, other: &Value) -> bool {
                 && ones.iter().zip(others).all(|(one, other)| is_same(one, other))
         }
         (Value::Object(ones), Value::Object(others)) => {
-            let is_in_both = |(key, one): (&String, &Value)| {
-                others.get(key).is_some_and(|other| is_same(one, other))
-            };
-            ones.len() == others.len() && ones.iter().all(is_in_both)
+            ones.len() == others.len()
+                && ones.iter().all(|(key, one): (&String, &Value)| {
+                    others.get(key).is_some_and(|other| is_same(one, other))
+                })
         }
         _ => one == other,
     }

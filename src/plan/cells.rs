@@ -347,8 +347,8 @@ fn check_target(context: Context<'_>) -> Result<()> {
 
 /// All kinds once, in an order that follows from the seed, with good tokens in between, at the beginning and at the end.
 fn round(kinds: &[Kind], seed: u64) -> Vec<usize> {
-    let is_fresh = |index: &usize| kinds[*index].defect.is_good();
-    let (fresh, mut others): (Vec<usize>, Vec<usize>) = (0..kinds.len()).partition(is_fresh);
+    let (fresh, mut others): (Vec<usize>, Vec<usize>) =
+        (0..kinds.len()).partition(|index| kinds[*index].defect.is_good());
     others.sort_by_key(|index| mixed(seed, *index as u64));
     let mut round = fresh.clone();
     for (turn, some) in others.chunks(BETWEEN_SENTINELS).enumerate() {

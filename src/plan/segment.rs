@@ -148,8 +148,7 @@ mod tests {
     use super::*;
 
     fn segments(weights: &[u64], seed: u64, reuse: u64) -> Vec<Segment> {
-        let of = |index| Segment::new(index, weights, seed, reuse).unwrap();
-        (0..weights.len()).map(of).collect()
+        (0..weights.len()).map(|index| Segment::new(index, weights, seed, reuse).unwrap()).collect()
     }
 
     proptest! {

@@ -239,15 +239,14 @@ impl Measurements {
             self.sums[Count::Untimed] += 1;
             return;
         }
-        let answer = Answer::of(outcome);
+        let (answer, digits) = (Answer::of(outcome), self.times.digits);
         for (phase, length) in attempt.phases() {
-            match length {
-                Some(length) => self.times.record((kind, broker, phase), answer, length),
-                None => {
-                    let cell = self.times.cell_mut(kind, broker, phase);
-                    cell.unfinished += 1;
-                    cell.timed_out += u64::from(matches!(outcome, Outcome::Timeout(_)));
-                }
+            let cell = self.times.cell_mut(kind, broker, phase);
+            if let Some(length) = length {
+                cell.complete(answer, length, digits);
+            } else {
+                cell.unfinished += 1;
+                cell.timed_out += u64::from(matches!(outcome, Outcome::Timeout(_)));
             }
         }
     }

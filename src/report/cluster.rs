@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::style::{code_word, count, percentile, time};
 use crate::record::results::{
-    Percentile, Summary,
+    Summary,
     divergent::{Answers, Divergent},
     outages::{Outage, Span},
 };
@@ -100,6 +100,5 @@ pub(super) fn outage(lost: &Outage) -> String {
 
 /// The p99 of some seconds, where there is one.
 pub(super) fn p99(span: &Span) -> String {
-    let shown = |time: &Percentile| percentile(time);
-    span.connack_p99_us.as_ref().map_or_else(|| "-".to_owned(), shown)
+    span.connack_p99_us.as_ref().map_or_else(|| "-".to_owned(), percentile)
 }

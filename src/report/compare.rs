@@ -354,8 +354,7 @@ fn rows(
             continue;
         }
         let find = |runs: &[Vec<Measured>]| -> Vec<Option<Measured>> {
-            let of = |run: &Vec<Measured>| run.iter().find(|it| it.metric == like.metric).cloned();
-            runs.iter().map(of).collect()
+            runs.iter().map(|run| run.iter().find(|it| it.metric == like.metric).cloned()).collect()
         };
         rows.push(Row { like: like.clone(), before: find(&before), after: find(&after) });
     }
@@ -549,8 +548,7 @@ impl Comparison {
 
     /// Whether a broker of the candidate went away by itself, and none of the baseline.
     pub fn has_new_death(&self) -> bool {
-        let is_it = |metric: &Compared| metric.metric == GONE && metric.verdict == Verdict::Worse;
-        self.metrics.iter().any(is_it)
+        self.metrics.iter().any(|metric| metric.metric == GONE && metric.verdict == Verdict::Worse)
     }
 
     /// Whether the candidate lets in what the baseline does not.

@@ -124,18 +124,19 @@ mod tests {
     use crate::record::results::gone::{OnTheWay, Sign};
 
     fn gone(count: u64) -> BrokerGone {
-        let one = |client| OnTheWay {
-            client,
-            token: "alg_none".into(),
-            outcome: "fin".into(),
-            replay: Some(format!("tokenstorm token mint a.toml --client {client}")),
-        };
         BrokerGone {
             broker: "mqtt://127.0.0.1:1883".into(),
             at_s: 3.214,
             by: Sign::Port,
             back_after_s: (count > 1).then_some(1.5),
-            on_the_way: (0..count).map(one).collect(),
+            on_the_way: (0..count)
+                .map(|client| OnTheWay {
+                    client,
+                    token: "alg_none".into(),
+                    outcome: "fin".into(),
+                    replay: Some(format!("tokenstorm token mint a.toml --client {client}")),
+                })
+                .collect(),
         }
     }
 

@@ -135,7 +135,8 @@ pub(super) fn state(matrix: &Matrix) -> Option<String> {
 
 /// What explains that a version of MQTT lets nobody in, at one broker or at all: its codes say so.
 fn explained(matrix: &Matrix, place: Option<&str>) -> Option<String> {
-    let words = |(protocol, found): &(u8, Diagnosis)| match found {
+    let found = matrix.diagnoses(place);
+    (!found.is_empty()).then(|| found.iter().map(|(protocol, found): &(u8, Diagnosis)| match found {
         // The one thing to be said of it.
         Diagnosis::VersionNotSpoken { codes, .. } => {
             let codes: Vec<String> = codes.iter().map(|byte| code(*byte, *protocol)).collect();
@@ -149,9 +150,7 @@ fn explained(matrix: &Matrix, place: Option<&str>) -> Option<String> {
         other => {
             format!("MQTT {}: {}. Its refusals say nothing.", version(*protocol), other.words())
         }
-    };
-    let found = matrix.diagnoses(place);
-    (!found.is_empty()).then(|| found.iter().map(words).collect::<Vec<_>>().join("\n"))
+    }).collect::<Vec<_>>().join("\n"))
 }
 
 fn state_of(state: State, is_mute: bool, unheard: &[u8]) -> Option<String> {

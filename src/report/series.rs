@@ -49,8 +49,8 @@ pub(super) fn sentence(capacity: &Capacity) -> String {
             range(capacity.low_per_s, capacity.high_per_s)
         ),
         (Some(per_s), _) => {
-            let is_all = |reason: &Reason| matches!(reason, Reason::AllHeld(_));
-            let why = if capacity.reasons.iter().any(is_all) {
+            let why = if capacity.reasons.iter().any(|reason| matches!(reason, Reason::AllHeld(_)))
+            {
                 "no higher rate was to be tried"
             } else {
                 "the generator was the limit"

@@ -480,9 +480,8 @@ impl Inner {
 
     fn share(&self, first: u64) -> Share {
         let clients = self.plan.bearers_of(first);
-        let new = || Share { cell: Arc::default(), left: clients };
         let mut shared = self.shared.lock();
-        shared.entry(first).or_insert_with(new).clone()
+        shared.entry(first).or_insert_with(|| Share { cell: Arc::default(), left: clients }).clone()
     }
 
     /// One more client has it: the last one takes it out.

@@ -35,8 +35,7 @@ fn no_two_clients_of_a_matrix_have_one_client_id() {
                 kind.label
             );
         }
-        let is_literal = |id: &Vec<u8>| id.starts_with(b"${username}-");
-        assert!(seen.iter().any(is_literal) || !binds);
+        assert!(seen.iter().any(|id| id.starts_with(b"${username}-")) || !binds);
     }
 }
 

@@ -178,8 +178,8 @@ fn check(file: &Path, charts: u64) {
         assert_ne!(colours[0][1], colours[1][1], "one colour of letters for light and dark");
         let heard = page.heard();
         assert_eq!(heard.complaints, Vec::<String>::new());
-        let away = |url: &&String| !url.starts_with("data:");
-        let requests: Vec<&String> = heard.requests.iter().filter(away).collect();
+        let requests: Vec<&String> =
+            heard.requests.iter().filter(|url| !url.starts_with("data:")).collect();
         assert_eq!(requests, [&format!("file://{}", file.display())]);
     }
     let page = Page::open(file, PAPER);

@@ -147,8 +147,9 @@ fn closed(ended: &Ended, verdict: &str) -> u64 {
 #[test]
 fn a_token_that_ends_the_broker_is_a_finding_and_no_refusal() {
     for deadly in [1, 25, 60] {
-        let act = move |number| if number == deadly { Act::Die(None) } else { Act::Accept };
-        let broker = Mortal::start(act);
+        let broker = Mortal::start(
+            move |number| if number == deadly { Act::Die(None) } else { Act::Accept },
+        );
         let ended = storm(&broker, &stages(60, "1s", "0s"), CLOSES);
         let summary = ended.expect(1);
         let [gone] = gone(&summary) else { panic!("{deadly}: {summary}") };

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tungstenite::Message;
 
 use crate::{
-    layered::{Asks, Tls, listen, tls_server, upgraded},
+    layered::{Asks, listen, tls_server, upgraded},
     run::{Ended, Storm, everything, scenario},
 };
 
@@ -100,8 +100,8 @@ fn protocols_are_offered_where_they_are_named() {
 
 #[test]
 fn a_client_certificate_that_is_missing_fails_in_tls_though_the_handshake_was_over() {
-    let refuse = |mut stream: Tls| assert!(stream.read(&mut [0; 1000]).is_err());
-    let (address, tls, _folder) = tls_server(Asks::Certificate, refuse);
+    let (address, tls, _folder) =
+        tls_server(Asks::Certificate, |mut stream| assert!(stream.read(&mut [0; 1000]).is_err()));
     let run = run(&format!("mqtts://{address}"), "", &tls);
     let summary = run.expect(3);
     only(&run, "fresh tls_failed alert_certificate_required not_judged");

@@ -154,8 +154,7 @@ fn the_catalogue_is_printed_as_a_table_and_as_json() {
     let list: Vec<Value> =
         serde_json::from_str(&tokenstorm(&["token", "defects", "--json"]).stdout).unwrap();
     let table = tokenstorm(&["token", "defects"]).stdout;
-    let is_control = |entry: &&Value| entry["control"] == true;
-    let controls = list.iter().filter(is_control).count();
+    let controls = list.iter().filter(|entry| entry["control"] == true).count();
     assert!(controls > 10 && list.len() - controls >= 80, "{controls} of {}", list.len());
     for entry in list {
         for field in ["name", "group", "summary", "severity", "source"] {

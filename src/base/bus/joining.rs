@@ -101,17 +101,18 @@ impl Settings {
     fn options(&self, name: &str, is_tls: bool, servers: usize) -> Result<ConnectOptions> {
         // The one that was lost last is the last one to be tried again.
         let tried = AtomicUsize::new(0);
-        let next = move |known: Vec<async_nats::Server>, _| {
-            let at = tried.fetch_add(1, Ordering::Relaxed);
-            let delay = if at == 0 { Duration::ZERO } else { AGAIN + jitter(AGAIN) };
-            let server = known.get(at % known.len().max(1));
-            let next = server
-                .map(|server| ReconnectToServer { addr: server.addr.clone(), delay: Some(delay) });
-            std::future::ready(next)
-        };
         let mut options = ConnectOptions::new()
             .name(name)
-            .reconnect_to_server_callback(next)
+            .reconnect_to_server_callback(move |known, _| {
+                let at = tried.fetch_add(1, Ordering::Relaxed);
+                let delay = if at == 0 { Duration::ZERO } else { AGAIN + jitter(AGAIN) };
+                let server = known.get(at % known.len().max(1));
+                let next = server.map(|server| ReconnectToServer {
+                    addr: server.addr.clone(),
+                    delay: Some(delay),
+                });
+                std::future::ready(next)
+            })
             .ping_interval(if servers > 1 { PING_OF_SEVERAL } else { PING })
             .require_tls(self.tls || is_tls)
             // A server that another names may be reached by a way that was not asked for.

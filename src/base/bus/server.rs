@@ -84,11 +84,10 @@ pub fn private(path: &Path) -> io::Result<fs::File> {
 /// Where the program is.
 fn find() -> Result<PathBuf> {
     let folders = env::var_os("PATH").unwrap_or_default();
-    let is_program = |path: &PathBuf| {
+    env::split_paths(&folders).map(|folder| folder.join(PROGRAM)).find(|path| {
         fs::metadata(path)
             .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
-    };
-    env::split_paths(&folders).map(|folder| folder.join(PROGRAM)).find(is_program).ok_or_else(|| {
+    }).ok_or_else(|| {
         Error::not_measured(format!(
             "`--agents` without `--nats` needs `{PROGRAM}`, which is not in PATH"
         ))

@@ -73,11 +73,12 @@ pub fn holds_private_key(text: &str) -> bool {
     // Members of a private JWK (RFC 7518, 6.2.2, 6.3.2 and 6.4.1), in whatever quotes.
     let is_jwk = text.contains("kty")
         && ["\"d\"", "\"k\"", "'d'", "'k'"].iter().any(|name| text.contains(name));
-    let word = |word: &str| is_key_in_base64(word.trim_matches(|c: char| !is_base64(c)));
     text.contains("PRIVATE KEY")
         || text.contains("PuTTY-User-Key-File")
         || is_jwk
-        || text.split([' ', '\n', '"', '\'', '\\', ',']).any(word)
+        || text
+            .split([' ', '\n', '"', '\'', '\\', ','])
+            .any(|word| is_key_in_base64(word.trim_matches(|c: char| !is_base64(c))))
 }
 
 /// A path in backticks; where it may be a secret, words in its place. `base` is what relative paths start from.
@@ -90,14 +91,13 @@ pub fn file(path: &Path, base: &Path) -> String {
 ///
 /// A path is shown that is there, has an ending of files that hold keys, or begins with a folder that is there.
 pub fn certain_file(path: &Path, base: &Path) -> Option<String> {
-    let is_short = |part: Component<'_>| match part {
-        Component::Normal(name) => name.len() <= LONGEST_NAME,
-        _ => true,
-    };
     let text = path.to_string_lossy();
     let is_plain = pasted(&text).is_none()
         && !text.chars().any(char::is_control)
-        && path.components().all(is_short);
+        && path.components().all(|part| match part {
+            Component::Normal(name) => name.len() <= LONGEST_NAME,
+            _ => true,
+        });
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let has_ending = ENDINGS.contains(&ending.to_ascii_lowercase().as_str());
     let begins_with_folder = || {
@@ -112,10 +112,9 @@ pub fn certain_file(path: &Path, base: &Path) -> Option<String> {
 
 /// Whether a text looks like the name of an environment variable: capitals, and parts or letters only.
 pub fn is_variable(name: &str) -> bool {
-    let is_capital = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     name.len() <= LONGEST_NAME
         && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
-        && name.chars().all(is_capital)
+        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
         // A key in base32 or hexadecimal is of capitals and digits too, but of one piece.
         && (name.contains('_') || name.len() <= 16 && !name.contains(|c: char| c.is_ascii_digit()))
 }

@@ -25,8 +25,8 @@ pub fn read(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`read`]; [`ErrorKind::InvalidData`] where it is no UTF-8.
 pub fn read_text(path: &Path, longest: u64) -> io::Result<String> {
-    let invalid = |_| io::Error::new(ErrorKind::InvalidData, "it is no text (UTF-8)");
-    String::from_utf8(read(path, longest)?).map_err(invalid)
+    String::from_utf8(read(path, longest)?)
+        .map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is no text (UTF-8)"))
 }
 
 /// Reads a file whose name came from elsewhere: a regular one, since a pipe or a device may wait or go on for ever.

@@ -138,7 +138,7 @@ impl File {
     /// When there is none.
     pub(super) fn private_key(&self) -> Result<PrivateKeyDer<'static>> {
         let blocks = self.blocks();
-        let key = |block: &Block| {
+        let found = blocks.iter().find_map(|block| {
             let der = block.der.clone().filter(|_| !block.is_encrypted)?;
             Some(match block.label.as_str() {
                 "PRIVATE KEY" => PrivateKeyDer::Pkcs8(der.into()),
@@ -146,8 +146,7 @@ impl File {
                 "EC PRIVATE KEY" => PrivateKeyDer::Sec1(der.into()),
                 _ => return None,
             })
-        };
-        let found = blocks.iter().find_map(key);
+        });
         found.ok_or_else(|| self.unusable(&blocks, Wanted::PrivateKey))
     }
 

@@ -32,8 +32,8 @@ impl Trust {
     /// # Errors
     /// When the file can't be read or holds something else.
     pub fn load(key: &str, ca: Option<&Path>, verify: Option<bool>, base: &Path) -> Result<Self> {
-        let read = |ca: &Path| files::File::read(key, &base.join(ca))?.certificates();
-        let authorities = ca.map(read).transpose()?;
+        let authorities =
+            ca.map(|ca| files::File::read(key, &base.join(ca))?.certificates()).transpose()?;
         Ok(Self { authorities, verify: verify != Some(false), own: None })
     }
 

@@ -66,10 +66,11 @@ struct Proxies {
 
 impl Proxies {
     fn of_environment() -> Self {
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        let variables: Vec<(String, String)> = env::vars_os().filter_map(text).collect();
+        let variables: Vec<(String, String)> = env::vars_os()
+            .filter_map(|(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+                Some((name.into_string().ok()?, value.into_string().ok()?))
+            })
+            .collect();
         Self::of_variables(&variables)
     }
 
@@ -137,10 +138,9 @@ fn proxy(variable: &str, variables: &[(String, String)]) -> Option<Proxy> {
 
 /// The variable of this name in any case, and its value: in lower case before others, as `curl` reads them.
 fn value<'a>(name: &str, variables: &'a [(String, String)]) -> Option<(&'a str, &'a str)> {
-    let is_it = |(other, value): &&(String, String)| {
+    let found = variables.iter().filter(|(other, value): &&(String, String)| {
         other.eq_ignore_ascii_case(name) && !value.trim().is_empty()
-    };
-    let found = variables.iter().filter(is_it);
+    });
     let best = found.min_by_key(|(other, _)| (other != name, *other != name.to_ascii_uppercase()));
     best.map(|(name, value)| (name.as_str(), value.trim()))
 }
@@ -149,11 +149,12 @@ fn value<'a>(name: &str, variables: &'a [(String, String)]) -> Option<(&'a str, 
 /// addresses in brackets.
 fn exempt_hosts(list: &str) -> Vec<String> {
     let hosts = list.split([',', ' ', '\t']).filter(|host| !host.is_empty());
-    let plain = |host: &str| {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host == "*" { host.to_owned() } else { host.trim_start_matches('*').to_owned() }
-    };
-    hosts.map(plain).collect()
+    hosts
+        .map(|host| {
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            if host == "*" { host.to_owned() } else { host.trim_start_matches('*').to_owned() }
+        })
+        .collect()
 }
 
 #[cfg(test)]

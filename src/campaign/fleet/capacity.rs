@@ -164,7 +164,6 @@ pub(super) fn slights(
             format!("{ports} local ports")
         }
     };
-    let is_slight = |place: &usize| (weights[*place] as f64) < SLIGHT * even;
     let told = |place: usize| {
         let told = format!(
             "agent `{}` on {} drives {:.1} % of the clients: it has {}",
@@ -175,7 +174,7 @@ pub(super) fn slights(
         );
         (place, told)
     };
-    (0..agents.len()).filter(is_slight).map(told).collect()
+    (0..agents.len()).filter(|place| (weights[*place] as f64) < SLIGHT * even).map(told).collect()
 }
 
 #[cfg(test)]

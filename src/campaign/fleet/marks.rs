@@ -51,8 +51,7 @@ pub(super) fn of(keys: &[SigningKey], tls: Option<&TlsFiles>, run: &Name) -> Mar
 
 /// What stands under the first key of the scenario that differs.
 pub(super) fn difference<'a>(own: &'a Marks, other: &'a Marks) -> Option<&'a str> {
-    let is_other = |key: &&String| own.get(*key) != other.get(*key);
-    own.keys().chain(other.keys()).find(is_other).map(String::as_str)
+    own.keys().chain(other.keys()).find(|key| own.get(*key) != other.get(*key)).map(String::as_str)
 }
 
 fn public(bytes: &[u8]) -> String {

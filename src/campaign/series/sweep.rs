@@ -203,8 +203,9 @@ impl Point {
             (!latency.is_empty() && !is_empty).then(|| percentile(latency, percent, timeout))
         };
         let whole = all.latency(Phase::Connack, None, None, None);
-        let is_good = |kind: &usize| plan.mould.kinds[*kind].defect.group.is_none();
-        let good: Vec<usize> = (0..plan.mould.kinds.len()).filter(is_good).collect();
+        let good: Vec<usize> = (0..plan.mould.kinds.len())
+            .filter(|kind| plan.mould.kinds[*kind].defect.group.is_none())
+            .collect();
         let good = all.latency_of(Phase::Connack, &good);
         let key = plan.signing_key().map(|key| &plan.mould.keys[key]);
         let monitor = summary.monitor.as_ref();

@@ -27,11 +27,12 @@ pub(super) fn agent(arguments: &cli::Agent) -> Result<Exit> {
         Error::usage("`--nats` is missing: an agent has to know where it is called")
             .hint("write `--nats nats://host:4222`, or set TOKENSTORM_NATS")
     })?;
-    let from_launcher = || INDICES.iter().find_map(|name| env::var(name).ok()?.parse().ok());
     let options = agent::Options {
         bus,
         group: arguments.nats.group.clone(),
-        index: arguments.index.or_else(from_launcher),
+        index: arguments
+            .index
+            .or_else(|| INDICES.iter().find_map(|name| env::var(name).ok()?.parse().ok())),
         files: arguments.files.clone(),
         variables: arguments.env.clone(),
         authorized: arguments.authorized,

@@ -200,9 +200,9 @@ fn minting(out: &mut String, estimate: &Estimate) -> std::fmt::Result {
 /// Who issues tokens and keys, and what happens meanwhile.
 fn issuance(out: &mut String, plan: &Plan) -> std::fmt::Result {
     let issuance = &plan.issuance;
-    let named = |key: &usize| plan.mould.keys[*key].name.as_str();
     if let Some(authority) = &issuance.authority {
-        let published: Vec<&str> = authority.published.iter().map(named).collect();
+        let published: Vec<&str> =
+            authority.published.iter().map(|key| plan.mould.keys[*key].name.as_str()).collect();
         let extra = authority.settings.extra_keys;
         writeln!(
             out,

@@ -87,10 +87,10 @@ pub(super) fn inspect(token: Option<&str>) -> Result<Exit> {
     let token = match token {
         Some(token) if token != "-" => token.trim(),
         _ => {
-            let unreadable = |error: std::io::Error| {
-                Error::usage(format!("can't read a token from stdin: {error}"))
-            };
-            std::io::stdin().take(1 << 20).read_to_string(&mut text).map_err(unreadable)?;
+            std::io::stdin()
+                .take(1 << 20)
+                .read_to_string(&mut text)
+                .map_err(|error| Error::usage(format!("can't read a token from stdin: {error}")))?;
             text.trim()
         }
     };

@@ -34,8 +34,9 @@ impl Collector {
     pub(super) fn look_at_brokers(&mut self, second: u64, seen: &Measurements, deeds: &[Deed]) {
         let (plan, start) = (&self.storm.plan, self.storm.start);
         let absences = &self.absences;
-        let has_shut = |broker| absences.had_shut(broker, second);
-        self.cluster.gaps.second((start, second), seen, deeds, has_shut);
+        self.cluster
+            .gaps
+            .second((start, second), seen, deeds, |broker| absences.had_shut(broker, second));
         if plan.brokers.len() == 1 {
             // Open connections are not counted by broker.
             self.cluster.fullness.second(start, seen);

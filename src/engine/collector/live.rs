@@ -15,9 +15,10 @@ impl Collector {
         let Some(live) = &options.live else { return };
         let path = self.folder.as_ref().map_or_else(|| self.place.path(), |folder| folder.path());
         let since = self.storm.clock.now().saturating_sub(self.storm.start);
-        let last = |side| self.readings.iter().rev().find(|reading| reading.side == side);
-        let usage =
-            [Side::Broker, Side::Harness].into_iter().filter_map(last).map(|reading| Usage {
+        let usage = [Side::Broker, Side::Harness]
+            .into_iter()
+            .filter_map(|side| self.readings.iter().rev().find(|reading| reading.side == side))
+            .map(|reading| Usage {
                 side: reading.side,
                 cpu_s: reading.usage.cpu_s,
                 resident_bytes: reading.usage.rss_bytes,

@@ -12,7 +12,7 @@ use rustix::{
     net::sockopt::set_socket_linger,
 };
 
-use super::{Connection, Key, SPARE_PACKETS, State, Worker, ways::Way};
+use super::{Key, SPARE_PACKETS, State, Worker, ways::Way};
 use crate::{
     base::host::loopback::is_loopback,
     client::{
@@ -58,10 +58,11 @@ impl Worker {
         while let Ok(answer) = self.answers.try_recv() {
             self.recorder.looked_up(answer.waited);
             let place = answer.key.place();
-            let is_it = |found: &&mut Connection| {
+            let Some(connection) = self.connections.get_mut(place).filter(|found| {
                 found.generation == answer.key.generation() && found.state == State::Resolving
+            }) else {
+                continue;
             };
-            let Some(connection) = self.connections.get_mut(place).filter(is_it) else { continue };
             let turn = self.storm.plan.spread.turn_of(connection.client);
             match answer.addresses.len() as u64 {
                 0 => self.fail(place, State::Resolving, Outcome::TcpFailed("dns")),

@@ -78,10 +78,11 @@ impl Worker {
     pub(super) fn on_tokens(&mut self) {
         while let Ok(Arrival { key, fetched }) = self.fetched.1.try_recv() {
             let place = key.place();
-            let is_it = |found: &&mut Connection| {
+            let Some(connection) = self.connections.get_mut(place).filter(|found| {
                 found.generation == key.generation() && found.state == State::Fetching
+            }) else {
+                continue;
             };
-            let Some(connection) = self.connections.get_mut(place).filter(is_it) else { continue };
             match fetched {
                 Err(failure) => {
                     self.fail(place, State::Fetching, Outcome::TokenFailed(failure.code));

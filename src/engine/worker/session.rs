@@ -185,10 +185,9 @@ impl Worker {
 
     /// Closes a connection if it is over, and its broker has not closed it yet.
     fn close_if_leaving(&mut self, key: Key) -> bool {
-        let is_it = |found: &Connection| {
+        let stands = self.connections.get(key.place()).is_some_and(|found| {
             found.generation == key.generation() && found.state == State::Leaving
-        };
-        let stands = self.connections.get(key.place()).is_some_and(is_it);
+        });
         if stands {
             self.close(key.place());
         }

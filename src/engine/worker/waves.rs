@@ -96,10 +96,9 @@ impl Worker {
                 Stage::Ready => {
                     if let Some(at) = self.storm.gate.release_of(wave.number) {
                         let connections = &self.connections;
-                        let client = |key: &Key| {
+                        wave.standing.make_contiguous().sort_by_key(|key| {
                             connections.get(key.place()).map(|connection| connection.client)
-                        };
-                        wave.standing.make_contiguous().sort_by_key(client);
+                        });
                         wave.stage = Stage::Released(at);
                     }
                 }
@@ -255,8 +254,9 @@ impl Worker {
     fn sort_standing(&mut self) {
         let Some(wave) = &mut self.wave else { return };
         let connections = &self.connections;
-        let client = |key: &Key| connections.get(key.place()).map(|connection| connection.client);
-        wave.standing.make_contiguous().sort_by_key(client);
+        wave.standing
+            .make_contiguous()
+            .sort_by_key(|key| connections.get(key.place()).map(|connection| connection.client));
     }
 
     /// Sends the CONNECTs that are due.

@@ -201,8 +201,7 @@ fn buckets_are_cumulative_and_the_last_one_holds_all() {
         panic!("no histogram: {text}")
     };
     let count = |bound: f64| {
-        let same = |it: &&prometheus_parse::HistogramCount| (it.less_than - bound).abs() < 1e-12;
-        buckets.iter().find(same).map(|it| it.count)
+        buckets.iter().find(|it| (it.less_than - bound).abs() < 1e-12).map(|it| it.count)
     };
     assert_eq!(buckets.len(), 17);
     for (bound, counted) in [(0.0001, 1.0), (0.00025, 3.0), (0.0005, 3.0), (5.0, 3.0), (10.0, 4.0)]

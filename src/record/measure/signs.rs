@@ -234,20 +234,19 @@ impl Signs {
     /// Whether its instants lie no later than this, in the order in which they have to be.
     pub(super) fn is_sound(&self, brokers: usize) -> bool {
         let is_in_order = self.slots.windows(2).all(|pair| pair[0].number < pair[1].number);
-        let is_placed = |slot: &Slot| {
-            let lies = |at: u64| at / LENGTH == slot.number;
-            let spans = [slot.life, slot.refused, slot.ends];
-            spans
-                .into_iter()
-                .flatten()
-                .all(|span| span.first <= span.last && lies(span.first) && lies(span.last))
-                && slot.answered.is_none_or(|(begun, at)| begun <= at && lies(at))
-                && [slot.shut, slot.cut, slot.over].into_iter().flatten().all(lies)
-                && slot.left.is_none_or(|accepted| accepted / LENGTH <= slot.number)
-        };
         usize::from(self.site.broker) < brokers
             && is_in_order
-            && self.slots.iter().all(is_placed)
+            && self.slots.iter().all(|slot| {
+                let lies = |at: u64| at / LENGTH == slot.number;
+                let spans = [slot.life, slot.refused, slot.ends];
+                spans
+                    .into_iter()
+                    .flatten()
+                    .all(|span| span.first <= span.last && lies(span.first) && lies(span.last))
+                    && slot.answered.is_none_or(|(begun, at)| begun <= at && lies(at))
+                    && [slot.shut, slot.cut, slot.over].into_iter().flatten().all(lies)
+                    && slot.left.is_none_or(|accepted| accepted / LENGTH <= slot.number)
+            })
             && self.held.iter().all(|held| held.oldest <= held.at)
     }
 

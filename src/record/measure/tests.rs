@@ -116,8 +116,7 @@ proptest! {
         }
         prop_assert_eq!(seen(&merged), seen(&whole));
         let counts = |of: &Measurements| -> Vec<Vec<(u64, u32)>> {
-            let buckets = |times: &Times| times.iter_recorded().map(|at| (at.value_iterated_to(), at.count_at_value())).collect();
-            of.times.cells.iter().flat_map(|cell| &cell.times).map(|times| times.as_deref().map(buckets).unwrap_or_default()).collect()
+            of.times.cells.iter().flat_map(|cell| &cell.times).map(|times| times.as_deref().map(|times| times.iter_recorded().map(|at| (at.value_iterated_to(), at.count_at_value())).collect()).unwrap_or_default()).collect()
         };
         prop_assert_eq!(counts(&merged), counts(&whole), "bucket for bucket");
         let found = |of: &Measurements| {
@@ -180,7 +179,9 @@ proptest! {
         b in prop::collection::vec(attempts(), 1..20),
     ) {
         let mut used = recorded(&a);
-        Count::ALL.into_iter().for_each(|count| used[count] = 3);
+        for count in Count::ALL {
+            used[count] = 3;
+        }
         used.count_drop(Code::Word("fin"));
         used.clear();
         for (attempt, expected, verdict) in &b {
@@ -202,7 +203,9 @@ fn every_number_of_a_recorder_is_sent_moved_and_merged() {
             sent[count] = number as u64 + 1;
         }
     }
-    Mark::ALL.into_iter().for_each(|mark| sent.marks.note(mark, 5 * SECOND));
+    for mark in Mark::ALL {
+        sent.marks.note(mark, 5 * SECOND);
+    }
     let bytes = wire::Encoder::default().encode(&sent).unwrap();
     let mut read = sent.alike();
     wire::Decoder::default().decode(&bytes, &mut read).unwrap();

@@ -71,6 +71,13 @@ impl Cell {
         })
     }
 
+    /// Counts a time, in nanoseconds.
+    pub(super) fn complete(&mut self, answer: Answer, time: u64, digits: u8) {
+        let times =
+            self.times[answer as usize].get_or_insert_with(|| Box::new(empty_times(digits)));
+        times.saturating_record(time.max(1));
+    }
+
     /// How many entered the phase.
     pub(super) fn entered(&self) -> u64 {
         self.filled().fold(self.unfinished, |sum, (_, times)| sum.saturating_add(times.len()))
@@ -149,18 +156,5 @@ impl Table {
                 }
             }
         }
-    }
-
-    /// Counts a time, in nanoseconds.
-    pub(super) fn record(
-        &mut self,
-        (kind, broker, phase): (usize, usize, Phase),
-        answer: Answer,
-        time: u64,
-    ) {
-        let place = self.place(kind, broker, phase);
-        let times = self.cells[place].times[answer as usize]
-            .get_or_insert_with(|| Box::new(empty_times(self.digits)));
-        times.saturating_record(time.max(1));
     }
 }

@@ -195,8 +195,7 @@ impl Absences {
 
     /// Whether the broker at an address was away, or had said that it goes, at an instant.
     pub fn is_in_gap(&self, site: Site, at: u64) -> bool {
-        let is_gone = |gone: &Absence| gone.site == site && is_within(gone, at);
-        self.found.iter().any(is_gone)
+        self.found.iter().any(|gone| gone.site == site && is_within(gone, at))
             || self.watched.iter().any(|watched| watched.site == site && watched.is_excused(at))
     }
 

@@ -302,14 +302,13 @@ fn note(
     past: &VecDeque<Second>,
 ) {
     let Some(now) = past.back().map(|(second, _)| *second) else { return };
-    let is_it = |known: &Found| {
+    let at = match found.iter().rposition(|known| {
         (known.kind, known.want, known.what) == (kind, want, what)
             && known.last + WINDOW >= now
             // Of the first seconds not all brokers may have had enough answers.
             && known.sides[0].is_disjoint(&sides[1])
             && known.sides[1].is_disjoint(&sides[0])
-    };
-    let at = match found.iter().rposition(is_it) {
+    }) {
         Some(at) => at,
         None if found.len() < MOST => {
             let (first, answers) = (u64::MAX, BTreeMap::new());
@@ -342,8 +341,8 @@ fn note(
 /// Whether some of these brokers did what those on the one side do, or on the other; `None` where none of them answered.
 fn did(what: What, is_first: bool, brokers: &BTreeSet<usize>, counts: &[Counts]) -> Option<bool> {
     let all = brokers.iter().map(|broker| what.of(&counts[*broker])).filter(|(_, all)| *all > 0);
-    let does = |(part, all): (u64, u64)| if is_first { part > 0 } else { part < all };
-    all.map(does).reduce(|one, other| one || other)
+    all.map(|(part, all): (u64, u64)| if is_first { part > 0 } else { part < all })
+        .reduce(|one, other| one || other)
 }
 
 impl Found {

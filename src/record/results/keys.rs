@@ -176,8 +176,8 @@ impl Jwks {
         let (all, refused) = good.fold((0_u64, 0_u64), |(all, refused), answer| {
             (all + 1, refused + u64::from(!answer.accepted))
         });
-        let jwks = |visit: &&Visit| visit.path == "/jwks";
-        let fetches: u64 = seen.visits.iter().filter(jwks).map(|visit| visit.count).sum();
+        let fetches: u64 =
+            seen.visits.iter().filter(|visit| visit.path == "/jwks").map(|visit| visit.count).sum();
         let sum = |of: fn(&Absence) -> u64| outages.iter().map(of).sum::<u64>();
         let meanwhile = sum(|outage| outage.good_accepted + outage.good_refused);
         let share = |part: u64, all: u64| if all == 0 { 0.0 } else { part as f64 / all as f64 };
@@ -248,11 +248,12 @@ impl Teller<'_> {
 
     /// Whether its token is none that the key set makes good.
     fn is_bad(&self, answer: &KeyAnswer) -> bool {
-        let is_unknown = |life: &Life| !life.published.iter().any(|(from, _)| *from <= answer.sent);
         matches!(self.must(answer), Must::Refuse(_))
             || answer.key.is_some()
                 && self.must(answer) == Must::AcceptInTime
-                && self.life(answer).is_none_or(is_unknown)
+                && self
+                    .life(answer)
+                    .is_none_or(|life| !life.published.iter().any(|(from, _)| *from <= answer.sent))
     }
 
     fn rotations(&self) -> Vec<Change> {
@@ -297,13 +298,12 @@ impl Teller<'_> {
         let by_broker: Vec<(Turned, u64)> =
             (0..plan.brokers.len()).filter_map(|broker| accepted(Some(broker as u16))).collect();
         let begun = self.begun(rotation.to).unwrap_or(ended);
-        let is_its = |answer: &&KeyAnswer| {
+        let cost = self.answers.iter().filter(|answer| {
             (begun..ended).contains(&answer.sent)
                 && answer
                     .key
                     .is_some_and(|key| [rotation.from, rotation.to].contains(&usize::from(key)))
-        };
-        let cost = self.answers.iter().filter(is_its);
+        });
         let cost = cost.filter(|answer| !answer.accepted && self.is_good(answer)).count();
         Change {
             from: plan.mould.keys[rotation.from].name.clone(),
@@ -425,8 +425,9 @@ impl Teller<'_> {
         let mut all = Vec::new();
         for (index, event) in happened.iter().enumerate() {
             let Action::Away(how) = event.action else { continue };
-            let ends = |later: &&Happened| matches!(later.action, Action::Away(_) | Action::Back);
-            let end = happened[index + 1..].iter().find(ends);
+            let end = happened[index + 1..]
+                .iter()
+                .find(|later| matches!(later.action, Action::Away(_) | Action::Back));
             let until = end.map_or(self.seen.end, |end| end.at);
             let mut absence = Absence {
                 how: how.name().to_owned(),

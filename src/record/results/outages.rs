@@ -276,14 +276,13 @@ impl Outages {
             let was_answered =
                 |begun: &&Deed| !begun.failed || begun.back.is_some() || outage.answered.is_some();
             let begun = next_start(deeds, outage.deed).map(|(_, begun)| begun).filter(was_answered);
-            let seen = |begun: &Deed| {
+            let back = begun.and_then(|begun| {
                 // Where nobody saw the answer itself: the end of its second.
                 let by_second = || outage.answered.map(|second| start + (second + 1) * SECOND);
                 let exact = begun.back.map(|back| (back, true));
                 let (back, is_exact) = exact.or_else(|| by_second().map(|back| (back, false)))?;
                 Some((microseconds(back.saturating_sub(begun.began) as f64), is_exact))
-            };
-            let back = begun.and_then(seen);
+            });
             Some(Outage {
                 broker: plan.brokers[outage.broker].label.clone(),
                 stopped_s: since(stop.began),

@@ -62,10 +62,11 @@ pub fn nothing_good(plan: &Plan, tallies: &[(Tally, u64)]) -> Vec<String> {
 pub fn nothing_promised(plan: &Plan, tallies: &[(Tally, u64)]) -> bool {
     let mut judged =
         tallies.iter().filter(|(tally, _)| tally.verdict != Verdict::NotJudged).peekable();
-    let is_open = |(tally, _): &(Tally, u64)| {
-        matches!(tally.expected, Expectation::Either(_)) && !tally.verdict.is_wrong()
-    };
-    plan.is_issued_elsewhere() && judged.peek().is_some() && judged.all(is_open)
+    plan.is_issued_elsewhere()
+        && judged.peek().is_some()
+        && judged.all(|(tally, _): &(Tally, u64)| {
+            matches!(tally.expected, Expectation::Either(_)) && !tally.verdict.is_wrong()
+        })
 }
 
 /// Statistics of all phases that somebody entered.
@@ -84,9 +85,8 @@ pub fn token(all: &Measurements, tallies: &[(Tally, u64)], kind: usize, timeout:
 
 /// The result of one broker.
 pub fn broker(all: &Measurements, tallies: &[(Tally, u64)], broker: usize, timeout: u64) -> Part {
-    let of_broker = |tally: &Tally| tally.broker == broker;
     let phases = phases(|phase| all.latency(phase, None, Some(broker), None), timeout);
-    Part { tls: tls(all, Some(broker)), ..part(tallies, of_broker, phases) }
+    Part { tls: tls(all, Some(broker)), ..part(tallies, |tally| tally.broker == broker, phases) }
 }
 
 /// TLS handshakes with one broker or all; `None` where there was none.

@@ -163,13 +163,14 @@ fn placeless(scenario: &toml::Table) -> toml::Table {
 fn kinds(scenario: &toml::Table) -> Vec<String> {
     let brokers = scenario.get("target").and_then(|target| target.get("brokers"));
     let urls = brokers.and_then(toml::Value::as_array).into_iter().flatten();
-    let kind = |url: &str| match (url.split_once("://"), url.strip_prefix("embedded+")) {
-        (Some((scheme, _)), _) => scheme.to_owned(),
-        (None, Some("tls")) => "mqtts".to_owned(),
-        (None, Some(other)) => other.to_owned(),
-        (None, None) => "mqtt".to_owned(),
-    };
-    urls.filter_map(toml::Value::as_str).map(kind).collect()
+    urls.filter_map(toml::Value::as_str)
+        .map(|url| match (url.split_once("://"), url.strip_prefix("embedded+")) {
+            (Some((scheme, _)), _) => scheme.to_owned(),
+            (None, Some("tls")) => "mqtts".to_owned(),
+            (None, Some(other)) => other.to_owned(),
+            (None, None) => "mqtt".to_owned(),
+        })
+        .collect()
 }
 
 fn flatten(key: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {

@@ -159,13 +159,13 @@ pub(super) fn outages(summary: &Summary) -> Option<Markup> {
             |at: Option<f64>| at.map_or_else(|| NOTHING.to_owned(), |at| format!("{at:.2}"));
         let others = &lost.others;
         let about = if lost.time_until_back_exact == Some(false) { "within " } else { "" };
-        let back = |us: f64| format!("{about}{}", time(us));
         let part = |of: u64, all: u64| format!("{} of {}", count(of), count(all));
         vec![
             lost.broker.clone(),
             format!("{:.2}", lost.stopped_s),
             seconds(lost.started_s),
-            lost.time_until_back_us.map_or_else(|| NOTHING.to_owned(), back),
+            lost.time_until_back_us
+                .map_or_else(|| NOTHING.to_owned(), |us| format!("{about}{}", time(us))),
             lost.all_back_s.map_or_else(|| NOTHING.to_owned(), |second| second.to_string()),
             count(lost.refused),
             count(lost.hanging),

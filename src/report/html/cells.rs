@@ -141,10 +141,9 @@ fn summary(cells: &[&Cell], protocol: u8) -> Markup {
 
 /// What the colours mean, of those that are there.
 fn legend(matrix: &Matrix) -> Markup {
-    let is_there = |shown: &Shown| matrix.cells.iter().any(|cell| Shown::of(cell) == *shown);
     html! {
         ul.legend {
-            @for shown in Shown::all().filter(is_there) {
+            @for shown in Shown::all().filter(|shown| matrix.cells.iter().any(|cell| Shown::of(cell) == *shown)) {
                 li { span class={ "swatch t-" (shown.class()) } {} (shown.label()) ": " (shown.meaning()) }
             }
         }

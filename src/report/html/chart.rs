@@ -171,30 +171,32 @@ fn runs(line: &Line) -> Vec<&[(f64, f64)]> {
     let mut gaps: Vec<f64> = line.missing.iter().map(|(at, _)| *at).collect();
     gaps.sort_by(f64::total_cmp);
     let mut gaps = gaps.into_iter().peekable();
-    let is_through = |one: &(f64, f64), next: &(f64, f64)| {
-        while gaps.next_if(|at| *at <= one.0).is_some() {}
-        gaps.peek().is_none_or(|at| *at >= next.0)
-    };
-    line.points.chunk_by(is_through).collect()
+    line.points
+        .chunk_by(|one: &(f64, f64), next: &(f64, f64)| {
+            while gaps.next_if(|at| *at <= one.0).is_some() {}
+            gaps.peek().is_none_or(|at| *at >= next.0)
+        })
+        .collect()
 }
 
 /// The same stretches with no more points than can be seen beside each other: of many the least and the most.
 fn drawable(line: &Line) -> Vec<Vec<(f64, f64)>> {
     let many = (2 * line.points.len()).div_ceil(MOST_DRAWN);
-    let ends = |some: &[(f64, f64)]| -> Vec<(f64, f64)> {
-        let places = 0..some.len();
-        let order = |a: &usize, b: &usize| some[*a].1.total_cmp(&some[*b].1);
-        let both = places.clone().min_by(order).zip(places.max_by(order));
-        let Some((least, most)) = both else { return Vec::new() };
-        let mut ends = vec![some[least.min(most)], some[least.max(most)]];
-        ends.dedup();
-        ends
-    };
     let thin = |run: &[(f64, f64)]| {
         if line.points.len() <= MOST_DRAWN {
             run.to_vec()
         } else {
-            run.chunks(many).flat_map(ends).collect()
+            run.chunks(many)
+                .flat_map(|some: &[(f64, f64)]| -> Vec<(f64, f64)> {
+                    let places = 0..some.len();
+                    let order = |a: &usize, b: &usize| some[*a].1.total_cmp(&some[*b].1);
+                    let both = places.clone().min_by(order).zip(places.max_by(order));
+                    let Some((least, most)) = both else { return Vec::new() };
+                    let mut ends = vec![some[least.min(most)], some[least.max(most)]];
+                    ends.dedup();
+                    ends
+                })
+                .collect()
         }
     };
     runs(line).into_iter().map(thin).collect()

@@ -119,16 +119,17 @@ fn legend(verdicts: &[Verdict]) -> Markup {
 
 /// What tokens had to be, in words.
 fn expected(expected: &[Expected]) -> String {
-    let word = |one: &Expected| match one {
-        Expected::Accept => "accepted",
-        Expected::Refuse => "refused",
-        other => other.name(),
-    };
     // On a boundary of time nobody can tell: what else the token had to be says more.
     let told = || expected.iter().filter(|one| **one != Expected::Indeterminate);
     match told().count() {
         0 => "-".to_owned(),
-        1 => told().map(word).collect(),
+        1 => told()
+            .map(|one| match one {
+                Expected::Accept => "accepted",
+                Expected::Refuse => "refused",
+                other => other.name(),
+            })
+            .collect(),
         _ => "by its moment".to_owned(),
     }
 }

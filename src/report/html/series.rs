@@ -111,11 +111,11 @@ fn in_ms(value: Option<&Percentile>) -> Option<Percentile> {
 /// Adds what several runs have at one place: their median, where what lies beyond the timeout is longer than any. It is a
 /// gap where that is none, or one of them has no value: the median of the others would flatter.
 fn middle(line: &mut Line, at: f64, values: &[Option<Percentile>]) {
-    let place = |value: &Option<Percentile>| {
-        value.as_ref().map(|value| value.number().unwrap_or(f64::INFINITY))
-    };
     let beyond = values.iter().flatten().find(|value| value.number().is_none());
-    let places: Option<Vec<f64>> = values.iter().map(place).collect();
+    let places: Option<Vec<f64>> = values
+        .iter()
+        .map(|value| value.as_ref().map(|value| value.number().unwrap_or(f64::INFINITY)))
+        .collect();
     match (places.map(|mut places| median(&mut places)), beyond) {
         (Some(middle), _) if middle.is_finite() => line.points.push((at, middle)),
         (Some(_), Some(beyond)) => line.missing.push((at, percentile(beyond))),

@@ -201,17 +201,17 @@ impl Shared {
     fn asserted(&self, assertion: &str) -> Option<String> {
         let claims = verified_by(self.client_key.as_ref()?, assertion)?;
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        let is_for_us = |audience: &str| {
-            [&self.url, &self.root]
-                .into_iter()
-                .any(|own| audience == own || audience.strip_prefix(own.as_str()) == Some("/token"))
-        };
         let is_current = claims.get("exp").and_then(Value::as_i64)? > self.now();
         let audience = match claims.get("aud")? {
             Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
             one => vec![one.as_str().unwrap_or_default()],
         };
-        let is_own = text("iss") == text("sub") && audience.into_iter().any(is_for_us);
+        let is_own = text("iss") == text("sub")
+            && audience.into_iter().any(|audience| {
+                [&self.url, &self.root].into_iter().any(|own| {
+                    audience == own || audience.strip_prefix(own.as_str()) == Some("/token")
+                })
+            });
         (is_current && is_own).then(|| text("sub").map(str::to_owned)).flatten()
     }
 

@@ -36,8 +36,9 @@ impl Room {
     /// # Errors
     /// When less is left.
     pub(super) fn take(self: &Arc<Self>, bytes: u64) -> Result<Place, Failure> {
-        let fits = |taken: u64| Some(taken.checked_add(bytes)?).filter(|sum| *sum <= self.most);
-        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
+        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
+            Some(taken.checked_add(bytes)?).filter(|sum| *sum <= self.most)
+        });
         taken.map_err(|_| Failure::word(TOO_MUCH_HELD))?;
         Ok(Place { room: Arc::clone(self), bytes })
     }

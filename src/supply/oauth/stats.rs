@@ -120,8 +120,8 @@ impl Stats {
                 let is_algorithm =
                     matches!(why, Reason::Fault(Fault::AlgUnknown | Fault::AlgOther));
                 let is_full = self.open.len() >= MOST_OPEN;
-                let shown = || if is_full { OTHER_ALG.into() } else { alg_shown(token.alg()) };
-                let alg = is_algorithm.then(shown);
+                let alg = is_algorithm
+                    .then(|| if is_full { OTHER_ALG.into() } else { alg_shown(token.alg()) });
                 *self.open.entry((why, alg)).or_default() += 1;
             }
         }

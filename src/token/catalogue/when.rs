@@ -4,7 +4,6 @@ use super::Situation;
 use crate::{
     scenario::{Algorithm, Check, Encoding, Group, UnknownKid},
     token::{
-        key::SigningKey,
         oracle::Bound,
         recipe::{Also, Must, Refusal},
     },
@@ -79,12 +78,9 @@ pub(super) fn only_with_padding(at: &Situation<'_>) -> Option<&'static str> {
 
 /// Only where no key of the scenario has this secret.
 pub(super) fn only_with_other_secret(at: &Situation<'_>, secret: &[u8]) -> Option<&'static str> {
-    let is_keyed_with = |key: &SigningKey| {
-        key.secret().is_some_and(|own| is_same_to_hmac(key.algorithm, own, secret))
-    };
     at.keys
         .iter()
-        .any(is_keyed_with)
+        .any(|key| key.secret().is_some_and(|own| is_same_to_hmac(key.algorithm, own, secret)))
         .then_some("a key of the scenario has this secret: it must be changed")
 }
 

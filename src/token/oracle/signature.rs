@@ -187,8 +187,7 @@ impl Oracle {
         }
         if ["jwk", "jku", "x5u", "x5c"].iter().any(|name| header.contains_key(*name)) {
             // What a URL names can't be looked at; a key that is brought must have made the signature.
-            let is_brought = |jwk: &Value| is_by_jwk(jwk, algorithm, signed);
-            return if header.get("jwk").is_none_or(is_brought) {
+            return if header.get("jwk").is_none_or(|jwk| is_by_jwk(jwk, algorithm, signed)) {
                 Fault::OwnKey
             } else {
                 Fault::Signature

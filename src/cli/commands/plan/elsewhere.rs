@@ -132,10 +132,10 @@ fn certificates(tls: &mut Tls, base: &Path) -> Result<Vec<String>> {
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    let failed = |error: rcgen::Error| {
-        Error::not_measured(format!("no certificate can be made for the plan: {error}"))
-    };
-    let made = rcgen::generate_simple_self_signed(["plan.invalid".to_owned()]).map_err(failed)?;
+    let made =
+        rcgen::generate_simple_self_signed(["plan.invalid".to_owned()]).map_err(|error| {
+            Error::not_measured(format!("no certificate can be made for the plan: {error}"))
+        })?;
     let is_missing = |name: &str| missing.iter().any(|(key, _)| *key == name);
     if is_missing("ca") {
         tls.held.ca = Some(made.cert.pem());

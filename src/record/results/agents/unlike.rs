@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Agent, Failures};
+use super::Agent;
 use crate::base::error::plain::line;
 
 /// Failures of one agent that are told of: fewer may be chance.
@@ -34,7 +34,7 @@ pub fn reasons(all: &[Agent]) -> Vec<String> {
 /// That its attempts failed much more often than those of the others at the same broker; of all agents `whole` has attempts and
 /// failures at each.
 fn failures(agent: &Agent, whole: &BTreeMap<&str, (u64, u64)>) -> Option<String> {
-    let place = |own: &Failures| {
+    let places: Vec<String> = agent.failures.iter().filter_map(|own| {
         let (tried, failed) = *whole.get(own.broker.as_str())?;
         let (others, others_failed) = (tried - own.tried, failed - own.count);
         // As if one of the others had failed besides, so that none is not infinitely rarer than some.
@@ -50,8 +50,7 @@ fn failures(agent: &Agent, whole: &BTreeMap<&str, (u64, u64)>) -> Option<String>
                 own.count, own.since
             )
         })
-    };
-    let places: Vec<String> = agent.failures.iter().filter_map(place).collect();
+    }).collect();
     (!places.is_empty()).then(|| {
         format!(
             "agent `{}` on {} had most of the attempts that ended without an answer: {}; its host, or its path there, may be why",
@@ -90,7 +89,7 @@ fn slowness(agent: &Agent, times: &[f64]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::results::Percentile;
+    use crate::record::results::{Percentile, agents::Failures};
 
     fn at(broker: &str, tried: u64, count: u64) -> Failures {
         Failures { broker: broker.into(), tried, count, since: 3 }

@@ -123,11 +123,12 @@ fn an_answer_that_comes_late_is_no_sooner_for_that() {
 fn workers_that_disagree_are_found_among_answers_that_overlap() {
     let plan = plan(ONE);
     // A token a millisecond, 10 ms to each answer, every third one refused.
-    let slow = |at: u64| KeyAnswer {
-        ended: (at + 10) * MILLISECOND,
-        ..answer(at, 0, 0, !at.is_multiple_of(3))
-    };
-    let answers: Vec<KeyAnswer> = (0..40).map(slow).collect();
+    let answers: Vec<KeyAnswer> = (0..40)
+        .map(|at| KeyAnswer {
+            ended: (at + 10) * MILLISECOND,
+            ..answer(at, 0, 0, !at.is_multiple_of(3))
+        })
+        .collect();
     let flips = told(&plan, &answers, &[]).flips;
     assert!(flips >= 10, "{flips}");
     let steady: Vec<KeyAnswer> = (0..40).map(|at| answer(at, 0, 0, true)).collect();

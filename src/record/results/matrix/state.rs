@@ -39,7 +39,7 @@ const NEARLY_ALL: f64 = 0.9;
 /// The versions of MQTT under which refusals say nothing, since good tokens are refused too.
 pub(super) fn unheard(plan: &Plan, cells: &Cells, tallies: &[(Tally, u64)]) -> Vec<u8> {
     let kind = |tally: &Tally| &plan.mould.kinds[tally.kind];
-    let is_unheard = |protocol: &Protocol| {
+    let spoken = [Protocol::V4, Protocol::V5].into_iter().filter(|protocol| {
         // Good clients of a background may be refused for being many.
         let own = || {
             tallies
@@ -61,8 +61,7 @@ pub(super) fn unheard(plan: &Plan, cells: &Cells, tallies: &[(Tally, u64)]) -> V
                 || tally.outcome != Outcome::Accepted && is_new(tally)
         });
         is_tried && !lets_in || is_good && is_bad
-    };
-    let spoken = [Protocol::V4, Protocol::V5].into_iter().filter(is_unheard);
+    });
     spoken.map(u8::from).collect()
 }
 

@@ -197,14 +197,13 @@ fn many_names_are_cut_and_counted() {
 }
 
 fn matrix(state: &str, cells: &[(&str, &str, &str, &str)]) -> (Tone, String) {
-    let cell = |(defect, verdict, strict_verdict, severity): &(&str, &str, &str, &str)| {
+    let cells: Vec<serde_json::Value> = cells.iter().map(|(defect, verdict, strict_verdict, severity): &(&str, &str, &str, &str)| {
         json!({
             "defect": defect, "group": "time", "protocol": 5, "expected": "refuse", "strict_expected": "refuse",
             "outcome": "refused", "code": 135, "verdict": verdict, "severity": severity, "attempts": 1, "judged": 1,
             "false_accepts": 0, "latency_p50_us": null, "strict_verdict": strict_verdict, "upper_bound_95": null
         })
-    };
-    let cells: Vec<serde_json::Value> = cells.iter().map(cell).collect();
+    }).collect();
     let matrix: Matrix = serde_json::from_value(json!({
         "format": 1, "partial": false, "target": "embedded", "profile": "strict", "overridden": [],
         "command": "tokenstorm matrix", "state": state, "unheard": [], "cells": cells, "skipped": [],

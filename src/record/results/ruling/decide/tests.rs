@@ -102,8 +102,8 @@ fn a_time_that_may_be_the_generators_own_decides_nothing() {
 fn the_heaviest_of_several_reasons_decides_the_exit_code() {
     let (correct, accepted) = ((Verdict::Correct, 5), (Verdict::FalseAccept, 1));
     let mute = [(Verdict::NotJudged, 5), (Verdict::Indeterminate, 1)];
-    let cases: [(&[(Verdict, u64)], bool, bool, bool, Exit); 10] = [
-        (&[correct], false, false, false, Exit::Fine),
+    for (counts, interrupted, is_limited, has_failed, exit) in [
+        (&[correct] as &[(Verdict, u64)], false, false, false, Exit::Fine),
         (&[correct], false, false, true, Exit::Failed),
         (&[correct, (Verdict::FalseReject, 1)], false, false, false, Exit::Failed),
         (&[correct, (Verdict::WrongReason, 1)], false, false, false, Exit::Failed),
@@ -113,8 +113,7 @@ fn the_heaviest_of_several_reasons_decides_the_exit_code() {
         (&[accepted], false, true, true, Exit::Failed),
         (&[accepted], true, true, true, Exit::Interrupted),
         (&mute, true, false, false, Exit::Interrupted),
-    ];
-    for (counts, interrupted, is_limited, has_failed, exit) in cases {
+    ] {
         let mut summary = fixture::summary();
         summary.verdicts = counts.iter().copied().collect();
         summary.interrupted = interrupted;
@@ -129,8 +128,7 @@ fn the_heaviest_of_several_reasons_decides_the_exit_code() {
 
 #[test]
 fn a_run_that_the_generator_limited_counts_unless_it_is_strict() {
-    let limited = |summary: &mut Summary| summary.validity.verdict = Validity::GeneratorLimited;
-    let ruling = ruled(limited);
+    let ruling = ruled(|summary| summary.validity.verdict = Validity::GeneratorLimited);
     assert_eq!((ruling.exit, ruling.conclusion), (Exit::Fine, Conclusion::WithReservations));
 }
 
@@ -226,7 +224,11 @@ fn a_ruling_is_read_from_a_file_as_it_was_written() {
 
 /// A matrix of these cells: an entry, what had to happen and what that was worth.
 fn matrix(cells: &[(&str, &str, &str)]) -> Matrix {
-    let cell = |(defect, expected, verdict): &(&str, &str, &str)| {
+    serde_json::from_value(serde_json::json!({
+        "format": 1, "partial": false, "target": "t", "profile": "strict", "overridden": [],
+        "command": "", "state": "judged", "unheard": [], "skipped": [], "unspoken": [], "slow": [],
+        "fetches": [], "bad_judged": 1, "false_accepts": 0, "upper_bound_95": null,
+        "cells": cells.iter().map(|(defect, expected, verdict): &(&str, &str, &str)| {
         let judged = u64::from(*verdict != "not_judged");
         serde_json::json!({
             "defect": defect, "group": "time", "protocol": 5, "expected": expected,
@@ -234,12 +236,7 @@ fn matrix(cells: &[(&str, &str, &str)]) -> Matrix {
             "severity": "high", "attempts": 1, "judged": judged, "false_accepts": 0,
             "latency_p50_us": null, "strict_verdict": verdict, "upper_bound_95": null,
         })
-    };
-    serde_json::from_value(serde_json::json!({
-        "format": 1, "partial": false, "target": "t", "profile": "strict", "overridden": [],
-        "command": "", "state": "judged", "unheard": [], "skipped": [], "unspoken": [], "slow": [],
-        "fetches": [], "bad_judged": 1, "false_accepts": 0, "upper_bound_95": null,
-        "cells": cells.iter().map(cell).collect::<Vec<_>>(),
+    }).collect::<Vec<_>>(),
     }))
     .unwrap()
 }
