@@ -1,0 +1,183 @@
+use proptest::prelude::*;
+use rumqttc::mqttbytes::v4;
+
+use super::*;
+
+/// Longer than any packet here.
+const LONGEST: usize = 1 << 20;
+
+fn connect<'a>(
+    protocol: Protocol,
+    username: Option<&'a [u8]>,
+    password: Option<&'a [u8]>,
+) -> Connect<'a> {
+    Connect {
+        protocol,
+        clean_start: true,
+        keep_alive: 60,
+        client_id: b"storm-1",
+        username,
+        password,
+        method: None,
+        property: None,
+        will: None,
+    }
+}
+
+#[test]
+fn the_codec_reads_back_what_was_encoded() {
+    for (username, password) in [(Some("user"), Some("token")), (Some("user"), None), (None, None)]
+    {
+        let mut out = Vec::new();
+        let login = (username.map(str::as_bytes), password.map(str::as_bytes));
+        connect(Protocol::V4, login.0, login.1).encode(&mut out).unwrap();
+        let v4::Packet::Connect(read) =
+            v4::Packet::read(&mut BytesMut::from(&out[..]), LONGEST).unwrap()
+        else {
+            panic!("not a CONNECT")
+        };
+        assert_eq!(read.client_id, "storm-1");
+        assert_eq!(read.keep_alive, 60);
+        let expected =
+            username.map(|user| (user.to_owned(), password.unwrap_or_default().to_owned()));
+        assert_eq!(read.login.map(|login| (login.username, login.password)), expected);
+
+        out.clear();
+        connect(Protocol::V5, login.0, login.1).encode(&mut out).unwrap();
+        let v5::Packet::Connect(read, _, login) =
+            v5::Packet::read(&mut BytesMut::from(&out[..]), None).unwrap()
+        else {
+            panic!("not a CONNECT")
+        };
+        assert_eq!((read.client_id.as_str(), read.clean_start), ("storm-1", true));
+        assert_eq!(login.map(|login| (login.username, login.password)), expected);
+    }
+}
+
+#[test]
+fn an_empty_password_is_sent_with_its_flag_and_a_binary_one_as_it_is() {
+    let mut out = Vec::new();
+    connect(Protocol::V4, Some(b"u"), Some(b"")).encode(&mut out).unwrap();
+    assert_eq!(out[9], 0b1100_0010, "user name, password, clean session");
+    assert!(out.ends_with(&[0, 1, b'u', 0, 0]));
+    out.clear();
+    connect(Protocol::V5, Some(b"u"), Some(&[0xFF, 0x00])).encode(&mut out).unwrap();
+    assert!(out.ends_with(&[0, 2, 0xFF, 0x00]));
+}
+
+#[test]
+fn the_codec_reads_back_properties_and_a_will() {
+    for length in [3, 200, 20_000] {
+        let token = vec![b'x'; length];
+        let odd = Connect {
+            method: Some(b"M"),
+            property: Some(&token),
+            will: Some(&token),
+            ..connect(Protocol::V5, Some(b"u"), Some(b"p"))
+        };
+        let mut out = Vec::new();
+        odd.encode(&mut out).unwrap();
+        let v5::Packet::Connect(read, Some(will), login) =
+            v5::Packet::read(&mut BytesMut::from(&out[..]), None).unwrap()
+        else {
+            panic!("not a CONNECT with a will")
+        };
+        assert_eq!(will.message, token);
+        assert_eq!(login.unwrap().password, "p");
+        let properties = read.properties.unwrap();
+        assert_eq!(properties.authentication_method.as_deref(), Some("M"));
+        assert_eq!(properties.user_properties[0].1.as_bytes(), token);
+        out.clear();
+        Connect { protocol: Protocol::V4, ..odd }.encode(&mut out).unwrap();
+        let v4::Packet::Connect(read) =
+            v4::Packet::read(&mut BytesMut::from(&out[..]), LONGEST).unwrap()
+        else {
+            panic!("not a CONNECT")
+        };
+        assert_eq!(read.last_will.unwrap().message, token);
+    }
+}
+
+#[test]
+fn a_field_that_is_too_long_is_refused_and_the_longest_is_not() {
+    let longest = vec![b'x'; 65_535];
+    let mut out = Vec::new();
+    connect(Protocol::V5, Some(b"u"), Some(&longest)).encode(&mut out).unwrap();
+    out.clear();
+    let too_long = vec![b'x'; 65_536];
+    let encoded = connect(Protocol::V5, Some(b"u"), Some(&too_long)).encode(&mut out);
+    assert_eq!(encoded, Err(TooLong::Password));
+    let named = Connect { client_id: &too_long, ..connect(Protocol::V5, None, None) };
+    assert_eq!(named.encode(&mut out), Err(TooLong::ClientId));
+    assert!(out.is_empty());
+}
+
+#[test]
+fn codes_come_through_as_they_were_sent() {
+    for code in 0..=255 {
+        let complete = |length, keep_alive| Connack::Complete { code, keep_alive, length };
+        assert_eq!(Connack::read(&[0x20, 2, 0, code], Protocol::V4), complete(4, None));
+        assert_eq!(Connack::read(&[0x20, 3, 0, code, 0], Protocol::V5), complete(5, None));
+        // Server Keep Alive 300, then a byte of the session.
+        let long = [0x20, 6, 0, code, 3, 0x13, 1, 44, 0xD0];
+        assert_eq!(Connack::read(&long, Protocol::V5), complete(8, Some(300)));
+    }
+}
+
+#[test]
+fn every_beginning_of_a_connack_asks_for_more() {
+    let whole = [0x20, 6, 0, 0, 3, 0x13, 1, 44];
+    for end in 0..whole.len() {
+        assert_eq!(Connack::read(&whole[..end], Protocol::V5), Connack::Incomplete, "{end}");
+    }
+}
+
+#[test]
+fn what_is_no_connack_is_named() {
+    assert_eq!(Connack::read(b"HTTP/1.1 400", Protocol::V5), Connack::Wrong("http"));
+    assert_eq!(Connack::read(&[21, 3, 1, 0, 2, 2, 10], Protocol::V5), Connack::Wrong("tls"));
+    assert_eq!(Connack::read(&[0xD0, 0], Protocol::V5), Connack::Wrong("another_packet"));
+    assert_eq!(Connack::read(&[0, 0, 0, 0], Protocol::V4), Connack::Wrong("garbage"));
+    assert_eq!(Connack::read(&[0x20, 2, 7, 0], Protocol::V4), Connack::Wrong("malformed_connack"));
+    assert_eq!(
+        Connack::read(&[0x20, 255, 255, 255, 255, 1], Protocol::V4),
+        Connack::Wrong("malformed_connack")
+    );
+    for (length, read) in [
+        (&[0x20, 0x80, 0x40][..], Connack::Incomplete),
+        (&[0x20, 0x81, 0x40], Connack::Wrong("connack_too_long")),
+        (&[0x20, 255, 255, 255, 127], Connack::Wrong("connack_too_long")),
+    ] {
+        assert_eq!(Connack::read(length, Protocol::V5), read, "8 KB, and a byte more");
+    }
+    assert_eq!(
+        Connack::read(&[0x20, 2, 0, 0], Protocol::V5),
+        Connack::Wrong("malformed_connack"),
+        "accepts in 3.1.1"
+    );
+    assert_eq!(
+        Connack::read(&[0x20, 2, 0, 1], Protocol::V5),
+        Connack::Complete { code: 1, keep_alive: None, length: 4 }
+    );
+    // A broker that speaks 5.0 alone says so in the format of 5.0.
+    for code in [1, 0x84] {
+        let read = Connack::read(&[0x20, 3, 0, code, 0], Protocol::V4);
+        assert_eq!(read, Connack::Complete { code, keep_alive: None, length: 5 });
+    }
+    assert_eq!(
+        Connack::read(&[0x20, 3, 0, 0, 0], Protocol::V4),
+        Connack::Wrong("malformed_connack"),
+        "it accepts what it does not speak"
+    );
+}
+
+proptest! {
+    // For all bytes: nothing that a broker sends makes the reader panic.
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..64), starts: bool) {
+        let bytes = if starts { [&[0x20][..], &bytes].concat() } else { bytes };
+        for protocol in [Protocol::V4, Protocol::V5] {
+            let _ = Connack::read(&bytes, protocol);
+        }
+    }
+}
