@@ -85,17 +85,6 @@ fn no_answer() -> Error {
         .hint("`tokenstorm doctor` looks at names and brokers")
 }
 
-/// A second so far from the moment of use, as recipes write it. Leaked: their texts live as long as the catalogue.
-fn now_and(seconds: i64) -> &'static str {
-    Box::leak(format!("$now{seconds:+}").into_boxed_str())
-}
-
-/// A claim so many seconds from the moment of use.
-fn claim(name: &'static str, seconds: i64) -> &'static [(&'static str, &'static str)] {
-    // An `iat` after `exp` would be another defect.
-    Box::leak(vec![("iat", ""), (name, now_and(seconds))].into_boxed_slice())
-}
-
 /// What became of one token that was brought again and again.
 #[derive(Debug)]
 struct Watched {
@@ -148,22 +137,22 @@ impl Prober<'_> {
     fn find(&mut self, edges: &mut Edges, watch: Duration) -> Result<()> {
         edges.leeway_exp_s = self.search((0, LONGEST), 1, |seconds| Recipe {
             exp: Exp::Absent,
-            claims: claim("exp", -(seconds as i64)),
+            dated: Some(("exp", -(seconds as i64))),
             ..GOOD
         })?;
         self.write(edges)?;
-        let early = |seconds: u64| Recipe { claims: claim("nbf", seconds as i64), ..GOOD };
+        let early = |seconds: u64| Recipe { dated: Some(("nbf", seconds as i64)), ..GOOD };
         edges.leeway_nbf_s = self.search((1, LONGEST), 1, early)?;
         self.write(edges)?;
         // Edges on the other side of their instant are a matter of clocks.
         if edges.leeway_nbf_s.is_none() {
-            let late = |seconds: u64| Recipe { claims: claim("nbf", -(seconds as i64)), ..GOOD };
+            let late = |seconds: u64| Recipe { dated: Some(("nbf", -(seconds as i64))), ..GOOD };
             edges.late_nbf_s = self.search_back(late)?;
         }
         if edges.leeway_exp_s.is_none() {
             edges.early_exp_s = self.search_back(|seconds| Recipe {
                 exp: Exp::Absent,
-                claims: claim("exp", seconds as i64),
+                dated: Some(("exp", seconds as i64)),
                 ..GOOD
             })?;
         }
@@ -225,7 +214,7 @@ impl Prober<'_> {
     fn accepted(&mut self, recipes: &[Recipe]) -> Result<Vec<bool>> {
         for _ in 0..2 {
             let all = recipes.iter().chain([&GOOD]);
-            let kinds = all.map(|recipe| self.kind(*recipe)).collect::<Result<Vec<_>>>()?;
+            let kinds = all.map(|recipe| self.kind(recipe.clone())).collect::<Result<Vec<_>>>()?;
             let round: Vec<usize> = (0..kinds.len()).collect();
             let seen = self.volley(kinds, round)?;
             let answers: Option<Vec<bool>> =

@@ -262,9 +262,9 @@ pub fn resolve(
             kinds.push(Kind {
                 label: format!("{}-v{}", defect.name, u8::from(protocol)),
                 defect,
+                key: matches!(recipe.form, Form::Jwt | Form::Jwe(_)).then_some(key),
                 recipe,
                 must: context.must(defect, &situation)?,
-                key: matches!(recipe.form, Form::Jwt | Form::Jwe(_)).then_some(key),
                 later: Vec::new(),
                 protocol,
                 share: 0.0,
@@ -307,7 +307,7 @@ pub fn resolve(
     if let Some(kind) = good_kind(WITNESS, key, first) {
         // A broker may refuse tokens that live for longer than it promises.
         let life = context.policy.max_lifetime.unwrap_or(WITNESS_TTL).min(WITNESS_TTL);
-        let recipe = Recipe { exp: Exp::In(life), ..kind.recipe };
+        let recipe = Recipe { exp: Exp::In(life), ..kind.recipe.clone() };
         cells.witness = Some(cells.add_good(&mut kinds, Some(Kind { recipe, ..kind })));
         cells.leading = WITNESSES;
     }

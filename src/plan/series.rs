@@ -414,10 +414,8 @@ pub(super) fn bring_password(scenario: &Scenario, kinds: &mut [Kind]) -> Result<
         Error::usage(format!("`control.password_env` names {named}, which is not set"))
             .hint("it takes the name of an environment variable: `export NAME=...`, then `password_env = \"NAME\"`")
     })?;
-    // A recipe is a constant of the catalogue: the bytes live as long as it.
-    let bytes: &'static [u8] = Box::leak(password.into_bytes().into());
     for kind in kinds {
-        kind.recipe.form = Form::Bytes(bytes);
+        kind.recipe.form = Form::Bytes(password.clone().into_bytes().into());
         (kind.must, kind.key) = (Must::AcceptInTime, None);
         kind.later.clear();
     }

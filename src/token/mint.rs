@@ -91,7 +91,7 @@ impl Minter {
         let n = self.first_client + n;
         let presses = &self.kinds[kind];
         let press = &presses[turn.min(presses.len() - 1)];
-        match press.recipe.form {
+        match &press.recipe.form {
             Form::Nothing => return Ok((Password::Absent, Times::default())),
             Form::Bytes(bytes) => {
                 out.extend_from_slice(bytes);

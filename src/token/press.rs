@@ -1,5 +1,7 @@
 //! What is made ready of a kind of token, once a thread: header, claims compiled into pieces, signer.
 
+use std::borrow::Cow;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jsonwebtoken::crypto::JwtSigner;
 use serde_json::{Map, Value};
@@ -43,7 +45,7 @@ pub(super) struct Press {
 impl Press {
     /// Makes a kind ready.
     pub(super) fn new(kind: &Kind, mould: &Mould) -> Result<Self> {
-        let recipe = kind.recipe;
+        let recipe = &kind.recipe;
         let own = kind.key.map(|index| &mould.keys[index]);
         let signer = match recipe.signer {
             Signer::None => None,
@@ -75,9 +77,9 @@ impl Press {
             change(&mut prefix);
         }
         prefix.push(b'.');
-        let given = given(&recipe, mould)?;
+        let given = given(recipe, mould)?;
         Ok(Self {
-            recipe,
+            recipe: recipe.clone(),
             given,
             header,
             kid_digits,
@@ -88,8 +90,8 @@ impl Press {
                 Twist::Block(_) => own.and_then(SigningKey::raw_rsa),
                 _ => None,
             },
-            envelope: match (recipe.form, own) {
-                (Form::Jwe(how), Some(key)) => Some(Envelope::new(how, key)),
+            envelope: match (&recipe.form, own) {
+                (Form::Jwe(how), Some(key)) => Some(Envelope::new(*how, key)),
                 _ => None,
             },
         })
@@ -171,7 +173,7 @@ fn set(object: &mut Map<String, Value>, name: &str, text: &str) -> Result<()> {
 /// Which of the moments that the scenario gives hold for a kind: not those that are what is wrong with it.
 fn given(recipe: &Recipe, mould: &Mould) -> Result<Given> {
     let Given { iat, nbf } = Given::of(&mould.claims)?;
-    let is_edited = |name: &str| recipe.claims.iter().any(|(edited, _)| *edited == name);
+    let is_edited = |name: &str| recipe.edits().any(|(edited, _)| edited == name);
     Ok(Given {
         iat: iat.filter(|_| !is_edited("iat")),
         nbf: nbf.filter(|_| !is_edited("nbf") && recipe.nbf_after.is_none()),
@@ -186,8 +188,8 @@ fn payload(kind: &Kind, mould: &Mould, given: &Given) -> Result<Vec<Piece>> {
         Some(name) => free_name(&mould.claims, name),
         None => name.to_owned(),
     };
-    let edits: Vec<(String, &str)> =
-        recipe.claims.iter().map(|(name, text)| (named(name), *text)).collect();
+    let edits: Vec<(String, Cow<'_, str>)> =
+        recipe.edits().map(|(name, text)| (named(name), text)).collect();
     let edited = |name: &str| edits.iter().any(|(edited, _)| edited == name);
     if let Some(text) = recipe.bound {
         for name in &mould.bound {
@@ -220,20 +222,21 @@ fn payload(kind: &Kind, mould: &Mould, given: &Given) -> Result<Vec<Piece>> {
     let written = edits.iter().filter(|(_, text)| !text.is_empty());
     let mut texts: Vec<(&str, Vec<Piece>)> =
         written.map(|(name, text)| (name.as_str(), filled(text, mould))).collect();
-    texts.extend(early.map(|text| ("nbf", filled(text, mould))));
+    texts.extend(early.map(|text| ("nbf", filled(&text, mould))));
     compile_claims(&claims, &names_of(recipe.bearer, &mould.names)?, &texts, &times)
 }
 
 /// The `nbf` of an entry that leaves `iat` out because its `exp` may lie in the past: before that, so that the end alone is
 /// wrong. `None` for any other.
-fn early_nbf(recipe: &Recipe) -> Option<&'static str> {
-    let text = |wanted: &str| recipe.claims.iter().find(|(name, _)| *name == wanted);
+fn early_nbf(recipe: &Recipe) -> Option<Cow<'static, str>> {
+    let text =
+        |wanted: &str| recipe.edits().find(|(name, _)| *name == wanted).map(|(_, text)| text);
     // An entry whose end is its own; one that lacks `iat` alone, as a control does, keeps the `nbf` of the scenario.
-    let is_without = recipe.exp != Exp::Ttl && matches!(text("iat"), Some((_, "")));
-    let end = text("exp").map_or("", |(_, end)| *end);
+    let is_without = recipe.exp != Exp::Ttl && text("iat").is_some_and(|text| text.is_empty());
+    let end = text("exp").unwrap_or_default();
     // An instant before 1970 is the only one that is before 1970.
     let is_negative = end.starts_with('-') && end.parse::<f64>().is_ok();
-    is_without.then_some(if is_negative { end } else { "0" })
+    is_without.then_some(if is_negative { end } else { "0".into() })
 }
 
 /// A name that no claim has: this one, or the same with `_` after it.

@@ -1,13 +1,13 @@
 //! How a kind of token is built, and what a verifier must do with it.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{scenario::Group, token::key::public::PublicForm};
 
 /// How a kind of token, and the CONNECT that carries it, differ from good ones. [`GOOD`] is the good one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Recipe {
     /// What CONNECT carries.
     pub form: Form,
@@ -26,6 +26,8 @@ pub struct Recipe {
     /// the right ones, `$ISS` for the former in capitals, `$now+60` for a second a minute after the moment of use, `$n`
     /// for the client's number. A name after a `+` is another one where the scenario has a claim of that name.
     pub claims: &'static [(&'static str, &'static str)],
+    /// A claim so many seconds from the moment of use, in place of the one of that name and of `iat`.
+    pub dated: Option<(&'static str, i64)>,
     /// A JSON text in place of every claim that is the client's own.
     pub bound: Option<&'static str>,
     /// Whose claims are in it.
@@ -45,6 +47,7 @@ pub const GOOD: Recipe = Recipe {
     kid: Kid::Own,
     header: &[],
     claims: &[],
+    dated: None,
     bound: None,
     bearer: Bearer::Own,
     twist: Twist::None,
@@ -52,6 +55,15 @@ pub const GOOD: Recipe = Recipe {
 };
 
 impl Recipe {
+    /// What stands in place of claims, by name, as [`Recipe::claims`] writes it.
+    pub fn edits(&self) -> impl Iterator<Item = (&'static str, Cow<'static, str>)> {
+        let fixed = self.claims.iter().map(|(name, text)| (*name, Cow::Borrowed(*text)));
+        fixed.chain(self.dated.into_iter().flat_map(|(name, seconds)| {
+            // An `iat` after `exp` would be another defect.
+            [("iat", Cow::Borrowed("")), (name, Cow::Owned(format!("$now{seconds:+}")))]
+        }))
+    }
+
     /// How far the moment of use may be from the one that a token was minted for, before what its
     /// kind says of time is blurred: a tenth of the time that it speaks of, 10 s at most.
     pub fn shelf_life(&self, ttl: Duration) -> Duration {
@@ -88,14 +100,14 @@ pub(super) fn span(duration: Duration) -> i64 {
 const LONGEST_SHELF_LIFE: Duration = Duration::from_secs(10);
 
 /// What CONNECT carries.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Form {
     /// A token of three segments.
     Jwt,
     /// An encrypted one (RFC 7516), with the claims of a good one inside.
     Jwe(Jwe),
     /// Other bytes.
-    Bytes(&'static [u8]),
+    Bytes(Cow<'static, [u8]>),
     /// Neither user name nor password.
     Nothing,
 }

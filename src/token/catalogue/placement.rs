@@ -1,5 +1,7 @@
 //! No token, or not where the broker looks for it, or not as it should stand there.
 
+use std::borrow::Cow;
+
 use super::{
     Severity::{Critical, Info, Low, Medium},
     Situation,
@@ -79,7 +81,7 @@ pub(super) static DEFECTS: [Defect; 14] = [
         summary: "a user name and a password of length 0",
         severity: Critical,
         source: "MQTT 3.1.1, 3.1.3.5",
-        build: |_| Recipe { form: Form::Bytes(b""), ..GOOD },
+        build: |_| Recipe { form: Form::Bytes(Cow::Borrowed(b"")), ..GOOD },
         faults: &[Fault::NoToken],
         inapplicable: only_in_password,
         ..PLACEMENT

@@ -1,5 +1,7 @@
 //! Tokens that are no JWT, or not encoded as one.
 
+use std::borrow::Cow;
+
 use super::{
     Severity::{Critical, High, Info, Medium},
     Situation,
@@ -145,7 +147,7 @@ pub(super) static DEFECTS: [Defect; 42] = [
         summary: "an ordinary password",
         severity: Critical,
         source: "emqx-auth-jwt#49",
-        build: |_| Recipe { form: Form::Bytes(b"hunter2"), ..GOOD },
+        build: |_| Recipe { form: Form::Bytes(Cow::Borrowed(b"hunter2")), ..GOOD },
         faults: &[Fault::Segments],
         ..STRUCTURE
     },
@@ -155,7 +157,9 @@ pub(super) static DEFECTS: [Defect; 42] = [
         severity: Critical,
         source: "emqx-auth-jwt#49",
         build: |_| Recipe {
-            form: Form::Bytes(b"\x93\x1c\xe1\x7f\x8a\xfd\x01\xb6\x5e\xc8\x99\x22\xd4\x80\x6b\xf3"),
+            form: Form::Bytes(Cow::Borrowed(
+                b"\x93\x1c\xe1\x7f\x8a\xfd\x01\xb6\x5e\xc8\x99\x22\xd4\x80\x6b\xf3",
+            )),
             ..GOOD
         },
         faults: &[Fault::NotAscii, Fault::Segments],
