@@ -266,7 +266,11 @@ impl Judge {
                 Expectation::Refuse(refusal) | Expectation::Either(refusal),
             ) => {
                 let is_promised = self.codes[refusal.group as usize][usize::from(code)];
-                if is_promised { Verdict::Correct } else { Verdict::WrongReason }
+                match code {
+                    _ if is_promised => Verdict::Correct,
+                    0x80 => Verdict::NoReason,
+                    _ => Verdict::WrongReason,
+                }
             }
             (Outcome::Closed(Close::Fin), _) => self.silent(expected),
             (Outcome::Accepted | Outcome::Refused(_), Expectation::Indeterminate) => {
