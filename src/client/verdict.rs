@@ -266,11 +266,7 @@ impl Judge {
                 Expectation::Refuse(refusal) | Expectation::Either(refusal),
             ) => {
                 let is_promised = self.codes[refusal.group as usize][usize::from(code)];
-                match code {
-                    _ if is_promised => Verdict::Correct,
-                    0x80 => Verdict::NoReason,
-                    _ => Verdict::WrongReason,
-                }
+                if is_promised { Verdict::Correct } else { Verdict::WrongReason }
             }
             (Outcome::Closed(Close::Fin), _) => self.silent(expected),
             (Outcome::Accepted | Outcome::Refused(_), Expectation::Indeterminate) => {

@@ -13,8 +13,6 @@ vocabulary! {
         FalseReject = "false_reject", "FALSE REJECT";
         /// Refused as it must be, but not with the promised code.
         WrongReason = "wrong_reason", "wrong reason";
-        /// Refused as it must be, by a code that gives no reason at all.
-        NoReason = "no_reason", "no reason";
         /// The answer says nothing about the token.
         NotJudged = "not_judged", "not judged";
         /// The token's time boundary fell within the attempt: both answers could be right.
@@ -24,8 +22,7 @@ vocabulary! {
 
 impl Verdict {
     /// Those that a run fails by, the gravest first.
-    pub const WRONG: [Self; 4] =
-        [Self::FalseAccept, Self::FalseReject, Self::WrongReason, Self::NoReason];
+    pub const WRONG: [Self; 3] = [Self::FalseAccept, Self::FalseReject, Self::WrongReason];
 
     /// Whether it is one that a run fails by.
     pub fn is_wrong(self) -> bool {
@@ -40,10 +37,9 @@ impl Verdict {
     /// How much it weighs: of several answers to one kind of token, the heaviest verdict is told.
     pub fn weight(self) -> u8 {
         match self {
-            Self::FalseAccept => 6,
-            Self::FalseReject => 5,
-            Self::WrongReason => 4,
-            Self::NoReason => 3,
+            Self::FalseAccept => 5,
+            Self::FalseReject => 4,
+            Self::WrongReason => 3,
             Self::NotJudged => 2,
             // Both answers could be right: of several attempts another one decides.
             Self::Correct => 1,
@@ -63,7 +59,6 @@ impl Verdict {
             Self::FalseAccept => "tokens that must be refused were ACCEPTED",
             Self::FalseReject => "good tokens were refused",
             Self::WrongReason => "refusals gave another reason than promised",
-            Self::NoReason => "refusals gave no reason",
             Self::NotJudged => "attempts say nothing about their token",
             Self::Indeterminate => "fell on a boundary of time",
         }
@@ -76,7 +71,6 @@ impl Verdict {
             Self::FalseAccept => "must be refused and was accepted: a security failure",
             Self::FalseReject => "a good token that was refused",
             Self::WrongReason => "refused as it must be, with another code than promised",
-            Self::NoReason => "refused as it must be, without a reason",
             Self::NotJudged => "the answer says nothing about the token",
             Self::Indeterminate => "fell on a boundary of time",
         }

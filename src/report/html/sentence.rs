@@ -262,9 +262,6 @@ fn wrong(verdict: Verdict, number: u64, tokens: &str) -> String {
             let what = plural(number, "refusal gave", "refusals gave");
             format!("{what} another reason than promised ({tokens})")
         }
-        Verdict::NoReason => {
-            format!("{} no reason ({tokens})", plural(number, "refusal gave", "refusals gave"))
-        }
         // No run fails by these.
         Verdict::Correct | Verdict::NotJudged | Verdict::Indeterminate => String::new(),
     }
@@ -282,10 +279,6 @@ fn kinds_of(verdict: Verdict) -> (&'static str, &'static str) {
         Verdict::WrongReason => (
             "kind of token was refused for another reason than promised",
             "kinds of token were refused for another reason than promised",
-        ),
-        Verdict::NoReason => (
-            "kind of token was refused without a reason",
-            "kinds of token were refused without a reason",
         ),
         Verdict::Correct | Verdict::NotJudged | Verdict::Indeterminate => ("", ""),
     }
