@@ -9,6 +9,8 @@ vocabulary! {
         Accepted = "accepted";
         /// CONNACK with another code.
         Refused = "refused";
+        /// CONNACK with a code that names another server (0x9C, 0x9D).
+        Redirected = "redirected";
         /// Closed by the broker before a whole CONNACK.
         Closed = "closed";
         /// The deadline passed.
@@ -41,6 +43,7 @@ impl OutcomeKind {
             Self::TlsFailed | Self::WsFailed => closed,
             Self::Accepted
             | Self::Refused
+            | Self::Redirected
             | Self::TokenFailed
             | Self::ProtocolError
             | Self::LocalError => false,

@@ -115,7 +115,11 @@ impl Worker {
                     Connack::Complete { code, .. } => {
                         connection.arrived =
                             arrival(self.storm.clock, connection.sent_at, stamp, now);
-                        self.conclude(place, Outcome::Refused(code), now);
+                        let outcome = match code {
+                            0x9C | 0x9D => Outcome::Redirected(code),
+                            _ => Outcome::Refused(code),
+                        };
+                        self.conclude(place, outcome, now);
                     }
                     Connack::Wrong(what) => self.conclude(place, Outcome::ProtocolError(what), now),
                     Connack::Incomplete if connection.inbound.is_none() => {
