@@ -20,8 +20,6 @@ pub enum Outcome {
     Accepted,
     /// CONNACK with another code, as sent.
     Refused(u8),
-    /// CONNACK with a code that names another server, as sent.
-    Redirected(u8),
     /// Closed by the broker before a whole CONNACK.
     Closed(Close),
     /// The deadline passed in this phase.
@@ -58,7 +56,6 @@ impl Outcome {
         match self {
             Self::Accepted => OutcomeKind::Accepted,
             Self::Refused(_) => OutcomeKind::Refused,
-            Self::Redirected(_) => OutcomeKind::Redirected,
             Self::Closed(_) => OutcomeKind::Closed,
             Self::Timeout(_) => OutcomeKind::Timeout,
             Self::TcpFailed(_) => OutcomeKind::TcpFailed,
@@ -94,7 +91,7 @@ impl Outcome {
     pub fn code(self) -> Code {
         match self {
             Self::Accepted => Code::Byte(0),
-            Self::Refused(code) | Self::Redirected(code) => Code::Byte(code),
+            Self::Refused(code) => Code::Byte(code),
             Self::Closed(Close::Fin | Close::FinInPacket) => Code::Word("fin"),
             Self::Closed(Close::Rst) => Code::Word("rst"),
             Self::Timeout(phase) => Code::Word(phase.name()),

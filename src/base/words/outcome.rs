@@ -9,8 +9,6 @@ vocabulary! {
         Accepted = "accepted";
         /// CONNACK with another code.
         Refused = "refused";
-        /// CONNACK with a code that names another server (0x9C, 0x9D).
-        Redirected = "redirected";
         /// Closed by the broker before a whole CONNACK.
         Closed = "closed";
         /// The deadline passed.
@@ -43,7 +41,6 @@ impl OutcomeKind {
             Self::TlsFailed | Self::WsFailed => closed,
             Self::Accepted
             | Self::Refused
-            | Self::Redirected
             | Self::TokenFailed
             | Self::ProtocolError
             | Self::LocalError => false,

@@ -13,7 +13,6 @@ pub fn advice(outcome: OutcomeKind, code: &str) -> Option<&'static str> {
 
 fn of_broker(outcome: OutcomeKind, code: &str) -> Option<&'static str> {
     Some(match (outcome, code) {
-        (OutcomeKind::Redirected, _) => "the broker sends clients to another server: name that one",
         (OutcomeKind::TcpFailed, "dns") => {
             "the broker's name has no address: check its spelling, and the resolver (`getent hosts NAME`)"
         }

@@ -115,11 +115,7 @@ impl Worker {
                     Connack::Complete { code, .. } => {
                         connection.arrived =
                             arrival(self.storm.clock, connection.sent_at, stamp, now);
-                        let outcome = match code {
-                            0x9C | 0x9D => Outcome::Redirected(code),
-                            _ => Outcome::Refused(code),
-                        };
-                        self.conclude(place, outcome, now);
+                        self.conclude(place, Outcome::Refused(code), now);
                     }
                     Connack::Wrong(what) => self.conclude(place, Outcome::ProtocolError(what), now),
                     Connack::Incomplete if connection.inbound.is_none() => {
