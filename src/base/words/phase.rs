@@ -13,6 +13,8 @@ vocabulary! {
         Dns = "dns";
         /// The TCP handshake.
         TcpConnect = "tcp_connect";
+        /// Writing the header by which a proxy names the client (PROXY protocol).
+        ProxyHeader = "proxy_header";
         /// The TLS handshake.
         TlsHandshake = "tls_handshake";
         /// The upgrade of HTTP to WebSocket.
@@ -38,6 +40,7 @@ impl Phase {
             | Self::Token
             | Self::Dns
             | Self::TcpConnect
+            | Self::ProxyHeader
             | Self::TlsHandshake
             | Self::WsUpgrade
             | Self::Connack
@@ -60,9 +63,12 @@ impl Phase {
             | Self::Connack
             | Self::Connect
             | Self::Response => true,
-            Self::Token | Self::Dns | Self::TlsHandshake | Self::WsUpgrade | Self::ReceiveDelay => {
-                false
-            }
+            Self::Token
+            | Self::Dns
+            | Self::ProxyHeader
+            | Self::TlsHandshake
+            | Self::WsUpgrade
+            | Self::ReceiveDelay => false,
         }
     }
 
