@@ -165,8 +165,6 @@ pub struct Steps {
     pub dns: Step,
     /// The TCP connection stood, and the first byte was handed over.
     pub tcp: Step,
-    /// The header of a proxy was written.
-    pub proxy: Step,
     /// The TLS handshake was over.
     pub tls: Step,
     /// The connection was upgraded to WebSocket.
@@ -178,8 +176,8 @@ pub struct Steps {
 impl Steps {
     /// The instants at which they were completed.
     pub fn instants(&mut self) -> impl Iterator<Item = &mut u64> {
-        let Self { token, dns, tcp, proxy, tls, ws, connack } = self;
-        [token, dns, tcp, proxy, tls, ws, connack].into_iter().filter_map(|step| match step {
+        let Self { token, dns, tcp, tls, ws, connack } = self;
+        [token, dns, tcp, tls, ws, connack].into_iter().filter_map(|step| match step {
             Step::At(at) => Some(at),
             Step::NotEntered | Step::Unfinished => None,
         })
@@ -224,7 +222,6 @@ impl Attempt {
             next(Phase::Token, steps.token),
             next(Phase::Dns, steps.dns),
             next(Phase::TcpConnect, steps.tcp),
-            next(Phase::ProxyHeader, steps.proxy),
             next(Phase::TlsHandshake, steps.tls),
             next(Phase::WsUpgrade, steps.ws),
             step(Phase::Connack, steps.connack, self.sent),

@@ -21,8 +21,6 @@ pub(super) enum State {
     Resolving,
     /// The TCP handshake is under way.
     Connecting,
-    /// The header of a proxy is written.
-    Introducing,
     /// The TLS handshake is.
     Securing,
     /// The upgrade to WebSocket is.
@@ -103,8 +101,6 @@ pub(super) struct Instants {
     pub(super) dns: u64,
     /// The TCP connection stood and the first byte was handed over.
     pub(super) tcp: u64,
-    /// The header of a proxy was written.
-    pub(super) proxy: u64,
     /// The TLS handshake was over.
     pub(super) tls: u64,
     /// The connection was upgraded to WebSocket.
@@ -123,7 +119,6 @@ impl Connection {
             State::Fetching => Phase::Token,
             State::Resolving => Phase::Dns,
             State::Connecting => Phase::TcpConnect,
-            State::Introducing => Phase::ProxyHeader,
             State::Securing => Phase::TlsHandshake,
             State::Upgrading => Phase::WsUpgrade,
             _ => Phase::Connack,
@@ -159,7 +154,6 @@ impl Connection {
                 token: self.token,
                 dns: step(State::Resolving, self.at.dns),
                 tcp: step(State::Connecting, self.at.tcp),
-                proxy: step(State::Introducing, self.at.proxy),
                 tls: step(State::Securing, self.at.tls),
                 ws: step(State::Upgrading, self.at.ws),
                 connack,

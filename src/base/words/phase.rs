@@ -13,8 +13,6 @@ vocabulary! {
         Dns = "dns";
         /// The TCP handshake.
         TcpConnect = "tcp_connect";
-        /// Writing the header by which a proxy names the client (PROXY protocol).
-        ProxyHeader = "proxy_header";
         /// The TLS handshake.
         TlsHandshake = "tls_handshake";
         /// The upgrade of HTTP to WebSocket.
@@ -40,7 +38,6 @@ impl Phase {
             | Self::Token
             | Self::Dns
             | Self::TcpConnect
-            | Self::ProxyHeader
             | Self::TlsHandshake
             | Self::WsUpgrade
             | Self::Connack
@@ -63,12 +60,9 @@ impl Phase {
             | Self::Connack
             | Self::Connect
             | Self::Response => true,
-            Self::Token
-            | Self::Dns
-            | Self::ProxyHeader
-            | Self::TlsHandshake
-            | Self::WsUpgrade
-            | Self::ReceiveDelay => false,
+            Self::Token | Self::Dns | Self::TlsHandshake | Self::WsUpgrade | Self::ReceiveDelay => {
+                false
+            }
         }
     }
 

@@ -184,8 +184,6 @@ impl Worker {
                     }
                     Progress::Done
                 }
-                // The header itself would be written here.
-                State::Introducing => Progress::Done,
                 State::Securing => link.secure(),
                 State::Upgrading => link.upgrade(),
                 State::Connecting | State::Sending => return self.send_connect(place),
@@ -213,15 +211,7 @@ impl Worker {
         let ready = if self.wave.is_some() { State::Standing } else { State::Sending };
         let now = self.storm.clock.now();
         connection.state = match connection.state {
-            State::Connecting => State::Introducing,
-            State::Introducing => {
-                connection.at.proxy = now;
-                match (tls, ws) {
-                    (true, _) => State::Securing,
-                    (false, true) => State::Upgrading,
-                    (false, false) => ready,
-                }
-            }
+            State::Connecting if tls => State::Securing,
             State::Securing => {
                 connection.at.tls = now;
                 if let Some(handshake) = connection.link.as_ref().and_then(Link::handshake) {
