@@ -5,6 +5,7 @@ pub mod clock;
 pub mod error;
 pub mod host;
 pub mod launch;
+pub mod threads;
 pub mod tls;
 pub mod web;
 pub mod words;

@@ -16,6 +16,7 @@ pub mod issuance;
 pub mod kinds;
 mod model;
 pub mod nodes;
+mod range;
 pub mod scale;
 pub mod schedule;
 mod secret;
@@ -191,7 +192,8 @@ impl Plan {
         let objectives = series::flatten(&mut scenario)?;
         checks::check(&scenario)?;
         let base = loaded.folder();
-        let keys = load_keys(&scenario, base)?;
+        let keys = scenario.keys.iter().map(|(name, key)| SigningKey::load(name, key, base));
+        let keys = keys.collect::<Result<Vec<_>>>()?;
         let mut warnings = Vec::new();
         let brokers = broker::resolve(&scenario.target, &mut warnings)?;
         let spread = Spread::resolve(&scenario.target)?;
@@ -217,8 +219,9 @@ impl Plan {
         let (mut kinds, cells) = kinds_of(context, &strict, ask, &mut warnings)?;
         series::bring_password(&scenario, &mut kinds)?;
         kinds::check(&scenario, &policy, &names, embedded)?;
-        let examiner = cells.as_ref().map(|_| examiner(&scenario, &names, &keys)).transpose()?;
+        let mut examiner = None;
         if let (Some(ask), Some(cells)) = (ask, &cells) {
+            examiner = Some(Arc::new(Examiner::new(&scenario, &names, &keys)?));
             cells::load(&mut scenario, ask, cells);
         }
         let scenario = &scenario;
@@ -423,17 +426,6 @@ impl Plan {
     }
 }
 
-/// What looks at the tokens of a matrix.
-fn examiner(scenario: &Scenario, names: &Names, keys: &[SigningKey]) -> Result<Arc<Examiner>> {
-    Examiner::new(scenario, names, keys).map(Arc::new)
-}
-
-/// The keys of a scenario in the order of their names; relative paths start at `base`.
-fn load_keys(scenario: &Scenario, base: &Path) -> Result<Vec<SigningKey>> {
-    let keys = scenario.keys.iter();
-    keys.map(|(name, key)| SigningKey::load(name, key, base)).collect()
-}
-
 /// The kinds of token: those of `[[mix]]`, or those of the catalogue where a matrix is asked for.
 fn kinds_of(
     context: Context<'_>,
@@ -535,6 +527,13 @@ fn overridden(scenario: &Scenario) -> Vec<String> {
     toml::Table::try_from(&scenario.policy)
         .map(|policy| policy.keys().cloned().collect())
         .unwrap_or_default()
+}
+
+/// A scenario as tests write it.
+#[cfg(test)]
+pub(crate) fn loaded(text: &str) -> Loaded {
+    let scenario = crate::scenario::parse(text, &crate::scenario::Overrides::default()).unwrap();
+    Loaded { path: "x.toml".into(), scenario, overrides: Vec::new() }
 }
 
 fn place_of(loaded: &Loaded) -> String {

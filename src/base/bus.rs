@@ -22,12 +22,12 @@ use parking_lot::Mutex;
 use async_nats::Client;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, unbounded};
-use tokio::runtime::Runtime;
 
 use self::news::{Heard, News};
 use crate::base::{
     error::{Error, Result},
     host::loopback::is_this_host,
+    threads::Threads,
 };
 
 /// How long something that is said may wait for the connection: what waits for longer is told by silence.
@@ -104,8 +104,7 @@ impl Drop for Place {
 /// A connection to the bus. It closes when this is dropped.
 #[derive(Debug)]
 pub struct Bus {
-    /// There until it is dropped.
-    runtime: Option<Runtime>,
+    threads: Threads,
     client: Client,
     is_private: bool,
     stop: Arc<AtomicBool>,
@@ -127,34 +126,21 @@ impl Bus {
     pub fn connect(settings: &Settings, name: &str, stop: &Arc<AtomicBool>) -> Result<Self> {
         let addresses = settings.addresses()?;
         let is_private = settings.check(&addresses)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("bus")
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Error::not_measured(format!("can't start the bus' thread: {error}"))
-            })?;
+        let threads = Threads::start("bus", 1).map_err(|error| {
+            Error::not_measured(format!("can't start the bus' thread: {error}"))
+        })?;
         // More than one is linked in, so the library can't tell by itself. Set already where this is not the first bus.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let heard: Arc<Mutex<Heard>> = Arc::default();
-        let joined = runtime.block_on(async {
+        let client = threads.block_on(async {
             tokio::select! {
                 joined = settings.wait_for(&addresses, name, &heard) => joined,
                 () = stopped(stop) => Err(Error::interrupted("interrupted before NATS answered")),
             }
-        });
-        let client = match joined {
-            Ok(client) => client,
-            Err(error) => {
-                // A name that is being looked up would be waited for.
-                runtime.shutdown_background();
-                return Err(error);
-            }
-        };
+        })?;
         let is_local = addresses.iter().all(|address| is_this_host(address.host()));
         let stop = Arc::clone(stop);
-        let bus = Self { runtime: Some(runtime), client, is_private, stop, heard };
+        let bus = Self { threads, client, is_private, stop, heard };
         if !is_local && !bus.client.server_info().auth_required && settings.identity.is_none() {
             return Err(Error::usage(
                 "this NATS is not on this host and asks nobody for credentials: whoever reaches it could start storms",
@@ -162,10 +148,6 @@ impl Bus {
             .hint("give it an `authorization` block, or accounts"));
         }
         Ok(bus)
-    }
-
-    fn block_on<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        self.runtime.as_ref().map(|runtime| runtime.block_on(future))
     }
 
     /// What has happened to the connection since this was last asked.
@@ -198,7 +180,7 @@ impl Bus {
             Error::not_measured(format!("can't listen to `{subject}` on NATS: {why}"))
         };
         let (heard, messages) = unbounded();
-        let subscribed = self.block_on(async {
+        let mut subscriber = self.threads.block_on(async {
             let subscribing = async {
                 let subscriber = self.client.subscribe(subject.to_owned()).await;
                 let subscriber = subscriber.map_err(|error| gone(&error))?;
@@ -212,11 +194,9 @@ impl Bus {
                 }
                 () = stopped(&self.stop) => Err(Error::interrupted("interrupted before NATS answered")),
             }
-        });
-        let mut subscriber = subscribed.unwrap_or_else(|| Err(gone(&"it is closed")))?;
+        })?;
         let waiting = Arc::default();
-        let Some(runtime) = &self.runtime else { return Ok(messages) };
-        runtime.spawn(async move {
+        self.threads.spawn(async move {
             use futures_util::StreamExt;
             while let Some(message) = subscriber.next().await {
                 let (subject, payload) = (message.subject.to_string(), message.payload);
@@ -238,15 +218,15 @@ impl Bus {
         let payload = payload.into();
         let size = payload.len();
         let publishing = self.client.publish(subject.to_owned(), payload);
-        match self.block_on(async { tokio::time::timeout(SAYING, publishing).await }) {
-            Some(Ok(published)) => published.map_err(|error| {
+        match self.threads.block_on(async { tokio::time::timeout(SAYING, publishing).await }) {
+            Ok(published) => published.map_err(|error| {
                 Error::not_measured(format!(
                     "NATS does not take a message of {size} bytes: {error}"
                 ))
                 .hint("raise `max_payload` of the server: 8MB will do")
             }),
             // The connection is gone, and so much waits for it already that nothing more does.
-            Some(Err(_)) | None => Err(Error::not_measured("the connection to NATS is gone")),
+            Err(_) => Err(Error::not_measured("the connection to NATS is gone")),
         }
     }
 
@@ -254,16 +234,8 @@ impl Bus {
     pub fn flush(&self) {
         // Without a connection there is nothing to wait for.
         let moment = if self.stands() { SAYING } else { 2 * GLANCE };
-        let _ = self.block_on(async { tokio::time::timeout(moment, self.client.flush()).await });
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            // A name that is being looked up would be waited for.
-            runtime.shutdown_background();
-        }
+        let flushed = async { tokio::time::timeout(moment, self.client.flush()).await };
+        let _ = self.threads.block_on(flushed);
     }
 }
 

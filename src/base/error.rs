@@ -68,7 +68,8 @@ impl From<u8> for Exit {
 }
 
 /// A message for the person at the terminal, with a hint at the way out where there is one.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 pub struct Error {
     exit: Exit,
     message: String,
@@ -124,14 +125,6 @@ impl Error {
         self.hint.as_deref()
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// The one of `known` that is nearest to what was typed, where any is near. Case and the difference between `-`, `_` and
 /// a space count less than a letter; a name that is a part of what was typed is near, too.

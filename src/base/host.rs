@@ -127,27 +127,25 @@ impl TcpTrouble {
     /// What has happened since an earlier reading.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
-        Self {
-            listen_overflows: self.listen_overflows.saturating_sub(before.listen_overflows),
-            syn_retransmits: self.syn_retransmits.saturating_sub(before.syn_retransmits),
-        }
+        self.with(before, u64::saturating_sub)
     }
 
     /// The larger counts of two readings of one host.
     #[must_use]
     pub fn most(&self, other: &Self) -> Self {
-        Self {
-            listen_overflows: self.listen_overflows.max(other.listen_overflows),
-            syn_retransmits: self.syn_retransmits.max(other.syn_retransmits),
-        }
+        self.with(other, u64::max)
     }
 
     /// The counts of two hosts together.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
+        self.with(other, u64::saturating_add)
+    }
+
+    fn with(&self, other: &Self, of: fn(u64, u64) -> u64) -> Self {
         Self {
-            listen_overflows: self.listen_overflows.saturating_add(other.listen_overflows),
-            syn_retransmits: self.syn_retransmits.saturating_add(other.syn_retransmits),
+            listen_overflows: of(self.listen_overflows, other.listen_overflows),
+            syn_retransmits: of(self.syn_retransmits, other.syn_retransmits),
         }
     }
 

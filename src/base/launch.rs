@@ -71,15 +71,7 @@ impl Launched {
     ///
     /// # Errors
     /// When it can't be started, or the log not be written.
-    pub fn start(command: &str, port: u16, log: &Path) -> Result<Self> {
-        Self::guarded(command, port, log, &Guard::default())
-    }
-
-    /// The same, guarded like this.
-    ///
-    /// # Errors
-    /// As [`Self::start`].
-    pub fn guarded(command: &str, port: u16, log: &Path, guard: &Guard<'_>) -> Result<Self> {
+    pub fn start(command: &str, port: u16, log: &Path, guard: &Guard<'_>) -> Result<Self> {
         let failed = |why: &dyn std::fmt::Display| {
             Error::not_measured(format!("can't start `{}`: {why}", shown(command)))
         };
@@ -123,7 +115,7 @@ impl Launched {
         let clock = Clock::start();
         let end = clock.now() + nanoseconds(patience);
         loop {
-            if TcpStream::connect_timeout(&address, LOOK).is_ok() {
+            if is_taken(address) {
                 return Ok(true);
             }
             if stop.load(Ordering::Relaxed) {

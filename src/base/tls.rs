@@ -5,14 +5,13 @@
 //! most clients of brokers do it; the hybrid with ML-KEM is left out, which would cost each handshake
 //! a key pair that few devices make.
 
-mod anyone;
 mod certificate;
 pub mod failure;
 mod files;
 pub mod made;
-mod pinned;
 pub mod settings;
 mod trust;
+mod verifier;
 
 use std::{path::Path, sync::Arc};
 
@@ -27,7 +26,7 @@ use rustls::{
 
 use crate::base::error::{Error, Result};
 
-use self::{files::File, pinned::Pinned, settings::TlsVersion};
+use self::{files::File, settings::TlsVersion, verifier::Verifier};
 
 pub use trust::{Trust, client_of};
 
@@ -42,7 +41,8 @@ pub struct Tls {
     foreign: Option<ClientConfig>,
 }
 
-/// A certificate to come with, and its private key.
+/// A certificate to come with, and its private key, which the library shows to nobody.
+#[derive(Debug)]
 pub struct OwnCertificate {
     /// The certificate, then the authorities between it and the root.
     pub chain: Vec<CertificateDer<'static>>,
@@ -50,12 +50,6 @@ pub struct OwnCertificate {
     pub key: PrivateKeyDer<'static>,
     /// The keys of the scenario that name certificate and private key, for errors.
     names: [String; 2],
-}
-
-impl std::fmt::Debug for OwnCertificate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OwnCertificate").field("chain", &self.chain.len()).finish_non_exhaustive()
-    }
 }
 
 /// What an embedded broker made for the run: its authority, and a certificate for its clients where it
@@ -158,29 +152,13 @@ impl Tls {
 
     fn config(&self, made: Option<&Made>) -> Result<ClientConfig> {
         let provider = Arc::new(provider());
-        let versions: &[&SupportedProtocolVersion] = match self.settings.version {
-            Some(TlsVersion::V12) => &[&TLS12],
-            Some(TlsVersion::V13) => &[&TLS13],
-            None => &[&TLS13, &TLS12],
-        };
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(versions)
-            .map_err(|error| unusable(&error))?;
-        let builder = if self.verifies() {
-            let verifier = Arc::new(self.verifier(made, &provider)?);
-            builder.dangerous().with_custom_certificate_verifier(verifier)
+        let verifier = if self.verifies() {
+            self.verifier(made, &provider)?
         } else {
-            let anyone = Arc::new(anyone::Anyone::new(&provider));
-            builder.dangerous().with_custom_certificate_verifier(anyone)
+            Verifier::anyone(&provider)
         };
         let own = made.and_then(|made| made.own.as_ref()).or(self.own.as_ref());
-        let mut config = match own {
-            Some(own) => {
-                let certified = own.certified(&provider)?;
-                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
-            }
-            None => builder.with_no_client_auth(),
-        };
+        let mut config = client_config(&provider, self.settings.version, verifier, own)?;
         config.alpn_protocols =
             self.settings.alpn.iter().map(|protocol| protocol.clone().into_bytes()).collect();
         if !self.settings.resumption {
@@ -200,19 +178,23 @@ impl Tls {
         Arc::new(config)
     }
 
-    fn verifier(&self, made: Option<&Made>, provider: &Arc<CryptoProvider>) -> Result<Pinned> {
+    fn verifier(&self, made: Option<&Made>, provider: &Arc<CryptoProvider>) -> Result<Verifier> {
         if let Some(made) = made {
-            return Pinned::new(std::slice::from_ref(&made.authority), &self.revoked, provider);
+            return Verifier::pinned(
+                std::slice::from_ref(&made.authority),
+                &self.revoked,
+                provider,
+            );
         }
         if self.settings.ca.is_some() {
-            return Pinned::new(&self.authorities, &self.revoked, provider);
+            return Verifier::pinned(&self.authorities, &self.revoked, provider);
         }
         let roots = host_authorities();
         if roots.is_empty() {
             return Err(Error::usage("this host trusts no authority, so no broker's certificate can be checked")
                 .hint("give `target.tls.ca`, a PEM file, or install the system's (`apt-get install ca-certificates`)"));
         }
-        Pinned::of(roots, Vec::new(), &self.revoked, provider)
+        Verifier::of(roots, Vec::new(), &self.revoked, provider)
     }
 }
 
@@ -295,6 +277,32 @@ impl OwnCertificate {
     }
 }
 
+/// What a client is set up with that speaks one version or both, and comes with a certificate where it has one.
+fn client_config(
+    provider: &Arc<CryptoProvider>,
+    version: Option<TlsVersion>,
+    verifier: Verifier,
+    own: Option<&OwnCertificate>,
+) -> Result<ClientConfig> {
+    let versions: &[&SupportedProtocolVersion] = match version {
+        Some(TlsVersion::V12) => &[&TLS12],
+        Some(TlsVersion::V13) => &[&TLS13],
+        None => &[&TLS13, &TLS12],
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(versions)
+        .map_err(|error| Error::usage(format!("`target.tls` can't be used: {error}")))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    Ok(match own {
+        Some(own) => {
+            let certified = own.certified(provider)?;
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
+        }
+        None => builder.with_no_client_auth(),
+    })
+}
+
 /// The authorities that this host trusts.
 fn host_authorities() -> RootCertStore {
     let mut roots = RootCertStore::empty();
@@ -309,8 +317,4 @@ fn provider() -> CryptoProvider {
         kx_groups: vec![X25519, SECP256R1, SECP384R1],
         ..aws_lc_rs::default_provider()
     }
-}
-
-fn unusable(error: &rustls::Error) -> Error {
-    Error::usage(format!("`target.tls` can't be used: {error}"))
 }

@@ -8,7 +8,7 @@ pub mod server;
 pub use proxy::{is_proxied, proxy_note};
 pub use reach::{Reach, is_here};
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use serde_json::Value;
@@ -82,7 +82,7 @@ pub fn text(body: &[u8]) -> String {
 
 /// What was wrong with a request, with what is behind it: the library's own text names the URL only.
 pub fn why(error: &reqwest::Error) -> String {
-    if let Some(refused) = tls_error(error) {
+    if let Some(refused) = failure::behind(error) {
         return format!("no TLS ({}): {refused}", failure::word(refused));
     }
     let mut text = if error.is_timeout() { "timeout".to_owned() } else { String::new() };
@@ -100,7 +100,7 @@ pub fn why(error: &reqwest::Error) -> String {
 /// The word for a request without an answer: that of TLS where TLS failed, `connect` where no connection came about,
 /// `timeout`, and `broken` for all that broke off later.
 pub fn word(error: &reqwest::Error) -> &'static str {
-    match tls_error(error) {
+    match failure::behind(error) {
         Some(refused) => failure::word(refused),
         None if error.is_timeout() => "timeout",
         None if error.is_connect() => "connect",
@@ -122,25 +122,8 @@ pub async fn speaks_tls(url: &Url) -> bool {
     match asked.head(https).send().await {
         Ok(_) => true,
         Err(error) => {
-            let is_alert = matches!(tls_error(&error), Some(rustls::Error::AlertReceived(_)));
+            let is_alert = matches!(failure::behind(&error), Some(rustls::Error::AlertReceived(_)));
             is_alert || !error.is_connect() && !error.is_timeout()
         }
     }
-}
-
-/// The error of TLS that a request ended by: most often the server's certificate is not trusted.
-pub fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        // Errors of reading and writing hide what they are made of, sometimes twice.
-        let mut innermost = next;
-        while let Some(inner) = innermost.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            innermost = inner;
-        }
-        if let Some(found) = innermost.downcast_ref() {
-            return Some(found);
-        }
-        cause = next.source();
-    }
-    None
 }

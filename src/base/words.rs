@@ -65,7 +65,6 @@ impl<W: Word> serde::de::Visitor<'_> for ByName<W> {
     }
 }
 
-/// Writes a word.
 pub(crate) fn write<W: Word, S: serde::Serializer>(word: W, to: S) -> Result<S::Ok, S::Error> {
     if to.is_human_readable() {
         to.serialize_str(word.name())
@@ -74,7 +73,6 @@ pub(crate) fn write<W: Word, S: serde::Serializer>(word: W, to: S) -> Result<S::
     }
 }
 
-/// Reads a word.
 pub(crate) fn read<'de, W: Word, D: serde::Deserializer<'de>>(from: D) -> Result<W, D::Error> {
     use serde::{Deserialize, de::Error};
     if from.is_human_readable() {
@@ -113,6 +111,11 @@ macro_rules! vocabulary {
             pub const fn label(self) -> &'static str {
                 let words: &[&str] = match self { $(Self::$word => &[$name $(, $label)?]),+ };
                 words[words.len() - 1]
+            }
+
+            /// Its name as a sentence has it: `false accept`.
+            pub fn words(self) -> String {
+                self.name().replace('_', " ")
             }
         }
 

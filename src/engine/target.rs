@@ -171,7 +171,7 @@ impl Targets {
             settings.tls = Some(server);
             tls = Some((how.embedded(&made)?, how.server_name("localhost")?));
         }
-        let news = Arc::new(KeyNews::new());
+        let news = Arc::<KeyNews>::default();
         let started = start_where_free(&mut settings, &news)?;
         self.verifiers.insert(broker.label.clone(), started.verifier().to_owned());
         let address = started.address();

@@ -7,14 +7,13 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
-    secret::{check_plain, secret, secret_template},
+    secret::{check_plain, client_secret, file_of, secret, secret_template},
     timeline::key_named,
 };
 use crate::{
     base::{
         clock::wall_seconds,
-        error::{Error, Result, showable},
-        host::reading,
+        error::{Error, Result},
     },
     scenario::{Issuer, IssuerTls, Scenario},
     token::{
@@ -133,23 +132,21 @@ impl Authority {
             settings.client_secret_env.as_deref(),
             None,
         )?;
-        let theirs = || -> Result<Option<String>> {
-            let Some(oauth) = oauth else { return Ok(None) };
-            let file = oauth.client_secret_file.as_ref().map(|file| base.join(file));
-            secret(
-                "oauth.client_secret",
-                oauth.client_secret.as_ref(),
-                oauth.client_secret_env.as_deref(),
-                file.as_deref(),
-            )
+        let client_secret = match (own, oauth) {
+            (None, Some(oauth)) => client_secret("oauth.client_secret", oauth, base)?,
+            (own, _) => own,
         };
-        let client_secret = if own.is_some() { own } else { theirs()? };
         let own =
             secret("password", settings.password.as_ref(), settings.password_env.as_deref(), None)?;
-        let theirs = oauth.map(|oauth| {
-            secret("oauth.password", oauth.password.as_ref(), oauth.password_env.as_deref(), None)
-        });
-        let password = if own.is_some() { own } else { theirs.transpose()?.flatten() };
+        let password = match (own, oauth) {
+            (None, Some(oauth)) => secret(
+                "oauth.password",
+                oauth.password.as_ref(),
+                oauth.password_env.as_deref(),
+                None,
+            )?,
+            (own, _) => own,
+        };
         for (key, text) in [("client_secret", &client_secret), ("password", &password)] {
             if let Some(text) = text {
                 secret_template(key, text, names)?;
@@ -204,15 +201,7 @@ fn published(settings: &Issuer, scenario: &Scenario, keys: &[SigningKey]) -> Res
 }
 
 fn identity(tls: &IssuerTls, base: &Path) -> Result<Identity> {
-    let read = |key: &str, path: &Path| -> Result<Vec<u8>> {
-        reading::read(&base.join(path), reading::LONGEST_TEXT).map_err(|error| {
-            Error::usage(format!(
-                "`tls.{key}` names {}, which can't be read: {error}",
-                showable::file(path, base)
-            ))
-            .hint("relative paths start from the scenario's folder")
-        })
-    };
+    let read = |key: &str, path: &Path| file_of(&format!("tls.{key}"), path, base);
     match (&tls.cert, &tls.key, tls.generate) {
         (None, None, true) => Ok(Identity::Generated),
         (Some(cert), Some(key), false) => {

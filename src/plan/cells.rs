@@ -70,7 +70,7 @@ impl Default for Ask {
 }
 
 /// The cells of a matrix, as indices of the plan's kinds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Cells {
     /// The kinds of a round, in the order in which they are sent.
     pub round: Vec<usize>,
@@ -97,18 +97,7 @@ pub struct Cells {
 impl Cells {
     /// Kinds in this order, once, and nothing to compare with.
     pub(super) fn of(round: Vec<usize>) -> Self {
-        Self {
-            round,
-            repeat: 1,
-            background: None,
-            probe: None,
-            witness: None,
-            leading: 0,
-            strict: Vec::new(),
-            skipped: Vec::new(),
-            unspoken: Vec::new(),
-            command: String::new(),
-        }
+        Self { round, repeat: 1, ..Self::default() }
     }
 
     /// Adds a kind that is no cell, and says which it is.
@@ -219,31 +208,13 @@ pub fn resolve(
     let wanted = matching(&ask.only, "--only")?;
     let is_wanted =
         |name: &str| ask.only.is_empty() || SENTINELS.contains(&name) || wanted.contains(&name);
-    let mix = |name: &str| Mix {
-        token: name.to_owned(),
-        share: 1.0,
-        by: None,
-        key: None,
-        judged: true,
-        name: None,
-    };
     check_target(context)?;
-    let key = context.key_of(&mix(FRESH))?;
+    let key = context.key_of(&Mix::only(FRESH, FRESH))?;
     check_allowed(&context.keys[key], context.policy)?;
     let strictly = Context { policy: strict, expected: context.strict, ..context };
     let mut kinds = Vec::new();
-    let mut cells = Cells {
-        round: Vec::new(),
-        repeat: ask.repeat,
-        background: None,
-        probe: None,
-        witness: None,
-        leading: 0,
-        strict: Vec::new(),
-        skipped: Vec::new(),
-        unspoken: Vec::new(),
-        command: ask.command.clone(),
-    };
+    let command = ask.command.clone();
+    let mut cells = Cells { repeat: ask.repeat, command, ..Cells::default() };
     for protocol in [Protocol::V4, Protocol::V5] {
         if !context.policy.protocols.contains(&protocol) {
             cells.unspoken.push(protocol);

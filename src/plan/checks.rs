@@ -71,25 +71,16 @@ fn check_times(scenario: &Scenario) -> Result<()> {
     let load = &scenario.load;
     // The mean Gregorian year, as `humantime` has it: bounds read as `1year`.
     let year = Duration::from_hours(8766);
+    let (zero, hour) = (Duration::ZERO, Duration::from_hours(1));
     let in_range = [
-        (
-            "load.connect_timeout",
-            load.connect_timeout,
-            Duration::from_millis(1),
-            Duration::from_hours(1),
-        ),
-        ("load.hold", load.hold(), Duration::ZERO, year),
-        ("load.warmup", load.warmup, Duration::ZERO, year),
-        ("load.keep_alive", load.keep_alive, Duration::ZERO, Duration::from_secs(65_535)),
+        ("load.connect_timeout", load.connect_timeout, Duration::from_millis(1), hour),
+        ("load.hold", load.hold(), zero, year),
+        ("load.warmup", load.warmup, zero, year),
+        ("load.keep_alive", load.keep_alive, zero, Duration::from_secs(65_535)),
         ("token.ttl", scenario.token.ttl(), Duration::from_secs(1), year * 100),
-        ("target.clock_uncertainty", scenario.target.clock_uncertainty, Duration::ZERO, year),
-        ("policy.leeway", scenario.policy.leeway.unwrap_or_default(), Duration::ZERO, year),
-        (
-            "policy.refusal_delay",
-            scenario.policy.refusal_delay.unwrap_or_default(),
-            Duration::ZERO,
-            Duration::from_hours(1),
-        ),
+        ("target.clock_uncertainty", scenario.target.clock_uncertainty, zero, year),
+        ("policy.leeway", scenario.policy.leeway.unwrap_or_default(), zero, year),
+        ("policy.refusal_delay", scenario.policy.refusal_delay.unwrap_or_default(), zero, hour),
     ];
     for (key, value, least, most) in in_range {
         if value < least || value > most {
@@ -278,33 +269,27 @@ pub(super) fn check_mix(
     scenario: &Scenario,
     attempts: u64,
 ) -> Result<()> {
-    check_kinds(kinds, issuance, &scenario.load)?;
-    check_clients(kinds, issuance, attempts, scenario.token.reuse)
-}
-
-fn check_kinds(kinds: &[Kind], issuance: &Issuance, load: &Load) -> Result<()> {
-    let waits = issuance.fetching.is_some() && kinds.iter().any(|kind| kind.defect.name == EXPIRED);
-    let name = match load.mode {
-        Some(LoadMode::Churn) => "churn",
-        Some(LoadMode::Preconnect) => "preconnect",
-        _ => return Ok(()),
+    let brings = |name: &str| {
+        issuance.fetching.is_some() && kinds.iter().any(|kind| kind.defect.name == name)
     };
-    if !waits {
-        return Ok(());
+    let waitless = match scenario.load.mode {
+        Some(LoadMode::Churn) => Some("churn"),
+        Some(LoadMode::Preconnect) => Some("preconnect"),
+        _ => None,
+    };
+    if let Some(mode) = waitless.filter(|_| brings(EXPIRED)) {
+        return Err(Error::usage(format!(
+            "`expired` is a fetched token that its client waits for until it has ended, and `load.mode` is `{mode}`, in which no client waits"
+        ))
+        .hint("use `mode = \"open\"` or `\"closed\"`, or leave `expired` out of the mix"));
     }
-    Err(Error::usage(format!(
-        "`expired` is a fetched token that its client waits for until it has ended, and `load.mode` is `{name}`, in which no client waits"
-    ))
-    .hint("use `mode = \"open\"` or `\"closed\"`, or leave `expired` out of the mix"))
-}
-
-fn check_clients(kinds: &[Kind], issuance: &Issuance, attempts: u64, reuse: u64) -> Result<()> {
-    let steals = issuance.fetching.is_some() && kinds.iter().any(|kind| kind.defect.name == STOLEN);
-    if !steals || attempts > reuse {
-        return Ok(());
+    if brings(STOLEN) && attempts <= scenario.token.reuse {
+        return Err(Error::usage(
+            "`stolen` is the token of the client before, and there is no other client",
+        )
+        .hint("raise `load.clients`, or leave `stolen` out of the mix"));
     }
-    Err(Error::usage("`stolen` is the token of the client before, and there is no other client")
-        .hint("raise `load.clients`, or leave `stolen` out of the mix"))
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,16 +7,12 @@ use url::Url;
 use super::{
     Plan,
     authority::Authority,
-    secret::{check_plain, literal_secret, secret, secret_template},
+    secret::{check_plain, client_secret, file_of, literal_secret, secret, secret_template},
     timeline::key_named,
 };
 use crate::{
     base::{
-        error::{
-            Error, Result,
-            showable::{self, REDACTED},
-        },
-        host::reading,
+        error::{Error, Result, showable::REDACTED},
         tls::{OwnCertificate, Trust},
     },
     scenario::{Grant, OAuth, Scenario, TokenSource},
@@ -111,8 +107,7 @@ impl Fetching {
         names: &Names,
         base: &Path,
     ) -> Result<Option<Self>> {
-        let is_fetched = scenario.token.source == TokenSource::OAuth;
-        match (&scenario.oauth, is_fetched) {
+        match (&scenario.oauth, scenario.token.source == TokenSource::OAuth) {
             (None, false) => Ok(None),
             (Some(_), false) => {
                 Err(Error::usage("`[oauth]` is given, but `token.source` is `mint`")
@@ -149,13 +144,7 @@ impl Fetching {
             .hint("write `client_secret = \"of-no-value-{client_id}\"`, or `private_key_jwt`"));
         }
         check_numbers(settings)?;
-        let file = settings.client_secret_file.as_ref().map(|file| base.join(file));
-        let client_secret = secret(
-            "client_secret",
-            settings.client_secret.as_ref(),
-            settings.client_secret_env.as_deref(),
-            file.as_deref(),
-        )?;
+        let client_secret = client_secret("client_secret", settings, base)?;
         let password =
             secret("password", settings.password.as_ref(), settings.password_env.as_deref(), None)?;
         let refresh_token =
@@ -186,25 +175,24 @@ impl Fetching {
             return Err(Error::usage("nothing says how a client gets its first refresh token")
                 .hint("write `refresh_token_env`, or what the first one is fetched by: `password_env`, or a secret of the client for `client_credentials`"));
         }
-        let text = |key: &'static str, text: &Option<String>| {
-            text.as_deref()
-                .map(|text| names.text(text).map_err(|error| error.within(format!("`{key}`"))))
-                .transpose()
+        let plain = |key: &str, text: &str| {
+            names.text(text).map_err(|error| error.within(format!("`{key}`")))
         };
-        let hidden = |key: &'static str, text: &Option<String>| {
+        let text = |key: &str, text: &Option<String>| {
+            text.as_deref().map(|text| plain(key, text)).transpose()
+        };
+        let hidden = |key: &str, text: &Option<String>| {
             text.as_deref().map(|text| secret_template(key, text, names)).transpose()
         };
         let mut trust = Trust::load("ca", settings.ca.as_deref(), settings.verify, base)?;
         trust.own = own_certificate(settings, &server, base)?.map(Arc::new);
         Ok(Self {
             server,
-            client_id: names
-                .text(&settings.client_id)
-                .map_err(|error| error.within("`client_id`"))?,
+            client_id: plain("client_id", &settings.client_id)?,
             client_secret: hidden("client_secret", &client_secret)?,
             assertion_key,
             assertion_audience: text("assertion_audience", &settings.assertion_audience)?,
-            username: names.text(&settings.username).map_err(|error| error.within("`username`"))?,
+            username: plain("username", &settings.username)?,
             password: hidden("password", &password)?,
             scope: text("scope", &settings.scope)?,
             audience: text("audience", &settings.audience)?,
@@ -231,9 +219,7 @@ impl Plan {
     /// are there, and refresh tokens. The fetcher holds no more.
     pub fn token_room(&self) -> u64 {
         let Some(fetching) = &self.issuance.fetching else { return 0 };
-        let kinds = 0..self.mould.kinds.len();
-        let is_ahead = fetching.settings.prefetch
-            || kinds.into_iter().any(|kind| self.ended_for(kind).is_some());
+        let is_ahead = fetching.settings.prefetch || self.waits_for_ends();
         let clients = self.known_attempts();
         let ahead = if is_ahead { clients.div_ceil(self.reuse) } else { 0 };
         let refreshing = if fetching.starts_from().is_some() { clients } else { 0 };
@@ -271,12 +257,14 @@ impl Plan {
     /// Whether tokens are fetched before the storm: all of them, those that refreshing starts from, or those that have to
     /// end first.
     pub fn has_prelude(&self) -> bool {
-        let kinds = 0..self.mould.kinds.len();
         self.issuance.fetching.as_ref().is_some_and(|fetching| {
-            fetching.settings.prefetch
-                || fetching.starts_from().is_some()
-                || kinds.into_iter().any(|kind| self.ended_for(kind).is_some())
+            fetching.settings.prefetch || fetching.starts_from().is_some() || self.waits_for_ends()
         })
+    }
+
+    /// Whether fetched tokens of some kind have to have ended when they are brought.
+    fn waits_for_ends(&self) -> bool {
+        (0..self.mould.kinds.len()).any(|kind| self.ended_for(kind).is_some())
     }
 
     /// Whether some clients bring a fetched token that another brings as well.
@@ -333,14 +321,7 @@ fn own_certificate(
         return Err(Error::usage("of `tls.cert` and `tls.key` one is missing")
             .hint("mutual TLS needs both: the certificate and its private key"));
     };
-    let read = |name: &str, path: &Path| {
-        reading::read(&base.join(path), reading::LONGEST_TEXT).map_err(|error| {
-            let named = showable::file(path, base);
-            Error::usage(format!("`{name}` names {named}, which can't be read: {error}"))
-                .hint("relative paths start from the scenario's folder")
-        })
-    };
-    let (cert, key) = (read("tls.cert", cert)?, read("tls.key", key)?);
+    let (cert, key) = (file_of("tls.cert", cert, base)?, file_of("tls.key", key, base)?);
     let own = OwnCertificate::read(("oauth.tls.cert", &cert), ("oauth.tls.key", &key))?;
     own.check()?;
     Ok(Some(own))

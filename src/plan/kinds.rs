@@ -171,7 +171,7 @@ fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result
         ));
     }
     let is_signed = defect.needs_key() && !is_fetched;
-    let key = if is_signed { Some(context.key_of(entry)?) } else { None };
+    let key = is_signed.then(|| context.key_of(entry)).transpose()?;
     // Only tokens of no key in particular follow a rotation.
     let follows = entry.key.is_none() && key.is_some() && key == context.issuance.signs();
     let later = if follows { context.issuance.timeline.later_signers() } else { Vec::new() };

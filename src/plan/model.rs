@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     broker::Broker,
+    range::check_range,
     schedule::{Rates, Schedule},
 };
 use crate::{
@@ -187,11 +188,7 @@ fn length(load: &Load) -> Result<Duration> {
 
 fn waves(load: &Load, workers: usize) -> Result<Waves> {
     let wave = load.wave.unwrap_or(WAVE);
-    if !(1..=MOST_STANDING).contains(&wave) {
-        return Err(Error::usage(format!(
-            "`load.wave` is {wave}, but must be 1 to {MOST_STANDING} connections"
-        )));
-    }
+    check_range("load.wave", wave, 1..=MOST_STANDING, " connections")?;
     if load.release.is_some_and(|rate| !(rate > 0.0 && rate <= MOST_A_SECOND)) {
         return Err(Error::usage(format!(
             "`load.release` is {}, but must be above 0, and at most {MOST_A_SECOND} a second",

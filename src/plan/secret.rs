@@ -12,6 +12,7 @@ use crate::{
         },
         host::reading,
     },
+    scenario::OAuth,
     token::template::{Names, Template},
 };
 
@@ -80,6 +81,27 @@ pub(super) fn literal_secret(
         return not_empty(text, &|| format!("`{key}_file` names {named}, which is empty"));
     }
     Ok(text.cloned())
+}
+
+/// The secret of a client of `[oauth]`, called by this key; a relative path of its file starts at `base`.
+///
+/// # Errors
+/// As [`secret`].
+pub(super) fn client_secret(key: &str, oauth: &OAuth, base: &Path) -> Result<Option<String>> {
+    let file = oauth.client_secret_file.as_ref().map(|file| base.join(file));
+    secret(key, oauth.client_secret.as_ref(), oauth.client_secret_env.as_deref(), file.as_deref())
+}
+
+/// What is in the file that a key names; a relative path starts at `base`.
+///
+/// # Errors
+/// When it can't be read.
+pub(super) fn file_of(key: &str, path: &Path, base: &Path) -> Result<Vec<u8>> {
+    reading::read(&base.join(path), reading::LONGEST_TEXT).map_err(|error| {
+        let named = showable::file(path, base);
+        Error::usage(format!("`{key}` names {named}, which can't be read: {error}"))
+            .hint("relative paths start from the scenario's folder")
+    })
 }
 
 /// A secret as a template; what is in it is not shown.

@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::threshold::{Aggregate, Threshold};
+use super::{
+    range::check_range,
+    threshold::{Aggregate, Threshold, parts, percentile},
+};
 use crate::{
     base::error::{Error, Result, name_shown, showable, suggestion},
     scenario::{
@@ -67,14 +70,7 @@ fn check_sweep(sweep: &Sweep) -> Result<()> {
             "`rsa_bits` holds {bits}, but must be 2048, 3072 or 4096"
         )));
     }
-    check_repeat(sweep.repeat, 1)
-}
-
-fn check_repeat(repeat: u32, least: u32) -> Result<()> {
-    if (least..=1000).contains(&repeat) {
-        return Ok(());
-    }
-    Err(Error::usage(format!("`repeat` is {repeat}, but must be {least} to 1000")))
+    check_range("repeat", sweep.repeat, 1..=1000, "")
 }
 
 /// Applies the first value of each axis.
@@ -93,8 +89,7 @@ fn narrow(scenario: &mut Scenario, sweep: &Sweep) -> Result<()> {
         let name = match named {
             Some(name) => name,
             None if is_all_ours => {
-                let made = Key::made(*algorithm, SWEPT);
-                scenario.keys.insert(SWEPT.to_owned(), made);
+                scenario.keys.insert(SWEPT.to_owned(), Key::made(*algorithm, SWEPT));
                 SWEPT.to_owned()
             }
             None => {
@@ -183,7 +178,7 @@ fn rescale(entries: Vec<&mut Mix>, percent: f64, what: &str) -> Result<()> {
 }
 
 fn check_control(control: &Control, scenario: &Scenario) -> Result<()> {
-    check_repeat(control.repeat, 2)
+    check_range("repeat", control.repeat, 2..=1000, "")
         .map_err(|error| error.hint("an interval needs more than one difference"))?;
     if control.arms.is_empty() {
         return Err(Error::usage("`arms` is empty")
@@ -239,18 +234,17 @@ fn arm(scenario: &mut Scenario, control: &Control) {
         Arm::Unique => {}
         Arm::Reused => scenario.token.reuse = u64::MAX / 2,
         Arm::Without => {
-            let token = match control.without {
-                Without::Anonymous => "no_credentials",
-                Without::Password => FRESH,
+            let only = match control.without {
+                Without::Anonymous => {
+                    scenario.policy.anonymous = Some(OnAnonymous::Accept);
+                    Mix::only("no_credentials", "anonymous")
+                }
+                Without::Password => {
+                    scenario.token.password_env.clone_from(&control.password_env);
+                    Mix::only(FRESH, "password")
+                }
             };
-            let name = match control.without {
-                Without::Anonymous => "anonymous",
-                Without::Password => "password",
-            };
-            scenario.mix = vec![Mix::only(token, name)];
-            if control.without == Without::Anonymous {
-                scenario.policy.anonymous = Some(OnAnonymous::Accept);
-            }
+            scenario.mix = vec![only];
             if let Some(username) = &control.username {
                 scenario.identity.username.clone_from(username);
             }
@@ -264,9 +258,6 @@ fn arm(scenario: &mut Scenario, control: &Control) {
             scenario.events.clear();
             scenario.token.source = TokenSource::Mint;
             scenario.target.jwks = None;
-            if control.without == Without::Password {
-                scenario.token.password_env.clone_from(&control.password_env);
-            }
             // They speak of tokens that do not come.
             scenario.thresholds.clear();
         }
@@ -274,14 +265,8 @@ fn arm(scenario: &mut Scenario, control: &Control) {
 }
 
 fn check_capacity(capacity: &Capacity, scenario: &Scenario) -> Result<()> {
-    let rate = |key: &str, rate: f64| {
-        if rate.is_finite() && (1.0..=1e6).contains(&rate) {
-            return Ok(());
-        }
-        Err(Error::usage(format!("`{key}` is {rate}, but must be 1 to 1000000 a second")))
-    };
-    rate("start", capacity.start)?;
-    rate("most", capacity.most)?;
+    check_range("start", capacity.start, 1.0..=1e6, " a second")?;
+    check_range("most", capacity.most, 1.0..=1e6, " a second")?;
     if capacity.most < capacity.start {
         return Err(Error::usage(format!(
             "`most` is {}, which is less than `start`, {}",
@@ -295,24 +280,9 @@ fn check_capacity(capacity: &Capacity, scenario: &Scenario) -> Result<()> {
         ))
         .hint("it is a factor: `step = 1.5`"));
     }
-    if !(0.001..=0.5).contains(&capacity.precision) {
-        return Err(Error::usage(format!(
-            "`precision` is {}, but must be 0.001 to 0.5",
-            capacity.precision
-        )));
-    }
-    if !(1..=20).contains(&capacity.confirm) {
-        return Err(Error::usage(format!(
-            "`confirm` is {}, but must be 1 to 20",
-            capacity.confirm
-        )));
-    }
-    if !(1..=1000).contains(&capacity.max_steps) {
-        return Err(Error::usage(format!(
-            "`max_steps` is {}, but must be 1 to 1000",
-            capacity.max_steps
-        )));
-    }
+    check_range("precision", capacity.precision, 0.001..=0.5, "")?;
+    check_range("confirm", capacity.confirm, 1..=20, "")?;
+    check_range("max_steps", capacity.max_steps, 1..=1000, "")?;
     if capacity.hold < LEAST_HOLD {
         return Err(Error::usage(format!(
             "`hold` is {}, but a growth from second to second can't be told from chance in less than 8s",
@@ -361,8 +331,7 @@ pub fn hold_at(capacity: &Capacity, rate: f64) -> Duration {
 }
 
 fn percentile_of(condition: &str) -> Option<f64> {
-    let name = condition.split(['<', '>', '=', '!']).next()?.trim().strip_prefix('p')?;
-    name.trim_start_matches('(').trim_end_matches(')').parse().ok()
+    percentile(parts(condition)?.0)
 }
 
 /// Refuses thresholds on what is told of each run, and not of a sweep or a control as a whole.

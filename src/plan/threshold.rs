@@ -233,7 +233,8 @@ impl std::fmt::Display for Subject {
     }
 }
 
-fn parse_condition(condition: &str, subject: Subject) -> Result<(Aggregate, Comparison, f64)> {
+/// What is compared in a condition, how, and with what; nothing where there is no operator.
+pub(super) fn parts(condition: &str) -> Option<(&str, Comparison, &str)> {
     const OPERATORS: [(&str, Comparison); 6] = [
         ("<=", Comparison::LessOrEqual),
         (">=", Comparison::GreaterOrEqual),
@@ -242,6 +243,18 @@ fn parse_condition(condition: &str, subject: Subject) -> Result<(Aggregate, Comp
         ("<", Comparison::Less),
         (">", Comparison::Greater),
     ];
+    OPERATORS.into_iter().find_map(|(sign, comparison)| {
+        let (left, right) = condition.split_once(sign)?;
+        Some((left.trim(), comparison, right.trim()))
+    })
+}
+
+/// The percentile of that name: `p99` or `p(99)`.
+pub(super) fn percentile(name: &str) -> Option<f64> {
+    name.strip_prefix('p')?.trim_start_matches('(').trim_end_matches(')').parse().ok()
+}
+
+fn parse_condition(condition: &str, subject: Subject) -> Result<(Aggregate, Comparison, f64)> {
     let example = match subject {
         Subject::Phase(_) => "p99 < 250ms",
         Subject::Value(metric) if metric.unit() == Unit::Time => "value < 5s",
@@ -252,15 +265,9 @@ fn parse_condition(condition: &str, subject: Subject) -> Result<(Aggregate, Comp
         Error::usage(format!("condition `{condition}`: {why}"))
             .hint(format!("write it like `{example}`"))
     };
-    let (aggregate, comparison, bound) = OPERATORS
-        .iter()
-        .find_map(|(sign, comparison)| {
-            let (left, right) = condition.split_once(sign)?;
-            Some((left.trim(), *comparison, right.trim()))
-        })
-        .ok_or_else(|| {
-            wrong("there is no operator (`<`, `<=`, `>`, `>=`, `==`, `!=`) in it".into())
-        })?;
+    let (aggregate, comparison, bound) = parts(condition).ok_or_else(|| {
+        wrong("there is no operator (`<`, `<=`, `>`, `>=`, `==`, `!=`) in it".into())
+    })?;
     let aggregate = parse_aggregate(aggregate, subject).map_err(&wrong)?;
     let bound = if is_time(subject, aggregate) {
         let time = bounds::duration(bound).map_err(|error| wrong(format!("`{bound}`: {error}")))?;
@@ -296,9 +303,7 @@ fn parse_aggregate(name: &str, subject: Subject) -> std::result::Result<Aggregat
         "mean" | "avg" if is_phase => return Ok(Aggregate::Mean),
         _ => {}
     }
-    let percentile =
-        name.strip_prefix('p').map(|rest| rest.trim_start_matches('(').trim_end_matches(')'));
-    match percentile.and_then(|percent| percent.parse::<f64>().ok()) {
+    match percentile(name) {
         Some(percent) if is_phase && (0.0..=100.0).contains(&percent) => {
             Ok(Aggregate::Percentile(percent))
         }

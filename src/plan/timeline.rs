@@ -110,6 +110,7 @@ impl Timeline {
         check_parameters(event)?;
         let at = event.at;
         let named = |index: usize| keys[index].name.as_str();
+        let key = || event.key.as_deref().map(|name| key_named(name, "key", keys)).transpose();
         match event.r#do {
             Deed::RotateKeys => {
                 let to = key_named(event.to.as_deref().unwrap_or_default(), "to", keys)?;
@@ -138,8 +139,7 @@ impl Timeline {
                 }
             }
             Deed::Revoke => {
-                let key =
-                    event.key.as_deref().map(|name| key_named(name, "key", keys)).transpose()?;
+                let key = key()?;
                 let detail = match key {
                     Some(key) => format!("key `{}` and its tokens are revoked", named(key)),
                     None => "all tokens issued so far are revoked".into(),
@@ -149,9 +149,7 @@ impl Timeline {
             // Those are not of the issuer: `plan/nodes` has them.
             Deed::StopBroker | Deed::StartBroker => {}
             Deed::Restore => {
-                let key =
-                    event.key.as_deref().map(|name| key_named(name, "key", keys)).transpose()?;
-                if let Some(key) = key {
+                if let Some(key) = key()? {
                     let detail = format!("key `{}` is published again", named(key));
                     self.push(at, Action::Publish(key), Deed::Restore, detail);
                 } else {

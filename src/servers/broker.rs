@@ -46,7 +46,7 @@ const GIVE_UP: Duration = Duration::from_millis(500);
 const START_TIME: Duration = Duration::from_secs(20);
 
 /// What the embedded broker is told.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Settings {
     /// Where it listens; port 0 for a free one.
     pub listen: SocketAddr,
@@ -166,7 +166,7 @@ pub struct JwksSource {
 }
 
 /// A key of the hook.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct HookKey {
     /// The only algorithm that it verifies.
     pub algorithm: Algorithm,
@@ -174,18 +174,6 @@ pub struct HookKey {
     pub kid: Option<String>,
     /// The key.
     pub key: VerifyingKey,
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("listen", &self.listen)
-            .field("tls", &self.tls.is_some())
-            .field("ws", &self.ws)
-            .field("token_in", &self.token_in)
-            .field("verifier", &self.verifier)
-            .finish()
-    }
 }
 
 impl fmt::Debug for Verifier {
@@ -203,15 +191,6 @@ impl fmt::Debug for ServerTls {
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("VerifyingKey")
-    }
-}
-
-impl fmt::Debug for HookKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HookKey")
-            .field("algorithm", &self.algorithm)
-            .field("kid", &self.kid)
-            .finish_non_exhaustive()
     }
 }
 
@@ -341,20 +320,8 @@ fn last_words(stderr: Option<ChildStderr>) -> String {
     String::from_utf8_lossy(&words).trim().to_owned()
 }
 
-/// Runs the broker in this process until a signal ends it, or until standard input closes where
-/// `follows_stdin`; tells `ready` where it listens, and `told` what comes of fetching a key set.
-///
-/// # Errors
-/// When it can't listen, or a key can't be used.
 #[cfg(feature = "embedded")]
-pub fn serve(
-    settings: &Settings,
-    follows_stdin: bool,
-    ready: impl FnOnce(SocketAddr),
-    told: fn(&KeySetRead),
-) -> Result<()> {
-    server::serve(settings, follows_stdin, ready, told)
-}
+pub use self::server::serve;
 
 /// This program was built without the broker.
 ///

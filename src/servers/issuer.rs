@@ -26,7 +26,7 @@ use std::{
 use parking_lot::RwLock;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use tokio::{runtime::Runtime, sync::watch};
+use tokio::sync::watch;
 
 use self::{
     claims::Press,
@@ -40,6 +40,7 @@ use crate::{
     base::{
         clock::Clock,
         error::{Error, Result},
+        threads::Threads,
     },
     client::verdict::standing::KeyTimes,
     plan::{Plan, authority::Authority, timeline::Action},
@@ -54,7 +55,7 @@ const THREADS: usize = 2;
 /// A running issuer. It ends when this is dropped.
 pub struct Issuer {
     shared: Arc<Shared>,
-    runtime: Option<Runtime>,
+    _threads: Threads,
     door: watch::Sender<Door>,
     authority_pem: Option<String>,
 }
@@ -146,11 +147,7 @@ impl Issuer {
             wrong_set: RwLock::new(None),
             visits: Visits::new(clock),
         });
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("issuer")
-            .enable_all()
-            .build()
+        let threads = Threads::start("issuer", THREADS)
             .map_err(|error| Error::not_measured(format!("the issuer has no threads: {error}")))?;
         let (door, doors) = watch::channel(Door::Open);
         // Nobody closes the door of the token endpoint.
@@ -158,10 +155,10 @@ impl Issuer {
         let authority_pem = identities.as_ref().and_then(|identities| identities.authority.clone());
         let identities = identities.map(Arc::new);
         let router = routes::main(Arc::clone(&shared));
-        runtime.spawn(main.serve(router, identities.clone(), always_open, Arc::clone(&shared)));
+        threads.spawn(main.serve(router, identities.clone(), always_open, Arc::clone(&shared)));
         let router = routes::key_set(Arc::clone(&shared));
-        runtime.spawn(jwks.serve(router, identities, doors, Arc::clone(&shared)));
-        Ok(Self { shared, runtime: Some(runtime), door, authority_pem })
+        threads.spawn(jwks.serve(router, identities, doors, Arc::clone(&shared)));
+        Ok(Self { shared, _threads: threads, door, authority_pem })
     }
 
     /// Its identifier.
@@ -257,14 +254,6 @@ impl Issuer {
 
     fn keys_mut(&self, change: impl FnOnce(&mut KeySet)) {
         change(&mut self.shared.keys.write());
-    }
-}
-
-impl Drop for Issuer {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

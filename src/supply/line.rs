@@ -34,13 +34,6 @@ pub(super) struct Line {
     lanes: Vec<Lane>,
 }
 
-/// A client, and the worker that drives it.
-#[derive(Clone, Copy)]
-struct Turn {
-    worker: usize,
-    client: u64,
-}
-
 impl Line {
     /// Thread `number` of `minters`.
     pub(super) fn new(
@@ -104,7 +97,7 @@ impl Line {
             let start = self.shared.start.load(Ordering::Acquire) as u64;
             // Minted after its moment, it can only be used after it too.
             let at = (start + first_due).max(self.shared.clock.now());
-            self.mint(plan, minter, Turn { worker, client }, at)?;
+            self.mint(plan, minter, (worker, client), at)?;
             let is_last = own + workers >= plan.attempts;
             if turn % BATCH == BATCH - 1 || is_last {
                 self.lanes[worker].deliver(&self.shared);
@@ -141,7 +134,7 @@ impl Line {
                 for own in (first..first + BATCH).map(|turn| own(worker, turn)) {
                     if own < plan.attempts {
                         let client = plan.client(own);
-                        self.mint(plan, minter, Turn { worker, client }, self.shared.clock.now())?;
+                        self.mint(plan, minter, (worker, client), self.shared.clock.now())?;
                     }
                 }
                 self.lanes[worker].deliver(&self.shared);
@@ -165,9 +158,14 @@ impl Line {
         self.shared.stop.load(Ordering::Relaxed)
     }
 
-    /// Mints the token of a client for an instant of the run's clock.
-    fn mint(&mut self, plan: &Plan, minter: &mut Minter, turn: Turn, at: u64) -> Result<()> {
-        let Turn { worker, client } = turn;
+    /// Mints the token of a client, which that worker drives, for an instant of the run's clock.
+    fn mint(
+        &mut self,
+        plan: &Plan,
+        minter: &mut Minter,
+        (worker, client): (usize, u64),
+        at: u64,
+    ) -> Result<()> {
         let before = self.shared.clock.now();
         let offset = at as i64 - self.shared.start.load(Ordering::Acquire);
         let at = self.shared.clock.wall(at);

@@ -23,10 +23,7 @@ use parking_lot::Mutex;
 
 use backon::{ExponentialBuilder, Retryable};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use tokio::{
-    runtime::Runtime,
-    sync::{OnceCell, Semaphore},
-};
+use tokio::sync::{OnceCell, Semaphore};
 
 use url::Url;
 
@@ -44,6 +41,7 @@ use crate::{
     base::{
         clock::Clock,
         error::{Error, Result},
+        threads::Threads,
         tls::{self, Trust},
         web::{self, Reach, Way},
     },
@@ -133,7 +131,7 @@ type Got = std::result::Result<Arc<Token>, Failure>;
 /// Fetches tokens. It ends when this is dropped.
 pub struct Fetcher {
     inner: Arc<Inner>,
-    runtime: Option<Runtime>,
+    threads: Threads,
 }
 
 struct Inner {
@@ -173,7 +171,7 @@ struct Share {
 
 impl std::fmt::Debug for Fetcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fetcher").field("endpoints", &self.inner.endpoints).finish_non_exhaustive()
+        f.debug_struct("Fetcher").finish_non_exhaustive()
     }
 }
 
@@ -216,16 +214,12 @@ impl Fetcher {
             .tcp_nodelay(true)
             .build()
             .map_err(|error| Error::not_measured(format!("no client for tokens: {error}")))?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("fetch")
-            .enable_all()
-            .build()
+        let threads = Threads::start("fetch", THREADS)
             .map_err(|error| Error::not_measured(format!("no threads to fetch with: {error}")))?;
         if let Server::Discovered(url) | Server::Endpoint(url) = &fetching.server {
             reach.check(SERVER, url)?;
         }
-        let endpoints = runtime
+        let endpoints = threads
             .block_on(discovery::endpoints(&http, fetching, issuer))
             .map_err(|error| by_proxy(error, &fetching.server))?;
         // What is not on this host is asked only by leave, as the server itself.
@@ -235,8 +229,8 @@ impl Fetcher {
         let watched = endpoints.jwks.clone().filter(|url| reach.check(SERVER, url).is_ok());
         let key_set = watched.map(|url| Arc::new(KeySet::new(url, clock)));
         if let Some(key_set) = &key_set {
-            runtime.block_on(key_set.look(&http));
-            runtime.spawn(Arc::clone(key_set).watch(http.clone()));
+            threads.block_on(key_set.look(&http));
+            threads.spawn(Arc::clone(key_set).watch(http.clone()));
         }
         let limiter = settings.rate.map(|rate| {
             let quota = Quota::with_period(Duration::from_secs_f64(1.0 / rate));
@@ -259,19 +253,18 @@ impl Fetcher {
             room: Room::of(plan.token_room()),
             stats: Mutex::new(Stats::new()),
         };
-        Ok(Self { inner: Arc::new(inner), runtime: Some(runtime) })
+        Ok(Self { inner: Arc::new(inner), threads })
     }
 
     /// Has the token of client `n` fetched, and hands over what came of it; nobody waits for it after `deadline`.
     pub fn ask(&self, n: u64, deadline: u64, hand_over: impl FnOnce(Fetched) + Send + 'static) {
         let inner = Arc::clone(&self.inner);
-        let Some(runtime) = &self.runtime else { return };
-        runtime.spawn(async move {
+        self.threads.spawn(async move {
             let left = Duration::from_nanos(deadline.saturating_sub(inner.clock.now()));
             // Whoever gave up must not go on asking: the server would melt under clients that are gone.
             match tokio::time::timeout(left, inner.token_of(n)).await {
                 Ok(got) => hand_over(inner.judged(n, got)),
-                Err(_) => inner.stats().failed += 1,
+                Err(_) => inner.stats.lock().failed += 1,
             }
         });
     }
@@ -314,13 +307,14 @@ impl Fetcher {
             ));
         }
         let fetching = self.inner.fetching();
-        if url.scheme() == "https" && fetching.is_some_and(|fetching| !fetching.trust.verify) {
+        if url.scheme() == "https" && fetching.as_ref().is_ok_and(|fetching| !fetching.trust.verify)
+        {
             warnings.push(
                 "`oauth.verify` is off: whoever is on the way to the authorization server can read secrets and tokens"
                     .into(),
             );
         }
-        if fetching.is_some_and(|fetching| fetching.server != Server::Own) {
+        if fetching.is_ok_and(|fetching| fetching.server != Server::Own) {
             warnings.extend(web::proxy_note(url));
         }
         if let (Some(jwks), None) = (&self.inner.endpoints.jwks, &self.inner.key_set) {
@@ -348,9 +342,7 @@ impl Fetcher {
     /// many are there; `false` when `stop` was set meanwhile.
     pub fn prelude(&self, stop: &AtomicBool, mut progress: impl FnMut(u64)) -> bool {
         let plan = &self.inner.plan;
-        let (Some(runtime), Some(fetching)) = (&self.runtime, &plan.issuance.fetching) else {
-            return true;
-        };
+        let Some(fetching) = &plan.issuance.fetching else { return true };
         if !plan.has_prelude() {
             return true;
         }
@@ -368,7 +360,7 @@ impl Fetcher {
         for (n, is_ahead) in &firsts {
             let (inner, done) = (Arc::clone(&self.inner), Arc::clone(&done));
             let (n, is_ahead) = (*n, *is_ahead);
-            runtime.spawn(async move {
+            self.threads.spawn(async move {
                 // Counted however it ends: who waits for all must not wait for one that is gone.
                 let _counted = Counted(done);
                 inner.before_storm(n, is_ahead).await;
@@ -389,7 +381,7 @@ impl Fetcher {
 
     /// How many fetches there were, and what came of them.
     pub fn stats(&self) -> Stats {
-        self.inner.stats().clone()
+        self.inner.stats.lock().clone()
     }
 }
 
@@ -410,37 +402,24 @@ fn by_proxy(error: Error, server: &Server) -> Error {
     error.hint(hint)
 }
 
-impl Drop for Fetcher {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 impl Inner {
-    fn stats(&self) -> parking_lot::MutexGuard<'_, Stats> {
-        self.stats.lock()
-    }
-
-    fn fetching(&self) -> Option<&Fetching> {
-        self.plan.issuance.fetching.as_ref()
+    fn fetching(&self) -> std::result::Result<&Fetching, Failure> {
+        self.plan.issuance.fetching.as_ref().ok_or(Failure::word("nobody_to_ask"))
     }
 
     /// Whether the token of client `n` is fetched before the storm.
     fn is_ahead(&self, n: u64) -> bool {
-        let is_for_all = self.fetching().is_some_and(|fetching| fetching.settings.prefetch);
+        let is_for_all = self.fetching().is_ok_and(|fetching| fetching.settings.prefetch);
         is_for_all || self.plan.ended_for(self.plan.kind_of(n)).is_some()
     }
 
     /// What a client does before the storm.
     async fn before_storm(&self, n: u64, is_ahead: bool) {
-        let Some(fetching) = self.fetching() else { return };
+        let Ok(fetching) = self.fetching() else { return };
         if let Some(first) = fetching.starts_from() {
             // A client that could not log in has nothing to refresh, for that reason.
             if let Err(failure) = self.with_retries(n, Some(first)).await {
-                let mut failed = self.not_logged_in.lock();
-                failed.insert(n, failure);
+                self.not_logged_in.lock().insert(n, failure);
             }
         }
         if is_ahead {
@@ -451,7 +430,7 @@ impl Inner {
 
     /// The token of a client: its own, or the one that its group shares.
     async fn token_of(&self, n: u64) -> Got {
-        let Some(fetching) = self.fetching() else { return Err(Failure::word("nobody_to_ask")) };
+        let fetching = self.fetching()?;
         if !self.plan.shares_fetched() && !fetching.settings.prefetch {
             return self.with_retries(n, None).await;
         }
@@ -467,21 +446,15 @@ impl Inner {
         let token = got?;
         let (said, why) = self.judge.said(&token.foreign, &self.plan, n);
         if let Some(reason) = why {
-            self.stats().not_good(said, reason, &token.foreign);
+            self.stats.lock().not_good(said, reason, &token.foreign);
         }
         Ok(Brought { token, said })
     }
 
-    /// Why a client could not log in before the storm.
-    fn login_failure(&self, n: u64) -> Option<Failure> {
-        let failed = self.not_logged_in.lock();
-        failed.get(&n).cloned()
-    }
-
     fn share(&self, first: u64) -> Share {
         let clients = self.plan.bearers_of(first);
-        let mut shared = self.shared.lock();
-        shared.entry(first).or_insert_with(|| Share { cell: Arc::default(), left: clients }).clone()
+        let fresh = || Share { cell: Arc::default(), left: clients };
+        self.shared.lock().entry(first).or_insert_with(fresh).clone()
     }
 
     /// One more client has it: the last one takes it out.
@@ -497,8 +470,10 @@ impl Inner {
 
     /// Fetches, and tries again as often as the scenario allows; `first` is how a first refresh token is fetched.
     async fn with_retries(&self, n: u64, first: Option<Grant>) -> Got {
-        let Some(fetching) = self.fetching() else { return Err(Failure::word("nobody_to_ask")) };
-        if let Some(failure) = self.login_failure(n).filter(|_| first.is_none()) {
+        let fetching = self.fetching()?;
+        // Without a first refresh token there is nothing to refresh.
+        let failed = self.not_logged_in.lock().get(&n).cloned();
+        if let Some(failure) = failed.filter(|_| first.is_none()) {
             return Err(failure);
         }
         let settings = &fetching.settings;
@@ -517,7 +492,7 @@ impl Inner {
         let sent = AtomicU64::new(0);
         let fetched = (|| {
             // Counted when it is tried again, not when it waits to be.
-            self.stats().retries += u64::from(sent.fetch_add(1, Ordering::Relaxed) > 0);
+            self.stats.lock().retries += u64::from(sent.fetch_add(1, Ordering::Relaxed) > 0);
             self.fetch(n, first)
         })
         .retry(backoff)
@@ -527,7 +502,7 @@ impl Inner {
             Some(stretched(delay?.max(asked_for).min(longest)))
         })
         .await;
-        self.stats().count(&fetched);
+        self.stats.lock().count(&fetched);
         fetched.map(Arc::new)
     }
 }

@@ -1,11 +1,9 @@
 //! The supply as workers see it.
 
-use std::path::Path;
-
 use super::*;
 use crate::{
     base::{clock::SECOND, host::Limits},
-    scenario::{Loaded, Overrides, parse},
+    plan::loaded,
 };
 
 /// When the storms of these tests start: so late that every token is minted before.
@@ -33,14 +31,7 @@ token = "expired"
 share = 1
 "#
     );
-    let scenario = parse(&text, &Overrides::default()).unwrap();
-    Arc::new(
-        Plan::new(
-            &Loaded { path: Path::new("supply.toml").into(), scenario, overrides: Vec::new() },
-            &Limits::read(),
-        )
-        .unwrap(),
-    )
+    Arc::new(Plan::new(&loaded(&text), &Limits::read()).unwrap())
 }
 
 fn start(plan: &Arc<Plan>, ahead: u64, workers: usize) -> (Supply, Vec<Outlet>, Clock) {

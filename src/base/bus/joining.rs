@@ -1,7 +1,7 @@
 //! How a connection to the bus is made, with which credentials, and what is said where it can't be.
 
 use std::{
-    env, error,
+    env,
     hash::{BuildHasher, RandomState},
     path::Path,
     sync::{
@@ -135,8 +135,7 @@ impl Settings {
             options = options.token(token);
         }
         if let Some(user) = variable(USER) {
-            let password = variable(PASSWORD).unwrap_or_default();
-            options = options.user_and_password(user, password);
+            options = options.user_and_password(user, variable(PASSWORD).unwrap_or_default());
         }
         Ok(options.tls_client_config(self.tls_client()?))
     }
@@ -158,9 +157,7 @@ impl Settings {
         }
         client_of(&trust)
     }
-}
 
-impl Settings {
     /// Connects once; an error says whether the server may come yet.
     async fn join(
         &self,
@@ -179,12 +176,9 @@ impl Settings {
             }
             std::future::ready(())
         });
-        let client = options.connect(addresses.to_vec()).await;
-        client.map_err(|error| refusal(&error, addresses))
+        options.connect(addresses.to_vec()).await.map_err(|error| refusal(&error, addresses))
     }
-}
 
-impl Settings {
     /// Connects as soon as a server is there.
     pub(super) async fn wait_for(
         &self,
@@ -226,7 +220,7 @@ fn refusal(error: &ConnectError, addresses: &[ServerAddr]) -> (Error, bool) {
         }
         _ => {}
     }
-    if let Some(error) = tls_error(error) {
+    if let Some(error) = failure::behind(error) {
         return (no_handshake(error, &hosts), false);
     }
     let may_come = matches!(
@@ -254,21 +248,6 @@ fn no_handshake(error: &rustls::Error, hosts: &str) -> Error {
         _ => Error::usage(format!("NATS at {hosts} and this program can't agree on TLS: `{word}`"))
             .hint("where the server asks for a certificate, bring one: `--tls-cert` and `--tls-key`"),
     }
-}
-
-/// The error of TLS behind one of the connection, where that is it.
-fn tls_error<'a>(error: &'a ConnectError) -> Option<&'a rustls::Error> {
-    let mut cause: Option<&'a (dyn error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        // The error within an `io::Error` is not its source.
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let inner = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if let Some(found) = inner.or_else(|| error.downcast_ref::<rustls::Error>()) {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
 }
 
 /// A time from nothing up to this one, another one at each call.

@@ -15,7 +15,6 @@ use crate::base::{
     launch::{Guard, Launched, free_port},
 };
 
-/// The program.
 const PROGRAM: &str = "nats-server";
 /// How long it may take to listen.
 const STARTING: Duration = Duration::from_secs(10);
@@ -60,7 +59,7 @@ impl Server {
         );
         let variables = [(SETTINGS, text.as_str())];
         let guard = Guard { variables: &variables, grace: ENDING, remove: Some(folder) };
-        let mut launched = Launched::guarded(&command, port, &log, &guard)?;
+        let mut launched = Launched::start(&command, port, &log, &guard)?;
         if !launched.wait_for_port(address, STARTING, stop)? {
             return Err(Error::interrupted("interrupted before the storm: nothing was measured"));
         }

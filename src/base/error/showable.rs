@@ -50,22 +50,16 @@ impl Pasted {
 /// like a name.
 pub fn pasted(text: &str) -> Option<Pasted> {
     let plain = text.trim_start_matches('\u{feff}').trim();
-    if plain.contains("PRIVATE KEY") || plain.contains("PuTTY-User-Key-File") {
-        return Some(Pasted::PrivateKey);
-    }
-    if plain.contains("-----BEGIN") || plain.contains("---- BEGIN") {
-        return Some(Pasted::Pem);
-    }
-    if plain.starts_with(['{', '[']) {
-        return Some(Pasted::Json);
-    }
-    if is_token(plain) {
-        return Some(Pasted::Token);
-    }
-    if is_key_in_base64(plain) {
-        return Some(Pasted::Base64);
-    }
-    plain.contains(['\n', '\r', '\0']).then_some(Pasted::Lines)
+    let has = |part: &str| plain.contains(part);
+    Some(match plain {
+        _ if has("PRIVATE KEY") || has("PuTTY-User-Key-File") => Pasted::PrivateKey,
+        _ if has("-----BEGIN") || has("---- BEGIN") => Pasted::Pem,
+        _ if plain.starts_with(['{', '[']) => Pasted::Json,
+        _ if is_token(plain) => Pasted::Token,
+        _ if is_key_in_base64(plain) => Pasted::Base64,
+        _ if plain.contains(['\n', '\r', '\0']) => Pasted::Lines,
+        _ => return None,
+    })
 }
 
 /// Whether a text holds a private key, wherever it stands: PEM, a private JWK, or its DER in base64.

@@ -36,11 +36,7 @@ pub fn read_text(path: &Path, longest: u64) -> io::Result<String> {
 pub fn read_regular(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
     // Opening a pipe would wait for its writer.
     let without_waiting = OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(without_waiting).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(irregular());
-    }
-    within(file, longest)
+    regular(OpenOptions::new().read(true).custom_flags(without_waiting).open(path)?, longest)
 }
 
 /// Reads a regular file that another process has named, from a folder that is all it may have: nothing that the name leads
@@ -53,15 +49,14 @@ pub fn read_below(folder: &Path, file: &Path, longest: u64) -> io::Result<Vec<u8
     // The kernel looks at each step of the way, so that nobody can change it in between (Linux 5.6).
     let way = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(openat2(&folder, file, flags, Mode::empty(), way)?);
-    if !file.metadata()?.is_file() {
-        return Err(irregular());
-    }
-    within(file, longest)
+    regular(File::from(openat2(&folder, file, flags, Mode::empty(), way)?), longest)
 }
 
-fn irregular() -> io::Error {
-    io::Error::new(ErrorKind::InvalidInput, "it is no regular file")
+fn regular(file: File, longest: u64) -> io::Result<Vec<u8>> {
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    within(file, longest)
 }
 
 fn within(file: File, longest: u64) -> io::Result<Vec<u8>> {

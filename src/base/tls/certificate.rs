@@ -18,11 +18,12 @@ use x509_parser::{
 const LEAST_RSA_BITS: usize = 2048;
 
 /// What is wrong with a certificate that has to be told apart from other faults.
-#[derive(Clone, Copy, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq, thiserror::Error)]
 pub(super) enum Odd {
-    /// It is of version 1, which has no names.
+    #[error("it is of X.509 version 1, which has no names")]
     VersionOne,
     /// Its subjectAltName has no name that a client could ask for, or it has none.
+    #[error("it has no name in subjectAltName, and its common name is not looked at")]
     NoNames,
 }
 
@@ -36,17 +37,6 @@ impl Odd {
     }
 }
 
-impl fmt::Display for Odd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::VersionOne => "it is of X.509 version 1, which has no names",
-            Self::NoNames => {
-                "it has no name in subjectAltName, and its common name is not looked at"
-            }
-        })
-    }
-}
-
 // `rustls` shows errors that are not its own by their `Debug`.
 impl fmt::Debug for Odd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,12 +44,9 @@ impl fmt::Debug for Odd {
     }
 }
 
-impl std::error::Error for Odd {}
-
 impl From<Odd> for Error {
     fn from(odd: Odd) -> Self {
-        let other = OtherError(std::sync::Arc::new(odd));
-        Self::InvalidCertificate(CertificateError::Other(other))
+        CertificateError::Other(OtherError(std::sync::Arc::new(odd))).into()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Why a handshake failed, in a word: the `code` of `tls_failed`.
 
+use std::io;
+
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
 use super::certificate::Odd;
@@ -28,6 +30,23 @@ pub fn word(error: &Error) -> &'static str {
         Error::PeerSentOversizedRecord => "oversized_record",
         _ => "other",
     }
+}
+
+/// The error of TLS behind another, where that is it: most often the server's certificate is not trusted.
+pub fn behind<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    let mut cause = Some(error);
+    while let Some(next) = cause {
+        // Errors of reading and writing hide what they are made of, sometimes twice.
+        let mut innermost = next;
+        while let Some(inner) = innermost.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            innermost = inner;
+        }
+        if let Some(found) = innermost.downcast_ref() {
+            return Some(found);
+        }
+        cause = next.source();
+    }
+    None
 }
 
 fn certificate(why: &CertificateError) -> &'static str {

@@ -196,52 +196,45 @@ impl File {
             has("ENCRYPTED PRIVATE KEY") || blocks.iter().any(|block| block.is_encrypted);
         let is_damaged = blocks.iter().any(|block| block.der.is_none() && !block.is_encrypted);
         let out = if wanted == Wanted::PrivateKey { "key.pem" } else { "cert.pem" };
-        let converted = |command: &str| format!("convert it: `{command}`");
-        if wanted == Wanted::PrivateKey {
-            if is_encrypted {
-                let command = format!("openssl pkey -in {path} -out {out}");
-                return (
-                    Some("encrypted with a passphrase"),
-                    format!("take that off: `{command}`"),
-                );
+        let advised = |is, hint: &str| (Some(is), hint.to_owned());
+        let converted = |is, command: String| (Some(is), format!("convert it: `{command}`"));
+        match wanted {
+            Wanted::PrivateKey if is_encrypted => {
+                let hint = format!("take that off: `openssl pkey -in {path} -out {out}`");
+                advised("encrypted with a passphrase", &hint)
             }
-            if has("OPENSSH PRIVATE KEY") {
-                let command = format!("cp {path} {out} && ssh-keygen -p -N '' -m PEM -f {out}");
-                return (Some("a key in the format of OpenSSH"), converted(&command));
+            Wanted::PrivateKey if has("OPENSSH PRIVATE KEY") => converted(
+                "a key in the format of OpenSSH",
+                format!("cp {path} {out} && ssh-keygen -p -N '' -m PEM -f {out}"),
+            ),
+            Wanted::PrivateKey if has("PUBLIC KEY") || has("RSA PUBLIC KEY") => {
+                advised("a public key", "give the file of the private key")
             }
-            if has("PUBLIC KEY") || has("RSA PUBLIC KEY") {
-                return (Some("a public key"), "give the file of the private key".into());
+            Wanted::PrivateKey if has("CERTIFICATE") => advised(
+                "a certificate",
+                "give the file of its private key; both may stand in one file",
+            ),
+            Wanted::Certificate if has("PKCS7") || has("PKCS #7 SIGNED DATA") => {
+                converted("PKCS#7", format!("openssl pkcs7 -print_certs -in {path} -out {out}"))
             }
-            if has("CERTIFICATE") {
-                let hint = "give the file of its private key; both may stand in one file";
-                return (Some("a certificate"), hint.into());
+            Wanted::Certificate if has("TRUSTED CERTIFICATE") => converted(
+                "a certificate in OpenSSL's own format (TRUSTED CERTIFICATE)",
+                format!("openssl x509 -in {path} -out {out}"),
+            ),
+            Wanted::Certificate if has("CERTIFICATE REQUEST") || has("NEW CERTIFICATE REQUEST") => {
+                advised(
+                    "a request for a certificate",
+                    "have it signed by an authority, and give the certificate that comes of it",
+                )
             }
+            Wanted::Certificate if self.has_private_key() => {
+                advised("a private key", "give the file of the certificate")
+            }
+            _ if is_damaged => {
+                advised("a PEM file whose base64 is damaged", "copy the file once more")
+            }
+            _ => self.told_by_bytes(wanted, path, out),
         }
-        if wanted == Wanted::Certificate {
-            if has("PKCS7") || has("PKCS #7 SIGNED DATA") {
-                let command = format!("openssl pkcs7 -print_certs -in {path} -out {out}");
-                return (Some("PKCS#7"), converted(&command));
-            }
-            if has("TRUSTED CERTIFICATE") {
-                let command = format!("openssl x509 -in {path} -out {out}");
-                return (
-                    Some("a certificate in OpenSSL's own format (TRUSTED CERTIFICATE)"),
-                    converted(&command),
-                );
-            }
-            if has("CERTIFICATE REQUEST") || has("NEW CERTIFICATE REQUEST") {
-                let hint =
-                    "have it signed by an authority, and give the certificate that comes of it";
-                return (Some("a request for a certificate"), hint.into());
-            }
-            if blocks.iter().any(|block| block.label.ends_with("PRIVATE KEY")) {
-                return (Some("a private key"), "give the file of the certificate".into());
-            }
-        }
-        if is_damaged {
-            return (Some("a PEM file whose base64 is damaged"), "copy the file once more".into());
-        }
-        self.told_by_bytes(wanted, path, out)
     }
 
     /// The same of a file without lines of dashes.
@@ -285,17 +278,10 @@ impl File {
                     "PKCS#7 in DER",
                     format!("openssl pkcs7 -inform DER -print_certs -in {path} -out {out}"),
                 ),
-                _ => {
-                    let tool = match wanted {
-                        Wanted::PrivateKey => "pkey",
-                        Wanted::Certificate => "x509",
-                        Wanted::RevocationList => "crl",
-                    };
-                    (
-                        "in DER, not in PEM",
-                        format!("openssl {tool} -inform DER -in {path} -out {out}"),
-                    )
-                }
+                _ => (
+                    "in DER, not in PEM",
+                    format!("openssl {} -inform DER -in {path} -out {out}", wanted.tool()),
+                ),
             };
             return (Some(what), converted(&command));
         }
@@ -304,11 +290,7 @@ impl File {
         if STANDARD.decode(joined).is_ok_and(|bytes| der(&bytes).is_some()) {
             let command = format!(
                 "base64 -d {path} > der && openssl {} -inform DER -in der -out {out}",
-                match wanted {
-                    Wanted::PrivateKey => "pkey",
-                    Wanted::Certificate => "x509",
-                    Wanted::RevocationList => "crl",
-                }
+                wanted.tool()
             );
             return (Some("base64 without the lines of dashes"), converted(&command));
         }
@@ -323,6 +305,15 @@ impl File {
 }
 
 impl Wanted {
+    /// The command of `openssl` that reads it.
+    fn tool(self) -> &'static str {
+        match self {
+            Self::PrivateKey => "pkey",
+            Self::Certificate => "x509",
+            Self::RevocationList => "crl",
+        }
+    }
+
     /// The same without its article.
     fn noun(self) -> &'static str {
         match self {

@@ -95,12 +95,14 @@ impl TlsFiles {
 
 /// A version of TLS; `1.3` without quotes is read as well, as `--set` makes it a number.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(try_from = "Written", into = "String")]
+#[serde(try_from = "Written")]
 #[schemars(with = "String")]
 pub enum TlsVersion {
     /// TLS 1.2 (RFC 5246).
+    #[serde(rename = "1.2")]
     V12,
     /// TLS 1.3 (RFC 8446).
+    #[serde(rename = "1.3")]
     V13,
 }
 
@@ -124,15 +126,6 @@ impl TryFrom<Written> for TlsVersion {
             "1.2" => Ok(Self::V12),
             "1.3" => Ok(Self::V13),
             other => Err(format!("unknown version of TLS `{other}`, expected \"1.2\" or \"1.3\"")),
-        }
-    }
-}
-
-impl From<TlsVersion> for String {
-    fn from(version: TlsVersion) -> Self {
-        match version {
-            TlsVersion::V12 => "1.2".into(),
-            TlsVersion::V13 => "1.3".into(),
         }
     }
 }

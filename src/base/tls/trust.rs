@@ -2,11 +2,9 @@
 
 use std::{path::Path, sync::Arc};
 
-use rustls::{ClientConfig, pki_types::CertificateDer, sign::SingleCertAndKey};
+use rustls::{ClientConfig, pki_types::CertificateDer};
 
-use super::{
-    OwnCertificate, anyone::Anyone, files, host_authorities, pinned::Pinned, provider, unusable,
-};
+use super::{OwnCertificate, client_config, files, host_authorities, provider, verifier::Verifier};
 use crate::base::error::Result;
 
 /// Whose certificates a web server may show.
@@ -62,24 +60,10 @@ impl Trust {
 /// When an authority can't be used.
 pub fn client_of(trust: &Trust) -> Result<ClientConfig> {
     let provider = Arc::new(provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(&error))?;
-    let builder = builder.dangerous();
-    let builder = if trust.verify {
-        let verifier = match &trust.authorities {
-            Some(authorities) => Pinned::new(authorities, &[], &provider)?,
-            None => Pinned::of(host_authorities(), Vec::new(), &[], &provider)?,
-        };
-        builder.with_custom_certificate_verifier(Arc::new(verifier))
-    } else {
-        builder.with_custom_certificate_verifier(Arc::new(Anyone::new(&provider)))
+    let verifier = match &trust.authorities {
+        _ if !trust.verify => Verifier::anyone(&provider),
+        Some(authorities) => Verifier::pinned(authorities, &[], &provider)?,
+        None => Verifier::of(host_authorities(), Vec::new(), &[], &provider)?,
     };
-    Ok(match &trust.own {
-        Some(own) => {
-            let certified = own.certified(&provider)?;
-            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
-        }
-        None => builder.with_no_client_auth(),
-    })
+    client_config(&provider, None, verifier, trust.own.as_deref())
 }

@@ -4,8 +4,10 @@ use super::vocabulary;
 
 vocabulary! {
     /// Whether the numbers of a run can be trusted.
+    #[derive(Default)]
     Validity: "validity" {
         /// They can.
+        #[default]
         Valid = "valid";
         /// The generator was the limit: times may be its own.
         GeneratorLimited = "generator_limited";
@@ -16,36 +18,14 @@ vocabulary! {
     }
 }
 
-impl Validity {
-    /// Its name as a sentence has it: `generator limited`.
-    pub fn words(self) -> String {
-        self.name().replace('_', " ")
-    }
-}
-
 vocabulary! {
-    /// What kept a search from going higher.
+    /// What kept a search from going higher: what nobody has shown to be the broker's is not the broker's.
+    #[derive(Default)]
     LimitedBy: "limit" {
         /// The broker.
         Broker = "broker";
         /// The generator.
+        #[default]
         Generator = "generator";
-    }
-}
-
-/// What nobody has shown to be the broker's is not the broker's.
-impl Default for LimitedBy {
-    fn default() -> Self {
-        Self::Generator
-    }
-}
-
-#[expect(
-    clippy::derivable_impls,
-    reason = "the list of words has no place for an attribute of one"
-)]
-impl Default for Validity {
-    fn default() -> Self {
-        Self::Valid
     }
 }

@@ -47,11 +47,6 @@ impl Verdict {
         }
     }
 
-    /// Its name as a sentence has it: `false accept`.
-    pub fn words(self) -> String {
-        self.name().replace('_', " ")
-    }
-
     /// What is told of attempts that got it, behind their number.
     pub fn told(self) -> &'static str {
         match self {

@@ -20,7 +20,7 @@ use crate::{
     base::{
         clock::{Clock, SECOND, nanoseconds},
         error::{Error, Result},
-        launch::{Launched, is_taken, shown},
+        launch::{Guard, Launched, is_taken, shown},
     },
     campaign::series as runs,
     record::results::series,
@@ -236,7 +236,7 @@ impl Trials {
             .hint("end it, or let the command take its port as `{port}`"));
         }
         let begun = self.clock.now();
-        let mut launched = Launched::start(command, address.port(), log)?;
+        let mut launched = Launched::start(command, address.port(), log, &Guard::default())?;
         if !launched.wait_for_port(address, options.patience, &options.stop)? {
             return Ok(Started::Stopped);
         }

@@ -1,19 +1,7 @@
 use super::*;
 
 fn target(brokers: &[&str], authorized: bool) -> Target {
-    Target {
-        brokers: brokers.iter().map(ToString::to_string).collect(),
-        weights: Vec::new(),
-        protocol: crate::scenario::Protocol::V5,
-        token_in: crate::scenario::TokenIn::Password,
-        profile: None,
-        clock_uncertainty: std::time::Duration::ZERO,
-        authorized,
-        resolve: crate::scenario::Resolve::Once,
-        tls: None,
-        jwks: None,
-        promise: None,
-    }
+    toml::from_str(&format!("brokers = {brokers:?}\nauthorized = {authorized}")).unwrap()
 }
 
 fn broker(url: &str) -> Result<Broker> {

@@ -1,8 +1,5 @@
 use super::*;
-use crate::{
-    plan::Plan,
-    scenario::{Loaded, Overrides, parse},
-};
+use crate::plan::{Plan, loaded};
 
 /// The budget of 2 000 arrivals a second for 10 s, of clients that hold for 5 s; one in five is expired.
 fn budget(target: &str, load: &str, policy: &str) -> Result<Budget> {
@@ -11,10 +8,8 @@ fn budget(target: &str, load: &str, policy: &str) -> Result<Budget> {
              stages = [{{ rate = 2000, for = \"10s\" }}]\n{load}\n[policy]\n{policy}\n[keys.main]\nalgorithm = \"HS256\"\n\
              generate = true\n[[mix]]\ntoken = \"fresh\"\nshare = 4\n[[mix]]\ntoken = \"expired\"\nshare = 1\n"
     );
-    let scenario = parse(&text, &Overrides::default()).unwrap();
-    let loaded = Loaded { path: "a.toml".into(), scenario, overrides: Vec::new() };
     let limits = Limits { descriptors: 100_000, ports: 30_000..=39_999, cpus: 2 };
-    Plan::unchecked(&loaded, &limits).map(|plan| plan.budget)
+    Plan::unchecked(&loaded(&text), &limits).map(|plan| plan.budget)
 }
 
 #[test]
@@ -42,7 +37,7 @@ fn in_a_segment_a_broker_may_get_more_than_its_share() {
             "name = \"a\"\n[target]\nbrokers = [{brokers}]\n[load]\nclients = 1\nconcurrency = 1\n\
                                 [[mix]]\ntoken = \"not_a_jwt\"\nshare = 1\n"
         );
-        Spread::resolve(&parse(&text, &Overrides::default()).unwrap().target).unwrap()
+        Spread::resolve(&loaded(&text).scenario.target).unwrap()
     };
     let alone = one.at_random(&spread("\"mqtt://127.0.0.1\""), 2);
     assert_eq!((alone.share, alone.ports()), (1.0, 10_000), "there is nowhere else to go");

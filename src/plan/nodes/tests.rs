@@ -1,15 +1,12 @@
 use super::*;
-use crate::{
-    plan::broker,
-    scenario::{Overrides, parse},
-};
+use crate::plan::{broker, loaded};
 
 fn nodes(events: &str) -> Result<Vec<NodeEvent>> {
     let text = format!(
         "name = \"x\"\n[target]\nbrokers = [\"mqtt://127.0.0.1:1883\", \"embedded\", \"embedded\"]\n[load]\nclients = 1\n\
              concurrency = 1\n[[mix]]\ntoken = \"not_a_jwt\"\nshare = 1\n{events}"
     );
-    let scenario = parse(&text, &Overrides::default()).unwrap();
+    let scenario = loaded(&text).scenario;
     let brokers = broker::resolve(&scenario.target, &mut Vec::new()).unwrap();
     resolve_all(&scenario.events, &brokers)
 }

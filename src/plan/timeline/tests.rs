@@ -1,5 +1,5 @@
 use super::*;
-use crate::scenario::{Overrides, parse};
+use crate::plan::loaded;
 
 fn line(events: &str) -> Result<Timeline> {
     let key = |name: &str| {
@@ -12,7 +12,7 @@ fn line(events: &str) -> Result<Timeline> {
         key("b"),
         key("c")
     );
-    let scenario = parse(&text, &Overrides::default()).unwrap();
+    let scenario = loaded(&text).scenario;
     let load = |(name, key): (&String, &crate::scenario::Key)| {
         SigningKey::load(name, key, std::path::Path::new("."))
     };

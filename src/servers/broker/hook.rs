@@ -19,7 +19,7 @@ use rmqtt::{
 };
 
 use super::{
-    HookKey, JwksSource, KeySetRead, VerifyingKey,
+    HookKey, VerifyingKey,
     key_source::{KeySource, Keys, usable},
     mutant::{Mutant, Trait},
     peer,
@@ -44,12 +44,11 @@ const PRIORITY: u32 = 1000;
 pub(super) struct Checker {
     oracle: RwLock<Arc<Oracle>>,
     /// Where its keys come from, where they come and go.
-    source: Option<KeySource>,
+    pub(super) source: Option<KeySource>,
     token_in: TokenIn,
     mutant: Option<&'static Mutant>,
     /// How much CPU it burns before every answer.
-    slowed_by: Duration,
-    /// Refusals so far.
+    pub(super) slowed_by: Duration,
     refused: AtomicU64,
     /// Faults so far that a mutant could have overlooked.
     chances: AtomicU64,
@@ -93,16 +92,6 @@ impl Checker {
         })
     }
 
-    /// The same with keys from there.
-    pub(super) fn with_source(
-        self,
-        source: Option<JwksSource>,
-        told: fn(&KeySetRead),
-    ) -> Result<Self> {
-        let source = source.map(|source| KeySource::new(source, told)).transpose()?;
-        Ok(Self { source, ..self })
-    }
-
     /// Has the keys of a server that is not the run's own fetched before the first client comes, so that it is known from
     /// the start whether they are to be had.
     pub(super) async fn read_ahead(&self) {
@@ -119,11 +108,6 @@ impl Checker {
         *self.oracle.write() = rekeyed;
     }
 
-    /// The same, slower by so much.
-    pub(super) fn slowed_by(self, slowed_by: Duration) -> Self {
-        Self { slowed_by, ..self }
-    }
-
     /// Does nothing for as long as it is to be slower, with a CPU, as a verification does.
     fn burn(&self) {
         if self.slowed_by > Duration::ZERO {
@@ -133,6 +117,11 @@ impl Checker {
                 std::hint::spin_loop();
             }
         }
+    }
+
+    /// What is broken about it, where anything is.
+    fn is(&self) -> Option<&'static Trait> {
+        self.mutant.map(|mutant| &mutant.is)
     }
 
     fn oracle(&self) -> Arc<Oracle> {
@@ -146,8 +135,7 @@ impl Checker {
             TokenIn::Password => connect.password,
             TokenIn::Username => connect.username,
         };
-        let replace = |keys: Vec<serde_json::Value>| self.replace(&keys);
-        match source.prepare(token.unwrap_or_default(), replace).await {
+        match source.prepare(token.unwrap_or_default(), |keys| self.replace(&keys)).await {
             Keys::Usable => None,
             Keys::Closed => Some(Decision::Refuse(Group::Signature)),
             Keys::Open => Some(Decision::Accept),
@@ -156,25 +144,23 @@ impl Checker {
 
     /// What becomes of a CONNECT at `now` (seconds since 1970).
     fn decide(&self, connect: Presented<'_>, now: f64) -> Decision {
-        if let Some(Trait::Dies(is_deadly)) = self.mutant.map(|mutant| &mutant.is)
+        if let Some(Trait::Dies(is_deadly)) = self.is()
             && is_deadly(&connect)
         {
             std::process::abort();
         }
         let oracle = self.oracle();
         let faults = oracle.faults(connect, now).without(unpromised(oracle.policy()));
-        let is_good = match self.mutant.map(|mutant| &mutant.is) {
-            Some(Trait::Blind(to)) => faults.without(Faults::of(to)).is_empty(),
-            Some(Trait::BlindWhere(is_blind, to)) if is_blind(&connect) => {
-                faults.without(Faults::of(to)).is_empty()
-            }
+        let is_good_but_for = |to: &[Fault]| faults.without(Faults::of(to)).is_empty();
+        let is_good = match self.is() {
+            Some(Trait::Blind(to)) => is_good_but_for(to),
+            Some(Trait::BlindWhere(is_blind, to)) if is_blind(&connect) => is_good_but_for(to),
             Some(Trait::BlindIn(protocol, to)) if *protocol == connect.protocol => {
-                faults.without(Faults::of(to)).is_empty()
+                is_good_but_for(to)
             }
             Some(Trait::OneIn(count, to)) => {
-                let is_chance = faults.without(Faults::of(to)).is_empty();
                 faults.is_empty()
-                    || is_chance
+                    || is_good_but_for(to)
                         && self.chances.fetch_add(1, Ordering::Relaxed) % count == count - 1
             }
             Some(Trait::CaseBlind) => {
@@ -199,12 +185,10 @@ impl Checker {
     fn refusal(&self, group: Group, protocol: Protocol) -> AuthResult {
         let oracle = self.oracle();
         let codes = oracle.policy().codes(group, protocol);
-        let is_password = match codes.iter().find(|code| matches!(code, 4 | 5 | 0x86 | 0x87)) {
-            Some(code) => matches!(code, 4 | 0x86),
-            None => false,
-        };
+        let known = codes.iter().find(|code| matches!(code, 4 | 5 | 0x86 | 0x87));
+        let is_password = known.is_some_and(|code| matches!(code, 4 | 0x86));
         let swaps = matches!(
-            self.mutant.map(|mutant| &mutant.is),
+            self.is(),
             Some(Trait::OtherCode(swapped)) if swapped.is_none_or(|swapped| swapped == group)
         );
         if is_password == swaps {
@@ -256,20 +240,23 @@ pub(super) async fn register(context: &ServerContext, checker: Arc<Checker>) {
     Box::leak(Box::new(register));
 }
 
+fn protocol_of(connect: &ConnectInfo) -> Protocol {
+    if connect.proto_ver() == 5 { Protocol::V5 } else { Protocol::V4 }
+}
+
 impl AuthHook {
     fn is_overloaded(&self) -> bool {
-        matches!(self.checker.mutant.map(|mutant| &mutant.is), Some(Trait::Overloaded))
+        matches!(self.checker.is(), Some(Trait::Overloaded))
     }
 
     /// The group of what is wrong with a CONNECT, where it is refused.
     async fn refused(&self, connect: &ConnectInfo) -> Option<Group> {
-        let protocol = if connect.proto_ver() == 5 { Protocol::V5 } else { Protocol::V4 };
         let method = match connect {
             ConnectInfo::V5(_, connect) => connect.auth_method.as_ref(),
             ConnectInfo::V3(..) => None,
         };
         let presented = Presented {
-            protocol,
+            protocol: protocol_of(connect),
             client_id: connect.client_id().as_bytes(),
             username: connect.username().map(|name| name.as_bytes().as_ref()),
             password: connect.password().map(AsRef::as_ref),
@@ -288,7 +275,7 @@ impl AuthHook {
         let Some(group) = self.refused(connect).await else {
             return AuthResult::Allow(false, None);
         };
-        match self.checker.mutant.map(|mutant| &mutant.is) {
+        match self.checker.is() {
             Some(Trait::Silent) => {
                 if let Some(address) = connect.id().remote_addr {
                     peer::hang_up(address);
@@ -300,8 +287,7 @@ impl AuthHook {
             }
             _ => {}
         }
-        let protocol = if connect.proto_ver() == 5 { Protocol::V5 } else { Protocol::V4 };
-        self.checker.refusal(group, protocol)
+        self.checker.refusal(group, protocol_of(connect))
     }
 }
 

@@ -17,19 +17,14 @@ pub enum KeySetRead {
     Failed(String),
 }
 
-/// What one broker has told so far.
-#[derive(Debug)]
+/// What one broker has told so far; at first it has no keys.
+#[derive(Debug, Default)]
 pub struct KeyNews {
     has_keys: AtomicBool,
     counts: Mutex<KeySetCounts>,
 }
 
 impl KeyNews {
-    /// Of a broker that has no keys yet.
-    pub fn new() -> Self {
-        Self { has_keys: AtomicBool::new(false), counts: Mutex::default() }
-    }
-
     /// Whether the broker has had keys since it was started.
     pub fn has_keys(&self) -> bool {
         self.has_keys.load(Ordering::Acquire)
@@ -55,11 +50,5 @@ impl KeyNews {
             }
             KeySetRead::Failed(why) => *counts.failed.entry(why).or_default() += 1,
         }
-    }
-}
-
-impl Default for KeyNews {
-    fn default() -> Self {
-        Self::new()
     }
 }

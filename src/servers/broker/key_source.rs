@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
@@ -27,7 +27,6 @@ const AGENT: &str = concat!("tokenstorm-broker/", env!("CARGO_PKG_VERSION"));
 /// Keys of a set that are looked at, as many as the run's own watch tells apart: a token without `kid` is tried by all.
 const MOST_KEYS: usize = 1024;
 
-/// The source.
 pub(super) struct KeySource {
     settings: JwksSource,
     client: reqwest::Client,
@@ -101,7 +100,9 @@ impl KeySource {
             false if is_wanted => self.fetching.try_lock().ok(),
             false => None,
         };
-        if turn.is_some() && self.wants(kid.as_deref()).0 && self.may_try() {
+        let tried = || self.state.lock().tried;
+        let may_try = || tried().is_none_or(|at| at.elapsed() >= self.settings.min_interval);
+        if turn.is_some() && self.wants(kid.as_deref()).0 && may_try() {
             let fetched = self.fetch().await;
             if !self.is_own() {
                 (self.told)(&match &fetched {
@@ -109,7 +110,7 @@ impl KeySource {
                     Err(why) => KeySetRead::Failed(why.clone()),
                 });
             }
-            let mut state = self.state();
+            let mut state = self.state.lock();
             state.tried = Some(Instant::now());
             state.is_away = fetched.is_err();
             if let Ok(keys) = fetched {
@@ -120,7 +121,7 @@ impl KeySource {
                 replace(keys);
             }
         }
-        let state = self.state();
+        let state = self.state.lock();
         let is_known = state.fetched.is_some() && kid.is_none_or(|kid| state.kids.contains(&kid));
         let is_current = state.fetched.is_some_and(|at| at.elapsed() <= self.settings.cache);
         match self.settings.when_away {
@@ -130,21 +131,13 @@ impl KeySource {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
-    }
-
     /// Whether the set should be fetched for this `kid`, and whether nothing can be said before.
     fn wants(&self, kid: Option<&str>) -> (bool, bool) {
-        let state = self.state();
+        let state = self.state.lock();
         let is_unknown = kid.is_some_and(|kid| !state.kids.iter().any(|known| known == kid));
         let is_urgent = state.fetched.is_none() || self.settings.refetch && is_unknown;
         let is_old = state.fetched.is_none_or(|at| at.elapsed() > self.settings.cache);
         (is_urgent || is_old, is_urgent)
-    }
-
-    fn may_try(&self) -> bool {
-        self.state().tried.is_none_or(|at| at.elapsed() >= self.settings.min_interval)
     }
 
     /// The keys of the set; where it is not to be had, is no key set, or is empty, the word for that.

@@ -13,12 +13,16 @@ use rmqtt::{
     net::{Builder, Listener},
     server::MqttServer,
 };
-use tokio::io::AsyncReadExt;
+use tokio::{
+    io::AsyncReadExt,
+    signal::unix::{SignalKind, signal},
+};
 use toml::{Table, Value};
 
 use super::{
     GIVE_UP, KeySetRead, Settings, Verifier, VerifyingKey,
     hook::{self, Checker},
+    key_source::KeySource,
     mutant::Trait,
 };
 use crate::{
@@ -41,7 +45,12 @@ const SPARE_PORTS: u16 = 9_000;
 /// Longest packet: a CONNECT whose fields are all at their longest fits.
 const MAX_PACKET: u32 = 512 * 1024;
 
-pub(super) fn serve(
+/// Runs the broker in this process until a signal ends it, or until standard input closes where
+/// `follows_stdin`; tells `ready` where it listens, and `told` what comes of fetching a key set.
+///
+/// # Errors
+/// When it can't listen, or a key can't be used.
+pub fn serve(
     settings: &Settings,
     follows_stdin: bool,
     ready: impl FnOnce(SocketAddr),
@@ -86,9 +95,9 @@ async fn build(settings: &Settings, told: fn(&KeySetRead)) -> Result<(MqttServer
         }
         Verifier::Hook { keys, policy, expected, mutant, jwks, slowed_by } => {
             let (expected, token_in) = (expected.clone(), settings.token_in);
-            let checker = Checker::new(keys, policy, expected, token_in, *mutant)?
-                .with_source(jwks.clone(), told)?
-                .slowed_by(*slowed_by);
+            let mut checker = Checker::new(keys, policy, expected, token_in, *mutant)?;
+            checker.source = jwks.clone().map(|jwks| KeySource::new(jwks, told)).transpose()?;
+            checker.slowed_by = *slowed_by;
             checker.read_ahead().await;
             hook::register(&context, Arc::new(checker)).await;
         }
@@ -169,30 +178,20 @@ fn nameless(text: &str) -> Result<(String, File)> {
     Ok((format!("/proc/self/fd/{}", file.as_raw_fd()), file))
 }
 
-/// The keys and values with which the plugin is told its key.
-type PluginKey = Vec<(&'static str, Value)>;
-
 /// The plugin's settings of the key: a secret as it is, a public key in a file.
-fn plugin_key(key: &VerifyingKey) -> Result<(PluginKey, Option<File>)> {
-    match key {
-        VerifyingKey::Secret(base64) => {
-            let key = vec![
-                ("encrypt", Value::from("hmac-based")),
-                ("hmac_secret", Value::from(base64.as_str())),
-                ("hmac_base64", Value::from(true)),
-            ];
-            Ok((key, None))
-        }
+fn plugin_key(key: &VerifyingKey) -> Result<(Table, Option<File>)> {
+    let (kind, name, value, file) = match key {
+        VerifyingKey::Secret(base64) => ("hmac-based", "hmac_secret", base64.clone(), None),
         VerifyingKey::PublicPem(pem) => {
             let (path, file) = nameless(pem)?;
-            let key = vec![
-                ("encrypt", Value::from("public-key")),
-                ("hmac_base64", Value::from(false)),
-                ("public_key", Value::from(path)),
-            ];
-            Ok((key, Some(file)))
+            ("public-key", "public_key", path, Some(file))
         }
-    }
+    };
+    let mut config = Table::new();
+    config.insert("encrypt".into(), Value::from(kind));
+    config.insert("hmac_base64".into(), Value::from(file.is_none()));
+    config.insert(name.into(), Value::from(value));
+    Ok((config, file))
 }
 
 fn plugin_checks(exp: bool, nbf: bool, expected: &Expected) -> Table {
@@ -219,14 +218,13 @@ fn plugin_checks(exp: bool, nbf: bool, expected: &Expected) -> Table {
     checks
 }
 
-fn plugin_config(token_in: TokenIn, key: PluginKey, checks: Table) -> String {
-    let mut config = Table::new();
+/// The settings of the plugin, those of the key included.
+fn plugin_config(token_in: TokenIn, mut config: Table, checks: Table) -> String {
     let from = match token_in {
         TokenIn::Password => "password",
         TokenIn::Username => "username",
     };
     config.insert("from".into(), Value::from(from));
-    config.extend(key.into_iter().map(|(name, value)| (name.to_owned(), value)));
     config.insert("validate_claims".into(), Value::Table(checks));
     config.to_string()
 }
@@ -240,37 +238,33 @@ async fn told_to_end(follows_stdin: bool) {
         let mut rest = [0; 64];
         while matches!(tokio::io::stdin().read(&mut rest).await, Ok(1..)) {}
     };
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
     // Ctrl-C at the terminal reaches the whole group: the run ends its brokers by itself, after its
-    // clients have left.
-    let interrupted = async {
-        if tokio::signal::ctrl_c().await.is_err() || follows_stdin {
+    // clients have left. So does the end of the terminal, unless that is ignored.
+    let to_group = async |kind: SignalKind| {
+        came(kind).await;
+        if follows_stdin {
             std::future::pending::<()>().await;
         }
     };
-    // So does the end of the terminal, unless that is ignored.
     let hung_up = async {
-        if ending_signals().contains(&signal_hook::consts::SIGHUP)
-            && let Ok(mut signal) =
-                tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
-        {
-            signal.recv().await;
-            if !follows_stdin {
-                return;
-            }
+        if !ending_signals().contains(&signal_hook::consts::SIGHUP) {
+            std::future::pending::<()>().await;
         }
-        std::future::pending::<()>().await;
+        to_group(SignalKind::hangup()).await;
     };
     tokio::select! {
         () = closed => {},
-        () = terminated => {},
-        () = interrupted => {},
+        () = came(SignalKind::terminate()) => {},
+        () = to_group(SignalKind::interrupt()) => {},
         () = hung_up => {},
+    }
+}
+
+/// Resolves when a signal comes; never where it can't be heard.
+async fn came(kind: SignalKind) {
+    match signal(kind) {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
     }
 }
 

@@ -1,14 +1,12 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    path::Path,
 };
 
 use super::*;
 use crate::{
     base::host::Limits,
-    plan::cells::Ask,
-    scenario::{Loaded, Overrides, parse},
+    plan::{cells::Ask, loaded},
 };
 
 fn get(address: SocketAddr, path: &str) -> String {
@@ -22,9 +20,7 @@ fn get(address: SocketAddr, path: &str) -> String {
 fn plan() -> Plan {
     let text = "name = \"canary\"\n[target]\nbrokers = [\"mqtt://127.0.0.1\"]\n[load]\nclients = 1\nconcurrency = 1\n\
                     [keys.main]\nalgorithm = \"ES256\"\ngenerate = true\nkid = \"main\"\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n";
-    let scenario = parse(text, &Overrides::default()).unwrap();
-    let loaded = Loaded { path: Path::new("x.toml").into(), scenario, overrides: Vec::new() };
-    Plan::matrix(&loaded, &Limits::read(), &Ask::default()).unwrap()
+    Plan::matrix(&loaded(text), &Limits::read(), &Ask::default()).unwrap()
 }
 
 fn canary(plan: &Plan) -> Canary {

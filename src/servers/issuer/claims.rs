@@ -15,7 +15,6 @@ use crate::{
 /// Whom a token is for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Subject {
-    /// The OAuth client.
     pub(super) client_id: String,
     /// The resource owner, where there is one.
     pub(super) username: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rcgen::{Issuer, KeyPair, date_time_ymd};
+use rcgen::{KeyPair, date_time_ymd};
 use rustls::{ServerConfig, sign::SingleCertAndKey};
 use tokio_rustls::TlsAcceptor;
 
@@ -23,21 +23,28 @@ pub(super) struct Identities {
     pub(super) authority: Option<String>,
 }
 
+/// A certificate and its private key, as PEM.
+type Pair = (Vec<u8>, Vec<u8>);
+
 impl Identities {
     pub(super) fn load(identity: &Identity) -> Result<Self> {
         match identity {
-            Identity::Generated => generated().map_err(|error| {
-                Error::not_measured(format!("can't make certificates for the issuer: {error}"))
-            })?,
-            Identity::Given { good, expired } => Ok(Self {
-                good: acceptor(&good.0, &good.1, "cert")?,
-                expired: match expired {
-                    Some((cert, key)) => Some(acceptor(cert, key, "expired_cert")?),
-                    None => None,
-                },
-                authority: certificates(&good.0),
-            }),
+            Identity::Generated => {
+                let (good, expired, authority) = generated().map_err(|error| {
+                    Error::not_measured(format!("can't make certificates for the issuer: {error}"))
+                })?;
+                Self::of(&good, Some(&expired), Some(authority))
+            }
+            Identity::Given { good, expired } => {
+                Self::of(good, expired.as_ref(), certificates(&good.0))
+            }
         }
+    }
+
+    fn of((cert, key): &Pair, expired: Option<&Pair>, authority: Option<String>) -> Result<Self> {
+        let good = acceptor(cert, key, "cert")?;
+        let expired = expired.map(|(cert, key)| acceptor(cert, key, "expired_cert")).transpose()?;
+        Ok(Self { good, expired, authority })
     }
 }
 
@@ -48,28 +55,19 @@ fn certificates(file: &[u8]) -> Option<String> {
     (!blocks.is_empty()).then(|| pem::encode_many(&blocks))
 }
 
-fn generated() -> std::result::Result<Result<Identities>, rcgen::Error> {
+/// One that is good, one that has expired, and their authority.
+fn generated() -> std::result::Result<(Pair, Pair, String), rcgen::Error> {
     let authority = made::authority()?;
-    let signed = |expired: bool| -> std::result::Result<(String, String), rcgen::Error> {
+    let signed = |expired: bool| -> std::result::Result<Pair, rcgen::Error> {
         let key = KeyPair::generate()?;
         let mut server = made::server()?;
         if expired {
             server.not_before = date_time_ymd(2020, 1, 1);
             server.not_after = date_time_ymd(2021, 1, 1);
         }
-        let issuer: &Issuer<'_, KeyPair> = &authority;
-        Ok((server.signed_by(&key, issuer)?.pem(), key.serialize_pem()))
+        Ok((server.signed_by(&key, &authority)?.pem().into(), key.serialize_pem().into()))
     };
-    let (good, expired) = (signed(false)?, signed(true)?);
-    let pem = authority.pem();
-    let load = || {
-        Ok(Identities {
-            good: acceptor(good.0.as_bytes(), good.1.as_bytes(), "cert")?,
-            expired: Some(acceptor(expired.0.as_bytes(), expired.1.as_bytes(), "expired_cert")?),
-            authority: Some(pem),
-        })
-    };
-    Ok(load())
+    Ok((signed(false)?, signed(true)?, authority.pem()))
 }
 
 fn acceptor(cert: &[u8], key: &[u8], name: &str) -> Result<TlsAcceptor> {

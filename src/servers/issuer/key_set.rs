@@ -11,7 +11,6 @@ use crate::{
 /// Bytes of a key set that is far too large.
 const HUGE: usize = 10 * 1024 * 1024;
 
-/// The keys.
 pub(super) struct KeySet {
     /// Those of the plan, by their index there, then those that only fill the set.
     keys: Vec<SigningKey>,
@@ -102,12 +101,9 @@ impl KeySet {
         keys.map(|key| key.with_algorithm(key.algorithm)).collect()
     }
 
-    fn jwks(&self) -> Vec<Value> {
-        self.published.iter().map(|key| jwk(&self.keys[*key])).collect()
-    }
-
     fn write(&mut self) {
-        self.text = json!({ "keys": self.jwks() }).to_string();
+        let keys: Vec<Value> = self.published.iter().map(|key| jwk(&self.keys[*key])).collect();
+        self.text = json!({ "keys": keys }).to_string();
     }
 }
 

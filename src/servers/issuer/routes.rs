@@ -42,7 +42,6 @@ pub(super) fn main(shared: Arc<Shared>) -> Router {
     counted(router, shared)
 }
 
-/// The key set.
 pub(super) fn key_set(shared: Arc<Shared>) -> Router {
     counted(Router::new().route("/jwks", get(jwks)), shared)
 }

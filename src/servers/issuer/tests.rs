@@ -1,6 +1,6 @@
 //! The issuer as its clients and brokers ask it.
 
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
 
 use base64::{
     Engine,
@@ -9,10 +9,11 @@ use base64::{
 use serde_json::Value;
 
 use super::{token_endpoint::Refused, *};
-use crate::client::verdict::standing::Reader;
 use crate::{
     base::host::Limits,
-    scenario::{Loaded, Overrides, Protocol, TokenIn, parse},
+    client::verdict::standing::Reader,
+    plan::loaded,
+    scenario::{Protocol, TokenIn},
     token::oracle::{Fault, Faults, Oracle, Presented},
 };
 
@@ -24,9 +25,7 @@ fn plan(issuer: &str) -> Plan {
          [issuer]\nkeys = [\"a\"]\nclient_secret = \"s-{{client_id}}\"\npassword = \"p-{{n}}\"\n{issuer}\n\
          [[mix]]\ntoken = \"fresh\"\nshare = 1\n"
     );
-    let scenario = parse(&text, &Overrides::default()).unwrap();
-    let loaded = Loaded { path: Path::new("x.toml").into(), scenario, overrides: Vec::new() };
-    Plan::new(&loaded, &Limits::read()).unwrap()
+    Plan::new(&loaded(&text), &Limits::read()).unwrap()
 }
 
 fn started(issuer: &str) -> (Plan, Issuer) {

@@ -12,10 +12,7 @@ use url::form_urlencoded;
 
 use super::{Shared, claims::Subject, grants::Device};
 use crate::{
-    base::{
-        clock::{SECOND, nanoseconds},
-        error::Result,
-    },
+    base::clock::{SECOND, nanoseconds},
     scenario::oauth::{ACCESS_TOKEN, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE},
     token::{braces::filled, key::SigningKey, template::Template},
 };
@@ -35,7 +32,6 @@ pub(super) type Form = HashMap<String, String>;
 pub(super) struct Refused(pub(super) &'static str, pub(super) &'static str);
 
 impl Refused {
-    /// Its HTTP status.
     pub(super) fn status(self) -> u16 {
         match self.0 {
             "invalid_client" => 401,
@@ -45,11 +41,21 @@ impl Refused {
     }
 }
 
-type Given<T> = std::result::Result<T, Refused>;
+type Given<T> = Result<T, Refused>;
 
 /// Text of a parameter.
 fn get<'a>(form: &'a Form, name: &str) -> Option<&'a str> {
     form.get(name).map(String::as_str)
+}
+
+/// A client, and what it asks for.
+fn asked(client_id: String, form: &Form) -> Subject {
+    Subject {
+        client_id,
+        username: None,
+        scope: get(form, "scope").map(str::to_owned),
+        audience: get(form, "audience").or_else(|| get(form, "resource")).map(str::to_owned),
+    }
 }
 
 fn broken<E>(_: E) -> Refused {
@@ -64,12 +70,7 @@ impl Shared {
     /// The answer to a token request.
     pub(super) fn grant(&self, authorization: Option<&str>, form: &Form) -> Given<Value> {
         let client_id = self.authenticated(authorization, form)?;
-        let asked = Subject {
-            client_id: client_id.clone(),
-            username: None,
-            scope: get(form, "scope").map(str::to_owned),
-            audience: get(form, "audience").or_else(|| get(form, "resource")).map(str::to_owned),
-        };
+        let asked = asked(client_id.clone(), form);
         match get(form, "grant_type").unwrap_or_default() {
             "client_credentials" => self.issue(&asked, false, Map::new()),
             "password" => {
@@ -87,14 +88,14 @@ impl Shared {
                 let device = self.grants.device(code);
                 let device = device.filter(|device| device.subject.client_id == client_id);
                 let device = device.ok_or(Refused("invalid_grant", "no such device code"))?;
-                if self.clock.now() > device.ends {
-                    self.grants.forget_device(code);
-                    return Err(Refused("expired_token", "the device code has ended"));
-                }
-                if self.clock.now() < device.approved {
+                let has_ended = self.clock.now() > device.ends;
+                if !has_ended && self.clock.now() < device.approved {
                     return Err(Refused("authorization_pending", "not approved yet"));
                 }
                 self.grants.forget_device(code);
+                if has_ended {
+                    return Err(Refused("expired_token", "the device code has ended"));
+                }
                 self.issue(&device.subject, true, Map::new())
             }
             TOKEN_EXCHANGE => {
@@ -103,8 +104,7 @@ impl Shared {
                 let claims =
                     claims.ok_or(Refused("invalid_grant", "the subject token is no good"))?;
                 let sub = claims.get("sub").and_then(Value::as_str).map(str::to_owned);
-                let mut more = Map::new();
-                more.insert("issued_token_type".into(), ACCESS_TOKEN.into());
+                let more = Map::from_iter([("issued_token_type".into(), ACCESS_TOKEN.into())]);
                 self.issue(&Subject { username: sub, ..asked }, false, more)
             }
             _ => Err(Refused("unsupported_grant_type", "see the discovery document")),
@@ -113,13 +113,7 @@ impl Shared {
 
     /// The answer to a device (RFC 8628, 3.2).
     pub(super) fn device(&self, authorization: Option<&str>, form: &Form) -> Given<Value> {
-        let client_id = self.authenticated(authorization, form)?;
-        let subject = Subject {
-            username: None,
-            scope: get(form, "scope").map(str::to_owned),
-            audience: get(form, "audience").or_else(|| get(form, "resource")).map(str::to_owned),
-            client_id,
-        };
+        let subject = asked(self.authenticated(authorization, form)?, form);
         let approved = self.clock.now() + nanoseconds(self.device_approval);
         let ends = self.clock.now() + DEVICE_CODE_TTL * SECOND;
         let code = self.grants.add_device(Device { subject, approved, ends }).map_err(broken)?;
@@ -287,7 +281,6 @@ fn verified_by(key: &SigningKey, token: &str) -> Option<Map<String, Value>> {
     let named = member(token, 0)?;
     let is_own = named.get("alg").and_then(Value::as_str) == Some(&key.algorithm.to_string());
     let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-    let verifier: Result<_> = key.verifier();
-    let is_signed = is_own && verifier.ok()?.verify(message.as_bytes(), &signature).is_ok();
+    let is_signed = is_own && key.verifier().ok()?.verify(message.as_bytes(), &signature).is_ok();
     is_signed.then(|| member(token, 1)).flatten()
 }

@@ -20,7 +20,6 @@ const MOST_CALLERS: usize = 100;
 /// What requests are counted together by: second, path, status, caller.
 type Kind = (i64, &'static str, u16, String);
 
-/// The counts.
 #[derive(Debug)]
 pub(super) struct Visits {
     clock: Clock,

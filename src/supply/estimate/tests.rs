@@ -1,8 +1,5 @@
 use super::*;
-use crate::{
-    base::host::Limits,
-    scenario::{Loaded, Overrides, parse},
-};
+use crate::{base::host::Limits, plan::loaded};
 
 /// 4 000 a second for so long.
 fn plan(length: &str) -> Plan {
@@ -11,9 +8,7 @@ fn plan(length: &str) -> Plan {
              stages = [{{ rate = 4000, for = \"{length}\" }}]\n[keys.main]\nalgorithm = \"HS256\"\ngenerate = true\n\
              [[mix]]\ntoken = \"fresh\"\nshare = 1\n"
     );
-    let scenario = parse(&text, &Overrides::default()).unwrap();
-    let loaded = Loaded { path: "a.toml".into(), scenario, overrides: Vec::new() };
-    Plan::unchecked(&loaded, &Limits::read()).unwrap()
+    Plan::unchecked(&loaded(&text), &Limits::read()).unwrap()
 }
 
 #[test]

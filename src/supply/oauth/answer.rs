@@ -127,7 +127,7 @@ pub(super) fn in_plain_form(mut answer: HttpResponse) -> (HttpResponse, Option<S
     }
     whole_seconds(&mut members);
     // A lifetime that is none is as good as absent.
-    if has_device_code(&members) {
+    if members.get("device_code").is_some_and(Value::is_string) {
         members.entry("expires_in").or_insert(DEVICE_CODE_LIFETIME.into());
     }
     if answer.status().is_success() {
@@ -147,12 +147,7 @@ pub(crate) fn answer_in(status: u16, body: &[u8]) -> Option<(Vec<u8>, Vec<Durati
     let device = serde_json::from_slice::<StandardDeviceAuthorizationResponse>(plain.body()).ok();
     let of_device = device.iter().flat_map(|device| [device.interval(), device.expires_in()]);
     let times = tokens.and_then(|tokens| tokens.expires_in()).into_iter().chain(of_device);
-    let times = times.collect();
-    Some((plain.into_body(), times))
-}
-
-fn has_device_code(members: &Map<String, Value>) -> bool {
-    members.get("device_code").is_some_and(Value::is_string)
+    Some((plain.into_body(), times.collect()))
 }
 
 /// The members of an answer: of a JSON object, or of a form, as servers answered before RFC 6749.

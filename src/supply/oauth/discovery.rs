@@ -37,12 +37,6 @@ pub(super) struct Endpoints {
     pub(super) jwks: Option<Url>,
 }
 
-impl std::fmt::Debug for Endpoints {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoints").field("token", &shown(&self.token)).finish_non_exhaustive()
-    }
-}
-
 /// What is needed of a discovery document.
 #[derive(Deserialize)]
 struct Document {
@@ -72,7 +66,6 @@ enum Missing {
     NoTls(&'static str, String),
 }
 
-/// Finds them out.
 pub(super) async fn endpoints(
     http: &reqwest::Client,
     fetching: &Fetching,
@@ -312,7 +305,7 @@ fn shown(url: &Url) -> String {
 async fn document(http: &reqwest::Client, place: &str) -> std::result::Result<Document, Missing> {
     let broken = |error: reqwest::Error| {
         let why = web::why(&error);
-        match web::tls_error(&error) {
+        match failure::behind(&error) {
             Some(refused) => Missing::NoTls(failure::word(refused), why),
             _ if error.is_connect() => Missing::Unreachable(why),
             _ => Missing::Wrong(why),

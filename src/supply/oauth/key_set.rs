@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use reqwest::header::USER_AGENT;
 use tokio::sync::Notify;
@@ -37,7 +37,6 @@ const NO_KEYS: &str = "no_keys";
 /// How the run names itself here: by another name than brokers and clients.
 const AGENT: &str = concat!("tokenstorm-watch/", env!("CARGO_PKG_VERSION"));
 
-/// The watch.
 #[derive(Debug)]
 pub(super) struct KeySet {
     url: Url,
@@ -80,12 +79,12 @@ impl KeySet {
     }
 
     pub(super) fn seen(&self) -> Seen {
-        self.state().seen.clone()
+        self.state.lock().seen.clone()
     }
 
     /// The number of the key of a token that names it; none while nothing is known of the set.
     pub(super) fn number_of(&self, kid: &str) -> Option<u16> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.current.as_ref()?;
         let known = state.numbers.get(kid).copied();
         if known.is_some_and(|number| state.listed.contains(&number)) {
@@ -118,7 +117,7 @@ impl KeySet {
         let asked = self.clock.now();
         match self.fetch(http).await {
             Ok(kids) => self.note(&kids, asked, self.clock.now()),
-            Err(why) => *self.state().seen.failed.entry(why).or_default() += 1,
+            Err(why) => *self.state.lock().seen.failed.entry(why).or_default() += 1,
         }
         self.looked.store(asked, Ordering::Release);
     }
@@ -141,7 +140,7 @@ impl KeySet {
 
     /// The set was asked for and had at these instants, with these keys in it.
     fn note(&self, kids: &[String], asked: u64, now: u64) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let found: BTreeSet<u16> = kids.iter().filter_map(|kid| state.number(kid)).collect();
         if found.is_empty() && state.current.as_ref().is_some_and(|before| !before.is_empty()) {
             // Brokers may go on with what they had, or not: no key left, and none is there to be seen.
@@ -168,10 +167,6 @@ impl KeySet {
         state.listed.extend(&found);
         state.current = Some(found);
         state.asked = asked;
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
     }
 }
 

@@ -15,6 +15,7 @@ use oauth2::{
     ResourceOwnerUsername, Scope, StandardDeviceAuthorizationResponse, StandardRevocableToken,
     TokenResponse, TokenUrl,
     basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse},
+    http::Request,
 };
 use serde_json::{Map, json};
 use url::form_urlencoded;
@@ -116,13 +117,6 @@ impl<'c> AsyncHttpClient<'c> for Way<'_> {
     }
 }
 
-impl Way<'_> {
-    /// Whether the last answer had an OAuth error in it.
-    fn has_error(&self) -> bool {
-        self.last.lock().error.is_some()
-    }
-}
-
 /// What a request comes to whose client gives up on it.
 const GAVE_UP: Code = Code::Word("gave_up");
 
@@ -137,7 +131,7 @@ struct Underway<'a> {
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
         let took = self.inner.clock.now() - self.sent;
-        self.inner.stats().requested(self.code, self.sent - self.asked, took);
+        self.inner.stats.lock().requested(self.code, self.sent - self.asked, took);
     }
 }
 
@@ -187,7 +181,7 @@ struct Parameters {
 impl Inner {
     /// Fetches the token of client `n`, once; `first` is how a first refresh token is fetched.
     pub(super) async fn fetch(&self, n: u64, first: Option<Grant>) -> Result<Token, Failure> {
-        let fetching = self.fetching().ok_or(Failure::word("nobody_to_ask"))?;
+        let fetching = self.fetching()?;
         let way = Way { inner: self, last: Mutex::default() };
         let grant = first.unwrap_or(fetching.settings.grant);
         let answer = match self.asked(fetching, grant, n, &way).await {
@@ -209,16 +203,9 @@ impl Inner {
         Ok(self.with_key(token.good_from(start).placed(place)))
     }
 
-    /// The refresh token of a client that is kept for it.
-    fn refresh_token(&self, n: u64) -> Option<String> {
-        let known = self.refresh.lock();
-        known.get(&n).map(|(token, _)| token.clone())
-    }
-
     /// Keeps the refresh token of a first answer until an answer to it has come; then nobody needs it any more.
     fn keep_refresh(&self, n: u64, given: Option<&RefreshToken>) -> Result<(), Failure> {
-        let given = given.map(RefreshToken::secret);
-        let held = match given {
+        let held = match given.map(RefreshToken::secret) {
             Some(token) if token.len() > LONGEST_TOKEN => {
                 return Err(Failure::word(REFRESH_TOKEN_TOO_LONG));
             }
@@ -285,7 +272,7 @@ impl Inner {
             }
             Grant::RefreshToken => {
                 // Kept until an answer brings another: what failed for a passing reason is tried again with it.
-                let known = self.refresh_token(n);
+                let known = self.refresh.lock().get(&n).map(|(token, _)| token.clone());
                 let token = known.or_else(|| fetching.refresh_token.clone());
                 let token = token.ok_or(Failed::Request(Broken("no_refresh_token")))?;
                 let token = RefreshToken::new(token);
@@ -311,7 +298,9 @@ impl Inner {
                 let asked = request.request_async(way, tokio::time::sleep, None);
                 match tokio::time::timeout(patience, asked).await {
                     Ok(answer) => answer.map_err(|failed| by_device(&failed)),
-                    Err(_) if way.has_error() => Err(Failed::Other("not approved".into())),
+                    Err(_) if way.last.lock().error.is_some() => {
+                        Err(Failed::Other("not approved".into()))
+                    }
                     Err(_) => Err(Failed::Request(Broken("timeout"))),
                 }
             }
@@ -321,8 +310,7 @@ impl Inner {
                 } else {
                     let request = client.exchange_client_credentials();
                     let answer = with_parameters!(request, parameters).request_async(way).await?;
-                    let subject = answer.access();
-                    subject.ok_or(Failed::Request(Broken(NO_ACCESS_TOKEN)))?.to_owned()
+                    answer.access().ok_or(Failed::Request(Broken(NO_ACCESS_TOKEN)))?.to_owned()
                 };
                 // With an assertion of its own: each serves once (RFC 7523, 3).
                 let parameters = self.parameters(fetching, n)?;
@@ -390,16 +378,13 @@ impl Inner {
         parameters: &Parameters,
         way: &Way<'_>,
     ) -> Result<Answer, Failed> {
-        let body = exchange_form(fetching, n, subject, parameters);
-        let mut request = HttpRequest::new(body.into_bytes());
-        *request.method_mut() = reqwest::Method::POST;
-        let place = self.endpoints.token.as_str().parse();
-        *request.uri_mut() = place.map_err(|_| Failed::Request(Broken("request")))?;
-        let kind = reqwest::header::HeaderValue::from_static("application/x-www-form-urlencoded");
-        request.headers_mut().insert("content-type", kind);
-        if let Some(basic) = basic(fetching, n).and_then(|basic| basic.parse().ok()) {
-            request.headers_mut().insert("authorization", basic);
+        let body = exchange_form(fetching, n, subject, parameters).into_bytes();
+        let mut request = Request::post(self.endpoints.token.as_str())
+            .header("content-type", "application/x-www-form-urlencoded");
+        if let Some(basic) = basic(fetching, n) {
+            request = request.header("authorization", basic);
         }
+        let request = request.body(body).map_err(|_| Failed::Request(Broken("request")))?;
         let answer = way.call(request).await.map_err(Failed::Request)?;
         if answer.status() == reqwest::StatusCode::OK {
             return serde_json::from_slice(answer.body())
@@ -465,8 +450,7 @@ fn by_device(failed: &RequestTokenError<Broken, oauth2::DeviceCodeErrorResponse>
 /// What a failed request is called in the results. Nothing of what the server wrote but its OAuth error is kept: it may
 /// repeat what it was told.
 fn failure(failed: &Failed, way: &Way<'_>) -> Failure {
-    let last = way.last.lock().clone();
-    let Last { status, retry_after, error, is_html } = last;
+    let Last { status, retry_after, error, is_html } = way.last.lock().clone();
     match failed {
         RequestTokenError::Request(Broken(word)) => Failure::word(word),
         _ if (200..300).contains(&status) && error.is_none() => Failure::word("no_json"),

@@ -22,7 +22,6 @@ const STALLED: Duration = Duration::from_secs(10);
 /// Longest first line that is heard, in bytes; of longer ones the beginning is.
 const LONGEST_LINE: usize = 2048;
 
-/// The connection.
 pub(super) struct Overheard<S: Site> {
     stream: TcpStream,
     from: SocketAddr,

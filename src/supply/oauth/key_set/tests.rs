@@ -1,20 +1,26 @@
 use super::*;
-use crate::client::verdict::standing::Reader;
+use crate::client::verdict::standing::{Reader, Standing};
 
 fn kids(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
+/// A set that was not looked at yet.
+fn unseen() -> KeySet {
+    KeySet::new(Url::parse("http://127.0.0.1:9/").unwrap(), Clock::start())
+}
+
+fn standing(set: &KeySet, kid: &str) -> Standing {
+    let number = set.number_of(kid).unwrap();
+    set.times().of(usize::from(number), Reader::External)
+}
+
 #[test]
 fn keys_come_and_go_as_the_set_shows_them() {
-    let url = Url::parse("http://127.0.0.1:9/keys").unwrap();
-    let set = KeySet::new(url, Clock::start());
+    let set = unseen();
     assert_eq!(set.number_of("a"), None, "nothing is known of a set that was never had");
     set.note(&kids(&["a", "b"]), 90, 100);
-    let standing = |kid: &str| {
-        let number = set.number_of(kid).unwrap();
-        set.times().of(usize::from(number), Reader::External)
-    };
+    let standing = |kid: &str| standing(&set, kid);
     let old = standing("a");
     assert_eq!((old.published, old.readable, old.removed), (i64::MIN, i64::MIN, i64::MAX));
     // A token came before the set showed its key.
@@ -34,13 +40,10 @@ fn keys_come_and_go_as_the_set_shows_them() {
 
 #[test]
 fn of_more_keys_than_are_told_apart_nothing_is_said() {
-    let set = KeySet::new(Url::parse("http://127.0.0.1:9/").unwrap(), Clock::start());
+    let set = unseen();
     let many: Vec<String> = (0..MOST_KEYS + 5).map(|number| number.to_string()).collect();
     set.note(&many, 0, 1);
-    let standing = |kid: &str| {
-        let number = set.number_of(kid).unwrap();
-        set.times().of(usize::from(number), Reader::External)
-    };
+    let standing = |kid: &str| standing(&set, kid);
     assert_eq!(standing("0").published, i64::MIN);
     // Not that nobody published it, nor that it was always there: that it may come.
     let other = standing("1026");
@@ -50,14 +53,11 @@ fn of_more_keys_than_are_told_apart_nothing_is_said() {
 
 #[test]
 fn a_set_that_is_empty_for_a_while_is_away_and_withdraws_nothing() {
-    let set = KeySet::new(Url::parse("http://127.0.0.1:9/").unwrap(), Clock::start());
+    let set = unseen();
     set.note(&kids(&["a", "b"]), 90, 100);
     set.note(&[], 190, 200);
     set.note(&[], 290, 300);
-    let standing = |kid: &str| {
-        let number = set.number_of(kid).unwrap();
-        set.times().of(usize::from(number), Reader::External)
-    };
+    let standing = |kid: &str| standing(&set, kid);
     assert_eq!((standing("a").removed, standing("a").away), (i64::MAX, Some((90, i64::MAX))));
     set.note(&kids(&["a"]), 390, 400);
     assert_eq!((standing("a").removed, standing("a").away), (i64::MAX, Some((90, 400))));
@@ -68,7 +68,7 @@ fn a_set_that_is_empty_for_a_while_is_away_and_withdraws_nothing() {
 
 #[test]
 fn tokens_are_counted_whose_key_the_set_never_had() {
-    let set = KeySet::new(Url::parse("http://127.0.0.1:9/").unwrap(), Clock::start());
+    let set = unseen();
     set.note(&kids(&["a", "b"]), 90, 100);
     for kid in ["a", "c", "c", "b"] {
         set.number_of(kid);

@@ -1,5 +1,6 @@
-//! The verifier of servers whose authorities are known, or that are known themselves: a certificate that stands in the file
-//! of the authorities is trusted as it is, whatever it says of its use and its names.
+//! The verifier of servers. Where authorities are known, or servers themselves, a certificate that stands in the file of the
+//! authorities is trusted as it is, whatever it says of its use and its names. By `verify = false` any certificate will do,
+//! also one that can't be read. What is signed must still be signed by it, where that can be checked.
 
 use std::sync::Arc;
 
@@ -18,21 +19,48 @@ use rustls::{
 use super::certificate::{Signed, check_dates, odd, signed};
 use crate::base::error::{Error, Result};
 
-/// Takes what an authority signed for the server's name, and what is known.
+/// Schemes that are offered to anyone beside those of the library, for old and for rare keys: nobody here can check their
+/// signatures. The numbers are `rsa_pss_pss_sha256`, `_sha384` and `_sha512` (RFC 8446, 4.2.3), of keys that are for RSA-PSS
+/// only.
+const UNCHECKED: [SignatureScheme; 6] = [
+    SignatureScheme::ED448,
+    SignatureScheme::Unknown(0x0809),
+    SignatureScheme::Unknown(0x080A),
+    SignatureScheme::Unknown(0x080B),
+    SignatureScheme::ECDSA_SHA1_Legacy,
+    SignatureScheme::RSA_PKCS1_SHA1,
+];
+
+/// Takes certificates by whom they are of.
 #[derive(Debug)]
-pub(super) struct Pinned {
-    /// `None` where no known certificate can be an authority.
-    by_authority: Option<Arc<WebPkiServerVerifier>>,
-    known: Vec<CertificateDer<'static>>,
+pub(super) struct Verifier {
+    whom: Whom,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Pinned {
+#[derive(Debug)]
+enum Whom {
+    /// Every certificate is taken.
+    Anyone,
+    /// What an authority signed for the server's name, and what is known.
+    Known {
+        /// `None` where no known certificate can be an authority.
+        by_authority: Option<Arc<WebPkiServerVerifier>>,
+        known: Vec<CertificateDer<'static>>,
+    },
+}
+
+impl Verifier {
+    /// Trusts everybody.
+    pub(super) fn anyone(provider: &CryptoProvider) -> Self {
+        Self { whom: Whom::Anyone, algorithms: provider.signature_verification_algorithms }
+    }
+
     /// Trusts the certificates of a file.
     ///
     /// # Errors
     /// When a list of revoked certificates can't be used.
-    pub(super) fn new(
+    pub(super) fn pinned(
         known: &[CertificateDer<'static>],
         revoked: &[CertificateRevocationListDer<'static>],
         provider: &Arc<CryptoProvider>,
@@ -63,7 +91,7 @@ impl Pinned {
         };
         let by_authority = (!roots.is_empty()).then(|| verifier(roots)).transpose()?;
         let algorithms = provider.signature_verification_algorithms;
-        Ok(Self { by_authority, known, algorithms })
+        Ok(Self { whom: Whom::Known { by_authority, known }, algorithms })
     }
 
     /// What a signature is worth that the library refused: it reads no certificate of version 1.
@@ -73,10 +101,14 @@ impl Pinned {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, TlsError> {
-        match signed(certificate, message, signature, &self.algorithms) {
-            Signed::Yes => Ok(HandshakeSignatureValid::assertion()),
-            Signed::No => Err(CertificateError::BadSignature.into()),
-            Signed::Unknown => Err(CertificateError::ApplicationVerificationFailure.into()),
+        match (signed(certificate, message, signature, &self.algorithms), &self.whom) {
+            (Signed::Yes, _) | (Signed::Unknown, Whom::Anyone) => {
+                Ok(HandshakeSignatureValid::assertion())
+            }
+            (Signed::No, _) => Err(CertificateError::BadSignature.into()),
+            (Signed::Unknown, Whom::Known { .. }) => {
+                Err(CertificateError::ApplicationVerificationFailure.into())
+            }
         }
     }
 }
@@ -97,7 +129,7 @@ fn is_final(error: &TlsError) -> bool {
     )
 }
 
-impl ServerCertVerifier for Pinned {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -106,7 +138,10 @@ impl ServerCertVerifier for Pinned {
         ocsp: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, TlsError> {
-        let verified = match &self.by_authority {
+        let Whom::Known { by_authority, known } = &self.whom else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let verified = match by_authority {
             Some(verifier) => verifier.verify_server_cert(certificate, between, name, ocsp, now),
             None => Err(CertificateError::UnknownIssuer.into()),
         };
@@ -114,7 +149,7 @@ impl ServerCertVerifier for Pinned {
         if is_final(&error) {
             return Err(error);
         }
-        if self.known.iter().any(|known| known == certificate) {
+        if known.iter().any(|known| known == certificate) {
             check_dates(certificate, now)?;
             return Ok(ServerCertVerified::assertion());
         }
@@ -142,6 +177,10 @@ impl ServerCertVerifier for Pinned {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        let mut schemes = self.algorithms.supported_schemes();
+        if let Whom::Anyone = self.whom {
+            schemes.extend(UNCHECKED);
+        }
+        schemes
     }
 }
