@@ -40,7 +40,7 @@ use crate::{
             series::append,
             summary::{Generator, Per100Ms, Throughput, Trust},
             tables, threshold,
-            whole::{Frame, check_conserved},
+            whole::{check_conserved, measured},
         },
     },
     report,
@@ -349,16 +349,13 @@ impl Series {
         let least = |of: fn(&Per100Ms) -> u64| self.slots.iter().map(of).min().unwrap_or_default();
         let most = |of: fn(&Per100Ms) -> u64| self.slots.iter().map(of).max().unwrap_or_default();
         let attempts = all.attempts().max(1) as f64;
-        let summary = Frame {
-            plan,
-            all,
-            timeout: nanoseconds(plan.load().connect_timeout),
+        Summary {
             partial,
             interrupted,
             started_at: self.clock.rfc3339(start),
             duration_s: (self.clock.now() - start) as f64 / SECOND as f64,
             validity: self.validity(interrupted),
-            embedded: &self.embedded,
+            embedded: self.embedded.clone(),
             generator: Generator {
                 total_cpu_s: (process_cpu() - self.cpu_before) as f64 / 1e9,
                 cpu_us_per_attempt: self.generator.cpu_s * 1e6 / attempts,
@@ -374,17 +371,11 @@ impl Series {
                     max: most(|slots| slots.max),
                 },
             },
-            oauth: None,
-            jwks: None,
-            monitor: None,
-        }
-        .summary();
-        Summary {
             excused: self.excused,
             findings_left_out: self.findings_left_out,
             broker_gone: self.broker_gone.clone(),
             broker_checks: self.broker_checks,
-            ..summary
+            ..measured(plan, all, nanoseconds(plan.load().connect_timeout))
         }
     }
 

@@ -46,7 +46,7 @@ use crate::{
             ruling::decide::{Terms, decide},
             summary::{Generator, Yardstick},
             tables, threshold,
-            whole::{Frame, check_conserved},
+            whole::{check_conserved, measured},
         },
     },
     servers::{broker::KeyNews, canary::Canary},
@@ -519,16 +519,13 @@ impl Collector {
         let clock = self.storm.clock;
         let end = if partial { clock.now() } else { self.ended };
         let start = all.mark(Mark::FirstStart).unwrap_or(self.storm.start);
-        let frame = Frame {
-            plan,
-            all,
-            timeout,
+        let mut summary = Summary {
             partial,
             interrupted,
             started_at: clock.rfc3339(self.storm.start),
             duration_s: end.saturating_sub(start) as f64 / SECOND as f64,
             validity: self.validity(interrupted),
-            embedded: &self.verifiers,
+            embedded: self.verifiers.clone(),
             generator: Generator {
                 workers: self.generator.workers,
                 ..tables::generator(all, &self.generator)
@@ -540,13 +537,13 @@ impl Collector {
             }),
             jwks: self.jwks(partial, end),
             monitor: self.monitored(),
+            aborted: self.aborted.clone(),
+            ..measured(plan, all, timeout)
         };
-        let mut summary = frame.summary();
         summary.yardstick = self
             .yardstick
             .as_ref()
             .map(|yardstick| yardstick.against(summary.throughput.verdicts_per_s));
-        summary.aborted.clone_from(&self.aborted);
         let told = self.key_news.iter().map(|(_, label, news)| (label.clone(), news.counts()));
         summary.key_sets = told.collect();
         let findings = summary.verdicts.sum() - summary.verdicts[Verdict::Correct];

@@ -87,10 +87,6 @@ impl Exporter {
     /// # Errors
     /// When it can't listen there, or there is no thread for it.
     pub fn listen(address: SocketAddr) -> Result<Self> {
-        let failed = |why: &dyn fmt::Display| {
-            Error::not_measured(format!("can't serve metrics at `{address}`: {why}"))
-                .hint("`--prometheus 127.0.0.1:0` takes a free port, and says which")
-        };
         let listen = || -> io::Result<Self> {
             let listener = TcpListener::bind(address)?;
             let address = listener.local_addr()?;
@@ -98,7 +94,10 @@ impl Exporter {
             let server = Server::start(listener, MANNER, Metrics::new(&latest))?;
             Ok(Self { address, latest, runs: Mutex::default(), _server: server })
         };
-        listen().map_err(|error| failed(&error))
+        listen().map_err(|why| {
+            Error::not_measured(format!("can't serve metrics at `{address}`: {why}"))
+                .hint("`--prometheus 127.0.0.1:0` takes a free port, and says which")
+        })
     }
 
     /// Where it listens.
@@ -133,16 +132,6 @@ struct Made {
     plain: Bytes,
 }
 
-impl Made {
-    fn is_of(&self, snapshot: Option<&Arc<Snapshot>>) -> bool {
-        match (&self.of, snapshot) {
-            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
-            (None, None) => true,
-            _ => false,
-        }
-    }
-}
-
 impl Metrics {
     fn new(latest: &Latest) -> Self {
         let mut registry = Registry::with_prefix("tokenstorm");
@@ -150,11 +139,11 @@ impl Metrics {
         Self { registry, latest: Arc::clone(latest), made: Mutex::default() }
     }
 
-    /// What is told now.
     fn made(&self) -> Made {
         let latest = self.latest.lock().clone();
         let mut made = self.made.lock();
-        if let Some(made) = made.as_ref().filter(|made| made.is_of(latest.as_ref())) {
+        let pointer = |snapshot: &Option<Arc<Snapshot>>| snapshot.as_ref().map(Arc::as_ptr);
+        if let Some(made) = made.as_ref().filter(|made| pointer(&made.of) == pointer(&latest)) {
             return made.clone();
         }
         let mut text = String::new();

@@ -62,6 +62,11 @@ pub struct Tally {
     pub verdict: Verdict,
 }
 
+/// How many attempts there are in the tallies that `select` keeps.
+pub fn sum(tallies: &[(Tally, u64)], select: impl Fn(&Tally) -> bool) -> u64 {
+    tallies.iter().filter(|(tally, _)| select(tally)).map(|(_, count)| count).sum()
+}
+
 /// An attempt whose verdict is not `correct`.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Finding {
@@ -94,7 +99,7 @@ pub struct KeyAnswer {
 pub const MOST_ANSWERS: usize = 1_000_000;
 
 /// Everything that a recorder has seen. On the bus all travels as it stands here, but for the times ([`wire`]).
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Measurements {
     #[serde(skip)]
     times: Table,
@@ -139,20 +144,7 @@ impl IndexMut<Count> for Measurements {
 impl Measurements {
     /// An empty recorder for so many kinds of token and brokers.
     pub fn new(kinds: usize, brokers: usize) -> Self {
-        Self {
-            times: Table::new(kinds, brokers),
-            sums: Sums::default(),
-            marks: Marks::default(),
-            tallies: Tallies::default(),
-            slots: Slots::default(),
-            findings: Vec::new(),
-            dropped: Tallies::default(),
-            handshakes: Tallies::default(),
-            keeps_answers: false,
-            answers: Vec::new(),
-            signs: Vec::new(),
-            pending: Vec::new(),
-        }
+        Self { times: Table::new(kinds, brokers), ..Self::default() }
     }
 
     /// The same recorder, which keeps answers one by one where `keeps`.

@@ -41,6 +41,7 @@ pub mod summary;
 pub mod tables;
 pub mod threshold;
 pub mod time;
+pub mod timeline;
 pub mod trend;
 pub mod whole;
 pub mod writing;

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet},
+    encoding::{DescriptorEncoder, EncodeCounterValue, NoLabelSet},
     metrics::MetricType,
     registry::Unit,
 };
@@ -14,8 +14,10 @@ use super::{
     snapshot::{BOUNDS, Cumulated, Part},
 };
 use crate::{
-    base::clock::SECOND,
-    base::words::{Counts, Word},
+    base::{
+        clock::SECOND,
+        words::{Counts, Word},
+    },
     record::results::environment::tool,
 };
 
@@ -40,20 +42,27 @@ impl Collector for Told {
     }
 }
 
-/// A counter, with its samples.
+/// A counter of one sample.
 fn counter(
     to: &mut DescriptorEncoder<'_>,
     (name, unit, help): (&str, Option<Unit>, &str),
-    mut samples: impl FnMut(&mut MetricEncoder<'_>) -> fmt::Result,
+    value: &impl EncodeCounterValue,
 ) -> fmt::Result {
-    samples(&mut to.encode_descriptor(name, help, unit.as_ref(), MetricType::Counter)?)
+    to.encode_descriptor(name, help, unit.as_ref(), MetricType::Counter)?
+        .encode_counter::<NoLabelSet, _, u64>(value, None)
 }
 
-/// A counter of one sample.
-fn sum(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
-    counter(to, (name, None, help), |metric| {
-        metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
-    })
+/// A counter with a sample for each of these labels.
+fn counters<'a, const LABELS: usize, V: EncodeCounterValue>(
+    to: &mut DescriptorEncoder<'_>,
+    (name, unit, help): (&str, Option<Unit>, &str),
+    samples: impl Iterator<Item = ([(&'a str, &'a str); LABELS], V)>,
+) -> fmt::Result {
+    let mut metric = to.encode_descriptor(name, help, unit.as_ref(), MetricType::Counter)?;
+    for (labels, value) in samples {
+        metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+    }
+    Ok(())
 }
 
 fn run(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
@@ -69,18 +78,22 @@ fn run(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
         .encode_gauge(&now.open)?;
     let of_generator =
         ("generator_cpu", Some(Unit::Seconds), "CPU time of tokenstorm in its runs.");
-    counter(to, of_generator, |metric| {
-        metric.encode_counter::<NoLabelSet, _, u64>(&now.cpu_s, None)
-    })
+    counter(to, of_generator, &now.cpu_s)
 }
 
 fn counts(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
-    sum(to, "attempts_started", "Attempts that have started.", snapshot.started)?;
-    let help = "Attempts given up because the run was ended.";
-    sum(to, "attempts_abandoned", help, snapshot.abandoned)?;
-    sum(to, "sessions_held", "Accepted clients that began to hold.", snapshot.held)?;
-    let help = "Held connections that ended before their client wanted.";
-    sum(to, "sessions_dropped", help, snapshot.dropped)?;
+    for (name, help, count) in [
+        ("attempts_started", "Attempts that have started.", snapshot.started),
+        ("attempts_abandoned", "Attempts given up because the run was ended.", snapshot.abandoned),
+        ("sessions_held", "Accepted clients that began to hold.", snapshot.held),
+        (
+            "sessions_dropped",
+            "Held connections that ended before their client wanted.",
+            snapshot.dropped,
+        ),
+    ] {
+        counter(to, (name, None, help), &count)?;
+    }
     let attempts = ("attempts", None, "Attempts that have an outcome.");
     by_name(to, attempts, "outcome", snapshot, |part| &part.outcomes)?;
     let verdicts = ("verdicts", None, "Verdicts on attempts.");
@@ -95,21 +108,12 @@ fn by_name<W: Word>(
     snapshot: &Snapshot,
     counts: impl Fn(&Part) -> &Counts<W>,
 ) -> fmt::Result {
-    counter(to, metric, |metric| {
-        for part in &snapshot.parts {
-            for (word, count) in counts(part).iter() {
-                let labels = [
-                    ("token", part.token.as_str()),
-                    ("broker", &part.broker),
-                    (label, word.name()),
-                ];
-                metric
-                    .encode_family(&labels)?
-                    .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
-            }
-        }
-        Ok(())
-    })
+    let samples = snapshot.parts.iter().flat_map(|part| {
+        let place = [("token", part.token.as_str()), ("broker", part.broker.as_str())];
+        let counts = counts(part).iter();
+        counts.map(move |(word, count)| ([place[0], place[1], (label, word.name())], count))
+    });
+    counters(to, metric, samples)
 }
 
 /// The times of all phases, with their labels.
@@ -136,14 +140,8 @@ fn phases(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
             .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
     }
     let help = "Attempts that entered a phase and did not complete it.";
-    counter(to, ("phase_unfinished", None, help), |metric| {
-        for (labels, times) in times(snapshot) {
-            metric
-                .encode_family(&labels)?
-                .encode_counter::<NoLabelSet, _, u64>(&times.unfinished, None)?;
-        }
-        Ok(())
-    })
+    let unfinished = times(snapshot).map(|(labels, times)| (labels, times.unfinished));
+    counters(to, ("phase_unfinished", None, help), unfinished)
 }
 
 /// What `[monitor]` reads.
@@ -153,13 +151,8 @@ fn hosts(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
         return Ok(());
     }
     let cpu = ("monitor_cpu", Some(Unit::Seconds), "CPU time of a side since its processes began.");
-    counter(to, cpu, |metric| {
-        for (side, cpu_s) in usage.iter().filter_map(|of| Some((of.side, of.cpu_s?))) {
-            let labels = [("side", side.name())];
-            metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&cpu_s, None)?;
-        }
-        Ok(())
-    })?;
+    let used = usage.iter().filter_map(|of| Some(([("side", of.side.name())], of.cpu_s?)));
+    counters(to, cpu, used)?;
     let unit = Some(Unit::Bytes);
     let help = "Resident memory of a side.";
     let mut metric =

@@ -16,25 +16,13 @@ use crate::{
 /// Upper bounds of the buckets of times, in nanoseconds: 100 us to 10 s, which is the usual deadline of an attempt, each
 /// power of ten in three steps.
 pub(super) const BOUNDS: [u64; 16] = {
-    const US: u64 = SECOND / 1_000_000;
-    [
-        100 * US,
-        250 * US,
-        500 * US,
-        1_000 * US,
-        2_500 * US,
-        5_000 * US,
-        10_000 * US,
-        25_000 * US,
-        50_000 * US,
-        100_000 * US,
-        250_000 * US,
-        500_000 * US,
-        1_000_000 * US,
-        2_500_000 * US,
-        5_000_000 * US,
-        10_000_000 * US,
-    ]
+    const STEPS_US: [u64; 3] = [100, 250, 500];
+    let (mut bounds, mut at) = ([0; 16], 0);
+    while at < bounds.len() {
+        bounds[at] = STEPS_US[at % 3] * 10_u64.pow(at as u32 / 3) * (SECOND / 1_000_000);
+        at += 1;
+    }
+    bounds
 };
 
 /// What is told beside the measurements.
@@ -170,15 +158,12 @@ fn can_enter(plan: &Plan, broker: &Broker, phase: Phase) -> bool {
 
 impl Part {
     fn add(&mut self, other: &Self) {
-        let add = |own: &mut [u64], more: &[u64]| {
-            own.iter_mut().zip(more).for_each(|(own, more)| *own += more);
-        };
         self.outcomes += &other.outcomes;
         self.verdicts += &other.verdicts;
         for (phase, times) in &other.phases {
             match self.phases.iter_mut().find(|(own, _)| own == phase) {
                 Some((_, own)) => {
-                    add(&mut own.counts, &times.counts);
+                    own.counts.iter_mut().zip(times.counts).for_each(|(own, more)| *own += more);
                     own.sum_ns += times.sum_ns;
                     own.unfinished += times.unfinished;
                 }

@@ -11,7 +11,7 @@ use prometheus_parse::{Scrape, Value};
 
 use super::*;
 use crate::{
-    base::{clock::SECOND, host::Limits},
+    base::clock::SECOND,
     client::{
         attempt::{Attempt, Code, Outcome, Phase, Step, Steps},
         verdict::{Expectation, Verdict},
@@ -19,9 +19,8 @@ use crate::{
     plan::Plan,
     record::{
         measure::{Count, Measurements},
-        results::monitor::Side,
+        results::{fixture, monitor::Side},
     },
-    scenario::{Loaded, Overrides, parse},
 };
 
 const US: u64 = SECOND / 1_000_000;
@@ -30,9 +29,7 @@ fn plan() -> Plan {
     let text = "name = \"live\"\n[target]\nbrokers = [\"ws://127.0.0.1:9/mqtt?token=hunter2\", \"mqtt://127.0.0.1\"]\n\
                 [load]\nclients = 9\nconcurrency = 1\n[[mix]]\ntoken = \"not_a_jwt\"\nshare = 1\n\
                 [[mix]]\ntoken = \"not_a_jwt\"\nname = \"other\"\nshare = 1\n";
-    let scenario = parse(text, &Overrides::default()).unwrap();
-    let loaded = Loaded { path: "live.toml".into(), scenario, overrides: Vec::new() };
-    Plan::new(&loaded, &Limits::read()).unwrap()
+    fixture::plan(text)
 }
 
 /// Attempts that were refused after so long; the last one never was.
@@ -41,24 +38,17 @@ fn measured(connack: &[u64]) -> Measurements {
     for (client, took) in (0..).zip(connack.iter().map(Some).chain([None])) {
         let started = SECOND + client * SECOND;
         let ended = started + took.copied().unwrap_or(SECOND);
+        let outcome = took.map_or(Outcome::Timeout(Phase::Connack), |_| Outcome::Refused(0x87));
         let attempt = Attempt {
             client,
-            kind: 0,
-            key: None,
             broker: 1,
-            minted_for: 0,
-            scheduled: started,
-            opened: started,
-            read: None,
-            started,
             steps: Steps {
                 tcp: Step::At(started),
                 connack: took.map_or(Step::Unfinished, |_| Step::At(ended)),
                 ..Steps::default()
             },
-            sent: started,
             ended,
-            outcome: took.map_or(Outcome::Timeout(Phase::Connack), |_| Outcome::Refused(0x87)),
+            ..fixture::attempt(started, outcome)
         };
         let verdict = took.map_or(Verdict::NotJudged, |_| Verdict::Correct);
         all.start(started, started);
@@ -110,9 +100,14 @@ fn exporter() -> Exporter {
     Exporter::listen(([127, 0, 0, 1], 0).into()).unwrap()
 }
 
-fn served(connack: &[u64]) -> String {
+fn publishing(connack: &[u64]) -> Exporter {
     let exporter = exporter();
     exporter.publish(Snapshot::of(&plan(), &measured(connack), now()));
+    exporter
+}
+
+fn served(connack: &[u64]) -> String {
+    let exporter = publishing(connack);
     let (head, body) = ask(&exporter, "GET /metrics");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert!(head.contains("application/openmetrics-text; version=1.0.0; charset=utf-8"), "{head}");
@@ -122,13 +117,18 @@ fn served(connack: &[u64]) -> String {
 
 /// The same for somebody who does not know `OpenMetrics`.
 fn served_plainly(connack: &[u64]) -> String {
-    let exporter = exporter();
-    exporter.publish(Snapshot::of(&plan(), &measured(connack), now()));
+    let exporter = publishing(connack);
     let (head, body) = ask_for(&exporter, "GET /metrics HTTP/1.1\r\nAccept: text/plain, */*;q=0.1");
     assert!(head.contains("Content-Type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
     let (head, same) = ask_for(&exporter, "GET /metrics HTTP/1.1");
     assert!(head.contains("text/plain; version=0.0.4") && same == body, "{head}");
     body
+}
+
+/// Lines of samples of this name that have all of these labels.
+fn lines<'a>(text: &'a str, name: &str, labels: &[&str]) -> Vec<&'a str> {
+    let has_all = |line: &&str| labels.iter().all(|label| line.contains(label));
+    text.lines().filter(|line| line.starts_with(name)).filter(has_all).collect()
 }
 
 /// Samples by name and labels, without those of histograms.
@@ -212,11 +212,9 @@ fn buckets_are_cumulative_and_the_last_one_holds_all() {
     let all = buckets.last().unwrap();
     assert!(all.less_than.is_infinite() && (all.count - 5.0).abs() < 1e-9, "{buckets:?}");
     let line = |name: &str| {
-        let found = text.lines().find(|line| {
-            line.starts_with(&format!("tokenstorm_phase_duration_seconds_{name}"))
-                && line.contains("phase=\"connack\",token=\"not_a_jwt\",broker=\"mqtt:")
-        });
-        found.unwrap().rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+        let name = format!("tokenstorm_phase_duration_seconds_{name}");
+        let found = lines(&text, &name, &["phase=\"connack\",token=\"not_a_jwt\",broker=\"mqtt:"]);
+        found[0].rsplit(' ').next().unwrap().parse::<f64>().unwrap()
     };
     assert!((line("count") - 5.0).abs() < 1e-9, "{text}");
     // Three significant digits.
@@ -289,11 +287,8 @@ fn counters_go_on_from_one_run_to_the_next_and_gauges_do_not() {
             let own = samples.iter().filter(|(key, _)| key.split(' ').next() == Some(name));
             own.map(|(_, value)| *value as u64).sum()
         };
-        let timed = body.lines().find(|line| {
-            line.starts_with("tokenstorm_phase_duration_seconds_count")
-                && line.contains("phase=\"connack\"")
-                && !line.ends_with(" 0")
-        });
+        let timed = lines(&body, "tokenstorm_phase_duration_seconds_count", &["phase=\"connack\""]);
+        let timed = timed.into_iter().find(|line| !line.ends_with(" 0"));
         let timed: u64 = timed.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
         let cpu = samples["tokenstorm_generator_cpu_seconds_total"];
         let counts = [
@@ -320,12 +315,10 @@ fn phases_that_attempts_can_enter_are_there_before_any_does() {
     exporter.publish(Snapshot::of(&plan(), &Measurements::new(2, 2), now()));
     let (_, body) = ask(&exporter, "GET /metrics");
     let has = |phase: &str, broker: &str| {
-        body.lines().any(|line| {
-            line.starts_with("tokenstorm_phase_duration_seconds_count{")
-                && line.contains(&format!("phase=\"{phase}\""))
-                && line.contains(&format!("broker=\"{broker}\""))
-                && line.ends_with(" 0")
-        })
+        let labels = [format!("phase=\"{phase}\""), format!("broker=\"{broker}\"")];
+        let labels = labels.each_ref().map(String::as_str);
+        let found = lines(&body, "tokenstorm_phase_duration_seconds_count{", &labels);
+        found.into_iter().any(|line| line.ends_with(" 0"))
     };
     let (web, plain) = ("ws://127.0.0.1:9/mqtt", "mqtt://127.0.0.1");
     for phase in ["start_delay", "tcp_connect", "connack", "connect", "response"] {

@@ -4,7 +4,7 @@ use super::{Answer, Measurements, Times, empty_times};
 use crate::client::attempt::Phase;
 
 /// The times of one phase, and how many attempts entered it without completing it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Latency {
     /// Times of those that completed it; `None` where nobody did.
     pub times: Option<Times>,

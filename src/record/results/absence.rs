@@ -84,9 +84,7 @@ pub struct Board(Arc<Mutex<Vec<Absence>>>);
 impl Board {
     /// Takes the place of what was told before.
     pub fn tell(&self, absences: &[Absence]) {
-        let mut told = self.0.lock();
-        told.clear();
-        told.extend_from_slice(absences);
+        absences.clone_into(&mut self.0.lock());
     }
 
     /// All of them, those that are back included.

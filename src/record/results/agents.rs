@@ -8,9 +8,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Percentile, cells::Beyond, writing::replace_in};
+use super::{Percentile, cells::Beyond, writing::replace_table};
 use crate::base::error::{
-    Error, Result,
+    Result,
     plain::{cell, line},
 };
 
@@ -19,10 +19,7 @@ const COLUMNS: &str = "agent,host,segment,weight,attempts,start_delay_p99_us,cpu
 
 /// One agent of a run.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[expect(
-    missing_docs,
-    reason = "the fields are the columns of the file, described in docs/results.md"
-)]
+#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct Agent {
     pub agent: String,
     pub host: String,
@@ -147,27 +144,18 @@ impl Agent {
 /// # Errors
 /// When it can't be written.
 pub fn write(folder: &Path, agents: &[Agent]) -> Result<()> {
-    let failed = |why: &dyn std::fmt::Display| {
-        Error::not_measured(format!("can't write `{}`: {why}", folder.join("agents.csv").display()))
-    };
-    let mut rows = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-    rows.write_record(COLUMNS.split(',')).map_err(|error| failed(&error))?;
-    for agent in agents {
+    let rows = agents.iter().map(|agent| {
         let mut beyond = Beyond::default();
-        let mut number = |name, time: Option<Percentile>| beyond.number(name, time);
-        let start_delay = number("start_delay_p99", agent.start_delay_p99_us);
-        let (p50, p99) = (
-            number("connack_p50", agent.connack_p50_us),
-            number("connack_p99", agent.connack_p99_us),
-        );
+        let start_delay = beyond.number("start_delay_p99", agent.start_delay_p99_us);
+        let p50 = beyond.number("connack_p50", agent.connack_p50_us);
+        let p99 = beyond.number("connack_p99", agent.connack_p99_us);
         // Whoever runs an agent names it.
         let (name, host) = (cell(&agent.agent), cell(&agent.host));
         let start_delay_p99_us = start_delay.map(Percentile::Number);
         let row = Agent { agent: name, host, start_delay_p99_us, ..agent.clone() };
         let counts = (agent.accepted, agent.refused, agent.failed);
         let why = agent.lost_why.as_deref().map(|why| cell(&line(why)));
-        let row = (row, beyond.text(), counts, p50, p99, why);
-        rows.serialize(row).map_err(|error| failed(&error))?;
-    }
-    replace_in(folder, "agents.csv", &rows.into_inner().map_err(|error| failed(&error))?)
+        (row, beyond.text(), counts, p50, p99, why)
+    });
+    replace_table(folder, "agents.csv", COLUMNS, rows)
 }

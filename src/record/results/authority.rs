@@ -7,7 +7,7 @@ use super::{
     happened::{Happened, Visit},
     keys::by_second,
     outages::Deed,
-    writing::{replace_in, unwritable},
+    writing::{replace_table, unwritable},
 };
 use crate::{
     base::{
@@ -24,18 +24,9 @@ use crate::{
 /// When it can't be written.
 pub fn write(folder: &Path, visits: &[Visit]) -> Result<()> {
     fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
-    let head = ["second", "path", "status", "caller", "count"];
-    let rows = visits.iter().map(|visit| {
-        [
-            visit.second.to_string(),
-            visit.path.to_owned(),
-            visit.status.to_string(),
-            // Whoever asks says who it is.
-            cell(&visit.caller),
-            visit.count.to_string(),
-        ]
-    });
-    replace_in(folder, "issuer.csv", &table(folder, head, rows)?)
+    // Whoever asks says who it is.
+    let rows = visits.iter().map(|visit| Visit { caller: cell(&visit.caller), ..visit.clone() });
+    replace_table(folder, "issuer.csv", "second,path,status,caller,count", rows)
 }
 
 /// Writes what has happened, to the issuer and to brokers, each when it was done, and stops when they began; the storm
@@ -68,10 +59,8 @@ pub fn write_events(
         [(gone.at_s, "broker_gone", gone.what().into())].into_iter().chain(back)
     }));
     all.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let rows = all.into_iter().map(|(second, event, detail)| {
-        [format!("{second:.3}"), event.to_owned(), detail.into_owned()]
-    });
-    replace_in(folder, "events.csv", &table(folder, ["second", "event", "detail"], rows)?)
+    let rows = all.into_iter().map(|(second, event, what)| (format!("{second:.3}"), event, what));
+    replace_table(folder, "events.csv", "second,event,detail", rows)
 }
 
 /// Writes `keys.csv`: what became of the tokens of each key, second by second.
@@ -79,37 +68,12 @@ pub fn write_events(
 /// # Errors
 /// When it can't be written.
 pub fn write_keys(folder: &Path, plan: &Plan, answers: &[KeyAnswer], start: u64) -> Result<()> {
-    let rows = by_second(plan, answers, start).into_iter().map(
-        |((second, key, broker), (accepted, refused))| {
-            [
-                second.to_string(),
-                plan.mould
-                    .keys
-                    .get(usize::from(key))
-                    .map_or_else(String::new, |key| key.name.clone()),
-                plan.brokers[usize::from(broker)].label.clone(),
-                accepted.to_string(),
-                refused.to_string(),
-            ]
-        },
-    );
-    let head = ["second", "key", "broker", "accepted", "refused"];
-    replace_in(folder, "keys.csv", &table(folder, head, rows)?)
-}
-
-/// Rows of CSV.
-pub(super) fn table<const COLUMNS: usize>(
-    folder: &Path,
-    head: [&str; COLUMNS],
-    rows: impl Iterator<Item = [String; COLUMNS]>,
-) -> Result<Vec<u8>> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    let fail = |error: csv::Error| unwritable(folder, &error);
-    csv.write_record(head).map_err(fail)?;
-    for row in rows {
-        csv.write_record(&row).map_err(fail)?;
-    }
-    csv.into_inner().map_err(|error| unwritable(folder, &error))
+    let rows = by_second(plan, answers, start);
+    let rows = rows.into_iter().map(|((second, key, broker), counts)| {
+        let key = plan.mould.keys.get(usize::from(key)).map(|key| &key.name);
+        (second, key, &plan.brokers[usize::from(broker)].label, counts)
+    });
+    replace_table(folder, "keys.csv", "second,key,broker,accepted,refused", rows)
 }
 
 #[cfg(test)]
@@ -120,9 +84,8 @@ mod tests {
     fn a_stop_is_told_at_its_beginning_and_a_start_at_its_end() {
         let folder = tempfile::tempdir().unwrap();
         let deed = |starts, began, ended| {
-            let (failed, back) = (false, None);
             let (ended, detail) = (Some(ended * SECOND), "x".to_owned());
-            Deed { broker: 0, starts, began: began * SECOND, ended, failed, detail, back }
+            Deed { starts, began: began * SECOND, ended, detail, ..Deed::default() }
         };
         let deeds = [deed(false, 7, 9), deed(true, 11, 14)];
         write_events(folder.path(), &[], (&deeds, &[]), 5 * SECOND).unwrap();

@@ -3,6 +3,8 @@
 //! A program that reads a column of times reads numbers. Where a percentile is only known to be longer than the timeout,
 //! the cell holds the timeout and the column `beyond` the percentile's name; where nothing is known, the cell is empty.
 
+use serde::de::DeserializeOwned;
+
 use super::Percentile;
 
 /// The name of the last column.
@@ -34,8 +36,40 @@ impl Beyond {
     }
 }
 
+/// A row whose times are parted into a bare number and a note of those that lie beyond it.
+pub trait Timed {
+    /// Its times, each with the name of its column less the unit.
+    fn times(&mut self) -> Vec<(&'static str, &mut Option<Percentile>)>;
+}
+
+/// A row as its file has it: its times as bare numbers, and the text of the last column.
+pub fn parted<T: Timed + Clone>(row: &T) -> (T, String) {
+    let (mut row, mut beyond) = (row.clone(), Beyond::default());
+    for (name, time) in row.times() {
+        *time = beyond.number(name, *time).map(Percentile::Number);
+    }
+    (row, beyond.text())
+}
+
+/// A row that was [`parted`], with its times as they were measured.
+///
+/// # Errors
+/// When it is no such row.
+pub fn read<T: Timed + DeserializeOwned>(
+    row: &csv::StringRecord,
+    head: &csv::StringRecord,
+) -> csv::Result<T> {
+    let column = head.iter().position(|name| name == BEYOND);
+    let beyond = column.and_then(|column| row.get(column)).unwrap_or_default();
+    let mut read: T = row.deserialize(Some(head))?;
+    for (name, time) in read.times() {
+        *time = restored(name, time.take(), beyond);
+    }
+    Ok(read)
+}
+
 /// A time as it was before it became a cell: `beyond` is the text of its row's last column.
-pub fn restored(name: &str, cell: Option<Percentile>, beyond: &str) -> Option<Percentile> {
+fn restored(name: &str, cell: Option<Percentile>, beyond: &str) -> Option<Percentile> {
     match cell {
         Some(Percentile::Number(us)) if beyond.split(';').any(|column| column == name) => {
             Some(Percentile::Beyond(us))

@@ -36,27 +36,20 @@ pub struct Edges {
     /// When it turned bad again, in seconds after its `exp`.
     pub turns_bad_s: Option<f64>,
     /// Until when that was watched, in seconds after its `nbf`.
-    #[serde(default)]
     pub good_watched_s: Option<f64>,
     /// Until when that was watched, in seconds after its `exp`.
-    #[serde(default)]
     pub bad_watched_s: Option<f64>,
     /// When the token that was watched turning bad was last accepted, in seconds after its `exp`.
-    #[serde(default)]
     pub bad_accepted_s: Option<f64>,
     /// Why no token was watched turning good, where none was.
-    #[serde(default)]
     pub good_unwatched: Option<Unwatched>,
     /// Why none was watched turning bad.
-    #[serde(default)]
     pub bad_unwatched: Option<Unwatched>,
     /// How much longer a refusal takes than an accept.
     pub refusal_delay_us: Option<f64>,
     /// The lower end of its interval.
-    #[serde(default)]
     pub refusal_delay_low_us: Option<f64>,
     /// The upper end.
-    #[serde(default)]
     pub refusal_delay_high_us: Option<f64>,
     /// How the times of refusals differ from those of a bad signature, by check.
     pub tells: Vec<Tell>,
@@ -90,6 +83,69 @@ impl Edges {
         let is_certain = late.min(early) < -UNSURE_S;
         let is_off = ahead_s.abs() > UNSURE_S && (is_certain || late.min(early) > UNSURE_S);
         is_off.then_some(ClockOffset { ahead_s, leeway_s: leeway_s.max(0.0), is_certain })
+    }
+
+    /// Takes over how a token turned good, or why none was watched.
+    pub fn takes_good(&mut self, found: std::result::Result<Turn, Unwatched>) {
+        self.good_unwatched = found.err();
+        let turn = found.unwrap_or_default();
+        (self.turns_good_s, self.good_watched_s) = (turn.turned_s, turn.watched_s);
+    }
+
+    /// The same of one that turned bad.
+    pub fn takes_bad(&mut self, found: std::result::Result<Turn, Unwatched>) {
+        self.bad_unwatched = found.err();
+        let turn = found.unwrap_or_default();
+        (self.turns_bad_s, self.bad_watched_s) = (turn.turned_s, turn.watched_s);
+        self.bad_accepted_s = turn.accepted_s;
+    }
+
+    /// How one and the same token turned good, in words.
+    pub fn good_words(&self) -> String {
+        match (self.turns_good_s, self.good_watched_s, self.good_unwatched) {
+            (Some(turned), ..) => format!("{turned:+.2} s from its nbf"),
+            (_, _, Some(why)) => why.words("nbf"),
+            (_, Some(watched), _) => {
+                format!(
+                    "not seen: when the watch ended, {watched:.1} s from its nbf, it was still refused or had been accepted all the time"
+                )
+            }
+            _ => NOT_WATCHED.to_owned(),
+        }
+    }
+
+    /// How it turned bad.
+    pub fn bad_words(&self) -> String {
+        let all = (self.turns_bad_s, self.bad_watched_s, self.bad_accepted_s);
+        match (all, self.bad_unwatched) {
+            ((Some(turned), ..), _) => format!("{turned:+.2} s from its exp"),
+            (_, Some(why)) => why.words("exp"),
+            ((_, Some(watched), Some(_)), _) => {
+                format!(
+                    "not seen: it was still accepted when the watch ended, {watched:.1} s from its exp"
+                )
+            }
+            ((_, Some(_), None), _) => "not seen: it was never accepted".to_owned(),
+            _ => NOT_WATCHED.to_owned(),
+        }
+    }
+
+    /// Writes `probe.json` into a run folder.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Error::not_measured(format!("can't write into `{}`: {error}", folder.display()))
+        };
+        let mut text = serde_json::to_string_pretty(self).map_err(|error| failed(&error))?;
+        text.push('\n');
+        fs::write(folder.join("probe.json"), text).map_err(|error| failed(&error))
+    }
+
+    /// Those of a run folder, where it has any.
+    pub fn read(folder: &Path) -> Option<Self> {
+        serde_json::from_value(super::reading::json(&folder.join("probe.json")).ok()?).ok()
     }
 }
 
@@ -127,6 +183,9 @@ impl Edge {
     }
 }
 
+const NOT_WATCHED: &str =
+    "not watched: the probe ended before it, or no answer said anything about it";
+
 /// Leeways of more seconds are not watched: no library has them by default.
 const LONGEST_WATCHED_S: u64 = 600;
 
@@ -139,55 +198,6 @@ pub struct Turn {
     pub watched_s: Option<f64>,
     /// The last time that it was accepted.
     pub accepted_s: Option<f64>,
-}
-
-impl Edges {
-    /// Takes over how a token turned good, or why none was watched.
-    pub fn takes_good(&mut self, found: std::result::Result<Turn, Unwatched>) {
-        self.good_unwatched = found.err();
-        let turn = found.unwrap_or_default();
-        (self.turns_good_s, self.good_watched_s) = (turn.turned_s, turn.watched_s);
-    }
-
-    /// The same of one that turned bad.
-    pub fn takes_bad(&mut self, found: std::result::Result<Turn, Unwatched>) {
-        self.bad_unwatched = found.err();
-        let turn = found.unwrap_or_default();
-        (self.turns_bad_s, self.bad_watched_s) = (turn.turned_s, turn.watched_s);
-        self.bad_accepted_s = turn.accepted_s;
-    }
-
-    /// How one and the same token turned good, in words.
-    pub fn good_words(&self) -> String {
-        match (self.turns_good_s, self.good_watched_s, self.good_unwatched) {
-            (Some(turned), ..) => format!("{turned:+.2} s from its nbf"),
-            (_, _, Some(why)) => why.words("nbf"),
-            (_, Some(watched), _) => {
-                format!(
-                    "not seen: when the watch ended, {watched:.1} s from its nbf, it was still refused or had been accepted all the time"
-                )
-            }
-            _ => "not watched: the probe ended before it, or no answer said anything about it"
-                .to_owned(),
-        }
-    }
-
-    /// How it turned bad.
-    pub fn bad_words(&self) -> String {
-        let all = (self.turns_bad_s, self.bad_watched_s, self.bad_accepted_s);
-        match (all, self.bad_unwatched) {
-            ((Some(turned), ..), _) => format!("{turned:+.2} s from its exp"),
-            (_, Some(why)) => why.words("exp"),
-            ((_, Some(watched), Some(_)), _) => {
-                format!(
-                    "not seen: it was still accepted when the watch ended, {watched:.1} s from its exp"
-                )
-            }
-            ((_, Some(_), None), _) => "not seen: it was never accepted".to_owned(),
-            _ => "not watched: the probe ended before it, or no answer said anything about it"
-                .to_owned(),
-        }
-    }
 }
 
 /// Why no token was watched while it turned.
@@ -290,26 +300,6 @@ fn normal_quantile(comparisons: usize) -> f64 {
     const QUANTILES: [f64; 12] =
         [1.960, 2.241, 2.394, 2.498, 2.576, 2.638, 2.690, 2.734, 2.773, 2.807, 2.838, 2.865];
     QUANTILES[comparisons.clamp(1, QUANTILES.len()) - 1]
-}
-
-impl Edges {
-    /// Writes `probe.json` into a run folder.
-    ///
-    /// # Errors
-    /// When it can't be written.
-    pub fn write(&self, folder: &Path) -> Result<()> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Error::not_measured(format!("can't write into `{}`: {error}", folder.display()))
-        };
-        let mut text = serde_json::to_string_pretty(self).map_err(|error| failed(&error))?;
-        text.push('\n');
-        fs::write(folder.join("probe.json"), text).map_err(|error| failed(&error))
-    }
-
-    /// Those of a run folder, where it has any.
-    pub fn read(folder: &Path) -> Option<Self> {
-        serde_json::from_value(super::reading::json(&folder.join("probe.json")).ok()?).ok()
-    }
 }
 
 #[cfg(test)]

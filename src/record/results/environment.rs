@@ -11,7 +11,7 @@ use crate::base::{
 };
 
 /// The host, the program and the clock of a run.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Environment {
     pub format: u32,
@@ -95,12 +95,7 @@ impl Environment {
             descriptors: limits.descriptors,
             ports: (*limits.ports.start(), *limits.ports.end()),
             clock_source: host::clock_source(),
-            wall_clock_step_us: None,
-            listen_overflows: None,
-            syn_retransmits: None,
-            host_idle_least: None,
-            calibration: None,
-            agents: Vec::new(),
+            ..Self::default()
         }
     }
 

@@ -1,8 +1,54 @@
-//! A summary for tests of the page.
+//! What tests need of a run: its scenario and plan, an attempt, a cell, its summary.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::record::results::Summary;
+use crate::{
+    base::host::Limits,
+    client::attempt::{Attempt, Outcome, Steps},
+    plan::Plan,
+    record::results::Summary,
+    scenario::{Loaded, Overrides, parse},
+};
+
+/// A scenario as if it were read from a file.
+pub(crate) fn loaded(text: &str) -> Loaded {
+    let scenario = parse(text, &Overrides::default()).unwrap();
+    Loaded { path: "x.toml".into(), scenario, overrides: Vec::new() }
+}
+
+/// The plan of a scenario, whatever this host can do.
+pub(crate) fn plan(text: &str) -> Plan {
+    Plan::unchecked(&loaded(text), &Limits::read()).unwrap()
+}
+
+/// An attempt of the first client at the first broker that was over at once.
+pub(crate) fn attempt(at: u64, outcome: Outcome) -> Attempt {
+    Attempt {
+        client: 0,
+        kind: 0,
+        key: None,
+        broker: 0,
+        minted_for: 0,
+        scheduled: at,
+        opened: at,
+        read: None,
+        started: at,
+        steps: Steps::default(),
+        sent: at,
+        ended: at,
+        outcome,
+    }
+}
+
+/// A cell of a matrix: an entry of the catalogue, what had to happen, and what that was worth.
+pub(crate) fn cell(defect: &str, expected: &str, verdict: &str) -> Value {
+    json!({
+        "defect": defect, "group": "time", "protocol": 5, "expected": expected, "strict_expected": expected,
+        "outcome": "refused", "code": 135, "verdict": verdict, "severity": "high", "attempts": 1,
+        "judged": u64::from(verdict != "not_judged"), "false_accepts": 0, "latency_p50_us": null,
+        "strict_verdict": verdict, "upper_bound_95": null
+    })
+}
 
 /// Ten clients, five with a good token and five with an expired one, all answered as promised.
 pub(crate) fn summary() -> Summary {

@@ -14,30 +14,29 @@ use hdrhistogram::serialization::{
 use serde::Serialize;
 
 use super::{
-    PhaseStats, Summary,
-    brokers::BrokerSeconds,
-    cells::{BEYOND, Beyond},
+    PhaseStats, Summary, brokers,
+    cells::{Beyond, parted},
     moment::Moment,
-    time::{microseconds, percentile},
-    writing::{Cut, Growing, replace_in, unwritable},
+    time::microseconds,
+    timeline::{self, Second},
+    writing::{Cut, Growing, replace_in, replace_table, table, unwritable},
 };
 use crate::{
-    base::words::{Counts, OutcomeKind},
     base::{
         clock::{Clock, SECOND, nanoseconds},
         error::{Error, Result, plain::json},
     },
     client::attempt::{Attempt, Phase},
     plan::Plan,
-    record::measure::{Answer, Count, Finding, MOST_FINDINGS, Measurements},
+    record::measure::{Answer, Finding, MOST_FINDINGS, Measurements},
     scenario::Scenario,
 };
 
-/// Columns of `timeline.csv`: the fields of a [`TimelineRow`].
-const TIMELINE: &str = "second,started,accepted,refused,failed,open,connack_p50_us,connack_p99_us,start_delay_p99_us,beyond";
-/// Columns of `findings.csv`.
+/// The first line of `findings.csv`.
 const FINDINGS: &str =
-    "client,token,broker,scheduled_us,started_us,ended_us,outcome,code,verdict,replay";
+    "client,token,broker,scheduled_us,started_us,ended_us,outcome,code,verdict,replay\n";
+/// Columns of `latency.csv`.
+const LATENCY: &str = "phase,token,broker,outcome,count,unfinished,min_us,mean_us,p50_us,p90_us,p95_us,p99_us,p999_us,p9999_us,max_us,beyond";
 
 /// Where a run folder is to be.
 #[derive(Clone, Debug)]
@@ -88,25 +87,11 @@ pub struct Folder {
     timeline: Growing,
     findings: Growing,
     /// Where there are several brokers.
-    of_brokers: Option<BrokerSeconds>,
+    of_brokers: Option<Growing>,
     histograms: Growing,
     found: usize,
     /// What counts the same attempts.
     moment: Moment,
-}
-
-#[derive(Serialize)]
-struct TimelineRow {
-    second: u64,
-    started: u64,
-    accepted: u64,
-    refused: u64,
-    failed: u64,
-    open: u64,
-    connack_p50_us: Option<f64>,
-    connack_p99_us: Option<f64>,
-    start_delay_p99_us: Option<f64>,
-    beyond: String,
 }
 
 impl Folder {
@@ -116,13 +101,8 @@ impl Folder {
     /// When it can't be made, or one that the user named holds something.
     pub fn create(place: &Place, scenario: &Scenario, clock: Clock) -> Result<Self> {
         let path = &place.make().map_err(|error| unwritable(place.path(), &error))?;
-        let fail = |error: io::Error| unwritable(path, &error);
-        if fs::read_dir(path).map_err(fail)?.next().is_some() {
-            return Err(Error::not_measured(format!(
-                "`{}` holds something already",
-                path.display()
-            ))
-            .hint("give `--out` a folder that is empty or does not exist"));
+        if fs::read_dir(path).map_err(|error| unwritable(path, &error))?.next().is_some() {
+            return Err(occupied(path));
         }
         let start = Duration::from_nanos(clock.wall(0).max(0) as u64).as_secs_f64();
         let head = format!(
@@ -131,8 +111,8 @@ impl Folder {
              \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n"
         );
         let folder = Self {
-            timeline: Growing::create(path, "timeline.csv", format!("{TIMELINE}\n").as_bytes())?,
-            findings: Growing::create(path, "findings.csv", format!("{FINDINGS}\n").as_bytes())?,
+            timeline: Growing::create(path, timeline::FILE, timeline::HEAD.as_bytes())?,
+            findings: Growing::create(path, "findings.csv", FINDINGS.as_bytes())?,
             histograms: Growing::create(path, "latency.hlog", head.as_bytes())?,
             of_brokers: None,
             moment: Moment::new(path),
@@ -204,11 +184,11 @@ impl Folder {
 
     /// Appends a second: its row of the time line, its histograms, its findings.
     pub fn second(&mut self, plan: &Plan, storm: u64, second: u64, seen: &Measurements) {
-        let row = timeline_row(second, seen, plan.load().connect_timeout);
-        self.timeline.append_rows(|rows| rows.serialize(row));
+        let row = Second::of(second, seen, nanoseconds(plan.load().connect_timeout));
+        self.timeline.append_rows([parted(&row)]);
         if plan.brokers.len() > 1 {
-            let rows = self.of_brokers.get_or_insert_with(|| BrokerSeconds::begin(&self.path));
-            rows.second(plan, second, seen);
+            let file = self.of_brokers.get_or_insert_with(|| brokers::begin(&self.path));
+            brokers::append(file, plan, second, seen);
         }
         self.histograms.append_with(|| interval(second, storm, seen));
         self.findings(plan, storm, &seen.findings);
@@ -218,19 +198,15 @@ impl Folder {
     pub fn findings(&mut self, plan: &Plan, storm: u64, findings: &[Finding]) {
         let kept = &findings[..findings.len().min(MOST_FINDINGS - self.found)];
         let rows = kept.iter().map(|finding| finding_row(plan, storm, finding));
-        if self
-            .findings
-            .append_rows(|out| rows.into_iter().try_for_each(|row| out.write_record(row)))
-        {
+        if self.findings.append_rows(rows) {
             self.found += kept.len();
         }
     }
 
     /// Files that could not be written any more since this was last asked.
     pub fn cuts(&mut self) -> Vec<Cut> {
-        let of_brokers = self.of_brokers.as_mut().and_then(BrokerSeconds::cut);
         let files = [&mut self.timeline, &mut self.findings, &mut self.histograms];
-        files.into_iter().filter_map(Growing::cut).chain(of_brokers).collect()
+        files.into_iter().chain(&mut self.of_brokers).filter_map(Growing::cut).collect()
     }
 
     /// Says that a file could not be written on which no other depends: the run is what it was, and goes on.
@@ -259,36 +235,21 @@ impl Folder {
         self.moment.end(&[("summary.json", &summary), ("verdicts.csv", &verdicts)])
     }
 
-    /// The rows of `verdicts.csv`.
+    /// The bytes of `verdicts.csv`.
     fn verdicts(&self, plan: &Plan, all: &Measurements) -> Result<Vec<u8>> {
-        let mut rows = csv::Writer::from_writer(Vec::new());
-        let mut write =
-            |row: &[&str]| rows.write_record(row).map_err(|error| unwritable(&self.path, &error));
-        write(&["token", "broker", "expected", "outcome", "code", "verdict", "count"])?;
-        let mut counted: Vec<([String; 6], u64)> = Vec::new();
+        let mut counted = Vec::<(_, u64)>::new();
         for (tally, count) in all.tallies() {
-            let row = [
-                plan.mould.kinds[tally.kind].label.as_str(),
-                plan.brokers[tally.broker].label.as_str(),
-                tally.expected.name(),
-                tally.outcome.name(),
-                &tally.outcome.code().to_string(),
-                tally.verdict.name(),
-            ]
-            .map(str::to_owned);
+            let kind = plan.mould.kinds[tally.kind].label.as_str();
+            let place = (kind, plan.brokers[tally.broker].label.as_str());
+            let code = tally.outcome.code().to_string();
+            let row = (place, tally.expected.name(), tally.outcome.name(), code, tally.verdict);
             match counted.last_mut() {
                 // Ends that differ here and not in words: by FIN, within a packet or before.
                 Some((last, sum)) if *last == row => *sum += count,
                 _ => counted.push((row, count)),
             }
         }
-        for (row, count) in counted {
-            let mut row: Vec<&str> = row.iter().map(String::as_str).collect();
-            let count = count.to_string();
-            row.push(&count);
-            write(&row)?;
-        }
-        rows.into_inner().map_err(|error| unwritable(&self.path, &error))
+        table(&self.path, "token,broker,expected,outcome,code,verdict,count", counted)
     }
 
     /// Writes `latency.csv`.
@@ -296,36 +257,27 @@ impl Folder {
     /// # Errors
     /// When it can't be written.
     pub fn latencies(&self, plan: &Plan, all: &Measurements, timeout: u64) -> Result<()> {
-        let mut rows = csv::Writer::from_writer(Vec::new());
-        let mut write =
-            |row: &[String]| rows.write_record(row).map_err(|error| unwritable(&self.path, &error));
-        let head = "phase,token,broker,outcome,count,unfinished,min_us,mean_us,p50_us,p90_us,p95_us,p99_us,p999_us,p9999_us,max_us";
-        write(&head.split(',').chain([BEYOND]).map(str::to_owned).collect::<Vec<_>>())?;
-        let kinds = with_all(plan.mould.kinds.iter().map(|kind| kind.label.clone()));
-        let brokers = with_all(plan.brokers.iter().map(|broker| broker.label.clone()));
+        let kinds = with_all(plan.mould.kinds.iter().map(|kind| kind.label.as_str()));
+        let brokers = with_all(plan.brokers.iter().map(|broker| broker.label.as_str()));
         let answers = [
             ("all", None),
             ("accepted", Some(Answer::Accepted)),
             ("refused", Some(Answer::Refused)),
         ];
+        let mut rows = Vec::new();
         for phase in Phase::ALL {
             for (kind, token) in &kinds {
                 for (broker, url) in &brokers {
                     for (outcome, answer) in answers {
                         let latency = all.latency(phase, *kind, *broker, answer);
                         if let Some(stats) = PhaseStats::new(&latency, timeout) {
-                            let place = [phase.name(), token.as_str(), url.as_str(), outcome]
-                                .map(str::to_owned);
-                            write(&[&place[..], &columns(&stats)].concat())?;
+                            rows.push(((phase, token, url, outcome), columns(stats)));
                         }
                     }
                 }
             }
         }
-        self.replace(
-            "latency.csv",
-            &rows.into_inner().map_err(|error| unwritable(&self.path, &error))?,
-        )
+        replace_table(&self.path, "latency.csv", LATENCY, rows)
     }
 }
 
@@ -343,24 +295,15 @@ fn interval(second: u64, storm: u64, seen: &Measurements) -> io::Result<Vec<u8>>
     Ok(text)
 }
 
-/// A row of `findings.csv`.
-fn finding_row(plan: &Plan, storm: u64, finding: &Finding) -> [String; 10] {
+fn finding_row(plan: &Plan, storm: u64, finding: &Finding) -> impl Serialize {
     let attempt = &finding.attempt;
     // Times of day are for people, offsets from the start of the storm for programs.
     let offset = |at: u64| format!("{:.3}", microseconds(at as f64 - storm as f64));
-    let kind = &plan.mould.kinds[attempt.kind];
-    [
-        attempt.client.to_string(),
-        kind.label.clone(),
-        plan.brokers[attempt.broker].label.clone(),
-        offset(attempt.scheduled),
-        offset(attempt.started),
-        offset(attempt.ended),
-        attempt.outcome.name().to_owned(),
-        attempt.outcome.code().to_string(),
-        finding.verdict.name().to_owned(),
-        replay_of(plan, attempt),
-    ]
+    let token = &plan.mould.kinds[attempt.kind].label;
+    let place = (attempt.client, token, &plan.brokers[attempt.broker].label);
+    let times = [attempt.scheduled, attempt.started, attempt.ended].map(offset);
+    let seen = (attempt.outcome.name(), attempt.outcome.code().to_string(), finding.verdict);
+    (place, times, seen, replay_of(plan, attempt))
 }
 
 /// The command that mints the token of an attempt again; none of one that was fetched.
@@ -416,71 +359,17 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
-fn with_all(labels: impl Iterator<Item = String>) -> Vec<(Option<usize>, String)> {
-    std::iter::once((None, "all".to_owned()))
-        .chain(labels.enumerate().map(|(index, label)| (Some(index), label)))
-        .collect()
+fn with_all<'a>(labels: impl Iterator<Item = &'a str>) -> Vec<(Option<usize>, &'a str)> {
+    let own = labels.enumerate().map(|(index, label)| (Some(index), label));
+    std::iter::once((None, "all")).chain(own).collect()
 }
 
-fn columns(stats: &PhaseStats) -> Vec<String> {
-    let optional = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
-    let PhaseStats {
-        count,
-        unfinished,
-        min_us,
-        mean_us,
-        p50_us,
-        p90_us,
-        p95_us,
-        p99_us,
-        p999_us,
-        p9999_us,
-        max_us,
-    } = stats;
-    let mut columns =
-        vec![count.to_string(), unfinished.to_string(), optional(*min_us), optional(*mean_us)];
+/// The cells of a distribution, and the names of those that lie beyond them.
+fn columns(mut stats: PhaseStats) -> impl Serialize {
     let mut beyond = Beyond::default();
-    for (name, time) in [
-        ("p50", p50_us),
-        ("p90", p90_us),
-        ("p95", p95_us),
-        ("p99", p99_us),
-        ("p999", p999_us),
-        ("p9999", p9999_us),
-        ("max", max_us),
-    ] {
-        columns.push(beyond.cell(name, Some(*time)));
-    }
-    columns.push(beyond.text());
-    columns
-}
-
-fn timeline_row(second: u64, seen: &Measurements, timeout: Duration) -> TimelineRow {
-    let outcomes: Counts<OutcomeKind> =
-        seen.tallies().into_iter().map(|(tally, count)| (tally.outcome.kind(), count)).collect();
-    let mut beyond = Beyond::default();
-    let mut time = |name, phase, percent| {
-        let latency = seen.latency(phase, None, None, None);
-        let time =
-            (!latency.is_empty()).then(|| percentile(&latency, percent, nanoseconds(timeout)));
-        beyond.number(name, time)
-    };
-    let connack_p50_us = time("connack_p50", Phase::Connack, 50.0);
-    let connack_p99_us = time("connack_p99", Phase::Connack, 99.0);
-    let start_delay_p99_us = time("start_delay_p99", Phase::StartDelay, 99.0);
-    let (accepted, refused) = (outcomes[OutcomeKind::Accepted], outcomes[OutcomeKind::Refused]);
-    TimelineRow {
-        second,
-        started: seen[Count::Started],
-        accepted,
-        refused,
-        failed: seen.attempts() - accepted - refused,
-        open: seen[Count::Open],
-        connack_p50_us,
-        connack_p99_us,
-        start_delay_p99_us,
-        beyond: beyond.text(),
-    }
+    let cells = stats.percentiles().map(|(name, time)| beyond.cell(name, Some(*time)));
+    let [least, mean] = [stats.min_us, stats.mean_us].map(|time| time.map(|us| us.to_string()));
+    (stats.count, stats.unfinished, least, mean, cells, beyond.text())
 }
 
 /// Whether a folder can be made and written, told before anything is measured.
@@ -499,10 +388,13 @@ pub fn check_writable(place: &Place) -> Result<()> {
     if path.is_file() {
         return Err(unwritable(path, &"it is a file"));
     }
-    let holds_something = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
-    if holds_something {
-        return Err(Error::not_measured(format!("`{}` holds something already", path.display()))
-            .hint("give `--out` a folder that is empty or does not exist"));
+    if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(occupied(path));
     }
     Ok(())
+}
+
+fn occupied(path: &Path) -> Error {
+    Error::not_measured(format!("`{}` holds something already", path.display()))
+        .hint("give `--out` a folder that is empty or does not exist")
 }

@@ -9,7 +9,7 @@ use crate::{
         attempt::Outcome,
         verdict::{Expectation, Verdict},
     },
-    record::measure::{Count, Measurements, Tally},
+    record::measure::{Count, Measurements, sum},
 };
 
 /// Whole seconds that have to look so.
@@ -59,19 +59,14 @@ impl Fullness {
 
     /// Looks at a second that is settled; the storm started at `start`.
     pub fn second(&mut self, start: u64, seen: &Measurements) {
-        let count = |is_it: &dyn Fn(&Tally) -> bool| -> u64 {
-            let tallies = seen.tallies();
-            let good = tallies.iter().filter(|(tally, _)| tally.expected == Expectation::Accept);
-            good.filter(|(tally, _)| is_it(tally)).map(|(_, count)| count).sum()
+        let mut good = seen.tallies();
+        good.retain(|(tally, _)| tally.expected == Expectation::Accept);
+        let accepted = sum(&good, |tally| tally.outcome == Outcome::Accepted);
+        let is_refusal = |outcome, verdict| {
+            matches!(outcome, Outcome::Refused(_)) && verdict == Verdict::FalseReject
         };
-        let accepted = count(&|tally| tally.outcome == Outcome::Accepted);
-        let refused = count(&|tally| {
-            matches!(tally.outcome, Outcome::Refused(_)) && tally.verdict == Verdict::FalseReject
-        });
-        let refusals = seen.findings.iter().filter(|found| {
-            found.verdict == Verdict::FalseReject
-                && matches!(found.attempt.outcome, Outcome::Refused(_))
-        });
+        let refused = sum(&good, |tally| is_refusal(tally.outcome, tally.verdict));
+        let refusals = seen.findings.iter().filter(|it| is_refusal(it.attempt.outcome, it.verdict));
         let first = refusals.map(|found| found.attempt.ended.saturating_sub(start)).min();
         let stands = seen[Count::Open] > 0 && self.open == Some(seen[Count::Open]);
         if self.was_accepted && accepted == 0 && refused > 0 && stands {

@@ -4,7 +4,7 @@ use super::outages::{Deed, next_start};
 use crate::{
     base::clock::SECOND,
     client::verdict::Verdict,
-    record::measure::{Measurements, Tally},
+    record::measure::{Measurements, Tally, sum},
 };
 
 /// Follows the gaps that events open, second by second.
@@ -47,11 +47,9 @@ impl Gaps {
             }
             self.listen(begun, begin, &tallies);
         }
-        let is_excused = |broker: usize, verdict| {
+        self.excused += sum(&tallies, |&Tally { broker, verdict, .. }| {
             verdict == Verdict::NotJudged && (brokers.contains(&broker) || has_shut(broker))
-        };
-        let excused = tallies.iter().filter(|(tally, _)| is_excused(tally.broker, tally.verdict));
-        self.excused += excused.map(|(_, count)| count).sum::<u64>();
+        });
     }
 
     /// Whether the broker had answered before an instant, after it was started.

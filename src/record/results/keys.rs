@@ -208,11 +208,26 @@ struct Teller<'a> {
     lives: Vec<Life>,
 }
 
-/// When all had turned, since an instant, and by how much earlier that may have been, in nanoseconds.
+/// How brokers turned after an instant.
 #[derive(Clone, Copy)]
-enum Turned {
-    At(u64, u64),
-    NotYet,
+struct Turned {
+    since: u64,
+    /// After how long all had turned, and by how much earlier that may have been, in nanoseconds; `None` where not all had.
+    after: Option<(u64, u64)>,
+}
+
+impl Turned {
+    /// After how long, as files have it; the storm ended at `end`.
+    fn time(self, end: u64) -> Percentile {
+        match self.after {
+            Some((after, _)) => Percentile::Number(microseconds(after as f64)),
+            None => Percentile::Beyond((end.saturating_sub(self.since) / 1000) as f64),
+        }
+    }
+
+    fn uncertainty_us(self) -> Option<f64> {
+        self.after.map(|(_, uncertainty)| microseconds(uncertainty as f64))
+    }
 }
 
 impl Teller<'_> {
@@ -276,27 +291,16 @@ impl Teller<'_> {
         let plan = self.seen.plan;
         let (new, old) = (&self.lives[rotation.to], &self.lives[rotation.from]);
         let until = new.removed().unwrap_or(self.seen.end);
-        let accepted = |broker: Option<u16>| {
+        let accepted_by = |broker: Option<u16>| {
             let since = self.presented_since(rotation.to)?;
-            self.turned(rotation.to, true, broker, (since, until)).map(|turned| (turned, since))
+            self.turned(rotation.to, true, broker, (since, until))
         };
-        let refused = old.removed().and_then(|since| {
-            let turned = self.turned(rotation.from, false, None, (since, self.seen.end))?;
-            Some((turned, since))
-        });
         let end = self.seen.end;
-        let shown = |turned: Option<(Turned, u64)>| match turned? {
-            (Turned::At(after, _), _) => Some(Percentile::Number(microseconds(after as f64))),
-            (Turned::NotYet, since) => {
-                Some(Percentile::Beyond((end.saturating_sub(since) / 1000) as f64))
-            }
-        };
-        let uncertainty = |turned: Option<(Turned, u64)>| match turned? {
-            (Turned::At(_, uncertainty), _) => Some(microseconds(uncertainty as f64)),
-            (Turned::NotYet, _) => None,
-        };
-        let by_broker: Vec<(Turned, u64)> =
-            (0..plan.brokers.len()).filter_map(|broker| accepted(Some(broker as u16))).collect();
+        let accepted = accepted_by(None);
+        let refused =
+            old.removed().and_then(|since| self.turned(rotation.from, false, None, (since, end)));
+        let by_broker: Vec<Turned> =
+            (0..plan.brokers.len()).filter_map(|broker| accepted_by(Some(broker as u16))).collect();
         let begun = self.begun(rotation.to).unwrap_or(ended);
         let cost = self.answers.iter().filter(|answer| {
             (begun..ended).contains(&answer.sent)
@@ -312,10 +316,10 @@ impl Teller<'_> {
                 .ok()
                 .and_then(|name| name.as_str().map(str::to_owned))
                 .unwrap_or_default(),
-            accept_us: shown(accepted(None)),
-            accept_uncertainty_us: uncertainty(accepted(None)),
-            refuse_us: shown(refused),
-            refuse_uncertainty_us: uncertainty(refused),
+            accept_us: accepted.map(|turned| turned.time(end)),
+            accept_uncertainty_us: accepted.and_then(Turned::uncertainty_us),
+            refuse_us: refused.map(|turned| turned.time(end)),
+            refuse_uncertainty_us: refused.and_then(Turned::uncertainty_us),
             good_tokens_refused: cost as u64,
             brokers_apart_us: if by_broker.len() > 1 { apart(&by_broker, end) } else { None },
         }
@@ -370,18 +374,14 @@ impl Teller<'_> {
         };
         let its: Vec<&KeyAnswer> = self.answers.iter().filter(is_its).collect();
         let last_other = its.iter().rposition(|answer| answer.accepted != accepted);
-        let first = its.get(last_other.map_or(0, |at| at + 1));
-        match (first, its.is_empty()) {
-            (_, true) => None,
-            (None, false) => Some(Turned::NotYet),
-            (Some(first), false) => {
-                // One that was sent before it may have been answered later.
-                let other = last_other.map_or(since, |at| its[at].ended);
-                let turned = first.ended.max(other);
-                let before = last_other.map_or(since, |at| its[at].sent);
-                Some(Turned::At(turned.saturating_sub(since), turned.saturating_sub(before)))
-            }
-        }
+        let after = its.get(last_other.map_or(0, |at| at + 1)).map(|first| {
+            // One that was sent before it may have been answered later.
+            let other = last_other.map_or(since, |at| its[at].ended);
+            let turned = first.ended.max(other);
+            let before = last_other.map_or(since, |at| its[at].sent);
+            (turned.saturating_sub(since), turned.saturating_sub(before))
+        });
+        (!its.is_empty()).then_some(Turned { since, after })
     }
 
     /// Answers that went back on the one before, of the same key at the same broker, though the key neither came nor went
@@ -489,15 +489,12 @@ fn verdict(absence: &Absence, is_closed: bool) -> Option<&'static str> {
 }
 
 /// How far apart brokers are; one that had not turned by the end is further than any.
-fn apart(turned: &[(Turned, u64)], end: u64) -> Option<Percentile> {
-    let first = turned.iter().filter_map(|(turned, _)| match turned {
-        Turned::At(after, _) => Some(*after),
-        Turned::NotYet => None,
-    });
+fn apart(turned: &[Turned], end: u64) -> Option<Percentile> {
+    let first = turned.iter().filter_map(|turned| turned.after).map(|(after, _)| after);
     let (least, most) = (first.clone().min()?, first.max()?);
-    let late = turned.iter().find(|(turned, _)| matches!(turned, Turned::NotYet));
+    let late = turned.iter().find(|turned| turned.after.is_none());
     Some(match late {
-        Some((_, since)) => Percentile::Beyond((end.saturating_sub(since + least) / 1000) as f64),
+        Some(late) => Turned { since: late.since + least, after: None }.time(end),
         None => Percentile::Number(microseconds((most - least) as f64)),
     })
 }

@@ -11,51 +11,36 @@ use serde_json::Value;
 pub use state::State;
 
 use super::{
-    Folder, Percentile, PhaseStats,
+    Folder, Percentile,
     canary::Fetch,
-    cells::{BEYOND, Beyond},
+    cells::Beyond,
     gone::DiedAt,
     summary::FORMAT,
-    time::microseconds,
+    tables,
+    time::{microseconds, percentile_of},
+    writing::replace_table,
 };
 use crate::{
-    base::words::{Expected, OutcomeKind},
     base::{
         clock::{SECOND, nanoseconds},
-        error::{Error, Result},
+        error::Result,
+        words::{Expected, OutcomeKind},
     },
     client::{
-        attempt::{Code, Outcome, Phase},
+        attempt::{Code, Phase},
         verdict::{Expectation, Judge, Validity, Verdict},
     },
     plan::{Plan, cells::Cells},
-    record::measure::{Measurements, Tally, Times, latency::Quantile},
+    record::measure::{Measurements, Tally, Times, latency::Quantile, sum},
     scenario::{Check, Group, Protocol},
     token::{Kind, Must, Severity, policy::Policy},
 };
 
 /// Columns of `matrix.csv`.
-const COLUMNS: [&str; 16] = [
-    "defect",
-    "group",
-    "protocol",
-    "expected",
-    "strict_expected",
-    "outcome",
-    "code",
-    "verdict",
-    "severity",
-    "attempts",
-    "false_accepts",
-    "latency_p50_us",
-    "strict_verdict",
-    "upper_bound_95",
-    "broker",
-    BEYOND,
-];
+const COLUMNS: &str = "defect,group,protocol,expected,strict_expected,outcome,code,verdict,severity,attempts,false_accepts,latency_p50_us,strict_verdict,upper_bound_95,broker,beyond";
 
 /// The result of a matrix.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct Matrix {
     pub format: u32,
@@ -103,6 +88,14 @@ pub struct Matrix {
 pub struct Witnesses {
     pub attempts: u64,
     pub accepted: u64,
+}
+
+impl Witnesses {
+    /// Those of a kind.
+    fn of(tallies: &[(Tally, u64)], kind: usize) -> Self {
+        let (accepted, refused, others) = tables::answers(tallies, |tally| tally.kind == kind);
+        Self { attempts: accepted + refused + others, accepted }
+    }
 }
 
 /// What is to be known of one of several brokers.
@@ -237,7 +230,7 @@ impl Matrix {
         (fetches, died_at): (Vec<Fetch>, Vec<DiedAt>),
     ) -> Self {
         let tallies = all.tallies();
-        let timeout = plan.load().connect_timeout;
+        let timeout = nanoseconds(plan.load().connect_timeout);
         let labels: Vec<&str> = plan.brokers.iter().map(|broker| broker.label.as_str()).collect();
         let mut matrix = Self {
             format: FORMAT,
@@ -246,10 +239,6 @@ impl Matrix {
             profile: plan.policy.profile.clone(),
             overridden: plan.overridden.clone(),
             command: cells.command.clone(),
-            state: State::Judged,
-            unheard: Vec::new(),
-            brokers: Vec::new(),
-            cells: Vec::new(),
             skipped: cells
                 .skipped
                 .iter()
@@ -260,31 +249,27 @@ impl Matrix {
                 })
                 .collect(),
             unspoken: cells.unspoken.iter().map(|protocol| (*protocol).into()).collect(),
-            slow: Vec::new(),
             fetches,
-            background: None,
-            witnesses: Witnesses::default(),
             died_at,
-            bad_judged: 0,
-            false_accepts: 0,
-            upper_bound_95: None,
+            ..Self::default()
         };
         let slow = slow(plan, cells, all);
         let strict = [Protocol::V4, Protocol::V5].map(|protocol| strict_judge(plan, protocol));
         for (at, kind) in plan.mould.kinds.iter().enumerate() {
             let of_kind = || tallies.iter().filter(move |(tally, _)| tally.kind == at).copied();
             if cells.background == Some(at) {
-                let own: Vec<(Tally, u64)> = of_kind().collect();
-                matrix.background = Some(background(&own, all, at, timeout));
+                let Witnesses { attempts, accepted } = Witnesses::of(&tallies, at);
+                let latency = all.latency(Phase::Connack, Some(at), None, None);
+                matrix.background = Some(Background {
+                    attempts,
+                    accepted,
+                    connack_p50_us: percentile_of(&latency, 50.0, timeout),
+                    connack_p99_us: percentile_of(&latency, 99.0, timeout),
+                });
                 continue;
             }
             if cells.witness == Some(at) {
-                let own = || of_kind().map(|(tally, count)| (tally.outcome, count));
-                let accepted = own().filter(|(outcome, _)| *outcome == Outcome::Accepted);
-                matrix.witnesses = Witnesses {
-                    attempts: own().map(|(_, count)| count).sum(),
-                    accepted: accepted.map(|(_, count)| count).sum(),
-                };
+                matrix.witnesses = Witnesses::of(&tallies, at);
             }
             if !cells.is_cell(at) {
                 continue;
@@ -310,8 +295,7 @@ impl Matrix {
                     let broker = label.clone();
                     matrix.slow.push(Slow { defect, protocol, latency_max_us, broker });
                 }
-                cell.latency_p50_us =
-                    PhaseStats::new(&latency, timeout.as_nanos() as u64).map(|stats| stats.p50_us);
+                cell.latency_p50_us = percentile_of(&latency, 50.0, timeout);
                 // Those that a broker lost as well: they were sent, and are counted in the run.
                 cell.attempts = attempts;
                 cell.broker = label;
@@ -321,11 +305,9 @@ impl Matrix {
         matrix.judge(plan, cells, &tallies);
         matrix.bad_judged = matrix.cells.iter().map(|cell| cell.judged).sum();
         matrix.false_accepts = matrix.cells.iter().map(|cell| cell.false_accepts).sum();
-        matrix.upper_bound_95 = if matrix.false_accepts == 0 {
-            upper_bound(fewest(&matrix.cells, &labels))
-        } else {
-            None
-        };
+        if matrix.false_accepts == 0 {
+            matrix.upper_bound_95 = upper_bound(fewest(&matrix.cells, &labels));
+        }
         matrix
     }
 
@@ -429,38 +411,20 @@ impl Matrix {
     }
 
     fn write_rows(&self, folder: &Folder) -> Result<()> {
-        let failed = |error: csv::Error| Error::not_measured(format!("matrix.csv: {error}"));
-        let mut rows = csv::Writer::from_writer(Vec::new());
-        rows.write_record(COLUMNS).map_err(failed)?;
-        for cell in &self.cells {
+        let rows = self.cells.iter().map(|cell| {
             let code = cell.code.as_str().map_or_else(|| cell.code.to_string(), str::to_owned);
             let mut beyond = Beyond::default();
             let p50 = beyond.cell("p50", cell.latency_p50_us);
-            let bound = cell.upper_bound_95.map(|bound| format!("{bound:.3e}")).unwrap_or_default();
-            let row = [
-                cell.defect.as_str(),
-                &cell.group,
-                &cell.protocol.to_string(),
-                cell.expected.name(),
-                cell.strict_expected.name(),
-                cell.outcome.name(),
-                &code,
-                cell.verdict.name(),
-                cell.severity.name(),
-                &cell.attempts.to_string(),
-                &cell.false_accepts.to_string(),
-                &p50,
-                cell.strict_verdict.name(),
-                &bound,
-                cell.broker.as_deref().unwrap_or(&self.target),
-                &beyond.text(),
-            ];
-            rows.write_record(row).map_err(failed)?;
-        }
-        let bytes = rows
-            .into_inner()
-            .map_err(|error| Error::not_measured(format!("matrix.csv: {error}")))?;
-        folder.replace("matrix.csv", &bytes)
+            let bound = cell.upper_bound_95.map(|bound| format!("{bound:.3e}"));
+            let broker = cell.broker.as_deref().unwrap_or(&self.target);
+            (
+                (&cell.defect, &cell.group, cell.protocol, cell.expected, cell.strict_expected),
+                (cell.outcome, code, cell.verdict, cell.severity),
+                (cell.attempts, cell.false_accepts, p50, cell.strict_verdict, bound),
+                (broker, beyond.text()),
+            )
+        });
+        replace_table(folder.path(), "matrix.csv", COLUMNS, rows)
     }
 }
 
@@ -507,13 +471,9 @@ fn cell(
 ) -> Option<Cell> {
     let (worst, _) =
         tallies.iter().max_by_key(|(tally, count)| (tally.verdict.weight(), *count))?;
-    let count = |wanted: &dyn Fn(&Tally) -> bool| -> u64 {
-        tallies.iter().filter(|(tally, _)| wanted(tally)).map(|(_, count)| count).sum()
-    };
-    let attempts = count(&|_| true);
-    let false_accepts = count(&|tally| tally.verdict == Verdict::FalseAccept);
+    let false_accepts = sum(tallies, |tally| tally.verdict == Verdict::FalseAccept);
     let is_bad = |tally: &Tally| matches!(tally.expected, Expectation::Refuse(_));
-    let judged = count(&|tally| is_bad(tally) && tally.verdict != Verdict::NotJudged);
+    let judged = sum(tallies, |tally| is_bad(tally) && tally.verdict != Verdict::NotJudged);
     let strict_expected = strictly(strict);
     let strict_verdict = |outcome| match strict.verdict(strict_expected, outcome) {
         // Which code a refusal has is judged once, by the broker's own promise.
@@ -541,7 +501,7 @@ fn cell(
             Verdict::WrongReason => Severity::Low,
             _ => kind.defect.severity,
         },
-        attempts,
+        attempts: sum(tallies, |_| true),
         judged,
         false_accepts,
         latency_p50_us: None,
@@ -557,25 +517,6 @@ fn cell(
         },
         broker: None,
     })
-}
-
-fn background(
-    tallies: &[(Tally, u64)],
-    all: &Measurements,
-    kind: usize,
-    timeout: Duration,
-) -> Background {
-    let stats = PhaseStats::new(
-        &all.latency(Phase::Connack, Some(kind), None, None),
-        timeout.as_nanos() as u64,
-    );
-    let accepted = tallies.iter().filter(|(tally, _)| tally.outcome == Outcome::Accepted);
-    Background {
-        attempts: tallies.iter().map(|(_, count)| count).sum(),
-        accepted: accepted.map(|(_, count)| count).sum(),
-        connack_p50_us: stats.as_ref().map(|stats| stats.p50_us),
-        connack_p99_us: stats.map(|stats| stats.p99_us),
-    }
 }
 
 #[cfg(test)]

@@ -232,7 +232,7 @@ impl Rows {
     pub fn begin(folder: &Path, metrics: &BTreeMap<String, String>) -> Self {
         let mut rows = Self(Growing::begin(folder, "monitor.csv", b""));
         let named = named(metrics).map(|(column, _)| column);
-        rows.0.append_rows(|out| out.write_record(COLUMNS.into_iter().chain(named)));
+        rows.0.append_rows([COLUMNS.into_iter().chain(named).collect::<Vec<_>>()]);
         rows
     }
 
@@ -243,30 +243,22 @@ impl Rows {
 
     /// Appends readings; what nobody knows is empty.
     pub fn append(&mut self, readings: &[Reading], storm: u64) {
-        self.0
-            .append_rows(|out| readings.iter().try_for_each(|it| out.write_record(row(it, storm))));
+        self.0.append_rows(readings.iter().map(|it| row(it, storm)));
     }
 }
 
 /// The row of a reading.
-fn row(reading: &Reading, storm: u64) -> Vec<String> {
+fn row(reading: &Reading, storm: u64) -> impl Serialize {
     let usage = &reading.usage;
-    let whole = |value: Option<u64>| value.map(|value| value.to_string());
-    let text = |value: Option<f64>| value.map(|value| format!("{value:.6}"));
     let second = reading.second.map_or_else(
         || format!("{:.3}", reading.at.saturating_sub(storm) as f64 / SECOND as f64),
         |second| second.to_string(),
     );
-    let row = [
-        Some(second),
-        Some(reading.side.name().to_owned()),
-        text(usage.cpu_s),
-        whole(usage.rss_bytes),
-        whole(usage.descriptors),
-        whole(usage.threads),
-    ];
+    let cpu_s = usage.cpu_s.map(|value| format!("{value:.6}"));
     let named = usage.named.iter().map(|value| value.map(|value| value.to_string()));
-    row.into_iter().chain(named).map(Option::unwrap_or_default).collect()
+    let named: Vec<Option<String>> = named.collect();
+    let counts = (usage.rss_bytes, usage.descriptors, usage.threads);
+    (second, reading.side.name(), cpu_s, counts, named)
 }
 
 #[cfg(test)]

@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 use super::{
     Percentile,
     decided::Decided,
-    time::{microseconds, percentile},
+    time::{microseconds, percentile_of},
 };
 use crate::{
     base::clock::SECOND,
     client::{attempt::Outcome, verdict::Verdict},
     plan::Plan,
-    record::measure::{Times, latency::Latency},
+    record::measure::latency::Latency,
 };
 
 /// Something that was done to a broker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Deed {
     /// Index of the broker.
     pub broker: usize,
@@ -59,7 +59,6 @@ pub struct Outage {
     /// From the start to the first answer, or to the end of its second; `None` where there was none.
     pub time_until_back_us: Option<f64>,
     /// Whether that is the answer's own instant, and not the end of its second.
-    #[serde(default)]
     pub time_until_back_exact: Option<bool>,
     /// From this second of the storm on all attempts at it were answered.
     pub all_back_s: Option<u64>,
@@ -96,7 +95,7 @@ pub struct Outages {
     all: Vec<Followed>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Followed {
     deed: usize,
     broker: usize,
@@ -123,9 +122,7 @@ struct Sum {
     seconds: u64,
     attempts: u64,
     not_as_promised: u64,
-    times: Option<Times>,
-    unfinished: u64,
-    timed_out: u64,
+    latency: Latency,
 }
 
 impl Sum {
@@ -138,18 +135,19 @@ impl Sum {
                 self.not_as_promised += if is_fine { 0 } else { *count };
             }
         }
-        seen.connack(broker).cloned().for_each(|part| self.join(part));
+        seen.connack(broker).for_each(|part| self.join(part));
     }
 
-    fn join(&mut self, latency: Latency) {
-        self.unfinished += latency.unfinished;
-        self.timed_out += latency.timed_out;
-        match (&mut self.times, latency.times) {
+    fn join(&mut self, other: &Latency) {
+        let latency = &mut self.latency;
+        latency.unfinished += other.unfinished;
+        latency.timed_out += other.timed_out;
+        match (&mut latency.times, &other.times) {
             (Some(mine), Some(theirs)) => {
                 // Both have the same bounds, so adding can't fail.
                 let _ = mine.add(theirs);
             }
-            (mine @ None, theirs) => *mine = theirs,
+            (mine @ None, theirs) => mine.clone_from(theirs),
             (Some(_), None) => {}
         }
     }
@@ -158,24 +156,15 @@ impl Sum {
         self.seconds = self.seconds.max(other.seconds);
         self.attempts += other.attempts;
         self.not_as_promised += other.not_as_promised;
-        self.join(Latency {
-            times: other.times.clone(),
-            unfinished: other.unfinished,
-            timed_out: other.timed_out,
-        });
+        self.join(&other.latency);
     }
 
     fn told(&self, timeout: u64) -> Span {
-        let latency = Latency {
-            times: self.times.clone(),
-            unfinished: self.unfinished,
-            timed_out: self.timed_out,
-        };
         Span {
             seconds: self.seconds,
             attempts: self.attempts,
             not_as_promised: self.not_as_promised,
-            connack_p99_us: (!latency.is_empty()).then(|| percentile(&latency, 99.0, timeout)),
+            connack_p99_us: percentile_of(&self.latency, 99.0, timeout),
         }
     }
 }
@@ -253,17 +242,9 @@ impl Outages {
             self.all.push(Followed {
                 deed: number,
                 broker: deed.broker,
-                refused: 0,
-                hanging: 0,
-                failed: 0,
-                lingers: false,
-                answered: None,
-                clear: None,
-                all_back: None,
                 calm,
                 before,
-                during: Sum::default(),
-                after: Sum::default(),
+                ..Followed::default()
             });
         }
     }

@@ -1,7 +1,6 @@
 //! What a series of runs came to: `capacity.csv`, `control.csv`, `sweep.csv` and their parts of the summary; and how the
 //! files of a run go into those of its series.
 
-use crate::base::words::{LimitedBy, Validity};
 use std::{
     collections::BTreeMap,
     fs::{self, OpenOptions},
@@ -9,15 +8,18 @@ use std::{
     path::Path,
 };
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use super::{
     Reason,
-    cells::{BEYOND, Beyond, restored},
+    cells::{BEYOND, Timed, parted},
     time::Percentile,
-    writing::{replace_in, unwritable},
+    writing::{replace_in, replace_table, unwritable},
 };
-use crate::base::error::Result;
+use crate::base::{
+    error::Result,
+    words::{LimitedBy, Validity},
+};
 
 /// `capacity` of the summary.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -161,12 +163,6 @@ pub struct SweepRun {
     pub run: String,
 }
 
-/// A row whose times are parted into a bare number and a note of those that lie beyond it.
-pub trait Timed: Clone + Serialize {
-    /// Its times, each with the name of its column less the unit.
-    fn times(&mut self) -> Vec<(&'static str, &mut Option<Percentile>)>;
-}
-
 impl Timed for Step {
     fn times(&mut self) -> Vec<(&'static str, &mut Option<Percentile>)> {
         vec![("connack_p50", &mut self.connack_p50_us), ("connack_p99", &mut self.connack_p99_us)]
@@ -189,10 +185,11 @@ impl Timed for SweepRun {
 /// # Errors
 /// When it can't be written.
 pub fn write<T: Serialize>(folder: &Path, name: &str, rows: &[T]) -> Result<()> {
-    replace_in(folder, name, &table(folder, rows)?)
+    replace_in(folder, name, &with_head(folder, rows)?)
 }
 
-fn table<T: Serialize>(folder: &Path, rows: &[T]) -> Result<Vec<u8>> {
+/// Rows below the names of their fields.
+fn with_head<T: Serialize>(folder: &Path, rows: &[T]) -> Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     for row in rows {
         csv.serialize(row).map_err(|error| unwritable(folder, &error))?;
@@ -204,41 +201,16 @@ fn table<T: Serialize>(folder: &Path, rows: &[T]) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// When it can't be written.
-pub fn write_timed<T: Timed>(folder: &Path, name: &str, rows: &[T]) -> Result<()> {
-    if rows.is_empty() {
-        return write(folder, name, rows);
-    }
-    let failed = |error: &dyn std::fmt::Display| unwritable(folder, error);
-    let whole = table(folder, rows)?;
-    let mut plain = csv::Reader::from_reader(&whole[..]);
-    let head = plain.headers().map_err(|error| failed(&error))?.clone();
-    let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-    csv.write_record(head.iter().chain([BEYOND])).map_err(|error| failed(&error))?;
-    for row in rows {
-        let (mut row, mut beyond) = (row.clone(), Beyond::default());
-        for (name, time) in row.times() {
-            *time = beyond.number(name, *time).map(Percentile::Number);
-        }
-        csv.serialize((row, beyond.text())).map_err(|error| failed(&error))?;
-    }
-    replace_in(folder, name, &csv.into_inner().map_err(|error| failed(&error))?)
-}
-
-/// A row that was written by [`write_timed`], with its times as they were measured.
-///
-/// # Errors
-/// When it is no such row.
-pub fn read<T: Timed + DeserializeOwned>(
-    row: &csv::StringRecord,
-    head: &csv::StringRecord,
-) -> csv::Result<T> {
-    let column = head.iter().position(|name| name == BEYOND);
-    let beyond = column.and_then(|column| row.get(column)).unwrap_or_default();
-    let mut read: T = row.deserialize(Some(head))?;
-    for (name, time) in read.times() {
-        *time = restored(name, time.take(), beyond);
-    }
-    Ok(read)
+pub fn write_timed<T: Timed + Clone + Serialize>(
+    folder: &Path,
+    name: &str,
+    rows: &[T],
+) -> Result<()> {
+    let Some(first) = rows.first() else { return write(folder, name, rows) };
+    let one = with_head(folder, std::slice::from_ref(first))?;
+    let fields = one.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let columns = format!("{},{BEYOND}", String::from_utf8_lossy(fields));
+    replace_table(folder, name, &columns, rows.iter().map(parted))
 }
 
 /// Adds the seconds, findings and histograms of a run, which began so many seconds after the series, to those of the

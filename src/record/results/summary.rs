@@ -17,7 +17,7 @@ use crate::base::{
 pub const FORMAT: u32 = 1;
 
 /// The whole result of a run.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct Summary {
     pub format: u32,
@@ -47,10 +47,10 @@ pub struct Summary {
     pub attempts: u64,
     pub abandoned: u64,
     /// Attempts that could not be judged because an event of the run had stopped their broker.
-    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub excused: u64,
     /// Findings that `findings.csv` has no row for: it holds the first ones.
-    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub findings_left_out: u64,
     /// Where every token that should have been good had to be refused: what was wrong with them, by groups of defects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -95,7 +95,7 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_limit: Option<super::full::Full>,
     /// Bare TCP connects that asked whether a broker was still there: outside all attempts.
-    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub broker_checks: u64,
     /// Where `[monitor]` asks for it: what both sides used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,21 +117,15 @@ pub struct Summary {
     pub thresholds: Vec<Judged>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_zero(seconds: &f64) -> bool {
-    *seconds == 0.0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_none_of_them(count: &u64) -> bool {
-    *count == 0
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 /// Phases by name, in their order.
 pub type Phases = BTreeMap<Phase, PhaseStats>;
 
 /// Who wrote it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Tool {
     pub name: String,
@@ -140,14 +134,14 @@ pub struct Tool {
 }
 
 /// Whether the numbers can be trusted, and why.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Trust {
     /// Whether they can.
     pub verdict: Validity,
     /// Why, and what else to know.
     pub reasons: Vec<Reason>,
     /// Workers that did not end, whose last seconds are missing.
-    #[serde(default, skip_serializing_if = "is_none_of_them")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub missing_workers: u64,
 }
 
@@ -220,7 +214,7 @@ pub struct Sessions {
 }
 
 /// Attempts and verdicts a second.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Throughput {
     /// `None` in the closed model.

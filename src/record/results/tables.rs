@@ -28,6 +28,13 @@ pub fn counts(
     )
 }
 
+/// How many attempts were accepted, how many refused, and how many neither, of those that `select` keeps.
+pub fn answers(tallies: &[(Tally, u64)], select: impl Fn(&Tally) -> bool) -> (u64, u64, u64) {
+    let (outcomes, _) = counts(tallies, select);
+    let (accepted, refused) = (outcomes[OutcomeKind::Accepted], outcomes[OutcomeKind::Refused]);
+    (accepted, refused, outcomes.sum() - accepted - refused)
+}
+
 /// Attempts by outcome and code, as files have them.
 pub fn codes(tallies: &[(Tally, u64)]) -> BTreeMap<OutcomeKind, BTreeMap<String, u64>> {
     let mut codes: BTreeMap<OutcomeKind, BTreeMap<String, u64>> = BTreeMap::new();
@@ -101,10 +108,9 @@ pub fn tls(all: &Measurements, broker: Option<usize>) -> Option<TlsStats> {
     (stats.handshakes > 0).then_some(stats)
 }
 
-fn part(tallies: &[(Tally, u64)], select: impl Fn(&Tally) -> bool + Copy, phases: Phases) -> Part {
+fn part(tallies: &[(Tally, u64)], select: impl Fn(&Tally) -> bool, phases: Phases) -> Part {
     let (outcomes, verdicts) = counts(tallies, select);
-    let attempts = tallies.iter().filter(|(tally, _)| select(tally)).map(|(_, count)| count).sum();
-    Part { attempts, outcomes, verdicts, phases, tls: None }
+    Part { attempts: outcomes.sum(), outcomes, verdicts, phases, tls: None }
 }
 
 /// What became of accepted clients.

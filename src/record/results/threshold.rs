@@ -1,11 +1,10 @@
 //! Thresholds against what was measured.
 
 use super::{
-    Jwks,
     judged::{Aborted, Judged, Undecided},
     series::Difference,
     summary::Summary,
-    time::{Percentile, microseconds, percentile},
+    time::{Percentile, microseconds, percentile_of},
 };
 use crate::{
     base::{
@@ -16,7 +15,7 @@ use crate::{
         Plan,
         threshold::{Aggregate, Comparison, Subject, Threshold},
     },
-    record::measure::{Measurements, Tally},
+    record::measure::{Measurements, Tally, sum},
 };
 
 /// Judges thresholds of a plan.
@@ -117,26 +116,16 @@ fn observed(
     threshold: &Threshold,
     timeout: u64,
 ) -> Option<Percentile> {
-    let kind = threshold
-        .token
-        .as_ref()
-        .and_then(|name| plan.mould.kinds.iter().position(|kind| kind.label == *name));
-    let broker = threshold
-        .broker
-        .as_ref()
-        .and_then(|name| plan.brokers.iter().position(|broker| broker.label == *name));
+    let (token, broker) = (threshold.token.as_ref(), threshold.broker.as_ref());
+    let kind = token.and_then(|name| plan.mould.kinds.iter().position(|it| it.label == *name));
+    let broker = broker.and_then(|name| plan.brokers.iter().position(|it| it.label == *name));
     let chosen = |tally: &Tally| {
         kind.is_none_or(|kind| kind == tally.kind)
             && broker.is_none_or(|broker| broker == tally.broker)
     };
-    let attempts: u64 =
-        tallies.iter().filter(|(tally, _)| chosen(tally)).map(|(_, count)| count).sum();
+    let attempts = sum(tallies, chosen);
     let counted = |is_it: &dyn Fn(&Tally) -> bool| {
-        let count: u64 = tallies
-            .iter()
-            .filter(|(tally, _)| chosen(tally) && is_it(tally))
-            .map(|(_, count)| count)
-            .sum();
+        let count = sum(tallies, |tally| chosen(tally) && is_it(tally));
         match threshold.aggregate {
             _ if attempts == 0 => None,
             Aggregate::Rate => Some(Percentile::Number(count as f64 / attempts as f64)),
@@ -168,21 +157,19 @@ fn observed(
             if threshold.aggregate == Aggregate::Count {
                 return Some(Percentile::Number(latency.count() as f64));
             }
-            if latency.is_empty() {
-                return None;
-            }
-            Some(match threshold.aggregate {
-                Aggregate::Min => latency.least().map_or_else(
-                    || percentile(&latency, 0.0, timeout),
-                    |least| Percentile::Number(microseconds(least as f64)),
-                ),
-                // A mean without those that never came back would flatter: it is beyond as soon as one is missing.
-                Aggregate::Mean if latency.unfinished == 0 => {
-                    Percentile::Number(microseconds(latency.mean()?))
+            let percent = match (threshold.aggregate, latency.least()) {
+                (Aggregate::Min, Some(least)) => {
+                    return Some(Percentile::Number(microseconds(least as f64)));
                 }
-                Aggregate::Percentile(percent) => percentile(&latency, percent, timeout),
-                _ => percentile(&latency, 100.0, timeout),
-            })
+                (Aggregate::Min, None) => 0.0,
+                // A mean without those that never came back would flatter: it is beyond as soon as one is missing.
+                (Aggregate::Mean, _) if latency.unfinished == 0 => {
+                    return Some(Percentile::Number(microseconds(latency.mean()?)));
+                }
+                (Aggregate::Percentile(percent), _) => percent,
+                _ => 100.0,
+            };
+            percentile_of(&latency, percent, timeout)
         }
     }
 }
@@ -191,7 +178,7 @@ fn observed(
 fn value(summary: &Summary, metric: Metric) -> Option<Percentile> {
     let throughput = &summary.throughput;
     let (oauth, monitor) = (summary.oauth.as_ref(), summary.monitor.as_ref());
-    let capacity = summary.capacity.as_ref();
+    let (capacity, jwks) = (summary.capacity.as_ref(), summary.jwks.as_ref());
     Some(Percentile::Number(match metric {
         Metric::Attempts => summary.attempts as f64,
         Metric::VerdictsPerS => throughput.verdicts_per_s,
@@ -217,44 +204,27 @@ fn value(summary: &Summary, metric: Metric) -> Option<Percentile> {
         Metric::GeneratorCpuPerAttempt => summary.generator.cpu_us_per_attempt,
         Metric::GeneratorCpu => summary.generator.cpu_s,
         Metric::TokensMintedPerS => summary.generator.tokens_minted_per_s,
-        Metric::NewKey
-        | Metric::OldKey
-        | Metric::BrokersApart
-        | Metric::GoodRefused
-        | Metric::GoodRefusedShare
-        | Metric::KeySetFetches
-        | Metric::FetchesPer1000
-        | Metric::Flips
-        | Metric::AcceptedWhileAway
-        | Metric::RefusedWhileAway => return of_keys(summary.jwks.as_ref()?, metric),
+        Metric::NewKey => return jwks?.time_to_accept_new_key_us,
+        Metric::OldKey => return jwks?.time_to_refuse_old_key_us,
+        Metric::BrokersApart => return jwks?.brokers_apart_us,
+        Metric::GoodRefused => jwks?.good_tokens_refused as f64,
+        Metric::GoodRefusedShare => jwks?.good_tokens_refused_share,
+        Metric::KeySetFetches => jwks?.fetches as f64,
+        Metric::FetchesPer1000 => jwks?.fetches_per_1000_connects,
+        Metric::Flips => jwks?.flips as f64,
+        // Where no bad token was sent meanwhile nobody knows.
+        Metric::AcceptedWhileAway => {
+            let mut outages = jwks?.outages.iter();
+            let is_known = outages.any(|outage| outage.bad_accepted + outage.bad_refused > 0);
+            jwks.filter(|_| is_known)?.accepted_while_away as f64
+        }
+        Metric::RefusedWhileAway => jwks?.refused_while_away_share?,
     }))
 }
 
 /// What a token of one's own costs more than none.
 fn cost(summary: &Summary) -> Option<&Difference> {
     summary.control.as_ref()?.differences.get("unique - without")
-}
-
-/// A number of what became of tokens while keys came and went.
-fn of_keys(jwks: &Jwks, metric: Metric) -> Option<Percentile> {
-    Some(Percentile::Number(match metric {
-        Metric::NewKey => return jwks.time_to_accept_new_key_us,
-        Metric::OldKey => return jwks.time_to_refuse_old_key_us,
-        Metric::BrokersApart => return jwks.brokers_apart_us,
-        Metric::GoodRefused => jwks.good_tokens_refused as f64,
-        Metric::GoodRefusedShare => jwks.good_tokens_refused_share,
-        Metric::KeySetFetches => jwks.fetches as f64,
-        Metric::FetchesPer1000 => jwks.fetches_per_1000_connects,
-        Metric::Flips => jwks.flips as f64,
-        // Where no bad token was sent meanwhile nobody knows.
-        Metric::AcceptedWhileAway
-            if jwks.outages.iter().any(|outage| outage.bad_accepted + outage.bad_refused > 0) =>
-        {
-            jwks.accepted_while_away as f64
-        }
-        Metric::RefusedWhileAway => jwks.refused_while_away_share?,
-        _ => return None,
-    }))
 }
 
 #[cfg(test)]

@@ -73,25 +73,10 @@ impl<'de> Deserialize<'de> for Percentile {
             Written::Number(number) => Ok(Self::Number(number)),
             Written::Text(text) => {
                 let timeout = text.strip_prefix('>').and_then(|timeout| timeout.parse().ok());
-                timeout.filter(|timeout: &f64| timeout.is_finite()).map(Self::Beyond).ok_or_else(
-                    || {
-                        D::Error::custom(
-                            "a time is a number of microseconds, or `>` and the timeout",
-                        )
-                    },
-                )
-            }
-        }
-    }
-}
-
-impl PhaseStats {
-    /// Nobody ran into the timeout: of what was not answered no time is known.
-    pub(super) fn without_timeouts(&mut self) {
-        let Self { p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us, .. } = self;
-        for percentile in [p50_us, p90_us, p95_us, p99_us, p999_us, p9999_us, max_us] {
-            if let Percentile::Beyond(timeout) = *percentile {
-                *percentile = Percentile::Unanswered(timeout);
+                let timeout = timeout.filter(|timeout: &f64| timeout.is_finite());
+                timeout.map(Self::Beyond).ok_or_else(|| {
+                    D::Error::custom("a time is a number of microseconds, or `>` and the timeout")
+                })
             }
         }
     }
@@ -122,11 +107,8 @@ pub fn microseconds(nanoseconds: f64) -> f64 {
 impl PhaseStats {
     /// The statistics of a phase, where anybody entered it; `timeout` in nanoseconds.
     pub fn new(latency: &Latency, timeout: u64) -> Option<Self> {
-        if latency.is_empty() {
-            return None;
-        }
         let at = |percent| percentile(latency, percent, timeout);
-        Some(Self {
+        (!latency.is_empty()).then(|| Self {
             count: latency.count(),
             unfinished: latency.unfinished,
             min_us: latency.least().map(|least| microseconds(least as f64)),
@@ -140,6 +122,33 @@ impl PhaseStats {
             max_us: at(100.0),
         })
     }
+
+    /// Nobody ran into the timeout: of what was not answered no time is known.
+    pub(super) fn without_timeouts(&mut self) {
+        for (_, percentile) in self.percentiles() {
+            if let Percentile::Beyond(timeout) = *percentile {
+                *percentile = Percentile::Unanswered(timeout);
+            }
+        }
+    }
+
+    /// Its percentiles, each with the name of its column less the unit.
+    pub(super) fn percentiles(&mut self) -> [(&'static str, &mut Percentile); 7] {
+        [
+            ("p50", &mut self.p50_us),
+            ("p90", &mut self.p90_us),
+            ("p95", &mut self.p95_us),
+            ("p99", &mut self.p99_us),
+            ("p999", &mut self.p999_us),
+            ("p9999", &mut self.p9999_us),
+            ("max", &mut self.max_us),
+        ]
+    }
+}
+
+/// A percentile of a phase that anybody entered.
+pub fn percentile_of(latency: &Latency, percent: f64, timeout: u64) -> Option<Percentile> {
+    (!latency.is_empty()).then(|| percentile(latency, percent, timeout))
 }
 
 /// A percentile as files have it.

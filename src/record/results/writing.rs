@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::Serialize;
+
 use crate::base::error::{Error, Result};
 
 /// Writes a file of a folder in the place of the one before, so that a reader sees one or the other.
@@ -23,6 +25,35 @@ pub fn replace_in(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
         Ok(())
     };
     write().map_err(|error| unwritable(&folder.join(name), &error))
+}
+
+/// Writes a file of CSV in the place of the one before.
+pub(super) fn replace_table<R: Serialize>(
+    folder: &Path,
+    name: &str,
+    columns: &str,
+    rows: impl IntoIterator<Item = R>,
+) -> Result<()> {
+    replace_in(folder, name, &table(folder, columns, rows)?)
+}
+
+/// The bytes of a file of CSV: the names of its columns, and its rows, whose cells stand in their order.
+pub(super) fn table<R: Serialize>(
+    folder: &Path,
+    columns: &str,
+    rows: impl IntoIterator<Item = R>,
+) -> Result<Vec<u8>> {
+    let mut table = format!("{columns}\n").into_bytes();
+    table.extend(cells(rows).map_err(|error| unwritable(folder, &error))?);
+    Ok(table)
+}
+
+fn cells<R: Serialize>(rows: impl IntoIterator<Item = R>) -> io::Result<Vec<u8>> {
+    let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    for row in rows {
+        csv.serialize(row)?;
+    }
+    csv.into_inner().map_err(csv::IntoInnerError::into_error)
 }
 
 /// What is said of a file, or a folder, that can't be written.
@@ -111,15 +142,8 @@ impl Growing {
     }
 
     /// Appends rows of CSV, as [`Self::append`].
-    pub fn append_rows(
-        &mut self,
-        write: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>,
-    ) -> bool {
-        self.append_with(|| {
-            let mut rows = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-            write(&mut rows)?;
-            rows.into_inner().map_err(csv::IntoInnerError::into_error)
-        })
+    pub fn append_rows<R: Serialize>(&mut self, rows: impl IntoIterator<Item = R>) -> bool {
+        self.append_with(|| cells(rows))
     }
 
     /// That the file grows no more; said once. What was taken away meanwhile is nowhere any more, whatever is written to it.

@@ -8,9 +8,10 @@ use serde::Deserialize;
 use super::{
     axis::Axis,
     figure::{Figure, Line, Mark, NOTHING},
-    files::rows,
+    files::timed_rows,
     page,
     palette::COLOURS_COUNT,
+    percentiles::{by_second, named},
 };
 use crate::{
     base::{
@@ -18,7 +19,7 @@ use crate::{
         words::{OutcomeKind, Phase, Verdict},
     },
     record::results::{
-        Percentile, Summary, brokers::FILE, cells::restored, divergent::Divergent, outages::Outage,
+        Percentile, Summary, brokers::FILE, cells::Timed, divergent::Divergent, outages::Outage,
     },
     report::{
         cluster::{answered, must, p99},
@@ -35,8 +36,12 @@ struct BrokerSecond {
     failed: f64,
     connack_p50_us: Option<Percentile>,
     connack_p99_us: Option<Percentile>,
-    #[serde(default)]
-    beyond: String,
+}
+
+impl Timed for BrokerSecond {
+    fn times(&mut self) -> Vec<(&'static str, &mut Option<Percentile>)> {
+        vec![("connack_p50", &mut self.connack_p50_us), ("connack_p99", &mut self.connack_p99_us)]
+    }
 }
 
 /// Brokers and their seconds, in the order of the file.
@@ -48,9 +53,7 @@ type Seconds = Vec<(String, Vec<BrokerSecond>)>;
 /// When the file can't be read.
 pub(super) fn figures(folder: &Path, marks: &[Mark]) -> Result<Vec<Figure>> {
     let (mut brokers, mut places) = (Seconds::new(), BTreeMap::new());
-    for mut row in rows::<BrokerSecond>(folder, FILE)? {
-        row.connack_p50_us = restored("connack_p50", row.connack_p50_us.take(), &row.beyond);
-        row.connack_p99_us = restored("connack_p99", row.connack_p99_us.take(), &row.beyond);
+    for row in timed_rows::<BrokerSecond>(folder, FILE)? {
         let at = *places.entry(row.broker.clone()).or_insert_with(|| {
             brokers.push((row.broker.clone(), Vec::new()));
             brokers.len() - 1
@@ -62,8 +65,8 @@ pub(super) fn figures(folder: &Path, marks: &[Mark]) -> Result<Vec<Figure>> {
     }
     let others: Vec<&str> =
         brokers.iter().skip(COLOURS_COUNT).map(|(label, _)| label.as_str()).collect();
-    let note = (!others.is_empty())
-        .then(|| format!("Not drawn: {}; {FILE} has them.", super::percentiles::named(&others)));
+    let note =
+        (!others.is_empty()).then(|| format!("Not drawn: {}; {FILE} has them.", named(&others)));
     let figure = |title, y, lines| {
         let mut figure = Figure::new(title, Axis::seconds(), y, lines, FILE).marked(marks);
         figure.note.clone_from(&note);
@@ -73,15 +76,11 @@ pub(super) fn figures(folder: &Path, marks: &[Mark]) -> Result<Vec<Figure>> {
     let ms = || Axis::log("connack, ms", " ms");
     Ok(vec![
         figure("Verdicts a second by broker", Axis::linear("a second", "/s"), verdicts(drawn)),
-        figure(
-            "Median time to the verdict by broker",
-            ms(),
-            times(drawn, |it| it.connack_p50_us.as_ref()),
-        ),
+        figure("Median time to the verdict by broker", ms(), times(drawn, |it| it.connack_p50_us)),
         figure(
             "p99 of the time to the verdict by broker",
             ms(),
-            times(drawn, |it| it.connack_p99_us.as_ref()),
+            times(drawn, |it| it.connack_p99_us),
         ),
     ])
 }
@@ -105,20 +104,12 @@ fn verdicts(brokers: &[(String, Vec<BrokerSecond>)]) -> Vec<Line> {
 
 fn times(
     brokers: &[(String, Vec<BrokerSecond>)],
-    value: fn(&BrokerSecond) -> Option<&Percentile>,
+    time: fn(&BrokerSecond) -> Option<Percentile>,
 ) -> Vec<Line> {
-    let line = |(colour, (label, seconds)): (usize, &(String, Vec<BrokerSecond>))| {
-        let mut line = Line::new(label, colour, Vec::new());
-        for it in seconds {
-            match value(it) {
-                Some(Percentile::Number(us)) => line.points.push((it.second, us / 1e3)),
-                Some(beyond) => line.missing.push((it.second, percentile(beyond))),
-                None => line.missing.push((it.second, NOTHING.to_owned())),
-            }
-        }
-        line
+    let of = |(colour, (label, seconds)): (usize, &(String, Vec<BrokerSecond>))| {
+        by_second(label, colour, seconds.iter().map(|it| (it.second, time(it))))
     };
-    brokers.iter().enumerate().map(line).collect()
+    brokers.iter().enumerate().map(of).collect()
 }
 
 /// Brokers that differ, in a table; nothing where none do.
@@ -155,18 +146,15 @@ pub(super) fn divergent(summary: &Summary) -> Option<Markup> {
 /// What it cost to lose brokers; nothing where none was stopped.
 pub(super) fn outages(summary: &Summary) -> Option<Markup> {
     let shown = |lost: &Outage| {
-        let seconds =
-            |at: Option<f64>| at.map_or_else(|| NOTHING.to_owned(), |at| format!("{at:.2}"));
         let others = &lost.others;
         let about = if lost.time_until_back_exact == Some(false) { "within " } else { "" };
         let part = |of: u64, all: u64| format!("{} of {}", count(of), count(all));
         vec![
             lost.broker.clone(),
             format!("{:.2}", lost.stopped_s),
-            seconds(lost.started_s),
-            lost.time_until_back_us
-                .map_or_else(|| NOTHING.to_owned(), |us| format!("{about}{}", time(us))),
-            lost.all_back_s.map_or_else(|| NOTHING.to_owned(), |second| second.to_string()),
+            or_nothing(lost.started_s, |at| format!("{at:.2}")),
+            or_nothing(lost.time_until_back_us, |us| format!("{about}{}", time(us))),
+            or_nothing(lost.all_back_s, |second| second.to_string()),
             count(lost.refused),
             count(lost.hanging),
             count(lost.failed),
@@ -190,6 +178,10 @@ pub(super) fn outages(summary: &Summary) -> Option<Markup> {
     (!rows.is_empty()).then(|| page::table(&head, &rows))
 }
 
+fn or_nothing<T>(value: Option<T>, words: impl Fn(T) -> String) -> String {
+    value.map_or_else(|| NOTHING.to_owned(), words)
+}
+
 /// Verdicts by broker, where there are several.
 pub(super) fn verdicts_by_broker(summary: &Summary) -> Option<Markup> {
     if summary.by_broker.len() < 2 {
@@ -203,8 +195,8 @@ pub(super) fn verdicts_by_broker(summary: &Summary) -> Option<Markup> {
         row.push(count(part.outcomes[OutcomeKind::Accepted]));
         row.push(count(part.outcomes[OutcomeKind::Refused]));
         row.extend(shown().map(|verdict| count(part.verdicts[verdict])));
-        row.push(connack.map_or_else(|| NOTHING.to_owned(), |stats| percentile(&stats.p50_us)));
-        row.push(connack.map_or_else(|| NOTHING.to_owned(), |stats| percentile(&stats.p99_us)));
+        row.push(or_nothing(connack, |stats| percentile(&stats.p50_us)));
+        row.push(or_nothing(connack, |stats| percentile(&stats.p99_us)));
         row
     };
     let rows: Vec<Vec<String>> = summary.by_broker.iter().map(row).collect();

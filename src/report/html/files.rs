@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use crate::{
     base::error::{Error, Result},
     record::results::{
+        cells::{Timed, read},
         reading,
-        series::{Timed, read},
     },
 };
 
@@ -27,7 +27,7 @@ pub(super) fn rows<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec
     reading::plain_rows(&text, &folder.join(name))
 }
 
-/// Rows of a CSV of a series, with their times as they were measured; none where it is not there.
+/// Rows of a CSV with their times as they were measured; none where it is not there.
 pub(super) fn timed_rows<T: Timed + DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>> {
     let Some(text) = text(folder, name)? else { return Ok(Vec::new()) };
     reading::rows(&text, &folder.join(name), read)

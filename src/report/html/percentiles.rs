@@ -6,7 +6,7 @@ use maud::Markup;
 
 use super::{
     axis::Axis,
-    figure::{Figure, Line},
+    figure::{Figure, Line, NOTHING},
     palette::COLOURS_COUNT,
 };
 use crate::{
@@ -60,6 +60,23 @@ fn line(name: &str, colour: usize, stats: &PhaseStats) -> Line {
                 line.missing.push((share, style::percentile(beyond)));
             }
             _ => {}
+        }
+    }
+    line
+}
+
+/// A percentile of each second, in milliseconds; a gap where there is none, or it lies beyond the timeout.
+pub(super) fn by_second(
+    name: &str,
+    colour: usize,
+    times: impl Iterator<Item = (f64, Option<Percentile>)>,
+) -> Line {
+    let mut line = Line::new(name, colour, Vec::new());
+    for (second, time) in times {
+        match time {
+            Some(Percentile::Number(us)) => line.points.push((second, us / 1e3)),
+            Some(beyond) => line.missing.push((second, style::percentile(&beyond))),
+            None => line.missing.push((second, NOTHING.to_owned())),
         }
     }
     line

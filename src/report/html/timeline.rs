@@ -11,8 +11,8 @@ use serde::Deserialize;
 use super::{
     axis::Axis,
     brokers,
-    figure::{Figure, Line, Mark, NOTHING, lines},
-    files::{rows, text},
+    figure::{Figure, Line, Mark, lines},
+    files::{rows, text, timed_rows},
     page,
     palette::COLOURS_COUNT,
     percentiles,
@@ -20,8 +20,10 @@ use super::{
 use crate::{
     base::{clock::SECOND, error::Result},
     plan::schedule::{Rates, Schedule},
-    record::results::{Percentile, cells::restored},
-    report::style::percentile,
+    record::results::{
+        Percentile,
+        timeline::{self, Second},
+    },
     scenario::{LoadMode, Scenario},
 };
 
@@ -32,35 +34,6 @@ const MOST_MARKS: usize = 100;
 const MIB: f64 = 1_048_576.0;
 /// Arrivals up to which the schedule is gone through again: of more it would take longer than the rest of the page.
 const MOST_ARRIVALS: f64 = 5e6;
-
-#[derive(Deserialize)]
-struct Second {
-    #[serde(rename = "second")]
-    number: f64,
-    started: f64,
-    accepted: f64,
-    refused: f64,
-    failed: f64,
-    open: f64,
-    connack_p50_us: Option<Percentile>,
-    connack_p99_us: Option<Percentile>,
-    start_delay_p99_us: Option<Percentile>,
-    #[serde(default)]
-    beyond: String,
-}
-
-impl Second {
-    /// The times as they were measured, timeouts among them.
-    fn restored(mut self) -> Self {
-        let restore = |name, cell: &mut Option<Percentile>| {
-            *cell = restored(name, cell.take(), &self.beyond);
-        };
-        restore("connack_p50", &mut self.connack_p50_us);
-        restore("connack_p99", &mut self.connack_p99_us);
-        restore("start_delay_p99", &mut self.start_delay_p99_us);
-        self
-    }
-}
 
 #[derive(Deserialize)]
 struct KeySecond {
@@ -98,24 +71,27 @@ struct Visit {
 /// # Errors
 /// When a file can't be read, or a figure not be drawn.
 pub(super) fn figures(folder: &Path) -> Result<Vec<Markup>> {
-    let seconds = rows::<Second>(folder, "timeline.csv")?;
-    let seconds: Vec<Second> = seconds.into_iter().map(Second::restored).collect();
-    let last = seconds.last().map_or(1.0, |second| second.number.max(1.0));
+    let seconds: Vec<Second> = timed_rows(folder, timeline::FILE)?;
+    let last = seconds.last().map_or(1.0, |last| last.second.max(1) as f64);
     let marks = marks(&events(folder)?, last);
     let figure = |title, y: Axis, lines, source| {
         Figure::new(title, Axis::seconds(), y, lines, source).marked(&marks)
     };
     let rate = || Axis::linear("a second", "/s");
-    let timeline = "timeline.csv";
+    let times = vec![
+        line(&seconds, "connack p50", 0, |second| second.connack_p50_us),
+        line(&seconds, "connack p99", 1, |second| second.connack_p99_us),
+    ];
+    let lateness = vec![line(&seconds, "start_delay p99", 6, |second| second.start_delay_p99_us)];
     let (keys, others) = keys(folder)?;
     let mut of_keys = figure("Tokens by the key that signed them", rate(), keys, "keys.csv");
     of_keys.note = others.map(|others| format!("With fewer answers and not drawn: {others}."));
     let all = [
-        figure("Attempts a second", rate(), attempts(offered(folder, seconds.len())?, &seconds), timeline)
+        figure("Attempts a second", rate(), attempts(offered(folder, seconds.len())?, &seconds), timeline::FILE)
             .noted("Offered is what the schedule wants, started what began: where they part, the generator was late. Verdicts are answers of the broker: accepted and refused."),
-        figure("Time to the verdict", Axis::log("connack, ms", " ms"), times(&seconds), timeline),
-        figure("Open connections", Axis::linear("at the end of the second", ""), open(&seconds), timeline),
-        figure("Lateness of the generator", Axis::log("p99 of start_delay, ms", " ms"), lateness(&seconds), timeline)
+        figure("Time to the verdict", Axis::log("connack, ms", " ms"), times, timeline::FILE),
+        figure("Open connections", Axis::linear("at the end of the second", ""), open(&seconds), timeline::FILE),
+        figure("Lateness of the generator", Axis::log("p99 of start_delay, ms", " ms"), lateness, timeline::FILE)
             .noted("How late attempts started against the schedule. From 10 ms on the generator is the limit, and not the broker."),
         of_keys,
         figure("Requests to the issuer", rate(), visits(folder)?, "issuer.csv"),
@@ -195,8 +171,8 @@ fn offered(folder: &Path, seconds: usize) -> Result<Vec<(f64, f64)>> {
 }
 
 fn attempts(offered: Vec<(f64, f64)>, seconds: &[Second]) -> Vec<Line> {
-    let of = |value: fn(&Second) -> f64| -> Vec<(f64, f64)> {
-        seconds.iter().map(|second| (second.number, value(second))).collect()
+    let of = |value: fn(&Second) -> u64| -> Vec<(f64, f64)> {
+        seconds.iter().map(|it| (it.second as f64, value(it) as f64)).collect()
     };
     let offered = Line { dashed: true, ..Line::new("offered", 7, offered) };
     let mut lines = lines(vec![
@@ -215,37 +191,19 @@ fn attempts(offered: Vec<(f64, f64)>, seconds: &[Second]) -> Vec<Line> {
     lines
 }
 
-/// A percentile of each second, in milliseconds; a gap where there is none, or it lies beyond the timeout.
-fn percentiles(
+fn line(
     seconds: &[Second],
     name: &str,
     colour: usize,
-    value: fn(&Second) -> Option<&Percentile>,
+    time: fn(&Second) -> Option<Percentile>,
 ) -> Line {
-    let mut line = Line::new(name, colour, Vec::new());
-    for second in seconds {
-        match value(second) {
-            Some(Percentile::Number(us)) => line.points.push((second.number, us / 1e3)),
-            Some(beyond) => line.missing.push((second.number, percentile(beyond))),
-            None => line.missing.push((second.number, NOTHING.to_owned())),
-        }
-    }
-    line
-}
-
-fn times(seconds: &[Second]) -> Vec<Line> {
-    vec![
-        percentiles(seconds, "connack p50", 0, |second| second.connack_p50_us.as_ref()),
-        percentiles(seconds, "connack p99", 1, |second| second.connack_p99_us.as_ref()),
-    ]
-}
-
-fn lateness(seconds: &[Second]) -> Vec<Line> {
-    vec![percentiles(seconds, "start_delay p99", 6, |second| second.start_delay_p99_us.as_ref())]
+    let times = seconds.iter().map(|it| (it.second as f64, time(it)));
+    percentiles::by_second(name, colour, times)
 }
 
 fn open(seconds: &[Second]) -> Vec<Line> {
-    let points: Vec<(f64, f64)> = seconds.iter().map(|it| (it.number, it.open)).collect();
+    let points: Vec<(f64, f64)> =
+        seconds.iter().map(|it| (it.second as f64, it.open as f64)).collect();
     if points.iter().all(|(_, open)| *open == 0.0) {
         return Vec::new();
     }
@@ -273,13 +231,11 @@ fn keys(folder: &Path) -> Result<(Vec<Line>, Option<String>)> {
     let mut order: Vec<(&str, f64)> = answers.into_iter().collect();
     order.sort_by(|one, other| other.1.total_cmp(&one.1));
     let others: Vec<&str> = order.iter().skip(COLOURS_COUNT).map(|(name, _)| *name).collect();
-    let mut counts: BTreeMap<String, BTreeMap<u64, f64>> = BTreeMap::new();
-    for row in rows.iter().filter(|row| !others.contains(&row.key.as_str())) {
-        for (what, count) in [("accepted", row.accepted), ("refused", row.refused)] {
-            let line = counts.entry(format!("{} {what}", row.key)).or_default();
-            *line.entry(row.second as u64).or_default() += count;
-        }
-    }
+    let drawn = rows.iter().filter(|row| !others.contains(&row.key.as_str()));
+    let counts = drawn.flat_map(|row| {
+        let of = |what, count| (format!("{} {what}", row.key), row.second, count);
+        [of("accepted", row.accepted), of("refused", row.refused)]
+    });
     // One colour a key: what was refused is dashed.
     let line =
         |(index, line): (usize, Line)| Line { colour: index / 2, dashed: index % 2 == 1, ..line };
@@ -289,17 +245,18 @@ fn keys(folder: &Path) -> Result<(Vec<Line>, Option<String>)> {
 
 /// Requests for tokens and for the key set, from the start of the storm.
 fn visits(folder: &Path) -> Result<Vec<Line>> {
-    let mut lines: BTreeMap<String, BTreeMap<u64, f64>> = BTreeMap::new();
-    for row in rows::<Visit>(folder, "issuer.csv")?.into_iter().filter(|row| row.second >= 0.0) {
-        let line = lines.entry(format!("{} {}", row.path, row.status)).or_default();
-        *line.entry(row.second as u64).or_default() += row.count;
-    }
-    Ok(by_second(lines))
+    let rows: Vec<Visit> = rows(folder, "issuer.csv")?;
+    let rows = rows.into_iter().filter(|row| row.second >= 0.0);
+    Ok(by_second(rows.map(|row| (format!("{} {}", row.path, row.status), row.second, row.count))))
 }
 
-/// Lines whose missing seconds are 0: those beside a second that is there are points, and what lies between is drawn
+/// Counts of names and seconds as lines, whose missing seconds are 0: those beside a second that is there are points, and what lies between is drawn
 /// through, so that a line is as long as its file, whatever seconds that names.
-fn by_second(lines: BTreeMap<String, BTreeMap<u64, f64>>) -> Vec<Line> {
+fn by_second(counts: impl Iterator<Item = (String, f64, f64)>) -> Vec<Line> {
+    let mut lines: BTreeMap<String, BTreeMap<u64, f64>> = BTreeMap::new();
+    for (name, second, count) in counts {
+        *lines.entry(name).or_default().entry(second as u64).or_default() += count;
+    }
     let last = lines.values().filter_map(|line| line.keys().next_back()).max().copied();
     let Some(last) = last else { return Vec::new() };
     lines

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     client::{attempt::Steps, verdict::Expectation},
+    record::results::fixture,
     token::recipe::Refusal,
 };
 
@@ -74,18 +75,9 @@ fn closed(client: u64, begun: u64, ended: u64, close: Close) -> Pending {
     let at = |ms: u64| START + ms * MS;
     let attempt = Attempt {
         client,
-        kind: 0,
-        key: None,
-        broker: 0,
-        minted_for: 0,
-        scheduled: at(begun),
-        opened: at(begun),
-        read: None,
-        started: at(begun),
         steps: Steps { connack: Step::Unfinished, ..Steps::default() },
-        sent: at(begun),
         ended: at(ended),
-        outcome: Outcome::Closed(close),
+        ..fixture::attempt(at(begun), Outcome::Closed(close))
     };
     let expected = Expectation::Refuse(Refusal::from(crate::scenario::Group::Signature));
     let verdict = if close == Close::Fin { Verdict::Correct } else { Verdict::NotJudged };
@@ -215,13 +207,10 @@ fn a_broker_that_said_it_goes_or_was_stopped_is_not_gone_and_its_ends_are_not_ju
     );
 
     let deed = |starts, ms: u64| Deed {
-        broker: 0,
         starts,
         began: START + ms * MS,
         ended: Some(START + (ms + 5) * MS),
-        failed: false,
-        detail: String::new(),
-        back: None,
+        ..Deed::default()
     };
     let deeds = [deed(false, 950), deed(true, 2000)];
     let (absences, verdicts) = follow(&[notes[0], notes[2], notes[3], notes[4]], &ends, &deeds);

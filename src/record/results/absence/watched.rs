@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Absence, BEFORE};
+use super::{Absence, BEFORE, is_within};
 use crate::{
     base::clock::SECOND,
     record::{
@@ -149,23 +149,18 @@ impl Watched {
                 self.excuses.push(Excuse { deed: None, from: shut, after: shut, until: None });
             }
         }
-        let life = slot.life;
-        if let Some(refused) = slot.refused {
-            let before = life.is_none_or(|life| refused.first < life.first);
-            if before {
-                self.refuse(refused.first, absences);
-            }
-            match life {
-                None => self.refuse(refused.last, absences),
-                Some(life) => {
-                    self.lives(life);
-                    if refused.last > life.last {
-                        self.refuse(refused.last, absences);
-                    }
-                }
-            }
-        } else if let Some(life) = life {
-            self.lives(life);
+        let (life, refused) = (slot.life, slot.refused);
+        let before = |refused: &Span| life.is_none_or(|life| refused.first < life.first);
+        if let Some(refused) = refused.filter(before) {
+            self.refuse(refused.first, absences);
+        }
+        if let Some(life) = life {
+            self.life = self.life.max(Some(life.last));
+            self.refused = None;
+        }
+        let after = |refused: &Span| life.is_none_or(|life| refused.last > life.last);
+        if let Some(refused) = refused.filter(after) {
+            self.refuse(refused.last, absences);
         }
         if let Some((begun, at)) = slot.answered {
             for gone in absences.iter_mut().filter(|gone| gone.site == self.site) {
@@ -181,12 +176,6 @@ impl Watched {
         }
     }
 
-    fn lives(&mut self, life: Span) {
-        self.life = self.life.max(Some(life.last));
-        self.refused = None;
-    }
-
-    /// A connect was refused.
     fn refuse(&mut self, at: u64, absences: &mut Vec<Absence>) {
         // One that was never there has not gone, and what came before a sign of life says nothing any more.
         let Some(life) = self.life.filter(|life| *life <= at) else { return };
@@ -249,11 +238,7 @@ impl Watched {
 
     /// Notes that the broker was gone, unless something explains it or that is known already.
     fn found(&self, (at, by): Gone, last_life: u64, absences: &mut Vec<Absence>) {
-        let is_known = absences.iter().any(|gone| {
-            gone.site == self.site
-                && at.saturating_add(BEFORE) >= gone.at
-                && gone.back.is_none_or(|back| at <= back)
-        });
+        let is_known = absences.iter().any(|gone| gone.site == self.site && is_within(gone, at));
         let is_explained = self.excuses.iter().any(|excuse| {
             excuse.covers(at)
                 || excuse.deed.is_none() && (excuse.from..=excuse.after + BEFORE).contains(&at)

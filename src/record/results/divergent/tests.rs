@@ -2,10 +2,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    base::{clock::SECOND, host::Limits},
-    client::attempt::{Attempt, Close, Steps},
-    record::{measure::Measurements, results::decided::Decisions},
-    scenario::{Group, Loaded, Overrides, parse},
+    base::clock::SECOND,
+    client::attempt::{Attempt, Close},
+    record::{
+        measure::Measurements,
+        results::{decided::Decisions, fixture},
+    },
+    scenario::Group,
     token::recipe::Refusal,
 };
 
@@ -19,14 +22,11 @@ fn plan(brokers: &[&str]) -> Plan {
 
 fn plan_of(brokers: &[&str], more: &str) -> Plan {
     let brokers: Vec<String> = brokers.iter().map(|label| format!("\"{label}\"")).collect();
-    let text = format!(
+    fixture::plan(&format!(
         "name = \"x\"\n[target]\nbrokers = [{}]\n[load]\nclients = 9\nconcurrency = 1\n\
          [[mix]]\ntoken = \"not_a_jwt\"\nshare = 1\n{more}",
         brokers.join(", ")
-    );
-    let scenario = parse(&text, &Overrides::default()).unwrap();
-    let loaded = Loaded { path: "x.toml".into(), scenario, overrides: Vec::new() };
-    Plan::unchecked(&loaded, &Limits::read()).unwrap()
+    ))
 }
 
 const NO: Outcome = Outcome::Refused(135);
@@ -45,21 +45,7 @@ fn second(
 ) -> Measurements {
     let mut seen = Measurements::new(1, brokers);
     for (broker, outcome, count) in answers {
-        let attempt = Attempt {
-            client: 0,
-            kind: 0,
-            key: None,
-            broker: *broker,
-            minted_for: 0,
-            scheduled: SECOND,
-            opened: SECOND,
-            read: None,
-            started: SECOND,
-            steps: Steps::default(),
-            sent: SECOND,
-            ended: SECOND,
-            outcome: *outcome,
-        };
+        let attempt = Attempt { broker: *broker, ..fixture::attempt(SECOND, *outcome) };
         for _ in 0..*count {
             seen.start(SECOND, SECOND);
             seen.record(&attempt, expected, verdict, 0, 0);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::client::attempt::{Attempt, Steps};
+use crate::record::results::fixture;
 
 const START: u64 = 3 * SECOND;
 
@@ -8,22 +8,7 @@ fn second(number: u64, (accepted, refused, open): (u64, u64, u64)) -> Measuremen
     let mut seen = Measurements::new(1, 1);
     let at = START + number * SECOND + SECOND / 4;
     let mut add = |outcome, verdict| {
-        let attempt = Attempt {
-            client: 0,
-            kind: 0,
-            key: None,
-            broker: 0,
-            minted_for: 0,
-            scheduled: at,
-            opened: at,
-            read: None,
-            started: at,
-            steps: Steps::default(),
-            sent: at,
-            ended: at,
-            outcome,
-        };
-        seen.record(&attempt, Expectation::Accept, verdict, START, 0);
+        seen.record(&fixture::attempt(at, outcome), Expectation::Accept, verdict, START, 0);
     };
     (0..accepted).for_each(|_| add(Outcome::Accepted, Verdict::Correct));
     (0..refused).for_each(|_| add(Outcome::Refused(135), Verdict::FalseReject));

@@ -1,7 +1,10 @@
 use super::*;
-use crate::client::{
-    attempt::{Attempt, Outcome, Step, Steps},
-    verdict::Expectation,
+use crate::{
+    client::{
+        attempt::{Attempt, Outcome, Step, Steps},
+        verdict::Expectation,
+    },
+    record::results::fixture,
 };
 
 const START: u64 = 5 * SECOND;
@@ -11,21 +14,8 @@ fn second(counts: [(u64, u64); 2]) -> Measurements {
     let mut seen = Measurements::new(1, 2);
     let mut add = |broker, outcome, verdict, count| {
         for _ in 0..count {
-            let attempt = Attempt {
-                client: 0,
-                kind: 0,
-                key: None,
-                broker,
-                minted_for: 0,
-                scheduled: START,
-                opened: START,
-                read: None,
-                started: START,
-                steps: Steps { tcp: Step::Unfinished, ..Steps::default() },
-                sent: START,
-                ended: START,
-                outcome,
-            };
+            let steps = Steps { tcp: Step::Unfinished, ..Steps::default() };
+            let attempt = Attempt { broker, steps, ..fixture::attempt(START, outcome) };
             seen.record(&attempt, Expectation::Accept, verdict, START, 0);
         }
     };
@@ -39,13 +29,11 @@ fn second(counts: [(u64, u64); 2]) -> Measurements {
 fn deed(starts: bool, at: f64, back: Option<f64>) -> Deed {
     let instant = |at: f64| START + (at * SECOND as f64) as u64;
     Deed {
-        broker: 0,
         starts,
         began: instant(at),
         ended: Some(instant(at)),
-        failed: false,
-        detail: String::new(),
         back: back.map(instant),
+        ..Deed::default()
     }
 }
 

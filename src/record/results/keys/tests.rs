@@ -1,12 +1,7 @@
 //! What is told from answers that are made up: instants in milliseconds of a run whose storm starts at 0.
 
-use std::path::Path;
-
 use super::*;
-use crate::{
-    base::host::Limits,
-    scenario::{Loaded, Overrides, parse},
-};
+use crate::record::results::fixture;
 
 const MILLISECOND: u64 = SECOND / 1000;
 
@@ -19,17 +14,14 @@ fn plan_of(brokers: &str, more: &str) -> Plan {
     let key = |name: &str| {
         format!("[keys.{name}]\nalgorithm = \"EdDSA\"\ngenerate = true\nkid = \"{name}\"\n")
     };
-    let text = format!(
+    fixture::plan(&format!(
         "name = \"keys\"\n[target]\nbrokers = [{brokers}]\n[load]\nclients = 1\nconcurrency = 1\n{}{}{}\
          [issuer]\nkeys = [\"a\"]\n[[events]]\nat = \"1s\"\ndo = \"rotate_keys\"\nto = \"b\"\n\
          [[mix]]\ntoken = \"fresh\"\nshare = 1\n[[mix]]\ntoken = \"wrong_key\"\nshare = 1\n{more}",
         key("a"),
         key("b"),
         key("c")
-    );
-    let scenario = parse(&text, &Overrides::default()).unwrap();
-    let loaded = Loaded { path: Path::new("x.toml").into(), scenario, overrides: Vec::new() };
-    Plan::new(&loaded, &Limits::read()).unwrap()
+    ))
 }
 
 const ONE: &str = "\"mqtt://127.0.0.1:1\"";
@@ -75,16 +67,13 @@ fn told(plan: &Plan, answers: &[KeyAnswer], happened: &[Happened]) -> Jwks {
     })
 }
 
-fn number(time: Option<&Percentile>) -> f64 {
-    match time {
-        Some(Percentile::Number(us)) => *us,
-        other => panic!("{other:?} is no time"),
-    }
+/// Whether a time is known, and is this one.
+fn is(time: Option<Percentile>, us: f64) -> bool {
+    time.and_then(Percentile::number).is_some_and(|time| (time - us).abs() < 1.0)
 }
 
 #[test]
 fn a_new_key_is_accepted_when_its_last_refusal_is_over() {
-    let plan = plan(ONE);
     let answers = [
         answer(500, 1, 0, false),
         answer(1100, 1, 0, true),
@@ -93,12 +82,9 @@ fn a_new_key_is_accepted_when_its_last_refusal_is_over() {
         answer(1300, 1, 0, true),
         answer(1400, 1, 0, true),
     ];
-    let jwks = told(&plan, &answers, &rotation());
+    let jwks = told(&plan(ONE), &answers, &rotation());
     let change = &jwks.rotations[0];
-    assert!(
-        (number(change.accept_us.as_ref()) - 302_000.0).abs() < 1.0,
-        "from 1000 to 1302 ms: {change:?}"
-    );
+    assert!(is(change.accept_us, 302_000.0), "from 1000 to 1302 ms: {change:?}");
     assert!(
         (change.accept_uncertainty_us.unwrap() - 102_000.0).abs() < 1.0,
         "since the one at 1200 ms"
@@ -111,12 +97,11 @@ fn a_new_key_is_accepted_when_its_last_refusal_is_over() {
 
 #[test]
 fn an_answer_that_comes_late_is_no_sooner_for_that() {
-    let plan = plan(ONE);
     // Sent before the one that was accepted, refused long after: it waited for a fetch.
     let late = KeyAnswer { ended: 1600 * MILLISECOND, ..answer(1200, 1, 0, false) };
-    let jwks = told(&plan, &[late, answer(1201, 1, 0, true)], &rotation());
+    let jwks = told(&plan(ONE), &[late, answer(1201, 1, 0, true)], &rotation());
     let change = &jwks.rotations[0];
-    assert!((number(change.accept_us.as_ref()) - 600_000.0).abs() < 1.0, "{change:?}");
+    assert!(is(change.accept_us, 600_000.0), "{change:?}");
 }
 
 #[test]
@@ -137,38 +122,34 @@ fn workers_that_disagree_are_found_among_answers_that_overlap() {
 
 #[test]
 fn forgeries_in_the_name_of_a_key_say_nothing_of_when_it_was_first_used() {
-    let plan = plan(ONE);
     let answers = [bad(answer(1500, 1, 0, false)), answer(2010, 1, 0, true)];
-    let jwks = told(&plan, &answers, &rotation());
-    assert!((number(jwks.rotations[0].accept_us.as_ref()) - 12_000.0).abs() < 1.0);
+    let jwks = told(&plan(ONE), &answers, &rotation());
+    assert!(is(jwks.rotations[0].accept_us, 12_000.0));
 }
 
 #[test]
 fn a_key_that_was_revoked_is_good_again_from_when_it_is_published_again() {
-    let plan = plan(ONE);
     let happened = [happened(3000, Action::Revoke(Some(0))), happened(5000, Action::Publish(0))];
     let answers = [answer(4000, 0, 0, false), answer(6000, 0, 0, false)];
-    assert_eq!(told(&plan, &answers, &happened).good_tokens_refused, 1, "the one at 6 s");
+    assert_eq!(told(&plan(ONE), &answers, &happened).good_tokens_refused, 1, "the one at 6 s");
 }
 
 #[test]
 fn a_key_that_nobody_used_before_it_signed_counts_from_then() {
-    let plan = plan(ONE);
-    let jwks = told(&plan, &[answer(2010, 1, 0, true)], &rotation());
-    assert!((number(jwks.rotations[0].accept_us.as_ref()) - 12_000.0).abs() < 1.0);
+    let jwks = told(&plan(ONE), &[answer(2010, 1, 0, true)], &rotation());
+    assert!(is(jwks.rotations[0].accept_us, 12_000.0));
 }
 
 #[test]
 fn an_old_key_is_refused_when_its_last_acceptance_is_over() {
-    let plan = plan(ONE);
     let answers = [
         answer(2900, 0, 0, true),
         answer(3100, 0, 0, true),
         answer(3500, 0, 0, false),
         answer(3600, 0, 0, false),
     ];
-    let change = &told(&plan, &answers, &rotation()).rotations[0];
-    assert!((number(change.refuse_us.as_ref()) - 502_000.0).abs() < 1.0, "{change:?}");
+    let change = &told(&plan(ONE), &answers, &rotation()).rotations[0];
+    assert!(is(change.refuse_us, 502_000.0), "{change:?}");
     assert!((change.refuse_uncertainty_us.unwrap() - 402_000.0).abs() < 1.0);
     assert_eq!(change.good_tokens_refused, 0, "an old token is none any more");
 }
@@ -193,7 +174,7 @@ fn brokers_of_a_cluster_that_accept_a_key_at_different_times_are_apart() {
         answer(1900, 1, 1, true),
     ];
     let jwks = told(&plan, &answers, &rotation());
-    assert!((number(jwks.brokers_apart_us.as_ref()) - 800_000.0).abs() < 1.0, "{jwks:?}");
+    assert!(is(jwks.brokers_apart_us, 800_000.0), "{jwks:?}");
     assert_eq!(jwks.flips, 0, "no broker went back on itself");
     // One that never accepts it is further away than any.
     let never = told(&plan, &answers[..3], &rotation());
@@ -202,10 +183,9 @@ fn brokers_of_a_cluster_that_accept_a_key_at_different_times_are_apart() {
 
 #[test]
 fn a_key_that_signs_before_it_is_published_costs_good_tokens() {
-    let plan = plan(ONE);
     let happened = [happened(1000, Action::SignWith(1)), happened(2000, Action::Publish(1))];
     let answers = [answer(900, 1, 0, false), answer(1500, 1, 0, false), answer(2100, 1, 0, true)];
-    let jwks = told(&plan, &answers, &happened);
+    let jwks = told(&plan(ONE), &answers, &happened);
     assert_eq!(jwks.good_tokens_refused, 1, "the one at 1500 ms was the issuer's own");
 }
 
@@ -289,12 +269,12 @@ fn a_change_of_keys_is_as_quick_as_the_broker_decides_whatever_it_delays() {
     ];
     let jwks = told(&delaying(), &answers, &rotation());
     let change = &jwks.rotations[0];
-    assert!((number(change.accept_us.as_ref()) - 302_000.0).abs() < 1.0, "{change:?}");
-    assert!((number(change.refuse_us.as_ref()) - 502_000.0).abs() < 1.0, "{change:?}");
+    assert!(is(change.accept_us, 302_000.0), "{change:?}");
+    assert!(is(change.refuse_us, 502_000.0), "{change:?}");
     assert_eq!(jwks.flips, 0, "it refused at 1100 ms, before it accepted");
     // Without the delay the same answers are these of one that took 3 s.
     let prompt = told(&plan(ONE), &answers, &rotation());
-    assert!((number(prompt.rotations[0].refuse_us.as_ref()) - 3_502_000.0).abs() < 1.0);
+    assert!(is(prompt.rotations[0].refuse_us, 3_502_000.0));
 }
 
 #[test]
@@ -307,38 +287,34 @@ fn a_delay_that_was_not_kept_puts_no_answer_before_its_question() {
 
 #[test]
 fn fetches_are_those_of_the_key_set_for_a_thousand_answers() {
-    let plan = plan(ONE);
     let answers: Vec<KeyAnswer> = (0..6).map(|at| answer(at, 0, 0, true)).collect();
-    let jwks = told(&plan, &answers, &[]);
+    let jwks = told(&plan(ONE), &answers, &[]);
     assert_eq!(jwks.fetches, 3);
     assert!((jwks.fetches_per_1000_connects - 500.0).abs() < 1e-9);
 }
 
 #[test]
 fn seconds_of_a_key_hold_only_tokens_that_nothing_else_is_wrong_with() {
-    let plan = plan(ONE);
     let answers = [answer(10, 0, 0, true), bad(answer(20, 0, 0, false)), answer(1999, 0, 0, false)];
-    let seconds = by_second(&plan, &answers, 0);
+    let seconds = by_second(&plan(ONE), &answers, 0);
     let expected = [((0, 0, 0), (1, 0)), ((2, 0, 0), (0, 1))];
     assert_eq!(seconds.into_iter().collect::<Vec<_>>(), expected);
 }
 
 #[test]
 fn a_key_that_no_broker_accepted_before_is_not_refused_from_its_removal_on() {
-    let plan = plan(ONE);
     let refused = [answer(2900, 0, 0, false), answer(3050, 0, 0, false)];
-    let jwks = told(&plan, &refused, &rotation());
+    let jwks = told(&plan(ONE), &refused, &rotation());
     assert_eq!(jwks.time_to_refuse_old_key_us, None, "{jwks:?}");
     assert_eq!(jwks.rotations[0].refuse_uncertainty_us, None);
     // Of a cluster only the broker counts that had accepted it.
     let two = [refused[0], refused[1], answer(2800, 0, 1, true), answer(3500, 0, 1, false)];
     let jwks = told(&plan_of(TWO, ""), &two, &rotation());
-    assert!((number(jwks.time_to_refuse_old_key_us.as_ref()) - 502_000.0).abs() < 1.0, "{jwks:?}");
+    assert!(is(jwks.time_to_refuse_old_key_us, 502_000.0), "{jwks:?}");
 }
 
 #[test]
 fn a_key_that_was_accepted_before_it_was_published_does_not_begin_to_be() {
-    let plan = plan(ONE);
-    let jwks = told(&plan, &[answer(500, 1, 0, true), answer(1100, 1, 0, true)], &rotation());
+    let jwks = told(&plan(ONE), &[answer(500, 1, 0, true), answer(1100, 1, 0, true)], &rotation());
     assert_eq!(jwks.time_to_accept_new_key_us, None, "{jwks:?}");
 }

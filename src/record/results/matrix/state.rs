@@ -18,10 +18,11 @@ use crate::{
 };
 
 /// What is to be known of a broker before any cell.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Its cells say what they say.
+    #[default]
     Judged,
     /// It lets everybody in.
     AcceptsAll,

@@ -1,14 +1,11 @@
 use super::{Cell, fewest, upper_bound};
+use crate::record::results::fixture;
 
 #[test]
 fn of_several_brokers_the_one_with_the_fewest_answers_bounds() {
     let cell = |broker: Option<&str>, judged: u64| -> Cell {
-        serde_json::from_value(serde_json::json!({
-            "defect": "expired", "group": "time", "protocol": 5, "expected": "refuse", "strict_expected": "refuse",
-            "outcome": "refused", "code": 135, "verdict": "correct", "severity": "high", "attempts": 1, "judged": judged,
-            "false_accepts": 0, "latency_p50_us": null, "strict_verdict": "correct", "upper_bound_95": null, "broker": broker
-        }))
-        .unwrap()
+        let cell = serde_json::from_value(fixture::cell("expired", "refuse", "correct")).unwrap();
+        Cell { judged, broker: broker.map(str::to_owned), ..cell }
     };
     let cells = [cell(Some("a"), 9), cell(Some("b"), 2), cell(Some("a"), 9), cell(Some("b"), 3)];
     assert_eq!(fewest(&cells, &["a", "b"]), 5);

@@ -1,12 +1,13 @@
 use super::*;
 use crate::{
-    base::host::Limits,
     client::{
-        attempt::{Attempt, Phase, Step, Steps},
+        attempt::{Attempt, Close, Phase, Step, Steps},
         verdict::Expectation,
     },
-    record::{measure::Measurements, results::decided::Decisions},
-    scenario::{Loaded, Overrides, parse},
+    record::{
+        measure::Measurements,
+        results::{decided::Decisions, fixture},
+    },
 };
 
 const MS: u64 = SECOND / 1000;
@@ -18,44 +19,34 @@ fn plan() -> Plan {
 }
 
 fn plan_of(connect_timeout: &str, refusal_delay: &str) -> Plan {
-    let text = format!(
+    fixture::plan(&format!(
         "name = \"x\"\n[target]\nbrokers = [\"mqtt://127.0.0.1:1\", \"mqtt://127.0.0.1:2\", \"mqtt://127.0.0.1:3\"]\n\
          [load]\nclients = 9\nconcurrency = 1\nconnect_timeout = \"{connect_timeout}\"\n\
          [policy]\nrefusal_delay = \"{refusal_delay}\"\n[[mix]]\ntoken = \"not_a_jwt\"\nshare = 1\n\
          [[events]]\nat = \"2s\"\ndo = \"stop_broker\"\nbroker = \"mqtt://127.0.0.1:2\"\ncommand = \"x\"\n"
-    );
-    let scenario = parse(&text, &Overrides::default()).unwrap();
-    let loaded = Loaded { path: "x.toml".into(), scenario, overrides: Vec::new() };
-    Plan::unchecked(&loaded, &Limits::read()).unwrap()
+    ))
 }
 
 /// A second of attempts, each with its broker, its outcome, and how long CONNACK took in milliseconds.
 fn second(attempts: &[(usize, Outcome, u64)]) -> Measurements {
     let mut seen = Measurements::new(1, 3);
     for (broker, outcome, took) in attempts {
-        let connack =
-            if outcome.is_answer() { Step::At(STORM + took * MS) } else { Step::Unfinished };
-        let tcp = if outcome.is_answer() { Step::At(STORM) } else { Step::Unfinished };
-        let connack = if outcome.is_answer() { connack } else { Step::NotEntered };
+        let ended = STORM + took * MS;
+        let (tcp, connack) = if outcome.is_answer() {
+            (Step::At(STORM), Step::At(ended))
+        } else {
+            (Step::Unfinished, Step::NotEntered)
+        };
         let attempt = Attempt {
-            client: 0,
-            kind: 0,
-            key: None,
             broker: *broker,
-            minted_for: 0,
-            scheduled: STORM,
-            opened: STORM,
-            read: None,
-            started: STORM,
             steps: Steps { tcp, connack, ..Steps::default() },
-            sent: STORM,
-            ended: STORM + took * MS,
-            outcome: *outcome,
+            ended,
+            ..fixture::attempt(STORM, *outcome)
         };
         let verdict = match outcome {
             outcome if outcome.is_answer() => Verdict::Correct,
             // Of a bad token.
-            Outcome::Closed(crate::client::attempt::Close::Fin) => Verdict::WrongReason,
+            Outcome::Closed(Close::Fin) => Verdict::WrongReason,
             _ => Verdict::NotJudged,
         };
         seen.start(STORM, STORM);
@@ -66,16 +57,15 @@ fn second(attempts: &[(usize, Outcome, u64)]) -> Measurements {
 
 fn deed(broker: usize, starts: bool, second: f64) -> Deed {
     let began = STORM + (second * SECOND as f64) as u64;
-    let (ended, detail) = (Some(began), String::new());
-    Deed { broker, starts, began, ended, failed: false, detail, back: None }
+    Deed { broker, starts, began, ended: Some(began), ..Deed::default() }
 }
 
 const YES: Outcome = Outcome::Accepted;
 const NO: Outcome = Outcome::TcpFailed("ECONNREFUSED");
 const WAITS: Outcome = Outcome::Timeout(Phase::TcpConnect);
 /// An orderly end where CONNACK should have been.
-const FIN: Outcome = Outcome::Closed(crate::client::attempt::Close::Fin);
-const ENDS: Outcome = Outcome::Closed(crate::client::attempt::Close::Rst);
+const FIN: Outcome = Outcome::Closed(Close::Fin);
+const ENDS: Outcome = Outcome::Closed(Close::Rst);
 
 fn told(seconds: &[Measurements], deeds: &[Deed]) -> Vec<Outage> {
     let plan = plan();

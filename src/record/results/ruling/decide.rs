@@ -72,39 +72,28 @@ fn of_answers(summary: &Summary, terms: Terms, failed: &mut Vec<Failure>) -> Vec
             failed.push(Failure::Wrong { verdict, count, tokens });
         }
     }
-    let mut unmeasured = Vec::new();
-    let agents = summary.agents.as_ref().map_or(0, |agents| agents.lost.len());
-    if agents > 0 && !terms.allows_lost_agents {
-        unmeasured.push(Unmeasured::AgentsLost { agents });
-    }
-    if has_no_keys(summary) {
-        unmeasured.push(Unmeasured::NoKeys);
-    }
-    if summary.judged() == 0 {
-        unmeasured.push(Unmeasured::NothingJudged);
-    }
-    for because in [Undecided::NeverHappened, Undecided::GeneratorLimited] {
+    let undecided = |because| {
         let open = summary.thresholds.iter().filter(|it| it.undecided == Some(because));
         let thresholds = open.count() as u64;
-        if thresholds > 0 {
-            unmeasured.push(Unmeasured::Undecided { because, thresholds });
-        }
-    }
-    // Bad tokens alone say nothing about good ones.
-    if !summary.nothing_good.is_empty() {
-        unmeasured.push(Unmeasured::NothingGood { groups: summary.nothing_good.clone() });
-    }
-    if summary.nothing_promised {
-        unmeasured.push(Unmeasured::NothingPromised);
-    }
-    if terms.is_strict && summary.validity.verdict == Validity::GeneratorLimited {
-        unmeasured.push(Unmeasured::GeneratorLimited);
-    }
+        (thresholds > 0, Unmeasured::Undecided { because, thresholds })
+    };
+    let agents = summary.agents.as_ref().map_or(0, |agents| agents.lost.len());
+    let groups = summary.nothing_good.clone();
+    let is_limited = summary.validity.verdict == Validity::GeneratorLimited;
     let workers = summary.validity.missing_workers;
-    if workers > 0 {
-        unmeasured.push(Unmeasured::WorkersMissing { workers });
-    }
-    unmeasured
+    let known = [
+        (agents > 0 && !terms.allows_lost_agents, Unmeasured::AgentsLost { agents }),
+        (has_no_keys(summary), Unmeasured::NoKeys),
+        (summary.judged() == 0, Unmeasured::NothingJudged),
+        undecided(Undecided::NeverHappened),
+        undecided(Undecided::GeneratorLimited),
+        // Bad tokens alone say nothing about good ones.
+        (!groups.is_empty(), Unmeasured::NothingGood { groups }),
+        (summary.nothing_promised, Unmeasured::NothingPromised),
+        (terms.is_strict && is_limited, Unmeasured::GeneratorLimited),
+        (workers > 0, Unmeasured::WorkersMissing { workers }),
+    ];
+    known.into_iter().filter_map(|(is_so, why)| is_so.then_some(why)).collect()
 }
 
 /// What the cells of a matrix came to.

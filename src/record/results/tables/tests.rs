@@ -1,21 +1,17 @@
 use super::*;
 use crate::{
-    base::host::Limits,
     client::attempt::{Attempt, Outcome, Step, Steps},
-    scenario::{Loaded, Overrides, parse},
+    record::results::fixture,
 };
 
 const STORM: u64 = 7 * SECOND;
 const MS: u64 = SECOND / 1000;
 
 fn plan(load: &str) -> Plan {
-    let text = format!(
+    fixture::plan(&format!(
         "name = \"tables\"\n[target]\nbrokers = [\"mqtt://127.0.0.1\"]\n[load]\n{load}\n\
              [[mix]]\ntoken = \"not_a_jwt\"\nshare = 1\n"
-    );
-    let scenario = parse(&text, &Overrides::default()).unwrap();
-    let loaded = Loaded { path: "tables.toml".into(), scenario, overrides: Vec::new() };
-    Plan::new(&loaded, &Limits::read()).unwrap()
+    ))
 }
 
 /// Attempts, each with its start and end in milliseconds of the storm, its code, and its verdict.
@@ -24,19 +20,9 @@ fn measured(attempts: &[(u64, u64, u8, Verdict)]) -> Measurements {
     for (start, end, code, verdict) in attempts {
         let (started, ended) = (STORM + start * MS, STORM + end * MS);
         let attempt = Attempt {
-            client: 0,
-            kind: 0,
-            key: None,
-            broker: 0,
-            minted_for: 0,
-            scheduled: started,
-            opened: started,
-            read: None,
-            started,
             steps: Steps { tcp: Step::At(started), connack: Step::At(ended), ..Steps::default() },
-            sent: started,
             ended,
-            outcome: Outcome::Refused(*code),
+            ..fixture::attempt(started, Outcome::Refused(*code))
         };
         all.start(started, started);
         all.record(&attempt, Expectation::Accept, *verdict, STORM, 0);

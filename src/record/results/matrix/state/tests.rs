@@ -1,20 +1,12 @@
 use super::*;
-use crate::{
-    base::host::Limits,
-    plan::cells::Ask,
-    scenario::{Group, Loaded, Overrides, parse},
-};
+use crate::{base::host::Limits, plan::cells::Ask, record::results::fixture, scenario::Group};
 
 #[test]
 fn what_was_closed_while_the_broker_went_away_is_no_refusal() {
     let cell = |verdict: &str| -> Cell {
-        serde_json::from_value(serde_json::json!({
-            "defect": "fresh", "group": "control", "protocol": 4, "expected": "accept",
-            "strict_expected": "accept", "outcome": "closed", "code": "fin", "verdict": verdict,
-            "severity": "none", "attempts": 1, "judged": 0, "false_accepts": 0,
-            "latency_p50_us": null, "strict_verdict": verdict, "upper_bound_95": null,
-        }))
-        .unwrap()
+        let cell = serde_json::from_value(fixture::cell("fresh", "accept", verdict)).unwrap();
+        let group = "control".to_owned();
+        Cell { group, protocol: 4, outcome: OutcomeKind::Closed, judged: 0, ..cell }
     };
     assert_eq!(state(&[cell("not_judged")], &[4]), State::Silent);
     assert_eq!(state(&[cell("false_reject")], &[4]), State::RefusesAll);
@@ -24,8 +16,6 @@ fn what_was_closed_while_the_broker_went_away_is_no_refusal() {
 fn a_broker_that_refuses_good_tokens_while_their_key_is_new_to_it_is_not_heard() {
     let text = "name = \"x\"\n[target]\nbrokers = [\"mqtt://127.0.0.1:1\"]\n[load]\nclients = 1\nconcurrency = 1\n\
                     [keys.a]\nalgorithm = \"ES256\"\ngenerate = true\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n";
-    let scenario = parse(text, &Overrides::default()).unwrap();
-    let loaded = Loaded { path: "x.toml".into(), scenario, overrides: Vec::new() };
     let ask = Ask {
         only: vec!["alg_none".into()],
         repeat: 1,
@@ -35,7 +25,7 @@ fn a_broker_that_refuses_good_tokens_while_their_key_is_new_to_it_is_not_heard()
         probe: false,
         unfit: Vec::new(),
     };
-    let plan = Plan::matrix(&loaded, &Limits::read(), &ask).unwrap();
+    let plan = Plan::matrix(&fixture::loaded(text), &Limits::read(), &ask).unwrap();
     let cells = plan.cells.as_ref().unwrap();
     let kinds = &plan.mould.kinds;
     let is_it = |kind: &crate::token::Kind| kind.defect.is_good() && kind.protocol == Protocol::V5;

@@ -22,23 +22,13 @@ fn exit(change: impl FnOnce(&mut Summary)) -> Exit {
 }
 
 fn aborted() -> Aborted {
-    Aborted {
-        metric: "connack".into(),
-        condition: "p99 < 2s".into(),
-        observed: None,
-        second: 3,
-        run: None,
-    }
+    let (metric, condition) = ("connack".into(), "p99 < 2s".into());
+    Aborted { metric, condition, observed: None, second: 3, run: None }
 }
 
 fn judged(passed: Option<bool>, undecided: Option<Undecided>) -> Judged {
-    Judged {
-        metric: "connack".into(),
-        condition: "p99 < 2s".into(),
-        observed: None,
-        passed,
-        undecided,
-    }
+    let Aborted { metric, condition, observed, .. } = aborted();
+    Judged { metric, condition, observed, passed, undecided }
 }
 
 fn gone() -> BrokerGone {
@@ -228,15 +218,7 @@ fn matrix(cells: &[(&str, &str, &str)]) -> Matrix {
         "format": 1, "partial": false, "target": "t", "profile": "strict", "overridden": [],
         "command": "", "state": "judged", "unheard": [], "skipped": [], "unspoken": [], "slow": [],
         "fetches": [], "bad_judged": 1, "false_accepts": 0, "upper_bound_95": null,
-        "cells": cells.iter().map(|(defect, expected, verdict): &(&str, &str, &str)| {
-        let judged = u64::from(*verdict != "not_judged");
-        serde_json::json!({
-            "defect": defect, "group": "time", "protocol": 5, "expected": expected,
-            "strict_expected": expected, "outcome": "refused", "code": 135, "verdict": verdict,
-            "severity": "high", "attempts": 1, "judged": judged, "false_accepts": 0,
-            "latency_p50_us": null, "strict_verdict": verdict, "upper_bound_95": null,
-        })
-    }).collect::<Vec<_>>(),
+        "cells": cells.iter().map(|(defect, expected, verdict)| fixture::cell(defect, expected, verdict)).collect::<Vec<_>>(),
     }))
     .unwrap()
 }
