@@ -2,15 +2,12 @@
 
 use std::fmt::Write;
 
-use super::style::{number, table, time};
+use super::style::{number, table, time, written};
 use crate::{base::error::plain::Paint, record::results::calibration::Calibration};
 
 /// Renders a calibration.
 pub fn render(calibration: &Calibration) -> String {
-    let mut text = String::new();
-    // Writing to a `String` can't fail.
-    let _ = write_all(&mut text, calibration);
-    text
+    written(|out| write_all(out, calibration))
 }
 
 fn write_all(out: &mut String, calibration: &Calibration) -> std::fmt::Result {
@@ -57,17 +54,12 @@ fn write_all(out: &mut String, calibration: &Calibration) -> std::fmt::Result {
             "it does NOT vanish, so that this run says nothing of `response`"
         }
     )?;
-    let word = if calibration.passed {
-        "calibrated".green().bold()
-    } else {
-        "NOT calibrated".red().bold()
-    };
-    writeln!(out, "\n{word}")?;
-    if !calibration.passed {
-        writeln!(
-            out,
-            "A host that does other things as well makes waits of its own, as does a debug build: end them, and try once more."
-        )?;
+    if calibration.passed {
+        return writeln!(out, "\n{}", "calibrated".green().bold());
     }
-    Ok(())
+    writeln!(
+        out,
+        "\n{}\nA host that does other things as well makes waits of its own, as does a debug build: end them, and try once more.",
+        "NOT calibrated".red().bold()
+    )
 }

@@ -1,23 +1,23 @@
 //! What a person reads of several brokers: where they differ, and what it cost to lose one.
 
-use std::fmt::Write;
-
-use super::style::{code_word, count, percentile, time};
+use super::{
+    facts::Facts,
+    style::{bracketed, by_code, count, percentile, time},
+};
 use crate::record::results::{
     Summary,
     divergent::{Answers, Divergent},
     outages::{Outage, Span},
 };
 
-/// Writes the lines of brokers that differ, and of outages.
-pub(super) fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
+/// Says which brokers differ, and what outages cost.
+pub(super) fn say(facts: &mut Facts, summary: &Summary) {
     for divergent in &summary.divergent {
-        writeln!(out, "divergent   {}", difference(divergent, summary.protocol))?;
+        facts.say("divergent", difference(divergent, summary.protocol));
     }
     for lost in &summary.outages {
-        writeln!(out, "node lost   {}", outage(lost))?;
+        facts.say("node lost", outage(lost));
     }
-    Ok(())
 }
 
 /// A difference in a sentence.
@@ -56,12 +56,7 @@ pub(super) fn must(expected: &str) -> &'static str {
 
 /// Answers in words.
 pub(super) fn answered(answers: &Answers, protocol: u8) -> String {
-    let codes: Vec<String> = answers
-        .codes
-        .iter()
-        .map(|(code, number)| format!("{} by {}", count(*number), code_word(code, protocol)))
-        .collect();
-    let codes = if codes.is_empty() { String::new() } else { format!(" ({})", codes.join(", ")) };
+    let codes = bracketed(&by_code(&answers.codes, Some(protocol)));
     format!("{} accepted, {} refused{codes}", count(answers.accepted), count(answers.refused))
 }
 

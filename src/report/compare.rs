@@ -24,7 +24,7 @@ use self::{
 };
 use crate::{
     base::error::{Error, Result},
-    record::results::{read_json, summary::FORMAT, trend::median},
+    record::results::{Summary, read_json, summary::FORMAT, trend::median},
 };
 
 /// The name of the file of a comparison.
@@ -37,7 +37,7 @@ const GONE: &str = "broker_gone";
 pub const RESAMPLES: usize = 10_000;
 
 /// What a metric, or all of them, came to.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// The candidate is better, by more than the threshold.
@@ -47,6 +47,7 @@ pub enum Verdict {
     /// It differs by less than the threshold, surely.
     Equivalent,
     /// So few runs can't say.
+    #[default]
     Inconclusive,
 }
 
@@ -63,7 +64,7 @@ impl Verdict {
 }
 
 /// What a metric does to the verdict on all.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// It decides, by statistics.
@@ -72,6 +73,7 @@ pub enum Role {
     /// more.
     Count,
     /// It is shown, and decides nothing.
+    #[default]
     Reading,
 }
 
@@ -129,7 +131,7 @@ impl Seen {
 }
 
 /// A metric of both sides.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Compared {
     /// Its name.
     pub metric: String,
@@ -342,10 +344,7 @@ struct Row {
     after: Vec<Option<Measured>>,
 }
 
-fn rows(
-    before: &[crate::record::results::Summary],
-    after: &[crate::record::results::Summary],
-) -> Vec<Row> {
+fn rows(before: &[Summary], after: &[Summary]) -> Vec<Row> {
     let (before, after): (Vec<_>, Vec<_>) =
         (before.iter().map(metric::of).collect(), after.iter().map(metric::of).collect());
     let mut rows: Vec<Row> = Vec::new();
@@ -363,8 +362,8 @@ fn rows(
 
 /// Metrics that have a distribution over runs.
 fn statistical(
-    before: &[crate::record::results::Summary],
-    after: &[crate::record::results::Summary],
+    before: &[Summary],
+    after: &[Summary],
     design: Design,
     gate: &[String],
     rule: &Rule,

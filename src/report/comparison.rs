@@ -9,6 +9,8 @@ mod terminal;
 
 use std::path::Path;
 
+use clap::ValueEnum;
+
 use crate::{
     base::error::{Error, Result, plain::json},
     record::results::writing::replace_in,
@@ -16,7 +18,7 @@ use crate::{
 };
 
 /// How a comparison is rendered.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub enum Format {
     /// For a person at a terminal.
     #[default]
@@ -53,35 +55,23 @@ impl Format {
     }
 }
 
-/// All formats that have a file.
-pub const FILES: [Format; 7] = [
-    Format::Markdown,
-    Format::Junit,
-    Format::Csv,
-    Format::Json,
-    Format::Html,
-    Format::Benchmark,
-    Format::Bencher,
-];
-
 /// Renders a comparison.
 ///
 /// # Errors
 /// When it can't be written in that format, which would be a bug.
 pub fn render(comparison: &Comparison, format: Format) -> Result<String> {
-    let wrong = |error: serde_json::Error| Error::usage(format!("no JSON can be made: {error}"));
-    match format {
-        Format::Terminal => Ok(terminal::render(comparison)),
-        Format::Markdown => Ok(markdown::render(comparison)),
-        Format::Junit => junit::render(comparison),
-        Format::Csv => csv::render(comparison),
-        Format::Json => {
-            serde_json::to_string_pretty(comparison).map(|text| json(&text) + "\n").map_err(wrong)
-        }
-        Format::Html => super::html::comparison::render(comparison),
-        Format::Benchmark => ci::benchmark(comparison).map(|text| json(&text)).map_err(wrong),
-        Format::Bencher => ci::bencher(comparison).map(|text| json(&text)).map_err(wrong),
-    }
+    let made = match format {
+        Format::Terminal => return Ok(terminal::render(comparison)),
+        Format::Markdown => return Ok(markdown::render(comparison)),
+        Format::Junit => return junit::render(comparison),
+        Format::Csv => return csv::render(comparison),
+        Format::Html => return super::html::comparison::render(comparison),
+        Format::Json => serde_json::to_string_pretty(comparison),
+        Format::Benchmark => serde_json::to_string_pretty(&ci::benchmark(comparison)),
+        Format::Bencher => serde_json::to_string_pretty(&ci::bencher(comparison)),
+    };
+    made.map(|text| json(&text) + "\n")
+        .map_err(|error| Error::usage(format!("no JSON can be made: {error}")))
 }
 
 /// Writes a comparison in all its formats: first the one from which `tokenstorm report` makes the others, of which those
@@ -95,8 +85,8 @@ pub fn write_all(comparison: &Comparison, folder: &Path) -> Result<()> {
         None => Ok(()),
     };
     write(Format::Json)?;
-    for format in FILES.into_iter().filter(|format| *format != Format::Json) {
-        if let Err(error) = write(format) {
+    for format in Format::value_variants().iter().filter(|format| **format != Format::Json) {
+        if let Err(error) = write(*format) {
             crate::tell!("warning: {error}");
         }
     }

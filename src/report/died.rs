@@ -1,6 +1,6 @@
 //! What a person reads of a matrix whose broker went away: after which cell, and what sends it again.
 
-use super::gone::NONE_ON_THE_WAY;
+use super::{gone::NONE_ON_THE_WAY, style::first};
 use crate::record::results::{Matrix, gone::DiedAt, matrix::version};
 
 /// Cells that are named of those that were on the way.
@@ -79,13 +79,8 @@ fn sentence(died: &DiedAt) -> String {
             format!("the broker went away by itself, {when}; {NONE_ON_THE_WAY}")
         }
         None => {
-            let more = died.on_the_way.len().saturating_sub(MOST_NAMED);
-            let named = died.on_the_way.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>();
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!(
-                "the broker went away by itself, {when}; on the way: {}{more}",
-                named.join(", ")
-            )
+            let named = first(&died.on_the_way, MOST_NAMED);
+            format!("the broker went away by itself, {when}; on the way: {named}")
         }
     }
 }

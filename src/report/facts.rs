@@ -13,12 +13,19 @@ pub(super) struct Facts(Vec<(&'static str, String)>);
 
 impl Facts {
     /// Says something under a label.
-    pub(super) fn say(&mut self, label: &'static str, words: String) {
-        self.0.push((label, words));
+    pub(super) fn say(&mut self, label: &'static str, words: impl Into<String>) {
+        self.0.push((label, words.into()));
+    }
+
+    /// Says several things under one label.
+    pub(super) fn say_all(&mut self, label: &'static str, all: impl IntoIterator<Item = String>) {
+        for (index, words) in all.into_iter().enumerate() {
+            self.say(if index == 0 { label } else { "" }, words);
+        }
     }
 
     /// Goes on with the fact before.
-    pub(super) fn more(&mut self, words: String) {
+    pub(super) fn more(&mut self, words: impl Into<String>) {
         self.say("", words);
     }
 
@@ -58,9 +65,9 @@ mod tests {
     #[test]
     fn what_goes_on_has_no_label_at_the_terminal_and_the_one_before_on_the_page() {
         let mut facts = Facts::default();
-        facts.say("key set", "fetched 2 times".into());
-        facts.more("more of it".into());
-        facts.say("monitor", "broker: nothing".into());
+        facts.say("key set", "fetched 2 times");
+        facts.more("more of it");
+        facts.say("monitor", "broker: nothing");
         let mut text = String::new();
         facts.write(&mut text).unwrap();
         assert_eq!(

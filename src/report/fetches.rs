@@ -2,17 +2,12 @@
 
 use super::{
     facts::Facts,
-    style::{count, percentile},
+    style::{count, percentile, times},
 };
 use crate::{client::attempt::oauth_advice, record::results::fetches::OAuth};
 
 /// Says what came of the authorization server.
 pub(super) fn say(facts: &mut Facts, oauth: &OAuth) {
-    let statuses: Vec<String> = oauth
-        .statuses
-        .iter()
-        .map(|(status, number)| format!("{} x {status}", count(*number)))
-        .collect();
     facts.say(
         "oauth",
         format!(
@@ -20,7 +15,7 @@ pub(super) fn say(facts: &mut Facts, oauth: &OAuth) {
             count(oauth.fetched),
             count(oauth.failed),
             count(oauth.requests),
-            statuses.join(", "),
+            times(&oauth.statuses),
             count(oauth.retries)
         ),
     );
@@ -45,8 +40,6 @@ pub(super) fn say(facts: &mut Facts, oauth: &OAuth) {
         facts.more(format!("{number} tokens have no `exp`: they never end"));
     }
     if let Some(set) = &oauth.key_set {
-        let failed = set.failed.iter().map(|(why, number)| format!("{} x {why}", count(*number)));
-        let failed: Vec<String> = failed.collect();
         if set.appeared + set.withdrawn > 0 {
             facts.more(format!(
                 "of the server's keys {} were withdrawn, and {} came new",
@@ -57,11 +50,9 @@ pub(super) fn say(facts: &mut Facts, oauth: &OAuth) {
         if set.unlisted > 0 {
             facts.more(format!("{} tokens named a key (`kid`) that its key set did not have: until it shows that, and for `policy.new_key_within` after, both answers are right", count(set.unlisted)));
         }
-        if !failed.is_empty() {
-            facts.more(format!(
-                "its key set could not be watched all the time: {}",
-                failed.join(", ")
-            ));
+        if !set.failed.is_empty() {
+            let failed = times(&set.failed);
+            facts.more(format!("its key set could not be watched all the time: {failed}"));
         }
     }
     for (why, number) in &oauth.to_refuse {

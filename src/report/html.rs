@@ -44,7 +44,7 @@ pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
     let body = html! {
         header {
             h1 { (summary.scenario) }
-            p.soft { "Token authentication of " (asked::brokers(summary)) ", " (summary.started_at) }
+            p.soft { "Token authentication of " (terminal::brokers(summary)) ", " (summary.started_at) }
         }
         (verdict(summary, matrix))
         @if matrix.is_none() { (facts::tiles(summary)) }
@@ -56,11 +56,11 @@ pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
             (page::section("Brokers that differ", brokers::divergent(summary)))
             (page::section("Verdicts by broker", brokers::verdicts_by_broker(summary).filter(|_| matrix.is_none())))
             (page::section("What a lost broker cost", brokers::outages(summary)))
-            (page::section("Latency by percentile", page::grid(percentiles::figures(summary, matrix.is_some())?)))
+            (page::section("Latency by percentile", percentiles::figures(summary, matrix.is_some())?))
             (page::section("Over time", page::grid(timeline::figures(folder)?)))
             (page::section("What happened", timeline::what_happened(folder)?))
             div.pair {
-                (page::section("Throughput", facts::throughput(summary)))
+                (page::section("Throughput", Some(facts::throughput(summary))))
                 div {
                     (page::section("Thresholds", facts::thresholds(summary)))
                     (page::section("Answers by code", facts::codes(summary)))

@@ -2,21 +2,26 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite, XmlString};
 
 use super::style::code_word;
 use crate::{
-    base::error::{Error, Result, plain},
-    base::words::Verdict,
+    base::{
+        error::{Error, Result, plain},
+        words::Verdict,
+    },
     record::results::{
         Matrix, Percentile, Ruling, Summary,
-        judged::Undecided,
+        judged::Judged,
         matrix::{Cell, version},
         reason::joined,
         ruling::{Failure, Unmeasured, decide::told},
     },
     token::catalogue::defect,
 };
+
+/// The case that fails where one did.
+const NOT_GONE: &str = "no broker went away";
 
 /// Renders a matrix as XML of `JUnit`.
 ///
@@ -26,7 +31,8 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
     let mut report = Report::new(format!("tokenstorm matrix {}", summary.scenario));
     report.set_time(duration(summary.duration_s));
     let mut suites: Vec<(String, TestSuite)> = Vec::new();
-    let mut add = |group: &str, place: &str, case: TestCase| {
+    let mut add = |group: &str, place: &str, mut case: TestCase| {
+        case.set_classname(format!("matrix.{group}"));
         let name = format!("{group} MQTT {place}");
         let known = suites.iter().position(|(known, _)| *known == name);
         let at = known.unwrap_or_else(|| {
@@ -36,49 +42,33 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
         suites[at].1.add_test_case(case);
     };
     // CI servers know a case by its name, or by name and class: both say where it was.
-    let named = |name: &str, group: &str, place: &str, status: TestCaseStatus| {
-        let mut case = TestCase::new(format!("{name} (MQTT {place})"), status);
-        case.set_classname(format!("matrix.{group}"));
-        case
+    let named = |name: &str, place: &str, status: TestCaseStatus| {
+        TestCase::new(format!("{name} (MQTT {place})"), status)
     };
     for cell in &matrix.cells {
         let place = cell.place();
-        let case = described(cell, named(&cell.defect, &cell.group, &place, status(cell)));
-        add(&cell.group, &place, case);
+        add(&cell.group, &place, described(cell, named(&cell.defect, &place, status(cell))));
     }
-    for skipped in &matrix.skipped {
-        let mut status = TestCaseStatus::skipped();
-        status.set_message(skipped.reason.clone());
-        let group = defect(&skipped.defect).map_or("control", |defect| defect.group_name());
-        let place = version(skipped.protocol);
-        add(group, place, named(&skipped.defect, group, place, status));
+    for entry in &matrix.skipped {
+        let group = defect(&entry.defect).map_or("control", |defect| defect.group_name());
+        let place = version(entry.protocol);
+        add(group, place, named(&entry.defect, place, skipped(entry.reason.clone())));
     }
+    let mut failed = |group: &str, name: String, status: TestCaseStatus| {
+        add(group, version(5), TestCase::new(name, status));
+    };
     if let Some(words) = super::matrix::state(matrix) {
         // What is to be known before any cell must not pass for a success where cells are skipped.
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        status.set_message(words).set_type("state");
-        let mut case = TestCase::new("answers say something", status);
-        case.set_classname("matrix.broker");
-        add("broker", version(5), case);
+        failed("broker", "answers say something".into(), failure("state", words));
     }
     // Cells that the broker did not live to answer are skipped, and the matrix has failed.
     let gone: Vec<String> =
         super::died::told(matrix).into_iter().map(|died| died.sentence).collect();
     if !gone.is_empty() {
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        status.set_message(gone.join("; ")).set_type("broker_gone");
-        let mut case = TestCase::new("no broker went away", status);
-        case.set_classname("matrix.broker");
-        add("broker", version(5), case);
+        failed("broker", NOT_GONE.into(), failure("broker_gone", gone.join("; ")));
     }
     for missed in summary.thresholds.iter().filter(|threshold| threshold.passed == Some(false)) {
-        let observed =
-            missed.observed.as_ref().map_or_else(|| "nothing".into(), ToString::to_string);
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        status.set_message(format!("observed {observed}")).set_type("threshold");
-        let mut case = TestCase::new(format!("{} {}", missed.metric, missed.condition), status);
-        case.set_classname("matrix.threshold");
-        add("threshold", version(5), case);
+        failed("threshold", condition(missed), failure("threshold", observed(missed)));
     }
     // One entry may be fetched for several times.
     let mut fetched: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -87,11 +77,7 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
         fetched.entry(&fetch.defect).or_default().push(said);
     }
     for (name, said) in fetched {
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        status.set_message(said.join("; ")).set_type("fetch");
-        let mut case = TestCase::new(format!("{name} is not followed"), status);
-        case.set_classname("matrix.canary");
-        add("canary", version(5), case);
+        failed("canary", format!("{name} is not followed"), failure("fetch", said.join("; ")));
     }
     for (_, suite) in suites {
         report.add_test_suite(suite);
@@ -106,11 +92,6 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
 pub fn of_run(summary: &Summary) -> Result<String> {
     let mut report = Report::new(format!("tokenstorm run {}", summary.scenario));
     report.set_time(duration(summary.duration_s));
-    let failure = |kind: &str, said: String| {
-        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        status.set_message(said).set_type(kind);
-        status
-    };
     let ruling = told(summary, None);
     let mut verdicts = TestSuite::new("verdicts");
     for verdict in Verdict::WRONG {
@@ -126,13 +107,13 @@ pub fn of_run(summary: &Summary) -> Result<String> {
         let said: Vec<String> = summary.broker_gone.iter().map(super::gone::line).collect();
         failure("broker_gone", said.join("; "))
     };
-    verdicts.add_test_case(TestCase::new("no broker went away", status));
+    verdicts.add_test_case(TestCase::new(NOT_GONE, status));
     for (name, said) in unmeasured(summary, &ruling) {
         verdicts.add_test_case(TestCase::new(name, failure("not_measured", said)));
     }
     if ruling.failed.contains(&Failure::NoCapacity) {
-        let said = "the objectives hold at no rate".to_owned();
-        verdicts.add_test_case(TestCase::new("a rate was found", failure("no_capacity", said)));
+        let status = failure("no_capacity", "the objectives hold at no rate");
+        verdicts.add_test_case(TestCase::new("a rate was found", status));
     }
     report.add_test_suite(verdicts);
     let mut thresholds = TestSuite::new("thresholds");
@@ -141,29 +122,46 @@ pub fn of_run(summary: &Summary) -> Result<String> {
             .add_test_case(TestCase::new("not ended early", failure("aborted", aborted.words())));
     }
     for threshold in &summary.thresholds {
-        let observed =
-            threshold.observed.as_ref().map_or_else(|| "nothing".into(), ToString::to_string);
-        let status = match threshold.passed {
-            Some(true) => TestCaseStatus::success(),
-            Some(false) => failure("threshold", format!("observed {observed}")),
+        let status = match (threshold.passed, threshold.undecided) {
+            (Some(true), _) => TestCaseStatus::success(),
+            (Some(false), _) => failure("threshold", observed(threshold)),
             // The run exits with 3 for it: it must not pass for a success.
-            None if threshold.undecided.is_some() => {
-                let why = threshold.undecided.map_or("", Undecided::words);
-                failure("undecided", format!("observed {observed}: {why}"))
+            (None, Some(why)) => {
+                failure("undecided", format!("{}: {}", observed(threshold), why.words()))
             }
-            None => {
-                let mut status = TestCaseStatus::skipped();
-                status.set_message("nothing was measured of it");
-                status
-            }
+            (None, None) => skipped("nothing was measured of it"),
         };
-        let name = format!("{} {}", threshold.metric, threshold.condition);
-        thresholds.add_test_case(TestCase::new(name, status));
+        thresholds.add_test_case(TestCase::new(condition(threshold), status));
     }
     if !summary.thresholds.is_empty() || summary.aborted.is_some() {
         report.add_test_suite(thresholds);
     }
     text(&report)
+}
+
+/// That something failed, of which kind, and what is said of it.
+pub(super) fn failure(kind: &str, said: impl Into<XmlString>) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+    status.set_message(said).set_type(kind);
+    status
+}
+
+/// That something says nothing, and must not pass for a success.
+pub(super) fn skipped(said: impl Into<XmlString>) -> TestCaseStatus {
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(said);
+    status
+}
+
+/// What a threshold asks for.
+fn condition(threshold: &Judged) -> String {
+    format!("{} {}", threshold.metric, threshold.condition)
+}
+
+/// What it was held against.
+fn observed(threshold: &Judged) -> String {
+    let observed = threshold.observed.map_or_else(|| "nothing".into(), |it| it.to_string());
+    format!("observed {observed}")
 }
 
 /// So many seconds; none where that is no time.
@@ -229,17 +227,8 @@ fn status(cell: &Cell) -> TestCaseStatus {
     );
     match cell.verdict {
         Verdict::Correct => TestCaseStatus::success(),
-        // It says nothing, and must not pass for a success.
-        verdict if !verdict.is_judged() => {
-            let mut status = TestCaseStatus::skipped();
-            status.set_message(format!("{}: {said}", cell.verdict));
-            status
-        }
-        verdict => {
-            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_message(said).set_type(verdict.name());
-            status
-        }
+        verdict if !verdict.is_judged() => skipped(format!("{verdict}: {said}")),
+        verdict => failure(verdict.name(), said),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::Facts;
-use super::style::{count, number, percentile, time};
+use super::{
+    facts::Facts,
+    style::{count, number, percentile, time, times},
+};
 use crate::{
     client::attempt::key_set_advice,
     record::results::{
@@ -16,13 +18,11 @@ use crate::{
 /// Says what embedded brokers met at the key sets of servers that are not the run's own, where that was trouble.
 pub(super) fn say_sets(facts: &mut Facts, sets: &BTreeMap<String, KeySetCounts>) {
     for (broker, set) in sets.iter().filter(|(_, set)| !set.failed.is_empty()) {
-        let failed: Vec<String> =
-            set.failed.iter().map(|(why, number)| format!("{} x {why}", count(*number))).collect();
         let read = match set.fetched {
             0 => "never had a key to verify with".to_owned(),
             times => format!("fetched it {} times", count(times)),
         };
-        facts.say("key set", format!("`{broker}` {read}; fetches failed: {}", failed.join(", ")));
+        facts.say("key set", format!("`{broker}` {read}; fetches failed: {}", times(&set.failed)));
         for why in set.failed.keys() {
             if let Some(line) = key_set_advice(why) {
                 facts.more(format!("{why}: {line}"));
@@ -50,11 +50,11 @@ pub(super) fn say(facts: &mut Facts, jwks: &Jwks) {
 }
 
 fn rotation(change: &Change) -> String {
-    let within = |time: &Percentile, uncertainty: Option<f64>| match uncertainty {
+    let within = |took: &Percentile, uncertainty: Option<f64>| match uncertainty {
         Some(uncertainty) => {
-            format!("{} (or up to {} less)", percentile(time), time_of(uncertainty))
+            format!("{} (or up to {} less)", percentile(took), time(uncertainty))
         }
-        None => format!("not within {}", time.timeout().map_or_else(|| percentile(time), time_of)),
+        None => format!("not within {}", took.timeout().map_or_else(|| percentile(took), time)),
     };
     let mut parts = vec![format!("{} to {}, {}", change.from, change.to, change.order)];
     parts.push(match &change.accept_us {
@@ -71,10 +71,6 @@ fn rotation(change: &Change) -> String {
         parts.push(format!("brokers {} apart", percentile(apart)));
     }
     parts.join("; ")
-}
-
-fn time_of(us: f64) -> String {
-    time(us)
 }
 
 fn outage(absence: &Absence) -> String {

@@ -6,7 +6,7 @@ use super::{
     cluster, gone,
     html::sentence::{self, Sentence},
     matrix::answer,
-    style::{count, percentile},
+    style::{count, percentile, written},
     terminal,
 };
 use crate::{
@@ -22,10 +22,7 @@ const MOST_CELLS: usize = 50;
 
 /// Renders a summary; of a matrix, with what its cells say.
 pub(crate) fn render(summary: &Summary, matrix: Option<&Matrix>) -> String {
-    let mut out = String::new();
-    // Writing to a `String` can't fail.
-    let _ = write_all(&mut out, summary, matrix);
-    out
+    written(|out| write_all(out, summary, matrix))
 }
 
 fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Result {
@@ -33,8 +30,11 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
     writeln!(out, "### tokenstorm: {}: {}\n", escaped(&summary.scenario), escaped(title))?;
     writeln!(out, "**{}**\n", escaped(&words))?;
     let counted = match matrix {
-        Some(matrix) => format!("{} cells: {}", count(matrix.cells.len() as u64), of_cells(matrix)),
-        None => format!("{} attempts: {}", count(summary.attempts), verdicts(summary)),
+        Some(Matrix { cells, .. }) => {
+            let verdicts = cells.iter().map(|cell| (cell.verdict, 1)).collect();
+            format!("{} cells: {}", count(cells.len() as u64), told(&verdicts))
+        }
+        None => format!("{} attempts: {}", count(summary.attempts), told(&summary.verdicts)),
     };
     let validity = if summary.partial {
         "not judged yet".to_owned()
@@ -66,11 +66,9 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
             Some(false) => "**did not hold**",
             None => threshold.undecided.map_or("can't tell", |why| why.words()),
         };
-        let passed = summary
-            .ended_by(threshold)
-            .map_or_else(|| passed.to_owned(), |ended| format!("**{ended}**"));
+        let ended = summary.ended_by(threshold).map(|ended| format!("**{ended}**"));
         let what = format!("{} {}", threshold.metric, threshold.condition);
-        writeln!(out, "- {}: {passed}", escaped(&what))?;
+        writeln!(out, "- {}: {}", escaped(&what), ended.as_deref().unwrap_or(passed))?;
     }
     if summary.excused > 0 {
         writeln!(out, "- {}", escaped(&terminal::excused(summary)))?;
@@ -136,18 +134,8 @@ fn cells(out: &mut String, matrix: &Matrix) -> Result {
     }
 }
 
-/// The verdicts that cells got; `correct` also where none did.
-fn of_cells(matrix: &Matrix) -> String {
-    words(&matrix.cells.iter().map(|cell| (cell.verdict, 1)).collect())
-}
-
-/// The verdicts that attempts got; `correct` also where none did.
-fn verdicts(summary: &Summary) -> String {
-    words(&summary.verdicts)
-}
-
 /// Counts by name; those that are none only where that is told by the others.
-fn words(all: &Counts<Verdict>) -> String {
+fn told(all: &Counts<Verdict>) -> String {
     let kept = all.iter().filter(|(word, number)| *number > 0 || *word == Verdict::Correct);
     let words = kept.map(|(word, number)| format!("{} {}", count(number), word.words()));
     words.collect::<Vec<_>>().join(", ")

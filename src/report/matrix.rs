@@ -3,19 +3,22 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
+    iter,
     path::Path,
 };
 
 use super::{
     died, edges,
-    style::{code, code_word, count, percentile, table},
+    style::{bracketed, code, code_word, count, distinct, first, percentile, table, time, written},
     terminal,
 };
 use crate::{
-    base::error::plain::Paint,
-    base::words::{Counts, OutcomeKind, Severity, Validity, Verdict},
+    base::{
+        error::plain::Paint,
+        words::{Counts, OutcomeKind, Severity, Validity, Verdict},
+    },
     record::results::{
-        Edges, Matrix, Summary,
+        Edges, Matrix, Percentile, Summary,
         diagnosis::Diagnosis,
         matrix::{Cell, State, version},
     },
@@ -41,10 +44,7 @@ impl Place {
 
 /// Renders a matrix. Colours are taken off where nobody sees them.
 pub fn render(matrix: &Matrix, summary: &Summary, place: &Place) -> String {
-    let mut text = String::new();
-    // Writing to a `String` can't fail.
-    let _ = write_all(&mut text, matrix, summary, place);
-    text
+    written(|out| write_all(out, matrix, summary, place))
 }
 
 fn write_all(
@@ -54,16 +54,15 @@ fn write_all(
     place: &Place,
 ) -> std::fmt::Result {
     let verifier: Vec<&str> = summary.embedded.values().map(String::as_str).collect();
-    let verifier =
-        if verifier.is_empty() { String::new() } else { format!(" ({})", verifier.join(", ")) };
     writeln!(
         out,
-        "{}: {} cells, {} attempts in {} at {}{verifier}\npromises of profile `{}`{}{}\n",
+        "{}: {} cells, {} attempts in {} at {}{}\npromises of profile `{}`{}{}\n",
         summary.scenario.bold(),
         matrix.cells.len(),
         count(summary.attempts),
-        super::style::time(summary.duration_s * 1e6),
+        time(summary.duration_s * 1e6),
         matrix.target,
+        bracketed(&verifier.join(", ")),
         matrix.profile,
         match &matrix.overridden[..] {
             [] => String::new(),
@@ -98,7 +97,7 @@ fn write_all(
             slow.defect,
             version(slow.protocol),
             slow.broker.as_ref().map_or_else(String::new, |broker| format!(" at {broker}")),
-            super::style::time(slow.latency_max_us)
+            time(slow.latency_max_us)
         )?;
     }
     alike(out, matrix)?;
@@ -184,27 +183,33 @@ fn state_of(state: State, is_mute: bool, unheard: &[u8]) -> Option<String> {
 
 /// The table of groups: for each version of MQTT what became of its cells, in a word.
 fn groups(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
-    let mut protocols: Vec<u8> = matrix.cells.iter().map(|cell| cell.protocol).collect();
-    protocols.sort_unstable();
-    protocols.dedup();
-    let names = ["control"].into_iter().chain(Group::ALL.iter().map(|group| group.name()));
-    let mut rows = Vec::new();
-    for name in names {
-        let of = |protocol: u8| {
-            let own = matrix.cells.iter().filter(move |cell| cell.protocol == protocol);
-            own.filter(|cell| cell.group == name).collect::<Vec<_>>()
+    let protocols = protocols(matrix);
+    let row = |(name, cells): &(&str, Vec<&Cell>)| {
+        let of = |protocol: &u8| {
+            let own = cells.iter().filter(|cell| cell.protocol == *protocol);
+            words(&own.copied().collect::<Vec<_>>())
         };
-        if protocols.iter().all(|protocol| of(*protocol).is_empty()) {
-            continue;
-        }
-        let mut row = vec![name.to_owned()];
-        row.extend(protocols.iter().map(|protocol| words(&of(*protocol))));
-        rows.push(row);
-    }
+        iter::once((*name).to_owned()).chain(protocols.iter().map(of)).collect()
+    };
+    let rows: Vec<Vec<String>> = by_group(matrix).iter().map(row).collect();
     let mut head = vec!["group".to_owned()];
     head.extend(protocols.iter().map(|protocol| format!("MQTT {}", version(*protocol))));
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     writeln!(out, "{}", table(&head, &rows))
+}
+
+/// Versions of MQTT that were spoken.
+pub(super) fn protocols(matrix: &Matrix) -> Vec<u8> {
+    distinct(matrix.cells.iter().map(|cell| cell.protocol))
+}
+
+/// Cells by their groups, in the order of the catalogue behind good tokens.
+pub(super) fn by_group(matrix: &Matrix) -> Vec<(&'static str, Vec<&Cell>)> {
+    let names = ["control"].into_iter().chain(Group::ALL.iter().map(|group| group.name()));
+    names
+        .map(|name| (name, matrix.cells.iter().filter(|cell| cell.group == name).collect()))
+        .filter(|(_, cells): &(_, Vec<_>)| !cells.is_empty())
+        .collect()
 }
 
 /// What became of the cells of a group: the worst first, each with its number.
@@ -298,13 +303,8 @@ fn weak(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     for (reason, cells) in reasons {
         writeln!(out, "  {reason}")?;
         for severity in Severity::WORST_FIRST {
-            let mut names: Vec<&str> = cells
-                .iter()
-                .filter(|cell| cell.severity == severity)
-                .map(|cell| cell.defect.as_str())
-                .collect();
-            names.sort_unstable();
-            names.dedup();
+            let own = cells.iter().filter(|cell| cell.severity == severity);
+            let names = distinct(own.map(|cell| cell.defect.as_str()));
             if !names.is_empty() {
                 writeln!(out, "      {severity}: {}", names.join(", "))?;
             }
@@ -318,10 +318,7 @@ fn strange(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     let is_it = |cell: &&Cell| {
         cell.verdict == Verdict::Correct && cell.strict_verdict == Verdict::FalseReject
     };
-    let mut names: Vec<&str> =
-        matrix.cells.iter().filter(is_it).map(|cell| cell.defect.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
+    let names = distinct(matrix.cells.iter().filter(is_it).map(|cell| cell.defect.as_str()));
     if names.is_empty() {
         return Ok(());
     }
@@ -370,22 +367,13 @@ fn not_judged(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
         return Ok(());
     }
     let mut by_answer: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for cell in matrix.cells.iter().filter(|cell| {
-        cell.verdict == Verdict::NotJudged && !matrix.unheard.contains(&cell.protocol)
-    }) {
-        by_answer.entry(answer(cell)).or_default().push(format!(
-            "{} ({})",
-            cell.defect,
-            cell.place()
-        ));
+    let mute = matrix.cells.iter().filter(|cell| cell.verdict == Verdict::NotJudged);
+    for cell in mute.filter(|cell| !matrix.unheard.contains(&cell.protocol)) {
+        let named = format!("{} ({})", cell.defect, cell.place());
+        by_answer.entry(answer(cell)).or_default().push(named);
     }
     for (answer, cells) in by_answer {
-        let shown = if cells.len() > 6 {
-            format!("{} and {} more", cells[..6].join(", "), cells.len() - 6)
-        } else {
-            cells.join(", ")
-        };
-        writeln!(out, "not judged, {answer}: {shown}")?;
+        writeln!(out, "not judged, {answer}: {}", first(&cells, 6))?;
         if unnamed(matrix, &answer) {
             writeln!(
                 out,
@@ -414,13 +402,14 @@ fn unnamed(matrix: &Matrix, wanted: &str) -> bool {
     cell.and_then(|cell| cell.code.as_u64()).is_some_and(|code| !known.contains(&code))
 }
 
+/// Cells whose answers can be compared: what was not judged, or could be either, is none.
+fn judged(matrix: &Matrix) -> impl Iterator<Item = &Cell> {
+    matrix.cells.iter().filter(|cell| cell.verdict.is_judged())
+}
+
 /// Whether both versions of MQTT judge alike.
 fn alike(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
-    // What was not judged, or could be either, is no answer to compare.
-    let is_told = |cell: &&Cell| cell.verdict.is_judged();
-    let of = |protocol: u8| {
-        matrix.cells.iter().filter(is_told).filter(move |cell| cell.protocol == protocol)
-    };
+    let of = |protocol: u8| judged(matrix).filter(move |cell| cell.protocol == protocol);
     let (mut differ, mut compared) = (Vec::new(), 0);
     for old in of(4) {
         let is_it = |cell: &&Cell| cell.defect == old.defect && cell.broker == old.broker;
@@ -443,14 +432,12 @@ fn alike(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
 /// Whether several brokers judge alike.
 fn nodes(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     let mut answers: BTreeMap<(&str, u8), BTreeSet<bool>> = BTreeMap::new();
-    let is_told = |cell: &&Cell| cell.verdict.is_judged();
-    for cell in matrix.cells.iter().filter(is_told) {
+    for cell in judged(matrix) {
         let all = answers.entry((&cell.defect, cell.protocol)).or_default();
         all.insert(cell.outcome == OutcomeKind::Accepted);
     }
     let apart = answers.iter().filter(|(_, answers)| answers.len() > 1);
-    let differ: BTreeSet<&str> = apart.map(|((defect, _), _)| *defect).collect();
-    let differ: Vec<&str> = differ.into_iter().collect();
+    let differ = distinct(apart.map(|((defect, _), _)| *defect));
     match (matrix.brokers.len(), differ.as_slice()) {
         (0 | 1, _) => Ok(()),
         (number, []) => writeln!(out, "{number} brokers judge alike"),
@@ -460,9 +447,7 @@ fn nodes(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
 
 fn background(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     let Some(background) = &matrix.background else { return Ok(()) };
-    let time = |of: &Option<crate::record::results::Percentile>| {
-        of.as_ref().map_or_else(|| "-".into(), percentile)
-    };
+    let time = |of: &Option<Percentile>| of.as_ref().map_or_else(|| "-".into(), percentile);
     writeln!(
         out,
         "good clients meanwhile: {} of {} accepted, connack p50 {}, p99 {}",
@@ -541,10 +526,9 @@ fn conclusion(
     for threshold in summary.thresholds.iter().filter(|one| one.passed == Some(false)) {
         writeln!(out, "{}  {}", "FAILED".red().bold(), terminal::named(threshold))?;
     }
-    for reason in
-        summary.validity.reasons.iter().filter(|_| summary.validity.verdict != Validity::Valid)
-    {
-        writeln!(out, "{}: {reason}", summary.validity.verdict)?;
+    let Summary { validity, .. } = summary;
+    for reason in validity.reasons.iter().filter(|_| validity.verdict != Validity::Valid) {
+        writeln!(out, "{}: {reason}", validity.verdict)?;
     }
     writeln!(out, "matrix.csv, matrix.json and the rest: {}", place.folder)
 }

@@ -1,39 +1,46 @@
 //! What a person reads of the verifier: what a search found, what verifying costs, what a sweep shows, who used what.
 
-use crate::base::words::LimitedBy;
 use std::fmt::Write;
 
-use super::facts::Facts;
-use super::style::{count, number, percentile, table, time};
-use crate::record::results::{
-    Percentile, Reason, Summary,
-    monitor::{Monitored, Used},
-    series::{ArmStats, Capacity, Control, Difference, Interval, SweepRun},
-    summary::Yardstick,
+use super::{
+    facts::Facts,
+    style::{MIB, count, number, percentile, table, time},
+};
+use crate::{
+    base::words::LimitedBy,
+    record::results::{
+        Percentile, Reason, Summary,
+        monitor::{Monitored, Used},
+        series::{ArmStats, Capacity, Control, Difference, Interval, SweepRun},
+        summary::Yardstick,
+    },
 };
 
-const MIB: f64 = 1_048_576.0;
-
-/// Writes what the summary has of it.
+/// Writes the tables of a comparison of arms and of a sweep.
 pub(super) fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
-    if let Some(capacity) = &summary.capacity {
-        of_capacity(out, capacity)?;
-    }
     if let Some(control) = &summary.control {
-        of_control(out, control)?;
+        let (head, rows) = control_table(control);
+        writeln!(out, "\n{}", table(&head, &rows))?;
+        let mut facts = Facts::default();
+        let costs = costs(control).into_iter();
+        facts.say_all("cost", costs.map(|(names, words)| format!("{names}: {words}")));
+        facts.write(out)?;
     }
     if !summary.sweep.is_empty() {
-        of_sweep(out, &summary.sweep)?;
+        let (head, rows) = sweep_table(&summary.sweep);
+        writeln!(out, "\n{}", table(&head, &rows))?;
     }
-    let mut facts = Facts::default();
+    Ok(())
+}
+
+/// Says what was read of both sides, and what one core of this host can do.
+pub(super) fn say(facts: &mut Facts, summary: &Summary) {
     if let Some(monitor) = &summary.monitor {
-        of_monitor(&mut facts, monitor);
+        of_monitor(facts, monitor);
     }
     if let Some(yardstick) = &summary.yardstick {
-        of_yardstick(&mut facts, yardstick);
+        of_yardstick(facts, yardstick);
     }
-    facts.write(out)?;
-    Ok(())
 }
 
 /// The answer of a search in one sentence.
@@ -61,21 +68,15 @@ pub(super) fn sentence(capacity: &Capacity) -> String {
     }
 }
 
-fn of_capacity(out: &mut String, capacity: &Capacity) -> std::fmt::Result {
-    writeln!(
-        out,
-        "capacity    {}; {} steps, confirmed {} times",
-        sentence(capacity),
-        capacity.steps,
-        capacity.confirmed
-    )?;
-    if let Some(ended) = &capacity.ended {
-        writeln!(out, "            the search ended before it was done: {ended}")?;
+/// Says what a search found.
+pub(super) fn of_capacity(facts: &mut Facts, capacity: &Capacity) {
+    let Capacity { steps, confirmed, ended, reasons, .. } = capacity;
+    let found = sentence(capacity);
+    facts.say("capacity", format!("{found}; {steps} steps, confirmed {confirmed} times"));
+    if let Some(ended) = ended {
+        facts.more(format!("the search ended before it was done: {ended}"));
     }
-    for reason in &capacity.reasons {
-        writeln!(out, "            {reason}")?;
-    }
-    Ok(())
+    reasons.iter().for_each(|reason| facts.more(reason.to_string()));
 }
 
 /// Arms of a comparison: the head of their table and its rows.
@@ -110,16 +111,6 @@ pub(super) fn costs(control: &Control) -> Vec<(String, String)> {
     };
     let all = control.differences.iter();
     all.map(|(names, difference)| (names.clone(), words(difference))).collect()
-}
-
-fn of_control(out: &mut String, control: &Control) -> std::fmt::Result {
-    let (head, rows) = control_table(control);
-    writeln!(out, "\n{}", table(&head, &rows))?;
-    for (index, (names, words)) in costs(control).iter().enumerate() {
-        let label = if index == 0 { "cost" } else { "" };
-        writeln!(out, "{label:<12}{names}: {words}")?;
-    }
-    Ok(())
 }
 
 /// A difference with its interval, in microseconds.
@@ -164,25 +155,18 @@ pub(super) fn sweep_table(runs: &[SweepRun]) -> (Vec<&'static str>, Vec<Vec<Stri
     (columns.iter().map(|(name, _)| *name).collect(), runs.iter().map(row).collect())
 }
 
-fn of_sweep(out: &mut String, runs: &[SweepRun]) -> std::fmt::Result {
-    let (head, rows) = sweep_table(runs);
-    writeln!(out, "\n{}", table(&head, &rows))
+fn of_monitor(facts: &mut Facts, monitor: &Monitored) {
+    let sides = [("broker", &monitor.broker), ("harness", &monitor.harness)];
+    facts.say_all("monitor", sides.map(|(name, used)| format!("{name}: {}", used_words(used))));
+    if let (Some(drift), Some(drifts)) = (monitor.connack_drift_us_per_h, monitor.connack_drifts) {
+        facts.more(format!("connack drifts by {drift:+.1} us an hour{}", chance(drifts)));
+    }
+    monitor.warnings.iter().for_each(|warning| facts.more(warning));
 }
 
-pub(super) fn of_monitor(facts: &mut Facts, monitor: &Monitored) {
-    for (index, (name, used)) in
-        [("broker", &monitor.broker), ("harness", &monitor.harness)].into_iter().enumerate()
-    {
-        let label = if index == 0 { "monitor" } else { "" };
-        facts.say(label, format!("{name}: {}", used_words(used)));
-    }
-    if let (Some(drift), Some(drifts)) = (monitor.connack_drift_us_per_h, monitor.connack_drifts) {
-        let word = if drifts { "" } else { ", which may be chance" };
-        facts.more(format!("connack drifts by {drift:+.1} us an hour{word}"));
-    }
-    for warning in &monitor.warnings {
-        facts.more(warning.clone());
-    }
+/// What is said of a drift that is none for sure.
+fn chance(drifts: bool) -> &'static str {
+    if drifts { "" } else { ", which may be chance" }
 }
 
 fn used_words(used: &Used) -> String {
@@ -203,13 +187,13 @@ fn used_words(used: &Used) -> String {
         parts.push(format!("{} KiB a connection", number(bytes / 1024.0)));
     }
     if let (Some(drift), Some(drifts)) = (used.rss_drift_bytes_per_h, used.rss_drifts) {
-        let word = if drifts { "" } else { ", which may be chance" };
-        parts.push(format!("memory drifts by {:+.2} MiB an hour{word}", drift / MIB));
+        let drift = drift / MIB;
+        parts.push(format!("memory drifts by {drift:+.2} MiB an hour{}", chance(drifts)));
     }
     if parts.is_empty() { "nothing could be read".into() } else { parts.join("; ") }
 }
 
-pub(super) fn of_yardstick(facts: &mut Facts, yardstick: &Yardstick) {
+fn of_yardstick(facts: &mut Facts, yardstick: &Yardstick) {
     let rates: Vec<String> = yardstick
         .per_s
         .iter()

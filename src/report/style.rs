@@ -1,5 +1,7 @@
 //! Numbers as people read them.
 
+use std::{borrow::Borrow, collections::BTreeMap};
+
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 
 use crate::record::results::Percentile;
@@ -7,6 +9,9 @@ use crate::record::results::Percentile;
 /// What the table puts behind a painted cell, whose marks it does not take for an end. They are one (`error::plain`), and
 /// this is no mark of ours: as anybody's, it would be shown.
 const RESET: &str = "\u{1b}[0m";
+
+/// Bytes of a MiB.
+pub(super) const MIB: f64 = 1_048_576.0;
 
 /// A count with thin groups: `12 345`.
 pub fn count(number: u64) -> String {
@@ -39,6 +44,49 @@ pub fn time(us: f64) -> String {
         us if us >= 999.5 => format!("{:.2} ms", us / 1e3),
         us => format!("{us:.0} us"),
     }
+}
+
+/// What a function writes.
+pub(super) fn written(write: impl FnOnce(&mut String) -> std::fmt::Result) -> String {
+    let mut text = String::new();
+    // Writing to a `String` can't fail.
+    let _ = write(&mut text);
+    text
+}
+
+/// What stands in brackets behind something else; nothing of nothing.
+pub(super) fn bracketed(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(" ({words})") }
+}
+
+/// The first names, and how many more there are.
+pub(super) fn first<T: Borrow<str>>(names: &[T], most: usize) -> String {
+    match names.len().saturating_sub(most) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..most].join(", ")),
+    }
+}
+
+/// Each of these once, in their order.
+pub(super) fn distinct<T: Ord>(all: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = all.into_iter().collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// How often each of these happened.
+pub(super) fn times(counts: &BTreeMap<String, u64>) -> String {
+    let parts = counts.iter().map(|(what, number)| format!("{} x {what}", count(*number)));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// Counts by code; `protocol` is the version of MQTT of codes that brokers send, `None` of other numbers.
+pub(super) fn by_code(codes: &BTreeMap<String, u64>, protocol: Option<u8>) -> String {
+    let name =
+        |code: &str| protocol.map_or_else(|| code.to_owned(), |protocol| code_word(code, protocol));
+    let parts = codes.iter().map(|(code, number)| format!("{} by {}", count(*number), name(code)));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// The code of a refusal or an end, as people know it: reason codes of MQTT 5.0 in hexadecimal, whatever the version in which

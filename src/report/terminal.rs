@@ -1,46 +1,43 @@
 //! The summary that a person reads in ten seconds.
 
-use crate::base::words::{OutcomeKind, Phase, Validity, Verdict};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
-};
+use std::{collections::BTreeSet, fmt::Write};
 
-use super::style::{code_word, count, number, percentile, table, time};
-use super::{cluster, facts::Facts, fetches, gone, keys, series};
-use crate::base::error::plain::Paint;
-use crate::client::attempt::advice;
-use crate::record::results::{
-    PhaseStats, Summary, diagnosis::Diagnosis, judged::Judged, summary::Part, time::Percentile,
+use super::{
+    cluster,
+    facts::Facts,
+    fetches, gone, keys, series,
+    style::{MIB, bracketed, by_code, count, number, percentile, table, time, written},
+};
+use crate::{
+    base::{
+        error::plain::Paint,
+        words::{OutcomeKind, Phase, Validity, Verdict},
+    },
+    client::attempt::advice,
+    record::results::{
+        PhaseStats, Summary,
+        diagnosis::Diagnosis,
+        judged::Judged,
+        matrix::version,
+        summary::{Part, TlsStats},
+        time::Percentile,
+    },
 };
 
 /// Renders a summary; `folder` is where the rest is. Colours are taken off where nobody sees them.
 pub fn render(summary: &Summary, folder: &str) -> String {
-    let mut text = String::new();
-    // Writing to a `String` can't fail.
-    let _ = write_all(&mut text, summary, folder);
-    text
+    written(|out| write_all(out, summary, folder))
 }
 
 fn write_all(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Result {
-    let brokers: Vec<String> = summary
-        .by_broker
-        .keys()
-        .map(|label| {
-            summary
-                .embedded
-                .get(label)
-                .map_or_else(|| label.clone(), |what| format!("{label} ({what})"))
-        })
-        .collect();
-    let protocol = if summary.protocol == 5 { "MQTT 5.0" } else { "MQTT 3.1.1" };
     writeln!(
         out,
-        "{}: {} attempts in {} at {}\n{protocol}, {} model, promises of profile `{}`{}\n",
+        "{}: {} attempts in {} at {}\nMQTT {}, {} model, promises of profile `{}`{}\n",
         summary.scenario.bold(),
         count(summary.attempts),
         time(summary.duration_s * 1e6),
-        brokers.join(", "),
+        brokers(summary),
+        version(summary.protocol),
         summary.model,
         summary.profile,
         match (summary.partial, &summary.aborted) {
@@ -55,6 +52,15 @@ fn write_all(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Res
     facts(out, summary)?;
     thresholds(out, summary)?;
     conclusion(out, summary, folder)
+}
+
+/// Brokers and what verifies tokens in those that the run brought along.
+pub(super) fn brokers(summary: &Summary) -> String {
+    let broker = |label: &String| match summary.embedded.get(label) {
+        Some(what) => format!("{label} ({what})"),
+        None => label.clone(),
+    };
+    summary.by_broker.keys().map(broker).collect::<Vec<_>>().join(", ")
 }
 
 fn verdicts(out: &mut String, summary: &Summary) -> std::fmt::Result {
@@ -91,11 +97,9 @@ fn verdicts(out: &mut String, summary: &Summary) -> std::fmt::Result {
     let kept: Vec<usize> = (0..head.len())
         .filter(|column| *column < 6 || rows.iter().any(|row| row[*column] != "-"))
         .collect();
-    let keep = |row: &[String]| -> Vec<String> {
-        kept.iter().map(|column| row[*column].clone()).collect()
-    };
     let head: Vec<&str> = kept.iter().map(|column| head[*column]).collect();
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| keep(row)).collect();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| kept.iter().map(|column| row[*column].clone()).collect()).collect();
     writeln!(out, "{}", table(&head, &rows))
 }
 
@@ -128,17 +132,10 @@ fn latencies(out: &mut String, summary: &Summary) -> std::fmt::Result {
     let (steps, sums): (Vec<Phase>, Vec<Phase>) =
         Phase::ALL.into_iter().partition(|phase| phase.is_step());
     rows.extend(steps.into_iter().filter_map(of));
-    if summary.by_token.len() > 1 {
-        for (token, part) in &summary.by_token {
+    for (parts, word) in [(&summary.by_token, "of"), (&summary.by_broker, "at")] {
+        for (name, part) in parts.iter().filter(|_| parts.len() > 1) {
             if let Some(stats) = part.phases.get(&Phase::Connack) {
-                rows.push(row(format!("  connack of {token}"), stats));
-            }
-        }
-    }
-    if summary.by_broker.len() > 1 {
-        for (broker, part) in &summary.by_broker {
-            if let Some(stats) = part.phases.get(&Phase::Connack) {
-                rows.push(row(format!("  connack at {broker}"), stats));
+                rows.push(row(format!("  connack {word} {name}"), stats));
             }
         }
     }
@@ -148,27 +145,25 @@ fn latencies(out: &mut String, summary: &Summary) -> std::fmt::Result {
 }
 
 fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
+    let mut facts = Facts::default();
     let throughput = &summary.throughput;
-    let offered = throughput.offered_per_s.map_or_else(
-        || {
-            match summary.model.as_str() {
-                "preconnect" => "while waves were released, all at once",
-                "open" => "too few arrivals for an offered rate",
-                _ => "closed loop: responses are not free of coordinated omission",
-            }
-            .to_owned()
-        },
-        |offered| format!("offered {}/s", number(offered)),
-    );
+    let offered = match (throughput.offered_per_s, summary.model.as_str()) {
+        (Some(offered), _) => format!("offered {}/s", number(offered)),
+        (None, "preconnect") => "while waves were released, all at once".into(),
+        (None, "open") => "too few arrivals for an offered rate".into(),
+        (None, _) => "closed loop: responses are not free of coordinated omission".into(),
+    };
     let per = &throughput.per_100ms;
-    writeln!(
-        out,
-        "throughput  {} verdicts/s, {offered}; in 100 ms: p1 {}, p50 {}, max {}",
-        number(throughput.verdicts_per_s),
-        count(per.p1),
-        count(per.p50),
-        count(per.max)
-    )?;
+    facts.say(
+        "throughput",
+        format!(
+            "{} verdicts/s, {offered}; in 100 ms: p1 {}, p50 {}, max {}",
+            number(throughput.verdicts_per_s),
+            count(per.p1),
+            count(per.p50),
+            count(per.max)
+        ),
+    );
     if let Some(refused) = summary.codes.get(&OutcomeKind::Refused) {
         let delayed = match summary.refusal_delay_s {
             0.0 => String::new(),
@@ -176,7 +171,7 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
                 format!(" (the profile says that each is delayed by {})", time(seconds * 1e6))
             }
         };
-        writeln!(out, "refusals    {}{delayed}", by_code(refused, Some(summary.protocol)))?;
+        facts.say("refusals", by_code(refused, Some(summary.protocol)) + &delayed);
     }
     let mut failures: Vec<String> = summary
         .codes
@@ -186,62 +181,84 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         .collect();
     failures.sort_unstable();
     if !failures.is_empty() {
-        writeln!(out, "failures    {}", failures.join("; "))?;
+        facts.say("failures", failures.join("; "));
     }
-    for line in told(summary) {
-        writeln!(out, "            {line}")?;
-    }
+    told(summary).into_iter().for_each(|line| facts.more(line));
     if let Some(tls) = &summary.tls {
-        let suites: Vec<String> = tls
-            .suites
-            .iter()
-            .map(|(suite, number)| format!("{suite} {}", count(*number)))
-            .collect();
-        writeln!(
-            out,
-            "tls         {} handshakes, {} of them resumed ({} %): {}",
-            count(tls.handshakes),
-            count(tls.resumed),
-            number(100.0 * tls.resumed_share),
-            suites.join(", ")
-        )?;
+        let share = format!(" ({} %)", number(100.0 * tls.resumed_share));
+        facts.say("tls", handshakes(tls, &share));
     }
-    let mut facts = Facts::default();
-    if let Some(oauth) = &summary.oauth {
-        fetches::say(&mut facts, oauth);
-    }
-    if let Some(jwks) = &summary.jwks {
-        keys::say(&mut facts, jwks);
-    }
+    say_tokens(&mut facts, summary);
     keys::say_sets(&mut facts, &summary.key_sets);
+    if let Some(capacity) = &summary.capacity {
+        series::of_capacity(&mut facts, capacity);
+    }
     facts.write(out)?;
     series::write(out, summary)?;
-    cluster::write(out, summary)?;
-    let sessions = &summary.sessions;
-    if sessions.held > 0 {
-        let codes = by_code(&sessions.dropped_by_code, Some(summary.protocol));
-        let by = if codes.is_empty() { String::new() } else { format!(" ({codes})") };
-        writeln!(
-            out,
-            "sessions    {} begun to hold, {} of them dropped by the broker{by}",
-            count(sessions.held),
-            count(sessions.dropped)
-        )?;
-    }
-    if let Some(agents) = &summary.agents {
-        writeln!(out, "agents      {}", agents.words())?;
-    }
+    let mut facts = Facts::default();
+    series::say(&mut facts, summary);
+    cluster::say(&mut facts, summary);
+    say_sessions(&mut facts, summary);
+    say_agents(&mut facts, summary);
     let generator = &summary.generator;
     let minted = match summary.oauth {
         Some(_) => String::new(),
         None => format!(" {} tokens/s could be minted,", number(generator.tokens_minted_per_s)),
     };
-    writeln!(
-        out,
-        "generator   {} us CPU an attempt,{minted} {} MiB resident",
-        number(generator.cpu_us_per_attempt),
-        number(generator.rss_peak_open_bytes as f64 / 1_048_576.0)
+    facts.say(
+        "generator",
+        format!(
+            "{} us CPU an attempt,{minted} {} MiB resident",
+            number(generator.cpu_us_per_attempt),
+            number(generator.rss_peak_open_bytes as f64 / MIB)
+        ),
+    );
+    facts.write(out)
+}
+
+/// Handshakes of TLS in words; `share` follows the number of those that were resumed.
+pub(super) fn handshakes(tls: &TlsStats, share: &str) -> String {
+    let suite = |(suite, number): (&String, &u64)| format!("{suite} {}", count(*number));
+    let suites: Vec<String> = tls.suites.iter().map(suite).collect();
+    format!(
+        "{} handshakes, {} of them resumed{share}: {}",
+        count(tls.handshakes),
+        count(tls.resumed),
+        suites.join(", ")
     )
+}
+
+/// Says what came of fetched tokens and of the key set.
+pub(super) fn say_tokens(facts: &mut Facts, summary: &Summary) {
+    if let Some(oauth) = &summary.oauth {
+        fetches::say(facts, oauth);
+    }
+    if let Some(jwks) = &summary.jwks {
+        keys::say(facts, jwks);
+    }
+}
+
+/// Says what became of sessions, where any were held.
+pub(super) fn say_sessions(facts: &mut Facts, summary: &Summary) {
+    let sessions = &summary.sessions;
+    if sessions.held > 0 {
+        facts.say(
+            "sessions",
+            format!(
+                "{} begun to hold, {} of them dropped by the broker{}",
+                count(sessions.held),
+                count(sessions.dropped),
+                bracketed(&by_code(&sessions.dropped_by_code, Some(summary.protocol)))
+            ),
+        );
+    }
+}
+
+/// Says what became of agents, where there were any.
+pub(super) fn say_agents(facts: &mut Facts, summary: &Summary) {
+    if let Some(agents) = &summary.agents {
+        facts.say("agents", agents.words());
+    }
 }
 
 /// What to look at where attempts came to nothing.
@@ -272,20 +289,8 @@ pub(super) fn told(summary: &Summary) -> BTreeSet<&'static str> {
         .collect()
 }
 
-/// Counts by code; `protocol` is the version of MQTT of codes that brokers send, `None` of other numbers.
-pub(super) fn by_code(codes: &BTreeMap<String, u64>, protocol: Option<u8>) -> String {
-    let name =
-        |code: &str| protocol.map_or_else(|| code.to_owned(), |protocol| code_word(code, protocol));
-    let parts: Vec<String> = codes
-        .iter()
-        .map(|(code, number)| format!("{} by {}", count(*number), name(code)))
-        .collect();
-    parts.join(", ")
-}
-
 fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
-    for (index, threshold) in summary.thresholds.iter().enumerate() {
-        let label = if index == 0 { "thresholds" } else { "" };
+    let said = |threshold: &Judged| {
         let mut observed = observed(threshold);
         if let Some(why) = threshold.undecided {
             observed = format!("{observed}: {}", why.words());
@@ -297,13 +302,11 @@ fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
             (None, Some(false)) => "FAILED".red().bold(),
             (None, None) => "can't tell".yellow(),
         };
-        writeln!(
-            out,
-            "{label:<12}{word}  {} {} ({observed})",
-            threshold.metric, threshold.condition
-        )?;
-    }
-    Ok(())
+        format!("{word}  {} {} ({observed})", threshold.metric, threshold.condition)
+    };
+    let mut facts = Facts::default();
+    facts.say_all("thresholds", summary.thresholds.iter().map(said));
+    facts.write(out)
 }
 
 /// A threshold with what it was held against.
@@ -331,46 +334,43 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
     } else {
         validity.verdict.name().yellow().bold()
     };
-    writeln!(out, "validity    {word}")?;
-    for reason in &validity.reasons {
-        writeln!(out, "            {reason}")?;
-    }
+    let mut facts = Facts::default();
+    facts.say("validity", word);
+    validity.reasons.iter().for_each(|reason| facts.more(reason.to_string()));
+    facts.write(out)?;
     gone::write(out, summary)?;
-    writeln!(out, "findings    {}", findings(summary))?;
+    let mut facts = Facts::default();
+    facts.say("findings", findings(summary));
     if summary.excused > 0 {
-        writeln!(out, "            {}", excused(summary))?;
+        facts.more(excused(summary));
     }
     if let Some(full) = &summary.connection_limit {
-        writeln!(out, "            {}", full.words())?;
+        facts.more(full.words());
     }
     if !summary.nothing_good.is_empty() {
-        writeln!(
-            out,
-            "            nothing good was measured: each token that should be good had to be refused ({})",
+        facts.more(format!(
+            "nothing good was measured: each token that should be good had to be refused ({})",
             summary.nothing_good.join(", ")
-        )?;
+        ));
     }
     if summary.nothing_promised {
-        writeln!(out, "            nothing was judged: of each token both answers were right")?;
+        facts.more("nothing was judged: of each token both answers were right");
     }
+    let is_shut =
+        summary.verdicts[Verdict::FalseReject] > 0 && summary.outcomes[OutcomeKind::Accepted] == 0;
     if let Some(diagnosis) = Diagnosis::of(summary) {
-        writeln!(out, "            nobody was let in: {}", diagnosis.words())?;
-        return writeln!(out, "results     {}", folder.cyan());
+        facts.more(format!("nobody was let in: {}", diagnosis.words()));
+    } else if is_shut && summary.oauth.is_some() {
+        facts.more(
+            "nobody was let in: does the broker take its keys from the server that issued the tokens, and does it allow their algorithm, `iss` and `aud`?",
+        );
+    } else if is_shut {
+        facts.more(
+            "nobody was let in: were key, `kid`, `iss`, `aud` and `sub` those that the broker was given, and is its clock right? `tokenstorm token mint SCENARIO | tokenstorm token inspect` shows a token",
+        );
     }
-    if summary.verdicts[Verdict::FalseReject] > 0 && summary.outcomes[OutcomeKind::Accepted] == 0 {
-        if summary.oauth.is_some() {
-            return writeln!(
-                out,
-                "            nobody was let in: does the broker take its keys from the server that issued the tokens, and does it allow their algorithm, `iss` and `aud`?\nresults     {}",
-                folder.cyan()
-            );
-        }
-        writeln!(
-            out,
-            "            nobody was let in: were key, `kid`, `iss`, `aud` and `sub` those that the broker was given, and is its clock right? `tokenstorm token mint SCENARIO | tokenstorm token inspect` shows a token"
-        )?;
-    }
-    writeln!(out, "results     {}", folder.cyan())
+    facts.say("results", folder.cyan());
+    facts.write(out)
 }
 
 /// Which attempts the default threshold leaves out.
@@ -382,14 +382,14 @@ pub(super) fn excused(summary: &Summary) -> String {
 }
 
 fn findings(summary: &Summary) -> String {
-    let told = |verdict: Verdict| match (summary.verdicts[verdict], verdict) {
-        (0, _) | (_, Verdict::Correct) => None,
-        (number, Verdict::FalseAccept) => {
-            Some(format!("{} {}", count(number), verdict.told()).red().bold())
-        }
-        (number, _) => Some(format!("{} {}", count(number), verdict.told())),
-    };
-    let found: Vec<String> = Verdict::ALL.into_iter().filter_map(told).collect();
+    let counted = summary.verdicts.iter();
+    let found: Vec<String> = counted
+        .filter(|(verdict, number)| *number > 0 && *verdict != Verdict::Correct)
+        .map(|(verdict, number)| {
+            let words = format!("{} {}", count(number), verdict.told());
+            if verdict == Verdict::FalseAccept { words.red().bold() } else { words }
+        })
+        .collect();
     match summary.findings_left_out {
         _ if summary.attempts == 0 => {
             "none: no attempt came to its end, so nothing was judged".into()

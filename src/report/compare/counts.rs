@@ -56,23 +56,20 @@ fn compared(
 ) -> Option<Compared> {
     let counts =
         |runs: &[(u64, u64)]| -> Vec<f64> { runs.iter().map(|(count, _)| *count as f64).collect() };
-    let (baseline_runs, candidate_runs) = (counts(before), counts(after));
-    let sum = |counts: &[f64]| counts.iter().sum::<f64>();
+    let is_none = |runs: &[(u64, u64)]| runs.iter().all(|(count, _)| *count == 0);
     let is_wrong = verdict.is_wrong();
     let is_total = !metric.contains('{');
     // Services that keep a history can only tell of a count that they have known before it went up from 0.
-    if sum(&baseline_runs) + sum(&candidate_runs) == 0.0 && !(is_wrong && is_total) {
+    if is_none(before) && is_none(after) && !(is_wrong && is_total) {
         return None;
     }
-    let mean = |counts: &[f64]| sum(counts) / counts.len().max(1) as f64;
-    let (baseline, candidate) = (mean(&baseline_runs), mean(&candidate_runs));
     let (role, result, why) = if share(before) == share(after) {
         let role = if is_wrong { Role::Count } else { Role::Reading };
         (role, Verdict::Equivalent, String::new())
-    } else if is_wrong && sum(&baseline_runs) == 0.0 {
+    } else if is_wrong && is_none(before) {
         let what = verdict.words();
         (Role::Count, Verdict::Worse, format!("new: the baseline has no {what}"))
-    } else if is_wrong && sum(&candidate_runs) == 0.0 {
+    } else if is_wrong && is_none(after) {
         (Role::Count, Verdict::Better, "gone".to_owned())
     } else if verdict == words::Verdict::NotJudged && is_total {
         unjudged(before, after, design)
@@ -80,22 +77,31 @@ fn compared(
         (Role::Reading, by_runs(verdict, before, after, design, rule), String::new())
     };
     Some(Compared {
-        metric,
-        baseline: Some(Seen::Number(baseline)),
-        candidate: Some(Seen::Number(candidate)),
-        change: (baseline > 0.0).then(|| candidate / baseline - 1.0),
-        low: None,
-        high: None,
-        threshold: None,
         threshold_source: if role == Role::Count { Source::Counted } else { Source::None },
         verdict: result,
         unit: "attempts".into(),
         role,
-        p: None,
+        why,
+        ..counted(metric, counts(before), counts(after))
+    })
+}
+
+/// What was counted in the runs of both sides, and their means; what that came to is not said yet.
+fn counted(metric: String, baseline_runs: Vec<f64>, candidate_runs: Vec<f64>) -> Compared {
+    let (baseline, candidate) = (mean(&baseline_runs), mean(&candidate_runs));
+    Compared {
+        metric,
+        baseline: Some(Seen::Number(baseline)),
+        candidate: Some(Seen::Number(candidate)),
+        change: (baseline > 0.0).then(|| candidate / baseline - 1.0),
         baseline_runs,
         candidate_runs,
-        why,
-    })
+        ..Compared::default()
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 /// Attempts that could not be judged say nothing of a verifier, and those that were judged are then others than before:
@@ -106,7 +112,6 @@ fn unjudged(
     design: Design,
 ) -> (Role, Verdict, String) {
     let (before, after) = (shares(before), shares(after));
-    let mean = |shares: &[f64]| shares.iter().sum::<f64>() / shares.len().max(1) as f64;
     let more = mean(&after) - mean(&before);
     let most = before.iter().copied().fold(0.0, f64::max);
     if design != Design::Single && after.iter().all(|share| *share > most + MUCH) {
@@ -159,32 +164,21 @@ pub(super) fn gone(baseline: &Side, candidate: &Side) -> Option<Compared> {
         let lost = std::iter::repeat_n(1.0, side.lost);
         side.runs.iter().map(|run| run.deaths() as f64).chain(lost).collect()
     };
-    let (baseline_runs, candidate_runs) = (counts(baseline), counts(candidate));
-    let mean = |counts: &[f64]| counts.iter().sum::<f64>() / counts.len().max(1) as f64;
-    let (baseline, candidate) = (mean(&baseline_runs), mean(&candidate_runs));
-    let role = if baseline > 0.0 && candidate > 0.0 { Role::Reading } else { Role::Count };
-    let (verdict, why) = match (baseline > 0.0, candidate > 0.0) {
+    let (before, after) = (counts(baseline), counts(candidate));
+    let (one, other) = (mean(&before) > 0.0, mean(&after) > 0.0);
+    let (verdict, why) = match (one, other) {
         (false, false) => return None,
         (false, true) => (Verdict::Worse, "new: no broker of the baseline went away by itself"),
         (true, false) => (Verdict::Better, "gone: no broker of the candidate went away by itself"),
         (true, true) => (Verdict::Inconclusive, "brokers of both sides went away by themselves"),
     };
     Some(Compared {
-        metric: GONE.to_owned(),
-        baseline: Some(Seen::Number(baseline)),
-        candidate: Some(Seen::Number(candidate)),
-        change: (baseline > 0.0).then(|| candidate / baseline - 1.0),
-        low: None,
-        high: None,
-        threshold: None,
         threshold_source: Source::Counted,
         verdict,
         unit: "times".into(),
-        role,
-        p: None,
-        baseline_runs,
-        candidate_runs,
+        role: if one && other { Role::Reading } else { Role::Count },
         why: why.into(),
+        ..counted(GONE.to_owned(), before, after)
     })
 }
 
@@ -209,19 +203,13 @@ pub(super) fn cells(baseline: &Side, candidate: &Side) -> Vec<Compared> {
             metric: name.clone(),
             baseline: word(one),
             candidate: word(other),
-            change: None,
-            low: None,
-            high: None,
-            threshold: None,
             threshold_source: Source::Counted,
             verdict,
             unit: "verdict".into(),
             // What is new in the catalogue says nothing about a change.
             role: if one.is_some() { Role::Count } else { Role::Reading },
-            p: None,
-            baseline_runs: Vec::new(),
-            candidate_runs: Vec::new(),
             why,
+            ..Compared::default()
         });
     }
     all

@@ -3,14 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::table::percent;
-use crate::report::compare::{Compared, Comparison, Role, Seen};
+use crate::report::compare::{Compared, Comparison, Role};
 
 /// For github-action-benchmark, tool `customSmallerIsBetter`: a list of name, unit, value, range and extra. Rates are
 /// turned into the time that one takes, so that less is better there as well.
-pub(super) fn benchmark(comparison: &Comparison) -> serde_json::Result<String> {
+pub(super) fn benchmark(comparison: &Comparison) -> Vec<Value> {
     let mut entries = Vec::new();
-    for metric in comparison.metrics.iter().filter(|metric| is_told(metric)) {
-        let Some(value) = metric.candidate.as_ref().and_then(Seen::number) else { continue };
+    for (metric, value) in told(comparison) {
         let (name, unit, value, runs) = match metric.unit.as_str() {
             "per_s" => (
                 format!("{} (time of one)", metric.metric),
@@ -32,15 +31,14 @@ pub(super) fn benchmark(comparison: &Comparison) -> serde_json::Result<String> {
             ),
         }));
     }
-    serde_json::to_string_pretty(&entries).map(|text| text + "\n")
+    entries
 }
 
 /// For Bencher, in its metric format: benchmark, measure, value with its bounds. Times are in nanoseconds, as its built-in
 /// measure `latency` has them, rates in operations a second as `throughput`.
-pub(super) fn bencher(comparison: &Comparison) -> serde_json::Result<String> {
+pub(super) fn bencher(comparison: &Comparison) -> Map<String, Value> {
     let mut benchmarks = Map::new();
-    for metric in comparison.metrics.iter().filter(|metric| is_told(metric)) {
-        let Some(value) = metric.candidate.as_ref().and_then(Seen::number) else { continue };
+    for (metric, value) in told(comparison) {
         let (measure, factor) = match metric.unit.as_str() {
             "us" => ("latency", 1000.0),
             "per_s" => ("throughput", 1.0),
@@ -48,19 +46,21 @@ pub(super) fn bencher(comparison: &Comparison) -> serde_json::Result<String> {
         };
         let least = metric.candidate_runs.iter().copied().fold(value, f64::min);
         let most = metric.candidate_runs.iter().copied().fold(value, f64::max);
-        let mut measures = Map::new();
-        measures.insert(
-            measure.to_owned(),
-            json!({
-                "value": value * factor,
-                "lower_value": least * factor,
-                "upper_value": most * factor,
-            }),
-        );
-        benchmarks
-            .insert(format!("{}: {}", comparison.scenario, metric.metric), Value::Object(measures));
+        let bounds = json!({
+            "value": value * factor,
+            "lower_value": least * factor,
+            "upper_value": most * factor,
+        });
+        let name = format!("{}: {}", comparison.scenario, metric.metric);
+        benchmarks.insert(name, json!({ measure: bounds }));
     }
-    serde_json::to_string_pretty(&benchmarks).map(|text| text + "\n")
+    benchmarks
+}
+
+/// What is told of the candidate, with its numbers.
+fn told(comparison: &Comparison) -> impl Iterator<Item = (&Compared, f64)> {
+    let told = comparison.metrics.iter().filter(|metric| is_told(metric));
+    told.filter_map(|metric| Some((metric, metric.candidate.as_ref()?.number()?)))
 }
 
 /// What decides, and the wrong verdicts; a history of everything would bury them.

@@ -21,10 +21,13 @@ const COLUMNS: [&str; 12] = [
 ];
 
 pub(super) fn render(comparison: &Comparison) -> Result<String> {
-    let wrong =
-        |error: &dyn std::fmt::Display| Error::usage(format!("no CSV can be made: {error}"));
+    let text = written(comparison);
+    text.map_err(|error| Error::usage(format!("no CSV can be made: {error}")))
+}
+
+fn written(comparison: &Comparison) -> std::result::Result<String, Box<dyn std::error::Error>> {
     let mut rows = csv::Writer::from_writer(Vec::new());
-    rows.write_record(COLUMNS).map_err(|error| wrong(&error))?;
+    rows.write_record(COLUMNS)?;
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     for metric in &comparison.metrics {
         let seen = |seen: &Option<Seen>| match seen {
@@ -50,9 +53,7 @@ pub(super) fn render(comparison: &Comparison) -> Result<String> {
             &cell(&metric.unit),
             role,
             &number(metric.p),
-        ])
-        .map_err(|error| wrong(&error))?;
+        ])?;
     }
-    let bytes = rows.into_inner().map_err(|error| wrong(&error))?;
-    String::from_utf8(bytes).map_err(|error| wrong(&error))
+    Ok(String::from_utf8(rows.into_inner()?)?)
 }

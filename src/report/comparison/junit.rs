@@ -1,22 +1,20 @@
 //! A comparison as CI servers read it: a test case a metric, and one a cell of a matrix.
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::table::{interval, percent, sentence, threshold, value};
 use crate::{
     base::error::Result,
     report::{
         compare::{Compared, Comparison, Role, Verdict},
-        junit::text,
+        junit::{failure, skipped, text},
     },
 };
 
 pub(super) fn render(comparison: &Comparison) -> Result<String> {
     let mut report = Report::new(format!("tokenstorm compare {}", comparison.scenario));
     let mut all = TestSuite::new("verdict");
-    let mut status = status(comparison.verdict);
-    status.set_message(sentence(comparison));
-    all.add_test_case(TestCase::new("all", status));
+    all.add_test_case(TestCase::new("all", status(comparison.verdict, sentence(comparison))));
     report.add_test_suite(all);
     for (role, name) in
         [(Role::Gate, "gated metrics"), (Role::Count, "counts"), (Role::Reading, "other metrics")]
@@ -42,26 +40,22 @@ fn case(metric: &Compared) -> TestCase {
         threshold(metric),
         metric.why,
     );
-    let mut status = match (metric.role, metric.verdict) {
+    let said = format!("{}: {}", metric.verdict.name(), said.trim_end());
+    let status = match (metric.role, metric.verdict) {
         // It decides nothing, and must not fail a build by itself.
-        (Role::Reading, Verdict::Worse) => TestCaseStatus::skipped(),
-        (_, verdict) => status(verdict),
+        (Role::Reading, Verdict::Worse) => skipped(said),
+        (_, verdict) => status(verdict, said),
     };
-    status.set_message(format!("{}: {}", metric.verdict.name(), said.trim_end()));
     let mut case = TestCase::new(metric.metric.clone(), status);
     case.set_classname("compare");
     case
 }
 
 /// What says nothing is skipped: it must not pass for a success.
-fn status(verdict: Verdict) -> TestCaseStatus {
+fn status(verdict: Verdict, said: String) -> TestCaseStatus {
     match verdict {
         Verdict::Better | Verdict::Equivalent => TestCaseStatus::success(),
-        Verdict::Inconclusive => TestCaseStatus::skipped(),
-        Verdict::Worse => {
-            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_type("worse");
-            status
-        }
+        Verdict::Inconclusive => skipped(said),
+        Verdict::Worse => failure("worse", said),
     }
 }

@@ -8,14 +8,12 @@ use crate::{
     report::{
         compare::{Compared, Comparison},
         markdown::escaped,
+        style::written,
     },
 };
 
 pub(super) fn render(comparison: &Comparison) -> String {
-    let mut out = String::new();
-    // Writing to a `String` can't fail.
-    let _ = write_all(&mut out, comparison);
-    out
+    written(|out| write_all(out, comparison))
 }
 
 fn write_all(out: &mut String, comparison: &Comparison) -> Result {

@@ -2,38 +2,35 @@
 
 use crate::report::{
     compare::{Compared, Comparison, Design, Role, Seen, Verdict},
-    style,
+    style::{self, first},
 };
+
+/// Metrics that are named before the rest is only counted.
+const MOST_NAMES: usize = 3;
 
 /// Relative changes from which on a factor says more than percent.
 const MANY: f64 = 4.0;
 
 /// What it came to, in one sentence.
 pub(in crate::report) fn sentence(comparison: &Comparison) -> String {
-    let named = |verdict: Verdict| -> Vec<&str> {
-        let deciding = comparison.metrics.iter().filter(|metric| metric.role != Role::Reading);
-        deciding
-            .filter(|metric| metric.verdict == verdict)
+    let named = |verdict: Verdict, is_asked: fn(Role) -> bool| {
+        let metrics = comparison.metrics.iter().filter(|metric| metric.verdict == verdict);
+        let names: Vec<&str> = metrics
+            .filter(|metric| is_asked(metric.role))
             .map(|metric| metric.metric.as_str())
-            .collect()
+            .collect();
+        first(&names, MOST_NAMES)
     };
-    let list = |names: &[&str]| match names {
-        [first, second, third, _, ..] => {
-            format!("{first}, {second}, {third} and {} more", names.len() - 3)
-        }
-        names => names.join(", "),
-    };
+    let decides = |role: Role| role != Role::Reading;
     match comparison.verdict {
         Verdict::Worse if comparison.has_new_false_accept() => {
             "WORSE: the candidate lets in tokens that the baseline refuses".into()
         }
-        Verdict::Worse => format!("WORSE: {}", list(&named(Verdict::Worse))),
-        Verdict::Better => format!("better: {}", list(&named(Verdict::Better))),
+        Verdict::Worse => format!("WORSE: {}", named(Verdict::Worse, decides)),
+        Verdict::Better => format!("better: {}", named(Verdict::Better, decides)),
         Verdict::Equivalent => {
-            format!(
-                "equivalent: {} differ by less than their thresholds",
-                list(&named_gate(comparison))
-            )
+            let gate = first(&comparison.gate, MOST_NAMES);
+            format!("equivalent: {gate} differ by less than their thresholds")
         }
         Verdict::Inconclusive if comparison.gate.is_empty() => {
             "inconclusive: no metric could decide".into()
@@ -43,18 +40,10 @@ pub(in crate::report) fn sentence(comparison: &Comparison) -> String {
                 .into()
         }
         Verdict::Inconclusive => {
-            let gated = comparison.metrics.iter().filter(|metric| metric.role == Role::Gate);
-            let open: Vec<&str> = gated
-                .filter(|metric| metric.verdict == Verdict::Inconclusive)
-                .map(|metric| metric.metric.as_str())
-                .collect();
-            format!("inconclusive: {}", list(&open))
+            let open = named(Verdict::Inconclusive, |role| role == Role::Gate);
+            format!("inconclusive: {open}")
         }
     }
-}
-
-fn named_gate(comparison: &Comparison) -> Vec<&str> {
-    comparison.gate.iter().map(String::as_str).collect()
 }
 
 /// What a table shows first: what decides, counts only where they changed.
@@ -112,11 +101,8 @@ pub(super) fn threshold(metric: &Compared) -> String {
 
 /// The verdict, and why where the numbers do not say.
 fn verdict(metric: &Compared) -> String {
-    if metric.why.is_empty() {
-        metric.verdict.name().into()
-    } else {
-        format!("{}: {}", metric.verdict.name(), metric.why)
-    }
+    let verdict = metric.verdict.name();
+    if metric.why.is_empty() { verdict.into() } else { format!("{verdict}: {}", metric.why) }
 }
 
 /// How runs belong together, in words.

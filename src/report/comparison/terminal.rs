@@ -7,15 +7,12 @@ use crate::{
     base::error::plain::Paint,
     report::{
         compare::{Comparison, Verdict},
-        style::table,
+        style::{table, written},
     },
 };
 
 pub(super) fn render(comparison: &Comparison) -> String {
-    let mut out = String::new();
-    // Writing to a `String` can't fail.
-    let _ = write_all(&mut out, comparison);
-    out
+    written(|out| write_all(out, comparison))
 }
 
 fn write_all(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
@@ -43,9 +40,10 @@ fn write_all(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
         writeln!(out, "{} {remark}", "note:".cyan())?;
     }
     let sentence = sentence(comparison);
-    match comparison.verdict {
-        Verdict::Worse => writeln!(out, "{}", sentence.red().bold()),
-        Verdict::Inconclusive => writeln!(out, "{}", sentence.yellow().bold()),
-        _ => writeln!(out, "{}", sentence.green().bold()),
-    }
+    let sentence = match comparison.verdict {
+        Verdict::Worse => sentence.red(),
+        Verdict::Inconclusive => sentence.yellow(),
+        Verdict::Better | Verdict::Equivalent => sentence.green(),
+    };
+    writeln!(out, "{}", sentence.bold())
 }

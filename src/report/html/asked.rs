@@ -7,8 +7,15 @@ use maud::{Markup, html};
 use super::{files, page};
 use crate::{
     base::error::Result,
-    record::results::{Matrix, Summary, matrix::Cell},
-    report::style::{count, number, time},
+    record::results::{
+        Matrix, Summary,
+        matrix::{Cell, version},
+    },
+    report::{
+        facts::Facts,
+        style::{count, distinct, number, time},
+        terminal::brokers,
+    },
     scenario::{Load, Scenario},
 };
 
@@ -23,9 +30,8 @@ pub(super) fn section(folder: &Path, summary: &Summary, matrix: Option<&Matrix>)
     let text = files::text(folder, "scenario.toml")?;
     // A scenario of another version may have keys that this one does not know: the summary says enough.
     let scenario = text.as_ref().and_then(|text| toml::from_str::<Scenario>(text).ok());
-    let facts = facts(summary, scenario.as_ref(), matrix);
     Ok(html! {
-        @if let Some(facts) = page::facts(&facts) { (facts) }
+        (page::facts(facts(summary, scenario.as_ref(), matrix)))
         @if let Some(text) = &text {
             details {
                 summary { "The scenario, secrets left out" }
@@ -37,51 +43,28 @@ pub(super) fn section(folder: &Path, summary: &Summary, matrix: Option<&Matrix>)
     })
 }
 
-/// Brokers and what verifies tokens in those that the run brought along.
-pub(super) fn brokers(summary: &Summary) -> String {
-    let broker = |label: &String| match summary.embedded.get(label) {
-        Some(what) => format!("{label} ({what})"),
-        None => label.clone(),
-    };
-    summary.by_broker.keys().map(broker).collect::<Vec<_>>().join(", ")
-}
-
-fn facts(
-    summary: &Summary,
-    scenario: Option<&Scenario>,
-    matrix: Option<&Matrix>,
-) -> Vec<(String, String)> {
-    let mut facts = Vec::new();
-    let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
-    fact(if summary.by_broker.len() == 1 { "Broker" } else { "Brokers" }, brokers(summary));
+fn facts(summary: &Summary, scenario: Option<&Scenario>, matrix: Option<&Matrix>) -> Facts {
+    let mut facts = Facts::default();
+    let label = if summary.by_broker.len() == 1 { "Broker" } else { "Brokers" };
+    facts.say(label, brokers(summary));
     if let Some(matrix) = matrix {
-        let mut versions: Vec<&str> = matrix.cells.iter().map(Cell::version).collect();
-        versions.sort_unstable();
-        versions.dedup();
-        fact("Protocol", format!("MQTT {}", versions.join(" and ")));
-        fact("Tokens", kinds_of(matrix));
+        let versions = distinct(matrix.cells.iter().map(Cell::version));
+        facts.say("Protocol", format!("MQTT {}", versions.join(" and ")));
+        facts.say("Tokens", kinds_of(matrix));
     } else {
-        fact("Protocol", if summary.protocol == 5 { "MQTT 5.0" } else { "MQTT 3.1.1" }.into());
-        fact("Tokens that came", mix(summary));
+        facts.say("Protocol", format!("MQTT {}", version(summary.protocol)));
+        facts.say("Tokens that came", mix(summary));
     }
-    fact("Promises", promises(summary, matrix));
-    fact("Load", load(summary, scenario));
-    let attempts = count(summary.attempts);
-    fact(
-        "Done",
-        format!(
-            "{attempts} attempts in {}, from {}",
-            time(summary.duration_s * 1e6),
-            summary.started_at
-        ),
-    );
+    facts.say("Promises", promises(summary, matrix));
+    facts.say("Load", load(summary, scenario));
+    let took = time(summary.duration_s * 1e6);
+    let (attempts, from) = (count(summary.attempts), &summary.started_at);
+    facts.say("Done", format!("{attempts} attempts in {took}, from {from}"));
     facts
 }
 
 fn kinds_of(matrix: &Matrix) -> String {
-    let mut names: Vec<&str> = matrix.cells.iter().map(|cell| cell.defect.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
+    let names = distinct(matrix.cells.iter().map(|cell| &cell.defect));
     format!("{} kinds of the catalogue, {} cells", names.len(), matrix.cells.len())
 }
 

@@ -9,7 +9,6 @@ use crate::{
         matrix::{Cell, version},
     },
     report::{died, matrix, style::count},
-    scenario::Group,
 };
 
 /// How a cell is shown: by its verdict, or as a promise that no broker should make.
@@ -57,15 +56,9 @@ impl Shown {
 
 /// Both maps, with what is to be known before any cell.
 pub(super) fn map(matrix: &Matrix) -> Markup {
-    let mut protocols: Vec<u8> = matrix.cells.iter().map(|cell| cell.protocol).collect();
-    protocols.sort_unstable();
-    protocols.dedup();
+    let protocols = matrix::protocols(matrix);
     let brokers: Vec<&str> = matrix.brokers.iter().map(|broker| broker.broker.as_str()).collect();
-    let names = ["control"].into_iter().chain(Group::ALL.iter().map(|group| group.name()));
-    let groups: Vec<(&str, Vec<&Cell>)> = names
-        .map(|name| (name, matrix.cells.iter().filter(|cell| cell.group == name).collect()))
-        .filter(|(_, cells): &(_, Vec<_>)| !cells.is_empty())
-        .collect();
+    let groups = matrix::by_group(matrix);
     html! {
         @if let Some(state) = matrix::state(matrix) { p.bad { (state) } }
         @for died in died::told(matrix) {
@@ -98,17 +91,24 @@ fn at<'a>(groups: &[(&'a str, Vec<&'a Cell>)], broker: &str) -> Vec<(&'a str, Ve
     groups.iter().map(|(name, cells)| (*name, own(cells))).collect()
 }
 
+/// The head of a table with a column a version of MQTT.
+fn head(rows: &str, protocols: &[u8]) -> Markup {
+    html! {
+        thead {
+            tr {
+                th scope="col" { (rows) }
+                @for protocol in protocols { th scope="col" { "MQTT " (version(*protocol)) } }
+            }
+        }
+    }
+}
+
 /// Groups by version of MQTT: how many cells came to what, coloured by the worst.
 fn overview(groups: &[(&str, Vec<&Cell>)], protocols: &[u8]) -> Markup {
     html! {
         div.scroll {
             table.heat {
-                thead {
-                    tr {
-                        th scope="col" { "group" }
-                        @for protocol in protocols { th scope="col" { "MQTT " (version(*protocol)) } }
-                    }
-                }
+                (head("group", protocols))
                 tbody {
                     @for (name, cells) in groups {
                         tr {
@@ -162,12 +162,7 @@ fn group(name: &str, cells: &[&Cell], protocols: &[u8]) -> Markup {
         section {
             h3 { (name) }
             table.slim {
-                thead {
-                    tr {
-                        th scope="col" { "token" }
-                        @for protocol in protocols { th scope="col" { "MQTT " (version(*protocol)) } }
-                    }
-                }
+                (head("token", protocols))
                 tbody {
                     @for defect in defects {
                         tr {

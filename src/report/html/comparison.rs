@@ -5,14 +5,17 @@ use maud::{Markup, html};
 use super::{
     axis::Axis,
     figure::{Figure, Line},
-    page, percentiles,
+    page, percentiles, plate,
 };
 use crate::{
-    base::error::Result,
-    base::words::{Phase, Tone},
+    base::{
+        error::Result,
+        words::{Phase, Tone},
+    },
     report::{
         compare::{Compared, Comparison, Design, Role, Verdict, curves::Curve},
         comparison::table::{HEAD, columns, design, is_shown, row, sentence},
+        facts::Facts,
     },
 };
 
@@ -32,8 +35,8 @@ pub fn render(comparison: &Comparison) -> Result<String> {
         main {
             (page::section("What was compared", Some(sides(comparison))))
             (page::section("What decides", (!shown.is_empty()).then(|| decided(&shown, comparison))))
-            (page::section("Run by run", page::grid(figures(&by_run(comparison))?)))
-            (page::section("Latency by percentile", page::grid(figures(&by_percentile(comparison))?)))
+            (page::section("Run by run", plate::grid(&by_run(comparison))?))
+            (page::section("Latency by percentile", plate::grid(&by_percentile(comparison))?))
             (page::section("Worth knowing", remarks(comparison)))
             @if !rest.is_empty() {
                 details {
@@ -55,23 +58,16 @@ fn tone(verdict: Verdict) -> Tone {
 }
 
 fn sides(comparison: &Comparison) -> Markup {
-    let facts = [
-        ("Baseline", comparison.baseline.clone()),
-        ("Candidate", comparison.candidate.clone()),
-        ("Made of", design(comparison)),
-        (
-            "Decided by",
-            if comparison.gate.is_empty() { "nothing".into() } else { comparison.gate.join(", ") },
-        ),
-        (
-            "Error rate",
-            format!("{:.2} % over all that decides, in this look", comparison.alpha * 100.0),
-        ),
-        ("State", if comparison.partial { "not finished".into() } else { "finished".into() }),
-    ];
-    let facts: Vec<(String, String)> =
-        facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    html! { @if let Some(facts) = page::facts(&facts) { (facts) } }
+    let gate = comparison.gate.join(", ");
+    let rate = comparison.alpha * 100.0;
+    let mut facts = Facts::default();
+    facts.say("Baseline", &comparison.baseline);
+    facts.say("Candidate", &comparison.candidate);
+    facts.say("Made of", design(comparison));
+    facts.say("Decided by", if gate.is_empty() { "nothing".into() } else { gate });
+    facts.say("Error rate", format!("{rate:.2} % over all that decides, in this look"));
+    facts.say("State", if comparison.partial { "not finished" } else { "finished" });
+    page::facts(facts)
 }
 
 /// What decides, and what its columns are.
@@ -111,10 +107,6 @@ fn table(metrics: &[&Compared]) -> Markup {
             }
         }
     }
-}
-
-fn figures(all: &[Figure]) -> Result<Vec<Markup>> {
-    all.iter().filter_map(|figure| figure.render().transpose()).collect()
 }
 
 /// What each run came to, of the metrics that decide.

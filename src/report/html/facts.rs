@@ -13,13 +13,11 @@ use crate::{
     record::results::{Environment, PhaseStats, Summary, diagnosis::Diagnosis},
     report::{
         facts::Facts,
-        fetches, keys, series,
-        style::{code_word, count, number, percentile, time},
+        series,
+        style::{MIB, code_word, count, number, percentile, time},
         terminal,
     },
 };
-
-const MIB: f64 = 1_048_576.0;
 
 /// The figures that everybody asks for first.
 pub(super) fn tiles(summary: &Summary) -> Markup {
@@ -46,60 +44,38 @@ pub(super) fn tiles(summary: &Summary) -> Markup {
 }
 
 /// Attempts and verdicts a second, sessions, and what the text for the terminal says of keys, tokens and both sides.
-pub(super) fn throughput(summary: &Summary) -> Option<Markup> {
+pub(super) fn throughput(summary: &Summary) -> Markup {
     let throughput = &summary.throughput;
     let per = &throughput.per_100ms;
-    let offered = throughput.offered_per_s.map_or_else(
-        || match summary.model.as_str() {
-            "preconnect" => "while waves were released, all at once".to_owned(),
-            _ => {
-                "none: closed loop, where responses are not free of coordinated omission".to_owned()
-            }
-        },
-        |offered| format!("{} attempts/s by the schedule", number(offered)),
-    );
-    let mut facts = vec![
-        ("Offered".to_owned(), offered),
-        ("Achieved".to_owned(), format!("{} verdicts/s", number(throughput.verdicts_per_s))),
-        (
-            "In 100 ms".to_owned(),
-            format!(
-                "{} verdicts in the median slot, {} at p1, {} at most",
-                count(per.p50),
-                count(per.p1),
-                count(per.max)
-            ),
+    let offered = match (throughput.offered_per_s, summary.model.as_str()) {
+        (Some(offered), _) => format!("{} attempts/s by the schedule", number(offered)),
+        (None, "preconnect") => "while waves were released, all at once".into(),
+        (None, _) => {
+            "none: closed loop, where responses are not free of coordinated omission".into()
+        }
+    };
+    let mut facts = Facts::default();
+    facts.say("Offered", offered);
+    facts.say("Achieved", format!("{} verdicts/s", number(throughput.verdicts_per_s)));
+    facts.say(
+        "In 100 ms",
+        format!(
+            "{} verdicts in the median slot, {} at p1, {} at most",
+            count(per.p50),
+            count(per.p1),
+            count(per.max)
         ),
-    ];
-    let sessions = &summary.sessions;
-    if sessions.held > 0 {
-        let codes = terminal::by_code(&sessions.dropped_by_code, Some(summary.protocol));
-        let by = if codes.is_empty() { String::new() } else { format!(" ({codes})") };
-        let words = format!(
-            "{} begun to hold, {} of them dropped by the broker{by}",
-            count(sessions.held),
-            count(sessions.dropped)
-        );
-        facts.push(("Sessions".to_owned(), words));
-    }
+    );
+    terminal::say_sessions(&mut facts, summary);
     if let Some(tls) = &summary.tls {
-        let suite = |(suite, number): (&String, &u64)| format!("{suite} {}", count(*number));
-        let suites: Vec<String> = tls.suites.iter().map(suite).collect();
-        let words = format!(
-            "{} handshakes, {} of them resumed: {}",
-            count(tls.handshakes),
-            count(tls.resumed),
-            suites.join(", ")
-        );
-        facts.push(("TLS".to_owned(), words));
+        facts.say("TLS", terminal::handshakes(tls, ""));
     }
-    facts.extend(said(summary));
-    if let Some(agents) = &summary.agents {
-        facts.push(("Agents".to_owned(), agents.words()));
-    }
+    terminal::say_tokens(&mut facts, summary);
+    series::say(&mut facts, summary);
+    terminal::say_agents(&mut facts, summary);
     let generator = &summary.generator;
-    facts.push((
-        "Generator".to_owned(),
+    facts.say(
+        "Generator",
         format!(
             "{} us CPU an attempt, workers: {}, {} MiB resident with {} connections open",
             number(generator.cpu_us_per_attempt),
@@ -107,26 +83,8 @@ pub(super) fn throughput(summary: &Summary) -> Option<Markup> {
             number(generator.rss_peak_open_bytes as f64 / MIB),
             count(generator.open_peak)
         ),
-    ));
-    page::facts(&facts)
-}
-
-/// What is said of fetched tokens, keys, both sides and the yardstick.
-fn said(summary: &Summary) -> Vec<(String, String)> {
-    let mut facts = Facts::default();
-    if let Some(oauth) = &summary.oauth {
-        fetches::say(&mut facts, oauth);
-    }
-    if let Some(jwks) = &summary.jwks {
-        keys::say(&mut facts, jwks);
-    }
-    if let Some(monitor) = &summary.monitor {
-        series::of_monitor(&mut facts, monitor);
-    }
-    if let Some(yardstick) = &summary.yardstick {
-        series::of_yardstick(&mut facts, yardstick);
-    }
-    facts.listed()
+    );
+    page::facts(facts)
 }
 
 /// Thresholds and what became of them; nothing where there is none.
@@ -213,22 +171,22 @@ pub(super) fn validity(summary: &Summary) -> Markup {
 /// When the file is there and can't be read.
 pub(super) fn environment(folder: &Path, summary: &Summary) -> Result<Markup> {
     let tool = &summary.tool;
-    let mut facts = vec![(
-        "Program".to_owned(),
-        format!("{} {}, commit {}", tool.name, tool.version, tool.commit),
-    )];
+    let mut facts = Facts::default();
+    facts.say("Program", format!("{} {}, commit {}", tool.name, tool.version, tool.commit));
     let Some(environment) = files::json::<Environment>(folder, "environment.json")? else {
         return Ok(html! {
-            @if let Some(facts) = page::facts(&facts) { (facts) }
+            (page::facts(facts))
             p.note { "There is no environment.json in this folder: it is written at the end of a run." }
         });
     };
-    let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
-    fact("Build", format!("{}, {}", environment.profile, environment.compiler));
-    fact("Host", format!("{}, {} CPUs ({})", environment.host, environment.cpus, environment.cpu));
-    fact("Kernel", environment.kernel);
-    fact("Clock", environment.clock_source);
-    fact(
+    facts.say("Build", format!("{}, {}", environment.profile, environment.compiler));
+    facts.say(
+        "Host",
+        format!("{}, {} CPUs ({})", environment.host, environment.cpus, environment.cpu),
+    );
+    facts.say("Kernel", environment.kernel);
+    facts.say("Clock", environment.clock_source);
+    facts.say(
         "Limits",
         format!(
             "{} descriptors, local ports {} to {}",
@@ -238,18 +196,18 @@ pub(super) fn environment(folder: &Path, summary: &Summary) -> Result<Markup> {
         ),
     );
     if let Some(idle) = environment.host_idle_least {
-        fact("Idle CPU", format!("{} % at the least, over 5 s", number(100.0 * idle)));
+        facts.say("Idle CPU", format!("{} % at the least, over 5 s", number(100.0 * idle)));
     }
     if let Some(us) = environment.wall_clock_step_us {
-        fact("Wall clock", format!("moved by {} during the run", time(us.abs())));
+        facts.say("Wall clock", format!("moved by {} during the run", time(us.abs())));
     }
     if let (Some(overflows), Some(again)) =
         (environment.listen_overflows, environment.syn_retransmits)
     {
-        fact(
+        facts.say(
             "TCP",
             format!("{} listen overflows, {} SYN sent again", count(overflows), count(again)),
         );
     }
-    Ok(html! { @if let Some(facts) = page::facts(&facts) { (facts) } })
+    Ok(page::facts(facts))
 }

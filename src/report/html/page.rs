@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::base::error::plain;
+use crate::{base::error::plain, report::facts::Facts};
 
 /// Light and dark, wide, narrow and printed.
 const STYLE: &str = include_str!("style.css");
@@ -110,18 +110,16 @@ fn lines(text: &str) -> Markup {
     }
 }
 
-/// Names and what is said of each.
-pub(crate) fn facts(facts: &[(String, String)]) -> Option<Markup> {
-    (!facts.is_empty()).then(|| {
-        html! {
-            dl {
-                @for (name, value) in facts {
-                    dt { (name) }
-                    dd { (unbroken(value)) }
-                }
+/// Labels and what is said under each.
+pub(in crate::report) fn facts(facts: Facts) -> Markup {
+    html! {
+        dl {
+            @for (label, words) in facts.listed() {
+                dt { (label) }
+                dd { (unbroken(&words)) }
             }
         }
-    })
+    }
 }
 
 #[cfg(test)]

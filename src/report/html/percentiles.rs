@@ -8,6 +8,7 @@ use super::{
     axis::Axis,
     figure::{Figure, Line, NOTHING},
     palette::COLOURS_COUNT,
+    plate,
 };
 use crate::{
     base::{error::Result, words::Phase},
@@ -50,16 +51,10 @@ fn line(name: &str, colour: usize, stats: &PhaseStats) -> Line {
     ];
     let mut line = Line { name: name.to_owned(), colour, ..Line::default() };
     for (share, least, percentile) in percentiles {
-        match percentile {
-            Some(Percentile::Number(us)) if attempts >= least => {
-                line.points.push((share, us / 1e3));
-            }
-            Some(beyond @ (Percentile::Beyond(_) | Percentile::Unanswered(_)))
-                if attempts >= least =>
-            {
-                line.missing.push((share, style::percentile(beyond)));
-            }
-            _ => {}
+        match percentile.filter(|_| attempts >= least) {
+            Some(Percentile::Number(us)) => line.points.push((share, us / 1e3)),
+            Some(beyond) => line.missing.push((share, style::percentile(beyond))),
+            None => {}
         }
     }
     line
@@ -86,7 +81,7 @@ pub(super) fn by_second(
 ///
 /// # Errors
 /// When one can't be drawn, which would be a bug.
-pub(super) fn figures(summary: &Summary, is_matrix: bool) -> Result<Vec<Markup>> {
+pub(super) fn figures(summary: &Summary, is_matrix: bool) -> Result<Option<Markup>> {
     let mut figures = vec![phases(summary)];
     // Of a matrix there are hundreds, with an attempt or two each.
     if summary.by_token.len() > 1 && !is_matrix {
@@ -95,7 +90,7 @@ pub(super) fn figures(summary: &Summary, is_matrix: bool) -> Result<Vec<Markup>>
     if summary.by_broker.len() > 1 {
         figures.push(parts("Time to the verdict (connack) by broker", &summary.by_broker));
     }
-    figures.iter().filter_map(|figure| figure.render().transpose()).collect()
+    plate::grid(&figures)
 }
 
 fn phases(summary: &Summary) -> Figure {
@@ -140,10 +135,7 @@ fn parts(title: &str, parts: &BTreeMap<String, Part>) -> Figure {
 pub(super) fn named(left_out: &[&str]) -> String {
     /// Names that a reader takes in.
     const MOST: usize = 12;
-    match left_out.len().saturating_sub(MOST) {
-        0 => left_out.join(", "),
-        more => format!("{} and {more} more", left_out[..MOST].join(", ")),
-    }
+    style::first(left_out, MOST)
 }
 
 #[cfg(test)]

@@ -86,6 +86,15 @@ impl Figure {
     }
 }
 
+/// Figures beside each other where there is room; nothing where there is no point to draw in any.
+///
+/// # Errors
+/// When one can't be drawn, which would be a bug.
+pub(super) fn grid(figures: &[Figure]) -> Result<Option<Markup>> {
+    let drawn = figures.iter().filter_map(|figure| figure.render().transpose());
+    Ok(page::grid(drawn.collect::<Result<_>>()?))
+}
+
 /// Classes of the key of a line in the legend.
 fn key(line: &Line) -> String {
     let dashed = if line.dashed { " dashed" } else { "" };

@@ -11,7 +11,7 @@ use crate::{
     },
     report::{
         died, gone, series,
-        style::{count, number},
+        style::{count, first, number},
     },
 };
 
@@ -291,10 +291,7 @@ fn plural(number: u64, one: &str, many: &str) -> String {
 
 /// The first names, and how many more there are.
 fn named(names: &[String]) -> String {
-    match names.len().saturating_sub(MOST_NAMES) {
-        0 => names.join(", "),
-        more => format!("{} and {more} more", names[..MOST_NAMES].join(", ")),
-    }
+    first(names, MOST_NAMES)
 }
 
 /// A sentence as it goes on after a semicolon.

@@ -10,6 +10,7 @@ use super::{
     files::timed_rows,
     page,
     palette::COLOURS_COUNT,
+    plate,
 };
 use crate::{
     base::error::Result,
@@ -29,19 +30,12 @@ use crate::{
 /// # Errors
 /// When a file can't be read, or a figure not be drawn.
 pub(super) fn section(folder: &Path, summary: &Summary) -> Result<Markup> {
-    let found = match &summary.capacity {
-        Some(capacity) => Some(search(folder, capacity)?),
-        None => None,
-    };
-    let cost = summary.control.as_ref().map(comparison);
-    let runs = match &summary.sweep[..] {
-        [] => None,
-        runs => Some(sweep(runs)?),
-    };
+    let found = summary.capacity.as_ref().map(|capacity| search(folder, capacity)).transpose()?;
+    let runs = &summary.sweep[..];
     Ok(html! {
         (page::section("Capacity", found))
-        (page::section("What verifying costs", cost))
-        (page::section("Sweep", runs))
+        (page::section("What verifying costs", summary.control.as_ref().map(comparison)))
+        (page::section("Sweep", (!runs.is_empty()).then(|| sweep(runs)).transpose()?))
     })
 }
 
@@ -75,17 +69,14 @@ fn search(folder: &Path, capacity: &Capacity) -> Result<Markup> {
         Figure::new("Verdicts by rate", x(), Axis::linear("a second", "/s"), rates, source),
     ]
     .map(|figure| {
-        figure
-            .marked(&marks)
-            .noted("A rate that was run several times has the median of its runs.")
-            .render()
+        figure.marked(&marks).noted("A rate that was run several times has the median of its runs.")
     });
-    let figures = figures.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
+    let grid = plate::grid(&figures)?;
     Ok(html! {
         p { b { (sentence(capacity)) } "; " (capacity.steps) " steps, confirmed " (capacity.confirmed) " times." }
         @if let Some(ended) = &capacity.ended { p.warn { "The search ended before it was done: " (ended) } }
         @if !capacity.reasons.is_empty() { ul { @for reason in &capacity.reasons { li { (reason.to_string()) } } } }
-        @if let Some(grid) = page::grid(figures) { (grid) }
+        @if let Some(grid) = &grid { (grid) }
     })
 }
 
@@ -226,12 +217,11 @@ fn sweep(runs: &[SweepRun]) -> Result<Markup> {
     let figures = [
         Figure::new(title, x.clone(), Axis::linear("a second", "/s"), rates, source),
         Figure::new("Time to the verdict of good tokens", x, Axis::log("ms", " ms"), times, source),
-    ]
-    .map(|figure| figure.render());
-    let figures = figures.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
+    ];
+    let grid = plate::grid(&figures)?;
     let (head, rows) = sweep_table(runs);
     Ok(html! {
-        @if let Some(grid) = page::grid(figures) { (grid) }
+        @if let Some(grid) = &grid { (grid) }
         h3 { "The runs of the sweep" }
         (page::table(&head, &rows))
     })
