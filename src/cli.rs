@@ -1,5 +1,6 @@
 //! The command line: its types here, what they do in `commands`. Uses `base`, `scenario`, `token`, `plan`, `client`,
 //! `record`, `servers`, `supply`, `report`, `engine`, `campaign`.
+#![expect(missing_docs, reason = "clap would take that of flattened arguments for their help")]
 
 mod arguments;
 pub mod commands;
@@ -59,10 +60,6 @@ pub enum Command {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
         agents: Option<u64>,
         #[command(flatten)]
-        #[expect(
-            missing_docs,
-            reason = "clap would take it for the help of the flattened arguments"
-        )]
         change: Change,
     },
     /// Look at what on this host would limit a run, and what changes it
@@ -70,10 +67,6 @@ pub enum Command {
         /// Scenario file [default: none, the limits alone]
         scenario: Option<PathBuf>,
         #[command(flatten)]
-        #[expect(
-            missing_docs,
-            reason = "clap would take it for the help of the flattened arguments"
-        )]
         change: Change,
     },
     /// Mint one token, take one apart, list the catalogue of defects
@@ -216,16 +209,12 @@ pub struct Run {
     #[arg(long, conflicts_with = "agents")]
     pub calibrate: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub agents: Agents,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub change: Change,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub output: Output,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub live: Live,
 }
 
@@ -263,7 +252,6 @@ pub struct Calibrate {
     )]
     pub slow_delay: humantime::Duration,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub output: Output,
 }
 
@@ -301,13 +289,10 @@ pub struct Matrix {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub canary: SocketAddr,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub change: Change,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub output: Output,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub live: Live,
 }
 
@@ -341,10 +326,6 @@ pub enum Token {
         #[arg(long, value_name = "SECONDS", value_parser = nanoseconds)]
         at: Option<i64>,
         #[command(flatten)]
-        #[expect(
-            missing_docs,
-            reason = "clap would take it for the help of the flattened arguments"
-        )]
         change: Change,
     },
     /// Take a token apart: header, claims and times; nothing is verified
@@ -375,7 +356,6 @@ pub struct Issuer {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub change: Change,
 }
 
@@ -398,6 +378,5 @@ pub struct Broker {
     #[arg(long, hide = true, value_parser = ["-"])]
     pub settings: Option<String>,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub change: Change,
 }

@@ -192,8 +192,7 @@ impl Plan {
         let objectives = series::flatten(&mut scenario)?;
         checks::check(&scenario)?;
         let base = loaded.folder();
-        let keys = scenario.keys.iter().map(|(name, key)| SigningKey::load(name, key, base));
-        let keys = keys.collect::<Result<Vec<_>>>()?;
+        let keys = load_keys(&scenario, base)?;
         let mut warnings = Vec::new();
         let brokers = broker::resolve(&scenario.target, &mut warnings)?;
         let spread = Spread::resolve(&scenario.target)?;
@@ -219,9 +218,9 @@ impl Plan {
         let (mut kinds, cells) = kinds_of(context, &strict, ask, &mut warnings)?;
         series::bring_password(&scenario, &mut kinds)?;
         kinds::check(&scenario, &policy, &names, embedded)?;
-        let mut examiner = None;
+        let examiner =
+            cells.as_ref().map(|_| Examiner::new(&scenario, &names, &keys)).transpose()?;
         if let (Some(ask), Some(cells)) = (ask, &cells) {
-            examiner = Some(Arc::new(Examiner::new(&scenario, &names, &keys)?));
             cells::load(&mut scenario, ask, cells);
         }
         let scenario = &scenario;
@@ -232,8 +231,7 @@ impl Plan {
         checks::check_lengths(&names, attempts)?;
         checks::check_mix(&kinds, &issuance, scenario, attempts)?;
         let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
-        let known = issuance.known_keys(keys.len());
-        checks::warn_of_plugin(&policy, known, &mut warnings, embedded);
+        checks::warn_of_plugin(&policy, issuance.known_keys(keys.len()), &mut warnings, embedded);
         checks::warn_of_generated(scenario, &brokers, &issuance.published(), &mut warnings);
         issuance.warn_of_events(&model, &scenario.load, &mut warnings);
         issuance.warn_of_first_keys(&policy, &brokers, (&model, &scenario.load), &mut warnings);
@@ -273,7 +271,7 @@ impl Plan {
             overridden: overridden(&loaded.scenario),
             expected,
             cells,
-            examiner,
+            examiner: examiner.map(Arc::new),
             issuance: Arc::new(issuance),
             nodes,
             brokers,
@@ -424,6 +422,12 @@ impl Plan {
     pub fn sources(&self) -> &[IpAddr] {
         &self.scenario.load.source_addresses
     }
+}
+
+/// The keys of a scenario in the order of their names; relative paths start at `base`.
+fn load_keys(scenario: &Scenario, base: &Path) -> Result<Vec<SigningKey>> {
+    let keys = scenario.keys.iter();
+    keys.map(|(name, key)| SigningKey::load(name, key, base)).collect()
 }
 
 /// The kinds of token: those of `[[mix]]`, or those of the catalogue where a matrix is asked for.

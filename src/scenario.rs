@@ -22,6 +22,7 @@ mod values;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use schemars::JsonSchema;
@@ -55,7 +56,7 @@ pub struct Scenario {
     /// The name of the scenario; run folders are named after it. Letters, digits, `-`, `_` and `.`.
     pub name: String,
     /// Every random choice follows from it: the same seed gives the same arrivals and the same mix.
-    #[serde(default = "default_seed")]
+    #[serde(default = "whole::<42, u64>")]
     pub seed: u64,
     /// Which brokers are stormed, and what they promise.
     pub target: Target,
@@ -71,10 +72,8 @@ pub struct Scenario {
     #[serde(default)]
     pub token: Token,
     /// How clients fetch their tokens, where they do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oauth: Option<OAuth>,
     /// The authorization server that the run brings along.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<Issuer>,
     /// What happens to it meanwhile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -85,16 +84,12 @@ pub struct Scenario {
     #[serde(default)]
     pub policy: PolicySettings,
     /// Whose CPU and memory are watched beside those of the harness.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Monitor>,
     /// The highest rate at which objectives hold is searched for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Capacity>,
     /// The same load with and without tokens to verify is compared.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Control>,
     /// The same scenario at all combinations of some values.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<Sweep>,
     /// Metric to conditions, such as `"connack{token:fresh}" = ["p99 < 250ms"]`; a table in place of the string may end
     /// the run: `{ condition = "p99 < 250ms", abort_on_fail = true, grace = "10s" }`.
@@ -102,8 +97,16 @@ pub struct Scenario {
     pub thresholds: BTreeMap<String, Vec<Condition>>,
 }
 
-fn default_seed() -> u64 {
-    42
+fn whole<const N: u32, T: From<u32>>() -> T {
+    N.into()
+}
+
+fn seconds<const N: u64>() -> Duration {
+    Duration::from_secs(N)
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A scenario together with the file it came from, which errors name and relative paths start from.

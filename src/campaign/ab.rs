@@ -63,13 +63,6 @@ impl Which {
             Self::Candidate => "candidate",
         }
     }
-
-    fn other(self) -> Self {
-        match self {
-            Self::Baseline => Self::Candidate,
-            Self::Candidate => Self::Baseline,
-        }
-    }
 }
 
 /// When a broker that was started is ready.
@@ -301,9 +294,11 @@ impl Contest<'_> {
 /// the trials, such as a host that gets warm, adds as much to one side as to the other.
 pub fn order(seed: u64, pair: usize) -> [Which; 2] {
     let is_turned = mixed(seed ^ ORDER_STREAM, pair as u64 / 2) & 1 == 1;
-    let first =
-        if is_turned == pair.is_multiple_of(2) { Which::Candidate } else { Which::Baseline };
-    [first, first.other()]
+    if is_turned == pair.is_multiple_of(2) {
+        [Which::Candidate, Which::Baseline]
+    } else {
+        [Which::Baseline, Which::Candidate]
+    }
 }
 
 #[cfg(test)]

@@ -14,17 +14,17 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
     time::Duration,
 };
 
 use crate::{
-    base::words::{Validity, Verdict},
     base::{
         clock::{Clock, SECOND, nanoseconds},
         error::{Error, Exit, Result},
         host::{Limits, process_cpu},
+        words::{Validity, Verdict},
     },
+    campaign::{labels, leave_alone},
     engine::progress::Mode,
     plan::Plan,
     record::{
@@ -49,11 +49,8 @@ use crate::{
 
 pub use self::trial::Trial;
 
-/// How often is looked whether the user wants a series to end while a broker is left alone.
-const GLANCE: Duration = Duration::from_millis(50);
-
 /// How a series is run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Its folder; `None` for one under `results/`, named after the scenario and the time.
     pub out: Option<PathBuf>,
@@ -99,10 +96,11 @@ pub fn words(scenario: &Scenario) -> Option<String> {
 /// # Errors
 /// As those of the plan, with the run that can't be run.
 pub fn check(loaded: &Loaded) -> Result<()> {
-    if loaded.scenario.sweep.is_some() {
-        return sweep::check(loaded);
+    match (&loaded.scenario.sweep, &loaded.scenario.control) {
+        (Some(settings), _) => sweep::check(loaded, settings),
+        (None, Some(settings)) => control::check(loaded, settings),
+        (None, None) => Ok(()),
     }
-    if loaded.scenario.control.is_some() { control::check(loaded) } else { Ok(()) }
 }
 
 /// Runs a series to its end.
@@ -113,21 +111,18 @@ pub fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
     // What is out of its range is told before any combination is.
     Plan::unchecked(loaded, &Limits::read())?;
     check(loaded)?;
-    if loaded.scenario.sweep.is_some() {
-        sweep::run(loaded, options)
-    } else {
-        run_within(loaded, options)
+    match &loaded.scenario.sweep {
+        Some(settings) => sweep::run(loaded, settings, options),
+        None => run_within(loaded, options),
     }
 }
 
 /// Runs one combination of a sweep, or a scenario without one: another series, or a single run.
 fn run_within(loaded: &Loaded, options: &Options) -> Result<Trial> {
-    if loaded.scenario.control.is_some() {
-        control::run(loaded, options)
-    } else if loaded.scenario.capacity.is_some() {
-        capacity::run(loaded, options)
-    } else {
-        Trial::run(loaded, options)
+    match (&loaded.scenario.control, &loaded.scenario.capacity) {
+        (Some(settings), _) => control::run(loaded, settings, options),
+        (None, Some(settings)) => capacity::run(loaded, settings, options),
+        (None, None) => Trial::run(loaded, options),
     }
 }
 
@@ -143,6 +138,15 @@ struct Series {
     folder: Folder,
     environment: Environment,
     all: Measurements,
+    sum: Sum,
+    runs: usize,
+    /// CPU time that the process had used when the series began.
+    cpu_before: u64,
+}
+
+/// What its runs have come to together, beside their measurements.
+#[derive(Default)]
+struct Sum {
     /// When its first run started to storm.
     start: Option<u64>,
     /// Nanoseconds in which runs gave verdicts.
@@ -171,9 +175,6 @@ struct Series {
     notes: Vec<Reason>,
     /// Verdicts of 100 ms, of all runs.
     slots: Vec<Per100Ms>,
-    runs: usize,
-    /// CPU time that the process had used when the series began.
-    cpu_before: u64,
 }
 
 impl Series {
@@ -198,23 +199,7 @@ impl Series {
             plan,
             folder,
             environment,
-            start: None,
-            busy: 0,
-            offered: 0.0,
-            generator: Generator::default(),
-            embedded: std::collections::BTreeMap::new(),
-            trouble: None,
-            cut: Vec::new(),
-            limited: Vec::new(),
-            damage: Vec::new(),
-            excused: 0,
-            findings_left_out: 0,
-            broker_gone: Vec::new(),
-            broker_checks: 0,
-            missing_workers: 0,
-            aborted: None,
-            notes: Vec::new(),
-            slots: Vec::new(),
+            sum: Sum::default(),
             runs: 0,
             cpu_before: process_cpu(),
         };
@@ -231,22 +216,14 @@ impl Series {
 
     /// Whether it is to end: the user wants that, or its results can't be written any more.
     fn is_stopped(&self) -> bool {
-        self.options.stop.load(Ordering::Relaxed) || self.trouble.is_some()
+        self.options.stop.load(Ordering::Relaxed) || self.sum.trouble.is_some()
     }
 
     /// Keeps what could not be written: what was measured until then is told all the same.
     fn keep(&mut self, written: Result<()>) {
         if let Err(error) = written {
-            self.damage.push(first_line(&error).into());
-            self.trouble.get_or_insert(error);
-        }
-    }
-
-    /// Leaves the broker alone, but before the first run.
-    fn rest(&self, length: Duration) {
-        let end = self.clock.now() + nanoseconds(length);
-        while self.runs > 0 && self.clock.now() < end && !self.is_stopped() {
-            thread::sleep(GLANCE.min(length));
+            self.sum.damage.push(first_line(&error).into());
+            self.sum.trouble.get_or_insert(error);
         }
     }
 
@@ -255,7 +232,9 @@ impl Series {
     /// # Errors
     /// When it can't be run, or reaches no broker.
     fn run(&mut self, how: How, loaded: &Loaded, words: &str, rest: Duration) -> Result<Trial> {
-        self.rest(rest);
+        if self.runs > 0 {
+            leave_alone(self.clock, rest, || self.is_stopped());
+        }
         if self.is_stopped() {
             return Err(Error::interrupted("interrupted between two runs"));
         }
@@ -273,7 +252,7 @@ impl Series {
         };
         let mut trial = how(loaded, &options)?;
         self.take(&trial, words)?;
-        let offset = trial.start.saturating_sub(self.start.unwrap_or(trial.start));
+        let offset = trial.start.saturating_sub(self.sum.start.unwrap_or(trial.start));
         let appended = append(self.path(), &trial.folder, offset as f64 / SECOND as f64);
         self.keep(trial.trouble.take().map_or(Ok(()), Err));
         self.keep(appended);
@@ -282,72 +261,67 @@ impl Series {
 
     /// Adds what a run has seen to what the series has.
     fn take(&mut self, trial: &Trial, words: &str) -> Result<()> {
-        let start = *self.start.get_or_insert(trial.start);
-        let place = |own: &[String], label: &String| own.iter().position(|known| known == label);
-        let kinds: Vec<String> =
-            self.plan.mould.kinds.iter().map(|kind| kind.label.clone()).collect();
-        let brokers: Vec<String> =
-            self.plan.brokers.iter().map(|broker| broker.label.clone()).collect();
+        let sum = &mut self.sum;
+        let start = *sum.start.get_or_insert(trial.start);
+        let (kinds, brokers) = labels(&self.plan);
         let of = |own: &[String], labels: &[String]| -> Result<Vec<usize>> {
-            labels.iter().map(|label| place(own, label).ok_or_else(|| {
-            Error::not_measured(
-                "a run of the series has a label that the series has not: this is a bug of tokenstorm",
-            )
-        })).collect()
+            let places = labels.iter().map(|label| own.iter().position(|known| known == label));
+            places.collect::<Option<_>>().ok_or_else(|| {
+                Error::not_measured("a run of the series has a label that the series has not: this is a bug of tokenstorm")
+            })
         };
         self.all.absorb(&trial.all, &of(&kinds, &trial.kinds)?, &of(&brokers, &trial.brokers)?);
         let summary = &trial.summary;
         let judged = summary.throughput.verdicts_per_s;
         if judged > 0.0 {
-            self.busy += trial.busy;
+            sum.busy += trial.busy;
         }
-        self.offered += summary.throughput.offered_per_s.unwrap_or_default()
+        sum.offered += summary.throughput.offered_per_s.unwrap_or_default()
             * (trial.busy as f64 / SECOND as f64);
-        self.excused += summary.excused;
-        self.findings_left_out += summary.findings_left_out;
-        self.slots.push(summary.throughput.per_100ms);
-        self.embedded.extend(summary.embedded.clone());
-        let (sum, own) = (&mut self.generator, &summary.generator);
-        sum.cpu_s += own.cpu_s;
-        sum.workers = own.workers;
-        sum.tokens_minted_per_s = own.tokens_minted_per_s;
-        sum.open_peak = sum.open_peak.max(own.open_peak);
-        sum.rss_peak_open_bytes = sum.rss_peak_open_bytes.max(own.rss_peak_open_bytes);
-        if sum.rss_start_bytes == 0 {
-            sum.rss_start_bytes = own.rss_start_bytes;
+        sum.excused += summary.excused;
+        sum.findings_left_out += summary.findings_left_out;
+        sum.slots.push(summary.throughput.per_100ms);
+        sum.embedded.extend(summary.embedded.clone());
+        let (generator, own) = (&mut sum.generator, &summary.generator);
+        generator.cpu_s += own.cpu_s;
+        generator.workers = own.workers;
+        generator.tokens_minted_per_s = own.tokens_minted_per_s;
+        generator.open_peak = generator.open_peak.max(own.open_peak);
+        generator.rss_peak_open_bytes = generator.rss_peak_open_bytes.max(own.rss_peak_open_bytes);
+        if generator.rss_start_bytes == 0 {
+            generator.rss_start_bytes = own.rss_start_bytes;
         }
-        if self.aborted.is_none() {
+        if sum.aborted.is_none() {
             let run = |aborted: &Aborted| aborted.run.clone().or_else(|| Some(trial.name()));
-            self.aborted =
-                summary.aborted.as_ref().map(|it| Aborted { run: run(it), ..it.clone() });
+            sum.aborted = summary.aborted.as_ref().map(|it| Aborted { run: run(it), ..it.clone() });
         }
         let reasons = summary.validity.reasons.iter().cloned();
         let reasons = reasons.map(|reason| Reason::OfRun(words.to_owned(), Box::new(reason)));
         match summary.validity.verdict {
-            Validity::GeneratorLimited => self.limited.extend(reasons),
-            Validity::Valid => self.notes.extend(reasons),
-            Validity::Degraded | Validity::Interrupted => self.damage.extend(reasons),
+            Validity::GeneratorLimited => sum.limited.extend(reasons),
+            Validity::Valid => sum.notes.extend(reasons),
+            Validity::Degraded | Validity::Interrupted => sum.damage.extend(reasons),
         }
-        self.missing_workers += summary.validity.missing_workers;
+        sum.missing_workers += summary.validity.missing_workers;
         let offset = trial.start.saturating_sub(start) as f64 / SECOND as f64;
         let gone = summary.broker_gone.iter().cloned();
-        self.broker_gone.extend(gone.map(|gone| BrokerGone { at_s: gone.at_s + offset, ..gone }));
-        self.broker_checks += summary.broker_checks;
-        self.cut.extend(trial.cut.iter().map(|cut| format!("{words}: {cut}")));
+        sum.broker_gone.extend(gone.map(|gone| BrokerGone { at_s: gone.at_s + offset, ..gone }));
+        sum.broker_checks += summary.broker_checks;
+        sum.cut.extend(trial.cut.iter().map(|cut| format!("{words}: {cut}")));
         Ok(())
     }
 
     /// The summary so far.
     fn summary(&self, partial: bool, interrupted: bool) -> Summary {
-        let (plan, all) = (&self.plan, &self.all);
-        let start = self.start.unwrap_or(self.clock.now());
+        let (plan, all, sum) = (&self.plan, &self.all, &self.sum);
+        let start = sum.start.unwrap_or(self.clock.now());
         let tallies = all.tallies();
         let (_, verdicts) = tables::counts(&tallies, |_| true);
         let judged = verdicts.sum() - verdicts[Verdict::NotJudged];
-        let busy_s = self.busy as f64 / SECOND as f64;
-        let over = |sum: f64| if busy_s > 0.0 { sum / busy_s } else { 0.0 };
-        let least = |of: fn(&Per100Ms) -> u64| self.slots.iter().map(of).min().unwrap_or_default();
-        let most = |of: fn(&Per100Ms) -> u64| self.slots.iter().map(of).max().unwrap_or_default();
+        let busy_s = sum.busy as f64 / SECOND as f64;
+        let over = |total: f64| if busy_s > 0.0 { total / busy_s } else { 0.0 };
+        let least = |of: fn(&Per100Ms) -> u64| sum.slots.iter().map(of).min().unwrap_or_default();
+        let most = |of: fn(&Per100Ms) -> u64| sum.slots.iter().map(of).max().unwrap_or_default();
         let attempts = all.attempts().max(1) as f64;
         Summary {
             partial,
@@ -355,14 +329,14 @@ impl Series {
             started_at: self.clock.rfc3339(start),
             duration_s: (self.clock.now() - start) as f64 / SECOND as f64,
             validity: self.validity(interrupted),
-            embedded: self.embedded.clone(),
+            embedded: sum.embedded.clone(),
             generator: Generator {
                 total_cpu_s: (process_cpu() - self.cpu_before) as f64 / 1e9,
-                cpu_us_per_attempt: self.generator.cpu_s * 1e6 / attempts,
-                ..self.generator.clone()
+                cpu_us_per_attempt: sum.generator.cpu_s * 1e6 / attempts,
+                ..sum.generator.clone()
             },
             throughput: Throughput {
-                offered_per_s: (self.offered > 0.0).then(|| over(self.offered)),
+                offered_per_s: (sum.offered > 0.0).then(|| over(sum.offered)),
                 verdicts_per_s: over(judged as f64),
                 per_100ms: Per100Ms {
                     p1: least(|slots| slots.p1),
@@ -371,24 +345,24 @@ impl Series {
                     max: most(|slots| slots.max),
                 },
             },
-            excused: self.excused,
-            findings_left_out: self.findings_left_out,
-            broker_gone: self.broker_gone.clone(),
-            broker_checks: self.broker_checks,
+            excused: sum.excused,
+            findings_left_out: sum.findings_left_out,
+            broker_gone: sum.broker_gone.clone(),
+            broker_checks: sum.broker_checks,
             ..measured(plan, all, nanoseconds(plan.load().connect_timeout))
         }
     }
 
     fn validity(&self, interrupted: bool) -> Trust {
-        let verdict = match (interrupted, self.limited.is_empty(), self.damage.is_empty()) {
+        let verdict = match (interrupted, self.sum.limited.is_empty(), self.sum.damage.is_empty()) {
             (true, ..) => Validity::Interrupted,
             (false, false, _) => Validity::GeneratorLimited,
             (false, true, false) => Validity::Degraded,
             (false, true, true) => Validity::Valid,
         };
-        let all = self.limited.iter().chain(&self.damage).chain(&self.notes);
+        let all = self.sum.limited.iter().chain(&self.sum.damage).chain(&self.sum.notes);
         let reasons = all.cloned().collect();
-        Trust { verdict, reasons, missing_workers: self.missing_workers }
+        Trust { verdict, reasons, missing_workers: self.sum.missing_workers }
     }
 
     /// Writes what is known so far: rows of its own, and the summary.
@@ -397,38 +371,32 @@ impl Series {
         self.keep(written);
     }
 
-    /// Judges the thresholds of the scenario by a summary.
-    fn judge(&self, summary: &mut Summary) {
-        let (plan, timeout) = (&self.plan, nanoseconds(self.plan.load().connect_timeout));
-        summary.thresholds = threshold::judge(&plan.thresholds, plan, &self.all, summary, timeout);
-    }
-
     /// Writes the end of a series.
     fn finish(mut self, mut summary: Summary) -> Result<Trial> {
-        self.judge(&mut summary);
+        let (plan, timeout) = (&self.plan, nanoseconds(self.plan.load().connect_timeout));
+        summary.thresholds = threshold::judge(&plan.thresholds, plan, &self.all, &summary, timeout);
         check_conserved(&self.all, &summary)?;
         let terms = Terms { is_strict: self.plan.is_strict(), ..Terms::default() };
         summary.ruling = Some(decide(&summary, None, terms));
-        let timeout = nanoseconds(self.plan.load().connect_timeout);
         let written = self.folder.json("environment.json", &self.environment);
         let written = written.and_then(|()| self.folder.end(&summary, &self.plan, &self.all));
         self.keep(written);
         self.folder.spare(self.folder.latencies(&self.plan, &self.all, timeout));
         report::html::leave(self.path(), &summary);
-        let labels = |labels: Vec<&String>| labels.into_iter().cloned().collect();
+        let (kinds, brokers) = labels(&self.plan);
         Ok(Trial {
-            kinds: labels(self.plan.mould.kinds.iter().map(|kind| &kind.label).collect()),
-            brokers: labels(self.plan.brokers.iter().map(|broker| &broker.label).collect()),
+            kinds,
+            brokers,
             folder: self.path().to_owned(),
             summary,
             all: self.all,
-            start: self.start.unwrap_or_default(),
-            busy: self.busy,
+            start: self.sum.start.unwrap_or_default(),
+            busy: self.sum.busy,
             medians: Vec::new(),
             lost: Vec::new(),
             held: None,
-            cut: self.cut,
-            trouble: self.trouble,
+            cut: self.sum.cut,
+            trouble: self.sum.trouble,
         })
     }
 }

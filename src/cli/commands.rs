@@ -68,7 +68,11 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Ab(arguments) => compare::ab(&arguments),
         Command::Baseline(arguments) => baseline::baseline(&arguments),
         Command::Warden { log, grace, remove, command } => {
-            warden(&command, &Duties { log, grace: grace.into(), remove })
+            // Nobody reads this program's own exit code but `ab`, which wants that of the command.
+            match guard(&command, &Duties { log, grace: grace.into(), remove })? {
+                0 => Ok(Exit::Fine),
+                code => Ok(Exit::Other(code)),
+            }
         }
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Report { run, format } => {
@@ -100,14 +104,6 @@ fn warn_of_exposed(change: &cli::Change) {
     );
 }
 
-/// Guards a command; nobody reads this program's own exit code but `ab`, which wants that of the command.
-fn warden(command: &str, duties: &Duties) -> Result<Exit> {
-    match guard(command, duties)? {
-        0 => Ok(Exit::Fine),
-        code => Ok(Exit::Other(code)),
-    }
-}
-
 fn run(arguments: &cli::Run) -> Result<Exit> {
     let loaded = scenario::load(&arguments.scenario, &arguments.change.overrides())?;
     // A port that is taken is said before a calibration.
@@ -122,9 +118,6 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
             "warning: `--nats` is for agents, and there is no `--agents N`: this process drives all clients"
         );
     }
-    if series::is_series(&loaded.scenario) && agents.is_none() {
-        return run_series(&loaded, arguments, calibration, live);
-    }
     let plan = match agents {
         None => Plan::new(&loaded, &Limits::read())?,
         // Whether it fits is for each agent to say.
@@ -132,6 +125,9 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
     };
     for warning in &plan.warnings {
         crate::tell!("warning: {warning}");
+    }
+    if series::is_series(&loaded.scenario) && agents.is_none() {
+        return run_series(&loaded, arguments, calibration, live);
     }
     let options = Options {
         out: arguments.output.out.clone(),
@@ -199,10 +195,6 @@ fn run_series(
     calibration: Option<Calibration>,
     live: Option<Arc<Exporter>>,
 ) -> Result<Exit> {
-    let plan = Plan::new(loaded, &Limits::read())?;
-    for warning in &plan.warnings {
-        crate::tell!("warning: {warning}");
-    }
     let options = series::Options {
         out: arguments.output.out.clone(),
         progress: arguments.output.progress,
@@ -274,6 +266,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        // Arguments without a doc comment have no help: the lint on missing ones is off in this room.
+        Cli::command().help_expected(true).debug_assert();
     }
 }

@@ -47,7 +47,6 @@ pub struct Compare {
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub deciding: Deciding,
 }
 
@@ -84,19 +83,15 @@ pub struct Ab {
     #[arg(long, value_name = "TIME", value_parser = bounds::argument, default_value = "1s", help_heading = "Deciding")]
     pub rest: humantime::Duration,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub deciding: Deciding,
     /// How it is printed
     #[arg(long, value_enum, default_value_t, help_heading = "Output")]
     pub format: Format,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub change: Change,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub output: Output,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the flattened arguments")]
     pub live: Live,
 }
 

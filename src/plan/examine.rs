@@ -209,7 +209,10 @@ impl Plan {
             let found = examiner.faults(kind.protocol, &brought, now);
             if name == FRESH {
                 if longest > LONGEST_FIELD {
-                    return Err(too_long(longest));
+                    return Err(Error::usage(format!(
+                        "good tokens of this scenario have {longest} bytes, and a field of CONNECT carries {LONGEST_FIELD} at most"
+                    ))
+                    .hint("make `[token.claims]`, `kid` or `token.bytes` shorter"));
                 }
                 examiner.own = found;
                 continue;
@@ -255,13 +258,6 @@ fn longest(brought: &Brought<'_>) -> usize {
     let Brought { client_id, username, password, method, property, will } = *brought;
     let fields = [Some(client_id), username, password, method, property, will];
     fields.into_iter().flatten().map(<[u8]>::len).max().unwrap_or_default()
-}
-
-fn too_long(bytes: usize) -> Error {
-    Error::usage(format!(
-        "good tokens of this scenario have {bytes} bytes, and a field of CONNECT carries {LONGEST_FIELD} at most"
-    ))
-    .hint("make `[token.claims]`, `kid` or `token.bytes` shorter")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{fmt::Display, ops::RangeInclusive};
 use crate::base::error::{Error, Result};
 
 /// Refuses a number outside of its range, in this unit.
-pub(super) fn check_range<T: PartialOrd + Display>(
+pub(super) fn check_range<T: Copy + Display + PartialOrd>(
     key: &str,
     value: T,
     range: RangeInclusive<T>,

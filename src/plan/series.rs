@@ -195,18 +195,15 @@ fn check_control(control: &Control, scenario: &Scenario) -> Result<()> {
         ))
         .hint("leave the one in whose cost is asked for, such as `fresh`"));
     }
-    let is_told = scenario.monitor.as_ref().is_some_and(|monitor| monitor.prometheus.is_some());
-    if is_told && !control.target.is_empty() {
-        return Err(Error::usage("`target` names another broker for the runs without tokens, and `monitor.prometheus` tells of one only: their CPU would be compared with nothing")
-            .hint("watch both by their processes: `[monitor] process = [\"...\"]`, or `pid` with those of both"));
-    }
-    let pids = scenario
-        .monitor
-        .as_ref()
-        .map_or(0, |monitor| if monitor.process.is_empty() { monitor.pid.len() } else { 0 });
-    if pids == 1 && !control.target.is_empty() {
-        return Err(Error::usage("`target` names another broker for the runs without tokens, and `monitor.pid` one process only: its CPU would be compared with nothing")
-            .hint("give the `pid`s of both brokers, or `process` with their names"));
+    if let Some(monitor) = scenario.monitor.as_ref().filter(|_| !control.target.is_empty()) {
+        if monitor.prometheus.is_some() {
+            return Err(Error::usage("`target` names another broker for the runs without tokens, and `monitor.prometheus` tells of one only: their CPU would be compared with nothing")
+                .hint("watch both by their processes: `[monitor] process = [\"...\"]`, or `pid` with those of both"));
+        }
+        if monitor.process.is_empty() && monitor.pid.len() == 1 {
+            return Err(Error::usage("`target` names another broker for the runs without tokens, and `monitor.pid` one process only: its CPU would be compared with nothing")
+                .hint("give the `pid`s of both brokers, or `process` with their names"));
+        }
     }
     let brings = |arm| control.arms.contains(&arm);
     if control.without == Without::Password && brings(Arm::Without) {

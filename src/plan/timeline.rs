@@ -118,7 +118,7 @@ impl Timeline {
             }
             Deed::JwksOutage => {
                 let how = event.how.unwrap_or_default();
-                let detail = format!("the key set is away: {}", how.name());
+                let detail = format!("the key set is away: {how}");
                 self.push(at, Action::Away(how), Deed::JwksOutage, detail);
                 if let Some(length) = event.r#for {
                     self.push(

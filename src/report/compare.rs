@@ -416,11 +416,10 @@ fn judged(
     let middle = |values: &[f64]| (!values.is_empty()).then(|| median(&mut values.to_vec()));
     let (baseline, candidate) = (middle(&before), middle(&after));
     let (threshold, threshold_source) = rule.thresholds.of(&row.like);
-    let relative = |log: f64| log.exp_m1();
     let change =
-        estimate.map(|it| relative(it.log_ratio)).or_else(|| Some(candidate? / baseline? - 1.0));
+        estimate.map(|it| it.log_ratio.exp_m1()).or_else(|| Some(candidate? / baseline? - 1.0));
     let interval =
-        estimate.and_then(|it| it.interval).map(|(low, high)| (relative(low), relative(high)));
+        estimate.and_then(|it| it.interval).map(|(low, high)| (low.exp_m1(), high.exp_m1()));
     let (verdict, why) = verdict_of(row, change, interval, p, threshold, rule.alpha);
     Compared {
         metric: row.like.metric.clone(),

@@ -8,9 +8,7 @@ const MOST_NAMED: usize = 8;
 
 /// A death of the broker: what happened, and the commands that send again what it may have died of.
 pub(super) struct Told {
-    /// In a sentence.
     pub(super) sentence: String,
-    /// The commands.
     pub(super) commands: Vec<String>,
 }
 

@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
-    Deserialize, Deserializer, Serializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{Error, Unexpected, Visitor},
 };
 
@@ -132,16 +132,51 @@ impl<N: Numbers> Numbers for Vec<N> {
     }
 }
 
-/// Reads numbers of a kind.
-///
-/// # Errors
-/// When one is beyond its bounds: with the number and the bounds.
-pub fn number<'de, K: Kind, N: Numbers, D: Deserializer<'de>>(from: D) -> Result<N, D::Error> {
-    let wide = N::Wide::deserialize(from)?;
-    N::within(wide, K::LEAST, K::MOST).map_err(|found| {
-        let allowed = format!("{} to {}", K::LEAST, K::MOST);
-        D::Error::invalid_value(found, &allowed.as_str())
-    })
+/// How a field that holds `V` is read, written and described, as in `#[serde(with = "bounds::Time")]`. Of a field that may
+/// be left out it is `Option::<bounds::Time>`, of a list `Vec::<bounds::Rate>`.
+pub trait As<V> {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When it is no such thing, or beyond its bounds: with what was found and the bounds.
+    fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<V, D::Error>;
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// As whatever it is written to.
+    fn serialize<S: Serializer>(value: &V, to: S) -> Result<S::Ok, S::Error>;
+}
+
+macro_rules! several {
+    ($($of:ident)+) => {$(
+        impl<V, T: As<V>> As<V> for $of<T> {
+            fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<V, D::Error> {
+                T::deserialize(from)
+            }
+
+            fn serialize<S: Serializer>(value: &V, to: S) -> Result<S::Ok, S::Error> {
+                T::serialize(value, to)
+            }
+        }
+    )+};
+}
+
+// What there is of each says the type of the field.
+several!(Option Vec);
+
+impl<K: Kind, N: Numbers + Serialize> As<N> for K {
+    fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<N, D::Error> {
+        let wide = N::Wide::deserialize(from)?;
+        N::within(wide, K::LEAST, K::MOST).map_err(|found| {
+            let allowed = format!("{} to {}", K::LEAST, K::MOST);
+            D::Error::invalid_value(found, &allowed.as_str())
+        })
+    }
+
+    fn serialize<S: Serializer>(value: &N, to: S) -> Result<S::Ok, S::Error> {
+        value.serialize(to)
+    }
 }
 
 /// A length of time, such as `500ms`, `10s` or `1h 30m`: up to 100 years.
@@ -178,40 +213,27 @@ pub fn argument(text: &str) -> Result<humantime::Duration, String> {
     duration(text).map(Into::into)
 }
 
-/// Times in files, given or not.
-pub mod time {
-    use super::{
-        Deserializer, Duration, Error, Lasting, Serializer, Unexpected, Visitor, duration, fmt,
-    };
+struct Text;
 
-    struct Text;
+impl Visitor<'_> for Text {
+    type Value = Duration;
 
-    impl Visitor<'_> for Text {
-        type Value = Duration;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a duration of at most 100 years")
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
-            duration(text).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-        }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration of at most 100 years")
     }
 
-    /// Reads one.
-    ///
-    /// # Errors
-    /// When it is none, or too long.
-    pub fn deserialize<'de, L: Lasting, D: Deserializer<'de>>(from: D) -> Result<L, D::Error> {
+    fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
+        duration(text).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+impl<L: Lasting> As<L> for Time {
+    fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<L, D::Error> {
         from.deserialize_str(Text).map(L::from)
     }
 
-    /// Writes one.
-    ///
-    /// # Errors
-    /// As whatever it is written to.
-    pub fn serialize<L: Lasting, S: Serializer>(of: &L, to: S) -> Result<S::Ok, S::Error> {
-        match of.duration() {
+    fn serialize<S: Serializer>(value: &L, to: S) -> Result<S::Ok, S::Error> {
+        match value.duration() {
             Some(duration) => to.collect_str(&humantime::format_duration(duration)),
             None => to.serialize_none(),
         }

@@ -5,6 +5,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::{self, As};
 use crate::base::error::showable::REDACTED;
 
 /// `[identity]`: what the clients call themselves.
@@ -30,38 +31,29 @@ pub struct Key {
     /// The JWS algorithm (RFC 7518).
     pub algorithm: Algorithm,
     /// HMAC secret as text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
     /// File whose bytes are the HMAC secret. One line break at the end of a text is not part of it; a file that is no
     /// UTF-8 is taken whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_file: Option<PathBuf>,
     /// Environment variable that holds the HMAC secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_env: Option<String>,
     /// Whether `secret`, `secret_file` or `secret_env` holds the HMAC secret in base64 or base64url.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub secret_base64: bool,
     /// File with the private key: PEM or DER (PKCS#8; RSA also PKCS#1, EC also SEC1).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private_key: Option<PathBuf>,
     /// File with a private JWK or a set of them (RFC 7517); `kid` chooses among several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwk: Option<PathBuf>,
     /// Make a new key for each run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub generate: bool,
     /// Bits of an RSA key that is made: 2048, 3072 or 4096. Default: 2048.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Length, _, _>")]
-    #[schemars(with = "Option<super::bounds::Length>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Length>")]
     pub bits: Option<u16>,
     /// The `kid` header parameter. Default: that of the JWK; without one tokens carry none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
     /// The key itself, where another process has sent it; nothing that is written anywhere.
     #[serde(skip)]
-    #[schemars(skip)]
     pub held: Option<Held>,
 }
 
@@ -204,27 +196,20 @@ pub struct Token {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// `exp` - `iat`, at least 1s. Default: 1h.
-    #[serde(with = "super::bounds::time", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub ttl: Option<Duration>,
     /// One token for so many connects; more than 1 is an error where claims bind it to one client.
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::All, _, _>")]
-    #[schemars(with = "super::bounds::All")]
+    #[serde(with = "bounds::All")]
     pub reuse: u64,
     /// Tokens kept ready ahead of their use. Default: as many as the schedule needs, within a
     /// bound of memory (open model), or eight times the concurrency (closed model).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Clients, _, _>")]
-    #[schemars(with = "Option<super::bounds::Clients>")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "Option::<bounds::Clients>")]
     pub ahead: Option<u64>,
     /// Length of a good token in bytes, within a few: a claim `pad` brings it there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Length, _, _>")]
-    #[schemars(with = "Option<super::bounds::Length>")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "Option::<bounds::Length>")]
     pub bytes: Option<u32>,
     /// Name of the environment variable whose value comes in the place of a token; set by `[control]` alone.
     #[serde(skip)]
-    #[schemars(skip)]
     pub password_env: Option<String>,
     /// Claims; strings may hold `{n}`, `{client_id}` and `{username}`. `iat`, `exp` and `jti` come
     /// by themselves.
@@ -271,26 +256,18 @@ pub struct Mix {
     /// A name of `tokenstorm token defects`, such as `fresh` or `expired`.
     pub token: String,
     /// Its share of the clients, relative to the sum of all shares; above 0.
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Share, _, _>")]
-    #[schemars(with = "super::bounds::Share")]
+    #[serde(with = "bounds::Share")]
     pub share: f64,
     /// The kind's distance in time, such as `expired` by `"1h"`.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub by: Option<Duration>,
     /// The key these tokens are signed with; default: that of `[token]`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// `false`: both answers are right, as for a token of which the policy promises nothing.
-    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    #[serde(default = "super::yes", skip_serializing_if = "Clone::clone")]
     pub judged: bool,
     /// What the results call it; default: the token's name. Two entries can't share one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl Mix {

@@ -1,57 +1,48 @@
 //! `[[events]]`: what happens to the issuer and to the brokers while the storm goes on.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::bounds::{self, As};
 
 /// One entry of `[[events]]`.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
     /// When, after the start of the storm. What is at `"0s"` is so before the brokers start.
-    #[serde(with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(with = "bounds::Time")]
     pub at: Duration,
     /// What.
     pub r#do: Deed,
     /// How long it lasts. Default: until `restore`, or the end.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub r#for: Option<Duration>,
     /// `rotate_keys`: the key under `[keys]` that signs afterwards.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// `rotate_keys`: what comes first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
     /// `rotate_keys`: time between publishing the new key and signing with it, or the other way round. Default: 2s.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub step: Option<Duration>,
     /// `rotate_keys`: how long the old key stays published after the new one signs. Default: for ever; 0s by the order
     /// `remove_old`.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub keep_old: Option<Duration>,
     /// `jwks_outage`: how the key set is away.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub how: Option<Outage>,
     /// `issuer_slow`: by how much every answer of the token endpoint is late.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub by: Option<Duration>,
     /// `revoke`: the key whose tokens are revoked, which is taken out of the key set. Default: every token issued so
     /// far, as introspection and refreshing see it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// `stop_broker`, `start_broker`: which one, as it stands in `target.brokers`; the second of several that are `embedded`
     /// is `embedded-2`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker: Option<String>,
     /// `stop_broker`, `start_broker`: what `sh` runs to do it. An embedded broker needs none: the run kills it, and starts
     /// it again at the same port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
 }
 
@@ -132,18 +123,8 @@ pub enum Outage {
     ExpiredCertificate,
 }
 
-impl Outage {
-    /// Its name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Refuse => "refuse",
-            Self::Hang => "hang",
-            Self::Status500 => "500",
-            Self::Html => "html",
-            Self::EmptySet => "empty_set",
-            Self::DuplicateKid => "duplicate_kid",
-            Self::Huge => "huge",
-            Self::ExpiredCertificate => "expired_certificate",
-        }
+impl fmt::Display for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }

@@ -5,102 +5,66 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::{self, As};
 use crate::base::error::showable::REDACTED;
 
 /// `[issuer]`: an authorization server that is started and stopped by the run. Its key set has a listener of its own,
 /// so that it can be away while tokens are still issued.
 #[derive(Clone, Deserialize, JsonSchema, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Issuer {
     /// Where it listens; port 0 for a free one.
+    #[serde(default = "anywhere")]
     pub listen: SocketAddr,
     /// Where its key set is served.
+    #[serde(default = "anywhere")]
     pub jwks_listen: SocketAddr,
     /// Its identifier, `iss` and the root of its discovery, where others reach it by another name. Default: its
     /// address.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Keys under `[keys]` that are published from the start; the first one signs. Default: that of `[token]`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
     /// Keys that are published beside them and sign nothing.
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
-    #[schemars(with = "super::bounds::Count")]
+    #[serde(default, with = "bounds::Count")]
     pub extra_keys: u16,
     /// Lifetime of its tokens, at least 1s. Default: `token.ttl`.
-    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub ttl: Option<Duration>,
     /// Claims of its tokens; `{client_id}`, `{username}` and `{n}` are told from the client that asks. Default:
     /// `[token.claims]`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub claims: Option<serde_json::Map<String, serde_json::Value>>,
     /// Tokens are padded to about this many bytes by a claim `pad`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Length, _, _>")]
-    #[schemars(with = "Option<super::bounds::Length>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Length>")]
     pub token_bytes: Option<u32>,
     /// The secret that a client must show; `{client_id}` is its id. Default: what `[oauth]` sends.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<String>,
     /// Environment variable that holds it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret_env: Option<String>,
     /// Key under `[keys]` that clients sign assertions with (`private_key_jwt`). Default: that of `[oauth]`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_key: Option<String>,
     /// The password that a resource owner must show; `{username}` is its name. Default: what `[oauth]` sends.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
     /// Environment variable that holds it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub password_env: Option<String>,
     /// Token requests a second that are served; those above get 429. Default: all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
-    #[schemars(with = "Option<super::bounds::Count>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Count>")]
     pub limit: Option<u32>,
     /// What a 429 says in `Retry-After`.
-    #[serde(with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(default = "super::seconds::<1>", with = "bounds::Time")]
     pub retry_after: Duration,
     /// How long a device has to wait for its approval.
-    #[serde(with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(default, with = "bounds::Time")]
     pub device_approval: Duration,
     /// What the key set says in `Cache-Control: max-age`.
-    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub max_age: Option<Duration>,
     /// HTTPS.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<IssuerTls>,
 }
 
-impl Default for Issuer {
-    fn default() -> Self {
-        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self {
-            listen: anywhere,
-            jwks_listen: anywhere,
-            url: None,
-            keys: Vec::new(),
-            extra_keys: 0,
-            ttl: None,
-            claims: None,
-            token_bytes: None,
-            client_secret: None,
-            client_secret_env: None,
-            client_key: None,
-            password: None,
-            password_env: None,
-            limit: None,
-            retry_after: Duration::from_secs(1),
-            device_approval: Duration::ZERO,
-            max_age: None,
-            tls: None,
-        }
-    }
+fn anywhere() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
 impl Issuer {
@@ -127,22 +91,18 @@ impl fmt::Debug for Issuer {
 
 /// `[issuer.tls]`: how the issuer shows itself; PEM files, paths start from the scenario's folder.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct IssuerTls {
     /// Its certificate, with the authorities between.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cert: Option<PathBuf>,
     /// The private key of that.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
     /// A certificate that has expired, for `jwks_outage` with `how = "expired_certificate"`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub expired_cert: Option<PathBuf>,
     /// The private key of that.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub expired_key: Option<PathBuf>,
     /// Certificates are made for the run; only embedded brokers and the clients are told to trust them.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub generate: bool,
 }
 
@@ -159,18 +119,15 @@ pub struct Jwks {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
     /// How long a fetched set is used before it is fetched again.
-    #[serde(with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(with = "bounds::Time")]
     pub cache: Duration,
     /// Whether a `kid` that is not in the set has it fetched again.
     pub refetch: bool,
     /// The least time between two fetches.
-    #[serde(with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(with = "bounds::Time")]
     pub min_interval: Duration,
     /// How long a fetch may take.
-    #[serde(with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(with = "bounds::Time")]
     pub timeout: Duration,
     /// What becomes of tokens when the set is not to be had.
     pub when_away: WhenAway,

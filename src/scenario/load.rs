@@ -5,13 +5,14 @@ use std::{net::IpAddr, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::{self, As};
+
 /// `[load]` of a scenario.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
     /// `open`: arrivals do not wait for answers. `closed`: a new one starts when one has its
     /// outcome. Default: `closed` where `concurrency` is given, else `open`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<LoadMode>,
     /// How arrivals of the open model are spread.
     #[serde(default)]
@@ -20,59 +21,44 @@ pub struct Load {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<Stage>,
     /// At most so many clients in all; in the closed model exactly so many.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Clients, _, _>")]
-    #[schemars(with = "Option<super::bounds::Clients>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Clients>")]
     pub clients: Option<u64>,
     /// Attempts without an outcome at one time (`closed`, `churn`). A client that holds does not count. In `preconnect`
     /// connections that are being opened at one time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Clients, _, _>")]
-    #[schemars(with = "Option<super::bounds::Clients>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Clients>")]
     pub concurrency: Option<u32>,
     /// Attempts scheduled before it ends are judged, but left out of the latencies.
-    #[serde(default, with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(default, with = "bounds::Time")]
     pub warmup: Duration,
     /// An accepted client stays this long, pings, then disconnects. Default: 10 s; in `churn` and `preconnect` 0 s.
-    #[serde(default, with = "super::bounds::time", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub hold: Option<Duration>,
     /// From started to CONNACK; a deadline in any phase is the outcome `timeout`.
-    #[serde(default = "seconds::<10>", with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(default = "super::seconds::<10>", with = "bounds::Time")]
     pub connect_timeout: Duration,
     /// Keep alive of CONNECT, 0 to 65535 s; 0 turns pings off.
-    #[serde(default = "seconds::<60>", with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(default = "super::seconds::<60>", with = "bounds::Time")]
     pub keep_alive: Duration,
     /// Clean Start (5.0) or Clean Session (3.1.1).
-    #[serde(default = "yes")]
+    #[serde(default = "super::yes")]
     pub clean_start: bool,
     /// Local addresses to connect from; each gives about 28 000 connections to one broker.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source_addresses: Vec<IpAddr>,
     /// Where they were given, where that was not here.
     #[serde(skip)]
-    #[schemars(skip)]
     pub sources_from: Option<&'static str>,
     /// How long `churn` goes on.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub r#for: Option<Duration>,
     /// Connections that `preconnect` opens before it sends their CONNECTs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Clients, _, _>")]
-    #[schemars(with = "Option<super::bounds::Clients>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Clients>")]
     pub wave: Option<u64>,
     /// CONNECTs a second that a wave is released at. Default: all at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Rate, _, _>")]
-    #[schemars(with = "Option<super::bounds::Rate>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Rate>")]
     pub release: Option<f64>,
     /// How long a connection of `preconnect` may stand before its CONNECT is due, below what the broker allows.
-    #[serde(default = "seconds::<5>", with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(default = "super::seconds::<5>", with = "bounds::Time")]
     pub login_timeout: Duration,
     /// How a client closes its connection.
     #[serde(default)]
@@ -85,9 +71,7 @@ pub struct Load {
     pub validity: ValidityRule,
     /// Threads that drive the clients. Default: half the CPUs, at least 1, at most 16; the other
     /// half signs tokens, and serves a broker on the same host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
-    #[schemars(with = "Option<super::bounds::Count>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Count>")]
     pub workers: Option<u16>,
 }
 
@@ -144,18 +128,13 @@ pub enum Arrivals {
 #[serde(deny_unknown_fields)]
 pub struct Stage {
     /// Arrivals a second during the stage.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Rate, _, _>")]
-    #[schemars(with = "Option<super::bounds::Rate>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Rate>")]
     pub rate: Option<f64>,
     /// Arrivals a second at the end of the stage; the start is where the stage before ended, or 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Rate, _, _>")]
-    #[schemars(with = "Option<super::bounds::Rate>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Rate>")]
     pub ramp_to: Option<f64>,
     /// How long the stage lasts.
-    #[serde(with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(with = "bounds::Time")]
     pub r#for: Duration,
 }
 
@@ -192,12 +171,4 @@ impl Load {
             LoadMode::Open
         })
     }
-}
-
-fn seconds<const N: u64>() -> Duration {
-    Duration::from_secs(N)
-}
-
-fn yes() -> bool {
-    true
 }

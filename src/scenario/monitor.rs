@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::{self, As};
+
 /// `[monitor]` of a scenario. Embedded brokers are watched without being named.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Monitor {
     /// Processes of the broker on this host, by their ids.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Process, _, _>")]
-    #[schemars(with = "Vec<super::bounds::Process>")]
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "Vec::<bounds::Process>")]
     pub pid: Vec<i32>,
     /// The same by their names, as `/proc/PID/comm` has them, or that of their program; several processes of one
     /// name are taken together.

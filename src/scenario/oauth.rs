@@ -5,6 +5,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::{self, As};
 use crate::base::error::showable::REDACTED;
 
 /// Kind of a signed assertion (RFC 7523, 2.2).
@@ -79,31 +80,24 @@ pub struct OAuth {
     /// All tokens are fetched before the storm.
     pub prefetch: bool,
     /// A failed fetch is tried again so often.
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
-    #[schemars(with = "super::bounds::Count")]
+    #[serde(with = "bounds::Count")]
     pub retries: u32,
     /// Wait before the first retry; each further one doubles it.
-    #[serde(with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(with = "bounds::Time")]
     pub backoff: Duration,
     /// Longest wait before a retry, a `Retry-After` of the server's included, jitter not.
-    #[serde(with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(with = "bounds::Time")]
     pub max_backoff: Duration,
     /// Whether each wait is stretched at random, up to twice.
     pub jitter: bool,
     /// Requests a second at most. Default: no limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Rate, _, _>")]
-    #[schemars(with = "Option<super::bounds::Rate>")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "Option::<bounds::Rate>")]
     pub rate: Option<f64>,
     /// Connections to the server, and so requests at one time, at most.
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
-    #[schemars(with = "super::bounds::Count")]
+    #[serde(with = "bounds::Count")]
     pub connections: u32,
     /// How long one request may take.
-    #[serde(with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(with = "bounds::Time")]
     pub timeout: Duration,
     /// PEM file of the authorities that the server's certificate is checked by, or of that certificate itself. Default:
     /// the authorities that this host trusts.
@@ -120,13 +114,11 @@ pub struct OAuth {
 /// `[oauth.tls]`: the certificate that clients show to the authorization server; PEM files, paths start from the scenario's
 /// folder.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct ClientCertificate {
     /// It, with the authorities between.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cert: Option<PathBuf>,
     /// Its private key.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
 }
 

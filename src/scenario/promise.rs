@@ -6,84 +6,64 @@ use std::{collections::BTreeMap, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::{self, As};
+
 /// `[policy]` of a scenario, or a profile; what is not given comes from the profile.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct PolicySettings {
     /// Versions of MQTT that the broker speaks: 4 for 3.1.1, 5 for 5.0. Default: both.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub protocols: Option<Vec<super::Protocol>>,
     /// Algorithms that the broker accepts. Default: those of the keys.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Vec<super::Algorithm>>,
     /// Claims whose value is checked. For `iss` and `aud` the values of `[token.claims]` are right.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub checks: Option<Vec<Check>>,
     /// Claims whose absence must be refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub requires: Option<Vec<String>>,
     /// Claims compared with the connection's client id or user name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub binds: Option<Vec<String>>,
     /// What becomes of a token whose `kid` names no key.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown_kid: Option<UnknownKid>,
     /// Whether padding and loose base64 may be accepted.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<Encoding>,
     /// Permission, not duty: inside it both answers are right.
-    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub leeway: Option<Duration>,
     /// The longest that the broker lets `exp` be after `iat`.
-    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub max_lifetime: Option<Duration>,
     /// The longest token in bytes that the broker promises to take; good ones above it may be refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Length, _, _>")]
-    #[schemars(with = "Option<super::bounds::Length>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Length>")]
     pub longest_token: Option<u16>,
     /// Entries of the catalogue of defects that the broker is documented to accept, `*` stands for any text: both
     /// answers are right.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub accepts: Option<Vec<String>>,
     /// Controls of the catalogue that the broker is documented to refuse: both answers are right.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub refuses: Option<Vec<String>>,
     /// CONNACK codes of a refusal, for all defects or by group.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub refuses_with: Option<RefusesWith>,
     /// By how much the broker delays a refusal, on purpose.
-    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub refusal_delay: Option<Duration>,
     /// How long after its publication a new key of the issuer may still be unknown; both answers are right until then.
     /// Default: for ever.
-    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub new_key_within: Option<Duration>,
     /// How long after a key was taken out of the key set its tokens may still be accepted. Default: for ever.
-    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub old_key_within: Option<Duration>,
     /// A broker that keeps its verdicts accepts the same token again until so long after its last acceptance that was right
     /// without that; later ones do not prolong it. Both answers are right until then.
-    #[serde(skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub verdict_cache: Option<Duration>,
     /// What closing without CONNACK is worth as a refusal.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_close: Option<SilentClose>,
     /// How many connections of one run the broker takes: refusals while so many of ours are open there are `not_judged`.
     /// 0: not known. Agents divide it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Clients, _, _>")]
-    #[schemars(with = "Option<super::bounds::Clients>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Clients>")]
     pub max_connections: Option<u64>,
     /// What becomes of a CONNECT without user name and password; `accept` makes a broker without
     /// authentication the promise, as a control needs it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub anonymous: Option<OnAnonymous>,
 }
 
@@ -205,42 +185,30 @@ impl Group {
 
 /// CONNACK codes of a refusal: for all groups of defects, and by group where a group has its own.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "one field a group of defects, as in `Group`")]
 pub struct RefusesWith {
     /// Return codes of MQTT 3.1.1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub v4: Option<Vec<u8>>,
     /// Reason codes of MQTT 5.0.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub v5: Option<Vec<u8>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<Codes>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<Codes>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<Codes>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Codes>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<Codes>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub structure: Option<Codes>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub encrypted: Option<Codes>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub placement: Option<Codes>,
 }
 
 /// CONNACK codes of both protocol versions.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Codes {
     /// Return codes of MQTT 3.1.1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub v4: Option<Vec<u8>>,
     /// Reason codes of MQTT 5.0.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub v5: Option<Vec<u8>>,
 }
 

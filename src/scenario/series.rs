@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Algorithm;
+use super::{
+    Algorithm,
+    bounds::{self, As},
+};
 
 /// `[capacity]`: the highest rate of arrivals at which the objectives hold is searched for.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
@@ -15,88 +18,61 @@ pub struct Capacity {
     #[serde(deserialize_with = "super::threshold::objectives")]
     pub slo: BTreeMap<String, Vec<String>>,
     /// Arrivals a second of the first step, and the lowest rate there is.
-    #[serde(default = "hundred")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Rate, _, _>")]
-    #[schemars(with = "super::bounds::Rate")]
+    #[serde(default = "super::whole::<100, f64>", with = "bounds::Rate")]
     pub start: f64,
     /// By what the rate is multiplied as long as the objectives hold, above 1.
-    #[serde(default = "step")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Share, _, _>")]
-    #[schemars(with = "super::bounds::Share")]
+    #[serde(default = "step", with = "bounds::Share")]
     pub step: f64,
     /// How long a step is measured, after its warm-up; longer where its percentile needs more samples.
-    #[serde(default = "seconds::<10>", with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(default = "super::seconds::<10>", with = "bounds::Time")]
     pub hold: Duration,
     /// How long a step goes on before it is measured.
-    #[serde(default = "seconds::<2>", with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(default = "super::seconds::<2>", with = "bounds::Time")]
     pub warmup: Duration,
     /// How near the highest rate that held and the lowest that did not must come, as a share of the former.
-    #[serde(default = "precision")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Share, _, _>")]
-    #[schemars(with = "super::bounds::Share")]
+    #[serde(default = "precision", with = "bounds::Share")]
     pub precision: f64,
     /// How often the rate that was found is run again; each time it must hold.
-    #[serde(default = "three")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
-    #[schemars(with = "super::bounds::Count")]
+    #[serde(default = "super::whole::<3, u32>", with = "bounds::Count")]
     pub confirm: u32,
     /// The highest rate that is tried.
-    #[serde(default = "million")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Rate, _, _>")]
-    #[schemars(with = "super::bounds::Rate")]
+    #[serde(default = "super::whole::<1_000_000, f64>", with = "bounds::Rate")]
     pub most: f64,
     /// Steps after which the search ends with what is known.
-    #[serde(default = "forty")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
-    #[schemars(with = "super::bounds::Count")]
+    #[serde(default = "super::whole::<40, u32>", with = "bounds::Count")]
     pub max_steps: u32,
     /// How long the broker is left alone between two steps.
-    #[serde(default = "seconds::<1>", with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(default = "super::seconds::<1>", with = "bounds::Time")]
     pub rest: Duration,
 }
 
 /// `[control]`: what verifying costs, by the same load with and without tokens to verify.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Control {
     /// Which runs are compared.
+    #[serde(default = "all")]
     pub arms: Vec<Arm>,
     /// How often each is run; at least 2, as an interval needs them.
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
-    #[schemars(with = "super::bounds::Count")]
+    #[serde(default = "super::whole::<5, u32>", with = "bounds::Count")]
     pub repeat: u32,
     /// What clients bring in the runs without tokens.
+    #[serde(default)]
     pub without: Without,
     /// Where the broker lets them in like that. Default: the same brokers; embedded ones need not be named.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub target: Vec<String>,
     /// The user name of `without = "password"`, with templates as in `[identity]`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// Name of the environment variable that holds its password.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub password_env: Option<String>,
     /// How long the broker is left alone between two runs.
-    #[serde(with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(default = "super::seconds::<1>", with = "bounds::Time")]
     pub rest: Duration,
 }
 
-impl Default for Control {
-    fn default() -> Self {
-        Self {
-            arms: vec![Arm::Without, Arm::Reused, Arm::Unique],
-            repeat: 5,
-            without: Without::Anonymous,
-            target: Vec::new(),
-            username: None,
-            password_env: None,
-            rest: Duration::from_secs(1),
-        }
-    }
+fn all() -> Vec<Arm> {
+    vec![Arm::Without, Arm::Reused, Arm::Unique]
 }
 
 /// One of the runs that are compared.
@@ -125,10 +101,11 @@ impl Arm {
 }
 
 /// What clients bring where no token is verified.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Without {
     /// Neither user name nor password.
+    #[default]
     Anonymous,
     /// A user name and a password that the broker compares.
     Password,
@@ -142,30 +119,22 @@ pub struct Sweep {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub algorithm: Vec<Algorithm>,
     /// Bits of RSA keys; other keys are run once, whatever stands here.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Length, _, _>")]
-    #[schemars(with = "Vec<super::bounds::Length>")]
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "Vec::<bounds::Length>")]
     pub rsa_bits: Vec<u16>,
     /// Version of MQTT: 4 or 5.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub protocol: Vec<u8>,
     /// Percent of the arrivals whose tokens must be refused.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Share, _, _>")]
-    #[schemars(with = "Vec<super::bounds::Share>")]
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "Vec::<bounds::Share>")]
     pub bad_share: Vec<f64>,
     /// Length of a good token in bytes, by a claim that pads it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Length, _, _>")]
-    #[schemars(with = "Vec<super::bounds::Length>")]
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "Vec::<bounds::Length>")]
     pub token_bytes: Vec<u32>,
     /// How often each combination is run.
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Count, _, _>")]
-    #[schemars(with = "super::bounds::Count")]
+    #[serde(with = "bounds::Count")]
     pub repeat: u32,
     /// How long the broker is left alone between two runs.
-    #[serde(with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(with = "bounds::Time")]
     pub rest: Duration,
 }
 
@@ -196,30 +165,10 @@ impl Default for Sweep {
     }
 }
 
-fn seconds<const N: u64>() -> Duration {
-    Duration::from_secs(N)
-}
-
-fn hundred() -> f64 {
-    100.0
-}
-
 fn step() -> f64 {
     1.5
 }
 
 fn precision() -> f64 {
     0.05
-}
-
-fn three() -> u32 {
-    3
-}
-
-fn million() -> f64 {
-    1e6
-}
-
-fn forty() -> u32 {
-    40
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{PolicySettings, Protocol, TokenIn};
+use super::{
+    PolicySettings, Protocol, TokenIn,
+    bounds::{self, As},
+};
 use crate::base::tls::settings::Tls;
 
 /// `[target]` of a scenario.
@@ -17,9 +20,7 @@ pub struct Target {
     pub brokers: Vec<String>,
     /// How many of the clients each broker gets beside the others: one positive number a broker, in their order. Default:
     /// the same for all, in turn.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(deserialize_with = "super::bounds::number::<super::bounds::Share, _, _>")]
-    #[schemars(with = "Vec<super::bounds::Share>")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "Vec::<bounds::Share>")]
     pub weights: Vec<f64>,
     /// 5 for MQTT 5.0, 4 for MQTT 3.1.1.
     #[serde(default)]
@@ -29,11 +30,9 @@ pub struct Target {
     pub token_in: TokenIn,
     /// What this broker promises to check: the name of a profile that is built in, or the path of a file
     /// such as `profiles/strict.toml`. Default: `rmqtt` where a broker is `embedded`, else `strict`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// How far the broker's clock may be from ours.
-    #[serde(default, with = "super::bounds::time")]
-    #[schemars(with = "super::bounds::Time")]
+    #[serde(default, with = "bounds::Time")]
     pub clock_uncertainty: Duration,
     /// You may load this target; needed for every target that is not loopback.
     #[serde(default)]
@@ -42,14 +41,11 @@ pub struct Target {
     #[serde(default)]
     pub resolve: Resolve,
     /// How TLS is spoken, where a broker is behind it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     /// How embedded brokers take their keys from a key set. Default, where there is an `[issuer]`: from that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<super::Jwks>,
     /// What is in the file that `profile` names, where another process has sent it; nothing that is written anywhere.
     #[serde(skip)]
-    #[schemars(skip)]
     pub promise: Option<Box<PolicySettings>>,
 }
 

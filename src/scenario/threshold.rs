@@ -8,6 +8,8 @@ use serde::{
     de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
+use super::bounds::{self, As};
+
 /// One entry of a metric's list: `"p99 < 250ms"`, or
 /// `{ condition = "p99 < 250ms", abort_on_fail = true, grace = "10s" }`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,8 +36,7 @@ struct Table {
     #[serde(default)]
     abort_on_fail: bool,
     /// Time from the start of the storm in which a failure does not end the run. Default: 0s.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::bounds::time")]
-    #[schemars(with = "Option<super::bounds::Time>")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     grace: Option<Duration>,
 }
 

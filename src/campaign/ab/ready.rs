@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, fs, path::Path, sync::atomic::Ordering, thread,
 
 use super::Options;
 use crate::{
-    base::words::OutcomeKind,
     base::{
         clock::{Clock, nanoseconds},
         error::{Exit, Result},
         launch::Launched,
+        words::OutcomeKind,
     },
     campaign::series as runs,
     engine::progress::Mode,
@@ -44,9 +44,7 @@ pub(super) fn wait(
                 out: Some(out.clone()),
                 progress: Mode::None,
                 stop: options.stop.clone(),
-                clock: None,
-                calibration: None,
-                live: None,
+                ..runs::Options::default()
             },
         );
         match tried {

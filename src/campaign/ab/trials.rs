@@ -5,8 +5,6 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::atomic::Ordering,
-    thread,
-    time::Duration,
 };
 
 use serde::Serialize;
@@ -18,18 +16,15 @@ use super::{
 };
 use crate::{
     base::{
-        clock::{Clock, SECOND, nanoseconds},
+        clock::{Clock, SECOND},
         error::{Error, Result},
         launch::{Guard, Launched, is_taken, shown},
     },
-    campaign::series as runs,
+    campaign::{leave_alone, series as runs},
     record::results::series,
     report::compare::record::Record,
     scenario::{self, Loaded},
 };
-
-/// How often is looked whether the user wants it to end, in a rest.
-const GLANCE: Duration = Duration::from_millis(50);
 
 /// A row of `trials.csv`.
 #[derive(Clone, Debug, Serialize)]
@@ -93,7 +88,9 @@ impl Trials {
         which: Which,
         pair: usize,
     ) -> Result<Option<Trial>> {
-        self.rest(options);
+        if !self.rows.is_empty() {
+            leave_alone(self.clock, options.rest, || options.stop.load(Ordering::Relaxed));
+        }
         let number = self.rows.len() + 1;
         if options.progress != crate::engine::progress::Mode::None {
             crate::tell!(
@@ -151,16 +148,6 @@ impl Trials {
         written.map(|()| trial)
     }
 
-    fn rest(&self, options: &Options) {
-        let end = self.clock.now() + nanoseconds(options.rest);
-        while !self.rows.is_empty()
-            && self.clock.now() < end
-            && !options.stop.load(Ordering::Relaxed)
-        {
-            thread::sleep(GLANCE.min(options.rest));
-        }
-    }
-
     /// Moves what a trial left that did not come to its end, and says where to.
     fn put_aside(&self, run: &Path, trial: usize, which: Which) -> String {
         if !run.exists() {
@@ -193,9 +180,8 @@ impl Trials {
                 out: Some(self.folder.join(name)),
                 progress: options.progress,
                 stop: options.stop.clone(),
-                clock: None,
-                calibration: None,
                 live: options.live.clone(),
+                ..runs::Options::default()
             },
         );
         let died = launched.as_mut().and_then(|launched| death(launched, spot.address));

@@ -11,14 +11,14 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, Sender, select, unbounded};
+use crossbeam_channel::{Receiver, RecvError, Sender, select, unbounded};
 use serde_bytes::ByteBuf;
 
 use super::{
     BEAT, LOST, ORPHANED, Subjects,
     capacity::Capacity,
     guard::{self, Own},
-    message::{Call, FromAgent, Order, Ready, Said, Task, ToAgent, Told, bytes, read},
+    message::{Call, FromAgent, Order, Said, Task, ToAgent, Told, bytes, read},
     name::{Long, Name},
     outbox::Outbox,
     task::{Taken, take},
@@ -159,7 +159,7 @@ fn stopped() -> Error {
 }
 
 /// The bus is closed for good.
-fn gone() -> Error {
+fn gone(_: RecvError) -> Error {
     Error::not_measured("the connection to NATS is closed")
 }
 
@@ -180,18 +180,9 @@ impl Agent {
         let events = self.events.1.clone();
         loop {
             select! {
-                recv(calls) -> message => match message {
-                    Ok(message) => self.on_call(&message),
-                    Err(_) => return Err(gone()),
-                },
-                recv(orders) -> message => match message {
-                    Ok(message) => self.on_order(&message),
-                    Err(_) => return Err(gone()),
-                },
-                recv(beats) -> message => match message {
-                    Ok(message) => self.heard(&message),
-                    Err(_) => return Err(gone()),
-                },
+                recv(calls) -> message => self.on_call(&message.map_err(gone)?),
+                recv(orders) -> message => self.on_order(&message.map_err(gone)?),
+                recv(beats) -> message => self.heard(&message.map_err(gone)?),
                 recv(events) -> event => if let Ok(event) = event { self.on_event(event) },
                 default(BEAT / 5) => {}
             }
@@ -467,19 +458,7 @@ impl Agent {
         let run = session.run.clone();
         match event {
             Event::Prepared(Ok(taken)) => {
-                let ready = Ready {
-                    lead: nanoseconds(taken.prepared.lead()),
-                    warnings: taken
-                        .warnings
-                        .iter()
-                        .map(|warning| warning.as_str().into())
-                        .collect(),
-                    kinds: taken.kinds.clone(),
-                    brokers: taken.brokers.clone(),
-                    clients: taken.clients,
-                    attempts: taken.attempts,
-                    marks: taken.marks.clone(),
-                };
+                let ready = taken.ready.clone();
                 let is_over = session.is_over || session.stop.load(Ordering::Relaxed);
                 session.stage = if is_over { Stage::Ended } else { Stage::Ready(taken) };
                 if is_stopped {
@@ -505,9 +484,8 @@ impl Agent {
     }
 
     fn heard(&mut self, beat: &Message) {
-        let subjects = self.subjects.clone();
         if let Some(session) = &mut self.session
-            && beat.subject == subjects.beat(&session.run)
+            && beat.subject == self.subjects.beat(&session.run)
         {
             session.heard = session.clock.now();
         }
@@ -522,21 +500,15 @@ impl Agent {
         let now = session.clock.now();
         let is_before = session.begins.is_some_and(|begins| now < begins);
         let silence = now.saturating_sub(session.heard);
-        if is_before && silence > nanoseconds(LOST) && !session.is_over {
+        let end = if is_before && silence > nanoseconds(LOST) {
             // It has given this agent up by now, and a run that lacks one does not begin.
-            crate::tell!(
-                "run {}: nothing was heard of its coordinator for {} s before the start: it does not begin here",
-                session.run,
-                LOST.as_secs()
-            );
-            session.call_off();
-        }
-        if session.is_orphaned() && !session.is_over {
-            crate::tell!(
-                "run {}: nothing was heard of its coordinator for {} s: it is over",
-                session.run,
-                ORPHANED.as_secs()
-            );
+            Some((LOST, " before the start: it does not begin here"))
+        } else {
+            session.is_orphaned().then_some((ORPHANED, ": it is over"))
+        };
+        if let Some((limit, end)) = end.filter(|_| !session.is_over) {
+            let (run, limit) = (&session.run, limit.as_secs());
+            crate::tell!("run {run}: nothing was heard of its coordinator for {limit} s{end}");
             session.call_off();
         }
         let run = session.run.clone();

@@ -7,7 +7,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -118,14 +118,6 @@ impl Coordinator {
         let subjects = Subjects::of(&wanted.group);
         let (said, seen) =
             (bus.subscribe(&subjects.said(&run))?, bus.subscribe(&subjects.seen(&run))?);
-        let shared = Arc::new(Shared {
-            members: Vec::new().into(),
-            news: Vec::new().into(),
-            failure: None.into(),
-            told: None.into(),
-            ending: AtomicU64::new(0),
-            over: AtomicBool::new(false),
-        });
         let mut written = written.clone();
         written.target.authorized = plan.scenario.target.authorized;
         Ok(Self {
@@ -136,7 +128,7 @@ impl Coordinator {
             subjects,
             said,
             seen,
-            shared,
+            shared: Arc::default(),
             marks: Marks::new(),
             attempt: nanoseconds(plan.load().connect_timeout),
             off: None,

@@ -53,7 +53,6 @@ impl Inbox {
         }
     }
 
-    /// Takes a part.
     pub(super) fn take(&mut self, head: Part, bytes: &[u8]) -> Came {
         let Part { number, at, parts, .. } = head;
         if number < self.next || self.whole.contains_key(&number) {

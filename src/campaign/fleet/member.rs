@@ -33,7 +33,6 @@ const MOST_BUSY: f64 = 10.0;
 /// without a battery do, is nearer.
 pub(super) const MOST_AHEAD: u64 = 100 * 365 * 24 * 3600 * SECOND;
 
-/// One agent.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) capacity: Capacity,
@@ -87,7 +86,6 @@ impl Member {
         }
     }
 
-    /// Its name.
     pub(super) fn name(&self) -> &Name {
         &self.capacity.agent
     }

@@ -4,17 +4,14 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_bytes::ByteBuf;
+use serde_json::Value;
 
 use super::{
     capacity::Capacity,
     marks::Marks,
     name::{Long, Name},
 };
-use crate::{
-    base::tls::settings::TlsFiles,
-    engine::segment::Used,
-    scenario::{Held, PolicySettings},
-};
+use crate::{base::tls::settings::TlsFiles, engine::segment::Used, scenario::Held};
 
 /// Who is there? Answered to the run that asks.
 #[derive(Debug, Deserialize, Serialize)]
@@ -55,11 +52,11 @@ pub(super) enum Order {
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Task {
     /// The scenario, without keys that travel beside it, and without what is not for agents.
-    pub(super) scenario: serde_json::Value,
+    pub(super) scenario: Value,
     /// Keys, where the way is private.
     pub(super) keys: BTreeMap<String, Held>,
     /// What is in the file that `target.profile` names, where that is none that is built in.
-    pub(super) promise: Option<PolicySettings>,
+    pub(super) promise: Option<Value>,
     /// What is in the files of `[target.tls]`, where the way is private.
     pub(super) tls: Option<TlsFiles>,
     /// How the run is split.
@@ -82,7 +79,6 @@ pub(super) struct FromAgent {
     pub(super) said: Said,
 }
 
-/// What it says.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) enum Said {
     /// It is there, and has this.

@@ -46,7 +46,6 @@ impl Outbox {
         }
     }
 
-    /// Sends an interval.
     pub(super) fn send(&self, told: &Told) {
         let Ok(bytes) = postcard::to_stdvec(told) else { return };
         let mut waiting = self.waiting.lock();

@@ -3,7 +3,6 @@
 use super::capacity::{self, Capacity};
 use crate::{
     base::error::{Error, Result},
-    campaign::series,
     plan::{Plan, split::check_splittable},
     scenario::Scenario,
 };
@@ -18,11 +17,9 @@ pub fn check(plan: &Plan, written: &Scenario, agents: u64) -> Result<()> {
         ("[control]", written.control.is_some()),
         ("[sweep]", written.sweep.is_some()),
     ];
-    if series::is_series(written) {
-        let given = sections.iter().find(|(_, is_given)| *is_given);
+    if let Some((section, _)) = sections.iter().find(|(_, is_given)| *is_given) {
         return Err(Error::usage(format!(
-            "`{}` is given, which agents can't share: a series is made of runs of one process",
-            given.map_or("a series", |(name, _)| name)
+            "`{section}` is given, which agents can't share: a series is made of runs of one process"
         ))
         .hint("leave it out, and give `--agents` to each run of your own, or run it without `--agents`"));
     }

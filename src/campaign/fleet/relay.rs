@@ -40,7 +40,7 @@ const ENDING: u64 = 10 * SECOND;
 const SLACK: u64 = 60 * SECOND;
 
 /// What coordinator and relay share.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) members: Mutex<Vec<Member>>,
     /// What the user should know, once.
@@ -255,7 +255,7 @@ impl Relay {
             let since = |at: u64| now.saturating_sub(at);
             let is_started = now > self.start;
             let longest = if ending > 0 { SILENT_AT_THE_END } else { nanoseconds(LOST) };
-            if since(member.heard) > longest {
+            let why = if since(member.heard) > longest {
                 let what = match (self.bus.stands(), are_silent) {
                     (false, _) => "the coordinator's connection to NATS is gone",
                     (true, true) => {
@@ -263,20 +263,15 @@ impl Relay {
                     }
                     (true, false) => "nothing was heard of it",
                 };
-                self.lose(
-                    index,
-                    member,
-                    &format!("{what} for {:.1} s", since(member.heard) as f64 / 1e9),
-                );
+                format!("{what} for {:.1} s", since(member.heard) as f64 / 1e9)
             } else if is_started && since(member.told.max(self.start)) > nanoseconds(SILENT) {
-                self.lose(
-                    index,
-                    member,
-                    &format!("it told of no second for {} s", SILENT.as_secs()),
-                );
+                format!("it told of no second for {} s", SILENT.as_secs())
             } else if ending > 0 && since(ending) > ENDING {
-                self.lose(index, member, "it did not end when it was told to");
-            }
+                "it did not end when it was told to".to_owned()
+            } else {
+                continue;
+            };
+            self.lose(index, member, &why);
         }
     }
 

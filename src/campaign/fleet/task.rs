@@ -2,15 +2,18 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use serde::Serialize;
+use serde_json::Value;
+
 use super::{
     guard::{self, Own},
     marks::{self, Marks},
-    message::Task,
+    message::{Ready, Task},
     name::Name,
 };
 use crate::{
     base::{
-        clock::Clock,
+        clock::{Clock, nanoseconds},
         error::{Error, Result},
         host::{
             Limits,
@@ -18,9 +21,10 @@ use crate::{
         },
         tls::settings::TlsFiles,
     },
+    campaign::labels,
     engine::segment::Prepared,
     plan::{Plan, segment::Segment},
-    scenario::{Held, Loaded, PolicySettings, Scenario},
+    scenario::{Held, Loaded, Scenario},
     token::policy::{is_built_in, profile_settings},
 };
 
@@ -28,11 +32,11 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Script {
     /// The scenario, without what is not for agents.
-    pub(super) scenario: serde_json::Value,
+    pub(super) scenario: Value,
     /// The keys, where they may travel.
     pub(super) keys: BTreeMap<String, Held>,
     /// What is in the file that `target.profile` names.
-    pub(super) promise: Option<PolicySettings>,
+    pub(super) promise: Option<Value>,
     /// What is in the files of `[target.tls]`, where it may travel.
     pub(super) tls: Option<TlsFiles>,
     /// What the run signs with and trusts.
@@ -57,7 +61,9 @@ impl Script {
         scenario.thresholds.clear();
         let base = plan.path.parent().unwrap_or_else(|| Path::new(""));
         let promise = match scenario.target.profile.as_deref() {
-            Some(profile) if !is_built_in(profile) => Some(profile_settings(profile, base)?.1),
+            Some(profile) if !is_built_in(profile) => {
+                Some(sent(&profile_settings(profile, base)?.1)?)
+            }
             _ => None,
         };
         if !is_private {
@@ -80,9 +86,27 @@ impl Script {
                 *key = key.redacted();
             }
         }
-        let scenario = serde_json::to_value(&scenario)
-            .map_err(|error| Error::usage(format!("the scenario can't be sent: {error}")))?;
-        Ok(Self { scenario, keys, promise, tls, marks })
+        Ok(Self { scenario: sent(&scenario)?, keys, promise, tls, marks })
+    }
+}
+
+/// A part of a scenario as it goes over the bus: without what it does not give.
+fn sent(part: &impl Serialize) -> Result<Value> {
+    let mut value = serde_json::to_value(part)
+        .map_err(|error| Error::usage(format!("the scenario can't be sent: {error}")))?;
+    drop_nulls(&mut value);
+    Ok(value)
+}
+
+/// In TOML there are none: each stands for a key that was not given.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
     }
 }
 
@@ -129,19 +153,8 @@ fn check_public(scenario: &Scenario) -> Result<()> {
 #[derive(Debug)]
 pub(super) struct Taken {
     pub(super) prepared: Prepared,
-    pub(super) kinds: Vec<String>,
-    pub(super) brokers: Vec<String>,
-    pub(super) clients: u64,
-    pub(super) attempts: u64,
-    pub(super) warnings: Vec<String>,
-    pub(super) marks: Marks,
+    pub(super) ready: Ready,
     pub(super) clock: Clock,
-}
-
-/// The labels of kinds and brokers of a plan.
-pub(super) fn labels(plan: &Plan) -> (Vec<String>, Vec<String>) {
-    let kinds = plan.mould.kinds.iter().map(|kind| kind.label.clone()).collect();
-    (kinds, plan.brokers.iter().map(|broker| broker.label.clone()).collect())
 }
 
 /// Plans the segment of a task, and gets it ready.
@@ -159,7 +172,10 @@ pub(super) fn take(task: &Task, own: &Own<'_>, run: &Name) -> Result<Taken> {
     let clock = own.clock.following(task.ahead);
     let prepared = Prepared::new(plan, clock, limits, &task.embedded)?;
     warnings.extend(prepared.warnings());
-    Ok(Taken { prepared, kinds, brokers, clients, attempts, warnings, marks, clock })
+    let warnings = warnings.into_iter().map(Into::into).collect();
+    let lead = nanoseconds(prepared.lead());
+    let ready = Ready { lead, warnings, kinds, brokers, clients, attempts, marks };
+    Ok(Taken { prepared, ready, clock })
 }
 
 /// The plan of the segment of a task, and the marks of what it signs with and trusts.
@@ -174,7 +190,8 @@ fn planned(task: &Task, own: &Own<'_>, limits: &Limits, run: &Name) -> Result<(P
         let key = scenario.keys.get_mut(name).ok_or_else(|| unreadable(&"an unknown key"))?;
         *key = key.holding(held.clone());
     }
-    scenario.target.promise = task.promise.clone().map(Box::new);
+    let promise = task.promise.clone().map(serde_json::from_value).transpose();
+    scenario.target.promise = promise.map_err(|error| unreadable(&error))?;
     if let (Some(tls), Some(files)) = (&mut scenario.target.tls, &task.tls) {
         tls.held = files.clone();
     }

@@ -12,7 +12,7 @@ use crate::{
         clock::{SECOND, nanoseconds},
         error::{Error, Result},
         host::Limits,
-        words::{self, LimitedBy, OutcomeKind, Validity},
+        words::{LimitedBy, OutcomeKind, Validity, Verdict},
     },
     client::attempt::Phase,
     engine::Lost,
@@ -25,7 +25,7 @@ use crate::{
             series::{Capacity as Found, Step, write_timed},
             summary::Yardstick,
             threshold,
-            time::{Percentile, percentile},
+            time::percentile,
             trend::{Trend, median},
         },
     },
@@ -43,13 +43,7 @@ const LEAST_DRIFT: f64 = 200_000.0;
 /// How often a search goes down from a rate that was not confirmed.
 const RETREATS: usize = 4;
 
-/// Searches.
-pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
-    let settings = loaded
-        .scenario
-        .capacity
-        .clone()
-        .ok_or_else(|| Error::usage("there is no `[capacity]` in the scenario"))?;
+pub(super) fn run(loaded: &Loaded, settings: &Capacity, options: &Options) -> Result<Trial> {
     let series = Series::open(loaded, options)?;
     let mut search = Search {
         loaded,
@@ -70,7 +64,7 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
 
 struct Search<'a> {
     loaded: &'a Loaded,
-    settings: Capacity,
+    settings: &'a Capacity,
     series: Series,
     steps: Vec<Step>,
     /// The lowest rate that did not hold.
@@ -99,30 +93,23 @@ struct Failed {
     why: String,
 }
 
-/// What one step came to.
-enum Verdict {
-    Held,
-    Failed,
-    /// The search can't go on.
-    Ended,
-}
-
 impl Search<'_> {
     fn search(&mut self) -> Result<()> {
         let mut rate = self.settings.start;
         loop {
             match self.step(rate, "raise")? {
-                Verdict::Held if rate >= self.settings.most => break,
-                Verdict::Held => rate = (rate * self.settings.step).min(self.settings.most),
-                Verdict::Failed => break,
-                Verdict::Ended => return Ok(()),
+                Once::Held if rate < self.settings.most => {
+                    rate = (rate * self.settings.step).min(self.settings.most);
+                }
+                Once::Ended => return Ok(()),
+                _ => break,
             }
         }
         while let (Some(low), Some(Failed { rate: high, .. })) = (self.highest(), &self.failed) {
             if *high <= low * (1.0 + self.settings.precision) {
                 break;
             }
-            if let Verdict::Ended = self.step((low * high).sqrt(), "bisect")? {
+            if let Once::Ended = self.step((low * high).sqrt(), "bisect")? {
                 return Ok(());
             }
         }
@@ -143,9 +130,9 @@ impl Search<'_> {
             let mut held = 0;
             while held < self.settings.confirm {
                 match self.step(rate, "confirm")? {
-                    Verdict::Held => held += 1,
-                    Verdict::Failed => break,
-                    Verdict::Ended => return Ok(()),
+                    Once::Held => held += 1,
+                    Once::Ended => return Ok(()),
+                    _ => break,
                 }
                 // Chance may bring more than was asked for; what is claimed is not more.
                 let achieved = self.steps.last().map_or(0.0, |step| step.achieved_per_s);
@@ -190,37 +177,30 @@ impl Search<'_> {
     }
 
     /// Runs a rate; once more, for longer, where only a drift or this host speaks against it.
-    fn step(&mut self, rate: f64, purpose: &str) -> Result<Verdict> {
-        if self.steps.len() >= self.settings.max_steps as usize {
-            self.ended = Some(format!("`capacity.max_steps` is {}", self.settings.max_steps));
-            return Ok(Verdict::Ended);
+    fn step(&mut self, rate: f64, purpose: &str) -> Result<Once> {
+        let most = self.settings.max_steps as usize;
+        if self.steps.len() >= most {
+            self.ended = Some(format!("`capacity.max_steps` is {most}"));
+            return Ok(Once::Ended);
         }
-        let hold = hold_at(&self.settings, rate * self.thinnest());
-        match self.run_once(rate, hold, purpose)? {
-            Once::Again if self.steps.len() >= self.settings.max_steps as usize => {
-                Ok(self.fails(rate))
-            }
-            Once::Again => match self.run_once(rate, hold * 2, purpose)? {
-                Once::Again | Once::Unfit => Ok(self.fails(rate)),
-                other => Ok(self.verdict(rate, &other)),
-            },
-            other => Ok(self.verdict(rate, &other)),
+        let hold = hold_at(self.settings, rate * self.thinnest());
+        let mut once = self.run_once(rate, hold, purpose)?;
+        if matches!(once, Once::Again) && self.steps.len() < most {
+            once = match self.run_once(rate, hold * 2, purpose)? {
+                // It has run once, and that is what counts.
+                Once::Unfit => Once::Failed,
+                other => other,
+            };
         }
-    }
-
-    fn verdict(&mut self, rate: f64, once: &Once) -> Verdict {
         match once {
-            Once::Held => {
-                self.passed.push(rate);
-                Verdict::Held
-            }
+            Once::Held => self.passed.push(rate),
             Once::Failed | Once::Again => self.fails(rate),
-            Once::Unfit => Verdict::Failed,
-            Once::Ended => Verdict::Ended,
+            Once::Unfit | Once::Ended => {}
         }
+        Ok(once)
     }
 
-    fn fails(&mut self, rate: f64) -> Verdict {
+    fn fails(&mut self, rate: f64) {
         let last = self.steps.last();
         let (is_limited, why) = last
             .map_or((false, String::new()), |step| (step.limited_by_generator, step.why.clone()));
@@ -228,7 +208,6 @@ impl Search<'_> {
             let is_aborted = self.was_aborted;
             self.failed = Some(Failed { rate, is_limited, is_aborted, why });
         }
-        Verdict::Failed
     }
 
     fn run_once(&mut self, rate: f64, hold: Duration, purpose: &str) -> Result<Once> {
@@ -293,7 +272,7 @@ impl Search<'_> {
         let measured_s = window.seconds();
         let achieved = if measured_s > 0.0 { window.verdicts(all) / measured_s } else { 0.0 };
         let attempts = summary.attempts.max(1) as f64;
-        let not_judged = summary.verdicts[words::Verdict::NotJudged] as f64 / attempts;
+        let not_judged = summary.verdicts[Verdict::NotJudged] as f64 / attempts;
         // How a step that was ended would have gone on nobody knows.
         let is_whole = summary.aborted.is_none();
         self.was_aborted = !is_whole;
@@ -433,8 +412,8 @@ impl Search<'_> {
                 if is_limited { Validity::GeneratorLimited } else { Validity::Valid };
             summary.validity.reasons = if is_ours { found.reasons.clone() } else { Vec::new() };
             // Files are those of the search as well.
-            if !self.series.cut.is_empty() {
-                let cut = self.series.cut.iter().cloned();
+            if !self.series.sum.cut.is_empty() {
+                let cut = self.series.sum.cut.iter().cloned();
                 summary.validity.reasons.extend(cut.map(Reason::Told));
                 if !is_ours || self.is_gone {
                     summary.validity.verdict = Validity::Degraded;
@@ -461,6 +440,7 @@ impl Search<'_> {
     }
 }
 
+/// What one step came to.
 enum Once {
     Held,
     /// Nothing but a drift, or this host, speaks against it.
@@ -468,6 +448,7 @@ enum Once {
     Failed,
     /// This host can't make that rate.
     Unfit,
+    /// The search can't go on.
     Ended,
 }
 
@@ -538,11 +519,6 @@ fn stall(all: &Measurements) -> Option<u64> {
 
 fn rounded(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
-}
-
-/// A percentile as a number, where it is one.
-pub(super) fn number(value: &Percentile) -> Option<f64> {
-    value.number()
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Options, Series, Trial, capacity::number, first_line, is_final, narrowed};
+use super::{Options, Series, Trial, first_line, is_final, narrowed};
 use crate::{
-    base::words::{OutcomeKind, Phase},
     base::{
-        error::{Error, Result},
+        error::Result,
         host::Limits,
+        words::{OutcomeKind, Phase},
     },
     plan::Plan,
     record::results::{
@@ -24,16 +24,11 @@ use crate::{
 const ORDER_STREAM: u64 = 0x636f_6e74;
 
 /// Runs all arms in each round, in another order each time.
-pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
-    let settings = loaded
-        .scenario
-        .control
-        .clone()
-        .ok_or_else(|| Error::usage("there is no `[control]` in the scenario"))?;
+pub(super) fn run(loaded: &Loaded, settings: &Control, options: &Options) -> Result<Trial> {
     let mut series = Series::open(loaded, options)?;
     let mut runs: Vec<ControlRun> = Vec::new();
-    for round in 0..settings.repeat {
-        for arm in in_order(&settings, loaded.scenario.seed, round) {
+    'all: for round in 0..settings.repeat {
+        for arm in in_order(settings, loaded.scenario.seed, round) {
             let one = narrow(loaded, arm);
             let words = format!("{} {}", arm.name(), round + 1);
             match series.run(Trial::run, &one, &words, settings.rest) {
@@ -42,13 +37,13 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
                 Ok(trial) => {
                     let accepted = trial.summary.outcomes[OutcomeKind::Accepted];
                     if arm == Arm::Without && accepted < trial.summary.attempts {
-                        series.damage.push(Reason::Told(format!(
+                        series.sum.damage.push(Reason::Told(format!(
                             "{words}: only {accepted} of {} were let in without a token, so that refusals are compared with accepts: `control.target` names a broker that lets them in",
                             trial.summary.attempts
                         )));
                     }
                     if trial.summary.aborted.is_some() {
-                        series.notes.push(Reason::Told(format!(
+                        series.sum.notes.push(Reason::Told(format!(
                             "{words}: in no median and no difference, as a threshold ended it"
                         )));
                     } else {
@@ -56,35 +51,33 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
                     }
                 }
                 Err(error) if series.is_stopped() => drop(error),
-                Err(error) if is_final(&error) || series.start.is_none() => return Err(error),
+                Err(error) if is_final(&error) || series.sum.start.is_none() => return Err(error),
                 Err(error) => {
-                    series.damage.push(Reason::Told(format!("{words}: {}", first_line(&error))));
+                    series
+                        .sum
+                        .damage
+                        .push(Reason::Told(format!("{words}: {}", first_line(&error))));
                 }
             }
             let rows = write(series.path(), "control.csv", &runs);
             let summary = summary(&series, &runs, true);
             series.write(rows, &summary);
             if series.is_stopped() {
-                return finish(series, &runs);
+                break 'all;
             }
         }
     }
-    finish(series, &runs)
+    let summary = summary(&series, &runs, false);
+    series.finish(summary)
 }
 
 /// Plans each arm.
-pub(super) fn check(loaded: &Loaded) -> Result<()> {
-    let arms = loaded.scenario.control.as_ref().map(|control| control.arms.clone());
-    for arm in arms.unwrap_or_default() {
+pub(super) fn check(loaded: &Loaded, settings: &Control) -> Result<()> {
+    for &arm in &settings.arms {
         Plan::unchecked(&narrow(loaded, arm), &Limits::read())
             .map_err(|error| error.within(format!("control, arm `{}`", arm.name())))?;
     }
     Ok(())
-}
-
-fn finish(series: Series, runs: &[ControlRun]) -> Result<Trial> {
-    let summary = summary(&series, runs, false);
-    series.finish(summary)
 }
 
 /// The arms in the order of a round, which follows from the seed.
@@ -116,8 +109,8 @@ fn row(round: u32, arm: Arm, trial: &Trial) -> ControlRun {
         arm: arm.name().into(),
         attempts: summary.attempts,
         verdicts_per_s: summary.throughput.verdicts_per_s,
-        connack_p50_us: connack.and_then(|stats| number(&stats.p50_us)),
-        connack_p99_us: connack.and_then(|stats| number(&stats.p99_us)),
+        connack_p50_us: connack.and_then(|stats| stats.p50_us.number()),
+        connack_p99_us: connack.and_then(|stats| stats.p99_us.number()),
         broker_cpu_us_per_verdict: cpu(|summary| Some(&summary.monitor.as_ref()?.broker)),
         harness_cpu_us_per_verdict: cpu(|summary| Some(&summary.monitor.as_ref()?.harness)),
         validity: summary.validity.verdict,
@@ -129,7 +122,7 @@ fn summary(series: &Series, runs: &[ControlRun], partial: bool) -> Summary {
     let mut summary = series.summary(partial, series.is_stopped());
     summary.control = Some(compared(runs));
     // What failed in one run has failed, whatever the others come to.
-    summary.aborted.clone_from(&series.aborted);
+    summary.aborted.clone_from(&series.sum.aborted);
     summary
 }
 

@@ -2,11 +2,11 @@
 
 use super::{Options, Series, Trial, control, first_line, is_final, narrowed, run_within};
 use crate::{
-    base::words::Verdict,
     base::{
         clock::nanoseconds,
         error::{Error, Result},
         host::Limits,
+        words::Verdict,
     },
     client::attempt::Phase,
     plan::Plan,
@@ -27,16 +27,11 @@ use crate::{
 const ORDER_STREAM: u64 = 0x7377_6565;
 
 /// Runs all combinations, each as often as the scenario says; a repeat of all comes before the next repeat of any.
-pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
-    let settings = loaded
-        .scenario
-        .sweep
-        .clone()
-        .ok_or_else(|| Error::usage("there is no `[sweep]` in the scenario"))?;
-    let points = points(&settings, loaded);
+pub(super) fn run(loaded: &Loaded, settings: &Sweep, options: &Options) -> Result<Trial> {
+    let points = points(settings, loaded);
     let mut series = Series::open(loaded, options)?;
     let mut rows: Vec<SweepRun> = Vec::new();
-    for repeat in 0..settings.repeat {
+    'all: for repeat in 0..settings.repeat {
         for point in in_order(&points, loaded.scenario.seed, repeat) {
             let words = match settings.repeat {
                 1 => point.words(),
@@ -48,33 +43,33 @@ pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Trial> {
                 Ok(trial) => {
                     let capacity = trial.summary.capacity.as_ref();
                     if let Some(ended) = capacity.and_then(|capacity| capacity.ended.as_ref()) {
-                        series.damage.push(format!("{words}: {ended}").into());
+                        series.sum.damage.push(format!("{words}: {ended}").into());
                     }
                     rows.push(point.row(rows.len() + 1, repeat + 1, &plan, &trial));
                 }
                 Err(error) if series.is_stopped() => drop(error),
                 Err(error) if is_final(&error) => return Err(error),
                 Err(error) => {
-                    series.damage.push(format!("{words}: {}", first_line(&error)).into());
+                    series.sum.damage.push(format!("{words}: {}", first_line(&error)).into());
                 }
             }
             let written = write_timed(series.path(), "sweep.csv", &rows);
             let summary = summary(&series, &rows, true);
             series.write(written, &summary);
             if series.is_stopped() {
-                return finish(series, &rows);
+                break 'all;
             }
         }
     }
-    if rows.is_empty() {
-        return Err(Error::not_measured(joined(&series.damage)));
+    if rows.is_empty() && !series.is_stopped() {
+        return Err(Error::not_measured(joined(&series.sum.damage)));
     }
-    finish(series, &rows)
+    let summary = summary(&series, &rows, false);
+    series.finish(summary)
 }
 
 /// Plans each combination, and of one that is a series again each run of that.
-pub(super) fn check(loaded: &Loaded) -> Result<()> {
-    let Some(settings) = &loaded.scenario.sweep else { return Ok(()) };
+pub(super) fn check(loaded: &Loaded, settings: &Sweep) -> Result<()> {
     for point in points(settings, loaded) {
         if point == Point::default() {
             return Err(Error::usage("`sweep` has `rsa_bits` alone, and no RSA key signs: there is nothing to sweep over")
@@ -82,17 +77,13 @@ pub(super) fn check(loaded: &Loaded) -> Result<()> {
         }
         let one = point.narrow(loaded);
         let plan = Plan::unchecked(&one, &Limits::read());
-        let all = if one.scenario.control.is_some() { control::check(&one) } else { Ok(()) };
+        let control = one.scenario.control.as_ref();
+        let all = control.map_or(Ok(()), |control| control::check(&one, control));
         plan.map(drop)
             .and(all)
             .map_err(|error| error.within(format!("sweep at {}", point.words())))?;
     }
     Ok(())
-}
-
-fn finish(series: Series, rows: &[SweepRun]) -> Result<Trial> {
-    let summary = summary(&series, rows, false);
-    series.finish(summary)
 }
 
 fn summary(series: &Series, rows: &[SweepRun], partial: bool) -> Summary {
@@ -103,7 +94,7 @@ fn summary(series: &Series, rows: &[SweepRun], partial: bool) -> Summary {
     });
     summary.sweep = rows;
     // What failed in one run has failed, whatever all of them come to together.
-    summary.aborted.clone_from(&series.aborted);
+    summary.aborted.clone_from(&series.sum.aborted);
     summary
 }
 

@@ -8,6 +8,7 @@ use crate::{
         error::{Error, Result},
         host::Limits,
     },
+    campaign::labels,
     engine::{self, Lost, progress::Screen},
     plan::Plan,
     record::{
@@ -59,10 +60,7 @@ impl Trial {
     /// As [`engine::run`].
     pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Self> {
         let plan = Plan::new(loaded, &Limits::read())?;
-        let labels =
-            |labels: Vec<&String>| -> Vec<String> { labels.into_iter().cloned().collect() };
-        let kinds = labels(plan.mould.kinds.iter().map(|kind| &kind.label).collect());
-        let brokers = labels(plan.brokers.iter().map(|broker| &broker.label).collect());
+        let (kinds, brokers) = labels(&plan);
         let attempts = plan.known_attempts();
         let finished = engine::run(
             plan,

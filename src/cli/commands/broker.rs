@@ -8,24 +8,22 @@ use crate::{
     cli, engine,
     servers::broker::{
         KeySetRead, Settings, Verifier,
-        mutant::{MUTANTS, Mutant, mutant},
+        mutant::{self, MUTANTS},
         serve,
     },
 };
-
-/// The mutant of that name.
-fn named(name: &str) -> Result<&'static Mutant> {
-    mutant(name).ok_or_else(|| {
-        Error::usage(format!("there is no mutant `{name}`"))
-            .hint(suggestion(name, MUTANTS.iter().map(|mutant| mutant.name)))
-    })
-}
 
 /// Serves until stdin closes (where the settings came from there) or a signal ends it.
 pub(super) fn broker(arguments: &cli::Broker) -> Result<Exit> {
     let slowed_by = arguments.slowed_by.map(Duration::from);
     // Only the hook can be slowed, and nothing else has to be wrong with it.
     let mutant = arguments.mutant.as_deref().or(slowed_by.map(|_| "healthy"));
+    let named = |name| {
+        mutant::mutant(name).ok_or_else(|| {
+            Error::usage(format!("there is no mutant `{name}`"))
+                .hint(suggestion(name, MUTANTS.iter().map(|mutant| mutant.name)))
+        })
+    };
     let mutant = mutant.map(named).transpose()?;
     let mut settings = match &arguments.scenario {
         Some(scenario) => {

@@ -46,17 +46,13 @@ pub(super) fn measure(rate: f64, output: &cli::Output) -> Result<Calibration> {
     };
     let scratch = tempfile::tempdir().map_err(|error| unwritable(&error))?;
     let out = output.out.clone().unwrap_or_else(|| scratch.path().to_owned());
-    let options =
-        Options { rate, out: out.clone(), progress: quiet(output.progress), stop: stop_flag()? };
+    // What each run shows of itself would bury what they are for.
+    let progress = if output.progress == Mode::Auto { Mode::Plain } else { output.progress };
+    let options = Options { rate, out: out.clone(), progress, stop: stop_flag()? };
     let calibration = calibrate::calibrate(&options)?;
     let text = serde_json::to_vec_pretty(&calibration).map_err(|error| unwritable(&error))?;
     fs::write(out.join("calibration.json"), text).map_err(|error| unwritable(&error))?;
     Ok(calibration)
-}
-
-/// What each run shows of itself would bury what they are for.
-fn quiet(mode: Mode) -> Mode {
-    if mode == Mode::Auto { Mode::Plain } else { mode }
 }
 
 /// Answers until it is interrupted, then says what it did.

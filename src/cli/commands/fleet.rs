@@ -18,7 +18,6 @@ use crate::{
 /// Variables in which launchers say which of their tasks this is: Kubernetes' indexed jobs, Slurm.
 const INDICES: [&str; 2] = ["JOB_COMPLETION_INDEX", "SLURM_PROCID"];
 
-/// Waits for work.
 pub(super) fn agent(arguments: &cli::Agent) -> Result<Exit> {
     if arguments.guarded {
         thread::spawn(end_with_starter);

@@ -89,17 +89,14 @@ fn load(arguments: &cli::Matrix) -> Result<Loaded> {
     if let Some(profile) = &arguments.profile {
         // A path is meant from here, and not from the scenario's folder.
         let path = Path::new(profile);
-        let profile = if path.is_file() { whole(path) } else { profile.clone() };
+        let whole = path.is_file().then(|| std::path::absolute(path).ok()).flatten();
+        let profile = whole.map_or_else(|| profile.clone(), |path| path.display().to_string());
         overrides.set.push(format!("target.profile={}", toml::Value::from(profile)));
     }
     match &arguments.scenario {
         Some(path) => scenario::load(path, &overrides),
         None => built_in(&overrides),
     }
-}
-
-fn whole(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 fn built_in(overrides: &Overrides) -> Result<Loaded> {

@@ -148,7 +148,6 @@ fn taken_apart(token: &str, now: i64) -> Result<String> {
     Ok(out)
 }
 
-/// Lists the catalogue.
 pub(super) fn defects(as_json: bool) -> Result<Exit> {
     if as_json {
         let list: Vec<Value> = all()

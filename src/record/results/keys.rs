@@ -430,7 +430,7 @@ impl Teller<'_> {
                 .find(|later| matches!(later.action, Action::Away(_) | Action::Back));
             let until = end.map_or(self.seen.end, |end| end.at);
             let mut absence = Absence {
-                how: how.name().to_owned(),
+                how: how.to_string(),
                 at_start: event.at < start,
                 from_s: event.second,
                 to_s: end.map(|end| end.second),

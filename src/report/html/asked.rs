@@ -110,7 +110,6 @@ fn load(summary: &Summary, scenario: Option<&Scenario>) -> String {
 }
 
 fn stages(load: &Load) -> String {
-    let seconds = |duration: std::time::Duration| time(duration.as_secs_f64() * 1e6);
     let mut parts: Vec<String> = load
         .stages
         .iter()
@@ -131,7 +130,8 @@ fn stages(load: &Load) -> String {
         parts.push(format!("each stays for {}", humantime::format_duration(hold)));
     }
     if !load.warmup.is_zero() {
-        parts.push(format!("the first {} are not timed", seconds(load.warmup)));
+        let warmup = time(load.warmup.as_secs_f64() * 1e6);
+        parts.push(format!("the first {warmup} are not timed"));
     }
     parts.join(", ")
 }

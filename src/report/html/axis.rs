@@ -52,7 +52,6 @@ impl Axis {
         Self::linear("seconds of the run", " s")
     }
 
-    /// A logarithmic axis.
     pub(crate) fn log(title: &str, unit: &'static str) -> Self {
         Self { title: format!("{title} (logarithmic)"), unit, scale: Scale::Log }
     }

@@ -57,8 +57,13 @@ impl Shown {
 /// Both maps, with what is to be known before any cell.
 pub(super) fn map(matrix: &Matrix) -> Markup {
     let protocols = matrix::protocols(matrix);
-    let brokers: Vec<&str> = matrix.brokers.iter().map(|broker| broker.broker.as_str()).collect();
     let groups = matrix::by_group(matrix);
+    let brokers = matrix.brokers.iter().map(|broker| broker.broker.as_str());
+    let mut places: Vec<(Option<&str>, Groups<'_>)> =
+        brokers.map(|broker| (Some(broker), at(&groups, broker))).collect();
+    if places.is_empty() {
+        places.push((None, groups));
+    }
     html! {
         @if let Some(state) = matrix::state(matrix) { p.bad { (state) } }
         @for died in died::told(matrix) {
@@ -66,25 +71,23 @@ pub(super) fn map(matrix: &Matrix) -> Markup {
             @for command in &died.commands { p { code { (command) } } }
         }
         @if let Some(bound) = bound(matrix) { p { (bound) } }
-        @for broker in &brokers {
-            h3 { (broker) }
-            (overview(&at(&groups, broker), &protocols))
+        @for (broker, groups) in &places {
+            @if let Some(broker) = broker { h3 { (broker) } }
+            (overview(groups, &protocols))
         }
-        @if brokers.is_empty() { (overview(&groups, &protocols)) }
         (legend(matrix))
-        @for broker in &brokers {
-            h2 { "Every kind of token at " (broker) }
-            div.cells { @for (name, cells) in at(&groups, broker) { (group(name, &cells, &protocols)) } }
-        }
-        @if brokers.is_empty() {
-            h2 { "Every kind of token" }
-            div.cells { @for (name, cells) in &groups { (group(name, cells, &protocols)) } }
+        @for (broker, groups) in &places {
+            h2 { "Every kind of token" @if let Some(broker) = broker { " at " (broker) } }
+            div.cells { @for (name, cells) in groups { (group(name, cells, &protocols)) } }
         }
     }
 }
 
+/// Cells by their groups.
+type Groups<'a> = Vec<(&'static str, Vec<&'a Cell>)>;
+
 /// The cells of groups at one broker.
-fn at<'a>(groups: &[(&'a str, Vec<&'a Cell>)], broker: &str) -> Vec<(&'a str, Vec<&'a Cell>)> {
+fn at<'a>(groups: &[(&'static str, Vec<&'a Cell>)], broker: &str) -> Groups<'a> {
     let own = |cells: &[&'a Cell]| -> Vec<&'a Cell> {
         cells.iter().filter(|cell| cell.broker.as_deref() == Some(broker)).copied().collect()
     };

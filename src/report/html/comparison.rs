@@ -138,12 +138,11 @@ fn by_run(comparison: &Comparison) -> Vec<Figure> {
 /// Both sides by percentile: what the broker takes first.
 fn by_percentile(comparison: &Comparison) -> Vec<Figure> {
     let order = [Phase::Connack, Phase::Connect, Phase::Response];
-    let place = |curve: &Curve| {
-        let phase = order.iter().position(|phase| *phase == curve.phase).unwrap_or(order.len());
-        (phase, curve.token.clone())
-    };
     let mut curves: Vec<&Curve> = comparison.latency.iter().collect();
-    curves.sort_by_key(|curve| place(curve));
+    curves.sort_by_key(|curve| {
+        let place = order.iter().position(|phase| *phase == curve.phase);
+        (place.unwrap_or(order.len()), &curve.token)
+    });
     let figure = |curve: &&Curve| {
         let title = match &curve.token {
             Some(token) => format!("{} of {token}", curve.phase),

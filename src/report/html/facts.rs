@@ -144,23 +144,20 @@ pub(super) fn codes(summary: &Summary) -> Option<Markup> {
 
 /// Whether the numbers can be trusted, and why.
 pub(super) fn validity(summary: &Summary) -> Markup {
-    if summary.partial {
-        return html! {
-            p { b class=(Tone::Warn.name()) { "not judged yet" } }
-            @if !summary.validity.reasons.is_empty() {
-                p { "So far:" }
-                ul { @for reason in &summary.validity.reasons { li { (reason.to_string()) } } }
-            }
-        };
-    }
     let verdict = summary.validity.verdict;
-    let tone = if verdict == Validity::Valid { Tone::Good } else { Tone::Warn };
+    let (tone, word) = match verdict {
+        _ if summary.partial => (Tone::Warn, "not judged yet".to_owned()),
+        Validity::Valid => (Tone::Good, verdict.words()),
+        _ => (Tone::Warn, verdict.words()),
+    };
+    let reasons = &summary.validity.reasons;
     html! {
-        p { b class=(tone.name()) { (verdict.words()) } }
-        @if summary.validity.reasons.is_empty() {
+        p { b class=(tone.name()) { (word) } }
+        @if !reasons.is_empty() {
+            @if summary.partial { p { "So far:" } }
+            ul { @for reason in reasons { li { (reason.to_string()) } } }
+        } @else if !summary.partial {
             p { "Nothing speaks against taking the numbers at their face value." }
-        } @else {
-            ul { @for reason in &summary.validity.reasons { li { (reason.to_string()) } } }
         }
     }
 }

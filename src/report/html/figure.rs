@@ -11,15 +11,11 @@ pub(super) const NOTHING: &str = "-";
 /// A chart and what belongs to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Figure {
-    /// What it shows.
     pub(crate) title: String,
     /// What else to know, in a sentence.
     pub(crate) note: Option<String>,
-    /// The horizontal axis.
     pub(crate) x: Axis,
-    /// The vertical axis.
     pub(crate) y: Axis,
-    /// What is drawn.
     pub(crate) lines: Vec<Line>,
     /// Moments that are marked.
     pub(crate) marks: Vec<Mark>,
@@ -45,7 +41,6 @@ pub(crate) struct Line {
 /// A place on the horizontal axis that is marked.
 #[derive(Clone, Debug)]
 pub(crate) struct Mark {
-    /// Where.
     pub(crate) at: f64,
     /// What stands beside it.
     pub(crate) label: String,

@@ -9,7 +9,6 @@ const STYLE: &str = include_str!("style.css");
 /// Nothing is fetched and no script runs, whatever a name in the results may hold.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
-/// A whole page.
 pub(crate) fn shell(title: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)

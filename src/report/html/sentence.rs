@@ -224,12 +224,13 @@ fn broken(failure: &Failure, is_matrix: bool) -> Option<String> {
         Failure::LetsEverybodyIn => {
             format!("this broker lets everybody in, whatever the token: {SECURITY}")
         }
-        Failure::Wrong { verdict, count, tokens } if is_matrix => {
-            let (one, many) = kinds_of(*verdict);
+        // No run fails by others.
+        Failure::Wrong { verdict, .. } if !verdict.is_wrong() => String::new(),
+        Failure::Wrong { verdict, count, tokens } => {
+            let (one, many) = called(*verdict, is_matrix);
             let words = format!("{} ({})", plural(*count, one, many), named(tokens));
             if failure.is_of_security() { format!("{words}: {SECURITY}") } else { words }
         }
-        Failure::Wrong { verdict, count, tokens } => wrong(*verdict, *count, &named(tokens)),
         Failure::HeaderFollowed { .. } => format!(
             "the verifier followed a header of the token to a server of its sender: {SECURITY}"
         ),
@@ -244,43 +245,27 @@ fn broken(failure: &Failure, is_matrix: bool) -> Option<String> {
     })
 }
 
-/// That so many attempts with these tokens broke a promise.
-fn wrong(verdict: Verdict, number: u64, tokens: &str) -> String {
-    match verdict {
-        Verdict::FalseAccept => {
-            let what = plural(
-                number,
-                "token that must be refused was",
-                "tokens that must be refused were",
-            );
-            format!("{what} accepted ({tokens}): {SECURITY}")
-        }
-        Verdict::FalseReject => {
-            format!("{} refused ({tokens})", plural(number, "good token was", "good tokens were"))
-        }
-        Verdict::WrongReason => {
-            let what = plural(number, "refusal gave", "refusals gave");
-            format!("{what} another reason than promised ({tokens})")
-        }
-        // No run fails by these.
-        Verdict::Correct | Verdict::NotJudged | Verdict::Indeterminate => String::new(),
-    }
-}
-
-/// What kinds of token that broke a promise are called: one, and many.
-fn kinds_of(verdict: Verdict) -> (&'static str, &'static str) {
-    match verdict {
-        Verdict::FalseAccept => {
+/// What broke a promise is called, one and many: attempts, and of a matrix kinds of token.
+fn called(verdict: Verdict, is_matrix: bool) -> (&'static str, &'static str) {
+    match (verdict, is_matrix) {
+        (Verdict::FalseAccept, true) => {
             ("kind of bad token was accepted", "kinds of bad token were accepted")
         }
-        Verdict::FalseReject => {
+        (Verdict::FalseAccept, false) => {
+            ("token that must be refused was accepted", "tokens that must be refused were accepted")
+        }
+        (Verdict::FalseReject, true) => {
             ("kind of good token was refused", "kinds of good token were refused")
         }
-        Verdict::WrongReason => (
+        (Verdict::FalseReject, false) => ("good token was refused", "good tokens were refused"),
+        (_, true) => (
             "kind of token was refused for another reason than promised",
             "kinds of token were refused for another reason than promised",
         ),
-        Verdict::Correct | Verdict::NotJudged | Verdict::Indeterminate => ("", ""),
+        (_, false) => (
+            "refusal gave another reason than promised",
+            "refusals gave another reason than promised",
+        ),
     }
 }
 

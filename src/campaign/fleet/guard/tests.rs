@@ -79,7 +79,7 @@ fn naming(file: &str) -> Vec<(&'static str, impl FnOnce(&mut Task))> {
 fn an_order_as_it_is_meant_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     let taken = take(&order(), &own(folder.path()), &run()).unwrap();
-    assert_eq!((taken.clients, taken.attempts), (10, 10));
+    assert_eq!((taken.ready.clients, taken.ready.attempts), (10, 10));
 }
 
 #[test]

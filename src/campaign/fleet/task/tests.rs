@@ -12,7 +12,7 @@ fn run() -> Name {
 fn the_kid_of_a_jwk_travels_with_its_key() {
     let folder = tempfile::tempdir().unwrap();
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys/ec256.jwk.json");
-    let mut jwk: serde_json::Value = serde_json::from_slice(&std::fs::read(own).unwrap()).unwrap();
+    let mut jwk: Value = serde_json::from_slice(&std::fs::read(own).unwrap()).unwrap();
     jwk["kid"] = "of-the-file".into();
     std::fs::write(folder.path().join("file.jwk"), jwk.to_string()).unwrap();
     let text = "name = \"a\"\n[target]\nbrokers = [\"mqtt://127.0.0.1\"]\n[load]\nclients = 1\nconcurrency = 1\n\

@@ -18,8 +18,7 @@ use crate::{
     token::key::SigningKey,
 };
 
-/// Puts stand-ins in the place of keys, secrets and certificates that are not on this host, and
-/// allows what a run would have
+/// Puts stand-ins in the place of keys, secrets and certificates that are not on this host, and allows what a run would have
 /// to be allowed; says what that was.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::{
@@ -18,7 +18,7 @@ fn said(change: impl FnOnce(&mut Summary)) -> (Tone, String) {
 }
 
 /// Verdicts of the expired tokens; the fresh ones are all right.
-fn judged(summary: &mut Summary, verdicts: &serde_json::Value) {
+fn judged(summary: &mut Summary, verdicts: &Value) {
     let mut counts: Counts<Verdict> = serde_json::from_value(verdicts.clone()).unwrap();
     summary.by_token.get_mut("expired").unwrap().verdicts = counts.clone();
     counts[Verdict::Correct] += 5;
@@ -196,45 +196,46 @@ fn many_names_are_cut_and_counted() {
     assert_eq!(named(&names[..4]), "1, 2, 3, 4");
 }
 
-fn matrix(state: &str, cells: &[(&str, &str, &str, &str)]) -> (Tone, String) {
-    let cells: Vec<serde_json::Value> = cells.iter().map(|(defect, verdict, strict_verdict, severity): &(&str, &str, &str, &str)| {
-        json!({
-            "defect": defect, "group": "time", "protocol": 5, "expected": "refuse", "strict_expected": "refuse",
-            "outcome": "refused", "code": 135, "verdict": verdict, "severity": severity, "attempts": 1, "judged": 1,
-            "false_accepts": 0, "latency_p50_us": null, "strict_verdict": strict_verdict, "upper_bound_95": null
-        })
-    }).collect();
-    let matrix: Matrix = serde_json::from_value(json!({
+/// A cell by its entry, what it came to, what a strict broker would have made of it, and how bad that is.
+fn cell(
+    (defect, verdict, strict_verdict, severity): (&str, &str, &str, &str),
+    broker: Option<&str>,
+) -> Value {
+    json!({
+        "defect": defect, "group": "time", "protocol": 5, "expected": "refuse", "strict_expected": "refuse",
+        "outcome": "refused", "code": 135, "verdict": verdict, "severity": severity, "attempts": 1,
+        "judged": u64::from(verdict != "not_judged"), "false_accepts": 0, "latency_p50_us": null,
+        "strict_verdict": strict_verdict, "upper_bound_95": null, "broker": broker
+    })
+}
+
+fn made(state: &str, cells: &[Value], brokers: &[Value]) -> Matrix {
+    serde_json::from_value(json!({
         "format": 1, "partial": false, "target": "embedded", "profile": "strict", "overridden": [],
         "command": "tokenstorm matrix", "state": state, "unheard": [], "cells": cells, "skipped": [],
-        "unspoken": [], "slow": [], "fetches": [], "bad_judged": 1, "false_accepts": 0, "upper_bound_95": null
+        "unspoken": [], "slow": [], "fetches": [], "bad_judged": 1, "false_accepts": 0,
+        "upper_bound_95": null, "brokers": brokers
     }))
-    .unwrap();
+    .unwrap()
+}
+
+fn matrix(state: &str, cells: &[(&str, &str, &str, &str)]) -> (Tone, String) {
+    let cells: Vec<Value> = cells.iter().map(|words| cell(*words, None)).collect();
+    let matrix = made(state, &cells, &[]);
     let Sentence { tone, words, .. } = of(&fixture::summary(), Some(&matrix));
     (tone, words)
 }
 
 #[test]
 fn of_several_brokers_the_one_that_judged_too_little_is_named() {
-    let cell = |broker: &str, verdict: &str| {
-        json!({
-            "defect": "expired", "group": "time", "protocol": 5, "expected": "refuse", "strict_expected": "refuse",
-            "outcome": "refused", "code": 135, "verdict": verdict, "severity": "high", "attempts": 1, "judged": u64::from(verdict != "not_judged"),
-            "false_accepts": 0, "latency_p50_us": null, "strict_verdict": verdict, "upper_bound_95": null, "broker": broker
-        })
-    };
     let of = |verdicts: [&str; 3]| -> Matrix {
         let names = ["a", "b", "c"];
-        let cells: Vec<_> =
-            names.iter().zip(verdicts).map(|(name, verdict)| cell(name, verdict)).collect();
+        let cells = names
+            .iter()
+            .zip(verdicts)
+            .map(|(name, verdict)| cell(("expired", verdict, verdict, "high"), Some(name)));
         let brokers = names.map(|name| json!({ "broker": name, "state": "judged", "unheard": [] }));
-        serde_json::from_value(json!({
-            "format": 1, "partial": false, "target": "a, b, c", "profile": "strict", "overridden": [],
-            "command": "tokenstorm matrix", "state": "judged", "unheard": [], "cells": cells, "skipped": [],
-            "unspoken": [], "slow": [], "fetches": [], "bad_judged": 1, "false_accepts": 0,
-            "upper_bound_95": null, "brokers": brokers
-        }))
-        .unwrap()
+        made("judged", &cells.collect::<Vec<_>>(), &brokers)
     };
     let one = of(["correct", "not_judged", "correct"]);
     let told = crate::report::matrix::state(&one).unwrap();
