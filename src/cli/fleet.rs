@@ -12,32 +12,43 @@ use crate::{base::bus, campaign::fleet, scenario::bounds};
 
 /// Which bus agents and coordinator meet on.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "NATS")]
 pub struct Nats {
     /// NATS: nats://host:4222 or tls://host:4222; several, parted by commas, for a cluster. Who joins is said by --creds, or by
     /// TOKENSTORM_NATS_TOKEN, or TOKENSTORM_NATS_USER and TOKENSTORM_NATS_PASSWORD in the environment
-    #[arg(long, value_name = "URL", env = "TOKENSTORM_NATS", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TOKENSTORM_NATS",
+        hide_env_values = true,
+        help_heading = "NATS"
+    )]
     pub nats: Option<String>,
     /// File with the JWT and seed of a NATS user
-    #[arg(long, value_name = "FILE", env = "TOKENSTORM_NATS_CREDS", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "TOKENSTORM_NATS_CREDS",
+        hide_env_values = true,
+        help_heading = "NATS"
+    )]
     pub creds: Option<PathBuf>,
     /// Refuse a connection that is not TLS
-    #[arg(long, requires = "nats")]
+    #[arg(long, requires = "nats", help_heading = "NATS")]
     pub tls: bool,
     /// PEM file with the authorities of the server's certificate
-    #[arg(long, value_name = "FILE", requires = "nats")]
+    #[arg(long, value_name = "FILE", requires = "nats", help_heading = "NATS")]
     pub tls_ca: Option<PathBuf>,
     /// PEM file with a certificate of your own
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "NATS")]
     pub tls_cert: Option<PathBuf>,
     /// PEM file with its private key
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "NATS")]
     pub tls_key: Option<PathBuf>,
     /// How long a server that does not answer yet is waited for
-    #[arg(long, value_name = "TIME", value_parser = bounds::argument, default_value = "60s")]
+    #[arg(long, value_name = "TIME", value_parser = bounds::argument, default_value = "60s", help_heading = "NATS")]
     pub nats_timeout: humantime::Duration,
     /// Group of agents: those of another group do not hear of the run
-    #[arg(long, value_name = "NAME", default_value = "tokenstorm", value_parser = fleet::name::Name::of)]
+    #[arg(long, value_name = "NAME", default_value = "tokenstorm", value_parser = fleet::name::Name::of, help_heading = "NATS")]
     pub group: fleet::name::Name,
 }
 

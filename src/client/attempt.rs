@@ -197,6 +197,26 @@ pub enum Step {
 }
 
 impl Attempt {
+    /// One of the first client at the first broker that was over at once: what tests and benches make theirs of.
+    #[doc(hidden)]
+    pub fn example(at: u64, outcome: Outcome) -> Self {
+        Self {
+            client: 0,
+            kind: 0,
+            broker: 0,
+            key: None,
+            minted_for: 0,
+            scheduled: at,
+            started: at,
+            opened: at,
+            steps: Steps::default(),
+            sent: at,
+            ended: at,
+            read: None,
+            outcome,
+        }
+    }
+
     /// Every phase that was entered, with its length in nanoseconds; `None` where it was not completed.
     pub fn phases(&self) -> impl Iterator<Item = (Phase, Option<u64>)> {
         let step = |phase, step: Step, from: u64| match step {

@@ -25,11 +25,11 @@ use super::{
     progress::Snapshot, storm::Storm, target::Targets, worker::Report,
 };
 use crate::{
-    base::words::Verdict,
     base::{
         clock::SECOND,
         error::{Error, Result},
         host::Limits,
+        words::Verdict,
     },
     client::attempt::{Outcome, Phase, advice},
     record::{

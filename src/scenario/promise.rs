@@ -13,18 +13,25 @@ use super::bounds::{self, As};
 #[serde(deny_unknown_fields)]
 pub struct PolicySettings {
     /// Versions of MQTT that the broker speaks: 4 for 3.1.1, 5 for 5.0. Default: both.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub protocols: Option<Vec<super::Protocol>>,
     /// Algorithms that the broker accepts. Default: those of the keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Vec<super::Algorithm>>,
     /// Claims whose value is checked. For `iss` and `aud` the values of `[token.claims]` are right.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checks: Option<Vec<Check>>,
     /// Claims whose absence must be refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub requires: Option<Vec<String>>,
     /// Claims compared with the connection's client id or user name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub binds: Option<Vec<String>>,
     /// What becomes of a token whose `kid` names no key.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown_kid: Option<UnknownKid>,
     /// Whether padding and loose base64 may be accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<Encoding>,
     /// Permission, not duty: inside it both answers are right.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
@@ -37,10 +44,13 @@ pub struct PolicySettings {
     pub longest_token: Option<u16>,
     /// Entries of the catalogue of defects that the broker is documented to accept, `*` stands for any text: both
     /// answers are right.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub accepts: Option<Vec<String>>,
     /// Controls of the catalogue that the broker is documented to refuse: both answers are right.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub refuses: Option<Vec<String>>,
     /// CONNACK codes of a refusal, for all defects or by group.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub refuses_with: Option<RefusesWith>,
     /// By how much the broker delays a refusal, on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
@@ -57,6 +67,7 @@ pub struct PolicySettings {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub verdict_cache: Option<Duration>,
     /// What closing without CONNACK is worth as a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_close: Option<SilentClose>,
     /// How many connections of one run the broker takes: refusals while so many of ours are open there are `not_judged`.
     /// 0: not known. Agents divide it.
@@ -64,6 +75,7 @@ pub struct PolicySettings {
     pub max_connections: Option<u64>,
     /// What becomes of a CONNECT without user name and password; `accept` makes a broker without
     /// authentication the promise, as a control needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub anonymous: Option<OnAnonymous>,
 }
 

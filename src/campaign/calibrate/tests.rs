@@ -10,19 +10,9 @@ fn seen(delays: &[u64]) -> Measurements {
     for delay in delays {
         let at = SECOND;
         let attempt = Attempt {
-            client: 0,
-            kind: 0,
-            broker: 0,
-            key: None,
-            minted_for: 0,
-            scheduled: at,
-            started: at,
-            opened: at,
             steps: Steps { tcp: Step::At(at), connack: Step::At(at + delay), ..Steps::default() },
-            sent: at,
             ended: at + delay,
-            read: None,
-            outcome: Outcome::Accepted,
+            ..Attempt::example(at, Outcome::Accepted)
         };
         all.start(at, at);
         all.record(&attempt, Expectation::Accept, Verdict::Correct, 0, 0);

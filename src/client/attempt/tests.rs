@@ -11,19 +11,11 @@ fn each_phase_runs_from_the_end_of_the_one_before_and_connack_from_the_last_of_c
         ..Steps::default()
     };
     let attempt = Attempt {
-        client: 0,
-        kind: 0,
-        broker: 0,
-        key: None,
-        minted_for: 0,
         scheduled: 3,
-        started: 10,
-        opened: 10,
-        read: None,
         steps,
         sent: 300,
         ended: 1000,
-        outcome: Outcome::Accepted,
+        ..Attempt::example(10, Outcome::Accepted)
     };
     let lengths: Vec<_> = attempt.phases().collect();
     assert_eq!(

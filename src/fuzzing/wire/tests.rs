@@ -19,18 +19,12 @@ fn seeds() -> [(&'static str, Vec<u8>); 2] {
         let scheduled = number as u64 * 1_000_000;
         let attempt = Attempt {
             client: number as u64,
-            minted_for: 0,
             kind: number % 2,
             broker: number / 2,
-            key: None,
-            scheduled,
-            started: scheduled,
-            opened: scheduled,
-            read: None,
             steps: Steps { tcp: Step::At(scheduled + 500), ..Steps::default() },
             sent: scheduled + 500,
             ended: scheduled + 900,
-            outcome,
+            ..Attempt::example(scheduled, outcome)
         };
         seen.start(attempt.started, attempt.scheduled);
         seen.record(&attempt, Expectation::Accept, Verdict::Correct, 0, 1_000_000_000);

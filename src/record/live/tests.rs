@@ -48,7 +48,7 @@ fn measured(connack: &[u64]) -> Measurements {
                 ..Steps::default()
             },
             ended,
-            ..fixture::attempt(started, outcome)
+            ..Attempt::example(started, outcome)
         };
         let verdict = took.map_or(Verdict::NotJudged, |_| Verdict::Correct);
         all.start(started, started);

@@ -34,19 +34,13 @@ fn attempts() -> impl Strategy<Value = (Attempt, Expectation, Verdict)> {
             _ => Step::NotEntered,
         };
         let attempt = Attempt {
-            client: 0,
-            minted_for: 0,
             kind,
             broker,
-            key: None,
             scheduled,
-            started,
-            opened: started,
-            read: None,
             steps: Steps { tcp, connack, ..Steps::default() },
             sent: started + took / 2,
             ended,
-            outcome,
+            ..Attempt::example(started, outcome)
         };
         (attempt, expected, verdict)
     })

@@ -1,43 +1,16 @@
-//! What tests need of a run: its scenario and plan, an attempt, a cell, its summary.
+//! What tests need of a run: its scenario and plan, a cell, its summary.
 
 use serde_json::{Value, json};
 
 use crate::{
     base::host::Limits,
-    client::attempt::{Attempt, Outcome, Steps},
-    plan::Plan,
+    plan::{Plan, loaded},
     record::results::Summary,
-    scenario::{Loaded, Overrides, parse},
 };
-
-/// A scenario as if it were read from a file.
-pub(crate) fn loaded(text: &str) -> Loaded {
-    let scenario = parse(text, &Overrides::default()).unwrap();
-    Loaded { path: "x.toml".into(), scenario, overrides: Vec::new() }
-}
 
 /// The plan of a scenario, whatever this host can do.
 pub(crate) fn plan(text: &str) -> Plan {
     Plan::unchecked(&loaded(text), &Limits::read()).unwrap()
-}
-
-/// An attempt of the first client at the first broker that was over at once.
-pub(crate) fn attempt(at: u64, outcome: Outcome) -> Attempt {
-    Attempt {
-        client: 0,
-        kind: 0,
-        key: None,
-        broker: 0,
-        minted_for: 0,
-        scheduled: at,
-        opened: at,
-        read: None,
-        started: at,
-        steps: Steps::default(),
-        sent: at,
-        ended: at,
-        outcome,
-    }
 }
 
 /// A cell of a matrix: an entry of the catalogue, what had to happen, and what that was worth.

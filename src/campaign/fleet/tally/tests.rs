@@ -1,27 +1,13 @@
 use super::*;
 use crate::client::{
-    attempt::{Attempt, Close, Steps},
+    attempt::{Attempt, Close},
     verdict::{Expectation, Verdict},
 };
 
 fn seen(broker: usize, outcome: Outcome, count: u64) -> Measurements {
     let mut seen = Measurements::new(1, 2);
     for client in 0..count {
-        let attempt = Attempt {
-            client,
-            kind: 0,
-            broker,
-            key: None,
-            minted_for: 0,
-            scheduled: 1,
-            started: 1,
-            opened: 1,
-            steps: Steps::default(),
-            sent: 1,
-            ended: 2,
-            read: None,
-            outcome,
-        };
+        let attempt = Attempt { client, broker, ended: 2, ..Attempt::example(1, outcome) };
         seen.record(&attempt, Expectation::Accept, Verdict::NotJudged, 0, 0);
     }
     seen

@@ -1,22 +1,8 @@
 use super::*;
-use crate::client::attempt::{Close, Outcome, Steps};
+use crate::client::attempt::{Close, Outcome};
 
 fn attempt(started: u64, ended: u64) -> Attempt {
-    Attempt {
-        client: 0,
-        kind: 0,
-        key: None,
-        broker: 1,
-        minted_for: 0,
-        scheduled: started,
-        opened: started,
-        read: None,
-        started,
-        steps: Steps::default(),
-        sent: started,
-        ended,
-        outcome: Outcome::Accepted,
-    }
+    Attempt { broker: 1, ended, ..Attempt::example(started, Outcome::Accepted) }
 }
 
 #[test]

@@ -13,19 +13,11 @@ type Forge = fn(&mut Sheet<Measurements>);
 /// A recorder of two kinds of token and one broker, with one attempt that was accepted and one that the broker closed.
 fn recorded() -> Measurements {
     let attempt = |outcome, connack| Attempt {
-        client: 0,
-        kind: 0,
-        broker: 0,
-        key: None,
-        minted_for: 0,
         scheduled: 0,
-        started: 1,
-        opened: 1,
         steps: Steps { tcp: Step::At(2), connack, ..Steps::default() },
         sent: 3,
         ended: 5,
-        read: None,
-        outcome,
+        ..Attempt::example(1, outcome)
     };
     let mut seen = Measurements::new(2, 1);
     let good = attempt(Outcome::Accepted, Step::At(5));

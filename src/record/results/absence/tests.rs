@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     client::{attempt::Steps, verdict::Expectation},
-    record::results::fixture,
     token::recipe::Refusal,
 };
 
@@ -77,7 +76,7 @@ fn closed(client: u64, begun: u64, ended: u64, close: Close) -> Pending {
         client,
         steps: Steps { connack: Step::Unfinished, ..Steps::default() },
         ended: at(ended),
-        ..fixture::attempt(at(begun), Outcome::Closed(close))
+        ..Attempt::example(at(begun), Outcome::Closed(close))
     };
     let expected = Expectation::Refuse(Refusal::from(crate::scenario::Group::Signature));
     let verdict = if close == Close::Fin { Verdict::Correct } else { Verdict::NotJudged };

@@ -45,7 +45,7 @@ fn second(
 ) -> Measurements {
     let mut seen = Measurements::new(1, brokers);
     for (broker, outcome, count) in answers {
-        let attempt = Attempt { broker: *broker, ..fixture::attempt(SECOND, *outcome) };
+        let attempt = Attempt { broker: *broker, ..Attempt::example(SECOND, *outcome) };
         for _ in 0..*count {
             seen.start(SECOND, SECOND);
             seen.record(&attempt, expected, verdict, 0, 0);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::record::results::fixture;
+use crate::client::attempt::Attempt;
 
 const START: u64 = 3 * SECOND;
 
@@ -8,7 +8,7 @@ fn second(number: u64, (accepted, refused, open): (u64, u64, u64)) -> Measuremen
     let mut seen = Measurements::new(1, 1);
     let at = START + number * SECOND + SECOND / 4;
     let mut add = |outcome, verdict| {
-        seen.record(&fixture::attempt(at, outcome), Expectation::Accept, verdict, START, 0);
+        seen.record(&Attempt::example(at, outcome), Expectation::Accept, verdict, START, 0);
     };
     (0..accepted).for_each(|_| add(Outcome::Accepted, Verdict::Correct));
     (0..refused).for_each(|_| add(Outcome::Refused(135), Verdict::FalseReject));

@@ -1,10 +1,7 @@
 use super::*;
-use crate::{
-    client::{
-        attempt::{Attempt, Outcome, Step, Steps},
-        verdict::Expectation,
-    },
-    record::results::fixture,
+use crate::client::{
+    attempt::{Attempt, Outcome, Step, Steps},
+    verdict::Expectation,
 };
 
 const START: u64 = 5 * SECOND;
@@ -15,7 +12,7 @@ fn second(counts: [(u64, u64); 2]) -> Measurements {
     let mut add = |broker, outcome, verdict, count| {
         for _ in 0..count {
             let steps = Steps { tcp: Step::Unfinished, ..Steps::default() };
-            let attempt = Attempt { broker, steps, ..fixture::attempt(START, outcome) };
+            let attempt = Attempt { broker, steps, ..Attempt::example(START, outcome) };
             seen.record(&attempt, Expectation::Accept, verdict, START, 0);
         }
     };

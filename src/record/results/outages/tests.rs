@@ -41,7 +41,7 @@ fn second(attempts: &[(usize, Outcome, u64)]) -> Measurements {
             broker: *broker,
             steps: Steps { tcp, connack, ..Steps::default() },
             ended,
-            ..fixture::attempt(STORM, *outcome)
+            ..Attempt::example(STORM, *outcome)
         };
         let verdict = match outcome {
             outcome if outcome.is_answer() => Verdict::Correct,

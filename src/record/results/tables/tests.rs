@@ -22,7 +22,7 @@ fn measured(attempts: &[(u64, u64, u8, Verdict)]) -> Measurements {
         let attempt = Attempt {
             steps: Steps { tcp: Step::At(started), connack: Step::At(ended), ..Steps::default() },
             ended,
-            ..fixture::attempt(started, Outcome::Refused(*code))
+            ..Attempt::example(started, Outcome::Refused(*code))
         };
         all.start(started, started);
         all.record(&attempt, Expectation::Accept, *verdict, STORM, 0);

@@ -1,5 +1,10 @@
 use super::*;
-use crate::{base::host::Limits, plan::cells::Ask, record::results::fixture, scenario::Group};
+use crate::{
+    base::host::Limits,
+    plan::{cells::Ask, loaded},
+    record::results::fixture,
+    scenario::Group,
+};
 
 #[test]
 fn what_was_closed_while_the_broker_went_away_is_no_refusal() {
@@ -25,7 +30,7 @@ fn a_broker_that_refuses_good_tokens_while_their_key_is_new_to_it_is_not_heard()
         probe: false,
         unfit: Vec::new(),
     };
-    let plan = Plan::matrix(&fixture::loaded(text), &Limits::read(), &ask).unwrap();
+    let plan = Plan::matrix(&loaded(text), &Limits::read(), &ask).unwrap();
     let cells = plan.cells.as_ref().unwrap();
     let kinds = &plan.mould.kinds;
     let is_it = |kind: &crate::token::Kind| kind.defect.is_good() && kind.protocol == Protocol::V5;
