@@ -8,8 +8,6 @@ pub mod budget;
 pub mod cells;
 mod checks;
 pub mod examine;
-#[cfg(test)]
-mod extremes;
 pub mod fetching;
 mod foreign;
 pub mod issuance;

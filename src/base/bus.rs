@@ -25,6 +25,7 @@ use crossbeam_channel::{Receiver, unbounded};
 
 use self::news::{Heard, News};
 use crate::base::{
+    clock::GLANCE,
     error::{Error, Result},
     host::loopback::is_this_host,
     threads::Threads,
@@ -34,8 +35,6 @@ use crate::base::{
 const SAYING: Duration = Duration::from_secs(1);
 /// How long the server may take to know of a subscription.
 const LISTENING: Duration = Duration::from_secs(10);
-/// How often is looked whether the user wants this to end.
-const GLANCE: Duration = Duration::from_millis(50);
 /// Bytes of messages about one subject that wait to be read: some seconds of a fleet of a thousand agents.
 const MOST_WAITING: usize = 256 << 20;
 

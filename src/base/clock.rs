@@ -5,6 +5,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Nanoseconds in a second.
 pub const SECOND: u64 = 1_000_000_000;
 
+/// How often whoever waits looks whether it is to end.
+pub const GLANCE: Duration = Duration::from_millis(50);
+
 /// A clock whose instants are nanoseconds since its origin.
 ///
 /// Cheap to copy; every thread of a run has the same one, so that their instants compare. Wall time

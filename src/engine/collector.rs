@@ -16,7 +16,6 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
 use self::{after::Death, cluster::Cluster, lanes::Lane, validity::Watch};
@@ -51,9 +50,6 @@ use crate::{
     },
     servers::{broker::KeyNews, canary::Canary},
 };
-
-/// How often the collector looks whether the user wants the run to end.
-const GLANCE: Duration = Duration::from_millis(50);
 
 /// Answers up to which it is told each second what became of keys; of more only at the end.
 const MOST_TOLD: usize = 100_000;

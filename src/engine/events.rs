@@ -13,15 +13,12 @@ use parking_lot::Mutex;
 
 use crate::{
     base::{
-        clock::Clock,
+        clock::{Clock, GLANCE},
         error::{Error, Result},
     },
     record::results::happened::Happened,
     servers::issuer::{Issuer, happenings::Happenings},
 };
-
-/// How often it looks whether the run is over.
-const GLANCE: Duration = Duration::from_millis(50);
 
 /// The events of a run. They end when this is dropped.
 #[derive(Debug)]

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     base::{
-        clock::{Clock, SECOND, nanoseconds},
+        clock::{Clock, GLANCE, SECOND, nanoseconds},
         error::{Error, Result},
         host::{Limits, TcpTrouble, process_cpu, resident},
     },
@@ -37,9 +37,6 @@ use crate::{
     record::measure::{Count, Measurements},
     supply::{Supply, estimate::Estimate, signal::Signal},
 };
-
-/// How often is looked whether it is to end.
-const GLANCE: Duration = Duration::from_millis(50);
 
 /// What a second of a segment came to.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     base::{
-        clock::{SECOND, nanoseconds},
+        clock::{GLANCE, SECOND, nanoseconds},
         error::{Error, Result},
         host::Limits,
     },
@@ -35,9 +35,6 @@ use crate::{
     supply::{Supply, signal::Signal},
     token::Kind,
 };
-
-/// How often is looked whether the user wants it to end.
-const GLANCE: Duration = Duration::from_millis(50);
 
 /// What fires volleys after a storm.
 #[derive(Debug)]

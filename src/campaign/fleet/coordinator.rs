@@ -28,7 +28,7 @@ use super::{
 use crate::{
     base::{
         bus::{self, Bus, Message, news::News},
-        clock::{Clock, nanoseconds},
+        clock::{Clock, GLANCE, nanoseconds},
         error::{Error, Result},
     },
     engine::{
@@ -48,9 +48,6 @@ use crate::{
 const NOTICE: Duration = Duration::from_secs(1);
 /// How long before the start agents may have to know of it at most.
 const LONGEST_LEAD: Duration = Duration::from_hours(1);
-/// How long the loops here listen before they look whether the user wants them to end.
-const GLANCE: Duration = Duration::from_millis(50);
-
 /// What the command line says of a fleet.
 #[derive(Clone, Debug)]
 pub struct Wanted {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
 
-use super::{Collector, GLANCE, Report};
+use super::{Collector, Report};
 use crate::{
     base::{
-        clock::SECOND,
+        clock::{GLANCE, SECOND},
         error::{Error, Result},
     },
     record::measure::{Count, Measurements},

@@ -9,13 +9,12 @@ use std::{
 };
 
 use serde_json::Value as Json;
-use toml::{Table, Value};
-
-use super::Plan;
-use crate::{
-    base::host::Limits,
+use tokenstorm::{
+    base::{error::Result, host::Limits},
+    plan::Plan,
     scenario::{Loaded, Overrides, Scenario},
 };
+use toml::{Table, Value};
 
 /// What every scenario has, and what may stand in any.
 const COMMON: &str = r#"
@@ -212,7 +211,7 @@ fn base(text: &str) -> Table {
     base
 }
 
-fn planned(scenario: Scenario) -> crate::base::error::Result<Plan> {
+fn planned(scenario: Scenario) -> Result<Plan> {
     let loaded = Loaded { path: PathBuf::from("x.toml"), scenario, overrides: Vec::new() };
     Plan::unchecked(&loaded, &Limits::read())
 }
