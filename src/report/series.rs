@@ -76,7 +76,9 @@ pub(super) fn of_capacity(facts: &mut Facts, capacity: &Capacity) {
     if let Some(ended) = ended {
         facts.more(format!("the search ended before it was done: {ended}"));
     }
-    reasons.iter().for_each(|reason| facts.more(reason.to_string()));
+    for reason in reasons {
+        facts.more(reason.to_string());
+    }
 }
 
 /// Arms of a comparison: the head of their table and its rows.

@@ -183,7 +183,9 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
     if !failures.is_empty() {
         facts.say("failures", failures.join("; "));
     }
-    told(summary).into_iter().for_each(|line| facts.more(line));
+    for line in told(summary) {
+        facts.more(line);
+    }
     if let Some(tls) = &summary.tls {
         let share = format!(" ({} %)", number(100.0 * tls.resumed_share));
         facts.say("tls", handshakes(tls, &share));
