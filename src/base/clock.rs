@@ -7,6 +7,8 @@ pub const SECOND: u64 = 1_000_000_000;
 
 /// How often whoever waits looks whether it is to end.
 pub const GLANCE: Duration = Duration::from_millis(50);
+/// The same of what happens at an instant of the run, or of a process that ends.
+pub const SHORT_GLANCE: Duration = Duration::from_millis(20);
 
 /// A clock whose instants are nanoseconds since its origin.
 ///

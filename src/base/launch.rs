@@ -17,13 +17,11 @@ use std::{
 };
 
 use crate::base::{
-    clock::{Clock, nanoseconds},
+    clock::{Clock, SHORT_GLANCE, nanoseconds},
     error::{Error, Result, showable::holds_secret},
     host::{Limits, dumps},
 };
 
-/// How often is looked whether a broker listens.
-const GLANCE: Duration = Duration::from_millis(20);
 /// How long one connect of those looks may take.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long the warden may take to end everything: longer than it waits before it kills.
@@ -127,7 +125,7 @@ impl Launched {
                 return Err(self.trouble(&format!("it does not listen at {address} after {patience}"))
                     .hint("`--ready-timeout` gives it longer; a command gets its port as `{port}` or in the variable TOKENSTORM_PORT"));
             }
-            thread::sleep(GLANCE);
+            thread::sleep(SHORT_GLANCE);
         }
     }
 
@@ -184,7 +182,7 @@ impl Launched {
                 let _ = self.warden.kill();
                 let _ = self.warden.wait();
             }
-            thread::sleep(GLANCE);
+            thread::sleep(SHORT_GLANCE);
         }
         // A warden that did its work has left none of them; one that was killed itself may have.
         self.is_over = true;

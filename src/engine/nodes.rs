@@ -22,15 +22,12 @@ use self::{
 };
 use crate::{
     base::{
-        clock::{Clock, SECOND, nanoseconds},
+        clock::{Clock, SECOND, SHORT_GLANCE, nanoseconds},
         error::{Error, Result},
     },
     plan::{Plan, nodes::NodeEvent},
     record::results::outages::Deed,
 };
-
-/// How often it looks whether the run is over.
-const GLANCE: Duration = Duration::from_millis(20);
 
 /// What happens to the brokers of a run. It ends when this is dropped.
 #[derive(Debug)]
@@ -155,7 +152,7 @@ impl Doer {
             self.happens(event);
         }
         while !self.over.load(Ordering::Relaxed) {
-            thread::sleep(GLANCE);
+            thread::sleep(SHORT_GLANCE);
         }
         self.commands.end(self.clock);
     }
@@ -197,7 +194,7 @@ impl Doer {
             if left.is_zero() {
                 return true;
             }
-            thread::sleep(left.min(GLANCE));
+            thread::sleep(left.min(SHORT_GLANCE));
         }
     }
 

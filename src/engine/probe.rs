@@ -327,9 +327,8 @@ impl Prober<'_> {
 
     /// How much longer a refusal takes than an accept, and which checks its times tell apart.
     fn times(&mut self) -> Result<(Option<Shift>, Vec<Tell>)> {
-        let names = || std::iter::once(FRESH).chain(CHECKS);
         let mut kinds = Vec::new();
-        for entry in names().filter_map(defect) {
+        for entry in std::iter::once(FRESH).chain(CHECKS).filter_map(defect) {
             let build = (entry.build)(entry.default_by().unwrap_or_default());
             kinds.push(Kind { defect: entry, ..self.kind(build)? });
         }

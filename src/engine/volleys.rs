@@ -237,12 +237,9 @@ impl<'a> Volleys<'a> {
     ) -> Result<()> {
         let before = start.saturating_sub(self.collector.start());
         let recast = Recast { kinds, first_client, first_slot: before / SLOT };
-        let settled = |expected, verdict| {
+        let seen = self.collector.recast(&report.seen, recast, |_, expected, verdict| {
             if is_asking { asked(expected, verdict) } else { (expected, verdict) }
-        };
-        let seen = self
-            .collector
-            .recast(&report.seen, recast, |_, expected, verdict| settled(expected, verdict));
+        });
         let second = (before + report.covers * SECOND) / SECOND;
         self.collector.counts_more(second, &seen, self.options)
     }

@@ -1,8 +1,8 @@
 //! What was seen: histograms, counts and findings. One recorder a worker, merged afterwards.
 //!
 //! Merging is exact: for all attempts, recording them in two recorders and merging these is the
-//! same as recording all in one. Nothing here takes a lock, and nothing allocates after its first
-//! use of a histogram, but the list of findings.
+//! same as recording all in one. Nothing here takes a lock, and nothing allocates after its first use of
+//! a histogram, but what is kept one by one (findings, answers, attempts that are not settled) or by second and address.
 
 pub mod latency;
 pub mod pending;
@@ -131,13 +131,13 @@ impl Index<Count> for Measurements {
     type Output = u64;
 
     fn index(&self, count: Count) -> &u64 {
-        &self.sums[count]
+        &self.sums.0[count as usize]
     }
 }
 
 impl IndexMut<Count> for Measurements {
     fn index_mut(&mut self, count: Count) -> &mut u64 {
-        &mut self.sums[count]
+        &mut self.sums.0[count as usize]
     }
 }
 
@@ -195,7 +195,7 @@ impl Measurements {
 
     /// Counts an attempt that starts, and was to start when `scheduled`.
     pub fn start(&mut self, at: u64, scheduled: u64) {
-        self.sums[Count::Started] += 1;
+        self[Count::Started] += 1;
         self.marks.note(Mark::LastScheduled, scheduled);
         self.marks.note(Mark::FirstStart, at);
     }
@@ -228,7 +228,7 @@ impl Measurements {
     fn time(&mut self, attempt: &Attempt, warm: u64) {
         let &Attempt { kind, broker, outcome, .. } = attempt;
         if attempt.scheduled < warm {
-            self.sums[Count::Untimed] += 1;
+            self[Count::Untimed] += 1;
             return;
         }
         let (answer, digits) = (Answer::of(outcome), self.times.digits);
@@ -278,7 +278,7 @@ impl Measurements {
 
     /// Counts a name lookup that waited so long for a thread of ours.
     pub fn looked_up(&mut self, waited: u64) {
-        self.sums[Count::LateLookups] += u64::from(waited > LATE);
+        self[Count::LateLookups] += u64::from(waited > LATE);
     }
 
     /// Counts a TLS handshake with a broker.
@@ -296,7 +296,7 @@ impl Measurements {
 
     /// When that was, where there was any, in nanoseconds of the run's clock.
     pub fn mark(&self, mark: Mark) -> Option<u64> {
-        self.marks[mark]
+        self.marks.0[mark as usize]
     }
 
     /// What was counted, in the order of the mix, with outcomes and verdicts apart.

@@ -22,6 +22,10 @@ use crate::{
 
 /// The case that fails where one did.
 const NOT_GONE: &str = "no broker went away";
+/// The case that fails where a threshold ended a run.
+const NOT_ENDED: &str = "not ended early";
+/// The case that fails where the user ended a run, or it was killed.
+const ENDED: &str = "the run came to its end";
 
 /// Renders a matrix as XML of `JUnit`.
 ///
@@ -57,9 +61,10 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
     let mut failed = |group: &str, name: String, status: TestCaseStatus| {
         add(group, version(5), TestCase::new(name, status));
     };
-    if let Some(words) = super::matrix::state(matrix) {
+    let state = super::matrix::state(matrix);
+    if let Some(words) = &state {
         // What is to be known before any cell must not pass for a success where cells are skipped.
-        failed("broker", "answers say something".into(), failure("state", words));
+        failed("broker", "answers say something".into(), failure("state", words.clone()));
     }
     // Cells that the broker did not live to answer are skipped, and the matrix has failed.
     let gone: Vec<String> =
@@ -78,6 +83,31 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
     }
     for (name, said) in fetched {
         failed("canary", format!("{name} is not followed"), failure("fetch", said.join("; ")));
+    }
+    let ruling = told(summary, Some(matrix));
+    for found in &ruling.failed {
+        match found {
+            Failure::EdgeAccepted { count } => {
+                let said = format!("{count} bad tokens were accepted");
+                failed("probe", "no bad token within its edges".into(), failure("edge", said));
+            }
+            Failure::EndedEarly(aborted) => {
+                failed("threshold", NOT_ENDED.into(), failure("aborted", aborted.words()));
+            }
+            // They have cases of their own.
+            Failure::BrokerGone { .. }
+            | Failure::LetsEverybodyIn
+            | Failure::Wrong { .. }
+            | Failure::HeaderFollowed { .. }
+            | Failure::NoCapacity
+            | Failure::Missed { .. } => {}
+        }
+    }
+    if let Some(why) = ruling.unmeasured.first().filter(|_| state.is_none()) {
+        failed("broker", "cells were judged".into(), failure("not_measured", why.to_string()));
+    }
+    for said in unended(summary) {
+        failed("broker", ENDED.into(), failure("not_measured", said.to_owned()));
     }
     for (_, suite) in suites {
         report.add_test_suite(suite);
@@ -118,8 +148,7 @@ pub fn of_run(summary: &Summary) -> Result<String> {
     report.add_test_suite(verdicts);
     let mut thresholds = TestSuite::new("thresholds");
     if let Some(aborted) = &summary.aborted {
-        thresholds
-            .add_test_case(TestCase::new("not ended early", failure("aborted", aborted.words())));
+        thresholds.add_test_case(TestCase::new(NOT_ENDED, failure("aborted", aborted.words())));
     }
     for threshold in &summary.thresholds {
         let status = match (threshold.passed, threshold.undecided) {
@@ -205,13 +234,14 @@ fn unmeasured(summary: &Summary, ruling: &Ruling) -> Vec<(&'static str, String)>
         };
         all.push((name, said));
     }
-    if summary.partial {
-        all.push(("the run came to its end", "it is still running, or was killed".to_owned()));
-    }
-    if summary.interrupted {
-        all.push(("the run came to its end", "it was interrupted".to_owned()));
-    }
+    all.extend(unended(summary).map(|said| (ENDED, said.to_owned())));
     all
+}
+
+/// Why a run did not come to its end.
+fn unended(summary: &Summary) -> impl Iterator<Item = &'static str> {
+    let killed = summary.partial.then_some("it is still running, or was killed");
+    killed.into_iter().chain(summary.interrupted.then_some("it was interrupted"))
 }
 
 /// What became of a cell, as CI servers count it.
@@ -242,3 +272,6 @@ fn described(cell: &Cell, mut case: TestCase) -> TestCase {
     }
     case
 }
+
+#[cfg(test)]
+mod tests;

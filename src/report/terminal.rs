@@ -271,9 +271,6 @@ pub(super) fn told(summary: &Summary) -> BTreeSet<&'static str> {
     let refusals = summary.oauth.iter().flat_map(|oauth| oauth.refusals.keys());
     let explained: BTreeSet<&str> =
         refusals.filter_map(|refusal| Some(refusal.split_once(' ')?.1)).collect();
-    let is_explained = |outcome: OutcomeKind, code: &str| {
-        outcome == OutcomeKind::TokenFailed && explained.contains(code)
-    };
     let codes = summary.codes.iter().filter(|_| is_failure);
     codes
         // Where others were let in, it is not the set-up that closes.
@@ -286,7 +283,9 @@ pub(super) fn told(summary: &Summary) -> BTreeSet<&'static str> {
             summary.broker_gone.is_empty()
                 || !outcome.ends_with_its_broker(matches!(code.as_str(), "fin" | "rst"))
         })
-        .filter(|(outcome, code)| !is_explained(*outcome, code))
+        .filter(|(outcome, code)| {
+            *outcome != OutcomeKind::TokenFailed || !explained.contains(code.as_str())
+        })
         .filter_map(|(outcome, code)| advice(outcome, code))
         .collect()
 }

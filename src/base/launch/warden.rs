@@ -23,13 +23,11 @@ use rustix::{
 };
 
 use crate::base::{
-    clock::{Clock, nanoseconds},
+    clock::{Clock, SHORT_GLANCE, nanoseconds},
     error::{Error, Result},
     host::{dumps, signals::ending_signals},
 };
 
-/// How often it looks around.
-const GLANCE: Duration = Duration::from_millis(20);
 /// How long what it guards may take to end by itself once it is asked to, where nobody says otherwise.
 pub const GRACE: Duration = Duration::from_secs(5);
 
@@ -91,7 +89,7 @@ fn run(command: &str, log: &Path, grace: Duration) -> Result<u8> {
         if is_alone {
             return Ok(code.unwrap_or_default());
         }
-        thread::sleep(GLANCE);
+        thread::sleep(SHORT_GLANCE);
     }
     end_all(own, first, grace);
     Ok(0)
@@ -133,7 +131,7 @@ fn end_all(of: i32, first: i32, grace: Duration) {
                 signal(pid, Signal::TERM);
             }
         }
-        thread::sleep(GLANCE);
+        thread::sleep(SHORT_GLANCE);
     }
 }
 

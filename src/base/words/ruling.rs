@@ -21,7 +21,7 @@ vocabulary! {
         AsPromised = "as_promised", "as promised";
         /// The same, but something is to be known before the numbers are used.
         WithReservations = "with_reservations", "as promised, with reservations";
-        /// A threshold can't be decided.
+        /// What was asked for can't be decided: a threshold, a search, or a run that lacks a part.
         Undecided = "undecided", "UNDECIDED";
         /// No answer says anything of a token, or none of a good one.
         NothingMeasured = "nothing_measured", "NOTHING MEASURED";

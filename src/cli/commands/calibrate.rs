@@ -1,11 +1,11 @@
 //! `tokenstorm calibrate`: the harness against responders whose delays are known.
 
-use std::{fs, sync::atomic::Ordering, thread, time::Duration};
+use std::{fs, sync::atomic::Ordering, thread};
 
 use super::{say, stop_flag};
 use crate::{
     base::{
-        clock::Clock,
+        clock::{Clock, SHORT_GLANCE},
         error::{Error, Exit, Result},
     },
     campaign::calibrate::{
@@ -18,9 +18,6 @@ use crate::{
     record::results::calibration::Calibration,
     report,
 };
-
-/// How often is looked whether a responder is to end.
-const GLANCE: Duration = Duration::from_millis(20);
 
 /// Calibrates, or serves as a responder.
 pub(super) fn calibrate(arguments: &cli::Calibrate) -> Result<Exit> {
@@ -71,7 +68,7 @@ fn serve(arguments: &cli::Calibrate) -> Result<Exit> {
     let responder = Responder::start(address, pattern, Clock::start())?;
     crate::tell!("listening at {}", responder.address());
     while !stop.load(Ordering::Relaxed) {
-        thread::sleep(GLANCE);
+        thread::sleep(SHORT_GLANCE);
     }
     let log = responder.stop()?;
     let mut delays: Vec<u64> = log.iter().map(Exchange::delay).collect();

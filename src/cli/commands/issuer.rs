@@ -1,11 +1,11 @@
 //! `tokenstorm issuer`: the built-in authorization server on its own.
 
-use std::{sync::atomic::Ordering, thread, time::Duration};
+use std::{sync::atomic::Ordering, thread};
 
 use super::{say, stop_flag};
 use crate::{
     base::{
-        clock::{Clock, SECOND},
+        clock::{Clock, SECOND, SHORT_GLANCE},
         error::{Error, Exit, Result},
         host::Limits,
     },
@@ -15,9 +15,6 @@ use crate::{
     scenario,
     servers::issuer::{Issuer, happenings::Happenings},
 };
-
-/// How often it looks whether it is to end, and whether an event is due.
-const GLANCE: Duration = Duration::from_millis(20);
 
 /// Serves until a signal ends it. Events count from its start.
 pub(super) fn issuer(arguments: &cli::Issuer) -> Result<Exit> {
@@ -55,7 +52,7 @@ pub(super) fn issuer(arguments: &cli::Issuer) -> Result<Exit> {
         None => Ok(()),
     };
     while !stop.load(Ordering::Relaxed) {
-        thread::sleep(GLANCE);
+        thread::sleep(SHORT_GLANCE);
         happenings.due(&issuer, clock);
         let second = (clock.now() - start) / SECOND;
         if second > written {

@@ -16,7 +16,7 @@ use crate::{
     report::style::table,
     scenario::{self, Mix, Overrides},
     token::{
-        FRESH, Kind, Minter, Password,
+        FRESH, Minter, Password,
         catalogue::{all, defect, names},
     },
 };
@@ -51,11 +51,10 @@ pub(super) fn mint(
         let plan = Plan::matrix(&loaded, &limits, &ask)?;
         // The version of MQTT of the scenario, where it makes a difference.
         let protocol = plan.protocol;
-        let is_it = |kind: &Kind, protocol| kind.defect.name == wanted && kind.protocol == protocol;
         let kinds = &plan.mould.kinds;
         let kind = kinds
             .iter()
-            .position(|kind| is_it(kind, protocol))
+            .position(|kind| kind.defect.name == wanted && kind.protocol == protocol)
             .or_else(|| kinds.iter().position(|kind| kind.defect.name == wanted));
         (plan, kind)
     };

@@ -1,11 +1,11 @@
 //! What is counted after the storm, and what follows from it.
 
-use std::{path::Path, sync::atomic::Ordering, thread, time::Duration};
+use std::{path::Path, sync::atomic::Ordering, thread};
 
 use super::{Collector, Folder, Options};
 use crate::{
     base::{
-        clock::{Clock, SECOND},
+        clock::{Clock, SECOND, SHORT_GLANCE},
         error::Result,
     },
     client::{
@@ -18,8 +18,6 @@ use crate::{
     },
 };
 
-/// How often is looked whether all is settled.
-const GLANCE: Duration = Duration::from_millis(20);
 /// What is not settled after so many nanoseconds is not waited for.
 const PATIENCE: u64 = 6 * SECOND;
 
@@ -117,7 +115,7 @@ impl Collector {
                 self.known_trouble = self.trouble();
                 return Ok(());
             }
-            thread::sleep(GLANCE);
+            thread::sleep(SHORT_GLANCE);
         }
     }
 

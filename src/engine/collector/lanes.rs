@@ -42,7 +42,6 @@ pub(super) struct Lane {
 pub(in crate::engine) struct Patience {
     /// So far, in nanoseconds.
     waited: u64,
-    /// At most.
     longest: u64,
     /// It is not waited for any more.
     is_over: bool,

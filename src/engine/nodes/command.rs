@@ -17,7 +17,7 @@ use rustix::process::{
 
 use crate::{
     base::{
-        clock::{Clock, nanoseconds},
+        clock::{Clock, SHORT_GLANCE, nanoseconds},
         host::dumps,
         launch::{may_tell, without_tokens},
     },
@@ -30,8 +30,6 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const AFTER: Duration = Duration::from_secs(10);
 /// How long what is left at the end may take to end by itself.
 const GRACE: Duration = Duration::from_secs(5);
-/// How often is looked whether one has ended.
-const GLANCE: Duration = Duration::from_millis(20);
 /// Bytes of what a command said that are looked at.
 const LAST_BYTES: u64 = 2000;
 
@@ -121,7 +119,7 @@ impl Commands {
                     "its command did not end within {limit}{since}, and was killed: let it return (`systemctl start ...`, or `setsid ... &`)"
                 ));
             }
-            thread::sleep(GLANCE);
+            thread::sleep(SHORT_GLANCE);
         }
     }
 
@@ -133,7 +131,7 @@ impl Commands {
             let _ = kill_process_group(*group, Signal::TERM);
         }
         while clock.now() < end && groups.iter().any(|group| is_alive(*group)) {
-            thread::sleep(GLANCE);
+            thread::sleep(SHORT_GLANCE);
         }
         for group in groups.iter().filter(|group| is_alive(**group)) {
             let _ = kill_process_group(*group, Signal::KILL);

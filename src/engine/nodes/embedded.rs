@@ -9,12 +9,13 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
-    base::error::{Error, Result},
+    base::{
+        clock::SHORT_GLANCE,
+        error::{Error, Result},
+    },
     servers::broker::{Embedded, KeyNews, Settings},
 };
 
-/// How often is looked whether one has ended.
-const GLANCE: Duration = Duration::from_millis(20);
 /// How long after its end it is started again.
 const AWAY: Duration = Duration::from_secs(1);
 /// How often it is started again in a run: one that ends at once would else be started for ever.
@@ -123,7 +124,7 @@ impl Own {
                     member.look(Instant::now());
                 }
                 drop(own);
-                thread::sleep(GLANCE);
+                thread::sleep(SHORT_GLANCE);
             }
         });
         started.map(drop).map_err(|error| {

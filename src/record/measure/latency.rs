@@ -24,6 +24,20 @@ pub enum Quantile {
 }
 
 impl Latency {
+    /// Adds what others took, of the same bounds.
+    pub fn join(&mut self, other: &Self) {
+        self.unfinished += other.unfinished;
+        self.timed_out += other.timed_out;
+        match (&mut self.times, &other.times) {
+            (Some(mine), Some(theirs)) => {
+                // Of the same bounds, so adding can't fail.
+                let _ = mine.add(theirs);
+            }
+            (mine @ None, theirs) => mine.clone_from(theirs),
+            (Some(_), None) => {}
+        }
+    }
+
     /// Whether nobody entered the phase.
     pub fn is_empty(&self) -> bool {
         self.times.is_none() && self.unfinished == 0
@@ -101,9 +115,7 @@ impl Measurements {
         }
         Latency { times: sum, unfinished, timed_out }
     }
-}
 
-impl Measurements {
     /// The histograms of a phase for one kind of token and broker, an answer each, and how many did not complete it.
     pub fn parts(
         &self,
@@ -114,23 +126,12 @@ impl Measurements {
         let cell = self.times.cell(kind, broker, phase);
         (cell.filled().map(|(_, times)| times), cell.unfinished)
     }
-}
 
-impl Measurements {
     /// The latency of a phase for these kinds of token together, at all brokers.
     pub fn latency_of(&self, phase: Phase, kinds: &[usize]) -> Latency {
-        let mut sum = Latency { times: None, unfinished: 0, timed_out: 0 };
+        let mut sum = Latency::default();
         for kind in kinds {
-            let own = self.latency(phase, Some(*kind), None, None);
-            sum.unfinished += own.unfinished;
-            sum.timed_out += own.timed_out;
-            match (&mut sum.times, own.times) {
-                (Some(times), Some(own)) => {
-                    // Both have the same bounds, so adding can't fail.
-                    let _ = times.add(&own);
-                }
-                (none, own) => *none = none.take().or(own),
-            }
+            sum.join(&self.latency(phase, Some(*kind), None, None));
         }
         sum
     }

@@ -2,7 +2,7 @@
 //!
 //! A number more is a line of a list here. Merging, clearing, sending and moving go over all of the list.
 
-use std::ops::{AddAssign, Index, IndexMut};
+use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,26 +32,12 @@ vocabulary! {
 
 /// A number for each [`Count`].
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct Sums([u64; Count::COUNT]);
+pub(super) struct Sums(pub(super) [u64; Count::COUNT]);
 
 impl Sums {
     /// Each count with its number, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Count, u64)> {
         Count::ALL.into_iter().zip(self.0)
-    }
-}
-
-impl Index<Count> for Sums {
-    type Output = u64;
-
-    fn index(&self, count: Count) -> &u64 {
-        &self.0[count as usize]
-    }
-}
-
-impl IndexMut<Count> for Sums {
-    fn index_mut(&mut self, count: Count) -> &mut u64 {
-        &mut self.0[count as usize]
     }
 }
 
@@ -75,12 +61,12 @@ vocabulary! {
 
 /// An instant for each [`Mark`], in nanoseconds of the run's clock, where there was any.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct Marks([Option<u64>; Mark::COUNT]);
+pub(super) struct Marks(pub(super) [Option<u64>; Mark::COUNT]);
 
 impl Marks {
     /// Takes note of an instant.
     pub(super) fn note(&mut self, mark: Mark, at: u64) {
-        let kept = &mut self[mark];
+        let kept = &mut self.0[mark as usize];
         *kept = Some(kept.map_or(at, |kept| match mark {
             Mark::FirstStart => kept.min(at),
             Mark::LastScheduled | Mark::LastAnswer => kept.max(at),
@@ -90,7 +76,7 @@ impl Marks {
     /// Takes note of all that another has.
     pub(super) fn merge(&mut self, other: &Self) {
         for mark in Mark::ALL {
-            if let Some(at) = other[mark] {
+            if let Some(at) = other.0[mark as usize] {
                 self.note(mark, at);
             }
         }
@@ -104,19 +90,5 @@ impl Marks {
     /// The same, to be moved.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut u64> {
         self.0.iter_mut().flatten()
-    }
-}
-
-impl Index<Mark> for Marks {
-    type Output = Option<u64>;
-
-    fn index(&self, mark: Mark) -> &Option<u64> {
-        &self.0[mark as usize]
-    }
-}
-
-impl IndexMut<Mark> for Marks {
-    fn index_mut(&mut self, mark: Mark) -> &mut Option<u64> {
-        &mut self.0[mark as usize]
     }
 }

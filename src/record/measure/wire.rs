@@ -19,11 +19,11 @@ use super::{
     times::{Cell, LONGEST},
 };
 use crate::{
-    base::words::{Phase, Verdict},
+    base::words::{Operation, Phase, Verdict},
     client::attempt::{Attempt, Outcome},
 };
 
-/// A count that no second of any host comes to: a thousand times what a fleet of the largest size starts in one.
+/// A count that no second of any host comes to: far more than a fleet of the largest size starts in one.
 const MOST_COUNT: u64 = 1 << 40;
 /// CPU time that no second of any host comes to, in nanoseconds: 13 days.
 const MOST_CPU: u64 = 1 << 50;
@@ -242,7 +242,7 @@ impl Measurements {
             let cells = (0..table.kinds).flat_map(|kind| {
                 (0..table.brokers).map(move |broker| table.cell(kind, broker, phase))
             });
-            cells.fold(self.sums[Count::Untimed], |sum, cell| sum.saturating_add(cell.entered()))
+            cells.fold(self[Count::Untimed], |sum, cell| sum.saturating_add(cell.entered()))
         };
         let mut unsettled: BTreeMap<Tally, u64> = BTreeMap::new();
         for pending in &self.pending {
@@ -250,7 +250,11 @@ impl Measurements {
             let (expected, verdict) = (pending.expected, Verdict::NotJudged);
             *unsettled.entry(Tally { kind, broker, expected, outcome, verdict }).or_default() += 1;
         }
-        [Phase::StartDelay, Phase::Response].into_iter().all(|it| entered(it) == attempts)
+        let is_entered = |phase: Phase| match phase {
+            Phase::StartDelay | Phase::Connect | Phase::Response => entered(phase) == attempts,
+            _ => entered(phase) <= attempts,
+        };
+        Phase::ALL.into_iter().filter(|it| it.operation() == Operation::Connect).all(is_entered)
             && unsettled.iter().all(|(tally, count)| {
                 matches!(tally.outcome, Outcome::Closed(_)) && *count <= self.tallies.count(*tally)
             })

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     base::host::Limits,
     plan::{Plan, loaded},
-    record::results::Summary,
+    record::results::{Matrix, Summary},
 };
 
 /// The plan of a scenario, whatever this host can do.
@@ -21,6 +21,17 @@ pub(crate) fn cell(defect: &str, expected: &str, verdict: &str) -> Value {
         "judged": u64::from(verdict != "not_judged"), "false_accepts": 0, "latency_p50_us": null,
         "strict_verdict": verdict, "upper_bound_95": null
     })
+}
+
+/// A matrix of these cells, whose broker's answers say something.
+pub(crate) fn matrix(cells: &[Value]) -> Matrix {
+    serde_json::from_value(json!({
+        "format": 1, "partial": false, "target": "embedded", "profile": "strict", "overridden": [],
+        "command": "tokenstorm matrix", "state": "judged", "unheard": [], "cells": cells, "skipped": [],
+        "unspoken": [], "slow": [], "fetches": [], "bad_judged": 1, "false_accepts": 0,
+        "upper_bound_95": null
+    }))
+    .unwrap()
 }
 
 /// Ten clients, five with a good token and five with an expired one, all answered as promised.

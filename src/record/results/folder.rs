@@ -314,10 +314,10 @@ pub fn replay_of(plan: &Plan, attempt: &Attempt) -> String {
         return String::new();
     }
     let command = replay(plan, kind.named(), attempt.client, attempt.minted_for);
-    match attempt.key.filter(|_| !kind.later.is_empty()) {
+    let key = attempt.key.filter(|_| !kind.later.is_empty());
+    match key.and_then(|key| plan.mould.keys.get(usize::from(key))).map(|key| &key.name) {
         // Which key signed follows from the moment in the run, which the command does not know.
-        Some(key) => {
-            let name = &plan.mould.keys[usize::from(key)].name;
+        Some(name) => {
             format!("{command} --set {}", quoted(&format!("mix.{}.key={name}", attempt.kind)))
         }
         None => command,

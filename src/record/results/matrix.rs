@@ -335,11 +335,10 @@ impl Matrix {
             known.push(BrokerState { broker: broker.label.clone(), state, unheard });
         }
         // What is said of all is true of each.
-        let all_are = |state: State| known.iter().all(|broker| broker.state == state);
         self.state = known
             .iter()
             .map(|broker| broker.state)
-            .find(|state| all_are(*state))
+            .find(|state| known.iter().all(|broker| broker.state == *state))
             .unwrap_or(State::Judged);
         self.unheard = [4, 5]
             .into_iter()

@@ -135,28 +135,14 @@ impl Sum {
                 self.not_as_promised += if is_fine { 0 } else { *count };
             }
         }
-        seen.connack(broker).for_each(|part| self.join(part));
-    }
-
-    fn join(&mut self, other: &Latency) {
-        let latency = &mut self.latency;
-        latency.unfinished += other.unfinished;
-        latency.timed_out += other.timed_out;
-        match (&mut latency.times, &other.times) {
-            (Some(mine), Some(theirs)) => {
-                // Both have the same bounds, so adding can't fail.
-                let _ = mine.add(theirs);
-            }
-            (mine @ None, theirs) => mine.clone_from(theirs),
-            (Some(_), None) => {}
-        }
+        seen.connack(broker).for_each(|part| self.latency.join(part));
     }
 
     fn merge(&mut self, other: &Self) {
         self.seconds = self.seconds.max(other.seconds);
         self.attempts += other.attempts;
         self.not_as_promised += other.not_as_promised;
-        self.join(&other.latency);
+        self.latency.join(&other.latency);
     }
 
     fn told(&self, timeout: u64) -> Span {

@@ -74,13 +74,7 @@ pub enum Failure {
 impl Failure {
     /// Whether it weighs more than that a run could not measure all it was to: a bad token was let in, or a broker went away.
     pub fn is_grave(&self) -> bool {
-        match self {
-            Self::BrokerGone { .. } | Self::EdgeAccepted { .. } => true,
-            Self::NoCapacity | Self::EndedEarly(_) | Self::Missed { .. } => false,
-            Self::LetsEverybodyIn | Self::HeaderFollowed { .. } | Self::Wrong { .. } => {
-                self.is_of_security()
-            }
-        }
+        matches!(self, Self::BrokerGone { .. }) || self.is_of_security()
     }
 
     /// Whether a bad token was let in, or a verifier did what its sender wanted.
@@ -93,11 +87,6 @@ impl Failure {
             | Self::EndedEarly(_)
             | Self::Missed { .. } => false,
         }
-    }
-
-    /// Whether it is what answers came to, and not what was asked for beside them.
-    pub fn is_of_answers(&self) -> bool {
-        matches!(self, Self::LetsEverybodyIn | Self::Wrong { .. } | Self::HeaderFollowed { .. })
     }
 }
 
@@ -175,7 +164,7 @@ impl fmt::Display for Unmeasured {
 impl Ruling {
     /// What follows from what failed and what was not measured: 130 where the user ended it, then 1 for what is grave, then 3,
     /// 1 and 0.
-    fn exit(failed: &[Failure], unmeasured: &[Unmeasured], is_interrupted: bool) -> Exit {
+    fn exit_of(failed: &[Failure], unmeasured: &[Unmeasured], is_interrupted: bool) -> Exit {
         if is_interrupted {
             Exit::Interrupted
         } else if failed.iter().any(Failure::is_grave) {

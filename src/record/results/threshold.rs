@@ -93,12 +93,11 @@ pub fn without_a_share(thresholds: &[Threshold], judged: &mut [Judged]) {
 /// `judged` are the thresholds of the plan, in their order.
 pub fn ends_run(thresholds: &[Threshold], judged: &[Judged], second: u64) -> Option<Aborted> {
     let so_far = (second + 1) * SECOND;
-    let is_over = |threshold: &Threshold| {
-        threshold.abort_after.is_some_and(|grace| so_far >= nanoseconds(grace))
-    };
     let mut failed =
         thresholds.iter().zip(judged).filter(|(_, judged)| judged.passed == Some(false));
-    let (_, judged) = failed.find(|(threshold, _)| is_over(threshold))?;
+    let (_, judged) = failed.find(|(threshold, _)| {
+        threshold.abort_after.is_some_and(|grace| so_far >= nanoseconds(grace))
+    })?;
     Some(Aborted {
         metric: judged.metric.clone(),
         condition: judged.condition.clone(),

@@ -104,14 +104,12 @@ fn percent(share: f64) -> String {
 
 /// What the verdicts mean, beside their colours.
 fn legend(verdicts: &[Verdict]) -> Markup {
-    let more = |verdict: Verdict| match verdict {
-        Verdict::Indeterminate => ": both answers may be right",
-        _ => "",
-    };
     html! {
         ul.legend {
             @for verdict in verdicts {
-                li { span class={ "swatch t-" (verdict) } {} (verdict.words()) ": " (verdict.meaning()) (more(*verdict)) }
+                li { span class={ "swatch t-" (verdict) } {} (verdict.words()) ": " (verdict.meaning())
+                    @if *verdict == Verdict::Indeterminate { ": both answers may be right" }
+                }
             }
         }
     }

@@ -112,6 +112,7 @@ fn missed(ruling: &Ruling, summary: &Summary) -> Vec<String> {
             }
             Failure::EndedEarly(aborted) => told.push(aborted.words()),
             Failure::Missed { metric, condition } => names.push(format!("{metric} {condition}")),
+            // What answers broke is `broken`, and what a search found is said before all else.
             _ => {}
         }
     }
@@ -195,6 +196,10 @@ fn of_cells(matrix: &Matrix) -> String {
         State::Silent => return "Nothing could be judged: no cell was answered".to_owned(),
         State::Judged | State::Unsteady | State::AcceptsAll => {}
     }
+    if matrix.is_mostly_mute() {
+        return "Too little could be judged: more than half of the tokens that must be refused were not"
+            .to_owned();
+    }
     let (mute, weak) =
         (matrix.kinds(|cell| !cell.verdict.is_judged()), matrix.kinds(Cell::is_weak));
     let judged = match matrix.kinds(|cell| cell.verdict.is_judged()).len() {
@@ -258,14 +263,16 @@ fn called(verdict: Verdict, is_matrix: bool) -> (&'static str, &'static str) {
             ("kind of good token was refused", "kinds of good token were refused")
         }
         (Verdict::FalseReject, false) => ("good token was refused", "good tokens were refused"),
-        (_, true) => (
+        (Verdict::WrongReason, true) => (
             "kind of token was refused for another reason than promised",
             "kinds of token were refused for another reason than promised",
         ),
-        (_, false) => (
+        (Verdict::WrongReason, false) => (
             "refusal gave another reason than promised",
             "refusals gave another reason than promised",
         ),
+        // Nothing fails by these.
+        (Verdict::Correct | Verdict::NotJudged | Verdict::Indeterminate, _) => ("", ""),
     }
 }
 

@@ -87,7 +87,7 @@ fn what_a_command_left_behind_ends_with_the_run_and_a_daemon_stays() {
         stat.is_ok_and(|stat| stat.pgrp == pids[1])
     };
     while !has_own() {
-        thread::sleep(GLANCE);
+        thread::sleep(SHORT_GLANCE);
     }
     end(commands);
     assert!(!runs(pids[0]) && runs(pids[1]));

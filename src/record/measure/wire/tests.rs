@@ -45,8 +45,13 @@ fn is_taken(forge: impl FnOnce(&mut Sheet<Measurements>)) -> bool {
 #[test]
 fn what_does_not_add_up_within_itself_is_refused() {
     assert!(is_taken(|_| {}), "as it was sent");
-    let forged: [(&str, Forge); 9] = [
+    let forged: [(&str, Forge); 10] = [
         ("attempts that entered no phase", |of| of.rest.tallies.0[0].1 += 1),
+        ("a phase that was entered more often than there were attempts", |of| {
+            let times = of.cells[0].1.times.clone();
+            of.cells
+                .push((Phase::Token as usize, CellSheet { times, unfinished: 2, timed_out: 0 }));
+        }),
         ("phases that no attempt entered", |of| of.rest.tallies.0[0].1 = 0),
         ("attempts whose sum wraps", |of| {
             of.rest.tallies.0[0].1 = u64::MAX;

@@ -19,7 +19,7 @@ const APART: u64 = SECOND / 10;
 /// All witnesses of a broker that is gone end within this time.
 const TOGETHER: u64 = SECOND;
 /// So few witnesses may end together by chance.
-const FEWEST_WITNESSES: u32 = 3;
+const FEWEST_WITNESSES: u64 = 3;
 /// Who leaves so long after the last end of a witness was not ended with it, even where a thread was late to see its end.
 const LATE: u64 = SECOND / 20;
 /// How long slots are kept: what decides about an instant comes within two seconds of it.
@@ -205,11 +205,12 @@ impl Watched {
     /// Whether all witnesses that were open at an instant ended within a second, unexplained: the last sign of life before.
     fn ended_together(&self, first: u64) -> Option<u64> {
         let slots = self.slots.range(first / LENGTH..=(first + TOGETHER) / LENGTH);
-        let (mut count, mut last) = (0, first);
+        let (mut count, mut last) = (0_u64, first);
         for (_, slot) in slots.clone() {
             if let Some(ends) = slot.ends {
                 let is_whole = ends.last <= first + TOGETHER;
-                count += if is_whole || ends.first <= first + TOGETHER { slot.ended } else { 0 };
+                let is_within = is_whole || ends.first <= first + TOGETHER;
+                count += if is_within { u64::from(slot.ended) } else { 0 };
                 last = last.max(if is_whole { ends.last } else { ends.first });
             }
         }
@@ -223,7 +224,7 @@ impl Watched {
             .any(|(begun, at)| begun > first && at <= last);
         let before = self.slots.range(first.saturating_sub(TOGETHER) / LENGTH..first / LENGTH);
         // The last few sessions of a broker that ends each of them are none that ended together.
-        let strays: u32 = before.map(|(_, slot)| slot.ended).sum();
+        let strays: u64 = before.map(|(_, slot)| u64::from(slot.ended)).sum();
         if count < FEWEST_WITNESSES || strays > count / 10 || has_survivor || has_answered {
             return None;
         }

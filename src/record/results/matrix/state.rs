@@ -91,10 +91,9 @@ pub(super) fn state(cells: &[Cell], unheard: &[u8]) -> State {
     {
         return State::AcceptsAll;
     }
-    let is_heard = |cell: &Cell| !unheard.contains(&cell.protocol);
     if unheard.is_empty() {
         State::Judged
-    } else if !cells.iter().any(|cell| is_in(&cell) || is_heard(cell)) {
+    } else if !cells.iter().any(|cell| is_in(&cell) || !unheard.contains(&cell.protocol)) {
         State::RefusesAll
     } else {
         State::Unsteady

@@ -54,8 +54,8 @@ pub fn decide(summary: &Summary, matrix: Option<&Matrix>, terms: Terms) -> Rulin
     }));
     let tone = tone(summary, matrix, &failed, &unmeasured);
     Ruling {
-        conclusion: conclusion(summary, matrix, &failed, tone),
-        exit: Ruling::exit(&failed, &unmeasured, summary.interrupted),
+        conclusion: conclusion(summary, matrix, (&failed, &unmeasured), tone),
+        exit: Ruling::exit_of(&failed, &unmeasured, summary.interrupted),
         tone,
         failed,
         unmeasured,
@@ -98,9 +98,16 @@ fn of_answers(summary: &Summary, terms: Terms, failed: &mut Vec<Failure>) -> Vec
 
 /// What the cells of a matrix came to.
 fn of_cells(matrix: &Matrix, summary: &Summary, failed: &mut Vec<Failure>) -> Vec<Unmeasured> {
+    // Good tokens alone say nothing about bad ones.
+    let must_refuse = matrix.cells.iter().any(|cell| cell.expected == Expected::Refuse);
+    let is_judged = matrix.state != State::Silent
+        && matrix.cells.iter().any(|cell| cell.verdict.is_judged())
+        && !(must_refuse && matrix.is_mostly_mute());
+    // Who lets nobody in, or does not answer, is not blamed for single refusals.
+    let is_mute = matches!(matrix.state, State::RefusesAll | State::Silent) && !is_judged;
     if matrix.state == State::AcceptsAll {
         failed.push(Failure::LetsEverybodyIn);
-    } else {
+    } else if !is_mute {
         for verdict in Verdict::WRONG {
             let tokens = matrix.kinds(|cell| cell.verdict == verdict);
             if !tokens.is_empty() {
@@ -119,11 +126,6 @@ fn of_cells(matrix: &Matrix, summary: &Summary, failed: &mut Vec<Failure>) -> Ve
     if edges > 0 {
         failed.push(Failure::EdgeAccepted { count: edges });
     }
-    // Good tokens alone say nothing about bad ones.
-    let must_refuse = matrix.cells.iter().any(|cell| cell.expected == Expected::Refuse);
-    let is_judged = matrix.state != State::Silent
-        && matrix.cells.iter().any(|cell| cell.verdict.is_judged())
-        && !(must_refuse && matrix.is_mostly_mute());
     if is_judged { Vec::new() } else { vec![Unmeasured::NothingJudged] }
 }
 
@@ -161,12 +163,9 @@ fn has_no_keys(summary: &Summary) -> bool {
 }
 
 /// Whether no answer says anything of a token, or none of a good one.
-fn has_measured_nothing(summary: &Summary, matrix: Option<&Matrix>) -> bool {
-    matrix.is_some_and(Matrix::says_nothing)
-        || summary.judged() == 0
-        || !summary.nothing_good.is_empty()
-        || summary.nothing_promised
-        || has_no_keys(summary)
+fn is_all(why: &Unmeasured) -> bool {
+    use Unmeasured::{NoKeys, NothingGood, NothingJudged, NothingPromised};
+    matches!(why, NoKeys | NothingJudged | NothingGood { .. } | NothingPromised)
 }
 
 fn tone(
@@ -179,10 +178,9 @@ fn tone(
         summary.validity.verdict == Validity::Valid && !summary.interrupted && !summary.partial;
     let is_reserved =
         matrix.is_some_and(|it| it.is_remarkable() || it.cells.iter().any(Cell::is_weak));
-    let is_open = summary.thresholds.iter().any(|threshold| threshold.undecided.is_some());
     if !failed.is_empty() {
         Tone::Bad
-    } else if unmeasured.is_empty() && is_trusted && !is_reserved && !is_open {
+    } else if unmeasured.is_empty() && is_trusted && !is_reserved {
         Tone::Good
     } else {
         Tone::Warn
@@ -192,7 +190,7 @@ fn tone(
 fn conclusion(
     summary: &Summary,
     matrix: Option<&Matrix>,
-    failed: &[Failure],
+    (failed, unmeasured): (&[Failure], &[Unmeasured]),
     tone: Tone,
 ) -> Conclusion {
     let is_mild =
@@ -202,8 +200,9 @@ fn conclusion(
         Tone::Bad => Conclusion::Failed,
         _ if summary.interrupted => Conclusion::Interrupted,
         _ if summary.partial => Conclusion::NotFinished,
-        _ if has_measured_nothing(summary, matrix) => Conclusion::NothingMeasured,
-        _ if summary.thresholds.iter().any(|it| it.undecided.is_some()) => Conclusion::Undecided,
+        _ if unmeasured.iter().any(is_all) => Conclusion::NothingMeasured,
+        _ if matrix.is_some_and(Matrix::says_nothing) => Conclusion::NothingMeasured,
+        _ if !unmeasured.is_empty() => Conclusion::Undecided,
         Tone::Warn => Conclusion::WithReservations,
         Tone::Good => Conclusion::AsPromised,
     }

@@ -210,13 +210,10 @@ fn cell(
 }
 
 fn made(state: &str, cells: &[Value], brokers: &[Value]) -> Matrix {
-    serde_json::from_value(json!({
-        "format": 1, "partial": false, "target": "embedded", "profile": "strict", "overridden": [],
-        "command": "tokenstorm matrix", "state": state, "unheard": [], "cells": cells, "skipped": [],
-        "unspoken": [], "slow": [], "fetches": [], "bad_judged": 1, "false_accepts": 0,
-        "upper_bound_95": null, "brokers": brokers
-    }))
-    .unwrap()
+    let mut matrix = fixture::matrix(cells);
+    matrix.state = serde_json::from_value(state.into()).unwrap();
+    matrix.brokers = serde_json::from_value(brokers.into()).unwrap();
+    matrix
 }
 
 fn matrix(state: &str, cells: &[(&str, &str, &str, &str)]) -> (Tone, String) {

@@ -214,13 +214,9 @@ fn a_ruling_is_read_from_a_file_as_it_was_written() {
 
 /// A matrix of these cells: an entry, what had to happen and what that was worth.
 fn matrix(cells: &[(&str, &str, &str)]) -> Matrix {
-    serde_json::from_value(serde_json::json!({
-        "format": 1, "partial": false, "target": "t", "profile": "strict", "overridden": [],
-        "command": "", "state": "judged", "unheard": [], "skipped": [], "unspoken": [], "slow": [],
-        "fetches": [], "bad_judged": 1, "false_accepts": 0, "upper_bound_95": null,
-        "cells": cells.iter().map(|(defect, expected, verdict)| fixture::cell(defect, expected, verdict)).collect::<Vec<_>>(),
-    }))
-    .unwrap()
+    let cell =
+        |(defect, expected, verdict): &(&str, &str, &str)| fixture::cell(defect, expected, verdict);
+    fixture::matrix(&cells.iter().map(cell).collect::<Vec<_>>())
 }
 
 #[test]
@@ -240,6 +236,25 @@ fn the_heaviest_cell_of_a_matrix_decides_its_exit_code() {
     assert_eq!(exit(&[good, bad], |it| it.state = State::Silent), Exit::NotMeasured);
     assert_eq!(exit(&[], |_| {}), Exit::NotMeasured);
     assert_eq!(exit(&[good, bad], |it| it.state = State::AcceptsAll), Exit::Failed);
+}
+
+#[test]
+fn a_run_that_exits_with_3_is_not_called_as_promised() {
+    let strict = Terms { is_strict: true, ..Terms::default() };
+    let mut summary = fixture::summary();
+    summary.validity.verdict = Validity::GeneratorLimited;
+    let ruling = decide(&summary, None, strict);
+    assert_eq!((ruling.exit, ruling.conclusion), (Exit::NotMeasured, Conclusion::Undecided));
+}
+
+#[test]
+fn a_broker_that_lets_nobody_in_is_not_blamed_for_single_refusals() {
+    let cells = [("fresh", "accept", "false_reject"), ("alg_none", "refuse", "not_judged")];
+    let mut matrix = matrix(&cells);
+    matrix.state = State::RefusesAll;
+    let ruling = decide(&fixture::summary(), Some(&matrix), Terms::default());
+    assert_eq!((ruling.exit, ruling.conclusion), (Exit::NotMeasured, Conclusion::NothingMeasured));
+    assert_eq!(ruling.failed, []);
 }
 
 #[test]
