@@ -68,17 +68,12 @@ struct CellSheet {
 }
 
 /// Writes recorders, keeping what it needs for that.
+#[derive(Default)]
 pub struct Encoder(V2DeflateSerializer);
 
 impl fmt::Debug for Encoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Encoder")
-    }
-}
-
-impl Default for Encoder {
-    fn default() -> Self {
-        Self(V2DeflateSerializer::new())
     }
 }
 
