@@ -183,9 +183,9 @@ impl Measurements {
         self.slots.merge(&other.slots);
         self.dropped.merge(&other.dropped);
         self.handshakes.merge(&other.handshakes);
-        let room = MOST_FINDINGS - self.findings.len().min(MOST_FINDINGS);
+        let room = MOST_FINDINGS.saturating_sub(self.findings.len());
         self.findings.extend(other.findings.iter().take(room));
-        let room = MOST_ANSWERS - self.answers.len().min(MOST_ANSWERS);
+        let room = MOST_ANSWERS.saturating_sub(self.answers.len());
         self.answers.extend(other.answers.iter().take(room));
         for (place, theirs) in other.signs.iter().enumerate().filter(|(_, it)| !it.is_empty()) {
             self.signs_of(place, theirs.site).merge(theirs);

@@ -83,21 +83,16 @@ fn failed(ruling: &Ruling, summary: &Summary, matrix: Option<&Matrix>) -> String
         ruling.failed.iter().filter_map(|failure| broken(failure, matrix.is_some())).collect();
     let asked = missed(ruling, summary);
     let mut parts: Vec<String> = gone.flatten().into_iter().collect();
-    let is_last = parts.is_empty() && wrong.is_empty() && !asked.is_empty();
-    let is_answered = if wrong.is_empty() {
+    let asked_first = parts.is_empty() && wrong.is_empty();
+    let answered = if wrong.is_empty() {
         let said = answers(summary, matrix);
         // A sentence goes on after a semicolon.
         vec![if parts.is_empty() && asked.is_empty() { said } else { lower(&said) }]
     } else {
         wrong
     };
-    if is_last {
-        parts.extend(asked);
-        parts.extend(is_answered);
-    } else {
-        parts.extend(is_answered);
-        parts.extend(asked);
-    }
+    let (first, last) = if asked_first { (asked, answered) } else { (answered, asked) };
+    parts.extend(first.into_iter().chain(last));
     parts.join("; ")
 }
 
