@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokenstorm::{
-    client::packet::{Connack, Connect},
+    client::packet::{Connect, FirstPacket},
     scenario::Protocol,
 };
 
@@ -29,12 +29,12 @@ fn packets(criterion: &mut Criterion) {
         });
     }
     criterion.bench_function("read CONNACK 3.1.1", |bencher| {
-        bencher.iter(|| Connack::read(&[0x20, 2, 0, 0], Protocol::V4));
+        bencher.iter(|| FirstPacket::read(&[0x20, 2, 0, 0], Protocol::V4));
     });
     // Session expiry, receive maximum and server keep alive, as brokers send them.
     let long = [0x20, 14, 0, 0, 11, 0x11, 0, 0, 0, 60, 0x21, 0, 16, 0x13, 0, 60];
     criterion.bench_function("read CONNACK 5.0 with properties", |bencher| {
-        bencher.iter(|| Connack::read(&long, Protocol::V5));
+        bencher.iter(|| FirstPacket::read(&long, Protocol::V5));
     });
 }
 

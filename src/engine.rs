@@ -14,6 +14,7 @@ mod knocker;
 mod monitor;
 mod nodes;
 mod occupancy;
+mod opening;
 mod pace;
 mod probe;
 pub mod progress;

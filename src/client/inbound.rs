@@ -1,31 +1,23 @@
-//! What a broker sends on a connection, read without being kept: of a packet that is not whole, as much as is needed to
-//! know what it is.
-
-use bytes::BytesMut;
-use rumqttc::{mqttbytes::v4, v5::mqttbytes::v5};
+//! The bytes of a broker, cut into packets: of a packet that is not whole, as much is kept as is needed to know what it
+//! is.
 
 use super::{
     flood::Meter,
-    packet::{Connack, LONGEST_CONNACK},
+    packet::{FirstPacket, LONGEST_CONNACK, Packet},
 };
 use crate::scenario::Protocol;
 
 /// The longest packet of a session that is looked into, in bytes. Of longer ones only the first byte is checked: they are
 /// messages, and nothing here is asked of those.
 const LONGEST_KEPT: usize = 1024;
-const PINGRESP: u8 = 0xD0;
 
 /// What a broker sent on a connection that stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Session {
-    /// The answer to a ping.
-    Pong,
-    /// The broker disconnects, with this reason code (MQTT 5.0).
-    Disconnect(u8),
-    /// A message.
-    Message,
-    /// An answer to what a client here does not send.
-    Other,
+pub enum Incoming<'a> {
+    /// A packet.
+    Packet(Packet<'a>),
+    /// A packet longer than those that are looked into, at its end.
+    Long,
     /// What must not come on a connection that stands.
     Wrong,
 }
@@ -36,7 +28,9 @@ pub enum Session {
 pub struct Inbound {
     /// Its first bytes.
     kept: Vec<u8>,
-    /// Its bytes that are still to be passed over.
+    /// The packet in `kept` was handed out: it is not kept any longer.
+    is_read: bool,
+    /// Bytes that are still to be passed over.
     left: usize,
     /// What has come in a session.
     pub meter: Meter,
@@ -44,52 +38,68 @@ pub struct Inbound {
 
 impl Inbound {
     /// Takes more of CONNACK. Where that is complete, the bytes after it are the last ones of `bytes`.
-    pub fn connack(&mut self, bytes: &[u8], protocol: Protocol) -> Connack {
+    pub fn connack(&mut self, bytes: &[u8], protocol: Protocol) -> FirstPacket<'_> {
         // Nothing is kept ahead of need: thousands of clients may wait for the rest at once.
         self.kept.reserve_exact(bytes.len());
         self.kept.extend_from_slice(bytes);
-        let read = Connack::read(&self.kept, protocol);
-        debug_assert!(read != Connack::Incomplete || self.kept.len() <= LONGEST_CONNACK + 5);
+        let read = FirstPacket::read(&self.kept, protocol);
+        debug_assert!(
+            read != FirstPacket::Incomplete || self.kept.len() <= LONGEST_CONNACK + 5,
+            "a CONNACK that is too long is refused by its length"
+        );
         read
     }
 
     /// Bytes that are kept.
     pub fn kept(&self) -> usize {
-        self.kept.len()
+        if self.is_read { 0 } else { self.kept.len() }
     }
 
     /// Whether a packet has begun and is not whole.
     pub fn is_in_packet(&self) -> bool {
-        self.left > 0 || !self.kept.is_empty()
+        self.left > 0 || self.kept() > 0
     }
 
     /// Takes the next packet of a session off `bytes`; `None` where that is not whole, and all of them are taken.
-    pub fn next(&mut self, bytes: &mut &[u8], protocol: Protocol) -> Option<Session> {
+    pub fn next<'a, 'b: 'a>(
+        &'a mut self,
+        bytes: &mut &'b [u8],
+        protocol: Protocol,
+    ) -> Option<Incoming<'a>> {
+        if std::mem::take(&mut self.is_read) {
+            self.kept.clear();
+        }
         loop {
             if self.left > 0 {
                 let here = self.left.min(bytes.len());
                 *bytes = &bytes[here..];
                 self.left -= here;
-                return (self.left == 0).then_some(Session::Message);
+                return (self.left == 0).then_some(Incoming::Long);
             }
-            let known = if self.kept.is_empty() { *bytes } else { &self.kept[..] };
-            match Head::read(known, protocol) {
-                Head::Wrong => return Some(Session::Wrong),
-                Head::Disconnect(code) => return Some(Session::Disconnect(code)),
-                Head::Whole(length) => {
-                    let session = judged(&known[..length], protocol);
-                    if self.kept.is_empty() {
-                        *bytes = &bytes[length..];
-                    }
-                    self.kept.clear();
-                    return Some(session);
+            let is_kept = !self.kept.is_empty();
+            match Head::read(if is_kept { &self.kept } else { bytes }, protocol) {
+                Head::Wrong => return Some(Incoming::Wrong),
+                Head::Disconnect(code) => {
+                    return Some(Incoming::Packet(Packet::Disconnect(code)));
+                }
+                Head::Whole { head, length } => {
+                    let packet = if is_kept {
+                        self.is_read = true;
+                        &self.kept[..]
+                    } else {
+                        let (packet, rest) = bytes.split_at(length);
+                        *bytes = rest;
+                        packet
+                    };
+                    let read = Packet::read(packet, head, protocol);
+                    return Some(read.map_or(Incoming::Wrong, Incoming::Packet));
                 }
                 Head::Long(length) => {
                     self.left = length - self.kept.len();
                     self.kept.clear();
                 }
                 Head::Needs(count) => {
-                    let here = if self.kept.is_empty() { bytes.len() } else { count };
+                    let here = if is_kept { count } else { bytes.len() };
                     let (more, rest) = bytes.split_at(here.min(bytes.len()));
                     *bytes = rest;
                     self.kept.extend_from_slice(more);
@@ -106,8 +116,8 @@ impl Inbound {
 enum Head {
     /// So many more are needed to say anything.
     Needs(usize),
-    /// It is there, with so many bytes.
-    Whole(usize),
+    /// It is there, with so many bytes, of which so many are its fixed header.
+    Whole { head: usize, length: usize },
     /// It has so many bytes, more than are looked into.
     Long(usize),
     /// The broker disconnects, with this code. What it says besides is not waited for.
@@ -140,25 +150,8 @@ impl Head {
             (15, _) if length > LONGEST_KEPT => Self::Wrong,
             _ if length > LONGEST_KEPT => Self::Long(length),
             _ if length > bytes.len() => Self::Needs(length - bytes.len()),
-            _ => Self::Whole(length),
+            _ => Self::Whole { head, length },
         }
-    }
-}
-
-/// What a whole packet is.
-fn judged(packet: &[u8], protocol: Protocol) -> Session {
-    if packet == [PINGRESP, 0] {
-        return Session::Pong;
-    }
-    let mut copy = BytesMut::from(packet);
-    let is_known = match protocol {
-        Protocol::V4 => v4::Packet::read(&mut copy, LONGEST_KEPT).is_ok(),
-        Protocol::V5 => v5::Packet::read(&mut copy, None).is_ok(),
-    };
-    match packet[0] >> 4 {
-        _ if !is_known => Session::Wrong,
-        3 => Session::Message,
-        _ => Session::Other,
     }
 }
 

@@ -28,7 +28,7 @@ use crate::client::attempt::{Close, Code, Outcome};
 /// How a connection ends on which more comes than any honest broker sends.
 pub const FLOOD: Outcome = Outcome::ProtocolError("flood");
 /// What a layer holds back at most of what a broker does not take, in bytes: more than the longest CONNECT, whose six
-/// fields have 64 KB each. Pings, and answers to the broker's, are few and short.
+/// fields have 64 KB each. It never comes to that: of MQTT a layer holds back what was sent at once.
 const MOST_HELD: usize = 512 * 1024;
 /// Bytes of frames that are gathered before they are written: each is written at once.
 const WRITES_FROM: usize = 0;
@@ -101,8 +101,8 @@ pub(super) struct Layers {
     meter: Meter,
     /// That is a flood.
     floods: bool,
-    /// MQTT was handed over, and has not left yet.
-    is_queued: bool,
+    /// The socket did not take all that the layers have to send.
+    is_held_back: bool,
     state: SocketState,
 }
 
@@ -159,7 +159,7 @@ impl Layers {
             out: Vec::new(),
             meter: Meter::default(),
             floods: false,
-            is_queued: false,
+            is_held_back: false,
             state: SocketState::default(),
         };
         if let Some(endpoint) = &transport.ws {
@@ -252,17 +252,15 @@ impl Layers {
         }
     }
 
+    /// Takes all of `bytes`, or nothing where something is held back from before: so what is held back is bounded by what is
+    /// sent at once. Sends what the socket takes.
     pub(super) fn send(&mut self, socket: BorrowedFd<'_>, bytes: &[u8]) -> Sent {
-        let sent = if self.is_queued { self.drain(socket) } else { self.post(socket, bytes) };
-        self.is_queued = sent == Sent::Later;
-        match sent {
-            Sent::Bytes(_) => Sent::Bytes(bytes.len()),
-            other => other,
+        // The last flight of a handshake is not waited for: it goes out with what follows.
+        if self.is_held_back
+            && let held @ (Sent::Later | Sent::Failed(_)) = self.drain(socket)
+        {
+            return held;
         }
-    }
-
-    /// Takes bytes in any case, and sends what the socket takes.
-    pub(super) fn post(&mut self, socket: BorrowedFd<'_>, bytes: &[u8]) -> Sent {
         let mut below = Below { socket, tls: self.tls.as_mut(), state: &mut self.state };
         let queued = match &mut self.ws {
             Ws::Open(ws) => {
@@ -275,7 +273,11 @@ impl Layers {
             }
             _ => below.write_all(bytes).is_ok(),
         };
-        if queued { self.drain(socket) } else { Sent::Failed(Errno::PIPE) }
+        match self.drain(socket) {
+            _ if !queued => Sent::Failed(Errno::PIPE),
+            Sent::Bytes(_) | Sent::Later => Sent::Bytes(bytes.len()),
+            failed @ Sent::Failed(_) => failed,
+        }
     }
 
     /// Sends all that the layers hold back, and answers the last ping where nothing is held back: whoever does not read what
@@ -295,6 +297,12 @@ impl Layers {
 
     /// Sends all that the layers hold back; how many bytes were taken, where all were.
     fn drain(&mut self, socket: BorrowedFd<'_>) -> Sent {
+        let sent = self.push_out(socket);
+        self.is_held_back = sent == Sent::Later;
+        sent
+    }
+
+    fn push_out(&mut self, socket: BorrowedFd<'_>) -> Sent {
         if let Ws::Open(ws) = &mut self.ws {
             let mut below = Below { socket, tls: self.tls.as_mut(), state: &mut self.state };
             match ws.writer.flush(&mut below) {

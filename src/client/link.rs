@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::{
     io::Errno,
-    net::{RecvFlags, recv},
+    net::{RecvFlags, recv, sockopt},
 };
 
 use super::{
@@ -21,13 +21,22 @@ use crate::client::attempt::Close;
 #[derive(Debug)]
 pub struct Link {
     socket: OwnedFd,
+    nagle: Nagle,
     layers: Option<Box<Layers>>,
+}
+
+/// What was sent after CONNACK, and whether Nagle's algorithm was turned off for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Nagle {
+    NothingSent,
+    SentOnce,
+    Off,
 }
 
 impl Link {
     /// Of a socket that is connected, or about to be.
     pub fn new(socket: OwnedFd) -> Self {
-        Self { socket, layers: None }
+        Self { socket, nagle: Nagle::NothingSent, layers: None }
     }
 
     /// The socket.
@@ -87,8 +96,8 @@ impl Link {
         self.layers.as_ref().and_then(|layers| layers.handshake())
     }
 
-    /// Sends what the socket takes. After [`Sent::Later`] the same bytes must come again: layers have
-    /// them already, and only go on.
+    /// Sends what is taken of `bytes`: over plain TCP that is what the socket takes. Layers take all or nothing, and hold back
+    /// what the socket does not take; while they hold something back, they take no more ([`Link::flush`] goes on with that).
     pub fn send(&mut self, bytes: &[u8]) -> Sent {
         match &mut self.layers {
             None => socket::send_some(self.socket.as_fd(), bytes),
@@ -96,16 +105,24 @@ impl Link {
         }
     }
 
-    /// Sends a packet that is not worth waiting for: layers keep what the socket does not take, plain TCP
-    /// drops it.
-    pub fn post(&mut self, bytes: &[u8]) -> Sent {
-        match &mut self.layers {
-            None => socket::send_some(self.socket.as_fd(), bytes),
-            Some(layers) => layers.post(self.socket.as_fd(), bytes),
+    /// Sends like [`Link::send`], after CONNACK. The first of what is sent then finds nothing unacknowledged, since CONNACK
+    /// acknowledged CONNECT. From the second on, Nagle's algorithm (RFC 9293, 3.7.4) would have it wait for the broker's
+    /// delayed acknowledgement: it is turned off. Most clients send one packet, or none, and are spared the system call.
+    pub fn send_in_session(&mut self, bytes: &[u8]) -> Sent {
+        match self.nagle {
+            Nagle::NothingSent => self.nagle = Nagle::SentOnce,
+            Nagle::SentOnce => {
+                self.nagle = Nagle::Off;
+                // Where the option can't be set, the connection is broken, and sending says so.
+                let _ = sockopt::set_tcp_nodelay(&self.socket, true);
+            }
+            Nagle::Off => {}
         }
+        self.send(bytes)
     }
 
-    /// Sends what layers still hold back, and answers the last ping of the layer below MQTT.
+    /// Sends what layers still hold back, and answers the last ping of the layer below MQTT; [`Sent::Bytes`] where nothing is
+    /// held back any more.
     pub fn flush(&mut self) -> Sent {
         match &mut self.layers {
             None => Sent::Bytes(0),
@@ -142,3 +159,6 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,11 @@
 mod answer;
 mod connect;
 mod fetch;
+mod held;
+mod judged;
 mod launch;
+mod leaving;
 mod park;
-mod session;
 mod turns;
 mod unsettled;
 mod waves;
@@ -36,7 +38,8 @@ use rustix::{
 use slab::Slab;
 
 use super::{
-    connection::{Connection, Key, More, NOWHERE, State, Terms},
+    connection::{Connection, Key, More, NOWHERE, Stage},
+    opening::{Opening, State, Terms},
     pace::Pace,
     resolver::Answer,
     storm::Storm,
@@ -49,16 +52,16 @@ use crate::{
     },
     client::{
         attempt::{Attempt, Outcome, Phase, Step, Steps},
+        outbox::Outbox,
         port::PortWalk,
         socket::{self, PortChoice},
         transport::Transport,
-        verdict::standing::Reader,
-        verdict::{Expectation, Validity, Verdict, foreign::Said},
+        verdict::Validity,
     },
     plan::Model,
-    record::measure::{Count, Measurements, pending::Pending},
+    record::measure::{Count, Measurements},
     supply::{Outlet, signal::Signal},
-    token::{Minter, Must, placing::Scratch},
+    token::{Minter, placing::Scratch},
 };
 
 /// Attempts that are started in a row before events are looked at again, when the schedule is behind.
@@ -67,8 +70,8 @@ const STARTS_IN_A_ROW: usize = 64;
 const EVENTS: usize = 256;
 /// What is read from a socket at one time.
 const INBOX: usize = 16 * 1024;
-/// CONNECT buffers that are kept for the next attempts.
-const SPARE_PACKETS: usize = 256;
+/// What attempts leave behind, of each sort, that is kept for the next ones.
+const SPARES: usize = 256;
 
 /// What a worker has seen since it last handed over.
 #[derive(Debug)]
@@ -151,20 +154,12 @@ pub(super) struct Worker {
     spares: Receiver<Box<Measurements>>,
     second: u64,
     cpu_at: Option<u64>,
+    /// Buffers of CONNECTs that are sent.
     packets: Vec<Vec<u8>>,
+    /// Boxes of attempts that are over.
+    openings: Vec<Box<Opening>>,
     inbox: Box<[u8]>,
     scratch: Scratch,
-}
-
-/// What an answer is worth, and by what.
-#[derive(Clone, Copy, Debug)]
-struct Judged {
-    expected: Expectation,
-    verdict: Verdict,
-    /// Whether the token had to be accepted by its times and claims, its key apart.
-    in_time: bool,
-    /// When the broker had decided.
-    decided: u64,
 }
 
 /// What connects a worker with the rest of the run.
@@ -242,7 +237,8 @@ impl Worker {
             spares: wiring.spares,
             second: 0,
             cpu_at: None,
-            packets: Vec::with_capacity(SPARE_PACKETS),
+            packets: Vec::with_capacity(SPARES),
+            openings: Vec::with_capacity(SPARES),
             inbox: vec![0; INBOX].into_boxed_slice(),
             scratch: Scratch::default(),
             signal: wiring.signal,
@@ -345,6 +341,7 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(place).filter(is_current) else { return };
         let ends = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
         let has_input = flags.contains(EventFlags::IN) || ends;
+        let has_room = flags.contains(EventFlags::OUT);
         if connection.more != More::No {
             // Its turn comes, and tells the rest.
             return self.list(key, ends);
@@ -355,15 +352,15 @@ impl Worker {
             }
             link.is_layered()
         });
-        match connection.state {
-            State::Connecting if flags.intersects(EventFlags::ERR | EventFlags::HUP) => {
+        match connection.state() {
+            Some(State::Connecting) if flags.intersects(EventFlags::ERR | EventFlags::HUP) => {
                 let error =
                     connection.link.as_ref().and_then(|link| socket::pending_error(link.socket()));
                 let outcome = error.map_or(Outcome::TcpFailed("other"), socket::failed);
                 self.conclude(place, outcome, self.storm.clock.now());
             }
-            State::Connecting | State::Securing | State::Upgrading | State::Sending
-                if flags.contains(EventFlags::OUT) || is_layered =>
+            Some(State::Connecting | State::Securing | State::Upgrading | State::Sending)
+                if has_room || is_layered =>
             {
                 self.advance(place);
                 // Layers may hold what came with their last flight, and no event will tell of it.
@@ -371,9 +368,15 @@ impl Worker {
                     self.read(place, key, ends);
                 }
             }
-            State::Connecting => {}
-            _ if has_input || is_layered => self.read(place, key, ends),
-            _ => {}
+            Some(State::Connecting) => {}
+            state => {
+                if has_room && state.is_none() {
+                    self.on_room(place);
+                }
+                if has_input || is_layered {
+                    self.read(place, key, ends);
+                }
+            }
         }
         // Arrivals do not wait for the rest of the events.
         let now = self.storm.clock.now();
@@ -385,113 +388,34 @@ impl Worker {
     /// Ends an attempt that is not accepted: records it, and closes the connection or lets a broker
     /// that refused close it first.
     fn conclude(&mut self, place: usize, outcome: Outcome, now: u64) {
-        let Some(connection) = self.connections.get_mut(place) else { return };
-        let (attempt, terms) = (connection.attempt(outcome, now), connection.terms);
-        let (state, way) = (connection.state, connection.way);
+        let Some(connection) = self.connections.get(place) else { return };
+        let Some(opening) = connection.opening() else { return };
+        let attempt = opening.attempt(connection.who(), outcome, now);
+        let (state, terms, way) = (opening.state, opening.terms, connection.way);
         self.vacate(place);
         self.in_flight -= 1;
         self.count_in_wave(state, attempt.opened);
         self.record(&attempt, terms, way);
         self.concluded(&attempt, way, now);
         if matches!(outcome, Outcome::Refused(_)) {
-            self.linger(place, now);
+            self.linger(place, Outbox::default(), now);
         } else {
             self.close(place);
-        }
-    }
-
-    /// Judges and counts an attempt, or puts that off.
-    fn record(&mut self, attempt: &Attempt, terms: Terms, way: u16) {
-        let judged = self.judged(attempt, terms);
-        if !self.put_off(attempt, terms, way, judged.verdict) {
-            self.count(attempt, terms, way, judged);
-        }
-    }
-
-    /// What had to happen to a token, and what the answer is worth.
-    fn judged(&self, attempt: &Attempt, Terms { validity, said, .. }: Terms) -> Judged {
-        let storm = &self.storm;
-        let kind = &storm.plan.mould.kinds[attempt.kind];
-        let judge = storm.judge(kind.protocol);
-        let decided = judge.decided(attempt.outcome, attempt.sent, attempt.ended);
-        let must = match (kind.must, said) {
-            (Must::AcceptInTime, Some(said)) => said.must(),
-            // That of another client: where it is not known to be one, nothing is known.
-            (Must::Refuse(_), Some(said)) if said != Said::Good => said.must(),
-            (must, _) => must,
-        };
-        let mut expected = judge.expectation(must, validity, attempt.sent, decided);
-        let in_time = matches!(expected, Expectation::Accept);
-        // Of other kinds, something else decides, or nothing is promised.
-        if let (Some(standing), Some(key), Must::AcceptInTime) =
-            (&storm.standing, attempt.key, must)
-        {
-            let is_embedded = storm.plan.brokers[attempt.broker].is_embedded();
-            let reader = if is_embedded { Reader::Embedded } else { Reader::External };
-            let standing = standing.of(usize::from(key), reader);
-            expected = judge.by_key(expected, standing, attempt.sent, decided);
-        }
-        if let (Some(accepted), Must::AcceptInTime) = (&storm.accepted, kind.must) {
-            if !matches!(expected, Expectation::Refuse(_)) && attempt.outcome == Outcome::Accepted {
-                accepted.note(attempt.client, attempt.ended);
-            }
-            expected = judge.by_cache(expected, accepted.of(attempt.client), attempt.sent);
-        }
-        // A broker that is full refuses whoever comes, some by the code for a bad token.
-        let is_full =
-            || storm.occupancy.as_ref().is_some_and(|occupancy| occupancy.is_full(attempt.broker));
-        let verdict = match attempt.outcome {
-            Outcome::Refused(_) | Outcome::Closed(_)
-                if storm.has_no_keys(attempt.broker) || is_full() =>
-            {
-                Verdict::NotJudged
-            }
-            outcome => judge.verdict(expected, outcome),
-        };
-        Judged { expected, verdict, in_time, decided }
-    }
-
-    fn count(&mut self, attempt: &Attempt, terms: Terms, way: u16, judged: Judged) {
-        let storm = &self.storm;
-        let Judged { expected, verdict, in_time, decided } = judged;
-        // Overload and the like say nothing about a key, and of an end it is not known yet what it says.
-        let closed_at = match attempt.outcome {
-            Outcome::Closed(_) => self.ways.get(usize::from(way)).map(|way| way.site),
-            _ => None,
-        };
-        let is_watched = storm.plan.shares_names && attempt.outcome.lets_in().is_some();
-        if verdict != Verdict::NotJudged && closed_at.is_none() || is_watched {
-            self.recorder.answered(attempt, in_time);
-        }
-        if let Some(wave) = &mut self.wave
-            && (verdict != Verdict::NotJudged || attempt.outcome.is_answer())
-        {
-            wave.answered(attempt.ended);
-            storm.gate.answered(attempt.ended);
-        }
-        match closed_at {
-            Some(site) => {
-                let pending = Pending { attempt: *attempt, site, expected, verdict, in_time };
-                self.recorder.record_closed(pending, storm.warm);
-            }
-            None => self.recorder.record(attempt, expected, verdict, storm.start, storm.warm),
-        }
-        storm.heard.note(attempt, decided, verdict);
-        if !terms.has_no_slot {
-            self.pace.outcome(attempt.ended);
         }
     }
 
     /// Ends the attempts whose time is up.
     fn expire(&mut self, now: u64) {
         while let Some((at, key)) = self.deadlines.front().copied() {
-            let stands = self.connections.get(key.place()).filter(|connection| {
-                connection.generation == key.generation()
-                    && connection.in_flight()
-                    // Not that of its opening, where CONNECT was sent later.
-                    && connection.started + self.storm.timeout == at
+            let stands = self
+                .connections
+                .get(key.place())
+                .filter(|connection| connection.generation == key.generation());
+            let stands = stands.and_then(Connection::opening).filter(|opening| {
+                // Not that of its opening, where CONNECT was sent later.
+                opening.started + self.storm.timeout == at
             });
-            match stands.map(Connection::phase) {
+            match stands.map(Opening::phase) {
                 Some(phase) if at <= now => {
                     self.conclude(key.place(), Outcome::Timeout(phase), now);
                 }
@@ -568,8 +492,10 @@ impl Worker {
         self.parked.clear();
         self.settle(true);
         for (_, connection) in &mut self.connections {
-            if connection.state == State::Holding {
-                session::say_goodbye(connection);
+            if let (Some(link), Stage::Held(held)) = (&mut connection.link, &mut connection.stage) {
+                held.session.leave();
+                // A broker that does not take it sees the connection close.
+                let _ = leaving::send_all(link, held.session.outbox());
             }
         }
         self.connections.clear();
@@ -594,6 +520,37 @@ impl Worker {
         if closed.link.is_some() {
             self.storm.sockets.fetch_sub(1, Ordering::Relaxed);
         }
-        self.left_open -= usize::from(closed.state == State::Leaving);
+        self.left_open -= usize::from(closed.is_leaving());
+        self.reclaim(closed.stage);
+    }
+
+    /// Keeps what an attempt leaves behind for the next one.
+    fn reclaim(&mut self, stage: Stage) {
+        if let Stage::Opening(opening) = stage
+            && self.openings.len() < SPARES
+        {
+            self.openings.push(opening);
+        }
+    }
+
+    /// The attempt on a connection, while it has no outcome.
+    fn opening_mut(&mut self, place: usize) -> Option<&mut Opening> {
+        self.connections.get_mut(place)?.opening_mut()
+    }
+
+    /// An attempt comes into a state.
+    fn enter_state(&mut self, place: usize, state: State) {
+        if let Some(opening) = self.opening_mut(place) {
+            opening.state = state;
+        }
+    }
+
+    /// A socket takes more again.
+    fn on_room(&mut self, place: usize) {
+        match self.connections.get(place).map(|connection| &connection.stage) {
+            Some(Stage::Held(_)) => self.tend(place, self.storm.clock.now()),
+            Some(Stage::Leaving(_)) => self.send_last(place),
+            Some(Stage::Opening(_)) | None => {}
+        }
     }
 }

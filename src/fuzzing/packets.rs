@@ -13,9 +13,11 @@ use super::choice;
 use crate::{
     client::{
         Progress, Received,
-        inbound::{Inbound, Session},
+        inbound::{Inbound, Incoming},
         link::Link,
-        packet::Connack,
+        outbox::Outbox,
+        packet::{Connack, FirstPacket, Packet},
+        session::{Ended, Event, Session, Settings},
         transport::{Endpoint, Transport},
     },
     scenario::Protocol,
@@ -36,44 +38,65 @@ fn versioned(input: &[u8]) -> (Protocol, &[u8]) {
 /// A CONNACK is as long as it says, and what comes behind it or is missing of it changes nothing.
 pub(super) fn connack(input: &[u8]) {
     let (protocol, bytes) = versioned(input);
-    let read = Connack::read(bytes, protocol);
-    if let Connack::Complete { length, .. } = read {
+    let read = FirstPacket::read(bytes, protocol);
+    if let FirstPacket::Connack(_, length) = read {
         assert!((4..=bytes.len()).contains(&length), "{length} of {}", bytes.len());
-        assert_eq!(Connack::read(&bytes[..length], protocol), read, "without what follows it");
-        assert_eq!(Connack::read(&bytes[..length - 1], protocol), Connack::Incomplete);
+        assert_eq!(FirstPacket::read(&bytes[..length], protocol), read, "without what follows it");
+        let cut = FirstPacket::read(&bytes[..length - 1], protocol);
+        assert_eq!(cut, FirstPacket::Incomplete);
     }
 }
 
-/// Packets of a session are the same in one piece and in two, and little of them is kept.
+/// Packets of a session are the same in one piece and in two, and little of them is kept; and a session makes the same of
+/// them.
 pub(super) fn session(input: &[u8]) {
     let (protocol, bytes) = versioned(input);
     let (cut, bytes) = choice(bytes);
-    let cut = usize::from(cut).min(bytes.len());
-    let at_once = packets(&mut Inbound::default(), bytes, protocol);
-    let mut inbound = Inbound::default();
-    let mut in_two = packets(&mut inbound, &bytes[..cut], protocol);
-    if !in_two.last().copied().is_some_and(ends) {
-        in_two.extend(packets(&mut inbound, &bytes[cut..], protocol));
-    }
-    assert_eq!(at_once, in_two);
+    let (first, second) = bytes.split_at(usize::from(cut).min(bytes.len()));
+    let at_once = packets(&[bytes], protocol);
+    assert_eq!(at_once, packets(&[first, second], protocol));
+    let ended = held(&[bytes], protocol);
+    assert_eq!(ended, held(&[first, second], protocol));
+    let is_over = at_once.iter().any(|packet| packet.ends);
+    assert!(!is_over || ended.is_some(), "a session goes on after what ends it");
 }
 
-/// All packets up to the one that ends the session.
-fn packets(inbound: &mut Inbound, mut bytes: &[u8], protocol: Protocol) -> Vec<Session> {
-    let mut all = Vec::new();
-    while let Some(packet) = inbound.next(&mut bytes, protocol) {
-        all.push(packet);
-        if ends(packet) {
-            return all;
+/// A packet, as far as two readings of it are compared.
+#[derive(Debug, Eq, PartialEq)]
+struct Shown {
+    words: String,
+    ends: bool,
+}
+
+/// All packets of these pieces up to the one that ends the session.
+fn packets(pieces: &[&[u8]], protocol: Protocol) -> Vec<Shown> {
+    let (mut inbound, mut all) = (Inbound::default(), Vec::new());
+    for mut bytes in pieces.iter().copied() {
+        while let Some(packet) = inbound.next(&mut bytes, protocol) {
+            let ends = matches!(packet, Incoming::Wrong | Incoming::Packet(Packet::Disconnect(_)));
+            all.push(Shown { words: format!("{packet:?}"), ends });
+            if ends {
+                return all;
+            }
         }
+        assert!(bytes.is_empty(), "{} bytes are left without a packet", bytes.len());
+        assert!(inbound.kept() <= MOST_KEPT, "{} bytes are kept", inbound.kept());
     }
-    assert!(bytes.is_empty(), "{} bytes are left without a packet", bytes.len());
-    assert!(inbound.kept() <= MOST_KEPT, "{} bytes are kept", inbound.kept());
     all
 }
 
-fn ends(packet: Session) -> bool {
-    matches!(packet, Session::Wrong | Session::Disconnect(_))
+/// How a session ends to which these pieces come, if it does.
+fn held(pieces: &[&[u8]], protocol: Protocol) -> Option<Ended> {
+    let settings = Settings { protocol, keep_alive: 0, leaves_at: u64::MAX, salt: 0 };
+    let mut session = Session::new(settings, &Connack::default(), Outbox::default(), 0);
+    for mut bytes in pieces.iter().copied() {
+        match session.handle(&mut bytes, 1) {
+            Some(Event::Ended(ended)) => return Some(ended),
+            event => assert!(event.is_none() && bytes.is_empty(), "{event:?}"),
+        }
+    }
+    assert!(session.outbox().is_empty(), "nothing was asked of it");
+    None
 }
 
 /// An answer to an upgrade, and frames after it, over a socket: what arrives of MQTT is no more than what was sent.

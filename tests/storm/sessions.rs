@@ -2,8 +2,9 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -105,6 +106,63 @@ fn answer_pings(stream: &mut TcpStream) {
     assert_eq!(packet, [0xE0, 0], "a client pings, and leaves with DISCONNECT");
 }
 
+/// A listener whose clients' sockets take some ten kilobytes before it has read any: short segments make for small buffers.
+fn narrow_listener() -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    nix::sys::socket::setsockopt(&listener, nix::sys::socket::sockopt::TcpMaxSeg, &536).unwrap();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&listener, 4096).unwrap();
+    listener
+}
+
+/// Reads a packet: its first byte and its body. `None` at the end.
+fn packet(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
+    let mut head = [0; 2];
+    stream.read_exact(&mut head).ok()?;
+    let (mut length, mut shift) = (usize::from(head[1] & 127), 7);
+    while head[1] & 128 != 0 {
+        stream.read_exact(&mut head[1..]).ok()?;
+        length |= usize::from(head[1] & 127) << shift;
+        shift += 7;
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    Some((head[0], body))
+}
+
+#[test]
+fn a_broker_that_accepts_before_it_has_read_connect_gets_the_rest_of_it_and_whole_packets_after() {
+    // More than the buffers of both sides hold: once it is written, the client has read CONNACK.
+    const MESSAGE: usize = 32 << 20;
+    let listener = narrow_listener();
+    let url = format!("mqtt://{}", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        // One byte of CONNECT has come, and no more of it is read.
+        stream.peek(&mut [0]).unwrap();
+        stream.write_all(&ACCEPT_V5).unwrap();
+        let message = [&[0x30, 0x80, 0x80, 0x80, 0x10][..], &[0, 1, b'a', 0]].concat();
+        stream.write_all(&message).unwrap();
+        stream.write_all(&vec![0; MESSAGE - 4]).unwrap();
+        std::iter::from_fn(|| packet(&mut stream)).collect::<Vec<_>>()
+    });
+    let user = "u".repeat(60_000);
+    let more = format!(
+        "[identity]\nusername = \"{user}\"\n[token.claims]\nlong = \"{}\"\n",
+        "x".repeat(40_000)
+    );
+    let load = "clients = 1\nhold = \"2s\"\nkeep_alive = \"1s\"";
+    let ended = Storm::new(&scenario(&url, load, &more)).run();
+    assert_eq!(ended.verdicts(), [("fresh accepted 0 correct".into(), 1)].into());
+    let packets = server.join().unwrap();
+    let kinds: Vec<u8> = packets.iter().map(|(first, _)| *first).collect();
+    assert_eq!(kinds[..2], [0x10, 0xC0], "CONNECT, then a ping: {kinds:x?}");
+    let connect = &packets[0].1;
+    assert!(connect.len() > 110_000, "{} bytes", connect.len());
+    let at = connect.windows(3).position(|at| at == b"uuu").unwrap();
+    assert!(connect[at..at + 60_000].iter().all(|byte| *byte == b'u'));
+    assert!(packets[1..].iter().all(|(_, body)| body.is_empty()), "{kinds:x?}");
+}
+
 #[test]
 fn every_connection_that_is_over_waits_for_its_own_broker_to_close_first() {
     // One closes at once, the next leaves it to the client, and so on, five a second: the waiting time
@@ -126,7 +184,7 @@ fn every_connection_that_is_over_waits_for_its_own_broker_to_close_first() {
     let start = Instant::now();
     while waits.lock().unwrap().len() < 5 {
         assert!(start.elapsed().as_secs() < 60, "not all five were left to the client");
-        std::thread::yield_now();
+        thread::yield_now();
     }
     let waits = waits.lock().unwrap();
     assert!(waits.iter().all(|wait| *wait >= Duration::from_millis(250)), "{waits:?}");

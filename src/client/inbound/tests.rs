@@ -1,14 +1,27 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::client::packet::Connack;
+
+/// A packet in a word.
+fn word(incoming: Incoming<'_>) -> String {
+    match incoming {
+        Incoming::Packet(Packet::PingResp) => "pong".into(),
+        Incoming::Packet(Packet::Publish(_)) | Incoming::Long => "message".into(),
+        Incoming::Wrong => "wrong".into(),
+        Incoming::Packet(other) => format!("{other:?}"),
+    }
+}
 
 /// What is read of bytes that come in pieces of this size, and what is kept of them at most.
-fn in_pieces(bytes: &[u8], size: usize, protocol: Protocol) -> (Vec<Session>, usize, Inbound) {
+fn in_pieces(bytes: &[u8], size: usize, protocol: Protocol) -> (Vec<String>, usize, Inbound) {
     let (mut inbound, mut read, mut most) = (Inbound::default(), Vec::new(), 0);
     for mut piece in bytes.chunks(size) {
-        while let Some(session) = inbound.next(&mut piece, protocol) {
-            read.push(session);
-            if matches!(session, Session::Wrong | Session::Disconnect(_)) {
+        while let Some(incoming) = inbound.next(&mut piece, protocol) {
+            let ends =
+                matches!(incoming, Incoming::Wrong | Incoming::Packet(Packet::Disconnect(_)));
+            read.push(word(incoming));
+            if ends {
                 return (read, most, inbound);
             }
         }
@@ -36,16 +49,16 @@ fn publish(payload: usize) -> Vec<u8> {
 fn a_session_takes_pongs_disconnects_and_nothing_twice() {
     let bytes = [0xD0, 0, 0xE0, 1, 0x8E];
     let (read, ..) = in_pieces(&bytes, bytes.len(), Protocol::V5);
-    assert_eq!(read, [Session::Pong, Session::Disconnect(0x8E)]);
+    assert_eq!(read, ["pong", "Disconnect(142)"]);
     let (read, ..) = in_pieces(&[0xD0, 0, 0x20, 3, 0, 0, 0, 0xD0], 8, Protocol::V5);
-    assert_eq!(read, [Session::Pong, Session::Wrong], "a second CONNACK");
+    assert_eq!(read, ["pong", "wrong"], "a second CONNACK");
     let (read, _, half) = in_pieces(&[0xD0], 1, Protocol::V5);
     assert!(read.is_empty() && half.is_in_packet(), "half a PINGRESP");
     let (read, ..) = in_pieces(&[0xE0, 0], 1, Protocol::V4);
-    assert_eq!(read, [Session::Wrong], "a DISCONNECT of 3.1.1");
+    assert_eq!(read, ["wrong"], "a DISCONNECT of 3.1.1");
     // A long reason does not hide the code, and is not waited for.
     let (read, ..) = in_pieces(&[0xE0, 0xFF, 0xFF, 0xFF, 0x7F, 0x8B, 1, 2], 3, Protocol::V5);
-    assert_eq!(read, [Session::Disconnect(0x8B)]);
+    assert_eq!(read, ["Disconnect(139)"]);
 }
 
 #[test]
@@ -55,7 +68,7 @@ fn messages_of_every_length_are_passed_over_in_any_pieces_and_not_kept() {
         bytes.extend(publish(payload));
         bytes.extend([0xD0, 0]);
     }
-    let wanted = [Session::Message, Session::Pong].repeat(9);
+    let wanted = ["message", "pong"].repeat(9);
     for size in [1, 2, 5, 1_023, 1_024, 16_384, bytes.len()] {
         let (read, most, inbound) = in_pieces(&bytes, size, Protocol::V5);
         assert_eq!(read, wanted, "{size}");
@@ -75,12 +88,12 @@ fn what_is_announced_takes_no_memory_before_it_comes_and_after() {
         let mut here = &chunk[..chunk.len().min(left)];
         left -= here.len();
         let read = inbound.next(&mut here, Protocol::V5);
-        assert_eq!(read, (left == 0).then_some(Session::Message));
+        assert_eq!(read, (left == 0).then_some(Incoming::Long));
     }
     assert!(inbound.kept.capacity() < 100 && !inbound.is_in_packet());
     // A head of five bytes is none (MQTT 5.0, 1.5.5).
     let (read, ..) = in_pieces(&[0x30, 255, 255, 255, 255, 1], 1, Protocol::V5);
-    assert_eq!(read, [Session::Wrong]);
+    assert_eq!(read, ["wrong"]);
 }
 
 #[test]
@@ -88,9 +101,10 @@ fn a_connack_in_pieces_is_kept_and_what_follows_it_is_not_its_own() {
     let whole = [0x20, 6, 0, 0, 3, 0x13, 1, 44, 0xD0, 0];
     let mut inbound = Inbound::default();
     for byte in &whole[..7] {
-        assert_eq!(inbound.connack(&[*byte], Protocol::V5), Connack::Incomplete);
+        assert_eq!(inbound.connack(&[*byte], Protocol::V5), FirstPacket::Incomplete);
     }
-    let complete = Connack::Complete { code: 0, keep_alive: Some(300), length: 8 };
+    let connack = Connack { server_keep_alive: Some(300), ..Connack::default() };
+    let complete = FirstPacket::Connack(connack, 8);
     assert_eq!(inbound.connack(&whole[7..], Protocol::V5), complete);
     assert_eq!(inbound.kept() - 8, 2);
 }

@@ -1,7 +1,10 @@
-use proptest::prelude::*;
-use rumqttc::mqttbytes::v4;
+use bytes::BytesMut;
+use rumqttc::{mqttbytes::v4, v5::mqttbytes::v5};
 
 use super::*;
+use crate::scenario::Protocol;
+
+mod incoming;
 
 /// Longer than any packet here.
 const LONGEST: usize = 1 << 20;
@@ -112,72 +115,91 @@ fn a_field_that_is_too_long_is_refused_and_the_longest_is_not() {
     assert!(out.is_empty());
 }
 
+/// A whole CONNACK with this code and nothing else.
+fn bare(code: u8, length: usize) -> FirstPacket<'static> {
+    FirstPacket::Connack(Connack { code, ..Connack::default() }, length)
+}
+
 #[test]
 fn codes_come_through_as_they_were_sent() {
     for code in 0..=255 {
-        let complete = |length, keep_alive| Connack::Complete { code, keep_alive, length };
-        assert_eq!(Connack::read(&[0x20, 2, 0, code], Protocol::V4), complete(4, None));
-        assert_eq!(Connack::read(&[0x20, 3, 0, code, 0], Protocol::V5), complete(5, None));
+        assert_eq!(FirstPacket::read(&[0x20, 2, 0, code], Protocol::V4), bare(code, 4));
+        assert_eq!(FirstPacket::read(&[0x20, 3, 0, code, 0], Protocol::V5), bare(code, 5));
         // Server Keep Alive 300, then a byte of the session.
         let long = [0x20, 6, 0, code, 3, 0x13, 1, 44, 0xD0];
-        assert_eq!(Connack::read(&long, Protocol::V5), complete(8, Some(300)));
+        let connack = Connack { code, server_keep_alive: Some(300), ..Connack::default() };
+        let read = FirstPacket::read(&long, Protocol::V5);
+        assert_eq!(read, FirstPacket::Connack(connack, 8));
     }
+}
+
+#[test]
+fn what_a_broker_says_in_connack_is_read() {
+    let properties = [
+        &[0x21, 0, 16][..],
+        &[0x24, 1],
+        &[0x12, 0, 2, b'i', b'd'],
+        &[0x13, 0, 60],
+        &[0x15, 0, 1, b'M'],
+        &[0x16, 0, 2, 0xFF, 0],
+        // Session Expiry Interval and a user property, which nobody asks for.
+        &[0x11, 0, 0, 0, 9, 0x26, 0, 1, b'a', 0, 1, b'b'],
+    ]
+    .concat();
+    let length = properties.len() as u8;
+    let packet = [&[0x20, length + 3, 1, 0, length][..], &properties].concat();
+    let connack = Connack {
+        code: 0,
+        session_present: true,
+        receive_maximum: Some(16),
+        maximum_qos: Some(1),
+        assigned_client_identifier: Some("id"),
+        server_keep_alive: Some(60),
+        authentication_method: Some("M"),
+        authentication_data: Some(&[0xFF, 0]),
+    };
+    let read = FirstPacket::read(&packet, Protocol::V5);
+    assert_eq!(read, FirstPacket::Connack(connack, packet.len()));
+    let present = Connack { session_present: true, ..Connack::default() };
+    let read = FirstPacket::read(&[0x20, 2, 1, 0], Protocol::V4);
+    assert_eq!(read, FirstPacket::Connack(present, 4));
 }
 
 #[test]
 fn every_beginning_of_a_connack_asks_for_more() {
     let whole = [0x20, 6, 0, 0, 3, 0x13, 1, 44];
     for end in 0..whole.len() {
-        assert_eq!(Connack::read(&whole[..end], Protocol::V5), Connack::Incomplete, "{end}");
+        let read = FirstPacket::read(&whole[..end], Protocol::V5);
+        assert_eq!(read, FirstPacket::Incomplete, "{end}");
     }
 }
 
 #[test]
 fn what_is_no_connack_is_named() {
-    assert_eq!(Connack::read(b"HTTP/1.1 400", Protocol::V5), Connack::Wrong("http"));
-    assert_eq!(Connack::read(&[21, 3, 1, 0, 2, 2, 10], Protocol::V5), Connack::Wrong("tls"));
-    assert_eq!(Connack::read(&[0xD0, 0], Protocol::V5), Connack::Wrong("another_packet"));
-    assert_eq!(Connack::read(&[0, 0, 0, 0], Protocol::V4), Connack::Wrong("garbage"));
-    assert_eq!(Connack::read(&[0x20, 2, 7, 0], Protocol::V4), Connack::Wrong("malformed_connack"));
-    assert_eq!(
-        Connack::read(&[0x20, 255, 255, 255, 255, 1], Protocol::V4),
-        Connack::Wrong("malformed_connack")
-    );
-    for (length, read) in [
-        (&[0x20, 0x80, 0x40][..], Connack::Incomplete),
-        (&[0x20, 0x81, 0x40], Connack::Wrong("connack_too_long")),
-        (&[0x20, 255, 255, 255, 127], Connack::Wrong("connack_too_long")),
+    for (bytes, protocol, why) in [
+        (&b"HTTP/1.1 400"[..], Protocol::V5, "http"),
+        (&[21, 3, 1, 0, 2, 2, 10], Protocol::V5, "tls"),
+        (&[0xD0, 0], Protocol::V5, "another_packet"),
+        (&[0, 0, 0, 0], Protocol::V4, "garbage"),
+        (&[0x20, 2, 7, 0], Protocol::V4, "malformed_connack"),
+        (&[0x20, 255, 255, 255, 255, 1], Protocol::V4, "malformed_connack"),
+        // 8 KB are read, and not a byte more.
+        (&[0x20, 0x81, 0x40], Protocol::V5, "connack_too_long"),
+        (&[0x20, 255, 255, 255, 127], Protocol::V5, "connack_too_long"),
+        // It accepts in 3.1.1, or what it does not speak.
+        (&[0x20, 2, 0, 0], Protocol::V5, "malformed_connack"),
+        (&[0x20, 3, 0, 0, 0], Protocol::V4, "malformed_connack"),
+        // A property of PUBLISH, and one that the packet does not hold.
+        (&[0x20, 6, 0, 0, 3, 0x23, 0, 1], Protocol::V5, "malformed_connack"),
+        (&[0x20, 5, 0, 0, 3, 0x13, 0], Protocol::V5, "malformed_connack"),
     ] {
-        assert_eq!(Connack::read(length, Protocol::V5), read, "8 KB, and a byte more");
+        assert_eq!(FirstPacket::read(bytes, protocol), FirstPacket::Wrong(why), "{bytes:?}");
     }
-    assert_eq!(
-        Connack::read(&[0x20, 2, 0, 0], Protocol::V5),
-        Connack::Wrong("malformed_connack"),
-        "accepts in 3.1.1"
-    );
-    assert_eq!(
-        Connack::read(&[0x20, 2, 0, 1], Protocol::V5),
-        Connack::Complete { code: 1, keep_alive: None, length: 4 }
-    );
+    let read = FirstPacket::read(&[0x20, 0x80, 0x40], Protocol::V5);
+    assert_eq!(read, FirstPacket::Incomplete, "8 KB");
+    assert_eq!(FirstPacket::read(&[0x20, 2, 0, 1], Protocol::V5), bare(1, 4));
     // A broker that speaks 5.0 alone says so in the format of 5.0.
     for code in [1, 0x84] {
-        let read = Connack::read(&[0x20, 3, 0, code, 0], Protocol::V4);
-        assert_eq!(read, Connack::Complete { code, keep_alive: None, length: 5 });
-    }
-    assert_eq!(
-        Connack::read(&[0x20, 3, 0, 0, 0], Protocol::V4),
-        Connack::Wrong("malformed_connack"),
-        "it accepts what it does not speak"
-    );
-}
-
-proptest! {
-    // For all bytes: nothing that a broker sends makes the reader panic.
-    #[test]
-    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..64), starts: bool) {
-        let bytes = if starts { [&[0x20][..], &bytes].concat() } else { bytes };
-        for protocol in [Protocol::V4, Protocol::V5] {
-            let _ = Connack::read(&bytes, protocol);
-        }
+        assert_eq!(FirstPacket::read(&[0x20, 3, 0, code, 0], Protocol::V4), bare(code, 5));
     }
 }

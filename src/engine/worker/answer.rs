@@ -1,15 +1,23 @@
 //! What comes back: bytes, an end, or nothing more.
 
-use super::{Connection, Key, State, Worker};
+use super::{Connection, Key, Stage, State, Worker};
 use crate::{
     base::clock::Clock,
     client::{
         Received, TURN,
         attempt::{Close, Outcome},
         inbound::Inbound,
-        packet::Connack,
+        outbox::Outbox,
+        packet::FirstPacket,
+        session::{Session, Settings},
     },
+    token::mixed,
 };
+
+/// How an attempt ends to which something comes before CONNECT is sent.
+const BEFORE_CONNECT: Outcome = Outcome::ProtocolError("before_connect");
+/// Parts the random numbers of sessions from all others.
+const SESSION_STREAM: u64 = 0x7069_6e67;
 
 impl Worker {
     /// Reads what is there, as far as a turn allows. `ends`: the broker has closed, so all must be read until that is seen;
@@ -18,11 +26,13 @@ impl Worker {
         let mut left = TURN;
         loop {
             let Some(connection) = self.connections.get_mut(place) else { return };
+            let state = connection.state();
             // While layers come about, what comes is theirs.
-            if connection.generation != key.generation() || connection.state < State::Standing {
+            let is_early = state.is_some_and(|state| state < State::Standing);
+            if connection.generation != key.generation() || is_early {
                 return;
             }
-            let is_stamped = self.storm.kernel_time && connection.in_flight();
+            let is_stamped = self.storm.kernel_time && state.is_some();
             let Some(link) = &mut connection.link else { return };
             let (received, stamp) = if is_stamped {
                 link.receive_stamped(&mut self.inbox)
@@ -61,69 +71,84 @@ impl Worker {
 
     /// A layer broke.
     fn on_failure(&mut self, place: usize, outcome: Outcome) {
-        let Some(connection) = self.connections.get(place) else { return };
-        match connection.state {
-            State::Holding => self.drop_session(place, outcome.code()),
-            State::Leaving => self.close(place),
-            _ => self.conclude(place, outcome, self.storm.clock.now()),
+        match self.connections.get(place).map(|connection| &connection.stage) {
+            Some(Stage::Opening(_)) => self.conclude(place, outcome, self.storm.clock.now()),
+            Some(Stage::Held(_)) => self.drop_session(place, outcome.code()),
+            Some(Stage::Leaving(_)) => self.close(place),
+            None => {}
         }
     }
 
     fn on_end(&mut self, place: usize, close: Close) {
         let now = self.storm.clock.now();
         let Some(connection) = self.connections.get(place) else { return };
-        let is_in_packet = || connection.inbound.as_ref().is_some_and(|it| it.is_in_packet());
-        let close = if close == Close::Fin && is_in_packet() { Close::FinInPacket } else { close };
-        match connection.state {
-            State::Holding => {
-                self.session_ended(place, now);
-                self.drop_session(place, Outcome::Closed(close).code());
+        match &connection.stage {
+            Stage::Held(_) => self.on_session_close(place, close, now),
+            Stage::Leaving(_) => self.close(place),
+            Stage::Opening(opening) => {
+                let is_in_packet = opening.inbound.as_ref().is_some_and(|it| it.is_in_packet());
+                let outcome = match close {
+                    // It says nothing of a token that was not sent.
+                    _ if opening.state == State::Standing => BEFORE_CONNECT,
+                    Close::Fin if is_in_packet => Outcome::Closed(Close::FinInPacket),
+                    close => Outcome::Closed(close),
+                };
+                self.conclude(place, outcome, now);
             }
-            State::Leaving => self.close(place),
-            // It says nothing of a token that was not sent.
-            State::Standing => self.conclude(place, Outcome::ProtocolError("before_connect"), now),
-            _ => self.conclude(place, Outcome::Closed(close), now),
         }
     }
 
     fn on_bytes(&mut self, place: usize, count: usize, stamp: Option<i64>) {
         let now = self.storm.clock.now();
-        let Some(connection) = self.connections.get_mut(place) else { return };
+        let Some(connection) = self.connections.get(place) else { return };
         self.ways[usize::from(connection.way)].alive(&mut self.recorder, now);
-        match connection.state {
-            State::Leaving => {}
-            // Before CONNECT there is nothing to say.
-            State::Standing => {
-                self.conclude(place, Outcome::ProtocolError("before_connect"), now);
+        match &connection.stage {
+            Stage::Leaving(_) => {}
+            Stage::Held(_) => self.on_session_bytes(place, 0..count),
+            Stage::Opening(opening) if opening.state == State::Standing => {
+                self.conclude(place, BEFORE_CONNECT, now);
             }
-            State::Holding => self.on_session_bytes(place, 0..count),
-            _ => {
-                let protocol = self.storm.plan.mould.kinds[usize::from(connection.kind)].protocol;
-                let bytes = &self.inbox[..count];
-                let (answer, kept) = match &mut connection.inbound {
-                    None => (Connack::read(bytes, protocol), count),
-                    Some(inbound) => (inbound.connack(bytes, protocol), inbound.kept()),
+            Stage::Opening(_) => self.on_first_bytes(place, count, stamp, now),
+        }
+    }
+
+    /// The broker sent something before the attempt has its answer: the first part of the inbox.
+    fn on_first_bytes(&mut self, place: usize, count: usize, stamp: Option<i64>, now: u64) {
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        let (client, kind) = (connection.client, usize::from(connection.kind));
+        let Some(opening) = connection.opening_mut() else { return };
+        let (storm, bytes) = (&self.storm, &self.inbox[..count]);
+        let protocol = storm.plan.mould.kinds[kind].protocol;
+        let before = opening.inbound.as_ref().map_or(0, |inbound| inbound.kept());
+        let first = match &mut opening.inbound {
+            None => FirstPacket::read(bytes, protocol),
+            Some(inbound) => inbound.connack(bytes, protocol),
+        };
+        match first {
+            FirstPacket::Connack(connack, length) => {
+                opening.arrived = arrival(storm.clock, opening.sent_at, stamp, now);
+                if connack.code != 0 {
+                    let outcome = Outcome::Refused(connack.code);
+                    return self.conclude(place, outcome, now);
+                }
+                let settings = Settings {
+                    protocol,
+                    keep_alive: opening.keep_alive,
+                    leaves_at: now + storm.hold_of(kind),
+                    salt: mixed(storm.plan.mould.seed ^ SESSION_STREAM, client),
                 };
-                match answer {
-                    Connack::Complete { code: 0, keep_alive, length } => {
-                        connection.arrived =
-                            arrival(self.storm.clock, connection.sent_at, stamp, now);
-                        // What follows is the end of what came last.
-                        let rest = count.saturating_sub(kept.saturating_sub(length))..count;
-                        self.accept(place, keep_alive, rest, now);
-                    }
-                    Connack::Complete { code, .. } => {
-                        connection.arrived =
-                            arrival(self.storm.clock, connection.sent_at, stamp, now);
-                        self.conclude(place, Outcome::Refused(code), now);
-                    }
-                    Connack::Wrong(what) => self.conclude(place, Outcome::ProtocolError(what), now),
-                    Connack::Incomplete if connection.inbound.is_none() => {
-                        let mut inbound = Box::<Inbound>::default();
-                        inbound.connack(bytes, protocol);
-                        connection.inbound = Some(inbound);
-                    }
-                    Connack::Incomplete => {}
+                // A broker may accept before it has read all of CONNECT.
+                let unsent = Outbox::of(std::mem::take(&mut opening.packet), opening.sent);
+                let session = Session::new(settings, &connack, unsent, now);
+                // What follows is the end of what came last.
+                self.accept(place, session, length - before..count, now);
+            }
+            FirstPacket::Wrong(what) => self.conclude(place, Outcome::ProtocolError(what), now),
+            FirstPacket::Incomplete => {
+                if opening.inbound.is_none() {
+                    let mut inbound = Box::<Inbound>::default();
+                    inbound.connack(bytes, protocol);
+                    opening.inbound = Some(inbound);
                 }
             }
         }

@@ -12,7 +12,7 @@ use rustix::{
     net::sockopt::set_socket_linger,
 };
 
-use super::{Key, SPARE_PACKETS, State, Worker, ways::Way};
+use super::{Key, SPARES, Stage, State, Worker, ways::Way};
 use crate::{
     base::host::loopback::is_loopback,
     client::{
@@ -26,25 +26,27 @@ use crate::{
     record::measure::signs::Site,
 };
 
+/// What epoll tells of every connection, once a change.
+const HEARD: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
+
 impl Worker {
     /// Ends an attempt that never got a socket, in this state.
     pub(super) fn fail(&mut self, place: usize, state: State, outcome: Outcome) {
-        if let Some(connection) = self.connections.get_mut(place) {
-            connection.state = state;
-        }
+        self.enter_state(place, state);
         self.conclude(place, outcome, self.storm.clock.now());
     }
 
     /// Asks for the addresses of the broker's name.
     pub(super) fn look_up(&mut self, key: Key, host: &Arc<str>, port: u16) {
-        let Some(connection) = self.connections.get_mut(key.place()) else { return };
-        connection.state = State::Resolving;
+        let Some(opening) = self.opening_mut(key.place()) else { return };
+        opening.state = State::Resolving;
+        let started = opening.started;
         let ask = Ask {
             host: Arc::clone(host),
             port,
             key,
             asked: self.storm.clock.now(),
-            deadline: connection.started + self.storm.timeout,
+            deadline: started + self.storm.timeout,
             reply: self.reply.clone(),
             signal: Arc::clone(&self.signal),
         };
@@ -59,15 +61,17 @@ impl Worker {
             self.recorder.looked_up(answer.waited);
             let place = answer.key.place();
             let Some(connection) = self.connections.get_mut(place).filter(|found| {
-                found.generation == answer.key.generation() && found.state == State::Resolving
+                found.generation == answer.key.generation()
+                    && found.state() == Some(State::Resolving)
             }) else {
                 continue;
             };
             let turn = self.storm.plan.spread.turn_of(connection.client);
+            let Some(opening) = connection.opening_mut() else { continue };
             match answer.addresses.len() as u64 {
                 0 => self.fail(place, State::Resolving, Outcome::TcpFailed("dns")),
                 count => {
-                    connection.at.dns = self.storm.clock.now();
+                    opening.at.dns = self.storm.clock.now();
                     self.open(place, answer.addresses[(turn % count) as usize]);
                 }
             }
@@ -80,8 +84,10 @@ impl Worker {
         let has_room = self.storm.sockets.load(Ordering::Relaxed) < self.storm.room
             || self.close_one_that_leaves();
         let Some(connection) = self.connections.get_mut(place) else { return };
-        connection.state = State::Connecting;
         let broker = usize::from(connection.broker);
+        let Some(opening) = connection.opening_mut() else { return };
+        opening.state = State::Connecting;
+        let length = opening.packet.len();
         let walks = &mut self.walks[broker];
         let known = walks.iter().position(|(known, ..)| *known == address);
         let at = known.unwrap_or_else(|| {
@@ -100,7 +106,7 @@ impl Worker {
         });
         connection.way = walks[at].2;
         let is_plain = self.transports[broker].is_plain();
-        let first_packet = if is_plain { connection.packet.len() } else { usize::MAX };
+        let first_packet = if is_plain { length } else { usize::MAX };
         let opened = if has_room {
             socket::open(address, &mut walks[at].1, self.choice, first_packet)
         } else {
@@ -139,17 +145,27 @@ impl Worker {
 
     /// Puts a new connection under epoll.
     fn watch(&mut self, place: usize) {
-        let Some(connection) = self.connections.get(place) else { return };
+        let Some(connection) = self.connections.get_mut(place) else { return };
         let Some(link) = &connection.link else { return };
-        let mut flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
-        // Layers may have something to send at any time.
-        if connection.state != State::Awaiting || link.is_layered() {
-            flags |= EventFlags::OUT;
-        }
+        // Layers may have something to send at any time. Where CONNECT is sent, an event that says so would be one for
+        // nothing: whoever has to send more later asks for it then.
+        connection.hears_room = connection.state() != Some(State::Awaiting) || link.is_layered();
+        let flags = if connection.hears_room { HEARD | EventFlags::OUT } else { HEARD };
         let data = EventData::new_u64(Key::new(place, connection.generation).data());
         if epoll::add(&self.epoll, link.socket(), data, flags).is_err() {
             self.conclude(place, Outcome::LocalError("epoll"), self.storm.clock.now());
         }
+    }
+
+    /// Has epoll tell when a connection's socket takes more.
+    pub(super) fn hear_of_room(&mut self, place: usize) {
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        let (Some(link), false) = (&connection.link, connection.hears_room) else { return };
+        let data = EventData::new_u64(Key::new(place, connection.generation).data());
+        // It is told at once where there is room by now. Where it can't be asked for, the broker gets no more, and its next
+        // answer is missed.
+        let asked = epoll::modify(&self.epoll, link.socket(), data, HEARD | EventFlags::OUT);
+        connection.hears_room = asked.is_ok();
     }
 
     /// Takes an attempt as far as it gets: through the layers, to CONNECT sent.
@@ -157,16 +173,20 @@ impl Worker {
         loop {
             let Some(connection) = self.connections.get_mut(place) else { return };
             let transport = &self.transports[usize::from(connection.broker)];
-            let Some(link) = &mut connection.link else { return };
-            let progress = match connection.state {
+            let (Some(link), Stage::Opening(opening)) =
+                (&mut connection.link, &mut connection.stage)
+            else {
+                return;
+            };
+            let progress = match opening.state {
                 State::Standing => return self.stand(place),
                 State::Connecting if transport.is_plain() && self.wave.is_some() => {
                     if !socket::is_connected(link.socket()) {
                         return;
                     }
                     let now = self.storm.clock.now();
-                    connection.at.tcp = now;
-                    connection.state = State::Standing;
+                    opening.at.tcp = now;
+                    opening.state = State::Standing;
                     self.ways[usize::from(connection.way)].taken(&mut self.recorder, now);
                     Progress::Done
                 }
@@ -174,7 +194,7 @@ impl Worker {
                     let now = self.storm.clock.now();
                     match link.begin(transport) {
                         Sent::Bytes(_) => {
-                            connection.at.tcp = now;
+                            opening.at.tcp = now;
                             self.ways[usize::from(connection.way)].taken(&mut self.recorder, now);
                         }
                         Sent::Later => return,
@@ -210,17 +230,18 @@ impl Worker {
         let (tls, ws) = (transport.tls.is_some(), transport.ws.is_some());
         let ready = if self.wave.is_some() { State::Standing } else { State::Sending };
         let now = self.storm.clock.now();
-        connection.state = match connection.state {
+        let Stage::Opening(opening) = &mut connection.stage else { return };
+        opening.state = match opening.state {
             State::Connecting if tls => State::Securing,
             State::Securing => {
-                connection.at.tls = now;
+                opening.at.tls = now;
                 if let Some(handshake) = connection.link.as_ref().and_then(Link::handshake) {
                     self.recorder.shook_hands(usize::from(connection.broker), handshake);
                 }
                 if ws { State::Upgrading } else { ready }
             }
             State::Upgrading => {
-                connection.at.ws = now;
+                opening.at.ws = now;
                 ready
             }
             _ if ws => State::Upgrading,
@@ -232,29 +253,34 @@ impl Worker {
     fn send_connect(&mut self, place: usize) {
         let now = self.storm.clock.now();
         let Some(connection) = self.connections.get_mut(place) else { return };
-        let Some(link) = &mut connection.link else { return };
+        let (Some(link), Stage::Opening(opening)) = (&mut connection.link, &mut connection.stage)
+        else {
+            return;
+        };
         loop {
-            match link.send(&connection.packet[connection.sent..]) {
+            let left = &opening.packet[opening.sent..];
+            match if left.is_empty() { link.flush() } else { link.send(left) } {
                 Sent::Bytes(count) => {
-                    if connection.state == State::Connecting {
-                        connection.state = State::Sending;
-                        connection.at.tcp = now;
+                    if opening.state == State::Connecting {
+                        opening.state = State::Sending;
+                        opening.at.tcp = now;
                         self.ways[usize::from(connection.way)].taken(&mut self.recorder, now);
                     }
-                    connection.sent_at = now;
-                    connection.sent += count;
-                    if connection.sent == connection.packet.len() {
-                        connection.state = State::Awaiting;
-                        let packet = std::mem::take(&mut connection.packet);
-                        if self.packets.len() < SPARE_PACKETS {
+                    opening.sent_at = now;
+                    if left.is_empty() {
+                        opening.state = State::Awaiting;
+                        opening.sent = 0;
+                        let packet = std::mem::take(&mut opening.packet);
+                        if self.packets.len() < SPARES {
                             self.packets.push(packet);
                         }
                         return;
                     }
+                    opening.sent += count;
                 }
                 Sent::Later => return,
                 Sent::Failed(error) => {
-                    let outcome = match connection.state {
+                    let outcome = match opening.state {
                         State::Connecting => socket::failed(error),
                         _ => last_words(link, &mut self.inbox, now),
                     };

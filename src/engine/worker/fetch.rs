@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    Connection, Key, State, Worker,
+    Key, State, Worker,
     launch::{encode, validity},
 };
 use crate::{
@@ -43,9 +43,8 @@ impl Worker {
                 };
             }
             let place = self.enter(&ready, (scheduled, started), Step::Unfinished, packet);
-            let Some(connection) = self.connections.get_mut(place) else { return };
-            connection.state = State::Fetching;
-            let key = Key::new(place, connection.generation);
+            self.enter_state(place, State::Fetching);
+            let key = Key::new(place, self.generation);
             let (reply, signal) = (self.fetched.0.clone(), Arc::clone(&self.signal));
             return fetcher.ask(client, started + storm.timeout, move |fetched| {
                 // Nobody waits any more when the run is over.
@@ -79,16 +78,17 @@ impl Worker {
         while let Ok(Arrival { key, fetched }) = self.fetched.1.try_recv() {
             let place = key.place();
             let Some(connection) = self.connections.get_mut(place).filter(|found| {
-                found.generation == key.generation() && found.state == State::Fetching
+                found.generation == key.generation() && found.state() == Some(State::Fetching)
             }) else {
                 continue;
             };
+            let Some(opening) = connection.opening_mut() else { continue };
             match fetched {
                 Err(failure) => {
                     self.fail(place, State::Fetching, Outcome::TokenFailed(failure.code));
                 }
                 Ok(brought) => {
-                    connection.token = Step::At(self.storm.clock.now());
+                    opening.token = Step::At(self.storm.clock.now());
                     self.bring(place, &brought);
                 }
             }
@@ -99,21 +99,16 @@ impl Worker {
     pub(super) fn bring(&mut self, place: usize, Brought { token, said }: &Brought) {
         let storm = Arc::clone(&self.storm);
         let Some(connection) = self.connections.get_mut(place) else { return };
-        connection.state = State::Starting;
-        connection.key = token.key;
-        connection.is_jwt = matches!(token.shape, Shape::Jwt(_));
-        connection.terms.said = Some(*said);
-        connection.terms.validity = validity(storm.clock, token.times);
-        let Connection { client, kind, minted_for, .. } = *connection;
-        let ready = Ready::elsewhere(
-            client,
-            usize::from(kind),
-            Password::Given,
-            token.key,
-            token.times,
-            minted_for,
-        );
-        let packet = &mut connection.packet;
+        let (client, kind) = (connection.client, usize::from(connection.kind));
+        let Some(opening) = connection.opening_mut() else { return };
+        opening.state = State::Starting;
+        opening.key = token.key;
+        opening.is_jwt = matches!(token.shape, Shape::Jwt(_));
+        opening.terms.said = Some(*said);
+        opening.terms.validity = validity(storm.clock, token.times);
+        let at = opening.minted_for;
+        let ready = Ready::elsewhere(client, kind, Password::Given, token.key, token.times, at);
+        let packet = &mut opening.packet;
         let encoded = encode(&storm.plan, &ready, &token.bytes, &mut self.scratch, packet);
         self.set_out(place, encoded);
     }

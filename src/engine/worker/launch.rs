@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Connection, Key, STARTS_IN_A_ROW, State, Terms, Waiting, Worker};
+use super::{Connection, Key, STARTS_IN_A_ROW, Stage, State, Terms, Waiting, Worker};
 use crate::{
     base::{clock::Clock, error::Result, host::thread_cpu},
     client::{
@@ -11,7 +11,8 @@ use crate::{
         verdict::Validity,
     },
     engine::{
-        connection::{Instants, More, NOWHERE},
+        connection::{More, NOWHERE},
+        opening::{Instants, Opening},
         storm::keep_alive,
         target::Spot,
     },
@@ -136,20 +137,12 @@ impl Worker {
             storm.watched.get_or_init(|| validity);
         }
         let kind = &storm.plan.mould.kinds[ready.kind];
-        self.generation = self.generation.wrapping_add(1);
-        let place = self.connections.insert(Connection {
-            link: None,
-            generation: self.generation,
+        let is_jwt = kind.recipe.form == Form::Jwt;
+        let opening = Opening {
             state: State::Starting,
-            pinged: false,
-            kind: ready.kind as u16,
-            broker: storm.plan.broker_of(ready.client) as u16,
-            way: NOWHERE,
-            occupies: false,
-            is_jwt: kind.recipe.form == Form::Jwt,
+            is_jwt,
             key: ready.key,
             keep_alive: storm.keep_alive,
-            client: ready.client,
             minted_for: ready.minted_for,
             scheduled,
             started,
@@ -159,11 +152,28 @@ impl Worker {
             sent_at: started,
             arrived: 0,
             terms: Terms::of(validity),
-            until: 0,
             packet,
             sent: 0,
             inbound: None,
+        };
+        self.generation = self.generation.wrapping_add(1);
+        let place = self.connections.insert(Connection {
+            link: None,
+            generation: self.generation,
+            kind: ready.kind as u16,
+            broker: storm.plan.broker_of(ready.client) as u16,
+            way: NOWHERE,
+            occupies: false,
+            hears_room: false,
             more: More::No,
+            client: ready.client,
+            stage: Stage::Opening(match self.openings.pop() {
+                Some(mut spare) => {
+                    *spare = opening;
+                    spare
+                }
+                None => Box::new(opening),
+            }),
         });
         self.in_flight += 1;
         self.deadlines.push_back((started + storm.timeout, Key::new(place, self.generation)));

@@ -107,8 +107,8 @@ impl Worker {
         let mut packet = self.packets.pop().unwrap_or_default();
         packet.clear();
         let place = self.enter(&ready, (scheduled, now), Step::NotEntered, packet);
-        if let Some(connection) = self.connections.get_mut(place) {
-            connection.terms.has_no_slot = has_no_slot;
+        if let Some(opening) = self.opening_mut(place) {
+            opening.terms.has_no_slot = has_no_slot;
         }
         if *due <= now {
             self.bring(place, brought);

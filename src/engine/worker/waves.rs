@@ -219,10 +219,9 @@ impl Worker {
     /// Counts the attempts that have a connection and no CONNECT as started: they are abandoned with the others.
     pub(super) fn start_what_stands(&mut self) {
         if self.wave.is_some() {
-            for (_, connection) in &self.connections {
-                if connection.state <= State::Standing {
-                    self.recorder.start(connection.opened, connection.opened);
-                }
+            let openings = self.connections.iter().filter_map(|(_, it)| it.opening());
+            for opening in openings.filter(|opening| opening.state <= State::Standing) {
+                self.recorder.start(opening.opened, opening.opened);
             }
         }
     }
@@ -230,8 +229,8 @@ impl Worker {
     /// A connection has all that CONNECT needs: it stands, or goes on where its wave has been released.
     pub(super) fn stand(&mut self, place: usize) {
         let now = self.storm.clock.now();
+        self.enter_state(place, State::Standing);
         let Some(connection) = self.connections.get_mut(place) else { return };
-        connection.state = State::Standing;
         // The last flight of a handshake must not wait for CONNECT.
         let _ = connection.link.as_mut().map(Link::flush);
         let (key, client) = (Key::new(place, connection.generation), connection.client);
@@ -268,7 +267,8 @@ impl Worker {
             let Some(wave) = &mut self.wave else { return };
             let Some(key) = wave.standing.front().copied() else { return };
             let stands = self.connections.get(key.place()).filter(|connection| {
-                connection.generation == key.generation() && connection.state == State::Standing
+                connection.generation == key.generation()
+                    && connection.state() == Some(State::Standing)
             });
             let Some(client) = stands.map(|connection| connection.client) else {
                 wave.standing.pop_front();
@@ -286,10 +286,10 @@ impl Worker {
     /// Sends the CONNECT of a connection that stands; it was due at this instant.
     fn send_off(&mut self, key: Key, due: u64) {
         let now = self.storm.clock.now();
-        let Some(connection) = self.connections.get_mut(key.place()) else { return };
-        (connection.scheduled, connection.started) = (due.min(now), now);
-        connection.state = State::Sending;
-        self.recorder.start(now, connection.scheduled);
+        let Some(opening) = self.opening_mut(key.place()) else { return };
+        (opening.scheduled, opening.started) = (due.min(now), now);
+        opening.state = State::Sending;
+        self.recorder.start(now, due.min(now));
         self.deadlines.push_back((now + self.storm.timeout, key));
         self.advance(key.place());
     }

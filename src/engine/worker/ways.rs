@@ -2,10 +2,13 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{Connection, Key, State, Worker};
+use super::{Connection, Key, Worker};
 use crate::{
     client::attempt::{Attempt, Outcome},
-    engine::knocker::{Cell, Knocker},
+    engine::{
+        connection::Held,
+        knocker::{Cell, Knocker},
+    },
     record::measure::{
         Measurements,
         signs::{Signs, Site},
@@ -92,22 +95,21 @@ impl Worker {
         self.storm.knocker.ended(&way.cell, now);
     }
 
-    /// A session is about to end because its time is up.
-    pub(super) fn session_leaves(&mut self, place: usize, now: u64) {
+    /// A witness leaves because its time is up.
+    pub(super) fn witness_leaves(&mut self, place: usize, now: u64) {
         let Some(connection) = self.connections.get(place) else { return };
         let Some(way) = self.ways.get(usize::from(connection.way)) else { return };
-        if self.is_witness(connection, now) {
-            let hold = self.storm.hold_of(usize::from(connection.kind));
-            let accepted = connection.until.saturating_sub(hold).min(now);
-            way.signs(&mut self.recorder).left(way.since(now), way.since(accepted));
+        if let Some(held) = connection.held() {
+            way.signs(&mut self.recorder).left(way.since(now), way.since(held.accepted));
         }
     }
 
     /// The broker ended a session by DISCONNECT.
-    pub(super) fn said_goodbye(&mut self, way: u16, code: u8) {
+    pub(super) fn said_goodbye(&mut self, place: usize, code: u8) {
         let now = self.storm.clock.now();
+        let Some(connection) = self.connections.get(place) else { return };
         if code == SHUTTING_DOWN
-            && let Some(way) = self.ways.get(usize::from(way))
+            && let Some(way) = self.ways.get(usize::from(connection.way))
         {
             way.signs(&mut self.recorder).shuts_down(way.since(now));
         }
@@ -132,14 +134,14 @@ impl Worker {
     }
 
     /// Whether a session would go on if its broker did.
-    fn is_witness(&self, connection: &Connection, now: u64) -> bool {
-        connection.state == State::Holding && !connection.pinged && self.is_good(connection, now)
+    pub(super) fn is_witness(&self, connection: &Connection, now: u64) -> bool {
+        let held = connection.held();
+        held.is_some_and(|held| !held.session.awaits_answer() && self.is_good(held, now))
     }
 
     /// Whether the token of a session is a JWT that is good for long enough.
-    fn is_good(&self, connection: &Connection, now: u64) -> bool {
-        let until = connection.terms.validity.until;
-        connection.is_jwt && until > now.saturating_add(self.storm.good_for) as i64
+    fn is_good(&self, held: &Held, now: u64) -> bool {
+        held.good_until > now.saturating_add(self.storm.good_for) as i64
     }
 
     /// Notes when the witnesses that have been open for longest were accepted.
@@ -162,7 +164,7 @@ impl Worker {
             match session {
                 Some(session) if self.is_witness(session, now) => return Some(accepted),
                 // It waits for the answer to a ping.
-                Some(session) if session.state == State::Holding && self.is_good(session, now) => {
+                Some(session) if session.held().is_some_and(|held| self.is_good(held, now)) => {
                     at += 1;
                 }
                 _ if at == 0 => drop(sessions.pop_front()),

@@ -1,6 +1,6 @@
 //! The good clients that a worker holds until all workers are done.
 
-use super::{State, Worker};
+use super::Worker;
 use crate::engine::vigil::LAST;
 
 /// How far a worker is with the clients that it holds.
@@ -30,7 +30,7 @@ impl Worker {
             Watch::Until(at) if at <= now => {
                 self.watch = Watch::Over;
                 let held = self.connections.iter();
-                let held = held.filter(|(_, held)| held.state == State::Holding);
+                let held = held.filter(|(_, connection)| connection.held().is_some());
                 let places: Vec<usize> = held.map(|(place, _)| place).collect();
                 for place in places {
                     self.leave(place, now);

@@ -1,0 +1,134 @@
+//! The first packet of a broker, which has to be CONNACK.
+//!
+//! Its code is taken as the byte that was sent: to the enums of `rumqttc` an unknown code is an error, and to us it is a
+//! finding.
+
+use super::fields::{Allowed, Fields, Property};
+use crate::scenario::Protocol;
+
+/// The longest CONNACK that is read, in bytes after its length. Its longest parts, a reason, a server's name, an assigned
+/// id and user properties, take some hundred bytes each in brokers seen; a broker that announces more and does not
+/// finish it has that much kept for each client.
+pub const LONGEST_CONNACK: usize = 8 * 1024;
+
+const CONNACK: u8 = 0x20;
+/// The properties that CONNACK may have (MQTT 5.0, 3.2.2.3).
+const PROPERTIES: Allowed = &[
+    0x11, 0x12, 0x13, 0x15, 0x16, 0x1A, 0x1C, 0x1F, 0x21, 0x22, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29,
+    0x2A,
+];
+
+/// CONNACK, as it was sent (MQTT 5.0, 3.2).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Connack<'a> {
+    /// Reason code, or the return code of 3.1.1.
+    pub code: u8,
+    /// Session Present: the broker goes on with an earlier session of this client.
+    pub session_present: bool,
+    /// Receive Maximum: how many publishes of QoS 1 the broker takes without having acknowledged any; `None` where it does
+    /// not say, which means 65 535.
+    pub receive_maximum: Option<u16>,
+    /// Maximum QoS that the broker takes; `None` where it does not say, which means 2.
+    pub maximum_qos: Option<u8>,
+    /// Assigned Client Identifier: the id that the broker gave to a client which came without one.
+    pub assigned_client_identifier: Option<&'a str>,
+    /// Server Keep Alive in seconds, which takes the place of ours.
+    pub server_keep_alive: Option<u16>,
+    /// Authentication Method of enhanced authentication.
+    pub authentication_method: Option<&'a str>,
+    /// Authentication Data of enhanced authentication.
+    pub authentication_data: Option<&'a [u8]>,
+}
+
+/// What the bytes that a broker has sent so far say about its first packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FirstPacket<'a> {
+    /// It is CONNACK, and has so many bytes; the bytes after it belong to the session.
+    Connack(Connack<'a>, usize),
+    /// More bytes are needed.
+    Incomplete,
+    /// It is no CONNACK; what it is instead.
+    Wrong(&'static str),
+}
+
+impl<'a> FirstPacket<'a> {
+    /// Reads the first packet of a broker.
+    pub fn read(bytes: &'a [u8], protocol: Protocol) -> Self {
+        // What nearly every broker sends, taken at a glance.
+        match (protocol, bytes) {
+            (_, []) => return Self::Incomplete,
+            (Protocol::V4, [CONNACK, 2, flags @ (0 | 1), code, ..]) => {
+                return Self::bare(*flags, *code, 4);
+            }
+            // One without 3.1.1 may say so in the format of 5.0.
+            (Protocol::V5, [CONNACK, 3, flags @ (0 | 1), code, 0, ..])
+            | (Protocol::V4, [CONNACK, 3, flags @ 0, code @ (1 | 0x84), 0, ..]) => {
+                return Self::bare(*flags, *code, 5);
+            }
+            // A broker without 5.0 may answer in the format of 3.1.1 (MQTT 5.0, 3.1.2.2), but not accept.
+            (Protocol::V5, [CONNACK, 2, 0, code, ..]) if *code != 0 => {
+                return Self::bare(0, *code, 4);
+            }
+            _ => {}
+        }
+        if bytes[0] != CONNACK {
+            return match bytes {
+                [21] | b"H" | b"HT" | b"HTT" => Self::Incomplete,
+                // An alert of TLS (RFC 8446, 5.1), which is how its servers answer to what is none.
+                [21, 3, ..] => Self::Wrong("tls"),
+                [b'H', b'T', b'T', b'P', ..] => Self::Wrong("http"),
+                [first, ..] if matches!(first >> 4, 1..=15) => Self::Wrong("another_packet"),
+                _ => Self::Wrong("garbage"),
+            };
+        }
+        let digits = bytes[1..].iter().take(4);
+        let Some(last) = digits.clone().position(|digit| digit & 128 == 0) else {
+            let is_begun = bytes.len() < 5;
+            return if is_begun { Self::Incomplete } else { Self::Wrong("malformed_connack") };
+        };
+        let value = digits.take(last + 1).rev();
+        let value = value.fold(0, |value, digit| value << 7 | usize::from(digit & 127));
+        if value > LONGEST_CONNACK {
+            return Self::Wrong("connack_too_long");
+        }
+        let (head, length) = (last + 2, last + 2 + value);
+        if bytes.len() < length {
+            return Self::Incomplete;
+        }
+        // 3.1.1 knows only packets of two bytes, which were taken above.
+        match Connack::whole(&bytes[head..length]).filter(|_| protocol == Protocol::V5) {
+            Some(connack) => Self::Connack(connack, length),
+            None => Self::Wrong("malformed_connack"),
+        }
+    }
+
+    /// One without properties.
+    fn bare(flags: u8, code: u8, length: usize) -> Self {
+        let session_present = flags == 1;
+        Self::Connack(Connack { code, session_present, ..Connack::default() }, length)
+    }
+}
+
+impl<'a> Connack<'a> {
+    /// Reads a body of 5.0.
+    fn whole(body: &'a [u8]) -> Option<Self> {
+        let mut fields = Fields::new(body);
+        let flags = fields.byte().filter(|flags| *flags <= 1)?;
+        let code = fields.byte()?;
+        let mut connack = Self { code, session_present: flags == 1, ..Self::default() };
+        fields.properties(PROPERTIES, |property| connack.take(property))?;
+        Some(connack)
+    }
+
+    fn take(&mut self, property: Property<'a>) {
+        match property {
+            Property::ReceiveMaximum(most) => self.receive_maximum = Some(most),
+            Property::MaximumQos(most) => self.maximum_qos = Some(most),
+            Property::AssignedClientIdentifier(id) => self.assigned_client_identifier = Some(id),
+            Property::ServerKeepAlive(seconds) => self.server_keep_alive = Some(seconds),
+            Property::AuthenticationMethod(method) => self.authentication_method = Some(method),
+            Property::AuthenticationData(data) => self.authentication_data = Some(data),
+            Property::Other => {}
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What a client does on a connection that was accepted: a state machine without sockets and without a clock.
+//!
+//! Bytes and instants go in; packets, events and the instant at which something is due come out. Whoever drives it does
+//! the rest (ARCHITECTURE.md, "What a driver does"). The model is `quinn-proto`. So any order of bytes and timers can be
+//! tried without a socket, and another way to do I/O needs no other session.
+
+mod agreed;
+mod timers;
+
+pub use self::agreed::Agreed;
+use self::timers::{Timer, Timers};
+use super::{
+    attempt::{Close, Code},
+    inbound::{Inbound, Incoming},
+    layers::FLOOD,
+    outbox::Outbox,
+    packet::{Connack, DISCONNECT, PINGREQ, PINGRESP, Packet},
+};
+use crate::{base::clock::SECOND, scenario::Protocol, token::fraction};
+
+/// How long an answer is waited for once more, in nanoseconds, where the broker has sent something that was not read yet:
+/// the answer may be in it.
+const UNREAD: u64 = 1_000_000;
+
+/// What a session goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Protocol version.
+    pub protocol: Protocol,
+    /// Keep alive of CONNECT in seconds; 0 for none.
+    pub keep_alive: u16,
+    /// When the client leaves, in nanoseconds of the run's clock.
+    pub leaves_at: u64,
+    /// Parts the random numbers of this session from those of all others.
+    pub salt: u64,
+}
+
+/// What has happened to a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// The client leaves, since its time is up. DISCONNECT is on its way out.
+    Leaves,
+    /// The session ended before its client wanted.
+    Ended(Ended),
+}
+
+/// Why a session ended before its client wanted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ended {
+    /// The broker sent DISCONNECT with this reason code.
+    Disconnect(u8),
+    /// The broker closed the connection.
+    Closed(Close),
+    /// The broker did not answer a ping in time.
+    PingTimeout,
+    /// The broker sent what must not come.
+    ProtocolError,
+    /// The broker sent more than it can have a reason for.
+    Flood,
+}
+
+impl Ended {
+    /// Its code in files: the reason code, or the word for what happened.
+    pub fn code(self) -> Code {
+        match self {
+            Self::Disconnect(code) => Code::Byte(code),
+            Self::Closed(Close::Fin | Close::FinInPacket) => Code::Word("fin"),
+            Self::Closed(Close::Rst) => Code::Word("rst"),
+            Self::PingTimeout => Code::Word("ping_timeout"),
+            Self::ProtocolError => Code::Word("protocol_error"),
+            Self::Flood => FLOOD.code(),
+        }
+    }
+}
+
+/// A session. Small: there is one for every client that is connected.
+#[derive(Debug)]
+pub struct Session {
+    protocol: Protocol,
+    /// It has ended, or its client leaves: nothing happens any more.
+    is_over: bool,
+    /// A ping was put into the outbox since that was last found empty.
+    has_pinged: bool,
+    salt: u64,
+    agreed: Agreed,
+    timers: Timers,
+    outbox: Outbox,
+    /// None where nothing came but CONNACK and answers to pings.
+    inbound: Option<Box<Inbound>>,
+}
+
+impl Session {
+    /// The session that a CONNACK opens at `now`. `outbox` holds what is left of CONNECT, where the broker accepted before
+    /// it had read all of it.
+    pub fn new(settings: Settings, connack: &Connack<'_>, outbox: Outbox, now: u64) -> Self {
+        let mut session = Self {
+            protocol: settings.protocol,
+            is_over: false,
+            has_pinged: false,
+            salt: settings.salt,
+            agreed: Agreed::of(connack, settings.keep_alive),
+            timers: Timers::default(),
+            outbox,
+            inbound: None,
+        };
+        session.timers.set(Timer::Leave, settings.leaves_at);
+        if let Some(at) = session.next_ping(now) {
+            session.timers.set(Timer::Ping, at);
+        }
+        session
+    }
+
+    /// What the broker said in CONNACK.
+    pub fn agreed(&self) -> &Agreed {
+        &self.agreed
+    }
+
+    /// Whether the broker owes the client an answer.
+    pub fn awaits_answer(&self) -> bool {
+        self.timers.is_set(Timer::PongDue)
+    }
+
+    /// When [`Session::on_due`] has to be called; `None` once the session is over.
+    pub fn due(&self) -> Option<u64> {
+        self.timers.next()
+    }
+
+    /// What is to be sent: the driver sends what the socket takes, and keeps the rest for when it takes more.
+    pub fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// Takes bytes that came at `now`, up to the next event; `None` where all are taken and nothing has happened. To be
+    /// called again until then.
+    pub fn handle(&mut self, bytes: &mut &[u8], now: u64) -> Option<Event> {
+        if self.is_over {
+            *bytes = &[];
+            return None;
+        }
+        if self.inbound.is_none() && *bytes == PINGRESP && self.on_pong() {
+            *bytes = &[];
+            return None;
+        }
+        let mut inbound = self.inbound.take().unwrap_or_default();
+        inbound.meter.at(now);
+        inbound.meter.bytes(bytes.len());
+        let ended = self.take_packets(&mut inbound, bytes);
+        self.inbound = Some(inbound);
+        ended.map(|ended| self.end(ended))
+    }
+
+    /// Does what is due by `now`, up to the next event; `None` where nothing is due any more. To be called again until then.
+    /// `is_unread`: the broker has sent something that was not read yet.
+    pub fn on_due(&mut self, now: u64, is_unread: bool) -> Option<Event> {
+        while let Some(timer) = self.timers.take_due(now) {
+            match timer {
+                Timer::Leave => {
+                    self.leave();
+                    return Some(Event::Leaves);
+                }
+                Timer::PongDue if is_unread => {
+                    self.timers.set(Timer::PongDue, now.saturating_add(UNREAD));
+                }
+                Timer::PongDue => return Some(self.end(Ended::PingTimeout)),
+                Timer::Ping => {
+                    if let Some(at) = self.next_ping(now) {
+                        self.ping();
+                        self.timers.set(Timer::PongDue, at);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The client leaves now: DISCONNECT goes out, and nothing more happens.
+    pub fn leave(&mut self) {
+        if !self.is_over {
+            self.outbox.push(&DISCONNECT);
+            self.close();
+        }
+    }
+
+    /// The broker closed the connection.
+    pub fn on_close(&mut self, close: Close) -> Event {
+        let is_in_packet = self.inbound.as_ref().is_some_and(|inbound| inbound.is_in_packet());
+        self.end(Ended::Closed(match close {
+            Close::Fin if is_in_packet => Close::FinInPacket,
+            close => close,
+        }))
+    }
+
+    /// Takes packets until one ends the session, or no whole one is left.
+    fn take_packets(&mut self, inbound: &mut Inbound, bytes: &mut &[u8]) -> Option<Ended> {
+        loop {
+            // The meter is in there, too, and can't be counted on while a packet is borrowed.
+            let is_message = match inbound.next(bytes, self.protocol) {
+                None => return inbound.meter.is_flood().then_some(Ended::Flood),
+                Some(Incoming::Packet(Packet::PingResp)) if self.on_pong() => continue,
+                Some(Incoming::Packet(Packet::Disconnect(code))) => {
+                    return Some(Ended::Disconnect(code));
+                }
+                // Nobody has begun an authentication that AUTH could go on with (MQTT 5.0, 4.12).
+                Some(Incoming::Packet(Packet::Auth(_)) | Incoming::Wrong) => {
+                    return Some(Ended::ProtocolError);
+                }
+                Some(Incoming::Packet(Packet::Publish(_)) | Incoming::Long) => true,
+                // Answers to what a client here does not send.
+                Some(Incoming::Packet(_)) => false,
+            };
+            if is_message {
+                inbound.meter.message();
+            } else {
+                inbound.meter.empty(1);
+            }
+        }
+    }
+
+    /// Has a ping sent. One that has not left yet is enough: a broker that takes nothing, and answers to what it never took,
+    /// must not fill the outbox.
+    fn ping(&mut self) {
+        if self.outbox.is_empty() || !self.has_pinged {
+            self.outbox.push(&PINGREQ);
+            self.has_pinged = true;
+        }
+    }
+
+    /// An answer to a ping has come; `false` where none is waited for.
+    fn on_pong(&mut self) -> bool {
+        let due = self.timers.stop(Timer::PongDue);
+        if let Some(at) = due {
+            self.timers.set(Timer::Ping, at);
+        }
+        due.is_some()
+    }
+
+    /// When the ping after `now` is due; `None` without keep alive.
+    fn next_ping(&self, now: u64) -> Option<u64> {
+        let keep_alive = u64::from(self.agreed.keep_alive) * SECOND;
+        // Between 0.5 and 0.9 of the keep alive, so that clients that came together do not ping together.
+        let part = 0.5 + 0.4 * fraction(self.salt, now);
+        (keep_alive > 0).then(|| now.saturating_add((part * keep_alive as f64) as u64))
+    }
+
+    fn end(&mut self, ended: Ended) -> Event {
+        self.close();
+        Event::Ended(ended)
+    }
+
+    fn close(&mut self) {
+        self.is_over = true;
+        self.timers.stop_all();
+    }
+}
+
+#[cfg(test)]
+mod tests;

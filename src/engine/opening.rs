@@ -1,0 +1,151 @@
+//! An attempt under way: how far it is, and all that is known of it before it has its outcome.
+
+use crate::client::{
+    attempt::{Attempt, Outcome, Phase, Step, Steps},
+    inbound::Inbound,
+    verdict::{Validity, foreign::Said},
+};
+
+/// How far an attempt is; in the order in which it passes through these.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum State {
+    /// It has its token, and nothing else.
+    Starting,
+    /// Its token is being fetched.
+    Fetching,
+    /// The broker's name is being looked up.
+    Resolving,
+    /// The TCP handshake is under way.
+    Connecting,
+    /// The TLS handshake is.
+    Securing,
+    /// The upgrade to WebSocket is.
+    Upgrading,
+    /// All that CONNECT needs is there, and it is not due yet (`preconnect`).
+    Standing,
+    /// CONNECT is handed over, not all of it taken yet.
+    Sending,
+    /// CONNECT is sent, CONNACK awaited.
+    Awaiting,
+}
+
+/// An attempt without an outcome.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) state: State,
+    /// Whether its token is a JWT, of which it is known when it ends.
+    pub(super) is_jwt: bool,
+    /// Index of the key that signed its token, where that is known.
+    pub(super) key: Option<u16>,
+    /// Keep alive of its CONNECT in seconds.
+    pub(super) keep_alive: u16,
+    pub(super) minted_for: i64,
+    pub(super) scheduled: u64,
+    pub(super) started: u64,
+    /// When opening began: `started`, but in `preconnect`, where that is when CONNECT is sent.
+    pub(super) opened: u64,
+    pub(super) token: Step,
+    pub(super) at: Instants,
+    /// When the last of CONNECT was handed over.
+    pub(super) sent_at: u64,
+    /// When CONNACK came, where the kernel said so; else 0.
+    pub(super) arrived: u64,
+    pub(super) terms: Terms,
+    /// CONNECT, while it is not sent.
+    pub(super) packet: Vec<u8>,
+    pub(super) sent: usize,
+    /// What is known of a CONNACK that is not whole.
+    pub(super) inbound: Option<Box<Inbound>>,
+}
+
+/// When phases on the way to the broker were over; 0 where one is not part of the attempt, or not over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Instants {
+    /// The name was resolved.
+    pub(super) dns: u64,
+    /// The TCP connection stood and the first byte was handed over.
+    pub(super) tcp: u64,
+    /// The TLS handshake was over.
+    pub(super) tls: u64,
+    /// The connection was upgraded to WebSocket.
+    pub(super) ws: u64,
+}
+
+/// For whom a connection is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Who {
+    pub(super) client: u64,
+    pub(super) kind: usize,
+    pub(super) broker: usize,
+}
+
+/// By what an attempt is judged and counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) validity: Validity,
+    /// What the policy says of its token, where others made that.
+    pub(super) said: Option<Said>,
+    /// Whether it waited for its token without a slot of the closed model.
+    pub(super) has_no_slot: bool,
+}
+
+impl Terms {
+    /// Those of a token that the run minted.
+    pub(super) fn of(validity: Validity) -> Self {
+        Self { validity, said: None, has_no_slot: false }
+    }
+}
+
+impl Opening {
+    /// The phase that a deadline would find it in.
+    pub(super) fn phase(&self) -> Phase {
+        match self.state {
+            State::Fetching => Phase::Token,
+            State::Resolving => Phase::Dns,
+            State::Connecting => Phase::TcpConnect,
+            State::Securing => Phase::TlsHandshake,
+            State::Upgrading => Phase::WsUpgrade,
+            State::Starting | State::Standing | State::Sending | State::Awaiting => Phase::Connack,
+        }
+    }
+
+    /// The attempt, ended like this; an answer ended it when it came, if the kernel said when that was.
+    pub(super) fn attempt(&self, who: Who, outcome: Outcome, now: u64) -> Attempt {
+        let is_stamped = self.arrived > 0 && outcome.is_answer();
+        let (ended, read) = if is_stamped { (self.arrived, Some(now)) } else { (now, None) };
+        let step = |in_state, at| match at {
+            0 if self.state == in_state => Step::Unfinished,
+            0 => Step::NotEntered,
+            at => Step::At(at),
+        };
+        let connack = if outcome.is_answer() {
+            Step::At(ended)
+        } else if self.state >= State::Sending {
+            Step::Unfinished
+        } else {
+            Step::NotEntered
+        };
+        Attempt {
+            client: who.client,
+            minted_for: self.minted_for,
+            kind: who.kind,
+            broker: who.broker,
+            key: self.key,
+            scheduled: self.scheduled,
+            started: self.started,
+            opened: self.opened,
+            steps: Steps {
+                token: self.token,
+                dns: step(State::Resolving, self.at.dns),
+                tcp: step(State::Connecting, self.at.tcp),
+                tls: step(State::Securing, self.at.tls),
+                ws: step(State::Upgrading, self.at.ws),
+                connack,
+            },
+            sent: self.sent_at,
+            ended,
+            read,
+            outcome,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Drives the sessions of clients that were accepted (`client::session`): sends what they have to say, hands them what
+//! comes, rings when they are due, and counts how they end.
+
+use std::{cmp::Reverse, ops::Range};
+
+use super::{Key, More, Stage, Worker, leaving::send_all};
+use crate::{
+    client::{
+        attempt::{Close, Code, Outcome},
+        session::{Ended, Event, Session},
+        socket::Sent,
+    },
+    engine::connection::Held,
+    record::measure::Count,
+};
+
+impl Worker {
+    /// The broker accepted: records it, and keeps the connection for as long as clients hold. What followed CONNACK is `rest`
+    /// of the inbox.
+    pub(super) fn accept(&mut self, place: usize, session: Session, rest: Range<usize>, now: u64) {
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        let Some(opening) = connection.opening() else { return };
+        let attempt = opening.attempt(connection.who(), Outcome::Accepted, now);
+        let terms = opening.terms;
+        let good_until = if opening.is_jwt { terms.validity.until } else { i64::MIN };
+        let held = Held { session, accepted: now, good_until, rings: u64::MAX };
+        let before = std::mem::replace(&mut connection.stage, Stage::Held(held));
+        let (way, key) = (connection.way, Key::new(place, connection.generation));
+        self.reclaim(before);
+        self.in_flight -= 1;
+        self.record(&attempt, terms, way);
+        self.concluded(&attempt, way, now);
+        if self.storm.hold_of(attempt.kind) == 0 {
+            return self.leave(place, now);
+        }
+        self.recorder[Count::Held] += 1;
+        self.ways[usize::from(way)].watch(now, key);
+        self.tend(place, now);
+        if !rest.is_empty() {
+            self.on_session_bytes(place, rest);
+        }
+    }
+
+    /// Sends what a session has to say, and sets its alarm.
+    pub(super) fn tend(&mut self, place: usize, now: u64) {
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        let (Stage::Held(held), Some(link)) = (&mut connection.stage, &mut connection.link) else {
+            return;
+        };
+        let sent = send_all(link, held.session.outbox());
+        if let Some(due) = held.session.due().filter(|due| *due < held.rings) {
+            held.rings = due;
+            self.alarms.push(Reverse((due, Key::new(place, connection.generation))));
+        }
+        match sent {
+            Sent::Bytes(_) => {}
+            Sent::Later => self.hear_of_room(place),
+            Sent::Failed(_) => self.on_session_close(place, Close::Rst, now),
+        }
+    }
+
+    /// Does what sessions are due to do.
+    pub(super) fn ring_alarms(&mut self, now: u64) {
+        while let Some(Reverse((at, key))) = self.alarms.peek().copied() {
+            if at > now {
+                return;
+            }
+            self.alarms.pop();
+            let place = key.place();
+            let Some(connection) = self.connections.get(place) else { continue };
+            // An alarm that was set before another, earlier one rings for nothing.
+            let rings = connection.held().is_some_and(|held| held.rings == at);
+            if connection.generation != key.generation() || !rings {
+                continue;
+            }
+            let is_witness = self.is_witness(connection, now);
+            let Some(connection) = self.connections.get_mut(place) else { continue };
+            let is_unread = connection.more != More::No;
+            let Stage::Held(held) = &mut connection.stage else { continue };
+            held.rings = u64::MAX;
+            match held.session.on_due(now, is_unread) {
+                Some(event) => {
+                    if is_witness && event == Event::Leaves {
+                        self.witness_leaves(place, now);
+                    }
+                    self.on_session_event(place, event, now);
+                }
+                None => self.tend(place, now),
+            }
+        }
+    }
+
+    /// The broker sent something on a connection whose client stays: this part of the inbox.
+    pub(super) fn on_session_bytes(&mut self, place: usize, part: Range<usize>) {
+        let now = self.storm.clock.now();
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        let Stage::Held(held) = &mut connection.stage else { return };
+        let mut bytes = &self.inbox[part];
+        match held.session.handle(&mut bytes, now) {
+            Some(event) => self.on_session_event(place, event, now),
+            None => self.tend(place, now),
+        }
+    }
+
+    /// The broker closed the connection of a client that stays.
+    pub(super) fn on_session_close(&mut self, place: usize, close: Close, now: u64) {
+        self.session_ended(place, now);
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        let Stage::Held(held) = &mut connection.stage else { return };
+        let event = held.session.on_close(close);
+        self.on_session_event(place, event, now);
+    }
+
+    fn on_session_event(&mut self, place: usize, event: Event, now: u64) {
+        match event {
+            Event::Leaves => self.leave(place, now),
+            Event::Ended(ended) => {
+                if let Ended::Disconnect(code) = ended {
+                    self.said_goodbye(place, code);
+                }
+                self.drop_session(place, ended.code());
+            }
+        }
+    }
+
+    /// A session ended before its client wanted.
+    pub(super) fn drop_session(&mut self, place: usize, code: Code) {
+        self.recorder.count_drop(code);
+        self.close(place);
+    }
+
+    /// The client leaves.
+    pub(super) fn leave(&mut self, place: usize, now: u64) {
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        let Stage::Held(held) = &mut connection.stage else { return };
+        held.session.leave();
+        let outbox = std::mem::take(held.session.outbox());
+        self.linger(place, outbox, now);
+    }
+}

@@ -1,0 +1,106 @@
+//! What the end of an attempt is worth: judged by token, policy and time, and counted.
+
+use super::{Terms, Worker};
+use crate::{
+    client::{
+        attempt::{Attempt, Outcome},
+        verdict::{Expectation, Verdict, foreign::Said, standing::Reader},
+    },
+    record::measure::pending::Pending,
+    token::Must,
+};
+
+/// What an answer is worth, and by what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judged {
+    expected: Expectation,
+    verdict: Verdict,
+    /// Whether the token had to be accepted by its times and claims, its key apart.
+    in_time: bool,
+    /// When the broker had decided.
+    decided: u64,
+}
+
+impl Worker {
+    /// Judges and counts an attempt, or puts that off.
+    pub(super) fn record(&mut self, attempt: &Attempt, terms: Terms, way: u16) {
+        let judged = self.judged(attempt, terms);
+        if !self.put_off(attempt, terms, way, judged.verdict) {
+            self.count(attempt, terms, way, judged);
+        }
+    }
+
+    /// What had to happen to a token, and what the answer is worth.
+    pub(super) fn judged(&self, attempt: &Attempt, Terms { validity, said, .. }: Terms) -> Judged {
+        let storm = &self.storm;
+        let kind = &storm.plan.mould.kinds[attempt.kind];
+        let judge = storm.judge(kind.protocol);
+        let decided = judge.decided(attempt.outcome, attempt.sent, attempt.ended);
+        let must = match (kind.must, said) {
+            (Must::AcceptInTime, Some(said)) => said.must(),
+            // That of another client: where it is not known to be one, nothing is known.
+            (Must::Refuse(_), Some(said)) if said != Said::Good => said.must(),
+            (must, _) => must,
+        };
+        let mut expected = judge.expectation(must, validity, attempt.sent, decided);
+        let in_time = matches!(expected, Expectation::Accept);
+        // Of other kinds, something else decides, or nothing is promised.
+        if let (Some(standing), Some(key), Must::AcceptInTime) =
+            (&storm.standing, attempt.key, must)
+        {
+            let is_embedded = storm.plan.brokers[attempt.broker].is_embedded();
+            let reader = if is_embedded { Reader::Embedded } else { Reader::External };
+            let standing = standing.of(usize::from(key), reader);
+            expected = judge.by_key(expected, standing, attempt.sent, decided);
+        }
+        if let (Some(accepted), Must::AcceptInTime) = (&storm.accepted, kind.must) {
+            if !matches!(expected, Expectation::Refuse(_)) && attempt.outcome == Outcome::Accepted {
+                accepted.note(attempt.client, attempt.ended);
+            }
+            expected = judge.by_cache(expected, accepted.of(attempt.client), attempt.sent);
+        }
+        // A broker that is full refuses whoever comes, some by the code for a bad token.
+        let is_full =
+            || storm.occupancy.as_ref().is_some_and(|occupancy| occupancy.is_full(attempt.broker));
+        let verdict = match attempt.outcome {
+            Outcome::Refused(_) | Outcome::Closed(_)
+                if storm.has_no_keys(attempt.broker) || is_full() =>
+            {
+                Verdict::NotJudged
+            }
+            outcome => judge.verdict(expected, outcome),
+        };
+        Judged { expected, verdict, in_time, decided }
+    }
+
+    pub(super) fn count(&mut self, attempt: &Attempt, terms: Terms, way: u16, judged: Judged) {
+        let storm = &self.storm;
+        let Judged { expected, verdict, in_time, decided } = judged;
+        // Overload and the like say nothing about a key, and of an end it is not known yet what it says.
+        let closed_at = match attempt.outcome {
+            Outcome::Closed(_) => self.ways.get(usize::from(way)).map(|way| way.site),
+            _ => None,
+        };
+        let is_watched = storm.plan.shares_names && attempt.outcome.lets_in().is_some();
+        if verdict != Verdict::NotJudged && closed_at.is_none() || is_watched {
+            self.recorder.answered(attempt, in_time);
+        }
+        if let Some(wave) = &mut self.wave
+            && (verdict != Verdict::NotJudged || attempt.outcome.is_answer())
+        {
+            wave.answered(attempt.ended);
+            storm.gate.answered(attempt.ended);
+        }
+        match closed_at {
+            Some(site) => {
+                let pending = Pending { attempt: *attempt, site, expected, verdict, in_time };
+                self.recorder.record_closed(pending, storm.warm);
+            }
+            None => self.recorder.record(attempt, expected, verdict, storm.start, storm.warm),
+        }
+        storm.heard.note(attempt, decided, verdict);
+        if !terms.has_no_slot {
+            self.pace.outcome(attempt.ended);
+        }
+    }
+}
