@@ -12,6 +12,7 @@ pub mod fetching;
 mod foreign;
 pub mod issuance;
 pub mod kinds;
+pub mod life;
 mod model;
 pub mod nodes;
 mod range;
@@ -377,12 +378,13 @@ impl Plan {
         })
     }
 
-    /// Which of the keys of its kind signs a token for use so many nanoseconds after the start of the storm.
-    pub fn turn(&self, kind: usize, offset: i64) -> usize {
+    /// How many rotations a kind has followed so many nanoseconds after the start of the storm: so it is known which of its
+    /// keys signs a token for that moment.
+    pub fn rotation(&self, kind: usize, offset: i64) -> usize {
         if self.mould.kinds[kind].later.is_empty() {
             return 0;
         }
-        self.issuance.timeline.turn_at(Duration::from_nanos(offset.max(0) as u64))
+        self.issuance.timeline.rotation_at(Duration::from_nanos(offset.max(0) as u64))
     }
 
     /// Attempts in all; 0 where a time ends the run, and nobody knows how many there will be.

@@ -9,16 +9,18 @@
 //!
 //! A token is minted for the moment of its use: in the open model the schedule says when that is. In
 //! the closed model nobody knows, and in both it may come later than thought; a token that has lain
-//! too long by then is minted again by its worker.
+//! too long by then is minted again, to order. [`source::TokenSource`] is what a worker sees of all this.
 
 pub mod estimate;
 mod line;
 pub mod oauth;
+mod order;
 pub mod signal;
+pub mod source;
 pub mod yardstick;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     num::NonZeroUsize,
     sync::{
         Arc,
@@ -27,12 +29,12 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use parking_lot::{Condvar, Mutex};
-
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
+use parking_lot::Mutex;
 
 use self::{
     line::{Lane, Line},
+    order::{Book, MintOrder},
     signal::Signal,
 };
 use crate::{
@@ -41,14 +43,14 @@ use crate::{
         error::{Error, Result},
     },
     plan::{BATCH, Model, Plan},
-    token::{Password, Times},
+    token::{Bearer, Minter, Password, Times},
 };
 
-/// A token, ready for use.
+/// What is known of a token that is ready for use.
 #[derive(Clone, Copy, Debug)]
 pub struct Ready {
-    /// The client that brings it.
-    pub client: u64,
+    /// Who brings it.
+    pub bearer: Bearer,
     /// Index of its kind.
     pub kind: usize,
     /// Whether the field it goes into is there at all.
@@ -59,35 +61,14 @@ pub struct Ready {
     pub times: Times,
     /// The moment of use it was minted for, in nanoseconds since 1970.
     pub minted_for: i64,
-    start: usize,
-    end: usize,
-}
-
-impl Ready {
-    /// A token that was not minted ahead; its bytes are elsewhere.
-    pub fn elsewhere(
-        client: u64,
-        kind: usize,
-        password: Password,
-        key: Option<u16>,
-        times: Times,
-        at: i64,
-    ) -> Self {
-        Self { client, kind, password, key, times, minted_for: at, start: 0, end: 0 }
-    }
-
-    /// The same client's token, minted again for another moment; its bytes are elsewhere.
-    #[must_use]
-    pub fn renewed(self, key: Option<u16>, times: Times, minted_for: i64) -> Self {
-        Self { key, times, minted_for, ..self }
-    }
 }
 
 /// Tokens of one worker in the order of its attempts, in one buffer.
 #[derive(Debug, Default)]
 struct Batch {
     bytes: Vec<u8>,
-    tokens: Vec<Ready>,
+    /// Each with the end of its bytes, which begin where those of the one before end.
+    tokens: Vec<(Ready, usize)>,
 }
 
 /// What all minting threads share.
@@ -105,49 +86,50 @@ struct Shared {
     failure: Mutex<Option<Error>>,
     /// Clients whose tokens may be minted: a wave must not be disturbed by those of the next.
     permit: Permit,
-    /// Tokens of `reuse` above 1 that are not handed out to all yet.
-    reused: Mutex<HashMap<u64, Reused>>,
+    /// Tokens of `reuse` above 1 that are not handed out to all yet, by the first of their group.
+    reused: Mutex<HashMap<Bearer, Reused>>,
 }
 
 /// How far minting may go on.
 #[derive(Debug)]
 struct Permit {
-    clients: Mutex<u64>,
-    more: Condvar,
+    clients: AtomicU64,
+    /// One a minting thread, which may wait for more.
+    wake: Mutex<Vec<Sender<()>>>,
 }
 
 impl Permit {
     fn new(clients: u64) -> Self {
-        Self { clients: Mutex::new(clients), more: Condvar::new() }
+        Self { clients: AtomicU64::new(clients), wake: Mutex::default() }
     }
 
     /// Lets it go on up to so many clients.
     fn raise(&self, to: u64) {
-        let mut clients = self.clients.lock();
-        *clients = to.max(*clients);
-        self.more.notify_all();
+        self.clients.fetch_max(to, Ordering::AcqRel);
+        for wake in &*self.wake.lock() {
+            // One that is full wakes as well.
+            let _ = wake.try_send(());
+        }
     }
 
     fn clients(&self) -> u64 {
-        *self.clients.lock()
+        self.clients.load(Ordering::Acquire)
     }
 
-    /// Waits until it may go on beyond so many clients.
-    fn wait_beyond(&self, done: u64) {
-        let mut clients = self.clients.lock();
-        while *clients <= done {
-            self.more.wait(&mut clients);
-        }
+    /// What tells a minting thread that it may go on further.
+    fn waker(&self) -> Receiver<()> {
+        let (wake, woken) = bounded(1);
+        self.wake.lock().push(wake);
+        woken
     }
 }
 
+/// A token that a group of clients brings.
 #[derive(Debug)]
 struct Reused {
     bytes: Vec<u8>,
-    password: Password,
-    key: Option<u16>,
-    times: Times,
-    minted_for: i64,
+    ready: Ready,
+    /// Clients of the group that have not got it yet.
     left: u64,
 }
 
@@ -167,9 +149,12 @@ pub struct Outlet {
     /// Number of the next batch to take.
     next: usize,
     current: Option<(usize, Batch)>,
+    /// Tokens of it that were taken, and where the bytes of the next begin.
     at: usize,
+    from: usize,
     /// Tells the minting threads that somebody takes the tokens.
     taker: Arc<()>,
+    orders: Sender<MintOrder>,
     shared: Arc<Shared>,
 }
 
@@ -201,7 +186,9 @@ impl Supply {
         let shared = Arc::new(Shared::new(plan, clock, start, minters));
         // One batch more a channel than asked: the one that is being taken from.
         let depth = (ahead.div_ceil(BATCH * (minters * workers) as u64) + 1) as usize;
-        let mut outlets: Vec<Outlet> = (0..workers).map(|_| Outlet::new(&shared)).collect();
+        let (orders, book) = unbounded();
+        let outlet = |_| Outlet::new(&shared, orders.clone());
+        let mut outlets: Vec<Outlet> = (0..workers).map(outlet).collect();
         let mut threads = Vec::with_capacity(minters);
         for number in 0..minters {
             let mut lanes = Vec::with_capacity(workers);
@@ -213,7 +200,7 @@ impl Supply {
                 let taker = Arc::downgrade(&outlet.taker);
                 lanes.push(Lane::new(tokens, from_worker, Arc::clone(signal), taker));
             }
-            let line = Line::new(&shared, (number, minters), lanes);
+            let line = Line::new(&shared, (number, minters), lanes, Book::new(book.clone()));
             let thread = thread::Builder::new()
                 .name(format!("mint-{number}"))
                 .spawn(move || line.run())
@@ -228,7 +215,8 @@ impl Supply {
     /// No supply at all: tokens come from elsewhere.
     pub fn none(plan: &Arc<Plan>, clock: Clock, workers: usize) -> (Self, Vec<Outlet>) {
         let shared = Arc::new(Shared::new(plan, clock, 0, 0));
-        let outlets = (0..workers).map(|_| Outlet::new(&shared)).collect();
+        let (orders, _) = unbounded();
+        let outlets = (0..workers).map(|_| Outlet::new(&shared, orders.clone())).collect();
         (Self { shared, threads: Vec::new(), ahead: 0 }, outlets)
     }
 
@@ -298,16 +286,80 @@ impl Shared {
             reused: Mutex::new(HashMap::new()),
         }
     }
+
+    /// Mints the token of a client's turn, for an instant of the run's clock.
+    fn mint(
+        &self,
+        minter: &mut Minter,
+        (bearer, kind): (Bearer, usize),
+        at: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<Ready> {
+        let before = self.clock.now();
+        let plan = &self.plan;
+        let rotation = plan.rotation(kind, at as i64 - self.start.load(Ordering::Acquire));
+        let key = plan.mould.kinds[kind].key_at(rotation).map(|key| key as u16);
+        let from = out.len();
+        let minted_for = self.clock.wall(at);
+        let mut ready = Ready {
+            bearer,
+            kind,
+            password: Password::Absent,
+            key,
+            times: Times::default(),
+            minted_for,
+        };
+        if plan.reuse == 1 {
+            let made = minter.mint_for((kind, rotation), bearer, minted_for, out)?;
+            (ready.password, ready.times) = made;
+        } else {
+            ready = self.reuse(minter, ready, rotation, out)?;
+        }
+        plan.examine((kind, bearer.client), ready.minted_for, (ready.password, &out[from..]))?;
+        self.busy_ns.fetch_add(self.clock.now() - before, Ordering::Relaxed);
+        Ok(ready)
+    }
+
+    /// The token of the client's group: minted for its first, kept until the last has it.
+    fn reuse(
+        &self,
+        minter: &mut Minter,
+        wanted: Ready,
+        rotation: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Ready> {
+        let plan = &self.plan;
+        let Bearer { client, turn } = wanted.bearer;
+        let owner = Bearer { client: plan.minted_as(client), turn };
+        let mut reused = self.reused.lock();
+        if let Entry::Vacant(place) = reused.entry(owner) {
+            let mut bytes = Vec::new();
+            let kind = (wanted.kind, rotation);
+            let (password, times) = minter.mint_for(kind, owner, wanted.minted_for, &mut bytes)?;
+            let left = plan.reuse.min(plan.clients - owner.client);
+            place.insert(Reused { bytes, ready: Ready { password, times, ..wanted }, left });
+        }
+        let Some(token) = reused.get_mut(&owner) else { return Ok(wanted) };
+        token.left -= 1;
+        out.extend_from_slice(&token.bytes);
+        let ready = Ready { bearer: wanted.bearer, ..token.ready };
+        if token.left == 0 {
+            reused.remove(&owner);
+        }
+        Ok(ready)
+    }
 }
 
 impl Outlet {
-    fn new(shared: &Arc<Shared>) -> Self {
+    fn new(shared: &Arc<Shared>, orders: Sender<MintOrder>) -> Self {
         Self {
             tokens: Vec::new(),
             empties: Vec::new(),
             next: 0,
             current: None,
             at: 0,
+            from: 0,
+            orders,
             taker: Arc::new(()),
             shared: Arc::clone(shared),
         }
@@ -339,7 +391,7 @@ impl Outlet {
             match self.tokens[lane].try_recv() {
                 Ok(batch) => {
                     self.current = Some((lane, batch));
-                    self.at = 0;
+                    (self.at, self.from) = (0, 0);
                     self.next += 1;
                 }
                 Err(TryRecvError::Empty) => return Stock::Pending,
@@ -348,12 +400,24 @@ impl Outlet {
         }
     }
 
+    /// What is known of the next token, after [`Stock::Ready`].
+    pub fn next_ready(&self) -> Option<Ready> {
+        let (_, batch) = self.current.as_ref()?;
+        Some(batch.tokens.get(self.at)?.0)
+    }
+
     /// The next token and its bytes, after [`Stock::Ready`].
     pub fn take(&mut self) -> Option<(Ready, &[u8])> {
         let (_, batch) = self.current.as_ref()?;
-        let ready = *batch.tokens.get(self.at)?;
+        let (ready, end) = *batch.tokens.get(self.at)?;
+        let from = std::mem::replace(&mut self.from, end);
         self.at += 1;
-        Some((ready, &batch.bytes[ready.start..ready.end]))
+        Some((ready, &batch.bytes[from..end]))
+    }
+
+    /// Has a token minted that is not minted ahead. Where no thread mints any more, minting has failed, or the run is over.
+    fn order(&self, order: MintOrder) {
+        let _ = self.orders.send(order);
     }
 }
 

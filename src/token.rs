@@ -1,6 +1,7 @@
 //! The token laboratory: a catalogue of tokens, keys, minting, a reference verifier, and what a broker promises. Uses
 //! `base`, `scenario`.
 
+pub mod bearer;
 pub mod braces;
 pub mod catalogue;
 mod encode;
@@ -17,6 +18,7 @@ pub mod recipe;
 mod sign;
 pub mod template;
 
+pub use bearer::Bearer;
 pub use catalogue::{Defect, FRESH, Severity, Situation};
 pub use mint::{Minter, Password, Times};
 pub use press::{free_name, kid_of_another};
@@ -51,9 +53,9 @@ impl Kind {
         self.key.into_iter().chain(self.later.iter().copied())
     }
 
-    /// The key that signs it at a turn of the rotations; the last one where there is no such turn.
-    pub fn key_at(&self, turn: usize) -> Option<usize> {
-        self.keys().nth(turn).or_else(|| self.keys().last())
+    /// The key that signs it after so many rotations; the last one where there are fewer.
+    pub fn key_at(&self, rotation: usize) -> Option<usize> {
+        self.keys().nth(rotation).or_else(|| self.keys().last())
     }
 
     /// What `token mint` knows it by: of a cell, whose label says the version of MQTT too, the defect.

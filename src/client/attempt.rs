@@ -130,6 +130,8 @@ impl fmt::Display for Code {
 pub struct Attempt {
     /// The client's number.
     pub client: u64,
+    /// The client's turn, from 0.
+    pub turn: u32,
     /// Index of its kind of token.
     pub kind: usize,
     /// Index of its broker.
@@ -202,6 +204,7 @@ impl Attempt {
     pub fn example(at: u64, outcome: Outcome) -> Self {
         Self {
             client: 0,
+            turn: 0,
             kind: 0,
             broker: 0,
             key: None,

@@ -133,7 +133,7 @@ impl Session {
     /// Takes bytes that came at `now`, up to the next event; `None` where all are taken and nothing has happened. To be
     /// called again until then.
     pub fn handle(&mut self, bytes: &mut &[u8], now: u64) -> Option<Event> {
-        if self.is_over {
+        if self.is_over || bytes.is_empty() {
             *bytes = &[];
             return None;
         }
@@ -143,10 +143,12 @@ impl Session {
         }
         let mut inbound = self.inbound.take().unwrap_or_default();
         inbound.meter.at(now);
-        inbound.meter.bytes(bytes.len());
-        let ended = self.take_packets(&mut inbound, bytes);
+        let before = bytes.len();
+        let event = self.take_packets(&mut inbound, bytes);
+        inbound.meter.bytes(before - bytes.len());
+        let is_flood = event.is_none() && inbound.meter.is_flood();
         self.inbound = Some(inbound);
-        ended.map(|ended| self.end(ended))
+        if is_flood { Some(self.end(Ended::Flood)) } else { event }
     }
 
     /// Does what is due by `now`, up to the next event; `None` where nothing is due any more. To be called again until then.
@@ -181,32 +183,32 @@ impl Session {
         }
     }
 
-    /// The broker closed the connection.
-    pub fn on_close(&mut self, close: Close) -> Event {
+    /// The broker closed the connection; all that came before has been handed over. `None` where the session was over before.
+    pub fn on_close(&mut self, close: Close) -> Option<Event> {
         let is_in_packet = self.inbound.as_ref().is_some_and(|inbound| inbound.is_in_packet());
-        self.end(Ended::Closed(match close {
+        let close = match close {
             Close::Fin if is_in_packet => Close::FinInPacket,
             close => close,
-        }))
+        };
+        (!self.is_over).then(|| self.end(Ended::Closed(close)))
     }
 
-    /// Takes packets until one ends the session, or no whole one is left.
-    fn take_packets(&mut self, inbound: &mut Inbound, bytes: &mut &[u8]) -> Option<Ended> {
+    /// Takes packets up to the next event; `None` where no whole one is left.
+    fn take_packets(&mut self, inbound: &mut Inbound, bytes: &mut &[u8]) -> Option<Event> {
         loop {
             // The meter is in there, too, and can't be counted on while a packet is borrowed.
-            let is_message = match inbound.next(bytes, self.protocol) {
-                None => return inbound.meter.is_flood().then_some(Ended::Flood),
-                Some(Incoming::Packet(Packet::PingResp)) if self.on_pong() => continue,
-                Some(Incoming::Packet(Packet::Disconnect(code))) => {
-                    return Some(Ended::Disconnect(code));
+            let is_message = match inbound.next(bytes, self.protocol)? {
+                Incoming::Packet(Packet::PingResp) if self.on_pong() => continue,
+                Incoming::Packet(Packet::Disconnect(code)) => {
+                    return Some(self.end(Ended::Disconnect(code)));
                 }
                 // Nobody has begun an authentication that AUTH could go on with (MQTT 5.0, 4.12).
-                Some(Incoming::Packet(Packet::Auth(_)) | Incoming::Wrong) => {
-                    return Some(Ended::ProtocolError);
+                Incoming::Packet(Packet::Auth(_)) | Incoming::Wrong => {
+                    return Some(self.end(Ended::ProtocolError));
                 }
-                Some(Incoming::Packet(Packet::Publish(_)) | Incoming::Long) => true,
+                Incoming::Packet(Packet::Publish(_)) | Incoming::Long => true,
                 // Answers to what a client here does not send.
-                Some(Incoming::Packet(_)) => false,
+                Incoming::Packet(_) => false,
             };
             if is_message {
                 inbound.meter.message();

@@ -1,7 +1,10 @@
 //! One connection of a worker: where it stands, and for which client.
 
 use super::opening::{Opening, State, Who};
-use crate::client::{link::Link, outbox::Outbox, session::Session};
+use crate::{
+    client::{link::Link, outbox::Outbox, session::Session},
+    token::Bearer,
+};
 
 /// The place of an address that nobody has gone to yet.
 pub(super) const NOWHERE: u16 = u16::MAX;
@@ -33,7 +36,7 @@ pub(super) struct Connection {
     /// Epoll tells when its socket takes more.
     pub(super) hears_room: bool,
     pub(super) more: More,
-    pub(super) client: u64,
+    pub(super) bearer: Bearer,
     pub(super) stage: Stage,
 }
 
@@ -99,7 +102,7 @@ impl Connection {
 
     /// For whom it is there.
     pub(super) fn who(&self) -> Who {
-        Who { client: self.client, kind: usize::from(self.kind), broker: usize::from(self.broker) }
+        Who { bearer: self.bearer, kind: usize::from(self.kind), broker: usize::from(self.broker) }
     }
 }
 

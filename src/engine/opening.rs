@@ -1,9 +1,12 @@
 //! An attempt under way: how far it is, and all that is known of it before it has its outcome.
 
-use crate::client::{
-    attempt::{Attempt, Outcome, Phase, Step, Steps},
-    inbound::Inbound,
-    verdict::{Validity, foreign::Said},
+use crate::{
+    client::{
+        attempt::{Attempt, Outcome, Phase, Step, Steps},
+        inbound::Inbound,
+        verdict::{Validity, foreign::Said},
+    },
+    token::Bearer,
 };
 
 /// How far an attempt is; in the order in which it passes through these.
@@ -11,8 +14,8 @@ use crate::client::{
 pub(super) enum State {
     /// It has its token, and nothing else.
     Starting,
-    /// Its token is being fetched.
-    Fetching,
+    /// Its token is ordered.
+    Ordering,
     /// The broker's name is being looked up.
     Resolving,
     /// The TCP handshake is under way.
@@ -74,7 +77,7 @@ pub(super) struct Instants {
 /// For whom a connection is there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Who {
-    pub(super) client: u64,
+    pub(super) bearer: Bearer,
     pub(super) kind: usize,
     pub(super) broker: usize,
 }
@@ -100,7 +103,7 @@ impl Opening {
     /// The phase that a deadline would find it in.
     pub(super) fn phase(&self) -> Phase {
         match self.state {
-            State::Fetching => Phase::Token,
+            State::Ordering => Phase::Token,
             State::Resolving => Phase::Dns,
             State::Connecting => Phase::TcpConnect,
             State::Securing => Phase::TlsHandshake,
@@ -126,7 +129,8 @@ impl Opening {
             Step::NotEntered
         };
         Attempt {
-            client: who.client,
+            client: who.bearer.client,
+            turn: who.bearer.turn,
             minted_for: self.minted_for,
             kind: who.kind,
             broker: who.broker,

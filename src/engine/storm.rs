@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     base::{
-        clock::{Clock, SECOND, nanoseconds},
+        clock::{Clock, nanoseconds},
         error::Result,
     },
     client::{
@@ -58,11 +58,6 @@ pub(super) struct Storm {
     pub(super) warm: u64,
     /// Nanoseconds from started to CONNACK at most.
     pub(super) timeout: u64,
-    /// Nanoseconds that an accepted client stays.
-    pub(super) hold: u64,
-    /// Nanoseconds that a token of each kind may lie before it is minted again; `None` where tokens are
-    /// reused, and so used at another moment than their own by design.
-    pub(super) shelf_lives: Option<Vec<u64>>,
     /// Where workers wait for each other before they let go whom they hold.
     pub(super) vigil: Option<Vigil>,
     /// Where the workers of `preconnect` wait for each other.
@@ -132,12 +127,6 @@ impl Storm {
             start,
             warm: start + nanoseconds(load.warmup),
             timeout: nanoseconds(load.connect_timeout),
-            hold: nanoseconds(load.hold()),
-            shelf_lives: (plan.reuse == 1).then(|| {
-                let mould = &plan.mould;
-                let lives = mould.kinds.iter().map(|kind| kind.recipe.shelf_life(mould.ttl));
-                lives.map(nanoseconds).collect()
-            }),
             vigil: plan.cells.as_ref().and_then(|cells| cells.witness).map(|_| Vigil::new(signals)),
             gate: Gate::new(signals),
             resets: load.close == Closing::Reset,
@@ -196,11 +185,6 @@ impl Storm {
         }
     }
 
-    /// Nanoseconds that an accepted client with a kind of token stays; one that is held, until it is let go.
-    pub(super) fn hold_of(&self, kind: usize) -> u64 {
-        if self.plan.is_witness(kind) { HELD } else { self.hold }
-    }
-
     /// Who judges answers in this version of MQTT.
     pub(super) fn judge(&self, protocol: Protocol) -> &Judge {
         &self.judges[usize::from(protocol == Protocol::V5)]
@@ -218,8 +202,6 @@ impl Storm {
     }
 }
 
-/// Longer than whoever is held is held.
-const HELD: u64 = 24 * 3600 * SECOND;
 /// Tokens whose last acceptance is kept, at 8 bytes each. Of more, those that share a place are far apart in time.
 const MOST_TOKENS: u64 = 1 << 20;
 

@@ -5,7 +5,6 @@
 
 mod answer;
 mod connect;
-mod fetch;
 mod held;
 mod judged;
 mod launch;
@@ -38,7 +37,7 @@ use rustix::{
 use slab::Slab;
 
 use super::{
-    connection::{Connection, Key, More, NOWHERE, Stage},
+    connection::{Connection, Key, More, Stage},
     opening::{Opening, State, Terms},
     pace::Pace,
     resolver::Answer,
@@ -51,17 +50,16 @@ use crate::{
         host::thread_cpu,
     },
     client::{
-        attempt::{Attempt, Outcome, Phase, Step, Steps},
+        attempt::{Attempt, Outcome},
         outbox::Outbox,
         port::PortWalk,
         socket::{self, PortChoice},
         transport::Transport,
-        verdict::Validity,
     },
     plan::Model,
     record::measure::{Count, Measurements},
-    supply::{Outlet, signal::Signal},
-    token::{Minter, placing::Scratch},
+    supply::{Outlet, signal::Signal, source::TokenSource},
+    token::placing::Scratch,
 };
 
 /// Attempts that are started in a row before events are looked at again, when the schedule is behind.
@@ -86,20 +84,12 @@ pub struct Report {
     pub is_last: bool,
 }
 
-/// An attempt that has started and waits for its token.
-#[derive(Debug)]
-struct Waiting {
-    client: u64,
-    scheduled: u64,
-    started: u64,
-}
-
 /// One worker.
 #[derive(Debug)]
 pub(super) struct Worker {
     storm: Arc<Storm>,
     signal: Arc<Signal>,
-    outlet: Outlet,
+    source: TokenSource,
     pace: Pace,
     /// The wave under way, in `preconnect`.
     wave: Option<waves::Wave>,
@@ -122,8 +112,6 @@ pub(super) struct Worker {
     has_ended: bool,
     answers: Receiver<Answer>,
     reply: Sender<Answer>,
-    /// Tokens that were fetched, and who waits for them.
-    fetched: (Sender<fetch::Arrival>, Receiver<fetch::Arrival>),
     choice: PortChoice,
     /// Deadlines of attempts, in the order in which they started.
     deadlines: VecDeque<(u64, Key)>,
@@ -135,20 +123,14 @@ pub(super) struct Worker {
     left_open: usize,
     /// Connections that had more to read than a turn allows, in the order in which they have their next.
     listed: VecDeque<Key>,
-    waiting: VecDeque<Waiting>,
     /// Clients whose tokens have to end before they start.
     parked: BinaryHeap<Reverse<park::Parked>>,
     /// Attempts that are judged later.
     unsettled: VecDeque<(Attempt, Terms, u16)>,
-    /// Tokens whose attempts did not wait for them long enough.
-    unwanted: u64,
     /// Its next attempt, counted over all workers.
     next_client: u64,
     number: usize,
     workers: u64,
-    /// Mints again what has lain too long; made on first use.
-    minter: Option<Minter>,
-    renewed: Vec<u8>,
     recorder: Box<Measurements>,
     reports: Sender<Report>,
     spares: Receiver<Box<Measurements>>,
@@ -216,22 +198,17 @@ impl Worker {
             has_ended: false,
             answers,
             reply,
-            fetched: unbounded(),
             choice: PortChoice::of_this_kernel(),
             deadlines: VecDeque::new(),
             alarms: BinaryHeap::new(),
             leaving: VecDeque::new(),
             left_open: 0,
             listed: VecDeque::new(),
-            waiting: VecDeque::new(),
             parked: BinaryHeap::new(),
             unsettled: VecDeque::new(),
-            unwanted: 0,
             next_client: number as u64,
             number,
             workers: workers as u64,
-            minter: None,
-            renewed: Vec::new(),
             recorder: Box::new(storm.recorder()),
             reports: wiring.reports,
             spares: wiring.spares,
@@ -241,8 +218,14 @@ impl Worker {
             openings: Vec::with_capacity(SPARES),
             inbox: vec![0; INBOX].into_boxed_slice(),
             scratch: Scratch::default(),
+            source: TokenSource::new(
+                plan,
+                storm.clock,
+                &wiring.signal,
+                wiring.outlet,
+                storm.fetcher.clone(),
+            ),
             signal: wiring.signal,
-            outlet: wiring.outlet,
             storm: Arc::clone(storm),
         })
     }
@@ -265,7 +248,7 @@ impl Worker {
                 self.pace.end();
             }
             self.start_due(now);
-            self.serve_waiting();
+            self.take_tokens();
             self.start_parked();
             self.settle(false);
             self.tend_wave();
@@ -295,7 +278,6 @@ impl Worker {
     fn is_storm_over(&self) -> bool {
         self.pace.is_done()
             && self.in_flight == 0
-            && self.waiting.is_empty()
             && self.parked.is_empty()
             && self.unsettled.is_empty()
     }
@@ -311,7 +293,6 @@ impl Worker {
             self.alarms.peek().map(|Reverse((at, _))| *at),
             self.leaving.front().map(|(at, _)| *at),
             self.parked.peek().map(|Reverse(parked)| parked.due),
-            self.waiting.front().map(|waiting| waiting.started + self.storm.timeout),
         ];
         let now = self.storm.clock.now();
         let settles = (!self.unsettled.is_empty()).then_some(now + unsettled::SETTLES_EVERY);
@@ -333,7 +314,6 @@ impl Worker {
         if key == Key::BELL {
             self.signal.hush();
             self.on_names();
-            self.on_tokens();
             return;
         }
         let place = key.place();
@@ -370,11 +350,12 @@ impl Worker {
             }
             Some(State::Connecting) => {}
             state => {
-                if has_room && state.is_none() {
-                    self.on_room(place);
-                }
+                // What came is read first: a broker that resets may have said why before.
                 if has_input || is_layered {
                     self.read(place, key, ends);
+                }
+                if has_room && state.is_none() {
+                    self.on_room(key);
                 }
             }
         }
@@ -404,6 +385,13 @@ impl Worker {
         }
     }
 
+    /// Gives up an attempt whose token will never come.
+    fn abandon(&mut self, place: usize) {
+        self.recorder[Count::Abandoned] += 1;
+        self.in_flight -= 1;
+        self.close(place);
+    }
+
     /// Ends the attempts whose time is up.
     fn expire(&mut self, now: u64) {
         while let Some((at, key)) = self.deadlines.front().copied() {
@@ -424,34 +412,6 @@ impl Worker {
             }
             self.deadlines.pop_front();
         }
-        while self
-            .waiting
-            .front()
-            .is_some_and(|waiting| waiting.started + self.storm.timeout <= now)
-        {
-            let Some(waiting) = self.waiting.pop_front() else { return };
-            self.unwanted += 1;
-            let mould = &self.storm.plan.mould;
-            let kind = self.storm.plan.kind_of(waiting.client);
-            let (from, until) =
-                mould.kinds[kind].recipe.good_in(waiting.scheduled as i64, mould.ttl);
-            let attempt = Attempt {
-                client: waiting.client,
-                minted_for: self.storm.clock.wall(waiting.scheduled),
-                kind,
-                broker: self.storm.plan.broker_of(waiting.client),
-                key: None,
-                scheduled: waiting.scheduled,
-                started: waiting.started,
-                opened: waiting.started,
-                steps: Steps { token: Step::Unfinished, ..Steps::default() },
-                sent: waiting.started,
-                ended: now,
-                read: None,
-                outcome: Outcome::Timeout(Phase::Token),
-            };
-            self.record(&attempt, Terms::of(Validity { from, until }), NOWHERE);
-        }
         self.ring_alarms(now);
         self.close_lingering(now);
     }
@@ -467,7 +427,8 @@ impl Worker {
         self.count_cpu(over);
         let spare = self.spares.try_recv().unwrap_or_else(|_| Box::new(self.storm.recorder()));
         let mut seen = std::mem::replace(&mut self.recorder, spare);
-        seen[Count::Open] = (self.connections.len() - self.left_open) as u64;
+        let waiting = self.source.waiting();
+        seen[Count::Open] = self.connections.len().saturating_sub(self.left_open + waiting) as u64;
         self.look_at_witnesses(&mut seen, now);
         let covers = self.second;
         self.second = now.saturating_sub(self.storm.start) / SECOND;
@@ -486,9 +447,8 @@ impl Worker {
 
     /// The run is stopped: attempts under way are abandoned, clients that stay leave at once.
     fn give_up(&mut self) {
-        self.recorder[Count::Abandoned] += self.in_flight + self.waiting.len() as u64;
+        self.recorder[Count::Abandoned] += self.in_flight;
         self.start_what_stands();
-        self.waiting.clear();
         self.parked.clear();
         self.settle(true);
         for (_, connection) in &mut self.connections {
@@ -526,9 +486,11 @@ impl Worker {
 
     /// Keeps what an attempt leaves behind for the next one.
     fn reclaim(&mut self, stage: Stage) {
-        if let Stage::Opening(opening) = stage
+        if let Stage::Opening(mut opening) = stage
             && self.openings.len() < SPARES
         {
+            // They may be long, and the next attempt has its own.
+            (opening.packet, opening.inbound) = (Vec::new(), None);
             self.openings.push(opening);
         }
     }
@@ -546,10 +508,11 @@ impl Worker {
     }
 
     /// A socket takes more again.
-    fn on_room(&mut self, place: usize) {
-        match self.connections.get(place).map(|connection| &connection.stage) {
-            Some(Stage::Held(_)) => self.tend(place, self.storm.clock.now()),
-            Some(Stage::Leaving(_)) => self.send_last(place),
+    fn on_room(&mut self, key: Key) {
+        let is_current = |connection: &&Connection| connection.generation == key.generation();
+        match self.connections.get(key.place()).filter(is_current).map(|it| &it.stage) {
+            Some(Stage::Held(_)) => self.tend(key.place(), self.storm.clock.now()),
+            Some(Stage::Leaving(_)) => self.send_last(key.place()),
             Some(Stage::Opening(_)) | None => {}
         }
     }

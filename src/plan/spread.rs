@@ -90,7 +90,7 @@ impl Spread {
     }
 
     /// How many clients with lower numbers go to the broker of client `n`: its clients take turns at its addresses.
-    pub fn turn_of(&self, n: u64) -> u64 {
+    pub fn rank_of(&self, n: u64) -> u64 {
         let cycle = self.turns.len() as u64;
         let (broker, before) = self.turns[(n % cycle) as usize];
         n / cycle * u64::from(self.counts[usize::from(broker)]) + u64::from(before)

@@ -216,7 +216,7 @@ impl Timeline {
     }
 
     /// The key that signs so long after the start of the storm, counted among those that ever sign: 0 is the first.
-    pub fn turn_at(&self, offset: Duration) -> usize {
+    pub fn rotation_at(&self, offset: Duration) -> usize {
         self.signers.iter().rposition(|(from, _)| *from <= offset).unwrap_or_default()
     }
 

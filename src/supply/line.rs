@@ -1,18 +1,17 @@
 //! A minting thread: its share of the batches of every worker.
 
 use std::{
-    collections::hash_map::Entry,
     mem,
     sync::{Arc, Weak, atomic::Ordering},
 };
 
-use crossbeam_channel::{Receiver, Select, Sender};
+use crossbeam_channel::{Receiver, Sender};
 
-use super::{BATCH, Batch, Ready, Reused, Shared, Signal};
+use super::{BATCH, Batch, Book, Shared, Signal};
 use crate::{
     base::error::Result,
     plan::{Plan, schedule::Schedule},
-    token::{Minter, Password, Times},
+    token::{Bearer, Minter},
 };
 
 /// A minting thread's way to one worker.
@@ -32,6 +31,9 @@ pub(super) struct Line {
     number: u64,
     minters: u64,
     lanes: Vec<Lane>,
+    book: Book,
+    /// More may be minted.
+    woken: Receiver<()>,
 }
 
 impl Line {
@@ -40,30 +42,47 @@ impl Line {
         shared: &Arc<Shared>,
         (number, minters): (usize, usize),
         lanes: Vec<Lane>,
+        book: Book,
     ) -> Self {
-        Self { shared: Arc::clone(shared), number: number as u64, minters: minters as u64, lanes }
+        let woken = shared.permit.waker();
+        let (number, minters) = (number as u64, minters as u64);
+        Self { shared: Arc::clone(shared), number, minters, lanes, book, woken }
     }
 
-    /// Mints until all tokens are handed over, or nobody takes them any more.
+    /// Mints until all tokens are handed over, or nobody takes them any more; then whatever is ordered.
     pub(super) fn run(mut self) {
         // Clients come first: a thread that drives them must not wait for one that mints.
         let _ = rustix::process::setpriority_process(None, 10);
-        if let Err(error) = self.mint_all() {
-            *self.shared.failure.lock() = Some(error);
-        }
+        let mut minter = None;
+        let minted = self.mint_all(&mut minter);
+        let minter = minter.filter(|_| minted.is_ok());
+        self.fails_if(minted);
         self.shared.running.fetch_sub(1, Ordering::AcqRel);
-        for lane in &self.lanes {
-            lane.signal.wake_waiting();
+        // Whoever waits for tokens of this thread hears that there are no more.
+        for lane in mem::take(&mut self.lanes) {
+            let signal = Arc::clone(&lane.signal);
+            drop(lane);
+            signal.wake_waiting();
+        }
+        if let Some(mut minter) = minter {
+            self.fails_if(self.book.serve_to_the_end(&self.shared, &mut minter));
         }
     }
 
-    fn mint_all(&mut self) -> Result<()> {
+    /// Says why minting failed, if it did.
+    fn fails_if(&self, minted: Result<()>) {
+        if let Err(error) = minted {
+            *self.shared.failure.lock() = Some(error);
+        }
+    }
+
+    fn mint_all(&mut self, minter: &mut Option<Minter>) -> Result<()> {
         let plan = Arc::clone(&self.shared.plan);
         // Made here: a parsed key belongs to one thread.
-        let mut minter = Minter::new(&plan.mould)?;
+        let minter = minter.insert(Minter::new(&plan.mould)?);
         match plan.schedule() {
-            Some(schedule) => self.mint_scheduled(&plan, &mut minter, schedule),
-            None => self.mint_wanted(&plan, &mut minter),
+            Some(schedule) => self.mint_scheduled(&plan, minter, schedule),
+            None => self.mint_wanted(&plan, minter),
         }
     }
 
@@ -97,9 +116,10 @@ impl Line {
             let start = self.shared.start.load(Ordering::Acquire) as u64;
             // Minted after its moment, it can only be used after it too.
             let at = (start + first_due).max(self.shared.clock.now());
-            self.mint(plan, minter, (worker, client), at)?;
+            self.mint(minter, (worker, client), at)?;
             let is_last = own + workers >= plan.attempts;
             if turn % BATCH == BATCH - 1 || is_last {
+                self.with_room(minter, &[worker])?;
                 self.lanes[worker].deliver(&self.shared);
             }
         }
@@ -125,16 +145,19 @@ impl Line {
             left.retain(|worker| first(*worker) < permitted);
             if left.is_empty() {
                 // The next wave begins when the one before is over.
-                self.shared.permit.wait_beyond(permitted);
+                self.book.serve_until(&self.shared, minter, |select| {
+                    select.recv(&self.woken);
+                })?;
+                let _ = self.woken.try_recv();
                 continue;
             }
-            for worker in self.with_room(&left) {
+            for worker in self.with_room(minter, &left)? {
                 let first = batches[worker] * BATCH;
                 batches[worker] += self.minters;
                 for own in (first..first + BATCH).map(|turn| own(worker, turn)) {
                     if own < plan.attempts {
                         let client = plan.client(own);
-                        self.mint(plan, minter, (worker, client), self.shared.clock.now())?;
+                        self.mint(minter, (worker, client), self.shared.clock.now())?;
                     }
                 }
                 self.lanes[worker].deliver(&self.shared);
@@ -142,91 +165,32 @@ impl Line {
         }
     }
 
-    /// Those of these workers that have room for a batch; waits until one has.
-    fn with_room(&self, workers: &[usize]) -> Vec<usize> {
-        let mut select = Select::new();
-        for worker in workers {
-            select.send(&self.lanes[*worker].tokens);
-        }
-        // Ready as well when the worker is gone.
-        select.ready();
+    /// Those of these workers that have room for a batch; waits until one has, or is gone.
+    fn with_room(&self, minter: &mut Minter, workers: &[usize]) -> Result<Vec<usize>> {
+        self.book.serve_until(&self.shared, minter, |select| {
+            for worker in workers {
+                select.send(&self.lanes[*worker].tokens);
+            }
+        })?;
         // Nobody else sends on these channels: where there is room now, there will be.
-        workers.iter().copied().filter(|worker| !self.lanes[*worker].tokens.is_full()).collect()
+        let has_room = |worker: &usize| !self.lanes[*worker].tokens.is_full();
+        Ok(workers.iter().copied().filter(has_room).collect())
     }
 
     fn is_stopped(&self) -> bool {
         self.shared.stop.load(Ordering::Relaxed)
     }
 
-    /// Mints the token of a client, which that worker drives, for an instant of the run's clock.
-    fn mint(
-        &mut self,
-        plan: &Plan,
-        minter: &mut Minter,
-        (worker, client): (usize, u64),
-        at: u64,
-    ) -> Result<()> {
-        let before = self.shared.clock.now();
-        let offset = at as i64 - self.shared.start.load(Ordering::Acquire);
-        let at = self.shared.clock.wall(at);
+    /// Mints the token of a client, which that worker drives, for an instant of the run's clock. Whoever has ordered a token
+    /// waits for it, and goes first.
+    fn mint(&mut self, minter: &mut Minter, (worker, client): (usize, u64), at: u64) -> Result<()> {
+        self.book.serve(&self.shared, minter)?;
+        let who = (Bearer::first(client), self.shared.plan.kind_of(client));
         let batch = &mut self.lanes[worker].batch;
-        let kind = plan.kind_of(client);
-        let start = batch.bytes.len();
-        let turn = plan.turn(kind, offset);
-        let key = plan.mould.kinds[kind].key_at(turn).map(|key| key as u16);
-        let (password, key, times, minted_for) = if plan.reuse == 1 {
-            let (password, times) =
-                minter.mint_in_turn((kind, turn), client, at, &mut batch.bytes)?;
-            (password, key, times, at)
-        } else {
-            let wanted = Wanted { kind, turn, key, client, at };
-            reuse(&self.shared, minter, plan, wanted, &mut batch.bytes)?
-        };
-        let end = batch.bytes.len();
-        plan.examine((kind, client), minted_for, (password, &batch.bytes[start..]))?;
-        batch.tokens.push(Ready { client, kind, password, key, times, minted_for, start, end });
-        self.shared.busy_ns.fetch_add(self.shared.clock.now() - before, Ordering::Relaxed);
+        let ready = self.shared.mint(minter, who, at, &mut batch.bytes)?;
+        batch.tokens.push((ready, batch.bytes.len()));
         Ok(())
     }
-}
-
-/// A token that a client wants.
-#[derive(Clone, Copy)]
-struct Wanted {
-    kind: usize,
-    turn: usize,
-    key: Option<u16>,
-    client: u64,
-    at: i64,
-}
-
-/// The token of the client's group: minted for its first, kept until the last has it.
-fn reuse(
-    shared: &Shared,
-    minter: &mut Minter,
-    plan: &Plan,
-    Wanted { kind, turn, key, client, at }: Wanted,
-    out: &mut Vec<u8>,
-) -> Result<(Password, Option<u16>, Times, i64)> {
-    let group = client / plan.reuse;
-    let mut reused = shared.reused.lock();
-    if let Entry::Vacant(e) = reused.entry(group) {
-        let mut bytes = Vec::new();
-        let (password, times) =
-            minter.mint_in_turn((kind, turn), plan.minted_as(client), at, &mut bytes)?;
-        let left = plan.reuse.min(plan.clients - group * plan.reuse);
-        e.insert(Reused { bytes, password, key, times, minted_for: at, left });
-    }
-    let Some(token) = reused.get_mut(&group) else {
-        return Ok((Password::Absent, None, Times::default(), at));
-    };
-    token.left -= 1;
-    out.extend_from_slice(&token.bytes);
-    let given = (token.password, token.key, token.times, token.minted_for);
-    if token.left == 0 {
-        reused.remove(&group);
-    }
-    Ok(given)
 }
 
 impl Lane {

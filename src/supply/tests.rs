@@ -73,8 +73,8 @@ fn every_worker_gets_the_tokens_of_its_clients_in_order_and_of_their_kind() {
         let clients: Vec<u64> = tokens
             .into_iter()
             .map(|(ready, _)| {
-                assert_eq!(ready.kind, plan.kind_of(ready.client));
-                ready.client
+                assert_eq!(ready.kind, plan.kind_of(ready.bearer.client));
+                ready.bearer.client
             })
             .collect();
         let expected: Vec<u64> = (0..1003).filter(|client| client % 3 == number as u64).collect();
@@ -131,8 +131,8 @@ fn a_reused_token_is_minted_for_the_first_of_its_group_whoever_mints_it() {
     let (supply, mut outlets, clock) = start(&plan, 2000, 1);
     let dues: Vec<u64> = plan.schedule().unwrap().collect();
     for (ready, _) in all(&mut outlets[0]) {
-        let first = dues[(ready.client / 10 * 10) as usize];
-        assert_eq!(ready.minted_for, clock.wall(START + first), "client {}", ready.client);
+        let first = dues[(ready.bearer.client / 10 * 10) as usize];
+        assert_eq!(ready.minted_for, clock.wall(START + first), "client {}", ready.bearer.client);
     }
     drop(outlets);
     supply.stop();
@@ -163,7 +163,7 @@ fn a_worker_that_ends_early_does_not_end_the_minting_for_another() {
         let mut second = outlets.pop().unwrap();
         drop(outlets);
         let clients: Vec<u64> =
-            all(&mut second).into_iter().map(|(ready, _)| ready.client).collect();
+            all(&mut second).into_iter().map(|(ready, _)| ready.bearer.client).collect();
         assert_eq!(clients, (0..4000).filter(|client| client % 2 == 1).collect::<Vec<_>>());
         drop(second);
         supply.stop();
@@ -182,9 +182,9 @@ fn a_token_that_comes_late_is_minted_for_now_and_not_for_the_past() {
     let (supply, mut outlets) = Supply::start(&plan, clock, 0, 100, &[signal]).unwrap();
     let dues: Vec<u64> = plan.schedule().unwrap().collect();
     for (ready, _) in all(&mut outlets[0]) {
-        let due = dues[ready.client as usize];
+        let due = dues[ready.bearer.client as usize];
         let earliest = clock.wall(due.max(SECOND / 2));
-        assert!(ready.minted_for >= earliest, "client {}", ready.client);
+        assert!(ready.minted_for >= earliest, "client {}", ready.bearer.client);
     }
     drop(outlets);
     supply.stop();
@@ -196,7 +196,7 @@ fn a_reused_token_is_the_same_for_its_group_and_another_for_the_next() {
     let (supply, mut outlets, _) = start(&plan, 100, 2);
     let mut tokens: Vec<(u64, Vec<u8>)> = Vec::new();
     for taken in all_of(&mut outlets) {
-        tokens.extend(taken.into_iter().map(|(ready, bytes)| (ready.client, bytes)));
+        tokens.extend(taken.into_iter().map(|(ready, bytes)| (ready.bearer.client, bytes)));
     }
     tokens.sort();
     let distinct: std::collections::HashSet<&Vec<u8>> =

@@ -1,7 +1,7 @@
 //! Minting: claims of one client into one signed token, without allocating more than the signature.
 
 use super::{
-    Kind, mixed,
+    Bearer, Kind,
     mould::Mould,
     press::Press,
     recipe::{Form, span},
@@ -31,7 +31,7 @@ pub struct Minter {
     seed: u64,
     ttl: i64,
     first_client: u64,
-    /// By kind, then by turn of the rotations that it follows.
+    /// By kind, then by the number of rotations that it has followed.
     kinds: Vec<Vec<Press>>,
     payload: Vec<u8>,
 }
@@ -50,7 +50,7 @@ impl Minter {
     pub fn new(mould: &Mould) -> Result<Self> {
         let presses = |kind: &Kind| -> Result<Vec<Press>> {
             (0..=kind.later.len())
-                .map(|turn| Press::new(&Kind { key: kind.key_at(turn), ..kind.clone() }, mould))
+                .map(|count| Press::new(&Kind { key: kind.key_at(count), ..kind.clone() }, mould))
                 .collect()
         };
         let kinds = mould.kinds.iter().map(presses).collect::<Result<_>>()?;
@@ -63,7 +63,7 @@ impl Minter {
         })
     }
 
-    /// Appends what client `n` brings to `out`, for use at the wall time `at` (nanoseconds since 1970).
+    /// Appends what client `n` brings in its first turn to `out`, for use at the wall time `at` (nanoseconds since 1970).
     ///
     /// # Errors
     /// When the key can't sign.
@@ -74,23 +74,23 @@ impl Minter {
         at: i64,
         out: &mut Vec<u8>,
     ) -> Result<(Password, Times)> {
-        self.mint_in_turn((kind, 0), n, at, out)
+        self.mint_for((kind, 0), Bearer::first(n), at, out)
     }
 
-    /// The same with the key that signs a kind at a turn of the rotations.
+    /// The same for a client in any turn, with the key that signs a kind after so many rotations.
     ///
     /// # Errors
     /// When the key can't sign.
-    pub fn mint_in_turn(
+    pub fn mint_for(
         &mut self,
-        (kind, turn): (usize, usize),
-        n: u64,
+        (kind, rotation): (usize, usize),
+        bearer: Bearer,
         at: i64,
         out: &mut Vec<u8>,
     ) -> Result<(Password, Times)> {
-        let n = self.first_client + n;
+        let bearer = Bearer { client: self.first_client + bearer.client, ..bearer };
         let presses = &self.kinds[kind];
-        let press = &presses[turn.min(presses.len() - 1)];
+        let press = &presses[rotation.min(presses.len() - 1)];
         match &press.recipe.form {
             Form::Nothing => return Ok((Password::Absent, Times::default())),
             Form::Bytes(bytes) => {
@@ -100,7 +100,7 @@ impl Minter {
             Form::Jwt | Form::Jwe(_) => {}
         }
         let times = press.times(at, self.ttl);
-        let id = mixed(self.seed, n);
+        let (n, id) = (bearer.client, bearer.mixed(self.seed));
         self.payload.clear();
         press.render(&mut self.payload, times, n, id);
         match &press.envelope {

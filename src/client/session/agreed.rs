@@ -2,6 +2,10 @@
 
 use crate::client::packet::Connack;
 
+/// The longest text that is kept of what a broker says, in bytes: ids that brokers assign have some forty, and a broker
+/// that sends more must not fill the memory with it.
+const LONGEST: usize = 256;
+
 /// What client and broker have agreed on. Small: most brokers say nothing of all this, and there is one for every client
 /// that is connected.
 #[derive(Clone, Debug)]
@@ -25,12 +29,12 @@ struct Named {
 }
 
 impl Agreed {
-    /// What follows from CONNACK, where CONNECT said this keep alive.
+    /// What follows from CONNACK, where CONNECT said this keep alive. Texts that are longer than [`LONGEST`] are left out.
     pub(super) fn of(connack: &Connack<'_>, keep_alive: u16) -> Self {
         let named = Named {
-            assigned_client_identifier: connack.assigned_client_identifier.map(Into::into),
-            authentication_method: connack.authentication_method.map(Into::into),
-            authentication_data: connack.authentication_data.map(Into::into),
+            assigned_client_identifier: connack.assigned_client_identifier.and_then(short),
+            authentication_method: connack.authentication_method.and_then(short),
+            authentication_data: connack.authentication_data.and_then(short),
         };
         let is_named = named.assigned_client_identifier.is_some()
             || named.authentication_method.is_some()
@@ -58,4 +62,12 @@ impl Agreed {
     pub fn authentication_data(&self) -> Option<&[u8]> {
         self.named.as_ref()?.authentication_data.as_deref()
     }
+}
+
+/// A text, kept where it is short.
+fn short<T: AsRef<[u8]> + ?Sized>(text: &T) -> Option<Box<T>>
+where
+    for<'a> Box<T>: From<&'a T>,
+{
+    (text.as_ref().len() <= LONGEST).then(|| text.into())
 }

@@ -103,11 +103,13 @@ fn a_session_ends_by_what_the_broker_sends() {
     let flood = PINGRESP.repeat(2_000);
     assert_eq!(hear(&mut session, &flood, 1), Some(Event::Ended(Ended::Flood)));
     let mut session = plain(10);
-    assert_eq!(session.on_close(Close::Fin), Event::Ended(Ended::Closed(Close::Fin)));
+    let closed = Event::Ended(Ended::Closed(Close::Fin));
+    assert_eq!(session.on_close(Close::Fin), Some(closed));
+    assert_eq!(session.on_close(Close::Rst), None, "it ends once");
     let mut session = plain(10);
     assert_eq!(hear(&mut session, &[0x30], 1), None);
     let cut = Event::Ended(Ended::Closed(Close::FinInPacket));
-    assert_eq!(session.on_close(Close::Fin), cut);
+    assert_eq!(session.on_close(Close::Fin), Some(cut));
 }
 
 #[test]
@@ -243,8 +245,11 @@ proptest! {
                     is_over = true;
                     None
                 }
-                Happening::Close(_) if is_over => None,
-                Happening::Close(close) => Some(session.on_close(close)),
+                Happening::Close(close) => {
+                    let event = session.on_close(close);
+                    prop_assert!(event.is_some() || is_over);
+                    event
+                }
             };
             prop_assert!(event.is_none() || !is_over, "{:?} after its end", event);
             ends += usize::from(event.is_some());

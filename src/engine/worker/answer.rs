@@ -2,7 +2,7 @@
 
 use super::{Connection, Key, Stage, State, Worker};
 use crate::{
-    base::clock::Clock,
+    base::clock::{Clock, nanoseconds},
     client::{
         Received, TURN,
         attempt::{Close, Outcome},
@@ -11,7 +11,6 @@ use crate::{
         packet::FirstPacket,
         session::{Session, Settings},
     },
-    token::mixed,
 };
 
 /// How an attempt ends to which something comes before CONNECT is sent.
@@ -115,7 +114,7 @@ impl Worker {
     /// The broker sent something before the attempt has its answer: the first part of the inbox.
     fn on_first_bytes(&mut self, place: usize, count: usize, stamp: Option<i64>, now: u64) {
         let Some(connection) = self.connections.get_mut(place) else { return };
-        let (client, kind) = (connection.client, usize::from(connection.kind));
+        let (bearer, kind) = (connection.bearer, usize::from(connection.kind));
         let Some(opening) = connection.opening_mut() else { return };
         let (storm, bytes) = (&self.storm, &self.inbox[..count]);
         let protocol = storm.plan.mould.kinds[kind].protocol;
@@ -134,8 +133,8 @@ impl Worker {
                 let settings = Settings {
                     protocol,
                     keep_alive: opening.keep_alive,
-                    leaves_at: now + storm.hold_of(kind),
-                    salt: mixed(storm.plan.mould.seed ^ SESSION_STREAM, client),
+                    leaves_at: now + nanoseconds(storm.plan.hold_of(kind)),
+                    salt: bearer.mixed(storm.plan.mould.seed ^ SESSION_STREAM),
                 };
                 // A broker may accept before it has read all of CONNECT.
                 let unsent = Outbox::of(std::mem::take(&mut opening.packet), opening.sent);

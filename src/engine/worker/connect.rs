@@ -66,13 +66,13 @@ impl Worker {
             }) else {
                 continue;
             };
-            let turn = self.storm.plan.spread.turn_of(connection.client);
+            let rank = self.storm.plan.spread.rank_of(connection.bearer.client);
             let Some(opening) = connection.opening_mut() else { continue };
             match answer.addresses.len() as u64 {
                 0 => self.fail(place, State::Resolving, Outcome::TcpFailed("dns")),
                 count => {
                     opening.at.dns = self.storm.clock.now();
-                    self.open(place, answer.addresses[(turn % count) as usize]);
+                    self.open(place, answer.addresses[(rank % count) as usize]);
                 }
             }
         }

@@ -30,19 +30,22 @@ impl Worker {
         self.in_flight -= 1;
         self.record(&attempt, terms, way);
         self.concluded(&attempt, way, now);
-        if self.storm.hold_of(attempt.kind) == 0 {
+        if self.storm.plan.hold_of(attempt.kind).is_zero() {
             return self.leave(place, now);
         }
         self.recorder[Count::Held] += 1;
         self.ways[usize::from(way)].watch(now, key);
-        self.tend(place, now);
-        if !rest.is_empty() {
-            self.on_session_bytes(place, rest);
-        }
+        self.on_session_bytes(place, rest);
     }
 
     /// Sends what a session has to say, and sets its alarm.
     pub(super) fn tend(&mut self, place: usize, now: u64) {
+        let is_witness = self.connections.get(place).is_some_and(|it| self.is_witness(it, now));
+        self.tend_witness(place, is_witness, now);
+    }
+
+    /// The same for a session of which it is known whether it was a witness before it had something to say.
+    fn tend_witness(&mut self, place: usize, is_witness: bool, now: u64) {
         let Some(connection) = self.connections.get_mut(place) else { return };
         let (Stage::Held(held), Some(link)) = (&mut connection.stage, &mut connection.link) else {
             return;
@@ -55,7 +58,7 @@ impl Worker {
         match sent {
             Sent::Bytes(_) => {}
             Sent::Later => self.hear_of_room(place),
-            Sent::Failed(_) => self.on_session_close(place, Close::Rst, now),
+            Sent::Failed(_) => self.close_session(place, Close::Rst, is_witness, now),
         }
     }
 
@@ -73,42 +76,55 @@ impl Worker {
             if connection.generation != key.generation() || !rings {
                 continue;
             }
+            // Before it has anything to send: what it sends may be what finds the connection closed.
             let is_witness = self.is_witness(connection, now);
-            let Some(connection) = self.connections.get_mut(place) else { continue };
             let is_unread = connection.more != More::No;
-            let Stage::Held(held) = &mut connection.stage else { continue };
-            held.rings = u64::MAX;
-            match held.session.on_due(now, is_unread) {
-                Some(event) => {
-                    if is_witness && event == Event::Leaves {
-                        self.witness_leaves(place, now);
-                    }
-                    self.on_session_event(place, event, now);
+            loop {
+                let Some(held) = self.held_mut(place) else { break };
+                held.rings = u64::MAX;
+                let Some(event) = held.session.on_due(now, is_unread) else { break };
+                if is_witness && event == Event::Leaves {
+                    self.witness_leaves(place, now);
                 }
-                None => self.tend(place, now),
+                self.on_session_event(place, event, now);
             }
+            self.tend_witness(place, is_witness, now);
         }
     }
 
     /// The broker sent something on a connection whose client stays: this part of the inbox.
     pub(super) fn on_session_bytes(&mut self, place: usize, part: Range<usize>) {
         let now = self.storm.clock.now();
-        let Some(connection) = self.connections.get_mut(place) else { return };
-        let Stage::Held(held) = &mut connection.stage else { return };
-        let mut bytes = &self.inbox[part];
-        match held.session.handle(&mut bytes, now) {
-            Some(event) => self.on_session_event(place, event, now),
-            None => self.tend(place, now),
+        let (mut from, to) = (part.start, part.end);
+        loop {
+            let Some(connection) = self.connections.get_mut(place) else { return };
+            let Stage::Held(held) = &mut connection.stage else { return };
+            let mut bytes = &self.inbox[from..to];
+            let Some(event) = held.session.handle(&mut bytes, now) else { break };
+            from = to - bytes.len();
+            self.on_session_event(place, event, now);
         }
+        self.tend(place, now);
     }
 
     /// The broker closed the connection of a client that stays.
     pub(super) fn on_session_close(&mut self, place: usize, close: Close, now: u64) {
-        self.session_ended(place, now);
-        let Some(connection) = self.connections.get_mut(place) else { return };
-        let Stage::Held(held) = &mut connection.stage else { return };
-        let event = held.session.on_close(close);
-        self.on_session_event(place, event, now);
+        let is_witness = self.connections.get(place).is_some_and(|it| self.is_witness(it, now));
+        self.close_session(place, close, is_witness, now);
+    }
+
+    fn close_session(&mut self, place: usize, close: Close, is_witness: bool, now: u64) {
+        self.session_ended(place, is_witness, now);
+        if let Some(event) = self.held_mut(place).and_then(|held| held.session.on_close(close)) {
+            self.on_session_event(place, event, now);
+        }
+    }
+
+    fn held_mut(&mut self, place: usize) -> Option<&mut Held> {
+        match &mut self.connections.get_mut(place)?.stage {
+            Stage::Held(held) => Some(held),
+            Stage::Opening(_) | Stage::Leaving(_) => None,
+        }
     }
 
     fn on_session_event(&mut self, place: usize, event: Event, now: u64) {

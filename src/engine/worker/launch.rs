@@ -1,10 +1,10 @@
-//! How an attempt starts: it is due, and has its token.
+//! How an attempt starts: it is due, orders its token, and sets out with it.
 
 use std::sync::Arc;
 
-use super::{Connection, Key, STARTS_IN_A_ROW, Stage, State, Terms, Waiting, Worker};
+use super::{Connection, Key, STARTS_IN_A_ROW, Stage, State, Terms, Worker};
 use crate::{
-    base::{clock::Clock, error::Result, host::thread_cpu},
+    base::{clock::Clock, host::thread_cpu},
     client::{
         attempt::{Outcome, Phase, Step},
         packet::{Connect, TooLong},
@@ -13,14 +13,13 @@ use crate::{
     engine::{
         connection::{More, NOWHERE},
         opening::{Instants, Opening},
-        storm::keep_alive,
+        storm::{Storm, keep_alive},
         target::Spot,
     },
-    plan::Plan,
-    record::measure::Count,
+    plan::{Plan, life::Life},
     scenario::{Check, TokenIn},
-    supply::{Ready, Stock},
-    token::{Minter, Times, placing::Scratch, recipe::Form},
+    supply::source::{Answer, Handed, Order},
+    token::{Times, placing::Scratch},
 };
 
 impl Worker {
@@ -32,21 +31,22 @@ impl Worker {
                 return;
             }
             let Some(scheduled) = self.pace.take(now) else { return };
-            let client = self.storm.plan.client(self.next_client);
-            self.next_client += self.workers;
+            let life = self.next_life();
             now = self.storm.clock.now();
-            if self.park(client, scheduled, now) {
+            if self.park(life, scheduled, now) {
                 continue;
             }
             self.count_start(now, scheduled);
-            if self.storm.fetcher.is_some() {
-                self.launch_without_supply(client, scheduled, now);
-            } else if self.waiting.is_empty() && self.stock() == Stock::Ready {
-                self.launch(client, scheduled, now, Step::NotEntered);
-            } else {
-                self.waiting.push_back(Waiting { client, scheduled, started: now });
-            }
+            self.begin(life, scheduled, now);
         }
+    }
+
+    /// The life of this worker's next client.
+    pub(super) fn next_life(&mut self) -> Life {
+        let plan = &self.storm.plan;
+        let client = plan.client(self.next_client);
+        self.next_client += self.workers;
+        plan.life(client)
     }
 
     /// An attempt starts.
@@ -57,101 +57,64 @@ impl Worker {
         }
     }
 
-    /// Whether the next token is there; makes sure that its coming is heard.
-    fn stock(&mut self) -> Stock {
-        let mut is_said = false;
-        loop {
-            match self.outlet.stock() {
+    /// Begins the first turn of a client: orders its token, and sets out where that is there.
+    pub(super) fn begin(&mut self, life: Life, scheduled: u64, started: u64) {
+        let place = self.enter(life, (scheduled, started));
+        let order = Order {
+            bearer: life.bearer(0),
+            kind: life.kind,
+            at: started,
+            deadline: started + self.storm.timeout,
+            ticket: Key::new(place, self.generation).data(),
+        };
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        let answer = self.source.ask(order);
+        let Some(answer) = answer else {
+            if let Some(opening) = connection.opening_mut() {
+                opening.wait_for_token(&self.storm, life, scheduled);
+            }
+            return;
+        };
+        let equipped =
+            equip(connection, &answer, Step::NotEntered, (&self.storm, &mut self.scratch));
+        self.set_out(place, equipped);
+    }
+
+    /// Goes on with the attempts whose tokens have come.
+    pub(super) fn take_tokens(&mut self) {
+        while let Some((ticket, answer)) = self.source.next() {
+            let key = Key::from_data(ticket);
+            let Some(connection) = self.connections.get_mut(key.place()).filter(|found| {
+                found.generation == key.generation() && found.state() == Some(State::Ordering)
+            }) else {
                 // Its attempt did not wait for it long enough.
-                Stock::Ready if self.unwanted > 0 => {
-                    self.outlet.take();
-                    self.unwanted -= 1;
-                }
-                Stock::Pending if !is_said => {
-                    // Said first, looked again after: a token that comes in between is not missed.
-                    self.signal.wait();
-                    is_said = true;
-                }
-                stock => return stock,
-            }
+                continue;
+            };
+            let came = Step::At(self.storm.clock.now());
+            let equipped = equip(connection, &answer, came, (&self.storm, &mut self.scratch));
+            self.set_out(key.place(), equipped);
         }
     }
 
-    /// Launches attempts whose tokens have come.
-    pub(super) fn serve_waiting(&mut self) {
-        while !self.waiting.is_empty() {
-            match self.stock() {
-                Stock::Ready => {}
-                Stock::Pending => return,
-                Stock::Exhausted => {
-                    // Minting failed: the engine says why, and ends the run.
-                    self.recorder[Count::Abandoned] += self.waiting.len() as u64;
-                    self.waiting.clear();
-                    return;
-                }
-            }
-            let now = self.storm.clock.now();
-            let Some(waiting) = self.waiting.pop_front() else { return };
-            self.launch(waiting.client, waiting.scheduled, waiting.started, Step::At(now));
-        }
-    }
-
-    /// Opens the connection of an attempt that has its token, and sends CONNECT if it can.
-    pub(super) fn launch(&mut self, client: u64, scheduled: u64, started: u64, mut token: Step) {
-        let storm = Arc::clone(&self.storm);
+    /// A connection for the attempt of a client's turn, which waits for its token.
+    pub(super) fn enter(&mut self, life: Life, (scheduled, started): (u64, u64)) -> usize {
+        let storm = &self.storm;
         let mut packet = self.packets.pop().unwrap_or_default();
         packet.clear();
-        let Some((mut ready, mut bytes)) = self.outlet.take() else { return };
-        let use_at = storm.clock.wall(if let Step::At(at) = token { at } else { started });
-        let lain = ready.minted_for.abs_diff(use_at);
-        if storm.shelf_lives.as_ref().is_some_and(|lives| lain > lives[ready.kind]) {
-            self.renewed.clear();
-            let offset = storm.clock.at_wall(use_at) - storm.start as i64;
-            let moment = (storm.plan.turn(ready.kind, offset), use_at);
-            // What was signed once can be signed again; if not, the token is judged as it is.
-            if let Ok(renewed) =
-                renew(&storm.plan, &mut self.minter, &ready, moment, &mut self.renewed)
-            {
-                (ready, bytes) = (renewed, &self.renewed);
-                // Signing it was a wait for a token, and no part of what follows.
-                token = Step::At(storm.clock.now());
-            }
-        }
-        debug_assert_eq!(ready.client, client, "tokens come in the order of attempts");
-        let encoded = encode(&storm.plan, &ready, bytes, &mut self.scratch, &mut packet);
-        let place = self.enter(&ready, (scheduled, started), token, packet);
-        self.set_out(place, encoded);
-    }
-
-    /// A connection for an attempt, in the state in which it has its token.
-    pub(super) fn enter(
-        &mut self,
-        ready: &Ready,
-        (scheduled, started): (u64, u64),
-        token: Step,
-        packet: Vec<u8>,
-    ) -> usize {
-        let storm = &self.storm;
-        let validity = validity(storm.clock, self.start_counts(ready.times));
-        if storm.plan.shares_names {
-            storm.watched.get_or_init(|| validity);
-        }
-        let kind = &storm.plan.mould.kinds[ready.kind];
-        let is_jwt = kind.recipe.form == Form::Jwt;
         let opening = Opening {
-            state: State::Starting,
-            is_jwt,
-            key: ready.key,
+            state: State::Ordering,
+            is_jwt: false,
+            key: None,
             keep_alive: storm.keep_alive,
-            minted_for: ready.minted_for,
+            minted_for: storm.clock.wall(started),
             scheduled,
             started,
             opened: started,
-            token,
+            token: Step::Unfinished,
             at: Instants::default(),
             sent_at: started,
             arrived: 0,
-            terms: Terms::of(validity),
+            terms: Terms::of(validity(storm.clock, Times::default())),
             packet,
             sent: 0,
             inbound: None,
@@ -160,13 +123,13 @@ impl Worker {
         let place = self.connections.insert(Connection {
             link: None,
             generation: self.generation,
-            kind: ready.kind as u16,
-            broker: storm.plan.broker_of(ready.client) as u16,
+            kind: life.kind as u16,
+            broker: life.broker as u16,
             way: NOWHERE,
             occupies: false,
             hears_room: false,
             more: More::No,
-            client: ready.client,
+            bearer: life.bearer(0),
             stage: Stage::Opening(match self.openings.pop() {
                 Some(mut spare) => {
                     *spare = opening;
@@ -180,26 +143,21 @@ impl Worker {
         place
     }
 
-    /// The times of a token of ours that count: `iat` alone makes no start.
-    fn start_counts(&self, times: Times) -> Times {
-        let is_checked = self.storm.plan.policy.checks(Check::Nbf);
-        Times { nbf: times.nbf.filter(|_| is_checked), ..times }
-    }
-
-    /// Sends an attempt that has its CONNECT on its way to the broker.
-    pub(super) fn set_out(&mut self, place: usize, encoded: std::result::Result<(), TooLong>) {
+    /// Sends an attempt that has its CONNECT on its way to the broker, or ends it.
+    pub(super) fn set_out(&mut self, place: usize, equipped: Equipped) {
         let storm = Arc::clone(&self.storm);
         let Some(connection) = self.connections.get(place) else { return };
         let key = Key::new(place, connection.generation);
-        let (client, broker) = (connection.client, usize::from(connection.broker));
-        if let Err(field) = encoded {
-            let word = word_of(field, storm.plan.token_in);
-            return self.fail(place, State::Starting, Outcome::LocalError(word));
+        let (client, broker) = (connection.bearer.client, usize::from(connection.broker));
+        match equipped {
+            Equipped::Ready => {}
+            Equipped::Failed(state, outcome) => return self.fail(place, state, outcome),
+            Equipped::Never => return self.abandon(place),
         }
         match &storm.targets[broker].spot {
             Spot::At(addresses) => {
-                let turn = storm.plan.spread.turn_of(client);
-                self.open(place, addresses[(turn % addresses.len() as u64) as usize]);
+                let rank = storm.plan.spread.rank_of(client);
+                self.open(place, addresses[(rank % addresses.len() as u64) as usize]);
             }
             Spot::Named(host, port) => self.look_up(key, host, *port),
             Spot::Nowhere(_, why, Phase::Dns) => {
@@ -212,30 +170,90 @@ impl Worker {
     }
 }
 
+impl Opening {
+    /// Says what is known of an attempt while its token is minted: when that would be good.
+    fn wait_for_token(&mut self, storm: &Storm, life: Life, scheduled: u64) {
+        if storm.plan.is_fetched(life.kind) {
+            return;
+        }
+        let mould = &storm.plan.mould;
+        let (from, until) = mould.kinds[life.kind].recipe.good_in(scheduled as i64, mould.ttl);
+        self.terms.validity = Validity { from, until };
+        self.minted_for = storm.clock.wall(scheduled);
+    }
+}
+
+/// What came of an attempt's order.
+pub(super) enum Equipped {
+    /// It has its token, and CONNECT.
+    Ready,
+    /// It has ended, in this state.
+    Failed(State, Outcome),
+    /// There will be no token.
+    Never,
+}
+
+/// Gives an attempt what came of its order, at this step, and encodes its CONNECT.
+fn equip(
+    connection: &mut Connection,
+    answer: &Answer<'_>,
+    came: Step,
+    (storm, scratch): (&Storm, &mut Scratch),
+) -> Equipped {
+    let Stage::Opening(opening) = &mut connection.stage else { return Equipped::Never };
+    match answer {
+        Answer::Token(handed) => {
+            opening.token = came;
+            hand_over(opening, handed, (storm, scratch))
+        }
+        Answer::Failed(failure) => {
+            // What is not there at once has been waited for.
+            let state = if came == Step::NotEntered { State::Starting } else { State::Ordering };
+            if came == Step::NotEntered {
+                opening.token = came;
+            }
+            Equipped::Failed(state, Outcome::TokenFailed(failure.code))
+        }
+        Answer::Never => Equipped::Never,
+    }
+}
+
+/// Gives an attempt its token.
+pub(super) fn hand_over(
+    opening: &mut Opening,
+    handed: &Handed<'_>,
+    (storm, scratch): (&Storm, &mut Scratch),
+) -> Equipped {
+    let ready = &handed.ready;
+    let mut times = ready.times;
+    if handed.said.is_none() {
+        // `iat` alone makes no start of a token of ours.
+        times.nbf = times.nbf.filter(|_| storm.plan.policy.checks(Check::Nbf));
+    }
+    opening.state = State::Starting;
+    opening.key = ready.key;
+    opening.is_jwt = handed.is_jwt;
+    opening.minted_for = ready.minted_for;
+    opening.terms.said = handed.said;
+    opening.terms.validity = validity(storm.clock, times);
+    if storm.plan.shares_names {
+        storm.watched.get_or_init(|| opening.terms.validity);
+    }
+    match encode(&storm.plan, handed, scratch, &mut opening.packet) {
+        Ok(()) => Equipped::Ready,
+        Err(field) => {
+            let word = word_of(field, storm.plan.token_in);
+            Equipped::Failed(State::Starting, Outcome::LocalError(word))
+        }
+    }
+}
+
 /// When a token is good by its own claims.
-pub(super) fn validity(clock: Clock, times: Times) -> Validity {
+fn validity(clock: Clock, times: Times) -> Validity {
     Validity {
         from: times.nbf.map_or(i64::MIN, |nbf| clock.at_wall(nbf)),
         until: times.exp.map_or(i64::MAX, |exp| clock.at_wall(exp)),
     }
-}
-
-/// Mints a token again, for another moment.
-fn renew(
-    plan: &Plan,
-    minter: &mut Option<Minter>,
-    ready: &Ready,
-    (turn, at): (usize, i64),
-    out: &mut Vec<u8>,
-) -> Result<Ready> {
-    let minter = match minter {
-        Some(minter) => minter,
-        none => none.insert(Minter::new(&plan.mould)?),
-    };
-    let (password, times) = minter.mint_in_turn((ready.kind, turn), ready.client, at, out)?;
-    plan.examine((ready.kind, ready.client), at, (password, out))?;
-    let key = plan.mould.kinds[ready.kind].key_at(turn).map(|key| key as u16);
-    Ok(ready.renewed(key, times, at))
 }
 
 /// The word for a field that is too long; the token is the one that stands in it.
@@ -253,18 +271,17 @@ fn word_of(field: TooLong, token_in: TokenIn) -> &'static str {
 ///
 /// # Errors
 /// When a field is too long for it.
-pub(super) fn encode(
+fn encode(
     plan: &Plan,
-    ready: &Ready,
-    token: &[u8],
+    handed: &Handed<'_>,
     scratch: &mut Scratch,
     out: &mut Vec<u8>,
-) -> std::result::Result<(), TooLong> {
+) -> Result<(), TooLong> {
+    let ready = &handed.ready;
     let kind = &plan.mould.kinds[ready.kind];
-    let given = (ready.password, token);
-    let names = &plan.mould.names;
-    let brought =
-        scratch.fields(names, &kind.recipe, plan.token_in, plan.named(ready.client), given);
+    let given = (ready.password, handed.bytes);
+    let name = plan.named(ready.bearer.client);
+    let brought = scratch.fields(&plan.mould.names, &kind.recipe, plan.token_in, name, given);
     Connect {
         protocol: kind.protocol,
         clean_start: plan.load().clean_start,

@@ -2,12 +2,15 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use super::{State, Worker};
+use super::{
+    Stage, State, Worker,
+    launch::{Equipped, hand_over},
+};
 use crate::{
     base::clock::{SECOND, nanoseconds},
     client::attempt::{Code, Outcome, Step},
-    supply::{Ready, oauth::Brought},
-    token::{Password, Times},
+    plan::life::Life,
+    supply::{oauth::Brought, source::Handed},
 };
 
 /// How long is waited for a token once nobody else is left to start: longer, and a run would last as long as the tokens of
@@ -46,18 +49,15 @@ impl Eq for Parked {}
 impl Worker {
     /// Puts a client aside whose token was fetched and has to end first, or starts it where it has ended; `false` where the
     /// token has not to.
-    pub(super) fn park(&mut self, client: u64, scheduled: u64, now: u64) -> bool {
+    pub(super) fn park(&mut self, life: Life, scheduled: u64, now: u64) -> bool {
         let storm = &self.storm;
-        let Some(fetcher) = &storm.fetcher else { return false };
-        let Some(ended_for) = storm.plan.ended_for(storm.plan.kind_of(client)) else {
-            return false;
-        };
-        let Some(Ok(brought)) = fetcher.at_hand(client) else { return false };
+        let Some(ended_for) = storm.plan.ended_for(life.kind) else { return false };
+        let Some(Ok(brought)) = self.source.at_hand(life.client) else { return false };
         let due = brought.token.times.exp.map(|exp| {
             let end = storm.clock.at_wall(exp).saturating_add(nanoseconds(ended_for) as i64);
             u64::try_from(end).unwrap_or_default()
         });
-        let parked = Parked { due: due.unwrap_or(u64::MAX), client, brought };
+        let parked = Parked { due: due.unwrap_or(u64::MAX), client: life.client, brought };
         if parked.due <= now {
             self.start_one_parked(&parked, scheduled, now, false);
         } else {
@@ -70,7 +70,7 @@ impl Worker {
     /// Starts the clients whose tokens have ended. Once all others have started, it gives up on those whose tokens do not end
     /// soon.
     pub(super) fn start_parked(&mut self) {
-        if !self.parked.is_empty() && self.pace.is_done() && self.waiting.is_empty() {
+        if !self.parked.is_empty() && self.pace.is_done() {
             let soon = self.storm.clock.now().saturating_add(PATIENCE);
             let is_hopeless = |parked: &Reverse<Parked>| parked.0.due > soon;
             if self.parked.iter().any(is_hopeless) {
@@ -101,20 +101,23 @@ impl Worker {
         has_no_slot: bool,
     ) {
         self.count_start(now, scheduled);
-        let storm = &self.storm;
-        let (kind, at) = (storm.plan.kind_of(*client), storm.clock.wall(now));
-        let ready = Ready::elsewhere(*client, kind, Password::Given, None, Times::default(), at);
-        let mut packet = self.packets.pop().unwrap_or_default();
-        packet.clear();
-        let place = self.enter(&ready, (scheduled, now), Step::NotEntered, packet);
-        if let Some(opening) = self.opening_mut(place) {
-            opening.terms.has_no_slot = has_no_slot;
-        }
-        if *due <= now {
-            self.bring(place, brought);
+        let life = self.storm.plan.life(*client);
+        let place = self.enter(life, (scheduled, now));
+        let at = self.storm.clock.wall(now);
+        let Some(Stage::Opening(opening)) =
+            self.connections.get_mut(place).map(|connection| &mut connection.stage)
+        else {
+            return;
+        };
+        opening.token = Step::NotEntered;
+        opening.terms.has_no_slot = has_no_slot;
+        let equipped = if *due <= now {
+            let handed = Handed::fetched(brought, (life.bearer(0), life.kind), at);
+            hand_over(opening, &handed, (&self.storm, &mut self.scratch))
         } else {
             let outcome = Outcome::TokenFailed(Code::Word("still_valid"));
-            self.fail(place, State::Starting, outcome);
-        }
+            Equipped::Failed(State::Starting, outcome)
+        };
+        self.set_out(place, equipped);
     }
 }

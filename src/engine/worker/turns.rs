@@ -45,7 +45,8 @@ impl Worker {
                     More::ToTheEnd => EventFlags::IN | EventFlags::RDHUP,
                     More::Listed | More::No => EventFlags::IN,
                 };
-                self.on_event(key, flags);
+                // That there is room may have been told meanwhile, and not been heard.
+                self.on_event(key, flags | EventFlags::OUT);
             }
             if self.storm.clock.now() >= until || self.signal.is_stopped() {
                 return;

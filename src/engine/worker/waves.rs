@@ -6,11 +6,7 @@
 use std::collections::VecDeque;
 
 use super::{Key, State, Worker};
-use crate::{
-    client::{attempt::Step, link::Link},
-    plan::Waves,
-    supply::Stock,
-};
+use crate::{client::link::Link, plan::Waves};
 
 /// CONNECTs that are sent in a row before events are looked at.
 const SENDS_IN_A_ROW: usize = 64;
@@ -97,12 +93,12 @@ impl Worker {
                     if let Some(at) = self.storm.gate.release_of(wave.number) {
                         let connections = &self.connections;
                         wave.standing.make_contiguous().sort_by_key(|key| {
-                            connections.get(key.place()).map(|connection| connection.client)
+                            connections.get(key.place()).map(|connection| connection.bearer)
                         });
                         wave.stage = Stage::Released(at);
                     }
                 }
-                Stage::Released(_) if self.in_flight == 0 && self.waiting.is_empty() => {
+                Stage::Released(_) if self.in_flight == 0 => {
                     self.end_wave(&mut wave);
                 }
                 Stage::Released(_) => {}
@@ -124,7 +120,7 @@ impl Worker {
     pub(super) fn wave_due(&self) -> Option<u64> {
         let wave = self.wave.as_ref()?;
         let first = wave.standing.front().map(|key| key.place());
-        let first = first.and_then(|place| Some(self.connections.get(place)?.client));
+        let first = first.and_then(|place| Some(self.connections.get(place)?.bearer.client));
         wave.due(first, self.storm.gate.first_stood(), self.storm.start)
     }
 
@@ -141,12 +137,8 @@ impl Worker {
         if is_early || !self.storm.gate.is_open(wave.number) {
             return;
         }
-        if self.storm.fetcher.is_none() {
-            // Said first, looked after: a batch that comes in between is not missed.
-            self.signal.wait();
-            if !self.outlet.is_minted(end) {
-                return;
-            }
+        if !self.source.has_all_below(end) {
+            return;
         }
         wave.left = (first..end).filter(|n| n % self.workers == self.number as u64).count() as u64;
         wave.opening = 0;
@@ -172,7 +164,7 @@ impl Worker {
         }
         let next = (wave.number + 2) * wave.waves.size;
         if self.storm.gate.ends(wave.number, wave.last_answer) {
-            self.outlet.permit(next);
+            self.source.permit(next);
         }
         wave.number += 1;
         wave.stage = Stage::Waiting;
@@ -185,21 +177,16 @@ impl Worker {
             if wave.left == 0 || wave.opening >= at_once {
                 return;
             }
-            if self.storm.fetcher.is_none() && self.outlet.stock() != Stock::Ready {
+            if !self.source.has_next() {
                 return;
             }
             (wave.left, wave.opening) = (wave.left - 1, wave.opening + 1);
-            let client = self.storm.plan.client(self.next_client);
-            self.next_client += self.workers;
+            let life = self.next_life();
             let now = self.storm.clock.now();
             if self.cpu_at.is_none() {
                 self.cpu_at = Some(crate::base::host::thread_cpu());
             }
-            if self.storm.fetcher.is_some() {
-                self.launch_without_supply(client, now, now);
-            } else {
-                self.launch(client, now, now, Step::NotEntered);
-            }
+            self.begin(life, now, now);
         }
     }
 
@@ -233,7 +220,7 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(place) else { return };
         // The last flight of a handshake must not wait for CONNECT.
         let _ = connection.link.as_mut().map(Link::flush);
-        let (key, client) = (Key::new(place, connection.generation), connection.client);
+        let (key, client) = (Key::new(place, connection.generation), connection.bearer.client);
         let Some(wave) = &mut self.wave else { return };
         wave.opening = wave.opening.saturating_sub(1);
         let Stage::Released(at) = wave.stage else {
@@ -255,7 +242,7 @@ impl Worker {
         let connections = &self.connections;
         wave.standing
             .make_contiguous()
-            .sort_by_key(|key| connections.get(key.place()).map(|connection| connection.client));
+            .sort_by_key(|key| connections.get(key.place()).map(|connection| connection.bearer));
     }
 
     /// Sends the CONNECTs that are due.
@@ -270,7 +257,7 @@ impl Worker {
                 connection.generation == key.generation()
                     && connection.state() == Some(State::Standing)
             });
-            let Some(client) = stands.map(|connection| connection.client) else {
+            let Some(client) = stands.map(|connection| connection.bearer.client) else {
                 wave.standing.pop_front();
                 continue;
             };

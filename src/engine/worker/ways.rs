@@ -85,10 +85,10 @@ impl Worker {
     }
 
     /// The broker ended a session by FIN or RST.
-    pub(super) fn session_ended(&mut self, place: usize, now: u64) {
+    pub(super) fn session_ended(&mut self, place: usize, is_witness: bool, now: u64) {
         let Some(connection) = self.connections.get(place) else { return };
         let Some(way) = self.ways.get(usize::from(connection.way)) else { return };
-        if self.is_witness(connection, now) {
+        if is_witness {
             way.signs(&mut self.recorder).ended(way.since(now));
         }
         way.signs(&mut self.recorder).cut(way.since(now));

@@ -11,7 +11,7 @@ fn without_weights_and_with_equal_ones_clients_take_turns() {
     for spread in [Spread::of(vec![1; 3]), spread(&[5.0, 5.0, 5.0])] {
         let brokers: Vec<usize> = (0..7).map(|n| spread.broker_of(n)).collect();
         assert_eq!(brokers, [0, 1, 2, 0, 1, 2, 0]);
-        assert_eq!((spread.in_turn(), spread.turn_of(7)), (3, 2));
+        assert_eq!((spread.in_turn(), spread.rank_of(7)), (3, 2));
     }
 }
 
@@ -48,7 +48,7 @@ proptest! {
         for n in from..from + length {
             let broker = spread.broker_of(n);
             if seen[broker] > 0 {
-                prop_assert!(spread.turn_of(n) > 0);
+                prop_assert!(spread.rank_of(n) > 0);
             }
             seen[broker] += 1;
         }
@@ -70,7 +70,7 @@ proptest! {
         let mut next = vec![0; weights.len()];
         for n in 0..500 {
             let broker = spread.broker_of(n);
-            prop_assert_eq!(spread.turn_of(n), next[broker]);
+            prop_assert_eq!(spread.rank_of(n), next[broker]);
             next[broker] += 1;
         }
     }

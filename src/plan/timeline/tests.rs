@@ -37,7 +37,7 @@ fn each_order_of_a_rotation_has_its_steps_in_that_order() {
     assert_eq!(steps(&second), [(10, sign), (12, publish)]);
     let third = rotate("order = \"remove_old\"");
     assert_eq!(steps(&third), [(10, publish), (10, sign), (10, remove)]);
-    let turns = [0, 12, 13, 60].map(|at| first.turn_at(Duration::from_secs(at)));
+    let turns = [0, 12, 13, 60].map(|at| first.rotation_at(Duration::from_secs(at)));
     assert_eq!(turns, [0, 0, 1, 1]);
 }
 

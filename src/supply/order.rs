@@ -1,0 +1,91 @@
+//! Tokens that minting threads make to order, besides those that they mint ahead.
+
+use crossbeam_channel::{Receiver, Select, TryRecvError};
+
+use super::{Ready, Shared};
+use crate::{
+    base::error::Result,
+    token::{Bearer, Minter},
+};
+
+/// An order.
+pub(super) struct MintOrder {
+    pub(super) bearer: Bearer,
+    pub(super) kind: usize,
+    /// When it is to be used, in nanoseconds of the run's clock.
+    pub(super) at: u64,
+    /// Who gets it.
+    pub(super) hand_over: Box<dyn FnOnce(Made) + Send>,
+}
+
+impl std::fmt::Debug for MintOrder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MintOrder").field("bearer", &self.bearer).finish_non_exhaustive()
+    }
+}
+
+/// A token that was made to order.
+pub(super) struct Made {
+    pub(super) ready: Ready,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Made {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Made").field("ready", &self.ready).finish_non_exhaustive()
+    }
+}
+
+/// The orders of all workers, as a minting thread takes them.
+#[derive(Clone, Debug)]
+pub(super) struct Book(Receiver<MintOrder>);
+
+impl Book {
+    pub(super) fn new(orders: Receiver<MintOrder>) -> Self {
+        Self(orders)
+    }
+
+    /// Serves the orders that are there.
+    pub(super) fn serve(&self, shared: &Shared, minter: &mut Minter) -> Result<()> {
+        while let Ok(order) = self.0.try_recv() {
+            serve(order, shared, minter)?;
+        }
+        Ok(())
+    }
+
+    /// Serves orders until nobody can order any more.
+    pub(super) fn serve_to_the_end(&self, shared: &Shared, minter: &mut Minter) -> Result<()> {
+        while let Ok(order) = self.0.recv() {
+            serve(order, shared, minter)?;
+        }
+        Ok(())
+    }
+
+    /// Serves orders until something else can go on that `add` adds to the selection.
+    pub(super) fn serve_until<'a>(
+        &'a self,
+        shared: &Shared,
+        minter: &mut Minter,
+        add: impl FnOnce(&mut Select<'a>),
+    ) -> Result<()> {
+        let mut select = Select::new();
+        let orders = select.recv(&self.0);
+        add(&mut select);
+        while select.ready() == orders {
+            match self.0.try_recv() {
+                Ok(order) => serve(order, shared, minter)?,
+                Err(TryRecvError::Empty) => {}
+                // Nobody orders any more: the rest is left to wait for.
+                Err(TryRecvError::Disconnected) => select.remove(orders),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn serve(order: MintOrder, shared: &Shared, minter: &mut Minter) -> Result<()> {
+    let mut bytes = Vec::new();
+    let ready = shared.mint(minter, (order.bearer, order.kind), order.at, &mut bytes)?;
+    (order.hand_over)(Made { ready, bytes });
+    Ok(())
+}

@@ -1,0 +1,334 @@
+//! Where a worker's tokens come from, as the worker sees it: it orders the token of a client's turn, and has it at once or
+//! hears of it by its bell.
+//!
+//! The token of a first turn was minted ahead, mostly. What has lain there for too long is minted again, by the minting
+//! threads and to order, like the token of any later turn. Where an authorization server issues tokens, they are fetched.
+//! A worker signs nothing itself: while it did, nobody would serve its other clients.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::{
+    Outlet, Ready, Stock,
+    oauth::{Brought, Failure, Fetched, Fetcher},
+    order::{Made, MintOrder},
+    signal::Signal,
+};
+use crate::{
+    base::clock::{Clock, nanoseconds},
+    client::verdict::foreign::Said,
+    plan::Plan,
+    token::{Bearer, Minter, Password, oracle::shape::Shape, recipe::Form},
+};
+
+/// An order for the token of a client's turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    /// Who brings it.
+    pub bearer: Bearer,
+    /// Index of its kind.
+    pub kind: usize,
+    /// When it is to be used, in nanoseconds of the run's clock.
+    pub at: u64,
+    /// When nobody waits for it any more.
+    pub deadline: u64,
+    /// What the answer is known by.
+    pub ticket: u64,
+}
+
+/// What came of an order.
+#[derive(Debug)]
+pub enum Answer<'a> {
+    /// The token.
+    Token(Handed<'a>),
+    /// The authorization server gave none.
+    Failed(Failure),
+    /// None will come: minting failed, and the engine says why.
+    Never,
+}
+
+/// A token in the hands of its client.
+#[derive(Clone, Copy, Debug)]
+pub struct Handed<'a> {
+    /// What is known of it.
+    pub ready: Ready,
+    /// As CONNECT carries it.
+    pub bytes: &'a [u8],
+    /// What the policy says of it, where others made it.
+    pub said: Option<Said>,
+    /// Whether it is a JWT, of which it is known when it ends.
+    pub is_jwt: bool,
+}
+
+impl<'a> Handed<'a> {
+    /// A token that was fetched for a client whose attempt began at this wall time.
+    pub fn fetched(brought: &'a Brought, (bearer, kind): (Bearer, usize), at: i64) -> Self {
+        let Brought { token, said } = brought;
+        let ready = Ready {
+            bearer,
+            kind,
+            password: Password::Given,
+            key: token.key,
+            times: token.times,
+            minted_for: at,
+        };
+        let is_jwt = matches!(token.shape, Shape::Jwt(_));
+        Self { ready, bytes: &token.bytes, said: Some(*said), is_jwt }
+    }
+}
+
+/// A token that comes by the bell.
+#[derive(Debug)]
+enum Arrival {
+    Made(u64, Made),
+    Fetched(Order, Fetched),
+}
+
+/// Where a worker's tokens come from.
+#[derive(Debug)]
+pub struct TokenSource {
+    plan: Arc<Plan>,
+    clock: Clock,
+    signal: Arc<Signal>,
+    outlet: Outlet,
+    fetcher: Option<Arc<Fetcher>>,
+    /// Nanoseconds that a token of each kind may lie before it is minted again; `None` where tokens are reused, and so used
+    /// at another moment than their own by design.
+    shelf_lives: Option<Vec<u64>>,
+    /// First turns whose tokens are being minted ahead, in the order of clients.
+    waiting: VecDeque<Order>,
+    /// Orders that minting threads have.
+    ordered: usize,
+    arrivals: (Sender<Arrival>, Receiver<Arrival>),
+    /// The last that arrived, while its bytes are lent.
+    arrived: Option<Arrival>,
+    /// Makes what has no signature, where nothing is minted ahead; made on first use.
+    unsigned: Option<(Minter, Vec<u8>)>,
+}
+
+impl TokenSource {
+    /// The source of one worker, which is woken by this signal.
+    pub fn new(
+        plan: &Arc<Plan>,
+        clock: Clock,
+        signal: &Arc<Signal>,
+        outlet: Outlet,
+        fetcher: Option<Arc<Fetcher>>,
+    ) -> Self {
+        let mould = &plan.mould;
+        let lives = mould.kinds.iter().map(|kind| kind.recipe.shelf_life(mould.ttl));
+        Self {
+            plan: Arc::clone(plan),
+            clock,
+            signal: Arc::clone(signal),
+            outlet,
+            fetcher,
+            shelf_lives: (plan.reuse == 1).then(|| lives.map(nanoseconds).collect()),
+            waiting: VecDeque::new(),
+            ordered: 0,
+            arrivals: unbounded(),
+            arrived: None,
+            unsigned: None,
+        }
+    }
+
+    /// Orders a token. `None` where it has to be waited for: the answer comes by [`TokenSource::next`]. First turns are ordered
+    /// in the order of the worker's clients.
+    pub fn ask(&mut self, order: Order) -> Option<Answer<'_>> {
+        if self.fetcher.is_some() {
+            return self.ask_elsewhere(order);
+        }
+        if order.bearer.turn > 0 {
+            self.mint(order);
+            return None;
+        }
+        if !self.waiting.is_empty() {
+            self.waiting.push_back(order);
+            return None;
+        }
+        match self.stock() {
+            Stock::Ready => self.take(order),
+            Stock::Pending => {
+                self.waiting.push_back(order);
+                None
+            }
+            Stock::Exhausted => Some(Answer::Never),
+        }
+    }
+
+    /// The next answer to an order that had to wait, with its ticket; `None` where none is there. To be called again until
+    /// then, whenever the bell rang.
+    pub fn next(&mut self) -> Option<(u64, Answer<'_>)> {
+        // One at a time, as a token that has lain for too long is ordered anew, and answered later.
+        while let Some(order) = self.waiting.front().copied() {
+            match self.stock() {
+                Stock::Pending => break,
+                Stock::Exhausted => {
+                    self.waiting.pop_front();
+                    return Some((order.ticket, Answer::Never));
+                }
+                Stock::Ready => {
+                    self.waiting.pop_front();
+                    let order = Order { at: self.clock.now(), ..order };
+                    if self.is_stale(order) {
+                        self.outlet.take();
+                        self.mint(order);
+                        continue;
+                    }
+                    return self.take(order).map(|answer| (order.ticket, answer));
+                }
+            }
+        }
+        self.arrived = Some(self.arrivals.1.try_recv().ok()?);
+        Some(match self.arrived.as_ref()? {
+            Arrival::Made(ticket, made) => {
+                self.ordered -= 1;
+                (*ticket, handed(&self.plan, made.ready, &made.bytes))
+            }
+            Arrival::Fetched(order, fetched) => (order.ticket, brought(self.clock, order, fetched)),
+        })
+    }
+
+    /// Orders of first turns that wait, and orders that minting threads have.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len() + self.ordered
+    }
+
+    /// Whether the token of the next first turn is there.
+    pub fn has_next(&mut self) -> bool {
+        self.fetcher.is_some() || self.waiting.is_empty() && self.outlet.stock() == Stock::Ready
+    }
+
+    /// Whether the tokens of all clients below this one are minted, or never will be. Where they are not, the bell rings
+    /// when more are.
+    pub fn has_all_below(&mut self, client: u64) -> bool {
+        if self.fetcher.is_some() {
+            return true;
+        }
+        // Said first, looked after: a batch that comes in between is not missed.
+        self.signal.wait();
+        self.outlet.is_minted(client)
+    }
+
+    /// Lets tokens be minted for all clients below this one.
+    pub fn permit(&self, clients: u64) {
+        self.outlet.permit(clients);
+    }
+
+    /// The token of a client that was fetched before the storm, where it was.
+    pub fn at_hand(&self, client: u64) -> Option<Fetched> {
+        self.fetcher.as_ref()?.at_hand(client)
+    }
+
+    /// Whether the next token is there; makes sure that its coming is heard.
+    fn stock(&mut self) -> Stock {
+        match self.outlet.stock() {
+            Stock::Pending => {
+                // Said first, looked again after: a token that comes in between is not missed.
+                self.signal.wait();
+                self.outlet.stock()
+            }
+            stock => stock,
+        }
+    }
+
+    /// Whether the next token has lain for too long.
+    fn is_stale(&self, order: Order) -> bool {
+        let Some(lives) = &self.shelf_lives else { return false };
+        let use_at = self.clock.wall(order.at);
+        self.outlet.next_ready().is_some_and(|ready| {
+            debug_assert_eq!(ready.bearer, order.bearer, "tokens come in the order of clients");
+            ready.minted_for.abs_diff(use_at) > lives[ready.kind]
+        })
+    }
+
+    /// The token that was minted ahead for a first turn; of one that has lain for too long, another is minted.
+    fn take(&mut self, order: Order) -> Option<Answer<'_>> {
+        if self.is_stale(order) {
+            self.outlet.take();
+            self.mint(order);
+            return None;
+        }
+        let (ready, bytes) = self.outlet.take()?;
+        Some(handed(&self.plan, ready, bytes))
+    }
+
+    /// Has the minting threads mint a token.
+    fn mint(&mut self, order: Order) {
+        let (arrivals, ticket) = (self.arrivals.0.clone(), order.ticket);
+        let signal = Arc::clone(&self.signal);
+        let hand_over = move |made| {
+            // Nobody waits any more when the run is over.
+            if arrivals.send(Arrival::Made(ticket, made)).is_ok() {
+                signal.ring();
+            }
+        };
+        let Order { bearer, kind, at, .. } = order;
+        self.outlet.order(MintOrder { bearer, kind, at, hand_over: Box::new(hand_over) });
+        self.ordered += 1;
+    }
+
+    /// Orders a token that nobody mints ahead.
+    fn ask_elsewhere(&mut self, order: Order) -> Option<Answer<'_>> {
+        if !self.plan.is_fetched(order.kind) {
+            return Some(self.make(order));
+        }
+        let fetcher = self.fetcher.as_ref()?;
+        if let Some(fetched) = fetcher.at_hand(order.bearer.client) {
+            let Arrival::Fetched(order, fetched) =
+                self.arrived.insert(Arrival::Fetched(order, fetched))
+            else {
+                return None;
+            };
+            return Some(brought(self.clock, order, fetched));
+        }
+        let (arrivals, signal) = (self.arrivals.0.clone(), Arc::clone(&self.signal));
+        fetcher.ask(order.bearer.client, order.deadline, move |fetched| {
+            if arrivals.send(Arrival::Fetched(order, fetched)).is_ok() {
+                signal.ring();
+            }
+        });
+        None
+    }
+
+    /// Makes a token that has no signature.
+    fn make(&mut self, order: Order) -> Answer<'_> {
+        let made = match &mut self.unsigned {
+            Some(made) => made,
+            none => match Minter::new(&self.plan.mould) {
+                Ok(minter) => none.insert((minter, Vec::new())),
+                Err(_) => return Answer::Never,
+            },
+        };
+        let (minter, bytes) = made;
+        bytes.clear();
+        let Order { bearer, kind, at, .. } = order;
+        let owner = self.plan.life(bearer.client).owner(bearer.turn);
+        let minted_for = self.clock.wall(at);
+        match minter.mint_for((kind, 0), owner, minted_for, bytes) {
+            Ok((password, times)) => {
+                let ready = Ready { bearer, kind, password, key: None, times, minted_for };
+                handed(&self.plan, ready, bytes)
+            }
+            Err(_) => Answer::Never,
+        }
+    }
+}
+
+/// A token that was minted here.
+fn handed<'a>(plan: &Plan, ready: Ready, bytes: &'a [u8]) -> Answer<'a> {
+    let is_jwt = plan.mould.kinds[ready.kind].recipe.form == Form::Jwt;
+    Answer::Token(Handed { ready, bytes, said: None, is_jwt })
+}
+
+/// What came of a fetch.
+fn brought<'a>(clock: Clock, order: &Order, fetched: &'a Fetched) -> Answer<'a> {
+    match fetched {
+        Ok(brought) => {
+            let who = (order.bearer, order.kind);
+            Answer::Token(Handed::fetched(brought, who, clock.wall(order.at)))
+        }
+        Err(failure) => Answer::Failed(failure.clone()),
+    }
+}
