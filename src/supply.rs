@@ -79,7 +79,10 @@ struct Shared {
     /// When the storm starts, in nanoseconds of the run's clock; may be put off while tokens are
     /// minted ahead.
     start: AtomicI64,
+    /// Tokens that were handed over ahead of their use.
     minted: AtomicU64,
+    /// Tokens made, those to order among them, and the time spent on it.
+    made: AtomicU64,
     busy_ns: AtomicU64,
     running: AtomicU64,
     stop: AtomicBool,
@@ -243,7 +246,8 @@ impl Supply {
     /// Tokens a second that all threads together could mint, from the time they spent on it.
     pub fn rate(&self) -> f64 {
         let busy = self.shared.busy_ns.load(Ordering::Relaxed) as f64 / 1e9;
-        if busy > 0.0 { self.minted() as f64 / busy * self.threads.len() as f64 } else { 0.0 }
+        let made = self.shared.made.load(Ordering::Relaxed) as f64;
+        if busy > 0.0 { made / busy * self.threads.len() as f64 } else { 0.0 }
     }
 
     /// Why minting failed, if it did.
@@ -278,6 +282,7 @@ impl Shared {
             clock,
             start: AtomicI64::new(start as i64),
             minted: AtomicU64::new(0),
+            made: AtomicU64::new(0),
             busy_ns: AtomicU64::new(0),
             running: AtomicU64::new(minters as u64),
             stop: AtomicBool::new(false),
@@ -316,6 +321,7 @@ impl Shared {
             ready = self.reuse(minter, ready, rotation, out)?;
         }
         plan.examine((kind, bearer.client), ready.minted_for, (ready.password, &out[from..]))?;
+        self.made.fetch_add(1, Ordering::Relaxed);
         self.busy_ns.fetch_add(self.clock.now() - before, Ordering::Relaxed);
         Ok(ready)
     }
@@ -387,7 +393,9 @@ impl Outlet {
                 // Room is never lacking; if it were, the buffer would be freed.
                 drop(self.empties[lane].try_send(batch));
             }
-            let lane = self.next % self.tokens.len();
+            let Some(lane) = self.next.checked_rem(self.tokens.len()) else {
+                return Stock::Exhausted;
+            };
             match self.tokens[lane].try_recv() {
                 Ok(batch) => {
                     self.current = Some((lane, batch));

@@ -121,6 +121,8 @@ pub(super) struct Worker {
     leaving: VecDeque<(u64, Key)>,
     /// How many of them it has not closed yet.
     left_open: usize,
+    /// Its connections that have a socket.
+    sockets: usize,
     /// Connections that had more to read than a turn allows, in the order in which they have their next.
     listed: VecDeque<Key>,
     /// Clients whose tokens have to end before they start.
@@ -203,6 +205,7 @@ impl Worker {
             alarms: BinaryHeap::new(),
             leaving: VecDeque::new(),
             left_open: 0,
+            sockets: 0,
             listed: VecDeque::new(),
             parked: BinaryHeap::new(),
             unsettled: VecDeque::new(),
@@ -427,8 +430,7 @@ impl Worker {
         self.count_cpu(over);
         let spare = self.spares.try_recv().unwrap_or_else(|_| Box::new(self.storm.recorder()));
         let mut seen = std::mem::replace(&mut self.recorder, spare);
-        let waiting = self.source.waiting();
-        seen[Count::Open] = self.connections.len().saturating_sub(self.left_open + waiting) as u64;
+        seen[Count::Open] = (self.sockets - self.left_open) as u64;
         self.look_at_witnesses(&mut seen, now);
         let covers = self.second;
         self.second = now.saturating_sub(self.storm.start) / SECOND;
@@ -460,7 +462,7 @@ impl Worker {
         }
         self.connections.clear();
         self.leaving.clear();
-        (self.in_flight, self.left_open) = (0, 0);
+        (self.in_flight, self.left_open, self.sockets) = (0, 0, 0);
     }
 
     /// A connection counts no more among those that are open at its broker.
@@ -479,6 +481,7 @@ impl Worker {
         let Some(closed) = self.connections.try_remove(place) else { return };
         if closed.link.is_some() {
             self.storm.sockets.fetch_sub(1, Ordering::Relaxed);
+            self.sockets -= 1;
         }
         self.left_open -= usize::from(closed.is_leaving());
         self.reclaim(closed.stage);

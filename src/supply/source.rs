@@ -98,8 +98,6 @@ pub struct TokenSource {
     shelf_lives: Option<Vec<u64>>,
     /// First turns whose tokens are being minted ahead, in the order of clients.
     waiting: VecDeque<Order>,
-    /// Orders that minting threads have.
-    ordered: usize,
     arrivals: (Sender<Arrival>, Receiver<Arrival>),
     /// The last that arrived, while its bytes are lent.
     arrived: Option<Arrival>,
@@ -126,7 +124,6 @@ impl TokenSource {
             fetcher,
             shelf_lives: (plan.reuse == 1).then(|| lives.map(nanoseconds).collect()),
             waiting: VecDeque::new(),
-            ordered: 0,
             arrivals: unbounded(),
             arrived: None,
             unsigned: None,
@@ -148,7 +145,11 @@ impl TokenSource {
             return None;
         }
         match self.stock() {
-            Stock::Ready => self.take(order),
+            Stock::Ready if self.mint_if_stale(order) => None,
+            Stock::Ready => {
+                let (ready, bytes) = self.outlet.take()?;
+                Some(handed(&self.plan, ready, bytes))
+            }
             Stock::Pending => {
                 self.waiting.push_back(order);
                 None
@@ -170,29 +171,21 @@ impl TokenSource {
                 }
                 Stock::Ready => {
                     self.waiting.pop_front();
-                    let order = Order { at: self.clock.now(), ..order };
-                    if self.is_stale(order) {
-                        self.outlet.take();
-                        self.mint(order);
+                    if self.mint_if_stale(Order { at: self.clock.now(), ..order }) {
                         continue;
                     }
-                    return self.take(order).map(|answer| (order.ticket, answer));
+                    let (ready, bytes) = self.outlet.take()?;
+                    return Some((order.ticket, handed(&self.plan, ready, bytes)));
                 }
             }
         }
         self.arrived = Some(self.arrivals.1.try_recv().ok()?);
         Some(match self.arrived.as_ref()? {
             Arrival::Made(ticket, made) => {
-                self.ordered -= 1;
                 (*ticket, handed(&self.plan, made.ready, &made.bytes))
             }
             Arrival::Fetched(order, fetched) => (order.ticket, brought(self.clock, order, fetched)),
         })
-    }
-
-    /// Orders of first turns that wait, and orders that minting threads have.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len() + self.ordered
     }
 
     /// Whether the token of the next first turn is there.
@@ -233,25 +226,19 @@ impl TokenSource {
         }
     }
 
-    /// Whether the next token has lain for too long.
-    fn is_stale(&self, order: Order) -> bool {
+    /// Where the token that was minted ahead for a first turn has lain for too long, has another minted.
+    fn mint_if_stale(&mut self, order: Order) -> bool {
         let Some(lives) = &self.shelf_lives else { return false };
         let use_at = self.clock.wall(order.at);
-        self.outlet.next_ready().is_some_and(|ready| {
+        let is_stale = self.outlet.next_ready().is_some_and(|ready| {
             debug_assert_eq!(ready.bearer, order.bearer, "tokens come in the order of clients");
             ready.minted_for.abs_diff(use_at) > lives[ready.kind]
-        })
-    }
-
-    /// The token that was minted ahead for a first turn; of one that has lain for too long, another is minted.
-    fn take(&mut self, order: Order) -> Option<Answer<'_>> {
-        if self.is_stale(order) {
+        });
+        if is_stale {
             self.outlet.take();
             self.mint(order);
-            return None;
         }
-        let (ready, bytes) = self.outlet.take()?;
-        Some(handed(&self.plan, ready, bytes))
+        is_stale
     }
 
     /// Has the minting threads mint a token.
@@ -266,7 +253,6 @@ impl TokenSource {
         };
         let Order { bearer, kind, at, .. } = order;
         self.outlet.order(MintOrder { bearer, kind, at, hand_over: Box::new(hand_over) });
-        self.ordered += 1;
     }
 
     /// Orders a token that nobody mints ahead.
@@ -332,3 +318,6 @@ fn brought<'a>(clock: Clock, order: &Order, fetched: &'a Fetched) -> Answer<'a> 
         Err(failure) => Answer::Failed(failure.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests;

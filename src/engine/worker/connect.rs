@@ -135,6 +135,7 @@ impl Worker {
             Err(outcome) => return self.fail(place, State::Connecting, outcome),
         }
         self.storm.sockets.fetch_add(1, Ordering::Relaxed);
+        self.sockets += 1;
         if is_loopback(address.ip()) {
             // On loopback the handshake is over when `connect` returns: the first packet goes out at once,
             // and one wake-up an attempt is saved.
