@@ -423,9 +423,9 @@ impl Outlet {
         Some((ready, &batch.bytes[from..end]))
     }
 
-    /// Has a token minted that is not minted ahead. Where no thread mints any more, minting has failed, or the run is over.
-    fn order(&self, order: MintOrder) {
-        let _ = self.orders.send(order);
+    /// Has a token minted that is not minted ahead; `false` where no thread mints any more.
+    fn order(&self, order: MintOrder) -> bool {
+        self.orders.send(order).is_ok()
     }
 }
 

@@ -185,6 +185,8 @@ impl Line {
     /// waits for it, and goes first.
     fn mint(&mut self, minter: &mut Minter, (worker, client): (usize, u64), at: u64) -> Result<()> {
         self.book.serve(&self.shared, minter)?;
+        // That may have taken a while, and a token can't be used before it is there.
+        let at = at.max(self.shared.clock.now());
         let who = (Bearer::first(client), self.shared.plan.kind_of(client));
         let batch = &mut self.lanes[worker].batch;
         let ready = self.shared.mint(minter, who, at, &mut batch.bytes)?;

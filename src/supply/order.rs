@@ -1,5 +1,7 @@
 //! Tokens that minting threads make to order, besides those that they mint ahead.
 
+use std::sync::atomic::Ordering;
+
 use crossbeam_channel::{Receiver, Select, TryRecvError};
 
 use super::{Ready, Shared};
@@ -14,8 +16,10 @@ pub(super) struct MintOrder {
     pub(super) kind: usize,
     /// When it is to be used, in nanoseconds of the run's clock.
     pub(super) at: u64,
-    /// Who gets it.
-    pub(super) hand_over: Box<dyn FnOnce(Made) + Send>,
+    /// When nobody waits for it any more.
+    pub(super) deadline: u64,
+    /// Who gets it; nothing where it can't be made.
+    pub(super) hand_over: Box<dyn FnOnce(Option<Made>) + Send>,
 }
 
 impl std::fmt::Debug for MintOrder {
@@ -84,8 +88,17 @@ impl Book {
 }
 
 fn serve(order: MintOrder, shared: &Shared, minter: &mut Minter) -> Result<()> {
+    // Whoever waits must not wait for what nobody wants any more.
+    let is_wanted = order.deadline > shared.clock.now() && !shared.stop.load(Ordering::Relaxed);
+    if !is_wanted {
+        return Ok(());
+    }
     let mut bytes = Vec::new();
-    let ready = shared.mint(minter, (order.bearer, order.kind), order.at, &mut bytes)?;
-    (order.hand_over)(Made { ready, bytes });
-    Ok(())
+    let minted = shared.mint(minter, (order.bearer, order.kind), order.at, &mut bytes);
+    let (made, failed) = match minted {
+        Ok(ready) => (Some(Made { ready, bytes }), Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    (order.hand_over)(made);
+    failed
 }

@@ -44,12 +44,14 @@ pub enum Answer<'a> {
     Token(Handed<'a>),
     /// The authorization server gave none.
     Failed(Failure),
+    /// What has no signature could not be made.
+    NotMade,
     /// None will come: minting failed, and the engine says why.
     Never,
 }
 
 /// A token in the hands of its client.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Handed<'a> {
     /// What is known of it.
     pub ready: Ready,
@@ -59,6 +61,12 @@ pub struct Handed<'a> {
     pub said: Option<Said>,
     /// Whether it is a JWT, of which it is known when it ends.
     pub is_jwt: bool,
+}
+
+impl std::fmt::Debug for Handed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handed").field("ready", &self.ready).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Handed<'a> {
@@ -82,6 +90,7 @@ impl<'a> Handed<'a> {
 #[derive(Debug)]
 enum Arrival {
     Made(u64, Made),
+    Never(u64),
     Fetched(Order, Fetched),
 }
 
@@ -171,7 +180,13 @@ impl TokenSource {
                 }
                 Stock::Ready => {
                     self.waiting.pop_front();
-                    if self.mint_if_stale(Order { at: self.clock.now(), ..order }) {
+                    let now = self.clock.now();
+                    if order.deadline <= now {
+                        // Nobody waits for it any more.
+                        self.outlet.take();
+                        continue;
+                    }
+                    if self.mint_if_stale(Order { at: now, ..order }) {
                         continue;
                     }
                     let (ready, bytes) = self.outlet.take()?;
@@ -181,9 +196,8 @@ impl TokenSource {
         }
         self.arrived = Some(self.arrivals.1.try_recv().ok()?);
         Some(match self.arrived.as_ref()? {
-            Arrival::Made(ticket, made) => {
-                (*ticket, handed(&self.plan, made.ready, &made.bytes))
-            }
+            Arrival::Made(ticket, made) => (*ticket, handed(&self.plan, made.ready, &made.bytes)),
+            Arrival::Never(ticket) => (*ticket, Answer::Never),
             Arrival::Fetched(order, fetched) => (order.ticket, brought(self.clock, order, fetched)),
         })
     }
@@ -246,13 +260,22 @@ impl TokenSource {
         let (arrivals, ticket) = (self.arrivals.0.clone(), order.ticket);
         let signal = Arc::clone(&self.signal);
         let hand_over = move |made| {
+            let arrival = match made {
+                Some(made) => Arrival::Made(ticket, made),
+                None => Arrival::Never(ticket),
+            };
             // Nobody waits any more when the run is over.
-            if arrivals.send(Arrival::Made(ticket, made)).is_ok() {
+            if arrivals.send(arrival).is_ok() {
                 signal.ring();
             }
         };
-        let Order { bearer, kind, at, .. } = order;
-        self.outlet.order(MintOrder { bearer, kind, at, hand_over: Box::new(hand_over) });
+        let Order { bearer, kind, at, deadline, .. } = order;
+        let hand_over = Box::new(hand_over);
+        if !self.outlet.order(MintOrder { bearer, kind, at, deadline, hand_over }) {
+            // This end of it is here.
+            let _ = self.arrivals.0.send(Arrival::Never(ticket));
+            self.signal.ring();
+        }
     }
 
     /// Orders a token that nobody mints ahead.
@@ -284,7 +307,7 @@ impl TokenSource {
             Some(made) => made,
             none => match Minter::new(&self.plan.mould) {
                 Ok(minter) => none.insert((minter, Vec::new())),
-                Err(_) => return Answer::Never,
+                Err(_) => return Answer::NotMade,
             },
         };
         let (minter, bytes) = made;
@@ -297,7 +320,7 @@ impl TokenSource {
                 let ready = Ready { bearer, kind, password, key: None, times, minted_for };
                 handed(&self.plan, ready, bytes)
             }
-            Err(_) => Answer::Never,
+            Err(_) => Answer::NotMade,
         }
     }
 }

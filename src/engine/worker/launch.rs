@@ -214,6 +214,10 @@ fn equip(
             }
             Equipped::Failed(state, Outcome::TokenFailed(failure.code))
         }
+        Answer::NotMade => {
+            opening.token = came;
+            Equipped::Failed(State::Starting, Outcome::LocalError("no_token"))
+        }
         Answer::Never => Equipped::Never,
     }
 }

@@ -1,6 +1,9 @@
 //! Orders and answers as a worker sees them.
 
-use std::thread;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::*;
 use crate::{
@@ -8,6 +11,9 @@ use crate::{
     plan::loaded,
     supply::Supply,
 };
+
+/// Longer than anything here takes: who waits for that long waits for ever.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// A source of one worker, and what mints for it.
 struct Shop {
@@ -32,7 +38,7 @@ hold = "0s"
 algorithm = "HS256"
 secret = "0123456789abcdef0123456789abcdef"
 [token]
-ttl = "20s"
+ttl = "200s"
 [[mix]]
 token = "fresh"
 share = 1
@@ -52,15 +58,20 @@ share = 1
         Order { bearer, kind, at, deadline: u64::MAX, ticket: client << 8 | u64::from(turn) }
     }
 
-    fn is_ready(&mut self) {
-        while !self.source.has_next() {
+    /// Waits until so many tokens are minted, and the next is there.
+    fn is_ready(&mut self, minted: u64) {
+        let begun = Instant::now();
+        while self.supply.minted() < minted || !self.source.has_next() {
+            assert!(begun.elapsed() < LONGEST, "{:?}", self.supply.failure());
             thread::yield_now();
         }
     }
 
     /// The next answer, waiting for it: ticket, bearer, moment of use, token.
     fn answer(&mut self) -> (u64, Bearer, i64, Vec<u8>) {
+        let begun = Instant::now();
         loop {
+            assert!(begun.elapsed() < LONGEST, "{:?}", self.supply.failure());
             match self.source.next() {
                 Some((ticket, Answer::Token(handed))) => {
                     let Ready { bearer, minted_for, .. } = handed.ready;
@@ -106,9 +117,9 @@ fn first_turns_have_their_tokens_at_once_or_in_their_order() {
 #[test]
 fn a_token_that_has_lain_too_long_is_minted_again_to_order_for_the_moment_of_its_use() {
     let mut shop = Shop::open("clients = 50\nconcurrency = 1", 16);
-    shop.is_ready();
-    // A tenth of its life is two seconds.
-    let at = shop.clock.now() + 5 * SECOND;
+    shop.is_ready(1);
+    // It may lie for ten seconds.
+    let at = shop.clock.now() + 30 * SECOND;
     let order = shop.order(0, 0, at);
     assert!(shop.source.ask(order).is_none(), "it is minted anew, and not here");
     let (ticket, bearer, minted_for, _) = shop.answer();
@@ -125,9 +136,11 @@ fn later_turns_have_tokens_of_their_own_whatever_minting_threads_do_just_then() 
     let long = "clients = 1000000\nconcurrency = 1";
     let waves = "mode = \"preconnect\"\nclients = 4096\nwave = 2048";
     // They wait for room; they are done; they wait until they may mint for the next wave.
-    for load in [long, "clients = 3\nconcurrency = 1", waves] {
-        let mut shop = Shop::open(load, 16);
-        shop.is_ready();
+    for (load, ahead, minted) in
+        [(long, 16, 16), ("clients = 3\nconcurrency = 1", 16, 3), (waves, 4096, 2048)]
+    {
+        let mut shop = Shop::open(load, ahead);
+        shop.is_ready(minted);
         let order = shop.order(0, 0, shop.clock.now());
         let Some(Answer::Token(first)) = shop.source.ask(order) else { panic!("it is there") };
         let first = first.bytes.to_vec();
@@ -145,6 +158,19 @@ fn later_turns_have_tokens_of_their_own_whatever_minting_threads_do_just_then() 
 }
 
 #[test]
+fn nobody_mints_for_whoever_does_not_wait_any_more() {
+    let mut shop = Shop::open("clients = 3\nconcurrency = 1", 16);
+    shop.is_ready(3);
+    let now = shop.clock.now();
+    assert!(shop.source.ask(Order { deadline: now, ..shop.order(1, 1, now) }).is_none());
+    // The one behind it is answered first.
+    assert!(shop.source.ask(shop.order(2, 1, now)).is_none());
+    assert_eq!(shop.answer().1, Bearer { client: 2, turn: 1 });
+    assert!(shop.source.next().is_none());
+    shop.close();
+}
+
+#[test]
 fn where_nobody_mints_an_order_is_answered_by_never() {
     let shop = Shop::open("clients = 50\nconcurrency = 1", 16);
     let signal = Arc::new(Signal::new().unwrap());
@@ -152,6 +178,8 @@ fn where_nobody_mints_an_order_is_answered_by_never() {
     let outlet = outlets.remove(0);
     let mut source = TokenSource::new(&shop.plan, shop.clock, &signal, outlet, None);
     assert!(matches!(source.ask(shop.order(0, 0, 0)), Some(Answer::Never)));
+    assert!(source.ask(shop.order(7, 1, 0)).is_none());
+    assert!(matches!(source.next(), Some((ticket, Answer::Never)) if ticket == 7 << 8 | 1));
     drop(source);
     supply.stop();
     shop.close();
