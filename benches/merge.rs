@@ -27,6 +27,7 @@ fn attempt(n: u64) -> Attempt {
     let slow = if n.is_multiple_of(50) { 20_000_000 } else { 0 };
     let ended = tcp + 200_000 + noise % 900_000 + slow;
     Attempt {
+        turn: 0,
         client: n,
         minted_for: 0,
         kind: (n % KINDS) as usize,

@@ -134,3 +134,15 @@ impl Key {
         (self.0 >> 32) as u32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There is one for every client that is connected: what grows here is paid a hundred thousand times.
+    #[test]
+    fn a_connection_is_small() {
+        let bytes = size_of::<Connection>();
+        assert!(bytes <= 200, "{bytes}");
+    }
+}

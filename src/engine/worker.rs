@@ -141,6 +141,7 @@ pub(super) struct Worker {
     /// Buffers of CONNECTs that are sent.
     packets: Vec<Vec<u8>>,
     /// Boxes of attempts that are over.
+    #[expect(clippy::vec_box, reason = "the box is what the next attempt takes over")]
     openings: Vec<Box<Opening>>,
     inbox: Box<[u8]>,
     scratch: Scratch,

@@ -9,7 +9,7 @@ use super::Plan;
 use crate::token::Bearer;
 
 /// How long a client stays that is held until the rest of a run is over: longer than any run.
-const HELD: Duration = Duration::from_secs(24 * 3600);
+const HELD: Duration = Duration::from_hours(24);
 
 /// The life of a client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

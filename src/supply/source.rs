@@ -139,7 +139,7 @@ impl TokenSource {
         }
     }
 
-    /// Orders a token. `None` where it has to be waited for: the answer comes by [`TokenSource::next`]. First turns are ordered
+    /// Orders a token. `None` where it has to be waited for: the answer comes by [`TokenSource::next_answer`]. First turns are ordered
     /// in the order of the worker's clients.
     pub fn ask(&mut self, order: Order) -> Option<Answer<'_>> {
         if self.fetcher.is_some() {
@@ -169,7 +169,7 @@ impl TokenSource {
 
     /// The next answer to an order that had to wait, with its ticket; `None` where none is there. To be called again until
     /// then, whenever the bell rang.
-    pub fn next(&mut self) -> Option<(u64, Answer<'_>)> {
+    pub fn next_answer(&mut self) -> Option<(u64, Answer<'_>)> {
         // One at a time, as a token that has lain for too long is ordered anew, and answered later.
         while let Some(order) = self.waiting.front().copied() {
             match self.stock() {

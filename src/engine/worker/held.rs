@@ -79,10 +79,7 @@ impl Worker {
             // Before it has anything to send: what it sends may be what finds the connection closed.
             let is_witness = self.is_witness(connection, now);
             let is_unread = connection.more != More::No;
-            loop {
-                let Some(held) = self.held_mut(place) else { break };
-                held.rings = u64::MAX;
-                let Some(event) = held.session.on_due(now, is_unread) else { break };
+            while let Some(event) = self.next_due(place, is_unread, now) {
                 if is_witness && event == Event::Leaves {
                     self.witness_leaves(place, now);
                 }
@@ -90,6 +87,13 @@ impl Worker {
             }
             self.tend_witness(place, is_witness, now);
         }
+    }
+
+    /// Has a session do what is due, up to the next event.
+    fn next_due(&mut self, place: usize, is_unread: bool, now: u64) -> Option<Event> {
+        let held = self.held_mut(place)?;
+        held.rings = u64::MAX;
+        held.session.on_due(now, is_unread)
     }
 
     /// The broker sent something on a connection whose client stays: this part of the inbox.

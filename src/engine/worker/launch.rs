@@ -82,7 +82,7 @@ impl Worker {
 
     /// Goes on with the attempts whose tokens have come.
     pub(super) fn take_tokens(&mut self) {
-        while let Some((ticket, answer)) = self.source.next() {
+        while let Some((ticket, answer)) = self.source.next_answer() {
             let key = Key::from_data(ticket);
             let Some(connection) = self.connections.get_mut(key.place()).filter(|found| {
                 found.generation == key.generation() && found.state() == Some(State::Ordering)
@@ -184,6 +184,7 @@ impl Opening {
 }
 
 /// What came of an attempt's order.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Equipped {
     /// It has its token, and CONNECT.
     Ready,

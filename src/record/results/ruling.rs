@@ -149,10 +149,14 @@ impl fmt::Display for Unmeasured {
             Self::NothingPromised => {
                 "nothing was judged: of each token both answers were right"
             }
-            Self::NothingJudged
-            | Self::GeneratorLimited
-            | Self::WorkersMissing { .. } => {
+            Self::NothingJudged => {
                 "nothing that counts could be measured: see validity and failures above"
+            }
+            Self::GeneratorLimited => {
+                "the load generator was too slow for this load on this host, and `load.validity` is `strict`"
+            }
+            Self::WorkersMissing { .. } => {
+                "threads that drove clients did not come to their end: what they saw last is missing"
             }
             Self::SearchOpen => {
                 "the search has no answer: it ended before, or the load generator was its limit"

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Longer than anything here takes: who waits for that long waits for ever.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// A source of one worker, and what mints for it.
 struct Shop {
@@ -72,7 +72,7 @@ share = 1
         let begun = Instant::now();
         loop {
             assert!(begun.elapsed() < LONGEST, "{:?}", self.supply.failure());
-            match self.source.next() {
+            match self.source.next_answer() {
                 Some((ticket, Answer::Token(handed))) => {
                     let Ready { bearer, minted_for, .. } = handed.ready;
                     return (ticket, bearer, minted_for, handed.bytes.to_vec());
@@ -110,7 +110,7 @@ fn first_turns_have_their_tokens_at_once_or_in_their_order() {
         assert_eq!((ticket, bearer), (order.ticket, order.bearer));
     }
     assert_eq!(at_once + later.len(), 500);
-    assert!(shop.source.next().is_none());
+    assert!(shop.source.next_answer().is_none());
     shop.close();
 }
 
@@ -166,7 +166,7 @@ fn nobody_mints_for_whoever_does_not_wait_any_more() {
     // The one behind it is answered first.
     assert!(shop.source.ask(shop.order(2, 1, now)).is_none());
     assert_eq!(shop.answer().1, Bearer { client: 2, turn: 1 });
-    assert!(shop.source.next().is_none());
+    assert!(shop.source.next_answer().is_none());
     shop.close();
 }
 
@@ -179,7 +179,7 @@ fn where_nobody_mints_an_order_is_answered_by_never() {
     let mut source = TokenSource::new(&shop.plan, shop.clock, &signal, outlet, None);
     assert!(matches!(source.ask(shop.order(0, 0, 0)), Some(Answer::Never)));
     assert!(source.ask(shop.order(7, 1, 0)).is_none());
-    assert!(matches!(source.next(), Some((ticket, Answer::Never)) if ticket == 7 << 8 | 1));
+    assert!(matches!(source.next_answer(), Some((ticket, Answer::Never)) if ticket == 7 << 8 | 1));
     drop(source);
     supply.stop();
     shop.close();

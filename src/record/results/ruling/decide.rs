@@ -38,6 +38,7 @@ pub fn decide(summary: &Summary, matrix: Option<&Matrix>, terms: Terms) -> Rulin
         Some(matrix) => of_cells(matrix, summary, &mut failed),
         None => of_answers(summary, terms, &mut failed),
     };
+    unmeasured.extend(of_harness(summary, terms));
     if !summary.partial {
         match searched(summary) {
             Searched::Nothing => failed.push(Failure::NoCapacity),
@@ -79,8 +80,6 @@ fn of_answers(summary: &Summary, terms: Terms, failed: &mut Vec<Failure>) -> Vec
     };
     let agents = summary.agents.as_ref().map_or(0, |agents| agents.lost.len());
     let groups = summary.nothing_good.clone();
-    let is_limited = summary.validity.verdict == Validity::GeneratorLimited;
-    let workers = summary.validity.missing_workers;
     let known = [
         (agents > 0 && !terms.allows_lost_agents, Unmeasured::AgentsLost { agents }),
         (has_no_keys(summary), Unmeasured::NoKeys),
@@ -90,10 +89,17 @@ fn of_answers(summary: &Summary, terms: Terms, failed: &mut Vec<Failure>) -> Vec
         // Bad tokens alone say nothing about good ones.
         (!groups.is_empty(), Unmeasured::NothingGood { groups }),
         (summary.nothing_promised, Unmeasured::NothingPromised),
-        (terms.is_strict && is_limited, Unmeasured::GeneratorLimited),
-        (workers > 0, Unmeasured::WorkersMissing { workers }),
     ];
     known.into_iter().filter_map(|(is_so, why)| is_so.then_some(why)).collect()
+}
+
+/// What this program itself could not do, whatever the answers were.
+fn of_harness(summary: &Summary, terms: Terms) -> impl Iterator<Item = Unmeasured> {
+    let is_limited = summary.validity.verdict == Validity::GeneratorLimited;
+    let workers = summary.validity.missing_workers;
+    let limited = (terms.is_strict && is_limited).then_some(Unmeasured::GeneratorLimited);
+    let missing = (workers > 0).then_some(Unmeasured::WorkersMissing { workers });
+    [limited, missing].into_iter().flatten()
 }
 
 /// What the cells of a matrix came to.

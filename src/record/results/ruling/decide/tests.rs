@@ -245,6 +245,14 @@ fn a_run_that_exits_with_3_is_not_called_as_promised() {
     summary.validity.verdict = Validity::GeneratorLimited;
     let ruling = decide(&summary, None, strict);
     assert_eq!((ruling.exit, ruling.conclusion), (Exit::NotMeasured, Conclusion::Undecided));
+    // Of a matrix, too.
+    let cells = matrix(&[("fresh", "accept", "correct"), ("alg_none", "refuse", "correct")]);
+    assert_eq!(decide(&summary, Some(&cells), strict).exit, Exit::NotMeasured);
+    let mut summary = fixture::summary();
+    summary.validity.missing_workers = 1;
+    let ruling = decide(&summary, Some(&cells), Terms::default());
+    assert_eq!(ruling.unmeasured, [Unmeasured::WorkersMissing { workers: 1 }]);
+    assert_eq!(ruling.exit, Exit::NotMeasured);
 }
 
 #[test]
