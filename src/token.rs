@@ -81,5 +81,10 @@ pub fn mixed(seed: u64, n: u64) -> u64 {
 
 /// `mixed` as a fraction in `0.0..1.0`.
 pub fn fraction(seed: u64, n: u64) -> f64 {
-    (mixed(seed, n) >> 11) as f64 / (1_u64 << 53) as f64
+    unit(mixed(seed, n))
+}
+
+/// The upper 53 bits of a number as a fraction in `0.0..1.0`.
+fn unit(bits: u64) -> f64 {
+    (bits >> 11) as f64 / (1_u64 << 53) as f64
 }

@@ -3,7 +3,7 @@
 
 use super::{
     flood::Meter,
-    packet::{FirstPacket, LONGEST_CONNACK, Packet},
+    packet::{FirstPacket, FixedHeader, LONGEST_CONNACK, Packet},
 };
 use crate::scenario::Protocol;
 
@@ -134,17 +134,13 @@ impl Head {
         if matches!(kind, 0 | 1 | 2 | 8 | 10 | 12) || protocol == Protocol::V4 && kind > 13 {
             return Self::Wrong;
         }
-        let digits = bytes[1..].iter().take(4);
-        let Some(last) = digits.clone().position(|digit| digit & 128 == 0) else {
-            return if bytes.len() < 5 { Self::Needs(1) } else { Self::Wrong };
+        let (head, length) = match FixedHeader::read(bytes) {
+            FixedHeader::Complete { head, length } => (head, length),
+            FixedHeader::Incomplete => return Self::Needs(1),
+            FixedHeader::Malformed => return Self::Wrong,
         };
-        let value = digits
-            .take(last + 1)
-            .rev()
-            .fold(0, |value, digit| value << 7 | usize::from(digit & 127));
-        let (head, length) = (last + 2, last + 2 + value);
         match (kind, bytes.get(head)) {
-            (14, _) if value == 0 => Self::Disconnect(0),
+            (14, _) if length == head => Self::Disconnect(0),
             (14, Some(code)) => Self::Disconnect(*code),
             (14, None) => Self::Needs(1),
             (15, _) if length > LONGEST_KEPT => Self::Wrong,

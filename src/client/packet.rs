@@ -11,6 +11,7 @@ mod incoming;
 
 pub use connack::{Connack, FirstPacket, LONGEST_CONNACK};
 pub use connect::{Connect, TooLong};
+pub(in crate::client) use fields::FixedHeader;
 pub use incoming::{Ack, Auth, Codes, Packet, Publish};
 
 /// DISCONNECT with reason 0, the same in both versions.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::mixed;
+use super::{mixed, unit};
 
 /// Parts the random numbers of later turns from each other.
 const TURN_STREAM: u64 = 0x7475_726e;
@@ -37,7 +37,7 @@ impl Bearer {
 
     /// The same as a fraction in `0.0..1.0`.
     pub fn fraction(self, seed: u64) -> f64 {
-        (self.mixed(seed) >> 11) as f64 / (1_u64 << 53) as f64
+        unit(self.mixed(seed))
     }
 }
 

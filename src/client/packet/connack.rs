@@ -3,7 +3,7 @@
 //! Its code is taken as the byte that was sent: to the enums of `rumqttc` an unknown code is an error, and to us it is a
 //! finding.
 
-use super::fields::{Allowed, Fields, Property};
+use super::fields::{Allowed, Fields, FixedHeader, Property};
 use crate::scenario::Protocol;
 
 /// The longest CONNACK that is read, in bytes after its length. Its longest parts, a reason, a server's name, an assigned
@@ -81,17 +81,14 @@ impl<'a> FirstPacket<'a> {
                 _ => Self::Wrong("garbage"),
             };
         }
-        let digits = bytes[1..].iter().take(4);
-        let Some(last) = digits.clone().position(|digit| digit & 128 == 0) else {
-            let is_begun = bytes.len() < 5;
-            return if is_begun { Self::Incomplete } else { Self::Wrong("malformed_connack") };
+        let (head, length) = match FixedHeader::read(bytes) {
+            FixedHeader::Complete { head, length } => (head, length),
+            FixedHeader::Incomplete => return Self::Incomplete,
+            FixedHeader::Malformed => return Self::Wrong("malformed_connack"),
         };
-        let value = digits.take(last + 1).rev();
-        let value = value.fold(0, |value, digit| value << 7 | usize::from(digit & 127));
-        if value > LONGEST_CONNACK {
+        if length - head > LONGEST_CONNACK {
             return Self::Wrong("connack_too_long");
         }
-        let (head, length) = (last + 2, last + 2 + value);
         if bytes.len() < length {
             return Self::Incomplete;
         }

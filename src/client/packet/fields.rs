@@ -28,6 +28,29 @@ pub(super) fn put_length(mut length: usize, out: &mut Vec<u8>) {
     }
 }
 
+/// What the first bytes of a packet say of its length (MQTT 5.0, 2.1).
+pub(in crate::client) enum FixedHeader {
+    /// More bytes are needed.
+    Incomplete,
+    /// Its length is none.
+    Malformed,
+    /// The fixed header has `head` bytes, and the packet `length`, those included.
+    Complete { head: usize, length: usize },
+}
+
+impl FixedHeader {
+    /// Reads it from the front of a packet.
+    pub(in crate::client) fn read(bytes: &[u8]) -> Self {
+        let digits = bytes.iter().skip(1).take(4);
+        let Some(last) = digits.clone().position(|digit| digit & 128 == 0) else {
+            return if bytes.len() < 5 { Self::Incomplete } else { Self::Malformed };
+        };
+        let digits = digits.take(last + 1).rev();
+        let value = digits.fold(0, |value, digit| value << 7 | usize::from(digit & 127));
+        Self::Complete { head: last + 2, length: last + 2 + value }
+    }
+}
+
 /// Reads fields from the front of a packet's body. `None` stands for a field that the body does not hold, or that is
 /// malformed.
 #[derive(Clone, Copy, Debug)]
