@@ -15,7 +15,8 @@ keep() (
     [[ -d $folder ]] && return
     start=$SECONDS
     say "making $folder"
-    rm -rf "$folder.new"
+    # What root made on the way is there where that was interrupted.
+    rm -rf "$folder.new" 2>/dev/null || as_root rm -rf "$folder.new"
     mkdir "$folder.new"
     cd "$folder.new" || exit
     "$2"

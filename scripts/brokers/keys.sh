@@ -12,6 +12,15 @@ token_key_lines() {
     echo "ES256_PRIVATE_KEY=$TOKEN_KEYS/es256.pem"
 }
 
+base64url() {
+    base64 -w0 | tr '+/' '-_' | tr -d '='
+}
+
+# public_der NAME: the public part of a token key.
+public_der() {
+    openssl pkey -pubin -in "$TOKEN_KEYS/$1.pub.pem" -outform DER
+}
+
 token_keys() {
     make_once "$TOKEN_KEYS" make_token_keys
 }

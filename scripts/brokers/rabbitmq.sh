@@ -21,8 +21,7 @@ start_rabbitmq() {
     ((EUID)) || as=(setpriv --reuid rabbitmq --regid rabbitmq --clear-groups)
     home=$(rabbitmq_home "$1" "${as[@]}")
     rabbitmq_files "$home" rabbitmq ""
-    echo "${JWKS_URL:-}" >"$1/jwks_url"
-    echo "${ANONYMOUS:-}" >"$1/anonymous"
+    remember_rabbitmq "$1"
     cd "$home" || exit
 
     # A port mapper of our own, started first: RabbitMQ would start one that stays for ever.
@@ -68,23 +67,23 @@ rabbitmq_home() {
     echo "$home"
 }
 
-# rabbitmq_files HOME NAME SECRET: an empty secret is the one that tokens are signed with.
+# rabbitmq_files HOME NAME SECRET [OWNER [INSIDE]]: an empty secret is the one that tokens are signed with. INSIDE is HOME as
+# the broker sees it, where its root is another.
 rabbitmq_files() {
-    local secret
-    secret=$(if [[ -n $3 ]]; then printf '%s' "$3"; else cat "$TOKEN_KEYS/hs256.secret"; fi | base64 -w0)
-    secret=$(tr '+/' '-_' <<<"$secret" | tr -d '=')
+    local secret owner=${4:-rabbitmq:rabbitmq} inside=${5:-$1}
+    secret=$(if [[ -n $3 ]]; then printf '%s' "$3"; else cat "$TOKEN_KEYS/hs256.secret"; fi | base64url)
     cp "$TOKEN_KEYS/rs256.pub.pem" "$TOKEN_KEYS/es256.pub.pem" "$1/"
     local anonymous=false backend=rabbit_auth_backend_oauth2
     [[ ${ANONYMOUS:-} != yes ]] || anonymous=true backend=internal
     render rabbitmq.conf "MQTT=$(port "$2" MQTT)" "ANONYMOUS=$anonymous" "BACKEND=$backend" >"$1/rabbitmq.conf"
     if [[ -n ${JWKS_URL:-} ]]; then
         [[ -z ${JWKS_CA:-} ]] || cp "$JWKS_CA" "$1/jwks-ca.pem"
-        render rabbitmq-jwks.config "URL=$JWKS_URL" "TRUST=$(rabbitmq_trust "$1")" >"$1/advanced.config"
+        render rabbitmq-jwks.config "URL=$JWKS_URL" "TRUST=$(rabbitmq_trust "$inside")" >"$1/advanced.config"
     else
-        render rabbitmq-advanced.config "HOME=$1" "SECRET=$secret" >"$1/advanced.config"
+        render rabbitmq-advanced.config "HOME=$inside" "SECRET=$secret" >"$1/advanced.config"
     fi
     echo '[rabbitmq_mqtt,rabbitmq_auth_backend_oauth2].' >"$1/enabled_plugins"
-    ((EUID)) || chown -R rabbitmq:rabbitmq "$1"
+    ((EUID)) || chown -R "$owner" "$1"
 }
 
 # How the server of the key set is checked; nothing for plain HTTP.
@@ -93,14 +92,19 @@ rabbitmq_trust() {
     echo "{peer_verification, verify_peer}, {cacertfile, \"$1/jwks-ca.pem\"}, {hostname_verification, wildcard},"
 }
 
+remember_rabbitmq() {
+    echo "${JWKS_URL:-}" >"$1/jwks_url"
+    echo "${ANONYMOUS:-}" >"$1/anonymous"
+}
+
 # One that runs with other keys is not the one that was asked for.
 reuse_rabbitmq() {
     local before now=${JWKS_URL:-}
     before=$(cat "$1/jwks_url" 2>/dev/null || true)
     [[ $now == "$before" ]] ||
-        die "rabbitmq runs with JWKS_URL=\"$before\", not \"$now\": stop it before you start it anew"
+        die "${1##*/} runs with JWKS_URL=\"$before\", not \"$now\": stop it before you start it anew"
     [[ ${ANONYMOUS:-} == "$(cat "$1/anonymous" 2>/dev/null || true)" ]] ||
-        die "rabbitmq runs with another ANONYMOUS: stop it before you start it anew"
+        die "${1##*/} runs with another ANONYMOUS: stop it before you start it anew"
 }
 
 # rabbitmq_environment HOME NODE EPMD_PORT DISTRIBUTION_PORT
