@@ -22,7 +22,7 @@ prepare_rabbitmq_4() {
 }
 
 # Without certificates of authorities RabbitMQ fetches no key set, by HTTP neither. No service is started: debootstrap keeps
-# packages from that.
+# packages from that. What it mounts in there is gone when it ends, however it does.
 make_rabbitmq_4() {
     local part
     umask 022
@@ -32,26 +32,26 @@ make_rabbitmq_4() {
     for part in doc man locale; do
         echo "path-exclude=/usr/share/$part/*" >>root/etc/dpkg/dpkg.cfg.d/tokenstorm
     done
-    quietly as_root debootstrap --variant=minbase --include=rabbitmq-server,ca-certificates trixie "$PWD/root"
+    quietly as_root unshare --mount debootstrap --variant=minbase --include=rabbitmq-server,ca-certificates trixie \
+        "$PWD/root"
     ((!EUID)) || as_root chown -R "$EUID" root
     rm -rf root/var/cache/apt/* root/var/lib/apt/lists/* root/usr/share/{doc,man,locale}/*
     : >root/etc/hosts
 }
 
 start_rabbitmq_4() {
-    local home=$1/data owner=0:0
+    local home=$1/data
     token_keys
-    ((EUID)) || owner=$(rabbitmq_4_owner)
     mkdir -p "$home"
     chmod 700 "$home"
-    rabbitmq_files "$home" rabbitmq-4 "" "$owner" "$RABBITMQ_4_HOME"
+    rabbitmq_files "$home" rabbitmq-4 "" "$(rabbitmq_4_owner)" "$RABBITMQ_4_HOME"
     remember_rabbitmq "$1"
     rabbitmq_environment "$RABBITMQ_4_HOME" tokenstorm-4 "$(port rabbitmq-4 EPMD)" "$(port rabbitmq-4 DISTRIBUTION)"
-    launch_rabbitmq_4 "$1" epmd "$owner" epmd -address 127.0.0.1 -port "$(port rabbitmq-4 EPMD)"
+    launch_rabbitmq_4 "$1" epmd epmd -address 127.0.0.1 -port "$(port rabbitmq-4 EPMD)"
     until listening "$(port rabbitmq-4 EPMD)"; do
         check_start rabbitmq-4 "$1" $((SECONDS + 10))
     done
-    launch_rabbitmq_4 "$1" broker "$owner" /usr/lib/rabbitmq/bin/rabbitmq-server
+    launch_rabbitmq_4 "$1" broker /usr/lib/rabbitmq/bin/rabbitmq-server
 }
 
 ready_rabbitmq_4() { ready_rabbitmq "$1"; }
@@ -63,22 +63,28 @@ rabbitmq_4_owner() {
     awk -F: '$1 == "rabbitmq" { print $3 ":" $4 }' "$KEPT/$RABBITMQ_4_KEPT/root/etc/passwd"
 }
 
-# launch_rabbitmq_4 FOLDER PROCESS OWNER COMMAND...: in the other root, as one process all the way, so that its pid is the one
-# we know. What is mounted for it is seen by nobody else, and gone when it ends. Who is not root here is so there.
+# launch_rabbitmq_4 FOLDER PROCESS COMMAND...: in the other root, as one process all the way, so that its pid is the one we
+# know. What is mounted for it is seen by nobody else, and gone when it ends.
 launch_rabbitmq_4() {
-    local dir=$1 process=$2 owner=$3 root=$KEPT/$RABBITMQ_4_KEPT/root as=()
-    shift 3
-    ((!EUID)) || as=(--user --map-root-user)
+    local dir=$1 process=$2 apart=(unshare --mount) enter=(chroot)
+    shift 2
+    if ((EUID)); then
+        # Who is not root here is so there, and is no other user.
+        apart+=(--user --map-root-user)
+    else
+        enter+=("--userspec=$(rabbitmq_4_owner)")
+    fi
     # Its arguments are for the inner shell.
     # shellcheck disable=SC2016
-    launch "$dir" "$process" unshare --mount "${as[@]}" sh -ec '
-        mount --rbind /proc "$1/proc"
-        mount --rbind /dev "$1/dev"
-        mount --bind /etc/hosts "$1/etc/hosts"
-        mount --bind "$2" "$1$3"
+    launch "$dir" "$process" "${apart[@]}" sh -ec '
+        root=$1 home=$2
+        mount --rbind /proc "$root/proc"
+        mount --rbind /dev "$root/dev"
+        mount --bind /etc/hosts "$root/etc/hosts"
+        mount --bind "$3" "$root$home"
+        shift 3
         export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-        root=$1 home=$3 owner=$4
-        shift 4
-        exec chroot --userspec="$owner" "$root" env --chdir="$home" "$@"
-    ' sh "$root" "$dir/data" "$RABBITMQ_4_HOME" "$owner" "$@"
+        exec "$@"
+    ' sh "$KEPT/$RABBITMQ_4_KEPT/root" "$RABBITMQ_4_HOME" "$dir/data" \
+        "${enter[@]}" "$KEPT/$RABBITMQ_4_KEPT/root" env --chdir="$RABBITMQ_4_HOME" "$@"
 }
