@@ -325,6 +325,12 @@ pub enum Token {
         /// The moment of use, in seconds since 1970, decimals allowed [default: now]
         #[arg(long, value_name = "SECONDS", value_parser = nanoseconds)]
         at: Option<i64>,
+        /// The client's turn: 0 is its first connection
+        #[arg(long, default_value_t = 0)]
+        turn: u32,
+        /// When the storm started, in seconds since 1970: `token.exp_at` counts from there [default: the moment of use]
+        #[arg(long, value_name = "SECONDS", value_parser = nanoseconds)]
+        start: Option<i64>,
         #[command(flatten)]
         change: Change,
     },

@@ -8,6 +8,7 @@ pub mod budget;
 pub mod cells;
 mod checks;
 pub mod examine;
+mod expiry;
 pub mod fetching;
 mod foreign;
 pub mod issuance;
@@ -57,8 +58,8 @@ use crate::{
         tls::Tls,
     },
     scenario::{
-        Algorithm, Condition, Jwks, Load, Loaded, OnAnonymous, Protocol, Scenario, TokenIn,
-        ValidityRule,
+        Algorithm, Condition, Jwks, Load, Loaded, OnAnonymous, Protocol, Scenario, SessionSettings,
+        TokenIn, ValidityRule,
     },
     token::{
         Kind, Minter, fraction, free_name,
@@ -66,7 +67,7 @@ use crate::{
         mould::Mould,
         oracle::Expected,
         policy::{self, Policy},
-        template::Names,
+        template::{Names, Template},
     },
 };
 
@@ -93,6 +94,8 @@ pub struct Plan {
     pub scenario: Scenario,
     /// What the brokers promise.
     pub policy: Policy,
+    /// Where clients publish to find out whether their tokens still count, where the broker looks at that.
+    pub probe_topic: Option<Template>,
     /// Keys of the scenario's `[policy]` that go over the profile.
     pub overridden: Vec<String>,
     /// What they compare claims with.
@@ -203,6 +206,7 @@ impl Plan {
         checks::check_delay(&scenario.load, &policy)?;
         model::check_receive_time(&scenario.load, &brokers)?;
         let names = Names::compile(&scenario.identity)?;
+        let probe_topic = expiry::resolve(&scenario, &policy, &names, &mut warnings)?;
         let issuance = Issuance::resolve(&scenario, jwks, &keys, &names, base)?;
         let expected = strict::expected(&policy, &scenario.token.claims);
         let (strict, strictly) = strict::strict(&scenario, &names, algorithms)?;
@@ -264,10 +268,13 @@ impl Plan {
                 first_client: 0,
                 canary: ask.map_or(NOWHERE, |ask| &ask.canary).to_owned(),
                 ttl: scenario.token.ttl(),
+                ttl_jitter: scenario.token.ttl_jitter,
+                exp_at: scenario.token.exp_at,
             },
             scenario: written_out(scenario, base, &policy, &model, workers),
             policy,
             overridden: overridden(&loaded.scenario),
+            probe_topic,
             expected,
             cells,
             examiner: examiner.map(Arc::new),
@@ -291,6 +298,9 @@ impl Plan {
 
     /// Gives good tokens the length that the scenario asks for, by a claim.
     fn padded(mut self) -> Result<Self> {
+        let mut warnings = Vec::new();
+        self.warn_of_short_hold(&mut warnings);
+        self.warnings.append(&mut warnings);
         let Some(wanted) = self.scenario.token.bytes.map(|bytes| bytes as usize) else {
             return Ok(self);
         };
@@ -317,6 +327,11 @@ impl Plan {
         };
         self.mould.claims.insert(name, "x".repeat(pad).into());
         Ok(self)
+    }
+
+    /// `[session]` as written, or as it is without.
+    pub fn session(&self) -> SessionSettings {
+        self.scenario.session.clone().unwrap_or_default()
     }
 
     /// `[load]` as written, for its durations and switches.

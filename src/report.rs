@@ -13,6 +13,7 @@ mod gone;
 pub mod html;
 pub mod junit;
 mod keys;
+mod lifetime;
 mod markdown;
 pub mod matrix;
 mod series;

@@ -6,6 +6,7 @@
 pub mod bounds;
 pub mod credentials;
 pub mod events;
+pub mod expiry;
 pub mod issuer;
 pub mod load;
 pub mod monitor;
@@ -15,6 +16,7 @@ pub mod promise;
 pub mod protocol;
 mod refusal;
 pub mod series;
+pub mod session;
 pub mod target;
 pub mod threshold;
 mod values;
@@ -35,6 +37,7 @@ use crate::base::{
 
 pub use credentials::{Algorithm, Held, Identity, Key, Mix, Token, TokenSource};
 pub use events::{Deed, Event, Order, Outage};
+pub use expiry::{ByVersion, End, EndsOn, EndsWith, OnExpiry};
 pub use issuer::{Issuer, IssuerTls, Jwks, WhenAway};
 pub use load::{Arrivals, Closing, Load, LoadMode, ReceiveTime, Stage, ValidityRule};
 pub use monitor::Monitor;
@@ -46,6 +49,7 @@ pub use promise::{
 };
 pub use protocol::{Protocol, TokenIn};
 pub use series::{Arm, Capacity, Control, Sweep, Without};
+pub use session::SessionSettings;
 pub use target::{Resolve, Target};
 pub use threshold::Condition;
 
@@ -71,6 +75,8 @@ pub struct Scenario {
     /// What is in the tokens.
     #[serde(default)]
     pub token: Token,
+    /// What accepted clients do, where that is more than to hold, ping and leave.
+    pub session: Option<SessionSettings>,
     /// How clients fetch their tokens, where they do.
     pub oauth: Option<OAuth>,
     /// The authorization server that the run brings along.

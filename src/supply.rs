@@ -39,11 +39,11 @@ use self::{
 };
 use crate::{
     base::{
-        clock::Clock,
+        clock::{Clock, of_seconds},
         error::{Error, Result},
     },
     plan::{BATCH, Model, Plan},
-    token::{Bearer, Minter, Password, Times},
+    token::{Bearer, Minter, Occasion, Password, Times, recipe::Exp},
 };
 
 /// What is known of a token that is ready for use.
@@ -315,7 +315,8 @@ impl Shared {
             minted_for,
         };
         if plan.reuse == 1 {
-            let made = minter.mint_for((kind, rotation), bearer, minted_for, out)?;
+            let occasion = self.occasion(bearer.turn, minted_for);
+            let made = minter.mint_for((kind, rotation), bearer, occasion, out)?;
             (ready.password, ready.times) = made;
         } else {
             ready = self.reuse(minter, ready, rotation, out)?;
@@ -324,6 +325,12 @@ impl Shared {
         self.made.fetch_add(1, Ordering::Relaxed);
         self.busy_ns.fetch_add(self.clock.now() - before, Ordering::Relaxed);
         Ok(ready)
+    }
+
+    /// What the token of a turn is minted for that is used at a wall time.
+    fn occasion(&self, turn: u32, at: i64) -> Occasion {
+        let start = self.start.load(Ordering::Acquire).max(0) as u64;
+        self.plan.occasion(turn, at, self.clock.wall(start))
     }
 
     /// The token of the client's group: minted for its first, kept until the last has it.
@@ -341,7 +348,8 @@ impl Shared {
         if let Entry::Vacant(place) = reused.entry(owner) {
             let mut bytes = Vec::new();
             let kind = (wanted.kind, rotation);
-            let (password, times) = minter.mint_for(kind, owner, wanted.minted_for, &mut bytes)?;
+            let occasion = self.occasion(turn, wanted.minted_for);
+            let (password, times) = minter.mint_for(kind, owner, occasion, &mut bytes)?;
             let left = plan.reuse.min(plan.clients - owner.client);
             place.insert(Reused { bytes, ready: Ready { password, times, ..wanted }, left });
         }
@@ -412,6 +420,14 @@ impl Outlet {
     pub fn next_ready(&self) -> Option<Ready> {
         let (_, batch) = self.current.as_ref()?;
         Some(batch.tokens.get(self.at)?.0)
+    }
+
+    /// Whether the next token does not end when those of its turn do, since the start of the storm was put off.
+    pub fn is_of_another_start(&self) -> bool {
+        let exp = |ready: Ready| Some(of_seconds(self.shared.occasion(0, ready.minted_for).exp?));
+        let lasts = |ready: &Ready| self.shared.plan.mould.kinds[ready.kind].recipe.exp == Exp::Ttl;
+        let next = self.next_ready().filter(lasts);
+        next.is_some_and(|ready| exp(ready).is_some_and(|exp| ready.times.exp != Some(exp)))
     }
 
     /// The next token and its bytes, after [`Stock::Ready`].

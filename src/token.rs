@@ -20,7 +20,7 @@ pub mod template;
 
 pub use bearer::Bearer;
 pub use catalogue::{Defect, FRESH, Severity, Situation};
-pub use mint::{Minter, Password, Times};
+pub use mint::{Minter, Occasion, Password, Times};
 pub use press::{free_name, kid_of_another};
 pub use recipe::{Must, Recipe};
 

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Nanoseconds in a second.
 pub const SECOND: u64 = 1_000_000_000;
 
+/// A step of the wall clock that can turn a verdict, in nanoseconds.
+pub const WALL_STEP: i64 = 100_000_000;
+
 /// How often whoever waits looks whether it is to end.
 pub const GLANCE: Duration = Duration::from_millis(50);
 /// The same of what happens at an instant of the run, or of a process that ends.

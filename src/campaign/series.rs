@@ -19,7 +19,7 @@ use std::{
 
 use crate::{
     base::{
-        clock::{Clock, SECOND, nanoseconds},
+        clock::{Clock, SECOND},
         error::{Error, Exit, Result},
         host::{Limits, process_cpu},
         words::{Validity, Verdict},
@@ -349,7 +349,7 @@ impl Series {
             findings_left_out: sum.findings_left_out,
             broker_gone: sum.broker_gone.clone(),
             broker_checks: sum.broker_checks,
-            ..measured(plan, all, nanoseconds(plan.load().connect_timeout))
+            ..measured(plan, all)
         }
     }
 
@@ -373,15 +373,15 @@ impl Series {
 
     /// Writes the end of a series.
     fn finish(mut self, mut summary: Summary) -> Result<Trial> {
-        let (plan, timeout) = (&self.plan, nanoseconds(self.plan.load().connect_timeout));
-        summary.thresholds = threshold::judge(&plan.thresholds, plan, &self.all, &summary, timeout);
+        let plan = &self.plan;
+        summary.thresholds = threshold::judge(&plan.thresholds, plan, &self.all, &summary);
         check_conserved(&self.all, &summary)?;
         let terms = Terms { is_strict: self.plan.is_strict(), ..Terms::default() };
         summary.ruling = Some(decide(&summary, None, terms));
         let written = self.folder.json("environment.json", &self.environment);
         let written = written.and_then(|()| self.folder.end(&summary, &self.plan, &self.all));
         self.keep(written);
-        self.folder.spare(self.folder.latencies(&self.plan, &self.all, timeout));
+        self.folder.spare(self.folder.latencies(&self.plan, &self.all));
         report::html::leave(self.path(), &summary);
         let (kinds, brokers) = labels(&self.plan);
         Ok(Trial {

@@ -56,8 +56,9 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
             plan::plan(&scenarios, &change.overrides(), agents)
         }
         Command::Doctor { scenario, change } => doctor::doctor(scenario.as_deref(), &change),
-        Command::Token(cli::Token::Mint { scenario, token, client, at, change }) => {
-            token::mint(&scenario, &change.overrides(), token.as_deref(), client, at)
+        Command::Token(cli::Token::Mint { scenario, token, client, at, turn, start, change }) => {
+            let of = token::MintFor { client, turn, at, start };
+            token::mint(&scenario, &change.overrides(), token.as_deref(), of)
         }
         Command::Token(cli::Token::Inspect { token }) => token::inspect(token.as_deref()),
         Command::Token(cli::Token::Defects { json }) => token::defects(json),

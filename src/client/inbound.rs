@@ -130,8 +130,8 @@ impl Head {
     fn read(bytes: &[u8], protocol: Protocol) -> Self {
         let Some(first) = bytes.first() else { return Self::Needs(1) };
         let kind = first >> 4;
-        // CONNACK comes once; a server sends no CONNECT, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, or DISCONNECT of 3.1.1.
-        if matches!(kind, 0 | 1 | 2 | 8 | 10 | 12) || protocol == Protocol::V4 && kind > 13 {
+        // CONNACK comes once; a server sends no CONNECT, SUBSCRIBE, UNSUBSCRIBE or PINGREQ, and no AUTH in 3.1.1.
+        if matches!(kind, 0 | 1 | 2 | 8 | 10 | 12) || protocol == Protocol::V4 && kind > 14 {
             return Self::Wrong;
         }
         let (head, length) = match FixedHeader::read(bytes) {
@@ -141,6 +141,8 @@ impl Head {
         };
         match (kind, bytes.get(head)) {
             (14, _) if length == head => Self::Disconnect(0),
+            // A server of 3.1.1 must not send it (3.14), and some do: as a client would, without a body.
+            (14, _) if protocol == Protocol::V4 => Self::Wrong,
             (14, Some(code)) => Self::Disconnect(*code),
             (14, None) => Self::Needs(1),
             (15, _) if length > LONGEST_KEPT => Self::Wrong,

@@ -8,11 +8,13 @@ mod connack;
 mod connect;
 mod fields;
 mod incoming;
+mod publish;
 
 pub use connack::{Connack, FirstPacket, LONGEST_CONNACK};
 pub use connect::{Connect, TooLong};
 pub(in crate::client) use fields::FixedHeader;
 pub use incoming::{Ack, Auth, Codes, Packet, Publish};
+pub use publish::put_probe;
 
 /// DISCONNECT with reason 0, the same in both versions.
 pub const DISCONNECT: [u8; 2] = [0xE0, 0];

@@ -5,10 +5,17 @@
 //! tried without a socket, and another way to do I/O needs no other session.
 
 mod agreed;
+mod probes;
 mod timers;
 
-pub use self::agreed::Agreed;
-use self::timers::{Timer, Timers};
+pub use self::{
+    agreed::Agreed,
+    probes::ExpiryWatch,
+};
+use self::{
+    probes::Probes,
+    timers::{Timer, Timers},
+};
 use super::{
     attempt::{Close, Code},
     inbound::{Inbound, Incoming},
@@ -31,6 +38,8 @@ pub struct Settings {
     pub keep_alive: u16,
     /// When the client leaves, in nanoseconds of the run's clock.
     pub leaves_at: u64,
+    /// When it is looked at what became of the end of its token; `None` of one that has no end.
+    pub expiry: Option<ExpiryWatch>,
     /// Parts the random numbers of this session from those of all others.
     pub salt: u64,
 }
@@ -42,13 +51,17 @@ pub enum Event {
     Leaves,
     /// The session ended before its client wanted.
     Ended(Ended),
+    /// The broker is to be shown a publish, to find out whether it still takes the token ([`Session::publish`]).
+    Publishes,
+    /// The session has outlived its token. It goes on.
+    Outlived,
 }
 
 /// Why a session ended before its client wanted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ended {
-    /// The broker sent DISCONNECT with this reason code.
-    Disconnect(u8),
+    /// The broker sent DISCONNECT with this reason code; in 3.1.1, where it must not, without one.
+    Disconnect(Option<u8>),
     /// The broker closed the connection.
     Closed(Close),
     /// The broker did not answer a ping in time.
@@ -63,7 +76,8 @@ impl Ended {
     /// Its code in files: the reason code, or the word for what happened.
     pub fn code(self) -> Code {
         match self {
-            Self::Disconnect(code) => Code::Byte(code),
+            Self::Disconnect(Some(code)) => Code::Byte(code),
+            Self::Disconnect(None) => Code::Word("disconnect"),
             Self::Closed(Close::Fin | Close::FinInPacket) => Code::Word("fin"),
             Self::Closed(Close::Rst) => Code::Word("rst"),
             Self::PingTimeout => Code::Word("ping_timeout"),
@@ -81,6 +95,9 @@ pub struct Session {
     is_over: bool,
     /// A ping was put into the outbox since that was last found empty.
     has_pinged: bool,
+    /// Pings that were not answered yet.
+    unanswered: u8,
+    probes: Probes,
     salt: u64,
     agreed: Agreed,
     timers: Timers,
@@ -97,6 +114,11 @@ impl Session {
             protocol: settings.protocol,
             is_over: false,
             has_pinged: false,
+            unanswered: 0,
+            // Who leaves before has nothing to find out.
+            probes: Probes::of(
+                settings.expiry.as_ref().filter(|it| it.probes_at < settings.leaves_at),
+            ),
             salt: settings.salt,
             agreed: Agreed::of(connack, settings.keep_alive),
             timers: Timers::default(),
@@ -106,6 +128,10 @@ impl Session {
         session.timers.set(Timer::Leave, settings.leaves_at);
         if let Some(at) = session.next_ping(now) {
             session.timers.set(Timer::Ping, at);
+        }
+        if let Some(expiry) = settings.expiry {
+            session.timers.set(Timer::Outlive, expiry.outlived_at);
+            session.set_probe(now);
         }
         session
     }
@@ -117,7 +143,7 @@ impl Session {
 
     /// Whether the broker owes the client an answer.
     pub fn awaits_answer(&self) -> bool {
-        self.timers.is_set(Timer::PongDue)
+        self.timers.is_set(Timer::PongDue) || self.unanswered > 0 || self.is_on_trial()
     }
 
     /// When [`Session::on_due`] has to be called; `None` once the session is over.
@@ -164,9 +190,15 @@ impl Session {
                     self.timers.set(Timer::PongDue, now.saturating_add(UNREAD));
                 }
                 Timer::PongDue => return Some(self.end(Ended::PingTimeout)),
+                Timer::Outlive => return Some(Event::Outlived),
+                Timer::Probe => {
+                    if let Some(event) = self.probe(now) {
+                        return Some(event);
+                    }
+                }
                 Timer::Ping => {
                     if let Some(at) = self.next_ping(now) {
-                        self.ping();
+                        self.ping(now);
                         self.timers.set(Timer::PongDue, at);
                     }
                 }
@@ -200,6 +232,7 @@ impl Session {
             let is_message = match inbound.next(bytes, self.protocol)? {
                 Incoming::Packet(Packet::PingResp) if self.on_pong() => continue,
                 Incoming::Packet(Packet::Disconnect(code)) => {
+                    let code = (self.protocol == Protocol::V5).then_some(code);
                     return Some(self.end(Ended::Disconnect(code)));
                 }
                 // Nobody has begun an authentication that AUTH could go on with (MQTT 5.0, 4.12).
@@ -220,10 +253,12 @@ impl Session {
 
     /// Has a ping sent. One that has not left yet is enough: a broker that takes nothing, and answers to what it never took,
     /// must not fill the outbox.
-    fn ping(&mut self) {
+    fn ping(&mut self, now: u64) {
+        self.probes.pinged(now);
         if self.outbox.is_empty() || !self.has_pinged {
             self.outbox.push(&PINGREQ);
             self.has_pinged = true;
+            self.unanswered = self.unanswered.saturating_add(1);
         }
     }
 
@@ -233,7 +268,12 @@ impl Session {
         if let Some(at) = due {
             self.timers.set(Timer::Ping, at);
         }
-        due.is_some()
+        let is_answer = due.is_some() || self.unanswered > 0;
+        self.unanswered = self.unanswered.saturating_sub(1);
+        if is_answer && self.unanswered == 0 {
+            self.probes.answered();
+        }
+        is_answer
     }
 
     /// When the ping after `now` is due; `None` without keep alive.

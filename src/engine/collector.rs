@@ -65,6 +65,8 @@ pub(super) struct Collector {
     /// Seconds that all have left behind, and that are not in the folder yet.
     unwritten: Vec<(u64, Measurements)>,
     all: Measurements,
+    /// What was settled after its second was written: it goes into the next.
+    settled_late: Measurements,
     place: Place,
     folder: Option<Folder>,
     environment: Environment,
@@ -134,6 +136,7 @@ impl Collector {
             next_second: 0,
             unwritten: Vec::new(),
             all: storm.recorder(),
+            settled_late: storm.recorder(),
             place,
             folder: None,
             environment,
@@ -300,7 +303,8 @@ impl Collector {
         let unwritten = std::mem::take(&mut self.unwritten);
         if let Some(folder) = &mut self.folder {
             for (second, seen) in &unwritten {
-                folder.second(&self.storm.plan, self.storm.start, *second, seen);
+                let late = std::mem::replace(&mut self.settled_late, self.storm.recorder());
+                folder.second(&self.storm.plan, self.storm.start, *second, (seen, &late));
             }
         }
         self.write_readings();
@@ -481,12 +485,21 @@ impl Collector {
         }
         let unmade = self.open_folder().err();
         self.write_closed();
+        let late = std::mem::replace(&mut self.settled_late, self.storm.recorder());
+        if let Some(folder) = &mut self.folder {
+            folder.rest(&self.storm.plan, self.storm.start, self.next_second, &late);
+        }
         self.watch.lost.clone_from(&lost);
         let mut summary = self.summary(false, interrupted);
         check_conserved(&self.all, &summary)?;
         let matrix = self.matrix(false);
         let is_strict = self.storm.plan.is_strict();
-        let terms = Terms { is_strict, allows_lost_agents: options.allows_lost_agents };
+        let has_ended = summary.lifetime.expired > 0;
+        let terms = Terms {
+            is_strict,
+            allows_lost_agents: options.allows_lost_agents,
+            expects_ends: self.storm.plan.expects_ends(has_ended),
+        };
         summary.ruling = Some(decide(&summary, matrix.as_ref(), terms));
         let trouble = self.write_end(&summary, matrix.as_ref()).err().or(unmade);
         let folder = self.folder.as_ref().map_or_else(PathBuf::new, |it| it.path().to_owned());
@@ -511,7 +524,7 @@ impl Collector {
     }
 
     fn summary(&self, partial: bool, interrupted: bool) -> Summary {
-        let (plan, all, timeout) = (&self.storm.plan, &self.all, self.storm.timeout);
+        let (plan, all) = (&self.storm.plan, &self.all);
         let clock = self.storm.clock;
         let end = if partial { clock.now() } else { self.ended };
         let start = all.mark(Mark::FirstStart).unwrap_or(self.storm.start);
@@ -534,7 +547,7 @@ impl Collector {
             jwks: self.jwks(partial, end),
             monitor: self.monitored(),
             aborted: self.aborted.clone(),
-            ..measured(plan, all, timeout)
+            ..measured(plan, all)
         };
         summary.yardstick = self
             .yardstick
@@ -548,7 +561,7 @@ impl Collector {
         summary.findings_left_out = findings.saturating_sub(written + unsettled);
         self.tell_of_brokers(&mut summary);
         self.tell_of_absences(&mut summary);
-        summary.thresholds = threshold::judge(&plan.thresholds, plan, all, &summary, timeout);
+        summary.thresholds = threshold::judge(&plan.thresholds, plan, all, &summary);
         self.without_the_lost(&mut summary);
         summary
     }

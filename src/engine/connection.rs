@@ -59,8 +59,15 @@ pub(super) struct Held {
     pub(super) session: Session,
     /// When it was accepted.
     pub(super) accepted: u64,
-    /// When its token ends, if that is a JWT; else the beginning of time.
-    pub(super) good_until: i64,
+    /// When its token ends, whole seconds of wall time, if that is a JWT: the end of time if it does not; else the beginning
+    /// of time.
+    pub(super) deadline: i64,
+    /// What became of the end of its token is recorded.
+    pub(super) is_decided: bool,
+    /// Index of the key that signed its token, where that is known.
+    pub(super) key: Option<u16>,
+    /// The moment of use its token was minted for, in nanoseconds since 1970.
+    pub(super) minted_for: i64,
     /// When its alarm rings: not after the session is due.
     pub(super) rings: u64,
 }

@@ -36,8 +36,8 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Opening {
     pub(super) state: State,
-    /// Whether its token is a JWT, of which it is known when it ends.
-    pub(super) is_jwt: bool,
+    /// When its token ends, as [`super::connection::Held`] has it.
+    pub(super) deadline: i64,
     /// Index of the key that signed its token, where that is known.
     pub(super) key: Option<u16>,
     /// Keep alive of its CONNECT in seconds.

@@ -29,8 +29,7 @@ use crate::{
     client::{
         socket,
         transport::Transport,
-        verdict::standing::KeyTimes,
-        verdict::{Judge, Validity},
+        verdict::{Judge, Validity, ending::EndJudge, standing::KeyTimes},
     },
     plan::Plan,
     record::{measure::Measurements, results::absence::Board},
@@ -102,6 +101,8 @@ pub(super) struct Storm {
     pub(super) accepted: Option<LastAccepted>,
     /// One a version of MQTT.
     judges: [Judge; 2],
+    /// The same of ends of live connections.
+    end_judges: [EndJudge; 2],
     pub(super) ports: RangeInclusive<u16>,
     /// Where the walk over the ports starts: another place in every process.
     pub(super) random: u32,
@@ -148,6 +149,10 @@ impl Storm {
                 let uncertainty = plan.scenario.target.clock_uncertainty + TICK;
                 Judge::new(&plan.policy, protocol, uncertainty)
             }),
+            end_judges: [Protocol::V4, Protocol::V5].map(|protocol| {
+                let uncertainty = plan.scenario.target.clock_uncertainty + TICK;
+                EndJudge::new(&plan.policy, protocol, uncertainty, plan.session().grace)
+            }),
             watched: OnceLock::new(),
             accepted: (plan.reuse > 1 && !plan.policy.verdict_cache.is_zero())
                 .then(|| LastAccepted::new(plan)),
@@ -188,6 +193,11 @@ impl Storm {
     /// Who judges answers in this version of MQTT.
     pub(super) fn judge(&self, protocol: Protocol) -> &Judge {
         &self.judges[usize::from(protocol == Protocol::V5)]
+    }
+
+    /// Who judges ends of live connections in this version of MQTT.
+    pub(super) fn end_judge(&self, protocol: Protocol) -> &EndJudge {
+        &self.end_judges[usize::from(protocol == Protocol::V5)]
     }
 
     /// Whether a broker has no key yet to verify anything with: then its refusals say nothing.

@@ -34,7 +34,7 @@ use crate::{
         Plan,
         broker::{Broker, Place},
     },
-    scenario::{Check, Resolve},
+    scenario::{Check, OnExpiry, Protocol, Resolve},
     servers::{
         broker::{
             Embedded, HookKey, JwksSource, KeyNews, ServerTls, Settings, Verifier, VerifyingKey,
@@ -349,7 +349,10 @@ fn verifier(plan: &Plan, mutant: Option<&'static Mutant>, from: &KeysFrom) -> Re
             None => VerifyingKey::Secret(STANDARD.encode(random_secret()?)),
         };
         let (exp, nbf) = (policy.checks(Check::Exp), policy.checks(Check::Nbf));
-        return Ok(Verifier::Plugin { key, exp, nbf, expected });
+        // It knows no difference between versions.
+        let is_ended = |it: &Protocol| policy.expiry.on_expiry(*it) == Some(OnExpiry::Disconnect);
+        let ends = policy.protocols.iter().any(is_ended);
+        return Ok(Verifier::Plugin { key, exp, nbf, expected, ends });
     }
     let keys = keys
         .iter()

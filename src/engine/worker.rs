@@ -5,6 +5,7 @@
 
 mod answer;
 mod connect;
+mod expiry;
 mod held;
 mod judged;
 mod launch;
@@ -145,6 +146,8 @@ pub(super) struct Worker {
     openings: Vec<Box<Opening>>,
     inbox: Box<[u8]>,
     scratch: Scratch,
+    /// The topic of a probe.
+    topic: Vec<u8>,
 }
 
 /// What connects a worker with the rest of the run.
@@ -222,6 +225,7 @@ impl Worker {
             openings: Vec::with_capacity(SPARES),
             inbox: vec![0; INBOX].into_boxed_slice(),
             scratch: Scratch::default(),
+            topic: Vec::new(),
             source: TokenSource::new(
                 plan,
                 storm.clock,
@@ -454,6 +458,7 @@ impl Worker {
         self.start_what_stands();
         self.parked.clear();
         self.settle(true);
+        self.record_interrupted();
         for (_, connection) in &mut self.connections {
             if let (Some(link), Stage::Held(held)) = (&mut connection.link, &mut connection.stage) {
                 held.session.leave();

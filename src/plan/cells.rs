@@ -161,6 +161,8 @@ pub(super) fn prepare(scenario: &mut Scenario) {
     scenario.token.source = TokenSource::Mint;
     scenario.token.reuse = 1;
     scenario.token.ahead = None;
+    (scenario.token.exp_at, scenario.token.ttl_jitter) = (None, Duration::ZERO);
+    scenario.session = None;
     scenario.monitor = None;
     (scenario.capacity, scenario.control, scenario.sweep) = (None, None, None);
     let load = &mut scenario.load;

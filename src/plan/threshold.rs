@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::{
     base::{
         error::{Error, Result, suggestion},
-        words::{Metric, OutcomeKind, Phase, Unit, Verdict, Word},
+        words::{
+            Metric, Operation, OperationOutcome, OutcomeKind, Phase, Unit, Verdict, Word,
+        },
     },
     scenario::bounds,
 };
@@ -44,6 +46,10 @@ pub enum Subject {
     Outcome(OutcomeKind),
     /// How many attempts had a verdict.
     Verdict(Verdict),
+    /// How many operations of connected clients had an outcome.
+    OperationOutcome(Operation, OperationOutcome),
+    /// How many of them had a verdict.
+    OperationVerdict(Operation, Verdict),
     /// Another number of the summary.
     Value(Metric),
 }
@@ -206,6 +212,7 @@ fn subject(name: &str) -> Result<Subject> {
         .map(Subject::Phase)
         .or_else(|| known("verdict.").and_then(Verdict::named).map(Subject::Verdict))
         .or_else(|| known("outcome.").and_then(OutcomeKind::named).map(Subject::Outcome))
+        .or_else(|| known("operation.").and_then(of_operation))
         .or_else(|| Metric::named(name).map(Subject::Value))
         .ok_or_else(|| {
             let all: Vec<String> = subjects().map(|subject| subject.to_string()).collect();
@@ -214,12 +221,29 @@ fn subject(name: &str) -> Result<Subject> {
         })
 }
 
+/// What `expire.open` or `expire.false_accept` names.
+fn of_operation(name: &str) -> Option<Subject> {
+    let (operation, what) = name.split_once('.')?;
+    let operation = Operation::named(operation).filter(|operation| !operation.is_attempt())?;
+    let outcome = OperationOutcome::named(what);
+    outcome
+        .map(|outcome| Subject::OperationOutcome(operation, outcome))
+        .or_else(|| Verdict::named(what).map(|it| Subject::OperationVerdict(operation, it)))
+}
+
 /// All that can be bounded, in the order in which it is listed.
 fn subjects() -> impl Iterator<Item = Subject> {
     let phases = Phase::ALL.into_iter().map(Subject::Phase);
     let verdicts = Verdict::ALL.into_iter().map(Subject::Verdict);
     let outcomes = OutcomeKind::ALL.into_iter().map(Subject::Outcome);
-    phases.chain(verdicts).chain(outcomes).chain(Metric::ALL.into_iter().map(Subject::Value))
+    let operations = Operation::OF_SESSIONS.into_iter().flat_map(|operation| {
+        let outcomes = OperationOutcome::ALL.into_iter();
+        let outcomes = outcomes.map(move |it| Subject::OperationOutcome(operation, it));
+        let verdicts = Verdict::ALL.into_iter();
+        outcomes.chain(verdicts.map(move |it| Subject::OperationVerdict(operation, it)))
+    });
+    let values = Metric::ALL.into_iter().map(Subject::Value);
+    phases.chain(verdicts).chain(outcomes).chain(operations).chain(values)
 }
 
 impl std::fmt::Display for Subject {
@@ -228,6 +252,12 @@ impl std::fmt::Display for Subject {
             Self::Phase(phase) => write!(f, "{phase}"),
             Self::Verdict(verdict) => write!(f, "verdict.{verdict}"),
             Self::Outcome(outcome) => write!(f, "outcome.{outcome}"),
+            Self::OperationOutcome(operation, outcome) => {
+                write!(f, "operation.{operation}.{outcome}")
+            }
+            Self::OperationVerdict(operation, verdict) => {
+                write!(f, "operation.{operation}.{verdict}")
+            }
             Self::Value(metric) => write!(f, "{metric}"),
         }
     }

@@ -5,6 +5,7 @@
 //! a histogram, but what is kept one by one (findings, answers, attempts that are not settled) or by second and address.
 
 pub mod latency;
+pub mod operations;
 pub mod pending;
 mod recast;
 pub mod signs;
@@ -19,6 +20,7 @@ use std::ops::{Index, IndexMut};
 use serde::{Deserialize, Serialize};
 
 use self::{
+    operations::{OperationTally, PendingEnd},
     pending::Pending,
     signs::{Signs, Site},
     sums::{Marks, Sums},
@@ -37,6 +39,7 @@ use crate::{
     client::{
         Handshake,
         attempt::{Attempt, Code, Outcome},
+        expire::Expire,
         verdict::Expectation,
     },
 };
@@ -125,6 +128,12 @@ pub struct Measurements {
     pub signs: Vec<Signs>,
     /// Attempts that brokers closed and that are not settled.
     pub pending: Vec<Pending>,
+    /// What connected clients did or met.
+    operations: Tallies<OperationTally>,
+    /// The first of these that are findings.
+    pub expired: Vec<Expire>,
+    /// Connections that brokers closed and that are not settled.
+    pub ends: Vec<PendingEnd>,
 }
 
 impl Index<Count> for Measurements {
@@ -172,6 +181,9 @@ impl Measurements {
         self.answers.clear();
         self.signs.iter_mut().for_each(Signs::clear);
         self.pending.clear();
+        self.operations.clear();
+        self.expired.clear();
+        self.ends.clear();
     }
 
     /// Adds what another recorder has seen.
@@ -191,6 +203,10 @@ impl Measurements {
             self.signs_of(place, theirs.site).merge(theirs);
         }
         self.pending.extend_from_slice(&other.pending);
+        self.operations.merge(&other.operations);
+        let room = MOST_FINDINGS.saturating_sub(self.expired.len());
+        self.expired.extend(other.expired.iter().take(room));
+        self.ends.extend_from_slice(&other.ends);
     }
 
     /// Counts an attempt that starts, and was to start when `scheduled`.

@@ -20,6 +20,7 @@ pub mod divergent;
 pub mod edges;
 pub mod environment;
 pub mod fetches;
+pub mod findings;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod folder;
@@ -32,6 +33,7 @@ pub mod keys;
 pub mod matrix;
 pub mod moment;
 pub mod monitor;
+pub mod operations;
 pub mod outages;
 pub mod reading;
 pub mod reason;

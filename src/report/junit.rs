@@ -98,6 +98,7 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
             Failure::BrokerGone { .. }
             | Failure::LetsEverybodyIn
             | Failure::Wrong { .. }
+            | Failure::WrongOperation { .. }
             | Failure::HeaderFollowed { .. }
             | Failure::NoCapacity
             | Failure::Missed { .. } => {}
@@ -130,6 +131,16 @@ pub fn of_run(summary: &Summary) -> Result<String> {
             count => failure(verdict.name(), format!("{count} of {} attempts", summary.attempts)),
         };
         verdicts.add_test_case(TestCase::new(format!("no {}", verdict.words()), status));
+    }
+    for (operation, stats) in summary.operations.iter().filter(|(_, stats)| stats.count > 0) {
+        for verdict in Verdict::WRONG {
+            let status = match stats.verdicts[verdict] {
+                0 => TestCaseStatus::success(),
+                count => failure(verdict.name(), format!("{count} of {} connections", stats.count)),
+            };
+            let name = format!("no {} of {operation}", verdict.words());
+            verdicts.add_test_case(TestCase::new(name, status));
+        }
     }
     let status = if summary.broker_gone.is_empty() {
         TestCaseStatus::success()
@@ -230,6 +241,7 @@ fn unmeasured(summary: &Summary, ruling: &Ruling) -> Vec<(&'static str, String)>
             Unmeasured::WorkersMissing { .. } => {
                 ("all threads came to their end", joined(&summary.validity.reasons))
             }
+            Unmeasured::NoEndDecided => ("ends of tokens were judged", why.to_string()),
             Unmeasured::SearchOpen => ("the search has an answer", why.to_string()),
         };
         all.push((name, said));

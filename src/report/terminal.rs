@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Write};
 use super::{
     cluster,
     facts::Facts,
-    fetches, gone, keys, series,
+    fetches, gone, keys, lifetime, series,
     style::{MIB, bracketed, by_code, count, number, percentile, table, time, written},
 };
 use crate::{
@@ -73,6 +73,7 @@ fn verdicts(out: &mut String, summary: &Summary) -> std::fmt::Result {
             verdicts: summary.verdicts.clone(),
             phases: summary.phases.clone(),
             tls: None,
+            lifetime: summary.lifetime,
         };
         rows.push(verdict_row("all", &all));
     }
@@ -254,6 +255,7 @@ pub(super) fn say_sessions(facts: &mut Facts, summary: &Summary) {
             ),
         );
     }
+    lifetime::say(facts, summary);
 }
 
 /// Says what became of agents, where there were any.

@@ -198,6 +198,12 @@ pub struct Token {
     /// `exp` - `iat`, at least 1s. Default: 1h.
     #[serde(skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub ttl: Option<Duration>,
+    /// Up to so much is added to `ttl`, drawn by client and turn.
+    #[serde(with = "bounds::Time", skip_serializing_if = "Duration::is_zero")]
+    pub ttl_jitter: Duration,
+    /// Tokens of first turns end so long after the start of the storm, rounded up to a whole second: many in one second.
+    #[serde(skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
+    pub exp_at: Option<Duration>,
     /// One token for so many connects; more than 1 is an error where claims bind it to one client.
     #[serde(with = "bounds::All")]
     pub reuse: u64,
@@ -222,6 +228,8 @@ impl Default for Token {
             source: TokenSource::Mint,
             key: None,
             ttl: None,
+            ttl_jitter: Duration::ZERO,
+            exp_at: None,
             reuse: 1,
             ahead: None,
             bytes: None,

@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::bounds::{self, As};
+use super::{
+    bounds::{self, As},
+    expiry::{ByVersion, EndsOn, EndsWith, OnExpiry},
+};
 
 /// `[policy]` of a scenario, or a profile; what is not given comes from the profile.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
@@ -66,6 +69,21 @@ pub struct PolicySettings {
     /// without that; later ones do not prolong it. Both answers are right until then.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub verdict_cache: Option<Duration>,
+    /// What becomes of a live connection when its token ends. Default: nothing is promised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_expiry: Option<ByVersion<Option<OnExpiry>>>,
+    /// How long after `exp` and `expiry_leeway` the end of a live connection may come; at most `session.grace`. Default: 2s.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
+    pub expiry_within: Option<Duration>,
+    /// The leeway of live connections. Default: `leeway`.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
+    pub expiry_leeway: Option<Duration>,
+    /// When the broker looks whether the token of a live connection has ended. Default: by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends_on: Option<ByVersion<Option<EndsOn>>>,
+    /// How the end has to look. Default: anyhow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends_with: Option<EndsWith>,
     /// What closing without CONNACK is worth as a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_close: Option<SilentClose>,

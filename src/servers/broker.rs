@@ -93,6 +93,8 @@ pub enum Verifier {
         nbf: bool,
         /// What it compares claims with.
         expected: Expected,
+        /// Whether it ends a connection whose token has ended, at the next packet.
+        ends: bool,
     },
     /// An authentication hook of our own, which knows several keys and keeps to a policy.
     Hook {

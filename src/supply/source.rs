@@ -19,7 +19,7 @@ use crate::{
     base::clock::{Clock, nanoseconds},
     client::verdict::foreign::Said,
     plan::Plan,
-    token::{Bearer, Minter, Password, oracle::shape::Shape, recipe::Form},
+    token::{Bearer, Minter, Occasion, Password, oracle::shape::Shape, recipe::Form},
 };
 
 /// An order for the token of a client's turn.
@@ -242,12 +242,15 @@ impl TokenSource {
 
     /// Where the token that was minted ahead for a first turn has lain for too long, has another minted.
     fn mint_if_stale(&mut self, order: Order) -> bool {
-        let Some(lives) = &self.shelf_lives else { return false };
         let use_at = self.clock.wall(order.at);
-        let is_stale = self.outlet.next_ready().is_some_and(|ready| {
-            debug_assert_eq!(ready.bearer, order.bearer, "tokens come in the order of clients");
-            ready.minted_for.abs_diff(use_at) > lives[ready.kind]
-        });
+        let is_stale = self.outlet.is_of_another_start()
+            || self.outlet.next_ready().is_some_and(|ready| {
+                debug_assert_eq!(ready.bearer, order.bearer, "tokens come in the order of clients");
+                let lives = self.shelf_lives.as_ref();
+                lives.is_some_and(|lives| {
+                    ready.minted_for.abs_diff(use_at) > lives[ready.kind]
+                })
+            });
         if is_stale {
             self.outlet.take();
             self.mint(order);
@@ -315,7 +318,7 @@ impl TokenSource {
         let Order { bearer, kind, at, .. } = order;
         let owner = self.plan.life(bearer.client).owner(bearer.turn);
         let minted_for = self.clock.wall(at);
-        match minter.mint_for((kind, 0), owner, minted_for, bytes) {
+        match minter.mint_for((kind, 0), owner, Occasion::of(minted_for), bytes) {
             Ok((password, times)) => {
                 let ready = Ready { bearer, kind, password, key: None, times, minted_for };
                 handed(&self.plan, ready, bytes)

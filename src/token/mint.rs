@@ -17,6 +17,25 @@ pub enum Password {
     Absent,
 }
 
+/// Parts the random numbers that lengthen the lives of tokens from all others.
+const JITTER_STREAM: u64 = 0x6c69_6665;
+
+/// What a token is minted for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Occasion {
+    /// The moment of use, in nanoseconds since 1970.
+    pub at: i64,
+    /// When a token ends that would last for its `ttl`, where that follows from something else: in seconds since 1970.
+    pub exp: Option<i64>,
+}
+
+impl Occasion {
+    /// A moment of use, after which a token lasts for its `ttl`.
+    pub fn of(at: i64) -> Self {
+        Self { at, exp: None }
+    }
+}
+
 /// The time claims of a token, in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Times {
@@ -30,6 +49,7 @@ pub struct Times {
 pub struct Minter {
     seed: u64,
     ttl: i64,
+    ttl_jitter: i64,
     first_client: u64,
     /// By kind, then by the number of rotations that it has followed.
     kinds: Vec<Vec<Press>>,
@@ -57,6 +77,7 @@ impl Minter {
         Ok(Self {
             seed: mould.seed,
             ttl: span(mould.ttl),
+            ttl_jitter: span(mould.ttl_jitter),
             first_client: mould.first_client,
             kinds,
             payload: Vec::with_capacity(1024),
@@ -74,7 +95,7 @@ impl Minter {
         at: i64,
         out: &mut Vec<u8>,
     ) -> Result<(Password, Times)> {
-        self.mint_for((kind, 0), Bearer::first(n), at, out)
+        self.mint_for((kind, 0), Bearer::first(n), Occasion::of(at), out)
     }
 
     /// The same for a client in any turn, with the key that signs a kind after so many rotations.
@@ -85,7 +106,7 @@ impl Minter {
         &mut self,
         (kind, rotation): (usize, usize),
         bearer: Bearer,
-        at: i64,
+        occasion: Occasion,
         out: &mut Vec<u8>,
     ) -> Result<(Password, Times)> {
         let bearer = Bearer { client: self.first_client + bearer.client, ..bearer };
@@ -99,7 +120,14 @@ impl Minter {
             }
             Form::Jwt | Form::Jwe(_) => {}
         }
-        let times = press.times(at, self.ttl);
+        let ttl = match self.ttl_jitter {
+            0 => self.ttl,
+            jitter => {
+                let more = bearer.fraction(self.seed ^ JITTER_STREAM) * jitter as f64;
+                self.ttl.saturating_add(more as i64)
+            }
+        };
+        let times = press.times(occasion, ttl);
         let (n, id) = (bearer.client, bearer.mixed(self.seed));
         self.payload.clear();
         press.render(&mut self.payload, times, n, id);

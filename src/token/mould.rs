@@ -26,6 +26,10 @@ pub struct Mould {
     pub names: Names,
     /// `exp` - `iat`.
     pub ttl: Duration,
+    /// Up to so much more, drawn for each turn.
+    pub ttl_jitter: Duration,
+    /// When tokens of first turns end, where they all do together: so long after the start of the storm.
+    pub exp_at: Option<Duration>,
     /// The number of client 0 in names and claims: clients of a volley come after all that were there before.
     pub first_client: u64,
     /// Where the canary listens: `host:port`.

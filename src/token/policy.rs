@@ -1,5 +1,7 @@
 //! What the broker promises, resolved: a profile with the scenario's `[policy]` over it.
 
+mod expiry;
+
 use std::{
     collections::BTreeMap,
     path::{self, Path, PathBuf},
@@ -18,6 +20,8 @@ use crate::{
         RefusesWith, SilentClose, UnknownKid,
     },
 };
+
+pub use expiry::{ExpiryPolicy, SECOND_PROBE};
 
 /// The profiles that are built in, by name.
 const PROFILES: [(&str, &str); 13] = [
@@ -83,6 +87,9 @@ pub struct Policy {
     pub old_key_within: Option<Duration>,
     /// How long after its last acceptance that was right the same token may be accepted again.
     pub verdict_cache: Duration,
+    /// What becomes of live connections whose token ends.
+    #[serde(default)]
+    pub expiry: ExpiryPolicy,
     /// What closing without CONNACK is worth.
     pub silent_close: SilentClose,
     /// How many connections of ours it takes; 0 where that is not known.
@@ -144,7 +151,9 @@ impl Policy {
         algorithms: Vec<Algorithm>,
     ) -> Result<Self> {
         let both = || vec![Protocol::V4, Protocol::V5];
+        let leeway = settings.leeway.or(base.leeway).unwrap_or_default();
         let policy = Self {
+            expiry: ExpiryPolicy::over(&base, settings, leeway),
             profile,
             protocols: settings.protocols.clone().or(base.protocols).unwrap_or_else(both),
             names_algorithms: settings.algorithms.is_some() || base.algorithms.is_some(),
@@ -154,7 +163,7 @@ impl Policy {
             binds: settings.binds.clone().or(base.binds).unwrap_or_default(),
             unknown_kid: settings.unknown_kid.or(base.unknown_kid).unwrap_or_default(),
             encoding: settings.encoding.or(base.encoding).unwrap_or_default(),
-            leeway: settings.leeway.or(base.leeway).unwrap_or_default(),
+            leeway,
             max_lifetime: settings.max_lifetime.or(base.max_lifetime),
             longest_token: settings
                 .longest_token
@@ -220,7 +229,7 @@ impl Policy {
         let codes =
             |codes: &CodeSet| Codes { v4: Some(codes.v4.clone()), v5: Some(codes.v5.clone()) };
         let group = |group| self.refuses_group_with.get(&group).map(codes);
-        PolicySettings {
+        let mut settings = PolicySettings {
             protocols: Some(self.protocols.clone()),
             algorithms: Some(self.algorithms.clone()),
             checks: Some(self.checks.clone()),
@@ -252,7 +261,10 @@ impl Policy {
             silent_close: Some(self.silent_close),
             max_connections: (self.max_connections > 0).then_some(self.max_connections),
             anonymous: Some(self.anonymous),
-        }
+            ..PolicySettings::default()
+        };
+        self.expiry.write(&mut settings);
+        settings
     }
 
     /// Whether the value of a claim is checked.

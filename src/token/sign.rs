@@ -2,6 +2,7 @@
 
 use super::{
     encode::{append_base64, change_tail, hexadecimal},
+    mint::Occasion,
     press::{KID_DIGITS, Press, add_free_member},
     recipe::{Exp, Kid, Twist, span},
     template::{Piece, decimal},
@@ -24,7 +25,7 @@ pub(super) struct Seconds {
 impl Press {
     /// Rounded so that what is claimed holds at the moment of use: an expired token is at least so
     /// long expired, one not yet valid at least so far from valid.
-    pub(super) fn times(&self, at: i64, ttl: i64) -> Seconds {
+    pub(super) fn times(&self, Occasion { at, exp: given }: Occasion, ttl: i64) -> Seconds {
         let second = SECOND as i64;
         let now = at.div_euclid(second);
         let nbf = self.recipe.nbf_after.map(|after| match span(after) {
@@ -41,7 +42,7 @@ impl Press {
             Exp::In(after) => (now, Some(now.saturating_add(span(after) / second))),
             Exp::Ttl => {
                 let from = nbf.map_or(at, |nbf| nbf.saturating_mul(second).max(at));
-                (now, Some(from.saturating_add(ttl).div_euclid(second)))
+                (now, given.or(Some(from.saturating_add(ttl).div_euclid(second))))
             }
         };
         let iat = self.given.iat.map_or(issued, |moment| moment.of(issued));

@@ -15,6 +15,14 @@ vocabulary! {
         SessionsHeld = "sessions.held";
         /// Held clients whose connection ended before they wanted.
         SessionsDropped = "sessions.dropped";
+        /// Connections whose token ended.
+        LifetimeExpired = "lifetime.expired";
+        /// Those that the broker ended at the deadline or later.
+        LifetimeEnforced = "lifetime.enforced";
+        /// Those that it ended before.
+        LifetimeEndedEarly = "lifetime.ended_early";
+        /// Those that outlived their token.
+        LifetimeOutlived = "lifetime.outlived";
         /// The share of TLS handshakes that resumed a session.
         TlsResumedShare = "tls.resumed_share";
         /// CPU time of the generator that an attempt took, in microseconds.

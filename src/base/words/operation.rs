@@ -1,4 +1,4 @@
-//! What a client does that is timed and judged.
+//! What a client does, or meets, that is timed and judged.
 
 use super::vocabulary;
 
@@ -7,5 +7,41 @@ vocabulary! {
     Operation: "operation" {
         /// An attempt: one CONNECT, from its schedule to the answer.
         Connect = "connect";
+        /// The token of a live connection ends.
+        Expire = "expire";
+    }
+}
+
+impl Operation {
+    /// Those that a connected client does or meets: all but the attempt to connect.
+    pub const OF_SESSIONS: [Self; Self::COUNT - 1] = [Self::Expire];
+
+    /// Whether it is the attempt to connect.
+    pub fn is_attempt(self) -> bool {
+        self == Self::Connect
+    }
+}
+
+vocabulary! {
+    /// How an operation of a connected client ended.
+    OperationOutcome: "outcome of an operation" {
+        /// The broker ended the connection.
+        Ended = "ended";
+        /// The connection outlived its token.
+        Open = "open";
+        /// Whoever ended the connection, it was not the broker; or its end says nothing.
+        Left = "left";
+    }
+}
+
+vocabulary! {
+    /// What had to become of a live connection whose token ends.
+    ExpectedEnd: "expectation of an end" {
+        /// The broker had to end it.
+        End = "end";
+        /// It had to stay open.
+        Stay = "stay";
+        /// Nothing is promised.
+        None = "none";
     }
 }

@@ -1,9 +1,9 @@
-//! The phases of an attempt.
+//! The phases of attempts and of other operations.
 
 use super::{Operation, vocabulary};
 
 vocabulary! {
-    /// A stretch of an attempt whose length is measured, in the order of the contract.
+    /// A stretch of an operation whose length is measured, in the order of the contract.
     Phase: "phase" {
         /// Scheduled to started: the generator's own lateness.
         StartDelay = "start_delay", "start_delay (ours)";
@@ -27,6 +27,10 @@ vocabulary! {
         /// CONNACK's arrival in the kernel to its being read, where the kernel says when that was: the generator's own
         /// delay, which `connack` is then free of.
         ReceiveDelay = "receive_delay", "receive_delay (ours)";
+        /// The deadline of a connection's token to its end, of those that ended at it or later.
+        ExpiryEnforcement = "expiry_enforcement", "expiry_enforcement (after exp)";
+        /// The end of a connection to the deadline of its token, of those that ended before it.
+        ExpiryEarly = "expiry_early", "expiry_early (before exp)";
     }
 }
 
@@ -44,6 +48,7 @@ impl Phase {
             | Self::Connect
             | Self::Response
             | Self::ReceiveDelay => Operation::Connect,
+            Self::ExpiryEnforcement | Self::ExpiryEarly => Operation::Expire,
         }
     }
 
@@ -60,9 +65,13 @@ impl Phase {
             | Self::Connack
             | Self::Connect
             | Self::Response => true,
-            Self::Token | Self::Dns | Self::TlsHandshake | Self::WsUpgrade | Self::ReceiveDelay => {
-                false
-            }
+            Self::Token
+            | Self::Dns
+            | Self::TlsHandshake
+            | Self::WsUpgrade
+            | Self::ReceiveDelay
+            | Self::ExpiryEnforcement
+            | Self::ExpiryEarly => false,
         }
     }
 

@@ -281,7 +281,7 @@ impl Search<'_> {
         let local = summary.outcomes[OutcomeKind::LocalError];
         let is_limited = local > 0 || summary.validity.verdict == Validity::GeneratorLimited;
         let mut why: Vec<String> = summary.aborted.iter().map(Aborted::words).collect();
-        let objectives = threshold::judge(&plan.slo, plan, all, summary, timeout);
+        let objectives = threshold::judge(&plan.slo, plan, all, summary);
         why.extend(objectives.iter().filter(|judged| judged.passed != Some(true)).map(missed));
         let holds = why.is_empty();
         // Chance of Poisson arrivals: four standard deviations.

@@ -16,18 +16,27 @@ use crate::{
     report::style::table,
     scenario::{self, Mix, Overrides},
     token::{
-        FRESH, Minter, Password,
+        Bearer, FRESH, Minter, Password,
         catalogue::{all, defect, names},
     },
 };
+
+/// For whom a token is minted, and for when.
+pub(super) struct MintFor {
+    pub(super) client: u64,
+    pub(super) turn: u32,
+    /// The moment of use, in nanoseconds since 1970.
+    pub(super) at: Option<i64>,
+    /// When the storm started, likewise.
+    pub(super) start: Option<i64>,
+}
 
 /// Mints the token of one client.
 pub(super) fn mint(
     path: &Path,
     overrides: &Overrides,
     token: Option<&str>,
-    client: u64,
-    at: Option<i64>,
+    MintFor { client, turn, at, start }: MintFor,
 ) -> Result<Exit> {
     let loaded = scenario::load(path, overrides)?;
     let mix = &loaded.scenario.mix;
@@ -71,8 +80,10 @@ pub(super) fn mint(
     let clock = Clock::start();
     let at = at.unwrap_or_else(|| clock.wall(0));
     let mut bytes = Vec::new();
+    let bearer = Bearer { client: plan.minted_as(client), turn };
+    let occasion = plan.occasion(turn, at, start.unwrap_or(at));
     let (password, _) =
-        Minter::new(&plan.mould)?.mint(kind, plan.minted_as(client), at, &mut bytes)?;
+        Minter::new(&plan.mould)?.mint_for((kind, 0), bearer, occasion, &mut bytes)?;
     if password == Password::Absent {
         crate::tell!("`{wanted}` brings neither user name nor password: there is nothing to print");
         return Ok(Exit::Fine);

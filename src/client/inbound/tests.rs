@@ -55,7 +55,9 @@ fn a_session_takes_pongs_disconnects_and_nothing_twice() {
     let (read, _, half) = in_pieces(&[0xD0], 1, Protocol::V5);
     assert!(read.is_empty() && half.is_in_packet(), "half a PINGRESP");
     let (read, ..) = in_pieces(&[0xE0, 0], 1, Protocol::V4);
-    assert_eq!(read, ["wrong"], "a DISCONNECT of 3.1.1");
+    assert_eq!(read, ["Disconnect(0)"], "a DISCONNECT of 3.1.1");
+    let (read, ..) = in_pieces(&[0xE0, 1, 0x87], 1, Protocol::V4);
+    assert_eq!(read, ["wrong"], "a DISCONNECT of 3.1.1 has no body");
     // A long reason does not hide the code, and is not waited for.
     let (read, ..) = in_pieces(&[0xE0, 0xFF, 0xFF, 0xFF, 0x7F, 0x8B, 1, 2], 3, Protocol::V5);
     assert_eq!(read, ["Disconnect(139)"]);

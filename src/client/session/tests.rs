@@ -3,11 +3,18 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::scenario::EndsOn;
 
 const LEAVES_AT: u64 = 100 * SECOND;
 
 fn opened(keep_alive: u16, connack: &Connack<'_>) -> Session {
-    let settings = Settings { protocol: Protocol::V5, keep_alive, leaves_at: LEAVES_AT, salt: 7 };
+    let settings = Settings {
+        protocol: Protocol::V5,
+        keep_alive,
+        leaves_at: LEAVES_AT,
+        expiry: None,
+        salt: 7,
+    };
     Session::new(settings, connack, Outbox::default(), 0)
 }
 
@@ -89,8 +96,8 @@ fn a_client_without_keep_alive_only_leaves() {
 #[test]
 fn a_session_ends_by_what_the_broker_sends() {
     for (bytes, ended) in [
-        (&[0xE0, 1, 0x8E][..], Ended::Disconnect(0x8E)),
-        (&[0xD0, 0, 0xE0, 0], Ended::Disconnect(0)),
+        (&[0xE0, 1, 0x8E][..], Ended::Disconnect(Some(0x8E))),
+        (&[0xD0, 0, 0xE0, 0], Ended::Disconnect(Some(0))),
         (&[0x20, 3, 0, 0, 0], Ended::ProtocolError),
         // AUTH where no authentication was begun.
         (&[0xF0, 0], Ended::ProtocolError),
@@ -140,7 +147,13 @@ fn what_a_broker_says_in_connack_holds_for_the_session() {
 #[test]
 fn what_is_left_of_connect_goes_before_all_else() {
     let settings =
-        Settings { protocol: Protocol::V5, keep_alive: 10, leaves_at: LEAVES_AT, salt: 7 };
+        Settings {
+            protocol: Protocol::V5,
+            keep_alive: 10,
+            leaves_at: LEAVES_AT,
+            expiry: None,
+            salt: 7,
+        };
     let rest = Outbox::of(b"CONNECT".to_vec(), 3);
     let mut session = Session::new(settings, &Connack::default(), rest, 0);
     let at = session.due().unwrap();
@@ -262,4 +275,98 @@ proptest! {
         }
         prop_assert!(ends <= 1);
     }
+}
+
+/// A session whose token ends at ten seconds, and which has outlived it at fifteen.
+fn expiring(ends_on: EndsOn) -> Session {
+    let watch = ExpiryWatch { probes_at: 10 * SECOND, outlived_at: 15 * SECOND, ends_on };
+    let settings = Settings {
+        protocol: Protocol::V5,
+        keep_alive: 0,
+        leaves_at: LEAVES_AT,
+        expiry: Some(watch),
+        salt: 7,
+    };
+    Session::new(settings, &Connack::default(), Outbox::default(), 0)
+}
+
+#[test]
+fn a_session_says_once_that_it_outlived_its_token_and_goes_on() {
+    let mut session = expiring(EndsOn::Time);
+    assert_eq!(session.due(), Some(15 * SECOND));
+    assert_eq!(session.on_due(15 * SECOND - 1, false), None);
+    assert_eq!(session.on_due(15 * SECOND, false), Some(Event::Outlived));
+    assert!(said(&mut session).is_empty() && !session.has_pinged_after());
+    assert_eq!(session.due(), Some(LEAVES_AT));
+}
+
+#[test]
+fn a_broker_that_looks_at_packets_is_pinged_at_the_end_and_once_more_after_it() {
+    let mut session = expiring(EndsOn::Packet);
+    assert_eq!(session.due(), Some(10 * SECOND));
+    assert_eq!(session.on_due(10 * SECOND + 7, false), None);
+    assert_eq!(said(&mut session), PINGREQ);
+    assert!(session.has_pinged_after() && !session.was_answered_after() && session.awaits_answer());
+    assert_eq!(hear(&mut session, &PINGRESP, 10 * SECOND + 8), None);
+    assert!(session.was_answered_after() && !session.awaits_answer());
+    // From the instant at which the first was due, whenever it was sent.
+    assert_eq!(session.due(), Some(11_100_000_000));
+    assert_eq!(session.on_due(11_100_000_000, false), None);
+    assert_eq!(said(&mut session), PINGREQ);
+    assert!(!session.was_answered_after() || session.awaits_answer());
+    assert_eq!(session.due(), Some(15 * SECOND));
+}
+
+#[test]
+fn a_broker_that_looks_at_publishes_is_shown_one_at_once_and_two_at_the_end() {
+    let mut session = expiring(EndsOn::Publish);
+    assert!(session.is_on_trial(), "nobody knows whether it may publish at all");
+    assert_eq!(session.on_due(0, false), Some(Event::Publishes));
+    session.publish(b"t", 0);
+    let publish = [0x30, 4, 0, 1, b't', 0];
+    assert_eq!(said(&mut session), [&publish[..], &PINGREQ[..]].concat());
+    assert!(session.is_on_trial());
+    assert_eq!(hear(&mut session, &PINGRESP, 1), None);
+    assert!(!session.is_on_trial(), "what came before the ping was taken");
+    for at in [10 * SECOND, 11_100_000_000] {
+        assert_eq!(session.due(), Some(at));
+        assert_eq!(session.on_due(at, false), Some(Event::Publishes));
+        session.publish(b"t", at);
+        assert_eq!(said(&mut session), publish);
+    }
+    assert_eq!(session.due(), Some(15 * SECOND));
+}
+
+#[test]
+fn who_leaves_before_its_token_ends_probes_nothing() {
+    let watch = ExpiryWatch {
+        probes_at: LEAVES_AT,
+        outlived_at: LEAVES_AT + SECOND,
+        ends_on: EndsOn::Publish,
+    };
+    let settings = Settings {
+        protocol: Protocol::V4,
+        keep_alive: 0,
+        leaves_at: LEAVES_AT,
+        expiry: Some(watch),
+        salt: 7,
+    };
+    let session = Session::new(settings, &Connack::default(), Outbox::default(), 0);
+    assert_eq!(session.due(), Some(LEAVES_AT));
+    assert!(!session.is_on_trial());
+}
+
+#[test]
+fn a_disconnect_in_3_1_1_ends_the_session_without_a_code() {
+    let settings = Settings {
+        protocol: Protocol::V4,
+        keep_alive: 0,
+        leaves_at: LEAVES_AT,
+        expiry: None,
+        salt: 7,
+    };
+    let mut session = Session::new(settings, &Connack::default(), Outbox::default(), 0);
+    let ended = Ended::Disconnect(None);
+    assert_eq!(hear(&mut session, &DISCONNECT, 1), Some(Event::Ended(ended)));
+    assert_eq!(ended.code().to_string(), "disconnect");
 }

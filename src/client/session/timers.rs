@@ -3,16 +3,21 @@
 /// What a session waits for. Where several are due at once, the first of these is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Timer {
+    /// The connection has outlived its token.
+    Outlive,
     /// The client has stayed for as long as it takes part.
     Leave,
     /// The answer to a ping has to be there.
     PongDue,
+    /// It has to be found out whether the broker still takes the token.
+    Probe,
     /// A ping has to be sent.
     Ping,
 }
 
 impl Timer {
-    const ALL: [Self; 3] = [Self::Leave, Self::PongDue, Self::Ping];
+    const ALL: [Self; 5] =
+        [Self::Outlive, Self::Leave, Self::PongDue, Self::Probe, Self::Ping];
 }
 
 /// A timer that is not set.

@@ -8,8 +8,8 @@ use crate::{
         measure::{Count, Finding, Measurements},
         results::{
             Summary,
-            absence::Absence,
-            folder::replay_of,
+            absence::{Absence, Closed},
+            findings::{Start, Token, replay_of},
             gone::{BrokerGone, OnTheWay},
         },
     },
@@ -19,8 +19,11 @@ impl Collector {
     /// Follows a second that all workers have left behind, and is written.
     pub(super) fn follow(&mut self, second: u64, mut seen: Measurements) {
         let signs = std::mem::take(&mut seen.signs);
-        let pending = std::mem::take(&mut seen.pending);
-        self.absences.second(second, &signs, pending, Some(seen));
+        let closed = Closed {
+            attempts: std::mem::take(&mut seen.pending),
+            sessions: std::mem::take(&mut seen.ends),
+        };
+        self.absences.second(second, &signs, closed, Some(seen));
     }
 
     /// Settles what was closed, as far as it is known whether its broker was there; all where the run `is_over`.
@@ -37,6 +40,12 @@ impl Collector {
                     findings.push(Finding { attempt: pending.attempt, verdict: *verdict });
                 }
             }
+            self.all.ends.drain(..settled.sessions.len().min(self.all.ends.len()));
+            let sessions = settled.sessions.iter();
+            for expire in sessions.filter_map(|(end, is_away)| end.settled(*is_away)) {
+                self.all.expired(&expire);
+                self.settled_late.expired(&expire);
+            }
             if let Some(folder) = &mut self.folder {
                 folder.findings(&self.storm.plan, storm, &findings);
             }
@@ -52,7 +61,7 @@ impl Collector {
         self.storm.knocker.tell(&mut last, self.storm.start);
         let signs = std::mem::take(&mut last.signs);
         self.all.merge(&last);
-        self.absences.second(self.next_second, &signs, Vec::new(), None);
+        self.absences.second(self.next_second, &signs, Closed::default(), None);
         self.settle(true);
     }
 
@@ -67,7 +76,8 @@ impl Collector {
     fn shown(&self, gone: &Absence) -> BrokerGone {
         let (plan, seconds) = (&self.storm.plan, |at: u64| at as f64 / SECOND as f64);
         let on_the_way = gone.on_the_way.iter().map(|attempt| {
-            let replay = replay_of(plan, attempt);
+            let start = Start { at: self.storm.start, wall: self.storm.clock.wall(self.storm.start) };
+            let replay = replay_of(plan, start, &Token::of(attempt));
             OnTheWay {
                 client: attempt.client,
                 token: plan.mould.kinds[attempt.kind].label.clone(),

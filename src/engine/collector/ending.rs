@@ -20,7 +20,7 @@ impl Collector {
             folder.end(summary, plan, &self.all)?;
         }
         let Some(folder) = &self.folder else { return Ok(()) };
-        folder.spare(folder.latencies(plan, &self.all, self.storm.timeout));
+        folder.spare(folder.latencies(plan, &self.all));
         folder.spare(self.write_authority(folder, false));
         folder.spare(self.write_agents());
         Ok(())

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     base::{
-        clock::SECOND,
+        clock::{SECOND, WALL_STEP},
         host::{HostCpu, TcpTrouble, process_cpu},
         words::{Phase, Validity, Verdict},
     },
@@ -30,8 +30,6 @@ const BUSY: f64 = 0.9;
 const IDLE: f64 = 0.05;
 /// Brokers at most that a reason names.
 const MOST_PLACES: usize = 3;
-/// A step of the wall clock that can turn a verdict.
-const WALL_STEP: i64 = 100_000_000;
 
 /// Watches the CPU during the storm.
 #[derive(Debug)]

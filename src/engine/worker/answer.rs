@@ -10,6 +10,7 @@ use crate::{
         outbox::Outbox,
         packet::FirstPacket,
         session::{Session, Settings},
+        verdict::ending::Met,
     },
 };
 
@@ -72,7 +73,11 @@ impl Worker {
     fn on_failure(&mut self, place: usize, outcome: Outcome) {
         match self.connections.get(place).map(|connection| &connection.stage) {
             Some(Stage::Opening(_)) => self.conclude(place, outcome, self.storm.clock.now()),
-            Some(Stage::Held(_)) => self.drop_session(place, outcome.code()),
+            Some(Stage::Held(_)) => {
+                // Whose fault it is that a layer broke can't be told.
+                self.token_met(place, Met::Us(outcome.code()), self.storm.clock.now());
+                self.drop_session(place, outcome.code());
+            }
             Some(Stage::Leaving(_)) => self.close(place),
             None => {}
         }
@@ -134,6 +139,7 @@ impl Worker {
                     protocol,
                     keep_alive: opening.keep_alive,
                     leaves_at: now + nanoseconds(storm.plan.hold_of(kind)),
+                    expiry: storm.end_judge(protocol).watch(opening.deadline, now),
                     salt: bearer.mixed(storm.plan.mould.seed ^ SESSION_STREAM),
                 };
                 // A broker may accept before it has read all of CONNECT.

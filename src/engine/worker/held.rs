@@ -9,6 +9,7 @@ use crate::{
         attempt::{Close, Code, Outcome},
         session::{Ended, Event, Session},
         socket::Sent,
+        verdict::ending::{HOLD, Met},
     },
     engine::connection::Held,
     record::measure::Count,
@@ -21,9 +22,16 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(place) else { return };
         let Some(opening) = connection.opening() else { return };
         let attempt = opening.attempt(connection.who(), Outcome::Accepted, now);
-        let terms = opening.terms;
-        let good_until = if opening.is_jwt { terms.validity.until } else { i64::MIN };
-        let held = Held { session, accepted: now, good_until, rings: u64::MAX };
+        let (terms, deadline) = (opening.terms, opening.deadline);
+        let held = Held {
+            session,
+            accepted: now,
+            deadline,
+            is_decided: false,
+            key: attempt.key,
+            minted_for: attempt.minted_for,
+            rings: u64::MAX,
+        };
         let before = std::mem::replace(&mut connection.stage, Stage::Held(held));
         let (way, key) = (connection.way, Key::new(place, connection.generation));
         self.reclaim(before);
@@ -124,7 +132,7 @@ impl Worker {
         }
     }
 
-    fn held_mut(&mut self, place: usize) -> Option<&mut Held> {
+    pub(super) fn held_mut(&mut self, place: usize) -> Option<&mut Held> {
         match &mut self.connections.get_mut(place)?.stage {
             Stage::Held(held) => Some(held),
             Stage::Opening(_) | Stage::Leaving(_) => None,
@@ -135,11 +143,14 @@ impl Worker {
         match event {
             Event::Leaves => self.leave(place, now),
             Event::Ended(ended) => {
-                if let Ended::Disconnect(code) = ended {
+                if let Ended::Disconnect(Some(code)) = ended {
                     self.said_goodbye(place, code);
                 }
+                self.token_met(place, Met::End(ended), now);
                 self.drop_session(place, ended.code());
             }
+            Event::Outlived => self.token_met(place, Met::Outlived, now),
+            Event::Publishes => self.publish_probe(place, now),
         }
     }
 
@@ -151,6 +162,7 @@ impl Worker {
 
     /// The client leaves.
     pub(super) fn leave(&mut self, place: usize, now: u64) {
+        self.token_met(place, Met::Us(HOLD), now);
         let Some(connection) = self.connections.get_mut(place) else { return };
         let Stage::Held(held) = &mut connection.stage else { return };
         held.session.leave();

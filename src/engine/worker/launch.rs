@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{Connection, Key, STARTS_IN_A_ROW, Stage, State, Terms, Worker};
 use crate::{
-    base::{clock::Clock, host::thread_cpu},
+    base::{
+        clock::{Clock, SECOND},
+        host::thread_cpu,
+    },
     client::{
         attempt::{Outcome, Phase, Step},
         packet::{Connect, TooLong},
@@ -103,7 +106,7 @@ impl Worker {
         packet.clear();
         let opening = Opening {
             state: State::Ordering,
-            is_jwt: false,
+            deadline: i64::MIN,
             key: None,
             keep_alive: storm.keep_alive,
             minted_for: storm.clock.wall(started),
@@ -237,7 +240,12 @@ pub(super) fn hand_over(
     }
     opening.state = State::Starting;
     opening.key = ready.key;
-    opening.is_jwt = handed.is_jwt;
+    opening.deadline = match (handed.is_jwt, times.exp) {
+        (false, _) => i64::MIN,
+        (true, None) => i64::MAX,
+        // Claims are in seconds, and some issuers write fractions of them.
+        (true, Some(exp)) => storm.clock.at_wall(exp - exp.rem_euclid(SECOND as i64)),
+    };
     opening.minted_for = ready.minted_for;
     opening.terms.said = handed.said;
     opening.terms.validity = validity(storm.clock, times);

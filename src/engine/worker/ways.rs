@@ -141,7 +141,7 @@ impl Worker {
 
     /// Whether the token of a session is a JWT that is good for long enough.
     fn is_good(&self, held: &Held, now: u64) -> bool {
-        held.good_until > now.saturating_add(self.storm.good_for) as i64
+        held.deadline > now.saturating_add(self.storm.good_for) as i64
     }
 
     /// Notes when the witnesses that have been open for longest were accepted.

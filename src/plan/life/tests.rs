@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     base::host::Limits,
     plan::{loaded, segment::Segment},
-    token::Minter,
+    token::{Minter, Occasion},
 };
 
 /// A plan with three kinds and three brokers.
@@ -46,7 +46,7 @@ fn turn_of(plan: &Plan, minter: &mut Minter, client: u64, turn: u32) -> (Life, u
     let life = plan.life(client);
     let mut token = Vec::new();
     minter
-        .mint_for((life.kind, 0), life.owner(turn), 1_800_000_000_000_000_000, &mut token)
+        .mint_for((life.kind, 0), life.owner(turn), Occasion::of(1_800_000_000_000_000_000), &mut token)
         .unwrap();
     (life, life.drawn(turn, 7).to_bits(), token)
 }

@@ -97,7 +97,20 @@ fn counts(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
     let attempts = ("attempts", None, "Attempts that have an outcome.");
     by_name(to, attempts, "outcome", snapshot, |part| &part.outcomes)?;
     let verdicts = ("verdicts", None, "Verdicts on attempts.");
-    by_name(to, verdicts, "verdict", snapshot, |part| &part.verdicts)
+    by_name(to, verdicts, "verdict", snapshot, |part| &part.verdicts)?;
+    operations(to, snapshot)
+}
+
+/// What connected clients did or met.
+fn operations(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let samples = snapshot.operations.iter().map(|of| {
+        let place = [("token", of.token.as_str()), ("broker", of.broker.as_str())];
+        let came = [("outcome", of.outcome.name()), ("verdict", of.verdict.name())];
+        let labels = [("operation", of.operation.name()), place[0], place[1], came[0], came[1]];
+        (labels, of.count)
+    });
+    let help = "Operations of connected clients, with their outcomes and verdicts.";
+    counters(to, ("operations", None, help), samples)
 }
 
 /// A counter by token, broker and a name.

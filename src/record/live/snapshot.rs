@@ -3,7 +3,7 @@
 use crate::{
     base::{
         clock::SECOND,
-        words::{Counts, OutcomeKind, Phase, Verdict},
+        words::{Counts, Operation, OperationOutcome, OutcomeKind, Phase, Verdict},
     },
     plan::{Plan, broker::Broker},
     record::{
@@ -63,6 +63,36 @@ pub struct Snapshot {
     pub(super) held: u64,
     pub(super) dropped: u64,
     pub(super) parts: Vec<Part>,
+    pub(super) operations: Vec<Operated>,
+}
+
+/// Operations of one kind that came to the same.
+#[derive(Clone, Debug)]
+pub(super) struct Operated {
+    pub(super) operation: Operation,
+    pub(super) token: String,
+    pub(super) broker: String,
+    pub(super) outcome: OperationOutcome,
+    pub(super) verdict: Verdict,
+    pub(super) count: u64,
+}
+
+impl Operated {
+    /// Whether it is of the same kind, and came to the same.
+    fn is_like(&self, other: &Self) -> bool {
+        self.operation == other.operation
+            && self.token == other.token
+            && self.broker == other.broker
+            && (self.outcome, self.verdict) == (other.outcome, other.verdict)
+    }
+
+    /// Adds it to others, where one is like it.
+    fn join(self, others: &mut Vec<Self>) {
+        match others.iter_mut().find(|other| other.is_like(&self)) {
+            Some(other) => other.count += self.count,
+            None => others.push(self),
+        }
+    }
 }
 
 /// Attempts with one kind of token at one broker.
@@ -119,6 +149,7 @@ impl Snapshot {
             held: all[Count::Held],
             dropped: all.dropped().sum(),
             parts,
+            operations: operated(plan, all),
         }
     }
 
@@ -134,6 +165,9 @@ impl Snapshot {
         self.held += other.held;
         self.dropped += other.dropped;
         self.now.cpu_s += other.now.cpu_s;
+        for operated in other.operations.iter().cloned() {
+            operated.join(&mut self.operations);
+        }
         for part in &other.parts {
             let is_same = |own: &&mut Part| own.token == part.token && own.broker == part.broker;
             match self.parts.iter_mut().find(is_same) {
@@ -142,6 +176,23 @@ impl Snapshot {
             }
         }
     }
+}
+
+/// What connected clients did or met, as far as it is settled.
+fn operated(plan: &Plan, all: &Measurements) -> Vec<Operated> {
+    let mut operations = Vec::new();
+    for (tally, count) in all.settled_operations() {
+        let operated = Operated {
+            operation: tally.operation,
+            token: plan.mould.kinds[tally.kind].label.clone(),
+            broker: plan.brokers[tally.broker].label.clone(),
+            outcome: tally.outcome,
+            verdict: tally.verdict,
+            count,
+        };
+        operated.join(&mut operations);
+    }
+    operations
 }
 
 /// Whether attempts of a plan enter a phase at a broker.

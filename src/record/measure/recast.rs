@@ -1,6 +1,8 @@
 //! What was recorded by itself, with numbers of its own for kinds, brokers and clients, as a part of a whole.
 
-use super::{Finding, Measurements, Slots, Tally, pending::Pending};
+use super::{
+    Finding, Measurements, Slots, Tally, operations::OperationTally, pending::Pending,
+};
 use crate::client::verdict::{Expectation, Verdict};
 
 /// How a part of a run becomes one: what its numbers are in the whole.
@@ -22,6 +24,10 @@ impl Measurements {
         for (tally, count) in &other.tallies {
             let (kind, broker) = (kinds[tally.kind], brokers[tally.broker]);
             moved.tallies.add(Tally { kind, broker, ..*tally }, *count);
+        }
+        for (tally, count) in &other.operations {
+            let (kind, broker) = (kinds[tally.kind], brokers[tally.broker]);
+            moved.operations.add(OperationTally { kind, broker, ..*tally }, *count);
         }
         moved.slots = Slots { first: self.slots.end(), ..other.slots.clone() };
         self.merge(&moved);

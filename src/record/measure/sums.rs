@@ -25,6 +25,12 @@ vocabulary! {
         LateLookups = "late_lookups";
         /// Bare connects that asked whether a broker is there.
         Checks = "checks";
+        /// Connections that ended before a publish right after CONNACK was known to be taken.
+        TrialEnds = "trial_ends";
+        /// Sessions that outlived their token and had sent a ping after it.
+        PingedAfter = "pinged_after";
+        /// Those of them whose ping was answered.
+        AnsweredAfter = "answered_after";
         /// CPU time that driving the clients took, in nanoseconds.
         CpuNs = "cpu_ns";
     }

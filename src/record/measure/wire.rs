@@ -161,9 +161,15 @@ impl Count {
     fn most(self, attempts: u64) -> u64 {
         match self {
             Self::Untimed | Self::Held => attempts,
-            Self::Started | Self::Abandoned | Self::Open | Self::LateLookups | Self::Checks => {
-                MOST_COUNT
-            }
+            // What sessions meet comes in another interval than the attempts that opened them.
+            Self::Started
+            | Self::Abandoned
+            | Self::Open
+            | Self::LateLookups
+            | Self::Checks
+            | Self::TrialEnds
+            | Self::PingedAfter
+            | Self::AnsweredAfter => MOST_COUNT,
             Self::CpuNs => MOST_CPU,
         }
     }
@@ -192,6 +198,17 @@ impl Sheet<Measurements> {
                 is_known(of.attempt.kind, of.attempt.broker)
                     && usize::from(of.site.broker) == of.attempt.broker
             })
+            && seen.operations.into_iter().all(|(tally, _)| is_known(tally.kind, tally.broker))
+            && seen.expired.iter().all(|of| is_known(of.kind, of.broker))
+            && seen.ends.iter().all(|of| {
+                is_known(of.expire.kind, of.expire.broker)
+                    && usize::from(of.site.broker) == of.expire.broker
+            })
+    }
+
+    /// The operation whose phase a cell holds the times of.
+    fn operation_at(&self, place: usize) -> Operation {
+        Phase::ALL[place % Phase::COUNT].operation()
     }
 
     fn is_bounded(&self, attempts: u64) -> bool {
@@ -199,14 +216,22 @@ impl Sheet<Measurements> {
         let dropped = seen.dropped.into_iter().map(|(_, count)| *count);
         let others = dropped.chain(seen.handshakes.into_iter().map(|(_, count)| *count));
         let judged: u64 = seen.slots.counts.iter().map(|count| u64::from(*count)).sum();
+        let operations = seen.operations.into_iter().map(|(_, count)| *count);
+        let Some(operations) = operations.clone().try_fold(0_u64, u64::checked_add) else {
+            return false;
+        };
+        let most = |place: usize| {
+            if self.operation_at(place).is_attempt() { attempts } else { operations }
+        };
         seen.sums.iter().all(|(count, number)| number <= count.most(attempts))
             && others.into_iter().all(|number| number <= MOST_COUNT)
             && judged <= attempts
-            && self
-                .cells
-                .iter()
-                .all(|(_, cell)| cell.unfinished <= attempts && cell.timed_out <= cell.unfinished)
+            && operations <= MOST_COUNT
+            && self.cells.iter().all(|(place, cell)| {
+                cell.unfinished <= most(*place) && cell.timed_out <= cell.unfinished
+            })
             && seen.tallies.into_iter().all(|(_, count)| *count > 0)
+            && seen.operations.into_iter().all(|(_, count)| *count > 0)
     }
 
     /// Whether it lists no more than so many attempts, and a run of so many kinds and brokers, can bring about.
@@ -214,8 +239,10 @@ impl Sheet<Measurements> {
         let seen = &self.rest;
         let most = usize::try_from(attempts).unwrap_or(usize::MAX);
         let histograms = self.cells.iter().map(|(_, cell)| cell.times.iter().flatten().count());
-        // Each attempt enters a phase once.
-        let phases = most.saturating_mul(Phase::COUNT);
+        let operations: u64 = seen.operations.into_iter().map(|(_, count)| *count).sum();
+        let operations = usize::try_from(operations).unwrap_or(usize::MAX);
+        // Each attempt, and each operation, enters a phase once.
+        let phases = most.saturating_add(operations).saturating_mul(Phase::COUNT);
         self.cells.len() <= phases
             && histograms.sum::<usize>() <= phases
             && seen.tallies.len() <= self.kinds * self.brokers * MOST_TALLIES
@@ -224,6 +251,8 @@ impl Sheet<Measurements> {
             && seen.handshakes.len() <= self.brokers * MOST_HANDSHAKES
             && seen.dropped.len() <= MOST_CODES
             && seen.signs.len() <= self.brokers * MOST_ADDRESSES
+            && seen.operations.len() <= self.kinds * self.brokers * MOST_TALLIES
+            && seen.expired.len() <= operations.min(MOST_FINDINGS)
     }
 }
 
@@ -249,7 +278,13 @@ impl Measurements {
             Phase::StartDelay | Phase::Connect | Phase::Response => entered(phase) == attempts,
             _ => entered(phase) <= attempts,
         };
-        Phase::ALL.into_iter().filter(|it| it.operation() == Operation::Connect).all(is_entered)
+        let expires = self.operations.into_iter().map(|(_, count)| count).sum::<u64>();
+        let timed = [Phase::ExpiryEnforcement, Phase::ExpiryEarly]
+            .into_iter()
+            .map(|phase| entered(phase) - self[Count::Untimed])
+            .fold(0, u64::saturating_add);
+        timed == expires
+            && Phase::ALL.into_iter().filter(|it| it.operation().is_attempt()).all(is_entered)
             && unsettled.iter().all(|(tally, count)| {
                 matches!(tally.outcome, Outcome::Closed(_)) && *count <= self.tallies.count(*tally)
             })
@@ -267,6 +302,12 @@ impl Measurements {
             move_one(&mut answer.sent);
             move_one(&mut answer.ended);
         }
+        let ends = self.ends.iter_mut().map(|end| &mut end.expire);
+        for expire in self.expired.iter_mut().chain(ends) {
+            move_one(&mut expire.accepted);
+            move_one(&mut expire.ended);
+            expire.deadline = expire.deadline.wrapping_add(by);
+        }
     }
 
     /// Whether all instants and slots lie between these instants; `storm` is when slots begin to count.
@@ -281,6 +322,12 @@ impl Measurements {
                 .map(|pending| &pending.attempt)
                 .chain(self.findings.iter().map(|finding| &finding.attempt))
                 .all(|of| (from..=to).contains(&of.started) && (from..=to).contains(&of.ended))
+            && self
+                .ends
+                .iter()
+                .map(|end| &end.expire)
+                .chain(&self.expired)
+                .all(|of| (from..=to).contains(&of.accepted) && (from..=to).contains(&of.ended))
     }
 }
 

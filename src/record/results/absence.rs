@@ -23,6 +23,7 @@ use crate::{
     },
     record::measure::{
         Measurements,
+        operations::PendingEnd,
         pending::Pending,
         signs::{Signs, Site},
     },
@@ -105,7 +106,24 @@ struct Unsettled {
     second: u64,
     /// What was seen in it, where that is looked at once more.
     seen: Option<Measurements>,
-    pending: Vec<Pending>,
+    closed: Closed,
+}
+
+/// What brokers closed, which is settled when it is known whether they were there.
+#[derive(Debug, Default)]
+pub struct Closed {
+    /// Attempts.
+    pub attempts: Vec<Pending>,
+    /// Connections of clients that had been accepted.
+    pub sessions: Vec<PendingEnd>,
+}
+
+impl Closed {
+    /// Where each of them was closed, and when.
+    fn places(&self) -> impl Iterator<Item = (Site, u64)> {
+        let attempts = self.attempts.iter().map(|it| (it.site, it.attempt.ended));
+        attempts.chain(self.sessions.iter().map(|it| (it.site, it.expire.ended)))
+    }
 }
 
 /// A second that is settled.
@@ -117,6 +135,8 @@ pub struct Settled {
     pub seen: Option<Measurements>,
     /// Its attempts that were closed, with their verdicts.
     pub ends: Vec<(Pending, Verdict)>,
+    /// Its other connections that were closed, and whether their broker was away then.
+    pub sessions: Vec<(PendingEnd, bool)>,
 }
 
 /// Follows whether brokers are there, second by second.
@@ -141,7 +161,7 @@ impl Absences {
         &mut self,
         second: u64,
         signs: &[Signs],
-        pending: Vec<Pending>,
+        closed: Closed,
         seen: Option<Measurements>,
     ) {
         for signs in signs {
@@ -153,7 +173,7 @@ impl Absences {
             self.watched[place].take(signs);
         }
         self.known = self.known.max((second + 1) * SECOND);
-        self.unsettled.push_back(Unsettled { second, seen, pending });
+        self.unsettled.push_back(Unsettled { second, seen, closed });
     }
 
     /// Settles what can be: the seconds of which enough is known, in their order; all where the run `is_over`. The storm
@@ -177,14 +197,14 @@ impl Absences {
         let mut settled = Vec::new();
         while let Some(first) = self.unsettled.pop_front_if(|first| {
             let end = (first.second + 1) * SECOND;
-            let is_decided = |pending: &Pending| {
-                let ended = pending.attempt.ended.saturating_sub(start);
+            let is_decided = |(site, ended): (Site, u64)| {
+                let ended = ended.saturating_sub(start);
                 self.known >= ended.saturating_add(PATIENCE)
-                    || self.watched.iter().filter(|watched| watched.site == pending.site).all(
+                    || self.watched.iter().filter(|watched| watched.site == site).all(
                         |watched| !watched.is_undecided(ended.saturating_add(BEFORE), self.known),
                     )
             };
-            self.known >= end.saturating_add(SECOND) && first.pending.iter().all(is_decided)
+            self.known >= end.saturating_add(SECOND) && first.closed.places().all(is_decided)
         }) {
             settled.push(self.judge(first, start));
         }
@@ -206,8 +226,9 @@ impl Absences {
     }
 
     fn judge(&mut self, second: Unsettled, start: u64) -> Settled {
-        let mut ends = Vec::with_capacity(second.pending.len());
-        for pending in second.pending {
+        let Closed { attempts, sessions } = second.closed;
+        let mut ends = Vec::with_capacity(attempts.len());
+        for pending in attempts {
             let at = pending.attempt.ended.saturating_sub(start);
             let is_away = self.is_in_gap(pending.site, at);
             let own =
@@ -224,7 +245,11 @@ impl Absences {
                 seen.settle(pending, *verdict, start);
             }
         }
-        Settled { second: second.second, seen, ends }
+        let sessions = sessions.into_iter().map(|end| {
+            let at = end.expire.ended.saturating_sub(start);
+            (end, self.is_in_gap(end.site, at))
+        });
+        Settled { second: second.second, seen, ends, sessions: sessions.collect() }
     }
 }
 

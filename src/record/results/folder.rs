@@ -16,25 +16,23 @@ use serde::Serialize;
 use super::{
     PhaseStats, Summary, brokers,
     cells::{Beyond, parted},
+    findings::{self, Start},
     moment::Moment,
-    time::microseconds,
+    operations,
     timeline::{self, Second},
     writing::{Cut, Growing, replace_in, replace_table, table, unwritable},
 };
 use crate::{
     base::{
-        clock::{Clock, SECOND, nanoseconds},
+        clock::{Clock, SECOND},
         error::{Error, Result, plain::json},
     },
-    client::attempt::{Attempt, Phase},
+    client::{attempt::Phase, expire::Expire},
     plan::Plan,
-    record::measure::{Answer, Finding, MOST_FINDINGS, Measurements},
+    record::measure::{Answer, Finding, MOST_FINDINGS, Measurements, latency::Latency},
     scenario::Scenario,
 };
 
-/// The first line of `findings.csv`.
-const FINDINGS: &str =
-    "client,token,broker,scheduled_us,started_us,ended_us,outcome,code,verdict,replay\n";
 /// Columns of `latency.csv`.
 const LATENCY: &str = "phase,token,broker,outcome,count,unfinished,min_us,mean_us,p50_us,p90_us,p95_us,p99_us,p999_us,p9999_us,max_us,beyond";
 
@@ -84,12 +82,15 @@ impl Place {
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    clock: Clock,
     timeline: Growing,
     findings: Growing,
     /// Where there are several brokers.
     of_brokers: Option<Growing>,
     histograms: Growing,
     found: usize,
+    /// Of these, the ones that are no attempts.
+    found_operations: usize,
     /// What counts the same attempts.
     moment: Moment,
 }
@@ -112,12 +113,14 @@ impl Folder {
         );
         let folder = Self {
             timeline: Growing::create(path, timeline::FILE, timeline::HEAD.as_bytes())?,
-            findings: Growing::create(path, "findings.csv", FINDINGS.as_bytes())?,
+            findings: Growing::create(path, "findings.csv", findings::HEAD.as_bytes())?,
             histograms: Growing::create(path, "latency.hlog", head.as_bytes())?,
             of_brokers: None,
             moment: Moment::new(path),
             path: path.to_owned(),
+            clock,
             found: 0,
+            found_operations: 0,
         };
         folder.with_scenario(scenario)
     }
@@ -149,9 +152,14 @@ impl Folder {
         Ok(self)
     }
 
-    /// Rows of `findings.csv` so far.
+    /// Rows of `findings.csv` so far that are attempts.
     pub fn found(&self) -> u64 {
-        self.found as u64
+        (self.found - self.found_operations) as u64
+    }
+
+    /// When a storm started that did so at an instant of the run's clock.
+    fn start(&self, at: u64) -> Start {
+        Start { at, wall: self.clock.wall(at) }
     }
 
     /// Where it is.
@@ -183,21 +191,55 @@ impl Folder {
     }
 
     /// Appends a second: its row of the time line, its histograms, its findings.
-    pub fn second(&mut self, plan: &Plan, storm: u64, second: u64, seen: &Measurements) {
-        let row = Second::of(second, seen, nanoseconds(plan.load().connect_timeout));
-        self.timeline.append_rows([parted(&row)]);
+    /// `late` is what was settled since the second before was written.
+    pub fn second(
+        &mut self,
+        plan: &Plan,
+        storm: u64,
+        second: u64,
+        (seen, late): (&Measurements, &Measurements),
+    ) {
+        let row = Second::of(second, seen, plan.limit(Phase::Connack));
+        self.timeline.append_rows([(parted(&row), row.dropped)]);
         if plan.brokers.len() > 1 {
             let file = self.of_brokers.get_or_insert_with(|| brokers::begin(&self.path));
             brokers::append(file, plan, second, seen);
         }
-        self.histograms.append_with(|| interval(second, storm, seen));
+        let latency = |phase| {
+            let mut latency = seen.latency(phase, None, None, None);
+            latency.join(&late.latency(phase, None, None, None));
+            latency
+        };
+        self.histograms.append_with(|| interval(second, storm, latency));
         self.findings(plan, storm, &seen.findings);
+        for expired in [&seen.expired, &late.expired] {
+            self.expired(plan, storm, expired);
+        }
+    }
+
+    /// Appends what was settled after the last second.
+    pub fn rest(&mut self, plan: &Plan, storm: u64, second: u64, late: &Measurements) {
+        let latency = |phase| late.latency(phase, None, None, None);
+        self.histograms.append_with(|| interval(second, storm, latency));
+        self.expired(plan, storm, &late.expired);
+    }
+
+    /// Appends ends of connections that are findings, as far as there is room for them.
+    fn expired(&mut self, plan: &Plan, storm: u64, expired: &[Expire]) {
+        let kept = &expired[..expired.len().min(MOST_FINDINGS - self.found)];
+        let start = self.start(storm);
+        let rows = kept.iter().map(|expire| findings::of_expire(plan, start, expire));
+        if self.findings.append_rows(rows) {
+            self.found += kept.len();
+            self.found_operations += kept.len();
+        }
     }
 
     /// Appends findings, as far as there is room for them.
     pub fn findings(&mut self, plan: &Plan, storm: u64, findings: &[Finding]) {
         let kept = &findings[..findings.len().min(MOST_FINDINGS - self.found)];
-        let rows = kept.iter().map(|finding| finding_row(plan, storm, finding));
+        let start = self.start(storm);
+        let rows = kept.iter().map(|finding| findings::of_attempt(plan, start, finding));
         if self.findings.append_rows(rows) {
             self.found += kept.len();
         }
@@ -216,13 +258,13 @@ impl Folder {
         }
     }
 
-    /// Writes `summary.json` and `verdicts.csv`, which count the same attempts, at one instant.
+    /// Writes `summary.json`, `verdicts.csv` and `operations.csv`, which count the same, at one instant.
     ///
     /// # Errors
     /// When they can't be written.
     pub fn counts(&mut self, summary: &Summary, plan: &Plan, all: &Measurements) -> Result<()> {
-        let (summary, verdicts) = (self.text(summary)?, self.verdicts(plan, all)?);
-        self.moment.write(&[("summary.json", &summary), ("verdicts.csv", &verdicts)])
+        let files = self.counted(summary, plan, all)?;
+        self.moment.write(&files.each_ref().map(|(name, bytes)| (*name, &bytes[..])))
     }
 
     /// Writes them for the last time.
@@ -231,8 +273,22 @@ impl Folder {
     /// When they can't be written.
     pub fn end(&mut self, summary: &Summary, plan: &Plan, all: &Measurements) -> Result<()> {
         self.counts(summary, plan, all)?;
-        let (summary, verdicts) = (self.text(summary)?, self.verdicts(plan, all)?);
-        self.moment.end(&[("summary.json", &summary), ("verdicts.csv", &verdicts)])
+        let files = self.counted(summary, plan, all)?;
+        self.moment.end(&files.each_ref().map(|(name, bytes)| (*name, &bytes[..])))
+    }
+
+    /// The files that count the same, with their bytes.
+    fn counted(
+        &self,
+        summary: &Summary,
+        plan: &Plan,
+        all: &Measurements,
+    ) -> Result<[(&'static str, Vec<u8>); 3]> {
+        Ok([
+            ("summary.json", self.text(summary)?),
+            ("verdicts.csv", self.verdicts(plan, all)?),
+            (operations::FILE, operations::rows(&self.path, plan, all)?),
+        ])
     }
 
     /// The bytes of `verdicts.csv`.
@@ -256,7 +312,7 @@ impl Folder {
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn latencies(&self, plan: &Plan, all: &Measurements, timeout: u64) -> Result<()> {
+    pub fn latencies(&self, plan: &Plan, all: &Measurements) -> Result<()> {
         let kinds = with_all(plan.mould.kinds.iter().map(|kind| kind.label.as_str()));
         let brokers = with_all(plan.brokers.iter().map(|broker| broker.label.as_str()));
         let answers = [
@@ -270,7 +326,7 @@ impl Folder {
                 for (broker, url) in &brokers {
                     for (outcome, answer) in answers {
                         let latency = all.latency(phase, *kind, *broker, answer);
-                        if let Some(stats) = PhaseStats::new(&latency, timeout) {
+                        if let Some(stats) = PhaseStats::new(&latency, plan.limit(phase)) {
                             rows.push(((phase, token, url, outcome), columns(stats)));
                         }
                     }
@@ -282,71 +338,21 @@ impl Folder {
 }
 
 /// The histograms of a second, as lines of the log.
-fn interval(second: u64, storm: u64, seen: &Measurements) -> io::Result<Vec<u8>> {
+fn interval(
+    second: u64,
+    storm: u64,
+    latency: impl Fn(Phase) -> Latency,
+) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
     let mut log = IntervalLogWriterBuilder::new().begin_log_with(&mut text, &mut serializer)?;
     for phase in Phase::ALL {
-        let Some(times) = seen.latency(phase, None, None, None).times else { continue };
+        let Some(times) = latency(phase).times else { continue };
         let start = Duration::from_nanos(storm + second * SECOND);
         log.write_histogram(&times, start, Duration::from_secs(1), Tag::new(phase.name()))
             .map_err(|error| io::Error::other(error.to_string()))?;
     }
     Ok(text)
-}
-
-fn finding_row(plan: &Plan, storm: u64, finding: &Finding) -> impl Serialize {
-    let attempt = &finding.attempt;
-    // Times of day are for people, offsets from the start of the storm for programs.
-    let offset = |at: u64| format!("{:.3}", microseconds(at as f64 - storm as f64));
-    let token = &plan.mould.kinds[attempt.kind].label;
-    let place = (attempt.client, token, &plan.brokers[attempt.broker].label);
-    let times = [attempt.scheduled, attempt.started, attempt.ended].map(offset);
-    let seen = (attempt.outcome.name(), attempt.outcome.code().to_string(), finding.verdict);
-    (place, times, seen, replay_of(plan, attempt))
-}
-
-/// The command that mints the token of an attempt again; none of one that was fetched.
-pub fn replay_of(plan: &Plan, attempt: &Attempt) -> String {
-    let kind = &plan.mould.kinds[attempt.kind];
-    // No command mints what was asked in passing.
-    if plan.is_fetched(attempt.kind) || plan.is_aside(attempt.kind) {
-        return String::new();
-    }
-    let command = replay(plan, kind.named(), attempt.client, attempt.minted_for);
-    let key = attempt.key.filter(|_| !kind.later.is_empty());
-    match key.and_then(|key| plan.mould.keys.get(usize::from(key))).map(|key| &key.name) {
-        // Which key signed follows from the moment in the run, which the command does not know.
-        Some(name) => {
-            format!("{command} --set {}", quoted(&format!("mix.{}.key={name}", attempt.kind)))
-        }
-        None => command,
-    }
-}
-
-/// The command that mints a token of a run again.
-///
-/// Secrets that were given with `--set` are not in it, nor is a key that the run made for itself.
-pub fn replay(plan: &Plan, label: &str, client: u64, at: i64) -> String {
-    // A scenario that is built in is no file that `token mint` could read.
-    if !plan.path.is_file() && plan.cells.is_some() {
-        return format!("tokenstorm matrix --only {label}");
-    }
-    let scenario = plan.path.display().to_string();
-    let (client, at) = (client.to_string(), seconds(at));
-    let words = ["tokenstorm", "token", "mint", &scenario, "--token", label, "--client", &client];
-    // To the nanosecond: claims are rounded up or down from it.
-    let words = words.into_iter().chain(["--at", at.as_str()]);
-    let words: Vec<String> =
-        words.chain(plan.overrides.iter().map(String::as_str)).map(quoted).collect();
-    words.join(" ")
-}
-
-/// Nanoseconds as a decimal number of seconds, without zeros that say nothing.
-fn seconds(nanoseconds: i64) -> String {
-    let second = SECOND as i64;
-    let text = format!("{}.{:09}", nanoseconds.div_euclid(second), nanoseconds.rem_euclid(second));
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A word as a shell takes it.

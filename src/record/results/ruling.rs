@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::judged::{Aborted, Undecided};
 use crate::base::{
     error::Exit,
-    words::{Conclusion, Tone, Verdict},
+    words::{Conclusion, Operation, Tone, Verdict},
 };
 
 /// What a run came to.
@@ -48,6 +48,15 @@ pub enum Failure {
         /// The kinds of token; of a matrix the worst first.
         tokens: Vec<String>,
     },
+    /// Operations of connected clients got a verdict that breaks a promise.
+    WrongOperation {
+        /// Which operation.
+        operation: Operation,
+        /// Which verdict.
+        verdict: Verdict,
+        /// How many.
+        count: u64,
+    },
     /// A verifier followed a header of the token to a server of its sender.
     HeaderFollowed {
         /// The kinds of token that had such a header.
@@ -81,7 +90,9 @@ impl Failure {
     pub fn is_of_security(&self) -> bool {
         match self {
             Self::LetsEverybodyIn | Self::HeaderFollowed { .. } | Self::EdgeAccepted { .. } => true,
-            Self::Wrong { verdict, .. } => *verdict == Verdict::FalseAccept,
+            Self::Wrong { verdict, .. } | Self::WrongOperation { verdict, .. } => {
+                *verdict == Verdict::FalseAccept
+            }
             Self::BrokerGone { .. }
             | Self::NoCapacity
             | Self::EndedEarly(_)
@@ -126,6 +137,8 @@ pub enum Unmeasured {
     },
     /// A search ended before it had an answer, or the generator was its limit.
     SearchOpen,
+    /// Tokens ended while their connections lived, and of none it is known whether its broker did as it promised.
+    NoEndDecided,
 }
 
 impl fmt::Display for Unmeasured {
@@ -157,6 +170,9 @@ impl fmt::Display for Unmeasured {
             }
             Self::WorkersMissing { .. } => {
                 "threads that drove clients did not come to their end: what they saw last is missing"
+            }
+            Self::NoEndDecided => {
+                "tokens ended while clients held, and of none it was decided whether the broker did as it promised: what becomes of connections whose token ends was not measured (docs/results.md, \"When a token ends\")"
             }
             Self::SearchOpen => {
                 "the search has no answer: it ended before, or the load generator was its limit"

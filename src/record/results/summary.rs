@@ -67,6 +67,12 @@ pub struct Summary {
     pub by_token: BTreeMap<String, Part>,
     pub by_broker: BTreeMap<String, Part>,
     pub sessions: Sessions,
+    /// What connected clients did or met.
+    #[serde(default)]
+    pub operations: super::operations::Operations,
+    /// What became of connections whose tokens ended.
+    #[serde(default)]
+    pub lifetime: super::operations::Lifetime,
     /// Where agents drove the clients: how many, and which were lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agents: Option<super::agents::Crew>,
@@ -156,6 +162,9 @@ pub struct Part {
     /// Of a broker that is behind TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsStats>,
+    /// What became of connections whose tokens ended, where any did.
+    #[serde(default, skip_serializing_if = "super::operations::Lifetime::is_empty")]
+    pub lifetime: super::operations::Lifetime,
 }
 
 /// TLS handshakes that came to an end.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    operations::Lifetime,
     summary::{Generator, Part, Per100Ms, Phases, Sessions, Throughput, TlsStats},
     time::PhaseStats,
 };
@@ -77,23 +78,25 @@ pub fn nothing_promised(plan: &Plan, tallies: &[(Tally, u64)]) -> bool {
 }
 
 /// Statistics of all phases that somebody entered.
-pub fn phases(latency: impl Fn(Phase) -> Latency, timeout: u64) -> Phases {
+pub fn phases(plan: &Plan, latency: impl Fn(Phase) -> Latency) -> Phases {
     Phase::ALL
         .into_iter()
-        .filter_map(|phase| Some((phase, PhaseStats::new(&latency(phase), timeout)?)))
+        .filter_map(|phase| Some((phase, PhaseStats::new(&latency(phase), plan.limit(phase))?)))
         .collect()
 }
 
 /// The result of one kind of token.
-pub fn token(all: &Measurements, tallies: &[(Tally, u64)], kind: usize, timeout: u64) -> Part {
-    let of_kind = |tally: &Tally| tally.kind == kind;
-    part(tallies, of_kind, phases(|phase| all.latency(phase, Some(kind), None, None), timeout))
+pub fn token(plan: &Plan, all: &Measurements, tallies: &[(Tally, u64)], kind: usize) -> Part {
+    let phases = phases(plan, |phase| all.latency(phase, Some(kind), None, None));
+    let lifetime = Lifetime::of(all, Some(kind), None);
+    Part { lifetime, ..part(tallies, |tally| tally.kind == kind, phases) }
 }
 
 /// The result of one broker.
-pub fn broker(all: &Measurements, tallies: &[(Tally, u64)], broker: usize, timeout: u64) -> Part {
-    let phases = phases(|phase| all.latency(phase, None, Some(broker), None), timeout);
-    Part { tls: tls(all, Some(broker)), ..part(tallies, |tally| tally.broker == broker, phases) }
+pub fn broker(plan: &Plan, all: &Measurements, tallies: &[(Tally, u64)], broker: usize) -> Part {
+    let phases = phases(plan, |phase| all.latency(phase, None, Some(broker), None));
+    let (tls, lifetime) = (tls(all, Some(broker)), Lifetime::of(all, None, Some(broker)));
+    Part { tls, lifetime, ..part(tallies, |tally| tally.broker == broker, phases) }
 }
 
 /// TLS handshakes with one broker or all; `None` where there was none.
@@ -110,7 +113,8 @@ pub fn tls(all: &Measurements, broker: Option<usize>) -> Option<TlsStats> {
 
 fn part(tallies: &[(Tally, u64)], select: impl Fn(&Tally) -> bool, phases: Phases) -> Part {
     let (outcomes, verdicts) = counts(tallies, select);
-    Part { attempts: outcomes.sum(), outcomes, verdicts, phases, tls: None }
+    let attempts = outcomes.sum();
+    Part { attempts, outcomes, verdicts, phases, tls: None, lifetime: Lifetime::default() }
 }
 
 /// What became of accepted clients.

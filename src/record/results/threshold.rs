@@ -9,13 +9,13 @@ use super::{
 use crate::{
     base::{
         clock::{SECOND, nanoseconds},
-        words::{Metric, Validity, Verdict},
+        words::{Metric, Operation, Validity, Verdict},
     },
     plan::{
         Plan,
         threshold::{Aggregate, Comparison, Subject, Threshold},
     },
-    record::measure::{Measurements, Tally, sum},
+    record::measure::{Measurements, Tally, operations::OperationTally, sum},
 };
 
 /// Judges thresholds of a plan.
@@ -27,13 +27,12 @@ pub fn judge(
     plan: &Plan,
     all: &Measurements,
     summary: &Summary,
-    timeout: u64,
 ) -> Vec<Judged> {
     let tallies = all.tallies();
     thresholds
         .iter()
         .map(|threshold| {
-            let observed = observed(plan, all, &tallies, summary, threshold, timeout);
+            let observed = observed(plan, all, &tallies, summary, threshold);
             let holds = |number| threshold.comparison.holds(number, threshold.bound);
             let passed = observed.as_ref().map(|observed| observed.number().is_some_and(holds));
             let is_limited = summary.validity.verdict == Validity::GeneratorLimited;
@@ -113,7 +112,6 @@ fn observed(
     tallies: &[(Tally, u64)],
     summary: &Summary,
     threshold: &Threshold,
-    timeout: u64,
 ) -> Option<Percentile> {
     let (token, broker) = (threshold.token.as_ref(), threshold.broker.as_ref());
     let kind = token.and_then(|name| plan.mould.kinds.iter().position(|it| it.label == *name));
@@ -150,6 +148,12 @@ fn observed(
         }
         Subject::Verdict(verdict) => counted(&|tally| tally.verdict == verdict),
         Subject::Outcome(kind) => counted(&|tally| tally.outcome.kind() == kind),
+        Subject::OperationOutcome(operation, outcome) => {
+            of_operations(all, operation, threshold, (kind, broker), |it| it.outcome == outcome)
+        }
+        Subject::OperationVerdict(operation, verdict) => {
+            of_operations(all, operation, threshold, (kind, broker), |it| it.verdict == verdict)
+        }
         Subject::Value(metric) => value(summary, metric),
         Subject::Phase(phase) => {
             let latency = all.latency(phase, kind, broker, None);
@@ -168,9 +172,31 @@ fn observed(
                 (Aggregate::Percentile(percent), _) => percent,
                 _ => 100.0,
             };
-            percentile_of(&latency, percent, timeout)
+            percentile_of(&latency, percent, plan.limit(phase))
         }
     }
+}
+
+/// How many operations are wanted, or their share of all of that operation; `None` where there was none.
+fn of_operations(
+    all: &Measurements,
+    operation: Operation,
+    threshold: &Threshold,
+    (kind, broker): (Option<usize>, Option<usize>),
+    is_wanted: impl Fn(&OperationTally) -> bool,
+) -> Option<Percentile> {
+    let (mut wanted, mut sum) = (0, 0);
+    for (tally, count) in all.operation_tallies() {
+        let is_chosen = tally.operation == operation
+            && kind.is_none_or(|kind| kind == tally.kind)
+            && broker.is_none_or(|broker| broker == tally.broker);
+        sum += if is_chosen { count } else { 0 };
+        wanted += if is_chosen && is_wanted(&tally) { count } else { 0 };
+    }
+    (sum > 0).then(|| match threshold.aggregate {
+        Aggregate::Rate => Percentile::Number(wanted as f64 / sum as f64),
+        _ => Percentile::Number(wanted as f64),
+    })
 }
 
 /// A number of a summary; `None` where the run has no such number.
@@ -188,6 +214,10 @@ fn value(summary: &Summary, metric: Metric) -> Option<Percentile> {
         Metric::OauthWithoutExpiry => oauth?.without_expiry as f64,
         Metric::SessionsHeld => summary.sessions.held as f64,
         Metric::SessionsDropped => summary.sessions.dropped as f64,
+        Metric::LifetimeExpired => summary.lifetime.expired as f64,
+        Metric::LifetimeEnforced => summary.lifetime.enforced as f64,
+        Metric::LifetimeEndedEarly => summary.lifetime.ended_early as f64,
+        Metric::LifetimeOutlived => summary.lifetime.outlived as f64,
         Metric::TlsResumedShare => summary.tls.as_ref()?.resumed_share,
         Metric::CapacityPerS => capacity?.per_s?,
         Metric::CapacityLowPerS => capacity?.low_per_s?,

@@ -13,8 +13,8 @@ use crate::{
 
 /// Its name in a run folder.
 pub const FILE: &str = "timeline.csv";
-/// Its first line: the fields of a [`Second`], and the column of its times that lie beyond their cell.
-pub const HEAD: &str = "second,started,accepted,refused,failed,open,connack_p50_us,connack_p99_us,start_delay_p99_us,beyond\n";
+/// Its first line: the fields of a [`Second`], the column of its times that lie beyond their cell, and what came later.
+pub const HEAD: &str = "second,started,accepted,refused,failed,open,connack_p50_us,connack_p99_us,start_delay_p99_us,beyond,dropped\n";
 
 /// A row of it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -29,6 +29,9 @@ pub struct Second {
     pub connack_p50_us: Option<Percentile>,
     pub connack_p99_us: Option<Percentile>,
     pub start_delay_p99_us: Option<Percentile>,
+    /// Its column stands behind that of the times that lie beyond their cells.
+    #[serde(default, skip_serializing)]
+    pub dropped: u64,
 }
 
 impl Timed for Second {
@@ -58,6 +61,7 @@ impl Second {
             connack_p50_us: time(Phase::Connack, 50.0),
             connack_p99_us: time(Phase::Connack, 99.0),
             start_delay_p99_us: time(Phase::StartDelay, 99.0),
+            dropped: seen.dropped().sum(),
         }
     }
 }

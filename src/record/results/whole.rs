@@ -1,6 +1,12 @@
 //! The summary of what was measured, of one run or of a series.
 
-use super::{Summary, environment::tool, summary::FORMAT, tables};
+use super::{
+    Summary,
+    environment::tool,
+    operations::{self, Lifetime},
+    summary::FORMAT,
+    tables,
+};
 use crate::{
     base::error::{Error, Result},
     client::attempt::Phase,
@@ -8,8 +14,8 @@ use crate::{
     record::measure::{Count, Measurements},
 };
 
-/// What is told of measurements alone, with `timeout` in nanoseconds: nothing is judged yet.
-pub fn measured(plan: &Plan, all: &Measurements, timeout: u64) -> Summary {
+/// What is told of measurements alone: nothing is judged yet.
+pub fn measured(plan: &Plan, all: &Measurements) -> Summary {
     let tallies = all.tallies();
     let (outcomes, verdicts) = tables::counts(&tallies, |_| true);
     let kinds = plan.mould.kinds.iter().enumerate();
@@ -30,14 +36,16 @@ pub fn measured(plan: &Plan, all: &Measurements, timeout: u64) -> Summary {
         outcomes,
         codes: tables::codes(&tallies),
         verdicts,
-        phases: tables::phases(|phase| all.latency(phase, None, None, None), timeout),
+        phases: tables::phases(plan, |phase| all.latency(phase, None, None, None)),
         by_token: kinds
-            .map(|(at, kind)| (kind.label.clone(), tables::token(all, &tallies, at, timeout)))
+            .map(|(at, kind)| (kind.label.clone(), tables::token(plan, all, &tallies, at)))
             .collect(),
         by_broker: brokers
-            .map(|(at, broker)| (broker.label.clone(), tables::broker(all, &tallies, at, timeout)))
+            .map(|(at, broker)| (broker.label.clone(), tables::broker(plan, all, &tallies, at)))
             .collect(),
         sessions: tables::sessions(all),
+        operations: operations::operations(all),
+        lifetime: Lifetime::of(all, None, None),
         tls: tables::tls(all, None),
         ..Summary::default()
     }
@@ -50,6 +58,19 @@ pub fn measured(plan: &Plan, all: &Measurements, timeout: u64) -> Summary {
 /// When they do not add up, which would be a bug.
 pub fn check_conserved(all: &Measurements, summary: &Summary) -> Result<()> {
     let attempts = summary.attempts;
+    let expires: u64 = all.settled_operations().iter().map(|(_, count)| count).sum();
+    let timed = |phase| {
+        let latency = all.latency(phase, None, None, None);
+        latency.count() + latency.unfinished
+    };
+    let timed = timed(Phase::ExpiryEnforcement) + timed(Phase::ExpiryEarly);
+    if timed != expires || summary.lifetime.expired != expires {
+        return Err(Error::not_measured(format!(
+            "{expires} connections whose token ended, but {timed} of them with a time, and {} told: this is a bug of tokenstorm",
+            summary.lifetime.expired
+        ))
+        .hint("please report it, with the scenario"));
+    }
     let entered = |phase| {
         let latency = all.latency(phase, None, None, None);
         latency.count() + latency.unfinished + all[Count::Untimed]

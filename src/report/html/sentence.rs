@@ -10,7 +10,7 @@ use crate::{
         ruling::{Failure, decide::told},
     },
     report::{
-        died, gone, series,
+        died, gone, lifetime, series,
         style::{count, first, number},
     },
 };
@@ -178,6 +178,7 @@ fn of_run(summary: &Summary) -> String {
     if boundary > 0 {
         parts.push(format!("{} fell on a boundary of time", count(boundary)));
     }
+    parts.extend(lifetime::answered(summary));
     parts.join("; ")
 }
 
@@ -229,6 +230,10 @@ fn broken(failure: &Failure, is_matrix: bool) -> Option<String> {
         Failure::Wrong { verdict, count, tokens } => {
             let (one, many) = called(*verdict, is_matrix);
             let words = format!("{} ({})", plural(*count, one, many), named(tokens));
+            if failure.is_of_security() { format!("{words}: {SECURITY}") } else { words }
+        }
+        Failure::WrongOperation { operation, verdict, count } => {
+            let words = lifetime::broken(*operation, *verdict, *count);
             if failure.is_of_security() { format!("{words}: {SECURITY}") } else { words }
         }
         Failure::HeaderFollowed { .. } => format!(

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -11,11 +11,16 @@ use std::{
 use parking_lot::RwLock;
 
 use async_trait::async_trait;
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use rmqtt::{
+    acl::AuthInfo,
     context::ServerContext,
     hook::{Handler, HookResult, Parameter, Register, ReturnType, Type},
-    types::{AuthResult, ConnectInfo},
+    session::Session,
+    types::{AuthResult, ConnectInfo, Disconnect, Message, Reason},
 };
 
 use super::{
@@ -29,7 +34,7 @@ use crate::{
         clock::{Clock, nanoseconds},
         error::{Error, Result},
     },
-    scenario::{Check, Group, Protocol, TokenIn},
+    scenario::{Check, Group, OnExpiry, Protocol, TokenIn},
     token::{
         key,
         oracle::{Expected, Fault, Faults, Oracle, Presented},
@@ -50,6 +55,8 @@ pub(super) struct Checker {
     /// How much CPU it burns before every answer.
     pub(super) slowed_by: Duration,
     refused: AtomicU64,
+    /// Where connections are ended whose token has ended.
+    context: OnceLock<ServerContext>,
     /// Faults so far that a mutant could have overlooked.
     chances: AtomicU64,
 }
@@ -88,6 +95,7 @@ impl Checker {
             mutant,
             slowed_by: Duration::ZERO,
             refused: AtomicU64::new(0),
+            context: OnceLock::new(),
             chances: AtomicU64::new(0),
         })
     }
@@ -126,6 +134,37 @@ impl Checker {
 
     fn oracle(&self) -> Arc<Oracle> {
         Arc::clone(&self.oracle.read())
+    }
+
+    /// Whether it ends connections of any version of MQTT whose token has ended.
+    fn ends_any(&self) -> bool {
+        [Protocol::V4, Protocol::V5].into_iter().any(|protocol| self.ends(protocol))
+    }
+
+    fn ends(&self, protocol: Protocol) -> bool {
+        self.oracle().policy().expiry.on_expiry(protocol) == Some(OnExpiry::Disconnect)
+    }
+
+    /// What the broker keeps of an accepted CONNECT: when its token ends, where the connection is ended then.
+    fn info(&self, connect: &ConnectInfo) -> Option<AuthInfo> {
+        if !self.ends(protocol_of(connect)) {
+            return None;
+        }
+        let token = match self.token_in {
+            TokenIn::Password => connect.password().map(|token| token.to_vec()),
+            TokenIn::Username => connect.username().map(|token| token.as_bytes().to_vec()),
+        };
+        let exp = expiry(&token?)?;
+        Some(AuthInfo { superuser: false, expire_at: Some(exp), rules: Vec::new() })
+    }
+
+    /// Ends a connection as the plugin does.
+    async fn end(&self, session: &Session) {
+        let Some(context) = self.context.get() else { return };
+        if let Some(to) = context.extends.shared().await.entry(session.id().clone()).tx() {
+            let expired = Disconnect::Other("the token has ended".into());
+            let _ = to.unbounded_send(Message::Closed(Reason::ConnectDisconnect(Some(expired))));
+        }
     }
 
     /// Has the keys fetched where the token that a CONNECT brings asks for it; what that decides already.
@@ -199,6 +238,14 @@ impl Checker {
     }
 }
 
+/// The `exp` of a JWT, in whole seconds.
+fn expiry(token: &[u8]) -> Option<Duration> {
+    let payload = token.split(|byte| *byte == b'.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+    Duration::try_from_secs_f64(claims.get("exp")?.as_f64()?.floor()).ok()
+}
+
 /// Faults that the policy does not make it look for.
 fn unpromised(policy: &Policy) -> Faults {
     let mut faults = Faults::of(&[Fault::ExpTooFar]);
@@ -229,10 +276,16 @@ struct AuthHook {
 
 /// Puts the hook into a broker.
 pub(super) async fn register(context: &ServerContext, checker: Arc<Checker>) {
+    let _ = checker.context.set(context.clone());
     let register: Box<dyn Register> = context.extends.hook_mgr().register();
     let hook = AuthHook { checker: Arc::clone(&checker) };
     if hook.is_overloaded() {
-        register.add_priority(Type::ClientConnect, PRIORITY, Box::new(AuthHook { checker })).await;
+        let hook = AuthHook { checker: Arc::clone(&checker) };
+        register.add_priority(Type::ClientConnect, PRIORITY, Box::new(hook)).await;
+    }
+    if checker.ends_any() {
+        let hook = AuthHook { checker: Arc::clone(&checker) };
+        register.add_priority(Type::ClientKeepalive, PRIORITY, Box::new(hook)).await;
     }
     register.add_priority(Type::ClientAuthenticate, PRIORITY, Box::new(hook)).await;
     register.start().await;
@@ -273,7 +326,7 @@ impl AuthHook {
 
     async fn answer(&self, connect: &ConnectInfo) -> AuthResult {
         let Some(group) = self.refused(connect).await else {
-            return AuthResult::Allow(false, None);
+            return AuthResult::Allow(false, self.checker.info(connect));
         };
         match self.checker.is() {
             Some(Trait::Silent) => {
@@ -304,6 +357,14 @@ impl Handler for AuthHook {
             }
             Parameter::ClientAuthenticate(connect) => {
                 (false, Some(HookResult::AuthResult(self.answer(connect).await)))
+            }
+            // Told of each packet that comes.
+            Parameter::ClientKeepalive(session, _) => {
+                let info = session.auth_info.as_ref();
+                if info.is_some_and(AuthInfo::is_expired) {
+                    self.checker.end(session).await;
+                }
+                (true, accumulated)
             }
             _ => (true, accumulated),
         }

@@ -80,11 +80,11 @@ async fn build(settings: &Settings, told: fn(&KeySetRead)) -> Result<(MqttServer
     let mut builder = ServerContext::new().busy_check_enable(false).task_exec_workers(HANDSHAKES);
     // Open until the plugin has read it, which it does when it is registered.
     let mut _key_file = None;
-    if let Verifier::Plugin { key, exp, nbf, expected } = &settings.verifier {
+    if let Verifier::Plugin { key, exp, nbf, expected, ends } = &settings.verifier {
         let (key, file) = plugin_key(key)?;
         _key_file = file;
         let checks = plugin_checks(*exp, *nbf, expected);
-        let config = plugin_config(settings.token_in, key, checks);
+        let config = plugin_config(settings.token_in, key, (checks, *ends));
         builder = builder.plugins_config_map_add("rmqtt-auth-jwt", config);
     }
     let context = builder.build().await;
@@ -219,12 +219,13 @@ fn plugin_checks(exp: bool, nbf: bool, expected: &Expected) -> Table {
 }
 
 /// The settings of the plugin, those of the key included.
-fn plugin_config(token_in: TokenIn, mut config: Table, checks: Table) -> String {
+fn plugin_config(token_in: TokenIn, mut config: Table, (checks, ends): (Table, bool)) -> String {
     let from = match token_in {
         TokenIn::Password => "password",
         TokenIn::Username => "username",
     };
     config.insert("from".into(), Value::from(from));
+    config.insert("disconnect_if_expiry".into(), Value::from(ends));
     config.insert("validate_claims".into(), Value::Table(checks));
     config.to_string()
 }

@@ -11,7 +11,13 @@ fn settings(verifier: Verifier) -> Settings {
 }
 
 fn plugin(key: VerifyingKey) -> Verifier {
-    Verifier::Plugin { key, exp: true, nbf: false, expected: Expected::default() }
+    Verifier::Plugin {
+        key,
+        exp: true,
+        nbf: false,
+        expected: Expected::default(),
+        ends: false,
+    }
 }
 
 #[test]

@@ -11,6 +11,11 @@ use crate::{
 const START: u64 = 7 * SECOND;
 const MS: u64 = SECOND / 1000;
 
+/// Attempts that were closed.
+fn attempts(attempts: impl IntoIterator<Item = Pending>) -> Closed {
+    Closed { attempts: attempts.into_iter().collect(), sessions: Vec::new() }
+}
+
 fn site(broker: u16) -> Site {
     Site { broker, address: SocketAddr::from(([127, 0, 0, 1], 1883 + broker)) }
 }
@@ -96,7 +101,7 @@ fn follow(notes: &[Note], pending: &[Pending], deeds: &[Deed]) -> (Absences, Vec
         let mut signs = Signs::new(site(0));
         notes.iter().filter(|note| is_in(note.at())).for_each(|note| note.put(&mut signs));
         let own = pending.iter().filter(|of| is_in((of.attempt.ended - START) / MS));
-        absences.second(second, &[signs], own.copied().collect(), None);
+        absences.second(second, &[signs], attempts(own.copied()), None);
         take(absences.settle(START, deeds, false));
     }
     take(absences.settle(START, deeds, true));
@@ -247,9 +252,9 @@ fn what_a_broker_that_is_there_closes_has_its_verdict_a_second_later() {
     let mut absences = Absences::default();
     let mut signs = Signs::new(site(0));
     signs.alive(500 * MS);
-    absences.second(0, &[signs], vec![closed(1, 400, 500, Close::Fin)], None);
+    absences.second(0, &[signs], attempts([closed(1, 400, 500, Close::Fin)]), None);
     assert!(absences.settle(START, &[], false).is_empty());
-    absences.second(1, &[], Vec::new(), None);
+    absences.second(1, &[], Closed::default(), None);
     let settled = absences.settle(START, &[], false);
     assert_eq!(settled[0].ends[0].1, Verdict::Correct);
 }
@@ -262,7 +267,7 @@ fn an_end_waits_for_the_second_refused_connect_as_long_as_it_may_come() {
         for note in notes {
             note.put(&mut signs);
         }
-        absences.second(second, &[signs], pending, None);
+        absences.second(second, &[signs], attempts(pending), None);
         absences.settle(START, &[], false)
     };
     assert!(of(0, &[Alive(990)], vec![closed(1, 980, 995, Close::Fin)]).is_empty());
@@ -295,7 +300,7 @@ proptest! {
                 for (note, lane) in notes.iter().filter(|(note, _)| note.at() / 1000 == second) {
                     note.put(&mut signs[lane % lanes]);
                 }
-                absences.second(second, &signs, Vec::new(), None);
+                absences.second(second, &signs, Closed::default(), None);
                 absences.settle(START, &[], false);
             }
             absences.settle(START, &[], true);

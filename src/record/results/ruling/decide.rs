@@ -2,7 +2,7 @@
 
 use super::{Failure, Ruling, Unmeasured};
 use crate::{
-    base::words::{Conclusion, Expected, LimitedBy, Tone, Validity, Verdict},
+    base::words::{Conclusion, Expected, LimitedBy, Operation, Tone, Validity, Verdict},
     plan::cells::PROBE,
     record::results::{
         Matrix, Summary,
@@ -18,6 +18,8 @@ pub struct Terms {
     pub is_strict: bool,
     /// What is there of a run that lost agents is judged (`--allow-lost-agents`).
     pub allows_lost_agents: bool,
+    /// It is about what becomes of live connections whose tokens end, and some did.
+    pub expects_ends: bool,
 }
 
 /// What a run came to by its folder: as it was decided at its end; by what is known where it has no end yet, or is of a
@@ -73,6 +75,16 @@ fn of_answers(summary: &Summary, terms: Terms, failed: &mut Vec<Failure>) -> Vec
             failed.push(Failure::Wrong { verdict, count, tokens });
         }
     }
+    for (operation, stats) in &summary.operations {
+        for verdict in Verdict::WRONG {
+            let count = stats.verdicts[verdict];
+            if count > 0 {
+                failed.push(Failure::WrongOperation { operation: *operation, verdict, count });
+            }
+        }
+    }
+    let expire = summary.operations.get(&Operation::Expire);
+    let is_decided = expire.is_some_and(|it| it.verdicts.of(Verdict::is_judged) > 0);
     let undecided = |because| {
         let open = summary.thresholds.iter().filter(|it| it.undecided == Some(because));
         let thresholds = open.count() as u64;
@@ -89,6 +101,7 @@ fn of_answers(summary: &Summary, terms: Terms, failed: &mut Vec<Failure>) -> Vec
         // Bad tokens alone say nothing about good ones.
         (!groups.is_empty(), Unmeasured::NothingGood { groups }),
         (summary.nothing_promised, Unmeasured::NothingPromised),
+        (terms.expects_ends && !is_decided, Unmeasured::NoEndDecided),
     ];
     known.into_iter().filter_map(|(is_so, why)| is_so.then_some(why)).collect()
 }

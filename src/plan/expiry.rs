@@ -1,0 +1,206 @@
+//! Tokens that end while their connections live: what a scenario may ask for, and when what it asks for can't be seen.
+
+use std::time::Duration;
+
+use super::Plan;
+use crate::{
+    base::{
+        clock::{SECOND, nanoseconds, signed},
+        error::{Error, Result},
+        words::{Operation, Phase},
+    },
+    scenario::{EndsOn, LoadMode, OnExpiry, Scenario, TokenSource, bounds::MOST_CLIENTS},
+    token::{
+        Occasion,
+        policy::{Policy, SECOND_PROBE},
+        recipe::Exp,
+        template::{Names, Template},
+    },
+};
+
+/// Checks `[session]` and the keys that say when tokens end; the topic that probes go to, where there are any.
+///
+/// # Errors
+/// When a value is out of range or contradicts another: with key, value and a way out.
+pub(super) fn resolve(
+    scenario: &Scenario,
+    policy: &Policy,
+    names: &Names,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Template>> {
+    check_tokens(scenario)?;
+    if scenario.session.is_some() {
+        check_mode(scenario)?;
+    }
+    let session = scenario.session.clone().unwrap_or_default();
+    if session.grace < Duration::from_millis(100) || session.grace > Duration::from_hours(1) {
+        return Err(Error::usage(format!(
+            "`session.grace` is {}, but must be 100ms to 1h",
+            shown(session.grace)
+        )));
+    }
+    let protocols = || policy.protocols.iter().copied();
+    for protocol in protocols() {
+        check_within(scenario, policy, policy.expiry.ends_on(protocol), session.grace)?;
+        if policy.expiry.on_expiry(protocol) == Some(OnExpiry::Starve) && asks(scenario) {
+            warnings.push(
+                "`policy.on_expiry` is `starve`, and is judged as `keep`: no client publishes anything that could be missed"
+                    .into(),
+            );
+            break;
+        }
+    }
+    let topic = topic(&session.probe_topic, names)
+        .map_err(|error| error.within("`session.probe_topic`"))?;
+    let is_shown = protocols().any(|it| policy.expiry.ends_on(it) == EndsOn::Publish);
+    Ok(is_shown.then_some(topic))
+}
+
+/// Whether a scenario asks itself what becomes of tokens that end, and not its profile alone.
+pub(super) fn asks(scenario: &Scenario) -> bool {
+    scenario.session.is_some() || scenario.policy.on_expiry.is_some()
+}
+
+fn shown(duration: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(duration)
+}
+
+fn check_mode(scenario: &Scenario) -> Result<()> {
+    let (mode, why) = match scenario.load.model() {
+        LoadMode::Open | LoadMode::Closed => return Ok(()),
+        LoadMode::Churn => ("churn", "a client leaves with its verdict there"),
+        LoadMode::Preconnect => ("preconnect", "what it measures is over with the verdict"),
+    };
+    Err(Error::usage(format!("`[session]` is given, but `load.mode` is `{mode}`: {why}"))
+        .hint("use `open` or `closed`, or leave `[session]` out"))
+}
+
+fn check_tokens(scenario: &Scenario) -> Result<()> {
+    let token = &scenario.token;
+    let hour = Duration::from_hours(1);
+    if token.ttl_jitter > hour * 24 {
+        return Err(Error::usage(format!(
+            "`token.ttl_jitter` is {}, but must be 0s to 1day",
+            shown(token.ttl_jitter)
+        )));
+    }
+    if let Some(at) = token.exp_at.filter(|at| !(Duration::from_secs(1)..=hour * 24).contains(at)) {
+        return Err(Error::usage(format!(
+            "`token.exp_at` is {}, but must be 1s to 1day after the start of the storm",
+            shown(at)
+        )));
+    }
+    let given = [("ttl_jitter", !token.ttl_jitter.is_zero()), ("exp_at", token.exp_at.is_some())];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        Some((key, _)) if token.source == TokenSource::OAuth => Err(Error::usage(format!(
+            "`token.{key}` is given, but `token.source` is `oauth`: the authorization server says when its tokens end"
+        ))
+        .hint("leave it out; `[issuer] ttl` is the lifetime of tokens of the built-in server")),
+        _ => Ok(()),
+    }
+}
+
+fn check_within(
+    scenario: &Scenario,
+    policy: &Policy,
+    ends_on: EndsOn,
+    grace: Duration,
+) -> Result<()> {
+    let probes = match ends_on {
+        EndsOn::Time => Duration::ZERO,
+        EndsOn::Packet | EndsOn::Publish => SECOND_PROBE,
+    };
+    if policy.expiry.within + probes <= grace {
+        return Ok(());
+    }
+    let more = match ends_on {
+        EndsOn::Time => "",
+        EndsOn::Packet | EndsOn::Publish => " and 1.1s between its probes",
+    };
+    let key = if scenario.session.is_some() { "is" } else { "is by default" };
+    Err(Error::usage(format!(
+        "`policy.expiry_within` is {}{more}, but `session.grace` {key} {}: a session would count as one that outlived its token before its end is due",
+        shown(policy.expiry.within),
+        shown(grace)
+    ))
+    .hint("raise `session.grace`, or lower `policy.expiry_within`"))
+}
+
+/// Compiles the topic of probes.
+fn topic(text: &str, names: &Names) -> Result<Template> {
+    let topic = names.text(text)?;
+    let example = topic.text(MOST_CLIENTS);
+    let wrong = |why: &str| Error::usage(format!("`{text}` is no topic to publish to: {why}"));
+    if example.is_empty() || example.len() > 65_535 {
+        return Err(wrong("it has 1 to 65535 bytes"));
+    }
+    if let Some(found) = example.chars().find(|c| matches!(c, '+' | '#' | '\0')) {
+        return Err(wrong(&format!(
+            "{} stands for other topics in a filter, or must not be in any text of MQTT",
+            found.escape_default()
+        ))
+        .hint("write one without `+`, `#` and NUL (MQTT 5.0, 4.7); those of `[identity]` count as well"));
+    }
+    if example.starts_with('$') {
+        return Err(wrong("those that begin with `$` are the broker's own (MQTT 5.0, 4.7.2)"));
+    }
+    Ok(topic)
+}
+
+impl Plan {
+    /// How long a minted token of a first turn lasts, from the moment of its use: the shortest and the longest. Of `exp_at` it
+    /// is the life of one that is used at the start.
+    fn lives(&self) -> (Duration, Duration) {
+        match self.mould.exp_at {
+            Some(at) => (at, at + Duration::from_secs(1)),
+            None => (self.mould.ttl, self.mould.ttl + self.mould.ttl_jitter),
+        }
+    }
+
+    /// What the token of a turn is minted for that is used at a wall time, in a storm that began at `start`; both in
+    /// nanoseconds since 1970.
+    pub fn occasion(&self, turn: u32, at: i64, start: i64) -> Occasion {
+        let whole = |end: i64| end.saturating_add(SECOND as i64 - 1).div_euclid(SECOND as i64);
+        let end = self.mould.exp_at.filter(|_| turn == 0).map(nanoseconds).map(signed);
+        Occasion { at, exp: end.map(|end| whole(start.saturating_add(end))) }
+    }
+
+    /// Whether tokens that a client was accepted with end while it holds.
+    fn ends_inside_hold(&self) -> bool {
+        let mints = self.mould.kinds.iter().any(|kind| kind.recipe.exp == Exp::Ttl);
+        mints && !self.is_issued_elsewhere() && self.lives().0 <= self.load().hold()
+    }
+
+    /// Whether the run is about what becomes of live connections whose tokens end, so that one that decides nothing has not
+    /// measured what it was to; `seen` tells whether any ended.
+    pub fn expects_ends(&self, seen: bool) -> bool {
+        asks(&self.scenario) && (seen || self.ends_inside_hold())
+    }
+
+    /// Says that clients leave before it is known what became of their tokens.
+    pub(super) fn warn_of_short_hold(&self, warnings: &mut Vec<String>) {
+        if !asks(&self.scenario) || !self.ends_inside_hold() {
+            return;
+        }
+        let (leeway, grace) = (self.policy.expiry.leeway, self.session().grace);
+        let needed = self.lives().1 + leeway + grace;
+        if self.load().hold() < needed {
+            warnings.push(format!(
+                "tokens end while clients hold, but `load.hold` is {}: it takes {} (lifetime, `policy.expiry_leeway` and `session.grace`) to tell whether a connection outlived its token",
+                shown(self.load().hold()),
+                shown(needed)
+            ));
+        }
+    }
+
+    /// From which time on a phase counts as one that never came to its end, in nanoseconds.
+    pub fn limit(&self, phase: Phase) -> u64 {
+        match phase.operation() {
+            Operation::Connect => nanoseconds(self.load().connect_timeout),
+            Operation::Expire => nanoseconds(self.policy.expiry.leeway + self.session().grace),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

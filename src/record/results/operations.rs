@@ -1,0 +1,142 @@
+//! What connected clients did or met, as files have it: the table of `summary.json`, `operations.csv`, and what became of
+//! connections whose tokens ended.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::writing::table;
+use crate::{
+    base::{
+        error::Result,
+        words::{Counts, Operation, OperationOutcome, Phase, Verdict},
+    },
+    plan::Plan,
+    record::measure::{Count, Measurements, operations::OperationTally},
+};
+
+/// The first line of `operations.csv`.
+const HEAD: &str = "operation,token,broker,expected,outcome,code,verdict,count";
+/// Its name.
+pub const FILE: &str = "operations.csv";
+
+/// All of one operation.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file")]
+pub struct OperationStats {
+    pub count: u64,
+    pub outcomes: Counts<OperationOutcome>,
+    /// By outcome and code.
+    pub codes: BTreeMap<OperationOutcome, BTreeMap<String, u64>>,
+    pub verdicts: Counts<Verdict>,
+}
+
+impl OperationStats {
+    fn add(&mut self, tally: &OperationTally, count: u64) {
+        self.count += count;
+        self.outcomes[tally.outcome] += count;
+        self.verdicts[tally.verdict] += count;
+        let codes = self.codes.entry(tally.outcome).or_default();
+        *codes.entry(tally.code.to_string()).or_default() += count;
+    }
+}
+
+/// All operations of connected clients, each with its name, whether it came or not.
+pub type Operations = BTreeMap<Operation, OperationStats>;
+
+/// What connected clients did or met.
+pub fn operations(all: &Measurements) -> Operations {
+    let none = Operation::OF_SESSIONS.map(|operation| (operation, OperationStats::default()));
+    let mut operations = Operations::from(none);
+    for (tally, count) in all.operation_tallies() {
+        operations.entry(tally.operation).or_default().add(&tally, count);
+    }
+    operations
+}
+
+/// What became of connections whose tokens ended: facts, whatever was promised.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Lifetime {
+    /// Connections whose token ended: the sum of the next four.
+    pub expired: u64,
+    /// Ended by the broker at the deadline or later.
+    pub enforced: u64,
+    /// Ended by the broker before it.
+    pub ended_early: u64,
+    /// Still open long after it.
+    pub outlived: u64,
+    /// Ended otherwise.
+    pub undecided: u64,
+    /// Of those that outlived their token, the ones that sent a ping after it.
+    #[serde(default)]
+    pub pinged_after: u64,
+    /// Of these, the ones whose ping was answered.
+    #[serde(default)]
+    pub answered_after: u64,
+    /// Connections that the broker ended before it was known whether it takes a publish to `session.probe_topic`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub probe_denied: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Lifetime {
+    /// Of one kind of token or all, at one broker or all. What was counted of all alone is 0 where not all are asked for.
+    pub fn of(all: &Measurements, kind: Option<usize>, broker: Option<usize>) -> Self {
+        let early = all.latency(Phase::ExpiryEarly, kind, broker, None);
+        let mut lifetime = Self { ended_early: early.count(), ..Self::default() };
+        let mut ended = 0;
+        for (tally, count) in all.operation_tallies() {
+            let is_asked = kind.is_none_or(|kind| kind == tally.kind)
+                && broker.is_none_or(|broker| broker == tally.broker);
+            if !is_asked || tally.operation != Operation::Expire {
+                continue;
+            }
+            lifetime.expired += count;
+            match tally.outcome {
+                OperationOutcome::Ended => ended += count,
+                OperationOutcome::Open => lifetime.outlived += count,
+                OperationOutcome::Left => lifetime.undecided += count,
+            }
+        }
+        lifetime.enforced = ended.saturating_sub(lifetime.ended_early);
+        if kind.is_none() && broker.is_none() {
+            lifetime.pinged_after = all[Count::PingedAfter];
+            lifetime.answered_after = all[Count::AnsweredAfter];
+            lifetime.probe_denied = all[Count::TrialEnds];
+        }
+        lifetime
+    }
+
+    /// Whether no token ended.
+    pub fn is_empty(&self) -> bool {
+        self.expired == 0
+    }
+
+    /// How many connections it was seen of whether they outlive their token.
+    pub fn decided(&self) -> u64 {
+        self.enforced + self.ended_early + self.outlived
+    }
+
+    /// The share of connections that outlive their token, at most, with 95 % confidence, where none of those that were seen
+    /// did: that of so many independent ones (Clopper and Pearson, 1934).
+    pub fn most_outliving(&self) -> Option<f64> {
+        let seen = self.decided();
+        (self.outlived == 0 && seen > 0).then(|| 1.0 - 0.05_f64.powf(1.0 / seen as f64))
+    }
+}
+
+/// The bytes of `operations.csv`.
+///
+/// # Errors
+/// When it can't be written.
+pub fn rows(folder: &std::path::Path, plan: &Plan, all: &Measurements) -> Result<Vec<u8>> {
+    let rows = all.operation_tallies().into_iter().map(|(tally, count)| {
+        let OperationTally { operation, kind, broker, expected, outcome, code, verdict } = tally;
+        let place = (plan.mould.kinds[kind].label.as_str(), plan.brokers[broker].label.as_str());
+        (operation, place, (expected, outcome, code.to_string(), verdict), count)
+    });
+    table(folder, HEAD, rows)
+}

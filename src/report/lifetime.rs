@@ -1,0 +1,144 @@
+//! What became of connections whose tokens ended, in words.
+
+use super::{
+    facts::Facts,
+    style::{count, number, percentile, time},
+};
+use crate::{
+    base::error::plain::Paint,
+    base::words::{Operation, Phase, Verdict},
+    record::results::{Summary, operations::Lifetime},
+};
+
+/// Says how many connections their broker ended in time, and how many outlived their token.
+pub(super) fn say(facts: &mut Facts, summary: &Summary) {
+    let lifetime = &summary.lifetime;
+    if lifetime.probe_denied > 0 {
+        facts.more(format!(
+            "{} connections ended right after a publish to `session.probe_topic`: may these clients publish there?",
+            count(lifetime.probe_denied)
+        ));
+    }
+    if lifetime.is_empty() {
+        return;
+    }
+    facts.say("lifetime", enforced(summary));
+    facts.more(outlived(lifetime));
+    if lifetime.ended_early > 0 {
+        facts.more(format!("{} ended before their token did", count(lifetime.ended_early)));
+    }
+    if lifetime.undecided > 0 {
+        facts.more(format!(
+            "of {} it is not known: they left, or their broker was away, about then",
+            count(lifetime.undecided)
+        ));
+    }
+    if summary.by_broker.len() > 1 {
+        for (broker, part) in summary.by_broker.iter().filter(|(_, it)| !it.lifetime.is_empty()) {
+            let Lifetime { expired, enforced, outlived, .. } = part.lifetime;
+            facts.more(format!(
+                "at {broker}: {} of {} ended, {} outlived their token",
+                count(enforced),
+                count(expired),
+                count(outlived)
+            ));
+        }
+    }
+}
+
+/// How many ends were enforced, and how late they came.
+fn enforced(summary: &Summary) -> String {
+    let lifetime = &summary.lifetime;
+    let mut words = format!(
+        "{} of {} connections were ended at the `exp` of their token or later",
+        count(lifetime.enforced),
+        count(lifetime.expired)
+    );
+    let times = summary.phases.get(&Phase::ExpiryEnforcement);
+    if let Some(times) = times.filter(|times| times.count > 0 && times.unfinished == 0) {
+        words += &format!(
+            ": half within {}, all within {}",
+            percentile(&times.p50_us),
+            percentile(&times.max_us)
+        );
+    } else if let Some(times) = times.filter(|times| times.count > 0) {
+        words += &format!(": the first after {}", time(times.min_us.unwrap_or_default()));
+    }
+    words
+}
+
+/// How many outlived their token; where none did, how many may all the same.
+fn outlived(lifetime: &Lifetime) -> String {
+    match (lifetime.outlived, lifetime.most_outliving()) {
+        (0, Some(most)) => format!(
+            "none of {} outlived its token (95 %: fewer than {} % do)",
+            count(lifetime.decided()),
+            number(100.0 * most)
+        ),
+        (0, None) => "whether any outlives its token is not known".into(),
+        (outlived, _) => {
+            let words = format!("{} OUTLIVED their token", count(outlived)).bold();
+            if lifetime.pinged_after == 0 {
+                return words;
+            }
+            format!(
+                "{words}; {} of them pinged after it, and {} were answered",
+                count(lifetime.pinged_after),
+                count(lifetime.answered_after)
+            )
+        }
+    }
+}
+
+/// What operations broke a promise.
+pub(super) fn broken(operation: Operation, verdict: Verdict, number: u64) -> String {
+    let is_one = number == 1;
+    let what = match (operation, verdict, is_one) {
+        // No run fails by attempts here, nor by other verdicts.
+        (Operation::Connect, ..)
+        | (_, Verdict::Correct | Verdict::NotJudged | Verdict::Indeterminate, _) => "",
+        (Operation::Expire, Verdict::FalseAccept, true) => "connection outlived its token",
+        (Operation::Expire, Verdict::FalseAccept, false) => "connections outlived their tokens",
+        (Operation::Expire, Verdict::FalseReject, true) => {
+            "connection was ended before its token was"
+        }
+        (Operation::Expire, Verdict::FalseReject, false) => {
+            "connections were ended before their tokens were"
+        }
+        (Operation::Expire, Verdict::WrongReason, true) => {
+            "connection ended otherwise than promised when its token did"
+        }
+        (Operation::Expire, Verdict::WrongReason, false) => {
+            "connections ended otherwise than promised when their tokens did"
+        }
+    };
+    format!("{} {what}", count(number))
+}
+
+/// What the ends of tokens say of a run that failed by none of them.
+pub(super) fn answered(summary: &Summary) -> Option<String> {
+    let expire = summary.operations.get(&Operation::Expire)?;
+    let correct = expire.verdicts[Verdict::Correct];
+    (correct > 0 && expire.verdicts.of(Verdict::is_wrong) == 0).then(|| {
+        let what = if correct == 1 { "end of a token was" } else { "ends of tokens were" };
+        format!("{} {what} met as promised", count(correct))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_none_outlived_its_token_the_bound_follows_from_how_many_were_seen() {
+        let seen = |enforced| Lifetime { expired: enforced, enforced, ..Lifetime::default() };
+        // The rule of three: 3 / n.
+        let most = seen(300).most_outliving().unwrap();
+        assert!((0.0099..0.01).contains(&most), "{most}");
+        assert_eq!(seen(0).most_outliving(), None);
+        assert!(outlived(&seen(300)).contains("none of 300"), "{}", outlived(&seen(300)));
+        let one = Lifetime { expired: 2, enforced: 1, outlived: 1, ..Lifetime::default() };
+        assert_eq!(one.most_outliving(), None);
+        assert!(outlived(&one).contains("1 OUTLIVED"), "{}", outlived(&one));
+    }
+}
