@@ -8,10 +8,7 @@ mod agreed;
 mod probes;
 mod timers;
 
-pub use self::{
-    agreed::Agreed,
-    probes::ExpiryWatch,
-};
+pub use self::{agreed::Agreed, probes::ExpiryWatch};
 use self::{
     probes::Probes,
     timers::{Timer, Timers},

@@ -57,7 +57,7 @@ pub(super) fn resolve(
 }
 
 /// Whether a scenario asks itself what becomes of tokens that end, and not its profile alone.
-pub(super) fn asks(scenario: &Scenario) -> bool {
+fn asks(scenario: &Scenario) -> bool {
     scenario.session.is_some() || scenario.policy.on_expiry.is_some()
 }
 
@@ -174,12 +174,17 @@ impl Plan {
     /// Whether the run is about what becomes of live connections whose tokens end, so that one that decides nothing has not
     /// measured what it was to; `seen` tells whether any ended.
     pub fn expects_ends(&self, seen: bool) -> bool {
-        asks(&self.scenario) && (seen || self.ends_inside_hold())
+        self.asks_for_ends() && (seen || self.ends_inside_hold())
+    }
+
+    /// Whether its author asks what becomes of tokens that end: what is resolved has all keys of a policy.
+    fn asks_for_ends(&self) -> bool {
+        self.scenario.session.is_some() || self.overridden.iter().any(|key| key == "on_expiry")
     }
 
     /// Says that clients leave before it is known what became of their tokens.
     pub(super) fn warn_of_short_hold(&self, warnings: &mut Vec<String>) {
-        if !asks(&self.scenario) || !self.ends_inside_hold() {
+        if !self.asks_for_ends() || !self.ends_inside_hold() {
             return;
         }
         let (leeway, grace) = (self.policy.expiry.leeway, self.session().grace);

@@ -5,9 +5,7 @@ use std::time::Duration;
 use crate::{
     base::{
         error::{Error, Result, suggestion},
-        words::{
-            Metric, Operation, OperationOutcome, OutcomeKind, Phase, Unit, Verdict, Word,
-        },
+        words::{Metric, Operation, OperationOutcome, OutcomeKind, Phase, Unit, Verdict, Word},
     },
     scenario::bounds,
 };

@@ -164,7 +164,8 @@ impl Visitor<'_> for CodeOrWord {
     }
 
     fn visit_i64<E: Error>(self, code: i64) -> Result<End, E> {
-        let code = u8::try_from(code).map_err(|_| E::invalid_value(Unexpected::Signed(code), &self));
+        let code =
+            u8::try_from(code).map_err(|_| E::invalid_value(Unexpected::Signed(code), &self));
         code.map(End::Code)
     }
 

@@ -247,9 +247,7 @@ impl TokenSource {
             || self.outlet.next_ready().is_some_and(|ready| {
                 debug_assert_eq!(ready.bearer, order.bearer, "tokens come in the order of clients");
                 let lives = self.shelf_lives.as_ref();
-                lives.is_some_and(|lives| {
-                    ready.minted_for.abs_diff(use_at) > lives[ready.kind]
-                })
+                lives.is_some_and(|lives| ready.minted_for.abs_diff(use_at) > lives[ready.kind])
             });
         if is_stale {
             self.outlet.take();

@@ -146,14 +146,13 @@ fn what_a_broker_says_in_connack_holds_for_the_session() {
 
 #[test]
 fn what_is_left_of_connect_goes_before_all_else() {
-    let settings =
-        Settings {
-            protocol: Protocol::V5,
-            keep_alive: 10,
-            leaves_at: LEAVES_AT,
-            expiry: None,
-            salt: 7,
-        };
+    let settings = Settings {
+        protocol: Protocol::V5,
+        keep_alive: 10,
+        leaves_at: LEAVES_AT,
+        expiry: None,
+        salt: 7,
+    };
     let rest = Outbox::of(b"CONNECT".to_vec(), 3);
     let mut session = Session::new(settings, &Connack::default(), rest, 0);
     let at = session.due().unwrap();

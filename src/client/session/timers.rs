@@ -16,8 +16,7 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 5] =
-        [Self::Outlive, Self::Leave, Self::PongDue, Self::Probe, Self::Ping];
+    const ALL: [Self; 5] = [Self::Outlive, Self::Leave, Self::PongDue, Self::Probe, Self::Ping];
 }
 
 /// A timer that is not set.

@@ -76,7 +76,8 @@ impl Collector {
     fn shown(&self, gone: &Absence) -> BrokerGone {
         let (plan, seconds) = (&self.storm.plan, |at: u64| at as f64 / SECOND as f64);
         let on_the_way = gone.on_the_way.iter().map(|attempt| {
-            let start = Start { at: self.storm.start, wall: self.storm.clock.wall(self.storm.start) };
+            let start =
+                Start { at: self.storm.start, wall: self.storm.clock.wall(self.storm.start) };
             let replay = replay_of(plan, start, &Token::of(attempt));
             OnTheWay {
                 client: attempt.client,

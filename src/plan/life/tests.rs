@@ -46,7 +46,12 @@ fn turn_of(plan: &Plan, minter: &mut Minter, client: u64, turn: u32) -> (Life, u
     let life = plan.life(client);
     let mut token = Vec::new();
     minter
-        .mint_for((life.kind, 0), life.owner(turn), Occasion::of(1_800_000_000_000_000_000), &mut token)
+        .mint_for(
+            (life.kind, 0),
+            life.owner(turn),
+            Occasion::of(1_800_000_000_000_000_000),
+            &mut token,
+        )
         .unwrap();
     (life, life.drawn(turn, 7).to_bits(), token)
 }

@@ -1,8 +1,6 @@
 //! What was recorded by itself, with numbers of its own for kinds, brokers and clients, as a part of a whole.
 
-use super::{
-    Finding, Measurements, Slots, Tally, operations::OperationTally, pending::Pending,
-};
+use super::{Finding, Measurements, Slots, Tally, operations::OperationTally, pending::Pending};
 use crate::client::verdict::{Expectation, Verdict};
 
 /// How a part of a run becomes one: what its numbers are in the whole.

@@ -200,9 +200,9 @@ impl Absences {
             let is_decided = |(site, ended): (Site, u64)| {
                 let ended = ended.saturating_sub(start);
                 self.known >= ended.saturating_add(PATIENCE)
-                    || self.watched.iter().filter(|watched| watched.site == site).all(
-                        |watched| !watched.is_undecided(ended.saturating_add(BEFORE), self.known),
-                    )
+                    || self.watched.iter().filter(|watched| watched.site == site).all(|watched| {
+                        !watched.is_undecided(ended.saturating_add(BEFORE), self.known)
+                    })
             };
             self.known >= end.saturating_add(SECOND) && first.closed.places().all(is_decided)
         }) {

@@ -35,7 +35,8 @@ pub fn of_attempt(plan: &Plan, start: Start, finding: &Finding) -> impl Serializ
     let attempt = &finding.attempt;
     let token = &plan.mould.kinds[attempt.kind].label;
     let place = (attempt.client, token, &plan.brokers[attempt.broker].label);
-    let times = [attempt.scheduled, attempt.started, attempt.ended].map(|at| start.offset(at as i64));
+    let times =
+        [attempt.scheduled, attempt.started, attempt.ended].map(|at| start.offset(at as i64));
     let seen = (attempt.outcome.name(), attempt.outcome.code().to_string(), finding.verdict);
     let replay = replay_of(plan, start, &Token::of(attempt));
     (place, times, seen, replay, (attempt.turn, Operation::Connect))

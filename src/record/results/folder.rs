@@ -338,11 +338,7 @@ impl Folder {
 }
 
 /// The histograms of a second, as lines of the log.
-fn interval(
-    second: u64,
-    storm: u64,
-    latency: impl Fn(Phase) -> Latency,
-) -> io::Result<Vec<u8>> {
+fn interval(second: u64, storm: u64, latency: impl Fn(Phase) -> Latency) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
     let mut log = IntervalLogWriterBuilder::new().begin_log_with(&mut text, &mut serializer)?;

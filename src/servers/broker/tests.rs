@@ -11,13 +11,7 @@ fn settings(verifier: Verifier) -> Settings {
 }
 
 fn plugin(key: VerifyingKey) -> Verifier {
-    Verifier::Plugin {
-        key,
-        exp: true,
-        nbf: false,
-        expected: Expected::default(),
-        ends: false,
-    }
+    Verifier::Plugin { key, exp: true, nbf: false, expected: Expected::default(), ends: false }
 }
 
 #[test]

@@ -127,7 +127,8 @@ fn the_leeway_moves_all_but_what_is_too_early() {
     let leeway = 60 * SECOND;
     assert!(judge.watch(DEADLINE, DEADLINE as u64 + leeway).is_some());
     assert!(judge.watch(DEADLINE, DEADLINE as u64 + leeway + 1).is_none());
-    let late = judge.fate(DEADLINE, DEADLINE as u64 + leeway + 1, FIN, DEADLINE as u64 + leeway + 2);
+    let late =
+        judge.fate(DEADLINE, DEADLINE as u64 + leeway + 1, FIN, DEADLINE as u64 + leeway + 2);
     assert_eq!(late, None);
 }
 
