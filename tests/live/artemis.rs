@@ -155,3 +155,22 @@ fn the_matrix_of_artemis_tells_signatures_and_headers_and_its_probe_finds_the_le
     assert!((1..=2).contains(&refused), "{probe}");
     assert_eq!(probe["longest_token"]["accepted"], 65535, "{probe}");
 }
+
+#[test]
+#[ignore = "needs Artemis: scripts/test-live"]
+fn artemis_ends_3_1_1_at_a_publish_after_its_leeway_and_keeps_5_0() {
+    let issuer = Issuer::start();
+    let (_end, broker) = artemis(&issuer);
+    // Its answer is remembered for 10 s, see the profile.
+    let more = "expiry_leeway = \"11s\"\nends_with = { v4 = [\"fin\", \"rst\"] }\n[session]\ngrace = \"5s\"\n\
+                [token]\nttl = \"3s\"\n[load]\nclients = 40\nconcurrency = 8\nhold = \"24s\"\nkeep_alive = \"2s\"\n\
+                [[mix]]\ntoken = \"fresh\"\nshare = 1\n";
+    let storm = issuer.storm(&broker, more);
+    for (protocol, outcome) in [(4, "ended"), (5, "open")] {
+        let run = storm.run_with(&["--set", &format!("target.protocol={protocol}")]);
+        let summary = run.expect(0);
+        let expire = &summary["operations"]["expire"];
+        assert_eq!(expire["outcomes"][outcome], 40, "{expire}");
+        assert_eq!(expire["verdicts"]["correct"], 40, "{expire}");
+    }
+}

@@ -18,6 +18,7 @@ mod keys;
 #[path = "../storm/layered.rs"]
 #[cfg(feature = "embedded")]
 mod layered;
+mod lifetime;
 mod matrix;
 mod names;
 #[cfg(feature = "embedded")]
