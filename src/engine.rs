@@ -10,6 +10,7 @@ mod gate;
 pub mod gather;
 mod hands;
 mod hunt;
+mod journey;
 mod knocker;
 mod monitor;
 mod nodes;

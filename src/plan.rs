@@ -27,6 +27,7 @@ pub mod spread;
 pub mod strict;
 pub mod threshold;
 pub mod timeline;
+pub mod turns;
 mod volley;
 
 use std::{
@@ -42,7 +43,7 @@ use self::{
     budget::Budget,
     cells::{Ask, Cells},
     examine::Examiner,
-    issuance::Issuance,
+    issuance::{Issuance, is_foreign},
     kinds::Context,
     model::attempts,
     nodes::NodeEvent,
@@ -50,6 +51,7 @@ use self::{
     segment::Segment,
     spread::Spread,
     threshold::{NOT_JUDGED, Threshold},
+    turns::Turns,
 };
 use crate::{
     base::{
@@ -96,6 +98,8 @@ pub struct Plan {
     pub policy: Policy,
     /// Where clients publish to find out whether their tokens still count, where the broker looks at that.
     pub probe_topic: Option<Template>,
+    /// What clients do beyond their first turn, where they do anything.
+    pub turns: Option<Turns>,
     /// Keys of the scenario's `[policy]` that go over the profile.
     pub overridden: Vec<String>,
     /// What they compare claims with.
@@ -221,6 +225,8 @@ impl Plan {
         let (mut kinds, cells) = kinds_of(context, &strict, ask, &mut warnings)?;
         series::bring_password(&scenario, &mut kinds)?;
         kinds::check(&scenario, &policy, &names, embedded)?;
+        let keeps = kinds::sign_differently(&kinds, &keys) || is_foreign(&scenario);
+        let turns = turns::resolve(&scenario, &kinds, keeps)?;
         let examiner =
             cells.as_ref().map(|_| Examiner::new(&scenario, &names, &keys)).transpose()?;
         if let (Some(ask), Some(cells)) = (ask, &cells) {
@@ -275,6 +281,7 @@ impl Plan {
             policy,
             overridden: overridden(&loaded.scenario),
             probe_topic,
+            turns,
             expected,
             cells,
             examiner: examiner.map(Arc::new),
@@ -468,7 +475,7 @@ fn kinds_of(
 /// Algorithms of good tokens, where the policy does not name them: those of the keys, or whatever another server may sign
 /// with.
 fn algorithms(scenario: &Scenario, keys: &[SigningKey]) -> Vec<Algorithm> {
-    if issuance::is_foreign(scenario) {
+    if is_foreign(scenario) {
         return Algorithm::ALL.into_iter().filter(|known| !known.is_hmac()).collect();
     }
     let mut algorithms: Vec<_> = keys.iter().map(|key| key.algorithm).collect();
@@ -575,7 +582,7 @@ fn written_out(
     }
     resolved.target.profile = Some(policy.profile.clone());
     resolved.policy = policy.settings();
-    if issuance::is_foreign(scenario) {
+    if is_foreign(scenario) {
         // A list that nobody wrote promises nothing, and would if it were written.
         resolved.policy.algorithms = resolved.policy.algorithms.filter(|_| policy.names_algorithms);
     } else {

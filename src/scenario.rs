@@ -49,7 +49,7 @@ pub use promise::{
 };
 pub use protocol::{Protocol, TokenIn};
 pub use series::{Arm, Capacity, Control, Sweep, Without};
-pub use session::SessionSettings;
+pub use session::{BackoffSettings, Jitter, Reconnect, Renew, SessionSettings};
 pub use target::{Resolve, Target};
 pub use threshold::Condition;
 

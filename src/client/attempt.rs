@@ -132,6 +132,8 @@ pub struct Attempt {
     pub client: u64,
     /// The client's turn, from 0.
     pub turn: u32,
+    /// The turn that its token is of: an earlier one, where a client sends its token again.
+    pub token_turn: u32,
     /// Index of its kind of token.
     pub kind: usize,
     /// Index of its broker.
@@ -205,6 +207,7 @@ impl Attempt {
         Self {
             client: 0,
             turn: 0,
+            token_turn: 0,
             kind: 0,
             broker: 0,
             key: None,

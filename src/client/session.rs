@@ -37,6 +37,8 @@ pub struct Settings {
     pub leaves_at: u64,
     /// When it is looked at what became of the end of its token; `None` of one that has no end.
     pub expiry: Option<ExpiryWatch>,
+    /// When the token is to be renewed, where it is.
+    pub renews_at: Option<u64>,
     /// Parts the random numbers of this session from those of all others.
     pub salt: u64,
 }
@@ -52,6 +54,8 @@ pub enum Event {
     Publishes,
     /// The session has outlived its token. It goes on.
     Outlived,
+    /// Its token is to be renewed, which was due then. It goes on.
+    Renews(u64),
 }
 
 /// Why a session ended before its client wanted.
@@ -130,7 +134,17 @@ impl Session {
             session.timers.set(Timer::Outlive, expiry.outlived_at);
             session.set_probe(now);
         }
+        if let Some(at) = settings.renews_at {
+            session.timers.set(Timer::Renew, at);
+        }
         session
+    }
+
+    /// Has the token renewed at another time.
+    pub fn renew_at(&mut self, at: u64) {
+        if !self.is_over {
+            self.timers.set(Timer::Renew, at);
+        }
     }
 
     /// What the broker said in CONNACK.
@@ -177,7 +191,7 @@ impl Session {
     /// Does what is due by `now`, up to the next event; `None` where nothing is due any more. To be called again until then.
     /// `is_unread`: the broker has sent something that was not read yet.
     pub fn on_due(&mut self, now: u64, is_unread: bool) -> Option<Event> {
-        while let Some(timer) = self.timers.take_due(now) {
+        while let Some((timer, due)) = self.timers.take_due(now) {
             match timer {
                 Timer::Leave => {
                     self.leave();
@@ -188,6 +202,7 @@ impl Session {
                 }
                 Timer::PongDue => return Some(self.end(Ended::PingTimeout)),
                 Timer::Outlive => return Some(Event::Outlived),
+                Timer::Renew => return Some(Event::Renews(due)),
                 Timer::Probe => {
                     if let Some(event) = self.probe(now) {
                         return Some(event);

@@ -45,6 +45,7 @@ use crate::{
             ruling::decide::{Terms, decide},
             summary::{Generator, Yardstick},
             tables, threshold,
+            turns::Returns,
             whole::{check_conserved, measured},
         },
     },
@@ -271,8 +272,7 @@ impl Collector {
                     self.generator.rss_peak_open_bytes.max(self.resident);
             }
             self.watch.sees(second, &self.storm.plan, &seen);
-            let is_storm =
-                self.all.attempts() + self.all[Count::Abandoned] < self.storm.plan.attempts;
+            let is_storm = self.all.first_turns() < self.storm.plan.attempts;
             self.watch.look(self.storm.clock.now(), is_storm);
             self.warn(options);
             options.screen.second(&self.snapshot(second, &seen, !is_storm));
@@ -449,7 +449,8 @@ impl Collector {
         Snapshot {
             second,
             rate: seen[Count::Started],
-            attempts: tallies.iter().map(|(_, count)| count).sum(),
+            attempts: self.all.first_turns(),
+            away: self.all[Count::Drops].saturating_sub(self.all.ends_of_returns()),
             open: seen[Count::Open],
             accepted: count(|outcome| outcome == Outcome::Accepted),
             refused: count(|outcome| matches!(outcome, Outcome::Refused(_))),
@@ -546,6 +547,7 @@ impl Collector {
             }),
             jwks: self.jwks(partial, end),
             monitor: self.monitored(),
+            returns: Returns::of(all, self.storm.start),
             aborted: self.aborted.clone(),
             ..measured(plan, all)
         };

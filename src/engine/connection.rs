@@ -1,6 +1,9 @@
 //! One connection of a worker: where it stands, and for which client.
 
-use super::opening::{Opening, State, Who};
+use super::{
+    journey::Journey,
+    opening::{Opening, State, Who},
+};
 use crate::{
     client::{link::Link, outbox::Outbox, session::Session},
     token::Bearer,
@@ -37,6 +40,8 @@ pub(super) struct Connection {
     pub(super) hears_room: bool,
     pub(super) more: More,
     pub(super) bearer: Bearer,
+    /// What is known of its client beyond this connection, where there is more.
+    pub(super) journey: Option<Box<Journey>>,
     pub(super) stage: Stage,
 }
 
@@ -68,6 +73,8 @@ pub(super) struct Held {
     pub(super) key: Option<u16>,
     /// The moment of use its token was minted for, in nanoseconds since 1970.
     pub(super) minted_for: i64,
+    /// The turn that its token is of.
+    pub(super) token_turn: u32,
     /// When its alarm rings: not after the session is due.
     pub(super) rings: u64,
 }
@@ -150,6 +157,6 @@ mod tests {
     #[test]
     fn a_connection_is_small() {
         let bytes = size_of::<Connection>();
-        assert!(bytes <= 216, "{bytes}");
+        assert!(bytes <= 240, "{bytes}");
     }
 }

@@ -1,5 +1,6 @@
 //! An attempt under way: how far it is, and all that is known of it before it has its outcome.
 
+use super::journey::Carried;
 use crate::{
     client::{
         attempt::{Attempt, Outcome, Phase, Step, Steps},
@@ -43,6 +44,10 @@ pub(super) struct Opening {
     /// Keep alive of its CONNECT in seconds.
     pub(super) keep_alive: u16,
     pub(super) minted_for: i64,
+    /// The turn that its token is of.
+    pub(super) token_turn: u32,
+    /// Its token, where it may be sent again.
+    pub(super) carried: Option<Carried>,
     pub(super) scheduled: u64,
     pub(super) started: u64,
     /// When opening began: `started`, but in `preconnect`, where that is when CONNECT is sent.
@@ -88,14 +93,16 @@ pub(super) struct Terms {
     pub(super) validity: Validity,
     /// What the policy says of its token, where others made that.
     pub(super) said: Option<Said>,
-    /// Whether it waited for its token without a slot of the closed model.
+    /// Whether it has no slot of the closed model: it waited for its token without one, or is none of a first turn.
     pub(super) has_no_slot: bool,
+    /// When its token was last accepted as it had to be, of one that is sent again.
+    pub(super) last_accepted: Option<u64>,
 }
 
 impl Terms {
     /// Those of a token that the run minted.
     pub(super) fn of(validity: Validity) -> Self {
-        Self { validity, said: None, has_no_slot: false }
+        Self { validity, said: None, has_no_slot: false, last_accepted: None }
     }
 }
 
@@ -131,6 +138,7 @@ impl Opening {
         Attempt {
             client: who.bearer.client,
             turn: who.bearer.turn,
+            token_turn: self.token_turn,
             minted_for: self.minted_for,
             kind: who.kind,
             broker: who.broker,

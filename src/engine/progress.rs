@@ -29,6 +29,8 @@ pub(super) struct Snapshot {
     pub(super) accepted: u64,
     pub(super) refused: u64,
     pub(super) failed: u64,
+    /// Clients that are away and may come back.
+    pub(super) away: u64,
     /// p99 of `connack` so far, in nanoseconds; `None` before the first, or where it is a timeout.
     pub(super) p99: Option<u64>,
     /// All attempts have their outcome: clients only hold.
@@ -116,8 +118,12 @@ impl Screen {
     pub(super) fn second(&mut self, now: &Snapshot) {
         let p99 = now.p99.map_or_else(|| "-".into(), |p99| format!("{:.1} ms", p99 as f64 / 1e6));
         let holding = if now.is_holding { "  (holding)" } else { "" };
+        let away = match now.away {
+            0 => String::new(),
+            away => format!("  away {}", HumanCount(away)),
+        };
         let line = format!(
-            "{}/s  open {}  accepted {}  refused {}  failed {}  p99 so far {p99}{holding}",
+            "{}/s  open {}{away}  accepted {}  refused {}  failed {}  p99 so far {p99}{holding}",
             HumanCount(now.rate),
             HumanCount(now.open),
             HumanCount(now.accepted),

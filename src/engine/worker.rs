@@ -11,6 +11,7 @@ mod judged;
 mod launch;
 mod leaving;
 mod park;
+mod returns;
 mod turns;
 mod unsettled;
 mod waves;
@@ -99,6 +100,12 @@ pub(super) struct Worker {
     generation: u32,
     /// Attempts without an outcome that have a connection.
     in_flight: u64,
+    /// Those of them that are first turns.
+    first_in_flight: u64,
+    /// All first turns are over: CPU time is that of later ones.
+    firsts_are_over: bool,
+    /// Clients that wait to come back.
+    away: BinaryHeap<Reverse<returns::Away>>,
     /// How each broker is spoken to.
     transports: Vec<Transport>,
     /// Local ports for each broker, by its address: few of these, so a list is searched faster than a map.
@@ -196,6 +203,9 @@ impl Worker {
             connections: Slab::with_capacity(sockets),
             generation: 0,
             in_flight: 0,
+            first_in_flight: 0,
+            firsts_are_over: false,
+            away: BinaryHeap::new(),
             transports,
             walks: vec![Vec::new(); brokers],
             ways: Vec::new(),
@@ -258,11 +268,12 @@ impl Worker {
             self.start_due(now);
             self.take_tokens();
             self.start_parked();
+            self.start_away();
             self.settle(false);
             self.tend_wave();
             self.expire(self.storm.clock.now());
+            self.end_firsts();
             if self.is_storm_over() {
-                self.count_cpu(true);
                 self.ask_at_the_end(now);
                 self.end_vigil(now);
                 self.note_the_end(now);
@@ -283,11 +294,32 @@ impl Worker {
         self.hand_over(now, true);
     }
 
+    /// Whether no attempt is under way or to come, unless one that is held loses its connection.
     fn is_storm_over(&self) -> bool {
+        self.has_no_firsts() && self.in_flight == 0 && self.away.is_empty()
+    }
+
+    /// Whether all first turns are over.
+    fn has_no_firsts(&self) -> bool {
         self.pace.is_done()
-            && self.in_flight == 0
+            && self.first_in_flight == 0
             && self.parked.is_empty()
             && self.unsettled.is_empty()
+    }
+
+    /// An attempt of a turn is over.
+    fn lands(&mut self, turn: u32) {
+        self.in_flight -= 1;
+        self.first_in_flight -= u64::from(turn == 0);
+        self.recorder[Count::EndedAfter] += u64::from(self.firsts_are_over);
+    }
+
+    /// Tells the CPU time of first turns from that of later ones, once the former are over.
+    fn end_firsts(&mut self) {
+        if !self.firsts_are_over && self.has_no_firsts() {
+            self.count_cpu();
+            self.firsts_are_over = true;
+        }
     }
 
     /// Sleeps until something happens or something is due.
@@ -301,6 +333,7 @@ impl Worker {
             self.alarms.peek().map(|Reverse((at, _))| *at),
             self.leaving.front().map(|(at, _)| *at),
             self.parked.peek().map(|Reverse(parked)| parked.due),
+            self.away.peek().map(|Reverse(away)| away.due),
         ];
         let now = self.storm.clock.now();
         let settles = (!self.unsettled.is_empty()).then_some(now + unsettled::SETTLES_EVERY);
@@ -377,26 +410,35 @@ impl Worker {
     /// Ends an attempt that is not accepted: records it, and closes the connection or lets a broker
     /// that refused close it first.
     fn conclude(&mut self, place: usize, outcome: Outcome, now: u64) {
-        let Some(connection) = self.connections.get(place) else { return };
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        let (who, bearer) = (connection.who(), connection.bearer);
+        let (journey, way) = (connection.journey.take(), connection.way);
         let Some(opening) = connection.opening() else { return };
-        let attempt = opening.attempt(connection.who(), outcome, now);
-        let (state, terms, way) = (opening.state, opening.terms, connection.way);
+        let attempt = opening.attempt(who, outcome, now);
+        let (state, terms) = (opening.state, opening.terms);
         self.vacate(place);
-        self.in_flight -= 1;
+        self.lands(bearer.turn);
         self.count_in_wave(state, attempt.opened);
-        self.record(&attempt, terms, way);
+        let expected = self.record(&attempt, terms, way);
         self.concluded(&attempt, way, now);
         if matches!(outcome, Outcome::Refused(_)) {
             self.linger(place, Outbox::default(), now);
         } else {
             self.close(place);
         }
+        if let Some(journey) = journey {
+            self.failed(bearer, journey, expected, now);
+        }
     }
 
     /// Gives up an attempt whose token will never come.
     fn abandon(&mut self, place: usize) {
+        let Some(connection) = self.connections.get(place) else { return };
+        let turn = connection.bearer.turn;
         self.recorder[Count::Abandoned] += 1;
+        self.recorder[Count::LaterAbandoned] += u64::from(turn > 0);
         self.in_flight -= 1;
+        self.first_in_flight -= u64::from(turn == 0);
         self.close(place);
     }
 
@@ -431,8 +473,7 @@ impl Worker {
             self.second = now.saturating_sub(self.storm.start) / SECOND;
             return;
         }
-        let over = self.is_storm_over();
-        self.count_cpu(over);
+        self.count_cpu();
         let spare = self.spares.try_recv().unwrap_or_else(|_| Box::new(self.storm.recorder()));
         let mut seen = std::mem::replace(&mut self.recorder, spare);
         seen[Count::Open] = (self.sockets - self.left_open) as u64;
@@ -443,18 +484,21 @@ impl Worker {
         let _ = self.reports.send(Report { covers, next: self.second, seen, is_last });
     }
 
-    /// Adds the CPU time since it was last counted; nothing more once the storm is over.
-    fn count_cpu(&mut self, over: bool) {
+    /// Adds the CPU time since it was last counted: to that of first turns until these are over.
+    fn count_cpu(&mut self) {
         if let Some(before) = self.cpu_at {
             let now = thread_cpu();
-            self.recorder[Count::CpuNs] += now.saturating_sub(before);
-            self.cpu_at = (!over).then_some(now);
+            let of = if self.firsts_are_over { Count::CpuAfterNs } else { Count::CpuNs };
+            self.recorder[of] += now.saturating_sub(before);
+            self.cpu_at = Some(now);
         }
     }
 
     /// The run is stopped: attempts under way are abandoned, clients that stay leave at once.
     fn give_up(&mut self) {
+        self.leave_away();
         self.recorder[Count::Abandoned] += self.in_flight;
+        self.recorder[Count::LaterAbandoned] += self.in_flight - self.first_in_flight;
         self.start_what_stands();
         self.parked.clear();
         self.settle(true);
@@ -468,7 +512,8 @@ impl Worker {
         }
         self.connections.clear();
         self.leaving.clear();
-        (self.in_flight, self.left_open, self.sockets) = (0, 0, 0);
+        (self.in_flight, self.first_in_flight) = (0, 0);
+        (self.left_open, self.sockets) = (0, 0);
     }
 
     /// A connection counts no more among those that are open at its broker.

@@ -61,7 +61,7 @@ fn asks(scenario: &Scenario) -> bool {
     scenario.session.is_some() || scenario.policy.on_expiry.is_some()
 }
 
-fn shown(duration: Duration) -> humantime::FormattedDuration {
+pub(super) fn shown(duration: Duration) -> humantime::FormattedDuration {
     humantime::format_duration(duration)
 }
 
@@ -202,6 +202,8 @@ impl Plan {
     pub fn limit(&self, phase: Phase) -> u64 {
         match phase.operation() {
             Operation::Connect => nanoseconds(self.load().connect_timeout),
+            // Who does not come back was never answered: no time is its bound.
+            Operation::Return => nanoseconds(self.load().hold()),
             Operation::Expire => nanoseconds(self.policy.expiry.leeway + self.session().grace),
         }
     }

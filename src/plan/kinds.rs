@@ -418,6 +418,11 @@ fn check_age(given: &Given, scenario: &Scenario, policy: &Policy) -> Result<()> 
     .hint("write `iat = \"now\"`, or leave it out"))
 }
 
+/// Whether a token of any kind has another signature each time that it is minted.
+pub fn sign_differently(kinds: &[Kind], keys: &[SigningKey]) -> bool {
+    kinds.iter().flat_map(Kind::keys).any(|key| !keys[key].algorithm.signs_alike())
+}
+
 /// Share of the clients that are to be accepted, and then hold.
 pub fn held_share(kinds: &[Kind], policy: &Policy) -> f64 {
     let held = |kind: &&Kind| {

@@ -222,7 +222,7 @@ fn subject(name: &str) -> Result<Subject> {
 /// What `expire.open` or `expire.false_accept` names.
 fn of_operation(name: &str) -> Option<Subject> {
     let (operation, what) = name.split_once('.')?;
-    let operation = Operation::named(operation).filter(|operation| !operation.is_attempt())?;
+    let operation = Operation::named(operation).filter(|it| Operation::OF_SESSIONS.contains(it))?;
     let outcome = OperationOutcome::named(what);
     outcome
         .map(|outcome| Subject::OperationOutcome(operation, outcome))

@@ -8,6 +8,7 @@ pub mod latency;
 pub mod operations;
 pub mod pending;
 mod recast;
+pub mod returns;
 pub mod signs;
 mod slots;
 mod sums;
@@ -29,6 +30,7 @@ use self::{
 };
 pub use self::{
     recast::Recast,
+    returns::Back,
     slots::{SLOT, Slots},
     sums::{Count, Mark},
     times::{Answer, Times, empty_times},
@@ -134,6 +136,10 @@ pub struct Measurements {
     pub expired: Vec<Expire>,
     /// Connections that brokers closed and that are not settled.
     pub ends: Vec<PendingEnd>,
+    /// Connections that ended whose clients may come back, by slot.
+    drops: Slots,
+    /// The clients that came back, as far as they are kept.
+    backs: Vec<Back>,
 }
 
 impl Index<Count> for Measurements {
@@ -184,6 +190,8 @@ impl Measurements {
         self.operations.clear();
         self.expired.clear();
         self.ends.clear();
+        self.drops.clear();
+        self.backs.clear();
     }
 
     /// Adds what another recorder has seen.
@@ -207,6 +215,9 @@ impl Measurements {
         let room = MOST_FINDINGS.saturating_sub(self.expired.len());
         self.expired.extend(other.expired.iter().take(room));
         self.ends.extend_from_slice(&other.ends);
+        self.drops.merge(&other.drops);
+        let room = returns::MOST_RETURNS.saturating_sub(self.backs.len());
+        self.backs.extend(other.backs.iter().take(room));
     }
 
     /// Counts an attempt that starts, and was to start when `scheduled`.
@@ -226,12 +237,14 @@ impl Measurements {
         storm: u64,
         warm: u64,
     ) {
-        let &Attempt { kind, broker, outcome, .. } = attempt;
+        let &Attempt { kind, broker, outcome, turn, .. } = attempt;
         self.tallies.add(Tally { kind, broker, expected, outcome, verdict }, 1);
-        if verdict != Verdict::NotJudged {
+        self[Count::LaterEnded] += u64::from(turn > 0);
+        // Throughput is of first turns.
+        if verdict != Verdict::NotJudged && turn == 0 {
             self.slots.count(attempt.ended.saturating_sub(storm) / SLOT, 1);
         }
-        if verdict != Verdict::NotJudged || outcome.is_answer() {
+        if (verdict != Verdict::NotJudged || outcome.is_answer()) && turn == 0 {
             self.marks.note(Mark::LastAnswer, attempt.ended);
         }
         if verdict != Verdict::Correct && self.findings.len() < MOST_FINDINGS {
@@ -339,6 +352,23 @@ impl Measurements {
     /// Attempts that have an outcome.
     pub fn attempts(&self) -> u64 {
         self.tallies.sum()
+    }
+
+    /// First turns that have an outcome or were given up.
+    pub fn first_turns(&self) -> u64 {
+        let later = self[Count::LaterEnded] + self[Count::LaterAbandoned];
+        (self.attempts() + self[Count::Abandoned]).saturating_sub(later)
+    }
+
+    /// Clients whose connection ended, and of which it is known whether they came back.
+    pub fn ends_of_returns(&self) -> u64 {
+        self[Count::Back] + self[Count::GaveUp] + self[Count::StillAway]
+    }
+
+    /// Clients whose first turn has started.
+    pub fn clients(&self) -> u64 {
+        let later = self[Count::ReturnsBegun] + self[Count::RenewalsBegun];
+        self[Count::Started].saturating_sub(later)
     }
 }
 

@@ -46,6 +46,7 @@ pub mod time;
 pub mod timeline;
 pub mod trend;
 pub mod whole;
+pub mod turns;
 pub mod writing;
 
 pub use edges::Edges;

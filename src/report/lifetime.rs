@@ -7,7 +7,7 @@ use super::{
 use crate::{
     base::error::plain::Paint,
     base::words::{Operation, Phase, Verdict},
-    record::results::{Summary, operations::Lifetime},
+    record::results::{Summary, operations::Lifetime, turns::Renewals},
 };
 
 /// Says how many connections their broker ended in time, and how many outlived their token.
@@ -44,6 +44,45 @@ pub(super) fn say(facts: &mut Facts, summary: &Summary) {
             ));
         }
     }
+}
+
+/// Says how many tokens clients renewed, and how many came back.
+pub(super) fn say_turns(facts: &mut Facts, summary: &Summary) {
+    let Renewals { count: renewed, late, failed, token_failed } = summary.renewals;
+    if renewed + token_failed > 0 {
+        facts.say(
+            "renewals",
+            format!(
+                "{} tokens renewed by connecting again: {} too late, {} not accepted; {} asks brought no token",
+                count(renewed),
+                count(late),
+                count(failed),
+                count(token_failed)
+            ),
+        );
+    }
+    let returns = &summary.returns;
+    if returns.drops == 0 {
+        return;
+    }
+    let away = returns.still_away;
+    facts.say(
+        "returns",
+        format!(
+            "{} of {} clients whose connection ended came back, in {} attempts; {} gave up, {} still away",
+            count(returns.back),
+            count(returns.drops),
+            count(returns.attempts),
+            count(returns.gave_up),
+            count(away)
+        ),
+    );
+    let until = |us: Option<f64>| us.map_or_else(|| "never".to_owned(), time);
+    facts.more(format!(
+        "half of them back after {}, 99 % after {}",
+        until(returns.until_half_back_us),
+        until(returns.until_99_back_us)
+    ));
 }
 
 /// How many ends were enforced, and how late they came.
@@ -95,7 +134,7 @@ pub(super) fn broken(operation: Operation, verdict: Verdict, number: u64) -> Str
     let is_one = number == 1;
     let what = match (operation, verdict, is_one) {
         // No run fails by attempts here, nor by other verdicts.
-        (Operation::Connect, ..)
+        (Operation::Connect | Operation::Return, ..)
         | (_, Verdict::Correct | Verdict::NotJudged | Verdict::Indeterminate, _) => "",
         (Operation::Expire, Verdict::FalseAccept, true) => "connection outlived its token",
         (Operation::Expire, Verdict::FalseAccept, false) => "connections outlived their tokens",

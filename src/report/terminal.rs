@@ -256,6 +256,7 @@ pub(super) fn say_sessions(facts: &mut Facts, summary: &Summary) {
         );
     }
     lifetime::say(facts, summary);
+    lifetime::say_turns(facts, summary);
 }
 
 /// Says what became of agents, where there were any.

@@ -56,7 +56,7 @@ use crate::{
     },
     scenario::Grant,
     servers::issuer::Issuer,
-    token::fraction,
+    token::{Bearer, fraction},
 };
 
 /// What a server is called that may not be asked.
@@ -257,12 +257,18 @@ impl Fetcher {
     }
 
     /// Has the token of client `n` fetched, and hands over what came of it; nobody waits for it after `deadline`.
-    pub fn ask(&self, n: u64, deadline: u64, hand_over: impl FnOnce(Fetched) + Send + 'static) {
+    pub fn ask(
+        &self,
+        bearer: Bearer,
+        deadline: u64,
+        hand_over: impl FnOnce(Fetched) + Send + 'static,
+    ) {
+        let n = bearer.client;
         let inner = Arc::clone(&self.inner);
         self.threads.spawn(async move {
             let left = Duration::from_nanos(deadline.saturating_sub(inner.clock.now()));
             // Whoever gave up must not go on asking: the server would melt under clients that are gone.
-            match tokio::time::timeout(left, inner.token_of(n)).await {
+            match tokio::time::timeout(left, inner.token_of(bearer)).await {
                 Ok(got) => hand_over(inner.judged(n, got)),
                 Err(_) => inner.stats.lock().failed += 1,
             }
@@ -429,9 +435,10 @@ impl Inner {
     }
 
     /// The token of a client: its own, or the one that its group shares.
-    async fn token_of(&self, n: u64) -> Got {
+    async fn token_of(&self, Bearer { client: n, turn }: Bearer) -> Got {
         let fetching = self.fetching()?;
-        if !self.plan.shares_fetched() && !fetching.settings.prefetch {
+        // What is shared, or was fetched ahead, is for first turns.
+        if turn > 0 || !self.plan.shares_fetched() && !fetching.settings.prefetch {
             return self.with_retries(n, None).await;
         }
         let first = self.plan.subject_of(n);

@@ -256,8 +256,8 @@ impl TokenSource {
         is_stale
     }
 
-    /// Has the minting threads mint a token.
-    fn mint(&mut self, order: Order) {
+    /// Has the minting threads mint a token: that of a later turn, or of an earlier one once more.
+    pub fn mint(&mut self, order: Order) {
         let (arrivals, ticket) = (self.arrivals.0.clone(), order.ticket);
         let signal = Arc::clone(&self.signal);
         let hand_over = move |made| {
@@ -285,7 +285,11 @@ impl TokenSource {
             return Some(self.make(order));
         }
         let fetcher = self.fetcher.as_ref()?;
-        if let Some(fetched) = fetcher.at_hand(order.bearer.client) {
+        // What was fetched ahead is for first turns.
+        let is_first = order.bearer.turn == 0;
+        if let Some(fetched) =
+            is_first.then(|| fetcher.at_hand(order.bearer.client)).flatten()
+        {
             let Arrival::Fetched(order, fetched) =
                 self.arrived.insert(Arrival::Fetched(order, fetched))
             else {
@@ -294,7 +298,7 @@ impl TokenSource {
             return Some(brought(self.clock, order, fetched));
         }
         let (arrivals, signal) = (self.arrivals.0.clone(), Arc::clone(&self.signal));
-        fetcher.ask(order.bearer.client, order.deadline, move |fetched| {
+        fetcher.ask(order.bearer, order.deadline, move |fetched| {
             if arrivals.send(Arrival::Fetched(order, fetched)).is_ok() {
                 signal.ring();
             }

@@ -23,6 +23,30 @@ vocabulary! {
         LifetimeEndedEarly = "lifetime.ended_early";
         /// Those that outlived their token.
         LifetimeOutlived = "lifetime.outlived";
+        /// Tokens that clients renewed by connecting again.
+        RenewalsCount = "renewals.count";
+        /// Those that were accepted after the end of the token before.
+        RenewalsLate = "renewals.late";
+        /// Those with a good token that were not accepted.
+        RenewalsFailed = "renewals.failed";
+        /// Asks for another token that brought none.
+        RenewalsTokenFailed = "renewals.token_failed";
+        /// Connections that ended whose clients may come back.
+        ReturnsDrops = "returns.drops";
+        /// Attempts to come back.
+        ReturnsAttempts = "returns.attempts";
+        /// Clients that came back.
+        ReturnsBack = "returns.back";
+        /// Clients that gave up.
+        ReturnsGaveUp = "returns.gave_up";
+        /// Clients that were away when they would have left.
+        ReturnsStillAway = "returns.still_away";
+        /// Until half of the clients were back.
+        UntilHalfBack = "returns.until_half_back";
+        /// Until 99 % were.
+        Until99Back = "returns.until_99_back";
+        /// CPU time of an attempt to come back, in microseconds.
+        ReturnsCpu = "returns.cpu_us_per_attempt";
         /// The share of TLS handshakes that resumed a session.
         TlsResumedShare = "tls.resumed_share";
         /// CPU time of the generator that an attempt took, in microseconds.
@@ -99,6 +123,8 @@ impl Metric {
         match self {
             Self::ControlConnack
             | Self::ConnackDrift
+            | Self::UntilHalfBack
+            | Self::Until99Back
             | Self::NewKey
             | Self::OldKey
             | Self::BrokersApart => Unit::Time,

@@ -9,12 +9,14 @@ vocabulary! {
         Connect = "connect";
         /// The token of a live connection ends.
         Expire = "expire";
+        /// A client comes back whose connection ended: several attempts at times, so none of its own.
+        Return = "return";
     }
 }
 
 impl Operation {
-    /// Those that a connected client does or meets: all but the attempt to connect.
-    pub const OF_SESSIONS: [Self; Self::COUNT - 1] = [Self::Expire];
+    /// Those that a connected client does or meets, and that are judged.
+    pub const OF_SESSIONS: [Self; 1] = [Self::Expire];
 
     /// Whether it is the attempt to connect.
     pub fn is_attempt(self) -> bool {

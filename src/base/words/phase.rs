@@ -31,6 +31,8 @@ vocabulary! {
         ExpiryEnforcement = "expiry_enforcement", "expiry_enforcement (after exp)";
         /// The end of a connection to the deadline of its token, of those that ended before it.
         ExpiryEarly = "expiry_early", "expiry_early (before exp)";
+        /// The end of a client's connection to its next CONNACK that accepts it, over all its attempts.
+        Reconnect = "reconnect", "reconnect (end to back)";
     }
 }
 
@@ -49,6 +51,7 @@ impl Phase {
             | Self::Response
             | Self::ReceiveDelay => Operation::Connect,
             Self::ExpiryEnforcement | Self::ExpiryEarly => Operation::Expire,
+            Self::Reconnect => Operation::Return,
         }
     }
 
@@ -71,7 +74,8 @@ impl Phase {
             | Self::WsUpgrade
             | Self::ReceiveDelay
             | Self::ExpiryEnforcement
-            | Self::ExpiryEarly => false,
+            | Self::ExpiryEarly
+            | Self::Reconnect => false,
         }
     }
 

@@ -14,6 +14,9 @@ pub(super) struct Account {
     started: u64,
     attempts: u64,
     abandoned: u64,
+    /// Clients whose first turn has started, and first turns that are over.
+    clients: u64,
+    first_turns: u64,
     /// TLS handshakes that came to an end.
     handshakes: u64,
     /// Sessions that ended before it wanted.
@@ -38,7 +41,7 @@ impl Account {
 
     /// Whether all that it was dealt is told of.
     pub(super) fn is_complete(&self) -> bool {
-        self.attempts + self.abandoned == self.share
+        self.first_turns == self.share
     }
 
     /// Attempts that were started and have not ended.
@@ -63,11 +66,13 @@ impl Account {
             started: self.started.saturating_add(seen[Count::Started]),
             attempts: self.attempts.saturating_add(seen.attempts()),
             abandoned: self.abandoned.saturating_add(seen[Count::Abandoned]),
+            clients: self.clients.saturating_add(seen.clients()),
+            first_turns: self.first_turns.saturating_add(seen.first_turns()),
             handshakes: self.handshakes.saturating_add(handshakes),
             dropped: self.dropped.saturating_add(dropped),
         };
         let ended = next.attempts.saturating_add(next.abandoned);
-        if next.started > next.share {
+        if next.clients > next.share || next.first_turns > next.clients {
             return Err("of more attempts than it has clients");
         }
         if next.started > second.saturating_add(1).saturating_mul(MOST_A_SECOND) {

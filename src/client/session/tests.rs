@@ -13,6 +13,7 @@ fn opened(keep_alive: u16, connack: &Connack<'_>) -> Session {
         keep_alive,
         leaves_at: LEAVES_AT,
         expiry: None,
+        renews_at: None,
         salt: 7,
     };
     Session::new(settings, connack, Outbox::default(), 0)
@@ -151,6 +152,7 @@ fn what_is_left_of_connect_goes_before_all_else() {
         keep_alive: 10,
         leaves_at: LEAVES_AT,
         expiry: None,
+        renews_at: None,
         salt: 7,
     };
     let rest = Outbox::of(b"CONNECT".to_vec(), 3);
@@ -284,6 +286,7 @@ fn expiring(ends_on: EndsOn) -> Session {
         keep_alive: 0,
         leaves_at: LEAVES_AT,
         expiry: Some(watch),
+        renews_at: None,
         salt: 7,
     };
     Session::new(settings, &Connack::default(), Outbox::default(), 0)
@@ -348,6 +351,7 @@ fn who_leaves_before_its_token_ends_probes_nothing() {
         keep_alive: 0,
         leaves_at: LEAVES_AT,
         expiry: Some(watch),
+        renews_at: None,
         salt: 7,
     };
     let session = Session::new(settings, &Connack::default(), Outbox::default(), 0);
@@ -362,6 +366,7 @@ fn a_disconnect_in_3_1_1_ends_the_session_without_a_code() {
         keep_alive: 0,
         leaves_at: LEAVES_AT,
         expiry: None,
+        renews_at: None,
         salt: 7,
     };
     let mut session = Session::new(settings, &Connack::default(), Outbox::default(), 0);

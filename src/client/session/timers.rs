@@ -11,12 +11,15 @@ pub(super) enum Timer {
     PongDue,
     /// It has to be found out whether the broker still takes the token.
     Probe,
+    /// The token has to be renewed.
+    Renew,
     /// A ping has to be sent.
     Ping,
 }
 
 impl Timer {
-    const ALL: [Self; 5] = [Self::Outlive, Self::Leave, Self::PongDue, Self::Probe, Self::Ping];
+    const ALL: [Self; 6] =
+        [Self::Outlive, Self::Leave, Self::PongDue, Self::Probe, Self::Renew, Self::Ping];
 }
 
 /// A timer that is not set.
@@ -56,9 +59,9 @@ impl Timers {
         self.0.into_iter().min().filter(|at| *at != NEVER)
     }
 
-    /// Stops the first one that is due by `now`, and says which it is.
-    pub(super) fn take_due(&mut self, now: u64) -> Option<Timer> {
+    /// Stops the first one that is due by `now`, and says which it is and when it was due.
+    pub(super) fn take_due(&mut self, now: u64) -> Option<(Timer, u64)> {
         let due = Timer::ALL.into_iter().find(|timer| self.0[*timer as usize] <= now)?;
-        self.stop(due).map(|_| due)
+        self.stop(due).map(|at| (due, at))
     }
 }

@@ -1,16 +1,13 @@
 //! A threshold that ends the run before its time.
 
 use super::{Collector, Options, lanes::Lane, validity::Unjudged};
-use crate::record::{
-    measure::Count,
-    results::{Reason, Summary, summary::Trust, threshold},
-};
+use crate::record::results::{Reason, Summary, summary::Trust, threshold};
 
 impl Collector {
     /// Looks whether a threshold ends the run, by what is known of it at the end of the last closed second; a run whose
     /// attempts and clients are all over ends by itself.
     pub(super) fn judge_early(&mut self, summary: &Summary, options: &Options) {
-        let done = self.all.attempts() + self.all[Count::Abandoned];
+        let done = self.all.first_turns();
         let is_over = !self.workers.iter().any(Lane::is_waited_for)
             || !is_left(self.storm.plan.attempts, done, self.open);
         if is_over || self.aborted.is_some() || self.is_stopping {

@@ -5,7 +5,7 @@ use crate::{
     base::clock::{Clock, nanoseconds},
     client::{
         Received, TURN,
-        attempt::{Close, Outcome},
+        attempt::{Close, Outcome, Step},
         inbound::Inbound,
         outbox::Outbox,
         packet::FirstPacket,
@@ -120,6 +120,7 @@ impl Worker {
     fn on_first_bytes(&mut self, place: usize, count: usize, stamp: Option<i64>, now: u64) {
         let Some(connection) = self.connections.get_mut(place) else { return };
         let (bearer, kind) = (connection.bearer, usize::from(connection.kind));
+        let own = connection.journey.as_ref().map(|journey| journey.leaves_at);
         let Some(opening) = connection.opening_mut() else { return };
         let (storm, bytes) = (&self.storm, &self.inbox[..count]);
         let protocol = storm.plan.mould.kinds[kind].protocol;
@@ -135,10 +136,23 @@ impl Worker {
                     let outcome = Outcome::Refused(connack.code);
                     return self.conclude(place, outcome, now);
                 }
+                // It counts from the first CONNACK of its client.
+                let leaves_at = own
+                    .filter(|at| *at < u64::MAX)
+                    .unwrap_or_else(|| now + nanoseconds(storm.plan.hold_of(kind)));
+                let came = match opening.token {
+                    Step::At(at) => at,
+                    Step::NotEntered | Step::Unfinished => opening.started,
+                };
+                let turns = storm.plan.turns_of(kind).map(|turns| {
+                    let life = storm.plan.life(bearer.client);
+                    life.renewal(turns, bearer.turn, came, opening.deadline)
+                });
                 let settings = Settings {
                     protocol,
                     keep_alive: opening.keep_alive,
-                    leaves_at: now + nanoseconds(storm.plan.hold_of(kind)),
+                    leaves_at,
+                    renews_at: turns.flatten().filter(|at| *at < leaves_at),
                     expiry: storm.end_judge(protocol).watch(opening.deadline, now),
                     salt: bearer.mixed(storm.plan.mould.seed ^ SESSION_STREAM),
                 };
@@ -146,7 +160,7 @@ impl Worker {
                 let unsent = Outbox::of(std::mem::take(&mut opening.packet), opening.sent);
                 let session = Session::new(settings, &connack, unsent, now);
                 // What follows is the end of what came last.
-                self.accept(place, session, length - before..count, now);
+                self.accept(place, (session, leaves_at), length - before..count, now);
             }
             FirstPacket::Wrong(what) => self.conclude(place, Outcome::ProtocolError(what), now),
             FirstPacket::Incomplete => {

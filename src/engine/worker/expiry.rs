@@ -11,6 +11,7 @@ use crate::{
     },
     engine::connection::{Connection, Held},
     record::measure::{Count, operations::PendingEnd},
+    token::Bearer,
 };
 
 impl Worker {
@@ -54,7 +55,7 @@ impl Worker {
         let judge = storm.end_judge(storm.plan.mould.kinds[kind].protocol);
         let fate = judge.fate(held.deadline, held.accepted, met, now)?;
         let mut expire = Expire {
-            bearer: connection.bearer,
+            bearer: Bearer { turn: held.token_turn, ..connection.bearer },
             kind,
             broker: usize::from(connection.broker),
             key: held.key,

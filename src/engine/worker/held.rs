@@ -18,11 +18,17 @@ use crate::{
 impl Worker {
     /// The broker accepted: records it, and keeps the connection for as long as clients hold. What followed CONNACK is `rest`
     /// of the inbox.
-    pub(super) fn accept(&mut self, place: usize, session: Session, rest: Range<usize>, now: u64) {
+    pub(super) fn accept(
+        &mut self,
+        place: usize,
+        (session, leaves_at): (Session, u64),
+        rest: Range<usize>,
+        now: u64,
+    ) {
         let Some(connection) = self.connections.get_mut(place) else { return };
         let Some(opening) = connection.opening() else { return };
         let attempt = opening.attempt(connection.who(), Outcome::Accepted, now);
-        let (terms, deadline) = (opening.terms, opening.deadline);
+        let (terms, deadline, token_turn) = (opening.terms, opening.deadline, opening.token_turn);
         let held = Held {
             session,
             accepted: now,
@@ -30,15 +36,21 @@ impl Worker {
             is_decided: false,
             key: attempt.key,
             minted_for: attempt.minted_for,
+            token_turn,
             rings: u64::MAX,
         };
-        let before = std::mem::replace(&mut connection.stage, Stage::Held(held));
+        let mut before = std::mem::replace(&mut connection.stage, Stage::Held(held));
         let (way, key) = (connection.way, Key::new(place, connection.generation));
+        let carried = match &mut before {
+            Stage::Opening(opening) => opening.carried.take(),
+            Stage::Held(_) | Stage::Leaving(_) => None,
+        };
         self.reclaim(before);
-        self.in_flight -= 1;
-        self.record(&attempt, terms, way);
+        self.lands(attempt.turn);
+        let expected = self.record(&attempt, terms, way);
         self.concluded(&attempt, way, now);
-        if self.storm.plan.hold_of(attempt.kind).is_zero() {
+        self.arrives(place, carried, leaves_at, (&attempt, expected));
+        if leaves_at <= now {
             return self.leave(place, now);
         }
         self.recorder[Count::Held] += 1;
@@ -151,18 +163,30 @@ impl Worker {
             }
             Event::Outlived => self.token_met(place, Met::Outlived, now),
             Event::Publishes => self.publish_probe(place, now),
+            Event::Renews(due) => self.renew(place, due, now),
         }
     }
 
     /// A session ended before its client wanted.
     pub(super) fn drop_session(&mut self, place: usize, code: Code) {
         self.recorder.count_drop(code);
+        let now = self.storm.clock.now();
+        let connection = self.connections.get_mut(place);
+        let journey = connection.and_then(|it| Some((it.bearer, it.journey.take()?)));
         self.close(place);
+        if let Some((bearer, journey)) = journey {
+            self.dropped(bearer, journey, now);
+        }
+    }
+
+    /// The client leaves, since its time is up.
+    pub(super) fn leave(&mut self, place: usize, now: u64) {
+        self.leave_for(place, Met::Us(HOLD), now);
     }
 
     /// The client leaves.
-    pub(super) fn leave(&mut self, place: usize, now: u64) {
-        self.token_met(place, Met::Us(HOLD), now);
+    pub(super) fn leave_for(&mut self, place: usize, why: Met, now: u64) {
+        self.token_met(place, why, now);
         let Some(connection) = self.connections.get_mut(place) else { return };
         let Stage::Held(held) = &mut connection.stage else { return };
         held.session.leave();

@@ -23,15 +23,18 @@ pub(super) struct Judged {
 
 impl Worker {
     /// Judges and counts an attempt, or puts that off.
-    pub(super) fn record(&mut self, attempt: &Attempt, terms: Terms, way: u16) {
+    /// What had to happen is what follows from its token.
+    pub(super) fn record(&mut self, attempt: &Attempt, terms: Terms, way: u16) -> Expectation {
         let judged = self.judged(attempt, terms);
         if !self.put_off(attempt, terms, way, judged.verdict) {
             self.count(attempt, terms, way, judged);
         }
+        judged.expected
     }
 
     /// What had to happen to a token, and what the answer is worth.
-    pub(super) fn judged(&self, attempt: &Attempt, Terms { validity, said, .. }: Terms) -> Judged {
+    pub(super) fn judged(&self, attempt: &Attempt, terms: Terms) -> Judged {
+        let Terms { validity, said, .. } = terms;
         let storm = &self.storm;
         let kind = &storm.plan.mould.kinds[attempt.kind];
         let judge = storm.judge(kind.protocol);
@@ -53,11 +56,15 @@ impl Worker {
             let standing = standing.of(usize::from(key), reader);
             expected = judge.by_key(expected, standing, attempt.sent, decided);
         }
-        if let (Some(accepted), Must::AcceptInTime) = (&storm.accepted, kind.must) {
+        // Of later turns it is known by client.
+        if let (Some(accepted), Must::AcceptInTime, 0) = (&storm.accepted, kind.must, attempt.turn) {
             if !matches!(expected, Expectation::Refuse(_)) && attempt.outcome == Outcome::Accepted {
                 accepted.note(attempt.client, attempt.ended);
             }
             expected = judge.by_cache(expected, accepted.of(attempt.client), attempt.sent);
+        }
+        if terms.last_accepted.is_some() && kind.must == Must::AcceptInTime {
+            expected = judge.by_cache(expected, terms.last_accepted, attempt.sent);
         }
         // A broker that is full refuses whoever comes, some by the code for a bad token.
         let is_full =

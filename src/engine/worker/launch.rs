@@ -15,14 +15,15 @@ use crate::{
     },
     engine::{
         connection::{More, NOWHERE},
+        journey::{Carried, Journey},
         opening::{Instants, Opening},
         storm::{Storm, keep_alive},
         target::Spot,
     },
     plan::{Plan, life::Life},
-    scenario::{Check, TokenIn},
+    scenario::{Check, Reconnect, TokenIn},
     supply::source::{Answer, Handed, Order},
-    token::{Times, placing::Scratch},
+    token::{Bearer, Times, placing::Scratch},
 };
 
 impl Worker {
@@ -99,9 +100,23 @@ impl Worker {
         }
     }
 
-    /// A connection for the attempt of a client's turn, which waits for its token.
-    pub(super) fn enter(&mut self, life: Life, (scheduled, started): (u64, u64)) -> usize {
+    /// A connection for the attempt of a client's first turn, which waits for its token.
+    pub(super) fn enter(&mut self, life: Life, times: (u64, u64)) -> usize {
+        let journey = self.sets_out(life.kind);
+        self.enter_turn(life, 0, times, journey)
+    }
+
+    /// The same for any turn.
+    pub(super) fn enter_turn(
+        &mut self,
+        life: Life,
+        turn: u32,
+        (scheduled, started): (u64, u64),
+        journey: Option<Box<Journey>>,
+    ) -> usize {
         let storm = &self.storm;
+        let mut terms = Terms::of(validity(storm.clock, Times::default()));
+        terms.has_no_slot = turn > 0;
         let mut packet = self.packets.pop().unwrap_or_default();
         packet.clear();
         let opening = Opening {
@@ -110,6 +125,8 @@ impl Worker {
             key: None,
             keep_alive: storm.keep_alive,
             minted_for: storm.clock.wall(started),
+            token_turn: turn,
+            carried: None,
             scheduled,
             started,
             opened: started,
@@ -117,7 +134,7 @@ impl Worker {
             at: Instants::default(),
             sent_at: started,
             arrived: 0,
-            terms: Terms::of(validity(storm.clock, Times::default())),
+            terms,
             packet,
             sent: 0,
             inbound: None,
@@ -132,7 +149,8 @@ impl Worker {
             occupies: false,
             hears_room: false,
             more: More::No,
-            bearer: life.bearer(0),
+            bearer: life.bearer(turn),
+            journey,
             stage: Stage::Opening(match self.openings.pop() {
                 Some(mut spare) => {
                     *spare = opening;
@@ -142,6 +160,7 @@ impl Worker {
             }),
         });
         self.in_flight += 1;
+        self.first_in_flight += u64::from(turn == 0);
         self.deadlines.push_back((started + storm.timeout, Key::new(place, self.generation)));
         place
     }
@@ -151,15 +170,17 @@ impl Worker {
         let storm = Arc::clone(&self.storm);
         let Some(connection) = self.connections.get(place) else { return };
         let key = Key::new(place, connection.generation);
-        let (client, broker) = (connection.bearer.client, usize::from(connection.broker));
+        let Bearer { client, turn } = connection.bearer;
+        let broker = usize::from(connection.broker);
         match equipped {
-            Equipped::Ready => {}
+            Equipped::Ready => self.replace(place),
             Equipped::Failed(state, outcome) => return self.fail(place, state, outcome),
             Equipped::Never => return self.abandon(place),
         }
         match &storm.targets[broker].spot {
             Spot::At(addresses) => {
-                let rank = storm.plan.spread.rank_of(client);
+                // Behind an address with several, a client goes on to the next.
+                let rank = storm.plan.spread.rank_of(client).wrapping_add(u64::from(turn));
                 self.open(place, addresses[(rank % addresses.len() as u64) as usize]);
             }
             Spot::Named(host, port) => self.look_up(key, host, *port),
@@ -175,7 +196,7 @@ impl Worker {
 
 impl Opening {
     /// Says what is known of an attempt while its token is minted: when that would be good.
-    fn wait_for_token(&mut self, storm: &Storm, life: Life, scheduled: u64) {
+    pub(super) fn wait_for_token(&mut self, storm: &Storm, life: Life, scheduled: u64) {
         if storm.plan.is_fetched(life.kind) {
             return;
         }
@@ -198,7 +219,7 @@ pub(super) enum Equipped {
 }
 
 /// Gives an attempt what came of its order, at this step, and encodes its CONNECT.
-fn equip(
+pub(super) fn equip(
     connection: &mut Connection,
     answer: &Answer<'_>,
     came: Step,
@@ -247,6 +268,10 @@ pub(super) fn hand_over(
         (true, Some(exp)) => storm.clock.at_wall(exp - exp.rem_euclid(SECOND as i64)),
     };
     opening.minted_for = ready.minted_for;
+    opening.token_turn = ready.bearer.turn;
+    if let Some(turns) = storm.plan.turns.as_ref().filter(|it| it.reconnect == Reconnect::SameToken) {
+        opening.carried = Some(Carried::of(handed, turns.keeps_tokens));
+    }
     opening.terms.said = handed.said;
     opening.terms.validity = validity(storm.clock, times);
     if storm.plan.shares_names {

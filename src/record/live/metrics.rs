@@ -110,7 +110,13 @@ fn operations(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Resul
         (labels, of.count)
     });
     let help = "Operations of connected clients, with their outcomes and verdicts.";
-    counters(to, ("operations", None, help), samples)
+    counters(to, ("operations", None, help), samples)?;
+    let help = "Clients whose connection ended, their attempts to come back, and what came of it.";
+    let returns = snapshot.returns.iter().map(|(what, count)| ([("what", *what)], *count));
+    counters(to, ("returns", None, help), returns)?;
+    let help = "Tokens that clients renewed, and what came of it.";
+    let renewals = snapshot.renewals.iter().map(|(what, count)| ([("what", *what)], *count));
+    counters(to, ("renewals", None, help), renewals)
 }
 
 /// A counter by token, broker and a name.

@@ -8,7 +8,10 @@ use crate::{
     plan::{Plan, broker::Broker},
     record::{
         measure::{Count, Measurements, Times},
-        results::monitor::Side,
+        results::{
+            monitor::Side,
+            turns::Renewals,
+        },
     },
     scenario::ReceiveTime,
 };
@@ -64,6 +67,9 @@ pub struct Snapshot {
     pub(super) dropped: u64,
     pub(super) parts: Vec<Part>,
     pub(super) operations: Vec<Operated>,
+    /// What became of later turns, by name.
+    pub(super) returns: [(&'static str, u64); 5],
+    pub(super) renewals: [(&'static str, u64); 4],
 }
 
 /// Operations of one kind that came to the same.
@@ -150,6 +156,8 @@ impl Snapshot {
             dropped: all.dropped().sum(),
             parts,
             operations: operated(plan, all),
+            returns: returns(all),
+            renewals: renewals(all),
         }
     }
 
@@ -165,6 +173,10 @@ impl Snapshot {
         self.held += other.held;
         self.dropped += other.dropped;
         self.now.cpu_s += other.now.cpu_s;
+        let counts = self.returns.iter_mut().zip(other.returns);
+        counts.for_each(|((_, own), (_, more))| *own += more);
+        let counts = self.renewals.iter_mut().zip(other.renewals);
+        counts.for_each(|((_, own), (_, more))| *own += more);
         for operated in other.operations.iter().cloned() {
             operated.join(&mut self.operations);
         }
@@ -176,6 +188,23 @@ impl Snapshot {
             }
         }
     }
+}
+
+/// What became of clients whose connection ended.
+fn returns(all: &Measurements) -> [(&'static str, u64); 5] {
+    [
+        ("drops", all[Count::Drops]),
+        ("attempts", all[Count::ReturnsBegun] + all[Count::RenewalsConverted]),
+        ("back", all[Count::Back]),
+        ("gave_up", all[Count::GaveUp]),
+        ("still_away", all[Count::StillAway]),
+    ]
+}
+
+/// What became of tokens that were to be renewed.
+fn renewals(all: &Measurements) -> [(&'static str, u64); 4] {
+    let Renewals { count, late, failed, token_failed } = Renewals::of(all);
+    [("count", count), ("late", late), ("failed", failed), ("token_failed", token_failed)]
 }
 
 /// What connected clients did or met, as far as it is settled.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, MOST_FINDINGS, Mark, Measurements, SLOT, Tally, signs::Site};
+use super::{Count, Finding, MOST_FINDINGS, Mark, Measurements, SLOT, Tally, signs::Site};
 use crate::client::{
     attempt::{Attempt, Step},
     verdict::{Expectation, Verdict},
@@ -45,6 +45,7 @@ impl Measurements {
     /// Records an attempt that the broker closed; latencies of attempts that were scheduled before `warm` are left out.
     pub fn record_closed(&mut self, pending: Pending, warm: u64) {
         self.tallies.add(pending.tally(Verdict::NotJudged), 1);
+        self[Count::LaterEnded] += u64::from(pending.attempt.turn > 0);
         self.time(&pending.attempt, warm);
         self.pending.push(pending);
     }
@@ -56,8 +57,10 @@ impl Measurements {
             let unsettled = pending.tally(Verdict::NotJudged);
             self.tallies.take_one(unsettled);
             self.tallies.add(pending.tally(verdict), 1);
-            self.slots.count(attempt.ended.saturating_sub(storm) / SLOT, 1);
-            self.marks.note(Mark::LastAnswer, attempt.ended);
+            if attempt.turn == 0 {
+                self.slots.count(attempt.ended.saturating_sub(storm) / SLOT, 1);
+                self.marks.note(Mark::LastAnswer, attempt.ended);
+            }
             self.answered(attempt, pending.in_time);
         }
         if verdict != Verdict::Correct && self.findings.len() < MOST_FINDINGS {

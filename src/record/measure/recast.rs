@@ -81,6 +81,8 @@ impl Measurements {
         moved.sums.clone_from(&other.sums);
         moved.marks.clone_from(&other.marks);
         moved.dropped.clone_from(&other.dropped);
+        moved.drops.clone_from(&other.drops);
+        moved.backs.clone_from(&other.backs);
         for ((broker, handshake), count) in &other.handshakes {
             moved.handshakes.add((brokers[*broker], *handshake), *count);
         }

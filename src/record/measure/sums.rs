@@ -31,6 +31,36 @@ vocabulary! {
         PingedAfter = "pinged_after";
         /// Those of them whose ping was answered.
         AnsweredAfter = "answered_after";
+        /// Attempts of later turns that have an outcome.
+        LaterEnded = "later_ended";
+        /// Attempts of later turns that were given up.
+        LaterAbandoned = "later_abandoned";
+        /// Attempts that started once all first turns were over, and have an outcome: their CPU time is told apart.
+        EndedAfter = "ended_after";
+        /// Attempts that began because a connection had ended.
+        ReturnsBegun = "returns_begun";
+        /// Connections that ended whose clients may come back.
+        Drops = "drops";
+        /// Of these clients, the ones that were accepted again.
+        Back = "back";
+        /// Those that gave up.
+        GaveUp = "gave_up";
+        /// Those that were away when they would have left, or the run ended.
+        StillAway = "still_away";
+        /// Attempts that began because a token was to be renewed.
+        RenewalsBegun = "renewals_begun";
+        /// Those of them that went on as returns, as their old connection ended meanwhile.
+        RenewalsConverted = "renewals_converted";
+        /// Those that got no token.
+        RenewalsWithoutToken = "renewals_without_token";
+        /// Those with a good token that were not accepted.
+        RenewalsFailed = "renewals_failed";
+        /// Those that were accepted.
+        Renewed = "renewed";
+        /// Those that were accepted after the end of the old token.
+        RenewalsLate = "renewals_late";
+        /// CPU time that driving the clients took after all first turns were over, in nanoseconds.
+        CpuAfterNs = "cpu_after_ns";
         /// CPU time that driving the clients took, in nanoseconds.
         CpuNs = "cpu_ns";
     }

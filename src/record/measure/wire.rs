@@ -16,6 +16,7 @@ use serde_bytes::ByteBuf;
 
 use super::{
     Answer, Count, MOST_ANSWERS, MOST_FINDINGS, Measurements, SLOT, Tally, Times,
+    returns::MOST_RETURNS,
     times::{Cell, LONGEST},
 };
 use crate::{
@@ -160,7 +161,13 @@ impl Count {
     /// What it comes to at most where so many attempts have an outcome.
     fn most(self, attempts: u64) -> u64 {
         match self {
-            Self::Untimed | Self::Held => attempts,
+            Self::Untimed
+            | Self::Held
+            | Self::LaterEnded
+            | Self::EndedAfter
+            | Self::Back
+            | Self::Renewed
+            | Self::RenewalsLate => attempts,
             // What sessions meet comes in another interval than the attempts that opened them.
             Self::Started
             | Self::Abandoned
@@ -169,8 +176,17 @@ impl Count {
             | Self::Checks
             | Self::TrialEnds
             | Self::PingedAfter
-            | Self::AnsweredAfter => MOST_COUNT,
-            Self::CpuNs => MOST_CPU,
+            | Self::AnsweredAfter
+            | Self::LaterAbandoned
+            | Self::ReturnsBegun
+            | Self::Drops
+            | Self::GaveUp
+            | Self::StillAway
+            | Self::RenewalsBegun
+            | Self::RenewalsConverted
+            | Self::RenewalsWithoutToken
+            | Self::RenewalsFailed => MOST_COUNT,
+            Self::CpuNs | Self::CpuAfterNs => MOST_CPU,
         }
     }
 }
@@ -220,8 +236,11 @@ impl Sheet<Measurements> {
         let Some(operations) = operations.clone().try_fold(0_u64, u64::checked_add) else {
             return false;
         };
-        let most = |place: usize| {
-            if self.operation_at(place).is_attempt() { attempts } else { operations }
+        let stayed = seen[Count::GaveUp].saturating_add(seen[Count::StillAway]);
+        let most = |place: usize| match self.operation_at(place) {
+            Operation::Connect => attempts,
+            Operation::Expire => operations,
+            Operation::Return => stayed,
         };
         seen.sums.iter().all(|(count, number)| number <= count.most(attempts))
             && others.into_iter().all(|number| number <= MOST_COUNT)
@@ -241,8 +260,11 @@ impl Sheet<Measurements> {
         let histograms = self.cells.iter().map(|(_, cell)| cell.times.iter().flatten().count());
         let operations: u64 = seen.operations.into_iter().map(|(_, count)| *count).sum();
         let operations = usize::try_from(operations).unwrap_or(usize::MAX);
+        let stayed = seen[Count::GaveUp].saturating_add(seen[Count::StillAway]);
+        let stayed = usize::try_from(stayed).unwrap_or(usize::MAX);
         // Each attempt, and each operation, enters a phase once.
-        let phases = most.saturating_add(operations).saturating_mul(Phase::COUNT);
+        let entered = most.saturating_add(operations).saturating_add(stayed);
+        let phases = entered.saturating_mul(Phase::COUNT);
         self.cells.len() <= phases
             && histograms.sum::<usize>() <= phases
             && seen.tallies.len() <= self.kinds * self.brokers * MOST_TALLIES
@@ -253,6 +275,9 @@ impl Sheet<Measurements> {
             && seen.signs.len() <= self.brokers * MOST_ADDRESSES
             && seen.operations.len() <= self.kinds * self.brokers * MOST_TALLIES
             && seen.expired.len() <= operations.min(MOST_FINDINGS)
+            && seen.backs.len() <= most.min(MOST_RETURNS)
+            && seen.drops.counts.iter().map(|count| u64::from(*count)).sum::<u64>()
+                == seen[Count::Drops]
     }
 }
 
@@ -283,7 +308,11 @@ impl Measurements {
             .into_iter()
             .map(|phase| entered(phase) - self[Count::Untimed])
             .fold(0, u64::saturating_add);
+        let away = self[Count::GaveUp].saturating_add(self[Count::StillAway]);
+        let returned = entered(Phase::Reconnect) - self[Count::Untimed];
         timed == expires
+            && returned == self[Count::Back].saturating_add(away)
+            && self.backs.iter().all(|back| back.dropped <= back.back)
             && Phase::ALL.into_iter().filter(|it| it.operation().is_attempt()).all(is_entered)
             && unsettled.iter().all(|(tally, count)| {
                 matches!(tally.outcome, Outcome::Closed(_)) && *count <= self.tallies.count(*tally)
@@ -302,6 +331,10 @@ impl Measurements {
             move_one(&mut answer.sent);
             move_one(&mut answer.ended);
         }
+        for back in &mut self.backs {
+            move_one(&mut back.dropped);
+            move_one(&mut back.back);
+        }
         let ends = self.ends.iter_mut().map(|end| &mut end.expire);
         for expire in self.expired.iter_mut().chain(ends) {
             move_one(&mut expire.accepted);
@@ -316,6 +349,9 @@ impl Measurements {
             && (self.slots.counts.is_empty()
                 || self.slots.end() <= to.saturating_sub(storm) / SLOT + 1)
             && self.signs.iter().all(|signs| signs.ends_by(to.saturating_sub(storm)))
+            && (self.drops.counts.is_empty()
+                || self.drops.end() <= to.saturating_sub(storm) / SLOT + 1)
+            && self.backs.iter().all(|it| (from..=to).contains(&it.dropped) && it.back <= to)
             && self
                 .pending
                 .iter()

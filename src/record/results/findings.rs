@@ -66,8 +66,8 @@ pub struct Token {
 impl Token {
     /// That of an attempt.
     pub fn of(attempt: &Attempt) -> Self {
-        let &Attempt { client, turn, kind, key, minted_for, .. } = attempt;
-        Self { bearer: Bearer { client, turn }, kind, key, minted_for }
+        let &Attempt { client, token_turn, kind, key, minted_for, .. } = attempt;
+        Self { bearer: Bearer { client, turn: token_turn }, kind, key, minted_for }
     }
 }
 

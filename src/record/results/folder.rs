@@ -200,7 +200,7 @@ impl Folder {
         (seen, late): (&Measurements, &Measurements),
     ) {
         let row = Second::of(second, seen, plan.limit(Phase::Connack));
-        self.timeline.append_rows([(parted(&row), row.dropped)]);
+        self.timeline.append_rows([(parted(&row), (row.dropped, row.back, row.renewed))]);
         if plan.brokers.len() > 1 {
             let file = self.of_brokers.get_or_insert_with(|| brokers::begin(&self.path));
             brokers::append(file, plan, second, seen);

@@ -73,6 +73,12 @@ pub struct Summary {
     /// What became of connections whose tokens ended.
     #[serde(default)]
     pub lifetime: super::operations::Lifetime,
+    /// Tokens that clients renewed.
+    #[serde(default)]
+    pub renewals: super::turns::Renewals,
+    /// Clients whose connection ended, and which may come back.
+    #[serde(default)]
+    pub returns: super::turns::Returns,
     /// Where agents drove the clients: how many, and which were lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agents: Option<super::agents::Crew>,

@@ -143,7 +143,7 @@ pub fn throughput(plan: &Plan, all: &Measurements, storm: u64, busy: u64) -> Thr
         // `n` arrivals part `n - 1` gaps; a single one has no rate.
         Model::Open { .. } => {
             all.mark(Mark::LastScheduled).filter(|last| *last > storm).map(|last| {
-                all[Count::Started].saturating_sub(1) as f64
+                all.clients().saturating_sub(1) as f64
                     / ((last - storm) as f64 / SECOND as f64)
             })
         }
@@ -195,7 +195,7 @@ fn per_100ms(plan: &Plan, all: &Measurements, storm: u64) -> Per100Ms {
 /// CPU time of the clients' threads, and that a single attempt took of it.
 pub fn generator(all: &Measurements, used: &Generator) -> Generator {
     let cpu_s = all[Count::CpuNs] as f64 / 1e9;
-    let attempts = all.attempts().max(1) as f64;
+    let attempts = all.attempts().saturating_sub(all[Count::EndedAfter]).max(1) as f64;
     Generator { cpu_s, cpu_us_per_attempt: cpu_s * 1e6 / attempts, ..used.clone() }
 }
 

@@ -218,6 +218,18 @@ fn value(summary: &Summary, metric: Metric) -> Option<Percentile> {
         Metric::LifetimeEnforced => summary.lifetime.enforced as f64,
         Metric::LifetimeEndedEarly => summary.lifetime.ended_early as f64,
         Metric::LifetimeOutlived => summary.lifetime.outlived as f64,
+        Metric::RenewalsCount => summary.renewals.count as f64,
+        Metric::RenewalsLate => summary.renewals.late as f64,
+        Metric::RenewalsFailed => summary.renewals.failed as f64,
+        Metric::RenewalsTokenFailed => summary.renewals.token_failed as f64,
+        Metric::ReturnsDrops => summary.returns.drops as f64,
+        Metric::ReturnsAttempts => summary.returns.attempts as f64,
+        Metric::ReturnsBack => summary.returns.back as f64,
+        Metric::ReturnsGaveUp => summary.returns.gave_up as f64,
+        Metric::ReturnsStillAway => summary.returns.still_away as f64,
+        Metric::UntilHalfBack => return until_back(summary, summary.returns.until_half_back_us),
+        Metric::Until99Back => return until_back(summary, summary.returns.until_99_back_us),
+        Metric::ReturnsCpu => summary.returns.cpu_us_per_attempt?,
         Metric::TlsResumedShare => summary.tls.as_ref()?.resumed_share,
         Metric::CapacityPerS => capacity?.per_s?,
         Metric::CapacityLowPerS => capacity?.low_per_s?,
@@ -249,6 +261,12 @@ fn value(summary: &Summary, metric: Metric) -> Option<Percentile> {
         }
         Metric::RefusedWhileAway => jwks?.refused_while_away_share?,
     }))
+}
+
+/// A time until clients were back; where that never was, it took longer than the run.
+fn until_back(summary: &Summary, time: Option<f64>) -> Option<Percentile> {
+    let never = || Percentile::Unanswered(summary.duration_s * 1e6);
+    (summary.returns.drops > 0).then(|| time.map_or_else(never, Percentile::Number))
 }
 
 /// What a token of one's own costs more than none.

@@ -14,7 +14,7 @@ use crate::{
 /// Its name in a run folder.
 pub const FILE: &str = "timeline.csv";
 /// Its first line: the fields of a [`Second`], the column of its times that lie beyond their cell, and what came later.
-pub const HEAD: &str = "second,started,accepted,refused,failed,open,connack_p50_us,connack_p99_us,start_delay_p99_us,beyond,dropped\n";
+pub const HEAD: &str = "second,started,accepted,refused,failed,open,connack_p50_us,connack_p99_us,start_delay_p99_us,beyond,dropped,back,renewed\n";
 
 /// A row of it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -32,6 +32,12 @@ pub struct Second {
     /// Its column stands behind that of the times that lie beyond their cells.
     #[serde(default, skip_serializing)]
     pub dropped: u64,
+    /// Likewise, clients that came back.
+    #[serde(default, skip_serializing)]
+    pub back: u64,
+    /// Likewise, tokens that were renewed.
+    #[serde(default, skip_serializing)]
+    pub renewed: u64,
 }
 
 impl Timed for Second {
@@ -62,6 +68,8 @@ impl Second {
             connack_p99_us: time(Phase::Connack, 99.0),
             start_delay_p99_us: time(Phase::StartDelay, 99.0),
             dropped: seen.dropped().sum(),
+            back: seen[Count::Back],
+            renewed: seen[Count::Renewed],
         }
     }
 }

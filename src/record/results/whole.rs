@@ -6,6 +6,7 @@ use super::{
     operations::{self, Lifetime},
     summary::FORMAT,
     tables,
+    turns::{Renewals, Returns},
 };
 use crate::{
     base::error::{Error, Result},
@@ -28,7 +29,7 @@ pub fn measured(plan: &Plan, all: &Measurements) -> Summary {
         protocol: plan.protocol.into(),
         profile: plan.policy.profile.clone(),
         refusal_delay_s: plan.policy.refusal_delay.as_secs_f64(),
-        clients: all.attempts() + all[Count::Abandoned],
+        clients: all.clients(),
         attempts: all.attempts(),
         abandoned: all[Count::Abandoned],
         nothing_good: tables::nothing_good(plan, &tallies),
@@ -46,6 +47,7 @@ pub fn measured(plan: &Plan, all: &Measurements) -> Summary {
         sessions: tables::sessions(all),
         operations: operations::operations(all),
         lifetime: Lifetime::of(all, None, None),
+        renewals: Renewals::of(all),
         tls: tables::tls(all, None),
         ..Summary::default()
     }
@@ -58,6 +60,13 @@ pub fn measured(plan: &Plan, all: &Measurements) -> Summary {
 /// When they do not add up, which would be a bug.
 pub fn check_conserved(all: &Measurements, summary: &Summary) -> Result<()> {
     let attempts = summary.attempts;
+    let Returns { drops, back, gave_up, still_away, .. } = summary.returns;
+    if !summary.returns.adds_up() {
+        return Err(Error::not_measured(format!(
+            "{drops} connections ended whose clients may come back, but {back} came back, {gave_up} gave up and {still_away} stayed away: this is a bug of tokenstorm"
+        ))
+        .hint("please report it, with the scenario"));
+    }
     let expires: u64 = all.settled_operations().iter().map(|(_, count)| count).sum();
     let timed = |phase| {
         let latency = all.latency(phase, None, None, None);

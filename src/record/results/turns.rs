@@ -1,0 +1,76 @@
+//! Later turns, as `summary.json` has them: clients that came back, and tokens that were renewed.
+
+use serde::{Deserialize, Serialize};
+
+use super::time::microseconds;
+use crate::record::measure::{Count, Measurements};
+
+/// Tokens that were renewed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Renewals {
+    /// Those for which a client connected again.
+    pub count: u64,
+    /// Accepted after the end of the token before.
+    pub late: u64,
+    /// With a token that had to be accepted, and not accepted.
+    pub failed: u64,
+    /// Asks that brought no token.
+    pub token_failed: u64,
+}
+
+impl Renewals {
+    /// What was measured of them.
+    pub fn of(all: &Measurements) -> Self {
+        let begun = all[Count::RenewalsBegun].saturating_sub(all[Count::RenewalsConverted]);
+        let token_failed = all[Count::RenewalsWithoutToken];
+        Self {
+            count: begun.saturating_sub(token_failed),
+            late: all[Count::RenewalsLate],
+            failed: all[Count::RenewalsFailed],
+            token_failed,
+        }
+    }
+}
+
+/// Clients whose connection ended, and which may come back.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
+pub struct Returns {
+    /// Connections that ended: the sum of `back`, `gave_up` and `still_away` at the end of a run.
+    pub drops: u64,
+    pub attempts: u64,
+    pub back: u64,
+    pub gave_up: u64,
+    pub still_away: u64,
+    /// From the start of the 100 ms with the most drops until half of the drops from there on were back.
+    pub until_half_back_us: Option<f64>,
+    /// Until 99 % were.
+    pub until_99_back_us: Option<f64>,
+    /// CPU time of an attempt after all first turns were over.
+    pub cpu_us_per_attempt: Option<f64>,
+}
+
+impl Returns {
+    /// What was measured of them, in a storm that started at this instant.
+    pub fn of(all: &Measurements, storm: u64) -> Self {
+        let until = all.until_back(storm);
+        let us = |time: Option<u64>| time.map(|time| microseconds(time as f64));
+        let ended = all[Count::EndedAfter];
+        Self {
+            drops: all[Count::Drops],
+            attempts: all[Count::ReturnsBegun] + all[Count::RenewalsConverted],
+            back: all[Count::Back],
+            gave_up: all[Count::GaveUp],
+            still_away: all[Count::StillAway],
+            until_half_back_us: us(until.half),
+            until_99_back_us: us(until.most),
+            cpu_us_per_attempt: (ended > 0)
+                .then(|| microseconds(all[Count::CpuAfterNs] as f64 / ended as f64)),
+        }
+    }
+
+    /// Whether each drop is accounted for, as it is when a run is over.
+    pub fn adds_up(&self) -> bool {
+        self.drops == self.back + self.gave_up + self.still_away
+    }
+}
