@@ -7,6 +7,7 @@ pub mod broker;
 pub mod budget;
 pub mod cells;
 mod checks;
+pub mod drops;
 pub mod examine;
 mod expiry;
 pub mod fetching;
@@ -42,6 +43,7 @@ use self::{
     broker::Broker,
     budget::Budget,
     cells::{Ask, Cells},
+    drops::DropEvent,
     examine::Examiner,
     issuance::{Issuance, is_foreign},
     kinds::Context,
@@ -140,6 +142,8 @@ pub struct Plan {
     pub ahead: Option<u64>,
     /// How TLS is spoken, where a broker is behind it.
     pub tls: Option<Arc<Tls>>,
+    /// When clients lose their connections by an event of the run.
+    pub drops: Vec<DropEvent>,
     /// What must hold at the end.
     pub thresholds: Vec<Threshold>,
     /// What must hold in each step of a search.
@@ -246,6 +250,7 @@ impl Plan {
         issuance.warn_of_first_keys(&policy, &brokers, (&model, &scenario.load), &mut warnings);
         checks::warn_of_overridden(loaded, &policy, &mut warnings)?;
         let nodes = nodes::resolve(scenario, &brokers, &model, &mut warnings)?;
+        let drops = drops::resolve(scenario, &model, &mut warnings)?;
         let budget = Budget::resolve(
             scenario,
             &model,
@@ -287,6 +292,7 @@ impl Plan {
             examiner: examiner.map(Arc::new),
             issuance: Arc::new(issuance),
             nodes,
+            drops,
             brokers,
             spread,
             model,

@@ -36,7 +36,7 @@ use crate::base::{
 };
 
 pub use credentials::{Algorithm, Held, Identity, Key, Mix, Token, TokenSource};
-pub use events::{Deed, Event, Order, Outage};
+pub use events::{Deed, Event, How, Order, Outage};
 pub use expiry::{ByVersion, End, EndsOn, EndsWith, OnExpiry};
 pub use issuer::{Issuer, IssuerTls, Jwks, WhenAway};
 pub use load::{Arrivals, Closing, Load, LoadMode, ReceiveTime, Stage, ValidityRule};

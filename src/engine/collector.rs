@@ -42,6 +42,7 @@ use crate::{
             judged::Aborted,
             keys::Seen,
             monitor::{Reading, Rows},
+            operations::OperationStats,
             ruling::decide::{Terms, decide},
             summary::{Generator, Yardstick},
             tables, threshold,
@@ -557,7 +558,8 @@ impl Collector {
             .map(|yardstick| yardstick.against(summary.throughput.verdicts_per_s));
         let told = self.key_news.iter().map(|(_, label, news)| (label.clone(), news.counts()));
         summary.key_sets = told.collect();
-        let findings = summary.verdicts.sum() - summary.verdicts[Verdict::Correct];
+        let found: u64 = summary.operations.values().map(OperationStats::findings).sum();
+        let findings = found + summary.verdicts.sum() - summary.verdicts[Verdict::Correct];
         let written = self.folder.as_ref().map_or(0, Folder::found);
         let unsettled = all.pending.len() as u64;
         summary.findings_left_out = findings.saturating_sub(written + unsettled);

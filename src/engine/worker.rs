@@ -5,6 +5,7 @@
 
 mod answer;
 mod connect;
+mod drops;
 mod expiry;
 mod held;
 mod judged;
@@ -104,6 +105,8 @@ pub(super) struct Worker {
     first_in_flight: u64,
     /// All first turns are over: CPU time is that of later ones.
     firsts_are_over: bool,
+    /// Events that have dropped clients.
+    drops_done: usize,
     /// Clients that wait to come back.
     away: BinaryHeap<Reverse<returns::Away>>,
     /// How each broker is spoken to.
@@ -205,6 +208,7 @@ impl Worker {
             in_flight: 0,
             first_in_flight: 0,
             firsts_are_over: false,
+            drops_done: 0,
             away: BinaryHeap::new(),
             transports,
             walks: vec![Vec::new(); brokers],
@@ -268,6 +272,7 @@ impl Worker {
             self.start_due(now);
             self.take_tokens();
             self.start_parked();
+            self.drop_clients(now);
             self.start_away();
             self.settle(false);
             self.tend_wave();
@@ -334,6 +339,7 @@ impl Worker {
             self.leaving.front().map(|(at, _)| *at),
             self.parked.peek().map(|Reverse(parked)| parked.due),
             self.away.peek().map(|Reverse(away)| away.due),
+            self.drop_due(),
         ];
         let now = self.storm.clock.now();
         let settles = (!self.unsettled.is_empty()).then_some(now + unsettled::SETTLES_EVERY);

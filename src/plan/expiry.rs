@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Plan;
+use super::{Model, Plan};
 use crate::{
     base::{
         clock::{SECOND, nanoseconds, signed},
@@ -39,20 +39,21 @@ pub(super) fn resolve(
             shown(session.grace)
         )));
     }
-    let protocols = || policy.protocols.iter().copied();
-    for protocol in protocols() {
-        check_within(scenario, policy, policy.expiry.ends_on(protocol), session.grace)?;
-        if policy.expiry.on_expiry(protocol) == Some(OnExpiry::Starve) && asks(scenario) {
-            warnings.push(
-                "`policy.on_expiry` is `starve`, and is judged as `keep`: no client publishes anything that could be missed"
-                    .into(),
-            );
-            break;
-        }
+    let own = scenario.target.protocol;
+    // Where nobody holds nothing is waited for.
+    if !scenario.load.hold().is_zero() {
+        check_within(scenario, policy, policy.expiry.ends_on(own), session.grace)?;
+    }
+    if policy.expiry.on_expiry(own) == Some(OnExpiry::Starve) && asks(scenario) {
+        warnings.push(
+            "`policy.on_expiry` is `starve`, and is judged as `keep`: no client publishes anything that could be missed"
+                .into(),
+        );
     }
     let topic = topic(&session.probe_topic, names)
         .map_err(|error| error.within("`session.probe_topic`"))?;
-    let is_shown = protocols().any(|it| policy.expiry.ends_on(it) == EndsOn::Publish);
+    let mut spoken = policy.protocols.iter();
+    let is_shown = spoken.any(|it| policy.expiry.ends_on(*it) == EndsOn::Publish);
     Ok(is_shown.then_some(topic))
 }
 
@@ -115,11 +116,11 @@ fn check_within(
     }
     let more = match ends_on {
         EndsOn::Time => "",
-        EndsOn::Packet | EndsOn::Publish => " and 1.1s between its probes",
+        EndsOn::Packet | EndsOn::Publish => ", and 1.1s lie between the two probes of `ends_on`",
     };
     let key = if scenario.session.is_some() { "is" } else { "is by default" };
     Err(Error::usage(format!(
-        "`policy.expiry_within` is {}{more}, but `session.grace` {key} {}: a session would count as one that outlived its token before its end is due",
+        "`policy.expiry_within` is {}{more}; `session.grace` {key} {}, which is shorter: a connection would count as one that outlived its token while its end may still come",
         shown(policy.expiry.within),
         shown(grace)
     ))
@@ -150,7 +151,7 @@ fn topic(text: &str, names: &Names) -> Result<Template> {
 impl Plan {
     /// How long a minted token of a first turn lasts, from the moment of its use: the shortest and the longest. Of `exp_at` it
     /// is the life of one that is used at the start.
-    fn lives(&self) -> (Duration, Duration) {
+    pub(super) fn lives(&self) -> (Duration, Duration) {
         match self.mould.exp_at {
             Some(at) => (at, at + Duration::from_secs(1)),
             None => (self.mould.ttl, self.mould.ttl + self.mould.ttl_jitter),
@@ -166,7 +167,7 @@ impl Plan {
     }
 
     /// Whether tokens that a client was accepted with end while it holds.
-    fn ends_inside_hold(&self) -> bool {
+    pub fn ends_inside_hold(&self) -> bool {
         let mints = self.mould.kinds.iter().any(|kind| kind.recipe.exp == Exp::Ttl);
         mints && !self.is_issued_elsewhere() && self.lives().0 <= self.load().hold()
     }
@@ -174,7 +175,9 @@ impl Plan {
     /// Whether the run is about what becomes of live connections whose tokens end, so that one that decides nothing has not
     /// measured what it was to; `seen` tells whether any ended.
     pub fn expects_ends(&self, seen: bool) -> bool {
-        self.asks_for_ends() && (seen || self.ends_inside_hold())
+        // Tokens that are renewed do not end on a connection.
+        let renews = self.turns.as_ref().is_some_and(|turns| turns.renews);
+        self.asks_for_ends() && !renews && (seen || self.ends_inside_hold())
     }
 
     /// Whether its author asks what becomes of tokens that end: what is resolved has all keys of a policy.
@@ -182,9 +185,19 @@ impl Plan {
         self.scenario.session.is_some() || self.overridden.iter().any(|key| key == "on_expiry")
     }
 
-    /// Says that clients leave before it is known what became of their tokens.
+    /// Says that clients leave before it is known what became of their tokens, or come with tokens that have ended.
     pub(super) fn warn_of_short_hold(&self, warnings: &mut Vec<String>) {
-        if !self.asks_for_ends() || !self.ends_inside_hold() {
+        if let (Some(at), Model::Open { rates, .. }) = (self.mould.exp_at, &self.model)
+            && at < rates.length()
+        {
+            warnings.push(format!(
+                "`token.exp_at` is {}, but clients come for {}: later ones bring tokens that have ended",
+                shown(at),
+                shown(rates.length())
+            ));
+        }
+        let renews = self.turns.as_ref().is_some_and(|turns| turns.renews);
+        if !self.asks_for_ends() || renews || !self.ends_inside_hold() {
             return;
         }
         let (leeway, grace) = (self.policy.expiry.leeway, self.session().grace);

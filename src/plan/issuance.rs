@@ -204,13 +204,13 @@ fn timeline(
             }
             Ok(line)
         }
-        None => match scenario.events.iter().find(|event| !event.r#do.is_of_broker()) {
+        None => match scenario.events.iter().find(|event| event.r#do.is_of_issuer()) {
             None => Ok(Timeline::default()),
             Some(event) => Err(Error::usage(format!(
                 "`{}` of `[[events]]` is done to the run's own issuer, and there is no `[issuer]`",
                 event.r#do.name()
             ))
-            .hint("write `[issuer]`, or leave the event out; `stop_broker` and `start_broker` need none")),
+            .hint("write `[issuer]`, or leave the event out; `stop_broker`, `start_broker` and `drop_clients` need none")),
         },
     }
 }

@@ -69,6 +69,7 @@ fn resolve_one(event: &Event, brokers: &[Broker]) -> Result<NodeEvent> {
         ("how", event.how.is_some()),
         ("by", event.by.is_some()),
         ("key", event.key.is_some()),
+        ("share", event.share.is_some()),
     ] {
         if is_given {
             return Err(Error::usage(format!("`{key}` says nothing to `{deed}` here"))

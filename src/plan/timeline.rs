@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     base::error::{Error, Result, name_shown, suggestion},
-    scenario::{Deed, Event, Order, Outage},
+    scenario::{Deed, Event, How, Order, Outage},
     token::key::SigningKey,
 };
 
@@ -73,7 +73,7 @@ impl Timeline {
     pub fn resolve(events: &[Event], keys: &[SigningKey], published: &[usize]) -> Result<Self> {
         let first = published.first().copied().unwrap_or_default();
         let mut line = Self { signers: vec![(Duration::ZERO, first)], ..Self::default() };
-        let own = events.iter().enumerate().filter(|(_, event)| !event.r#do.is_of_broker());
+        let own = events.iter().enumerate().filter(|(_, event)| event.r#do.is_of_issuer());
         let mut sorted: Vec<(usize, &Event)> = own.collect();
         sorted.sort_by_key(|(_, event)| event.at);
         for (index, event) in sorted {
@@ -117,7 +117,14 @@ impl Timeline {
                 self.rotate(event, to, keys)?;
             }
             Deed::JwksOutage => {
-                let how = event.how.unwrap_or_default();
+                let how = match event.how.map(How::outage) {
+                    None => Outage::default(),
+                    Some(Some(outage)) => outage,
+                    Some(None) => {
+                        return Err(Error::usage("`how` is one of `drop_clients`, not of `jwks_outage`")
+                            .hint("write `how = \"refuse\"`, `hang`, `500`, `html`, `empty_set`, `duplicate_kid`, `huge` or `expired_certificate`"));
+                    }
+                };
                 let detail = format!("the key set is away: {how}");
                 self.push(at, Action::Away(how), Deed::JwksOutage, detail);
                 if let Some(length) = event.r#for {
@@ -146,8 +153,8 @@ impl Timeline {
                 };
                 self.push(at, Action::Revoke(key), Deed::Revoke, detail);
             }
-            // Those are not of the issuer: `plan/nodes` has them.
-            Deed::StopBroker | Deed::StartBroker => {}
+            // Those are not of the issuer: `plan/nodes` and `plan/drops` have them.
+            Deed::StopBroker | Deed::StartBroker | Deed::DropClients => {}
             Deed::Restore => {
                 if let Some(key) = key()? {
                     let detail = format!("key `{}` is published again", named(key));

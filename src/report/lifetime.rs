@@ -2,11 +2,11 @@
 
 use super::{
     facts::Facts,
-    style::{count, number, percentile, time},
+    style::{bracketed, count, number, percentile, time, times},
 };
 use crate::{
     base::error::plain::Paint,
-    base::words::{Operation, Phase, Verdict},
+    base::words::{Operation, OperationOutcome, Phase, Verdict},
     record::results::{Summary, operations::Lifetime, turns::Renewals},
 };
 
@@ -15,22 +15,28 @@ pub(super) fn say(facts: &mut Facts, summary: &Summary) {
     let lifetime = &summary.lifetime;
     if lifetime.probe_denied > 0 {
         facts.more(format!(
-            "{} connections ended right after a publish to `session.probe_topic`: may these clients publish there?",
-            count(lifetime.probe_denied)
+            "{} connections ended right after a publish to `{}` (`session.probe_topic`): may these clients publish there?",
+            count(lifetime.probe_denied),
+            lifetime.probe_topic.as_deref().unwrap_or_default()
         ));
     }
     if lifetime.is_empty() {
         return;
     }
     facts.say("lifetime", enforced(summary));
-    facts.more(outlived(lifetime));
+    if lifetime.decided() > 0 {
+        facts.more(outlived(lifetime));
+    }
     if lifetime.ended_early > 0 {
         facts.more(format!("{} ended before their token did", count(lifetime.ended_early)));
     }
     if lifetime.undecided > 0 {
+        let expire = summary.operations.get(&Operation::Expire);
+        let why = expire.and_then(|expire| expire.codes.get(&OperationOutcome::Left));
         facts.more(format!(
-            "of {} it is not known: they left, or their broker was away, about then",
-            count(lifetime.undecided)
+            "of {} it is not known whether they outlive it: they ended about then otherwise{}",
+            count(lifetime.undecided),
+            why.map(|codes| bracketed(&times(codes))).unwrap_or_default()
         ));
     }
     if summary.by_broker.len() > 1 {
@@ -114,9 +120,9 @@ fn outlived(lifetime: &Lifetime) -> String {
             count(lifetime.decided()),
             number(100.0 * most)
         ),
-        (0, None) => "whether any outlives its token is not known".into(),
+        (0, None) => String::new(),
         (outlived, _) => {
-            let words = format!("{} OUTLIVED their token", count(outlived)).bold();
+            let words = format!("{} OUTLIVED their token", count(outlived));
             if lifetime.pinged_after == 0 {
                 return words;
             }
@@ -127,6 +133,26 @@ fn outlived(lifetime: &Lifetime) -> String {
             )
         }
     }
+}
+
+/// What findings.csv has of the ends of tokens.
+pub(super) fn findings(summary: &Summary) -> Vec<String> {
+    let Some(expire) = summary.operations.get(&Operation::Expire) else { return Vec::new() };
+    let found = expire.verdicts.iter().filter(|(_, number)| *number > 0);
+    found
+        .filter_map(|(verdict, number)| match verdict {
+            Verdict::Correct | Verdict::NotJudged => None,
+            Verdict::Indeterminate => {
+                Some(format!("of {} ends of tokens it is not known what they say", count(number)))
+            }
+            Verdict::FalseAccept => {
+                Some(broken(Operation::Expire, verdict, number).red().bold())
+            }
+            Verdict::FalseReject | Verdict::WrongReason => {
+                Some(broken(Operation::Expire, verdict, number))
+            }
+        })
+        .collect()
 }
 
 /// What operations broke a promise.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     base::{
         error::plain::steers,
-        words::{Counts, Phase, Verdict},
+        words::{Counts, Operation, Phase, Verdict},
     },
     record::results::{Matrix, PhaseStats, Summary, diagnosis::Diagnosis, summary::Part},
 };
@@ -35,6 +35,13 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
             format!("{} cells: {}", count(cells.len() as u64), told(&verdicts))
         }
         None => format!("{} attempts: {}", count(summary.attempts), told(&summary.verdicts)),
+    };
+    let ended = summary.operations.get(&Operation::Expire).filter(|expire| expire.count > 0);
+    let counted = match ended {
+        Some(expire) => {
+            format!("{counted}; {} ends of tokens: {}", count(expire.count), told(&expire.verdicts))
+        }
+        None => counted,
     };
     let validity = if summary.partial {
         "not judged yet".to_owned()

@@ -248,7 +248,7 @@ pub(super) fn say_sessions(facts: &mut Facts, summary: &Summary) {
         facts.say(
             "sessions",
             format!(
-                "{} begun to hold, {} of them dropped by the broker{}",
+                "{} begun to hold, {} of them ended before their client wanted{}",
                 count(sessions.held),
                 count(sessions.dropped),
                 bracketed(&by_code(&sessions.dropped_by_code, Some(summary.protocol)))
@@ -393,6 +393,7 @@ fn findings(summary: &Summary) -> String {
             let words = format!("{} {}", count(number), verdict.told());
             if verdict == Verdict::FalseAccept { words.red().bold() } else { words }
         })
+        .chain(lifetime::findings(summary))
         .collect();
     match summary.findings_left_out {
         _ if summary.attempts == 0 => {

@@ -30,8 +30,11 @@ pub struct Event {
     /// `remove_old`.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub keep_old: Option<Duration>,
-    /// `jwks_outage`: how the key set is away.
-    pub how: Option<Outage>,
+    /// `jwks_outage`: how the key set is away. `drop_clients`: how connections end.
+    pub how: Option<How>,
+    /// `drop_clients`: which share of the clients that are connected then, above 0 and up to 1. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Share>")]
+    pub share: Option<f64>,
     /// `issuer_slow`: by how much every answer of the token endpoint is late.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "Option::<bounds::Time>")]
     pub by: Option<Duration>,
@@ -64,6 +67,8 @@ pub enum Deed {
     StopBroker,
     /// A broker that was stopped comes back.
     StartBroker,
+    /// Connections of clients end from our side, without DISCONNECT.
+    DropClients,
 }
 
 impl Deed {
@@ -77,12 +82,18 @@ impl Deed {
             Self::Restore => "restore",
             Self::StopBroker => "stop_broker",
             Self::StartBroker => "start_broker",
+            Self::DropClients => "drop_clients",
         }
     }
 
-    /// Whether it is done to a broker, and not to the issuer.
+    /// Whether it is done to a broker.
     pub fn is_of_broker(self) -> bool {
         matches!(self, Self::StopBroker | Self::StartBroker)
+    }
+
+    /// Whether it is done to the issuer, and neither to a broker nor to clients.
+    pub fn is_of_issuer(self) -> bool {
+        !self.is_of_broker() && self != Self::DropClients
     }
 }
 
@@ -97,6 +108,50 @@ pub enum Order {
     SignBeforePublish,
     /// In one moment the new key is published and signs, and the old one is gone.
     RemoveOld,
+}
+
+/// How something is away, or ends.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// Nobody listens.
+    Refuse,
+    /// Nobody answers.
+    Hang,
+    /// Status 500.
+    #[serde(rename = "500")]
+    Status500,
+    /// Status 200 with a page of HTML.
+    Html,
+    /// A key set without keys.
+    EmptySet,
+    /// Two keys under each `kid`, the wrong one first.
+    DuplicateKid,
+    /// A set of 10 MB.
+    Huge,
+    /// A certificate that has expired.
+    ExpiredCertificate,
+    /// Connections are closed.
+    Close,
+    /// Connections are reset.
+    Reset,
+}
+
+impl How {
+    /// How a key set is away; `None` where it is how connections end.
+    pub fn outage(self) -> Option<Outage> {
+        Some(match self {
+            Self::Refuse => Outage::Refuse,
+            Self::Hang => Outage::Hang,
+            Self::Status500 => Outage::Status500,
+            Self::Html => Outage::Html,
+            Self::EmptySet => Outage::EmptySet,
+            Self::DuplicateKid => Outage::DuplicateKid,
+            Self::Huge => Outage::Huge,
+            Self::ExpiredCertificate => Outage::ExpiredCertificate,
+            Self::Close | Self::Reset => return None,
+        })
+    }
 }
 
 /// How a key set is away.

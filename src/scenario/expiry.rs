@@ -198,7 +198,10 @@ impl JsonSchema for End {
 
 /// How the end of a connection has to look, by version of MQTT.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table with a list for `v4` and one for `v5`, as `{ v4 = [\"fin\"], v5 = [0x87] }`"
+)]
 pub struct EndsWith {
     /// In MQTT 3.1.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]

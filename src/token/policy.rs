@@ -181,6 +181,7 @@ impl Policy {
             max_connections: settings.max_connections.or(base.max_connections).unwrap_or_default(),
             anonymous: settings.anonymous.or(base.anonymous).unwrap_or_default(),
         };
+        policy.expiry.check()?;
         let policy = policy
             .with_codes(base.refuses_with.as_ref())?
             .with_codes(settings.refuses_with.as_ref())?;

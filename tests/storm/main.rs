@@ -13,6 +13,7 @@ mod contest;
 mod dying;
 #[cfg(feature = "embedded")]
 mod early;
+mod expiry;
 mod faults;
 mod fetches;
 #[cfg(feature = "embedded")]
@@ -39,6 +40,7 @@ mod oauth;
 mod probed;
 mod process;
 mod prometheus;
+mod returns;
 #[cfg(feature = "embedded")]
 mod rotation;
 mod run;

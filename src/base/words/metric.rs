@@ -23,6 +23,8 @@ vocabulary! {
         LifetimeEndedEarly = "lifetime.ended_early";
         /// Those that outlived their token.
         LifetimeOutlived = "lifetime.outlived";
+        /// Those that ended otherwise.
+        LifetimeUndecided = "lifetime.undecided";
         /// Tokens that clients renewed by connecting again.
         RenewalsCount = "renewals.count";
         /// Those that were accepted after the end of the token before.

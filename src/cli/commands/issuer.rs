@@ -48,7 +48,7 @@ pub(super) fn issuer(arguments: &cli::Issuer) -> Result<Exit> {
     let mut written = 0;
     let write = |happenings: &Happenings| match &arguments.out {
         Some(folder) => authority::write(folder, &issuer.visits())
-            .and_then(|()| authority::write_events(folder, happenings.done(), (&[], &[]), start)),
+            .and_then(|()| authority::write_events(folder, happenings.done(), (&[], &[]), &[], start)),
         None => Ok(()),
     };
     while !stop.load(Ordering::Relaxed) {

@@ -2,6 +2,7 @@
 
 mod agents;
 mod elsewhere;
+mod lifetime;
 
 use std::{fmt::Write, path::PathBuf};
 
@@ -137,6 +138,7 @@ fn write_all(
         }
     }
     writeln!(out, "  token end    {}", ends(plan))?;
+    lifetime::write(out, plan)?;
     writeln!(out, "  workers      {}", plan.workers)?;
     let counts = counts(plan);
     let rows: Vec<Vec<String>> = plan
@@ -312,14 +314,23 @@ fn ends(plan: &Plan) -> String {
     if !has_lasting {
         return "no token of this mix ends during the run".into();
     }
+    if let Some(at) = plan.mould.exp_at {
+        return format!("{} after the start of the storm, all in one second", shown(at));
+    }
+    let jitter = plan.mould.ttl_jitter;
+    let lives = if jitter.is_zero() || is_fetched {
+        shown(ttl)
+    } else {
+        format!("{} to {}", shown(ttl), shown(ttl + jitter))
+    };
     if ttl < hold {
-        return format!("{} after each connect, while its client still holds", shown(ttl));
+        return format!("{lives} after each connect, while its client still holds");
     }
     match longest_use(plan) {
         Some(longest) if nanoseconds(ttl) < longest => {
-            format!("{} after its first use, while others still bring it", shown(ttl))
+            format!("{lives} after its first use, while others still bring it")
         }
-        _ => format!("after the run: each lasts {}", shown(ttl)),
+        _ => format!("after the run: each lasts {lives}"),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::{Collector, Folder};
 use crate::{
-    base::{clock::SECOND, error::Result},
+    base::{
+        clock::{SECOND, nanoseconds},
+        error::Result,
+    },
     client::verdict::Verdict,
     record::{
         measure::{Count, Finding, Measurements},
@@ -100,13 +103,18 @@ impl Collector {
         let of_issuer = self.events.as_ref().map(super::Events::done);
         let gone: Vec<BrokerGone> =
             self.absences.all().iter().map(|gone| self.shown(gone)).collect();
-        if of_issuer.is_none() && self.nodes.is_none() && gone.is_empty() {
+        let now = self.storm.clock.now().saturating_sub(self.storm.start);
+        let drops = self.storm.plan.drops.iter().filter(|drop| nanoseconds(drop.at) <= now);
+        let drops: Vec<(f64, String)> =
+            drops.map(|drop| (drop.at.as_secs_f64(), drop.words())).collect();
+        if of_issuer.is_none() && self.nodes.is_none() && gone.is_empty() && drops.is_empty() {
             return Ok(());
         }
         crate::record::results::authority::write_events(
             folder.path(),
             of_issuer.as_deref().unwrap_or_default(),
             (&self.deeds(), &gone),
+            &drops,
             self.storm.start,
         )
     }

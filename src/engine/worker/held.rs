@@ -33,7 +33,8 @@ impl Worker {
             session,
             accepted: now,
             deadline,
-            is_decided: false,
+            // Who does not hold has nothing to outlive.
+            is_decided: self.storm.plan.hold_of(attempt.kind).is_zero(),
             key: attempt.key,
             minted_for: attempt.minted_for,
             token_turn,

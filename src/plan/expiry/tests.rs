@@ -41,7 +41,7 @@ fn what_can_not_be_is_refused_with_key_value_and_a_way_out() {
         ("[session]\ngrace = \"2h\"", &["`session.grace` is 2h", "100ms to 1h"]),
         (
             "[session]\ngrace = \"3s\"\n[policy]\nends_on = \"packet\"\nexpiry_within = \"2s\"",
-            &["1.1s between its probes"],
+            &["1.1s lie between the two probes"],
         ),
         ("[policy]\nexpiry_within = \"6s\"", &["`session.grace` is by default 5s"]),
         (

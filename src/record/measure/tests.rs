@@ -192,10 +192,27 @@ proptest! {
 fn every_number_of_a_recorder_is_sent_moved_and_merged() {
     let mut sent = Measurements::new(1, 1);
     for (number, count) in Count::ALL.into_iter().enumerate() {
-        // No attempt has an outcome: none can be left out of the latencies, and none can hold.
-        if !matches!(count, Count::Untimed | Count::Held) {
+        // No attempt has an outcome: what comes of attempts can't have come. What has times has them below.
+        let has_a_bound = matches!(
+            count,
+            Count::Untimed
+                | Count::Held
+                | Count::LaterEnded
+                | Count::EndedAfter
+                | Count::Back
+                | Count::Renewed
+                | Count::RenewalsLate
+                | Count::Drops
+                | Count::GaveUp
+                | Count::StillAway
+        );
+        if !has_a_bound {
             sent[count] = number as u64 + 1;
         }
+    }
+    for why in [Count::GaveUp, Count::StillAway] {
+        sent.dropped_at(5 * SECOND, 0);
+        sent.stays_away(why, (0, 0));
     }
     for mark in Mark::ALL {
         sent.marks.note(mark, 5 * SECOND);

@@ -247,7 +247,12 @@ impl Absences {
         }
         let sessions = sessions.into_iter().map(|end| {
             let at = end.expire.ended.saturating_sub(start);
-            (end, self.is_in_gap(end.site, at))
+            // A broker that is back too soon to be found gone ended its connections all the same when it went.
+            let was_down = self
+                .watched
+                .iter()
+                .any(|it| it.site == end.site && it.has_refused(at, at.saturating_add(SECOND)));
+            (end, was_down || self.is_in_gap(end.site, at))
         });
         Settled { second: second.second, seen, ends, sessions: sessions.collect() }
     }

@@ -38,6 +38,7 @@ pub fn write_events(
     folder: &Path,
     happened: &[Happened],
     (deeds, gone): (&[Deed], &[BrokerGone]),
+    drops: &[(f64, String)],
     start: u64,
 ) -> Result<()> {
     let mut all: Vec<(f64, &str, Cow<'_, str>)> = happened
@@ -58,6 +59,8 @@ pub fn write_events(
         });
         [(gone.at_s, "broker_gone", gone.what().into())].into_iter().chain(back)
     }));
+    let dropped = |(second, detail): &(f64, String)| (*second, "drop_clients", detail.clone().into());
+    all.extend(drops.iter().map(dropped));
     all.sort_by(|one, other| one.0.total_cmp(&other.0));
     let rows = all.into_iter().map(|(second, event, what)| (format!("{second:.3}"), event, what));
     replace_table(folder, "events.csv", "second,event,detail", rows)
@@ -88,7 +91,7 @@ mod tests {
             Deed { starts, began: began * SECOND, ended, detail, ..Deed::default() }
         };
         let deeds = [deed(false, 7, 9), deed(true, 11, 14)];
-        write_events(folder.path(), &[], (&deeds, &[]), 5 * SECOND).unwrap();
+        write_events(folder.path(), &[], (&deeds, &[]), &[], 5 * SECOND).unwrap();
         let told = fs::read_to_string(folder.path().join("events.csv")).unwrap();
         assert!(told.contains("2.000,stop_broker,x\n9.000,start_broker,x\n"), "{told}");
     }

@@ -89,8 +89,6 @@ pub struct Folder {
     of_brokers: Option<Growing>,
     histograms: Growing,
     found: usize,
-    /// Of these, the ones that are no attempts.
-    found_operations: usize,
     /// What counts the same attempts.
     moment: Moment,
 }
@@ -120,7 +118,6 @@ impl Folder {
             path: path.to_owned(),
             clock,
             found: 0,
-            found_operations: 0,
         };
         folder.with_scenario(scenario)
     }
@@ -152,9 +149,9 @@ impl Folder {
         Ok(self)
     }
 
-    /// Rows of `findings.csv` so far that are attempts.
+    /// Rows of `findings.csv` so far.
     pub fn found(&self) -> u64 {
-        (self.found - self.found_operations) as u64
+        self.found as u64
     }
 
     /// When a storm started that did so at an instant of the run's clock.
@@ -231,7 +228,6 @@ impl Folder {
         let rows = kept.iter().map(|expire| findings::of_expire(plan, start, expire));
         if self.findings.append_rows(rows) {
             self.found += kept.len();
-            self.found_operations += kept.len();
         }
     }
 

@@ -41,6 +41,13 @@ impl OperationStats {
     }
 }
 
+impl OperationStats {
+    /// How many have a row in `findings.csv`, if there is room.
+    pub fn findings(&self) -> u64 {
+        self.verdicts.of(|verdict| !matches!(verdict, Verdict::Correct | Verdict::NotJudged))
+    }
+}
+
 /// All operations of connected clients, each with its name, whether it came or not.
 pub type Operations = BTreeMap<Operation, OperationStats>;
 
@@ -55,7 +62,7 @@ pub fn operations(all: &Measurements) -> Operations {
 }
 
 /// What became of connections whose tokens ended: facts, whatever was promised.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Lifetime {
     /// Connections whose token ended: the sum of the next four.
     pub expired: u64,
@@ -68,14 +75,17 @@ pub struct Lifetime {
     /// Ended otherwise.
     pub undecided: u64,
     /// Of those that outlived their token, the ones that sent a ping after it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub pinged_after: u64,
     /// Of these, the ones whose ping was answered.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub answered_after: u64,
     /// Connections that the broker ended before it was known whether it takes a publish to `session.probe_topic`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub probe_denied: u64,
+    /// Where they published, as the scenario writes it, where any was denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_topic: Option<String>,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -115,9 +125,9 @@ impl Lifetime {
         self.expired == 0
     }
 
-    /// How many connections it was seen of whether they outlive their token.
+    /// How many connections it was seen of whether they outlive their token: one that ended before could not.
     pub fn decided(&self) -> u64 {
-        self.enforced + self.ended_early + self.outlived
+        self.enforced + self.outlived
     }
 
     /// The share of connections that outlive their token, at most, with 95 % confidence, where none of those that were seen

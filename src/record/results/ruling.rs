@@ -137,8 +137,40 @@ pub enum Unmeasured {
     },
     /// A search ended before it had an answer, or the generator was its limit.
     SearchOpen,
-    /// Tokens ended while their connections lived, and of none it is known whether its broker did as it promised.
-    NoEndDecided,
+    /// Of no connection it is known whether its broker did as it promised when its token ended.
+    NoEndDecided {
+        /// Why.
+        because: NoEnd,
+    },
+}
+
+/// Why no end of a token was decided.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoEnd {
+    /// No connection was there any more when its token ended.
+    NoneMet,
+    /// Nothing is promised.
+    NothingPromised,
+    /// All ended otherwise, about then.
+    AllLeft,
+}
+
+impl NoEnd {
+    /// It in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NoneMet => {
+                "no connection was open when its token ended: was anybody accepted, and is `load.hold` longer than the tokens last?"
+            }
+            Self::NothingPromised => {
+                "nothing is promised of connections whose token ends: `policy.on_expiry` says what is"
+            }
+            Self::AllLeft => {
+                "each connection ended otherwise when its token did: `load.hold` has to be longer than lifetime, `policy.expiry_leeway` and `session.grace` together"
+            }
+        }
+    }
 }
 
 impl fmt::Display for Unmeasured {
@@ -171,9 +203,7 @@ impl fmt::Display for Unmeasured {
             Self::WorkersMissing { .. } => {
                 "threads that drove clients did not come to their end: what they saw last is missing"
             }
-            Self::NoEndDecided => {
-                "tokens ended while clients held, and of none it was decided whether the broker did as it promised: what becomes of connections whose token ends was not measured (docs/results.md, \"When a token ends\")"
-            }
+            Self::NoEndDecided { because } => because.words(),
             Self::SearchOpen => {
                 "the search has no answer: it ended before, or the load generator was its limit"
             }

@@ -218,6 +218,7 @@ fn value(summary: &Summary, metric: Metric) -> Option<Percentile> {
         Metric::LifetimeEnforced => summary.lifetime.enforced as f64,
         Metric::LifetimeEndedEarly => summary.lifetime.ended_early as f64,
         Metric::LifetimeOutlived => summary.lifetime.outlived as f64,
+        Metric::LifetimeUndecided => summary.lifetime.undecided as f64,
         Metric::RenewalsCount => summary.renewals.count as f64,
         Metric::RenewalsLate => summary.renewals.late as f64,
         Metric::RenewalsFailed => summary.renewals.failed as f64,

@@ -46,7 +46,12 @@ pub fn measured(plan: &Plan, all: &Measurements) -> Summary {
             .collect(),
         sessions: tables::sessions(all),
         operations: operations::operations(all),
-        lifetime: Lifetime::of(all, None, None),
+        lifetime: {
+            let lifetime = Lifetime::of(all, None, None);
+            let is_denied = lifetime.probe_denied > 0;
+            let probe_topic = is_denied.then(|| plan.session().probe_topic);
+            Lifetime { probe_topic, ..lifetime }
+        },
         renewals: Renewals::of(all),
         tls: tables::tls(all, None),
         ..Summary::default()

@@ -8,7 +8,7 @@ use super::{files, page};
 use crate::{
     base::{
         error::Result,
-        words::{OutcomeKind, Phase, Tone, Validity, Verdict},
+        words::{Operation, OutcomeKind, Phase, Tone, Validity, Verdict},
     },
     record::results::{Environment, PhaseStats, Summary, diagnosis::Diagnosis},
     report::{
@@ -19,24 +19,38 @@ use crate::{
     },
 };
 
+/// The name of a figure that is bad unless it is 0.
+const ACCEPTED: &str = "bad tokens accepted";
+/// Likewise, where connections had to end.
+const OUTLIVED: &str = "connections that outlived their token";
+
+/// Whether connections had to end that did not.
+fn must_end(summary: &Summary) -> bool {
+    let expire = summary.operations.get(&Operation::Expire);
+    expire.is_some_and(|expire| expire.verdicts[Verdict::FalseAccept] > 0)
+}
+
 /// The figures that everybody asks for first.
 pub(super) fn tiles(summary: &Summary) -> Markup {
     let connack = summary.phases.get(&Phase::Connack).filter(|stats| stats.count > 0);
     let at = |value: fn(&PhaseStats) -> String| connack.map(value);
     let verdicts = format!("{}/s", number(summary.throughput.verdicts_per_s));
     let count_of = |verdict: Verdict| count(summary.verdicts[verdict]);
+    let outlived = Some(summary.lifetime).filter(|it| !it.is_empty());
     let tiles = [
         ("attempts", Some(count(summary.attempts))),
         ("verdicts", Some(verdicts)),
         ("time to the verdict, p50", at(|stats| percentile(&stats.p50_us))),
         ("time to the verdict, p99", at(|stats| percentile(&stats.p99_us))),
-        ("bad tokens accepted", Some(count_of(Verdict::FalseAccept))),
+        (ACCEPTED, Some(count_of(Verdict::FalseAccept))),
         ("good tokens refused", Some(count_of(Verdict::FalseReject))),
+        (OUTLIVED, outlived.map(|it| count(it.outlived))),
     ];
     html! {
         ul.tiles {
             @for (name, value) in tiles {
-                @let is_bad = name == "bad tokens accepted" && value.as_deref() != Some("0");
+                @let is_grave = name == ACCEPTED || name == OUTLIVED && must_end(summary);
+                @let is_bad = is_grave && value.as_deref() != Some("0");
                 @if let Some(value) = value { li { b class=[is_bad.then_some("bad")] { (page::unbroken(&value)) } span { (name) } } }
             }
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::error::{Error, Result};
 use crate::scenario::{ByVersion, End, EndsOn, EndsWith, OnExpiry, PolicySettings, Protocol};
 
 /// Brokers that look whether a token has ended when something comes are asked twice, the second time so long after the
@@ -38,6 +39,27 @@ impl ExpiryPolicy {
             within: settings.expiry_within.or(base.expiry_within).unwrap_or(WITHIN),
             leeway: settings.expiry_leeway.or(base.expiry_leeway).unwrap_or(leeway),
         }
+    }
+
+    /// Refuses what no end can look like.
+    pub(super) fn check(&self) -> Result<()> {
+        let is_code = |end: &End| matches!(end, End::Code(_));
+        let (v4, v5) = (self.ends_with.v4.as_deref(), self.ends_with.v5.as_deref());
+        for (key, ends) in [("v4", v4), ("v5", v5)] {
+            if ends.is_some_and(<[End]>::is_empty) {
+                return Err(Error::usage(format!(
+                    "`policy.ends_with.{key}` is empty: no end of a connection would be right"
+                ))
+                .hint("leave it out where any end will do"));
+            }
+        }
+        if let Some(End::Code(code)) = v4.and_then(|ends| ends.iter().find(|end| is_code(end))) {
+            return Err(Error::usage(format!(
+                "`policy.ends_with.v4` holds {code}, but in MQTT 3.1.1 a broker sends no code: no end would be right"
+            ))
+            .hint("write `fin`, `rst` or `disconnect`"));
+        }
+        Ok(())
     }
 
     /// Writes it as a scenario does.

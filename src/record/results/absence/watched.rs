@@ -263,6 +263,12 @@ impl Watched {
         is_refusing || known < u64::MAX && by_ends.into_iter().any(|ends| ends.first <= by)
     }
 
+    /// Whether a connect was refused between two instants: nobody listened, if only for a moment.
+    pub(super) fn has_refused(&self, from: u64, to: u64) -> bool {
+        let slots = self.slots.range(from / LENGTH..=to / LENGTH);
+        slots.filter_map(|(_, slot)| slot.refused).any(|it| it.last >= from && it.first <= to)
+    }
+
     /// Whether something explained, at an instant, that the broker was away.
     pub(super) fn is_excused(&self, at: u64) -> bool {
         self.excuses.iter().any(|excuse| excuse.covers(at))

@@ -1,6 +1,6 @@
 //! The one place that decides what a run came to.
 
-use super::{Failure, Ruling, Unmeasured};
+use super::{Failure, NoEnd, Ruling, Unmeasured};
 use crate::{
     base::words::{Conclusion, Expected, LimitedBy, Operation, Tone, Validity, Verdict},
     plan::cells::PROBE,
@@ -8,6 +8,7 @@ use crate::{
         Matrix, Summary,
         judged::Undecided,
         matrix::{Cell, State},
+        operations::OperationStats,
     },
 };
 
@@ -101,9 +102,23 @@ fn of_answers(summary: &Summary, terms: Terms, failed: &mut Vec<Failure>) -> Vec
         // Bad tokens alone say nothing about good ones.
         (!groups.is_empty(), Unmeasured::NothingGood { groups }),
         (summary.nothing_promised, Unmeasured::NothingPromised),
-        (terms.expects_ends && !is_decided, Unmeasured::NoEndDecided),
+        (
+            terms.expects_ends && !is_decided,
+            Unmeasured::NoEndDecided { because: no_end(expire) },
+        ),
     ];
     known.into_iter().filter_map(|(is_so, why)| is_so.then_some(why)).collect()
+}
+
+/// Why no end of a token was decided.
+fn no_end(expire: Option<&OperationStats>) -> NoEnd {
+    match expire.filter(|expire| expire.count > 0) {
+        None => NoEnd::NoneMet,
+        Some(expire) if expire.verdicts[Verdict::NotJudged] == expire.count => {
+            NoEnd::NothingPromised
+        }
+        Some(_) => NoEnd::AllLeft,
+    }
 }
 
 /// What this program itself could not do, whatever the answers were.

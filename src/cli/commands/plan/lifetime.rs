@@ -1,0 +1,93 @@
+//! What a plan says of connections whose token ends, and of what clients do after their first turn.
+
+use std::{
+    fmt::{Result, Write},
+    time::Duration,
+};
+
+use super::shown;
+use crate::{
+    plan::Plan,
+    report::style::count,
+    scenario::{EndsOn, OnExpiry, Reconnect},
+    token::policy::SECOND_PROBE,
+};
+
+/// Writes both, where there is anything to say.
+pub(super) fn write(out: &mut String, plan: &Plan) -> Result {
+    if plan.ends_inside_hold() {
+        writeln!(out, "  at `exp`     {}", at_end(plan))?;
+    }
+    for drop in &plan.drops {
+        writeln!(out, "  event        {} after the start: {}", shown(drop.at), drop.words())?;
+    }
+    let Some(turns) = &plan.turns else { return Ok(()) };
+    let session = plan.session();
+    let mut does = Vec::new();
+    match turns.reconnect {
+        Reconnect::None => {}
+        Reconnect::SameToken => does.push("come back with the same token".to_owned()),
+        Reconnect::FreshToken => does.push("come back with a fresh token".to_owned()),
+    }
+    if turns.reconnect != Reconnect::None {
+        let backoff = &session.backoff;
+        does.push(format!(
+            "wait {} first and {} at most, and give up after {} failed attempts in a row",
+            shown(backoff.first),
+            shown(backoff.most),
+            turns.tries
+        ));
+    }
+    if turns.renews {
+        does.push(format!(
+            "connect again with another token {} before theirs ends",
+            shown(session.renew_before)
+        ));
+    }
+    writeln!(out, "  turns        clients {}", does.join("; "))?;
+    let most = plan.later_turns();
+    if most > 0 {
+        writeln!(
+            out,
+            "  later turns  about {} attempts more than those above, each with a token and a connection of its own",
+            count(most)
+        )?;
+    }
+    if turns.keeps_tokens {
+        writeln!(
+            out,
+            "  kept tokens  one a client: its signature could not be made again; about 1 KB each beside {} clients",
+            count(plan.clients)
+        )?;
+    }
+    Ok(())
+}
+
+/// What the broker promises of them, and what clients do to see it.
+fn at_end(plan: &Plan) -> String {
+    let expiry = &plan.policy.expiry;
+    let promised = match expiry.on_expiry(plan.protocol) {
+        None => "nothing is promised of a connection whose token ends".to_owned(),
+        Some(OnExpiry::Disconnect) => {
+            let probes = match expiry.ends_on(plan.protocol) {
+                EndsOn::Time => Duration::ZERO,
+                EndsOn::Packet | EndsOn::Publish => SECOND_PROBE,
+            };
+            format!(
+                "the broker has to end the connection within {}",
+                shown(expiry.leeway + probes + expiry.within)
+            )
+        }
+        Some(OnExpiry::Keep | OnExpiry::Starve) => {
+            "the broker has to leave the connection open".to_owned()
+        }
+    };
+    let probes = match expiry.ends_on(plan.protocol) {
+        EndsOn::Time => "",
+        EndsOn::Packet => "; clients ping then, and once more 1.1s later",
+        EndsOn::Publish => {
+            "; clients publish to `session.probe_topic` when they were accepted, then, and once more 1.1s later"
+        }
+    };
+    promised + probes
+}
