@@ -73,7 +73,7 @@ fn verdicts(out: &mut String, summary: &Summary) -> std::fmt::Result {
             verdicts: summary.verdicts.clone(),
             phases: summary.phases.clone(),
             tls: None,
-            lifetime: summary.lifetime,
+            lifetime: summary.lifetime.clone(),
         };
         rows.push(verdict_row("all", &all));
     }

@@ -191,7 +191,7 @@ fn a_client_that_leaves_about_then_is_told_apart_and_a_run_of_such_has_measured_
     assert_eq!(operations(&ended), counted(&[("end left hold indeterminate", "8")]));
     assert!(ended.stderr.contains("`load.hold` is 3s"), "the plan warns: {}", ended.stderr);
     assert!(ended.stderr.contains("has to be longer than lifetime"), "{}", ended.stderr);
-    assert!(ended.stdout.contains("ended about then otherwise (hold 8)"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("ended about then otherwise (8 x hold)"), "{}", ended.stdout);
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(super) fn tiles(summary: &Summary) -> Markup {
     let at = |value: fn(&PhaseStats) -> String| connack.map(value);
     let verdicts = format!("{}/s", number(summary.throughput.verdicts_per_s));
     let count_of = |verdict: Verdict| count(summary.verdicts[verdict]);
-    let outlived = Some(summary.lifetime).filter(|it| !it.is_empty());
+    let outlived = Some(&summary.lifetime).filter(|it| !it.is_empty());
     let tiles = [
         ("attempts", Some(count(summary.attempts))),
         ("verdicts", Some(verdicts)),
