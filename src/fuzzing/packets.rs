@@ -87,7 +87,14 @@ fn packets(pieces: &[&[u8]], protocol: Protocol) -> Vec<Shown> {
 
 /// How a session ends to which these pieces come, if it does.
 fn held(pieces: &[&[u8]], protocol: Protocol) -> Option<Ended> {
-    let settings = Settings { protocol, keep_alive: 0, leaves_at: u64::MAX, expiry: None, renews_at: None, salt: 0 };
+    let settings = Settings {
+        protocol,
+        keep_alive: 0,
+        leaves_at: u64::MAX,
+        expiry: None,
+        renews_at: None,
+        salt: 0,
+    };
     let mut session = Session::new(settings, &Connack::default(), Outbox::default(), 0);
     for mut bytes in pieces.iter().copied() {
         match session.handle(&mut bytes, 1) {

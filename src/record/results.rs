@@ -45,8 +45,8 @@ pub mod threshold;
 pub mod time;
 pub mod timeline;
 pub mod trend;
-pub mod whole;
 pub mod turns;
+pub mod whole;
 pub mod writing;
 
 pub use edges::Edges;

@@ -83,12 +83,12 @@ pub(super) fn say_turns(facts: &mut Facts, summary: &Summary) {
             count(away)
         ),
     );
-    let until = |us: Option<f64>| us.map_or_else(|| "never".to_owned(), time);
-    facts.more(format!(
-        "half of them back after {}, 99 % after {}",
-        until(returns.until_half_back_us),
-        until(returns.until_99_back_us)
-    ));
+    let half = returns.until_half_back_us.map(time);
+    facts.more(match (half, returns.until_99_back_us.map(time)) {
+        (Some(half), Some(most)) => format!("half of them back after {half}, 99 % after {most}"),
+        (Some(half), None) => format!("half of them back after {half}, and 99 % never"),
+        (None, _) => "not even half of those that most lost together were ever back".into(),
+    });
 }
 
 /// How many ends were enforced, and how late they came.
@@ -145,9 +145,7 @@ pub(super) fn findings(summary: &Summary) -> Vec<String> {
             Verdict::Indeterminate => {
                 Some(format!("of {} ends of tokens it is not known what they say", count(number)))
             }
-            Verdict::FalseAccept => {
-                Some(broken(Operation::Expire, verdict, number).red().bold())
-            }
+            Verdict::FalseAccept => Some(broken(Operation::Expire, verdict, number).red().bold()),
             Verdict::FalseReject | Verdict::WrongReason => {
                 Some(broken(Operation::Expire, verdict, number))
             }

@@ -287,9 +287,7 @@ impl TokenSource {
         let fetcher = self.fetcher.as_ref()?;
         // What was fetched ahead is for first turns.
         let is_first = order.bearer.turn == 0;
-        if let Some(fetched) =
-            is_first.then(|| fetcher.at_hand(order.bearer.client)).flatten()
-        {
+        if let Some(fetched) = is_first.then(|| fetcher.at_hand(order.bearer.client)).flatten() {
             let Arrival::Fetched(order, fetched) =
                 self.arrived.insert(Arrival::Fetched(order, fetched))
             else {

@@ -59,8 +59,7 @@ fn operations(ended: &Ended) -> Vec<(String, String)> {
         let words = ["expected", "outcome", "code", "verdict"].map(|name| row[name].as_str());
         (words.join(" "), row["count"].clone())
     };
-    let mut rows: Vec<_> =
-        rows(&ended.out.join("operations.csv")).iter().map(row).collect();
+    let mut rows: Vec<_> = rows(&ended.out.join("operations.csv")).iter().map(row).collect();
     rows.sort();
     rows
 }
@@ -241,7 +240,8 @@ fn packets(stream: &mut TcpStream, mut each: impl FnMut(u8, &[u8], &mut TcpStrea
 }
 
 #[test]
-fn a_broker_that_looks_at_publishes_is_shown_some_and_who_may_not_publish_is_not_taken_for_expired() {
+fn a_broker_that_looks_at_publishes_is_shown_some_and_who_may_not_publish_is_not_taken_for_expired()
+{
     let published: Arc<Mutex<Vec<(u64, String)>>> = Arc::default();
     let log = Arc::clone(&published);
     let server = Server::start(move |stream, connect| {
@@ -307,7 +307,8 @@ fn a_run_that_is_interrupted_when_tokens_end_says_of_each_what_is_known() {
         }
         keep(stream);
     });
-    let more = "[token]\nttl = \"2s\"\n[policy]\non_expiry = \"disconnect\"\n[session]\ngrace = \"60s\"\n";
+    let more =
+        "[token]\nttl = \"2s\"\n[policy]\non_expiry = \"disconnect\"\n[session]\ngrace = \"60s\"\n";
     let load = "clients = 8\nconcurrency = 8\nhold = \"90s\"";
     let storm = Storm::new(&scenario(&server.url(), load, more));
     let child = storm.start();

@@ -27,9 +27,7 @@ const LOAD: &str = "clients = 8\nconcurrency = 8\nhold = \"4s\"";
 type Log = Arc<Mutex<BTreeMap<u64, Vec<Vec<u8>>>>>;
 
 /// A server that does something by client and by how often that has come before.
-fn server(
-    behave: impl Fn(&mut TcpStream, u64, usize) + Send + Sync + 'static,
-) -> (Server, Log) {
+fn server(behave: impl Fn(&mut TcpStream, u64, usize) + Send + Sync + 'static) -> (Server, Log) {
     let log = Log::default();
     let own = Arc::clone(&log);
     let server = Server::start(move |stream, connect: &Connect| {
@@ -84,9 +82,8 @@ fn a_client_comes_back_with_the_token_that_the_scenario_says() {
             // Without a word, eight at once would look like a broker that died.
             let _ = stream.write_all(&[0xE0, 1, 0x98]);
         });
-        let more = format!(
-            "[session]\nreconnect = \"{reconnect}\"\nbackoff = {{ first = \"100ms\" }}\n"
-        );
+        let more =
+            format!("[session]\nreconnect = \"{reconnect}\"\nbackoff = {{ first = \"100ms\" }}\n");
         let text = scenario(&server.url(), LOAD, &more);
         let text = match algorithm {
             "ES256" => {
@@ -101,7 +98,10 @@ fn a_client_comes_back_with_the_token_that_the_scenario_says() {
         let counts = ["drops", "attempts", "back", "gave_up", "still_away"]
             .map(|name| field(&summary, "returns", name));
         assert_eq!(counts, [8, 8, 8, 0, 0], "{summary}");
-        assert_eq!((summary["clients"].as_u64(), summary["attempts"].as_u64()), (Some(8), Some(16)));
+        assert_eq!(
+            (summary["clients"].as_u64(), summary["attempts"].as_u64()),
+            (Some(8), Some(16))
+        );
         assert_eq!(summary["phases"]["reconnect"]["count"], 8);
         assert!(summary["returns"]["until_99_back_us"].as_f64().unwrap() > 0.0);
         for (n, tokens) in log.lock().unwrap().iter() {
@@ -132,7 +132,10 @@ fn a_client_that_is_refused_gives_up_after_its_tries() {
     let findings = rows(&ended.out.join("findings.csv"));
     assert_eq!(findings.len(), 24);
     for row in findings {
-        assert_eq!((row["verdict"].as_str(), row["operation"].as_str()), ("false_reject", "connect"));
+        assert_eq!(
+            (row["verdict"].as_str(), row["operation"].as_str()),
+            ("false_reject", "connect")
+        );
         assert!(row["turn"].parse::<u32>().unwrap() > 0 && !row["replay"].contains("--turn"));
     }
 }
@@ -254,7 +257,9 @@ fn a_run_that_is_interrupted_while_clients_are_away_says_of_each_where_it_was() 
     let start = Instant::now();
     let is_back = || {
         let summary = crate::run::read_json(&storm.out().join("summary.json"));
-        summary.is_some_and(|it| it["returns"]["back"] == 4 && it["returns"]["attempts"].as_u64() > Some(12))
+        summary.is_some_and(|it| {
+            it["returns"]["back"] == 4 && it["returns"]["attempts"].as_u64() > Some(12)
+        })
     };
     while !is_back() {
         assert!(start.elapsed() < Duration::from_mins(1), "nobody comes back");
@@ -263,7 +268,8 @@ fn a_run_that_is_interrupted_while_clients_are_away_says_of_each_where_it_was() 
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let summary = storm.wait(child).expect(130);
     check_turns(&summary);
-    let counts = ["drops", "back", "gave_up", "still_away"].map(|name| field(&summary, "returns", name));
+    let counts =
+        ["drops", "back", "gave_up", "still_away"].map(|name| field(&summary, "returns", name));
     assert_eq!(counts, [8, 4, 0, 4]);
     assert_eq!(summary["abandoned"], 2, "those that heard nothing");
 }

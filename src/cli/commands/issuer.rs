@@ -47,8 +47,9 @@ pub(super) fn issuer(arguments: &cli::Issuer) -> Result<Exit> {
     say(&format!("ready {}\njwks {}\n", issuer.url(), issuer.jwks_url()))?;
     let mut written = 0;
     let write = |happenings: &Happenings| match &arguments.out {
-        Some(folder) => authority::write(folder, &issuer.visits())
-            .and_then(|()| authority::write_events(folder, happenings.done(), (&[], &[]), &[], start)),
+        Some(folder) => authority::write(folder, &issuer.visits()).and_then(|()| {
+            authority::write_events(folder, happenings.done(), (&[], &[]), &[], start)
+        }),
         None => Ok(()),
     };
     while !stop.load(Ordering::Relaxed) {

@@ -57,7 +57,8 @@ impl Worker {
             expected = judge.by_key(expected, standing, attempt.sent, decided);
         }
         // Of later turns it is known by client.
-        if let (Some(accepted), Must::AcceptInTime, 0) = (&storm.accepted, kind.must, attempt.turn) {
+        if let (Some(accepted), Must::AcceptInTime, 0) = (&storm.accepted, kind.must, attempt.turn)
+        {
             if !matches!(expected, Expectation::Refuse(_)) && attempt.outcome == Outcome::Accepted {
                 accepted.note(attempt.client, attempt.ended);
             }

@@ -269,7 +269,8 @@ pub(super) fn hand_over(
     };
     opening.minted_for = ready.minted_for;
     opening.token_turn = ready.bearer.turn;
-    if let Some(turns) = storm.plan.turns.as_ref().filter(|it| it.reconnect == Reconnect::SameToken) {
+    if let Some(turns) = storm.plan.turns.as_ref().filter(|it| it.reconnect == Reconnect::SameToken)
+    {
         opening.carried = Some(Carried::of(handed, turns.keeps_tokens));
     }
     opening.terms.said = handed.said;

@@ -33,8 +33,14 @@ fn what_can_not_be_is_refused_with_key_and_value() {
         ("tries = 0", "`session.tries` is 0"),
         ("backoff = { factor = 0.5 }", "`session.backoff.factor` is 0.5, but must be 1 to 100"),
         ("backoff = { first = \"2h\" }", "`session.backoff.first` is 2h"),
-        ("backoff = { first = \"9s\", most = \"1s\" }", "`session.backoff.most` is 1s, but must be 9s"),
-        ("renew = \"reconnect\"\nrenew_before = \"1h\"", "`session.renew_before` is 1h, but tokens last for 1h"),
+        (
+            "backoff = { first = \"9s\", most = \"1s\" }",
+            "`session.backoff.most` is 1s, but must be 9s",
+        ),
+        (
+            "renew = \"reconnect\"\nrenew_before = \"1h\"",
+            "`session.renew_before` is 1h, but tokens last for 1h",
+        ),
         ("[[mix]]\ntoken = \"expired\"\nshare = 1", "all tokens of the mix must be refused"),
         ("[[mix]]\ntoken = \"wrong_key\"\nshare = 1", "all tokens of the mix must be refused"),
     ] {

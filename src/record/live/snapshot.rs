@@ -8,10 +8,7 @@ use crate::{
     plan::{Plan, broker::Broker},
     record::{
         measure::{Count, Measurements, Times},
-        results::{
-            monitor::Side,
-            turns::Renewals,
-        },
+        results::{monitor::Side, turns::Renewals},
     },
     scenario::ReceiveTime,
 };

@@ -59,7 +59,8 @@ pub fn write_events(
         });
         [(gone.at_s, "broker_gone", gone.what().into())].into_iter().chain(back)
     }));
-    let dropped = |(second, detail): &(f64, String)| (*second, "drop_clients", detail.clone().into());
+    let dropped =
+        |(second, detail): &(f64, String)| (*second, "drop_clients", detail.clone().into());
     all.extend(drops.iter().map(dropped));
     all.sort_by(|one, other| one.0.total_cmp(&other.0));
     let rows = all.into_iter().map(|(second, event, what)| (format!("{second:.3}"), event, what));

@@ -143,8 +143,7 @@ pub fn throughput(plan: &Plan, all: &Measurements, storm: u64, busy: u64) -> Thr
         // `n` arrivals part `n - 1` gaps; a single one has no rate.
         Model::Open { .. } => {
             all.mark(Mark::LastScheduled).filter(|last| *last > storm).map(|last| {
-                all.clients().saturating_sub(1) as f64
-                    / ((last - storm) as f64 / SECOND as f64)
+                all.clients().saturating_sub(1) as f64 / ((last - storm) as f64 / SECOND as f64)
             })
         }
         Model::Preconnect(waves) => waves.rate,

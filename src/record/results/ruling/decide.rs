@@ -102,10 +102,7 @@ fn of_answers(summary: &Summary, terms: Terms, failed: &mut Vec<Failure>) -> Vec
         // Bad tokens alone say nothing about good ones.
         (!groups.is_empty(), Unmeasured::NothingGood { groups }),
         (summary.nothing_promised, Unmeasured::NothingPromised),
-        (
-            terms.expects_ends && !is_decided,
-            Unmeasured::NoEndDecided { because: no_end(expire) },
-        ),
+        (terms.expects_ends && !is_decided, Unmeasured::NoEndDecided { because: no_end(expire) }),
     ];
     known.into_iter().filter_map(|(is_so, why)| is_so.then_some(why)).collect()
 }
