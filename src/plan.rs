@@ -62,8 +62,8 @@ use crate::{
         tls::Tls,
     },
     scenario::{
-        Algorithm, Condition, Jwks, Load, Loaded, OnAnonymous, Protocol, Scenario, SessionSettings,
-        TokenIn, ValidityRule,
+        Algorithm, Condition, Jwks, Load, Loaded, OnAnonymous, Protocol, Scenario, TokenIn,
+        ValidityRule,
     },
     token::{
         Kind, Minter, fraction, free_name,
@@ -340,11 +340,6 @@ impl Plan {
         };
         self.mould.claims.insert(name, "x".repeat(pad).into());
         Ok(self)
-    }
-
-    /// `[session]` as written, or as it is without.
-    pub fn session(&self) -> SessionSettings {
-        self.scenario.session.clone().unwrap_or_default()
     }
 
     /// `[load]` as written, for its durations and switches.

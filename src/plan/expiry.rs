@@ -9,7 +9,9 @@ use crate::{
         error::{Error, Result},
         words::{Operation, Phase},
     },
-    scenario::{EndsOn, LoadMode, OnExpiry, Scenario, TokenSource, bounds::MOST_CLIENTS},
+    scenario::{
+        EndsOn, LoadMode, OnExpiry, Scenario, SessionSettings, TokenSource, bounds::MOST_CLIENTS,
+    },
     token::{
         Occasion,
         policy::{Policy, SECOND_PROBE},
@@ -149,6 +151,11 @@ fn topic(text: &str, names: &Names) -> Result<Template> {
 }
 
 impl Plan {
+    /// `[session]` as written, or as it is without.
+    pub fn session(&self) -> SessionSettings {
+        self.scenario.session.clone().unwrap_or_default()
+    }
+
     /// How long a minted token of a first turn lasts, from the moment of its use: the shortest and the longest. Of `exp_at` it
     /// is the life of one that is used at the start.
     pub(super) fn lives(&self) -> (Duration, Duration) {

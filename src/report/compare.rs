@@ -254,6 +254,7 @@ pub fn compare(
         }
     }
     metrics.extend(counts::verdicts(&before, &after, design, rule));
+    metrics.extend(counts::operations(&before, &after, design, rule));
     metrics.extend(counts::gone(baseline, candidate));
     metrics.extend(counts::cells(baseline, candidate));
     metrics

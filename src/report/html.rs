@@ -11,6 +11,7 @@ mod facts;
 pub(crate) mod figure;
 mod files;
 mod heat;
+mod lifetime;
 pub(crate) mod page;
 mod palette;
 pub(crate) mod percentiles;
@@ -56,6 +57,7 @@ pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
             (page::section("Brokers that differ", brokers::divergent(summary)))
             (page::section("Verdicts by broker", brokers::verdicts_by_broker(summary).filter(|_| matrix.is_none())))
             (page::section("What a lost broker cost", brokers::outages(summary)))
+            (page::section("When tokens ended", lifetime::section(summary)?))
             (page::section("Latency by percentile", percentiles::figures(summary, matrix.is_some())?))
             (page::section("Over time", page::grid(timeline::figures(folder)?)))
             (page::section("What happened", timeline::what_happened(folder)?))

@@ -202,6 +202,7 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
     series::say(&mut facts, summary);
     cluster::say(&mut facts, summary);
     say_sessions(&mut facts, summary);
+    lifetime::say(&mut facts, summary);
     say_agents(&mut facts, summary);
     let generator = &summary.generator;
     let minted = match summary.oauth {
@@ -255,7 +256,6 @@ pub(super) fn say_sessions(facts: &mut Facts, summary: &Summary) {
             ),
         );
     }
-    lifetime::say(facts, summary);
     lifetime::say_turns(facts, summary);
 }
 

@@ -12,7 +12,7 @@ use crate::{
         words::{Counts, Operation, OperationOutcome, Phase, Verdict},
     },
     plan::Plan,
-    record::measure::{Count, Measurements, operations::OperationTally},
+    record::measure::{Count, Measurements, Times, operations::OperationTally},
 };
 
 /// The first line of `operations.csv`.
@@ -86,6 +86,48 @@ pub struct Lifetime {
     /// Where they published, as the scenario writes it, where any was denied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe_topic: Option<String>,
+    /// How the ends lie around the deadline, from the earliest stretch to the latest; stretches without any are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub around: Vec<Stretch>,
+}
+
+/// How many connections ended within a stretch of time around the deadline of their token.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Stretch {
+    /// Where it begins, in microseconds after the deadline, before it where negative; `None` of the one that has no begin.
+    pub from_us: Option<f64>,
+    /// Where it ends; `None` of the one that has no end.
+    pub to_us: Option<f64>,
+    /// How many ended in it.
+    pub count: u64,
+}
+
+/// Where stretches part, on either side of the deadline, in microseconds.
+const EDGES_US: [u64; 9] =
+    [1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000];
+
+/// How the ends lie around the deadline.
+fn around(all: &Measurements) -> Vec<Stretch> {
+    let times = |phase| all.latency(phase, None, None, None).times;
+    let (early, late) = (times(Phase::ExpiryEarly), times(Phase::ExpiryEnforcement));
+    let lows = std::iter::once(0).chain(EDGES_US);
+    let highs = EDGES_US.into_iter().map(Some).chain([None]);
+    let stretches: Vec<(u64, Option<u64>)> = lows.zip(highs).collect();
+    let count = |times: &Option<Times>, (low, high): (u64, Option<u64>)| {
+        let high = high.map_or(u64::MAX, |high| high * 1_000 - 1);
+        times.as_ref().map_or(0, |times| times.count_between((low * 1_000).max(1), high))
+    };
+    let before = stretches.iter().rev().map(|stretch| {
+        let &(low, high) = stretch;
+        let (from_us, to_us) = (high.map(|high| -(high as f64)), Some(-(low as f64)));
+        Stretch { from_us, to_us, count: count(&early, *stretch) }
+    });
+    let after = stretches.iter().map(|stretch| {
+        let &(low, high) = stretch;
+        let (from_us, to_us) = (Some(low as f64), high.map(|high| high as f64));
+        Stretch { from_us, to_us, count: count(&late, *stretch) }
+    });
+    before.chain(after).filter(|stretch| stretch.count > 0).collect()
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -116,6 +158,7 @@ impl Lifetime {
             lifetime.pinged_after = all[Count::PingedAfter];
             lifetime.answered_after = all[Count::AnsweredAfter];
             lifetime.probe_denied = all[Count::TrialEnds];
+            lifetime.around = around(all);
         }
         lifetime
     }

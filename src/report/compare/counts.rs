@@ -46,6 +46,39 @@ pub(super) fn verdicts(
     all
 }
 
+/// The same of operations of connected clients, where there were any: a connection that outlives its token in one build and
+/// did not in the other needs no statistics either.
+pub(super) fn operations(
+    before: &[Summary],
+    after: &[Summary],
+    design: Design,
+    rule: &Rule,
+) -> Vec<Compared> {
+    let mut all = Vec::new();
+    for operation in words::Operation::OF_SESSIONS {
+        let counts = |runs: &[Summary], verdict| -> Vec<(u64, u64)> {
+            let of = |run: &Summary| {
+                let stats = run.operations.get(&operation)?;
+                Some((stats.verdicts[verdict], stats.count))
+            };
+            runs.iter().map(|run| of(run).unwrap_or_default()).collect()
+        };
+        let has_any = |runs: &[Summary]| {
+            runs.iter().any(|run| run.operations.get(&operation).is_some_and(|it| it.count > 0))
+        };
+        if !has_any(before) && !has_any(after) {
+            continue;
+        }
+        for verdict in words::Verdict::ALL {
+            let metric = format!("operation.{operation}.{verdict}");
+            let (before, after) = (counts(before, verdict), counts(after, verdict));
+            let compared = compared(metric, verdict, &before, &after, design, rule);
+            all.extend(compared.map(|it| Compared { unit: "operations".into(), ..it }));
+        }
+    }
+    all
+}
+
 fn compared(
     metric: String,
     verdict: words::Verdict,

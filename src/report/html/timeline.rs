@@ -91,6 +91,8 @@ pub(super) fn figures(folder: &Path) -> Result<Vec<Markup>> {
             .noted("Offered is what the schedule wants, started what began: where they part, the generator was late. Verdicts are answers of the broker: accepted and refused."),
         figure("Time to the verdict", Axis::log("connack, ms", " ms"), times, timeline::FILE),
         figure("Open connections", Axis::linear("at the end of the second", ""), open(&seconds), timeline::FILE),
+        figure("Connections that ended, and clients that came back", Axis::linear("a second", "/s"), turns(&seconds), timeline::FILE)
+            .noted("Ended are connections that went before their client wanted. Back are clients that were accepted again after that, renewed those that connected again with another token before theirs ended."),
         figure("Lateness of the generator", Axis::log("p99 of start_delay, ms", " ms"), lateness, timeline::FILE)
             .noted("How late attempts started against the schedule. From 10 ms on the generator is the limit, and not the broker."),
         of_keys,
@@ -208,6 +210,20 @@ fn open(seconds: &[Second]) -> Vec<Line> {
         return Vec::new();
     }
     vec![Line::new("open connections", 2, points)]
+}
+
+/// Connections that ended and clients that came back; nothing where there were none.
+fn turns(seconds: &[Second]) -> Vec<Line> {
+    let of = |value: fn(&Second) -> u64| -> Vec<(f64, f64)> {
+        let points: Vec<(f64, f64)> =
+            seconds.iter().map(|it| (it.second as f64, value(it) as f64)).collect();
+        if points.iter().all(|(_, count)| *count == 0.0) { Vec::new() } else { points }
+    };
+    lines(vec![
+        ("ended", of(|second| second.dropped)),
+        ("back", of(|second| second.back)),
+        ("renewed", of(|second| second.renewed)),
+    ])
 }
 
 /// Resident memory of both sides, where it was read.
