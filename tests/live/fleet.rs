@@ -373,3 +373,28 @@ fn what_agents_can_t_share_is_refused_with_a_way_out() {
     assert_eq!(without.code, Some(3), "{}", without.stderr);
     assert!(without.stderr.contains("apt install nats-server"), "{}", without.stderr);
 }
+
+#[test]
+fn agents_together_tell_of_each_end_of_a_token_and_of_each_client_that_came_back() {
+    let more = "[token]\nttl = \"3s\"\n[session]\nreconnect = \"fresh_token\"\ngrace = \"4s\"\n\
+                backoff = { first = \"300ms\" }\n[policy]\non_expiry = \"disconnect\"\n\
+                [[events]]\nat = \"2s\"\ndo = \"drop_clients\"\nshare = 0.5\n";
+    let load = "clients = 60\nstages = [{ rate = 60, for = \"1s\" }]\nhold = \"9s\"";
+    let storm = Storm::new(&scenario("embedded", load, more));
+    let own = |arguments: &[&str]| {
+        let summary = storm.run_in(&[], arguments).expect(0);
+        let of = |table: &str, name: &str| summary[table][name].as_u64().unwrap();
+        let attempts = summary["attempts"].as_u64().unwrap();
+        let renewals = of("renewals", "count") + of("renewals", "token_failed");
+        assert_eq!(attempts, summary["clients"].as_u64().unwrap() + of("returns", "attempts") + renewals);
+        let ends = ["back", "gave_up", "still_away"].map(|name| of("returns", name));
+        assert_eq!(of("returns", "drops"), ends.iter().sum::<u64>());
+        let expire = &summary["operations"]["expire"];
+        assert_eq!(expire["count"], summary["lifetime"]["expired"]);
+        assert_eq!(expire["verdicts"]["false_accept"], 0);
+        assert!(of("returns", "back") > 100, "each came back twice at least: {summary}");
+        summary["sessions"]["dropped_by_code"]["event"].as_u64().unwrap()
+    };
+    // Whom an event hits follows from the client's number, whoever drives it.
+    assert_eq!(own(&["--agents", "3"]), own(&[]));
+}

@@ -23,7 +23,7 @@ use crate::{
         },
     },
     plan::broker::{self, Broker},
-    scenario::{Held, Key, Scenario},
+    scenario::{Deed, Held, Key, Scenario},
     token::{key::SigningKey, policy::is_built_in},
 };
 
@@ -62,7 +62,10 @@ pub(super) struct Own<'a> {
 /// When the order asks for more than the agent was started for: what, and which option allows it.
 pub(super) fn admit(scenario: &mut Scenario, task: &Task, own: &Own<'_>) -> Result<()> {
     // A coordinator has taken these out already; that no command comes over the bus does not depend on it.
-    scenario.events.clear();
+    scenario.events.retain(|event| event.r#do == Deed::DropClients);
+    for event in &mut scenario.events {
+        (event.command, event.broker) = (None, None);
+    }
     scenario.thresholds.clear();
     scenario.monitor = None;
     (scenario.capacity, scenario.control, scenario.sweep) = (None, None, None);

@@ -24,7 +24,7 @@ use crate::{
     campaign::labels,
     engine::segment::Prepared,
     plan::{Plan, segment::Segment},
-    scenario::{Held, Loaded, Scenario},
+    scenario::{Deed, Held, Loaded, Scenario},
     token::policy::{is_built_in, profile_settings},
 };
 
@@ -56,7 +56,8 @@ impl Script {
     ) -> Result<Self> {
         let mut scenario = written.clone();
         // Commands are run by the coordinator, or nowhere; who is watched, and what must hold, is its matter as well.
-        scenario.events.clear();
+        // What happens to clients happens where they are driven.
+        scenario.events.retain(|event| event.r#do == Deed::DropClients);
         scenario.monitor = None;
         scenario.thresholds.clear();
         let base = plan.path.parent().unwrap_or_else(|| Path::new(""));

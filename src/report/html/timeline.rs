@@ -88,7 +88,7 @@ pub(super) fn figures(folder: &Path) -> Result<Vec<Markup>> {
     of_keys.note = others.map(|others| format!("With fewer answers and not drawn: {others}."));
     let all = [
         figure("Attempts a second", rate(), attempts(offered(folder, seconds.len())?, &seconds), timeline::FILE)
-            .noted("Offered is what the schedule wants, started what began: where they part, the generator was late. Verdicts are answers of the broker: accepted and refused."),
+            .noted("Offered is what the schedule wants, started what began, later turns of clients among them: where less starts than is offered, the generator was late. Verdicts are answers of the broker: accepted and refused."),
         figure("Time to the verdict", Axis::log("connack, ms", " ms"), times, timeline::FILE),
         figure("Open connections", Axis::linear("at the end of the second", ""), open(&seconds), timeline::FILE),
         figure("Connections that ended, and clients that came back", Axis::linear("a second", "/s"), turns(&seconds), timeline::FILE)
