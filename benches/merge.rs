@@ -28,6 +28,7 @@ fn attempt(n: u64) -> Attempt {
     let ended = tcp + 200_000 + noise % 900_000 + slow;
     Attempt {
         turn: 0,
+        token_turn: 0,
         client: n,
         minted_for: 0,
         kind: (n % KINDS) as usize,

@@ -123,7 +123,14 @@ fn each_way_to_end_a_connection_gets_its_row_and_its_verdict() {
     let lifetime = json!({
         "expired": 6, "enforced": 3, "ended_early": 1, "outlived": 2, "undecided": 0,
     });
-    assert_eq!(summary["lifetime"], lifetime);
+    let mut seen = summary["lifetime"].clone();
+    let around = seen.as_object_mut().unwrap().remove("around").unwrap();
+    assert_eq!(seen, lifetime);
+    let around = around.as_array().unwrap();
+    let early = |it: &&Value| it["to_us"].as_f64().unwrap() <= 0.0;
+    let sum = |them: Vec<&Value>| them.iter().map(|it| it["count"].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(sum(around.iter().filter(early).collect()), 1, "ended before exp");
+    assert_eq!(sum(around.iter().filter(|it| !early(it)).collect()), 3, "ended after it");
     assert_eq!(summary["sessions"]["dropped"], 6, "those that nothing says of the token as well");
     let times = &summary["phases"]["expiry_enforcement"];
     assert_eq!((times["count"].as_u64(), times["unfinished"].as_u64()), (Some(3), Some(2)));

@@ -46,6 +46,7 @@ fn the_folder_holds_every_file_with_its_columns() {
             "findings.csv",
             "latency.csv",
             "latency.hlog",
+            "operations.csv",
             "report.html",
             "scenario.toml",
             "summary.json",

@@ -109,16 +109,16 @@ impl EndJudge {
             return None;
         }
         let is_due = signed(at) >= deadline.saturating_sub(self.uncertainty);
+        let outlived = deadline.saturating_add(self.leeway).saturating_add(self.grace);
         let ended = match met {
+            // Whatever happened, it happened before anybody looked whether the connection was still open then.
+            _ if signed(at) >= outlived => return Some(Fate::Open),
             Met::Outlived => return Some(Fate::Open),
             Met::Us(why) => return is_due.then_some(Fate::Left(why)),
             Met::End(ended) => ended,
         };
         let is_named = self.ends_with.as_ref().is_some_and(|ends| looks_so(ends, ended));
-        let outlived = deadline.saturating_add(self.leeway).saturating_add(self.grace);
         match ended {
-            // Its end was read before anybody looked whether it was still open then.
-            _ if signed(at) >= outlived => Some(Fate::Open),
             Ended::PingTimeout | Ended::ProtocolError | Ended::Flood => {
                 is_due.then_some(Fate::Left(ended.code()))
             }

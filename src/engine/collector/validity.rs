@@ -295,6 +295,6 @@ impl Unjudged {
 /// What an interruption cost.
 fn interruption(plan: &Plan, all: &Measurements) -> Reason {
     let known = plan.known_attempts();
-    let left = (known > 0).then(|| (known.saturating_sub(all[Count::Started]), known));
+    let left = (known > 0).then(|| (known.saturating_sub(all.clients()), known));
     Reason::Interrupted { abandoned: all[Count::Abandoned], left }
 }

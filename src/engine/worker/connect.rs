@@ -66,7 +66,9 @@ impl Worker {
             }) else {
                 continue;
             };
-            let rank = self.storm.plan.spread.rank_of(connection.bearer.client);
+            let Bearer { client, turn } = connection.bearer;
+            // Behind a name of several, a client goes on to the next.
+            let rank = self.storm.plan.spread.rank_of(client).wrapping_add(u64::from(turn));
             let Some(opening) = connection.opening_mut() else { continue };
             match answer.addresses.len() as u64 {
                 0 => self.fail(place, State::Resolving, Outcome::TcpFailed("dns")),

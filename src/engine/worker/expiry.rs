@@ -5,7 +5,7 @@ use crate::{
     base::clock::WALL_STEP,
     client::{
         attempt::Close,
-        expire::Expire,
+        expire::{Expire, Fate},
         session::Ended,
         verdict::ending::{EndJudge, INTERRUPTED, Met},
     },
@@ -32,7 +32,9 @@ impl Worker {
         }
         let site = self.ways.get(usize::from(connection.way)).map(|way: &Way| way.site);
         match (met, site) {
-            (Met::End(Ended::Closed(Close::Fin | Close::FinInPacket | Close::Rst)), Some(site)) => {
+            (Met::End(Ended::Closed(Close::Fin | Close::FinInPacket | Close::Rst)), Some(site))
+                if matches!(expire.fate, Fate::Ended(_)) =>
+            {
                 self.recorder.pend(PendingEnd { site, expire, in_gap });
             }
             _ => self.recorder.expired(&expire),

@@ -56,16 +56,16 @@ impl Worker {
             let standing = standing.of(usize::from(key), reader);
             expected = judge.by_key(expected, standing, attempt.sent, decided);
         }
-        // Of later turns it is known by client.
-        if let (Some(accepted), Must::AcceptInTime, 0) = (&storm.accepted, kind.must, attempt.turn)
-        {
-            if !matches!(expected, Expectation::Refuse(_)) && attempt.outcome == Outcome::Accepted {
+        if kind.must == Must::AcceptInTime {
+            // Several clients may have the token of a first turn; one of a later turn has one.
+            let shared = storm.accepted.as_ref().filter(|_| attempt.token_turn == 0);
+            let is_right = !matches!(expected, Expectation::Refuse(_));
+            if let Some(accepted) = shared.filter(|_| is_right && attempt.outcome == Outcome::Accepted)
+            {
                 accepted.note(attempt.client, attempt.ended);
             }
-            expected = judge.by_cache(expected, accepted.of(attempt.client), attempt.sent);
-        }
-        if terms.last_accepted.is_some() && kind.must == Must::AcceptInTime {
-            expected = judge.by_cache(expected, terms.last_accepted, attempt.sent);
+            let by_others = shared.and_then(|accepted| accepted.of(attempt.client));
+            expected = judge.by_cache(expected, by_others.max(terms.last_accepted), attempt.sent);
         }
         // A broker that is full refuses whoever comes, some by the code for a bad token.
         let is_full =

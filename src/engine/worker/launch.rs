@@ -265,7 +265,9 @@ pub(super) fn hand_over(
         (false, _) => i64::MIN,
         (true, None) => i64::MAX,
         // Claims are in seconds, and some issuers write fractions of them.
-        (true, Some(exp)) => storm.clock.at_wall(exp - exp.rem_euclid(SECOND as i64)),
+        (true, Some(exp)) => storm
+            .clock
+            .at_wall(exp.saturating_sub(exp.rem_euclid(SECOND as i64))),
     };
     opening.minted_for = ready.minted_for;
     opening.token_turn = ready.bearer.turn;

@@ -99,7 +99,7 @@ impl Worker {
     pub(super) fn witness_leaves(&mut self, place: usize, now: u64) {
         let Some(connection) = self.connections.get(place) else { return };
         let Some(way) = self.ways.get(usize::from(connection.way)) else { return };
-        if let Some(held) = connection.held() {
+        if let Some(held) = connection.held().filter(|_| self.is_witness(connection, now)) {
             way.signs(&mut self.recorder).left(way.since(now), way.since(held.accepted));
         }
     }

@@ -351,7 +351,7 @@ impl Measurements {
             && self.signs.iter().all(|signs| signs.ends_by(to.saturating_sub(storm)))
             && (self.drops.counts.is_empty()
                 || self.drops.end() <= to.saturating_sub(storm) / SLOT + 1)
-            && self.backs.iter().all(|it| (from..=to).contains(&it.dropped) && it.back <= to)
+            && self.backs.iter().all(|it| from <= it.dropped && (it.dropped..=to).contains(&it.back))
             && self
                 .pending
                 .iter()
