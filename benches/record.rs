@@ -21,6 +21,7 @@ fn attempt(n: u64) -> Attempt {
     let ended = tcp + 200_000 + n % 54_321;
     Attempt {
         turn: 0,
+        token_turn: 0,
         client: n,
         minted_for: 0,
         kind: (n % 4) as usize,

@@ -292,11 +292,12 @@ impl Shared {
         }
     }
 
-    /// Mints the token of a client's turn, for an instant of the run's clock.
+    /// Mints the token of a client's turn, for an instant of the run's clock; `is_ordered`: it is made for this one alone, also
+    /// where several share those that are made ahead.
     fn mint(
         &self,
         minter: &mut Minter,
-        (bearer, kind): (Bearer, usize),
+        (bearer, kind, is_ordered): (Bearer, usize, bool),
         at: u64,
         out: &mut Vec<u8>,
     ) -> Result<Ready> {
@@ -314,7 +315,8 @@ impl Shared {
             times: Times::default(),
             minted_for,
         };
-        if plan.reuse == 1 {
+        if plan.reuse == 1 || is_ordered {
+            let bearer = Bearer { client: plan.minted_as(bearer.client), ..bearer };
             let occasion = self.occasion(bearer.turn, minted_for);
             let made = minter.mint_for((kind, rotation), bearer, occasion, out)?;
             (ready.password, ready.times) = made;

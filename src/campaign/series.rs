@@ -22,14 +22,14 @@ use crate::{
         clock::{Clock, SECOND},
         error::{Error, Exit, Result},
         host::{Limits, process_cpu},
-        words::{Validity, Verdict},
+        words::Validity,
     },
     campaign::{labels, leave_alone},
     engine::progress::Mode,
     plan::Plan,
     record::{
         live::Exporter,
-        measure::Measurements,
+        measure::{Count, Measurements},
         results::{
             Environment, Folder, Place, Reason, Summary,
             calibration::Calibration,
@@ -39,7 +39,8 @@ use crate::{
             ruling::decide::{Terms, decide},
             series::append,
             summary::{Generator, Per100Ms, Throughput, Trust},
-            tables, threshold,
+            threshold,
+            turns::Returns,
             whole::{check_conserved, measured},
         },
     },
@@ -164,6 +165,8 @@ struct Sum {
     /// Attempts of all runs that events had deprived of their broker, and findings that have no row.
     excused: u64,
     findings_left_out: u64,
+    /// Clients that came back in any run, or did not.
+    returns: Returns,
     /// Brokers that went away by themselves in any run, by seconds of the series, and bare connects of all runs.
     broker_gone: Vec<BrokerGone>,
     broker_checks: u64,
@@ -278,6 +281,7 @@ impl Series {
         }
         sum.offered += summary.throughput.offered_per_s.unwrap_or_default()
             * (trial.busy as f64 / SECOND as f64);
+        sum.returns += summary.returns;
         sum.excused += summary.excused;
         sum.findings_left_out += summary.findings_left_out;
         sum.slots.push(summary.throughput.per_100ms);
@@ -315,14 +319,13 @@ impl Series {
     fn summary(&self, partial: bool, interrupted: bool) -> Summary {
         let (plan, all, sum) = (&self.plan, &self.all, &self.sum);
         let start = sum.start.unwrap_or(self.clock.now());
-        let tallies = all.tallies();
-        let (_, verdicts) = tables::counts(&tallies, |_| true);
-        let judged = verdicts.sum() - verdicts[Verdict::NotJudged];
+        // Those of first turns: time and CPU are theirs.
+        let judged: u64 = all.slots().counts.iter().map(|count| u64::from(*count)).sum();
         let busy_s = sum.busy as f64 / SECOND as f64;
         let over = |total: f64| if busy_s > 0.0 { total / busy_s } else { 0.0 };
         let least = |of: fn(&Per100Ms) -> u64| sum.slots.iter().map(of).min().unwrap_or_default();
         let most = |of: fn(&Per100Ms) -> u64| sum.slots.iter().map(of).max().unwrap_or_default();
-        let attempts = all.attempts().max(1) as f64;
+        let attempts = all.attempts().saturating_sub(all[Count::EndedAfter]).max(1) as f64;
         Summary {
             partial,
             interrupted,
@@ -349,6 +352,7 @@ impl Series {
             findings_left_out: sum.findings_left_out,
             broker_gone: sum.broker_gone.clone(),
             broker_checks: sum.broker_checks,
+            returns: sum.returns,
             ..measured(plan, all)
         }
     }

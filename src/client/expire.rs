@@ -39,8 +39,10 @@ impl Fate {
 /// The end of a token on a live connection, with instants of the run's clock.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Expire {
-    /// Whose connection it is.
+    /// Whose connection it is, and in which turn.
     pub bearer: Bearer,
+    /// The turn for which its token was minted.
+    pub token_turn: u32,
     /// Index of its kind of token.
     pub kind: usize,
     /// Index of its broker.

@@ -273,10 +273,12 @@ impl Collector {
                     self.generator.rss_peak_open_bytes.max(self.resident);
             }
             self.watch.sees(second, &self.storm.plan, &seen);
-            let is_storm = self.all.first_turns() < self.storm.plan.attempts;
+            let are_firsts_over = self.all.first_turns() >= self.storm.plan.attempts;
+            let are_away = self.all[Count::Drops] > self.all.ends_of_returns();
+            let is_storm = !are_firsts_over || are_away || seen[Count::Started] > 0;
             self.watch.look(self.storm.clock.now(), is_storm);
             self.warn(options);
-            options.screen.second(&self.snapshot(second, &seen, !is_storm));
+            options.screen.second(&self.snapshot(second, &seen, are_firsts_over));
             self.unwritten.push((second, seen));
         }
         if self.has_reached() {
@@ -561,7 +563,8 @@ impl Collector {
         let found: u64 = summary.operations.values().map(OperationStats::findings).sum();
         let findings = found + summary.verdicts.sum() - summary.verdicts[Verdict::Correct];
         let written = self.folder.as_ref().map_or(0, Folder::found);
-        let unsettled = all.pending.len() as u64;
+        let late = all.expired.len() as u64;
+        let unsettled = all.pending.len() as u64 + late;
         summary.findings_left_out = findings.saturating_sub(written + unsettled);
         self.tell_of_brokers(&mut summary);
         self.tell_of_absences(&mut summary);

@@ -13,14 +13,16 @@ pub(super) enum Purpose {
     First,
     /// Its connection ended, at this instant.
     Return { dropped: u64 },
-    /// Its token was to be renewed, which ends at this instant, while this connection lived.
-    Renewal { old: Key, ends: i64 },
+    /// Its token was to be renewed, which ends at this instant; while it waits for the next one, it has this connection.
+    Renewal { old: Option<Key>, ends: i64 },
 }
 
 /// A client's way through its turns. In a box, and only where there are turns: what has none pays nothing.
 #[derive(Debug)]
 pub(super) struct Journey {
     pub(super) purpose: Purpose,
+    /// An attempt that has its token does not set out before.
+    pub(super) not_before: u64,
     /// When the client leaves, counted from its first CONNACK; the end of time before that.
     pub(super) leaves_at: u64,
     /// Attempts that failed since its connection ended, or asks for another token that came to nothing while it lives.
@@ -38,6 +40,7 @@ impl Journey {
     pub(super) fn first() -> Self {
         Self {
             purpose: Purpose::First,
+            not_before: 0,
             leaves_at: u64::MAX,
             failures: 0,
             last_turn: 0,

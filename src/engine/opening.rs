@@ -107,6 +107,12 @@ impl Terms {
 }
 
 impl Opening {
+    /// It begins now, though it was made before: what came until then is none of its time.
+    pub(super) fn begin(&mut self, scheduled: u64, now: u64) {
+        (self.scheduled, self.started, self.opened, self.sent_at) = (scheduled, now, now, now);
+        self.token = Step::NotEntered;
+    }
+
     /// The phase that a deadline would find it in.
     pub(super) fn phase(&self) -> Phase {
         match self.state {

@@ -299,7 +299,7 @@ impl Worker {
         self.hand_over(now, true);
     }
 
-    /// Whether no attempt is under way or to come, unless one that is held loses its connection.
+    /// Whether no attempt is under way or to come, unless one that is held loses its connection or renews its token.
     fn is_storm_over(&self) -> bool {
         self.has_no_firsts() && self.in_flight == 0 && self.away.is_empty()
     }
@@ -441,6 +441,7 @@ impl Worker {
     fn abandon(&mut self, place: usize) {
         let Some(connection) = self.connections.get(place) else { return };
         let turn = connection.bearer.turn;
+        self.count_unanswered(place);
         self.recorder[Count::Abandoned] += 1;
         self.recorder[Count::LaterAbandoned] += u64::from(turn > 0);
         self.in_flight -= 1;
@@ -503,6 +504,8 @@ impl Worker {
     /// The run is stopped: attempts under way are abandoned, clients that stay leave at once.
     fn give_up(&mut self) {
         self.leave_away();
+        let places: Vec<usize> = self.connections.iter().map(|(place, _)| place).collect();
+        places.into_iter().for_each(|place| self.count_unanswered(place));
         self.recorder[Count::Abandoned] += self.in_flight;
         self.recorder[Count::LaterAbandoned] += self.in_flight - self.first_in_flight;
         self.start_what_stands();
@@ -550,7 +553,7 @@ impl Worker {
             && self.openings.len() < SPARES
         {
             // They may be long, and the next attempt has its own.
-            (opening.packet, opening.inbound) = (Vec::new(), None);
+            (opening.packet, opening.inbound, opening.carried) = (Vec::new(), None, None);
             self.openings.push(opening);
         }
     }

@@ -96,14 +96,17 @@ fn resolve_one(event: &Event, index: u64) -> Result<DropEvent> {
     let share = event.share.unwrap_or(1.0);
     if !(share > 0.0 && share <= 1.0) {
         return Err(Error::usage(format!("`share` is {share}, but must be above 0 and up to 1"))
-            .hint("`share = 0.5` drops every other client"));
+            .hint("`share = 0.5` drops about half of them"));
     }
     let resets = match event.how {
         None | Some(How::Close) => false,
         Some(How::Reset) => true,
-        Some(_) => {
-            return Err(Error::usage("`how` is one of `jwks_outage`, not of `drop_clients`")
-                .hint("write `how = \"close\"` or `how = \"reset\"`"));
+        Some(how) => {
+            return Err(Error::usage(format!(
+                "`how` is {}, which is one of `jwks_outage`, not of `drop_clients`",
+                serde_json::json!(how)
+            ))
+            .hint("write `how = \"close\"` or `how = \"reset\"`"));
         }
     };
     if event.at > Duration::from_hours(24) {
@@ -156,7 +159,7 @@ do = "drop_clients"
         for (event, told) in [
             ("at = \"1s\"\nshare = 0", "`share` is 0, but must be above 0"),
             ("at = \"1s\"\nshare = 1.5", "`share` is 1.5"),
-            ("at = \"1s\"\nhow = \"hang\"", "`how` is one of `jwks_outage`"),
+            ("at = \"1s\"\nhow = \"hang\"", "`how` is \"hang\", which is one of `jwks_outage`"),
             ("at = \"1s\"\nfor = \"1s\"", "`for` says nothing to `drop_clients`"),
             ("at = \"1s\"\nbroker = \"x\"", "`broker` says nothing"),
         ] {

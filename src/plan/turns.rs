@@ -156,6 +156,8 @@ impl Turns {
     pub fn wait(&self, failures: u32, drawn: f64) -> Duration {
         let BackoffSettings { first, factor, most, jitter } = &self.backoff;
         let grown = first.as_secs_f64() * factor.powi(failures.min(1_000).cast_signed());
+        // Nothing remains nothing, however often it grows: 0 times infinity is no number.
+        let grown = if first.is_zero() { 0.0 } else { grown };
         let whole = grown.min(most.as_secs_f64());
         let wait = match jitter {
             Jitter::Full => whole * drawn,

@@ -354,6 +354,11 @@ impl Measurements {
         self.tallies.sum()
     }
 
+    /// Attempts that were given up because the run was interrupted.
+    pub fn abandoned(&self) -> u64 {
+        self[Count::Abandoned].saturating_sub(self[Count::RenewalsForsaken])
+    }
+
     /// First turns that have an outcome or were given up.
     pub fn first_turns(&self) -> u64 {
         let later = self[Count::LaterEnded] + self[Count::LaterAbandoned];

@@ -59,7 +59,7 @@ pub(super) fn say_turns(facts: &mut Facts, summary: &Summary) {
         facts.say(
             "renewals",
             format!(
-                "{} tokens renewed by connecting again: {} too late, {} not accepted; {} asks brought no token",
+                "{} attempts to renew a token by connecting again: {} too late, {} not accepted; {} asks brought no token",
                 count(renewed),
                 count(late),
                 count(failed),

@@ -187,7 +187,7 @@ impl Line {
         self.book.serve(&self.shared, minter)?;
         // That may have taken a while, and a token can't be used before it is there.
         let at = at.max(self.shared.clock.now());
-        let who = (Bearer::first(client), self.shared.plan.kind_of(client));
+        let who = (Bearer::first(client), self.shared.plan.kind_of(client), false);
         let batch = &mut self.lanes[worker].batch;
         let ready = self.shared.mint(minter, who, at, &mut batch.bytes)?;
         batch.tokens.push((ready, batch.bytes.len()));

@@ -94,7 +94,7 @@ fn serve(order: MintOrder, shared: &Shared, minter: &mut Minter) -> Result<()> {
         return Ok(());
     }
     let mut bytes = Vec::new();
-    let minted = shared.mint(minter, (order.bearer, order.kind), order.at, &mut bytes);
+    let minted = shared.mint(minter, (order.bearer, order.kind, true), order.at, &mut bytes);
     let (made, failed) = match minted {
         Ok(ready) => (Some(Made { ready, bytes }), Ok(())),
         Err(error) => (None, Err(error)),

@@ -386,7 +386,10 @@ fn agents_together_tell_of_each_end_of_a_token_and_of_each_client_that_came_back
         let of = |table: &str, name: &str| summary[table][name].as_u64().unwrap();
         let attempts = summary["attempts"].as_u64().unwrap();
         let renewals = of("renewals", "count") + of("renewals", "token_failed");
-        assert_eq!(attempts, summary["clients"].as_u64().unwrap() + of("returns", "attempts") + renewals);
+        assert_eq!(
+            attempts,
+            summary["clients"].as_u64().unwrap() + of("returns", "attempts") + renewals
+        );
         let ends = ["back", "gave_up", "still_away"].map(|name| of("returns", name));
         assert_eq!(of("returns", "drops"), ends.iter().sum::<u64>());
         let expire = &summary["operations"]["expire"];

@@ -21,12 +21,22 @@ pub(super) struct Account {
     handshakes: u64,
     /// Sessions that ended before it wanted.
     dropped: u64,
+    /// Attempts to renew a token that were begun, and those of which it is known what became of the ask for it.
+    renewals: u64,
+    answered: u64,
+    /// Clients that were left without a connection and may come back, and those of which it is known whether they did.
+    drops: u64,
+    returned: u64,
+    /// Ends of tokens on connections.
+    expired: u64,
+    /// Whether clients may have more than one turn.
+    has_turns: bool,
 }
 
 impl Account {
     /// Of an agent that was dealt so many clients.
-    pub(super) fn new(share: u64) -> Self {
-        Self { share, ..Self::default() }
+    pub(super) fn new(share: u64, has_turns: bool) -> Self {
+        Self { share, has_turns, ..Self::default() }
     }
 
     /// Clients that it was dealt.
@@ -39,9 +49,17 @@ impl Account {
         self.attempts
     }
 
-    /// Whether all that it was dealt is told of.
+    /// Whether all that it was dealt is told of. Of later turns that is never known before it says so.
     pub(super) fn is_complete(&self) -> bool {
-        self.first_turns == self.share
+        self.first_turns == self.share && !self.has_turns
+    }
+
+    /// Counts what it had under way as given up, and its clients that were away as away for ever.
+    pub(super) fn close(&self, seen: &mut Measurements) {
+        seen[Count::Abandoned] = self.under_way();
+        seen[Count::LaterAbandoned] = self.under_way() - (self.clients - self.first_turns);
+        seen[Count::StillAway] = self.drops - self.returned;
+        seen[Count::RenewalsWithoutToken] = self.renewals - self.answered;
     }
 
     /// Attempts that were started and have not ended.
@@ -60,6 +78,7 @@ impl Account {
         is_last: bool,
     ) -> Result<(), &'static str> {
         let dropped: u64 = seen.dropped().sum();
+        let expired: u64 = seen.operation_tallies().iter().map(|(_, count)| count).sum();
         let handshakes: u64 = seen.handshakes(None).map(|(_, count)| count).sum();
         let next = Self {
             share: self.share,
@@ -70,6 +89,12 @@ impl Account {
             first_turns: self.first_turns.saturating_add(seen.first_turns()),
             handshakes: self.handshakes.saturating_add(handshakes),
             dropped: self.dropped.saturating_add(dropped),
+            renewals: self.renewals.saturating_add(seen[Count::RenewalsBegun]),
+            answered: self.answered.saturating_add(answered(seen)),
+            drops: self.drops.saturating_add(seen[Count::Drops]),
+            returned: self.returned.saturating_add(seen.ends_of_returns()),
+            expired: self.expired.saturating_add(expired),
+            has_turns: self.has_turns,
         };
         let ended = next.attempts.saturating_add(next.abandoned);
         if next.clients > next.share || next.first_turns > next.clients {
@@ -88,9 +113,33 @@ impl Account {
         if next.dropped > next.attempts || seen[Count::Open] > next.share {
             return Err("of more sessions than there were");
         }
+        if next.drops > next.dropped.saturating_add(next.renewals) || next.expired > next.attempts {
+            return Err("of more sessions than there were");
+        }
+        let has_later = next.drops > 0 || next.renewals > 0;
+        if has_later && !next.has_turns
+            || next.returned > next.drops
+            || next.answered > next.renewals
+            || is_last && (next.returned < next.drops || next.answered < next.renewals)
+        {
+            return Err(
+                "of clients that came back or did not, and of renewed tokens, which do not add up",
+            );
+        }
+        // Each that is under way is one of a first turn or of a later one.
+        if next.started - ended < next.clients - next.first_turns {
+            return Err("of more first turns under way than attempts");
+        }
         *self = next;
         Ok(())
     }
+}
+
+/// Attempts to renew a token of which it is known what became of the ask for one.
+fn answered(seen: &Measurements) -> u64 {
+    use Count::{RenewalsConverted, RenewalsForsaken, RenewalsSent, RenewalsWithoutToken};
+    let counts = [RenewalsConverted, RenewalsForsaken, RenewalsSent, RenewalsWithoutToken];
+    counts.into_iter().map(|count| seen[count]).fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

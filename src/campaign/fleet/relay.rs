@@ -27,7 +27,7 @@ use crate::{
     },
     client::attempt::Phase,
     engine::Report,
-    record::measure::{Count, Measurements, wire::Decoder},
+    record::measure::{Measurements, wire::Decoder},
 };
 
 /// How often is looked who is lost.
@@ -315,7 +315,7 @@ impl Relay {
             self.miss(member, why);
         }
         let mut seen = Box::new(self.empty.alike());
-        seen[Count::Abandoned] = member.account.under_way();
+        member.account.close(&mut seen);
         if let Some(lane) = self.lanes[index].take() {
             let covers = member.second;
             let _ = lane.send(Report { covers, next: covers, seen, is_last: true });

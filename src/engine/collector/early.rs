@@ -1,15 +1,17 @@
 //! A threshold that ends the run before its time.
 
 use super::{Collector, Options, lanes::Lane, validity::Unjudged};
+use crate::record::measure::Count;
 use crate::record::results::{Reason, Summary, summary::Trust, threshold};
 
 impl Collector {
     /// Looks whether a threshold ends the run, by what is known of it at the end of the last closed second; a run whose
     /// attempts and clients are all over ends by itself.
     pub(super) fn judge_early(&mut self, summary: &Summary, options: &Options) {
-        let done = self.all.first_turns();
+        let all = &self.all;
+        let away = all[Count::Drops].saturating_sub(all.ends_of_returns());
         let is_over = !self.workers.iter().any(Lane::is_waited_for)
-            || !is_left(self.storm.plan.attempts, done, self.open);
+            || !is_left(self.storm.plan.attempts, all.first_turns(), self.open + away);
         if is_over || self.aborted.is_some() || self.is_stopping {
             return;
         }
@@ -41,7 +43,7 @@ impl Collector {
     }
 }
 
-/// Whether there is something that could be ended: workers that have nothing left to do may go on for a moment.
+/// Whether there is something that could be ended, `open` being clients that are there or may come back: workers that have nothing left to do may go on for a moment.
 fn is_left(planned: u64, done: u64, open: u64) -> bool {
     done < planned || open > 0
 }

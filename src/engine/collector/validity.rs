@@ -296,5 +296,5 @@ impl Unjudged {
 fn interruption(plan: &Plan, all: &Measurements) -> Reason {
     let known = plan.known_attempts();
     let left = (known > 0).then(|| (known.saturating_sub(all.clients()), known));
-    Reason::Interrupted { abandoned: all[Count::Abandoned], left }
+    Reason::Interrupted { abandoned: all.abandoned(), left }
 }

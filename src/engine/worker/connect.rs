@@ -24,6 +24,7 @@ use crate::{
     },
     engine::resolver::Ask,
     record::measure::signs::Site,
+    token::Bearer,
 };
 
 /// What epoll tells of every connection, once a change.

@@ -11,7 +11,6 @@ use crate::{
     },
     engine::connection::{Connection, Held},
     record::measure::{Count, operations::PendingEnd},
-    token::Bearer,
 };
 
 impl Worker {
@@ -57,7 +56,8 @@ impl Worker {
         let judge = storm.end_judge(storm.plan.mould.kinds[kind].protocol);
         let fate = judge.fate(held.deadline, held.accepted, met, now)?;
         let mut expire = Expire {
-            bearer: Bearer { turn: held.token_turn, ..connection.bearer },
+            bearer: connection.bearer,
+            token_turn: held.token_turn,
             kind,
             broker: usize::from(connection.broker),
             key: held.key,

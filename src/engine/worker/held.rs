@@ -182,6 +182,10 @@ impl Worker {
 
     /// The client leaves, since its time is up.
     pub(super) fn leave(&mut self, place: usize, now: u64) {
+        let journey = self.connections.get_mut(place).and_then(|it| it.journey.as_mut());
+        if let Some(renewal) = journey.and_then(|journey| journey.renewal.take()) {
+            self.forsake(renewal);
+        }
         self.leave_for(place, Met::Us(HOLD), now);
     }
 

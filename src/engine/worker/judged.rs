@@ -60,7 +60,8 @@ impl Worker {
             // Several clients may have the token of a first turn; one of a later turn has one.
             let shared = storm.accepted.as_ref().filter(|_| attempt.token_turn == 0);
             let is_right = !matches!(expected, Expectation::Refuse(_));
-            if let Some(accepted) = shared.filter(|_| is_right && attempt.outcome == Outcome::Accepted)
+            if let Some(accepted) =
+                shared.filter(|_| is_right && attempt.outcome == Outcome::Accepted)
             {
                 accepted.note(attempt.client, attempt.ended);
             }

@@ -173,6 +173,7 @@ impl Worker {
         let Bearer { client, turn } = connection.bearer;
         let broker = usize::from(connection.broker);
         match equipped {
+            Equipped::Ready if self.rests(place) => return,
             Equipped::Ready => self.replace(place),
             Equipped::Failed(state, outcome) => return self.fail(place, state, outcome),
             Equipped::Never => return self.abandon(place),
@@ -265,9 +266,7 @@ pub(super) fn hand_over(
         (false, _) => i64::MIN,
         (true, None) => i64::MAX,
         // Claims are in seconds, and some issuers write fractions of them.
-        (true, Some(exp)) => storm
-            .clock
-            .at_wall(exp.saturating_sub(exp.rem_euclid(SECOND as i64))),
+        (true, Some(exp)) => storm.clock.at_wall(exp.saturating_sub(exp.rem_euclid(SECOND as i64))),
     };
     opening.minted_for = ready.minted_for;
     opening.token_turn = ready.bearer.turn;

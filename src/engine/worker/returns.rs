@@ -33,7 +33,16 @@ pub(super) struct Away {
     pub(super) due: u64,
     /// It, in the turn that it begins then.
     bearer: Bearer,
-    journey: Box<Journey>,
+    how: Waits,
+}
+
+/// What a client waits with.
+#[derive(Debug)]
+enum Waits {
+    /// With nothing: its turn begins when it is due.
+    Idle(Box<Journey>),
+    /// With an attempt that has its token already.
+    Equipped(Key),
 }
 
 impl Ord for Away {
@@ -76,7 +85,7 @@ impl Worker {
         journey.purpose = Purpose::Return { dropped: now };
         match old {
             // The token that it waits for is that of its first attempt to come back.
-            Some(key) => self.becomes_return(key, journey),
+            Some(key) => self.becomes_return(key, bearer, journey, now),
             None => self.goes_on(bearer, journey, now),
         }
     }
@@ -101,7 +110,7 @@ impl Worker {
             return self.recorder.stays_away(Count::StillAway, place);
         }
         let bearer = Bearer { turn, ..bearer };
-        self.away.push(Reverse(Away { due, bearer, journey }));
+        self.away.push(Reverse(Away { due, bearer, how: Waits::Idle(journey) }));
     }
 
     /// Index of the kind and of the broker of a client.
@@ -121,12 +130,15 @@ impl Worker {
             if away.due > now {
                 return;
             }
-            let Some(Reverse(away)) = self.away.pop() else { return };
-            self.come_back(away, now);
+            let Some(Reverse(Away { due, bearer, how })) = self.away.pop() else { return };
+            match how {
+                Waits::Idle(journey) => self.come_back(due, bearer, journey, now),
+                Waits::Equipped(key) => self.goes_at_last(key, due, now),
+            }
         }
     }
 
-    fn come_back(&mut self, Away { due, bearer, journey }: Away, now: u64) {
+    fn come_back(&mut self, due: u64, bearer: Bearer, journey: Box<Journey>, now: u64) {
         let storm = Arc::clone(&self.storm);
         let life = storm.plan.life(bearer.client);
         self.recorder.start_later(Count::ReturnsBegun);
@@ -206,7 +218,7 @@ impl Worker {
         let life = self.storm.plan.life(bearer.client);
         self.recorder.start_later(Count::RenewalsBegun);
         let next = Journey {
-            purpose: Purpose::Renewal { old, ends },
+            purpose: Purpose::Renewal { old: Some(old), ends },
             leaves_at,
             last_turn: bearer.turn.saturating_add(1),
             ..Journey::first()
@@ -227,24 +239,60 @@ impl Worker {
         self.order(entered, order, life);
     }
 
+    /// An attempt has its token. Whether it waits all the same: its client is away, and its backoff is not over.
+    pub(super) fn rests(&mut self, place: usize) -> bool {
+        let now = self.storm.clock.now();
+        let Some(connection) = self.connections.get_mut(place) else { return false };
+        let (bearer, key) = (connection.bearer, Key::new(place, connection.generation));
+        let due = connection.journey.as_ref().map_or(0, |journey| journey.not_before);
+        let Some(opening) = connection.opening_mut().filter(|_| due > now) else { return false };
+        // Its time is up a while after it has set out.
+        opening.started = due;
+        self.away.push(Reverse(Away { due, bearer, how: Waits::Equipped(key) }));
+        true
+    }
+
+    /// The backoff of an attempt is over that had its token before.
+    fn goes_at_last(&mut self, key: Key, due: u64, now: u64) {
+        let place = key.place();
+        let is_it = |it: &&mut Connection| it.generation == key.generation();
+        let Some(connection) = self.connections.get_mut(place).filter(is_it) else { return };
+        let Some(opening) = connection.opening_mut() else { return };
+        opening.begin(due, now);
+        self.deadlines.push_back((now + self.storm.timeout, key));
+        self.set_out(place, Equipped::Ready);
+    }
+
     /// An attempt has its token. Where that renews another, the client leaves the connection that it had with that one.
     pub(super) fn replace(&mut self, place: usize) {
         let now = self.storm.clock.now();
-        let journey = self.connections.get(place).and_then(|it| it.journey.as_ref());
-        let Some(Purpose::Renewal { old, .. }) = journey.map(|journey| journey.purpose) else {
+        let journey = self.connections.get_mut(place).and_then(|it| it.journey.as_mut());
+        let Some(Purpose::Renewal { old, .. }) = journey.map(|journey| &mut journey.purpose) else {
             return;
         };
+        let Some(old) = old.take() else { return };
+        self.recorder[Count::RenewalsSent] += 1;
+        let is_fetched = self.storm.plan.issuance.fetching.is_some();
+        if let Some(opening) = self.opening_mut(place).filter(|_| !is_fetched) {
+            // It had a connection meanwhile: a wait for a signature of ours delayed nothing.
+            opening.token = Step::NotEntered;
+        }
         let is_it = |it: &&mut Connection| it.generation == old.generation();
         let Some(connection) = self.connections.get_mut(old.place()).filter(is_it) else { return };
         let before = connection.journey.take();
         if let Some(journey) = self.connections.get_mut(place).and_then(|it| it.journey.as_mut()) {
             journey.token = before.and_then(|before| before.token);
         }
+        self.witness_leaves(old.place(), now);
         self.leave_for(old.place(), Met::Us(RENEWED), now);
     }
 
     /// The client of an attempt that renews a token lost the connection that it had: it comes back instead.
-    fn becomes_return(&mut self, key: Key, journey: Box<Journey>) {
+    fn becomes_return(&mut self, key: Key, bearer: Bearer, mut journey: Box<Journey>, now: u64) {
+        let plan = &self.storm.plan;
+        let Some(turns) = &plan.turns else { return };
+        let wait = plan.life(bearer.client).wait(turns, bearer.turn, 0);
+        journey.not_before = now.saturating_add(nanoseconds(wait));
         let is_it = |it: &&mut Connection| it.generation == key.generation();
         if let Some(connection) = self.connections.get_mut(key.place()).filter(is_it) {
             connection.journey = Some(journey);
@@ -252,13 +300,23 @@ impl Worker {
         }
     }
 
-    /// Gives up an attempt that nobody wants any more.
-    fn forsake(&mut self, key: Key) {
-        let is_it = |it: &&Connection| it.generation == key.generation();
-        let waits = self.connections.get(key.place()).filter(is_it);
-        if waits.is_some_and(|it| it.state() == Some(State::Ordering)) {
+    /// Gives up an attempt to renew a token that nobody wants any more: no CONNECT was sent, and none is counted.
+    pub(super) fn forsake(&mut self, key: Key) {
+        let is_it = |it: &&mut Connection| it.generation == key.generation();
+        let Some(connection) = self.connections.get_mut(key.place()).filter(is_it) else { return };
+        if connection.state() == Some(State::Ordering) {
+            connection.journey = None;
+            self.recorder[Count::RenewalsForsaken] += 1;
             self.abandon(key.place());
         }
+    }
+
+    /// Counts an attempt to renew a token that is given up before it has one.
+    pub(super) fn count_unanswered(&mut self, place: usize) {
+        let journey = self.connections.get(place).and_then(|it| it.journey.as_ref());
+        let waits = |purpose| matches!(purpose, Purpose::Renewal { old: Some(_), .. });
+        let waits = journey.is_some_and(|journey| waits(journey.purpose));
+        self.recorder[Count::RenewalsWithoutToken] += u64::from(waits);
     }
 
     /// What follows for its client from an attempt that was not accepted.
@@ -274,11 +332,14 @@ impl Worker {
             Purpose::First => {}
             Purpose::Return { .. } => {
                 journey.failures += 1;
+                journey.not_before = 0;
                 self.goes_on(bearer, journey, now);
             }
-            Purpose::Renewal { old, .. } if self.has_kept(old) => {
+            Purpose::Renewal { old: Some(old), .. } => {
                 self.recorder[Count::RenewalsWithoutToken] += 1;
-                self.asks_again(old, bearer, now);
+                if self.has_kept(old) {
+                    self.asks_again(old, bearer, now);
+                }
             }
             Purpose::Renewal { .. } => {
                 let was_good = matches!(expected, Expectation::Accept);
@@ -288,7 +349,7 @@ impl Worker {
         }
     }
 
-    /// Whether a client still has the connection whose token was to be renewed: the attempt ended without another.
+    /// Whether a client still has the connection whose token was to be renewed.
     fn has_kept(&self, old: Key) -> bool {
         let own = self.connections.get(old.place()).filter(|it| it.generation == old.generation());
         let journey = own.filter(|it| it.held().is_some()).and_then(|it| it.journey.as_ref());
@@ -339,7 +400,7 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(place) else { return };
         let (kind, broker) = (usize::from(connection.kind), usize::from(connection.broker));
         let Some(journey) = &mut connection.journey else { return };
-        journey.failures = 0;
+        (journey.failures, journey.not_before) = (0, 0);
         match std::mem::replace(&mut journey.purpose, Purpose::First) {
             Purpose::First => {}
             Purpose::Return { dropped } => {
@@ -356,6 +417,10 @@ impl Worker {
     /// The run is interrupted: whoever is away stays away.
     pub(super) fn leave_away(&mut self) {
         for Reverse(away) in std::mem::take(&mut self.away) {
+            // An attempt that is under way is counted with the others.
+            if matches!(away.how, Waits::Equipped(_)) {
+                continue;
+            }
             let place = self.place_of(away.bearer);
             self.recorder.stays_away(Count::StillAway, place);
         }

@@ -147,8 +147,8 @@ impl Snapshot {
         Self {
             scenario: plan.scenario.name.clone(),
             now,
-            started: all[Count::Started],
-            abandoned: all[Count::Abandoned],
+            started: all[Count::Started] - all[Count::RenewalsForsaken],
+            abandoned: all.abandoned(),
             held: all[Count::Held],
             dropped: all.dropped().sum(),
             parts,

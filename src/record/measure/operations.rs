@@ -131,6 +131,7 @@ mod tests {
 
     fn expire(ended: u64, fate: Fate, verdict: Verdict) -> Expire {
         Expire {
+            token_turn: 0,
             bearer: Bearer::first(0),
             kind: 0,
             broker: 0,

@@ -1,7 +1,17 @@
 //! What was recorded by itself, with numbers of its own for kinds, brokers and clients, as a part of a whole.
 
-use super::{Finding, Measurements, Slots, Tally, operations::OperationTally, pending::Pending};
-use crate::client::verdict::{Expectation, Verdict};
+use super::{
+    Finding, Measurements, Slots, Tally,
+    operations::{OperationTally, PendingEnd},
+    pending::Pending,
+};
+use crate::{
+    client::{
+        expire::Expire,
+        verdict::{Expectation, Verdict},
+    },
+    token::Bearer,
+};
 
 /// How a part of a run becomes one: what its numbers are in the whole.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +58,16 @@ impl Measurements {
                 .tallies
                 .add(Tally { kind: kinds[tally.kind], expected, verdict, ..*tally }, *count);
         }
+        for (tally, count) in &part.operations {
+            moved.operations.add(OperationTally { kind: kinds[tally.kind], ..*tally }, *count);
+        }
+        let renamed = |expire: &Expire| {
+            let bearer = Bearer { client: expire.bearer.client + first_client, ..expire.bearer };
+            Expire { bearer, kind: kinds[expire.kind], ..*expire }
+        };
+        moved.expired = part.expired.iter().map(renamed).collect();
+        let ends = part.ends.iter();
+        moved.ends = ends.map(|end| PendingEnd { expire: renamed(&end.expire), ..*end }).collect();
         for finding in &part.findings {
             let mut attempt = finding.attempt;
             // Whether both answers were right does not show in a finding.

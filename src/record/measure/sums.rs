@@ -15,11 +15,11 @@ vocabulary! {
         Started = "started";
         /// Attempts that have an outcome and are left out of the latencies: those of the warm-up.
         Untimed = "untimed";
-        /// Attempts given up because the run was interrupted.
+        /// Attempts given up: the run was interrupted, or nobody wanted them any more.
         Abandoned = "abandoned";
         /// Connections open when this was handed over.
         Open = "open";
-        /// Clients that were accepted and held their connection.
+        /// Turns of clients that were accepted and held their connection.
         Held = "held";
         /// Name lookups that waited too long for a thread of ours.
         LateLookups = "late_lookups";
@@ -35,11 +35,11 @@ vocabulary! {
         LaterEnded = "later_ended";
         /// Attempts of later turns that were given up.
         LaterAbandoned = "later_abandoned";
-        /// Attempts that started once all first turns were over, and have an outcome: their CPU time is told apart.
+        /// Attempts that ended after all first turns were over: their CPU time is told apart.
         EndedAfter = "ended_after";
         /// Attempts that began because a connection had ended.
         ReturnsBegun = "returns_begun";
-        /// Connections that ended whose clients may come back.
+        /// Clients that were left without a connection and may come back: it ended, or its renewal failed.
         Drops = "drops";
         /// Of these clients, the ones that were accepted again.
         Back = "back";
@@ -51,6 +51,10 @@ vocabulary! {
         RenewalsBegun = "renewals_begun";
         /// Those of them that went on as returns, as their old connection ended meanwhile.
         RenewalsConverted = "renewals_converted";
+        /// Those that got their token, with which they connected.
+        RenewalsSent = "renewals_sent";
+        /// Those that nobody wanted any more before they had a token: they are abandoned, and counted nowhere.
+        RenewalsForsaken = "renewals_forsaken";
         /// Those that got no token.
         RenewalsWithoutToken = "renewals_without_token";
         /// Those with a good token that were not accepted.

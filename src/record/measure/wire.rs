@@ -184,6 +184,8 @@ impl Count {
             | Self::StillAway
             | Self::RenewalsBegun
             | Self::RenewalsConverted
+            | Self::RenewalsSent
+            | Self::RenewalsForsaken
             | Self::RenewalsWithoutToken
             | Self::RenewalsFailed => MOST_COUNT,
             Self::CpuNs | Self::CpuAfterNs => MOST_CPU,
@@ -351,7 +353,10 @@ impl Measurements {
             && self.signs.iter().all(|signs| signs.ends_by(to.saturating_sub(storm)))
             && (self.drops.counts.is_empty()
                 || self.drops.end() <= to.saturating_sub(storm) / SLOT + 1)
-            && self.backs.iter().all(|it| from <= it.dropped && (it.dropped..=to).contains(&it.back))
+            && self
+                .backs
+                .iter()
+                .all(|it| from <= it.dropped && (it.dropped..=to).contains(&it.back))
             && self
                 .pending
                 .iter()

@@ -49,8 +49,9 @@ pub fn of_expire(plan: &Plan, start: Start, expire: &Expire) -> impl Serialize {
     let instants = [expire.deadline, expire.accepted as i64, expire.ended as i64];
     let times = instants.map(|at| start.offset(at));
     let seen = (expire.fate.outcome(), expire.fate.code().to_string(), expire.verdict);
-    let &Expire { bearer, kind, key, minted_for, .. } = expire;
-    let replay = replay_of(plan, start, &Token { bearer, kind, key, minted_for });
+    let &Expire { bearer, token_turn, kind, key, minted_for, .. } = expire;
+    let of = Bearer { turn: token_turn, ..bearer };
+    let replay = replay_of(plan, start, &Token { bearer: of, kind, key, minted_for });
     (place, times, seen, replay, (bearer.turn, Operation::Expire))
 }
 

@@ -98,7 +98,7 @@ impl fmt::Display for Reason {
             ),
             Self::SlowSigning { waited, of } => write!(
                 f,
-                "{waited} of {of} clients waited over {LATE_MS} ms for their token: signing was slower than the load, and `connect` and `response` contain it"
+                "{waited} of {of} attempts waited over {LATE_MS} ms for their token: signing was slower than the load, and `connect` and `response` contain it"
             ),
             Self::SlowLookups(late) => write!(
                 f,

@@ -167,7 +167,7 @@ impl NoEnd {
                 "nothing is promised of connections whose token ends: `policy.on_expiry` says what is"
             }
             Self::AllLeft => {
-                "each connection ended otherwise when its token did: `load.hold` has to be longer than lifetime, `policy.expiry_leeway` and `session.grace` together"
+                "each connection ended otherwise about the time its token did, and operations.csv says how: `load.hold` has to be longer than lifetime, `policy.expiry_leeway` and `session.grace` together, and nothing else may end connections then"
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Later turns, as `summary.json` has them: clients that came back, and tokens that were renewed.
 
+use std::ops::AddAssign;
+
 use serde::{Deserialize, Serialize};
 
 use super::time::microseconds;
@@ -21,13 +23,11 @@ pub struct Renewals {
 impl Renewals {
     /// What was measured of them.
     pub fn of(all: &Measurements) -> Self {
-        let begun = all[Count::RenewalsBegun].saturating_sub(all[Count::RenewalsConverted]);
-        let token_failed = all[Count::RenewalsWithoutToken];
         Self {
-            count: begun.saturating_sub(token_failed),
+            count: all[Count::RenewalsSent],
             late: all[Count::RenewalsLate],
             failed: all[Count::RenewalsFailed],
-            token_failed,
+            token_failed: all[Count::RenewalsWithoutToken],
         }
     }
 }
@@ -48,6 +48,22 @@ pub struct Returns {
     pub until_99_back_us: Option<f64>,
     /// CPU time of an attempt after all first turns were over.
     pub cpu_us_per_attempt: Option<f64>,
+}
+
+/// Those of another run of the same series. How long most were away is said of each run alone.
+impl AddAssign for Returns {
+    fn add_assign(&mut self, other: Self) {
+        *self = Self {
+            drops: self.drops + other.drops,
+            attempts: self.attempts + other.attempts,
+            back: self.back + other.back,
+            gave_up: self.gave_up + other.gave_up,
+            still_away: self.still_away + other.still_away,
+            until_half_back_us: None,
+            until_99_back_us: None,
+            cpu_us_per_attempt: None,
+        };
+    }
 }
 
 impl Returns {

@@ -195,7 +195,7 @@ impl Coordinator {
         for (index, member) in self.shared.members().iter_mut().enumerate() {
             member.heard = now;
             (member.weight, member.ports) = (weights[index], ports[index]);
-            member.account = Account::new(shares[index]);
+            member.account = Account::new(shares[index], plan.turns.is_some());
             let task = Task {
                 scenario: script.scenario.clone(),
                 keys: script.keys.clone(),

@@ -49,7 +49,7 @@ pub(super) fn write(out: &mut String, plan: &Plan) -> Result {
     if most > 0 {
         writeln!(
             out,
-            "  later turns  about {} attempts more than those above, each with a token and a connection of its own",
+            "  later turns  about {} attempts more than those above, at a broker that accepts whom it should",
             count(most)
         )?;
     }
