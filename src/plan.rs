@@ -260,6 +260,9 @@ impl Plan {
             (&brokers, &spread, workers),
             limits,
         )?;
+        let bound = strictly.bound.into_keys().collect();
+        let canary = ask.map_or(NOWHERE, |ask| &ask.canary);
+        let mould = kinds::mould(scenario, (kinds, keys, names), bound, canary)?;
         Self {
             path: loaded.path.clone(),
             overrides: loaded.overrides.clone(),
@@ -268,20 +271,7 @@ impl Plan {
             reuse: scenario.token.reuse.max(1),
             shares_names: false,
             ahead: scenario.token.ahead,
-            mould: Mould {
-                seed: scenario.seed,
-                derived: kinds::derived(&kinds, &keys)?,
-                keys: Arc::new(keys),
-                kinds,
-                claims: scenario.token.claims.clone(),
-                bound: strictly.bound.into_keys().collect(),
-                names,
-                first_client: 0,
-                canary: ask.map_or(NOWHERE, |ask| &ask.canary).to_owned(),
-                ttl: scenario.token.ttl(),
-                ttl_jitter: scenario.token.ttl_jitter,
-                exp_at: scenario.token.exp_at,
-            },
+            mould,
             scenario: written_out(scenario, base, &policy, &model, workers),
             policy,
             overridden: overridden(&loaded.scenario),

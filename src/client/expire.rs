@@ -70,4 +70,23 @@ impl Expire {
     pub fn delay(&self) -> i64 {
         crate::base::clock::signed(self.ended).saturating_sub(self.deadline)
     }
+
+    /// One that ended at its deadline.
+    #[cfg(test)]
+    pub(crate) fn example(deadline: i64) -> Self {
+        Self {
+            bearer: Bearer::first(0),
+            token_turn: 0,
+            kind: 0,
+            broker: 0,
+            key: None,
+            minted_for: 0,
+            accepted: 0,
+            deadline,
+            ended: u64::try_from(deadline).unwrap_or_default(),
+            fate: Fate::Ended(Code::Word("fin")),
+            expected: ExpectedEnd::End,
+            verdict: Verdict::Correct,
+        }
+    }
 }

@@ -505,7 +505,9 @@ impl Worker {
     fn give_up(&mut self) {
         self.leave_away();
         let places: Vec<usize> = self.connections.iter().map(|(place, _)| place).collect();
-        places.into_iter().for_each(|place| self.count_unanswered(place));
+        for place in places {
+            self.count_unanswered(place);
+        }
         self.recorder[Count::Abandoned] += self.in_flight;
         self.recorder[Count::LaterAbandoned] += self.in_flight - self.first_in_flight;
         self.start_what_stands();

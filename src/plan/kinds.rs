@@ -21,6 +21,7 @@ use crate::{
         given::Given,
         key::SigningKey,
         kid_of_another,
+        mould::Mould,
         oracle::Expected,
         policy::Policy,
         recipe::{Exp, Refusal, Signer},
@@ -259,6 +260,32 @@ fn key_of(entry: &Mix, scenario: &Scenario, keys: &[SigningKey]) -> Result<usize
             format!("`{place}` names no key under `[keys]` (what it is may be a secret, and is not shown)")
         };
         Error::usage(wrong).hint(suggestion(name, names()))
+    })
+}
+
+/// What all tokens of a scenario are made from: these kinds, with these keys, for clients of these names.
+///
+/// # Errors
+/// When another key can't be derived from one of these.
+pub fn mould(
+    scenario: &Scenario,
+    (kinds, keys, names): (Vec<Kind>, Vec<SigningKey>, Names),
+    bound: Vec<String>,
+    canary: &str,
+) -> Result<Mould> {
+    Ok(Mould {
+        seed: scenario.seed,
+        derived: derived(&kinds, &keys)?,
+        keys: Arc::new(keys),
+        kinds,
+        claims: scenario.token.claims.clone(),
+        bound,
+        names,
+        first_client: 0,
+        canary: canary.to_owned(),
+        ttl: scenario.token.ttl(),
+        ttl_jitter: scenario.token.ttl_jitter,
+        exp_at: scenario.token.exp_at,
     })
 }
 

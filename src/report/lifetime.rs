@@ -94,22 +94,22 @@ pub(super) fn say_turns(facts: &mut Facts, summary: &Summary) {
 /// How many ends were enforced, and how late they came.
 fn enforced(summary: &Summary) -> String {
     let lifetime = &summary.lifetime;
-    let mut words = format!(
+    let words = format!(
         "{} of {} connections were ended at the `exp` of their token or later",
         count(lifetime.enforced),
         count(lifetime.expired)
     );
     let times = summary.phases.get(&Phase::ExpiryEnforcement);
     if let Some(times) = times.filter(|times| times.count > 0 && times.unfinished == 0) {
-        words += &format!(
-            ": half within {}, all within {}",
-            percentile(&times.p50_us),
-            percentile(&times.max_us)
-        );
-    } else if let Some(times) = times.filter(|times| times.count > 0) {
-        words += &format!(": the first after {}", time(times.min_us.unwrap_or_default()));
+        let (half, all) = (percentile(&times.p50_us), percentile(&times.max_us));
+        return format!("{words}: half within {half}, all within {all}");
     }
-    words
+    match times.filter(|times| times.count > 0) {
+        Some(times) => {
+            format!("{words}: the first after {}", time(times.min_us.unwrap_or_default()))
+        }
+        None => words,
+    }
 }
 
 /// How many outlived their token; where none did, how many may all the same.

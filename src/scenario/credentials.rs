@@ -177,8 +177,13 @@ impl Algorithm {
     /// Whether the same key makes the same signature of the same bytes each time: PSS and ECDSA draw a part of it.
     pub fn signs_alike(self) -> bool {
         match self {
-            Self::HS256 | Self::HS384 | Self::HS512 => true,
-            Self::RS256 | Self::RS384 | Self::RS512 | Self::EdDSA => true,
+            Self::HS256
+            | Self::HS384
+            | Self::HS512
+            | Self::RS256
+            | Self::RS384
+            | Self::RS512
+            | Self::EdDSA => true,
             Self::PS256 | Self::PS384 | Self::PS512 | Self::ES256 | Self::ES384 => false,
         }
     }

@@ -35,11 +35,17 @@ pub(crate) fn number(connect: &Connect) -> u64 {
     connect.client_id.rsplit('-').next().unwrap().parse().unwrap()
 }
 
+/// The wall clock, by which tokens end.
+#[expect(clippy::disallowed_methods, reason = "a server of these tests has no clock of a run")]
+fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
 /// Sleeps until so many milliseconds after an instant; before it where negative.
 fn until(at: SystemTime, after_ms: i64) {
     let by = Duration::from_millis(after_ms.unsigned_abs());
     let at = if after_ms < 0 { at - by } else { at + by };
-    thread::sleep(at.duration_since(SystemTime::now()).unwrap_or_default());
+    thread::sleep(at.duration_since(wall()).unwrap_or_default());
 }
 
 /// Answers pings until the client leaves or closes.
@@ -99,7 +105,7 @@ fn each_way_to_end_a_connection_gets_its_row_and_its_verdict() {
         };
         until(end, after_ms);
         if after_ms > 0 {
-            ends.lock().unwrap().push(SystemTime::now().duration_since(end).unwrap());
+            ends.lock().unwrap().push(wall().duration_since(end).unwrap());
         }
         let _ = stream.write_all(last);
     });
@@ -209,7 +215,7 @@ fn a_broker_that_looks_at_packets_is_pinged_twice_and_ends_what_it_finds_expired
         let (n, end) = (number(connect), exp(connect));
         let mut packet = [0; 2];
         while stream.read_exact(&mut packet).is_ok() && packet == PING {
-            let is_after = SystemTime::now() >= end;
+            let is_after = wall() >= end;
             log.lock().unwrap().push((n, is_after));
             let _ = stream.write_all(&PONG);
             // Half of them count whole seconds, and look at the second ping only.
@@ -259,7 +265,7 @@ fn a_broker_that_looks_at_publishes_is_shown_some_and_who_may_not_publish_is_not
                 let topic = String::from_utf8(body[2..body.len() - 1].to_vec()).unwrap();
                 log.lock().unwrap().push((n, topic));
                 // The first two may not publish at all.
-                n >= 2 && SystemTime::now() < end
+                n >= 2 && wall() < end
             }
             0xC0 => stream.write_all(&PONG).is_ok(),
             _ => false,
@@ -289,7 +295,7 @@ fn tokens_of_all_clients_end_in_one_second_or_spread_out_as_the_scenario_says() 
             keep(stream);
         });
         let load = "clients = 40\nconcurrency = 4\nhold = \"0s\"";
-        let started = SystemTime::now();
+        let started = wall();
         let ended = Storm::new(&scenario(&server.url(), load, token)).run();
         ended.expect(0);
         let mut seen = seen.lock().unwrap().clone();
@@ -320,7 +326,7 @@ fn a_run_that_is_interrupted_when_tokens_end_says_of_each_what_is_known() {
     let storm = Storm::new(&scenario(&server.url(), load, more));
     let child = storm.start();
     // Four have ended, and a summary says so.
-    let start = SystemTime::now();
+    let start = wall();
     let has_ended = || {
         let summary = crate::run::read_json(&storm.out().join("summary.json"));
         summary.is_some_and(|it| it["lifetime"]["enforced"] == 4)

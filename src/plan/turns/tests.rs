@@ -58,13 +58,17 @@ fn waits_grow_by_their_factor_up_to_the_longest_and_are_drawn_as_the_jitter_says
         ))
     };
     let at = |turns: &Turns, drawn: f64| {
-        [0, 1, 2, 3, 500].map(|failures| turns.wait(failures, drawn).as_secs_f64())
+        [0, 1, 2, 3, 500].map(|failures| turns.wait(failures, drawn).as_millis())
     };
-    assert_eq!(at(&times("none"), 0.3), [1.0, 3.0, 9.0, 10.0, 10.0]);
-    assert_eq!(at(&times("equal"), 0.5), [0.75, 2.25, 6.75, 7.5, 7.5]);
-    assert_eq!(at(&times("full"), 0.5), [0.5, 1.5, 4.5, 5.0, 5.0]);
-    assert_eq!(at(&times("full"), 0.0), [0.01; 5], "never a busy loop");
+    assert_eq!(at(&times("none"), 0.3), [1_000, 3_000, 9_000, 10_000, 10_000]);
+    assert_eq!(at(&times("equal"), 0.5), [750, 2_250, 6_750, 7_500, 7_500]);
+    assert_eq!(at(&times("full"), 0.5), [500, 1_500, 4_500, 5_000, 5_000]);
+    assert_eq!(at(&times("full"), 0.0), [10; 5], "never a busy loop");
     assert_eq!(coming_back("backoff = { first = \"0s\" }").wait(9, 0.9), LEAST_WAIT);
+    assert_eq!(
+        coming_back("backoff = { first = \"0s\", factor = 100.0 }").wait(500, 0.9),
+        LEAST_WAIT
+    );
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::{
     base::clock::SECOND,
     client::{
         attempt::{Attempt, Code, Outcome, Phase, Step, Steps},
+        expire::Expire,
         verdict::{Expectation, Verdict},
     },
     plan::Plan,
@@ -54,6 +55,7 @@ fn measured(connack: &[u64]) -> Measurements {
         all.start(started, started);
         all.record(&attempt, Expectation::Indeterminate, verdict, 0, 0);
     }
+    all.expired(&Expire::example(2 * SECOND as i64));
     all[Count::Started] += 3;
     all[Count::Abandoned] = 2;
     all[Count::Held] = 5;

@@ -127,23 +127,10 @@ impl Measurements {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{base::clock::SECOND, token::Bearer};
+    use crate::base::clock::SECOND;
 
     fn expire(ended: u64, fate: Fate, verdict: Verdict) -> Expire {
-        Expire {
-            token_turn: 0,
-            bearer: Bearer::first(0),
-            kind: 0,
-            broker: 0,
-            key: None,
-            minted_for: 0,
-            accepted: 0,
-            deadline: 5 * SECOND as i64,
-            ended,
-            fate,
-            expected: ExpectedEnd::End,
-            verdict,
-        }
+        Expire { ended, fate, verdict, ..Expire::example(5 * SECOND as i64) }
     }
 
     #[test]

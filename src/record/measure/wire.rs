@@ -225,7 +225,7 @@ impl Sheet<Measurements> {
     }
 
     /// The operation whose phase a cell holds the times of.
-    fn operation_at(&self, place: usize) -> Operation {
+    fn operation_at(place: usize) -> Operation {
         Phase::ALL[place % Phase::COUNT].operation()
     }
 
@@ -239,7 +239,7 @@ impl Sheet<Measurements> {
             return false;
         };
         let stayed = seen[Count::GaveUp].saturating_add(seen[Count::StillAway]);
-        let most = |place: usize| match self.operation_at(place) {
+        let most = |place: usize| match Self::operation_at(place) {
             Operation::Connect => attempts,
             Operation::Expire => operations,
             Operation::Return => stayed,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::writing::table;
+use super::{summary::is_zero, writing::table};
 use crate::{
     base::{
         error::Result,
@@ -128,10 +128,6 @@ fn around(all: &Measurements) -> Vec<Stretch> {
         Stretch { from_us, to_us, count: count(&late, *stretch) }
     });
     before.chain(after).filter(|stretch| stretch.count > 0).collect()
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl Lifetime {

@@ -129,7 +129,7 @@ pub struct Summary {
     pub thresholds: Vec<Judged>,
 }
 
-fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+pub(super) fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
     *number == T::default()
 }
 

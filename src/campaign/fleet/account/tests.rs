@@ -36,7 +36,9 @@ fn no_process_starts_more_in_a_second_than_a_fleet_is_asked_for() {
 /// An interval of later turns.
 fn later(counts: &[(Count, u64)]) -> Measurements {
     let mut seen = seen(0, 0);
-    counts.iter().for_each(|(count, number)| seen[*count] = *number);
+    for (count, number) in counts {
+        seen[*count] = *number;
+    }
     seen
 }
 

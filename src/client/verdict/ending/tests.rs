@@ -5,7 +5,7 @@ use crate::{
 };
 
 /// A judge of these settings, with 10 ms of uncertainty and 5 s of grace.
-fn judge(settings: PolicySettings, protocol: Protocol) -> EndJudge {
+fn judge(settings: &PolicySettings, protocol: Protocol) -> EndJudge {
     let base = PolicySettings {
         refuses_with: Some(crate::scenario::RefusesWith {
             v4: Some(vec![5]),
@@ -14,7 +14,7 @@ fn judge(settings: PolicySettings, protocol: Protocol) -> EndJudge {
         }),
         ..PolicySettings::default()
     };
-    let policy = Policy::over("x".into(), base, &settings, Vec::new()).unwrap();
+    let policy = Policy::over("x".into(), base, settings, Vec::new()).unwrap();
     EndJudge::new(&policy, protocol, Duration::from_millis(10), Duration::from_secs(5))
 }
 
@@ -25,7 +25,7 @@ fn promising(on: Option<OnExpiry>, ends_on: EndsOn, v5: Option<Vec<End>>) -> End
         ends_with: Some(EndsWith { v4: None, v5 }),
         ..PolicySettings::default()
     };
-    judge(settings, Protocol::V5)
+    judge(&settings, Protocol::V5)
 }
 
 const MS: i64 = SECOND as i64 / 1000;
@@ -115,10 +115,10 @@ fn the_leeway_moves_all_but_what_is_too_early() {
             v4: Some(OnExpiry::Disconnect),
             v5: Some(OnExpiry::Disconnect),
         }),
-        expiry_leeway: Some(Duration::from_secs(60)),
+        expiry_leeway: Some(Duration::from_mins(1)),
         ..PolicySettings::default()
     };
-    let judge = judge(settings, Protocol::V4);
+    let judge = judge(&settings, Protocol::V4);
     assert_eq!(at(&judge, FIN, 62_000).unwrap().1, Verdict::Correct);
     assert_eq!(at(&judge, FIN, 62_001).unwrap().1, Verdict::WrongReason);
     assert_eq!(at(&judge, FIN, 65_000).unwrap().1, Verdict::FalseAccept);
