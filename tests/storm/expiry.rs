@@ -37,7 +37,7 @@ pub(crate) fn number(connect: &Connect) -> u64 {
 
 /// The wall clock, by which tokens end.
 #[expect(clippy::disallowed_methods, reason = "a server of these tests has no clock of a run")]
-fn wall() -> SystemTime {
+pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
 }
 

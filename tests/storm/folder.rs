@@ -61,8 +61,8 @@ fn the_folder_holds_every_file_with_its_columns() {
         [
             "token,broker,expected,outcome,code,verdict,count",
             "phase,token,broker,outcome,count,unfinished,min_us,mean_us,p50_us,p90_us,p95_us,p99_us,p999_us,p9999_us,max_us,beyond",
-            "second,started,accepted,refused,failed,open,connack_p50_us,connack_p99_us,start_delay_p99_us,beyond",
-            "client,token,broker,scheduled_us,started_us,ended_us,outcome,code,verdict,replay",
+            "second,started,accepted,refused,failed,open,connack_p50_us,connack_p99_us,start_delay_p99_us,beyond,dropped,back,renewed",
+            "client,token,broker,scheduled_us,started_us,ended_us,outcome,code,verdict,replay,turn,operation",
         ]
     );
     let scenario = fs::read_to_string(ended.out.join("scenario.toml")).unwrap();

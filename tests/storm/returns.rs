@@ -5,16 +5,21 @@ use std::{
     collections::BTreeMap,
     io::{Read, Write},
     net::TcpStream,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::{
-    expiry::number,
+    expiry::{number, wall},
+    issued::jwt,
+    oauth::{JSON, Web, discovery, response, storm},
     run::{Ended, Storm, rows, scenario},
     server::{Connect, Server, until_closed},
 };
@@ -288,4 +293,84 @@ fn clients_of_the_embedded_broker_come_back_with_fresh_tokens_when_theirs_end() 
     assert_eq!(summary["lifetime"]["outlived"], 0);
     let verdicts = &summary["operations"]["expire"]["verdicts"];
     assert!(verdicts["correct"].as_u64().unwrap() >= 20, "{verdicts}");
+}
+
+/// A server of tokens that last six seconds and are to be renewed after three; after the first eight it takes so long for each.
+fn slow_after_eight(pause: Duration) -> Web {
+    let asked = AtomicUsize::new(0);
+    Web::start(move |path, own| {
+        if path != "/token" {
+            return discovery(own);
+        }
+        if asked.fetch_add(1, Ordering::Relaxed) >= 8 {
+            thread::sleep(pause);
+        }
+        let exp = wall().duration_since(UNIX_EPOCH).unwrap().as_secs() + 6;
+        let token = jwt("{\"alg\":\"ES256\"}", &format!("{{\"exp\":{exp}}}"));
+        let answer = serde_json::json!({ "access_token": token, "token_type": "bearer" });
+        response("200 OK", JSON, &answer.to_string())
+    })
+}
+
+const RENEWING: &str =
+    "[session]\nrenew = \"reconnect\"\nrenew_before = \"2500ms\"\nrenew_jitter = \"100ms\"\n";
+
+/// Clients of that server at this one.
+fn renewing(server: &Server, pause: Duration, hold: &str, more: &str) -> Value {
+    let web = slow_after_eight(pause);
+    let oauth = format!("issuer = \"{}\"\nclient_secret = \"x\"", web.url);
+    let storm = storm(&server.url(), &oauth, &format!("{RENEWING}{more}"));
+    let summary = storm.run_with(&["--set", &format!("load.hold={hold}")]).expect(0);
+    check_turns(&summary);
+    summary
+}
+
+#[test]
+fn who_loses_the_connection_while_waiting_for_another_token_waits_for_its_backoff_as_well() {
+    let closed: Arc<Mutex<BTreeMap<String, Instant>>> = Arc::default();
+    let waited: Arc<Mutex<Vec<Duration>>> = Arc::default();
+    let (ends, waits) = (Arc::clone(&closed), Arc::clone(&waited));
+    let server = Server::start(move |stream, connect: &Connect| {
+        let before = ends.lock().unwrap().remove(&connect.client_id);
+        stream.write_all(&ACCEPT_V5).unwrap();
+        match before {
+            Some(before) => {
+                waits.lock().unwrap().push(before.elapsed());
+                until_closed(stream);
+            }
+            None => {
+                // Later than all ask for another token, and sooner than they have it.
+                thread::sleep(Duration::from_millis(4_500));
+                ends.lock().unwrap().insert(connect.client_id.clone(), Instant::now());
+            }
+        }
+    });
+    let more = "reconnect = \"fresh_token\"\nbackoff = { first = \"3s\", jitter = \"none\" }\n";
+    let summary = renewing(&server, Duration::from_millis(2_500), "9s", more);
+    assert_eq!(field(&summary, "returns", "back"), 8, "{summary}");
+    assert_eq!(
+        field(&summary, "returns", "attempts"),
+        8,
+        "the ask for a token is that of the return"
+    );
+    assert_eq!(field(&summary, "renewals", "token_failed"), 0);
+    let waited = waited.lock().unwrap();
+    assert_eq!(waited.len(), 8);
+    assert!(waited.iter().all(|waited| *waited >= Duration::from_secs(3)), "{waited:?}");
+}
+
+#[test]
+fn a_token_that_comes_after_its_client_has_left_is_none_of_a_renewal() {
+    let (server, log) = server(|stream, _, _| {
+        stream.write_all(&ACCEPT_V5).unwrap();
+        until_closed(stream);
+    });
+    let more = "reconnect = \"fresh_token\"\n";
+    let summary = renewing(&server, Duration::from_secs(4), "4500ms", more);
+    let all = [("renewals", "count"), ("renewals", "token_failed"), ("returns", "drops")];
+    for (table, name) in all {
+        assert_eq!(field(&summary, table, name), 0, "{table}.{name}: {summary}");
+    }
+    assert_eq!(summary["abandoned"], 0);
+    assert!(log.lock().unwrap().values().all(|tokens| tokens.len() == 1));
 }
