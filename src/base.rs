@@ -5,6 +5,7 @@ pub mod clock;
 pub mod error;
 pub mod host;
 pub mod launch;
+pub mod shell;
 pub mod threads;
 pub mod tls;
 pub mod web;

@@ -11,6 +11,7 @@ pub mod gather;
 mod hands;
 mod hunt;
 mod journey;
+mod key;
 mod knocker;
 mod monitor;
 mod nodes;

@@ -1,6 +1,6 @@
 //! What is known of a client beyond its connection, where clients live through several turns.
 
-use super::connection::Key;
+use super::key::Key;
 use crate::{
     client::verdict::foreign::Said,
     supply::{Ready, source::Handed},

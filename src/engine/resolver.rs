@@ -9,7 +9,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::connection::Key;
+use super::key::Key;
 use crate::{
     base::{
         clock::Clock,

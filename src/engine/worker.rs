@@ -40,7 +40,8 @@ use rustix::{
 use slab::Slab;
 
 use super::{
-    connection::{Connection, Key, More, Stage},
+    connection::{Connection, More, Stage},
+    key::Key,
     opening::{Opening, State, Terms},
     pace::Pace,
     resolver::Answer,

@@ -26,8 +26,11 @@ use maud::{Markup, html};
 
 use super::{gone, matrix, terminal};
 use crate::{
-    base::error::{Result, plain::unpainted},
-    record::results::{Matrix, Summary, folder::quoted, writing::replace_in},
+    base::{
+        error::{Result, plain::unpainted},
+        shell::quoted,
+    },
+    record::results::{Matrix, Summary, writing::replace_in},
 };
 
 /// Renders the run in a folder. What the folder does not hold, as of a run that was killed, is left out or said.

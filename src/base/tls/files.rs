@@ -13,6 +13,7 @@ use super::certificate::is_readable;
 use crate::base::{
     error::{Error, Result, showable},
     host::reading::{self, LONGEST_TEXT},
+    shell::quoted,
 };
 
 /// Where a block begins and ends (RFC 7468, 2).
@@ -344,16 +345,6 @@ fn shown(path: &Path) -> String {
         "(not shown, as it is no path)".into()
     } else {
         text
-    }
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
-    if path.chars().all(is_plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', "'\\''"))
     }
 }
 

@@ -7,11 +7,11 @@ use crate::{
     base::{
         error::{Error, Exit, Result},
         host::{Limits, loopback::is_loopback},
+        shell::quoted,
     },
     cli,
     engine::{self, Options, progress::Screen},
     plan::{Plan, cells::Ask, threshold::NOT_JUDGED},
-    record::results::folder::quoted,
     report::{
         html,
         matrix::{Place, render},

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::{folder::quoted, time::microseconds};
+use super::time::microseconds;
 use crate::{
-    base::{clock::SECOND, words::Operation},
+    base::{clock::SECOND, shell::quoted, words::Operation},
     client::{attempt::Attempt, expire::Expire},
     plan::Plan,
     record::measure::Finding,

@@ -347,16 +347,6 @@ fn interval(second: u64, storm: u64, latency: impl Fn(Phase) -> Latency) -> io::
     Ok(text)
 }
 
-/// A word as a shell takes it.
-pub fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,".contains(c);
-    if text.chars().all(is_plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
-}
-
 fn with_all<'a>(labels: impl Iterator<Item = &'a str>) -> Vec<(Option<usize>, &'a str)> {
     let own = labels.enumerate().map(|(index, label)| (Some(index), label));
     std::iter::once((None, "all")).chain(own).collect()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{summary::is_zero, writing::table};
+use super::writing::{is_zero, table};
 use crate::{
     base::{
         error::Result,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     PhaseStats, Reason, Ruling,
     judged::{Aborted, Judged},
+    writing::is_zero,
 };
 use crate::base::{
     error::{Error, Result},
@@ -127,10 +128,6 @@ pub struct Summary {
     pub throughput: Throughput,
     pub generator: Generator,
     pub thresholds: Vec<Judged>,
-}
-
-pub(super) fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
-    *number == T::default()
 }
 
 /// Phases by name, in their order.

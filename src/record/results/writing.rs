@@ -168,5 +168,10 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
+/// Whether it says nothing, so that a file can do without it.
+pub(super) fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
+}
+
 #[cfg(test)]
 mod tests;
