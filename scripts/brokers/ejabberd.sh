@@ -21,7 +21,7 @@ start_ejabberd() {
     folders=("${folders[@]%/*/ebin}")
     mkdir -p "$1/data"
     ejabberd_keys "$1"
-    render ejabberd.yml "MQTT=$(port ejabberd MQTT)" "KEYS=$1" >"$1/ejabberd.yml"
+    render ejabberd.yml.in "MQTT=$(port ejabberd MQTT)" "KEYS=$1" >"$1/ejabberd.yml"
     export ERL_LIBS HOME=$1/data ERL_CRASH_DUMP=/dev/null ERL_MAX_ETS_TABLES=1400
     ERL_LIBS=$(IFS=:; echo "${folders[*]}")
     export EJABBERD_CONFIG_PATH=$1/ejabberd.yml EJABBERD_LOG_PATH=$1/data/ejabberd.log
