@@ -43,7 +43,7 @@ const OPEN: &str =
     "[load]\nstages = [{ rate = 10, for = \"2s\" }, { ramp_to = 5, for = \"1s\" }]\n";
 
 /// Scenarios of every model and with every section, and the sections whose keys are changed there.
-const BASES: [(&str, &[&str]); 8] = [
+const BASES: [(&str, &[&str]); 9] = [
     (
         "[policy]\nleeway = \"1s\"\n[monitor]\n[token]\nttl = \"1h\"\n[token.claims]\niat = \"-1s\"\n[thresholds]\nconnack = [{ condition = \"p99 < 1s\", abort_on_fail = true, grace = \"1s\" }]\n",
         &[
@@ -65,6 +65,13 @@ const BASES: [(&str, &[&str]); 8] = [
     ("[load]\nmode = \"preconnect\"\nclients = 40\nwave = 20\nrelease = 100\n", &["load"]),
     ("[capacity]\nslo = { connack = [\"p99 < 100ms\"] }\n[load]\n", &["capacity", "load"]),
     ("[control]\n", &["control"]),
+    (
+        "[load]\nclients = 10\nconcurrency = 2\nhold = \"20s\"\n[token]\nttl = \"5s\"\nttl_jitter = \"1s\"\n\
+         [policy]\non_expiry = \"disconnect\"\n[session]\nreconnect = \"same_token\"\nrenew = \"reconnect\"\nrenew_before = \"1s\"\n\
+         backoff = { first = \"1s\", factor = 2.0, most = \"5s\" }\n\
+         [[events]]\nat = \"1s\"\ndo = \"drop_clients\"\nshare = 0.5\n",
+        &["session", "token", "policy", "events"],
+    ),
     ("[sweep]\nbad_share = [0, 50]\n", &["sweep"]),
     (
         "[target]\nbrokers = [\"embedded\"]\n[target.jwks]\n[issuer]\nkeys = [\"main\"]\n[oauth]\nclient_secret = \"x\"\n[token]\nsource = \"oauth\"\n\
