@@ -193,7 +193,8 @@ fn an_expired_token_is_fetched_and_waited_for_without_a_slot() {
 #[test]
 fn a_token_that_has_ended_when_its_client_comes_is_not_late() {
     let (server, _) = verifying(|_, claims| wall_seconds() < claims["exp"].as_f64().unwrap());
-    let load = "load={ arrivals = \"constant\", stages = [{ rate = 6, for = \"6s\" }] }";
+    let load =
+        "load={ hold = \"0s\", arrivals = \"constant\", stages = [{ rate = 6, for = \"6s\" }] }";
     let run = mixed(&server, "expired", "1s", "").run_with(&["--set", load]);
     let summary = run.expect(0);
     // All tokens ended two seconds after the start, and the last clients are due four seconds later.
