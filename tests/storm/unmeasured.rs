@@ -164,6 +164,18 @@ fn a_client_id_that_no_connect_can_hold_is_refused_by_the_plan() {
 }
 
 #[test]
+fn client_ids_that_no_topic_can_hold_are_refused_only_where_their_clients_publish() {
+    let ids = "[identity]\nclient_id = \"#/+/{n}\"\n";
+    let publishes =
+        "[policy]\non_expiry = \"disconnect\"\nends_on = \"publish\"\n[session]\ngrace = \"5s\"\n";
+    for (more, code) in [(ids.to_owned(), Some(0)), (format!("{ids}{publishes}"), Some(2))] {
+        let server = Server::answering(&ACCEPT);
+        let ended = Storm::new(&scenario(&server.url(), "hold = \"0s\"", &more)).run();
+        assert_eq!(ended.code, code, "{more}: {}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_run_that_was_killed_is_no_success_to_a_ci_server() {
     let server = Server::answering(&ACCEPT);
     let load = "arrivals = \"constant\"\nstages = [{ rate = 50, for = \"60s\" }]";

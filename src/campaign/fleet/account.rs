@@ -97,14 +97,14 @@ impl Account {
             has_turns: self.has_turns,
         };
         let ended = next.attempts.saturating_add(next.abandoned);
+        if ended > next.started || next.handshakes > next.started {
+            return Err("of the end of attempts that it has not started");
+        }
         if next.clients > next.share || next.first_turns > next.clients {
             return Err("of more attempts than it has clients");
         }
         if next.started > second.saturating_add(1).saturating_mul(MOST_A_SECOND) {
             return Err("of more attempts than a process starts in that time");
-        }
-        if ended > next.started || next.handshakes > next.started {
-            return Err("of the end of attempts that it has not started");
         }
         if is_last && ended < next.started {
             return Err("of fewer ends than it has started attempts");
