@@ -333,16 +333,13 @@ fn who_loses_the_connection_while_waiting_for_another_token_waits_for_its_backof
     let server = Server::start(move |stream, connect: &Connect| {
         let before = ends.lock().unwrap().remove(&connect.client_id);
         stream.write_all(&ACCEPT_V5).unwrap();
-        match before {
-            Some(before) => {
-                waits.lock().unwrap().push(before.elapsed());
-                until_closed(stream);
-            }
-            None => {
-                // Later than all ask for another token, and sooner than they have it.
-                thread::sleep(Duration::from_millis(4_500));
-                ends.lock().unwrap().insert(connect.client_id.clone(), Instant::now());
-            }
+        if let Some(before) = before {
+            waits.lock().unwrap().push(before.elapsed());
+            until_closed(stream);
+        } else {
+            // Later than all ask for another token, and sooner than they have it.
+            thread::sleep(Duration::from_millis(4_500));
+            ends.lock().unwrap().insert(connect.client_id.clone(), Instant::now());
         }
     });
     let more = "reconnect = \"fresh_token\"\nbackoff = { first = \"3s\", jitter = \"none\" }\n";
