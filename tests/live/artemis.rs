@@ -165,8 +165,8 @@ fn artemis_ends_3_1_1_at_a_publish_after_its_leeway_and_keeps_5_0() {
     let more = "expiry_leeway = \"11s\"\nends_with = { v4 = [\"fin\", \"rst\"] }\n[session]\ngrace = \"5s\"\n\
                 [token]\nttl = \"3s\"\n[load]\nclients = 40\nconcurrency = 8\nhold = \"24s\"\nkeep_alive = \"2s\"\n\
                 [[mix]]\ntoken = \"fresh\"\nshare = 1\n";
-    let storm = issuer.storm(&broker, more);
     for (protocol, outcome) in [(4, "ended"), (5, "open")] {
+        let storm = issuer.storm(&broker, more);
         let run = storm.run_with(&["--set", &format!("target.protocol={protocol}")]);
         let summary = run.expect(0);
         let expire = &summary["operations"]["expire"];
