@@ -45,7 +45,7 @@ impl Worker {
             let _ = set_socket_linger(link.socket(), Some(Duration::ZERO));
         }
         // It ends here: that its broker is there is as true as before.
-        self.witness_leaves(place, now);
+        self.leaves_as_witness(place, now);
         self.token_met(place, Met::Us(EVENT), now);
         self.drop_session(place, EVENT);
     }

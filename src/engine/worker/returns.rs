@@ -283,7 +283,7 @@ impl Worker {
         if let Some(journey) = self.connections.get_mut(place).and_then(|it| it.journey.as_mut()) {
             journey.token = before.and_then(|before| before.token);
         }
-        self.witness_leaves(old.place(), now);
+        self.leaves_as_witness(old.place(), now);
         self.leave_for(old.place(), Met::Us(RENEWED), now);
     }
 

@@ -95,11 +95,18 @@ impl Worker {
         self.storm.knocker.ended(&way.cell, now);
     }
 
+    /// A client leaves a connection, or the run ends it: told where that was a witness until then.
+    pub(super) fn leaves_as_witness(&mut self, place: usize, now: u64) {
+        if self.connections.get(place).is_some_and(|it| self.is_witness(it, now)) {
+            self.witness_leaves(place, now);
+        }
+    }
+
     /// A witness leaves because its time is up.
     pub(super) fn witness_leaves(&mut self, place: usize, now: u64) {
         let Some(connection) = self.connections.get(place) else { return };
         let Some(way) = self.ways.get(usize::from(connection.way)) else { return };
-        if let Some(held) = connection.held().filter(|_| self.is_witness(connection, now)) {
+        if let Some(held) = connection.held() {
             way.signs(&mut self.recorder).left(way.since(now), way.since(held.accepted));
         }
     }
