@@ -77,21 +77,9 @@ pub(super) fn resolve(
 }
 
 fn resolve_one(event: &Event, index: u64) -> Result<DropEvent> {
-    for (key, is_given) in [
-        ("for", event.r#for.is_some()),
-        ("to", event.to.is_some()),
-        ("order", event.order.is_some()),
-        ("step", event.step.is_some()),
-        ("keep_old", event.keep_old.is_some()),
-        ("by", event.by.is_some()),
-        ("key", event.key.is_some()),
-        ("broker", event.broker.is_some()),
-        ("command", event.command.is_some()),
-    ] {
-        if is_given {
-            return Err(Error::usage(format!("`{key}` says nothing to `drop_clients`"))
-                .hint("it knows `at`, `share` and `how`"));
-        }
+    if let Some(key) = event.parameters().find(|key| !matches!(*key, "share" | "how")) {
+        return Err(Error::usage(format!("`{key}` says nothing to `drop_clients`"))
+            .hint("it knows `at`, `share` and `how`"));
     }
     let share = event.share.unwrap_or(1.0);
     if !(share > 0.0 && share <= 1.0) {

@@ -60,21 +60,9 @@ fn resolve_all(events: &[Event], brokers: &[Broker]) -> Result<Vec<NodeEvent>> {
 
 fn resolve_one(event: &Event, brokers: &[Broker]) -> Result<NodeEvent> {
     let deed = event.r#do.name();
-    for (key, is_given) in [
-        ("for", event.r#for.is_some()),
-        ("to", event.to.is_some()),
-        ("order", event.order.is_some()),
-        ("step", event.step.is_some()),
-        ("keep_old", event.keep_old.is_some()),
-        ("how", event.how.is_some()),
-        ("by", event.by.is_some()),
-        ("key", event.key.is_some()),
-        ("share", event.share.is_some()),
-    ] {
-        if is_given {
-            return Err(Error::usage(format!("`{key}` says nothing to `{deed}` here"))
-                .hint("`stop_broker` and `start_broker` know `at`, `broker` and `command`; a broker comes back by a `start_broker` of its own"));
-        }
+    if let Some(key) = event.parameters().find(|key| !matches!(*key, "broker" | "command")) {
+        return Err(Error::usage(format!("`{key}` says nothing to `{deed}` here"))
+            .hint("`stop_broker` and `start_broker` know `at`, `broker` and `command`; a broker comes back by a `start_broker` of its own"));
     }
     // The query of a URL may hold a token: labels have none.
     let label = |name: &str| name.split('?').next().unwrap_or_default().to_owned();

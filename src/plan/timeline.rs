@@ -255,24 +255,20 @@ fn check_parameters(event: &Event) -> Result<()> {
             .hint("write `to = \"new\"`, and `[keys.new]` with `generate = true`"));
     }
     let lasts = matches!(deed, Deed::JwksOutage | Deed::IssuerSlow);
-    for (key, is_given, belongs) in [
-        ("to", event.to.is_some(), rotates),
-        ("order", event.order.is_some(), rotates),
-        ("step", event.step.is_some(), rotates && event.order != Some(Order::RemoveOld)),
-        ("keep_old", event.keep_old.is_some(), rotates),
-        ("how", event.how.is_some(), deed == Deed::JwksOutage),
-        ("by", event.by.is_some(), deed == Deed::IssuerSlow),
-        ("key", event.key.is_some(), matches!(deed, Deed::Revoke | Deed::Restore)),
-        ("for", event.r#for.is_some(), lasts),
-        ("broker", event.broker.is_some(), false),
-        ("command", event.command.is_some(), false),
-    ] {
-        if is_given && !belongs {
-            return Err(Error::usage(format!("`{key}` says nothing to `{}` here", deed.name()))
-                .hint("docs/issuer.md has the parameters of each event"));
-        }
+    let belongs = |key: &str| match key {
+        "to" | "order" | "keep_old" => rotates,
+        "step" => rotates && event.order != Some(Order::RemoveOld),
+        "how" => deed == Deed::JwksOutage,
+        "by" => deed == Deed::IssuerSlow,
+        "key" => matches!(deed, Deed::Revoke | Deed::Restore),
+        "for" => lasts,
+        _ => false,
+    };
+    match event.parameters().find(|key| !belongs(key)) {
+        Some(key) => Err(Error::usage(format!("`{key}` says nothing to `{}` here", deed.name()))
+            .hint("docs/issuer.md has the parameters of each event")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The key of that name, where it can stand in a key set.

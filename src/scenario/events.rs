@@ -49,6 +49,27 @@ pub struct Event {
     pub command: Option<String>,
 }
 
+impl Event {
+    /// The keys that it is given, besides `at` and `do`.
+    pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("for", self.r#for.is_some()),
+            ("to", self.to.is_some()),
+            ("order", self.order.is_some()),
+            ("step", self.step.is_some()),
+            ("keep_old", self.keep_old.is_some()),
+            ("how", self.how.is_some()),
+            ("by", self.by.is_some()),
+            ("key", self.key.is_some()),
+            ("share", self.share.is_some()),
+            ("broker", self.broker.is_some()),
+            ("command", self.command.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(key, is_given)| is_given.then_some(key))
+    }
+}
+
 /// What an event does.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]

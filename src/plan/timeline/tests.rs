@@ -83,6 +83,7 @@ fn what_does_not_belong_to_an_event_is_refused_by_name() {
             "away already",
         ),
         ("do = \"jwks_outage\"\nby = \"1s\"", "`by` says nothing to `jwks_outage`"),
+        ("do = \"jwks_outage\"\nshare = 0.5", "`share` says nothing to `jwks_outage`"),
         ("do = \"revoke\"\nfor = \"1s\"", "`for` says nothing to `revoke`"),
     ] {
         let message = error(events).to_string();
