@@ -1,7 +1,7 @@
 // node keycloak.mjs URL USER PASSWORD COMMAND...: what is set up in Keycloak by its REST interface, over one connection that
 // stays open.
 //
-//     setup PUBLIC_KEY CERTIFICATE   the realms `storm` and `without-audience`, with their clients; PUBLIC_KEY (PEM) is that of
+//     setup PUBLIC_KEY CERTIFICATE   the realms `storm`, `refresh-once` and `without-audience`, with their clients; PUBLIC_KEY (PEM) is that of
 //                                    clients that sign, CERTIFICATE (PEM) the one of clients that bring one
 //     rotate REALM                   a new RS256 key that signs at once; those before leave the key set in the same moment
 import { X509Certificate, createPublicKey, randomUUID } from 'node:crypto'
@@ -77,11 +77,20 @@ function clients(publicKey, certificate) {
     ...some(20, (n) => client(`signer-${n}`, 'client-jwt', signs)),
     ...some(20, (n) => client(`certified-${n}`, 'client-x509', brings)),
     ...some(20, (n) => client(`brief-${n}`, 'client-secret', { 'access.token.lifespan': '10' })),
+    ...refreshing(),
   ]
 }
 
-async function realm(name, mappers, clients) {
-  await admin('POST', '', { realm: name, enabled: true, accessTokenLifespan: 600, sslRequired: 'none' })
+// Clients whose tokens last 6 s and who get a refresh token with each; the sessions of `ending` last 10 s in all.
+function refreshing() {
+  const refreshes = { 'client_credentials.use_refresh_token': 'true', 'access.token.lifespan': '6' }
+  const some = (name, more) =>
+    Array.from({ length: 20 }, (_, n) => client(`${name}-${n}`, 'client-secret', { ...refreshes, ...more }))
+  return [...some('session'), ...some('ending', { 'client.session.max.lifespan': '10' })]
+}
+
+async function realm(name, mappers, clients, settings = {}) {
+  await admin('POST', '', { realm: name, enabled: true, accessTokenLifespan: 600, sslRequired: 'none', ...settings })
   await admin('POST', `/${name}/client-scopes`, { name: 'mqtt', protocol: 'openid-connect', protocolMappers: mappers })
   for (const scope of SCOPES) {
     const attributes = { 'include.in.token.scope': 'true' }
@@ -92,6 +101,8 @@ async function realm(name, mappers, clients) {
 
 async function setup(publicKey, certificate) {
   await realm('storm', [audience, subject], clients(publicKey, certificate))
+  // A refresh token is good once, and its second use ends the session.
+  await realm('refresh-once', [audience, subject], refreshing(), { revokeRefreshToken: true, refreshTokenMaxReuse: 0 })
   await realm('without-audience', [subject], clients(publicKey, certificate).slice(0, 20))
 }
 

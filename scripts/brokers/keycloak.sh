@@ -22,6 +22,7 @@ lines_keycloak() {
     echo "ISSUER=$http/realms/storm"
     echo "ISSUER_HTTPS=$https/realms/storm"
     echo "ISSUER_WITHOUT_AUDIENCE=$http/realms/without-audience"
+    echo "ISSUER_REFRESH_ONCE=$http/realms/refresh-once"
     echo "JWKS=$http/realms/storm/protocol/openid-connect/certs"
     echo "JWKS_HTTPS=$https/realms/storm/protocol/openid-connect/certs"
     echo "CA=$TLS/ca.pem"

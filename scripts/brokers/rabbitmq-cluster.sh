@@ -78,7 +78,8 @@ start_rabbitmq_node() {
         ((EUID)) || chown rabbitmq:rabbitmq "$home/.erlang.cookie"
     fi
     cd "$home" || exit
-    rabbitmq_environment "$home" "tokenstorm-$node" "$(port rabbitmq-epmd EPMD)" "$(port "rabbitmq-$node" DISTRIBUTION)"
+    rabbitmq_environment "$home" "tokenstorm-$node" "$(port rabbitmq-epmd EPMD)" "$(port "rabbitmq-$node" DISTRIBUTION)" \
+        "$RABBITMQ_JSON"
     launch "$dir" broker "${as[@]}" "$(rabbitmq_program)"
 }
 

@@ -29,7 +29,8 @@ start_rabbitmq() {
     until listening "$(port rabbitmq EPMD)"; do
         check_start rabbitmq "$1" $((SECONDS + 10))
     done
-    rabbitmq_environment "$home" tokenstorm "$(port rabbitmq EPMD)" "$(port rabbitmq DISTRIBUTION)"
+    rabbitmq_environment "$home" tokenstorm "$(port rabbitmq EPMD)" "$(port rabbitmq DISTRIBUTION)" \
+        "$RABBITMQ_JSON"
     launch "$1" broker "${as[@]}" "$(rabbitmq_program)"
 }
 
@@ -107,7 +108,11 @@ reuse_rabbitmq() {
         die "${1##*/} runs with another ANONYMOUS: stop it before you start it anew"
 }
 
-# rabbitmq_environment HOME NODE EPMD_PORT DISTRIBUTION_PORT
+# What parses JSON in RabbitMQ of this Debian is its own: its library of JWTs takes a stricter one where ejabberd has
+# brought that along.
+RABBITMQ_JSON="-jose json_module jsx"
+
+# rabbitmq_environment HOME NODE EPMD_PORT DISTRIBUTION_PORT [ARGUMENTS]: ARGUMENTS are more of Erlang's.
 rabbitmq_environment() {
     export HOME=$1
     export ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$3
@@ -120,9 +125,7 @@ rabbitmq_environment() {
     export RABBITMQ_MNESIA_BASE=$1/mnesia RABBITMQ_LOG_BASE=$1/log RABBITMQ_LOGS=- RABBITMQ_PID_FILE=$1/pid
     # Schedulers that spin while they wait would take the processor from the load generator.
     local idle="+sbwt none +sbwtdcpu none +sbwtdio none"
-    # What parses JSON is RabbitMQ's own: its library of JWTs takes a stricter one where ejabberd has brought that along.
-    local json="-jose json_module jsx"
-    export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1} $json $idle"
+    export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1} ${5:-} $idle"
     # The script then becomes the broker, in place of waiting for it: one process, and its pid is the one we know.
     export RABBITMQ_ALLOW_INPUT=1 RABBITMQ_SERVER_START_ARGS=-noinput
 }

@@ -108,6 +108,11 @@ pub fn word(error: &reqwest::Error) -> &'static str {
     }
 }
 
+/// Whether a request failed before the server can have heard it: no connection, or none that TLS trusts.
+pub fn was_not_heard(error: &reqwest::Error) -> bool {
+    error.is_connect() || failure::behind(error).is_some()
+}
+
 /// Whether the server of an `http` URL speaks TLS at its port. Whoever asks has met something strange there.
 pub async fn speaks_tls(url: &Url) -> bool {
     let (mut https, port) = (url.clone(), url.port_or_known_default());

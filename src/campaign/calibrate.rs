@@ -1,5 +1,5 @@
-//! The harness against a responder whose delays are known: by how much each percentile is off, and whether a stall shows
-//! where it has to.
+//! The harness against a responder whose delays are known: by how much each percentile is off of its answers, of the ends
+//! of connections whose tokens end, and of the way back from there, and whether a stall shows where it has to.
 
 pub mod pattern;
 pub mod responder;
@@ -15,12 +15,12 @@ use std::{
 };
 
 use self::{
-    pattern::Pattern,
-    responder::{Exchange, Responder},
+    pattern::{Ends, Pattern},
+    responder::{Behaviour, End, Exchange, Log, Responder},
 };
 use crate::{
     base::{
-        clock::{Clock, SECOND},
+        clock::{Clock, SECOND, signed},
         error::{Error, Result},
         host::Limits,
     },
@@ -60,6 +60,18 @@ const STALL: Duration = Duration::from_secs(2);
 /// When the stall begins, after the first CONNECT.
 const STALL_AT: Duration = Duration::from_secs(3);
 const LENGTH: Duration = Duration::from_secs(8);
+/// When the responder ends connections after the end of their tokens: half a millisecond apart, so that each is read before
+/// the next comes.
+const ENDS: Ends =
+    Ends { first: Duration::from_millis(20), step: Duration::from_micros(500), count: 1000 };
+/// How long clients arrive whose tokens end.
+const ARRIVE: Duration = Duration::from_secs(2);
+/// When the tokens of all of them end, after the storm's start.
+const TOKENS_END: Duration = Duration::from_secs(3);
+/// The longest that one of them waits before it comes back.
+const BACKOFF: Duration = Duration::from_secs(1);
+/// How long they stay: until all are back.
+const HOLD: Duration = Duration::from_secs(7);
 /// Attempts under way in the closed loop that shows what it hides.
 const CLOSED: u32 = 8;
 
@@ -86,13 +98,17 @@ pub fn calibrate(options: &Options) -> Result<Calibration> {
     let constant = Pattern::Constant(USUAL);
     let two_points = Pattern::TwoPoints { usual: USUAL, slow: SLOW, every: SLOW_EVERY };
     for (name, pattern) in [("constant", constant), ("two points", two_points)] {
-        let (finished, log) = run(options, clock, name, pattern, Load::Open)?;
-        rows.extend(compare(name, &finished.all, &log));
+        let (finished, log) = run(options, clock, name, answering(pattern), Load::Open)?;
+        rows.extend(compare(name, &finished.all, &log.exchanges));
     }
     let stall = Pattern::Stall { usual: USUAL, at: STALL_AT, length: STALL };
-    let (open, log) = run(options, clock, "stall", stall, Load::Open)?;
-    rows.extend(compare("stall", &open.all, &log));
-    let (closed, _) = run(options, clock, "stall in a closed loop", stall, Load::Closed)?;
+    let (open, log) = run(options, clock, "stall", answering(stall), Load::Open)?;
+    rows.extend(compare("stall", &open.all, &log.exchanges));
+    let (closed, _) =
+        run(options, clock, "stall in a closed loop", answering(stall), Load::Closed)?;
+    let ending = Behaviour { answers: constant, ends: Some(ENDS) };
+    let (ended, log) = run(options, clock, "tokens that end", ending, Load::Ending)?;
+    rows.extend(compare_lives("tokens that end", &ended.all, &log.ends));
     let stall = judge_stall(&open.all, &closed.all);
     let passed = rows.iter().all(|row| row.within) && stall.shows && stall.is_hidden_when_closed;
     Ok(Calibration {
@@ -109,6 +125,13 @@ pub fn calibrate(options: &Options) -> Result<Calibration> {
 enum Load {
     Open,
     Closed,
+    /// Arrivals of clients whose tokens end all at one time, and who come back then.
+    Ending,
+}
+
+/// A responder that ends no connection.
+fn answering(answers: Pattern) -> Behaviour {
+    Behaviour { answers, ends: None }
 }
 
 /// One run against a responder of its own.
@@ -116,16 +139,16 @@ fn run(
     options: &Options,
     clock: Clock,
     name: &str,
-    pattern: Pattern,
+    behaviour: Behaviour,
     load: Load,
-) -> Result<(Finished, Vec<Exchange>)> {
+) -> Result<(Finished, Log)> {
     if options.stop.load(Ordering::Relaxed) {
         return Err(Error::interrupted("interrupted between two runs"));
     }
     if options.progress != Mode::None {
         crate::tell!("calibrate: {name}");
     }
-    let responder = Responder::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), pattern, clock)?;
+    let responder = Responder::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), behaviour, clock)?;
     let text = scenario(responder.address(), options.rate, load);
     let scenario = parse(&text, &Overrides::default())?;
     let label = name.replace(' ', "-");
@@ -153,28 +176,58 @@ fn run(
 }
 
 fn scenario(address: SocketAddr, rate: f64, load: Load) -> String {
-    let load = match load {
+    let lines = match load {
         // Evenly spaced, so that theory says exactly how many arrive in a stall.
         Load::Open => format!(
-            "arrivals = \"constant\"\nstages = [{{ rate = {rate:?}, for = \"{}s\" }}]",
+            "arrivals = \"constant\"\nstages = [{{ rate = {rate:?}, for = \"{}s\" }}]\nhold = \"0s\"",
             LENGTH.as_secs()
         ),
         Load::Closed => format!(
-            "mode = \"churn\"\nconcurrency = {CLOSED}\nfor = \"{}s\"",
+            "mode = \"churn\"\nconcurrency = {CLOSED}\nfor = \"{}s\"\nhold = \"0s\"",
             (STALL_AT + STALL).as_secs() + 1
         ),
+        Load::Ending => format!(
+            "arrivals = \"constant\"\nstages = [{{ rate = {rate:?}, for = \"{}s\" }}]\nhold = \"{}s\"",
+            ARRIVE.as_secs(),
+            HOLD.as_secs()
+        ),
+    };
+    let more = if load == Load::Ending {
+        format!(
+            "[token]\nexp_at = \"{}s\"\n[session]\nreconnect = \"fresh_token\"\nbackoff = {{ first = \"{}s\" }}\n\
+             [policy]\non_expiry = \"disconnect\"\n",
+            TOKENS_END.as_secs(),
+            BACKOFF.as_secs()
+        )
+    } else {
+        String::new()
     };
     format!(
-        "name = \"calibrate\"\n[target]\nbrokers = [\"mqtt://{address}\"]\n[load]\nhold = \"0s\"\n{load}\n\
+        "name = \"calibrate\"\n[target]\nbrokers = [\"mqtt://{address}\"]\n[load]\n{lines}\n{more}\
          [keys.main]\nalgorithm = \"HS256\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n\
          [[mix]]\ntoken = \"fresh\"\nshare = 1\n"
     )
 }
 
-/// The log of the responder against what the harness saw, percentile by percentile.
+/// The answers of the responder against what the harness saw of them.
 fn compare(name: &str, all: &Measurements, log: &[Exchange]) -> Vec<Row> {
-    let seen = all.latency(Phase::Connack, None, None, None);
-    let mut truth: Vec<u64> = log.iter().map(Exchange::delay).collect();
+    let delays = log.iter().map(Exchange::delay).collect();
+    percentiles((name, Phase::Connack), all, delays)
+}
+
+/// The ends that the responder made, and who came back, against what the harness saw of them.
+fn compare_lives(name: &str, all: &Measurements, log: &[End]) -> Vec<Row> {
+    let after = |end: &End| u64::try_from(signed(end.at) - end.deadline).unwrap_or_default();
+    let ended = log.iter().map(after).collect();
+    let back = log.iter().filter_map(|end| Some(end.back? - end.at)).collect();
+    let mut rows = percentiles((name, Phase::ExpiryEnforcement), all, ended);
+    rows.extend(percentiles((name, Phase::Reconnect), all, back));
+    rows
+}
+
+/// What is true against what was measured, percentile by percentile.
+fn percentiles((name, phase): (&str, Phase), all: &Measurements, mut truth: Vec<u64>) -> Vec<Row> {
+    let seen = all.latency(phase, None, None, None);
     truth.sort_unstable();
     PERCENTILES
         .into_iter()
@@ -185,13 +238,16 @@ fn compare(name: &str, all: &Measurements, log: &[Exchange]) -> Vec<Row> {
             let allowed = ALLOWED_NS.max(true_ns * ALLOWED_SHARE);
             Row {
                 pattern: name.to_owned(),
+                phase,
                 percentile: percent,
                 responder_us: true_ns / 1e3,
                 measured_us: measured / 1e3,
                 off_us: off / 1e3,
                 allowed_us: allowed / 1e3,
-                // Everything that the responder has answered must have been seen.
-                within: off.abs() <= allowed && seen.count() == log.len() as u64,
+                // All that the responder has done must have been seen, and it has done something.
+                within: off.abs() <= allowed
+                    && !truth.is_empty()
+                    && seen.count() == truth.len() as u64,
             }
         })
         .collect()

@@ -212,6 +212,14 @@ impl Fetching {
         let by = if self.password.is_some() { Grant::Password } else { Grant::ClientCredentials };
         starts_anew.then_some(by)
     }
+
+    /// By which grant a client gets a token without a refresh token; `None` where all start from one that the scenario names.
+    pub fn login(&self) -> Option<Grant> {
+        match self.settings.grant {
+            Grant::RefreshToken => self.starts_from(),
+            grant => Some(grant),
+        }
+    }
 }
 
 impl Plan {
@@ -222,7 +230,8 @@ impl Plan {
         let is_ahead = fetching.settings.prefetch || self.waits_for_ends();
         let clients = self.known_attempts();
         let ahead = if is_ahead { clients.div_ceil(self.reuse) } else { 0 };
-        let refreshing = if fetching.starts_from().is_some() { clients } else { 0 };
+        let refreshes = (0..self.mould.kinds.len()).any(|kind| self.fetches_later(kind));
+        let refreshing = if refreshes || fetching.starts_from().is_some() { clients } else { 0 };
         let held = ahead.saturating_add(refreshing).saturating_add(self.budget.most_sockets);
         held.saturating_mul(TOKEN_BYTES).max(LEAST_ROOM)
     }

@@ -40,6 +40,15 @@ pub struct Turns {
     backoff: BackoffSettings,
 }
 
+/// When a token is renewed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Due {
+    /// In nanoseconds of the run's clock.
+    pub at: u64,
+    /// Whether the token came with less life than twice `session.renew_before`, and is renewed when half of that is over.
+    pub is_too_short: bool,
+}
+
 /// Resolves what `[session]` says of later turns; `None` where there are none.
 ///
 /// # Errors
@@ -128,9 +137,13 @@ impl Plan {
     pub fn turns_of(&self, kind: usize) -> Option<&Turns> {
         self.turns.as_ref().filter(|_| may_return(&self.mould.kinds[kind]))
     }
-}
 
-impl Plan {
+    /// Whether clients of a kind fetch tokens for later turns.
+    pub fn fetches_later(&self, kind: usize) -> bool {
+        let wants = |turns: &Turns| turns.renews || turns.reconnect == Reconnect::FreshToken;
+        self.is_fetched(kind) && self.turns_of(kind).is_some_and(wants)
+    }
+
     /// About how many attempts there are beyond first turns, as far as that follows from lifetimes: tokens that are renewed, and
     /// connections that the broker ends with their tokens. What else may end a connection nobody knows.
     pub fn later_turns(&self) -> u64 {
@@ -169,14 +182,15 @@ impl Turns {
 
     /// When a token is renewed that came at an instant and ends at another, both by the run's clock; `None` where it never is.
     /// `drawn` is a fraction of 1.
-    pub fn renewal(&self, came: u64, ends: i64, drawn: f64) -> Option<u64> {
+    pub fn renewal(&self, came: u64, ends: i64, drawn: f64) -> Option<Due> {
         let came = signed(came);
         if !self.renews || ends == i64::MAX || ends <= came {
             return None;
         }
         let life = ends - came;
         let (half, latest) = (came + life / 2, ends.saturating_sub(self.renew_before));
-        let (from, to) = if latest >= half {
+        let is_too_short = latest < half;
+        let (from, to) = if !is_too_short {
             (latest.saturating_sub(self.renew_jitter).max(half), latest)
         } else {
             // Servers shorten tokens towards the end of a session.
@@ -184,7 +198,8 @@ impl Turns {
         };
         let due = from + ((to - from) as f64 * drawn) as i64;
         let due = due.max(came + SOONEST_RENEWAL);
-        (due < ends).then(|| u64::try_from(due).unwrap_or_default())
+        let at = u64::try_from(due).unwrap_or_default();
+        (due < ends).then_some(Due { at, is_too_short })
     }
 }
 
@@ -195,7 +210,7 @@ impl super::life::Life {
     }
 
     /// When it renews the token that it brought to a turn.
-    pub fn renewal(&self, turns: &Turns, turn: u32, came: u64, ends: i64) -> Option<u64> {
+    pub fn renewal(&self, turns: &Turns, turn: u32, came: u64, ends: i64) -> Option<Due> {
         turns.renewal(came, ends, self.drawn(turn, RENEW_STREAM))
     }
 }

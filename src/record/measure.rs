@@ -30,7 +30,7 @@ use self::{
 };
 pub use self::{
     recast::Recast,
-    returns::Back,
+    returns::{Back, MOST_RETURNS},
     slots::{SLOT, Slots},
     sums::{Count, Mark},
     times::{Answer, Times, empty_times},
@@ -216,7 +216,7 @@ impl Measurements {
         self.expired.extend(other.expired.iter().take(room));
         self.ends.extend_from_slice(&other.ends);
         self.drops.merge(&other.drops);
-        let room = returns::MOST_RETURNS.saturating_sub(self.backs.len());
+        let room = MOST_RETURNS.saturating_sub(self.backs.len());
         self.backs.extend(other.backs.iter().take(room));
     }
 

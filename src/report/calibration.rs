@@ -13,7 +13,7 @@ pub fn render(calibration: &Calibration) -> String {
 fn write_all(out: &mut String, calibration: &Calibration) -> std::fmt::Result {
     writeln!(
         out,
-        "connack against the responder's own log, {} arrivals a second\n",
+        "what was measured against the responder's own log, {} arrivals a second\n",
         number(calibration.rate_per_s)
     )?;
     let rows: Vec<Vec<String>> = calibration
@@ -22,6 +22,7 @@ fn write_all(out: &mut String, calibration: &Calibration) -> std::fmt::Result {
         .map(|row| {
             vec![
                 row.pattern.clone(),
+                row.phase.to_string(),
                 format!("p{}", row.percentile),
                 time(row.responder_us),
                 time(row.measured_us),
@@ -31,7 +32,8 @@ fn write_all(out: &mut String, calibration: &Calibration) -> std::fmt::Result {
             ]
         })
         .collect();
-    let head = ["delays", "percentile", "responder", "measured", "off", "allowed", "within"];
+    let head =
+        ["delays", "phase", "percentile", "responder", "measured", "off", "allowed", "within"];
     writeln!(out, "{}", table(&head, &rows))?;
     let stall = &calibration.stall;
     writeln!(

@@ -4,7 +4,10 @@ use super::{
     facts::Facts,
     style::{count, percentile, times},
 };
-use crate::{client::attempt::oauth_advice, record::results::fetches::OAuth};
+use crate::{
+    client::attempt::oauth_advice,
+    record::results::fetches::{OAuth, Refreshes},
+};
 
 /// Says what came of the authorization server.
 pub(super) fn say(facts: &mut Facts, oauth: &OAuth) {
@@ -26,6 +29,16 @@ pub(super) fn say(facts: &mut Facts, oauth: &OAuth) {
             percentile(&request.p99_us),
             percentile(&queued.p50_us),
             percentile(&queued.p99_us)
+        ));
+    }
+    let Refreshes { brought, lost, refused, logins } = oauth.refreshes;
+    if brought + lost + refused > 0 {
+        facts.more(format!(
+            "{} by refresh token; {} refresh tokens were lost with their answer, {} refused; {} logins anew",
+            count(brought),
+            count(lost),
+            count(refused),
+            count(logins)
         ));
     }
     for (name, number) in &oauth.tokens {

@@ -7,7 +7,10 @@ use super::{
 use crate::{
     base::error::plain::Paint,
     base::words::{Operation, OperationOutcome, Phase, Verdict},
-    record::results::{Summary, operations::Lifetime, turns::Renewals},
+    record::{
+        measure::MOST_RETURNS,
+        results::{Summary, operations::Lifetime, turns::Renewals},
+    },
 };
 
 /// Says how many connections their broker ended in time, and how many outlived their token.
@@ -54,7 +57,7 @@ pub(super) fn say(facts: &mut Facts, summary: &Summary) {
 
 /// Says how many tokens clients renewed, and how many came back.
 pub(super) fn say_turns(facts: &mut Facts, summary: &Summary) {
-    let Renewals { count: renewed, late, failed, token_failed } = summary.renewals;
+    let Renewals { count: renewed, late, failed, token_failed, at_half_life } = summary.renewals;
     if renewed + token_failed > 0 {
         facts.say(
             "renewals",
@@ -66,6 +69,12 @@ pub(super) fn say_turns(facts: &mut Facts, summary: &Summary) {
                 count(token_failed)
             ),
         );
+    }
+    if at_half_life > 0 {
+        facts.more(format!(
+            "{} tokens came with less life than twice `session.renew_before`: renewed when half of it was over",
+            count(at_half_life)
+        ));
     }
     let returns = &summary.returns;
     if returns.drops == 0 {
@@ -87,6 +96,9 @@ pub(super) fn say_turns(facts: &mut Facts, summary: &Summary) {
     facts.more(match (half, returns.until_99_back_us.map(time)) {
         (Some(half), Some(most)) => format!("half of them back after {half}, 99 % after {most}"),
         (Some(half), None) => format!("half of them back after {half}, and 99 % never"),
+        (None, _) if returns.back > MOST_RETURNS as u64 => {
+            "when half of them were back is not known: it is kept of the first million".into()
+        }
         (None, _) => "not even half of those that most lost together were ever back".into(),
     });
 }

@@ -6,9 +6,11 @@ mod answer;
 mod discovery;
 mod held;
 mod key_set;
+mod refresh;
 mod request;
 mod stats;
 mod token;
+mod turn;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,7 +23,6 @@ use std::{
 
 use parking_lot::Mutex;
 
-use backon::{ExponentialBuilder, Retryable};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OnceCell, Semaphore};
 
@@ -32,11 +33,7 @@ pub(crate) use discovery::endpoints_in;
 pub use stats::Stats;
 pub use token::Token;
 
-use self::{
-    discovery::Endpoints,
-    held::{Place, Room},
-    key_set::KeySet,
-};
+use self::{discovery::Endpoints, held::Room, key_set::KeySet, refresh::RefreshTokens};
 use crate::{
     base::{
         clock::Clock,
@@ -54,9 +51,8 @@ use crate::{
         Plan,
         fetching::{Fetching, Server},
     },
-    scenario::Grant,
     servers::issuer::Issuer,
-    token::{Bearer, fraction},
+    token::Bearer,
 };
 
 /// What a server is called that may not be asked.
@@ -77,6 +73,8 @@ pub struct Failure {
     retry_after: Option<Duration>,
     /// What is known of an answer without an OAuth error.
     strange: Option<Strange>,
+    /// Whether the refresh token that was sent is of no use any more, or may be.
+    is_used_up: bool,
 }
 
 /// What an answer without an OAuth error is.
@@ -101,12 +99,19 @@ impl Strange {
 impl Failure {
     /// A failure that is no answer.
     const fn word(word: &'static str) -> Self {
-        Self { code: Code::Word(word), error: None, retry_after: None, strange: None }
+        Self {
+            code: Code::Word(word),
+            error: None,
+            retry_after: None,
+            strange: None,
+            is_used_up: false,
+        }
     }
 
     /// Whether the same request may succeed later: other refusals are final.
     fn is_passing(&self) -> bool {
         match self.code {
+            _ if self.is_used_up => false,
             Code::Status(status) => status == 429 || status >= 500,
             Code::Word(word) => matches!(word, "connect" | "timeout" | "broken"),
             Code::Byte(_) => false,
@@ -154,8 +159,8 @@ struct Inner {
     shared: Mutex<HashMap<u64, Share>>,
     /// Why clients have no refresh token, by their number.
     not_logged_in: Mutex<HashMap<u64, Failure>>,
-    /// Refresh tokens of clients that have not used them yet, by their number.
-    refresh: Mutex<HashMap<u64, (String, Place)>>,
+    /// Refresh tokens of clients that are to use them.
+    refresh: RefreshTokens,
     /// The room for tokens.
     room: Arc<Room>,
     stats: Mutex<Stats>,
@@ -249,7 +254,7 @@ impl Fetcher {
             connections: Semaphore::new(settings.connections as usize),
             shared: Mutex::default(),
             not_logged_in: Mutex::default(),
-            refresh: Mutex::default(),
+            refresh: RefreshTokens::default(),
             room: Room::of(plan.token_room()),
             stats: Mutex::new(Stats::new()),
         };
@@ -387,7 +392,7 @@ impl Fetcher {
 
     /// How many fetches there were, and what came of them.
     pub fn stats(&self) -> Stats {
-        self.inner.stats.lock().clone()
+        Stats { refreshes: self.inner.refresh.counts(), ..self.inner.stats.lock().clone() }
     }
 }
 
@@ -424,26 +429,29 @@ impl Inner {
         let Ok(fetching) = self.fetching() else { return };
         if let Some(first) = fetching.starts_from() {
             // A client that could not log in has nothing to refresh, for that reason.
-            if let Err(failure) = self.with_retries(n, Some(first)).await {
+            let logged_in = self.with_retries(n, first).await;
+            self.stats.lock().count(&logged_in);
+            if let Err(failure) = logged_in {
                 self.not_logged_in.lock().insert(n, failure);
             }
         }
         if is_ahead {
             let cell = self.share(n).cell;
-            cell.get_or_init(|| self.with_retries(n, None)).await;
+            cell.get_or_init(|| self.token_for(Bearer { client: n, turn: 0 })).await;
         }
     }
 
     /// The token of a client: its own, or the one that its group shares.
-    async fn token_of(&self, Bearer { client: n, turn }: Bearer) -> Got {
+    async fn token_of(&self, bearer: Bearer) -> Got {
         let fetching = self.fetching()?;
         // What is shared, or was fetched ahead, is for first turns.
-        if turn > 0 || !self.plan.shares_fetched() && !fetching.settings.prefetch {
-            return self.with_retries(n, None).await;
+        if bearer.turn > 0 || !self.plan.shares_fetched() && !fetching.settings.prefetch {
+            return self.token_for(bearer).await;
         }
-        let first = self.plan.subject_of(n);
+        let first = self.plan.subject_of(bearer.client);
         let cell = self.share(first).cell;
-        let fetched = cell.get_or_init(|| self.with_retries(first, None)).await.clone();
+        let owner = Bearer { client: first, ..bearer };
+        let fetched = cell.get_or_init(|| self.token_for(owner)).await.clone();
         self.gave(first);
         fetched
     }
@@ -473,43 +481,5 @@ impl Inner {
                 shared.remove(&first);
             }
         }
-    }
-
-    /// Fetches, and tries again as often as the scenario allows; `first` is how a first refresh token is fetched.
-    async fn with_retries(&self, n: u64, first: Option<Grant>) -> Got {
-        let fetching = self.fetching()?;
-        // Without a first refresh token there is nothing to refresh.
-        let failed = self.not_logged_in.lock().get(&n).cloned();
-        if let Some(failure) = failed.filter(|_| first.is_none()) {
-            return Err(failure);
-        }
-        let settings = &fetching.settings;
-        let longest = settings.max_backoff;
-        let backoff = ExponentialBuilder::new()
-            .with_min_delay(settings.backoff)
-            .with_max_delay(longest)
-            .with_factor(2.0)
-            .with_max_times(settings.retries as usize);
-        let tries = AtomicU64::new(0);
-        let stretched = |delay: Duration| {
-            let turn = tries.fetch_add(1, Ordering::Relaxed);
-            let part = fraction(self.plan.mould.seed ^ turn, n);
-            if settings.jitter { delay.mul_f64(1.0 + part) } else { delay }
-        };
-        let sent = AtomicU64::new(0);
-        let fetched = (|| {
-            // Counted when it is tried again, not when it waits to be.
-            self.stats.lock().retries += u64::from(sent.fetch_add(1, Ordering::Relaxed) > 0);
-            self.fetch(n, first)
-        })
-        .retry(backoff)
-        .when(Failure::is_passing)
-        .adjust(|failure: &Failure, delay| {
-            let asked_for = failure.retry_after.unwrap_or_default();
-            Some(stretched(delay?.max(asked_for).min(longest)))
-        })
-        .await;
-        self.stats.lock().count(&fetched);
-        fetched.map(Arc::new)
     }
 }

@@ -22,6 +22,7 @@ mod lifetime;
 mod matrix;
 mod names;
 #[cfg(feature = "embedded")]
+mod refreshed;
 mod report;
 #[path = "../storm/run.rs"]
 #[allow(dead_code, reason = "shared with tests that need other parts of it")]

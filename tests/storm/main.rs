@@ -40,6 +40,7 @@ mod oauth;
 mod probed;
 mod process;
 mod prometheus;
+mod refreshed;
 mod returns;
 #[cfg(feature = "embedded")]
 mod rotation;

@@ -168,6 +168,13 @@ pub(crate) struct Web {
 
 impl Web {
     pub(crate) fn start(answer: impl Fn(&str, &str) -> String + Send + Sync + 'static) -> Self {
+        Self::start_reading(move |path, own, _| answer(path, own))
+    }
+
+    /// The same by path, its own address and the body of each request.
+    pub(crate) fn start_reading(
+        answer: impl Fn(&str, &str, &str) -> String + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let paths: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -199,9 +206,10 @@ impl Web {
                     }
                     let mut body = vec![0; length];
                     reader.read_exact(&mut body).unwrap();
-                    kept.lock().unwrap().push(String::from_utf8(body).unwrap());
+                    let body = String::from_utf8(body).unwrap();
+                    kept.lock().unwrap().push(body.clone());
                     let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
-                    let response = answer(&path, &own);
+                    let response = answer(&path, &own, &body);
                     seen.lock().unwrap().push(path);
                     let _ = reader.get_mut().write_all(response.as_bytes());
                 });

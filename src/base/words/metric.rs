@@ -33,6 +33,8 @@ vocabulary! {
         RenewalsFailed = "renewals.failed";
         /// Asks for another token that brought none.
         RenewalsTokenFailed = "renewals.token_failed";
+        /// Tokens whose renewal was planned for half of their life.
+        RenewalsAtHalfLife = "renewals.at_half_life";
         /// Connections that ended whose clients may come back.
         ReturnsDrops = "returns.drops";
         /// Attempts to come back.

@@ -49,6 +49,26 @@ impl Pattern {
     }
 }
 
+/// When connections are ended: so long after the `exp` of their tokens, at one of several instants that lie evenly apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends {
+    /// The first instant.
+    pub first: Duration,
+    /// How far they are apart.
+    pub step: Duration,
+    /// How many there are.
+    pub count: u32,
+}
+
+impl Ends {
+    /// How long after the end of its token the connection number `n` is ended. One after the other go to instants far apart.
+    pub fn after(&self, n: u64) -> Duration {
+        /// Without a common divisor with any count but its own multiples.
+        const STRIDE: u64 = 7919;
+        self.first + self.step * (n * STRIDE % u64::from(self.count.max(1))) as u32
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,5 +87,15 @@ mod tests {
         assert_eq!(stall.due(0, first, first), first + 2 * MS);
         assert_eq!(stall.due(1, first + 999 * MS, first), first + 3000 * MS, "due within it");
         assert_eq!(stall.due(2, first + 2999 * MS, first), first + 3001 * MS, "due after it");
+    }
+
+    #[test]
+    fn connections_are_ended_at_each_instant_equally_often() {
+        let (first, step) = (Duration::from_millis(20), Duration::from_millis(2));
+        let ends = Ends { first, step, count: 100 };
+        let mut after: Vec<Duration> = (0..100).map(|n| ends.after(n)).collect();
+        after.sort_unstable();
+        let expected: Vec<Duration> = (0..100).map(|n| first + step * n).collect();
+        assert_eq!(after, expected);
     }
 }

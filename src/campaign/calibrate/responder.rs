@@ -1,11 +1,14 @@
 //! A server that answers each CONNECT after a known delay, and keeps a log of its own.
 //!
 //! It verifies nothing and knows nothing but CONNECT, PINGREQ and DISCONNECT of MQTT 3.1, 3.1.1 and 5.0. When a CONNECT
-//! arrived, the kernel says where it can, so that the log has no wake-up of this thread in it.
+//! arrived, the kernel says where it can, so that the log has no wake-up of this thread in it. Where it is told to, it ends
+//! each connection a known while after the `exp` of its token, and sees who comes back.
+
+mod connect;
 
 use std::{
     cmp::Reverse,
-    collections::BinaryHeap,
+    collections::{BinaryHeap, HashMap},
     net::{SocketAddr, TcpListener},
     num::NonZeroU64,
     os::fd::OwnedFd,
@@ -28,13 +31,15 @@ use rustix::{
 };
 use slab::Slab;
 
-use super::pattern::Pattern;
+use self::connect::Connect;
+use super::pattern::{Ends, Pattern};
 use crate::{
     base::{
-        clock::{Clock, SECOND},
+        clock::{Clock, SECOND, nanoseconds, of_date},
         error::{Error, Result},
     },
     client::socket,
+    token::oracle::foreign::Foreign,
 };
 
 /// Connections that the kernel may hold for it.
@@ -61,12 +66,41 @@ impl Exchange {
     }
 }
 
+/// A connection that was ended, in nanoseconds of the clock.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    /// When its token ended; before the clock started below 0.
+    pub deadline: i64,
+    /// When it was ended.
+    pub at: u64,
+    /// When its client was let in again, where it was.
+    pub back: Option<u64>,
+}
+
+/// What a responder did.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// Each CONNECT that was answered.
+    pub exchanges: Vec<Exchange>,
+    /// Each connection that was ended.
+    pub ends: Vec<End>,
+}
+
+/// What a responder does.
+#[derive(Clone, Copy, Debug)]
+pub struct Behaviour {
+    /// How long it takes to answer.
+    pub answers: Pattern,
+    /// When it ends connections, where it does.
+    pub ends: Option<Ends>,
+}
+
 /// A responder that answers until it is stopped.
 #[derive(Debug)]
 pub struct Responder {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Vec<Exchange>>>,
+    thread: Option<JoinHandle<Log>>,
 }
 
 impl Responder {
@@ -74,7 +108,7 @@ impl Responder {
     ///
     /// # Errors
     /// When nobody can listen there.
-    pub fn start(listen_at: SocketAddr, pattern: Pattern, clock: Clock) -> Result<Self> {
+    pub fn start(listen_at: SocketAddr, behaviour: Behaviour, clock: Clock) -> Result<Self> {
         let failed = |error: &dyn std::fmt::Display| {
             Error::not_measured(format!("the responder can't listen at {listen_at}: {error}"))
         };
@@ -84,7 +118,7 @@ impl Responder {
         listen(&listener, BACKLOG).map_err(|error| failed(&error))?;
         let address = listener.local_addr().map_err(|error| failed(&error))?;
         let stop = Arc::new(AtomicBool::new(false));
-        let server = Server::new(listener, pattern, clock).map_err(|error| failed(&error))?;
+        let server = Server::new(listener, behaviour, clock).map_err(|error| failed(&error))?;
         let of_thread = Arc::clone(&stop);
         let thread = thread::Builder::new()
             .name("responder".into())
@@ -102,7 +136,7 @@ impl Responder {
     ///
     /// # Errors
     /// When its thread has died.
-    pub fn stop(mut self) -> Result<Vec<Exchange>> {
+    pub fn stop(mut self) -> Result<Log> {
         self.stop.store(true, Ordering::Release);
         let thread = self.thread.take().map(JoinHandle::join);
         thread.and_then(std::result::Result::ok).ok_or_else(|| {
@@ -124,50 +158,64 @@ struct Connection {
     partial: Vec<u8>,
     /// Protocol level of its CONNECT: 3, 4 or 5.
     level: u8,
+    /// Who it is, and when its token ends, where it is to be ended.
+    life: Option<(Vec<u8>, i64)>,
 }
 
-/// An answer that is due: when, to whom, and when its CONNECT arrived.
-type Due = Reverse<(u64, usize, u32, u64)>;
+/// What is due on a connection.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Task {
+    /// The answer to a CONNECT that arrived then.
+    Answer(u64),
+    /// Its end.
+    End,
+}
+
+/// When something is due, on which connection, and what.
+type Due = Reverse<(u64, usize, u32, Task)>;
 
 struct Server {
     listener: TcpListener,
     epoll: OwnedFd,
-    pattern: Pattern,
+    behaviour: Behaviour,
     clock: Clock,
     connections: Slab<Connection>,
     generation: u32,
     due: BinaryHeap<Due>,
     connects: u64,
     first: Option<u64>,
-    log: Vec<Exchange>,
+    log: Log,
+    /// Index of the last end of each client that is away.
+    away: HashMap<Vec<u8>, usize>,
     inbox: Vec<u8>,
 }
 
 impl Server {
-    fn new(listener: TcpListener, pattern: Pattern, clock: Clock) -> rustix::io::Result<Self> {
+    fn new(listener: TcpListener, behaviour: Behaviour, clock: Clock) -> rustix::io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
         Ok(Self {
             listener,
             epoll,
-            pattern,
+            behaviour,
             clock,
             connections: Slab::new(),
             generation: 0,
             due: BinaryHeap::new(),
             connects: 0,
             first: None,
-            log: Vec::new(),
+            log: Log::default(),
+            away: HashMap::new(),
             inbox: vec![0; INBOX],
         })
     }
 
-    fn serve(mut self, stop: &AtomicBool) -> Vec<Exchange> {
+    fn serve(mut self, stop: &AtomicBool) -> Log {
         // The default slack of 50 us would be in every delay.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
         while !stop.load(Ordering::Acquire) {
-            self.answer_due();
+            self.do_due();
             let now = self.clock.now();
             let next = self.due.peek().map_or(now + NAP, |Reverse((at, ..))| (*at).min(now + NAP));
             let wait = Duration::from_nanos(next.saturating_sub(now));
@@ -180,7 +228,7 @@ impl Server {
                     LISTENER => self.accept_all(),
                     data => self.read((data & 0xFFFF_FFFF) as usize, (data >> 32) as u32),
                 }
-                self.answer_due();
+                self.do_due();
             }
         }
         self.log
@@ -197,7 +245,7 @@ impl Server {
             let flags = EventFlags::IN | EventFlags::RDHUP;
             if epoll::add(&self.epoll, &socket, EventData::new_u64(data), flags).is_ok() {
                 let (generation, partial) = (self.generation, Vec::new());
-                entry.insert(Connection { socket, generation, partial, level: 4 });
+                entry.insert(Connection { socket, generation, partial, level: 4, life: None });
             }
         }
     }
@@ -224,11 +272,12 @@ impl Server {
             let packet: Vec<u8> = connection.partial.drain(..length).collect();
             match packet[0] >> 4 {
                 1 => {
-                    connection.level = level(&packet);
+                    connection.level = Connect::read(&packet).map_or(4, |connect| connect.level);
+                    connection.life = self.behaviour.ends.and_then(|_| life(&packet, clock));
                     let first = *self.first.get_or_insert(arrived);
-                    let due = self.pattern.due(self.connects, arrived, first);
+                    let due = self.behaviour.answers.due(self.connects, arrived, first);
                     self.connects += 1;
-                    self.due.push(Reverse((due, place, generation, arrived)));
+                    self.due.push(Reverse((due, place, generation, Task::Answer(arrived))));
                 }
                 12 => drop(send(&connection.socket, &[0xD0, 0], SendFlags::NOSIGNAL)),
                 14 => {
@@ -240,23 +289,65 @@ impl Server {
         }
     }
 
-    fn answer_due(&mut self) {
-        while let Some(Reverse((at, place, generation, arrived))) = self.due.peek().copied() {
+    fn do_due(&mut self) {
+        while let Some(Reverse((at, place, generation, task))) = self.due.peek().copied() {
             if at > self.clock.now() {
                 return;
             }
             self.due.pop();
-            let Some(connection) = self.connections.get(place) else { continue };
-            if connection.generation != generation {
+            let connection = self.connections.get(place);
+            if connection.is_none_or(|connection| connection.generation != generation) {
                 continue;
             }
-            let connack: &[u8] =
-                if connection.level == 5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
-            if send(&connection.socket, connack, SendFlags::NOSIGNAL).is_ok() {
-                self.log.push(Exchange { arrived, answered: self.clock.now() });
+            match task {
+                Task::Answer(arrived) => self.answer(place, arrived),
+                Task::End => self.end(place),
             }
         }
     }
+
+    fn answer(&mut self, place: usize, arrived: u64) {
+        let Some(connection) = self.connections.get(place) else { return };
+        let connack: &[u8] =
+            if connection.level == 5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
+        if send(&connection.socket, connack, SendFlags::NOSIGNAL).is_err() {
+            return;
+        }
+        let now = self.clock.now();
+        self.log.exchanges.push(Exchange { arrived, answered: now });
+        let (Some(ends), Some((client, deadline))) = (self.behaviour.ends, &connection.life) else {
+            return;
+        };
+        if let Some(end) = self.away.remove(client) {
+            self.log.ends[end].back = Some(now);
+        }
+        let after = nanoseconds(ends.after(self.log.exchanges.len() as u64));
+        let at = deadline.saturating_add_unsigned(after);
+        if let Ok(at) = u64::try_from(at) {
+            self.due.push(Reverse((at, place, connection.generation, Task::End)));
+        }
+    }
+
+    /// Ends a connection since its token has ended: in 5.0 by DISCONNECT 0x87 (MQTT 5.0, 3.14).
+    fn end(&mut self, place: usize) {
+        let connection = self.connections.remove(place);
+        let Some((client, deadline)) = connection.life else { return };
+        if connection.level == 5 {
+            // Whoever has left has seen no end.
+            if send(&connection.socket, &[0xE0, 1, 0x87], SendFlags::NOSIGNAL).is_err() {
+                return;
+            }
+        }
+        self.away.insert(client, self.log.ends.len());
+        self.log.ends.push(End { deadline, at: self.clock.now(), back: None });
+    }
+}
+
+/// Who sends a CONNECT, and when its token ends by this clock; `None` where that is not to be read.
+fn life(packet: &[u8], clock: Clock) -> Option<(Vec<u8>, i64)> {
+    let Connect { client_id, password, .. } = Connect::read(packet)?;
+    let exp = Foreign::read(password?).moment("exp")?;
+    Some((client_id.to_vec(), clock.at_wall(of_date(exp))))
 }
 
 /// Length of the first packet, once it is whole (MQTT 5.0, 2.1.4).
@@ -271,15 +362,6 @@ fn packet_length(bytes: &[u8]) -> Option<usize> {
         }
     }
     None
-}
-
-/// Protocol level of a CONNECT, after its name (MQTT 5.0, 3.1.2.2).
-fn level(connect: &[u8]) -> u8 {
-    let header = 1 + connect.iter().skip(1).take_while(|byte| **byte & 0x80 != 0).count() + 1;
-    let name = connect
-        .get(header..header + 2)
-        .map_or(0, |length| usize::from(u16::from_be_bytes([length[0], length[1]])));
-    connect.get(header + 2 + name).copied().unwrap_or(4)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{
     campaign::calibrate::{
         self, Options,
         pattern::Pattern,
-        responder::{Exchange, Responder},
+        responder::{Behaviour, Exchange, Responder},
     },
     cli,
     engine::progress::Mode,
@@ -57,7 +57,7 @@ fn serve(arguments: &cli::Calibrate) -> Result<Exit> {
     let Some(address) = arguments.serve else { return Ok(Exit::Usage) };
     let stop = stop_flag()?;
     let usual = arguments.delay.into();
-    let pattern = match arguments.slow_share {
+    let answers = match arguments.slow_share {
         Some(share) if share > 0.0 => Pattern::TwoPoints {
             usual,
             slow: arguments.slow_delay.into(),
@@ -65,13 +65,13 @@ fn serve(arguments: &cli::Calibrate) -> Result<Exit> {
         },
         _ => Pattern::Constant(usual),
     };
-    let responder = Responder::start(address, pattern, Clock::start())?;
+    let responder = Responder::start(address, Behaviour { answers, ends: None }, Clock::start())?;
     crate::tell!("listening at {}", responder.address());
     while !stop.load(Ordering::Relaxed) {
         thread::sleep(SHORT_GLANCE);
     }
     let log = responder.stop()?;
-    let mut delays: Vec<u64> = log.iter().map(Exchange::delay).collect();
+    let mut delays: Vec<u64> = log.exchanges.iter().map(Exchange::delay).collect();
     delays.sort_unstable();
     let at = |percent: f64| calibrate::nearest_rank(&delays, percent) / 1e3;
     let told = serde_json::json!({

@@ -12,6 +12,7 @@ use crate::{
         session::{Session, Settings},
         verdict::ending::Met,
     },
+    record::measure::Count,
 };
 
 /// How an attempt ends to which something comes before CONNECT is sent.
@@ -144,15 +145,18 @@ impl Worker {
                     Step::At(at) => at,
                     Step::NotEntered | Step::Unfinished => opening.started,
                 };
-                let turns = storm.plan.turns_of(kind).map(|turns| {
+                let renewal = storm.plan.turns_of(kind).and_then(|turns| {
                     let life = storm.plan.life(bearer.client);
                     life.renewal(turns, bearer.turn, came, opening.deadline)
                 });
+                let renewal = renewal.filter(|due| due.at < leaves_at);
+                let is_too_short = renewal.is_some_and(|due| due.is_too_short);
+                self.recorder[Count::RenewalsAtHalf] += u64::from(is_too_short);
                 let settings = Settings {
                     protocol,
                     keep_alive: opening.keep_alive,
                     leaves_at,
-                    renews_at: turns.flatten().filter(|at| *at < leaves_at),
+                    renews_at: renewal.map(|due| due.at),
                     expiry: storm.end_judge(protocol).watch(opening.deadline, now),
                     salt: bearer.mixed(storm.plan.mould.seed ^ SESSION_STREAM),
                 };

@@ -76,12 +76,14 @@ fn a_token_is_renewed_before_its_end_but_not_before_half_its_life_is_over() {
     let turns = |more: &str| coming_back(&format!("renew = \"reconnect\"\n{more}"));
     let second = SECOND as i64;
     let at = |turns: &Turns, life: i64, drawn: f64| {
-        turns.renewal(100 * SECOND, (100 + life) * second, drawn).map(|at| at / SECOND)
+        turns.renewal(100 * SECOND, (100 + life) * second, drawn).map(|due| due.at / SECOND)
     };
     let plain = turns("");
     assert_eq!(at(&plain, 60, 0.5), Some(155));
     assert_eq!(at(&plain, 10, 0.5), Some(105), "half of it");
     assert_eq!(at(&plain, 6, 0.5), Some(103), "5 s before its end is too soon");
+    let is_too_short = |life: i64| plain.renewal(0, life * second, 0.5).map(|due| due.is_too_short);
+    assert_eq!((is_too_short(10), is_too_short(9)), (Some(false), Some(true)));
     assert_eq!(at(&plain, 1, 0.5), None, "within a second of its coming");
     assert_eq!(plain.renewal(100 * SECOND, i64::MAX, 0.5), None, "without an end");
     assert_eq!(plain.renewal(100 * SECOND, 99 * second, 0.5), None, "past its end");
@@ -103,7 +105,7 @@ proptest! {
             ..coming_back("renew = \"reconnect\"")
         };
         let ends = life * (SECOND / 1_000) as i64;
-        if let Some(at) = turns.renewal(0, ends, drawn) {
+        if let Some(Due { at, .. }) = turns.renewal(0, ends, drawn) {
             prop_assert!(at >= SECOND && (at as i64) < ends);
         }
     }

@@ -63,6 +63,8 @@ vocabulary! {
         Renewed = "renewed";
         /// Those that were accepted after the end of the old token.
         RenewalsLate = "renewals_late";
+        /// Renewals that were planned for half of a token's life, since it came with less than twice `session.renew_before`.
+        RenewalsAtHalf = "renewals_at_half";
         /// CPU time that driving the clients took after all first turns were over, in nanoseconds.
         CpuAfterNs = "cpu_after_ns";
         /// CPU time that driving the clients took, in nanoseconds.

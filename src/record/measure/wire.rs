@@ -167,7 +167,8 @@ impl Count {
             | Self::EndedAfter
             | Self::Back
             | Self::Renewed
-            | Self::RenewalsLate => attempts,
+            | Self::RenewalsLate
+            | Self::RenewalsAtHalf => attempts,
             // What sessions meet comes in another interval than the attempts that opened them.
             Self::Started
             | Self::Abandoned

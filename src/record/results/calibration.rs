@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::words::Phase;
+
 /// The harness against a responder whose delays are known.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
@@ -16,11 +18,14 @@ pub struct Calibration {
     pub passed: bool,
 }
 
-/// One percentile of `connack`.
+/// One percentile of a phase.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Row {
     pub pattern: String,
+    /// Before there were others, all were of `connack`.
+    #[serde(default = "connack")]
+    pub phase: Phase,
     pub percentile: f64,
     /// By the responder's own log.
     pub responder_us: f64,
@@ -28,6 +33,10 @@ pub struct Row {
     pub off_us: f64,
     pub allowed_us: f64,
     pub within: bool,
+}
+
+fn connack() -> Phase {
+    Phase::Connack
 }
 
 /// What a stall looks like.

@@ -39,6 +39,9 @@ pub struct OAuth {
     /// Failed fetches by OAuth error and HTTP status, such as `invalid_client 401`; `html` stands for a page for people.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refusals: BTreeMap<String, u64>,
+    /// What came of refresh tokens; all zero where no client had one.
+    #[serde(default)]
+    pub refreshes: Refreshes,
     /// Request sent to answer read.
     pub request: Option<PhaseStats>,
     /// The key set of a server that is not the run's own, as the run watched it.
@@ -46,6 +49,20 @@ pub struct OAuth {
     pub key_set: Option<KeySet>,
     /// Waits for the rate limit and for a free connection: the generator's, not the server's.
     pub queued: Option<PhaseStats>,
+}
+
+/// Refresh tokens that were sent, by what came of them, and what clients did without one.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Refreshes {
+    /// Those that brought a token.
+    pub brought: u64,
+    /// Those that were sent and that no answer tells of: a timeout, a reset, or an answer that says nothing of them. They
+    /// are not sent again, since servers end the session on a second use.
+    pub lost: u64,
+    /// Those that the server refused (`invalid_grant`).
+    pub refused: u64,
+    /// Clients that logged in anew, since their refresh token was lost or refused.
+    pub logins: u64,
 }
 
 /// What the run saw of a key set that it watched.

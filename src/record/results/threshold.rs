@@ -223,6 +223,7 @@ fn value(summary: &Summary, metric: Metric) -> Option<Percentile> {
         Metric::RenewalsLate => summary.renewals.late as f64,
         Metric::RenewalsFailed => summary.renewals.failed as f64,
         Metric::RenewalsTokenFailed => summary.renewals.token_failed as f64,
+        Metric::RenewalsAtHalfLife => summary.renewals.at_half_life as f64,
         Metric::ReturnsDrops => summary.returns.drops as f64,
         Metric::ReturnsAttempts => summary.returns.attempts as f64,
         Metric::ReturnsBack => summary.returns.back as f64,

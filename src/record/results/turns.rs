@@ -18,6 +18,9 @@ pub struct Renewals {
     pub failed: u64,
     /// Asks that brought no token.
     pub token_failed: u64,
+    /// Tokens that came with less life than twice `session.renew_before`: their renewal was planned for half of it.
+    #[serde(default)]
+    pub at_half_life: u64,
 }
 
 impl Renewals {
@@ -28,6 +31,7 @@ impl Renewals {
             late: all[Count::RenewalsLate],
             failed: all[Count::RenewalsFailed],
             token_failed: all[Count::RenewalsWithoutToken],
+            at_half_life: all[Count::RenewalsAtHalf],
         }
     }
 }

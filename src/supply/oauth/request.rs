@@ -24,6 +24,7 @@ use super::{
     Failure, Inner, Strange,
     answer::{Answer, in_plain_form},
     held::{LONGEST_TOKEN, REFRESH_TOKEN_TOO_LONG, TOKEN_TOO_LONG},
+    refresh::{End, INVALID_GRANT, Lent},
     token::Token,
 };
 use crate::{
@@ -72,6 +73,8 @@ pub(super) struct Broken(&'static str);
 struct Way<'a> {
     inner: &'a Inner,
     last: Mutex<Last>,
+    /// What becomes of the refresh token that it carries, where it does.
+    refresh: Option<&'a End>,
 }
 
 /// What is kept of the last answer.
@@ -99,21 +102,41 @@ impl<'c> AsyncHttpClient<'c> for Way<'_> {
             let _connection = inner.connections.acquire().await.map_err(|_| Broken("closed"))?;
             let mut request_sent =
                 Underway { inner, asked, sent: inner.clock.now(), code: GAVE_UP };
+            self.tell(End::sent);
             let answer = send(&inner.http, request).await;
             request_sent.code = match &answer {
                 Ok(answer) => Code::Status(answer.status().as_u16()),
-                Err(Broken(word)) => Code::Word(word),
+                Err(lost) => Code::Word(lost.word),
             };
             drop(request_sent);
-            let answer = answer?;
+            let answer = answer.map_err(|lost| {
+                if !lost.was_heard {
+                    self.tell(End::was_not_used);
+                }
+                Broken(lost.word)
+            })?;
             let after = answer.headers().get("retry-after").and_then(|after| after.to_str().ok());
             let retry_after = after.and_then(|after| retry_after(after, inner.clock));
             let status = answer.status().as_u16();
             let is_html = web::text(answer.body()).starts_with('<');
             let (answer, error) = in_plain_form(answer);
+            match (status, error.as_deref()) {
+                (_, Some(INVALID_GRANT)) => self.tell(End::was_refused),
+                (400..=499 | 503, _) => self.tell(End::was_not_used),
+                _ => {}
+            }
             *self.last.lock() = Last { status, retry_after, error, is_html };
             Ok(answer)
         })
+    }
+}
+
+impl Way<'_> {
+    /// Says what is known of the refresh token that it carries.
+    fn tell(&self, what: impl FnOnce(&End)) {
+        if let Some(refresh) = self.refresh {
+            what(refresh);
+        }
     }
 }
 
@@ -146,12 +169,24 @@ fn retry_after(text: &str, clock: Clock) -> Option<Duration> {
     Some(date.saturating_sub(now))
 }
 
-async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Broken> {
-    let word = |error: &reqwest::Error| Broken(web::word(error));
-    let request = reqwest::Request::try_from(request).map_err(|_| Broken("request"))?;
-    let answer = http.execute(request).await.map_err(|error| word(&error))?;
+/// A request that no answer came to.
+struct Unanswered {
+    word: &'static str,
+    /// Whether the server may have heard it.
+    was_heard: bool,
+}
+
+async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Unanswered> {
+    let unsent = |_| Unanswered { word: "request", was_heard: false };
+    let unanswered = |error: reqwest::Error| Unanswered {
+        word: web::word(&error),
+        was_heard: !web::was_not_heard(&error),
+    };
+    let request = reqwest::Request::try_from(request).map_err(unsent)?;
+    let answer = http.execute(request).await.map_err(unanswered)?;
     let (status, headers) = (answer.status(), answer.headers().clone());
-    let body = web::body(answer).await.map_err(|error| word(&error))?.ok_or(Broken("too_long"))?;
+    let body = web::body(answer).await.map_err(unanswered)?;
+    let body = body.ok_or(Unanswered { word: "too_long", was_heard: true })?;
     let mut response = HttpResponse::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
@@ -179,16 +214,29 @@ struct Parameters {
 }
 
 impl Inner {
-    /// Fetches the token of client `n`, once; `first` is how a first refresh token is fetched.
-    pub(super) async fn fetch(&self, n: u64, first: Option<Grant>) -> Result<Token, Failure> {
+    /// Fetches the token of client `n` by a grant, once.
+    pub(super) async fn fetch(&self, n: u64, grant: Grant) -> Result<Token, Failure> {
         let fetching = self.fetching()?;
-        let way = Way { inner: self, last: Mutex::default() };
-        let grant = first.unwrap_or(fetching.settings.grant);
-        let answer = match self.asked(fetching, grant, n, &way).await {
+        let lent = if grant == Grant::RefreshToken {
+            let lent = self.refresh.lend(n, fetching.refresh_token.as_ref());
+            Some(lent.ok_or(Failure::word("no_refresh_token"))?)
+        } else {
+            None
+        };
+        let refresh = lent.as_ref().map(|lent| &lent.end);
+        let way = Way { inner: self, last: Mutex::default(), refresh };
+        let refresh_token = lent.as_ref().map(Lent::secret);
+        let answer = match self.asked(fetching, (grant, refresh_token), n, &way).await {
             Ok(answer) => answer,
             Err(failed) => return Err(self.explained(failure(&failed, &way)).await),
         };
-        self.keep_refresh(n, first.and(answer.refresh_token()))?;
+        let is_token = answer.access().or(answer.id()).is_some();
+        match lent {
+            Some(lent) if is_token => lent.brought(),
+            Some(_) => return Err(Failure { is_used_up: true, ..Failure::word(NO_ACCESS_TOKEN) }),
+            None => {}
+        }
+        self.keep_refresh(n, grant, answer.refresh_token())?;
         let sent = match fetching.settings.send {
             Sent::AccessToken => answer.access().ok_or(Failure::word(NO_ACCESS_TOKEN))?,
             Sent::IdToken => answer.id().ok_or(Failure::word("no_token"))?,
@@ -203,20 +251,23 @@ impl Inner {
         Ok(self.with_key(token.good_from(start).placed(place)))
     }
 
-    /// Keeps the refresh token of a first answer until an answer to it has come; then nobody needs it any more.
-    fn keep_refresh(&self, n: u64, given: Option<&RefreshToken>) -> Result<(), Failure> {
-        let held = match given.map(RefreshToken::secret) {
+    /// Keeps the refresh token of an answer where its client is to use it: for its first token, or for those of later turns.
+    fn keep_refresh(&self, n: u64, by: Grant, given: Option<&RefreshToken>) -> Result<(), Failure> {
+        let is_first =
+            by != Grant::RefreshToken && self.fetching()?.settings.grant == Grant::RefreshToken;
+        let is_wanted = is_first || self.plan.fetches_later(self.plan.kind_of(n));
+        match given.map(RefreshToken::secret).filter(|_| is_wanted) {
             Some(token) if token.len() > LONGEST_TOKEN => {
                 return Err(Failure::word(REFRESH_TOKEN_TOO_LONG));
             }
-            Some(token) => Some((token.clone(), self.room.take(token.len() as u64)?)),
-            None => None,
-        };
-        let mut known = self.refresh.lock();
-        match held {
-            Some(held) => known.insert(n, held),
-            None => known.remove(&n),
-        };
+            Some(token) => {
+                let place = self.room.take(token.len() as u64)?;
+                self.refresh.keep(n, (token.clone(), Some(place)));
+            }
+            // The one that was sent is still good.
+            None if is_wanted && by == Grant::RefreshToken => {}
+            None => self.refresh.forget(n),
+        }
         Ok(())
     }
 
@@ -245,14 +296,16 @@ impl Inner {
         }
         match failure.code {
             Code::Status(_) => Failure { strange: Some(Strange::TlsPort), ..failure },
-            _ => Failure::word(Strange::TlsPort.name()),
+            _ => {
+                Failure { is_used_up: failure.is_used_up, ..Failure::word(Strange::TlsPort.name()) }
+            }
         }
     }
 
     async fn asked(
         &self,
         fetching: &Fetching,
-        grant: Grant,
+        (grant, refresh_token): (Grant, Option<String>),
         n: u64,
         way: &Way<'_>,
     ) -> Result<Answer, Failed> {
@@ -271,11 +324,7 @@ impl Inner {
                 with_parameters!(request, parameters).request_async(way).await
             }
             Grant::RefreshToken => {
-                // Kept until an answer brings another: what failed for a passing reason is tried again with it.
-                let known = self.refresh.lock().get(&n).map(|(token, _)| token.clone());
-                let token = known.or_else(|| fetching.refresh_token.clone());
-                let token = token.ok_or(Failed::Request(Broken("no_refresh_token")))?;
-                let token = RefreshToken::new(token);
+                let token = RefreshToken::new(refresh_token.unwrap_or_default());
                 let request = client.exchange_refresh_token(&token);
                 with_parameters!(request, parameters).request_async(way).await
             }
@@ -451,12 +500,15 @@ fn by_device(failed: &RequestTokenError<Broken, oauth2::DeviceCodeErrorResponse>
 /// repeat what it was told.
 fn failure(failed: &Failed, way: &Way<'_>) -> Failure {
     let Last { status, retry_after, error, is_html } = way.last.lock().clone();
+    let is_used_up = way.refresh.is_some_and(End::is_used_up);
     match failed {
-        RequestTokenError::Request(Broken(word)) => Failure::word(word),
-        _ if (200..300).contains(&status) && error.is_none() => Failure::word("no_json"),
+        RequestTokenError::Request(Broken(word)) => Failure { is_used_up, ..Failure::word(word) },
+        _ if (200..300).contains(&status) && error.is_none() => {
+            Failure { is_used_up, ..Failure::word("no_json") }
+        }
         _ => {
             let strange = is_html.then_some(Strange::Page);
-            Failure { code: Code::Status(status), error, retry_after, strange }
+            Failure { code: Code::Status(status), error, retry_after, strange, is_used_up }
         }
     }
 }

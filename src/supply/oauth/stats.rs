@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Failure, Token};
+use super::Got;
 use crate::{
     client::{
         attempt::Code,
@@ -10,7 +10,10 @@ use crate::{
     },
     record::{
         measure::{Times, empty_times, latency::Latency},
-        results::{fetches::OAuth, time::PhaseStats},
+        results::{
+            fetches::{OAuth, Refreshes},
+            time::PhaseStats,
+        },
     },
     token::oracle::{
         Fault,
@@ -76,6 +79,8 @@ pub struct Stats {
     pub errors: BTreeMap<String, u64>,
     /// Failed fetches by HTTP status, and by the OAuth error in the answer; `html` where that was a page for people.
     pub refusals: BTreeMap<(String, &'static str), u64>,
+    /// What came of refresh tokens.
+    pub refreshes: Refreshes,
     /// Request sent to answer read, in nanoseconds.
     pub request: Times,
     /// Waits for the rate limit and for a free connection: ours, not the server's.
@@ -96,6 +101,7 @@ impl Stats {
             statuses: BTreeMap::new(),
             errors: BTreeMap::new(),
             refusals: BTreeMap::new(),
+            refreshes: Refreshes::default(),
             request: empty_times(DIGITS),
             queued: empty_times(DIGITS),
         }
@@ -128,7 +134,7 @@ impl Stats {
     }
 
     /// Counts a fetch that has come to its end.
-    pub(super) fn count(&mut self, fetched: &Result<Token, Failure>) {
+    pub(super) fn count(&mut self, fetched: &Got) {
         match fetched {
             Ok(token) => {
                 self.fetched += 1;
@@ -182,6 +188,7 @@ impl From<&Stats> for OAuth {
                 .iter()
                 .map(|((status, error), n)| (format!("{error} {status}"), *n))
                 .collect(),
+            refreshes: stats.refreshes.clone(),
             request: phase(&stats.request),
             queued: phase(&stats.queued),
             key_set: None,

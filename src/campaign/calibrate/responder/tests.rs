@@ -9,7 +9,8 @@ use super::*;
 fn each_version_gets_its_connack_and_the_log_has_the_delay_that_was_asked_for() {
     let delay = Duration::from_millis(30);
     let at = SocketAddr::from(([127, 0, 0, 1], 0));
-    let responder = Responder::start(at, Pattern::Constant(delay), Clock::start()).unwrap();
+    let behaviour = Behaviour { answers: Pattern::Constant(delay), ends: None };
+    let responder = Responder::start(at, behaviour, Clock::start()).unwrap();
     let connects: [(&[u8], &[u8]); 3] = [
         (b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x01a", &[0x20, 2, 0, 0]),
         (b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a", &[0x20, 2, 0, 0]),
@@ -29,8 +30,8 @@ fn each_version_gets_its_connack_and_the_log_has_the_delay_that_was_asked_for() 
         assert_eq!(pong, [0xD0, 0]);
     }
     let log = responder.stop().unwrap();
-    assert_eq!(log.len(), 3);
-    for exchange in log {
+    assert_eq!(log.exchanges.len(), 3);
+    for exchange in log.exchanges {
         assert!(exchange.delay() >= delay.as_nanos() as u64, "{exchange:?}");
     }
 }
