@@ -23,6 +23,7 @@ use crate::{
         clock::{Clock, SECOND, signed},
         error::{Error, Result},
         host::Limits,
+        words::Operation,
     },
     client::attempt::Phase,
     engine::{
@@ -45,6 +46,8 @@ const PERCENTILES: [f64; 4] = [50.0, 90.0, 95.0, 99.0];
 /// By how much one may be off, in nanoseconds, or as a share of itself where that is more.
 const ALLOWED_NS: f64 = 100_000.0;
 const ALLOWED_SHARE: f64 = 0.02;
+/// By how much the end of a connection, or the way back from there, may be off, in nanoseconds.
+const ALLOWED_OF_LIFE_NS: f64 = 1_000_000.0;
 /// By how much `response` may be off what theory says of a stall: its end sends all answers at once, and the last of
 /// them must wait for the first.
 const ALLOWED_OF_THEORY: f64 = 0.05;
@@ -69,7 +72,7 @@ const ARRIVE: Duration = Duration::from_secs(2);
 /// When the tokens of all of them end, after the storm's start.
 const TOKENS_END: Duration = Duration::from_secs(3);
 /// The longest that one of them waits before it comes back.
-const BACKOFF: Duration = Duration::from_secs(1);
+const BACKOFF: Duration = Duration::from_millis(500);
 /// How long they stay: until all are back.
 const HOLD: Duration = Duration::from_secs(7);
 /// Attempts under way in the closed loop that shows what it hides.
@@ -194,10 +197,10 @@ fn scenario(address: SocketAddr, rate: f64, load: Load) -> String {
     };
     let more = if load == Load::Ending {
         format!(
-            "[token]\nexp_at = \"{}s\"\n[session]\nreconnect = \"fresh_token\"\nbackoff = {{ first = \"{}s\" }}\n\
+            "[token]\nexp_at = \"{}s\"\n[session]\nreconnect = \"fresh_token\"\nbackoff = {{ first = \"{}ms\" }}\n\
              [policy]\non_expiry = \"disconnect\"\n",
             TOKENS_END.as_secs(),
-            BACKOFF.as_secs()
+            BACKOFF.as_millis()
         )
     } else {
         String::new()
@@ -235,7 +238,10 @@ fn percentiles((name, phase): (&str, Phase), all: &Measurements, mut truth: Vec<
             let true_ns = nearest_rank(&truth, percent);
             let measured = nanoseconds(&seen, percent);
             let off = measured - true_ns;
-            let allowed = ALLOWED_NS.max(true_ns * ALLOWED_SHARE);
+            let allowed = match phase.operation() {
+                Operation::Connect => ALLOWED_NS.max(true_ns * ALLOWED_SHARE),
+                Operation::Expire | Operation::Return => ALLOWED_OF_LIFE_NS,
+            };
             Row {
                 pattern: name.to_owned(),
                 phase,

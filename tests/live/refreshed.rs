@@ -19,12 +19,13 @@ use crate::{broker::Broker, run::Storm};
 fn renewing(keycloak: &Broker, realm: &str, [identity, oauth, hold]: [&str; 3]) -> Value {
     let jwks = format!("{}/protocol/openid-connect/certs", keycloak.get(realm));
     let storm = Storm::new(&format!(
-        "name = \"refreshed\"\n[target]\nbrokers = [\"embedded\"]\njwks = {{ url = \"{jwks}\" }}\n\
+        "name = \"refreshed\"\n[target]\nbrokers = [\"embedded\"]\nprofile = \"rmqtt\"\njwks = {{ url = \"{jwks}\" }}\n\
          [load]\nclients = 8\nconcurrency = 4\nhold = \"{hold}\"\n[identity]\nclient_id = \"{identity}-{{n}}\"\n\
-         [session]\nrenew = \"reconnect\"\nrenew_before = \"2500ms\"\nbackoff = {{ first = \"200ms\" }}\n\
+         [session]\nrenew = \"reconnect\"\nrenew_before = \"2500ms\"\nreconnect = \"fresh_token\"\n\
+         backoff = {{ first = \"200ms\" }}\n\
          [token]\nsource = \"oauth\"\n[token.claims]\naud = \"mqtt\"\nsub = \"{{client_id}}\"\n\
          [oauth]\n{oauth}\nclient_auth = \"post\"\nclient_secret = \"of-no-value-{{client_id}}\"\nretries = 3\n\
-         [policy]\nchecks = [\"exp\", \"aud\"]\nbinds = [\"sub\"]\non_expiry = \"disconnect\"\n\
+         [policy]\non_expiry = \"disconnect\"\n\
          [[mix]]\ntoken = \"fresh\"\nshare = 1\n"
     ));
     let summary = storm.run().expect(0);
@@ -92,7 +93,10 @@ fn keycloaks_refresh_tokens_bring_the_tokens_of_later_turns_whether_each_is_good
         let summary = renewing(&keycloak, realm, ["session", &issuer, "9s"]);
         let renewed = summary["renewals"]["count"].as_u64().unwrap();
         assert!(renewed >= 16, "{summary}");
-        assert_eq!(of_refreshes(&summary), [renewed, 0, 0, 0], "{realm}");
+        let [brought, rest @ ..] = of_refreshes(&summary);
+        // A client may leave while its last token is on the way.
+        assert!((renewed..=renewed + 8).contains(&brought), "{realm}: {brought} of {renewed}");
+        assert_eq!(rest, [0, 0, 0], "{realm}");
         assert_eq!(summary["lifetime"]["outlived"], 0, "{summary}");
     }
 }
@@ -110,7 +114,8 @@ fn after_an_answer_of_keycloak_that_was_lost_each_client_logs_in_anew() {
     let [brought, lost, refused, logins] = of_refreshes(&summary);
     // Sent again, each of them would have ended its client's session.
     assert_eq!((lost, refused, logins), (8, 0, 8), "{summary}");
-    assert_eq!(brought + logins, summary["renewals"]["count"].as_u64().unwrap(), "{summary}");
+    let renewed = summary["renewals"]["count"].as_u64().unwrap();
+    assert!((renewed..=renewed + 8).contains(&(brought + logins)), "{summary}");
     assert_eq!(summary["oauth"]["retries"], 0);
 }
 
@@ -125,4 +130,7 @@ fn when_a_session_of_keycloak_comes_to_its_end_tokens_get_shorter_and_then_clien
     assert_eq!((lost, logins), (0, refused), "{summary}");
     assert!(summary["renewals"]["at_half_life"].as_u64().unwrap() >= 8, "{summary}");
     assert_eq!(summary["renewals"]["token_failed"], 0, "{summary}");
+    // Its last token lasts too short to be renewed: it ends on the connection, and the client comes back by a login.
+    assert_eq!(summary["returns"]["back"], summary["returns"]["drops"], "{summary}");
+    assert_eq!(summary["lifetime"]["outlived"], 0, "{summary}");
 }

@@ -253,6 +253,9 @@ fn of_token(code: &str) -> Option<&'static str> {
         "no_refresh_token" => {
             "the first answer had no refresh token: the server gives one for `password`, or where it is set to (Keycloak: `client_credentials.use_refresh_token`), or for the scope `offline_access`"
         }
+        "refresh_token_used_up" => {
+            "the refresh token was lost with its answer, or refused, and nothing else says how to get another: `password_env` or a secret of the client beside `grant = \"refresh_token\"` lets clients log in anew"
+        }
         "no_json" => {
             "the token endpoint answers 200 with something else than a token: is it the right URL, and no login page?"
         }

@@ -39,6 +39,8 @@ impl Inner {
                 Err(failure) if failure.is_used_up => failure,
                 other => return other,
             }
+        } else if self.refresh.is_used_up(n) {
+            Failure::word("refresh_token_used_up")
         } else {
             Failure::word("no_refresh_token")
         };
