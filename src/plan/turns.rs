@@ -190,11 +190,11 @@ impl Turns {
         let life = ends - came;
         let (half, latest) = (came + life / 2, ends.saturating_sub(self.renew_before));
         let is_too_short = latest < half;
-        let (from, to) = if !is_too_short {
-            (latest.saturating_sub(self.renew_jitter).max(half), latest)
-        } else {
+        let (from, to) = if is_too_short {
             // Servers shorten tokens towards the end of a session.
             (half, half.saturating_add(self.renew_jitter).min(came + life / 4 * 3))
+        } else {
+            (latest.saturating_sub(self.renew_jitter).max(half), latest)
         };
         let due = from + ((to - from) as f64 * drawn) as i64;
         let due = due.max(came + SOONEST_RENEWAL);
