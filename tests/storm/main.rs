@@ -7,6 +7,7 @@ mod answers;
 mod cluster;
 mod command_line;
 mod compared;
+mod conserved;
 #[cfg(feature = "embedded")]
 mod contest;
 #[cfg(feature = "embedded")]

@@ -55,7 +55,7 @@ impl Worker {
             return self.leave(place, now);
         }
         self.recorder[Count::Held] += 1;
-        self.ways[usize::from(way)].watch(now, key);
+        self.ways[usize::from(way)].watch(now, key, &self.connections);
         self.on_session_bytes(place, rest);
     }
 

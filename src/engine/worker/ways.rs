@@ -2,7 +2,9 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{Connection, Key, Worker};
+use slab::Slab;
+
+use super::{Connection, Key, SPARES, Worker};
 use crate::{
     client::attempt::{Attempt, Outcome},
     engine::{
@@ -57,8 +59,14 @@ impl Way {
         self.signs(recorder).alive(self.since(at));
     }
 
-    /// Takes a session that may be a witness.
-    pub(super) fn watch(&mut self, at: u64, key: Key) {
+    /// Takes a session that may be a witness. Those that are over are let go once they are most.
+    pub(super) fn watch(&mut self, at: u64, key: Key, connections: &Slab<Connection>) {
+        if self.sessions.len() > 2 * connections.len() + SPARES {
+            self.sessions.retain(|(_, key)| {
+                let session = connections.get(key.place());
+                session.is_some_and(|session| session.generation == key.generation())
+            });
+        }
         self.sessions.push_back((at, key));
     }
 }
