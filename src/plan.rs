@@ -14,6 +14,7 @@ pub mod fetching;
 mod foreign;
 pub mod issuance;
 pub mod kinds;
+mod later;
 pub mod life;
 mod model;
 pub mod nodes;

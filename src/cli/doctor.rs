@@ -301,13 +301,15 @@ fn reuse(plan: Option<&Plan>) -> Row {
 /// Connects a second that `churn` is expected to stay below on a host of few cores.
 const CHURN_RATE: u64 = 10_000;
 
-/// Attempts that may start within so many seconds.
+/// Attempts that may start within so many seconds, those of later turns among them.
 fn within(plan: &Plan, seconds: u64) -> u64 {
-    match &plan.model {
+    let first = match &plan.model {
         Model::Open { rates, .. } => ((rates.peak() * seconds as f64) as u64).min(plan.attempts),
         Model::Closed { length: Some(_), .. } => (CHURN_RATE * seconds).min(plan.attempts),
         Model::Closed { .. } | Model::Preconnect(_) => plan.attempts,
-    }
+    };
+    // When they come depends on the broker: at worst all together.
+    first + plan.later().attempts()
 }
 
 fn conntrack(plan: Option<&Plan>) -> Row {

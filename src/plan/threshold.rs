@@ -179,6 +179,15 @@ impl Threshold {
             }
         }
         let subject = subject(name.trim())?;
+        if matches!(subject, Subject::Value(_)) && (token.is_some() || broker.is_some()) {
+            return Err(Error::usage(format!(
+                "`{}` is counted of the whole run, and of no kind of token or broker alone",
+                name.trim()
+            ))
+            .hint(
+                "leave the braces out; phases, verdicts, outcomes and operations may have them",
+            ));
+        }
         let (aggregate, comparison, bound) = parse_condition(condition, subject)?;
         Ok(Self {
             metric: metric.to_owned(),

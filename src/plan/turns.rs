@@ -9,9 +9,7 @@ use crate::{
         clock::{SECOND, nanoseconds, signed},
         error::{Error, Result},
     },
-    scenario::{
-        BackoffSettings, Jitter, OnExpiry, Reconnect, Renew, Scenario, SessionSettings, TokenSource,
-    },
+    scenario::{BackoffSettings, Jitter, Reconnect, Renew, Scenario, SessionSettings, TokenSource},
     token::{Kind, Must, recipe::Exp},
 };
 
@@ -35,7 +33,7 @@ pub struct Turns {
     pub tries: u32,
     /// Whether a token that is sent again has to be kept: a signature that is made anew differs.
     pub keeps_tokens: bool,
-    renew_before: i64,
+    pub(super) renew_before: i64,
     renew_jitter: i64,
     backoff: BackoffSettings,
 }
@@ -142,24 +140,6 @@ impl Plan {
     pub fn fetches_later(&self, kind: usize) -> bool {
         let wants = |turns: &Turns| turns.renews || turns.reconnect == Reconnect::FreshToken;
         self.is_fetched(kind) && self.turns_of(kind).is_some_and(wants)
-    }
-
-    /// About how many attempts there are beyond first turns, as far as that follows from lifetimes: tokens that are renewed, and
-    /// connections that the broker ends with their tokens. What else may end a connection nobody knows.
-    pub fn later_turns(&self) -> u64 {
-        let Some(turns) = self.turns.as_ref().filter(|_| !self.is_issued_elsewhere()) else {
-            return 0;
-        };
-        let (hold, life) = (self.load().hold().as_secs_f64(), self.lives().0.as_secs_f64());
-        let ends = self.policy.expiry.on_expiry(self.protocol) == Some(OnExpiry::Disconnect);
-        let each = if turns.renews {
-            (life - turns.renew_before as f64 / SECOND as f64).max(life / 2.0)
-        } else if ends {
-            life + turns.wait(0, 0.5).as_secs_f64()
-        } else {
-            return 0;
-        };
-        (self.clients as f64 * (hold / each.max(1.0)).floor()) as u64
     }
 }
 

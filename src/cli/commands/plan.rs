@@ -138,7 +138,7 @@ fn write_all(
         }
     }
     writeln!(out, "  token end    {}", ends(plan))?;
-    lifetime::write(out, plan)?;
+    lifetime::write(out, plan, estimate)?;
     writeln!(out, "  workers      {}", plan.workers)?;
     let counts = counts(plan);
     let rows: Vec<Vec<String>> = plan

@@ -54,3 +54,12 @@ fn a_typo_lists_what_there_is() {
     assert_eq!(hint("connack", "p101 < 1s"), "write it like `p99 < 250ms`");
     assert_eq!(hint("verdict.correct", "count 5"), "write it like `count == 0`");
 }
+
+#[test]
+fn what_is_counted_of_the_whole_run_is_asked_of_no_kind_and_no_broker() {
+    assert!(parse("operation.expire.open{token:fresh}", "count == 0").is_ok());
+    for metric in ["lifetime.outlived{token:fresh}", "returns.back{broker:mqtt://127.0.0.1:1883}"] {
+        let error = parse(metric, "value == 0").unwrap_err();
+        assert!(error.to_string().contains("is counted of the whole run"), "{error}");
+    }
+}

@@ -5,16 +5,18 @@ use std::{
     time::Duration,
 };
 
-use super::shown;
+use super::{shown, shown_s};
 use crate::{
+    base::host::cpus,
     plan::Plan,
     report::style::count,
     scenario::{EndsOn, OnExpiry, Reconnect},
+    supply::estimate::Estimate,
     token::policy::SECOND_PROBE,
 };
 
 /// Writes both, where there is anything to say.
-pub(super) fn write(out: &mut String, plan: &Plan) -> Result {
+pub(super) fn write(out: &mut String, plan: &Plan, estimate: &Estimate) -> Result {
     if plan.ends_inside_hold() {
         writeln!(out, "  at `exp`     {}", at_end(plan))?;
     }
@@ -45,12 +47,22 @@ pub(super) fn write(out: &mut String, plan: &Plan) -> Result {
         ));
     }
     writeln!(out, "  turns        clients {}", does.join("; "))?;
-    let most = plan.later_turns();
-    if most > 0 {
+    let later = plan.later();
+    if later.attempts() > 0 {
         writeln!(
             out,
-            "  later turns  about {} attempts more than those above, at a broker that accepts whom it should",
-            count(most)
+            "  later turns  about {} at a broker that accepts whom it should: {} clients come back, {} tokens are renewed",
+            count(later.attempts()),
+            count(later.returns),
+            count(later.renewals)
+        )?;
+    }
+    if later.tokens > 0 && plan.issuance.fetching.is_none() {
+        writeln!(
+            out,
+            "  to order     about {} tokens, each signed when its client needs it: {} on all CPUs",
+            count(later.tokens),
+            shown_s(later.tokens as f64 * estimate.token_s / cpus() as f64)
         )?;
     }
     if turns.keeps_tokens {
