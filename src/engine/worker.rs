@@ -106,8 +106,8 @@ pub(super) struct Worker {
     first_in_flight: u64,
     /// All first turns are over: CPU time is that of later ones.
     firsts_are_over: bool,
-    /// Events that have dropped clients.
-    drops_done: usize,
+    /// What events of the run do to connections.
+    drops: drops::Drops,
     /// Clients that wait to come back.
     away: BinaryHeap<Reverse<returns::Away>>,
     /// How each broker is spoken to.
@@ -209,7 +209,7 @@ impl Worker {
             in_flight: 0,
             first_in_flight: 0,
             firsts_are_over: false,
-            drops_done: 0,
+            drops: drops::Drops::default(),
             away: BinaryHeap::new(),
             transports,
             walks: vec![Vec::new(); brokers],
