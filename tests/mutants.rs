@@ -4,11 +4,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't start a broker has failed")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
 use serde_json::{Value, json};
@@ -20,6 +25,8 @@ use tokenstorm::{
     },
 };
 
+/// Matrices that are made at one time.
+const AT_ONE_TIME: usize = 3;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tokenstorm");
 
 /// A broker of this program, ended when dropped.
@@ -163,13 +170,52 @@ fn matches(pattern: &str, name: &str) -> bool {
     globset::Glob::new(pattern).unwrap().compile_matcher().is_match(name)
 }
 
+/// The matrices of mutants, in their order; some at a time, since a matrix waits for its broker most of the time.
+fn matrices(mutants: &[&'static Mutant]) -> Vec<Value> {
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    thread::scope(|scope| {
+        for _ in 0..AT_ONE_TIME {
+            scope.spawn(|| {
+                while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let matrix = matrix(mutant);
+                    found.lock().unwrap().insert(mutant.name, matrix);
+                }
+            });
+        }
+    });
+    let mut found = found.into_inner().unwrap();
+    mutants.iter().map(|mutant| found.remove(mutant.name).unwrap()).collect()
+}
+
+/// What is wrong with what a matrix found of a mutant.
+fn wrong(mutant: &Mutant, matrix: &Value, red: &BTreeSet<String>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if matches!(mutant.is, Trait::Stalls(_)) && matrix["slow"].as_array().unwrap().is_empty() {
+        wrong.push(format!("`{}` is not seen to be slow", mutant.name));
+    }
+    for pattern in mutant.caught_by {
+        if !red.iter().any(|name| matches(pattern, name)) {
+            wrong.push(format!("`{}` is not caught by `{pattern}`", mutant.name));
+        }
+    }
+    for name in red {
+        let is_meant = mutant.caught_by.iter().any(|pattern| matches(pattern, name));
+        if !is_meant && !follows(mutant, name) {
+            wrong.push(format!("`{}` turns `{name}` red, which is healthy", mutant.name));
+        }
+    }
+    wrong
+}
+
 #[test]
 fn every_mutant_is_caught_by_what_is_meant_to_catch_it_and_by_nothing_else() {
-    let mut wrong = Vec::new();
+    let mut all_wrong = Vec::new();
     println!("| mutant | what is wrong with it | red cells |\n|---|---|---|");
-    // One that dies leaves nothing to judge: what a matrix says of it is tested in tests/storm/dying.rs.
-    for mutant in MUTANTS.iter().filter(|mutant| !matches!(mutant.is, Trait::Dies(_))) {
-        let matrix = matrix(mutant);
+    // One that dies leaves nothing to judge: what a matrix says of it is tested in tests/storm/dying.rs. Those of sessions
+    // have a test below.
+    let of_matrix = |is: &Trait| !matches!(is, Trait::Dies(_)) && !is.is_of_sessions();
+    let mutants: Vec<_> = MUTANTS.iter().filter(|mutant| of_matrix(&mutant.is)).collect();
+    for (mutant, matrix) in mutants.iter().zip(matrices(&mutants)) {
         let red = red(&matrix);
         let names = red.iter().map(String::as_str).collect::<Vec<_>>();
         let shown = match names.len() {
@@ -178,22 +224,63 @@ fn every_mutant_is_caught_by_what_is_meant_to_catch_it_and_by_nothing_else() {
             count => format!("{} and {} more", names[..5].join(", "), count - 5),
         };
         println!("| `{}` | {} | {shown} |", mutant.name, mutant.summary);
-        if matches!(mutant.is, Trait::Stalls(_)) && matrix["slow"].as_array().unwrap().is_empty() {
-            wrong.push(format!("`{}` is not seen to be slow", mutant.name));
-        }
-        for pattern in mutant.caught_by {
-            if !names.iter().any(|name| matches(pattern, name)) {
-                wrong.push(format!("`{}` is not caught by `{pattern}`", mutant.name));
-            }
-        }
-        for name in names {
-            let is_meant = mutant.caught_by.iter().any(|pattern| matches(pattern, name));
-            if !is_meant && !follows(mutant, name) {
-                wrong.push(format!("`{}` turns `{name}` red, which is healthy", mutant.name));
-            }
-        }
+        all_wrong.extend(wrong(mutant, &matrix, &red));
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(all_wrong.is_empty(), "{}", all_wrong.join("\n"));
+}
+
+/// Twenty clients whose tokens end while they hold, at a broker that promises to end their connections then.
+fn sessions(name: &str) -> (Option<i32>, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = folder.path().join("sessions.toml");
+    let text = "name = \"sessions\"\n[target]\nbrokers = [\"embedded\"]\nprofile = \"rmqtt\"\n\
+                [load]\nclients = 20\nconcurrency = 20\nhold = \"15s\"\nkeep_alive = \"1s\"\n\
+                [session]\ngrace = \"8s\"\n[token]\nttl = \"5s\"\nttl_jitter = \"1s\"\n\
+                [keys.main]\nalgorithm = \"HS256\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n\
+                [policy]\non_expiry = \"disconnect\"\nexpiry_within = \"2s\"\n\
+                [[mix]]\ntoken = \"fresh\"\nshare = 1\n";
+    fs::write(&scenario, text).unwrap();
+    let scenario = scenario.display().to_string();
+    let (_broker, url) = broker(&scenario, name);
+    let out = folder.path().join("out");
+    let ended = Command::new(PROGRAM)
+        .args(["run", &scenario, "--target", &url, "--progress", "none", "--out"])
+        .arg(&out)
+        .output()
+        .unwrap();
+    let file = fs::read_to_string(out.join("summary.json"));
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let summary = serde_json::from_str(&file.unwrap_or_else(|_| panic!("{name}: {said}"))).unwrap();
+    (ended.status.code(), summary)
+}
+
+#[test]
+fn every_mutant_of_sessions_is_found_at_each_connection_by_when_that_ends() {
+    // Enforced, ended early, outlived, then the verdict of all.
+    let expected = |name: &str| match name {
+        "healthy" => ([20, 0, 0], "correct"),
+        "keeps_after_exp" => ([0, 0, 20], "false_accept"),
+        "ends_early" => ([0, 20, 0], "false_reject"),
+        "ends_late" => ([20, 0, 0], "wrong_reason"),
+        other => panic!("`{other}` has no expectation here"),
+    };
+    let mutants = MUTANTS.iter().filter(|mutant| mutant.is.is_of_sessions());
+    let names = mutants.map(|mutant| mutant.name).chain(["healthy"]);
+    thread::scope(|scope| {
+        for name in names {
+            scope.spawn(move || {
+                let (code, summary) = sessions(name);
+                let (ends, verdict) = expected(name);
+                assert_eq!(code, Some(i32::from(verdict != "correct")), "{name}: {summary}");
+                let lifetime = &summary["lifetime"];
+                let seen =
+                    ["enforced", "ended_early", "outlived"].map(|it| lifetime[it].as_u64().unwrap());
+                assert_eq!(seen, ends, "{name}: {lifetime}");
+                let expire = &summary["operations"]["expire"];
+                assert_eq!(expire["verdicts"][verdict], 20, "{name}: {expire}");
+            });
+        }
+    });
 }
 
 #[test]

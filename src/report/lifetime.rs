@@ -57,7 +57,8 @@ pub(super) fn say(facts: &mut Facts, summary: &Summary) {
 
 /// Says how many tokens clients renewed, and how many came back.
 pub(super) fn say_turns(facts: &mut Facts, summary: &Summary) {
-    let Renewals { count: renewed, late, failed, token_failed, at_half_life } = summary.renewals;
+    let Renewals { count: renewed, late, failed, token_failed, at_half_life, .. } =
+        summary.renewals;
     if renewed + token_failed > 0 {
         facts.say(
             "renewals",
@@ -69,6 +70,13 @@ pub(super) fn say_turns(facts: &mut Facts, summary: &Summary) {
                 count(token_failed)
             ),
         );
+    }
+    if late > 0 {
+        facts.more(format!(
+            "of those that were too late, {} were so by more than 100 ms, {} by more than 1 s",
+            count(summary.renewals.late_by_100ms),
+            count(summary.renewals.late_by_1s)
+        ));
     }
     if at_half_life > 0 {
         facts.more(format!(

@@ -10,7 +10,7 @@ use super::{
     launch::{Equipped, equip},
 };
 use crate::{
-    base::clock::{nanoseconds, signed},
+    base::clock::{SECOND, nanoseconds, signed},
     client::{
         attempt::{Attempt, Code, Step},
         verdict::{Expectation, ending::Met},
@@ -23,6 +23,12 @@ use crate::{
     token::Bearer,
 };
 
+/// By how many nanoseconds after the old token's end a renewal that counts so is accepted.
+const LATE: [(Count, i64); 3] = [
+    (Count::RenewalsLate, 0),
+    (Count::RenewalsLateBy100Ms, SECOND as i64 / 10),
+    (Count::RenewalsLateBy1S, SECOND as i64),
+];
 /// Why a connection has no end of its own: its client went on with another token.
 const RENEWED: Code = Code::Word("renewed");
 
@@ -408,8 +414,10 @@ impl Worker {
             }
             Purpose::Renewal { ends, .. } => {
                 self.recorder[Count::Renewed] += 1;
-                let is_late = signed(now) > ends;
-                self.recorder[Count::RenewalsLate] += u64::from(is_late);
+                let late = signed(now).saturating_sub(ends);
+                for (count, by) in LATE {
+                    self.recorder[count] += u64::from(late > by);
+                }
             }
         }
     }

@@ -200,7 +200,7 @@ fn returns(all: &Measurements) -> [(&'static str, u64); 5] {
 
 /// What became of tokens that were to be renewed.
 fn renewals(all: &Measurements) -> [(&'static str, u64); 4] {
-    let Renewals { count, late, failed, token_failed, at_half_life: _ } = Renewals::of(all);
+    let Renewals { count, late, failed, token_failed, .. } = Renewals::of(all);
     [("count", count), ("late", late), ("failed", failed), ("token_failed", token_failed)]
 }
 

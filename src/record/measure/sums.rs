@@ -63,6 +63,10 @@ vocabulary! {
         Renewed = "renewed";
         /// Those that were accepted after the end of the old token.
         RenewalsLate = "renewals_late";
+        /// Those of them that were more than 100 ms late.
+        RenewalsLateBy100Ms = "renewals_late_by_100ms";
+        /// Those of them that were more than 1 s late.
+        RenewalsLateBy1S = "renewals_late_by_1s";
         /// Renewals that were planned for half of a token's life, since it came with less than twice `session.renew_before`.
         RenewalsAtHalf = "renewals_at_half";
         /// CPU time that driving the clients took after all first turns were over, in nanoseconds.

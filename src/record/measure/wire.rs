@@ -168,6 +168,8 @@ impl Count {
             | Self::Back
             | Self::Renewed
             | Self::RenewalsLate
+            | Self::RenewalsLateBy100Ms
+            | Self::RenewalsLateBy1S
             | Self::RenewalsAtHalf => attempts,
             // What sessions meet comes in another interval than the attempts that opened them.
             Self::Started

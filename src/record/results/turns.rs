@@ -14,6 +14,12 @@ pub struct Renewals {
     pub count: u64,
     /// Accepted after the end of the token before.
     pub late: u64,
+    /// Those of them that were more than 100 ms late.
+    #[serde(default)]
+    pub late_by_100ms: u64,
+    /// Those of them that were more than 1 s late.
+    #[serde(default)]
+    pub late_by_1s: u64,
     /// With a token that had to be accepted, and not accepted.
     pub failed: u64,
     /// Asks that brought no token.
@@ -29,6 +35,8 @@ impl Renewals {
         Self {
             count: all[Count::RenewalsSent],
             late: all[Count::RenewalsLate],
+            late_by_100ms: all[Count::RenewalsLateBy100Ms],
+            late_by_1s: all[Count::RenewalsLateBy1S],
             failed: all[Count::RenewalsFailed],
             token_failed: all[Count::RenewalsWithoutToken],
             at_half_life: all[Count::RenewalsAtHalf],

@@ -154,7 +154,14 @@ impl Checker {
             TokenIn::Password => connect.password().map(|token| token.to_vec()),
             TokenIn::Username => connect.username().map(|token| token.as_bytes().to_vec()),
         };
-        let exp = expiry(&token?)?;
+        let exp = match self.is() {
+            Some(Trait::Keeps) => return None,
+            Some(Trait::EndsLater(seconds)) => {
+                let exp = expiry(&token?)?.as_secs().checked_add_signed(*seconds)?;
+                Duration::from_secs(exp)
+            }
+            _ => expiry(&token?)?,
+        };
         Some(AuthInfo { superuser: false, expire_at: Some(exp), rules: Vec::new() })
     }
 

@@ -54,6 +54,17 @@ pub enum Trait {
     Stalls(Duration),
     /// Its process aborts on a CONNECT of which this is true.
     Dies(fn(&Presented<'_>) -> bool),
+    /// It lets a connection go on whose token has ended.
+    Keeps,
+    /// It takes tokens of live connections to end so many seconds later than they do; sooner where negative.
+    EndsLater(i64),
+}
+
+impl Trait {
+    /// Whether it shows on connections that live only, and no matrix finds it.
+    pub const fn is_of_sessions(&self) -> bool {
+        matches!(self, Self::Keeps | Self::EndsLater(_))
+    }
 }
 
 const SIGNATURE_FAULTS: &[Fault] = &[
@@ -80,7 +91,7 @@ const fn blind(
 }
 
 /// All mutants, in the order in which they are listed.
-pub static MUTANTS: [Mutant; 40] = [
+pub static MUTANTS: [Mutant; 43] = [
     Mutant { name: "healthy", summary: "nothing: the control", is: Trait::Nothing, caught_by: &[] },
     blind("accepts_none", "takes `alg: none` for signed", &[Fault::AlgNone], &["alg_none*"]),
     blind(
@@ -300,6 +311,24 @@ pub static MUTANTS: [Mutant; 40] = [
         summary: "aborts on a token of two segments, and on whatever is no JWT",
         is: Trait::Dies(|connect| has_two_segments(connect) || segment(connect, 0).is_null()),
         caught_by: &["segments_2", "not_a_jwt"],
+    },
+    Mutant {
+        name: "keeps_after_exp",
+        summary: "does not end a connection whose token ends",
+        is: Trait::Keeps,
+        caught_by: &[],
+    },
+    Mutant {
+        name: "ends_early",
+        summary: "ends a connection 2 s before its token ends",
+        is: Trait::EndsLater(-2),
+        caught_by: &[],
+    },
+    Mutant {
+        name: "ends_late",
+        summary: "ends a connection 4 s after its token has ended",
+        is: Trait::EndsLater(4),
+        caught_by: &[],
     },
 ];
 
