@@ -37,32 +37,39 @@ fn settings(ends: bool) -> Settings {
 }
 
 fn sessions(criterion: &mut Criterion) {
-    for (name, ends) in [("a session without an end of its token", false), ("a session with one", true)] {
+    for (name, ends) in
+        [("a session without an end of its token", false), ("a session with one", true)]
+    {
         criterion.bench_function(&format!("open {name}"), |bencher| {
-            bencher.iter(|| Session::new(black_box(settings(ends)), &connack(), Outbox::default(), 0));
+            bencher
+                .iter(|| Session::new(black_box(settings(ends)), &connack(), Outbox::default(), 0));
         });
         criterion.bench_function(&format!("when the next timer is due: {name}"), |bencher| {
             let session = Session::new(settings(ends), &connack(), Outbox::default(), 0);
             bencher.iter(|| black_box(&session).due());
         });
-        criterion.bench_function(&format!("all timers, from CONNACK to leaving: {name}"), |bencher| {
-            bencher.iter(|| {
-                let mut session = Session::new(settings(ends), &connack(), Outbox::default(), 0);
-                let mut events = 0_u32;
-                while let Some(due) = session.due() {
-                    // Whatever it sends is taken, and each ping answered.
-                    while session.on_due(due, false).is_some() {
-                        events += 1;
+        criterion.bench_function(
+            &format!("all timers, from CONNACK to leaving: {name}"),
+            |bencher| {
+                bencher.iter(|| {
+                    let mut session =
+                        Session::new(settings(ends), &connack(), Outbox::default(), 0);
+                    let mut events = 0_u32;
+                    while let Some(due) = session.due() {
+                        // Whatever it sends is taken, and each ping answered.
+                        while session.on_due(due, false).is_some() {
+                            events += 1;
+                        }
+                        let sent = session.outbox().outgoing().len();
+                        session.outbox().sent(sent);
+                        if session.awaits_answer() {
+                            session.handle(&mut &PINGRESP[..], due);
+                        }
                     }
-                    let sent = session.outbox().outgoing().len();
-                    session.outbox().sent(sent);
-                    if session.awaits_answer() {
-                        session.handle(&mut &PINGRESP[..], due);
-                    }
-                }
-                events
-            });
-        });
+                    events
+                });
+            },
+        );
     }
 }
 

@@ -273,8 +273,8 @@ fn every_mutant_of_sessions_is_found_at_each_connection_by_when_that_ends() {
                 let (ends, verdict) = expected(name);
                 assert_eq!(code, Some(i32::from(verdict != "correct")), "{name}: {summary}");
                 let lifetime = &summary["lifetime"];
-                let seen =
-                    ["enforced", "ended_early", "outlived"].map(|it| lifetime[it].as_u64().unwrap());
+                let seen = ["enforced", "ended_early", "outlived"]
+                    .map(|it| lifetime[it].as_u64().unwrap());
                 assert_eq!(seen, ends, "{name}: {lifetime}");
                 let expire = &summary["operations"]["expire"];
                 assert_eq!(expire["verdicts"][verdict], 20, "{name}: {expire}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Model, Plan};
+use super::{Model, Plan, broker::Broker};
 use crate::{
     base::{
         clock::{SECOND, nanoseconds, signed},
@@ -210,6 +210,16 @@ impl Plan {
         let renews = self.turns.as_ref().is_some_and(|turns| turns.renews);
         if !self.asks_for_ends() || renews || !self.ends_inside_hold() {
             return;
+        }
+        let expiry = &self.policy.expiry;
+        if expiry.on_expiry(self.protocol) == Some(OnExpiry::Disconnect)
+            && expiry.ends_on(self.protocol) == EndsOn::Time
+            && self.brokers.iter().any(Broker::is_embedded)
+        {
+            warnings.push(
+                "the embedded broker looks at a token when the next packet comes, but `policy.ends_on` is `time`: connections of silent clients will count as ones that outlived their token; write `ends_on = \"packet\"`"
+                    .into(),
+            );
         }
         let (leeway, grace) = (self.policy.expiry.leeway, self.session().grace);
         let needed = self.lives().1 + leeway + grace;
