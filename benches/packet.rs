@@ -17,6 +17,8 @@ fn packets(criterion: &mut Criterion) {
             username: Some(b"user-12345"),
             password: Some(&token),
             method: None,
+            data: None,
+            method_twice: false,
             property: None,
             will: None,
         };

@@ -2,6 +2,7 @@
 //!
 //! A [`Plan`] can be run; a scenario that could not be does not become one.
 
+mod authentication;
 pub mod authority;
 pub mod broker;
 pub mod budget;
@@ -214,7 +215,8 @@ impl Plan {
         let policy = policy_of(&scenario, base, embedded, jwks.as_ref(), algorithms.clone())?;
         checks::check_delay(&scenario.load, &policy)?;
         model::check_receive_time(&scenario.load, &brokers)?;
-        let names = Names::compile(&scenario.identity)?;
+        let mut names = Names::compile(&scenario.identity)?;
+        names.auth_method = authentication::method(scenario)?;
         let probe_topic = expiry::resolve(&scenario, &policy, &names, &mut warnings)?;
         let issuance = Issuance::resolve(&scenario, jwks, &keys, &names, base)?;
         let expected = strict::expected(&policy, &scenario.token.claims);

@@ -1,4 +1,5 @@
-/* A Mosquitto 2 plugin that takes a JWT for the password.
+/* A Mosquitto 2 plugin that takes a JWT for the password, or by enhanced authentication (MQTT 5.0, 4.12): as data of the
+ * method OAUTH2-JWT, and of OAUTH2-JWT-CHALLENGED, which asks once more before it looks.
  *
  *   plugin_opt_key_HS256 FILE    the secret, as it is in the file
  *   plugin_opt_key_RS256 FILE    public key, PEM
@@ -122,23 +123,58 @@ static const char *fault(const json_t *claims, const char *user_name)
     return NULL;
 }
 
+/* Why a token of these bytes is refused, or NULL. */
+static const char *refused(const char *token, const char *user_name)
+{
+    const char *why = "no token";
+
+    if (token != NULL && token[0] != '\0') {
+        json_t *claims = verified_claims(token, &why);
+        if (claims != NULL)
+            why = fault(claims, user_name);
+        json_decref(claims);
+    }
+    return why;
+}
+
+static int verdict(struct mosquitto *client, const char *token)
+{
+    const char *why = refused(token, mosquitto_client_username(client));
+
+    if (why == NULL)
+        return MOSQ_ERR_SUCCESS;
+    mosquitto_log_printf(MOSQ_LOG_NOTICE, "jwt: %s refused: %s", mosquitto_client_id(client), why);
+    return MOSQ_ERR_AUTH;
+}
+
+/* A first step, or the answer to a challenge. Data with a byte of 0 in it are no token, and end there. */
+static int on_extended_auth(int event, void *data, void *unused)
+{
+    struct mosquitto_evt_extended_auth *step = data;
+    const bool asks = strcmp(step->auth_method, "OAUTH2-JWT-CHALLENGED") == 0;
+    (void)unused;
+
+    if (!asks && strcmp(step->auth_method, "OAUTH2-JWT") != 0)
+        return MOSQ_ERR_NOT_SUPPORTED;
+    if (asks && event == MOSQ_EVT_EXT_AUTH_START)
+        return MOSQ_ERR_AUTH_CONTINUE;
+    char *token = calloc(1, (size_t)step->data_in_len + 1);
+    if (token == NULL)
+        return MOSQ_ERR_NOMEM;
+    if (step->data_in != NULL)
+        memcpy(token, step->data_in, step->data_in_len);
+    const int found = verdict(step->client, token);
+    free(token);
+    return found;
+}
+
 static int on_basic_auth(int event, void *data, void *unused)
 {
     struct mosquitto_evt_basic_auth *connect = data;
-    const char *why = "no token";
     (void)event;
     (void)unused;
 
-    if (connect->password != NULL && connect->password[0] != '\0') {
-        json_t *claims = verified_claims(connect->password, &why);
-        if (claims != NULL)
-            why = fault(claims, connect->username);
-        json_decref(claims);
-    }
-    if (why == NULL)
-        return MOSQ_ERR_SUCCESS;
-    mosquitto_log_printf(MOSQ_LOG_NOTICE, "jwt: %s refused: %s", mosquitto_client_id(connect->client), why);
-    return MOSQ_ERR_AUTH;
+    return verdict(connect->client, connect->password);
 }
 
 static bool read_key(struct key *key, const char *path)
@@ -184,7 +220,10 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct mosquit
     for (int i = 0; i < count; i++)
         if (!take_option(options[i].key, options[i].value))
             return MOSQ_ERR_INVAL;
-    return mosquitto_callback_register(plugin, MOSQ_EVT_BASIC_AUTH, on_basic_auth, NULL, NULL);
+    const int basic = mosquitto_callback_register(plugin, MOSQ_EVT_BASIC_AUTH, on_basic_auth, NULL, NULL);
+    const int start = mosquitto_callback_register(plugin, MOSQ_EVT_EXT_AUTH_START, on_extended_auth, NULL, NULL);
+    const int next = mosquitto_callback_register(plugin, MOSQ_EVT_EXT_AUTH_CONTINUE, on_extended_auth, NULL, NULL);
+    return basic != MOSQ_ERR_SUCCESS ? basic : start != MOSQ_ERR_SUCCESS ? start : next;
 }
 
 int mosquitto_plugin_cleanup(void *data, struct mosquitto_opt *options, int count)
@@ -195,5 +234,7 @@ int mosquitto_plugin_cleanup(void *data, struct mosquitto_opt *options, int coun
     free(issuer);
     free(audience);
     free(checks_off);
+    mosquitto_callback_unregister(plugin, MOSQ_EVT_EXT_AUTH_START, on_extended_auth, NULL);
+    mosquitto_callback_unregister(plugin, MOSQ_EVT_EXT_AUTH_CONTINUE, on_extended_auth, NULL);
     return mosquitto_callback_unregister(plugin, MOSQ_EVT_BASIC_AUTH, on_basic_auth, NULL);
 }

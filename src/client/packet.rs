@@ -4,14 +4,16 @@
 //! codes have to be read as they were sent, and nothing is to be copied or allocated for a packet that is only looked at.
 //! `rumqttc`'s codec is what the tests hold them against.
 
+mod auth;
 mod connack;
 mod connect;
 mod fields;
 mod incoming;
 mod publish;
 
+pub use auth::{CONTINUE, put_auth, put_auth_of};
 pub use connack::{Connack, FirstPacket, LONGEST_CONNACK};
-pub use connect::{Connect, TooLong};
+pub use connect::{Connect, TooLong, authentication_of};
 pub(in crate::client) use fields::FixedHeader;
 pub use incoming::{Ack, Auth, Codes, Packet, Publish};
 pub use publish::put_probe;

@@ -247,12 +247,11 @@ impl Judge {
     /// The verdict on an outcome.
     pub fn verdict(&self, expected: Expectation, outcome: Outcome) -> Verdict {
         match (outcome, expected) {
-            (Outcome::Accepted, Expectation::Accept | Expectation::Either(_))
-            | (
+            (Outcome::Accepted, Expectation::Accept | Expectation::Either(_)) => Verdict::Correct,
+            (
                 Outcome::Closed(Close::Fin),
-                Expectation::Refuse(Refusal { also: Also::Close | Also::BadMethod, .. })
-                | Expectation::Either(Refusal { also: Also::Close | Also::BadMethod, .. }),
-            ) => Verdict::Correct,
+                Expectation::Refuse(refusal) | Expectation::Either(refusal),
+            ) if refusal.also.may_close() => Verdict::Correct,
             (Outcome::Accepted, Expectation::Refuse(_)) => Verdict::FalseAccept,
             (
                 Outcome::Refused(code),
@@ -294,6 +293,7 @@ impl Judge {
     fn is_also(&self, also: Also, code: u8) -> bool {
         match (also, self.protocol) {
             (Also::BadMethod, Protocol::V5) => code == 0x8C,
+            (Also::Malformed, Protocol::V5) => matches!(code, 0x81 | 0x82 | 0x8C),
             (Also::ClientId, Protocol::V4) => code == 2,
             (Also::ClientId, Protocol::V5) => code == 0x85,
             (Also::AnyReason, _) => self.authentication[usize::from(code)],

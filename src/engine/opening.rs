@@ -59,9 +59,12 @@ pub(super) struct Opening {
     /// When CONNACK came, where the kernel said so; else 0.
     pub(super) arrived: u64,
     pub(super) terms: Terms,
-    /// CONNECT, while it is not sent.
+    /// CONNECT while it is not sent, or the answer to a challenge; of enhanced authentication also after that, since a
+    /// challenge is answered by it.
     pub(super) packet: Vec<u8>,
     pub(super) sent: usize,
+    /// Whether a challenge was answered.
+    pub(super) is_challenged: bool,
     /// What is known of a CONNACK that is not whole.
     pub(super) inbound: Option<Box<Inbound>>,
 }

@@ -4,6 +4,7 @@
 //! in `epoll_pwait2` with a timeout in nanoseconds, so that pacing needs no timer of its own.
 
 mod answer;
+mod challenge;
 mod connect;
 mod drops;
 mod expiry;
@@ -556,7 +557,11 @@ impl Worker {
             && self.openings.len() < SPARES
         {
             // They may be long, and the next attempt has its own.
-            (opening.packet, opening.inbound, opening.carried) = (Vec::new(), None, None);
+            (opening.inbound, opening.carried) = (None, None);
+            let packet = std::mem::take(&mut opening.packet);
+            if packet.capacity() > 0 && self.packets.len() < SPARES {
+                self.packets.push(packet);
+            }
             self.openings.push(opening);
         }
     }

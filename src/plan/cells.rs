@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     base::error::{Error, Result},
-    scenario::{Arrivals, Mix, Protocol, ReceiveTime, Scenario, Stage, TokenSource},
+    scenario::{Arrivals, Mix, Protocol, ReceiveTime, Scenario, Stage, TokenIn, TokenSource},
     token::{
         FRESH, Kind, Must, Recipe,
         catalogue::{all, defect, matching},
@@ -217,8 +217,12 @@ pub fn resolve(
     let mut kinds = Vec::new();
     let command = ask.command.clone();
     let mut cells = Cells { repeat: ask.repeat, command, ..Cells::default() };
+    // MQTT 3.1.1 has no authentication data.
+    let is_data = scenario.target.token_in == TokenIn::AuthData;
+    let mut spoken = context.policy.protocols.clone();
+    spoken.retain(|protocol| *protocol == Protocol::V5 || !is_data);
     for protocol in [Protocol::V4, Protocol::V5] {
-        if !context.policy.protocols.contains(&protocol) {
+        if !spoken.contains(&protocol) {
             cells.unspoken.push(protocol);
             continue;
         }
@@ -262,10 +266,10 @@ pub fn resolve(
         .hint("write `protocols = [4, 5]`, or leave it out"));
     }
     cells.round = round(&kinds, seed);
-    let last = context.policy.protocols.last().copied().unwrap_or(scenario.target.protocol);
+    let last = spoken.last().copied().unwrap_or(scenario.target.protocol);
     // What most brokers speak: one that speaks a single version of MQTT mostly speaks the first.
     let first =
-        context.policy.protocols.iter().min_by_key(|protocol| u8::from(**protocol)).copied();
+        spoken.iter().min_by_key(|protocol| u8::from(**protocol)).copied();
     let first = first.unwrap_or(last);
     let good = |label: &str| good_kind(label, key, last);
     if ask.background.is_some() {

@@ -115,6 +115,8 @@ impl Examiner {
             username: brought.username,
             password: brought.password,
             method: brought.method,
+            data: brought.data,
+            is_malformed: brought.odd.is_some(),
         };
         self.oracle.faults(presented, at as f64 / SECOND as f64)
     }
@@ -255,8 +257,8 @@ fn unlike(found: Faults, claimed: Faults, own: Faults) -> Option<Reason> {
 
 /// How many bytes the longest field of a CONNECT has.
 fn longest(brought: &Brought<'_>) -> usize {
-    let Brought { client_id, username, password, method, property, will } = *brought;
-    let fields = [Some(client_id), username, password, method, property, will];
+    let Brought { client_id, username, password, method, data, property, will, odd: _ } = *brought;
+    let fields = [Some(client_id), username, password, method, data, property, will];
     fields.into_iter().flatten().map(<[u8]>::len).max().unwrap_or_default()
 }
 

@@ -33,6 +33,7 @@ pub fn expected(policy: &Policy, claims: &Map<String, Value>) -> Expected {
         iss: text.filter(|_| policy.checks(Check::Iss)).map(meant),
         aud: if policy.checks(Check::Aud) { audience(claims.get("aud")) } else { Vec::new() },
         bound: bound.collect(),
+        auth_method: None,
     }
 }
 
@@ -52,6 +53,7 @@ fn all(claims: &Map<String, Value>, names: &Names) -> Expected {
         iss: same("iss").and_then(Value::as_str).map(meant),
         aud: audience(same("aud")),
         bound: claims.iter().filter_map(own).collect(),
+        auth_method: names.auth_method.clone(),
     }
 }
 

@@ -119,6 +119,25 @@ fn verdict_row(name: &str, part: &Part) -> Vec<String> {
     row
 }
 
+/// What is to be known of enhanced authentication besides its verdicts.
+fn authentication(facts: &mut Facts, summary: &Summary) {
+    if summary.auth_challenged > 0 {
+        facts.say(
+            "AUTH",
+            format!(
+                "{} attempts were asked once more before CONNACK: that round trip is in `connack`",
+                count(summary.auth_challenged)
+            ),
+        );
+    }
+    if summary.auth_method_missing > 0 {
+        facts.more(format!(
+            "{} were accepted by a CONNACK without their method (MQTT 5.0, 4.12.0-5): it counts as accepted",
+            count(summary.auth_method_missing)
+        ));
+    }
+}
+
 fn latencies(out: &mut String, summary: &Summary) -> std::fmt::Result {
     let row = |name: String, stats: &PhaseStats| {
         let PhaseStats { p50_us, p90_us, p99_us, p999_us, max_us, .. } = stats;
@@ -257,6 +276,7 @@ pub(super) fn say_sessions(facts: &mut Facts, summary: &Summary) {
         );
     }
     lifetime::say_turns(facts, summary);
+    authentication(facts, summary);
 }
 
 /// Says what became of agents, where there were any.

@@ -47,4 +47,6 @@ pub enum TokenIn {
     Password,
     /// The user name; the password stays away.
     Username,
+    /// The Authentication Data of enhanced authentication (MQTT 5.0, 4.12), beside `auth_method`.
+    AuthData,
 }

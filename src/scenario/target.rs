@@ -28,6 +28,9 @@ pub struct Target {
     /// The field of CONNECT that carries the token.
     #[serde(default)]
     pub token_in: TokenIn,
+    /// The Authentication Method of enhanced authentication, where `token_in` is `auth_data`: `"OAUTH2-JWT"`, `"JWT"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_method: Option<String>,
     /// What this broker promises to check: the name of a profile that is built in, or the path of a file
     /// such as `profiles/strict.toml`. Default: `rmqtt` where a broker is `embedded`, else `strict`.
     pub profile: Option<String>,

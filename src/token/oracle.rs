@@ -46,6 +46,9 @@ pub struct Expected {
     pub aud: Vec<String>,
     /// Claims that are compared with the connection.
     pub bound: BTreeMap<String, Bound>,
+    /// The Authentication Method, where tokens are Authentication Data.
+    #[serde(default)]
+    pub auth_method: Option<String>,
 }
 
 /// What a CONNECT brings.
@@ -61,6 +64,10 @@ pub struct Presented<'a> {
     pub password: Option<&'a [u8]>,
     /// Authentication Method (MQTT 5.0, 3.1.2.11.9), where there is one.
     pub method: Option<&'a [u8]>,
+    /// Authentication Data (3.1.2.11.10), where there is some.
+    pub data: Option<&'a [u8]>,
+    /// Whether the packet itself breaks a rule of MQTT.
+    pub is_malformed: bool,
 }
 
 /// A key, parsed.
@@ -145,11 +152,23 @@ impl Oracle {
     /// Everything that is wrong with a CONNECT at `now` (seconds since 1970); nothing means that it is let in.
     pub fn faults(&self, connect: Presented<'_>, now: f64) -> Faults {
         let mut faults = Faults::default();
-        let is_anonymous = connect.username.is_none() && connect.password.is_none();
+        let is_anonymous = connect.username.is_none()
+            && connect.password.is_none()
+            && connect.method.is_none()
+            && connect.data.is_none();
         if is_anonymous && self.policy.anonymous == OnAnonymous::Accept {
             return faults;
         }
-        if connect.method.is_some() {
+        if connect.is_malformed {
+            faults.add(Fault::Packet);
+        }
+        let is_own = match &self.expected.auth_method {
+            // Without a method there must be no data (MQTT 5.0, 3.1.2.11.10).
+            Some(own) if connect.data.is_some() => connect.method == Some(own.as_bytes()),
+            Some(own) => connect.method.is_none_or(|method| method == own.as_bytes()),
+            None => connect.method.is_none(),
+        };
+        if !is_own {
             faults.add(Fault::Method);
         }
         // MQTT 3.1.1, 3.1.2-22.
@@ -162,6 +181,7 @@ impl Oracle {
         let token = match self.token_in {
             TokenIn::Password => connect.password,
             TokenIn::Username => connect.username,
+            TokenIn::AuthData => connect.data,
         };
         match token {
             None | Some([]) => faults.add(Fault::NoToken),

@@ -27,11 +27,24 @@ pub struct Brought<'a> {
     /// Password, where there is one.
     pub password: Option<&'a [u8]>,
     /// Authentication Method, where there is one.
-    pub method: Option<&'static [u8]>,
+    pub method: Option<&'a [u8]>,
+    /// Authentication Data, where there is some.
+    pub data: Option<&'a [u8]>,
+    /// What is wrong with the packet itself.
+    pub odd: Option<Odd>,
     /// The value of the user property `token`, where there is one.
     pub property: Option<&'a [u8]>,
     /// The payload of the will, where there is one.
     pub will: Option<&'a [u8]>,
+}
+
+/// What is wrong with the packet that brings a token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Odd {
+    /// CONNECT has the authentication method twice.
+    MethodTwice,
+    /// It is an AUTH.
+    AuthFirst,
 }
 
 impl Scratch {
@@ -42,7 +55,7 @@ impl Scratch {
         recipe: &Recipe,
         token_in: TokenIn,
         n: u64,
-        (password, token): (Password, &'a [u8]),
+        (password_is, token): (Password, &'a [u8]),
     ) -> Brought<'a> {
         let Self { name, user } = self;
         name.clear();
@@ -61,16 +74,17 @@ impl Scratch {
             Placing::NoClientId => name.clear(),
             _ => {}
         }
-        let own = match (password, token_in) {
+        let own = match (password_is, token_in) {
             (Password::Absent, _) => (None, None),
             (Password::Given, TokenIn::Password) => (Some(user.as_slice()), Some(token)),
             // Verifiers that look at the user name want some password all the same: mosquitto-go-auth.
             (Password::Given, TokenIn::Username) => (Some(token), Some(OTHER_PASSWORD)),
+            (Password::Given, TokenIn::AuthData) => (Some(user.as_slice()), None),
         };
         let (client_id, (username, password)) = match (recipe.placing, token_in) {
             (Placing::NoUsername, _) => (name.as_slice(), (None, Some(token))),
             (Placing::NoPassword, _) => (name.as_slice(), (Some(user.as_slice()), None)),
-            (Placing::EmptyUsernameAlone, TokenIn::Password) => {
+            (Placing::EmptyUsernameAlone, TokenIn::Password | TokenIn::AuthData) => {
                 (name.as_slice(), (Some(&[][..]), None))
             }
             (Placing::EmptyUsernameAlone, TokenIn::Username) => {
@@ -79,27 +93,61 @@ impl Scratch {
             (Placing::OtherField, TokenIn::Username) => {
                 (name.as_slice(), (Some(user.as_slice()), Some(token)))
             }
+            (Placing::OtherField, TokenIn::AuthData) => {
+                (name.as_slice(), (Some(user.as_slice()), Some(token)))
+            }
             // Some password has to be there: one that is missing is another defect.
             (Placing::OtherField, TokenIn::Password) => {
                 (name.as_slice(), (Some(token), Some(OTHER_PASSWORD)))
             }
+            (Placing::ClientId, TokenIn::AuthData) => (token, (Some(user.as_slice()), None)),
             (Placing::ClientId, _) => (token, (Some(user.as_slice()), Some(OTHER_PASSWORD))),
-            (Placing::UserProperty | Placing::Will, _) => {
+            (Placing::UserProperty | Placing::Will, TokenIn::Password | TokenIn::Username) => {
                 (name.as_slice(), (Some(user.as_slice()), Some(OTHER_PASSWORD)))
             }
             _ => (name.as_slice(), own),
         };
         let when = |placing| (recipe.placing == placing).then_some(token);
+        let is_given = password_is == Password::Given;
+        let (method, data) = match &names.auth_method {
+            Some(method) if is_given => authentication(recipe.placing, method.as_bytes(), token),
+            _ => (None, None),
+        };
+        let unknown = (recipe.placing == Placing::UnknownMethod).then_some(UNKNOWN_METHOD);
         Brought {
             client_id,
             username,
             password,
-            method: (recipe.placing == Placing::UnknownMethod).then_some(UNKNOWN_METHOD),
+            method: unknown.or(method),
+            data,
+            odd: match recipe.placing {
+                Placing::MethodTwice => Some(Odd::MethodTwice),
+                Placing::AuthFirst => Some(Odd::AuthFirst),
+                _ => None,
+            },
             property: when(Placing::UserProperty),
             will: when(Placing::Will),
         }
     }
 }
 
-/// What is in the password where the token is elsewhere.
+/// The authentication method and data of a client, where its token is the data.
+fn authentication<'a>(
+    placing: Placing,
+    method: &'a [u8],
+    token: &'a [u8],
+) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
+    match placing {
+        Placing::EmptyUsernameAlone => (None, None),
+        Placing::NoMethod => (None, Some(token)),
+        Placing::NoData => (Some(method), None),
+        // Something stands in its place: without it, that would be another defect.
+        Placing::OtherField | Placing::ClientId | Placing::UserProperty | Placing::Will => {
+            (Some(method), Some(OTHER_PASSWORD))
+        }
+        _ => (Some(method), Some(token)),
+    }
+}
+
+/// What is in the password, or in the authentication data, where the token is elsewhere.
 const OTHER_PASSWORD: &[u8] = b"see-elsewhere";

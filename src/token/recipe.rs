@@ -264,6 +264,14 @@ pub enum Placing {
     UsernameIs(&'static str),
     /// Where it belongs, with an authentication method that nobody knows (MQTT 5.0).
     UnknownMethod,
+    /// Where it belongs, and no authentication method beside it.
+    NoMethod,
+    /// Nowhere: there is an authentication method, and no data.
+    NoData,
+    /// Where it belongs, with the authentication method twice.
+    MethodTwice,
+    /// In an AUTH, which comes in place of CONNECT.
+    AuthFirst,
 }
 
 /// What a verifier that keeps its promise must do with a kind of token, time apart.
@@ -295,10 +303,20 @@ pub enum Also {
     Close,
     /// 0x8C, bad authentication method, or closing without CONNACK (MQTT 5.0, 4.12.0-1).
     BadMethod,
+    /// 0x81, malformed packet, and 0x82, protocol error, or closing without CONNACK (MQTT 5.0, 4.13): the packet breaks a
+    /// rule of MQTT that has codes of its own.
+    Malformed,
     /// 2 and 0x85, client identifier not valid (MQTT 3.1.1, 3.2.2.3; MQTT 5.0, 3.2.2.2).
     ClientId,
     /// Every code by which the broker refuses anything: what is wrong with the token is not known.
     AnyReason,
+}
+
+impl Also {
+    /// Whether closing without CONNACK is right.
+    pub const fn may_close(self) -> bool {
+        matches!(self, Self::Close | Self::BadMethod | Self::Malformed)
+    }
 }
 
 impl From<Group> for Refusal {

@@ -159,6 +159,8 @@ pub struct Names {
     pub client_id: Template,
     /// User name.
     pub username: Template,
+    /// The Authentication Method that their tokens are brought with, where those are Authentication Data.
+    pub auth_method: Option<String>,
 }
 
 impl Names {
@@ -179,7 +181,7 @@ impl Names {
         }
         let username = Template::compile(&identity.username, &[("client_id", &client_id)])
             .map_err(within("username"))?;
-        Ok(Self { client_id, username })
+        Ok(Self { client_id, username, auth_method: None })
     }
 
     /// Compiles a text that may hold both.

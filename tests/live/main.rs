@@ -7,6 +7,7 @@ mod broker;
 mod builds;
 mod cluster;
 mod dying;
+mod enhanced;
 #[cfg(feature = "embedded")]
 mod fleet;
 #[cfg(feature = "embedded")]

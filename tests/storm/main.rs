@@ -14,6 +14,7 @@ mod contest;
 mod dying;
 #[cfg(feature = "embedded")]
 mod early;
+mod enhanced;
 mod expiry;
 mod faults;
 mod fetches;

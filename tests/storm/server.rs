@@ -18,6 +18,9 @@ pub(crate) struct Connect {
     pub(crate) client_id: String,
     pub(crate) username: Option<Vec<u8>>,
     pub(crate) password: Option<Vec<u8>>,
+    /// Authentication Method and Authentication Data of 5.0, each as often as it came.
+    pub(crate) methods: Vec<Vec<u8>>,
+    pub(crate) data: Vec<Vec<u8>>,
 }
 
 /// A server on a free loopback port; it ends with the test's process.
@@ -123,8 +126,12 @@ fn read_connect(stream: &mut TcpStream) -> Option<Connect> {
     stream.read_exact(&mut body).ok()?;
     let (level, flags) = (body[6], body[7]);
     let mut rest = &body[10..];
+    let (mut methods, mut data) = (Vec::new(), Vec::new());
     if level == 5 {
-        rest = after_properties(rest);
+        let after = after_properties(rest);
+        let properties = &rest[..rest.len() - after.len()];
+        (methods, data) = authentication(properties);
+        rest = after;
     }
     let client_id = String::from_utf8(field(&mut rest)).unwrap();
     if flags & 0x04 != 0 {
@@ -136,7 +143,21 @@ fn read_connect(stream: &mut TcpStream) -> Option<Connect> {
     let username = (flags & 0x80 != 0).then(|| field(&mut rest));
     let password = (flags & 0x40 != 0).then(|| field(&mut rest));
     let peer = stream.peer_addr().ok()?;
-    Some(Connect { number: 0, peer, level, client_id, username, password })
+    Some(Connect { number: 0, peer, level, client_id, username, password, methods, data })
+}
+
+/// The authentication methods and data among properties, which begin with their length.
+fn authentication(properties: &[u8]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let taken = properties.iter().take_while(|byte| **byte & 128 != 0).count() + 1;
+    let mut rest = &properties[taken..];
+    let (mut methods, mut data) = (Vec::new(), Vec::new());
+    // tokenstorm sends no other property before them.
+    while let [id @ (0x15 | 0x16), ..] = rest {
+        let list = if *id == 0x15 { &mut methods } else { &mut data };
+        rest = &rest[1..];
+        list.push(field(&mut rest));
+    }
+    (methods, data)
 }
 
 /// Takes a field off: its length in two bytes, and itself.

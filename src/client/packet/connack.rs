@@ -3,7 +3,10 @@
 //! Its code is taken as the byte that was sent: to the enums of `rumqttc` an unknown code is an error, and to us it is a
 //! finding.
 
-use super::fields::{Allowed, Fields, FixedHeader, Property};
+use super::{
+    fields::{Allowed, Fields, FixedHeader, Property},
+    incoming::{Auth, Packet},
+};
 use crate::scenario::Protocol;
 
 /// The longest CONNACK that is read, in bytes after its length. Its longest parts, a reason, a server's name, an assigned
@@ -12,6 +15,8 @@ use crate::scenario::Protocol;
 pub const LONGEST_CONNACK: usize = 8 * 1024;
 
 const CONNACK: u8 = 0x20;
+const DISCONNECT: u8 = 0xE0;
+const AUTH: u8 = 0xF0;
 /// The properties that CONNACK may have (MQTT 5.0, 3.2.2.3).
 const PROPERTIES: Allowed = &[
     0x11, 0x12, 0x13, 0x15, 0x16, 0x1A, 0x1C, 0x1F, 0x21, 0x22, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29,
@@ -45,6 +50,10 @@ pub struct Connack<'a> {
 pub enum FirstPacket<'a> {
     /// It is CONNACK, and has so many bytes; the bytes after it belong to the session.
     Connack(Connack<'a>, usize),
+    /// It is AUTH, and has so many bytes: enhanced authentication goes on (MQTT 5.0, 4.12).
+    Auth(Auth<'a>, usize),
+    /// The broker disconnects, with this reason code, as some do that refuse enhanced authentication.
+    Disconnect(u8),
     /// More bytes are needed.
     Incomplete,
     /// It is no CONNACK; what it is instead.
@@ -73,6 +82,8 @@ impl<'a> FirstPacket<'a> {
         }
         if bytes[0] != CONNACK {
             return match bytes {
+                [AUTH, ..] if protocol == Protocol::V5 => Self::auth(bytes),
+                [DISCONNECT, ..] if protocol == Protocol::V5 => Self::disconnect(bytes),
                 [21] | b"H" | b"HT" | b"HTT" => Self::Incomplete,
                 // An alert of TLS (RFC 8446, 5.1), which is how its servers answer to what is none.
                 [21, 3, ..] => Self::Wrong("tls"),
@@ -96,6 +107,37 @@ impl<'a> FirstPacket<'a> {
         match Connack::whole(&bytes[head..length]).filter(|_| protocol == Protocol::V5) {
             Some(connack) => Self::Connack(connack, length),
             None => Self::Wrong("malformed_connack"),
+        }
+    }
+
+    /// AUTH. One that is longer than a CONNACK may be is not waited for: what it says is not needed.
+    fn auth(bytes: &'a [u8]) -> Self {
+        match FixedHeader::read(bytes) {
+            FixedHeader::Incomplete => Self::Incomplete,
+            FixedHeader::Malformed => Self::Wrong("malformed_auth"),
+            FixedHeader::Complete { head, length } if length - head > LONGEST_CONNACK => {
+                Self::Wrong("auth_too_long")
+            }
+            FixedHeader::Complete { length, .. } if bytes.len() < length => Self::Incomplete,
+            FixedHeader::Complete { head, length } => {
+                let read = Packet::read(&bytes[..length], head, Protocol::V5);
+                match read {
+                    Some(Packet::Auth(auth)) => Self::Auth(auth, length),
+                    _ => Self::Wrong("malformed_auth"),
+                }
+            }
+        }
+    }
+
+    /// DISCONNECT. What it says besides its code is not waited for.
+    fn disconnect(bytes: &[u8]) -> Self {
+        match FixedHeader::read(bytes) {
+            FixedHeader::Incomplete => Self::Incomplete,
+            FixedHeader::Malformed => Self::Wrong("another_packet"),
+            FixedHeader::Complete { head, length } if length == head => Self::Disconnect(0),
+            FixedHeader::Complete { head, .. } => {
+                bytes.get(head).map_or(Self::Incomplete, |code| Self::Disconnect(*code))
+            }
         }
     }
 

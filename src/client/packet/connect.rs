@@ -3,7 +3,9 @@
 //! `rumqttc`'s codec can't write the packets that are needed here: its `Login` is two `String`s, so an empty password
 //! drops the flag, and a password that is not UTF-8 can't be sent.
 
-use super::fields::{length_bytes, put_field, put_length};
+use super::fields::{
+    FixedHeader, length_bytes, properties_bytes, put_field, put_length, put_properties,
+};
 use crate::scenario::Protocol;
 
 /// What goes into a CONNECT.
@@ -23,6 +25,10 @@ pub struct Connect<'a> {
     pub password: Option<&'a [u8]>,
     /// Authentication Method (MQTT 5.0, 3.1.2.11.9), where there is one.
     pub method: Option<&'a [u8]>,
+    /// Authentication Data (3.1.2.11.10), where there is some.
+    pub data: Option<&'a [u8]>,
+    /// Whether it has the method twice, which it must not.
+    pub method_twice: bool,
     /// Value of the user property `token` (MQTT 5.0, 3.1.2.11.8), where there is one.
     pub property: Option<&'a [u8]>,
     /// Payload of a will to the topic `tokenstorm/will`, where there is one.
@@ -47,6 +53,8 @@ pub enum TooLong {
     Password,
     /// The authentication method, or the user property.
     Property,
+    /// The authentication data.
+    AuthData,
 }
 
 impl Connect<'_> {
@@ -70,13 +78,16 @@ impl Connect<'_> {
             (self.username, TooLong::Username),
             (self.password, TooLong::Password),
             (self.method, TooLong::Property),
+            (self.data, TooLong::AuthData),
             (self.property, TooLong::Property),
         ] {
             if field.is_some_and(|field| field.len() > usize::from(u16::MAX)) {
                 return Err(name);
             }
         }
-        let in_properties = self.method.map_or(0, |method| 3 + method.len())
+        let methods = [self.method, self.method.filter(|_| self.method_twice)];
+        let method_and_data = [(0x15, methods[0]), (0x15, methods[1]), (0x16, self.data)];
+        let in_properties = properties_bytes(&method_and_data)
             + self.property.map_or(0, |value| 5 + PROPERTY.len() + value.len());
         // Name, level, flags, keep alive.
         let mut length = 6 + 1 + 1 + 2;
@@ -98,10 +109,7 @@ impl Connect<'_> {
         out.extend_from_slice(&self.keep_alive.to_be_bytes());
         if is_v5 {
             put_length(in_properties, out);
-            if let Some(method) = self.method {
-                out.push(0x15);
-                put_field(method, out);
-            }
+            put_properties(&method_and_data, out);
             if let Some(value) = self.property {
                 out.push(0x26);
                 put_field(PROPERTY, out);
@@ -121,4 +129,19 @@ impl Connect<'_> {
         }
         Ok(())
     }
+}
+
+/// The properties of enhanced authentication in a CONNECT of 5.0 that [`Connect::encode`] wrote: method and data, as they
+/// stand there. Empty where there are none.
+pub fn authentication_of(connect: &[u8]) -> &[u8] {
+    let FixedHeader::Complete { head, .. } = FixedHeader::read(connect) else { return &[] };
+    // Name, level, flags and keep alive stand before the properties.
+    let Some(properties) = connect.get(head + 10..) else { return &[] };
+    let digits = properties.iter().take(4).take_while(|digit| **digit & 128 != 0).count() + 1;
+    let Some(all) = properties.get(digits..) else { return &[] };
+    let mut end = 0;
+    while let Some([0x15 | 0x16, high, low]) = all.get(end..end + 3) {
+        end += 3 + usize::from(u16::from_be_bytes([*high, *low]));
+    }
+    all.get(..end).unwrap_or_default()
 }

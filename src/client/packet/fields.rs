@@ -28,6 +28,21 @@ pub(super) fn put_length(mut length: usize, out: &mut Vec<u8>) {
     }
 }
 
+/// How many bytes properties take that are bytes after their length, those that there are.
+pub(super) fn properties_bytes(properties: &[(u8, Option<&[u8]>)]) -> usize {
+    properties.iter().filter_map(|(_, value)| *value).map(|value| 3 + value.len()).sum()
+}
+
+/// Appends them, each by its identifier.
+pub(super) fn put_properties(properties: &[(u8, Option<&[u8]>)], out: &mut Vec<u8>) {
+    for (id, value) in properties {
+        if let Some(value) = value {
+            out.push(*id);
+            put_field(value, out);
+        }
+    }
+}
+
 /// What the first bytes of a packet say of its length (MQTT 5.0, 2.1).
 pub(in crate::client) enum FixedHeader {
     /// More bytes are needed.

@@ -22,6 +22,8 @@ fn connect<'a>(
         username,
         password,
         method: None,
+        data: None,
+        method_twice: false,
         property: None,
         will: None,
     }
@@ -201,5 +203,58 @@ fn what_is_no_connack_is_named() {
     // A broker that speaks 5.0 alone says so in the format of 5.0.
     for code in [1, 0x84] {
         assert_eq!(FirstPacket::read(&[0x20, 3, 0, code, 0], Protocol::V4), bare(code, 5));
+    }
+}
+
+#[test]
+fn method_and_data_stand_in_connect_as_an_answer_to_a_challenge_takes_them_over() {
+    for length in [0, 3, 200, 20_000] {
+        let token = vec![b'x'; length];
+        let given = Connect {
+            method: Some(b"JWT"),
+            data: Some(&token),
+            property: Some(b"more"),
+            ..connect(Protocol::V5, Some(b"u"), None)
+        };
+        let mut out = Vec::new();
+        given.encode(&mut out).unwrap();
+        let mut expected = b"\x15\x00\x03JWT\x16".to_vec();
+        expected.extend_from_slice(&(length as u16).to_be_bytes());
+        expected.extend_from_slice(&token);
+        assert_eq!(authentication_of(&out), expected);
+        let (mut answer, mut same) = (Vec::new(), Vec::new());
+        put_auth(CONTINUE, authentication_of(&out), &mut answer);
+        put_auth_of(CONTINUE, Some(b"JWT"), Some(&token), &mut same);
+        assert_eq!(answer, same);
+        let FirstPacket::Auth(auth, read) = FirstPacket::read(&answer, Protocol::V5) else {
+            assert!(length > LONGEST_CONNACK, "{length}");
+            continue;
+        };
+        assert_eq!((auth.code, auth.method, auth.data), (CONTINUE, Some("JWT"), Some(&token[..])));
+        assert_eq!(read, answer.len());
+    }
+    let mut out = Vec::new();
+    connect(Protocol::V5, Some(b"u"), None).encode(&mut out).unwrap();
+    assert!(authentication_of(&out).is_empty());
+    for end in 0..out.len() {
+        assert!(authentication_of(&out[..end]).is_empty());
+    }
+}
+
+#[test]
+fn what_comes_before_connack_is_read_as_it_is() {
+    let read = |bytes: &'static [u8]| FirstPacket::read(bytes, Protocol::V5);
+    assert_eq!(read(&[0xE0, 1, 0x87]), FirstPacket::Disconnect(0x87));
+    assert_eq!(read(&[0xE0, 0]), FirstPacket::Disconnect(0));
+    // What it says besides its code is not waited for.
+    assert_eq!(read(&[0xE0, 9, 0x8C]), FirstPacket::Disconnect(0x8C));
+    let plain = Auth { code: 0x18, method: None, data: None };
+    assert_eq!(read(&[0xF0, 2, 0x18, 0]), FirstPacket::Auth(plain, 4));
+    assert_eq!(read(&[0xF0, 2, 0x18]), FirstPacket::Incomplete);
+    assert_eq!(read(&[0xF0, 3, 0x18, 1, 9]), FirstPacket::Wrong("malformed_auth"));
+    assert_eq!(read(&[0xF0, 0xFF, 0xFF, 3]), FirstPacket::Wrong("auth_too_long"));
+    for first in [[0xE0, 1, 0x87, 0], [0xF0, 2, 0x18, 0]] {
+        let read = FirstPacket::read(&first, Protocol::V4);
+        assert_eq!(read, FirstPacket::Wrong("another_packet"), "MQTT 3.1.1 has none");
     }
 }

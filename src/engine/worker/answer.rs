@@ -1,6 +1,8 @@
 //! What comes back: bytes, an end, or nothing more.
 
-use super::{Connection, Key, Stage, State, Worker};
+use std::ops::Range;
+
+use super::{Connection, Key, Stage, State, Worker, challenge};
 use crate::{
     base::clock::{Clock, nanoseconds},
     client::{
@@ -113,17 +115,18 @@ impl Worker {
             Stage::Opening(opening) if opening.state == State::Standing => {
                 self.conclude(place, BEFORE_CONNECT, now);
             }
-            Stage::Opening(_) => self.on_first_bytes(place, count, stamp, now),
+            Stage::Opening(_) => self.on_first_bytes(place, 0..count, stamp, now),
         }
     }
 
-    /// The broker sent something before the attempt has its answer: the first part of the inbox.
-    fn on_first_bytes(&mut self, place: usize, count: usize, stamp: Option<i64>, now: u64) {
+    /// The broker sent something before the attempt has its answer: this part of the inbox.
+    fn on_first_bytes(&mut self, place: usize, part: Range<usize>, stamp: Option<i64>, now: u64) {
         let Some(connection) = self.connections.get_mut(place) else { return };
         let (bearer, kind) = (connection.bearer, usize::from(connection.kind));
         let own = connection.journey.as_ref().map(|journey| journey.leaves_at);
         let Some(opening) = connection.opening_mut() else { return };
-        let (storm, bytes) = (&self.storm, &self.inbox[..count]);
+        let (storm, bytes) = (&self.storm, &self.inbox[part.clone()]);
+        let own_method = storm.plan.mould.names.auth_method.as_deref();
         let protocol = storm.plan.mould.kinds[kind].protocol;
         let before = opening.inbound.as_ref().map_or(0, |inbound| inbound.kept());
         let first = match &mut opening.inbound {
@@ -136,6 +139,10 @@ impl Worker {
                 if connack.code != 0 {
                     let outcome = Outcome::Refused(connack.code);
                     return self.conclude(place, outcome, now);
+                }
+                if own_method.is_some() && connack.authentication_method != own_method {
+                    // It has to come back (MQTT 5.0, 4.12.0-5), and some brokers leave it out.
+                    self.recorder[Count::AuthMethodMissing] += 1;
                 }
                 // It counts from the first CONNACK of its client.
                 let leaves_at = own
@@ -161,10 +168,34 @@ impl Worker {
                     salt: bearer.mixed(storm.plan.mould.seed ^ SESSION_STREAM),
                 };
                 // A broker may accept before it has read all of CONNECT.
-                let unsent = Outbox::of(std::mem::take(&mut opening.packet), opening.sent);
+                let unsent = if opening.sent < opening.packet.len() {
+                    Outbox::of(std::mem::take(&mut opening.packet), opening.sent)
+                } else {
+                    Outbox::default()
+                };
                 let session = Session::new(settings, &connack, unsent, now);
                 // What follows is the end of what came last.
-                self.accept(place, (session, leaves_at), length - before..count, now);
+                let rest = part.start + length - before..part.end;
+                self.accept(place, (session, leaves_at), rest, now);
+            }
+            FirstPacket::Auth(auth, length) => {
+                let rest = part.start + length - before..part.end;
+                match challenge::wrong(&auth, opening, own_method) {
+                    Some(what) => self.conclude(place, Outcome::ProtocolError(what), now),
+                    None => {
+                        self.answer_challenge(place);
+                        if !rest.is_empty() {
+                            self.on_first_bytes(place, rest, stamp, now);
+                        }
+                    }
+                }
+            }
+            FirstPacket::Disconnect(code) if code != 0 && own_method.is_some() => {
+                opening.arrived = arrival(storm.clock, opening.sent_at, stamp, now);
+                self.conclude(place, Outcome::Refused(code), now);
+            }
+            FirstPacket::Disconnect(_) => {
+                self.conclude(place, Outcome::ProtocolError("another_packet"), now);
             }
             FirstPacket::Wrong(what) => self.conclude(place, Outcome::ProtocolError(what), now),
             FirstPacket::Incomplete => {

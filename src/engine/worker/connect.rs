@@ -24,6 +24,7 @@ use crate::{
     },
     engine::resolver::Ask,
     record::measure::signs::Site,
+    scenario::TokenIn,
     token::Bearer,
 };
 
@@ -254,7 +255,7 @@ impl Worker {
     }
 
     /// Sends what is left of CONNECT.
-    fn send_connect(&mut self, place: usize) {
+    pub(super) fn send_connect(&mut self, place: usize) {
         let now = self.storm.clock.now();
         let Some(connection) = self.connections.get_mut(place) else { return };
         let (Some(link), Stage::Opening(opening)) = (&mut connection.link, &mut connection.stage)
@@ -270,9 +271,15 @@ impl Worker {
                         opening.at.tcp = now;
                         self.ways[usize::from(connection.way)].taken(&mut self.recorder, now);
                     }
-                    opening.sent_at = now;
+                    // The verdict is timed from CONNECT, whatever is asked in between.
+                    if !opening.is_challenged {
+                        opening.sent_at = now;
+                    }
                     if left.is_empty() {
                         opening.state = State::Awaiting;
+                        if self.storm.plan.token_in == TokenIn::AuthData {
+                            return;
+                        }
                         opening.sent = 0;
                         let packet = std::mem::take(&mut opening.packet);
                         if self.packets.len() < SPARES {

@@ -10,7 +10,7 @@ use crate::{
     },
     client::{
         attempt::{Outcome, Phase, Step},
-        packet::{Connect, TooLong},
+        packet::{CONTINUE, Connect, TooLong, put_auth_of},
         verdict::Validity,
     },
     engine::{
@@ -23,7 +23,10 @@ use crate::{
     plan::{Plan, life::Life},
     scenario::{Check, Reconnect, TokenIn},
     supply::source::{Answer, Handed, Order},
-    token::{Bearer, Times, placing::Scratch},
+    token::{
+        Bearer, Times,
+        placing::{Odd, Scratch},
+    },
 };
 
 impl Worker {
@@ -137,6 +140,7 @@ impl Worker {
             terms,
             packet,
             sent: 0,
+            is_challenged: false,
             inbound: None,
         };
         self.generation = self.generation.wrapping_add(1);
@@ -300,10 +304,12 @@ fn validity(clock: Clock, times: Times) -> Validity {
 fn word_of(field: TooLong, token_in: TokenIn) -> &'static str {
     match (field, token_in) {
         (TooLong::ClientId, _) => "client_id_too_long",
-        (TooLong::Username, TokenIn::Password) => "username_too_long",
+        (TooLong::Username, TokenIn::Password | TokenIn::AuthData) => "username_too_long",
         // Entries of the catalogue bring their token in the other fields.
         (TooLong::Username, TokenIn::Username)
-        | (TooLong::Password | TooLong::Will | TooLong::Property, _) => "token_too_long",
+        | (TooLong::Password | TooLong::Will | TooLong::Property | TooLong::AuthData, _) => {
+            "token_too_long"
+        }
     }
 }
 
@@ -322,6 +328,10 @@ fn encode(
     let given = (ready.password, handed.bytes);
     let name = plan.named(ready.bearer.client);
     let brought = scratch.fields(&plan.mould.names, &kind.recipe, plan.token_in, name, given);
+    if brought.odd == Some(Odd::AuthFirst) {
+        put_auth_of(CONTINUE, brought.method, brought.data, out);
+        return Ok(());
+    }
     Connect {
         protocol: kind.protocol,
         clean_start: plan.load().clean_start,
@@ -330,6 +340,8 @@ fn encode(
         username: brought.username,
         password: brought.password,
         method: brought.method,
+        data: brought.data,
+        method_twice: brought.odd == Some(Odd::MethodTwice),
         property: brought.property,
         will: brought.will,
     }

@@ -31,6 +31,10 @@ vocabulary! {
         PingedAfter = "pinged_after";
         /// Those of them whose ping was answered.
         AnsweredAfter = "answered_after";
+        /// Attempts that were asked once more by AUTH before they had their answer.
+        AuthChallenged = "auth_challenged";
+        /// Attempts that were accepted by a CONNACK without their authentication method.
+        AuthMethodMissing = "auth_method_missing";
         /// Attempts of later turns that have an outcome.
         LaterEnded = "later_ended";
         /// Attempts of later turns that were given up.

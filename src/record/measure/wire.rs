@@ -170,7 +170,8 @@ impl Count {
             | Self::RenewalsLate
             | Self::RenewalsLateBy100Ms
             | Self::RenewalsLateBy1S
-            | Self::RenewalsAtHalf => attempts,
+            | Self::RenewalsAtHalf
+            | Self::AuthMethodMissing => attempts,
             // What sessions meet comes in another interval than the attempts that opened them.
             Self::Started
             | Self::Abandoned
@@ -181,6 +182,7 @@ impl Count {
             | Self::PingedAfter
             | Self::AnsweredAfter
             | Self::LaterAbandoned
+            | Self::AuthChallenged
             | Self::ReturnsBegun
             | Self::Drops
             | Self::GaveUp

@@ -68,6 +68,13 @@ pub struct Summary {
     pub by_token: BTreeMap<String, Part>,
     pub by_broker: BTreeMap<String, Part>,
     pub sessions: Sessions,
+    /// Attempts that were asked once more by AUTH before they had their answer (MQTT 5.0, 4.12): their `connack` has that
+    /// round trip in it.
+    #[serde(default)]
+    pub auth_challenged: u64,
+    /// Attempts that were accepted by a CONNACK without their authentication method.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub auth_method_missing: u64,
     /// What connected clients did or met.
     #[serde(default)]
     pub operations: super::operations::Operations,

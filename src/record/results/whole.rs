@@ -53,6 +53,8 @@ pub fn measured(plan: &Plan, all: &Measurements) -> Summary {
             Lifetime { probe_topic, ..lifetime }
         },
         renewals: Renewals::of(all),
+        auth_challenged: all[Count::AuthChallenged],
+        auth_method_missing: all[Count::AuthMethodMissing],
         tls: tables::tls(all, None),
         ..Summary::default()
     }

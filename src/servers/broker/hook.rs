@@ -153,6 +153,7 @@ impl Checker {
         let token = match self.token_in {
             TokenIn::Password => connect.password().map(|token| token.to_vec()),
             TokenIn::Username => connect.username().map(|token| token.as_bytes().to_vec()),
+            TokenIn::AuthData => None,
         };
         let exp = match self.is() {
             Some(Trait::Keeps) => return None,
@@ -180,6 +181,7 @@ impl Checker {
         let token = match self.token_in {
             TokenIn::Password => connect.password,
             TokenIn::Username => connect.username,
+            TokenIn::AuthData => connect.data,
         };
         match source.prepare(token.unwrap_or_default(), |keys| self.replace(&keys)).await {
             Keys::Usable => None,
@@ -321,6 +323,9 @@ impl AuthHook {
             username: connect.username().map(|name| name.as_bytes().as_ref()),
             password: connect.password().map(AsRef::as_ref),
             method: method.map(|method| method.as_bytes().as_ref()),
+            // The broker answers enhanced authentication itself, and hands none of it over.
+            data: None,
+            is_malformed: false,
         };
         let decided = self.checker.prepare(presented).await;
         self.checker.burn();

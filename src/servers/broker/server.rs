@@ -222,7 +222,8 @@ fn plugin_checks(exp: bool, nbf: bool, expected: &Expected) -> Table {
 fn plugin_config(token_in: TokenIn, mut config: Table, (checks, ends): (Table, bool)) -> String {
     let from = match token_in {
         TokenIn::Password => "password",
-        TokenIn::Username => "username",
+        // Embedded brokers of this make take no authentication data: the plan says so.
+        TokenIn::Username | TokenIn::AuthData => "username",
     };
     config.insert("from".into(), Value::from(from));
     config.insert("disconnect_if_expiry".into(), Value::from(ends));

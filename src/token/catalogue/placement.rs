@@ -55,14 +55,38 @@ macro_rules! dressed {
 }
 
 fn only_in_password(at: &Situation<'_>) -> Option<&'static str> {
-    (at.token_in == TokenIn::Username).then_some("the token is the user name: there is no password")
+    match at.token_in {
+        TokenIn::Password => None,
+        TokenIn::Username => Some("the token is the user name: there is no password"),
+        TokenIn::AuthData => Some("the token is the authentication data: there is no password"),
+    }
+}
+
+fn only_as_data(at: &Situation<'_>) -> Option<&'static str> {
+    (at.token_in != TokenIn::AuthData).then_some("the token is no authentication data")
 }
 
 fn only_v5(at: &Situation<'_>) -> Option<&'static str> {
     (at.protocol == Protocol::V4).then_some("MQTT 3.1.1 has no properties")
 }
 
-pub(super) static DEFECTS: [Defect; 14] = [
+/// What is wrong with the fields of enhanced authentication themselves.
+macro_rules! enhanced {
+    ($name:literal, $recipe:expr, $fault:ident, $also:ident, $summary:literal, $source:literal) => {
+        Defect {
+            name: $name,
+            summary: $summary,
+            source: $source,
+            build: |_| $recipe,
+            faults: &[Fault::$fault],
+            must: |_| Must::Refuse(Refusal { group: Group::Placement, also: Also::$also }),
+            inapplicable: only_as_data,
+            ..PLACEMENT
+        }
+    };
+}
+
+pub(super) static DEFECTS: [Defect; 19] = [
     Defect {
         name: "no_credentials",
         summary: "neither user name nor password",
@@ -162,6 +186,46 @@ pub(super) static DEFECTS: [Defect; 14] = [
         inapplicable: only_v5,
         ..PLACEMENT
     },
+    enhanced!(
+        "data_without_method",
+        Recipe { placing: Placing::NoMethod, ..GOOD },
+        Method,
+        Malformed,
+        "a good token as authentication data, and no authentication method",
+        "MQTT 5.0, 3.1.2.11.10; ejabberd, Mosquitto and rmqtt pass over it"
+    ),
+    enhanced!(
+        "no_data",
+        Recipe { placing: Placing::NoData, ..GOOD },
+        NoToken,
+        BadMethod,
+        "an authentication method, and no authentication data",
+        "MQTT 5.0, 3.1.2.11.10"
+    ),
+    enhanced!(
+        "empty_data",
+        Recipe { form: Form::Bytes(Cow::Borrowed(b"")), ..GOOD },
+        NoToken,
+        BadMethod,
+        "an authentication method, and authentication data of length 0",
+        "MQTT 5.0, 3.1.2.11.10"
+    ),
+    enhanced!(
+        "method_twice",
+        Recipe { placing: Placing::MethodTwice, ..GOOD },
+        Packet,
+        Malformed,
+        "a good token, and its authentication method twice",
+        "MQTT 5.0, 3.1.2.11.9"
+    ),
+    enhanced!(
+        "auth_first",
+        Recipe { placing: Placing::AuthFirst, ..GOOD },
+        Packet,
+        Malformed,
+        "a good token in an AUTH, which is sent in place of CONNECT",
+        "MQTT 5.0, 3.1.0-1"
+    ),
     dressed!(
         "bearer_prefix",
         |token| *token = [&b"Bearer "[..], token].concat(),

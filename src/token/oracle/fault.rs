@@ -6,11 +6,13 @@ use crate::scenario::Group;
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[repr(u8)]
 pub enum Fault {
+    /// The packet that should bring a token breaks a rule of MQTT.
+    Packet,
     /// There is no token where it is looked for, or an empty one.
     NoToken,
     /// A password without a user name, which MQTT 3.1.1 forbids (3.1.2-22).
     NoUsername,
-    /// An authentication method that nobody knows.
+    /// An authentication method that is not the right one, or data without any.
     Method,
     /// Bytes beyond ASCII.
     NotAscii,
@@ -122,7 +124,8 @@ pub enum Fault {
 
 impl Fault {
     /// All faults, in order.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 57] = [
+        Self::Packet,
         Self::NoToken,
         Self::NoUsername,
         Self::Method,
@@ -184,7 +187,7 @@ impl Fault {
     /// The group of defects that a verifier which meets it first refuses.
     pub fn group(self) -> Group {
         match self {
-            Self::NoToken | Self::NoUsername | Self::Method => Group::Placement,
+            Self::Packet | Self::NoToken | Self::NoUsername | Self::Method => Group::Placement,
             Self::Encrypted => Group::Encrypted,
             fault if fault <= Self::Duplicate => Group::Structure,
             fault if fault <= Self::PublicKeyAsSecret => Group::Algorithm,

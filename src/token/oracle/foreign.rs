@@ -164,6 +164,8 @@ impl Oracle {
             username: None,
             password: None,
             method: None,
+            data: None,
+            is_malformed: false,
         };
         let mut faults = token.faults();
         match token.alg() {

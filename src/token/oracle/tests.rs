@@ -12,6 +12,8 @@ const BEARER: Presented<'static> = Presented {
     username: Some(b"user-1"),
     password: None,
     method: None,
+    data: None,
+    is_malformed: false,
 };
 
 /// An oracle, and where it looks for the token.

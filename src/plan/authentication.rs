@@ -1,0 +1,49 @@
+//! Enhanced authentication (MQTT 5.0, 4.12): whether what a scenario says of it fits together.
+
+use crate::{
+    base::error::{Error, Result},
+    scenario::{Protocol, Scenario, TokenIn},
+};
+
+/// The Authentication Method of a scenario whose tokens are Authentication Data.
+///
+/// # Errors
+/// When it is missing, is none, or stands beside what knows no enhanced authentication.
+pub(super) fn method(scenario: &Scenario) -> Result<Option<String>> {
+    let target = &scenario.target;
+    let given = target.auth_method.as_deref();
+    if target.token_in != TokenIn::AuthData {
+        return match given {
+            None => Ok(None),
+            Some(_) => Err(Error::usage(
+                "`target.auth_method` is given, but `target.token_in` is not `auth_data`: no client would name it",
+            )
+            .hint("write `token_in = \"auth_data\"`, or leave `auth_method` out")),
+        };
+    }
+    let Some(method) = given else {
+        return Err(Error::usage(
+            "`target.token_in` is `auth_data`, but `target.auth_method` is missing: authentication data without a method is a protocol error (MQTT 5.0, 3.1.2.11.10)",
+        )
+        .hint("write the name that the broker knows it by: `auth_method = \"OAUTH2-JWT\"`"));
+    };
+    let is_text = |c: char| !c.is_control();
+    if method.is_empty() || method.len() > usize::from(u16::MAX) || !method.chars().all(is_text) {
+        return Err(Error::usage(
+            "`target.auth_method` has to be a text of 1 to 65535 bytes without control characters",
+        ));
+    }
+    if target.protocol != Protocol::V5 {
+        return Err(Error::usage(
+            "`target.token_in` is `auth_data`, but `target.protocol` is 4: MQTT 3.1.1 has no enhanced authentication",
+        )
+        .hint("write `protocol = 5`"));
+    }
+    if let Some(broker) = target.brokers.iter().find(|broker| broker.starts_with("embedded")) {
+        return Err(Error::usage(format!(
+            "`target.token_in` is `auth_data`, but `{broker}` takes no token by enhanced authentication"
+        ))
+        .hint("name a broker that does, such as Mosquitto with the plugin of scripts/brokers"));
+    }
+    Ok(Some(method.to_owned()))
+}
