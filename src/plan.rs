@@ -216,7 +216,7 @@ impl Plan {
         checks::check_delay(&scenario.load, &policy)?;
         model::check_receive_time(&scenario.load, &brokers)?;
         let mut names = Names::compile(&scenario.identity)?;
-        names.auth_method = authentication::method(scenario)?;
+        names.auth_method = authentication::method(&scenario)?;
         let probe_topic = expiry::resolve(&scenario, &policy, &names, &mut warnings)?;
         let issuance = Issuance::resolve(&scenario, jwks, &keys, &names, base)?;
         let expected = strict::expected(&policy, &scenario.token.claims);

@@ -268,8 +268,7 @@ pub fn resolve(
     cells.round = round(&kinds, seed);
     let last = spoken.last().copied().unwrap_or(scenario.target.protocol);
     // What most brokers speak: one that speaks a single version of MQTT mostly speaks the first.
-    let first =
-        spoken.iter().min_by_key(|protocol| u8::from(**protocol)).copied();
+    let first = spoken.iter().min_by_key(|protocol| u8::from(**protocol)).copied();
     let first = first.unwrap_or(last);
     let good = |label: &str| good_kind(label, key, last);
     if ask.background.is_some() {

@@ -172,7 +172,7 @@ impl Plan {
     }
 
     fn brought<'a>(
-        &self,
+        &'a self,
         kind: &Kind,
         n: u64,
         given: (Password, &'a [u8]),

@@ -51,7 +51,7 @@ impl Scratch {
     /// What client `n` brings; `token` is what was minted for it.
     pub fn fields<'a>(
         &'a mut self,
-        names: &Names,
+        names: &'a Names,
         recipe: &Recipe,
         token_in: TokenIn,
         n: u64,

@@ -236,6 +236,7 @@ impl ForeignJudge {
             let shared = self.oracle.expected();
             let aud: Vec<String> = self.aud.iter().map(|aud| aud.text(n)).collect();
             let own = Expected {
+                auth_method: None,
                 iss: self.iss.as_ref().map(|iss| iss.text(n)).or_else(|| shared.iss.clone()),
                 aud: if aud.is_empty() { shared.aud.clone() } else { aud },
                 bound: BTreeMap::new(),

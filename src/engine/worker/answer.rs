@@ -128,6 +128,7 @@ impl Worker {
         let (storm, bytes) = (&self.storm, &self.inbox[part.clone()]);
         let own_method = storm.plan.mould.names.auth_method.as_deref();
         let protocol = storm.plan.mould.kinds[kind].protocol;
+        let reached = (opening.state, opening.is_challenged);
         let before = opening.inbound.as_ref().map_or(0, |inbound| inbound.kept());
         let first = match &mut opening.inbound {
             None => FirstPacket::read(bytes, protocol),
@@ -180,7 +181,7 @@ impl Worker {
             }
             FirstPacket::Auth(auth, length) => {
                 let rest = part.start + length - before..part.end;
-                match challenge::wrong(&auth, opening, own_method) {
+                match challenge::wrong(&auth, reached, own_method) {
                     Some(what) => self.conclude(place, Outcome::ProtocolError(what), now),
                     None => {
                         self.answer_challenge(place);

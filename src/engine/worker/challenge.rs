@@ -3,18 +3,22 @@
 use super::{SPARES, State, Worker};
 use crate::{
     client::packet::{Auth, CONTINUE, authentication_of, put_auth},
-    engine::opening::Opening,
     record::measure::Count,
 };
 
 /// What is wrong with an AUTH that came before CONNACK; `own` is the method of the run, where it has one.
-pub(super) fn wrong(auth: &Auth<'_>, opening: &Opening, own: Option<&str>) -> Option<&'static str> {
+/// `is_challenged`: one was answered before.
+pub(super) fn wrong(
+    auth: &Auth<'_>,
+    (state, is_challenged): (State, bool),
+    own: Option<&str>,
+) -> Option<&'static str> {
     match own {
         None => Some("another_packet"),
         Some(_) if auth.code != CONTINUE => Some("auth_code"),
-        Some(_) if opening.state != State::Awaiting => Some("before_connect"),
+        Some(_) if state != State::Awaiting => Some("before_connect"),
         // A method of two rounds: what its second answer is nobody here knows.
-        Some(_) if opening.is_challenged => Some("auth_continue"),
+        Some(_) if is_challenged => Some("auth_continue"),
         // Some brokers leave it out.
         Some(own) => auth.method.is_some_and(|method| method != own).then_some("auth_method"),
     }

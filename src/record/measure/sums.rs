@@ -4,7 +4,7 @@
 
 use std::ops::AddAssign;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::base::words::vocabulary;
 
@@ -81,8 +81,32 @@ vocabulary! {
 }
 
 /// A number for each [`Count`].
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Sums(pub(super) [u64; Count::COUNT]);
+
+impl Default for Sums {
+    fn default() -> Self {
+        Self([0; Count::COUNT])
+    }
+}
+
+/// The library writes arrays of up to 32 only.
+impl Serialize for Sums {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.as_slice().serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sums {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let numbers = Vec::<u64>::deserialize(from)?;
+        let count = numbers.len();
+        numbers
+            .try_into()
+            .map(Self)
+            .map_err(|_| D::Error::invalid_length(count, &"each count once"))
+    }
+}
 
 impl Sums {
     /// Each count with its number, in order.

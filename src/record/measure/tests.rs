@@ -202,6 +202,10 @@ fn every_number_of_a_recorder_is_sent_moved_and_merged() {
                 | Count::Back
                 | Count::Renewed
                 | Count::RenewalsLate
+                | Count::RenewalsLateBy100Ms
+                | Count::RenewalsLateBy1S
+                | Count::RenewalsAtHalf
+                | Count::AuthMethodMissing
                 | Count::Drops
                 | Count::GaveUp
                 | Count::StillAway

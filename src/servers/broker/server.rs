@@ -195,7 +195,7 @@ fn plugin_key(key: &VerifyingKey) -> Result<(Table, Option<File>)> {
 }
 
 fn plugin_checks(exp: bool, nbf: bool, expected: &Expected) -> Table {
-    let Expected { iss, aud, bound } = expected;
+    let Expected { iss, aud, bound, auth_method: _ } = expected;
     let mut checks = Table::new();
     for (name, is_checked) in [("exp", exp), ("nbf", nbf)] {
         if is_checked {

@@ -86,6 +86,8 @@ fn its_tokens_are_good_by_the_reference_verifier_until_their_key_is_gone() {
             username: Some(b"user-7"),
             password: Some(token.as_bytes()),
             method: None,
+            data: None,
+            is_malformed: false,
         };
         oracle(index).faults(presented, crate::base::clock::wall_seconds())
     };

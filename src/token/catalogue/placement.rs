@@ -62,6 +62,13 @@ fn only_in_password(at: &Situation<'_>) -> Option<&'static str> {
     }
 }
 
+/// The refusal of who brings nothing: where a token comes by a method, that is what is missing.
+fn nothing(at: &Situation<'_>) -> Refusal {
+    let is_data = at.token_in == TokenIn::AuthData;
+    let also = if is_data { Also::BadMethod } else { Also::Nothing };
+    Refusal { group: Group::Placement, also }
+}
+
 fn only_as_data(at: &Situation<'_>) -> Option<&'static str> {
     (at.token_in != TokenIn::AuthData).then_some("the token is no authentication data")
 }
@@ -96,7 +103,7 @@ pub(super) static DEFECTS: [Defect; 19] = [
         faults: &[Fault::NoToken],
         must: |at| match at.policy.anonymous {
             OnAnonymous::Accept => Must::AcceptInTime,
-            OnAnonymous::Refuse => Must::Refuse(Group::Placement.into()),
+            OnAnonymous::Refuse => Must::Refuse(nothing(at)),
         },
         ..PLACEMENT
     },
@@ -137,6 +144,7 @@ pub(super) static DEFECTS: [Defect; 19] = [
         source: "MQTT 3.1.1, 3.1.3.4",
         build: |_| Recipe { placing: Placing::EmptyUsernameAlone, ..GOOD },
         faults: &[Fault::NoToken],
+        must: |at| Must::Refuse(nothing(at)),
         ..PLACEMENT
     },
     Defect {

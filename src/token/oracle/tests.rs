@@ -49,6 +49,7 @@ fn checker_in(settings: &str, token_in: TokenIn) -> Checker {
         (Algorithm::HS512, Some("b".to_owned()), &b),
     ];
     let expected = Expected {
+        auth_method: None,
         iss: Some("us".into()),
         aud: vec!["mqtt".into()],
         bound: [("clientid".to_owned(), Bound::ClientId)].into(),
