@@ -11,7 +11,7 @@ use serde_json::json;
 use tokenstorm::{
     base::{clock::SECOND, host::Limits},
     plan::{Plan, cells::Ask, examine::Reason},
-    scenario::{Algorithm, Check, Loaded, Overrides, parse},
+    scenario::{Algorithm, Check, Loaded, Overrides, TokenIn, parse},
     token::{Minter, catalogue::all},
 };
 
@@ -92,12 +92,18 @@ fn tokens_of_a_longer_rsa_key_and_claims_that_differ_from_client_to_client_are_w
 fn every_token_of_every_algorithm_is_wrong_as_it_claims_and_in_no_other_way() {
     let mut wrong = Vec::new();
     let mut minted = BTreeSet::new();
-    for algorithm in Algorithm::ALL {
+    // One algorithm once more, with tokens as authentication data.
+    let by_data = (Algorithm::ES256, TokenIn::AuthData);
+    let all_ways = Algorithm::ALL.map(|algorithm| (algorithm, TokenIn::Password));
+    for (algorithm, token_in) in all_ways.into_iter().chain([by_data]) {
         let second = if algorithm.is_hmac() { "ES256" } else { "HS256" };
         let more =
             format!("[keys.other]\nalgorithm = \"{second}\"\ngenerate = true\nkid = \"other\"\n");
         let mut loaded = scenario(algorithm, &more);
         loaded.scenario.token.key = Some("main".into());
+        loaded.scenario.target.token_in = token_in;
+        loaded.scenario.target.auth_method =
+            (token_in == TokenIn::AuthData).then(|| "OAUTH2-JWT".into());
         let plan = plan(&loaded);
         for skipped in &plan.cells.as_ref().unwrap().skipped {
             // Nothing in these scenarios coincides with what an entry uses.

@@ -90,10 +90,7 @@ impl Scratch {
             (Placing::EmptyUsernameAlone, TokenIn::Username) => {
                 (name.as_slice(), (Some(&[][..]), Some(OTHER_PASSWORD)))
             }
-            (Placing::OtherField, TokenIn::Username) => {
-                (name.as_slice(), (Some(user.as_slice()), Some(token)))
-            }
-            (Placing::OtherField, TokenIn::AuthData) => {
+            (Placing::OtherField, TokenIn::Username | TokenIn::AuthData) => {
                 (name.as_slice(), (Some(user.as_slice()), Some(token)))
             }
             // Some password has to be there: one that is missing is another defect.

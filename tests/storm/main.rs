@@ -60,4 +60,5 @@ mod trust;
 mod unmeasured;
 mod unwritten;
 mod waves;
+mod web;
 mod withdrawn;

@@ -120,13 +120,20 @@ fn tls_takes_no_more_while_the_socket_does_not_take_what_it_holds_back() {
         link.wake(false, 0);
     }
     let (packet, mut taken) = ([7; 16 * 1024], 0);
-    while link.flush() != Sent::Later {
-        assert_eq!(link.send_in_session(&packet), Sent::Bytes(packet.len()));
-        taken += packet.len();
+    // The kernel makes room for a while yet: its buffers grow, and what lies in them comes to lie more closely.
+    let mut refused_in_a_row = 0;
+    while refused_in_a_row < 1_000 {
+        match link.send_in_session(&packet) {
+            Sent::Bytes(count) => {
+                assert_eq!(count, packet.len(), "all or nothing");
+                (taken, refused_in_a_row) = (taken + count, 0);
+            }
+            Sent::Later => refused_in_a_row += 1,
+            Sent::Failed(error) => panic!("{error}"),
+        }
     }
-    for _ in 0..1_000 {
-        assert_eq!(link.send_in_session(&packet), Sent::Later, "it holds back what it has");
-    }
+    // What it was refused, it does not hold back: far more was offered than this.
+    assert!(taken < 64 * 1024 * 1024, "{taken}");
     read.send(()).unwrap();
     while link.flush() == Sent::Later {
         thread::yield_now();

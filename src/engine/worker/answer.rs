@@ -181,14 +181,12 @@ impl Worker {
             }
             FirstPacket::Auth(auth, length) => {
                 let rest = part.start + length - before..part.end;
-                match challenge::wrong(&auth, reached, own_method) {
-                    Some(what) => self.conclude(place, Outcome::ProtocolError(what), now),
-                    None => {
-                        self.answer_challenge(place);
-                        if !rest.is_empty() {
-                            self.on_first_bytes(place, rest, stamp, now);
-                        }
-                    }
+                if let Some(what) = challenge::wrong(&auth, reached, own_method) {
+                    return self.conclude(place, Outcome::ProtocolError(what), now);
+                }
+                self.answer_challenge(place);
+                if !rest.is_empty() {
+                    self.on_first_bytes(place, rest, stamp, now);
                 }
             }
             FirstPacket::Disconnect(code) if code != 0 && own_method.is_some() => {
