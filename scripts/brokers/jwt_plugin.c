@@ -151,13 +151,15 @@ static int verdict(struct mosquitto *client, const char *token)
 static int on_extended_auth(int event, void *data, void *unused)
 {
     struct mosquitto_evt_extended_auth *step = data;
-    const bool asks = strcmp(step->auth_method, "OAUTH2-JWT-CHALLENGED") == 0;
     (void)unused;
 
-    if (!asks && strcmp(step->auth_method, "OAUTH2-JWT") != 0)
-        return MOSQ_ERR_NOT_SUPPORTED;
-    if (asks && event == MOSQ_EVT_EXT_AUTH_START)
-        return MOSQ_ERR_AUTH_CONTINUE;
+    /* With the answer to a challenge Mosquitto 2.0 hands no method over. */
+    if (event == MOSQ_EVT_EXT_AUTH_START) {
+        if (strcmp(step->auth_method, "OAUTH2-JWT-CHALLENGED") == 0)
+            return MOSQ_ERR_AUTH_CONTINUE;
+        if (strcmp(step->auth_method, "OAUTH2-JWT") != 0)
+            return MOSQ_ERR_NOT_SUPPORTED;
+    }
     char *token = calloc(1, (size_t)step->data_in_len + 1);
     if (token == NULL)
         return MOSQ_ERR_NOMEM;
