@@ -162,7 +162,7 @@ impl Plan {
 
     /// How long a minted token of a first turn lasts, from the moment of its use: the shortest and the longest. Of `exp_at` it
     /// is the life of one that is used at the start.
-    pub(super) fn lives(&self) -> (Duration, Duration) {
+    pub fn lives(&self) -> (Duration, Duration) {
         match self.mould.exp_at {
             Some(at) => (at, at + Duration::from_secs(1)),
             None => (self.mould.ttl, self.mould.ttl + self.mould.ttl_jitter),
@@ -206,6 +206,12 @@ impl Plan {
                 shown(at),
                 shown(rates.length())
             ));
+        }
+        if self.turns.is_some() && self.load().hold().is_zero() {
+            warnings.push(
+                "`[session]` has clients connect again, but `load.hold` is 0s: they leave as soon as they are accepted"
+                    .into(),
+            );
         }
         let renews = self.turns.as_ref().is_some_and(|turns| turns.renews);
         if !self.asks_for_ends() || renews || !self.ends_inside_hold() {

@@ -9,6 +9,8 @@ use crate::base::{host::Limits, words::Phase};
 pub const TCP_BYTES: u64 = 1_000;
 /// What TLS adds.
 pub const TLS_BYTES: u64 = 11_000;
+/// What a token adds that its client keeps, to send it again.
+pub const KEPT_BYTES: u64 = 1_000;
 /// What a WebSocket adds.
 pub const WS_BYTES: u64 = 4_000;
 /// Bytes of the kernel for a TCP socket with empty buffers, its file included: the sizes of `TCP`, `sock_inode_cache`,
@@ -244,7 +246,11 @@ pub fn connection_bytes(plan: &Plan) -> u64 {
     let has = |layer: fn(&Broker) -> bool, bytes| {
         if plan.brokers.iter().any(layer) { bytes } else { 0 }
     };
-    TCP_BYTES + has(|broker| broker.tls, TLS_BYTES) + has(|broker| broker.ws.is_some(), WS_BYTES)
+    let keeps = plan.turns.as_ref().is_some_and(|turns| turns.keeps_tokens);
+    TCP_BYTES
+        + has(|broker| broker.tls, TLS_BYTES)
+        + has(|broker| broker.ws.is_some(), WS_BYTES)
+        + if keeps { KEPT_BYTES } else { 0 }
 }
 
 /// Bytes that a run takes whatever the number of clients: its phases, accepted and refused, of each kind and broker, of

@@ -10,7 +10,7 @@ use crate::{
     base::host::cpus,
     plan::Plan,
     report::style::count,
-    scenario::{EndsOn, OnExpiry, Reconnect},
+    scenario::{EndsOn, Jitter, OnExpiry, Reconnect},
     supply::estimate::Estimate,
     token::policy::SECOND_PROBE,
 };
@@ -33,18 +33,16 @@ pub(super) fn write(out: &mut String, plan: &Plan, estimate: &Estimate) -> Resul
     }
     if turns.reconnect != Reconnect::None {
         let backoff = &session.backoff;
+        let up_to = if backoff.jitter == Jitter::None { "" } else { "up to " };
         does.push(format!(
-            "wait {} first and {} at most, and give up after {} failed attempts in a row",
+            "wait {up_to}{} first and {} at most, and give up after {} failed attempts in a row",
             shown(backoff.first),
             shown(backoff.most),
             turns.tries
         ));
     }
     if turns.renews {
-        does.push(format!(
-            "connect again with another token {} before theirs ends",
-            shown(session.renew_before)
-        ));
+        does.push(format!("connect again with another token {}", renewed_when(plan)));
     }
     writeln!(out, "  turns        clients {}", does.join("; "))?;
     let later = plan.later();
@@ -73,6 +71,19 @@ pub(super) fn write(out: &mut String, plan: &Plan, estimate: &Estimate) -> Resul
         )?;
     }
     Ok(())
+}
+
+/// When a token is renewed.
+fn renewed_when(plan: &Plan) -> String {
+    let session = plan.session();
+    let (before, jitter) = (session.renew_before, session.renew_jitter);
+    if !plan.is_issued_elsewhere() && before * 2 > plan.lives().0 {
+        return "when half of the life of theirs is over".to_owned();
+    }
+    if jitter.is_zero() {
+        return format!("{} before theirs ends", shown(before));
+    }
+    format!("{} to {} before theirs ends", shown(before), shown(before + jitter))
 }
 
 /// What the broker promises of them, and what clients do to see it.
