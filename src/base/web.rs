@@ -108,9 +108,10 @@ pub fn word(error: &reqwest::Error) -> &'static str {
     }
 }
 
-/// Whether a request failed before the server can have heard it: no connection, or none that TLS trusts.
+/// Whether a request failed before the server can have heard it: no connection, or no TLS on it. An error of TLS after that
+/// says nothing of what the server has heard.
 pub fn was_not_heard(error: &reqwest::Error) -> bool {
-    error.is_connect() || failure::behind(error).is_some()
+    error.is_connect()
 }
 
 /// Whether the server of an `http` URL speaks TLS at its port. Whoever asks has met something strange there.

@@ -12,8 +12,8 @@ use nix::{
 use rustix::{
     io::Errno,
     net::{
-        AddressFamily, SendFlags, SocketFlags, SocketType, bind, connect, ipproto, send,
-        socket_with, sockopt,
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, ipproto, recv,
+        send, socket_with, sockopt,
     },
 };
 
@@ -238,6 +238,12 @@ pub fn receive_stamped(
 /// Whether the TCP handshake of a socket is over.
 pub fn is_connected(socket: &OwnedFd) -> bool {
     rustix::net::getpeername(socket).is_ok_and(|peer| peer.is_some())
+}
+
+/// Whether the other end has closed, and all that came before has been read.
+pub fn has_closed(socket: &OwnedFd) -> bool {
+    let mut next = [0; 1];
+    matches!(recv(socket, &mut next[..], RecvFlags::PEEK | RecvFlags::DONTWAIT), Ok((0, _)))
 }
 
 /// The error that a socket holds, if any.

@@ -63,7 +63,9 @@ pub(super) struct Opening {
     /// challenge is answered by it.
     pub(super) packet: Vec<u8>,
     pub(super) sent: usize,
-    /// Whether a challenge was answered.
+    /// Whether CONNECT names an authentication method.
+    pub(super) names_method: bool,
+    /// Whether a challenge has come.
     pub(super) is_challenged: bool,
     /// What is known of a CONNACK that is not whole.
     pub(super) inbound: Option<Box<Inbound>>,

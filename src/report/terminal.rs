@@ -131,8 +131,9 @@ fn authentication(facts: &mut Facts, summary: &Summary) {
         );
     }
     if summary.auth_method_missing > 0 {
-        facts.more(format!(
-            "{} were accepted by a CONNACK without their method (MQTT 5.0, 4.12.0-5): it counts as accepted",
+        let heading = if summary.auth_challenged > 0 { "" } else { "AUTH" };
+        facts.say(heading, format!(
+            "{} attempts were accepted by a CONNACK without their method (MQTT 5.0, 4.12.0-5): it counts as accepted",
             count(summary.auth_method_missing)
         ));
     }

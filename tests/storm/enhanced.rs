@@ -130,6 +130,8 @@ fn each_thing_that_a_broker_may_answer_instead_is_an_outcome_with_its_code() {
         (vec![0xE0, 1, 0x8C], "refused", "140", "false_reject"),
         (vec![0xE0, 1, 0x89], "refused", "137", "not_judged"),
         (vec![0xE0, 0], "protocol_error", "another_packet", "not_judged"),
+        // Disconnect with will message: none of a server.
+        (vec![0xE0, 1, 4], "protocol_error", "another_packet", "not_judged"),
         (connack(0x8C, None), "refused", "140", "false_reject"),
         (vec![], "closed", "fin", "not_judged"),
     ] {
@@ -168,6 +170,40 @@ fn a_connack_without_the_method_counts_as_accepted_and_is_told_of() {
     let (ended, summary) = run(&server, "", 0);
     assert_eq!(summary["auth_method_missing"], 8);
     assert!(ended.stdout.contains("without their method"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_client_that_names_no_method_answers_no_challenge_and_misses_no_method() {
+    let server = Server::start(|stream, connect| {
+        if connect.number % 2 == 0 {
+            stream.write_all(&connack(0, None)).unwrap();
+        } else {
+            stream.write_all(&auth(0x18, METHOD.as_bytes())).unwrap();
+        }
+        until_closed(stream);
+    });
+    let more = "[policy]\nanonymous = \"accept\"\n[[mix]]\ntoken = \"no_credentials\"\nshare = 1\n";
+    let storm = Storm::new(&scenario(&server.url(), "", &format!("{TARGET}{more}")));
+    let ended = storm.run();
+    let verdicts = ended.verdicts();
+    assert_eq!(verdicts["no_credentials accepted 0 correct"], 4, "{verdicts:?}");
+    assert_eq!(verdicts["no_credentials protocol_error another_packet not_judged"], 4);
+    let summary = ended.summary();
+    assert_eq!(summary["auth_challenged"], 0);
+    assert!(summary.get("auth_method_missing").is_none(), "{summary}");
+}
+
+#[test]
+fn a_broker_that_closes_behind_its_challenge_has_closed_by_fin() {
+    let server = Server::start(|stream, _| {
+        // FIN comes with it: both are there when the client looks.
+        stream.write_all(&auth(0x18, METHOD.as_bytes())).unwrap();
+        rustix::net::shutdown(&*stream, rustix::net::Shutdown::Write).unwrap();
+        until_closed(stream);
+    });
+    let storm = Storm::new(&scenario(&server.url(), "", TARGET));
+    let ended = storm.run();
+    assert_eq!(ended.verdicts()["fresh closed fin not_judged"], 8, "{:?}", ended.verdicts());
 }
 
 #[test]

@@ -39,6 +39,8 @@ enum Answer {
     Gateway,
     /// Takes it, and answers without a token.
     Empty,
+    /// Takes it, and gives another that is longer than any client keeps.
+    Overlong,
     /// Does not know it.
     Refuses,
     /// Has too much to do.
@@ -119,10 +121,15 @@ fn server(
             Answer::Sleeps => ("lost", response("200 OK", JSON, "{}")),
             Answer::Gateway => ("lost", response("504 Gateway Timeout", "", "<html>")),
             Answer::Empty => ("lost", response("200 OK", JSON, "{\"token_type\":\"bearer\"}")),
+            Answer::Overlong => ("overlong", {
+                let refresh = "r".repeat(70_000);
+                let answer = json!({ "access_token": "a", "token_type": "bearer", "refresh_token": refresh });
+                response("200 OK", JSON, &answer.to_string())
+            }),
             Answer::Refuses => ("refused", refused()),
             Answer::Busy(status) => ("busy", response(&format!("{status} Busy"), JSON, "{}")),
         };
-        if matches!(what, "lost" | "refused") {
+        if matches!(what, "lost" | "refused" | "overlong") {
             known.good.remove(&client);
         }
         known.takes(&client, what);
@@ -201,6 +208,19 @@ fn a_refresh_whose_answer_is_lost_is_not_sent_again_and_its_client_logs_in_anew(
         assert_eq!(summary["oauth"]["retries"], 0);
         assert_eq!(summary["renewals"]["token_failed"], 0, "the login brought one");
     }
+}
+
+#[test]
+fn a_refresh_token_in_whose_place_another_came_is_not_sent_again_though_that_can_not_be_kept() {
+    let (web, known) =
+        server(|_| 6, |turn| if turn == 0 { Answer::Overlong } else { Answer::Rotates });
+    let (_, summary) = renewing(&web, PASSWORD, "6s", 1);
+    let known = known.lock().unwrap();
+    let did = ["password", "overlong", "password"];
+    assert!(known.log.values().all(|log| log[..3] == did), "{:?}", known.log);
+    assert!(known.sent.values().all(|times| *times == 1));
+    assert_eq!(summary["codes"]["token_failed"]["refresh_token_too_long"], 8);
+    assert_eq!(summary["oauth"]["refreshes"]["refused"], 0);
 }
 
 #[test]

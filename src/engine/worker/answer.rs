@@ -129,6 +129,8 @@ impl Worker {
         let own_method = storm.plan.mould.names.auth_method.as_deref();
         let protocol = storm.plan.mould.kinds[kind].protocol;
         let reached = (opening.state, opening.is_challenged);
+        // Of a CONNECT that names none, nothing of this may come.
+        let named = own_method.filter(|_| opening.names_method);
         let before = opening.inbound.as_ref().map_or(0, |inbound| inbound.kept());
         let first = match &mut opening.inbound {
             None => FirstPacket::read(bytes, protocol),
@@ -141,7 +143,7 @@ impl Worker {
                     let outcome = Outcome::Refused(connack.code);
                     return self.conclude(place, outcome, now);
                 }
-                if own_method.is_some() && connack.authentication_method != own_method {
+                if named.is_some() && connack.authentication_method.is_none() {
                     // It has to come back (MQTT 5.0, 4.12.0-5), and some brokers leave it out.
                     self.recorder[Count::AuthMethodMissing] += 1;
                 }
@@ -181,7 +183,7 @@ impl Worker {
             }
             FirstPacket::Auth(auth, length) => {
                 let rest = part.start + length - before..part.end;
-                if let Some(what) = challenge::wrong(&auth, reached, own_method) {
+                if let Some(what) = challenge::wrong(&auth, reached, named) {
                     return self.conclude(place, Outcome::ProtocolError(what), now);
                 }
                 self.answer_challenge(place);
@@ -189,7 +191,8 @@ impl Worker {
                     self.on_first_bytes(place, rest, stamp, now);
                 }
             }
-            FirstPacket::Disconnect(code) if code != 0 && own_method.is_some() => {
+            // Lower codes are none of a server.
+            FirstPacket::Disconnect(code) if code >= 0x80 && own_method.is_some() => {
                 opening.arrived = arrival(storm.clock, opening.sent_at, stamp, now);
                 self.conclude(place, Outcome::Refused(code), now);
             }

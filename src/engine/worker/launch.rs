@@ -140,6 +140,7 @@ impl Worker {
             terms,
             packet,
             sent: 0,
+            names_method: false,
             is_challenged: false,
             inbound: None,
         };
@@ -284,7 +285,10 @@ pub(super) fn hand_over(
         storm.watched.get_or_init(|| opening.terms.validity);
     }
     match encode(&storm.plan, handed, scratch, &mut opening.packet) {
-        Ok(()) => Equipped::Ready,
+        Ok(names_method) => {
+            opening.names_method = names_method;
+            Equipped::Ready
+        }
         Err(field) => {
             let word = word_of(field, storm.plan.token_in);
             Equipped::Failed(State::Starting, Outcome::LocalError(word))
@@ -313,7 +317,7 @@ fn word_of(field: TooLong, token_in: TokenIn) -> &'static str {
     }
 }
 
-/// Encodes CONNECT.
+/// Encodes CONNECT; says whether it names an authentication method.
 ///
 /// # Errors
 /// When a field is too long for it.
@@ -322,7 +326,7 @@ fn encode(
     handed: &Handed<'_>,
     scratch: &mut Scratch,
     out: &mut Vec<u8>,
-) -> Result<(), TooLong> {
+) -> Result<bool, TooLong> {
     let ready = &handed.ready;
     let kind = &plan.mould.kinds[ready.kind];
     let given = (ready.password, handed.bytes);
@@ -330,7 +334,7 @@ fn encode(
     let brought = scratch.fields(&plan.mould.names, &kind.recipe, plan.token_in, name, given);
     if brought.odd == Some(Odd::AuthFirst) {
         put_auth_of(CONTINUE, brought.method, brought.data, out);
-        return Ok(());
+        return Ok(false);
     }
     Connect {
         protocol: kind.protocol,
@@ -346,4 +350,5 @@ fn encode(
         will: brought.will,
     }
     .encode(out)
+    .map(|()| brought.method.is_some())
 }

@@ -61,7 +61,8 @@ pub struct Refreshes {
     pub lost: u64,
     /// Those that the server refused (`invalid_grant`).
     pub refused: u64,
-    /// Clients that logged in anew, since their refresh token was lost or refused.
+    /// Logins that were begun since a refresh token was lost or refused; one may wait for the rate limit or a connection, and
+    /// be given up.
     pub logins: u64,
 }
 

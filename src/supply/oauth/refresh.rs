@@ -51,8 +51,10 @@ impl RefreshTokens {
     /// Lends the refresh token that a client sends; `all` start from this one.
     pub(super) fn lend(&self, n: u64, all: Option<&String>) -> Option<Lent<'_>> {
         let known = self.known.lock().insert(n, None);
+        let is_of_all = known.is_none();
         let secret = known.unwrap_or_else(|| all.map(|all| (all.clone(), None)))?;
-        Some(Lent { from: self, n, secret: Some(secret), end: End::default() })
+        let (secret, end) = (Some(secret), End::default());
+        Some(Lent { from: self, n, secret, is_of_all, is_replaced: false, end })
     }
 
     /// A client logs in since its refresh token is used up.
@@ -103,6 +105,10 @@ pub(super) struct Lent<'a> {
     from: &'a RefreshTokens,
     n: u64,
     secret: Option<Secret>,
+    /// It is the one that all start from: nothing is kept of it for this client.
+    is_of_all: bool,
+    /// Another takes its place.
+    is_replaced: bool,
     /// What becomes of it.
     pub(super) end: End,
 }
@@ -113,17 +119,29 @@ impl Lent<'_> {
         self.secret.as_ref().map(|(text, _)| text.clone()).unwrap_or_default()
     }
 
-    /// It brought an access token: it stays good (RFC 6749, 6), where no other takes its place.
-    pub(super) fn brought(self) {
+    /// It brought an access token: it stays good (RFC 6749, 6), where no other came with that.
+    pub(super) fn brought(mut self, is_replaced: bool) {
         self.from.counts.lock().brought += 1;
-        self.end.was_not_used();
+        self.is_replaced = is_replaced;
+        if !is_replaced {
+            self.end.was_not_used();
+        }
     }
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
+        if self.is_replaced {
+            // Used up, and neither lost nor refused.
+            return;
+        }
         if !self.end.is_used_up() {
-            self.from.known.lock().insert(self.n, self.secret.take());
+            let mut known = self.from.known.lock();
+            if self.is_of_all {
+                known.remove(&self.n);
+            } else {
+                known.insert(self.n, self.secret.take());
+            }
             return;
         }
         let is_refused = self.end.is_refused.load(Ordering::Relaxed);
@@ -170,10 +188,17 @@ mod tests {
         assert!(tokens.is_used_up(1));
         let shared = tokens.lend(2, Some(&"b".into())).unwrap();
         shared.end.sent();
-        shared.brought();
-        assert!(tokens.has(2, false));
+        shared.brought(false);
+        assert!(tokens.has(2, true) && !tokens.has(2, false), "nothing is kept of that of all");
         assert_eq!(tokens.counts(), Refreshes { brought: 1, refused: 1, ..Refreshes::default() });
-        tokens.forget(2);
-        assert!(!tokens.has(2, false) && !tokens.is_used_up(2));
+        // One in whose place another came is used up, whether that is kept or not.
+        tokens.keep(3, ("c".into(), None));
+        let replaced = tokens.lend(3, None).unwrap();
+        replaced.end.sent();
+        replaced.brought(true);
+        assert!(tokens.is_used_up(3));
+        assert_eq!(tokens.counts(), Refreshes { brought: 2, refused: 1, ..Refreshes::default() });
+        tokens.forget(3);
+        assert!(!tokens.has(3, false) && !tokens.is_used_up(3));
     }
 }

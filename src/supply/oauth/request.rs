@@ -232,7 +232,7 @@ impl Inner {
         };
         let is_token = answer.access().or(answer.id()).is_some();
         match lent {
-            Some(lent) if is_token => lent.brought(),
+            Some(lent) if is_token => lent.brought(answer.refresh_token().is_some()),
             Some(_) => return Err(Failure { is_used_up: true, ..Failure::word(NO_ACCESS_TOKEN) }),
             None => {}
         }
