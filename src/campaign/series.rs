@@ -281,7 +281,7 @@ impl Series {
         }
         sum.offered += summary.throughput.offered_per_s.unwrap_or_default()
             * (trial.busy as f64 / SECOND as f64);
-        sum.returns += summary.returns;
+        sum.returns += summary.returns.clone();
         sum.excused += summary.excused;
         sum.findings_left_out += summary.findings_left_out;
         sum.slots.push(summary.throughput.per_100ms);
@@ -352,7 +352,7 @@ impl Series {
             findings_left_out: sum.findings_left_out,
             broker_gone: sum.broker_gone.clone(),
             broker_checks: sum.broker_checks,
-            returns: sum.returns,
+            returns: sum.returns.clone(),
             ..measured(plan, all)
         }
     }

@@ -30,7 +30,7 @@ use self::{
 };
 pub use self::{
     recast::Recast,
-    returns::{Back, MOST_RETURNS},
+    returns::{Back, MOST_RETURNS, MOST_TRIES},
     slots::{SLOT, Slots},
     sums::{Count, Mark},
     times::{Answer, Times, empty_times},
@@ -140,6 +140,8 @@ pub struct Measurements {
     drops: Slots,
     /// The clients that came back, as far as they are kept.
     backs: Vec<Back>,
+    /// How many attempts it took clients to come back, [`returns::MOST_TRIES`] standing for more as well.
+    tries: Tallies<u8>,
 }
 
 impl Index<Count> for Measurements {
@@ -192,6 +194,7 @@ impl Measurements {
         self.ends.clear();
         self.drops.clear();
         self.backs.clear();
+        self.tries.clear();
     }
 
     /// Adds what another recorder has seen.
@@ -218,6 +221,7 @@ impl Measurements {
         self.drops.merge(&other.drops);
         let room = MOST_RETURNS.saturating_sub(self.backs.len());
         self.backs.extend(other.backs.iter().take(room));
+        self.tries.merge(&other.tries);
     }
 
     /// Counts an attempt that starts, and was to start when `scheduled`.

@@ -8,8 +8,12 @@ use crate::{
     base::error::plain::Paint,
     base::words::{Operation, OperationOutcome, Phase, Verdict},
     record::{
-        measure::MOST_RETURNS,
-        results::{Summary, operations::Lifetime, turns::Renewals},
+        measure::{MOST_RETURNS, MOST_TRIES},
+        results::{
+            Summary,
+            operations::Lifetime,
+            turns::{Renewals, Returns},
+        },
     },
 };
 
@@ -100,6 +104,11 @@ pub(super) fn say_turns(facts: &mut Facts, summary: &Summary) {
             count(away)
         ),
     );
+    let tried: Vec<String> =
+        tries(returns).map(|(name, number)| format!("{} {name}", count(number))).collect();
+    if !tried.is_empty() {
+        facts.more(format!("back after {}", tried.join(", ")));
+    }
     let half = returns.until_half_back_us.map(time);
     facts.more(match (half, returns.until_99_back_us.map(time)) {
         (Some(half), Some(most)) => format!("half of them back after {half}, 99 % after {most}"),
@@ -109,6 +118,18 @@ pub(super) fn say_turns(facts: &mut Facts, summary: &Summary) {
         }
         (None, _) => "not even half of those that most lost together were ever back".into(),
     });
+}
+
+/// How many attempts it took clients to come back, in words, and how many clients.
+pub(super) fn tries(returns: &Returns) -> impl Iterator<Item = (String, u64)> {
+    returns.back_after_attempts.iter().map(|(tries, number)| {
+        let name = match *tries {
+            1 => "one attempt".to_owned(),
+            MOST_TRIES => format!("{MOST_TRIES} attempts or more"),
+            tries => format!("{tries} attempts"),
+        };
+        (name, *number)
+    })
 }
 
 /// How many ends were enforced, and how late they came.

@@ -212,6 +212,7 @@ fn check(ended: &Ended, [came, let_in]: [u64; 2]) -> Value {
     let reconnect = &summary["phases"]["reconnect"];
     let phase = |name: &str| reconnect[name].as_u64().unwrap_or_default();
     assert_eq!(phase("count"), of("returns", "back"));
+    assert_eq!(sum(&summary["returns"]["back_after_attempts"]), of("returns", "back"));
     assert_eq!(phase("unfinished"), of("returns", "gave_up") + of("returns", "still_away"));
     assert_eq!(total(ended, "verdicts.csv", "count"), attempts);
     assert_eq!(total(ended, "operations.csv", "count"), of("lifetime", "expired"));

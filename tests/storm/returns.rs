@@ -67,6 +67,8 @@ pub(crate) fn check_turns(summary: &Value) {
     let renewals = of("renewals", "count") + of("renewals", "token_failed");
     let clients = summary["clients"].as_u64().unwrap();
     assert_eq!(all, clients + of("returns", "attempts") + renewals, "{summary}");
+    let tries = crate::run::sum(&summary["returns"]["back_after_attempts"]);
+    assert_eq!(tries, of("returns", "back"), "{summary}");
     let ends = ["back", "gave_up", "still_away"].map(|name| of("returns", name));
     assert_eq!(of("returns", "drops"), ends.iter().sum::<u64>(), "{summary}");
 }

@@ -406,11 +406,12 @@ impl Worker {
         let Some(connection) = self.connections.get_mut(place) else { return };
         let (kind, broker) = (usize::from(connection.kind), usize::from(connection.broker));
         let Some(journey) = &mut connection.journey else { return };
+        let attempts = journey.failures.saturating_add(1);
         (journey.failures, journey.not_before) = (0, 0);
         match std::mem::replace(&mut journey.purpose, Purpose::First) {
             Purpose::First => {}
             Purpose::Return { dropped } => {
-                self.recorder.back(Back { dropped, back: now }, (kind, broker));
+                self.recorder.back(Back { dropped, back: now }, attempts, (kind, broker));
             }
             Purpose::Renewal { ends, .. } => {
                 self.recorder[Count::Renewed] += 1;

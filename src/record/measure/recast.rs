@@ -103,6 +103,7 @@ impl Measurements {
         moved.dropped.clone_from(&other.dropped);
         moved.drops.clone_from(&other.drops);
         moved.backs.clone_from(&other.backs);
+        moved.tries.clone_from(&other.tries);
         for ((broker, handshake), count) in &other.handshakes {
             moved.handshakes.add((brokers[*broker], *handshake), *count);
         }

@@ -8,6 +8,9 @@ use crate::base::words::Phase;
 /// Returns that are kept one by one: 16 bytes each. Of more it is not known when most were back.
 pub const MOST_RETURNS: usize = 1_000_000;
 
+/// As many attempts as are told apart; more count as so many.
+pub const MOST_TRIES: u8 = 10;
+
 /// A client that came back, with instants of the run's clock.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Back {
@@ -39,15 +42,24 @@ impl Measurements {
         self.drops.count(at.saturating_sub(storm) / SLOT, 1);
     }
 
-    /// Counts a client that came back, by its kind of token and its broker.
-    pub fn back(&mut self, back: Back, (kind, broker): (usize, usize)) {
+    /// Counts a client that came back in so many attempts, by its kind of token and its broker.
+    pub fn back(&mut self, back: Back, attempts: u32, (kind, broker): (usize, usize)) {
         self[Count::Back] += 1;
+        let tries = u8::try_from(attempts).unwrap_or(u8::MAX).clamp(1, MOST_TRIES);
+        self.tries.add(tries, 1);
         let digits = self.times.digits;
         let time = back.back.saturating_sub(back.dropped);
         self.times.cell_mut(kind, broker, Phase::Reconnect).complete(Answer::None, time, digits);
         if self.backs.len() < MOST_RETURNS {
             self.backs.push(back);
         }
+    }
+
+    /// How many clients came back by how many attempts that took them, from one on.
+    pub fn tries(&self) -> Vec<(u8, u64)> {
+        let mut tries: Vec<(u8, u64)> = self.tries.into_iter().copied().collect();
+        tries.sort_unstable();
+        tries
     }
 
     /// Counts a client that does not come back, and why.
@@ -92,21 +104,28 @@ mod tests {
         assert_eq!(seen.until_back(storm), UntilBack::default());
         // A stray before: it is none of the wave.
         seen.dropped_at(storm + 10, storm);
-        seen.back(Back { dropped: storm + 10, back: storm + 20 }, (0, 0));
+        seen.back(Back { dropped: storm + 10, back: storm + 20 }, 1, (0, 0));
         let wave = storm + 2 * SECOND + 30;
         for n in 0..100 {
             seen.dropped_at(wave, storm);
             if n < 60 {
-                seen.back(Back { dropped: wave, back: wave + (n + 1) * SECOND / 10 }, (0, 0));
+                seen.back(
+                    Back { dropped: wave, back: wave + (n + 1) * SECOND / 10 },
+                    n as u32,
+                    (0, 0),
+                );
             }
         }
         let until = seen.until_back(storm);
         assert_eq!(until, UntilBack { half: Some(5 * SECOND + 30), most: None });
         let mut rest = Measurements::new(1, 1);
         for n in 60..100 {
-            rest.back(Back { dropped: wave, back: wave + (n + 1) * SECOND / 10 }, (0, 0));
+            rest.back(Back { dropped: wave, back: wave + (n + 1) * SECOND / 10 }, 2, (0, 0));
         }
         seen.merge(&rest);
         assert_eq!(seen.until_back(storm).most, Some(99 * SECOND / 10 + 30));
+        // One attempt at least, and beyond ten it is ten.
+        let tries = seen.tries();
+        assert_eq!((tries[0], tries[1], tries[9]), ((1, 3), (2, 41), (10, 50)));
     }
 }

@@ -16,7 +16,7 @@ use serde_bytes::ByteBuf;
 
 use super::{
     Answer, Count, MOST_ANSWERS, MOST_FINDINGS, Measurements, SLOT, Tally, Times,
-    returns::MOST_RETURNS,
+    returns::{MOST_RETURNS, MOST_TRIES},
     times::{Cell, LONGEST},
 };
 use crate::{
@@ -283,6 +283,10 @@ impl Sheet<Measurements> {
             && seen.operations.len() <= self.kinds * self.brokers * MOST_TALLIES
             && seen.expired.len() <= operations.min(MOST_FINDINGS)
             && seen.backs.len() <= most.min(MOST_RETURNS)
+            && seen.tries.into_iter().all(|(tries, _)| (1..=MOST_TRIES).contains(tries))
+            && seen.tries.len() <= usize::from(MOST_TRIES)
+            && seen.tries.into_iter().try_fold(0_u64, |sum, (_, count)| sum.checked_add(*count))
+                == Some(seen[Count::Back])
             && seen.drops.counts.iter().map(|count| u64::from(*count)).sum::<u64>()
                 == seen[Count::Drops]
     }

@@ -1,6 +1,6 @@
 //! Later turns, as `summary.json` has them: clients that came back, and tokens that were renewed.
 
-use std::ops::AddAssign;
+use std::{collections::BTreeMap, ops::AddAssign};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +45,7 @@ impl Renewals {
 }
 
 /// Clients whose connection ended, and which may come back.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct Returns {
     /// Connections that ended: the sum of `back`, `gave_up` and `still_away` at the end of a run.
@@ -60,11 +60,18 @@ pub struct Returns {
     pub until_99_back_us: Option<f64>,
     /// CPU time of an attempt after all first turns were over.
     pub cpu_us_per_attempt: Option<f64>,
+    /// How many came back by how many attempts that took; `10` stands for more as well.
+    #[serde(default)]
+    pub back_after_attempts: BTreeMap<u8, u64>,
 }
 
 /// Those of another run of the same series. How long most were away is said of each run alone.
 impl AddAssign for Returns {
     fn add_assign(&mut self, other: Self) {
+        let mut back_after_attempts = std::mem::take(&mut self.back_after_attempts);
+        for (tries, count) in other.back_after_attempts {
+            *back_after_attempts.entry(tries).or_default() += count;
+        }
         *self = Self {
             drops: self.drops + other.drops,
             attempts: self.attempts + other.attempts,
@@ -74,6 +81,7 @@ impl AddAssign for Returns {
             until_half_back_us: None,
             until_99_back_us: None,
             cpu_us_per_attempt: None,
+            back_after_attempts,
         };
     }
 }
@@ -94,6 +102,7 @@ impl Returns {
             until_99_back_us: us(until.most),
             cpu_us_per_attempt: (ended > 0)
                 .then(|| microseconds(all[Count::CpuAfterNs] as f64 / ended as f64)),
+            back_after_attempts: all.tries().into_iter().collect(),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
     record::results::{
         Summary,
         operations::{Lifetime, Stretch},
+        turns::Returns,
     },
     report::{facts::Facts, lifetime, style::time},
 };
@@ -21,17 +22,30 @@ use crate::{
 /// # Errors
 /// When its figure can't be drawn, which would be a bug.
 pub(super) fn section(summary: &Summary) -> Result<Option<Markup>> {
-    let lifetime = &summary.lifetime;
-    if lifetime.is_empty() && lifetime.probe_denied == 0 {
+    let (lifetime, returns) = (&summary.lifetime, &summary.returns);
+    if lifetime.is_empty() && lifetime.probe_denied == 0 && returns.drops == 0 {
         return Ok(None);
     }
     let mut facts = Facts::default();
     lifetime::say(&mut facts, summary);
-    let figures = plate::grid(&[figure(lifetime)])?;
+    let figures = plate::grid(&[figure(lifetime), tries(returns)])?;
     Ok(Some(html! {
         (page::facts(facts))
         @if let Some(figures) = figures { (figures) }
     }))
+}
+
+/// How many attempts it took clients to come back.
+fn tries(returns: &Returns) -> Figure {
+    let (names, counts): (Vec<String>, Vec<u64>) = lifetime::tries(returns).unzip();
+    let points = (0..).map(f64::from).zip(counts.iter().map(|count| *count as f64)).collect();
+    Figure::new(
+        "Attempts until a client was back",
+        Axis::named("attempts since its connection ended", &names),
+        Axis::linear("clients", ""),
+        vec![Line::new("clients that came back", 1, points)],
+        "summary.json",
+    )
 }
 
 /// A bar of the histogram, in words.
