@@ -105,9 +105,9 @@ pub(super) fn say_turns(facts: &mut Facts, summary: &Summary) {
         ),
     );
     let tried: Vec<String> =
-        tries(returns).map(|(name, number)| format!("{} {name}", count(number))).collect();
+        tries(returns).map(|(name, number)| format!("{} after {name}", count(number))).collect();
     if !tried.is_empty() {
-        facts.more(format!("back after {}", tried.join(", ")));
+        facts.more(format!("back: {}", tried.join(", ")));
     }
     let half = returns.until_half_back_us.map(time);
     facts.more(match (half, returns.until_99_back_us.map(time)) {
