@@ -14,6 +14,7 @@ pub mod names;
 pub mod outbox;
 pub mod packet;
 pub mod port;
+pub mod reauth;
 pub mod session;
 pub mod socket;
 mod stream;

@@ -3,6 +3,7 @@
 //!
 //! The only place that knows tokens, clients and measurements at once.
 
+mod carried;
 mod collector;
 mod connection;
 mod events;

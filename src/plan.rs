@@ -20,6 +20,7 @@ pub mod life;
 mod model;
 pub mod nodes;
 mod range;
+mod renewals;
 pub mod scale;
 pub mod schedule;
 mod secret;
@@ -216,7 +217,7 @@ impl Plan {
         checks::check_delay(&scenario.load, &policy)?;
         model::check_receive_time(&scenario.load, &brokers)?;
         let mut names = Names::compile(&scenario.identity)?;
-        names.auth_method = authentication::method(&scenario)?;
+        names.auth_method = authentication::method(&scenario, &brokers)?;
         let probe_topic = expiry::resolve(&scenario, &policy, &names, &mut warnings)?;
         let issuance = Issuance::resolve(&scenario, jwks, &keys, &names, base)?;
         let expected = strict::expected(&policy, &scenario.token.claims);
@@ -231,9 +232,10 @@ impl Plan {
         };
         let (mut kinds, cells) = kinds_of(context, &strict, ask, &mut warnings)?;
         series::bring_password(&scenario, &mut kinds)?;
+        let renew_with = renewals::resolve(context, &mut kinds, &mut warnings)?;
         kinds::check(&scenario, &policy, &names, embedded)?;
         let keeps = kinds::sign_differently(&kinds, &keys) || is_foreign(&scenario);
-        let turns = turns::resolve(&scenario, &kinds, keeps)?;
+        let turns = turns::resolve(&scenario, &kinds, renew_with, keeps)?;
         let examiner =
             cells.as_ref().map(|_| Examiner::new(&scenario, &names, &keys)).transpose()?;
         if let (Some(ask), Some(cells)) = (ask, &cells) {
@@ -349,15 +351,13 @@ impl Plan {
         }
         let drawn = fraction(self.mould.seed ^ KIND_STREAM, n / self.reuse);
         let mut sum = 0.0;
-        let last = self.mould.kinds.len() - 1;
-        self.mould
-            .kinds
-            .iter()
-            .position(|kind| {
-                sum += kind.share;
-                drawn < sum
-            })
-            .unwrap_or(last)
+        let kinds = &self.mould.kinds;
+        let own = kinds.iter().position(|kind| {
+            sum += kind.share;
+            drawn < sum
+        });
+        // Shares add up to 1 but for what rounding makes of them; behind them may be kinds that no client comes with.
+        own.or_else(|| kinds.iter().rposition(|kind| kind.share > 0.0)).unwrap_or_default()
     }
 
     /// Whether clients of a kind are held until the rest is over.

@@ -44,8 +44,8 @@ pub use monitor::Monitor;
 pub use oauth::{ClientAuth, ClientCertificate, Grant, OAuth, Send};
 pub use overrides::{Overrides, check_form};
 pub use promise::{
-    Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, RefusesWith, SilentClose,
-    UnknownKid,
+    Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, Reauthentication, RefusesWith,
+    SilentClose, UnknownKid,
 };
 pub use protocol::{Protocol, TokenIn};
 pub use series::{Arm, Capacity, Control, Sweep, Without};

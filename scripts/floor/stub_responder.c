@@ -1,5 +1,5 @@
 // The cheapest MQTT peer: accepts every CONNECT (3.1.1 or 5.0) after an exact delay, answers
-// PINGREQ, closes on DISCONNECT, ignores the rest. Bench programs are measured against it because
+// PINGREQ, and AUTH (5.0) by success, closes on DISCONNECT, ignores the rest. Bench programs are measured against it because
 // it costs little and adds nothing of its own. Listens on 127.0.0.1 only, prints "ready PORT".
 // When the peer waits after DISCONNECT, we close first: TIME_WAIT then stays on our side, and the
 // peer's source ports are free again at once. SIGTERM ends it.
@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECT = 1, PINGREQ = 12, DISCONNECT = 14 };
+enum { CONNECT = 1, PINGREQ = 12, DISCONNECT = 14, AUTH = 15 };
 enum { LEVEL_AT = 6, QUEUE = 1 << 20, MAX_FDS = 1 << 20 };
 
 // Packets are taken apart byte by byte as they come, so it does not matter how reads split or join
@@ -76,6 +76,7 @@ static int packet_complete(int fd) { // 0: the connection is over
     }
     if (c->type == CONNECT || c->type == DISCONNECT) return 0;
     if (c->type == PINGREQ) send(fd, "\xd0\0", 2, MSG_NOSIGNAL);
+    if (c->type == AUTH) send(fd, "\xf0\0", 2, MSG_NOSIGNAL);
     return 1;
 }
 

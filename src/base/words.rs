@@ -15,7 +15,7 @@ mod verdict;
 
 pub use counts::Counts;
 pub use metric::{Metric, Unit};
-pub use operation::{ExpectedEnd, Operation, OperationOutcome};
+pub use operation::{Due, ExpectedEnd, Operation, OperationOutcome};
 pub use outcome::OutcomeKind;
 pub use phase::Phase;
 pub use ruling::{Conclusion, Tone};

@@ -1,5 +1,6 @@
-//! The harness against a responder whose delays are known: by how much each percentile is off of its answers, of the ends
-//! of connections whose tokens end, and of the way back from there, and whether a stall shows where it has to.
+//! The harness against a responder whose delays are known: by how much each percentile is off of its answers to CONNECT and
+//! to AUTH, of the ends of connections whose tokens end, and of the way back from there, and whether a stall shows where it
+//! has to.
 
 pub mod pattern;
 pub mod responder;
@@ -73,6 +74,11 @@ const ARRIVE: Duration = Duration::from_secs(2);
 const TOKENS_END: Duration = Duration::from_secs(3);
 /// The longest that one of them waits before it comes back.
 const BACKOFF: Duration = Duration::from_millis(500);
+/// How long tokens last of clients that authenticate again, when they do so after they came, and how long they stay: until
+/// each has once, and none twice.
+const LIFE: Duration = Duration::from_secs(8);
+const RENEWED: Duration = Duration::from_millis(4_500);
+const STAY: Duration = Duration::from_secs(6);
 /// How long they stay: until all are back.
 const HOLD: Duration = Duration::from_secs(7);
 /// Attempts under way in the closed loop that shows what it hides.
@@ -109,7 +115,11 @@ pub fn calibrate(options: &Options) -> Result<Calibration> {
     rows.extend(compare("stall", &open.all, &log.exchanges));
     let (closed, _) =
         run(options, clock, "stall in a closed loop", answering(stall), Load::Closed)?;
-    let ending = Behaviour { answers: constant, ends: Some(ENDS) };
+    let asked_again = Behaviour { auths: two_points, ..answering(constant) };
+    let (again, log) = run(options, clock, "AUTH", asked_again, Load::Renewing)?;
+    let delays = log.auths.iter().map(Exchange::delay).collect();
+    rows.extend(percentiles(("AUTH", Phase::Reauth), &again.all, delays));
+    let ending = Behaviour { ends: Some(ENDS), ..answering(constant) };
     let (ended, log) = run(options, clock, "tokens that end", ending, Load::Ending)?;
     rows.extend(compare_lives("tokens that end", &ended.all, &log.ends));
     let stall = judge_stall(&open.all, &closed.all);
@@ -130,11 +140,13 @@ enum Load {
     Closed,
     /// Arrivals of clients whose tokens end all at one time, and who come back then.
     Ending,
+    /// Arrivals of clients who authenticate again once.
+    Renewing,
 }
 
 /// A responder that ends no connection.
 fn answering(answers: Pattern) -> Behaviour {
-    Behaviour { answers, ends: None }
+    Behaviour { answers, auths: answers, ends: None }
 }
 
 /// One run against a responder of its own.
@@ -189,24 +201,34 @@ fn scenario(address: SocketAddr, rate: f64, load: Load) -> String {
             "mode = \"churn\"\nconcurrency = {CLOSED}\nfor = \"{}s\"\nhold = \"0s\"",
             (STALL_AT + STALL).as_secs() + 1
         ),
-        Load::Ending => format!(
+        Load::Ending | Load::Renewing => format!(
             "arrivals = \"constant\"\nstages = [{{ rate = {rate:?}, for = \"{}s\" }}]\nhold = \"{}s\"",
             ARRIVE.as_secs(),
-            HOLD.as_secs()
+            if load == Load::Ending { HOLD } else { STAY }.as_secs()
         ),
     };
-    let more = if load == Load::Ending {
-        format!(
+    let more = match load {
+        Load::Ending => format!(
             "[token]\nexp_at = \"{}s\"\n[session]\nreconnect = \"fresh_token\"\nbackoff = {{ first = \"{}ms\" }}\n\
              [policy]\non_expiry = \"disconnect\"\n",
             TOKENS_END.as_secs(),
             BACKOFF.as_millis()
-        )
-    } else {
-        String::new()
+        ),
+        // Once, about half a second before the client leaves.
+        Load::Renewing => format!(
+            "[token]\nttl = \"{}s\"\n[session]\nrenew = \"reauthenticate\"\nrenew_before = \"{}ms\"\n\
+             [policy]\nreauthentication = \"accept\"\n",
+            LIFE.as_secs(),
+            (LIFE - RENEWED).as_millis()
+        ),
+        Load::Open | Load::Closed => String::new(),
+    };
+    let target = match load {
+        Load::Renewing => "protocol = 5\ntoken_in = \"auth_data\"\nauth_method = \"JWT\"\n",
+        Load::Open | Load::Closed | Load::Ending => "",
     };
     format!(
-        "name = \"calibrate\"\n[target]\nbrokers = [\"mqtt://{address}\"]\n[load]\n{lines}\n{more}\
+        "name = \"calibrate\"\n[target]\nbrokers = [\"mqtt://{address}\"]\n{target}[load]\n{lines}\n{more}\
          [keys.main]\nalgorithm = \"HS256\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n\
          [[mix]]\ntoken = \"fresh\"\nshare = 1\n"
     )
@@ -239,7 +261,9 @@ fn percentiles((name, phase): (&str, Phase), all: &Measurements, mut truth: Vec<
             let measured = nanoseconds(&seen, percent);
             let off = measured - true_ns;
             let allowed = match phase.operation() {
-                Operation::Connect => ALLOWED_NS.max(true_ns * ALLOWED_SHARE),
+                Operation::Connect | Operation::Reauthenticate => {
+                    ALLOWED_NS.max(true_ns * ALLOWED_SHARE)
+                }
                 Operation::Expire | Operation::Return => ALLOWED_OF_LIFE_NS,
             };
             Row {

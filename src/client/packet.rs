@@ -11,7 +11,7 @@ mod fields;
 mod incoming;
 mod publish;
 
-pub use auth::{CONTINUE, put_auth, put_auth_of};
+pub use auth::{AGAIN, Authentication, CONTINUE, method_of_auth, properties_of_auth, put_auth};
 pub use connack::{Connack, FirstPacket, LONGEST_CONNACK};
 pub use connect::{Connect, TooLong, authentication_of};
 pub(in crate::client) use fields::FixedHeader;

@@ -4,17 +4,19 @@
 //! the rest (ARCHITECTURE.md, "What a driver does"). The model is `quinn-proto`. So any order of bytes and timers can be
 //! tried without a socket, and another way to do I/O needs no other session.
 
+mod again;
 mod agreed;
 mod probes;
 mod timers;
 
-pub use self::{agreed::Agreed, probes::ExpiryWatch};
 use self::{
+    again::Again,
     probes::Probes,
     timers::{Timer, Timers},
 };
+pub use self::{agreed::Agreed, probes::ExpiryWatch};
 use super::{
-    attempt::{Close, Code},
+    attempt::{Close, Code, Word},
     inbound::{Inbound, Incoming},
     layers::FLOOD,
     outbox::Outbox,
@@ -56,6 +58,10 @@ pub enum Event {
     Outlived,
     /// Its token is to be renewed, which was due then. It goes on.
     Renews(u64),
+    /// The broker took the token that it authenticated again with.
+    Authenticated,
+    /// The broker did not answer in time when it authenticated again. It goes on.
+    Unanswered,
 }
 
 /// Why a session ended before its client wanted.
@@ -67,8 +73,8 @@ pub enum Ended {
     Closed(Close),
     /// The broker did not answer a ping in time.
     PingTimeout,
-    /// The broker sent what must not come.
-    ProtocolError,
+    /// The broker sent what must not come: what that was.
+    ProtocolError(Word),
     /// The broker sent more than it can have a reason for.
     Flood,
 }
@@ -82,7 +88,7 @@ impl Ended {
             Self::Closed(Close::Fin | Close::FinInPacket) => Code::Word("fin"),
             Self::Closed(Close::Rst) => Code::Word("rst"),
             Self::PingTimeout => Code::Word("ping_timeout"),
-            Self::ProtocolError => Code::Word("protocol_error"),
+            Self::ProtocolError(_) => Code::Word("protocol_error"),
             Self::Flood => FLOOD.code(),
         }
     }
@@ -103,6 +109,10 @@ pub struct Session {
     agreed: Agreed,
     timers: Timers,
     outbox: Outbox,
+    /// The AUTH that has no answer yet, or had none in time.
+    again: Option<Box<Again>>,
+    /// The ping was not answered yet that follows an AUTH which was.
+    has_just_authenticated: bool,
     /// None where nothing came but CONNACK and answers to pings.
     inbound: Option<Box<Inbound>>,
 }
@@ -124,6 +134,8 @@ impl Session {
             agreed: Agreed::of(connack, settings.keep_alive),
             timers: Timers::default(),
             outbox,
+            again: None,
+            has_just_authenticated: false,
             inbound: None,
         };
         session.timers.set(Timer::Leave, settings.leaves_at);
@@ -147,6 +159,22 @@ impl Session {
         }
     }
 
+    /// Goes by another token than before, which the broker has taken: when to look at what became of its end, and when it is to
+    /// be renewed.
+    pub fn go_by(&mut self, expiry: Option<ExpiryWatch>, renews_at: Option<u64>, now: u64) {
+        for timer in [Timer::Outlive, Timer::Probe, Timer::Renew] {
+            self.timers.stop(timer);
+        }
+        self.probes = Probes::of_next(expiry.as_ref());
+        if let Some(expiry) = expiry {
+            self.timers.set(Timer::Outlive, expiry.outlived_at);
+            self.set_probe(now);
+        }
+        if let Some(at) = renews_at {
+            self.timers.set(Timer::Renew, at);
+        }
+    }
+
     /// What the broker said in CONNACK.
     pub fn agreed(&self) -> &Agreed {
         &self.agreed
@@ -154,7 +182,10 @@ impl Session {
 
     /// Whether the broker owes the client an answer.
     pub fn awaits_answer(&self) -> bool {
-        self.timers.is_set(Timer::PongDue) || self.unanswered > 0 || self.is_on_trial()
+        self.timers.is_set(Timer::PongDue)
+            || self.unanswered > 0
+            || self.is_on_trial()
+            || self.is_authenticating()
     }
 
     /// When [`Session::on_due`] has to be called; `None` once the session is over.
@@ -181,7 +212,7 @@ impl Session {
         let mut inbound = self.inbound.take().unwrap_or_default();
         inbound.meter.at(now);
         let before = bytes.len();
-        let event = self.take_packets(&mut inbound, bytes);
+        let event = self.take_packets(&mut inbound, bytes, now);
         inbound.meter.bytes(before - bytes.len());
         let is_flood = event.is_none() && inbound.meter.is_flood();
         self.inbound = Some(inbound);
@@ -193,6 +224,8 @@ impl Session {
     pub fn on_due(&mut self, now: u64, is_unread: bool) -> Option<Event> {
         while let Some((timer, due)) = self.timers.take_due(now) {
             match timer {
+                Timer::Reauth => return Some(self.give_up_auth(now)),
+                Timer::Leave if self.overstays() => {}
                 Timer::Leave => {
                     self.leave();
                     return Some(Event::Leaves);
@@ -238,7 +271,12 @@ impl Session {
     }
 
     /// Takes packets up to the next event; `None` where no whole one is left.
-    fn take_packets(&mut self, inbound: &mut Inbound, bytes: &mut &[u8]) -> Option<Event> {
+    fn take_packets(
+        &mut self,
+        inbound: &mut Inbound,
+        bytes: &mut &[u8],
+        now: u64,
+    ) -> Option<Event> {
         loop {
             // The meter is in there, too, and can't be counted on while a packet is borrowed.
             let is_message = match inbound.next(bytes, self.protocol)? {
@@ -247,10 +285,13 @@ impl Session {
                     let code = (self.protocol == Protocol::V5).then_some(code);
                     return Some(self.end(Ended::Disconnect(code)));
                 }
-                // Nobody has begun an authentication that AUTH could go on with (MQTT 5.0, 4.12).
-                Incoming::Packet(Packet::Auth(_)) | Incoming::Wrong => {
-                    return Some(self.end(Ended::ProtocolError));
+                Incoming::Packet(Packet::Auth(auth)) => {
+                    if let Some(event) = self.on_auth(&auth, now) {
+                        return Some(event);
+                    }
+                    false
                 }
+                Incoming::Wrong => return Some(self.end(Ended::ProtocolError("malformed"))),
                 Incoming::Packet(Packet::Publish(_)) | Incoming::Long => true,
                 // Answers to what a client here does not send.
                 Incoming::Packet(_) => false,
@@ -283,6 +324,7 @@ impl Session {
         let is_answer = due.is_some() || self.unanswered > 0;
         self.unanswered = self.unanswered.saturating_sub(1);
         if is_answer && self.unanswered == 0 {
+            self.has_just_authenticated = false;
             self.probes.answered();
         }
         is_answer
@@ -294,6 +336,15 @@ impl Session {
         // Between 0.5 and 0.9 of the keep alive, so that clients that came together do not ping together.
         let part = 0.5 + 0.4 * fraction(self.salt, now);
         (keep_alive > 0).then(|| now.saturating_add((part * keep_alive as f64) as u64))
+    }
+
+    /// Whether the client stays though its time is up: an AUTH has no answer yet. It leaves when that is there, or late.
+    fn overstays(&mut self) -> bool {
+        let is_authenticating = self.is_authenticating();
+        if let Some(again) = self.again.as_mut().filter(|_| is_authenticating) {
+            again.overstays = true;
+        }
+        is_authenticating
     }
 
     fn end(&mut self, ended: Ended) -> Event {

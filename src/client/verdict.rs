@@ -1,5 +1,6 @@
 //! The verdict: what had to happen to a token, against what did.
 
+pub mod again;
 pub mod ending;
 pub mod foreign;
 pub mod standing;

@@ -503,6 +503,7 @@ impl Collector {
             is_strict,
             allows_lost_agents: options.allows_lost_agents,
             expects_ends: self.storm.plan.expects_ends(has_ended),
+            expects_reauths: self.storm.plan.expects_reauths(),
         };
         summary.ruling = Some(decide(&summary, matrix.as_ref(), terms));
         let trouble = self.write_end(&summary, matrix.as_ref()).err().or(unmade);
@@ -563,7 +564,7 @@ impl Collector {
         let found: u64 = summary.operations.values().map(OperationStats::findings).sum();
         let findings = found + summary.verdicts.sum() - summary.verdicts[Verdict::Correct];
         let written = self.folder.as_ref().map_or(0, Folder::found);
-        let late = all.expired.len() as u64;
+        let late = all.found.len() as u64;
         let unsettled = all.pending.len() as u64 + late;
         summary.findings_left_out = findings.saturating_sub(written + unsettled);
         self.tell_of_brokers(&mut summary);

@@ -64,6 +64,10 @@ pub(super) struct Held {
     pub(super) session: Session,
     /// When it was accepted.
     pub(super) accepted: u64,
+    /// When its token was: then, or by the last AUTH.
+    pub(super) token_accepted: u64,
+    /// Index of the kind of its token.
+    pub(super) token_kind: u16,
     /// When its token ends, whole seconds of wall time, if that is a JWT: the end of time if it does not; else the beginning
     /// of time.
     pub(super) deadline: i64,

@@ -1,9 +1,13 @@
 //! What is known of a client beyond its connection, where clients live through several turns.
 
-use super::key::Key;
+use super::{
+    carried::Carried,
+    key::Key,
+    opening::{Opening, Who},
+};
 use crate::{
-    client::verdict::foreign::Said,
-    supply::{Ready, source::Handed},
+    client::attempt::{Attempt, Outcome},
+    token::Bearer,
 };
 
 /// Why a turn began.
@@ -13,8 +17,20 @@ pub(super) enum Purpose {
     First,
     /// Its connection ended, at this instant.
     Return { dropped: u64 },
+    /// It is none: a client asks for the token that it is to authenticate again with on this connection.
+    Reauth { on: Key },
     /// Its token was to be renewed, which ends at this instant; while it waits for the next one, it has this connection.
     Renewal { old: Option<Key>, ends: i64 },
+}
+
+impl Purpose {
+    /// The connection for which it only asks for a token, where it does.
+    pub(super) fn asks_for(self) -> Option<Key> {
+        match self {
+            Self::Reauth { on } => Some(on),
+            Self::First | Self::Return { .. } | Self::Renewal { .. } => None,
+        }
+    }
 }
 
 /// A client's way through its turns. In a box, and only where there are turns: what has none pays nothing.
@@ -31,8 +47,28 @@ pub(super) struct Journey {
     pub(super) last_turn: u32,
     /// The last token that the broker accepted from it.
     pub(super) token: Option<Carried>,
-    /// The attempt that renews its token, while that waits for it.
+    /// The attempt that renews its token, or the ask for one, while that waits for it.
     pub(super) renewal: Option<Key>,
+    /// The AUTH that was sent and has no answer.
+    pub(super) asked: Option<Asked>,
+}
+
+/// An AUTH under way, and what is known of the token in it.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The turn that its token is of.
+    pub(super) turn: u32,
+    /// Index of the kind of its token.
+    pub(super) kind: u16,
+    pub(super) opening: Box<Opening>,
+}
+
+impl Asked {
+    /// It, ended like this; `who` has the connection.
+    pub(super) fn attempt(&self, who: Who, outcome: Outcome, now: u64) -> Attempt {
+        let bearer = Bearer { turn: self.turn, ..who.bearer };
+        self.opening.attempt(Who { bearer, kind: usize::from(self.kind), ..who }, outcome, now)
+    }
 }
 
 impl Journey {
@@ -46,59 +82,7 @@ impl Journey {
             last_turn: 0,
             token: None,
             renewal: None,
+            asked: None,
         }
-    }
-}
-
-/// A token that may be sent again.
-#[derive(Debug)]
-pub(super) struct Carried {
-    /// When it was last accepted as it had to be, in nanoseconds of the run's clock.
-    pub(super) accepted: Option<u64>,
-    pub(super) how: Again,
-}
-
-/// How it is had again.
-#[derive(Debug)]
-pub(super) enum Again {
-    /// It is minted again: the same claims have the same signature. It is that of this turn, minted for this wall time.
-    Minted { turn: u32, minted_for: i64 },
-    /// It was kept.
-    Kept(Box<Kept>),
-}
-
-/// A token that was kept.
-pub(super) struct Kept {
-    pub(super) bytes: Box<[u8]>,
-    pub(super) ready: Ready,
-    pub(super) said: Option<Said>,
-    pub(super) is_jwt: bool,
-}
-
-impl std::fmt::Debug for Kept {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kept").field("ready", &self.ready).finish_non_exhaustive()
-    }
-}
-
-impl Carried {
-    /// That of a client which was handed it; kept where `keeps`.
-    pub(super) fn of(handed: &Handed<'_>, keeps: bool) -> Self {
-        let ready = handed.ready;
-        let how = if keeps {
-            let &Handed { said, is_jwt, .. } = handed;
-            Again::Kept(Box::new(Kept { bytes: handed.bytes.into(), ready, said, is_jwt }))
-        } else {
-            Again::Minted { turn: ready.bearer.turn, minted_for: ready.minted_for }
-        };
-        Self { accepted: None, how }
-    }
-}
-
-impl Kept {
-    /// In the hands of its client again.
-    pub(super) fn handed(&self) -> Handed<'_> {
-        let &Self { ready, said, is_jwt, .. } = self;
-        Handed { ready, bytes: &self.bytes, said, is_jwt }
     }
 }

@@ -1,6 +1,6 @@
 //! An attempt under way: how far it is, and all that is known of it before it has its outcome.
 
-use super::journey::Carried;
+use super::carried::Carried;
 use crate::{
     client::{
         attempt::{Attempt, Outcome, Phase, Step, Steps},
@@ -63,6 +63,10 @@ pub(super) struct Opening {
     /// challenge is answered by it.
     pub(super) packet: Vec<u8>,
     pub(super) sent: usize,
+    /// The AUTH that is to be sent once CONNECT is accepted, where the attempt is about that.
+    pub(super) again: Option<Vec<u8>>,
+    /// It is sent: what answers it is the answer.
+    pub(super) is_again: bool,
     /// Whether CONNECT names an authentication method.
     pub(super) names_method: bool,
     /// Whether a challenge has come.
@@ -116,6 +120,14 @@ impl Opening {
     pub(super) fn begin(&mut self, scheduled: u64, now: u64) {
         (self.scheduled, self.started, self.opened, self.sent_at) = (scheduled, now, now, now);
         self.token = Step::NotEntered;
+    }
+
+    /// When its token came.
+    pub(super) fn came(&self) -> u64 {
+        match self.token {
+            Step::At(at) => at,
+            Step::NotEntered | Step::Unfinished => self.started,
+        }
     }
 
     /// The phase that a deadline would find it in.

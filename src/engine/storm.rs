@@ -29,7 +29,7 @@ use crate::{
     client::{
         socket,
         transport::Transport,
-        verdict::{Judge, Validity, ending::EndJudge, standing::KeyTimes},
+        verdict::{Judge, Validity, again::ReauthJudge, ending::EndJudge, standing::KeyTimes},
     },
     plan::Plan,
     record::{measure::Measurements, results::absence::Board},
@@ -103,6 +103,8 @@ pub(super) struct Storm {
     judges: [Judge; 2],
     /// The same of ends of live connections.
     end_judges: [EndJudge; 2],
+    /// Who judges authentications on live connections.
+    pub(super) reauth_judge: ReauthJudge,
     pub(super) ports: RangeInclusive<u16>,
     /// Where the walk over the ports starts: another place in every process.
     pub(super) random: u32,
@@ -149,6 +151,7 @@ impl Storm {
                 let uncertainty = plan.scenario.target.clock_uncertainty + TICK;
                 Judge::new(&plan.policy, protocol, uncertainty)
             }),
+            reauth_judge: ReauthJudge::new(&plan.policy),
             end_judges: [Protocol::V4, Protocol::V5].map(|protocol| {
                 let uncertainty = plan.scenario.target.clock_uncertainty + TICK;
                 EndJudge::new(&plan.policy, protocol, uncertainty, plan.session().grace)

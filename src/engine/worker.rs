@@ -3,6 +3,7 @@
 //! The hot path takes no lock and, after its buffers have grown, allocates nothing. Waiting is done
 //! in `epoll_pwait2` with a timeout in nanoseconds, so that pacing needs no timer of its own.
 
+mod again;
 mod answer;
 mod challenge;
 mod connect;
@@ -418,6 +419,9 @@ impl Worker {
     /// Ends an attempt that is not accepted: records it, and closes the connection or lets a broker
     /// that refused close it first.
     fn conclude(&mut self, place: usize, outcome: Outcome, now: u64) {
+        if self.is_ask(place) {
+            return self.ask_failed(place, outcome, now);
+        }
         let Some(connection) = self.connections.get_mut(place) else { return };
         let (who, bearer) = (connection.who(), connection.bearer);
         let (journey, way) = (connection.journey.take(), connection.way);
@@ -441,6 +445,9 @@ impl Worker {
 
     /// Gives up an attempt whose token will never come.
     fn abandon(&mut self, place: usize) {
+        if self.is_ask(place) {
+            return self.give_up_ask(place);
+        }
         let Some(connection) = self.connections.get(place) else { return };
         let turn = connection.bearer.turn;
         self.count_unanswered(place);
@@ -510,8 +517,11 @@ impl Worker {
         for place in places {
             self.count_unanswered(place);
         }
-        self.recorder[Count::Abandoned] += self.in_flight;
-        self.recorder[Count::LaterAbandoned] += self.in_flight - self.first_in_flight;
+        self.give_up_auths();
+        // What only asks for a token is no attempt.
+        let attempts = self.in_flight - self.asks();
+        self.recorder[Count::Abandoned] += attempts;
+        self.recorder[Count::LaterAbandoned] += attempts - self.first_in_flight;
         self.start_what_stands();
         self.parked.clear();
         self.settle(true);
@@ -557,7 +567,7 @@ impl Worker {
             && self.openings.len() < SPARES
         {
             // They may be long, and the next attempt has its own.
-            (opening.inbound, opening.carried) = (None, None);
+            (opening.inbound, opening.carried, opening.again) = (None, None, None);
             let packet = std::mem::take(&mut opening.packet);
             if packet.capacity() > 0 && self.packets.len() < SPARES {
                 self.packets.push(packet);

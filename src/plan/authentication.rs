@@ -1,5 +1,6 @@
 //! Enhanced authentication (MQTT 5.0, 4.12): whether what a scenario says of it fits together.
 
+use super::broker::Broker;
 use crate::{
     base::error::{Error, Result},
     scenario::{Protocol, Scenario, TokenIn},
@@ -9,7 +10,7 @@ use crate::{
 ///
 /// # Errors
 /// When it is missing, is none, or stands beside what knows no enhanced authentication.
-pub(super) fn method(scenario: &Scenario) -> Result<Option<String>> {
+pub(super) fn method(scenario: &Scenario, brokers: &[Broker]) -> Result<Option<String>> {
     let target = &scenario.target;
     let given = target.auth_method.as_deref();
     if target.token_in != TokenIn::AuthData {
@@ -39,9 +40,10 @@ pub(super) fn method(scenario: &Scenario) -> Result<Option<String>> {
         )
         .hint("write `protocol = 5`"));
     }
-    if let Some(broker) = target.brokers.iter().find(|broker| broker.starts_with("embedded")) {
+    if let Some(broker) = brokers.iter().find(|broker| broker.is_embedded()) {
         return Err(Error::usage(format!(
-            "`target.token_in` is `auth_data`, but `{broker}` takes no token by enhanced authentication"
+            "`target.token_in` is `auth_data`, but `{}` takes no token by enhanced authentication",
+            broker.label
         ))
         .hint("name a broker that does, such as Mosquitto with the plugin of scripts/brokers"));
     }

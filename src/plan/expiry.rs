@@ -187,7 +187,7 @@ impl Plan {
     /// measured what it was to; `seen` tells whether any ended.
     pub fn expects_ends(&self, seen: bool) -> bool {
         // Tokens that are renewed do not end on a connection.
-        let renews = self.turns.as_ref().is_some_and(|turns| turns.renews);
+        let renews = self.turns.as_ref().is_some_and(|turns| turns.renews());
         self.asks_for_ends() && !renews && (seen || self.ends_inside_hold())
     }
 
@@ -213,7 +213,13 @@ impl Plan {
                     .into(),
             );
         }
-        let renews = self.turns.as_ref().is_some_and(|turns| turns.renews);
+        if self.renews_by_auth() && self.policy.reauth.promise.is_none() {
+            warnings.push(
+                "`session.renew` is `reauthenticate`, but `policy.reauthentication` promises nothing: only a bad token that is taken is judged"
+                    .into(),
+            );
+        }
+        let renews = self.turns.as_ref().is_some_and(|turns| turns.renews());
         if !self.asks_for_ends() || renews || !self.ends_inside_hold() {
             return;
         }
@@ -241,7 +247,9 @@ impl Plan {
     /// From which time on a phase counts as one that never came to its end, in nanoseconds.
     pub fn limit(&self, phase: Phase) -> u64 {
         match phase.operation() {
-            Operation::Connect => nanoseconds(self.load().connect_timeout),
+            Operation::Connect | Operation::Reauthenticate => {
+                nanoseconds(self.load().connect_timeout)
+            }
             // Who does not come back was never answered: no time is its bound.
             Operation::Return => nanoseconds(self.load().hold()),
             Operation::Expire => nanoseconds(self.policy.expiry.leeway + self.session().grace),

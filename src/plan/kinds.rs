@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    fetching::{ENDED_FOR, EXPIRED, FETCHED},
+    fetching::{ENDED_FOR, EXPIRED, FETCHED, STOLEN},
     foreign,
     issuance::{Issuance, is_foreign},
     strict,
@@ -31,6 +31,15 @@ use crate::{
 
 /// Why nothing is promised of an entry that is not judged.
 const UNJUDGED: &str = "the mix says that it is not judged";
+
+/// What a kind of token is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Use {
+    /// Clients come with it.
+    Mix,
+    /// They authenticate again with it.
+    Renewal,
+}
 
 /// What kinds are resolved against.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +125,8 @@ pub fn resolve(context: Context<'_>, warnings: &mut Vec<String>) -> Result<Vec<K
     let mut kinds: Vec<Kind> = Vec::new();
     for (index, entry) in context.scenario.mix.iter().enumerate() {
         let place = format!("`mix[{index}]`");
-        let kind = kind(entry, context, warnings).map_err(|error| error.within(&place))?;
+        let kind =
+            kind(entry, Use::Mix, context, warnings).map_err(|error| error.within(&place))?;
         if kinds.iter().any(|earlier| earlier.label == kind.label) {
             return Err(Error::usage(format!(
                 "{place}: there is another entry named `{}`",
@@ -141,7 +151,16 @@ pub fn resolve(context: Context<'_>, warnings: &mut Vec<String>) -> Result<Vec<K
     Ok(kinds)
 }
 
-fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result<Kind> {
+/// Resolves an entry of `[[mix]]`, or one like it.
+///
+/// # Errors
+/// As [`resolve`].
+pub(super) fn kind(
+    entry: &Mix,
+    used: Use,
+    context: Context<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Kind> {
     let Context { scenario, policy, keys, .. } = context;
     let name = entry.token.as_str();
     let defect = defect(name).ok_or_else(|| {
@@ -163,6 +182,11 @@ fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result
         }
         (by, default) => by.or(default).unwrap_or_default(),
     };
+    if (defect.build)(by).again {
+        return Err(Error::usage(format!("`{name}` is an entry of the matrix alone")).hint(
+            "in a run, `session.renew_with` says with which tokens clients authenticate again",
+        ));
+    }
     if fetches && !is_fetched && defect.needs_key() {
         return Err(Error::usage(format!(
             "`{name}` needs the signing key, but `token.source` is `oauth`"
@@ -180,7 +204,12 @@ fn kind(entry: &Mix, context: Context<'_>, warnings: &mut Vec<String>) -> Result
     if let Some(key) = key.map(|index| &keys[index]) {
         check_allowed(key, policy)?;
     }
-    let must = context.must(defect, &situation)?;
+    // A connection is that of one subject, whatever a broker compares in CONNECT (MQTT 5.0, 4.12.1).
+    let is_of_another = used == Use::Renewal && defect.name == STOLEN;
+    let must = match is_of_another {
+        true => Must::Refuse(Group::Identity.into()),
+        false => context.must(defect, &situation)?,
+    };
     let group = Refusal::from(defect.group.unwrap_or(Group::Structure));
     let must = match must {
         _ if entry.judged => must,

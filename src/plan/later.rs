@@ -4,7 +4,7 @@
 use super::Plan;
 use crate::{
     base::clock::SECOND,
-    scenario::{OnExpiry, Reconnect},
+    scenario::{OnExpiry, Reconnect, Renew},
 };
 
 /// What a run does beyond first turns, at a broker that accepts whom it should.
@@ -14,6 +14,8 @@ pub struct Later {
     pub returns: u64,
     /// Tokens that are renewed by connecting again.
     pub renewals: u64,
+    /// Tokens that are renewed on the connection that lives, by AUTH.
+    pub reauthentications: u64,
     /// Tokens that these turns need which are not sent already.
     pub tokens: u64,
 }
@@ -38,9 +40,12 @@ impl Plan {
         let is_known = !self.is_issued_elsewhere();
         let ends = self.policy.expiry.on_expiry(self.protocol) == Some(OnExpiry::Disconnect);
         let before = turns.renew_before as f64 / SECOND as f64;
-        let renewals =
-            if turns.renews && is_known { often((life - before).max(life / 2.0)) } else { 0.0 };
-        let ended = if ends && is_known && !turns.renews {
+        let renewed =
+            if turns.renews() && is_known { often((life - before).max(life / 2.0)) } else { 0.0 };
+        let is_by_auth = turns.renew == Renew::Reauthenticate;
+        let (renewals, reauthentications) =
+            if is_by_auth { (0.0, renewed) } else { (renewed, 0.0) };
+        let ended = if ends && is_known && !turns.renews() {
             often(life + turns.wait(0, 0.5).as_secs_f64())
         } else {
             0.0
@@ -50,7 +55,8 @@ impl Plan {
         Later {
             returns: returns as u64,
             renewals: renewals as u64,
-            tokens: (fresh + renewals) as u64,
+            reauthentications: reauthentications as u64,
+            tokens: (fresh + renewed) as u64,
         }
     }
 }
@@ -80,17 +86,17 @@ mod tests {
         let drop = "[[events]]\nat = \"8s\"\ndo = \"drop_clients\"\nshare = 0.5\n";
         let session = |keys: &str| format!("{drop}[session]\n{keys}\n");
         let same = later(&session("reconnect = \"same_token\""));
-        assert_eq!(same, Later { returns: 50, renewals: 0, tokens: 0 });
+        assert_eq!(same, Later { returns: 50, renewals: 0, reauthentications: 0, tokens: 0 });
         let fresh = later(&session("reconnect = \"fresh_token\""));
-        assert_eq!(fresh, Later { returns: 50, renewals: 0, tokens: 50 });
+        assert_eq!(fresh, Later { returns: 50, renewals: 0, reauthentications: 0, tokens: 50 });
         // Each token is renewed when 5 s of its 10 s are left.
         let ttl = "[token]\nttl = \"10s\"\n";
         let renewed = later(&format!("{ttl}{}", session("renew = \"reconnect\"")));
-        assert_eq!(renewed, Later { returns: 0, renewals: 400, tokens: 400 });
+        assert_eq!(renewed, Later { returns: 0, renewals: 400, reauthentications: 0, tokens: 400 });
         // Else it ends twice while its client holds, and each time a broker that promises it ends the connection.
         let ends = "[session]\nreconnect = \"fresh_token\"\nbackoff = { first = \"0s\" }\n";
         let ended = later(&format!("[token]\nttl = \"9s\"\n{ends}"));
-        assert_eq!(ended, Later { returns: 200, renewals: 0, tokens: 200 });
+        assert_eq!(ended, Later { returns: 200, renewals: 0, reauthentications: 0, tokens: 200 });
         let kept = later(&format!("[token]\nttl = \"9s\"\n[policy]\non_expiry = \"keep\"\n{ends}"));
         assert_eq!(kept, Later::default());
     }

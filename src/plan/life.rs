@@ -33,6 +33,12 @@ impl Life {
         Bearer { client: self.client, turn }
     }
 
+    /// The same with another kind of token.
+    #[must_use]
+    pub fn with_kind(self, kind: usize) -> Self {
+        Self { kind, ..self }
+    }
+
     /// For whom the token of a turn is minted.
     pub fn owner(&self, turn: u32) -> Bearer {
         Bearer { client: self.owner, turn }

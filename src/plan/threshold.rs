@@ -233,6 +233,7 @@ fn of_operation(name: &str) -> Option<Subject> {
     let (operation, what) = name.split_once('.')?;
     let operation = Operation::named(operation).filter(|it| Operation::OF_SESSIONS.contains(it))?;
     let outcome = OperationOutcome::named(what);
+    let outcome = outcome.filter(|it| operation.outcomes().contains(it));
     outcome
         .map(|outcome| Subject::OperationOutcome(operation, outcome))
         .or_else(|| Verdict::named(what).map(|it| Subject::OperationVerdict(operation, it)))
@@ -244,8 +245,8 @@ fn subjects() -> impl Iterator<Item = Subject> {
     let verdicts = Verdict::ALL.into_iter().map(Subject::Verdict);
     let outcomes = OutcomeKind::ALL.into_iter().map(Subject::Outcome);
     let operations = Operation::OF_SESSIONS.into_iter().flat_map(|operation| {
-        let outcomes = OperationOutcome::ALL.into_iter();
-        let outcomes = outcomes.map(move |it| Subject::OperationOutcome(operation, it));
+        let outcomes = operation.outcomes().iter();
+        let outcomes = outcomes.map(move |it| Subject::OperationOutcome(operation, *it));
         let verdicts = Verdict::ALL.into_iter();
         outcomes.chain(verdicts.map(move |it| Subject::OperationVerdict(operation, it)))
     });

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Plan, expiry::shown};
+use super::{Plan, expiry::shown, renewals::RenewsWith};
 use crate::{
     base::{
         clock::{SECOND, nanoseconds, signed},
@@ -27,8 +27,10 @@ const RENEW_STREAM: u64 = 0x7265_6e65;
 pub struct Turns {
     /// With which token they come back.
     pub reconnect: Reconnect,
-    /// Whether they renew their tokens by connecting again.
-    pub renews: bool,
+    /// What they do before their tokens end.
+    pub renew: Renew,
+    /// The kinds of token that they authenticate again with, where the scenario says.
+    pub(super) renew_with: Vec<RenewsWith>,
     /// Failed attempts in a row after which a client gives up.
     pub tries: u32,
     /// Whether a token that is sent again has to be kept: a signature that is made anew differs.
@@ -51,18 +53,23 @@ pub struct Due {
 ///
 /// # Errors
 /// When a value is out of range, or nothing could come of it.
-pub(super) fn resolve(scenario: &Scenario, kinds: &[Kind], keeps: bool) -> Result<Option<Turns>> {
+pub(super) fn resolve(
+    scenario: &Scenario,
+    kinds: &[Kind],
+    renew_with: Vec<RenewsWith>,
+    keeps: bool,
+) -> Result<Option<Turns>> {
     let Some(session) = &scenario.session else { return Ok(None) };
     check(session)?;
-    let renews = session.renew == Renew::Reconnect;
-    if !renews && session.reconnect == Reconnect::None {
+    if session.renew == Renew::None && session.reconnect == Reconnect::None {
         return Ok(None);
     }
     check_tokens(scenario, session, kinds)?;
     let length = |time| signed(nanoseconds(time));
     Ok(Some(Turns {
         reconnect: session.reconnect,
-        renews,
+        renew: session.renew,
+        renew_with,
         tries: session.tries,
         keeps_tokens: keeps && session.reconnect == Reconnect::SameToken,
         renew_before: length(session.renew_before),
@@ -105,7 +112,7 @@ fn check(session: &SessionSettings) -> Result<()> {
 fn check_tokens(scenario: &Scenario, session: &SessionSettings, kinds: &[Kind]) -> Result<()> {
     if !kinds.iter().any(may_return) {
         return Err(Error::usage(
-            "`[session]` has clients connect again, but all tokens of the mix must be refused: none was ever accepted",
+            "`[session]` has clients come back or renew their tokens, but all tokens of the mix must be refused: none was ever accepted",
         )
         .hint("add `fresh` to the mix, or leave `session.reconnect` and `session.renew` out"));
     }
@@ -138,12 +145,17 @@ impl Plan {
 
     /// Whether clients of a kind fetch tokens for later turns.
     pub fn fetches_later(&self, kind: usize) -> bool {
-        let wants = |turns: &Turns| turns.renews || turns.reconnect == Reconnect::FreshToken;
+        let wants = |turns: &Turns| turns.renews() || turns.reconnect == Reconnect::FreshToken;
         self.is_fetched(kind) && self.turns_of(kind).is_some_and(wants)
     }
 }
 
 impl Turns {
+    /// Whether clients renew their tokens.
+    pub fn renews(&self) -> bool {
+        self.renew != Renew::None
+    }
+
     /// How long a client waits before its next attempt, after so many that failed since its connection ended; `drawn` is a
     /// fraction of 1.
     pub fn wait(&self, failures: u32, drawn: f64) -> Duration {
@@ -164,7 +176,7 @@ impl Turns {
     /// `drawn` is a fraction of 1.
     pub fn renewal(&self, came: u64, ends: i64, drawn: f64) -> Option<Due> {
         let came = signed(came);
-        if !self.renews || ends == i64::MAX || ends <= came {
+        if !self.renews() || ends == i64::MAX || ends <= came {
             return None;
         }
         let life = ends - came;

@@ -21,7 +21,7 @@ use std::ops::{Index, IndexMut};
 use serde::{Deserialize, Serialize};
 
 use self::{
-    operations::{OperationTally, PendingEnd},
+    operations::{Operated, OperationTally, PendingEnd},
     pending::Pending,
     signs::{Signs, Site},
     sums::{Marks, Sums},
@@ -41,7 +41,6 @@ use crate::{
     client::{
         Handshake,
         attempt::{Attempt, Code, Outcome},
-        expire::Expire,
         verdict::Expectation,
     },
 };
@@ -133,7 +132,7 @@ pub struct Measurements {
     /// What connected clients did or met.
     operations: Tallies<OperationTally>,
     /// The first of these that are findings.
-    pub expired: Vec<Expire>,
+    pub found: Vec<Operated>,
     /// Connections that brokers closed and that are not settled.
     pub ends: Vec<PendingEnd>,
     /// Connections that ended whose clients may come back, by slot.
@@ -190,7 +189,7 @@ impl Measurements {
         self.signs.iter_mut().for_each(Signs::clear);
         self.pending.clear();
         self.operations.clear();
-        self.expired.clear();
+        self.found.clear();
         self.ends.clear();
         self.drops.clear();
         self.backs.clear();
@@ -215,8 +214,8 @@ impl Measurements {
         }
         self.pending.extend_from_slice(&other.pending);
         self.operations.merge(&other.operations);
-        let room = MOST_FINDINGS.saturating_sub(self.expired.len());
-        self.expired.extend(other.expired.iter().take(room));
+        let room = MOST_FINDINGS.saturating_sub(self.found.len());
+        self.found.extend(other.found.iter().take(room));
         self.ends.extend_from_slice(&other.ends);
         self.drops.merge(&other.drops);
         let room = MOST_RETURNS.saturating_sub(self.backs.len());

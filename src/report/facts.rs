@@ -29,6 +29,11 @@ impl Facts {
         self.say("", words);
     }
 
+    /// Whether nothing is said.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The lines for the terminal.
     pub(super) fn write(&self, out: &mut String) -> std::fmt::Result {
         self.0.iter().try_for_each(|(label, words)| writeln!(out, "{label:<LABEL$}{words}"))

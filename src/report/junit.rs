@@ -242,6 +242,9 @@ fn unmeasured(summary: &Summary, ruling: &Ruling) -> Vec<(&'static str, String)>
                 ("all threads came to their end", joined(&summary.validity.reasons))
             }
             Unmeasured::NoEndDecided { .. } => ("ends of tokens were judged", why.to_string()),
+            Unmeasured::NoReauthDecided { .. } => {
+                ("authentications again were judged", why.to_string())
+            }
             Unmeasured::SearchOpen => ("the search has an answer", why.to_string()),
         };
         all.push((name, said));

@@ -11,7 +11,7 @@ use crate::{
         measure::{MOST_RETURNS, MOST_TRIES},
         results::{
             Summary,
-            operations::Lifetime,
+            operations::{Lifetime, OperationStats},
             turns::{Renewals, Returns},
         },
     },
@@ -63,11 +63,16 @@ pub(super) fn say(facts: &mut Facts, summary: &Summary) {
 pub(super) fn say_turns(facts: &mut Facts, summary: &Summary) {
     let Renewals { count: renewed, late, failed, token_failed, at_half_life, .. } =
         summary.renewals;
+    let reauth = summary.operations.get(&Operation::Reauthenticate).filter(|it| it.count > 0);
+    if let Some(reauth) = reauth {
+        facts.say("reauth", reauthenticated(summary, reauth));
+    }
     if renewed + token_failed > 0 {
+        let how = if reauth.is_some() { "by AUTH" } else { "by connecting again" };
         facts.say(
             "renewals",
             format!(
-                "{} attempts to renew a token by connecting again: {} too late, {} not accepted; {} asks brought no token",
+                "{} attempts to renew a token {how}: {} too late, {} not accepted; {} asks brought no token",
                 count(renewed),
                 count(late),
                 count(failed),
@@ -118,6 +123,26 @@ pub(super) fn say_turns(facts: &mut Facts, summary: &Summary) {
         }
         (None, _) => "not even half of those that most lost together were ever back".into(),
     });
+}
+
+/// What came of clients that authenticated again.
+fn reauthenticated(summary: &Summary, reauth: &OperationStats) -> String {
+    let renewed = reauth.outcomes.get(&OperationOutcome::Renewed).copied().unwrap_or_default();
+    let others = reauth.outcomes.iter();
+    let others =
+        others.filter(|(outcome, number)| **outcome != OperationOutcome::Renewed && **number > 0);
+    let others: Vec<String> =
+        others.map(|(outcome, number)| format!("{} {}", count(*number), outcome.words())).collect();
+    let mut words =
+        format!("{} of {} AUTHs were answered by success", count(renewed), count(reauth.count));
+    if let Some(times) = summary.phases.get(&Phase::Reauth).filter(|times| times.count > 0) {
+        let (half, most) = (percentile(&times.p50_us), percentile(&times.p99_us));
+        words.push_str(&format!(", half of all answers within {half}, 99 % within {most}"));
+    }
+    if !others.is_empty() {
+        words.push_str(&format!("; {}", others.join(", ")));
+    }
+    words
 }
 
 /// How many attempts it took clients to come back, in words, and how many clients.
@@ -176,20 +201,24 @@ fn outlived(lifetime: &Lifetime) -> String {
     }
 }
 
-/// What findings.csv has of the ends of tokens.
+/// What findings.csv has of the ends of tokens, and of clients that authenticated again.
 pub(super) fn findings(summary: &Summary) -> Vec<String> {
-    let Some(expire) = summary.operations.get(&Operation::Expire) else { return Vec::new() };
-    let found = expire.verdicts.iter().filter(|(_, number)| *number > 0);
+    let found = summary.operations.iter().flat_map(|(operation, stats)| {
+        stats.verdicts.iter().map(move |(verdict, number)| (*operation, verdict, number))
+    });
     found
-        .filter_map(|(verdict, number)| match verdict {
+        .filter(|(.., number)| *number > 0)
+        .filter_map(|(operation, verdict, number)| match verdict {
             Verdict::Correct | Verdict::NotJudged => None,
             Verdict::Indeterminate => {
-                Some(format!("of {} ends of tokens it is not known what they say", count(number)))
+                let what = match operation {
+                    Operation::Reauthenticate => "answers to AUTH",
+                    _ => "ends of tokens",
+                };
+                Some(format!("of {} {what} it is not known what they say", count(number)))
             }
-            Verdict::FalseAccept => Some(broken(Operation::Expire, verdict, number).red().bold()),
-            Verdict::FalseReject | Verdict::WrongReason => {
-                Some(broken(Operation::Expire, verdict, number))
-            }
+            Verdict::FalseAccept => Some(broken(operation, verdict, number).red().bold()),
+            Verdict::FalseReject | Verdict::WrongReason => Some(broken(operation, verdict, number)),
         })
         .collect()
 }
@@ -199,6 +228,24 @@ pub(super) fn broken(operation: Operation, verdict: Verdict, number: u64) -> Str
     let is_one = number == 1;
     let what = match (operation, verdict, is_one) {
         // No run fails by attempts here, nor by other verdicts.
+        (Operation::Reauthenticate, Verdict::FalseAccept, true) => {
+            "client was renewed by a token in AUTH that must be refused"
+        }
+        (Operation::Reauthenticate, Verdict::FalseAccept, false) => {
+            "clients were renewed by tokens in AUTH that must be refused"
+        }
+        (Operation::Reauthenticate, Verdict::FalseReject, true) => {
+            "client lost its connection by a good token in AUTH"
+        }
+        (Operation::Reauthenticate, Verdict::FalseReject, false) => {
+            "clients lost their connections by good tokens in AUTH"
+        }
+        (Operation::Reauthenticate, Verdict::WrongReason, true) => {
+            "token in AUTH was answered otherwise than promised"
+        }
+        (Operation::Reauthenticate, Verdict::WrongReason, false) => {
+            "tokens in AUTH were answered otherwise than promised"
+        }
         (Operation::Connect | Operation::Return, ..)
         | (_, Verdict::Correct | Verdict::NotJudged | Verdict::Indeterminate, _) => "",
         (Operation::Expire, Verdict::FalseAccept, true) => "connection outlived its token",
@@ -219,14 +266,20 @@ pub(super) fn broken(operation: Operation, verdict: Verdict, number: u64) -> Str
     format!("{} {what}", count(number))
 }
 
-/// What the ends of tokens say of a run that failed by none of them.
-pub(super) fn answered(summary: &Summary) -> Option<String> {
-    let expire = summary.operations.get(&Operation::Expire)?;
-    let correct = expire.verdicts[Verdict::Correct];
-    (correct > 0 && expire.verdicts.of(Verdict::is_wrong) == 0).then(|| {
-        let what = if correct == 1 { "end of a token was" } else { "ends of tokens were" };
-        format!("{} {what} met as promised", count(correct))
-    })
+/// What operations say of a run that failed by none of them.
+pub(super) fn answered(summary: &Summary) -> Vec<String> {
+    let said = |(operation, stats): (&Operation, &OperationStats)| {
+        let correct = stats.verdicts[Verdict::Correct];
+        let (one, many) = match operation {
+            Operation::Expire => ("end of a token was met", "ends of tokens were met"),
+            Operation::Reauthenticate => ("AUTH was answered", "AUTHs were answered"),
+            Operation::Connect | Operation::Return => return None,
+        };
+        let what = if correct == 1 { one } else { many };
+        let is_right = correct > 0 && stats.verdicts.of(Verdict::is_wrong) == 0;
+        is_right.then(|| format!("{} {what} as promised", count(correct)))
+    };
+    summary.operations.iter().filter_map(said).collect()
 }
 
 #[cfg(test)]

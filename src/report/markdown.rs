@@ -36,13 +36,14 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
         }
         None => format!("{} attempts: {}", count(summary.attempts), told(&summary.verdicts)),
     };
-    let ended = summary.operations.get(&Operation::Expire).filter(|expire| expire.count > 0);
-    let counted = match ended {
-        Some(expire) => {
-            format!("{counted}; {} ends of tokens: {}", count(expire.count), told(&expire.verdicts))
-        }
-        None => counted,
-    };
+    let operations = summary.operations.iter().filter(|(_, stats)| stats.count > 0);
+    let counted = operations.fold(counted, |counted, (operation, stats)| {
+        let what = match operation {
+            Operation::Reauthenticate => "answers to AUTH",
+            _ => "ends of tokens",
+        };
+        format!("{counted}; {} {what}: {}", count(stats.count), told(&stats.verdicts))
+    });
     let validity = if summary.partial {
         "not judged yet".to_owned()
     } else {

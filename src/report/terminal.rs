@@ -222,6 +222,7 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
     series::say(&mut facts, summary);
     cluster::say(&mut facts, summary);
     say_sessions(&mut facts, summary);
+    lifetime::say_turns(&mut facts, summary);
     lifetime::say(&mut facts, summary);
     say_agents(&mut facts, summary);
     let generator = &summary.generator;
@@ -276,7 +277,6 @@ pub(super) fn say_sessions(facts: &mut Facts, summary: &Summary) {
             ),
         );
     }
-    lifetime::say_turns(facts, summary);
     authentication(facts, summary);
 }
 

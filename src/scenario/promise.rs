@@ -84,6 +84,9 @@ pub struct PolicySettings {
     /// How the end has to look. Default: anyhow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends_with: Option<EndsWith>,
+    /// What becomes of a client that authenticates again on its connection with a good token. Default: nothing is promised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reauthentication: Option<Reauthentication>,
     /// What closing without CONNACK is worth as a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_close: Option<SilentClose>,
@@ -150,6 +153,16 @@ pub enum SilentClose {
     WrongReason,
 }
 
+/// What a broker does with AUTH that authenticates a client again (MQTT 5.0, 4.12.1).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reauthentication {
+    /// It takes a good token, and ends the connection of a client with a bad one.
+    Accept,
+    /// It ends the connection, whatever the token.
+    Refuse,
+}
+
 /// What becomes of a CONNECT that brings no credentials.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -183,11 +196,13 @@ pub enum Group {
     Encrypted,
     /// No token, or not where the broker looks for it.
     Placement,
+    /// In an AUTH on a connection that a good token opened.
+    Reauthentication,
 }
 
 impl Group {
     /// All groups, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Signature,
         Self::Algorithm,
         Self::Header,
@@ -196,6 +211,7 @@ impl Group {
         Self::Structure,
         Self::Encrypted,
         Self::Placement,
+        Self::Reauthentication,
     ];
 
     /// Its name in files.
@@ -209,6 +225,7 @@ impl Group {
             Self::Structure => "structure",
             Self::Encrypted => "encrypted",
             Self::Placement => "placement",
+            Self::Reauthentication => "reauthentication",
         }
     }
 }
@@ -222,6 +239,8 @@ pub struct RefusesWith {
     pub v4: Option<Vec<u8>>,
     /// Reason codes of MQTT 5.0.
     pub v5: Option<Vec<u8>>,
+    /// Reason codes of the DISCONNECT that answers a bad token in AUTH. Default: 0x87.
+    pub reauth: Option<Vec<u8>>,
     pub signature: Option<Codes>,
     pub algorithm: Option<Codes>,
     pub header: Option<Codes>,

@@ -5,7 +5,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::bounds::{self, As};
+use super::{
+    Mix,
+    bounds::{self, As},
+};
 
 /// `[session]` of a scenario. Without it an accepted client holds, pings and leaves.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
@@ -20,6 +23,9 @@ pub struct SessionSettings {
     /// Up to so much earlier, drawn by client and turn.
     #[serde(default, with = "bounds::Time")]
     pub renew_jitter: Duration,
+    /// With which tokens clients authenticate again: entries as in `[[mix]]`, drawn by client and turn. Default: `fresh`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renew_with: Vec<Mix>,
     /// With which token a client comes back whose connection the broker, the network or an event ended.
     #[serde(default)]
     pub reconnect: Reconnect,
@@ -47,6 +53,8 @@ pub enum Renew {
     None,
     /// It leaves, and connects again with another token.
     Reconnect,
+    /// It authenticates again on its connection, with another token (MQTT 5.0, 4.12.1).
+    Reauthenticate,
 }
 
 /// With which token a client comes back.
@@ -114,6 +122,7 @@ impl Default for SessionSettings {
             renew: Renew::None,
             renew_before: super::seconds::<5>(),
             renew_jitter: Duration::ZERO,
+            renew_with: Vec::new(),
             reconnect: Reconnect::None,
             backoff: BackoffSettings::default(),
             tries: 10,

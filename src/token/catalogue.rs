@@ -9,6 +9,7 @@ mod entry;
 mod header;
 mod identity;
 mod placement;
+mod reauthentication;
 mod signature;
 mod structure;
 mod time;
@@ -58,6 +59,7 @@ pub struct Situation<'a> {
 pub fn all() -> impl Iterator<Item = &'static Defect> {
     [
         &control::CONTROLS[..],
+        std::slice::from_ref(&reauthentication::CONTROL),
         &signature::DEFECTS,
         &algorithm::DEFECTS,
         &header::DEFECTS,
@@ -67,6 +69,7 @@ pub fn all() -> impl Iterator<Item = &'static Defect> {
         &structure::DEFECTS,
         &encrypted::DEFECTS,
         &placement::DEFECTS,
+        &reauthentication::DEFECTS,
     ]
     .into_iter()
     .flatten()

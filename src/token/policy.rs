@@ -1,6 +1,7 @@
 //! What the broker promises, resolved: a profile with the scenario's `[policy]` over it.
 
 mod expiry;
+mod reauth;
 
 use std::{
     collections::BTreeMap,
@@ -22,6 +23,7 @@ use crate::{
 };
 
 pub use expiry::{ExpiryPolicy, SECOND_PROBE};
+pub use reauth::ReauthPolicy;
 
 /// The profiles that are built in, by name.
 const PROFILES: [(&str, &str); 13] = [
@@ -90,6 +92,9 @@ pub struct Policy {
     /// What becomes of live connections whose token ends.
     #[serde(default)]
     pub expiry: ExpiryPolicy,
+    /// What becomes of clients that authenticate again.
+    #[serde(default)]
+    pub reauth: ReauthPolicy,
     /// What closing without CONNACK is worth.
     pub silent_close: SilentClose,
     /// How many connections of ours it takes; 0 where that is not known.
@@ -154,6 +159,7 @@ impl Policy {
         let leeway = settings.leeway.or(base.leeway).unwrap_or_default();
         let policy = Self {
             expiry: ExpiryPolicy::over(&base, settings, leeway),
+            reauth: ReauthPolicy::over(&base, settings),
             profile,
             protocols: settings.protocols.clone().or(base.protocols).unwrap_or_else(both),
             names_algorithms: settings.algorithms.is_some() || base.algorithms.is_some(),
@@ -182,6 +188,7 @@ impl Policy {
             anonymous: settings.anonymous.or(base.anonymous).unwrap_or_default(),
         };
         policy.expiry.check()?;
+        policy.reauth.check()?;
         let policy = policy
             .with_codes(base.refuses_with.as_ref())?
             .with_codes(settings.refuses_with.as_ref())?;
@@ -246,6 +253,7 @@ impl Policy {
             refuses_with: Some(RefusesWith {
                 v4: Some(self.refuses_with.v4.clone()),
                 v5: Some(self.refuses_with.v5.clone()),
+                reauth: self.reauth.written(),
                 signature: group(Group::Signature),
                 algorithm: group(Group::Algorithm),
                 header: group(Group::Header),
@@ -259,6 +267,7 @@ impl Policy {
             new_key_within: self.new_key_within,
             old_key_within: self.old_key_within,
             verdict_cache: (!self.verdict_cache.is_zero()).then_some(self.verdict_cache),
+            reauthentication: self.reauth.promise,
             silent_close: Some(self.silent_close),
             max_connections: (self.max_connections > 0).then_some(self.max_connections),
             anonymous: Some(self.anonymous),
@@ -280,6 +289,9 @@ impl Policy {
 
     /// The codes with which a defect of the group is promised to be refused.
     pub fn codes(&self, group: Group, protocol: Protocol) -> &[u8] {
+        if group == Group::Reauthentication {
+            return self.reauth.codes();
+        }
         self.refuses_group_with.get(&group).unwrap_or(&self.refuses_with).of(protocol)
     }
 

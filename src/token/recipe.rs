@@ -36,6 +36,8 @@ pub struct Recipe {
     pub twist: Twist,
     /// Where CONNECT has it.
     pub placing: Placing,
+    /// CONNECT has a good one, and this comes in an AUTH on the connection that stands then.
+    pub again: bool,
 }
 
 /// A good token where it belongs.
@@ -52,6 +54,7 @@ pub const GOOD: Recipe = Recipe {
     bearer: Bearer::Own,
     twist: Twist::None,
     placing: Placing::Own,
+    again: false,
 };
 
 impl Recipe {

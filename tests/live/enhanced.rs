@@ -85,6 +85,37 @@ fn mosquittos_plugin_verifies_authentication_data_as_it_does_passwords() {
     for name in ["data_without_method", "no_data", "empty_data", "method_twice"] {
         assert_eq!(by_data[name], "correct", "{name}");
     }
+    for (name, verdict) in by_data.iter().filter(|(name, _)| name.starts_with("reauth_")) {
+        assert_eq!(verdict, "correct", "{name}");
+    }
     // It closes with the rest of that packet unread, which makes a reset: that says nothing.
     assert_eq!(by_data["auth_first"], "not_judged");
+}
+
+#[test]
+#[ignore = "needs Mosquitto: scripts/test-live"]
+fn mosquitto_refuses_in_auth_what_it_refuses_in_connect_and_takes_what_is_good() {
+    let broker = Broker::start("mosquitto-jwt");
+    let kinds = ["fresh", "expired", "wrong_key", "stolen", "not_a_jwt"];
+    for method in ["OAUTH2-JWT", "OAUTH2-JWT-CHALLENGED"] {
+        let entries: Vec<String> =
+            kinds.iter().map(|kind| format!("{{ token = \"{kind}\", share = 1 }}")).collect();
+        let session = format!(
+            "[session]\nrenew = \"reauthenticate\"\nrenew_before = \"2s\"\nrenew_with = [{}]\n\
+             [policy]\nreauthentication = \"accept\"\n[token]\nttl = \"4s\"\n",
+            entries.join(", ")
+        );
+        let text =
+            std::fs::read_to_string(storm(&broker, &by_method(method), &["fresh"]).scenario())
+                .unwrap()
+                .replace("concurrency = 6\nhold = \"0s\"", "concurrency = 60\nhold = \"3500ms\"")
+                .replace("[keys.main]", &format!("{session}[keys.main]"));
+        let run = Storm::new(&text).run();
+        let summary = run.expect(0);
+        let reauth = &summary["operations"]["reauthenticate"];
+        assert_eq!(reauth["count"], 60, "{method}: {reauth}");
+        assert_eq!(reauth["verdicts"]["correct"], 60, "{method}: {reauth}");
+        assert!(reauth["outcomes"]["renewed"].as_u64().unwrap() > 0, "{reauth}");
+        assert!(reauth["outcomes"]["refused"].as_u64().unwrap() > 0, "{reauth}");
+    }
 }

@@ -14,15 +14,16 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    run::{Ended, Storm, everything, scenario, tokenstorm},
+    matrix::matrix,
+    run::{Ended, Storm, everything, read_json, scenario},
     server::{Connect, Server, until_closed},
 };
 
-const METHOD: &str = "OAUTH2-JWT";
+pub(crate) const METHOD: &str = "OAUTH2-JWT";
 const TARGET: &str = "token_in = \"auth_data\"\nauth_method = \"OAUTH2-JWT\"\n---\n";
 
 /// CONNACK with a code, with the method unless told otherwise.
-fn connack(code: u8, method: Option<&str>) -> Vec<u8> {
+pub(crate) fn connack(code: u8, method: Option<&str>) -> Vec<u8> {
     let properties = method.map(|method| property(method.as_bytes())).unwrap_or_default();
     [&[0x20, 3 + properties.len() as u8, 0, code, properties.len() as u8][..], &properties].concat()
 }
@@ -32,13 +33,13 @@ fn property(method: &[u8]) -> Vec<u8> {
 }
 
 /// AUTH with a code and a method.
-fn auth(code: u8, method: &[u8]) -> Vec<u8> {
+pub(crate) fn auth(code: u8, method: &[u8]) -> Vec<u8> {
     let properties = property(method);
     [&[0xF0, 2 + properties.len() as u8, code, properties.len() as u8][..], &properties].concat()
 }
 
 /// Reads a packet: its first byte, and what follows its length.
-fn packet(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
+pub(crate) fn packet(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
     let mut first = [0; 2];
     stream.read_exact(&mut first).ok()?;
     let mut length = usize::from(first[1] & 127);
@@ -220,26 +221,17 @@ fn the_matrix_asks_by_authentication_data_in_5_0_alone_with_cells_of_its_own() {
         until_closed(stream);
     });
     let storm = Storm::new(&scenario(&server.url(), "", TARGET));
-    let out = storm.out();
-    let path = storm.scenario().display().to_string();
-    let ended = tokenstorm(&[
-        "matrix",
-        &path,
-        "--out",
-        out.to_str().unwrap(),
-        "--progress",
-        "none",
-        "--only",
-        "*method*",
-        "--only",
-        "*data*",
-        "--only",
+    let only = [
+        "data_without_method",
+        "unknown_method",
+        "method_twice",
+        "*_data",
         "in_*",
-        "--only",
         "no_credentials",
-    ]);
-    let matrix: Value = serde_json::from_slice(&std::fs::read(out.join("matrix.json")).unwrap())
-        .unwrap_or_else(|_| panic!("{}", ended.stderr));
+    ];
+    let only: Vec<&str> = only.iter().flat_map(|name| ["--only", name]).collect();
+    let ended = matrix(&storm, &only);
+    let matrix = read_json(&ended.out.join("matrix.json")).unwrap();
     let verdict = |name: &str| {
         let cells = matrix["cells"].as_array().unwrap();
         let cell = cells.iter().find(|cell| cell["defect"] == name);

@@ -24,7 +24,11 @@ const LOAD: &str = "clients = 8\nconcurrency = 8\nhold = \"9s\"";
 
 /// The `exp` of a client's token, as an instant.
 pub(crate) fn exp(connect: &Connect) -> SystemTime {
-    let token = connect.password.clone().unwrap();
+    exp_of(&connect.password.clone().unwrap())
+}
+
+/// The `exp` of a token, as an instant.
+pub(crate) fn exp_of(token: &[u8]) -> SystemTime {
     let payload = token.split(|byte| *byte == b'.').nth(1).unwrap().to_vec();
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
     UNIX_EPOCH + Duration::from_secs(claims["exp"].as_u64().unwrap())
@@ -42,7 +46,7 @@ pub(crate) fn wall() -> SystemTime {
 }
 
 /// Sleeps until so many milliseconds after an instant; before it where negative.
-fn until(at: SystemTime, after_ms: i64) {
+pub(crate) fn until(at: SystemTime, after_ms: i64) {
     let by = Duration::from_millis(after_ms.unsigned_abs());
     let at = if after_ms < 0 { at - by } else { at + by };
     thread::sleep(at.duration_since(wall()).unwrap_or_default());

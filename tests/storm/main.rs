@@ -42,6 +42,7 @@ mod oauth;
 mod probed;
 mod process;
 mod prometheus;
+mod reauth;
 mod refreshed;
 mod returns;
 #[cfg(feature = "embedded")]

@@ -19,7 +19,7 @@ fn asked(url: &str) -> Storm {
     Storm::new(&scenario(url, "", more))
 }
 
-fn matrix(storm: &Storm, arguments: &[&str]) -> Ended {
+pub(crate) fn matrix(storm: &Storm, arguments: &[&str]) -> Ended {
     let (scenario, out) = (storm.scenario(), storm.out());
     let fixed = [
         "matrix",

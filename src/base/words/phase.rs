@@ -33,6 +33,8 @@ vocabulary! {
         ExpiryEarly = "expiry_early", "expiry_early (before exp)";
         /// The end of a client's connection to its next CONNACK that accepts it, over all its attempts.
         Reconnect = "reconnect", "reconnect (end to back)";
+        /// AUTH handed over that authenticates again, to the answer.
+        Reauth = "reauth", "reauth (AUTH to answer)";
     }
 }
 
@@ -52,6 +54,7 @@ impl Phase {
             | Self::ReceiveDelay => Operation::Connect,
             Self::ExpiryEnforcement | Self::ExpiryEarly => Operation::Expire,
             Self::Reconnect => Operation::Return,
+            Self::Reauth => Operation::Reauthenticate,
         }
     }
 
@@ -75,7 +78,8 @@ impl Phase {
             | Self::ReceiveDelay
             | Self::ExpiryEnforcement
             | Self::ExpiryEarly
-            | Self::Reconnect => false,
+            | Self::Reconnect
+            | Self::Reauth => false,
         }
     }
 

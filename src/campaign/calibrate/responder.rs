@@ -1,8 +1,8 @@
 //! A server that answers each CONNECT after a known delay, and keeps a log of its own.
 //!
-//! It verifies nothing and knows nothing but CONNECT, PINGREQ and DISCONNECT of MQTT 3.1, 3.1.1 and 5.0. When a CONNECT
-//! arrived, the kernel says where it can, so that the log has no wake-up of this thread in it. Where it is told to, it ends
-//! each connection a known while after the `exp` of its token, and sees who comes back.
+//! It verifies nothing and knows nothing but CONNECT, PINGREQ and DISCONNECT of MQTT 3.1, 3.1.1 and 5.0, and AUTH of 5.0.
+//! When a CONNECT or an AUTH arrived, the kernel says where it can, so that the log has no wake-up of this thread in it.
+//! Where it is told to, it ends each connection a known while after the `exp` of its token, and sees who comes back.
 
 mod connect;
 
@@ -50,12 +50,12 @@ const EVENTS: usize = 256;
 const INBOX: usize = 64 * 1024;
 const LISTENER: u64 = u64::MAX;
 
-/// A CONNECT and its answer, in nanoseconds of the clock.
+/// A CONNECT or an AUTH, and its answer, in nanoseconds of the clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Exchange {
-    /// When CONNECT was there whole.
+    /// When it was there whole.
     pub arrived: u64,
-    /// When CONNACK was handed to the kernel.
+    /// When its answer was handed to the kernel.
     pub answered: u64,
 }
 
@@ -82,6 +82,8 @@ pub struct End {
 pub struct Log {
     /// Each CONNECT that was answered.
     pub exchanges: Vec<Exchange>,
+    /// Each AUTH that was.
+    pub auths: Vec<Exchange>,
     /// Each connection that was ended.
     pub ends: Vec<End>,
 }
@@ -89,8 +91,10 @@ pub struct Log {
 /// What a responder does.
 #[derive(Clone, Copy, Debug)]
 pub struct Behaviour {
-    /// How long it takes to answer.
+    /// How long it takes to answer a CONNECT.
     pub answers: Pattern,
+    /// How long it takes to answer an AUTH.
+    pub auths: Pattern,
     /// When it ends connections, where it does.
     pub ends: Option<Ends>,
 }
@@ -167,6 +171,8 @@ struct Connection {
 enum Task {
     /// The answer to a CONNECT that arrived then.
     Answer(u64),
+    /// The answer to an AUTH that did.
+    Success(u64),
     /// Its end.
     End,
 }
@@ -183,6 +189,7 @@ struct Server {
     generation: u32,
     due: BinaryHeap<Due>,
     connects: u64,
+    auths: u64,
     first: Option<u64>,
     log: Log,
     /// Index of the last end of each client that is away.
@@ -203,6 +210,7 @@ impl Server {
             generation: 0,
             due: BinaryHeap::new(),
             connects: 0,
+            auths: 0,
             first: None,
             log: Log::default(),
             away: HashMap::new(),
@@ -272,12 +280,21 @@ impl Server {
             let packet: Vec<u8> = connection.partial.drain(..length).collect();
             match packet[0] >> 4 {
                 1 => {
-                    connection.level = Connect::read(&packet).map_or(4, |connect| connect.level);
-                    connection.life = self.behaviour.ends.and_then(|_| life(&packet, clock));
+                    let connect = Connect::read(&packet);
+                    connection.level = connect.map_or(4, |connect| connect.level);
+                    connection.life = connect
+                        .filter(|_| self.behaviour.ends.is_some())
+                        .and_then(|connect| life(&connect, clock));
                     let first = *self.first.get_or_insert(arrived);
                     let due = self.behaviour.answers.due(self.connects, arrived, first);
                     self.connects += 1;
                     self.due.push(Reverse((due, place, generation, Task::Answer(arrived))));
+                }
+                15 => {
+                    let first = *self.first.get_or_insert(arrived);
+                    let due = self.behaviour.auths.due(self.auths, arrived, first);
+                    self.auths += 1;
+                    self.due.push(Reverse((due, place, generation, Task::Success(arrived))));
                 }
                 12 => drop(send(&connection.socket, &[0xD0, 0], SendFlags::NOSIGNAL)),
                 14 => {
@@ -301,6 +318,7 @@ impl Server {
             }
             match task {
                 Task::Answer(arrived) => self.answer(place, arrived),
+                Task::Success(arrived) => self.succeed(place, arrived),
                 Task::End => self.end(place),
             }
         }
@@ -328,6 +346,14 @@ impl Server {
         }
     }
 
+    /// Answers an AUTH by success, without properties (MQTT 5.0, 3.15.2.1).
+    fn succeed(&mut self, place: usize, arrived: u64) {
+        let Some(connection) = self.connections.get(place) else { return };
+        if send(&connection.socket, &[0xF0, 0], SendFlags::NOSIGNAL).is_ok() {
+            self.log.auths.push(Exchange { arrived, answered: self.clock.now() });
+        }
+    }
+
     /// Ends a connection since its token has ended: in 5.0 by DISCONNECT 0x87 (MQTT 5.0, 3.14).
     fn end(&mut self, place: usize) {
         let connection = self.connections.remove(place);
@@ -344,8 +370,8 @@ impl Server {
 }
 
 /// Who sends a CONNECT, and when its token ends by this clock; `None` where that is not to be read.
-fn life(packet: &[u8], clock: Clock) -> Option<(Vec<u8>, i64)> {
-    let Connect { client_id, password, .. } = Connect::read(packet)?;
+fn life(connect: &Connect<'_>, clock: Clock) -> Option<(Vec<u8>, i64)> {
+    let &Connect { client_id, password, .. } = connect;
     let exp = Foreign::read(password?).moment("exp")?;
     Some((client_id.to_vec(), clock.at_wall(of_date(exp))))
 }

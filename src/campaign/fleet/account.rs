@@ -1,6 +1,9 @@
 //! What an agent has told of a run so far, against what it can have done.
 
-use crate::record::measure::{Count, Measurements};
+use crate::{
+    base::words::Operation,
+    record::measure::{Count, Measurements},
+};
 
 /// Attempts that one agent starts in a second at most: `load.stages` asks for no more of a whole fleet.
 const MOST_A_SECOND: u64 = 1_000_000;
@@ -29,8 +32,61 @@ pub(super) struct Account {
     returned: u64,
     /// Ends of tokens on connections.
     expired: u64,
+    /// Clients that authenticate again.
+    reauths: Reauths,
     /// Whether clients may have more than one turn.
     has_turns: bool,
+}
+
+/// Clients of an agent that authenticate again: asks for a token that were begun, those that had one or got none, those that
+/// nobody wanted any more, those that are over, and the tokens that the broker took.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reauths {
+    begun: u64,
+    sent: u64,
+    without_token: u64,
+    forsaken: u64,
+    over: u64,
+    renewed: u64,
+}
+
+impl Reauths {
+    fn add(self, seen: &Measurements) -> Self {
+        let begun = seen[Count::ReauthsBegun];
+        // The counts of renewals are those of attempts where clients connect again.
+        let is_by_auth = begun > 0 || self.begun > 0;
+        let of = |count: Count| if is_by_auth { seen[count] } else { 0 };
+        let over = ended(seen, Operation::Reauthenticate);
+        let over = over.saturating_add(seen[Count::ReauthsAbandoned]);
+        Self {
+            begun: self.begun.saturating_add(begun),
+            sent: self.sent.saturating_add(of(Count::RenewalsSent)),
+            without_token: self.without_token.saturating_add(of(Count::RenewalsWithoutToken)),
+            forsaken: self.forsaken.saturating_add(seen[Count::ReauthsForsaken]),
+            over: self.over.saturating_add(over),
+            renewed: self.renewed.saturating_add(of(Count::Renewed)),
+        }
+    }
+
+    /// Asks of which it is known what became of them.
+    fn answered(self) -> u64 {
+        self.sent.saturating_add(self.without_token).saturating_add(self.forsaken)
+    }
+
+    fn adds_up(self, is_last: bool) -> bool {
+        let with_end = self.sent.saturating_add(self.without_token);
+        self.answered() <= self.begun
+            && self.over <= with_end
+            && self.renewed <= self.sent
+            && !(is_last && (self.answered() < self.begun || self.over < with_end))
+    }
+
+    /// Counts what was under way as given up.
+    fn close(self, seen: &mut Measurements) {
+        let unanswered = self.begun - self.answered();
+        seen[Count::RenewalsWithoutToken] += unanswered;
+        seen[Count::ReauthsAbandoned] = self.sent + self.without_token - self.over + unanswered;
+    }
 }
 
 impl Account {
@@ -60,6 +116,7 @@ impl Account {
         seen[Count::LaterAbandoned] = self.under_way() - (self.clients - self.first_turns);
         seen[Count::StillAway] = self.drops - self.returned;
         seen[Count::RenewalsWithoutToken] = self.renewals - self.answered;
+        self.reauths.close(seen);
     }
 
     /// Attempts that were started and have not ended.
@@ -78,7 +135,8 @@ impl Account {
         is_last: bool,
     ) -> Result<(), &'static str> {
         let dropped: u64 = seen.dropped().sum();
-        let expired: u64 = seen.operation_tallies().iter().map(|(_, count)| count).sum();
+        let expired = ended(seen, Operation::Expire);
+        let reauths = self.reauths.add(seen);
         let handshakes: u64 = seen.handshakes(None).map(|(_, count)| count).sum();
         let next = Self {
             share: self.share,
@@ -90,10 +148,15 @@ impl Account {
             handshakes: self.handshakes.saturating_add(handshakes),
             dropped: self.dropped.saturating_add(dropped),
             renewals: self.renewals.saturating_add(seen[Count::RenewalsBegun]),
-            answered: self.answered.saturating_add(answered(seen)),
+            answered: self.answered.saturating_add(if reauths.begun > 0 {
+                0
+            } else {
+                answered(seen)
+            }),
             drops: self.drops.saturating_add(seen[Count::Drops]),
             returned: self.returned.saturating_add(seen.ends_of_returns()),
             expired: self.expired.saturating_add(expired),
+            reauths,
             has_turns: self.has_turns,
         };
         let ended = next.attempts.saturating_add(next.abandoned);
@@ -113,13 +176,15 @@ impl Account {
         if next.dropped > next.attempts || seen[Count::Open] > next.share {
             return Err("of more sessions than there were");
         }
-        if next.drops > next.dropped.saturating_add(next.renewals) || next.expired > next.attempts {
+        let lives = next.attempts.saturating_add(reauths.renewed);
+        if next.drops > next.dropped.saturating_add(next.renewals) || next.expired > lives {
             return Err("of more sessions than there were");
         }
-        let has_later = next.drops > 0 || next.renewals > 0;
+        let has_later = next.drops > 0 || next.renewals > 0 || reauths.begun > 0;
         if has_later && !next.has_turns
             || next.returned > next.drops
             || next.answered > next.renewals
+            || !reauths.adds_up(is_last)
             || is_last && (next.returned < next.drops || next.answered < next.renewals)
         {
             return Err(
@@ -133,6 +198,13 @@ impl Account {
         *self = next;
         Ok(())
     }
+}
+
+/// Operations that have an end.
+fn ended(seen: &Measurements, operation: Operation) -> u64 {
+    let tallies = seen.operation_tallies();
+    let own = tallies.iter().filter(|(tally, _)| tally.operation == operation);
+    own.map(|(_, count)| *count).fold(0, u64::saturating_add)
 }
 
 /// Attempts to renew a token of which it is known what became of the ask for one.

@@ -65,7 +65,11 @@ fn serve(arguments: &cli::Calibrate) -> Result<Exit> {
         },
         _ => Pattern::Constant(usual),
     };
-    let responder = Responder::start(address, Behaviour { answers, ends: None }, Clock::start())?;
+    let responder = Responder::start(
+        address,
+        Behaviour { answers, auths: answers, ends: None },
+        Clock::start(),
+    )?;
     crate::tell!("listening at {}", responder.address());
     while !stop.load(Ordering::Relaxed) {
         thread::sleep(SHORT_GLANCE);

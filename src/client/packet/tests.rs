@@ -224,7 +224,9 @@ fn method_and_data_stand_in_connect_as_an_answer_to_a_challenge_takes_them_over(
         assert_eq!(authentication_of(&out), expected);
         let (mut answer, mut same) = (Vec::new(), Vec::new());
         put_auth(CONTINUE, authentication_of(&out), &mut answer);
-        put_auth_of(CONTINUE, Some(b"JWT"), Some(&token), &mut same);
+        let whole =
+            Authentication { method: Some(b"JWT"), method_twice: false, data: Some(&token) };
+        whole.put(CONTINUE, &mut same).unwrap();
         assert_eq!(answer, same);
         let FirstPacket::Auth(auth, read) = FirstPacket::read(&answer, Protocol::V5) else {
             assert!(length > LONGEST_CONNACK, "{length}");

@@ -58,6 +58,14 @@ impl Probes {
         }
     }
 
+    /// Those of a token that takes the place of another on a connection that stands: the broker has shown before that it takes
+    /// publishes of this client.
+    pub(super) fn of_next(expiry: Option<&ExpiryWatch>) -> Self {
+        let probes = Self::of(expiry);
+        let next = if probes.next == Next::Trial { Next::First } else { probes.next };
+        Self { next, is_on_trial: false, ..probes }
+    }
+
     /// When the next one is due; the end of time where there is none.
     fn due(self, now: u64) -> u64 {
         match self.next {

@@ -5,6 +5,8 @@
 pub(super) enum Timer {
     /// The connection has outlived its token.
     Outlive,
+    /// The answer to AUTH has to be there.
+    Reauth,
     /// The client has stayed for as long as it takes part.
     Leave,
     /// The answer to a ping has to be there.
@@ -18,8 +20,15 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 6] =
-        [Self::Outlive, Self::Leave, Self::PongDue, Self::Probe, Self::Renew, Self::Ping];
+    const ALL: [Self; 7] = [
+        Self::Outlive,
+        Self::Reauth,
+        Self::Leave,
+        Self::PongDue,
+        Self::Probe,
+        Self::Renew,
+        Self::Ping,
+    ];
 }
 
 /// A timer that is not set.

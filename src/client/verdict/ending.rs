@@ -108,7 +108,7 @@ impl EndJudge {
         if !self.concerns(deadline, accepted) {
             return None;
         }
-        let is_due = signed(at) >= deadline.saturating_sub(self.uncertainty);
+        let is_due = self.is_due(deadline, at);
         let outlived = deadline.saturating_add(self.leeway).saturating_add(self.grace);
         let ended = match met {
             // Whatever happened, it happened before anybody looked whether the connection was still open then.
@@ -119,7 +119,7 @@ impl EndJudge {
         };
         let is_named = self.ends_with.as_ref().is_some_and(|ends| looks_so(ends, ended));
         match ended {
-            Ended::PingTimeout | Ended::ProtocolError | Ended::Flood => {
+            Ended::PingTimeout | Ended::ProtocolError(_) | Ended::Flood => {
                 is_due.then_some(Fate::Left(ended.code()))
             }
             Ended::Disconnect(Some(SHUTTING_DOWN)) if !is_named => {
@@ -129,6 +129,31 @@ impl EndJudge {
                 let is_about_it = is_due || self.is_early(deadline, ended, at);
                 is_about_it.then_some(Fate::Ended(ended.code()))
             }
+        }
+    }
+
+    /// Whether the token of a connection has ended, or may have: an end is about that.
+    pub fn is_due(&self, deadline: i64, at: u64) -> bool {
+        let has_end = deadline != i64::MIN && deadline != i64::MAX;
+        has_end && signed(at) >= deadline.saturating_sub(self.uncertainty)
+    }
+
+    /// The same as [`Self::fate`] of a connection on which an AUTH has no answer yet, or has just had it: an end before the
+    /// deadline is about that, and one after it only where the broker promised to end the connection then.
+    pub fn fate_of_asked(
+        &self,
+        (deadline, accepted): (i64, u64),
+        ended: Ended,
+        at: u64,
+        is_answered: bool,
+    ) -> Option<Fate> {
+        let fate = self.fate(deadline, accepted, Met::End(ended), at)?;
+        match fate {
+            Fate::Ended(_) if !self.is_due(deadline, at) => None,
+            Fate::Ended(code) if !is_answered && self.promise != Some(OnExpiry::Disconnect) => {
+                Some(Fate::Left(code))
+            }
+            fate => Some(fate),
         }
     }
 

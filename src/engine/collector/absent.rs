@@ -45,9 +45,9 @@ impl Collector {
             }
             self.all.ends.drain(..settled.sessions.len().min(self.all.ends.len()));
             let sessions = settled.sessions.iter();
-            for expire in sessions.filter_map(|(end, is_away)| end.settled(*is_away)) {
-                self.all.expired(&expire);
-                self.settled_late.expired(&expire);
+            for operated in sessions.filter_map(|(end, is_away)| end.settled(*is_away)) {
+                self.all.operated(&operated, self.storm.warm);
+                self.settled_late.operated(&operated, self.storm.warm);
             }
             if let Some(folder) = &mut self.folder {
                 folder.findings(&self.storm.plan, storm, &findings);

@@ -2,12 +2,15 @@
 
 use std::ops::Range;
 
-use super::{Connection, Key, Stage, State, Worker, challenge};
+use super::{
+    Connection, Key, Stage, State, Worker,
+    challenge::{self, answer_to_again},
+};
 use crate::{
     base::clock::{Clock, nanoseconds},
     client::{
         Received, TURN,
-        attempt::{Close, Outcome, Step},
+        attempt::{Close, Outcome},
         inbound::Inbound,
         outbox::Outbox,
         packet::FirstPacket,
@@ -78,7 +81,9 @@ impl Worker {
             Some(Stage::Opening(_)) => self.conclude(place, outcome, self.storm.clock.now()),
             Some(Stage::Held(_)) => {
                 // Whose fault it is that a layer broke can't be told.
-                self.token_met(place, Met::Us(outcome.code()), self.storm.clock.now());
+                let now = self.storm.clock.now();
+                self.token_met(place, Met::Us(outcome.code()), now);
+                self.auth_ended(place, outcome, now);
                 self.drop_session(place, outcome.code());
             }
             Some(Stage::Leaving(_)) => self.close(place),
@@ -131,11 +136,32 @@ impl Worker {
         let reached = (opening.state, opening.is_challenged);
         // Of a CONNECT that names none, nothing of this may come.
         let named = own_method.filter(|_| opening.names_method);
+        let came = opening.came();
         let before = opening.inbound.as_ref().map_or(0, |inbound| inbound.kept());
         let first = match &mut opening.inbound {
             None => FirstPacket::read(bytes, protocol),
             Some(inbound) => inbound.connack(bytes, protocol),
         };
+        if opening.is_again
+            && let Some(outcome) = answer_to_again(&first, own_method)
+        {
+            opening.arrived = arrival(storm.clock, opening.sent_at, stamp, now);
+            return self.again_ended(place, outcome, now);
+        }
+        if let FirstPacket::Connack(connack, length) = &first
+            && let Some(auth) = opening.again.take()
+        {
+            if connack.code != 0 {
+                // Nothing is known of the token that it is about.
+                return self.conclude(place, Outcome::ProtocolError("connect_refused"), now);
+            }
+            let rest = part.start + length - before..part.end;
+            self.send_auth(place, auth);
+            if !rest.is_empty() {
+                self.on_first_bytes(place, rest, stamp, now);
+            }
+            return;
+        }
         match first {
             FirstPacket::Connack(connack, length) => {
                 opening.arrived = arrival(storm.clock, opening.sent_at, stamp, now);
@@ -151,10 +177,6 @@ impl Worker {
                 let leaves_at = own
                     .filter(|at| *at < u64::MAX)
                     .unwrap_or_else(|| now + nanoseconds(storm.plan.hold_of(kind)));
-                let came = match opening.token {
-                    Step::At(at) => at,
-                    Step::NotEntered | Step::Unfinished => opening.started,
-                };
                 let renewal = storm.plan.turns_of(kind).and_then(|turns| {
                     let life = storm.plan.life(bearer.client);
                     life.renewal(turns, bearer.turn, came, opening.deadline)

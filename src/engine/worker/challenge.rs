@@ -1,12 +1,18 @@
 //! Enhanced authentication while CONNACK is awaited (MQTT 5.0, 4.12): a challenge is answered once, with what CONNECT had.
 
-use super::{SPARES, State, Worker};
+use super::{Key, SPARES, State, Worker};
 use crate::{
     client::{
-        packet::{Auth, CONTINUE, authentication_of, put_auth},
+        attempt::Outcome,
+        outbox::Outbox,
+        packet::{
+            Auth, CONTINUE, Connack, FirstPacket, authentication_of, properties_of_auth, put_auth,
+        },
+        session::{Session, Settings},
         socket::has_closed,
     },
     record::measure::Count,
+    supply::source::Order,
 };
 
 /// What is wrong with an AUTH that came before CONNACK; `own` is the method that CONNECT named, where it did.
@@ -40,7 +46,12 @@ impl Worker {
             (opening.is_challenged, opening.inbound) = (true, None);
             return;
         }
-        put_auth(CONTINUE, authentication_of(&opening.packet), &mut packet);
+        let properties = if opening.is_again {
+            properties_of_auth(&opening.packet)
+        } else {
+            authentication_of(&opening.packet)
+        };
+        put_auth(CONTINUE, properties, &mut packet);
         let connect = std::mem::replace(&mut opening.packet, packet);
         (opening.sent, opening.is_challenged, opening.inbound) = (0, true, None);
         opening.state = State::Sending;
@@ -51,5 +62,66 @@ impl Worker {
         if self.connections.get(place).is_some_and(|it| it.state() == Some(State::Sending)) {
             self.hear_of_room(place);
         }
+    }
+
+    /// Orders the good token that an attempt connects with which is about another one, in AUTH.
+    pub(super) fn order_good(&mut self, place: usize) {
+        let now = self.storm.clock.now();
+        let Some(connection) = self.connections.get(place) else { return };
+        let (bearer, ticket) = (connection.bearer, Key::new(place, connection.generation).data());
+        let Some(kind) = self.storm.plan.good_kind() else { return self.abandon(place) };
+        self.enter_state(place, State::Ordering);
+        let deadline = now + self.storm.timeout;
+        self.source.mint(Order { bearer, kind, at: now, deadline, ticket });
+    }
+
+    /// An attempt that is about a token in AUTH was let in: sends that.
+    pub(super) fn send_auth(&mut self, place: usize, auth: Vec<u8>) {
+        let Some(opening) = self.opening_mut(place) else { return };
+        let connect = std::mem::replace(&mut opening.packet, auth);
+        (opening.sent, opening.arrived, opening.inbound) = (0, 0, None);
+        (opening.is_again, opening.is_challenged) = (true, false);
+        opening.state = State::Sending;
+        if self.packets.len() < SPARES {
+            self.packets.push(connect);
+        }
+        self.send_connect(place);
+        if self.connections.get(place).is_some_and(|it| it.state() == Some(State::Sending)) {
+            self.hear_of_room(place);
+        }
+    }
+
+    /// An AUTH that an attempt is about has its answer: whoever is let in leaves.
+    pub(super) fn again_ended(&mut self, place: usize, outcome: Outcome, now: u64) {
+        if outcome != Outcome::Accepted {
+            return self.conclude(place, outcome, now);
+        }
+        let Some(connection) = self.connections.get(place) else { return };
+        let (kind, bearer) = (usize::from(connection.kind), connection.bearer);
+        let protocol = self.storm.plan.mould.kinds[kind].protocol;
+        let settings = Settings {
+            protocol,
+            keep_alive: self.storm.keep_alive,
+            leaves_at: now,
+            renews_at: None,
+            expiry: None,
+            salt: bearer.client,
+        };
+        let session = Session::new(settings, &Connack::default(), Outbox::default(), now);
+        self.accept(place, (session, now), 0..0, now);
+    }
+}
+
+/// What answers an AUTH that an attempt is about; `own` is its method. `None` where it goes on.
+pub(super) fn answer_to_again(first: &FirstPacket<'_>, own: Option<&str>) -> Option<Outcome> {
+    match first {
+        FirstPacket::Auth(auth, _) if auth.code == 0 => {
+            let is_other = auth.method.is_some() && auth.method != own;
+            let wrong = Outcome::ProtocolError("auth_method");
+            Some(if is_other { wrong } else { Outcome::Accepted })
+        }
+        FirstPacket::Connack(..) => Some(Outcome::ProtocolError("another_packet")),
+        FirstPacket::Disconnect(code) => Some(Outcome::Refused(*code)),
+        FirstPacket::Auth(..) | FirstPacket::Wrong(_) | FirstPacket::Incomplete => None,
     }
 }

@@ -65,6 +65,7 @@ impl Worker {
         // It ends here: that its broker is there is as true as before.
         self.leaves_as_witness(place, now);
         self.token_met(place, Met::Us(EVENT), now);
+        self.auth_cut(place, resets, now);
         self.drop_session(place, EVENT);
     }
 }

@@ -10,7 +10,10 @@ use crate::{
         verdict::ending::{EndJudge, INTERRUPTED, Met},
     },
     engine::connection::{Connection, Held},
-    record::measure::{Count, operations::PendingEnd},
+    record::measure::{
+        Count,
+        operations::{Operated, PendingEnd},
+    },
 };
 
 impl Worker {
@@ -34,9 +37,10 @@ impl Worker {
             (Met::End(Ended::Closed(Close::Fin | Close::FinInPacket | Close::Rst)), Some(site))
                 if matches!(expire.fate, Fate::Ended(_)) =>
             {
-                self.recorder.pend(PendingEnd { site, expire, in_gap });
+                let operated = Operated::Expire(expire);
+                self.recorder.pend(PendingEnd { site, operated, in_gap });
             }
-            _ => self.recorder.expired(&expire),
+            _ => self.recorder.operated(&Operated::Expire(expire), self.storm.warm),
         }
         if let Some(held) = self.held_mut(place) {
             held.is_decided = true;
@@ -54,15 +58,23 @@ impl Worker {
         let storm = &self.storm;
         let kind = usize::from(connection.kind);
         let judge = storm.end_judge(storm.plan.mould.kinds[kind].protocol);
-        let fate = judge.fate(held.deadline, held.accepted, met, now)?;
+        let token = (held.deadline, held.token_accepted);
+        let session = &held.session;
+        let is_asked = session.is_authenticating();
+        let fate = match met {
+            Met::End(ended) if is_asked || session.has_just_authenticated() => {
+                judge.fate_of_asked(token, ended, now, !is_asked)?
+            }
+            met => judge.fate(token.0, token.1, met, now)?,
+        };
         let mut expire = Expire {
             bearer: connection.bearer,
             token_turn: held.token_turn,
-            kind,
+            kind: usize::from(held.token_kind),
             broker: usize::from(connection.broker),
             key: held.key,
             minted_for: held.minted_for,
-            accepted: held.accepted,
+            accepted: held.token_accepted,
             deadline: held.deadline,
             ended: now,
             fate,

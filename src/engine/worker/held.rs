@@ -6,7 +6,7 @@ use std::{cmp::Reverse, ops::Range};
 use super::{Key, More, Stage, Worker, leaving::send_all};
 use crate::{
     client::{
-        attempt::{Close, Code, Outcome},
+        attempt::{Close, Code, Outcome, Phase},
         session::{Ended, Event, Session},
         socket::Sent,
         verdict::ending::{HOLD, Met},
@@ -32,6 +32,8 @@ impl Worker {
         let held = Held {
             session,
             accepted: now,
+            token_accepted: now,
+            token_kind: attempt.kind as u16,
             deadline,
             // Who does not hold has nothing to outlive.
             is_decided: self.storm.plan.hold_of(attempt.kind).is_zero(),
@@ -160,11 +162,14 @@ impl Worker {
                     self.said_goodbye(place, code);
                 }
                 self.token_met(place, Met::End(ended), now);
+                self.auth_met(place, ended, now);
                 self.drop_session(place, ended.code());
             }
             Event::Outlived => self.token_met(place, Met::Outlived, now),
             Event::Publishes => self.publish_probe(place, now),
             Event::Renews(due) => self.renew(place, due, now),
+            Event::Authenticated => self.authenticated(place, now),
+            Event::Unanswered => self.auth_ended(place, Outcome::Timeout(Phase::Reauth), now),
         }
     }
 

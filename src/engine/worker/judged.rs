@@ -34,6 +34,40 @@ impl Worker {
 
     /// What had to happen to a token, and what the answer is worth.
     pub(super) fn judged(&self, attempt: &Attempt, terms: Terms) -> Judged {
+        let storm = &self.storm;
+        let kind = &storm.plan.mould.kinds[attempt.kind];
+        let judge = storm.judge(kind.protocol);
+        let (mut expected, in_time, decided) = self.expected(attempt, terms);
+        if kind.must == Must::AcceptInTime {
+            // Several clients may have the token of a first turn; one of a later turn has one.
+            let shared = storm.accepted.as_ref().filter(|_| attempt.token_turn == 0);
+            let is_right = !matches!(expected, Expectation::Refuse(_));
+            if let Some(accepted) =
+                shared.filter(|_| is_right && attempt.outcome == Outcome::Accepted)
+            {
+                accepted.note(attempt.client, attempt.ended);
+            }
+            let by_others = shared.and_then(|accepted| accepted.of(attempt.client));
+            expected = judge.by_cache(expected, by_others.max(terms.last_accepted), attempt.sent);
+        }
+        // A broker that is full refuses whoever comes, some by the code for a bad token.
+        let is_full =
+            || storm.occupancy.as_ref().is_some_and(|occupancy| occupancy.is_full(attempt.broker));
+        let verdict = match attempt.outcome {
+            Outcome::Refused(_) | Outcome::Closed(_)
+                if storm.has_no_keys(attempt.broker) || is_full() =>
+            {
+                Verdict::NotJudged
+            }
+            outcome if kind.recipe.again => storm.reauth_judge.verdict(expected, outcome),
+            outcome => judge.verdict(expected, outcome),
+        };
+        Judged { expected, verdict, in_time, decided }
+    }
+
+    /// What had to happen to a token that was sent, whether it had to be accepted by its times and claims, its key apart, and
+    /// when the broker had decided.
+    pub(super) fn expected(&self, attempt: &Attempt, terms: Terms) -> (Expectation, bool, u64) {
         let Terms { validity, said, .. } = terms;
         let storm = &self.storm;
         let kind = &storm.plan.mould.kinds[attempt.kind];
@@ -56,30 +90,7 @@ impl Worker {
             let standing = standing.of(usize::from(key), reader);
             expected = judge.by_key(expected, standing, attempt.sent, decided);
         }
-        if kind.must == Must::AcceptInTime {
-            // Several clients may have the token of a first turn; one of a later turn has one.
-            let shared = storm.accepted.as_ref().filter(|_| attempt.token_turn == 0);
-            let is_right = !matches!(expected, Expectation::Refuse(_));
-            if let Some(accepted) =
-                shared.filter(|_| is_right && attempt.outcome == Outcome::Accepted)
-            {
-                accepted.note(attempt.client, attempt.ended);
-            }
-            let by_others = shared.and_then(|accepted| accepted.of(attempt.client));
-            expected = judge.by_cache(expected, by_others.max(terms.last_accepted), attempt.sent);
-        }
-        // A broker that is full refuses whoever comes, some by the code for a bad token.
-        let is_full =
-            || storm.occupancy.as_ref().is_some_and(|occupancy| occupancy.is_full(attempt.broker));
-        let verdict = match attempt.outcome {
-            Outcome::Refused(_) | Outcome::Closed(_)
-                if storm.has_no_keys(attempt.broker) || is_full() =>
-            {
-                Verdict::NotJudged
-            }
-            outcome => judge.verdict(expected, outcome),
-        };
-        Judged { expected, verdict, in_time, decided }
+        (expected, in_time, decided)
     }
 
     pub(super) fn count(&mut self, attempt: &Attempt, terms: Terms, way: u16, judged: Judged) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Connection, Key, STARTS_IN_A_ROW, Stage, State, Terms, Worker};
+use super::{Connection, Key, STARTS_IN_A_ROW, Stage, State, Terms, Worker, again::is_ask};
 use crate::{
     base::{
         clock::{Clock, SECOND},
@@ -10,12 +10,13 @@ use crate::{
     },
     client::{
         attempt::{Outcome, Phase, Step},
-        packet::{CONTINUE, Connect, TooLong, put_auth_of},
+        packet::{AGAIN, Authentication, CONTINUE, Connect, TooLong},
         verdict::Validity,
     },
     engine::{
+        carried::Carried,
         connection::{More, NOWHERE},
-        journey::{Carried, Journey},
+        journey::Journey,
         opening::{Instants, Opening},
         storm::{Storm, keep_alive},
         target::Spot,
@@ -140,6 +141,8 @@ impl Worker {
             terms,
             packet,
             sent: 0,
+            again: None,
+            is_again: false,
             names_method: false,
             is_challenged: false,
             inbound: None,
@@ -178,10 +181,12 @@ impl Worker {
         let Bearer { client, turn } = connection.bearer;
         let broker = usize::from(connection.broker);
         match equipped {
+            Equipped::Ready if self.is_ask(place) => return self.authenticate(place),
             Equipped::Ready if self.rests(place) => return,
             Equipped::Ready => self.replace(place),
             Equipped::Failed(state, outcome) => return self.fail(place, state, outcome),
             Equipped::Never => return self.abandon(place),
+            Equipped::Half => return self.order_good(place),
         }
         match &storm.targets[broker].spot {
             Spot::At(addresses) => {
@@ -222,6 +227,8 @@ pub(super) enum Equipped {
     Failed(State, Outcome),
     /// There will be no token.
     Never,
+    /// It has the token that it is to authenticate again with, and none to connect with yet.
+    Half,
 }
 
 /// Gives an attempt what came of its order, at this step, and encodes its CONNECT.
@@ -231,11 +238,12 @@ pub(super) fn equip(
     came: Step,
     (storm, scratch): (&Storm, &mut Scratch),
 ) -> Equipped {
+    let sends = if is_ask(connection) { Sends::Auth } else { Sends::Connect };
     let Stage::Opening(opening) = &mut connection.stage else { return Equipped::Never };
     match answer {
         Answer::Token(handed) => {
             opening.token = came;
-            hand_over(opening, handed, (storm, scratch))
+            hand_over(opening, handed, sends, (storm, scratch))
         }
         Answer::Failed(failure) => {
             // What is not there at once has been waited for.
@@ -257,9 +265,15 @@ pub(super) fn equip(
 pub(super) fn hand_over(
     opening: &mut Opening,
     handed: &Handed<'_>,
+    sends: Sends,
     (storm, scratch): (&Storm, &mut Scratch),
 ) -> Equipped {
     let ready = &handed.ready;
+    if opening.again.is_some() {
+        // It is about the token that it had first, and that was there.
+        opening.token = Step::NotEntered;
+        return packed(opening, handed, sends, (storm, scratch));
+    }
     let mut times = ready.times;
     if handed.said.is_none() {
         // `iat` alone makes no start of a token of ours.
@@ -284,7 +298,25 @@ pub(super) fn hand_over(
     if storm.plan.shares_names {
         storm.watched.get_or_init(|| opening.terms.validity);
     }
-    match encode(&storm.plan, handed, scratch, &mut opening.packet) {
+    if storm.plan.mould.kinds[ready.kind].recipe.again && sends == Sends::Connect {
+        let equipped = packed(opening, handed, Sends::Auth, (storm, scratch));
+        if let Equipped::Failed(..) = equipped {
+            return equipped;
+        }
+        opening.again = Some(std::mem::take(&mut opening.packet));
+        return Equipped::Half;
+    }
+    packed(opening, handed, sends, (storm, scratch))
+}
+
+/// Encodes what takes a token to the broker.
+fn packed(
+    opening: &mut Opening,
+    handed: &Handed<'_>,
+    sends: Sends,
+    (storm, scratch): (&Storm, &mut Scratch),
+) -> Equipped {
+    match encode(&storm.plan, handed, sends, scratch, &mut opening.packet) {
         Ok(names_method) => {
             opening.names_method = names_method;
             Equipped::Ready
@@ -317,13 +349,22 @@ fn word_of(field: TooLong, token_in: TokenIn) -> &'static str {
     }
 }
 
-/// Encodes CONNECT; says whether it names an authentication method.
+/// The packet that takes a token to the broker.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Sends {
+    Connect,
+    /// AUTH, of a client that authenticates again.
+    Auth,
+}
+
+/// Encodes the packet; says whether it names an authentication method.
 ///
 /// # Errors
 /// When a field is too long for it.
 fn encode(
     plan: &Plan,
     handed: &Handed<'_>,
+    sends: Sends,
     scratch: &mut Scratch,
     out: &mut Vec<u8>,
 ) -> Result<bool, TooLong> {
@@ -332,9 +373,14 @@ fn encode(
     let given = (ready.password, handed.bytes);
     let name = plan.named(ready.bearer.client);
     let brought = scratch.fields(&plan.mould.names, &kind.recipe, plan.token_in, name, given);
+    let method_twice = brought.odd == Some(Odd::MethodTwice);
+    let authentication =
+        Authentication { method: brought.method, method_twice, data: brought.data };
+    if sends == Sends::Auth {
+        return authentication.put(AGAIN, out).map(|()| true);
+    }
     if brought.odd == Some(Odd::AuthFirst) {
-        put_auth_of(CONTINUE, brought.method, brought.data, out);
-        return Ok(false);
+        return authentication.put(CONTINUE, out).map(|()| false);
     }
     Connect {
         protocol: kind.protocol,
@@ -345,7 +391,7 @@ fn encode(
         password: brought.password,
         method: brought.method,
         data: brought.data,
-        method_twice: brought.odd == Some(Odd::MethodTwice),
+        method_twice,
         property: brought.property,
         will: brought.will,
     }

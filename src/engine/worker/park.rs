@@ -4,7 +4,7 @@ use std::cmp::{Ordering, Reverse};
 
 use super::{
     Stage, State, Worker,
-    launch::{Equipped, hand_over},
+    launch::{Equipped, Sends, hand_over},
 };
 use crate::{
     base::clock::{SECOND, nanoseconds},
@@ -113,7 +113,7 @@ impl Worker {
         opening.terms.has_no_slot = has_no_slot;
         let equipped = if *due <= now {
             let handed = Handed::fetched(brought, (life.bearer(0), life.kind), at);
-            hand_over(opening, &handed, (&self.storm, &mut self.scratch))
+            hand_over(opening, &handed, Sends::Connect, (&self.storm, &mut self.scratch))
         } else {
             let outcome = Outcome::TokenFailed(Code::Word("still_valid"));
             Equipped::Failed(State::Starting, outcome)

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Connection, Key, Stage, State, Worker,
+    again::is_ask,
     launch::{Equipped, equip},
 };
 use crate::{
@@ -15,7 +16,10 @@ use crate::{
         attempt::{Attempt, Code, Step},
         verdict::{Expectation, ending::Met},
     },
-    engine::journey::{Again, Carried, Journey, Purpose},
+    engine::{
+        carried::{Again, Carried},
+        journey::{Journey, Purpose},
+    },
     plan::life::Life,
     record::measure::{Back, Count},
     scenario::Reconnect,
@@ -30,7 +34,7 @@ const LATE: [(Count, i64); 3] = [
     (Count::RenewalsLateBy1S, SECOND as i64),
 ];
 /// Why a connection has no end of its own: its client went on with another token.
-const RENEWED: Code = Code::Word("renewed");
+pub(super) const RENEWED: Code = Code::Word("renewed");
 
 /// A client that waits to come back.
 #[derive(Debug)]
@@ -222,27 +226,40 @@ impl Worker {
         let (ends, leaves_at) = (held.deadline, journey.leaves_at);
         let bearer = Bearer { turn: journey.last_turn, ..connection.bearer };
         let life = self.storm.plan.life(bearer.client);
-        self.recorder.start_later(Count::RenewalsBegun);
+        let is_by_auth = self.storm.plan.renews_by_auth();
+        let purpose = if is_by_auth {
+            Purpose::Reauth { on: old }
+        } else {
+            Purpose::Renewal { old: Some(old), ends }
+        };
         let next = Journey {
-            purpose: Purpose::Renewal { old: Some(old), ends },
+            purpose,
             leaves_at,
             last_turn: bearer.turn.saturating_add(1),
             ..Journey::first()
         };
         let turn = next.last_turn;
-        let entered = self.enter_turn(life, turn, (due, now), Some(Box::new(next)));
+        let kind = if is_by_auth {
+            self.recorder[Count::ReauthsBegun] += 1;
+            self.storm.plan.renews_with(life, turn)
+        } else {
+            self.recorder.start_later(Count::RenewalsBegun);
+            life.kind
+        };
+        let asked = life.with_kind(kind);
+        let entered = self.enter_turn(asked, turn, (due, now), Some(Box::new(next)));
         let ticket = Key::new(entered, self.generation);
         if let Some(journey) = self.connections.get_mut(place).and_then(|it| it.journey.as_mut()) {
             (journey.renewal, journey.last_turn) = (Some(ticket), turn);
         }
         let order = Order {
-            bearer: Bearer { turn, ..bearer },
-            kind: life.kind,
+            bearer: self.storm.plan.bearer_of(kind, Bearer { turn, ..bearer }),
+            kind,
             at: now,
             deadline: now + self.storm.timeout,
             ticket: ticket.data(),
         };
-        self.order(entered, order, life);
+        self.order(entered, order, asked);
     }
 
     /// An attempt has its token. Whether it waits all the same: its client is away, and its backoff is not over.
@@ -300,16 +317,31 @@ impl Worker {
         let wait = plan.life(bearer.client).wait(turns, bearer.turn, 0);
         journey.not_before = now.saturating_add(nanoseconds(wait));
         let is_it = |it: &&mut Connection| it.generation == key.generation();
-        if let Some(connection) = self.connections.get_mut(key.place()).filter(is_it) {
+        let Some(connection) = self.connections.get_mut(key.place()).filter(is_it) else { return };
+        if !is_ask(connection) {
             connection.journey = Some(journey);
             self.recorder[Count::RenewalsConverted] += 1;
+            return;
         }
+        if usize::from(connection.kind) == plan.life(bearer.client).kind {
+            // Until now it was no attempt.
+            connection.journey = Some(journey);
+            self.recorder[Count::ReauthsForsaken] += 1;
+            self.recorder.start_later(Count::ReturnsBegun);
+            return;
+        }
+        // Nobody comes back with the token that it asks for.
+        self.forsake_ask(key.place());
+        self.goes_on(bearer, journey, now);
     }
 
     /// Gives up an attempt to renew a token that nobody wants any more: no CONNECT was sent, and none is counted.
     pub(super) fn forsake(&mut self, key: Key) {
         let is_it = |it: &&mut Connection| it.generation == key.generation();
         let Some(connection) = self.connections.get_mut(key.place()).filter(is_it) else { return };
+        if is_ask(connection) {
+            return self.forsake_ask(key.place());
+        }
         if connection.state() == Some(State::Ordering) {
             connection.journey = None;
             self.recorder[Count::RenewalsForsaken] += 1;
@@ -334,8 +366,8 @@ impl Worker {
         now: u64,
     ) {
         match journey.purpose {
-            // It was never let in.
-            Purpose::First => {}
+            // It was never let in; or it was no attempt.
+            Purpose::First | Purpose::Reauth { .. } => {}
             Purpose::Return { .. } => {
                 journey.failures += 1;
                 journey.not_before = 0;
@@ -356,14 +388,14 @@ impl Worker {
     }
 
     /// Whether a client still has the connection whose token was to be renewed.
-    fn has_kept(&self, old: Key) -> bool {
+    pub(super) fn has_kept(&self, old: Key) -> bool {
         let own = self.connections.get(old.place()).filter(|it| it.generation == old.generation());
         let journey = own.filter(|it| it.held().is_some()).and_then(|it| it.journey.as_ref());
         journey.is_some_and(|journey| journey.renewal.is_some())
     }
 
     /// A token that is to be renewed could not be had: the connection goes on, and its client asks again after its backoff.
-    fn asks_again(&mut self, old: Key, bearer: Bearer, now: u64) {
+    pub(super) fn asks_again(&mut self, old: Key, bearer: Bearer, now: u64) {
         let storm = Arc::clone(&self.storm);
         let Some(turns) = &storm.plan.turns else { return };
         let Some(connection) = self.connections.get_mut(old.place()) else { return };
@@ -409,17 +441,22 @@ impl Worker {
         let attempts = journey.failures.saturating_add(1);
         (journey.failures, journey.not_before) = (0, 0);
         match std::mem::replace(&mut journey.purpose, Purpose::First) {
-            Purpose::First => {}
+            Purpose::First | Purpose::Reauth { .. } => {}
             Purpose::Return { dropped } => {
                 self.recorder.back(Back { dropped, back: now }, attempts, (kind, broker));
             }
             Purpose::Renewal { ends, .. } => {
-                self.recorder[Count::Renewed] += 1;
-                let late = signed(now).saturating_sub(ends);
-                for (count, by) in LATE {
-                    self.recorder[count] += u64::from(late > by);
-                }
+                self.count_renewed(now, ends);
             }
+        }
+    }
+
+    /// Counts a token that was renewed: another was accepted, and it ends at that instant.
+    pub(super) fn count_renewed(&mut self, now: u64, ends: i64) {
+        self.recorder[Count::Renewed] += 1;
+        let late = signed(now).saturating_sub(ends);
+        for (count, by) in LATE {
+            self.recorder[count] += u64::from(late > by);
         }
     }
 

@@ -55,7 +55,10 @@ fn measured(connack: &[u64]) -> Measurements {
         all.start(started, started);
         all.record(&attempt, Expectation::Indeterminate, verdict, 0, 0);
     }
-    all.expired(&Expire::example(2 * SECOND as i64));
+    all.operated(
+        &crate::record::measure::operations::Operated::Expire(Expire::example(2 * SECOND as i64)),
+        0,
+    );
     all[Count::Started] += 3;
     all[Count::Abandoned] = 2;
     all[Count::Held] = 5;

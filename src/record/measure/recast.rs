@@ -2,12 +2,13 @@
 
 use super::{
     Finding, Measurements, Slots, Tally,
-    operations::{OperationTally, PendingEnd},
+    operations::{Operated, OperationTally, PendingEnd},
     pending::Pending,
 };
 use crate::{
     client::{
         expire::Expire,
+        reauth::Reauth,
         verdict::{Expectation, Verdict},
     },
     token::Bearer,
@@ -61,13 +62,23 @@ impl Measurements {
         for (tally, count) in &part.operations {
             moved.operations.add(OperationTally { kind: kinds[tally.kind], ..*tally }, *count);
         }
-        let renamed = |expire: &Expire| {
-            let bearer = Bearer { client: expire.bearer.client + first_client, ..expire.bearer };
-            Expire { bearer, kind: kinds[expire.kind], ..*expire }
+        let renamed = |operated: &Operated| match *operated {
+            Operated::Expire(expire) => {
+                let client = expire.bearer.client + first_client;
+                let bearer = Bearer { client, ..expire.bearer };
+                Operated::Expire(Expire { bearer, kind: kinds[expire.kind], ..expire })
+            }
+            Operated::Reauth(reauth) => {
+                let mut attempt = reauth.attempt;
+                (attempt.client, attempt.kind) =
+                    (attempt.client + first_client, kinds[attempt.kind]);
+                Operated::Reauth(Reauth { attempt, ..reauth })
+            }
         };
-        moved.expired = part.expired.iter().map(renamed).collect();
+        moved.found = part.found.iter().map(renamed).collect();
         let ends = part.ends.iter();
-        moved.ends = ends.map(|end| PendingEnd { expire: renamed(&end.expire), ..*end }).collect();
+        moved.ends =
+            ends.map(|end| PendingEnd { operated: renamed(&end.operated), ..*end }).collect();
         for finding in &part.findings {
             let mut attempt = finding.attempt;
             // Whether both answers were right does not show in a finding.

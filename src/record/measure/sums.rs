@@ -51,15 +51,15 @@ vocabulary! {
         GaveUp = "gave_up";
         /// Those that were away when they would have left, or the run ended.
         StillAway = "still_away";
-        /// Attempts that began because a token was to be renewed.
+        /// Attempts that began because a token was to be renewed by connecting again.
         RenewalsBegun = "renewals_begun";
         /// Those of them that went on as returns, as their old connection ended meanwhile.
         RenewalsConverted = "renewals_converted";
-        /// Those that got their token, with which they connected.
+        /// Renewals that got their token: a client connected with it, or authenticated again.
         RenewalsSent = "renewals_sent";
-        /// Those that nobody wanted any more before they had a token: they are abandoned, and counted nowhere.
+        /// Attempts to renew that nobody wanted any more before they had a token: they are abandoned, and counted nowhere.
         RenewalsForsaken = "renewals_forsaken";
-        /// Those that got no token.
+        /// Renewals that got no token.
         RenewalsWithoutToken = "renewals_without_token";
         /// Those with a good token that were not accepted.
         RenewalsFailed = "renewals_failed";
@@ -71,6 +71,13 @@ vocabulary! {
         RenewalsLateBy100Ms = "renewals_late_by_100ms";
         /// Those of them that were more than 1 s late.
         RenewalsLateBy1S = "renewals_late_by_1s";
+        /// Asks for a token to authenticate again with.
+        ReauthsBegun = "reauths_begun";
+        /// Those of them that nobody wanted any more before they had a token, or that went on as returns: they are counted
+        /// nowhere.
+        ReauthsForsaken = "reauths_forsaken";
+        /// Those that were under way when the run was interrupted.
+        ReauthsAbandoned = "reauths_abandoned";
         /// Renewals that were planned for half of a token's life, since it came with less than twice `session.renew_before`.
         RenewalsAtHalf = "renewals_at_half";
         /// CPU time that driving the clients took after all first turns were over, in nanoseconds.

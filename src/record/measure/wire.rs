@@ -16,6 +16,7 @@ use serde_bytes::ByteBuf;
 
 use super::{
     Answer, Count, MOST_ANSWERS, MOST_FINDINGS, Measurements, SLOT, Tally, Times,
+    operations::Operated,
     returns::{MOST_RETURNS, MOST_TRIES},
     times::{Cell, LONGEST},
 };
@@ -166,11 +167,6 @@ impl Count {
             | Self::LaterEnded
             | Self::EndedAfter
             | Self::Back
-            | Self::Renewed
-            | Self::RenewalsLate
-            | Self::RenewalsLateBy100Ms
-            | Self::RenewalsLateBy1S
-            | Self::RenewalsAtHalf
             | Self::AuthMethodMissing => attempts,
             // What sessions meet comes in another interval than the attempts that opened them.
             Self::Started
@@ -192,7 +188,15 @@ impl Count {
             | Self::RenewalsSent
             | Self::RenewalsForsaken
             | Self::RenewalsWithoutToken
-            | Self::RenewalsFailed => MOST_COUNT,
+            | Self::RenewalsFailed
+            | Self::Renewed
+            | Self::RenewalsLate
+            | Self::RenewalsLateBy100Ms
+            | Self::RenewalsLateBy1S
+            | Self::RenewalsAtHalf
+            | Self::ReauthsBegun
+            | Self::ReauthsForsaken
+            | Self::ReauthsAbandoned => MOST_COUNT,
             Self::CpuNs | Self::CpuAfterNs => MOST_CPU,
         }
     }
@@ -222,10 +226,10 @@ impl Sheet<Measurements> {
                     && usize::from(of.site.broker) == of.attempt.broker
             })
             && seen.operations.into_iter().all(|(tally, _)| is_known(tally.kind, tally.broker))
-            && seen.expired.iter().all(|of| is_known(of.kind, of.broker))
+            && seen.found.iter().all(|of| is_known(of.kind(), of.broker()))
             && seen.ends.iter().all(|of| {
-                is_known(of.expire.kind, of.expire.broker)
-                    && usize::from(of.site.broker) == of.expire.broker
+                is_known(of.operated.kind(), of.operated.broker())
+                    && usize::from(of.site.broker) == of.operated.broker()
             })
     }
 
@@ -246,7 +250,7 @@ impl Sheet<Measurements> {
         let stayed = seen[Count::GaveUp].saturating_add(seen[Count::StillAway]);
         let most = |place: usize| match Self::operation_at(place) {
             Operation::Connect => attempts,
-            Operation::Expire => operations,
+            Operation::Expire | Operation::Reauthenticate => operations,
             Operation::Return => stayed,
         };
         seen.sums.iter().all(|(count, number)| number <= count.most(attempts))
@@ -281,7 +285,7 @@ impl Sheet<Measurements> {
             && seen.dropped.len() <= MOST_CODES
             && seen.signs.len() <= self.brokers * MOST_ADDRESSES
             && seen.operations.len() <= self.kinds * self.brokers * MOST_TALLIES
-            && seen.expired.len() <= operations.min(MOST_FINDINGS)
+            && seen.found.len() <= operations.min(MOST_FINDINGS)
             && seen.backs.len() <= most.min(MOST_RETURNS)
             && seen.tries.into_iter().all(|(tries, _)| (1..=MOST_TRIES).contains(tries))
             && seen.tries.len() <= usize::from(MOST_TRIES)
@@ -314,14 +318,20 @@ impl Measurements {
             Phase::StartDelay | Phase::Connect | Phase::Response => entered(phase) == attempts,
             _ => entered(phase) <= attempts,
         };
-        let expires = self.operations.into_iter().map(|(_, count)| count).sum::<u64>();
+        let operations = |of: Operation| {
+            let own = self.operations.into_iter().filter(move |(tally, _)| tally.operation == of);
+            own.map(|(_, count)| count).sum::<u64>()
+        };
+        let expires = operations(Operation::Expire);
         let timed = [Phase::ExpiryEnforcement, Phase::ExpiryEarly]
             .into_iter()
             .map(|phase| entered(phase) - self[Count::Untimed])
             .fold(0, u64::saturating_add);
         let away = self[Count::GaveUp].saturating_add(self[Count::StillAway]);
         let returned = entered(Phase::Reconnect) - self[Count::Untimed];
+        let reauths = entered(Phase::Reauth) - self[Count::Untimed];
         timed == expires
+            && reauths <= operations(Operation::Reauthenticate)
             && returned == self[Count::Back].saturating_add(away)
             && self.backs.iter().all(|back| back.dropped <= back.back)
             && Phase::ALL.into_iter().filter(|it| it.operation().is_attempt()).all(is_entered)
@@ -346,11 +356,16 @@ impl Measurements {
             move_one(&mut back.dropped);
             move_one(&mut back.back);
         }
-        let ends = self.ends.iter_mut().map(|end| &mut end.expire);
-        for expire in self.expired.iter_mut().chain(ends) {
-            move_one(&mut expire.accepted);
-            move_one(&mut expire.ended);
-            expire.deadline = expire.deadline.wrapping_add(by);
+        let ends = self.ends.iter_mut().map(|end| &mut end.operated);
+        for operated in self.found.iter_mut().chain(ends) {
+            match operated {
+                Operated::Expire(expire) => {
+                    move_one(&mut expire.accepted);
+                    move_one(&mut expire.ended);
+                    expire.deadline = expire.deadline.wrapping_add(by);
+                }
+                Operated::Reauth(reauth) => reauth.attempt.moved(by),
+            }
         }
     }
 
@@ -375,9 +390,9 @@ impl Measurements {
             && self
                 .ends
                 .iter()
-                .map(|end| &end.expire)
-                .chain(&self.expired)
-                .all(|of| (from..=to).contains(&of.accepted) && (from..=to).contains(&of.ended))
+                .map(|end| &end.operated)
+                .chain(&self.found)
+                .all(|of| (from..=to).contains(&of.began()) && (from..=to).contains(&of.ended()))
     }
 }
 

@@ -122,7 +122,7 @@ impl Closed {
     /// Where each of them was closed, and when.
     fn places(&self) -> impl Iterator<Item = (Site, u64)> {
         let attempts = self.attempts.iter().map(|it| (it.site, it.attempt.ended));
-        attempts.chain(self.sessions.iter().map(|it| (it.site, it.expire.ended)))
+        attempts.chain(self.sessions.iter().map(|it| (it.site, it.operated.ended())))
     }
 }
 
@@ -246,7 +246,7 @@ impl Absences {
             }
         }
         let sessions = sessions.into_iter().map(|end| {
-            let at = end.expire.ended.saturating_sub(start);
+            let at = end.operated.ended().saturating_sub(start);
             // A broker that is back too soon to be found gone ended its connections all the same when it went.
             let was_down = self
                 .watched

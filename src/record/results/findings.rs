@@ -7,7 +7,7 @@ use crate::{
     base::{clock::SECOND, shell::quoted, words::Operation},
     client::{attempt::Attempt, expire::Expire},
     plan::Plan,
-    record::measure::Finding,
+    record::measure::{Finding, operations::Operated},
     token::Bearer,
 };
 
@@ -42,17 +42,29 @@ pub fn of_attempt(plan: &Plan, start: Start, finding: &Finding) -> impl Serializ
     (place, times, seen, replay, (attempt.turn, Operation::Connect))
 }
 
-/// The row of the end of a token: it was due at the deadline, and the connection was there since it was accepted.
-pub fn of_expire(plan: &Plan, start: Start, expire: &Expire) -> impl Serialize {
-    let token = &plan.mould.kinds[expire.kind].label;
-    let place = (expire.bearer.client, token, &plan.brokers[expire.broker].label);
-    let instants = [expire.deadline, expire.accepted as i64, expire.ended as i64];
+/// The row of what a connected client did or met. The end of a token was due at the deadline, and its connection was there
+/// since it was accepted.
+pub fn of_operation(plan: &Plan, start: Start, operated: &Operated) -> impl Serialize {
+    let (client, turn, instants, token, verdict) = match operated {
+        Operated::Expire(expire) => {
+            let &Expire { bearer, token_turn, kind, key, minted_for, .. } = expire;
+            let of = Bearer { turn: token_turn, ..bearer };
+            let instants = [expire.deadline, expire.accepted as i64, expire.ended as i64];
+            let token = Token { bearer: of, kind, key, minted_for };
+            (bearer.client, bearer.turn, instants, token, expire.verdict)
+        }
+        Operated::Reauth(reauth) => {
+            let attempt = &reauth.attempt;
+            let instants = [attempt.scheduled, attempt.started, attempt.ended].map(|at| at as i64);
+            (attempt.client, attempt.turn, instants, Token::of(attempt), reauth.verdict)
+        }
+    };
+    let tally = operated.tally(verdict);
+    let label = &plan.mould.kinds[tally.kind].label;
+    let place = (client, label, &plan.brokers[tally.broker].label);
     let times = instants.map(|at| start.offset(at));
-    let seen = (expire.fate.outcome(), expire.fate.code().to_string(), expire.verdict);
-    let &Expire { bearer, token_turn, kind, key, minted_for, .. } = expire;
-    let of = Bearer { turn: token_turn, ..bearer };
-    let replay = replay_of(plan, start, &Token { bearer: of, kind, key, minted_for });
-    (place, times, seen, replay, (bearer.turn, Operation::Expire))
+    let seen = (tally.outcome, tally.code.to_string(), verdict);
+    (place, times, seen, replay_of(plan, start, &token), (turn, tally.operation))
 }
 
 /// What it takes to mint a token again.

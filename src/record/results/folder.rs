@@ -27,9 +27,11 @@ use crate::{
         clock::{Clock, SECOND},
         error::{Error, Result, plain::json},
     },
-    client::{attempt::Phase, expire::Expire},
+    client::attempt::Phase,
     plan::Plan,
-    record::measure::{Answer, Finding, MOST_FINDINGS, Measurements, latency::Latency},
+    record::measure::{
+        Answer, Finding, MOST_FINDINGS, Measurements, latency::Latency, operations::Operated,
+    },
     scenario::Scenario,
 };
 
@@ -209,8 +211,8 @@ impl Folder {
         };
         self.histograms.append_with(|| interval(second, storm, latency));
         self.findings(plan, storm, &seen.findings);
-        for expired in [&seen.expired, &late.expired] {
-            self.expired(plan, storm, expired);
+        for found in [&seen.found, &late.found] {
+            self.operated(plan, storm, found);
         }
     }
 
@@ -218,14 +220,14 @@ impl Folder {
     pub fn rest(&mut self, plan: &Plan, storm: u64, second: u64, late: &Measurements) {
         let latency = |phase| late.latency(phase, None, None, None);
         self.histograms.append_with(|| interval(second, storm, latency));
-        self.expired(plan, storm, &late.expired);
+        self.operated(plan, storm, &late.found);
     }
 
-    /// Appends ends of connections that are findings, as far as there is room for them.
-    fn expired(&mut self, plan: &Plan, storm: u64, expired: &[Expire]) {
-        let kept = &expired[..expired.len().min(MOST_FINDINGS - self.found)];
+    /// Appends operations of clients that are findings, as far as there is room for them.
+    fn operated(&mut self, plan: &Plan, storm: u64, found: &[Operated]) {
+        let kept = &found[..found.len().min(MOST_FINDINGS - self.found)];
         let start = self.start(storm);
-        let rows = kept.iter().map(|expire| findings::of_expire(plan, start, expire));
+        let rows = kept.iter().map(|operated| findings::of_operation(plan, start, operated));
         if self.findings.append_rows(rows) {
             self.found += kept.len();
         }

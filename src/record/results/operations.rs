@@ -25,16 +25,25 @@ pub const FILE: &str = "operations.csv";
 #[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct OperationStats {
     pub count: u64,
-    pub outcomes: Counts<OperationOutcome>,
+    pub outcomes: BTreeMap<OperationOutcome, u64>,
     /// By outcome and code.
     pub codes: BTreeMap<OperationOutcome, BTreeMap<String, u64>>,
     pub verdicts: Counts<Verdict>,
+    /// Those that were under way when the run was interrupted, and are in none of the sums.
+    #[serde(default)]
+    pub abandoned: u64,
 }
 
 impl OperationStats {
+    /// Nothing of an operation yet.
+    fn of(operation: Operation) -> Self {
+        let outcomes = operation.outcomes().iter().map(|outcome| (*outcome, 0)).collect();
+        Self { outcomes, ..Self::default() }
+    }
+
     fn add(&mut self, tally: &OperationTally, count: u64) {
         self.count += count;
-        self.outcomes[tally.outcome] += count;
+        *self.outcomes.entry(tally.outcome).or_default() += count;
         self.verdicts[tally.verdict] += count;
         let codes = self.codes.entry(tally.outcome).or_default();
         *codes.entry(tally.code.to_string()).or_default() += count;
@@ -53,10 +62,13 @@ pub type Operations = BTreeMap<Operation, OperationStats>;
 
 /// What connected clients did or met.
 pub fn operations(all: &Measurements) -> Operations {
-    let none = Operation::OF_SESSIONS.map(|operation| (operation, OperationStats::default()));
+    let none = Operation::OF_SESSIONS.map(|operation| (operation, OperationStats::of(operation)));
     let mut operations = Operations::from(none);
     for (tally, count) in all.operation_tallies() {
         operations.entry(tally.operation).or_default().add(&tally, count);
+    }
+    if let Some(reauths) = operations.get_mut(&Operation::Reauthenticate) {
+        reauths.abandoned = all[Count::ReauthsAbandoned];
     }
     operations
 }
@@ -147,6 +159,8 @@ impl Lifetime {
                 OperationOutcome::Ended => ended += count,
                 OperationOutcome::Open => lifetime.outlived += count,
                 OperationOutcome::Left => lifetime.undecided += count,
+                // Of no end of a token.
+                _ => {}
             }
         }
         lifetime.enforced = ended.saturating_sub(lifetime.ended_early);
@@ -185,7 +199,7 @@ pub fn rows(folder: &std::path::Path, plan: &Plan, all: &Measurements) -> Result
     let rows = all.operation_tallies().into_iter().map(|(tally, count)| {
         let OperationTally { operation, kind, broker, expected, outcome, code, verdict } = tally;
         let place = (plan.mould.kinds[kind].label.as_str(), plan.brokers[broker].label.as_str());
-        (operation, place, (expected, outcome, code.to_string(), verdict), count)
+        (operation, place, (expected.to_string(), outcome, code.to_string(), verdict), count)
     });
     table(folder, HEAD, rows)
 }

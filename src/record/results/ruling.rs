@@ -142,6 +142,11 @@ pub enum Unmeasured {
         /// Why.
         because: NoEnd,
     },
+    /// Of no client it is known whether its broker did as it promised when it authenticated again.
+    NoReauthDecided {
+        /// Whether any was to.
+        none_met: bool,
+    },
 }
 
 /// Why no end of a token was decided.
@@ -204,6 +209,12 @@ impl fmt::Display for Unmeasured {
                 "threads that drove clients did not come to their end: what they saw last is missing"
             }
             Self::NoEndDecided { because } => because.words(),
+            Self::NoReauthDecided { none_met: true } => {
+                "no client was to authenticate again: was anybody accepted, and is `load.hold` longer than the tokens last?"
+            }
+            Self::NoReauthDecided { none_met: false } => {
+                "no answer to a client that authenticated again says whether the broker keeps its promise: operations.csv has what came"
+            }
             Self::SearchOpen => {
                 "the search has no answer: it ended before, or the load generator was its limit"
             }

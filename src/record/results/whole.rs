@@ -9,7 +9,10 @@ use super::{
     turns::{Renewals, Returns},
 };
 use crate::{
-    base::error::{Error, Result},
+    base::{
+        error::{Error, Result},
+        words::Operation,
+    },
     client::attempt::Phase,
     plan::Plan,
     record::measure::{Count, Measurements},
@@ -75,7 +78,24 @@ pub fn check_conserved(all: &Measurements, summary: &Summary) -> Result<()> {
         ))
         .hint("please report it, with the scenario"));
     }
-    let expires: u64 = all.settled_operations().iter().map(|(_, count)| count).sum();
+    let settled = all.settled_operations();
+    let ended = |operation: Operation| {
+        let own = settled.iter().filter(|(tally, _)| tally.operation == operation);
+        own.map(|(_, count)| count).sum::<u64>()
+    };
+    let reauths = ended(Operation::Reauthenticate) + all[Count::ReauthsAbandoned];
+    let asked = summary.renewals.count + summary.renewals.token_failed;
+    let begun = all[Count::ReauthsBegun].saturating_sub(all[Count::ReauthsForsaken]);
+    if all[Count::ReauthsBegun] > 0
+        && summary.validity.missing_workers == 0
+        && (reauths != begun || reauths != asked)
+    {
+        return Err(Error::not_measured(format!(
+            "{begun} clients were to authenticate again, {asked} of them with or without a token, but {reauths} of these have an end: this is a bug of tokenstorm"
+        ))
+        .hint("please report it, with the scenario"));
+    }
+    let expires = ended(Operation::Expire);
     let timed = |phase| {
         let latency = all.latency(phase, None, None, None);
         latency.count() + latency.unfinished

@@ -24,6 +24,9 @@ const ACCEPTED: &str = "bad tokens accepted";
 /// Likewise, where connections had to end.
 const OUTLIVED: &str = "connections that outlived their token";
 
+/// Likewise, where clients authenticated again.
+const RENEWED: &str = "bad tokens taken in AUTH";
+
 /// Whether connections had to end that did not.
 fn must_end(summary: &Summary) -> bool {
     let expire = summary.operations.get(&Operation::Expire);
@@ -37,6 +40,7 @@ pub(super) fn tiles(summary: &Summary) -> Markup {
     let verdicts = format!("{}/s", number(summary.throughput.verdicts_per_s));
     let count_of = |verdict: Verdict| count(summary.verdicts[verdict]);
     let outlived = Some(&summary.lifetime).filter(|it| !it.is_empty());
+    let reauth = summary.operations.get(&Operation::Reauthenticate).filter(|it| it.count > 0);
     let tiles = [
         ("attempts", Some(count(summary.attempts))),
         ("verdicts", Some(verdicts)),
@@ -45,11 +49,12 @@ pub(super) fn tiles(summary: &Summary) -> Markup {
         (ACCEPTED, Some(count_of(Verdict::FalseAccept))),
         ("good tokens refused", Some(count_of(Verdict::FalseReject))),
         (OUTLIVED, outlived.map(|it| count(it.outlived))),
+        (RENEWED, reauth.map(|it| count(it.verdicts[Verdict::FalseAccept]))),
     ];
     html! {
         ul.tiles {
             @for (name, value) in tiles {
-                @let is_grave = name == ACCEPTED || name == OUTLIVED && must_end(summary);
+                @let is_grave = name == ACCEPTED || name == RENEWED || name == OUTLIVED && must_end(summary);
                 @let is_bad = is_grave && value.as_deref() != Some("0");
                 @if let Some(value) = value { li { b class=[is_bad.then_some("bad")] { (page::unbroken(&value)) } span { (name) } } }
             }

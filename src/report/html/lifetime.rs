@@ -1,4 +1,4 @@
-//! When tokens ended: how the ends of connections lie around the deadline, and the same in words.
+//! When tokens ended, and what clients did after their first turn: in figures and in words.
 
 use maud::{Markup, html};
 
@@ -17,18 +17,35 @@ use crate::{
     report::{facts::Facts, lifetime, style::time},
 };
 
-/// The section; nothing where no token ended on a connection, and nobody came back.
+/// What became of connections whose tokens ended; nothing where none did.
 ///
 /// # Errors
 /// When its figure can't be drawn, which would be a bug.
-pub(super) fn section(summary: &Summary) -> Result<Option<Markup>> {
-    let (lifetime, returns) = (&summary.lifetime, &summary.returns);
-    if lifetime.is_empty() && lifetime.probe_denied == 0 && returns.drops == 0 {
+pub(super) fn ends(summary: &Summary) -> Result<Option<Markup>> {
+    let lifetime = &summary.lifetime;
+    if lifetime.is_empty() && lifetime.probe_denied == 0 {
         return Ok(None);
     }
     let mut facts = Facts::default();
     lifetime::say(&mut facts, summary);
-    let figures = plate::grid(&[figure(lifetime), tries(returns)])?;
+    section(facts, figure(lifetime))
+}
+
+/// What clients did after their first turn; nothing where they did nothing.
+///
+/// # Errors
+/// As [`ends`].
+pub(super) fn turns(summary: &Summary) -> Result<Option<Markup>> {
+    let mut facts = Facts::default();
+    lifetime::say_turns(&mut facts, summary);
+    if facts.is_empty() {
+        return Ok(None);
+    }
+    section(facts, tries(&summary.returns))
+}
+
+fn section(facts: Facts, figure: Figure) -> Result<Option<Markup>> {
+    let figures = plate::grid(&[figure])?;
     Ok(Some(html! {
         (page::facts(facts))
         @if let Some(figures) = figures { (figures) }

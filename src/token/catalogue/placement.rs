@@ -69,7 +69,7 @@ fn nothing(at: &Situation<'_>) -> Refusal {
     Refusal { group: Group::Placement, also }
 }
 
-fn only_as_data(at: &Situation<'_>) -> Option<&'static str> {
+pub(super) fn only_as_data(at: &Situation<'_>) -> Option<&'static str> {
     (at.token_in != TokenIn::AuthData).then_some("the token is no authentication data")
 }
 

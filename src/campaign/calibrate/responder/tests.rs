@@ -9,7 +9,8 @@ use super::*;
 fn each_version_gets_its_connack_and_the_log_has_the_delay_that_was_asked_for() {
     let delay = Duration::from_millis(30);
     let at = SocketAddr::from(([127, 0, 0, 1], 0));
-    let behaviour = Behaviour { answers: Pattern::Constant(delay), ends: None };
+    let answers = Pattern::Constant(delay);
+    let behaviour = Behaviour { answers, auths: answers, ends: None };
     let responder = Responder::start(at, behaviour, Clock::start()).unwrap();
     let connects: [(&[u8], &[u8]); 3] = [
         (b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x01a", &[0x20, 2, 0, 0]),

@@ -10,7 +10,7 @@ use crate::{
     base::host::cpus,
     plan::Plan,
     report::style::count,
-    scenario::{EndsOn, Jitter, OnExpiry, Reconnect},
+    scenario::{EndsOn, Jitter, OnExpiry, Reconnect, Renew},
     supply::estimate::Estimate,
     token::policy::SECOND_PROBE,
 };
@@ -41,8 +41,14 @@ pub(super) fn write(out: &mut String, plan: &Plan, estimate: &Estimate) -> Resul
             turns.tries
         ));
     }
-    if turns.renews {
-        does.push(format!("connect again with another token {}", renewed_when(plan)));
+    match turns.renew {
+        Renew::None => {}
+        Renew::Reconnect => {
+            does.push(format!("connect again with another token {}", renewed_when(plan)));
+        }
+        Renew::Reauthenticate => {
+            does.push(format!("authenticate again with another token {}", renewed_when(plan)));
+        }
     }
     writeln!(out, "  turns        clients {}", does.join("; "))?;
     let later = plan.later();
@@ -53,6 +59,13 @@ pub(super) fn write(out: &mut String, plan: &Plan, estimate: &Estimate) -> Resul
             count(later.attempts()),
             count(later.returns),
             count(later.renewals)
+        )?;
+    }
+    if later.reauthentications > 0 {
+        writeln!(
+            out,
+            "  AUTH         about {} tokens are renewed on connections that live, at a broker that takes them",
+            count(later.reauthentications)
         )?;
     }
     if later.tokens > 0 && plan.issuance.fetching.is_none() {

@@ -21,6 +21,8 @@ pub struct Terms {
     pub allows_lost_agents: bool,
     /// It is about what becomes of live connections whose tokens end, and some did.
     pub expects_ends: bool,
+    /// Its clients authenticate again, and something is promised of that.
+    pub expects_reauths: bool,
 }
 
 /// What a run came to by its folder: as it was decided at its end; by what is known where it has no end yet, or is of a
@@ -85,7 +87,10 @@ fn of_answers(summary: &Summary, terms: Terms, failed: &mut Vec<Failure>) -> Vec
         }
     }
     let expire = summary.operations.get(&Operation::Expire);
-    let is_decided = expire.is_some_and(|it| it.verdicts.of(Verdict::is_judged) > 0);
+    let decides =
+        |of: Option<&OperationStats>| of.is_some_and(|it| it.verdicts.of(Verdict::is_judged) > 0);
+    let reauth = summary.operations.get(&Operation::Reauthenticate);
+    let none_met = reauth.is_none_or(|reauth| reauth.count == 0);
     let undecided = |because| {
         let open = summary.thresholds.iter().filter(|it| it.undecided == Some(because));
         let thresholds = open.count() as u64;
@@ -102,7 +107,11 @@ fn of_answers(summary: &Summary, terms: Terms, failed: &mut Vec<Failure>) -> Vec
         // Bad tokens alone say nothing about good ones.
         (!groups.is_empty(), Unmeasured::NothingGood { groups }),
         (summary.nothing_promised, Unmeasured::NothingPromised),
-        (terms.expects_ends && !is_decided, Unmeasured::NoEndDecided { because: no_end(expire) }),
+        (
+            terms.expects_ends && !decides(expire),
+            Unmeasured::NoEndDecided { because: no_end(expire) },
+        ),
+        (terms.expects_reauths && !decides(reauth), Unmeasured::NoReauthDecided { none_met }),
     ];
     known.into_iter().filter_map(|(is_so, why)| is_so.then_some(why)).collect()
 }
