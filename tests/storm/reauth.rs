@@ -28,9 +28,9 @@ const AUTH: u8 = 0xF0;
 const PONG: [u8; 2] = [0xD0, 0];
 const NOT_AUTHORIZED: [u8; 3] = [0xE0, 1, 0x87];
 const TARGET: &str = "protocol = 5\ntoken_in = \"auth_data\"\nauth_method = \"OAUTH2-JWT\"\n---\n";
-/// Each client authenticates again once, about two seconds after it came.
+/// Each client authenticates again once, about three seconds after it came, and not again for as long.
 const ONCE: &str =
-    "[token]\nttl = \"4s\"\n[session]\nrenew = \"reauthenticate\"\nrenew_before = \"2s\"\n";
+    "[token]\nttl = \"6s\"\n[session]\nrenew = \"reauthenticate\"\nrenew_before = \"3s\"\n";
 
 /// The Authentication Data of an AUTH that was read whole.
 fn token_of(body: &[u8]) -> Vec<u8> {
@@ -74,6 +74,10 @@ fn check(summary: &Value) {
     let count = reauth["count"].as_u64().unwrap();
     assert_eq!(sum(&reauth["outcomes"]), count);
     assert_eq!(sum(&reauth["verdicts"]), count);
+    if let Some(times) = summary["phases"].get("reauth") {
+        let entered = times["count"].as_u64().unwrap() + times["unfinished"].as_u64().unwrap();
+        assert_eq!(entered, count - reauth["outcomes"]["token_failed"].as_u64().unwrap());
+    }
     let renewals = |name: &str| summary["renewals"][name].as_u64().unwrap();
     let abandoned = reauth["abandoned"].as_u64().unwrap();
     assert_eq!(count + abandoned, renewals("count") + renewals("token_failed"), "{summary}");
@@ -140,7 +144,7 @@ fn each_answer_to_an_auth_is_an_outcome_with_its_code_and_its_verdict() {
             answer(stream, number(connect))
         });
     });
-    let load = "clients = 16\nconcurrency = 16\nhold = \"3500ms\"\nconnect_timeout = \"1s\"";
+    let load = "clients = 16\nconcurrency = 16\nhold = \"4500ms\"\nconnect_timeout = \"1s\"";
     let policy = "[policy]\nreauthentication = \"accept\"\non_expiry = \"keep\"\n";
     let ended = run(&server, load, &format!("{ONCE}{policy}"));
     let summary = ended.expect(1);
@@ -188,7 +192,7 @@ fn all_sorts(says: &'static [u8], policy: &str, code: i32) -> BTreeMap<String, u
     let server = Server::start(move |stream, _| {
         serve(stream, |stream, _| stream.write_all(says).is_ok() && says[0] == 0xF0);
     });
-    let load = "clients = 60\nconcurrency = 60\nhold = \"3500ms\"";
+    let load = "clients = 60\nconcurrency = 60\nhold = \"4500ms\"";
     let ended = run(&server, load, &format!("{ONCE}{ALL_SORTS}{policy}"));
     let summary = ended.expect(code);
     check(&summary);
@@ -325,7 +329,7 @@ fn a_success_after_the_end_of_the_token_before_is_judged_as_always_and_counts_as
         });
     });
     let policy = "[policy]\nreauthentication = \"accept\"\non_expiry = \"disconnect\"\n";
-    let ended = run(&server, "hold = \"6s\"\nconcurrency = 8", &format!("{ONCE}{policy}"));
+    let ended = run(&server, "hold = \"8s\"\nconcurrency = 8", &format!("{ONCE}{policy}"));
     let summary = ended.expect(0);
     check(&summary);
     let left = BTreeMap::from([("fresh end left renewed indeterminate".to_owned(), 8)]);
@@ -344,7 +348,7 @@ fn a_client_waits_for_an_answer_before_it_leaves_and_what_is_in_flight_at_ctrl_c
             false
         });
     });
-    let load = "concurrency = 8\nhold = \"3s\"\nconnect_timeout = \"2s\"";
+    let load = "concurrency = 8\nhold = \"4s\"\nconnect_timeout = \"2s\"";
     let ended = run(&server, load, ONCE);
     let summary = ended.expect(0);
     check(&summary);
@@ -357,7 +361,7 @@ fn a_client_waits_for_an_answer_before_it_leaves_and_what_is_in_flight_at_ctrl_c
     ));
     let run = storm.start();
     // All have authenticated again by then.
-    while crate::run::read_json(&storm.out().join("summary.partial.json"))
+    while crate::run::read_json(&storm.out().join("summary.json"))
         .is_none_or(|partial| partial["renewals"]["count"] != 8)
     {
         thread::sleep(Duration::from_millis(50));
@@ -399,7 +403,7 @@ fn matrix_of(says: Vec<u8>, promise: &str) -> BTreeMap<String, String> {
     });
     let more = format!(
         "[token.claims]\niss = \"https://issuer.example\"\naud = \"mqtt\"\nsub = \"{{client_id}}\"\n\
-         [policy]\n{promise}"
+         [policy]\nchecks = [\"exp\", \"nbf\", \"iss\", \"aud\"]\nrequires = [\"exp\"]\n{promise}"
     );
     let storm = Storm::new(&scenario(&server.url(), "", &format!("{TARGET}{more}")));
     let ended = crate::matrix::matrix(&storm, &["--only", "reauth_*"]);
