@@ -51,6 +51,8 @@ pub(super) struct Journey {
     pub(super) renewal: Option<Key>,
     /// The AUTH that was sent and has no answer.
     pub(super) asked: Option<Asked>,
+    /// When a token was last accepted on its connection by AUTH, and the index of the token's kind.
+    pub(super) renewed: Option<(u64, u16)>,
 }
 
 /// An AUTH under way, and what is known of the token in it.
@@ -83,6 +85,7 @@ impl Journey {
             token: None,
             renewal: None,
             asked: None,
+            renewed: None,
         }
     }
 }

@@ -149,7 +149,7 @@ impl Worker {
         self.recorder[Count::RenewalsAtHalf] += u64::from(due.is_some_and(|due| due.is_too_short));
         held.session.go_by(watch.filter(|it| it.probes_at < leaves_at), due.map(|due| due.at), now);
         (held.deadline, held.is_decided) = (deadline, false);
-        (held.token_accepted, held.token_kind) = (now, kind);
+        journey.renewed = Some((now, kind));
         (held.key, held.minted_for, held.token_turn) =
             (opening.key, opening.minted_for, opening.token_turn);
         // One of another kind is none that its client comes back with.

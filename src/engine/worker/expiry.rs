@@ -58,7 +58,8 @@ impl Worker {
         let storm = &self.storm;
         let kind = usize::from(connection.kind);
         let judge = storm.end_judge(storm.plan.mould.kinds[kind].protocol);
-        let token = (held.deadline, held.token_accepted);
+        let (accepted, token_kind) = connection.token(held);
+        let token = (held.deadline, accepted);
         let session = &held.session;
         let is_asked = session.is_authenticating();
         let fate = match met {
@@ -70,11 +71,11 @@ impl Worker {
         let mut expire = Expire {
             bearer: connection.bearer,
             token_turn: held.token_turn,
-            kind: usize::from(held.token_kind),
+            kind: token_kind,
             broker: usize::from(connection.broker),
             key: held.key,
             minted_for: held.minted_for,
-            accepted: held.token_accepted,
+            accepted,
             deadline: held.deadline,
             ended: now,
             fate,

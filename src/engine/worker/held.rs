@@ -32,8 +32,6 @@ impl Worker {
         let held = Held {
             session,
             accepted: now,
-            token_accepted: now,
-            token_kind: attempt.kind as u16,
             deadline,
             // Who does not hold has nothing to outlive.
             is_decided: self.storm.plan.hold_of(attempt.kind).is_zero(),

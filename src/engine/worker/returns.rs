@@ -91,7 +91,7 @@ impl Worker {
             return old.into_iter().for_each(|key| self.forsake(key));
         }
         self.recorder.dropped_at(now, self.storm.start);
-        journey.failures = 0;
+        (journey.failures, journey.renewed) = (0, None);
         journey.purpose = Purpose::Return { dropped: now };
         match old {
             // The token that it waits for is that of its first attempt to come back.
