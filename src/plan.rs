@@ -216,8 +216,7 @@ impl Plan {
         let policy = policy_of(&scenario, base, embedded, jwks.as_ref(), algorithms.clone())?;
         checks::check_delay(&scenario.load, &policy)?;
         model::check_receive_time(&scenario.load, &brokers)?;
-        let mut names = Names::compile(&scenario.identity)?;
-        names.auth_method = authentication::method(&scenario, &brokers)?;
+        let names = names_of(&scenario, &brokers)?;
         let probe_topic = expiry::resolve(&scenario, &policy, &names, &mut warnings)?;
         let issuance = Issuance::resolve(&scenario, jwks, &keys, &names, base)?;
         let expected = strict::expected(&policy, &scenario.token.claims);
@@ -438,6 +437,12 @@ impl Plan {
     pub fn sources(&self) -> &[IpAddr] {
         &self.scenario.load.source_addresses
     }
+}
+
+/// The names of a scenario's clients, the authentication method among them.
+fn names_of(scenario: &Scenario, brokers: &[Broker]) -> Result<Names> {
+    let auth_method = authentication::method(scenario, brokers)?;
+    Ok(Names { auth_method, ..Names::compile(&scenario.identity)? })
 }
 
 /// The keys of a scenario in the order of their names; relative paths start at `base`.

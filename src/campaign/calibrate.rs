@@ -219,7 +219,7 @@ fn scenario(address: SocketAddr, rate: f64, load: Load) -> String {
             "[token]\nttl = \"{}s\"\n[session]\nrenew = \"reauthenticate\"\nrenew_before = \"{}ms\"\n\
              [policy]\nreauthentication = \"accept\"\n",
             LIFE.as_secs(),
-            (LIFE - RENEWED).as_millis()
+            LIFE.saturating_sub(RENEWED).as_millis()
         ),
         Load::Open | Load::Closed => String::new(),
     };

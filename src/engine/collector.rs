@@ -43,7 +43,7 @@ use crate::{
             keys::Seen,
             monitor::{Reading, Rows},
             operations::OperationStats,
-            ruling::decide::{Terms, decide},
+            ruling::decide::{Expects, Terms, decide},
             summary::{Generator, Yardstick},
             tables, threshold,
             turns::Returns,
@@ -502,8 +502,10 @@ impl Collector {
         let terms = Terms {
             is_strict,
             allows_lost_agents: options.allows_lost_agents,
-            expects_ends: self.storm.plan.expects_ends(has_ended),
-            expects_reauths: self.storm.plan.expects_reauths(),
+            expects: Expects {
+                ends: self.storm.plan.expects_ends(has_ended),
+                reauths: self.storm.plan.expects_reauths(),
+            },
         };
         summary.ruling = Some(decide(&summary, matrix.as_ref(), terms));
         let trouble = self.write_end(&summary, matrix.as_ref()).err().or(unmade);

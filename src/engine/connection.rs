@@ -114,6 +114,12 @@ impl Connection {
         matches!(self.stage, Stage::Leaving(_))
     }
 
+    /// Whether it is none: a client asks for the token that it is to authenticate again with.
+    pub(super) fn is_ask(&self) -> bool {
+        let journey = self.journey.as_ref();
+        journey.is_some_and(|journey| journey.purpose.asks_for().is_some())
+    }
+
     /// When its token was accepted, and the index of the token's kind: by CONNECT, or by the last AUTH.
     pub(super) fn token(&self, held: &Held) -> (u64, usize) {
         let renewed = self.journey.as_ref().and_then(|journey| journey.renewed);

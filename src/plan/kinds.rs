@@ -206,9 +206,10 @@ pub(super) fn kind(
     }
     // A connection is that of one subject, whatever a broker compares in CONNECT (MQTT 5.0, 4.12.1).
     let is_of_another = used == Use::Renewal && defect.name == STOLEN;
-    let must = match is_of_another {
-        true => Must::Refuse(Group::Identity.into()),
-        false => context.must(defect, &situation)?,
+    let must = if is_of_another {
+        Must::Refuse(Group::Identity.into())
+    } else {
+        context.must(defect, &situation)?
     };
     let group = Refusal::from(defect.group.unwrap_or(Group::Structure));
     let must = match must {

@@ -37,13 +37,13 @@ pub(super) fn resolve(
     let Some(session) = &scenario.session else { return Ok(Vec::new()) };
     let entries = &session.renew_with;
     if session.renew != Renew::Reauthenticate {
-        return match entries.is_empty() {
-            true => Ok(Vec::new()),
-            false => Err(Error::usage(
-                "`session.renew_with` is given, but `session.renew` is not `reauthenticate`: a client that connects again brings a token of its own kind",
-            )
-            .hint("write `renew = \"reauthenticate\"`, or leave `renew_with` out")),
-        };
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        return Err(Error::usage(
+            "`session.renew_with` is given, but `session.renew` is not `reauthenticate`: a client that connects again brings a token of its own kind",
+        )
+        .hint("write `renew = \"reauthenticate\"`, or leave `renew_with` out"));
     }
     if scenario.target.token_in != TokenIn::AuthData {
         return Err(Error::usage(
@@ -52,7 +52,7 @@ pub(super) fn resolve(
         .hint("write `protocol = 5`, `token_in = \"auth_data\"` and `auth_method`, or `renew = \"reconnect\"`"));
     }
     let sum: f64 = entries.iter().map(|entry| entry.share).sum();
-    if !entries.is_empty() && !(sum > 0.0 && sum.is_finite()) {
+    if !entries.is_empty() && (sum <= 0.0 || !sum.is_finite()) {
         return Err(Error::usage(
             "all shares of `session.renew_with` are 0: nobody would bring anything",
         )

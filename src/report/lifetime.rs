@@ -133,16 +133,19 @@ fn reauthenticated(summary: &Summary, reauth: &OperationStats) -> String {
         others.filter(|(outcome, number)| **outcome != OperationOutcome::Renewed && **number > 0);
     let others: Vec<String> =
         others.map(|(outcome, number)| format!("{} {}", count(*number), outcome.words())).collect();
-    let mut words =
-        format!("{} of {} AUTHs were answered by success", count(renewed), count(reauth.count));
-    if let Some(times) = summary.phases.get(&Phase::Reauth).filter(|times| times.count > 0) {
+    let times = summary.phases.get(&Phase::Reauth).filter(|times| times.count > 0);
+    let within = times.map(|times| {
         let (half, most) = (percentile(&times.p50_us), percentile(&times.p99_us));
-        words.push_str(&format!(", half of all answers within {half}, 99 % within {most}"));
-    }
-    if !others.is_empty() {
-        words.push_str(&format!("; {}", others.join(", ")));
-    }
-    words
+        format!(", half of all answers within {half}, 99 % within {most}")
+    });
+    let others = (!others.is_empty()).then(|| format!("; {}", others.join(", ")));
+    format!(
+        "{} of {} AUTHs were answered by success{}{}",
+        count(renewed),
+        count(reauth.count),
+        within.unwrap_or_default(),
+        others.unwrap_or_default()
+    )
 }
 
 /// How many attempts it took clients to come back, in words, and how many clients.

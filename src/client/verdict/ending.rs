@@ -25,6 +25,8 @@ const OF_TOKENS: [u8; 2] = [0x87, 0xA0];
 const SHUTTING_DOWN: u8 = 0x8B;
 /// Why a connection has no end of its own: its broker was away.
 pub const GAP: Code = Code::Word("gap");
+/// The client went on with another token.
+pub const RENEWED: Code = Code::Word("renewed");
 /// The client left when its time was up.
 pub const HOLD: Code = Code::Word("hold");
 /// The run was interrupted.

@@ -1,14 +1,17 @@
 //! Clients that authenticate again (MQTT 5.0, 4.12.1): the token that is asked for while a connection stands, the AUTH that
 //! takes it there, and what comes of it.
 
-use super::{Connection, Key, Stage, State, Terms, Worker, returns::RENEWED, ways::Way};
+use super::{Connection, Key, Stage, State, Terms, Worker, ways::Way};
 use crate::{
     base::words::{Phase, Verdict},
     client::{
         attempt::{Attempt, Close, Code, Outcome, Step},
         reauth::Reauth,
         session::Ended,
-        verdict::{Expectation, ending::Met},
+        verdict::{
+            Expectation,
+            ending::{Met, RENEWED},
+        },
     },
     engine::{
         carried::Carried,
@@ -26,12 +29,12 @@ use crate::{
 impl Worker {
     /// Whether an entry is an ask for a token to authenticate again with, and no attempt.
     pub(super) fn is_ask(&self, place: usize) -> bool {
-        self.connections.get(place).is_some_and(is_ask)
+        self.connections.get(place).is_some_and(Connection::is_ask)
     }
 
     /// How many such asks there are.
     pub(super) fn asks(&self) -> u64 {
-        self.connections.iter().filter(|(_, connection)| is_ask(connection)).count() as u64
+        self.connections.iter().filter(|(_, connection)| connection.is_ask()).count() as u64
     }
 
     /// Takes an ask out: it is over, and nothing of it is counted here.
@@ -252,10 +255,4 @@ impl Worker {
         self.recorder[Count::RenewalsWithoutToken] += asks;
         self.recorder[Count::ReauthsAbandoned] += asks + sent as u64;
     }
-}
-
-/// The same, of an entry.
-pub(super) fn is_ask(connection: &Connection) -> bool {
-    let journey = connection.journey.as_ref();
-    journey.is_some_and(|journey| journey.purpose.asks_for().is_some())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Connection, Key, STARTS_IN_A_ROW, Stage, State, Terms, Worker, again::is_ask};
+use super::{Connection, Key, STARTS_IN_A_ROW, Stage, State, Terms, Worker};
 use crate::{
     base::{
         clock::{Clock, SECOND},
@@ -238,7 +238,7 @@ pub(super) fn equip(
     came: Step,
     (storm, scratch): (&Storm, &mut Scratch),
 ) -> Equipped {
-    let sends = if is_ask(connection) { Sends::Auth } else { Sends::Connect };
+    let sends = if connection.is_ask() { Sends::Auth } else { Sends::Connect };
     let Stage::Opening(opening) = &mut connection.stage else { return Equipped::Never };
     match answer {
         Answer::Token(handed) => {

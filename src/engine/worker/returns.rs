@@ -7,14 +7,16 @@ use std::{
 
 use super::{
     Connection, Key, Stage, State, Worker,
-    again::is_ask,
     launch::{Equipped, equip},
 };
 use crate::{
     base::clock::{SECOND, nanoseconds, signed},
     client::{
-        attempt::{Attempt, Code, Step},
-        verdict::{Expectation, ending::Met},
+        attempt::{Attempt, Step},
+        verdict::{
+            Expectation,
+            ending::{Met, RENEWED},
+        },
     },
     engine::{
         carried::{Again, Carried},
@@ -33,8 +35,6 @@ const LATE: [(Count, i64); 3] = [
     (Count::RenewalsLateBy100Ms, SECOND as i64 / 10),
     (Count::RenewalsLateBy1S, SECOND as i64),
 ];
-/// Why a connection has no end of its own: its client went on with another token.
-pub(super) const RENEWED: Code = Code::Word("renewed");
 
 /// A client that waits to come back.
 #[derive(Debug)]
@@ -318,7 +318,7 @@ impl Worker {
         journey.not_before = now.saturating_add(nanoseconds(wait));
         let is_it = |it: &&mut Connection| it.generation == key.generation();
         let Some(connection) = self.connections.get_mut(key.place()).filter(is_it) else { return };
-        if !is_ask(connection) {
+        if !connection.is_ask() {
             connection.journey = Some(journey);
             self.recorder[Count::RenewalsConverted] += 1;
             return;
@@ -339,7 +339,7 @@ impl Worker {
     pub(super) fn forsake(&mut self, key: Key) {
         let is_it = |it: &&mut Connection| it.generation == key.generation();
         let Some(connection) = self.connections.get_mut(key.place()).filter(is_it) else { return };
-        if is_ask(connection) {
+        if connection.is_ask() {
             return self.forsake_ask(key.place());
         }
         if connection.state() == Some(State::Ordering) {

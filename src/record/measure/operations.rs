@@ -174,13 +174,11 @@ impl Measurements {
         }
         let (digits, Attempt { kind, broker, outcome, .. }) = (self.times.digits, reauth.attempt);
         let cell = self.times.cell_mut(kind, broker, Phase::Reauth);
-        match reauth.time() {
-            Some(time) => cell.complete(Answer::of(outcome), time, digits),
-            None => {
-                cell.unfinished += 1;
-                cell.timed_out += u64::from(matches!(outcome, Outcome::Timeout(_)));
-            }
+        if let Some(time) = reauth.time() {
+            return cell.complete(Answer::of(outcome), time, digits);
         }
+        cell.unfinished += 1;
+        cell.timed_out += u64::from(matches!(outcome, Outcome::Timeout(_)));
     }
 
     /// Keeps a connection that ended by FIN or RST until it is known whether its broker was there.

@@ -88,7 +88,7 @@ fn what_must_not_come_in_place_of_an_answer_ends_the_session_by_its_name() {
         (auth(AGAIN, Some(METHOD)), "auth_code"),
         (auth(0x87, Some(METHOD)), "auth_code"),
         // 64 KB of it.
-        ([&[0xF0, 0x80, 0x80, 4][..], &[0; 65_536]].concat(), "malformed"),
+        ([&[0xF0, 0x80, 0x80, 4][..], &vec![0; 65_536]].concat(), "malformed"),
     ] {
         let ended = Some(Event::Ended(Ended::ProtocolError(why)));
         assert_eq!(hear(&mut asked(LEAVES_AT), &packet, SECOND), ended);

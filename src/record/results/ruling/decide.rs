@@ -19,10 +19,17 @@ pub struct Terms {
     pub is_strict: bool,
     /// What is there of a run that lost agents is judged (`--allow-lost-agents`).
     pub allows_lost_agents: bool,
-    /// It is about what becomes of live connections whose tokens end, and some did.
-    pub expects_ends: bool,
-    /// Its clients authenticate again, and something is promised of that.
-    pub expects_reauths: bool,
+    /// What it is about beside attempts.
+    pub expects: Expects,
+}
+
+/// Operations that a run is about: where none of them is decided, it has not measured what it was to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Expects {
+    /// What becomes of live connections whose tokens end, and some did.
+    pub ends: bool,
+    /// Clients that authenticate again, and something is promised of that.
+    pub reauths: bool,
 }
 
 /// What a run came to by its folder: as it was decided at its end; by what is known where it has no end yet, or is of a
@@ -108,10 +115,10 @@ fn of_answers(summary: &Summary, terms: Terms, failed: &mut Vec<Failure>) -> Vec
         (!groups.is_empty(), Unmeasured::NothingGood { groups }),
         (summary.nothing_promised, Unmeasured::NothingPromised),
         (
-            terms.expects_ends && !decides(expire),
+            terms.expects.ends && !decides(expire),
             Unmeasured::NoEndDecided { because: no_end(expire) },
         ),
-        (terms.expects_reauths && !decides(reauth), Unmeasured::NoReauthDecided { none_met }),
+        (terms.expects.reauths && !decides(reauth), Unmeasured::NoReauthDecided { none_met }),
     ];
     known.into_iter().filter_map(|(is_so, why)| is_so.then_some(why)).collect()
 }
