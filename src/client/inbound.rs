@@ -2,6 +2,7 @@
 //! is.
 
 use super::{
+    attempt::Word,
     flood::Meter,
     packet::{FirstPacket, FixedHeader, LONGEST_CONNACK, Packet},
 };
@@ -11,6 +12,11 @@ use crate::scenario::Protocol;
 /// messages, and nothing here is asked of those.
 const LONGEST_KEPT: usize = 1024;
 
+/// A packet that is none, or that a broker must not send then.
+const MALFORMED: Word = "malformed";
+/// A CONNACK on a connection that has had its own.
+const SECOND_CONNACK: Word = "second_connack";
+
 /// What a broker sent on a connection that stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Incoming<'a> {
@@ -18,8 +24,8 @@ pub enum Incoming<'a> {
     Packet(Packet<'a>),
     /// A packet longer than those that are looked into, at its end.
     Long,
-    /// What must not come on a connection that stands.
-    Wrong,
+    /// What must not come on a connection that stands: what that is.
+    Wrong(Word),
 }
 
 /// What is known of a packet that is not whole, and what has come so far. Only connections have one on which more came
@@ -78,7 +84,7 @@ impl Inbound {
             }
             let is_kept = !self.kept.is_empty();
             match Head::read(if is_kept { &self.kept } else { bytes }, protocol) {
-                Head::Wrong => return Some(Incoming::Wrong),
+                Head::Wrong(what) => return Some(Incoming::Wrong(what)),
                 Head::Disconnect(code) => {
                     return Some(Incoming::Packet(Packet::Disconnect(code)));
                 }
@@ -92,7 +98,7 @@ impl Inbound {
                         packet
                     };
                     let read = Packet::read(packet, head, protocol);
-                    return Some(read.map_or(Incoming::Wrong, Incoming::Packet));
+                    return Some(read.map_or(Incoming::Wrong(MALFORMED), Incoming::Packet));
                 }
                 Head::Long(length) => {
                     self.left = length - self.kept.len();
@@ -123,7 +129,7 @@ enum Head {
     /// The broker disconnects, with this code. What it says besides is not waited for.
     Disconnect(u8),
     /// It must not come.
-    Wrong,
+    Wrong(Word),
 }
 
 impl Head {
@@ -131,21 +137,24 @@ impl Head {
         let Some(first) = bytes.first() else { return Self::Needs(1) };
         let kind = first >> 4;
         // CONNACK comes once; a server sends no CONNECT, SUBSCRIBE, UNSUBSCRIBE or PINGREQ, and no AUTH in 3.1.1.
-        if matches!(kind, 0 | 1 | 2 | 8 | 10 | 12) || protocol == Protocol::V4 && kind > 14 {
-            return Self::Wrong;
+        if kind == 2 {
+            return Self::Wrong(SECOND_CONNACK);
+        }
+        if matches!(kind, 0 | 1 | 8 | 10 | 12) || protocol == Protocol::V4 && kind > 14 {
+            return Self::Wrong(MALFORMED);
         }
         let (head, length) = match FixedHeader::read(bytes) {
             FixedHeader::Complete { head, length } => (head, length),
             FixedHeader::Incomplete => return Self::Needs(1),
-            FixedHeader::Malformed => return Self::Wrong,
+            FixedHeader::Malformed => return Self::Wrong(MALFORMED),
         };
         match (kind, bytes.get(head)) {
             (14, _) if length == head => Self::Disconnect(0),
             // A server of 3.1.1 must not send it (3.14), and some do: as a client would, without a body.
-            (14, _) if protocol == Protocol::V4 => Self::Wrong,
+            (14, _) if protocol == Protocol::V4 => Self::Wrong(MALFORMED),
             (14, Some(code)) => Self::Disconnect(*code),
             (14, None) => Self::Needs(1),
-            (15, _) if length > LONGEST_KEPT => Self::Wrong,
+            (15, _) if length > LONGEST_KEPT => Self::Wrong(MALFORMED),
             _ if length > LONGEST_KEPT => Self::Long(length),
             _ if length > bytes.len() => Self::Needs(length - bytes.len()),
             _ => Self::Whole { head, length },

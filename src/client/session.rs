@@ -291,7 +291,7 @@ impl Session {
                     }
                     false
                 }
-                Incoming::Wrong => return Some(self.end(Ended::ProtocolError("malformed"))),
+                Incoming::Wrong(what) => return Some(self.end(Ended::ProtocolError(what))),
                 Incoming::Packet(Packet::Publish(_)) | Incoming::Long => true,
                 // Answers to what a client here does not send.
                 Incoming::Packet(_) => false,

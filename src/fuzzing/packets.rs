@@ -73,7 +73,8 @@ fn packets(pieces: &[&[u8]], protocol: Protocol) -> Vec<Shown> {
     let (mut inbound, mut all) = (Inbound::default(), Vec::new());
     for mut bytes in pieces.iter().copied() {
         while let Some(packet) = inbound.next(&mut bytes, protocol) {
-            let ends = matches!(packet, Incoming::Wrong | Incoming::Packet(Packet::Disconnect(_)));
+            let ends =
+                matches!(packet, Incoming::Wrong(_) | Incoming::Packet(Packet::Disconnect(_)));
             all.push(Shown { words: format!("{packet:?}"), ends });
             if ends {
                 return all;

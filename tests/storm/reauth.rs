@@ -164,7 +164,8 @@ fn each_answer_to_an_auth_is_an_outcome_with_its_code_and_its_verdict() {
         ("protocol_error auth_continue not_judged", 1),
         ("protocol_error auth_method not_judged", 1),
         ("protocol_error auth_code not_judged", 1),
-        ("protocol_error malformed not_judged", 2),
+        ("protocol_error malformed not_judged", 1),
+        ("protocol_error second_connack not_judged", 1),
     ]
     .map(|(row, count)| (format!("fresh accept {row}"), count))
     .into();

@@ -8,7 +8,7 @@ fn word(incoming: Incoming<'_>) -> String {
     match incoming {
         Incoming::Packet(Packet::PingResp) => "pong".into(),
         Incoming::Packet(Packet::Publish(_)) | Incoming::Long => "message".into(),
-        Incoming::Wrong => "wrong".into(),
+        Incoming::Wrong(_) => "wrong".into(),
         Incoming::Packet(other) => format!("{other:?}"),
     }
 }
@@ -19,7 +19,7 @@ fn in_pieces(bytes: &[u8], size: usize, protocol: Protocol) -> (Vec<String>, usi
     for mut piece in bytes.chunks(size) {
         while let Some(incoming) = inbound.next(&mut piece, protocol) {
             let ends =
-                matches!(incoming, Incoming::Wrong | Incoming::Packet(Packet::Disconnect(_)));
+                matches!(incoming, Incoming::Wrong(_) | Incoming::Packet(Packet::Disconnect(_)));
             read.push(word(incoming));
             if ends {
                 return (read, most, inbound);

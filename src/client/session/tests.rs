@@ -99,7 +99,7 @@ fn a_session_ends_by_what_the_broker_sends() {
     for (bytes, ended) in [
         (&[0xE0, 1, 0x8E][..], Ended::Disconnect(Some(0x8E))),
         (&[0xD0, 0, 0xE0, 0], Ended::Disconnect(Some(0))),
-        (&[0x20, 3, 0, 0, 0], Ended::ProtocolError("malformed")),
+        (&[0x20, 3, 0, 0, 0], Ended::ProtocolError("second_connack")),
         // AUTH where no authentication was begun.
         (&[0xF0, 0], Ended::ProtocolError("auth_unasked")),
     ] {

@@ -1,6 +1,6 @@
 //! The verdict on a client that authenticates again: what its token and the broker's promise ask for, against what came.
 //!
-//! Pure. The rules are those of docs/results.md, "Authentication again".
+//! Pure. The rules are those of docs/reauthentication.md, "Verdicts".
 
 use super::Expectation;
 use crate::{

@@ -180,7 +180,8 @@ impl Worker {
         let was_good = matches!(expected, Expectation::Accept);
         self.recorder[Count::RenewalsFailed] += u64::from(was_good);
         let operated = Operated::Reauth(Reauth { attempt, expected, verdict });
-        match closed_at.filter(|_| verdict != Verdict::NotJudged) {
+        // Whether its broker was there is known later.
+        match closed_at {
             Some(site) => self.recorder.pend(PendingEnd { site, operated, in_gap: None }),
             None => self.recorder.operated(&operated, self.storm.warm),
         }

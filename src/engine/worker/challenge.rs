@@ -120,7 +120,7 @@ pub(super) fn answer_to_again(first: &FirstPacket<'_>, own: Option<&str>) -> Opt
             let wrong = Outcome::ProtocolError("auth_method");
             Some(if is_other { wrong } else { Outcome::Accepted })
         }
-        FirstPacket::Connack(..) => Some(Outcome::ProtocolError("another_packet")),
+        FirstPacket::Connack(..) => Some(Outcome::ProtocolError("second_connack")),
         FirstPacket::Disconnect(code) => Some(Outcome::Refused(*code)),
         FirstPacket::Auth(..) | FirstPacket::Wrong(_) | FirstPacket::Incomplete => None,
     }

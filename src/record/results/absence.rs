@@ -23,7 +23,7 @@ use crate::{
     },
     record::measure::{
         Measurements,
-        operations::PendingEnd,
+        operations::{Operated, PendingEnd},
         pending::Pending,
         signs::{Signs, Site},
     },
@@ -225,17 +225,22 @@ impl Absences {
             .any(|watched| usize::from(watched.site.broker) == broker && watched.had_shut(from, to))
     }
 
+    /// Takes what ended by FIN or RST, if it was in a gap and on the way.
+    fn meets(&mut self, site: Site, attempt: &Attempt, start: u64) {
+        let at = attempt.ended.saturating_sub(start);
+        let mut found = self.found.iter_mut();
+        if let Some(gone) = found.find(|gone| gone.site == site && is_within(gone, at)) {
+            gone.meets(attempt, start);
+        }
+    }
+
     fn judge(&mut self, second: Unsettled, start: u64) -> Settled {
         let Closed { attempts, sessions } = second.closed;
         let mut ends = Vec::with_capacity(attempts.len());
         for pending in attempts {
             let at = pending.attempt.ended.saturating_sub(start);
             let is_away = self.is_in_gap(pending.site, at);
-            let own =
-                self.found.iter_mut().find(|gone| gone.site == pending.site && is_within(gone, at));
-            if let Some(gone) = own {
-                gone.meets(&pending.attempt, start);
-            }
+            self.meets(pending.site, &pending.attempt, start);
             let verdict = if is_away { Verdict::NotJudged } else { pending.verdict };
             ends.push((pending, verdict));
         }
@@ -246,6 +251,9 @@ impl Absences {
             }
         }
         let sessions = sessions.into_iter().map(|end| {
+            if let Operated::Reauth(reauth) = &end.operated {
+                self.meets(end.site, &reauth.attempt, start);
+            }
             let at = end.operated.ended().saturating_sub(start);
             // A broker that is back too soon to be found gone ended its connections all the same when it went.
             let was_down = self
@@ -254,7 +262,8 @@ impl Absences {
                 .any(|it| it.site == end.site && it.has_refused(at, at.saturating_add(SECOND)));
             (end, was_down || self.is_in_gap(end.site, at))
         });
-        Settled { second: second.second, seen, ends, sessions: sessions.collect() }
+        let sessions = sessions.collect();
+        Settled { second: second.second, seen, ends, sessions }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
 /// Not authorized: what a bad token is refused with where nothing else is said.
 const NOT_AUTHORIZED: u8 = 0x87;
 /// Codes of CONNACK and other packets that no DISCONNECT carries (MQTT 5.0, 2.4): what is below 0x80 is no refusal.
-const NOT_OF_DISCONNECT: [u8; 5] = [0x84, 0x85, 0x86, 0x88, 0x8A];
+const NOT_OF_DISCONNECT: [u8; 7] = [0x84, 0x85, 0x86, 0x88, 0x8A, 0x91, 0x92];
 
 /// What becomes of clients that authenticate again.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
