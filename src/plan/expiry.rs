@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Model, Plan, broker::Broker, turns::Turns};
+use super::{Model, Plan, broker::Broker};
 use crate::{
     base::{
         clock::{SECOND, nanoseconds, signed},
@@ -187,7 +187,7 @@ impl Plan {
     /// measured what it was to; `seen` tells whether any ended.
     pub fn expects_ends(&self, seen: bool) -> bool {
         // Tokens that are renewed do not end on a connection.
-        let renews = self.turns.as_ref().is_some_and(Turns::renews);
+        let renews = self.renews();
         self.asks_for_ends() && !renews && (seen || self.ends_inside_hold())
     }
 
@@ -219,7 +219,7 @@ impl Plan {
                     .into(),
             );
         }
-        let renews = self.turns.as_ref().is_some_and(Turns::renews);
+        let renews = self.renews();
         if !self.asks_for_ends() || renews || !self.ends_inside_hold() {
             return;
         }

@@ -143,6 +143,11 @@ impl Plan {
         self.turns.as_ref().filter(|_| may_return(&self.mould.kinds[kind]))
     }
 
+    /// Whether clients renew their tokens.
+    pub fn renews(&self) -> bool {
+        self.turns.as_ref().is_some_and(Turns::renews)
+    }
+
     /// Whether clients of a kind fetch tokens for later turns.
     pub fn fetches_later(&self, kind: usize) -> bool {
         let wants = |turns: &Turns| turns.renews() || turns.reconnect == Reconnect::FreshToken;
