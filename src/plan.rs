@@ -441,7 +441,7 @@ impl Plan {
 
 /// The names of a scenario's clients, the authentication method among them.
 fn names_of(scenario: &Scenario, brokers: &[Broker]) -> Result<Names> {
-    let auth_method = authentication::method(scenario, brokers)?;
+    let auth_method = authentication::method(scenario, brokers)?.map(Arc::from);
     Ok(Names { auth_method, ..Names::compile(&scenario.identity)? })
 }
 

@@ -27,11 +27,11 @@ impl Reauth {
             Outcome::Accepted => OperationOutcome::Renewed,
             Outcome::Refused(_) => OperationOutcome::Refused,
             Outcome::Closed(_) => OperationOutcome::Closed,
-            Outcome::Timeout(_) => OperationOutcome::Timeout,
+            // Of a session, this is a ping that had no answer either.
+            Outcome::Timeout(_) | Outcome::TcpFailed(_) => OperationOutcome::Timeout,
             Outcome::TokenFailed(_) => OperationOutcome::TokenFailed,
             // Layers that broke are among them: whose fault that is can't be told.
             Outcome::ProtocolError(_)
-            | Outcome::TcpFailed(_)
             | Outcome::TlsFailed(_)
             | Outcome::WsFailed(_)
             | Outcome::LocalError(_) => OperationOutcome::ProtocolError,

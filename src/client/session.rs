@@ -185,7 +185,7 @@ impl Session {
         self.timers.is_set(Timer::PongDue)
             || self.unanswered > 0
             || self.is_on_trial()
-            || self.is_authenticating()
+            || self.has_unanswered_auth()
     }
 
     /// When [`Session::on_due`] has to be called; `None` once the session is over.

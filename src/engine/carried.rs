@@ -10,6 +10,8 @@ use crate::{
 pub(super) struct Carried {
     /// When it was last accepted as it had to be, in nanoseconds of the run's clock.
     pub(super) accepted: Option<u64>,
+    /// Index of its kind: that of its client, or one that it authenticated again with.
+    pub(super) kind: usize,
     pub(super) how: Again,
 }
 
@@ -46,7 +48,7 @@ impl Carried {
         } else {
             Again::Minted { turn: ready.bearer.turn, minted_for: ready.minted_for }
         };
-        Self { accepted: None, how }
+        Self { accepted: None, kind: ready.kind, how }
     }
 }
 

@@ -106,12 +106,20 @@ pub(super) struct Terms {
     pub(super) has_no_slot: bool,
     /// When its token was last accepted as it had to be, of one that is sent again.
     pub(super) last_accepted: Option<u64>,
+    /// It is about a token in AUTH, and has sent CONNECT alone: what answers that says nothing of the token.
+    pub(super) is_before_auth: bool,
 }
 
 impl Terms {
     /// Those of a token that the run minted.
     pub(super) fn of(validity: Validity) -> Self {
-        Self { validity, said: None, has_no_slot: false, last_accepted: None }
+        Self {
+            validity,
+            said: None,
+            has_no_slot: false,
+            last_accepted: None,
+            is_before_auth: false,
+        }
     }
 }
 

@@ -427,7 +427,8 @@ impl Worker {
         let (journey, way) = (connection.journey.take(), connection.way);
         let Some(opening) = connection.opening() else { return };
         let attempt = opening.attempt(who, outcome, now);
-        let (state, terms) = (opening.state, opening.terms);
+        let (state, is_before_auth) = (opening.state, opening.again.is_some());
+        let terms = Terms { is_before_auth, ..opening.terms };
         self.vacate(place);
         self.lands(bearer.turn);
         self.count_in_wave(state, attempt.opened);

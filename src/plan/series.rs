@@ -101,8 +101,10 @@ fn narrow(scenario: &mut Scenario, sweep: &Sweep) -> Result<()> {
                 )));
             }
         };
+        let again = scenario.session.iter().flat_map(|session| &session.renew_with);
+        let entries: Vec<_> = scenario.mix.iter().chain(again).collect();
         let used = |key: &String| {
-            *key == name || scenario.mix.iter().any(|entry| entry.key.as_ref() == Some(key))
+            *key == name || entries.iter().any(|entry| entry.key.as_ref() == Some(key))
         };
         let unused: Vec<String> = scenario.keys.keys().filter(|key| !used(key)).cloned().collect();
         for key in unused {

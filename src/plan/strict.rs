@@ -53,7 +53,7 @@ fn all(claims: &Map<String, Value>, names: &Names) -> Expected {
         iss: same("iss").and_then(Value::as_str).map(meant),
         aud: audience(same("aud")),
         bound: claims.iter().filter_map(own).collect(),
-        auth_method: names.auth_method.clone(),
+        auth_method: names.auth_method.as_deref().map(str::to_owned),
     }
 }
 

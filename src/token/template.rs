@@ -160,7 +160,7 @@ pub struct Names {
     /// User name.
     pub username: Template,
     /// The Authentication Method that their tokens are brought with, where those are Authentication Data.
-    pub auth_method: Option<String>,
+    pub auth_method: Option<std::sync::Arc<str>>,
 }
 
 impl Names {

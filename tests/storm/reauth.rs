@@ -369,17 +369,61 @@ fn a_client_waits_for_an_answer_before_it_leaves_and_what_is_in_flight_at_ctrl_c
     ));
     let run = storm.start();
     // All have authenticated again by then.
-    while crate::run::read_json(&storm.out().join("summary.json"))
-        .is_none_or(|partial| partial["renewals"]["count"] != 8)
-    {
+    let sent =
+        || crate::run::read_json(&storm.out().join("summary.json"))?["renewals"]["count"].as_u64();
+    for _ in 0..400 {
+        if sent() == Some(8) {
+            break;
+        }
         thread::sleep(Duration::from_millis(50));
     }
+    assert_eq!(sent(), Some(8), "each has sent its AUTH");
     kill_process(Pid::from_child(&run), Signal::INT).unwrap();
     let ended = storm.wait(run);
     let summary = ended.expect(130);
     check(&summary);
     let reauth = &summary["operations"]["reauthenticate"];
     assert_eq!((&reauth["count"], &reauth["abandoned"]), (&json!(0), &json!(8)), "{reauth}");
+}
+
+#[test]
+fn an_end_after_an_auth_that_had_no_answer_in_time_is_no_early_end_of_the_token() {
+    let server = Server::start(|stream, _| {
+        serve(stream, |stream, _| {
+            thread::sleep(Duration::from_millis(800));
+            stream.write_all(&NOT_AUTHORIZED).unwrap();
+            false
+        });
+    });
+    let policy = "[policy]\nreauthentication = \"accept\"\non_expiry = \"disconnect\"\n";
+    let load = "concurrency = 8\nhold = \"8s\"\nconnect_timeout = \"500ms\"";
+    let ended = run(&server, load, &format!("{ONCE}{policy}"));
+    let summary = ended.expect(3);
+    check(&summary);
+    let late = BTreeMap::from([("fresh accept timeout reauth not_judged".to_owned(), 8)]);
+    assert_eq!(operations(&ended, "reauthenticate"), late);
+    assert!(operations(&ended, "expire").is_empty(), "{:?}", operations(&ended, "expire"));
+    assert_eq!(summary["sessions"]["dropped"], 8);
+}
+
+#[test]
+fn an_auth_that_an_event_of_the_run_cuts_off_is_closed_and_says_nothing() {
+    let server = Server::start(|stream, _| {
+        serve(stream, |stream, _| {
+            until_closed(stream);
+            false
+        });
+    });
+    // Each waits for its answer by then.
+    let more = "[policy]\nreauthentication = \"accept\"\non_expiry = \"keep\"\n\
+                [[events]]\nat = \"4s\"\ndo = \"drop_clients\"\n";
+    let load = "stages = [{ rate = 80, for = \"100ms\" }]\narrivals = \"constant\"\nhold = \"8s\"";
+    let ended = run(&server, load, &format!("{ONCE}{more}"));
+    let summary = ended.expect(3);
+    check(&summary);
+    let cut = BTreeMap::from([("fresh accept closed fin not_judged".to_owned(), 8)]);
+    assert_eq!(operations(&ended, "reauthenticate"), cut, "{}", ended.stdout);
+    assert_eq!(summary["renewals"]["failed"], 8);
 }
 
 #[test]
@@ -409,6 +453,10 @@ fn matrix_of(says: Vec<u8>, promise: &str) -> BTreeMap<String, String> {
         let is_over = says.is_empty();
         serve(stream, |stream, _| stream.write_all(&says).is_ok() && !is_over);
     });
+    matrix_at(&server, promise)
+}
+
+fn matrix_at(server: &Server, promise: &str) -> BTreeMap<String, String> {
     let more = format!(
         "[token.claims]\niss = \"https://issuer.example\"\naud = \"mqtt\"\nsub = \"{{client_id}}\"\n\
          [policy]\nchecks = [\"exp\", \"nbf\", \"iss\", \"aud\"]\nrequires = [\"exp\"]\n{promise}"
@@ -437,9 +485,18 @@ fn the_matrix_has_a_group_of_tokens_in_auth_each_judged_by_the_answer_to_it() {
         let wanted = if name == "reauth_fresh" { "false_reject" } else { "correct" };
         assert_eq!(verdict, wanted, "{name}");
     }
+    // It is never sent where CONNECT is not answered by a CONNACK that lets the client in.
+    let [disconnect, connack] =
+        [&NOT_AUTHORIZED[..], &[0x20, 3, 0, 0x87, 0]].map(Server::answering);
+    for server in [disconnect, connack, Server::start(|_, _| ())] {
+        let verdicts = matrix_at(&server, "reauthentication = \"refuse\"\n");
+        assert_eq!(verdicts.len(), 15);
+        assert!(verdicts.values().all(|verdict| verdict == "not_judged"), "{verdicts:?}");
+    }
     // A code that says nothing of a token, and nothing promised: no good token is refused wrongly by that.
     for (says, promise) in [(vec![0xE0, 1, 0x97], accept), (NOT_AUTHORIZED.to_vec(), "")] {
         let verdicts = matrix_of(says, promise);
+        assert_eq!(verdicts.len(), 15);
         assert!(verdicts.values().all(|verdict| verdict == "not_judged"), "{verdicts:?}");
     }
 }

@@ -138,7 +138,9 @@ fn check_numbers(scenario: &Scenario, task: &Task, own: &Own<'_>) -> Result<()> 
     }
     let brokers = scenario.target.brokers.len();
     let workers = scenario.load.workers.map_or(USUAL_WORKERS, usize::from);
-    let cells = scenario.mix.len().saturating_mul(brokers).saturating_mul(workers);
+    let again = scenario.session.as_ref().map_or(0, |session| session.renew_with.len());
+    let kinds = scenario.mix.len().saturating_add(again);
+    let cells = kinds.saturating_mul(brokers).saturating_mul(workers);
     if cells > MOST_CELLS {
         return Err(forged("so many kinds of token, brokers and workers take gigabytes"));
     }

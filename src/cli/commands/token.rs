@@ -42,7 +42,8 @@ pub(super) fn mint(
     let mix = &loaded.scenario.mix;
     let wanted = token.or_else(|| mix.first().map(Mix::label)).unwrap_or(FRESH).to_owned();
     let limits = Limits::read();
-    let (plan, kind) = if mix.iter().any(|entry| entry.label() == wanted) {
+    let again = loaded.scenario.session.iter().flat_map(|session| &session.renew_with);
+    let (plan, kind) = if mix.iter().chain(again).any(|entry| entry.label() == wanted) {
         let plan = Plan::new(&loaded, &limits)?;
         let kind = plan.mould.kinds.iter().position(|kind| kind.label == wanted);
         (plan, kind)

@@ -14,6 +14,8 @@ use crate::{
 /// authorized, and bad authentication method.
 const OF_CREDENTIALS: [u8; 2] = [0x87, BAD_METHOD];
 const BAD_METHOD: u8 = 0x8C;
+/// Server shutting down: it says nothing of a token, whatever is promised.
+const SHUTTING_DOWN: u8 = 0x8B;
 const MALFORMED: u8 = 0x81;
 const PROTOCOL_ERROR: u8 = 0x82;
 
@@ -39,7 +41,7 @@ impl ReauthJudge {
     pub fn verdict(&self, expected: Expectation, outcome: Outcome) -> Verdict {
         match (self.promise, outcome, expected) {
             (_, Outcome::Accepted, Expectation::Refuse(_)) => Verdict::FalseAccept,
-            (None, ..) => Verdict::NotJudged,
+            (None, ..) | (_, Outcome::Refused(SHUTTING_DOWN), _) => Verdict::NotJudged,
             (_, Outcome::Accepted, Expectation::Indeterminate) => Verdict::Indeterminate,
             (Some(Reauthentication::Accept), Outcome::Accepted, _) => Verdict::Correct,
             (Some(Reauthentication::Refuse), Outcome::Accepted, _) => Verdict::WrongReason,
@@ -185,6 +187,7 @@ mod tests {
         for end in [FIN, RST, Outcome::Refused(0x82), Outcome::Refused(0)] {
             assert_eq!(verdicts(&by, end), [Correct; 4], "{end:?}");
         }
+        assert_eq!(verdicts(&by, Outcome::Refused(0x8B)), [NotJudged; 4]);
         let renewed = [WrongReason, FalseAccept, WrongReason, Indeterminate];
         assert_eq!(verdicts(&by, Outcome::Accepted), renewed);
         let late = Outcome::Timeout(crate::base::words::Phase::Reauth);

@@ -3,7 +3,7 @@
 
 use super::{Connection, Key, Stage, State, Terms, Worker, ways::Way};
 use crate::{
-    base::words::{Phase, Verdict},
+    base::words::Verdict,
     client::{
         attempt::{Attempt, Close, Code, Outcome, Step},
         reauth::Reauth,
@@ -99,7 +99,8 @@ impl Worker {
             // It had a connection meanwhile: a wait for a signature of ours delayed nothing.
             opening.token = Step::At(now);
         }
-        held.session.reauthenticate(std::mem::take(&mut opening.packet), due);
+        let method = self.storm.plan.mould.names.auth_method.clone();
+        held.session.reauthenticate(std::mem::take(&mut opening.packet), method, due);
         opening.state = State::Awaiting;
         (journey.renewal, journey.failures) = (None, 0);
         journey.asked = Some(Asked { turn: bearer.turn, kind: kind as u16, opening });
@@ -155,8 +156,7 @@ impl Worker {
         journey.renewed = Some((now, kind));
         (held.key, held.minted_for, held.token_turn) =
             (opening.key, opening.minted_for, opening.token_turn);
-        // One of another kind is none that its client comes back with.
-        if let Some(token) = opening.carried.take().filter(|_| usize::from(kind) == life.kind) {
+        if let Some(token) = opening.carried.take() {
             let is_right = !matches!(expected, Expectation::Refuse(_) | Expectation::Either(_));
             journey.token = Some(Carried { accepted: is_right.then_some(now), ..token });
         }
@@ -193,7 +193,8 @@ impl Worker {
         let outcome = match ended {
             Ended::Disconnect(code) => Outcome::Refused(code.unwrap_or_default()),
             Ended::Closed(close) => Outcome::Closed(close),
-            Ended::PingTimeout => Outcome::Timeout(Phase::Reauth),
+            // It did not wait for as long as an answer to AUTH is waited for.
+            Ended::PingTimeout => Outcome::TcpFailed("ping_timeout"),
             Ended::ProtocolError(why) => Outcome::ProtocolError(why),
             Ended::Flood => Outcome::ProtocolError("flood"),
         };
@@ -207,6 +208,7 @@ impl Worker {
         let close = if resets { Close::Rst } else { Close::Fin };
         let attempt = asked.attempt(connection.who(), Outcome::Closed(close), now);
         let expected = self.expected(&attempt, asked.opening.terms).0;
+        self.recorder[Count::RenewalsFailed] += u64::from(expected == Expectation::Accept);
         let reauth = Reauth { attempt, expected, verdict: Verdict::NotJudged };
         self.recorder.operated(&Operated::Reauth(reauth), self.storm.warm);
         self.reclaim(Stage::Opening(asked.opening));

@@ -143,24 +143,19 @@ impl Worker {
             Some(inbound) => inbound.connack(bytes, protocol),
         };
         if opening.is_again
-            && let Some(outcome) = answer_to_again(&first, own_method)
+            && let Some(outcome) = answer_to_again(&first, own_method, &opening.packet)
         {
             opening.arrived = arrival(storm.clock, opening.sent_at, stamp, now);
             return self.again_ended(place, outcome, now);
         }
-        if let FirstPacket::Connack(connack, length) = &first
-            && let Some(auth) = opening.again.take()
-        {
-            if connack.code != 0 {
-                // Nothing is known of the token that it is about.
-                return self.conclude(place, Outcome::ProtocolError("connect_refused"), now);
-            }
+        let connack = match &first {
+            FirstPacket::Connack(connack, length) => Some((connack.code, *length)),
+            _ => None,
+        };
+        if let Some((code, length)) = connack.filter(|_| opening.again.is_some()) {
+            let auth = opening.again.take_if(|_| code == 0);
             let rest = part.start + length - before..part.end;
-            self.send_auth(place, auth);
-            if !rest.is_empty() {
-                self.on_first_bytes(place, rest, stamp, now);
-            }
-            return;
+            return self.on_connack_before_auth(place, code, auth, (rest, stamp, now));
         }
         match first {
             FirstPacket::Connack(connack, length) => {
@@ -229,6 +224,23 @@ impl Worker {
                     opening.inbound = Some(inbound);
                 }
             }
+        }
+    }
+
+    /// An attempt that is about a token in AUTH has its CONNACK: sends that, where it was let in.
+    fn on_connack_before_auth(
+        &mut self,
+        place: usize,
+        code: u8,
+        auth: Option<Vec<u8>>,
+        (rest, stamp, now): (Range<usize>, Option<i64>, u64),
+    ) {
+        let Some(auth) = auth else {
+            return self.conclude(place, Outcome::Refused(code), now);
+        };
+        self.send_auth(place, auth);
+        if !rest.is_empty() {
+            self.on_first_bytes(place, rest, stamp, now);
         }
     }
 }

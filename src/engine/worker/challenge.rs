@@ -6,7 +6,8 @@ use crate::{
         attempt::Outcome,
         outbox::Outbox,
         packet::{
-            Auth, CONTINUE, Connack, FirstPacket, authentication_of, properties_of_auth, put_auth,
+            Auth, CONTINUE, Connack, FirstPacket, authentication_of, method_of_auth,
+            properties_of_auth, put_auth,
         },
         session::{Session, Settings},
         socket::has_closed,
@@ -36,7 +37,9 @@ pub(super) fn wrong(
 impl Worker {
     /// Answers a challenge, unless the broker has closed behind it: then an answer would only have it reset.
     pub(super) fn answer_challenge(&mut self, place: usize) {
-        self.recorder[Count::AuthChallenged] += 1;
+        // Once an attempt: whoever has its AUTH under way was asked in CONNECT, if at all.
+        let is_again = self.opening_mut(place).is_some_and(|opening| opening.is_again);
+        self.recorder[Count::AuthChallenged] += u64::from(!is_again);
         let link = self.connections.get(place).and_then(|connection| connection.link.as_ref());
         let is_over = link.is_some_and(|link| !link.is_layered() && has_closed(link.socket()));
         let mut packet = self.packets.pop().unwrap_or_default();
@@ -112,11 +115,16 @@ impl Worker {
     }
 }
 
-/// What answers an AUTH that an attempt is about; `own` is its method. `None` where it goes on.
-pub(super) fn answer_to_again(first: &FirstPacket<'_>, own: Option<&str>) -> Option<Outcome> {
+/// What answers an AUTH that an attempt is about; `own` is the method of the connection, `sent` the AUTH. `None` where it goes on.
+pub(super) fn answer_to_again(
+    first: &FirstPacket<'_>,
+    own: Option<&str>,
+    sent: &[u8],
+) -> Option<Outcome> {
     match first {
         FirstPacket::Auth(auth, _) if auth.code == 0 => {
-            let is_other = auth.method.is_some() && auth.method != own;
+            let is_known = auth.method == own || auth.method == method_of_auth(sent);
+            let is_other = auth.method.is_some() && !is_known;
             let wrong = Outcome::ProtocolError("auth_method");
             Some(if is_other { wrong } else { Outcome::Accepted })
         }

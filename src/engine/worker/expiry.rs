@@ -61,7 +61,7 @@ impl Worker {
         let (accepted, token_kind) = connection.token(held);
         let token = (held.deadline, accepted);
         let session = &held.session;
-        let is_asked = session.is_authenticating();
+        let is_asked = session.has_unanswered_auth();
         let fate = match met {
             Met::End(ended) if is_asked || session.has_just_authenticated() => {
                 judge.fate_of_asked(token, ended, now, !is_asked)?

@@ -55,7 +55,7 @@ impl Worker {
             || storm.occupancy.as_ref().is_some_and(|occupancy| occupancy.is_full(attempt.broker));
         let verdict = match attempt.outcome {
             Outcome::Refused(_) | Outcome::Closed(_)
-                if storm.has_no_keys(attempt.broker) || is_full() =>
+                if terms.is_before_auth || storm.has_no_keys(attempt.broker) || is_full() =>
             {
                 Verdict::NotJudged
             }

@@ -161,6 +161,7 @@ impl Worker {
                 Again::Kept(_) => None,
             }),
         );
+        let life = again.map_or(life, |carried| life.with_kind(carried.kind));
         let place = self.enter_turn(life, bearer.turn, (due, now), Some(journey));
         if let Some(opening) = self.opening_mut(place) {
             opening.terms.last_accepted = last;

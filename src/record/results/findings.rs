@@ -91,8 +91,9 @@ pub fn replay_of(plan: &Plan, start: Start, token: &Token) -> String {
     if plan.is_fetched(token.kind) || plan.is_aside(token.kind) {
         return String::new();
     }
+    let is_in_mix = plan.is_in_mix(token.kind);
     let command = replay(plan, start, kind.named(), token);
-    let key = token.key.filter(|_| !kind.later.is_empty());
+    let key = token.key.filter(|_| !kind.later.is_empty() && is_in_mix);
     match key.and_then(|key| plan.mould.keys.get(usize::from(key))).map(|key| &key.name) {
         // Which key signed follows from the moment in the run, which the command does not know.
         Some(name) => {

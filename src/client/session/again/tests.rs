@@ -34,7 +34,7 @@ fn auth(code: u8, method: Option<&[u8]>) -> Vec<u8> {
 /// A session that authenticates again, by an answer that is due at second 10.
 fn asked(leaves_at: u64) -> Session {
     let mut session = opened(leaves_at);
-    session.reauthenticate(auth(AGAIN, Some(METHOD)), 10 * SECOND);
+    session.reauthenticate(auth(AGAIN, Some(METHOD)), Some("JWT".into()), 10 * SECOND);
     assert_eq!(said(&mut session), auth(AGAIN, Some(METHOD)));
     assert!(session.is_authenticating() && session.awaits_answer());
     session
@@ -103,15 +103,33 @@ fn what_must_not_come_in_place_of_an_answer_ends_the_session_by_its_name() {
 }
 
 #[test]
+fn an_answer_may_name_the_method_of_the_connection_or_that_of_the_auth_or_none() {
+    let unknown: &[u8] = b"UNKNOWN";
+    for (sent, answered) in [
+        (Some(unknown), Some(METHOD)),
+        (Some(unknown), Some(unknown)),
+        (None, Some(METHOD)),
+        (None, None),
+    ] {
+        let mut session = opened(LEAVES_AT);
+        session.reauthenticate(auth(AGAIN, sent), Some("JWT".into()), 10 * SECOND);
+        let event = hear(&mut session, &auth(SUCCESS, answered), SECOND);
+        assert_eq!(event, Some(Event::Authenticated), "{sent:?} {answered:?}");
+    }
+}
+
+#[test]
 fn an_answer_that_does_not_come_in_time_is_told_once_and_passed_over_when_it_comes_late() {
     let mut session = asked(LEAVES_AT);
     assert_eq!(session.due(), Some(10 * SECOND));
     assert_eq!(session.on_due(10 * SECOND, false), Some(Event::Unanswered));
-    assert!(!session.is_authenticating() && !session.awaits_answer());
+    assert!(!session.is_authenticating() && session.has_unanswered_auth());
+    assert!(session.awaits_answer(), "it is no witness of its broker");
     assert_eq!(session.due(), Some(LEAVES_AT));
     assert_eq!(hear(&mut session, &auth(CONTINUE, Some(METHOD)), 11 * SECOND), None);
     assert_eq!(hear(&mut session, &auth(SUCCESS, Some(METHOD)), 11 * SECOND), None);
     assert!(said(&mut session).is_empty(), "nothing is answered any more");
+    assert!(!session.has_unanswered_auth());
     let unasked = Some(Event::Ended(Ended::ProtocolError("auth_unasked")));
     assert_eq!(hear(&mut session, &auth(SUCCESS, Some(METHOD)), 12 * SECOND), unasked);
 }
