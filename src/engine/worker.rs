@@ -588,14 +588,4 @@ impl Worker {
             opening.state = state;
         }
     }
-
-    /// A socket takes more again.
-    fn on_room(&mut self, key: Key) {
-        let is_current = |connection: &&Connection| connection.generation == key.generation();
-        match self.connections.get(key.place()).filter(is_current).map(|it| &it.stage) {
-            Some(Stage::Held(_)) => self.tend(key.place(), self.storm.clock.now()),
-            Some(Stage::Leaving(_)) => self.send_last(key.place()),
-            Some(Stage::Opening(_)) | None => {}
-        }
-    }
 }

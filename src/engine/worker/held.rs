@@ -3,7 +3,7 @@
 
 use std::{cmp::Reverse, ops::Range};
 
-use super::{Key, More, Stage, Worker, leaving::send_all};
+use super::{Connection, Key, More, Stage, Worker, leaving::send_all};
 use crate::{
     client::{
         attempt::{Close, Code, Outcome, Phase},
@@ -200,5 +200,15 @@ impl Worker {
         held.session.leave();
         let outbox = std::mem::take(held.session.outbox());
         self.linger(place, outbox, now);
+    }
+
+    /// A socket takes more again.
+    pub(super) fn on_room(&mut self, key: Key) {
+        let is_current = |connection: &&Connection| connection.generation == key.generation();
+        match self.connections.get(key.place()).filter(is_current).map(|it| &it.stage) {
+            Some(Stage::Held(_)) => self.tend(key.place(), self.storm.clock.now()),
+            Some(Stage::Leaving(_)) => self.send_last(key.place()),
+            Some(Stage::Opening(_)) | None => {}
+        }
     }
 }
