@@ -103,14 +103,14 @@ fn mosquitto_refuses_in_auth_what_it_refuses_in_connect_and_takes_what_is_good()
         let entries: Vec<String> =
             kinds.iter().map(|kind| format!("{{ token = \"{kind}\", share = 1 }}")).collect();
         let session = format!(
-            "[session]\nrenew = \"reauthenticate\"\nrenew_before = \"2s\"\nrenew_with = [{}]\n\
-             [policy]\nreauthentication = \"accept\"\n[token]\nttl = \"4s\"\n",
+            "[session]\nrenew = \"reauthenticate\"\nrenew_before = \"3s\"\nrenew_with = [{}]\n\
+             [policy]\nreauthentication = \"accept\"\n[token]\nttl = \"6s\"\n",
             entries.join(", ")
         );
         let text =
             std::fs::read_to_string(storm(&broker, &by_method(method), &["fresh"]).scenario())
                 .unwrap()
-                .replace("concurrency = 6\nhold = \"0s\"", "concurrency = 60\nhold = \"3500ms\"")
+                .replace("concurrency = 6\nhold = \"0s\"", "concurrency = 60\nhold = \"4500ms\"")
                 .replace("[keys.main]", &format!("{session}[keys.main]"));
         let run = Storm::new(&text).run();
         let summary = run.expect(0);
