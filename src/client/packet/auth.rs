@@ -2,7 +2,9 @@
 
 use super::{
     Packet, TooLong,
-    fields::{FixedHeader, length_bytes, properties_bytes, put_length, put_properties},
+    fields::{
+        FixedHeader, behind_length, length_bytes, properties_bytes, put_length, put_properties,
+    },
 };
 use crate::scenario::Protocol;
 
@@ -60,9 +62,7 @@ fn put_head(code: u8, properties: usize, out: &mut Vec<u8>) {
 /// The properties of an AUTH that was written here, as bytes.
 pub fn properties_of_auth(packet: &[u8]) -> &[u8] {
     let FixedHeader::Complete { head, .. } = FixedHeader::read(packet) else { return &[] };
-    let properties = packet.get(head + 1..).unwrap_or_default();
-    let digits = properties.iter().take(4).take_while(|digit| **digit & 128 != 0).count() + 1;
-    properties.get(digits..).unwrap_or_default()
+    packet.get(head + 1..).and_then(behind_length).unwrap_or_default()
 }
 
 /// The authentication method of an AUTH that was written here, where it has one.

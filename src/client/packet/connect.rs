@@ -4,7 +4,8 @@
 //! drops the flag, and a password that is not UTF-8 can't be sent.
 
 use super::fields::{
-    FixedHeader, length_bytes, properties_bytes, put_field, put_length, put_properties,
+    FixedHeader, behind_length, length_bytes, properties_bytes, put_field, put_length,
+    put_properties,
 };
 use crate::scenario::Protocol;
 
@@ -136,9 +137,7 @@ impl Connect<'_> {
 pub fn authentication_of(connect: &[u8]) -> &[u8] {
     let FixedHeader::Complete { head, .. } = FixedHeader::read(connect) else { return &[] };
     // Name, level, flags and keep alive stand before the properties.
-    let Some(properties) = connect.get(head + 10..) else { return &[] };
-    let digits = properties.iter().take(4).take_while(|digit| **digit & 128 != 0).count() + 1;
-    let Some(all) = properties.get(digits..) else { return &[] };
+    let Some(all) = connect.get(head + 10..).and_then(behind_length) else { return &[] };
     let mut end = 0;
     while let Some([0x15 | 0x16, high, low]) = all.get(end..end + 3) {
         end += 3 + usize::from(u16::from_be_bytes([*high, *low]));

@@ -43,6 +43,12 @@ pub(super) fn put_properties(properties: &[(u8, Option<&[u8]>)], out: &mut Vec<u
     }
 }
 
+/// What follows the length of properties that begin here, as they were written; `None` where nothing does.
+pub(super) fn behind_length(properties: &[u8]) -> Option<&[u8]> {
+    let digits = properties.iter().take(4).take_while(|digit| **digit & 128 != 0).count() + 1;
+    properties.get(digits..)
+}
+
 /// What the first bytes of a packet say of its length (MQTT 5.0, 2.1).
 pub(in crate::client) enum FixedHeader {
     /// More bytes are needed.

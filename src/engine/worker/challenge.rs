@@ -55,11 +55,17 @@ impl Worker {
             authentication_of(&opening.packet)
         };
         put_auth(CONTINUE, properties, &mut packet);
-        let connect = std::mem::replace(&mut opening.packet, packet);
-        (opening.sent, opening.is_challenged, opening.inbound) = (0, true, None);
-        opening.state = State::Sending;
+        opening.is_challenged = true;
+        self.send_next(place, packet);
+    }
+
+    /// Sends another packet in place of the one that is answered; what comes then is the answer to it.
+    fn send_next(&mut self, place: usize, packet: Vec<u8>) {
+        let Some(opening) = self.opening_mut(place) else { return };
+        let answered = std::mem::replace(&mut opening.packet, packet);
+        (opening.sent, opening.inbound, opening.state) = (0, None, State::Sending);
         if self.packets.len() < SPARES {
-            self.packets.push(connect);
+            self.packets.push(answered);
         }
         self.send_connect(place);
         if self.connections.get(place).is_some_and(|it| it.state() == Some(State::Sending)) {
@@ -81,17 +87,8 @@ impl Worker {
     /// An attempt that is about a token in AUTH was let in: sends that.
     pub(super) fn send_auth(&mut self, place: usize, auth: Vec<u8>) {
         let Some(opening) = self.opening_mut(place) else { return };
-        let connect = std::mem::replace(&mut opening.packet, auth);
-        (opening.sent, opening.arrived, opening.inbound) = (0, 0, None);
-        (opening.is_again, opening.is_challenged) = (true, false);
-        opening.state = State::Sending;
-        if self.packets.len() < SPARES {
-            self.packets.push(connect);
-        }
-        self.send_connect(place);
-        if self.connections.get(place).is_some_and(|it| it.state() == Some(State::Sending)) {
-            self.hear_of_room(place);
-        }
+        (opening.arrived, opening.is_again, opening.is_challenged) = (0, true, false);
+        self.send_next(place, auth);
     }
 
     /// An AUTH that an attempt is about has its answer: whoever is let in leaves.
@@ -115,7 +112,8 @@ impl Worker {
     }
 }
 
-/// What answers an AUTH that an attempt is about; `own` is the method of the connection, `sent` the AUTH. `None` where it goes on.
+/// What answers an AUTH that an attempt is about; `own` is the method of the connection, `sent` the AUTH. `None` where it goes
+/// on.
 pub(super) fn answer_to_again(
     first: &FirstPacket<'_>,
     own: Option<&str>,
