@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, process::Child};
 
 use crate::{
     broker::{Broker, anonymous, end, timeline, wait_until},
-    run::{Storm, number},
+    mortal::{Act, CLOSES, Mortal, stages},
+    run::{Storm, number, scenario},
 };
 
 type Row = BTreeMap<String, String>;
@@ -74,4 +75,23 @@ fn a_balancer_that_loses_one_of_two_brokers_drops_its_sessions_and_goes_on_with_
 fn interrupt(child: &Child) {
     let pid = rustix::process::Pid::from_child(child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+}
+
+#[test]
+#[ignore = "needs nats-server: scripts/test-live"]
+fn agents_judge_what_one_of_them_saw_for_all() {
+    let broker = Mortal::start(|number| if number == 80 { Act::Die(None) } else { Act::Accept });
+    let text = scenario(&broker.url(), &stages(100, "3s", "0s"), CLOSES);
+    let ended = Storm::new(&text).run_with(&["--agents", "2"]);
+    let summary = ended.expect(1);
+    let [gone] = summary["broker_gone"].as_array().unwrap().as_slice() else { panic!("{summary}") };
+    assert_eq!(gone["by"], "port");
+    assert!(!gone["on_the_way"].as_array().unwrap().is_empty(), "{gone}");
+    let all = ended.verdicts();
+    let closed: Vec<_> = all.keys().filter(|name| name.contains(" closed ")).collect();
+    assert!(
+        !closed.is_empty() && closed.iter().all(|name| name.ends_with("not_judged")),
+        "{all:?}"
+    );
+    assert!(summary["broker_checks"].as_u64().unwrap() > 0);
 }

@@ -21,6 +21,9 @@ mod keys;
 mod layered;
 mod lifetime;
 mod matrix;
+#[path = "../storm/mortal.rs"]
+#[allow(dead_code, reason = "shared with tests that need other parts of it")]
+mod mortal;
 mod names;
 #[cfg(feature = "embedded")]
 mod refreshed;

@@ -38,6 +38,7 @@ mod layers;
 mod load;
 mod matrix;
 mod monitored;
+mod mortal;
 mod oauth;
 mod probed;
 mod process;
