@@ -19,7 +19,7 @@ pub mod session;
 pub mod socket;
 mod stream;
 pub mod transport;
-mod upgrade;
+pub mod upgrade;
 pub mod verdict;
 
 pub use layers::{FLOOD, Handshake, Progress, Received};

@@ -6,6 +6,7 @@ mod authentication;
 pub mod authority;
 pub mod broker;
 pub mod budget;
+mod carriers;
 pub mod cells;
 mod checks;
 pub mod drops;
@@ -69,7 +70,9 @@ use crate::{
         ValidityRule,
     },
     token::{
-        Kind, Minter, fraction, free_name,
+        Kind, Minter,
+        carrier::token_in,
+        fraction, free_name,
         key::SigningKey,
         mould::Mould,
         oracle::Expected,
@@ -271,7 +274,7 @@ impl Plan {
             path: loaded.path.clone(),
             overrides: loaded.overrides.clone(),
             protocol: scenario.target.protocol,
-            token_in: scenario.target.token_in,
+            token_in: token_in(scenario),
             reuse: scenario.token.reuse.max(1),
             shares_names: false,
             ahead: scenario.token.ahead,
@@ -442,7 +445,9 @@ impl Plan {
 /// The names of a scenario's clients, the authentication method among them.
 fn names_of(scenario: &Scenario, brokers: &[Broker]) -> Result<Names> {
     let auth_method = authentication::method(scenario, brokers)?.map(Arc::from);
-    Ok(Names { auth_method, ..Names::compile(&scenario.identity)? })
+    let names = Names { auth_method, ..Names::compile(&scenario.identity)? };
+    let carriers = carriers::resolve(scenario, &names, brokers)?.map(Arc::new);
+    Ok(Names { carriers, ..names })
 }
 
 /// The keys of a scenario in the order of their names; relative paths start at `base`.
@@ -587,6 +592,8 @@ fn written_out(
     } else {
         resolved.token.ttl = Some(scenario.token.ttl());
     }
+    let brings = token_in(scenario);
+    resolved.target.token_in = (brings != TokenIn::Template).then_some(brings);
     resolved.load.mode = Some(model.mode());
     resolved.load.hold = Some(scenario.load.hold());
     resolved.load.workers = u16::try_from(workers).ok();

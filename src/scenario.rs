@@ -20,6 +20,7 @@ pub mod session;
 pub mod target;
 pub mod threshold;
 mod values;
+mod ws;
 
 use std::{
     collections::BTreeMap,
@@ -52,6 +53,7 @@ pub use series::{Arm, Capacity, Control, Sweep, Without};
 pub use session::{BackoffSettings, Jitter, Reconnect, Renew, SessionSettings};
 pub use target::{Resolve, Target};
 pub use threshold::Condition;
+pub use ws::Ws;
 
 /// One scenario file.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]

@@ -320,10 +320,12 @@ impl Shared {
             let occasion = self.occasion(bearer.turn, minted_for);
             let made = minter.mint_for((kind, rotation), bearer, occasion, out)?;
             (ready.password, ready.times) = made;
+            minter.countersign(ready.password, from, out)?;
         } else {
             ready = self.reuse(minter, ready, rotation, out)?;
         }
-        plan.examine((kind, bearer.client), ready.minted_for, (ready.password, &out[from..]))?;
+        let shown = plan.mould.shown(&out[from..]);
+        plan.examine((kind, bearer.client), ready.minted_for, (ready.password, shown))?;
         self.made.fetch_add(1, Ordering::Relaxed);
         self.busy_ns.fetch_add(self.clock.now() - before, Ordering::Relaxed);
         Ok(ready)
@@ -352,6 +354,7 @@ impl Shared {
             let kind = (wanted.kind, rotation);
             let occasion = self.occasion(turn, wanted.minted_for);
             let (password, times) = minter.mint_for(kind, owner, occasion, &mut bytes)?;
+            minter.countersign(password, 0, &mut bytes)?;
             let left = plan.reuse.min(plan.clients - owner.client);
             place.insert(Reused { bytes, ready: Ready { password, times, ..wanted }, left });
         }

@@ -3,7 +3,9 @@
 
 pub mod bearer;
 pub mod braces;
+pub mod carrier;
 pub mod catalogue;
+pub mod countersign;
 mod encode;
 pub mod given;
 mod jwe;

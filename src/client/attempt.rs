@@ -20,6 +20,8 @@ pub enum Outcome {
     Accepted,
     /// CONNACK with another code, as sent.
     Refused(u8),
+    /// The upgrade to WebSocket brought the token, and was answered by this HTTP status: 401 or 403.
+    UpgradeRefused(u16),
     /// Closed by the broker before a whole CONNACK.
     Closed(Close),
     /// The deadline passed in this phase.
@@ -55,7 +57,7 @@ impl Outcome {
     pub fn kind(self) -> OutcomeKind {
         match self {
             Self::Accepted => OutcomeKind::Accepted,
-            Self::Refused(_) => OutcomeKind::Refused,
+            Self::Refused(_) | Self::UpgradeRefused(_) => OutcomeKind::Refused,
             Self::Closed(_) => OutcomeKind::Closed,
             Self::Timeout(_) => OutcomeKind::Timeout,
             Self::TcpFailed(_) => OutcomeKind::TcpFailed,
@@ -73,8 +75,19 @@ impl Outcome {
     }
 
     /// Whether the broker answered with a CONNACK.
-    pub fn is_answer(self) -> bool {
+    pub fn is_connack(self) -> bool {
         matches!(self, Self::Accepted | Self::Refused(_))
+    }
+
+    /// Whether the broker, or a gateway in front of it, answered: by CONNACK, or by refusing the upgrade that brought the
+    /// token.
+    pub fn is_answer(self) -> bool {
+        self.is_connack() || self.is_refusal()
+    }
+
+    /// Whether that answer is a refusal.
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Self::Refused(_) | Self::UpgradeRefused(_))
     }
 
     /// Whether the broker let the token in; `None` where the answer says nothing about it, as overload, limits and bans do.
@@ -82,7 +95,7 @@ impl Outcome {
         match self {
             Self::Accepted => Some(true),
             Self::Refused(3 | 0x88 | 0x89 | 0x8A | 0x97 | 0x9F) => None,
-            Self::Refused(_) | Self::Closed(Close::Fin) => Some(false),
+            Self::Refused(_) | Self::UpgradeRefused(_) | Self::Closed(Close::Fin) => Some(false),
             _ => None,
         }
     }
@@ -92,6 +105,7 @@ impl Outcome {
         match self {
             Self::Accepted => Code::Byte(0),
             Self::Refused(code) => Code::Byte(code),
+            Self::UpgradeRefused(status) => Code::Status(status),
             Self::Closed(Close::Fin | Close::FinInPacket) => Code::Word("fin"),
             Self::Closed(Close::Rst) => Code::Word("rst"),
             Self::Timeout(phase) => Code::Word(phase.name()),
@@ -223,6 +237,14 @@ impl Attempt {
         }
     }
 
+    /// When the token was handed over: with CONNECT, or, where the upgrade to WebSocket brings it, with the request for that.
+    pub fn presented(&self, in_upgrade: bool) -> u64 {
+        match (in_upgrade, self.steps.tls, self.steps.tcp) {
+            (true, Step::At(at), _) | (true, _, Step::At(at)) => at,
+            _ => self.sent,
+        }
+    }
+
     /// Every phase that was entered, with its length in nanoseconds; `None` where it was not completed.
     pub fn phases(&self) -> impl Iterator<Item = (Phase, Option<u64>)> {
         let step = |phase, step: Step, from: u64| match step {
@@ -241,8 +263,11 @@ impl Attempt {
         };
         let steps = &self.steps;
         // Every attempt enters the last two; only an answer completes them.
-        let whole =
-            if steps.connack == Step::NotEntered { Step::Unfinished } else { steps.connack };
+        let whole = match (steps.connack, self.outcome) {
+            (Step::NotEntered, Outcome::UpgradeRefused(_)) => Step::At(self.ended),
+            (Step::NotEntered, _) => Step::Unfinished,
+            (connack, _) => connack,
+        };
         [
             Some((Phase::StartDelay, Some(self.started.saturating_sub(self.scheduled)))),
             next(Phase::Token, steps.token),

@@ -21,7 +21,7 @@ use super::{
     socket::{Sent, send_some},
     stream::{Below, SocketState, Trouble, fill, trouble, write_out},
     transport::Transport,
-    upgrade::Upgrade,
+    upgrade::{Additions, Upgrade},
 };
 use crate::client::attempt::{Close, Code, Outcome};
 
@@ -139,11 +139,15 @@ impl Open {
 }
 
 impl Layers {
-    /// Those of a transport, with their first flight ready to be sent.
+    /// Those of a transport, with their first flight ready to be sent; `own` is what the client's request for an upgrade has
+    /// beside what all have.
     ///
     /// # Errors
     /// For settings of TLS that no connection can be made with.
-    pub(super) fn new(transport: &Transport) -> Result<Self, rustls::Error> {
+    pub(super) fn new(
+        transport: &Transport,
+        own: Option<&Additions>,
+    ) -> Result<Self, rustls::Error> {
         let tls = match &transport.tls {
             Some((config, name)) => {
                 let mut tls = ClientConnection::new(config.clone(), name.clone())?;
@@ -163,7 +167,7 @@ impl Layers {
             state: SocketState::default(),
         };
         if let Some(endpoint) = &transport.ws {
-            let (request, upgrade) = Upgrade::ask(endpoint);
+            let (request, upgrade) = Upgrade::ask(endpoint, own);
             layers.ws = Ws::Asked(upgrade);
             match &mut layers.tls {
                 // Held back until the handshake is over.
@@ -239,7 +243,7 @@ impl Layers {
                         return Progress::Done;
                     }
                     Ok(None) => {}
-                    Err(code) => return Progress::Failed(Outcome::WsFailed(code)),
+                    Err(code) => return Progress::Failed(upgrade.failure(code)),
                 },
                 Err(error) => {
                     self.meter.wire(below.state.take_read());

@@ -14,6 +14,7 @@ use super::{
     layers::{Handshake, Layers, Progress, Received},
     socket::{self, Sent},
     transport::Transport,
+    upgrade::Additions,
 };
 use crate::client::attempt::Close;
 
@@ -49,11 +50,12 @@ impl Link {
         self.layers.is_some()
     }
 
-    /// Begins the layers of a transport that is not plain, and sends the first of their first flight.
-    pub fn begin(&mut self, transport: &Transport) -> Sent {
+    /// Begins the layers of a transport that is not plain, and sends the first of their first flight; `own` is what the client's
+    /// request for an upgrade to WebSocket has beside what all have.
+    pub fn begin(&mut self, transport: &Transport, own: Option<&Additions>) -> Sent {
         let layers = match &mut self.layers {
             Some(layers) => layers,
-            none => match Layers::new(transport) {
+            none => match Layers::new(transport, own) {
                 Ok(layers) => none.insert(Box::new(layers)),
                 // Nothing is ever sent in the clear instead.
                 Err(_) => return Sent::Failed(Errno::INVAL),

@@ -25,7 +25,8 @@ impl Reauth {
     pub fn outcome(&self) -> OperationOutcome {
         match self.attempt.outcome {
             Outcome::Accepted => OperationOutcome::Renewed,
-            Outcome::Refused(_) => OperationOutcome::Refused,
+            // No upgrade is part of it.
+            Outcome::Refused(_) | Outcome::UpgradeRefused(_) => OperationOutcome::Refused,
             Outcome::Closed(_) => OperationOutcome::Closed,
             // Of a session, this is a ping that had no answer either.
             Outcome::Timeout(_) | Outcome::TcpFailed(_) => OperationOutcome::Timeout,

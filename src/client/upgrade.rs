@@ -13,7 +13,10 @@ use tungstenite::{
 };
 
 use super::transport::Endpoint;
-use crate::client::attempt::Code;
+use crate::{
+    client::attempt::{Code, Outcome},
+    token::{carrier::InUpgrade, policy::REFUSALS},
+};
 
 /// The longest answer that is read before it is taken for something else, interim ones included.
 const LONGEST_ANSWER: usize = 16 * 1024;
@@ -25,19 +28,65 @@ pub(super) struct Upgrade {
     answer: Vec<u8>,
     /// Bytes of interim answers.
     passed: usize,
+    /// Whether the request brought the token, so that its answer says something of that.
+    is_about_token: bool,
+}
+
+/// What one client's request has beside what all have; kept from its token to the request.
+#[derive(Default)]
+pub struct Additions {
+    path: Option<Vec<u8>>,
+    headers: Vec<u8>,
+    is_about_token: bool,
+}
+
+impl std::fmt::Debug for Additions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Additions")
+            .field("is_about_token", &self.is_about_token)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<InUpgrade<'_>> for Additions {
+    fn from(it: InUpgrade<'_>) -> Self {
+        Self {
+            path: it.path.map(<[u8]>::to_vec),
+            headers: it.headers.to_vec(),
+            is_about_token: it.is_about_token,
+        }
+    }
 }
 
 impl Upgrade {
     /// The request, and what waits for its answer.
-    pub(super) fn ask(endpoint: &Endpoint) -> (Vec<u8>, Self) {
+    pub(super) fn ask(endpoint: &Endpoint, own: Option<&Additions>) -> (Vec<u8>, Self) {
         let key = generate_key();
-        let request = format!(
-            "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n",
-            endpoint.path, endpoint.host
+        let fixed = format!(
+            " HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: mqtt\r\n",
+            endpoint.host
         );
-        let accept = derive_accept_key(key.as_bytes());
-        (request.into_bytes(), Self { accept, answer: Vec::new(), passed: 0 })
+        let path = own.and_then(|it| it.path.as_deref()).unwrap_or(endpoint.path.as_bytes());
+        let headers = own.map_or(&[][..], |it| &it.headers);
+        let request = [b"GET ", path, fixed.as_bytes(), headers, b"\r\n"].concat();
+        let waits = Self {
+            accept: derive_accept_key(key.as_bytes()),
+            answer: Vec::new(),
+            passed: 0,
+            is_about_token: own.is_some_and(|it| it.is_about_token),
+        };
+        (request, waits)
+    }
+
+    /// How an attempt ended whose request was answered so: where it brought the token, that may have been refused.
+    pub(super) fn failure(&self, code: Code) -> Outcome {
+        match code {
+            Code::Status(status) if self.is_about_token && REFUSALS.contains(&status) => {
+                Outcome::UpgradeRefused(status)
+            }
+            code => Outcome::WsFailed(code),
+        }
     }
 
     /// Takes more of the answer. Whole and right, it gives what followed it; `None` while it is not whole.

@@ -90,6 +90,8 @@ pub struct Judge {
     codes: Vec<[bool; 256]>,
     /// Is a code an authentication code at all?
     authentication: [bool; 256],
+    /// The statuses that refuse an upgrade.
+    http: Vec<u16>,
 }
 
 impl Judge {
@@ -116,6 +118,7 @@ impl Judge {
             authentication: table(&|code| {
                 AUTHENTICATION_CODES.contains(&code) || policy.names_code(code, protocol)
             }),
+            http: policy.http.statuses().to_vec(),
         }
     }
 
@@ -129,7 +132,7 @@ impl Judge {
     /// that was not delayed after all was decided after CONNECT was sent, too.
     pub fn decided(&self, outcome: Outcome, sent: u64, ended: u64) -> u64 {
         match outcome {
-            Outcome::Refused(_) => sent.max(ended.saturating_sub(self.refusal_delay)),
+            refused if refused.is_refusal() => sent.max(ended.saturating_sub(self.refusal_delay)),
             _ => ended,
         }
     }
@@ -269,10 +272,19 @@ impl Judge {
                 let is_promised = self.codes[refusal.group as usize][usize::from(code)];
                 if is_promised { Verdict::Correct } else { Verdict::WrongReason }
             }
-            (Outcome::Closed(Close::Fin), _) => self.silent(expected),
-            (Outcome::Accepted | Outcome::Refused(_), Expectation::Indeterminate) => {
-                Verdict::Indeterminate
+            (Outcome::UpgradeRefused(_), Expectation::Accept) => Verdict::FalseReject,
+            (Outcome::UpgradeRefused(status), Expectation::Refuse(_) | Expectation::Either(_)) => {
+                if self.http.contains(&status) {
+                    Verdict::Correct
+                } else {
+                    Verdict::WrongReason
+                }
             }
+            (Outcome::Closed(Close::Fin), _) => self.silent(expected),
+            (
+                Outcome::Accepted | Outcome::Refused(_) | Outcome::UpgradeRefused(_),
+                Expectation::Indeterminate,
+            ) => Verdict::Indeterminate,
             _ => Verdict::NotJudged,
         }
     }

@@ -456,7 +456,7 @@ impl Collector {
             away: self.all[Count::Drops].saturating_sub(self.all.ends_of_returns()),
             open: seen[Count::Open],
             accepted: count(|outcome| outcome == Outcome::Accepted),
-            refused: count(|outcome| matches!(outcome, Outcome::Refused(_))),
+            refused: count(Outcome::is_refusal),
             failed: count(|outcome| !outcome.is_answer()),
             p99: match connack.percentile(99.0) {
                 Quantile::Time(time) => Some(time),

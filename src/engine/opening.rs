@@ -5,6 +5,7 @@ use crate::{
     client::{
         attempt::{Attempt, Outcome, Phase, Step, Steps},
         inbound::Inbound,
+        upgrade::Additions,
         verdict::{Validity, foreign::Said},
     },
     token::Bearer,
@@ -63,6 +64,8 @@ pub(super) struct Opening {
     /// challenge is answered by it.
     pub(super) packet: Vec<u8>,
     pub(super) sent: usize,
+    /// What its request for the upgrade to WebSocket has beside what all have.
+    pub(super) upgrade: Option<Box<Additions>>,
     /// The AUTH that is to be sent once CONNECT is accepted, where the attempt is about that.
     pub(super) again: Option<Vec<u8>>,
     /// It is sent: what answers it is the answer.
@@ -152,14 +155,14 @@ impl Opening {
 
     /// The attempt, ended like this; an answer ended it when it came, if the kernel said when that was.
     pub(super) fn attempt(&self, who: Who, outcome: Outcome, now: u64) -> Attempt {
-        let is_stamped = self.arrived > 0 && outcome.is_answer();
+        let is_stamped = self.arrived > 0 && outcome.is_connack();
         let (ended, read) = if is_stamped { (self.arrived, Some(now)) } else { (now, None) };
         let step = |in_state, at| match at {
             0 if self.state == in_state => Step::Unfinished,
             0 => Step::NotEntered,
             at => Step::At(at),
         };
-        let connack = if outcome.is_answer() {
+        let connack = if outcome.is_connack() {
             Step::At(ended)
         } else if self.state >= State::Sending {
             Step::Unfinished

@@ -116,7 +116,7 @@ pub(super) fn websocket(input: &[u8]) {
         return;
     }
     let mut link = Link::new(ours.into());
-    link.begin(&transport);
+    link.begin(&transport, None);
     let mut request = [0; 1024];
     let Ok(count) = theirs.read(&mut request) else { return };
     let bytes = answer(&String::from_utf8_lossy(&request[..count]), input);

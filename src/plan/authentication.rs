@@ -4,6 +4,7 @@ use super::broker::Broker;
 use crate::{
     base::error::{Error, Result},
     scenario::{Protocol, Scenario, TokenIn},
+    token::carrier::token_in,
 };
 
 /// The Authentication Method of a scenario whose tokens are Authentication Data.
@@ -13,7 +14,7 @@ use crate::{
 pub(super) fn method(scenario: &Scenario, brokers: &[Broker]) -> Result<Option<String>> {
     let target = &scenario.target;
     let given = target.auth_method.as_deref();
-    if target.token_in != TokenIn::AuthData {
+    if token_in(scenario) != TokenIn::AuthData {
         return match given {
             None => Ok(None),
             Some(_) => Err(Error::usage(

@@ -13,6 +13,7 @@ use crate::{
     scenario::{Arrivals, Mix, Protocol, ReceiveTime, Scenario, Stage, TokenIn, TokenSource},
     token::{
         FRESH, Kind, Must, Recipe,
+        carrier::token_in,
         catalogue::{all, defect, matching},
         mixed,
         policy::Policy,
@@ -218,7 +219,7 @@ pub fn resolve(
     let command = ask.command.clone();
     let mut cells = Cells { repeat: ask.repeat, command, ..Cells::default() };
     // MQTT 3.1.1 has no authentication data.
-    let is_data = scenario.target.token_in == TokenIn::AuthData;
+    let is_data = token_in(scenario) == TokenIn::AuthData;
     let mut spoken = context.policy.protocols.clone();
     spoken.retain(|protocol| *protocol == Protocol::V5 || !is_data);
     for protocol in [Protocol::V4, Protocol::V5] {

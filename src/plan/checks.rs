@@ -247,7 +247,8 @@ pub(super) fn warn_of_generated(
 /// When one is longer than the 65 535 bytes of a field (MQTT 5.0, 1.5.4).
 pub(super) fn check_lengths(names: &Names, attempts: u64) -> Result<()> {
     let last = attempts.saturating_sub(1);
-    for (key, template) in [("client_id", &names.client_id), ("username", &names.username)] {
+    let username = names.username.as_ref().map(|username| ("username", username));
+    for (key, template) in [("client_id", &names.client_id)].into_iter().chain(username) {
         let length = template.text(last).len();
         if length > usize::from(u16::MAX) {
             return Err(Error::usage(format!(

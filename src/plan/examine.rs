@@ -14,6 +14,7 @@ use crate::{
     scenario::{Algorithm, Protocol, Scenario},
     token::{
         FRESH, Kind, Minter, Password,
+        carrier::{Shown, token_in},
         key::{SigningKey, VerifyingKey},
         oracle::{Bound, Expected, Fault, Faults, Oracle, Presented},
         placing::{Brought, Scratch},
@@ -104,7 +105,7 @@ impl Examiner {
         let verifying: Vec<VerifyingKey> = keys.iter().map(SigningKey::verifying).collect();
         let keys = keys.iter().zip(&verifying);
         let parts = keys.map(|(key, verifying)| (key.algorithm, key.kid.clone(), verifying));
-        let oracle = Oracle::new(parts, policy, expected, scenario.target.token_in)?;
+        let oracle = Oracle::new(parts, policy, expected, token_in(scenario))?;
         Ok(Self { oracle, own: Faults::default() })
     }
 
@@ -116,6 +117,7 @@ impl Examiner {
             password: brought.password,
             method: brought.method,
             data: brought.data,
+            carried: brought.carried,
             is_malformed: brought.odd.is_some(),
         };
         self.oracle.faults(presented, at as f64 / SECOND as f64)
@@ -148,12 +150,12 @@ impl Plan {
         &self,
         (kind, n): (usize, u64),
         at: i64,
-        (password, token): (Password, &[u8]),
+        given: (Password, Shown<'_>),
     ) -> Result<()> {
         let Some(examiner) = &self.examiner else { return Ok(()) };
         let kind = &self.mould.kinds[kind];
         let mut scratch = Scratch::default();
-        let brought = self.brought(kind, n, (password, token), &mut scratch);
+        let brought = self.brought(kind, n, given, &mut scratch);
         let found = examiner.faults(kind.protocol, &brought, at).without(examiner.own);
         let claimed = claimed(kind, examiner.oracle.expected()).without(examiner.own);
         if found == claimed {
@@ -175,7 +177,7 @@ impl Plan {
         &'a self,
         kind: &Kind,
         n: u64,
-        given: (Password, &'a [u8]),
+        given: (Password, Shown<'a>),
         scratch: &'a mut Scratch,
     ) -> Brought<'a> {
         scratch.fields(&self.mould.names, &kind.recipe, self.token_in, self.named(n), given)
@@ -202,11 +204,15 @@ impl Plan {
             if !minted.contains_key(name) {
                 let mut token = Vec::new();
                 let (password, _) = minter.mint(at, n, now, &mut token)?;
+                minter.countersign(password, 0, &mut token)?;
                 minted.insert(name, (password, token));
             }
-            let (password, token) = &minted[name];
+            let (password, bytes) = &minted[name];
+            let shown = self.mould.shown(bytes);
+            let token = shown.token;
             let mut scratch = Scratch::default();
-            let brought = self.brought(kind, n, (*password, token), &mut scratch);
+            let brought = self.brought(kind, n, (*password, shown), &mut scratch);
+            let unfit_for = brought.carried.and_then(|token| self.mould.names.unfit(token));
             let longest = longest(&brought);
             let found = examiner.faults(kind.protocol, &brought, now);
             if name == FRESH {
@@ -221,6 +227,7 @@ impl Plan {
             }
             let claimed = claimed(kind, examiner.oracle.expected());
             let reason = match kind.recipe.twist {
+                _ if unfit_for.is_some() => unfit_for.map(Reason::Inapplicable),
                 _ if longest > LONGEST_FIELD => Some(Reason::TooLong(longest)),
                 Twist::Length(length) if token.len() > length => Some(Reason::Shorter(length)),
                 _ => unlike(found, claimed, examiner.own),
@@ -257,7 +264,7 @@ fn unlike(found: Faults, claimed: Faults, own: Faults) -> Option<Reason> {
 
 /// How many bytes the longest field of a CONNECT has.
 fn longest(brought: &Brought<'_>) -> usize {
-    let Brought { client_id, username, password, method, data, property, will, odd: _ } = *brought;
+    let Brought { client_id, username, password, method, data, property, will, .. } = *brought;
     let fields = [Some(client_id), username, password, method, data, property, will];
     fields.into_iter().flatten().map(<[u8]>::len).max().unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    carriers,
     fetching::{ENDED_FOR, EXPIRED, FETCHED, STOLEN},
     foreign,
     issuance::{Issuance, is_foreign},
@@ -17,6 +18,7 @@ use crate::{
     token::{
         Defect, Kind, Must, Situation,
         braces::has_placeholder,
+        carrier::{holds_shown, token_in},
         catalogue::{defect, matching, names},
         given::Given,
         key::SigningKey,
@@ -71,7 +73,8 @@ impl Context<'_> {
             signature_length: own.map_or(0, SigningKey::signature_length),
             has_kid: own.is_some_and(|key| key.kid.is_some()),
             has_other_kid: own.is_some_and(|own| kid_of_another(own, self.keys).is_some()),
-            token_in: self.scenario.target.token_in,
+            token_in: token_in(self.scenario),
+            has_user: !holds_shown(&self.scenario.identity.username),
             protocol,
             client_id: &self.scenario.identity.client_id,
             keys: self.keys,
@@ -305,6 +308,7 @@ pub fn mould(
 ) -> Result<Mould> {
     Ok(Mould {
         seed: scenario.seed,
+        countersigned: carriers::countersigned(scenario, &names, &keys)?,
         derived: derived(&kinds, &keys)?,
         keys: Arc::new(keys),
         kinds,

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     base::error::{Error, Result},
     scenario::{Grant, Mix, Protocol, Renew, TokenIn},
-    token::{Bearer, Kind, recipe::Placing},
+    token::{Bearer, Kind, carrier::token_in, recipe::Placing},
 };
 
 /// Parts what is drawn for the kind of a token from all else that is drawn for a turn.
@@ -45,7 +45,7 @@ pub(super) fn resolve(
         )
         .hint("write `renew = \"reauthenticate\"`, or leave `renew_with` out"));
     }
-    if scenario.target.token_in != TokenIn::AuthData {
+    if token_in(scenario) != TokenIn::AuthData {
         return Err(Error::usage(
             "`session.renew` is `reauthenticate`, but `target.token_in` is not `auth_data`: only a client that connected by enhanced authentication can authenticate again (MQTT 5.0, 4.12.0-7)",
         )

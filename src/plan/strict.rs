@@ -12,7 +12,7 @@ use crate::{
         given::Given,
         oracle::{Bound, Expected},
         policy::Policy,
-        template::Names,
+        template::{Names, Template},
     },
 };
 
@@ -43,7 +43,9 @@ fn all(claims: &Map<String, Value>, names: &Names) -> Expected {
         let bound = match value.as_str()? {
             "{client_id}" => Bound::ClientId,
             // A user name that all share is no client's own.
-            "{username}" if names.username.is_per_client() => Bound::Username,
+            "{username}" if names.username.as_ref().is_some_and(Template::is_per_client) => {
+                Bound::Username
+            }
             _ => return None,
         };
         Some((name.clone(), bound))

@@ -97,7 +97,13 @@ pub fn code(byte: u8, protocol: u8) -> String {
 
 /// The same of a text that may be a word.
 pub fn code_word(text: &str, protocol: u8) -> String {
-    text.parse().map_or_else(|_| text.to_owned(), |byte| code(byte, protocol))
+    match text.parse::<u16>() {
+        Ok(number) => match u8::try_from(number) {
+            Ok(byte) => code(byte, protocol),
+            Err(_) => format!("HTTP {number}"),
+        },
+        Err(_) => text.to_owned(),
+    }
 }
 
 /// A percentile: a time, or `> timeout`; `-` where nothing is known of it.

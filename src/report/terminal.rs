@@ -277,8 +277,14 @@ pub(super) fn say_sessions(facts: &mut Facts, summary: &Summary) {
             ),
         );
     }
+    if summary.upgrade_brings_token {
+        facts.say("upgrade", IN_UPGRADE);
+    }
     authentication(facts, summary);
 }
+
+/// What is to be known of times where the upgrade to WebSocket brings the token.
+const IN_UPGRADE: &str = "brings the token: who reads it there is timed by `ws_upgrade`, and the broker behind by `connack`";
 
 /// Says what became of agents, where there were any.
 pub(super) fn say_agents(facts: &mut Facts, summary: &Summary) {

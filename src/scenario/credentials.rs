@@ -5,7 +5,10 @@ use std::{fmt, path::PathBuf, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::bounds::{self, As};
+use super::{
+    bounds::{self, As},
+    ws,
+};
 use crate::base::error::showable::REDACTED;
 
 /// `[identity]`: what the clients call themselves.
@@ -14,13 +17,34 @@ use crate::base::error::showable::REDACTED;
 pub struct Identity {
     /// Client id; `{n}` is the client's number and must be in it, or two clients would collide.
     pub client_id: String,
-    /// User name; `{n}` and `{client_id}` may be in it.
+    /// User name; `{n}` and `{client_id}` may be in it, and what a client shows: `{token}`, `{signature}`, each also with
+    /// `:url`.
     pub username: String,
+    /// Password, where it is not the token alone; the same and `{username}` may be in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// Name of the key under `[keys]` that makes `{signature}`: RSASSA-PKCS1-v1_5 with SHA-256 over the token's text, in
+    /// base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature_key: Option<String>,
+}
+
+impl Identity {
+    /// The same with a password of its own taken out, where that may be a secret.
+    #[must_use]
+    pub fn redacted(&self) -> Self {
+        Self { password: self.password.as_deref().map(ws::hidden), ..self.clone() }
+    }
 }
 
 impl Default for Identity {
     fn default() -> Self {
-        Self { client_id: "storm-{n}".into(), username: "user-{n}".into() }
+        Self {
+            client_id: "storm-{n}".into(),
+            username: "user-{n}".into(),
+            password: None,
+            signature_key: None,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::{Algorithm, Scenario, refusal, values};
+use super::{Algorithm, Scenario, refusal, values, ws};
 use crate::base::error::{
     Error, Result, is_slip, name_shown,
     showable::{Pasted, holds_private_key, holds_secret, pasted, url_may_hold_secret},
@@ -99,6 +99,11 @@ fn expose(key: &str, value: &Value, all: &mut Vec<(String, String)>) {
         }
         Value::Array(several) => several.iter().for_each(|value| expose(key, value, all)),
         // Claims may be called so as well, and stand in each token.
+        Value::String(text) if key == "identity.password" || key.starts_with("target.ws.") => {
+            if ws::hidden(text) != *text {
+                all.push((key.to_owned(), IN_FILE.to_owned()));
+            }
+        }
         Value::String(_)
             if matches!(name, "secret" | "client_secret" | "password")
                 && !key.starts_with("token.") =>
@@ -193,6 +198,7 @@ fn is_secret(assignment: &str) -> bool {
         || key == "keys"
         || is_several && (refusal::is_of_file(name) || matches!(name, "key" | "profile"))
         || key.contains(".tls") && name == "key"
+        || key.starts_with("target.ws")
         || matches!(name, "jwk")
         || name.ends_with("_env")
         || name.ends_with("_file");

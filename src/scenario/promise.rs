@@ -241,6 +241,8 @@ pub struct RefusesWith {
     pub v5: Option<Vec<u8>>,
     /// Reason codes of the DISCONNECT that answers a bad token in AUTH. Default: 0x87.
     pub reauth: Option<Vec<u8>>,
+    /// HTTP statuses of a refused upgrade to WebSocket that brings the token: 401, 403. Default: both.
+    pub http: Option<Vec<u16>>,
     pub signature: Option<Codes>,
     pub algorithm: Option<Codes>,
     pub header: Option<Codes>,

@@ -38,7 +38,7 @@ impl From<Protocol> for u8 {
     }
 }
 
-/// The field of CONNECT that carries the token.
+/// What carries the token: a field of CONNECT, a header, or texts of the scenario's own.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenIn {
@@ -49,4 +49,19 @@ pub enum TokenIn {
     Username,
     /// The Authentication Data of enhanced authentication (MQTT 5.0, 4.12), beside `auth_method`.
     AuthData,
+    /// A header of the upgrade to WebSocket: `Authorization: Bearer` (RFC 6750, 2.1).
+    WsHeader,
+    /// Wherever templates have it. Nothing that a scenario writes here: its templates say so.
+    #[serde(skip)]
+    Template,
+}
+
+impl TokenIn {
+    /// Whether the token is in no field of CONNECT that is its own.
+    pub fn is_by_template(self) -> bool {
+        match self {
+            Self::WsHeader | Self::Template => true,
+            Self::Password | Self::Username | Self::AuthData => false,
+        }
+    }
 }

@@ -179,6 +179,7 @@ fn is_secret(path: &[String]) -> bool {
     let is_of_tls = path.iter().any(|part| part == "tls") && last.ends_with("key");
     is_of_keys
         || is_of_tls
+        || path.iter().any(|part| part == "headers")
         || is_of_file(&last)
         || SECRET_WORDS.iter().any(|word| last.contains(word))
 }

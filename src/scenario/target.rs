@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    PolicySettings, Protocol, TokenIn,
+    PolicySettings, Protocol, TokenIn, Ws,
     bounds::{self, As},
 };
 use crate::base::tls::settings::Tls;
@@ -25,9 +25,9 @@ pub struct Target {
     /// 5 for MQTT 5.0, 4 for MQTT 3.1.1.
     #[serde(default)]
     pub protocol: Protocol,
-    /// The field of CONNECT that carries the token.
-    #[serde(default)]
-    pub token_in: TokenIn,
+    /// What carries the token. Default: the password; or the templates that hold `{token}`, in whose place it may not stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_in: Option<TokenIn>,
     /// The Authentication Method of enhanced authentication, where `token_in` is `auth_data`: `"OAUTH2-JWT"`, `"JWT"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_method: Option<String>,
@@ -43,6 +43,9 @@ pub struct Target {
     /// When names of brokers are looked up.
     #[serde(default)]
     pub resolve: Resolve,
+    /// What the request for the upgrade to WebSocket holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ws: Option<Ws>,
     /// How TLS is spoken, where a broker is behind it.
     pub tls: Option<Tls>,
     /// How embedded brokers take their keys from a key set. Default, where there is an `[issuer]`: from that.

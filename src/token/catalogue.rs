@@ -47,6 +47,8 @@ pub struct Situation<'a> {
     pub has_other_kid: bool,
     /// Where the token is put.
     pub token_in: TokenIn,
+    /// Whether the user name is a name, and holds nothing that the client shows.
+    pub has_user: bool,
     /// The version of MQTT.
     pub protocol: Protocol,
     /// The client id as a template, as the scenario has it.

@@ -2,6 +2,7 @@
 
 use super::{
     Bearer, Kind,
+    countersign::Countersigner,
     mould::Mould,
     press::Press,
     recipe::{Form, span},
@@ -54,6 +55,7 @@ pub struct Minter {
     /// By kind, then by the number of rotations that it has followed.
     kinds: Vec<Vec<Press>>,
     payload: Vec<u8>,
+    countersigner: Option<Countersigner>,
 }
 
 impl std::fmt::Debug for Minter {
@@ -81,6 +83,10 @@ impl Minter {
             first_client: mould.first_client,
             kinds,
             payload: Vec::with_capacity(1024),
+            countersigner: mould
+                .countersigned
+                .map(|it| Countersigner::new(&mould.keys[it.key]))
+                .transpose()?,
         })
     }
 
@@ -96,6 +102,17 @@ impl Minter {
         out: &mut Vec<u8>,
     ) -> Result<(Password, Times)> {
         self.mint_for((kind, 0), Bearer::first(n), Occasion::of(at), out)
+    }
+
+    /// Appends the signature over the token that stands in `out` from `start` on, where templates hold one.
+    ///
+    /// # Errors
+    /// When the key can't sign.
+    pub fn countersign(&self, is: Password, start: usize, out: &mut Vec<u8>) -> Result<()> {
+        match &self.countersigner {
+            Some(countersigner) if is == Password::Given => countersigner.sign(start, out),
+            _ => Ok(()),
+        }
     }
 
     /// The same for a client in any turn, with the key that signs a kind after so many rotations.

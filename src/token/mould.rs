@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::{Kind, key::SigningKey, recipe::Signer, template::Names};
+use super::{Kind, carrier::Shown, key::SigningKey, recipe::Signer, template::Names};
 
 /// What every token of a run is made from.
 #[derive(Clone, Debug)]
@@ -34,4 +34,24 @@ pub struct Mould {
     pub first_client: u64,
     /// Where the canary listens: `host:port`.
     pub canary: String,
+    /// What signs tokens for templates, where one holds `{signature}`.
+    pub countersigned: Option<Countersigned>,
+}
+
+/// By what tokens are signed for templates.
+#[derive(Clone, Copy, Debug)]
+pub struct Countersigned {
+    /// Index of the key.
+    pub key: usize,
+    /// How many characters a signature has.
+    pub length: usize,
+}
+
+impl Mould {
+    /// What a client shows, of what was made ready for it: the token, and the signature over it behind that.
+    pub fn shown<'a>(&self, bytes: &'a [u8]) -> Shown<'a> {
+        let length = self.countersigned.map_or(0, |it| it.length);
+        let (token, signature) = bytes.split_at(bytes.len().saturating_sub(length));
+        Shown { token, signature }
+    }
 }

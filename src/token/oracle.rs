@@ -66,6 +66,8 @@ pub struct Presented<'a> {
     pub method: Option<&'a [u8]>,
     /// Authentication Data (3.1.2.11.10), where there is some.
     pub data: Option<&'a [u8]>,
+    /// The token, where it did not come in a field of its own.
+    pub carried: Option<&'a [u8]>,
     /// Whether the packet itself breaks a rule of MQTT.
     pub is_malformed: bool,
 }
@@ -155,7 +157,8 @@ impl Oracle {
         let is_anonymous = connect.username.is_none()
             && connect.password.is_none()
             && connect.method.is_none()
-            && connect.data.is_none();
+            && connect.data.is_none()
+            && connect.carried.is_none();
         if is_anonymous && self.policy.anonymous == OnAnonymous::Accept {
             return faults;
         }
@@ -182,6 +185,7 @@ impl Oracle {
             TokenIn::Password => connect.password,
             TokenIn::Username => connect.username,
             TokenIn::AuthData => connect.data,
+            TokenIn::WsHeader | TokenIn::Template => connect.carried,
         };
         match token {
             None | Some([]) => faults.add(Fault::NoToken),

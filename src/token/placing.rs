@@ -1,6 +1,7 @@
 //! Where CONNECT has a token: the fields of one client.
 
 use super::{
+    carrier::{InUpgrade, Shown},
     mint::Password,
     recipe::{Placing, Recipe},
     template::{Names, decimal},
@@ -15,6 +16,9 @@ pub const UNKNOWN_METHOD: &[u8] = b"TOKENSTORM-UNKNOWN";
 pub struct Scratch {
     name: Vec<u8>,
     user: Vec<u8>,
+    password: Vec<u8>,
+    path: Vec<u8>,
+    headers: Vec<u8>,
 }
 
 /// What a client brings in its CONNECT.
@@ -36,6 +40,10 @@ pub struct Brought<'a> {
     pub property: Option<&'a [u8]>,
     /// The payload of the will, where there is one.
     pub will: Option<&'a [u8]>,
+    /// The token, where it is in no field of its own: in texts of the scenario.
+    pub carried: Option<&'a [u8]>,
+    /// What the request for the upgrade to WebSocket has of it, where that has anything.
+    pub upgrade: Option<InUpgrade<'a>>,
 }
 
 /// What is wrong with the packet that brings a token.
@@ -48,20 +56,36 @@ pub enum Odd {
 }
 
 impl Scratch {
-    /// What client `n` brings; `token` is what was minted for it.
+    /// What client `n` brings; `shown` is what was made ready for it.
     pub fn fields<'a>(
         &'a mut self,
         names: &'a Names,
         recipe: &Recipe,
         token_in: TokenIn,
         n: u64,
-        (password_is, token): (Password, &'a [u8]),
+        (password_is, shown): (Password, Shown<'a>),
     ) -> Brought<'a> {
-        let Self { name, user } = self;
-        name.clear();
-        user.clear();
+        let Self { name, user, password, path, headers } = self;
+        for text in [&mut *name, &mut *user, &mut *password] {
+            text.clear();
+        }
+        let token = shown.token;
+        let is_elsewhere =
+            matches!(recipe.placing, Placing::ClientId | Placing::UserProperty | Placing::Will);
+        let shown = if is_elsewhere { Shown { token: OTHER_PASSWORD, ..shown } } else { shown };
+        let is_shown =
+            password_is == Password::Given && recipe.placing != Placing::EmptyUsernameAlone;
+        let carriers = names.carriers.as_deref();
         names.client_id.render(n, name);
-        names.username.render(n, user);
+        match (&names.username, carriers.and_then(|it| it.username.as_ref())) {
+            (Some(own), _) => own.render(n, user),
+            (None, Some(carrier)) => carrier.render(n, shown, user),
+            (None, None) => {}
+        }
+        let password = carriers.and_then(|it| it.password.as_ref()).map(|carrier| {
+            carrier.render(n, shown, password);
+            password.as_slice()
+        });
         match recipe.placing {
             Placing::ClientIdWith(more) => name.extend_from_slice(more.as_bytes()),
             Placing::ClientIdIs(other) => {
@@ -78,18 +102,20 @@ impl Scratch {
             (Password::Absent, _) => (None, None),
             (Password::Given, TokenIn::Password) => (Some(user.as_slice()), Some(token)),
             // Verifiers that look at the user name want some password all the same: mosquitto-go-auth.
-            (Password::Given, TokenIn::Username) => (Some(token), Some(OTHER_PASSWORD)),
-            (Password::Given, TokenIn::AuthData) => (Some(user.as_slice()), None),
+            (Password::Given, TokenIn::Username) => {
+                (Some(token), Some(password.unwrap_or(OTHER_PASSWORD)))
+            }
+            (Password::Given, TokenIn::AuthData | TokenIn::WsHeader | TokenIn::Template) => {
+                (Some(user.as_slice()), password)
+            }
         };
         let (client_id, (username, password)) = match (recipe.placing, token_in) {
             (Placing::NoUsername, _) => (name.as_slice(), (None, Some(token))),
             (Placing::NoPassword, _) => (name.as_slice(), (Some(user.as_slice()), None)),
-            (Placing::EmptyUsernameAlone, TokenIn::Password | TokenIn::AuthData) => {
-                (name.as_slice(), (Some(&[][..]), None))
-            }
             (Placing::EmptyUsernameAlone, TokenIn::Username) => {
                 (name.as_slice(), (Some(&[][..]), Some(OTHER_PASSWORD)))
             }
+            (Placing::EmptyUsernameAlone, _) => (name.as_slice(), (Some(&[][..]), None)),
             (Placing::OtherField, TokenIn::Username | TokenIn::AuthData) => {
                 (name.as_slice(), (Some(user.as_slice()), Some(token)))
             }
@@ -98,7 +124,10 @@ impl Scratch {
                 (name.as_slice(), (Some(token), Some(OTHER_PASSWORD)))
             }
             (Placing::ClientId, TokenIn::AuthData) => (token, (Some(user.as_slice()), None)),
-            (Placing::ClientId, _) => (token, (Some(user.as_slice()), Some(OTHER_PASSWORD))),
+            (Placing::ClientId, TokenIn::Password | TokenIn::Username) => {
+                (token, (Some(user.as_slice()), Some(OTHER_PASSWORD)))
+            }
+            (Placing::ClientId, TokenIn::WsHeader | TokenIn::Template) => (token, own),
             (Placing::UserProperty | Placing::Will, TokenIn::Password | TokenIn::Username) => {
                 (name.as_slice(), (Some(user.as_slice()), Some(OTHER_PASSWORD)))
             }
@@ -124,6 +153,9 @@ impl Scratch {
             },
             property: when(Placing::UserProperty),
             will: when(Placing::Will),
+            carried: (is_shown && token_in.is_by_template()).then_some(shown.token),
+            upgrade: carriers
+                .and_then(|it| it.in_upgrade(n, is_shown.then_some(shown), (path, headers))),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the broker promises, resolved: a profile with the scenario's `[policy]` over it.
 
 mod expiry;
+mod http;
 mod reauth;
 
 use std::{
@@ -23,6 +24,7 @@ use crate::{
 };
 
 pub use expiry::{ExpiryPolicy, SECOND_PROBE};
+pub use http::{HttpPolicy, REFUSALS};
 pub use reauth::ReauthPolicy;
 
 /// The profiles that are built in, by name.
@@ -95,6 +97,9 @@ pub struct Policy {
     /// What becomes of clients that authenticate again.
     #[serde(default)]
     pub reauth: ReauthPolicy,
+    /// How an upgrade to WebSocket is refused that brings the token.
+    #[serde(default)]
+    pub http: HttpPolicy,
     /// What closing without CONNACK is worth.
     pub silent_close: SilentClose,
     /// How many connections of ours it takes; 0 where that is not known.
@@ -160,6 +165,7 @@ impl Policy {
         let policy = Self {
             expiry: ExpiryPolicy::over(&base, settings, leeway),
             reauth: ReauthPolicy::over(&base, settings),
+            http: HttpPolicy::over(&base, settings),
             profile,
             protocols: settings.protocols.clone().or(base.protocols).unwrap_or_else(both),
             names_algorithms: settings.algorithms.is_some() || base.algorithms.is_some(),
@@ -189,6 +195,7 @@ impl Policy {
         };
         policy.expiry.check()?;
         policy.reauth.check()?;
+        policy.http.check()?;
         let policy = policy
             .with_codes(base.refuses_with.as_ref())?
             .with_codes(settings.refuses_with.as_ref())?;
@@ -254,6 +261,7 @@ impl Policy {
                 v4: Some(self.refuses_with.v4.clone()),
                 v5: Some(self.refuses_with.v5.clone()),
                 reauth: self.reauth.written(),
+                http: self.http.written(),
                 signature: group(Group::Signature),
                 algorithm: group(Group::Algorithm),
                 header: group(Group::Header),

@@ -14,7 +14,7 @@ use super::{
     jwe::Envelope,
     mould::Mould,
     recipe::{Bearer, Exp, Form, Kid, Recipe, Signer, Twist},
-    template::{Names, Piece, compile_claims},
+    template::{Names, Piece, Template, compile_claims},
 };
 use crate::{
     base::error::{Error, Result},
@@ -299,13 +299,15 @@ fn names_of(bearer: Bearer, own: &Names) -> Result<Names> {
         Bearer::Own => {}
         Bearer::Another => {
             names.client_id = own.client_id.of_another();
-            names.username = own.username.of_another();
+            names.username = own.username.as_ref().map(Template::of_another);
         }
         Bearer::AnotherClientId => names.client_id = own.client_id.of_another(),
-        Bearer::AnotherUsername => names.username = own.username.of_another(),
+        Bearer::AnotherUsername => {
+            names.username = own.username.as_ref().map(Template::of_another);
+        }
         Bearer::Capitals => names.client_id = own.client_id.in_capitals(),
         Bearer::With(more) => names.client_id = own.client_id.with(more),
-        Bearer::UsernameIsClientId => names.username = own.client_id.clone(),
+        Bearer::UsernameIsClientId => names.username = Some(own.client_id.clone()),
         Bearer::ClientIdIsUsername => names.client_id = own.text("{username}-{n}")?,
     }
     Ok(names)

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::braces::{BRACES, Part, parts};
+use super::{
+    braces::{BRACES, Part, parts},
+    carrier::{Carriers, holds_shown},
+};
 use crate::{
     base::error::{Error, Result},
     scenario::Identity,
@@ -42,9 +45,19 @@ impl Template {
     /// # Errors
     /// When it has a placeholder that there is not, or a brace that is neither of one nor written twice.
     pub fn compile(text: &str, names: &[(&str, &Self)]) -> Result<Self> {
+        Self::of_parts(text, &parts(text)?, names, &[])
+    }
+
+    /// Compiles parts of a text, which an error shows; `more` are placeholders that its other parts may use.
+    fn of_parts(
+        text: &str,
+        parts: &[Part<'_>],
+        names: &[(&str, &Self)],
+        more: &[&str],
+    ) -> Result<Self> {
         let mut pieces = Vec::new();
-        for part in parts(text)? {
-            let name = match part {
+        for part in parts {
+            let name = match *part {
                 Part::Literal(text) | Part::Foreign(text) => {
                     literal(&mut pieces, text.as_bytes());
                     continue;
@@ -59,10 +72,17 @@ impl Template {
                 let known: Vec<String> = ["n"]
                     .iter()
                     .chain(names.iter().map(|(name, _)| name))
+                    .chain(more)
                     .map(|name| format!("`{{{name}}}`"))
                     .collect();
-                return Err(Error::usage(format!("`{text}` holds `{{{name}}}`"))
-                    .hint(format!("the placeholders here are {}; {BRACES}", known.join(", "))));
+                let error = Error::usage(format!("`{text}` holds `{{{name}}}`"));
+                return Err(if name == "username" {
+                    error.within(
+                        "the user name holds what the client shows, and nothing else can repeat it",
+                    )
+                } else {
+                    error.hint(format!("the placeholders here are {}; {BRACES}", known.join(", ")))
+                });
             };
             for piece in &template.pieces {
                 match piece {
@@ -128,6 +148,15 @@ impl Template {
         digits.parse().ok().filter(|number: &u64| number.to_string() == digits)
     }
 
+    /// Whether a byte of what all clients have in it is one of these.
+    pub fn has_literal(&self, is_it: impl Fn(u8) -> bool) -> bool {
+        let literals = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Literal(bytes) => Some(bytes),
+            _ => None,
+        });
+        literals.flatten().any(|byte| is_it(*byte))
+    }
+
     /// Whether the client's number is in it.
     pub fn is_per_client(&self) -> bool {
         self.pieces.contains(&Piece::Number)
@@ -157,8 +186,10 @@ impl Template {
 pub struct Names {
     /// Client id.
     pub client_id: Template,
-    /// User name.
-    pub username: Template,
+    /// User name; `None` where it holds something that the client shows: no claim can repeat that.
+    pub username: Option<Template>,
+    /// The texts that bring the token in something longer, where there are any.
+    pub carriers: Option<std::sync::Arc<Carriers>>,
     /// The Authentication Method that their tokens are brought with, where those are Authentication Data.
     pub auth_method: Option<std::sync::Arc<str>>,
 }
@@ -179,9 +210,29 @@ impl Names {
             ))
             .hint(format!("write `client_id = \"{}-{{n}}\"`", identity.client_id)));
         }
-        let username = Template::compile(&identity.username, &[("client_id", &client_id)])
-            .map_err(within("username"))?;
-        Ok(Self { client_id, username, auth_method: None })
+        let username = if holds_shown(&identity.username) {
+            None
+        } else {
+            let names = [("client_id", &client_id)];
+            Some(Template::compile(&identity.username, &names).map_err(within("username"))?)
+        };
+        Ok(Self { client_id, username, carriers: None, auth_method: None })
+    }
+
+    /// Why a token can't stand in the texts that would bring it, where it can't.
+    pub fn unfit(&self, token: &[u8]) -> Option<&'static str> {
+        self.carriers.as_ref()?.unfit(token)
+    }
+
+    /// Whether the upgrade to WebSocket brings the token.
+    pub fn upgrade_brings_token(&self) -> bool {
+        self.carriers.as_ref().is_some_and(|carriers| carriers.upgrade_brings_token())
+    }
+
+    /// What texts may hold of them.
+    fn placeholders(&self) -> Vec<(&str, &Template)> {
+        let username = self.username.as_ref().map(|username| ("username", username));
+        [("client_id", &self.client_id)].into_iter().chain(username).collect()
     }
 
     /// Compiles a text that may hold both.
@@ -189,7 +240,16 @@ impl Names {
     /// # Errors
     /// When a placeholder is unknown.
     pub fn text(&self, text: &str) -> Result<Template> {
-        Template::compile(text, &[("client_id", &self.client_id), ("username", &self.username)])
+        Template::compile(text, &self.placeholders())
+    }
+
+    /// Compiles parts of a text whose other parts are what a client shows.
+    ///
+    /// # Errors
+    /// When a placeholder is unknown.
+    pub(super) fn carrying(&self, text: &str, parts: &[Part<'_>]) -> Result<Template> {
+        let shown = ["token", "token:url", "signature", "signature:url"];
+        Template::of_parts(text, parts, &self.placeholders(), &shown)
     }
 }
 
@@ -204,7 +264,7 @@ pub fn compile_claims(
     texts: &[(&str, Vec<Piece>)],
     times: &[(&str, Piece)],
 ) -> Result<Vec<Piece>> {
-    let placeholders = [("client_id", &names.client_id), ("username", &names.username)];
+    let placeholders = names.placeholders();
     let mut pieces = Vec::new();
     let mut separator = "{";
     for (name, value) in claims {

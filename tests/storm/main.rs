@@ -56,6 +56,7 @@ mod servers;
 mod sessions;
 #[cfg(feature = "embedded")]
 mod soak;
+mod templates;
 mod tokens;
 #[cfg(feature = "embedded")]
 mod trust;

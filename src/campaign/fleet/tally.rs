@@ -39,7 +39,7 @@ impl Lot {
             *self.tried.entry(tally.broker).or_default() += count;
             match tally.outcome {
                 Outcome::Accepted => self.accepted += count,
-                Outcome::Refused(_) => self.refused += count,
+                refused if refused.is_refusal() => self.refused += count,
                 _ => self.failed.entry(tally.broker).or_insert((0, second)).0 += count,
             }
         }

@@ -140,6 +140,14 @@ fn check_public(scenario: &Scenario) -> Result<()> {
         ))
         .hint(way_out));
     }
+    let is_hidden = scenario.identity.redacted().password != scenario.identity.password;
+    let ws = scenario.target.ws.as_ref().filter(|ws| ws.redacted() != **ws).map(|_| "target.ws");
+    if let Some(key) = is_hidden.then_some("identity.password").or(ws) {
+        return Err(Error::usage(format!(
+            "`{key}` may hold a secret beside the token, and the way over NATS is neither TLS nor loopback"
+        ))
+        .hint("use `tls://` on both sides"));
+    }
     if let Some(broker) = scenario.target.brokers.iter().find(|broker| broker.contains('?')) {
         let shown = broker.split('?').next().unwrap_or_default();
         return Err(Error::usage(format!(

@@ -17,7 +17,7 @@ use crate::{
     campaign::fleet::possible,
     plan::{Model, Plan},
     report::style::{count, number, table},
-    scenario::{self, Overrides, Scenario},
+    scenario::{self, Overrides, Scenario, TokenIn},
     supply::estimate::Estimate,
     token::recipe::Exp,
 };
@@ -98,6 +98,7 @@ fn write_all(
     if let Some(tls) = &plan.tls {
         writeln!(out, "  tls          {}", tls.words())?;
     }
+    writeln!(out, "  tokens in    {}", carried(plan))?;
     writeln!(out, "  promises     {}", promises(plan))?;
     if let Some(series) = crate::campaign::series::words(written) {
         writeln!(out, "  series       {series}; what follows is its first run")?;
@@ -167,6 +168,21 @@ fn write_all(
         writeln!(out, "  warning: {warning}")?;
     }
     Ok(())
+}
+
+/// Where CONNECT, or the request before it, has the token.
+fn carried(plan: &Plan) -> String {
+    match plan.token_in {
+        TokenIn::Password => "the password".to_owned(),
+        TokenIn::Username => "the user name".to_owned(),
+        TokenIn::AuthData => "the authentication data".to_owned(),
+        TokenIn::WsHeader => "`Authorization` of the WebSocket upgrade".to_owned(),
+        TokenIn::Template => {
+            let carriers = plan.mould.names.carriers.iter().flat_map(|it| it.all());
+            let holds = carriers.filter(|(_, carrier)| carrier.holds_token());
+            holds.map(|(key, _)| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+        }
+    }
 }
 
 /// Attempts of each kind; of a run that a time ends, their shares.

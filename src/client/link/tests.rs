@@ -114,7 +114,7 @@ fn tls_takes_no_more_while_the_socket_does_not_take_what_it_holds_back() {
         let _ = Stream::new(&mut tls, &mut broker).read_to_end(&mut all);
         all
     });
-    assert!(matches!(link.begin(&transport), Sent::Bytes(_)));
+    assert!(matches!(link.begin(&transport, None), Sent::Bytes(_)));
     while link.secure() != Progress::Done {
         thread::yield_now();
         link.wake(false, 0);

@@ -2,7 +2,7 @@ use super::*;
 
 fn asked() -> Upgrade {
     let endpoint = Endpoint { host: "127.0.0.1:9001".into(), path: "/mqtt".into() };
-    let (request, mut upgrade) = Upgrade::ask(&endpoint);
+    let (request, mut upgrade) = Upgrade::ask(&endpoint, None);
     let request = String::from_utf8(request).unwrap();
     assert!(request.starts_with("GET /mqtt HTTP/1.1\r\nHost: 127.0.0.1:9001\r\n"), "{request}");
     // The pair of RFC 6455, 1.3.

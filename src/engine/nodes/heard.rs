@@ -49,7 +49,7 @@ impl Heard {
         let ear = &self.0[attempt.broker];
         if attempt.started >= ear.since.load(Ordering::Relaxed)
             // A broker that goes down, or comes up, may close connections: that is no answer of one that is back.
-            && attempt.outcome.is_answer()
+            && attempt.outcome.is_connack()
             && verdict != Verdict::NotJudged
             && decided < ear.first.load(Ordering::Relaxed)
         {

@@ -197,7 +197,7 @@ impl Worker {
                 }
                 State::Connecting if !transport.is_plain() => {
                     let now = self.storm.clock.now();
-                    match link.begin(transport) {
+                    match link.begin(transport, opening.upgrade.as_deref()) {
                         Sent::Bytes(_) => {
                             opening.at.tcp = now;
                             self.ways[usize::from(connection.way)].taken(&mut self.recorder, now);
@@ -222,7 +222,12 @@ impl Worker {
                     return self.list_if_spent(key, false);
                 }
                 Progress::Failed(outcome) => {
-                    return self.conclude(place, outcome, self.storm.clock.now());
+                    let now = self.storm.clock.now();
+                    if matches!(outcome, Outcome::UpgradeRefused(_)) {
+                        // An answer ends the phase, whatever it says.
+                        opening.at.ws = now;
+                    }
+                    return self.conclude(place, outcome, now);
                 }
             }
         }

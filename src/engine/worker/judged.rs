@@ -48,13 +48,14 @@ impl Worker {
                 accepted.note(attempt.client, attempt.ended);
             }
             let by_others = shared.and_then(|accepted| accepted.of(attempt.client));
-            expected = judge.by_cache(expected, by_others.max(terms.last_accepted), attempt.sent);
+            let sent = self.presented(attempt);
+            expected = judge.by_cache(expected, by_others.max(terms.last_accepted), sent);
         }
         // A broker that is full refuses whoever comes, some by the code for a bad token.
         let is_full =
             || storm.occupancy.as_ref().is_some_and(|occupancy| occupancy.is_full(attempt.broker));
         let verdict = match attempt.outcome {
-            Outcome::Refused(_) | Outcome::Closed(_)
+            Outcome::Refused(_) | Outcome::UpgradeRefused(_) | Outcome::Closed(_)
                 if terms.is_before_auth || storm.has_no_keys(attempt.broker) || is_full() =>
             {
                 Verdict::NotJudged
@@ -72,14 +73,15 @@ impl Worker {
         let storm = &self.storm;
         let kind = &storm.plan.mould.kinds[attempt.kind];
         let judge = storm.judge(kind.protocol);
-        let decided = judge.decided(attempt.outcome, attempt.sent, attempt.ended);
+        let sent = self.presented(attempt);
+        let decided = judge.decided(attempt.outcome, sent, attempt.ended);
         let must = match (kind.must, said) {
             (Must::AcceptInTime, Some(said)) => said.must(),
             // That of another client: where it is not known to be one, nothing is known.
             (Must::Refuse(_), Some(said)) if said != Said::Good => said.must(),
             (must, _) => must,
         };
-        let mut expected = judge.expectation(must, validity, attempt.sent, decided);
+        let mut expected = judge.expectation(must, validity, sent, decided);
         let in_time = matches!(expected, Expectation::Accept);
         // Of other kinds, something else decides, or nothing is promised.
         if let (Some(standing), Some(key), Must::AcceptInTime) =
@@ -88,9 +90,14 @@ impl Worker {
             let is_embedded = storm.plan.brokers[attempt.broker].is_embedded();
             let reader = if is_embedded { Reader::Embedded } else { Reader::External };
             let standing = standing.of(usize::from(key), reader);
-            expected = judge.by_key(expected, standing, attempt.sent, decided);
+            expected = judge.by_key(expected, standing, sent, decided);
         }
         (expected, in_time, decided)
+    }
+
+    /// When the token of an attempt was handed over.
+    fn presented(&self, attempt: &Attempt) -> u64 {
+        attempt.presented(self.storm.plan.mould.names.upgrade_brings_token())
     }
 
     pub(super) fn count(&mut self, attempt: &Attempt, terms: Terms, way: u16, judged: Judged) {

@@ -141,6 +141,7 @@ impl Worker {
             terms,
             packet,
             sent: 0,
+            upgrade: None,
             again: None,
             is_again: false,
             names_method: false,
@@ -316,16 +317,13 @@ fn packed(
     sends: Sends,
     (storm, scratch): (&Storm, &mut Scratch),
 ) -> Equipped {
-    match encode(&storm.plan, handed, sends, scratch, &mut opening.packet) {
-        Ok(names_method) => {
-            opening.names_method = names_method;
-            Equipped::Ready
-        }
-        Err(field) => {
-            let word = word_of(field, storm.plan.token_in);
-            Equipped::Failed(State::Starting, Outcome::LocalError(word))
-        }
-    }
+    let token_in = storm.plan.token_in;
+    let word = match encode(&storm.plan, handed, sends, scratch, opening) {
+        Ok(()) => return Equipped::Ready,
+        Err(Misfit::TooLong(field)) => word_of(field, token_in),
+        Err(Misfit::Unfit) => "unfit_token",
+    };
+    Equipped::Failed(State::Starting, Outcome::LocalError(word))
 }
 
 /// When a token is good by its own claims.
@@ -340,9 +338,11 @@ fn validity(clock: Clock, times: Times) -> Validity {
 fn word_of(field: TooLong, token_in: TokenIn) -> &'static str {
     match (field, token_in) {
         (TooLong::ClientId, _) => "client_id_too_long",
-        (TooLong::Username, TokenIn::Password | TokenIn::AuthData) => "username_too_long",
+        (TooLong::Username, TokenIn::Password | TokenIn::AuthData | TokenIn::WsHeader) => {
+            "username_too_long"
+        }
         // Entries of the catalogue bring their token in the other fields.
-        (TooLong::Username, TokenIn::Username)
+        (TooLong::Username, TokenIn::Username | TokenIn::Template)
         | (TooLong::Password | TooLong::Will | TooLong::Property | TooLong::AuthData, _) => {
             "token_too_long"
         }
@@ -357,32 +357,56 @@ pub(super) enum Sends {
     Auth,
 }
 
-/// Encodes the packet; says whether it names an authentication method.
+/// Why a token can't be taken to the broker.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Misfit {
+    /// A field would be too long.
+    TooLong(TooLong),
+    /// The text that would bring it has no place for its bytes.
+    Unfit,
+}
+
+impl From<TooLong> for Misfit {
+    fn from(field: TooLong) -> Self {
+        Self::TooLong(field)
+    }
+}
+
+/// Encodes the packet, and what the request for an upgrade to WebSocket has of the client.
 ///
 /// # Errors
-/// When a field is too long for it.
+/// When the token does not fit into it.
 fn encode(
     plan: &Plan,
     handed: &Handed<'_>,
     sends: Sends,
     scratch: &mut Scratch,
-    out: &mut Vec<u8>,
-) -> Result<bool, TooLong> {
+    opening: &mut Opening,
+) -> Result<(), Misfit> {
     let ready = &handed.ready;
     let kind = &plan.mould.kinds[ready.kind];
-    let given = (ready.password, handed.bytes);
+    let names = &plan.mould.names;
+    let given = (ready.password, plan.mould.shown(handed.bytes));
     let name = plan.named(ready.bearer.client);
-    let brought = scratch.fields(&plan.mould.names, &kind.recipe, plan.token_in, name, given);
+    let brought = scratch.fields(names, &kind.recipe, plan.token_in, name, given);
+    if brought.carried.is_some_and(|token| names.unfit(token).is_some()) {
+        return Err(Misfit::Unfit);
+    }
+    opening.upgrade = brought.upgrade.map(|own| Box::new(own.into()));
+    let out = &mut opening.packet;
     let method_twice = brought.odd == Some(Odd::MethodTwice);
     let authentication =
         Authentication { method: brought.method, method_twice, data: brought.data };
     if sends == Sends::Auth {
-        return authentication.put(AGAIN, out).map(|()| true);
+        opening.names_method = true;
+        return Ok(authentication.put(AGAIN, out)?);
     }
     if brought.odd == Some(Odd::AuthFirst) {
-        return authentication.put(CONTINUE, out).map(|()| false);
+        opening.names_method = false;
+        return Ok(authentication.put(CONTINUE, out)?);
     }
-    Connect {
+    opening.names_method = brought.method.is_some();
+    let connect = Connect {
         protocol: kind.protocol,
         clean_start: plan.load().clean_start,
         keep_alive: keep_alive(plan.load().keep_alive),
@@ -394,7 +418,6 @@ fn encode(
         method_twice,
         property: brought.property,
         will: brought.will,
-    }
-    .encode(out)
-    .map(|()| brought.method.is_some())
+    };
+    Ok(connect.encode(out)?)
 }

@@ -45,7 +45,7 @@ impl Answer {
     pub(super) fn of(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Accepted => Self::Accepted,
-            Outcome::Refused(_) => Self::Refused,
+            refused if refused.is_refusal() => Self::Refused,
             _ => Self::None,
         }
     }

@@ -4,10 +4,7 @@
 use std::collections::VecDeque;
 
 use crate::{
-    client::{
-        attempt::{Outcome, Phase},
-        verdict::Verdict,
-    },
+    client::{attempt::Phase, verdict::Verdict},
     plan::Plan,
     record::measure::{Answer, Measurements, Tally, latency::Latency},
     token::policy::Policy,
@@ -59,7 +56,7 @@ impl Decided {
 
 /// Whether an answer is one that the policy delays: overload and the like are told at once.
 fn is_late(tally: &Tally) -> bool {
-    matches!(tally.outcome, Outcome::Refused(_)) && tally.verdict != Verdict::NotJudged
+    tally.outcome.is_refusal() && tally.verdict != Verdict::NotJudged
 }
 
 /// Turns seconds in which attempts ended into seconds in which brokers decided.

@@ -129,6 +129,8 @@ impl Folder {
         for key in shown.keys.values_mut() {
             *key = key.redacted();
         }
+        shown.identity = shown.identity.redacted();
+        shown.target.ws = shown.target.ws.map(|ws| ws.redacted());
         shown.oauth = shown.oauth.map(|oauth| oauth.redacted());
         shown.issuer = shown.issuer.map(|issuer| issuer.redacted());
         if let Some(url) = shown.monitor.as_mut().and_then(|monitor| monitor.prometheus.as_mut()) {

@@ -62,9 +62,8 @@ impl Fullness {
         let mut good = seen.tallies();
         good.retain(|(tally, _)| tally.expected == Expectation::Accept);
         let accepted = sum(&good, |tally| tally.outcome == Outcome::Accepted);
-        let is_refusal = |outcome, verdict| {
-            matches!(outcome, Outcome::Refused(_)) && verdict == Verdict::FalseReject
-        };
+        let is_refusal =
+            |outcome: Outcome, verdict| outcome.is_refusal() && verdict == Verdict::FalseReject;
         let refused = sum(&good, |tally| is_refusal(tally.outcome, tally.verdict));
         let refusals = seen.findings.iter().filter(|it| is_refusal(it.attempt.outcome, it.verdict));
         let first = refusals.map(|found| found.attempt.ended.saturating_sub(start)).min();

@@ -63,7 +63,7 @@ impl Gaps {
         let Some((number, begun)) = begun.filter(|(_, begun)| begun.began < begin) else { return };
         let is_answer = tallies.iter().any(|(tally, _)| {
             tally.broker == begun.broker
-                && tally.outcome.is_answer()
+                && tally.outcome.is_connack()
                 && tally.verdict != Verdict::NotJudged
         });
         if is_answer && !self.answered.contains(&number) {

@@ -75,6 +75,9 @@ pub struct Summary {
     /// Attempts that were accepted by a CONNACK without their authentication method.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub auth_method_missing: u64,
+    /// Whether the upgrade to WebSocket brought the tokens: `ws_upgrade` is how long their verdicts took then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub upgrade_brings_token: bool,
     /// What connected clients did or met.
     #[serde(default)]
     pub operations: super::operations::Operations,

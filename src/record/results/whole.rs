@@ -58,6 +58,7 @@ pub fn measured(plan: &Plan, all: &Measurements) -> Summary {
         renewals: Renewals::of(all),
         auth_challenged: all[Count::AuthChallenged],
         auth_method_missing: all[Count::AuthMethodMissing],
+        upgrade_brings_token: plan.mould.names.upgrade_brings_token(),
         tls: tables::tls(all, None),
         ..Summary::default()
     }

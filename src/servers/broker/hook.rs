@@ -153,7 +153,7 @@ impl Checker {
         let token = match self.token_in {
             TokenIn::Password => connect.password().map(|token| token.to_vec()),
             TokenIn::Username => connect.username().map(|token| token.as_bytes().to_vec()),
-            TokenIn::AuthData => None,
+            TokenIn::AuthData | TokenIn::WsHeader | TokenIn::Template => None,
         };
         let exp = match self.is() {
             Some(Trait::Keeps) => return None,
@@ -182,6 +182,7 @@ impl Checker {
             TokenIn::Password => connect.password,
             TokenIn::Username => connect.username,
             TokenIn::AuthData => connect.data,
+            TokenIn::WsHeader | TokenIn::Template => connect.carried,
         };
         match source.prepare(token.unwrap_or_default(), |keys| self.replace(&keys)).await {
             Keys::Usable => None,
@@ -325,6 +326,7 @@ impl AuthHook {
             method: method.map(|method| method.as_bytes().as_ref()),
             // The broker answers enhanced authentication itself, and hands none of it over.
             data: None,
+            carried: None,
             is_malformed: false,
         };
         let decided = self.checker.prepare(presented).await;

@@ -223,7 +223,7 @@ fn plugin_config(token_in: TokenIn, mut config: Table, (checks, ends): (Table, b
     let from = match token_in {
         TokenIn::Password => "password",
         // Embedded brokers of this make take no authentication data: the plan says so.
-        TokenIn::Username | TokenIn::AuthData => "username",
+        TokenIn::Username | TokenIn::AuthData | TokenIn::WsHeader | TokenIn::Template => "username",
     };
     config.insert("from".into(), Value::from(from));
     config.insert("disconnect_if_expiry".into(), Value::from(ends));

@@ -158,7 +158,7 @@ impl Placeholders {
     fn of(subject: &Subject, names: &Names) -> Self {
         let number = names.client_id.number_in(&subject.client_id);
         let username =
-            subject.username.clone().or_else(|| number.map(|number| names.username.text(number)));
+            subject.username.clone().or_else(|| Some(names.username.as_ref()?.text(number?)));
         Self {
             username: username.unwrap_or_else(|| subject.client_id.clone()),
             client_id: subject.client_id.clone(),

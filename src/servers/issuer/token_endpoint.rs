@@ -222,8 +222,9 @@ impl Shared {
 
     /// A secret of a client or a resource owner: what stands for its placeholders is told from its name.
     fn filled(&self, secret: &str, client_id: &str, username: Option<&str>) -> String {
+        let names_user = self.names.username.as_ref();
         let number = match username {
-            Some(name) => self.names.username.number_in(name),
+            Some(name) => names_user.and_then(|own| own.number_in(name)),
             None => self.names.client_id.number_in(client_id),
         };
         let told = |template: &Template| number.map(|number| template.text(number));
@@ -235,7 +236,7 @@ impl Shared {
             "client_id" => Some(client_id.to_owned()),
             "username" => {
                 let own = username.map(str::to_owned);
-                Some(own.or_else(|| told(&self.names.username)).unwrap_or_default())
+                Some(own.or_else(|| names_user.and_then(told)).unwrap_or_default())
             }
             _ => None,
         })

@@ -198,7 +198,10 @@ pub(super) static DEFECTS: [Defect; 29] = [
         },
         faults: &[Fault::ClientId],
         must: odd_client_id,
-        inapplicable: only_with_client_id,
+        inapplicable: |at| {
+            let has_none = (!at.has_user).then_some("the user name is no name");
+            has_none.or_else(|| only_with_client_id(at))
+        },
         ..IDENTITY
     },
     bound!("bound_missing", "", "claims that must be the client's are missing"),

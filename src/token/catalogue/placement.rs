@@ -59,7 +59,15 @@ fn only_in_password(at: &Situation<'_>) -> Option<&'static str> {
         TokenIn::Password => None,
         TokenIn::Username => Some("the token is the user name: there is no password"),
         TokenIn::AuthData => Some("the token is the authentication data: there is no password"),
+        TokenIn::WsHeader | TokenIn::Template => Some(IN_A_TEXT),
     }
+}
+
+/// Why entries about user name and password do not apply where texts of the scenario bring the token.
+const IN_A_TEXT: &str = "the token is in a text of the scenario, in no field of its own";
+
+fn only_in_a_field(at: &Situation<'_>) -> Option<&'static str> {
+    at.token_in.is_by_template().then_some(IN_A_TEXT)
 }
 
 /// The refusal of who brings nothing: where a token comes by a method, that is what is missing.
@@ -168,7 +176,7 @@ pub(super) static DEFECTS: [Defect; 19] = [
         "in_other_field",
         OtherField,
         Nothing,
-        |_| None,
+        only_in_a_field,
         "the token is in the user name where it belongs into the password, or the other way round"
     ),
     Defect {

@@ -165,6 +165,7 @@ impl Oracle {
             password: None,
             method: None,
             data: None,
+            carried: None,
             is_malformed: false,
         };
         let mut faults = token.faults();

@@ -13,6 +13,7 @@ const BEARER: Presented<'static> = Presented {
     password: None,
     method: None,
     data: None,
+    carried: None,
     is_malformed: false,
 };
 

@@ -2,9 +2,12 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn identity(client_id: &str, username: &str) -> Identity {
+    Identity { client_id: client_id.into(), username: username.into(), ..Identity::default() }
+}
+
 fn names() -> Names {
-    Names::compile(&Identity { client_id: "c-{n}".into(), username: "u \"{client_id}\"".into() })
-        .unwrap()
+    Names::compile(&identity("c-{n}", "u \"{client_id}\"")).unwrap()
 }
 
 fn rendered(claims: &Value, n: u64) -> Value {
@@ -73,8 +76,7 @@ fn a_placeholder_after_a_dollar_is_left_to_the_broker() {
 
 #[test]
 fn a_client_id_without_a_number_is_refused() {
-    let error = Names::compile(&Identity { client_id: "storm".into(), username: String::new() })
-        .unwrap_err();
+    let error = Names::compile(&identity("storm", "")).unwrap_err();
     assert_eq!(error.way_out().unwrap(), "write `client_id = \"storm-{n}\"`");
 }
 

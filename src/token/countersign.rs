@@ -1,0 +1,44 @@
+//! Signatures over tokens, which a client shows beside its token: AWS IoT's custom authorizers ask for one.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use jsonwebtoken::crypto::JwtSigner;
+
+use super::{key::SigningKey, mould::Countersigned};
+use crate::base::error::{Error, Result};
+
+/// Signs tokens: RSASSA-PKCS1-v1_5 with SHA-256 over their text.
+pub(super) struct Countersigner(Box<dyn JwtSigner>);
+
+impl Countersigner {
+    /// One with this key, which is of the algorithm RS256.
+    ///
+    /// # Errors
+    /// When the key can't sign.
+    pub(super) fn new(key: &SigningKey) -> Result<Self> {
+        key.signer().map(Self)
+    }
+
+    /// Appends the signature over the token that stands in `out` from `start` on, in base64 (RFC 4648, 4).
+    ///
+    /// # Errors
+    /// When the key can't sign.
+    pub(super) fn sign(&self, start: usize, out: &mut Vec<u8>) -> Result<()> {
+        let signature = self.0.try_sign(&out[start..]).map_err(|error| {
+            Error::not_measured(format!("`identity.signature_key` can't sign: {error}"))
+        })?;
+        let end = out.len();
+        out.resize(end + length(signature.len()), 0);
+        // It is as long as that.
+        let _ = STANDARD.encode_slice(&signature, &mut out[end..]);
+        Ok(())
+    }
+}
+
+/// What signs with this key, which has that index.
+pub fn by(key: &SigningKey, index: usize) -> Countersigned {
+    Countersigned { key: index, length: length(key.signature_length()) }
+}
+
+fn length(bytes: usize) -> usize {
+    bytes.div_ceil(3) * 4
+}
