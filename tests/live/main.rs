@@ -12,6 +12,7 @@ mod enhanced;
 mod fleet;
 #[cfg(feature = "embedded")]
 mod forged;
+mod gateway;
 mod hosts;
 #[cfg(feature = "embedded")]
 mod keycloak;

@@ -26,7 +26,7 @@ fn of_broker(outcome: OutcomeKind, code: &str) -> Option<&'static str> {
             "this host has no route there; for an IPv6 address: it has no IPv6. Use an address of the family that it has"
         }
         (OutcomeKind::WsFailed, "401" | "403" | "407") => {
-            "the web server in front wants a login that MQTT does not carry: exempt the WebSocket's path from it"
+            "the web server in front wants a login that MQTT does not carry: exempt the WebSocket's path from it, or bring the token there (`target.token_in = \"ws_header\"`)"
         }
         (OutcomeKind::WsFailed, "301" | "302" | "307" | "308") => {
             "the web server sends elsewhere: write that URL as the broker's"
@@ -72,6 +72,9 @@ fn of_broker(outcome: OutcomeKind, code: &str) -> Option<&'static str> {
             "client_id_too_long" | "username_too_long" | "token_too_long",
         ) => {
             "a field of CONNECT holds at most 65535 bytes (MQTT 5.0, 1.5.4): shorten `identity`, or the token's claims"
+        }
+        (OutcomeKind::LocalError, "unfit_token") => {
+            "a token has bytes that can't stand where its template has it: `{token:url}` carries every byte"
         }
         (OutcomeKind::LocalError, "no_descriptor" | "EMFILE" | "ENFILE") => {
             "out of descriptors: `tokenstorm doctor` says how many there are and how to get more"

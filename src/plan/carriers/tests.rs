@@ -89,7 +89,7 @@ fn what_does_not_fit_together_is_refused_with_key_and_way_out() {
         (ws("[target.ws]\nheaders = { X = \"{tok}\" }"), "`target.ws.headers.X` holds a brace"),
         (
             ws("token_in = \"ws_header\"\n[target.ws]\nheaders = { authorization = \"x\" }"),
-            "leave one of them out",
+            "which writes the header",
         ),
     ];
     for (number, (plan, told)) in cases.into_iter().enumerate() {
