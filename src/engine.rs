@@ -184,9 +184,9 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let targets = Targets::start(&plan, &KeysFrom { issuer, discovered: jwks }, &[])?;
     let memory = resident();
     warn_of(&targets, fetcher.as_deref(), &options.screen);
-    let estimate = match fetcher {
-        Some(_) => Estimate::default(),
-        None => Estimate::measure(&plan, clock, cpus())?,
+    let estimate = match plan.mints() {
+        false => Estimate::default(),
+        true => Estimate::measure(&plan, clock, cpus())?,
     };
     if estimate.waits {
         options.screen.warn(
@@ -199,9 +199,9 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let signals = (0..workers).map(|_| Signal::new().map(Arc::new)).collect::<Result<Vec<_>>>()?;
     let head_start = if plan.tls.is_some() { TLS_HEAD_START } else { HEAD_START };
     let planned = clock.now() + nanoseconds(estimate.ahead_time.mul_f64(1.25)) + head_start;
-    let (supply, outlets) = match fetcher {
-        Some(_) => Supply::none(&plan, clock, workers),
-        None => Supply::start(&plan, clock, planned, estimate.ahead, &signals)?,
+    let (supply, outlets) = match plan.mints() {
+        false => Supply::none(&plan, clock, workers),
+        true => Supply::start(&plan, clock, planned, estimate.ahead, &signals)?,
     };
     let ready = match &fetcher {
         Some(fetcher) => fetch_ahead(fetcher, &plan, &mut options),
@@ -308,7 +308,7 @@ fn place(plan: &Plan, clock: Clock, options: &Options) -> Result<Place> {
 fn yardstick(plan: &Plan, clock: Clock) -> Option<Yardstick> {
     let is_about_it = plan.scenario.monitor.is_some()
         || matches!(plan.model, Model::Preconnect(_) | Model::Closed { length: Some(_), .. });
-    if !is_about_it || plan.issuance.fetching.is_some() {
+    if !is_about_it || !plan.mints() {
         return None;
     }
     // A token that the library does not take has no yardstick.

@@ -32,6 +32,7 @@ pub mod spread;
 pub mod strict;
 pub mod threshold;
 pub mod timeline;
+pub mod token_file;
 pub mod turns;
 mod volley;
 
@@ -49,7 +50,7 @@ use self::{
     cells::{Ask, Cells},
     drops::DropEvent,
     examine::Examiner,
-    issuance::{Issuance, is_foreign},
+    issuance::{Issuance, is_of_others},
     kinds::Context,
     model::attempts,
     nodes::NodeEvent,
@@ -77,6 +78,7 @@ use crate::{
         mould::Mould,
         oracle::Expected,
         policy::{self, Policy},
+        rows::Rows,
         template::{Names, Template},
     },
 };
@@ -124,6 +126,8 @@ pub struct Plan {
     pub protocol: Protocol,
     /// The field of CONNECT that carries the token.
     pub token_in: TokenIn,
+    /// The tokens of a file, where they come from there.
+    pub rows: Option<Arc<Rows>>,
     /// How attempts come about.
     pub model: Model,
     /// Attempts in all; of a segment, its own.
@@ -219,7 +223,8 @@ impl Plan {
         let policy = policy_of(&scenario, base, embedded, jwks.as_ref(), algorithms.clone())?;
         checks::check_delay(&scenario.load, &policy)?;
         model::check_receive_time(&scenario.load, &brokers)?;
-        let names = names_of(&scenario, &brokers)?;
+        let rows = token_file::resolve(&mut scenario, base, &mut warnings)?;
+        let names = names_of(&scenario, &brokers, (&keys, base), rows.as_deref())?;
         let probe_topic = expiry::resolve(&scenario, &policy, &names, &mut warnings)?;
         let issuance = Issuance::resolve(&scenario, jwks, &keys, &names, base)?;
         let expected = strict::expected(&policy, &scenario.token.claims);
@@ -232,11 +237,11 @@ impl Plan {
             keys: &keys,
             issuance: &issuance,
         };
-        let (mut kinds, cells) = kinds_of(context, &strict, ask, &mut warnings)?;
+        let (mut kinds, cells) = kinds_of(context, &strict, (ask, rows.as_deref()), &mut warnings)?;
         series::bring_password(&scenario, &mut kinds)?;
         let renew_with = renewals::resolve(context, &mut kinds, &mut warnings)?;
-        kinds::check(&scenario, &policy, &names, embedded)?;
-        let keeps = kinds::sign_differently(&kinds, &keys) || is_foreign(&scenario);
+        kinds::check(&scenario, &policy, &names, (embedded, rows.as_deref()))?;
+        let keeps = kinds::sign_differently(&kinds, &keys) || is_of_others(&scenario);
         let turns = turns::resolve(&scenario, &kinds, renew_with, keeps)?;
         let examiner =
             cells.as_ref().map(|_| Examiner::new(&scenario, &names, &keys)).transpose()?;
@@ -249,6 +254,9 @@ impl Plan {
         let model = Model::resolve(&scenario.load, workers, &mut warnings)?;
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
         checks::check_lengths(&names, attempts)?;
+        if let Some(rows) = &rows {
+            token_file::check_clients(rows, scenario, attempts)?;
+        }
         checks::check_mix(&kinds, &issuance, scenario, attempts)?;
         let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
         checks::warn_of_plugin(&policy, issuance.known_keys(keys.len()), &mut warnings, embedded);
@@ -292,6 +300,7 @@ impl Plan {
             drops,
             brokers,
             spread,
+            rows,
             model,
             attempts,
             clients: attempts,
@@ -346,6 +355,9 @@ impl Plan {
 
     /// Index of the kind of token that client `n` brings.
     pub fn kind_of(&self, n: u64) -> usize {
+        if let Some(kind) = self.kind_of_row(n, 0) {
+            return kind;
+        }
         if let Some(cells) = &self.cells {
             // One after the other each broker gets the same cell.
             let brokers = self.brokers.len() as u64;
@@ -443,16 +455,23 @@ impl Plan {
 }
 
 /// The names of a scenario's clients, the authentication method among them.
-fn names_of(scenario: &Scenario, brokers: &[Broker]) -> Result<Names> {
+fn names_of(
+    scenario: &Scenario,
+    brokers: &[Broker],
+    keys: (&[SigningKey], &Path),
+    rows: Option<&Rows>,
+) -> Result<Names> {
     let auth_method = authentication::method(scenario, brokers)?.map(Arc::from);
     let names = Names { auth_method, ..Names::compile(&scenario.identity)? };
-    let carriers = carriers::resolve(scenario, &names, brokers)?.map(Arc::new);
+    let names = token_file::names(names, rows)?;
+    let carriers = carriers::resolve(scenario, &names, brokers, keys)?.map(Arc::new);
     Ok(Names { carriers, ..names })
 }
 
 /// The keys of a scenario in the order of their names; relative paths start at `base`.
 fn load_keys(scenario: &Scenario, base: &Path) -> Result<Vec<SigningKey>> {
     let keys = scenario.keys.iter();
+    let keys = keys.filter(|(name, _)| !carriers::only_countersigns(scenario, name));
     keys.map(|(name, key)| SigningKey::load(name, key, base)).collect()
 }
 
@@ -460,16 +479,20 @@ fn load_keys(scenario: &Scenario, base: &Path) -> Result<Vec<SigningKey>> {
 fn kinds_of(
     context: Context<'_>,
     strict: &Policy,
-    ask: Option<&Ask>,
+    (ask, rows): (Option<&Ask>, Option<&Rows>),
     warnings: &mut Vec<String>,
 ) -> Result<(Vec<Kind>, Option<Cells>)> {
     let scenario = context.scenario;
-    match ask {
-        None => {
+    match (ask, rows) {
+        (None, Some(rows)) => {
+            checks::check_protocol(scenario.target.protocol, context.policy)?;
+            Ok((token_file::kinds(context, rows)?, None))
+        }
+        (None, None) => {
             checks::check_protocol(scenario.target.protocol, context.policy)?;
             Ok((kinds::resolve(context, warnings)?, None))
         }
-        Some(ask) => {
+        (Some(ask), _) => {
             let (kinds, cells) = cells::resolve(context, strict, ask, scenario.seed)?;
             Ok((kinds, Some(cells)))
         }
@@ -479,7 +502,7 @@ fn kinds_of(
 /// Algorithms of good tokens, where the policy does not name them: those of the keys, or whatever another server may sign
 /// with.
 fn algorithms(scenario: &Scenario, keys: &[SigningKey]) -> Vec<Algorithm> {
-    if is_foreign(scenario) {
+    if is_of_others(scenario) {
         return Algorithm::ALL.into_iter().filter(|known| !known.is_hmac()).collect();
     }
     let mut algorithms: Vec<_> = keys.iter().map(|key| key.algorithm).collect();
@@ -586,7 +609,7 @@ fn written_out(
     }
     resolved.target.profile = Some(policy.profile.clone());
     resolved.policy = policy.settings();
-    if is_foreign(scenario) {
+    if is_of_others(scenario) {
         // A list that nobody wrote promises nothing, and would if it were written.
         resolved.policy.algorithms = resolved.policy.algorithms.filter(|_| policy.names_algorithms);
     } else {

@@ -15,6 +15,7 @@ pub mod estimate;
 mod line;
 pub mod oauth;
 mod order;
+pub mod shelf;
 pub mod signal;
 pub mod source;
 pub mod yardstick;

@@ -17,6 +17,7 @@ pub mod placing;
 pub mod policy;
 mod press;
 pub mod recipe;
+pub mod rows;
 mod sign;
 pub mod template;
 

@@ -6,7 +6,7 @@ NAMES+=(gateway)
 
 ABOUT[gateway]="HAProxy that checks \`Authorization: Bearer\` (HS256, RS256) of a WebSocket upgrade, before an anonymous Mosquitto"
 NEEDS[gateway]="haproxy:haproxy mosquitto:mosquitto openssl:openssl"
-PORTS[gateway]="WS=944 BEHIND=945 MQTT=946"
+PORTS[gateway]="WS=936 BEHIND=937 MQTT=938"
 
 lines_gateway() {
     echo "WS=ws://127.0.0.1:$(port gateway WS)"

@@ -226,11 +226,8 @@ impl Layers {
 
     pub(super) fn upgrade(&mut self, socket: BorrowedFd<'_>) -> Progress {
         let stopped = |trouble| stopped(trouble, |word| Outcome::WsFailed(Code::Word(word)));
-        match self.drain(socket) {
-            Sent::Later => return Progress::Later,
-            // As above.
-            Sent::Bytes(_) | Sent::Failed(_) => {}
-        }
+        // A server may answer before it has taken all of a long request; one that has closed may have said why before.
+        let _ = self.drain(socket);
         let Ws::Asked(upgrade) = &mut self.ws else { return Progress::Done };
         let mut below = Below { socket, tls: self.tls.as_mut(), state: &mut self.state };
         let mut bytes = [0; 1024];

@@ -273,12 +273,12 @@ impl Judge {
                 if is_promised { Verdict::Correct } else { Verdict::WrongReason }
             }
             (Outcome::UpgradeRefused(_), Expectation::Accept) => Verdict::FalseReject,
-            (Outcome::UpgradeRefused(status), Expectation::Refuse(_) | Expectation::Either(_)) => {
-                if self.http.contains(&status) {
-                    Verdict::Correct
-                } else {
-                    Verdict::WrongReason
-                }
+            (
+                Outcome::UpgradeRefused(status),
+                Expectation::Refuse(refusal) | Expectation::Either(refusal),
+            ) => {
+                let is_right = refusal.also == Also::AnyReason || self.http.contains(&status);
+                if is_right { Verdict::Correct } else { Verdict::WrongReason }
             }
             (Outcome::Closed(Close::Fin), _) => self.silent(expected),
             (

@@ -30,6 +30,7 @@ pub(super) struct Kept {
     pub(super) ready: Ready,
     pub(super) said: Option<Said>,
     pub(super) is_jwt: bool,
+    pub(super) is_word: bool,
 }
 
 impl std::fmt::Debug for Kept {
@@ -43,8 +44,8 @@ impl Carried {
     pub(super) fn of(handed: &Handed<'_>, keeps: bool) -> Self {
         let ready = handed.ready;
         let how = if keeps {
-            let &Handed { said, is_jwt, .. } = handed;
-            Again::Kept(Box::new(Kept { bytes: handed.bytes.into(), ready, said, is_jwt }))
+            let &Handed { said, is_jwt, is_word, .. } = handed;
+            Again::Kept(Box::new(Kept { bytes: handed.bytes.into(), ready, said, is_jwt, is_word }))
         } else {
             Again::Minted { turn: ready.bearer.turn, minted_for: ready.minted_for }
         };
@@ -55,7 +56,7 @@ impl Carried {
 impl Kept {
     /// In the hands of its client again.
     pub(super) fn handed(&self) -> Handed<'_> {
-        let &Self { ready, said, is_jwt, .. } = self;
-        Handed { ready, bytes: &self.bytes, said, is_jwt }
+        let &Self { ready, said, is_jwt, is_word, .. } = self;
+        Handed { ready, bytes: &self.bytes, said, is_jwt, is_word }
     }
 }

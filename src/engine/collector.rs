@@ -46,6 +46,7 @@ use crate::{
             ruling::decide::{Expects, Terms, decide},
             summary::{Generator, Yardstick},
             tables, threshold,
+            token_file::TokenFile,
             turns::Returns,
             whole::{check_conserved, measured},
         },
@@ -551,6 +552,11 @@ impl Collector {
                 key_set: fetcher.watched(),
                 ..OAuth::from(&fetcher.stats())
             }),
+            token_file: self
+                .storm
+                .shelf
+                .as_ref()
+                .and_then(|shelf| TokenFile::of(plan, all, shelf.unnamed())),
             jwks: self.jwks(partial, end),
             monitor: self.monitored(),
             returns: Returns::of(all, self.storm.start),

@@ -105,6 +105,8 @@ pub(super) struct Terms {
     pub(super) validity: Validity,
     /// What the policy says of its token, where others made that.
     pub(super) said: Option<Said>,
+    /// Whether its token has to be accepted because its user says so.
+    pub(super) is_word: bool,
     /// Whether it has no slot of the closed model: it waited for its token without one, or is none of a first turn.
     pub(super) has_no_slot: bool,
     /// When its token was last accepted as it had to be, of one that is sent again.
@@ -119,6 +121,7 @@ impl Terms {
         Self {
             validity,
             said: None,
+            is_word: false,
             has_no_slot: false,
             last_accepted: None,
             is_before_auth: false,

@@ -9,7 +9,7 @@ use crate::{
         clock::SECOND,
         error::{Error, Result},
     },
-    client::{attempt::Phase, verdict::Verdict},
+    client::verdict::Verdict,
     plan::cells::PROBE,
     record::{
         measure::{Answer, KeyAnswer, Measurements, Times},
@@ -343,7 +343,12 @@ impl Prober<'_> {
             .collect();
         let seen = self.volley(kinds, round)?;
         let samples = |kind: usize, answer: Answer| -> Vec<Sample> {
-            let latency = seen.all.latency(Phase::Connack, Some(kind), None, Some(answer));
+            let latency = seen.all.latency(
+                self.volleys.plan().verdict_phase(),
+                Some(kind),
+                None,
+                Some(answer),
+            );
             latency.times.as_ref().map(samples).unwrap_or_default()
         };
         let (good, usual) = (samples(0, Answer::Accepted), samples(1, Answer::Refused));

@@ -35,7 +35,7 @@ use crate::{
     record::{measure::Measurements, results::absence::Board},
     scenario::{Closing, Protocol, ReceiveTime},
     servers::broker::KeyNews,
-    supply::{oauth::Fetcher, signal::Signal},
+    supply::{oauth::Fetcher, shelf::Shelf, signal::Signal},
     token::mixed,
 };
 
@@ -79,6 +79,8 @@ pub(super) struct Storm {
     pub(super) resolver: Option<Sender<Ask>>,
     /// What tokens are fetched by, where they are.
     pub(super) fetcher: Option<Arc<Fetcher>>,
+    /// The tokens of a file, where they come from there.
+    pub(super) shelf: Option<Arc<Shelf>>,
     /// When brokers that were stopped answered again.
     pub(super) heard: Arc<Heard>,
     /// Instants of signs count from here: the start of the storm, and of a volley after it, that of its storm.
@@ -160,6 +162,7 @@ impl Storm {
             accepted: (plan.reuse > 1 && !plan.policy.verdict_cache.is_zero())
                 .then(|| LastAccepted::new(plan)),
             fetcher: None,
+            shelf: Shelf::of(plan)?,
             heard: Arc::new(Heard::new(plan.brokers.len())),
             origin: start,
             board: Board::default(),

@@ -248,7 +248,7 @@ impl Worker {
                 storm.clock,
                 &wiring.signal,
                 wiring.outlet,
-                storm.fetcher.clone(),
+                (storm.fetcher.clone(), storm.shelf.clone()),
             ),
             signal: wiring.signal,
             storm: Arc::clone(storm),
@@ -434,13 +434,13 @@ impl Worker {
         self.count_in_wave(state, attempt.opened);
         let expected = self.record(&attempt, terms, way);
         self.concluded(&attempt, way, now);
-        if matches!(outcome, Outcome::Refused(_)) {
+        if outcome.is_refusal() {
             self.linger(place, Outbox::default(), now);
         } else {
             self.close(place);
         }
         if let Some(journey) = journey {
-            self.failed(bearer, journey, expected, now);
+            self.failed(bearer, journey, (expected, outcome), now);
         }
     }
 
@@ -491,6 +491,7 @@ impl Worker {
             return;
         }
         self.count_cpu();
+        self.recorder[Count::RowsTaken] += self.source.rows_taken();
         let spare = self.spares.try_recv().unwrap_or_else(|_| Box::new(self.storm.recorder()));
         let mut seen = std::mem::replace(&mut self.recorder, spare);
         seen[Count::Open] = (self.sockets - self.left_open) as u64;

@@ -1,14 +1,18 @@
 //! Templates that bring tokens: whether what a scenario says of them fits together.
 
+use std::path::Path;
+
 use super::broker::Broker;
 use crate::{
-    base::error::{Error, Result, showable::REDACTED},
+    base::{
+        error::{Error, Result, showable::REDACTED},
+        words::Phase,
+    },
     scenario::{Algorithm, LoadMode, Scenario, TokenIn, TokenSource},
     token::{
         carrier::{Carrier, Carriers, templates, token_in},
-        countersign,
+        countersign::Countersigned,
         key::SigningKey,
-        mould::Countersigned,
         template::Names,
     },
 };
@@ -35,6 +39,7 @@ pub(super) fn resolve(
     scenario: &Scenario,
     names: &Names,
     brokers: &[Broker],
+    (keys, base): (&[SigningKey], &Path),
 ) -> Result<Option<Carriers>> {
     let all: Vec<String> = templates(scenario).collect();
     if let (Some(key), Some(written)) = (all.first(), scenario.target.token_in) {
@@ -44,8 +49,9 @@ pub(super) fn resolve(
         ))
         .hint("leave `token_in` out: a template takes its place"));
     }
-    let carriers = compiled(scenario, names)?;
+    let mut carriers = compiled(scenario, names)?;
     check_use(scenario, brokers, &carriers)?;
+    carriers.countersigned = countersigned(scenario, &carriers, keys, base)?;
     let is_empty = carriers.all().next().is_none();
     if is_empty { Ok(None) } else { Ok(Some(carriers)) }
 }
@@ -113,7 +119,7 @@ fn compiled(scenario: &Scenario, names: &Names) -> Result<Carriers> {
         }
         headers.push((AUTHORIZATION.to_owned(), Carrier::compile("Bearer {token}", names)?));
     }
-    Ok(Carriers { username, password: password.transpose()?, path, headers })
+    Ok(Carriers { username, password: password.transpose()?, path, headers, countersigned: None })
 }
 
 const AUTHORIZATION: &str = "Authorization";
@@ -128,7 +134,13 @@ fn placeholders(names: &Names) -> String {
 
 /// Refuses what no request line can hold (RFC 9112, 3.2).
 fn check_path(path: &Carrier, text: &str) -> Result<()> {
-    let is_wrong = |byte: u8| !byte.is_ascii_graphic() || byte == b'#';
+    let is_wrong = |byte: u8| !byte.is_ascii_graphic() || b"#\"<>\\^`{|}".contains(&byte);
+    if path.holds_plain_signature() {
+        return Err(Error::usage(
+            "`target.ws.path` holds `{signature}`, whose `+` means a space to many servers",
+        )
+        .hint("write `{signature:url}`"));
+    }
     if text.starts_with('/') && !path.has_literal(is_wrong) {
         return Ok(());
     }
@@ -177,6 +189,12 @@ fn check_use(scenario: &Scenario, brokers: &[Broker], carriers: &Carriers) -> Re
         )
         .hint("write `{token}` where the broker looks for it, or say by `target.token_in` that the token is elsewhere"));
     }
+    if brings == TokenIn::Username && carriers.username.is_some() {
+        return Err(Error::usage(
+            "`target.token_in` is `username`, and `identity.username` holds `{signature}`: the token takes its whole place",
+        )
+        .hint("write `{token}` into `identity.username` too, and leave `token_in` out"));
+    }
     let is_of_ws = scenario.target.ws.is_some() || brings == TokenIn::WsHeader;
     let key = if scenario.target.ws.is_some() {
         "`[target.ws]` is given"
@@ -220,16 +238,24 @@ fn check_use(scenario: &Scenario, brokers: &[Broker], carriers: &Carriers) -> Re
     Ok(())
 }
 
+impl super::Plan {
+    /// The phase that is the time of a verdict on the token.
+    pub fn verdict_phase(&self) -> Phase {
+        if self.mould.names.upgrade_brings_token() { Phase::WsUpgrade } else { Phase::Connack }
+    }
+}
+
 /// What signs tokens for templates; `None` where no template holds a signature.
 ///
 /// # Errors
 /// When the key is missing, of another algorithm, or of no use.
-pub(super) fn countersigned(
+fn countersigned(
     scenario: &Scenario,
-    names: &Names,
+    carriers: &Carriers,
     keys: &[SigningKey],
+    base: &Path,
 ) -> Result<Option<Countersigned>> {
-    let holds = names.carriers.iter().flat_map(|it| it.all()).find(|(_, it)| it.holds_signature());
+    let holds = carriers.all().find(|(_, it)| it.holds_signature());
     let (place, name) = match (holds, &scenario.identity.signature_key) {
         (None, None) => return Ok(None),
         (None, Some(_)) => {
@@ -252,22 +278,36 @@ pub(super) fn countersigned(
         ))
         .hint("use `source = \"mint\"`, or leave the signature out"));
     }
-    let Some(index) = keys.iter().position(|key| key.name == *name) else {
-        let known: Vec<String> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
+    let Some(written) = scenario.keys.get(name) else {
+        let known: Vec<String> = scenario.keys.keys().map(|key| format!("`{key}`")).collect();
         return Err(Error::usage(format!(
             "`identity.signature_key` is `{name}`, which is no key of `[keys]`"
         ))
         .hint(format!("the keys are {}", known.join(", "))));
     };
-    let key = &keys[index];
-    if key.algorithm != Algorithm::RS256 {
+    if written.algorithm != Algorithm::RS256 {
         return Err(Error::usage(format!(
             "`identity.signature_key` is `{name}`, a key for {}, but `{{signature}}` is RSASSA-PKCS1-v1_5 with SHA-256",
-            key.algorithm
+            written.algorithm
         ))
         .hint("name a key with `algorithm = \"RS256\"`"));
     }
-    Ok(Some(countersign::by(key, index)))
+    // One that the run makes is made once.
+    // One that signs tokens as well, and that the run makes, is made once.
+    let signs = keys.iter().find(|key| key.name == *name);
+    let held = signs.map(|key| written.holding(key.held()));
+    let key = SigningKey::load(name, held.as_ref().unwrap_or(written), base)?;
+    Ok(Some(Countersigned::by(key)))
+}
+
+/// Whether a key signs no tokens, but over them alone.
+pub(super) fn only_countersigns(scenario: &Scenario, name: &str) -> bool {
+    let again = scenario.session.iter().flat_map(|session| &session.renew_with);
+    let mut used = scenario.mix.iter().chain(again).map(|entry| entry.key.as_deref());
+    scenario.identity.signature_key.as_deref() == Some(name)
+        && scenario.keys.len() > 1
+        && scenario.token.key.as_deref() != Some(name)
+        && !used.any(|key| key == Some(name))
 }
 
 #[cfg(test)]

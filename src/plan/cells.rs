@@ -159,7 +159,7 @@ pub(super) fn prepare(scenario: &mut Scenario) {
     scenario.events.clear();
     scenario.target.weights.clear();
     scenario.oauth = None;
-    scenario.token.source = TokenSource::Mint;
+    (scenario.token.source, scenario.token.file) = (TokenSource::Mint, None);
     scenario.token.reuse = 1;
     scenario.token.ahead = None;
     (scenario.token.exp_at, scenario.token.ttl_jitter) = (None, Duration::ZERO);

@@ -192,7 +192,11 @@ impl Fetching {
             client_secret: hidden("client_secret", &client_secret)?,
             assertion_key,
             assertion_audience: text("assertion_audience", &settings.assertion_audience)?,
-            username: plain("username", &settings.username)?,
+            // Only a password login names a user.
+            username: match &password {
+                Some(_) => plain("username", &settings.username)?,
+                None => Template::compile("", &[])?,
+            },
             password: hidden("password", &password)?,
             scope: text("scope", &settings.scope)?,
             audience: text("audience", &settings.audience)?,

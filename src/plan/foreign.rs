@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use super::issuance::is_foreign;
+use super::issuance::is_of_others;
 use crate::{
     base::error::{Error, Result},
-    scenario::{Check, Scenario},
+    scenario::{Check, Scenario, TokenSource},
     token::{
         policy::Policy,
         template::{Names, compile_claims},
@@ -62,8 +62,12 @@ pub(super) fn check(scenario: &Scenario, policy: &Policy, names: &Names) -> Resu
 pub(super) fn check_matrix(scenario: &Scenario) -> Result<()> {
     let assertion = scenario.oauth.as_ref().and_then(|oauth| oauth.private_key_jwt.as_ref());
     let has_key = scenario.keys.keys().any(|name| Some(name) != assertion);
-    if !is_foreign(scenario) || has_key {
+    if !is_of_others(scenario) || has_key {
         return Ok(());
+    }
+    if scenario.token.source == TokenSource::File {
+        return Err(Error::usage("a matrix is made of tokens that are wrong, and `token.file` has those that others made")
+            .hint("let the broker trust a key of your own, and write it under `[keys]`"));
     }
     Err(Error::usage("a matrix is made of tokens that are wrong, and those can't be signed with the key of the server that `[oauth]` names")
         .hint("let the broker trust a key of your own beside the server's, and write it under `[keys]`; or bring a server along, whose keys are the run's: `[issuer]`"))

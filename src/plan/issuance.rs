@@ -138,6 +138,11 @@ pub(super) fn is_foreign(scenario: &Scenario) -> bool {
         && oauth.is_some_and(|oauth| oauth.issuer.is_some() || oauth.token_endpoint.is_some())
 }
 
+/// Whether tokens are none that the run, or its own server, has made.
+pub(super) fn is_of_others(scenario: &Scenario) -> bool {
+    is_foreign(scenario) || scenario.token.source == TokenSource::File
+}
+
 /// How embedded brokers take their keys from a key set, where they do.
 ///
 /// # Errors

@@ -3,11 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    carriers,
     fetching::{ENDED_FOR, EXPIRED, FETCHED, STOLEN},
     foreign,
     issuance::{Issuance, is_foreign},
-    strict,
+    strict, token_file,
 };
 use crate::{
     base::{
@@ -27,6 +26,7 @@ use crate::{
         oracle::Expected,
         policy::Policy,
         recipe::{Exp, Refusal, Signer},
+        rows::Rows,
         template::{Names, compile_claims},
     },
 };
@@ -308,7 +308,6 @@ pub fn mould(
 ) -> Result<Mould> {
     Ok(Mould {
         seed: scenario.seed,
-        countersigned: carriers::countersigned(scenario, &names, &keys)?,
         derived: derived(&kinds, &keys)?,
         keys: Arc::new(keys),
         kinds,
@@ -364,9 +363,13 @@ pub(super) fn check(
     scenario: &Scenario,
     policy: &Policy,
     names: &Names,
-    embedded: bool,
+    (embedded, rows): (bool, Option<&Rows>),
 ) -> Result<()> {
-    if is_foreign(scenario) {
+    if let Some(rows) = rows {
+        if token_file::asks_policy(rows) {
+            foreign::check(scenario, policy, names)?;
+        }
+    } else if is_foreign(scenario) {
         foreign::check(scenario, policy, names)?;
     } else {
         check_claims(scenario, policy, names)?;

@@ -6,16 +6,17 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
+    carriers::only_countersigns,
     range::check_range,
     threshold::{Aggregate, Threshold, parts, percentile},
 };
 use crate::{
     base::error::{Error, Result, name_shown, showable, suggestion},
     scenario::{
-        Arm, Capacity, Control, Key, LoadMode, Mix, OnAnonymous, Protocol, Scenario, Stage, Sweep,
-        TokenSource, Without,
+        Arm, Capacity, Control, Identity, Key, LoadMode, Mix, OnAnonymous, Protocol, Scenario,
+        Stage, Sweep, TokenSource, Without,
     },
-    token::{FRESH, Kind, Must, catalogue::defect, recipe::Form},
+    token::{FRESH, Kind, Must, carrier::holds_shown, catalogue::defect, recipe::Form},
 };
 
 /// The name of a key that a sweep makes, and its `kid`.
@@ -83,7 +84,9 @@ fn narrow(scenario: &mut Scenario, sweep: &Sweep) -> Result<()> {
             .hint("leave `[issuer]` and `source = \"oauth\"` out of this scenario"));
         }
         let has = |key: &Key| key.algorithm == *algorithm;
-        let named = scenario.keys.iter().find(|(_, key)| has(key)).map(|(name, _)| name.clone());
+        let mut signing =
+            scenario.keys.iter().filter(|(name, _)| !only_countersigns(scenario, name));
+        let named = signing.find(|(_, key)| has(key)).map(|(name, _)| name.clone());
         let is_all_ours =
             scenario.target.brokers.iter().all(|broker| broker.starts_with("embedded"));
         let name = match named {
@@ -104,7 +107,9 @@ fn narrow(scenario: &mut Scenario, sweep: &Sweep) -> Result<()> {
         let again = scenario.session.iter().flat_map(|session| &session.renew_with);
         let entries: Vec<_> = scenario.mix.iter().chain(again).collect();
         let used = |key: &String| {
-            *key == name || entries.iter().any(|entry| entry.key.as_ref() == Some(key))
+            *key == name
+                || scenario.identity.signature_key.as_ref() == Some(key)
+                || entries.iter().any(|entry| entry.key.as_ref() == Some(key))
         };
         let unused: Vec<String> = scenario.keys.keys().filter(|key| !used(key)).cloned().collect();
         for key in unused {
@@ -244,6 +249,13 @@ fn arm(scenario: &mut Scenario, control: &Control) {
                 }
             };
             scenario.mix = vec![only];
+            // They bring no token anywhere, and nothing over one.
+            let (identity, target) = (&mut scenario.identity, &mut scenario.target);
+            (identity.password, identity.signature_key) = (None, None);
+            if holds_shown(&identity.username) {
+                identity.username = Identity::default().username;
+            }
+            (target.ws, target.token_in, target.auth_method) = (None, None, None);
             if let Some(username) = &control.username {
                 scenario.identity.username.clone_from(username);
             }

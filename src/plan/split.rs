@@ -86,6 +86,12 @@ pub fn check_splittable(plan: &Plan) -> Result<()> {
             "let it run on its own (`tokenstorm issuer`) and leave `[issuer]` out, or run it without `--agents`",
         ),
         (
+            plan.rows.is_some(),
+            "`token.source` is `file`",
+            "its tokens are on this host alone",
+            "mint tokens, or run it without `--agents`",
+        ),
+        (
             plan.issuance.fetching.is_some(),
             "`token.source` is `oauth`",
             "limits and retries of fetches are those of one process",

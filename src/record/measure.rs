@@ -276,8 +276,8 @@ impl Measurements {
     }
 
     /// Keeps an answer that says something about its token, where they are kept.
-    pub fn answered(&mut self, attempt: &Attempt, in_time: bool) {
-        let &Attempt { sent, ended, kind, broker, key, outcome, .. } = attempt;
+    pub fn answered(&mut self, attempt: &Attempt, sent: u64, in_time: bool) {
+        let &Attempt { ended, kind, broker, key, outcome, .. } = attempt;
         if self.keeps_answers && self.answers.len() < MOST_ANSWERS {
             let (kind, broker) = (kind as u16, broker as u16);
             let accepted = outcome == Outcome::Accepted;

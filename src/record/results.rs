@@ -44,6 +44,7 @@ pub mod tables;
 pub mod threshold;
 pub mod time;
 pub mod timeline;
+pub mod token_file;
 pub mod trend;
 pub mod turns;
 pub mod whole;

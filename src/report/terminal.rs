@@ -21,6 +21,7 @@ use crate::{
         matrix::version,
         summary::{Part, TlsStats},
         time::Percentile,
+        token_file::TokenFile,
     },
 };
 
@@ -258,8 +259,32 @@ pub(super) fn say_tokens(facts: &mut Facts, summary: &Summary) {
     if let Some(oauth) = &summary.oauth {
         fetches::say(facts, oauth);
     }
+    if let Some(file) = &summary.token_file {
+        say_rows(facts, file);
+    }
     if let Some(jwks) = &summary.jwks {
         keys::say(facts, jwks);
+    }
+}
+
+/// Says what became of the rows of a token file.
+fn say_rows(facts: &mut Facts, file: &TokenFile) {
+    let TokenFile { rows, never_sent, ended, unknown_algorithms } = file;
+    facts.say(
+        "token file",
+        format!("{} rows, {} of them never sent", count(*rows), count(*never_sent)),
+    );
+    if *ended > 0 {
+        facts.more(format!(
+            "{} attempts had a token that the file says is to be accepted, and that had ended: it had to be refused",
+            count(*ended)
+        ));
+    }
+    if !unknown_algorithms.is_empty() {
+        facts.more(format!(
+            "tokens signed by {} can't be judged by the policy: the column `expected` says what has to become of them",
+            unknown_algorithms.join(", ")
+        ));
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::base::error::showable::REDACTED;
 
 /// `[identity]`: what the clients call themselves.
-#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[derive(Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Identity {
     /// Client id; `{n}` is the client's number and must be in it, or two clients would collide.
@@ -27,6 +27,12 @@ pub struct Identity {
     /// base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature_key: Option<String>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
 }
 
 impl Identity {
@@ -230,6 +236,9 @@ impl fmt::Display for Algorithm {
 pub struct Token {
     /// Where tokens come from.
     pub source: TokenSource,
+    /// CSV or JSON Lines with tokens that others made: `token`, and `client_id`, `username`, `expected`, `kind` if wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
     /// Name of the key under `[keys]`; may be left out where there is only one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -264,6 +273,7 @@ impl Default for Token {
     fn default() -> Self {
         Self {
             source: TokenSource::Mint,
+            file: None,
             key: None,
             ttl: None,
             ttl_jitter: Duration::ZERO,
@@ -293,6 +303,8 @@ pub enum TokenSource {
     /// Fetched by the clients from an authorization server, as `[oauth]` says.
     #[serde(rename = "oauth")]
     OAuth,
+    /// Made by others, and listed in `file`.
+    File,
 }
 
 /// One entry of `[[mix]]`: a kind of token and its share.

@@ -100,7 +100,8 @@ fn expose(key: &str, value: &Value, all: &mut Vec<(String, String)>) {
         Value::Array(several) => several.iter().for_each(|value| expose(key, value, all)),
         // Claims may be called so as well, and stand in each token.
         Value::String(text) if key == "identity.password" || key.starts_with("target.ws.") => {
-            if ws::hidden(text) != *text {
+            let is_path = key == "target.ws.path";
+            if if is_path { ws::hidden_path(text) } else { ws::hidden(text) } != *text {
                 all.push((key.to_owned(), IN_FILE.to_owned()));
             }
         }
@@ -198,7 +199,7 @@ fn is_secret(assignment: &str) -> bool {
         || key == "keys"
         || is_several && (refusal::is_of_file(name) || matches!(name, "key" | "profile"))
         || key.contains(".tls") && name == "key"
-        || key.starts_with("target.ws")
+        || exposes(key, value)
         || matches!(name, "jwk")
         || name.ends_with("_env")
         || name.ends_with("_file");
@@ -206,6 +207,13 @@ fn is_secret(assignment: &str) -> bool {
     // What begins like JSON may be TOML, and is looked into.
     let is_pasted = is_pasted.is_some_and(|what| what != Pasted::Json);
     is_key || is_pasted || holds_secret(assignment) || holds_private_key(assignment)
+}
+
+/// Whether a value holds what may be a secret, by the keys within it.
+fn exposes(key: &str, value: &str) -> bool {
+    let mut all = Vec::new();
+    expose(key, &value_of(value), &mut all);
+    !all.is_empty()
 }
 
 /// Whether a key of `[keys.NAME]` has a value that is plainly what it takes.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::error::showable::REDACTED;
 
 /// `[target.ws]` of a scenario.
-#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ws {
     /// The path, and query if any, in place of that of the URLs in `brokers`. It may hold `{n}`, `{client_id}`, `{username}`,
@@ -18,6 +18,12 @@ pub struct Ws {
     /// Headers by name, with the same in their values.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Ws {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ws").field("headers", &self.headers.len()).finish_non_exhaustive()
+    }
 }
 
 impl Ws {
@@ -44,15 +50,15 @@ const OPEN: [&str; 8] = [
     "Bearer ",
 ];
 
-/// A text that may be shown: itself where it is placeholders and punctuation, else nothing of it.
+/// A text that may be shown: itself where it is placeholders and what parts them, else nothing of it.
 pub(super) fn hidden(text: &str) -> String {
     let rest = OPEN.iter().fold(text.to_owned(), |rest, open| rest.replace(open, ""));
-    let is_open = rest.chars().all(|c| c.is_ascii_punctuation() || c == ' ');
+    let is_open = rest.chars().all(|c| ":~/=&?., ".contains(c));
     if is_open { text.to_owned() } else { REDACTED.to_owned() }
 }
 
 /// A path that may be shown: without the values of its query.
-fn hidden_path(path: &str) -> String {
+pub(super) fn hidden_path(path: &str) -> String {
     let Some((path, query)) = path.split_once('?') else { return path.to_owned() };
     let pair = |pair: &str| match pair.split_once('=') {
         Some((name, value)) => format!("{name}={}", hidden(value)),

@@ -98,7 +98,7 @@ impl Strange {
 
 impl Failure {
     /// A failure that is no answer.
-    const fn word(word: &'static str) -> Self {
+    pub(super) const fn word(word: &'static str) -> Self {
         Self {
             code: Code::Word(word),
             error: None,

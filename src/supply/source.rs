@@ -13,6 +13,7 @@ use super::{
     Outlet, Ready, Stock,
     oauth::{Brought, Failure, Fetched, Fetcher},
     order::{Made, MintOrder},
+    shelf::Shelf,
     signal::Signal,
 };
 use crate::{
@@ -21,6 +22,9 @@ use crate::{
     plan::Plan,
     token::{Bearer, Minter, Occasion, Password, oracle::shape::Shape, recipe::Form},
 };
+
+/// Why a client has no token whose rows are all taken.
+pub const NO_MORE_ROWS: &str = "no_more_rows";
 
 /// An order for the token of a client's turn.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +65,8 @@ pub struct Handed<'a> {
     pub said: Option<Said>,
     /// Whether it is a JWT, of which it is known when it ends.
     pub is_jwt: bool,
+    /// Whether it has to be accepted because its user says so.
+    pub is_word: bool,
 }
 
 impl std::fmt::Debug for Handed<'_> {
@@ -82,7 +88,7 @@ impl<'a> Handed<'a> {
             minted_for: at,
         };
         let is_jwt = matches!(token.shape, Shape::Jwt(_));
-        Self { ready, bytes: &token.bytes, said: Some(*said), is_jwt }
+        Self { ready, bytes: &token.bytes, said: Some(*said), is_jwt, is_word: false }
     }
 }
 
@@ -102,6 +108,10 @@ pub struct TokenSource {
     signal: Arc<Signal>,
     outlet: Outlet,
     fetcher: Option<Arc<Fetcher>>,
+    /// The tokens of a file, where they come from there.
+    shelf: Option<Arc<Shelf>>,
+    /// How many of these nobody had before, since the last look.
+    rows_taken: u64,
     /// Nanoseconds that a token of each kind may lie before it is minted again; `None` where tokens are reused, and so used
     /// at another moment than their own by design.
     shelf_lives: Option<Vec<u64>>,
@@ -121,7 +131,7 @@ impl TokenSource {
         clock: Clock,
         signal: &Arc<Signal>,
         outlet: Outlet,
-        fetcher: Option<Arc<Fetcher>>,
+        (fetcher, shelf): (Option<Arc<Fetcher>>, Option<Arc<Shelf>>),
     ) -> Self {
         let mould = &plan.mould;
         let lives = mould.kinds.iter().map(|kind| kind.recipe.shelf_life(mould.ttl));
@@ -131,6 +141,8 @@ impl TokenSource {
             signal: Arc::clone(signal),
             outlet,
             fetcher,
+            shelf,
+            rows_taken: 0,
             shelf_lives: (plan.reuse == 1).then(|| lives.map(nanoseconds).collect()),
             waiting: VecDeque::new(),
             arrivals: unbounded(),
@@ -144,6 +156,9 @@ impl TokenSource {
     pub fn ask(&mut self, order: Order) -> Option<Answer<'_>> {
         if self.fetcher.is_some() {
             return self.ask_elsewhere(order);
+        }
+        if self.shelf.is_some() {
+            return Some(self.take_row(order));
         }
         if order.bearer.turn > 0 {
             self.mint(order);
@@ -202,15 +217,32 @@ impl TokenSource {
         })
     }
 
+    /// How many rows of a file nobody had before that were taken since the last look.
+    pub fn rows_taken(&mut self) -> u64 {
+        std::mem::take(&mut self.rows_taken)
+    }
+
+    /// Whether a client can have another token than those that it had.
+    pub fn has_more(&self, client: u64) -> bool {
+        self.shelf.as_ref().is_none_or(|shelf| shelf.has_more(client))
+    }
+
+    /// Index of the kind of the next token of a client, where a file says it.
+    pub fn next_kind(&self, client: u64) -> Option<usize> {
+        self.shelf.as_ref()?.next_kind(client)
+    }
+
     /// Whether the token of the next first turn is there.
     pub fn has_next(&mut self) -> bool {
-        self.fetcher.is_some() || self.waiting.is_empty() && self.outlet.stock() == Stock::Ready
+        self.fetcher.is_some()
+            || self.shelf.is_some()
+            || self.waiting.is_empty() && self.outlet.stock() == Stock::Ready
     }
 
     /// Whether the tokens of all clients below this one are minted, or never will be. Where they are not, the bell rings
     /// when more are.
     pub fn has_all_below(&mut self, client: u64) -> bool {
-        if self.fetcher.is_some() {
+        if self.fetcher.is_some() || self.shelf.is_some() {
             return true;
         }
         // Said first, looked after: a batch that comes in between is not missed.
@@ -304,6 +336,18 @@ impl TokenSource {
         None
     }
 
+    /// The next token of a client's rows.
+    fn take_row(&mut self, order: Order) -> Answer<'_> {
+        let at = self.clock.wall(order.at);
+        match self.shelf.as_ref().and_then(|shelf| shelf.take(order.bearer, at)) {
+            Some((handed, is_new)) => {
+                self.rows_taken += u64::from(is_new);
+                Answer::Token(handed)
+            }
+            None => Answer::Failed(Failure::word(NO_MORE_ROWS)),
+        }
+    }
+
     /// Makes a token that has no signature.
     fn make(&mut self, order: Order) -> Answer<'_> {
         let made = match &mut self.unsigned {
@@ -331,7 +375,7 @@ impl TokenSource {
 /// A token that was minted here.
 fn handed<'a>(plan: &Plan, ready: Ready, bytes: &'a [u8]) -> Answer<'a> {
     let is_jwt = plan.mould.kinds[ready.kind].recipe.form == Form::Jwt;
-    Answer::Token(Handed { ready, bytes, said: None, is_jwt })
+    Answer::Token(Handed { ready, bytes, said: None, is_jwt, is_word: false })
 }
 
 /// What came of a fetch.

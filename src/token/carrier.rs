@@ -3,6 +3,7 @@
 
 use super::{
     braces::{Part, parts},
+    countersign::Countersigned,
     template::{Names, Template},
 };
 use crate::{
@@ -26,8 +27,15 @@ impl std::fmt::Debug for Shown<'_> {
 }
 
 /// A text that may hold what a client has to show, compiled.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Carrier(Vec<Piece>);
+
+impl std::fmt::Debug for Carrier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // What stands in it for all may be a secret.
+        f.debug_struct("Carrier").field("pieces", &self.0.len()).finish_non_exhaustive()
+    }
+}
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Piece {
@@ -98,6 +106,11 @@ impl Carrier {
         self.0.contains(&Piece::Token(Form::AsIs))
     }
 
+    /// Whether it holds a signature as it is.
+    pub fn holds_plain_signature(&self) -> bool {
+        self.0.contains(&Piece::Signature(Form::AsIs))
+    }
+
     /// Whether it holds a signature.
     pub fn holds_signature(&self) -> bool {
         self.0.iter().any(|piece| matches!(piece, Piece::Signature(_)))
@@ -130,11 +143,16 @@ impl Carrier {
     }
 }
 
+/// Whether a byte means itself wherever it stands in a URI (RFC 3986, 2.3).
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
 /// Appends bytes percent-encoded: all but the unreserved characters (RFC 3986, 2.3).
 fn percent_encode(bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if is_unreserved(byte) {
             out.push(byte);
         } else {
             out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
@@ -153,6 +171,8 @@ pub struct Carriers {
     pub path: Option<Carrier>,
     /// Its headers, by name.
     pub headers: Vec<(String, Carrier)>,
+    /// What signs tokens for them, where one holds a signature.
+    pub countersigned: Option<Countersigned>,
 }
 
 /// What a client adds to its request for the upgrade to WebSocket.
@@ -209,11 +229,10 @@ impl Carriers {
         {
             return Some("its token has bytes that no header carries (RFC 9110, 5.5)");
         }
-        let is_of_target = |byte: &u8| byte.is_ascii_graphic() && *byte != b'#';
         if self.path.as_ref().is_some_and(Carrier::holds_plain_token)
-            && !token.iter().all(is_of_target)
+            && !token.iter().all(|byte| is_unreserved(*byte))
         {
-            return Some("its token has bytes that no path carries as they are (RFC 9112, 3.2)");
+            return Some("its token has bytes that mean something else in a path (RFC 3986, 2.2)");
         }
         if self.username_is_token() && !str::from_utf8(token).is_ok_and(|text| !text.contains('\0'))
         {

@@ -1,9 +1,11 @@
 //! Signatures over tokens, which a client shows beside its token: AWS IoT's custom authorizers ask for one.
 
+use std::sync::Arc;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jsonwebtoken::crypto::JwtSigner;
 
-use super::{key::SigningKey, mould::Countersigned};
+use super::key::SigningKey;
 use crate::base::error::{Error, Result};
 
 /// Signs tokens: RSASSA-PKCS1-v1_5 with SHA-256 over their text.
@@ -34,9 +36,20 @@ impl Countersigner {
     }
 }
 
-/// What signs with this key, which has that index.
-pub fn by(key: &SigningKey, index: usize) -> Countersigned {
-    Countersigned { key: index, length: length(key.signature_length()) }
+/// By what tokens are signed for templates.
+#[derive(Clone, Debug)]
+pub struct Countersigned {
+    /// The key.
+    pub key: Arc<SigningKey>,
+    /// How many characters a signature has.
+    pub length: usize,
+}
+
+impl Countersigned {
+    /// By this key.
+    pub fn by(key: SigningKey) -> Self {
+        Self { length: length(key.signature_length()), key: Arc::new(key) }
+    }
 }
 
 fn length(bytes: usize) -> usize {

@@ -83,10 +83,10 @@ impl Minter {
             first_client: mould.first_client,
             kinds,
             payload: Vec::with_capacity(1024),
-            countersigner: mould
-                .countersigned
-                .map(|it| Countersigner::new(&mould.keys[it.key]))
-                .transpose()?,
+            countersigner: {
+                let signed = mould.names.carriers.as_ref().and_then(|it| it.countersigned.as_ref());
+                signed.map(|it| Countersigner::new(&it.key)).transpose()?
+            },
         })
     }
 

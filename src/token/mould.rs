@@ -34,23 +34,13 @@ pub struct Mould {
     pub first_client: u64,
     /// Where the canary listens: `host:port`.
     pub canary: String,
-    /// What signs tokens for templates, where one holds `{signature}`.
-    pub countersigned: Option<Countersigned>,
-}
-
-/// By what tokens are signed for templates.
-#[derive(Clone, Copy, Debug)]
-pub struct Countersigned {
-    /// Index of the key.
-    pub key: usize,
-    /// How many characters a signature has.
-    pub length: usize,
 }
 
 impl Mould {
     /// What a client shows, of what was made ready for it: the token, and the signature over it behind that.
     pub fn shown<'a>(&self, bytes: &'a [u8]) -> Shown<'a> {
-        let length = self.countersigned.map_or(0, |it| it.length);
+        let signed = self.names.carriers.as_ref().and_then(|it| it.countersigned.as_ref());
+        let length = signed.map_or(0, |it| it.length);
         let (token, signature) = bytes.split_at(bytes.len().saturating_sub(length));
         Shown { token, signature }
     }

@@ -12,13 +12,19 @@ use crate::scenario::TokenIn;
 pub const UNKNOWN_METHOD: &[u8] = b"TOKENSTORM-UNKNOWN";
 
 /// Buffers for the names of a client, kept from one to the next.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Scratch {
     name: Vec<u8>,
     user: Vec<u8>,
     password: Vec<u8>,
     path: Vec<u8>,
     headers: Vec<u8>,
+}
+
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scratch").finish_non_exhaustive()
+    }
 }
 
 /// What a client brings in its CONNECT.
@@ -113,7 +119,7 @@ impl Scratch {
             (Placing::NoUsername, _) => (name.as_slice(), (None, Some(token))),
             (Placing::NoPassword, _) => (name.as_slice(), (Some(user.as_slice()), None)),
             (Placing::EmptyUsernameAlone, TokenIn::Username) => {
-                (name.as_slice(), (Some(&[][..]), Some(OTHER_PASSWORD)))
+                (name.as_slice(), (Some(&[][..]), Some(password.unwrap_or(OTHER_PASSWORD))))
             }
             (Placing::EmptyUsernameAlone, _) => (name.as_slice(), (Some(&[][..]), None)),
             (Placing::OtherField, TokenIn::Username | TokenIn::AuthData) => {
@@ -123,13 +129,13 @@ impl Scratch {
             (Placing::OtherField, TokenIn::Password) => {
                 (name.as_slice(), (Some(token), Some(OTHER_PASSWORD)))
             }
-            (Placing::ClientId, TokenIn::AuthData) => (token, (Some(user.as_slice()), None)),
+            (Placing::ClientId, TokenIn::AuthData) => (token, (Some(user.as_slice()), password)),
             (Placing::ClientId, TokenIn::Password | TokenIn::Username) => {
-                (token, (Some(user.as_slice()), Some(OTHER_PASSWORD)))
+                (token, (Some(user.as_slice()), Some(password.unwrap_or(OTHER_PASSWORD))))
             }
             (Placing::ClientId, TokenIn::WsHeader | TokenIn::Template) => (token, own),
             (Placing::UserProperty | Placing::Will, TokenIn::Password | TokenIn::Username) => {
-                (name.as_slice(), (Some(user.as_slice()), Some(OTHER_PASSWORD)))
+                (name.as_slice(), (Some(user.as_slice()), Some(password.unwrap_or(OTHER_PASSWORD))))
             }
             _ => (name.as_slice(), own),
         };

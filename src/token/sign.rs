@@ -5,7 +5,7 @@ use super::{
     mint::Occasion,
     press::{KID_DIGITS, Press, add_free_member},
     recipe::{Exp, Kid, Twist, span},
-    template::{Piece, decimal},
+    template::{Piece, append, decimal},
 };
 use crate::base::{
     clock::SECOND,
@@ -61,6 +61,8 @@ impl Press {
                 Piece::NotBefore => decimal(times.nbf.unwrap_or_default().max(0) as u64, out),
                 Piece::At(offset) => decimal(times.now.saturating_add(*offset).max(0) as u64, out),
                 Piece::TokenId => hexadecimal(id, out),
+                // No tokens are made for clients of a list.
+                Piece::Listed(texts) => append(texts, n, out),
             }
         }
     }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::{
     braces::{BRACES, Part, parts},
     carrier::{Carriers, holds_shown},
+    rows::Column,
 };
 use crate::{
     base::error::{Error, Result},
@@ -30,6 +31,8 @@ pub enum Piece {
     At(i64),
     /// `jti`, the token's id.
     TokenId,
+    /// A text of each client, by its number.
+    Listed(Column),
 }
 
 /// A text with placeholders. Every placeholder comes down to the client's number, so a compiled
@@ -94,6 +97,11 @@ impl Template {
         Ok(Self { pieces })
     }
 
+    /// A text of each client, by its number; nothing for those behind the last.
+    pub fn listed(texts: Column) -> Self {
+        Self { pieces: vec![Piece::Listed(texts)] }
+    }
+
     /// The same text as it stands inside a JSON string.
     fn escaped(&self) -> Self {
         let escape = |piece: &Piece| match piece {
@@ -150,16 +158,16 @@ impl Template {
 
     /// Whether a byte of what all clients have in it is one of these.
     pub fn has_literal(&self, is_it: impl Fn(u8) -> bool) -> bool {
-        let literals = self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Literal(bytes) => Some(bytes),
-            _ => None,
-        });
-        literals.flatten().any(|byte| is_it(*byte))
+        self.pieces.iter().any(|piece| match piece {
+            Piece::Literal(bytes) => bytes.iter().any(|byte| is_it(*byte)),
+            Piece::Listed(texts) => texts.iter().any(|text| text.bytes().any(&is_it)),
+            _ => false,
+        })
     }
 
     /// Whether the client's number is in it.
     pub fn is_per_client(&self) -> bool {
-        self.pieces.contains(&Piece::Number)
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Number | Piece::Listed(_)))
     }
 
     /// Appends the text of one client.
@@ -168,6 +176,7 @@ impl Template {
             match piece {
                 Piece::Literal(bytes) => out.extend_from_slice(bytes),
                 Piece::Another => decimal(n.wrapping_add(1), out),
+                Piece::Listed(texts) => append(texts, n, out),
                 _ => decimal(n, out),
             }
         }
@@ -341,6 +350,12 @@ fn literal(pieces: &mut Vec<Piece>, bytes: &[u8]) {
 
 fn json(value: &Value) -> String {
     value.to_string()
+}
+
+/// Appends the text of client `n`.
+pub(super) fn append(texts: &Column, n: u64, out: &mut Vec<u8>) {
+    let text = usize::try_from(n).ok().and_then(|n| texts.get(n));
+    out.extend_from_slice(text.map_or(&[], |text| text.as_bytes()));
 }
 
 /// Appends a number in decimal, without allocating.

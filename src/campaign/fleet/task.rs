@@ -75,7 +75,9 @@ impl Script {
         let tls = tls.filter(|_| is_private);
         let mut keys = BTreeMap::new();
         if is_private {
-            for key in plan.mould.keys.iter() {
+            let carriers = plan.mould.names.carriers.as_ref();
+            let countersigns = carriers.and_then(|it| it.countersigned.as_ref()).map(|it| &*it.key);
+            for key in plan.mould.keys.iter().chain(countersigns) {
                 keys.insert(key.name.clone(), key.held());
                 // A `kid` that stands in a JWK does not travel with the key itself.
                 if let Some(written) = scenario.keys.get_mut(&key.name) {

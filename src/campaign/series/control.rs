@@ -4,11 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Options, Series, Trial, first_line, is_final, narrowed};
 use crate::{
-    base::{
-        error::Result,
-        host::Limits,
-        words::{OutcomeKind, Phase},
-    },
+    base::{error::Result, host::Limits, words::OutcomeKind},
     plan::Plan,
     record::results::{
         Reason, Summary,
@@ -101,7 +97,7 @@ fn narrow(loaded: &Loaded, arm: Arm) -> Loaded {
 
 fn row(round: u32, arm: Arm, trial: &Trial) -> ControlRun {
     let summary = &trial.summary;
-    let connack = summary.phases.get(&Phase::Connack);
+    let connack = summary.phases.get(&summary.verdict_phase());
     let cpu =
         |of: fn(&Summary) -> Option<&Used>| of(summary).and_then(|used| used.cpu_us_per_verdict);
     ControlRun {

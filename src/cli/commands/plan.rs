@@ -46,9 +46,9 @@ pub(super) fn plan(
         if let Some(agents) = agents {
             possible::check(&plan, &loaded.scenario, agents).map_err(place)?;
         }
-        let estimate = match plan.issuance.fetching {
-            Some(_) => Estimate::default(),
-            None => Estimate::measure(&plan, clock, limits.cpus)?,
+        let estimate = match plan.mints() {
+            false => Estimate::default(),
+            true => Estimate::measure(&plan, clock, limits.cpus)?,
         };
         let shared = agents.map(|agents| Shared::new(&plan, &estimate, &limits, agents));
         say(&render(&loaded.scenario, &plan, &estimate, &notes))?;
@@ -127,7 +127,15 @@ fn write_all(
         budget.by_brokers(),
     )?;
     issuance(out, plan)?;
-    if plan.issuance.fetching.is_none() {
+    if let Some(rows) = &plan.rows {
+        writeln!(
+            out,
+            "  token file   {} rows for {} clients",
+            count(rows.count() as u64),
+            count(rows.clients())
+        )?;
+    }
+    if plan.mints() {
         minting(out, estimate)?;
     }
     for threshold in &plan.thresholds {
@@ -159,7 +167,11 @@ fn write_all(
                 },
             );
             let is_issued = kind.defect.is_good() && plan.issuance.fetching.is_some();
-            let what = if is_issued { ISSUED } else { kind.defect.summary };
+            let what = match &plan.rows {
+                Some(_) => "as the token file has it",
+                None if is_issued => ISSUED,
+                None => kind.defect.summary,
+            };
             vec![format!("  {}", kind.label), number, key, what.into()]
         })
         .collect();

@@ -78,6 +78,12 @@ pub(super) fn mint(
         return Err(Error::usage(format!("`{wanted}` is fetched from an authorization server: it can't be minted here"))
             .hint("ask the server for one; `--set token.source=mint` mints with a key of `[keys]` instead"));
     }
+    if plan.rows.is_some() {
+        return Err(Error::usage(format!("`{wanted}` is a token of `token.file`: others made it"))
+            .hint(
+                "the file has it; `--set token.source=mint` mints with a key of `[keys]` instead",
+            ));
+    }
     let clock = Clock::start();
     let at = at.unwrap_or_else(|| clock.wall(0));
     let mut bytes = Vec::new();

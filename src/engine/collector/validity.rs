@@ -216,7 +216,7 @@ impl Watch {
         let waited = token.unfinished
             + token.times.as_ref().map_or(0, |times| times.count_between(LATE, u64::MAX));
         // A wait for an authorization server is a measurement, one for our own signatures is not.
-        if waited * 100 > all.attempts() && plan.issuance.fetching.is_none() {
+        if waited * 100 > all.attempts() && plan.mints() {
             reasons.push(Reason::SlowSigning { waited, of: all.attempts() });
         }
         if all[Count::LateLookups] * 100 > all.attempts() {

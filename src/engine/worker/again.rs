@@ -95,7 +95,7 @@ impl Worker {
         else {
             return;
         };
-        if self.storm.plan.issuance.fetching.is_none() {
+        if self.storm.plan.mints() {
             // It had a connection meanwhile: a wait for a signature of ours delayed nothing.
             opening.token = Step::At(now);
         }
@@ -149,7 +149,8 @@ impl Worker {
         let watch = self.storm.end_judge(plan.protocol).watch(deadline, now);
         let turns = plan.turns.as_ref().filter(|_| !is_wrong);
         let due = turns.and_then(|turns| life.renewal(turns, turn, opening.came(), deadline));
-        let due = due.filter(|due| due.at < leaves_at);
+        let has_more = self.source.has_more(life.client);
+        let due = due.filter(|due| due.at < leaves_at && has_more);
         self.recorder[Count::RenewalsAtHalf] += u64::from(due.is_some_and(|due| due.is_too_short));
         held.session.go_by(watch.filter(|it| it.probes_at < leaves_at), due.map(|due| due.at), now);
         (held.deadline, held.is_decided) = (deadline, false);

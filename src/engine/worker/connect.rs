@@ -197,7 +197,7 @@ impl Worker {
                 }
                 State::Connecting if !transport.is_plain() => {
                     let now = self.storm.clock.now();
-                    match link.begin(transport, opening.upgrade.as_deref()) {
+                    match link.begin(transport, opening.upgrade.take().as_deref()) {
                         Sent::Bytes(_) => {
                             opening.at.tcp = now;
                             self.ways[usize::from(connection.way)].taken(&mut self.recorder, now);

@@ -6,7 +6,7 @@ use crate::{
         attempt::{Attempt, Outcome},
         verdict::{Expectation, Verdict, foreign::Said, standing::Reader},
     },
-    record::measure::pending::Pending,
+    record::measure::{Count, pending::Pending},
     token::Must,
 };
 
@@ -108,9 +108,13 @@ impl Worker {
             Outcome::Closed(_) => self.ways.get(usize::from(way)).map(|way| way.site),
             _ => None,
         };
+        if terms.is_word && matches!(expected, Expectation::Refuse(_)) {
+            self.recorder[Count::RowsEnded] += 1;
+        }
         let is_watched = storm.plan.shares_names && attempt.outcome.lets_in().is_some();
         if verdict != Verdict::NotJudged && closed_at.is_none() || is_watched {
-            self.recorder.answered(attempt, in_time);
+            let sent = self.presented(attempt);
+            self.recorder.answered(attempt, sent, in_time);
         }
         if let Some(wave) = &mut self.wave
             && (verdict != Verdict::NotJudged || attempt.outcome.is_answer())

@@ -295,6 +295,7 @@ pub(super) fn hand_over(
         opening.carried = Some(Carried::of(handed, turns.keeps_tokens));
     }
     opening.terms.said = handed.said;
+    opening.terms.is_word = handed.is_word;
     opening.terms.validity = validity(storm.clock, times);
     if storm.plan.shares_names {
         storm.watched.get_or_init(|| opening.terms.validity);

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     base::clock::{SECOND, nanoseconds, signed},
     client::{
-        attempt::{Attempt, Step},
+        attempt::{Attempt, Code, Outcome, Step},
         verdict::{
             Expectation,
             ending::{Met, RENEWED},
@@ -25,9 +25,12 @@ use crate::{
     plan::life::Life,
     record::measure::{Back, Count},
     scenario::Reconnect,
-    supply::source::{Answer, Order},
+    supply::source::{Answer, NO_MORE_ROWS, Order},
     token::Bearer,
 };
+
+/// How an attempt ends whose client has had all tokens that a file has for it: no later one would get any.
+const NO_TOKEN_LEFT: Outcome = Outcome::TokenFailed(Code::Word(NO_MORE_ROWS));
 
 /// By how many nanoseconds after the old token's end a renewal that counts so is accepted.
 const LATE: [(Count, i64); 3] = [
@@ -161,7 +164,10 @@ impl Worker {
                 Again::Kept(_) => None,
             }),
         );
-        let life = again.map_or(life, |carried| life.with_kind(carried.kind));
+        let life = match again {
+            Some(carried) => life.with_kind(carried.kind),
+            None => life.with_kind(self.source.next_kind(life.client).unwrap_or(life.kind)),
+        };
         let place = self.enter_turn(life, bearer.turn, (due, now), Some(journey));
         if let Some(opening) = self.opening_mut(place) {
             opening.terms.last_accepted = last;
@@ -247,6 +253,7 @@ impl Worker {
             self.recorder.start_later(Count::RenewalsBegun);
             life.kind
         };
+        let kind = self.source.next_kind(life.client).unwrap_or(kind);
         let asked = life.with_kind(kind);
         let entered = self.enter_turn(asked, turn, (due, now), Some(Box::new(next)));
         let ticket = Key::new(entered, self.generation);
@@ -363,12 +370,16 @@ impl Worker {
         &mut self,
         bearer: Bearer,
         mut journey: Box<Journey>,
-        expected: Expectation,
+        (expected, outcome): (Expectation, Outcome),
         now: u64,
     ) {
         match journey.purpose {
             // It was never let in; or it was no attempt.
             Purpose::First | Purpose::Reauth { .. } => {}
+            Purpose::Return { .. } if outcome == NO_TOKEN_LEFT => {
+                let place = self.place_of(bearer);
+                self.recorder.stays_away(Count::GaveUp, place);
+            }
             Purpose::Return { .. } => {
                 journey.failures += 1;
                 journey.not_before = 0;

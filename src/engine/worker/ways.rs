@@ -80,6 +80,7 @@ impl Worker {
                 let begun = way.since(attempt.begun());
                 way.signs(&mut self.recorder).answered(begun, way.since(now));
             }
+            Outcome::UpgradeRefused(_) => way.alive(&mut self.recorder, now),
             Outcome::Closed(_) => {
                 way.signs(&mut self.recorder).cut(way.since(now));
                 self.storm.knocker.ended(&way.cell, now);

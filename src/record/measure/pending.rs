@@ -61,7 +61,8 @@ impl Measurements {
                 self.slots.count(attempt.ended.saturating_sub(storm) / SLOT, 1);
                 self.marks.note(Mark::LastAnswer, attempt.ended);
             }
-            self.answered(attempt, pending.in_time);
+            // What was closed had its CONNECT.
+            self.answered(attempt, attempt.sent, pending.in_time);
         }
         if verdict != Verdict::Correct && self.findings.len() < MOST_FINDINGS {
             self.findings.push(Finding { attempt: *attempt, verdict });

@@ -35,6 +35,10 @@ vocabulary! {
         AuthChallenged = "auth_challenged";
         /// Attempts that were accepted by a CONNACK without their authentication method.
         AuthMethodMissing = "auth_method_missing";
+        /// Rows of a token file whose token was handed to its client.
+        RowsTaken = "rows_taken";
+        /// Attempts with a token that a token file says is to be accepted, and that had ended.
+        RowsEnded = "rows_ended";
         /// Attempts of later turns that have an outcome.
         LaterEnded = "later_ended";
         /// Attempts of later turns that were given up.

@@ -206,6 +206,7 @@ fn every_number_of_a_recorder_is_sent_moved_and_merged() {
                 | Count::RenewalsLateBy1S
                 | Count::RenewalsAtHalf
                 | Count::AuthMethodMissing
+                | Count::RowsEnded
                 | Count::Drops
                 | Count::GaveUp
                 | Count::StillAway

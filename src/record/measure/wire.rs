@@ -167,7 +167,8 @@ impl Count {
             | Self::LaterEnded
             | Self::EndedAfter
             | Self::Back
-            | Self::AuthMethodMissing => attempts,
+            | Self::AuthMethodMissing
+            | Self::RowsEnded => attempts,
             // What sessions meet comes in another interval than the attempts that opened them.
             Self::Started
             | Self::Abandoned
@@ -179,6 +180,7 @@ impl Count {
             | Self::AnsweredAfter
             | Self::LaterAbandoned
             | Self::AuthChallenged
+            | Self::RowsTaken
             | Self::ReturnsBegun
             | Self::Drops
             | Self::GaveUp

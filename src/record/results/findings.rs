@@ -88,7 +88,7 @@ impl Token {
 pub fn replay_of(plan: &Plan, start: Start, token: &Token) -> String {
     let kind = &plan.mould.kinds[token.kind];
     // No command mints what was asked in passing.
-    if plan.is_fetched(token.kind) || plan.is_aside(token.kind) {
+    if plan.is_fetched(token.kind) || plan.rows.is_some() || plan.is_aside(token.kind) {
         return String::new();
     }
     let is_in_mix = plan.is_in_mix(token.kind);

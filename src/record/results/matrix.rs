@@ -287,7 +287,7 @@ impl Matrix {
                     matrix.left_out(kind);
                     continue;
                 };
-                let latency = all.latency(Phase::Connack, Some(at), Some(broker), None);
+                let latency = all.latency(plan.verdict_phase(), Some(at), Some(broker), None);
                 let slowest = latency.times.as_ref().map_or(0, Times::max);
                 if slowest > slow {
                     let (defect, protocol) = (cell.defect.clone(), cell.protocol);

@@ -308,7 +308,7 @@ impl Followed {
                 continue;
             }
             match tally.outcome {
-                _ if tally.verdict != Verdict::NotJudged && tally.outcome.is_answer() => {
+                _ if tally.verdict != Verdict::NotJudged && tally.outcome.is_connack() => {
                     answers += count;
                     continue;
                 }

@@ -99,6 +99,9 @@ pub struct Summary {
     /// Where tokens were fetched: what came of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oauth: Option<super::fetches::OAuth>,
+    /// Where tokens came from a file: what became of its rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<super::token_file::TokenFile>,
     /// Where the run brought an issuer along: what became of tokens while its keys came and went.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<super::Jwks>,
@@ -270,6 +273,11 @@ pub struct Generator {
 }
 
 impl Summary {
+    /// The phase that is the time of a verdict on the token.
+    pub fn verdict_phase(&self) -> Phase {
+        if self.upgrade_brings_token { Phase::WsUpgrade } else { Phase::Connack }
+    }
+
     /// Reads the summary of a run folder.
     ///
     /// # Errors

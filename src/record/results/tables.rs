@@ -70,7 +70,7 @@ pub fn nothing_good(plan: &Plan, tallies: &[(Tally, u64)]) -> Vec<String> {
 pub fn nothing_promised(plan: &Plan, tallies: &[(Tally, u64)]) -> bool {
     let mut judged =
         tallies.iter().filter(|(tally, _)| tally.verdict != Verdict::NotJudged).peekable();
-    plan.is_issued_elsewhere()
+    (plan.is_issued_elsewhere() || plan.rows.is_some())
         && judged.peek().is_some()
         && judged.all(|(tally, _): &(Tally, u64)| {
             matches!(tally.expected, Expectation::Either(_)) && !tally.verdict.is_wrong()

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{
     Severity::{Critical, High, Medium},
+    Situation,
     entry::Defect,
     when::{
         audience, bound, client_id, issuer, odd_client_id, only_with_audience, only_with_bound,
@@ -66,6 +67,11 @@ macro_rules! bound {
             ..IDENTITY
         }
     };
+}
+
+/// Only where the user name is a name.
+fn only_with_user(at: &Situation<'_>) -> Option<&'static str> {
+    (!at.has_user).then_some("the user name holds what the client shows, and is no name")
 }
 
 /// The client id of the token is nearly that of the connection.
@@ -198,20 +204,20 @@ pub(super) static DEFECTS: [Defect; 29] = [
         },
         faults: &[Fault::ClientId],
         must: odd_client_id,
-        inapplicable: |at| {
-            let has_none = (!at.has_user).then_some("the user name is no name");
-            has_none.or_else(|| only_with_client_id(at))
-        },
+        inapplicable: |at| only_with_user(at).or_else(|| only_with_client_id(at)),
         ..IDENTITY
     },
     bound!("bound_missing", "", "claims that must be the client's are missing"),
     bound!("bound_null", "null", "claims that must be the client's are null"),
     bound!("bound_number", "9007199254740991", "claims that must be the client's are numbers"),
-    bound!(
-        "bound_array",
-        "[\"{client_id}\", \"{username}\"]",
-        "claims that must be the client's are arrays that hold it"
-    ),
+    Defect {
+        inapplicable: |at| only_with_user(at).or_else(|| only_with_bound(at)),
+        ..bound!(
+            "bound_array",
+            "[\"{client_id}\", \"{username}\"]",
+            "claims that must be the client's are arrays that hold it"
+        )
+    },
     bound!("bound_object", "{}", "claims that must be the client's are objects"),
     bound!("bound_empty", "\"\"", "claims that must be the client's are empty texts"),
     bound!("bound_wildcard", "\"*\"", "claims that must be the client's are `*`"),

@@ -32,9 +32,7 @@ impl Shared {
         let mut host = Host::like_this(plan, limits, settings::memory_available());
         // Tokens that are kept ready: all of one host's, also where more share them.
         host.own_memory += (estimate.ahead as f64 * estimate.token_bytes) as u64;
-        if plan.issuance.fetching.is_none()
-            && plan.mould.kinds.iter().any(|kind| kind.key.is_some())
-        {
+        if plan.mints() && plan.mould.kinds.iter().any(|kind| kind.key.is_some()) {
             host.signs_per_s = Some(estimate.signs_per_s(limits.cpus));
             host.signing_agents = Some(estimate.agents(plan, limits.cpus));
         }

@@ -68,7 +68,7 @@ pub(super) fn write(out: &mut String, plan: &Plan, estimate: &Estimate) -> Resul
             count(later.reauthentications)
         )?;
     }
-    if later.tokens > 0 && plan.issuance.fetching.is_none() {
+    if later.tokens > 0 && plan.mints() {
         writeln!(
             out,
             "  to order     about {} tokens, each signed when its client needs it: {} on all CPUs",
