@@ -87,6 +87,7 @@ pub struct Scenario {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<Event>,
     /// Which tokens the clients bring, in which share.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mix: Vec<Mix>,
     /// What the broker promises to check; overrides the profile where given.
     #[serde(default)]

@@ -227,9 +227,9 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
     lifetime::say(&mut facts, summary);
     say_agents(&mut facts, summary);
     let generator = &summary.generator;
-    let minted = match summary.oauth {
-        Some(_) => String::new(),
-        None => format!(" {} tokens/s could be minted,", number(generator.tokens_minted_per_s)),
+    let minted = match (&summary.oauth, &summary.token_file) {
+        (Some(_), _) | (_, Some(_)) => String::new(),
+        (None, None) => format!(" {} tokens/s could be minted,", number(generator.tokens_minted_per_s)),
     };
     facts.say(
         "generator",

@@ -57,6 +57,7 @@ mod sessions;
 #[cfg(feature = "embedded")]
 mod soak;
 mod templates;
+mod token_file;
 mod tokens;
 #[cfg(feature = "embedded")]
 mod trust;

@@ -48,7 +48,7 @@ share = 1
         let (clock, signal) = (Clock::start(), Arc::new(Signal::new().unwrap()));
         let signals = [Arc::clone(&signal)];
         let (supply, mut outlets) = Supply::start(&plan, clock, 0, ahead, &signals).unwrap();
-        let source = TokenSource::new(&plan, clock, &signal, outlets.remove(0), None);
+        let source = TokenSource::new(&plan, clock, &signal, outlets.remove(0), (None, None));
         Self { plan, clock, supply, source }
     }
 
@@ -176,7 +176,7 @@ fn where_nobody_mints_an_order_is_answered_by_never() {
     let signal = Arc::new(Signal::new().unwrap());
     let (supply, mut outlets) = Supply::none(&shop.plan, shop.clock, 1);
     let outlet = outlets.remove(0);
-    let mut source = TokenSource::new(&shop.plan, shop.clock, &signal, outlet, None);
+    let mut source = TokenSource::new(&shop.plan, shop.clock, &signal, outlet, (None, None));
     assert!(matches!(source.ask(shop.order(0, 0, 0)), Some(Answer::Never)));
     assert!(source.ask(shop.order(7, 1, 0)).is_none());
     assert!(matches!(source.next_answer(), Some((ticket, Answer::Never)) if ticket == 7 << 8 | 1));
