@@ -607,6 +607,9 @@ fn written_out(
             *file = policy::whole(&base.join(&*file));
         }
     }
+    if let Some(file) = &mut resolved.token.file {
+        *file = policy::whole(&base.join(&*file));
+    }
     resolved.target.profile = Some(policy.profile.clone());
     resolved.policy = policy.settings();
     if is_of_others(scenario) {

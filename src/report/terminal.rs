@@ -229,7 +229,9 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
     let generator = &summary.generator;
     let minted = match (&summary.oauth, &summary.token_file) {
         (Some(_), _) | (_, Some(_)) => String::new(),
-        (None, None) => format!(" {} tokens/s could be minted,", number(generator.tokens_minted_per_s)),
+        (None, None) => {
+            format!(" {} tokens/s could be minted,", number(generator.tokens_minted_per_s))
+        }
     };
     facts.say(
         "generator",
