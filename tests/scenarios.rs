@@ -27,7 +27,11 @@ fn every_scenario_can_be_planned_without_a_warning() {
     for path in shipped() {
         let loaded = scenario::load(&path, &Overrides::default()).unwrap();
         let plan = Plan::new(&loaded, &Limits::read()).unwrap_or_else(|error| panic!("{error}"));
-        assert!(plan.warnings.is_empty(), "{}: {:?}", path.display(), plan.warnings);
+        // Of a service that is not here nobody has the keys.
+        let is_run = !fs::read_to_string(&path).unwrap().contains("# NOT run here: nobody");
+        let mut warnings = plan.warnings;
+        warnings.retain(|warning| is_run || !warning.contains("is made for this run, and"));
+        assert!(warnings.is_empty(), "{}: {warnings:?}", path.display());
         assert!(plan.attempts > 0, "{}", path.display());
     }
 }

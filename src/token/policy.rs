@@ -28,20 +28,29 @@ pub use http::{HttpPolicy, REFUSALS};
 pub use reauth::ReauthPolicy;
 
 /// The profiles that are built in, by name.
-const PROFILES: [(&str, &str); 13] = [
+const PROFILES: [(&str, &str); 22] = [
+    ("alibaba", include_str!("../../profiles/alibaba.toml")),
     ("artemis", include_str!("../../profiles/artemis.toml")),
+    ("aws-iot", include_str!("../../profiles/aws-iot.toml")),
+    ("azure-event-grid", include_str!("../../profiles/azure-event-grid.toml")),
+    ("azure-iot-operations", include_str!("../../profiles/azure-iot-operations.toml")),
+    ("clearblade", include_str!("../../profiles/clearblade.toml")),
+    ("ejabberd", include_str!("../../profiles/ejabberd.toml")),
     ("emqx", include_str!("../../profiles/emqx.toml")),
     ("emqx-hardened", include_str!("../../profiles/emqx-hardened.toml")),
-    ("ejabberd", include_str!("../../profiles/ejabberd.toml")),
     ("hivemq", include_str!("../../profiles/hivemq.toml")),
     ("hivemq-ese", include_str!("../../profiles/hivemq-ese.toml")),
+    ("lavinmq", include_str!("../../profiles/lavinmq.toml")),
     ("mosquitto-go-auth", include_str!("../../profiles/mosquitto-go-auth.toml")),
     ("mosquitto-jwt", include_str!("../../profiles/mosquitto-jwt.toml")),
+    ("mqtt5", include_str!("../../profiles/mqtt5.toml")),
     ("nats", include_str!("../../profiles/nats.toml")),
     ("rabbitmq-3.10", include_str!("../../profiles/rabbitmq-3.10.toml")),
     ("rabbitmq-4", include_str!("../../profiles/rabbitmq-4.toml")),
     ("rmqtt", include_str!("../../profiles/rmqtt.toml")),
+    ("solace", include_str!("../../profiles/solace.toml")),
     ("strict", include_str!("../../profiles/strict.toml")),
+    ("tbmq", include_str!("../../profiles/tbmq.toml")),
 ];
 
 /// Good tokens up to here are taken by every broker that does not say otherwise: 8 KiB and its encoding.
