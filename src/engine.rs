@@ -75,7 +75,10 @@ use crate::{
         canary::Canary,
         issuer::{Issuer, happenings::Happenings},
     },
-    supply::{Supply, estimate::Estimate, oauth::Fetcher, signal::Signal, yardstick::Measured},
+    supply::{
+        Supply, estimate::Estimate, oauth::Fetcher, shelf::Shelf, signal::Signal,
+        yardstick::Measured,
+    },
 };
 
 /// How long the storm starts after everything is ready: the workers' threads have to be there.
@@ -184,6 +187,8 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let targets = Targets::start(&plan, &KeysFrom { issuer, discovered: jwks }, &[])?;
     let memory = resident();
     warn_of(&targets, fetcher.as_deref(), &options.screen);
+    // Judging the rows of a long file takes seconds.
+    let shelf = Shelf::of(&plan)?;
     let estimate = match plan.mints() {
         false => Estimate::default(),
         true => Estimate::measure(&plan, clock, cpus())?,
@@ -221,7 +226,7 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let start = start_of_storm(&plan, clock, (planned, head_start), &supply);
     let mut storm = Storm::new(&plan, clock, start, &targets, limits.ports.clone(), &signals)?;
     storm.standing = storm.standing.or_else(|| fetcher.as_ref().and_then(|it| it.standing()));
-    storm.fetcher = fetcher;
+    (storm.fetcher, storm.shelf) = (fetcher, shelf);
     let storm = Arc::new(storm);
     let mut collector = Collector::new(&storm, place, environment, &limits, &targets, memory);
     collector.canary = options.canary.take();

@@ -209,6 +209,7 @@ impl Plan {
 
     fn resolve(loaded: &Loaded, limits: &Limits, ask: Option<&Ask>) -> Result<Self> {
         let mut scenario = loaded.scenario.clone();
+        token_file::check(&scenario)?;
         let objectives = series::flatten(&mut scenario)?;
         checks::check(&scenario)?;
         let base = loaded.folder();
@@ -462,7 +463,8 @@ fn names_of(
     rows: Option<&Rows>,
 ) -> Result<Names> {
     let auth_method = authentication::method(scenario, brokers)?.map(Arc::from);
-    let names = Names { auth_method, ..Names::compile(&scenario.identity)? };
+    let ids = rows.and_then(|rows| rows.client_ids.clone());
+    let names = Names { auth_method, ..Names::with_ids(&scenario.identity, ids)? };
     let names = token_file::names(names, rows)?;
     let carriers = carriers::resolve(scenario, &names, brokers, keys)?.map(Arc::new);
     Ok(Names { carriers, ..names })
@@ -502,10 +504,11 @@ fn kinds_of(
 /// Algorithms of good tokens, where the policy does not name them: those of the keys, or whatever another server may sign
 /// with.
 fn algorithms(scenario: &Scenario, keys: &[SigningKey]) -> Vec<Algorithm> {
-    if is_of_others(scenario) {
-        return Algorithm::ALL.into_iter().filter(|known| !known.is_hmac()).collect();
-    }
     let mut algorithms: Vec<_> = keys.iter().map(|key| key.algorithm).collect();
+    if is_of_others(scenario) {
+        // A broker of the run verifies with these keys as well.
+        algorithms.extend(Algorithm::ALL.into_iter().filter(|known| !known.is_hmac()));
+    }
     algorithms.sort_unstable();
     algorithms.dedup();
     algorithms

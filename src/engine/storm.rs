@@ -162,7 +162,7 @@ impl Storm {
             accepted: (plan.reuse > 1 && !plan.policy.verdict_cache.is_zero())
                 .then(|| LastAccepted::new(plan)),
             fetcher: None,
-            shelf: Shelf::of(plan)?,
+            shelf: None,
             heard: Arc::new(Heard::new(plan.brokers.len())),
             origin: start,
             board: Board::default(),

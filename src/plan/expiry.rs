@@ -136,7 +136,16 @@ fn check_within(
 /// Compiles the topic of probes.
 fn topic(text: &str, names: &Names) -> Result<Template> {
     let topic = names.text(text)?;
-    let example = topic.text(MOST_CLIENTS);
+    // Of names that a file lists, each counts.
+    let listed = names.listed();
+    let examples = (0..listed).map(|n| topic.text(n));
+    let examples = examples.chain((listed == 0).then(|| topic.text(MOST_CLIENTS)));
+    examples.into_iter().try_for_each(|example| check_topic(text, &example))?;
+    Ok(topic)
+}
+
+/// Refuses what is no topic name; `text` is how it is written.
+fn check_topic(text: &str, example: &str) -> Result<()> {
     let wrong = |why: &str| Error::usage(format!("`{text}` is no topic to publish to: {why}"));
     if example.is_empty() || example.len() > 65_535 {
         return Err(wrong("it has 1 to 65535 bytes"));
@@ -151,7 +160,7 @@ fn topic(text: &str, names: &Names) -> Result<Template> {
     if example.starts_with('$') {
         return Err(wrong("those that begin with `$` are the broker's own (MQTT 5.0, 4.7.2)"));
     }
-    Ok(topic)
+    Ok(())
 }
 
 impl Plan {
@@ -180,7 +189,7 @@ impl Plan {
     /// Whether tokens that a client was accepted with end while it holds.
     pub fn ends_inside_hold(&self) -> bool {
         let mints = self.mould.kinds.iter().any(|kind| kind.recipe.exp == Exp::Ttl);
-        mints && !self.is_issued_elsewhere() && self.lives().0 <= self.load().hold()
+        mints && self.knows_lives() && self.lives().0 <= self.load().hold()
     }
 
     /// Whether the run is about what becomes of live connections whose tokens end, so that one that decides nothing has not

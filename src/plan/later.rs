@@ -37,7 +37,7 @@ impl Plan {
         let dropped: f64 = self.drops.iter().map(|drop| drop.share * clients).sum();
         let (hold, life) = (self.load().hold().as_secs_f64(), self.lives().0.as_secs_f64());
         let often = |each: f64| clients * (hold / each.max(1.0)).floor();
-        let is_known = !self.is_issued_elsewhere();
+        let is_known = self.knows_lives();
         let ends = self.policy.expiry.on_expiry(self.protocol) == Some(OnExpiry::Disconnect);
         let before = turns.renew_before as f64 / SECOND as f64;
         let renewed =

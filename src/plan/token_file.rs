@@ -8,9 +8,10 @@ use crate::{
         error::{Error, Result, showable},
         host::reading,
     },
-    scenario::{LoadMode, Scenario, TokenSource},
+    scenario::{LoadMode, Scenario, TokenIn, TokenSource},
     token::{
         FRESH, Kind, Must,
+        carrier::token_in,
         catalogue::defect,
         recipe::GOOD,
         rows::{Column, Rows, Word},
@@ -51,7 +52,6 @@ pub(super) fn resolve(
     })?;
     let rows =
         Rows::read(&bytes).map_err(|error| error.within(format!("`token.file`, {named}")))?;
-    check_keys(scenario)?;
     if !rows.unknown.is_empty() {
         let names: Vec<String> = rows.unknown.iter().map(|name| format!("`{name}`")).collect();
         warnings.push(format!("`token.file` has columns that nobody reads: {}", names.join(", ")));
@@ -63,6 +63,19 @@ pub(super) fn resolve(
         ))
         .hint("leave `reuse` out, or the column"));
     }
+    if rows.usernames.is_some() && token_in(scenario) == TokenIn::Username {
+        return Err(Error::usage(
+            "`target.token_in` is `username`, and `token.file` has a column `username`: the token takes its place",
+        )
+        .hint("leave the column out"));
+    }
+    let is_embedded = scenario.target.brokers.iter().any(|broker| broker.starts_with("embedded"));
+    if is_embedded && scenario.keys.is_empty() && scenario.target.jwks.is_none() {
+        return Err(Error::usage(
+            "an embedded broker has to know the keys of the tokens in `token.file`, and there are none",
+        )
+        .hint("write the key that signed them under `[keys]`, or where their key set is: `[target.jwks]`"));
+    }
     if scenario.load.model() == LoadMode::Closed && scenario.load.clients.is_none() {
         scenario.load.clients = Some(rows.clients().saturating_mul(scenario.token.reuse.max(1)));
     }
@@ -70,13 +83,22 @@ pub(super) fn resolve(
 }
 
 /// Refuses what only tokens that are made or fetched ask for.
-fn check_keys(scenario: &Scenario) -> Result<()> {
+///
+/// # Errors
+/// When a key is given that does nothing beside a file of tokens.
+pub(super) fn check(scenario: &Scenario) -> Result<()> {
     let token = &scenario.token;
+    if token.source != TokenSource::File {
+        return Ok(());
+    }
     let session = scenario.session.as_ref();
     let given = [
         ("[[mix]]", !scenario.mix.is_empty()),
         ("[oauth]", scenario.oauth.is_some()),
         ("[issuer]", scenario.issuer.is_some()),
+        ("[capacity]", scenario.capacity.is_some()),
+        ("[control]", scenario.control.is_some()),
+        ("[sweep]", scenario.sweep.is_some()),
         ("token.ttl", token.ttl.is_some()),
         ("token.ttl_jitter", !token.ttl_jitter.is_zero()),
         ("token.exp_at", token.exp_at.is_some()),
@@ -87,7 +109,7 @@ fn check_keys(scenario: &Scenario) -> Result<()> {
     ];
     if let Some((key, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
         return Err(Error::usage(format!(
-            "`{key}` is given, but `token.source` is `file`: the file has all tokens"
+            "`{key}` is given, but `token.source` is `file`: the file has all tokens, and says what they are"
         ))
         .hint(
             "leave it out; the columns `kind` and `expected` of the file say what its tokens are",
@@ -125,12 +147,10 @@ pub(super) fn kinds(context: Context<'_>, rows: &Rows) -> Result<Vec<Kind>> {
     Ok(rows.kinds.iter().enumerate().map(kind).collect())
 }
 
-/// The names of clients: those of the file win.
+/// The names of clients: user names of the file win.
 pub(super) fn names(names: Names, rows: Option<&Rows>) -> Result<Names> {
     let Some(rows) = rows else { return Ok(names) };
-    let client_id = rows.client_ids.clone().map_or(names.client_id.clone(), Template::listed);
-    // One that names the client is about the id that the file has.
-    let Some(users) = &rows.usernames else { return Ok(Names { client_id, ..names }) };
+    let Some(users) = &rows.usernames else { return Ok(names) };
     let Some(own) = &names.username else {
         return Err(Error::usage(
             "`identity.username` holds what the client shows, and `token.file` has a column `username`",
@@ -142,7 +162,7 @@ pub(super) fn names(names: Names, rows: Option<&Rows>) -> Result<Names> {
         user => user.into(),
     });
     let users: Column = filled.collect();
-    Ok(Names { client_id, username: Some(Template::listed(users)), ..names })
+    Ok(Names { username: Some(Template::listed(users)), ..names })
 }
 
 /// Refuses a load that has more clients than the file.
@@ -168,6 +188,11 @@ impl super::Plan {
         self.issuance.fetching.is_none() && self.rows.is_none()
     }
 
+    /// Whether it is known before the run how long its tokens last.
+    pub fn knows_lives(&self) -> bool {
+        !self.is_issued_elsewhere() && self.rows.is_none()
+    }
+
     /// Index of the kind of a client's row.
     pub fn kind_of_row(&self, client: u64, row: usize) -> Option<usize> {
         let rows = self.rows.as_ref()?;
@@ -179,6 +204,3 @@ impl super::Plan {
 pub fn is_users_word(word: Option<Word>) -> bool {
     word == Some(Word::Accept)
 }
-
-#[cfg(test)]
-mod tests;

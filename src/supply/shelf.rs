@@ -1,13 +1,20 @@
 //! Tokens of a file, as clients ask for them: a client's first row first, a further one for each token that it asks for later.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
 };
 
 use super::{Ready, source::Handed};
 use crate::{
-    base::{clock::of_date, error::Result},
+    base::{
+        clock::of_date,
+        error::{Error, Result},
+        host::cpus,
+    },
     client::verdict::foreign::{ForeignJudge, Said},
     plan::{Plan, token_file::is_users_word},
     scenario::Group,
@@ -48,14 +55,26 @@ impl Shelf {
     pub fn of(plan: &Arc<Plan>) -> Result<Option<Arc<Self>>> {
         let Some(rows) = plan.rows.clone() else { return Ok(None) };
         let judge = ForeignJudge::of(plan)?;
-        let mut unnamed: Vec<String> = Vec::new();
-        let mut known = Vec::with_capacity(rows.count());
-        for (client, row) in rows.all() {
-            let foreign = Foreign::read(rows.token(row));
-            if let (Alg::Other(name), None) = (foreign.alg(), row.word) {
-                note(&mut unnamed, name);
-            }
-            known.push(judged(&judge, plan, (client, row), &foreign));
+        let all: Vec<(u64, &Row)> = rows.all().collect();
+        let share = all.len().div_ceil(cpus()).max(1);
+        let parts: Vec<(Vec<Known>, Vec<String>)> = thread::scope(|scope| {
+            let (judge, rows) = (&judge, &rows);
+            let parts = all.chunks(share);
+            let threads: Vec<_> = parts
+                .map(|part| scope.spawn(move || judged_all(judge, plan, rows, part)))
+                .collect();
+            threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+        });
+        let (mut known, mut unnamed) = (Vec::with_capacity(rows.count()), Vec::new());
+        for (mut of_part, names) in parts {
+            known.append(&mut of_part);
+            names.iter().for_each(|name| note(&mut unnamed, name));
+        }
+        if known.len() != rows.count() {
+            return Err(Error::not_measured(
+                "a token of `token.file` could not be judged: this is a bug of tokenstorm",
+            )
+            .hint("please report it, without the file"));
         }
         let taken = (0..rows.clients()).map(|_| AtomicU32::new(0)).collect();
         Ok(Some(Arc::new(Self { plan: Arc::clone(plan), rows, known, taken, unnamed })))
@@ -92,8 +111,8 @@ impl Shelf {
         let taken = counter.load(Ordering::Relaxed);
         let row = if bearer.turn == 0 { 0 } else { taken as usize };
         let own = self.rows.of(group).get(row)?;
-        let is_new = row >= taken as usize;
-        counter.fetch_max(row as u32 + 1, Ordering::Relaxed);
+        let before = counter.fetch_max(row as u32 + 1, Ordering::Relaxed);
+        let is_new = row >= before as usize;
         let known = self.known[self.rows.place_of(group, row)?];
         let ready = Ready {
             bearer,
@@ -112,6 +131,25 @@ impl Shelf {
     }
 }
 
+/// What is known of the tokens of these rows, and names of algorithms among them that no policy can speak of.
+fn judged_all(
+    judge: &ForeignJudge,
+    plan: &Plan,
+    rows: &Rows,
+    part: &[(u64, &Row)],
+) -> (Vec<Known>, Vec<String>) {
+    let mut unnamed = Vec::new();
+    let known = part.iter().map(|(client, row)| {
+        let foreign = Foreign::read(rows.token(row));
+        let own = judged(judge, plan, (*client, row), &foreign);
+        if let (Alg::Other(name), Said::Either(_)) = (foreign.alg(), own.said) {
+            note(&mut unnamed, name);
+        }
+        own
+    });
+    (known.collect(), unnamed)
+}
+
 /// What is known of a row's token in the hands of its client.
 fn judged(
     judge: &ForeignJudge,
@@ -125,7 +163,7 @@ fn judged(
         (Some(Word::Refuse), _) => Said::Refuse(any),
         // Its issuer and its broker know what it means; nobody else does.
         (None, Alg::Other(name)) if !is_jose(name) => Said::Either(any),
-        (None, _) => judge.said(foreign, plan, client * plan.reuse).0,
+        (None, _) => judge.said(foreign, plan, client.saturating_mul(plan.reuse)).0,
     };
     let exp = foreign.moment("exp").map(of_date);
     // The user's word is about all of it but its end.

@@ -179,7 +179,12 @@ impl Gathered {
                 )));
             }
         }
-        let word = match row.expected.unwrap_or_default() {
+        if row.token.trim_ascii() != row.token {
+            return Err(Error::usage("`token` has a blank at its start or end").hint(
+                "no blank stands beside a comma; a token that has one is no token of a file",
+            ));
+        }
+        let word = match row.expected.unwrap_or_default().trim() {
             "" => None,
             "accept" => Some(Word::Accept),
             "refuse" => Some(Word::Refuse),
@@ -188,7 +193,12 @@ impl Gathered {
                     .hint("write `accept`, `refuse`, or nothing: then the policy says it"));
             }
         };
-        let kind = self.kind(row.kind.filter(|kind| !kind.is_empty()).unwrap_or(FILE))?;
+        let kind = row.kind.map(str::trim).filter(|kind| !kind.is_empty()).unwrap_or(FILE);
+        if kind.as_bytes() == row.token {
+            return Err(Error::usage("`kind` is the token itself (not shown)")
+                .hint("results show kinds: name a group of tokens"));
+        }
+        let kind = self.kind(kind)?;
         let client = self.client(&row)?;
         let from = self.bytes.len();
         self.bytes.extend_from_slice(row.token);
@@ -203,9 +213,9 @@ impl Gathered {
             return Ok(known);
         }
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.()=".contains(c);
-        if name.len() > 100 || !name.chars().all(is_name) {
+        if name.len() > 40 || !name.chars().all(is_name) {
             return Err(Error::usage("`kind` is no name (not shown)")
-                .hint("use up to 100 letters, digits, `-`, `_` and `.`"));
+                .hint("use up to 40 letters, digits, `-`, `_` and `.`"));
         }
         if self.kinds.len() == MOST_KINDS {
             return Err(Error::usage(format!("`kind` is the {}th name", MOST_KINDS + 1)).hint(

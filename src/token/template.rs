@@ -209,9 +209,20 @@ impl Names {
     /// # Errors
     /// When a placeholder is unknown, or `{n}` is not in the client id.
     pub fn compile(identity: &Identity) -> Result<Self> {
+        Self::with_ids(identity, None)
+    }
+
+    /// The same where the client ids are listed.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub fn with_ids(identity: &Identity, listed: Option<Column>) -> Result<Self> {
         let within =
             |key: &'static str| move |error: Error| error.within(format!("`identity.{key}`"));
-        let client_id = Template::compile(&identity.client_id, &[]).map_err(within("client_id"))?;
+        let client_id = match listed {
+            Some(ids) => Template::listed(ids),
+            None => Template::compile(&identity.client_id, &[]).map_err(within("client_id"))?,
+        };
         if !client_id.is_per_client() {
             return Err(Error::usage(format!(
                 "`identity.client_id` is `{}`: without `{{n}}` in it the clients would share one id and throw each other out",
@@ -231,6 +242,16 @@ impl Names {
     /// Why a token can't stand in the texts that would bring it, where it can't.
     pub fn unfit(&self, token: &[u8]) -> Option<&'static str> {
         self.carriers.as_ref()?.unfit(token)
+    }
+
+    /// How many names are listed; 0 where none is.
+    pub fn listed(&self) -> u64 {
+        let pieces = [Some(&self.client_id), self.username.as_ref()];
+        let of = |piece: &Piece| match piece {
+            Piece::Listed(texts) => texts.len() as u64,
+            _ => 0,
+        };
+        pieces.into_iter().flatten().flat_map(|it| &it.pieces).map(of).max().unwrap_or_default()
     }
 
     /// Whether the upgrade to WebSocket brings the token.

@@ -165,6 +165,8 @@ fn keycloak_that_is_killed_gives_no_tokens_and_when_it_is_back_the_run_goes_on()
     let is_known = |row: &String| {
         row == "fresh accepted 0 correct"
             || row.starts_with("fresh token_failed ") && row.ends_with(" not_judged")
+            // One that comes up may take a connect, and answer nobody in time.
+            || row == "fresh timeout token not_judged"
     };
     assert!(verdicts.keys().all(is_known), "{verdicts:?}");
     assert!(

@@ -1,8 +1,9 @@
 //! Tokens in templates and in headers: what arrives, what its answers are worth, and what nobody may read.
 
 use std::{
+    collections::BTreeSet,
     fs,
-    net::TcpStream,
+    io::{Read, Write},
     sync::{Arc, Mutex},
 };
 
@@ -16,7 +17,7 @@ use tungstenite::{
 };
 
 use crate::{
-    layered::listen,
+    layered::{Asks, listen, tls_server},
     run::{Ended, SECRET, Storm, everything, rows, scenario},
     server::Server,
 };
@@ -31,23 +32,26 @@ type Came = Arc<Mutex<Vec<[Option<String>; 3]>>>;
 fn gateway(status: impl Fn(&Request) -> u16 + Send + Sync + 'static) -> (String, Came) {
     let came = Came::default();
     let seen = Arc::clone(&came);
-    let address = listen(move |stream| {
-        if let Some(mut socket) = asked(stream, &status, &seen) {
-            let connect = socket.read().unwrap();
-            assert_eq!(connect.into_data()[0], 0x10);
-            socket.send(Message::binary(ACCEPT)).unwrap();
-            while socket.read().is_ok() {}
-        }
-    });
+    let address = listen(move |stream| serve(stream, &status, &seen));
     (format!("ws://{address}"), came)
 }
 
+fn serve<S: Read + Write>(stream: S, status: &dyn Fn(&Request) -> u16, seen: &Came) {
+    if let Some(mut socket) = asked(stream, status, seen) {
+        // A client that leaves before has said nothing.
+        let Ok(connect) = socket.read() else { return };
+        assert_eq!(connect.into_data()[0], 0x10);
+        socket.send(Message::binary(ACCEPT)).unwrap();
+        while socket.read().is_ok() {}
+    }
+}
+
 #[expect(clippy::result_large_err, reason = "the type of the library's callback")]
-fn asked(
-    stream: TcpStream,
+fn asked<S: Read + Write>(
+    stream: S,
     status: &dyn Fn(&Request) -> u16,
     seen: &Came,
-) -> Option<WebSocket<TcpStream>> {
+) -> Option<WebSocket<S>> {
     let choose = |request: &Request, mut response: Response| {
         let header = |name: &str| {
             request.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
@@ -251,17 +255,22 @@ fn a_path_brings_the_token_percent_encoded_and_who_has_none_leaves_its_header_ou
         if is_empty { 401 } else { 101 }
     });
     let more = "[target.ws]\npath = \"/m/{n}?access_token={token:url}\"\nheaders = { X-Key = \"{token}\" }\n---\n\
-                [[mix]]\ntoken = \"fresh\"\nshare = 1\n[[mix]]\ntoken = \"no_credentials\"\nshare = 1\n";
-    let ended = Storm::new(&scenario(&url, "clients = 40", more)).run();
+                [[mix]]\ntoken = \"fresh\"\nshare = 1\n[[mix]]\ntoken = \"no_credentials\"\nshare = 1\n\
+                [[mix]]\ntoken = \"quoted\"\nshare = 1\njudged = false\n";
+    let ended = Storm::new(&scenario(&url, "clients = 60", more)).run();
     let summary = ended.expect(0);
-    assert_eq!(summary["verdicts"]["correct"], 40, "{:?}", ended.verdicts());
+    assert_eq!(summary["verdicts"]["correct"], 60, "{:?}", ended.verdicts());
     let came = came.lock().unwrap();
     let (with, without): (Vec<_>, Vec<_>) = came.iter().partition(|[.., key]| key.is_some());
     assert!(with.len() > 5 && without.len() > 5, "{} {}", with.len(), without.len());
+    let mut quoted = 0;
     for [path, _, key] in with {
         let (token, path) = (key.as_deref().unwrap(), path.as_deref().unwrap());
-        assert_eq!(path.split_once("?access_token=").unwrap().1, token);
+        let encoded = path.split_once("?access_token=").unwrap().1;
+        assert_eq!(encoded.replace("%22", "\""), token);
+        quoted += usize::from(encoded.starts_with("%22"));
     }
+    assert!(quoted > 5, "{quoted}");
 }
 
 #[test]
@@ -294,4 +303,57 @@ fn client_ids_and_user_names_may_carry_every_byte_that_mqtt_allows() {
     let page = fs::read_to_string(ended.out.join("report.html")).unwrap();
     assert!(!page.contains("\u{202e}</script>"));
     assert!(!everything(&ended).contains(SECRET));
+}
+
+#[test]
+fn the_header_goes_through_tls_and_a_renewed_token_is_in_the_upgrade_of_its_own_connection() {
+    let came = Came::default();
+    let seen = Arc::clone(&came);
+    let (address, tls, _folder) =
+        tls_server(Asks::Nothing, move |stream| serve(stream, &|_| 101, &seen));
+    let more = format!(
+        "token_in = \"ws_header\"\n{tls}[token]\nttl = \"6s\"\n\
+         [session]\nrenew = \"reconnect\"\nrenew_before = \"3s\"\ngrace = \"2s\"\n[policy]\non_expiry = \"keep\"\n"
+    );
+    let load = "clients = 3\nconcurrency = 3\nhold = \"4500ms\"";
+    let ended =
+        Storm::new(&scenario(&format!("wss://localhost:{}", address.port()), load, &more)).run();
+    let summary = ended.summary();
+    assert_eq!(summary["renewals"]["count"], 3, "{}", ended.stdout);
+    assert_eq!(summary["outcomes"]["accepted"], 6, "{}", ended.stdout);
+    let came = came.lock().unwrap();
+    let tokens: BTreeSet<_> = came.iter().map(|[_, bearer, _]| bearer.clone().unwrap()).collect();
+    assert_eq!((came.len(), tokens.len()), (6, 6));
+}
+
+#[test]
+fn a_token_that_ended_after_the_gateway_had_looked_at_it_was_rightly_let_in() {
+    // The upgrade is answered at once, CONNECT more than a second later, and tokens end in between.
+    let address = listen(|stream| {
+        let Some(mut socket) = asked(stream, &|_| 101, &Came::default()) else { return };
+        let Ok(_) = socket.read() else { return };
+        std::thread::sleep(std::time::Duration::from_millis(2500));
+        let _ = socket.send(Message::binary(ACCEPT));
+        while socket.read().is_ok() {}
+    });
+    let more =
+        "token_in = \"ws_header\"\n---\n[token]\nttl = \"1s\"\n[policy]\non_expiry = \"keep\"\n";
+    let ended = Storm::new(&scenario(&format!("ws://{address}"), "concurrency = 8", more)).run();
+    let summary = ended.summary();
+    // By CONNACK alone it would be a security failure; nobody can tell when it was decided.
+    assert_eq!(summary["verdicts"]["indeterminate"], 8, "{:?}", ended.verdicts());
+}
+
+#[test]
+fn clients_that_share_a_token_share_its_signature() {
+    let server = Server::answering(ACCEPT);
+    let keys = format!("{}/tests/keys", env!("CARGO_MANIFEST_DIR"));
+    let more = format!(
+        "---\n[keys.authorizer]\nalgorithm = \"RS256\"\nprivate_key = \"{keys}/rsa.pkcs8.pem\"\n[token]\nreuse = 4\n\
+         [identity]\npassword = \"{{token}} {{signature}}\"\nsignature_key = \"authorizer\"\n"
+    );
+    // The key that only signs over tokens is none of those that could sign them: `token.key` is not asked for.
+    Storm::new(&scenario(&server.url(), "", &more)).run().expect(0);
+    let shown: BTreeSet<_> = server.received().into_iter().map(|it| it.password.unwrap()).collect();
+    assert_eq!((server.received().len(), shown.len()), (8, 2));
 }

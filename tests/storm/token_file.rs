@@ -3,7 +3,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Write,
+    io::{Read, Write},
+    sync::{Arc, Mutex},
     time::SystemTime,
 };
 
@@ -196,10 +197,17 @@ fn a_client_renews_with_its_next_row_and_not_after_its_last() {
     let token = |seconds: u64| jwt("RS256", &json!({ "exp": now() + seconds, "jti": seconds }));
     let (first, second) = (token(4), token(8));
     let file = format!("client_id,token,expected\na,{first},accept\na,{second},accept\n");
-    let more = "[session]\nrenew = \"reconnect\"\nrenew_before = \"2s\"\ngrace = \"2s\"\n";
+    let more = "[session]\nrenew = \"reconnect\"\nrenew_before = \"2s\"\ngrace = \"2s\"\n[policy]\non_expiry = \"keep\"\n";
     let ended = run(&server, &file, "clients = 1\nconcurrency = 1\nhold = \"7s\"", more);
-    let summary = ended.summary();
-    assert_eq!(summary["renewals"]["count"], 1, "{}", ended.stdout);
+    let summary = ended.expect(0);
+    let renewals = &summary["renewals"];
+    assert_eq!(
+        (&renewals["count"], &renewals["token_failed"]),
+        (&1.into(), &0.into()),
+        "{}",
+        ended.stdout
+    );
+    assert!(ended.verdicts().keys().all(|name| !name.contains("no_more_rows")));
     let brought: Vec<String> = server.received().iter().map(password).collect();
     assert_eq!(brought, [first, second]);
 }
@@ -215,8 +223,9 @@ fn a_token_is_sent_again_as_it_was_and_clients_may_share_rows() {
     assert_eq!(server.received().iter().map(password).collect::<Vec<_>>(), ["a-1", "a-1"]);
 
     let server = broker(|_| true);
-    let ended = run(&server, "token,expected\nx,accept\ny,accept\n", "clients = 6", "reuse = 3\n");
-    assert_eq!(ended.expect(0)["token_file"]["never_sent"], 0);
+    let three = "token,expected\nx,accept\ny,accept\nz,accept\n";
+    let ended = run(&server, three, "clients = 6", "reuse = 3\n");
+    assert_eq!(ended.expect(0)["token_file"]["never_sent"], 1);
     let mut brought: Vec<String> = server.received().iter().map(password).collect();
     brought.sort_unstable();
     assert_eq!(brought, ["x", "x", "x", "y", "y", "y"]);
@@ -240,6 +249,7 @@ fn what_is_wrong_with_a_file_or_does_nothing_beside_it_is_refused_with_file_line
             "[oauth]\nissuer = \"http://127.0.0.1:1\"\ngrant = \"client_credentials\"\nclient_id = \"a\"\n",
             "`[oauth]` is given",
         ),
+        (good, load, "[control]\narms = [\"without\"]\n", "`[control]` is given"),
         (good, "clients = 1\nmode = \"churn\"\nfor = \"1s\"", "", "`load.mode` is `churn`"),
     ] {
         let ended = run(&server, file, load, more);
@@ -265,4 +275,86 @@ fn what_is_wrong_with_a_file_or_does_nothing_beside_it_is_refused_with_file_line
     let shown = tokenstorm(&["plan", plan.scenario().to_str().unwrap()]);
     assert!(shown.stdout.contains("1 rows for 1 clients"), "{}", shown.stdout);
     assert!(server.received().is_empty());
+}
+
+#[test]
+fn who_has_a_token_that_is_to_be_refused_does_not_come_back_and_a_file_of_such_alone_is_a_run() {
+    let server = broker(|_| false);
+    let ended =
+        run(&server, "client_id,token,expected\na,x,refuse\nb,y,refuse\n", "clients = 2", "");
+    assert_eq!(ended.expect(0)["verdicts"]["correct"], 2);
+    // Let in all the same, it has a second token, and does not come with it.
+    let file = "client_id,token,expected\na,x,refuse\na,z,accept\nb,y,accept\n";
+    let session = "[session]\nreconnect = \"fresh_token\"\nbackoff = { first = \"50ms\", jitter = \"none\" }\n\
+                   [[events]]\nat = \"400ms\"\ndo = \"drop_clients\"\nshare = 1.0\n";
+    let ended =
+        run(&broker(|_| true), file, "clients = 2\nconcurrency = 2\nhold = \"1s\"", session);
+    let summary = ended.expect(1);
+    assert_eq!(summary["verdicts"]["false_accept"], 1);
+    assert_eq!(summary["returns"]["drops"], 1, "{}", summary["returns"]);
+    assert_eq!(summary["token_file"]["never_sent"], 1);
+}
+
+#[test]
+fn json_lines_are_read_and_the_written_scenario_runs_again_from_elsewhere() {
+    let server = broker(|_| true);
+    let file = "{\"client_id\":\"dev-a\",\"token\":\"t-a\",\"expected\":\"accept\"}\n\
+                {\"client_id\":\"dev-b\",\"token\":\"t-b\",\"expected\":\"accept\",\"kind\":\"second\"}\n";
+    let more = "[identity]\nusername = \"u-{client_id}\"\n[thresholds]\n\"connack{token:second}\" = [\"count == 1\"]\n";
+    let ended = run(&server, file, "clients = 2", more);
+    ended.expect(0);
+    // A user name that names the client is about the id that the file has.
+    let names: BTreeSet<_> = server.received().into_iter().map(|it| it.username.unwrap()).collect();
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), [b"u-dev-a".to_vec(), b"u-dev-b".to_vec()]);
+    let written = ended.out.join("scenario.toml");
+    let text = fs::read_to_string(&written).unwrap();
+    // The key of the helper's scenario is none that this run needs.
+    fs::write(&written, text.replace("<redacted>", "0123456789abcdef0123456789abcdef")).unwrap();
+    let again = tokenstorm(&["plan", written.to_str().unwrap()]);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert!(again.stdout.contains("2 rows for 2 clients"), "{}", again.stdout);
+}
+
+#[test]
+fn clients_authenticate_again_with_their_next_row_on_the_connection_that_they_have() {
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&answers);
+    let server = Server::start(move |stream, connect| {
+        seen.lock().unwrap().push(connect.data[0].clone());
+        // CONNACK and AUTH with the method J.
+        stream.write_all(&[0x20, 7, 0, 0, 4, 0x15, 0, 1, b'J']).unwrap();
+        let mut bytes = [0; 2048];
+        while let Ok(count @ 1..) = stream.read(&mut bytes) {
+            if bytes[0] == 0xF0 {
+                seen.lock().unwrap().push(bytes[..count].to_vec());
+                stream.write_all(&[0xF0, 6, 0, 4, 0x15, 0, 1, b'J']).unwrap();
+            } else if bytes[0] == 0xE0 {
+                return;
+            }
+        }
+    });
+    let token = |seconds: u64| jwt("RS256", &json!({ "exp": now() + seconds, "jti": seconds }));
+    let (first, second) = (token(4), token(60));
+    let file =
+        format!("client_id,token,expected,kind\na,{first},accept,one\na,{second},accept,two\n");
+    let text = scenario(
+        &server.url(),
+        "clients = 1\nconcurrency = 1\nhold = \"4s\"",
+        "protocol = 5\ntoken_in = \"auth_data\"\nauth_method = \"J\"\n---\n[token]\nsource = \"file\"\nfile = \"tokens.csv\"\n\
+         [session]\nrenew = \"reauthenticate\"\nrenew_before = \"2s\"\ngrace = \"2s\"\n\
+         [policy]\nreauthentication = \"accept\"\non_expiry = \"keep\"\n",
+    );
+    let storm = Storm::new(&text.replace("[[mix]]\ntoken = \"fresh\"\nshare = 1\n", ""));
+    fs::write(storm.scenario().with_file_name("tokens.csv"), file).unwrap();
+    let ended = storm.run();
+    let summary = ended.expect(0);
+    let again = &summary["operations"]["reauthenticate"];
+    assert_eq!((&again["count"], &again["verdicts"]["correct"]), (&1.into(), &1.into()), "{again}");
+    let rows = rows(&ended.out.join("operations.csv"));
+    let own = rows.iter().find(|row| row["operation"] == "reauthenticate").unwrap();
+    assert_eq!(own["token"], "two");
+    let seen = answers.lock().unwrap();
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[0], first.as_bytes());
+    assert!(seen[1].ends_with(second.as_bytes()));
 }

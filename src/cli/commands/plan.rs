@@ -330,6 +330,9 @@ fn attempts(plan: &Plan) -> String {
 
 /// When tokens end inside the run.
 fn ends(plan: &Plan) -> String {
+    if plan.rows.is_some() {
+        return "as each token of the file says".into();
+    }
     let own = plan.issuance.authority.as_ref().map(|authority| authority.ttl);
     let is_fetched = (0..plan.mould.kinds.len()).any(|kind| plan.is_fetched(kind));
     if is_fetched && plan.is_issued_elsewhere() {

@@ -80,9 +80,7 @@ pub(super) fn mint(
     }
     if plan.rows.is_some() {
         return Err(Error::usage(format!("`{wanted}` is a token of `token.file`: others made it"))
-            .hint(
-                "the file has it; `--set token.source=mint` mints with a key of `[keys]` instead",
-            ));
+            .hint("look it up in the file"));
     }
     let clock = Clock::start();
     let at = at.unwrap_or_else(|| clock.wall(0));

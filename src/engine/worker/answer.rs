@@ -15,7 +15,7 @@ use crate::{
         outbox::Outbox,
         packet::FirstPacket,
         session::{Session, Settings},
-        verdict::ending::Met,
+        verdict::{ending::Met, foreign::Said},
     },
     record::measure::Count,
 };
@@ -176,7 +176,8 @@ impl Worker {
                     let life = storm.plan.life(bearer.client);
                     life.renewal(turns, bearer.turn, came, opening.deadline)
                 });
-                let has_more = self.source.has_more(bearer.client);
+                let is_bad = matches!(opening.terms.said, Some(Said::Refuse(_)));
+                let has_more = self.source.has_more(bearer.client) && !is_bad;
                 let renewal = renewal.filter(|due| due.at < leaves_at && has_more);
                 let is_too_short = renewal.is_some_and(|due| due.is_too_short);
                 self.recorder[Count::RenewalsAtHalf] += u64::from(is_too_short);

@@ -3,7 +3,7 @@
 use super::{Terms, Worker};
 use crate::{
     client::{
-        attempt::{Attempt, Outcome},
+        attempt::{Attempt, Outcome, Step},
         verdict::{Expectation, Verdict, foreign::Said, standing::Reader},
     },
     record::measure::{Count, pending::Pending},
@@ -108,7 +108,8 @@ impl Worker {
             Outcome::Closed(_) => self.ways.get(usize::from(way)).map(|way| way.site),
             _ => None,
         };
-        if terms.is_word && matches!(expected, Expectation::Refuse(_)) {
+        let was_sent = attempt.steps.connack != Step::NotEntered || attempt.outcome.is_answer();
+        if terms.is_word && was_sent && matches!(expected, Expectation::Refuse(_)) {
             self.recorder[Count::RowsEnded] += 1;
         }
         let is_watched = storm.plan.shares_names && attempt.outcome.lets_in().is_some();

@@ -11,7 +11,7 @@ use crate::{
     client::{
         attempt::{Outcome, Phase, Step},
         packet::{AGAIN, Authentication, CONTINUE, Connect, TooLong},
-        verdict::Validity,
+        verdict::{Validity, foreign::Said},
     },
     engine::{
         carried::Carried,
@@ -240,6 +240,12 @@ pub(super) fn equip(
     (storm, scratch): (&Storm, &mut Scratch),
 ) -> Equipped {
     let sends = if connection.is_ask() { Sends::Auth } else { Sends::Connect };
+    if let (Answer::Token(handed), true) = (answer, storm.shelf.is_some())
+        && let (Some(Said::Refuse(_)), 0) = (handed.said, handed.ready.bearer.turn)
+    {
+        // Whether a client comes back goes by its first token, and here that alone knows.
+        connection.journey = None;
+    }
     let Stage::Opening(opening) = &mut connection.stage else { return Equipped::Never };
     match answer {
         Answer::Token(handed) => {

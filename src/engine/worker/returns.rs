@@ -418,7 +418,9 @@ impl Worker {
         let life = storm.plan.life(bearer.client);
         let wait = nanoseconds(life.wait(turns, bearer.turn, journey.failures));
         (journey.renewal, journey.failures) = (None, journey.failures.saturating_add(1));
-        held.session.renew_at(now.saturating_add(wait));
+        if self.source.has_more(bearer.client) {
+            held.session.renew_at(now.saturating_add(wait));
+        }
         self.tend(old.place(), now);
     }
 

@@ -1,7 +1,7 @@
 use crate::{
     base::host::Limits,
-    plan::{Plan, loaded},
-    scenario::TokenIn,
+    plan::{Plan, cells::Ask, loaded},
+    scenario::{Algorithm, TokenIn},
 };
 
 /// A scenario with these lines under `[target]`, `[identity]`, and at its end.
@@ -80,6 +80,11 @@ fn what_does_not_fit_together_is_refused_with_key_and_way_out() {
             "`embedded+ws` looks for it",
         ),
         (ws("[target.ws]\npath = \"mqtt?{token}\""), "no path of a request"),
+        (ws("[target.ws]\npath = \"/?t={token}&s={signature}\""), "`{signature}`, whose `+`"),
+        (
+            plan(PLAIN, "username = \"{signature}\"", "token_in = \"username\""),
+            "the token takes its whole place",
+        ),
         (ws("[target.ws]\npath = \"/a b{token}\""), "no path of a request"),
         (ws("[target.ws]\nheaders = { A = \"{token}\\r\\nB: c\" }"), "a line break"),
         (ws("[target.ws]\nheaders = { A = \"{token}é\" }"), "no visible ASCII"),
@@ -106,4 +111,33 @@ fn a_client_id_with_a_line_break_is_taken_and_refused_only_in_a_header() {
     plan(WS, id, "token_in = \"ws_header\"").unwrap();
     let error = plan(WS, id, "[target.ws]\nheaders = { A = \"{token} {client_id}\" }").unwrap_err();
     assert!(error.contains("a line break"), "{error}");
+}
+
+#[test]
+fn a_key_that_signs_over_tokens_alone_signs_none_and_a_matrix_leaves_out_what_the_user_name_can_not_say()
+ {
+    let text = "name = \"x\"\n[load]\nclients = 1\nconcurrency = 1\n[keys.a]\nalgorithm = \"RS256\"\ngenerate = true\n\
+                [keys.main]\nalgorithm = \"PS256\"\ngenerate = true\n[token.claims]\nclientid = \"{client_id}\"\n\
+                [identity]\nusername = \"d-{n}?t={token:url}&s={signature:url}\"\nsignature_key = \"a\"\n\
+                [target]\nbrokers = [\"mqtt://127.0.0.1:1883\"]\n[policy]\nbinds = [\"clientid\"]\n\
+                [[mix]]\ntoken = \"fresh\"\nshare = 1\n";
+    let plan = Plan::new(&loaded(text), &Limits::read()).unwrap();
+    assert_eq!(plan.policy.algorithms, [Algorithm::PS256]);
+    assert_eq!(plan.mould.keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["main"]);
+    let matrix = Plan::matrix(&loaded(text), &Limits::read(), &Ask::default()).unwrap();
+    let skipped = &matrix.cells.as_ref().unwrap().skipped;
+    for name in ["bound_array", "placeholder_client_id", "no_password", "in_other_field"] {
+        assert!(skipped.iter().any(|skipped| skipped.defect == name), "{name}");
+    }
+    assert!(matrix.mould.kinds.iter().any(|kind| kind.defect.name == "in_client_id"));
+    let swept = format!("{text}[sweep]\nalgorithm = [\"RS256\"]\n");
+    let error = Plan::new(&loaded(&swept), &Limits::read()).unwrap_err().to_string();
+    assert!(error.contains("none of `[keys]` has it"), "{error}");
+}
+
+#[test]
+fn runs_without_tokens_have_no_template_either() {
+    let rest = "token_in = \"ws_header\"\n[control]\narms = [\"without\"]\n";
+    let plan = plan(WS, "", rest).unwrap();
+    assert!(plan.mould.names.carriers.is_none() && plan.token_in == TokenIn::Password);
 }

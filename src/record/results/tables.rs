@@ -15,6 +15,7 @@ use crate::{
     client::verdict::Expectation,
     plan::{Model, Plan},
     record::measure::{Count, Mark, Measurements, SLOT, Tally, latency::Latency},
+    token::recipe::{Also, Refusal},
 };
 
 /// Counts of outcomes and verdicts over the tallies that `select` keeps.
@@ -52,7 +53,11 @@ pub fn nothing_good(plan: &Plan, tallies: &[(Tally, u64)]) -> Vec<String> {
     // Fetched tokens are of this kind too. An attempt that came to nothing says nothing about its token.
     let should_be_good = |tally: &Tally| {
         let is_good = plan.mould.kinds[tally.kind].defect.is_good();
-        is_good && !plan.is_aside(tally.kind) && tally.verdict != Verdict::NotJudged
+        // What a file says is to be refused was never meant to be good.
+        let is_meant =
+            matches!(tally.expected, Expectation::Refuse(Refusal { also: Also::AnyReason, .. }));
+        let is_about_it = !plan.is_aside(tally.kind) && !is_meant;
+        is_good && is_about_it && tally.verdict != Verdict::NotJudged
     };
     let mut groups = Vec::new();
     for (tally, _) in tallies.iter().filter(|(tally, _)| should_be_good(tally)) {

@@ -34,13 +34,18 @@ pub(super) fn read(file: &[u8], all: &mut Gathered) -> Result<()> {
             let wrong = |_| Error::usage(format!("line {number}: `{name}` is no UTF-8"));
             str::from_utf8(bytes).map(Some).map_err(wrong)
         };
+        let token = record.get(token).unwrap_or_default();
+        if token.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+            return Err(Error::usage(format!("line {number}: `token` goes on over several lines"))
+                .hint("a quotation mark is open: one that is meant as one is written twice, between quotation marks"));
+        }
         all.add(Written {
             number,
             client_id: text(client_id, "client_id")?,
             username: text(username, "username")?,
-            token: record.get(token).unwrap_or_default(),
-            expected: text(expected, "expected")?.map(str::trim),
-            kind: text(kind, "kind")?.map(str::trim),
+            token,
+            expected: text(expected, "expected")?,
+            kind: text(kind, "kind")?,
         })?;
     }
     Ok(())

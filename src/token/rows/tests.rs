@@ -56,6 +56,9 @@ fn what_is_wrong_is_named_by_its_line_and_no_token_is_shown() {
         ("client_id,token\n,hunter2\n", "line 2: `client_id` is empty"),
         ("token,expected\na,accept\nhunter2,maybe\n", "line 3: `expected` is another text"),
         ("token,kind\nhunter2,a b\n", "line 2: `kind` is no name"),
+        ("token,kind\nhunter2,hunter2\n", "line 2: `kind` is the token itself"),
+        ("client_id, token\na, hunter2\n", "line 2: `token` has a blank"),
+        ("client_id,token\na,\"hunter2\nb,hunter3\n", "line 2: `token` goes on over several lines"),
         (
             "client_id,username,token\na,u,t\na,v,hunter2\n",
             "line 3: the client has another user name than in line 2",

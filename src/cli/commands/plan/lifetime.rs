@@ -90,7 +90,7 @@ pub(super) fn write(out: &mut String, plan: &Plan, estimate: &Estimate) -> Resul
 fn renewed_when(plan: &Plan) -> String {
     let session = plan.session();
     let (before, jitter) = (session.renew_before, session.renew_jitter);
-    if !plan.is_issued_elsewhere() && before * 2 > plan.lives().0 {
+    if plan.knows_lives() && before * 2 > plan.lives().0 {
         return "when half of the life of theirs is over".to_owned();
     }
     if jitter.is_zero() {
