@@ -189,10 +189,8 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     warn_of(&targets, fetcher.as_deref(), &options.screen);
     // Judging the rows of a long file takes seconds.
     let shelf = Shelf::of(&plan)?;
-    let estimate = match plan.mints() {
-        false => Estimate::default(),
-        true => Estimate::measure(&plan, clock, cpus())?,
-    };
+    let estimate =
+        if plan.mints() { Estimate::measure(&plan, clock, cpus())? } else { Estimate::default() };
     if estimate.waits {
         options.screen.warn(
             "signing is slower than the schedule: clients will wait for tokens (phase `token`)",
@@ -204,9 +202,10 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let signals = (0..workers).map(|_| Signal::new().map(Arc::new)).collect::<Result<Vec<_>>>()?;
     let head_start = if plan.tls.is_some() { TLS_HEAD_START } else { HEAD_START };
     let planned = clock.now() + nanoseconds(estimate.ahead_time.mul_f64(1.25)) + head_start;
-    let (supply, outlets) = match plan.mints() {
-        false => Supply::none(&plan, clock, workers),
-        true => Supply::start(&plan, clock, planned, estimate.ahead, &signals)?,
+    let (supply, outlets) = if plan.mints() {
+        Supply::start(&plan, clock, planned, estimate.ahead, &signals)?
+    } else {
+        Supply::none(&plan, clock, workers)
     };
     let ready = match &fetcher {
         Some(fetcher) => fetch_ahead(fetcher, &plan, &mut options),

@@ -209,9 +209,7 @@ impl Plan {
 
     fn resolve(loaded: &Loaded, limits: &Limits, ask: Option<&Ask>) -> Result<Self> {
         let mut scenario = loaded.scenario.clone();
-        token_file::check(&scenario)?;
-        let objectives = series::flatten(&mut scenario)?;
-        checks::check(&scenario)?;
+        let objectives = flattened(&mut scenario)?;
         let base = loaded.folder();
         let keys = load_keys(&scenario, base)?;
         let mut warnings = Vec::new();
@@ -246,18 +244,14 @@ impl Plan {
         let turns = turns::resolve(&scenario, &kinds, renew_with, keeps)?;
         let examiner =
             cells.as_ref().map(|_| Examiner::new(&scenario, &names, &keys)).transpose()?;
-        if let (Some(ask), Some(cells)) = (ask, &cells) {
-            cells::load(&mut scenario, ask, cells);
-        }
+        cells::load(&mut scenario, ask.zip(cells.as_ref()));
         let scenario = &scenario;
         let workers =
             scenario.load.workers.map_or((limits.cpus / 2).clamp(1, 16), usize::from).max(1);
         let model = Model::resolve(&scenario.load, workers, &mut warnings)?;
         let attempts = attempts(&scenario.load, &model, scenario.seed)?;
         checks::check_lengths(&names, attempts)?;
-        if let Some(rows) = &rows {
-            token_file::check_clients(rows, scenario, attempts)?;
-        }
+        token_file::check_clients(rows.as_deref(), scenario, attempts)?;
         checks::check_mix(&kinds, &issuance, scenario, attempts)?;
         let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
         checks::warn_of_plugin(&policy, issuance.known_keys(keys.len()), &mut warnings, embedded);
@@ -453,6 +447,14 @@ impl Plan {
     pub fn sources(&self) -> &[IpAddr] {
         &self.scenario.load.source_addresses
     }
+}
+
+/// Narrows a series to its first run, after what no broker has to be known for; gives the objectives of a search.
+fn flattened(scenario: &mut Scenario) -> Result<BTreeMap<String, Vec<String>>> {
+    token_file::check(scenario)?;
+    let objectives = series::flatten(scenario)?;
+    checks::check(scenario)?;
+    Ok(objectives)
 }
 
 /// The names of a scenario's clients, the authentication method among them.

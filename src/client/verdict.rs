@@ -264,7 +264,9 @@ impl Judge {
             (Outcome::Refused(code), _) if !self.authentication[usize::from(code)] => {
                 Verdict::NotJudged
             }
-            (Outcome::Refused(_), Expectation::Accept) => Verdict::FalseReject,
+            (Outcome::Refused(_) | Outcome::UpgradeRefused(_), Expectation::Accept) => {
+                Verdict::FalseReject
+            }
             (
                 Outcome::Refused(code),
                 Expectation::Refuse(refusal) | Expectation::Either(refusal),
@@ -272,7 +274,6 @@ impl Judge {
                 let is_promised = self.codes[refusal.group as usize][usize::from(code)];
                 if is_promised { Verdict::Correct } else { Verdict::WrongReason }
             }
-            (Outcome::UpgradeRefused(_), Expectation::Accept) => Verdict::FalseReject,
             (
                 Outcome::UpgradeRefused(status),
                 Expectation::Refuse(refusal) | Expectation::Either(refusal),

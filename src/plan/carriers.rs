@@ -83,13 +83,12 @@ fn compiled(scenario: &Scenario, names: &Names) -> Result<Carriers> {
         })
     };
     // A name is shown: it is no secret.
-    let username = match names.username {
-        Some(_) => None,
-        None => {
-            // It can't hold itself.
-            let within = |error: Error| error.within("`identity.username`");
-            Some(Carrier::compile(&identity.username, names).map_err(within)?)
-        }
+    let username = if names.username.is_none() {
+        // It can't hold itself.
+        let within = |error: Error| error.within("`identity.username`");
+        Some(Carrier::compile(&identity.username, names).map_err(within)?)
+    } else {
+        None
     };
     let password = identity.password.as_deref().map(|text| written("identity.password", text));
     let path = ws.and_then(|ws| ws.path.as_deref()).map(|text| written("target.ws.path", text));

@@ -174,8 +174,9 @@ pub(super) fn prepare(scenario: &mut Scenario) {
     (load.warmup, load.hold, load.clean_start) = (Duration::ZERO, Some(Duration::ZERO), true);
 }
 
-/// The load that sends all cells, to each broker.
-pub(super) fn load(scenario: &mut Scenario, ask: &Ask, cells: &Cells) {
+/// The load that sends all cells, to each broker, where this is a matrix.
+pub(super) fn load(scenario: &mut Scenario, matrix: Option<(&Ask, &Cells)>) {
+    let Some((ask, cells)) = matrix else { return };
     let leading = cells.leading;
     let cells = cells.attempts() as f64;
     let (rate, total) = match ask.background {

@@ -68,7 +68,9 @@ impl Shelf {
         let (mut known, mut unnamed) = (Vec::with_capacity(rows.count()), Vec::new());
         for (mut of_part, names) in parts {
             known.append(&mut of_part);
-            names.iter().for_each(|name| note(&mut unnamed, name));
+            for name in &names {
+                note(&mut unnamed, name);
+            }
         }
         if known.len() != rows.count() {
             return Err(Error::not_measured(

@@ -1,4 +1,4 @@
-//! Signatures over tokens, which a client shows beside its token: AWS IoT's custom authorizers ask for one.
+//! Signatures over tokens, which a client shows beside its token: custom authorizers of AWS ask for one.
 
 use std::sync::Arc;
 

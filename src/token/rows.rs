@@ -46,7 +46,7 @@ pub struct Row {
 #[derive(Clone)]
 pub struct Rows {
     bytes: Vec<u8>,
-    rows: Vec<Row>,
+    all: Vec<Row>,
     /// The number of the first row of each client, and that of all rows at the end.
     firsts: Vec<usize>,
     /// What results call the kinds.
@@ -61,7 +61,7 @@ pub struct Rows {
 
 impl std::fmt::Debug for Rows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows").field("rows", &self.rows.len()).finish_non_exhaustive()
+        f.debug_struct("Rows").field("rows", &self.all.len()).finish_non_exhaustive()
     }
 }
 
@@ -96,7 +96,7 @@ impl Rows {
 
     /// How many rows there are.
     pub fn count(&self) -> usize {
-        self.rows.len()
+        self.all.len()
     }
 
     /// All rows with the number of their client.
@@ -113,7 +113,7 @@ impl Rows {
     pub fn of(&self, client: u64) -> &[Row] {
         let place = usize::try_from(client).unwrap_or(usize::MAX);
         match (self.firsts.get(place), self.firsts.get(place.saturating_add(1))) {
-            (Some(from), Some(to)) => &self.rows[*from..*to],
+            (Some(from), Some(to)) => &self.all[*from..*to],
             _ => &[],
         }
     }
@@ -270,7 +270,7 @@ impl Gathered {
         }
         let (has_ids, has_users) = self.has;
         Rows {
-            rows: order.into_iter().map(|row| self.rows[row]).collect(),
+            all: order.into_iter().map(|row| self.rows[row]).collect(),
             bytes: self.bytes,
             firsts,
             kinds: self.kinds,

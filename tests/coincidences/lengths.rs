@@ -26,7 +26,8 @@ fn no_two_clients_of_a_matrix_have_one_client_id() {
             let mut token = Vec::new();
             let (password, _) = minter.mint(at, n, NOW, &mut token).unwrap();
             let names = &plan.mould.names;
-            let brought = scratch.fields(names, &kind.recipe, plan.token_in, n, (password, &token));
+            let given = (password, plan.mould.shown(&token));
+            let brought = scratch.fields(names, &kind.recipe, plan.token_in, n, given);
             // One that has none is given one by the broker.
             let client_id = brought.client_id.to_vec();
             assert!(

@@ -56,6 +56,7 @@ mod servers;
 mod sessions;
 #[cfg(feature = "embedded")]
 mod soak;
+#[cfg(feature = "embedded")]
 mod templates;
 mod token_file;
 mod tokens;

@@ -64,8 +64,9 @@ fn clients_bring_the_tokens_and_names_of_the_file_and_its_word_is_what_counts() 
     let server = broker(|connect| !password(connect).starts_with("bad"));
     let mut file = "client_id,username,token,expected,kind,comment\n".to_owned();
     for n in 0..10 {
-        file += &format!("dev-{n},,good-{n},accept,paseto,x\n");
-        file += &format!("\"other, {n}\",\"user \"\"{n}\"\"\",bad-{n},refuse,stolen,y\n");
+        let good = format!("dev-{n},,good-{n},accept,paseto,x\n");
+        let bad = format!("\"other, {n}\",\"user \"\"{n}\"\"\",bad-{n},refuse,stolen,y\n");
+        file = [file, good, bad].concat();
     }
     file += "last,,bad-last,accept,paseto,\nspare,,unused,accept,paseto,\n";
     let ended = run(&server, &file, "clients = 21", "");
@@ -96,15 +97,11 @@ fn clients_bring_the_tokens_and_names_of_the_file_and_its_word_is_what_counts() 
 fn a_token_that_the_file_says_is_good_is_refused_rightly_once_it_has_ended() {
     let ended_at = json!({ "exp": now() - 60 });
     let good = json!({ "exp": now() + 600 });
-    let file = |n: u32| -> String {
-        (0..n)
-            .map(|n| {
-                let claims = if n % 2 == 0 { &good } else { &ended_at };
-                format!("c-{n},{},accept\n", jwt("ES256", claims))
-            })
-            .collect()
+    let row = |n: u32| {
+        let claims = if n.is_multiple_of(2) { &good } else { &ended_at };
+        format!("c-{n},{},accept\n", jwt("ES256", claims))
     };
-    let file = format!("client_id,token,expected\n{}", file(8));
+    let file = (0..8).fold("client_id,token,expected\n".to_owned(), |file, n| file + &row(n));
     let is_good = |connect: &Connect| {
         let payload = password(connect).split('.').nth(1).unwrap().to_owned();
         let claims: Value =

@@ -46,9 +46,10 @@ pub(super) fn plan(
         if let Some(agents) = agents {
             possible::check(&plan, &loaded.scenario, agents).map_err(place)?;
         }
-        let estimate = match plan.mints() {
-            false => Estimate::default(),
-            true => Estimate::measure(&plan, clock, limits.cpus)?,
+        let estimate = if plan.mints() {
+            Estimate::measure(&plan, clock, limits.cpus)?
+        } else {
+            Estimate::default()
         };
         let shared = agents.map(|agents| Shared::new(&plan, &estimate, &limits, agents));
         say(&render(&loaded.scenario, &plan, &estimate, &notes))?;
@@ -127,17 +128,7 @@ fn write_all(
         budget.by_brokers(),
     )?;
     issuance(out, plan)?;
-    if let Some(rows) = &plan.rows {
-        writeln!(
-            out,
-            "  token file   {} rows for {} clients",
-            count(rows.count() as u64),
-            count(rows.clients())
-        )?;
-    }
-    if plan.mints() {
-        minting(out, estimate)?;
-    }
+    tokens(out, plan, estimate)?;
     for threshold in &plan.thresholds {
         if let Some(grace) = threshold.abort_after {
             let (metric, condition) = (&threshold.metric, &threshold.condition);
@@ -180,6 +171,15 @@ fn write_all(
         writeln!(out, "  warning: {warning}")?;
     }
     Ok(())
+}
+
+/// How tokens come about.
+fn tokens(out: &mut String, plan: &Plan, estimate: &Estimate) -> std::fmt::Result {
+    if let Some(rows) = &plan.rows {
+        let (all, clients) = (count(rows.count() as u64), count(rows.clients()));
+        writeln!(out, "  token file   {all} rows for {clients} clients")?;
+    }
+    if plan.mints() { minting(out, estimate) } else { Ok(()) }
 }
 
 /// Where CONNECT, or the request before it, has the token.

@@ -5,13 +5,13 @@ use crate::{
 };
 
 /// A scenario with these lines under `[target]`, `[identity]`, and at its end.
-fn plan(target: &str, identity: &str, rest: &str) -> Result<Plan, String> {
+fn plan(target: &str, identity: &str, rest: &str) -> Result<Box<Plan>, String> {
     let text = format!(
         "name = \"x\"\n[load]\nclients = 10\nconcurrency = 2\n[keys.main]\nalgorithm = \"ES256\"\ngenerate = true\n\
          [keys.rsa]\nalgorithm = \"RS256\"\ngenerate = true\n[token]\nkey = \"main\"\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n\
          [identity]\n{identity}\n[target]\n{target}\n{rest}"
     );
-    Plan::new(&loaded(&text), &Limits::read()).map_err(|error| error.to_string())
+    Plan::new(&loaded(&text), &Limits::read()).map(Box::new).map_err(|error| error.to_string())
 }
 
 const PLAIN: &str = "brokers = [\"mqtt://127.0.0.1:1883\"]";
@@ -38,7 +38,7 @@ fn a_template_takes_the_place_of_token_in() {
 #[test]
 fn what_does_not_fit_together_is_refused_with_key_and_way_out() {
     let ws = |rest: &str| plan(WS, "", rest);
-    let cases = [
+    let cases = vec![
         (
             plan(PLAIN, "password = \"{token}\"", "token_in = \"password\""),
             "would be brought twice",

@@ -20,6 +20,7 @@ pub const FORMAT: u32 = 1;
 /// The whole result of a run.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
 pub struct Summary {
     pub format: u32,
     pub partial: bool,

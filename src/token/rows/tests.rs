@@ -82,6 +82,6 @@ fn what_is_wrong_is_named_by_its_line_and_no_token_is_shown() {
     }
     let long = format!("client_id,token\n{},x\n", "a".repeat(65_536));
     assert!(error_of(&long).contains("line 2: `client_id` is no text of MQTT"));
-    let kinds: String = (0..257).map(|n| format!("t,k{n}\n")).collect();
+    let kinds = (0..257).fold(String::new(), |kinds, n| kinds + &format!("t,k{n}\n"));
     assert!(error_of(&format!("token,kind\n{kinds}")).contains("line 258: `kind` is the 257th"));
 }
