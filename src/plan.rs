@@ -20,6 +20,7 @@ mod later;
 pub mod life;
 mod model;
 pub mod nodes;
+mod parts;
 mod range;
 mod renewals;
 pub mod scale;
@@ -36,13 +37,7 @@ pub mod token_file;
 pub mod turns;
 mod volley;
 
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use self::{
     broker::Broker,
@@ -54,10 +49,11 @@ use self::{
     kinds::Context,
     model::attempts,
     nodes::NodeEvent,
+    parts::{algorithms, bounds, flattened, kinds_of, load_keys, names_of, policy_of, written_out},
     schedule::Schedule,
     segment::Segment,
     spread::Spread,
-    threshold::{NOT_JUDGED, Threshold},
+    threshold::Threshold,
     turns::Turns,
 };
 use crate::{
@@ -66,20 +62,10 @@ use crate::{
         host::Limits,
         tls::Tls,
     },
-    scenario::{
-        Algorithm, Condition, Jwks, Load, Loaded, OnAnonymous, Protocol, Scenario, TokenIn,
-        ValidityRule,
-    },
+    scenario::{Load, Loaded, OnAnonymous, Protocol, Scenario, TokenIn, ValidityRule},
     token::{
-        Kind, Minter,
-        carrier::token_in,
-        fraction, free_name,
-        key::SigningKey,
-        mould::Mould,
-        oracle::Expected,
-        policy::{self, Policy},
-        rows::Rows,
-        template::{Names, Template},
+        Minter, carrier::token_in, fraction, free_name, mould::Mould, oracle::Expected,
+        policy::Policy, rows::Rows, template::Template,
     },
 };
 
@@ -449,137 +435,6 @@ impl Plan {
     }
 }
 
-/// Narrows a series to its first run, after what no broker has to be known for; gives the objectives of a search.
-fn flattened(scenario: &mut Scenario) -> Result<BTreeMap<String, Vec<String>>> {
-    token_file::check(scenario)?;
-    let objectives = series::flatten(scenario)?;
-    checks::check(scenario)?;
-    Ok(objectives)
-}
-
-/// The names of a scenario's clients, the authentication method among them.
-fn names_of(
-    scenario: &Scenario,
-    brokers: &[Broker],
-    keys: (&[SigningKey], &Path),
-    rows: Option<&Rows>,
-) -> Result<Names> {
-    let auth_method = authentication::method(scenario, brokers)?.map(Arc::from);
-    let ids = rows.and_then(|rows| rows.client_ids.clone());
-    let names = Names { auth_method, ..Names::with_ids(&scenario.identity, ids)? };
-    let names = token_file::names(names, rows)?;
-    let carriers = carriers::resolve(scenario, &names, brokers, keys)?.map(Arc::new);
-    Ok(Names { carriers, ..names })
-}
-
-/// The keys of a scenario in the order of their names; relative paths start at `base`.
-fn load_keys(scenario: &Scenario, base: &Path) -> Result<Vec<SigningKey>> {
-    let keys = scenario.keys.iter();
-    let keys = keys.filter(|(name, _)| !carriers::only_countersigns(scenario, name));
-    keys.map(|(name, key)| SigningKey::load(name, key, base)).collect()
-}
-
-/// The kinds of token: those of `[[mix]]`, or those of the catalogue where a matrix is asked for.
-fn kinds_of(
-    context: Context<'_>,
-    strict: &Policy,
-    (ask, rows): (Option<&Ask>, Option<&Rows>),
-    warnings: &mut Vec<String>,
-) -> Result<(Vec<Kind>, Option<Cells>)> {
-    let scenario = context.scenario;
-    match (ask, rows) {
-        (None, Some(rows)) => {
-            checks::check_protocol(scenario.target.protocol, context.policy)?;
-            Ok((token_file::kinds(context, rows)?, None))
-        }
-        (None, None) => {
-            checks::check_protocol(scenario.target.protocol, context.policy)?;
-            Ok((kinds::resolve(context, warnings)?, None))
-        }
-        (Some(ask), _) => {
-            let (kinds, cells) = cells::resolve(context, strict, ask, scenario.seed)?;
-            Ok((kinds, Some(cells)))
-        }
-    }
-}
-
-/// Algorithms of good tokens, where the policy does not name them: those of the keys, or whatever another server may sign
-/// with.
-fn algorithms(scenario: &Scenario, keys: &[SigningKey]) -> Vec<Algorithm> {
-    let mut algorithms: Vec<_> = keys.iter().map(|key| key.algorithm).collect();
-    if is_of_others(scenario) {
-        // A broker of the run verifies with these keys as well.
-        algorithms.extend(Algorithm::ALL.into_iter().filter(|known| !known.is_hmac()));
-    }
-    algorithms.sort_unstable();
-    algorithms.dedup();
-    algorithms
-}
-
-/// What the brokers promise: by the profile that is named, or that suits them.
-fn policy_of(
-    scenario: &Scenario,
-    base: &Path,
-    embedded: bool,
-    jwks: Option<&Jwks>,
-    algorithms: Vec<Algorithm>,
-) -> Result<Policy> {
-    let default = if embedded && jwks.is_none() { "rmqtt" } else { "strict" };
-    let profile = scenario.target.profile.as_deref().unwrap_or(default);
-    let mut policy = match &scenario.target.promise {
-        Some(held) => {
-            Policy::over(profile.to_owned(), (**held).clone(), &scenario.policy, algorithms)?
-        }
-        None => Policy::resolve(profile, base, &scenario.policy, algorithms)?,
-    };
-    if let Some(jwks) = jwks {
-        issuance::keys_within(&mut policy, jwks);
-    }
-    Ok(policy)
-}
-
-/// What must hold at the end, and in each step of a search.
-fn bounds(
-    scenario: &Scenario,
-    objectives: &BTreeMap<String, Vec<String>>,
-    kinds: &[Kind],
-    brokers: &[Broker],
-) -> Result<(Vec<Threshold>, Vec<Threshold>)> {
-    let plain = |of: &Vec<String>| of.iter().map(|text| text.as_str().into()).collect();
-    let objectives = objectives.iter().map(|(metric, of)| (metric.clone(), plain(of))).collect();
-    let slo = thresholds(&objectives, "capacity.slo", kinds, brokers)?;
-    series::check_slo(&slo)?;
-    let mut thresholds = thresholds(&scenario.thresholds, "thresholds", kinds, brokers)?;
-    // A search goes on until most attempts fail.
-    if objectives.is_empty() && !scenario.thresholds.contains_key(NOT_JUDGED) {
-        thresholds.push(Threshold::of_every_run());
-    }
-    Ok((thresholds, slo))
-}
-
-/// Parses `[thresholds]`, or objectives of the same form.
-fn thresholds(
-    written: &BTreeMap<String, Vec<Condition>>,
-    section: &str,
-    kinds: &[Kind],
-    brokers: &[Broker],
-) -> Result<Vec<Threshold>> {
-    let labels: Vec<&str> = kinds.iter().map(|kind| kind.label.as_str()).collect();
-    let urls: Vec<&str> = brokers.iter().map(|broker| broker.label.as_str()).collect();
-    let mut thresholds = Vec::new();
-    for (metric, conditions) in written {
-        if conditions.is_empty() {
-            return Err(Error::usage(format!("`{section}.\"{metric}\"` holds no condition"))
-                .hint("write `[\"p99 < 250ms\"]` or `[\"count == 0\"]`, or leave it out"));
-        }
-        for Condition { condition, abort_after } in conditions {
-            let threshold = Threshold::parse(section, metric, condition, &labels, &urls)?;
-            thresholds.push(threshold.aborting(*abort_after)?);
-        }
-    }
-    Ok(thresholds)
-}
-
 /// What is written in `[policy]`, by its keys.
 fn overridden(scenario: &Scenario) -> Vec<String> {
     toml::Table::try_from(&scenario.policy)
@@ -596,37 +451,4 @@ pub(crate) fn loaded(text: &str) -> Loaded {
 
 fn place_of(loaded: &Loaded) -> String {
     format!("scenario `{}`", loaded.path.display())
-}
-
-/// The scenario with what was left open decided: run again on another host, it is the same run.
-fn written_out(
-    scenario: &Scenario,
-    base: &Path,
-    policy: &Policy,
-    model: &Model,
-    workers: usize,
-) -> Scenario {
-    let mut resolved = scenario.clone();
-    if let Some(tls) = &mut resolved.target.tls {
-        for file in [&mut tls.ca, &mut tls.crl, &mut tls.cert, &mut tls.key].into_iter().flatten() {
-            *file = policy::whole(&base.join(&*file));
-        }
-    }
-    if let Some(file) = &mut resolved.token.file {
-        *file = policy::whole(&base.join(&*file));
-    }
-    resolved.target.profile = Some(policy.profile.clone());
-    resolved.policy = policy.settings();
-    if is_of_others(scenario) {
-        // A list that nobody wrote promises nothing, and would if it were written.
-        resolved.policy.algorithms = resolved.policy.algorithms.filter(|_| policy.names_algorithms);
-    } else {
-        resolved.token.ttl = Some(scenario.token.ttl());
-    }
-    let brings = token_in(scenario);
-    resolved.target.token_in = (brings != TokenIn::Template).then_some(brings);
-    resolved.load.mode = Some(model.mode());
-    resolved.load.hold = Some(scenario.load.hold());
-    resolved.load.workers = u16::try_from(workers).ok();
-    resolved
 }

@@ -12,6 +12,7 @@ mod jwe;
 pub mod key;
 pub mod mint;
 pub mod mould;
+pub mod names;
 pub mod oracle;
 pub mod placing;
 pub mod policy;

@@ -19,7 +19,7 @@ use crate::{
     token::{
         given::Given,
         key::SigningKey,
-        template::{Names, compile_claims},
+        names::{Names, compile_claims},
     },
 };
 

@@ -13,7 +13,7 @@ use crate::{
         carrier::{Carrier, Carriers, templates, token_in},
         countersign::Countersigned,
         key::SigningKey,
-        template::Names,
+        names::Names,
     },
 };
 
@@ -75,7 +75,7 @@ fn compiled(scenario: &Scenario, names: &Names) -> Result<Carriers> {
             return Err(Error::usage(format!("`{key}` was taken out of this file"))
                 .hint("put back what stood there"));
         }
-        Carrier::compile(text, names).map_err(|_| {
+        Carrier::compile(text, &names.placeholders()).map_err(|_| {
             Error::usage(format!(
                 "`{key}` holds a brace that is no placeholder (its value is not shown)"
             ))
@@ -86,7 +86,7 @@ fn compiled(scenario: &Scenario, names: &Names) -> Result<Carriers> {
     let username = if names.username.is_none() {
         // It can't hold itself.
         let within = |error: Error| error.within("`identity.username`");
-        Some(Carrier::compile(&identity.username, names).map_err(within)?)
+        Some(Carrier::compile(&identity.username, &names.placeholders()).map_err(within)?)
     } else {
         None
     };
@@ -116,7 +116,7 @@ fn compiled(scenario: &Scenario, names: &Names) -> Result<Carriers> {
             )
             .hint("leave one of them out"));
         }
-        headers.push((AUTHORIZATION.to_owned(), Carrier::compile("Bearer {token}", names)?));
+        headers.push((AUTHORIZATION.to_owned(), Carrier::compile("Bearer {token}", &[])?));
     }
     Ok(Carriers { username, password: password.transpose()?, path, headers, countersigned: None })
 }

@@ -13,8 +13,8 @@ use crate::{
     token::{
         Kind,
         braces::has_foreign,
+        names::Names,
         policy::{Policy, leaves},
-        template::Names,
     },
 };
 

@@ -16,10 +16,10 @@ use crate::{
         FRESH, Kind, Minter, Password,
         carrier::{Shown, token_in},
         key::{SigningKey, VerifyingKey},
+        names::Names,
         oracle::{Bound, Expected, Fault, Faults, Oracle, Presented},
         placing::{Brought, Scratch},
         recipe::Twist,
-        template::Names,
     },
 };
 

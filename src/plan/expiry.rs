@@ -14,9 +14,10 @@ use crate::{
     },
     token::{
         Occasion,
+        names::Names,
         policy::{Policy, SECOND_PROBE},
         recipe::Exp,
-        template::{Names, Template},
+        template::Template,
     },
 };
 

@@ -16,12 +16,7 @@ use crate::{
         tls::{OwnCertificate, Trust},
     },
     scenario::{Grant, OAuth, Scenario, TokenSource},
-    token::{
-        FRESH,
-        key::SigningKey,
-        recipe::Exp,
-        template::{Names, Template},
-    },
+    token::{FRESH, key::SigningKey, names::Names, recipe::Exp, template::Template},
 };
 
 /// A token that is brought when it has ended.

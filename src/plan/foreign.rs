@@ -8,8 +8,8 @@ use crate::{
     base::error::{Error, Result},
     scenario::{Check, Scenario, TokenSource},
     token::{
+        names::{Names, compile_claims},
         policy::Policy,
-        template::{Names, compile_claims},
     },
 };
 

@@ -19,7 +19,7 @@ use crate::{
         tls::Trust,
     },
     scenario::{Jwks, Load, Outage, Scenario, TokenSource},
-    token::{key::SigningKey, policy::Policy, template::Names},
+    token::{key::SigningKey, names::Names, policy::Policy},
 };
 
 /// Who issues tokens and keys.

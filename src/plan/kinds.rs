@@ -23,11 +23,11 @@ use crate::{
         key::SigningKey,
         kid_of_another,
         mould::Mould,
+        names::{Names, compile_claims},
         oracle::Expected,
         policy::Policy,
         recipe::{Exp, Refusal, Signer},
         rows::Rows,
-        template::{Names, compile_claims},
     },
 };
 

@@ -13,7 +13,7 @@ use crate::{
         host::reading,
     },
     scenario::OAuth,
-    token::template::{Names, Template},
+    token::{names::Names, template::Template},
 };
 
 /// A secret as the source of a template: as it is written, or, where it comes from the environment or from a file, with

@@ -10,9 +10,10 @@ use crate::{
     token::{
         braces::constant,
         given::Given,
+        names::Names,
         oracle::{Bound, Expected},
         policy::Policy,
-        template::{Names, Template},
+        template::Template,
     },
 };
 

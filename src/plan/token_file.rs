@@ -2,20 +2,20 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use super::kinds::Context;
 use crate::{
     base::{
         error::{Error, Result, showable},
         host::reading,
     },
-    scenario::{LoadMode, Scenario, TokenIn, TokenSource},
+    scenario::{LoadMode, Protocol, Scenario, TokenIn, TokenSource},
     token::{
         FRESH, Kind, Must,
         carrier::token_in,
         catalogue::defect,
+        names::Names,
         recipe::GOOD,
         rows::{Column, Rows, Word},
-        template::{Names, Template},
+        template::Template,
     },
 };
 
@@ -125,7 +125,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<()> {
 }
 
 /// The kinds of a file's tokens, as results call them.
-pub(super) fn kinds(context: Context<'_>, rows: &Rows) -> Result<Vec<Kind>> {
+pub(super) fn kinds(protocol: Protocol, rows: &Rows) -> Result<Vec<Kind>> {
     let fresh = defect(FRESH).ok_or_else(|| Error::usage("the catalogue has no good tokens"))?;
     let mut shares: BTreeMap<usize, u64> = BTreeMap::new();
     for client in 0..rows.clients() {
@@ -141,7 +141,7 @@ pub(super) fn kinds(context: Context<'_>, rows: &Rows) -> Result<Vec<Kind>> {
         must: Must::AcceptInTime,
         key: None,
         later: Vec::new(),
-        protocol: context.scenario.target.protocol,
+        protocol,
         share: share(at) / rows.clients().max(1) as f64,
     };
     Ok(rows.kinds.iter().enumerate().map(kind).collect())

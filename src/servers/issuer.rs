@@ -74,7 +74,7 @@ struct Shared {
     client_secret: Option<String>,
     client_key: Option<SigningKey>,
     password: Option<String>,
-    names: crate::token::template::Names,
+    names: crate::token::names::Names,
     limiter: Option<DefaultDirectRateLimiter>,
     retry_after: Duration,
     device_approval: Duration,

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use super::{Ready, source::Handed};
+use super::Ready;
 use crate::{
     base::{
         clock::of_date,
@@ -32,6 +32,25 @@ struct Known {
     said: Said,
     times: Times,
     is_jwt: bool,
+}
+
+/// A token that was taken.
+#[derive(Clone, Copy)]
+pub(super) struct Taken<'a> {
+    pub(super) ready: Ready,
+    pub(super) bytes: &'a [u8],
+    pub(super) said: Said,
+    pub(super) is_jwt: bool,
+    /// Whether it has to be accepted because its user says so.
+    pub(super) is_word: bool,
+    /// Whether nobody had it before.
+    pub(super) is_new: bool,
+}
+
+impl std::fmt::Debug for Taken<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Taken").field("ready", &self.ready).finish_non_exhaustive()
+    }
 }
 
 /// The tokens of a file, and which of them are taken.
@@ -104,8 +123,8 @@ impl Shelf {
         self.plan.kind_of_row(client, self.next_of(client)?)
     }
 
-    /// Takes the token of a client's turn, at a wall time, and whether nobody had that before; `None` where no row is left.
-    pub(super) fn take(&self, bearer: Bearer, at: i64) -> Option<(Handed<'_>, bool)> {
+    /// Takes the token of a client's turn, at a wall time; `None` where no row is left.
+    pub(super) fn take(&self, bearer: Bearer, at: i64) -> Option<Taken<'_>> {
         let group = bearer.client / self.plan.reuse;
         let counter = self.taken.get(usize::try_from(group).ok()?)?;
         // A client's turns follow one another, so nobody else counts there meanwhile; clients that share a token bring the
@@ -126,10 +145,7 @@ impl Shelf {
         };
         let bytes = self.rows.token(own);
         let is_word = is_users_word(own.word);
-        Some((
-            Handed { ready, bytes, said: Some(known.said), is_jwt: known.is_jwt, is_word },
-            is_new,
-        ))
+        Some(Taken { ready, bytes, said: known.said, is_jwt: known.is_jwt, is_word, is_new })
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     Outlet, Ready, Stock,
     oauth::{Brought, Failure, Fetched, Fetcher},
     order::{Made, MintOrder},
-    shelf::Shelf,
+    shelf::{Shelf, Taken},
     signal::Signal,
 };
 use crate::{
@@ -340,9 +340,9 @@ impl TokenSource {
     fn take_row(&mut self, order: Order) -> Answer<'_> {
         let at = self.clock.wall(order.at);
         match self.shelf.as_ref().and_then(|shelf| shelf.take(order.bearer, at)) {
-            Some((handed, is_new)) => {
+            Some(Taken { ready, bytes, said, is_jwt, is_word, is_new }) => {
                 self.rows_taken += u64::from(is_new);
-                Answer::Token(handed)
+                Answer::Token(Handed { ready, bytes, said: Some(said), is_jwt, is_word })
             }
             None => Answer::Failed(Failure::word(NO_MORE_ROWS)),
         }

@@ -4,7 +4,7 @@
 use super::{
     braces::{Part, parts},
     countersign::Countersigned,
-    template::{Names, Template},
+    template::Template,
 };
 use crate::{
     base::error::Result,
@@ -51,6 +51,9 @@ enum Form {
     Url,
 }
 
+/// The placeholders of what a client shows.
+const SHOWN: [&str; 4] = ["token", "token:url", "signature", "signature:url"];
+
 impl Piece {
     /// What a placeholder stands for, where that is something that a client shows.
     fn named(name: &str) -> Option<Self> {
@@ -69,12 +72,12 @@ impl Carrier {
     ///
     /// # Errors
     /// When it has a placeholder that there is not, or a brace that is neither of one nor written twice.
-    pub fn compile(text: &str, names: &Names) -> Result<Self> {
+    pub fn compile(text: &str, names: &[(&str, &Template)]) -> Result<Self> {
         let mut pieces = Vec::new();
         let mut plain = Vec::new();
         let close = |plain: &mut Vec<Part<'_>>, pieces: &mut Vec<Piece>| -> Result<()> {
             if !plain.is_empty() {
-                pieces.push(Piece::Text(names.carrying(text, plain)?));
+                pieces.push(Piece::Text(Template::of_parts(text, plain, names, &SHOWN)?));
                 plain.clear();
             }
             Ok(())

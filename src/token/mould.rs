@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::{Kind, carrier::Shown, key::SigningKey, recipe::Signer, template::Names};
+use super::{Kind, carrier::Shown, key::SigningKey, names::Names, recipe::Signer};
 
 /// What every token of a run is made from.
 #[derive(Clone, Debug)]

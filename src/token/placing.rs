@@ -3,8 +3,9 @@
 use super::{
     carrier::{InUpgrade, Shown},
     mint::Password,
+    names::Names,
     recipe::{Placing, Recipe},
-    template::{Names, decimal},
+    template::decimal,
 };
 use crate::scenario::TokenIn;
 

@@ -13,8 +13,9 @@ use super::{
     given::{Given, Moment},
     jwe::Envelope,
     mould::Mould,
+    names::{Names, compile_claims},
     recipe::{Bearer, Exp, Form, Kid, Recipe, Signer, Twist},
-    template::{Names, Piece, Template, compile_claims},
+    template::{Piece, Template},
 };
 use crate::{
     base::error::{Error, Result},

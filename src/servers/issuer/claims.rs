@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     base::error::{Error, Result},
     plan::authority::Authority,
-    token::{braces::filled, given::Given, key::SigningKey, template::Names},
+    token::{braces::filled, given::Given, key::SigningKey, names::Names},
 };
 
 /// Whom a token is for.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::scenario::Identity;
+use crate::{scenario::Identity, token::names::Names};
 
 fn names(username: &str) -> Names {
     let identity = Identity { username: username.into(), ..Identity::default() };
@@ -7,7 +7,7 @@ fn names(username: &str) -> Names {
 }
 
 fn compiled(text: &str) -> Carrier {
-    Carrier::compile(text, &names("user-{n}")).unwrap()
+    Carrier::compile(text, &names("user-{n}").placeholders()).unwrap()
 }
 
 fn rendered(text: &str, token: &[u8]) -> String {
@@ -31,11 +31,11 @@ fn a_text_holds_what_the_client_shows_as_it_is_or_percent_encoded() {
 #[test]
 fn a_placeholder_that_there_is_not_and_the_user_name_within_itself_are_refused() {
     for (text, username) in [("{tokens}", "user-{n}"), ("{", "u"), ("{username}", "{token}")] {
-        let error = Carrier::compile(text, &names(username)).unwrap_err();
+        let error = Carrier::compile(text, &names(username).placeholders()).unwrap_err();
         let told = error.to_string();
         assert!(told.contains(&format!("`{text}`")), "{told}");
     }
-    let error = Carrier::compile("{username}", &names("{token:url}")).unwrap_err();
+    let error = Carrier::compile("{username}", &names("{token:url}").placeholders()).unwrap_err();
     assert!(error.to_string().contains("the user name holds what the client shows"), "{error}");
 }
 

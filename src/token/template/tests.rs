@@ -1,6 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{
+    scenario::Identity,
+    token::names::{Names, compile_claims},
+};
 
 fn identity(client_id: &str, username: &str) -> Identity {
     Identity { client_id: client_id.into(), username: username.into(), ..Identity::default() }
