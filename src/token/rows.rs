@@ -149,10 +149,13 @@ struct Gathered {
 }
 
 impl Gathered {
-    /// Notes the columns that a file has, where that is known before its rows.
-    fn unknown(&mut self, name: &str) {
-        if !self.unknown.iter().any(|known| known == name) && self.unknown.len() < MOST_KINDS {
-            self.unknown.push(name.to_owned());
+    /// Notes a column that nobody reads, as far as its name may be shown: in a file without names of columns it is a token.
+    fn unknown(&mut self, name: &[u8]) {
+        let is_name = name.len() <= 40
+            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_- .".contains(byte));
+        let shown = if is_name { String::from_utf8_lossy(name) } else { "...".into() };
+        if !self.unknown.iter().any(|known| *known == shown) && self.unknown.len() < MOST_KINDS {
+            self.unknown.push(shown.into_owned());
         }
     }
 

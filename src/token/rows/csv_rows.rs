@@ -17,7 +17,7 @@ pub(super) fn read(file: &[u8], all: &mut Gathered) -> Result<()> {
                 return Err(Error::usage(format!("it has the column `{}` twice", COLUMNS[known])));
             }
             Some(known) => places[known] = Some(at),
-            None => all.unknown(&shown(name)),
+            None => all.unknown(name),
         }
     }
     let [client_id, username, token, expected, kind] = places;
@@ -49,13 +49,6 @@ pub(super) fn read(file: &[u8], all: &mut Gathered) -> Result<()> {
         })?;
     }
     Ok(())
-}
-
-/// A name of a column that nobody knows, as far as it may be shown: in a file without a first line of names it is a token.
-fn shown(name: &[u8]) -> String {
-    let is_name = name.len() <= 40
-        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_- .".contains(byte));
-    if is_name { String::from_utf8_lossy(name).into_owned() } else { "...".to_owned() }
 }
 
 fn broken(error: &csv::Error) -> Error {

@@ -19,9 +19,7 @@ pub(super) fn read(file: &[u8], all: &mut Gathered) -> Result<()> {
     for (number, line) in lines().filter(|(_, line)| is_filled(line)) {
         let object = object(number, line)?;
         for name in object.keys().filter(|name| !COLUMNS.contains(&name.as_str())) {
-            let is_name = name.len() <= 40
-                && name.chars().all(|c| c.is_ascii_alphanumeric() || "_- .".contains(c));
-            all.unknown(if is_name { name } else { "..." });
+            all.unknown(name.as_bytes());
         }
         let text = |name: &str| match object.get(name) {
             None | Some(Value::Null) => Ok(None),
