@@ -22,5 +22,5 @@ pub mod transport;
 pub mod upgrade;
 pub mod verdict;
 
-pub use layers::{FLOOD, Handshake, Progress, Received};
+pub use layers::{FLOOD, Handshake, OwnPart, Progress, Received};
 pub use stream::TURN;

@@ -4,6 +4,7 @@
 
 mod authentication;
 pub mod authority;
+mod bound;
 pub mod broker;
 pub mod budget;
 mod carriers;
@@ -209,7 +210,7 @@ impl Plan {
         checks::check_delay(&scenario.load, &policy)?;
         model::check_receive_time(&scenario.load, &brokers)?;
         let rows = token_file::resolve(&mut scenario, base, &mut warnings)?;
-        let names = names_of(&scenario, &brokers, (&keys, base), rows.as_deref())?;
+        let names = names_of(&scenario, (&brokers, tls.as_ref()), (&keys, base), rows.as_deref())?;
         let probe_topic = expiry::resolve(&scenario, &policy, &names, &mut warnings)?;
         let issuance = Issuance::resolve(&scenario, jwks, &keys, &names, base)?;
         let expected = strict::expected(&policy, &scenario.token.claims);

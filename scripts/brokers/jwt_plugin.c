@@ -10,6 +10,8 @@
  *     a  the algorithm selects the key; off: the RSA key verifies whatever the header says, HMAC included
  *     x  there is an `exp`, a whole number     e  `exp` is in the future     n  `nbf` is not in the future
  *     i  `iss`     u  `aud`     s  `sub` is the user name
+ *     c  a token that is bound to a certificate (RFC 8705) is brought with that one, and a client with a certificate brings
+ *        a token that is bound
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,6 +24,8 @@
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
 
 /* Larger than any key in PEM; RSA with 16384 bits takes 2.9 kB. */
 #define KEY_SIZE 8192
@@ -102,9 +106,36 @@ static bool is_or_holds(const json_t *value, const char *expected)
     return is_text(value, expected);
 }
 
-/* The first check that fails, or NULL. */
-static const char *fault(const json_t *claims, const char *user_name)
+/* Whether this is the thumbprint of a certificate: SHA-256 in base64url (RFC 8705, 3.1). */
+static bool is_thumbprint(const json_t *value, const X509 *certificate)
 {
+    unsigned char digest[EVP_MAX_MD_SIZE], text[2 * EVP_MAX_MD_SIZE];
+    unsigned int length = 0;
+
+    if (X509_digest(certificate, EVP_sha256(), digest, &length) != 1)
+        return false;
+    EVP_EncodeBlock(text, digest, (int)length);
+    for (char *c = (char *)text; *c != '\0'; c++)
+        *c = *c == '+' ? '-' : *c == '/' ? '_' : *c == '=' ? '\0' : *c;
+    return is_text(value, (const char *)text);
+}
+
+/* Why a token may not be brought with this certificate, or without one. */
+static const char *unconfirmed(const json_t *claims, const X509 *certificate)
+{
+    const json_t *cnf = json_object_get(claims, "cnf");
+
+    if (cnf == NULL)
+        return certificate == NULL ? NULL : "not bound to the certificate of its client";
+    if (certificate == NULL)
+        return "bound to a certificate, and the client has none";
+    return is_thumbprint(json_object_get(cnf, "x5t#S256"), certificate) ? NULL : "bound to another certificate";
+}
+
+/* The first check that fails, or NULL. */
+static const char *fault(const json_t *claims, struct mosquitto *client)
+{
+    const char *user_name = mosquitto_client_username(client);
     const json_t *exp = json_object_get(claims, "exp"), *nbf = json_object_get(claims, "nbf");
     json_int_t now = (json_int_t)time(NULL);
 
@@ -120,18 +151,23 @@ static const char *fault(const json_t *claims, const char *user_name)
         return "aud";
     if (checked('s') && !is_text(json_object_get(claims, "sub"), user_name))
         return "sub is not the user name";
-    return NULL;
+    if (!checked('c'))
+        return NULL;
+    X509 *certificate = mosquitto_client_certificate(client);
+    const char *why = unconfirmed(claims, certificate);
+    X509_free(certificate);
+    return why;
 }
 
 /* Why a token of these bytes is refused, or NULL. */
-static const char *refused(const char *token, const char *user_name)
+static const char *refused(const char *token, struct mosquitto *client)
 {
     const char *why = "no token";
 
     if (token != NULL && token[0] != '\0') {
         json_t *claims = verified_claims(token, &why);
         if (claims != NULL)
-            why = fault(claims, user_name);
+            why = fault(claims, client);
         json_decref(claims);
     }
     return why;
@@ -139,7 +175,7 @@ static const char *refused(const char *token, const char *user_name)
 
 static int verdict(struct mosquitto *client, const char *token)
 {
-    const char *why = refused(token, mosquitto_client_username(client));
+    const char *why = refused(token, client);
 
     if (why == NULL)
         return MOSQ_ERR_SUCCESS;

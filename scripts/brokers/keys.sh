@@ -12,6 +12,13 @@ token_key_lines() {
     echo "ES256_PRIVATE_KEY=$TOKEN_KEYS/es256.pem"
 }
 
+# For certificates of clients: whom to trust, and who signs theirs.
+client_authority_lines() {
+    echo "CA=$TLS/ca.pem"
+    echo "CLIENT_CA=$TLS/ca.pem"
+    echo "CLIENT_CA_KEY=$TLS/ca.key"
+}
+
 base64url() {
     base64 -w0 | tr '+/' '-_' | tr -d '='
 }

@@ -11,10 +11,11 @@ ABOUT[mosquitto-password]="Mosquitto with a password file: user dev, password s3
 NEEDS[mosquitto-password]="mosquitto:mosquitto mosquitto_passwd:mosquitto"
 PORTS[mosquitto-password]="MQTT=893"
 
-ABOUT[mosquitto-jwt]="Mosquitto that checks tokens (HS256, RS256, ES256) in the password; CHECKS_OFF makes it wrong"
+ABOUT[mosquitto-jwt]="Mosquitto that checks tokens (HS256, RS256, ES256) in the password, and whose certificate they are bound to; CHECKS_OFF makes it wrong"
 NEEDS[mosquitto-jwt]="mosquitto:mosquitto openssl:openssl cc:gcc stdio.h:libc6-dev jwt.h:libjwt-dev
-    jansson.h:libjansson-dev mosquitto.h:libmosquitto-dev mosquitto_plugin.h:mosquitto-dev"
-PORTS[mosquitto-jwt]="MQTT=903"
+    jansson.h:libjansson-dev mosquitto.h:libmosquitto-dev mosquitto_plugin.h:mosquitto-dev
+    openssl/x509.h:libssl-dev"
+PORTS[mosquitto-jwt]="MQTT=903 MTLS=904"
 
 ABOUT[mosquitto-bad-tls]="Mosquitto with certificates that are bad, each on its own port, and one without TLS 1.3"
 NEEDS[mosquitto-bad-tls]="mosquitto:mosquitto openssl:openssl"
@@ -65,6 +66,8 @@ start_mosquitto_password() {
 
 lines_mosquitto_jwt() {
     echo "MQTT=mqtt://127.0.0.1:$(port mosquitto-jwt MQTT)"
+    echo "MTLS=mqtts://127.0.0.1:$(port mosquitto-jwt MTLS)"
+    client_authority_lines
     token_key_lines
 }
 
@@ -78,8 +81,9 @@ reuse_mosquitto_jwt() {
 
 start_mosquitto_jwt() {
     local checks_off=${CHECKS_OFF:-}
-    [[ $checks_off =~ ^[axenius]*$ ]] || die "CHECKS_OFF is \`$checks_off\`; it may hold the letters a x e n i u s"
+    [[ $checks_off =~ ^[axeniusc]*$ ]] || die "CHECKS_OFF is \`$checks_off\`; it may hold the letters a x e n i u s c"
     token_keys
+    tls_keys
     build_plugin "$1"
     {
         mosquitto_settings false
@@ -91,6 +95,7 @@ start_mosquitto_jwt() {
         echo "plugin_opt_aud mqtt"
         [[ -z $checks_off ]] || echo "plugin_opt_checks_off $checks_off"
         listener mosquitto-jwt MQTT 127.0.0.1
+        listener mosquitto-jwt MTLS 127.0.0.1 "$(certificate server)" "cafile $TLS/ca.pem" "require_certificate true"
     } >"$1/mosquitto.conf"
     launch "$1" broker mosquitto -c "$1/mosquitto.conf"
 }
@@ -98,7 +103,7 @@ start_mosquitto_jwt() {
 build_plugin() {
     local source=$SOURCES/jwt_plugin.c target=$1/jwt_plugin.so
     [[ $target -nt $source ]] && return
-    cc -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -Wall -Wextra -fPIC -shared -o "$target.new" "$source" -ljwt -ljansson ||
+    cc -std=c11 -D_POSIX_C_SOURCE=200809L -O2 -Wall -Wextra -fPIC -shared -o "$target.new" "$source" -ljwt -ljansson -lcrypto ||
         die "the compiler refused $source"
     mv "$target.new" "$target"
 }

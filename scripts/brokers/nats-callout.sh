@@ -8,7 +8,7 @@ ABOUT[nats-callout]="NATS with MQTT 3.1.1 (Go module proxy) and a service that c
 NEEDS[nats-callout]="go:golang-go openssl:openssl"
 PORTS[nats-callout]="MQTT=966 NATS=967"
 
-CALLOUT_KEPT=nats-callout-$(digest "$SOURCES"/nats-callout/go.{mod,sum} "$SOURCES/nats-callout/main.go")
+CALLOUT_KEPT=nats-callout-$(digest "$SOURCES"/nats-callout/go.{mod,sum} "$SOURCES"/nats-callout/{,operator/}main.go)
 
 lines_nats_callout() {
     echo "MQTT=mqtt://127.0.0.1:$(port nats-callout MQTT)"
@@ -20,7 +20,7 @@ prepare_nats_callout() {
 }
 
 make_nats_callout() {
-    go_build "$SOURCES/nats-callout" . github.com/nats-io/nats-server/v2
+    go_build "$SOURCES/nats-callout" . ./operator github.com/nats-io/nats-server/v2
 }
 
 start_nats_callout() {

@@ -6,6 +6,7 @@
 //! a key pair that few devices make.
 
 mod certificate;
+pub mod clients;
 pub mod failure;
 mod files;
 pub mod made;
@@ -26,7 +27,9 @@ use rustls::{
 
 use crate::base::error::{Error, Result};
 
-use self::{files::File, settings::TlsVersion, verifier::Verifier};
+use self::{
+    clients::ClientCertificates, files::File, settings::TlsVersion, verifier::Verifier,
+};
 
 pub use trust::{Trust, client_of};
 
@@ -37,6 +40,8 @@ pub struct Tls {
     authorities: Vec<CertificateDer<'static>>,
     revoked: Vec<CertificateRevocationListDer<'static>>,
     own: Option<OwnCertificate>,
+    /// The certificates of all clients, where each has one.
+    clients: Option<Arc<ClientCertificates>>,
     /// What clients of brokers that the run does not start are set up with, where there are any.
     foreign: Option<ClientConfig>,
 }
@@ -83,13 +88,14 @@ impl Tls {
             Some(crl) => read("crl", crl)?.revocation_lists()?,
             None => Vec::new(),
         };
-        let own = own_certificate(settings, read)?;
+        let clients = per_client(settings, read)?.map(Arc::new);
+        let own = if clients.is_some() { None } else { own_certificate(settings, read)? };
         if settings.crl.is_some() && settings.verify == Some(false) {
             return Err(Error::usage(
                 "`target.tls.crl` is given, but `target.tls.verify` is off: nothing would look at it",
             ));
         }
-        Ok(Self { settings: settings.clone(), authorities, revoked, own, foreign: None })
+        Ok(Self { settings: settings.clone(), authorities, revoked, own, clients, foreign: None })
     }
 
     /// What is done, in words.
@@ -100,8 +106,11 @@ impl Tls {
             (true, Some(ca)) => format!("certificates checked by {}", ca.display()),
             (true, None) => "certificates checked".to_owned(),
         };
-        let own = self.own.is_some() || settings.generate;
-        let own = if own { "clients have a certificate too" } else { "no client certificate" };
+        let own = match (&self.clients, &self.own) {
+            (Some(_), _) => "each client has a certificate of its own",
+            (None, None) if !settings.generate => "no client certificate",
+            _ => "clients have a certificate too",
+        };
         let sessions = if settings.resumption { "sessions resumed" } else { "no session resumed" };
         format!("{checked}; {own}; {sessions}")
     }
@@ -121,6 +130,11 @@ impl Tls {
             Error::usage(format!("{name}, which no certificate can be made out to"))
                 .hint("give a DNS name or an address as `target.tls.server_name`")
         })
+    }
+
+    /// The certificates of all clients, where each has one of its own.
+    pub fn clients(&self) -> Option<&Arc<ClientCertificates>> {
+        self.clients.as_ref()
     }
 
     /// Whether certificates are checked.
@@ -196,6 +210,46 @@ impl Tls {
         }
         Verifier::of(roots, Vec::new(), &self.revoked, provider)
     }
+}
+
+/// The certificates of all clients, where each is to have one of its own.
+fn per_client(
+    settings: &settings::Tls,
+    read: impl Fn(&str, &Path) -> Result<File>,
+) -> Result<Option<ClientCertificates>> {
+    let (cert, key) = (&settings.client_ca, &settings.client_ca_key);
+    if !settings.is_per_client() {
+        return match cert.as_ref().map(|_| "client_ca").or(key.as_ref().map(|_| "client_ca_key")) {
+            None => Ok(None),
+            Some(key) => Err(Error::usage(format!(
+                "`target.tls.{key}` is given, but `target.tls.cert` is not `per_client`: nothing would be signed"
+            ))
+            .hint("write `cert = \"per_client\"`, or leave it out")),
+        };
+    }
+    if let Some(given) = settings.key.as_ref().map(|_| "key").or(settings.generate.then_some("generate")) {
+        return Err(Error::usage(format!(
+            "`target.tls.{given}` is given beside `cert = \"per_client\"`, which makes a key for each client"
+        ))
+        .hint("leave one of them out"));
+    }
+    if settings.resumption {
+        return Err(Error::usage(
+            "`target.tls.resumption` is on, but a resumed session has the certificate of the client that began it (RFC 8446, 2.2), and each has its own",
+        )
+        .hint("leave it out, or `cert = \"per_client\"`"));
+    }
+    let authority = match (cert, key) {
+        (None, None) => None,
+        (Some(cert), Some(key)) => {
+            Some(OwnCertificate::of(&read("client_ca", cert)?, &read("client_ca_key", key)?)?)
+        }
+        _ => {
+            return Err(Error::usage("of `target.tls.client_ca` and `target.tls.client_ca_key` one is missing")
+                .hint("certificates are signed with both: the authority's certificate and its private key"));
+        }
+    };
+    ClientCertificates::new(authority).map(Some)
 }
 
 /// What clients come with, where `[target.tls]` says it: two files, or one that has both.

@@ -77,6 +77,15 @@ pub enum Progress {
     Failed(Outcome),
 }
 
+/// What a client's layers have of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OwnPart<'a> {
+    /// What its request for an upgrade to WebSocket has beside what all have.
+    pub upgrade: Option<&'a Additions>,
+    /// The number of the client whose certificate it comes with, where clients have their own.
+    pub certificate: Option<u64>,
+}
+
 /// What was received.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Received {
@@ -139,18 +148,17 @@ impl Open {
 }
 
 impl Layers {
-    /// Those of a transport, with their first flight ready to be sent; `own` is what the client's request for an upgrade has
-    /// beside what all have.
+    /// Those of a transport, with their first flight ready to be sent.
     ///
     /// # Errors
     /// For settings of TLS that no connection can be made with.
     pub(super) fn new(
         transport: &Transport,
-        own: Option<&Additions>,
+        own: OwnPart<'_>,
     ) -> Result<Self, rustls::Error> {
-        let tls = match &transport.tls {
+        let tls = match transport.tls_of(own.certificate) {
             Some((config, name)) => {
-                let mut tls = ClientConnection::new(config.clone(), name.clone())?;
+                let mut tls = ClientConnection::new(config, name)?;
                 // A CONNECT may be longer than the limit that it has by itself.
                 tls.set_buffer_limit(Some(MOST_HELD));
                 Some(tls)
@@ -167,7 +175,7 @@ impl Layers {
             state: SocketState::default(),
         };
         if let Some(endpoint) = &transport.ws {
-            let (request, upgrade) = Upgrade::ask(endpoint, own);
+            let (request, upgrade) = Upgrade::ask(endpoint, own.upgrade);
             layers.ws = Ws::Asked(upgrade);
             match &mut layers.tls {
                 // Held back until the handshake is over.

@@ -11,10 +11,9 @@ use rustix::{
 };
 
 use super::{
-    layers::{Handshake, Layers, Progress, Received},
+    layers::{Handshake, Layers, OwnPart, Progress, Received},
     socket::{self, Sent},
     transport::Transport,
-    upgrade::Additions,
 };
 use crate::client::attempt::Close;
 
@@ -50,9 +49,8 @@ impl Link {
         self.layers.is_some()
     }
 
-    /// Begins the layers of a transport that is not plain, and sends the first of their first flight; `own` is what the client's
-    /// request for an upgrade to WebSocket has beside what all have.
-    pub fn begin(&mut self, transport: &Transport, own: Option<&Additions>) -> Sent {
+    /// Begins the layers of a transport that is not plain, and sends the first of their first flight.
+    pub fn begin(&mut self, transport: &Transport, own: OwnPart<'_>) -> Sent {
         let layers = match &mut self.layers {
             Some(layers) => layers,
             none => match Layers::new(transport, own) {

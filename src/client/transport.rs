@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 
+use crate::base::tls::clients::ClientCertificates;
+
 /// The transport of a broker, as one worker speaks it.
 #[derive(Clone, Debug, Default)]
 pub struct Transport {
     /// TLS, with the name that the broker's certificate must have.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// The certificates of the clients, where each has one of its own.
+    pub certificates: Option<Arc<ClientCertificates>>,
     /// WebSocket.
     pub ws: Option<Arc<Endpoint>>,
 }
@@ -23,6 +27,20 @@ pub struct Endpoint {
 }
 
 impl Transport {
+    /// What a client speaks TLS with, and the name that the broker's certificate must have, where there is TLS; `certificate` is
+    /// the number of the client whose certificate it comes with.
+    pub fn tls_of(
+        &self,
+        certificate: Option<u64>,
+    ) -> Option<(Arc<ClientConfig>, ServerName<'static>)> {
+        let (config, name) = self.tls.as_ref()?;
+        let config = match (&self.certificates, certificate) {
+            (Some(all), Some(n)) => all.settings(config, n),
+            _ => Arc::clone(config),
+        };
+        Some((config, name.clone()))
+    }
+
     /// Whether MQTT goes over TCP as it is.
     pub fn is_plain(&self) -> bool {
         self.tls.is_none() && self.ws.is_none()

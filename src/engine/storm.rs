@@ -192,6 +192,7 @@ impl Storm {
         let tls = target.tls.as_ref().zip(self.plan.tls.as_ref());
         Transport {
             tls: tls.map(|((config, name), how)| (how.apart(config), name.clone())),
+            certificates: self.plan.tls.as_ref().and_then(|tls| tls.clients().cloned()),
             ws: target.ws.clone(),
         }
     }

@@ -298,8 +298,14 @@ fn endpoint(host: &str, path: &str) -> Arc<Endpoint> {
 
 #[cfg(feature = "embedded")]
 fn certificates(plan: &Plan) -> Result<(ServerTls, Made)> {
-    let is_mutual = plan.scenario.target.tls.as_ref().is_some_and(|tls| tls.generate);
-    crate::servers::broker::certificates::make(is_mutual)
+    use crate::servers::broker::certificates::{Mutual, make};
+    let clients = plan.tls.as_ref().and_then(|tls| tls.clients());
+    let is_shared = plan.scenario.target.tls.as_ref().is_some_and(|tls| tls.generate);
+    make(match clients.and_then(|own| own.authority_for_run()) {
+        Some(authority) => Mutual::Own(authority),
+        None if is_shared => Mutual::Shared,
+        None => Mutual::No,
+    })
 }
 
 #[cfg(not(feature = "embedded"))]

@@ -12,7 +12,7 @@ use tungstenite::handshake::derive_accept_key;
 use super::choice;
 use crate::{
     client::{
-        Progress, Received,
+        OwnPart, Progress, Received,
         inbound::{Inbound, Incoming},
         link::Link,
         outbox::Outbox,
@@ -110,13 +110,13 @@ fn held(pieces: &[&[u8]], protocol: Protocol) -> Option<Ended> {
 /// An answer to an upgrade, and frames after it, over a socket: what arrives of MQTT is no more than what was sent.
 pub(super) fn websocket(input: &[u8]) {
     let endpoint = Endpoint { host: "127.0.0.1:9001".into(), path: "/mqtt".into() };
-    let transport = Transport { tls: None, ws: Some(Arc::new(endpoint)) };
+    let transport = Transport { ws: Some(Arc::new(endpoint)), ..Transport::default() };
     let Ok((ours, mut theirs)) = UnixStream::pair() else { return };
     if ours.set_nonblocking(true).is_err() || theirs.set_nonblocking(true).is_err() {
         return;
     }
     let mut link = Link::new(ours.into());
-    link.begin(&transport, None);
+    link.begin(&transport, OwnPart::default());
     let mut request = [0; 1024];
     let Ok(count) = theirs.read(&mut request) else { return };
     let bytes = answer(&String::from_utf8_lossy(&request[..count]), input);

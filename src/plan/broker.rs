@@ -162,11 +162,18 @@ pub fn tls(
         )
         .hint("give `target.tls.cert` and `target.tls.key`, and leave it out (`--set target.tls.generate=false`)"));
     }
+    if tls.clients().is_some_and(|own| own.authority_for_run().is_some()) && has_foreign {
+        return Err(Error::usage(
+            "`target.tls.cert` is `per_client` without `client_ca`: the authority would be made for the run, and no broker but an embedded one knows it",
+        )
+        .hint("give `target.tls.client_ca` and `target.tls.client_ca_key`: an authority that the broker trusts"));
+    }
+    let has_file = settings.cert.is_some() && !settings.is_per_client();
     if embedded
-        && (settings.cert.is_some() || settings.server_name.is_some() || settings.crl.is_some())
+        && (has_file || settings.client_ca.is_some() || settings.server_name.is_some() || settings.crl.is_some())
     {
         return Err(Error::usage(
-            "`target.tls` has `cert`, `crl` or `server_name`, but an embedded broker and its certificates are made for each run",
+            "`target.tls` has `cert`, `client_ca`, `crl` or `server_name`, but an embedded broker and its certificates are made for each run",
         )
         .hint("leave them out; `generate = true` makes a client certificate too"));
     }

@@ -11,15 +11,15 @@ use crate::{
         clock::{Clock, SECOND},
         error::{Error, Result},
     },
-    scenario::{Algorithm, Protocol, Scenario},
+    scenario::{Algorithm, Check, Protocol, Scenario},
     token::{
         FRESH, Kind, Minter, Password,
         carrier::{Shown, token_in},
         key::{SigningKey, VerifyingKey},
         names::Names,
-        oracle::{Bound, Expected, Fault, Faults, Oracle, Presented},
+        oracle::{Bound, Fault, Faults, Oracle, Presented},
         placing::{Brought, Scratch},
-        recipe::Twist,
+        recipe::{Certificate, Twist},
     },
 };
 
@@ -109,15 +109,22 @@ impl Examiner {
         Ok(Self { oracle, own: Faults::default() })
     }
 
-    fn faults(&self, protocol: Protocol, brought: &Brought<'_>, at: i64) -> Faults {
+    fn faults(
+        &self,
+        kind: &Kind,
+        brought: &Brought<'_>,
+        certificate: Option<&str>,
+        at: i64,
+    ) -> Faults {
         let presented = Presented {
-            protocol,
+            protocol: kind.protocol,
             client_id: brought.client_id,
             username: brought.username,
             password: brought.password,
             method: brought.method,
             data: brought.data,
             carried: brought.carried,
+            certificate: certificate.map(str::as_bytes),
             is_malformed: brought.odd.is_some(),
         };
         self.oracle.faults(presented, at as f64 / SECOND as f64)
@@ -125,12 +132,14 @@ impl Examiner {
 }
 
 /// What the catalogue claims to be wrong with a kind, as far as this scenario shows it.
-fn claimed(kind: &Kind, expected: &Expected) -> Faults {
+fn claimed(kind: &Kind, oracle: &Oracle) -> Faults {
+    let expected = oracle.expected();
     let has = |wanted| expected.bound.values().any(|bound| *bound == wanted);
     let mut unseen = Faults::default();
     for (is_seen, fault) in [
         (has(Bound::ClientId), Fault::ClientId),
         (has(Bound::Username), Fault::Username),
+        (oracle.policy().checks(Check::Cnf), Fault::Confirmation),
         (kind.protocol == Protocol::V4, Fault::NoUsername),
     ] {
         if !is_seen {
@@ -156,8 +165,10 @@ impl Plan {
         let kind = &self.mould.kinds[kind];
         let mut scratch = Scratch::default();
         let brought = self.brought(kind, n, given, &mut scratch);
-        let found = examiner.faults(kind.protocol, &brought, at).without(examiner.own);
-        let claimed = claimed(kind, examiner.oracle.expected()).without(examiner.own);
+        let certificate = self.thumbprint_of(kind, n);
+        let found =
+            examiner.faults(kind, &brought, certificate.as_deref(), at).without(examiner.own);
+        let claimed = claimed(kind, &examiner.oracle).without(examiner.own);
         if found == claimed {
             return Ok(());
         }
@@ -171,6 +182,13 @@ impl Plan {
     /// The client by whose names client `n` goes: itself, but where all share one's token and names.
     pub fn named(&self, n: u64) -> u64 {
         self.mould.first_client + if self.shares_names { self.minted_as(n) } else { n }
+    }
+
+    /// The thumbprint of the certificate that client `n` comes with, where it has one of its own.
+    fn thumbprint_of(&self, kind: &Kind, n: u64) -> Option<String> {
+        let is_own = kind.recipe.certificate == Certificate::Own;
+        let thumbprint = self.mould.names.x5t_s256.as_ref().filter(|_| is_own)?;
+        Some(thumbprint.text(self.named(n)))
     }
 
     fn brought<'a>(
@@ -214,7 +232,8 @@ impl Plan {
             let brought = self.brought(kind, n, (*password, shown), &mut scratch);
             let unfit_for = brought.carried.and_then(|token| self.mould.names.unfit(token));
             let longest = longest(&brought);
-            let found = examiner.faults(kind.protocol, &brought, now);
+            let certificate = self.thumbprint_of(kind, n);
+            let found = examiner.faults(kind, &brought, certificate.as_deref(), now);
             if name == FRESH {
                 if longest > LONGEST_FIELD {
                     return Err(Error::usage(format!(
@@ -225,7 +244,7 @@ impl Plan {
                 examiner.own = found;
                 continue;
             }
-            let claimed = claimed(kind, examiner.oracle.expected());
+            let claimed = claimed(kind, &examiner.oracle);
             let reason = match kind.recipe.twist {
                 _ if unfit_for.is_some() => unfit_for.map(Reason::Inapplicable),
                 _ if longest > LONGEST_FIELD => Some(Reason::TooLong(longest)),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{
-    authentication,
+    authentication, bound,
     broker::Broker,
     carriers,
     cells::{self, Ask, Cells},
@@ -16,15 +16,19 @@ use super::{
     token_file,
 };
 use crate::{
-    base::error::{Error, Result},
+    base::{
+        error::{Error, Result},
+        tls::Tls,
+    },
     scenario::{Algorithm, Condition, Jwks, Scenario, TokenIn},
     token::{
         Kind,
         carrier::token_in,
         key::SigningKey,
-        names::Names,
+        names::{Names, Nkeys},
         policy::{self, Policy},
         rows::Rows,
+        template::Template,
     },
 };
 
@@ -39,13 +43,17 @@ pub(super) fn flattened(scenario: &mut Scenario) -> Result<BTreeMap<String, Vec<
 /// The names of a scenario's clients, the authentication method among them.
 pub(super) fn names_of(
     scenario: &Scenario,
-    brokers: &[Broker],
+    (brokers, tls): (&[Broker], Option<&Tls>),
     keys: (&[SigningKey], &Path),
     rows: Option<&Rows>,
 ) -> Result<Names> {
     let auth_method = authentication::method(scenario, brokers)?.map(Arc::from);
     let ids = rows.and_then(|rows| rows.client_ids.clone());
-    let names = Names { auth_method, ..Names::with_ids(&scenario.identity, ids)? };
+    bound::check(scenario, tls, brokers)?;
+    let certificates = tls.and_then(Tls::clients);
+    let x5t_s256 = certificates.map(|all| Template::thumbprint(all.thumbprints()));
+    let nkeys = keys.0.iter().find_map(Nkeys::of);
+    let names = Names { x5t_s256, nkeys, auth_method, ..Names::with_ids(&scenario.identity, ids)? };
     let names = token_file::names(names, rows)?;
     let carriers = carriers::resolve(scenario, &names, brokers, keys)?.map(Arc::new);
     Ok(Names { carriers, ..names })
@@ -88,7 +96,8 @@ pub(super) fn algorithms(scenario: &Scenario, keys: &[SigningKey]) -> Vec<Algori
     let mut algorithms: Vec<_> = keys.iter().map(|key| key.algorithm).collect();
     if is_of_others(scenario) {
         // A broker of the run verifies with these keys as well.
-        algorithms.extend(Algorithm::ALL.into_iter().filter(|known| !known.is_hmac()));
+        let may_sign = |known: &Algorithm| !known.is_hmac() && known.is_registered();
+        algorithms.extend(Algorithm::ALL.into_iter().filter(may_sign));
     }
     algorithms.sort_unstable();
     algorithms.dedup();
@@ -169,7 +178,7 @@ pub(super) fn written_out(
 ) -> Scenario {
     let mut resolved = scenario.clone();
     if let Some(tls) = &mut resolved.target.tls {
-        for file in [&mut tls.ca, &mut tls.crl, &mut tls.cert, &mut tls.key].into_iter().flatten() {
+        for file in tls.files().into_iter().filter_map(|(_, file, _)| file) {
             *file = policy::whole(&base.join(&*file));
         }
     }

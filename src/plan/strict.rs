@@ -10,7 +10,7 @@ use crate::{
     token::{
         braces::constant,
         given::Given,
-        names::Names,
+        names::{CNF, Names, is_bound},
         oracle::{Bound, Expected},
         policy::Policy,
         template::Template,
@@ -85,6 +85,10 @@ pub fn strict(
         }
     }
     policy.binds = expected.bound.keys().cloned().collect();
+    if is_bound(&scenario.token.claims) {
+        policy.checks.push(Check::Cnf);
+        policy.requires.push(CNF.to_owned());
+    }
     Ok((policy, expected))
 }
 

@@ -150,7 +150,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// A JWS algorithm (RFC 7518, RFC 8037) that tokens can be signed with.
+/// A JWS algorithm (RFC 7518, RFC 8037) that tokens can be signed with, or that of user JWTs of NATS.
 #[derive(
     Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
 )]
@@ -168,11 +168,13 @@ pub enum Algorithm {
     ES256,
     ES384,
     EdDSA,
+    #[serde(rename = "ed25519-nkey")]
+    Nkey,
 }
 
 impl Algorithm {
     /// All algorithms, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::HS256,
         Self::HS384,
         Self::HS512,
@@ -185,6 +187,7 @@ impl Algorithm {
         Self::ES256,
         Self::ES384,
         Self::EdDSA,
+        Self::Nkey,
     ];
 
     /// The algorithm of that name, as `alg` has it (RFC 7518, 3.1; RFC 8037, 3.1).
@@ -200,7 +203,7 @@ impl Algorithm {
                 "RSA"
             }
             Self::ES256 | Self::ES384 => "EC",
-            Self::EdDSA => "Ed25519",
+            Self::EdDSA | Self::Nkey => "Ed25519",
         }
     }
 
@@ -213,9 +216,20 @@ impl Algorithm {
             | Self::RS256
             | Self::RS384
             | Self::RS512
-            | Self::EdDSA => true,
+            | Self::EdDSA
+            | Self::Nkey => true,
             Self::PS256 | Self::PS384 | Self::PS512 | Self::ES256 | Self::ES384 => false,
         }
+    }
+
+    /// Whether it is registered for JWS (RFC 7518, 3.1; RFC 8037, 3.1): NATS has a name of its own.
+    pub fn is_registered(self) -> bool {
+        self != Self::Nkey
+    }
+
+    /// Whether it signs with an Ed25519 key.
+    pub fn is_ed25519(self) -> bool {
+        matches!(self, Self::EdDSA | Self::Nkey)
     }
 
     /// Whether one secret both signs and verifies.
@@ -226,7 +240,10 @@ impl Algorithm {
 
 impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        match self {
+            Self::Nkey => f.write_str("ed25519-nkey"),
+            other => write!(f, "{other:?}"),
+        }
     }
 }
 

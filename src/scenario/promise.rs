@@ -108,6 +108,8 @@ pub struct PolicySettings {
 pub enum Check {
     /// Audience (RFC 7519, 4.1.3).
     Aud,
+    /// Confirmation (RFC 8705, 3): a token that is bound to a certificate is brought with that one.
+    Cnf,
     /// Expiration time (4.1.4).
     Exp,
     /// Issued at (4.1.6): not in the future.

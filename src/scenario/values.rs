@@ -31,9 +31,8 @@ fn takes(path: &[&str]) -> Takes {
     match name {
         _ if is_claim => Takes::Other,
         "secret" | "client_secret" | "password" => Takes::Secret,
-        "private_key" | "jwk" | "ca" | "crl" | "cert" | "file" | "expired_cert" | "expired_key" => {
-            Takes::Path
-        }
+        "private_key" | "jwk" | "ca" | "crl" | "cert" | "file" | "expired_cert" | "expired_key"
+        | "client_ca" | "client_ca_key" => Takes::Path,
         "key" if is_tls => Takes::Path,
         _ if name.ends_with("_file") => Takes::Path,
         _ if name.ends_with("_env") => Takes::Variable,

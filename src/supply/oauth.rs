@@ -5,6 +5,7 @@
 mod answer;
 mod discovery;
 mod held;
+mod http;
 mod key_set;
 mod refresh;
 mod request;
@@ -33,13 +34,15 @@ pub(crate) use discovery::endpoints_in;
 pub use stats::Stats;
 pub use token::Token;
 
-use self::{discovery::Endpoints, held::Room, key_set::KeySet, refresh::RefreshTokens};
+use self::{
+    discovery::Endpoints, held::Room, http::Http, key_set::KeySet, refresh::RefreshTokens,
+};
 use crate::{
     base::{
         clock::Clock,
         error::{Error, Result},
         threads::Threads,
-        tls::{self, Trust},
+        tls::Trust,
         web::{self, Reach, Way},
     },
     client::{
@@ -142,7 +145,7 @@ pub struct Fetcher {
 struct Inner {
     plan: Arc<Plan>,
     clock: Clock,
-    http: reqwest::Client,
+    http: Http,
     endpoints: Endpoints,
     /// What the policy says of tokens.
     judge: ForeignJudge,
@@ -209,16 +212,8 @@ impl Fetcher {
             _ => Way::AsEnvironmentSays,
         };
         let reach = Reach::of(plan.scenario.target.authorized || fetching.server == Server::Own);
-        let http = reach
-            .keep(web::client(tls::client_of(&trust)?, way))
-            .user_agent(AGENT)
-            .timeout(settings.timeout)
-            .pool_max_idle_per_host(settings.connections as usize)
-            // A secret must not be carried to where nobody meant it to go.
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|error| Error::not_measured(format!("no client for tokens: {error}")))?;
+        let requests = Http::new(plan, &trust, reach, way)?;
+        let http = requests.shared.clone();
         let threads = Threads::start("fetch", THREADS)
             .map_err(|error| Error::not_measured(format!("no threads to fetch with: {error}")))?;
         if let Server::Discovered(url) | Server::Endpoint(url) = &fetching.server {
@@ -244,7 +239,7 @@ impl Fetcher {
         let inner = Inner {
             plan: Arc::clone(plan),
             clock,
-            http,
+            http: requests,
             endpoints,
             judge: ForeignJudge::of(plan)?,
             kids: own.map(Issuer::kids).unwrap_or_default(),

@@ -5,6 +5,7 @@ mod found;
 mod jwk;
 mod lenient;
 pub mod material;
+pub mod nkey;
 pub mod public;
 mod refusal;
 pub mod rsa;
@@ -18,7 +19,7 @@ use jsonwebtoken::{
     crypto::{JwtSigner, JwtVerifier, aws_lc::DEFAULT_PROVIDER},
 };
 
-use self::{material::PrivateKey, public::PublicForm, rsa::RawRsa};
+use self::{material::PrivateKey, nkey::Role, public::PublicForm, rsa::RawRsa};
 use crate::{
     base::error::{Error, Result},
     scenario::{self, Algorithm, Held},
@@ -175,6 +176,15 @@ impl SigningKey {
         }
     }
 
+    /// The key as NATS names it: that of an account. `None` where it signs no user JWTs.
+    pub fn nkey(&self) -> Option<String> {
+        let is_nkey = self.algorithm == Algorithm::Nkey;
+        let der = self.public_der().filter(|_| is_nkey)?;
+        // An Ed25519 key is the end of its `SubjectPublicKeyInfo` (RFC 8410, 4).
+        let raw: [u8; 32] = der.last_chunk().copied()?;
+        Some(String::from_utf8_lossy(&nkey::public(Role::Account, &raw)).into_owned())
+    }
+
     /// DER of the public half. `None` for a secret.
     pub fn public_der(&self) -> Option<Vec<u8>> {
         match self.verifying() {
@@ -212,7 +222,7 @@ impl SigningKey {
         match self.algorithm {
             Algorithm::HS256 => 32,
             Algorithm::HS384 => 48,
-            Algorithm::HS512 | Algorithm::ES256 | Algorithm::EdDSA => 64,
+            Algorithm::HS512 | Algorithm::ES256 | Algorithm::EdDSA | Algorithm::Nkey => 64,
             Algorithm::ES384 => 96,
             _ => match self.public_der().and_then(|der| public::parts(&der)) {
                 Some(public::Parts::Rsa(modulus, _)) => modulus.len(),
@@ -324,7 +334,7 @@ pub fn jwt_algorithm(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
         Algorithm::PS512 => Jwt::PS512,
         Algorithm::ES256 => Jwt::ES256,
         Algorithm::ES384 => Jwt::ES384,
-        Algorithm::EdDSA => Jwt::EdDSA,
+        Algorithm::EdDSA | Algorithm::Nkey => Jwt::EdDSA,
     }
 }
 
@@ -340,7 +350,7 @@ pub fn decoding(
         VerifyingKey::Secret(secret) => Ok(DecodingKey::from_secret(secret)),
         VerifyingKey::PublicPem(pem) => match algorithm {
             Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(pem.as_bytes()),
-            Algorithm::EdDSA => DecodingKey::from_ed_pem(pem.as_bytes()),
+            Algorithm::EdDSA | Algorithm::Nkey => DecodingKey::from_ed_pem(pem.as_bytes()),
             _ => DecodingKey::from_rsa_pem(pem.as_bytes()),
         },
     }

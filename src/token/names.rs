@@ -4,8 +4,9 @@ use serde_json::{Map, Value};
 
 use super::{
     carrier::{Carriers, holds_shown},
+    key::SigningKey,
     rows::Column,
-    template::{Piece, Template, json, literal},
+    template::{Piece, THUMBPRINT, Template, json, literal},
 };
 use crate::{
     base::error::{Error, Result},
@@ -19,10 +20,30 @@ pub struct Names {
     pub client_id: Template,
     /// User name; `None` where it holds something that the client shows: no claim can repeat that.
     pub username: Option<Template>,
+    /// The thumbprint of the client's certificate, where each has one of its own.
+    pub x5t_s256: Option<Template>,
+    /// What claims of user JWTs of NATS may hold, where a key signs such.
+    pub nkeys: Option<Nkeys>,
     /// The texts that bring the token in something longer, where there are any.
     pub carriers: Option<std::sync::Arc<Carriers>>,
     /// The Authentication Method that their tokens are brought with, where those are Authentication Data.
     pub auth_method: Option<std::sync::Arc<str>>,
+}
+
+/// What user JWTs of NATS hold.
+#[derive(Clone, Debug)]
+pub struct Nkeys {
+    /// A user, another one in each token. Nobody has its key: a bearer token needs none.
+    pub user: Template,
+    /// The account whose key signs.
+    pub issuer: Template,
+}
+
+impl Nkeys {
+    /// Of tokens by this key; `None` where it signs none for NATS.
+    pub fn of(key: &SigningKey) -> Option<Self> {
+        Some(Self { user: Template::user(), issuer: Template::literal(&key.nkey()?) })
+    }
 }
 
 impl Names {
@@ -58,7 +79,7 @@ impl Names {
             let names = [("client_id", &client_id)];
             Some(Template::compile(&identity.username, &names).map_err(within("username"))?)
         };
-        Ok(Self { client_id, username, carriers: None, auth_method: None })
+        Ok(Self { client_id, username, x5t_s256: None, nkeys: None, carriers: None, auth_method: None })
     }
 
     /// Why a token can't stand in the texts that would bring it, where it can't.
@@ -84,7 +105,16 @@ impl Names {
     /// What texts may hold of them, by the names of the placeholders.
     pub fn placeholders(&self) -> Vec<(&str, &Template)> {
         let username = self.username.as_ref().map(|username| ("username", username));
-        [("client_id", &self.client_id)].into_iter().chain(username).collect()
+        let thumbprint = self.x5t_s256.as_ref().map(|thumbprint| (THUMBPRINT, thumbprint));
+        [("client_id", &self.client_id)].into_iter().chain(username).chain(thumbprint).collect()
+    }
+
+    /// What claims may hold, by the names of the placeholders.
+    fn of_claims(&self) -> Vec<(&str, &Template)> {
+        let nkeys = self.nkeys.iter();
+        let nkeys =
+            nkeys.flat_map(|own| [("user_nkey", &own.user), ("issuer_nkey", &own.issuer)]);
+        self.placeholders().into_iter().chain(nkeys).collect()
     }
 
     /// Compiles a text that may hold both.
@@ -94,6 +124,17 @@ impl Names {
     pub fn text(&self, text: &str) -> Result<Template> {
         Template::compile(text, &self.placeholders())
     }
+}
+
+/// The claim that binds a token (RFC 7800, 3.1).
+pub const CNF: &str = "cnf";
+/// Its member that names a certificate (RFC 8705, 3.1).
+pub const X5T_S256: &str = "x5t#S256";
+
+/// Whether tokens with these claims are bound to the certificates of their clients.
+pub fn is_bound(claims: &Map<String, Value>) -> bool {
+    let thumbprint = claims.get(CNF).and_then(|cnf| cnf.get(X5T_S256));
+    thumbprint.and_then(Value::as_str) == Some(&format!("{{{THUMBPRINT}}}"))
 }
 
 /// Compiles claims into the pieces of a JSON object; `texts` are members whose JSON is ready, `times` those that come
@@ -107,7 +148,7 @@ pub fn compile_claims(
     texts: &[(&str, Vec<Piece>)],
     times: &[(&str, Piece)],
 ) -> Result<Vec<Piece>> {
-    let placeholders = names.placeholders();
+    let placeholders = names.of_claims();
     let mut pieces = Vec::new();
     let mut separator = "{";
     for (name, value) in claims {

@@ -68,6 +68,8 @@ pub struct Presented<'a> {
     pub data: Option<&'a [u8]>,
     /// The token, where it did not come in a field of its own.
     pub carried: Option<&'a [u8]>,
+    /// The thumbprint of the client's certificate, where it came with one (RFC 8705, 3.1).
+    pub certificate: Option<&'a [u8]>,
     /// Whether the packet itself breaks a rule of MQTT.
     pub is_malformed: bool,
 }

@@ -28,7 +28,7 @@ pub use http::{HttpPolicy, REFUSALS};
 pub use reauth::ReauthPolicy;
 
 /// The profiles that are built in, by name.
-const PROFILES: [(&str, &str); 22] = [
+const PROFILES: [(&str, &str); 23] = [
     ("alibaba", include_str!("../../profiles/alibaba.toml")),
     ("artemis", include_str!("../../profiles/artemis.toml")),
     ("aws-iot", include_str!("../../profiles/aws-iot.toml")),
@@ -45,6 +45,7 @@ const PROFILES: [(&str, &str); 22] = [
     ("mosquitto-jwt", include_str!("../../profiles/mosquitto-jwt.toml")),
     ("mqtt5", include_str!("../../profiles/mqtt5.toml")),
     ("nats", include_str!("../../profiles/nats.toml")),
+    ("nats-operator", include_str!("../../profiles/nats-operator.toml")),
     ("rabbitmq-3.10", include_str!("../../profiles/rabbitmq-3.10.toml")),
     ("rabbitmq-4", include_str!("../../profiles/rabbitmq-4.toml")),
     ("rmqtt", include_str!("../../profiles/rmqtt.toml")),

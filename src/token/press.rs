@@ -13,7 +13,7 @@ use super::{
     given::{Given, Moment},
     jwe::Envelope,
     mould::Mould,
-    names::{Names, compile_claims},
+    names::{Names, Nkeys, compile_claims},
     recipe::{Bearer, Exp, Form, Kid, Recipe, Signer, Twist},
     template::{Piece, Template},
 };
@@ -224,7 +224,11 @@ fn payload(kind: &Kind, mould: &Mould, given: &Given) -> Result<Vec<Piece>> {
     let mut texts: Vec<(&str, Vec<Piece>)> =
         written.map(|(name, text)| (name.as_str(), filled(text, mould))).collect();
     texts.extend(early.map(|text| ("nbf", filled(&text, mould))));
-    compile_claims(&claims, &names_of(recipe.bearer, &mould.names)?, &texts, &times)
+    let mut names = names_of(recipe.bearer, &mould.names)?;
+    if let Some(own) = kind.key.and_then(|key| Nkeys::of(&mould.keys[key])) {
+        names.nkeys = Some(own);
+    }
+    compile_claims(&claims, &names, &texts, &times)
 }
 
 /// The `nbf` of an entry that leaves `iat` out because its `exp` may lie in the past: before that, so that the end alone is
@@ -301,6 +305,10 @@ fn names_of(bearer: Bearer, own: &Names) -> Result<Names> {
         Bearer::Another => {
             names.client_id = own.client_id.of_another();
             names.username = own.username.as_ref().map(Template::of_another);
+            names.x5t_s256 = own.x5t_s256.as_ref().map(Template::of_another);
+        }
+        Bearer::AnotherCertificate => {
+            names.x5t_s256 = own.x5t_s256.as_ref().map(Template::of_another);
         }
         Bearer::AnotherClientId => names.client_id = own.client_id.of_another(),
         Bearer::AnotherUsername => {

@@ -36,6 +36,8 @@ pub struct Recipe {
     pub twist: Twist,
     /// Where CONNECT has it.
     pub placing: Placing,
+    /// The certificate that the client comes with.
+    pub certificate: Certificate,
     /// CONNECT has a good one, and this comes in an AUTH on the connection that stands then.
     pub again: bool,
 }
@@ -54,6 +56,7 @@ pub const GOOD: Recipe = Recipe {
     bearer: Bearer::Own,
     twist: Twist::None,
     placing: Placing::Own,
+    certificate: Certificate::Own,
     again: false,
 };
 
@@ -192,6 +195,8 @@ pub enum Bearer {
     AnotherClientId,
     /// Another client by its user name.
     AnotherUsername,
+    /// The client, with the certificate of another.
+    AnotherCertificate,
     /// The client, in capitals.
     Capitals,
     /// The client, with this after its client id.
@@ -200,6 +205,15 @@ pub enum Bearer {
     UsernameIsClientId,
     /// The client, with its user name and number for a client id, as [`Placing::ClientIdIs`] has them.
     ClientIdIsUsername,
+}
+
+/// The certificate that a client comes with, where each has one of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Certificate {
+    /// Its own.
+    Own,
+    /// None.
+    Absent,
 }
 
 /// What is done to a token besides.
@@ -311,6 +325,8 @@ pub enum Also {
     Malformed,
     /// 2 and 0x85, client identifier not valid (MQTT 3.1.1, 3.2.2.3; MQTT 5.0, 3.2.2.2).
     ClientId,
+    /// A TLS handshake that fails for want of a certificate (RFC 8446, 4.4.2.4; RFC 5246, 7.4.6).
+    NoCertificate,
     /// Every code by which the broker refuses anything: what is wrong with the token is not known.
     AnyReason,
 }

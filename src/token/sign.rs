@@ -2,6 +2,7 @@
 
 use super::{
     encode::{append_base64, change_tail, hexadecimal},
+    key::nkey,
     mint::Occasion,
     press::{KID_DIGITS, Press, add_free_member},
     recipe::{Exp, Kid, Twist, span},
@@ -63,6 +64,8 @@ impl Press {
                 Piece::TokenId => hexadecimal(id, out),
                 // No tokens are made for clients of a list.
                 Piece::Listed(texts) => append(texts, n, out),
+                Piece::User => out.extend_from_slice(&nkey::user(n, id)),
+                Piece::Thumbprint(of, after) => out.extend_from_slice(&of.of(n, *after)),
             }
         }
     }

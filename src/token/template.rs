@@ -4,9 +4,13 @@ use serde_json::Value;
 
 use super::{
     braces::{BRACES, Part, parts},
+    key::nkey,
     rows::Column,
 };
-use crate::base::error::{Error, Result};
+use crate::base::{
+    error::{Error, Result},
+    tls::clients::Thumbprints,
+};
 
 /// A piece of a compiled text.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,7 +33,14 @@ pub enum Piece {
     TokenId,
     /// A text of each client, by its number.
     Listed(Column),
+    /// A user of NATS that nobody has the key of, another one in each token.
+    User,
+    /// The thumbprint of the certificate of the client so many after this one.
+    Thumbprint(Thumbprints, u64),
 }
+
+/// The placeholder for the thumbprint of a client's certificate.
+pub const THUMBPRINT: &str = "x5t_s256";
 
 /// A text with placeholders. Every placeholder comes down to the client's number, so a compiled
 /// text is literals and numbers.
@@ -75,12 +86,15 @@ impl Template {
                     .map(|name| format!("`{{{name}}}`"))
                     .collect();
                 let error = Error::usage(format!("`{text}` holds `{{{name}}}`"));
-                return Err(if name == "username" {
-                    error.within(
+                return Err(match name {
+                    "username" => error.within(
                         "the user name holds what the client shows, and nothing else can repeat it",
-                    )
-                } else {
-                    error.hint(format!("the placeholders here are {}; {BRACES}", known.join(", ")))
+                    ),
+                    THUMBPRINT => error.hint(
+                        "that is the thumbprint of a client's own certificate: write `cert = \"per_client\"` under `[target.tls]`",
+                    ),
+                    _ => error
+                        .hint(format!("the placeholders here are {}; {BRACES}", known.join(", "))),
                 });
             };
             for piece in &template.pieces {
@@ -96,6 +110,21 @@ impl Template {
     /// A text of each client, by its number; nothing for those behind the last.
     pub fn listed(texts: Column) -> Self {
         Self { pieces: vec![Piece::Listed(texts)] }
+    }
+
+    /// A user of NATS, another one in each token.
+    pub fn user() -> Self {
+        Self { pieces: vec![Piece::User] }
+    }
+
+    /// This text, whatever is in it.
+    pub fn literal(text: &str) -> Self {
+        Self { pieces: vec![Piece::Literal(text.as_bytes().to_vec())] }
+    }
+
+    /// The thumbprint of each client's certificate.
+    pub fn thumbprint(of: &Thumbprints) -> Self {
+        Self { pieces: vec![Piece::Thumbprint(of.clone(), 0)] }
     }
 
     /// The same text as it stands inside a JSON string.
@@ -115,6 +144,7 @@ impl Template {
     pub fn of_another(&self) -> Self {
         let change = |piece: &Piece| match piece {
             Piece::Number => Piece::Another,
+            Piece::Thumbprint(of, _) => Piece::Thumbprint(of.clone(), 1),
             other => other.clone(),
         };
         Self { pieces: self.pieces.iter().map(change).collect() }
@@ -163,7 +193,9 @@ impl Template {
 
     /// Whether the client's number is in it.
     pub fn is_per_client(&self) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece, Piece::Number | Piece::Listed(_)))
+        let is_own =
+            |piece: &Piece| matches!(piece, Piece::Number | Piece::Listed(_) | Piece::Thumbprint(..));
+        self.pieces.iter().any(is_own)
     }
 
     /// Appends the text of one client.
@@ -173,6 +205,8 @@ impl Template {
                 Piece::Literal(bytes) => out.extend_from_slice(bytes),
                 Piece::Another => decimal(n.wrapping_add(1), out),
                 Piece::Listed(texts) => append(texts, n, out),
+                Piece::Thumbprint(of, after) => out.extend_from_slice(&of.of(n, *after)),
+                Piece::User => out.extend_from_slice(&nkey::user(n, 0)),
                 _ => decimal(n, out),
             }
         }

@@ -89,7 +89,20 @@ fn artemis(issuer: &Issuer) -> (Stopped, Broker) {
     // One that runs has other keys.
     end("stop", "artemis");
     let variables = [("ISSUER", issuer.url.as_str()), ("CLOCK_SKEW", "1")];
-    (Stopped("artemis"), Broker::start_with("artemis", &variables))
+    let (end, broker) = (Stopped("artemis"), Broker::start_with("artemis", &variables));
+    let_in(issuer, &broker);
+    (end, broker)
+}
+
+/// Waits until a good token is let in: the keys are fetched when the first client comes, and until they are there all are
+/// refused.
+fn let_in(issuer: &Issuer, broker: &Broker) {
+    let load = "[load]\nclients = 1\nconcurrency = 1\nhold = \"0s\"\nconnect_timeout = \"30s\"\n\
+                [[mix]]\ntoken = \"fresh\"\nshare = 1\n";
+    let start = Instant::now();
+    while issuer.storm(broker, load).run().code != Some(0) {
+        assert!(start.elapsed() < Duration::from_secs(120), "Artemis lets nobody in");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't set up has failed")]
 
 mod artemis;
+mod bound;
 mod broker;
 mod builds;
 mod cluster;

@@ -24,11 +24,14 @@ use tungstenite::{
 pub(crate) type Tls = StreamOwned<ServerConnection, TcpStream>;
 
 /// What a TLS server asks of its clients.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
+#[allow(dead_code, reason = "shared with tests that need other parts of it")]
 pub(crate) enum Asks {
     Nothing,
     /// A certificate that nobody has.
     Certificate,
+    /// One that this authority has signed, where the client has any.
+    SignedBy(CertificateDer<'static>),
 }
 
 /// A listener on a free port, each of whose connections is handed to `behave`.
@@ -50,22 +53,22 @@ pub(crate) fn tls_server(
     asks: Asks,
     behave: impl Fn(Tls) + Send + Sync + 'static,
 ) -> (SocketAddr, String, TempDir) {
-    let (tls, made) = certificates::make(false).unwrap();
+    let (tls, made) = certificates::make(certificates::Mutual::No).unwrap();
     let folder = TempDir::new().unwrap();
     let authority = pem::encode(&pem::Pem::new("CERTIFICATE", made.authority.to_vec()));
     fs::write(folder.path().join("ca.pem"), authority).unwrap();
     let chain = vec![CertificateDer::from_pem_slice(tls.certificate.as_bytes()).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(tls.private_key.as_bytes()).unwrap();
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut roots = RootCertStore::empty();
-    roots.add(made.authority).unwrap();
+    let by = |authority: CertificateDer<'static>| {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority).unwrap();
+        WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider))
+    };
     let verifier = match asks {
         Asks::Nothing => WebPkiClientVerifier::no_client_auth(),
-        Asks::Certificate => {
-            WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider))
-                .build()
-                .unwrap()
-        }
+        Asks::Certificate => by(made.authority).build().unwrap(),
+        Asks::SignedBy(authority) => by(authority).allow_unauthenticated().build().unwrap(),
     };
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

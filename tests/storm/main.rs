@@ -4,6 +4,8 @@
 
 mod answers;
 #[cfg(feature = "embedded")]
+mod bound;
+#[cfg(feature = "embedded")]
 mod cluster;
 mod command_line;
 mod compared;

@@ -49,7 +49,8 @@ impl Server {
             for mut stream in listener.incoming().map_while(Result::ok) {
                 let (behave, all) = (Arc::clone(&behave), Arc::clone(&all));
                 thread::spawn(move || {
-                    let Some(mut connect) = read_connect(&mut stream) else { return };
+                    let Ok(peer) = stream.peer_addr() else { return };
+                    let Some(mut connect) = read_connect(&mut stream, peer) else { return };
                     {
                         let mut all = all.lock().unwrap();
                         connect.number = all.len();
@@ -111,7 +112,8 @@ pub(crate) fn until_closed(stream: &mut TcpStream) {
     }
 }
 
-fn read_connect(stream: &mut TcpStream) -> Option<Connect> {
+/// Reads a CONNECT from a client at `peer`.
+pub(crate) fn read_connect(stream: &mut impl Read, peer: SocketAddr) -> Option<Connect> {
     assert_eq!(byte(stream)?, 0x10, "the first packet of a client is CONNECT");
     let (mut length, mut shift) = (0, 0);
     loop {
@@ -142,7 +144,6 @@ fn read_connect(stream: &mut TcpStream) -> Option<Connect> {
     }
     let username = (flags & 0x80 != 0).then(|| field(&mut rest));
     let password = (flags & 0x40 != 0).then(|| field(&mut rest));
-    let peer = stream.peer_addr().ok()?;
     Some(Connect { number: 0, peer, level, client_id, username, password, methods, data })
 }
 
@@ -176,7 +177,7 @@ fn after_properties(bytes: &[u8]) -> &[u8] {
     &bytes[taken + length..]
 }
 
-fn byte(stream: &mut TcpStream) -> Option<u8> {
+fn byte(stream: &mut impl Read) -> Option<u8> {
     let mut byte = [0];
     stream.read_exact(&mut byte).ok()?;
     Some(byte[0])

@@ -14,11 +14,15 @@ public final class Artemis {
     private static final String ROLE = "clients";
 
     public static void main(String[] arguments) throws Exception {
+        // The first client waits for discovery and keys, in a JVM that has done nothing yet: on a busy machine more than the default
+        // of 5 s, and whoever comes within 30 s of a failure is refused.
         // As login.config of an installation has it. The right to do something hangs on a role, that of the claim.
         Map<String, String> options = Map.of(
                 "provider", arguments[1],
                 "audience", "mqtt",
                 "rolesPaths", "roles",
+                "httpTimeout", "60000",
+                "metadataRetrySeconds", "1",
                 "maxClockSkew", arguments[2]);
         Configuration.setConfiguration(new Configuration() {
             @Override

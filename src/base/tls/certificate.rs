@@ -64,6 +64,19 @@ pub(super) fn public_key(
     Some(SubjectPublicKeyInfoDer::from(read.public_key().raw.to_vec()))
 }
 
+/// Whether a certificate is that of an authority that may sign others (RFC 5280, 4.2.1.3 and 4.2.1.9).
+pub(super) fn may_sign(certificate: &CertificateDer<'_>) -> bool {
+    let Ok((_, read)) = X509Certificate::from_der(certificate) else { return false };
+    let usage = read.key_usage().ok().flatten();
+    read.is_ca() && usage.is_none_or(|usage| usage.value.key_cert_sign())
+}
+
+/// Whether a certificate names its own subject as its issuer, as that of a root does.
+pub(super) fn is_self_issued(certificate: &CertificateDer<'_>) -> bool {
+    X509Certificate::from_der(certificate)
+        .is_ok_and(|(_, read)| read.subject().as_raw() == read.issuer().as_raw())
+}
+
 /// What is wrong with a certificate that `webpki` refused, where that has a name of its own.
 pub(super) fn odd(certificate: &CertificateDer<'_>, refused: &Error) -> Option<Odd> {
     let (_, read) = X509Certificate::from_der(certificate).ok()?;

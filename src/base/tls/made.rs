@@ -10,8 +10,16 @@ const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// # Errors
 /// When the system has no randomness.
 pub fn authority() -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
+    authority_of(0)
+}
+
+/// The same with up to so many authorities below it.
+///
+/// # Errors
+/// As [`authority`].
+pub fn authority_of(below: u8) -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
     let mut authority = CertificateParams::new(Vec::new())?;
-    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(below));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     CertifiedIssuer::self_signed(authority, KeyPair::generate()?)
 }

@@ -1,6 +1,9 @@
 //! What is asked of TLS, as `[target.tls]` of a scenario has it.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,12 +20,20 @@ pub struct Tls {
     /// PEM file of revoked certificates (CRL), one list an authority that has revoked any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crl: Option<PathBuf>,
-    /// PEM file of the clients' own certificate, with the authorities between: mutual TLS.
+    /// PEM file of the clients' own certificate, with the authorities between: mutual TLS. `"per_client"`: each has one of its
+    /// own, made ahead and signed by `client_ca`; `{x5t_s256}` in `[token.claims]` is its thumbprint (RFC 8705, 3.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cert: Option<PathBuf>,
     /// PEM file of its private key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// PEM file of the authority that signs the certificates of `cert = "per_client"`. Embedded brokers alone: one is made for
+    /// the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<PathBuf>,
+    /// PEM file of its private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ca_key: Option<PathBuf>,
     /// Embedded brokers only: they ask for a client certificate, and one is made for the run.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub generate: bool,
@@ -58,7 +69,14 @@ pub struct TlsFiles {
     pub cert: Option<String>,
     /// In the file of its private key.
     pub key: Option<String>,
+    /// In the file of the authority that signs certificates of clients.
+    pub client_ca: Option<String>,
+    /// In the file of its private key.
+    pub client_ca_key: Option<String>,
 }
+
+/// What `target.tls.cert` is where each client has a certificate of its own.
+const PER_CLIENT: &str = "per_client";
 
 impl fmt::Debug for TlsFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,14 +85,22 @@ impl fmt::Debug for TlsFiles {
 }
 
 impl Tls {
-    /// Each file that is named: under which key, and where its contents are held.
-    pub fn files(&mut self) -> [(&'static str, Option<PathBuf>, &mut Option<String>); 4] {
-        let Self { ca, crl, cert, key, held, .. } = self;
+    /// Whether each client has a certificate of its own.
+    pub fn is_per_client(&self) -> bool {
+        self.cert.as_deref() == Some(Path::new(PER_CLIENT))
+    }
+
+    /// Each key that may name a file: the name, where there is one, and where the contents are held.
+    pub fn files(&mut self) -> [(&'static str, Option<&mut PathBuf>, &mut Option<String>); 6] {
+        let is_per_client = self.is_per_client();
+        let Self { ca, crl, cert, key, client_ca, client_ca_key, held, .. } = self;
         [
-            ("ca", ca.clone(), &mut held.ca),
-            ("crl", crl.clone(), &mut held.crl),
-            ("cert", cert.clone(), &mut held.cert),
-            ("key", key.clone(), &mut held.key),
+            ("ca", ca.as_mut(), &mut held.ca),
+            ("crl", crl.as_mut(), &mut held.crl),
+            ("cert", cert.as_mut().filter(|_| !is_per_client), &mut held.cert),
+            ("key", key.as_mut(), &mut held.key),
+            ("client_ca", client_ca.as_mut(), &mut held.client_ca),
+            ("client_ca_key", client_ca_key.as_mut(), &mut held.client_ca_key),
         ]
     }
 }
@@ -87,6 +113,8 @@ impl TlsFiles {
             "crl" => &self.crl,
             "cert" => &self.cert,
             "key" => &self.key,
+            "client_ca" => &self.client_ca,
+            "client_ca_key" => &self.client_ca_key,
             _ => &None,
         };
         held.as_deref()

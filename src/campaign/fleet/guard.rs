@@ -92,7 +92,7 @@ pub(super) fn admit(scenario: &mut Scenario, task: &Task, own: &Own<'_>) -> Resu
                 continue;
             }
             if let Some(file) = file {
-                let bytes = read(&format!("target.tls.{key}"), &file, own)?;
+                let bytes = read(&format!("target.tls.{key}"), file, own)?;
                 *held = Some(String::from_utf8_lossy(&bytes).into_owned());
             }
         }

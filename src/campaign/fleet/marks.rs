@@ -34,14 +34,14 @@ pub(super) fn of(keys: &[SigningKey], tls: Option<&TlsFiles>, run: &Name) -> Mar
         };
         marks.insert(format!("keys.{}", key.name), mark);
     }
-    for (name, text) in ["ca", "crl", "cert", "key"]
+    for (name, text) in ["ca", "crl", "cert", "key", "client_ca", "client_ca_key"]
         .into_iter()
         .filter_map(|name| Some((name, tls.and_then(|tls| tls.of(name))?)))
     {
         // Line ends differ from host to host, and mean nothing.
         let text: String = text.split_whitespace().collect();
         let mark = match name {
-            "key" => secret(text.as_bytes(), run, ""),
+            "key" | "client_ca_key" => secret(text.as_bytes(), run, ""),
             _ => public(text.as_bytes()),
         };
         marks.insert(format!("target.tls.{name}"), mark);

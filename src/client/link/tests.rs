@@ -94,7 +94,7 @@ fn with_tls() -> (Transport, Arc<ServerConfig>) {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").unwrap();
-    (Transport { tls: Some((Arc::new(client), name)), ws: None }, Arc::new(server))
+    (Transport { tls: Some((Arc::new(client), name)), ..Transport::default() }, Arc::new(server))
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn tls_takes_no_more_while_the_socket_does_not_take_what_it_holds_back() {
         let _ = Stream::new(&mut tls, &mut broker).read_to_end(&mut all);
         all
     });
-    assert!(matches!(link.begin(&transport, None), Sent::Bytes(_)));
+    assert!(matches!(link.begin(&transport, OwnPart::default()), Sent::Bytes(_)));
     while link.secure() != Progress::Done {
         thread::yield_now();
         link.wake(false, 0);

@@ -92,6 +92,7 @@ fn word(fault: Fault) -> String {
         Fault::Issuer => "iss".into(),
         Fault::Audience => "aud".into(),
         Fault::ClientId => "binds".into(),
+        Fault::Confirmation => "cnf".into(),
         Fault::ClaimMissing => "claim_missing".into(),
         Fault::Duplicate => "duplicate".into(),
         fault if ENCODING.contains(&fault) => "encoding".into(),
@@ -107,12 +108,49 @@ pub struct ForeignJudge {
     iss: Option<Template>,
     /// The same of `aud`; empty where all clients have the same.
     aud: Vec<Template>,
+    /// The thumbprints of the certificates that clients come with.
+    certificates: Certificates,
     /// What the claims that the policy binds have to be, by their names.
     bound: Vec<(String, Template)>,
     /// Faults that the profile documents to be overlooked.
     overlooked: Faults,
     /// Entries about `typ` that the profile names as exceptions.
     types: Vec<&'static str>,
+}
+
+/// The certificates that clients come with.
+#[derive(Debug)]
+enum Certificates {
+    /// The policy compares none.
+    Unchecked,
+    /// None at all.
+    None,
+    /// All the same, or one that nobody here knows.
+    Shared,
+    /// Each its own, with this thumbprint.
+    Own(Template),
+}
+
+impl Certificates {
+    fn of(plan: &Plan) -> Self {
+        let tls = plan.scenario.target.tls.as_ref();
+        match (&plan.mould.names.x5t_s256, tls) {
+            _ if !plan.policy.checks(Check::Cnf) => Self::Unchecked,
+            (Some(thumbprint), _) => Self::Own(thumbprint.clone()),
+            (None, Some(tls)) if tls.cert.is_some() || tls.generate => Self::Shared,
+            (None, _) => Self::None,
+        }
+    }
+
+    /// Whether client `n` has the one of this thumbprint; `None` where that is not known.
+    fn hold(&self, n: u64, thumbprint: &Value) -> Option<bool> {
+        match self {
+            Self::Unchecked => Some(true),
+            Self::None => Some(false),
+            Self::Shared => None,
+            Self::Own(own) => Some(thumbprint.as_str() == Some(&own.text(n))),
+        }
+    }
 }
 
 /// Each `typ` that the catalogue has an entry for, without `application/` and in small letters.
@@ -168,6 +206,7 @@ impl ForeignJudge {
             bound: bound.collect::<Result<_>>()?,
             iss: own("iss")?.into_iter().next(),
             aud: own("aud")?,
+            certificates: Certificates::of(plan),
             overlooked,
             types: types.filter(|name| name.starts_with("typ_")).collect(),
         })
@@ -198,6 +237,12 @@ impl ForeignJudge {
         if !self.oracle.policy().names_algorithms {
             // Nobody has said which of those that are known are taken.
             faults = faults.without(Faults::of(&[Fault::AlgOther]));
+        }
+        let held = token.thumbprint().map(|it| self.certificates.hold(plan.named(n), it));
+        match held {
+            Some(None) => return either(Reason::Fault(Fault::Confirmation)),
+            Some(Some(false)) => faults.add(Fault::Confirmation),
+            Some(Some(true)) | None => {}
         }
         // Another reader may find another token in it.
         if faults.has(Fault::Duplicate) {

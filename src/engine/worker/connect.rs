@@ -16,7 +16,7 @@ use super::{Key, SPARES, Stage, State, Worker, ways::Way};
 use crate::{
     base::host::loopback::is_loopback,
     client::{
-        Progress, Received, TURN,
+        OwnPart, Progress, Received, TURN,
         attempt::{Close, Outcome},
         link::Link,
         port::PortWalk,
@@ -197,7 +197,13 @@ impl Worker {
                 }
                 State::Connecting if !transport.is_plain() => {
                     let now = self.storm.clock.now();
-                    match link.begin(transport, opening.upgrade.take().as_deref()) {
+                    let upgrade = opening.upgrade.take();
+                    let certificate = self
+                        .storm
+                        .plan
+                        .certificate_of(usize::from(connection.kind), connection.bearer.client);
+                    let own = OwnPart { upgrade: upgrade.as_deref(), certificate };
+                    match link.begin(transport, own) {
                         Sent::Bytes(_) => {
                             opening.at.tcp = now;
                             self.ways[usize::from(connection.way)].taken(&mut self.recorder, now);

@@ -327,6 +327,7 @@ impl AuthHook {
             // The broker answers enhanced authentication itself, and hands none of it over.
             data: None,
             carried: None,
+            certificate: None,
             is_malformed: false,
         };
         let decided = self.checker.prepare(presented).await;

@@ -88,6 +88,7 @@ fn its_tokens_are_good_by_the_reference_verifier_until_their_key_is_gone() {
             method: None,
             data: None,
             carried: None,
+            certificate: None,
             is_malformed: false,
         };
         oracle(index).faults(presented, crate::base::clock::wall_seconds())

@@ -72,6 +72,7 @@ pub(super) struct Broken(&'static str);
 /// The way to the server for one fetch: through the rate limit and the pool of connections.
 struct Way<'a> {
     inner: &'a Inner,
+    http: reqwest::Client,
     last: Mutex<Last>,
     /// What becomes of the refresh token that it carries, where it does.
     refresh: Option<&'a End>,
@@ -103,7 +104,7 @@ impl<'c> AsyncHttpClient<'c> for Way<'_> {
             let mut request_sent =
                 Underway { inner, asked, sent: inner.clock.now(), code: GAVE_UP };
             self.tell(End::sent);
-            let answer = send(&inner.http, request).await;
+            let answer = send(&self.http, request).await;
             request_sent.code = match &answer {
                 Ok(answer) => Code::Status(answer.status().as_u16()),
                 Err(lost) => Code::Word(lost.word),
@@ -224,7 +225,8 @@ impl Inner {
             None
         };
         let refresh = lent.as_ref().map(|lent| &lent.end);
-        let way = Way { inner: self, last: Mutex::default(), refresh };
+        let http = self.http.of(self.plan.named(n))?;
+        let way = Way { inner: self, http, last: Mutex::default(), refresh };
         let refresh_token = lent.as_ref().map(Lent::secret);
         let answer = match self.asked(fetching, (grant, refresh_token), n, &way).await {
             Ok(answer) => answer,

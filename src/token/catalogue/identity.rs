@@ -7,15 +7,15 @@ use super::{
     Situation,
     entry::Defect,
     when::{
-        audience, bound, client_id, issuer, odd_client_id, only_with_audience, only_with_bound,
-        only_with_client_id, only_with_issuer, only_with_username, username,
+        audience, bound, certified, client_id, confirmation, confirmed, issuer, odd_client_id, only_with_audience, only_with_bound,
+        only_with_certificate, only_with_client_id, only_with_holder, only_with_issuer, only_with_username, stolen, username,
     },
 };
 use crate::{
     scenario::Group,
     token::{
         oracle::Fault,
-        recipe::{Bearer, GOOD, Placing, Recipe},
+        recipe::{Bearer, Certificate, GOOD, Placing, Recipe},
     },
 };
 
@@ -90,15 +90,16 @@ macro_rules! nearly {
     };
 }
 
-pub(super) static DEFECTS: [Defect; 29] = [
+pub(super) static DEFECTS: [Defect; 32] = [
     Defect {
         name: "stolen",
         summary: "another client's good token",
         severity: Critical,
         source: "RFC 8725, 2.8; MQTT 3.1.1, 3.1.4-3",
         build: |_| Recipe { bearer: Bearer::Another, ..GOOD },
-        faults: &[Fault::ClientId, Fault::Username],
-        inapplicable: only_with_bound,
+        faults: &[Fault::ClientId, Fault::Username, Fault::Confirmation],
+        must: stolen,
+        inapplicable: only_with_holder,
         ..IDENTITY
     },
     Defect {
@@ -246,4 +247,36 @@ pub(super) static DEFECTS: [Defect; 29] = [
     audience!("audience_empty_list", "[]", "`aud` is an empty array"),
     audience!("audience_number", "7", "`aud` is a number"),
     audience!("audience_prefix", "\"$aud-evil\"", "`aud` begins with the right one"),
+    Defect {
+        name: "cnf_other",
+        summary: "a good token of the client that is bound to another client's certificate",
+        severity: Critical,
+        source: "RFC 8705, 3; RFC 7800, 3.1",
+        build: |_| Recipe { bearer: Bearer::AnotherCertificate, ..GOOD },
+        faults: &[Fault::Confirmation],
+        must: confirmed,
+        inapplicable: only_with_certificate,
+        ..IDENTITY
+    },
+    Defect {
+        name: "cnf_missing",
+        summary: "a good token that is bound to no certificate, from a client that has one",
+        source: "RFC 8705, 3",
+        build: |_| Recipe { claims: &[("cnf", "")], ..GOOD },
+        faults: &[Fault::ClaimMissing],
+        must: confirmation,
+        inapplicable: only_with_certificate,
+        ..IDENTITY
+    },
+    Defect {
+        name: "cnf_no_certificate",
+        summary: "a token that is bound to a certificate, from a client that shows none",
+        severity: Critical,
+        source: "RFC 8705, 3",
+        build: |_| Recipe { certificate: Certificate::Absent, ..GOOD },
+        faults: &[Fault::Confirmation],
+        must: certified,
+        inapplicable: only_with_certificate,
+        ..IDENTITY
+    },
 ];

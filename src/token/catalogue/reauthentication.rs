@@ -142,7 +142,7 @@ pub(super) static DEFECTS: [Defect; 14] = [
         name: "reauth_stolen",
         summary: "in AUTH, another client's good token: the connection is the first one's",
         build: |by| Recipe { again: true, ..(entry("stolen").build)(by) },
-        faults: &[Fault::ClientId, Fault::Username],
+        faults: &[Fault::ClientId, Fault::Username, Fault::Confirmation],
         inapplicable: |at| only_as_data(at).or_else(|| (entry("stolen").inapplicable)(at)),
         ..REAUTHENTICATION
     },

@@ -4,6 +4,7 @@ use super::Situation;
 use crate::{
     scenario::{Algorithm, Check, Encoding, Group, UnknownKid},
     token::{
+        names::is_bound,
         oracle::Bound,
         recipe::{Also, Must, Refusal},
     },
@@ -170,6 +171,42 @@ pub(super) fn username(at: &Situation<'_>) -> Must {
 pub(super) fn bound(at: &Situation<'_>) -> Must {
     let is_bound = !at.expected.bound.is_empty();
     refused_if(is_bound, Group::Identity, "the policy binds no claim to the connection")
+}
+
+/// Only where good tokens are bound to their clients' certificates.
+pub(super) fn only_with_certificate(at: &Situation<'_>) -> Option<&'static str> {
+    (!is_bound(at.claims)).then_some("the tokens are not bound to certificates of their clients")
+}
+
+/// Refused where the certificate that a token is bound to is compared.
+pub(super) fn confirmed(at: &Situation<'_>) -> Must {
+    let is_checked = at.policy.checks(Check::Cnf);
+    refused_if(is_checked, Group::Identity, "the policy does not check `cnf`")
+}
+
+/// The same where the broker may ask for a certificate itself, and end the handshake without one.
+pub(super) fn certified(at: &Situation<'_>) -> Must {
+    let asked = |refusal: Refusal| Refusal { also: Also::NoCertificate, ..refusal };
+    match confirmed(at) {
+        Must::Refuse(refusal) => Must::Refuse(asked(refusal)),
+        Must::Unpromised(refusal, why) => Must::Unpromised(asked(refusal), why),
+        must @ Must::AcceptInTime => must,
+    }
+}
+
+/// Refused where a token has to be bound.
+pub(super) fn confirmation(at: &Situation<'_>) -> Must {
+    refused_if(at.policy.requires("cnf"), Group::Identity, "the policy does not require `cnf`")
+}
+
+/// Another client's token, which shows by a claim, or by the certificate that it is bound to.
+pub(super) fn stolen(at: &Situation<'_>) -> Must {
+    if is_bound(at.claims) && at.policy.checks(Check::Cnf) { confirmed(at) } else { bound(at) }
+}
+
+/// Only where a good token shows whose it is.
+pub(super) fn only_with_holder(at: &Situation<'_>) -> Option<&'static str> {
+    if is_bound(at.claims) { None } else { only_with_bound(at) }
 }
 
 /// Refused where the keys are told apart by `kid`.

@@ -16,7 +16,7 @@ use super::{
     der::{self, Content, Hash, Kind},
     found::{Block, Contents, contents},
     jwk::Jwk,
-    refusal,
+    nkey, refusal,
     rsa::{Numbers, RawRsa},
 };
 use crate::{
@@ -62,7 +62,7 @@ impl PrivateKey {
         };
         match curve(algorithm) {
             Some(curve) => of_ec(&EcdsaKeyPair::generate(curve).map_err(no_randomness)?),
-            None if algorithm == Algorithm::EdDSA => {
+            None if algorithm.is_ed25519() => {
                 of_ed(&Ed25519KeyPair::generate().map_err(no_randomness)?)
             }
             None => of_rsa(&RsaKeyPair::generate(size).map_err(no_randomness)?),
@@ -75,6 +75,12 @@ impl PrivateKey {
     /// # Errors
     /// When the file holds none, several, or one that has to be converted: with the command that does.
     pub(super) fn from_file(file: &[u8], algorithm: Algorithm) -> Result<Self> {
+        if algorithm == Algorithm::Nkey
+            && let Some(seed) = nkey::seed_in(file)
+        {
+            let pair = Ed25519KeyPair::from_seed_unchecked(&seed?);
+            return of_ed(&pair.map_err(|_| torn("the seed"))?);
+        }
         let contents = contents(file);
         let Contents::Blocks(blocks) = &contents else {
             return Err(refusal::of_contents(&contents));
@@ -128,7 +134,7 @@ impl PrivateKey {
             Some(curve) => {
                 EcdsaKeyPair::from_private_key_der(curve, der).ok().map(|pair| of_ec(&pair))
             }
-            None if algorithm == Algorithm::EdDSA => {
+            None if algorithm.is_ed25519() => {
                 Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok().map(|pair| of_ed(&pair))
             }
             None => rsa_pair(der, content, algorithm).map(|pair| of_rsa(&pair)),
@@ -158,7 +164,7 @@ impl PrivateKey {
             let pair = EcdsaKeyPair::from_private_key_and_public_key(curve, &scalar, &point);
             return of_ec(&pair.map_err(|_| torn("`d`, `x` and `y`"))?);
         }
-        if algorithm == Algorithm::EdDSA {
+        if algorithm.is_ed25519() {
             // Some write the public half behind the seed, as libsodium does.
             let (d, x) = (jwk.bytes("d")?, jwk.has("x").then(|| jwk.bytes("x")).transpose()?);
             let (seed, public) = match d.len() {

@@ -3,10 +3,18 @@
 use serde_json::Value;
 
 use super::{Bound, Fault, Faults, Oracle, Presented, json::Object};
-use crate::scenario::Check;
+use crate::{
+    scenario::Check,
+    token::names::{CNF, X5T_S256},
+};
 
 /// The end of the year 9999, in seconds since 1970.
 const FARTHEST: f64 = 253_402_300_799.0;
+
+/// The thumbprint that a token is bound to, where it is (RFC 8705, 3.1).
+pub(super) fn thumbprint(claims: &Object) -> Option<&Value> {
+    claims.get(CNF)?.get(X5T_S256)
+}
 
 impl Oracle {
     pub(super) fn check_claims(
@@ -85,6 +93,13 @@ impl Oracle {
             || self.policy.requires("aud") && !claims.contains_key("aud")
         {
             faults.add(Fault::Audience);
+        }
+        // A token without `cnf` is bound to no certificate.
+        if self.policy.checks(Check::Cnf)
+            && let Some(thumbprint) = thumbprint(claims)
+            && thumbprint.as_str().map(str::as_bytes) != connect.certificate
+        {
+            faults.add(Fault::Confirmation);
         }
         for (claim, bound) in &right.bound {
             let (owner, fault) = match bound {

@@ -118,13 +118,15 @@ pub enum Fault {
     ClientId,
     /// A claim is not the user name.
     Username,
+    /// The certificate is not the one that the token is bound to, or there is none.
+    Confirmation,
     /// Another claim that is required is missing.
     ClaimMissing,
 }
 
 impl Fault {
     /// All faults, in order.
-    pub const ALL: [Self; 57] = [
+    pub const ALL: [Self; 58] = [
         Self::Packet,
         Self::NoToken,
         Self::NoUsername,
@@ -181,6 +183,7 @@ impl Fault {
         Self::Audience,
         Self::ClientId,
         Self::Username,
+        Self::Confirmation,
         Self::ClaimMissing,
     ];
 

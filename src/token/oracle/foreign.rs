@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{
     Fault, Faults, Oracle, Presented,
+    claims::thumbprint,
     encoding::{Segment, unwrapped},
     json,
 };
@@ -104,7 +105,9 @@ impl Foreign {
         match self.header.get("alg").and_then(Value::as_str) {
             None => Alg::Missing,
             Some(name) if name.trim().eq_ignore_ascii_case("none") => Alg::None,
-            Some(name) => Algorithm::named(name).map_or(Alg::Other(name), Alg::Known),
+            Some(name) => Algorithm::named(name)
+                .filter(|named| named.is_registered())
+                .map_or(Alg::Other(name), Alg::Known),
         }
     }
 
@@ -154,6 +157,13 @@ fn member(name: &str, value: &Value) -> usize {
     NODE + name.len() + inner
 }
 
+impl Foreign {
+    /// The thumbprint of the certificate that it is bound to, where it is (RFC 8705, 3.1).
+    pub fn thumbprint(&self) -> Option<&Value> {
+        thumbprint(&self.claims)
+    }
+}
+
 impl Oracle {
     /// All that is wrong with a token that another made, whoever brings it, but for its signature, which is taken for good,
     /// and for what time decides.
@@ -166,6 +176,7 @@ impl Oracle {
             method: None,
             data: None,
             carried: None,
+            certificate: None,
             is_malformed: false,
         };
         let mut faults = token.faults();
@@ -180,7 +191,8 @@ impl Oracle {
         }
         self.check_header(&token.header, &mut faults);
         self.check_claims(&token.claims, nobody, 0.0, &mut faults);
-        faults.without(Faults::of(&OF_TIME))
+        // Whose certificate it is bound to, whoever brings it.
+        faults.without(Faults::of(&OF_TIME)).without(Faults::of(&[Fault::Confirmation]))
     }
 }
 

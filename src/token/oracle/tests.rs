@@ -14,6 +14,7 @@ const BEARER: Presented<'static> = Presented {
     method: None,
     data: None,
     carried: None,
+    certificate: None,
     is_malformed: false,
 };
 

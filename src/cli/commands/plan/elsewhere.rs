@@ -11,7 +11,7 @@ use std::{
 use crate::{
     base::{
         error::{Error, Result, showable},
-        tls::settings::Tls,
+        tls::{made, settings::Tls},
     },
     plan::broker,
     scenario::{Key, Loaded, Scenario},
@@ -123,7 +123,7 @@ fn is_elsewhere(file: &Path, base: &Path) -> bool {
 
 /// Puts a certificate that is made for the plan in the place of those that are not here.
 fn certificates(tls: &mut Tls, base: &Path) -> Result<Vec<String>> {
-    let named = tls.files().map(|(key, file, _)| (key, file));
+    let named = tls.files().map(|(key, file, _)| (key, file.cloned()));
     let missing: Vec<_> = named
         .into_iter()
         .filter_map(|(key, file)| Some((key, file.filter(|file| is_elsewhere(file, base))?)))
@@ -151,5 +151,12 @@ fn certificates(tls: &mut Tls, base: &Path) -> Result<Vec<String>> {
         let shown = showable::file(file, base);
         format!("`target.tls.{key}` names {shown}, which is not on this host: it was not looked at")
     };
+    if is_missing("client_ca") || is_missing("client_ca_key") {
+        let authority = made::authority().map_err(|error| {
+            Error::not_measured(format!("no authority can be made for the plan: {error}"))
+        })?;
+        (tls.held.client_ca, tls.held.client_ca_key) =
+            (Some(authority.pem()), Some(authority.key().serialize_pem()));
+    }
     Ok(missing.iter().map(note).collect())
 }

@@ -45,6 +45,7 @@ fn a_mutant_that_overlooks_something_now_and_then_refuses_the_rest() {
         method: None,
         data: None,
         carried: None,
+        certificate: None,
         is_malformed: false,
     };
     let accepted = (0..5000).filter(|_| checker.decide(connect, 0.0) == Decision::Accept).count();
