@@ -41,7 +41,7 @@ mod volley;
 use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use self::{
-    broker::Broker,
+    broker::{Broker, Make},
     budget::Budget,
     cells::{Ask, Cells},
     drops::DropEvent,
@@ -206,7 +206,7 @@ impl Plan {
         let embedded = brokers.iter().any(Broker::is_embedded);
         let jwks = issuance::jwks(&scenario, embedded, &mut warnings)?;
         let algorithms = algorithms(&scenario, &keys);
-        let policy = policy_of(&scenario, base, embedded, jwks.as_ref(), algorithms.clone())?;
+        let policy = policy_of(&scenario, base, &brokers, jwks.as_ref(), algorithms.clone())?;
         checks::check_delay(&scenario.load, &policy)?;
         model::check_receive_time(&scenario.load, &brokers)?;
         let rows = token_file::resolve(&mut scenario, base, &mut warnings)?;
@@ -241,7 +241,8 @@ impl Plan {
         token_file::check_clients(rows.as_deref(), scenario, attempts)?;
         checks::check_mix(&kinds, &issuance, scenario, attempts)?;
         let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
-        checks::warn_of_plugin(&policy, issuance.known_keys(keys.len()), &mut warnings, embedded);
+        let plugin = brokers.iter().any(|broker| broker.make() == Some(Make::Rmqtt));
+        checks::warn_of_plugin(&policy, issuance.known_keys(keys.len()), &mut warnings, plugin);
         checks::warn_of_generated(scenario, &brokers, &issuance.published(), &mut warnings);
         issuance.warn_of_events(&model, &scenario.load, &mut warnings);
         issuance.warn_of_first_keys(&policy, &brokers, (&model, &scenario.load), &mut warnings);

@@ -242,7 +242,7 @@ share = 1
            |
         13 | algorithm = \"RS265\"
            |             ^^^^^^^
-        unknown variant `RS265`, expected one of `HS256`, `HS384`, `HS512`, `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA`
+        unknown variant `RS265`, expected one of `HS256`, `HS384`, `HS512`, `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA`, `ed25519-nkey`
         ");
     }
 

@@ -71,12 +71,20 @@ function clients(publicKey, certificate) {
   }
   const { subject, issuer } = new X509Certificate(readFileSync(certificate))
   const brings = { 'x509.subjectdn': subject, 'x509.casubjectdn': issuer, 'x509.allow.regex.pattern.comparison': 'false' }
+  // Each device has a certificate of its own, and a token that is bound to it (RFC 8705).
+  const bound = {
+    'x509.subjectdn': '^CN=device-[0-9]+$',
+    'x509.casubjectdn': issuer,
+    'x509.allow.regex.pattern.comparison': 'true',
+    'tls.client.certificate.bound.access.tokens': 'true',
+  }
   const some = (count, make) => Array.from({ length: count }, (_, n) => make(n))
   return [
     ...some(100, (n) => client(`storm-${n}`, 'client-secret')),
     ...some(20, (n) => client(`signer-${n}`, 'client-jwt', signs)),
     ...some(20, (n) => client(`certified-${n}`, 'client-x509', brings)),
     ...some(20, (n) => client(`brief-${n}`, 'client-secret', { 'access.token.lifespan': '10' })),
+    client('bound', 'client-x509', bound),
     ...refreshing(),
   ]
 }

@@ -25,7 +25,7 @@ lines_keycloak() {
     echo "ISSUER_REFRESH_ONCE=$http/realms/refresh-once"
     echo "JWKS=$http/realms/storm/protocol/openid-connect/certs"
     echo "JWKS_HTTPS=$https/realms/storm/protocol/openid-connect/certs"
-    echo "CA=$TLS/ca.pem"
+    client_authority_lines
     echo "CLIENT_SECRET=of-no-value-{client_id}"
     echo "SIGNING_KEY=$TOKEN_KEYS/es256.pem"
     echo "CLIENT_CERT=$TLS/client.pem"

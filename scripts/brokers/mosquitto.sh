@@ -73,10 +73,18 @@ lines_mosquitto_jwt() {
 
 # A broker that runs with other checks would give verdicts that look like mistakes of whoever asks.
 reuse_mosquitto_jwt() {
-    local now=${CHECKS_OFF:-} before
-    before=$(sed -n 's/^plugin_opt_checks_off //p' "$1/mosquitto.conf")
+    local now before
+    now=$(mosquitto_jwt_options)
+    before=$(sed -n '/^plugin_opt_key_RS256/,/^$/{/^plugin_opt/p}' "$1/mosquitto.conf")
     [[ $now == "$before" ]] ||
-        die "mosquitto-jwt runs with CHECKS_OFF=\"$before\", not \"$now\": stop it before you start it anew"
+        die "mosquitto-jwt runs with other settings (CHECKS_OFF, RS256_PUBLIC_KEY, TOKEN_ISSUER): stop it before you start it anew"
+}
+
+# What may be another the next time.
+mosquitto_jwt_options() {
+    echo "plugin_opt_key_RS256 ${RS256_PUBLIC_KEY:-$TOKEN_KEYS/rs256.pub.pem}"
+    echo "plugin_opt_iss ${TOKEN_ISSUER:-https://issuer.example}"
+    [[ -z ${CHECKS_OFF:-} ]] || echo "plugin_opt_checks_off $CHECKS_OFF"
 }
 
 start_mosquitto_jwt() {
@@ -89,11 +97,9 @@ start_mosquitto_jwt() {
         mosquitto_settings false
         echo "plugin $1/jwt_plugin.so"
         echo "plugin_opt_key_HS256 $TOKEN_KEYS/hs256.secret"
-        echo "plugin_opt_key_RS256 $TOKEN_KEYS/rs256.pub.pem"
         echo "plugin_opt_key_ES256 $TOKEN_KEYS/es256.pub.pem"
-        echo "plugin_opt_iss https://issuer.example"
         echo "plugin_opt_aud mqtt"
-        [[ -z $checks_off ]] || echo "plugin_opt_checks_off $checks_off"
+        mosquitto_jwt_options
         listener mosquitto-jwt MQTT 127.0.0.1
         listener mosquitto-jwt MTLS 127.0.0.1 "$(certificate server)" "cafile $TLS/ca.pem" "require_certificate true"
     } >"$1/mosquitto.conf"

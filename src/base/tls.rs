@@ -27,9 +27,7 @@ use rustls::{
 
 use crate::base::error::{Error, Result};
 
-use self::{
-    clients::ClientCertificates, files::File, settings::TlsVersion, verifier::Verifier,
-};
+use self::{clients::ClientCertificates, files::File, settings::TlsVersion, verifier::Verifier};
 
 pub use trust::{Trust, client_of};
 
@@ -227,7 +225,9 @@ fn per_client(
             .hint("write `cert = \"per_client\"`, or leave it out")),
         };
     }
-    if let Some(given) = settings.key.as_ref().map(|_| "key").or(settings.generate.then_some("generate")) {
+    if let Some(given) =
+        settings.key.as_ref().map(|_| "key").or(settings.generate.then_some("generate"))
+    {
         return Err(Error::usage(format!(
             "`target.tls.{given}` is given beside `cert = \"per_client\"`, which makes a key for each client"
         ))

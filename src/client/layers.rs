@@ -152,10 +152,7 @@ impl Layers {
     ///
     /// # Errors
     /// For settings of TLS that no connection can be made with.
-    pub(super) fn new(
-        transport: &Transport,
-        own: OwnPart<'_>,
-    ) -> Result<Self, rustls::Error> {
+    pub(super) fn new(transport: &Transport, own: OwnPart<'_>) -> Result<Self, rustls::Error> {
         let tls = match transport.tls_of(own.certificate) {
             Some((config, name)) => {
                 let mut tls = ClientConnection::new(config, name)?;

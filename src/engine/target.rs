@@ -32,7 +32,7 @@ use crate::{
     },
     plan::{
         Plan,
-        broker::{Broker, Place},
+        broker::{Broker, Make, Place},
     },
     scenario::{Check, OnExpiry, Protocol, Resolve},
     servers::{
@@ -44,7 +44,7 @@ use crate::{
     },
     token::{
         Kind,
-        key::{self, material::random_secret},
+        key::{self, SigningKey, material::random_secret},
         recipe::Form,
     },
 };
@@ -132,8 +132,8 @@ impl Targets {
         for (number, broker) in plan.brokers.iter().enumerate() {
             let elsewhere = elsewhere.get(number).copied().flatten();
             let target = match (&broker.place, elsewhere) {
-                (Place::Embedded, Some(address)) => started_elsewhere(broker, address)?,
-                (Place::Embedded, None) => targets.start_embedded(plan, number, broker, from)?,
+                (Place::Embedded(_), Some(address)) => started_elsewhere(broker, address)?,
+                (Place::Embedded(_), None) => targets.start_embedded(plan, number, broker, from)?,
                 (Place::Remote { host, port }, _) => {
                     let spot = targets.spot(plan, host, *port)?;
                     remote(plan, broker, host, *port, spot)?
@@ -336,6 +336,19 @@ fn verifier(plan: &Plan, mutant: Option<&'static Mutant>, from: &KeysFrom) -> Re
     let policy = &plan.policy;
     let expected = plan.expected.clone();
     let keys = &plan.mould.keys;
+    let hook_keys = || -> Vec<HookKey> {
+        let known = |key: &SigningKey| HookKey {
+            algorithm: key.algorithm,
+            kid: key.kid.clone(),
+            key: verifying(&key.verifying()),
+        };
+        keys.iter().map(known).collect()
+    };
+    if plan.brokers.iter().any(|broker| broker.make() == Some(Make::Mqtt5)) {
+        // It counts in whole seconds, those that have begun.
+        let leeway = policy.leeway.as_secs().saturating_sub(1);
+        return Ok(Verifier::Mqtt5 { keys: hook_keys(), expected, leeway });
+    }
     if let Some(jwks) = source(plan, from)? {
         let policy = Box::new(policy.clone());
         return Ok(Verifier::Hook {
@@ -360,16 +373,8 @@ fn verifier(plan: &Plan, mutant: Option<&'static Mutant>, from: &KeysFrom) -> Re
         let ends = policy.protocols.iter().any(is_ended);
         return Ok(Verifier::Plugin { key, exp, nbf, expected, ends });
     }
-    let keys = keys
-        .iter()
-        .map(|key| HookKey {
-            algorithm: key.algorithm,
-            kid: key.kid.clone(),
-            key: verifying(&key.verifying()),
-        })
-        .collect();
     Ok(Verifier::Hook {
-        keys,
+        keys: hook_keys(),
         policy: Box::new(policy.clone()),
         expected,
         mutant,

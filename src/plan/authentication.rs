@@ -1,10 +1,10 @@
 //! Enhanced authentication (MQTT 5.0, 4.12): whether what a scenario says of it fits together.
 
-use super::broker::Broker;
+use super::broker::{Broker, Make};
 use crate::{
     base::error::{Error, Result},
-    scenario::{Protocol, Scenario, TokenIn},
-    token::carrier::token_in,
+    scenario::{Algorithm, Protocol, Scenario, TokenIn},
+    token::{carrier::token_in, key::SigningKey},
 };
 
 /// The Authentication Method of a scenario whose tokens are Authentication Data.
@@ -41,12 +41,51 @@ pub(super) fn method(scenario: &Scenario, brokers: &[Broker]) -> Result<Option<S
         )
         .hint("write `protocol = 5`"));
     }
-    if let Some(broker) = brokers.iter().find(|broker| broker.is_embedded()) {
+    if let Some(broker) = brokers.iter().find(|it| it.make() == Some(Make::Rmqtt)) {
         return Err(Error::usage(format!(
             "`target.token_in` is `auth_data`, but `{}` takes no token by enhanced authentication",
             broker.label
         ))
-        .hint("name a broker that does, such as Mosquitto with the plugin of scripts/brokers"));
+        .hint("name a broker that does: `embedded-mqtt5`, or Mosquitto with the plugin of scripts/brokers"));
     }
     Ok(Some(method.to_owned()))
+}
+
+/// Refuses what the embedded broker `mqtt5` can't be asked for.
+///
+/// # Errors
+/// With key and way out.
+pub(super) fn check_mqtt5(
+    scenario: &Scenario,
+    brokers: &[Broker],
+    keys: &[SigningKey],
+) -> Result<()> {
+    if !brokers.iter().any(|broker| broker.make() == Some(Make::Mqtt5)) {
+        return Ok(());
+    }
+    if token_in(scenario) != TokenIn::AuthData {
+        return Err(Error::usage(
+            "`embedded-mqtt5` takes tokens by enhanced authentication alone, and these are brought in another way",
+        )
+        .hint("write `token_in = \"auth_data\"` and `auth_method = \"JWT\"`"));
+    }
+    if scenario.target.jwks.is_some() || scenario.issuer.is_some() {
+        return Err(Error::usage(
+            "`embedded-mqtt5` takes no key set of this host: it asks for one over HTTPS by the authorities of the public web alone",
+        )
+        .hint("leave `[target.jwks]` and `[issuer]` out: it is told the keys of `[keys]`"));
+    }
+    let knows = |algorithm| {
+        matches!(algorithm, Algorithm::HS256 | Algorithm::RS256 | Algorithm::ES256)
+    };
+    match keys.iter().find(|key| !knows(key.algorithm)) {
+        Some(key) => Err(Error::usage(format!(
+            "`keys.{}.algorithm` is {}, which `embedded-mqtt5` does not know",
+            key.name, key.algorithm
+        ))
+        .hint("it verifies HS256, RS256 and ES256")),
+        None if keys.is_empty() => Err(Error::usage("`embedded-mqtt5` needs a key to verify with")
+            .hint("write `[keys.main]`, with `algorithm` and `generate = true`")),
+        None => Ok(()),
+    }
 }

@@ -32,11 +32,20 @@ pub struct Broker {
     pub ws: Option<String>,
 }
 
+/// Which broker it is that a run starts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Make {
+    /// The crate `rmqtt`.
+    Rmqtt,
+    /// The crate `mqtt5`, which takes tokens by enhanced authentication alone.
+    Mqtt5,
+}
+
 /// Where a broker is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Place {
     /// Started and stopped by the run, on a free loopback port.
-    Embedded,
+    Embedded(Make),
     /// Reached over the network.
     Remote {
         /// A name or an address.
@@ -49,13 +58,21 @@ pub enum Place {
 impl Broker {
     /// Whether the run starts it.
     pub fn is_embedded(&self) -> bool {
-        self.place == Place::Embedded
+        self.make().is_some()
+    }
+
+    /// Which broker it is, where the run starts it.
+    pub fn make(&self) -> Option<Make> {
+        match self.place {
+            Place::Embedded(make) => Some(make),
+            Place::Remote { .. } => None,
+        }
     }
 
     /// Whether it is certainly on this host.
     pub fn is_loopback(&self) -> bool {
         match &self.place {
-            Place::Embedded => true,
+            Place::Embedded(_) => true,
             Place::Remote { host, .. } => is_this_host(host),
         }
     }
@@ -63,7 +80,7 @@ impl Broker {
     /// Its address, where that is written and no name.
     pub fn address(&self) -> Option<IpAddr> {
         match &self.place {
-            Place::Embedded => Some(Ipv4Addr::LOCALHOST.into()),
+            Place::Embedded(_) => Some(Ipv4Addr::LOCALHOST.into()),
             Place::Remote { host, .. } => host.parse().ok(),
         }
     }
@@ -79,14 +96,15 @@ const SCHEMES: [(&str, u16, bool, bool); 4] = [
 ];
 
 /// The brokers that a run starts.
-const EMBEDDED: [(&str, bool, bool); 4] = [
-    ("embedded", false, false),
-    ("embedded+tls", true, false),
-    ("embedded+ws", false, true),
-    ("embedded+wss", true, true),
+const EMBEDDED: [(&str, Make, bool, bool); 5] = [
+    ("embedded", Make::Rmqtt, false, false),
+    ("embedded+tls", Make::Rmqtt, true, false),
+    ("embedded+ws", Make::Rmqtt, false, true),
+    ("embedded+wss", Make::Rmqtt, true, true),
+    ("embedded-mqtt5", Make::Mqtt5, false, false),
 ];
 
-const HINT: &str = "a broker is `mqtt://host:port`, `mqtts://host:port`, `ws://host:port/path`, `wss://host:port/path`, `embedded`, `embedded+tls`, `embedded+ws` or `embedded+wss`";
+const HINT: &str = "a broker is `mqtt://host:port`, `mqtts://host:port`, `ws://host:port/path`, `wss://host:port/path`, `embedded`, `embedded+tls`, `embedded+ws`, `embedded+wss` or `embedded-mqtt5`";
 
 /// Whether a broker, as it is written, is one that is not certainly on this host.
 pub fn is_away(written: &str) -> bool {
@@ -126,6 +144,15 @@ pub fn resolve(target: &Target, warnings: &mut Vec<String>) -> Result<Vec<Broker
             }
         }
         brokers.push(broker);
+    }
+    let mut makes = brokers.iter().filter_map(Broker::make);
+    if let Some(first) = makes.next()
+        && makes.any(|other| other != first)
+    {
+        return Err(Error::usage(
+            "`target.brokers` has embedded brokers of two makes, which take tokens in other ways and promise other things",
+        )
+        .hint("make a run of each"));
     }
     if brokers.is_empty() {
         return Err(Error::usage("`target.brokers` is empty")
@@ -170,7 +197,10 @@ pub fn tls(
     }
     let has_file = settings.cert.is_some() && !settings.is_per_client();
     if embedded
-        && (has_file || settings.client_ca.is_some() || settings.server_name.is_some() || settings.crl.is_some())
+        && (has_file
+            || settings.client_ca.is_some()
+            || settings.server_name.is_some()
+            || settings.crl.is_some())
     {
         return Err(Error::usage(
             "`target.tls` has `cert`, `client_ca`, `crl` or `server_name`, but an embedded broker and its certificates are made for each run",
@@ -198,8 +228,8 @@ fn parse(written: &str) -> Result<Broker> {
     // A query may hold a token: it goes to the broker and nowhere else.
     let label = written.split('?').next().unwrap_or_default().to_owned();
     let path = |is_ws: bool, path: &str| is_ws.then(|| path.to_owned());
-    if let Some((_, tls, ws)) = EMBEDDED.iter().find(|(name, ..)| *name == written) {
-        return Ok(Broker { label, place: Place::Embedded, tls: *tls, ws: path(*ws, WS_PATH) });
+    if let Some((_, make, tls, ws)) = EMBEDDED.iter().find(|(name, ..)| *name == written) {
+        return Ok(Broker { label, place: Place::Embedded(*make), tls: *tls, ws: path(*ws, WS_PATH) });
     }
     // The URL itself is not shown where it may hold a password.
     let may_hold_secret = written.contains('@');

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{
     authentication, bound,
-    broker::Broker,
+    broker::{Broker, Make},
     carriers,
     cells::{self, Ask, Cells},
     checks,
@@ -48,6 +48,7 @@ pub(super) fn names_of(
     rows: Option<&Rows>,
 ) -> Result<Names> {
     let auth_method = authentication::method(scenario, brokers)?.map(Arc::from);
+    authentication::check_mqtt5(scenario, brokers, keys.0)?;
     let ids = rows.and_then(|rows| rows.client_ids.clone());
     bound::check(scenario, tls, brokers)?;
     let certificates = tls.and_then(Tls::clients);
@@ -108,11 +109,15 @@ pub(super) fn algorithms(scenario: &Scenario, keys: &[SigningKey]) -> Vec<Algori
 pub(super) fn policy_of(
     scenario: &Scenario,
     base: &Path,
-    embedded: bool,
+    brokers: &[Broker],
     jwks: Option<&Jwks>,
     algorithms: Vec<Algorithm>,
 ) -> Result<Policy> {
-    let default = if embedded && jwks.is_none() { "rmqtt" } else { "strict" };
+    let default = match brokers.iter().find_map(Broker::make) {
+        Some(Make::Mqtt5) => "mqtt5",
+        Some(Make::Rmqtt) if jwks.is_none() => "rmqtt",
+        _ => "strict",
+    };
     let profile = scenario.target.profile.as_deref().unwrap_or(default);
     let mut policy = match &scenario.target.promise {
         Some(held) => {

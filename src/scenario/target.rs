@@ -16,7 +16,8 @@ use crate::base::tls::settings::Tls;
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// `mqtt://host:port`, `mqtts://`, `ws://` or `wss://host:port/path`, several for a cluster; or `"embedded"`,
-    /// `"embedded+tls"`, `"embedded+ws"`, `"embedded+wss"`: a broker that the run starts and stops.
+    /// `"embedded+tls"`, `"embedded+ws"`, `"embedded+wss"`: a broker that the run starts and stops. `"embedded-mqtt5"`, where it was built in: another one, for
+    /// tokens as authentication data.
     pub brokers: Vec<String>,
     /// How many of the clients each broker gets beside the others: one positive number a broker, in their order. Default:
     /// the same for all, in turn.
@@ -32,7 +33,7 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_method: Option<String>,
     /// What this broker promises to check: the name of a profile that is built in, or the path of a file
-    /// such as `profiles/strict.toml`. Default: `rmqtt` where a broker is `embedded`, else `strict`.
+    /// such as `profiles/strict.toml`. Default: `rmqtt` where a broker is `embedded`, `mqtt5` where it is `embedded-mqtt5`, else `strict`.
     pub profile: Option<String>,
     /// How far the broker's clock may be from ours.
     #[serde(default, with = "bounds::Time")]

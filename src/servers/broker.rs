@@ -7,11 +7,15 @@
 #[cfg(feature = "embedded")]
 pub mod certificates;
 #[cfg(feature = "embedded")]
+mod ending;
+#[cfg(feature = "embedded")]
 mod hook;
 mod key_news;
 #[cfg(feature = "embedded")]
 mod key_source;
 pub mod mutant;
+#[cfg(feature = "embedded-mqtt5")]
+mod mqtt5;
 #[cfg(feature = "embedded")]
 mod peer;
 #[cfg(feature = "embedded")]
@@ -96,6 +100,15 @@ pub enum Verifier {
         /// Whether it ends a connection whose token has ended, at the next packet.
         ends: bool,
     },
+    /// That of the crate `mqtt5`, which is a broker of its own.
+    Mqtt5 {
+        /// The keys.
+        keys: Vec<HookKey>,
+        /// What it compares claims with: `iss`, and the first `aud`.
+        expected: Expected,
+        /// For how many seconds after its `exp` it takes a token.
+        leeway: u64,
+    },
     /// An authentication hook of our own, which knows several keys and keeps to a policy.
     Hook {
         /// The keys.
@@ -120,6 +133,7 @@ impl Verifier {
         match self {
             Self::Anonymous => "rmqtt 0.24 without authentication",
             Self::Plugin { .. } => "rmqtt 0.24 with its plugin rmqtt-auth-jwt",
+            Self::Mqtt5 { .. } => "mqtt5 0.49 with its own verifier",
             Self::Hook { mutant: None, jwks: Some(_), .. } => {
                 "rmqtt 0.24 with tokenstorm's authentication hook and a key set"
             }
@@ -214,6 +228,12 @@ impl Embedded {
     pub fn start(settings: &Settings, news: &Arc<KeyNews>) -> Result<Self> {
         if cfg!(not(feature = "embedded")) {
             return Err(without());
+        }
+        if cfg!(not(feature = "embedded-mqtt5"))
+            && matches!(settings.verifier, Verifier::Mqtt5 { .. })
+        {
+            return Err(Error::usage("this tokenstorm was built without the broker `embedded-mqtt5`")
+                .hint("build it with that: `cargo build --release --features embedded-mqtt5`"));
         }
         let program = env::current_exe().map_err(|error| {
             Error::not_measured(format!("can't find this program's own file: {error}"))
@@ -322,8 +342,25 @@ fn last_words(stderr: Option<ChildStderr>) -> String {
     String::from_utf8_lossy(&words).trim().to_owned()
 }
 
+/// Runs the broker of these settings in this process until a signal ends it, or until standard input closes where
+/// `follows_stdin`; tells `ready` where it listens, and `told` what comes of fetching a key set.
+///
+/// # Errors
+/// When it can't listen, or a key can't be used.
 #[cfg(feature = "embedded")]
-pub use self::server::serve;
+pub fn serve(
+    settings: &Settings,
+    follows_stdin: bool,
+    ready: impl FnOnce(SocketAddr),
+    told: fn(&KeySetRead),
+) -> Result<()> {
+    #[cfg(feature = "embedded-mqtt5")]
+    if let Verifier::Mqtt5 { keys, expected, leeway } = &settings.verifier {
+        let verifier = mqtt5::verifier(keys, expected, *leeway)?;
+        return mqtt5::serve(settings.listen, verifier, follows_stdin, ready);
+    }
+    server::serve(settings, follows_stdin, ready, told)
+}
 
 /// This program was built without the broker.
 ///

@@ -34,9 +34,7 @@ pub(crate) use discovery::endpoints_in;
 pub use stats::Stats;
 pub use token::Token;
 
-use self::{
-    discovery::Endpoints, held::Room, http::Http, key_set::KeySet, refresh::RefreshTokens,
-};
+use self::{discovery::Endpoints, held::Room, http::Http, key_set::KeySet, refresh::RefreshTokens};
 use crate::{
     base::{
         clock::Clock,

@@ -79,7 +79,14 @@ impl Names {
             let names = [("client_id", &client_id)];
             Some(Template::compile(&identity.username, &names).map_err(within("username"))?)
         };
-        Ok(Self { client_id, username, x5t_s256: None, nkeys: None, carriers: None, auth_method: None })
+        Ok(Self {
+            client_id,
+            username,
+            x5t_s256: None,
+            nkeys: None,
+            carriers: None,
+            auth_method: None,
+        })
     }
 
     /// Why a token can't stand in the texts that would bring it, where it can't.
@@ -112,8 +119,7 @@ impl Names {
     /// What claims may hold, by the names of the placeholders.
     fn of_claims(&self) -> Vec<(&str, &Template)> {
         let nkeys = self.nkeys.iter();
-        let nkeys =
-            nkeys.flat_map(|own| [("user_nkey", &own.user), ("issuer_nkey", &own.issuer)]);
+        let nkeys = nkeys.flat_map(|own| [("user_nkey", &own.user), ("issuer_nkey", &own.issuer)]);
         self.placeholders().into_iter().chain(nkeys).collect()
     }
 

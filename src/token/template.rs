@@ -193,8 +193,9 @@ impl Template {
 
     /// Whether the client's number is in it.
     pub fn is_per_client(&self) -> bool {
-        let is_own =
-            |piece: &Piece| matches!(piece, Piece::Number | Piece::Listed(_) | Piece::Thumbprint(..));
+        let is_own = |piece: &Piece| {
+            matches!(piece, Piece::Number | Piece::Listed(_) | Piece::Thumbprint(..))
+        };
         self.pieces.iter().any(is_own)
     }
 

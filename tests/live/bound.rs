@@ -1,6 +1,15 @@
 //! Tokens that are bound to their clients' certificates (RFC 8705), at brokers that compare both.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::PathBuf,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::{
     broker::{Broker, Stopped, end},
@@ -101,4 +110,53 @@ fn the_matrix_has_the_cells_of_certificates_and_all_others_beside_them() {
         }
     }
     assert!(cells.len() > 350, "{}", cells.len());
+}
+
+/// The realm's RS256 key, as PEM in a file.
+fn realm_key(keycloak: &Broker, folder: &TempDir) -> PathBuf {
+    let issuer = keycloak.get("ISSUER");
+    let (host, realm) = issuer.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(stream, "GET /{realm} HTTP/1.0\r\nhost: {host}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let realm: Value = serde_json::from_str(body).unwrap();
+    let path = folder.path().join("realm.pem");
+    let key = realm["public_key"].as_str().unwrap();
+    fs::write(&path, format!("-----BEGIN PUBLIC KEY-----\n{key}\n-----END PUBLIC KEY-----\n"))
+        .unwrap();
+    path
+}
+
+#[test]
+#[ignore = "needs Keycloak and Mosquitto: scripts/test-live"]
+fn keycloak_binds_each_token_to_the_certificate_that_its_client_asked_with_and_mosquitto_compares_them()
+ {
+    let keycloak = Broker::start("keycloak");
+    let folder = TempDir::new().unwrap();
+    let (key, issuer) = (realm_key(&keycloak, &folder), keycloak.get("ISSUER_HTTPS"));
+    end("stop", "mosquitto-jwt");
+    let _end = Stopped("mosquitto-jwt");
+    let variables = [("RS256_PUBLIC_KEY", key.to_str().unwrap()), ("TOKEN_ISSUER", issuer)];
+    let broker = Broker::start_with("mosquitto-jwt", &variables);
+    let run = Storm::new(&format!(
+        "name = \"bound\"\n[target]\nbrokers = [\"{}\"]\nprofile = \"mosquitto-jwt\"\n{}[load]\nclients = 40\nconcurrency = 8\nhold = \"0s\"\n\
+         [identity]\nclient_id = \"device-{{n}}\"\nusername = \"bound\"\n[token]\nsource = \"oauth\"\n\
+         [token.claims]\niss = \"{issuer}\"\naud = \"mqtt\"\nsub = \"{{username}}\"\ncnf = {{ \"x5t#S256\" = \"{{x5t_s256}}\" }}\n\
+         [oauth]\nissuer = \"{issuer}\"\nca = \"{}\"\nclient_id = \"bound\"\n\
+         [policy]\nchecks = [\"exp\", \"iss\", \"aud\", \"cnf\"]\nrequires = [\"exp\", \"cnf\"]\nbinds = []\n\
+         [[mix]]\ntoken = \"fresh\"\nshare = 2\n[[mix]]\ntoken = \"stolen\"\nshare = 1\n",
+        broker.get("MTLS").replace("127.0.0.1", "localhost"),
+        tls(&broker, "1.3"),
+        keycloak.get("CA"),
+    ))
+    .run();
+    let summary = run.expect(0);
+    let seen = run.verdicts();
+    assert_eq!(correct(&run), 40, "{seen:?}");
+    // One client's token is worth nothing in the hands of another, though all have the same `sub`.
+    assert!(seen.contains_key("stolen refused 135 correct"), "{seen:?}");
+    assert!(seen.contains_key("fresh accepted 0 correct"), "{seen:?}");
+    assert_eq!(summary["oauth"]["failed"], 0);
 }

@@ -27,6 +27,7 @@ mod matrix;
 #[allow(dead_code, reason = "shared with tests that need other parts of it")]
 mod mortal;
 mod names;
+mod operator;
 #[cfg(feature = "embedded")]
 mod refreshed;
 mod report;

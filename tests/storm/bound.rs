@@ -8,7 +8,9 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+};
 use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -145,7 +147,8 @@ fn each_client_shows_a_certificate_of_its_own_with_its_name_and_its_token_is_bou
 }
 
 #[test]
-fn what_is_wrong_with_a_certificate_is_wrong_in_that_way_alone_and_judged_as_the_server_logged_it() {
+fn what_is_wrong_with_a_certificate_is_wrong_in_that_way_alone_and_judged_as_the_server_logged_it()
+{
     let (run, seen) = storm(compares, &KINDS, "");
     let summary = run.expect(0);
     assert_eq!(summary["verdicts"]["correct"], 120, "{:?}", run.verdicts());

@@ -79,7 +79,10 @@ impl ClientCertificates {
         let body = STANDARD.encode(own);
         let lines = body.as_bytes().chunks(64).map(String::from_utf8_lossy);
         let body: Vec<_> = lines.collect();
-        Some(format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", body.join("\n")))
+        Some(format!(
+            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+            body.join("\n")
+        ))
     }
 
     /// The thumbprints, which are those of nobody until the certificates are made.
@@ -142,7 +145,9 @@ impl ClientCertificates {
 
 impl fmt::Debug for ClientCertificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientCertificates").field("is_for_run", &self.is_for_run).finish_non_exhaustive()
+        f.debug_struct("ClientCertificates")
+            .field("is_for_run", &self.is_for_run)
+            .finish_non_exhaustive()
     }
 }
 

@@ -13,14 +13,11 @@ use rmqtt::{
     net::{Builder, Listener},
     server::MqttServer,
 };
-use tokio::{
-    io::AsyncReadExt,
-    signal::unix::{SignalKind, signal},
-};
 use toml::{Table, Value};
 
 use super::{
     GIVE_UP, KeySetRead, Settings, Verifier, VerifyingKey,
+    ending::told_to_end,
     hook::{self, Checker},
     key_source::KeySource,
     mutant::Trait,
@@ -28,7 +25,7 @@ use super::{
 use crate::{
     base::{
         error::{Error, Result},
-        host::{Limits, signals::ending_signals},
+        host::Limits,
     },
     scenario::TokenIn,
     token::oracle::{Bound, Expected},
@@ -89,7 +86,8 @@ async fn build(settings: &Settings, told: fn(&KeySetRead)) -> Result<(MqttServer
     }
     let context = builder.build().await;
     match &settings.verifier {
-        Verifier::Anonymous => {}
+        // One that was built without the other broker is never asked for it.
+        Verifier::Anonymous | Verifier::Mqtt5 { .. } => {}
         Verifier::Plugin { .. } => {
             rmqtt_auth_jwt::register(&context, true, true).await.map_err(|error| failed(&error))?;
         }
@@ -229,45 +227,6 @@ fn plugin_config(token_in: TokenIn, mut config: Table, (checks, ends): (Table, b
     config.insert("disconnect_if_expiry".into(), Value::from(ends));
     config.insert("validate_claims".into(), Value::Table(checks));
     config.to_string()
-}
-
-/// Resolves when a signal comes, or standard input closes.
-async fn told_to_end(follows_stdin: bool) {
-    let closed = async {
-        if !follows_stdin {
-            return std::future::pending().await;
-        }
-        let mut rest = [0; 64];
-        while matches!(tokio::io::stdin().read(&mut rest).await, Ok(1..)) {}
-    };
-    // Ctrl-C at the terminal reaches the whole group: the run ends its brokers by itself, after its
-    // clients have left. So does the end of the terminal, unless that is ignored.
-    let to_group = async |kind: SignalKind| {
-        came(kind).await;
-        if follows_stdin {
-            std::future::pending::<()>().await;
-        }
-    };
-    let hung_up = async {
-        if !ending_signals().contains(&signal_hook::consts::SIGHUP) {
-            std::future::pending::<()>().await;
-        }
-        to_group(SignalKind::hangup()).await;
-    };
-    tokio::select! {
-        () = closed => {},
-        () = came(SignalKind::terminate()) => {},
-        () = to_group(SignalKind::interrupt()) => {},
-        () = hung_up => {},
-    }
-}
-
-/// Resolves when a signal comes; never where it can't be heard.
-async fn came(kind: SignalKind) {
-    match signal(kind) {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(_) => std::future::pending().await,
-    }
 }
 
 fn failed(error: &dyn std::fmt::Display) -> Error {

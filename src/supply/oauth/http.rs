@@ -36,7 +36,8 @@ impl Http {
         let fetching = plan.issuance.fetching.as_ref();
         let settings = fetching.map(|fetching| &fetching.settings);
         // The run's own server asks nobody for a certificate, and `[oauth.tls]` says which one all show.
-        let shows_own = way != Way::Direct && settings.is_none_or(|settings| settings.tls.is_none());
+        let shows_own =
+            way != Way::Direct && settings.is_none_or(|settings| settings.tls.is_none());
         let certificates = plan.tls.as_ref().and_then(|tls| tls.clients()).filter(|_| shows_own);
         let tls = tls::client_of(trust)?;
         let timeout = settings.map_or(Duration::MAX, |settings| settings.timeout);

@@ -24,7 +24,8 @@ const ENCRYPTED: Defect = Defect {
 
 /// Only for keys that can be encrypted to.
 fn only_to_key(at: &Situation<'_>) -> Option<&'static str> {
-    at.algorithm.is_some_and(Algorithm::is_ed25519)
+    at.algorithm
+        .is_some_and(Algorithm::is_ed25519)
         .then_some("an Ed25519 key can't be encrypted to")
         .or_else(|| only_public(at))
 }

@@ -7,8 +7,9 @@ use super::{
     Situation,
     entry::Defect,
     when::{
-        audience, bound, certified, client_id, confirmation, confirmed, issuer, odd_client_id, only_with_audience, only_with_bound,
-        only_with_certificate, only_with_client_id, only_with_holder, only_with_issuer, only_with_username, stolen, username,
+        audience, bound, certified, client_id, confirmation, confirmed, issuer, odd_client_id,
+        only_with_audience, only_with_bound, only_with_certificate, only_with_client_id,
+        only_with_holder, only_with_issuer, only_with_username, stolen, username,
     },
 };
 use crate::{

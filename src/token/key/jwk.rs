@@ -242,7 +242,8 @@ fn unfit(kty: &str, curve: &str, algorithm: Algorithm) -> Option<String> {
 
 /// Whether an `alg` names an algorithm; Ed25519 has two names (RFC 8037, 3.1; RFC 9864, 2.2).
 fn is_named(alg: &str, algorithm: Algorithm) -> bool {
-    Algorithm::named(alg) == Some(algorithm) || algorithm.is_ed25519() && matches!(alg, "EdDSA" | "Ed25519")
+    Algorithm::named(alg) == Some(algorithm)
+        || algorithm.is_ed25519() && matches!(alg, "EdDSA" | "Ed25519")
 }
 
 /// A member of a file as an error may show it: short, and of plain letters.

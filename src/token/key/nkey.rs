@@ -33,8 +33,8 @@ pub fn public(role: Role, key: &[u8; 32]) -> [u8; LENGTH] {
     text
 }
 
-/// The user that the token with this `id` of client `n` is for. Its public key is made up: where a token is a bearer's, the
-/// private half is never asked for.
+/// The user that the token with this `id` of client `n` is for. Its public key is made up, and need not be a point of the
+/// curve: where a token is a bearer's, nobody is asked for the private half.
 pub fn user(n: u64, id: u64) -> [u8; LENGTH] {
     let mut seed = *b"user____________________";
     seed[8..16].copy_from_slice(&n.to_be_bytes());
@@ -86,8 +86,9 @@ mod tests {
             let text = user(n, n * 7);
             let text = std::str::from_utf8(&text).unwrap();
             assert!(text.starts_with('U'), "{text}");
-            let read = nkeys::KeyPair::from_public_key(text).unwrap();
-            assert_eq!(read.public_key(), text);
+            let (role, raw) = nkeys::from_public_key(text).unwrap();
+            assert_eq!(role, Role::User as u8);
+            assert_eq!(public(Role::User, &raw)[..], *text.as_bytes());
         }
         let own = account().public_key();
         let (_, raw) = nkeys::from_public_key(&own).unwrap();
@@ -104,7 +105,9 @@ mod tests {
     #[test]
     fn a_seed_is_found_alone_and_in_a_file_of_credentials_and_must_be_an_accounts() {
         let seed = account().seed().unwrap();
-        for file in [seed.clone(), format!("-----BEGIN SEED-----\r\n{seed}\r\n------END SEED------\n")] {
+        for file in
+            [seed.clone(), format!("-----BEGIN SEED-----\r\n{seed}\r\n------END SEED------\n")]
+        {
             assert_eq!(seed_in(file.as_bytes()).unwrap().unwrap(), RAW);
         }
         assert!(seed_in(b"-----BEGIN PRIVATE KEY-----").is_none());
