@@ -176,7 +176,7 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let place = place(&plan, clock, &options)?;
     let mut environment = Environment::read(&limits);
     environment.calibration = options.calibration.take();
-    plan.certify(cpus())?;
+    plan.certify(cpus(), &options.stop)?;
     let issuer = Issuer::of(&plan, clock)?.map(Arc::new);
     let mut happenings = Happenings::new(&plan.issuance.timeline, clock.now());
     if let Some(issuer) = &issuer {

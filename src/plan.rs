@@ -41,7 +41,7 @@ mod volley;
 use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use self::{
-    broker::{Broker, Make},
+    broker::Broker,
     budget::Budget,
     cells::{Ask, Cells},
     drops::DropEvent,
@@ -226,7 +226,7 @@ impl Plan {
         let (mut kinds, cells) = kinds_of(context, &strict, (ask, rows.as_deref()), &mut warnings)?;
         series::bring_password(&scenario, &mut kinds)?;
         let renew_with = renewals::resolve(context, &mut kinds, &mut warnings)?;
-        kinds::check(&scenario, &policy, &names, (embedded, rows.as_deref()))?;
+        kinds::check(&scenario, &policy, &names, (&brokers, rows.as_deref()))?;
         let keeps = kinds::sign_differently(&kinds, &keys) || is_of_others(&scenario);
         let turns = turns::resolve(&scenario, &kinds, renew_with, keeps)?;
         let examiner =
@@ -241,8 +241,7 @@ impl Plan {
         token_file::check_clients(rows.as_deref(), scenario, attempts)?;
         checks::check_mix(&kinds, &issuance, scenario, attempts)?;
         let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
-        let plugin = brokers.iter().any(|broker| broker.make() == Some(Make::Rmqtt));
-        checks::warn_of_plugin(&policy, issuance.known_keys(keys.len()), &mut warnings, plugin);
+        checks::warn_of_plugin(&policy, issuance.known_keys(keys.len()), &mut warnings, &brokers);
         checks::warn_of_generated(scenario, &brokers, &issuance.published(), &mut warnings);
         issuance.warn_of_events(&model, &scenario.load, &mut warnings);
         issuance.warn_of_first_keys(&policy, &brokers, (&model, &scenario.load), &mut warnings);
@@ -422,7 +421,7 @@ impl Plan {
     pub fn plugin_warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let keys = self.issuance.known_keys(self.mould.keys.len());
-        checks::warn_of_plugin(&self.policy, keys, &mut warnings, true);
+        checks::warn_of_plugin(&self.policy, keys, &mut warnings, &self.brokers);
         warnings
     }
 

@@ -26,10 +26,11 @@ fn every_scenario_can_be_planned_without_a_warning() {
     assert!(shipped().len() >= 7, "{:?}", shipped());
     for path in shipped() {
         let loaded = scenario::load(&path, &Overrides::default()).unwrap();
-        // Certificates are made by `scripts/broker`, and the program's own `plan` does without (next test).
-        let tls = loaded.scenario.target.tls.as_ref();
-        let authority = tls.and_then(|tls| tls.ca.as_ref()).map(|ca| loaded.folder().join(ca));
-        if authority.is_some_and(|file| !file.exists()) {
+        // Certificates and keys of others are made by `scripts/broker`; the program's own `plan` does without (next test).
+        let scenario = &loaded.scenario;
+        let authority = scenario.target.tls.iter().filter_map(|tls| tls.ca.as_ref());
+        let keys = scenario.keys.values().filter_map(|key| key.private_key.as_ref());
+        if authority.chain(keys).any(|file| !loaded.folder().join(file).exists()) {
             continue;
         }
         let plan = Plan::new(&loaded, &Limits::read()).unwrap_or_else(|error| panic!("{error}"));

@@ -96,7 +96,7 @@ impl Prepared {
     ) -> Result<Self> {
         let cpu_before = process_cpu();
         Limits::raise_descriptors();
-        plan.certify(limits.cpus)?;
+        plan.certify(limits.cpus, &AtomicBool::new(false))?;
         let targets = Targets::start(&plan, &KeysFrom::default(), elsewhere)?;
         let estimate = Estimate::measure(&plan, clock, limits.cpus)?;
         Ok(Self { plan: Arc::new(plan), clock, targets, limits, estimate, cpu_before })

@@ -32,7 +32,7 @@ use crate::{
     },
     plan::{
         Plan,
-        broker::{Broker, Make, Place},
+        broker::{self, Broker, Make, Place},
     },
     scenario::{Check, OnExpiry, Protocol, Resolve},
     servers::{
@@ -329,6 +329,12 @@ pub(crate) fn settings(
 }
 
 fn verifier(plan: &Plan, mutant: Option<&'static Mutant>, from: &KeysFrom) -> Result<Verifier> {
+    if broker::runs(&plan.brokers, Make::Mqtt5) {
+        // It counts in whole seconds, and lets a token in for one more.
+        let leeway = plan.policy.leeway.as_secs().saturating_sub(1);
+        let expected = plan.expected.clone();
+        return Ok(Verifier::Mqtt5 { keys: hook_keys(&plan.mould.keys), expected, leeway });
+    }
     let brings_nothing = |kind: &Kind| kind.recipe.form == Form::Nothing;
     if plan.is_anonymous() && plan.mould.kinds.iter().all(brings_nothing) {
         return Ok(Verifier::Anonymous);
@@ -336,19 +342,6 @@ fn verifier(plan: &Plan, mutant: Option<&'static Mutant>, from: &KeysFrom) -> Re
     let policy = &plan.policy;
     let expected = plan.expected.clone();
     let keys = &plan.mould.keys;
-    let hook_keys = || -> Vec<HookKey> {
-        let known = |key: &SigningKey| HookKey {
-            algorithm: key.algorithm,
-            kid: key.kid.clone(),
-            key: verifying(&key.verifying()),
-        };
-        keys.iter().map(known).collect()
-    };
-    if plan.brokers.iter().any(|broker| broker.make() == Some(Make::Mqtt5)) {
-        // It counts in whole seconds, those that have begun.
-        let leeway = policy.leeway.as_secs().saturating_sub(1);
-        return Ok(Verifier::Mqtt5 { keys: hook_keys(), expected, leeway });
-    }
     if let Some(jwks) = source(plan, from)? {
         let policy = Box::new(policy.clone());
         return Ok(Verifier::Hook {
@@ -374,13 +367,23 @@ fn verifier(plan: &Plan, mutant: Option<&'static Mutant>, from: &KeysFrom) -> Re
         return Ok(Verifier::Plugin { key, exp, nbf, expected, ends });
     }
     Ok(Verifier::Hook {
-        keys: hook_keys(),
+        keys: hook_keys(keys),
         policy: Box::new(policy.clone()),
         expected,
         mutant,
         jwks: None,
         slowed_by: Duration::ZERO,
     })
+}
+
+/// Keys as a verifier is told them.
+fn hook_keys(keys: &[SigningKey]) -> Vec<HookKey> {
+    let known = |key: &SigningKey| HookKey {
+        algorithm: key.algorithm,
+        kid: key.kid.clone(),
+        key: verifying(&key.verifying()),
+    };
+    keys.iter().map(known).collect()
 }
 
 /// Where it takes its keys from, where that is a key set.

@@ -1,17 +1,27 @@
 //! Enhanced authentication (MQTT 5.0, 4.12): whether what a scenario says of it fits together.
 
-use super::broker::{Broker, Make};
+use std::{collections::BTreeSet, time::Duration};
+
+use super::broker::{Broker, Make, runs};
 use crate::{
     base::error::{Error, Result},
-    scenario::{Algorithm, Protocol, Scenario, TokenIn},
+    scenario::{Algorithm, OnAnonymous, Protocol, Scenario, TokenIn, TokenSource},
     token::{carrier::token_in, key::SigningKey},
 };
+
+/// The only method that `embedded-mqtt5` knows.
+const MQTT5_METHOD: &str = "JWT";
 
 /// The Authentication Method of a scenario whose tokens are Authentication Data.
 ///
 /// # Errors
 /// When it is missing, is none, or stands beside what knows no enhanced authentication.
-pub(super) fn method(scenario: &Scenario, brokers: &[Broker]) -> Result<Option<String>> {
+pub(super) fn method(
+    scenario: &Scenario,
+    brokers: &[Broker],
+    keys: &[SigningKey],
+) -> Result<Option<String>> {
+    check_mqtt5(scenario, brokers, keys)?;
     let target = &scenario.target;
     let given = target.auth_method.as_deref();
     if token_in(scenario) != TokenIn::AuthData {
@@ -41,7 +51,7 @@ pub(super) fn method(scenario: &Scenario, brokers: &[Broker]) -> Result<Option<S
         )
         .hint("write `protocol = 5`"));
     }
-    if let Some(broker) = brokers.iter().find(|it| it.make() == Some(Make::Rmqtt)) {
+    if let Some(broker) = brokers.iter().find(|it| it.embedded() == Some(Make::Rmqtt)) {
         return Err(Error::usage(format!(
             "`target.token_in` is `auth_data`, but `{}` takes no token by enhanced authentication",
             broker.label
@@ -55,12 +65,8 @@ pub(super) fn method(scenario: &Scenario, brokers: &[Broker]) -> Result<Option<S
 ///
 /// # Errors
 /// With key and way out.
-pub(super) fn check_mqtt5(
-    scenario: &Scenario,
-    brokers: &[Broker],
-    keys: &[SigningKey],
-) -> Result<()> {
-    if !brokers.iter().any(|broker| broker.make() == Some(Make::Mqtt5)) {
+fn check_mqtt5(scenario: &Scenario, brokers: &[Broker], keys: &[SigningKey]) -> Result<()> {
+    if !runs(brokers, Make::Mqtt5) {
         return Ok(());
     }
     if token_in(scenario) != TokenIn::AuthData {
@@ -69,15 +75,42 @@ pub(super) fn check_mqtt5(
         )
         .hint("write `token_in = \"auth_data\"` and `auth_method = \"JWT\"`"));
     }
-    if scenario.target.jwks.is_some() || scenario.issuer.is_some() {
+    if scenario.target.auth_method.as_deref() != Some(MQTT5_METHOD) {
+        return Err(Error::usage(format!(
+            "`target.auth_method` is not `{MQTT5_METHOD}`, the only one that `embedded-mqtt5` knows"
+        ))
+        .hint(format!("write `auth_method = \"{MQTT5_METHOD}\"`; tokens of the kind `unknown_method` name another")));
+    }
+    if scenario.policy.anonymous == Some(OnAnonymous::Accept) {
+        return Err(Error::usage(
+            "`policy.anonymous` is `accept`, and `embedded-mqtt5` lets in nobody without a token",
+        )
+        .hint("leave it out, or use `embedded`"));
+    }
+    if scenario.policy.leeway.is_some_and(|leeway| leeway < Duration::from_secs(1)) {
+        return Err(Error::usage(
+            "`policy.leeway` is less than a second, and `embedded-mqtt5` counts whole ones: it lets a token in for up to one",
+        )
+        .hint("write `leeway = \"1s\"` or more"));
+    }
+    if scenario.target.jwks.is_some()
+        || scenario.issuer.is_some()
+        || scenario.token.source == TokenSource::OAuth
+    {
         return Err(Error::usage(
             "`embedded-mqtt5` takes no key set of this host: it asks for one over HTTPS by the authorities of the public web alone",
         )
-        .hint("leave `[target.jwks]` and `[issuer]` out: it is told the keys of `[keys]`"));
+        .hint("leave `[target.jwks]`, `[issuer]` and `[oauth]` out: it is told the keys of `[keys]`"));
     }
-    let knows = |algorithm| {
-        matches!(algorithm, Algorithm::HS256 | Algorithm::RS256 | Algorithm::ES256)
-    };
+    let kids: BTreeSet<_> = keys.iter().map(|key| key.kid.as_deref()).collect();
+    if keys.len() > 1 && (kids.len() < keys.len() || kids.contains(&None)) {
+        return Err(Error::usage(
+            "`[keys]` has several keys, and `embedded-mqtt5` tells them apart by `kid` alone: not each has one of its own",
+        )
+        .hint("write a `kid` for each, or leave one key"));
+    }
+    let knows =
+        |algorithm| matches!(algorithm, Algorithm::HS256 | Algorithm::RS256 | Algorithm::ES256);
     match keys.iter().find(|key| !knows(key.algorithm)) {
         Some(key) => Err(Error::usage(format!(
             "`keys.{}.algorithm` is {}, which `embedded-mqtt5` does not know",

@@ -58,11 +58,11 @@ pub enum Place {
 impl Broker {
     /// Whether the run starts it.
     pub fn is_embedded(&self) -> bool {
-        self.make().is_some()
+        self.embedded().is_some()
     }
 
     /// Which broker it is, where the run starts it.
-    pub fn make(&self) -> Option<Make> {
+    pub fn embedded(&self) -> Option<Make> {
         match self.place {
             Place::Embedded(make) => Some(make),
             Place::Remote { .. } => None,
@@ -94,6 +94,11 @@ const SCHEMES: [(&str, u16, bool, bool); 4] = [
     ("ws", 80, false, true),
     ("wss", 443, true, true),
 ];
+
+/// Whether one of these is this embedded broker.
+pub fn runs(brokers: &[Broker], make: Make) -> bool {
+    brokers.iter().any(|broker| broker.embedded() == Some(make))
+}
 
 /// The brokers that a run starts.
 const EMBEDDED: [(&str, Make, bool, bool); 5] = [
@@ -145,7 +150,7 @@ pub fn resolve(target: &Target, warnings: &mut Vec<String>) -> Result<Vec<Broker
         }
         brokers.push(broker);
     }
-    let mut makes = brokers.iter().filter_map(Broker::make);
+    let mut makes = brokers.iter().filter_map(Broker::embedded);
     if let Some(first) = makes.next()
         && makes.any(|other| other != first)
     {
@@ -229,7 +234,12 @@ fn parse(written: &str) -> Result<Broker> {
     let label = written.split('?').next().unwrap_or_default().to_owned();
     let path = |is_ws: bool, path: &str| is_ws.then(|| path.to_owned());
     if let Some((_, make, tls, ws)) = EMBEDDED.iter().find(|(name, ..)| *name == written) {
-        return Ok(Broker { label, place: Place::Embedded(*make), tls: *tls, ws: path(*ws, WS_PATH) });
+        return Ok(Broker {
+            label,
+            place: Place::Embedded(*make),
+            tls: *tls,
+            ws: path(*ws, WS_PATH),
+        });
     }
     // The URL itself is not shown where it may hold a password.
     let may_hold_secret = written.contains('@');

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    broker::Broker,
+    broker::{Broker, Make, runs},
     fetching::{EXPIRED, STOLEN},
     issuance::{Issuance, is_foreign},
 };
@@ -178,9 +178,9 @@ pub(super) fn warn_of_plugin(
     policy: &Policy,
     keys: usize,
     warnings: &mut Vec<String>,
-    embedded: bool,
+    brokers: &[Broker],
 ) {
-    if !embedded || keys > 1 || policy.anonymous == OnAnonymous::Accept {
+    if !runs(brokers, Make::Rmqtt) || keys > 1 || policy.anonymous == OnAnonymous::Accept {
         return;
     }
     let ours = "; with several keys a hook of tokenstorm's verifies, which does";

@@ -42,6 +42,8 @@ pub struct Fetching {
     pub settings: OAuth,
     /// Whom they ask.
     pub server: Server,
+    /// Whether each shows its own certificate there.
+    pub shows_own: bool,
     /// Client id at the server.
     pub client_id: Template,
     /// Client secret.
@@ -79,6 +81,16 @@ pub enum Server {
     Discovered(Url),
     /// One whose token endpoint is known.
     Endpoint(Url),
+}
+
+impl Server {
+    /// Whether it is asked over TLS, and is not the run's own, which asks for no certificate.
+    fn is_https(&self) -> bool {
+        match self {
+            Self::Own => false,
+            Self::Discovered(url) | Self::Endpoint(url) => url.scheme() == "https",
+        }
+    }
 }
 
 impl fmt::Debug for Fetching {
@@ -163,8 +175,11 @@ impl Fetching {
             )
             .hint("write `private_key_jwt = \"NAME\"`, a key under `[keys]`, or leave it out"));
         }
-        let shows_itself =
-            client_secret.is_some() || assertion_key.is_some() || settings.tls.is_some();
+        let shows_own = names.x5t_s256.is_some() && settings.tls.is_none() && server.is_https();
+        let shows_itself = client_secret.is_some()
+            || assertion_key.is_some()
+            || settings.tls.is_some()
+            || shows_own;
         let starts_anew = settings.grant == Grant::RefreshToken && refresh_token.is_none();
         if starts_anew && password.is_none() && !shows_itself {
             return Err(Error::usage("nothing says how a client gets its first refresh token")
@@ -182,6 +197,7 @@ impl Fetching {
         let mut trust = Trust::load("ca", settings.ca.as_deref(), settings.verify, base)?;
         trust.own = own_certificate(settings, &server, base)?.map(Arc::new);
         Ok(Self {
+            shows_own,
             server,
             client_id: plain("client_id", &settings.client_id)?,
             client_secret: hidden("client_secret", &client_secret)?,

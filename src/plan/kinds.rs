@@ -3,6 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    bound,
+    broker::Broker,
     fetching::{ENDED_FOR, EXPIRED, FETCHED, STOLEN},
     foreign,
     issuance::{Issuance, is_foreign},
@@ -13,10 +15,10 @@ use crate::{
         clock::wall_seconds,
         error::{Error, Result, is_slip, suggestion},
     },
-    scenario::{Check, Group, Mix, Protocol, Scenario},
+    scenario::{Algorithm, Check, Group, Key, Mix, Protocol, Scenario},
     token::{
         Defect, Kind, Must, Situation,
-        braces::has_placeholder,
+        braces::is_per_client,
         carrier::{holds_shown, token_in},
         catalogue::{defect, matching, names},
         given::Given,
@@ -363,8 +365,9 @@ pub(super) fn check(
     scenario: &Scenario,
     policy: &Policy,
     names: &Names,
-    (embedded, rows): (bool, Option<&Rows>),
+    (brokers, rows): (&[Broker], Option<&Rows>),
 ) -> Result<()> {
+    bound::check(scenario, policy, names, brokers)?;
     if let Some(rows) = rows {
         if token_file::asks_policy(rows) {
             foreign::check(scenario, policy, names)?;
@@ -374,7 +377,7 @@ pub(super) fn check(
     } else {
         check_claims(scenario, policy, names)?;
     }
-    check_fit(scenario, policy, embedded)
+    check_fit(scenario, policy, brokers.iter().any(Broker::is_embedded))
 }
 
 /// Checks that the claims of tokens that are minted can serve what the policy promises.
@@ -453,8 +456,14 @@ fn check_fit(scenario: &Scenario, policy: &Policy, embedded: bool) -> Result<()>
     if let Some(name) = policy.binds.iter().find(|name| embedded && !is_plain(name)) {
         return Err(not_the_clients(name));
     }
+    if embedded && let Some((name, _)) = scenario.keys.iter().find(|(_, key)| is_nkey(key)) {
+        return Err(Error::usage(format!(
+            "`keys.{name}.algorithm` is ed25519-nkey, and embedded brokers know nothing of NATS"
+        ))
+        .hint("use EdDSA, which signs with the same keys, or a NATS server: docs/nats.md"));
+    }
     if scenario.token.reuse > 1
-        && let Some((name, _)) = claims.iter().find(|(_, value)| has_placeholder(value))
+        && let Some((name, _)) = claims.iter().find(|(_, value)| is_per_client(value))
     {
         return Err(Error::usage(format!(
                 "`token.reuse` is {}, but `token.claims.{name}` binds each token to one client",
@@ -463,6 +472,10 @@ fn check_fit(scenario: &Scenario, policy: &Policy, embedded: bool) -> Result<()>
             .hint("drop the placeholder, or `reuse`; of a `[control]`, the arm: `arms = [\"without\", \"unique\"]`"));
     }
     Ok(())
+}
+
+fn is_nkey(key: &Key) -> bool {
+    key.algorithm == Algorithm::Nkey
 }
 
 /// Refuses an `iat` so old that good tokens would last longer than the policy lets them.

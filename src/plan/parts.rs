@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{
-    authentication, bound,
+    authentication,
     broker::{Broker, Make},
     carriers,
     cells::{self, Ask, Cells},
@@ -47,10 +47,8 @@ pub(super) fn names_of(
     keys: (&[SigningKey], &Path),
     rows: Option<&Rows>,
 ) -> Result<Names> {
-    let auth_method = authentication::method(scenario, brokers)?.map(Arc::from);
-    authentication::check_mqtt5(scenario, brokers, keys.0)?;
+    let auth_method = authentication::method(scenario, brokers, keys.0)?.map(Arc::from);
     let ids = rows.and_then(|rows| rows.client_ids.clone());
-    bound::check(scenario, tls, brokers)?;
     let certificates = tls.and_then(Tls::clients);
     let x5t_s256 = certificates.map(|all| Template::thumbprint(all.thumbprints()));
     let nkeys = keys.0.iter().find_map(Nkeys::of);
@@ -113,7 +111,7 @@ pub(super) fn policy_of(
     jwks: Option<&Jwks>,
     algorithms: Vec<Algorithm>,
 ) -> Result<Policy> {
-    let default = match brokers.iter().find_map(Broker::make) {
+    let default = match brokers.iter().find_map(Broker::embedded) {
         Some(Make::Mqtt5) => "mqtt5",
         Some(Make::Rmqtt) if jwks.is_none() => "rmqtt",
         _ => "strict",

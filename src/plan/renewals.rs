@@ -9,7 +9,11 @@ use super::{
 use crate::{
     base::error::{Error, Result},
     scenario::{Grant, Mix, Protocol, Renew, TokenIn},
-    token::{Bearer, Kind, carrier::token_in, recipe::Placing},
+    token::{
+        Bearer, Kind,
+        carrier::token_in,
+        recipe::{Certificate, Placing},
+    },
 };
 
 /// Parts what is drawn for the kind of a token from all else that is drawn for a turn.
@@ -105,6 +109,13 @@ fn kind_of(
             entry.token
         ))
         .hint("leave it out: AUTH has an authentication method and authentication data (MQTT 5.0, 3.15)"));
+    }
+    if kind.recipe.certificate == Certificate::Absent {
+        return Err(Error::usage(format!(
+            "`{}` comes without a certificate, and AUTH comes on a connection that has shown one",
+            entry.token
+        ))
+        .hint("leave it out: `cnf_other` and `stolen` are bound to another certificate"));
     }
     kind.share = 0.0;
     let known = all.iter().position(|known| known.label == kind.label);

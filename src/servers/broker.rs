@@ -1,4 +1,4 @@
-//! The embedded broker: `rmqtt`, as a process of its own.
+//! The embedded broker: `rmqtt`, or `mqtt5`, as a process of its own.
 //!
 //! A real broker with a real verifier, started by a run and stopped with it. It gets its settings as
 //! one line of JSON on its standard input, and ends when that closes: no run leaves one behind,
@@ -13,9 +13,9 @@ mod hook;
 mod key_news;
 #[cfg(feature = "embedded")]
 mod key_source;
-pub mod mutant;
 #[cfg(feature = "embedded-mqtt5")]
 mod mqtt5;
+pub mod mutant;
 #[cfg(feature = "embedded")]
 mod peer;
 #[cfg(feature = "embedded")]
@@ -106,7 +106,7 @@ pub enum Verifier {
         keys: Vec<HookKey>,
         /// What it compares claims with: `iss`, and the first `aud`.
         expected: Expected,
-        /// For how many seconds after its `exp` it takes a token.
+        /// Its clock skew: it takes a token for so many seconds after its `exp`, and one more, since it counts whole ones.
         leeway: u64,
     },
     /// An authentication hook of our own, which knows several keys and keeps to a policy.
@@ -232,8 +232,10 @@ impl Embedded {
         if cfg!(not(feature = "embedded-mqtt5"))
             && matches!(settings.verifier, Verifier::Mqtt5 { .. })
         {
-            return Err(Error::usage("this tokenstorm was built without the broker `embedded-mqtt5`")
-                .hint("build it with that: `cargo build --release --features embedded-mqtt5`"));
+            return Err(Error::usage(
+                "this tokenstorm was built without the broker `embedded-mqtt5`",
+            )
+            .hint("build it with that: `cargo build --release --features embedded-mqtt5`"));
         }
         let program = env::current_exe().map_err(|error| {
             Error::not_measured(format!("can't find this program's own file: {error}"))
@@ -342,6 +344,15 @@ fn last_words(stderr: Option<ChildStderr>) -> String {
     String::from_utf8_lossy(&words).trim().to_owned()
 }
 
+/// Refuses a broker that this program was built without.
+fn check_built_in(verifier: &Verifier) -> Result<()> {
+    if cfg!(feature = "embedded-mqtt5") || !matches!(verifier, Verifier::Mqtt5 { .. }) {
+        return Ok(());
+    }
+    Err(Error::usage("this tokenstorm was built without the broker `embedded-mqtt5`")
+        .hint("build it with that: `cargo build --release --features embedded-mqtt5`"))
+}
+
 /// Runs the broker of these settings in this process until a signal ends it, or until standard input closes where
 /// `follows_stdin`; tells `ready` where it listens, and `told` what comes of fetching a key set.
 ///
@@ -354,6 +365,7 @@ pub fn serve(
     ready: impl FnOnce(SocketAddr),
     told: fn(&KeySetRead),
 ) -> Result<()> {
+    check_built_in(&settings.verifier)?;
     #[cfg(feature = "embedded-mqtt5")]
     if let Verifier::Mqtt5 { keys, expected, leeway } = &settings.verifier {
         let verifier = mqtt5::verifier(keys, expected, *leeway)?;

@@ -210,7 +210,7 @@ impl Fetcher {
             _ => Way::AsEnvironmentSays,
         };
         let reach = Reach::of(plan.scenario.target.authorized || fetching.server == Server::Own);
-        let requests = Http::new(plan, &trust, reach, way)?;
+        let requests = Http::new(plan, fetching, &trust, (reach, way))?;
         let http = requests.shared.clone();
         let threads = Threads::start("fetch", THREADS)
             .map_err(|error| Error::not_measured(format!("no threads to fetch with: {error}")))?;
@@ -315,6 +315,14 @@ impl Fetcher {
         {
             warnings.push(
                 "`oauth.verify` is off: whoever is on the way to the authorization server can read secrets and tokens"
+                    .into(),
+            );
+        }
+        if self.inner.plan.mould.names.x5t_s256.is_some()
+            && fetching.as_ref().is_ok_and(|it| !it.shows_own && it.settings.tls.is_none())
+        {
+            warnings.push(
+                "clients show their certificates to brokers alone: the authorization server is not asked over HTTPS, or is the run's own"
                     .into(),
             );
         }

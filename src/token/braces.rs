@@ -79,6 +79,11 @@ pub fn has_placeholder(value: &Value) -> bool {
     any_part(value, &|part| matches!(part, Part::Name(_)))
 }
 
+/// Whether a value of claims is another one for each client: the account and the user of NATS are not the client's.
+pub fn is_per_client(value: &Value) -> bool {
+    any_part(value, &|part| matches!(part, Part::Name(name) if !name.ends_with("_nkey")))
+}
+
 /// Whether a value of claims holds one of our placeholders after a `$`, which is left as it is: `${username}`.
 pub fn has_foreign(value: &Value) -> bool {
     any_part(value, &|part| matches!(part, Part::Foreign("{n}" | "{client_id}" | "{username}")))

@@ -16,10 +16,10 @@ use crate::{
     run::{Ended, Storm, everything, read_json, tokenstorm},
 };
 
-const KINDS: [&str; 4] = ["fresh", "cnf_other", "cnf_missing", "cnf_no_certificate"];
+pub(crate) const KINDS: [&str; 4] = ["fresh", "cnf_other", "cnf_missing", "cnf_no_certificate"];
 
 /// Clients of Mosquitto that each have a certificate; `more` stands at the end.
-fn storm(broker: &Broker, version: &str, mix: &[&str], more: &str) -> Storm {
+pub(crate) fn storm(broker: &Broker, version: &str, mix: &[&str], more: &str) -> Storm {
     let mix: Vec<String> =
         mix.iter().map(|kind| format!("[[mix]]\ntoken = \"{kind}\"\nshare = 1\n")).collect();
     Storm::new(&format!(

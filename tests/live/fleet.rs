@@ -402,3 +402,37 @@ fn agents_together_tell_of_each_end_of_a_token_and_of_each_client_that_came_back
     // Whom an event hits follows from the client's number, whoever drives it.
     assert_eq!(own(&["--agents", "3"]), own(&[]));
 }
+
+#[test]
+#[ignore = "needs nats-server and Mosquitto: scripts/test-live"]
+fn agents_tell_together_of_each_auth_and_of_each_certificate_of_their_clients() {
+    let broker = Broker::start("mosquitto-jwt");
+    let load = "stages = [{ rate = 60, for = \"2s\" }]\narrivals = \"constant\"\nhold = \"4500ms\"";
+    let session = "[session]\nrenew = \"reauthenticate\"\nrenew_before = \"3s\"\nrenew_with = [\n\
+                   { token = \"fresh\", share = 3 }, { token = \"wrong_key\", share = 1 }]\n";
+    let run = Storm::new(&format!(
+        "name = \"again\"\n[target]\nbrokers = [\"{}\"]\nprofile = \"mosquitto-jwt\"\ntoken_in = \"auth_data\"\n\
+         auth_method = \"OAUTH2-JWT\"\n[load]\n{load}\n[identity]\nclient_id = \"device-{{n}}\"\nusername = \"user-{{n}}\"\n\
+         [keys.main]\nalgorithm = \"ES256\"\nprivate_key = \"{}\"\n[token]\nttl = \"6s\"\n[token.claims]\n\
+         iss = \"https://issuer.example\"\naud = \"mqtt\"\nsub = \"{{username}}\"\n{session}\
+         [[mix]]\ntoken = \"fresh\"\nshare = 1\n",
+        broker.get("MQTT"),
+        broker.get("ES256_PRIVATE_KEY"),
+    ))
+    .run_with(&["--agents", "2"]);
+    let summary = run.summary();
+    let reauth = &summary["operations"]["reauthenticate"];
+    assert_eq!(reauth["count"], 120, "{}", run.stdout);
+    assert_eq!(reauth["outcomes"]["renewed"], reauth["verdicts"]["correct"], "{reauth}");
+    let renewals = &summary["renewals"];
+    assert_eq!((&renewals["count"], &renewals["token_failed"]), (&120.into(), &0.into()));
+    assert_eq!(summary["phases"]["reauth"]["count"].as_u64(), reauth["outcomes"]["renewed"].as_u64());
+    assert_eq!(agents(&run).len(), 2);
+
+    // Certificates are made by each agent, and fit the tokens that it mints.
+    let bound = crate::bound::storm(&broker, "1.3", &crate::bound::KINDS, "");
+    let run = bound.run_with(&["--agents", "2"]);
+    let summary = run.expect(0);
+    assert_eq!(summary["verdicts"]["correct"], 80, "{:?}", run.verdicts());
+    assert_eq!(agents(&run).len(), 2);
+}

@@ -14,6 +14,7 @@ mod fleet;
 #[cfg(feature = "embedded")]
 mod forged;
 mod gateway;
+mod hivemq;
 mod hosts;
 #[cfg(feature = "embedded")]
 mod keycloak;

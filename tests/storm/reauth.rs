@@ -5,7 +5,10 @@ use std::{
     collections::BTreeMap,
     io::Write,
     net::TcpStream,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, SystemTime},
 };
@@ -19,8 +22,10 @@ use serde_json::{Value, json};
 use crate::{
     enhanced::{METHOD, auth, connack, packet},
     expiry::{check_operations, exp_of, number, until},
+    issued::jwt,
     run::{Ended, Storm, check_conserved, rows, scenario, sum},
     server::{Server, until_closed},
+    web::{JSON, Web, discovery, response},
 };
 
 const PINGREQ: u8 = 0xC0;
@@ -539,4 +544,53 @@ fn what_can_not_be_authenticated_again_is_refused_with_a_way_out() {
         assert!(ended.stderr.contains(says), "{says}: {}", ended.stderr);
         assert!(ended.stderr.contains("hint") || ended.stderr.contains("help"), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn a_client_that_gets_no_new_token_sends_no_auth_keeps_its_connection_and_asks_again() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let served = Arc::clone(&asked);
+    let web = Web::start(move |path, own| {
+        if path == "/.well-known/openid-configuration" {
+            return discovery(own);
+        }
+        // Eight tokens for eight clients, and then no more.
+        if served.fetch_add(1, Ordering::SeqCst) >= 8 {
+            let refused = json!({ "error": "invalid_client" }).to_string();
+            return response("401 Unauthorized", JSON, &refused);
+        }
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let claims = json!({ "exp": now + 6, "jti": now }).to_string();
+        let token = jwt("{\"alg\":\"ES256\"}", &claims);
+        response("200 OK", JSON, &json!({ "access_token": token }).to_string())
+    });
+    let auths = Arc::new(AtomicU64::new(0));
+    let heard = Arc::clone(&auths);
+    let server = Server::start(move |stream, _| {
+        serve(stream, |_, _| {
+            heard.fetch_add(1, Ordering::SeqCst);
+            true
+        });
+    });
+    let ended = Storm::new(&format!(
+        "name = \"reauth\"\n[target]\nbrokers = [\"{}\"]\nprotocol = 5\ntoken_in = \"auth_data\"\nauth_method = \"{METHOD}\"\n\
+         [load]\nclients = 8\nconcurrency = 8\nhold = \"4500ms\"\n[token]\nsource = \"oauth\"\n\
+         [oauth]\nissuer = \"{}\"\nclient_secret = \"of-no-value\"\n\
+         [session]\nrenew = \"reauthenticate\"\nrenew_before = \"3s\"\nbackoff = {{ first = \"200ms\", max = \"200ms\" }}\n\
+         [policy]\nchecks = [\"exp\"]\nreauthentication = \"accept\"\non_expiry = \"keep\"\n\
+         [[mix]]\ntoken = \"fresh\"\nshare = 1\n",
+        server.url(),
+        web.url
+    ))
+    .run();
+    let summary = ended.expect(3);
+    check(&summary);
+    assert_eq!(auths.load(Ordering::SeqCst), 0, "nobody had anything to send");
+    let rows = operations(&ended, "reauthenticate");
+    let [(what, count)] = &rows.into_iter().collect::<Vec<_>>()[..] else { panic!("{summary}") };
+    assert_eq!(what, "fresh accept token_failed 401 not_judged");
+    assert!(*count >= 16, "each asks again after a while: {count}");
+    assert_eq!(summary["renewals"]["token_failed"], *count);
+    assert_eq!(asked.load(Ordering::SeqCst), 8 + count);
+    assert_eq!(summary["sessions"]["dropped"], 0, "{}", ended.stdout);
 }

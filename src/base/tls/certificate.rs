@@ -71,10 +71,21 @@ pub(super) fn may_sign(certificate: &CertificateDer<'_>) -> bool {
     read.is_ca() && usage.is_none_or(|usage| usage.value.key_cert_sign())
 }
 
+/// The name of whom a certificate is made out to, as DER.
+pub(super) fn subject(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let (_, read) = X509Certificate::from_der(certificate).ok()?;
+    Some(read.subject().as_raw().to_vec())
+}
+
+/// The name of who signed it, as DER.
+pub(super) fn issuer(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let (_, read) = X509Certificate::from_der(certificate).ok()?;
+    Some(read.issuer().as_raw().to_vec())
+}
+
 /// Whether a certificate names its own subject as its issuer, as that of a root does.
 pub(super) fn is_self_issued(certificate: &CertificateDer<'_>) -> bool {
-    X509Certificate::from_der(certificate)
-        .is_ok_and(|(_, read)| read.subject().as_raw() == read.issuer().as_raw())
+    subject(certificate).is_some_and(|own| issuer(certificate) == Some(own))
 }
 
 /// What is wrong with a certificate that `webpki` refused, where that has a name of its own.

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -19,7 +19,8 @@ use rcgen::{
     KeyUsagePurpose,
 };
 use rustls::{
-    ClientConfig,
+    ClientConfig, SignatureScheme,
+    client::ResolvesClientCert,
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer},
     sign::{CertifiedKey, SingleCertAndKey},
@@ -68,7 +69,7 @@ impl ClientCertificates {
             Some(own) => own,
             None => authority_for_run().map_err(|error| cannot(&error.to_string()))?,
         };
-        Authority::of(&authority)?;
+        Authority::of(&authority)?.check_name(&authority)?;
         let (made, thumbprints) = (OnceLock::new(), Thumbprints::default());
         Ok(Self { authority, is_for_run, made, thumbprints })
     }
@@ -90,14 +91,16 @@ impl ClientCertificates {
         &self.thumbprints
     }
 
-    /// Makes the certificates of so many clients, each made out to its `name`, on `threads` threads. Made once, they stay.
+    /// Makes the certificates of so many clients, each made out to its `name`, on `threads` threads, until `stop` is set. Made
+    /// once, they stay.
     ///
     /// # Errors
-    /// When the authority can't sign, or the system has no randomness.
+    /// When the authority can't sign, the system has no randomness, or it was stopped.
     pub fn make(
         &self,
         clients: u64,
         threads: usize,
+        stop: &AtomicBool,
         name: impl Fn(u64) -> String + Sync,
     ) -> Result<()> {
         if self.made.get().is_some() {
@@ -114,6 +117,11 @@ impl ClientCertificates {
                 let n = next.fetch_add(1, Ordering::Relaxed);
                 if n >= count {
                     return Ok(made);
+                }
+                if stop.load(Ordering::Relaxed) {
+                    return Err(Error::interrupted(
+                        "interrupted before the storm: nothing was measured",
+                    ));
                 }
                 made.push((n, fresh(&authority, &name(n as u64), &provider)?));
             }
@@ -199,6 +207,25 @@ impl Authority {
         // Whoever checks has the root already.
         let between = chain.iter().filter(|it| !certificate::is_self_issued(it));
         Ok(Self { issuer, chain: between.cloned().collect() })
+    }
+}
+
+impl Authority {
+    /// Refuses an authority whose name can't be written into what it signs as it stands in its own certificate: the library
+    /// knows each attribute once, and a chain is followed by the whole name (RFC 5280, 6.1.3).
+    fn check_name(&self, own: &OwnCertificate) -> Result<()> {
+        let (made, _) = fresh(self, "name", &provider())?;
+        let shown = made.resolve(&[], &[SignatureScheme::ECDSA_NISTP256_SHA256]);
+        let issuer = shown.and_then(|shown| certificate::issuer(shown.cert.first()?));
+        let subject = own.chain.iter().find_map(certificate::subject);
+        if issuer.is_some() && issuer == subject {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "the authority in `{}` has a name that certificates can't be signed with here: an attribute stands in it twice, or is of an odd form",
+            own.names[0]
+        ))
+        .hint("use an authority of its own for clients, with a plain name such as `/CN=clients`"))
     }
 }
 

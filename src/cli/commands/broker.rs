@@ -6,7 +6,7 @@ use super::{resolve, say};
 use crate::{
     base::error::{Error, Exit, Result, suggestion},
     cli, engine,
-    plan::broker::Make,
+    plan::broker::{Make, runs},
     servers::broker::{
         KeySetRead, Settings, Verifier,
         mutant::{self, MUTANTS},
@@ -37,11 +37,11 @@ pub(super) fn broker(arguments: &cli::Broker) -> Result<Exit> {
                 return Err(Error::usage("the certificate of `embedded+tls` is made for each run, so nobody could check this broker's")
                     .hint("`--target embedded` serves the same without TLS"));
             }
-            if mutant.is_some()
-                && plan.brokers.iter().any(|broker| broker.make() == Some(Make::Mqtt5))
-            {
-                return Err(Error::usage("`--mutant` and `--slowed-by` are of the broker `embedded`")
-                    .hint("leave them out, or serve `--target embedded`"));
+            if mutant.is_some() && runs(&plan.brokers, Make::Mqtt5) {
+                return Err(Error::usage(
+                    "`--mutant` and `--slowed-by` are of the broker `embedded`",
+                )
+                .hint("leave them out, or serve `--target embedded`"));
             }
             for warning in plan.plugin_warnings().iter().filter(|_| mutant.is_none()) {
                 crate::tell!("warning: {warning}");

@@ -89,6 +89,11 @@ pub(super) fn mint(
     let occasion = plan.occasion(turn, at, start.unwrap_or(at));
     let (password, _) =
         Minter::new(&plan.mould)?.mint_for((kind, 0), bearer, occasion, &mut bytes)?;
+    if plan.mould.names.x5t_s256.is_some() {
+        crate::tell!(
+            "note: `{{x5t_s256}}` is made up here: certificates of clients are made for each run, so no broker takes this token that compares them"
+        );
+    }
     if password == Password::Absent {
         crate::tell!("`{wanted}` brings neither user name nor password: there is nothing to print");
         return Ok(Exit::Fine);

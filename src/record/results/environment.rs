@@ -87,7 +87,14 @@ impl Environment {
             tool: tool(),
             compiler: env!("TOKENSTORM_COMPILER").into(),
             profile: if cfg!(debug_assertions) { "debug" } else { "release" }.into(),
-            features: if cfg!(feature = "embedded") { vec!["embedded".into()] } else { Vec::new() },
+            features: [
+                ("embedded", cfg!(feature = "embedded")),
+                ("embedded-mqtt5", cfg!(feature = "embedded-mqtt5")),
+            ]
+            .into_iter()
+            .filter(|(_, is_there)| *is_there)
+            .map(|(name, _)| name.into())
+            .collect(),
             host: host::name(),
             kernel: host::kernel(),
             cpu: host::cpu_model(),

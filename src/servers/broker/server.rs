@@ -47,7 +47,7 @@ const MAX_PACKET: u32 = 512 * 1024;
 ///
 /// # Errors
 /// When it can't listen, or a key can't be used.
-pub fn serve(
+pub(super) fn serve(
     settings: &Settings,
     follows_stdin: bool,
     ready: impl FnOnce(SocketAddr),
@@ -86,7 +86,7 @@ async fn build(settings: &Settings, told: fn(&KeySetRead)) -> Result<(MqttServer
     }
     let context = builder.build().await;
     match &settings.verifier {
-        // One that was built without the other broker is never asked for it.
+        // The other broker is served elsewhere.
         Verifier::Anonymous | Verifier::Mqtt5 { .. } => {}
         Verifier::Plugin { .. } => {
             rmqtt_auth_jwt::register(&context, true, true).await.map_err(|error| failed(&error))?;

@@ -192,7 +192,7 @@ struct Wanted {
 impl Wanted {
     fn of(fetching: &Fetching) -> Self {
         Self {
-            by_certificate: fetching.trust.own.is_some(),
+            by_certificate: fetching.trust.own.is_some() || fetching.shows_own,
             device: fetching.settings.grant == Grant::DeviceCode,
         }
     }

@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
 
-use super::{AGENT, Failure};
+use super::AGENT;
 use crate::{
     base::{
         error::{Error, Result},
         tls::{self, Trust, clients::ClientCertificates},
         web::{self, Reach, Way},
     },
-    plan::Plan,
+    plan::{Plan, fetching::Fetching},
 };
 
 /// How requests are made.
@@ -32,19 +32,19 @@ impl Http {
     ///
     /// # Errors
     /// When no client can be built.
-    pub(super) fn new(plan: &Plan, trust: &Trust, reach: Reach, way: Way) -> Result<Self> {
-        let fetching = plan.issuance.fetching.as_ref();
-        let settings = fetching.map(|fetching| &fetching.settings);
-        // The run's own server asks nobody for a certificate, and `[oauth.tls]` says which one all show.
-        let shows_own =
-            way != Way::Direct && settings.is_none_or(|settings| settings.tls.is_none());
-        let certificates = plan.tls.as_ref().and_then(|tls| tls.clients()).filter(|_| shows_own);
+    pub(super) fn new(
+        plan: &Plan,
+        fetching: &Fetching,
+        trust: &Trust,
+        (reach, way): (Reach, Way),
+    ) -> Result<Self> {
+        let certificates = plan.tls.as_ref().and_then(|tls| tls.clients());
+        let certificates = certificates.filter(|_| fetching.shows_own).cloned();
         let tls = tls::client_of(trust)?;
-        let timeout = settings.map_or(Duration::MAX, |settings| settings.timeout);
-        let connections = settings.map_or(1, |settings| settings.connections as usize);
+        let timeout = fetching.settings.timeout;
+        let connections = fetching.settings.connections as usize;
         let shared = built(tls.clone(), (&reach, way), timeout, connections)
             .map_err(|error| Error::not_measured(format!("no client for tokens: {error}")))?;
-        let certificates = certificates.cloned();
         Ok(Self { shared, tls, way, reach, timeout, connections, certificates })
     }
 
@@ -52,11 +52,10 @@ impl Http {
     ///
     /// # Errors
     /// When no client can be built.
-    pub(super) fn of(&self, n: u64) -> std::result::Result<reqwest::Client, Failure> {
+    pub(super) fn of(&self, n: u64) -> reqwest::Result<reqwest::Client> {
         let Some(certificates) = &self.certificates else { return Ok(self.shared.clone()) };
         let tls = Arc::unwrap_or_clone(certificates.settings(&self.tls, n));
         built(tls, (&self.reach, self.way), self.timeout, self.connections)
-            .map_err(|_| Failure::word("no_client"))
     }
 }
 

@@ -24,6 +24,7 @@ use super::{
     Failure, Inner, Strange,
     answer::{Answer, in_plain_form},
     held::{LONGEST_TOKEN, REFRESH_TOKEN_TOO_LONG, TOKEN_TOO_LONG},
+    http::Http,
     refresh::{End, INVALID_GRANT, Lent},
     token::Token,
 };
@@ -72,7 +73,8 @@ pub(super) struct Broken(&'static str);
 /// The way to the server for one fetch: through the rate limit and the pool of connections.
 struct Way<'a> {
     inner: &'a Inner,
-    http: reqwest::Client,
+    /// Whose fetch it is.
+    client: u64,
     last: Mutex<Last>,
     /// What becomes of the refresh token that it carries, where it does.
     refresh: Option<&'a End>,
@@ -104,7 +106,7 @@ impl<'c> AsyncHttpClient<'c> for Way<'_> {
             let mut request_sent =
                 Underway { inner, asked, sent: inner.clock.now(), code: GAVE_UP };
             self.tell(End::sent);
-            let answer = send(&self.http, request).await;
+            let answer = send(&inner.http, self.client, request).await;
             request_sent.code = match &answer {
                 Ok(answer) => Code::Status(answer.status().as_u16()),
                 Err(lost) => Code::Word(lost.word),
@@ -177,7 +179,8 @@ struct Unanswered {
     was_heard: bool,
 }
 
-async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Unanswered> {
+async fn send(http: &Http, client: u64, request: HttpRequest) -> Result<HttpResponse, Unanswered> {
+    let http = http.of(client).map_err(|_| Unanswered { word: "no_client", was_heard: false })?;
     let unsent = |_| Unanswered { word: "request", was_heard: false };
     let unanswered = |error: reqwest::Error| Unanswered {
         word: web::word(&error),
@@ -225,8 +228,7 @@ impl Inner {
             None
         };
         let refresh = lent.as_ref().map(|lent| &lent.end);
-        let http = self.http.of(self.plan.named(n))?;
-        let way = Way { inner: self, http, last: Mutex::default(), refresh };
+        let way = Way { inner: self, client: self.plan.named(n), last: Mutex::default(), refresh };
         let refresh_token = lent.as_ref().map(Lent::secret);
         let answer = match self.asked(fetching, (grant, refresh_token), n, &way).await {
             Ok(answer) => answer,

@@ -206,7 +206,8 @@ pub(super) fn stolen(at: &Situation<'_>) -> Must {
 
 /// Only where a good token shows whose it is.
 pub(super) fn only_with_holder(at: &Situation<'_>) -> Option<&'static str> {
-    if is_bound(at.claims) { None } else { only_with_bound(at) }
+    let shows = is_bound(at.claims) && at.policy.checks(Check::Cnf);
+    if shows { None } else { only_with_bound(at) }
 }
 
 /// Refused where the keys are told apart by `kid`.

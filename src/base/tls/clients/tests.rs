@@ -17,8 +17,8 @@ fn own(certificate: &rcgen::Certificate, key: &KeyPair) -> OwnCertificate {
 fn chain(all: &ClientCertificates, n: u64) -> Vec<CertificateDer<'static>> {
     let made = all.made.get().unwrap();
     let shown = made[place(n, made.len())].clone();
-    let resolver: Arc<dyn rustls::client::ResolvesClientCert> = shown;
-    resolver.resolve(&[], &[rustls::SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap().cert.clone()
+    let resolver: Arc<dyn ResolvesClientCert> = shown;
+    resolver.resolve(&[], &[SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap().cert.clone()
 }
 
 /// Whether a broker that trusts this root takes a client's certificate.
@@ -34,7 +34,7 @@ fn is_trusted(root: &CertificateDer<'static>, chain: &[CertificateDer<'static>])
 #[test]
 fn each_client_has_a_certificate_of_its_own_that_the_authority_has_signed_with_its_name() {
     let all = ClientCertificates::new(None).unwrap();
-    all.make(50, 2, name).unwrap();
+    all.make(50, 2, &AtomicBool::new(false), name).unwrap();
     let root = all.authority.chain[0].clone();
     let mut thumbprints = std::collections::HashSet::new();
     for n in 0..50 {
@@ -54,7 +54,7 @@ fn each_client_has_a_certificate_of_its_own_that_the_authority_has_signed_with_i
     assert_eq!(chain(&all, 50), chain(&all, 0));
     // Made once, they stay.
     let before = chain(&all, 7);
-    all.make(50, 1, name).unwrap();
+    all.make(50, 1, &AtomicBool::new(false), name).unwrap();
     assert_eq!(chain(&all, 7), before);
 }
 
@@ -62,7 +62,7 @@ fn each_client_has_a_certificate_of_its_own_that_the_authority_has_signed_with_i
 fn there_is_always_a_certificate_of_somebody_else() {
     let all = ClientCertificates::new(None).unwrap();
     assert_ne!(all.thumbprints.of(0, 0), all.thumbprints.of(0, 1), "before they are made");
-    all.make(1, 1, name).unwrap();
+    all.make(1, 1, &AtomicBool::new(false), name).unwrap();
     assert_ne!(all.thumbprints.of(0, 0), all.thumbprints.of(0, 1));
 }
 
@@ -78,7 +78,7 @@ fn an_authority_below_a_root_stands_between_them_and_the_root_itself_is_not_sent
     let mut given = own(between.as_ref(), between.key());
     given.chain.push(root.der().clone());
     let all = ClientCertificates::new(Some(given)).unwrap();
-    all.make(1, 1, name).unwrap();
+    all.make(1, 1, &AtomicBool::new(false), name).unwrap();
     let chain = chain(&all, 0);
     assert_eq!(chain[1..], [between.as_ref().der().clone()]);
     assert!(is_trusted(root.der(), &chain));
@@ -99,4 +99,22 @@ fn a_certificate_that_is_that_of_no_authority_signs_nothing() {
     let authority = made::authority().unwrap();
     let error = ClientCertificates::new(Some(own(authority.as_ref(), &other))).unwrap_err();
     assert!(error.to_string().contains("is not the private key"), "{error}");
+}
+
+#[test]
+fn an_authority_whose_name_the_library_would_shorten_is_refused() {
+    // Two domain components, as directories of companies have them.
+    let pem = include_str!("tests/two-components.pem");
+    let key = include_str!("tests/two-components.key");
+    let own = OwnCertificate::read(("ca", pem.as_bytes()), ("key", key.as_bytes())).unwrap();
+    let error = ClientCertificates::new(Some(own)).unwrap_err();
+    assert!(error.to_string().contains("an attribute stands in it twice"), "{error}");
+}
+
+#[test]
+fn making_them_ends_when_it_is_told_to() {
+    let all = ClientCertificates::new(None).unwrap();
+    let error = all.make(1_000_000, 2, &AtomicBool::new(true), name).unwrap_err();
+    assert!(error.to_string().contains("interrupted"), "{error}");
+    assert!(all.made.get().is_none());
 }
