@@ -9,9 +9,16 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 use tokenstorm::{
-    base::{clock::SECOND, host::Limits},
+    base::{
+        clock::SECOND,
+        host::Limits,
+        tls::{
+            made,
+            settings::{Tls, TlsFiles},
+        },
+    },
     plan::{Plan, cells::Ask, examine::Reason},
-    scenario::{Algorithm, Check, Loaded, Overrides, TokenIn, parse},
+    scenario::{Algorithm, Check, Loaded, Overrides, Scenario, TokenIn, parse},
     token::{Minter, catalogue::all},
 };
 
@@ -56,6 +63,29 @@ binds = ["clientid", "username"]
     Loaded { path: Path::new("catalogue.toml").into(), scenario, overrides: Vec::new() }
 }
 
+/// Gives each client a certificate, and binds its tokens to that.
+fn bind(scenario: &mut Scenario) {
+    let authority = made::authority().unwrap();
+    let held = TlsFiles {
+        client_ca: Some(authority.pem()),
+        client_ca_key: Some(authority.key().serialize_pem()),
+        ..TlsFiles::default()
+    };
+    scenario.target.brokers = vec!["mqtts://127.0.0.1".into()];
+    scenario.target.tls = Some(Tls {
+        cert: Some("per_client".into()),
+        client_ca: Some("ca.pem".into()),
+        client_ca_key: Some("ca.key".into()),
+        verify: Some(false),
+        held,
+        ..Tls::default()
+    });
+    let cnf = json!({ "x5t#S256": "{x5t_s256}" });
+    scenario.token.claims.insert("cnf".into(), cnf);
+    scenario.policy.checks.as_mut().unwrap().push(Check::Cnf);
+    scenario.policy.requires.as_mut().unwrap().push("cnf".into());
+}
+
 fn plan(loaded: &Loaded) -> Plan {
     Plan::matrix(loaded, &Limits::read(), &Ask::default()).unwrap()
 }
@@ -92,10 +122,11 @@ fn tokens_of_a_longer_rsa_key_and_claims_that_differ_from_client_to_client_are_w
 fn every_token_of_every_algorithm_is_wrong_as_it_claims_and_in_no_other_way() {
     let mut wrong = Vec::new();
     let mut minted = BTreeSet::new();
-    // One algorithm once more, with tokens as authentication data.
-    let by_data = (Algorithm::ES256, TokenIn::AuthData);
-    let all_ways = Algorithm::ALL.map(|algorithm| (algorithm, TokenIn::Password));
-    for (algorithm, token_in) in all_ways.into_iter().chain([by_data]) {
+    // One algorithm once more, with tokens as authentication data, and once bound to certificates.
+    let by_data = (Algorithm::ES256, TokenIn::AuthData, false);
+    let bound = (Algorithm::ES256, TokenIn::Password, true);
+    let all_ways = Algorithm::ALL.map(|algorithm| (algorithm, TokenIn::Password, false));
+    for (algorithm, token_in, is_bound) in all_ways.into_iter().chain([by_data, bound]) {
         let second = if algorithm.is_hmac() { "ES256" } else { "HS256" };
         let more =
             format!("[keys.other]\nalgorithm = \"{second}\"\ngenerate = true\nkid = \"other\"\n");
@@ -104,6 +135,9 @@ fn every_token_of_every_algorithm_is_wrong_as_it_claims_and_in_no_other_way() {
         loaded.scenario.target.token_in = Some(token_in);
         loaded.scenario.target.auth_method =
             (token_in == TokenIn::AuthData).then(|| "OAUTH2-JWT".into());
+        if is_bound {
+            bind(&mut loaded.scenario);
+        }
         let plan = plan(&loaded);
         for skipped in &plan.cells.as_ref().unwrap().skipped {
             // Nothing in these scenarios coincides with what an entry uses.

@@ -56,7 +56,9 @@ fn it_takes_good_tokens_of_each_algorithm_and_refuses_bad_ones_by_its_codes() {
 
 #[test]
 fn it_verifies_by_several_keys_side_by_side() {
-    let entry = |key: &str| format!("[[mix]]\ntoken = \"fresh\"\nkey = \"{key}\"\nshare = 1\n");
+    let entry = |key: &str| {
+        format!("[[mix]]\ntoken = \"fresh\"\nname = \"{key}\"\nkey = \"{key}\"\nshare = 1\n")
+    };
     let mix = ["HS256", "RS256", "ES256"].map(entry).concat();
     let run = storm(&["HS256", "RS256", "ES256"], ONCE, &mix).run();
     let summary = run.expect(0);

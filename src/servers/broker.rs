@@ -229,14 +229,7 @@ impl Embedded {
         if cfg!(not(feature = "embedded")) {
             return Err(without());
         }
-        if cfg!(not(feature = "embedded-mqtt5"))
-            && matches!(settings.verifier, Verifier::Mqtt5 { .. })
-        {
-            return Err(Error::usage(
-                "this tokenstorm was built without the broker `embedded-mqtt5`",
-            )
-            .hint("build it with that: `cargo build --release --features embedded-mqtt5`"));
-        }
+        check_built_in(&settings.verifier)?;
         let program = env::current_exe().map_err(|error| {
             Error::not_measured(format!("can't find this program's own file: {error}"))
         })?;

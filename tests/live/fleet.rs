@@ -426,7 +426,10 @@ fn agents_tell_together_of_each_auth_and_of_each_certificate_of_their_clients() 
     assert_eq!(reauth["outcomes"]["renewed"], reauth["verdicts"]["correct"], "{reauth}");
     let renewals = &summary["renewals"];
     assert_eq!((&renewals["count"], &renewals["token_failed"]), (&120.into(), &0.into()));
-    assert_eq!(summary["phases"]["reauth"]["count"].as_u64(), reauth["outcomes"]["renewed"].as_u64());
+    assert_eq!(
+        summary["phases"]["reauth"]["count"].as_u64(),
+        reauth["outcomes"]["renewed"].as_u64()
+    );
     assert_eq!(agents(&run).len(), 2);
 
     // Certificates are made by each agent, and fit the tokens that it mints.

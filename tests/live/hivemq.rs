@@ -1,4 +1,4 @@
-//! HiveMQ with an extension that takes tokens by enhanced authentication: in one round, in two, again on a live connection, and
+//! `HiveMQ` with an extension that takes tokens by enhanced authentication: in one round, in two, again on a live connection, and
 //! with an end when the token ends.
 
 use std::collections::BTreeSet;

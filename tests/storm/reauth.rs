@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::{
     enhanced::{METHOD, auth, connack, packet},
-    expiry::{check_operations, exp_of, number, until},
+    expiry::{check_operations, exp_of, number, until, wall},
     issued::jwt,
     run::{Ended, Storm, check_conserved, rows, scenario, sum},
     server::{Server, until_closed},
@@ -559,7 +559,7 @@ fn a_client_that_gets_no_new_token_sends_no_auth_keeps_its_connection_and_asks_a
             let refused = json!({ "error": "invalid_client" }).to_string();
             return response("401 Unauthorized", JSON, &refused);
         }
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let now = wall().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         let claims = json!({ "exp": now + 6, "jti": now }).to_string();
         let token = jwt("{\"alg\":\"ES256\"}", &claims);
         response("200 OK", JSON, &json!({ "access_token": token }).to_string())
