@@ -244,9 +244,11 @@ fn per_client(
         (Some(cert), Some(key)) => {
             Some(OwnCertificate::of(&read("client_ca", cert)?, &read("client_ca_key", key)?)?)
         }
-        _ => {
-            return Err(Error::usage("of `target.tls.client_ca` and `target.tls.client_ca_key` one is missing")
-                .hint("certificates are signed with both: the authority's certificate and its private key"));
+        (given, _) => {
+            let missing = if given.is_some() { "client_ca_key" } else { "client_ca" };
+            return Err(Error::usage(format!("`target.tls.{missing}` is missing")).hint(
+                "certificates are signed with both: the authority's certificate and its private key",
+            ));
         }
     };
     ClientCertificates::new(authority).map(Some)

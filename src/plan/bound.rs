@@ -46,6 +46,12 @@ pub(super) fn check(
         ))
         .hint("write `mqtts://` or `wss://`, or leave that broker out"));
     }
+    if scenario.token.source == TokenSource::File && names.x5t_s256.is_some() {
+        return Err(Error::usage(
+            "tokens of a file can't be bound to `cert = \"per_client\"`: those certificates are made for each run",
+        )
+        .hint("give the certificate that they are bound to, as `target.tls.cert` and `key`, or take `cnf` out of `policy.checks`"));
+    }
     if scenario.token.source != TokenSource::Mint {
         return Ok(());
     }

@@ -208,7 +208,7 @@ pub fn tls(
             || settings.crl.is_some())
     {
         return Err(Error::usage(
-            "`target.tls` has `cert`, `client_ca`, `crl` or `server_name`, but an embedded broker and its certificates are made for each run",
+            "`target.tls` has `cert`, `crl` or `server_name`, but an embedded broker and its certificates are made for each run",
         )
         .hint("leave them out; `generate = true` makes a client certificate too"));
     }

@@ -15,7 +15,7 @@ use crate::{
         clock::wall_seconds,
         error::{Error, Result, is_slip, suggestion},
     },
-    scenario::{Algorithm, Check, Group, Key, Mix, Protocol, Scenario},
+    scenario::{Check, Group, Mix, Protocol, Scenario},
     token::{
         Defect, Kind, Must, Situation,
         braces::is_per_client,
@@ -456,12 +456,6 @@ fn check_fit(scenario: &Scenario, policy: &Policy, embedded: bool) -> Result<()>
     if let Some(name) = policy.binds.iter().find(|name| embedded && !is_plain(name)) {
         return Err(not_the_clients(name));
     }
-    if embedded && let Some((name, _)) = scenario.keys.iter().find(|(_, key)| is_nkey(key)) {
-        return Err(Error::usage(format!(
-            "`keys.{name}.algorithm` is ed25519-nkey, and embedded brokers know nothing of NATS"
-        ))
-        .hint("use EdDSA, which signs with the same keys, or a NATS server: docs/nats.md"));
-    }
     if scenario.token.reuse > 1
         && let Some((name, _)) = claims.iter().find(|(_, value)| is_per_client(value))
     {
@@ -472,10 +466,6 @@ fn check_fit(scenario: &Scenario, policy: &Policy, embedded: bool) -> Result<()>
             .hint("drop the placeholder, or `reuse`; of a `[control]`, the arm: `arms = [\"without\", \"unique\"]`"));
     }
     Ok(())
-}
-
-fn is_nkey(key: &Key) -> bool {
-    key.algorithm == Algorithm::Nkey
 }
 
 /// Refuses an `iat` so old that good tokens would last longer than the policy lets them.

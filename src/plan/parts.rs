@@ -111,6 +111,15 @@ pub(super) fn policy_of(
     jwks: Option<&Jwks>,
     algorithms: Vec<Algorithm>,
 ) -> Result<Policy> {
+    if let (true, Some((name, _))) = (
+        brokers.iter().any(Broker::is_embedded),
+        scenario.keys.iter().find(|(_, key)| key.algorithm == Algorithm::Nkey),
+    ) {
+        return Err(Error::usage(format!(
+            "`keys.{name}.algorithm` is ed25519-nkey, and embedded brokers know nothing of NATS"
+        ))
+        .hint("use EdDSA, which signs with the same keys, or a NATS server: docs/nats.md"));
+    }
     let default = match brokers.iter().find_map(Broker::embedded) {
         Some(Make::Mqtt5) => "mqtt5",
         Some(Make::Rmqtt) if jwks.is_none() => "rmqtt",

@@ -91,7 +91,10 @@ impl Template {
                         "the user name holds what the client shows, and nothing else can repeat it",
                     ),
                     THUMBPRINT => error.hint(
-                        "that is the thumbprint of a client's own certificate: write `cert = \"per_client\"` under `[target.tls]`",
+                        "that is the thumbprint of a client's own certificate: it may stand in `[token.claims]` and `identity.password`, with `cert = \"per_client\"` under `[target.tls]`",
+                    ),
+                    "issuer_nkey" | "user_nkey" => error.hint(
+                        "that is of user JWTs of NATS: it may stand in `[token.claims]`, with a key of `algorithm = \"ed25519-nkey\"`",
                     ),
                     _ => error
                         .hint(format!("the placeholders here are {}; {BRACES}", known.join(", "))),

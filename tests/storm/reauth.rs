@@ -576,7 +576,7 @@ fn a_client_that_gets_no_new_token_sends_no_auth_keeps_its_connection_and_asks_a
         "name = \"reauth\"\n[target]\nbrokers = [\"{}\"]\nprotocol = 5\ntoken_in = \"auth_data\"\nauth_method = \"{METHOD}\"\n\
          [load]\nclients = 8\nconcurrency = 8\nhold = \"4500ms\"\n[token]\nsource = \"oauth\"\n\
          [oauth]\nissuer = \"{}\"\nclient_secret = \"of-no-value\"\n\
-         [session]\nrenew = \"reauthenticate\"\nrenew_before = \"3s\"\nbackoff = {{ first = \"200ms\", max = \"200ms\" }}\n\
+         [session]\nrenew = \"reauthenticate\"\nrenew_before = \"3s\"\nbackoff = {{ first = \"200ms\", most = \"200ms\" }}\n\
          [policy]\nchecks = [\"exp\"]\nreauthentication = \"accept\"\non_expiry = \"keep\"\n\
          [[mix]]\ntoken = \"fresh\"\nshare = 1\n",
         server.url(),

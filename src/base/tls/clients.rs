@@ -22,7 +22,7 @@ use rustls::{
     ClientConfig, SignatureScheme,
     client::ResolvesClientCert,
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivateKeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime},
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
@@ -53,6 +53,8 @@ struct Authority {
     issuer: Issuer<'static, KeyPair>,
     /// What stands between a client's certificate and the root.
     chain: Vec<CertificateDer<'static>>,
+    /// Its name as its own certificate has it, as DER.
+    name: Option<Vec<u8>>,
 }
 
 /// A certificate that was made.
@@ -202,11 +204,17 @@ impl Authority {
             ))
             .hint("give one with `basicConstraints = CA:TRUE` (RFC 5280, 4.2.1.9)"));
         }
-        let issuer = Issuer::from_ca_cert_der(first, signer)
-            .map_err(|error| Error::usage(format!("`{cert}` can't sign certificates: {error}")))?;
+        if certificate::check_dates(first, UnixTime::now()).is_err() {
+            return Err(Error::usage(format!(
+                "the certificate of the authority in `{cert}` has ended, or has not begun: brokers would refuse what it signs"
+            ))
+            .hint("give one that is good today"));
+        }
+        let name = certificate::subject(first);
+        let issuer = Issuer::from_ca_cert_der(first, signer).map_err(|_| odd_name(cert))?;
         // Whoever checks has the root already.
         let between = chain.iter().filter(|it| !certificate::is_self_issued(it));
-        Ok(Self { issuer, chain: between.cloned().collect() })
+        Ok(Self { issuer, chain: between.cloned().collect(), name })
     }
 }
 
@@ -217,16 +225,18 @@ impl Authority {
         let (made, _) = fresh(self, "name", &provider())?;
         let shown = made.resolve(&[], &[SignatureScheme::ECDSA_NISTP256_SHA256]);
         let issuer = shown.and_then(|shown| certificate::issuer(shown.cert.first()?));
-        let subject = own.chain.iter().find_map(certificate::subject);
-        if issuer.is_some() && issuer == subject {
+        if issuer.is_some() && issuer == self.name {
             return Ok(());
         }
-        Err(Error::usage(format!(
-            "the authority in `{}` has a name that certificates can't be signed with here: an attribute stands in it twice, or is of an odd form",
-            own.names[0]
-        ))
-        .hint("use an authority of its own for clients, with a plain name such as `/CN=clients`"))
+        Err(odd_name(&own.names[0]))
     }
+}
+
+fn odd_name(cert: &str) -> Error {
+    Error::usage(format!(
+        "the authority in `{cert}` has a name that certificates can't be signed with here: an attribute stands in it twice, or is of an odd form"
+    ))
+    .hint("use an authority of its own for clients, with a plain name such as `/CN=clients`")
 }
 
 /// A new authority, with its key.

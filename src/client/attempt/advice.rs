@@ -131,7 +131,7 @@ fn of_tls(code: &str) -> Option<&'static str> {
         | "alert_certificate_expired"
         | "alert_certificate_revoked"
         | "alert_access_denied" => {
-            "the broker does not trust the certificate in `target.tls.cert`: have it signed by an authority that the broker knows"
+            "the broker does not trust the certificate in `target.tls.cert` (or the authority in `client_ca`, if each client has its own): have it signed by an authority that the broker knows"
         }
         "alert_protocol_version" | "incompatible" => {
             "no version or cipher of TLS is common: see `target.tls.version`"

@@ -42,10 +42,13 @@ pub fn measured(plan: &Plan, all: &Measurements) -> Summary {
         verdicts,
         phases: tables::phases(plan, |phase| all.latency(phase, None, None, None)),
         by_token: kinds
-            .map(|(at, kind)| (kind, tables::token(plan, all, &tallies, at)))
-            // A kind that clients only authenticate again with is brought by no CONNECT.
-            .filter(|(kind, part)| plan.cells.is_some() || kind.share > 0.0 || part.attempts > 0)
-            .map(|(kind, part)| (kind.label.clone(), part))
+            .map(|(at, kind)| (at, kind, tables::token(plan, all, &tallies, at)))
+            .filter(|(at, kind, part)| {
+                // What clients only authenticate again with stands behind the mix, and no CONNECT brings it.
+                let is_of_mix = *at < plan.scenario.mix.len() || plan.cells.is_some();
+                is_of_mix || kind.share > 0.0 || part.attempts > 0
+            })
+            .map(|(_, kind, part)| (kind.label.clone(), part))
             .collect(),
         by_broker: brokers
             .map(|(at, broker)| (broker.label.clone(), tables::broker(plan, all, &tallies, at)))

@@ -82,6 +82,12 @@ impl PrivateKey {
             return of_ed(&pair.map_err(|_| torn("the seed"))?);
         }
         let contents = contents(file);
+        if algorithm == Algorithm::Nkey && !matches!(contents, Contents::Blocks(_)) {
+            return Err(Error::usage(
+                "the file holds neither the seed of an account nor a private key in PEM",
+            )
+            .hint("a seed has 58 capitals and digits and begins with `SA`; `nsc export keys` writes it"));
+        }
         let Contents::Blocks(blocks) = &contents else {
             return Err(refusal::of_contents(&contents));
         };

@@ -60,7 +60,13 @@ fn checksum(bytes: &[u8]) -> u16 {
 pub(super) fn seed_in(file: &[u8]) -> Option<Result<[u8; 32]>> {
     let text = std::str::from_utf8(file).ok()?;
     let is_seed = |word: &&str| word.len() == SEED_LENGTH && word.starts_with('S');
-    let word = text.split_whitespace().find(is_seed)?;
+    let text = text.trim_start_matches('\u{feff}');
+    let mut seeds = text.split_whitespace().filter(is_seed);
+    let word = seeds.next()?;
+    if seeds.any(|other| other != word) {
+        return Some(Err(Error::usage("the file holds several seeds")
+            .hint("leave the one of the account that signs")));
+    }
     Some(match nkeys::decode_seed(word) {
         Ok((role, seed)) if role == Role::Account as u8 => Ok(seed),
         Ok(_) => Err(Error::usage(format!("the seed in it is not that of an account: it begins with `{}`", &word[..2]))
@@ -110,6 +116,9 @@ mod tests {
         {
             assert_eq!(seed_in(file.as_bytes()).unwrap().unwrap(), RAW);
         }
+        let other = nkeys::KeyPair::new_account().seed().unwrap();
+        let error = seed_in(format!("{seed}\n{other}").as_bytes()).unwrap().unwrap_err();
+        assert!(error.to_string().contains("several seeds"), "{error}");
         assert!(seed_in(b"-----BEGIN PRIVATE KEY-----").is_none());
         assert!(seed_in(&[0xff; 58]).is_none());
         let user = nkeys::KeyPair::new_from_raw(nkeys::KeyPairType::User, RAW).unwrap();

@@ -1,5 +1,5 @@
 use rcgen::{BasicConstraints, CertifiedIssuer};
-use rustls::{RootCertStore, pki_types::UnixTime, server::WebPkiClientVerifier};
+use rustls::{RootCertStore, server::WebPkiClientVerifier};
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use super::*;
@@ -75,13 +75,17 @@ fn an_authority_below_a_root_stands_between_them_and_the_root_itself_is_not_sent
     between.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     between.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let between = CertifiedIssuer::signed_by(between, key, &root).unwrap();
-    let mut given = own(between.as_ref(), between.key());
-    given.chain.push(root.der().clone());
-    let all = ClientCertificates::new(Some(given)).unwrap();
-    all.make(1, 1, &AtomicBool::new(false), name).unwrap();
-    let chain = chain(&all, 0);
-    assert_eq!(chain[1..], [between.as_ref().der().clone()]);
-    assert!(is_trusted(root.der(), &chain));
+    let chains = [[between.as_ref().der(), root.der()], [root.der(), between.as_ref().der()]];
+    for certificates in chains {
+        let mut given = own(between.as_ref(), between.key());
+        // In whichever order they stand in the file.
+        given.chain = certificates.map(Clone::clone).to_vec();
+        let all = ClientCertificates::new(Some(given)).unwrap();
+        all.make(1, 1, &AtomicBool::new(false), name).unwrap();
+        let chain = chain(&all, 0);
+        assert_eq!(chain[1..], [between.as_ref().der().clone()]);
+        assert!(is_trusted(root.der(), &chain));
+    }
 }
 
 #[test]
