@@ -36,8 +36,9 @@ fn mosquitto(storm: &Storm, checks_off: &str) -> String {
         "" => String::new(),
         letters => format!(" -e '/^plugin_opt_aud/a plugin_opt_checks_off {letters}'"),
     };
+    // The first of its listeners alone: the second speaks TLS.
     format!(
-        "PATH=$PATH:/usr/sbin; sed -e 's/^listener .*/listener {{port}} 127.0.0.1/'{off} {} > {own}.{{port}} && exec mosquitto -c {own}.{{port}}",
+        "PATH=$PATH:/usr/sbin; sed -e 's/^listener .*/listener {{port}} 127.0.0.1/'{off} -e '/^max_connections/q' {} > {own}.{{port}} && exec mosquitto -c {own}.{{port}}",
         settings.display(),
         own = storm.out().with_extension("conf").display()
     )
