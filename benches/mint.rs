@@ -42,11 +42,7 @@ share = 1
 "#
     );
     let scenario = parse(&text, &Overrides::default()).unwrap();
-    Plan::new(
-        &Loaded { path: Path::new("bench.toml").into(), scenario, overrides: Vec::new() },
-        &Limits::read(),
-    )
-    .unwrap()
+    Plan::new(&Loaded::new(Path::new("bench.toml"), scenario), &Limits::read()).unwrap()
 }
 
 fn mint(criterion: &mut Criterion) {

@@ -71,7 +71,7 @@ username = "{{username}}"
 "#
     );
     let scenario = parse(&text, &Overrides::default()).unwrap();
-    let loaded = Loaded { path: Path::new("bench.toml").into(), scenario, overrides: Vec::new() };
+    let loaded = Loaded::new(Path::new("bench.toml"), scenario);
     Plan::new(&loaded, &Limits::read()).unwrap()
 }
 

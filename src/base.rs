@@ -1,4 +1,4 @@
-//! Ground: words, time, errors, this host, web, TLS, the bus, processes. Uses nothing else of the program.
+//! Ground: words, time, errors, files that come along, this host, web, TLS, the bus, processes. Uses nothing else of the program.
 
 pub mod bus;
 pub mod clock;
@@ -6,6 +6,7 @@ pub mod error;
 pub mod host;
 pub mod launch;
 pub mod shell;
+pub mod shipped;
 pub mod threads;
 pub mod tls;
 pub mod web;

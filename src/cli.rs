@@ -7,6 +7,7 @@ pub mod commands;
 mod compare;
 pub mod doctor;
 mod fleet;
+mod init;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -16,6 +17,7 @@ use clap_complete::Shell;
 pub use self::{
     compare::{Ab, Baseline, Compare, Deciding},
     fleet::{Agent, Agents, Nats},
+    init::{FIELDS, Init, Told, VERSIONS, claim},
 };
 use crate::{
     engine::progress::Mode,
@@ -30,10 +32,10 @@ use crate::{
     max_term_width = 100,
     after_help = "\
 Examples:
-  tokenstorm run scenarios/quickstart.toml
-  tokenstorm matrix --target mqtt://127.0.0.1:1883 my-broker.toml
-  tokenstorm plan scenarios/*.toml
-  tokenstorm run my-broker.toml --target mqtt://127.0.0.1:1883 --set load.hold=30s
+  tokenstorm run quickstart
+  tokenstorm init --target mqtt://127.0.0.1:1883
+  tokenstorm matrix my-broker.toml
+  tokenstorm run verifier-throughput --broker my-broker.toml
 
 Exit codes: 0 done; 1 a threshold or a verdict failed, or a comparison is worse; 2 usage or
 scenario wrong; 3 could not measure; 4 compared, inconclusive; 130 interrupted."
@@ -51,9 +53,11 @@ pub enum Command {
     Run(Run),
     /// Send every kind of token that the catalogue has, bad and good, and judge every answer
     Matrix(Matrix),
+    /// Write a scenario for your broker, and try it with a good and an expired token
+    Init(Init),
     /// Validate scenarios and show what a run would do, without traffic
     Plan {
-        /// Scenario files
+        /// Scenarios: files, or of `tokenstorm scenarios`
         #[arg(required = true)]
         scenarios: Vec<PathBuf>,
         /// As so many agents share the run: what each takes, and how many it takes at least
@@ -111,6 +115,10 @@ pub enum Command {
         #[arg(last = true)]
         command: String,
     },
+    /// The scenarios that come with the program, each with its question
+    Scenarios(Shelf),
+    /// The profiles that come with the program: what makers of brokers promise
+    Profiles(Shelf),
     /// JSON Schema of the scenario file
     Schema,
     /// Completions for a shell, on stdout
@@ -140,6 +148,9 @@ impl Command {
 /// What the command line changes in a scenario.
 #[derive(Args, Debug)]
 pub struct Change {
+    /// Ask the scenario's question of the broker of this file: its `[target]`, keys, identity, claims and policy
+    #[arg(long, value_name = "FILE", help_heading = "Scenario")]
+    pub broker: Option<PathBuf>,
     /// Storm this broker instead; repeat for a cluster
     #[arg(long, value_name = "URL", help_heading = "Scenario")]
     pub target: Vec<String>,
@@ -158,6 +169,7 @@ impl Change {
             set: self.set.clone(),
             targets: self.target.clone(),
             authorized: self.authorized,
+            broker: self.broker.clone(),
         }
     }
 }
@@ -203,7 +215,7 @@ fn listener(text: &str) -> Result<SocketAddr, String> {
 /// `tokenstorm run`.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// Scenario file
+    /// Scenario: a file, or one of `tokenstorm scenarios`
     pub scenario: PathBuf,
     /// Calibrate the harness on this host first, and put the result into environment.json
     #[arg(long, conflicts_with = "agents")]
@@ -216,6 +228,24 @@ pub struct Run {
     pub output: Output,
     #[command(flatten)]
     pub live: Live,
+}
+
+/// `tokenstorm scenarios` and `tokenstorm profiles`.
+#[derive(Args, Debug)]
+pub struct Shelf {
+    /// What to do [default: list]
+    #[command(subcommand)]
+    pub deed: Option<ShelfDeed>,
+}
+
+/// What is done with what comes along.
+#[derive(Debug, Subcommand)]
+pub enum ShelfDeed {
+    /// Print one, to read it or to keep it as a file of your own
+    Show {
+        /// Its name
+        name: String,
+    },
 }
 
 /// `tokenstorm calibrate`.
@@ -264,7 +294,7 @@ fn share(text: &str) -> Result<f64, String> {
 /// `tokenstorm matrix`.
 #[derive(Args, Debug)]
 pub struct Matrix {
-    /// Scenario with target, keys, claims and policy; its load and mix are not looked at [default: the embedded broker
+    /// Scenario with target, keys, claims and policy; it needs neither `[load]` nor `[[mix]]` [default: the embedded broker
     /// with a key of its own]
     pub scenario: Option<PathBuf>,
     /// What the broker promises: a profile, or the path of your own
@@ -285,6 +315,12 @@ pub struct Matrix {
     /// Watch one and the same token for so long after its turn, while it has not turned: as long as the broker keeps verdicts
     #[arg(long, value_name = "DURATION", default_value = "35s", requires = "probe", value_parser = watch)]
     pub probe_for: humantime::Duration,
+    /// Send the cells once for each key of the scenario, each signed by one
+    #[arg(long)]
+    pub all_keys: bool,
+    /// Write what the broker did as a profile to edit
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all_keys", "only"])]
+    pub suggest_profile: Option<PathBuf>,
     /// Where the canary listens, which headers of tokens name; of a broker on another host an address that it can reach
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub canary: SocketAddr,

@@ -14,7 +14,9 @@ pub mod drops;
 pub mod examine;
 mod expiry;
 pub mod fetching;
+mod fit;
 mod foreign;
+mod ground;
 pub mod issuance;
 pub mod kinds;
 mod later;
@@ -22,6 +24,7 @@ pub mod life;
 mod model;
 pub mod nodes;
 mod parts;
+pub mod promising;
 mod range;
 mod renewals;
 pub mod scale;
@@ -46,11 +49,11 @@ use self::{
     cells::{Ask, Cells},
     drops::DropEvent,
     examine::Examiner,
+    ground::Ground,
     issuance::{Issuance, is_of_others},
-    kinds::Context,
     model::attempts,
     nodes::NodeEvent,
-    parts::{algorithms, bounds, flattened, kinds_of, load_keys, names_of, policy_of, written_out},
+    parts::{bounds, kinds_of, written_out},
     schedule::Schedule,
     segment::Segment,
     spread::Spread,
@@ -70,7 +73,10 @@ use crate::{
     },
 };
 
-pub use self::model::{BATCH, Model, Waves};
+pub use self::{
+    fit::{load, load_of_broker},
+    model::{BATCH, Model, Waves},
+};
 
 /// Parts the random numbers that choose a kind from those that choose arrivals.
 const KIND_STREAM: u64 = 0x6b69_6e64;
@@ -196,37 +202,17 @@ impl Plan {
 
     fn resolve(loaded: &Loaded, limits: &Limits, ask: Option<&Ask>) -> Result<Self> {
         let mut scenario = loaded.scenario.clone();
-        let objectives = flattened(&mut scenario)?;
-        let base = loaded.folder();
-        let keys = load_keys(&scenario, base)?;
-        let mut warnings = Vec::new();
-        let brokers = broker::resolve(&scenario.target, &mut warnings)?;
-        let spread = Spread::resolve(&scenario.target)?;
-        let tls = broker::tls(&scenario.target, &brokers, base, &mut warnings)?;
-        let embedded = brokers.iter().any(Broker::is_embedded);
-        let jwks = issuance::jwks(&scenario, embedded, &mut warnings)?;
-        let algorithms = algorithms(&scenario, &keys);
-        let policy = policy_of(&scenario, base, &brokers, jwks.as_ref(), algorithms.clone())?;
-        checks::check_delay(&scenario.load, &policy)?;
-        model::check_receive_time(&scenario.load, &brokers)?;
-        let rows = token_file::resolve(&mut scenario, base, &mut warnings)?;
-        let names = names_of(&scenario, (&brokers, tls.as_ref()), (&keys, base), rows.as_deref())?;
-        let probe_topic = expiry::resolve(&scenario, &policy, &names, &mut warnings)?;
-        let issuance = Issuance::resolve(&scenario, jwks, &keys, &names, base)?;
-        let expected = strict::expected(&policy, &scenario.token.claims);
-        let (strict, strictly) = strict::strict(&scenario, &names, algorithms)?;
-        let context = Context {
-            scenario: &scenario,
-            policy: &policy,
-            expected: &expected,
-            strict: &strictly,
-            keys: &keys,
-            issuance: &issuance,
-        };
-        let (mut kinds, cells) = kinds_of(context, &strict, (ask, rows.as_deref()), &mut warnings)?;
+        let mut warnings = loaded.left_out.clone();
+        let ground = Ground::of(&mut scenario, loaded, &mut warnings)?;
+        let rows = ground.rows.as_deref();
+        let context = ground.context(&scenario);
+        let (mut kinds, cells) = kinds_of(context, &ground.strict, (ask, rows), &mut warnings)?;
         series::bring_password(&scenario, &mut kinds)?;
         let renew_with = renewals::resolve(context, &mut kinds, &mut warnings)?;
-        kinds::check(&scenario, &policy, &names, (&brokers, rows.as_deref()))?;
+        kinds::check(&scenario, &ground.policy, &ground.names, (&ground.brokers, rows))?;
+        let base = loaded.folder();
+        let Ground { objectives, keys, brokers, spread, tls, policy, rows, names, .. } = ground;
+        let Ground { probe_topic, issuance, expected, strictly, .. } = ground;
         let keeps = kinds::sign_differently(&kinds, &keys) || is_of_others(&scenario);
         let turns = turns::resolve(&scenario, &kinds, renew_with, keeps)?;
         let examiner =
@@ -447,7 +433,7 @@ fn overridden(scenario: &Scenario) -> Vec<String> {
 #[cfg(test)]
 pub(crate) fn loaded(text: &str) -> Loaded {
     let scenario = crate::scenario::parse(text, &crate::scenario::Overrides::default()).unwrap();
-    Loaded { path: "x.toml".into(), scenario, overrides: Vec::new() }
+    Loaded::new("x.toml", scenario)
 }
 
 fn place_of(loaded: &Loaded) -> String {

@@ -3,6 +3,7 @@
 
 pub mod calibration;
 mod cluster;
+pub mod codes;
 pub mod compare;
 pub mod comparison;
 mod died;
@@ -18,6 +19,7 @@ mod markdown;
 pub mod matrix;
 mod series;
 pub mod style;
+pub mod suggest;
 pub mod terminal;
 
 use std::path::Path;

@@ -4,11 +4,13 @@
 //! what TOML and the types can know: unknown keys, wrong types, values outside a closed set.
 
 pub mod bounds;
+mod broker_file;
 pub mod credentials;
 pub mod events;
 pub mod expiry;
 pub mod issuer;
 pub mod load;
+mod loaded;
 pub mod monitor;
 pub mod oauth;
 pub mod overrides;
@@ -22,25 +24,17 @@ pub mod threshold;
 mod values;
 mod ws;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::base::{
-    error::{Error, Result, showable},
-    host::reading,
-};
 
 pub use credentials::{Algorithm, Held, Identity, Key, Mix, Token, TokenSource};
 pub use events::{Deed, Event, How, Order, Outage};
 pub use expiry::{ByVersion, End, EndsOn, EndsWith, OnExpiry};
 pub use issuer::{Issuer, IssuerTls, Jwks, WhenAway};
 pub use load::{Arrivals, Closing, Load, LoadMode, ReceiveTime, Stage, ValidityRule};
+pub use loaded::{Loaded, load, load_of_broker, parse};
 pub use monitor::Monitor;
 pub use oauth::{ClientAuth, ClientCertificate, Grant, OAuth, Send};
 pub use overrides::{Overrides, check_form};
@@ -59,7 +53,9 @@ pub use ws::Ws;
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// The name of the scenario; run folders are named after it. Letters, digits, `-`, `_` and `.`.
+    /// The name of the scenario; run folders are named after it. Letters, digits, `-`, `_` and `.`. Default: that of its
+    /// file.
+    #[serde(default)]
     pub name: String,
     /// Every random choice follows from it: the same seed gives the same arrivals and the same mix.
     #[serde(default = "whole::<42, u64>")]
@@ -118,68 +114,6 @@ fn yes() -> bool {
     true
 }
 
-/// A scenario together with the file it came from, which errors name and relative paths start from.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// The file as the user named it.
-    pub path: PathBuf,
-    /// What is in it, with the overrides of the command line applied.
-    pub scenario: Scenario,
-    /// Those overrides as arguments, secrets left out.
-    pub overrides: Vec<String>,
-}
-
-impl Loaded {
-    /// Whether the command line gives a value to this key, or to the table that it is in.
-    pub fn sets(&self, key: &str) -> bool {
-        let sets = self.overrides.windows(2).filter(|pair| pair[0] == "--set");
-        sets.filter_map(|pair| pair[1].split_once('=')).any(|(set, _)| {
-            let set = set.trim();
-            set == key || key.strip_prefix(set).is_some_and(|rest| rest.starts_with('.'))
-        })
-    }
-
-    /// The folder of the file.
-    pub fn folder(&self) -> &Path {
-        // That of a bare name is empty, and no folder by itself.
-        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        parent.unwrap_or_else(|| Path::new("."))
-    }
-}
-
-/// Reads a scenario file and applies the overrides of the command line.
-///
-/// # Errors
-/// When the file can't be read, is not TOML, has unknown keys or values outside their set: with
-/// line, column, the value found and the values allowed. A line that may hold a secret is not shown.
-pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded> {
-    let place = match showable::pasted(&path.to_string_lossy()) {
-        Some(_) => "the scenario (its name may be a secret and is not shown)".to_owned(),
-        None => format!("scenario `{}`", path.display()),
-    };
-    let text = reading::read_text(path, reading::LONGEST_TEXT).map_err(|error| {
-        Error::usage(format!("can't read {place}: {error}"))
-            .hint("the scenarios that come with tokenstorm are in `scenarios/`")
-    })?;
-    let scenario = parse(&text, overrides).map_err(|error| error.within(&place))?;
-    Ok(Loaded { path: path.to_owned(), scenario, overrides: overrides.arguments() })
-}
-
-/// Reads a scenario from text and applies the overrides of the command line.
-///
-/// # Errors
-/// As [`load()`], without the file's name.
-pub fn parse(text: &str, overrides: &Overrides) -> Result<Scenario> {
-    let wrong = |error: toml::de::Error| refusal::of_text(text, &error);
-    let scenario: Scenario = toml::from_str(text).map_err(wrong)?;
-    let table: toml::Table = toml::from_str(text).map_err(wrong)?;
-    values::check(&table)?;
-    if overrides.is_empty() {
-        return Ok(scenario);
-    }
-    overrides.apply(table)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,19 +132,6 @@ share = 1
 
     fn error_of(text: &str) -> String {
         parse(text, &Overrides::default()).unwrap_err().to_string().trim().to_owned()
-    }
-
-    #[test]
-    fn the_folder_of_a_bare_file_name_is_the_one_that_we_are_in() {
-        let scenario = parse(SMALLEST, &Overrides::default()).unwrap();
-        let folder = |path: &str| {
-            let loaded =
-                Loaded { path: path.into(), scenario: scenario.clone(), overrides: Vec::new() };
-            loaded.folder().to_owned()
-        };
-        assert_eq!(folder("ag.toml"), Path::new("."));
-        assert_eq!(folder("./ag.toml"), Path::new("."));
-        assert_eq!(folder("a/ag.toml"), Path::new("a"));
     }
 
     #[test]

@@ -60,7 +60,7 @@ binds = ["clientid", "username"]
 "#
     );
     let scenario = parse(&text, &Overrides::default()).unwrap();
-    Loaded { path: Path::new("catalogue.toml").into(), scenario, overrides: Vec::new() }
+    Loaded::new(Path::new("catalogue.toml"), scenario)
 }
 
 /// Gives each client a certificate, and binds its tokens to that.

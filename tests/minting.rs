@@ -59,7 +59,7 @@ binds = ["sub"]
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys/all.toml");
     let scenario = parse(&text, &Overrides::default()).unwrap();
-    Plan::new(&Loaded { path, scenario, overrides: Vec::new() }, &Limits::read()).unwrap()
+    Plan::new(&Loaded::new(path, scenario), &Limits::read()).unwrap()
 }
 
 struct Minted {

@@ -28,7 +28,7 @@ fn loaded(text: &str) -> Loaded {
     let scenario = parse(text, &Overrides::default()).unwrap();
     // Keys lie beside it.
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/keys/seeded.toml");
-    Loaded { path, scenario, overrides: Vec::new() }
+    Loaded::new(path, scenario)
 }
 
 /// A scenario that knows all that entries of the catalogue need to apply.

@@ -24,7 +24,7 @@ use crate::{
         host::Limits,
     },
     engine::progress::Mode,
-    plan::{Model, Plan},
+    plan::{self, Model, Plan},
     record::{
         live::Exporter,
         results::{
@@ -39,7 +39,7 @@ use crate::{
         metric,
         record::{Record, Side},
     },
-    scenario::{self, Loaded, Overrides},
+    scenario::{Loaded, Overrides},
     token::mixed,
 };
 
@@ -127,7 +127,7 @@ pub fn run(options: &Options) -> Result<Finished> {
     let most = options.most_trials / 2;
     metric::check_names(&options.rule.gate)?;
     let clock = Clock::start();
-    let loaded = scenario::load(&options.scenario, &options.overrides)?;
+    let loaded = plan::load(&options.scenario, &options.overrides)?;
     let mut gates = usize::MAX;
     for build in [&options.baseline, &options.candidate] {
         build.check(&loaded)?;

@@ -167,7 +167,7 @@ fn run(
     let text = scenario(responder.address(), options.rate, load);
     let scenario = parse(&text, &Overrides::default())?;
     let label = name.replace(' ', "-");
-    let loaded = Loaded { path: Path::new("calibrate").into(), scenario, overrides: Vec::new() };
+    let loaded = Loaded::new(Path::new("calibrate"), scenario);
     let plan = Plan::new(&loaded, &Limits::read())?;
     let screen = Screen::new(options.progress, plan.known_attempts());
     let finished = engine::run(

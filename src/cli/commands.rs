@@ -6,10 +6,12 @@ mod calibrate;
 mod compare;
 mod doctor;
 mod fleet;
+mod init;
 mod issuer;
 mod live;
 mod matrix;
 mod plan;
+mod shelf;
 mod token;
 
 use std::{
@@ -20,26 +22,42 @@ use std::{
 
 use clap::CommandFactory;
 
+use self::shelf::Shelf;
+
 use crate::{
     base::{
         error::{Error, Exit, Result, plain::shown},
         host::{Limits, signals::ending_signals},
         launch::warden::{Duties, guard},
+        shipped,
     },
     campaign::series,
     cli::{self, Cli, Command},
     engine::{self, Options, progress::Screen},
-    plan::Plan,
+    plan::{self as planning, Plan},
     record::{
         live::Exporter,
         results::{Matrix, Summary, calibration::Calibration, ruling::decide::told},
     },
     report,
-    scenario::{self, Loaded, Scenario},
+    scenario::{Loaded, Scenario},
 };
 
 /// Arrivals a second of a calibration before a run.
 const CALIBRATION_RATE: f64 = 2000.0;
+
+/// The scenarios that come along.
+const SCENARIOS: Shelf = Shelf {
+    all: shipped::SCENARIOS,
+    what: "scenario",
+    how: "run one: `tokenstorm run NAME`, of your broker: `--broker my-broker.toml`; keep one: `tokenstorm scenarios show NAME > my.toml`",
+};
+/// The profiles that come along.
+const PROFILES: Shelf = Shelf {
+    all: shipped::PROFILES,
+    what: "profile",
+    how: "use one: `profile = \"NAME\"` under `[target]`; change one: `tokenstorm profiles show NAME > my-promise.toml`, `profile = \"my-promise.toml\"`",
+};
 
 /// Does what the command line says.
 ///
@@ -52,6 +70,9 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
     match cli.command {
         Command::Run(arguments) => run(&arguments),
         Command::Matrix(arguments) => matrix::matrix(&arguments),
+        Command::Init(arguments) => init::init(&arguments),
+        Command::Scenarios(shelf) => SCENARIOS.serve(shelf.deed.as_ref()),
+        Command::Profiles(shelf) => PROFILES.serve(shelf.deed.as_ref()),
         Command::Plan { scenarios, agents, change } => {
             plan::plan(&scenarios, &change.overrides(), agents)
         }
@@ -106,7 +127,7 @@ fn warn_of_exposed(change: &cli::Change) {
 }
 
 fn run(arguments: &cli::Run) -> Result<Exit> {
-    let loaded = scenario::load(&arguments.scenario, &arguments.change.overrides())?;
+    let loaded = planning::load(&arguments.scenario, &arguments.change.overrides())?;
     // A port that is taken is said before a calibration.
     let live = live::exporter(&arguments.live)?;
     let calibration = calibration(&loaded, arguments)?;
@@ -210,9 +231,9 @@ fn run_series(
     conclude(&finished.summary, None, &shown, finished.trouble, || {})
 }
 
-/// Loads and plans a scenario for this host.
+/// Loads and plans what a scenario says of its broker, for this host.
 fn resolve(path: &Path, change: &cli::Change) -> Result<Plan> {
-    let loaded = scenario::load(path, &change.overrides())?;
+    let loaded = planning::load_of_broker(path, &change.overrides())?;
     Plan::new(&loaded, &Limits::read())
 }
 
@@ -233,10 +254,15 @@ fn stop_flag() -> Result<Arc<AtomicBool>> {
 }
 
 fn schema() -> Result<Exit> {
+    hand_over(&schema_text()?)
+}
+
+/// JSON Schema of the scenario file.
+fn schema_text() -> Result<String> {
     let schema = schemars::schema_for!(Scenario);
     let text = serde_json::to_string_pretty(&schema)
         .map_err(|error| Error::usage(format!("the schema can't be written: {error}")))?;
-    hand_over(&(text + "\n"))
+    Ok(text + "\n")
 }
 
 /// Writes what a person reads to stdout, without what would steer a terminal.

@@ -67,7 +67,7 @@ fn reads_nothing(scenario: &Scenario) -> bool {
 fn plan(mut scenario: Scenario) {
     let clients = scenario.load.clients.unwrap_or(CLIENTS).min(CLIENTS);
     scenario.load.clients = Some(clients);
-    let loaded = Loaded { path: PathBuf::from("fuzzed.toml"), scenario, overrides: Vec::new() };
+    let loaded = Loaded::new(PathBuf::from("fuzzed.toml"), scenario);
     if let Ok(plan) = Plan::unchecked(&loaded, &Limits::read()) {
         assert!(plan.attempts <= clients, "{} of {clients}", plan.attempts);
     }

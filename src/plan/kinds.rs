@@ -45,6 +45,34 @@ pub(super) enum Use {
     Renewal,
 }
 
+/// Why an entry is no kind of token here.
+#[derive(Debug)]
+pub(super) enum Unfit {
+    /// It is wrong as it is written.
+    Wrong(Error),
+    /// With these keys it can't be made, or nothing is promised of it.
+    Inapplicable {
+        /// Why.
+        why: String,
+        /// The same for who wrote the entry.
+        error: Error,
+    },
+}
+
+impl From<Error> for Unfit {
+    fn from(error: Error) -> Self {
+        Self::Wrong(error)
+    }
+}
+
+impl Unfit {
+    /// The error, with the place of the entry.
+    pub(super) fn told(self, place: &str) -> Error {
+        let (Self::Wrong(error) | Self::Inapplicable { error, .. }) = self;
+        error.within(place)
+    }
+}
+
 /// What kinds are resolved against.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
@@ -130,8 +158,7 @@ pub fn resolve(context: Context<'_>, warnings: &mut Vec<String>) -> Result<Vec<K
     let mut kinds: Vec<Kind> = Vec::new();
     for (index, entry) in context.scenario.mix.iter().enumerate() {
         let place = format!("`mix[{index}]`");
-        let kind =
-            kind(entry, Use::Mix, context, warnings).map_err(|error| error.within(&place))?;
+        let kind = kind(entry, Use::Mix, context, warnings).map_err(|unfit| unfit.told(&place))?;
         if kinds.iter().any(|earlier| earlier.label == kind.label) {
             return Err(Error::usage(format!(
                 "{place}: there is another entry named `{}`",
@@ -159,13 +186,13 @@ pub fn resolve(context: Context<'_>, warnings: &mut Vec<String>) -> Result<Vec<K
 /// Resolves an entry of `[[mix]]`, or one like it.
 ///
 /// # Errors
-/// As [`resolve`].
+/// As [`resolve`], in two kinds.
 pub(super) fn kind(
     entry: &Mix,
     used: Use,
     context: Context<'_>,
     warnings: &mut Vec<String>,
-) -> Result<Kind> {
+) -> std::result::Result<Kind, Unfit> {
     let Context { scenario, policy, keys, .. } = context;
     let name = entry.token.as_str();
     let defect = defect(name).ok_or_else(|| {
@@ -173,24 +200,28 @@ pub(super) fn kind(
     })?;
     if !(entry.share.is_finite() && entry.share >= 0.0) {
         return Err(Error::usage(format!("`share` is {}, but must be 0 or more", entry.share))
-            .hint("leave the entry out, or give it a share such as 20"));
+            .hint("leave the entry out, or give it a share such as 20")
+            .into());
     }
     let fetches = context.issuance.fetching.is_some();
     let is_fetched = fetches && FETCHED.contains(&defect.name);
     // Of a token that is waited for until it has ended.
     let soon = (is_fetched && defect.name == EXPIRED).then_some(ENDED_FOR);
     let by = match (entry.by, soon.or_else(|| defect.default_by())) {
-        (Some(_), None) => return Err(Error::usage(format!("`{name}` takes no `by`"))),
+        (Some(_), None) => return Err(Error::usage(format!("`{name}` takes no `by`")).into()),
         (Some(Duration::ZERO), Some(_)) => {
             return Err(Error::usage(format!("`by` is 0s, which is no `{name}` token"))
-                .hint("write `by = \"1h\"`"));
+                .hint("write `by = \"1h\"`")
+                .into());
         }
         (by, default) => by.or(default).unwrap_or_default(),
     };
     if (defect.build)(by).again {
-        return Err(Error::usage(format!("`{name}` is an entry of the matrix alone")).hint(
-            "in a run, `session.renew_with` says with which tokens clients authenticate again",
-        ));
+        return Err(Error::usage(format!("`{name}` is an entry of the matrix alone"))
+            .hint(
+                "in a run, `session.renew_with` says with which tokens clients authenticate again",
+            )
+            .into());
     }
     if fetches && !is_fetched && defect.needs_key() {
         return Err(Error::usage(format!(
@@ -198,7 +229,8 @@ pub(super) fn kind(
         ))
         .hint(
             "the server signs: bring `fresh`, `expired`, `stolen`, and kinds without a signature, such as `not_a_jwt`",
-        ));
+        )
+        .into());
     }
     let is_signed = defect.needs_key() && !is_fetched;
     let key = is_signed.then(|| context.key_of(entry)).transpose()?;
@@ -232,13 +264,15 @@ pub(super) fn kind(
             Some(_) => ", or write `judged = false`: then both answers are right",
             None => "",
         };
-        return Err(Error::usage(format!("`{name}` does not apply: {why}")).hint(format!(
+        let error = Error::usage(format!("`{name}` does not apply: {why}")).hint(format!(
             "leave it out of the mix, or let `[policy]` promise what it breaks{unjudged}"
-        )));
+        ));
+        return Err(Unfit::Inapplicable { why: why.to_owned(), error });
     }
     if !entry.label().chars().all(|c| c.is_ascii_alphanumeric() || "-_.()=".contains(c)) {
         return Err(Error::usage(format!("`name` is `{}`", entry.label()))
-            .hint("use letters, digits, `-`, `_` and `.`"));
+            .hint("use letters, digits, `-`, `_` and `.`")
+            .into());
     }
     let recipe = (defect.build)(by);
     let is_timed = matches!(recipe.exp, Exp::Ago(_)) || recipe.nbf_after.is_some();

@@ -77,7 +77,7 @@ mod tests {
              {more}"
         );
         let scenario = parse(&text, &Overrides::default()).unwrap();
-        let loaded = Loaded { path: "a.toml".into(), scenario, overrides: Vec::new() };
+        let loaded = Loaded::new("a.toml", scenario);
         Plan::unchecked(&loaded, &Limits::read()).unwrap().later()
     }
 

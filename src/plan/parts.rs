@@ -194,7 +194,8 @@ pub(super) fn written_out(
             *file = policy::whole(&base.join(&*file));
         }
     }
-    if let Some(file) = &mut resolved.token.file {
+    // Not that of one that comes with the program: no folder has it.
+    if let Some(file) = resolved.token.file.as_mut().filter(|file| base.join(&**file).is_file()) {
         *file = policy::whole(&base.join(&*file));
     }
     resolved.target.profile = Some(policy.profile.clone());

@@ -3,7 +3,7 @@
 use super::{
     Plan,
     fetching::{EXPIRED, STOLEN},
-    kinds::{self, Context, Use},
+    kinds::{self, Context, Unfit, Use},
     life::Life,
 };
 use crate::{
@@ -66,7 +66,7 @@ pub(super) fn resolve(
     let mut renewals = Vec::with_capacity(entries.len());
     for (index, entry) in entries.iter().enumerate() {
         let place = format!("`session.renew_with[{index}]`");
-        let kind = kind_of(entry, context, all, warnings).map_err(|it| it.within(&place))?;
+        let kind = kind_of(entry, context, all, warnings).map_err(|unfit| unfit.told(&place))?;
         below += entry.share / sum;
         renewals.push(RenewsWith { kind, below });
     }
@@ -79,14 +79,15 @@ fn kind_of(
     context: Context<'_>,
     all: &mut Vec<Kind>,
     warnings: &mut Vec<String>,
-) -> Result<usize> {
+) -> std::result::Result<usize, Unfit> {
     let mut kind = kinds::kind(entry, Use::Renewal, context, warnings)?;
     let fetching = context.issuance.fetching.as_ref();
     if fetching.is_some() && kind.defect.name == EXPIRED {
         return Err(Error::usage(
             "`expired` is a fetched token, and no client that is connected waits until one has ended",
         )
-        .hint("mint tokens here, or leave it out"));
+        .hint("mint tokens here, or leave it out")
+        .into());
     }
     let refreshes =
         |grant| matches!(grant, Grant::Password | Grant::RefreshToken | Grant::DeviceCode);
@@ -94,7 +95,8 @@ fn kind_of(
         return Err(Error::usage(
             "`stolen` is a fetched token here, and to fetch another for the client before would use up its refresh token",
         )
-        .hint("use the grant `client_credentials`, mint tokens here, or leave it out"));
+        .hint("use the grant `client_credentials`, mint tokens here, or leave it out")
+        .into());
     }
     if !matches!(
         kind.recipe.placing,
@@ -108,14 +110,16 @@ fn kind_of(
             "`{}` has its token, or something else, in fields that AUTH does not have",
             entry.token
         ))
-        .hint("leave it out: AUTH has an authentication method and authentication data (MQTT 5.0, 3.15)"));
+        .hint("leave it out: AUTH has an authentication method and authentication data (MQTT 5.0, 3.15)")
+        .into());
     }
     if kind.recipe.certificate == Certificate::Absent {
         return Err(Error::usage(format!(
             "`{}` comes without a certificate, and AUTH comes on a connection that has shown one",
             entry.token
         ))
-        .hint("leave it out: `cnf_other` and `stolen` are bound to another certificate"));
+        .hint("leave it out: `cnf_other` and `stolen` are bound to another certificate")
+        .into());
     }
     kind.share = 0.0;
     let known = all.iter().position(|known| known.label == kind.label);
@@ -132,7 +136,8 @@ fn kind_of(
         return Ok(known);
     }
     Err(Error::usage(format!("another entry of the scenario is named `{}`", kind.label))
-        .hint("give this one a `name` of its own, such as `name = \"again-expired\"`"))
+        .hint("give this one a `name` of its own, such as `name = \"again-expired\"`")
+        .into())
 }
 
 impl Plan {

@@ -271,6 +271,12 @@ impl std::fmt::Display for Subject {
     }
 }
 
+/// The kind of token that a metric is of, where its braces name one.
+pub(super) fn token_of(metric: &str) -> Option<&str> {
+    let braces = metric.split_once('{')?.1.strip_suffix('}')?;
+    braces.split(',').find_map(|tag| tag.trim().strip_prefix("token:"))
+}
+
 /// What is compared in a condition, how, and with what; nothing where there is no operator.
 pub(super) fn parts(condition: &str) -> Option<(&str, Comparison, &str)> {
     const OPERATORS: [(&str, Comparison); 6] = [

@@ -1,13 +1,13 @@
 //! Tokens that others made, from a file: what a scenario may say beside them, and what follows from them.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     base::{
         error::{Error, Result, showable},
         host::reading,
     },
-    scenario::{LoadMode, Protocol, Scenario, TokenIn, TokenSource},
+    scenario::{LoadMode, Loaded, Protocol, Scenario, TokenIn, TokenSource},
     token::{
         FRESH, Kind, Must,
         carrier::token_in,
@@ -28,7 +28,7 @@ const LARGEST: u64 = 1 << 30;
 /// When the file can't be read or is broken, or the scenario says what does nothing beside it.
 pub(super) fn resolve(
     scenario: &mut Scenario,
-    base: &Path,
+    loaded: &Loaded,
     warnings: &mut Vec<String>,
 ) -> Result<Option<Arc<Rows>>> {
     let token = &scenario.token;
@@ -45,8 +45,14 @@ pub(super) fn resolve(
             (_, None) => Ok(None),
         };
     };
+    let base = loaded.folder();
     let named = showable::file(path, base);
-    let bytes = reading::read(&base.join(path), LARGEST).map_err(|error| {
+    let whole = base.join(path);
+    let bytes = match loaded.shipped(path).filter(|_| !whole.is_file()) {
+        Some(shipped) => Ok(shipped.text.into()),
+        None => reading::read(&whole, LARGEST),
+    };
+    let bytes = bytes.map_err(|error| {
         Error::usage(format!("`token.file` names {named}, which can't be read: {error}"))
             .hint("relative paths start from the scenario's folder")
     })?;

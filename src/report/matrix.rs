@@ -118,7 +118,7 @@ fn write_all(
 }
 
 /// What is to be known before any cell.
-pub(super) fn state(matrix: &Matrix) -> Option<String> {
+pub fn state(matrix: &Matrix) -> Option<String> {
     let told = |place: Option<&str>| {
         let words = explained(matrix, place).or_else(|| {
             let is_mute =

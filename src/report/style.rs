@@ -54,6 +54,16 @@ pub(super) fn written(write: impl FnOnce(&mut String) -> std::fmt::Result) -> St
     text
 }
 
+/// The widest that running text is set, in columns: longer lines are read with effort.
+const WIDEST: usize = 100;
+
+/// Running text in lines that fit the terminal, each behind `indent`.
+pub fn wrapped(text: &str, indent: &str) -> String {
+    let width = textwrap::termwidth().min(WIDEST);
+    let options = textwrap::Options::new(width).initial_indent(indent).subsequent_indent(indent);
+    textwrap::fill(text, options)
+}
+
 /// What stands in brackets behind something else; nothing of nothing.
 pub(super) fn bracketed(words: &str) -> String {
     if words.is_empty() { String::new() } else { format!(" ({words})") }

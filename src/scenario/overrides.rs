@@ -1,5 +1,7 @@
 //! `--set KEY=VALUE` and `--target URL`: what the command line changes in a scenario.
 
+use std::path::PathBuf;
+
 use toml::{Table, Value};
 
 use super::{Algorithm, Scenario, refusal, values, ws};
@@ -18,12 +20,14 @@ pub struct Overrides {
     pub targets: Vec<String>,
     /// `--authorized`.
     pub authorized: bool,
+    /// `--broker`: a file whose broker takes the place of the scenario's.
+    pub broker: Option<PathBuf>,
 }
 
 impl Overrides {
     /// Whether the command line changes nothing.
     pub fn is_empty(&self) -> bool {
-        self.set.is_empty() && self.targets.is_empty() && !self.authorized
+        self.set.is_empty() && self.targets.is_empty() && !self.authorized && self.broker.is_none()
     }
 
     /// The same changes as arguments of another command. Secrets are left out.
@@ -40,7 +44,12 @@ impl Overrides {
         };
         let set = self.set.iter().filter(is_shown).flat_map(named("--set"));
         let targets = self.targets.iter().filter(|target| !holds_secret(target));
-        set.chain(targets.flat_map(named("--target")))
+        let broker = self.broker.iter().map(|path| path.display().to_string());
+        let broker = broker.filter(|path| pasted(path).is_none());
+        broker
+            .flat_map(|path| ["--broker".to_owned(), path])
+            .chain(set)
+            .chain(targets.flat_map(named("--target")))
             .chain(self.authorized.then(|| "--authorized".to_owned()))
             .collect()
     }

@@ -266,6 +266,23 @@ pub struct Codes {
 }
 
 impl RefusesWith {
+    /// Gives a group codes of its own.
+    pub fn put(&mut self, group: Group, codes: Codes) {
+        let own = match group {
+            Group::Signature => &mut self.signature,
+            Group::Algorithm => &mut self.algorithm,
+            Group::Header => &mut self.header,
+            Group::Time => &mut self.time,
+            Group::Identity => &mut self.identity,
+            Group::Structure => &mut self.structure,
+            Group::Encrypted => &mut self.encrypted,
+            Group::Placement => &mut self.placement,
+            // It has no table: its codes are those of `reauth`.
+            Group::Reauthentication => return self.reauth = codes.v5,
+        };
+        *own = Some(codes);
+    }
+
     /// The codes that single groups have for themselves.
     pub fn by_group(&self) -> BTreeMap<Group, &Codes> {
         [

@@ -1,11 +1,17 @@
 //! What no type of a scenario refuses, found by its place: values that JSON has not, and secrets that were pasted where
 //! a path or a name belongs.
 
+use std::path::Path;
+
 use toml::{Table, Value};
 
-use crate::base::error::{
-    Error, Result,
-    showable::{Pasted, holds_private_key, pasted},
+use crate::base::{
+    error::{
+        Error, Result,
+        showable::{Pasted, holds_private_key, pasted},
+    },
+    shipped::is_path,
+    tls::settings::PER_CLIENT,
 };
 
 /// What a key of a scenario takes, told by its name.
@@ -93,6 +99,40 @@ fn as_json(date: &toml::value::Datetime) -> String {
     match seconds {
         Ok(seconds) => format!("write a text, `\"{text}\"`, or seconds since 1970, `{seconds}`"),
         Err(_) => format!("write a text, `\"{text}\"`"),
+    }
+}
+
+/// Makes relative paths of files, and of profiles that are files, start from a folder.
+pub(super) fn root(table: &mut Table, folder: &Path) {
+    root_table(table, folder, &mut Vec::new());
+}
+
+fn root_table<'a>(table: &'a mut Table, folder: &Path, path: &mut Vec<&'a str>) {
+    for (name, value) in table {
+        path.push(name);
+        root_value(value, folder, path);
+        path.pop();
+    }
+}
+
+fn root_value<'a>(value: &'a mut Value, folder: &Path, path: &mut Vec<&'a str>) {
+    match value {
+        Value::Table(table) => root_table(table, folder, path),
+        Value::Array(items) => items.iter_mut().for_each(|item| root_value(item, folder, path)),
+        Value::String(text) if names_file(text, path) => {
+            *text = folder.join(&*text).display().to_string();
+        }
+        _ => {}
+    }
+}
+
+/// Whether a text is the path of a file, by the key that it stands at.
+fn names_file(text: &str, path: &[&str]) -> bool {
+    match takes(path) {
+        // Certificates of each client are made.
+        Takes::Path => text != PER_CLIENT,
+        Takes::Name => path == ["target", "profile"] && is_path(text),
+        _ => false,
     }
 }
 

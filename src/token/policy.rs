@@ -16,6 +16,7 @@ use crate::{
     base::{
         error::{Error, Result, name_shown, showable, suggestion},
         host::reading,
+        shipped::{PROFILES, Shipped, is_path},
     },
     scenario::{
         Algorithm, Check, Codes, Encoding, Group, OnAnonymous, PolicySettings, Protocol,
@@ -26,33 +27,6 @@ use crate::{
 pub use expiry::{ExpiryPolicy, SECOND_PROBE};
 pub use http::{HttpPolicy, REFUSALS};
 pub use reauth::ReauthPolicy;
-
-/// The profiles that are built in, by name.
-const PROFILES: [(&str, &str); 23] = [
-    ("alibaba", include_str!("../../profiles/alibaba.toml")),
-    ("artemis", include_str!("../../profiles/artemis.toml")),
-    ("aws-iot", include_str!("../../profiles/aws-iot.toml")),
-    ("azure-event-grid", include_str!("../../profiles/azure-event-grid.toml")),
-    ("azure-iot-operations", include_str!("../../profiles/azure-iot-operations.toml")),
-    ("clearblade", include_str!("../../profiles/clearblade.toml")),
-    ("ejabberd", include_str!("../../profiles/ejabberd.toml")),
-    ("emqx", include_str!("../../profiles/emqx.toml")),
-    ("emqx-hardened", include_str!("../../profiles/emqx-hardened.toml")),
-    ("hivemq", include_str!("../../profiles/hivemq.toml")),
-    ("hivemq-ese", include_str!("../../profiles/hivemq-ese.toml")),
-    ("lavinmq", include_str!("../../profiles/lavinmq.toml")),
-    ("mosquitto-go-auth", include_str!("../../profiles/mosquitto-go-auth.toml")),
-    ("mosquitto-jwt", include_str!("../../profiles/mosquitto-jwt.toml")),
-    ("mqtt5", include_str!("../../profiles/mqtt5.toml")),
-    ("nats", include_str!("../../profiles/nats.toml")),
-    ("nats-operator", include_str!("../../profiles/nats-operator.toml")),
-    ("rabbitmq-3.10", include_str!("../../profiles/rabbitmq-3.10.toml")),
-    ("rabbitmq-4", include_str!("../../profiles/rabbitmq-4.toml")),
-    ("rmqtt", include_str!("../../profiles/rmqtt.toml")),
-    ("solace", include_str!("../../profiles/solace.toml")),
-    ("strict", include_str!("../../profiles/strict.toml")),
-    ("tbmq", include_str!("../../profiles/tbmq.toml")),
-];
 
 /// Good tokens up to here are taken by every broker that does not say otherwise: 8 KiB and its encoding.
 const LONGEST_CUSTOMARY_TOKEN: u16 = 12_288;
@@ -350,7 +324,7 @@ pub(crate) fn whole(path: &Path) -> PathBuf {
 
 /// Whether a profile of that name is built in.
 pub fn is_built_in(profile: &str) -> bool {
-    PROFILES.iter().any(|(name, _)| *name == profile)
+    Shipped::called(PROFILES, profile).is_some()
 }
 
 /// A profile that is built in, or read from a file that is named from `folder`; with its name, or its whole path.
@@ -358,22 +332,22 @@ pub fn is_built_in(profile: &str) -> bool {
 /// # Errors
 /// When there is none, or it is none.
 pub fn profile_settings(profile: &str, folder: &Path) -> Result<(String, PolicySettings)> {
-    if let Some((_, text)) = PROFILES.iter().find(|(name, _)| *name == profile) {
-        let settings = toml::from_str(text)
+    if let Some(shipped) = Shipped::called(PROFILES, profile) {
+        let settings = toml::from_str(shipped.text)
             .map_err(|error| Error::usage(format!("profile `{profile}` is broken: {error}")))?;
         return Ok((profile.to_owned(), settings));
     }
-    let is_file = Path::new(profile).extension().is_some_and(|extension| extension == "toml");
-    if !profile.contains('/') && !is_file {
+    if !is_path(profile) {
         return Err(Error::usage(format!(
             "`target.profile` is {}, but there is no such profile",
-            name_shown(profile, PROFILES.iter().map(|(name, _)| *name))
+            name_shown(profile, Shipped::names(PROFILES))
         ))
         .hint(format!(
             "{}; or give the path of your own, such as `my-broker.toml`",
-            suggestion(profile, PROFILES.iter().map(|(name, _)| *name))
+            suggestion(profile, Shipped::names(PROFILES))
         )));
     }
+    let is_file = Path::new(profile).extension().is_some_and(|extension| extension == "toml");
     let path = folder.join(profile);
     // The whole path of what is plainly a file, so that it is known where it was looked for.
     let shown = match showable::file(Path::new(profile), folder) {

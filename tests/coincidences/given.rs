@@ -48,7 +48,7 @@ impl Given {
         let scenario =
             parse(&text, &Overrides::default()).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys/coincidence.toml");
-        Loaded { path, scenario, overrides: Vec::new() }
+        Loaded::new(path, scenario)
     }
 
     pub(crate) fn plan(&self) -> Plan {

@@ -219,7 +219,7 @@ fn base(text: &str) -> Table {
 }
 
 fn planned(scenario: Scenario) -> Result<Plan> {
-    let loaded = Loaded { path: PathBuf::from("x.toml"), scenario, overrides: Vec::new() };
+    let loaded = Loaded::new(PathBuf::from("x.toml"), scenario);
     Plan::unchecked(&loaded, &Limits::read())
 }
 

@@ -1,41 +1,13 @@
 //! Several brokers as one target: who gets how much, who answers otherwise than the others, and what it costs to lose one.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    process::{Child, Stdio},
-};
+use std::fs;
 
 use serde_json::Value;
 
-use crate::run::{Ended, Storm, ended, everything, number, program, read_json, rows, scenario};
-
-/// A broker of this program on its own, ended when dropped.
-struct Broker {
-    process: Child,
-    url: String,
-}
-
-impl Broker {
-    /// Starts one that knows the keys of a storm's scenario; `mutant` is what is broken about it.
-    fn start(storm: &Storm, mutant: &str) -> Self {
-        let mut command = program();
-        command.arg("broker").arg(storm.scenario());
-        command.args(["--target", "embedded", "--listen", "127.0.0.1:0", "--mutant", mutant]);
-        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("ready ").unwrap();
-        Self { process, url: format!("mqtt://{address}") }
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
+use crate::{
+    own_broker::OwnBroker,
+    run::{Ended, Storm, ended, everything, number, program, read_json, rows, scenario},
+};
 
 const CODES: &str = "[policy]\nleeway = \"0s\"\nrefuses_with = { v4 = [5], v5 = [0x87] }\n";
 
@@ -91,7 +63,8 @@ fn a_single_broker_has_neither_seconds_of_its_own_nor_anything_that_differs() {
 fn the_node_that_lets_in_what_the_others_refuse_is_named_and_its_verdicts_are_judged() {
     const MIX: &str = "[[mix]]\ntoken = \"fresh\"\nshare = 1\n[[mix]]\ntoken = \"expired\"\nby = \"1h\"\nshare = 1\n";
     let keys = Storm::new(&scenario("embedded", "", &(MIX.to_owned() + CODES)));
-    let brokers = ["healthy", "skips_exp", "healthy"].map(|mutant| Broker::start(&keys, mutant));
+    let brokers = ["healthy", "skips_exp", "healthy"]
+        .map(|mutant| OwnBroker::start(&keys.scenario(), mutant));
     let storm = Storm::new(&scenario(&brokers[0].url, &stages(200, 3), &(MIX.to_owned() + CODES)));
     let urls: Vec<&str> = brokers.iter().flat_map(|it| ["--target", &it.url]).collect();
     let run = storm.run_with(&urls);
@@ -132,7 +105,8 @@ fn the_node_that_lets_in_what_the_others_refuse_is_named_and_its_verdicts_are_ju
 fn a_refusal_by_another_code_is_a_weaker_difference() {
     const MIX: &str = "[[mix]]\ntoken = \"expired\"\nby = \"1h\"\nshare = 1\n";
     let keys = Storm::new(&scenario("embedded", "", &(MIX.to_owned() + CODES)));
-    let brokers = ["healthy", "wrong_code"].map(|mutant| Broker::start(&keys, mutant));
+    let brokers =
+        ["healthy", "wrong_code"].map(|mutant| OwnBroker::start(&keys.scenario(), mutant));
     let storm = Storm::new(&scenario(&brokers[0].url, &stages(100, 2), &(MIX.to_owned() + CODES)));
     let run = storm.run_with(&["--target", &brokers[0].url, "--target", &brokers[1].url]);
     let summary = run.expect(1);
@@ -186,10 +160,10 @@ fn what_it_costs_to_lose_an_embedded_broker_is_told_and_the_others_go_on() {
 }
 
 /// A storm at an embedded broker and one of this program's that a command stops.
-fn with_command(command: &str) -> (Ended, Broker) {
+fn with_command(command: &str) -> (Ended, OwnBroker) {
     let keys = Storm::new(&scenario("embedded", "", ""));
-    let broker = Broker::start(&keys, "healthy");
-    let command = command.replace("PID", &broker.process.id().to_string());
+    let broker = OwnBroker::start(&keys.scenario(), "healthy");
+    let command = command.replace("PID", &broker.id().to_string());
     let event = event(
         "500ms",
         "stop_broker",
@@ -265,7 +239,7 @@ fn what_is_wrong_about_a_cluster_is_told_before_it_is_stormed() {
 #[test]
 fn a_matrix_sends_every_cell_to_every_broker_and_says_who_differs() {
     let keys = Storm::new(&scenario("embedded", "", CODES));
-    let brokers = ["healthy", "skips_exp"].map(|mutant| Broker::start(&keys, mutant));
+    let brokers = ["healthy", "skips_exp"].map(|mutant| OwnBroker::start(&keys.scenario(), mutant));
     let mut command = program();
     command.arg("matrix").arg(keys.scenario()).arg("--out").arg(keys.out());
     command.args(["--target", &brokers[0].url, "--target", &brokers[1].url]);

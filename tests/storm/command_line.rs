@@ -143,12 +143,9 @@ fn more_clients_than_ports_are_refused_with_addresses_as_the_way_out() {
     // So many descriptors are only there on hosts that allow them: the ports are counted per source.
     let crowd =
         scenario("embedded", "stages = [{ rate = 40000, for = \"30s\" }]\nhold = \"20s\"", "");
-    let loaded = tokenstorm::scenario::Loaded {
-        path: "test.toml".into(),
-        scenario: tokenstorm::scenario::parse(&crowd, &tokenstorm::scenario::Overrides::default())
-            .unwrap(),
-        overrides: Vec::new(),
-    };
+    let scenario =
+        tokenstorm::scenario::parse(&crowd, &tokenstorm::scenario::Overrides::default()).unwrap();
+    let loaded = tokenstorm::scenario::Loaded::new("test.toml", scenario);
     let limits =
         tokenstorm::base::host::Limits { descriptors: 10_000_000, ports: 32_768..=60_999, cpus: 2 };
     let error = tokenstorm::plan::Plan::new(&loaded, &limits).unwrap_err();

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -11,7 +10,10 @@ use std::{
 
 use procfs::process::all_processes;
 
-use crate::run::{Ended, Storm, children, ended, program, read_json, rows, scenario};
+use crate::{
+    own_broker::OwnBroker,
+    run::{Ended, Storm, children, ended, program, read_json, rows, scenario},
+};
 
 /// A scenario that a command can start a broker for, short enough to be run again and again.
 fn storm(load: &str) -> Storm {
@@ -56,32 +58,6 @@ fn wait_until_gone(storm: &Storm) {
         thread::sleep(Duration::from_millis(20));
     }
     panic!("still there: {:?}", left(storm));
-}
-
-/// A broker that runs as long as this is there.
-struct Running {
-    broker: Child,
-    url: String,
-}
-
-impl Running {
-    fn start(storm: &Storm, mutant: &str) -> Self {
-        let mut command = program();
-        command.arg("broker").arg(storm.scenario());
-        command.args(["--listen", "127.0.0.1:0", "--mutant", mutant]);
-        let mut broker = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(broker.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = format!("mqtt://{}", line.trim().strip_prefix("ready ").unwrap());
-        Self { broker, url }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.broker.kill();
-        let _ = self.broker.wait();
-    }
 }
 
 fn wait_for_broker(storm: &Storm, child: &mut Child) {
@@ -286,7 +262,10 @@ fn two_brokers_that_run_are_compared_and_nothing_is_started() {
     let ended = run(&storm, &arguments);
     assert!(matches!(ended.code, Some(0 | 4)), "{}{}", ended.stdout, ended.stderr);
     assert!(!storm.out().join("logs").exists(), "no command, no log");
-    let (strict, lax) = (Running::start(&storm, "healthy"), Running::start(&storm, "skips_exp"));
+    let (strict, lax) = (
+        OwnBroker::start(&storm.scenario(), "healthy"),
+        OwnBroker::start(&storm.scenario(), "skips_exp"),
+    );
     fs::remove_dir_all(storm.out()).unwrap();
     let ended = run(&storm, &["--baseline", &strict.url, "--candidate", &lax.url]);
     assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);

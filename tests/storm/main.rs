@@ -20,6 +20,7 @@ mod enhanced;
 mod expiry;
 mod faults;
 mod fetches;
+mod first;
 #[cfg(feature = "embedded")]
 mod floods;
 mod folder;
@@ -42,6 +43,7 @@ mod matrix;
 mod monitored;
 mod mortal;
 mod oauth;
+mod own_broker;
 mod probed;
 mod process;
 mod prometheus;

@@ -76,7 +76,7 @@ pub struct TlsFiles {
 }
 
 /// What `target.tls.cert` is where each client has a certificate of its own.
-const PER_CLIENT: &str = "per_client";
+pub(crate) const PER_CLIENT: &str = "per_client";
 
 impl fmt::Debug for TlsFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -114,7 +114,7 @@ mod tests {
              [keys.main]\nalgorithm = \"HS256\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n\
              [[mix]]\ntoken = \"expired\"\nshare = 1\n[thresholds]\n\"connack\" = [\"p99 < 1s\"]\n[sweep]\nbad_share = [0, 50]\n";
         let scenario = parse(text, &Overrides::default()).unwrap();
-        let loaded = Loaded { path: "x.toml".into(), scenario, overrides: Vec::new() };
+        let loaded = Loaded::new("x.toml", scenario);
         let one = single(&loaded);
         let plan = crate::plan::Plan::new(&one, &crate::base::host::Limits::read()).unwrap();
         assert_eq!((plan.attempts, plan.mould.kinds.len()), (1, 1));

@@ -21,9 +21,10 @@ use crate::{
         launch::{Guard, Launched, is_taken, shown},
     },
     campaign::{leave_alone, series as runs},
+    plan,
     record::results::series,
     report::compare::record::Record,
-    scenario::{self, Loaded},
+    scenario::Loaded,
 };
 
 /// A row of `trials.csv`.
@@ -165,7 +166,7 @@ impl Trials {
             Which::Baseline => &options.baseline,
             Which::Candidate => &options.candidate,
         };
-        let loaded = scenario::load(&options.scenario, &options.overrides)?;
+        let loaded = plan::load(&options.scenario, &options.overrides)?;
         let spot = build.spot(&loaded)?;
         let log = self.folder.join("logs").join(format!("{}.log", name.replace('/', "-")));
         let mut launched = match self.start(options, build, &spot, &log, name)? {
@@ -275,7 +276,7 @@ pub(super) fn aimed(
             overrides.set.push(format!("monitor.pid=[{}]", pids.join(",")));
         }
     }
-    let mut loaded = scenario::load(&options.scenario, &overrides)?;
+    let mut loaded = plan::load(&options.scenario, &overrides)?;
     // A trial that ends early is none: its load is not that of the others. Thresholds are judged at its end.
     for condition in loaded.scenario.thresholds.values_mut().flatten() {
         condition.abort_after = None;

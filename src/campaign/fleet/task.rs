@@ -215,7 +215,7 @@ fn planned(task: &Task, own: &Own<'_>, limits: &Limits, run: &Name) -> Result<(P
     let uncertainty = std::time::Duration::from_nanos(task.uncertainty);
     let target = &mut scenario.target;
     target.clock_uncertainty = target.clock_uncertainty.saturating_add(uncertainty);
-    let loaded = Loaded { path: own.files.join("scenario.toml"), scenario, overrides: Vec::new() };
+    let loaded = Loaded::new(own.files.join("scenario.toml"), scenario);
     let plan = Plan::unchecked(&loaded, limits)?;
     let tls = loaded.scenario.target.tls.as_ref().map(|tls| &tls.held);
     let marks = marks::of(&plan.mould.keys, tls, run);

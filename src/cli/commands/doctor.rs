@@ -12,9 +12,8 @@ use crate::{
         self,
         doctor::{Finding, Row, examine},
     },
-    plan::Plan,
+    plan::{self, Plan},
     report::style::table,
-    scenario,
 };
 
 /// Examines this host, for a scenario where one is given.
@@ -22,7 +21,7 @@ pub(super) fn doctor(scenario: Option<&Path>, change: &cli::Change) -> Result<Ex
     let limits = Limits::read();
     let plan = match scenario {
         Some(path) => {
-            let loaded = scenario::load(path, &change.overrides())?;
+            let loaded = plan::load(path, &change.overrides())?;
             Some(Plan::unchecked(&loaded, &limits)?)
         }
         None => None,

@@ -10,15 +10,14 @@ use crate::{
         host::Limits,
     },
     cli,
-    plan::Plan,
+    plan::{self, Plan},
     record::results::authority,
-    scenario,
     servers::issuer::{Issuer, happenings::Happenings},
 };
 
 /// Serves until a signal ends it. Events count from its start.
 pub(super) fn issuer(arguments: &cli::Issuer) -> Result<Exit> {
-    let mut loaded = scenario::load(&arguments.scenario, &arguments.change.overrides())?;
+    let mut loaded = plan::load_of_broker(&arguments.scenario, &arguments.change.overrides())?;
     let place = format!("scenario `{}`", arguments.scenario.display());
     let Some(settings) = &mut loaded.scenario.issuer else {
         return Err(Error::usage(format!("{place} has no `[issuer]`"))

@@ -1,8 +1,14 @@
 //! `tokenstorm matrix`: every kind of token against a target, judged.
 
-use std::path::{Path, PathBuf};
+mod all_keys;
 
-use super::{conclude, live::exporter, stop_flag};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use super::{conclude, live::exporter, say, stop_flag};
 use crate::{
     base::{
         error::{Error, Exit, Result},
@@ -11,65 +17,141 @@ use crate::{
     },
     cli,
     engine::{self, Options, progress::Screen},
-    plan::{Plan, cells::Ask, threshold::NOT_JUDGED},
+    plan::{Plan, cells::Ask, promising::Promising, threshold::NOT_JUDGED},
+    record::{
+        live::Exporter,
+        results::{Edges, Matrix, Summary},
+    },
     report::{
         html,
         matrix::{Place, render},
+        suggest,
     },
-    scenario::{self, Loaded, Overrides},
+    scenario::{self, Loaded, Overrides, Scenario},
     servers::canary::Canary,
 };
 
-/// The scenario where none is given.
-const BUILT_IN: &str = include_str!("../../../scenarios/matrix.toml");
+/// The scenario where none is given, of those that come with the program.
+const BUILT_IN: &str = "matrix.toml";
 
 /// Sends every cell and prints what came of it.
 pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
     let loaded = load(arguments)?;
-    let mut canary = Canary::listen(arguments.canary)?;
-    let ask = Ask {
-        only: arguments.only.clone(),
-        repeat: arguments.repeat,
-        background: arguments.background,
-        canary: canary.address().to_string(),
-        command: replay(arguments),
-        probe: arguments.probe,
-        ..Ask::default()
-    };
-    let plan = Plan::matrix(&loaded, &Limits::read(), &ask)?;
-    if arguments.probe && plan.brokers.len() > 1 {
-        return Err(Error::usage(format!(
-            "`--probe` looks for the edges of one verifier, but the target has {} brokers",
-            plan.brokers.len()
-        ))
-        .hint("leave it out, or name one of them: `--target URL`"));
+    let run = Run { arguments, stop: stop_flag()?, live: exporter(&arguments.live)? };
+    if arguments.all_keys {
+        return all_keys::each(&run, &loaded);
     }
-    canary.serve(&plan)?;
-    for warning in plan.warnings.iter().cloned().chain(left_out(&loaded)) {
-        crate::tell!("warning: {warning}");
+    check_key(&loaded.scenario)?;
+    let sent = run.sent(&loaded, arguments.output.out.clone(), None)?;
+    if let (Some(file), Some(of)) = (&arguments.suggest_profile, &sent.of) {
+        suggest(file, &loaded, of)?;
     }
-    let live = exporter(&arguments.live)?;
-    let options = Options {
-        out: arguments.output.out.clone(),
-        screen: Screen::new(arguments.output.progress, plan.attempts),
-        stop: stop_flag()?,
-        probe: arguments.probe.then_some(*arguments.probe_for),
-        canary: Some(canary),
-        clock: None,
-        calibration: None,
-        live,
-        allows_lost_agents: false,
-    };
-    let finished = engine::run(plan, options)?;
-    let place = Place::of(&finished.folder);
-    // Who could not be asked has no cells.
-    let Some(matrix) = &finished.matrix else {
-        return finished.trouble.map_or(Ok(Exit::NotMeasured), Err);
-    };
-    let shown = render(matrix, &finished.summary, &place);
-    conclude(&finished.summary, Some(matrix), &shown, finished.trouble, || {
-        html::leave(&finished.folder, &finished.summary);
-    })
+    Ok(sent.exit)
+}
+
+/// What runs of the same command have in common.
+struct Run<'a> {
+    arguments: &'a cli::Matrix,
+    stop: Arc<AtomicBool>,
+    live: Option<Arc<Exporter>>,
+}
+
+/// What came of one.
+struct Sent {
+    exit: Exit,
+    /// Its cells and its folder, where anything could be asked.
+    of: Option<(Matrix, Summary, PathBuf)>,
+}
+
+impl Run<'_> {
+    /// Sends all cells of a scenario and prints what came of them; `key` signs, where one was chosen here.
+    fn sent(&self, loaded: &Loaded, out: Option<PathBuf>, key: Option<&str>) -> Result<Sent> {
+        let arguments = self.arguments;
+        let mut canary = Canary::listen(arguments.canary)?;
+        let ask = Ask {
+            only: arguments.only.clone(),
+            repeat: arguments.repeat,
+            background: arguments.background,
+            canary: canary.address().to_string(),
+            command: replay(arguments, key),
+            probe: arguments.probe,
+            ..Ask::default()
+        };
+        let plan = Plan::matrix(loaded, &Limits::read(), &ask)?;
+        if arguments.probe && plan.brokers.len() > 1 {
+            return Err(Error::usage(format!(
+                "`--probe` looks for the edges of one verifier, but the target has {} brokers",
+                plan.brokers.len()
+            ))
+            .hint("leave it out, or name one of them: `--target URL`"));
+        }
+        canary.serve(&plan)?;
+        for warning in plan.warnings.iter().cloned().chain(left_out(loaded)) {
+            crate::tell!("warning: {warning}");
+        }
+        let options = Options {
+            out,
+            screen: Screen::new(arguments.output.progress, plan.attempts),
+            stop: Arc::clone(&self.stop),
+            probe: arguments.probe.then_some(*arguments.probe_for),
+            canary: Some(canary),
+            clock: None,
+            calibration: None,
+            live: self.live.clone(),
+            allows_lost_agents: false,
+        };
+        let finished = engine::run(plan, options)?;
+        let place = Place::of(&finished.folder);
+        // Who could not be asked has no cells.
+        let Some(matrix) = finished.matrix else {
+            let exit = finished.trouble.map_or(Ok(Exit::NotMeasured), Err)?;
+            return Ok(Sent { exit, of: None });
+        };
+        let shown = render(&matrix, &finished.summary, &place);
+        let exit = conclude(&finished.summary, Some(&matrix), &shown, finished.trouble, || {
+            html::leave(&finished.folder, &finished.summary);
+        })?;
+        Ok(Sent { exit, of: Some((matrix, finished.summary, finished.folder)) })
+    }
+}
+
+/// Writes what was found as a profile.
+fn suggest(
+    file: &Path,
+    loaded: &Loaded,
+    (matrix, summary, folder): &(Matrix, Summary, PathBuf),
+) -> Result<()> {
+    let edges = Edges::read(folder);
+    let text = suggest::profile(&Promising::of(loaded)?, matrix, summary, edges.as_ref())?;
+    suggest::checked(&text)?;
+    fs::write(file, text).map_err(|error| {
+        Error::not_measured(format!("can't write `{}`: {error}", file.display()))
+    })?;
+    say(&format!(
+        "{} holds what the broker did, as a profile: edit it, then `--profile {}`\n",
+        file.display(),
+        quoted(&file.display().to_string())
+    ))?;
+    Ok(())
+}
+
+/// The keys that may sign tokens: not the one that signs what stands beside them.
+fn keys(scenario: &Scenario) -> impl Iterator<Item = &String> {
+    scenario.keys.keys().filter(|name| scenario.identity.signature_key.as_ref() != Some(*name))
+}
+
+/// Which of several keys signs has to be said.
+fn check_key(scenario: &Scenario) -> Result<()> {
+    let names: Vec<String> = keys(scenario).map(|name| format!("`{name}`")).collect();
+    if names.len() < 2 || scenario.token.key.is_some() || scenario.issuer.is_some() {
+        return Ok(());
+    }
+    Err(Error::usage("there are several keys, and `token.key` does not say which signs").hint(
+        format!(
+            "`--set token.key=NAME` sends the cells with one of {}; `--all-keys` with each in turn",
+            names.join(", ")
+        ),
+    ))
 }
 
 /// Which thresholds of the scenario a matrix does not judge.
@@ -93,33 +175,32 @@ fn load(arguments: &cli::Matrix) -> Result<Loaded> {
         let profile = whole.map_or_else(|| profile.clone(), |path| path.display().to_string());
         overrides.set.push(format!("target.profile={}", toml::Value::from(profile)));
     }
-    match &arguments.scenario {
-        Some(path) => scenario::load(path, &overrides),
-        None => built_in(&overrides),
+    let path = arguments.scenario.clone().or_else(|| overrides.broker.take());
+    if path.is_none() {
+        check_keys(&overrides)?;
     }
+    let path = path.unwrap_or_else(|| BUILT_IN.into());
+    scenario::load_of_broker(&path, &overrides)
 }
 
-fn built_in(overrides: &Overrides) -> Result<Loaded> {
-    if !overrides.targets.is_empty()
-        && !overrides.targets.iter().any(|url| url.starts_with("embedded"))
-    {
-        return Err(Error::usage(
-            "`--target` is given, but no scenario with the keys that the broker knows",
-        )
-        .hint(
-            "`tokenstorm matrix SCENARIO --target URL`; scenarios/matrix.toml is one to begin with",
-        ));
+/// Another broker than that of the run does not know the keys of the scenario that comes along.
+fn check_keys(overrides: &Overrides) -> Result<()> {
+    let is_ours = |url: &String| url.starts_with("embedded");
+    if overrides.targets.is_empty() || overrides.targets.iter().any(is_ours) {
+        return Ok(());
     }
-    let scenario = scenario::parse(BUILT_IN, overrides)?;
-    let path = PathBuf::from("scenarios/matrix.toml");
-    Ok(Loaded { path, scenario, overrides: overrides.arguments() })
+    Err(Error::usage("`--target` is given, but no scenario with the keys that the broker knows")
+        .hint(
+            "`tokenstorm init --target URL` writes one; then: `tokenstorm matrix my-broker.toml`",
+        ))
 }
 
 /// The command that sends one cell again, without its `--only`.
-fn replay(arguments: &cli::Matrix) -> String {
+fn replay(arguments: &cli::Matrix, key: Option<&str>) -> String {
     let mut words = vec!["tokenstorm".to_owned(), "matrix".to_owned()];
     words.extend(arguments.scenario.iter().map(|path| path.display().to_string()));
     words.extend(arguments.change.overrides().arguments());
+    words.extend(key.iter().flat_map(|key| ["--set".to_owned(), format!("token.key={key}")]));
     if let Some(profile) = &arguments.profile {
         words.extend(["--profile".to_owned(), profile.clone()]);
     }

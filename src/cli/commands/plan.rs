@@ -15,9 +15,9 @@ use crate::{
         host::Limits,
     },
     campaign::fleet::possible,
-    plan::{Model, Plan},
+    plan::{self, Model, Plan},
     report::style::{count, number, table},
-    scenario::{self, Overrides, Scenario, TokenIn},
+    scenario::{Overrides, Scenario, TokenIn},
     supply::estimate::Estimate,
     token::recipe::Exp,
 };
@@ -34,7 +34,7 @@ pub(super) fn plan(
     let limits = Limits::read();
     let clock = Clock::start();
     for path in scenarios {
-        let mut loaded = scenario::load(path, overrides)?;
+        let mut loaded = plan::load(path, overrides)?;
         let notes = elsewhere::stand_in(&mut loaded)?;
         // What does not fit one host may fit several.
         let plan = match agents {

@@ -12,9 +12,9 @@ use crate::{
         error::{Error, Exit, Result, suggestion},
         host::Limits,
     },
-    plan::{Plan, cells::Ask},
+    plan::{self, Plan, cells::Ask},
     report::style::table,
-    scenario::{self, Mix, Overrides},
+    scenario::{Mix, Overrides},
     token::{
         Bearer, FRESH, Minter, Password,
         catalogue::{all, defect, names},
@@ -38,7 +38,7 @@ pub(super) fn mint(
     token: Option<&str>,
     MintFor { client, turn, at, start }: MintFor,
 ) -> Result<Exit> {
-    let loaded = scenario::load(path, overrides)?;
+    let loaded = plan::load_of_broker(path, overrides)?;
     let mix = &loaded.scenario.mix;
     let wanted = token.or_else(|| mix.first().map(Mix::label)).unwrap_or(FRESH).to_owned();
     let limits = Limits::read();

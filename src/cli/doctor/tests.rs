@@ -7,7 +7,7 @@ fn plan(load: &str) -> Plan {
              algorithm = \"HS256\"\ngenerate = true\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n"
     );
     let scenario = parse(&text, &Overrides::default()).unwrap();
-    let loaded = Loaded { path: "a.toml".into(), scenario, overrides: Vec::new() };
+    let loaded = Loaded::new("a.toml", scenario);
     Plan::unchecked(&loaded, &Limits::read()).unwrap()
 }
 

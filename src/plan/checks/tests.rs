@@ -15,7 +15,7 @@ fn warned(policy: &str, set: &[&str]) -> Vec<String> {
     let set = set.iter().map(|set| (*set).to_owned()).collect();
     let overrides = Overrides { set, ..Overrides::default() };
     let scenario = parse(&text, &overrides).unwrap();
-    let loaded = Loaded { path: "x.toml".into(), scenario, overrides: overrides.arguments() };
+    let loaded = Loaded { overrides: overrides.arguments(), ..Loaded::new("x.toml", scenario) };
     let mut warnings = Plan::new(&loaded, &Limits::read()).unwrap().warnings;
     warnings.retain(|warning| warning.contains("`[policy]`"));
     warnings

@@ -51,6 +51,7 @@ fn the_changes_are_handed_on_as_arguments_without_their_secrets() {
         .into(),
         targets: vec!["mqtt://127.0.0.1".into(), "ws://127.0.0.1/mqtt?token=hunter2".into()],
         authorized: true,
+        ..Overrides::default()
     };
     assert_eq!(
         overrides.arguments().join(" "),
@@ -71,7 +72,8 @@ fn a_secret_given_by_set_is_never_shown() {
 fn secrets_on_the_command_line_are_told_by_their_keys_and_names_of_secrets_are_not() {
     let exposed = |set: &[&str], targets: &[&str]| {
         let owned = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
-        let overrides = Overrides { set: owned(set), targets: owned(targets), authorized: false };
+        let overrides =
+            Overrides { set: owned(set), targets: owned(targets), ..Overrides::default() };
         let all = overrides.exposed();
         assert!(!format!("{all:?}").contains("hunter2"), "{all:?}");
         all.into_iter().map(|(key, _)| key).collect::<Vec<_>>()

@@ -7,7 +7,7 @@ fn loaded(broker: &str) -> Loaded {
              [[mix]]\ntoken = \"fresh\"\nshare = 1\n"
     );
     let scenario = parse(&text, &Overrides::default()).unwrap();
-    Loaded { path: "x.toml".into(), scenario, overrides: Vec::new() }
+    Loaded::new("x.toml", scenario)
 }
 
 fn by(command: &str, url: Option<&str>) -> Build {

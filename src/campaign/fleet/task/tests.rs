@@ -19,7 +19,7 @@ fn the_kid_of_a_jwk_travels_with_its_key() {
                     [[mix]]\ntoken = \"fresh\"\nshare = 1\n[keys.main]\nalgorithm = \"ES256\"\njwk = \"file.jwk\"\n";
     let scenario = parse(text, &Overrides::default()).unwrap();
     let path = folder.path().join("scenario.toml");
-    let loaded = Loaded { path, scenario, overrides: Vec::new() };
+    let loaded = Loaded::new(path, scenario);
     let plan = Plan::unchecked(&loaded, &Limits::read()).unwrap();
     let script = Script::of(&loaded.scenario, &plan, true, &run()).unwrap();
     assert_eq!(script.scenario["keys"]["main"]["kid"], "of-the-file");
@@ -43,8 +43,7 @@ fn an_agent_without_a_file_plans_what_its_coordinator_plans_from_files() {
                     concurrency = 1\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n[keys.main]\nalgorithm = \"HS256\"\n\
                     secret_file = \"secret\"\n";
     let scenario = parse(text, &Overrides::default()).unwrap();
-    let loaded =
-        Loaded { path: here.path().join("scenario.toml"), scenario, overrides: Vec::new() };
+    let loaded = Loaded::new(here.path().join("scenario.toml"), scenario);
     let plan = Plan::unchecked(&loaded, &Limits::read()).unwrap();
     let order = |is_private| {
         let script = Script::of(&loaded.scenario, &plan, is_private, &run()).unwrap();

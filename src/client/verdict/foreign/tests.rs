@@ -21,8 +21,7 @@ fn plan(policy: &str, claims: &str) -> Plan {
          [[mix]]\ntoken = \"fresh\"\nshare = 1\n[policy]\n{policy}\n"
     );
     let scenario = parse(&text, &Overrides::default()).unwrap();
-    Plan::new(&Loaded { path: "x.toml".into(), scenario, overrides: vec![] }, &Limits::read())
-        .unwrap()
+    Plan::new(&Loaded::new("x.toml", scenario), &Limits::read()).unwrap()
 }
 
 fn right(more: &str) -> Plan {

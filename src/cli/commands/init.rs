@@ -1,0 +1,104 @@
+//! `tokenstorm init`: writes a scenario for somebody's broker, and tries it at once.
+
+mod answers;
+mod text;
+mod tried;
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use super::say;
+use crate::{
+    base::{
+        error::{Error, Exit, Result},
+        host::Limits,
+    },
+    cli::{self, Told},
+    plan::{Plan, cells::Ask},
+    scenario::{self, Algorithm, Loaded, Overrides},
+    token::key::SigningKey,
+};
+
+/// The schema that editors check the scenario by, beside it.
+const SCHEMA: &str = "tokenstorm.schema.json";
+/// In this order a key is tried, where nobody says what it is for.
+const CUSTOMARY: [Algorithm; 5] =
+    [Algorithm::RS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA, Algorithm::HS256];
+
+/// Writes the scenario and tries it.
+pub(super) fn init(arguments: &cli::Init) -> Result<Exit> {
+    let file = &arguments.file;
+    if file.exists() && !arguments.force {
+        return Err(Error::usage(format!("`{}` is there already", file.display()))
+            .hint("name another file: `tokenstorm init other.toml`; or write over it: `--force`"));
+    }
+    let told = answers::asked(arguments.told.clone())?;
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    let told = settled(told, folder)?;
+    let text = text::scenario(&told, file);
+    // What could not be run is not written.
+    let loaded = Loaded::new(file, scenario::parse(&text, &Overrides::default())?);
+    Plan::matrix(&loaded, &Limits::read(), &Ask::default())?;
+    write(file, &text)?;
+    write(&folder.join(SCHEMA), &super::schema_text()?)?;
+    say(&format!("{} is written\n", file.display()))?;
+    if arguments.no_try {
+        return say(&text::next(file));
+    }
+    let exit = tried::tried(loaded)?;
+    say(&text::next(file))?;
+    Ok(exit)
+}
+
+/// What was told, with the algorithm of the key and paths from the folder of the scenario.
+fn settled(mut told: Told, folder: &Path) -> Result<Told> {
+    for path in [&mut told.key, &mut told.secret_file, &mut told.ca].into_iter().flatten() {
+        *path = from_folder(path, folder);
+    }
+    if let Some(profile) = told.profile.as_mut().filter(|profile| Path::new(profile).is_file()) {
+        *profile = from_folder(Path::new(&profile), folder).display().to_string();
+    }
+    if told.algorithm.is_none() {
+        told.algorithm = Some(match &told.key {
+            Some(key) => algorithm_of(key, folder)?,
+            None => Algorithm::HS256,
+        });
+    }
+    Ok(told)
+}
+
+/// A path that was typed here, as a scenario in `folder` names it.
+fn from_folder(path: &Path, folder: &Path) -> PathBuf {
+    if folder.as_os_str().is_empty() || path.is_absolute() {
+        return path.to_owned();
+    }
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The first algorithm that a key can do.
+fn algorithm_of(file: &Path, folder: &Path) -> Result<Algorithm> {
+    let load = |algorithm| SigningKey::load("main", &text::key_of(file, algorithm), folder);
+    let mut first = None;
+    for algorithm in CUSTOMARY {
+        match load(algorithm) {
+            Ok(_) => return Ok(algorithm),
+            Err(error) => _ = first.get_or_insert(error),
+        }
+    }
+    Err(first.unwrap_or_else(|| Error::usage("no algorithm is known")).or_hint(
+        "a private key is a file in PEM, DER or JWK; `--algorithm` says what it signs with",
+    ))
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    let wrong = |error| Error::usage(format!("can't write `{}`: {error}", file.display()));
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(wrong)?;
+    }
+    let mut open = OpenOptions::new();
+    let mut file = open.write(true).create(true).truncate(true).open(file).map_err(wrong)?;
+    file.write_all(text.as_bytes()).map_err(wrong)
+}

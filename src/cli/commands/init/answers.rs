@@ -1,0 +1,136 @@
+//! What `init` asks for, where the command line does not say it: a line a question, on stdin.
+
+use std::io::{self, BufRead, IsTerminal};
+
+use crate::{
+    base::error::{Error, Result, plain::Paint},
+    cli::{FIELDS, Told, VERSIONS},
+};
+
+/// One question.
+struct Question {
+    /// In words.
+    what: &'static str,
+    /// The option that answers it.
+    option: &'static str,
+    /// What an empty line means; nothing where there has to be an answer.
+    default: &'static str,
+    /// What may be answered; anything where this is empty.
+    choices: &'static [&'static str],
+}
+
+const TARGET: Question = Question {
+    what: "Where is your broker?",
+    option: "--target",
+    default: "mqtt://127.0.0.1:1883",
+    choices: &[],
+};
+const KEY: Question = Question {
+    what: "Which key signs its tokens? The file of a private key, or $NAME of a variable that holds an HMAC secret",
+    option: "--key FILE` or `--secret-env NAME",
+    default: "",
+    choices: &[],
+};
+const PROTOCOL: Question = Question {
+    what: "Which version of MQTT: 5, or 4 for 3.1.1?",
+    option: "--protocol",
+    default: "5",
+    choices: &VERSIONS,
+};
+const PROFILE: Question = Question {
+    what: "What does it promise? `strict`, or a broker of `tokenstorm profiles`",
+    option: "--profile",
+    default: "strict",
+    choices: &[],
+};
+const TOKEN_IN: Question = Question {
+    what: "What carries the token: password, username, auth_data or ws_header?",
+    option: "--token-in",
+    default: "password",
+    choices: &FIELDS,
+};
+const METHOD: Question = Question {
+    what: "Which authentication method?",
+    option: "--auth-method",
+    default: "OAUTH2-JWT",
+    choices: &[],
+};
+const CLAIMS: Question = Question {
+    what: "Which claims does it compare? Such as: iss=https://issuer.example aud=mqtt clientid={client_id}",
+    option: "--claim",
+    default: "none",
+    choices: &[],
+};
+
+/// What was told, and what is asked for: everything, where the broker or its key was not told; else nothing.
+pub(super) fn asked(mut told: Told) -> Result<Told> {
+    if told.target.is_some() && has_key(&told) {
+        return Ok(told);
+    }
+    if io::stdin().is_terminal() {
+        crate::tell!(
+            "Enter takes what stands in brackets; Ctrl-C leaves, and nothing is written.\n"
+        );
+    }
+    TARGET.ask(&mut told.target)?;
+    if !has_key(&told) {
+        let mut answer = None;
+        KEY.ask(&mut answer)?;
+        let answer = answer.unwrap_or_default();
+        match answer.strip_prefix('$') {
+            Some(variable) => told.secret_env = Some(variable.to_owned()),
+            None => told.key = Some(answer.into()),
+        }
+    }
+    PROTOCOL.ask(&mut told.protocol)?;
+    PROFILE.ask(&mut told.profile)?;
+    TOKEN_IN.ask(&mut told.token_in)?;
+    if told.token_in.as_deref() == Some("auth_data") {
+        METHOD.ask(&mut told.auth_method)?;
+    }
+    if told.claims.is_empty() {
+        let mut claims = None;
+        CLAIMS.ask(&mut claims)?;
+        let claims = claims.filter(|claims| claims != CLAIMS.default).unwrap_or_default();
+        let claims = claims.split_whitespace().map(crate::cli::claim);
+        told.claims = claims.collect::<std::result::Result<_, _>>().map_err(Error::usage)?;
+    }
+    Ok(told)
+}
+
+/// Whether the broker is one that the run brings along.
+pub(super) fn is_ours(target: &str) -> bool {
+    target.starts_with("embedded")
+}
+
+/// Whether it is known which key signs: a broker of the run is told one that is made.
+fn has_key(told: &Told) -> bool {
+    let Told { key, secret_env, secret_file, target, .. } = told;
+    key.is_some()
+        || secret_env.is_some()
+        || secret_file.is_some()
+        || target.as_deref().is_some_and(is_ours)
+}
+
+impl Question {
+    /// Asks, unless it was told already, until there is an answer.
+    fn ask(&self, told: &mut Option<String>) -> Result<()> {
+        let Self { what, option, default, choices } = self;
+        let shown = if default.is_empty() { String::new() } else { format!(" [{default}]") };
+        while told.is_none() {
+            crate::tell!("{}{shown}", what.bold());
+            let mut line = String::new();
+            let read = io::stdin().lock().read_line(&mut line);
+            let read =
+                read.map_err(|error| Error::usage(format!("can't read an answer: {error}")))?;
+            if read == 0 {
+                return Err(Error::usage(format!("there is no answer to: {what}"))
+                    .hint(format!("say it on the command line: `{option}`")));
+            }
+            let answer = if line.trim().is_empty() { default } else { line.trim() };
+            let is_choice = choices.is_empty() || choices.contains(&answer);
+            *told = Some(answer.to_owned()).filter(|answer| !answer.is_empty() && is_choice);
+        }
+        Ok(())
+    }
+}

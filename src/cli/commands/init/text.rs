@@ -1,0 +1,177 @@
+//! The scenario that `init` writes, and what to do with it.
+
+use std::{fmt::Write, path::Path};
+
+use toml::Value;
+
+use super::{SCHEMA, answers::is_ours};
+use crate::{
+    base::shell::quoted,
+    cli::Told,
+    scenario::{Algorithm, Key},
+};
+
+/// The key in a file, for an algorithm.
+pub(super) fn key_of(file: &Path, algorithm: Algorithm) -> Key {
+    let is_jwk =
+        file.extension().is_some_and(|extension| extension == "jwk" || extension == "json");
+    let file = Some(file.to_owned());
+    let (private_key, jwk) = if is_jwk { (None, file) } else { (file, None) };
+    Key { generate: false, kid: None, private_key, jwk, ..Key::made(algorithm, "") }
+}
+
+/// The scenario, with a comment to whatever is likely to be changed.
+pub(super) fn scenario(told: &Told, file: &Path) -> String {
+    let mut out = String::new();
+    // Writing to a `String` can't fail.
+    let _ = write_all(&mut out, told, file);
+    out
+}
+
+fn write_all(out: &mut String, told: &Told, file: &Path) -> std::fmt::Result {
+    let shown = quoted(&file.display().to_string());
+    writeln!(out, "#:schema {SCHEMA}")?;
+    writeln!(out, "# Question: does my broker take good tokens, and refuse the others?\n#")?;
+    for (command, what) in commands(&shown) {
+        writeln!(out, "#   {command:<58} # {what}")?;
+    }
+    target(out, told)?;
+    out.push_str(LOAD);
+    let client_id = told.client_id.as_deref().unwrap_or("storm-{n}");
+    let username = told.username.as_deref().unwrap_or("user-{n}");
+    writeln!(out, "\n# {{n}} is the number of the client.\n[identity]")?;
+    writeln!(out, "client_id = {}\nusername = {}", text(client_id), text(username))?;
+    key(out, told)?;
+    writeln!(
+        out,
+        "\n[token]\n# `exp` - `iat`. `iat`, `exp` and `jti` come by themselves.\nttl = \"1h\"\n\n[token.claims]"
+    )?;
+    if told.claims.is_empty() {
+        writeln!(out, "# What your broker compares, such as:")?;
+        writeln!(out, "# iss = \"https://issuer.example\"\n# clientid = \"{{client_id}}\"")?;
+    }
+    for (name, value) in &told.claims {
+        writeln!(out, "{} = {}", key_text(name), value_text(value))?;
+    }
+    out.push_str(REST);
+    Ok(())
+}
+
+/// The load, which is the same for all.
+const LOAD: &str = "
+# Arrivals a second, and for how long; an accepted client stays as long as `hold`.
+[load]
+stages = [{ rate = 100, for = \"10s\" }]
+hold = \"1s\"
+";
+
+/// What stands at the end, the same for all.
+const REST: &str = "
+# What your broker promises, where that is not what its profile says: the claims whose value it looks at, those that
+# must be of the connection, and how far its clock may be off.
+[policy]
+# checks = [\"exp\", \"nbf\", \"iss\", \"aud\"]
+# binds = [\"clientid\"]
+# leeway = \"5s\"
+
+# What clients bring, in which share. `tokenstorm token defects` lists all kinds.
+[[mix]]
+token = \"fresh\"
+share = 80
+
+[[mix]]
+token = \"expired\"
+by = \"1h\"
+share = 20
+
+# What must hold at the end: exit code 1 where it does not.
+[thresholds]
+\"verdict.false_accept\" = [\"count == 0\"]
+\"verdict.false_reject\" = [\"count == 0\"]
+# \"connack{token:fresh}\" = [\"p99 < 250ms\"]
+";
+
+fn target(out: &mut String, told: &Told) -> std::fmt::Result {
+    let url = told.target.as_deref().unwrap_or("embedded");
+    let protocol = told.protocol.as_deref().unwrap_or("5");
+    writeln!(out, "\n# Several brokers are a cluster. 5 is MQTT 5.0, 4 is 3.1.1.\n[target]")?;
+    writeln!(out, "brokers = [{}]\nprotocol = {protocol}", text(url))?;
+    if let Some(field) = told.token_in.as_deref().filter(|field| *field != "password") {
+        writeln!(out, "token_in = {}", text(field))?;
+    }
+    if let Some(method) = &told.auth_method {
+        writeln!(out, "auth_method = {}", text(method))?;
+    }
+    let default = if is_ours(url) { None } else { Some("strict") };
+    if let Some(profile) = told.profile.as_deref().or(default) {
+        writeln!(out, "# What it promises: one of `tokenstorm profiles`, or a file of your own.")?;
+        writeln!(out, "profile = {}", text(profile))?;
+    }
+    if told.authorized {
+        writeln!(out, "# You may load it.\nauthorized = true")?;
+    }
+    if let Some(ca) = &told.ca {
+        writeln!(out, "\n[target.tls]\nca = {}", text(&ca.display().to_string()))?;
+    }
+    Ok(())
+}
+
+fn key(out: &mut String, told: &Told) -> std::fmt::Result {
+    let algorithm = told.algorithm.unwrap_or(Algorithm::HS256);
+    writeln!(out, "\n[keys.main]\nalgorithm = {}", text(&algorithm.to_string()))?;
+    let path = |path: &Path| text(&path.display().to_string());
+    match told {
+        Told { secret_env: Some(name), .. } => writeln!(out, "secret_env = {}", text(name))?,
+        Told { secret_file: Some(file), .. } => writeln!(out, "secret_file = {}", path(file))?,
+        Told { key: Some(file), .. } => {
+            let is_jwk = key_of(file, algorithm).jwk.is_some();
+            let name = if is_jwk { "jwk" } else { "private_key" };
+            writeln!(out, "{name} = {}", path(file))?;
+        }
+        _ => writeln!(
+            out,
+            "# A new one for each run, which the embedded broker is told.\ngenerate = true"
+        )?,
+    }
+    if let Some(kid) = &told.kid {
+        writeln!(out, "kid = {}", text(kid))?;
+    }
+    Ok(())
+}
+
+/// The commands that come next, and what each is for.
+fn commands(file: &str) -> [(String, &'static str); 3] {
+    [
+        (format!("tokenstorm matrix {file}"), "every kind of wrong token, once"),
+        (format!("tokenstorm run {file}"), "the load below"),
+        (
+            format!("tokenstorm run verifier-throughput --broker {file}"),
+            "one of `tokenstorm scenarios`",
+        ),
+    ]
+}
+
+/// What to do next.
+pub(super) fn next(file: &Path) -> String {
+    let commands = commands(&quoted(&file.display().to_string()));
+    let lines = commands.iter().map(|(command, what)| format!("  {command:<58} {what}\n"));
+    format!("\nnext:\n{}", lines.collect::<String>())
+}
+
+/// A text as TOML has it.
+fn text(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// The name of a key, in quotes where it needs them.
+fn key_text(name: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { text(name) }
+}
+
+/// A value: TOML where it is that, else a text.
+fn value_text(value: &str) -> String {
+    let is_toml = toml::from_str::<toml::Table>(&format!("value = {value}"))
+        .is_ok_and(|table| table.len() == 1);
+    if is_toml { value.to_owned() } else { text(value) }
+}

@@ -1,0 +1,100 @@
+//! A scenario that asks its question of another broker (`--broker`): what that one has no use for is left out of it.
+//!
+//! It is done once, before anything is planned: what follows sees a scenario that somebody could have written.
+
+use std::path::Path;
+
+use super::{
+    ground::Ground,
+    kinds::{Context, Unfit, Use, kind},
+    place_of,
+    threshold::token_of,
+};
+use crate::{
+    base::error::{Error, Result},
+    scenario::{self, Loaded, Mix, Overrides},
+};
+
+/// Reads a scenario as [`scenario::load`] does, and leaves out of it what a broker that `--broker` put in has no use for:
+/// kinds of token that its keys can't sign, or of which it promises nothing.
+///
+/// # Errors
+/// When the scenario is wrong, or nothing is left of its mix.
+pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded> {
+    fitted(scenario::load(path, overrides)?, overrides)
+}
+
+/// The same of a scenario of which what it says of the broker and its tokens is enough: [`scenario::load_of_broker`].
+///
+/// # Errors
+/// As [`load`].
+pub fn load_of_broker(path: &Path, overrides: &Overrides) -> Result<Loaded> {
+    fitted(scenario::load_of_broker(path, overrides)?, overrides)
+}
+
+fn fitted(mut loaded: Loaded, overrides: &Overrides) -> Result<Loaded> {
+    if overrides.broker.is_some() {
+        fit(&mut loaded).map_err(|error| error.within(place_of(&loaded)))?;
+    }
+    Ok(loaded)
+}
+
+fn fit(loaded: &mut Loaded) -> Result<()> {
+    // What is to be warned of is said by the plan.
+    let mut unsaid = Vec::new();
+    let mut first = loaded.scenario.clone();
+    let ground = Ground::of(&mut first, loaded, &mut unsaid)?;
+    let context = ground.context(&first);
+    let mut left = Vec::new();
+    let scenario = &mut loaded.scenario;
+    retain(&mut scenario.mix, Use::Mix, context, &mut left)?;
+    if scenario.mix.is_empty() && ground.rows.is_none() {
+        let whys: Vec<String> =
+            left.iter().map(|(label, why)| format!("`{label}`: {why}")).collect();
+        return Err(Error::usage(
+            "no kind of token in its mix is of use with the broker of `--broker`",
+        )
+        .hint(whys.join("; ")));
+    }
+    if let Some(session) = &mut scenario.session {
+        retain(&mut session.renew_with, Use::Renewal, context, &mut left)?;
+    }
+    let labels: Vec<String> = scenario.mix.iter().map(|entry| entry.label().to_owned()).collect();
+    let is_there = |metric: &str| {
+        token_of(metric).is_none_or(|token| labels.iter().any(|label| label == token))
+    };
+    scenario.thresholds.retain(|metric, _| is_there(metric));
+    if let Some(capacity) = &mut scenario.capacity {
+        capacity.slo.retain(|metric, _| is_there(metric));
+    }
+    let told = left.into_iter().map(|(label, why)| {
+        format!("`{label}` is left out, since the broker is that of `--broker`: {why}")
+    });
+    loaded.left_out.extend(told);
+    Ok(())
+}
+
+/// Keeps the entries that are of use, and notes the others with the reason.
+fn retain(
+    entries: &mut Vec<Mix>,
+    used: Use,
+    context: Context<'_>,
+    left: &mut Vec<(String, String)>,
+) -> Result<()> {
+    let mut kept = Vec::with_capacity(entries.len());
+    for entry in entries.drain(..) {
+        let unknown = entry.key.as_ref().filter(|key| !context.scenario.keys.contains_key(*key));
+        let why = match (unknown, kind(&entry, used, context, &mut Vec::new())) {
+            (Some(key), _) => format!("there is no key `{key}`"),
+            (None, Err(Unfit::Inapplicable { why, .. })) => why,
+            (None, Err(Unfit::Wrong(error))) => return Err(error),
+            (None, Ok(_)) => {
+                kept.push(entry);
+                continue;
+            }
+        };
+        left.push((entry.label().to_owned(), why));
+    }
+    *entries = kept;
+    Ok(())
+}
