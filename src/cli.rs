@@ -91,14 +91,25 @@ pub enum Command {
     Baseline(Baseline),
     /// Compare what this harness measures with a responder whose delays are known
     Calibrate(Calibrate),
-    /// Render a run folder again
+    /// Render a run again
     Report {
-        /// The run folder
-        run: PathBuf,
+        /// The run folder [default: the newest one in results/]
+        run: Option<PathBuf>,
         /// How
         #[arg(long, value_enum, default_value_t)]
         format: Format,
+        /// Make its page anew, and open that
+        #[arg(long)]
+        open: bool,
     },
+    /// List the runs of a folder with their verdicts
+    Results {
+        /// The folder
+        #[arg(default_value = "results")]
+        folder: PathBuf,
+    },
+    /// Send one attempt of a run again, and show all that is sent and comes back
+    Replay(Replay),
     /// Runs a command, and ends all that it has started when stdin closes: what `ab` starts brokers by
     #[command(hide = true)]
     Warden {
@@ -121,6 +132,11 @@ pub enum Command {
     Profiles(Shelf),
     /// JSON Schema of the scenario file
     Schema,
+    /// Write the manual pages of all commands into a folder
+    Man {
+        /// The folder
+        folder: PathBuf,
+    },
     /// Completions for a shell, on stdout
     Completions {
         /// The shell
@@ -212,6 +228,36 @@ fn listener(text: &str) -> Result<SocketAddr, String> {
     address.ok_or_else(|| "must be an address such as `127.0.0.1:9464`, or a port".into())
 }
 
+/// What a run leaves beside its folder.
+#[derive(Args, Debug)]
+pub struct Files {
+    /// Write test cases for a CI server to this file as well
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub junit: Option<PathBuf>,
+    /// Write what it came to, for a pull request, to this file as well
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub markdown: Option<PathBuf>,
+    /// Write its numbers for github-action-benchmark to this file as well
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub benchmark: Option<PathBuf>,
+    /// Open its page at the end
+    #[arg(long, help_heading = "Output")]
+    pub open: bool,
+}
+
+/// `tokenstorm replay`.
+#[derive(Args, Debug)]
+pub struct Replay {
+    /// The run folder [default: the newest one in results/]
+    pub run: Option<PathBuf>,
+    /// A line of its findings.csv: 2 is the first finding [default: the first]
+    #[arg(conflicts_with = "cell")]
+    pub line: Option<u64>,
+    /// A cell of a matrix, such as `expired` or `expired-v4`
+    #[arg(long, value_name = "NAME")]
+    pub cell: Option<String>,
+}
+
 /// `tokenstorm run`.
 #[derive(Args, Debug)]
 pub struct Run {
@@ -226,6 +272,8 @@ pub struct Run {
     pub change: Change,
     #[command(flatten)]
     pub output: Output,
+    #[command(flatten)]
+    pub files: Files,
     #[command(flatten)]
     pub live: Live,
 }
@@ -328,6 +376,8 @@ pub struct Matrix {
     pub change: Change,
     #[command(flatten)]
     pub output: Output,
+    #[command(flatten)]
+    pub files: Files,
     #[command(flatten)]
     pub live: Live,
 }

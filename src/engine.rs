@@ -21,6 +21,7 @@ mod opening;
 mod pace;
 mod probe;
 pub mod progress;
+pub mod replay;
 mod resolver;
 pub mod segment;
 mod storm;

@@ -1,6 +1,7 @@
 //! From run folders to what people read: pure functions from what was written to text. Uses `base`, `scenario`, `token`,
 //! `plan`, `client`, `record`.
 
+mod benchmark;
 pub mod calibration;
 mod cluster;
 pub mod codes;
@@ -10,6 +11,7 @@ mod died;
 mod edges;
 mod facts;
 mod fetches;
+mod findings;
 mod gone;
 pub mod html;
 pub mod junit;
@@ -17,6 +19,7 @@ mod keys;
 mod lifetime;
 mod markdown;
 pub mod matrix;
+mod sentence;
 mod series;
 pub mod style;
 pub mod suggest;
@@ -49,6 +52,8 @@ pub enum Format {
     Junit,
     /// Of a comparison or a run, for a pull request.
     Markdown,
+    /// For github-action-benchmark, tool `customSmallerIsBetter`.
+    Benchmark,
 }
 
 impl From<Format> for comparison::Format {
@@ -60,6 +65,7 @@ impl From<Format> for comparison::Format {
             Format::Html => Self::Html,
             Format::Junit => Self::Junit,
             Format::Markdown => Self::Markdown,
+            Format::Benchmark => Self::Benchmark,
         }
     }
 }
@@ -89,6 +95,9 @@ pub fn render(folder: &Path, format: Format) -> Result<String> {
             Ok(markdown::render(&summary, Some(&Matrix::read(folder)?)))
         }
         Format::Markdown => Ok(markdown::render(&summary, None)),
+        Format::Benchmark => serde_json::to_string_pretty(&benchmark::entries(&summary))
+            .map(|text| json(&text) + "\n")
+            .map_err(|error| Error::usage(format!("no JSON can be made: {error}"))),
         Format::Terminal if is_matrix => {
             Ok(matrix::render(&Matrix::read(folder)?, &summary, &matrix::Place::of(folder)))
         }

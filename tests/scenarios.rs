@@ -79,39 +79,3 @@ fn every_scenario_survives_being_written_and_read_again() {
         );
     }
 }
-
-#[test]
-fn every_scenario_stands_in_the_table_of_the_readme() {
-    let readme =
-        fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    for path in shipped() {
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        assert!(readme.contains(&format!("`{name}`")), "README.md does not speak of `{name}`");
-    }
-}
-
-#[test]
-fn every_link_of_the_documents_leads_to_a_file() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    for document in [
-        "README.md",
-        "CONTRIBUTING.md",
-        "SECURITY.md",
-        "docs/profiles.md",
-        "docs/keycloak.md",
-        "docs/nats.md",
-        "results/README.md",
-        "scenarios/README.md",
-        "docs/scale.md",
-        "deploy/kubernetes/README.md",
-        "deploy/slurm/README.md",
-        "deploy/ssh/README.md",
-    ] {
-        let path = root.join(document);
-        let text = fs::read_to_string(&path).unwrap();
-        let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
-        for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
-            assert!(path.parent().unwrap().join(link).exists(), "{document} leads to `{link}`");
-        }
-    }
-}

@@ -167,14 +167,35 @@ pub fn name_shown<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> 
     }
 }
 
-/// The nearest of `known` to what was typed, and the whole list: for "did you mean".
+/// The most names that a hint lists. More are not read.
+const MOST_LISTED: usize = 12;
+
+/// For "did you mean": the nearest of `known` to what was typed, and the others where they are few.
 pub fn suggestion<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    match nearest(typed, known) {
-        Some(name) => format!("did you mean `{name}`? There are: {list}"),
-        None => format!("there are: {list}"),
+    let list = |names: &[&str]| {
+        names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    };
+    match (nearest(typed, known.iter().copied()), known.len() <= MOST_LISTED) {
+        (Some(name), true) => format!("did you mean `{name}`? There are: {}", list(&known)),
+        (Some(name), false) => format!("did you mean `{name}`?"),
+        (None, true) => format!("there are: {}", list(&known)),
+        (None, false) => {
+            let first = list(&known[..3]);
+            format!("there are {}, such as {first}", known.len())
+        }
     }
+}
+
+/// The same with the command that lists all of them.
+pub fn suggestion_of<'a>(
+    typed: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    command: &str,
+) -> String {
+    let suggestion = suggestion(typed, known);
+    let parted = if suggestion.ends_with('?') { "" } else { ";" };
+    format!("{suggestion}{parted} `{command}` lists them")
 }
 
 #[cfg(test)]

@@ -5,12 +5,15 @@ mod broker;
 mod calibrate;
 mod compare;
 mod doctor;
+mod files;
 mod fleet;
 mod init;
 mod issuer;
 mod live;
 mod matrix;
 mod plan;
+mod replay;
+mod results;
 mod shelf;
 mod token;
 
@@ -22,7 +25,7 @@ use std::{
 
 use clap::CommandFactory;
 
-use self::shelf::Shelf;
+use self::{results::newest, shelf::Shelf};
 
 use crate::{
     base::{
@@ -37,7 +40,9 @@ use crate::{
     plan::{self as planning, Plan},
     record::{
         live::Exporter,
-        results::{Matrix, Summary, calibration::Calibration, ruling::decide::told},
+        results::{
+            Matrix, Summary, calibration::Calibration, ruling::decide::told, writing::replace_in,
+        },
     },
     report,
     scenario::{Loaded, Scenario},
@@ -49,12 +54,14 @@ const CALIBRATION_RATE: f64 = 2000.0;
 /// The scenarios that come along.
 const SCENARIOS: Shelf = Shelf {
     all: shipped::SCENARIOS,
+    command: "tokenstorm scenarios",
     what: "scenario",
     how: "run one: `tokenstorm run NAME`, of your broker: `--broker my-broker.toml`; keep one: `tokenstorm scenarios show NAME > my.toml`",
 };
 /// The profiles that come along.
 const PROFILES: Shelf = Shelf {
     all: shipped::PROFILES,
+    command: "tokenstorm profiles",
     what: "profile",
     how: "use one: `profile = \"NAME\"` under `[target]`; change one: `tokenstorm profiles show NAME > my-promise.toml`, `profile = \"my-promise.toml\"`",
 };
@@ -97,17 +104,37 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
             }
         }
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
-        Command::Report { run, format } => {
+        Command::Report { run, format, open } => {
+            let run = newest(run.as_deref())?;
+            if open {
+                return show_page(&run);
+            }
             let text = report::render(&run, format)?;
             if format == report::Format::Terminal { say(&text) } else { hand_over(&text) }
         }
+        Command::Results { folder } => results::results(&folder),
+        Command::Replay(arguments) => replay::replay(&arguments),
         Command::Schema => schema(),
+        Command::Man { folder } => {
+            clap_mangen::generate_to(Cli::command(), &folder).map_err(|error| {
+                Error::not_measured(format!("can't write into `{}`: {error}", folder.display()))
+            })?;
+            say(&format!("the manual pages are in {}\n", folder.display()))
+        }
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "tokenstorm", &mut text);
             hand_over(&String::from_utf8_lossy(&text))
         }
     }
+}
+
+/// Makes the page of a run, or of a comparison, anew, and opens it.
+fn show_page(run: &Path) -> Result<Exit> {
+    let page = report::render(run, report::Format::Html)?;
+    replace_in(run, "report.html", page.as_bytes())?;
+    files::open(&run.join("report.html"));
+    Ok(Exit::Fine)
 }
 
 /// Says which secrets stand on the command line, once, and where they belong.
@@ -168,7 +195,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
     };
     let shown = report::terminal::render(&finished.summary, &finished.folder.display().to_string());
     conclude(&finished.summary, None, &shown, finished.trouble, || {
-        report::html::leave(&finished.folder, &finished.summary);
+        files::leave(&arguments.files, &finished.folder, &finished.summary)
     })
 }
 
@@ -179,14 +206,15 @@ fn conclude(
     matrix: Option<&Matrix>,
     shown: &str,
     trouble: Option<Error>,
-    last: impl FnOnce(),
+    last: impl FnOnce() -> Result<()>,
 ) -> Result<Exit> {
     let said = say(shown);
     if let Some(trouble) = trouble {
         return Err(trouble);
     }
-    last();
+    let left = last();
     said?;
+    left?;
     let ruling = told(summary, matrix);
     if let Some(why) = ruling.unmeasured.first().filter(|_| ruling.exit == Exit::NotMeasured) {
         crate::tell!("{why}");
@@ -227,8 +255,9 @@ fn run_series(
     };
     let finished = series::run(loaded, &options)?;
     let shown = report::terminal::render(&finished.summary, &finished.folder.display().to_string());
-    // Its page is written with it.
-    conclude(&finished.summary, None, &shown, finished.trouble, || {})
+    conclude(&finished.summary, None, &shown, finished.trouble, || {
+        files::leave(&arguments.files, &finished.folder, &finished.summary)
+    })
 }
 
 /// Loads and plans what a scenario says of its broker, for this host.

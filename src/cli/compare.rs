@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Change, Live, Output};
+use super::{Change, Files, Live, Output};
 use crate::{
     campaign::ab::Ready, record::results::baselines::FOLDER, report::comparison::Format,
     scenario::bounds,
@@ -91,6 +91,8 @@ pub struct Ab {
     pub change: Change,
     #[command(flatten)]
     pub output: Output,
+    #[command(flatten)]
+    pub files: Files,
     #[command(flatten)]
     pub live: Live,
 }

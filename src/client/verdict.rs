@@ -13,7 +13,10 @@ pub use crate::base::words::{Expected, Verdict};
 
 use self::standing::Standing;
 use crate::{
-    base::clock::{nanoseconds, signed},
+    base::{
+        clock::{nanoseconds, signed},
+        tls::failure,
+    },
     client::attempt::{Close, Outcome},
     scenario::{Check, Group, Protocol, SilentClose},
     token::{
@@ -285,7 +288,9 @@ impl Judge {
             (
                 Outcome::TlsFailed(word),
                 Expectation::Refuse(refusal) | Expectation::Either(refusal),
-            ) if refusal.also == Also::NoCertificate && wants_certificate(word) => Verdict::Correct,
+            ) if refusal.also == Also::NoCertificate && failure::wants_certificate(word) => {
+                Verdict::Correct
+            }
             (
                 Outcome::Accepted | Outcome::Refused(_) | Outcome::UpgradeRefused(_),
                 Expectation::Indeterminate,
@@ -318,15 +323,6 @@ impl Judge {
             _ => false,
         }
     }
-}
-
-/// Whether a word for a TLS handshake that failed says that a certificate is wanted: `certificate_required` since TLS 1.3,
-/// `handshake_failure` before (RFC 5246, 7.4.6), and `bad_certificate` of brokers in Java.
-fn wants_certificate(word: &str) -> bool {
-    matches!(
-        word,
-        "alert_certificate_required" | "alert_handshake_failure" | "alert_bad_certificate"
-    )
 }
 
 #[cfg(test)]

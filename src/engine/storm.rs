@@ -189,12 +189,7 @@ impl Storm {
 
     /// How a worker speaks to a broker: with TLS settings of its own, where there are any.
     pub(super) fn transport(&self, target: &Target) -> Transport {
-        let tls = target.tls.as_ref().zip(self.plan.tls.as_ref());
-        Transport {
-            tls: tls.map(|((config, name), how)| (how.apart(config), name.clone())),
-            certificates: self.plan.tls.as_ref().and_then(|tls| tls.clients().cloned()),
-            ws: target.ws.clone(),
-        }
+        target.transport(&self.plan)
     }
 
     /// Who judges answers in this version of MQTT.

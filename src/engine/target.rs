@@ -28,7 +28,7 @@ use crate::{
         attempt::Phase,
         names::{lookup, reachable},
         socket,
-        transport::Endpoint,
+        transport::{Endpoint, Transport},
     },
     plan::{
         Plan,
@@ -98,6 +98,18 @@ pub(super) enum Spot {
     Named(Arc<str>, u16),
     /// Nowhere that this host could reach: what was to be reached, how the attempts fail, and in which phase.
     Nowhere(String, &'static str, Phase),
+}
+
+impl Target {
+    /// How it is spoken to: with TLS settings of the caller's own, where there are any.
+    pub(super) fn transport(&self, plan: &Plan) -> Transport {
+        let tls = self.tls.as_ref().zip(plan.tls.as_ref());
+        Transport {
+            tls: tls.map(|((config, name), how)| (how.apart(config), name.clone())),
+            certificates: plan.tls.as_ref().and_then(|tls| tls.clients().cloned()),
+            ws: self.ws.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Target {

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     base::{
         clock::wall_seconds,
-        error::{Error, Result, is_slip, suggestion},
+        error::{Error, Result, is_slip, suggestion, suggestion_of},
     },
     scenario::{Check, Group, Mix, Protocol, Scenario},
     token::{
@@ -196,7 +196,11 @@ pub(super) fn kind(
     let Context { scenario, policy, keys, .. } = context;
     let name = entry.token.as_str();
     let defect = defect(name).ok_or_else(|| {
-        Error::usage(format!("there is no token kind `{name}`")).hint(suggestion(name, names()))
+        Error::usage(format!("there is no token kind `{name}`")).hint(suggestion_of(
+            name,
+            names(),
+            "tokenstorm token defects",
+        ))
     })?;
     if !(entry.share.is_finite() && entry.share >= 0.0) {
         return Err(Error::usage(format!("`share` is {}, but must be 0 or more", entry.share))
@@ -269,11 +273,7 @@ pub(super) fn kind(
         ));
         return Err(Unfit::Inapplicable { why: why.to_owned(), error });
     }
-    if !entry.label().chars().all(|c| c.is_ascii_alphanumeric() || "-_.()=".contains(c)) {
-        return Err(Error::usage(format!("`name` is `{}`", entry.label()))
-            .hint("use letters, digits, `-`, `_` and `.`")
-            .into());
-    }
+    check_label(entry)?;
     let recipe = (defect.build)(by);
     let is_timed = matches!(recipe.exp, Exp::Ago(_)) || recipe.nbf_after.is_some();
     // Claims are whole seconds: a token is wrong by up to a second more than asked for.
@@ -295,6 +295,15 @@ pub(super) fn kind(
         protocol: scenario.target.protocol,
         share: entry.share,
     })
+}
+
+/// Refuses a name that files and metrics can't have.
+fn check_label(entry: &Mix) -> Result<()> {
+    let label = entry.label();
+    if label.chars().all(|c| c.is_ascii_alphanumeric() || "-_.()=".contains(c)) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("`name` is `{label}`")).hint("use letters, digits, `-`, `_` and `.`"))
 }
 
 /// Refuses a key whose good tokens would have to be refused.

@@ -8,6 +8,7 @@ use crate::base::error::{Error, Result};
 
 pub mod absence;
 pub mod agents;
+pub mod asked;
 pub mod authority;
 pub mod baselines;
 pub mod brokers;

@@ -1,6 +1,7 @@
 //! The names of the codes by which brokers answer CONNECT and AUTH, or end a connection.
 
-use super::style::code;
+use super::style::{code, code_word};
+use crate::{base::words::OutcomeKind, record::results::matrix::Cell};
 
 /// Reason codes of MQTT 5.0 (2.4): those of CONNACK, DISCONNECT and AUTH.
 const REASONS: [(u8, &str); 34] = [
@@ -60,6 +61,17 @@ pub fn name(byte: u8, protocol: u8) -> Option<&'static str> {
 pub fn named(byte: u8, protocol: u8) -> String {
     let shown = code(byte, protocol);
     name(byte, protocol).map_or_else(|| shown.clone(), |name| format!("{shown} {name}"))
+}
+
+/// What the broker answered, with its code as people know it.
+pub(super) fn answer(cell: &Cell) -> String {
+    match cell.outcome {
+        OutcomeKind::Accepted => "accepted".to_owned(),
+        OutcomeKind::Refused => {
+            format!("refused {}", code_word(&cell.code.to_string(), cell.protocol))
+        }
+        outcome => format!("{outcome} {}", cell.code.to_string().trim_matches('"')),
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ pub(super) fn write(out: &mut String, summary: &Summary) -> std::fmt::Result {
             writeln!(out, "            {command}")?;
         }
     }
+    if !summary.broker_gone.is_empty() {
+        writeln!(out)?;
+    }
     Ok(())
 }
 

@@ -10,13 +10,13 @@ pub mod comparison;
 mod facts;
 pub(crate) mod figure;
 mod files;
+mod found;
 mod heat;
 mod lifetime;
 pub(crate) mod page;
 mod palette;
 pub(crate) mod percentiles;
 mod plate;
-pub(super) mod sentence;
 mod series;
 mod timeline;
 
@@ -24,7 +24,7 @@ use std::path::Path;
 
 use maud::{Markup, html};
 
-use super::{gone, matrix, terminal};
+use super::{gone, matrix, sentence, terminal};
 use crate::{
     base::{
         error::{Result, plain::unpainted},
@@ -45,17 +45,19 @@ pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
         Some(matrix) => Some(cells::map(matrix)),
         None => heat::map(folder, summary)?,
     };
+    let sentence = sentence::of(summary, matrix);
     let body = html! {
         header {
-            h1 { (summary.scenario) }
-            p.soft { "Token authentication of " (terminal::brokers(summary)) ", " (summary.started_at) }
+            p.soft { b { (summary.scenario) } ": token authentication of " (terminal::brokers(summary)) ", " (summary.started_at) }
+            h1 class={ "verdict " (sentence.tone.name()) } { (page::unbroken(&sentence.words)) }
         }
-        (verdict(summary, matrix))
+        (page::section("Findings", found::section(folder, summary, matrix)))
+        (page::section("Brokers that went away", gone::section(summary)))
+        (page::section("The answer", found::answer(summary)))
+        (series::section(folder, summary)?)
         @if matrix.is_none() { (facts::tiles(summary)) }
         main {
             (page::section("What was asked", Some(asked::section(folder, summary, matrix)?)))
-            (series::section(folder, summary)?)
-            (page::section("Brokers that went away", gone::section(summary)))
             (page::section("Verdicts", verdicts))
             (page::section("Brokers that differ", brokers::divergent(summary)))
             (page::section("Verdicts by broker", brokers::verdicts_by_broker(summary).filter(|_| matrix.is_none())))
@@ -78,7 +80,7 @@ pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
             (in_words(folder, summary, matrix))
         }
     };
-    Ok(page::shell(&summary.scenario, &body))
+    Ok(page::shell(&format!("{}: {}", summary.scenario, sentence.title), &body))
 }
 
 /// Writes the page of a run into its folder. Nothing depends on it: where it can't be written, that is said, and the run is
@@ -91,12 +93,6 @@ pub fn leave(folder: &Path, summary: &Summary) {
         let again = format!("`tokenstorm report {place} --format html` makes it");
         crate::tell!("warning: the run has no page: {error}; {again}");
     }
-}
-
-/// The verdict in one sentence.
-fn verdict(summary: &Summary, matrix: Option<&Matrix>) -> Markup {
-    let sentence = sentence::of(summary, matrix);
-    html! { p class={ "verdict " (sentence.tone.name()) } { (page::unbroken(&sentence.words)) } }
 }
 
 /// The text for the terminal, in which nothing is left out.

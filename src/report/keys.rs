@@ -49,6 +49,12 @@ pub(super) fn say(facts: &mut Facts, jwks: &Jwks) {
     }
 }
 
+/// The answer to what a run asks that changes keys, or takes them away: a line each.
+pub(super) fn answers(jwks: &Jwks) -> Vec<String> {
+    let changes = jwks.rotations.iter().map(rotation);
+    changes.chain(jwks.outages.iter().map(outage)).collect()
+}
+
 fn rotation(change: &Change) -> String {
     let within = |took: &Percentile, uncertainty: Option<f64>| match uncertainty {
         Some(uncertainty) => {

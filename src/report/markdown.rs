@@ -3,9 +3,10 @@
 use std::fmt::{Result, Write};
 
 use super::{
-    cluster, gone,
-    html::sentence::{self, Sentence},
-    matrix::answer,
+    cluster,
+    codes::answer,
+    gone,
+    sentence::{self, Sentence},
     style::{count, percentile, written},
     terminal,
 };

@@ -8,8 +8,9 @@ use std::{
 };
 
 use super::{
-    died, edges,
-    style::{bracketed, code, code_word, count, distinct, first, percentile, table, time, written},
+    codes::answer,
+    died, edges, sentence,
+    style::{bracketed, code, count, distinct, first, percentile, table, time, written},
     terminal,
 };
 use crate::{
@@ -54,6 +55,7 @@ fn write_all(
     place: &Place,
 ) -> std::fmt::Result {
     let verifier: Vec<&str> = summary.embedded.values().map(String::as_str).collect();
+    terminal::title(out, &sentence::of(summary, Some(matrix)))?;
     writeln!(
         out,
         "{}: {} cells, {} attempts in {} at {}{}\npromises of profile `{}`{}{}\n",
@@ -73,10 +75,6 @@ fn write_all(
     if let Some(line) = state(matrix) {
         writeln!(out, "{}\n", line.red().bold())?;
     }
-    groups(out, matrix)?;
-    for protocol in &matrix.unspoken {
-        writeln!(out, "MQTT {}: not spoken, by the policy", version(*protocol))?;
-    }
     for died in died::told(matrix) {
         writeln!(out, "{} {}", "critical: BROKER GONE".red().bold(), died.sentence)?;
         for command in died.commands {
@@ -84,8 +82,16 @@ fn write_all(
         }
     }
     fetches(out, matrix)?;
-    if matrix.state != State::AcceptsAll && matrix.state != State::RefusesAll {
+    let is_told = matrix.state != State::AcceptsAll && matrix.state != State::RefusesAll;
+    if is_told {
         findings(out, matrix)?;
+    }
+    missed(out, summary)?;
+    groups(out, matrix)?;
+    for protocol in &matrix.unspoken {
+        writeln!(out, "MQTT {}: not spoken, by the policy", version(*protocol))?;
+    }
+    if is_told {
         weak(out, matrix)?;
         strange(out, matrix)?;
     }
@@ -350,17 +356,6 @@ fn line(out: &mut String, name: &str, cells: &[&Cell]) -> std::fmt::Result {
     writeln!(out, "  {name}: {}\n      {summary} [{source}]", answers.join("; ").red())
 }
 
-/// What the broker answered, with its code as people know it.
-pub(super) fn answer(cell: &Cell) -> String {
-    match cell.outcome {
-        OutcomeKind::Accepted => "accepted".to_owned(),
-        OutcomeKind::Refused => {
-            format!("refused {}", code_word(&cell.code.to_string(), cell.protocol))
-        }
-        outcome => format!("{outcome} {}", cell.code.to_string().trim_matches('"')),
-    }
-}
-
 /// What says nothing, by outcome and code.
 fn not_judged(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
     if matrix.state == State::RefusesAll {
@@ -523,12 +518,17 @@ fn conclusion(
         || !matrix.died_at.is_empty();
     let words = if is_red { words.red() } else { words.green() };
     writeln!(out, "\n{}", words.bold())?;
-    for threshold in summary.thresholds.iter().filter(|one| one.passed == Some(false)) {
-        writeln!(out, "{}  {}", "FAILED".red().bold(), terminal::named(threshold))?;
-    }
     let Summary { validity, .. } = summary;
     for reason in validity.reasons.iter().filter(|_| validity.verdict != Validity::Valid) {
         writeln!(out, "{}: {reason}", validity.verdict)?;
     }
-    writeln!(out, "matrix.csv, matrix.json and the rest: {}", place.folder)
+    terminal::places(out, &place.folder)
+}
+
+/// Thresholds that did not hold.
+fn missed(out: &mut String, summary: &Summary) -> std::fmt::Result {
+    for threshold in summary.thresholds.iter().filter(|one| one.passed == Some(false)) {
+        writeln!(out, "{}  {}\n", "FAILED".red().bold(), terminal::named(threshold))?;
+    }
+    Ok(())
 }

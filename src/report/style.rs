@@ -91,12 +91,14 @@ pub(super) fn times(counts: &BTreeMap<String, u64>) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// Counts by code; `protocol` is the version of MQTT of codes that brokers send, `None` of other numbers.
+/// Counts by code, the most first; `protocol` is the version of MQTT of codes that brokers send, `None` of other numbers.
 pub(super) fn by_code(codes: &BTreeMap<String, u64>, protocol: Option<u8>) -> String {
     let name =
         |code: &str| protocol.map_or_else(|| code.to_owned(), |protocol| code_word(code, protocol));
-    let parts = codes.iter().map(|(code, number)| format!("{} by {}", count(*number), name(code)));
-    parts.collect::<Vec<_>>().join(", ")
+    let mut codes: Vec<_> = codes.iter().collect();
+    codes.sort_by_key(|(_, number)| std::cmp::Reverse(**number));
+    let part = |(code, number): (&String, &u64)| format!("{} by {}", count(*number), name(code));
+    codes.into_iter().map(part).collect::<Vec<_>>().join(", ")
 }
 
 /// The code of a refusal or an end, as people know it: reason codes of MQTT 5.0 in hexadecimal, whatever the version in which

@@ -1,17 +1,19 @@
 //! The summary that a person reads in ten seconds.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{cmp::Reverse, fmt::Write, path::Path};
 
 use super::{
     cluster,
     facts::Facts,
-    fetches, gone, keys, lifetime, series,
-    style::{MIB, bracketed, by_code, count, number, percentile, table, time, written},
+    fetches, findings, gone, keys, lifetime,
+    sentence::{self, Sentence},
+    series,
+    style::{MIB, bracketed, by_code, count, number, percentile, table, time, wrapped, written},
 };
 use crate::{
     base::{
         error::plain::Paint,
-        words::{OutcomeKind, Phase, Validity, Verdict},
+        words::{OutcomeKind, Phase, Tone, Validity, Verdict},
     },
     client::attempt::advice,
     record::results::{
@@ -31,6 +33,7 @@ pub fn render(summary: &Summary, folder: &str) -> String {
 }
 
 fn write_all(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Result {
+    title(out, &sentence::of(summary, None))?;
     writeln!(
         out,
         "{}: {} attempts in {} at {}\nMQTT {}, {} model, promises of profile `{}`{}\n",
@@ -48,11 +51,25 @@ fn write_all(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Res
             (false, None) => "",
         },
     )?;
+    findings::write(out, &findings::of(summary, Path::new(folder)))?;
+    gone::write(out, summary)?;
+    missed(out, summary)?;
     verdicts(out, summary)?;
     latencies(out, summary)?;
     facts(out, summary)?;
-    thresholds(out, summary)?;
+    held(out, summary)?;
     conclusion(out, summary, folder)
+}
+
+/// What a run came to, in a sentence: the first that is read.
+pub(super) fn title(out: &mut String, Sentence { tone, words, .. }: &Sentence) -> std::fmt::Result {
+    let words = wrapped(words, "");
+    let painted = match tone {
+        Tone::Good => words.as_str().green().bold(),
+        Tone::Warn => words.as_str().yellow().bold(),
+        Tone::Bad => words.as_str().red().bold(),
+    };
+    writeln!(out, "{painted}\n")
 }
 
 /// Brokers and what verifies tokens in those that the run brought along.
@@ -73,8 +90,8 @@ fn verdicts(out: &mut String, summary: &Summary) -> std::fmt::Result {
             outcomes: summary.outcomes.clone(),
             verdicts: summary.verdicts.clone(),
             phases: summary.phases.clone(),
-            tls: None,
             lifetime: summary.lifetime.clone(),
+            ..Part::default()
         };
         rows.push(verdict_row("all", &all));
     }
@@ -163,7 +180,18 @@ fn latencies(out: &mut String, summary: &Summary) -> std::fmt::Result {
     }
     rows.extend(sums.into_iter().filter_map(of));
     let head = ["latency", "done", "unfinished", "p50", "p90", "p99", "p99.9", "max"];
-    writeln!(out, "{}", table(&head, &rows))
+    writeln!(out, "{}", table(&head, &rows))?;
+    if let Some(note) = not_the_brokers(summary) {
+        writeln!(out, "{}\n", wrapped(note, "").yellow())?;
+    }
+    Ok(())
+}
+
+/// What has to be said beside times and rates that are not the broker's.
+pub(super) fn not_the_brokers(summary: &Summary) -> Option<&'static str> {
+    (summary.validity.verdict == Validity::GeneratorLimited).then_some(
+        "These times and rates are not the broker's: the generator on this host was the limit. Verdicts are unaffected.",
+    )
 }
 
 fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
@@ -195,13 +223,14 @@ fn facts(out: &mut String, summary: &Summary) -> std::fmt::Result {
         };
         facts.say("refusals", by_code(refused, Some(summary.protocol)) + &delayed);
     }
-    let mut failures: Vec<String> = summary
-        .codes
-        .iter()
-        .filter(|(outcome, _)| !outcome.is_answer())
+    // What explains most of them is named first.
+    let mut failed: Vec<_> =
+        summary.codes.iter().filter(|(outcome, _)| !outcome.is_answer()).collect();
+    failed.sort_by_key(|(_, codes)| Reverse(codes.values().sum::<u64>()));
+    let failures: Vec<String> = failed
+        .into_iter()
         .map(|(outcome, codes)| format!("{outcome}: {}", by_code(codes, None)))
         .collect();
-    failures.sort_unstable();
     if !failures.is_empty() {
         facts.say("failures", failures.join("; "));
     }
@@ -320,51 +349,79 @@ pub(super) fn say_agents(facts: &mut Facts, summary: &Summary) {
     }
 }
 
-/// What to look at where attempts came to nothing.
-pub(super) fn told(summary: &Summary) -> BTreeSet<&'static str> {
+/// What to look at where attempts came to nothing: what explains most of them first.
+pub(super) fn told(summary: &Summary) -> Vec<&'static str> {
     // Closing may be how a broker promises to refuse: then there is nothing to look at.
     let is_failure = summary.verdicts[Verdict::NotJudged] > 0;
     // Where the server said more than a status, that is told with its requests.
     let refusals = summary.oauth.iter().flat_map(|oauth| oauth.refusals.keys());
-    let explained: BTreeSet<&str> =
+    let explained: Vec<&str> =
         refusals.filter_map(|refusal| Some(refusal.split_once(' ')?.1)).collect();
     let codes = summary.codes.iter().filter(|_| is_failure);
-    codes
+    let codes = codes
         // Where others were let in, it is not the set-up that closes.
         .filter(|(outcome, _)| {
             **outcome != OutcomeKind::Closed || !summary.codes.contains_key(&OutcomeKind::Accepted)
         })
-        .flat_map(|(outcome, codes)| codes.keys().map(move |code| (*outcome, code)))
+        .flat_map(|(outcome, codes)| {
+            codes.iter().map(move |(code, number)| (*outcome, code, *number))
+        })
         // Of a broker that has gone away it is told what ended it, and not how it is reached or spared.
-        .filter(|(outcome, code)| {
+        .filter(|(outcome, code, _)| {
             summary.broker_gone.is_empty()
                 || !outcome.ends_with_its_broker(matches!(code.as_str(), "fin" | "rst"))
         })
-        .filter(|(outcome, code)| {
-            *outcome != OutcomeKind::TokenFailed || !explained.contains(code.as_str())
+        .filter(|(outcome, code, _)| {
+            *outcome != OutcomeKind::TokenFailed || !explained.contains(&code.as_str())
         })
-        .filter_map(|(outcome, code)| advice(outcome, code))
-        .collect()
+        .filter_map(|(outcome, code, number)| Some((number, advice(outcome, code)?)));
+    let mut all: Vec<(u64, &str)> = Vec::new();
+    for (number, words) in codes {
+        match all.iter_mut().find(|(_, known)| *known == words) {
+            Some((sum, _)) => *sum += number,
+            None => all.push((number, words)),
+        }
+    }
+    all.sort_by_key(|(number, _)| Reverse(*number));
+    all.into_iter().map(|(_, words)| words).collect()
 }
 
-fn thresholds(out: &mut String, summary: &Summary) -> std::fmt::Result {
-    let said = |threshold: &Judged| {
-        let mut observed = observed(threshold);
-        if let Some(why) = threshold.undecided {
-            observed = format!("{observed}: {}", why.words());
-        }
-        let word = match (summary.ended_by(threshold), threshold.passed) {
-            (Some(ended), _) => ended.red().bold(),
-            (None, Some(true)) if summary.partial => "so far".yellow(),
-            (None, Some(true)) => "held".green(),
-            (None, Some(false)) => "FAILED".red().bold(),
-            (None, None) => "can't tell".yellow(),
-        };
-        format!("{word}  {} {} ({observed})", threshold.metric, threshold.condition)
+/// Thresholds that did not hold, or of which that can't be told.
+fn missed(out: &mut String, summary: &Summary) -> std::fmt::Result {
+    let is_open = |threshold: &&Judged| {
+        threshold.passed != Some(true) || summary.ended_by(threshold).is_some()
     };
+    let open: Vec<&Judged> = summary.thresholds.iter().filter(is_open).collect();
     let mut facts = Facts::default();
-    facts.say_all("thresholds", summary.thresholds.iter().map(said));
+    facts.say_all("thresholds", open.iter().map(|threshold| said(summary, threshold)));
+    facts.write(out)?;
+    if open.is_empty() { Ok(()) } else { writeln!(out) }
+}
+
+/// Thresholds that held, in a line.
+fn held(out: &mut String, summary: &Summary) -> std::fmt::Result {
+    let held = summary.thresholds.iter().filter(|it| it.passed == Some(true));
+    let held: Vec<String> = held.filter(|it| summary.ended_by(it).is_none()).map(named).collect();
+    if held.is_empty() {
+        return Ok(());
+    }
+    let word = if summary.partial { "so far".yellow() } else { "held".green() };
+    let mut facts = Facts::default();
+    facts.say("thresholds", format!("{word}  {}", held.join("; ")));
     facts.write(out)
+}
+
+/// A threshold, and what came of it.
+fn said(summary: &Summary, threshold: &Judged) -> String {
+    let undecided =
+        threshold.undecided.map_or_else(String::new, |why| format!(": {}", why.words()));
+    let word = match (summary.ended_by(threshold), threshold.passed) {
+        (Some(ended), _) => ended.red().bold(),
+        (None, Some(_)) => "FAILED".red().bold(),
+        (None, None) => "can't tell".yellow(),
+    };
+    let Judged { metric, condition, .. } = threshold;
+    format!("{word}  {metric} {condition} ({}{undecided})", observed(threshold))
 }
 
 /// A threshold with what it was held against.
@@ -395,10 +452,9 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
     let mut facts = Facts::default();
     facts.say("validity", word);
     validity.reasons.iter().for_each(|reason| facts.more(reason.to_string()));
-    facts.write(out)?;
-    gone::write(out, summary)?;
-    let mut facts = Facts::default();
-    facts.say("findings", findings(summary));
+    if let Some(found) = findings(summary) {
+        facts.say("findings", found);
+    }
     if summary.excused > 0 {
         facts.more(excused(summary));
     }
@@ -427,7 +483,16 @@ fn conclusion(out: &mut String, summary: &Summary, folder: &str) -> std::fmt::Re
             "nobody was let in: were key, `kid`, `iss`, `aud` and `sub` those that the broker was given, and is its clock right? `tokenstorm token mint SCENARIO | tokenstorm token inspect` shows a token",
         );
     }
-    facts.say("results", folder.cyan());
+    facts.write(out)?;
+    places(out, folder)
+}
+
+/// Where the results are: the last that is read.
+pub(super) fn places(out: &mut String, folder: &str) -> std::fmt::Result {
+    let page = Path::new(folder).join("report.html").display().to_string();
+    let mut facts = Facts::default();
+    facts.say("results", folder);
+    facts.say("page", page.cyan());
     facts.write(out)
 }
 
@@ -439,32 +504,19 @@ pub(super) fn excused(summary: &Summary) -> String {
     )
 }
 
-fn findings(summary: &Summary) -> String {
+/// What `findings.csv` holds; nothing where every answer was as promised.
+fn findings(summary: &Summary) -> Option<String> {
     let counted = summary.verdicts.iter();
     let found: Vec<String> = counted
         .filter(|(verdict, number)| *number > 0 && *verdict != Verdict::Correct)
-        .map(|(verdict, number)| {
-            let words = format!("{} {}", count(number), verdict.told());
-            if verdict == Verdict::FalseAccept { words.red().bold() } else { words }
-        })
+        .map(|(verdict, number)| format!("{} {}", count(number), verdict.told()))
         .chain(lifetime::findings(summary))
         .collect();
-    match summary.findings_left_out {
-        _ if summary.attempts == 0 => {
-            "none: no attempt came to its end, so nothing was judged".into()
-        }
-        _ if found.is_empty() && !summary.broker_gone.is_empty() => {
-            "every answer was as promised, and a broker went away".into()
-        }
-        _ if found.is_empty() && summary.nothing_promised => "none".into(),
-        _ if found.is_empty() => "none: every answer was as promised".into(),
-        0 => format!("{}: see findings.csv", found.join("; ")),
-        left_out => format!(
-            "{}: see findings.csv, which has no room for {} of them",
-            found.join("; "),
-            count(left_out)
-        ),
-    }
+    let room = match summary.findings_left_out {
+        0 => String::new(),
+        left_out => format!(", which has no room for {} of them", count(left_out)),
+    };
+    (!found.is_empty()).then(|| format!("{}: see findings.csv{room}", found.join("; ")))
 }
 
 #[cfg(test)]

@@ -54,6 +54,22 @@ impl Overrides {
             .collect()
     }
 
+    /// The changes of arguments that [`Self::arguments`] made.
+    pub fn of_arguments(arguments: &[String]) -> Self {
+        let mut changes = Self::default();
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            match argument.as_str() {
+                "--set" => changes.set.extend(rest.next().cloned()),
+                "--target" => changes.targets.extend(rest.next().cloned()),
+                "--broker" => changes.broker = rest.next().map(PathBuf::from),
+                "--authorized" => changes.authorized = true,
+                _ => {}
+            }
+        }
+        changes
+    }
+
     /// The keys that are given a secret itself here, and not the name of a file or a variable that has it: others on this
     /// host can read arguments. With what takes the place of each.
     pub fn exposed(&self) -> Vec<(String, String)> {

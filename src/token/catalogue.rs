@@ -18,7 +18,7 @@ mod when;
 use serde_json::{Map, Value};
 
 use crate::{
-    base::error::{Error, Result, suggestion},
+    base::error::{Error, Result, suggestion_of},
     scenario::{Algorithm, Protocol, TokenIn},
     token::{key::SigningKey, oracle::Expected, policy::Policy},
 };
@@ -101,9 +101,11 @@ pub fn matching(patterns: &[String], key: &str) -> Result<Vec<&'static str>> {
         let before = found.len();
         found.extend(names().filter(|name| glob.is_match(name)));
         if found.len() == before {
-            return Err(
-                wrong("which is no entry of the catalogue").hint(suggestion(pattern, names()))
-            );
+            return Err(wrong("which is no entry of the catalogue").hint(suggestion_of(
+                pattern,
+                names(),
+                "tokenstorm token defects",
+            )));
         }
     }
     Ok(found)

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     base::{
-        error::{Error, Result, name_shown, showable, suggestion},
+        error::{Error, Result, name_shown, showable, suggestion_of},
         host::reading,
         shipped::{PROFILES, Shipped, is_path},
     },
@@ -344,7 +344,7 @@ pub fn profile_settings(profile: &str, folder: &Path) -> Result<(String, PolicyS
         ))
         .hint(format!(
             "{}; or give the path of your own, such as `my-broker.toml`",
-            suggestion(profile, Shipped::names(PROFILES))
+            suggestion_of(profile, Shipped::names(PROFILES), "tokenstorm profiles")
         )));
     }
     let is_file = Path::new(profile).extension().is_some_and(|extension| extension == "toml");

@@ -74,7 +74,6 @@ fn every_scenario_and_profile_is_listed_with_what_it_is_and_shown_as_it_is() {
 }
 
 #[test]
-#[cfg(feature = "embedded")]
 fn the_quickstart_and_a_scenario_with_a_file_beside_it_run_in_an_empty_folder() {
     let folder = TempDir::new().unwrap();
     for arguments in [&["run", "quickstart", "--set", BRIEF][..], &["run", "tokens-from-file.toml"]]
@@ -89,7 +88,6 @@ fn the_quickstart_and_a_scenario_with_a_file_beside_it_run_in_an_empty_folder() 
 }
 
 #[test]
-#[cfg(feature = "embedded")]
 fn init_writes_a_scenario_that_plans_runs_and_has_told_a_good_token_from_an_expired_one() {
     let bench = Bench::new("healthy");
     let init = bench.init(&["--key", "key.pem", "--claim", "iss=https://issuer.example"]);
@@ -120,7 +118,6 @@ fn init_writes_a_scenario_that_plans_runs_and_has_told_a_good_token_from_an_expi
 }
 
 #[test]
-#[cfg(feature = "embedded")]
 fn init_says_what_is_wrong_with_the_key_or_the_broker() {
     let bench = Bench::new("healthy");
     let other = bench.init(&["--key", "other.pem"]);
@@ -178,7 +175,6 @@ fn init_asks_for_what_the_command_line_does_not_say_and_takes_no_for_no_answer()
 }
 
 #[test]
-#[cfg(feature = "embedded")]
 fn any_question_is_asked_of_the_broker_of_a_file_and_what_does_not_apply_is_left_out_by_name() {
     let bench = Bench::new("healthy");
     let own = format!(
@@ -238,7 +234,6 @@ fn the_file_of_a_broker_is_told_when_it_is_wrong_and_nothing_of_its_secrets() {
 }
 
 #[test]
-#[cfg(feature = "embedded")]
 fn a_profile_that_a_matrix_suggests_is_kept_by_every_answer_of_the_same_broker() {
     let folder = TempDir::new().unwrap();
     let matrix = |more: &[&str]| {
@@ -272,7 +267,6 @@ fn a_profile_that_a_matrix_suggests_is_kept_by_every_answer_of_the_same_broker()
 }
 
 #[test]
-#[cfg(feature = "embedded")]
 fn of_several_keys_a_matrix_takes_the_one_that_is_named_or_each_in_turn() {
     let folder = TempDir::new().unwrap();
     let own = "[target]\nbrokers = [\"embedded\"]\n[keys.ec]\nalgorithm = \"ES256\"\ngenerate = true\nkid = \"ec\"\n\
@@ -293,5 +287,123 @@ fn of_several_keys_a_matrix_takes_the_one_that_is_named_or_each_in_turn() {
         assert!(command.ends_with(&format!("--set token.key={key}")), "{command}");
         let row = each.stdout.lines().rfind(|line| line.starts_with(key)).unwrap();
         assert!(row.contains(algorithm) && row.ends_with(&format!("out/{key}")), "{row}");
+    }
+}
+
+/// A run of a broker that lets expired tokens in, in a folder of its own.
+fn that_lets_in(bench: &Bench) -> Ended {
+    let own = format!(
+        "[target]\nbrokers = [\"{}\"]\nprofile = \"rmqtt\"\n[keys.own]\nalgorithm = \"ES256\"\nprivate_key = \"key.pem\"\n\
+         [policy]\nleeway = \"0s\"\n",
+        bench.broker.url
+    );
+    fs::write(bench.path("mine.toml"), own).unwrap();
+    let run = bench.run(&[
+        "run",
+        "quickstart",
+        "--broker",
+        "mine.toml",
+        "--set",
+        BRIEF,
+        "--progress",
+        "none",
+        "--junit",
+        "ci/junit.xml",
+        "--markdown",
+        "ci/summary.md",
+        "--benchmark",
+        "ci/benchmark.json",
+    ]);
+    assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
+    run
+}
+
+#[test]
+fn a_result_begins_with_its_sentence_then_its_findings_and_each_names_what_sends_it_again() {
+    let bench = Bench::new("skips_exp");
+    let run = that_lets_in(&bench);
+    assert!(run.stdout.starts_with("FAILED: "), "{}", run.stdout);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    let at = |wanted: &str| {
+        let found = lines.iter().position(|line| line.trim_start().starts_with(wanted));
+        found.unwrap_or_else(|| panic!("{wanted}: {}", run.stdout))
+    };
+    let (found, table) = (at("high: `expired` was let in"), at("verdicts  attempts"));
+    assert!(found < table && lines[found + 1].ends_with("[RFC 7519, 4.1.4]"), "{}", run.stdout);
+    let command = lines[found + 2].trim();
+    assert!(
+        lines.last().unwrap().starts_with("page  ")
+            && lines.last().unwrap().ends_with("/report.html")
+    );
+    // What CI servers read is there, and says the same.
+    let sentence = lines[0].trim_start_matches("FAILED: ");
+    assert!(bench.text("ci/summary.md").contains(sentence.split(" (").next().unwrap()));
+    assert!(bench.text("ci/junit.xml").contains("no false accept"));
+    let benchmark: serde_json::Value =
+        serde_json::from_str(&bench.text("ci/benchmark.json")).unwrap();
+    assert!(benchmark.as_array().unwrap().iter().any(|it| it["name"] == "quickstart: connack.p99"));
+    // The command is run where the run was, and from elsewhere without a name for the newest run.
+    let arguments: Vec<&str> = command.strip_prefix("tokenstorm ").unwrap().split(' ').collect();
+    for arguments in [arguments, vec!["replay"]] {
+        let replay = bench.run(&arguments);
+        assert_eq!(replay.code, Some(1), "{}{}", replay.stdout, replay.stderr);
+        for said in [
+            "`expired` of client ",
+            "may let somebody in and are masked",
+            " bytes masked",
+            "\"alg\": \"ES256\"",
+            "answer    accepted, 0x00 Success",
+            "expected  refuse",
+            "verdict   FALSE ACCEPT",
+        ] {
+            assert!(replay.stdout.contains(said), "{said}: {}", replay.stdout);
+        }
+        assert!(!replay.stdout.contains("eyJ"), "{}", replay.stdout);
+    }
+}
+
+#[test]
+fn what_cannot_be_sent_again_is_refused_with_the_reason() {
+    let bench = Bench::new("skips_exp");
+    that_lets_in(&bench);
+    let refused = |arguments: &[&str], said: &str| {
+        let replay = bench.run(&[&["replay"], arguments].concat());
+        assert_eq!(replay.code, Some(2), "{}{}", replay.stdout, replay.stderr);
+        assert!(replay.stderr.contains(said), "{said}: {}", replay.stderr);
+    };
+    let results = bench.run(&["results"]);
+    let run = results.stdout.lines().nth(1).unwrap().split_whitespace().next().unwrap();
+    assert!(results.stdout.contains("FAILED"), "{}", results.stdout);
+    refused(&[run, "1"], "line 1 is its head");
+    refused(&[run, "999999"], "has no finding at line 999999");
+    refused(&[run, "--cell", "expired"], "is no matrix");
+    refused(&["gone"], "gone");
+    // A scenario that was changed meanwhile may have no such token any more.
+    fs::write(bench.path("mine.toml"), bench.text("mine.toml").replace("rmqtt", "nats-operator"))
+        .unwrap();
+    let changed = bench.run(&["replay", run]);
+    assert_ne!(changed.code, Some(0), "{}", changed.stdout);
+    let elsewhere = TempDir::new().unwrap();
+    let none = run_in(elsewhere.path(), &["report"]);
+    assert_eq!(none.code, Some(2));
+    assert!(none.stderr.contains("can't list `results`"), "{}", none.stderr);
+}
+
+#[test]
+fn a_cell_of_a_matrix_is_sent_again_by_its_name_right_or_wrong() {
+    let folder = TempDir::new().unwrap();
+    let matrix = ["matrix", "--only", "exp_word", "--progress", "none"];
+    assert_eq!(
+        run_in(folder.path(), &matrix).code,
+        Some(1),
+        "a known defect of the embedded broker"
+    );
+    for (cell, code, said) in [
+        ("exp_word-v4", 1, "accepted, 0 Connection Accepted"),
+        ("wrong_key", 0, "refused, 5 not authorized"),
+    ] {
+        let replay = run_in(folder.path(), &["replay", "--cell", cell]);
+        assert_eq!(replay.code, Some(code), "{}{}", replay.stdout, replay.stderr);
+        assert!(replay.stdout.contains(said), "{}", replay.stdout);
     }
 }

@@ -20,6 +20,7 @@ mod enhanced;
 mod expiry;
 mod faults;
 mod fetches;
+#[cfg(feature = "embedded")]
 mod first;
 #[cfg(feature = "embedded")]
 mod floods;
@@ -43,6 +44,7 @@ mod matrix;
 mod monitored;
 mod mortal;
 mod oauth;
+#[cfg(feature = "embedded")]
 mod own_broker;
 mod probed;
 mod process;

@@ -1,4 +1,4 @@
-use super::{Error, name_shown, nearest, suggestion};
+use super::{Error, name_shown, nearest, suggestion, suggestion_of};
 
 #[test]
 fn what_others_wrote_does_not_steer_the_terminal() {
@@ -28,6 +28,16 @@ fn a_typo_gets_the_nearest_name_and_the_whole_list() {
     let hint = suggestion("expird", ["fresh", "expired"]);
     assert_eq!(hint, "did you mean `expired`? There are: `fresh`, `expired`");
     assert_eq!(suggestion("zzzzzzzzzz", ["fresh"]), "there are: `fresh`");
+    let many: Vec<String> = (10..40).map(|number| format!("name-{number}")).collect();
+    let many = || many.iter().map(String::as_str);
+    assert_eq!(suggestion("nam-12", many()), "did you mean `name-12`?");
+    let none = suggestion_of("zzzzzzzzzz", many(), "tokenstorm token defects");
+    assert_eq!(
+        none,
+        "there are 30, such as `name-10`, `name-11`, `name-12`; `tokenstorm token defects` lists them"
+    );
+    let near = suggestion_of("nam-12", many(), "tokenstorm token defects");
+    assert_eq!(near, "did you mean `name-12`? `tokenstorm token defects` lists them");
 }
 
 #[test]

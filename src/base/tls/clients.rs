@@ -10,10 +10,7 @@ use std::{
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
@@ -79,13 +76,7 @@ impl ClientCertificates {
     /// The certificate of the authority as PEM, where it was made for the run: an embedded broker has to know it.
     pub fn authority_for_run(&self) -> Option<String> {
         let own = self.authority.chain.first().filter(|_| self.is_for_run)?;
-        let body = STANDARD.encode(own);
-        let lines = body.as_bytes().chunks(64).map(String::from_utf8_lossy);
-        let body: Vec<_> = lines.collect();
-        Some(format!(
-            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-            body.join("\n")
-        ))
+        Some(pem::encode(&pem::Pem::new("CERTIFICATE", own.to_vec())))
     }
 
     /// The thumbprints, which are those of nobody until the certificates are made.
@@ -216,9 +207,7 @@ impl Authority {
         let between = chain.iter().filter(|it| !certificate::is_self_issued(it));
         Ok(Self { issuer, chain: between.cloned().collect(), name })
     }
-}
 
-impl Authority {
     /// Refuses an authority whose name can't be written into what it signs as it stands in its own certificate: the library
     /// knows each attribute once, and a chain is followed by the whole name (RFC 5280, 6.1.3).
     fn check_name(&self, own: &OwnCertificate) -> Result<()> {

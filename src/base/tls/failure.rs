@@ -104,3 +104,12 @@ fn alert(alert: AlertDescription) -> &'static str {
         _ => "alert_other",
     }
 }
+
+/// Whether a word for a TLS handshake that failed says that a certificate is wanted: `certificate_required` since TLS 1.3,
+/// `handshake_failure` before (RFC 5246, 7.4.6), and `bad_certificate` of brokers in Java.
+pub fn wants_certificate(word: &str) -> bool {
+    matches!(
+        word,
+        "alert_certificate_required" | "alert_handshake_failure" | "alert_bad_certificate"
+    )
+}

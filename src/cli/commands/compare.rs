@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{hand_over, say, stop_flag};
+use super::{files, hand_over, say, stop_flag};
 use crate::{
     base::error::{Error, Exit, Result},
     campaign::ab::{self, build::Build},
@@ -129,7 +129,8 @@ pub(super) fn ab(arguments: &cli::Ab) -> Result<Exit> {
     let folder = finished.folder.display().to_string();
     if let Some(comparison) = &finished.comparison {
         show(comparison, arguments.format)?;
-        let written = write_all(comparison, &finished.folder);
+        let written = write_all(comparison, &finished.folder)
+            .and_then(|()| files::leave_comparison(&arguments.files, &finished.folder, comparison));
         finished.trouble = finished.trouble.or(written.err());
     }
     crate::tell!("trials and comparison: {folder}");

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use super::{conclude, live::exporter, say, stop_flag};
+use super::{conclude, files, live::exporter, say, stop_flag};
 use crate::{
     base::{
         error::{Error, Exit, Result},
@@ -23,7 +23,6 @@ use crate::{
         results::{Edges, Matrix, Summary},
     },
     report::{
-        html,
         matrix::{Place, render},
         suggest,
     },
@@ -109,7 +108,7 @@ impl Run<'_> {
         };
         let shown = render(&matrix, &finished.summary, &place);
         let exit = conclude(&finished.summary, Some(&matrix), &shown, finished.trouble, || {
-            html::leave(&finished.folder, &finished.summary);
+            files::leave(&arguments.files, &finished.folder, &finished.summary)
         })?;
         Ok(Sent { exit, of: Some((matrix, finished.summary, finished.folder)) })
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{hand_over, say};
 use crate::{
     base::{
-        error::{Error, Exit, Result, plain::Paint, suggestion},
+        error::{Error, Exit, Result, plain::Paint, suggestion_of},
         shipped::Shipped,
     },
     cli::ShelfDeed,
@@ -15,6 +15,8 @@ use crate::{
 /// What is on a shelf, and what it is called.
 pub(super) struct Shelf {
     pub(super) all: &'static [Shipped],
+    /// The command that lists them.
+    pub(super) command: &'static str,
     /// One of them.
     pub(super) what: &'static str,
     /// How one is used.
@@ -35,7 +37,7 @@ impl Shelf {
 
     fn unknown(&self, name: &str) -> Error {
         Error::usage(format!("no {} of that name comes with the program", self.what))
-            .hint(suggestion(name, Shipped::names(self.all)))
+            .hint(suggestion_of(name, Shipped::names(self.all), self.command))
     }
 
     /// Each by its name, with what it is.

@@ -9,7 +9,7 @@ use super::say;
 use crate::{
     base::{
         clock::{Clock, SECOND},
-        error::{Error, Exit, Result, suggestion},
+        error::{Error, Exit, Result, suggestion_of},
         host::Limits,
     },
     plan::{self, Plan, cells::Ask},
@@ -43,31 +43,32 @@ pub(super) fn mint(
     let wanted = token.or_else(|| mix.first().map(Mix::label)).unwrap_or(FRESH).to_owned();
     let limits = Limits::read();
     let again = loaded.scenario.session.iter().flat_map(|session| &session.renew_with);
-    let (plan, kind) = if mix.iter().chain(again).any(|entry| entry.label() == wanted) {
-        let plan = Plan::new(&loaded, &limits)?;
-        let kind = plan.mould.kinds.iter().position(|kind| kind.label == wanted);
-        (plan, kind)
-    } else {
-        // A kind that the mix does not have is minted as a matrix has it, promised or not.
-        let others = mix.iter().map(Mix::label);
-        if defect(&wanted).is_none() {
-            let named: Vec<&str> = names().collect();
-            let others = others.filter(|label| defect(label).is_none());
-            let known = others.chain(named.iter().copied());
-            return Err(Error::usage(format!("there is no token `{wanted}`"))
-                .hint(suggestion(&wanted, known)));
-        }
-        let ask = Ask { only: vec![wanted.clone()], ..Ask::default() };
-        let plan = Plan::matrix(&loaded, &limits, &ask)?;
-        // The version of MQTT of the scenario, where it makes a difference.
-        let protocol = plan.protocol;
-        let kinds = &plan.mould.kinds;
-        let kind = kinds
-            .iter()
-            .position(|kind| kind.defect.name == wanted && kind.protocol == protocol)
-            .or_else(|| kinds.iter().position(|kind| kind.defect.name == wanted));
-        (plan, kind)
-    };
+    let (plan, kind) =
+        if mix.iter().chain(again).any(|entry| entry.label() == wanted) {
+            let plan = Plan::new(&loaded, &limits)?;
+            let kind = plan.mould.kinds.iter().position(|kind| kind.label == wanted);
+            (plan, kind)
+        } else {
+            // A kind that the mix does not have is minted as a matrix has it, promised or not.
+            let others = mix.iter().map(Mix::label);
+            if defect(&wanted).is_none() {
+                let named: Vec<&str> = names().collect();
+                let others = others.filter(|label| defect(label).is_none());
+                let known = others.chain(named.iter().copied());
+                return Err(Error::usage(format!("there is no token `{wanted}`"))
+                    .hint(suggestion_of(&wanted, known, "tokenstorm token defects")));
+            }
+            let ask = Ask { only: vec![wanted.clone()], ..Ask::default() };
+            let plan = Plan::matrix(&loaded, &limits, &ask)?;
+            // The version of MQTT of the scenario, where it makes a difference.
+            let protocol = plan.protocol;
+            let kinds = &plan.mould.kinds;
+            let kind = kinds
+                .iter()
+                .position(|kind| kind.defect.name == wanted && kind.protocol == protocol)
+                .or_else(|| kinds.iter().position(|kind| kind.defect.name == wanted));
+            (plan, kind)
+        };
     let Some(kind) = kind else {
         let mut skipped = plan.cells.iter().flat_map(|cells| &cells.skipped);
         let own = skipped.find(|skipped| skipped.defect == wanted);
@@ -119,7 +120,7 @@ pub(super) fn inspect(token: Option<&str>) -> Result<Exit> {
 
 /// A token, taken apart; `now` in seconds since 1970. The signature itself is not shown: with it
 /// the output would be the token again.
-fn taken_apart(token: &str, now: i64) -> Result<String> {
+pub(super) fn taken_apart(token: &str, now: i64) -> Result<String> {
     // As it stands in an HTTP header (RFC 6750, 2.1).
     let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
     let segments: Vec<&str> = token.split('.').collect();

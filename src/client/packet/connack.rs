@@ -37,6 +37,8 @@ pub struct Connack<'a> {
     pub maximum_qos: Option<u8>,
     /// Assigned Client Identifier: the id that the broker gave to a client which came without one.
     pub assigned_client_identifier: Option<&'a str>,
+    /// Reason String: why, in words for people (3.2.2.3.9).
+    pub reason_string: Option<&'a str>,
     /// Server Keep Alive in seconds, which takes the place of ours.
     pub server_keep_alive: Option<u16>,
     /// Authentication Method of enhanced authentication.
@@ -167,6 +169,7 @@ impl<'a> Connack<'a> {
             Property::ServerKeepAlive(seconds) => self.server_keep_alive = Some(seconds),
             Property::AuthenticationMethod(method) => self.authentication_method = Some(method),
             Property::AuthenticationData(data) => self.authentication_data = Some(data),
+            Property::ReasonString(reason) => self.reason_string = Some(reason),
             Property::Other => {}
         }
     }

@@ -86,6 +86,7 @@ pub(super) enum Property<'a> {
     ServerKeepAlive(u16),
     AuthenticationMethod(&'a str),
     AuthenticationData(&'a [u8]),
+    ReasonString(&'a str),
     /// Any other.
     Other,
 }
@@ -168,12 +169,13 @@ impl<'a> Fields<'a> {
             0x13 => Property::ServerKeepAlive(self.short()?),
             0x15 => Property::AuthenticationMethod(self.text()?),
             0x16 => Property::AuthenticationData(self.bytes()?),
+            0x1F => Property::ReasonString(self.text()?),
             0x21 => Property::ReceiveMaximum(self.short()?),
             0x24 => Property::MaximumQos(self.byte()?),
             _ => {
                 match id {
                     0x02 | 0x11 | 0x27 => drop(self.take(4)?),
-                    0x03 | 0x08 | 0x1A | 0x1C | 0x1F => drop(self.text()?),
+                    0x03 | 0x08 | 0x1A | 0x1C => drop(self.text()?),
                     0x09 => drop(self.bytes()?),
                     0x0B => drop(self.length()?),
                     0x22 | 0x23 => drop(self.short()?),

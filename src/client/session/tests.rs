@@ -128,6 +128,7 @@ fn what_a_broker_says_in_connack_holds_for_the_session() {
         receive_maximum: Some(16),
         maximum_qos: Some(1),
         assigned_client_identifier: Some("auto-1"),
+        reason_string: None,
         server_keep_alive: Some(30),
         authentication_method: Some("OAUTH2-JWT"),
         authentication_data: Some(&[1, 2]),

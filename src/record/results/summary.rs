@@ -33,6 +33,9 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<Aborted>,
     pub validity: Trust,
+    /// What was asked: enough to ask a part of it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<super::asked::Asked>,
     /// What it came to, decided at its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ruling: Option<Ruling>,
@@ -169,13 +172,16 @@ pub struct Trust {
 }
 
 /// The result of one kind of token, or of one broker.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Part {
     pub attempts: u64,
     pub outcomes: Counts<OutcomeKind>,
     pub verdicts: Counts<Verdict>,
     pub phases: Phases,
+    /// Of a kind of token with a name of its own: the entry of the catalogue that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// Of a broker that is behind TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsStats>,

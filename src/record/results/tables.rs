@@ -94,7 +94,9 @@ pub fn phases(plan: &Plan, latency: impl Fn(Phase) -> Latency) -> Phases {
 pub fn token(plan: &Plan, all: &Measurements, tallies: &[(Tally, u64)], kind: usize) -> Part {
     let phases = phases(plan, |phase| all.latency(phase, Some(kind), None, None));
     let lifetime = Lifetime::of(all, Some(kind), None);
-    Part { lifetime, ..part(tallies, |tally| tally.kind == kind, phases) }
+    let of = &plan.mould.kinds[kind];
+    let own = (of.label != of.defect.name).then(|| of.defect.name.to_owned());
+    Part { lifetime, kind: own, ..part(tallies, |tally| tally.kind == kind, phases) }
 }
 
 /// The result of one broker.
@@ -119,7 +121,7 @@ pub fn tls(all: &Measurements, broker: Option<usize>) -> Option<TlsStats> {
 fn part(tallies: &[(Tally, u64)], select: impl Fn(&Tally) -> bool, phases: Phases) -> Part {
     let (outcomes, verdicts) = counts(tallies, select);
     let attempts = outcomes.sum();
-    Part { attempts, outcomes, verdicts, phases, tls: None, lifetime: Lifetime::default() }
+    Part { attempts, outcomes, verdicts, phases, ..Part::default() }
 }
 
 /// What became of accepted clients.

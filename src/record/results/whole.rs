@@ -2,6 +2,7 @@
 
 use super::{
     Summary,
+    asked::Asked,
     environment::tool,
     operations::{self, Lifetime},
     summary::FORMAT,
@@ -28,6 +29,7 @@ pub fn measured(plan: &Plan, all: &Measurements) -> Summary {
         format: FORMAT,
         tool: tool(),
         scenario: plan.scenario.name.clone(),
+        asked: Asked::of(plan),
         model: plan.model.name().into(),
         protocol: plan.protocol.into(),
         profile: plan.policy.profile.clone(),

@@ -8,7 +8,7 @@ use crate::{
         Matrix,
         matrix::{Cell, version},
     },
-    report::{died, matrix, style::count},
+    report::{codes::answer, died, matrix, style::count},
 };
 
 /// How a cell is shown: by its verdict, or as a promise that no broker should make.
@@ -193,7 +193,7 @@ fn of(cell: Option<&Cell>) -> Markup {
     let Some(cell) = cell else { return html! { td.none { "not sent" } } };
     let shown = Shown::of(cell);
     let word = if shown == Shown::Weak { "weak" } else { shown.label() };
-    html! { td class={ "t-" (shown.class()) } { (word) ": " (matrix::answer(cell)) } }
+    html! { td class={ "t-" (shown.class()) } { (word) ": " (answer(cell)) } }
 }
 
 /// How many bad tokens were accepted, or how sure none is.

@@ -27,6 +27,9 @@ const OUTLIVED: &str = "connections that outlived their token";
 /// Likewise, where clients authenticated again.
 const RENEWED: &str = "bad tokens taken in AUTH";
 
+/// What is said beside a time or a rate that the generator limited.
+const NOT_THE_BROKERS: &str = " (not the broker's)";
+
 /// Whether connections had to end that did not.
 fn must_end(summary: &Summary) -> bool {
     let expire = summary.operations.get(&Operation::Expire);
@@ -39,6 +42,7 @@ pub(super) fn tiles(summary: &Summary) -> Markup {
     let at = |value: fn(&PhaseStats) -> String| connack.map(value);
     let verdicts = format!("{}/s", number(summary.throughput.verdicts_per_s));
     let count_of = |verdict: Verdict| count(summary.verdicts[verdict]);
+    let own = if terminal::not_the_brokers(summary).is_some() { NOT_THE_BROKERS } else { "" };
     let outlived = Some(&summary.lifetime).filter(|it| !it.is_empty());
     let reauth = summary.operations.get(&Operation::Reauthenticate).filter(|it| it.count > 0);
     let tiles = [
@@ -56,7 +60,10 @@ pub(super) fn tiles(summary: &Summary) -> Markup {
             @for (name, value) in tiles {
                 @let is_grave = name == ACCEPTED || name == RENEWED || name == OUTLIVED && must_end(summary);
                 @let is_bad = is_grave && value.as_deref() != Some("0");
-                @if let Some(value) = value { li { b class=[is_bad.then_some("bad")] { (page::unbroken(&value)) } span { (name) } } }
+                @let is_time = name.starts_with("time") || name == "verdicts";
+                @if let Some(value) = value {
+                    li { b class=[is_bad.then_some("bad")] { (page::unbroken(&value)) } span { (name) @if is_time { (own) } } }
+                }
             }
         }
     }
@@ -117,7 +124,7 @@ pub(super) fn thresholds(summary: &Summary) -> Option<Markup> {
                         @for threshold in &summary.thresholds {
                             @let (tone, word) = match (summary.ended_by(threshold), threshold.passed) {
                                 (Some(ended), _) => (Tone::Bad, ended),
-                                (None, Some(true)) => (Tone::Good, "passed"),
+                                (None, Some(true)) => (Tone::Good, "held"),
                                 (None, Some(false)) => (Tone::Bad, "FAILED"),
                                 (None, None) => (Tone::Warn, "can't tell"),
                             };

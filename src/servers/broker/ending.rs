@@ -1,14 +1,58 @@
-//! When a broker that is a process of its own has to end.
+//! A broker that is a process of its own: it runs until it is told to end.
+
+use std::{
+    fmt::{Debug, Display},
+    net::SocketAddr,
+};
 
 use tokio::{
     io::AsyncReadExt,
     signal::unix::{SignalKind, signal},
 };
 
-use crate::base::host::signals::ending_signals;
+use crate::base::{
+    error::{Error, Result},
+    host::{Limits, signals::ending_signals},
+};
+
+/// Runs the broker that `start` makes until a signal ends it, or until standard input closes where `follows_stdin`; tells
+/// `ready` where it listens.
+///
+/// # Errors
+/// When it can't be started, or ends by itself with an error.
+pub(super) fn served<R, E>(
+    follows_stdin: bool,
+    ready: impl FnOnce(SocketAddr),
+    start: impl Future<Output = Result<(R, SocketAddr)>>,
+) -> Result<()>
+where
+    R: Future<Output = std::result::Result<(), E>> + Send + 'static,
+    E: Debug + Display + Send + 'static,
+{
+    Limits::raise_descriptors();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failed(&error))?;
+    let ended = runtime.block_on(async {
+        let (running, address) = start.await?;
+        let running = tokio::spawn(running);
+        ready(address);
+        tokio::select! {
+            ended = running => match ended {
+                Ok(ended) => ended.map_err(|error| failed(&error)),
+                Err(error) => Err(failed(&error)),
+            },
+            () = told_to_end(follows_stdin) => Ok(()),
+        }
+    });
+    // Tasks of sessions may still run; nothing of theirs is worth waiting for.
+    runtime.shutdown_background();
+    ended
+}
 
 /// Resolves when a signal comes, or standard input closes.
-pub(super) async fn told_to_end(follows_stdin: bool) {
+async fn told_to_end(follows_stdin: bool) {
     let closed = async {
         if !follows_stdin {
             return std::future::pending().await;
@@ -44,4 +88,9 @@ async fn came(kind: SignalKind) {
         Ok(mut signal) => drop(signal.recv().await),
         Err(_) => std::future::pending().await,
     }
+}
+
+/// That a broker does not run, and why.
+pub(super) fn failed(error: &dyn Display) -> Error {
+    Error::not_measured(format!("the embedded broker failed: {error}"))
 }

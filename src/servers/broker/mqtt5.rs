@@ -10,12 +10,12 @@ use mqtt5::broker::{
     config::{AuthConfig, AuthMethod, BrokerConfig, StorageConfig},
 };
 
-use super::{HookKey, VerifyingKey, ending::told_to_end};
+use super::{
+    HookKey, VerifyingKey,
+    ending::{failed, served},
+};
 use crate::{
-    base::{
-        error::{Error, Result},
-        host::Limits,
-    },
+    base::error::{Error, Result},
     scenario::Algorithm,
     token::{
         key::public::{PublicForm, form},
@@ -37,12 +37,7 @@ pub(super) fn serve(
     follows_stdin: bool,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<()> {
-    Limits::raise_descriptors();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| failed(&error))?;
-    let ended = runtime.block_on(async {
+    served(follows_stdin, ready, async {
         let broker = MqttBroker::with_config(config(listen)).await;
         let provider: Arc<dyn AuthProvider> = Arc::new(provider);
         let mut broker = broker.map_err(|error| failed(&error))?.with_auth_provider(provider);
@@ -56,15 +51,8 @@ pub(super) fn serve(
             ..ResourceLimits::default()
         });
         let address = broker.local_addr().ok_or_else(|| failed(&"it does not say where"))?;
-        let running = tokio::spawn(async move { broker.run().await });
-        ready(address);
-        tokio::select! {
-            ended = running => ended.map_err(|error| failed(&error)).and_then(|ended| ended.map_err(|error| failed(&error))),
-            () = told_to_end(follows_stdin) => Ok(()),
-        }
-    });
-    runtime.shutdown_background();
-    ended
+        Ok((async move { broker.run().await }, address))
+    })
 }
 
 /// Settings of which nothing but the verifier is met, and that keep nothing on disk.
@@ -140,8 +128,4 @@ fn verifier_of(key: &HookKey) -> Result<JwtVerifier> {
     };
     verifier.kid.clone_from(&key.kid);
     Ok(verifier)
-}
-
-fn failed(error: &dyn std::fmt::Display) -> Error {
-    Error::not_measured(format!("the broker mqtt5 does not run: {error}"))
 }

@@ -17,16 +17,13 @@ use toml::{Table, Value};
 
 use super::{
     GIVE_UP, KeySetRead, Settings, Verifier, VerifyingKey,
-    ending::told_to_end,
+    ending::{failed, served},
     hook::{self, Checker},
     key_source::KeySource,
     mutant::Trait,
 };
 use crate::{
-    base::{
-        error::{Error, Result},
-        host::Limits,
-    },
+    base::error::{Error, Result},
     scenario::TokenIn,
     token::oracle::{Bound, Expected},
 };
@@ -53,23 +50,10 @@ pub(super) fn serve(
     ready: impl FnOnce(SocketAddr),
     told: fn(&KeySetRead),
 ) -> Result<()> {
-    Limits::raise_descriptors();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| failed(&error))?;
-    let ended = runtime.block_on(async {
+    served(follows_stdin, ready, async {
         let (server, address) = build(settings, told).await?;
-        let running = tokio::spawn(server.run());
-        ready(address);
-        tokio::select! {
-            ended = running => ended.map_err(|error| failed(&error)).and_then(|ended| ended.map_err(|error| failed(&error))),
-            () = told_to_end(follows_stdin) => Ok(()),
-        }
-    });
-    // Tasks of sessions may still run; nothing of theirs is worth waiting for.
-    runtime.shutdown_background();
-    ended
+        Ok((server.run(), address))
+    })
 }
 
 async fn build(settings: &Settings, told: fn(&KeySetRead)) -> Result<(MqttServer, SocketAddr)> {
@@ -227,8 +211,4 @@ fn plugin_config(token_in: TokenIn, mut config: Table, (checks, ends): (Table, b
     config.insert("disconnect_if_expiry".into(), Value::from(ends));
     config.insert("validate_claims".into(), Value::Table(checks));
     config.to_string()
-}
-
-fn failed(error: &dyn std::fmt::Display) -> Error {
-    Error::not_measured(format!("the embedded broker failed: {error}"))
 }

@@ -110,7 +110,8 @@ fn a_run_that_a_threshold_ended_has_failed_also_where_all_hold_in_the_end() {
     ended(&mut summary);
     let cases = crate::report::junit::of_run(&summary).unwrap();
     assert!(cases.contains("failures=\"1\"") && cases.contains("ended early in second 3"));
-    let page = super::super::facts::thresholds(&summary).unwrap().into_string();
+    let folder = tempfile::tempdir().unwrap();
+    let page = crate::report::html::render(folder.path(), &summary).unwrap();
     assert!(page.contains("ended the run early"), "{page}");
     let text = crate::report::terminal::render(&summary, "folder");
     assert!(text.contains("ended the run early"), "{text}");

@@ -126,7 +126,7 @@ fn trust(summary: &Summary) -> &'static str {
         _ if summary.partial => "nobody has judged yet whether the numbers are valid",
         Validity::Valid => "the numbers are valid",
         Validity::GeneratorLimited => {
-            "the numbers are not the broker's: the generator was the limit"
+            "times and rates are not the broker's, as the generator was the limit; verdicts are unaffected"
         }
         Validity::Degraded
             if summary.agents.as_ref().is_some_and(|agents| !agents.lost.is_empty()) =>

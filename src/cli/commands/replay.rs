@@ -1,0 +1,162 @@
+//! `tokenstorm replay`: one attempt of a run again, with all that is sent and comes back.
+
+mod shown;
+
+use std::{
+    env,
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use super::{newest, say};
+use crate::{
+    base::{
+        error::{Error, Exit, Result, suggestion},
+        host::Limits,
+        words::Operation,
+    },
+    cli,
+    engine::replay::{Ask as Sent, replay as sent},
+    plan::{self, Plan, cells::Ask},
+    record::results::{Matrix, Summary, asked::Asked},
+    scenario::{Loaded, Overrides},
+    token::{Bearer, catalogue::defect},
+};
+
+/// What of a run is to be sent again.
+#[derive(Clone, Debug)]
+struct Wanted {
+    /// The kind of token, by its name in the run.
+    token: String,
+    client: u64,
+    turn: u32,
+    /// The broker, by its name in the run; the first where that is not known.
+    broker: Option<String>,
+}
+
+/// Sends it, and says what came of it.
+pub(super) fn replay(arguments: &cli::Replay) -> Result<Exit> {
+    let folder = newest(arguments.run.as_deref())?;
+    let folder = std::path::absolute(&folder).unwrap_or(folder);
+    let summary = Summary::read(&folder)?;
+    let place = folder.display();
+    let asked = summary.asked.as_ref().ok_or_else(|| {
+        Error::usage(format!("`{place}` does not say which scenario was asked"))
+            .hint("a run of this version of tokenstorm does: run it again")
+    })?;
+    let matrix = folder.join("matrix.json").is_file().then(|| Matrix::read(&folder)).transpose()?;
+    let wanted = match (&arguments.cell, &matrix) {
+        (Some(name), Some(matrix)) => of_cell(name, matrix)?,
+        (Some(_), None) => {
+            return Err(Error::usage(format!("`{place}` is no matrix: it has no cells"))
+                .hint("name the line of findings.csv: `tokenstorm replay RUN 2`"));
+        }
+        (None, _) => of_line(arguments.line, &folder, &summary)?,
+    };
+    let plan = planned(asked, &wanted, matrix.is_some())?;
+    let ask = ask(&plan, &wanted)?;
+    let replay = sent(&plan, ask)?;
+    say(&shown::render(&plan, ask, &replay))?;
+    Ok(match replay.verdict {
+        verdict if verdict.is_wrong() => Exit::Failed,
+        verdict if verdict.is_judged() => Exit::Fine,
+        _ => Exit::NotMeasured,
+    })
+}
+
+/// A cell of a matrix, by the name of its entry; the version of MQTT may follow, as in `expired-v4`.
+fn of_cell(name: &str, matrix: &Matrix) -> Result<Wanted> {
+    let label =
+        |cell: &crate::record::results::matrix::Cell| format!("{}-v{}", cell.defect, cell.protocol);
+    let named: Vec<_> =
+        matrix.cells.iter().filter(|cell| cell.defect == name || label(cell) == name).collect();
+    // The one that is looked for, mostly.
+    let cell = named.iter().find(|cell| cell.is_wrong()).or(named.first()).ok_or_else(|| {
+        Error::usage(format!("the matrix has no cell `{name}`"))
+            .hint(suggestion(name, matrix.cells.iter().map(|cell| cell.defect.as_str())))
+    })?;
+    Ok(Wanted { token: label(cell), client: 0, turn: 0, broker: cell.broker.clone() })
+}
+
+/// A line of `findings.csv`, as an editor counts them; the first finding where none is named.
+fn of_line(line: Option<u64>, folder: &Path, summary: &Summary) -> Result<Wanted> {
+    let path = folder.join("findings.csv");
+    let wrong = |why: String| Error::usage(format!("`{}` {why}", path.display()));
+    let file = File::open(&path).map_err(|error| wrong(format!("can't be read: {error}")))?;
+    let mut reader = csv::Reader::from_reader(file);
+    let head = reader.headers().cloned().map_err(|error| wrong(format!("is broken: {error}")))?;
+    let text = |row: &csv::StringRecord, name: &str| {
+        let at = head.iter().position(|column| column == name);
+        at.and_then(|at| row.get(at)).unwrap_or_default().to_owned()
+    };
+    let is_it = |row: &csv::StringRecord| {
+        let at = row.position().map(csv::Position::line);
+        line.is_none() || at == line
+    };
+    let row = reader.records().map_while(std::result::Result::ok).find(is_it).ok_or_else(|| {
+        let cut = match summary.findings_left_out {
+            0 => String::new(),
+            more => format!("; {more} findings more had no room in it"),
+        };
+        match line {
+            Some(line) => wrong(format!("has no finding at line {line}{cut}"))
+                .hint("line 1 is its head: the first finding is line 2"),
+            None => wrong("has no findings: every answer was as promised".to_owned())
+                .hint("`--cell NAME` sends a cell of a matrix again, right or wrong"),
+        }
+    })?;
+    if text(&row, "operation") != Operation::Connect.name() {
+        return Err(wrong(format!(
+            "has at this line what happened on a connection that stood ({}), which is no attempt of its own",
+            text(&row, "operation")
+        ))
+        .hint("run the scenario again: it takes a connection that stands"));
+    }
+    let number = |name: &str| text(&row, name).parse().unwrap_or_default();
+    Ok(Wanted {
+        token: text(&row, "token"),
+        client: number("client"),
+        turn: u32::try_from(number("turn")).unwrap_or_default(),
+        broker: Some(text(&row, "broker")),
+    })
+}
+
+/// The plan of the run, as far as the token needs it, from the folder where the run was started.
+fn planned(asked: &Asked, wanted: &Wanted, is_matrix: bool) -> Result<Plan> {
+    if env::set_current_dir(&asked.folder).is_err() {
+        crate::tell!(
+            "warning: the folder `{}`, where the run was started, is not there: relative paths start from here",
+            asked.folder
+        );
+    }
+    let overrides = Overrides::of_arguments(&asked.overrides);
+    let path = PathBuf::from(&asked.scenario);
+    let limits = Limits::read();
+    if !is_matrix {
+        return Plan::new(&plan::load(&path, &overrides)?, &limits);
+    }
+    let loaded: Loaded = plan::load_of_broker(&path, &overrides)?;
+    let name = wanted.token.rsplit_once("-v").map_or(wanted.token.as_str(), |(name, _)| name);
+    let only = vec![name.to_owned()];
+    Plan::matrix(&loaded, &limits, &Ask { only, ..Ask::default() })
+}
+
+/// What is wanted, as the plan numbers it.
+fn ask(plan: &Plan, wanted: &Wanted) -> Result<Sent> {
+    let kind = plan.mould.kinds.iter().position(|kind| kind.label == wanted.token);
+    let kind = kind.ok_or_else(|| {
+        let known = plan.mould.kinds.iter().map(|kind| kind.label.as_str());
+        let error = Error::usage(format!(
+            "the scenario brings no token `{}` any more: was it changed after the run?",
+            wanted.token
+        ));
+        match defect(&wanted.token) {
+            Some(_) => error.hint("`tokenstorm matrix SCENARIO --only NAME` sends any kind"),
+            None => error.hint(suggestion(&wanted.token, known)),
+        }
+    })?;
+    let broker = wanted.broker.as_ref();
+    let broker = broker.and_then(|label| plan.brokers.iter().position(|it| it.label == *label));
+    let bearer = Bearer { client: wanted.client, turn: wanted.turn };
+    Ok(Sent { kind, bearer, broker: broker.unwrap_or_default() })
+}

@@ -1,0 +1,252 @@
+//! One attempt on its own, with all that was sent and came back: how a finding is looked at again.
+//!
+//! It waits where a worker would not: there is nobody else to be served.
+
+mod wire;
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use self::wire::Wire;
+use super::target::{KeysFrom, Spot, Target, Targets};
+use crate::{
+    base::{
+        clock::{Clock, nanoseconds},
+        error::{Error, Result},
+        host::cpus,
+    },
+    client::{
+        OwnPart,
+        attempt::Outcome,
+        link::Link,
+        names::{lookup, reachable},
+        packet::{Authentication, CONTINUE, Connect},
+        upgrade::Additions,
+        verdict::{Expectation, Judge, Validity, Verdict},
+    },
+    plan::Plan,
+    servers::issuer::Issuer,
+    token::{
+        Bearer, Kind, Minter, Occasion, Times,
+        placing::{Brought, Odd, Scratch},
+    },
+};
+
+/// What is to be sent again.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    /// Index of the kind of token.
+    pub kind: usize,
+    /// Whose token, and of which turn.
+    pub bearer: Bearer,
+    /// Index of the broker.
+    pub broker: usize,
+}
+
+/// What was sent, and what came of it. Neither has a token in it.
+#[derive(Debug)]
+pub struct Replay {
+    /// Where it went.
+    pub address: SocketAddr,
+    /// The packet that brought the token; bytes of a token, a password or authentication data are `None`.
+    pub sent: Vec<Option<u8>>,
+    /// What the broker sent until it was known how the attempt ends.
+    pub received: Vec<u8>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, in the broker's own words (Reason String; MQTT 5.0, 3.2.2.3.9).
+    pub reason: Option<String>,
+    /// What had to happen.
+    pub expected: Expectation,
+    /// What the answer is worth.
+    pub verdict: Verdict,
+    /// From the last byte of the packet to its answer, in nanoseconds.
+    pub took: u64,
+    /// The token, for whoever takes it apart; nothing where none was brought.
+    pub token: Vec<u8>,
+}
+
+/// Sends one token of a plan again, minted for this moment.
+///
+/// # Errors
+/// When there is no such token, or no broker to send it to.
+pub fn replay(plan: &Plan, ask: Ask) -> Result<Replay> {
+    let kind = &plan.mould.kinds[ask.kind];
+    check(plan, ask, kind)?;
+    let clock = Clock::start();
+    plan.certify(cpus(), &AtomicBool::new(false))?;
+    let issuer = Issuer::of(plan, clock)?.map(Arc::new);
+    if let Some(issuer) = &issuer {
+        issuer.storm_starts(clock.now());
+    }
+    let targets = Targets::start(plan, &KeysFrom { issuer, discovered: None }, &[])?;
+    let minted = Minted::new(plan, ask, clock)?;
+    let mut scratch = Scratch::default();
+    let given = (minted.password, plan.mould.shown(&minted.bytes));
+    let names = &plan.mould.names;
+    let name = plan.named(ask.bearer.client);
+    let brought = scratch.fields(names, &kind.recipe, plan.token_in, name, given);
+    let packet = packet(plan, kind, &brought)?;
+    let target = &targets.all[ask.broker];
+    let address = address(plan, target)?;
+    let timeout = plan.load().connect_timeout;
+    let end = clock.now() + nanoseconds(timeout);
+    let upgrade = brought.upgrade.map(Additions::from);
+    let own = OwnPart {
+        upgrade: upgrade.as_ref(),
+        certificate: plan.certificate_of(ask.kind, ask.bearer.client),
+    };
+    let mut wire = Wire::new(clock, end, kind.protocol, names.auth_method.clone());
+    match TcpStream::connect_timeout(&address, timeout).and_then(|stream| {
+        stream.set_nonblocking(true)?;
+        Ok(Link::new(stream.into()))
+    }) {
+        Ok(link) => wire.attempt(link, &target.transport(plan), own, &packet),
+        Err(error) => wire.not_reached(&error),
+    }
+    let judge = Judge::new(&plan.policy, kind.protocol, plan.scenario.target.clock_uncertainty);
+    let validity = minted.validity(clock, plan);
+    let decided = judge.decided(wire.outcome, wire.sent_at, wire.ended);
+    let expected = judge.expectation(kind.must, validity, wire.sent_at, decided);
+    Ok(Replay {
+        address,
+        sent: masked(&packet, &brought, given.1.token),
+        received: wire.received,
+        outcome: wire.outcome,
+        reason: wire.reason,
+        expected,
+        verdict: judge.verdict(expected, wire.outcome),
+        took: wire.ended.saturating_sub(wire.sent_at),
+        token: given.1.token.to_vec(),
+    })
+}
+
+/// Refuses what can't be sent on its own.
+fn check(plan: &Plan, ask: Ask, kind: &Kind) -> Result<()> {
+    let why = if plan.rows.is_some() {
+        "its token is a row of `token.file`, which says by itself what it is"
+    } else if plan.is_fetched(ask.kind) {
+        "its token was fetched from an authorization server, and can't be had again"
+    } else if kind.recipe.again {
+        "it is about AUTH on a connection that stands, and not about one packet"
+    } else {
+        return Ok(());
+    };
+    Err(Error::usage(format!("`{}` can't be sent again on its own: {why}", kind.label))
+        .hint("run the scenario again; of a matrix: `tokenstorm matrix SCENARIO --only NAME`"))
+}
+
+/// A token that was minted for now.
+struct Minted {
+    bytes: Vec<u8>,
+    password: crate::token::Password,
+    times: Times,
+}
+
+impl Minted {
+    fn new(plan: &Plan, ask: Ask, clock: Clock) -> Result<Self> {
+        let mut bytes = Vec::new();
+        let bearer = Bearer { client: plan.minted_as(ask.bearer.client), ..ask.bearer };
+        let mut minter = Minter::new(&plan.mould)?;
+        let occasion = Occasion::of(clock.wall(clock.now()));
+        let (password, times) = minter.mint_for((ask.kind, 0), bearer, occasion, &mut bytes)?;
+        minter.countersign(password, 0, &mut bytes)?;
+        Ok(Self { bytes, password, times })
+    }
+
+    /// When it is good by its own claims.
+    fn validity(&self, clock: Clock, plan: &Plan) -> Validity {
+        let nbf = self.times.nbf.filter(|_| plan.policy.checks(crate::scenario::Check::Nbf));
+        Validity {
+            from: nbf.map_or(i64::MIN, |nbf| clock.at_wall(nbf)),
+            until: self.times.exp.map_or(i64::MAX, |exp| clock.at_wall(exp)),
+        }
+    }
+}
+
+/// The packet that brings a token.
+fn packet(plan: &Plan, kind: &Kind, brought: &Brought<'_>) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let method_twice = brought.odd == Some(Odd::MethodTwice);
+    let put = if brought.odd == Some(Odd::AuthFirst) {
+        let authentication =
+            Authentication { method: brought.method, method_twice, data: brought.data };
+        authentication.put(CONTINUE, &mut out)
+    } else {
+        Connect {
+            protocol: kind.protocol,
+            clean_start: plan.load().clean_start,
+            keep_alive: super::storm::keep_alive(plan.load().keep_alive),
+            client_id: brought.client_id,
+            username: brought.username,
+            password: brought.password,
+            method: brought.method,
+            data: brought.data,
+            method_twice,
+            property: brought.property,
+            will: brought.will,
+        }
+        .encode(&mut out)
+    };
+    put.map_err(|_| Error::not_measured("a field of CONNECT would be longer than 65535 bytes"))?;
+    Ok(out)
+}
+
+/// Where a broker is: of several addresses the first.
+fn address(plan: &Plan, target: &Target) -> Result<SocketAddr> {
+    let nowhere =
+        || Error::not_measured(format!("no address of the broker at `{target}` can be reached"));
+    match &target.spot {
+        Spot::At(addresses) => addresses.first().copied().ok_or_else(nowhere),
+        Spot::Named(host, port) => {
+            let found = lookup(host, *port).map_err(|_| nowhere())?;
+            reachable(&found, plan.sources()).first().copied().ok_or_else(nowhere)
+        }
+        Spot::Nowhere(..) => Err(nowhere()),
+    }
+}
+
+/// A packet without what would let somebody in: the token wherever it stands, password and authentication data.
+fn masked(packet: &[u8], brought: &Brought<'_>, token: &[u8]) -> Vec<Option<u8>> {
+    let mut out: Vec<Option<u8>> = packet.iter().copied().map(Some).collect();
+    let secrets = [Some(token), brought.password, brought.data, brought.property, brought.will];
+    for secret in secrets.into_iter().flatten().filter(|secret| !secret.is_empty()) {
+        let mut from = 0;
+        while let Some(at) = find(&packet[from..], secret) {
+            out[from + at..from + at + secret.len()].fill(None);
+            from += at + secret.len();
+        }
+    }
+    out
+}
+
+/// Where one text stands in another first.
+fn find(within: &[u8], wanted: &[u8]) -> Option<usize> {
+    within.windows(wanted.len()).position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_masked_wherever_it_stands_and_nothing_else_is() {
+        let brought = Brought {
+            client_id: b"storm-7",
+            username: Some(b"a.b.c&user"),
+            password: Some(b"secret"),
+            method: None,
+            data: None,
+            odd: None,
+            property: None,
+            will: None,
+            carried: None,
+            upgrade: None,
+        };
+        let shown = masked(b"storm-7 a.b.c&user secret a.b.c", &brought, b"a.b.c");
+        let text: String = shown.iter().map(|byte| byte.map_or('*', char::from)).collect();
+        assert_eq!(text, "storm-7 *****&user ****** *****");
+    }
+}

@@ -1,0 +1,112 @@
+//! The documents: tables that are made from what they describe, links that lead somewhere, and what examples promise.
+//!
+//! `TOKENSTORM_WRITE_DOCS=1 cargo test --test docs` writes the tables anew.
+#![expect(clippy::unwrap_used, reason = "a test that can't read its files has failed")]
+
+#[path = "docs/keys.rs"]
+mod keys;
+
+use std::{env, fmt::Write, fs, path::PathBuf};
+
+use clap::CommandFactory;
+use tokenstorm::{
+    base::shipped::{SCENARIOS, Shipped},
+    cli::Cli,
+};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(document: &str) -> String {
+    fs::read_to_string(root().join(document)).unwrap_or_else(|error| panic!("{document}: {error}"))
+}
+
+/// Holds the part of a document behind a mark against what it has to be, or writes it.
+fn hold(document: &str, name: &str, made: &str) {
+    let whole = text(document);
+    let mark =
+        format!("<!-- {name}: written by `TOKENSTORM_WRITE_DOCS=1 cargo test --test docs` -->\n");
+    let (before, rest) = whole.split_once(&mark).unwrap_or_else(|| panic!("{document}: no {name}"));
+    let (own, after) = rest.split_once("<!-- end -->").unwrap();
+    if env::var_os("TOKENSTORM_WRITE_DOCS").is_some() {
+        let written = format!("{before}{mark}{made}<!-- end -->{after}");
+        fs::write(root().join(document), written).unwrap();
+        return;
+    }
+    assert!(
+        own == made,
+        "`{document}` is not what the program is: `TOKENSTORM_WRITE_DOCS=1 cargo test --test docs` writes it"
+    );
+}
+
+/// A text as a cell of a table, in one line.
+fn cell(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+}
+
+#[test]
+fn every_command_stands_in_the_reference_with_what_its_help_says() {
+    let mut made = String::from("| command | what it does |\n|---|---|\n");
+    for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        let parts: Vec<&str> = command
+            .get_subcommands()
+            .filter(|part| part.get_name() != "help")
+            .map(clap::Command::get_name)
+            .collect();
+        let parts =
+            if parts.is_empty() { String::new() } else { format!(" {}", parts.join("\\|")) };
+        writeln!(made, "| `tokenstorm {}{parts}` | {} |", command.get_name(), cell(&about))
+            .unwrap();
+    }
+    hold("docs/commands.md", "commands", &made);
+}
+
+#[test]
+fn every_scenario_stands_in_its_table_with_its_question() {
+    let mut made = String::from("| scenario | question |\n|---|---|\n");
+    for (name, scenario) in SCENARIOS.iter().filter_map(|it| Some((it.name()?, it))) {
+        let about = scenario.about();
+        let question = about.strip_prefix("Question: ").unwrap();
+        writeln!(made, "| [`{name}`]({name}.toml) | {} |", cell(question)).unwrap();
+    }
+    hold("scenarios/README.md", "scenarios", &made);
+    let readme = text("README.md");
+    let count = Shipped::names(SCENARIOS).count();
+    assert!(readme.contains(&format!("lists {count} questions")), "README.md says how many");
+}
+
+#[test]
+fn every_key_of_a_scenario_stands_in_the_reference_with_its_doc_comment() {
+    hold("docs/keys.md", "keys", &keys::tables());
+}
+
+#[test]
+fn every_link_of_the_documents_leads_to_a_file() {
+    let mut documents: Vec<PathBuf> = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            // What a run or a build leaves is none of ours.
+            let is_left =
+                path.join("CACHEDIR.TAG").exists() || name.starts_with('.') || name == "target";
+            if path.is_dir() && !is_left {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                documents.push(path);
+            }
+        }
+    }
+    assert!(documents.len() > 25, "{documents:?}");
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
+            let target = document.parent().unwrap().join(link);
+            assert!(target.exists(), "{} leads to `{link}`", document.display());
+        }
+    }
+}
