@@ -141,6 +141,8 @@ pub(super) struct Worker {
     listed: VecDeque<Key>,
     /// Clients whose tokens have to end before they start.
     parked: BinaryHeap<Reverse<park::Parked>>,
+    /// More tokens have come than were taken in a row.
+    has_tokens: bool,
     /// Attempts that are judged later.
     unsettled: VecDeque<(Attempt, Terms, u16)>,
     /// Its next attempt, counted over all workers.
@@ -230,6 +232,7 @@ impl Worker {
             listed: VecDeque::new(),
             parked: BinaryHeap::new(),
             unsettled: VecDeque::new(),
+            has_tokens: false,
             next_client: number as u64,
             number,
             workers: workers as u64,
@@ -291,6 +294,7 @@ impl Worker {
             }
             self.wait(&mut events);
             for event in events.drain(..) {
+            self.source.send_orders();
                 if self.signal.is_stopped() {
                     break;
                 }
@@ -345,9 +349,10 @@ impl Worker {
             self.drop_due(),
         ];
         let now = self.storm.clock.now();
+            self.source.orders_due(),
         let settles = (!self.unsettled.is_empty()).then_some(now + unsettled::SETTLES_EVERY);
-        // Whoever is listed has his turn now: no event tells of it.
-        let turn = (!self.listed.is_empty()).then_some(now);
+        // Whoever is listed has his turn now, and so have tokens that have come: no event tells of it.
+        let turn = (!self.listed.is_empty() || self.has_tokens).then_some(now);
         let left = next
             .into_iter()
             .chain([settles, turn])
