@@ -76,7 +76,47 @@ pub(super) struct Held {
     /// The turn that its token is of.
     pub(super) token_turn: u32,
     /// When its alarm rings: not after the session is due.
-    pub(super) rings: u64,
+    pub(super) rings: Rings,
+}
+
+/// When the alarms of a session ring, as far as that is kept: the next of them, and the last. Most clients wait for the end of
+/// their time from the start, and for much else before: that one is set once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Rings {
+    next: u64,
+    last: u64,
+}
+
+impl Default for Rings {
+    fn default() -> Self {
+        Self { next: u64::MAX, last: u64::MAX }
+    }
+}
+
+impl Rings {
+    /// Whether an alarm has to be set for an instant: none rings by then. It counts as set.
+    pub(super) fn set(&mut self, at: u64) -> bool {
+        if at >= self.next {
+            return false;
+        }
+        if self.last == u64::MAX {
+            self.last = self.next;
+        }
+        self.next = at;
+        true
+    }
+
+    /// Whether an alarm that rings now is the next.
+    pub(super) fn rang(&mut self, at: u64) -> bool {
+        if self.next != at {
+            return false;
+        }
+        self.next = self.last;
+        if self.last <= at {
+            *self = Self::default();
+        }
+        true
+    }
 }
 
 impl Connection {
@@ -135,6 +175,17 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_alarm_is_set_where_none_rings_in_time_and_the_last_is_set_once() {
+        let mut rings = Rings::default();
+        assert!(rings.set(90) && !rings.set(95) && rings.set(20) && rings.set(10));
+        assert!(!rings.rang(20), "an earlier one was set since");
+        assert!(rings.rang(10) && !rings.rang(20));
+        assert!(!rings.set(90), "it rings still");
+        assert!(rings.set(50) && rings.rang(50) && rings.rang(90));
+        assert!(rings.set(95) && rings.rang(95) && rings.set(100));
+    }
 
     /// There is one for every client that is connected: what grows here is paid a hundred thousand times.
     #[test]
