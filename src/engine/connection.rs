@@ -75,46 +75,29 @@ pub(super) struct Held {
     pub(super) minted_for: i64,
     /// The turn that its token is of.
     pub(super) token_turn: u32,
-    /// When its alarm rings: not after the session is due.
-    pub(super) rings: Rings,
+    /// When its next alarm rings: not after the session is due.
+    pub(super) rings: u64,
+    /// An alarm is set for the end of its client's time. That is known from the start, and much else is waited for before: it is
+    /// set once.
+    pub(super) rings_last: bool,
 }
 
-/// When the alarms of a session ring, as far as that is kept: the next of them, and the last. Most clients wait for the end of
-/// their time from the start, and for much else before: that one is set once.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Rings {
-    next: u64,
-    last: u64,
-}
-
-impl Default for Rings {
-    fn default() -> Self {
-        Self { next: u64::MAX, last: u64::MAX }
-    }
-}
-
-impl Rings {
-    /// Whether an alarm has to be set for an instant: none rings by then. It counts as set.
-    pub(super) fn set(&mut self, at: u64) -> bool {
-        if at >= self.next {
-            return false;
-        }
-        if self.last == u64::MAX {
-            self.last = self.next;
-        }
-        self.next = at;
-        true
+impl Held {
+    /// For which instant an alarm has to be set, where none rings in time. It counts as set.
+    pub(super) fn needs_alarm(&mut self) -> Option<u64> {
+        let due = self.session.due().filter(|due| *due < self.rings)?;
+        self.rings = due;
+        self.rings_last |= self.session.leaves_at() == Some(due);
+        Some(due)
     }
 
-    /// Whether an alarm that rings now is the next.
+    /// Whether an alarm that rings now is the next: one that was set before another, earlier one rings for nothing.
     pub(super) fn rang(&mut self, at: u64) -> bool {
-        if self.next != at {
+        if self.rings != at {
             return false;
         }
-        self.next = self.last;
-        if self.last <= at {
-            *self = Self::default();
-        }
+        let last = self.session.leaves_at().filter(|last| self.rings_last && *last > at);
+        (self.rings, self.rings_last) = (last.unwrap_or(u64::MAX), last.is_some());
         true
     }
 }
@@ -175,16 +158,46 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        client::{packet::Connack, session::Settings},
+        scenario::Protocol,
+    };
 
     #[test]
-    fn an_alarm_is_set_where_none_rings_in_time_and_the_last_is_set_once() {
-        let mut rings = Rings::default();
-        assert!(rings.set(90) && !rings.set(95) && rings.set(20) && rings.set(10));
-        assert!(!rings.rang(20), "an earlier one was set since");
-        assert!(rings.rang(10) && !rings.rang(20));
-        assert!(!rings.set(90), "it rings still");
-        assert!(rings.set(50) && rings.rang(50) && rings.rang(90));
-        assert!(rings.set(95) && rings.rang(95) && rings.set(100));
+    fn the_alarm_for_the_end_of_a_clients_time_is_set_once() {
+        let settings = Settings {
+            protocol: Protocol::V5,
+            keep_alive: 0,
+            leaves_at: 90,
+            expiry: None,
+            renews_at: Some(20),
+            salt: 0,
+        };
+        let session = Session::new(settings, &Connack::default(), Outbox::default(), 0);
+        let mut held = Held {
+            session,
+            accepted: 0,
+            deadline: 0,
+            is_decided: false,
+            key: None,
+            minted_for: 0,
+            token_turn: 0,
+            rings: u64::MAX,
+            rings_last: false,
+        };
+        assert_eq!((held.needs_alarm(), held.needs_alarm()), (Some(20), None));
+        assert!(held.rang(20) && !held.rang(20), "it rings once");
+        assert!(held.session.on_due(20, false).is_some());
+        assert_eq!(held.needs_alarm(), Some(90));
+        for at in [30, 40] {
+            held.session.renew_at(at);
+            assert_eq!(held.needs_alarm(), Some(at));
+            assert!(!held.rang(90), "an earlier one was set since");
+            assert!(held.rang(at) && held.session.on_due(at, false).is_some());
+            assert_eq!(held.needs_alarm(), None, "the last is set");
+        }
+        assert!(held.rang(90) && held.session.on_due(90, false).is_some());
+        assert_eq!(held.needs_alarm(), None);
     }
 
     /// There is one for every client that is connected: what grows here is paid a hundred thousand times.

@@ -141,8 +141,6 @@ pub(super) struct Worker {
     sockets: usize,
     /// Connections that had more to read than a turn allows, in the order in which they have their next.
     listed: VecDeque<Key>,
-    /// More tokens have come than were taken in a row.
-    has_tokens: bool,
     /// Clients whose tokens have to end before they start.
     parked: BinaryHeap<Reverse<park::Parked>>,
     /// Attempts that are judged later.
@@ -232,7 +230,6 @@ impl Worker {
             left_open: 0,
             sockets: 0,
             listed: VecDeque::new(),
-            has_tokens: false,
             parked: BinaryHeap::new(),
             unsettled: VecDeque::new(),
             next_client: number as u64,
@@ -337,7 +334,7 @@ impl Worker {
     }
 
     /// Sleeps until something happens or something is due.
-    fn wait(&self, events: &mut Vec<Event>) {
+    fn wait(&mut self, events: &mut Vec<Event>) {
         let next = [
             self.pace.due(),
             self.wave_due(),
@@ -354,7 +351,7 @@ impl Worker {
         let now = self.storm.clock.now();
         let settles = (!self.unsettled.is_empty()).then_some(now + unsettled::SETTLES_EVERY);
         // Whoever is listed has his turn now, and so have tokens that have come: no event tells of it.
-        let turn = (!self.listed.is_empty() || self.has_tokens).then_some(now);
+        let turn = (!self.listed.is_empty() || self.source.has_answer()).then_some(now);
         let left = next
             .into_iter()
             .chain([settles, turn])

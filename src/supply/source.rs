@@ -248,6 +248,12 @@ impl TokenSource {
         })
     }
 
+    /// Whether [`TokenSource::next_answer`] has one.
+    pub fn has_answer(&mut self) -> bool {
+        !self.arrivals.1.is_empty()
+            || !self.waiting.is_empty() && self.outlet.stock() != Stock::Pending
+    }
+
     /// How many rows of a file nobody had before that were taken since the last look.
     pub fn rows_taken(&mut self) -> u64 {
         std::mem::take(&mut self.rows_taken)

@@ -72,14 +72,18 @@ mod tests {
         let mut alarms = Alarms::default();
         assert_eq!((alarms.due(), alarms.take_due(5)), (None, None));
         let mut at: Vec<u64> = (0..200).map(|n| n * n % 97 * SPAN / 7).collect();
-        at.iter().for_each(|at| alarms.set(*at, Key::BELL));
+        for at in &at {
+            alarms.set(*at, Key::BELL);
+        }
         at.sort_unstable();
         let now = at[120];
         let (rung, left): (Vec<u64>, Vec<u64>) = at.iter().partition(|at| **at <= now);
         assert_eq!(taken(&mut alarms, now), rung);
         assert!(alarms.due().unwrap() <= left[0], "looked at in time");
         // What is set late, or for a span that has begun, rings in its turn.
-        [3, now + 1].iter().for_each(|at| alarms.set(*at, Key::BELL));
+        for at in [3, now + 1] {
+            alarms.set(at, Key::BELL);
+        }
         assert_eq!((taken(&mut alarms, now), alarms.due()), (vec![3], Some(now + 1)));
         let mut rest = taken(&mut alarms, u64::MAX);
         assert_eq!(rest.remove(0), now + 1);

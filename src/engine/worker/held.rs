@@ -11,7 +11,7 @@ use crate::{
         socket::Sent,
         verdict::ending::{HOLD, Met},
     },
-    engine::connection::{Held, Rings},
+    engine::connection::Held,
     record::measure::Count,
 };
 
@@ -38,7 +38,8 @@ impl Worker {
             key: attempt.key,
             minted_for: attempt.minted_for,
             token_turn,
-            rings: Rings::default(),
+            rings: u64::MAX,
+            rings_last: false,
         };
         let mut before = std::mem::replace(&mut connection.stage, Stage::Held(held));
         let (way, key) = (connection.way, Key::new(place, connection.generation));
@@ -72,7 +73,7 @@ impl Worker {
             return;
         };
         let sent = send_all(link, held.session.outbox());
-        if let Some(due) = held.session.due().filter(|due| held.rings.set(*due)) {
+        if let Some(due) = held.needs_alarm() {
             self.alarms.set(due, Key::new(place, connection.generation));
         }
         match sent {
@@ -89,12 +90,8 @@ impl Worker {
             let place = key.place();
             let is_it = |it: &&mut Connection| it.generation == key.generation();
             let Some(connection) = self.connections.get_mut(place).filter(is_it) else { continue };
-            // An alarm that was set before another, earlier one rings for nothing.
-            let rings = |stage: &mut Stage| match stage {
-                Stage::Held(held) => held.rings.rang(at),
-                Stage::Opening(_) | Stage::Leaving(_) => false,
-            };
-            if !rings(&mut connection.stage) {
+            let Stage::Held(held) = &mut connection.stage else { continue };
+            if !held.rang(at) {
                 continue;
             }
             let Some(connection) = self.connections.get(place) else { continue };

@@ -91,12 +91,8 @@ impl Worker {
 
     /// Goes on with attempts whose tokens have come.
     pub(super) fn take_tokens(&mut self) {
-        self.has_tokens = true;
         for _ in 0..STARTS_IN_A_ROW {
-            let Some((ticket, answer)) = self.source.next_answer() else {
-                self.has_tokens = false;
-                return;
-            };
+            let Some((ticket, answer)) = self.source.next_answer() else { return };
             let key = Key::from_data(ticket);
             let Some(connection) = self.connections.get_mut(key.place()).filter(|found| {
                 found.generation == key.generation() && found.state() == Some(State::Ordering)
