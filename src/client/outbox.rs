@@ -37,8 +37,11 @@ impl Outbox {
         self.sent = (self.sent + count).min(self.bytes.len());
         if self.is_empty() {
             self.sent = 0;
+            if self.bytes.capacity() > ROOM {
+                // Freed as a whole: to cut it would leave a remainder, and copy what is none.
+                self.bytes = Vec::new();
+            }
             self.bytes.clear();
-            self.bytes.shrink_to(ROOM);
         }
     }
 }

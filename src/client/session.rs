@@ -193,6 +193,11 @@ impl Session {
         self.timers.next()
     }
 
+    /// When the client leaves, while that is to come.
+    pub fn leaves_at(&self) -> Option<u64> {
+        self.timers.at(Timer::Leave)
+    }
+
     /// What is to be sent: the driver sends what the socket takes, and keeps the rest for when it takes more.
     pub fn outbox(&mut self) -> &mut Outbox {
         &mut self.outbox

@@ -75,8 +75,31 @@ pub(super) struct Held {
     pub(super) minted_for: i64,
     /// The turn that its token is of.
     pub(super) token_turn: u32,
-    /// When its alarm rings: not after the session is due.
+    /// When its next alarm rings: not after the session is due.
     pub(super) rings: u64,
+    /// An alarm is set for the end of its client's time. That is known from the start, and much else is waited for before: it is
+    /// set once.
+    pub(super) rings_last: bool,
+}
+
+impl Held {
+    /// For which instant an alarm has to be set, where none rings in time. It counts as set.
+    pub(super) fn needs_alarm(&mut self) -> Option<u64> {
+        let due = self.session.due().filter(|due| *due < self.rings)?;
+        self.rings = due;
+        self.rings_last |= self.session.leaves_at() == Some(due);
+        Some(due)
+    }
+
+    /// Whether an alarm that rings now is the next: one that was set before another, earlier one rings for nothing.
+    pub(super) fn rang(&mut self, at: u64) -> bool {
+        if self.rings != at {
+            return false;
+        }
+        let last = self.session.leaves_at().filter(|last| self.rings_last && *last > at);
+        (self.rings, self.rings_last) = (last.unwrap_or(u64::MAX), last.is_some());
+        true
+    }
 }
 
 impl Connection {
@@ -135,6 +158,47 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        client::{packet::Connack, session::Settings},
+        scenario::Protocol,
+    };
+
+    #[test]
+    fn the_alarm_for_the_end_of_a_clients_time_is_set_once() {
+        let settings = Settings {
+            protocol: Protocol::V5,
+            keep_alive: 0,
+            leaves_at: 90,
+            expiry: None,
+            renews_at: Some(20),
+            salt: 0,
+        };
+        let session = Session::new(settings, &Connack::default(), Outbox::default(), 0);
+        let mut held = Held {
+            session,
+            accepted: 0,
+            deadline: 0,
+            is_decided: false,
+            key: None,
+            minted_for: 0,
+            token_turn: 0,
+            rings: u64::MAX,
+            rings_last: false,
+        };
+        assert_eq!((held.needs_alarm(), held.needs_alarm()), (Some(20), None));
+        assert!(held.rang(20) && !held.rang(20), "it rings once");
+        assert!(held.session.on_due(20, false).is_some());
+        assert_eq!(held.needs_alarm(), Some(90));
+        for at in [30, 40] {
+            held.session.renew_at(at);
+            assert_eq!(held.needs_alarm(), Some(at));
+            assert!(!held.rang(90), "an earlier one was set since");
+            assert!(held.rang(at) && held.session.on_due(at, false).is_some());
+            assert_eq!(held.needs_alarm(), None, "the last is set");
+        }
+        assert!(held.rang(90) && held.session.on_due(90, false).is_some());
+        assert_eq!(held.needs_alarm(), None);
+    }
 
     /// There is one for every client that is connected: what grows here is paid a hundred thousand times.
     #[test]

@@ -4,6 +4,7 @@
 //! in `epoll_pwait2` with a timeout in nanoseconds, so that pacing needs no timer of its own.
 
 mod again;
+mod alarms;
 mod answer;
 mod challenge;
 mod connect;
@@ -68,7 +69,8 @@ use crate::{
     token::placing::Scratch,
 };
 
-/// Attempts that are started in a row before events are looked at again, when the schedule is behind.
+/// Attempts that are started, tokens that are taken and alarms that ring in a row before events are looked at again, when
+/// the worker is behind.
 const STARTS_IN_A_ROW: usize = 64;
 /// Events taken from epoll at one time.
 const EVENTS: usize = 256;
@@ -130,7 +132,7 @@ pub(super) struct Worker {
     /// Deadlines of attempts, in the order in which they started.
     deadlines: VecDeque<(u64, Key)>,
     /// Pings and departures.
-    alarms: BinaryHeap<Reverse<(u64, Key)>>,
+    alarms: alarms::Alarms,
     /// Connections that are over, and how long the broker may take to close them.
     leaving: VecDeque<(u64, Key)>,
     /// How many of them it has not closed yet.
@@ -223,7 +225,7 @@ impl Worker {
             reply,
             choice: PortChoice::of_this_kernel(),
             deadlines: VecDeque::new(),
-            alarms: BinaryHeap::new(),
+            alarms: alarms::Alarms::default(),
             leaving: VecDeque::new(),
             left_open: 0,
             sockets: 0,
@@ -289,6 +291,7 @@ impl Worker {
                     break;
                 }
             }
+            self.source.send_orders();
             self.wait(&mut events);
             for event in events.drain(..) {
                 if self.signal.is_stopped() {
@@ -331,23 +334,24 @@ impl Worker {
     }
 
     /// Sleeps until something happens or something is due.
-    fn wait(&self, events: &mut Vec<Event>) {
+    fn wait(&mut self, events: &mut Vec<Event>) {
         let next = [
             self.pace.due(),
             self.wave_due(),
             self.vigil_due(),
             Some(self.storm.start + (self.second + 1) * SECOND),
             self.deadlines.front().map(|(at, _)| *at),
-            self.alarms.peek().map(|Reverse((at, _))| *at),
+            self.alarms.due(),
             self.leaving.front().map(|(at, _)| *at),
             self.parked.peek().map(|Reverse(parked)| parked.due),
             self.away.peek().map(|Reverse(away)| away.due),
             self.drop_due(),
+            self.source.orders_due(),
         ];
         let now = self.storm.clock.now();
         let settles = (!self.unsettled.is_empty()).then_some(now + unsettled::SETTLES_EVERY);
-        // Whoever is listed has his turn now: no event tells of it.
-        let turn = (!self.listed.is_empty()).then_some(now);
+        // Whoever is listed has his turn now, and so have tokens that have come: no event tells of it.
+        let turn = (!self.listed.is_empty() || self.source.has_answer()).then_some(now);
         let left = next
             .into_iter()
             .chain([settles, turn])

@@ -1,6 +1,6 @@
 //! Tokens that minting threads make to order, besides those that they mint ahead.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 use crossbeam_channel::{Receiver, Select, TryRecvError};
 
@@ -18,8 +18,33 @@ pub(super) struct MintOrder {
     pub(super) at: u64,
     /// When nobody waits for it any more.
     pub(super) deadline: u64,
-    /// Who gets it; nothing where it can't be made.
-    pub(super) hand_over: Box<dyn FnOnce(Option<Made>) + Send>,
+    /// What the answer is known by.
+    pub(super) ticket: u64,
+    /// An empty buffer for it.
+    pub(super) bytes: Vec<u8>,
+    /// Who gets it.
+    pub(super) taker: Taker,
+}
+
+/// Takes what was made for a ticket; nothing where it can't be made. One for all orders of a worker.
+#[derive(Clone)]
+pub(super) struct Taker(Arc<dyn Fn(u64, Option<Made>) + Send + Sync>);
+
+impl Taker {
+    pub(super) fn new(takes: impl Fn(u64, Option<Made>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(takes))
+    }
+
+    /// Hands over what was made for a ticket.
+    pub(super) fn take(&self, ticket: u64, made: Option<Made>) {
+        (self.0)(ticket, made);
+    }
+}
+
+impl std::fmt::Debug for Taker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Taker").finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for MintOrder {
@@ -93,12 +118,12 @@ fn serve(order: MintOrder, shared: &Shared, minter: &mut Minter) -> Result<()> {
     if !is_wanted {
         return Ok(());
     }
-    let mut bytes = Vec::new();
+    let mut bytes = order.bytes;
     let minted = shared.mint(minter, (order.bearer, order.kind, true), order.at, &mut bytes);
     let (made, failed) = match minted {
         Ok(ready) => (Some(Made { ready, bytes }), Ok(())),
         Err(error) => (None, Err(error)),
     };
-    (order.hand_over)(made);
+    order.taker.take(order.ticket, made);
     failed
 }

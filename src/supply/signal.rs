@@ -13,6 +13,8 @@ use crate::base::error::{Error, Result};
 #[derive(Debug)]
 pub struct Signal {
     bell: OwnedFd,
+    /// It rings, and the worker has not heard it yet: to ring again would tell nothing more.
+    rings: AtomicBool,
     /// The worker waits for a token.
     waiting: AtomicBool,
     /// The run is over, or interrupted.
@@ -30,7 +32,7 @@ impl Signal {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|error| Error::not_measured(format!("can't make an eventfd: {error}")))?;
         let no = || AtomicBool::new(false);
-        Ok(Self { bell, waiting: no(), stop: no(), enough: no() })
+        Ok(Self { bell, rings: no(), waiting: no(), stop: no(), enough: no() })
     }
 
     /// Says that the worker waits for a token; it must look again after this before it sleeps.
@@ -72,15 +74,19 @@ impl Signal {
         self.bell.as_fd()
     }
 
-    /// Takes the ringing back, after the worker heard it.
+    /// Takes the ringing back, after the worker heard it; it must look at all that may have come after this.
     pub fn hush(&self) {
         let mut count = [0; 8];
         let _ = rustix::io::read(&self.bell, &mut count);
+        // After the read, or that could take a ring that nobody makes again.
+        self.rings.swap(false, Ordering::SeqCst);
     }
 
-    /// Wakes the worker.
+    /// Wakes the worker, by one system call however many ring before it hears that.
     pub fn ring(&self) {
-        // Fails only where it rings already.
-        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+        if !self.rings.swap(true, Ordering::SeqCst) {
+            // Fails only where it rings already.
+            let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+        }
     }
 }

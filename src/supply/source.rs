@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use super::{
     Outlet, Ready, Stock,
     oauth::{Brought, Failure, Fetched, Fetcher},
-    order::{Made, MintOrder},
+    order::{Made, MintOrder, Taker},
     shelf::{Shelf, Taken},
     signal::Signal,
 };
@@ -22,6 +22,16 @@ use crate::{
     plan::Plan,
     token::{Bearer, Minter, Occasion, Password, oracle::shape::Shape, recipe::Form},
 };
+
+/// Orders that are sent together at most: whoever mints begins meanwhile.
+const ORDERS_AT_ONCE: usize = 64;
+/// Nanoseconds for which an order that may wait does so for others: to wake a thread for each costs more than to mint.
+const GATHERING: u64 = 2_000_000;
+
+/// Buffers that are kept for the next orders.
+const BUFFERS: usize = 256;
+/// Bytes that most tokens take at most.
+const ROOM: usize = 512;
 
 /// Why a client has no token whose rows are all taken.
 pub const NO_MORE_ROWS: &str = "no_more_rows";
@@ -39,6 +49,8 @@ pub struct Order {
     pub deadline: u64,
     /// What the answer is known by.
     pub ticket: u64,
+    /// Whether it may be sent a little later, with others: its client has a connection meanwhile.
+    pub may_wait: bool,
 }
 
 /// What came of an order.
@@ -117,6 +129,13 @@ pub struct TokenSource {
     shelf_lives: Option<Vec<u64>>,
     /// First turns whose tokens are being minted ahead, in the order of clients.
     waiting: VecDeque<Order>,
+    /// Orders that are not sent yet, and when they are to be.
+    orders: Vec<Order>,
+    orders_due: u64,
+    /// Buffers of tokens that were made to order, for the next ones: none is freed in another thread than it was made in.
+    buffers: Vec<Vec<u8>>,
+    /// What minting threads hand their tokens to.
+    taker: Taker,
     arrivals: (Sender<Arrival>, Receiver<Arrival>),
     /// The last that arrived, while its bytes are lent.
     arrived: Option<Arrival>,
@@ -135,6 +154,7 @@ impl TokenSource {
     ) -> Self {
         let mould = &plan.mould;
         let lives = mould.kinds.iter().map(|kind| kind.recipe.shelf_life(mould.ttl));
+        let arrivals = unbounded();
         Self {
             plan: Arc::clone(plan),
             clock,
@@ -145,7 +165,11 @@ impl TokenSource {
             rows_taken: 0,
             shelf_lives: (plan.reuse == 1).then(|| lives.map(nanoseconds).collect()),
             waiting: VecDeque::new(),
-            arrivals: unbounded(),
+            orders: Vec::new(),
+            orders_due: u64::MAX,
+            buffers: Vec::new(),
+            taker: taker(arrivals.0.clone(), Arc::clone(signal)),
+            arrivals,
             arrived: None,
             unsigned: None,
         }
@@ -185,6 +209,7 @@ impl TokenSource {
     /// The next answer to an order that had to wait, with its ticket; `None` where none is there. To be called again until
     /// then, whenever the bell rang.
     pub fn next_answer(&mut self) -> Option<(u64, Answer<'_>)> {
+        self.send_orders();
         // One at a time, as a token that has lain for too long is ordered anew, and answered later.
         while let Some(order) = self.waiting.front().copied() {
             match self.stock() {
@@ -209,12 +234,24 @@ impl TokenSource {
                 }
             }
         }
-        self.arrived = Some(self.arrivals.1.try_recv().ok()?);
+        let arrived = self.arrivals.1.try_recv().ok()?;
+        if let Some(Arrival::Made(_, Made { mut bytes, .. })) = self.arrived.replace(arrived)
+            && self.buffers.len() < BUFFERS
+        {
+            bytes.clear();
+            self.buffers.push(bytes);
+        }
         Some(match self.arrived.as_ref()? {
             Arrival::Made(ticket, made) => (*ticket, handed(&self.plan, made.ready, &made.bytes)),
             Arrival::Never(ticket) => (*ticket, Answer::Never),
             Arrival::Fetched(order, fetched) => (order.ticket, brought(self.clock, order, fetched)),
         })
+    }
+
+    /// Whether [`TokenSource::next_answer`] has one.
+    pub fn has_answer(&mut self) -> bool {
+        !self.arrivals.1.is_empty()
+            || !self.waiting.is_empty() && self.outlet.stock() != Stock::Pending
     }
 
     /// How many rows of a file nobody had before that were taken since the last look.
@@ -288,26 +325,36 @@ impl TokenSource {
         is_stale
     }
 
-    /// Has the minting threads mint a token: that of a later turn, or of an earlier one once more.
+    /// Has the minting threads mint a token: that of a later turn, or of an earlier one once more. They hear of it by
+    /// [`TokenSource::send_orders`].
     pub fn mint(&mut self, order: Order) {
-        let (arrivals, ticket) = (self.arrivals.0.clone(), order.ticket);
-        let signal = Arc::clone(&self.signal);
-        let hand_over = move |made| {
-            let arrival = match made {
-                Some(made) => Arrival::Made(ticket, made),
-                None => Arrival::Never(ticket),
-            };
-            // Nobody waits any more when the run is over.
-            if arrivals.send(arrival).is_ok() {
-                signal.ring();
+        let due = if order.may_wait { self.clock.now().saturating_add(GATHERING) } else { 0 };
+        self.orders_due = self.orders_due.min(due);
+        self.orders.push(order);
+        if self.orders.len() >= ORDERS_AT_ONCE {
+            self.orders_due = 0;
+            self.send_orders();
+        }
+    }
+
+    /// When orders that have come together are to be sent, where there are any. Whoever orders must not sleep for longer.
+    pub fn orders_due(&self) -> Option<u64> {
+        (!self.orders.is_empty()).then_some(self.orders_due)
+    }
+
+    /// Sends the orders that have come together, if that is due, so that minting threads that sleep are woken once for many.
+    pub fn send_orders(&mut self) {
+        if self.orders.is_empty() || self.orders_due > 0 && self.orders_due > self.clock.now() {
+            return;
+        }
+        self.orders_due = u64::MAX;
+        for Order { bearer, kind, at, deadline, ticket, .. } in self.orders.drain(..) {
+            let bytes = self.buffers.pop().unwrap_or_else(|| Vec::with_capacity(ROOM));
+            let taker = self.taker.clone();
+            let order = MintOrder { bearer, kind, at, deadline, ticket, bytes, taker };
+            if !self.outlet.order(order) {
+                self.taker.take(ticket, None);
             }
-        };
-        let Order { bearer, kind, at, deadline, .. } = order;
-        let hand_over = Box::new(hand_over);
-        if !self.outlet.order(MintOrder { bearer, kind, at, deadline, hand_over }) {
-            // This end of it is here.
-            let _ = self.arrivals.0.send(Arrival::Never(ticket));
-            self.signal.ring();
         }
     }
 
@@ -370,6 +417,20 @@ impl TokenSource {
             Err(_) => Answer::NotMade,
         }
     }
+}
+
+/// Hands what was minted over to a worker, and wakes it.
+fn taker(arrivals: Sender<Arrival>, signal: Arc<Signal>) -> Taker {
+    Taker::new(move |ticket, made| {
+        let arrival = match made {
+            Some(made) => Arrival::Made(ticket, made),
+            None => Arrival::Never(ticket),
+        };
+        // Nobody waits any more when the run is over.
+        if arrivals.send(arrival).is_ok() {
+            signal.ring();
+        }
+    })
 }
 
 /// A token that was minted here.

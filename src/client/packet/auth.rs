@@ -53,8 +53,11 @@ pub fn put_auth(code: u8, properties: &[u8], out: &mut Vec<u8>) {
 
 /// Appends an AUTH up to its properties, which have so many bytes.
 fn put_head(code: u8, properties: usize, out: &mut Vec<u8>) {
+    let rest = 1 + length_bytes(properties) + properties;
+    // Once for all of it.
+    out.reserve(1 + length_bytes(rest) + rest);
     out.push(0xF0);
-    put_length(1 + length_bytes(properties) + properties, out);
+    put_length(rest, out);
     out.push(code);
     put_length(properties, out);
 }

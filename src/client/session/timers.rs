@@ -60,7 +60,12 @@ impl Timers {
     }
 
     pub(super) fn is_set(&self, timer: Timer) -> bool {
-        self.0[timer as usize] != NEVER
+        self.at(timer).is_some()
+    }
+
+    /// When a timer is due, if it is set.
+    pub(super) fn at(&self, timer: Timer) -> Option<u64> {
+        Some(self.0[timer as usize]).filter(|at| *at != NEVER)
     }
 
     /// When the next one is due.

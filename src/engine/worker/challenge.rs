@@ -81,7 +81,7 @@ impl Worker {
         let Some(kind) = self.storm.plan.good_kind() else { return self.abandon(place) };
         self.enter_state(place, State::Ordering);
         let deadline = now + self.storm.timeout;
-        self.source.mint(Order { bearer, kind, at: now, deadline, ticket });
+        self.source.mint(Order { bearer, kind, at: now, deadline, ticket, may_wait: false });
     }
 
     /// An attempt that is about a token in AUTH was let in: sends that.

@@ -1,9 +1,9 @@
 //! Drives the sessions of clients that were accepted (`client::session`): sends what they have to say, hands them what
 //! comes, rings when they are due, and counts how they end.
 
-use std::{cmp::Reverse, ops::Range};
+use std::ops::Range;
 
-use super::{Connection, Key, More, Stage, Worker, leaving::send_all};
+use super::{Connection, Key, More, STARTS_IN_A_ROW, Stage, Worker, leaving::send_all};
 use crate::{
     client::{
         attempt::{Close, Code, Outcome, Phase},
@@ -39,6 +39,7 @@ impl Worker {
             minted_for: attempt.minted_for,
             token_turn,
             rings: u64::MAX,
+            rings_last: false,
         };
         let mut before = std::mem::replace(&mut connection.stage, Stage::Held(held));
         let (way, key) = (connection.way, Key::new(place, connection.generation));
@@ -72,9 +73,8 @@ impl Worker {
             return;
         };
         let sent = send_all(link, held.session.outbox());
-        if let Some(due) = held.session.due().filter(|due| *due < held.rings) {
-            held.rings = due;
-            self.alarms.push(Reverse((due, Key::new(place, connection.generation))));
+        if let Some(due) = held.needs_alarm() {
+            self.alarms.set(due, Key::new(place, connection.generation));
         }
         match sent {
             Sent::Bytes(_) => {}
@@ -83,20 +83,18 @@ impl Worker {
         }
     }
 
-    /// Does what sessions are due to do.
+    /// Does what sessions are due to do: of some of them, so that others are served meanwhile.
     pub(super) fn ring_alarms(&mut self, now: u64) {
-        while let Some(Reverse((at, key))) = self.alarms.peek().copied() {
-            if at > now {
-                return;
-            }
-            self.alarms.pop();
+        for _ in 0..STARTS_IN_A_ROW {
+            let Some((at, key)) = self.alarms.take_due(now) else { return };
             let place = key.place();
-            let Some(connection) = self.connections.get(place) else { continue };
-            // An alarm that was set before another, earlier one rings for nothing.
-            let rings = connection.held().is_some_and(|held| held.rings == at);
-            if connection.generation != key.generation() || !rings {
+            let is_it = |it: &&mut Connection| it.generation == key.generation();
+            let Some(connection) = self.connections.get_mut(place).filter(is_it) else { continue };
+            let Stage::Held(held) = &mut connection.stage else { continue };
+            if !held.rang(at) {
                 continue;
             }
+            let Some(connection) = self.connections.get(place) else { continue };
             // Before it has anything to send: what it sends may be what finds the connection closed.
             let is_witness = self.is_witness(connection, now);
             let is_unread = connection.more != More::No;
@@ -112,9 +110,7 @@ impl Worker {
 
     /// Has a session do what is due, up to the next event.
     fn next_due(&mut self, place: usize, is_unread: bool, now: u64) -> Option<Event> {
-        let held = self.held_mut(place)?;
-        held.rings = u64::MAX;
-        held.session.on_due(now, is_unread)
+        self.held_mut(place)?.session.on_due(now, is_unread)
     }
 
     /// The broker sent something on a connection whose client stays: this part of the inbox.

@@ -74,6 +74,7 @@ impl Worker {
             at: started,
             deadline: started + self.storm.timeout,
             ticket: Key::new(place, self.generation).data(),
+            may_wait: false,
         };
         let Some(connection) = self.connections.get_mut(place) else { return };
         let answer = self.source.ask(order);
@@ -88,9 +89,10 @@ impl Worker {
         self.set_out(place, equipped);
     }
 
-    /// Goes on with the attempts whose tokens have come.
+    /// Goes on with attempts whose tokens have come.
     pub(super) fn take_tokens(&mut self) {
-        while let Some((ticket, answer)) = self.source.next_answer() {
+        for _ in 0..STARTS_IN_A_ROW {
+            let Some((ticket, answer)) = self.source.next_answer() else { return };
             let key = Key::from_data(ticket);
             let Some(connection) = self.connections.get_mut(key.place()).filter(|found| {
                 found.generation == key.generation() && found.state() == Some(State::Ordering)

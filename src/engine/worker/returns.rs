@@ -178,6 +178,7 @@ impl Worker {
             at: now,
             deadline: now + storm.timeout,
             ticket: Key::new(place, self.generation).data(),
+            may_wait: false,
         };
         match minted {
             None => self.order(place, order, life),
@@ -266,6 +267,7 @@ impl Worker {
             at: now,
             deadline: now + self.storm.timeout,
             ticket: ticket.data(),
+            may_wait: true,
         };
         self.order(entered, order, asked);
     }

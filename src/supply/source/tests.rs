@@ -55,7 +55,8 @@ share = 1
     fn order(&self, client: u64, turn: u32, at: u64) -> Order {
         let kind = self.plan.kind_of(client);
         let bearer = Bearer { client, turn };
-        Order { bearer, kind, at, deadline: u64::MAX, ticket: client << 8 | u64::from(turn) }
+        let ticket = client << 8 | u64::from(turn);
+        Order { bearer, kind, at, deadline: u64::MAX, ticket, may_wait: false }
     }
 
     /// Waits until so many tokens are minted, and the next is there.
@@ -182,5 +183,32 @@ fn where_nobody_mints_an_order_is_answered_by_never() {
     assert!(matches!(source.next_answer(), Some((ticket, Answer::Never)) if ticket == 7 << 8 | 1));
     drop(source);
     supply.stop();
+    shop.close();
+}
+
+#[test]
+fn orders_that_may_wait_are_sent_together_and_do_not_wait_for_long() {
+    let mut shop = Shop::open("clients = 200\nconcurrency = 1", 16);
+    shop.is_ready(16);
+    let order = |shop: &Shop, client| Order { may_wait: true, ..shop.order(client, 1, 0) };
+    assert_eq!(shop.source.orders_due(), None);
+    let before = shop.clock.now();
+    assert!(shop.source.ask(order(&shop, 0)).is_none());
+    let due = shop.source.orders_due().unwrap();
+    assert!((before + GATHERING..=shop.clock.now() + GATHERING).contains(&due));
+    assert!(shop.source.ask(order(&shop, 1)).is_none());
+    assert!(shop.source.orders_due() <= Some(due), "it waits for no later one");
+    assert_eq!(shop.answer().1.client + shop.answer().1.client, 1);
+    assert!(shop.clock.now() >= due);
+    // One that hurries takes them along.
+    assert!(shop.source.ask(order(&shop, 2)).is_none());
+    assert!(shop.source.ask(shop.order(3, 1, 0)).is_none());
+    assert_eq!(shop.source.orders_due(), Some(0));
+    shop.source.send_orders();
+    assert_eq!(shop.source.orders_due(), None);
+    for client in 4..4 + ORDERS_AT_ONCE as u64 {
+        assert!(shop.source.ask(order(&shop, client)).is_none());
+    }
+    assert_eq!(shop.source.orders_due(), None, "enough have come together");
     shop.close();
 }
