@@ -219,12 +219,16 @@ pub struct Live {
     /// Serve live metrics at this address, under /metrics, for Prometheus; a port alone means loopback
     #[arg(long, value_name = "ADDRESS", value_parser = listener, help_heading = "Output")]
     pub prometheus: Option<SocketAddr>,
+    /// At the end, serve them until the last values were scraped, and at most for so long
+    #[arg(long, value_name = "TIME", value_parser = bounds::argument, requires = "prometheus", help_heading = "Output")]
+    pub prometheus_linger: Option<humantime::Duration>,
 }
 
-/// An address, or a port of the loopback.
+/// An address, or a port of the loopback, also as `:9464` and `localhost:9464`.
 fn listener(text: &str) -> Result<SocketAddr, String> {
     let port = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-    let address = text.parse().ok().or_else(|| text.parse().ok().map(port));
+    let own = text.strip_prefix("localhost:").or(text.strip_prefix(':')).unwrap_or(text);
+    let address = text.parse().ok().or_else(|| own.parse().ok().map(port));
     address.ok_or_else(|| "must be an address such as `127.0.0.1:9464`, or a port".into())
 }
 
@@ -267,8 +271,6 @@ pub struct Run {
     #[arg(long, conflicts_with = "agents")]
     pub calibrate: bool,
     #[command(flatten)]
-    pub agents: Agents,
-    #[command(flatten)]
     pub change: Change,
     #[command(flatten)]
     pub output: Output,
@@ -276,6 +278,8 @@ pub struct Run {
     pub files: Files,
     #[command(flatten)]
     pub live: Live,
+    #[command(flatten)]
+    pub agents: Agents,
 }
 
 /// `tokenstorm scenarios` and `tokenstorm profiles`.

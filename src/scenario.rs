@@ -60,6 +60,10 @@ pub struct Scenario {
     /// Every random choice follows from it: the same seed gives the same arrivals and the same mix.
     #[serde(default = "whole::<42, u64>")]
     pub seed: u64,
+    /// Names and values of your own, such as `build = "1.2.3"`: they stand in `summary.json`, on the page, and as labels of
+    /// `tokenstorm_run_info`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// Which brokers are stormed, and what they promise.
     pub target: Target,
     /// How many clients come, how fast, and how long they stay.

@@ -36,7 +36,7 @@ use crate::{
             folder::check_writable,
             gone::BrokerGone,
             judged::Aborted,
-            ruling::decide::{Terms, decide},
+            ruling::decide::{Terms, decide, told},
             series::append,
             summary::{Generator, Per100Ms, Throughput, Trust},
             threshold,
@@ -141,6 +141,8 @@ struct Series {
     all: Measurements,
     sum: Sum,
     runs: usize,
+    /// How many runs it will have, where that is known.
+    planned: Option<usize>,
     /// CPU time that the process had used when the series began.
     cpu_before: u64,
 }
@@ -148,6 +150,8 @@ struct Series {
 /// What its runs have come to together, beside their measurements.
 #[derive(Default)]
 struct Sum {
+    /// Runs in which something failed.
+    failed: usize,
     /// When its first run started to storm.
     start: Option<u64>,
     /// Nanoseconds in which runs gave verdicts.
@@ -204,6 +208,7 @@ impl Series {
             environment,
             sum: Sum::default(),
             runs: 0,
+            planned: None,
             cpu_before: process_cpu(),
         };
         // A series that is killed in its first run has a summary too.
@@ -244,9 +249,7 @@ impl Series {
         self.runs += 1;
         let label: String = words.chars().map(|c| if c == ' ' { '-' } else { c }).collect();
         let out = self.path().join("runs").join(format!("{:03}-{label}", self.runs));
-        if self.options.progress != Mode::None {
-            crate::tell!("run {}: {words}", self.runs);
-        }
+        self.say(&format!("{}: {words}", self.place()));
         let options = Options {
             out: Some(out),
             clock: Some(self.clock),
@@ -262,6 +265,33 @@ impl Series {
         Ok(trial)
     }
 
+    /// Says something, where anything is shown.
+    fn say(&self, what: &str) {
+        if self.options.progress != Mode::None {
+            crate::tell!("{what}");
+        }
+    }
+
+    /// Which run this is, of how many, what came of those before, and how long it takes until all are over.
+    fn place(&self) -> String {
+        let Self { runs, planned, sum, .. } = self;
+        let of = planned.map_or_else(String::new, |planned| format!(" of {planned}"));
+        let before = runs - 1;
+        let mut place = format!("run {runs}{of}");
+        if before > 0 {
+            let failed = sum.failed;
+            place += &format!(" ({} as promised, {failed} failed", before.saturating_sub(failed));
+            if let (Some(planned), Some(start)) = (planned, sum.start) {
+                let each = self.clock.now().saturating_sub(start) / before as u64;
+                let left = Duration::from_nanos(each * (planned + 1).saturating_sub(*runs) as u64);
+                let left = Duration::from_secs(left.as_secs());
+                place += &format!(", about {} left", humantime::format_duration(left));
+            }
+            place.push(')');
+        }
+        place
+    }
+
     /// Adds what a run has seen to what the series has.
     fn take(&mut self, trial: &Trial, words: &str) -> Result<()> {
         let sum = &mut self.sum;
@@ -275,6 +305,7 @@ impl Series {
         };
         self.all.absorb(&trial.all, &of(&kinds, &trial.kinds)?, &of(&brokers, &trial.brokers)?);
         let summary = &trial.summary;
+        sum.failed += usize::from(!told(summary, None).failed.is_empty());
         let judged = summary.throughput.verdicts_per_s;
         if judged > 0.0 {
             sum.busy += trial.busy;

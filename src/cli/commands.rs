@@ -178,10 +178,11 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
     if series::is_series(&loaded.scenario) && agents.is_none() {
         return run_series(&loaded, arguments, calibration, live);
     }
+    let (stop, exporter) = (stop_flag()?, live.clone());
     let options = Options {
         out: arguments.output.out.clone(),
-        screen: Screen::new(arguments.output.progress, plan.known_attempts()),
-        stop: stop_flag()?,
+        screen: Screen::of(arguments.output.progress, &plan),
+        stop: Arc::clone(&stop),
         canary: None,
         probe: None,
         clock: None,
@@ -194,9 +195,11 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         Some(count) => fleet::run(plan, &loaded, &arguments.agents, count, options)?,
     };
     let shown = report::terminal::render(&finished.summary, &finished.folder.display().to_string());
-    conclude(&finished.summary, None, &shown, finished.trouble, || {
+    let exit = conclude(&finished.summary, None, &shown, finished.trouble, || {
         files::leave(&arguments.files, &finished.folder, &finished.summary)
-    })
+    });
+    live::linger(&arguments.live, exporter.as_deref(), &stop);
+    exit
 }
 
 /// Says what a run came to, leaves what `last` writes, and ends with what was ruled of it; but where its results could not be
@@ -245,19 +248,22 @@ fn run_series(
     calibration: Option<Calibration>,
     live: Option<Arc<Exporter>>,
 ) -> Result<Exit> {
+    let (stop, exporter) = (stop_flag()?, live.clone());
     let options = series::Options {
         out: arguments.output.out.clone(),
         progress: arguments.output.progress,
-        stop: stop_flag()?,
+        stop: Arc::clone(&stop),
         clock: None,
         calibration,
         live,
     };
     let finished = series::run(loaded, &options)?;
     let shown = report::terminal::render(&finished.summary, &finished.folder.display().to_string());
-    conclude(&finished.summary, None, &shown, finished.trouble, || {
+    let exit = conclude(&finished.summary, None, &shown, finished.trouble, || {
         files::leave(&arguments.files, &finished.folder, &finished.summary)
-    })
+    });
+    live::linger(&arguments.live, exporter.as_deref(), &stop);
+    exit
 }
 
 /// Loads and plans what a scenario says of its broker, for this host.

@@ -32,7 +32,7 @@ use crate::{
     },
     client::attempt::{Outcome, Phase, advice},
     record::{
-        measure::{Count, Mark, Measurements, latency::Quantile},
+        measure::{Count, Mark, Measurements, Tally, latency::Quantile},
         results::{
             Environment, Folder, Jwks, Matrix, Place, Summary,
             absence::Absences,
@@ -459,6 +459,12 @@ impl Collector {
             accepted: count(|outcome| outcome == Outcome::Accepted),
             refused: count(Outcome::is_refusal),
             failed: count(|outcome| !outcome.is_answer()),
+            cause: cause(&tallies),
+            wrong: tallies
+                .iter()
+                .filter(|(tally, _)| tally.verdict.is_wrong())
+                .map(|(_, count)| count)
+                .sum(),
             p99: match connack.percentile(99.0) {
                 Quantile::Time(time) => Some(time),
                 Quantile::Beyond => None,
@@ -591,4 +597,13 @@ fn median(seen: &Measurements, phase: Phase) -> Option<u64> {
         Quantile::Time(time) => Some(time),
         Quantile::Beyond => None,
     }
+}
+
+/// What most attempts without an answer failed by.
+fn cause(tallies: &[(Tally, u64)]) -> Option<Outcome> {
+    let mut counts: BTreeMap<Outcome, u64> = BTreeMap::new();
+    for (tally, count) in tallies.iter().filter(|(tally, _)| !tally.outcome.is_answer()) {
+        *counts.entry(tally.outcome).or_default() += count;
+    }
+    counts.into_iter().max_by_key(|(_, count)| *count).map(|(outcome, _)| outcome)
 }

@@ -4,6 +4,8 @@ use std::{io::IsTerminal, time::Duration};
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::{base::error::plain::Paint, client::attempt::Outcome, plan::Plan};
+
 /// Seconds between two plain lines.
 const PLAIN_EVERY: u64 = 5;
 
@@ -29,6 +31,10 @@ pub(super) struct Snapshot {
     pub(super) accepted: u64,
     pub(super) refused: u64,
     pub(super) failed: u64,
+    /// What most of those failed by: the outcome and its code.
+    pub(super) cause: Option<Outcome>,
+    /// Attempts whose verdict breaks a promise.
+    pub(super) wrong: u64,
     /// Clients that are away and may come back.
     pub(super) away: u64,
     /// p99 of `connack` so far, in nanoseconds; `None` before the first, or where it is a timeout.
@@ -43,16 +49,26 @@ pub struct Screen {
     mode: Mode,
     bar: ProgressBar,
     attempts: u64,
+    /// How long the storm lasts by its schedule, where it has one.
+    length: Option<Duration>,
 }
 
 impl Screen {
+    /// Shows the progress of a planned run.
+    pub fn of(mode: Mode, plan: &Plan) -> Self {
+        // Cells of a matrix come as fast as they may.
+        let length = plan.planned_length().filter(|_| plan.cells.is_none());
+        let attempts = if plan.cells.is_some() { plan.attempts } else { plan.known_attempts() };
+        Self { length, ..Self::new(mode, attempts) }
+    }
+
     /// Shows the progress of a run of so many attempts; 0 where nobody knows how many.
     pub fn new(mode: Mode, attempts: u64) -> Self {
         let mode = match mode {
             Mode::Auto if !std::io::stderr().is_terminal() => Mode::Plain,
             mode => mode,
         };
-        Self { mode, bar: ProgressBar::hidden(), attempts }
+        Self { mode, bar: ProgressBar::hidden(), attempts, length: None }
     }
 
     /// Shows nothing.
@@ -103,13 +119,16 @@ impl Screen {
 
     pub(super) fn storm(&mut self) {
         if self.attempts == 0 {
-            self.show(0, "{spinner} {pos} {elapsed}\n  {msg}");
+            self.show(0, "{spinner} {pos} {elapsed}\n  {prefix:.red.bold}{msg}");
             if self.mode == Mode::Plain {
                 crate::tell!("storm");
             }
             return;
         }
-        self.show(self.attempts, "{spinner} {pos}/{len} {wide_bar} {elapsed}\n  {msg}");
+        self.show(
+            self.attempts,
+            "{spinner} {pos}/{len} {wide_bar} {elapsed}\n  {prefix:.red.bold}{msg}",
+        );
         if self.mode == Mode::Plain {
             crate::tell!("storm: {} attempts", HumanCount(self.attempts));
         }
@@ -122,8 +141,19 @@ impl Screen {
             0 => String::new(),
             away => format!("  away {}", HumanCount(away)),
         };
+        let cause = now.cause.map_or_else(String::new, |outcome| {
+            format!(" ({} {})", outcome.name(), outcome.code())
+        });
+        let left = self.length.map(|length| length.as_secs().saturating_sub(now.second + 1));
+        let left = left.map_or_else(String::new, |left| {
+            format!("  left {}", humantime::format_duration(Duration::from_secs(left)))
+        });
+        let wrong = match now.wrong {
+            0 => String::new(),
+            wrong => format!("WRONG {}  ", HumanCount(wrong)),
+        };
         let line = format!(
-            "{}/s  open {}{away}  accepted {}  refused {}  failed {}  p99 so far {p99}{holding}",
+            "{}/s  open {}{away}  accepted {}  refused {}  failed {}{cause}  p99 so far {p99}{holding}{left}",
             HumanCount(now.rate),
             HumanCount(now.open),
             HumanCount(now.accepted),
@@ -131,9 +161,10 @@ impl Screen {
             HumanCount(now.failed),
         );
         if self.mode == Mode::Plain && now.second % PLAIN_EVERY == PLAIN_EVERY - 1 {
-            crate::tell!("{:>5} s  {line}", now.second + 1);
+            crate::tell!("{:>5} s  {}{line}", now.second + 1, wrong.as_str().red().bold());
         }
         self.bar.set_position(now.attempts);
+        self.bar.set_prefix(wrong);
         self.bar.set_message(line);
     }
 

@@ -18,6 +18,10 @@ use crate::{
     },
 };
 
+/// Tags of a scenario, and bytes of one.
+const MOST_TAGS: usize = 20;
+const LONGEST_TAG: usize = 100;
+
 /// The leeway of rmqtt's plugin: that of the library it verifies with, and up to a second more, since
 /// it compares whole seconds.
 const PLUGIN_LEEWAY: Duration = Duration::from_secs(61);
@@ -25,6 +29,7 @@ const PLUGIN_LEEWAY: Duration = Duration::from_secs(61);
 /// Refuses what no broker has to be known for.
 pub(super) fn check(scenario: &Scenario) -> Result<()> {
     check_name(&scenario.name)?;
+    check_tags(scenario)?;
     check_times(scenario)?;
     check_monitor(scenario)
 }
@@ -54,6 +59,33 @@ fn check_monitor(scenario: &Scenario) -> Result<()> {
         .hint(
             "give it another name; `cpu_s`, `rss_bytes`, `descriptors` and `threads` may be named",
         ));
+    }
+    Ok(())
+}
+
+/// Refuses tags that can't be labels of a metric.
+fn check_tags(scenario: &Scenario) -> Result<()> {
+    let tags = &scenario.tags;
+    if tags.len() > MOST_TAGS {
+        return Err(Error::usage(format!("`tags` has {} entries", tags.len()))
+            .hint(format!("at most {MOST_TAGS} fit: leave some out")));
+    }
+    for (name, value) in tags {
+        let starts = |c: char| c.is_ascii_alphabetic() || c == '_';
+        let is_name = name.starts_with(starts)
+            && name.len() <= LONGEST_TAG
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !is_name || ["scenario", "run"].contains(&name.as_str()) {
+            return Err(Error::usage(format!("`tags` has the name `{name}`")).hint(
+                "use letters, digits and `_`, no digit first, and neither `scenario` nor `run`",
+            ));
+        }
+        if value.len() > LONGEST_TAG || value.chars().any(char::is_control) {
+            return Err(Error::usage(format!(
+                "`tags.{name}` is too long, or has more than one line"
+            ))
+            .hint(format!("use a line of {LONGEST_TAG} bytes at most")));
+        }
     }
     Ok(())
 }

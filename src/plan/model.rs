@@ -272,3 +272,15 @@ pub(super) fn check_receive_time(load: &Load, brokers: &[Broker]) -> Result<()> 
     }
     Ok(())
 }
+
+impl super::Plan {
+    /// How long the storm lasts by its schedule, with the hold of the last client; `None` where that follows from what the
+    /// brokers do.
+    pub fn planned_length(&self) -> Option<Duration> {
+        match &self.model {
+            Model::Open { rates, .. } => Some(rates.length().saturating_add(self.load().hold())),
+            Model::Closed { length, .. } => *length,
+            Model::Preconnect(_) => None,
+        }
+    }
+}

@@ -3,30 +3,43 @@
 //! Once a second the collector hands over a [`Snapshot`] of what it has merged; whoever asks is given the last one. No
 //! worker knows of it.
 
+mod created;
 mod metrics;
 mod snapshot;
 mod text;
 
 use std::{
-    fmt, io,
+    fmt,
+    io::{self, Write},
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 
 use axum::http::{Method, StatusCode, header, request::Parts};
 use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
 use self::metrics::Told;
 use crate::base::{
+    clock::{Clock, SECOND, SHORT_GLANCE, nanoseconds},
     error::{Error, Result},
     web::server::{Answer, Manner, Server, Site},
 };
 
 pub use self::snapshot::{Now, Snapshot, Usage};
 
+/// What stands at the root, for a person.
+const ROOT: &str = "<!DOCTYPE html><title>tokenstorm</title><p>The metrics of the run are at <a href=\"/metrics\">/metrics</a>.\n";
+/// A coding of answers (RFC 9110, 8.4.1.3).
+const GZIP: &str = "gzip";
 /// Where the metrics are.
 const PATH: &str = "/metrics";
 /// What `OpenMetrics` 1.0 calls its text.
@@ -41,6 +54,8 @@ const MANNER: Manner = Manner { name: "metrics", most: 64, gives_way: true };
 pub struct Exporter {
     address: SocketAddr,
     latest: Latest,
+    /// The last that somebody was given.
+    given: Latest,
     runs: Mutex<Runs>,
     _server: Server,
 }
@@ -90,9 +105,9 @@ impl Exporter {
         let listen = || -> io::Result<Self> {
             let listener = TcpListener::bind(address)?;
             let address = listener.local_addr()?;
-            let latest = Latest::default();
-            let server = Server::start(listener, MANNER, Metrics::new(&latest))?;
-            Ok(Self { address, latest, runs: Mutex::default(), _server: server })
+            let (latest, given) = (Latest::default(), Latest::default());
+            let server = Server::start(listener, MANNER, Metrics::new(&latest, &given))?;
+            Ok(Self { address, latest, given, runs: Mutex::default(), _server: server })
         };
         listen().map_err(|why| {
             Error::not_measured(format!("can't serve metrics at `{address}`: {why}"))
@@ -110,6 +125,19 @@ impl Exporter {
         format!("http://{}{PATH}", self.address)
     }
 
+    /// Goes on until somebody was given the last that there is to tell, or for so long, or until `stop` is set.
+    pub fn linger(&self, most: Duration, stop: &AtomicBool) {
+        let clock = Clock::start();
+        let end = nanoseconds(most);
+        let is_given = || match (&*self.latest.lock(), &*self.given.lock()) {
+            (Some(latest), Some(given)) => Arc::ptr_eq(latest, given),
+            (latest, _) => latest.is_none(),
+        };
+        while !is_given() && clock.now() < end && !stop.load(Ordering::Relaxed) {
+            thread::sleep(SHORT_GLANCE);
+        }
+    }
+
     /// Takes what is told from now on.
     pub fn publish(&self, snapshot: Snapshot) {
         let snapshot = self.runs.lock().take(snapshot);
@@ -121,6 +149,9 @@ impl Exporter {
 struct Metrics {
     registry: Registry,
     latest: Latest,
+    given: Latest,
+    /// When counting began, in seconds since 1970.
+    created: f64,
     made: Mutex<Option<Made>>,
 }
 
@@ -130,13 +161,35 @@ struct Made {
     of: Option<Arc<Snapshot>>,
     open: Bytes,
     plain: Bytes,
+    /// Both compressed, where somebody has asked for that.
+    packed: [Option<Bytes>; 2],
 }
 
 impl Metrics {
-    fn new(latest: &Latest) -> Self {
+    fn new(latest: &Latest, given: &Latest) -> Self {
         let mut registry = Registry::with_prefix("tokenstorm");
         registry.register_collector(Box::new(Told(Arc::clone(latest))));
-        Self { registry, latest: Arc::clone(latest), made: Mutex::default() }
+        let created = Clock::start().wall(0) as f64 / SECOND as f64;
+        let (latest, given) = (Arc::clone(latest), Arc::clone(given));
+        Self { registry, latest, given, created, made: Mutex::default() }
+    }
+
+    /// The page in one of its formats, compressed where that is wanted.
+    fn page(&self, is_open: bool, is_packed: bool) -> Bytes {
+        let made = self.made();
+        let text = if is_open { &made.open } else { &made.plain };
+        self.given.lock().clone_from(&made.of);
+        if !is_packed {
+            return text.clone();
+        }
+        if let Some(packed) = &made.packed[usize::from(is_open)] {
+            return packed.clone();
+        }
+        let packed = packed(text);
+        if let Some(kept) = self.made.lock().as_mut().filter(|kept| kept.open == made.open) {
+            kept.packed[usize::from(is_open)] = Some(packed.clone());
+        }
+        packed
     }
 
     fn made(&self) -> Made {
@@ -150,12 +203,16 @@ impl Metrics {
         // Writing to a `String` can't fail.
         let _ = encode(&mut text, &self.registry);
         let plain = text::plain(&text).into();
-        made.insert(Made { of: latest, open: text.into(), plain }).clone()
+        let open = created::with_created(&text, self.created).into();
+        made.insert(Made { of: latest, open, plain, packed: [None, None] }).clone()
     }
 }
 
 impl Site for Metrics {
     fn answer(&self, request: &Parts) -> Answer {
+        if request.uri.path() == "/" {
+            return Answer::page("text/html; charset=utf-8", ROOT);
+        }
         if request.uri.path() != PATH {
             return Answer::page("text/plain", format!("the metrics are at {PATH}\n"))
                 .with_status(StatusCode::NOT_FOUND);
@@ -163,21 +220,32 @@ impl Site for Metrics {
         if !matches!(request.method, Method::GET | Method::HEAD) {
             return Answer::status(StatusCode::METHOD_NOT_ALLOWED).with(header::ALLOW, "GET, HEAD");
         }
-        let made = self.made();
-        if accepts_open_metrics(request) {
-            Answer::page(OPEN_METRICS_TYPE, made.open)
-        } else {
-            Answer::page(PLAIN_TYPE, made.plain)
-        }
+        let is_open = accepts(request, &header::ACCEPT, OPEN_METRICS);
+        let is_packed = accepts(request, &header::ACCEPT_ENCODING, GZIP);
+        let kind = if is_open { OPEN_METRICS_TYPE } else { PLAIN_TYPE };
+        let answer = Answer::page(kind, self.page(is_open, is_packed))
+            .with(header::VARY, "Accept, Accept-Encoding");
+        if is_packed { answer.with(header::CONTENT_ENCODING, GZIP) } else { answer }
     }
 }
 
-fn accepts_open_metrics(request: &Parts) -> bool {
-    let accept = request.headers.get_all(header::ACCEPT).iter();
-    let types = accept.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    types
-        .map(|kind| kind.split(';').next().unwrap_or_default().trim())
-        .any(|kind| kind.eq_ignore_ascii_case(OPEN_METRICS))
+/// Whether a header names what is asked for, and does not give it the weight 0 (RFC 9110, 12.4.2).
+fn accepts(request: &Parts, header: &header::HeaderName, wanted: &str) -> bool {
+    let values = request.headers.get_all(header).iter();
+    let named = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    named.map(|named| named.split(';').map(str::trim).collect::<Vec<_>>()).any(|parts| {
+        let weight = parts.iter().find_map(|part| part.strip_prefix("q="));
+        let is_none = weight.is_some_and(|weight| weight.trim().parse() == Ok(0.0));
+        parts[0].eq_ignore_ascii_case(wanted) && !is_none
+    })
+}
+
+/// A text as gzip has it, quickly rather than small.
+fn packed(text: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing to memory can't fail.
+    let _ = encoder.write_all(text);
+    encoder.finish().unwrap_or_default().into()
 }
 
 #[cfg(test)]

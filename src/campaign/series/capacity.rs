@@ -247,6 +247,7 @@ impl Search<'_> {
             }
         };
         let (once, step) = self.judge(&plan, &trial, rate, hold, purpose);
+        self.series.say(&step.told());
         self.steps.push(step);
         if matches!(once, Once::Held) {
             self.last = Some(trial);

@@ -22,6 +22,8 @@ const ORDER_STREAM: u64 = 0x636f_6e74;
 /// Runs all arms in each round, in another order each time.
 pub(super) fn run(loaded: &Loaded, settings: &Control, options: &Options) -> Result<Trial> {
     let mut series = Series::open(loaded, options)?;
+    let arms = in_order(settings, loaded.scenario.seed, 0).len();
+    series.planned = Some(arms * settings.repeat as usize);
     let mut runs: Vec<ControlRun> = Vec::new();
     'all: for round in 0..settings.repeat {
         for arm in in_order(settings, loaded.scenario.seed, round) {

@@ -30,6 +30,7 @@ const ORDER_STREAM: u64 = 0x7377_6565;
 pub(super) fn run(loaded: &Loaded, settings: &Sweep, options: &Options) -> Result<Trial> {
     let points = points(settings, loaded);
     let mut series = Series::open(loaded, options)?;
+    series.planned = Some(points.len() * settings.repeat as usize);
     let mut rows: Vec<SweepRun> = Vec::new();
     'all: for repeat in 0..settings.repeat {
         for point in in_order(&points, loaded.scenario.seed, repeat) {

@@ -61,12 +61,12 @@ impl Trial {
     pub(super) fn run(loaded: &Loaded, options: &Options) -> Result<Self> {
         let plan = Plan::new(loaded, &Limits::read())?;
         let (kinds, brokers) = labels(&plan);
-        let attempts = plan.known_attempts();
+        let screen = Screen::of(options.progress, &plan);
         let finished = engine::run(
             plan,
             engine::Options {
                 out: options.out.clone(),
-                screen: Screen::new(options.progress, attempts),
+                screen,
                 stop: options.stop.clone(),
                 canary: None,
                 probe: None,

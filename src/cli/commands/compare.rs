@@ -126,6 +126,7 @@ pub(super) fn ab(arguments: &cli::Ab) -> Result<Exit> {
         live: super::live::exporter(&arguments.live)?,
     };
     let mut finished = ab::run(&options)?;
+    super::live::linger(&arguments.live, options.live.as_deref(), &options.stop);
     let folder = finished.folder.display().to_string();
     if let Some(comparison) = &finished.comparison {
         show(comparison, arguments.format)?;

@@ -1,6 +1,6 @@
 //! `--prometheus`, of every command that storms.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use crate::{
     base::{error::Result, host::loopback::is_loopback},
@@ -20,4 +20,11 @@ pub(super) fn exporter(arguments: &cli::Live) -> Result<Option<Arc<Exporter>>> {
     }
     crate::tell!("metrics at {}", exporter.url());
     Ok(Some(Arc::new(exporter)))
+}
+
+/// Goes on serving until the last values were scraped, where that is asked for.
+pub(super) fn linger(arguments: &cli::Live, exporter: Option<&Exporter>, stop: &AtomicBool) {
+    if let (Some(most), Some(exporter)) = (arguments.prometheus_linger, exporter) {
+        exporter.linger(most.into(), stop);
+    }
 }

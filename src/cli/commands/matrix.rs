@@ -8,7 +8,11 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use super::{conclude, files, live::exporter, say, stop_flag};
+use super::{
+    conclude, files,
+    live::{exporter, linger},
+    say, stop_flag,
+};
 use crate::{
     base::{
         error::{Error, Exit, Result},
@@ -38,10 +42,13 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
     let loaded = load(arguments)?;
     let run = Run { arguments, stop: stop_flag()?, live: exporter(&arguments.live)? };
     if arguments.all_keys {
-        return all_keys::each(&run, &loaded);
+        let exit = all_keys::each(&run, &loaded)?;
+        linger(&arguments.live, run.live.as_deref(), &run.stop);
+        return Ok(exit);
     }
     check_key(&loaded.scenario)?;
     let sent = run.sent(&loaded, arguments.output.out.clone(), None)?;
+    linger(&arguments.live, run.live.as_deref(), &run.stop);
     if let (Some(file), Some(of)) = (&arguments.suggest_profile, &sent.of) {
         suggest(file, &loaded, of)?;
     }
@@ -90,7 +97,7 @@ impl Run<'_> {
         }
         let options = Options {
             out,
-            screen: Screen::new(arguments.output.progress, plan.attempts),
+            screen: Screen::of(arguments.output.progress, &plan),
             stop: Arc::clone(&self.stop),
             probe: arguments.probe.then_some(*arguments.probe_for),
             canary: Some(canary),

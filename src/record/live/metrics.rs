@@ -67,12 +67,16 @@ fn counters<'a, const LABELS: usize, V: EncodeCounterValue>(
 
 fn run(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
     let now = &snapshot.now;
-    let labels = [("scenario", snapshot.scenario.as_str()), ("run", now.run.as_str())];
+    let mut labels = vec![("scenario", snapshot.scenario.as_str()), ("run", now.run.as_str())];
+    labels.extend(snapshot.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let help = "The run under way: its scenario, and the name of its folder.";
     to.encode_descriptor("run", help, None, MetricType::Info)?.encode_info(&labels)?;
     let help = "Time since the start of the storm.";
     to.encode_descriptor("storm", help, Some(&Unit::Seconds), MetricType::Gauge)?
         .encode_gauge(&now.storm_s)?;
+    let help = "When the storm started, in seconds since 1970.";
+    to.encode_descriptor("storm_start_time", help, Some(&Unit::Seconds), MetricType::Gauge)?
+        .encode_gauge(&now.storm_start_s)?;
     let help = "Connections open at the end of the last second.";
     to.encode_descriptor("open_connections", help, None, MetricType::Gauge)?
         .encode_gauge(&now.open)?;

@@ -13,11 +13,11 @@ use crate::{
     scenario::ReceiveTime,
 };
 
-/// Upper bounds of the buckets of times, in nanoseconds: 100 us to 10 s, which is the usual deadline of an attempt, each
-/// power of ten in three steps.
-pub(super) const BOUNDS: [u64; 16] = {
-    const STEPS_US: [u64; 3] = [100, 250, 500];
-    let (mut bounds, mut at) = ([0; 16], 0);
+/// Upper bounds of the buckets of times, in nanoseconds: 10 us, below which no phase of a network lies, to 10 s, which is the
+/// usual deadline of an attempt, each power of ten in three steps.
+pub(super) const BOUNDS: [u64; 19] = {
+    const STEPS_US: [u64; 3] = [10, 25, 50];
+    let (mut bounds, mut at) = ([0; 19], 0);
     while at < bounds.len() {
         bounds[at] = STEPS_US[at % 3] * 10_u64.pow(at as u32 / 3) * (SECOND / 1_000_000);
         at += 1;
@@ -34,6 +34,8 @@ pub struct Now {
     pub number: u64,
     /// Since the start of the storm.
     pub storm_s: f64,
+    /// When that was, in seconds since 1970.
+    pub storm_start_s: f64,
     /// Connections that are open.
     pub open: u64,
     /// CPU time that this program has used for the run.
@@ -57,6 +59,8 @@ pub struct Usage {
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub(super) scenario: String,
+    /// What its user calls the run by.
+    pub(super) tags: Vec<(String, String)>,
     pub(super) now: Now,
     pub(super) started: u64,
     pub(super) abandoned: u64,
@@ -146,6 +150,7 @@ impl Snapshot {
         }
         Self {
             scenario: plan.scenario.name.clone(),
+            tags: plan.scenario.tags.clone().into_iter().collect(),
             now,
             started: all[Count::Started] - all[Count::RenewalsForsaken],
             abandoned: all.abandoned(),

@@ -72,6 +72,7 @@ fn now() -> Now {
         run: "my \"own\" run".into(),
         number: 1,
         storm_s: 2.5,
+        storm_start_s: 1_800_000_000.5,
         open: 7,
         cpu_s: 0.25,
         usage: vec![usage(Side::Broker, Some(4096)), usage(Side::Harness, None)],

@@ -61,6 +61,15 @@ pub struct Step {
     pub run: String,
 }
 
+impl Step {
+    /// What came of it, in a line.
+    pub fn told(&self) -> String {
+        let came = if self.passed { "held" } else { "did not hold" };
+        let why = if self.why.is_empty() { String::new() } else { format!(": {}", self.why) };
+        format!("  {:.0} arrivals a second {came}{why}", self.offered_per_s)
+    }
+}
+
 /// `control` of the summary.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]

@@ -26,6 +26,9 @@ pub struct Summary {
     pub partial: bool,
     pub tool: Tool,
     pub scenario: String,
+    /// Names and values that its user gave it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     pub started_at: String,
     pub duration_s: f64,
     pub interrupted: bool,

@@ -29,6 +29,7 @@ pub fn measured(plan: &Plan, all: &Measurements) -> Summary {
         format: FORMAT,
         tool: tool(),
         scenario: plan.scenario.name.clone(),
+        tags: plan.scenario.tags.clone(),
         asked: Asked::of(plan),
         model: plan.model.name().into(),
         protocol: plan.protocol.into(),

@@ -57,6 +57,11 @@ fn facts(summary: &Summary, scenario: Option<&Scenario>, matrix: Option<&Matrix>
     }
     facts.say("Promises", promises(summary, matrix));
     facts.say("Load", load(summary, scenario));
+    if !summary.tags.is_empty() {
+        let tags: Vec<String> =
+            summary.tags.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        facts.say("Tags", tags.join(", "));
+    }
     let took = time(summary.duration_s * 1e6);
     let (attempts, from) = (count(summary.attempts), &summary.started_at);
     facts.say("Done", format!("{attempts} attempts in {took}, from {from}"));
