@@ -82,7 +82,7 @@ pub enum Command {
     Issuer(Issuer),
     /// Wait for work: drive a share of the clients of runs that `run --agents` coordinates over NATS
     Agent(Agent),
-    /// Compare two runs, or two folders of repeated runs: a verdict a metric
+    /// Compare two runs, or two folders of repeated runs: one verdict for each metric
     Compare(Compare),
     /// Run trials of two builds of a broker in turns, and compare them
     Ab(Ab),
@@ -235,13 +235,13 @@ fn listener(text: &str) -> Result<SocketAddr, String> {
 /// What a run leaves beside its folder.
 #[derive(Args, Debug)]
 pub struct Files {
-    /// Write test cases for a CI server to this file as well
+    /// Also write test cases for a CI server, in the format of `JUnit`, to this file
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub junit: Option<PathBuf>,
-    /// Write what it came to, for a pull request, to this file as well
+    /// Also write a summary in Markdown to this file
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub markdown: Option<PathBuf>,
-    /// Write its numbers for github-action-benchmark to this file as well
+    /// Also write the numbers for github-action-benchmark to this file
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub benchmark: Option<PathBuf>,
     /// Open its page at the end
@@ -254,7 +254,7 @@ pub struct Files {
 pub struct Replay {
     /// The run folder [default: the newest one in results/]
     pub run: Option<PathBuf>,
-    /// A line of its findings.csv: 2 is the first finding [default: the first]
+    /// A line of its findings.csv: 2 is the first finding [default: the most severe]
     #[arg(conflicts_with = "cell")]
     pub line: Option<u64>,
     /// A cell of a matrix, such as `expired` or `expired-v4`
@@ -349,7 +349,7 @@ pub struct Matrix {
     /// Scenario with target, keys, claims and policy; it needs neither `[load]` nor `[[mix]]` [default: the embedded broker
     /// with a key of its own]
     pub scenario: Option<PathBuf>,
-    /// What the broker promises: a profile, or the path of your own
+    /// What the broker promises: a profile, or the path of one of your own, from here
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
     /// Only these entries of the catalogue, such as `expired*`; repeat for more

@@ -280,12 +280,13 @@ impl Series {
         let mut place = format!("run {runs}{of}");
         if before > 0 {
             let failed = sum.failed;
-            place += &format!(" ({} as promised, {failed} failed", before.saturating_sub(failed));
+            let promised = before.saturating_sub(failed);
+            place = format!("{place} ({promised} as promised, {failed} failed");
             if let (Some(planned), Some(start)) = (planned, sum.start) {
                 let each = self.clock.now().saturating_sub(start) / before as u64;
                 let left = Duration::from_nanos(each * (planned + 1).saturating_sub(*runs) as u64);
                 let left = Duration::from_secs(left.as_secs());
-                place += &format!(", about {} left", humantime::format_duration(left));
+                place = format!("{place}, about {} left", humantime::format_duration(left));
             }
             place.push(')');
         }

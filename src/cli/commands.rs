@@ -32,6 +32,7 @@ use crate::{
         error::{Error, Exit, Result, plain::shown},
         host::{Limits, signals::ending_signals},
         launch::warden::{Duties, guard},
+        shell::quoted,
         shipped,
     },
     campaign::series,
@@ -116,10 +117,14 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Schema => schema(),
         Command::Man { folder } => {
-            clap_mangen::generate_to(Cli::command(), &folder).map_err(|error| {
+            let wrong = |error| {
                 Error::not_measured(format!("can't write into `{}`: {error}", folder.display()))
-            })?;
-            say(&format!("the manual pages are in {}\n", folder.display()))
+                    .hint("name a folder that can be written: `tokenstorm man target/man`")
+            };
+            std::fs::create_dir_all(&folder).map_err(wrong)?;
+            clap_mangen::generate_to(Cli::command(), &folder).map_err(wrong)?;
+            let shown = quoted(&folder.display().to_string());
+            say(&format!("the manual pages are in {shown}: `man -l {shown}/tokenstorm.1`\n"))
         }
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -70,7 +70,7 @@ impl Nats {
 /// What `run` says of agents.
 #[derive(Args, Debug)]
 pub struct Agents {
-    /// Let so many agents drive the clients; without --nats they and a NATS server are started on this host
+    /// Number of agents that drive the clients; without --nats they and a NATS server are started on this host
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000), help_heading = "Agents")]
     pub agents: Option<u16>,
     /// How long agents may take to come, and to get ready

@@ -30,7 +30,7 @@ pub struct Init {
 /// What the scenario says. Without the broker and a key it is asked for, line by line.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Told {
-    /// Your broker: `mqtt://`, `mqtts://`, `ws://` or `wss://`, with host and port; or `embedded`
+    /// Address of your broker: `mqtt://`, `mqtts://`, `ws://` or `wss://`, with host and port; or `embedded`
     #[arg(long, value_name = "URL", help_heading = "Broker")]
     pub target: Option<String>,
     /// You may load this broker, though it is not on this host
@@ -51,7 +51,7 @@ pub struct Told {
     /// The Authentication Method beside `auth_data`, such as OAUTH2-JWT
     #[arg(long, value_name = "NAME", help_heading = "Token")]
     pub auth_method: Option<String>,
-    /// The private key that belongs to the public one of the broker: PEM, DER or JWK
+    /// The private key that signs the tokens; the broker knows its public half: PEM, DER or JWK
     #[arg(long, value_name = "FILE", conflicts_with_all = ["secret_env", "secret_file"], help_heading = "Token")]
     pub key: Option<PathBuf>,
     /// The environment variable that holds the broker's HMAC secret
@@ -69,10 +69,10 @@ pub struct Told {
     /// A claim, such as `iss=https://issuer.example` or `clientid={client_id}`; repeat for more
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim, help_heading = "Token")]
     pub claims: Vec<(String, String)>,
-    /// Client ids, with `{n}` for the client's number [default: storm-{n}]
+    /// Client ids, a template as in `[identity]` [default: `storm-` and the client's number]
     #[arg(long, value_name = "TEMPLATE", help_heading = "Clients")]
     pub client_id: Option<String>,
-    /// User names, with `{n}` or `{client_id}` [default: user-{n}]
+    /// User names, likewise [default: `user-` and the client's number]
     #[arg(long, value_name = "TEMPLATE", help_heading = "Clients")]
     pub username: Option<String>,
 }

@@ -15,7 +15,7 @@ use crate::{
     scenario::{self, Loaded, Mix, Overrides},
 };
 
-/// Reads a scenario as [`scenario::load`] does, and leaves out of it what a broker that `--broker` put in has no use for:
+/// Reads a scenario as [`scenario::load()`] does, and leaves out of it what a broker that `--broker` put in has no use for:
 /// kinds of token that its keys can't sign, or of which it promises nothing.
 ///
 /// # Errors
@@ -34,7 +34,11 @@ pub fn load_of_broker(path: &Path, overrides: &Overrides) -> Result<Loaded> {
 
 fn fitted(mut loaded: Loaded, overrides: &Overrides) -> Result<Loaded> {
     if overrides.broker.is_some() {
-        fit(&mut loaded).map_err(|error| error.within(place_of(&loaded)))?;
+        fit(&mut loaded).map_err(|error| {
+            error.within(place_of(&loaded)).or_hint(
+                "the question may need several brokers, an issuer or keys of certain names: its first lines say what (`tokenstorm scenarios show NAME`)",
+            )
+        })?;
     }
     Ok(loaded)
 }
@@ -48,6 +52,11 @@ fn fit(loaded: &mut Loaded) -> Result<()> {
     let mut left = Vec::new();
     let scenario = &mut loaded.scenario;
     retain(&mut scenario.mix, Use::Mix, context, &mut left)?;
+    if scenario.mix.is_empty() && ground.rows.is_none() && left.is_empty() {
+        return Err(Error::usage("its tokens come from a file, and the file of `--broker` names none").hint(
+            "write `[token]` with `source = \"file\"` and `file = \"tokens.csv\"` into the file of `--broker`",
+        ));
+    }
     if scenario.mix.is_empty() && ground.rows.is_none() {
         let whys: Vec<String> =
             left.iter().map(|(label, why)| format!("`{label}`: {why}")).collect();

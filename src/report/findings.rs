@@ -74,8 +74,15 @@ pub(super) fn of_cells(matrix: &Matrix) -> Vec<Finding> {
 
 fn of_cell(matrix: &Matrix, name: &str, verdict: Verdict, cells: &[&Cell]) -> Finding {
     let known = defect(name);
-    let answers: Vec<String> =
-        cells.iter().map(|cell| format!("{} (MQTT {})", answer(cell), cell.place())).collect();
+    // Versions of MQTT whose answers are the same stand together.
+    let mut by_answer: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for cell in cells {
+        by_answer.entry(answer(cell)).or_default().push(cell.place());
+    }
+    let answers: Vec<String> = by_answer
+        .into_iter()
+        .map(|(answer, places)| format!("{answer} (MQTT {})", places.join(", ")))
+        .collect();
     let severity = match verdict {
         Verdict::WrongReason => Severity::Info,
         _ => cells.iter().map(|cell| cell.severity).max().unwrap_or(Severity::None),

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     base::{
         error::plain::Paint,
+        shell::quoted,
         words::{Counts, OutcomeKind, Severity, Validity, Verdict},
     },
     record::results::{
@@ -85,6 +86,10 @@ fn write_all(
     let is_told = matrix.state != State::AcceptsAll && matrix.state != State::RefusesAll;
     if is_told {
         findings(out, matrix)?;
+        if matrix.cells.iter().any(Cell::is_wrong) {
+            let folder = quoted(&place.folder);
+            writeln!(out, "the bytes of any of them: tokenstorm replay {folder} --cell NAME\n")?;
+        }
     }
     missed(out, summary)?;
     groups(out, matrix)?;

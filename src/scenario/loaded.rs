@@ -192,6 +192,13 @@ impl Source {
 fn way_out(path: &Path) -> String {
     const LIST: &str = "`tokenstorm scenarios` lists those that come with the program";
     let stem = path.file_stem().map(OsStr::to_string_lossy).unwrap_or_default();
+    if path.extension().is_some_and(|it| it == "toml")
+        && nearest(&stem, Shipped::names(SCENARIOS)).is_none()
+    {
+        return format!(
+            "is this the right folder? `tokenstorm init` writes a scenario for your broker; {LIST}"
+        );
+    }
     match nearest(&stem, Shipped::names(SCENARIOS)) {
         Some(name) => format!("did you mean `{name}`, which comes with the program? {LIST}"),
         None => LIST.to_owned(),

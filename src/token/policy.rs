@@ -343,7 +343,7 @@ pub fn profile_settings(profile: &str, folder: &Path) -> Result<(String, PolicyS
             name_shown(profile, Shipped::names(PROFILES))
         ))
         .hint(format!(
-            "{}; or give the path of your own, such as `my-broker.toml`",
+            "{}; or give the path of a profile of your own, such as `my-promise.toml`",
             suggestion_of(profile, Shipped::names(PROFILES), "tokenstorm profiles")
         )));
     }

@@ -386,7 +386,7 @@ fn what_cannot_be_sent_again_is_refused_with_the_reason() {
     let elsewhere = TempDir::new().unwrap();
     let none = run_in(elsewhere.path(), &["report"]);
     assert_eq!(none.code, Some(2));
-    assert!(none.stderr.contains("can't list `results`"), "{}", none.stderr);
+    assert!(none.stderr.contains("there is no run in `results/`"), "{}", none.stderr);
 }
 
 #[test]

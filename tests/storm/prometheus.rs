@@ -87,7 +87,8 @@ fn what_is_scraped_grows_with_the_run_and_is_never_more_than_it_was_in_the_end()
     assert!(run.address.starts_with("127.0.0.1:"), "a port alone means loopback: {}", run.address);
     assert!(!run.said.contains("warning"), "{}", run.said);
     let status = |request: &str| run.ask(request).unwrap().0;
-    assert_eq!(status("GET /"), "404");
+    assert_eq!(status("GET /"), "200");
+    assert_eq!(status("GET /other"), "404");
     assert_eq!(status("POST /metrics"), "405");
     let mut seen: Vec<(f64, BTreeMap<String, f64>)> = Vec::new();
     for scraped in run.bodies().map(|body| Watched::sums(&body)) {

@@ -64,6 +64,9 @@ fn write(file: &PathBuf, text: &str) -> Result<()> {
 /// Opens a page in whatever this host opens pages with. Nothing depends on it.
 pub(super) fn open(page: &Path) {
     if let Err(error) = open::that_detached(page) {
-        crate::tell!("warning: `{}` can't be opened: {error}", page.display());
+        crate::tell!(
+            "warning: no browser could be started ({error}): open this file: {}",
+            page.display()
+        );
     }
 }

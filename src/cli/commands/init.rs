@@ -18,8 +18,8 @@ use crate::{
     },
     cli::{self, Told},
     plan::{Plan, cells::Ask},
-    scenario::{self, Algorithm, Loaded, Overrides},
-    token::key::SigningKey,
+    scenario::{self, Algorithm, Check, Loaded, Overrides},
+    token::{key::SigningKey, policy::profile_settings},
 };
 
 /// The schema that editors check the scenario by, beside it.
@@ -38,19 +38,31 @@ pub(super) fn init(arguments: &cli::Init) -> Result<Exit> {
     let told = answers::asked(arguments.told.clone())?;
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let told = settled(told, folder)?;
-    let text = text::scenario(&told, file);
+    let text = text::scenario(&told, file, &checks_of(&told, folder)?);
     // What could not be run is not written.
     let loaded = Loaded::new(file, scenario::parse(&text, &Overrides::default())?);
     Plan::matrix(&loaded, &Limits::read(), &Ask::default())?;
     write(file, &text)?;
     write(&folder.join(SCHEMA), &super::schema_text()?)?;
-    say(&format!("{} is written\n", file.display()))?;
+    say(&format!("{} and {SCHEMA} are written\n", file.display()))?;
     if arguments.no_try {
-        return say(&text::next(file));
+        return say(&text::next(file, true));
     }
-    let exit = tried::tried(loaded)?;
-    say(&text::next(file))?;
-    Ok(exit)
+    let tried = tried::tried(loaded).map_err(|error| {
+        let file = file.display();
+        error
+            .within(format!("{file} is written, and could not be tried"))
+            .or_hint("change `brokers` in it, or run `init` again with `--force`")
+    })?;
+    say(&text::next(file, tried.is_in))?;
+    Ok(tried.exit)
+}
+
+/// The claims whose value the broker's profile says that it checks.
+fn checks_of(told: &Told, folder: &Path) -> Result<Vec<Check>> {
+    let is_ours = told.target.as_deref().is_some_and(answers::is_ours);
+    let profile = told.profile.as_deref().unwrap_or(if is_ours { "rmqtt" } else { "strict" });
+    Ok(profile_settings(profile, folder)?.1.checks.unwrap_or_default())
 }
 
 /// What was told, with the algorithm of the key and paths from the folder of the scenario.

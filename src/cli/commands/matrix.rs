@@ -162,7 +162,10 @@ fn check_key(scenario: &Scenario) -> Result<()> {
 
 /// Which thresholds of the scenario a matrix does not judge.
 fn left_out(loaded: &Loaded) -> Option<String> {
-    let others = loaded.scenario.thresholds.keys().filter(|metric| *metric != NOT_JUDGED);
+    // A matrix fails by these in any case.
+    let are_kept = [NOT_JUDGED, "verdict.false_accept", "verdict.false_reject"];
+    let all = loaded.scenario.thresholds.keys();
+    let others = all.filter(|metric| !are_kept.contains(&metric.as_str()));
     let names: Vec<String> = others.map(|metric| format!("`{metric}`")).collect();
     (!names.is_empty()).then(|| {
         format!(

@@ -8,12 +8,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{newest, say};
+use super::{
+    results::{newest, newest_matrix},
+    say,
+};
 use crate::{
     base::{
         error::{Error, Exit, Result, suggestion},
         host::Limits,
-        words::Operation,
+        words::{Operation, Severity, Verdict},
     },
     cli,
     engine::replay::{Ask as Sent, replay as sent},
@@ -36,7 +39,19 @@ struct Wanted {
 
 /// Sends it, and says what came of it.
 pub(super) fn replay(arguments: &cli::Replay) -> Result<Exit> {
-    let folder = newest(arguments.run.as_deref())?;
+    let (run, line) = match (&arguments.run, arguments.line) {
+        // A number alone is a line of the newest run.
+        (Some(run), None) if !run.exists() => match run.to_str().and_then(|it| it.parse().ok()) {
+            Some(line) => (None, Some(line)),
+            None => (Some(run), None),
+        },
+        (run, line) => (run.as_ref(), line),
+    };
+    let folder = match run {
+        Some(run) => run.clone(),
+        None if arguments.cell.is_some() => newest_matrix()?,
+        None => newest(None)?,
+    };
     let folder = std::path::absolute(&folder).unwrap_or(folder);
     let summary = Summary::read(&folder)?;
     let place = folder.display();
@@ -51,7 +66,7 @@ pub(super) fn replay(arguments: &cli::Replay) -> Result<Exit> {
             return Err(Error::usage(format!("`{place}` is no matrix: it has no cells"))
                 .hint("name the line of findings.csv: `tokenstorm replay RUN 2`"));
         }
-        (None, _) => of_line(arguments.line, &folder, &summary)?,
+        (None, _) => of_line(line, &folder, &summary)?,
     };
     let plan = planned(asked, &wanted, matrix.is_some())?;
     let ask = ask(&plan, &wanted)?;
@@ -78,7 +93,15 @@ fn of_cell(name: &str, matrix: &Matrix) -> Result<Wanted> {
     Ok(Wanted { token: label(cell), client: 0, turn: 0, broker: cell.broker.clone() })
 }
 
-/// A line of `findings.csv`, as an editor counts them; the first finding where none is named.
+/// How bad it is that a kind of token is let in, by its name in a run or in a matrix.
+fn severity(token: &str, summary: &Summary) -> Severity {
+    let kind = summary.by_token.get(token).and_then(|part| part.kind.as_deref());
+    let named = kind.and_then(defect).or_else(|| defect(token));
+    let named = named.or_else(|| defect(token.rsplit_once("-v")?.0));
+    named.map_or(Severity::None, |defect| defect.severity)
+}
+
+/// A line of `findings.csv`, as an editor counts them; the most severe finding where none is named.
 fn of_line(line: Option<u64>, folder: &Path, summary: &Summary) -> Result<Wanted> {
     let path = folder.join("findings.csv");
     let wrong = |why: String| Error::usage(format!("`{}` {why}", path.display()));
@@ -89,11 +112,18 @@ fn of_line(line: Option<u64>, folder: &Path, summary: &Summary) -> Result<Wanted
         let at = head.iter().position(|column| column == name);
         at.and_then(|at| row.get(at)).unwrap_or_default().to_owned()
     };
-    let is_it = |row: &csv::StringRecord| {
-        let at = row.position().map(csv::Position::line);
-        line.is_none() || at == line
+    let mut rows = reader.records().map_while(std::result::Result::ok);
+    let row = match line {
+        Some(line) => rows.find(|row| row.position().is_some_and(|at| at.line() == line)),
+        // The first of the most severe: `max_by_key` takes the last of those that are alike.
+        None => rows.collect::<Vec<_>>().into_iter().rev().max_by_key(|row| {
+            let token = text(row, "token");
+            let is_connect = text(row, "operation") == Operation::Connect.name();
+            let is_let_in = text(row, "verdict") == Verdict::FalseAccept.name();
+            (is_connect, is_let_in, severity(&token, summary))
+        }),
     };
-    let row = reader.records().map_while(std::result::Result::ok).find(is_it).ok_or_else(|| {
+    let row = row.ok_or_else(|| {
         let cut = match summary.findings_left_out {
             0 => String::new(),
             more => format!("; {more} findings more had no room in it"),

@@ -49,8 +49,7 @@ fn runs(folder: &Path) -> Result<Vec<Found>> {
 }
 
 fn row(Found { folder, summary }: &Found) -> Vec<String> {
-    let matrix = folder.join("matrix.json").is_file();
-    let matrix = matrix.then(|| Matrix::read(folder).ok()).flatten();
+    let matrix = is_matrix(folder).then(|| Matrix::read(folder).ok()).flatten();
     let ruling = told(summary, matrix.as_ref());
     vec![
         folder.display().to_string(),
@@ -80,9 +79,28 @@ pub(super) fn newest(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(named) = named {
         return Ok(named.to_owned());
     }
-    let newest = runs(Path::new(FOLDER))?.into_iter().next();
-    newest.map(|found| found.folder).ok_or_else(|| {
+    newest_of(|_| true).ok_or_else(|| {
         Error::usage(format!("there is no run in `{FOLDER}/`"))
             .hint("name a run folder, or make one: `tokenstorm run quickstart`")
     })
+}
+
+/// The newest matrix below `results/`.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn newest_matrix() -> Result<PathBuf> {
+    newest_of(is_matrix).ok_or_else(|| {
+        Error::usage(format!("there is no matrix in `{FOLDER}/`"))
+            .hint("name its run folder, or make one: `tokenstorm matrix my-broker.toml`")
+    })
+}
+
+fn newest_of(is_wanted: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+    let runs = runs(Path::new(FOLDER)).ok()?;
+    runs.into_iter().map(|found| found.folder).find(|folder| is_wanted(folder))
+}
+
+fn is_matrix(folder: &Path) -> bool {
+    folder.join("matrix.json").is_file()
 }

@@ -209,7 +209,7 @@ fn buckets_are_cumulative_and_the_last_one_holds_all() {
     let count = |bound: f64| {
         buckets.iter().find(|it| (it.less_than - bound).abs() < 1e-12).map(|it| it.count)
     };
-    assert_eq!(buckets.len(), 17);
+    assert_eq!(buckets.len(), 20);
     for (bound, counted) in [(0.0001, 1.0), (0.00025, 3.0), (0.0005, 3.0), (5.0, 3.0), (10.0, 4.0)]
     {
         assert_eq!(count(bound), Some(counted), "{bound}: {buckets:?}");
@@ -246,7 +246,11 @@ fn names_have_their_units_and_labels_are_escaped_and_hold_no_secret() {
 #[test]
 fn who_does_not_ask_for_openmetrics_gets_the_same_numbers_in_the_older_format() {
     let (open, plain) = (served(&[100 * US]), served_plainly(&[100 * US]));
-    assert_eq!(samples(&open), samples(&plain));
+    let mut counted = samples(&open);
+    // The older format has no such samples.
+    counted.retain(|name, _| !name.split(' ').next().unwrap().ends_with("_created"));
+    assert_eq!(counted, samples(&plain));
+    assert!(!plain.contains("_created"), "{plain}");
     for line in [
         "# TYPE tokenstorm_attempts_total counter",
         "# HELP tokenstorm_attempts_total Attempts that have an outcome.",
@@ -392,12 +396,75 @@ fn before_the_first_storm_and_at_other_paths_and_methods_there_is_little() {
     let (head, body) = ask(&exporter, "HEAD /metrics");
     assert!(head.starts_with("HTTP/1.1 200") && body.is_empty(), "{head} {body}");
     let (head, body) = ask(&exporter, "GET /");
+    assert!(head.starts_with("HTTP/1.1 200") && body.contains("/metrics"), "{head} {body}");
+    let (head, body) = ask(&exporter, "GET /other");
     assert!(head.starts_with("HTTP/1.1 404") && body.contains("/metrics"), "{head} {body}");
     let (head, _) = ask(&exporter, "POST /metrics");
     assert!(head.starts_with("HTTP/1.1 405") && head.contains("Allow: GET, HEAD"), "{head}");
     let taken = Exporter::listen(exporter.address()).unwrap_err();
     assert!(taken.to_string().contains(&exporter.address().to_string()), "{taken}");
     assert!(taken.way_out().unwrap().contains("127.0.0.1:0"), "{taken}");
+}
+
+#[test]
+fn who_accepts_gzip_gets_the_same_page_compressed_and_a_weight_of_0_is_a_no() {
+    use std::io::Read;
+    let exporter = publishing(&[100 * US]);
+    let get = |headers: &str| {
+        let mut stream = send(&exporter, &format!("GET /metrics HTTP/1.1\r\n{headers}"));
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        let at = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        (String::from_utf8_lossy(&bytes[..at]).into_owned(), bytes[at + 4..].to_vec())
+    };
+    let (plain, page) = get("Accept: application/openmetrics-text");
+    assert!(!plain.contains("content-encoding"), "{plain}");
+    for _ in 0..2 {
+        let (packed, body) =
+            get("Accept: application/openmetrics-text\r\nAccept-Encoding: br, gzip;q=0.5");
+        assert!(packed.to_lowercase().contains("content-encoding: gzip"), "{packed}");
+        assert!(body.len() * 5 < page.len(), "{} of {}", body.len(), page.len());
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, page);
+    }
+    let (none, _) = get("Accept: application/openmetrics-text;q=0\r\nAccept-Encoding: gzip;q=0");
+    assert!(none.contains("text/plain") && !none.contains("gzip"), "{none}");
+}
+
+#[test]
+fn counters_and_histograms_say_when_the_program_began_to_count() {
+    let text = served(&[100 * US]);
+    let created = |name: &str| {
+        let line =
+            text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{text}"));
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    let now = crate::base::clock::wall_seconds();
+    for name in [
+        "tokenstorm_attempts_created{token=",
+        "tokenstorm_sessions_held_created ",
+        "tokenstorm_phase_duration_seconds_created{phase=",
+    ] {
+        let at = created(name);
+        assert!(now - at < 60.0 && at - now < 1.0, "{name}: {at}");
+    }
+    assert!(!text.contains("tokenstorm_open_connections_created"), "{text}");
+}
+
+#[test]
+fn an_exporter_lingers_until_the_last_values_were_scraped_and_no_longer_than_it_may() {
+    let exporter = publishing(&[100 * US]);
+    let no = AtomicBool::new(false);
+    let before = std::time::Instant::now();
+    exporter.linger(Duration::from_millis(300), &no);
+    assert!(before.elapsed() >= Duration::from_millis(300), "nobody has scraped");
+    ask(&exporter, "GET /metrics");
+    // What is new since has not been scraped.
+    exporter.linger(Duration::from_hours(1), &no);
+    exporter.publish(Snapshot::of(&plan(), &measured(&[]), now()));
+    exporter.linger(Duration::from_millis(50), &no);
+    exporter.linger(Duration::from_hours(1), &AtomicBool::new(true));
 }
 
 /// Words of a text that are names of metrics.
@@ -461,7 +528,9 @@ fn the_dashboard_and_the_document_speak_of_metrics_that_are_served() {
     let text = served(&[100 * US]);
     // Of comments the names lack their endings.
     let samples: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
-    let served = names(&samples.join("\n"));
+    let mut served = names(&samples.join("\n"));
+    // When they began is part of each counter and histogram, and no metric of its own.
+    served.retain(|name| !name.ends_with("_created"));
     let dashboard: serde_json::Value =
         serde_json::from_str(include_str!("../../../deploy/grafana/tokenstorm.json")).unwrap();
     let mut expressions = Vec::new();

@@ -101,8 +101,9 @@ impl Diagnosis {
                 )
             }
             Self::WantsMethod => {
-                "the broker refuses each CONNECT with 0x8C: it wants an authentication method (MQTT 5.0, 4.12), and takes no \
-                 token in the password or user name at this listener"
+                "the broker refuses each CONNECT with 0x8C (Bad authentication method): it wants an authentication method \
+                 (MQTT 5.0, 4.12) and takes no token in the password or user name here, or it does not know the method that was \
+                 sent. `target.token_in` and `target.auth_method` say what is sent"
                     .to_owned()
             }
             Self::NoJwt { encrypted } => {

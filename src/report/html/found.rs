@@ -31,8 +31,8 @@ fn item(finding: &Finding) -> Markup {
     };
     html! {
         li {
-            p { b class=(tone) { (severity) } " " b { (page::unbroken(&finding.what)) } }
-            p { (finding.meaning) @if !finding.source.is_empty() { " " span.soft { "[" (finding.source) "]" } } }
+            p { b class=(tone) { (severity) } " " b { (page::coded(&finding.what)) } }
+            p { (page::coded(&finding.meaning)) @if !finding.source.is_empty() { " " span.soft { "[" (finding.source) "]" } } }
             @if let Some(again) = &finding.again { pre.wrap { (again) } }
         }
     }

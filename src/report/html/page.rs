@@ -49,6 +49,16 @@ pub(crate) fn unbroken(text: &str) -> String {
     whole
 }
 
+/// A text in which what stands in backticks is set as code.
+pub(crate) fn coded(text: &str) -> Markup {
+    let text = unbroken(text);
+    html! {
+        @for (at, part) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 /// A part of the page under its title; nothing where there is nothing in it.
 pub(crate) fn section(title: &str, body: Option<Markup>) -> Markup {
     html! {

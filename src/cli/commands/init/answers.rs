@@ -26,7 +26,7 @@ const TARGET: Question = Question {
     choices: &[],
 };
 const KEY: Question = Question {
-    what: "Which key signs its tokens? The file of a private key, or $NAME of a variable that holds an HMAC secret",
+    what: "Which private key signs the tokens? Its file (PEM, DER or JWK), or $NAME of a variable with an HMAC secret",
     option: "--key FILE` or `--secret-env NAME",
     default: "",
     choices: &[],
@@ -38,7 +38,7 @@ const PROTOCOL: Question = Question {
     choices: &VERSIONS,
 };
 const PROFILE: Question = Question {
-    what: "What does it promise? `strict`, or a broker of `tokenstorm profiles`",
+    what: "Which broker is it? A name of `tokenstorm profiles`, or `strict` to test against the standards",
     option: "--profile",
     default: "strict",
     choices: &[],
@@ -56,7 +56,7 @@ const METHOD: Question = Question {
     choices: &[],
 };
 const CLAIMS: Question = Question {
-    what: "Which claims does it compare? Such as: iss=https://issuer.example aud=mqtt clientid={client_id}",
+    what: "Which claims does it check? Such as: iss=https://issuer.example aud=mqtt clientid={client_id}",
     option: "--claim",
     default: "none",
     choices: &[],
@@ -69,7 +69,7 @@ pub(super) fn asked(mut told: Told) -> Result<Told> {
     }
     if io::stdin().is_terminal() {
         crate::tell!(
-            "Enter takes what stands in brackets; Ctrl-C leaves, and nothing is written.\n"
+            "Press Enter to take the value in brackets. Press Ctrl-C to stop; then nothing is written.\n"
         );
     }
     TARGET.ask(&mut told.target)?;
@@ -92,7 +92,9 @@ pub(super) fn asked(mut told: Told) -> Result<Told> {
         let mut claims = None;
         CLAIMS.ask(&mut claims)?;
         let claims = claims.filter(|claims| claims != CLAIMS.default).unwrap_or_default();
-        let claims = claims.split_whitespace().map(crate::cli::claim);
+        // Lists are written with commas or without.
+        let claims =
+            claims.split_whitespace().map(|claim| crate::cli::claim(claim.trim_end_matches(',')));
         told.claims = claims.collect::<std::result::Result<_, _>>().map_err(Error::usage)?;
     }
     Ok(told)
@@ -129,6 +131,9 @@ impl Question {
             }
             let answer = if line.trim().is_empty() { default } else { line.trim() };
             let is_choice = choices.is_empty() || choices.contains(&answer);
+            if !is_choice {
+                crate::tell!("It is one of: {}.", choices.join(", "));
+            }
             *told = Some(answer.to_owned()).filter(|answer| !answer.is_empty() && is_choice);
         }
         Ok(())

@@ -8,7 +8,7 @@ use super::{SCHEMA, answers::is_ours};
 use crate::{
     base::shell::quoted,
     cli::Told,
-    scenario::{Algorithm, Key},
+    scenario::{Algorithm, Check, Key},
 };
 
 /// The key in a file, for an algorithm.
@@ -20,20 +20,20 @@ pub(super) fn key_of(file: &Path, algorithm: Algorithm) -> Key {
     Key { generate: false, kid: None, private_key, jwk, ..Key::made(algorithm, "") }
 }
 
-/// The scenario, with a comment to whatever is likely to be changed.
-pub(super) fn scenario(told: &Told, file: &Path) -> String {
+/// The scenario, with a comment to whatever is likely to be changed; `checks` are those of its profile.
+pub(super) fn scenario(told: &Told, file: &Path, checks: &[Check]) -> String {
     let mut out = String::new();
     // Writing to a `String` can't fail.
-    let _ = write_all(&mut out, told, file);
+    let _ = write_all(&mut out, told, file, checks);
     out
 }
 
-fn write_all(out: &mut String, told: &Told, file: &Path) -> std::fmt::Result {
+fn write_all(out: &mut String, told: &Told, file: &Path, checks: &[Check]) -> std::fmt::Result {
     let shown = quoted(&file.display().to_string());
     writeln!(out, "#:schema {SCHEMA}")?;
     writeln!(out, "# Question: does my broker take good tokens, and refuse the others?\n#")?;
     for (command, what) in commands(&shown) {
-        writeln!(out, "#   {command:<58} # {what}")?;
+        writeln!(out, "#   {command:<59} # {what}")?;
     }
     target(out, told)?;
     out.push_str(LOAD);
@@ -53,8 +53,38 @@ fn write_all(out: &mut String, told: &Told, file: &Path) -> std::fmt::Result {
     for (name, value) in &told.claims {
         writeln!(out, "{} = {}", key_text(name), value_text(value))?;
     }
+    policy(out, told, checks)?;
     out.push_str(REST);
     Ok(())
+}
+
+/// What the broker promises beside what its profile says: that it checks the claims that were told, since good tokens have
+/// them. `checks` are those of the profile, whose list is replaced as a whole.
+fn policy(out: &mut String, told: &Told, checks: &[Check]) -> std::fmt::Result {
+    let has = |name: &str| told.claims.iter().any(|(known, _)| known == name);
+    let mut all: Vec<String> = checks
+        .iter()
+        .filter_map(|check| Value::try_from(check).ok())
+        .map(|it| it.to_string())
+        .collect();
+    let more =
+        ["iss", "aud"].into_iter().filter(|name| has(name)).map(|name| format!("\"{name}\""));
+    let more: Vec<String> = more.filter(|name| !all.contains(name)).collect();
+    let is_more = !more.is_empty();
+    all.extend(more);
+    let is_bound = |value: &str| value == "{client_id}" || value == "{username}";
+    let bound = told.claims.iter().filter(|(_, value)| is_bound(value));
+    let bound: Vec<String> = bound.map(|(name, _)| text(name)).collect();
+    let hidden = |is_shown: bool| if is_shown { "" } else { "# " };
+    writeln!(
+        out,
+        "\n# What your broker promises beside its profile: the claims whose value it checks (this list replaces the\n\
+         # profile's), the claims that must be those of the connection, and how far its clock may be off.\n[policy]"
+    )?;
+    writeln!(out, "{}checks = [{}]", hidden(is_more), all.join(", "))?;
+    let is_any = !bound.is_empty();
+    let bound = if is_any { bound.join(", ") } else { "\"clientid\"".to_owned() };
+    writeln!(out, "{}binds = [{bound}]\n# leeway = \"5s\"", hidden(is_any))
 }
 
 /// The load, which is the same for all.
@@ -67,13 +97,6 @@ hold = \"1s\"
 
 /// What stands at the end, the same for all.
 const REST: &str = "
-# What your broker promises, where that is not what its profile says: the claims whose value it looks at, those that
-# must be of the connection, and how far its clock may be off.
-[policy]
-# checks = [\"exp\", \"nbf\", \"iss\", \"aud\"]
-# binds = [\"clientid\"]
-# leeway = \"5s\"
-
 # What clients bring, in which share. `tokenstorm token defects` lists all kinds.
 [[mix]]
 token = \"fresh\"
@@ -151,10 +174,16 @@ fn commands(file: &str) -> [(String, &'static str); 3] {
     ]
 }
 
-/// What to do next.
-pub(super) fn next(file: &Path) -> String {
+/// What to do next, where the broker takes a good token; else how to look at one.
+pub(super) fn next(file: &Path, is_in: bool) -> String {
+    if !is_in {
+        let file = quoted(&file.display().to_string());
+        return format!(
+            "\nwhat the broker got:\n  tokenstorm token mint {file} | tokenstorm token inspect\n"
+        );
+    }
     let commands = commands(&quoted(&file.display().to_string()));
-    let lines = commands.iter().map(|(command, what)| format!("  {command:<58} {what}\n"));
+    let lines = commands.iter().map(|(command, what)| format!("  {command:<59} {what}\n"));
     format!("\nnext:\n{}", lines.collect::<String>())
 }
 

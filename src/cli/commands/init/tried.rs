@@ -10,6 +10,7 @@ use crate::{
         host::Limits,
         words::OutcomeKind,
     },
+    client::attempt::advice,
     engine::{
         self, Options,
         progress::{Mode, Screen},
@@ -22,6 +23,7 @@ use crate::{
     },
     report::{codes::named, matrix::state, style::percentile},
     scenario::Loaded,
+    token::FRESH,
 };
 
 /// What is sent, and what it is in words.
@@ -32,8 +34,15 @@ const SENT: [(&str, &str); 4] = [
     ("not_a_jwt", "no token at all"),
 ];
 
+/// What came of them.
+pub(super) struct Tried {
+    pub(super) exit: Exit,
+    /// Whether the good one was accepted.
+    pub(super) is_in: bool,
+}
+
 /// Sends them, in the scenario's version of MQTT, and says what came of each.
-pub(super) fn tried(mut loaded: Loaded) -> Result<Exit> {
+pub(super) fn tried(mut loaded: Loaded) -> Result<Tried> {
     let protocol = loaded.scenario.target.protocol;
     loaded.scenario.policy.protocols = Some(vec![protocol]);
     let only = SENT.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -56,10 +65,14 @@ pub(super) fn tried(mut loaded: Loaded) -> Result<Exit> {
     };
     let finished = engine::run(plan, options)?;
     let Some(matrix) = &finished.matrix else {
-        return finished.trouble.map_or(Ok(Exit::NotMeasured), Err);
+        let exit = finished.trouble.map_or(Ok(Exit::NotMeasured), Err)?;
+        return Ok(Tried { exit, is_in: false });
     };
     say(&told(matrix, u8::from(protocol)))?;
-    finished.trouble.map_or_else(|| Ok(ruled(&finished.summary, Some(matrix)).exit), Err)
+    let exit = ruled(&finished.summary, Some(matrix)).exit;
+    let is_good = |cell: &Cell| cell.defect == FRESH && cell.outcome == OutcomeKind::Accepted;
+    let is_in = matrix.cells.iter().any(is_good);
+    finished.trouble.map_or(Ok(Tried { exit, is_in }), Err)
 }
 
 /// What came of each, in words.
@@ -86,7 +99,12 @@ fn line(cell: &Cell) -> String {
     let did = match (cell.outcome, code) {
         (OutcomeKind::Accepted, _) => "accepted".to_owned(),
         (OutcomeKind::Refused, Some(code)) => format!("refused with {code}"),
-        (outcome, _) => outcome.to_string(),
+        (outcome, _) => {
+            let code = cell.code.to_string();
+            let advice = advice(outcome, code.trim_matches('"'));
+            let advice = advice.map_or_else(String::new, |advice| format!(", {advice}"));
+            format!("{} by {}{advice}", outcome.words(), code.trim_matches('"'))
+        }
     };
     let after = cell.latency_p50_us.as_ref().map(|time| format!(" after {}", percentile(time)));
     let verdict = cell.verdict.label();
