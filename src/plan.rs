@@ -94,6 +94,8 @@ pub struct Plan {
     pub path: PathBuf,
     /// What the command line changed in it, as arguments, secrets left out.
     pub overrides: Vec<String>,
+    /// What of the command line is not among them, by its keys: it may be secret.
+    pub withheld: Vec<String>,
     /// The scenario with the overrides of the command line, and with the defaults that depend on
     /// others written out.
     pub scenario: Scenario,
@@ -249,6 +251,7 @@ impl Plan {
         Self {
             path: loaded.path.clone(),
             overrides: loaded.overrides.clone(),
+            withheld: loaded.withheld.clone(),
             protocol: scenario.target.protocol,
             token_in: token_in(scenario),
             reuse: scenario.token.reuse.max(1),

@@ -160,6 +160,7 @@ fn warn_of_exposed(change: &cli::Change) {
 
 fn run(arguments: &cli::Run) -> Result<Exit> {
     let loaded = planning::load(&arguments.scenario, &arguments.change.overrides())?;
+    files::check(&arguments.files)?;
     // A port that is taken is said before a calibration.
     let live = live::exporter(&arguments.live)?;
     let calibration = calibration(&loaded, arguments)?;

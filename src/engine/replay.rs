@@ -34,6 +34,9 @@ use crate::{
     },
 };
 
+/// Bytes of a part of a token that is looked for by itself: signatures and claims are longer, and words are shorter.
+const SHORTEST_PART: usize = 16;
+
 /// What is to be sent again.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
@@ -52,11 +55,12 @@ pub struct Replay {
     pub address: SocketAddr,
     /// The packet that brought the token; bytes of a token, a password or authentication data are `None`.
     pub sent: Vec<Option<u8>>,
-    /// What the broker sent until it was known how the attempt ends.
-    pub received: Vec<u8>,
+    /// What the broker sent until it was known how the attempt ends, masked likewise: one that echoes what it got would
+    /// show it to whoever reads a log.
+    pub received: Vec<Option<u8>>,
     /// How it ended.
     pub outcome: Outcome,
-    /// Why, in the broker's own words (Reason String; MQTT 5.0, 3.2.2.3.9).
+    /// Why, in the broker's own words (Reason String; MQTT 5.0, 3.2.2.3.9), without what would let somebody in.
     pub reason: Option<String>,
     /// What had to happen.
     pub expected: Expectation,
@@ -110,12 +114,13 @@ pub fn replay(plan: &Plan, ask: Ask) -> Result<Replay> {
     let validity = minted.validity(clock, plan);
     let decided = judge.decided(wire.outcome, wire.sent_at, wire.ended);
     let expected = judge.expectation(kind.must, validity, wire.sent_at, decided);
+    let secrets = secrets(&brought, given.1.token);
     Ok(Replay {
         address,
-        sent: masked(&packet, &brought, given.1.token),
-        received: wire.received,
+        sent: masked(&packet, &secrets),
+        received: masked(&wire.received, &secrets),
         outcome: wire.outcome,
-        reason: wire.reason,
+        reason: wire.reason.map(|reason| told(&reason, &secrets)),
         expected,
         verdict: judge.verdict(expected, wire.outcome),
         took: wire.ended.saturating_sub(wire.sent_at),
@@ -208,11 +213,18 @@ fn address(plan: &Plan, target: &Target) -> Result<SocketAddr> {
     }
 }
 
-/// A packet without what would let somebody in: the token wherever it stands, password and authentication data.
-fn masked(packet: &[u8], brought: &Brought<'_>, token: &[u8]) -> Vec<Option<u8>> {
+/// What would let somebody in: the token, each of its parts that is long enough to be known by, password, authentication
+/// data, and what else carries a token.
+fn secrets<'a>(brought: &Brought<'a>, token: &'a [u8]) -> Vec<&'a [u8]> {
+    let whole = [Some(token), brought.password, brought.data, brought.property, brought.will];
+    let parts = token.split(|byte| *byte == b'.').filter(|part| part.len() >= SHORTEST_PART);
+    whole.into_iter().flatten().chain(parts).filter(|secret| !secret.is_empty()).collect()
+}
+
+/// Bytes of a packet, without secrets.
+fn masked(packet: &[u8], secrets: &[&[u8]]) -> Vec<Option<u8>> {
     let mut out: Vec<Option<u8>> = packet.iter().copied().map(Some).collect();
-    let secrets = [Some(token), brought.password, brought.data, brought.property, brought.will];
-    for secret in secrets.into_iter().flatten().filter(|secret| !secret.is_empty()) {
+    for secret in secrets {
         let mut from = 0;
         while let Some(at) = find(&packet[from..], secret) {
             out[from + at..from + at + secret.len()].fill(None);
@@ -220,6 +232,16 @@ fn masked(packet: &[u8], brought: &Brought<'_>, token: &[u8]) -> Vec<Option<u8>>
         }
     }
     out
+}
+
+/// What a broker said, without secrets.
+fn told(reason: &str, secrets: &[&[u8]]) -> String {
+    let bytes = masked(reason.as_bytes(), secrets);
+    let kept = bytes.chunk_by(|one, other| one.is_some() == other.is_some()).map(|run| {
+        let bytes: Option<Vec<u8>> = run.iter().copied().collect();
+        bytes.map_or_else(|| "[masked]".into(), |it| String::from_utf8_lossy(&it).into_owned())
+    });
+    kept.collect()
 }
 
 /// Where one text stands in another first.
@@ -245,8 +267,29 @@ mod tests {
             carried: None,
             upgrade: None,
         };
-        let shown = masked(b"storm-7 a.b.c&user secret a.b.c", &brought, b"a.b.c");
+        let secrets = secrets(&brought, b"a.b.c");
+        let shown = masked(b"storm-7 a.b.c&user secret a.b.c", &secrets);
         let text: String = shown.iter().map(|byte| byte.map_or('*', char::from)).collect();
         assert_eq!(text, "storm-7 *****&user ****** *****");
+        assert_eq!(told("bad token a.b.c: a and b", &secrets), "bad token [masked]: a and b");
+    }
+
+    #[test]
+    fn a_long_part_of_a_token_that_a_broker_echoes_is_masked_too() {
+        let token = b"eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjE3MzI5NjgwMDB9.c2lnbmF0dXJlLW9mLWl0";
+        let brought = Brought {
+            client_id: b"storm-7",
+            username: None,
+            password: Some(token),
+            method: None,
+            data: None,
+            odd: None,
+            property: None,
+            will: None,
+            carried: None,
+            upgrade: None,
+        };
+        let said = told("bad signature c2lnbmF0dXJlLW9mLWl0", &secrets(&brought, token));
+        assert_eq!(said, "bad signature [masked]");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It is done once, before anything is planned: what follows sees a scenario that somebody could have written.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
     ground::Ground,
@@ -68,19 +68,37 @@ fn fit(loaded: &mut Loaded) -> Result<()> {
     if let Some(session) = &mut scenario.session {
         retain(&mut session.renew_with, Use::Renewal, context, &mut left)?;
     }
-    let labels: Vec<String> = scenario.mix.iter().map(|entry| entry.label().to_owned()).collect();
-    let is_there = |metric: &str| {
-        token_of(metric).is_none_or(|token| labels.iter().any(|label| label == token))
-    };
-    scenario.thresholds.retain(|metric, _| is_there(metric));
+    let renewed = scenario.session.iter().flat_map(|session| &session.renew_with);
+    let kept: Vec<&str> = scenario.mix.iter().chain(renewed).map(Mix::label).collect();
+    // What a name means that nothing ever had is for the plan to say.
+    let gone = |token: &str| left.iter().any(|(label, _)| label == token) && !kept.contains(&token);
+    let is_gone = |metric: &str| token_of(metric).is_some_and(gone);
+    let mut judged = Vec::new();
+    drop_gone(&mut scenario.thresholds, is_gone, &mut judged);
     if let Some(capacity) = &mut scenario.capacity {
-        capacity.slo.retain(|metric, _| is_there(metric));
+        drop_gone(&mut capacity.slo, is_gone, &mut judged);
     }
-    let told = left.into_iter().map(|(label, why)| {
+    let told = left.iter().map(|(label, why)| {
         format!("`{label}` is left out, since the broker is that of `--broker`: {why}")
     });
-    loaded.left_out.extend(told);
+    let told: Vec<String> = told.collect();
+    loaded.left_out.extend(told.into_iter().chain(judged));
     Ok(())
+}
+
+/// Leaves out what is said of a metric of which there will be no values, and notes it.
+fn drop_gone<V>(
+    conditions: &mut BTreeMap<String, V>,
+    is_gone: impl Fn(&str) -> bool,
+    told: &mut Vec<String>,
+) {
+    conditions.retain(|metric, _| {
+        let is_kept = !is_gone(metric);
+        if !is_kept {
+            told.push(format!("`{metric}` is not judged: its token is left out"));
+        }
+        is_kept
+    });
 }
 
 /// Keeps the entries that are of use, and notes the others with the reason.

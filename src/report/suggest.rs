@@ -60,23 +60,34 @@ pub fn profile(
     summary: &Summary,
     edges: Option<&Edges>,
 ) -> Result<String> {
-    check(matrix)?;
+    check(matrix, summary)?;
     let answers = answers(matrix);
+    if spoken(&answers).is_empty() {
+        return Err(Error::not_measured(
+            "no profile can be suggested: no good token was answered in any version of MQTT",
+        )
+        .hint("`tokenstorm matrix SCENARIO` without `--only` sends good ones, too"));
+    }
     let mut settings = started(promising);
     settings.protocols = Some(spoken(&answers));
     settings.leeway = edges.and_then(leeway);
     settings.longest_token = edges.and_then(|edges| edges.longest_token.accepted?.try_into().ok());
     let closes = answers.iter().any(|answer| answer.cell.outcome == OutcomeKind::Closed);
     settings.silent_close = closes.then_some(SilentClose::Correct);
-    settings.refuses_with = Some(codes::seen(&answers));
+    let strictest = promising.strictest().refuses_with.unwrap_or_default();
+    settings.refuses_with = Some(codes::seen(&answers, strictest));
     settings = searched(promising, settings, &answers)?;
     let (accepts, refuses) = exceptions(promising, &settings, &answers)?;
     settings.refuses = Some(refuses).filter(|names| !names.is_empty());
     text(&settings, &accepts, (matrix, summary, edges))
 }
 
-fn check(matrix: &Matrix) -> Result<()> {
+fn check(matrix: &Matrix, summary: &Summary) -> Result<()> {
     let why = match matrix.state {
+        _ if summary.partial || matrix.partial => "the matrix was interrupted",
+        _ if !matrix.died_at.is_empty() => {
+            "the broker went away in between, and what followed may have been answered by nobody"
+        }
         _ if !matrix.brokers.is_empty() => "the target has several brokers",
         State::AcceptsAll => "the broker lets everybody in",
         State::RefusesAll => "the broker lets nobody in",

@@ -22,6 +22,8 @@ pub struct Loaded {
     pub scenario: Scenario,
     /// Those overrides as arguments, secrets left out.
     pub overrides: Vec<String>,
+    /// Those that were left out, by their keys.
+    pub withheld: Vec<String>,
     /// Whether it comes with the program: the files beside it do, too.
     pub is_shipped: bool,
     /// What of it the broker of `--broker` has no use for, and was left out.
@@ -35,8 +37,8 @@ impl Loaded {
         if scenario.name.is_empty() {
             scenario.name = named_after(&path);
         }
-        let (overrides, left_out) = (Vec::new(), Vec::new());
-        Self { path, scenario, overrides, is_shipped: false, left_out }
+        let (overrides, withheld, left_out) = (Vec::new(), Vec::new(), Vec::new());
+        Self { path, scenario, overrides, withheld, is_shipped: false, left_out }
     }
 
     /// Whether the command line gives a value to this key, or to the table that it is in.
@@ -92,9 +94,9 @@ fn read(path: &Path, overrides: &Overrides, needed: Needed) -> Result<Loaded> {
     let source = Source::of(path)?;
     let text = completed(&source.text, needed);
     let scenario = parse(&text, overrides).map_err(|error| error.within(&source.place))?;
-    let overrides = overrides.arguments();
+    let (overrides, withheld) = (overrides.arguments(), overrides.withheld());
     let is_shipped = source.is_shipped;
-    Ok(Loaded { overrides, is_shipped, ..Loaded::new(path, scenario) })
+    Ok(Loaded { overrides, withheld, is_shipped, ..Loaded::new(path, scenario) })
 }
 
 /// Reads a scenario from text and applies the overrides of the command line.

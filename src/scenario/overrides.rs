@@ -11,6 +11,20 @@ use crate::base::error::{
     suggestion,
 };
 
+/// Bytes of the longest dotted key that is named back: those of scenarios are shorter.
+const LONGEST_KEY: usize = 80;
+
+/// Whether an assignment can be told on: names of files and variables are no secrets, and without them nothing could be
+/// signed.
+fn is_told(assignment: &str) -> bool {
+    let key = assignment.split('=').next().unwrap_or_default().trim();
+    let name = key.rsplit('.').next().unwrap_or_default();
+    // What a command of an event holds is nobody's to know, and a token does not hang on it.
+    let is_command = key.starts_with("events.") && name == "command";
+    matches!(name, "secret_env" | "secret_file" | "private_key" | "jwk" | "secret_base64")
+        || !is_command && !is_secret(assignment)
+}
+
 /// What the command line changes in a scenario.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
@@ -33,16 +47,7 @@ impl Overrides {
     /// The same changes as arguments of another command. Secrets are left out.
     pub fn arguments(&self) -> Vec<String> {
         let named = |name: &'static str| move |value: &String| [name.to_owned(), value.clone()];
-        // Names of files and variables are no secrets, and without them nothing could be signed.
-        let is_shown = |assignment: &&String| {
-            let key = assignment.split('=').next().unwrap_or_default().trim();
-            let name = key.rsplit('.').next().unwrap_or_default();
-            // What a command of an event holds is nobody's to know, and a token does not hang on it.
-            let is_command = key.starts_with("events.") && name == "command";
-            matches!(name, "secret_env" | "secret_file" | "private_key" | "jwk" | "secret_base64")
-                || !is_command && !is_secret(assignment)
-        };
-        let set = self.set.iter().filter(is_shown).flat_map(named("--set"));
+        let set = self.set.iter().filter(|set| is_told(set)).flat_map(named("--set"));
         let targets = self.targets.iter().filter(|target| !holds_secret(target));
         let broker = self.broker.iter().map(|path| path.display().to_string());
         let broker = broker.filter(|path| pasted(path).is_none());
@@ -52,6 +57,21 @@ impl Overrides {
             .chain(targets.flat_map(named("--target")))
             .chain(self.authorized.then(|| "--authorized".to_owned()))
             .collect()
+    }
+
+    /// What [`Self::arguments`] leaves out, by the names of keys and options: they are to be given again.
+    pub fn withheld(&self) -> Vec<String> {
+        let key = |assignment: &String| {
+            let key = assignment.split('=').next().unwrap_or_default().trim();
+            let is_name = key.len() <= LONGEST_KEY && pasted(key).is_none();
+            format!("--set {}", if is_name { key } else { "(a key that is not shown)" })
+        };
+        let set = self.set.iter().filter(|set| !is_told(set)).map(key);
+        let targets = self.targets.iter().filter(|target| holds_secret(target));
+        let broker = self.broker.iter().filter(|path| pasted(&path.to_string_lossy()).is_some());
+        let others =
+            targets.map(|_| "--target".to_owned()).chain(broker.map(|_| "--broker".into()));
+        set.chain(others).collect()
     }
 
     /// The changes of arguments that [`Self::arguments`] made.

@@ -106,6 +106,7 @@ pub(super) fn history_of(name: &str, baselines: &Baselines) -> Result<(Vec<Vec<S
 /// Runs trials of two builds, and compares them.
 pub(super) fn ab(arguments: &cli::Ab) -> Result<Exit> {
     let (baseline, candidate) = builds(arguments)?;
+    files::check(&arguments.files)?;
     let deciding = &arguments.deciding;
     let baselines = Baselines::new(&deciding.baselines);
     let mut overrides = arguments.change.overrides();

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::say;
 use crate::{
     base::{
-        error::{Exit, Result, plain::Paint},
+        error::{Error, Exit, Result, plain::Paint},
         host::Limits,
     },
     cli::{
@@ -19,12 +19,24 @@ use crate::{
 /// Examines this host, for a scenario where one is given.
 pub(super) fn doctor(scenario: Option<&Path>, change: &cli::Change) -> Result<Exit> {
     let limits = Limits::read();
+    let mut overrides = change.overrides();
     let plan = match scenario {
         Some(path) => {
-            let loaded = plan::load(path, &change.overrides())?;
+            let loaded = plan::load(path, &overrides)?;
             Some(Plan::unchecked(&loaded, &limits)?)
         }
-        None => None,
+        // The file of a broker is a scenario, too: a matrix or the smallest run.
+        None => match overrides.broker.take() {
+            Some(path) => {
+                let loaded = plan::load_of_broker(&path, &overrides)?;
+                Some(Plan::unchecked(&loaded, &limits)?)
+            }
+            None if !overrides.is_empty() => {
+                return Err(Error::usage("a scenario is changed, and none is named")
+                    .hint("name it in front: `tokenstorm doctor SCENARIO --set …`"));
+            }
+            None => None,
+        },
     };
     let rows = examine(plan.as_ref(), &limits);
     let lines: Vec<Vec<String>> = rows.iter().map(line).collect();

@@ -1,7 +1,8 @@
 //! What a run leaves beside its folder: the files that the command line asks for, and the page in a browser.
 
 use std::{
-    fs,
+    fs::{self, OpenOptions},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -33,6 +34,38 @@ pub(super) fn leave(files: &Files, folder: &Path, summary: &Summary) -> Result<(
     Ok(())
 }
 
+/// Whether the files that were asked for can be written: whoever finds out after a run of an hour finds out too late.
+///
+/// # Errors
+/// When one can't.
+pub(super) fn check(files: &Files) -> Result<()> {
+    for (option, file) in [
+        ("--junit", &files.junit),
+        ("--markdown", &files.markdown),
+        ("--benchmark", &files.benchmark),
+    ] {
+        let Some(file) = file else { continue };
+        let wrong =
+            |error| Error::usage(format!("`{option}`: can't write `{}`: {error}", file.display()));
+        let was_there = fs::symlink_metadata(file).is_ok();
+        make_folder(file).map_err(wrong)?;
+        // What is in it stays until there is something to write.
+        OpenOptions::new().append(true).create(true).open(file).map_err(wrong)?;
+        if !was_there {
+            fs::remove_file(file).map_err(wrong)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the folder that a file is to be in.
+fn make_folder(file: &Path) -> io::Result<()> {
+    match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => fs::create_dir_all(folder),
+        None => Ok(()),
+    }
+}
+
 /// The same of a comparison.
 ///
 /// # Errors
@@ -55,9 +88,7 @@ pub(super) fn leave_comparison(files: &Files, folder: &Path, of: &Comparison) ->
 
 fn write(file: &PathBuf, text: &str) -> Result<()> {
     let wrong = |error| Error::not_measured(format!("can't write `{}`: {error}", file.display()));
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(wrong)?;
-    }
+    make_folder(file).map_err(wrong)?;
     fs::write(file, text).map_err(wrong)
 }
 

@@ -6,15 +6,16 @@ mod tried;
 
 use std::{
     fs::{self, OpenOptions},
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use super::say;
 use crate::{
     base::{
-        error::{Error, Exit, Result},
+        error::{Error, Exit, Result, plain, showable::pasted},
         host::Limits,
+        shipped::is_path,
     },
     cli::{self, Told},
     plan::{Plan, cells::Ask},
@@ -36,14 +37,15 @@ pub(super) fn init(arguments: &cli::Init) -> Result<Exit> {
             .hint("name another file: `tokenstorm init other.toml`; or write over it: `--force`"));
     }
     let told = answers::asked(arguments.told.clone())?;
+    check(&told, file)?;
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let told = settled(told, folder)?;
     let text = text::scenario(&told, file, &checks_of(&told, folder)?);
     // What could not be run is not written.
     let loaded = Loaded::new(file, scenario::parse(&text, &Overrides::default())?);
     Plan::matrix(&loaded, &Limits::read(), &Ask::default())?;
+    write_schema(&folder.join(SCHEMA))?;
     write(file, &text)?;
-    write(&folder.join(SCHEMA), &super::schema_text()?)?;
     say(&format!("{} and {SCHEMA} are written\n", file.display()))?;
     if arguments.no_try {
         return say(&text::next(file, true));
@@ -58,6 +60,70 @@ pub(super) fn init(arguments: &cli::Init) -> Result<Exit> {
     Ok(tried.exit)
 }
 
+/// What can be told to be wrong before anything is read.
+fn check(told: &Told, file: &Path) -> Result<()> {
+    if file.to_string_lossy().chars().any(char::is_control) {
+        return Err(Error::usage("the name of the scenario's file has a control character in it"));
+    }
+    if let Some(what) = told.target.as_deref().and_then(pasted) {
+        return Err(Error::usage(format!(
+            "`--target` is given {}, and not the URL of a broker",
+            what.words()
+        )));
+    }
+    let mut names: Vec<&str> = told.claims.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        let name = plain::line(twice[0]);
+        return Err(Error::usage(format!("`--claim {name}=…` is given twice")).hint(
+            "a claim has one value; several audiences are a list: edit the file afterwards",
+        ));
+    }
+    check_files(told)
+}
+
+/// What is to be read has to be a file: a folder or a pipe would be noticed late, or never.
+fn check_files(told: &Told) -> Result<()> {
+    let files = [("--key", &told.key), ("--secret-file", &told.secret_file), ("--ca", &told.ca)];
+    for (option, file) in files {
+        let Some(file) = file else { continue };
+        if let Some(what) = pasted(&file.to_string_lossy()) {
+            return Err(Error::usage(format!("`{option}` is given {} itself", what.words()))
+                .hint("write it into a file that only you can read, and name that"));
+        }
+        let why = match fs::metadata(file) {
+            Ok(found) if found.is_file() => continue,
+            Ok(_) => "that is no file".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        return Err(Error::usage(format!(
+            "`{option} {}` can't be read: {why}",
+            plain::line(&file.display().to_string())
+        )));
+    }
+    Ok(())
+}
+
+/// The schema is written over one of another version, and over nothing else.
+fn write_schema(file: &Path) -> Result<()> {
+    let is_ours = |text: String| {
+        let schema: serde_json::Result<serde_json::Value> = serde_json::from_str(&text);
+        schema.is_ok_and(|schema| schema["title"] == "Scenario")
+    };
+    let is_foreign = match fs::read_to_string(file) {
+        Ok(text) => !is_ours(text),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    };
+    if is_foreign {
+        return Err(Error::usage(format!(
+            "`{}`, where the schema would be, is something else",
+            file.display()
+        ))
+        .hint("move it away, or have the scenario in another folder"));
+    }
+    write(file, &super::schema_text()?)
+}
+
 /// The claims whose value the broker's profile says that it checks.
 fn checks_of(told: &Told, folder: &Path) -> Result<Vec<Check>> {
     let is_ours = told.target.as_deref().is_some_and(answers::is_ours);
@@ -70,7 +136,7 @@ fn settled(mut told: Told, folder: &Path) -> Result<Told> {
     for path in [&mut told.key, &mut told.secret_file, &mut told.ca].into_iter().flatten() {
         *path = from_folder(path, folder);
     }
-    if let Some(profile) = told.profile.as_mut().filter(|profile| Path::new(profile).is_file()) {
+    if let Some(profile) = told.profile.as_mut().filter(|profile| is_path(profile)) {
         *profile = from_folder(Path::new(&profile), folder).display().to_string();
     }
     if told.algorithm.is_none() {

@@ -18,6 +18,7 @@ use crate::{
         error::{Error, Exit, Result},
         host::{Limits, loopback::is_loopback},
         shell::quoted,
+        shipped::is_path,
     },
     cli,
     engine::{self, Options, progress::Screen},
@@ -40,6 +41,8 @@ const BUILT_IN: &str = "matrix.toml";
 /// Sends every cell and prints what came of it.
 pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
     let loaded = load(arguments)?;
+    check_suggested(arguments)?;
+    files::check(&arguments.files)?;
     let run = Run { arguments, stop: stop_flag()?, live: exporter(&arguments.live)? };
     if arguments.all_keys {
         let exit = all_keys::each(&run, &loaded)?;
@@ -121,6 +124,18 @@ impl Run<'_> {
     }
 }
 
+/// Where a profile is suggested nothing else may be: somebody may have edited it.
+fn check_suggested(arguments: &cli::Matrix) -> Result<()> {
+    match &arguments.suggest_profile {
+        Some(file) if fs::symlink_metadata(file).is_ok() => Err(Error::usage(format!(
+            "`--suggest-profile {}` is there already",
+            quoted(&file.display().to_string())
+        ))
+        .hint("name another file, or move it away: somebody may have edited it")),
+        _ => Ok(()),
+    }
+}
+
 /// Writes what was found as a profile.
 fn suggest(
     file: &Path,
@@ -180,7 +195,7 @@ fn load(arguments: &cli::Matrix) -> Result<Loaded> {
     if let Some(profile) = &arguments.profile {
         // A path is meant from here, and not from the scenario's folder.
         let path = Path::new(profile);
-        let whole = path.is_file().then(|| std::path::absolute(path).ok()).flatten();
+        let whole = is_path(profile).then(|| std::path::absolute(path).ok()).flatten();
         let profile = whole.map_or_else(|| profile.clone(), |path| path.display().to_string());
         overrides.set.push(format!("target.profile={}", toml::Value::from(profile)));
     }
@@ -209,7 +224,7 @@ fn replay(arguments: &cli::Matrix, key: Option<&str>) -> String {
     let mut words = vec!["tokenstorm".to_owned(), "matrix".to_owned()];
     words.extend(arguments.scenario.iter().map(|path| path.display().to_string()));
     words.extend(arguments.change.overrides().arguments());
-    words.extend(key.iter().flat_map(|key| ["--set".to_owned(), format!("token.key={key}")]));
+    words.extend(key.iter().flat_map(|key| ["--set".to_owned(), all_keys::assignment(key)]));
     if let Some(profile) = &arguments.profile {
         words.extend(["--profile".to_owned(), profile.clone()]);
     }

@@ -14,16 +14,19 @@ use super::{
 };
 use crate::{
     base::{
-        error::{Error, Exit, Result, suggestion},
+        error::{Error, Exit, Result, plain, showable::pasted, suggestion},
         host::Limits,
         words::{Operation, Severity, Verdict},
     },
     cli,
     engine::replay::{Ask as Sent, replay as sent},
-    plan::{self, Plan, cells::Ask},
+    plan::{
+        self, Plan,
+        cells::{Ask, BACKGROUND, PROBE, WITNESS},
+    },
     record::results::{Matrix, Summary, asked::Asked},
     scenario::{Loaded, Overrides},
-    token::{Bearer, catalogue::defect},
+    token::{Bearer, FRESH, catalogue::defect},
 };
 
 /// What of a run is to be sent again.
@@ -53,12 +56,17 @@ pub(super) fn replay(arguments: &cli::Replay) -> Result<Exit> {
         None => newest(None)?,
     };
     let folder = std::path::absolute(&folder).unwrap_or(folder);
-    let summary = Summary::read(&folder)?;
     let place = folder.display();
+    if folder.join("runs").is_dir() {
+        return Err(Error::usage(format!("`{place}` is a series of runs"))
+            .hint(format!("name one of them: `tokenstorm replay {place}/runs/…`")));
+    }
+    let summary = Summary::read(&folder)?;
     let asked = summary.asked.as_ref().ok_or_else(|| {
         Error::usage(format!("`{place}` does not say which scenario was asked"))
             .hint("a run of this version of tokenstorm does: run it again")
     })?;
+    check_withheld(asked)?;
     let matrix = folder.join("matrix.json").is_file().then(|| Matrix::read(&folder)).transpose()?;
     let wanted = match (&arguments.cell, &matrix) {
         (Some(name), Some(matrix)) => of_cell(name, matrix)?,
@@ -79,6 +87,20 @@ pub(super) fn replay(arguments: &cli::Replay) -> Result<Exit> {
     })
 }
 
+/// What was secret on the command line was not written down, and without it something else would be sent.
+fn check_withheld(asked: &Asked) -> Result<()> {
+    if asked.withheld.is_empty() {
+        return Ok(());
+    }
+    let names = asked.withheld.join("`, `");
+    Err(Error::usage(format!(
+        "the run was started with `{names}`, whose value may be secret and was not written down"
+    ))
+    .hint(
+        "write it into the scenario, or name a file or a variable there (`secret_file`, `secret_env`), and run it again: that can be replayed",
+    ))
+}
+
 /// A cell of a matrix, by the name of its entry; the version of MQTT may follow, as in `expired-v4`.
 fn of_cell(name: &str, matrix: &Matrix) -> Result<Wanted> {
     let label =
@@ -87,8 +109,11 @@ fn of_cell(name: &str, matrix: &Matrix) -> Result<Wanted> {
         matrix.cells.iter().filter(|cell| cell.defect == name || label(cell) == name).collect();
     // The one that is looked for, mostly.
     let cell = named.iter().find(|cell| cell.is_wrong()).or(named.first()).ok_or_else(|| {
-        Error::usage(format!("the matrix has no cell `{name}`"))
-            .hint(suggestion(name, matrix.cells.iter().map(|cell| cell.defect.as_str())))
+        Error::usage(match pasted(name) {
+            Some(what) => format!("`--cell` is the name of a cell, and not {}", what.words()),
+            None => format!("the matrix has no cell `{name}`"),
+        })
+        .hint(suggestion(name, matrix.cells.iter().map(|cell| cell.defect.as_str())))
     })?;
     Ok(Wanted { token: label(cell), client: 0, turn: 0, broker: cell.broker.clone() })
 }
@@ -112,11 +137,15 @@ fn of_line(line: Option<u64>, folder: &Path, summary: &Summary) -> Result<Wanted
         let at = head.iter().position(|column| column == name);
         at.and_then(|at| row.get(at)).unwrap_or_default().to_owned()
     };
-    let mut rows = reader.records().map_while(std::result::Result::ok);
+    let rows: Vec<csv::StringRecord> = reader
+        .records()
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|error| wrong(format!("is broken: {error}")))?;
+    let mut rows = rows.into_iter();
     let row = match line {
         Some(line) => rows.find(|row| row.position().is_some_and(|at| at.line() == line)),
         // The first of the most severe: `max_by_key` takes the last of those that are alike.
-        None => rows.collect::<Vec<_>>().into_iter().rev().max_by_key(|row| {
+        None => rows.rev().max_by_key(|row| {
             let token = text(row, "token");
             let is_connect = text(row, "operation") == Operation::Connect.name();
             let is_let_in = text(row, "verdict") == Verdict::FalseAccept.name();
@@ -142,11 +171,19 @@ fn of_line(line: Option<u64>, folder: &Path, summary: &Summary) -> Result<Wanted
         ))
         .hint("run the scenario again: it takes a connection that stands"));
     }
-    let number = |name: &str| text(&row, name).parse().unwrap_or_default();
+    let number = |name: &str| {
+        let found = text(&row, name);
+        found.parse::<u64>().map_err(|_| {
+            wrong(format!("has `{}` as `{name}`, which is no number", plain::line(&found)))
+        })
+    };
+    let turn = number("turn")?;
+    let turn = u32::try_from(turn)
+        .map_err(|_| wrong(format!("has {turn} as `turn`, which no client comes to")))?;
     Ok(Wanted {
         token: text(&row, "token"),
-        client: number("client"),
-        turn: u32::try_from(number("turn")).unwrap_or_default(),
+        client: number("client")?,
+        turn,
         broker: Some(text(&row, "broker")),
     })
 }
@@ -173,7 +210,10 @@ fn planned(asked: &Asked, wanted: &Wanted, is_matrix: bool) -> Result<Plan> {
 
 /// What is wanted, as the plan numbers it.
 fn ask(plan: &Plan, wanted: &Wanted) -> Result<Sent> {
-    let kind = plan.mould.kinds.iter().position(|kind| kind.label == wanted.token);
+    let is_called = |name: &str| plan.mould.kinds.iter().position(|kind| kind.label == name);
+    // Those that look after the others bring good tokens.
+    let looks_after = [WITNESS, BACKGROUND, PROBE].contains(&wanted.token.as_str());
+    let kind = is_called(&wanted.token).or_else(|| looks_after.then(|| is_called(FRESH)).flatten());
     let kind = kind.ok_or_else(|| {
         let known = plan.mould.kinds.iter().map(|kind| kind.label.as_str());
         let error = Error::usage(format!(
@@ -185,8 +225,17 @@ fn ask(plan: &Plan, wanted: &Wanted) -> Result<Sent> {
             None => error.hint(suggestion(&wanted.token, known)),
         }
     })?;
-    let broker = wanted.broker.as_ref();
-    let broker = broker.and_then(|label| plan.brokers.iter().position(|it| it.label == *label));
+    let broker = match &wanted.broker {
+        None => 0,
+        Some(label) => plan.brokers.iter().position(|it| it.label == *label).ok_or_else(|| {
+            let known = plan.brokers.iter().map(|broker| broker.label.as_str());
+            Error::usage(format!(
+                "the scenario has no broker `{}` any more: was it changed after the run?",
+                plain::line(label)
+            ))
+            .hint(suggestion(label, known))
+        })?,
+    };
     let bearer = Bearer { client: wanted.client, turn: wanted.turn };
-    Ok(Sent { kind, bearer, broker: broker.unwrap_or_default() })
+    Ok(Sent { kind, bearer, broker })
 }

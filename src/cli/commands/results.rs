@@ -22,7 +22,13 @@ pub(super) fn results(folder: &Path) -> Result<Exit> {
         return say(&format!("no runs in `{}`\n", folder.display()));
     }
     let rows: Vec<Vec<String>> = runs.iter().map(row).collect();
-    say(&table(&["run", "started", "verdict", "attempts", "size"], &rows))
+    let damaged = damaged(folder);
+    let more = match damaged {
+        0 => String::new(),
+        1 => "\n1 folder has a summary.json that can't be read\n".to_owned(),
+        more => format!("\n{more} folders have a summary.json that can't be read\n"),
+    };
+    say(&format!("{}{more}", table(&["run", "started", "verdict", "attempts", "size"], &rows)))
 }
 
 /// A run folder, and when its run started.
@@ -46,6 +52,15 @@ fn runs(folder: &Path) -> Result<Vec<Found>> {
     let mut found: Vec<Found> = found.collect();
     found.sort_by(|a, b| b.summary.started_at.cmp(&a.summary.started_at));
     Ok(found)
+}
+
+/// How many folders look like runs, and can't be read as one.
+fn damaged(folder: &Path) -> usize {
+    let folders = fs::read_dir(folder).into_iter().flatten().filter_map(std::result::Result::ok);
+    let folders = folders.map(|entry| entry.path());
+    folders
+        .filter(|folder| folder.join("summary.json").exists() && Summary::read(folder).is_err())
+        .count()
 }
 
 fn row(Found { folder, summary }: &Found) -> Vec<String> {

@@ -13,6 +13,9 @@ pub struct Asked {
     pub scenario: String,
     /// What the command line changed in it, as arguments, secrets left out.
     pub overrides: Vec<String>,
+    /// What was left out, by the names of keys and options.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<String>,
     /// The folder that relative paths start from.
     pub folder: String,
 }
@@ -25,6 +28,7 @@ impl Asked {
         pasted(&scenario).is_none().then(|| Self {
             scenario,
             overrides: plan.overrides.clone(),
+            withheld: plan.withheld.clone(),
             folder,
         })
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::{
     base::{
         clock::{Clock, SECOND},
-        error::plain::Paint,
+        error::plain::{self, Paint},
         words::Verdict,
     },
     cli::commands::token::taken_apart,
@@ -58,12 +58,16 @@ fn write_all(out: &mut String, plan: &Plan, ask: Ask, replay: &Replay) -> std::f
     if let Ok(parts) = taken_apart(&token, Clock::start().wall(0) / SECOND as i64) {
         writeln!(out, "\ntoken of {} bytes\n{}", replay.token.len(), indented(&parts))?;
     }
-    let received: Vec<Option<u8>> = replay.received.iter().copied().map(Some).collect();
-    writeln!(out, "\nreceived: {} bytes", received.len())?;
-    dump(out, &received)?;
+    let hidden = replay.received.iter().filter(|byte| byte.is_none()).count();
+    let echoed = match hidden {
+        0 => String::new(),
+        hidden => format!(", of which {hidden} are of what was sent and are masked"),
+    };
+    writeln!(out, "\nreceived: {} bytes{echoed}", replay.received.len())?;
+    dump(out, &replay.received)?;
     writeln!(out, "\nanswer    {}", answer(replay.outcome, protocol))?;
     if let Some(reason) = &replay.reason {
-        writeln!(out, "reason    {reason}")?;
+        writeln!(out, "reason    {}", plain::line(reason))?;
     }
     writeln!(out, "after     {}", time(replay.took as f64 / 1e3))?;
     let verdict = replay.verdict.label();
