@@ -82,8 +82,8 @@ fn every_key_of_a_scenario_stands_in_the_reference_with_its_doc_comment() {
     hold("docs/keys.md", "keys", &keys::tables());
 }
 
-#[test]
-fn every_link_of_the_documents_leads_to_a_file() {
+/// Every document of the repository.
+fn documents() -> Vec<PathBuf> {
     let mut documents: Vec<PathBuf> = Vec::new();
     let mut folders = vec![root()];
     while let Some(folder) = folders.pop() {
@@ -101,12 +101,27 @@ fn every_link_of_the_documents_leads_to_a_file() {
         }
     }
     assert!(documents.len() > 25, "{documents:?}");
-    for document in documents {
+    documents
+}
+
+#[test]
+fn every_link_of_the_documents_leads_to_a_file() {
+    for document in documents() {
         let text = fs::read_to_string(&document).unwrap();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
         for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
             let target = document.parent().unwrap().join(link);
             assert!(target.exists(), "{} leads to `{link}`", document.display());
+        }
+    }
+}
+
+#[test]
+fn no_document_waits_for_a_figure() {
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for mark in ["@@", "TODO", "TBD"] {
+            assert!(!text.contains(mark), "{} has `{mark}`", document.display());
         }
     }
 }

@@ -10,6 +10,7 @@ mod files;
 pub(super) mod lanes;
 mod live;
 mod monitored;
+mod snapshot;
 pub(super) mod validity;
 
 use std::{
@@ -20,8 +21,8 @@ use std::{
 
 use self::{after::Death, cluster::Cluster, lanes::Lane, validity::Watch};
 use super::{
-    Finished, Hands, Lost, Options, events::Events, monitor::Monitor, nodes::Nodes,
-    progress::Snapshot, storm::Storm, target::Targets, worker::Report,
+    Finished, Hands, Lost, Options, events::Events, monitor::Monitor, nodes::Nodes, storm::Storm,
+    target::Targets, worker::Report,
 };
 use crate::{
     base::{
@@ -32,7 +33,7 @@ use crate::{
     },
     client::attempt::{Outcome, Phase, advice},
     record::{
-        measure::{Count, Mark, Measurements, Tally, latency::Quantile},
+        measure::{Count, Mark, Measurements, latency::Quantile},
         results::{
             Environment, Folder, Jwks, Matrix, Place, Summary,
             absence::Absences,
@@ -444,35 +445,6 @@ impl Collector {
         .hint(told.unwrap_or(usual)))
     }
 
-    fn snapshot(&self, second: u64, seen: &Measurements, is_holding: bool) -> Snapshot {
-        let tallies = self.all.settled_tallies();
-        let count = |wanted: fn(Outcome) -> bool| -> u64 {
-            tallies.iter().filter(|(tally, _)| wanted(tally.outcome)).map(|(_, count)| count).sum()
-        };
-        let connack = self.all.latency(Phase::Connack, None, None, None);
-        Snapshot {
-            second,
-            rate: seen[Count::Started],
-            attempts: self.all.first_turns(),
-            away: self.all[Count::Drops].saturating_sub(self.all.ends_of_returns()),
-            open: seen[Count::Open],
-            accepted: count(|outcome| outcome == Outcome::Accepted),
-            refused: count(Outcome::is_refusal),
-            failed: count(|outcome| !outcome.is_answer()),
-            cause: cause(&tallies),
-            wrong: tallies
-                .iter()
-                .filter(|(tally, _)| tally.verdict.is_wrong())
-                .map(|(_, count)| count)
-                .sum(),
-            p99: match connack.percentile(99.0) {
-                Quantile::Time(time) => Some(time),
-                Quantile::Beyond => None,
-            },
-            is_holding,
-        }
-    }
-
     /// Writes what is written at the end.
     /// `lost` are the embedded brokers that ended by themselves.
     pub(super) fn finish(
@@ -597,13 +569,4 @@ fn median(seen: &Measurements, phase: Phase) -> Option<u64> {
         Quantile::Time(time) => Some(time),
         Quantile::Beyond => None,
     }
-}
-
-/// What most attempts without an answer failed by.
-fn cause(tallies: &[(Tally, u64)]) -> Option<Outcome> {
-    let mut counts: BTreeMap<Outcome, u64> = BTreeMap::new();
-    for (tally, count) in tallies.iter().filter(|(tally, _)| !tally.outcome.is_answer()) {
-        *counts.entry(tally.outcome).or_default() += count;
-    }
-    counts.into_iter().max_by_key(|(_, count)| *count).map(|(outcome, _)| outcome)
 }

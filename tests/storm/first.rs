@@ -284,7 +284,7 @@ fn of_several_keys_a_matrix_takes_the_one_that_is_named_or_each_in_turn() {
     for (key, algorithm) in [("ec", "ES256"), ("secret", "HS256")] {
         let cells = read_json(&folder.path().join("out").join(key).join("matrix.json")).unwrap();
         let command = cells["command"].as_str().unwrap();
-        assert!(command.ends_with(&format!("--set token.key={key}")), "{command}");
+        assert!(command.ends_with(&format!("--set 'token.key=\"{key}\"'")), "{command}");
         let row = each.stdout.lines().rfind(|line| line.starts_with(key)).unwrap();
         assert!(row.contains(algorithm) && row.ends_with(&format!("out/{key}")), "{row}");
     }
