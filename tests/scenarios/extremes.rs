@@ -45,7 +45,7 @@ const OPEN: &str =
 /// Scenarios of every model and with every section, and the sections whose keys are changed there.
 const BASES: [(&str, &[&str]); 9] = [
     (
-        "[policy]\nleeway = \"1s\"\n[monitor]\n[token]\nttl = \"1h\"\n[token.claims]\niat = \"-1s\"\n[thresholds]\nconnack = [{ condition = \"p99 < 1s\", abort_on_fail = true, grace = \"1s\" }]\n",
+        "[tags]\nstage = \"nightly\"\n[policy]\nleeway = \"1s\"\n[monitor]\n[token]\nttl = \"1h\"\n[token.claims]\niat = \"-1s\"\n[thresholds]\nconnack = [{ condition = \"p99 < 1s\", abort_on_fail = true, grace = \"1s\" }]\n",
         &[
             "name",
             "seed",
@@ -57,6 +57,7 @@ const BASES: [(&str, &[&str]); 9] = [
             "mix",
             "policy",
             "monitor",
+            "tags",
             "thresholds",
         ],
     ),
