@@ -238,7 +238,7 @@ fn the_page_of_a_matrix_is_whole_in_a_browser_narrow_and_wide_light_and_dark() {
     let folder = tempfile::TempDir::new().unwrap();
     let out = folder.path().join("out");
     let made = tokenstorm(&["matrix", "--out", out.to_str().unwrap(), "--progress", "none"]);
-    assert!(made.stdout.contains("matrix.csv"), "{}", made.stderr);
+    assert!(made.stdout.contains("report.html"), "{}{}", made.stdout, made.stderr);
     check(&out.join("report.html"), 2);
 }
 
