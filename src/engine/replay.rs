@@ -253,12 +253,11 @@ fn find(within: &[u8], wanted: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_token_is_masked_wherever_it_stands_and_nothing_else_is() {
-        let brought = Brought {
+    fn brought<'a>(username: Option<&'a [u8]>, password: &'a [u8]) -> Brought<'a> {
+        Brought {
             client_id: b"storm-7",
-            username: Some(b"a.b.c&user"),
-            password: Some(b"secret"),
+            username,
+            password: Some(password),
             method: None,
             data: None,
             odd: None,
@@ -266,7 +265,12 @@ mod tests {
             will: None,
             carried: None,
             upgrade: None,
-        };
+        }
+    }
+
+    #[test]
+    fn a_token_is_masked_wherever_it_stands_and_nothing_else_is() {
+        let brought = brought(Some(b"a.b.c&user"), b"secret");
         let secrets = secrets(&brought, b"a.b.c");
         let shown = masked(b"storm-7 a.b.c&user secret a.b.c", &secrets);
         let text: String = shown.iter().map(|byte| byte.map_or('*', char::from)).collect();
@@ -277,18 +281,7 @@ mod tests {
     #[test]
     fn a_long_part_of_a_token_that_a_broker_echoes_is_masked_too() {
         let token = b"eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjE3MzI5NjgwMDB9.c2lnbmF0dXJlLW9mLWl0";
-        let brought = Brought {
-            client_id: b"storm-7",
-            username: None,
-            password: Some(token),
-            method: None,
-            data: None,
-            odd: None,
-            property: None,
-            will: None,
-            carried: None,
-            upgrade: None,
-        };
+        let brought = brought(None, token);
         let said = told("bad signature c2lnbmF0dXJlLW9mLWl0", &secrets(&brought, token));
         assert_eq!(said, "bad signature [masked]");
     }
