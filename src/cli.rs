@@ -219,7 +219,10 @@ pub struct Live {
     /// Serve live metrics at this address, under /metrics, for Prometheus; a port alone means loopback
     #[arg(long, value_name = "ADDRESS", value_parser = listener, help_heading = "Output")]
     pub prometheus: Option<SocketAddr>,
-    /// At the end, serve them until the last values were scraped, and at most for so long
+    /// Serve a page that draws the run while it goes and becomes its report, at this address [default: a free port of the loopback]
+    #[arg(long, value_name = "ADDRESS", value_parser = listener, num_args = 0..=1, default_missing_value = "127.0.0.1:0", help_heading = "Output")]
+    pub web: Option<SocketAddr>,
+    /// At the end, serve metrics until the last values were scraped, and at most for so long
     #[arg(long, value_name = "TIME", value_parser = bounds::argument, requires = "prometheus", help_heading = "Output")]
     pub prometheus_linger: Option<humantime::Duration>,
 }

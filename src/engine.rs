@@ -3,6 +3,7 @@
 //!
 //! The only place that knows tokens, clients and measurements at once.
 
+mod bringing;
 mod carried;
 mod collector;
 mod connection;
@@ -65,7 +66,7 @@ use crate::{
     },
     plan::{Model, Plan},
     record::{
-        live::Exporter,
+        live::Live,
         measure::Measurements,
         results::{
             Environment, Matrix, Place, Summary, absence::Absence, calibration::Calibration,
@@ -119,7 +120,7 @@ pub struct Options {
     /// What a calibration on this host came to, just before.
     pub calibration: Option<Calibration>,
     /// Whom what is known is handed to once a second, for whoever scrapes it.
-    pub live: Option<Arc<Exporter>>,
+    pub live: Live,
     /// Whether what is there of a run that lost agents is judged.
     pub allows_lost_agents: bool,
 }

@@ -24,6 +24,7 @@ mod series;
 pub mod style;
 pub mod suggest;
 pub mod terminal;
+pub mod watch;
 
 use std::path::Path;
 

@@ -26,7 +26,7 @@ use crate::{
     engine::progress::Mode,
     plan::{self, Model, Plan},
     record::{
-        live::Exporter,
+        live::Live,
         results::{
             Place,
             folder::check_writable,
@@ -103,7 +103,7 @@ pub struct Options {
     /// Set when the user wants it to end.
     pub stop: Arc<AtomicBool>,
     /// Who tells of the trials while they go on.
-    pub live: Option<Arc<Exporter>>,
+    pub live: Live,
 }
 
 /// What came of the trials.

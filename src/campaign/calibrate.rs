@@ -33,6 +33,7 @@ use crate::{
     },
     plan::Plan,
     record::{
+        live::Live,
         measure::{
             Measurements,
             latency::{Latency, Quantile},
@@ -180,7 +181,7 @@ fn run(
             probe: None,
             clock: Some(clock),
             calibration: None,
-            live: None,
+            live: Live::default(),
             allows_lost_agents: false,
         },
     )?;

@@ -28,7 +28,7 @@ use crate::{
     engine::progress::Mode,
     plan::Plan,
     record::{
-        live::Exporter,
+        live::Live,
         measure::{Count, Measurements},
         results::{
             Environment, Folder, Place, Reason, Summary,
@@ -64,7 +64,7 @@ pub struct Options {
     /// What a calibration on this host came to, just before.
     pub calibration: Option<Calibration>,
     /// Whom each run hands over what is known, for whoever scrapes it.
-    pub live: Option<Arc<Exporter>>,
+    pub live: Live,
 }
 
 /// Whether a scenario is many runs.

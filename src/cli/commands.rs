@@ -25,7 +25,7 @@ use std::{
 
 use clap::CommandFactory;
 
-use self::{results::newest, shelf::Shelf};
+use self::{live::Served, results::newest, shelf::Shelf};
 
 use crate::{
     base::{
@@ -39,11 +39,8 @@ use crate::{
     cli::{self, Cli, Command},
     engine::{self, Options, progress::Screen},
     plan::{self as planning, Plan},
-    record::{
-        live::Exporter,
-        results::{
-            Matrix, Summary, calibration::Calibration, ruling::decide::told, writing::replace_in,
-        },
+    record::results::{
+        Matrix, Summary, calibration::Calibration, ruling::decide::told, writing::replace_in,
     },
     report,
     scenario::{Loaded, Scenario},
@@ -162,7 +159,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
     let loaded = planning::load(&arguments.scenario, &arguments.change.overrides())?;
     files::check(&arguments.files)?;
     // A port that is taken is said before a calibration.
-    let live = live::exporter(&arguments.live)?;
+    let served = Served::start(&arguments.live)?;
     let calibration = calibration(&loaded, arguments)?;
     let agents = arguments.agents.agents;
     if agents.is_none()
@@ -182,9 +179,9 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         crate::tell!("warning: {warning}");
     }
     if series::is_series(&loaded.scenario) && agents.is_none() {
-        return run_series(&loaded, arguments, calibration, live);
+        return run_series(&loaded, arguments, calibration, &served);
     }
-    let (stop, exporter) = (stop_flag()?, live.clone());
+    let stop = stop_flag()?;
     let options = Options {
         out: arguments.output.out.clone(),
         screen: Screen::of(arguments.output.progress, &plan),
@@ -193,7 +190,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         probe: None,
         clock: None,
         calibration,
-        live,
+        live: served.live(),
         allows_lost_agents: arguments.agents.allow_lost_agents,
     };
     let finished = match agents {
@@ -204,7 +201,7 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
     let exit = conclude(&finished.summary, None, &shown, finished.trouble, || {
         files::leave(&arguments.files, &finished.folder, &finished.summary)
     });
-    live::linger(&arguments.live, exporter.as_deref(), &stop);
+    served.end(Some(&finished.folder), &stop);
     exit
 }
 
@@ -252,23 +249,23 @@ fn run_series(
     loaded: &Loaded,
     arguments: &cli::Run,
     calibration: Option<Calibration>,
-    live: Option<Arc<Exporter>>,
+    served: &Served<'_>,
 ) -> Result<Exit> {
-    let (stop, exporter) = (stop_flag()?, live.clone());
+    let stop = stop_flag()?;
     let options = series::Options {
         out: arguments.output.out.clone(),
         progress: arguments.output.progress,
         stop: Arc::clone(&stop),
         clock: None,
         calibration,
-        live,
+        live: served.live(),
     };
     let finished = series::run(loaded, &options)?;
     let shown = report::terminal::render(&finished.summary, &finished.folder.display().to_string());
     let exit = conclude(&finished.summary, None, &shown, finished.trouble, || {
         files::leave(&arguments.files, &finished.folder, &finished.summary)
     });
-    live::linger(&arguments.live, exporter.as_deref(), &stop);
+    served.end(Some(&finished.folder), &stop);
     exit
 }
 

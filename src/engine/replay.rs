@@ -10,6 +10,7 @@ use std::{
 };
 
 use self::wire::Wire;
+use super::bringing::put_first;
 use super::target::{KeysFrom, Spot, Target, Targets};
 use crate::{
     base::{
@@ -22,7 +23,6 @@ use crate::{
         attempt::Outcome,
         link::Link,
         names::{lookup, reachable},
-        packet::{Authentication, CONTINUE, Connect},
         upgrade::Additions,
         verdict::{Expectation, Judge, Validity, Verdict},
     },
@@ -30,7 +30,7 @@ use crate::{
     servers::issuer::Issuer,
     token::{
         Bearer, Kind, Minter, Occasion, Times,
-        placing::{Brought, Odd, Scratch},
+        placing::{Brought, Scratch},
     },
 };
 
@@ -174,27 +174,7 @@ impl Minted {
 /// The packet that brings a token.
 fn packet(plan: &Plan, kind: &Kind, brought: &Brought<'_>) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    let method_twice = brought.odd == Some(Odd::MethodTwice);
-    let put = if brought.odd == Some(Odd::AuthFirst) {
-        let authentication =
-            Authentication { method: brought.method, method_twice, data: brought.data };
-        authentication.put(CONTINUE, &mut out)
-    } else {
-        Connect {
-            protocol: kind.protocol,
-            clean_start: plan.load().clean_start,
-            keep_alive: super::storm::keep_alive(plan.load().keep_alive),
-            client_id: brought.client_id,
-            username: brought.username,
-            password: brought.password,
-            method: brought.method,
-            data: brought.data,
-            method_twice,
-            property: brought.property,
-            will: brought.will,
-        }
-        .encode(&mut out)
-    };
+    let put = put_first(plan, kind, brought, &mut out);
     put.map_err(|_| Error::not_measured("a field of CONNECT would be longer than 65535 bytes"))?;
     Ok(out)
 }

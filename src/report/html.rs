@@ -13,6 +13,7 @@ mod files;
 mod found;
 mod heat;
 mod lifetime;
+mod live;
 pub(crate) mod page;
 mod palette;
 pub(crate) mod percentiles;
@@ -24,7 +25,13 @@ use std::path::Path;
 
 use maud::{Markup, html};
 
-use super::{gone, matrix, sentence, terminal};
+pub(crate) use self::live::under_way;
+
+use super::{
+    gone, matrix,
+    sentence::{self, Sentence},
+    terminal,
+};
 use crate::{
     base::{
         error::{Result, plain::unpainted},
@@ -38,15 +45,30 @@ use crate::{
 /// # Errors
 /// When a file is there and can't be read, or a chart not be drawn.
 pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
-    let is_matrix = folder.join("matrix.json").is_file();
-    let matrix = is_matrix.then(|| Matrix::read(folder)).transpose()?;
+    let matrix = matrix_of(folder)?;
     let matrix = matrix.as_ref();
+    let sentence = sentence::of(summary, matrix);
+    let body = body(folder, summary, matrix, &sentence)?;
+    Ok(page::shell(&format!("{}: {}", summary.scenario, sentence.title), &body))
+}
+
+/// The cells of a run that has any.
+fn matrix_of(folder: &Path) -> Result<Option<Matrix>> {
+    folder.join("matrix.json").is_file().then(|| Matrix::read(folder)).transpose()
+}
+
+/// What a page shows of a run.
+fn body(
+    folder: &Path,
+    summary: &Summary,
+    matrix: Option<&Matrix>,
+    sentence: &Sentence,
+) -> Result<Markup> {
     let verdicts = match matrix {
         Some(matrix) => Some(cells::map(matrix)),
         None => heat::map(folder, summary)?,
     };
-    let sentence = sentence::of(summary, matrix);
-    let body = html! {
+    Ok(html! {
         header {
             p.soft { b { (summary.scenario) } ": token authentication of " (terminal::brokers(summary)) ", " (summary.started_at) }
             h1 class={ "verdict " (sentence.tone.name()) } { (page::unbroken(&sentence.words)) }
@@ -79,8 +101,7 @@ pub fn render(folder: &Path, summary: &Summary) -> Result<String> {
             (page::section("To repeat it", Some(asked::command(matrix))))
             (in_words(folder, summary, matrix))
         }
-    };
-    Ok(page::shell(&format!("{}: {}", summary.scenario, sentence.title), &body))
+    })
 }
 
 /// Writes the page of a run into its folder. Nothing depends on it: where it can't be written, that is said, and the run is

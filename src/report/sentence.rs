@@ -31,8 +31,22 @@ const MOST_NAMES: usize = 4;
 
 const SECURITY: &str = "a security failure";
 
+/// Before what is known of a run that may have been killed.
+const UNFINISHED: &str = "Not finished (still running, or killed); so far: ";
+/// Before what is known of one that goes on.
+const UNDER_WAY: &str = "Under way; so far: ";
+
 /// What a run came to; of a matrix, what its cells say.
 pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
+    put(summary, matrix, if summary.partial { UNFINISHED } else { "" })
+}
+
+/// What a run that goes on has come to.
+pub(crate) fn under_way(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
+    put(summary, matrix, UNDER_WAY)
+}
+
+fn put(summary: &Summary, matrix: Option<&Matrix>, before: &str) -> Sentence {
     let ruling = told(summary, matrix);
     let title = ruling.conclusion.label();
     let found = searched(summary);
@@ -53,13 +67,7 @@ pub(crate) fn of(summary: &Summary, matrix: Option<&Matrix>) -> Sentence {
             words = format!("{words}; {what} undecided, {because}");
         }
     }
-    let unfinished =
-        if summary.partial { "Not finished (still running, or killed); so far: " } else { "" };
-    Sentence {
-        tone: ruling.tone,
-        title,
-        words: format!("{unfinished}{words}; {}.", trust(summary)),
-    }
+    Sentence { tone: ruling.tone, title, words: format!("{before}{words}; {}.", trust(summary)) }
 }
 
 /// What a search found; nothing where there was none.

@@ -1,6 +1,7 @@
 //! `report.html` in a browser: Chromium without a window, asked over its debugging protocol.
 
 use std::{
+    io::{BufRead, BufReader},
     mem,
     path::Path,
     sync::{Arc, Mutex},
@@ -42,6 +43,10 @@ struct Page {
 impl Page {
     /// Opens a file in a window of this size.
     fn open(file: &Path, width: u32) -> Self {
+        Self::at(&format!("file://{}", file.display()), width)
+    }
+
+    fn at(url: &str, width: u32) -> Self {
         let options = LaunchOptions::default_builder()
             // Chromium refuses its sandbox to root.
             .sandbox(!rustix::process::geteuid().is_root())
@@ -65,8 +70,7 @@ impl Page {
         })
         .unwrap();
         tab.call_method(size(width)).unwrap();
-        let url = format!("file://{}", file.display());
-        tab.navigate_to(&url).unwrap().wait_until_navigated().unwrap();
+        tab.navigate_to(url).unwrap().wait_until_navigated().unwrap();
         Self { tab, heard, _browser: browser }
     }
 
@@ -79,6 +83,16 @@ impl Page {
     fn number(&self, expression: &str) -> u64 {
         let value = self.value(expression);
         value.as_u64().unwrap_or_else(|| panic!("{expression}: {value}"))
+    }
+
+    /// Goes on once this is so.
+    fn wait(&self, condition: &str) {
+        let start = Instant::now();
+        while self.value(condition) != true {
+            let page = || self.value("document.body.innerText.slice(0, 2000)");
+            assert!(start.elapsed() < Duration::from_secs(60), "{condition}: {}", page());
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Shows it as somebody has it who wants light or dark pages.
@@ -252,4 +266,41 @@ fn the_page_of_a_comparison_is_whole_in_a_browser_narrow_and_wide_light_and_dark
     let made = tokenstorm(&["compare", sides[0], sides[1], "--out", out.to_str().unwrap()]);
     assert_eq!(made.code, Some(4), "{}{}", made.stdout, made.stderr);
     check(&out.join("report.html"), 4);
+}
+
+#[test]
+#[ignore = "needs Chromium: scripts/test-live"]
+fn a_page_draws_a_run_while_it_goes_and_becomes_its_report() {
+    let mix = "[[mix]]\ntoken = \"fresh\"\nshare = 4\n[[mix]]\ntoken = \"expired\"\nshare = 1\n";
+    let load = "stages = [{ rate = 50, for = \"8s\" }]\nhold = \"1s\"";
+    let storm = Storm::new(&scenario("embedded", load, mix));
+    let mut run = storm.start_and_show_with(&["--web", "127.0.0.1:0"]);
+    let mut said = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let url = said.find_map(|line| Some(line.strip_prefix("watch the run at ")?.to_owned()));
+    let url = url.expect("it says where the page is");
+    let page = Page::at(&url, 1600);
+    let verdict = "(document.querySelector('.verdict') || document.body).textContent";
+    let words = |what: &str| {
+        page.wait(&format!("{verdict}.includes('{what}')"));
+        page.value(verdict).as_str().unwrap().to_owned()
+    };
+    words("Under way");
+    page.wait("document.querySelectorAll('svg').length > 4");
+    page.tab.evaluate("document.querySelector('details').open = true", false).unwrap();
+    let standing = "document.querySelector('.live p').textContent";
+    let first = page.value(standing);
+    page.wait(&format!("document.querySelector('.live') && {standing} != {first}"));
+    assert_eq!(page.value("document.querySelector('details').open"), true, "it stays open");
+    // It is the report, without another request of the reader.
+    page.wait("!document.querySelector('.live')");
+    assert!(!words("").contains("Under way"));
+    let ended = run.wait().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    let file = Page::open(&storm.out().join("report.html"), 1600);
+    assert_eq!(page.value("document.title"), file.value("document.title"));
+    assert_eq!(page.value("document.body.textContent"), file.value("document.body.textContent"));
+    let heard = page.heard();
+    assert_eq!(heard.complaints, Vec::<String>::new());
+    let others: Vec<_> = heard.requests.iter().filter(|own| !own.starts_with("data:")).collect();
+    assert!(others.len() > 5 && others.iter().all(|own| **own == url), "{others:?}");
 }

@@ -140,7 +140,16 @@ impl Storm {
 
     /// Starts it, lets the test end it, and keeps what it says.
     pub(crate) fn start_and_show(&self) -> Child {
-        self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        self.start_and_show_with(&[])
+    }
+
+    pub(crate) fn start_and_show_with(&self, arguments: &[&str]) -> Child {
+        self.command()
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// Starts it, and lets the test end it.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{files, hand_over, say, stop_flag};
+use super::{files, hand_over, live::Served, say, stop_flag};
 use crate::{
     base::error::{Error, Exit, Result},
     campaign::ab::{self, build::Build},
@@ -111,6 +111,7 @@ pub(super) fn ab(arguments: &cli::Ab) -> Result<Exit> {
     let baselines = Baselines::new(&deciding.baselines);
     let mut overrides = arguments.change.overrides();
     overrides.targets.clear();
+    let served = Served::start(&arguments.live)?;
     let options = ab::Options {
         scenario: arguments.scenario.clone(),
         overrides,
@@ -124,10 +125,9 @@ pub(super) fn ab(arguments: &cli::Ab) -> Result<Exit> {
         out: arguments.output.out.clone(),
         progress: arguments.output.progress,
         stop: stop_flag()?,
-        live: super::live::exporter(&arguments.live)?,
+        live: served.live(),
     };
     let mut finished = ab::run(&options)?;
-    super::live::linger(&arguments.live, options.live.as_deref(), &options.stop);
     let folder = finished.folder.display().to_string();
     if let Some(comparison) = &finished.comparison {
         show(comparison, arguments.format)?;
@@ -135,6 +135,7 @@ pub(super) fn ab(arguments: &cli::Ab) -> Result<Exit> {
             .and_then(|()| files::leave_comparison(&arguments.files, &finished.folder, comparison));
         finished.trouble = finished.trouble.or(written.err());
     }
+    served.end(Some(&finished.folder), &options.stop);
     crate::tell!("trials and comparison: {folder}");
     let is_stopped = options.stop.load(std::sync::atomic::Ordering::Relaxed);
     match (finished.comparison, finished.trouble) {

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     io,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use crate::{
@@ -13,20 +13,35 @@ use crate::{
     report::{self, Format, compare::Comparison, comparison, html},
 };
 
+/// A file that was asked for.
+struct Wanted<'a> {
+    option: &'static str,
+    file: &'a Path,
+    of_run: Format,
+    of_comparison: comparison::Format,
+}
+
+/// All that were.
+fn wanted(files: &Files) -> impl Iterator<Item = Wanted<'_>> {
+    [
+        ("--junit", &files.junit, Format::Junit, comparison::Format::Junit),
+        ("--markdown", &files.markdown, Format::Markdown, comparison::Format::Markdown),
+        ("--benchmark", &files.benchmark, Format::Benchmark, comparison::Format::Benchmark),
+    ]
+    .into_iter()
+    .filter_map(|(option, file, of_run, of_comparison)| {
+        Some(Wanted { option, file: file.as_deref()?, of_run, of_comparison })
+    })
+}
+
 /// Writes the page of a run, and the files that were asked for; opens the page where that was.
 ///
 /// # Errors
 /// When a file that was asked for can't be written.
 pub(super) fn leave(files: &Files, folder: &Path, summary: &Summary) -> Result<()> {
     html::leave(folder, summary);
-    for (file, format) in [
-        (&files.junit, Format::Junit),
-        (&files.markdown, Format::Markdown),
-        (&files.benchmark, Format::Benchmark),
-    ] {
-        if let Some(file) = file {
-            write(file, &report::render(folder, format)?)?;
-        }
+    for Wanted { file, of_run, .. } in wanted(files) {
+        write(file, &report::render(folder, of_run)?)?;
     }
     if files.open {
         open(&folder.join("report.html"));
@@ -39,12 +54,7 @@ pub(super) fn leave(files: &Files, folder: &Path, summary: &Summary) -> Result<(
 /// # Errors
 /// When one can't.
 pub(super) fn check(files: &Files) -> Result<()> {
-    for (option, file) in [
-        ("--junit", &files.junit),
-        ("--markdown", &files.markdown),
-        ("--benchmark", &files.benchmark),
-    ] {
-        let Some(file) = file else { continue };
+    for Wanted { option, file, .. } in wanted(files) {
         let wrong =
             |error| Error::usage(format!("`{option}`: can't write `{}`: {error}", file.display()));
         let was_there = fs::symlink_metadata(file).is_ok();
@@ -71,14 +81,8 @@ fn make_folder(file: &Path) -> io::Result<()> {
 /// # Errors
 /// As [`leave`].
 pub(super) fn leave_comparison(files: &Files, folder: &Path, of: &Comparison) -> Result<()> {
-    for (file, format) in [
-        (&files.junit, comparison::Format::Junit),
-        (&files.markdown, comparison::Format::Markdown),
-        (&files.benchmark, comparison::Format::Benchmark),
-    ] {
-        if let Some(file) = file {
-            write(file, &comparison::render(of, format)?)?;
-        }
+    for Wanted { file, of_comparison, .. } in wanted(files) {
+        write(file, &comparison::render(of, of_comparison)?)?;
     }
     if files.open {
         open(&folder.join("report.html"));
@@ -86,7 +90,7 @@ pub(super) fn leave_comparison(files: &Files, folder: &Path, of: &Comparison) ->
     Ok(())
 }
 
-fn write(file: &PathBuf, text: &str) -> Result<()> {
+fn write(file: &Path, text: &str) -> Result<()> {
     let wrong = |error| Error::not_measured(format!("can't write `{}`: {error}", file.display()));
     make_folder(file).map_err(wrong)?;
     fs::write(file, text).map_err(wrong)

@@ -1,16 +1,55 @@
-//! `--prometheus`, of every command that storms.
+//! `--prometheus` and `--web`, of every command that storms.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use crate::{
     base::{error::Result, host::loopback::is_loopback},
     cli,
-    record::live::Exporter,
+    record::live::{Exporter, Listener, Live},
+    report::watch::Watch,
 };
 
-/// Serves metrics where that is asked for, and says where.
-pub(super) fn exporter(arguments: &cli::Live) -> Result<Option<Arc<Exporter>>> {
-    let Some(address) = arguments.prometheus else { return Ok(None) };
+/// All that is served while runs go on.
+#[derive(Debug)]
+pub(super) struct Served<'a> {
+    arguments: &'a cli::Live,
+    exporter: Option<Arc<Exporter>>,
+    watch: Option<Arc<Watch>>,
+}
+
+impl<'a> Served<'a> {
+    /// Serves what is asked for, and says where.
+    pub(super) fn start(arguments: &'a cli::Live) -> Result<Self> {
+        let exporter = arguments.prometheus.map(exporter).transpose()?;
+        let watch = arguments.web.map(watch).transpose()?;
+        Ok(Self { arguments, exporter, watch })
+    }
+
+    /// Those who are to be told how runs go.
+    pub(super) fn live(&self) -> Live {
+        let mut listeners: Vec<Arc<dyn Listener>> = Vec::new();
+        listeners.extend(self.exporter.clone().map(|it| it as Arc<dyn Listener>));
+        listeners.extend(self.watch.clone().map(|it| it as Arc<dyn Listener>));
+        Live::of(listeners)
+    }
+
+    /// Goes on until whoever watches has the report in this folder, and until the last values were scraped, where that is
+    /// asked for.
+    pub(super) fn end(&self, folder: Option<&Path>, stop: &AtomicBool) {
+        if let (Some(watch), Some(folder)) = (&self.watch, folder) {
+            watch.ends(&folder.join("report.html"), stop);
+        }
+        if let (Some(most), Some(exporter)) = (self.arguments.prometheus_linger, &self.exporter) {
+            exporter.linger(most.into(), stop);
+        }
+    }
+}
+
+fn exporter(address: SocketAddr) -> Result<Arc<Exporter>> {
     let exporter = Exporter::listen(address)?;
     if !is_loopback(address.ip()) {
         crate::tell!(
@@ -19,12 +58,16 @@ pub(super) fn exporter(arguments: &cli::Live) -> Result<Option<Arc<Exporter>>> {
         );
     }
     crate::tell!("metrics at {}", exporter.url());
-    Ok(Some(Arc::new(exporter)))
+    Ok(Arc::new(exporter))
 }
 
-/// Goes on serving until the last values were scraped, where that is asked for.
-pub(super) fn linger(arguments: &cli::Live, exporter: Option<&Exporter>, stop: &AtomicBool) {
-    if let (Some(most), Some(exporter)) = (arguments.prometheus_linger, exporter) {
-        exporter.linger(most.into(), stop);
+fn watch(address: SocketAddr) -> Result<Arc<Watch>> {
+    let watch = Watch::listen(address)?;
+    if !is_loopback(address.ip()) {
+        crate::tell!(
+            "warning: whoever has the address of the page can read it, and it is not encrypted"
+        );
     }
+    crate::tell!("watch the run at {}", watch.url());
+    Ok(Arc::new(watch))
 }

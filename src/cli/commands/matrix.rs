@@ -8,11 +8,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use super::{
-    conclude, files,
-    live::{exporter, linger},
-    say, stop_flag,
-};
+use super::{conclude, files, live::Served, say, stop_flag};
 use crate::{
     base::{
         error::{Error, Exit, Result},
@@ -23,10 +19,7 @@ use crate::{
     cli,
     engine::{self, Options, progress::Screen},
     plan::{Plan, cells::Ask, promising::Promising, threshold::NOT_JUDGED},
-    record::{
-        live::Exporter,
-        results::{Edges, Matrix, Summary},
-    },
+    record::results::{Edges, Matrix, Summary},
     report::{
         matrix::{Place, render},
         suggest,
@@ -43,15 +36,13 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
     let loaded = load(arguments)?;
     check_suggested(arguments)?;
     files::check(&arguments.files)?;
-    let run = Run { arguments, stop: stop_flag()?, live: exporter(&arguments.live)? };
+    let run = Run { arguments, stop: stop_flag()?, served: Served::start(&arguments.live)? };
     if arguments.all_keys {
-        let exit = all_keys::each(&run, &loaded)?;
-        linger(&arguments.live, run.live.as_deref(), &run.stop);
-        return Ok(exit);
+        return all_keys::each(&run, &loaded);
     }
     check_key(&loaded.scenario)?;
     let sent = run.sent(&loaded, arguments.output.out.clone(), None)?;
-    linger(&arguments.live, run.live.as_deref(), &run.stop);
+    run.served.end(sent.of.as_ref().map(|(_, _, folder)| folder.as_path()), &run.stop);
     if let (Some(file), Some(of)) = (&arguments.suggest_profile, &sent.of) {
         suggest(file, &loaded, of)?;
     }
@@ -62,7 +53,7 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
 struct Run<'a> {
     arguments: &'a cli::Matrix,
     stop: Arc<AtomicBool>,
-    live: Option<Arc<Exporter>>,
+    served: Served<'a>,
 }
 
 /// What came of one.
@@ -106,7 +97,7 @@ impl Run<'_> {
             canary: Some(canary),
             clock: None,
             calibration: None,
-            live: self.live.clone(),
+            live: self.served.live(),
             allows_lost_agents: false,
         };
         let finished = engine::run(plan, options)?;

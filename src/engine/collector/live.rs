@@ -17,7 +17,9 @@ const SIDES: [&str; 2] = ["baseline", "candidate"];
 impl Collector {
     /// Hands over what was merged so far, where somebody may ask for it.
     pub(super) fn publish(&self, options: &Options) {
-        let Some(live) = &options.live else { return };
+        if options.live.is_empty() {
+            return;
+        }
         let path = self.folder.as_ref().map_or_else(|| self.place.path(), |folder| folder.path());
         let since = self.storm.clock.now().saturating_sub(self.storm.start);
         let usage = [Side::Broker, Side::Harness]
@@ -30,6 +32,7 @@ impl Collector {
             });
         let now = Now {
             run: named(path),
+            folder: self.folder.as_ref().map(|folder| folder.path().to_path_buf()),
             number: self.storm.start,
             storm_s: since as f64 / SECOND as f64,
             storm_start_s: self.storm.clock.wall(self.storm.start) as f64 / SECOND as f64,
@@ -37,7 +40,7 @@ impl Collector {
             cpu_s: self.generator.total_cpu_s,
             usage: usage.collect(),
         };
-        live.publish(Snapshot::of(&self.storm.plan, &self.all, now));
+        options.live.publish(Snapshot::of(&self.storm.plan, &self.all, now));
     }
 }
 

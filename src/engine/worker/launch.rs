@@ -10,24 +10,22 @@ use crate::{
     },
     client::{
         attempt::{Outcome, Phase, Step},
-        packet::{AGAIN, Authentication, CONTINUE, Connect, TooLong},
+        packet::TooLong,
         verdict::{Validity, foreign::Said},
     },
     engine::{
+        bringing::{put_again, put_first},
         carried::Carried,
         connection::{More, NOWHERE},
         journey::Journey,
         opening::{Instants, Opening},
-        storm::{Storm, keep_alive},
+        storm::Storm,
         target::Spot,
     },
     plan::{Plan, life::Life},
     scenario::{Check, Reconnect, TokenIn},
     supply::source::{Answer, Handed, Order},
-    token::{
-        Bearer, Times,
-        placing::{Odd, Scratch},
-    },
+    token::{Bearer, Times, placing::Scratch},
 };
 
 impl Worker {
@@ -403,30 +401,12 @@ fn encode(
     }
     opening.upgrade = brought.upgrade.map(|own| Box::new(own.into()));
     let out = &mut opening.packet;
-    let method_twice = brought.odd == Some(Odd::MethodTwice);
-    let authentication =
-        Authentication { method: brought.method, method_twice, data: brought.data };
-    if sends == Sends::Auth {
-        opening.names_method = true;
-        return Ok(authentication.put(AGAIN, out)?);
-    }
-    if brought.odd == Some(Odd::AuthFirst) {
-        opening.names_method = false;
-        return Ok(authentication.put(CONTINUE, out)?);
-    }
-    opening.names_method = brought.method.is_some();
-    let connect = Connect {
-        protocol: kind.protocol,
-        clean_start: plan.load().clean_start,
-        keep_alive: keep_alive(plan.load().keep_alive),
-        client_id: brought.client_id,
-        username: brought.username,
-        password: brought.password,
-        method: brought.method,
-        data: brought.data,
-        method_twice,
-        property: brought.property,
-        will: brought.will,
+    opening.names_method = match sends {
+        Sends::Connect => put_first(plan, kind, &brought, out)?,
+        Sends::Auth => {
+            put_again(&brought, out)?;
+            true
+        }
     };
-    Ok(connect.encode(out)?)
+    Ok(())
 }

@@ -10,7 +10,8 @@ use prometheus_client::{
 };
 
 use super::{
-    Latest, Snapshot,
+    Snapshot,
+    exporter::Latest,
     snapshot::{BOUNDS, Cumulated, Part},
 };
 use crate::{

@@ -1,5 +1,7 @@
 //! Where a run has come to: counts and cumulated times of each kind of token at each broker.
 
+use std::path::PathBuf;
+
 use crate::{
     base::{
         clock::SECOND,
@@ -30,6 +32,8 @@ pub(super) const BOUNDS: [u64; 19] = {
 pub struct Now {
     /// The name of the run's folder.
     pub run: String,
+    /// That folder, once there is one.
+    pub folder: Option<PathBuf>,
     /// What tells it from other runs of this program, whose folders may have the same name.
     pub number: u64,
     /// Since the start of the storm.
@@ -61,8 +65,14 @@ pub struct Snapshot {
     pub(super) scenario: String,
     /// What its user calls the run by.
     pub(super) tags: Vec<(String, String)>,
-    pub(super) now: Now,
-    pub(super) started: u64,
+    /// What is told beside the measurements.
+    pub now: Now,
+    /// Attempts that the plan has, where somebody knows.
+    pub planned: Option<u64>,
+    /// Seconds that the storm lasts by its schedule, where it has one.
+    pub planned_s: Option<f64>,
+    /// Attempts that have started.
+    pub started: u64,
     pub(super) abandoned: u64,
     pub(super) held: u64,
     pub(super) dropped: u64,
@@ -148,10 +158,15 @@ impl Snapshot {
             part.outcomes[tally.outcome.kind()] += count;
             part.verdicts[tally.verdict] += count;
         }
+        // Cells of a matrix come as fast as they may.
+        let length = plan.planned_length().filter(|_| plan.cells.is_none());
+        let planned = if plan.cells.is_some() { plan.attempts } else { plan.known_attempts() };
         Self {
             scenario: plan.scenario.name.clone(),
             tags: plan.scenario.tags.clone().into_iter().collect(),
             now,
+            planned: Some(planned).filter(|planned| *planned > 0),
+            planned_s: length.map(|length| length.as_secs_f64()),
             started: all[Count::Started] - all[Count::RenewalsForsaken],
             abandoned: all.abandoned(),
             held: all[Count::Held],

@@ -4,12 +4,13 @@ use std::{
     collections::BTreeMap,
     io::{Read, Write},
     net::TcpStream,
+    sync::atomic::AtomicBool,
     time::Duration,
 };
 
 use prometheus_parse::{Scrape, Value};
 
-use super::*;
+use super::{exporter::MANNER, *};
 use crate::{
     base::clock::SECOND,
     client::{
@@ -70,6 +71,7 @@ fn now() -> Now {
     let usage = |side, resident_bytes| Usage { side, cpu_s: Some(1.5), resident_bytes };
     Now {
         run: "my \"own\" run".into(),
+        folder: None,
         number: 1,
         storm_s: 2.5,
         storm_start_s: 1_800_000_000.5,
@@ -108,7 +110,7 @@ fn exporter() -> Exporter {
 
 fn publishing(connack: &[u64]) -> Exporter {
     let exporter = exporter();
-    exporter.publish(Snapshot::of(&plan(), &measured(connack), now()));
+    exporter.hears(&Arc::new(Snapshot::of(&plan(), &measured(connack), now())));
     exporter
 }
 
@@ -290,7 +292,7 @@ fn counters_go_on_from_one_run_to_the_next_and_gauges_do_not() {
     let plan = plan();
     let run = |number: u64, connack: &[u64]| {
         let now = Now { number, open: 10 * number, ..now() };
-        exporter.publish(Snapshot::of(&plan, &measured(connack), now));
+        exporter.hears(&Arc::new(Snapshot::of(&plan, &measured(connack), now)));
         let (_, body) = ask(&exporter, "GET /metrics");
         let samples = samples(&body);
         let of = |name: &str| -> u64 {
@@ -322,7 +324,7 @@ fn counters_go_on_from_one_run_to_the_next_and_gauges_do_not() {
 #[test]
 fn phases_that_attempts_can_enter_are_there_before_any_does() {
     let exporter = exporter();
-    exporter.publish(Snapshot::of(&plan(), &Measurements::new(2, 2), now()));
+    exporter.hears(&Arc::new(Snapshot::of(&plan(), &Measurements::new(2, 2), now())));
     let (_, body) = ask(&exporter, "GET /metrics");
     let has = |phase: &str, broker: &str| {
         let labels = [format!("phase=\"{phase}\""), format!("broker=\"{broker}\"")];
@@ -344,7 +346,7 @@ fn who_asks_and_does_not_read_holds_up_nobody_else() {
     let mut snapshot = Snapshot::of(&plan(), &measured(&[US]), now());
     // More than sockets take that nobody reads from.
     snapshot.scenario = "x".repeat(16 << 20);
-    exporter.publish(snapshot);
+    exporter.hears(&Arc::new(snapshot));
     let ahead = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000);
     let unfinished = "GET /metrics HTTP/1.1\r\nContent-Length: 5000".to_owned();
     // More of each than there are connections.
@@ -462,7 +464,7 @@ fn an_exporter_lingers_until_the_last_values_were_scraped_and_no_longer_than_it_
     ask(&exporter, "GET /metrics");
     // What is new since has not been scraped.
     exporter.linger(Duration::from_hours(1), &no);
-    exporter.publish(Snapshot::of(&plan(), &measured(&[]), now()));
+    exporter.hears(&Arc::new(Snapshot::of(&plan(), &measured(&[]), now())));
     exporter.linger(Duration::from_millis(50), &no);
     exporter.linger(Duration::from_hours(1), &AtomicBool::new(true));
 }

@@ -1,5 +1,7 @@
 //! What every page has: its head, its style, sections and tables.
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{base::error::plain, report::facts::Facts};
@@ -10,18 +12,34 @@ const STYLE: &str = include_str!("style.css");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 pub(crate) fn shell(title: &str, body: &Markup) -> String {
+    put(title, POLICY, &html! {}, body)
+}
+
+/// A page that draws itself anew by this script of ours, and by no other, whatever a name in the results may hold.
+pub(super) fn drawn_by(script: &str, title: &str, body: &Markup) -> String {
+    let sum = BASE64.encode(digest(&SHA256, script.as_bytes()));
+    let policy = format!("{POLICY}; connect-src 'self'; script-src 'sha256-{sum}'");
+    let more = html! {
+        noscript { meta http-equiv="refresh" content="2"; }
+        script { (PreEscaped(script)) }
+    };
+    put(title, &policy, &more, body)
+}
+
+fn put(title: &str, policy: &str, more: &Markup, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta http-equiv="Content-Security-Policy" content=(policy);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 // An icon of nothing, so that no browser asks for one.
                 link rel="icon" href="data:,";
                 title { (title) " - tokenstorm" }
                 style { (PreEscaped(STYLE)) }
+                (more)
             }
             body { (body) }
         }

@@ -16,10 +16,13 @@ use crate::{
         progress::{Mode, Screen},
     },
     plan::{Plan, cells::Ask},
-    record::results::{
-        Matrix,
-        matrix::{Cell, version},
-        ruling::decide::told as ruled,
+    record::{
+        live::Live,
+        results::{
+            Matrix,
+            matrix::{Cell, version},
+            ruling::decide::told as ruled,
+        },
     },
     report::{codes::named, matrix::state, style::percentile},
     scenario::Loaded,
@@ -60,7 +63,7 @@ pub(super) fn tried(mut loaded: Loaded) -> Result<Tried> {
         canary: None,
         clock: None,
         calibration: None,
-        live: None,
+        live: Live::default(),
         allows_lost_agents: false,
     };
     let finished = engine::run(plan, options)?;

@@ -56,6 +56,8 @@ pub(super) fn each(run: &Run<'_>, loaded: &Loaded) -> Result<Exit> {
         rows.push(row(&name, algorithm, of.as_ref().map(|(matrix, ..)| matrix), &out));
         worst = worse(worst, exit, is_grave);
     }
+    let last = rows.iter().rfind(|row| row[CELLS] != NOTHING).map(|row| Path::new(&row[RESULTS]));
+    run.served.end(last, &run.stop);
     if let (Some(error), true) = (trouble, rows.iter().all(|row| row[CELLS] == NOTHING)) {
         return Err(error);
     }
@@ -68,6 +70,8 @@ pub(super) fn each(run: &Run<'_>, loaded: &Loaded) -> Result<Exit> {
 
 /// The column of a row that says how many cells there were, and what it says where there were none.
 const CELLS: usize = 2;
+/// That of its folder.
+const RESULTS: usize = 5;
 const NOTHING: &str = "-";
 
 /// The value of `--set` by which a key signs.
