@@ -10,8 +10,12 @@ use std::{env, fmt::Write, fs, path::PathBuf};
 
 use clap::CommandFactory;
 use tokenstorm::{
-    base::shipped::{SCENARIOS, Shipped},
+    base::{
+        shipped::{SCENARIOS, Shipped},
+        words::{Metric, Operation, OperationOutcome, OutcomeKind, Phase, Unit, Validity, Verdict},
+    },
     cli::Cli,
+    record::results::sheets,
 };
 
 fn root() -> PathBuf {
@@ -80,6 +84,60 @@ fn every_scenario_stands_in_its_table_with_its_question() {
 #[test]
 fn every_key_of_a_scenario_stands_in_the_reference_with_its_doc_comment() {
     hold("docs/keys.md", "keys", &keys::tables());
+}
+
+#[test]
+fn every_column_of_a_file_stands_in_the_reference_with_what_it_holds() {
+    let mut made = String::new();
+    for sheet in sheets::ALL {
+        write!(
+            made,
+            "## {}\n\n{}\n\n| column | value |\n|---|---|\n",
+            sheet.name,
+            cell(sheet.about)
+        )
+        .unwrap();
+        for (name, about) in sheet.columns {
+            writeln!(made, "| `{name}` | {} |", cell(about)).unwrap();
+        }
+        made.push('\n');
+    }
+    hold("docs/columns.md", "columns", &made);
+}
+
+/// Words with what they mean, as rows.
+macro_rules! rows {
+    ($set:ty) => {
+        <$set>::ALL.map(|word| format!("| `{}` | {} |\n", word.name(), cell(word.about()))).concat()
+    };
+}
+
+#[test]
+fn every_word_that_files_and_thresholds_have_stands_in_the_reference_with_its_meaning() {
+    let metrics = Metric::ALL.map(|metric| {
+        let unit = match metric.unit() {
+            Unit::Time => "a time",
+            Unit::Number => "a number",
+        };
+        format!("| `{}` | {unit} | {} |\n", metric.name(), cell(metric.about()))
+    });
+    let made = format!(
+        "## Phases\n\n| phase | what it times |\n|---|---|\n{}\n\
+         ## Outcomes\n\n| outcome | how the attempt ended |\n|---|---|\n{}\n\
+         ## Verdicts\n\n| verdict | what it says |\n|---|---|\n{}\n\
+         ## Operations\n\n| operation | what it is |\n|---|---|\n{}\n\
+         ## Outcomes of operations\n\n| outcome | what came of the operation |\n|---|---|\n{}\n\
+         ## Validity\n\n| verdict | whether the numbers are reliable |\n|---|---|\n{}\n\
+         ## Metrics\n\n| metric | value | what it is |\n|---|---|---|\n{}\n",
+        rows!(Phase),
+        rows!(OutcomeKind),
+        rows!(Verdict),
+        rows!(Operation),
+        rows!(OperationOutcome),
+        rows!(Validity),
+        metrics.concat(),
+    );
+    hold("docs/words.md", "words", &made);
 }
 
 /// Every document of the repository.

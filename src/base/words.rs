@@ -88,13 +88,13 @@ macro_rules! vocabulary {
     (
         $(#[$about:meta])*
         $set:ident: $what:literal {
-            $($(#[$doc:meta])* $word:ident = $name:literal $(, $label:literal)?;)+
+            $($(#[doc = $doc:literal])+ $(#[default$($default:tt)?])? $word:ident = $name:literal $(, $label:literal)?;)+
         }
     ) => {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         #[repr(u8)]
-        pub enum $set { $($(#[$doc])* $word),+ }
+        pub enum $set { $($(#[doc = $doc])+ $(#[default$($default)?])? $word),+ }
 
         impl $set {
             /// How many there are.
@@ -111,6 +111,11 @@ macro_rules! vocabulary {
             pub const fn label(self) -> &'static str {
                 let words: &[&str] = match self { $(Self::$word => &[$name $(, $label)?]),+ };
                 words[words.len() - 1]
+            }
+
+            /// What it means, in a sentence: its doc comment.
+            pub const fn about(self) -> &'static str {
+                match self { $(Self::$word => concat!($($doc),+)),+ }
             }
 
             /// Its name as a sentence has it: `false accept`.

@@ -40,6 +40,7 @@ pub mod reading;
 pub mod reason;
 pub mod ruling;
 pub mod series;
+pub mod sheets;
 pub mod summary;
 pub mod tables;
 pub mod threshold;

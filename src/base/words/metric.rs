@@ -17,21 +17,21 @@ vocabulary! {
         SessionsDropped = "sessions.dropped";
         /// Connections whose token ended.
         LifetimeExpired = "lifetime.expired";
-        /// Those that the broker ended at the deadline or later.
+        /// Connections that the broker ended at the deadline of their token or later.
         LifetimeEnforced = "lifetime.enforced";
-        /// Those that it ended before.
+        /// Connections that it ended before the deadline.
         LifetimeEndedEarly = "lifetime.ended_early";
-        /// Those that outlived their token.
+        /// Connections that outlived their token.
         LifetimeOutlived = "lifetime.outlived";
-        /// Those that ended otherwise.
+        /// Connections that ended otherwise, so that nothing was decided.
         LifetimeUndecided = "lifetime.undecided";
         /// Tokens that clients renewed by connecting again.
         RenewalsCount = "renewals.count";
-        /// Those that were accepted after the end of the token before.
+        /// Renewals that were accepted after the end of the token before.
         RenewalsLate = "renewals.late";
-        /// Those with a good token that were not accepted.
+        /// Renewals with a good token that were not accepted.
         RenewalsFailed = "renewals.failed";
-        /// Asks for another token that brought none.
+        /// Requests for another token that brought none.
         RenewalsTokenFailed = "renewals.token_failed";
         /// Tokens whose renewal was planned for half of their life.
         RenewalsAtHalfLife = "renewals.at_half_life";
@@ -45,9 +45,9 @@ vocabulary! {
         ReturnsGaveUp = "returns.gave_up";
         /// Clients that were away when they would have left.
         ReturnsStillAway = "returns.still_away";
-        /// Until half of the clients were back.
+        /// From the first dropped connection until half of the clients were back.
         UntilHalfBack = "returns.until_half_back";
-        /// Until 99 % were.
+        /// The same until 99 % were.
         Until99Back = "returns.until_99_back";
         /// CPU time of an attempt to come back, in microseconds.
         ReturnsCpu = "returns.cpu_us_per_attempt";
@@ -59,25 +59,25 @@ vocabulary! {
         GeneratorCpu = "generator.cpu_s";
         /// Tokens minted a second.
         TokensMintedPerS = "generator.tokens_minted_per_s";
-        /// What a search found.
+        /// The highest rate of arrivals that a search found, a second.
         CapacityPerS = "capacity.per_s";
-        /// The lower end of its interval.
+        /// The lower end of the interval of what a search found.
         CapacityLowPerS = "capacity.low_per_s";
-        /// The upper end.
+        /// The upper end of that interval.
         CapacityHighPerS = "capacity.high_per_s";
-        /// What a token of one's own costs more than none, of `connack`.
+        /// How much longer `connack` takes with a token of one's own than with none.
         ControlConnack = "control.connack";
-        /// The same, of the broker's CPU.
+        /// The same of the broker's CPU time a verdict, in microseconds.
         ControlCpuPerVerdict = "control.cpu_us_per_verdict";
         /// CPU time of the broker a verdict, in microseconds.
         CpuPerVerdict = "monitor.cpu_us_per_verdict";
-        /// Memory of the broker an open connection.
+        /// Memory of the broker an open connection, in bytes.
         BytesPerConnection = "monitor.bytes_per_connection";
-        /// How fast the broker's memory grows.
+        /// How fast the broker's memory grows, in bytes an hour.
         RssDrift = "monitor.rss_drift_bytes_per_h";
-        /// How fast the harness' memory grows.
+        /// How fast tokenstorm's memory grows, in bytes an hour.
         HarnessRssDrift = "monitor.harness_rss_drift_bytes_per_h";
-        /// How fast `connack` grows.
+        /// How fast the median of `connack` grows, a time an hour.
         ConnackDrift = "monitor.connack_drift_per_h";
         /// Verdicts a second as a share of what one core of this host verifies.
         BrokerShare = "yardstick.broker_share";
@@ -89,25 +89,25 @@ vocabulary! {
         OauthFailed = "oauth.failed";
         /// JWTs without an end.
         OauthWithoutExpiry = "oauth.without_expiry";
-        /// Until the first token of a new key was accepted.
+        /// From the publishing of a new key until its first token was accepted.
         NewKey = "jwks.time_to_accept_new_key";
-        /// Until no token of an old key was accepted any more.
+        /// From the withdrawal of an old key until none of its tokens was accepted any more.
         OldKey = "jwks.time_to_refuse_old_key";
-        /// How far brokers were apart in that.
+        /// How far brokers were apart in either.
         BrokersApart = "jwks.brokers_apart";
-        /// Good tokens that were refused meanwhile.
+        /// Good tokens that were refused while keys changed.
         GoodRefused = "jwks.good_tokens_refused";
-        /// Their share.
+        /// Their share of the good tokens then.
         GoodRefusedShare = "jwks.good_tokens_refused_share";
         /// Fetches of the key set.
         KeySetFetches = "jwks.fetches";
-        /// The same, a thousand connects.
+        /// Fetches of the key set a thousand connects.
         FetchesPer1000 = "jwks.fetches_per_1000_connects";
-        /// How often the answer to a key went back and forth.
+        /// How often the answers to a key went back and forth.
         Flips = "jwks.flips";
         /// Bad tokens that were accepted while the key set was away.
         AcceptedWhileAway = "jwks.accepted_while_away";
-        /// The share of good tokens that were refused meanwhile.
+        /// The share of good tokens that were refused while the key set was away.
         RefusedWhileAway = "jwks.refused_while_away_share";
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     },
     campaign::{leave_alone, series as runs},
     plan,
-    record::results::series,
+    record::results::{series, sheets},
     report::compare::record::Record,
     scenario::Loaded,
 };
@@ -140,7 +140,7 @@ impl Trials {
                 Ok(_) => "done",
             };
         }
-        let written = series::write(&self.folder, "trials.csv", &self.rows);
+        let written = series::write(&self.folder, &sheets::TRIALS, &self.rows);
         if is_stopped {
             // What a trial says that was cut short is no trouble of its own.
             return written.map(|()| None);

@@ -23,6 +23,7 @@ use crate::{
             Reason, Summary,
             judged::{Aborted, Judged},
             series::{Capacity as Found, Step, write_timed},
+            sheets,
             summary::Yardstick,
             threshold,
             time::percentile,
@@ -252,7 +253,7 @@ impl Search<'_> {
         if matches!(once, Once::Held) {
             self.last = Some(trial);
         }
-        let rows = write_timed(self.series.path(), "capacity.csv", &self.steps);
+        let rows = write_timed(self.series.path(), &sheets::CAPACITY, &self.steps);
         let summary = self.summary(true);
         self.series.write(rows, &summary);
         Ok(once)

@@ -10,6 +10,7 @@ use crate::{
         Reason, Summary,
         monitor::Used,
         series::{ArmStats, Control as Compared, ControlRun, Difference, Interval, write},
+        sheets,
         trend::median,
     },
     scenario::{Arm, Control, Loaded, Monitor},
@@ -57,7 +58,7 @@ pub(super) fn run(loaded: &Loaded, settings: &Control, options: &Options) -> Res
                         .push(Reason::Told(format!("{words}: {}", first_line(&error))));
                 }
             }
-            let rows = write(series.path(), "control.csv", &runs);
+            let rows = write(series.path(), &sheets::CONTROL, &runs);
             let summary = summary(&series, &runs, true);
             series.write(rows, &summary);
             if series.is_stopped() {

@@ -16,6 +16,7 @@ use crate::{
             Summary,
             reason::joined,
             series::{SweepRun, write_timed},
+            sheets,
             time::percentile,
         },
     },
@@ -54,7 +55,7 @@ pub(super) fn run(loaded: &Loaded, settings: &Sweep, options: &Options) -> Resul
                     series.sum.damage.push(format!("{words}: {}", first_line(&error)).into());
                 }
             }
-            let written = write_timed(series.path(), "sweep.csv", &rows);
+            let written = write_timed(series.path(), &sheets::SWEEP, &rows);
             let summary = summary(&series, &rows, true);
             series.write(written, &summary);
             if series.is_stopped() {

@@ -8,14 +8,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Percentile, cells::Beyond, writing::replace_table};
+use super::{Percentile, cells::Beyond, sheets, writing::replace_table};
 use crate::base::error::{
     Result,
     plain::{cell, line},
 };
-
-/// The columns of `agents.csv`: the fields of an [`Agent`].
-const COLUMNS: &str = "agent,host,segment,weight,attempts,start_delay_p99_us,cpu_s,clock_offset_us,clock_uncertainty_us,lost_at_s,beyond,accepted,refused,failed,connack_p50_us,connack_p99_us,lost_why";
 
 /// One agent of a run.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -157,5 +154,5 @@ pub fn write(folder: &Path, agents: &[Agent]) -> Result<()> {
         let why = agent.lost_why.as_deref().map(|why| cell(&line(why)));
         (row, beyond.text(), counts, p50, p99, why)
     });
-    replace_table(folder, "agents.csv", COLUMNS, rows)
+    replace_table(folder, &sheets::AGENTS, rows)
 }

@@ -7,6 +7,7 @@ use super::{
     happened::{Happened, Visit},
     keys::by_second,
     outages::Deed,
+    sheets,
     writing::{replace_table, unwritable},
 };
 use crate::{
@@ -26,7 +27,7 @@ pub fn write(folder: &Path, visits: &[Visit]) -> Result<()> {
     fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
     // Whoever asks says who it is.
     let rows = visits.iter().map(|visit| Visit { caller: cell(&visit.caller), ..visit.clone() });
-    replace_table(folder, "issuer.csv", "second,path,status,caller,count", rows)
+    replace_table(folder, &sheets::ISSUER, rows)
 }
 
 /// Writes what has happened, to the issuer and to brokers, each when it was done, and stops when they began; the storm
@@ -64,7 +65,7 @@ pub fn write_events(
     all.extend(drops.iter().map(dropped));
     all.sort_by(|one, other| one.0.total_cmp(&other.0));
     let rows = all.into_iter().map(|(second, event, what)| (format!("{second:.3}"), event, what));
-    replace_table(folder, "events.csv", "second,event,detail", rows)
+    replace_table(folder, &sheets::EVENTS, rows)
 }
 
 /// Writes `keys.csv`: what became of the tokens of each key, second by second.
@@ -77,7 +78,7 @@ pub fn write_keys(folder: &Path, plan: &Plan, answers: &[KeyAnswer], start: u64)
         let key = plan.mould.keys.get(usize::from(key)).map(|key| &key.name);
         (second, key, &plan.brokers[usize::from(broker)].label, counts)
     });
-    replace_table(folder, "keys.csv", "second,key,broker,accepted,refused", rows)
+    replace_table(folder, &sheets::KEYS, rows)
 }
 
 #[cfg(test)]

@@ -2,18 +2,16 @@
 
 use std::path::Path;
 
-use super::{cells::Beyond, tables::answers, time::percentile_of, writing::Growing};
+use super::{cells::Beyond, sheets, tables::answers, time::percentile_of, writing::Growing};
 use crate::{
     base::clock::nanoseconds, client::attempt::Phase, plan::Plan, record::measure::Measurements,
 };
 
 /// Its name in a run folder.
-pub const FILE: &str = "timeline_brokers.csv";
-const COLUMNS: &str = "second,broker,accepted,refused,failed,connack_p50_us,connack_p99_us,beyond";
-
+pub const FILE: &str = sheets::BROKERS.name;
 /// Begins the file.
 pub fn begin(folder: &Path) -> Growing {
-    Growing::begin(folder, FILE, format!("{COLUMNS}\n").as_bytes())
+    Growing::begin(folder, FILE, sheets::BROKERS.first_line().as_bytes())
 }
 
 /// Appends a second: a row for each broker.

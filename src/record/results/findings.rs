@@ -11,9 +11,6 @@ use crate::{
     token::Bearer,
 };
 
-/// Its first line.
-pub const HEAD: &str = "client,token,broker,scheduled_us,started_us,ended_us,outcome,code,verdict,replay,turn,operation\n";
-
 /// When a storm started: by the run's clock, and in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {

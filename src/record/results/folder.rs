@@ -19,7 +19,8 @@ use super::{
     findings::{self, Start},
     moment::Moment,
     operations,
-    timeline::{self, Second},
+    sheets::{FINDINGS, LATENCY, OPERATIONS, TIMELINE, VERDICTS},
+    timeline::Second,
     writing::{Cut, Growing, replace_in, replace_table, table, unwritable},
 };
 use crate::{
@@ -34,9 +35,6 @@ use crate::{
     },
     scenario::Scenario,
 };
-
-/// Columns of `latency.csv`.
-const LATENCY: &str = "phase,token,broker,outcome,count,unfinished,min_us,mean_us,p50_us,p90_us,p95_us,p99_us,p999_us,p9999_us,max_us,beyond";
 
 /// Where a run folder is to be.
 #[derive(Clone, Debug)]
@@ -112,8 +110,8 @@ impl Folder {
              \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n"
         );
         let folder = Self {
-            timeline: Growing::create(path, timeline::FILE, timeline::HEAD.as_bytes())?,
-            findings: Growing::create(path, "findings.csv", findings::HEAD.as_bytes())?,
+            timeline: Growing::create(path, TIMELINE.name, TIMELINE.first_line().as_bytes())?,
+            findings: Growing::create(path, FINDINGS.name, FINDINGS.first_line().as_bytes())?,
             histograms: Growing::create(path, "latency.hlog", head.as_bytes())?,
             of_brokers: None,
             moment: Moment::new(path),
@@ -286,8 +284,8 @@ impl Folder {
     ) -> Result<[(&'static str, Vec<u8>); 3]> {
         Ok([
             ("summary.json", self.text(summary)?),
-            ("verdicts.csv", self.verdicts(plan, all)?),
-            (operations::FILE, operations::rows(&self.path, plan, all)?),
+            (VERDICTS.name, self.verdicts(plan, all)?),
+            (OPERATIONS.name, operations::rows(&self.path, plan, all)?),
         ])
     }
 
@@ -305,7 +303,7 @@ impl Folder {
                 _ => counted.push((row, count)),
             }
         }
-        table(&self.path, "token,broker,expected,outcome,code,verdict,count", counted)
+        table(&self.path, &VERDICTS, counted)
     }
 
     /// Writes `latency.csv`.
@@ -333,7 +331,7 @@ impl Folder {
                 }
             }
         }
-        replace_table(&self.path, "latency.csv", LATENCY, rows)
+        replace_table(&self.path, &LATENCY, rows)
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
     canary::Fetch,
     cells::Beyond,
     gone::DiedAt,
+    sheets,
     summary::FORMAT,
     tables,
     time::{microseconds, percentile_of},
@@ -35,9 +36,6 @@ use crate::{
     scenario::{Check, Group, Protocol},
     token::{Kind, Must, Severity, policy::Policy},
 };
-
-/// Columns of `matrix.csv`.
-const COLUMNS: &str = "defect,group,protocol,expected,strict_expected,outcome,code,verdict,severity,attempts,false_accepts,latency_p50_us,strict_verdict,upper_bound_95,broker,beyond";
 
 /// The result of a matrix.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -423,7 +421,7 @@ impl Matrix {
                 (broker, beyond.text()),
             )
         });
-        replace_table(folder.path(), "matrix.csv", COLUMNS, rows)
+        replace_table(folder.path(), &sheets::MATRIX, rows)
     }
 }
 

@@ -5,13 +5,12 @@ use std::{collections::BTreeMap, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    sheets::MONITOR,
     trend::Trend,
     writing::{Cut, Growing},
 };
 use crate::base::clock::SECOND;
 
-/// Columns of `monitor.csv` before those of named metrics.
-pub const COLUMNS: [&str; 6] = ["second", "side", "cpu_s", "rss_bytes", "descriptors", "threads"];
 /// Columns that every process has, and that `[monitor.metrics]` may take from a metric of another name.
 pub const OF_PROCESSES: [&str; 4] = ["cpu_s", "rss_bytes", "descriptors", "threads"];
 /// Most CPU time that is believed, in seconds: ten thousand cores for three years.
@@ -230,9 +229,10 @@ pub struct Rows(Growing);
 impl Rows {
     /// Begins the file in a run folder.
     pub fn begin(folder: &Path, metrics: &BTreeMap<String, String>) -> Self {
-        let mut rows = Self(Growing::begin(folder, "monitor.csv", b""));
+        let mut rows = Self(Growing::begin(folder, MONITOR.name, b""));
         let named = named(metrics).map(|(column, _)| column);
-        rows.0.append_rows([COLUMNS.into_iter().chain(named).collect::<Vec<_>>()]);
+        let own = MONITOR.columns.iter().map(|(name, _)| *name);
+        rows.0.append_rows([own.chain(named).collect::<Vec<_>>()]);
         rows
     }
 

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::writing::{is_zero, table};
+use super::{
+    sheets,
+    writing::{is_zero, table},
+};
 use crate::{
     base::{
         error::Result,
@@ -14,11 +17,6 @@ use crate::{
     plan::Plan,
     record::measure::{Count, Measurements, Times, operations::OperationTally},
 };
-
-/// The first line of `operations.csv`.
-const HEAD: &str = "operation,token,broker,expected,outcome,code,verdict,count";
-/// Its name.
-pub const FILE: &str = "operations.csv";
 
 /// All of one operation.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -201,5 +199,5 @@ pub fn rows(folder: &std::path::Path, plan: &Plan, all: &Measurements) -> Result
         let place = (plan.mould.kinds[kind].label.as_str(), plan.brokers[broker].label.as_str());
         (operation, place, (expected.to_string(), outcome, code.to_string(), verdict), count)
     });
-    table(folder, HEAD, rows)
+    table(folder, &sheets::OPERATIONS, rows)
 }

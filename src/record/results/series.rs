@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Reason,
-    cells::{BEYOND, Timed, parted},
+    cells::{Timed, parted},
+    sheets::Sheet,
     time::Percentile,
-    writing::{replace_in, replace_table, unwritable},
+    writing::{replace_table, unwritable},
 };
 use crate::base::{
     error::Result,
@@ -41,7 +42,7 @@ pub struct Capacity {
 }
 
 /// A row of `capacity.csv`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct Step {
     pub step: usize,
@@ -121,7 +122,7 @@ impl Interval {
 }
 
 /// A row of `control.csv`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct ControlRun {
     pub round: u32,
@@ -193,17 +194,8 @@ impl Timed for SweepRun {
 ///
 /// # Errors
 /// When it can't be written.
-pub fn write<T: Serialize>(folder: &Path, name: &str, rows: &[T]) -> Result<()> {
-    replace_in(folder, name, &with_head(folder, rows)?)
-}
-
-/// Rows below the names of their fields.
-fn with_head<T: Serialize>(folder: &Path, rows: &[T]) -> Result<Vec<u8>> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        csv.serialize(row).map_err(|error| unwritable(folder, &error))?;
-    }
-    csv.into_inner().map_err(|error| unwritable(folder, &error))
+pub fn write<T: Serialize>(folder: &Path, sheet: &Sheet, rows: &[T]) -> Result<()> {
+    replace_table(folder, sheet, rows)
 }
 
 /// Writes rows as [`write()`] does, their times as bare numbers, and a column `beyond` after their own.
@@ -212,14 +204,10 @@ fn with_head<T: Serialize>(folder: &Path, rows: &[T]) -> Result<Vec<u8>> {
 /// When it can't be written.
 pub fn write_timed<T: Timed + Clone + Serialize>(
     folder: &Path,
-    name: &str,
+    sheet: &Sheet,
     rows: &[T],
 ) -> Result<()> {
-    let Some(first) = rows.first() else { return write(folder, name, rows) };
-    let one = with_head(folder, std::slice::from_ref(first))?;
-    let fields = one.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let columns = format!("{},{BEYOND}", String::from_utf8_lossy(fields));
-    replace_table(folder, name, &columns, rows.iter().map(parted))
+    replace_table(folder, sheet, rows.iter().map(parted))
 }
 
 /// Adds the seconds, findings and histograms of a run, which began so many seconds after the series, to those of the

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{cells::Timed, tables::answers, time::percentile_of};
+use super::{cells::Timed, sheets, tables::answers, time::percentile_of};
 use crate::{
     client::attempt::Phase,
     record::{
@@ -12,10 +12,7 @@ use crate::{
 };
 
 /// Its name in a run folder.
-pub const FILE: &str = "timeline.csv";
-/// Its first line: the fields of a [`Second`], the column of its times that lie beyond their cell, and what came later.
-pub const HEAD: &str = "second,started,accepted,refused,failed,open,connack_p50_us,connack_p99_us,start_delay_p99_us,beyond,dropped,back,renewed\n";
-
+pub const FILE: &str = sheets::TIMELINE.name;
 /// A row of it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]

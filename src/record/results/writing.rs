@@ -9,6 +9,7 @@ use std::{
 
 use serde::Serialize;
 
+use super::sheets::Sheet;
 use crate::base::error::{Error, Result};
 
 /// Writes a file of a folder in the place of the one before, so that a reader sees one or the other.
@@ -30,20 +31,19 @@ pub fn replace_in(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
 /// Writes a file of CSV in the place of the one before.
 pub(super) fn replace_table<R: Serialize>(
     folder: &Path,
-    name: &str,
-    columns: &str,
+    sheet: &Sheet,
     rows: impl IntoIterator<Item = R>,
 ) -> Result<()> {
-    replace_in(folder, name, &table(folder, columns, rows)?)
+    replace_in(folder, sheet.name, &table(folder, sheet, rows)?)
 }
 
 /// The bytes of a file of CSV: the names of its columns, and its rows, whose cells stand in their order.
 pub(super) fn table<R: Serialize>(
     folder: &Path,
-    columns: &str,
+    sheet: &Sheet,
     rows: impl IntoIterator<Item = R>,
 ) -> Result<Vec<u8>> {
-    let mut table = format!("{columns}\n").into_bytes();
+    let mut table = sheet.first_line().into_bytes();
     table.extend(cells(rows).map_err(|error| unwritable(folder, &error))?);
     Ok(table)
 }

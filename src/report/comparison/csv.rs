@@ -2,23 +2,9 @@
 
 use crate::{
     base::error::{Error, Result, plain::cell},
+    record::results::sheets::COMPARISON,
     report::compare::{Comparison, Role, Seen},
 };
-
-const COLUMNS: [&str; 12] = [
-    "metric",
-    "baseline",
-    "candidate",
-    "change",
-    "low",
-    "high",
-    "threshold",
-    "threshold_source",
-    "verdict",
-    "unit",
-    "role",
-    "p",
-];
 
 pub(super) fn render(comparison: &Comparison) -> Result<String> {
     let text = written(comparison);
@@ -27,7 +13,7 @@ pub(super) fn render(comparison: &Comparison) -> Result<String> {
 
 fn written(comparison: &Comparison) -> std::result::Result<String, Box<dyn std::error::Error>> {
     let mut rows = csv::Writer::from_writer(Vec::new());
-    rows.write_record(COLUMNS)?;
+    rows.write_record(COMPARISON.columns.iter().map(|(name, _)| *name))?;
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     for metric in &comparison.metrics {
         let seen = |seen: &Option<Seen>| match seen {
