@@ -19,7 +19,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
-use super::{Listener, Snapshot, created, metrics::Told, text};
+use super::{Listener, Snapshot, created, metrics::Told, snapshot::Latest, text};
 use crate::base::{
     clock::{Clock, SECOND, SHORT_GLANCE, nanoseconds},
     error::{Error, Result},
@@ -49,9 +49,6 @@ pub struct Exporter {
     runs: Mutex<Runs>,
     _server: Server,
 }
-
-/// The last snapshot, with the counts of all runs; `None` before the first storm.
-pub(super) type Latest = Arc<Mutex<Option<Arc<Snapshot>>>>;
 
 /// The runs of this program, one after another.
 #[derive(Debug, Default)]

@@ -11,8 +11,7 @@ use prometheus_client::{
 
 use super::{
     Snapshot,
-    exporter::Latest,
-    snapshot::{BOUNDS, Cumulated, Part},
+    snapshot::{BOUNDS, Cumulated, Latest, Part},
 };
 use crate::{
     base::{

@@ -1,6 +1,8 @@
 //! Where a run has come to: counts and cumulated times of each kind of token at each broker.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
+
+use parking_lot::Mutex;
 
 use crate::{
     base::{
@@ -26,6 +28,9 @@ pub(super) const BOUNDS: [u64; 19] = {
     }
     bounds
 };
+
+/// The last snapshot, with the counts of all runs; `None` before the first storm.
+pub(super) type Latest = Arc<Mutex<Option<Arc<Snapshot>>>>;
 
 /// What is told beside the measurements.
 #[derive(Clone, Debug, Default)]
