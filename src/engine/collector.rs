@@ -57,6 +57,8 @@ use crate::{
 
 /// Answers up to which it is told each second what became of keys; of more only at the end.
 const MOST_TOLD: usize = 100_000;
+/// How long a broker may take to listen whose host refuses connections: it may be starting.
+const REFUSED: u64 = SECOND;
 
 /// Collects one run.
 #[derive(Debug)]
@@ -410,9 +412,14 @@ impl Collector {
     /// for a first answer is over.
     fn check_reached(&self) -> Result<()> {
         let first = self.all.mark(Mark::FirstStart).unwrap_or(u64::MAX);
-        let is_late = self.storm.clock.now().saturating_sub(self.storm.timeout) >= first;
-        let is_over = !self.workers.iter().any(Lane::is_waited_for);
         let tallies = self.all.tallies();
+        // Where nothing listens, no answer is on its way; but an event may have stopped it.
+        let is_refused = self.nodes.is_none()
+            && tallies.iter().all(|(tally, _)| tally.outcome == Outcome::TcpFailed("ECONNREFUSED"));
+        let patience =
+            if is_refused { REFUSED.min(self.storm.timeout) } else { self.storm.timeout };
+        let is_late = self.storm.clock.now().saturating_sub(patience) >= first;
+        let is_over = !self.workers.iter().any(Lane::is_waited_for);
         let all_tried = (0..self.storm.targets.len())
             .all(|broker| tallies.iter().any(|(tally, _)| tally.broker == broker));
         if self.folder.is_some()

@@ -63,7 +63,7 @@ fn attempts_in(storm: &Storm) -> Option<Value> {
 #[test]
 fn without_a_broker_there_is_one_line_and_no_folder() {
     let (_bound, address) = refusing();
-    for load in ["", "stages = [{ rate = 100, for = \"60s\" }]\nconnect_timeout = \"1s\""] {
+    for load in ["", "stages = [{ rate = 100, for = \"10m\" }]\nconnect_timeout = \"1h\""] {
         let storm = Storm::new(&scenario(&format!("mqtt://{address}"), load, ""));
         let ended = storm.run();
         assert_eq!(ended.code, Some(3), "{}", ended.stderr);
