@@ -229,6 +229,14 @@ pub fn tls(
     Ok(Some(tls))
 }
 
+/// Whether a broker can be written so, by its URL alone.
+///
+/// # Errors
+/// When it can't, and why.
+pub fn check(written: &str) -> Result<()> {
+    parse(written).map(drop)
+}
+
 fn parse(written: &str) -> Result<Broker> {
     // A query may hold a token: it goes to the broker and nowhere else.
     let label = written.split('?').next().unwrap_or_default().to_owned();

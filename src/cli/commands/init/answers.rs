@@ -1,10 +1,21 @@
 //! What `init` asks for, where the command line does not say it: a line a question, on stdin.
 
-use std::io::{self, BufRead, IsTerminal};
+use std::{
+    env,
+    io::{self, BufRead, IsTerminal},
+    path::Path,
+};
 
+use super::{algorithm_of, check_files};
 use crate::{
-    base::error::{Error, Result, plain::Paint},
+    base::error::{
+        Error, Result,
+        plain::{self, Paint},
+        showable::pasted,
+    },
     cli::{FIELDS, Told, VERSIONS},
+    plan::broker,
+    token::policy::profile_settings,
 };
 
 /// One question.
@@ -17,6 +28,48 @@ struct Question {
     default: &'static str,
     /// What may be answered; anything where this is empty.
     choices: &'static [&'static str],
+    /// What else it has to be.
+    check: fn(&str) -> Result<()>,
+}
+
+fn anything(_: &str) -> Result<()> {
+    Ok(())
+}
+
+fn target(answer: &str) -> Result<()> {
+    if let Some(what) = pasted(answer) {
+        return Err(Error::usage(format!("that is {}, and not the URL of a broker", what.words())));
+    }
+    broker::check(answer)
+}
+
+fn key(answer: &str) -> Result<()> {
+    match answer.strip_prefix('$') {
+        Some(variable) if env::var_os(variable).is_none() => {
+            Err(Error::usage(format!("the variable `{}` is not set", plain::line(variable)))
+                .hint("set it, and run `init` again; or name a file"))
+        }
+        Some(_) => Ok(()),
+        None => {
+            let told = Told { key: Some(answer.into()), ..Told::default() };
+            check_files(&told)?;
+            algorithm_of(Path::new(answer), Path::new("")).map(drop)
+        }
+    }
+}
+
+fn profile(answer: &str) -> Result<()> {
+    profile_settings(answer, Path::new("")).map(drop)
+}
+
+/// Claims as they are written in one line, with commas or without.
+fn claims(answer: &str) -> Result<Vec<(String, String)>> {
+    if answer == CLAIMS.default {
+        return Ok(Vec::new());
+    }
+    let claims =
+        answer.split_whitespace().map(|claim| crate::cli::claim(claim.trim_end_matches(',')));
+    claims.collect::<std::result::Result<_, _>>().map_err(Error::usage)
 }
 
 const TARGET: Question = Question {
@@ -24,42 +77,49 @@ const TARGET: Question = Question {
     option: "--target",
     default: "mqtt://127.0.0.1:1883",
     choices: &[],
+    check: target,
 };
 const KEY: Question = Question {
     what: "Which private key signs the tokens? Its file (PEM, DER or JWK), or $NAME of a variable with an HMAC secret",
     option: "--key FILE` or `--secret-env NAME",
     default: "",
     choices: &[],
+    check: key,
 };
 const PROTOCOL: Question = Question {
     what: "Which version of MQTT: 5, or 4 for 3.1.1?",
     option: "--protocol",
     default: "5",
     choices: &VERSIONS,
+    check: anything,
 };
 const PROFILE: Question = Question {
     what: "Which broker is it? A name of `tokenstorm profiles`, or `strict` to test against the standards",
     option: "--profile",
     default: "strict",
     choices: &[],
+    check: profile,
 };
 const TOKEN_IN: Question = Question {
     what: "What carries the token: password, username, auth_data or ws_header?",
     option: "--token-in",
     default: "password",
     choices: &FIELDS,
+    check: anything,
 };
 const METHOD: Question = Question {
     what: "Which authentication method?",
     option: "--auth-method",
     default: "OAUTH2-JWT",
     choices: &[],
+    check: anything,
 };
 const CLAIMS: Question = Question {
     what: "Which claims does it check? Such as: iss=https://issuer.example aud=mqtt clientid={client_id}",
     option: "--claim",
     default: "none",
     choices: &[],
+    check: |answer| claims(answer).map(drop),
 };
 
 /// What was told, and what is asked for: everything, where the broker or its key was not told; else nothing.
@@ -89,13 +149,9 @@ pub(super) fn asked(mut told: Told) -> Result<Told> {
         METHOD.ask(&mut told.auth_method)?;
     }
     if told.claims.is_empty() {
-        let mut claims = None;
-        CLAIMS.ask(&mut claims)?;
-        let claims = claims.filter(|claims| claims != CLAIMS.default).unwrap_or_default();
-        // Lists are written with commas or without.
-        let claims =
-            claims.split_whitespace().map(|claim| crate::cli::claim(claim.trim_end_matches(',')));
-        told.claims = claims.collect::<std::result::Result<_, _>>().map_err(Error::usage)?;
+        let mut answer = None;
+        CLAIMS.ask(&mut answer)?;
+        told.claims = claims(&answer.unwrap_or_default())?;
     }
     Ok(told)
 }
@@ -117,7 +173,7 @@ fn has_key(told: &Told) -> bool {
 impl Question {
     /// Asks, unless it was told already, until there is an answer.
     fn ask(&self, told: &mut Option<String>) -> Result<()> {
-        let Self { what, option, default, choices } = self;
+        let Self { what, option, default, choices, check } = self;
         let shown = if default.is_empty() { String::new() } else { format!(" [{default}]") };
         while told.is_none() {
             crate::tell!("{}{shown}", what.bold());
@@ -134,7 +190,18 @@ impl Question {
             if !is_choice {
                 crate::tell!("It is one of: {}.", choices.join(", "));
             }
-            *told = Some(answer.to_owned()).filter(|answer| !answer.is_empty() && is_choice);
+            if answer.is_empty() || !is_choice {
+                continue;
+            }
+            match check(answer) {
+                Ok(()) => *told = Some(answer.to_owned()),
+                // Whoever types can type again.
+                Err(error) if io::stdin().is_terminal() => {
+                    let hint = error.way_out().map_or_else(String::new, |hint| format!("\n{hint}"));
+                    crate::tell!("{error}{hint}\n");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
