@@ -16,6 +16,7 @@ mod gone;
 pub mod html;
 pub mod junit;
 mod keys;
+pub mod known;
 mod lifetime;
 mod markdown;
 pub mod matrix;

@@ -50,7 +50,7 @@ impl Bench {
     }
 }
 
-fn run_in(folder: &Path, arguments: &[&str]) -> Ended {
+pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tokenstorm"));
     let output = command.current_dir(folder).args(arguments).output().unwrap();
     ended(output, folder.join("out"))

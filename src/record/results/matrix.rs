@@ -1,5 +1,6 @@
 //! `matrix.json` and `matrix.csv`: every cell of a matrix, judged by the broker's promises and strictly.
 
+mod known;
 mod remarks;
 mod state;
 
@@ -8,7 +9,7 @@ use std::{path::Path, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use state::State;
+pub use self::{known::KnownAs, state::State};
 
 use super::{
     Folder, Percentile,
@@ -37,7 +38,7 @@ use crate::{
 };
 
 /// Columns of `matrix.csv`.
-const COLUMNS: &str = "defect,group,protocol,expected,strict_expected,outcome,code,verdict,severity,attempts,false_accepts,latency_p50_us,strict_verdict,upper_bound_95,broker,beyond";
+const COLUMNS: &str = "defect,group,protocol,expected,strict_expected,outcome,code,verdict,severity,attempts,false_accepts,latency_p50_us,strict_verdict,upper_bound_95,broker,beyond,known";
 
 /// The result of a matrix.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -135,6 +136,9 @@ pub struct Cell {
     /// Of several brokers, which one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker: Option<String>,
+    /// What became of it, where `--known` names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<KnownAs>,
 }
 
 /// An entry that was not sent.
@@ -303,6 +307,7 @@ impl Matrix {
             }
         }
         matrix.judge(plan, cells, &tallies);
+        matrix.mark(&cells.known, labels.first().copied().unwrap_or_default());
         matrix.bad_judged = matrix.cells.iter().map(|cell| cell.judged).sum();
         matrix.false_accepts = matrix.cells.iter().map(|cell| cell.false_accepts).sum();
         if matrix.false_accepts == 0 {
@@ -420,7 +425,7 @@ impl Matrix {
                 (&cell.defect, &cell.group, cell.protocol, cell.expected, cell.strict_expected),
                 (cell.outcome, code, cell.verdict, cell.severity),
                 (cell.attempts, cell.false_accepts, p50, cell.strict_verdict, bound),
-                (broker, beyond.text()),
+                (broker, beyond.text(), cell.known.map(KnownAs::name)),
             )
         });
         replace_table(folder.path(), "matrix.csv", COLUMNS, rows)
@@ -515,6 +520,7 @@ fn cell(
             _ => None,
         },
         broker: None,
+        known: None,
     })
 }
 
