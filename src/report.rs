@@ -20,6 +20,7 @@ pub mod known;
 mod lifetime;
 mod markdown;
 pub mod matrix;
+pub mod otava;
 mod sentence;
 mod series;
 pub mod style;
