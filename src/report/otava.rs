@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_metric_that_a_run_lacks_has_no_column_and_is_named() {
         let mut lacking = run("2026-11-26T00:00:00Z", 200.0);
-        lacking.phases.shift_remove(&Phase::Response);
+        lacking.phases.remove(&Phase::Response);
         let export = export("main", &[run("2026-11-25T00:00:00Z", 100.0), lacking]).unwrap();
         assert!(export.left_out.contains(&"response.p50".to_owned()), "{:?}", export.left_out);
         for file in [&export.csv, &export.yaml] {

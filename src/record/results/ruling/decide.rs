@@ -187,7 +187,7 @@ fn known(matrix: &Matrix) -> Vec<Known> {
 }
 
 /// The wrong verdicts of cells that are wanted, each with its kinds of token; none of a broker whose single cells say nothing.
-fn wrong<'a>(matrix: &'a Matrix, is_wanted: fn(&Cell) -> bool) -> impl Iterator<Item = Known> + 'a {
+fn wrong(matrix: &Matrix, is_wanted: fn(&Cell) -> bool) -> impl Iterator<Item = Known> {
     // Who lets nobody in, or does not answer, is not blamed for single refusals.
     let is_mute = matches!(matrix.state, State::RefusesAll | State::Silent) && !is_judged(matrix);
     let is_told = matrix.state != State::AcceptsAll && !is_mute;
