@@ -102,7 +102,7 @@ fn with_offset(time: &str) -> String {
 fn config(out: &mut String, name: &str, metrics: &[&Named]) -> std::fmt::Result {
     let text = |text: &str| serde_json::Value::from(text).to_string();
     writeln!(out, "# Paths are those of the folder that Otava is started in:")?;
-    writeln!(out, "#   otava --config-file {CONFIG} analyze {name}")?;
+    writeln!(out, "#   otava analyze {name} --config-file {CONFIG}")?;
     writeln!(out, "tests:\n  {}:\n    type: csv", text(name))?;
     writeln!(out, "    file: {}\n    time_column: {TIME}", text(&format!("{name}.csv")))?;
     writeln!(

@@ -76,7 +76,7 @@ fn export(name: &str, out: &Path, baselines: &Baselines) -> Result<Exit> {
         replace_in(out, file, text.as_bytes())?;
     }
     let mut lines = vec![format!(
-        "{} and {} have {} runs: otava --config-file {} analyze {name}",
+        "{} and {} have {} runs: otava analyze {name} --config-file {}",
         out.join(&table).display(),
         otava::CONFIG,
         export.runs,

@@ -1,6 +1,9 @@
 //! Known findings: a file of cells that may be wrong, so that a matrix fails by new ones only (`--known`).
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use crate::{
     base::{
@@ -13,21 +16,23 @@ use crate::{
 
 /// Longest file of known findings, in bytes: a comment and a line for each cell of many brokers take less.
 const LONGEST: u64 = 1024 * 1024;
+/// Longest line less its comment, in bytes: a cell, a broker's URL and a verdict take less, and what is near is looked for among
+/// hundreds of names.
+const LONGEST_LINE: usize = 512;
 
 /// The findings that a file names.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known {
     file: String,
-    lines: Vec<Line>,
+    /// Lines by their cell without its broker: `expired-v5`.
+    lines: BTreeMap<String, Vec<Line>>,
 }
 
 /// One line: a cell, and what is known of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Line {
     /// Its number, from 1 on.
     at: usize,
-    /// The cell without its broker: `expired-v5`.
-    name: String,
     /// The broker; none means each.
     broker: Option<String>,
     /// The verdict that is known; none means any wrong one.
@@ -60,13 +65,13 @@ impl Known {
         let names: BTreeSet<String> = all()
             .flat_map(|defect| [4, 5].map(|protocol| cell_name(defect.name, protocol, None)))
             .collect();
-        let mut lines = Vec::new();
+        let mut lines: BTreeMap<String, Vec<Line>> = BTreeMap::new();
         for (at, line) in (1..).zip(text.lines()) {
             let bare = line.split('#').next().unwrap_or_default();
             if !bare.trim().is_empty() {
-                let line = Line::parse(at, bare, &names)
+                let (name, line) = Line::parse(at, bare, &names)
                     .map_err(|error| error.within(format!("{file}, line {at}")))?;
-                lines.push(line);
+                lines.entry(name).or_default().push(line);
             }
         }
         Ok(Self { file: file.to_owned(), lines })
@@ -74,7 +79,7 @@ impl Known {
 
     /// Refuses lines about brokers that the run does not have.
     pub(in crate::plan) fn check(&self, brokers: &[&str]) -> Result<()> {
-        for line in &self.lines {
+        for line in self.lines.values().flatten() {
             let Some(broker) = &line.broker else { continue };
             if !brokers.contains(&broker.as_str()) {
                 let shown = name_shown(broker, brokers.iter().copied());
@@ -88,13 +93,8 @@ impl Known {
 
     /// What is said of lines whose cells are not sent; nothing where all are.
     pub(in crate::plan) fn unsent(&self, is_sent: impl Fn(&str) -> bool) -> Option<String> {
-        let unsent: BTreeSet<&str> = self
-            .lines
-            .iter()
-            .map(|line| line.name.as_str())
-            .filter(|name| !is_sent(name))
-            .collect();
-        let names: Vec<&str> = unsent.into_iter().collect();
+        let names: Vec<&str> =
+            self.lines.keys().map(String::as_str).filter(|name| !is_sent(name)).collect();
         (!names.is_empty())
             .then(|| format!("`{}` names cells that are not sent: {}", self.file, names.join(", ")))
     }
@@ -111,16 +111,17 @@ impl Known {
         verdict.is_wrong() && self.of(&cell_name(defect, protocol, None), broker).any(covers)
     }
 
-    fn of<'a>(&'a self, name: &'a str, broker: &'a str) -> impl Iterator<Item = &'a Line> {
-        let is_it = move |line: &&Line| {
-            line.name == name && line.broker.as_ref().is_none_or(|own| own == broker)
-        };
-        self.lines.iter().filter(is_it)
+    fn of(&self, name: &str, broker: &str) -> impl Iterator<Item = &Line> {
+        let is_it = move |line: &&Line| line.broker.as_ref().is_none_or(|own| own == broker);
+        self.lines.get(name).into_iter().flatten().filter(is_it)
     }
 }
 
 impl Line {
-    fn parse(at: usize, text: &str, names: &BTreeSet<String>) -> Result<Self> {
+    fn parse(at: usize, text: &str, names: &BTreeSet<String>) -> Result<(String, Self)> {
+        if text.len() > LONGEST_LINE {
+            return Err(Error::usage(format!("a line has more than {LONGEST_LINE} bytes")));
+        }
         let words: Vec<&str> = text.split_whitespace().collect();
         let (name, broker, verdict) = match words[..] {
             [name] => (name, None, None),
@@ -140,7 +141,7 @@ impl Line {
             return Err(Error::usage(format!("there is no cell {shown}")).hint(near));
         }
         let verdict = verdict.map(wrong_verdict).transpose()?;
-        Ok(Self { at, name: name.to_owned(), broker: broker.map(str::to_owned), verdict })
+        Ok((name.to_owned(), Self { at, broker: broker.map(str::to_owned), verdict }))
     }
 }
 

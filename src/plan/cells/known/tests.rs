@@ -52,3 +52,10 @@ fn cells_that_are_not_sent_are_named_once() {
     assert_eq!(said, "`known.txt` names cells that are not sent: expired-v4");
     assert_eq!(known.unsent(|_| true), None);
 }
+
+#[test]
+fn a_line_that_is_too_long_is_refused_before_a_name_is_looked_for() {
+    let error = Known::parse("known.txt", &"x".repeat(LONGEST_LINE + 1)).unwrap_err();
+    assert!(whole(&error).contains("a line has more than 512 bytes"), "{}", whole(&error));
+    assert!(Known::parse("known.txt", &format!("expired-v4 #{}", "x".repeat(9999))).is_ok());
+}
