@@ -125,7 +125,9 @@ fn tokens(out: &mut String, summary: &Summary) -> Result {
 
 /// Cells of a matrix that were not as promised; the page and `matrix.csv` have the others.
 fn cells(out: &mut String, matrix: &Matrix) -> Result {
-    let mut wrong = matrix.cells.iter().filter(|cell| cell.is_wrong()).peekable();
+    // What is new must not be what there is no room for.
+    let new = matrix.cells.iter().filter(|cell| cell.is_new());
+    let mut wrong = new.chain(matrix.cells.iter().filter(|cell| cell.is_known())).peekable();
     if wrong.peek().is_none() {
         return Ok(());
     }

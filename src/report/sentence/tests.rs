@@ -295,6 +295,10 @@ fn bad_tokens_that_were_known_to_be_accepted_stay_in_the_sentence() {
     let new = "1 kind of bad token was accepted (alg_none): a security failure";
     let known = "1 known kind of bad token was accepted (expired): a security failure";
     assert!(words.contains(&format!("{new}; {known}")), "{words}");
+    // A table has room for so many rows: what is new stands first.
+    let markdown = crate::report::markdown::render(&fixture::summary(), Some(&matrix));
+    let row = |name: &str| markdown.find(&format!("| {name} | 5.0 |")).unwrap();
+    assert!(row("alg\\_none") < row("expired"), "{markdown}");
     matrix.cells[1].known = Some(KnownAs::Wrong);
     let Sentence { tone, words, .. } = of(&fixture::summary(), Some(&matrix));
     assert_eq!(tone, Tone::Warn);
