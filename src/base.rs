@@ -1,10 +1,11 @@
-//! Ground: words, time, errors, files that come along, this host, web, TLS, the bus, processes. Uses nothing else of the program.
+//! Ground: words, time, errors, files that come along, releases, this host, web, TLS, the bus, processes. Uses nothing else of the program.
 
 pub mod bus;
 pub mod clock;
 pub mod error;
 pub mod host;
 pub mod launch;
+pub mod release;
 pub mod shell;
 pub mod shipped;
 pub mod threads;

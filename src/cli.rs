@@ -376,6 +376,12 @@ pub struct Matrix {
     /// Write what the broker did as a profile to edit
     #[arg(long, value_name = "FILE", conflicts_with_all = ["all_keys", "only"])]
     pub suggest_profile: Option<PathBuf>,
+    /// Findings that are known, a cell a line: the matrix fails by other findings only, and says which are gone
+    #[arg(long, value_name = "FILE", conflicts_with = "all_keys")]
+    pub known: Option<PathBuf>,
+    /// Write the wrong cells as a file for `--known`, each with its meaning
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all_keys", "only"])]
+    pub write_known: Option<PathBuf>,
     /// Where the canary listens, which headers of tokens name; of a broker on another host an address that it can reach
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub canary: SocketAddr,

@@ -29,6 +29,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("scenario", files::scenario),
     ("profile", files::profile),
     ("run_folder", files::run_folder),
+    ("known", files::known),
 ];
 
 /// Runs the target of that name; nothing where there is none.

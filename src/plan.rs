@@ -181,10 +181,21 @@ impl Plan {
             let mut plan = Self::checked(&loaded, limits, Some(&ask))?;
             let unfit = plan.unfit()?;
             if unfit.is_empty() {
+                plan.check_known(&ask)?;
                 return Ok(plan);
             }
             ask.unfit.extend(unfit);
         }
+    }
+
+    /// Holds known findings against the cells that are sent.
+    fn check_known(&mut self, ask: &Ask) -> Result<()> {
+        let brokers: Vec<&str> = self.brokers.iter().map(|broker| broker.label.as_str()).collect();
+        ask.known.check(&brokers)?;
+        let kinds = &self.mould.kinds;
+        let is_sent = |name: &str| kinds.iter().any(|kind| kind.label == name);
+        self.warnings.extend(ask.known.unsent(is_sent));
+        Ok(())
     }
 
     fn checked(loaded: &Loaded, limits: &Limits, ask: Option<&Ask>) -> Result<Self> {

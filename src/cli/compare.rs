@@ -124,6 +124,17 @@ pub enum Baseline {
         #[arg(long, value_name = "DIR", default_value = FOLDER)]
         baselines: PathBuf,
     },
+    /// Write the results of a baseline for Apache Otava, which finds the runs after which numbers changed
+    Export {
+        /// Its name
+        name: String,
+        /// Folder for NAME.csv and otava.yaml, which are replaced
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Where named baselines are
+        #[arg(long, value_name = "DIR", default_value = FOLDER)]
+        baselines: PathBuf,
+    },
 }
 
 /// A share, as `5%` or as a fraction of 1.

@@ -1,8 +1,11 @@
 //! The matrix: which entry of the catalogue is sent in which version of MQTT, in which order, and what a strict broker
 //! would do with it.
 
+pub mod known;
+
 use std::time::Duration;
 
+use self::known::Known;
 use super::{
     examine::{Reason, Skipped},
     kinds::{Context, check_allowed},
@@ -51,6 +54,8 @@ pub struct Ask {
     pub command: String,
     /// Whether the edges of the verifier are to be found.
     pub probe: bool,
+    /// Findings that are known: none of them fails the matrix.
+    pub known: Known,
     /// What can't be sent for the values of the scenario: planning finds it out, and plans once more.
     pub unfit: Vec<Skipped>,
 }
@@ -65,6 +70,7 @@ impl Default for Ask {
             canary,
             command: String::new(),
             probe: false,
+            known: Known::default(),
             unfit: Vec::new(),
         }
     }
@@ -93,6 +99,8 @@ pub struct Cells {
     pub unspoken: Vec<Protocol>,
     /// The command that asked, without `--only`.
     pub command: String,
+    /// Findings that are known: none of them fails the matrix.
+    pub known: Known,
 }
 
 impl Cells {
@@ -218,7 +226,8 @@ pub fn resolve(
     let strictly = Context { policy: strict, expected: context.strict, ..context };
     let mut kinds = Vec::new();
     let command = ask.command.clone();
-    let mut cells = Cells { repeat: ask.repeat, command, ..Cells::default() };
+    let known = ask.known.clone();
+    let mut cells = Cells { repeat: ask.repeat, command, known, ..Cells::default() };
     // MQTT 3.1.1 has no authentication data.
     let is_data = token_in(scenario) == TokenIn::AuthData;
     let mut spoken = context.policy.protocols.clone();

@@ -60,16 +60,21 @@ pub(super) fn of_cells(matrix: &Matrix) -> Vec<Finding> {
     if matches!(matrix.state, State::AcceptsAll | State::RefusesAll) {
         return Vec::new();
     }
-    let mut named: BTreeMap<(&str, Verdict), Vec<&Cell>> = BTreeMap::new();
-    for cell in matrix.cells.iter().filter(|cell| cell.is_wrong()) {
-        named.entry((&cell.defect, cell.verdict)).or_default().push(cell);
-    }
-    let mut all: Vec<Finding> = named
-        .into_iter()
-        .map(|((name, verdict), cells)| of_cell(matrix, name, verdict, &cells))
-        .collect();
-    all.sort_by_key(|finding| Reverse(finding.severity));
-    all
+    let of = |is_wanted: fn(&Cell) -> bool| {
+        let mut named: BTreeMap<(&str, Verdict), Vec<&Cell>> = BTreeMap::new();
+        for cell in matrix.cells.iter().filter(|cell| is_wanted(cell)) {
+            named.entry((&cell.defect, cell.verdict)).or_default().push(cell);
+        }
+        let found = named
+            .into_iter()
+            .map(|((name, verdict), cells)| of_cell(matrix, name, verdict, &cells));
+        let mut all: Vec<Finding> = found.collect();
+        all.sort_by_key(|finding| Reverse(finding.severity));
+        all
+    };
+    // What is new comes first: what is known fails nothing.
+    let (new, known) = (of(Cell::is_new), of(Cell::is_known));
+    new.into_iter().chain(known).collect()
 }
 
 fn of_cell(matrix: &Matrix, name: &str, verdict: Verdict, cells: &[&Cell]) -> Finding {
@@ -83,13 +88,14 @@ fn of_cell(matrix: &Matrix, name: &str, verdict: Verdict, cells: &[&Cell]) -> Fi
         .into_iter()
         .map(|(answer, places)| format!("{answer} (MQTT {})", places.join(", ")))
         .collect();
+    let told = cells.first().map_or_else(String::new, |cell| cell.told());
     let severity = match verdict {
         Verdict::WrongReason => Severity::Info,
         _ => cells.iter().map(|cell| cell.severity).max().unwrap_or(Severity::None),
     };
     Finding {
         severity,
-        what: format!("`{name}`, {}: {}", verdict.words(), answers.join(", ")),
+        what: format!("`{name}`, {}: {}", told, answers.join(", ")),
         meaning: known.map_or("", |defect| defect.summary).to_owned(),
         source: known.map_or("", |defect| defect.source),
         again: Some(format!("{} --only {name}", matrix.command)),

@@ -13,7 +13,7 @@ use crate::{
     record::results::{
         Matrix, Percentile, Ruling, Summary,
         judged::Judged,
-        matrix::{Cell, version},
+        matrix::{Cell, KnownAs, version},
         reason::joined,
         ruling::{Failure, Unmeasured, decide::told},
     },
@@ -272,6 +272,8 @@ fn status(cell: &Cell) -> TestCaseStatus {
     );
     match cell.verdict {
         Verdict::Correct => TestCaseStatus::success(),
+        // It fails no run, and must not pass for a success.
+        verdict if cell.is_known() => skipped(format!("known {verdict}: {said}")),
         verdict if !verdict.is_judged() => skipped(format!("{verdict}: {said}")),
         verdict => failure(verdict.name(), said),
     }
@@ -284,6 +286,9 @@ fn described(cell: &Cell, mut case: TestCase) -> TestCase {
     }
     if cell.is_weak() {
         case.set_system_out("weak by configuration: a strict broker refuses it");
+    }
+    if cell.known == Some(KnownAs::Fixed) {
+        case.set_system_out("fixed: it was known to be wrong, and is as promised now");
     }
     case
 }

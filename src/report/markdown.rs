@@ -6,6 +6,7 @@ use super::{
     cluster,
     codes::answer,
     gone,
+    matrix::known,
     sentence::{self, Sentence},
     style::{count, percentile, written},
     terminal,
@@ -15,7 +16,9 @@ use crate::{
         error::plain::steers,
         words::{Counts, Operation, Phase, Verdict},
     },
-    record::results::{Matrix, PhaseStats, Summary, diagnosis::Diagnosis, summary::Part},
+    record::results::{
+        Matrix, PhaseStats, Summary, diagnosis::Diagnosis, matrix::Cell, summary::Part,
+    },
 };
 
 /// Rows of cells that a pull request shows.
@@ -33,7 +36,8 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
     let counted = match matrix {
         Some(Matrix { cells, .. }) => {
             let verdicts = cells.iter().map(|cell| (cell.verdict, 1)).collect();
-            format!("{} cells: {}", count(cells.len() as u64), told(&verdicts))
+            let known = matrix.map_or_else(String::new, |it| known(it, Cell::is_wrong));
+            format!("{} cells: {}{known}", count(cells.len() as u64), told(&verdicts))
         }
         None => format!("{} attempts: {}", count(summary.attempts), told(&summary.verdicts)),
     };
@@ -68,6 +72,9 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
         None => tokens(out, summary)?,
     }
     writeln!(out)?;
+    for name in matrix.map(Matrix::fixed).unwrap_or_default() {
+        writeln!(out, "- fixed: {}", escaped(&name))?;
+    }
     for threshold in &summary.thresholds {
         let passed = match threshold.passed {
             Some(true) if summary.partial => "held so far",
@@ -118,7 +125,9 @@ fn tokens(out: &mut String, summary: &Summary) -> Result {
 
 /// Cells of a matrix that were not as promised; the page and `matrix.csv` have the others.
 fn cells(out: &mut String, matrix: &Matrix) -> Result {
-    let mut wrong = matrix.cells.iter().filter(|cell| cell.is_wrong()).peekable();
+    // What is new must not be what there is no room for.
+    let new = matrix.cells.iter().filter(|cell| cell.is_new());
+    let mut wrong = new.chain(matrix.cells.iter().filter(|cell| cell.is_known())).peekable();
     if wrong.peek().is_none() {
         return Ok(());
     }
@@ -133,14 +142,15 @@ fn cells(out: &mut String, matrix: &Matrix) -> Result {
             cell.severity.name(),
             cell.expected.name(),
             &answer(cell),
-            &cell.verdict.words(),
+            &cell.told(),
         ];
         writeln!(out, "| {} |", row.map(escaped).join(" | "))?;
     }
     match wrong.count() {
-        0 => Ok(()),
-        more => writeln!(out, "\nand {more} more: see `matrix.csv`."),
+        0 => {}
+        more => writeln!(out, "\nand {more} more: see `matrix.csv`.")?,
     }
+    Ok(())
 }
 
 /// Counts by name; those that are none only where that is told by the others.

@@ -230,8 +230,17 @@ fn words(cells: &[&Cell]) -> String {
     let weak = count(&Cell::is_weak);
     let fine = of(Verdict::Correct).saturating_sub(weak);
     let mut parts = Vec::new();
-    for verdict in Verdict::WRONG.into_iter().filter(|verdict| of(*verdict) > 0) {
-        parts.push(format!("{} {}", of(verdict), verdict.label()).red().bold());
+    for verdict in Verdict::WRONG {
+        match count(&|cell| cell.verdict == verdict && cell.is_new()) {
+            0 => {}
+            new => parts.push(format!("{new} {}", verdict.label()).red().bold()),
+        }
+    }
+    for verdict in Verdict::WRONG {
+        match count(&|cell| cell.verdict == verdict && cell.is_known()) {
+            0 => {}
+            known => parts.push(format!("{known} known {}", verdict.label()).yellow().bold()),
+        }
     }
     let open = Verdict::ALL.into_iter().filter(|verdict| !verdict.is_judged());
     let open = open.map(|verdict| (of(verdict), verdict.label()));
@@ -273,7 +282,10 @@ fn findings(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
         } else {
             "`refuses_with` in the profile, where the broker promises this code"
         };
-        let found = format!("wrong reason: {count} cells were {said}, refused as they must be");
+        let known =
+            known(matrix, |cell| cell.verdict == Verdict::WrongReason && answer(cell) == *said);
+        let found =
+            format!("wrong reason: {count} cells{known} were {said}, refused as they must be");
         writeln!(out, "{}\n  {way_out}\n", found.red().bold())?;
     }
     let is_common =
@@ -299,6 +311,14 @@ fn findings(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
         writeln!(out)?;
     }
     Ok(())
+}
+
+/// How many of the wanted cells are known findings, behind their number; nothing where none is.
+pub(super) fn known(matrix: &Matrix, is_wanted: impl Fn(&Cell) -> bool) -> String {
+    match matrix.cells.iter().filter(|cell| cell.is_known() && is_wanted(cell)).count() {
+        0 => String::new(),
+        known => format!(" ({known} known)"),
+    }
 }
 
 /// What is not promised and was let in, by the reason that nothing is promised, the worst first.
@@ -348,7 +368,7 @@ fn line(out: &mut String, name: &str, cells: &[&Cell]) -> std::fmt::Result {
             (2.., accepted @ 1..) => format!(", {accepted} of {}", count(cell.attempts)),
             _ => String::new(),
         };
-        let said = format!("{}: {}{times}", cell.verdict.words(), answer(cell));
+        let said = format!("{}: {}{times}", cell.told(), answer(cell));
         match answers.iter_mut().find(|(known, _)| *known == said) {
             Some((_, versions)) => versions.push(cell.place()),
             None => answers.push((said, vec![cell.place()])),
@@ -511,18 +531,22 @@ fn conclusion(
     let weak = matrix.cells.iter().filter(|cell| cell.is_weak()).count() as u64;
     let correct = verdicts[Verdict::Correct].saturating_sub(weak);
     let mut parts = vec![format!("{correct} correct")];
-    parts.extend(
-        Verdict::WRONG.map(|verdict| format!("{} {}s", verdicts[verdict], verdict.words())),
-    );
+    parts.extend(Verdict::WRONG.map(|verdict| {
+        let known = known(matrix, |cell| cell.verdict == verdict);
+        format!("{} {}s{known}", verdicts[verdict], verdict.words())
+    }));
     parts.push(format!("{weak} weak by configuration"));
     let open = verdicts.iter().filter(|(verdict, _)| !verdict.is_judged());
     parts.extend(open.map(|(verdict, number)| format!("{number} {}", verdict.words())));
     let words = parts.join(", ");
-    let is_red = matrix.cells.iter().any(Cell::is_wrong)
+    let is_red = matrix.cells.iter().any(Cell::is_new)
         || !matrix.fetches.is_empty()
         || !matrix.died_at.is_empty();
     let words = if is_red { words.red() } else { words.green() };
     writeln!(out, "\n{}", words.bold())?;
+    for name in matrix.fixed() {
+        writeln!(out, "{} {name}", "fixed:".green())?;
+    }
     let Summary { validity, .. } = summary;
     for reason in validity.reasons.iter().filter(|_| validity.verdict != Validity::Valid) {
         writeln!(out, "{}: {reason}", validity.verdict)?;

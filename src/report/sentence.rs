@@ -7,7 +7,7 @@ use crate::{
         diagnosis::Diagnosis,
         judged::Undecided,
         matrix::{Cell, State},
-        ruling::{Failure, decide::told},
+        ruling::{Failure, Known, decide::told},
     },
     report::{
         died, gone, lifetime, series,
@@ -51,6 +51,13 @@ fn put(summary: &Summary, matrix: Option<&Matrix>, before: &str) -> Sentence {
     let title = ruling.conclusion.label();
     let found = searched(summary);
     let mut words = match (ruling.failed.is_empty(), summary.capacity.is_some()) {
+        (true, _) if !ruling.known.is_empty() => {
+            let known = known(&ruling).join("; ");
+            match matrix.filter(|matrix| matrix.says_nothing()) {
+                Some(matrix) => format!("{}; {known}", of_cells(matrix)),
+                None => format!("No new finding: {known}"),
+            }
+        }
         (true, _) => found + &answers(summary, matrix),
         (false, true) if ruling.failed.contains(&Failure::NoCapacity) => {
             format!("{title}: {found}{}", failed(&ruling, summary, matrix))
@@ -87,8 +94,8 @@ fn searched(summary: &Summary) -> String {
 fn failed(ruling: &Ruling, summary: &Summary, matrix: Option<&Matrix>) -> String {
     let gone = ruling.failed.iter().any(|it| matches!(it, Failure::BrokerGone { .. }));
     let gone = gone.then(|| matrix.and_then(died::summed_up).or_else(|| gone::summed_up(summary)));
-    let wrong: Vec<String> =
-        ruling.failed.iter().filter_map(|failure| broken(failure, matrix.is_some())).collect();
+    let new = ruling.failed.iter().filter_map(|failure| broken(failure, matrix.is_some()));
+    let wrong: Vec<String> = new.chain(known(ruling)).collect();
     let asked = missed(ruling, summary);
     let mut parts: Vec<String> = gone.flatten().into_iter().collect();
     let asked_first = parts.is_empty() && wrong.is_empty();
@@ -256,6 +263,18 @@ fn broken(failure: &Failure, is_matrix: bool) -> Option<String> {
         | Failure::EndedEarly(_)
         | Failure::Missed { .. } => return None,
     })
+}
+
+/// What broke a promise in a matrix and was known before: it fails nothing, and stays in sight.
+fn known(ruling: &Ruling) -> Vec<String> {
+    let told = ruling.known.iter().map(|Known { verdict, count, tokens }| {
+        let (one, many) = called(*verdict, true);
+        let known = plural(*count, &format!("known {one}"), &format!("known {many}"));
+        let is_grave = *verdict == Verdict::FalseAccept;
+        let grave = if is_grave { format!(": {SECURITY}") } else { String::new() };
+        format!("{known} ({}){grave}", named(tokens))
+    });
+    told.collect()
 }
 
 /// What broke a promise is called, one and many: attempts, and of a matrix kinds of token.

@@ -6,6 +6,7 @@ mod command_lines;
 mod image;
 mod kubernetes;
 mod pods;
+mod release;
 mod scripts;
 mod shipped;
 

@@ -176,6 +176,15 @@ fn baselines_are_saved_listed_shown_and_give_thresholds_from_their_spread() {
     assert!(show.stdout.contains("threshold of connack.p50: "), "{}", show.stdout);
     let ended =
         tokenstorm(&["compare", "main", &text(&new), "--baselines", &store, "--format", "json"]);
+    let exported = folder.path().join("otava");
+    let export = ["baseline", "export", "main", "--out", &text(&exported), "--baselines", &store];
+    let export = tokenstorm(&export);
+    assert_eq!(export.code, Some(0), "{}", export.stderr);
+    assert!(export.stdout.contains("otava.yaml have 55 runs"), "{}", export.stdout);
+    let table = fs::read_to_string(exported.join("main.csv")).unwrap();
+    assert_eq!(table.lines().count(), 1 + 55, "{table}");
+    assert!(table.starts_with("time,") && table.contains(",connack.p50,"), "{table}");
+    assert!(fs::read_to_string(exported.join("otava.yaml")).unwrap().contains("\"main.csv\""));
     let comparison: Value = serde_json::from_str(&ended.stdout).unwrap();
     let p50 = &comparison["metrics"][0];
     assert_eq!(p50["threshold_source"], "11 earlier results", "{p50}");

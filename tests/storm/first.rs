@@ -3,7 +3,10 @@
 use std::{fs, path::Path, process::Command};
 
 use tempfile::TempDir;
-use tokenstorm::base::shipped::{PROFILES, SCENARIOS, Shipped};
+use tokenstorm::base::{
+    release::{REPOSITORY, attached},
+    shipped::{PROFILES, SCENARIOS, Shipped},
+};
 
 use crate::{
     own_broker::OwnBroker,
@@ -50,7 +53,7 @@ impl Bench {
     }
 }
 
-fn run_in(folder: &Path, arguments: &[&str]) -> Ended {
+pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tokenstorm"));
     let output = command.current_dir(folder).args(arguments).output().unwrap();
     ended(output, folder.join("out"))
@@ -106,7 +109,10 @@ fn init_writes_a_scenario_that_plans_runs_and_has_told_a_good_token_from_an_expi
     assert!(text.contains("algorithm = \"ES256\"\nprivate_key = \"key.pem\""), "{text}");
     assert!(text.contains("iss = \"https://issuer.example\""), "{text}");
     let schema = text.lines().next().unwrap().strip_prefix("#:schema ").unwrap();
-    assert_eq!(bench.text(schema), tokenstorm(&["schema"]).stdout);
+    match attached(REPOSITORY, "tokenstorm.schema.json") {
+        Some(address) => assert_eq!(schema, address),
+        None => assert_eq!(bench.text(schema), tokenstorm(&["schema"]).stdout),
+    }
     let stages = "load.stages=[{ rate = 100, for = \"200ms\" }]";
     let run = bench.run(&["run", "my-broker.toml", "--out", "out", "--set", stages]);
     assert_eq!(run.expect(0)["scenario"], "my-broker");

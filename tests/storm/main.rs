@@ -36,6 +36,8 @@ mod killed;
 #[cfg(feature = "embedded")]
 mod killers;
 #[cfg(feature = "embedded")]
+mod known;
+#[cfg(feature = "embedded")]
 mod layered;
 #[cfg(feature = "embedded")]
 mod layers;

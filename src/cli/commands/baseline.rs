@@ -1,21 +1,25 @@
 //! `tokenstorm baseline`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{compare::history_of, say};
 use crate::{
     base::{
         clock::Clock,
-        error::{Exit, Result},
+        error::{Error, Exit, Result},
     },
     cli,
-    record::results::{Summary, baselines::Baselines, trend::median},
+    record::results::{Summary, baselines::Baselines, trend::median, writing::replace_in},
     report::{
         compare::{
             metric,
             record::Side,
             thresholds::{ENOUGH, Thresholds},
         },
+        otava,
         style::{number, table},
     },
 };
@@ -26,6 +30,9 @@ pub(super) fn baseline(arguments: &cli::Baseline) -> Result<Exit> {
         cli::Baseline::Save { name, run, baselines } => save(name, run, &Baselines::new(baselines)),
         cli::Baseline::List { baselines } => list(&Baselines::new(baselines)),
         cli::Baseline::Show { name, baselines } => show(name, &Baselines::new(baselines)),
+        cli::Baseline::Export { name, out, baselines } => {
+            export(name, out, &Baselines::new(baselines))
+        }
     }
 }
 
@@ -54,6 +61,34 @@ fn described(results: &[PathBuf]) -> Result<(String, Summary)> {
     let newest = results.last().map_or(Path::new(""), PathBuf::as_path);
     let side = Side::read(newest)?;
     Ok((results.len().to_string(), side.runs[0].summary.clone()))
+}
+
+/// Writes the history of a baseline for Otava.
+fn export(name: &str, out: &Path, baselines: &Baselines) -> Result<Exit> {
+    let (history, left_out) = history_of(name, baselines)?;
+    let export = otava::export(name, &history.concat())?;
+    let table = format!("{name}.csv");
+    let failed = |path: &Path, error: &dyn std::fmt::Display| {
+        Error::not_measured(format!("can't write to `{}`: {error}", path.display()))
+    };
+    fs::create_dir_all(out).map_err(|error| failed(out, &error))?;
+    for (file, text) in [(table.as_str(), &export.csv), (otava::CONFIG, &export.yaml)] {
+        replace_in(out, file, text.as_bytes())?;
+    }
+    let mut lines = vec![format!(
+        "{} and {} have {} runs: otava analyze {name} --config-file {}",
+        out.join(&table).display(),
+        otava::CONFIG,
+        export.runs,
+        otava::CONFIG
+    )];
+    if left_out > 0 {
+        lines.push(format!("{left_out} more results did not do the same as the newest one"));
+    }
+    if !export.left_out.is_empty() {
+        lines.push(format!("left out, as some runs lack them: {}", export.left_out.join(", ")));
+    }
+    say(&(lines.join("\n") + "\n"))
 }
 
 fn show(name: &str, baselines: &Baselines) -> Result<Exit> {

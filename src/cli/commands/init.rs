@@ -15,6 +15,7 @@ use crate::{
     base::{
         error::{Error, Exit, Result, plain, showable::pasted},
         host::Limits,
+        release::{REPOSITORY, attached},
         shipped::is_path,
     },
     cli::{self, Told},
@@ -44,9 +45,15 @@ pub(super) fn init(arguments: &cli::Init) -> Result<Exit> {
     // What could not be run is not written.
     let loaded = Loaded::new(file, scenario::parse(&text, &Overrides::default())?);
     Plan::matrix(&loaded, &Limits::read(), &Ask::default())?;
-    write_schema(&folder.join(SCHEMA))?;
+    // Where releases have the schema attached, the scenario names that one.
+    let written = if attached(REPOSITORY, SCHEMA).is_none() {
+        write_schema(&folder.join(SCHEMA))?;
+        format!("{} and {SCHEMA} are", file.display())
+    } else {
+        format!("{} is", file.display())
+    };
     write(file, &text)?;
-    say(&format!("{} and {SCHEMA} are written\n", file.display()))?;
+    say(&format!("{written} written\n"))?;
     if arguments.no_try {
         return say(&text::next(file, true));
     }

@@ -18,9 +18,15 @@ use crate::{
     },
     cli,
     engine::{self, Options, progress::Screen},
-    plan::{Plan, cells::Ask, promising::Promising, threshold::NOT_JUDGED},
+    plan::{
+        Plan,
+        cells::{Ask, known::Known},
+        promising::Promising,
+        threshold::NOT_JUDGED,
+    },
     record::results::{Edges, Matrix, Summary},
     report::{
+        known,
         matrix::{Place, render},
         suggest,
     },
@@ -34,7 +40,8 @@ const BUILT_IN: &str = "matrix.toml";
 /// Sends every cell and prints what came of it.
 pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
     let loaded = load(arguments)?;
-    check_suggested(arguments)?;
+    check_new("--suggest-profile", arguments.suggest_profile.as_deref())?;
+    check_new("--write-known", arguments.write_known.as_deref())?;
     files::check(&arguments.files)?;
     let run = Run { arguments, stop: stop_flag()?, served: Served::start(&arguments.live)? };
     if arguments.all_keys {
@@ -45,6 +52,9 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
     run.served.end(sent.of.as_ref().map(|(_, _, folder)| folder.as_path()), &run.stop);
     if let (Some(file), Some(of)) = (&arguments.suggest_profile, &sent.of) {
         suggest(file, &loaded, of)?;
+    }
+    if let (Some(file), Some((matrix, ..))) = (&arguments.write_known, &sent.of) {
+        write_known(file, matrix)?;
     }
     Ok(sent.exit)
 }
@@ -75,6 +85,7 @@ impl Run<'_> {
             canary: canary.address().to_string(),
             command: replay(arguments, key),
             probe: arguments.probe,
+            known: arguments.known.as_deref().map(Known::read).transpose()?.unwrap_or_default(),
             ..Ask::default()
         };
         let plan = Plan::matrix(loaded, &Limits::read(), &ask)?;
@@ -115,11 +126,11 @@ impl Run<'_> {
     }
 }
 
-/// Where a profile is suggested nothing else may be: somebody may have edited it.
-fn check_suggested(arguments: &cli::Matrix) -> Result<()> {
-    match &arguments.suggest_profile {
+/// Where a file to be edited is written nothing else may be: somebody may have edited it.
+fn check_new(option: &str, file: Option<&Path>) -> Result<()> {
+    match file {
         Some(file) if fs::symlink_metadata(file).is_ok() => Err(Error::usage(format!(
-            "`--suggest-profile {}` is there already",
+            "`{option} {}` is there already",
             quoted(&file.display().to_string())
         ))
         .hint("name another file, or move it away: somebody may have edited it")),
@@ -136,15 +147,30 @@ fn suggest(
     let edges = Edges::read(folder);
     let text = suggest::profile(&Promising::of(loaded)?, matrix, summary, edges.as_ref())?;
     suggest::checked(&text)?;
-    fs::write(file, text).map_err(|error| {
-        Error::not_measured(format!("can't write `{}`: {error}", file.display()))
-    })?;
+    write(file, &text)?;
     say(&format!(
         "{} holds what the broker did, as a profile: edit it, then `--profile {}`\n",
         file.display(),
         quoted(&file.display().to_string())
     ))?;
     Ok(())
+}
+
+/// Writes the wrong cells as findings that are known from now on.
+fn write_known(file: &Path, matrix: &Matrix) -> Result<()> {
+    let Some(text) = known::file(matrix) else {
+        let shown = file.display();
+        crate::tell!("warning: `{shown}` is not written: single cells of this broker say nothing");
+        return Ok(());
+    };
+    write(file, &text)?;
+    let shown = quoted(&file.display().to_string());
+    say(&format!("{} has the wrong cells: `--known {shown}`\n", file.display())).map(|_| ())
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    fs::write(file, text)
+        .map_err(|error| Error::not_measured(format!("can't write `{}`: {error}", file.display())))
 }
 
 /// The keys that may sign tokens: not the one that signs what stands beside them.

@@ -1,5 +1,6 @@
 //! `matrix.json` and `matrix.csv`: every cell of a matrix, judged by the broker's promises and strictly.
 
+mod known;
 mod remarks;
 mod state;
 
@@ -8,7 +9,7 @@ use std::{path::Path, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use state::State;
+pub use self::{known::KnownAs, state::State};
 
 use super::{
     Folder, Percentile,
@@ -133,6 +134,9 @@ pub struct Cell {
     /// Of several brokers, which one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker: Option<String>,
+    /// What became of it, where `--known` names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<KnownAs>,
 }
 
 /// An entry that was not sent.
@@ -301,6 +305,7 @@ impl Matrix {
             }
         }
         matrix.judge(plan, cells, &tallies);
+        matrix.mark(&cells.known, labels.first().copied().unwrap_or_default());
         matrix.bad_judged = matrix.cells.iter().map(|cell| cell.judged).sum();
         matrix.false_accepts = matrix.cells.iter().map(|cell| cell.false_accepts).sum();
         if matrix.false_accepts == 0 {
@@ -418,7 +423,7 @@ impl Matrix {
                 (&cell.defect, &cell.group, cell.protocol, cell.expected, cell.strict_expected),
                 (cell.outcome, code, cell.verdict, cell.severity),
                 (cell.attempts, cell.false_accepts, p50, cell.strict_verdict, bound),
-                (broker, beyond.text()),
+                (broker, beyond.text(), cell.known.map(KnownAs::name)),
             )
         });
         replace_table(folder.path(), &sheets::MATRIX, rows)
@@ -513,6 +518,7 @@ fn cell(
             _ => None,
         },
         broker: None,
+        known: None,
     })
 }
 

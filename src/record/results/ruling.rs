@@ -24,6 +24,12 @@ pub struct Ruling {
     pub tone: Tone,
     /// What failed: a broker that went away first, then wrong verdicts, then what was asked for.
     pub failed: Vec<Failure>,
+    /// Wrong kinds of token of a matrix that were known before (`--known`), and fail nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<Known>,
+    /// Cells of a matrix that were known to be wrong, and are as promised now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fixed: Vec<String>,
     /// Why it did not measure what it was to; the first is what a person is told.
     pub unmeasured: Vec<Unmeasured>,
 }
@@ -78,6 +84,17 @@ pub enum Failure {
         /// The bound.
         condition: String,
     },
+}
+
+/// A wrong verdict that was known before.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Known {
+    /// Which verdict.
+    pub verdict: Verdict,
+    /// How many kinds of token.
+    pub count: u64,
+    /// The kinds of token, the worst first.
+    pub tokens: Vec<String>,
 }
 
 impl Failure {

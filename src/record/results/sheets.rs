@@ -317,6 +317,9 @@ sheets! {
         broker;
         /// The times that are longer than their cell says.
         beyond;
+        /// Of a cell that `--known` names: `wrong` if it is wrong and no worse than known, `fixed` if it is as promised now;
+        /// else empty.
+        known;
     }
     /// A step of a search for the capacity.
     CAPACITY = "capacity.csv" {

@@ -11,10 +11,11 @@ use crate::{
     report::{codes::answer, died, matrix, style::count},
 };
 
-/// How a cell is shown: by its verdict, or as a promise that no broker should make.
+/// How a cell is shown: by its verdict, as a finding that was known, or as a promise that no broker should make.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Shown {
     Verdict(Verdict),
+    Known,
     Weak,
 }
 
@@ -24,17 +25,22 @@ impl Shown {
         let open = |verdict: &Verdict| !verdict.is_judged();
         let open = Verdict::ALL.into_iter().filter(open).map(Self::Verdict);
         let wrong = Verdict::WRONG.into_iter().map(Self::Verdict);
-        wrong.chain([Self::Weak]).chain(open).chain([Self::Verdict(Verdict::Correct)])
+        wrong.chain([Self::Known, Self::Weak]).chain(open).chain([Self::Verdict(Verdict::Correct)])
     }
 
     fn of(cell: &Cell) -> Self {
-        if cell.is_weak() { Self::Weak } else { Self::Verdict(cell.verdict) }
+        match cell.verdict {
+            _ if cell.is_weak() => Self::Weak,
+            _ if cell.is_known() => Self::Known,
+            verdict => Self::Verdict(verdict),
+        }
     }
 
     /// Its class in the style sheet, behind `t-`.
     fn class(self) -> &'static str {
         match self {
             Self::Verdict(verdict) => verdict.name(),
+            Self::Known => "known",
             Self::Weak => "weak",
         }
     }
@@ -42,6 +48,7 @@ impl Shown {
     fn label(self) -> &'static str {
         match self {
             Self::Verdict(verdict) => verdict.label(),
+            Self::Known => "known finding",
             Self::Weak => "weak by configuration",
         }
     }
@@ -49,6 +56,7 @@ impl Shown {
     fn meaning(self) -> &'static str {
         match self {
             Self::Verdict(verdict) => verdict.meaning(),
+            Self::Known => "wrong, and named by `--known`",
             Self::Weak => "not promised, and let in",
         }
     }
@@ -192,7 +200,11 @@ fn group(name: &str, cells: &[&Cell], protocols: &[u8]) -> Markup {
 fn of(cell: Option<&Cell>) -> Markup {
     let Some(cell) = cell else { return html! { td.none { "not sent" } } };
     let shown = Shown::of(cell);
-    let word = if shown == Shown::Weak { "weak" } else { shown.label() };
+    let word = match shown {
+        Shown::Weak => "weak".to_owned(),
+        Shown::Known => format!("known, {}", cell.verdict.label()),
+        Shown::Verdict(_) => shown.label().to_owned(),
+    };
     html! { td class={ "t-" (shown.class()) } { (word) ": " (answer(cell)) } }
 }
 

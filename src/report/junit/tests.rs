@@ -25,3 +25,18 @@ fn a_matrix_that_does_not_exit_with_0_has_a_case_that_fails() {
     let said = render(&mute, &fixture::summary()).unwrap();
     assert!(said.contains("cells were judged"), "{said}");
 }
+
+#[test]
+fn a_known_finding_is_a_skipped_case_that_says_so_and_one_that_is_gone_says_that() {
+    let mut matrix = fixture::matrix(&[
+        fixture::cell("expired", "refuse", "false_accept"),
+        fixture::cell("alg_none", "refuse", "correct"),
+        fixture::cell("wrong_key", "refuse", "correct"),
+    ]);
+    (matrix.cells[0].known, matrix.cells[1].known) = (Some(KnownAs::Wrong), Some(KnownAs::Fixed));
+    let said = render(&matrix, &fixture::summary()).unwrap();
+    assert!(
+        said.contains("failures=\"0\"") && said.contains("skipped message=\"known false_accept")
+    );
+    assert_eq!(said.matches("fixed: it was known").count(), 1, "{said}");
+}

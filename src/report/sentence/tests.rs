@@ -6,6 +6,7 @@ use crate::{
     record::results::{
         Percentile, Reason, fixture,
         judged::{Aborted, Judged, Undecided},
+        matrix::KnownAs,
         series::Capacity,
     },
 };
@@ -280,4 +281,29 @@ fn of_a_matrix_the_kinds_are_counted_and_the_worst_is_named_first() {
     );
     let (tone, words) = matrix("refuses_all", &[correct]);
     assert!(tone == Tone::Warn && words.starts_with("Nothing could be judged"), "{words}");
+}
+
+#[test]
+fn bad_tokens_that_were_known_to_be_accepted_stay_in_the_sentence() {
+    let mut matrix = fixture::matrix(&[
+        fixture::cell("expired", "refuse", "false_accept"),
+        fixture::cell("alg_none", "refuse", "false_accept"),
+        fixture::cell("fresh", "accept", "correct"),
+    ]);
+    matrix.cells[0].known = Some(KnownAs::Wrong);
+    let words = of(&fixture::summary(), Some(&matrix)).words;
+    let new = "1 kind of bad token was accepted (alg_none): a security failure";
+    let known = "1 known kind of bad token was accepted (expired): a security failure";
+    assert!(words.contains(&format!("{new}; {known}")), "{words}");
+    // A table has room for so many rows: what is new stands first.
+    let markdown = crate::report::markdown::render(&fixture::summary(), Some(&matrix));
+    let row = |name: &str| markdown.find(&format!("| {name} | 5.0 |")).unwrap();
+    assert!(row("alg\\_none") < row("expired"), "{markdown}");
+    matrix.cells[1].known = Some(KnownAs::Wrong);
+    let Sentence { tone, words, .. } = of(&fixture::summary(), Some(&matrix));
+    assert_eq!(tone, Tone::Warn);
+    assert!(
+        words.starts_with("No new finding: 2 known kinds of bad token were accepted"),
+        "{words}"
+    );
 }

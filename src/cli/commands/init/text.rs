@@ -6,7 +6,10 @@ use toml::Value;
 
 use super::{SCHEMA, answers::is_ours};
 use crate::{
-    base::shell::quoted,
+    base::{
+        release::{REPOSITORY, attached},
+        shell::quoted,
+    },
     cli::Told,
     scenario::{Algorithm, Check, Key},
 };
@@ -30,7 +33,7 @@ pub(super) fn scenario(told: &Told, file: &Path, checks: &[Check]) -> String {
 
 fn write_all(out: &mut String, told: &Told, file: &Path, checks: &[Check]) -> std::fmt::Result {
     let shown = quoted(&file.display().to_string());
-    writeln!(out, "#:schema {SCHEMA}")?;
+    writeln!(out, "#:schema {}", attached(REPOSITORY, SCHEMA).as_deref().unwrap_or(SCHEMA))?;
     writeln!(out, "# Question: does my broker take good tokens, and refuse the others?\n#")?;
     for (command, what) in commands(&shown) {
         writeln!(out, "#   {command:<59} # {what}")?;

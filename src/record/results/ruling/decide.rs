@@ -1,6 +1,6 @@
 //! The one place that decides what a run came to.
 
-use super::{Failure, NoEnd, Ruling, Unmeasured};
+use super::{Failure, Known, NoEnd, Ruling, Unmeasured};
 use crate::{
     base::words::{Conclusion, Expected, LimitedBy, Operation, Tone, Validity, Verdict},
     plan::cells::PROBE,
@@ -65,12 +65,15 @@ pub fn decide(summary: &Summary, matrix: Option<&Matrix>, terms: Terms) -> Rulin
         metric: threshold.metric.clone(),
         condition: threshold.condition.clone(),
     }));
-    let tone = tone(summary, matrix, &failed, &unmeasured);
+    let known = matrix.map(known).unwrap_or_default();
+    let tone = tone(summary, matrix, (&failed, &unmeasured), &known);
     Ruling {
         conclusion: conclusion(summary, matrix, (&failed, &unmeasured), tone),
         exit: Ruling::exit_of(&failed, &unmeasured, summary.interrupted),
         tone,
         failed,
+        known,
+        fixed: matrix.map(Matrix::fixed).unwrap_or_default(),
         unmeasured,
     }
 }
@@ -145,23 +148,16 @@ fn of_harness(summary: &Summary, terms: Terms) -> impl Iterator<Item = Unmeasure
 
 /// What the cells of a matrix came to.
 fn of_cells(matrix: &Matrix, summary: &Summary, failed: &mut Vec<Failure>) -> Vec<Unmeasured> {
-    // Good tokens alone say nothing about bad ones.
-    let must_refuse = matrix.cells.iter().any(|cell| cell.expected == Expected::Refuse);
-    let is_judged = matrix.state != State::Silent
-        && matrix.cells.iter().any(|cell| cell.verdict.is_judged())
-        && !(must_refuse && matrix.is_mostly_mute());
-    // Who lets nobody in, or does not answer, is not blamed for single refusals.
-    let is_mute = matches!(matrix.state, State::RefusesAll | State::Silent) && !is_judged;
+    let is_judged = is_judged(matrix);
     if matrix.state == State::AcceptsAll {
         failed.push(Failure::LetsEverybodyIn);
-    } else if !is_mute {
-        for verdict in Verdict::WRONG {
-            let tokens = matrix.kinds(|cell| cell.verdict == verdict);
-            if !tokens.is_empty() {
-                failed.push(Failure::Wrong { verdict, count: tokens.len() as u64, tokens });
-            }
-        }
     }
+    let new = wrong(matrix, Cell::is_new);
+    failed.extend(new.map(|Known { verdict, count, tokens }| Failure::Wrong {
+        verdict,
+        count,
+        tokens,
+    }));
     if !matrix.fetches.is_empty() {
         let mut tokens: Vec<String> =
             matrix.fetches.iter().map(|fetch| fetch.defect.clone()).collect();
@@ -174,6 +170,32 @@ fn of_cells(matrix: &Matrix, summary: &Summary, failed: &mut Vec<Failure>) -> Ve
         failed.push(Failure::EdgeAccepted { count: edges });
     }
     if is_judged { Vec::new() } else { vec![Unmeasured::NothingJudged] }
+}
+
+/// Whether the cells of a matrix say something of the broker.
+fn is_judged(matrix: &Matrix) -> bool {
+    // Good tokens alone say nothing about bad ones.
+    let must_refuse = matrix.cells.iter().any(|cell| cell.expected == Expected::Refuse);
+    matrix.state != State::Silent
+        && matrix.cells.iter().any(|cell| cell.verdict.is_judged())
+        && !(must_refuse && matrix.is_mostly_mute())
+}
+
+/// What is wrong in a matrix and was known before.
+fn known(matrix: &Matrix) -> Vec<Known> {
+    wrong(matrix, Cell::is_known).collect()
+}
+
+/// The wrong verdicts of cells that are wanted, each with its kinds of token; none of a broker whose single cells say nothing.
+fn wrong(matrix: &Matrix, is_wanted: fn(&Cell) -> bool) -> impl Iterator<Item = Known> {
+    // Who lets nobody in, or does not answer, is not blamed for single refusals.
+    let is_mute = matches!(matrix.state, State::RefusesAll | State::Silent) && !is_judged(matrix);
+    let is_told = matrix.state != State::AcceptsAll && !is_mute;
+    let of = move |verdict: Verdict| {
+        let tokens = matrix.kinds(|cell| cell.verdict == verdict && is_wanted(cell));
+        Known { verdict, count: tokens.len() as u64, tokens }
+    };
+    Verdict::WRONG.into_iter().filter(move |_| is_told).map(of).filter(|found| found.count > 0)
 }
 
 /// What came of a search, or of several in a sweep.
@@ -218,13 +240,13 @@ fn is_all(why: &Unmeasured) -> bool {
 fn tone(
     summary: &Summary,
     matrix: Option<&Matrix>,
-    failed: &[Failure],
-    unmeasured: &[Unmeasured],
+    (failed, unmeasured): (&[Failure], &[Unmeasured]),
+    known: &[Known],
 ) -> Tone {
     let is_trusted =
         summary.validity.verdict == Validity::Valid && !summary.interrupted && !summary.partial;
-    let is_reserved =
-        matrix.is_some_and(|it| it.is_remarkable() || it.cells.iter().any(Cell::is_weak));
+    let is_reserved = !known.is_empty()
+        || matrix.is_some_and(|it| it.is_remarkable() || it.cells.iter().any(Cell::is_weak));
     if !failed.is_empty() {
         Tone::Bad
     } else if unmeasured.is_empty() && is_trusted && !is_reserved {

@@ -21,15 +21,7 @@ fn what_was_closed_while_the_broker_went_away_is_no_refusal() {
 fn a_broker_that_refuses_good_tokens_while_their_key_is_new_to_it_is_not_heard() {
     let text = "name = \"x\"\n[target]\nbrokers = [\"mqtt://127.0.0.1:1\"]\n[load]\nclients = 1\nconcurrency = 1\n\
                     [keys.a]\nalgorithm = \"ES256\"\ngenerate = true\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n";
-    let ask = Ask {
-        only: vec!["alg_none".into()],
-        repeat: 1,
-        background: None,
-        canary: "127.0.0.1:9".into(),
-        command: String::new(),
-        probe: false,
-        unfit: Vec::new(),
-    };
+    let ask = Ask { only: vec!["alg_none".into()], canary: "127.0.0.1:9".into(), ..Ask::default() };
     let plan = Plan::matrix(&loaded(text), &Limits::read(), &ask).unwrap();
     let cells = plan.cells.as_ref().unwrap();
     let kinds = &plan.mould.kinds;

@@ -7,6 +7,7 @@ use crate::{
         fixture,
         gone::{BrokerGone, Sign},
         judged::{Aborted, Judged},
+        matrix::KnownAs,
         series::{Capacity, SweepRun},
     },
 };
@@ -275,4 +276,29 @@ fn a_bad_token_that_was_let_in_while_edges_were_looked_for_fails_a_matrix() {
     let ruling = decide(&summary, Some(&matrix), Terms::default());
     assert_eq!((ruling.exit, ruling.conclusion), (Exit::Failed, Conclusion::Failed));
     assert_eq!(ruling.failed, [Failure::EdgeAccepted { count: 3 }]);
+}
+
+#[test]
+fn what_was_known_fails_no_matrix_and_is_counted_apart() {
+    let cells = [
+        ("fresh", "accept", "correct"),
+        ("expired", "refuse", "false_accept"),
+        ("alg_none", "refuse", "correct"),
+    ];
+    let mut matrix = matrix(&cells);
+    (matrix.cells[1].known, matrix.cells[2].known) = (Some(KnownAs::Wrong), Some(KnownAs::Fixed));
+    let ruling = decide(&fixture::summary(), Some(&matrix), Terms::default());
+    assert_eq!((ruling.exit, ruling.tone), (Exit::Fine, Tone::Warn));
+    let tokens = vec!["expired".to_owned()];
+    assert_eq!(ruling.known, [Known { verdict: Verdict::FalseAccept, count: 1, tokens }]);
+    assert_eq!(ruling.fixed, ["alg_none-v5"]);
+    // One that nobody knew fails it all the same.
+    matrix.cells[0].verdict = Verdict::FalseReject;
+    let ruling = decide(&fixture::summary(), Some(&matrix), Terms::default());
+    assert_eq!((ruling.exit, ruling.count(Verdict::FalseReject)), (Exit::Failed, 1));
+    assert_eq!(ruling.count(Verdict::FalseAccept), 0, "it is known");
+    // Of a broker that lets everybody in, nothing is excused.
+    (matrix.state, matrix.cells[0].verdict) = (State::AcceptsAll, Verdict::Correct);
+    let ruling = decide(&fixture::summary(), Some(&matrix), Terms::default());
+    assert_eq!((ruling.exit, ruling.known), (Exit::Failed, Vec::new()));
 }
