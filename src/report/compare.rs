@@ -3,6 +3,7 @@
 //! The unit of replication is the run, with a broker of its own: a thousand connects of one run are not a thousand
 //! independent values. docs/compare.md says what is decided how, with the sources.
 
+pub mod cells;
 pub mod comparable;
 mod counts;
 pub mod curves;
@@ -17,6 +18,7 @@ use std::{cmp::Ordering, path::Path};
 use serde::{Deserialize, Serialize};
 
 use self::{
+    cells::Cells,
     metric::{Better, Measured},
     record::Side,
     statistics::{Estimate, holm, least_p, paired, unpaired},
@@ -120,6 +122,13 @@ pub enum Seen {
     Word(String),
 }
 
+impl Compared {
+    /// Whether it is a cell of a matrix.
+    pub fn is_cell(&self) -> bool {
+        self.unit == cells::UNIT
+    }
+}
+
 impl Seen {
     /// The number, where it is one.
     pub fn number(&self) -> Option<f64> {
@@ -199,6 +208,9 @@ pub struct Comparison {
     /// Distributions of both sides.
     #[serde(default)]
     pub latency: Vec<curves::Curve>,
+    /// Of two matrices, which cells changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<Cells>,
 }
 
 /// By what is decided.
@@ -244,8 +256,13 @@ pub fn compare(
     let summaries =
         |side: &Side| side.runs.iter().map(|run| run.summary.clone()).collect::<Vec<_>>();
     let (before, after) = (summaries(baseline), summaries(candidate));
-    let gate =
-        before.first().map(|run| metric::gate(run, &rule.gate)).transpose()?.unwrap_or_default();
+    let cells = cells::changes(baseline, candidate);
+    let gate = match before.first() {
+        // A matrix asks what the broker answers: its times decide only if somebody names them.
+        Some(_) if cells.is_some() && rule.gate.is_empty() => Vec::new(),
+        Some(run) => metric::gate(run, &rule.gate)?,
+        None => Vec::new(),
+    };
     let mut metrics = statistical(&before, &after, design, &gate, rule);
     if comparable::is_limited(baseline) || comparable::is_limited(candidate) {
         for metric in &mut metrics {
@@ -256,23 +273,24 @@ pub fn compare(
     metrics.extend(counts::verdicts(&before, &after, design, rule));
     metrics.extend(counts::operations(&before, &after, design, rule));
     metrics.extend(counts::gone(baseline, candidate));
-    metrics.extend(counts::cells(baseline, candidate));
+    metrics.extend(cells::metrics(baseline, candidate));
     metrics
         .sort_by_key(|metric| (metric.role as u8, gate.iter().position(|it| *it == metric.metric)));
     let mut remarks = comparable::remarks(baseline, candidate);
-    if let Some(few) = too_few(design, baseline.runs.len(), candidate.runs.len(), gate.len(), rule)
-    {
+    let is_by_cells = cells.is_some() && gate.is_empty();
+    let few = too_few(design, baseline.runs.len(), candidate.runs.len(), gate.len(), rule);
+    if let Some(few) = few.filter(|_| !is_by_cells) {
         remarks.insert(0, few);
     }
     remarks.extend(metrics.iter().filter_map(wide));
     remarks.extend(metrics.iter().filter_map(dead));
-    if gate.is_empty() {
+    if gate.is_empty() && !is_by_cells {
         remarks.push("no metric is there on both sides that could decide by statistics".into());
     }
     Ok(Comparison {
         format: FORMAT,
         partial: false,
-        verdict: overall(&metrics),
+        verdict: overall(&metrics, is_by_cells),
         scenario: before.first().map(|summary| summary.scenario.clone()).unwrap_or_default(),
         design,
         baseline: baseline.name.clone(),
@@ -284,6 +302,7 @@ pub fn compare(
         remarks,
         metrics,
         latency: curves::of(&before, &after),
+        cells,
     })
 }
 
@@ -503,11 +522,12 @@ fn beyond(row: &Row, verdict: Verdict) -> (Verdict, String) {
 }
 
 /// The verdict on all: one metric that is worse makes it worse; else what decides has to be decided.
-fn overall(metrics: &[Compared]) -> Verdict {
+/// Of two matrices, cells decide without any gate.
+fn overall(metrics: &[Compared], is_by_cells: bool) -> Verdict {
     let deciding = || metrics.iter().filter(|metric| metric.role != Role::Reading);
     if deciding().any(|metric| metric.verdict == Verdict::Worse) {
         Verdict::Worse
-    } else if !metrics.iter().any(|metric| metric.role == Role::Gate)
+    } else if !(is_by_cells || metrics.iter().any(|metric| metric.role == Role::Gate))
         || deciding().any(|metric| metric.verdict == Verdict::Inconclusive)
     {
         Verdict::Inconclusive
@@ -536,7 +556,12 @@ impl Comparison {
             metric.verdict = Verdict::Inconclusive;
             "trials ended early".clone_into(&mut metric.why);
         }
-        self.verdict = overall(&self.metrics);
+        self.verdict = overall(&self.metrics, self.is_by_cells());
+    }
+
+    /// Whether cells of matrices decide, and no times.
+    pub fn is_by_cells(&self) -> bool {
+        self.cells.is_some() && self.gate.is_empty()
     }
 
     /// Whether every gated metric is decided.

@@ -1,5 +1,6 @@
 //! A comparison for each of its readers: pure functions from what was compared to text.
 
+pub mod cells;
 mod ci;
 mod csv;
 mod junit;

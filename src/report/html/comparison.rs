@@ -13,8 +13,11 @@ use crate::{
         words::{Phase, Tone},
     },
     report::{
-        compare::{Compared, Comparison, Design, Role, Verdict, curves::Curve},
-        comparison::table::{HEAD, columns, design, is_shown, row, sentence},
+        compare::{Compared, Comparison, Design, Role, Verdict, cells::Cells, curves::Curve},
+        comparison::{
+            cells,
+            table::{HEAD, columns, design, parted, row, sentence},
+        },
         facts::Facts,
     },
 };
@@ -24,8 +27,7 @@ use crate::{
 /// # Errors
 /// When a chart can't be drawn, which would be a bug.
 pub fn render(comparison: &Comparison) -> Result<String> {
-    let (shown, rest): (Vec<&Compared>, Vec<&Compared>) =
-        comparison.metrics.iter().partition(|metric| is_shown(metric));
+    let (shown, rest) = parted(comparison);
     let body = html! {
         header {
             h1 { (comparison.scenario) }
@@ -33,6 +35,7 @@ pub fn render(comparison: &Comparison) -> Result<String> {
         }
         p class={ "verdict " (tone(comparison.verdict).name()) } { (page::unbroken(&sentence(comparison))) }
         main {
+            (page::section("What changed", comparison.cells.as_ref().map(changed)))
             (page::section("What was compared", Some(sides(comparison))))
             (page::section("What decides", (!shown.is_empty()).then(|| decided(&shown, comparison))))
             (page::section("Run by run", plate::grid(&by_run(comparison))?))
@@ -54,6 +57,35 @@ fn tone(verdict: Verdict) -> Tone {
         Verdict::Better | Verdict::Equivalent => Tone::Good,
         Verdict::Inconclusive => Tone::Warn,
         Verdict::Worse => Tone::Bad,
+    }
+}
+
+/// Cells of matrices that changed, and how many did not.
+fn changed(cells: &Cells) -> Markup {
+    html! {
+        @if !cells.changed.is_empty() {
+            div.scroll {
+                table {
+                    thead {
+                        tr {
+                            th scope="col" { "change" }
+                            @for name in cells::HEAD { th scope="col" { (name) } }
+                        }
+                    }
+                    tbody {
+                        @for cell in &cells.changed {
+                            tr {
+                                td { b class=(cells::tone(cell).name()) { (cell.change.label()) } }
+                                @for (at, text) in cells::row(cell).iter().enumerate() {
+                                    @if at == 0 { th scope="row" { (text) } } @else { td { (text) } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        p { (cells::same(cells)) }
     }
 }
 
@@ -138,7 +170,9 @@ fn by_run(comparison: &Comparison) -> Vec<Figure> {
 /// Both sides by percentile: what the broker takes first.
 fn by_percentile(comparison: &Comparison) -> Vec<Figure> {
     let order = [Phase::Connack, Phase::Connect, Phase::Response];
-    let mut curves: Vec<&Curve> = comparison.latency.iter().collect();
+    // Of a matrix there would be one for each kind of token, of one or two attempts.
+    let is_shown = |curve: &&Curve| comparison.cells.is_none() || curve.token.is_none();
+    let mut curves: Vec<&Curve> = comparison.latency.iter().filter(is_shown).collect();
     curves.sort_by_key(|curve| {
         let place = order.iter().position(|phase| *phase == curve.phase);
         (place.unwrap_or(order.len()), &curve.token)
