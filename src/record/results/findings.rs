@@ -14,6 +14,17 @@ use crate::{
 /// Its first line.
 pub const HEAD: &str = "client,token,broker,scheduled_us,started_us,ended_us,outcome,code,verdict,replay,turn,operation\n";
 
+/// The `operation` of the row that no finding is: how many findings the file has no row for stands in it as `code`.
+pub const LEFT_OUT: &str = "left_out";
+
+/// The last row of a file that has no room for so many findings; all its other cells are empty.
+pub fn left_out(count: u64) -> impl Serialize {
+    const NOTHING: &str = "";
+    let place = [NOTHING; 3];
+    let times = [NOTHING; 3];
+    (place, times, (NOTHING, count, NOTHING), NOTHING, (NOTHING, LEFT_OUT))
+}
+
 /// When a storm started: by the run's clock, and in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {

@@ -20,7 +20,13 @@ pub(super) fn section(folder: &Path, summary: &Summary, matrix: Option<&Matrix>)
         Some(matrix) => findings::of_cells(matrix),
         None => findings::of(summary, folder),
     };
-    (!all.is_empty()).then(|| html! { ul.findings { @for finding in &all { (item(finding)) } } })
+    let cut = findings::left_out(summary);
+    (!all.is_empty() || cut.is_some()).then(|| {
+        html! {
+            @if !all.is_empty() { ul.findings { @for finding in &all { (item(finding)) } } }
+            @if let Some(cut) = &cut { p.soft { (page::unbroken(cut)) } }
+        }
+    })
 }
 
 fn item(finding: &Finding) -> Markup {
