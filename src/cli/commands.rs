@@ -33,7 +33,7 @@ use crate::{
         host::{Limits, signals::ending_signals},
         launch::warden::{Duties, guard},
         shell::quoted,
-        shipped,
+        shipped, window,
     },
     campaign::series,
     cli::{self, Cli, Command},
@@ -308,8 +308,12 @@ fn schema_text() -> Result<String> {
 
 /// Writes what a person reads to stdout, without what would steer a terminal.
 fn say(text: &str) -> Result<Exit> {
+    let mut text = shown(text);
+    if let Some(width) = window::width() {
+        text = window::fitted(&text, width);
+    }
     let mut out = anstream::stdout().lock();
-    written(out.write_all(shown(text).as_bytes()).and_then(|()| out.flush()))
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// Writes data to stdout as it is: each format keeps out itself what would steer a terminal.

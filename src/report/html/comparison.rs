@@ -10,6 +10,7 @@ use super::{
 use crate::{
     base::{
         error::Result,
+        window::unbroken,
         words::{Phase, Tone},
     },
     report::{
@@ -33,7 +34,7 @@ pub fn render(comparison: &Comparison) -> Result<String> {
             h1 { (comparison.scenario) }
             p.soft { "Candidate against baseline, " (design(comparison)) }
         }
-        p class={ "verdict " (tone(comparison.verdict).name()) } { (page::unbroken(&sentence(comparison))) }
+        p class={ "verdict " (tone(comparison.verdict).name()) } { (unbroken(&sentence(comparison))) }
         main {
             (page::section("What changed", comparison.cells.as_ref().map(changed)))
             (page::section("What was compared", Some(sides(comparison))))
@@ -192,6 +193,5 @@ fn by_percentile(comparison: &Comparison) -> Vec<Figure> {
 fn remarks(comparison: &Comparison) -> Option<Markup> {
     let differences = comparison.differences.iter().map(|it| format!("differs: {it}"));
     let all: Vec<String> = differences.chain(comparison.remarks.iter().cloned()).collect();
-    (!all.is_empty())
-        .then(|| html! { ul { @for remark in &all { li { (page::unbroken(remark)) } } } })
+    (!all.is_empty()).then(|| html! { ul { @for remark in &all { li { (unbroken(remark)) } } } })
 }
