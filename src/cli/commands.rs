@@ -46,7 +46,7 @@ use crate::{
         },
     },
     report,
-    scenario::{Loaded, Scenario},
+    scenario::{Loaded, Scenario, needs::needs},
 };
 
 /// Arrivals a second of a calibration before a run.
@@ -58,6 +58,7 @@ const SCENARIOS: Shelf = Shelf {
     command: "tokenstorm scenarios",
     what: "scenario",
     how: "run one: `tokenstorm run NAME`, of your broker: `--broker my-broker.toml`; keep one: `tokenstorm scenarios show NAME > my.toml`",
+    needs: Some(needs),
 };
 /// The profiles that come along.
 const PROFILES: Shelf = Shelf {
@@ -65,6 +66,7 @@ const PROFILES: Shelf = Shelf {
     command: "tokenstorm profiles",
     what: "profile",
     how: "use one: `profile = \"NAME\"` under `[target]`; change one: `tokenstorm profiles show NAME > my-promise.toml`, `profile = \"my-promise.toml\"`",
+    needs: None,
 };
 
 /// Does what the command line says.

@@ -10,6 +10,7 @@ pub mod curves;
 pub mod looks;
 pub mod metric;
 pub mod record;
+mod remarks;
 pub mod statistics;
 pub mod thresholds;
 
@@ -20,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use self::{
     cells::Cells,
     metric::{Better, Measured},
-    record::Side,
-    statistics::{Estimate, holm, least_p, paired, unpaired},
+    record::{Side, Trial},
+    statistics::{Estimate, holm, paired, unpaired},
     thresholds::{Source, Thresholds},
 };
 use crate::{
@@ -31,8 +32,6 @@ use crate::{
 
 /// The name of the file of a comparison.
 pub const FILE: &str = "comparison.json";
-/// Thresholds from history that are wider have to be told.
-const WIDE: f64 = 0.25;
 /// How often brokers went away by themselves, as a metric.
 const GONE: &str = "broker_gone";
 /// How often pairs are drawn again for an interval.
@@ -208,6 +207,9 @@ pub struct Comparison {
     /// Distributions of both sides.
     #[serde(default)]
     pub latency: Vec<curves::Curve>,
+    /// The runs of both sides.
+    #[serde(default)]
+    pub trials: Vec<Trial>,
     /// Of two matrices, which cells changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cells: Option<Cells>,
@@ -276,16 +278,16 @@ pub fn compare(
     metrics.extend(cells::metrics(baseline, candidate));
     metrics
         .sort_by_key(|metric| (metric.role as u8, gate.iter().position(|it| *it == metric.metric)));
-    let mut remarks = comparable::remarks(baseline, candidate);
+    let mut told = comparable::remarks(baseline, candidate);
     let is_by_cells = cells.is_some() && gate.is_empty();
-    let few = too_few(design, baseline.runs.len(), candidate.runs.len(), gate.len(), rule);
+    let few = remarks::too_few(design, baseline.runs.len(), candidate.runs.len(), gate.len(), rule);
     if let Some(few) = few.filter(|_| !is_by_cells) {
-        remarks.insert(0, few);
+        told.insert(0, few);
     }
-    remarks.extend(metrics.iter().filter_map(wide));
-    remarks.extend(metrics.iter().filter_map(dead));
+    told.extend(metrics.iter().filter_map(remarks::wide));
+    told.extend(metrics.iter().filter_map(remarks::dead));
     if gate.is_empty() && !is_by_cells {
-        remarks.push("no metric is there on both sides that could decide by statistics".into());
+        told.push("no metric is there on both sides that could decide by statistics".into());
     }
     Ok(Comparison {
         format: FORMAT,
@@ -299,62 +301,12 @@ pub fn compare(
         alpha: rule.alpha,
         gate,
         differences: differences.iter().map(ToString::to_string).collect(),
-        remarks,
+        remarks: told,
         metrics,
         latency: curves::of(&before, &after),
         cells,
+        trials: Trial::of_both(baseline, candidate),
     })
-}
-
-/// What a threshold from history lets pass, where that is much.
-fn wide(metric: &Compared) -> Option<String> {
-    let threshold = metric.threshold.filter(|threshold| *threshold > WIDE)?;
-    let is_asked = metric.threshold_source == Source::Asked;
-    (metric.role == Role::Gate && !is_asked).then(|| {
-        format!(
-            "the threshold of {} is {:.0} % ({}): they differ so much among each other that little would be found; results of several runs each differ less",
-            metric.metric,
-            threshold * 100.0,
-            metric.threshold_source
-        )
-    })
-}
-
-/// That brokers of both sides went away by themselves: what was measured is then that of the rest of their runs.
-fn dead(metric: &Compared) -> Option<String> {
-    let is_it = metric.metric == GONE && metric.role == Role::Reading;
-    let runs = |runs: &[f64]| {
-        format!("{} of {}", runs.iter().filter(|count| **count > 0.0).count(), runs.len())
-    };
-    is_it.then(|| {
-        format!(
-            "brokers of both sides went away by themselves: in {} runs of the baseline, in {} of the candidate. Nothing \
-             follows from that, and what was measured in these runs is that of the rest of them",
-            runs(&metric.baseline_runs),
-            runs(&metric.candidate_runs)
-        )
-    })
-}
-
-/// Why so few runs can't decide anything; `None` where they can.
-fn too_few(
-    design: Design,
-    before: usize,
-    after: usize,
-    gated: usize,
-    rule: &Rule,
-) -> Option<String> {
-    let gated = gated.max(1) as f64;
-    match design {
-        Design::Single => Some(
-            "one run can't tell a change from chance: two runs of the same build differ as well. Only verdicts that were counted decide here; five runs a side, in a folder each, can decide on times".into(),
-        ),
-        Design::Unpaired if least_p(before, after) * gated > rule.alpha => Some(format!(
-            "{before} runs against {after} can't decide {gated} metrics at an error rate of {}, whatever they measured: five a side can decide six",
-            rule.alpha
-        )),
-        _ => None,
-    }
 }
 
 /// Values of one metric by run, in the order of runs; `None` in a run that has it not.

@@ -72,7 +72,7 @@ pub(crate) fn table<H: AsRef<str>>(head: &[H], rows: &[Vec<String>]) -> Markup {
     let class = |column: usize| numeric[column].then_some("n");
     html! {
         div.scroll {
-            table {
+            table.rows {
                 thead {
                     tr { @for (at, name) in head.iter().enumerate() { th scope="col" class=[class(at)] { (name.as_ref()) } } }
                 }
@@ -83,7 +83,7 @@ pub(crate) fn table<H: AsRef<str>>(head: &[H], rows: &[Vec<String>]) -> Markup {
                                 @if at == 0 {
                                     th scope="row" class=[class(at)] { (lines(cell)) }
                                 } @else {
-                                    td class=[class(at)] { (lines(cell)) }
+                                    td class=[class(at)] data-h=(head[at].as_ref()) { (lines(cell)) }
                                 }
                             }
                         }
