@@ -17,10 +17,15 @@ pub fn count(number: u64) -> String {
 /// A rate or another number: three digits that matter, groups above 1000.
 pub fn number(number: f64) -> String {
     match number.abs() {
-        large if large >= 100.0 => count(number.round().max(0.0) as u64),
+        large if large >= 100.0 => whole(number),
         middle if middle >= 10.0 => format!("{number:.1}"),
         _ => format!("{number:.2}"),
     }
+}
+
+/// The same, rounded to a whole number.
+pub fn whole(number: f64) -> String {
+    count(number.round().max(0.0) as u64)
 }
 
 /// A time in microseconds with the unit that suits it.

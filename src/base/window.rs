@@ -1,6 +1,6 @@
 //! The window of a terminal: how wide it is, and texts set so that nothing in them breaks at its edge.
 
-use std::{cell::Cell, io::IsTerminal, os::fd::AsFd};
+use std::{cell::Cell, os::fd::AsFd};
 
 use textwrap::{Options, WordSeparator, WordSplitter, core::display_width};
 
@@ -20,10 +20,15 @@ pub fn width() -> Option<usize> {
 }
 
 /// How many columns a stream has; `None` if it is no terminal.
-pub fn width_of(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
-    let (width, _) = terminal_size::terminal_size_of(stream).filter(|_| stream.is_terminal())?;
+fn width_of(stream: &impl AsFd) -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(stream)?;
     // A terminal that does not know says 0.
     Some(usize::from(width.0)).filter(|width| *width >= NARROWEST)
+}
+
+/// How many columns stderr has; `None` if it is no terminal.
+pub fn stderr_width() -> Option<usize> {
+    width_of(&std::io::stderr())
 }
 
 /// Makes a text that is not for the terminal, whatever its window is: a page, or a file.

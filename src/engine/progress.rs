@@ -161,7 +161,7 @@ impl Screen {
             crate::tell!("{:>5} s  {}{line}", now.second + 1, wrong.as_str().red().bold());
         }
         self.bar.set_position(now.attempts);
-        self.bar.set_message(match window::width_of(&std::io::stderr()) {
+        self.bar.set_message(match window::stderr_width() {
             Some(width) => set(&parts, wrong.len(), width),
             None => parts.join("  "),
         });

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     base::{
         error::{Error, Result},
-        numbers::number,
+        numbers::whole,
     },
     scenario::{Arrivals, Load, LoadMode, ReceiveTime, bounds::LONGEST},
 };
@@ -253,7 +253,7 @@ pub(super) fn attempts(load: &Load, model: &Model, seed: u64) -> Result<u64> {
     if rates.expected() > MOST_ATTEMPTS as f64 {
         return Err(Error::usage(format!(
             "`load.stages` ask for {} attempts in all",
-            number(rates.expected())
+            whole(rates.expected())
         ))
         .hint("at most 100 000 000 attempts fit into a run"));
     }

@@ -79,8 +79,8 @@ mod tests {
             [
                 "your broker, here mqtt://127.0.0.1:1883",
                 "a key that it knows (`keys.main`)",
-                "the file ca.pem",
-                "the variable SECRET"
+                "the variable SECRET",
+                "the file ca.pem"
             ]
         );
     }

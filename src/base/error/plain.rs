@@ -150,7 +150,7 @@ pub fn unpainted(text: &str) -> String {
 #[doc(hidden)]
 pub fn tell(text: fmt::Arguments<'_>) {
     let text = shown(&text.to_string());
-    let width = window::width_of(&std::io::stderr());
+    let width = window::stderr_width();
     anstream::eprintln!(
         "{}",
         width.map_or_else(|| text.clone(), |width| window::fitted(&text, width))

@@ -12,7 +12,7 @@ use crate::{
         clock::{SECOND, nanoseconds},
         error::{Error, Result},
         host::Limits,
-        numbers::{count, nanos, number},
+        numbers::{count, nanos, whole},
         words::{LimitedBy, OutcomeKind, Validity, Verdict},
     },
     client::attempt::Phase,
@@ -226,7 +226,7 @@ impl Search<'_> {
             }
             scenario.seed = seed;
         });
-        let words = format!("{purpose} {} a second", number(rate));
+        let words = format!("{purpose} {} a second", whole(rate));
         let label = format!("{purpose} {rate:.0}");
         let plan = match Plan::new(&one, &Limits::read()) {
             Ok(plan) => plan,
@@ -290,7 +290,7 @@ impl Search<'_> {
         let least = rate * SUSTAINED.min(1.0 - 4.0 / (rate * hold.as_secs_f64()).sqrt());
         let is_sustained = is_whole && achieved >= least;
         if is_whole && !is_sustained {
-            why.push(format!("only {} verdicts a second", number(achieved)));
+            why.push(format!("only {} verdicts a second", whole(achieved)));
         }
         if let Some(total) = drift {
             why.push(format!("the median response grew by {}", nanos(total)));
@@ -333,14 +333,14 @@ impl Search<'_> {
             self.is_gone = true;
             self.ended = Some(format!(
                 "the broker `{label}` ended by itself at {} a second",
-                number(step.offered_per_s)
+                whole(step.offered_per_s)
             ));
             Once::Ended
         } else if let Some(stall) = stall(&trial.all).filter(|_| !step.limited_by_generator) {
             self.is_gone = true;
             self.ended = Some(format!(
                 "the broker stalled at {} a second: no verdict came in the last {} of arrivals",
-                number(step.offered_per_s),
+                whole(step.offered_per_s),
                 nanos(stall as f64)
             ));
             Once::Ended

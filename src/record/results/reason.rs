@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::judged::Aborted;
 use crate::{
-    base::numbers::{count, nanos, number},
+    base::numbers::{count, nanos, whole},
     record::measure::LATE,
 };
 
@@ -153,9 +153,9 @@ impl fmt::Display for Reason {
             }
             Self::Ended(aborted) => f.write_str(&aborted.words()),
             Self::GeneratorAt(rate, why) => {
-                write!(f, "at {} a second the generator was the limit: {why}", number(*rate))
+                write!(f, "at {} a second the generator was the limit: {why}", whole(*rate))
             }
-            Self::FailedAt(rate, why) => write!(f, "at {} a second: {why}", number(*rate)),
+            Self::FailedAt(rate, why) => write!(f, "at {} a second: {why}", whole(*rate)),
             Self::AllHeld(most) => write!(f, "{ALL_HELD} `capacity.most`, {most} a second"),
             Self::NotEven(what, start) => {
                 write!(f, "{what} at the lowest rate, {start} a second")

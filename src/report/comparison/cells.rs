@@ -1,6 +1,5 @@
 //! What all formats say of the cells of two matrices: the sentence, and the rows of those that changed.
 
-use super::table::MOST_NAMES;
 use crate::{
     base::words::{self, Tone},
     report::{
@@ -12,6 +11,9 @@ use crate::{
         style::{count, distinct, first},
     },
 };
+
+/// Names that are written out before the rest is only counted.
+pub(super) const MOST_NAMES: usize = 3;
 
 /// The head of a table of changed cells.
 pub(in crate::report) const HEAD: [&str; 5] =

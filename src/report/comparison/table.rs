@@ -1,12 +1,10 @@
 //! What all formats say alike: the sentence on top, and the rows of a table of metrics.
 
+use super::cells::{MOST_NAMES, sentence as sentence_of_cells};
 use crate::report::{
     compare::{Compared, Comparison, Design, Role, Seen, Verdict},
     style::{self, first},
 };
-
-/// Metrics that are named before the rest is only counted.
-pub(super) const MOST_NAMES: usize = 3;
 
 /// Relative changes from which on a factor says more than percent.
 const MANY: f64 = 4.0;
@@ -14,7 +12,7 @@ const MANY: f64 = 4.0;
 /// What it came to, in one sentence.
 pub(in crate::report) fn sentence(comparison: &Comparison) -> String {
     if let Some(cells) = comparison.cells.as_ref().filter(|_| comparison.is_by_cells()) {
-        return super::cells::sentence(comparison, cells);
+        return sentence_of_cells(comparison, cells);
     }
     let named = |verdict: Verdict, is_asked: fn(Role) -> bool| {
         let metrics = comparison.metrics.iter().filter(|metric| metric.verdict == verdict);
