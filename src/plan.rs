@@ -241,6 +241,7 @@ impl Plan {
         checks::check_mix(&kinds, &issuance, scenario, attempts)?;
         let (thresholds, slo) = bounds(scenario, &objectives, &kinds, &brokers)?;
         checks::warn_of_plugin(&policy, issuance.known_keys(keys.len()), &mut warnings, &brokers);
+        checks::warn_of_short(&keys, &mut warnings);
         checks::warn_of_generated(scenario, &brokers, &issuance.published(), &mut warnings);
         issuance.warn_of_events(&model, &scenario.load, &mut warnings);
         issuance.warn_of_first_keys(&policy, &brokers, (&model, &scenario.load), &mut warnings);

@@ -79,7 +79,7 @@ impl From<Format> for comparison::Format {
 /// When the folder holds no run, or one of a newer format.
 pub fn render(folder: &Path, format: Format) -> Result<String> {
     if folder.join(compare::FILE).is_file() {
-        return comparison::render(&Comparison::read(folder)?, format.into());
+        return comparison::render_in(&Comparison::read(folder)?, format.into(), Some(folder));
     }
     let summary = Summary::read(folder)?;
     let file = |name: &str| {

@@ -12,6 +12,7 @@ pub mod issuer;
 pub mod load;
 mod loaded;
 pub mod monitor;
+pub mod needs;
 pub mod oauth;
 pub mod overrides;
 pub mod promise;

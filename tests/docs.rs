@@ -16,6 +16,7 @@ use tokenstorm::{
     },
     cli::Cli,
     record::results::sheets,
+    scenario::needs::needs,
 };
 
 fn root() -> PathBuf {
@@ -69,11 +70,13 @@ fn every_command_stands_in_the_reference_with_what_its_help_says() {
 
 #[test]
 fn every_scenario_stands_in_its_table_with_its_question() {
-    let mut made = String::from("| scenario | question |\n|---|---|\n");
+    let mut made = String::from("| scenario | question | needs |\n|---|---|---|\n");
     for (name, scenario) in SCENARIOS.iter().filter_map(|it| Some((it.name()?, it))) {
         let about = scenario.about();
         let question = about.strip_prefix("Question: ").unwrap();
-        writeln!(made, "| [`{name}`]({name}.toml) | {} |", cell(question)).unwrap();
+        let needs = needs(scenario.text).join("; ");
+        writeln!(made, "| [`{name}`]({name}.toml) | {} | {} |", cell(question), cell(&needs))
+            .unwrap();
     }
     hold("scenarios/README.md", "scenarios", &made);
     let readme = text("README.md");

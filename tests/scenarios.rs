@@ -44,6 +44,26 @@ fn every_scenario_can_be_planned_without_a_warning() {
 }
 
 #[test]
+fn a_secret_that_is_shorter_than_its_hash_is_warned_of_by_the_name_of_its_key_and_not_shown() {
+    for (algorithm, least) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
+        let warned = |secret: &str| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_tokenstorm"));
+            let key =
+                format!("keys.main={{ algorithm = \"{algorithm}\", secret_env = \"SHORT\" }}");
+            command.args(["plan", "compare", "--set", &key]);
+            let told = command.env("SHORT", secret).output().unwrap();
+            String::from_utf8(told.stdout).unwrap() + &String::from_utf8(told.stderr).unwrap()
+        };
+        let short = "q".repeat(least - 1);
+        let told = warned(&short);
+        assert!(told.contains("the secret of key `main`"), "{algorithm}: {told}");
+        assert!(told.contains(&format!("asks for {least}")), "{algorithm}: {told}");
+        assert!(!told.contains(&short), "{algorithm}: it is shown");
+        assert!(!warned(&"q".repeat(least)).contains("the secret of key"), "{algorithm}");
+    }
+}
+
+#[test]
 fn the_program_plans_all_of_them() {
     let plan = Command::new(env!("CARGO_BIN_EXE_tokenstorm")).arg("plan").args(shipped()).output();
     let plan = plan.unwrap();

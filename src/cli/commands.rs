@@ -33,7 +33,7 @@ use crate::{
         host::{Limits, signals::ending_signals},
         launch::warden::{Duties, guard},
         shell::quoted,
-        shipped,
+        shipped, window,
     },
     campaign::series,
     cli::{self, Cli, Command},
@@ -43,7 +43,7 @@ use crate::{
         Matrix, Summary, calibration::Calibration, ruling::decide::told, writing::replace_in,
     },
     report,
-    scenario::{Loaded, Scenario},
+    scenario::{Loaded, Scenario, needs::needs},
 };
 
 /// Arrivals a second of a calibration before a run.
@@ -55,6 +55,7 @@ const SCENARIOS: Shelf = Shelf {
     command: "tokenstorm scenarios",
     what: "scenario",
     how: "run one: `tokenstorm run NAME`, of your broker: `--broker my-broker.toml`; keep one: `tokenstorm scenarios show NAME > my.toml`",
+    needs: Some(needs),
 };
 /// The profiles that come along.
 const PROFILES: Shelf = Shelf {
@@ -62,6 +63,7 @@ const PROFILES: Shelf = Shelf {
     command: "tokenstorm profiles",
     what: "profile",
     how: "use one: `profile = \"NAME\"` under `[target]`; change one: `tokenstorm profiles show NAME > my-promise.toml`, `profile = \"my-promise.toml\"`",
+    needs: None,
 };
 
 /// Does what the command line says.
@@ -305,8 +307,12 @@ fn schema_text() -> Result<String> {
 
 /// Writes what a person reads to stdout, without what would steer a terminal.
 fn say(text: &str) -> Result<Exit> {
+    let mut text = shown(text);
+    if let Some(width) = window::width() {
+        text = window::fitted(&text, width);
+    }
     let mut out = anstream::stdout().lock();
-    written(out.write_all(shown(text).as_bytes()).and_then(|()| out.flush()))
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 /// Writes data to stdout as it is: each format keeps out itself what would steer a terminal.

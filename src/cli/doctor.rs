@@ -3,7 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::{
-    base::host::{Limits, network, settings},
+    base::{
+        host::{Limits, network, settings},
+        numbers::{count, time},
+    },
     client::{names::lookup, socket},
     plan::{
         Model, Plan,
@@ -70,8 +73,7 @@ fn limit(
     too_low: Finding,
     advice: String,
 ) -> Row {
-    let shown =
-        |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let shown = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), count);
     let finding = match (value, need) {
         (None, _) => Finding::Unknown,
         (Some(value), Some(need)) if value < need => too_low,
@@ -140,7 +142,7 @@ impl Row {
     fn or_beware(self, value: Option<u64>, most: Option<u64>, why: &str) -> Self {
         match (value, most) {
             (Some(value), Some(most)) if self.finding == Finding::Fine && value < most => {
-                Self { finding: Finding::Beware, advice: format!("{why}{most}"), ..self }
+                Self { finding: Finding::Beware, advice: format!("{why}{}", count(most)), ..self }
             }
             _ => self,
         }
@@ -170,7 +172,13 @@ fn ports(plan: Option<&Plan>, limits: &Limits) -> Row {
     };
     let budget = &plan.budget;
     Row {
-        value: format!("{} = {each} x {} {}", budget.ports(), budget.sources, budget.by_brokers()),
+        value: format!(
+            "{} = {} x {} {}",
+            count(budget.ports()),
+            count(each),
+            budget.sources,
+            budget.by_brokers()
+        ),
         ..limit(
             "local ports x source addresses x brokers",
             Some(budget.ports()),
@@ -291,7 +299,8 @@ fn reuse(plan: Option<&Plan>) -> Row {
         },
         advice: match resting {
             Some(resting) if is_short && !is_reused => format!(
-                "up to {resting} connections end within {TIME_WAIT} s, and as many ports rest: as root `sysctl -w net.ipv4.tcp_tw_reuse=1`, or more source addresses"
+                "up to {} connections end within {TIME_WAIT} s, and as many ports rest: as root `sysctl -w net.ipv4.tcp_tw_reuse=1`, or more source addresses",
+                count(resting)
             ),
             _ => String::new(),
         },
@@ -338,25 +347,29 @@ fn conntrack(plan: Option<&Plan>) -> Row {
 fn clock(plan: Option<&Plan>) -> Row {
     let error = settings::clock_error();
     let row = |need: &str, finding, advice: &str| Row {
-        what: "clock kept right",
-        value: error.map_or_else(|| "no".into(), |error| format!("to {error} us")),
+        what: "clock",
+        value: error.map_or_else(
+            || "not kept right".into(),
+            |error| format!("right to {}", time(error as f64)),
+        ),
         need: need.into(),
         finding,
         advice: advice.into(),
     };
     match (plan, error) {
-        (None, _) => row("-", Finding::Fine, ""),
+        (None, Some(_)) => row("-", Finding::Fine, ""),
+        (None, None) => row("-", Finding::Unknown, "it matters for a broker on another host"),
         // Then it need not be right.
         (Some(plan), _) if plan.brokers.iter().all(Broker::is_loopback) => {
-            row("no matter: the broker has the same", Finding::Fine, "")
+            row("any: the broker has the same", Finding::Fine, "")
         }
         (_, None) => row(
-            "yes",
+            "right",
             Finding::Beware,
             "`exp` and `nbf` are judged by two clocks: run `chronyd` or `systemd-timesyncd` on both hosts, or give `target.clock_uncertainty`",
         ),
         (_, Some(_)) => row(
-            "yes",
+            "right",
             Finding::Fine,
             "`target.clock_uncertainty` should be above this and the broker's",
         ),

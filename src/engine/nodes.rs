@@ -22,8 +22,9 @@ use self::{
 };
 use crate::{
     base::{
-        clock::{Clock, SECOND, SHORT_GLANCE, nanoseconds},
+        clock::{Clock, SHORT_GLANCE, nanoseconds},
         error::{Error, Result},
+        numbers::nanos,
     },
     plan::{Plan, nodes::NodeEvent},
     record::results::outages::Deed,
@@ -232,11 +233,11 @@ impl Doer {
             }
         };
         let ended = self.clock.now();
-        let took = (ended - began) as f64 / SECOND as f64;
+        let took = nanos((ended - began) as f64);
         let by = if event.command.is_some() { " by its command" } else { "" };
         let detail = match (&done, starts) {
-            (Ok(()), true) => format!("`{label}` was started{by} in {took:.2} s"),
-            (Ok(()), false) => format!("`{label}` was stopped{by} in {took:.2} s"),
+            (Ok(()), true) => format!("`{label}` was started{by} in {took}"),
+            (Ok(()), false) => format!("`{label}` was stopped{by} in {took}"),
             (Err(why), true) => format!("`{label}` could not be started: {why}"),
             (Err(why), false) => format!("`{label}` could not be stopped: {why}"),
         };

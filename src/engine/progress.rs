@@ -1,10 +1,18 @@
 //! What a person sees while a run goes on: bars on a terminal, plain lines elsewhere. On stderr.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{fmt::Write, io::IsTerminal, time::Duration};
 
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use crate::{base::error::plain::Paint, client::attempt::Outcome, plan::Plan};
+use crate::{
+    base::{
+        error::plain::Paint,
+        numbers::{count, nanos},
+        window,
+    },
+    client::attempt::Outcome,
+    plan::Plan,
+};
 
 /// Seconds between two plain lines.
 const PLAIN_EVERY: u64 = 5;
@@ -81,6 +89,14 @@ impl Screen {
         if self.mode == Mode::Auto {
             self.bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
             if let Ok(style) = ProgressStyle::with_template(template) {
+                // Those of the library have commas.
+                let style = style
+                    .with_key("done", |state: &ProgressState, out: &mut dyn Write| {
+                        let _ = out.write_str(&count(state.pos()));
+                    })
+                    .with_key("all", |state: &ProgressState, out: &mut dyn Write| {
+                        let _ = out.write_str(&count(state.len().unwrap_or_default()));
+                    });
                 self.bar.set_style(style);
             }
             self.bar.enable_steady_tick(Duration::from_millis(200));
@@ -107,9 +123,9 @@ impl Screen {
     }
 
     pub(super) fn minting(&mut self, tokens: u64) {
-        self.show(tokens, "{spinner} minting {pos}/{len} tokens ahead  {wide_bar} {elapsed}");
+        self.show(tokens, "{spinner} minting {done} of {all} tokens ahead  {wide_bar} {elapsed}");
         if self.mode == Mode::Plain {
-            crate::tell!("minting {} tokens ahead", HumanCount(tokens));
+            crate::tell!("minting {} tokens ahead", count(tokens));
         }
     }
 
@@ -119,7 +135,7 @@ impl Screen {
 
     pub(super) fn storm(&mut self) {
         if self.attempts == 0 {
-            self.show(0, "{spinner} {pos} {elapsed}\n  {prefix:.red.bold}{msg}");
+            self.show(0, "{spinner} {done} {elapsed}\n  {prefix:.red.bold}{msg}");
             if self.mode == Mode::Plain {
                 crate::tell!("storm");
             }
@@ -127,48 +143,85 @@ impl Screen {
         }
         self.show(
             self.attempts,
-            "{spinner} {pos}/{len} {wide_bar} {elapsed}\n  {prefix:.red.bold}{msg}",
+            "{spinner} {done} of {all} {wide_bar} {elapsed}\n  {prefix:.red.bold}{msg}",
         );
         if self.mode == Mode::Plain {
-            crate::tell!("storm: {} attempts", HumanCount(self.attempts));
+            crate::tell!("storm: {} attempts", count(self.attempts));
         }
     }
 
     pub(super) fn second(&mut self, now: &Snapshot) {
-        let p99 = now.p99.map_or_else(|| "-".into(), |p99| format!("{:.1} ms", p99 as f64 / 1e6));
-        let holding = if now.is_holding { "  (holding)" } else { "" };
-        let away = match now.away {
+        let wrong = match now.wrong {
             0 => String::new(),
-            away => format!("  away {}", HumanCount(away)),
+            wrong => format!("WRONG {}  ", count(wrong)),
         };
+        let parts = self.parts(now);
+        if self.mode == Mode::Plain && now.second % PLAIN_EVERY == PLAIN_EVERY - 1 {
+            let line = parts.join("  ");
+            crate::tell!("{:>5} s  {}{line}", now.second + 1, wrong.as_str().red().bold());
+        }
+        self.bar.set_position(now.attempts);
+        self.bar.set_message(match window::stderr_width() {
+            Some(width) => set(&parts, wrong.len(), width),
+            None => parts.join("  "),
+        });
+        self.bar.set_prefix(wrong);
+    }
+
+    /// What is known of a second, each number with its name.
+    fn parts(&self, now: &Snapshot) -> Vec<String> {
         let cause = now.cause.map_or_else(String::new, |outcome| {
             format!(" ({} {})", outcome.name(), outcome.code())
         });
         let left = self.length.map(|length| length.as_secs().saturating_sub(now.second + 1));
-        let left = left.map_or_else(String::new, |left| {
-            format!("  left {}", humantime::format_duration(Duration::from_secs(left)))
-        });
-        let wrong = match now.wrong {
-            0 => String::new(),
-            wrong => format!("WRONG {}  ", HumanCount(wrong)),
-        };
-        let line = format!(
-            "{}/s  open {}{away}  accepted {}  refused {}  failed {}{cause}  p99 so far {p99}{holding}{left}",
-            HumanCount(now.rate),
-            HumanCount(now.open),
-            HumanCount(now.accepted),
-            HumanCount(now.refused),
-            HumanCount(now.failed),
-        );
-        if self.mode == Mode::Plain && now.second % PLAIN_EVERY == PLAIN_EVERY - 1 {
-            crate::tell!("{:>5} s  {}{line}", now.second + 1, wrong.as_str().red().bold());
-        }
-        self.bar.set_position(now.attempts);
-        self.bar.set_prefix(wrong);
-        self.bar.set_message(line);
+        let left = left
+            .map(|left| format!("left {}", humantime::format_duration(Duration::from_secs(left))));
+        let parts = [
+            Some(format!("{}/s", count(now.rate))),
+            Some(format!("open {}", count(now.open))),
+            (now.away > 0).then(|| format!("away {}", count(now.away))),
+            Some(format!("accepted {}", count(now.accepted))),
+            Some(format!("refused {}", count(now.refused))),
+            Some(format!("failed {}{cause}", count(now.failed))),
+            Some(format!(
+                "p99 so far {}",
+                now.p99.map_or_else(|| "-".into(), |p99| nanos(p99 as f64))
+            )),
+            now.is_holding.then(|| "(holding)".into()),
+            left,
+        ];
+        parts.into_iter().flatten().collect()
     }
 
     pub(super) fn done(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Parts in as many lines as a window of so many columns takes, behind a prefix of so many; no part breaks.
+fn set(parts: &[String], prefix: usize, width: usize) -> String {
+    const INDENT: &str = "  ";
+    let whole: Vec<String> = parts.iter().map(|part| part.replace(' ', "\u{a0}")).collect();
+    let first = " ".repeat(INDENT.len() + prefix);
+    let text = window::filled(&whole.join("  "), width.saturating_sub(1), &first, INDENT);
+    text.trim_start().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_groups_its_numbers_and_breaks_none_of_them() {
+        let now =
+            Snapshot { rate: 12_345, open: 1_234_567, p99: Some(6_060_000), ..Snapshot::default() };
+        let parts = Screen::silent().parts(&now);
+        assert_eq!(parts[..2], ["12 345/s", "open 1 234 567"]);
+        assert!(parts.contains(&"p99 so far 6.06 ms".to_owned()), "{parts:?}");
+        let text = set(&parts, 0, 30);
+        assert!(text.lines().count() > 1 && text.lines().all(|line| line.len() < 30), "{text}");
+        for part in &parts {
+            assert!(text.contains(part.as_str()), "`{part}` breaks: {text}");
+        }
     }
 }

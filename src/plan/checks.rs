@@ -13,6 +13,7 @@ use crate::{
     token::{
         Kind,
         braces::has_foreign,
+        key::SigningKey,
         names::Names,
         policy::{Policy, leaves},
     },
@@ -237,6 +238,18 @@ fn warn_of_foreign(scenario: &Scenario, warnings: &mut Vec<String>) {
         if has_foreign(value) {
             warnings.push(format!(
                 "`{place}.{name}` holds a name in `${{...}}` that is sent as it stands, for the broker to fill in: without the `$` it would be filled in here"
+            ));
+        }
+    }
+}
+
+/// Names keys whose secrets are shorter than their hash. They are no error: some brokers are set up with such secrets.
+pub(super) fn warn_of_short(keys: &[SigningKey], warnings: &mut Vec<String>) {
+    for key in keys {
+        if let Some((own, least)) = key.too_short() {
+            warnings.push(format!(
+                "the secret of key `{}` has {own} bytes; {} asks for {least} or more (RFC 7518, 3.2): whoever sees a token may guess a short one",
+                key.name, key.algorithm
             ));
         }
     }

@@ -8,7 +8,10 @@ use super::{
     schedule::{Rates, Schedule},
 };
 use crate::{
-    base::error::{Error, Result},
+    base::{
+        error::{Error, Result},
+        numbers::whole,
+    },
     scenario::{Arrivals, Load, LoadMode, ReceiveTime, bounds::LONGEST},
 };
 
@@ -249,8 +252,8 @@ pub(super) fn attempts(load: &Load, model: &Model, seed: u64) -> Result<u64> {
     }
     if rates.expected() > MOST_ATTEMPTS as f64 {
         return Err(Error::usage(format!(
-            "`load.stages` ask for {:.0} attempts in all",
-            rates.expected()
+            "`load.stages` ask for {} attempts in all",
+            whole(rates.expected())
         ))
         .hint("at most 100 000 000 attempts fit into a run"));
     }

@@ -1,5 +1,7 @@
 //! The names of the codes by which brokers answer CONNECT and AUTH, or end a connection.
 
+use serde_json::Value;
+
 use super::style::{code, code_word};
 use crate::{base::words::OutcomeKind, record::results::matrix::Cell};
 
@@ -65,12 +67,15 @@ pub fn named(byte: u8, protocol: u8) -> String {
 
 /// What the broker answered, with its code as people know it.
 pub(super) fn answer(cell: &Cell) -> String {
-    match cell.outcome {
+    said(cell.outcome, &cell.code, cell.protocol)
+}
+
+/// The same of an outcome and its code, a number that was sent or a word.
+pub(super) fn said(outcome: OutcomeKind, code: &Value, protocol: u8) -> String {
+    match outcome {
         OutcomeKind::Accepted => "accepted".to_owned(),
-        OutcomeKind::Refused => {
-            format!("refused {}", code_word(&cell.code.to_string(), cell.protocol))
-        }
-        outcome => format!("{outcome} {}", cell.code.to_string().trim_matches('"')),
+        OutcomeKind::Refused => format!("refused {}", code_word(&code.to_string(), protocol)),
+        outcome => format!("{outcome} {}", code.to_string().trim_matches('"')),
     }
 }
 

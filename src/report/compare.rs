@@ -3,12 +3,14 @@
 //! The unit of replication is the run, with a broker of its own: a thousand connects of one run are not a thousand
 //! independent values. docs/compare.md says what is decided how, with the sources.
 
+pub mod cells;
 pub mod comparable;
 mod counts;
 pub mod curves;
 pub mod looks;
 pub mod metric;
 pub mod record;
+mod remarks;
 pub mod statistics;
 pub mod thresholds;
 
@@ -17,9 +19,10 @@ use std::{cmp::Ordering, path::Path};
 use serde::{Deserialize, Serialize};
 
 use self::{
+    cells::Cells,
     metric::{Better, Measured},
-    record::Side,
-    statistics::{Estimate, holm, least_p, paired, unpaired},
+    record::{Side, Trial},
+    statistics::{Estimate, holm, paired, unpaired},
     thresholds::{Source, Thresholds},
 };
 use crate::{
@@ -29,8 +32,6 @@ use crate::{
 
 /// The name of the file of a comparison.
 pub const FILE: &str = "comparison.json";
-/// Thresholds from history that are wider have to be told.
-const WIDE: f64 = 0.25;
 /// How often brokers went away by themselves, as a metric.
 const GONE: &str = "broker_gone";
 /// How often pairs are drawn again for an interval.
@@ -120,6 +121,13 @@ pub enum Seen {
     Word(String),
 }
 
+impl Compared {
+    /// Whether it is a cell of a matrix.
+    pub fn is_cell(&self) -> bool {
+        self.unit == cells::UNIT
+    }
+}
+
 impl Seen {
     /// The number, where it is one.
     pub fn number(&self) -> Option<f64> {
@@ -199,6 +207,12 @@ pub struct Comparison {
     /// Distributions of both sides.
     #[serde(default)]
     pub latency: Vec<curves::Curve>,
+    /// The runs of both sides.
+    #[serde(default)]
+    pub trials: Vec<Trial>,
+    /// Of two matrices, which cells changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<Cells>,
 }
 
 /// By what is decided.
@@ -244,8 +258,13 @@ pub fn compare(
     let summaries =
         |side: &Side| side.runs.iter().map(|run| run.summary.clone()).collect::<Vec<_>>();
     let (before, after) = (summaries(baseline), summaries(candidate));
-    let gate =
-        before.first().map(|run| metric::gate(run, &rule.gate)).transpose()?.unwrap_or_default();
+    let cells = cells::changes(baseline, candidate);
+    let gate = match before.first() {
+        // A matrix asks what the broker answers: its times decide only if somebody names them.
+        Some(_) if cells.is_some() && rule.gate.is_empty() => Vec::new(),
+        Some(run) => metric::gate(run, &rule.gate)?,
+        None => Vec::new(),
+    };
     let mut metrics = statistical(&before, &after, design, &gate, rule);
     if comparable::is_limited(baseline) || comparable::is_limited(candidate) {
         for metric in &mut metrics {
@@ -256,23 +275,24 @@ pub fn compare(
     metrics.extend(counts::verdicts(&before, &after, design, rule));
     metrics.extend(counts::operations(&before, &after, design, rule));
     metrics.extend(counts::gone(baseline, candidate));
-    metrics.extend(counts::cells(baseline, candidate));
+    metrics.extend(cells::metrics(baseline, candidate));
     metrics
         .sort_by_key(|metric| (metric.role as u8, gate.iter().position(|it| *it == metric.metric)));
-    let mut remarks = comparable::remarks(baseline, candidate);
-    if let Some(few) = too_few(design, baseline.runs.len(), candidate.runs.len(), gate.len(), rule)
-    {
-        remarks.insert(0, few);
+    let mut told = comparable::remarks(baseline, candidate);
+    let is_by_cells = cells.is_some() && gate.is_empty();
+    let few = remarks::too_few(design, baseline.runs.len(), candidate.runs.len(), gate.len(), rule);
+    if let Some(few) = few.filter(|_| !is_by_cells) {
+        told.insert(0, few);
     }
-    remarks.extend(metrics.iter().filter_map(wide));
-    remarks.extend(metrics.iter().filter_map(dead));
-    if gate.is_empty() {
-        remarks.push("no metric is there on both sides that could decide by statistics".into());
+    told.extend(metrics.iter().filter_map(remarks::wide));
+    told.extend(metrics.iter().filter_map(remarks::dead));
+    if gate.is_empty() && !is_by_cells {
+        told.push("no metric is there on both sides that could decide by statistics".into());
     }
     Ok(Comparison {
         format: FORMAT,
         partial: false,
-        verdict: overall(&metrics),
+        verdict: overall(&metrics, is_by_cells),
         scenario: before.first().map(|summary| summary.scenario.clone()).unwrap_or_default(),
         design,
         baseline: baseline.name.clone(),
@@ -281,61 +301,12 @@ pub fn compare(
         alpha: rule.alpha,
         gate,
         differences: differences.iter().map(ToString::to_string).collect(),
-        remarks,
+        remarks: told,
         metrics,
         latency: curves::of(&before, &after),
+        cells,
+        trials: Trial::of_both(baseline, candidate),
     })
-}
-
-/// What a threshold from history lets pass, where that is much.
-fn wide(metric: &Compared) -> Option<String> {
-    let threshold = metric.threshold.filter(|threshold| *threshold > WIDE)?;
-    let is_asked = metric.threshold_source == Source::Asked;
-    (metric.role == Role::Gate && !is_asked).then(|| {
-        format!(
-            "the threshold of {} is {:.0} % ({}): they differ so much among each other that little would be found; results of several runs each differ less",
-            metric.metric,
-            threshold * 100.0,
-            metric.threshold_source
-        )
-    })
-}
-
-/// That brokers of both sides went away by themselves: what was measured is then that of the rest of their runs.
-fn dead(metric: &Compared) -> Option<String> {
-    let is_it = metric.metric == GONE && metric.role == Role::Reading;
-    let runs = |runs: &[f64]| {
-        format!("{} of {}", runs.iter().filter(|count| **count > 0.0).count(), runs.len())
-    };
-    is_it.then(|| {
-        format!(
-            "brokers of both sides went away by themselves: in {} runs of the baseline, in {} of the candidate. Nothing \
-             follows from that, and what was measured in these runs is that of the rest of them",
-            runs(&metric.baseline_runs),
-            runs(&metric.candidate_runs)
-        )
-    })
-}
-
-/// Why so few runs can't decide anything; `None` where they can.
-fn too_few(
-    design: Design,
-    before: usize,
-    after: usize,
-    gated: usize,
-    rule: &Rule,
-) -> Option<String> {
-    let gated = gated.max(1) as f64;
-    match design {
-        Design::Single => Some(
-            "one run can't tell a change from chance: two runs of the same build differ as well. Only verdicts that were counted decide here; five runs a side, in a folder each, can decide on times".into(),
-        ),
-        Design::Unpaired if least_p(before, after) * gated > rule.alpha => Some(format!(
-            "{before} runs against {after} can't decide {gated} metrics at an error rate of {}, whatever they measured: five a side can decide six",
-            rule.alpha
-        )),
-        _ => None,
-    }
 }
 
 /// Values of one metric by run, in the order of runs; `None` in a run that has it not.
@@ -503,11 +474,12 @@ fn beyond(row: &Row, verdict: Verdict) -> (Verdict, String) {
 }
 
 /// The verdict on all: one metric that is worse makes it worse; else what decides has to be decided.
-fn overall(metrics: &[Compared]) -> Verdict {
+/// Of two matrices, cells decide without any gate.
+fn overall(metrics: &[Compared], is_by_cells: bool) -> Verdict {
     let deciding = || metrics.iter().filter(|metric| metric.role != Role::Reading);
     if deciding().any(|metric| metric.verdict == Verdict::Worse) {
         Verdict::Worse
-    } else if !metrics.iter().any(|metric| metric.role == Role::Gate)
+    } else if !(is_by_cells || metrics.iter().any(|metric| metric.role == Role::Gate))
         || deciding().any(|metric| metric.verdict == Verdict::Inconclusive)
     {
         Verdict::Inconclusive
@@ -536,7 +508,12 @@ impl Comparison {
             metric.verdict = Verdict::Inconclusive;
             "trials ended early".clone_into(&mut metric.why);
         }
-        self.verdict = overall(&self.metrics);
+        self.verdict = overall(&self.metrics, self.is_by_cells());
+    }
+
+    /// Whether cells of matrices decide, and no times.
+    pub fn is_by_cells(&self) -> bool {
+        self.cells.is_some() && self.gate.is_empty()
     }
 
     /// Whether every gated metric is decided.

@@ -1,5 +1,6 @@
 //! A comparison for each of its readers: pure functions from what was compared to text.
 
+pub mod cells;
 mod ci;
 mod csv;
 mod junit;
@@ -55,17 +56,25 @@ impl Format {
     }
 }
 
-/// Renders a comparison.
+/// Renders a comparison whose files stand nowhere.
 ///
 /// # Errors
 /// When it can't be written in that format, which would be a bug.
 pub fn render(comparison: &Comparison, format: Format) -> Result<String> {
+    render_in(comparison, format, None)
+}
+
+/// Renders a comparison for a folder, from which the page leads to its trials.
+///
+/// # Errors
+/// When it can't be written in that format, which would be a bug.
+pub fn render_in(comparison: &Comparison, format: Format, folder: Option<&Path>) -> Result<String> {
     let made = match format {
         Format::Terminal => return Ok(terminal::render(comparison)),
         Format::Markdown => return Ok(markdown::render(comparison)),
         Format::Junit => return junit::render(comparison),
         Format::Csv => return csv::render(comparison),
-        Format::Html => return super::html::comparison::render(comparison),
+        Format::Html => return super::html::comparison::render(comparison, folder),
         Format::Json => serde_json::to_string_pretty(comparison),
         Format::Benchmark => serde_json::to_string_pretty(&ci::benchmark(comparison)),
         Format::Bencher => serde_json::to_string_pretty(&ci::bencher(comparison)),
@@ -81,7 +90,9 @@ pub fn render(comparison: &Comparison, format: Format) -> Result<String> {
 /// When `comparison.json` can't be written.
 pub fn write_all(comparison: &Comparison, folder: &Path) -> Result<()> {
     let write = |format: Format| match format.file() {
-        Some(name) => replace_in(folder, name, render(comparison, format)?.as_bytes()),
+        Some(name) => {
+            replace_in(folder, name, render_in(comparison, format, Some(folder))?.as_bytes())
+        }
         None => Ok(()),
     };
     write(Format::Json)?;

@@ -196,6 +196,17 @@ fn of_operations(summary: &Summary) -> impl Iterator<Item = Finding> {
     })
 }
 
+/// That `findings.csv` does not have a row for all; `None` where it has.
+pub(super) fn left_out(summary: &Summary) -> Option<String> {
+    let left_out = summary.findings_left_out;
+    (left_out > 0).then(|| {
+        format!(
+            "findings.csv has no room for {} findings; counts and verdicts are complete",
+            count(left_out)
+        )
+    })
+}
+
 /// The findings for a terminal; nothing of none.
 pub(super) fn write(out: &mut String, all: &[Finding]) -> std::fmt::Result {
     for finding in all {

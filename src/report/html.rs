@@ -36,6 +36,7 @@ use crate::{
     base::{
         error::{Result, plain::unpainted},
         shell::quoted,
+        window::{elsewhere, unbroken},
     },
     record::results::{Matrix, Summary, writing::replace_in},
 };
@@ -71,7 +72,7 @@ fn body(
     Ok(html! {
         header {
             p.soft { b { (summary.scenario) } ": token authentication of " (terminal::brokers(summary)) ", " (summary.started_at) }
-            h1 class={ "verdict " (sentence.tone.name()) } { (page::unbroken(&sentence.words)) }
+            h1 class={ "verdict " (sentence.tone.name()) } { (unbroken(&sentence.words)) }
         }
         (page::section("Findings", found::section(folder, summary, matrix)))
         (page::section("Brokers that went away", gone::section(summary)))
@@ -118,10 +119,10 @@ pub fn leave(folder: &Path, summary: &Summary) {
 
 /// The text for the terminal, in which nothing is left out.
 fn in_words(folder: &Path, summary: &Summary, matrix: Option<&Matrix>) -> Markup {
-    let said = match matrix {
+    let said = elsewhere(|| match matrix {
         Some(matrix) => matrix::render(matrix, summary, &matrix::Place::of(folder)),
         None => terminal::render(summary, &folder.display().to_string()),
-    };
+    });
     let said = unpainted(&said);
     html! {
         details {

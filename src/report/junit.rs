@@ -7,7 +7,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite, X
 use super::style::code_word;
 use crate::{
     base::{
-        error::{Error, Result, plain},
+        error::{Error, Result, plain::plain},
         words::Verdict,
     },
     record::results::{
@@ -113,7 +113,7 @@ pub fn render(matrix: &Matrix, summary: &Summary) -> Result<String> {
     for (_, suite) in suites {
         report.add_test_suite(suite);
     }
-    text(&report)
+    text(report)
 }
 
 /// Renders a run: a test case a threshold, and one a kind of wrong verdict.
@@ -176,7 +176,7 @@ pub fn of_run(summary: &Summary) -> Result<String> {
     if !summary.thresholds.is_empty() || summary.aborted.is_some() {
         report.add_test_suite(thresholds);
     }
-    text(&report)
+    text(report)
 }
 
 /// That something failed, of which kind, and what is said of it.
@@ -210,10 +210,27 @@ fn duration(seconds: f64) -> Duration {
 }
 
 /// The XML of a report, without characters that it can't hold or that would steer who reads it (XML 1.0, 2.2).
-pub(super) fn text(report: &Report) -> Result<String> {
+pub(super) fn text(mut report: Report) -> Result<String> {
+    tell_apart(&mut report);
     let text = report.to_string();
     text.map(|text| plain(&text))
         .map_err(|error| Error::usage(format!("no JUnit can be made: {error}")))
+}
+
+/// Numbers cases whose names are the same once the characters are gone that XML can't hold: CI servers would take them for
+/// one case.
+fn tell_apart(report: &mut Report) {
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    for case in report.test_suites.iter_mut().flat_map(|suite| &mut suite.test_cases) {
+        let name = plain(case.name.as_str());
+        let mut own = name.clone();
+        while let Some(times) = known.get_mut(&own) {
+            *times += 1;
+            own = format!("{name} #{times}");
+        }
+        known.insert(own.clone(), 1);
+        case.name = own.into();
+    }
 }
 
 /// Why a run says little or nothing, as the names of test cases and what they say; of thresholds each has a case of its own.

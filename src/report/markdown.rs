@@ -5,7 +5,7 @@ use std::fmt::{Result, Write};
 use super::{
     cluster,
     codes::answer,
-    gone,
+    findings, gone,
     matrix::known,
     sentence::{self, Sentence},
     style::{count, percentile, written},
@@ -103,6 +103,9 @@ fn write_all(out: &mut String, summary: &Summary, matrix: Option<&Matrix>) -> Re
     }
     for reason in &summary.validity.reasons {
         writeln!(out, "- {}", escaped(&reason.to_string()))?;
+    }
+    if let Some(cut) = findings::left_out(summary) {
+        writeln!(out, "- {}", escaped(&cut))?;
     }
     Ok(())
 }

@@ -1,10 +1,16 @@
-//! Numbers as people read them.
+//! Numbers and tables as people read them.
+
+mod blocks;
 
 use std::{borrow::Borrow, collections::BTreeMap};
 
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 
-use crate::record::results::Percentile;
+pub use crate::base::numbers::{count, number, time};
+use crate::{
+    base::window::{self, filled},
+    record::results::Percentile,
+};
 
 /// What the table puts behind a painted cell, whose marks it does not take for an end. They are one (`error::plain`), and
 /// this is no mark of ours: as anybody's, it would be shown.
@@ -12,39 +18,6 @@ const RESET: &str = "\u{1b}[0m";
 
 /// Bytes of a MiB.
 pub(super) const MIB: f64 = 1_048_576.0;
-
-/// A count with thin groups: `12 345`.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(' ');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// A rate or another number: three digits that matter, groups above 1000.
-pub fn number(number: f64) -> String {
-    match number.abs() {
-        large if large >= 100.0 => count(number.round().max(0.0) as u64),
-        middle if middle >= 10.0 => format!("{number:.1}"),
-        _ => format!("{number:.2}"),
-    }
-}
-
-/// A time in microseconds with the unit that suits it.
-pub fn time(us: f64) -> String {
-    match us {
-        us if us >= 999_500.0 => format!("{:.2} s", us / 1e6),
-        us if us >= 99_950.0 => format!("{:.0} ms", us / 1e3),
-        us if us >= 9_995.0 => format!("{:.1} ms", us / 1e3),
-        us if us >= 999.5 => format!("{:.2} ms", us / 1e3),
-        us => format!("{us:.0} us"),
-    }
-}
 
 /// What a function writes.
 pub(super) fn written(write: impl FnOnce(&mut String) -> std::fmt::Result) -> String {
@@ -57,11 +30,12 @@ pub(super) fn written(write: impl FnOnce(&mut String) -> std::fmt::Result) -> St
 /// The widest that running text is set, in columns: longer lines are read with effort.
 const WIDEST: usize = 100;
 
+/// Columns of running text where no terminal says how many it has.
+const USUAL: usize = 80;
+
 /// Running text in lines that fit the terminal, each behind `indent`.
 pub fn wrapped(text: &str, indent: &str) -> String {
-    let width = textwrap::termwidth().min(WIDEST);
-    let options = textwrap::Options::new(width).initial_indent(indent).subsequent_indent(indent);
-    textwrap::fill(text, options)
+    filled(text, window::width().unwrap_or(USUAL).min(WIDEST), indent, indent)
 }
 
 /// What stands in brackets behind something else; nothing of nothing.
@@ -128,8 +102,16 @@ pub fn percentile(percentile: &Percentile) -> String {
 }
 
 /// A table without lines: names to the left, numbers to the right. A column is one of numbers when
-/// every cell of it starts like one.
+/// every cell of it starts like one. In a window that is too narrow each row is a block.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let lines = lined(head, rows);
+    match window::width() {
+        Some(width) if !blocks::fits(&lines, width) => blocks::blocks(head, rows, width),
+        _ => lines,
+    }
+}
+
+fn lined(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(head.to_vec());
     for row in rows {

@@ -239,6 +239,18 @@ impl SigningKey {
         }
     }
 
+    /// The bytes of a secret that is shorter than the hash of its algorithm, and the bytes that it should have at least
+    /// (RFC 7518, 3.2); `None` of any other key.
+    pub fn too_short(&self) -> Option<(usize, usize)> {
+        let least = match self.algorithm {
+            Algorithm::HS256 => 32,
+            Algorithm::HS384 => 48,
+            Algorithm::HS512 => 64,
+            _ => return None,
+        };
+        self.secret().map(|secret| (secret.len(), least)).filter(|(own, least)| own < least)
+    }
+
     /// What a verifier needs of it.
     pub fn verifying(&self) -> VerifyingKey {
         match &self.material {

@@ -5,6 +5,7 @@
 mod answers;
 #[cfg(feature = "embedded")]
 mod bound;
+mod changed;
 #[cfg(feature = "embedded")]
 mod cluster;
 mod command_line;

@@ -75,8 +75,27 @@ fn findings_without_a_row_are_counted_and_said() {
     let load = "clients = 10040\nconcurrency = 40";
     let ended = Storm::new(&scenario(&server.url(), load, "")).run();
     let summary = ended.expect(3);
-    assert_eq!(rows(&ended.out.join("findings.csv")).len(), 10_000);
+    let found = rows(&ended.out.join("findings.csv"));
+    let (last, others) = found.split_last().unwrap();
+    assert_eq!(others.len(), 10_000);
+    assert!(others.iter().all(|row| row["operation"] == "connect"));
+    assert_eq!(
+        (&*last["operation"], &*last["code"]),
+        ("left_out", "40"),
+        "the file says so itself"
+    );
+    let is_empty = |(name, cell): (&String, &String)| {
+        matches!(name.as_str(), "operation" | "code") || cell.is_empty()
+    };
+    assert!(last.iter().all(is_empty), "{last:?}");
     assert_eq!(summary["findings_left_out"], 40);
+    let folder = ended.out.display().to_string();
+    let end = tokenstorm(&["replay", &folder, "10002"]);
+    assert_eq!(end.code, Some(2), "{}", end.stderr);
+    assert!(end.stderr.contains("no finding at line 10002; 40 findings more"), "{}", end.stderr);
+    for text in [report(&ended, "markdown"), report(&ended, "html")] {
+        assert!(text.contains("no room for 40"), "{text}");
+    }
     assert!(
         ended.stdout.contains("findings.csv, which has no room for 40 of them"),
         "{}",

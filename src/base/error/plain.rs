@@ -10,6 +10,8 @@ use std::{
     sync::LazyLock,
 };
 
+use crate::base::window;
+
 /// Whether a character steers whatever shows it, or is not seen at all (Unicode 17, category Cc without line feeds and
 /// tabulators, the bidirectional controls of UAX #9, and the invisible ones of category Cf and of `Default_Ignorable`).
 pub fn steers(c: char) -> bool {
@@ -147,7 +149,12 @@ pub fn unpainted(text: &str) -> String {
 /// Writes a line to standard error, as [`shown`]. Called by [`tell!`](crate::tell).
 #[doc(hidden)]
 pub fn tell(text: fmt::Arguments<'_>) {
-    anstream::eprintln!("{}", shown(&text.to_string()));
+    let text = shown(&text.to_string());
+    let width = window::stderr_width();
+    anstream::eprintln!(
+        "{}",
+        width.map_or_else(|| text.clone(), |width| window::fitted(&text, width))
+    );
 }
 
 /// Says something to the person at the terminal: the only way to standard error, so that no text passes that would steer

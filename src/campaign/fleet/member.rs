@@ -4,7 +4,7 @@ use super::{
     account::Account, capacity::Capacity, inbox::Inbox, message::Ready, name::Name, tally::Lot,
 };
 use crate::{
-    base::clock::SECOND,
+    base::{clock::SECOND, numbers::nanos},
     engine::segment::Used,
     record::{
         measure::{LATE, Times, empty_times},
@@ -163,17 +163,17 @@ impl Member {
         });
         let late = late.filter(|late| *late > LATE).map(|late| {
             format!(
-                "arrivals of agent {} started late: p99 of start_delay is {:.1} ms",
+                "arrivals of agent {} started late: p99 of start_delay is {}",
                 self.shown(),
-                late as f64 / 1e6
+                nanos(late as f64)
             )
         });
         // It may have started that much too early or too late, and nobody would know.
         let uncertain = Some(self.uncertainty).filter(|uncertain| *uncertain > LATE).map(|by| {
             format!(
-                "the clock of agent {} is known to {:.0} ms only: its clients may have come that much too early or too late",
+                "the clock of agent {} is known to {} only: its clients may have come that much too early or too late",
                 self.shown(),
-                by as f64 / 1e6
+                nanos(by as f64)
             )
         });
         busy.into_iter().chain(late).chain(uncertain).collect()
@@ -184,9 +184,9 @@ impl Member {
         let step = self.used.wall_step;
         (step.abs() > WALL_STEP).then(|| {
             format!(
-                "the wall clock of agent {} moved by {:.0} ms during the run: verdicts that hang on time may be wrong",
+                "the wall clock of agent {} moved by {} during the run: verdicts that hang on time may be wrong",
                 self.shown(),
-                step as f64 / 1e6
+                nanos(step.unsigned_abs() as f64)
             )
         })
     }

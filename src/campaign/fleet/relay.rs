@@ -24,6 +24,7 @@ use crate::{
         bus::{Bus, Message, news::News},
         clock::{Clock, SECOND, nanoseconds},
         error::{Error, plain::line},
+        numbers::nanos,
     },
     client::attempt::Phase,
     engine::Report,
@@ -263,7 +264,7 @@ impl Relay {
                     }
                     (true, false) => "nothing was heard of it",
                 };
-                format!("{what} for {:.1} s", since(member.heard) as f64 / 1e9)
+                format!("{what} for {}", nanos(since(member.heard) as f64))
             } else if is_started && since(member.told.max(self.start)) > nanoseconds(SILENT) {
                 format!("it told of no second for {} s", SILENT.as_secs())
             } else if ending > 0 && since(ending) > ENDING {

@@ -12,6 +12,7 @@ use crate::{
         clock::{SECOND, nanoseconds},
         error::{Error, Result},
         host::Limits,
+        numbers::{count, nanos, whole},
         words::{LimitedBy, OutcomeKind, Validity, Verdict},
     },
     client::attempt::Phase,
@@ -226,7 +227,7 @@ impl Search<'_> {
             }
             scenario.seed = seed;
         });
-        let words = format!("{purpose} {rate:.0} a second");
+        let words = format!("{purpose} {} a second", whole(rate));
         let label = format!("{purpose} {rate:.0}");
         let plan = match Plan::new(&one, &Limits::read()) {
             Ok(plan) => plan,
@@ -290,16 +291,16 @@ impl Search<'_> {
         let least = rate * SUSTAINED.min(1.0 - 4.0 / (rate * hold.as_secs_f64()).sqrt());
         let is_sustained = is_whole && achieved >= least;
         if is_whole && !is_sustained {
-            why.push(format!("only {achieved:.0} verdicts a second"));
+            why.push(format!("only {} verdicts a second", whole(achieved)));
         }
         if let Some(total) = drift {
-            why.push(format!("the median response grew by {:.1} ms", total / 1e6));
+            why.push(format!("the median response grew by {}", nanos(total)));
         }
         if is_limited {
             why.extend(summary.validity.reasons.first().map(ToString::to_string));
         }
         if local > 0 {
-            why.push(format!("{local} attempts met a limit of this host"));
+            why.push(format!("{} attempts met a limit of this host", count(local)));
         }
         if self.series.is_stopped() {
             why = vec!["interrupted".to_owned()];
@@ -333,15 +334,15 @@ impl Search<'_> {
             self.is_gone = true;
             self.ended = Some(format!(
                 "the broker `{label}` ended by itself at {} a second",
-                step.offered_per_s
+                whole(step.offered_per_s)
             ));
             Once::Ended
         } else if let Some(stall) = stall(&trial.all).filter(|_| !step.limited_by_generator) {
             self.is_gone = true;
             self.ended = Some(format!(
-                "the broker stalled at {} a second: no verdict came in the last {:.1} s of arrivals",
-                step.offered_per_s,
-                stall as f64 / SECOND as f64
+                "the broker stalled at {} a second: no verdict came in the last {} of arrivals",
+                whole(step.offered_per_s),
+                nanos(stall as f64)
             ));
             Once::Ended
         } else if step.passed {

@@ -24,7 +24,8 @@ use crate::{
         self, Plan,
         cells::{Ask, BACKGROUND, PROBE, WITNESS},
     },
-    record::results::{Matrix, Summary, asked::Asked},
+    record::results::{Matrix, Summary, asked::Asked, findings::LEFT_OUT},
+    report::style::count,
     scenario::{Loaded, Overrides},
     token::{Bearer, FRESH, catalogue::defect},
 };
@@ -141,7 +142,15 @@ fn of_line(line: Option<u64>, folder: &Path, summary: &Summary) -> Result<Wanted
         .records()
         .collect::<std::result::Result<_, _>>()
         .map_err(|error| wrong(format!("is broken: {error}")))?;
-    let mut rows = rows.into_iter();
+    let is_finding = |row: &csv::StringRecord| text(row, "operation") != LEFT_OUT;
+    let mut rows = rows.into_iter().filter(is_finding);
+    if line.is_none() && summary.findings_left_out > 0 {
+        crate::tell!(
+            "note: `{}` has no room for {} findings; this is the most severe of the others",
+            path.display(),
+            count(summary.findings_left_out)
+        );
+    }
     let row = match line {
         Some(line) => rows.find(|row| row.position().is_some_and(|at| at.line() == line)),
         // The first of the most severe: `max_by_key` takes the last of those that are alike.
@@ -155,7 +164,7 @@ fn of_line(line: Option<u64>, folder: &Path, summary: &Summary) -> Result<Wanted
     let row = row.ok_or_else(|| {
         let cut = match summary.findings_left_out {
             0 => String::new(),
-            more => format!("; {more} findings more had no room in it"),
+            more => format!("; {} findings more had no room in it", count(more)),
         };
         match line {
             Some(line) => wrong(format!("has no finding at line {line}{cut}"))

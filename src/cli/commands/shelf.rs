@@ -21,6 +21,8 @@ pub(super) struct Shelf {
     pub(super) what: &'static str,
     /// How one is used.
     pub(super) how: &'static str,
+    /// What the text of one needs that does not come with the program; `None` where that is no question.
+    pub(super) needs: Option<fn(&str) -> Vec<String>>,
 }
 
 impl Shelf {
@@ -48,6 +50,11 @@ impl Shelf {
             let about = about.strip_prefix("Question: ").unwrap_or(&about);
             // Writing to a `String` can't fail.
             let _ = writeln!(out, "{}\n{}", name.bold(), wrapped(about, "    "));
+            let needs = self.needs.map(|needs| needs(shipped.text)).unwrap_or_default();
+            if !needs.is_empty() {
+                let needs = wrapped(&format!("needs {}", needs.join("; ")), "    ");
+                let _ = writeln!(out, "{}", needs.dimmed());
+            }
         }
         let _ = writeln!(out, "\n{}", self.how);
         out

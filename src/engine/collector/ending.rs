@@ -17,6 +17,7 @@ impl Collector {
         folder.json("environment.json", &self.environment)?;
         matrix.map_or(Ok(()), |matrix| matrix.write(folder))?;
         if let Some(folder) = &mut self.folder {
+            folder.end_findings(summary.findings_left_out);
             folder.end(summary, plan, &self.all)?;
         }
         let Some(folder) = &self.folder else { return Ok(()) };

@@ -9,6 +9,7 @@ use crate::{
     base::{
         clock::{GLANCE, SECOND},
         error::{Error, Result},
+        numbers::nanos,
     },
     record::measure::{Count, Measurements},
 };
@@ -236,13 +237,13 @@ impl HeldUp {
     /// In words.
     pub(in crate::engine) fn words(&self) -> String {
         let Self { worker, of, waited, missing_from } = *self;
-        let seconds = waited as f64 / SECOND as f64;
+        let waited = nanos(waited as f64);
         match missing_from {
             Some(second) => format!(
                 "worker thread `clients-{worker}`, one of {of}, did not end and was not waited for any longer: what it saw from second {second} on is missing"
             ),
             None => format!(
-                "worker thread `clients-{worker}`, one of {of}, was held up and told nothing for {seconds:.1} s: latencies of its clients may be its own, and seconds without it were counted later"
+                "worker thread `clients-{worker}`, one of {of}, was held up and told nothing for {waited}: latencies of its clients may be its own, and seconds without it were counted later"
             ),
         }
     }

@@ -11,6 +11,17 @@ use crate::{
     token::Bearer,
 };
 
+/// The `operation` of the row that no finding is: how many findings the file has no row for stands in it as `code`.
+pub const LEFT_OUT: &str = "left_out";
+
+/// The last row of a file that has no room for so many findings; all its other cells are empty.
+pub fn left_out(count: u64) -> impl Serialize {
+    const NOTHING: &str = "";
+    let place = [NOTHING; 3];
+    let times = [NOTHING; 3];
+    (place, times, (NOTHING, count, NOTHING), NOTHING, (NOTHING, LEFT_OUT))
+}
+
 /// When a storm started: by the run's clock, and in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {

@@ -243,6 +243,13 @@ impl Folder {
         }
     }
 
+    /// Ends `findings.csv` with the number of findings that it has no row for; nothing where it has all.
+    pub fn end_findings(&mut self, left_out: u64) {
+        if left_out > 0 {
+            self.findings.append_rows([findings::left_out(left_out)]);
+        }
+    }
+
     /// Files that could not be written any more since this was last asked.
     pub fn cuts(&mut self) -> Vec<Cut> {
         let files = [&mut self.timeline, &mut self.findings, &mut self.histograms];

@@ -5,7 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::judged::Aborted;
-use crate::record::measure::LATE;
+use crate::{
+    base::numbers::{count, nanos, whole},
+    record::measure::LATE,
+};
 
 /// How a reason begins whose sentence says that a search came to its end without a limit.
 const ALL_HELD: &str = "all held up to";
@@ -93,16 +96,19 @@ impl fmt::Display for Reason {
         match self {
             Self::LateArrivals(p99) => write!(
                 f,
-                "arrivals started late: p99 of start_delay is {:.1} ms, so the load was not the one of the schedule",
-                *p99 as f64 / 1e6
+                "arrivals started late: p99 of start_delay is {}, so the load was not the one of the schedule",
+                nanos(*p99 as f64)
             ),
             Self::SlowSigning { waited, of } => write!(
                 f,
-                "{waited} of {of} attempts waited over {LATE_MS} ms for their token: signing was slower than the load, and `connect` and `response` contain it"
+                "{} of {} attempts waited over {LATE_MS} ms for their token: signing was slower than the load, and `connect` and `response` contain it",
+                count(*waited),
+                count(*of)
             ),
             Self::SlowLookups(late) => write!(
                 f,
-                "{late} name lookups waited over {LATE_MS} ms for a thread to do them: `dns` contains our limit"
+                "{} name lookups waited over {LATE_MS} ms for a thread to do them: `dns` contains our limit",
+                count(*late)
             ),
             Self::BusyGenerator(share) => write!(
                 f,
@@ -111,15 +117,19 @@ impl fmt::Display for Reason {
             ),
             Self::LateForWave(late) => write!(
                 f,
-                "{late} connections did not stand when their wave was released: they came after it"
+                "{} connections did not stand when their wave was released: they came after it",
+                count(*late)
             ),
             Self::LocalLimit(local) => write!(
                 f,
-                "{local} attempts met a limit of this host, and say nothing of the broker"
+                "{} attempts met a limit of this host, and say nothing of the broker",
+                count(*local)
             ),
-            Self::NotJudged { count, of, places } => write!(
+            Self::NotJudged { count: open, of, places } => write!(
                 f,
-                "{count} of {of} attempts could not be judged{places}: verdicts are those of the others"
+                "{} of {} attempts could not be judged{places}: verdicts are those of the others",
+                count(*open),
+                count(*of)
             ),
             Self::BusyHost { idle, own } => write!(
                 f,
@@ -129,21 +139,23 @@ impl fmt::Display for Reason {
             ),
             Self::WallStep(step) => write!(
                 f,
-                "the wall clock moved by {:.0} ms during the run: verdicts that hang on time may be wrong",
-                *step as f64 / 1e6
+                "the wall clock moved by {} during the run: verdicts that hang on time may be wrong",
+                nanos(step.unsigned_abs() as f64)
             ),
             Self::Interrupted { abandoned, left } => {
-                write!(f, "{abandoned} attempts under way were abandoned")?;
+                write!(f, "{} attempts under way were abandoned", count(*abandoned))?;
                 match left {
-                    Some((left, of)) => write!(f, ", {left} of {of} were not started"),
+                    Some((left, of)) => {
+                        write!(f, ", {} of {} were not started", count(*left), count(*of))
+                    }
                     None => Ok(()),
                 }
             }
             Self::Ended(aborted) => f.write_str(&aborted.words()),
             Self::GeneratorAt(rate, why) => {
-                write!(f, "at {rate:.0} a second the generator was the limit: {why}")
+                write!(f, "at {} a second the generator was the limit: {why}", whole(*rate))
             }
-            Self::FailedAt(rate, why) => write!(f, "at {rate:.0} a second: {why}"),
+            Self::FailedAt(rate, why) => write!(f, "at {} a second: {why}", whole(*rate)),
             Self::AllHeld(most) => write!(f, "{ALL_HELD} `capacity.most`, {most} a second"),
             Self::NotEven(what, start) => {
                 write!(f, "{what} at the lowest rate, {start} a second")

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::base::{
     error::Result,
+    numbers::whole,
     words::{LimitedBy, Validity},
 };
 
@@ -67,7 +68,7 @@ impl Step {
     pub fn told(&self) -> String {
         let came = if self.passed { "held" } else { "did not hold" };
         let why = if self.why.is_empty() { String::new() } else { format!(": {}", self.why) };
-        format!("  {:.0} arrivals a second {came}{why}", self.offered_per_s)
+        format!("  {} arrivals a second {came}{why}", whole(self.offered_per_s))
     }
 }
 

@@ -169,7 +169,7 @@ sheets! {
         beyond;
     }
     /// A finding: an attempt that is not `correct`, or an operation that is neither `correct` nor `not_judged`. The first
-    /// 10 000.
+    /// 10 000; a last row `left_out` counts the others.
     FINDINGS = "findings.csv" {
         /// The client's number.
         client;
@@ -185,7 +185,7 @@ sheets! {
         ended_us;
         /// How it ended.
         outcome;
-        /// The reason code, or what ended it.
+        /// The reason code, or what ended it; of the row `left_out`, how many findings have no row.
         code;
         /// The verdict.
         verdict;
@@ -193,7 +193,7 @@ sheets! {
         replay;
         /// The turn of the client, from 0.
         turn;
-        /// `connect`, or the operation.
+        /// `connect`, or the operation; `left_out` of the last row of a file that was cut.
         operation;
     }
     /// Requests of a second to the run's issuer, if it has one.

@@ -1,12 +1,9 @@
-//! What is counted, not timed: verdicts and the cells of a matrix. A new false accept needs no statistics.
+//! What is counted, not timed: verdicts, and how often brokers went away. A new false accept needs no statistics.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{Compared, Design, GONE, Role, Rule, Seen, Verdict, record::Side, thresholds::Source};
-use crate::{
-    base::words,
-    record::results::{Matrix, Summary, matrix::Cell},
-};
+use crate::{base::words, record::results::Summary};
 
 /// By how much more of all attempts may be left unjudged before times are no longer compared.
 const LITTLE: f64 = 0.01;
@@ -213,69 +210,4 @@ pub(super) fn gone(baseline: &Side, candidate: &Side) -> Option<Compared> {
         why: why.into(),
         ..counted(GONE.to_owned(), before, after)
     })
-}
-
-/// The cells of a matrix, by what they came to; of several runs the worst.
-pub(super) fn cells(baseline: &Side, candidate: &Side) -> Vec<Compared> {
-    let (before, after) = (worst(baseline), worst(candidate));
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let mut all = Vec::new();
-    for name in names {
-        let (one, other) = (before.get(name), after.get(name));
-        let (verdict, why) = match (one, other) {
-            (Some(one), Some(other)) if one.verdict == other.verdict => {
-                (Verdict::Equivalent, String::new())
-            }
-            (Some(one), Some(other)) => (between(one, other), String::new()),
-            (None, _) => (Verdict::Inconclusive, "the baseline was not sent it".to_owned()),
-            _ => (Verdict::Inconclusive, "the candidate was not sent it".to_owned()),
-        };
-        let word =
-            |cell: Option<&Cell>| cell.map(|cell| Seen::Word(cell.verdict.name().to_owned()));
-        all.push(Compared {
-            metric: name.clone(),
-            baseline: word(one),
-            candidate: word(other),
-            threshold_source: Source::Counted,
-            verdict,
-            unit: "verdict".into(),
-            // What is new in the catalogue says nothing about a change.
-            role: if one.is_some() { Role::Count } else { Role::Reading },
-            why,
-            ..Compared::default()
-        });
-    }
-    all
-}
-
-/// How bad a verdict is; `None` of one that says nothing.
-fn rank(verdict: words::Verdict) -> Option<u8> {
-    verdict.is_judged().then(|| verdict.weight())
-}
-
-fn between(one: &Cell, other: &Cell) -> Verdict {
-    match (rank(one.verdict), rank(other.verdict)) {
-        // A hole in the verifier is new, whatever was known of it before.
-        _ if other.verdict == words::Verdict::FalseAccept => Verdict::Worse,
-        (Some(one), Some(other)) if other > one => Verdict::Worse,
-        (Some(one), Some(other)) if other < one => Verdict::Better,
-        _ => Verdict::Inconclusive,
-    }
-}
-
-fn worst(side: &Side) -> BTreeMap<String, Cell> {
-    let mut worst: BTreeMap<String, Cell> = BTreeMap::new();
-    let matrices = side.runs.iter().filter_map(|run| run.matrix.as_ref());
-    for cell in matrices.flat_map(|matrix: &Matrix| &matrix.cells) {
-        let name = format!("matrix.{}.v{}", cell.defect, cell.protocol);
-        // Of several runs one that says nothing leaves open what another says to be correct.
-        let weight = |cell: &Cell| match cell.verdict {
-            words::Verdict::Correct => 0,
-            verdict => rank(verdict).unwrap_or(1),
-        };
-        if worst.get(&name).is_none_or(|known| weight(cell) > weight(known)) {
-            worst.insert(name, cell.clone());
-        }
-    }
-    worst
 }

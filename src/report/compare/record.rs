@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     base::error::{Error, Result},
     record::results::{Environment, Matrix, Summary, reading::text},
@@ -36,6 +38,41 @@ pub struct Side {
     pub runs: Vec<Record>,
     /// How many more began whose broker died before anything was measured.
     pub lost: usize,
+}
+
+/// A run of a comparison, as readers find it again.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Trial {
+    /// `baseline` or `candidate`.
+    pub side: String,
+    /// Its folder, from the root of the file system on.
+    pub folder: String,
+    /// When it started, in UTC (RFC 3339).
+    pub started_at: String,
+    /// Its host: name, CPUs and kernel; `None` of a folder that does not say.
+    pub host: Option<String>,
+}
+
+impl Trial {
+    /// The runs of both sides: those of the baseline first.
+    pub(super) fn of_both(baseline: &Side, candidate: &Side) -> Vec<Self> {
+        let of = |name: &'static str, side: &Side| {
+            side.runs.iter().map(|run| Self::of(name, run)).collect::<Vec<_>>()
+        };
+        [of("baseline", baseline), of("candidate", candidate)].concat()
+    }
+
+    fn of(side: &str, run: &Record) -> Self {
+        let folder = std::path::absolute(&run.folder).unwrap_or_else(|_| run.folder.clone());
+        let host =
+            |it: &Environment| format!("{}, {} CPUs ({}), {}", it.host, it.cpus, it.cpu, it.kernel);
+        Self {
+            side: side.to_owned(),
+            folder: folder.display().to_string(),
+            started_at: run.summary.started_at.clone(),
+            host: run.environment.as_ref().map(host),
+        }
+    }
 }
 
 impl Record {

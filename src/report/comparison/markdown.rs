@@ -2,11 +2,14 @@
 
 use std::fmt::{Result, Write};
 
-use super::table::{HEAD, columns, design, is_shown, row, sentence};
+use super::{
+    cells,
+    table::{HEAD, columns, design, parted, row, sentence},
+};
 use crate::{
     base::error::plain::line,
     report::{
-        compare::{Compared, Comparison},
+        compare::{Compared, Comparison, cells::Cells},
         markdown::escaped,
         style::written,
     },
@@ -26,8 +29,10 @@ fn write_all(out: &mut String, comparison: &Comparison) -> Result {
         escaped(&comparison.baseline),
         design(comparison),
     )?;
-    let (shown, rest): (Vec<&Compared>, Vec<&Compared>) =
-        comparison.metrics.iter().partition(|metric| is_shown(metric));
+    if let Some(cells) = &comparison.cells {
+        changed(out, cells)?;
+    }
+    let (shown, rest) = parted(comparison);
     if !shown.is_empty() {
         table(out, &shown)?;
         writeln!(out)?;
@@ -60,4 +65,20 @@ fn table(out: &mut String, metrics: &[&Compared]) -> Result {
         writeln!(out, "| {} |", cells.join(" | "))?;
     }
     Ok(())
+}
+
+/// Cells that changed, and how many did not.
+fn changed(out: &mut String, cells: &Cells) -> Result {
+    if !cells.changed.is_empty() {
+        let head = cells::HEAD.join(" | ");
+        writeln!(out, "| change | {head} |\n|---|---|---|---|---|---|")?;
+    }
+    for cell in &cells.changed {
+        let row: Vec<String> = cells::row(cell).iter().map(|text| escaped(text)).collect();
+        writeln!(out, "| **{}** | {} |", cell.change.label(), row.join(" | "))?;
+    }
+    if !cells.changed.is_empty() {
+        writeln!(out)?;
+    }
+    writeln!(out, "{}\n", escaped(&cells::same(cells)))
 }

@@ -1,18 +1,19 @@
 //! What all formats say alike: the sentence on top, and the rows of a table of metrics.
 
+use super::cells::{MOST_NAMES, sentence as sentence_of_cells};
 use crate::report::{
     compare::{Compared, Comparison, Design, Role, Seen, Verdict},
     style::{self, first},
 };
-
-/// Metrics that are named before the rest is only counted.
-const MOST_NAMES: usize = 3;
 
 /// Relative changes from which on a factor says more than percent.
 const MANY: f64 = 4.0;
 
 /// What it came to, in one sentence.
 pub(in crate::report) fn sentence(comparison: &Comparison) -> String {
+    if let Some(cells) = comparison.cells.as_ref().filter(|_| comparison.is_by_cells()) {
+        return sentence_of_cells(comparison, cells);
+    }
     let named = |verdict: Verdict, is_asked: fn(Role) -> bool| {
         let metrics = comparison.metrics.iter().filter(|metric| metric.verdict == verdict);
         let names: Vec<&str> = metrics
@@ -46,13 +47,21 @@ pub(in crate::report) fn sentence(comparison: &Comparison) -> String {
     }
 }
 
-/// What a table shows first: what decides, counts only where they changed.
-pub(in crate::report) fn is_shown(metric: &Compared) -> bool {
-    match metric.role {
+/// Metrics as tables have them: first those that decide, of counts only the changed ones; then the others. Cells of two
+/// matrices are shown by themselves, and what was counted or timed of each is only in the files.
+pub(in crate::report) fn parted(comparison: &Comparison) -> (Vec<&Compared>, Vec<&Compared>) {
+    let has_cells = comparison.cells.is_some();
+    let is_of_cell = |metric: &Compared| {
+        metric.is_cell() || metric.metric.contains('{') || metric.unit == "attempts"
+    };
+    let metrics = comparison.metrics.iter();
+    let metrics =
+        metrics.filter(|metric| !(has_cells && metric.role != Role::Gate && is_of_cell(metric)));
+    metrics.partition(|metric| match metric.role {
         Role::Gate => true,
         Role::Count => metric.verdict != Verdict::Equivalent,
         Role::Reading => false,
-    }
+    })
 }
 
 /// A value with its unit.
@@ -110,6 +119,9 @@ pub(in crate::report) fn design(comparison: &Comparison) -> String {
     let (before, after) = comparison.runs;
     match comparison.design {
         Design::Paired => format!("{before} pairs of trials, in turns"),
+        Design::Single if comparison.is_by_cells() && (before, after) == (1, 1) => {
+            "a single run a side".into()
+        }
         Design::Single if (before, after) == (1, 1) => {
             "a single run a side, which tells little".into()
         }

@@ -21,6 +21,9 @@ const SIZE: (u32, u32) = (1280, 600);
 const LETTERS: f64 = 26.0 * 1.24;
 /// Lines up to so many points show them.
 const SHOWN_POINTS: usize = 60;
+/// Half as wide as a point is drawn, and one that another may lie upon.
+const DOT: i32 = 6;
+const LARGE_DOT: i32 = 11;
 /// How far around a point the pointer finds it, where the next one is far, and where it is near.
 const REACH: f64 = 16.0;
 const LEAST_REACH: f64 = 4.0;
@@ -110,6 +113,8 @@ fn drawn(svg: &mut String, figure: &Figure, x: &Span, y: &Span) -> Result<Vec<Sp
     // Dashed lines come last: where one lies upon another, both are seen.
     let (dashed, through): (Vec<&Line>, Vec<&Line>) =
         figure.lines.iter().partition(|line| line.dashed);
+    // Where points of two lines are the same, a larger one below still shows.
+    let is_below = |line: &Line| figure.lines.len() == 2 && std::ptr::eq(line, &figure.lines[0]);
     for line in through.into_iter().chain(dashed) {
         let style = colour(line).stroke_width(4);
         let placed = |(at, value): &(f64, f64)| (figure.x.place(*at), figure.y.place(*value));
@@ -123,7 +128,8 @@ fn drawn(svg: &mut String, figure: &Figure, x: &Span, y: &Span) -> Result<Vec<Sp
             }
             if run.len() == 1 || is_discrete || line.points.len() <= SHOWN_POINTS {
                 let dot = COLOURS[line.colour % COLOURS.len()].filled();
-                chart.draw_series(run.iter().map(placed).map(|at| Circle::new(at, 6, dot)))?;
+                let size = if is_discrete && is_below(line) { LARGE_DOT } else { DOT };
+                chart.draw_series(run.iter().map(placed).map(|at| Circle::new(at, size, dot)))?;
             }
         }
         let points = thinned(&line.points);

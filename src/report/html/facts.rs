@@ -8,6 +8,7 @@ use super::{files, page};
 use crate::{
     base::{
         error::Result,
+        window::unbroken,
         words::{Operation, OutcomeKind, Phase, Tone, Validity, Verdict},
     },
     record::results::{Environment, PhaseStats, Summary, diagnosis::Diagnosis},
@@ -62,7 +63,7 @@ pub(super) fn tiles(summary: &Summary) -> Markup {
                 @let is_bad = is_grave && value.as_deref() != Some("0");
                 @let is_time = name.starts_with("time") || name == "verdicts";
                 @if let Some(value) = value {
-                    li { b class=[is_bad.then_some("bad")] { (page::unbroken(&value)) } span { (name) @if is_time { (own) } } }
+                    li { b class=[is_bad.then_some("bad")] { (unbroken(&value)) } span { (name) @if is_time { (own) } } }
                 }
             }
         }

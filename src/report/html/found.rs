@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::page;
 use crate::{
-    base::words::Severity,
+    base::{window::unbroken, words::Severity},
     record::results::{Matrix, Summary},
     report::{
         findings::{self, Finding},
@@ -20,7 +20,13 @@ pub(super) fn section(folder: &Path, summary: &Summary, matrix: Option<&Matrix>)
         Some(matrix) => findings::of_cells(matrix),
         None => findings::of(summary, folder),
     };
-    (!all.is_empty()).then(|| html! { ul.findings { @for finding in &all { (item(finding)) } } })
+    let cut = findings::left_out(summary);
+    (!all.is_empty() || cut.is_some()).then(|| {
+        html! {
+            @if !all.is_empty() { ul.findings { @for finding in &all { (item(finding)) } } }
+            @if let Some(cut) = &cut { p.soft { (unbroken(cut)) } }
+        }
+    })
 }
 
 fn item(finding: &Finding) -> Markup {
@@ -43,5 +49,5 @@ pub(super) fn answer(summary: &Summary) -> Option<Markup> {
     let jwks = summary.jwks.as_ref()?;
     let answers = keys::answers(jwks);
     (!answers.is_empty())
-        .then(|| html! { ul { @for answer in &answers { li { (page::unbroken(answer)) } } } })
+        .then(|| html! { ul { @for answer in &answers { li { (unbroken(answer)) } } } })
 }

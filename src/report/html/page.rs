@@ -4,7 +4,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::{base::error::plain, report::facts::Facts};
+use crate::{
+    base::{error::plain, window::unbroken},
+    report::facts::Facts,
+};
 
 /// Light and dark, wide, narrow and printed.
 const STYLE: &str = include_str!("style.css");
@@ -49,24 +52,6 @@ fn put(title: &str, policy: &str, more: &Markup, body: &Markup) -> String {
     plain(&page)
 }
 
-/// A text whose numbers do not break over lines: between a digit and a digit, a unit or `%` after it.
-pub(crate) fn unbroken(text: &str) -> String {
-    const UNITS: [&str; 6] = ["%", "ms", "us", "s", "MiB", "KiB"];
-    let mut whole = String::new();
-    for word in text.split(' ') {
-        let bare = word.split('/').next().unwrap_or_default();
-        let bare = bare.trim_end_matches([',', ';', '.', ')', ':']);
-        let belongs = UNITS.contains(&bare)
-            || (bare.len() == 3 && bare.bytes().all(|byte| byte.is_ascii_digit()));
-        let after_digit = whole.ends_with(|last: char| last.is_ascii_digit());
-        if !whole.is_empty() {
-            whole.push(if belongs && after_digit { '\u{a0}' } else { ' ' });
-        }
-        whole += word;
-    }
-    whole
-}
-
 /// A text in which what stands in backticks is set as code.
 pub(crate) fn coded(text: &str) -> Markup {
     let text = unbroken(text);
@@ -105,7 +90,7 @@ pub(crate) fn table<H: AsRef<str>>(head: &[H], rows: &[Vec<String>]) -> Markup {
     let class = |column: usize| numeric[column].then_some("n");
     html! {
         div.scroll {
-            table {
+            table.rows {
                 thead {
                     tr { @for (at, name) in head.iter().enumerate() { th scope="col" class=[class(at)] { (name.as_ref()) } } }
                 }
@@ -116,7 +101,7 @@ pub(crate) fn table<H: AsRef<str>>(head: &[H], rows: &[Vec<String>]) -> Markup {
                                 @if at == 0 {
                                     th scope="row" class=[class(at)] { (lines(cell)) }
                                 } @else {
-                                    td class=[class(at)] { (lines(cell)) }
+                                    td class=[class(at)] data-h=(head[at].as_ref()) { (lines(cell)) }
                                 }
                             }
                         }
@@ -146,19 +131,5 @@ pub(in crate::report) fn facts(facts: Facts) -> Markup {
                 dd { (unbroken(&words)) }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::unbroken;
-
-    #[test]
-    fn numbers_stay_with_their_groups_and_units() {
-        assert_eq!(
-            unbroken("All 5 002 of 10 came, 1 234 567 (20.0 %)."),
-            "All 5\u{a0}002 of 10 came, 1\u{a0}234\u{a0}567 (20.0\u{a0}%)."
-        );
-        assert_eq!(unbroken("1.4 ms, 10 s; 3 more"), "1.4\u{a0}ms, 10\u{a0}s; 3 more");
     }
 }

@@ -8,7 +8,10 @@ use super::{
     page,
     palette::COLOURS_COUNT,
 };
-use crate::base::error::{Error, Result};
+use crate::base::{
+    error::{Error, Result},
+    window::unbroken,
+};
 
 impl Figure {
     /// The figure in HTML; nothing where there is no point to draw.
@@ -33,7 +36,7 @@ impl Figure {
                     }
                 }
                 div.scroll.chart { (svg) }
-                @if let Some(note) = &self.note { p.note { (page::unbroken(note)) } }
+                @if let Some(note) = &self.note { p.note { (unbroken(note)) } }
                 details {
                     summary { "Values" }
                     (self.table())

@@ -25,3 +25,21 @@ fn numbers_are_grouped_and_times_have_units() {
     assert_eq!(percentile(&Percentile::Beyond(10_000_000.0)), "> 10.00 s");
     assert_eq!(percentile(&Percentile::Unanswered(10_000_000.0)), "-");
 }
+
+#[test]
+fn a_table_that_is_too_wide_is_a_block_a_row() {
+    let head = ["latency", "done", "p50", "", "max"];
+    let rows = [
+        ["  connack", "1 234 567", "23 us", "", "-"].map(str::to_owned).to_vec(),
+        ["tcp", "5 002", "34 us", "held", "a value that has no room in one line of the window"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let text = blocks::blocks(&head, &rows, 30);
+    assert!(blocks::fits(&text, 30), "{text}");
+    assert!(!blocks::fits(&lined(&head, &rows), 30));
+    assert_eq!(
+        text,
+        "latency\n    connack\n      done: 1 234 567;\n      p50: 23 us\n  tcp\n      done: 5 002; p50: 34 us;\n      held; max: a value that\n      has no room in one line\n      of the window\n"
+    );
+}

@@ -29,7 +29,7 @@ fn a_worker_is_late_by_what_it_is_waited_for_and_given_up_where_it_is_the_last()
 fn who_was_late_and_who_is_missing_is_said_apart() {
     let late = HeldUp { worker: 1, of: 2, waited: 3_500_000_000, missing_from: None };
     assert!(late.words().starts_with("worker thread `clients-1`, one of 2, was held up"));
-    assert!(late.words().contains("for 3.5 s"), "{}", late.words());
+    assert!(late.words().contains("for 3.50 s"), "{}", late.words());
     let missing = HeldUp { missing_from: Some(7), ..late };
     assert!(missing.words().ends_with("from second 7 on is missing"), "{}", missing.words());
 }
