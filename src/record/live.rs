@@ -3,9 +3,14 @@
 //! Once a second the collector hands over a [`Snapshot`] of what it has merged. No worker knows of it.
 
 mod created;
+mod cumulated;
 mod exporter;
+mod families;
+mod labelled;
 mod metrics;
+mod runs;
 mod snapshot;
+mod standing;
 mod text;
 
 use std::{fmt, sync::Arc};
@@ -13,6 +18,7 @@ use std::{fmt, sync::Arc};
 pub use self::{
     exporter::Exporter,
     snapshot::{Now, Snapshot, Usage},
+    standing::{Judgement, Others},
 };
 
 /// Somebody who is told how a run goes.

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
-use super::{Listener, Snapshot, created, metrics::Told, text};
+use super::{Listener, Snapshot, created, metrics::Told, runs::Runs, text};
 use crate::base::{
     clock::{Clock, SECOND, SHORT_GLANCE, nanoseconds},
     error::{Error, Result},
@@ -50,35 +50,8 @@ pub struct Exporter {
     _server: Server,
 }
 
-/// The last snapshot, with the counts of all runs; `None` before the first storm.
+/// The last snapshot, with the counts of all runs; `None` before the first run.
 pub(super) type Latest = Arc<Mutex<Option<Arc<Snapshot>>>>;
-
-/// The runs of this program, one after another.
-#[derive(Debug, Default)]
-struct Runs {
-    /// The last snapshot of the one under way.
-    own: Option<Arc<Snapshot>>,
-    /// What those before it came to together.
-    before: Option<Snapshot>,
-}
-
-impl Runs {
-    /// Takes a snapshot; returns it with the counts of the runs that are over, so that counters only grow.
-    fn take(&mut self, snapshot: Arc<Snapshot>) -> Snapshot {
-        if let Some(over) = self.own.take_if(|own| !own.is_of(&snapshot)) {
-            match &mut self.before {
-                Some(before) => before.add(&over),
-                None => self.before = Some(Arc::unwrap_or_clone(over)),
-            }
-        }
-        let mut whole = Snapshot::clone(&snapshot);
-        if let Some(before) = &self.before {
-            whole.add(before);
-        }
-        self.own = Some(snapshot);
-        whole
-    }
-}
 
 impl fmt::Debug for Exporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::judged::Aborted;
-use crate::record::measure::LATE;
+use crate::{base::words::Cause, record::measure::LATE};
 
 /// How a reason begins whose sentence says that a search came to its end without a limit.
 const ALL_HELD: &str = "all held up to";
@@ -78,6 +78,31 @@ impl Reason {
             .strip_prefix(ALL_HELD)
             .and_then(|rest| rest.split(' ').find_map(|word| word.parse().ok()));
         most.map_or(Self::Told(text), Self::AllHeld)
+    }
+}
+
+impl Reason {
+    /// What it is, in a word.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::LateArrivals(_) => Cause::LateArrivals,
+            Self::SlowSigning { .. } => Cause::SlowSigning,
+            Self::SlowLookups(_) => Cause::SlowLookups,
+            Self::BusyGenerator(_) => Cause::BusyGenerator,
+            Self::LateForWave(_) => Cause::LateForWave,
+            Self::LocalLimit(_) => Cause::LocalLimit,
+            Self::NotJudged { .. } => Cause::NotJudged,
+            Self::BusyHost { .. } => Cause::BusyHost,
+            Self::WallStep(_) => Cause::WallStep,
+            Self::Interrupted { .. } => Cause::Interrupted,
+            Self::Ended(_) => Cause::EndedEarly,
+            Self::OfRun(_, reason) => reason.cause(),
+            Self::GeneratorAt(..)
+            | Self::FailedAt(..)
+            | Self::AllHeld(_)
+            | Self::NotEven(..)
+            | Self::Told(_) => Cause::Other,
+        }
     }
 }
 
