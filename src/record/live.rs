@@ -8,6 +8,12 @@ mod exporter;
 mod families;
 mod labelled;
 mod metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
+#[cfg(not(feature = "otlp"))]
+#[path = "live/without_otlp.rs"]
+mod otlp;
+mod receiver;
 mod runs;
 mod snapshot;
 mod standing;
@@ -17,6 +23,8 @@ use std::{fmt, sync::Arc};
 
 pub use self::{
     exporter::Exporter,
+    otlp::Pusher,
+    receiver::Receiver,
     snapshot::{Now, Snapshot, Usage},
     standing::{Judgement, Others},
 };

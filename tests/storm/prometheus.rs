@@ -212,3 +212,21 @@ fn a_series_serves_its_runs_and_a_matrix_takes_the_argument_too() {
     let help = tokenstorm(&["matrix", "--help"]).stdout;
     assert!(help.contains("--prometheus <ADDRESS>"), "{help}");
 }
+
+#[test]
+fn an_otlp_receiver_is_refused_that_is_no_url_without_a_word_of_its_password() {
+    let server = Server::answering(ACCEPT);
+    let storm = Storm::new(&scenario(&server.url(), "", ""));
+    let wrong = storm.run_with(&["--otlp", "ftp://me:hunter2@127.0.0.1"]);
+    assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("http://host:4318"), "{}", wrong.stderr);
+    assert!(!wrong.stderr.contains("hunter2"), "{}", wrong.stderr);
+    #[cfg(not(feature = "otlp"))]
+    {
+        let without = storm.run_with(&["--otlp", "http://me:hunter2@127.0.0.1:4318"]);
+        assert_eq!(without.code, Some(2), "{}", without.stderr);
+        assert!(without.stderr.contains("--features otlp"), "{}", without.stderr);
+        assert!(!without.stderr.contains("hunter2"), "{}", without.stderr);
+    }
+    assert!(server.received().is_empty(), "nobody came");
+}

@@ -36,6 +36,17 @@ impl Family<'_> {
         Family { name, help, unit: None, samples }
     }
 
+    /// Whether it has any samples.
+    #[cfg(feature = "otlp")]
+    pub(super) fn has_samples(&self) -> bool {
+        match &self.samples {
+            Samples::Info(_) => true,
+            Samples::Gauges(samples) | Samples::Sums(samples) => !samples.is_empty(),
+            Samples::Counters(samples) => !samples.is_empty(),
+            Samples::Histograms(samples) => !samples.is_empty(),
+        }
+    }
+
     fn in_unit(self, unit: Unit) -> Self {
         Self { unit: Some(unit), ..self }
     }
