@@ -12,7 +12,7 @@ use crate::{
     record::{
         live::{Judgement, Now, Others, Snapshot, Usage},
         measure::Measurements,
-        results::{Place, Summary, monitor::Side},
+        results::{Place, Summary, monitor::Side, outages},
     },
     scenario::Deed,
 };
@@ -145,7 +145,7 @@ impl Collector {
         let mut done: Vec<_> = happened.iter().map(|happened| happened.event).collect();
         let deeds = self.deeds();
         let deeds = deeds.iter().filter(|deed| deed.ended.is_some() && !deed.failed);
-        done.extend(deeds.map(|deed| deed.name()));
+        done.extend(deeds.map(outages::Deed::name));
         let dropped = plan.drops.iter().filter(|drop| nanoseconds(drop.at) <= since);
         done.extend(dropped.map(|_| drop));
         (planned, done)

@@ -30,7 +30,7 @@ pub struct Judgement {
 pub(super) struct Bound {
     pub(super) metric: String,
     pub(super) condition: String,
-    pub(super) bound: f64,
+    pub(super) limit: f64,
     /// `None` where nothing was observed; infinite where it lies beyond the timeout.
     pub(super) value: Option<f64>,
     pub(super) state: BoundState,
@@ -51,7 +51,7 @@ impl Bound {
         Self {
             metric: threshold.metric.clone(),
             condition: threshold.condition.clone(),
-            bound: threshold.bound * unit,
+            limit: threshold.bound * unit,
             value,
             state: judged.map_or(BoundState::Undecided, Judged::state),
         }

@@ -66,7 +66,7 @@ fn judgement(judgement: &Judgement) -> Vec<Family<'_>> {
     let each_state = Samples::Gauges(each_state.collect());
     let values = bounds.clone().filter_map(|bound| Some((bound.labels().to_vec(), bound.value?)));
     let values = Samples::Gauges(values.collect());
-    let limits = bounds.map(|bound| (bound.labels().to_vec(), bound.bound));
+    let limits = bounds.map(|bound| (bound.labels().to_vec(), bound.limit));
     let limits = Samples::Gauges(limits.collect());
     let help = "How each threshold stands: 1 for its state.";
     let mut all = vec![Family::new("threshold_state", help, each_state)];
