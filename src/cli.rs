@@ -222,6 +222,10 @@ pub struct Live {
     /// Serve a page that draws the run while it goes and becomes its report, at this address [default: a free port of the loopback]
     #[arg(long, value_name = "ADDRESS", value_parser = listener, num_args = 0..=1, default_missing_value = "127.0.0.1:0", help_heading = "Output")]
     pub web: Option<SocketAddr>,
+    /// Push live metrics to this receiver of `OpenTelemetry` (OTLP over HTTP), every 5 s and at the end; feature `otlp`
+    // Read later: it may hold a password, which an error of clap's would show.
+    #[arg(long, value_name = "URL", help_heading = "Output")]
+    pub otlp: Option<String>,
     /// At the end, serve metrics until the last values were scraped, and at most for so long
     #[arg(long, value_name = "TIME", value_parser = bounds::argument, requires = "prometheus", help_heading = "Output")]
     pub prometheus_linger: Option<humantime::Duration>,

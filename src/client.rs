@@ -4,6 +4,7 @@
 //! statistics.
 
 pub mod attempt;
+pub mod codes;
 pub mod expire;
 pub mod flood;
 pub mod frames;

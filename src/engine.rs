@@ -45,7 +45,7 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use self::{
-    collector::Collector,
+    collector::{Collector, live},
     events::Events,
     hands::Here,
     monitor::Monitor,
@@ -176,6 +176,7 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let limits = Limits::read();
     Limits::raise_descriptors();
     let place = place(&plan, clock, &options)?;
+    live::minting(&plan, &place, clock, &options);
     let mut environment = Environment::read(&limits);
     environment.calibration = options.calibration.take();
     plan.certify(cpus(), &options.stop)?;

@@ -10,6 +10,7 @@ mod outcome;
 mod phase;
 mod ruling;
 mod severity;
+mod standing;
 mod validity;
 mod verdict;
 
@@ -20,6 +21,7 @@ pub use outcome::OutcomeKind;
 pub use phase::Phase;
 pub use ruling::{Conclusion, Tone};
 pub use severity::Severity;
+pub use standing::{BoundState, Cause, RunState};
 pub use validity::{LimitedBy, Validity};
 pub use verdict::{Expected, Verdict};
 

@@ -8,7 +8,7 @@ mod early;
 mod ending;
 mod files;
 pub(super) mod lanes;
-mod live;
+pub(super) mod live;
 mod monitored;
 mod snapshot;
 pub(super) mod validity;
@@ -19,7 +19,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use self::{after::Death, cluster::Cluster, lanes::Lane, validity::Watch};
+use self::{after::Death, cluster::Cluster, lanes::Lane, live::Telling, validity::Watch};
 use super::{
     Finished, Hands, Lost, Options, events::Events, monitor::Monitor, nodes::Nodes, storm::Storm,
     target::Targets, worker::Report,
@@ -124,6 +124,7 @@ pub(super) struct Collector {
     known_trouble: u64,
     /// Of a matrix, when its broker went away, and after which cell.
     pub(super) deaths: Vec<Death>,
+    telling: Telling,
 }
 
 impl Collector {
@@ -177,6 +178,7 @@ impl Collector {
             closes_by_clock: false,
             known_trouble: 0,
             deaths: Vec::new(),
+            telling: Telling::of(&storm.plan),
             storm: Arc::clone(storm),
         }
     }
@@ -324,6 +326,7 @@ impl Collector {
             return None;
         }
         let summary = self.summary(true, false);
+        self.telling.judged(&self.storm.plan, &summary);
         self.write_so_far(&summary);
         Some(summary)
     }
@@ -495,6 +498,8 @@ impl Collector {
         };
         summary.ruling = Some(decide(&summary, matrix.as_ref(), terms));
         let trouble = self.write_end(&summary, matrix.as_ref()).err().or(unmade);
+        self.telling.judged(&self.storm.plan, &summary);
+        self.publish(options);
         let folder = self.folder.as_ref().map_or_else(PathBuf::new, |it| it.path().to_owned());
         let (start, busy) = (self.storm.start, self.storm.gate.busy());
         let medians = self.medians.iter().map(|(response, _)| *response).collect();
@@ -516,6 +521,12 @@ impl Collector {
         })
     }
 
+    /// What came of requests to an authorization server, where there are any.
+    fn oauth(&self) -> Option<OAuth> {
+        let fetcher = self.storm.fetcher.as_ref()?;
+        Some(OAuth { key_set: fetcher.watched(), ..OAuth::from(&fetcher.stats()) })
+    }
+
     fn summary(&self, partial: bool, interrupted: bool) -> Summary {
         let (plan, all) = (&self.storm.plan, &self.all);
         let clock = self.storm.clock;
@@ -533,10 +544,7 @@ impl Collector {
                 ..tables::generator(all, &self.generator)
             },
             throughput: tables::throughput(plan, all, self.storm.start, self.storm.gate.busy()),
-            oauth: self.storm.fetcher.as_ref().map(|fetcher| OAuth {
-                key_set: fetcher.watched(),
-                ..OAuth::from(&fetcher.stats())
-            }),
+            oauth: self.oauth(),
             token_file: self
                 .storm
                 .shelf

@@ -3,16 +3,30 @@
 //! Once a second the collector hands over a [`Snapshot`] of what it has merged. No worker knows of it.
 
 mod created;
+mod cumulated;
 mod exporter;
+mod families;
+mod labelled;
 mod metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
+#[cfg(not(feature = "otlp"))]
+#[path = "live/without_otlp.rs"]
+mod otlp;
+mod receiver;
+mod runs;
 mod snapshot;
+mod standing;
 mod text;
 
 use std::{fmt, sync::Arc};
 
 pub use self::{
     exporter::Exporter,
+    otlp::Pusher,
+    receiver::Receiver,
     snapshot::{Now, Snapshot, Usage},
+    standing::{Judgement, Others},
 };
 
 /// Somebody who is told how a run goes.

@@ -102,6 +102,15 @@ pub struct KeyAnswer {
 /// Answers that are kept of a run: 32 bytes each.
 pub const MOST_ANSWERS: usize = 1_000_000;
 
+/// What is counted of a connection that holds.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Session {
+    /// It began to hold.
+    Held,
+    /// It ended before its client wanted.
+    Dropped,
+}
+
 /// Everything that a recorder has seen. On the bus all travels as it stands here, but for the times ([`wire`]).
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Measurements {
@@ -117,6 +126,8 @@ pub struct Measurements {
     pub findings: Vec<Finding>,
     /// Connections that ended before the client wanted, by what ended them.
     dropped: Tallies<Code>,
+    /// Connections that began to hold, and those that ended before the client wanted, by broker.
+    sessions: Tallies<(usize, Session)>,
     /// TLS handshakes that came to an end, by broker and by what they agreed on.
     handshakes: Tallies<(usize, Handshake)>,
     /// Whether answers are kept one by one.
@@ -184,6 +195,7 @@ impl Measurements {
         self.slots.clear();
         self.findings.clear();
         self.dropped.clear();
+        self.sessions.clear();
         self.handshakes.clear();
         self.answers.clear();
         self.signs.iter_mut().for_each(Signs::clear);
@@ -204,6 +216,7 @@ impl Measurements {
         self.tallies.merge(&other.tallies);
         self.slots.merge(&other.slots);
         self.dropped.merge(&other.dropped);
+        self.sessions.merge(&other.sessions);
         self.handshakes.merge(&other.handshakes);
         let room = MOST_FINDINGS.saturating_sub(self.findings.len());
         self.findings.extend(other.findings.iter().take(room));
@@ -298,9 +311,21 @@ impl Measurements {
         &mut self.signs[place]
     }
 
-    /// Counts a connection that ended before its client wanted.
-    pub fn count_drop(&mut self, code: Code) {
+    /// Counts a connection to a broker whose client was accepted and holds.
+    pub fn count_held(&mut self, broker: usize) {
+        self[Count::Held] += 1;
+        self.sessions.add((broker, Session::Held), 1);
+    }
+
+    /// Counts a connection to a broker that ended before its client wanted.
+    pub fn count_drop(&mut self, broker: usize, code: Code) {
         self.dropped.add(code, 1);
+        self.sessions.add((broker, Session::Dropped), 1);
+    }
+
+    /// How many connections to a broker began to hold, or ended before their clients wanted.
+    pub fn sessions_of(&self, broker: usize, what: Session) -> u64 {
+        self.sessions.count((broker, what))
     }
 
     /// Connections that ended before their clients wanted, by what ended them.

@@ -29,6 +29,16 @@ impl TryFrom<u8> for Protocol {
     }
 }
 
+impl Protocol {
+    /// The version of MQTT as its standard is numbered.
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::V4 => "3.1.1",
+            Self::V5 => "5.0",
+        }
+    }
+}
+
 impl From<Protocol> for u8 {
     fn from(protocol: Protocol) -> Self {
         match protocol {

@@ -29,6 +29,7 @@ mod matrix;
 mod mortal;
 mod names;
 mod operator;
+mod prometheus;
 #[cfg(feature = "embedded")]
 mod refreshed;
 mod report;

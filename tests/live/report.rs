@@ -90,7 +90,7 @@ impl Page {
         let start = Instant::now();
         while self.value(condition) != true {
             let page = || self.value("document.body.innerText.slice(0, 2000)");
-            assert!(start.elapsed() < Duration::from_secs(60), "{condition}: {}", page());
+            assert!(start.elapsed() < Duration::from_mins(1), "{condition}: {}", page());
             thread::sleep(Duration::from_millis(50));
         }
     }

@@ -25,9 +25,13 @@ pub(crate) struct Watched {
 
 impl Watched {
     pub(crate) fn start(storm: &Storm, at: &str) -> Self {
+        Self::start_with(storm, at, &[])
+    }
+
+    fn start_with(storm: &Storm, at: &str, more: &[&str]) -> Self {
         let mut command = program();
         command.arg("run").arg(storm.scenario()).arg("--out").arg(storm.out());
-        command.args(["--progress", "none", "--prometheus", at]);
+        command.args(["--progress", "none", "--prometheus", at]).args(more);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
@@ -122,6 +126,43 @@ fn what_is_scraped_grows_with_the_run_and_is_never_more_than_it_was_in_the_end()
 }
 
 #[test]
+fn at_its_end_a_run_is_over_as_its_summary_says() {
+    let server = Server::answering(ACCEPT);
+    let load = "hold = \"100ms\"\narrivals = \"constant\"\nstages = [{ rate = 50, for = \"1s\" }]";
+    let bounds =
+        "[thresholds]\nconnack = [\"p50 < 10s\", \"p50 > 10s\"]\nexpiry_early = [\"max < 1s\"]\n";
+    let storm = Storm::new(&scenario(&server.url(), load, bounds));
+    let run = Watched::start_with(&storm, "0", &["--prometheus-linger", "1m"]);
+    // The last that anybody was given: the program waits until it was.
+    let last = run.bodies().last().unwrap();
+    let ended = storm.wait(run.child);
+    let summary = ended.expect(1);
+    let value = |line: &str| {
+        let of = |own: &str| own.strip_prefix(line)?.trim().parse::<f64>().ok();
+        last.lines().find_map(of).unwrap_or_else(|| panic!("no `{line}`: {last}")) as u64
+    };
+    assert_eq!(value("tokenstorm_run_state{state=\"over\"}"), 1);
+    let validity = summary["validity"]["verdict"].as_str().unwrap();
+    assert_eq!(value(&format!("tokenstorm_validity{{validity=\"{validity}\"}}")), 1);
+    for threshold in summary["thresholds"].as_array().unwrap() {
+        let state = match threshold["passed"].as_bool() {
+            Some(true) => "held",
+            Some(false) => "missed",
+            None => "undecided",
+        };
+        let labels = format!("metric={},condition={}", threshold["metric"], threshold["condition"]);
+        let line = format!("tokenstorm_threshold_state{{{labels},state=\"{state}\"}}");
+        assert_eq!(value(&line), 1, "{line}");
+    }
+    let attempts = summary["attempts"].as_u64().unwrap();
+    assert_eq!(value("tokenstorm_attempts_due_total"), attempts);
+    assert_eq!(value("tokenstorm_attempts_planned"), attempts);
+    let broker = format!("{{broker=\"{}\"}}", server.url());
+    let held = summary["sessions"]["held"].as_u64().unwrap();
+    assert_eq!(value(&format!("tokenstorm_sessions_held_total{broker}")), held);
+}
+
+#[test]
 fn a_port_that_is_taken_ends_the_program_before_anything_is_sent() {
     let server = Server::answering(ACCEPT);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -170,4 +211,22 @@ fn a_series_serves_its_runs_and_a_matrix_takes_the_argument_too() {
     assert!(first.contains("scenario=\"test\"") && first.contains("run=\"001-v5-1\""), "{first}");
     let help = tokenstorm(&["matrix", "--help"]).stdout;
     assert!(help.contains("--prometheus <ADDRESS>"), "{help}");
+}
+
+#[test]
+fn an_otlp_receiver_is_refused_that_is_no_url_without_a_word_of_its_password() {
+    let server = Server::answering(ACCEPT);
+    let storm = Storm::new(&scenario(&server.url(), "", ""));
+    let wrong = storm.run_with(&["--otlp", "ftp://me:hunter2@127.0.0.1"]);
+    assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("http://host:4318"), "{}", wrong.stderr);
+    assert!(!wrong.stderr.contains("hunter2"), "{}", wrong.stderr);
+    #[cfg(not(feature = "otlp"))]
+    {
+        let without = storm.run_with(&["--otlp", "http://me:hunter2@127.0.0.1:4318"]);
+        assert_eq!(without.code, Some(2), "{}", without.stderr);
+        assert!(without.stderr.contains("--features otlp"), "{}", without.stderr);
+        assert!(!without.stderr.contains("hunter2"), "{}", without.stderr);
+    }
+    assert!(server.received().is_empty(), "nobody came");
 }

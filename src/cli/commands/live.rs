@@ -1,4 +1,4 @@
-//! `--prometheus` and `--web`, of every command that storms.
+//! `--prometheus`, `--otlp` and `--web`, of every command that storms.
 
 use std::{
     net::SocketAddr,
@@ -9,7 +9,7 @@ use std::{
 use crate::{
     base::{error::Result, host::loopback::is_loopback},
     cli,
-    record::live::{Exporter, Listener, Live},
+    record::live::{Exporter, Listener, Live, Pusher, Receiver},
     report::watch::Watch,
 };
 
@@ -18,6 +18,7 @@ use crate::{
 pub(super) struct Served<'a> {
     arguments: &'a cli::Live,
     exporter: Option<Arc<Exporter>>,
+    pusher: Option<Arc<Pusher>>,
     watch: Option<Arc<Watch>>,
 }
 
@@ -25,21 +26,26 @@ impl<'a> Served<'a> {
     /// Serves what is asked for, and says where.
     pub(super) fn start(arguments: &'a cli::Live) -> Result<Self> {
         let exporter = arguments.prometheus.map(exporter).transpose()?;
+        let pusher = arguments.otlp.as_deref().map(pusher).transpose()?;
         let watch = arguments.web.map(watch).transpose()?;
-        Ok(Self { arguments, exporter, watch })
+        Ok(Self { arguments, exporter, pusher, watch })
     }
 
     /// Those who are to be told how runs go.
     pub(super) fn live(&self) -> Live {
         let mut listeners: Vec<Arc<dyn Listener>> = Vec::new();
         listeners.extend(self.exporter.clone().map(|it| it as Arc<dyn Listener>));
+        listeners.extend(self.pusher.clone().map(|it| it as Arc<dyn Listener>));
         listeners.extend(self.watch.clone().map(|it| it as Arc<dyn Listener>));
         Live::of(listeners)
     }
 
-    /// Goes on until whoever watches has the report in this folder, and until the last values were scraped, where that is
+    /// Pushes the last values. Goes on until whoever watches has the report in this folder, and until the last values were scraped, where that is
     /// asked for.
     pub(super) fn end(&self, folder: Option<&Path>, stop: &AtomicBool) {
+        if let Some(pusher) = &self.pusher {
+            pusher.end(stop);
+        }
         if let (Some(watch), Some(folder)) = (&self.watch, folder) {
             watch.ends(&folder.join("report.html"), stop);
         }
@@ -59,6 +65,13 @@ fn exporter(address: SocketAddr) -> Result<Arc<Exporter>> {
     }
     crate::tell!("metrics at {}", exporter.url());
     Ok(Arc::new(exporter))
+}
+
+fn pusher(url: &str) -> Result<Arc<Pusher>> {
+    let receiver = Receiver::parse(url)?;
+    let pusher = Pusher::start(&receiver)?;
+    crate::tell!("metrics are pushed to {receiver}");
+    Ok(Arc::new(pusher))
 }
 
 fn watch(address: SocketAddr) -> Result<Arc<Watch>> {

@@ -1,27 +1,83 @@
 //! What is told of the run while it goes, to whoever scrapes it.
 
-use std::path::Path;
+use std::{iter::Peekable, path::Path};
 
 use super::{Collector, Options};
 use crate::{
-    base::clock::SECOND,
-    record::{
-        live::{Now, Snapshot, Usage},
-        results::monitor::Side,
+    base::{
+        clock::{Clock, SECOND, nanoseconds},
+        words::RunState,
     },
+    plan::{Plan, nodes::NodeEvent, schedule::Schedule},
+    record::{
+        live::{Judgement, Now, Others, Snapshot, Usage},
+        measure::Measurements,
+        results::{Place, Summary, monitor::Side, outages},
+    },
+    scenario::Deed,
 };
 
 /// The folders of the trials of a comparison.
 const SIDES: [&str; 2] = ["baseline", "candidate"];
 
+/// What is told of a run, and of which the collector has no other use.
+#[derive(Debug)]
+pub(super) struct Telling {
+    /// Attempts that are not due yet; `None` where there is no schedule.
+    to_come: Option<Peekable<Schedule>>,
+    due: u64,
+    /// How the run stood by its last summary.
+    judgement: Judgement,
+    is_over: bool,
+}
+
+impl Telling {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let to_come = plan.schedule().map(Iterator::peekable);
+        Self { to_come, due: 0, judgement: Judgement::none(plan), is_over: false }
+    }
+
+    /// Takes how the run stands.
+    pub(super) fn judged(&mut self, plan: &Plan, summary: &Summary) {
+        self.judgement = Judgement::of(plan, summary);
+        self.is_over = !summary.partial;
+    }
+
+    /// How many attempts were due so many nanoseconds after the start of the storm, where there is a schedule.
+    fn due(&mut self, since: u64) -> Option<u64> {
+        let to_come = self.to_come.as_mut()?;
+        while to_come.next_if(|due| *due <= since).is_some() {
+            self.due += 1;
+        }
+        Some(self.due)
+    }
+}
+
+/// Tells that tokens of a run are minted or fetched.
+pub(in crate::engine) fn minting(plan: &Plan, place: &Place, clock: Clock, options: &Options) {
+    if options.live.is_empty() {
+        return;
+    }
+    let now = Now {
+        run: named(place.path()),
+        number: clock.now(),
+        judgement: Judgement::none(plan),
+        ..Now::default()
+    };
+    let nothing = Measurements::new(plan.mould.kinds.len(), plan.brokers.len());
+    options.live.publish(Snapshot::of(plan, &nothing, now));
+}
+
 impl Collector {
     /// Hands over what was merged so far, where somebody may ask for it.
-    pub(super) fn publish(&self, options: &Options) {
+    pub(super) fn publish(&mut self, options: &Options) {
         if options.live.is_empty() {
             return;
         }
+        let clock = self.storm.clock;
+        let since = clock.now().saturating_sub(self.storm.start);
+        let due = self.telling.due(since);
         let path = self.folder.as_ref().map_or_else(|| self.place.path(), |folder| folder.path());
-        let since = self.storm.clock.now().saturating_sub(self.storm.start);
         let usage = [Side::Broker, Side::Harness]
             .into_iter()
             .filter_map(|side| self.readings.iter().rev().find(|reading| reading.side == side))
@@ -34,13 +90,65 @@ impl Collector {
             run: named(path),
             folder: self.folder.as_ref().map(|folder| folder.path().to_path_buf()),
             number: self.storm.start,
+            state: self.state(),
+            due,
+            judgement: self.telling.judgement.clone(),
+            others: self.others(since),
             storm_s: since as f64 / SECOND as f64,
-            storm_start_s: self.storm.clock.wall(self.storm.start) as f64 / SECOND as f64,
+            storm_start_s: clock.wall(self.storm.start) as f64 / SECOND as f64,
             open: self.open,
             cpu_s: self.generator.total_cpu_s,
             usage: usage.collect(),
         };
         options.live.publish(Snapshot::of(&self.storm.plan, &self.all, now));
+    }
+
+    fn state(&self) -> RunState {
+        if self.telling.is_over {
+            RunState::Over
+        } else if self.all.first_turns() >= self.storm.plan.attempts {
+            RunState::Holding
+        } else if self.storm.clock.now() < self.storm.warm {
+            RunState::WarmingUp
+        } else {
+            RunState::Storm
+        }
+    }
+
+    /// Who and what takes part beside clients and brokers.
+    fn others(&self, since: u64) -> Others {
+        let mut others = Others::default();
+        others.see_agents(self.agents.as_deref().unwrap_or_default());
+        if let Some(oauth) = self.oauth() {
+            others.see_requests(&oauth);
+        }
+        for (_, label, news) in &self.key_news {
+            let counts = news.counts();
+            others.see_key_set(label, counts.fetched, &counts.failed);
+        }
+        if let Some(events) = &self.events {
+            others.see_visits(&events.issuer.visits());
+        }
+        let (planned, done) = self.steps(since);
+        others.see_events(&planned, &done);
+        others
+    }
+
+    /// The kinds of all steps of events, and of those that were done.
+    fn steps(&self, since: u64) -> (Vec<&'static str>, Vec<&'static str>) {
+        let drop = Deed::DropClients.name();
+        let plan = &self.storm.plan;
+        let moments = plan.issuance.timeline.moments.iter().map(|moment| moment.event);
+        let nodes = plan.nodes.iter().map(NodeEvent::name);
+        let planned = moments.chain(nodes).chain(plan.drops.iter().map(|_| drop)).collect();
+        let happened = self.events.as_ref().map(super::Events::done).unwrap_or_default();
+        let mut done: Vec<_> = happened.iter().map(|happened| happened.event).collect();
+        let deeds = self.deeds();
+        let deeds = deeds.iter().filter(|deed| deed.ended.is_some() && !deed.failed);
+        done.extend(deeds.map(outages::Deed::name));
+        let dropped = plan.drops.iter().filter(|drop| nanoseconds(drop.at) <= since);
+        done.extend(dropped.map(|_| drop));
+        (planned, done)
     }
 }
 

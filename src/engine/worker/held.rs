@@ -12,7 +12,6 @@ use crate::{
         verdict::ending::{HOLD, Met},
     },
     engine::connection::Held,
-    record::measure::Count,
 };
 
 impl Worker {
@@ -55,7 +54,7 @@ impl Worker {
         if leaves_at <= now {
             return self.leave(place, now);
         }
-        self.recorder[Count::Held] += 1;
+        self.recorder.count_held(attempt.broker);
         self.ways[usize::from(way)].watch(now, key, &self.connections);
         self.on_session_bytes(place, rest);
     }
@@ -169,9 +168,11 @@ impl Worker {
 
     /// A session ended before its client wanted.
     pub(super) fn drop_session(&mut self, place: usize, code: Code) {
-        self.recorder.count_drop(code);
         let now = self.storm.clock.now();
         let connection = self.connections.get_mut(place);
+        if let Some(connection) = &connection {
+            self.recorder.count_drop(connection.broker.into(), code);
+        }
         let journey = connection.and_then(|it| Some((it.bearer, it.journey.take()?)));
         self.close(place);
         if let Some((bearer, journey)) = journey {

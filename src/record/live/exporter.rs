@@ -19,7 +19,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
-use super::{Listener, Snapshot, created, metrics::Told, snapshot::Latest, text};
+use super::{Listener, Snapshot, created, metrics::Told, runs::Runs, snapshot::Latest, text};
 use crate::base::{
     clock::{Clock, SECOND, SHORT_GLANCE, nanoseconds},
     error::{Error, Result},
@@ -48,33 +48,6 @@ pub struct Exporter {
     given: Latest,
     runs: Mutex<Runs>,
     _server: Server,
-}
-
-/// The runs of this program, one after another.
-#[derive(Debug, Default)]
-struct Runs {
-    /// The last snapshot of the one under way.
-    own: Option<Arc<Snapshot>>,
-    /// What those before it came to together.
-    before: Option<Snapshot>,
-}
-
-impl Runs {
-    /// Takes a snapshot; returns it with the counts of the runs that are over, so that counters only grow.
-    fn take(&mut self, snapshot: Arc<Snapshot>) -> Snapshot {
-        if let Some(over) = self.own.take_if(|own| !own.is_of(&snapshot)) {
-            match &mut self.before {
-                Some(before) => before.add(&over),
-                None => self.before = Some(Arc::unwrap_or_clone(over)),
-            }
-        }
-        let mut whole = Snapshot::clone(&snapshot);
-        if let Some(before) = &self.before {
-            whole.add(before);
-        }
-        self.own = Some(snapshot);
-        whole
-    }
 }
 
 impl fmt::Debug for Exporter {

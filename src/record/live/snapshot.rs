@@ -4,32 +4,23 @@ use std::{path::PathBuf, sync::Arc};
 
 use parking_lot::Mutex;
 
+use super::{
+    cumulated::Cumulated,
+    labelled::Labelled,
+    standing::{Judgement, Others},
+};
 use crate::{
-    base::{
-        clock::SECOND,
-        words::{Counts, Operation, OperationOutcome, OutcomeKind, Phase, Verdict},
-    },
+    base::words::{Counts, Operation, OperationOutcome, OutcomeKind, Phase, RunState, Verdict},
+    client::{attempt::Code, codes},
     plan::{Plan, broker::Broker},
     record::{
-        measure::{Count, Measurements, Times},
+        measure::{Count, Measurements, Session},
         results::{monitor::Side, turns::Renewals},
     },
     scenario::ReceiveTime,
 };
 
-/// Upper bounds of the buckets of times, in nanoseconds: 10 us, below which no phase of a network lies, to 10 s, which is the
-/// usual deadline of an attempt, each power of ten in three steps.
-pub(super) const BOUNDS: [u64; 19] = {
-    const STEPS_US: [u64; 3] = [10, 25, 50];
-    let (mut bounds, mut at) = ([0; 19], 0);
-    while at < bounds.len() {
-        bounds[at] = STEPS_US[at % 3] * 10_u64.pow(at as u32 / 3) * (SECOND / 1_000_000);
-        at += 1;
-    }
-    bounds
-};
-
-/// The last snapshot, with the counts of all runs; `None` before the first storm.
+/// The last snapshot, with the counts of all runs; `None` before the first run.
 pub(super) type Latest = Arc<Mutex<Option<Arc<Snapshot>>>>;
 
 /// What is told beside the measurements.
@@ -41,6 +32,14 @@ pub struct Now {
     pub folder: Option<PathBuf>,
     /// What tells it from other runs of this program, whose folders may have the same name.
     pub number: u64,
+    /// Where the run has got to.
+    pub state: RunState,
+    /// Attempts that were due by now, where the run has a schedule.
+    pub due: Option<u64>,
+    /// How its thresholds and its validity stand.
+    pub judgement: Judgement,
+    /// Agents, servers and events.
+    pub others: Others,
     /// Since the start of the storm.
     pub storm_s: f64,
     /// When that was, in seconds since 1970.
@@ -79,9 +78,11 @@ pub struct Snapshot {
     /// Attempts that have started.
     pub started: u64,
     pub(super) abandoned: u64,
-    pub(super) held: u64,
-    pub(super) dropped: u64,
+    /// Connections by broker: those that began to hold, and those that ended before their client wanted.
+    pub(super) sessions: Vec<(String, [u64; 2])>,
     pub(super) parts: Vec<Part>,
+    /// Attempts by the labels of their part, by outcome, by code, and by what the standard calls that code.
+    pub(super) codes: Labelled<6>,
     pub(super) operations: Vec<Operated>,
     /// What became of later turns, by name.
     pub(super) returns: [(&'static str, u64); 5],
@@ -92,8 +93,7 @@ pub struct Snapshot {
 #[derive(Clone, Debug)]
 pub(super) struct Operated {
     pub(super) operation: Operation,
-    pub(super) token: String,
-    pub(super) broker: String,
+    pub(super) place: Place,
     pub(super) outcome: OperationOutcome,
     pub(super) verdict: Verdict,
     pub(super) count: u64,
@@ -103,8 +103,7 @@ impl Operated {
     /// Whether it is of the same kind, and came to the same.
     fn is_like(&self, other: &Self) -> bool {
         self.operation == other.operation
-            && self.token == other.token
-            && self.broker == other.broker
+            && self.place == other.place
             && (self.outcome, self.verdict) == (other.outcome, other.verdict)
     }
 
@@ -117,31 +116,48 @@ impl Operated {
     }
 }
 
+/// A kind of token and a broker.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Place {
+    /// Of a matrix the entry of the catalogue, without the version of MQTT.
+    pub(super) token: String,
+    /// The version of MQTT.
+    pub(super) protocol: &'static str,
+    pub(super) broker: String,
+}
+
+impl Place {
+    fn of(plan: &Plan, kind: usize, broker: usize) -> Self {
+        let of_kind = &plan.mould.kinds[kind];
+        let is_cell = plan.cells.as_ref().is_some_and(|cells| cells.is_cell(kind));
+        Self {
+            token: if is_cell { of_kind.defect.name.to_owned() } else { of_kind.label.clone() },
+            protocol: of_kind.protocol.version(),
+            broker: plan.brokers[broker].label.clone(),
+        }
+    }
+
+    /// Its labels.
+    pub(super) fn labels(&self) -> [(&'static str, &str); 3] {
+        [("token", &self.token), ("protocol", self.protocol), ("broker", &self.broker)]
+    }
+}
+
 /// Attempts with one kind of token at one broker.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
-    pub(super) token: String,
-    pub(super) broker: String,
+    pub(super) place: Place,
     pub(super) outcomes: Counts<OutcomeKind>,
     pub(super) verdicts: Counts<Verdict>,
     /// Of phases that somebody entered, or can enter.
     pub(super) phases: Vec<(Phase, Cumulated)>,
 }
 
-/// The times of a phase.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Cumulated {
-    /// Counts between the bounds, and above the last.
-    pub(super) counts: [u64; BOUNDS.len() + 1],
-    pub(super) sum_ns: u64,
-    pub(super) unfinished: u64,
-}
-
 impl Snapshot {
     /// What is told of a plan of which this was measured so far.
     pub fn of(plan: &Plan, all: &Measurements, now: Now) -> Self {
         let mut parts = Vec::with_capacity(plan.mould.kinds.len() * plan.brokers.len());
-        for (kind, of_kind) in plan.mould.kinds.iter().enumerate() {
+        for kind in 0..plan.mould.kinds.len() {
             for (broker, of_broker) in plan.brokers.iter().enumerate() {
                 let phases = Phase::ALL.into_iter().filter_map(|phase| {
                     let times = Cumulated::of(all, phase, kind, broker);
@@ -149,8 +165,7 @@ impl Snapshot {
                     (is_known || times.count() + times.unfinished > 0).then_some((phase, times))
                 });
                 parts.push(Part {
-                    token: of_kind.label.clone(),
-                    broker: of_broker.label.clone(),
+                    place: Place::of(plan, kind, broker),
                     // From the beginning: of a series that appears with its first count, a rate misses that.
                     outcomes: Counts::default(),
                     verdicts: Counts::default(),
@@ -174,8 +189,8 @@ impl Snapshot {
             planned_s: length.map(|length| length.as_secs_f64()),
             started: all[Count::Started] - all[Count::RenewalsForsaken],
             abandoned: all.abandoned(),
-            held: all[Count::Held],
-            dropped: all.dropped().sum(),
+            sessions: sessions(plan, all),
+            codes: coded(plan, all, &parts),
             parts,
             operations: operated(plan, all),
             returns: returns(all),
@@ -192,9 +207,19 @@ impl Snapshot {
     pub(super) fn add(&mut self, other: &Self) {
         self.started += other.started;
         self.abandoned += other.abandoned;
-        self.held += other.held;
-        self.dropped += other.dropped;
         self.now.cpu_s += other.now.cpu_s;
+        self.now.due = match (self.now.due, other.now.due) {
+            (Some(own), Some(more)) => Some(own + more),
+            (own, more) => own.or(more),
+        };
+        self.now.others.add(&other.now.others);
+        self.codes.merge(&other.codes);
+        for (broker, more) in &other.sessions {
+            match self.sessions.iter_mut().find(|(own, _)| own == broker) {
+                Some((_, own)) => own.iter_mut().zip(more).for_each(|(own, more)| *own += more),
+                None => self.sessions.push((broker.clone(), *more)),
+            }
+        }
         let counts = self.returns.iter_mut().zip(other.returns);
         counts.for_each(|((_, own), (_, more))| *own += more);
         let counts = self.renewals.iter_mut().zip(other.renewals);
@@ -203,13 +228,40 @@ impl Snapshot {
             operated.join(&mut self.operations);
         }
         for part in &other.parts {
-            let is_same = |own: &&mut Part| own.token == part.token && own.broker == part.broker;
+            let is_same = |own: &&mut Part| own.place == part.place;
             match self.parts.iter_mut().find(is_same) {
                 Some(own) => own.add(part),
                 None => self.parts.push(part.clone()),
             }
         }
     }
+}
+
+/// Connections by broker.
+fn sessions(plan: &Plan, all: &Measurements) -> Vec<(String, [u64; 2])> {
+    let of_broker = |(broker, of): (usize, &Broker)| {
+        let counts = [Session::Held, Session::Dropped].map(|what| all.sessions_of(broker, what));
+        (of.label.clone(), counts)
+    };
+    plan.brokers.iter().enumerate().map(of_broker).collect()
+}
+
+/// Attempts by the codes of their outcomes.
+fn coded(plan: &Plan, all: &Measurements, parts: &[Part]) -> Labelled<6> {
+    let mut coded = Labelled::default();
+    for (tally, count) in all.settled_tallies() {
+        let Place { token, protocol, broker } =
+            &parts[tally.kind * plan.brokers.len() + tally.broker].place;
+        let code = tally.outcome.code();
+        let name = match code {
+            Code::Byte(byte) => codes::name(byte, plan.mould.kinds[tally.kind].protocol.into()),
+            Code::Status(_) | Code::Word(_) => None,
+        };
+        let (outcome, code) = (tally.outcome.kind().name(), code.to_string());
+        let labels = [token, *protocol, broker, outcome, &code, name.unwrap_or_default()];
+        coded.add(labels, count);
+    }
+    coded
 }
 
 /// What became of clients whose connection ended.
@@ -235,8 +287,7 @@ fn operated(plan: &Plan, all: &Measurements) -> Vec<Operated> {
     for (tally, count) in all.settled_operations() {
         let operated = Operated {
             operation: tally.operation,
-            token: plan.mould.kinds[tally.kind].label.clone(),
-            broker: plan.brokers[tally.broker].label.clone(),
+            place: Place::of(plan, tally.kind, tally.broker),
             outcome: tally.outcome,
             verdict: tally.verdict,
             count,
@@ -264,36 +315,9 @@ impl Part {
         self.verdicts += &other.verdicts;
         for (phase, times) in &other.phases {
             match self.phases.iter_mut().find(|(own, _)| own == phase) {
-                Some((_, own)) => {
-                    own.counts.iter_mut().zip(times.counts).for_each(|(own, more)| *own += more);
-                    own.sum_ns += times.sum_ns;
-                    own.unfinished += times.unfinished;
-                }
+                Some((_, own)) => own.merge(times),
                 None => self.phases.push((*phase, times.clone())),
             }
         }
-    }
-}
-
-impl Cumulated {
-    fn of(all: &Measurements, phase: Phase, kind: usize, broker: usize) -> Self {
-        let (answers, unfinished) = all.parts(phase, kind, broker);
-        let mut own = Self { unfinished, ..Self::default() };
-        answers.for_each(|times| own.add(times));
-        own
-    }
-
-    /// Adds a histogram: what it can't tell from a bound is below it.
-    fn add(&mut self, times: &Times) {
-        for slot in times.iter_recorded() {
-            let (value, count) = (slot.value_iterated_to(), slot.count_since_last_iteration());
-            let least = times.lowest_equivalent(value);
-            self.counts[BOUNDS.partition_point(|bound| *bound < least)] += count;
-            self.sum_ns += times.median_equivalent(value) * count;
-        }
-    }
-
-    pub(super) fn count(&self) -> u64 {
-        self.counts.iter().sum()
     }
 }

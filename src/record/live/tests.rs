@@ -1,5 +1,7 @@
 //! What is served, read as Prometheus reads it.
 
+mod standing;
+
 use std::{
     collections::BTreeMap,
     io::{Read, Write},
@@ -12,7 +14,10 @@ use prometheus_parse::{Scrape, Value};
 
 use super::{exporter::MANNER, *};
 use crate::{
-    base::clock::SECOND,
+    base::{
+        clock::SECOND,
+        words::{RunState, Validity},
+    },
     client::{
         attempt::{Attempt, Code, Outcome, Phase, Step, Steps},
         expire::Expire,
@@ -21,7 +26,15 @@ use crate::{
     plan::Plan,
     record::{
         measure::{Count, Measurements},
-        results::{fixture, monitor::Side},
+        results::{
+            Percentile, Reason, Summary,
+            agents::Agent,
+            fetches::{KeySet, OAuth},
+            fixture,
+            judged::Judged,
+            monitor::Side,
+            summary::Trust,
+        },
     },
 };
 
@@ -30,7 +43,8 @@ const US: u64 = SECOND / 1_000_000;
 fn plan() -> Plan {
     let text = "name = \"live\"\n[target]\nbrokers = [\"ws://127.0.0.1:9/mqtt?token=hunter2\", \"mqtt://127.0.0.1\"]\n\
                 [load]\nclients = 9\nconcurrency = 1\n[[mix]]\ntoken = \"not_a_jwt\"\nshare = 1\n\
-                [[mix]]\ntoken = \"not_a_jwt\"\nname = \"other\"\nshare = 1\n";
+                [[mix]]\ntoken = \"not_a_jwt\"\nname = \"other\"\nshare = 1\n\
+                [thresholds]\nconnack = [\"p99 < 2s\"]\n";
     fixture::plan(text)
 }
 
@@ -62,9 +76,41 @@ fn measured(connack: &[u64]) -> Measurements {
     );
     all[Count::Started] += 3;
     all[Count::Abandoned] = 2;
-    all[Count::Held] = 5;
-    (0..4).for_each(|_| all.count_drop(Code::Word("fin")));
+    (0..5).for_each(|_| all.count_held(1));
+    (0..4).for_each(|_| all.count_drop(1, Code::Word("fin")));
     all
+}
+
+/// A summary in which a threshold is missed, and the generator was late.
+fn summary() -> Summary {
+    let judged = Judged {
+        metric: "connack".into(),
+        condition: "p99 < 2s".into(),
+        observed: Some(Percentile::Number(2_500_000.0)),
+        passed: Some(false),
+        undecided: None,
+    };
+    let reasons = vec![Reason::LateArrivals(SECOND), "something else".to_owned().into()];
+    let validity = Trust { verdict: Validity::GeneratorLimited, reasons, missing_workers: 0 };
+    Summary { thresholds: vec![judged], validity, ..Summary::default() }
+}
+
+fn others() -> Others {
+    let mut others = Others::default();
+    let agent = |name: &str, lost_at_s| Agent {
+        agent: name.into(),
+        host: "here".into(),
+        attempts: 3,
+        lost_at_s,
+        ..Agent::default()
+    };
+    others.see_agents(&[agent("one", None), agent("two", Some(1.0))]);
+    let statuses = [("200".to_owned(), 7), ("timeout".to_owned(), 1)].into();
+    let failed = [("503".to_owned(), 2)].into();
+    let key_set = Some(KeySet { fetched: 4, failed, ..KeySet::default() });
+    others.see_requests(&OAuth { statuses, key_set, ..OAuth::default() });
+    others.see_events(&["rotate_keys", "rotate_keys", "revoke"], &["rotate_keys"]);
+    others
 }
 
 fn now() -> Now {
@@ -73,6 +119,10 @@ fn now() -> Now {
         run: "my \"own\" run".into(),
         folder: None,
         number: 1,
+        state: RunState::Storm,
+        due: Some(6),
+        judgement: Judgement::of(&plan(), &summary()),
+        others: others(),
         storm_s: 2.5,
         storm_start_s: 1_800_000_000.5,
         open: 7,
@@ -110,7 +160,9 @@ fn exporter() -> Exporter {
 
 fn publishing(connack: &[u64]) -> Exporter {
     let exporter = exporter();
-    exporter.hears(&Arc::new(Snapshot::of(&plan(), &measured(connack), now())));
+    let snapshot = Snapshot::of(&plan(), &measured(connack), now());
+    // As of a run that has a schedule.
+    exporter.hears(&Arc::new(Snapshot { planned_s: Some(60.0), ..snapshot }));
     exporter
 }
 
@@ -161,12 +213,12 @@ fn counts_are_those_of_the_measurements_and_what_has_none_yet_is_zero() {
     let samples = samples(&served(&[90 * US, 110 * US]));
     let at = |name: &str| samples.get(name).copied();
     let broker = "broker=mqtt://127.0.0.1";
-    let labels = |what: &str| format!("{broker} {what} token=not_a_jwt");
+    let labels = |what: &str| format!("{broker} {what} protocol=5.0 token=not_a_jwt");
     for (name, value) in [
         ("tokenstorm_attempts_started_total".to_owned(), 6.0),
         ("tokenstorm_attempts_abandoned_total".to_owned(), 2.0),
-        ("tokenstorm_sessions_held_total".to_owned(), 5.0),
-        ("tokenstorm_sessions_dropped_total".to_owned(), 4.0),
+        (format!("tokenstorm_sessions_held_total {broker}"), 5.0),
+        (format!("tokenstorm_sessions_dropped_total {broker}"), 4.0),
         ("tokenstorm_open_connections".to_owned(), 7.0),
         ("tokenstorm_storm_seconds".to_owned(), 2.5),
         ("tokenstorm_generator_cpu_seconds_total".to_owned(), 0.25),
@@ -179,13 +231,16 @@ fn counts_are_those_of_the_measurements_and_what_has_none_yet_is_zero() {
         assert_eq!(at(&name), Some(value), "{name}: {samples:#?}");
     }
     let verdicts = |verdict: &str| {
-        at(&format!("tokenstorm_verdicts_total {broker} token=not_a_jwt verdict={verdict}"))
+        at(&format!(
+            "tokenstorm_verdicts_total {broker} protocol=5.0 token=not_a_jwt verdict={verdict}"
+        ))
     };
     assert_eq!((verdicts("correct"), verdicts("not_judged")), (Some(2.0), Some(1.0)));
     assert_eq!(verdicts("false_accept"), Some(0.0));
     assert_eq!(at("tokenstorm_monitor_resident_bytes side=harness"), None, "nobody knows");
-    let unfinished =
-        format!("tokenstorm_phase_unfinished_total {broker} phase=connack token=not_a_jwt");
+    let unfinished = format!(
+        "tokenstorm_phase_unfinished_total {broker} phase=connack protocol=5.0 token=not_a_jwt"
+    );
     assert_eq!(at(&unfinished), Some(1.0));
     let attempts = |name: &str| -> f64 {
         samples.iter().filter(|(key, _)| key.starts_with(name)).map(|(_, value)| value).sum()
@@ -221,7 +276,11 @@ fn buckets_are_cumulative_and_the_last_one_holds_all() {
     assert!(all.less_than.is_infinite() && (all.count - 5.0).abs() < 1e-9, "{buckets:?}");
     let line = |name: &str| {
         let name = format!("tokenstorm_phase_duration_seconds_{name}");
-        let found = lines(&text, &name, &["phase=\"connack\",token=\"not_a_jwt\",broker=\"mqtt:"]);
+        let found = lines(
+            &text,
+            &name,
+            &["phase=\"connack\",token=\"not_a_jwt\",protocol=\"5.0\",broker=\"mqtt:"],
+        );
         found[0].rsplit(' ').next().unwrap().parse::<f64>().unwrap()
     };
     assert!((line("count") - 5.0).abs() < 1e-9, "{text}");
@@ -445,7 +504,7 @@ fn counters_and_histograms_say_when_the_program_began_to_count() {
     let now = crate::base::clock::wall_seconds();
     for name in [
         "tokenstorm_attempts_created{token=",
-        "tokenstorm_sessions_held_created ",
+        "tokenstorm_sessions_held_created{broker=",
         "tokenstorm_phase_duration_seconds_created{phase=",
     ] {
         let at = created(name);

@@ -115,6 +115,9 @@ impl Measurements {
         moved.drops.clone_from(&other.drops);
         moved.backs.clone_from(&other.backs);
         moved.tries.clone_from(&other.tries);
+        for ((broker, what), count) in &other.sessions {
+            moved.sessions.add((brokers[*broker], *what), *count);
+        }
         for ((broker, handshake), count) in &other.handshakes {
             moved.handshakes.add((brokers[*broker], *handshake), *count);
         }

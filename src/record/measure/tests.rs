@@ -176,7 +176,7 @@ proptest! {
         for count in Count::ALL {
             used[count] = 3;
         }
-        used.count_drop(Code::Word("fin"));
+        used.count_drop(0, Code::Word("fin"));
         used.clear();
         for (attempt, expected, verdict) in &b {
             used.start(attempt.started, attempt.scheduled);

@@ -220,6 +220,7 @@ impl Sheet<Measurements> {
         seen.tallies.into_iter().all(|(tally, _)| is_known(tally.kind, tally.broker))
             && seen.findings.iter().all(|of| is_known(of.attempt.kind, of.attempt.broker))
             && seen.handshakes.into_iter().all(|((broker, _), _)| *broker < self.brokers)
+            && seen.sessions.into_iter().all(|((broker, _), _)| *broker < self.brokers)
             && seen.answers.iter().all(|of| is_known(of.kind.into(), of.broker.into()))
             && (keeps_answers || seen.answers.is_empty())
             && seen.signs.iter().all(|signs| signs.is_sound(self.brokers))
@@ -243,7 +244,9 @@ impl Sheet<Measurements> {
     fn is_bounded(&self, attempts: u64) -> bool {
         let seen = &self.rest;
         let dropped = seen.dropped.into_iter().map(|(_, count)| *count);
-        let others = dropped.chain(seen.handshakes.into_iter().map(|(_, count)| *count));
+        let sessions = seen.sessions.into_iter().map(|(_, count)| *count);
+        let others = seen.handshakes.into_iter().map(|(_, count)| *count);
+        let others = dropped.chain(sessions).chain(others);
         let judged: u64 = seen.slots.counts.iter().map(|count| u64::from(*count)).sum();
         let operations = seen.operations.into_iter().map(|(_, count)| *count);
         let Some(operations) = operations.clone().try_fold(0_u64, u64::checked_add) else {
@@ -285,6 +288,7 @@ impl Sheet<Measurements> {
             && seen.answers.len() <= most.min(MOST_ANSWERS)
             && seen.handshakes.len() <= self.brokers * MOST_HANDSHAKES
             && seen.dropped.len() <= MOST_CODES
+            && seen.sessions.len() <= self.brokers * 2
             && seen.signs.len() <= self.brokers * MOST_ADDRESSES
             && seen.operations.len() <= self.kinds * self.brokers * MOST_TALLIES
             && seen.found.len() <= operations.min(MOST_FINDINGS)

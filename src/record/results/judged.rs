@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Percentile;
-use crate::base::words::{Metric, Phase, Unit, Word};
+use crate::base::words::{BoundState, Metric, Phase, Unit, Word};
 
 /// A threshold and what became of it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -21,6 +21,15 @@ pub struct Judged {
 }
 
 impl Judged {
+    /// How it stands.
+    pub fn state(&self) -> BoundState {
+        match self.passed {
+            Some(true) => BoundState::Held,
+            Some(false) => BoundState::Missed,
+            None => BoundState::Undecided,
+        }
+    }
+
     /// Whether it bounds a time: of a phase, but for counts of it, or of another number that is one.
     pub fn is_time(&self) -> bool {
         let name = self.metric.split('{').next().unwrap_or_default().trim();

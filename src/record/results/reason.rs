@@ -6,7 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::judged::Aborted;
 use crate::{
-    base::numbers::{count, nanos, whole},
+    base::{
+        numbers::{count, nanos, whole},
+        words::Cause,
+    },
     record::measure::LATE,
 };
 
@@ -81,6 +84,31 @@ impl Reason {
             .strip_prefix(ALL_HELD)
             .and_then(|rest| rest.split(' ').find_map(|word| word.parse().ok()));
         most.map_or(Self::Told(text), Self::AllHeld)
+    }
+}
+
+impl Reason {
+    /// What it is, in a word.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::LateArrivals(_) => Cause::LateArrivals,
+            Self::SlowSigning { .. } => Cause::SlowSigning,
+            Self::SlowLookups(_) => Cause::SlowLookups,
+            Self::BusyGenerator(_) => Cause::BusyGenerator,
+            Self::LateForWave(_) => Cause::LateForWave,
+            Self::LocalLimit(_) => Cause::LocalLimit,
+            Self::NotJudged { .. } => Cause::NotJudged,
+            Self::BusyHost { .. } => Cause::BusyHost,
+            Self::WallStep(_) => Cause::WallStep,
+            Self::Interrupted { .. } => Cause::Interrupted,
+            Self::Ended(_) => Cause::EndedEarly,
+            Self::OfRun(_, reason) => reason.cause(),
+            Self::GeneratorAt(..)
+            | Self::FailedAt(..)
+            | Self::AllHeld(_)
+            | Self::NotEven(..)
+            | Self::Told(_) => Cause::Other,
+        }
     }
 }
 

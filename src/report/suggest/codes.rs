@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Answer;
-use crate::report::codes::name;
+use crate::client::codes::name;
 use crate::scenario::{Codes, Group, Protocol, RefusesWith};
 
 /// The codes of each group in a version of MQTT.

@@ -45,7 +45,7 @@ fn is_taken(forge: impl FnOnce(&mut Sheet<Measurements>)) -> bool {
 #[test]
 fn what_does_not_add_up_within_itself_is_refused() {
     assert!(is_taken(|_| {}), "as it was sent");
-    let forged: [(&str, Forge); 10] = [
+    let forged: [(&str, Forge); 11] = [
         ("attempts that entered no phase", |of| of.rest.tallies.0[0].1 += 1),
         ("a phase that was entered more often than there were attempts", |of| {
             let times = of.cells[0].1.times.clone();
@@ -68,6 +68,9 @@ fn what_does_not_add_up_within_itself_is_refused() {
             of.rest.pending[0].attempt.outcome = Outcome::Accepted;
         }),
         ("more sessions than attempts", |of| of.rest[Count::Held] = 3),
+        ("a session at a broker that is none of the run's", |of| {
+            of.rest.sessions.add((99, crate::record::measure::Session::Dropped), 1);
+        }),
         ("answers that nobody asked for", |of| {
             of.rest.answers.push(KeyAnswer {
                 sent: 0,
