@@ -47,7 +47,7 @@ fn named(table: &Table, all: &mut Vec<String>) {
     for (key, value) in table {
         match value {
             Value::String(name) if key.ends_with("_env") => {
-                all.push(format!("the variable {name}"))
+                all.push(format!("the variable {name}"));
             }
             // A certificate for each client is made, and is no file.
             Value::String(name) if FILES.contains(&key.as_str()) && name != "per_client" => {

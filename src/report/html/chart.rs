@@ -114,7 +114,7 @@ fn drawn(svg: &mut String, figure: &Figure, x: &Span, y: &Span) -> Result<Vec<Sp
     let (dashed, through): (Vec<&Line>, Vec<&Line>) =
         figure.lines.iter().partition(|line| line.dashed);
     // Where points of two lines are the same, a larger one below still shows.
-    let is_below = |line: &Line| figure.lines.len() == 2 && std::ptr::eq(line, &figure.lines[0]);
+    let below = figure.lines.first().filter(|_| figure.lines.len() == 2).map(|line| &line.name);
     for line in through.into_iter().chain(dashed) {
         let style = colour(line).stroke_width(4);
         let placed = |(at, value): &(f64, f64)| (figure.x.place(*at), figure.y.place(*value));
@@ -128,7 +128,7 @@ fn drawn(svg: &mut String, figure: &Figure, x: &Span, y: &Span) -> Result<Vec<Sp
             }
             if run.len() == 1 || is_discrete || line.points.len() <= SHOWN_POINTS {
                 let dot = COLOURS[line.colour % COLOURS.len()].filled();
-                let size = if is_discrete && is_below(line) { LARGE_DOT } else { DOT };
+                let size = if is_discrete && below == Some(&line.name) { LARGE_DOT } else { DOT };
                 chart.draw_series(run.iter().map(placed).map(|at| Circle::new(at, size, dot)))?;
             }
         }

@@ -119,7 +119,7 @@ pub(super) fn thresholds(summary: &Summary) -> Option<Markup> {
     (!summary.thresholds.is_empty()).then(|| {
         html! {
             div.scroll {
-                table {
+                table.rows {
                     thead { tr { @for name in ["result", "metric", "condition", "observed"] { th scope="col" { (name) } } } }
                     tbody {
                         @for threshold in &summary.thresholds {
@@ -132,8 +132,8 @@ pub(super) fn thresholds(summary: &Summary) -> Option<Markup> {
                             tr {
                                 td { b class=(tone.name()) { (word) } }
                                 th scope="row" { (threshold.metric) }
-                                td { (threshold.condition) }
-                                td { (terminal::observed(threshold)) }
+                                td data-h="condition" { (threshold.condition) }
+                                td data-h="observed" { (terminal::observed(threshold)) }
                             }
                         }
                     }

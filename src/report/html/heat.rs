@@ -48,7 +48,7 @@ pub(super) fn map(folder: &Path, summary: &Summary) -> Result<Option<Markup>> {
     let verdicts: Vec<Verdict> = Verdict::ALL.into_iter().filter(is_used).collect();
     Ok(Some(html! {
         div.scroll {
-            table.heat {
+            table.heat.rows {
                 thead {
                     tr {
                         th scope="col" { "token" }
@@ -63,9 +63,9 @@ pub(super) fn map(folder: &Path, summary: &Summary) -> Result<Option<Markup>> {
                         @let all = row.verdicts.values().copied().fold(0, u64::saturating_add);
                         tr {
                             th scope="row" { (row.token) }
-                            @if has_brokers { th scope="row" { (row.broker) } }
-                            th scope="row" { (expected(&row.expected)) }
-                            th.n scope="row" { (count(all)) }
+                            @if has_brokers { th scope="row" data-h="broker" { (row.broker) } }
+                            th scope="row" data-h="had to be" { (expected(&row.expected)) }
+                            th.n scope="row" data-h="attempts" { (count(all)) }
                             @for verdict in &verdicts { (cell(*verdict, row.verdicts.get(verdict).copied().unwrap_or_default(), all)) }
                         }
                     }
