@@ -19,7 +19,12 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
-use super::{Listener, Snapshot, created, metrics::Told, runs::Runs, text};
+use super::{
+    Listener, Snapshot, created,
+    metrics::Told,
+    runs::{Latest, Runs},
+    text,
+};
 use crate::base::{
     clock::{Clock, SECOND, SHORT_GLANCE, nanoseconds},
     error::{Error, Result},
@@ -49,9 +54,6 @@ pub struct Exporter {
     runs: Mutex<Runs>,
     _server: Server,
 }
-
-/// The last snapshot, with the counts of all runs; `None` before the first run.
-pub(super) type Latest = Arc<Mutex<Option<Arc<Snapshot>>>>;
 
 impl fmt::Debug for Exporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,8 +10,8 @@ use prometheus_client::{
 
 use super::{
     cumulated::{BOUNDS, Cumulated},
-    exporter::Latest,
     families::{self, Family, Samples},
+    runs::Latest,
 };
 use crate::base::clock::SECOND;
 
