@@ -8,8 +8,10 @@ mod run;
 
 use std::{
     collections::BTreeMap,
+    fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
+    process::Command,
     sync::{Arc, Condvar, Mutex},
     thread,
 };
@@ -232,4 +234,43 @@ fn a_password_goes_to_the_receiver_and_nowhere_else() {
     assert!(head.contains("x-key: hunter2,"), "{head}");
     let all = [run.stdout.as_str(), &run.stderr, &everything(&run)].concat();
     assert!(!all.contains("hunter2") && !all.contains("bWU6aHVudGVyMg"), "{}", run.stderr);
+}
+
+/// The metric of this name in what the Collector wrote down of a push: its counts by kind of token and outcome.
+fn written(push: &str, metric: &str) -> BTreeMap<String, u64> {
+    let (_, own) = push.split_once(&format!("-> Name: {metric}\n")).unwrap();
+    let own = own.split("-> Name: ").next().unwrap();
+    let mut counts = BTreeMap::new();
+    for point in own.split("NumberDataPoints #").skip(1) {
+        let label = |name: &str| {
+            let (_, rest) = point.split_once(&format!("-> {name}: Str("))?;
+            rest.split_once(')').map(|(value, _)| value)
+        };
+        let value = point.lines().find_map(|line| line.strip_prefix("Value: ")).unwrap();
+        let name = format!("{} {}", label("token").unwrap(), label("outcome").unwrap());
+        *counts.entry(name).or_default() += value.trim().parse::<u64>().unwrap();
+    }
+    counts.retain(|_, count| *count > 0);
+    counts
+}
+
+#[test]
+#[ignore = "builds the OpenTelemetry Collector, which needs Go: scripts/test-live"]
+fn the_opentelemetry_collector_takes_what_is_pushed_and_writes_down_the_same_counts() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/broker");
+    let started = Command::new(script).args(["start", "otelcol"]).output().unwrap();
+    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    let said = String::from_utf8(started.stdout).unwrap();
+    let line = |key: &str| said.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    let (url, log) = (line("OTLP").unwrap(), line("LOG").unwrap());
+    let run = storm("").run_with(&["--otlp", url]);
+    // What was pushed is written before it is answered.
+    let log = fs::read_to_string(log).unwrap();
+    assert!(Command::new(script).args(["stop", "otelcol"]).status().unwrap().success());
+    let summary = run.expect(0);
+    assert!(!run.stderr.contains("failed"), "{}", run.stderr);
+    let (_, last) = log.rsplit_once("ResourceMetrics #0").unwrap();
+    assert!(last.contains("-> service.name: Str(tokenstorm)"), "{last}");
+    assert_eq!(written(last, "tokenstorm.attempts"), of_summary(&summary, "outcomes"));
+    assert!(last.contains("-> Unit: s\n") && last.contains("ExplicitBounds #18: 10"), "{last}");
 }

@@ -40,8 +40,8 @@ impl<'a> Served<'a> {
         Live::of(listeners)
     }
 
-    /// Pushes the last values. Goes on until whoever watches has the report in this folder, and until the last values were scraped, where that is
-    /// asked for.
+    /// Pushes the last values. Goes on until whoever watches has the report in this folder, and until the last values were
+    /// scraped, where that is asked for.
     pub(super) fn end(&self, folder: Option<&Path>, stop: &AtomicBool) {
         if let Some(pusher) = &self.pusher {
             pusher.end(stop);

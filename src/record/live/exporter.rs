@@ -19,7 +19,12 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
-use super::{Listener, Snapshot, created, metrics::Told, runs::Runs, snapshot::Latest, text};
+use super::{
+    Listener, Snapshot, created,
+    metrics::Told,
+    runs::{Latest, Runs},
+    text,
+};
 use crate::base::{
     clock::{Clock, SECOND, SHORT_GLANCE, nanoseconds},
     error::{Error, Result},

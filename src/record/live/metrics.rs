@@ -11,7 +11,7 @@ use prometheus_client::{
 use super::{
     cumulated::{BOUNDS, Cumulated},
     families::{self, Family, Samples},
-    snapshot::Latest,
+    runs::Latest,
 };
 use crate::base::clock::SECOND;
 

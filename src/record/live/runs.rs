@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::Snapshot;
+
+/// The last snapshot, with the counts of all runs; `None` before the first run.
+pub(super) type Latest = Arc<Mutex<Option<Arc<Snapshot>>>>;
 
 /// The runs so far.
 #[derive(Debug, Default)]

@@ -1,8 +1,6 @@
 //! Where a run has come to: counts and cumulated times of each kind of token at each broker.
 
-use std::{path::PathBuf, sync::Arc};
-
-use parking_lot::Mutex;
+use std::path::PathBuf;
 
 use super::{
     cumulated::Cumulated,
@@ -19,9 +17,6 @@ use crate::{
     },
     scenario::ReceiveTime,
 };
-
-/// The last snapshot, with the counts of all runs; `None` before the first run.
-pub(super) type Latest = Arc<Mutex<Option<Arc<Snapshot>>>>;
 
 /// What is told beside the measurements.
 #[derive(Clone, Debug, Default)]

@@ -1,6 +1,6 @@
 //! What is served, read as Prometheus reads it.
 
-mod serving;
+mod dashboard;
 mod standing;
 
 use std::{
@@ -13,7 +13,7 @@ use std::{
 
 use prometheus_parse::{Scrape, Value};
 
-use super::*;
+use super::{exporter::MANNER, *};
 use crate::{
     base::{
         clock::SECOND,
@@ -400,101 +400,131 @@ fn phases_that_attempts_can_enter_are_there_before_any_does() {
     assert!(!has("dns", plain) && !has("tls_handshake", plain) && !has("token", plain), "{body}");
 }
 
-/// Words of a text that are names of metrics.
-fn names(text: &str) -> std::collections::BTreeSet<String> {
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    words.filter(|word| word.starts_with("tokenstorm_")).map(str::to_owned).collect()
-}
-
-/// Labels of each metric, with all values that are served.
-type Labels = BTreeMap<String, BTreeMap<String, Vec<String>>>;
-
-fn labels(text: &str) -> Labels {
-    let scrape = Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).unwrap();
-    let mut all = Labels::new();
-    for sample in scrape.samples {
-        let own = all.entry(sample.metric.clone()).or_default();
-        for (key, value) in sample.labels.iter() {
-            own.entry(key.clone()).or_default().push(value.clone());
-        }
-    }
-    all
-}
-
-/// Checks that an expression asks for labels that its metrics have, and for values that there are.
-fn check_labels(expression: &str, served: &Labels) {
-    for (at, _) in expression.match_indices("tokenstorm_") {
-        let rest = &expression[at..];
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap();
-        let (name, rest) = rest.split_at(end);
-        let own = &served[name.trim_end_matches("_bucket")];
-        let Some((inner, _)) = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
-            continue;
-        };
-        for one in inner.split(',') {
-            let (key, value) = one.split_once('=').unwrap();
-            // What scrapes gives it.
-            if key == "job" {
-                continue;
-            }
-            let values = own.get(key).unwrap_or_else(|| panic!("`{name}` has no `{key}`"));
-            let value = value.trim_matches(['~', '"']);
-            let is_known = value.starts_with('$') || values.iter().any(|own| own == value);
-            assert!(is_known, "`{name}` has no `{key}` that is `{value}`: {values:?}");
-        }
-    }
-    let groups =
-        expression.match_indices(" by (").map(|(at, start)| &expression[at + start.len()..]);
-    for group in groups.map(|rest| rest.split(')').next().unwrap()) {
-        let is_known = |key: &str| {
-            key == "le"
-                || names(expression)
-                    .iter()
-                    .any(|name| served[name.trim_end_matches("_bucket")].contains_key(key))
-        };
-        assert!(group.split(", ").all(is_known), "`{group}` in {expression}");
-    }
+#[test]
+fn who_asks_and_does_not_read_holds_up_nobody_else() {
+    let exporter = exporter();
+    let mut snapshot = Snapshot::of(&plan(), &measured(&[US]), now());
+    // More than sockets take that nobody reads from.
+    snapshot.scenario = "x".repeat(16 << 20);
+    exporter.hears(&Arc::new(snapshot));
+    let ahead = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000);
+    let unfinished = "GET /metrics HTTP/1.1\r\nContent-Length: 5000".to_owned();
+    // More of each than there are connections.
+    let idle: Vec<TcpStream> = (0..MANNER.most + 9)
+        .map(|number| send(&exporter, if number % 2 == 0 { &ahead } else { &unfinished }))
+        .collect();
+    let (head, _) = ask(&exporter, "HEAD /metrics");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let newest = idle.last().unwrap();
+    assert_eq!(newest.peek(&mut [0]).unwrap(), 1, "it is answered as well");
 }
 
 #[test]
-fn the_dashboard_and_the_document_speak_of_metrics_that_are_served() {
+fn a_request_whose_body_would_fill_the_memory_is_answered_without_it() {
+    let exporter = exporter();
+    // No server could have the second one, and it says so.
+    for (length, status) in [("99999999999999", "200"), ("18446744073709551615", "431")] {
+        let request = format!("GET /metrics HTTP/1.1\r\nContent-Length: {length}");
+        let (head, _) = ask_for(&exporter, &request);
+        let is_it = head.starts_with(&format!("HTTP/1.1 {status}"));
+        assert!(is_it && head.contains("Connection: close"), "{head}");
+    }
+    let long = format!("GET /metrics HTTP/1.1\r\nX: {}", "x".repeat(1 << 20));
+    let mut stream = TcpStream::connect(exporter.address()).unwrap();
+    // It is refused before all is sent.
+    let _ = write!(stream, "{long}\r\n\r\n");
+    let _ = stream.read_to_end(&mut Vec::new());
+    assert!(ask(&exporter, "GET /metrics").0.starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn who_asked_before_the_end_is_answered() {
+    let exporter = exporter();
+    let mut stream = send(&exporter, "GET /metrics HTTP/1.1");
+    let idle = TcpStream::connect(exporter.address()).unwrap();
+    drop(exporter);
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200") && text.contains("build_info"), "{text}");
+    assert_eq!(idle.peek(&mut [0]).unwrap(), 0, "who asked for nothing is let go");
+}
+
+#[test]
+fn before_the_first_storm_and_at_other_paths_and_methods_there_is_little() {
+    let exporter = exporter();
+    let (head, body) = ask(&exporter, "GET /metrics?x=y");
+    assert!(head.starts_with("HTTP/1.1 200") && body.contains("tokenstorm_build_info{"), "{body}");
+    assert!(!body.contains("tokenstorm_attempts"), "{body}");
+    let (head, body) = ask(&exporter, "HEAD /metrics");
+    assert!(head.starts_with("HTTP/1.1 200") && body.is_empty(), "{head} {body}");
+    let (head, body) = ask(&exporter, "GET /");
+    assert!(head.starts_with("HTTP/1.1 200") && body.contains("/metrics"), "{head} {body}");
+    let (head, body) = ask(&exporter, "GET /other");
+    assert!(head.starts_with("HTTP/1.1 404") && body.contains("/metrics"), "{head} {body}");
+    let (head, _) = ask(&exporter, "POST /metrics");
+    assert!(head.starts_with("HTTP/1.1 405") && head.contains("Allow: GET, HEAD"), "{head}");
+    let taken = Exporter::listen(exporter.address()).unwrap_err();
+    assert!(taken.to_string().contains(&exporter.address().to_string()), "{taken}");
+    assert!(taken.way_out().unwrap().contains("127.0.0.1:0"), "{taken}");
+}
+
+#[test]
+fn who_accepts_gzip_gets_the_same_page_compressed_and_a_weight_of_0_is_a_no() {
+    use std::io::Read;
+    let exporter = publishing(&[100 * US]);
+    let get = |headers: &str| {
+        let mut stream = send(&exporter, &format!("GET /metrics HTTP/1.1\r\n{headers}"));
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        let at = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        (String::from_utf8_lossy(&bytes[..at]).into_owned(), bytes[at + 4..].to_vec())
+    };
+    let (plain, page) = get("Accept: application/openmetrics-text");
+    assert!(!plain.contains("content-encoding"), "{plain}");
+    for _ in 0..2 {
+        let (packed, body) =
+            get("Accept: application/openmetrics-text\r\nAccept-Encoding: br, gzip;q=0.5");
+        assert!(packed.to_lowercase().contains("content-encoding: gzip"), "{packed}");
+        assert!(body.len() * 5 < page.len(), "{} of {}", body.len(), page.len());
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, page);
+    }
+    let (none, _) = get("Accept: application/openmetrics-text;q=0\r\nAccept-Encoding: gzip;q=0");
+    assert!(none.contains("text/plain") && !none.contains("gzip"), "{none}");
+}
+
+#[test]
+fn counters_and_histograms_say_when_the_program_began_to_count() {
     let text = served(&[100 * US]);
-    // Of comments the names lack their endings.
-    let samples: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
-    let mut served = names(&samples.join("\n"));
-    // When they began is part of each counter and histogram, and no metric of its own.
-    served.retain(|name| !name.ends_with("_created"));
-    let dashboard: serde_json::Value =
-        serde_json::from_str(include_str!("../../../deploy/grafana/tokenstorm.json")).unwrap();
-    let mut expressions = Vec::new();
-    let panels = dashboard["panels"].as_array().unwrap();
-    for target in panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap()) {
-        expressions.push(target["expr"].as_str().unwrap());
+    let created = |name: &str| {
+        let line =
+            text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{text}"));
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    let now = crate::base::clock::wall_seconds();
+    for name in [
+        "tokenstorm_attempts_created{token=",
+        "tokenstorm_sessions_held_created{broker=",
+        "tokenstorm_phase_duration_seconds_created{phase=",
+    ] {
+        let at = created(name);
+        assert!(now - at < 60.0 && at - now < 1.0, "{name}: {at}");
     }
-    for variable in dashboard["templating"]["list"].as_array().unwrap() {
-        expressions.extend(variable["definition"].as_str());
-    }
-    assert!(expressions.len() > 8, "{expressions:?}");
-    for name in expressions.iter().flat_map(|expression| names(expression)) {
-        assert!(served.contains(&name), "the dashboard asks for `{name}`: {served:?}");
-    }
-    let labels = labels(&served_plainly(&[100 * US]));
-    for expression in &expressions {
-        check_labels(expression, &labels);
-    }
-    let document = names(include_str!("../../../docs/live.md"));
-    let families: std::collections::BTreeSet<String> = served
-        .iter()
-        .map(|name| {
-            let of_histogram =
-                ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
-            of_histogram.unwrap_or(name).to_owned()
-        })
-        .collect();
-    for name in &families {
-        assert!(document.contains(name), "docs/live.md does not speak of `{name}`");
-    }
-    for name in &document {
-        assert!(served.contains(name) || families.contains(name), "`{name}` is not served");
-    }
+    assert!(!text.contains("tokenstorm_open_connections_created"), "{text}");
+}
+
+#[test]
+fn an_exporter_lingers_until_the_last_values_were_scraped_and_no_longer_than_it_may() {
+    let exporter = publishing(&[100 * US]);
+    let no = AtomicBool::new(false);
+    let before = std::time::Instant::now();
+    exporter.linger(Duration::from_millis(300), &no);
+    assert!(before.elapsed() >= Duration::from_millis(300), "nobody has scraped");
+    ask(&exporter, "GET /metrics");
+    // What is new since has not been scraped.
+    exporter.linger(Duration::from_hours(1), &no);
+    exporter.hears(&Arc::new(Snapshot::of(&plan(), &measured(&[]), now())));
+    exporter.linger(Duration::from_millis(50), &no);
+    exporter.linger(Duration::from_hours(1), &AtomicBool::new(true));
 }
