@@ -171,7 +171,7 @@ fn a_file_that_cannot_grow_ends_with_a_whole_row_and_the_run_goes_on_and_says_so
         ended.stderr.lines().filter(|line| line.contains("findings.csv")).collect();
     let [said] = said[..] else { panic!("once: {}", ended.stderr) };
     assert!(said.starts_with("warning: ") && said.contains("ends before second"), "{said}");
-    assert_eq!(summary["validity"]["verdict"], "degraded");
+    assert_eq!(summary["validity"]["verdict"], "degraded", "{}", summary["validity"]);
     let reason = summary["validity"]["reasons"][0].as_str().unwrap();
     assert!(said.ends_with(reason), "{reason}");
     assert_eq!(rows(&ended.out.join("timeline.csv")).len(), 6, "other files go on");
