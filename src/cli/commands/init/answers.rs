@@ -29,11 +29,7 @@ struct Question {
     /// What may be answered; anything where this is empty.
     choices: &'static [&'static str],
     /// What else it has to be.
-    check: fn(&str) -> Result<()>,
-}
-
-fn anything(_: &str) -> Result<()> {
-    Ok(())
+    check: Option<fn(&str) -> Result<()>>,
 }
 
 fn target(answer: &str) -> Result<()> {
@@ -77,49 +73,49 @@ const TARGET: Question = Question {
     option: "--target",
     default: "mqtt://127.0.0.1:1883",
     choices: &[],
-    check: target,
+    check: Some(target),
 };
 const KEY: Question = Question {
     what: "Which private key signs the tokens? Its file (PEM, DER or JWK), or $NAME of a variable with an HMAC secret",
     option: "--key FILE` or `--secret-env NAME",
     default: "",
     choices: &[],
-    check: key,
+    check: Some(key),
 };
 const PROTOCOL: Question = Question {
     what: "Which version of MQTT: 5, or 4 for 3.1.1?",
     option: "--protocol",
     default: "5",
     choices: &VERSIONS,
-    check: anything,
+    check: None,
 };
 const PROFILE: Question = Question {
     what: "Which broker is it? A name of `tokenstorm profiles`, or `strict` to test against the standards",
     option: "--profile",
     default: "strict",
     choices: &[],
-    check: profile,
+    check: Some(profile),
 };
 const TOKEN_IN: Question = Question {
     what: "What carries the token: password, username, auth_data or ws_header?",
     option: "--token-in",
     default: "password",
     choices: &FIELDS,
-    check: anything,
+    check: None,
 };
 const METHOD: Question = Question {
     what: "Which authentication method?",
     option: "--auth-method",
     default: "OAUTH2-JWT",
     choices: &[],
-    check: anything,
+    check: None,
 };
 const CLAIMS: Question = Question {
     what: "Which claims does it check? Such as: iss=https://issuer.example aud=mqtt clientid={client_id}",
     option: "--claim",
     default: "none",
     choices: &[],
-    check: |answer| claims(answer).map(drop),
+    check: Some(|answer| claims(answer).map(drop)),
 };
 
 /// What was told, and what is asked for: everything, where the broker or its key was not told; else nothing.
@@ -193,7 +189,7 @@ impl Question {
             if answer.is_empty() || !is_choice {
                 continue;
             }
-            match check(answer) {
+            match check.map_or(Ok(()), |check| check(answer)) {
                 Ok(()) => *told = Some(answer.to_owned()),
                 // Whoever types can type again.
                 Err(error) if io::stdin().is_terminal() => {
