@@ -196,9 +196,10 @@ fn run(arguments: &cli::Run) -> Result<Exit> {
         allows_lost_agents: arguments.agents.allow_lost_agents,
     };
     let finished = match agents {
-        None => engine::run(plan, options)?,
-        Some(count) => fleet::run(plan, &loaded, &arguments.agents, count, options)?,
+        None => engine::run(plan, options),
+        Some(count) => fleet::run(plan, &loaded, &arguments.agents, count, options),
     };
+    let finished = finished.inspect_err(|_| served.fail(&stop))?;
     let shown = report::terminal::render(&finished.summary, &finished.folder.display().to_string());
     let exit = conclude(&finished.summary, None, &shown, finished.trouble, || {
         files::leave(&arguments.files, &finished.folder, &finished.summary)
@@ -262,7 +263,7 @@ fn run_series(
         calibration,
         live: served.live(),
     };
-    let finished = series::run(loaded, &options)?;
+    let finished = series::run(loaded, &options).inspect_err(|_| served.fail(&stop))?;
     let shown = report::terminal::render(&finished.summary, &finished.folder.display().to_string());
     let exit = conclude(&finished.summary, None, &shown, finished.trouble, || {
         files::leave(&arguments.files, &finished.folder, &finished.summary)

@@ -272,14 +272,19 @@ pub fn compare(
             "the harness was the limit in most runs".clone_into(&mut metric.why);
         }
     }
-    metrics.extend(counts::verdicts(&before, &after, design, rule));
+    let mut verdicts = counts::verdicts(&before, &after, design, rule);
+    if cells.is_some() {
+        cells::leave_to_cells(&mut verdicts, baseline, candidate);
+    }
+    metrics.extend(verdicts);
     metrics.extend(counts::operations(&before, &after, design, rule));
     metrics.extend(counts::gone(baseline, candidate));
     metrics.extend(cells::metrics(baseline, candidate));
     metrics
         .sort_by_key(|metric| (metric.role as u8, gate.iter().position(|it| *it == metric.metric)));
     let mut told = comparable::remarks(baseline, candidate);
-    let is_by_cells = cells.is_some() && gate.is_empty();
+    let deciding = cells.as_ref().filter(|_| gate.is_empty());
+    let is_by_cells = deciding.is_some();
     let few = remarks::too_few(design, baseline.runs.len(), candidate.runs.len(), gate.len(), rule);
     if let Some(few) = few.filter(|_| !is_by_cells) {
         told.insert(0, few);
@@ -289,10 +294,13 @@ pub fn compare(
     if gate.is_empty() && !is_by_cells {
         told.push("no metric is there on both sides that could decide by statistics".into());
     }
+    if deciding.is_some_and(|cells| cells.judged == 0) {
+        told.push("no cell was judged on both sides, so nothing is decided".into());
+    }
     Ok(Comparison {
         format: FORMAT,
         partial: false,
-        verdict: overall(&metrics, is_by_cells),
+        verdict: overall(&metrics, deciding),
         scenario: before.first().map(|summary| summary.scenario.clone()).unwrap_or_default(),
         design,
         baseline: baseline.name.clone(),
@@ -475,11 +483,11 @@ fn beyond(row: &Row, verdict: Verdict) -> (Verdict, String) {
 
 /// The verdict on all: one metric that is worse makes it worse; else what decides has to be decided.
 /// Of two matrices, cells decide without any gate.
-fn overall(metrics: &[Compared], is_by_cells: bool) -> Verdict {
+fn overall(metrics: &[Compared], cells: Option<&Cells>) -> Verdict {
     let deciding = || metrics.iter().filter(|metric| metric.role != Role::Reading);
     if deciding().any(|metric| metric.verdict == Verdict::Worse) {
         Verdict::Worse
-    } else if !(is_by_cells || metrics.iter().any(|metric| metric.role == Role::Gate))
+    } else if !is_decidable(metrics, cells)
         || deciding().any(|metric| metric.verdict == Verdict::Inconclusive)
     {
         Verdict::Inconclusive
@@ -487,6 +495,14 @@ fn overall(metrics: &[Compared], is_by_cells: bool) -> Verdict {
         Verdict::Better
     } else {
         Verdict::Equivalent
+    }
+}
+
+/// Whether there is anything that can decide: cells that were judged on both sides, where cells decide; else gated metrics.
+fn is_decidable(metrics: &[Compared], cells: Option<&Cells>) -> bool {
+    match cells {
+        Some(cells) => cells.judged > 0,
+        None => metrics.iter().any(|metric| metric.role == Role::Gate),
     }
 }
 
@@ -508,7 +524,8 @@ impl Comparison {
             metric.verdict = Verdict::Inconclusive;
             "trials ended early".clone_into(&mut metric.why);
         }
-        self.verdict = overall(&self.metrics, self.is_by_cells());
+        let cells = self.cells.as_ref().filter(|_| self.gate.is_empty());
+        self.verdict = overall(&self.metrics, cells);
     }
 
     /// Whether cells of matrices decide, and no times.

@@ -26,7 +26,9 @@ fn write_all(out: &mut String, matrix: &Matrix) -> std::fmt::Result {
         matrix.target, matrix.profile
     )?;
     for severity in Severity::WORST_FIRST {
-        let is_own = |cell: &&Cell| cell.severity == severity && cell.is_wrong();
+        let is_own = |cell: &&Cell| {
+            cell.severity == severity && cell.is_wrong() && matrix.stands_for_itself(cell)
+        };
         let mut found: Vec<&Cell> = matrix.cells.iter().filter(is_own).collect();
         found.sort_by_key(|cell| (&cell.defect, cell.protocol));
         let mut last = "";

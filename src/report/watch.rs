@@ -17,7 +17,9 @@ use axum::http::{Method, StatusCode, header, request::Parts, uri::Authority};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::html::under_way;
+use maud::html;
+
+use super::html::{page, under_way};
 use crate::{
     base::{
         clock::{Clock, SECOND, SHORT_GLANCE},
@@ -35,8 +37,10 @@ const MANNER: Manner = Manner { name: "page", most: 32, gives_way: true };
 const REST: u64 = 20;
 /// Whoever has not asked for so long has gone: a page asks every second.
 const PATIENCE: u64 = 4 * SECOND;
-/// How long the end of a run waits until all who look have the report.
+/// How long the end of a run waits until somebody who looks has the report.
 const LAST_LOOK: u64 = 6 * SECOND;
+/// And from then on: in this time every other page asks too.
+const ROUND: u64 = 2 * SECOND;
 /// Tells a page that it need not ask again.
 const STATE: header::HeaderName = header::HeaderName::from_static("tokenstorm-run");
 
@@ -69,8 +73,15 @@ struct Shown {
     of: Option<Arc<Snapshot>>,
     /// It is not made anew before.
     until: u64,
-    /// Once the run is over: whether somebody has its report.
-    over: Option<bool>,
+    /// Once the run is over.
+    over: Option<Over>,
+}
+
+/// That the run is over, and who knows.
+#[derive(Clone, Copy, Debug, Default)]
+struct Over {
+    /// When somebody was given its report first.
+    given: Option<u64>,
 }
 
 impl Watch {
@@ -107,24 +118,33 @@ impl Watch {
         format!("http://{}{}", self.address, self.view.path)
     }
 
-    /// Shows the report of what is over to all who look, and waits until they have it, but not for long, and not once `stop`
-    /// is set anew.
-    pub fn ends(&self, report: &Path, stop: &AtomicBool) {
-        let page = fs::read(report).unwrap_or_else(|why| {
+    /// Shows the report of what is over to all who look, or that there is none, and waits until they have it, but not for
+    /// long, and not once `stop` is set anew.
+    pub fn ends(&self, report: Option<&Path>, stop: &AtomicBool) {
+        let none = |why: String| {
             let words = format!("The run is over, and has no page: {why}.");
-            super::html::page::shell("over", &maud::html! { p { (words) } }).into_bytes()
-        });
+            page::shell("over", &html! { p { (words) } }).into_bytes()
+        };
+        let page = match report.map(fs::read) {
+            Some(Ok(page)) => page,
+            Some(Err(why)) => none(why.to_string()),
+            None => none("the terminal says why".to_owned()),
+        };
         let view = &self.view;
-        *view.shown.lock() = Shown { page: page.into(), over: Some(false), ..Shown::default() };
+        let over = Some(Over::default());
+        *view.shown.lock() = Shown { page: page.into(), over, ..Shown::default() };
         let now = view.clock.now();
         let asked = view.asked.load(Ordering::Relaxed);
         if asked == 0 || now.saturating_sub(asked) > PATIENCE {
             return;
         }
         let was_stopped = stop.load(Ordering::Relaxed);
-        let is_waited_for = || view.shown.lock().over == Some(false);
+        let end = || {
+            let given = view.shown.lock().over.and_then(|over| over.given);
+            given.map_or(now + LAST_LOOK, |given| given + ROUND)
+        };
         let is_stopped = || !was_stopped && stop.load(Ordering::Relaxed);
-        while is_waited_for() && view.clock.now() < now + LAST_LOOK && !is_stopped() {
+        while view.clock.now() < end() && !is_stopped() {
             thread::sleep(SHORT_GLANCE);
         }
     }
@@ -137,14 +157,16 @@ impl Listener for Watch {
 }
 
 impl View {
-    /// The page as it is now, and whether it is the last one.
-    fn page(&self) -> (Bytes, bool) {
+    /// The page as it is now, and whether it is the last one; `is_read` where the asker gets all of it.
+    fn page(&self, is_read: bool) -> (Bytes, bool) {
         let now = self.clock.now();
-        self.asked.store(now.max(1), Ordering::Relaxed);
+        if is_read {
+            self.asked.store(now.max(1), Ordering::Relaxed);
+        }
         let latest = self.latest.lock().clone();
         let mut shown = self.shown.lock();
-        if shown.over.is_some() {
-            shown.over = Some(true);
+        if let Some(over) = &mut shown.over {
+            over.given = over.given.or(Some(now).filter(|_| is_read));
             return (shown.page.clone(), true);
         }
         let pointer = |snapshot: &Option<Arc<Snapshot>>| snapshot.as_ref().map(Arc::as_ptr);
@@ -182,7 +204,7 @@ impl Site for Seen {
         if !matches!(request.method, Method::GET | Method::HEAD) {
             return Answer::status(StatusCode::METHOD_NOT_ALLOWED).with(header::ALLOW, "GET, HEAD");
         }
-        let (page, is_over) = self.0.page();
+        let (page, is_over) = self.0.page(request.method == Method::GET);
         Answer::page("text/html; charset=utf-8", page)
             .with(header::CACHE_CONTROL, "no-store")
             .with(header::REFERRER_POLICY, "no-referrer")

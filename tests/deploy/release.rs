@@ -103,8 +103,8 @@ fn the_program_is_packed_checked_installed_and_runs() {
     let install = || {
         let variables = [
             ("VERSION", VERSION),
-            ("REPOSITORY", &address),
-            ("TO", to.to_str().unwrap()),
+            ("TOKENSTORM_REPOSITORY", &address),
+            ("TOKENSTORM_TO", to.to_str().unwrap()),
             ("GITHUB_PATH", known.to_str().unwrap()),
         ];
         bash(&path("scripts/ci-install"), &[], &variables)

@@ -77,8 +77,8 @@ fn each_cell_that_changed_is_named_with_both_answers_and_the_rest_is_one_line() 
         ("code", "wrong_key"),
     ];
     assert_eq!(all, expected.map(|(change, defect)| (Some(change), Some(defect))));
-    assert_eq!(count("same") + 5, count("cells"));
-    let same = format!("{} of {} cells are the same.", count("same"), count("cells"));
+    assert_eq!(count("same") + count("unjudged") + 5, count("cells"));
+    let same = format!("{} of {} cells are the same", count("same"), count("cells"));
     let [markdown, page, junit] = ["comparison.md", "report.html", "comparison.xml"]
         .map(|name| fs::read_to_string(out.join(name)).unwrap());
     for text in [&said, &markdown, &page] {
@@ -114,4 +114,79 @@ fn matrices_whose_cells_are_all_the_same_are_equivalent() {
     assert!(said.contains("inconclusive: 2 no longer answered: expired"), "{said}");
     let (code, said) = compare(&mute, &one, &[]);
     assert_eq!(code, Some(4), "{said}");
+}
+
+#[test]
+fn matrices_that_judged_nothing_are_not_equivalent() {
+    let folder = TempDir::new().unwrap();
+    let mute = matrix(folder.path(), "mute", |_, _, cell| {
+        comes_to(cell, "timeout", &json!("deadline"), "not_judged");
+    });
+    let (code, said) = compare(&mute, &mute, &[]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("inconclusive: no cell was judged on both sides"), "{said}");
+    assert!(said.contains("0 of 22 cells are the same; 22 were judged on neither side"), "{said}");
+}
+
+/// Two brokers, and what each does with an expired token.
+fn at_two_brokers(folder: &Path, name: &str, verdicts: [&str; 2]) -> PathBuf {
+    let own = matrix(folder, name, |_, _, _| {});
+    let path = own.join("matrix.json");
+    let mut matrix = read_json(&path).unwrap();
+    let brokers = [1, 2].map(|at| format!("mqtt://{name}:{at}"));
+    let state = |broker: &String| json!({ "broker": broker, "state": "judged", "unheard": [] });
+    matrix["brokers"] = brokers.iter().map(state).collect();
+    let cells = matrix["cells"].as_array().unwrap().clone();
+    let both = brokers.iter().zip(verdicts).flat_map(|(broker, verdict)| {
+        cells.iter().map(move |cell| {
+            let mut cell = cell.clone();
+            cell["broker"] = json!(broker);
+            if cell["defect"] == "expired" {
+                cell["verdict"] = verdict.into();
+            }
+            cell
+        })
+    });
+    matrix["cells"] = both.collect();
+    fs::write(path, serde_json::to_vec(&matrix).unwrap()).unwrap();
+    own
+}
+
+#[test]
+fn of_several_brokers_each_is_held_against_the_one_in_its_place() {
+    let folder = TempDir::new().unwrap();
+    let old = at_two_brokers(folder.path(), "old", ["false_accept", "correct"]);
+    let new = at_two_brokers(folder.path(), "new", ["false_accept", "false_accept"]);
+    let (code, said) = compare(&old, &new, &["--allow-different"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("5.0 at broker 2") && !said.contains("at broker 1"), "{said}");
+    let (code, said) = compare(&new, &new, &[]);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn counts_of_a_token_do_not_decide_against_its_cell() {
+    let folder = TempDir::new().unwrap();
+    let with = |name: &str, verdict: &str| {
+        let own = matrix(folder.path(), name, |defect, protocol, cell| {
+            if (defect, protocol) == ("expired", 5) {
+                cell["verdict"] = verdict.into();
+            }
+        });
+        let path = own.join("summary.json");
+        let mut summary = read_json(&path).unwrap();
+        for verdicts in ["/verdicts", "/by_token/expired-v5/verdicts"] {
+            let counts = summary.pointer_mut(verdicts).unwrap();
+            counts[verdict] = (counts[verdict].as_u64().unwrap() + 1).into();
+            counts["correct"] = (counts["correct"].as_u64().unwrap() - 1).into();
+        }
+        fs::write(path, serde_json::to_vec(&summary).unwrap()).unwrap();
+        own
+    };
+    let (lets_in, other_code) = (with("old", "false_accept"), with("new", "wrong_reason"));
+    let (code, said) = compare(&lets_in, &other_code, &[]);
+    assert_eq!(code, Some(0), "a smaller fault is none that is new: {said}");
+    assert!(said.contains("better: "), "{said}");
+    let (code, said) = compare(&other_code, &lets_in, &[]);
+    assert_eq!(code, Some(1), "{said}");
 }

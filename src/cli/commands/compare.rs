@@ -127,13 +127,14 @@ pub(super) fn ab(arguments: &cli::Ab) -> Result<Exit> {
         stop: stop_flag()?,
         live: served.live(),
     };
-    let mut finished = ab::run(&options)?;
+    let ended = ab::run(&options);
+    let mut finished = ended.inspect_err(|_| served.fail(&options.stop))?;
     let folder = finished.folder.display().to_string();
     if let Some(comparison) = &finished.comparison {
-        show(comparison, arguments.format)?;
+        let shown = show(comparison, arguments.format);
         let written = write_all(comparison, &finished.folder)
             .and_then(|()| files::leave_comparison(&arguments.files, &finished.folder, comparison));
-        finished.trouble = finished.trouble.or(written.err());
+        finished.trouble = finished.trouble.or(written.err()).or(shown.err());
     }
     served.end(Some(&finished.folder), &options.stop);
     crate::tell!("trials and comparison: {folder}");

@@ -54,16 +54,19 @@ pub(super) fn leave(files: &Files, folder: &Path, summary: &Summary) -> Result<(
 /// # Errors
 /// When one can't.
 pub(super) fn check(files: &Files) -> Result<()> {
-    for Wanted { option, file, .. } in wanted(files) {
-        let wrong =
-            |error| Error::usage(format!("`{option}`: can't write `{}`: {error}", file.display()));
-        let was_there = fs::symlink_metadata(file).is_ok();
-        make_folder(file).map_err(wrong)?;
-        // What is in it stays until there is something to write.
-        OpenOptions::new().append(true).create(true).open(file).map_err(wrong)?;
-        if !was_there {
-            fs::remove_file(file).map_err(wrong)?;
-        }
+    wanted(files).try_for_each(|wanted| check_one(wanted.option, wanted.file))
+}
+
+/// The same of one file.
+pub(super) fn check_one(option: &str, file: &Path) -> Result<()> {
+    let wrong =
+        |error| Error::usage(format!("`{option}`: can't write `{}`: {error}", file.display()));
+    let was_there = fs::symlink_metadata(file).is_ok();
+    make_folder(file).map_err(wrong)?;
+    // What is in it stays until there is something to write.
+    OpenOptions::new().append(true).create(true).open(file).map_err(wrong)?;
+    if !was_there {
+        fs::remove_file(file).map_err(wrong)?;
     }
     Ok(())
 }

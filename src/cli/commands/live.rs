@@ -40,15 +40,25 @@ impl<'a> Served<'a> {
         Live::of(listeners)
     }
 
-    /// Pushes the last values. Goes on until whoever watches has the report in this folder, and until the last values were
-    /// scraped, where that is asked for.
-    pub(super) fn end(&self, folder: Option<&Path>, stop: &AtomicBool) {
+    /// Tells whoever is told that there will be nothing more, where a run could not be finished. Nobody waits for a scrape
+    /// then: why it could not is to be said first.
+    pub(super) fn fail(&self, stop: &AtomicBool) {
+        self.push_and_show(None, stop);
+    }
+
+    fn push_and_show(&self, folder: Option<&Path>, stop: &AtomicBool) {
         if let Some(pusher) = &self.pusher {
             pusher.end(stop);
         }
-        if let (Some(watch), Some(folder)) = (&self.watch, folder) {
-            watch.ends(&folder.join("report.html"), stop);
+        if let Some(watch) = &self.watch {
+            watch.ends(folder.map(|folder| folder.join("report.html")).as_deref(), stop);
         }
+    }
+
+    /// Pushes the last values. Goes on until whoever watches has the report in this folder, and until the last values were
+    /// scraped, where that is asked for.
+    pub(super) fn end(&self, folder: Option<&Path>, stop: &AtomicBool) {
+        self.push_and_show(folder, stop);
         if let (Some(most), Some(exporter)) = (self.arguments.prometheus_linger, &self.exporter) {
             exporter.linger(most.into(), stop);
         }

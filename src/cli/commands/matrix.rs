@@ -48,15 +48,22 @@ pub(super) fn matrix(arguments: &cli::Matrix) -> Result<Exit> {
         return all_keys::each(&run, &loaded);
     }
     check_key(&loaded.scenario)?;
-    let sent = run.sent(&loaded, arguments.output.out.clone(), None)?;
-    run.served.end(sent.of.as_ref().map(|(_, _, folder)| folder.as_path()), &run.stop);
-    if let (Some(file), Some(of)) = (&arguments.suggest_profile, &sent.of) {
-        suggest(file, &loaded, of)?;
+    let sent = run.sent(&loaded, arguments.output.out.clone(), None);
+    let Sent { exit, of } = sent.inspect_err(|_| run.served.fail(&run.stop))?;
+    run.served.end(of.as_ref().map(|(_, _, folder)| folder.as_path()), &run.stop);
+    let Some(of) = &of else { return Ok(exit) };
+    let mut left = Vec::new();
+    left.extend(arguments.suggest_profile.iter().map(|file| suggest(file, &loaded, of)));
+    left.extend(arguments.write_known.iter().map(|file| write_known(file, &of.0)));
+    match left.into_iter().find_map(Result::err) {
+        // What the broker did goes first.
+        Some(error) if exit != Exit::Fine => {
+            crate::tell!("{error}");
+            Ok(exit)
+        }
+        Some(error) => Err(error),
+        None => Ok(exit),
     }
-    if let (Some(file), Some((matrix, ..))) = (&arguments.write_known, &sent.of) {
-        write_known(file, matrix)?;
-    }
-    Ok(sent.exit)
 }
 
 /// What runs of the same command have in common.
@@ -97,7 +104,9 @@ impl Run<'_> {
             .hint("leave it out, or name one of them: `--target URL`"));
         }
         canary.serve(&plan)?;
-        for warning in plan.warnings.iter().cloned().chain(left_out(loaded)) {
+        for warning in
+            plan.warnings.iter().cloned().chain(left_out(loaded, arguments.known.is_some()))
+        {
             crate::tell!("warning: {warning}");
         }
         let options = Options {
@@ -127,15 +136,14 @@ impl Run<'_> {
 }
 
 /// Where a file to be edited is written nothing else may be: somebody may have edited it.
-fn check_new(option: &str, file: Option<&Path>) -> Result<()> {
-    match file {
-        Some(file) if fs::symlink_metadata(file).is_ok() => Err(Error::usage(format!(
-            "`{option} {}` is there already",
-            quoted(&file.display().to_string())
-        ))
-        .hint("name another file, or move it away: somebody may have edited it")),
-        _ => Ok(()),
+fn check_new(option: &'static str, file: Option<&Path>) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    if fs::symlink_metadata(file).is_ok() {
+        let shown = quoted(&file.display().to_string());
+        return Err(Error::usage(format!("`{option} {shown}` is there already"))
+            .hint("name another file, or move it away: somebody may have edited it"));
     }
+    files::check_one(option, file)
 }
 
 /// Writes what was found as a profile.
@@ -193,11 +201,11 @@ fn check_key(scenario: &Scenario) -> Result<()> {
 }
 
 /// Which thresholds of the scenario a matrix does not judge.
-fn left_out(loaded: &Loaded) -> Option<String> {
-    // A matrix fails by these in any case.
-    let are_kept = [NOT_JUDGED, "verdict.false_accept", "verdict.false_reject"];
-    let all = loaded.scenario.thresholds.keys();
-    let others = all.filter(|metric| !are_kept.contains(&metric.as_str()));
+fn left_out(loaded: &Loaded, has_known: bool) -> Option<String> {
+    // A matrix fails by these in any case, but where findings are known.
+    let are_kept = ["verdict.false_accept", "verdict.false_reject"];
+    let is_kept = |metric: &str| metric == NOT_JUDGED || !has_known && are_kept.contains(&metric);
+    let others = loaded.scenario.thresholds.keys().filter(|metric| !is_kept(metric));
     let names: Vec<String> = others.map(|metric| format!("`{metric}`")).collect();
     (!names.is_empty()).then(|| {
         format!(

@@ -423,7 +423,7 @@ impl Matrix {
                 (&cell.defect, &cell.group, cell.protocol, cell.expected, cell.strict_expected),
                 (cell.outcome, code, cell.verdict, cell.severity),
                 (cell.attempts, cell.false_accepts, p50, cell.strict_verdict, bound),
-                (broker, beyond.text(), cell.known.map(KnownAs::name)),
+                (broker, cell.known.map(KnownAs::name), beyond.text()),
             )
         });
         replace_table(folder.path(), &sheets::MATRIX, rows)

@@ -315,11 +315,11 @@ sheets! {
         upper_bound_95;
         /// The broker's address.
         broker;
-        /// The times that are longer than their cell says.
-        beyond;
         /// Of a cell that `--known` names: `wrong` if it is wrong and no worse than known, `fixed` if it is as promised now;
         /// else empty.
         known;
+        /// The times that are longer than their cell says.
+        beyond;
     }
     /// A step of a search for the capacity.
     CAPACITY = "capacity.csv" {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{Compared, Role, Seen, Verdict, record::Side, thresholds::Source};
 use crate::{
     base::words::{self, OutcomeKind, Severity, vocabulary},
+    plan::cells::known::cell_name,
     record::results::{
         Matrix,
         matrix::{Cell, version},
@@ -68,6 +69,9 @@ pub struct Changed {
     pub defect: String,
     /// Its version of MQTT: 4 or 5.
     pub protocol: u8,
+    /// Of several brokers, which one: its place in the target, from 1. Addresses may differ from side to side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broker: Option<usize>,
     /// How bad it is if this token is accepted.
     pub severity: Severity,
     /// How the cell changed.
@@ -79,9 +83,10 @@ pub struct Changed {
 }
 
 impl Changed {
-    /// The version of MQTT in words.
-    pub fn version(&self) -> &'static str {
-        version(self.protocol)
+    /// The version of MQTT in words, and of several brokers which one.
+    pub fn place(&self) -> String {
+        let at = self.broker.map(at_broker).unwrap_or_default();
+        format!("{}{at}", version(self.protocol))
     }
 
     /// Whether the candidate breaks a promise here.
@@ -91,7 +96,7 @@ impl Changed {
 
     /// The metric of this cell.
     pub fn metric(&self) -> String {
-        metric(&self.defect, self.protocol)
+        metric(&self.defect, self.protocol, self.broker)
     }
 }
 
@@ -102,12 +107,18 @@ pub struct Cells {
     pub cells: usize,
     /// Cells with the same answer and the same verdict on both sides.
     pub same: usize,
+    /// Cells whose answers are the same and were judged on neither side: they say nothing.
+    #[serde(default)]
+    pub unjudged: usize,
+    /// Cells that were judged on both sides.
+    #[serde(default)]
+    pub judged: usize,
     /// The others: by kind of change, then the worst first.
     pub changed: Vec<Changed>,
 }
 
-/// What changed from the cells of one side to those of the other; `None` unless both sides are matrices. Of several runs, or
-/// several brokers, the worst answer counts.
+/// What changed from the cells of one side to those of the other; `None` unless both sides are matrices. Of several runs the
+/// worst answer counts.
 pub(super) fn changes(baseline: &Side, candidate: &Side) -> Option<Cells> {
     let is_matrix = |side: &Side| side.runs.iter().all(|run| run.matrix.is_some());
     if !is_matrix(baseline) || !is_matrix(candidate) {
@@ -118,25 +129,54 @@ pub(super) fn changes(baseline: &Side, candidate: &Side) -> Option<Cells> {
     let mut changed: Vec<Changed> =
         names.iter().filter_map(|name| changed(before.get(*name), after.get(*name))).collect();
     changed.sort_by_key(|cell| (cell.change, Reverse(cell.severity)));
-    Some(Cells { cells: names.len(), same: names.len() - changed.len(), changed })
+    let both = || names.iter().filter_map(|name| Some((before.get(*name)?, after.get(*name)?)));
+    let is_judged = |of: &Placed| of.cell.verdict.is_judged();
+    let judged = both().filter(|(one, other)| is_judged(one) && is_judged(other)).count();
+    let is_open = |(one, other): &(&Placed, &Placed)| {
+        !is_judged(one) && !is_judged(other) && change(&one.cell, &other.cell).is_none()
+    };
+    let unjudged = both().filter(is_open).count();
+    let same = names.len() - changed.len() - unjudged;
+    Some(Cells { cells: names.len(), same, unjudged, judged, changed })
 }
 
-fn changed(one: Option<&Cell>, other: Option<&Cell>) -> Option<Changed> {
+/// Leaves to cells what counts of verdicts say of them once more, or in sum: the same token decides once.
+pub(super) fn leave_to_cells(counts: &mut [Compared], baseline: &Side, candidate: &Side) {
+    let runs = baseline.runs.iter().chain(&candidate.runs);
+    let matrices = runs.filter_map(|run| run.matrix.as_ref());
+    let tokens: BTreeSet<String> = matrices
+        .flat_map(|matrix| &matrix.cells)
+        .map(|cell| format!("{{token:{}}}", cell_name(&cell.defect, cell.protocol, None)))
+        .chain([String::new()])
+        .collect();
+    for metric in counts {
+        let is_of = |verdict: words::Verdict| {
+            let tag = metric.metric.strip_prefix(&format!("verdict.{verdict}"));
+            tag.is_some_and(|tag| tokens.contains(tag))
+        };
+        if words::Verdict::ALL.into_iter().any(is_of) {
+            metric.role = Role::Reading;
+        }
+    }
+}
+
+fn changed(one: Option<&Placed>, other: Option<&Placed>) -> Option<Changed> {
     let change = match (one, other) {
-        (Some(one), Some(other)) => change(one, other)?,
+        (Some(one), Some(other)) => change(&one.cell, &other.cell)?,
         (Some(_), None) => Change::Dropped,
         (None, _) => Change::Added,
     };
     let own = || one.into_iter().chain(other);
-    let cell = own().next()?;
+    let Placed { cell, broker } = own().next()?;
     Some(Changed {
         defect: cell.defect.clone(),
         protocol: cell.protocol,
+        broker: *broker,
         // A cell whose code alone is wrong is less severe than its token.
-        severity: own().map(|cell| cell.severity).max()?,
+        severity: own().map(|of| of.cell.severity).max()?,
         change,
-        baseline: one.map(Answer::from),
-        candidate: other.map(Answer::from),
+        baseline: one.map(|of| Answer::from(&of.cell)),
+        candidate: other.map(|of| Answer::from(&of.cell)),
     })
 }
 
@@ -165,6 +205,7 @@ pub(super) fn metrics(baseline: &Side, candidate: &Side) -> Vec<Compared> {
     let mut all = Vec::new();
     for name in names {
         let (one, other) = (before.get(name), after.get(name));
+        let (one, other) = (one.map(|of| &of.cell), other.map(|of| &of.cell));
         let (verdict, why) = match (one, other) {
             (Some(one), Some(other)) if one.verdict == other.verdict => {
                 (Verdict::Equivalent, String::new())
@@ -207,22 +248,42 @@ fn between(one: &Cell, other: &Cell) -> Verdict {
 }
 
 /// The name of a cell among the metrics.
-fn metric(defect: &str, protocol: u8) -> String {
-    format!("matrix.{defect}.v{protocol}")
+fn metric(defect: &str, protocol: u8, broker: Option<usize>) -> String {
+    format!("matrix.{defect}.v{protocol}{}", broker.map(at_broker).unwrap_or_default())
 }
 
-fn worst(side: &Side) -> BTreeMap<String, Cell> {
-    let mut worst: BTreeMap<String, Cell> = BTreeMap::new();
+fn at_broker(place: usize) -> String {
+    format!(" at broker {place}")
+}
+
+/// A cell, and of several brokers which one: its place among them, from 1.
+struct Placed {
+    cell: Cell,
+    broker: Option<usize>,
+}
+
+impl Placed {
+    fn of(cell: &Cell, matrix: &Matrix) -> Self {
+        let own = cell.broker.as_ref();
+        let at = own.and_then(|own| matrix.brokers.iter().position(|it| it.broker == *own));
+        Self { cell: cell.clone(), broker: at.map(|at| at + 1) }
+    }
+}
+
+fn worst(side: &Side) -> BTreeMap<String, Placed> {
+    let mut worst: BTreeMap<String, Placed> = BTreeMap::new();
     let matrices = side.runs.iter().filter_map(|run| run.matrix.as_ref());
-    for cell in matrices.flat_map(|matrix: &Matrix| &matrix.cells) {
-        let name = metric(&cell.defect, cell.protocol);
+    for placed in matrices
+        .flat_map(|matrix: &Matrix| matrix.cells.iter().map(move |cell| Placed::of(cell, matrix)))
+    {
+        let name = metric(&placed.cell.defect, placed.cell.protocol, placed.broker);
         // Of several runs one that says nothing leaves open what another says to be correct.
         let weight = |cell: &Cell| match cell.verdict {
             words::Verdict::Correct => 0,
             verdict => rank(verdict).unwrap_or(1),
         };
-        if worst.get(&name).is_none_or(|known| weight(cell) > weight(known)) {
-            worst.insert(name, cell.clone());
+        if worst.get(&name).is_none_or(|known| weight(&placed.cell) > weight(&known.cell)) {
+            worst.insert(name, placed);
         }
     }
     worst

@@ -5,7 +5,7 @@ use crate::{
     report::{
         codes,
         compare::{
-            Comparison, Verdict,
+            Compared, Comparison, Role, Verdict,
             cells::{Answer, Cells, Change, Changed},
         },
         style::{count, distinct, first},
@@ -23,7 +23,7 @@ pub(in crate::report) const HEAD: [&str; 5] =
 pub(in crate::report) fn row(cell: &Changed) -> [String; 5] {
     [
         cell.defect.clone(),
-        cell.version().to_owned(),
+        cell.place(),
         cell.severity.to_string(),
         side(cell.baseline.as_ref(), cell.protocol),
         side(cell.candidate.as_ref(), cell.protocol),
@@ -59,9 +59,27 @@ pub(in crate::report) fn by_change(cells: &Cells) -> Vec<(Change, Vec<&Changed>)
 /// How many cells are the same.
 pub(in crate::report) fn same(cells: &Cells) -> String {
     let all = count(cells.cells as u64);
-    match cells.changed.len() {
-        0 => format!("All {all} cells are the same."),
-        _ => format!("{} of {all} cells are the same.", count(cells.same as u64)),
+    match (cells.changed.len(), cells.unjudged) {
+        (0, 0) => format!("All {all} cells are the same."),
+        (_, 0) => format!("{} of {all} cells are the same.", count(cells.same as u64)),
+        (_, open) => format!(
+            "{} of {all} cells are the same; {} were judged on neither side.",
+            count(cells.same as u64),
+            count(open as u64)
+        ),
+    }
+}
+
+/// What decided where no cell did: the metrics that came to what the comparison came to.
+fn others(comparison: &Comparison) -> String {
+    let is_it = |it: &&Compared| {
+        it.role != Role::Reading && !it.is_cell() && it.verdict == comparison.verdict
+    };
+    let names: Vec<&str> =
+        comparison.metrics.iter().filter(is_it).map(|it| it.metric.as_str()).collect();
+    match names.is_empty() {
+        true => "no cell was judged on both sides".to_owned(),
+        false => first(&distinct(names.into_iter()), MOST_NAMES),
     }
 }
 
@@ -72,7 +90,8 @@ pub(super) fn sentence(comparison: &Comparison, cells: &Cells) -> String {
         let words = |(change, own): (Change, Vec<&Changed>)| {
             format!("{} {}: {}", count(own.len() as u64), change.label(), names(&own))
         };
-        told.map(words).collect::<Vec<_>>().join("; ")
+        let told = told.map(words).collect::<Vec<_>>().join("; ");
+        if told.is_empty() { others(comparison) } else { told }
     };
     match comparison.verdict {
         Verdict::Worse if comparison.has_new_false_accept() => {
@@ -94,8 +113,11 @@ pub(super) fn sentence(comparison: &Comparison, cells: &Cells) -> String {
         Verdict::Inconclusive => {
             format!("inconclusive: {}", told(|change| change != Change::Mended))
         }
-        Verdict::Equivalent if cells.changed.is_empty() => {
+        Verdict::Equivalent if cells.changed.is_empty() && cells.unjudged == 0 => {
             format!("equivalent: all {} cells are the same", count(cells.cells as u64))
+        }
+        Verdict::Equivalent if cells.changed.is_empty() => {
+            format!("equivalent: {}", same(cells).trim_end_matches('.'))
         }
         Verdict::Equivalent => {
             format!("equivalent: no promise is newly broken; {}", told(|_| true))

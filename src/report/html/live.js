@@ -4,7 +4,10 @@ const EVERY = 1000;
 const opened = (body) => [...body.querySelectorAll("details")];
 const draw = async () => {
   try {
-    const answer = await fetch(location.href, { cache: "no-store" });
+    const answer = await fetch(location.href, {
+      cache: "no-store",
+      signal: AbortSignal.timeout(5 * EVERY),
+    });
     if (!answer.ok) throw new Error(answer.status);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const words = (details) => details.querySelector("summary").textContent;

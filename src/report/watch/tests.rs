@@ -73,13 +73,19 @@ fn the_page_says_how_far_the_run_is_and_is_its_report_at_the_end() {
     assert!(body.contains("<script>") && body.contains("<svg"), "{body}");
     fs::write(folder.path().join("report.html"), "the report").unwrap();
     thread::scope(|scope| {
-        let ending = scope.spawn(|| watch.ends(&folder.path().join("report.html"), &NEVER));
+        let ending = scope.spawn(|| watch.ends(Some(&folder.path().join("report.html")), &NEVER));
         while watch.view.shown.lock().over.is_none() {
             thread::yield_now();
         }
         assert!(!ending.is_finished(), "somebody looked a moment ago");
-        let (head, body) = page(&watch);
-        assert!(head.contains("tokenstorm-run: over") && body == "the report", "{head}{body}");
+        ask(&watch, "HEAD", "/", "localhost");
+        assert!(watch.view.shown.lock().over.unwrap().given.is_none(), "nobody has read it");
+        // A second page gets it, too.
+        for _ in 0..2 {
+            let (head, body) = page(&watch);
+            assert!(head.contains("tokenstorm-run: over") && body == "the report", "{head}{body}");
+            assert!(!ending.is_finished(), "others may ask yet");
+        }
         ending.join().unwrap();
     });
 }
@@ -88,7 +94,7 @@ fn the_page_says_how_far_the_run_is_and_is_its_report_at_the_end() {
 fn the_end_waits_for_nobody_who_is_not_there_and_not_once_it_is_stopped() {
     let unseen = watch();
     let start = unseen.view.clock.now();
-    unseen.ends(Path::new("/nowhere"), &NEVER);
+    unseen.ends(Some(Path::new("/nowhere")), &NEVER);
     assert!(unseen.view.clock.now() - start < LAST_LOOK);
     let (_, body) = page(&unseen);
     assert!(body.contains("has no page"), "{body}");
@@ -96,13 +102,13 @@ fn the_end_waits_for_nobody_who_is_not_there_and_not_once_it_is_stopped() {
     page(&seen);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        let ending = scope.spawn(|| seen.ends(Path::new("/nowhere"), &stop));
+        let ending = scope.spawn(|| seen.ends(None, &stop));
         while seen.view.shown.lock().over.is_none() {
             thread::yield_now();
         }
         stop.store(true, Ordering::Relaxed);
         ending.join().unwrap();
-        assert_eq!(seen.view.shown.lock().over, Some(false), "nobody has it");
+        assert!(seen.view.shown.lock().over.unwrap().given.is_none(), "nobody has it");
     });
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, Matrix};
+use super::{Cell, Matrix, State};
 use crate::{
     base::words::Verdict,
     plan::cells::known::{Known, cell_name},
@@ -54,10 +54,13 @@ impl Cell {
 impl Matrix {
     /// Marks the cells whose findings were known; `target` is the broker of cells that name none.
     pub(super) fn mark(&mut self, known: &Known, target: &str) {
-        for cell in &mut self.cells {
+        let stand: Vec<bool> = self.cells.iter().map(|cell| self.stands_for_itself(cell)).collect();
+        for (cell, stands) in self.cells.iter_mut().zip(stand) {
             let broker = cell.broker.as_deref().unwrap_or(target);
             let is_right = cell.verdict == Verdict::Correct && !cell.is_weak();
-            cell.known = if known.covers((&cell.defect, cell.protocol), broker, cell.verdict) {
+            cell.known = if !stands {
+                None
+            } else if known.covers((&cell.defect, cell.protocol), broker, cell.verdict) {
                 Some(KnownAs::Wrong)
             } else if is_right && known.names(&cell.defect, cell.protocol, broker) {
                 Some(KnownAs::Fixed)
@@ -65,6 +68,16 @@ impl Matrix {
                 None
             };
         }
+    }
+
+    /// Whether a cell says something of its token. At a broker that lets everybody in or nobody it does not, and a good token
+    /// that is refused where all of its version are says that nothing was judged: neither may be excused by being known.
+    pub fn stands_for_itself(&self, cell: &Cell) -> bool {
+        let own = self.brokers.iter().find(|of| Some(&of.broker) == cell.broker.as_ref());
+        let (state, unheard) =
+            own.map_or((self.state, &self.unheard), |own| (own.state, &own.unheard));
+        let is_told = matches!(state, State::Judged | State::Unsteady);
+        is_told && !(cell.is_control() && unheard.contains(&cell.protocol))
     }
 
     /// The names of cells that were known to be wrong and are as promised now.
@@ -77,7 +90,7 @@ impl Matrix {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::results::fixture;
+    use crate::record::results::{fixture, matrix::BrokerState};
 
     #[test]
     fn a_cell_is_known_fixed_or_new_and_one_that_was_not_judged_is_none_of_them() {
@@ -97,6 +110,37 @@ mod tests {
         assert_eq!(matrix.fixed(), ["alg_none-v5"]);
         let is_new: Vec<bool> = matrix.cells.iter().map(Cell::is_new).collect();
         assert_eq!(is_new, [false, false, false, true], "another version of MQTT is another cell");
+    }
+
+    #[test]
+    fn what_one_of_several_brokers_does_to_everybody_is_never_known() {
+        let of = |broker: &str, defect: &str, expected: &str, verdict: &str| {
+            let mut cell = fixture::cell(defect, expected, verdict);
+            cell["broker"] = broker.into();
+            if expected == "accept" {
+                cell["group"] = "control".into();
+            }
+            cell
+        };
+        let mut matrix = fixture::matrix(&[
+            of("a", "expired", "refuse", "false_accept"),
+            of("b", "expired", "refuse", "false_accept"),
+            of("c", "expired", "refuse", "not_judged"),
+            of("c", "fresh", "accept", "false_reject"),
+        ]);
+        let state = |broker: &str, state, unheard| BrokerState {
+            broker: broker.to_owned(),
+            state,
+            unheard,
+        };
+        matrix.brokers = vec![
+            state("a", State::Judged, vec![]),
+            state("b", State::AcceptsAll, vec![]),
+            state("c", State::Unsteady, vec![5]),
+        ];
+        matrix.mark(&Known::parse("known.txt", "expired-v5\nfresh-v5").unwrap(), "a");
+        let is_known: Vec<bool> = matrix.cells.iter().map(Cell::is_known).collect();
+        assert_eq!(is_known, [true, false, false, false]);
     }
 
     #[test]
