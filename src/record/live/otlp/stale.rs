@@ -21,12 +21,12 @@ impl Shown {
             if gone.is_empty() {
                 continue;
             }
-            match place.and_then(|place| metrics[place].data.as_mut()) {
-                Some(Data::Gauge(gauge)) => gauge.data_points.extend(gone),
-                _ => {
-                    let data = Some(Data::Gauge(Gauge { data_points: gone }));
-                    metrics.push(Metric { data, ..shown });
-                }
+            let own = place.and_then(|place| metrics[place].data.as_mut());
+            if let Some(Data::Gauge(gauge)) = own {
+                gauge.data_points.extend(gone);
+            } else {
+                let data = Some(Data::Gauge(Gauge { data_points: gone }));
+                metrics.push(Metric { data, ..shown });
             }
         }
         // Those that are over stay here as well: nobody knows yet whether this arrives.
