@@ -176,7 +176,7 @@ fn run_here(plan: Plan, mut options: Options) -> Result<Finished> {
     let limits = Limits::read();
     Limits::raise_descriptors();
     let place = place(&plan, clock, &options)?;
-    live::minting(&plan, &place, clock, &options);
+    live::minting(&plan, &place, &options);
     let mut environment = Environment::read(&limits);
     environment.calibration = options.calibration.take();
     plan.certify(cpus(), &options.stop)?;

@@ -217,6 +217,7 @@ impl Collector {
             let is_to_stop = self.aborted.is_some() || options.stop.load(Ordering::Relaxed);
             if !self.is_stopping && is_to_stop {
                 self.is_stopping = true;
+                self.telling.ends(self.storm.clock.now().saturating_sub(self.storm.start));
                 hands.stop();
             }
             if !self.is_stopping {
@@ -225,6 +226,7 @@ impl Collector {
         }
         options.screen.done();
         self.ended = self.storm.clock.now();
+        self.telling.ends(self.ended.saturating_sub(self.storm.start));
         self.storm.knocker.rest(&options.stop);
         if let Some(nodes) = &mut self.nodes {
             nodes.end();

@@ -75,7 +75,7 @@ pub fn gather(plan: Plan, mut options: Options, crew: &mut dyn Crew) -> Result<F
     let limits = Limits::read();
     Limits::raise_descriptors();
     let place = super::place(&plan, clock, &options)?;
-    live::minting(&plan, &place, clock, &options);
+    live::minting(&plan, &place, &options);
     let mut environment = Environment::read(&limits);
     let targets = Targets::start(&plan, &KeysFrom::default(), &[])?;
     for warning in &targets.warnings {

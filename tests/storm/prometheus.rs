@@ -114,6 +114,9 @@ fn what_is_scraped_grows_with_the_run_and_is_never_more_than_it_was_in_the_end()
         let same = |name: &str| assert!((scraped[name] - attempts).abs() < 1e-9, "{scraped:?}");
         same("tokenstorm_verdicts_total");
         assert!(scraped["tokenstorm_attempts_started_total"] >= *attempts, "{scraped:?}");
+        // Nothing is due while tokens are minted.
+        let due = scraped.get("tokenstorm_attempts_due_total").map_or(0, |due| *due as u64);
+        assert_eq!(due % 50, 0, "of whole seconds, as what has started: {scraped:?}");
     }
     let last = &seen.last().unwrap().1;
     let buckets = last["tokenstorm_phase_duration_seconds_bucket"];

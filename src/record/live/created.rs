@@ -3,7 +3,10 @@
 
 use std::fmt::Write;
 
-/// The same text with a `_created` sample behind each counter and histogram: all began at this instant, in seconds since 1970.
+use super::families::OF_OTHERS;
+
+/// The same text with a `_created` sample behind each counter and histogram: all began at this instant, in seconds since 1970,
+/// but for the counter that others began.
 pub(super) fn with_created(text: &str, at: f64) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 4);
     // What samples end in behind which their `_created` belongs, with the metric's name.
@@ -13,6 +16,9 @@ pub(super) fn with_created(text: &str, at: f64) -> String {
         out.push('\n');
         if let Some(comment) = line.strip_prefix("# TYPE ") {
             last = comment.split_once(' ').and_then(|(name, kind)| {
+                if name.strip_prefix("tokenstorm_").is_some_and(|own| own.starts_with(OF_OTHERS)) {
+                    return None;
+                }
                 let end = match kind {
                     "counter" => "_total",
                     "histogram" => "_count",

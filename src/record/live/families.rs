@@ -31,6 +31,9 @@ pub(super) enum Samples<'a> {
     Histograms(Vec<(Labels<'a>, &'a Cumulated)>),
 }
 
+/// The counter that others began, before this program did: nobody here knows when.
+pub(super) const OF_OTHERS: &str = "monitor_cpu";
+
 impl Family<'_> {
     fn new<'a>(name: &'static str, help: &'static str, samples: Samples<'a>) -> Family<'a> {
         Family { name, help, unit: None, samples }

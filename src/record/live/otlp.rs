@@ -5,6 +5,7 @@
 
 mod message;
 mod post;
+mod stale;
 
 use std::{
     sync::{
@@ -25,7 +26,7 @@ use tokio::{
 use self::{message::Source, post::Post};
 use super::{Listener, Receiver, Snapshot, runs::Runs};
 use crate::base::{
-    clock::SHORT_GLANCE,
+    clock::{Clock, SHORT_GLANCE, nanoseconds},
     error::{Error, Result},
 };
 
@@ -34,6 +35,8 @@ const EVERY: Duration = Duration::from_secs(5);
 /// How often the last push is tried, and how long is waited in between.
 const TRIES: usize = 3;
 const REST: Duration = Duration::from_millis(500);
+/// How long is waited for the last push: longer than all of its tries take together.
+const END: Duration = Duration::from_secs(12);
 /// By how much its thread gives way to those that drive clients.
 const LOWERED: i32 = 10;
 
@@ -63,7 +66,7 @@ impl Pusher {
         let pushes = Pushes { source, post, made: 0, failed: 0 };
         let thread = thread::Builder::new()
             .name("otlp".into())
-            .spawn(move || run(&runtime, pushes, news))
+            .spawn(move || run(runtime, pushes, news))
             .map_err(failed)?;
         Ok(Self {
             runs: Mutex::default(),
@@ -72,17 +75,43 @@ impl Pusher {
         })
     }
 
-    /// Pushes the last snapshot, and says how many pushes failed. It waits for a few seconds at most, and not once `stop` is
-    /// set anew.
+    /// Pushes the last snapshot, and says how many pushes failed. It waits for 12 s at most, and not once `stop` is set anew.
     pub fn end(&self, stop: &AtomicBool) {
         drop(self.latest.lock().take());
         let Some(thread) = self.thread.lock().take() else { return };
         let was_stopped = stop.load(Ordering::Relaxed);
-        // It ends by itself: each push has a time limit.
-        while !thread.is_finished() && (was_stopped || !stop.load(Ordering::Relaxed)) {
-            thread::sleep(SHORT_GLANCE);
+        let is_enough = || !was_stopped && stop.load(Ordering::Relaxed);
+        if wait(&thread, is_enough, END) == Waited::InVain {
+            crate::tell!("warning: the last push of metrics did not end, and is given up");
         }
     }
+}
+
+/// How it ended to wait for a thread.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Waited {
+    /// The thread has ended.
+    ToItsEnd,
+    /// The user did not want to wait any longer.
+    UntilStopped,
+    /// It goes on.
+    InVain,
+}
+
+/// Waits for a thread, for so long at most, and not once that is enough. It should end by itself, as each push has a time
+/// limit; what the system does for it, such as to look up a name, may have none.
+fn wait(thread: &JoinHandle<()>, is_enough: impl Fn() -> bool, most: Duration) -> Waited {
+    let (clock, most) = (Clock::start(), nanoseconds(most));
+    while !thread.is_finished() {
+        if is_enough() {
+            return Waited::UntilStopped;
+        }
+        if clock.now() >= most {
+            return Waited::InVain;
+        }
+        thread::sleep(SHORT_GLANCE);
+    }
+    Waited::ToItsEnd
 }
 
 impl Listener for Pusher {
@@ -94,7 +123,7 @@ impl Listener for Pusher {
     }
 }
 
-fn run(runtime: &Runtime, mut pushes: Pushes, mut news: watch::Receiver<Latest>) {
+fn run(runtime: Runtime, mut pushes: Pushes, mut news: watch::Receiver<Latest>) {
     let _ = rustix::process::setpriority_process(None, LOWERED);
     runtime.block_on(async {
         let mut pace = interval_at(Instant::now() + EVERY, EVERY);
@@ -119,6 +148,8 @@ fn run(runtime: &Runtime, mut pushes: Pushes, mut news: watch::Receiver<Latest>)
         let last = news.borrow().clone();
         pushes.last(last).await;
     });
+    // A name that the system still looks up is not waited for: it may never answer.
+    runtime.shutdown_background();
     pushes.tell();
 }
 
@@ -142,7 +173,7 @@ impl Pushes {
         let Some(latest) = latest else { return };
         let message = self.source.message(&latest);
         self.made += 1;
-        let Err(why) = self.post.send(message).await else { return };
+        let Err(why) = self.post.send(message).await else { return self.source.arrived() };
         if self.failed == 0 {
             crate::tell!(
                 "warning: metrics could not be pushed to `{}`: {why}",
@@ -169,5 +200,46 @@ impl Pushes {
         if *failed > 0 {
             crate::tell!("{failed} of {made} pushes of metrics to `{}` failed", post.receiver());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Longer than anything here takes: whatever hangs fails then.
+    const FOREVER: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn what_the_system_never_answers_does_not_keep_the_last_push_from_ending() {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let (release, released) = mpsc::channel::<()>();
+        // As a name that is looked up.
+        runtime.spawn_blocking(move || released.recv());
+        let source = Source::new().unwrap();
+        let post = Post::new(&Receiver::parse("http://127.0.0.1:9").unwrap()).unwrap();
+        // Over before anything was told.
+        let (_, news) = watch::channel(None);
+        let (ended, end) = mpsc::channel();
+        thread::spawn(move || {
+            run(runtime, Pushes { source, post, made: 0, failed: 0 }, news);
+            ended.send(())
+        });
+        end.recv_timeout(FOREVER).unwrap();
+        drop(release);
+    }
+
+    #[test]
+    fn a_push_that_does_not_end_is_waited_for_until_the_deadline_or_until_the_user_ends_it() {
+        let (release, released) = mpsc::channel::<()>();
+        let thread = thread::spawn(move || {
+            let _ = released.recv();
+        });
+        assert_eq!(wait(&thread, || false, Duration::ZERO), Waited::InVain);
+        assert_eq!(wait(&thread, || true, FOREVER), Waited::UntilStopped);
+        drop(release);
+        assert_eq!(wait(&thread, || false, FOREVER), Waited::ToItsEnd);
     }
 }

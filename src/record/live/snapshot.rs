@@ -25,7 +25,8 @@ pub struct Now {
     pub run: String,
     /// That folder, once there is one.
     pub folder: Option<PathBuf>,
-    /// What tells it from other runs of this program, whose folders may have the same name.
+    /// What alone tells it from other runs of this program: their folders may have the same name, and its own may get another
+    /// one while it goes.
     pub number: u64,
     /// Where the run has got to.
     pub state: RunState,
@@ -195,7 +196,7 @@ impl Snapshot {
 
     /// Whether this one is of the same run.
     pub(super) fn is_of(&self, other: &Self) -> bool {
-        self.now.run == other.now.run && self.now.number == other.now.number
+        self.now.number == other.now.number
     }
 
     /// Adds the counts of a run that is over, by their labels.

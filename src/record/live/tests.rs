@@ -382,6 +382,17 @@ fn counters_go_on_from_one_run_to_the_next_and_gauges_do_not() {
 }
 
 #[test]
+fn a_run_whose_folder_gets_another_name_is_not_added_to_itself() {
+    let exporter = exporter();
+    for run in ["002", "002-2"] {
+        let now = Now { run: run.into(), ..now() };
+        exporter.hears(&Arc::new(Snapshot::of(&plan(), &measured(&[US]), now)));
+    }
+    let (_, body) = ask(&exporter, "GET /metrics");
+    assert!(body.contains("tokenstorm_attempts_started_total 5\n"), "{body}");
+}
+
+#[test]
 fn phases_that_attempts_can_enter_are_there_before_any_does() {
     let exporter = exporter();
     exporter.hears(&Arc::new(Snapshot::of(&plan(), &Measurements::new(2, 2), now())));
@@ -512,6 +523,9 @@ fn counters_and_histograms_say_when_the_program_began_to_count() {
         assert!(now - at < 60.0 && at - now < 1.0, "{name}: {at}");
     }
     assert!(!text.contains("tokenstorm_open_connections_created"), "{text}");
+    // The processes of a broker began before.
+    assert!(text.contains("tokenstorm_monitor_cpu_seconds_total"), "{text}");
+    assert!(!text.contains("tokenstorm_monitor_cpu_seconds_created"), "{text}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::{
-    Answer, Count, MOST_ANSWERS, MOST_FINDINGS, Measurements, SLOT, Tally, Times,
+    Answer, Count, MOST_ANSWERS, MOST_FINDINGS, Measurements, SLOT, Session, Tally, Times,
     operations::Operated,
     returns::{MOST_RETURNS, MOST_TRIES},
     times::{Cell, LONGEST},
@@ -243,10 +243,7 @@ impl Sheet<Measurements> {
 
     fn is_bounded(&self, attempts: u64) -> bool {
         let seen = &self.rest;
-        let dropped = seen.dropped.into_iter().map(|(_, count)| *count);
-        let sessions = seen.sessions.into_iter().map(|(_, count)| *count);
-        let others = seen.handshakes.into_iter().map(|(_, count)| *count);
-        let others = dropped.chain(sessions).chain(others);
+        let handshakes = seen.handshakes.into_iter().map(|(_, count)| *count);
         let judged: u64 = seen.slots.counts.iter().map(|count| u64::from(*count)).sum();
         let operations = seen.operations.into_iter().map(|(_, count)| *count);
         let Some(operations) = operations.clone().try_fold(0_u64, u64::checked_add) else {
@@ -259,7 +256,8 @@ impl Sheet<Measurements> {
             Operation::Return => stayed,
         };
         seen.sums.iter().all(|(count, number)| number <= count.most(attempts))
-            && others.into_iter().all(|number| number <= MOST_COUNT)
+            && handshakes.into_iter().all(|number| number <= MOST_COUNT)
+            && self.are_sessions_counted()
             && judged <= attempts
             && operations <= MOST_COUNT
             && self.cells.iter().all(|(place, cell)| {
@@ -267,6 +265,20 @@ impl Sheet<Measurements> {
             })
             && seen.tallies.into_iter().all(|(_, count)| *count > 0)
             && seen.operations.into_iter().all(|(_, count)| *count > 0)
+    }
+
+    /// Whether brokers together have as many sessions that began to hold, and that ended, as the run has.
+    fn are_sessions_counted(&self) -> bool {
+        let seen = &self.rest;
+        let by_broker = |which: Session| {
+            let own = seen.sessions.into_iter().filter(move |((_, what), _)| *what == which);
+            own.map(|(_, count)| *count).try_fold(0_u64, u64::checked_add)
+        };
+        let mut dropped = seen.dropped.into_iter().map(|(_, count)| *count);
+        let dropped = dropped.try_fold(0_u64, u64::checked_add);
+        by_broker(Session::Held) == Some(seen[Count::Held])
+            && dropped.is_some_and(|dropped| dropped <= MOST_COUNT)
+            && by_broker(Session::Dropped) == dropped
     }
 
     /// Whether it lists no more than so many attempts, and a run of so many kinds and brokers, can bring about.

@@ -2,7 +2,7 @@
 
 use prometheus_client::registry::Unit;
 
-use super::{Family, Samples, counter, gauge, states};
+use super::{Family, OF_OTHERS, Samples, counter, gauge, states};
 use crate::{
     base::words::{Cause, RunState, Validity},
     record::live::{
@@ -134,7 +134,7 @@ fn hosts(now: &Now) -> Vec<Family<'_>> {
     }
     let used = now.usage.iter().filter_map(|of| Some((vec![("side", of.side.name())], of.cpu_s?)));
     let help = "CPU time of a side since its processes began.";
-    let used = Family::new("monitor_cpu", help, Samples::Sums(used.collect()));
+    let used = Family::new(OF_OTHERS, help, Samples::Sums(used.collect()));
     all.push(used.in_unit(Unit::Seconds));
     let resident = now
         .usage

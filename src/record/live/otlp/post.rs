@@ -5,6 +5,7 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
+use percent_encoding::percent_decode_str;
 use prost::Message;
 use reqwest::{
     Client,
@@ -100,10 +101,8 @@ fn headers(text: &str) -> Result<HeaderMap> {
     for (number, pair) in (1..).zip(text.split(',').map(str::trim).filter(|pair| !pair.is_empty()))
     {
         let header = pair.split_once('=').and_then(|(name, value)| {
-            // Of a query a `+` is a blank, and here it is itself.
-            let value = value.trim().replace('+', "%2B");
-            let mut decoded = url::form_urlencoded::parse(value.as_bytes());
-            let (value, _) = decoded.next().unwrap_or_default();
+            // Not as in a query: `=`, `&` and `+` are themselves.
+            let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
             let mut value: reqwest::header::HeaderValue = value.parse().ok()?;
             value.set_sensitive(true);
             Some((name.trim().parse::<reqwest::header::HeaderName>().ok()?, value))
@@ -129,6 +128,19 @@ mod tests {
         assert_eq!(way("http://h:4318", "x-key=1"), Way::Direct);
         for url in ["https://me@h", "https://:pass@h", "http://h?key=1"] {
             assert_eq!(way(url, ""), Way::Direct, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_a_header_may_contain_what_separates_fields_of_a_query() {
+        for value in ["Basic aHVudGVyMg==", "a&b=c&d", "a+b", "=", "&"] {
+            let read = headers(&format!("x={},y=1", value.replace(' ', "%20"))).unwrap();
+            assert_eq!(
+                read["x"],
+                value.parse::<reqwest::header::HeaderValue>().unwrap(),
+                "{value}"
+            );
+            assert_eq!(read.len(), 2, "{value}");
         }
     }
 

@@ -1,16 +1,17 @@
 use super::*;
 use crate::{
     client::{
-        attempt::{Close, Step, Steps},
+        attempt::{Close, Code, Step, Steps},
         verdict::Expectation,
     },
-    record::measure::{KeyAnswer, pending::Pending, signs::Site},
+    record::measure::{KeyAnswer, Session, pending::Pending, signs::Site},
 };
 
 /// What is forged of it.
 type Forge = fn(&mut Sheet<Measurements>);
 
-/// A recorder of two kinds of token and one broker, with one attempt that was accepted and one that the broker closed.
+/// A recorder of two kinds of token and one broker, with one attempt that was accepted, whose session ended early, and one that
+/// the broker closed.
 fn recorded() -> Measurements {
     let attempt = |outcome, connack| Attempt {
         scheduled: 0,
@@ -26,6 +27,8 @@ fn recorded() -> Measurements {
         seen.start(of.started, of.scheduled);
     }
     seen.record(&good, Expectation::Accept, Verdict::Correct, 0, 0);
+    seen.count_held(0);
+    seen.count_drop(0, Code::Word("fin"));
     let site = Site { broker: 0, address: ([127, 0, 0, 1], 1883).into() };
     let (expected, verdict) = (Expectation::Accept, Verdict::FalseReject);
     seen.record_closed(Pending { attempt: closed, site, expected, verdict, in_time: true }, 0);
@@ -45,7 +48,7 @@ fn is_taken(forge: impl FnOnce(&mut Sheet<Measurements>)) -> bool {
 #[test]
 fn what_does_not_add_up_within_itself_is_refused() {
     assert!(is_taken(|_| {}), "as it was sent");
-    let forged: [(&str, Forge); 11] = [
+    let forged: [(&str, Forge); 15] = [
         ("attempts that entered no phase", |of| of.rest.tallies.0[0].1 += 1),
         ("a phase that was entered more often than there were attempts", |of| {
             let times = of.cells[0].1.times.clone();
@@ -67,10 +70,18 @@ fn what_does_not_add_up_within_itself_is_refused() {
         ("an unsettled attempt that was answered", |of| {
             of.rest.pending[0].attempt.outcome = Outcome::Accepted;
         }),
-        ("more sessions than attempts", |of| of.rest[Count::Held] = 3),
+        ("more sessions than attempts", |of| (0..2).for_each(|_| of.rest.count_held(0))),
         ("a session at a broker that is none of the run's", |of| {
-            of.rest.sessions.add((99, crate::record::measure::Session::Dropped), 1);
+            of.rest.count_drop(99, Code::Status(1));
         }),
+        ("sessions that hold at no broker", |of| of.rest[Count::Held] += 1),
+        ("sessions that hold at brokers and not in the run", |of| {
+            of.rest.sessions.add((0, Session::Held), 1);
+        }),
+        ("sessions that ended at brokers and of nothing", |of| {
+            of.rest.sessions.add((0, Session::Dropped), 1 << 39);
+        }),
+        ("sessions that ended at no broker", |of| of.rest.dropped.add(Code::Status(1), 1)),
         ("answers that nobody asked for", |of| {
             of.rest.answers.push(KeyAnswer {
                 sent: 0,
@@ -100,8 +111,7 @@ fn more_is_not_listed_than_attempts_can_bring_about() {
             of.rest.handshakes.0 = vec![((0, (false, 1, 1).into()), 1); 1000];
         }),
         ("ends of sessions", |of| {
-            of.rest.dropped.0 =
-                (0..2000).map(|code| (crate::client::attempt::Code::Status(code), 1)).collect();
+            (0..2000).for_each(|code| of.rest.count_drop(0, Code::Status(code)));
         }),
     ];
     for (what, forge) in forged {
