@@ -77,10 +77,10 @@ fn others(comparison: &Comparison) -> String {
     };
     let names: Vec<&str> =
         comparison.metrics.iter().filter(is_it).map(|it| it.metric.as_str()).collect();
-    match names.is_empty() {
-        true => "no cell was judged on both sides".to_owned(),
-        false => first(&distinct(names.into_iter()), MOST_NAMES),
+    if names.is_empty() {
+        return "no cell was judged on both sides".to_owned();
     }
+    first(&distinct(names), MOST_NAMES)
 }
 
 /// What became of the comparison where cells decide.
