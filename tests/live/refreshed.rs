@@ -131,6 +131,9 @@ fn when_a_session_of_keycloak_comes_to_its_end_tokens_get_shorter_and_then_clien
     assert!(summary["renewals"]["at_half_life"].as_u64().unwrap() >= 8, "{summary}");
     assert_eq!(summary["renewals"]["token_failed"], 0, "{summary}");
     // Its last token lasts too short to be renewed: it ends on the connection, and the client comes back by a login.
-    assert_eq!(summary["returns"]["back"], summary["returns"]["drops"], "{summary}");
+    let returns = |key: &str| summary["returns"][key].as_u64().unwrap();
+    // The run may end while the next such token has just ended.
+    assert_eq!(returns("back") + returns("still_away"), returns("drops"), "{summary}");
+    assert!(returns("back") >= 8 && returns("gave_up") == 0, "{summary}");
     assert_eq!(summary["lifetime"]["outlived"], 0, "{summary}");
 }
