@@ -1,7 +1,7 @@
 //! What is done with bytes of strangers when they are tried out by the million. Uses `base`, `scenario`, `token`, `plan`,
 //! `client`, `record`, `supply`, `report`, `campaign`.
 //!
-//! One function a parser (`fuzz/`, `scripts/fuzz`), each with more to hold than that it does not panic. `tests/fuzzed.rs`
+//! One function a parser (`fuzz/`, `scripts/fuzz`), each with more to hold than that it does not panic. `tests/offline/fuzzed.rs`
 //! runs them over the seeds and over every input that ever failed.
 
 mod files;

@@ -41,8 +41,10 @@ pub(super) struct Snapshot {
     pub(super) failed: u64,
     /// What most of those failed by: the outcome and its code.
     pub(super) cause: Option<Outcome>,
-    /// Attempts whose verdict breaks a promise.
+    /// Attempts whose verdict breaks a promise, and was not known to.
     pub(super) wrong: u64,
+    /// Others of the kind, in cells of a matrix that `--known` names.
+    pub(super) known: u64,
     /// Clients that are away and may come back.
     pub(super) away: u64,
     /// p99 of `connack` so far, in nanoseconds; `None` before the first, or where it is a timeout.
@@ -183,6 +185,7 @@ impl Screen {
             Some(format!("accepted {}", count(now.accepted))),
             Some(format!("refused {}", count(now.refused))),
             Some(format!("failed {}{cause}", count(now.failed))),
+            (now.known > 0).then(|| format!("known {}", count(now.known))),
             Some(format!(
                 "p99 so far {}",
                 now.p99.map_or_else(|| "-".into(), |p99| nanos(p99 as f64))

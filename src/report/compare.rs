@@ -258,7 +258,8 @@ pub fn compare(
     let summaries =
         |side: &Side| side.runs.iter().map(|run| run.summary.clone()).collect::<Vec<_>>();
     let (before, after) = (summaries(baseline), summaries(candidate));
-    let cells = cells::changes(baseline, candidate);
+    let pairs = cells::Pairs::of(baseline, candidate);
+    let cells = cells::are_matrices(baseline, candidate).then(|| pairs.changes());
     let gate = match before.first() {
         // A matrix asks what the broker answers: its times decide only if somebody names them.
         Some(_) if cells.is_some() && rule.gate.is_empty() => Vec::new(),
@@ -279,7 +280,7 @@ pub fn compare(
     metrics.extend(verdicts);
     metrics.extend(counts::operations(&before, &after, design, rule));
     metrics.extend(counts::gone(baseline, candidate));
-    metrics.extend(cells::metrics(baseline, candidate));
+    metrics.extend(pairs.metrics());
     metrics
         .sort_by_key(|metric| (metric.role as u8, gate.iter().position(|it| *it == metric.metric)));
     let mut told = comparable::remarks(baseline, candidate);

@@ -169,8 +169,8 @@ impl View {
             over.given = over.given.or(Some(now).filter(|_| is_read));
             return (shown.page.clone(), true);
         }
-        let pointer = |snapshot: &Option<Arc<Snapshot>>| snapshot.as_ref().map(Arc::as_ptr);
-        let is_new = shown.page.is_empty() || pointer(&shown.of) != pointer(&latest);
+        let is_new =
+            shown.page.is_empty() || !Snapshot::is_same(shown.of.as_ref(), latest.as_ref());
         if is_new && now >= shown.until {
             shown.page = under_way(latest.as_deref()).into();
             let ready = self.clock.now();

@@ -6,16 +6,17 @@ use super::Collector;
 use crate::{
     client::attempt::{Outcome, Phase},
     engine::progress::Snapshot,
-    record::measure::{Count, Measurements, Tally, latency::Quantile},
+    plan::Plan,
+    record::measure::{Count, Measurements, Tally, latency::Quantile, sum},
 };
 
 impl Collector {
     /// How the run stands after a second, in which `seen` was measured.
     pub(super) fn snapshot(&self, second: u64, seen: &Measurements, is_holding: bool) -> Snapshot {
         let tallies = self.all.settled_tallies();
-        let count = |wanted: fn(Outcome) -> bool| -> u64 {
-            tallies.iter().filter(|(tally, _)| wanted(tally.outcome)).map(|(_, count)| count).sum()
-        };
+        let count = |wanted: fn(Outcome) -> bool| sum(&tallies, |tally| wanted(tally.outcome));
+        let wrong = sum(&tallies, |tally| tally.verdict.is_wrong());
+        let known = sum(&tallies, |tally| is_known(&self.storm.plan, tally));
         let connack = self.all.latency(Phase::Connack, None, None, None);
         Snapshot {
             second,
@@ -27,11 +28,8 @@ impl Collector {
             refused: count(Outcome::is_refusal),
             failed: count(|outcome| !outcome.is_answer()),
             cause: cause(&tallies),
-            wrong: tallies
-                .iter()
-                .filter(|(tally, _)| tally.verdict.is_wrong())
-                .map(|(_, count)| count)
-                .sum(),
+            wrong: wrong - known,
+            known,
             p99: match connack.percentile(99.0) {
                 Quantile::Time(time) => Some(time),
                 Quantile::Beyond => None,
@@ -39,6 +37,14 @@ impl Collector {
             is_holding,
         }
     }
+}
+
+/// Whether a verdict is wrong, and `--known` names its cell for that.
+fn is_known(plan: &Plan, tally: &Tally) -> bool {
+    let (kind, broker) = (&plan.mould.kinds[tally.kind], &plan.brokers[tally.broker]);
+    let cell = (kind.defect.name, u8::from(kind.protocol));
+    let cells = plan.cells.as_ref();
+    cells.is_some_and(|cells| cells.known.covers(cell, &broker.label, tally.verdict))
 }
 
 /// What most attempts without an answer failed by.

@@ -94,9 +94,9 @@ impl Exporter {
     pub fn linger(&self, most: Duration, stop: &AtomicBool) {
         let clock = Clock::start();
         let end = nanoseconds(most);
-        let is_given = || match (&*self.latest.lock(), &*self.given.lock()) {
-            (Some(latest), Some(given)) => Arc::ptr_eq(latest, given),
-            (latest, _) => latest.is_none(),
+        let is_given = || {
+            let latest = self.latest.lock();
+            latest.is_none() || Snapshot::is_same(latest.as_ref(), self.given.lock().as_ref())
         };
         while !is_given() && clock.now() < end && !stop.load(Ordering::Relaxed) {
             thread::sleep(SHORT_GLANCE);
@@ -161,8 +161,8 @@ impl Metrics {
     fn made(&self) -> Made {
         let latest = self.latest.lock().clone();
         let mut made = self.made.lock();
-        let pointer = |snapshot: &Option<Arc<Snapshot>>| snapshot.as_ref().map(Arc::as_ptr);
-        if let Some(made) = made.as_ref().filter(|made| pointer(&made.of) == pointer(&latest)) {
+        let is_of_it = |made: &&Made| Snapshot::is_same(made.of.as_ref(), latest.as_ref());
+        if let Some(made) = made.as_ref().filter(is_of_it) {
             return made.clone();
         }
         let mut text = String::new();

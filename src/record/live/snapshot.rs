@@ -1,6 +1,6 @@
 //! Where a run has come to: counts and cumulated times of each kind of token at each broker.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     cumulated::Cumulated,
@@ -150,6 +150,11 @@ pub(super) struct Part {
 }
 
 impl Snapshot {
+    /// Whether two are the very same one; so are two that are not there.
+    pub(crate) fn is_same(one: Option<&Arc<Self>>, other: Option<&Arc<Self>>) -> bool {
+        one.map(Arc::as_ptr) == other.map(Arc::as_ptr)
+    }
+
     /// What is told of a plan of which this was measured so far.
     pub fn of(plan: &Plan, all: &Measurements, now: Now) -> Self {
         let mut parts = Vec::with_capacity(plan.mould.kinds.len() * plan.brokers.len());

@@ -117,27 +117,55 @@ pub struct Cells {
     pub changed: Vec<Changed>,
 }
 
-/// What changed from the cells of one side to those of the other; `None` unless both sides are matrices. Of several runs the
-/// worst answer counts.
-pub(super) fn changes(baseline: &Side, candidate: &Side) -> Option<Cells> {
-    let is_matrix = |side: &Side| side.runs.iter().all(|run| run.matrix.is_some());
-    if !is_matrix(baseline) || !is_matrix(candidate) {
-        return None;
+/// Every cell that either side has, by its metric; of several runs of a side the worst answer.
+#[derive(Debug)]
+pub(super) struct Pairs<'a>(BTreeMap<String, [Option<Placed<'a>>; 2]>);
+
+impl<'a> Pairs<'a> {
+    /// The cells of both sides; none where neither is a matrix.
+    pub(super) fn of(baseline: &'a Side, candidate: &'a Side) -> Self {
+        let mut pairs: BTreeMap<String, [Option<Placed<'a>>; 2]> = BTreeMap::new();
+        for (at, side) in [baseline, candidate].into_iter().enumerate() {
+            for (name, placed) in worst(side) {
+                pairs.entry(name).or_default()[at] = Some(placed);
+            }
+        }
+        Self(pairs)
     }
-    let (before, after) = (worst(baseline), worst(candidate));
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let mut changed: Vec<Changed> =
-        names.iter().filter_map(|name| changed(before.get(*name), after.get(*name))).collect();
-    changed.sort_by_key(|cell| (cell.change, Reverse(cell.severity)));
-    let both = || names.iter().filter_map(|name| Some((before.get(*name)?, after.get(*name)?)));
-    let is_judged = |of: &Placed| of.cell.verdict.is_judged();
-    let judged = both().filter(|(one, other)| is_judged(one) && is_judged(other)).count();
-    let is_open = |(one, other): &(&Placed, &Placed)| {
-        !is_judged(one) && !is_judged(other) && change(&one.cell, &other.cell).is_none()
-    };
-    let unjudged = both().filter(is_open).count();
-    let same = names.len() - changed.len() - unjudged;
-    Some(Cells { cells: names.len(), same, unjudged, judged, changed })
+
+    /// What changed from one side to the other.
+    pub(super) fn changes(&self) -> Cells {
+        let mut changed: Vec<Changed> = self.0.values().filter_map(changed).collect();
+        changed.sort_by_key(|cell| (cell.change, Reverse(cell.severity)));
+        let both = || {
+            self.0.values().filter_map(|[one, other]| {
+                Some([one.as_ref()?.cell, other.as_ref()?.cell].map(|cell| cell.verdict.is_judged()))
+            })
+        };
+        let judged = both().filter(|judged| *judged == [true, true]).count();
+        let open = self.0.values().filter(|pair| is_open(pair)).count();
+        let same = self.0.len() - changed.len() - open;
+        Cells { cells: self.0.len(), same, unjudged: open, judged, changed }
+    }
+
+    /// What each cell came to.
+    pub(super) fn metrics(&self) -> impl Iterator<Item = Compared> {
+        self.0.iter().map(|(name, [one, other])| {
+            compared(name, one.as_ref().map(|of| of.cell), other.as_ref().map(|of| of.cell))
+        })
+    }
+}
+
+/// Whether all runs of both sides are matrices.
+pub(super) fn are_matrices(baseline: &Side, candidate: &Side) -> bool {
+    baseline.runs.iter().chain(&candidate.runs).all(|run| run.matrix.is_some())
+}
+
+/// Whether both sides answered the same, and neither answer could be judged.
+fn is_open(pair: &[Option<Placed<'_>>; 2]) -> bool {
+    let [Some(one), Some(other)] = pair else { return false };
+    let is_judged = [one, other].iter().any(|of| of.cell.verdict.is_judged());
+    !is_judged && change(one.cell, other.cell).is_none()
 }
 
 /// Leaves to cells what counts of verdicts say of them once more, or in sum: the same token decides once.
@@ -160,13 +188,13 @@ pub(super) fn leave_to_cells(counts: &mut [Compared], baseline: &Side, candidate
     }
 }
 
-fn changed(one: Option<&Placed>, other: Option<&Placed>) -> Option<Changed> {
+fn changed([one, other]: &[Option<Placed<'_>>; 2]) -> Option<Changed> {
     let change = match (one, other) {
-        (Some(one), Some(other)) => change(&one.cell, &other.cell)?,
+        (Some(one), Some(other)) => change(one.cell, other.cell)?,
         (Some(_), None) => Change::Dropped,
         (None, _) => Change::Added,
     };
-    let own = || one.into_iter().chain(other);
+    let own = || one.iter().chain(other);
     let Placed { cell, broker } = own().next()?;
     Some(Changed {
         defect: cell.defect.clone(),
@@ -175,8 +203,8 @@ fn changed(one: Option<&Placed>, other: Option<&Placed>) -> Option<Changed> {
         // A cell whose code alone is wrong is less severe than its token.
         severity: own().map(|of| of.cell.severity).max()?,
         change,
-        baseline: one.map(|of| Answer::from(&of.cell)),
-        candidate: other.map(|of| Answer::from(&of.cell)),
+        baseline: one.as_ref().map(|of| Answer::from(of.cell)),
+        candidate: other.as_ref().map(|of| Answer::from(of.cell)),
     })
 }
 
@@ -198,38 +226,27 @@ fn change(one: &Cell, other: &Cell) -> Option<Change> {
     })
 }
 
-/// The cells of a matrix, by what they came to; of several runs the worst.
-pub(super) fn metrics(baseline: &Side, candidate: &Side) -> Vec<Compared> {
-    let (before, after) = (worst(baseline), worst(candidate));
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let mut all = Vec::new();
-    for name in names {
-        let (one, other) = (before.get(name), after.get(name));
-        let (one, other) = (one.map(|of| &of.cell), other.map(|of| &of.cell));
-        let (verdict, why) = match (one, other) {
-            (Some(one), Some(other)) if one.verdict == other.verdict => {
-                (Verdict::Equivalent, String::new())
-            }
-            (Some(one), Some(other)) => (between(one, other), String::new()),
-            (None, _) => (Verdict::Inconclusive, "the baseline was not sent it".to_owned()),
-            _ => (Verdict::Inconclusive, "the candidate was not sent it".to_owned()),
-        };
-        let word =
-            |cell: Option<&Cell>| cell.map(|cell| Seen::Word(cell.verdict.name().to_owned()));
-        all.push(Compared {
-            metric: name.clone(),
-            baseline: word(one),
-            candidate: word(other),
-            threshold_source: Source::Counted,
-            verdict,
-            unit: UNIT.into(),
-            // What is new in the catalogue says nothing about a change.
-            role: if one.is_some() { Role::Count } else { Role::Reading },
-            why,
-            ..Compared::default()
-        });
+/// A cell as a metric: by what it came to.
+fn compared(name: &str, one: Option<&Cell>, other: Option<&Cell>) -> Compared {
+    let (verdict, why) = match (one, other) {
+        (Some(one), Some(other)) if one.verdict == other.verdict => (Verdict::Equivalent, ""),
+        (Some(one), Some(other)) => (between(one, other), ""),
+        (None, _) => (Verdict::Inconclusive, "the baseline was not sent it"),
+        _ => (Verdict::Inconclusive, "the candidate was not sent it"),
+    };
+    let word = |cell: Option<&Cell>| cell.map(|cell| Seen::Word(cell.verdict.name().to_owned()));
+    Compared {
+        metric: name.to_owned(),
+        baseline: word(one),
+        candidate: word(other),
+        threshold_source: Source::Counted,
+        verdict,
+        unit: UNIT.into(),
+        // What is new in the catalogue says nothing about a change.
+        role: if one.is_some() { Role::Count } else { Role::Reading },
+        why: why.to_owned(),
+        ..Compared::default()
     }
-    all
 }
 
 /// How bad a verdict is; `None` of one that says nothing.
@@ -257,24 +274,26 @@ fn at_broker(place: usize) -> String {
 }
 
 /// A cell, and of several brokers which one: its place among them, from 1.
-struct Placed {
-    cell: Cell,
+#[derive(Debug)]
+struct Placed<'a> {
+    cell: &'a Cell,
     broker: Option<usize>,
 }
 
-impl Placed {
-    fn of(cell: &Cell, matrix: &Matrix) -> Self {
+impl<'a> Placed<'a> {
+    fn of(cell: &'a Cell, matrix: &Matrix) -> Self {
         let own = cell.broker.as_ref();
         let at = own.and_then(|own| matrix.brokers.iter().position(|it| it.broker == *own));
-        Self { cell: cell.clone(), broker: at.map(|at| at + 1) }
+        Self { cell, broker: at.map(|at| at + 1) }
     }
 }
 
-fn worst(side: &Side) -> BTreeMap<String, Placed> {
-    let mut worst: BTreeMap<String, Placed> = BTreeMap::new();
+/// The cells of a side; of several runs the worst answer.
+fn worst(side: &Side) -> BTreeMap<String, Placed<'_>> {
+    let mut worst: BTreeMap<String, Placed<'_>> = BTreeMap::new();
     let matrices = side.runs.iter().filter_map(|run| run.matrix.as_ref());
-    for placed in matrices
-        .flat_map(|matrix: &Matrix| matrix.cells.iter().map(move |cell| Placed::of(cell, matrix)))
+    for placed in
+        matrices.flat_map(|matrix| matrix.cells.iter().map(move |cell| Placed::of(cell, matrix)))
     {
         let name = metric(&placed.cell.defect, placed.cell.protocol, placed.broker);
         // Of several runs one that says nothing leaves open what another says to be correct.
@@ -282,7 +301,7 @@ fn worst(side: &Side) -> BTreeMap<String, Placed> {
             words::Verdict::Correct => 0,
             verdict => rank(verdict).unwrap_or(1),
         };
-        if worst.get(&name).is_none_or(|known| weight(&placed.cell) > weight(&known.cell)) {
+        if worst.get(&name).is_none_or(|known| weight(placed.cell) > weight(known.cell)) {
             worst.insert(name, placed);
         }
     }

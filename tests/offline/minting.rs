@@ -1,5 +1,4 @@
 //! Minted tokens as a verifier sees them: good ones verify, each defect is wrong in its own way.
-#![expect(clippy::unwrap_used, reason = "a test that can't mint has failed")]
 
 use std::path::Path;
 

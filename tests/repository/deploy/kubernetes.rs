@@ -11,7 +11,7 @@ use k8s_openapi::api::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{path, text};
+use super::{path, text};
 
 /// Maps whose keys are anybody's choice: a name that is wrong there is no field that is wrong.
 const FREE: [&str; 7] =

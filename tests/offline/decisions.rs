@@ -1,6 +1,5 @@
 //! What a comparison decides: how often it cries wolf, how often it sees a wolf, and what it refuses to compare. Runs are
 //! made up here, from one that was measured, so that thousands of contests take seconds.
-#![expect(clippy::unwrap_used, reason = "a test that can't set up has failed")]
 
 use std::path::{Path, PathBuf};
 

@@ -8,7 +8,7 @@ use tokenstorm::{
     token::{Minter, placing::Scratch},
 };
 
-use crate::given::{Given, NOW, hmac, holds};
+use super::given::{Given, NOW, hmac, holds};
 
 #[test]
 fn no_two_clients_of_a_matrix_have_one_client_id() {

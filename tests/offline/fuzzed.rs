@@ -1,5 +1,4 @@
 //! What fuzzing tries by the million (`scripts/fuzz`), here with its seeds and with every input that ever failed.
-#![expect(clippy::unwrap_used, reason = "a test that can't read its files has failed")]
 
 use std::{
     collections::BTreeSet,

@@ -3,7 +3,7 @@
 use clap::Parser;
 use tokenstorm::cli::Cli;
 
-use crate::{pods, scripts};
+use super::{pods, scripts};
 
 /// Whether the program takes these arguments.
 fn check(place: &str, arguments: &[String]) {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Write};
 use serde_json::Value;
 use tokenstorm::scenario::Scenario;
 
-use crate::cell;
+use super::cell;
 
 /// All tables, a heading each.
 pub(crate) fn tables() -> String {

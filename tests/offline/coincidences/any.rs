@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::given::{Given, holds};
+use super::given::{Given, holds};
 
 /// One of these.
 fn any_of(choices: &'static [&'static str]) -> impl Strategy<Value = &'static str> {

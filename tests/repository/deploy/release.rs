@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokenstorm::base::release::{REPOSITORY, attached};
 
-use crate::{path, text};
+use super::{path, text};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What stands for an address where there is none yet.

@@ -2,8 +2,7 @@
 //! this program recorded (`tests/seeded/`) is what this one makes.
 //!
 //! Only an intended change of what a seed means may record it anew:
-//! `TOKENSTORM_RECORD=1 cargo test --test seeded`.
-#![expect(clippy::unwrap_used, reason = "a test that can't mint has failed")]
+//! `TOKENSTORM_RECORD=1 cargo test --test offline seeded`.
 
 use std::{collections::BTreeMap, env, fmt::Write, fs, path::PathBuf};
 

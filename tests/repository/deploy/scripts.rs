@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::path;
+use super::path;
 
 /// Notes its arguments, a line each, and what it has of credentials; the coordinator ends with 7.
 const TOKENSTORM: &str = r#"

@@ -1,9 +1,7 @@
 //! The documents: tables that are made from what they describe, links that lead somewhere, and what examples promise.
 //!
-//! `TOKENSTORM_WRITE_DOCS=1 cargo test --test docs` writes the tables anew.
-#![expect(clippy::unwrap_used, reason = "a test that can't read its files has failed")]
+//! `TOKENSTORM_WRITE_DOCS=1 cargo test --test repository docs` writes the tables anew.
 
-#[path = "docs/keys.rs"]
 mod keys;
 
 use std::{env, fmt::Write, fs, path::PathBuf};
@@ -31,7 +29,7 @@ fn text(document: &str) -> String {
 fn hold(document: &str, name: &str, made: &str) {
     let whole = text(document);
     let mark =
-        format!("<!-- {name}: written by `TOKENSTORM_WRITE_DOCS=1 cargo test --test docs` -->\n");
+        format!("<!-- {name}: written by `TOKENSTORM_WRITE_DOCS=1 cargo test --test repository docs` -->\n");
     let (before, rest) = whole.split_once(&mark).unwrap_or_else(|| panic!("{document}: no {name}"));
     let (own, after) = rest.split_once("<!-- end -->").unwrap();
     if env::var_os("TOKENSTORM_WRITE_DOCS").is_some() {
@@ -41,7 +39,7 @@ fn hold(document: &str, name: &str, made: &str) {
     }
     assert!(
         own == made,
-        "`{document}` is not what the program is: `TOKENSTORM_WRITE_DOCS=1 cargo test --test docs` writes it"
+        "`{document}` is not what the program is: `TOKENSTORM_WRITE_DOCS=1 cargo test --test repository docs` writes it"
     );
 }
 

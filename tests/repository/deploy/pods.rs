@@ -21,7 +21,7 @@ use tokenstorm::{
     scenario::{self, Overrides},
 };
 
-use crate::{
+use super::{
     kubernetes::{Document, documents, kustomization, word},
     path, text,
 };

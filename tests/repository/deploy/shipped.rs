@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use crate::{path, text};
+use super::{path, text};
 
 /// Folders whose files are not of the repository, or are made to be wrong.
 const LEFT_OUT: [&str; 7] = [".git", "target", "corpus", "artifacts", "seeds", "failed", "results"];

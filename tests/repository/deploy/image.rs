@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::{path, text};
+use super::{path, text};
 
 /// The instructions of the Dockerfile, comments left out.
 fn instructions() -> Vec<(String, String)> {
