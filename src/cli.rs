@@ -49,11 +49,11 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Plan, mint, storm, judge, write the run folder, print the summary
+    /// Run a scenario: mint its tokens, connect its clients, judge every answer, and write the run folder
     Run(Run),
     /// Send every kind of token that the catalogue has, bad and good, and judge every answer
     Matrix(Matrix),
-    /// Write a scenario for your broker, and try it with a good and an expired token
+    /// Write a scenario for your broker, and try it with a good, an expired and a forged token, and with none
     Init(Init),
     /// Validate scenarios and show what a run would do, without traffic
     Plan {
@@ -66,32 +66,32 @@ pub enum Command {
         #[command(flatten)]
         change: Change,
     },
-    /// Look at what on this host would limit a run, and what changes it
+    /// Say what on this host would limit a run, and how to change it
     Doctor {
         /// Scenario file [default: none, the limits alone]
         scenario: Option<PathBuf>,
         #[command(flatten)]
         change: Change,
     },
-    /// Mint one token, take one apart, list the catalogue of defects
+    /// Mint a token of a scenario, decode a token without verifying it, or list all kinds of bad tokens
     #[command(subcommand)]
     Token(Token),
-    /// The embedded broker on its own, with the keys and the policy of a scenario
+    /// Start the embedded broker alone, with the keys and the policy of a scenario
     Broker(Broker),
-    /// The built-in authorization server on its own: discovery, key set, tokens, introspection and revocation
+    /// Start the built-in authorization server alone: discovery, key set, tokens, introspection and revocation
     Issuer(Issuer),
     /// Wait for work: drive a share of the clients of runs that `run --agents` coordinates over NATS
     Agent(Agent),
     /// Compare two runs, or two folders of repeated runs: one verdict for each metric
     Compare(Compare),
-    /// Run trials of two builds of a broker in turns, and compare them
+    /// Run trials of two builds of a broker, one after the other in turns, and compare them
     Ab(Ab),
-    /// Named baselines to compare with
+    /// Keep runs under a name, to compare later runs with them
     #[command(subcommand)]
     Baseline(Baseline),
-    /// Compare what this harness measures with a responder whose delays are known
+    /// Check the harness itself: measure a responder whose delays are known
     Calibrate(Calibrate),
-    /// Render a run again
+    /// Print the result of a run again, in one of several formats
     Report {
         /// The run folder [default: the newest one in results/]
         run: Option<PathBuf>,
@@ -108,7 +108,7 @@ pub enum Command {
         #[arg(default_value = "results")]
         folder: PathBuf,
     },
-    /// Send one attempt of a run again, and show all that is sent and comes back
+    /// Send a finding of a run, or a cell of a matrix, again, and show all that is sent and comes back
     Replay(Replay),
     /// Runs a command, and ends all that it has started when stdin closes: what `ab` starts brokers by
     #[command(hide = true)]
@@ -126,18 +126,18 @@ pub enum Command {
         #[arg(last = true)]
         command: String,
     },
-    /// The scenarios that come with the program, each with its question
+    /// List the built-in scenarios, each with its question; `show NAME` prints one
     Scenarios(Shelf),
-    /// The profiles that come with the program: what makers of brokers promise
+    /// List the built-in profiles: what makers of brokers promise; `show NAME` prints one
     Profiles(Shelf),
-    /// JSON Schema of the scenario file
+    /// Print the JSON Schema of the scenario file
     Schema,
     /// Write the manual pages of all commands into a folder
     Man {
         /// The folder
         folder: PathBuf,
     },
-    /// Completions for a shell, on stdout
+    /// Print completions for a shell
     Completions {
         /// The shell
         shell: Shell,

@@ -79,7 +79,7 @@ fn every_scenario_stands_in_its_table_with_its_question() {
     hold("scenarios/README.md", "scenarios", &made);
     let readme = text("README.md");
     let count = Shipped::names(SCENARIOS).count();
-    assert!(readme.contains(&format!("lists {count} questions")), "README.md says how many");
+    assert!(readme.contains(&format!("lists the {count} built-in scenarios")), "README.md says how many");
 }
 
 #[test]
