@@ -5,6 +5,8 @@
 
 #[path = "docs/keys.rs"]
 mod keys;
+#[path = "docs/summary.rs"]
+mod summary;
 
 use std::{env, fmt::Write, fs, path::PathBuf};
 
@@ -12,7 +14,10 @@ use clap::CommandFactory;
 use tokenstorm::{
     base::{
         shipped::{SCENARIOS, Shipped},
-        words::{Metric, Operation, OperationOutcome, OutcomeKind, Phase, Unit, Validity, Verdict},
+        words::{
+            Conclusion, LimitedBy, Metric, Operation, OperationOutcome, OutcomeKind, Phase, Tone,
+            Unit, Validity, Verdict,
+        },
     },
     cli::Cli,
     record::results::sheets,
@@ -131,6 +136,9 @@ fn every_word_that_files_and_thresholds_have_stands_in_the_reference_with_its_me
          ## Operations\n\n| operation | what it is |\n|---|---|\n{}\n\
          ## Outcomes of operations\n\n| outcome | what came of the operation |\n|---|---|\n{}\n\
          ## Validity\n\n| verdict | whether the numbers are reliable |\n|---|---|\n{}\n\
+         ## Conclusions\n\n| conclusion | what the run came to |\n|---|---|\n{}\n\
+         ## Tones\n\n| tone | how good a piece of news it is |\n|---|---|\n{}\n\
+         ## Limits of a search\n\n| limit | who kept the search from going higher |\n|---|---|\n{}\n\
          ## Metrics\n\n| metric | value | what it is |\n|---|---|---|\n{}\n",
         rows!(Phase),
         rows!(OutcomeKind),
@@ -138,6 +146,9 @@ fn every_word_that_files_and_thresholds_have_stands_in_the_reference_with_its_me
         rows!(Operation),
         rows!(OperationOutcome),
         rows!(Validity),
+        rows!(Conclusion),
+        rows!(Tone),
+        rows!(LimitedBy),
         metrics.concat(),
     );
     hold("docs/words.md", "words", &made);
