@@ -129,11 +129,7 @@ impl<'a> Tables<'a> {
                 continue;
             }
             let section = tables.section(path.clone(), id)?;
-            for row in section.body.rows() {
-                let whole =
-                    if path.is_empty() { row.key.clone() } else { format!("{path}.{}", row.key) };
-                queue.extend(row.kind.leads_to(whole));
-            }
+            queue.extend(section.body.leads_to(&path));
             tables.sections.push(section);
         }
         Ok(tables)
@@ -161,7 +157,7 @@ impl<'a> Tables<'a> {
     }
 
     fn rows(&self, keys: Vec<Key>, module: &str) -> Found<Vec<Row>> {
-        let row = |key: Key| {
+        let row = |key: Key| -> Found<Row> {
             let kind = self.kind(&key.of, module)?;
             let left_out = key.left_out.as_deref().map(left_out).transpose()?;
             // What is left out is never null.
@@ -219,6 +215,24 @@ impl<'a> Tables<'a> {
 }
 
 impl Body {
+    /// The tables that it leads to, each with its path.
+    fn leads_to(&self, path: &str) -> Vec<(String, Id)> {
+        let of = |rows: &[Row], path: &str| -> Vec<(String, Id)> {
+            let dot = if path.is_empty() { "" } else { "." };
+            let led = |row: &Row| row.kind.leads_to(format!("{path}{dot}{}", row.key));
+            rows.iter().filter_map(led).collect()
+        };
+        match self {
+            Self::Keys(rows) => of(rows, path),
+            Self::Tagged(_, choices) => {
+                let place = path.trim_end_matches("[]");
+                let led = |it: &Choice| of(&it.rows, &format!("{place}[{}]", it.word));
+                choices.iter().flat_map(led).collect()
+            }
+            Self::Words(_) => Vec::new(),
+        }
+    }
+
     /// Its keys, those of all its objects.
     fn rows(&self) -> Vec<&Row> {
         match self {

@@ -83,7 +83,8 @@ impl<'de> Deserialize<'de> for Percentile {
 }
 
 /// The times of a phase. A percentile among attempts that never completed the phase reads `">..."`
-/// with the timeout in microseconds.
+/// with the limit of the phase in microseconds: `load.connect_timeout`; of `expiry_enforcement`,
+/// `expiry_leeway` and `grace` together; of `reconnect`, `load.hold`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct PhaseStats {
     /// Attempts or operations that completed the phase.

@@ -13,15 +13,15 @@ impl Tables<'_> {
             "" => "At the top".to_owned(),
             heading => format!("`{heading}`"),
         };
+        let (things, head) = match section.body {
+            Body::Words(_) => ("words", "| word | what it means |\n|---|---|\n"),
+            _ => ("keys", "| key | value | what it is |\n|---|---|---|\n"),
+        };
         let others: Vec<String> =
             section.paths.iter().skip(1).map(|path| format!("`{path}`")).collect();
         let also = match &others[..] {
             [] => String::new(),
-            others => format!(" The same keys are in {}.", others.join(", ")),
-        };
-        let head = match section.body {
-            Body::Words(_) => "| word | what it means |\n|---|---|\n",
-            _ => "| key | value | what it is |\n|---|---|---|\n",
+            others => format!(" The same {things} are in {}.", others.join(", ")),
         };
         let rows = self.body_text(&section.body)?;
         Ok(format!("## {heading}\n\n{}{also}\n\n{head}{rows}\n", section.about))
@@ -31,7 +31,8 @@ impl Tables<'_> {
         match body {
             Body::Keys(rows) => rows.iter().map(|row| self.row_text(row, "")).collect(),
             Body::Words(words) => {
-                Ok(words.iter().map(|(word, about)| format!("| `{word}` | {about} |\n")).collect())
+                let row = |(word, about): &(String, String)| format!("| `{word}` | {about} |\n");
+                Ok(words.iter().map(row).collect::<Vec<_>>().concat())
             }
             Body::Tagged(tag, choices) => {
                 choices.iter().map(|choice| self.choice_text(tag, choice)).collect()
@@ -64,12 +65,12 @@ impl Tables<'_> {
             Kind::Flag => "true or false".to_owned(),
             Kind::Whole => "whole number".to_owned(),
             Kind::Number => "number".to_owned(),
-            Kind::Time => "number, or text `>...`".to_owned(),
+            Kind::Time => "number or text `>...`".to_owned(),
             Kind::Word(set) => set.link(),
             Kind::Own(id) if matches!(self.known(id)?.body, Body::Words(_)) => {
                 format!("word of {}", self.link(id)?)
             }
-            Kind::Own(id) => format!("object: {}", self.link(id)?),
+            Kind::Own(id) => format!("object {}", self.link(id)?),
             Kind::List(of) => format!("list: {}", self.value(of)?),
             Kind::By(name, of) => {
                 let name = match name {
@@ -79,7 +80,10 @@ impl Tables<'_> {
                 };
                 format!("object by {name}: {}", self.value(of)?)
             }
-            Kind::Null(of) => format!("null or {}", self.value(of)?),
+            Kind::Null(of) => {
+                let or = if matches!(**of, Kind::Flag | Kind::Time) { "," } else { " or" };
+                format!("null{or} {}", self.value(of)?)
+            }
         })
     }
 

@@ -161,19 +161,16 @@ fn an_empty_summary_has_every_key_that_the_reference_does_not_leave_out() {
 }
 
 #[test]
-fn every_key_of_the_summaries_that_are_kept_stands_in_the_reference() {
+fn every_key_of_the_newest_summary_that_is_kept_stands_in_the_reference() {
     let types = sources();
     let tables = Tables::of(&types).unwrap();
-    let mut count = 0;
-    for entry in fs::read_dir(root().join("tests/formats")).unwrap() {
-        let path = entry.unwrap().path().join("summary.json");
-        let Ok(text) = fs::read_to_string(&path) else { continue };
-        let kept: Value = serde_json::from_str(&text).unwrap();
-        let unlike = tables.unlike(&kept, &tables.top(), "");
-        assert!(unlike.is_empty(), "{}: {unlike:#?}", path.display());
-        count += 1;
-    }
-    assert!(count > 0, "no summary is kept");
+    let kept = fs::read_dir(root().join("tests/formats")).unwrap().filter_map(|entry| {
+        let text = fs::read_to_string(entry.unwrap().path().join("summary.json")).ok()?;
+        Some(serde_json::from_str::<Value>(&text).unwrap())
+    });
+    // Older ones may have keys that are dropped since.
+    let newest = kept.max_by_key(|summary| summary["started_at"].to_string()).unwrap();
+    assert_eq!(tables.unlike(&newest, &tables.top(), ""), Vec::<String>::new());
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use syn::{
-    Attribute, Data, DeriveInput, Expr, ExprLit, Field, Fields, GenericArgument, Ident, Lit, LitStr,
-    Meta, PathArguments, Token, Type, Variant, Visibility,
+    Attribute, Data, DeriveInput, Expr, ExprLit, Field, Fields, GenericArgument, Ident, Lit,
+    LitStr, Meta, PathArguments, Token, Type, Variant, Visibility,
     parse::{Parse, ParseStream, discouraged::Speculative},
 };
 
@@ -78,7 +78,10 @@ impl Parse for Source {
                 continue;
             }
             input.step(|cursor| {
-                cursor.token_tree().map(|(_, rest)| ((), rest)).ok_or_else(|| cursor.error("an end"))
+                cursor
+                    .token_tree()
+                    .map(|(_, rest)| ((), rest))
+                    .ok_or_else(|| cursor.error("an end"))
             })?;
         }
         Ok(Self(items))
