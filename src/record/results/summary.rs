@@ -50,7 +50,7 @@ pub struct Summary {
     /// What was asked. `tokenstorm replay` needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<super::asked::Asked>,
-    /// The conclusion of the run, decided once, when it ends. Exit code, page, Markdown and JUnit
+    /// The conclusion of the run, decided once, when it ends. The exit code and all reports
     /// follow it. A run that was killed has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ruling: Option<Ruling>,

@@ -73,8 +73,7 @@ impl Tables<'_> {
     /// What a value has that the tables do not, by its path.
     fn unlike(&self, value: &Value, kind: &Kind, path: &str) -> Vec<String> {
         let fits = match (kind, value) {
-            (Kind::Null(_), Value::Null) => true,
-            (Kind::Null(of), _) => return self.unlike(value, of, path),
+            (Kind::Null(of), _) if !value.is_null() => return self.unlike(value, of, path),
             (Kind::List(of), Value::Array(all)) => {
                 return all.iter().flat_map(|one| self.unlike(one, of, path)).collect();
             }
@@ -88,7 +87,8 @@ impl Tables<'_> {
             (Kind::Own(id), _) => return self.unlike_own(value, id, path),
             (Kind::Word(set), Value::String(word)) => (set.words)().contains(&word.as_str()),
             (Kind::Time, Value::String(text)) => text.starts_with('>'),
-            (Kind::Text, Value::String(_))
+            (Kind::Null(_), Value::Null)
+            | (Kind::Text, Value::String(_))
             | (Kind::Flag, Value::Bool(_))
             | (Kind::Number | Kind::Time, Value::Number(_)) => true,
             (Kind::Whole, Value::Number(number)) => number.is_u64(),

@@ -299,7 +299,8 @@ fn about(attributes: &[Attribute], place: &str) -> Found<String> {
         if let Meta::NameValue(meta) = &attribute.meta
             && let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &meta.value
         {
-            told += &format!("{}\n", text.value());
+            told.push_str(&text.value());
+            told.push('\n');
         }
     }
     let told = cell(&told);
