@@ -3,6 +3,7 @@
 //! `TOKENSTORM_WRITE_DOCS=1 cargo test --test repository docs` writes the tables anew.
 
 mod keys;
+mod summary;
 
 use std::{env, fmt::Write, fs, path::PathBuf};
 
@@ -10,7 +11,10 @@ use clap::CommandFactory;
 use tokenstorm::{
     base::{
         shipped::{SCENARIOS, Shipped},
-        words::{Metric, Operation, OperationOutcome, OutcomeKind, Phase, Unit, Validity, Verdict},
+        words::{
+            Conclusion, LimitedBy, Metric, Operation, OperationOutcome, OutcomeKind, Phase, Tone,
+            Unit, Validity, Verdict,
+        },
     },
     cli::Cli,
     record::results::sheets,
@@ -28,8 +32,9 @@ fn text(document: &str) -> String {
 /// Holds the part of a document behind a mark against what it has to be, or writes it.
 fn hold(document: &str, name: &str, made: &str) {
     let whole = text(document);
-    let mark =
-        format!("<!-- {name}: written by `TOKENSTORM_WRITE_DOCS=1 cargo test --test repository docs` -->\n");
+    let mark = format!(
+        "<!-- {name}: written by `TOKENSTORM_WRITE_DOCS=1 cargo test --test repository docs` -->\n"
+    );
     let (before, rest) = whole.split_once(&mark).unwrap_or_else(|| panic!("{document}: no {name}"));
     let (own, after) = rest.split_once("<!-- end -->").unwrap();
     if env::var_os("TOKENSTORM_WRITE_DOCS").is_some() {
@@ -79,7 +84,10 @@ fn every_scenario_stands_in_its_table_with_its_question() {
     hold("scenarios/README.md", "scenarios", &made);
     let readme = text("README.md");
     let count = Shipped::names(SCENARIOS).count();
-    assert!(readme.contains(&format!("lists the {count} built-in scenarios")), "README.md says how many");
+    assert!(
+        readme.contains(&format!("lists the {count} built-in scenarios")),
+        "README.md says how many"
+    );
 }
 
 #[test]
@@ -129,6 +137,9 @@ fn every_word_that_files_and_thresholds_have_stands_in_the_reference_with_its_me
          ## Operations\n\n| operation | what it is |\n|---|---|\n{}\n\
          ## Outcomes of operations\n\n| outcome | what came of the operation |\n|---|---|\n{}\n\
          ## Validity\n\n| verdict | whether the numbers are reliable |\n|---|---|\n{}\n\
+         ## Conclusions\n\n| conclusion | what the run came to |\n|---|---|\n{}\n\
+         ## Tones\n\n| tone | how good a piece of news it is |\n|---|---|\n{}\n\
+         ## Limits of a search\n\n| limit | who kept the search from going higher |\n|---|---|\n{}\n\
          ## Metrics\n\n| metric | value | what it is |\n|---|---|---|\n{}\n",
         rows!(Phase),
         rows!(OutcomeKind),
@@ -136,6 +147,9 @@ fn every_word_that_files_and_thresholds_have_stands_in_the_reference_with_its_me
         rows!(Operation),
         rows!(OperationOutcome),
         rows!(Validity),
+        rows!(Conclusion),
+        rows!(Tone),
+        rows!(LimitedBy),
         metrics.concat(),
     );
     hold("docs/words.md", "words", &made);

@@ -80,14 +80,14 @@ pub struct Failures {
     pub since: u64,
 }
 
-/// What the summary says of the agents.
+/// The agents of a run.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Crew {
-    /// How many took part.
+    /// Agents that took part.
     pub count: usize,
-    /// Those that were lost, by name.
+    /// The names of the agents that were lost while not all of their attempts were known.
     pub lost: Vec<String>,
-    /// The largest uncertainty of their clocks; `None` in files of before there was one.
+    /// The largest uncertainty of an agent's clock, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_uncertainty_us: Option<f64>,
 }

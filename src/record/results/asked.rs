@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{base::error::showable::pasted, plan::Plan};
 
-/// The scenario of a run, and where it was started.
+/// What was asked of a run: enough to ask a part of it again.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Asked {
     /// The scenario's file as it was named, or the name of one that comes with the program.
     pub scenario: String,
-    /// What the command line changed in it, as arguments, secrets left out.
+    /// The changes of the command line as arguments, without secrets.
     pub overrides: Vec<String>,
-    /// What was left out, by the names of keys and options.
+    /// The names of changes that may be secret and were left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<String>,
-    /// The folder that relative paths start from.
+    /// The folder where the run was started. Relative paths begin there.
     pub folder: String,
 }
 

@@ -31,33 +31,38 @@ const ERRORS: f64 = 4.0;
 /// Entries of a run. What differs that often is told by the first ones.
 const MOST: usize = 100;
 
-/// Brokers that answered differently.
+/// Brokers that should answer alike and do not.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct Divergent {
+    /// The kind of token.
     pub token: String,
-    /// `accept`, `refuse` or `either`: what the policy wanted.
+    /// What the policy wants: `accept`, `refuse`, or `either` if nothing is promised.
     pub expected: String,
-    /// `verdict`: let in by one and refused by the other; `code`: refused by both, with other codes.
+    /// `verdict`: one broker accepts and another refuses. `code`: both refuse, with different codes
+    /// (a weaker finding: it may be another version).
     pub what: String,
-    /// What each of them answered from the first to the last second.
+    /// The answers of each broker that took part, by label, from `first_second` on.
     pub brokers: BTreeMap<String, Answers>,
-    /// The fewer of them; of two the one that broke the promise; none where neither tells.
+    /// The smaller group; if the groups are equal, the one that violates the policy. `[]` if that
+    /// does not decide either.
     pub minority: Vec<String>,
-    /// Those whose answer is not the promised one.
+    /// The brokers whose answer is not the promised one; of three brokers that may be two.
     pub against_promise: Vec<String>,
-    /// The first and the last second in which the minority answered otherwise.
+    /// The first second of the storm in which the minority differed. Adjoining seconds in which
+    /// only part of its answers differed are included.
     pub first_second: u64,
+    /// The last second of the storm in which the minority differed, likewise.
     pub last_second: u64,
-    /// Answers in that time.
+    /// The answers of all these brokers: the sum of `brokers`.
     pub attempts: u64,
 }
 
 /// What a broker answered to a kind of token.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Answers {
+    /// Tokens that it accepted.
     pub accepted: u64,
+    /// Tokens that it refused.
     pub refused: u64,
     /// Refusals by code.
     pub codes: BTreeMap<String, u64>,

@@ -9,11 +9,13 @@ pub struct BrokerGone {
     pub broker: String,
     /// When, in seconds since the start of the storm.
     pub at_s: f64,
-    /// What showed it.
+    /// The sign that showed it.
     pub by: Sign,
-    /// After how long it answered a CONNECT again; `None` where it never did.
+    /// Seconds until it answered a CONNECT again. Null if it answered none after that, or none
+    /// came.
     pub back_after_s: Option<f64>,
-    /// What it had not answered when it went away, the likeliest first; the first [`MOST_ON_THE_WAY`].
+    /// The attempts that it had received and not answered, the likeliest cause first: those that
+    /// were closed by FIN, then by RST, the latest sent first. At most 100.
     pub on_the_way: Vec<OnTheWay>,
 }
 
@@ -35,22 +37,23 @@ pub const MOST_ON_THE_WAY: usize = 100;
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sign {
-    /// Its port refused connects.
+    /// Two connects to its port were refused, 100 ms apart or more, and nothing came from it
+    /// between them.
     Port,
-    /// All connections that were watched ended at once.
+    /// All sessions that were watched ended at once.
     Sessions,
 }
 
-/// An attempt, or an AUTH, that the broker had before it and did not answer when it went away.
+/// An attempt, or an AUTH, that the broker had received and not answered when it went away.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct OnTheWay {
-    /// The client's number.
+    /// The number of the client, from 0.
     pub client: u64,
     /// Its kind of token.
     pub token: String,
     /// How its connection ended: `fin` or `rst`.
     pub outcome: String,
-    /// The command that makes this token again, or sends it again.
+    /// The command that mints this token again, or sends it again. A fetched token has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<String>,
 }

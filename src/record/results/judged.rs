@@ -7,15 +7,17 @@ use crate::base::words::{BoundState, Metric, Phase, Unit, Word};
 
 /// A threshold and what became of it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Judged {
+    /// The number that the threshold bounds, as the scenario writes it.
     pub metric: String,
+    /// The bound, such as `p99 < 50ms`.
     pub condition: String,
-    /// `None` where the run has no such number.
+    /// The number, times in microseconds. Null if the run has no such number.
     pub observed: Option<Percentile>,
-    /// `None` where the run can't tell.
+    /// Whether the bound holds. Null if the run can't tell.
     pub passed: Option<bool>,
-    /// Why the run can't tell, where it measured something.
+    /// Why the run can't tell although it measured something. The run then exits with 3, unless a
+    /// false accept or a broker that went away makes it 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undecided: Option<Undecided>,
 }
@@ -42,9 +44,10 @@ impl Judged {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Undecided {
-    /// The generator was late, and lateness only adds to times: a time that is too long may be its own.
+    /// The load generator was late, and its lateness may be what makes the time too long.
     GeneratorLimited,
-    /// The change whose time it bounds was not seen.
+    /// The threshold bounds the time of a change of keys that was not seen: no broker accepted the
+    /// old key before, or all accepted the new one before it was published.
     NeverHappened,
 }
 
@@ -58,17 +61,19 @@ impl Undecided {
     }
 }
 
-/// The threshold that ended a run before its time.
+/// The threshold that ended a run early.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Aborted {
+    /// The number that the threshold bounds, as the scenario writes it.
     pub metric: String,
+    /// The bound.
     pub condition: String,
-    /// What had been observed by then; `thresholds` has what it was in the end.
+    /// The number at that moment, times in microseconds; `thresholds` has the final one. Null if
+    /// there was none.
     pub observed: Option<Percentile>,
-    /// The second of the storm at whose end that was seen, as in `timeline.csv`.
+    /// The second of the storm at whose end the run was ended, as in `timeline.csv`.
     pub second: u64,
-    /// Of a series: the run that was ended, by its folder.
+    /// The run of the series that was ended, by the name of its folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
 }

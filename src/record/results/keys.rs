@@ -19,39 +19,48 @@ use crate::{
     token::{Must, policy::Policy},
 };
 
-/// `jwks` of the summary. Times are null where nothing of that kind happened or no token told of it; `">…"` where it
-/// had not come about by the end.
+/// What became of tokens while keys came and went. Times are upper bounds: nobody asked between two
+/// tokens. A change that had not happened by the end reads `">..."` with the time until then. The
+/// delay of refusals (`refusal_delay_s`) is taken off.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Jwks {
-    /// From the publication of a new key, or its first use where that came later, to when all its tokens were accepted;
-    /// the longest of several.
+    /// Microseconds from the publication of a new key, or its first use if that is later, to the
+    /// first token after the last one that was refused; the longest of several changes. Null if no
+    /// new key was published, or no token tells.
     pub time_to_accept_new_key_us: Option<Percentile>,
-    /// From the removal of an old key to when all its tokens were refused; the longest of several.
+    /// Microseconds from the removal of an old key to the first refusal after the last acceptance;
+    /// the longest of several. Null if no key was removed, or no token tells.
     pub time_to_refuse_old_key_us: Option<Percentile>,
-    /// Tokens that were good when they were sent, and refused.
+    /// Tokens that were refused although their key was published, or was the signing key at that
+    /// moment: the outage that a rotation costs.
     pub good_tokens_refused: u64,
-    /// The same as a share of all good tokens.
+    /// The same as a share of all good tokens, 0 to 1.
     pub good_tokens_refused_share: f64,
-    /// Requests for the key set.
+    /// Requests for the key set, of all callers.
     pub fetches: u64,
-    /// Where it was.
+    /// Where the key set was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Requests for the key set for a thousand connects that were answered.
+    /// Requests for the key set for each thousand connects that were answered.
     pub fetches_per_1000_connects: f64,
-    /// Answers to tokens of one key that went back on the one before, at the same broker.
+    /// Answers that contradict an earlier one for the same key at the same broker, which had ended
+    /// when the token was sent: the broker's workers have caches of their own.
     pub flips: u64,
-    /// How long brokers of a cluster disagreed about a key; the longest of several.
+    /// How far apart the brokers of a cluster accepted a new key, in microseconds; the longest of
+    /// several. Null if no change tells.
     pub brokers_apart_us: Option<Percentile>,
-    /// Bad tokens that were accepted while the key set was away.
+    /// Bad tokens that were accepted while the key set was away, of kinds that were not accepted
+    /// before: the broker fails open.
     pub accepted_while_away: u64,
-    /// Good tokens that were refused while the key set was away, as a share of those sent meanwhile.
+    /// Good tokens that were refused, as a share of those sent and decided while the key set was
+    /// away, 0 to 1. Null if there were none.
     pub refused_while_away_share: Option<f64>,
-    /// Changes of keys, in their order.
+    /// The changes of keys, in their order.
     pub rotations: Vec<Change>,
-    /// Times in which the key set was away.
+    /// The times in which the key set was away.
     pub outages: Vec<Absence>,
-    /// Whether there were more answers than are kept: then all but `fetches` is told from the first ones.
+    /// Whether there were more answers than the 1 000 000 that are kept: then everything but
+    /// `fetches` is told from the first ones.
     pub truncated: bool,
 }
 
@@ -62,34 +71,40 @@ pub struct Change {
     pub from: String,
     /// The key that signs afterwards.
     pub to: String,
-    /// The order of its steps.
+    /// The `order` of the event: `publish_then_sign`, `sign_before_publish` or `remove_old`.
     pub order: String,
-    /// From the publication of the new key, or its first use, to when all its tokens were accepted.
+    /// Microseconds from the publication of the new key, or its first use if that is later, until
+    /// all its tokens were accepted. Null if no token tells.
     pub accept_us: Option<Percentile>,
-    /// By how much that may be less: the time since the token before.
+    /// By how much `accept_us` may be less, in microseconds: the time since the token before. Null
+    /// if there is no such time.
     pub accept_uncertainty_us: Option<f64>,
-    /// From the removal of the old key to when all its tokens were refused.
+    /// Microseconds from the removal of the old key until all its tokens were refused. Null if it
+    /// was not removed, or no token tells.
     pub refuse_us: Option<Percentile>,
-    /// By how much that may be less.
+    /// By how much `refuse_us` may be less, in microseconds. Null if there is no such time.
     pub refuse_uncertainty_us: Option<f64>,
-    /// Good tokens of either key that were refused from its first step to the next change.
+    /// Good tokens of either key that were refused from the first step of this change to the next
+    /// change.
     pub good_tokens_refused: u64,
-    /// How far apart the brokers of a cluster accepted the new key.
+    /// How far apart the brokers of a cluster accepted the new key, in microseconds. Null with one
+    /// broker.
     pub brokers_apart_us: Option<Percentile>,
 }
 
-/// A time in which the key set was away.
+/// A time in which the key set was away. The answer to a token counts if the token was sent and
+/// decided in it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Absence {
-    /// How.
+    /// The `how` of the event, such as `refuse` or `hang`.
     pub how: String,
-    /// Whether it was away before the storm.
+    /// Whether the key set was away before the storm.
     pub at_start: bool,
-    /// Seconds from the start of the storm.
+    /// Its start, in seconds since the start of the storm; negative before it.
     pub from_s: f64,
-    /// Its end; null where the run ended first.
+    /// Its end, likewise. Null if the run ended first.
     pub to_s: Option<f64>,
-    /// Good tokens meanwhile.
+    /// Good tokens that were accepted.
     pub good_accepted: u64,
     /// Good tokens that were refused.
     pub good_refused: u64,
@@ -97,10 +112,12 @@ pub struct Absence {
     pub bad_accepted: u64,
     /// Bad tokens that were refused.
     pub bad_refused: u64,
-    /// Tokens that were sent meanwhile and decided after its end: what the outage did to them is not known.
+    /// Tokens that were sent meanwhile and decided after the end: the effect of the outage on them
+    /// is not known.
     #[serde(default)]
     pub decided_after: u64,
-    /// `open`, `closed`, `keeps known keys`, or nothing where no token tells.
+    /// `open` (bad tokens got in), `closed` (the last answers to good tokens were refusals) or
+    /// `keeps known keys`. Null if no token tells.
     pub verdict: Option<String>,
 }
 

@@ -89,42 +89,51 @@ pub struct Reading {
     pub usage: Usage,
 }
 
-/// `monitor` of the summary.
+/// What both sides of a run used of their hosts.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct Monitored {
+    /// The brokers.
     pub broker: Used,
+    /// This program.
     pub harness: Used,
-    /// What `connack` gained an hour (its median a second), where the run lasted five minutes or more.
+    /// What the time to the verdict gained per hour, in microseconds: the trend of its median per
+    /// second. Null if the run lasted less than five minutes.
     pub connack_drift_us_per_h: Option<f64>,
-    /// Whether that is more than chance.
+    /// Whether that is more than chance: Mann-Kendall, p < 0.01, over at most 120 stretches,
+    /// without the first tenth. Null if the run lasted less than five minutes.
     pub connack_drifts: Option<bool>,
+    /// What could not be read, in sentences.
     pub warnings: Vec<String>,
 }
 
-/// What one side used.
+/// What one side used. A value that could not be read is null.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct Used {
-    /// Who was watched.
+    /// The processes and endpoints that were read.
     pub watched: Vec<String>,
-    /// CPU time from the first start to the last verdict.
+    /// CPU time in seconds from the first start to the last answer; of waves, within them.
     pub cpu_s: Option<f64>,
-    /// That, for each answer to a token.
+    /// The same for each answer to a token, in microseconds.
     pub cpu_us_per_verdict: Option<f64>,
-    /// The same, where all answers were alike.
+    /// The same, if all answers were acceptances; else null.
     pub cpu_us_per_accept: Option<f64>,
+    /// The same, if all answers were refusals; else null.
     pub cpu_us_per_refusal: Option<f64>,
-    /// Memory before the storm, and at its most.
+    /// Resident memory before the storm, in bytes.
     pub rss_start_bytes: Option<u64>,
+    /// The most resident memory, in bytes.
     pub rss_most_bytes: Option<u64>,
-    /// What the connections that were open at one time added, each.
+    /// The growth of memory until most connections were open, for each of them, in bytes. Null with
+    /// fewer than 100 connections, and of waves.
     pub bytes_per_connection: Option<f64>,
+    /// The most open descriptors.
     pub descriptors_most: Option<u64>,
+    /// The most threads.
     pub threads_most: Option<u64>,
-    /// What memory gained an hour, where the run lasted five minutes or more.
+    /// The trend of memory, in bytes per hour. Null if the run lasted less than five minutes.
     pub rss_drift_bytes_per_h: Option<f64>,
-    /// Whether that is more than chance.
+    /// Whether that is more than chance, as `connack_drifts` says it. Null if the run lasted less
+    /// than five minutes.
     pub rss_drifts: Option<bool>,
 }
 

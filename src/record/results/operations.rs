@@ -20,14 +20,17 @@ use crate::{
 
 /// All of one operation.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct OperationStats {
+    /// Operations that came to an end: the sum of `outcomes`, and of `verdicts`.
     pub count: u64,
+    /// The same by outcome. Each outcome of this operation is there.
     pub outcomes: BTreeMap<OperationOutcome, u64>,
-    /// By outcome and code.
+    /// The same by outcome and code.
     pub codes: BTreeMap<OperationOutcome, BTreeMap<String, u64>>,
+    /// The same by verdict.
     pub verdicts: Counts<Verdict>,
-    /// Those that were under way when the run was interrupted, and are in none of the sums.
+    /// Operations that were under way when the run was interrupted: AUTHs, and renewals that waited
+    /// for a token. They are in none of the sums.
     #[serde(default)]
     pub abandoned: u64,
 }
@@ -74,29 +77,32 @@ pub fn operations(all: &Measurements) -> Operations {
 /// What became of connections whose tokens ended: facts, whatever was promised.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Lifetime {
-    /// Connections whose token ended: the sum of the next four.
+    /// Connections whose token ended (that have an `expire`): the sum of the next four.
     pub expired: u64,
-    /// Ended by the broker at the deadline or later.
+    /// The broker ended them at the deadline or later.
     pub enforced: u64,
-    /// Ended by the broker before it.
+    /// The broker ended them before the deadline, if only by a millisecond.
     pub ended_early: u64,
-    /// Still open long after it.
+    /// They outlived their token: outcome `open`.
     pub outlived: u64,
-    /// Ended otherwise.
+    /// Something else ended them: outcome `left`.
     pub undecided: u64,
-    /// Of those that outlived their token, the ones that sent a ping after it.
+    /// Of the ones that outlived their token: the client sent a ping at the deadline +
+    /// `expiry_leeway` or later, as a probe or for keep alive. Counted for the whole run only.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub pinged_after: u64,
-    /// Of these, the ones whose ping was answered.
+    /// Of these: the broker answered the ping. Counted for the whole run only.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub answered_after: u64,
-    /// Connections that the broker ended before it was known whether it takes a publish to `session.probe_topic`.
+    /// Connections that the broker ended before the client's first publish to `session.probe_topic`
+    /// was known to be taken. They have no `expire`. Counted for the whole run only.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub probe_denied: u64,
-    /// Where they published, as the scenario writes it, where any was denied.
+    /// Where these clients published, as the scenario writes it, if `probe_denied` is above 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe_topic: Option<String>,
-    /// How the ends lie around the deadline, from the earliest stretch to the latest; stretches without any are left out.
+    /// How the ends lie around the deadline, from the earliest stretch to the latest. Stretches
+    /// without an end are left out. Told of the whole run only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub around: Vec<Stretch>,
 }
@@ -104,11 +110,12 @@ pub struct Lifetime {
 /// How many connections ended within a stretch of time around the deadline of their token.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Stretch {
-    /// Where it begins, in microseconds after the deadline, before it where negative; `None` of the one that has no begin.
+    /// Its begin, in microseconds after the deadline, negative before it. Null if the stretch has
+    /// no begin.
     pub from_us: Option<f64>,
-    /// Where it ends; `None` of the one that has no end.
+    /// Its end, likewise. Null if the stretch has no end.
     pub to_us: Option<f64>,
-    /// How many ended in it.
+    /// Connections that ended in it.
     pub count: u64,
 }
 

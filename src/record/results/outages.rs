@@ -47,20 +47,31 @@ impl Deed {
 
 /// What it cost that a broker was stopped.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct Outage {
+    /// The label of the broker.
     pub broker: String,
+    /// When the stop began, in seconds since the start of the storm.
     pub stopped_s: f64,
+    /// When the start began, likewise. Null if it was not started again.
     pub started_s: Option<f64>,
-    /// Attempts at it that found nobody, that waited in vain, and that failed in another way.
+    /// Attempts at this broker whose TCP connection failed (`ECONNREFUSED` and the like). This key
+    /// and the next two count from the second of the stop to `all_back_s`, and for
+    /// `connect_timeout` longer, since hanging attempts end late. A close that the policy promises
+    /// for the token is not among them.
     pub refused: u64,
+    /// Attempts at this broker that ran into their timeout.
     pub hanging: u64,
+    /// Attempts at this broker without a judged CONNACK in any other way: closed, TLS, overload.
     pub failed: u64,
-    /// From the start to the first answer, or to the end of its second; `None` where there was none.
+    /// Microseconds from the beginning of the start to the first judged CONNACK of an attempt that
+    /// began after it, so the broker's boot is included. Null if there was none. A failed start has
+    /// it too if the broker answered anyway.
     pub time_until_back_us: Option<f64>,
-    /// Whether that is the answer's own instant, and not the end of its second.
+    /// False if the answer was not seen directly, as with `--agents`. Then `time_until_back_us` is
+    /// an upper bound: up to 1 s too high, or up to 2 s if the broker was stopped in the same
+    /// second, or answered something in between. Null if there was no answer.
     pub time_until_back_exact: Option<bool>,
-    /// From this second of the storm on all attempts at it were answered.
+    /// The second of the storm from which no attempt at this broker failed. Null if there was none.
     pub all_back_s: Option<u64>,
     /// The brokers that stayed.
     pub others: Others,
@@ -68,21 +79,26 @@ pub struct Outage {
 
 /// The brokers that stayed, before the outage, during it, and after.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Others {
+    /// Since all brokers ran.
     pub before: Span,
+    /// From the second of the stop to the first whole second after the start in which the stopped
+    /// broker answered everything.
     pub during: Span,
+    /// Until the next outage, or the end.
     pub after: Span,
 }
 
-/// What brokers did in some seconds.
+/// What the brokers that stayed did in some seconds.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Span {
+    /// How many seconds.
     pub seconds: u64,
+    /// Attempts at these brokers.
     pub attempts: u64,
-    /// Those whose verdict is neither `correct` nor `indeterminate`.
+    /// The ones whose verdict is neither `correct` nor `indeterminate`.
     pub not_as_promised: u64,
+    /// The 99th percentile of `connack`, in microseconds. Null if no attempt came as far.
     pub connack_p99_us: Option<Percentile>,
 }
 

@@ -15,22 +15,22 @@ use crate::base::{
 /// What a run came to.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Ruling {
-    /// In a word or two.
+    /// What it came to, in a word.
     pub conclusion: Conclusion,
-    /// With what the command exits.
+    /// What the command exited with, if its results could be written.
     #[serde(rename = "exit_code")]
     pub exit: Exit,
-    /// How good a piece of news it is.
+    /// How good a piece of news that is.
     pub tone: Tone,
     /// What failed: a broker that went away first, then wrong verdicts, then what was asked for.
     pub failed: Vec<Failure>,
-    /// Wrong kinds of token of a matrix that were known before (`--known`), and fail nothing.
+    /// Of a matrix: wrong verdicts that `--known` names. They fail nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known: Vec<Known>,
-    /// Cells of a matrix that were known to be wrong, and are as promised now.
+    /// Of a matrix: the cells that `--known` names and that are as promised now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fixed: Vec<String>,
-    /// Why it did not measure what it was to; the first is what a person is told.
+    /// Why the run did not measure what it was to. The first one is said on stderr.
     pub unmeasured: Vec<Unmeasured>,
 }
 
@@ -40,27 +40,27 @@ pub struct Ruling {
 pub enum Failure {
     /// Brokers went away by themselves.
     BrokerGone {
-        /// Which.
+        /// Their labels.
         brokers: Vec<String>,
     },
     /// A broker let everybody in, whatever the token.
     LetsEverybodyIn,
-    /// Attempts got a verdict that breaks a promise; of a matrix, kinds of token.
+    /// Attempts got a verdict that breaks a promise.
     Wrong {
-        /// Which verdict.
+        /// The verdict.
         verdict: Verdict,
-        /// How many attempts, or how many kinds of token.
+        /// How many attempts; of a matrix, how many kinds of token.
         count: u64,
-        /// The kinds of token; of a matrix the worst first.
+        /// The kinds of token; of a matrix, the worst first.
         tokens: Vec<String>,
     },
     /// Operations of connected clients got a verdict that breaks a promise.
     WrongOperation {
-        /// Which operation.
+        /// The operation.
         operation: Operation,
-        /// Which verdict.
+        /// The verdict.
         verdict: Verdict,
-        /// How many.
+        /// How many operations.
         count: u64,
     },
     /// A verifier followed a header of the token to a server of its sender.
@@ -68,14 +68,14 @@ pub enum Failure {
         /// The kinds of token that had such a header.
         tokens: Vec<String>,
     },
-    /// While edges were looked for, bad tokens were let in.
+    /// Bad tokens were let in while `--probe` looked for edges.
     EdgeAccepted {
-        /// How many.
+        /// How many tokens.
         count: u64,
     },
     /// A search found no rate at which its objectives hold, and the broker was the limit.
     NoCapacity,
-    /// A threshold ended the run before its time.
+    /// A threshold ended the run early.
     EndedEarly(Aborted),
     /// A threshold was missed.
     Missed {
@@ -86,10 +86,10 @@ pub enum Failure {
     },
 }
 
-/// A wrong verdict that was known before.
+/// Wrong verdicts that were known before.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Known {
-    /// Which verdict.
+    /// The verdict.
     pub verdict: Verdict,
     /// How many kinds of token.
     pub count: u64,
@@ -124,18 +124,18 @@ impl Failure {
 pub enum Unmeasured {
     /// The run lacks the part of agents that were lost.
     AgentsLost {
-        /// How many.
+        /// How many agents.
         agents: usize,
     },
     /// An embedded broker never had a key to verify tokens with.
     NoKeys,
-    /// No answer says anything of its token, or of a matrix too few.
+    /// No answer says anything about its token; of a matrix, too few do.
     NothingJudged,
     /// Thresholds could not be decided.
     Undecided {
         /// Why.
         because: Undecided,
-        /// How many.
+        /// How many thresholds.
         thresholds: u64,
     },
     /// Each token that should be good had to be refused.
@@ -143,25 +143,26 @@ pub enum Unmeasured {
         /// What was wrong with them, by groups of defects.
         groups: Vec<String>,
     },
-    /// Of each token both answers were right.
+    /// Both answers were right for every token that was answered.
     NothingPromised,
     /// The generator was the limit, and `validity = "strict"` asks that it is not.
     GeneratorLimited,
     /// Threads that drove clients did not come to their end.
     WorkersMissing {
-        /// How many.
+        /// How many threads.
         workers: u64,
     },
     /// A search ended before it had an answer, or the generator was its limit.
     SearchOpen,
-    /// Of no connection it is known whether its broker did as it promised when its token ended.
+    /// It is known of no connection whether its broker did as it promised when the token ended.
     NoEndDecided {
         /// Why.
         because: NoEnd,
     },
-    /// Of no client it is known whether its broker did as it promised when it authenticated again.
+    /// It is known of no client whether its broker did as it promised when the client authenticated
+    /// again.
     NoReauthDecided {
-        /// Whether any was to.
+        /// Whether no client was to authenticate again at all.
         none_met: bool,
     },
 }
@@ -170,11 +171,11 @@ pub enum Unmeasured {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoEnd {
-    /// No connection was there any more when its token ended.
+    /// No connection was open when its token ended: there is no `expire`.
     NoneMet,
-    /// Nothing is promised.
+    /// Nothing is promised: each `expire` is `not_judged`.
     NothingPromised,
-    /// All ended otherwise, about then.
+    /// No `expire` is decided, and some are `indeterminate`.
     AllLeft,
 }
 

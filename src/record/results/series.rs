@@ -23,22 +23,27 @@ use crate::base::{
     words::{LimitedBy, Validity},
 };
 
-/// `capacity` of the summary.
+/// What a search for the highest rate found.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct Capacity {
-    /// Verdicts a second, the median of the runs that confirm it; `None` where no rate held.
+    /// Verdicts per second: the median of the confirming runs, never more than the rate that was
+    /// asked for. Null if no rate held.
     pub per_s: Option<f64>,
-    /// The least of them.
+    /// The lower end of the interval: the lowest confirming run. Null if no rate held.
     pub low_per_s: Option<f64>,
-    /// The lowest rate at which the objectives did not hold; `None` where all held, or the generator was the limit.
+    /// The upper end: the lowest rate that did not hold. Null if all held, or if the generator was
+    /// the limit.
     pub high_per_s: Option<f64>,
+    /// `broker`, also if it failed. `generator`, if that was the limit, or if no rate had failed
+    /// when `most`, `max_steps` or the user ended the search.
     pub limited_by: LimitedBy,
+    /// Steps of the search: the rows of `capacity.csv`.
     pub steps: usize,
+    /// Confirming runs that held; 0 if the search has no answer.
     pub confirmed: u32,
-    /// What decided.
+    /// What decided, in sentences.
     pub reasons: Vec<Reason>,
-    /// Why the search ended before it was done.
+    /// Why the search ended early, in a sentence. Null if it did not.
     pub ended: Option<String>,
 }
 
@@ -72,45 +77,57 @@ impl Step {
     }
 }
 
-/// `control` of the summary.
+/// What verifying costs. A run that a threshold ended is not in it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct Control {
     /// Rounds in which every arm was run.
     pub rounds: usize,
+    /// The arms of the comparison: `without`, `reused` and `unique`.
     pub arms: BTreeMap<String, ArmStats>,
-    /// What one arm costs more than another, by the names of both: `unique - without`.
+    /// What one arm costs more than another, by the names of both: `unique - without`, `unique -
+    /// reused` and `reused - without`.
     pub differences: BTreeMap<String, Difference>,
 }
 
 /// Medians over the runs of one arm.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct ArmStats {
+    /// Runs of the arm.
     pub runs: usize,
+    /// The median of `connack`, in microseconds. Null if that of a run is no time.
     pub connack_p50_us: Option<f64>,
+    /// The 99th percentile of `connack`, likewise.
     pub connack_p99_us: Option<f64>,
+    /// Verdicts per second.
     pub verdicts_per_s: f64,
+    /// CPU time of the broker for each verdict, in microseconds. Null if that of a run is not
+    /// known.
     pub broker_cpu_us_per_verdict: Option<f64>,
+    /// CPU time of tokenstorm for each verdict, likewise.
     pub harness_cpu_us_per_verdict: Option<f64>,
 }
 
-/// Means of paired differences, with their 95 % confidence intervals.
+/// Differences between two arms, taken within each round.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct Difference {
+    /// The difference of the medians of `connack`, in microseconds. Null with fewer than two pairs.
     pub connack_p50_us: Option<Interval>,
+    /// The difference of the broker's CPU time for each verdict, in microseconds. Null with fewer
+    /// than two pairs.
     pub broker_cpu_us_per_verdict: Option<Interval>,
 }
 
-/// A mean of differences, and the interval in which the true one lies with 95 % confidence.
+/// A mean of differences, and the interval in which the true one lies with 95 % confidence
+/// (Student's t).
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Interval {
+    /// The mean.
     pub mean: f64,
+    /// The lower end of the interval.
     pub low: f64,
+    /// The upper end.
     pub high: f64,
-    /// Pairs that it is made of.
+    /// Pairs of runs that the mean is made of.
     pub pairs: usize,
 }
 
@@ -138,39 +155,64 @@ pub struct ControlRun {
     pub run: String,
 }
 
-/// A row of `sweep.csv`, and an entry of `sweep` of the summary.
+/// A run of a sweep. Of a search: latencies, CPU and rates are those of its last run that held.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct SweepRun {
+    /// The number of the run, from 1.
     pub trial: usize,
+    /// Which repetition of its combination it is, from 1.
     pub repeat: u32,
+    /// The algorithm that signs; `-` if the mix needs no key.
     pub algorithm: String,
+    /// The length of the RSA key, in bits. Null of other algorithms.
     pub rsa_bits: Option<u16>,
+    /// The version of MQTT: 4 is 3.1.1, 5 is 5.0.
     pub protocol: u8,
+    /// Percent of the arrivals that must be refused, 0 to 100. Null if the sweep does not vary it.
     pub bad_share: Option<f64>,
+    /// The length of a token, in bytes. Null if the sweep does not vary it.
     pub token_bytes: Option<u32>,
+    /// Attempts.
     pub attempts: u64,
+    /// Verdicts per second.
     pub verdicts_per_s: f64,
+    /// The median of `connack`, in microseconds. Null if no attempt came as far, or no rate of a
+    /// search held; so of the next three.
     pub connack_p50_us: Option<Percentile>,
+    /// The 99th percentile of `connack`, in microseconds.
     pub connack_p99_us: Option<Percentile>,
-    /// Of the tokens that must be let in.
+    /// The median of `connack` of tokens that must be let in, in microseconds.
     pub good_connack_p50_us: Option<Percentile>,
+    /// The 99th percentile of these, in microseconds.
     pub good_connack_p99_us: Option<Percentile>,
+    /// Attempts that could not be judged, as a share of all, 0 to 1.
     pub not_judged_rate: f64,
+    /// Bad tokens that were accepted; of a search, in all of its runs.
     pub false_accepts: u64,
+    /// Good tokens that were refused; of a search, in all of its runs.
     pub false_rejects: u64,
+    /// CPU time of the broker for each verdict, in microseconds. Null if it is not known.
     pub broker_cpu_us_per_verdict: Option<f64>,
+    /// CPU time of tokenstorm for each verdict, in microseconds. Null without `[monitor]`.
     pub harness_cpu_us_per_verdict: Option<f64>,
+    /// Memory of the broker for each open connection, in bytes. Null if it is not known.
     pub bytes_per_connection: Option<f64>,
-    /// Tokens a second that one core of this host verifies.
+    /// Tokens per second that one core of this host verifies. Null if that was not measured.
     pub yardstick_per_s: Option<f64>,
+    /// What the search of this combination found, in verdicts per second. Null if it found nothing,
+    /// or was no search; so of the next four.
     pub capacity_per_s: Option<f64>,
+    /// The lower end of its interval.
     pub capacity_low_per_s: Option<f64>,
+    /// The upper end.
     pub capacity_high_per_s: Option<f64>,
+    /// Who was the limit.
     pub capacity_limited_by: Option<LimitedBy>,
-    /// Why its search ended before it was done.
+    /// Why the search ended early.
     pub capacity_ended: Option<String>,
+    /// Whether the numbers can be trusted.
     pub validity: Validity,
+    /// The folder of the run, under `runs/`.
     pub run: String,
 }
 

@@ -17,148 +17,192 @@ use crate::base::{
 /// The version of the format that this program writes.
 pub const FORMAT: u32 = 1;
 
-/// The whole result of a run.
+/// The whole result of a run, or of a series of runs.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
 pub struct Summary {
+    /// The version of the format. A newer version may add keys; only another format drops or
+    /// renames one.
     pub format: u32,
+    /// Whether the run was still going on, or was killed: true until its end.
     pub partial: bool,
+    /// The program that wrote the file.
     pub tool: Tool,
+    /// The name of the scenario.
     pub scenario: String,
-    /// Names and values that its user gave it.
+    /// The names and values that `tags` of the scenario has.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
+    /// When the storm started (RFC 3339, UTC); of a series, when its first run did.
     pub started_at: String,
+    /// Seconds from the first start of a client to the end of the run; of a series, with the rests
+    /// between its runs.
     pub duration_s: f64,
+    /// Whether the user ended the run: Ctrl-C, SIGTERM or SIGHUP.
     pub interrupted: bool,
-    /// Where a threshold ended the run before its time: which one.
+    /// The threshold that ended the run early, by its `abort_on_fail`. `validity.reasons` says it
+    /// in a sentence; `validity.verdict` ignores it. Of a series: that of the first run that was
+    /// ended so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<Aborted>,
+    /// Whether the numbers can be trusted.
     pub validity: Trust,
-    /// What was asked: enough to ask a part of it again.
+    /// What was asked. `tokenstorm replay` needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<super::asked::Asked>,
-    /// What it came to, decided at its end.
+    /// The conclusion of the run, decided once, when it ends. The exit code and all reports
+    /// follow it. A run that was killed has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ruling: Option<Ruling>,
-    /// `open` or `closed`.
+    /// The model of the load: `open`, `closed`, `churn` or `preconnect`.
     pub model: String,
+    /// The version of MQTT: 4 is 3.1.1, 5 is 5.0.
     pub protocol: u8,
+    /// The profile of the broker's promises.
     pub profile: String,
-    /// By how much the broker delays a refusal on purpose, by its profile.
+    /// Seconds by which the broker delays a refusal on purpose, as the profile says. `connack`
+    /// contains the delay that really was.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refusal_delay_s: f64,
-    /// Brokers that the run started, and what verifies tokens in them.
+    /// The brokers that the run started, by label, and what verifies tokens in each.
     pub embedded: BTreeMap<String, String>,
+    /// Clients whose first turn has started, with those that were abandoned.
     pub clients: u64,
+    /// Attempts that have an outcome, of all turns.
     pub attempts: u64,
+    /// Attempts without an outcome when the run was interrupted, or ended by a threshold. They are
+    /// not in `attempts`.
     pub abandoned: u64,
-    /// Attempts that could not be judged because an event of the run had stopped their broker.
+    /// Attempts that could not be judged because an event had stopped their broker, or because it
+    /// had said by DISCONNECT 0x8B that it shuts down.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub excused: u64,
-    /// Findings that `findings.csv` has no row for: it holds the first ones.
+    /// Findings without a row in `findings.csv`, which has the first ones: attempts that are not
+    /// `correct`, and operations that are neither `correct` nor `not_judged`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub findings_left_out: u64,
-    /// Where every token that should have been good had to be refused: what was wrong with them, by groups of defects.
+    /// The groups of defects that the fresh or fetched tokens had, if every one of them had to be
+    /// refused. The run then exits with 3, unless a false accept makes it 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nothing_good: Vec<String>,
-    /// Where nothing was promised of any token: each answer was right, and nothing was judged.
+    /// Whether both answers were right for every token that was answered. Nothing was judged then,
+    /// and the run exits with 3.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nothing_promised: bool,
+    /// Attempts by outcome, with those that are 0.
     pub outcomes: Counts<OutcomeKind>,
-    /// Attempts by outcome and code, such as `tcp_failed` by `ECONNREFUSED`.
+    /// Attempts by outcome and code, such as `tcp_failed` by `ECONNREFUSED`. A reason code of
+    /// CONNACK is a decimal number.
     #[serde(default)]
     pub codes: BTreeMap<OutcomeKind, BTreeMap<String, u64>>,
+    /// Attempts by verdict, with those that are 0.
     pub verdicts: Counts<Verdict>,
+    /// The times of each phase that an attempt or an operation entered.
     pub phases: Phases,
+    /// The results of each kind of token, by its name in the mix.
     pub by_token: BTreeMap<String, Part>,
+    /// The results of each broker, by its label.
     pub by_broker: BTreeMap<String, Part>,
+    /// The connections of accepted clients.
     pub sessions: Sessions,
-    /// Attempts that were asked once more by AUTH before they had their answer (MQTT 5.0, 4.12): their `connack` has that
-    /// round trip in it.
+    /// Attempts that the broker asked once more by AUTH 0x18 before it answered (MQTT 5.0, 4.12).
+    /// Their `connack` contains that round trip.
     #[serde(default)]
     pub auth_challenged: u64,
     /// Attempts that were accepted by a CONNACK without their authentication method.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub auth_method_missing: u64,
-    /// Whether the upgrade to WebSocket brought the tokens: `ws_upgrade` is how long their verdicts took then.
+    /// Whether the upgrade to WebSocket brought the tokens: `ws_upgrade` is then the time of their
+    /// verdicts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub upgrade_brings_token: bool,
-    /// What connected clients did or met.
+    /// What connected clients did or met. Each operation is there, whether it came or not.
     #[serde(default)]
     pub operations: super::operations::Operations,
-    /// What became of connections whose tokens ended.
+    /// What became of connections whose tokens ended, whatever is promised and whatever the clock
+    /// did.
     #[serde(default)]
     pub lifetime: super::operations::Lifetime,
-    /// Tokens that clients renewed.
+    /// The tokens that clients renewed. All counts are 0 with `renew = "none"`.
     #[serde(default)]
     pub renewals: super::turns::Renewals,
-    /// Clients whose connection ended, and which may come back.
+    /// The connections that ended before their clients wanted, and what followed each of them. A
+    /// client counts once for each of its drops. Counts are 0 with `reconnect = "none"`.
     #[serde(default)]
     pub returns: super::turns::Returns,
-    /// Where agents drove the clients: how many, and which were lost.
+    /// The agents that drove the clients, of a run with `--agents`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agents: Option<super::agents::Crew>,
-    /// Where a broker is behind TLS.
+    /// The TLS handshakes with all brokers, if one was completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsStats>,
-    /// Where tokens were fetched: what came of that.
+    /// What came of the requests for tokens, if an authorization server issues them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oauth: Option<super::fetches::OAuth>,
-    /// Where tokens came from a file: what became of its rows.
+    /// What became of the rows of the token file, if tokens come from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_file: Option<super::token_file::TokenFile>,
-    /// Where the run brought an issuer along: what became of tokens while its keys came and went.
+    /// What became of tokens while keys came and went, if the run has an issuer of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<super::Jwks>,
-    /// What embedded brokers met when they fetched the key set of a server that is not the run's own, by their labels.
+    /// The fetches of each embedded broker that takes its keys from another server than the run's
+    /// own, by label. If one never had keys, the run exits with 3.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub key_sets: BTreeMap<String, super::fetches::KeySetCounts>,
-    /// Brokers that answered differently at the same time.
+    /// The brokers that answered differently at the same time: the first 100 differences of a run.
+    /// Those of a series are in the folders of its runs.
     #[serde(default)]
     pub divergent: Vec<super::divergent::Divergent>,
-    /// Where events stopped brokers: what that cost.
+    /// What it cost that events stopped brokers: an entry for each `stop_broker` that was done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outages: Vec<super::outages::Outage>,
-    /// Brokers that went away by themselves: a finding of the gravest kind.
+    /// The brokers that went away by themselves: an entry for each time. This is a finding of the
+    /// gravest kind, and the run exits with 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub broker_gone: Vec<super::gone::BrokerGone>,
-    /// Where it looks as if the broker took no more connections: verdicts do not follow from it.
+    /// When it looks as if the broker took no more connections. No verdict follows from it, since a
+    /// change of keys looks the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_limit: Option<super::full::Full>,
-    /// Bare TCP connects that asked whether a broker was still there: outside all attempts.
+    /// Bare TCP connects that asked whether a broker was still there. They belong to no attempt.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub broker_checks: u64,
-    /// Where `[monitor]` asks for it: what both sides used.
+    /// What both sides used of their hosts, if the scenario has `[monitor]`. Of a search: in its
+    /// last run that held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitor: Option<super::monitor::Monitored>,
-    /// Where the verifier is what is measured: what one core of this host verifies.
+    /// What one core of this host verifies of the tokens of the run: with `[monitor]`, in the models
+    /// `preconnect` and `churn`, and of a search.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub yardstick: Option<Yardstick>,
-    /// Of a search: what it found.
+    /// What a search for the highest rate found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<super::series::Capacity>,
-    /// Of a comparison with runs without tokens: what verifying costs.
+    /// What verifying costs, by a comparison with runs without tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<super::series::Control>,
-    /// Of a sweep: its runs.
+    /// The runs of a sweep: the rows of `sweep.csv`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sweep: Vec<super::series::SweepRun>,
+    /// Attempts and verdicts per second, of first turns only.
     pub throughput: Throughput,
+    /// What tokenstorm itself used.
     pub generator: Generator,
+    /// Each threshold, and what became of it.
     pub thresholds: Vec<Judged>,
 }
 
 /// Phases by name, in their order.
 pub type Phases = BTreeMap<Phase, PhaseStats>;
 
-/// Who wrote it.
+/// The program that wrote a file.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Tool {
+    /// `tokenstorm`.
     pub name: String,
+    /// Its version.
     pub version: String,
+    /// The commit of its sources; `-modified` follows if they were changed.
     pub commit: String,
 }
 
@@ -167,52 +211,59 @@ pub struct Tool {
 pub struct Trust {
     /// Whether they can.
     pub verdict: Validity,
-    /// Why, and what else to know.
+    /// Why not, and what else there is to know, in sentences.
     pub reasons: Vec<Reason>,
-    /// Workers that did not end, whose last seconds are missing.
+    /// Threads that drove clients and did not end: their last seconds are missing. The run then
+    /// exits with 3.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub missing_workers: u64,
 }
 
 /// The result of one kind of token, or of one broker.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Part {
+    /// Its attempts that have an outcome.
     pub attempts: u64,
+    /// The same by outcome.
     pub outcomes: Counts<OutcomeKind>,
+    /// The same by verdict.
     pub verdicts: Counts<Verdict>,
+    /// The times of each phase that one of them entered.
     pub phases: Phases,
-    /// Of a kind of token with a name of its own: the entry of the catalogue that it is.
+    /// The entry of the catalogue that this kind of token is, if the mix gives it a name of its
+    /// own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Of a broker that is behind TLS.
+    /// The TLS handshakes with this broker, if one was completed. A kind of token has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsStats>,
-    /// What became of connections whose tokens ended, where any did.
+    /// What became of connections whose tokens ended. What is counted for the whole run only is
+    /// left out.
     #[serde(default, skip_serializing_if = "super::operations::Lifetime::is_empty")]
     pub lifetime: super::operations::Lifetime,
 }
 
-/// TLS handshakes that came to an end.
+/// TLS handshakes that were completed.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct TlsStats {
+    /// All of them.
     pub handshakes: u64,
-    /// Those that resumed an earlier session.
+    /// The ones that resumed an earlier session.
     pub resumed: u64,
+    /// `resumed` as a share of `handshakes`, 0 to 1.
     pub resumed_share: f64,
-    /// Handshakes by version and cipher suite.
+    /// The handshakes by version and cipher suite.
     pub suites: BTreeMap<String, u64>,
 }
 
-/// What one core of this host verifies of the tokens of a run, by `jsonwebtoken`, and how far the broker is from that.
+/// What one core of this host verifies of the tokens of a run, by `jsonwebtoken`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Yardstick {
-    /// Verifications a second of one core, by algorithm.
+    /// Verifications per second of one core, by algorithm.
     pub per_s: BTreeMap<String, f64>,
     /// The same over the algorithms of the mix, by their shares.
     pub mixed_per_s: f64,
-    /// Verdicts a second of the broker as a share of it.
+    /// Verdicts per second of the broker divided by `mixed_per_s`; null if a search found no rate.
     pub broker_share: Option<f64>,
 }
 
@@ -239,46 +290,67 @@ impl Yardstick {
     }
 }
 
-/// What became of accepted clients.
+/// The connections of accepted clients.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Sessions {
+    /// Connections that began to hold (`load.hold` above 0): one for each turn.
     pub held: u64,
+    /// Held connections that ended before their client closed them.
     pub dropped: u64,
+    /// The same by what ended them: the reason code of DISCONNECT, `disconnect` (of MQTT 3.1.1,
+    /// which has no code), `fin`, `rst`, `ping_timeout`, `flood`, `protocol_error` (such as a
+    /// second CONNACK) or `event` (`drop_clients` of the run).
     pub dropped_by_code: BTreeMap<String, u64>,
 }
 
-/// Attempts and verdicts a second.
+/// Attempts and verdicts per second, of first turns only.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Throughput {
-    /// `None` in the closed model.
+    /// The scheduled rate of the arrivals that started. Null if there is no schedule, as in the
+    /// closed model.
     pub offered_per_s: Option<f64>,
+    /// Judged answers per second, overload included, from the first start to the last CONNACK. The
+    /// hold does not count; of waves, only the time from each release to its last answer does.
     pub verdicts_per_s: f64,
+    /// The verdicts in slots of 100 ms of that time.
     pub per_100ms: Per100Ms,
 }
 
-/// Verdicts in each 100 ms.
+/// Verdicts in each slot of 100 ms. Of a series: the lowest `p1` and `p50`, and the highest `p99`
+/// and `max` of its runs.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Per100Ms {
+    /// The 1st percentile.
     pub p1: u64,
+    /// The median.
     pub p50: u64,
+    /// The 99th percentile.
     pub p99: u64,
+    /// The most in one slot.
     pub max: u64,
 }
 
-/// What the harness itself used.
+/// What tokenstorm itself used.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file")]
 pub struct Generator {
+    /// CPU time of the `workers`, in seconds, from their first start until their first turns are
+    /// over. With agents: of all of them.
     pub cpu_s: f64,
+    /// The same for each attempt that ended until then, in microseconds.
     pub cpu_us_per_attempt: f64,
+    /// CPU time of the whole process in seconds, with minting and writing. With agents: of all of
+    /// them and the coordinator.
     pub total_cpu_s: f64,
+    /// Resident memory before the first token was minted, in bytes.
     pub rss_start_bytes: u64,
+    /// Resident memory with the most connections open, in bytes.
     pub rss_peak_open_bytes: u64,
+    /// The most connections that were open at the end of a second.
     pub open_peak: u64,
+    /// Tokens per second that all minting threads together could have signed, by the time that they
+    /// spent on it.
     pub tokens_minted_per_s: f64,
+    /// Threads that drive clients.
     pub workers: usize,
 }
 

@@ -82,20 +82,33 @@ impl<'de> Deserialize<'de> for Percentile {
     }
 }
 
-/// The distribution of a phase, in microseconds.
+/// The times of a phase. A percentile among attempts that never completed the phase reads `">..."`
+/// with the limit of the phase in microseconds: `load.connect_timeout`; of `expiry_enforcement`,
+/// `expiry_leeway` and `grace` together; of `reconnect`, `load.hold`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[expect(missing_docs, reason = "the fields are the columns of latency.csv")]
 pub struct PhaseStats {
+    /// Attempts or operations that completed the phase.
     pub count: u64,
+    /// Attempts or operations that entered it and did not complete it. Percentiles count them as
+    /// longer than all others.
     pub unfinished: u64,
+    /// The shortest time, in microseconds. Null if none completed the phase.
     pub min_us: Option<f64>,
+    /// The mean of those that completed it, in microseconds. Null if there were none.
     pub mean_us: Option<f64>,
+    /// The median, in microseconds.
     pub p50_us: Percentile,
+    /// The 90th percentile, in microseconds.
     pub p90_us: Percentile,
+    /// The 95th.
     pub p95_us: Percentile,
+    /// The 99th.
     pub p99_us: Percentile,
+    /// The 99.9th.
     pub p999_us: Percentile,
+    /// The 99.99th.
     pub p9999_us: Percentile,
+    /// The longest time, in microseconds.
     pub max_us: Percentile,
 }
 

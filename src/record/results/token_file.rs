@@ -7,16 +7,17 @@ use crate::{
     record::measure::{Count, Measurements},
 };
 
-/// `token_file` of `summary.json`.
+/// What became of the rows of a token file.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct TokenFile {
     /// Rows of the file.
     pub rows: u64,
-    /// Rows whose token no client was handed.
+    /// Rows whose token no attempt took.
     pub never_sent: u64,
-    /// Attempts with a token that the file says is to be accepted, and that had ended: it had to be refused.
+    /// Attempts with a token of `expected = accept` that had ended, so that it had to be refused.
     pub ended: u64,
-    /// Names in `alg` that neither JOSE nor tokenstorm knows, of rows without `expected`: both answers are right.
+    /// Names of `alg` that the policy could not judge, of rows without `expected`: both answers to
+    /// them are right.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_algorithms: Vec<String>,
 }

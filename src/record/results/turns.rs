@@ -7,24 +7,26 @@ use serde::{Deserialize, Serialize};
 use super::time::microseconds;
 use crate::record::measure::{Count, Measurements};
 
-/// Tokens that were renewed.
+/// Tokens that were renewed, by connecting again or by AUTH.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Renewals {
-    /// Those for which a client connected again.
+    /// Renewals that got their token and were sent, by CONNECT or AUTH, whatever the answer.
     pub count: u64,
-    /// Accepted after the end of the token before.
+    /// Renewals that were accepted after the old token had ended.
     pub late: u64,
-    /// Those of them that were more than 100 ms late.
+    /// Those of them that were accepted more than 100 ms after its end.
     #[serde(default)]
     pub late_by_100ms: u64,
-    /// Those of them that were more than 1 s late.
+    /// Those of them that were accepted more than 1 s after its end.
     #[serde(default)]
     pub late_by_1s: u64,
-    /// With a token that had to be accepted, and not accepted.
+    /// Renewals with a token that the broker had to accept, and did not accept.
     pub failed: u64,
-    /// Asks that brought no token.
+    /// Renewals for which no token could be had in time. The client kept its connection, and asked
+    /// again later.
     pub token_failed: u64,
-    /// Tokens that came with less life than twice `session.renew_before`: their renewal was planned for half of it.
+    /// Tokens that came with less life than twice `session.renew_before`: they were to be renewed
+    /// when half of that life was over.
     #[serde(default)]
     pub at_half_life: u64,
 }
@@ -46,21 +48,30 @@ impl Renewals {
 
 /// Clients whose connection ended, and which may come back.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of the file, described in docs/results.md")]
 pub struct Returns {
-    /// Connections that ended: the sum of `back`, `gave_up` and `still_away` at the end of a run.
+    /// Connections that ended before their clients wanted, and renewals by CONNECT that were not
+    /// accepted, since the client had left its connection for them. At the end of a run the sum of
+    /// `back`, `gave_up` and `still_away`.
     pub drops: u64,
+    /// Attempts to come back, with those without a token and those that were given up.
     pub attempts: u64,
+    /// Drops after which the client was accepted again.
     pub back: u64,
+    /// Drops after which `session.tries` attempts in a row failed.
     pub gave_up: u64,
+    /// Drops after which the client was still away when its `hold` ended, or when the run was ended
+    /// early.
     pub still_away: u64,
-    /// From the start of the 100 ms with the most drops until half of the drops from there on were back.
+    /// Microseconds from the start of the slot of 100 ms with the most drops until half of the
+    /// drops from there on were back. Null if that never happened, if nobody was dropped, if more
+    /// than 1 000 000 clients came back, and in a series.
     pub until_half_back_us: Option<f64>,
-    /// Until 99 % were.
+    /// The same until 99 % of them were back.
     pub until_99_back_us: Option<f64>,
-    /// CPU time of an attempt after all first turns were over.
+    /// CPU time of the workers after their first turns were over, in microseconds, for each attempt
+    /// that ended after that, renewals included. Null if there were none, and in a series.
     pub cpu_us_per_attempt: Option<f64>,
-    /// How many came back by how many attempts that took; `10` stands for more as well.
+    /// How many came back, by how many attempts that took them; `10` stands for more as well.
     #[serde(default)]
     pub back_after_attempts: BTreeMap<u8, u64>,
 }

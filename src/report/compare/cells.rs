@@ -139,7 +139,9 @@ impl<'a> Pairs<'a> {
         changed.sort_by_key(|cell| (cell.change, Reverse(cell.severity)));
         let both = || {
             self.0.values().filter_map(|[one, other]| {
-                Some([one.as_ref()?.cell, other.as_ref()?.cell].map(|cell| cell.verdict.is_judged()))
+                Some(
+                    [one.as_ref()?.cell, other.as_ref()?.cell].map(|cell| cell.verdict.is_judged()),
+                )
             })
         };
         let judged = both().filter(|judged| *judged == [true, true]).count();
