@@ -1,6 +1,6 @@
 //! The verdict on a live connection whose token ends: what the broker promised, against what became of it.
 //!
-//! Pure: instants and what was seen go in. The table is that of docs/results.md, "When a token ends".
+//! Pure: instants and what was seen go in. The table is that of docs/expiry.md.
 
 use std::time::Duration;
 

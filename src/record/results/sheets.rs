@@ -387,7 +387,7 @@ sheets! {
         rsa_bits;
         /// The version of MQTT: 4 is 3.1.1, 5 is 5.0.
         protocol;
-        /// The share of bad tokens.
+        /// Percent of the arrivals that must be refused, 0 to 100.
         bad_share;
         /// The length of a token, in bytes.
         token_bytes;
@@ -417,7 +417,7 @@ sheets! {
         bytes_per_connection;
         /// Tokens a second that one core of this host verifies.
         yardstick_per_s;
-        /// What the search of this combination found, in arrivals a second.
+        /// What the search of this combination found, in verdicts a second.
         capacity_per_s;
         /// The lower end of its interval.
         capacity_low_per_s;
