@@ -55,3 +55,33 @@ fn cause(tallies: &[(Tally, u64)]) -> Option<Outcome> {
     }
     counts.into_iter().max_by_key(|(_, count)| *count).map(|(outcome, _)| outcome)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::{host::Limits, words::Verdict},
+        client::verdict::Expectation,
+        plan::{
+            cells::{Ask, known::Known},
+            loaded,
+        },
+    };
+
+    #[test]
+    fn a_wrong_verdict_is_known_in_the_cell_that_the_file_names_and_no_other() {
+        let text = "name = \"known\"\n[target]\nbrokers = [\"mqtt://127.0.0.1\"]\n[load]\nclients = 1\nconcurrency = 1\n\
+                    [keys.main]\nalgorithm = \"HS256\"\ngenerate = true\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n";
+        let known = Known::parse("known.txt", "expired-v5").unwrap();
+        let ask = Ask { known, ..Ask::default() };
+        let plan = Plan::matrix(&loaded(text), &Limits::read(), &ask).unwrap();
+        let is_known = |label: &str, verdict: Verdict| {
+            let kind = plan.mould.kinds.iter().position(|kind| kind.label == label).unwrap();
+            let (expected, outcome) = (Expectation::Accept, Outcome::Accepted);
+            is_known(&plan, &Tally { kind, broker: 0, expected, outcome, verdict })
+        };
+        assert!(is_known("expired-v5", Verdict::FalseAccept));
+        assert!(!is_known("expired-v4", Verdict::FalseAccept));
+        assert!(!is_known("expired-v5", Verdict::Correct));
+    }
+}
