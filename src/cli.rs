@@ -108,7 +108,7 @@ pub enum Command {
         #[arg(default_value = "results")]
         folder: PathBuf,
     },
-    /// Send a finding of a run, or a cell of a matrix, again, and show all that is sent and comes back
+    /// Send a finding of a run, or a cell of a matrix, again, and show what is sent and answered, secrets masked
     Replay(Replay),
     /// Runs a command, and ends all that it has started when stdin closes: what `ab` starts brokers by
     #[command(hide = true)]

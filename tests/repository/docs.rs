@@ -63,8 +63,11 @@ fn every_command_stands_in_the_reference_with_what_its_help_says() {
             .filter(|part| part.get_name() != "help")
             .map(clap::Command::get_name)
             .collect();
-        let parts =
-            if parts.is_empty() { String::new() } else { format!(" {}", parts.join("\\|")) };
+        let parts = match parts.join("\\|") {
+            none if none.is_empty() => none,
+            all if command.is_subcommand_required_set() => format!(" {all}"),
+            some => format!(" [{some}]"),
+        };
         writeln!(made, "| `tokenstorm {}{parts}` | {} |", command.get_name(), cell(&about))
             .unwrap();
     }
