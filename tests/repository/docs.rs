@@ -21,6 +21,8 @@ use tokenstorm::{
     scenario::needs::needs,
 };
 
+use self::summary::text::anchor;
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -181,13 +183,24 @@ fn documents() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_link_of_the_documents_leads_to_a_file() {
+fn every_link_of_the_documents_leads_to_a_file_and_a_heading_in_it() {
     for document in documents() {
         let text = fs::read_to_string(&document).unwrap();
-        let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
-            let target = document.parent().unwrap().join(link);
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => document.clone(),
+                file => document.parent().unwrap().join(file),
+            };
             assert!(target.exists(), "{} leads to `{link}`", document.display());
+            if !heading.is_empty() {
+                let of = fs::read_to_string(&target).unwrap();
+                let headings = of.lines().filter(|line| line.starts_with('#'));
+                let mut anchors = headings.map(|line| anchor(line.trim_start_matches(['#', ' '])));
+                let is_there = anchors.any(|anchor| anchor == heading);
+                assert!(is_there, "{} leads to `{link}`", document.display());
+            }
         }
     }
 }

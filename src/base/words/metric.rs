@@ -25,7 +25,7 @@ vocabulary! {
         LifetimeOutlived = "lifetime.outlived";
         /// Connections that ended otherwise, so that nothing was decided.
         LifetimeUndecided = "lifetime.undecided";
-        /// Tokens that clients renewed by connecting again.
+        /// Renewals that got their token, and began to connect with it or sent it by AUTH.
         RenewalsCount = "renewals.count";
         /// Renewals that were accepted after the end of the token before.
         RenewalsLate = "renewals.late";
@@ -45,11 +45,11 @@ vocabulary! {
         ReturnsGaveUp = "returns.gave_up";
         /// Clients that were away when they would have left.
         ReturnsStillAway = "returns.still_away";
-        /// From the first dropped connection until half of the clients were back.
+        /// How long it took until half of the clients were back, from when most connections ended.
         UntilHalfBack = "returns.until_half_back";
         /// The same until 99 % were.
         Until99Back = "returns.until_99_back";
-        /// CPU time of an attempt to come back, in microseconds.
+        /// CPU time of an attempt after the first turns were over, in microseconds.
         ReturnsCpu = "returns.cpu_us_per_attempt";
         /// The share of TLS handshakes that resumed a session.
         TlsResumedShare = "tls.resumed_share";

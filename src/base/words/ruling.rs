@@ -25,13 +25,14 @@ vocabulary! {
         Undecided = "undecided", "UNDECIDED";
         /// No answer says anything of a token, or none of a good one.
         NothingMeasured = "nothing_measured", "NOTHING MEASURED";
-        /// It is still running, or was killed.
+        /// It is still running, or was killed: reports say so, no ruling does.
         NotFinished = "not_finished", "not finished";
         /// The user ended it.
         Interrupted = "interrupted";
         /// Tokens were refused that were to be let in, or for another reason than promised.
         NotAsPromised = "not_as_promised", "NOT AS PROMISED";
-        /// A bad token was let in, a broker went away, a threshold was missed, or a search found nothing.
+        /// A bad token was let in, an operation was judged wrong, a broker followed a header of a token or went away, a
+        /// threshold was missed or ended the run, or a search found nothing.
         Failed = "failed", "FAILED";
     }
 }

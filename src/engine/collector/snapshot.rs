@@ -16,7 +16,7 @@ impl Collector {
         let tallies = self.all.settled_tallies();
         let count = |wanted: fn(Outcome) -> bool| sum(&tallies, |tally| wanted(tally.outcome));
         let wrong = sum(&tallies, |tally| tally.verdict.is_wrong());
-        let known = sum(&tallies, |tally| is_known(&self.storm.plan, tally));
+        let known = sum(&tallies, |tally| is_known(&self.storm.plan, &tallies, tally));
         let connack = self.all.latency(Phase::Connack, None, None, None);
         Snapshot {
             second,
@@ -39,12 +39,20 @@ impl Collector {
     }
 }
 
-/// Whether a verdict is wrong, and `--known` names its cell for that.
-fn is_known(plan: &Plan, tally: &Tally) -> bool {
+/// Whether a verdict is wrong, and `--known` names its cell for that. As in the ruling, nothing is excused of a broker that lets
+/// everybody in, or nobody, so far.
+fn is_known(plan: &Plan, all: &[(Tally, u64)], tally: &Tally) -> bool {
+    let Some(cells) = plan.cells.as_ref().filter(|cells| cells.round.contains(&tally.kind)) else {
+        return false;
+    };
+    let has = |wanted: fn(Outcome) -> bool| {
+        all.iter().any(|(other, _)| other.broker == tally.broker && wanted(other.outcome))
+    };
     let (kind, broker) = (&plan.mould.kinds[tally.kind], &plan.brokers[tally.broker]);
     let cell = (kind.defect.name, u8::from(kind.protocol));
-    let cells = plan.cells.as_ref();
-    cells.is_some_and(|cells| cells.known.covers(cell, &broker.label, tally.verdict))
+    cells.known.covers(cell, &broker.label, tally.verdict)
+        && has(|outcome| outcome == Outcome::Accepted)
+        && has(Outcome::is_refusal)
 }
 
 /// What most attempts without an answer failed by.
@@ -69,19 +77,25 @@ mod tests {
     };
 
     #[test]
-    fn a_wrong_verdict_is_known_in_the_cell_that_the_file_names_and_no_other() {
+    fn a_wrong_verdict_is_known_in_the_cell_that_the_file_names_at_a_broker_that_also_refuses() {
         let text = "name = \"known\"\n[target]\nbrokers = [\"mqtt://127.0.0.1\"]\n[load]\nclients = 1\nconcurrency = 1\n\
                     [keys.main]\nalgorithm = \"HS256\"\ngenerate = true\n[[mix]]\ntoken = \"fresh\"\nshare = 1\n";
         let known = Known::parse("known.txt", "expired-v5").unwrap();
         let ask = Ask { known, ..Ask::default() };
         let plan = Plan::matrix(&loaded(text), &Limits::read(), &ask).unwrap();
-        let is_known = |label: &str, verdict: Verdict| {
+        let tally = |label: &str, outcome: Outcome, verdict: Verdict| {
             let kind = plan.mould.kinds.iter().position(|kind| kind.label == label).unwrap();
-            let (expected, outcome) = (Expectation::Accept, Outcome::Accepted);
-            is_known(&plan, &Tally { kind, broker: 0, expected, outcome, verdict })
+            Tally { kind, broker: 0, expected: Expectation::Indeterminate, outcome, verdict }
         };
-        assert!(is_known("expired-v5", Verdict::FalseAccept));
-        assert!(!is_known("expired-v4", Verdict::FalseAccept));
-        assert!(!is_known("expired-v5", Verdict::Correct));
+        let refused = tally("alg_none-v5", Outcome::Refused(0x87), Verdict::Correct);
+        let is_known = |label: &str, verdict: Verdict, others: &[Tally]| {
+            let own = tally(label, Outcome::Accepted, verdict);
+            let all: Vec<_> = others.iter().chain([&own]).map(|tally| (*tally, 1)).collect();
+            is_known(&plan, &all, &own)
+        };
+        assert!(is_known("expired-v5", Verdict::FalseAccept, &[refused]));
+        assert!(!is_known("expired-v5", Verdict::FalseAccept, &[]), "it lets everybody in");
+        assert!(!is_known("expired-v4", Verdict::FalseAccept, &[refused]));
+        assert!(!is_known("expired-v5", Verdict::Correct, &[refused]));
     }
 }

@@ -29,8 +29,9 @@ pub struct OperationStats {
     pub codes: BTreeMap<OperationOutcome, BTreeMap<String, u64>>,
     /// The same by verdict.
     pub verdicts: Counts<Verdict>,
-    /// Operations that were under way when the run was interrupted: AUTHs, and renewals that waited
-    /// for a token. They are in none of the sums.
+    /// Operations that were under way when the run was interrupted or ended by a threshold, or when
+    /// their agent was lost: AUTHs, and renewals that waited for a token. They are in none of the
+    /// sums.
     #[serde(default)]
     pub abandoned: u64,
 }

@@ -62,6 +62,7 @@ pub struct Outage {
     /// Attempts at this broker that ran into their timeout.
     pub hanging: u64,
     /// Attempts at this broker without a judged CONNACK in any other way: closed, TLS, overload.
+    /// Those that failed on this host, or had no token, are not among them.
     pub failed: u64,
     /// Microseconds from the beginning of the start to the first judged CONNACK of an attempt that
     /// began after it, so the broker's boot is included. Null if there was none. A failed start has

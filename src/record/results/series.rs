@@ -80,7 +80,7 @@ impl Step {
 /// What verifying costs. A run that a threshold ended is not in it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Control {
-    /// Rounds in which every arm was run.
+    /// The last round that has a run. With an interruption not every arm was run in it.
     pub rounds: usize,
     /// The arms of the comparison: `without`, `reused` and `unique`.
     pub arms: BTreeMap<String, ArmStats>,
@@ -89,7 +89,7 @@ pub struct Control {
     pub differences: BTreeMap<String, Difference>,
 }
 
-/// Medians over the runs of one arm.
+/// Medians over the runs of one arm. `connack` is `ws_upgrade` here if the upgrade brings the token.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct ArmStats {
     /// Runs of the arm.
@@ -110,10 +110,11 @@ pub struct ArmStats {
 /// Differences between two arms, taken within each round.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Difference {
-    /// The difference of the medians of `connack`, in microseconds. Null with fewer than two pairs.
+    /// The difference of the medians of `connack`, in microseconds. Null with fewer than two pairs,
+    /// or if that of one of the runs is no time.
     pub connack_p50_us: Option<Interval>,
     /// The difference of the broker's CPU time for each verdict, in microseconds. Null with fewer
-    /// than two pairs.
+    /// than two pairs, or if that of one of the runs is not known.
     pub broker_cpu_us_per_verdict: Option<Interval>,
 }
 
@@ -200,15 +201,15 @@ pub struct SweepRun {
     /// Tokens per second that one core of this host verifies. Null if that was not measured.
     pub yardstick_per_s: Option<f64>,
     /// What the search of this combination found, in verdicts per second. Null if it found nothing,
-    /// or was no search; so of the next four.
+    /// or was no search.
     pub capacity_per_s: Option<f64>,
-    /// The lower end of its interval.
+    /// The lower end of its interval. Null if there is none.
     pub capacity_low_per_s: Option<f64>,
-    /// The upper end.
+    /// The upper end. Null if there is none; it may be there if the search found nothing.
     pub capacity_high_per_s: Option<f64>,
-    /// Who was the limit.
+    /// Who was the limit. Null if this was no search.
     pub capacity_limited_by: Option<LimitedBy>,
-    /// Why the search ended early.
+    /// Why the search ended early. Null if it did not.
     pub capacity_ended: Option<String>,
     /// Whether the numbers can be trusted.
     pub validity: Validity,

@@ -41,8 +41,8 @@ pub struct Summary {
     /// Whether the user ended the run: Ctrl-C, SIGTERM or SIGHUP.
     pub interrupted: bool,
     /// The threshold that ended the run early, by its `abort_on_fail`. `validity.reasons` says it
-    /// in a sentence; `validity.verdict` ignores it. Of a series: that of the first run that was
-    /// ended so.
+    /// in a sentence; `validity.verdict` ignores it. Of a sweep or a comparison with a
+    /// control: that of the first run that was ended so. A search has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<Aborted>,
     /// Whether the numbers can be trusted.
@@ -70,8 +70,8 @@ pub struct Summary {
     pub clients: u64,
     /// Attempts that have an outcome, of all turns.
     pub attempts: u64,
-    /// Attempts without an outcome when the run was interrupted, or ended by a threshold. They are
-    /// not in `attempts`.
+    /// Attempts without an outcome when the run was interrupted, or ended by a threshold, or when
+    /// their agent was lost. They are not in `attempts`.
     pub abandoned: u64,
     /// Attempts that could not be judged because an event had stopped their broker, or because it
     /// had said by DISCONNECT 0x8B that it shuts down.
@@ -168,11 +168,12 @@ pub struct Summary {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub broker_checks: u64,
     /// What both sides used of their hosts, if the scenario has `[monitor]`. Of a search: in its
-    /// last run that held.
+    /// last run that held. A sweep and a comparison with a control have none here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitor: Option<super::monitor::Monitored>,
-    /// What one core of this host verifies of the tokens of the run: with `[monitor]`, in the models
-    /// `preconnect` and `churn`, and of a search.
+    /// What one core of this host verifies of the tokens of the run, if it mints them: with
+    /// `[monitor]`, in the models `preconnect` and `churn`, and of a search. A sweep and a comparison
+    /// with a control have none here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub yardstick: Option<Yardstick>,
     /// What a search for the highest rate found.

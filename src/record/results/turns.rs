@@ -10,7 +10,8 @@ use crate::record::measure::{Count, Measurements};
 /// Tokens that were renewed, by connecting again or by AUTH.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Renewals {
-    /// Renewals that got their token and were sent, by CONNECT or AUTH, whatever the answer.
+    /// Renewals that got their token, and began to connect with it or sent it by AUTH, whatever the
+    /// answer.
     pub count: u64,
     /// Renewals that were accepted after the old token had ended.
     pub late: u64,

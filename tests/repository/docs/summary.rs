@@ -1,6 +1,6 @@
 //! The keys of `summary.json` as tables, from the types that are written into it.
 
-mod text;
+pub(super) mod text;
 mod truth;
 mod types;
 

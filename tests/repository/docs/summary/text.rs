@@ -95,7 +95,7 @@ impl Tables<'_> {
 }
 
 /// Where a link to a heading leads, as GitHub makes it.
-pub(super) fn anchor(heading: &str) -> String {
+pub(in super::super) fn anchor(heading: &str) -> String {
     let kept = heading.to_lowercase().replace(' ', "-");
     kept.chars().filter(|it| it.is_alphanumeric() || "-_".contains(*it)).collect()
 }
