@@ -85,6 +85,16 @@ fn bind(scenario: &mut Scenario) {
     scenario.policy.requires.as_mut().unwrap().push("cnf".into());
 }
 
+/// Mints a token of each kind, and has it examined.
+fn are_as_they_claim(plan: &Plan) {
+    let mut minter = Minter::new(&plan.mould).unwrap();
+    for kind in 0..plan.mould.kinds.len() {
+        let mut token = Vec::new();
+        let (password, _) = minter.mint(kind, 7, NOW, &mut token).unwrap();
+        plan.examine((kind, 7), NOW, (password, plan.mould.shown(&token))).unwrap();
+    }
+}
+
 fn plan(loaded: &Loaded) -> Plan {
     Plan::matrix(loaded, &Limits::read(), &Ask::default()).unwrap()
 }
@@ -106,12 +116,7 @@ fn tokens_of_a_longer_rsa_key_and_claims_that_differ_from_client_to_client_are_w
     loaded.scenario.token.claims.insert("aud".into(), "{client_id}".into());
     loaded.scenario.policy.checks.as_mut().unwrap().retain(|check| *check != Check::Aud);
     let plan = plan(&loaded);
-    let mut minter = Minter::new(&plan.mould).unwrap();
-    for kind in 0..plan.mould.kinds.len() {
-        let mut token = Vec::new();
-        let (password, _) = minter.mint(kind, 7, NOW, &mut token).unwrap();
-        plan.examine((kind, 7), NOW, (password, plan.mould.shown(&token))).unwrap();
-    }
+    are_as_they_claim(&plan);
     let has = |name: &str| plan.mould.kinds.iter().any(|kind| kind.defect.name == name);
     assert!(!has("loose_bits_signature"), "384 bytes leave no bits");
     assert!(!has("wrong_audience") && has("rsa_block_type"));
@@ -254,12 +259,7 @@ fn braces_of_claims_reach_the_token_and_its_examination() {
     claims.insert("aud".into(), json!(["${username}", "{{\"a\":1}}"]));
     claims.insert("acl".into(), json!([{ "topic": "devices/${clientid}/{n}" }]));
     let plan = plan(&loaded);
-    let mut minter = Minter::new(&plan.mould).unwrap();
-    for kind in 0..plan.mould.kinds.len() {
-        let mut token = Vec::new();
-        let (password, _) = minter.mint(kind, 7, NOW, &mut token).unwrap();
-        plan.examine((kind, 7), NOW, (password, plan.mould.shown(&token))).unwrap();
-    }
+    are_as_they_claim(&plan);
     let fresh = payload(&plan, "fresh");
     assert_eq!(fresh["iss"], "{issuer}");
     assert_eq!(fresh["aud"], json!(["${username}", "{\"a\":1}"]));

@@ -9,3 +9,15 @@ mod fuzzed;
 mod minting;
 mod scenarios;
 mod seeded;
+
+use std::path::Path;
+
+use tokenstorm::scenario::{Loaded, Overrides, parse};
+
+/// A scenario whose keys lie in `tests/keys`.
+fn loaded(text: &str) -> Loaded {
+    let scenario =
+        parse(text, &Overrides::default()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys/scenario.toml");
+    Loaded::new(path, scenario)
+}

@@ -1,16 +1,15 @@
 //! Minted tokens as a verifier sees them: good ones verify, each defect is wrong in its own way.
 
-use std::path::Path;
-
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use serde_json::Value;
 use tokenstorm::{
     base::{clock::SECOND, host::Limits},
     plan::Plan,
-    scenario::{Loaded, Overrides, parse},
     token::{Minter, Password, Times, key::public::PublicForm},
 };
+
+use crate::loaded;
 
 /// Kinds that a mix may hold under the policy below, each wrong in a way that can be told from its JSON.
 const KINDS: [&str; 12] = [
@@ -56,9 +55,7 @@ binds = ["sub"]
     for kind in KINDS {
         text.extend(["[[mix]]\ntoken = \"", kind, "\"\nshare = 1\n"]);
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys/all.toml");
-    let scenario = parse(&text, &Overrides::default()).unwrap();
-    Plan::new(&Loaded::new(path, scenario), &Limits::read()).unwrap()
+    Plan::new(&loaded(&text), &Limits::read()).unwrap()
 }
 
 struct Minted {

@@ -10,9 +10,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use tokenstorm::{
     base::host::Limits,
     plan::{Plan, cells::Ask, segment::Segment},
-    scenario::{Loaded, Overrides, parse},
+    scenario::Loaded,
     token::Minter,
 };
+
+use crate::loaded;
 
 /// The moment of use of all tokens: 2026-11-26T12:00:00.5Z.
 const AT: i64 = 1_795_694_400_500_000_000;
@@ -21,13 +23,6 @@ const CLIENTS: [u64; 3] = [0, 7, 123_456];
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/seeded")
-}
-
-fn loaded(text: &str) -> Loaded {
-    let scenario = parse(text, &Overrides::default()).unwrap();
-    // Keys lie beside it.
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/keys/seeded.toml");
-    Loaded::new(path, scenario)
 }
 
 /// A scenario that knows all that entries of the catalogue need to apply.

@@ -1,13 +1,15 @@
 //! Scenarios by what matters here, and what must hold of the matrix of each.
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use tokenstorm::{
     base::{clock::SECOND, host::Limits},
     plan::{Plan, cells::Ask},
-    scenario::{Loaded, Overrides, parse},
+    scenario::Loaded,
     token::{Minter, catalogue::all},
 };
+
+use crate::loaded;
 
 pub(crate) const NOW: i64 = 1_800_000_000 * SECOND as i64 + 123_456_789;
 
@@ -45,10 +47,7 @@ impl Given {
              [load]\nconcurrency = 1\nclients = 1\n[identity]\nclient_id = {client_id:?}\nusername = {username:?}\n\
              {keys}[token]\n{token}[token.claims]\n{claims}[[mix]]\ntoken = \"fresh\"\nshare = 1\n[policy]\n{policy}"
         );
-        let scenario =
-            parse(&text, &Overrides::default()).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys/coincidence.toml");
-        Loaded::new(path, scenario)
+        loaded(&text)
     }
 
     pub(crate) fn plan(&self) -> Plan {
